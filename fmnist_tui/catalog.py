@@ -1,0 +1,152 @@
+"""What is known of each built-in data set before a byte of it is read.
+
+Configs are checked against these facts, screens list them, and the data files
+themselves take their names and sizes from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Centre = Literal["box", "mass"]
+
+DEFAULT_VALIDATION = 1 / 6
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFacts:
+    """A data set's name, classes and manners.
+
+    `mirror` says whether a mirrored image is still one of its class. `fit` and
+    `centre` say how its makers placed an object: scaled so that the longer side
+    takes this share of the image, then centred by bounding box or by mass. `crop`
+    says whether the makers cut the object out of its surroundings at all.
+    """
+
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    train: int = 0
+    test: int = 0
+    mirror: bool = True
+    synthetic: bool = False
+    crop: bool = True
+    fit: float = 1.0
+    centre: Centre = "box"
+    about: str = ""
+
+    def subset(self, classes: tuple[int, ...]) -> DatasetFacts:
+        """The same facts for some of the classes, in the order given."""
+        return replace(self, classes=tuple(self.classes[index] for index in classes))
+
+
+GARMENTS = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+DIGITS = tuple(str(digit) for digit in range(10))
+KANA = ("お", "き", "す", "つ", "な", "は", "ま", "や", "れ", "を")
+LETTERS = tuple(f"{upper}{upper.lower()}" for upper in "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+_BUILT_IN = (
+    DatasetFacts(
+        "fashion",
+        "Fashion-MNIST",
+        GARMENTS,
+        60_000,
+        10_000,
+        about="70,000 photographs of garments, 28×28 grey",
+    ),
+    DatasetFacts(
+        "mnist",
+        "MNIST",
+        DIGITS,
+        60_000,
+        10_000,
+        mirror=False,
+        fit=20 / 28,
+        centre="mass",
+        about="70,000 handwritten digits, 28×28 grey",
+    ),
+    DatasetFacts(
+        "both",
+        "Fashion-MNIST + MNIST",
+        GARMENTS + DIGITS,
+        120_000,
+        20_000,
+        mirror=False,
+        about="garments and digits in one set of twenty classes",
+    ),
+    DatasetFacts(
+        "kmnist",
+        "Kuzushiji-MNIST",
+        KANA,
+        60_000,
+        10_000,
+        mirror=False,
+        about="70,000 cursive Japanese characters, 28×28 grey",
+    ),
+    DatasetFacts(
+        "qmnist",
+        "QMNIST",
+        DIGITS,
+        60_000,
+        60_000,
+        mirror=False,
+        fit=20 / 28,
+        centre="mass",
+        about="MNIST rebuilt, with its 60,000 original test digits",
+    ),
+    DatasetFacts(
+        "emnist",
+        "EMNIST letters",
+        LETTERS,
+        124_800,
+        20_800,
+        mirror=False,
+        about="145,600 handwritten letters, 28×28 grey",
+    ),
+    DatasetFacts(
+        "sketches",
+        "Sketches (SYNTHETIC)",
+        GARMENTS,
+        5_000,
+        1_000,
+        synthetic=True,
+        about="garment silhouettes drawn by this program: no network, always there",
+    ),
+)
+DATASETS = {facts.name: facts for facts in _BUILT_IN}
+
+FROM_PATH = {
+    "folder": "folder:PATH, a folder of class folders of images",
+    "idx": "idx:PATH, a folder of four idx files under MNIST's names",
+    "both": "both:PATH, Fashion-MNIST with the digits of an idx folder",
+}
+
+
+def facts(dataset: str) -> DatasetFacts | None:
+    """What is known of `dataset`; None for a name that only its files can explain."""
+    if dataset.startswith("both:"):
+        return replace(DATASETS["both"], name=dataset, train=0, test=0)
+    return DATASETS.get(dataset)
+
+
+def is_dataset_name(dataset: str) -> bool:
+    """Whether `dataset` is built in or of the form KIND:PATH."""
+    kind, colon, path = dataset.partition(":")
+    return dataset in DATASETS or bool(colon and path and kind in FROM_PATH)
+
+
+def worlds(classes: tuple[str, ...]) -> tuple[int, ...]:
+    """For each class whether it is a garment (0) or something else (1)."""
+    return tuple(0 if name in GARMENTS else 1 for name in classes)

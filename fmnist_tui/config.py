@@ -1,0 +1,401 @@
+"""RunConfig: everything that decides what a training run does, declared once.
+
+Recipes and run folders (TOML), the environment, command-line flags and forms all
+derive from the fields below: names, types, ranges, help texts and groups. Whatever
+is wrong with a config is a list of `Problem`s, each naming the key, the value and
+what is allowed.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from fmnist_tui import catalog, registry
+from fmnist_tui.errors import UsageError, near
+from fmnist_tui.text import safe_text
+
+DEVICES = "auto, cpu, mps, cuda or cuda:N"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a config: the key, its value, and what would be right."""
+
+    key: str
+    value: object
+    message: str
+
+    def __str__(self) -> str:
+        return f"{safe_text(self.key)} = {shown(self.value)}: {self.message}"
+
+
+class ConfigError(UsageError):
+    """A config that cannot be used, with every problem found in it, one a line."""
+
+    def __init__(self, problems: list[Problem], where: str = "") -> None:
+        self.problems = problems
+        prefix = f"{where}: " if where else ""
+        super().__init__("\n".join(f"{prefix}{problem}" for problem in problems))
+
+
+def shown(value: object) -> str:
+    """A config value as TOML would have it, short enough for a line."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return safe_text(repr(value), 60)
+
+
+def _wrong(message: str) -> PydanticCustomError:
+    return PydanticCustomError("wrong", "{text}", {"text": message})
+
+
+def _among(value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise _wrong(f"not known{near(value, known)} (there are {', '.join(known)})")
+    return value
+
+
+def _model(value: str) -> str:
+    if value.startswith(registry.TORCHVISION) and value.removeprefix(registry.TORCHVISION):
+        return value
+    return _among(value, registry.names("models"))
+
+
+def _optimiser(value: str) -> str:
+    return _among(value, registry.names("optim"))
+
+
+def _dataset(value: str) -> str:
+    if catalog.is_dataset_name(value):
+        return value
+    return _among(value, (*catalog.DATASETS, *(f"{kind}:PATH" for kind in catalog.FROM_PATH)))
+
+
+def _class_numbers(value: object, info: ValidationInfo) -> object:
+    """Class names and numbers, in a list or separated by commas, as a tuple of numbers."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, (list, tuple)):
+        return value
+    facts = catalog.facts(info.data.get("dataset", ""))
+    by_name = {name.lower(): number for number, name in enumerate(facts.classes)} if facts else {}
+
+    def number(part: object) -> object:
+        if not isinstance(part, str):
+            return part
+        if part.isdecimal() and part.lower() not in by_name:
+            return int(part)
+        if part.lower() in by_name:
+            return by_name[part.lower()]
+        if facts is None:
+            raise _wrong(f"{part!r} is not a class number (names are known only for built-in sets)")
+        raise _wrong(f"{part!r} is not a class of {facts.name}{near(part, facts.classes)}")
+
+    return tuple(number(part) for part in value)
+
+
+def _setting(default: Any, group: str, about: str, **limits: Any) -> Any:
+    return Field(default, description=about, json_schema_extra={"group": group}, **limits)
+
+
+class RunConfig(BaseModel):
+    """What to train, on what, and how. Immutable; `changed()` makes a variant."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    recipe: str = _setting("custom", "run", "name of the recipe", min_length=1, max_length=60)
+    seed: int = _setting(
+        0, "run", "seed of weights, batch order and augmentation", ge=0, le=2**32 - 1
+    )
+
+    dataset: Annotated[str, AfterValidator(_dataset)] = _setting("fashion", "data", "data set")
+    classes: Annotated[tuple[int, ...] | None, BeforeValidator(_class_numbers)] = _setting(
+        None, "data", "only these classes (numbers or names, in this order); none for all"
+    )
+    val_fraction: float = _setting(
+        catalog.DEFAULT_VALIDATION, "data", "share of the train split validated on", ge=0, le=0.5
+    )
+    split_seed: int = _setting(0, "data", "seed of the validation cut", ge=0, le=2**32 - 1)
+    limit: int | None = _setting(
+        None, "data", "train on this many images only (stratified); none for all", ge=1
+    )
+    input_size: int = _setting(
+        28, "data", "side of the squares a folder: set is scaled to", ge=8, le=256
+    )
+    colour: bool = _setting(False, "data", "read a folder: set in colour")
+
+    model: Annotated[str, AfterValidator(_model)] = _setting("two-conv", "model", "model")
+    width: float = _setting(1.0, "model", "factor on the model's hidden widths", gt=0, le=16)
+    dropout: float = _setting(0.0, "model", "share of activations dropped", ge=0, lt=1)
+
+    epochs: int = _setting(5, "training", "passes over the training images", ge=1, le=100_000)
+    batch_size: int = _setting(256, "training", "images a step", ge=1, le=65_536)
+    optimizer: Annotated[str, AfterValidator(_optimiser)] = _setting(
+        "adamw", "training", "optimiser"
+    )
+    lr: float = _setting(3e-3, "training", "peak learning rate", gt=0, le=100)
+    momentum: float = _setting(0.9, "training", "momentum of sgd and muon", ge=0, lt=1)
+    weight_decay: float = _setting(0.0, "training", "weight decay", ge=0, le=10)
+    schedule: Literal["constant", "onecycle", "cosine", "linear", "step"] = _setting(
+        "constant", "training", "course of the learning rate over the run"
+    )
+    warmup: float = _setting(
+        0.0, "training", "share of the run in which the rate rises", ge=0, lt=1
+    )
+    label_smoothing: float = _setting(
+        0.0, "training", "share of each target spread over all classes", ge=0, lt=1
+    )
+    clip_norm: float = _setting(0.0, "training", "largest gradient norm; 0 for any", ge=0)
+    ema: float = _setting(
+        0.0, "training", "decay of averaged weights, used to evaluate; 0 for none", ge=0, lt=1
+    )
+    patience: int = _setting(
+        0, "training", "stop after this many epochs without a better one; 0 for never", ge=0
+    )
+
+    flip: bool = _setting(False, "augmentation", "mirror left and right at random")
+    shift: int = _setting(
+        0, "augmentation", "move by up to this many pixels, black behind", ge=0, le=64
+    )
+    crop: int = _setting(
+        0, "augmentation", "move by up to this many pixels, mirrored behind", ge=0, le=64
+    )
+    rotate: float = _setting(0.0, "augmentation", "turn by up to this many degrees", ge=0, le=180)
+    scale: float = _setting(0.0, "augmentation", "grow or shrink by up to this share", ge=0, lt=1)
+    erase: float = _setting(0.0, "augmentation", "chance that a random box is erased", ge=0, le=1)
+    mixup: float = _setting(
+        0.0, "augmentation", "strength of blending pairs of images; 0 for none", ge=0, le=10
+    )
+    cutmix: float = _setting(
+        0.0, "augmentation", "strength of pasting boxes between images; 0 for none", ge=0, le=10
+    )
+
+    tta: Literal["none", "flip", "flip+shift"] = _setting(
+        "none", "evaluation", "views of an image averaged when it is classified"
+    )
+
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = _setting(
+        "auto", "machine", f"where to train: {DEVICES}"
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = _setting(
+        "auto", "machine", "arithmetic of the network; auto is bf16 on GPUs that have it"
+    )
+    compile: bool = _setting(False, "machine", "compile the model first (pays on long runs)")
+    cuda_graph: bool = _setting(True, "machine", "on NVIDIA, run each step as one CUDA graph")
+    threads: int | None = _setting(None, "machine", "CPU threads; none for all", ge=1, le=1024)
+    checkpoint_seconds: float = _setting(
+        30.0, "machine", "longest time between saves of the last checkpoint", ge=0
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        found = list(_conflicts(self))
+        if found:
+            raise PydanticCustomError("conflict", "{text}", {"text": "", "found": found})
+        return self
+
+    @classmethod
+    def build(cls, values: Mapping[str, Any], where: str = "") -> RunConfig:
+        """A config from plain values, or a ConfigError with every problem."""
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise ConfigError(list(_explain(error)), where) from None
+
+    def changed(self, **values: Any) -> RunConfig:
+        """This config with some values replaced, checked again as a whole."""
+        return RunConfig.build({**self.model_dump(), **values})
+
+    def differences(self, other: RunConfig) -> dict[str, tuple[Any, Any]]:
+        """The keys in which two configs differ, with both values."""
+        mine, theirs = self.model_dump(), other.model_dump()
+        return {key: (mine[key], theirs[key]) for key in mine if mine[key] != theirs[key]}
+
+
+FIELDS = RunConfig.model_fields
+
+
+def group(name: str) -> str:
+    """The group a field belongs to, as forms and help pages head it."""
+    extra = FIELDS[name].json_schema_extra
+    return str(extra["group"]) if isinstance(extra, dict) else ""
+
+
+def kind(name: str) -> type:
+    """The plain type of a field: bool, int, float, str or tuple."""
+    hint: Any = FIELDS[name].annotation
+    if get_origin(hint) in (Union, types.UnionType):
+        hint = next(part for part in get_args(hint) if part is not type(None))
+    if get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    if get_origin(hint) is Literal:
+        return str
+    origin = get_origin(hint) or hint
+    return origin if isinstance(origin, type) else str
+
+
+def choices(name: str) -> tuple[str, ...]:
+    """The words a field may take, where they can be listed."""
+    if name == "dataset":
+        return tuple(catalog.DATASETS)
+    if name == "model":
+        return registry.names("models")
+    if name == "optimizer":
+        return registry.names("optim")
+    hint = FIELDS[name].annotation
+    return get_args(hint) if get_origin(hint) is Literal else ()
+
+
+def optional(name: str) -> bool:
+    """Whether the field may be none."""
+    return FIELDS[name].default is None
+
+
+def allowed(name: str) -> str:
+    """What a field may be, in words: `a whole number from 1 to 65,536`."""
+    if name == "device":
+        return DEVICES
+    if name == "classes":
+        return "class numbers or names separated by commas, or none"
+    if choices(name):
+        return "one of " + ", ".join(choices(name))
+    words = {bool: "true or false", int: "a whole number", float: "a number"}.get(
+        kind(name), "text"
+    )
+    limits = {
+        limit: getattr(rule, limit)
+        for rule in FIELDS[name].metadata
+        for limit in ("ge", "gt", "le", "lt", "min_length", "max_length")
+        if getattr(rule, limit, None) is not None
+    }
+    if "max_length" in limits:
+        words += f" of {limits.get('min_length', 0)} to {limits['max_length']} characters"
+    if "ge" in limits and "le" in limits:
+        words += f" from {limits['ge']:,} to {limits['le']:,}"
+    elif "gt" in limits:
+        words += f" above {limits['gt']:,}"
+        words += f", at most {limits['le']:,}" if "le" in limits else ""
+    elif "ge" in limits:
+        words += f" of {limits['ge']:,} or more"
+        words += f", below {limits['lt']:,}" if "lt" in limits else ""
+    return words + (", or none" if optional(name) else "")
+
+
+_SWITCH = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+
+
+def parse(name: str, text: str) -> Any:
+    """A field's value from a flag, an environment variable or a form row.
+
+    Text that cannot be of the field's type comes back as it is: RunConfig then says
+    what would have been right.
+    """
+    word = text.strip()
+    if optional(name) and word.lower() in ("", "none"):
+        return None
+    try:
+        if kind(name) is bool:
+            return _SWITCH.get(word.lower(), text)
+        if kind(name) is int:
+            return int(word)
+        if kind(name) is float:
+            return float(word)
+    except ValueError:
+        return text
+    return word if kind(name) is str else text
+
+
+def problems(values: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with these values; empty when they make a RunConfig."""
+    try:
+        RunConfig.build(values)
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
+def _explain(error: ValidationError) -> Iterator[Problem]:
+    named = set()
+    for item in error.errors():
+        if item["type"] == "conflict":
+            yield from item["ctx"]["found"]
+            continue
+        key = str(item["loc"][0]) if item["loc"] else ""
+        if key in named:
+            continue
+        named.add(key)
+        if item["type"] == "extra_forbidden":
+            yield Problem(key, item["input"], f"no such setting{near(key, FIELDS)}")
+        elif item["type"] == "wrong":
+            yield Problem(key, item["input"], item["msg"])
+        else:
+            yield Problem(key, item["input"], f"must be {allowed(key)}")
+
+
+def _conflicts(config: RunConfig) -> Iterator[Problem]:
+    """Settings that are each right and together impossible."""
+    facts = catalog.facts(config.dataset)
+    if config.flip and facts is not None and not facts.mirror:
+        yield Problem("flip", True, f"{facts.title} must not be mirrored: allowed is false")
+    if config.tta != "none" and facts is not None and not facts.mirror:
+        yield Problem("tta", config.tta, f"{facts.title} must not be mirrored: allowed is none")
+    if config.patience and not config.val_fraction:
+        yield Problem(
+            "patience",
+            config.patience,
+            "needs a validation split: set val_fraction above 0, or patience to 0",
+        )
+    if config.classes is not None:
+        yield from _class_conflicts(config.classes, facts)
+    if config.input_size != 28 and not config.dataset.startswith("folder:"):
+        yield Problem("input_size", config.input_size, f"{config.dataset} is 28×28: allowed is 28")
+    if config.colour and not config.dataset.startswith("folder:"):
+        yield Problem("colour", True, f"{config.dataset} is grey: allowed is false")
+    for key in ("shift", "crop"):
+        if getattr(config, key) >= config.input_size:
+            yield Problem(
+                key, getattr(config, key), f"must be below the image's side ({config.input_size})"
+            )
+    if config.mixup and config.cutmix:
+        yield Problem("cutmix", config.cutmix, "cannot be used with mixup: set one of them to 0")
+    if facts is not None and facts.train and config.limit is not None:
+        most = math.ceil(facts.train * (1 - config.val_fraction))
+        if config.limit > most:
+            yield Problem(
+                "limit", config.limit, f"{facts.name} leaves {most:,} training images at most"
+            )
+
+
+def _class_conflicts(
+    classes: tuple[int, ...], facts: catalog.DatasetFacts | None
+) -> Iterator[Problem]:
+    if len(set(classes)) != len(classes):
+        yield Problem("classes", list(classes), "names a class twice")
+    elif len(classes) < 2:
+        yield Problem("classes", list(classes), "must be two classes or more")
+    elif min(classes) < 0:
+        yield Problem("classes", list(classes), "class numbers start at 0")
+    elif facts is not None and max(classes) >= len(facts.classes):
+        last = len(facts.classes) - 1
+        yield Problem("classes", list(classes), f"{facts.name} has the classes 0 to {last}")

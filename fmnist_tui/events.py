@@ -1,0 +1,187 @@
+"""What a run says, in the order it says it.
+
+Every event carries `t`, seconds since 1970 by the trainer's clock. A run's
+`events.jsonl` holds one event a line; a screen, a report and a test rebuild
+everything they show from these lines alone (see `state.RunState`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fmnist_tui.wire import Vocabulary
+
+FINISHED, STOPPED, DETACHED, FAILED = "finished", "stopped", "detached", "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A process begins, or takes up again at `step`, the training of a run."""
+
+    t: float
+    run: str
+    recipe: str
+    dataset: str
+    model: str
+    parameters: int
+    device: str
+    device_name: str
+    precision: str
+    seed: int
+    epochs: int
+    steps_per_epoch: int
+    batch_size: int
+    train_count: int
+    val_count: int
+    test_count: int
+    classes: tuple[str, ...]
+    synthetic: bool = False
+    step: int = 0
+    host: str = ""
+    pid: int = 0
+    version: str = ""
+
+    @property
+    def total_steps(self) -> int:
+        return self.epochs * self.steps_per_epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where training stands; at most ten a second whatever the step rate.
+
+    `loss` and `accuracy` are means over the training images since the last Progress
+    of the epoch (`accuracy` is not given while labels are mixed).
+    """
+
+    t: float
+    step: int
+    epoch: int
+    epoch_step: int
+    images: int
+    loss: float
+    accuracy: float | None
+    lr: float
+    images_per_second: float
+    step_ms: float
+    wait_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEnded:
+    """An epoch's training figures and, where there is a validation split, its verdict."""
+
+    t: float
+    step: int
+    epoch: int
+    train_loss: float
+    train_accuracy: float | None
+    val_loss: float | None
+    val_accuracy: float | None
+    val_count: int
+    lr: float
+    seconds: float
+    images_per_second: float
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved:
+    """A checkpoint is safely on the disk. `kind` is last, best or step."""
+
+    t: float
+    step: int
+    epoch: int
+    kind: str
+    file: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Something about the run is different from `step` on: phase, lr, paused."""
+
+    t: float
+    step: int
+    what: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something a person should know. `level` is note, warning or error."""
+
+    t: float
+    level: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """How hard the machine works; None where it cannot be read."""
+
+    t: float
+    cpu_percent: float | None
+    memory_mb: float | None
+    gpu_percent: float | None = None
+    gpu_memory_mb: float | None = None
+    gpu_memory_total_mb: float | None = None
+    gpu_watts: float | None = None
+    gpu_celsius: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The verdict of one checkpoint on one split. Accuracies are fractions."""
+
+    t: float
+    step: int
+    epoch: int
+    checkpoint: str
+    split: str
+    count: int
+    loss: float
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    macro_f1: float
+    ece: float
+    confusion: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The process stops training: finished, stopped, detached or failed (and why)."""
+
+    t: float
+    step: int
+    epoch: int
+    reason: str
+    seconds: float
+    message: str = ""
+
+
+Event = (
+    RunStarted
+    | Progress
+    | EpochEnded
+    | CheckpointSaved
+    | Changed
+    | Alert
+    | Telemetry
+    | Evaluated
+    | RunEnded
+)
+
+EVENTS: Vocabulary[Event] = Vocabulary(
+    RunStarted,
+    Progress,
+    EpochEnded,
+    CheckpointSaved,
+    Changed,
+    Alert,
+    Telemetry,
+    Evaluated,
+    RunEnded,
+)

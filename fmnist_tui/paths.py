@@ -1,0 +1,28 @@
+"""Where files belong on this machine, unless the user says otherwise."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+RUNS_VARIABLE = "FMNIST_TUI_RUNS"
+DATA_VARIABLE = "FMNIST_TUI_DATA"
+
+
+def runs_dir(given: str | None = None) -> Path:
+    """The folder of run folders: as given, from the environment, or the user's data path."""
+    return _folder(given, RUNS_VARIABLE, "runs")
+
+
+def data_dir(given: str | None = None) -> Path:
+    """The folder of data sets: as given, from the environment, or the user's data path."""
+    return _folder(given, DATA_VARIABLE, "data")
+
+
+def _folder(given: str | None, variable: str, part: str) -> Path:
+    chosen = given or os.environ.get(variable)
+    if chosen:
+        return Path(chosen).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("fmnist-tui", appauthor=False) / part

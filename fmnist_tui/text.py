@@ -1,0 +1,46 @@
+"""Making foreign strings safe to show.
+
+File names, class folders, labels inside files and error messages may hold bytes
+that steer a terminal. Everything foreign goes through `safe_text` on its way to
+a screen, a log line or a title.
+"""
+
+from __future__ import annotations
+
+import re
+
+_BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_SEPARATORS = "\u2028\u2029"
+_INVISIBLE = (
+    "\u00ad\u180e\u200b\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e007f"
+)
+_UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff{_BIDI}{_SEPARATORS}{_INVISIBLE}]")
+
+
+def _shown(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else "\ufffd"
+
+
+def safe_text(value: object, limit: int | None = None) -> str:
+    """`value` as text in which no character steers a terminal or reorders its neighbours.
+
+    C0 controls and DEL become their visible pictures (␛ for escape); C1 controls,
+    bidirectional and invisible controls, line separators and lone surrogates become �.
+    A `limit` cuts the text in the middle, where file names matter least.
+    """
+    text = _UNSAFE.sub(_shown, str(value))
+    if limit is None or len(text) <= limit:
+        return text
+    if limit <= 1:
+        return "…"[:limit]
+    tail = (limit - 1) // 2
+    return f"{text[: limit - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def ascii_text(value: object) -> str:
+    """`safe_text` for a terminal that shows ASCII only."""
+    return safe_text(value).encode("ascii", "replace").decode("ascii")

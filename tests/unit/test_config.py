@@ -1,0 +1,130 @@
+"""What a config may be, and the one line that says what is wrong with another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fmnist_tui import config, recipes
+from fmnist_tui.config import FIELDS, ConfigError, RunConfig, parse, problems
+
+
+def _said(**values: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        RunConfig.build(values)
+    assert len(caught.value.problems) == 1
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "parts"),
+    [
+        ({"epoch": 5}, "epoch", ["no such setting", '"epochs"']),
+        ({"epochs": "five"}, "epochs = 'five'", ["a whole number from 1 to 100,000"]),
+        ({"epochs": True}, "epochs = true", ["a whole number"]),
+        ({"epochs": 2.5}, "epochs = 2.5", ["a whole number"]),
+        ({"flip": 1}, "flip = 1", ["true or false"]),
+        ({"lr": -1.0}, "lr = -1.0", ["a number above 0"]),
+        ({"lr": float("nan")}, "lr = nan", ["a number above 0"]),
+        ({"dropout": 1.0}, "dropout = 1.0", ["below 1"]),
+        ({"limit": 0}, "limit = 0", ["or none"]),
+        ({"device": "gpu"}, "device = 'gpu'", ["auto, cpu, mps, cuda or cuda:N"]),
+        ({"schedule": "cosin"}, "schedule", ["one of constant, onecycle, cosine"]),
+        ({"model": "tow-conv"}, "model", ['did you mean "two-conv"', "custom-cnn"]),
+        ({"optimizer": "admw"}, "optimizer", ['"adamw"', "sgd"]),
+        ({"dataset": "fasion"}, "dataset", ['"fashion"', "folder:PATH"]),
+        ({"dataset": "folder:"}, "dataset", ["not known"]),
+        ({"dataset": "mnist", "flip": True}, "flip = true", ["must not be mirrored", "false"]),
+        ({"dataset": "both:x", "flip": True}, "flip = true", ["must not be mirrored"]),
+        ({"dataset": "mnist", "tta": "flip"}, "tta", ["allowed is none"]),
+        ({"patience": 3, "val_fraction": 0.0}, "patience = 3", ["needs a validation split"]),
+        ({"classes": [0, 11]}, "classes", ["the classes 0 to 9"]),
+        ({"classes": [3]}, "classes", ["two classes or more"]),
+        ({"classes": [3, 3]}, "classes", ["twice"]),
+        ({"classes": "Shirt,Cot"}, "classes", ["'Cot'", '"Coat"']),
+        ({"input_size": 32}, "input_size = 32", ["28×28"]),
+        ({"colour": True}, "colour = true", ["grey"]),
+        ({"shift": 28}, "shift = 28", ["below the image's side"]),
+        ({"mixup": 0.2, "cutmix": 1.0}, "cutmix = 1.0", ["mixup"]),
+        ({"limit": 50_001}, "limit = 50001", ["50,000"]),
+    ],
+)
+def test_each_mistake_gets_one_line_with_the_key_and_what_is_allowed(
+    values: dict[str, Any], key: str, parts: list[str]
+) -> None:
+    line = _said(**values)
+    assert line.startswith(key)
+    for part in parts:
+        assert part in line
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    found = problems({"epochs": 0, "lr": "fast", "modle": "x"})
+    assert {problem.key for problem in found} == {"epochs", "lr", "modle"}
+
+
+def test_a_config_without_values_is_the_default_and_has_no_problems() -> None:
+    assert problems({}) == []
+    assert RunConfig.build({}) == RunConfig()
+
+
+def test_classes_may_be_given_by_name_or_number_and_are_numbers() -> None:
+    assert RunConfig.build({"classes": ["Shirt", 2]}).classes == (6, 2)
+    assert RunConfig.build({"classes": "3, ankle boot"}).classes == (3, 9)
+    assert RunConfig.build({"dataset": "mnist", "classes": "3,4"}).classes == (3, 4)
+    assert RunConfig.build({"dataset": "folder:x", "classes": "0,7"}).classes == (0, 7)
+
+
+def test_a_changed_config_is_checked_as_a_whole() -> None:
+    plain = RunConfig(flip=True)
+    with pytest.raises(ConfigError, match="mirrored"):
+        plain.changed(dataset="mnist")
+    assert plain.changed(epochs=9).differences(plain) == {"epochs": (9, 5)}
+
+
+def test_every_field_says_what_it_is_for_where_it_belongs_and_what_it_may_be() -> None:
+    for name, field in FIELDS.items():
+        assert field.description and config.group(name) and config.allowed(name)
+        assert config.kind(name) in (bool, int, float, str, tuple)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_default_survives_being_written_as_text(name: str) -> None:
+    value = FIELDS[name].default
+    text = config.shown(value).strip("'")
+    assert parse(name, text) == value
+
+
+def test_text_that_cannot_be_of_its_type_is_left_for_the_check_to_complain_of() -> None:
+    assert parse("epochs", "five") == "five"
+    assert parse("flip", "maybe") == "maybe"
+    assert parse("flip", "ON") is True and parse("flip", "0") is False
+    assert parse("limit", "none") is None
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "epochs": st.integers(1, 1000),
+            "lr": st.floats(1e-9, 10),
+            "flip": st.booleans(),
+            "classes": st.lists(st.integers(0, 9), min_size=2, max_size=10, unique=True),
+            "limit": st.integers(1, 50_000) | st.none(),
+            "recipe": st.text(min_size=1, max_size=60).filter(str.isprintable) | st.just("\x7f"),
+            "dataset": st.just("folder:/a b/ü\\x"),
+        },
+    ).filter(lambda values: "dataset" not in values or not values.get("limit"))
+)
+def test_a_config_written_as_toml_is_read_back_the_same(
+    tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]
+) -> None:
+    plain = RunConfig.build(values)
+    path = tmp_path_factory.mktemp("toml") / "config.toml"
+    path.write_text(recipes.to_toml(plain, {"torch": "2", "threads": 2}), encoding="utf-8")
+    assert recipes.read(path).config() == plain
