@@ -1,0 +1,1 @@
+"""The record of a run: a folder that says everything, for whoever looks at it."""

@@ -1,0 +1,168 @@
+"""A run is a folder: what it is called and where its parts are."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from fmnist_tui.errors import UserError, reason
+from fmnist_tui.text import safe_text
+
+ARCHIVE = "archive"
+CONFIG, EVENTS, COMMANDS = "config.toml", "events.jsonl", "commands.jsonl"
+CHECKPOINTS, PREDICTIONS = "checkpoints", "predictions"
+
+_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d{6}_[a-z0-9-]+_[a-z0-9-]+_(?P<id>[0-9a-f]{4,8})")
+_PART_LIMIT = 40
+_SHORT_IDS_TRIED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The folder of one run, by its path."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def id(self) -> str:
+        """The short name of the run: the end of the folder's, or all of it if it is not ours."""
+        match = _NAME.fullmatch(self.name)
+        return match["id"] if match else self.name
+
+    @property
+    def config(self) -> Path:
+        return self.path / CONFIG
+
+    @property
+    def events(self) -> Path:
+        return self.path / EVENTS
+
+    @property
+    def commands(self) -> Path:
+        return self.path / COMMANDS
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / CHECKPOINTS
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / PREDICTIONS
+
+    @classmethod
+    def create(
+        cls, runs_dir: Path, recipe: str, dataset: str, when: datetime | None = None
+    ) -> RunFolder:
+        """A new, empty run below `runs_dir`, with an id that no other run there has."""
+        stamp = f"{when or datetime.now():%Y-%m-%d_%H%M%S}"
+        stem = f"{stamp}_{_part(recipe, 'run')}_{_part(_short(dataset), 'data')}"
+        made = None
+        try:
+            runs_dir.mkdir(parents=True, exist_ok=True)
+            with _only_one(runs_dir):
+                path = runs_dir / f"{stem}_{_new_id(runs_dir)}"
+                path.mkdir()
+            made = path
+            (path / CHECKPOINTS).mkdir()
+            (path / PREDICTIONS).mkdir()
+        except OSError as error:
+            if made is not None:
+                shutil.rmtree(made, ignore_errors=True)
+            raise UserError(
+                f"cannot create a run in {safe_text(runs_dir)}: {reason(error)};"
+                " choose another folder with --runs DIR"
+            ) from error
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """The run in the folder `path`; refused where there is nothing of a run."""
+        run = cls(Path(os.path.abspath(path)))  # noqa: PTH100 - resolve() would follow links
+        if not os.path.isdir(run.path):  # noqa: PTH112 - Path's fails on an overlong name
+            raise UserError(f"no run in {safe_text(path)}: not a folder")
+        if not run.is_run():
+            raise UserError(
+                f"no run in {safe_text(path)}: neither {EVENTS} nor a run's name;"
+                " `fmnist-tui runs list` shows the runs there are"
+            )
+        return run
+
+    def is_run(self) -> bool:
+        """Whether this folder is ours: by its name, or because it holds a record."""
+        return bool(_NAME.fullmatch(self.name)) or self.events.is_file()
+
+    def size(self) -> int:
+        """Bytes in the files of this folder; what cannot be looked at counts nothing."""
+        total = 0
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                with contextlib.suppress(OSError):
+                    total += Path(folder, name).lstat().st_size
+        return total
+
+
+def run_folders(runs_dir: Path) -> list[RunFolder]:
+    """The runs in `runs_dir`, those archived aside, in no order; none where it is missing."""
+    try:
+        entries = list(os.scandir(runs_dir))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UserError(
+            f"cannot read the runs in {safe_text(runs_dir)}: {reason(error)}"
+        ) from error
+    found = []
+    for entry in entries:
+        if entry.name == ARCHIVE or entry.name.startswith("."):
+            continue
+        run = RunFolder(runs_dir / entry.name)
+        with contextlib.suppress(OSError):
+            if entry.is_dir() and run.is_run():
+                found.append(run)
+    return found
+
+
+def _part(text: str, otherwise: str) -> str:
+    plain = re.sub(r"[^a-z0-9]+", "-", text.lower())[:_PART_LIMIT].strip("-")
+    return plain or otherwise
+
+
+def _short(dataset: str) -> str:
+    # Of `folder:/long/way/to/boots` the ends say most.
+    kind, colon, path = dataset.partition(":")
+    return f"{kind}-{Path(path).name}" if colon else kind
+
+
+def _new_id(runs_dir: Path) -> str:
+    archive = runs_dir / ARCHIVE
+    folders = [runs_dir, archive] if archive.is_dir() else [runs_dir]
+    taken = {path.name.rpartition("_")[2] for folder in folders for path in folder.iterdir()}
+    for attempt in range(2 * _SHORT_IDS_TRIED):
+        run_id = secrets.token_hex(2 if attempt < _SHORT_IDS_TRIED else 4)
+        if run_id not in taken:
+            return run_id
+    raise FileExistsError("no run id is free")
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """One process at a time, where the file system can tell them apart."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
