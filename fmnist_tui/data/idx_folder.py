@@ -1,0 +1,65 @@
+"""A folder of four idx files under MNIST's names, of anybody's making."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fmnist_tui.catalog import DatasetFacts
+from fmnist_tui.data.dataset import Images, Labels
+from fmnist_tui.data.idx import read_idx
+from fmnist_tui.data.idx_set import SIDE, check_labels
+from fmnist_tui.data.pool import Pool, Request, Whole
+from fmnist_tui.errors import UserError
+from fmnist_tui.text import safe_text
+
+_NAMES = (
+    ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+)
+
+
+def load(request: Request) -> Whole:
+    """The files of idx:PATH; as many classes as the training labels count to."""
+    folder = request.path
+    train, test = read_folder(folder)
+    classes = int(train.labels.max()) + 1
+    if classes < 2:
+        raise UserError(f"{safe_text(folder)}: its labels are of one class; two or more are needed")
+    check_labels(test.labels, classes, _file(folder, _NAMES[1][1]))
+    facts = DatasetFacts(
+        request.name,
+        safe_text(folder.name, 40),
+        tuple(str(number) for number in range(classes)),
+        len(train),
+        len(test),
+        about=f"idx files in {safe_text(folder)}",
+    )
+    return Whole(facts, train, test, f"idx files in {safe_text(folder)}")
+
+
+def read_folder(folder: Path) -> tuple[Pool, Pool]:
+    """Training and test pictures of a folder of idx files; UserError names what is wrong."""
+    if not folder.is_dir():
+        raise UserError(f"{safe_text(folder)}: no such folder; four idx files are expected there")
+    train, test = (_read_pair(folder, *names) for names in _NAMES)
+    return train, test
+
+
+def _read_pair(folder: Path, images_name: str, labels_name: str) -> Pool:
+    images_file, labels_file = _file(folder, images_name), _file(folder, labels_name)
+    images: Images = read_idx(images_file, (None, SIDE, SIDE), "u1").array[..., None]
+    labels: Labels = read_idx(labels_file, (None,), "u1").array.astype("int64")
+    if len(images) != len(labels):
+        raise UserError(
+            f"{safe_text(labels_file)}: {len(labels):,} labels for the {len(images):,} pictures "
+            f"of {images_file.name}"
+        )
+    if not len(images):
+        raise UserError(f"{safe_text(images_file)}: holds no pictures")
+    return Pool.of(images, labels)
+
+
+def _file(folder: Path, name: str) -> Path:
+    """The file, gzipped or not; the plain name where neither is there."""
+    gzipped = folder / f"{name}.gz"
+    return gzipped if gzipped.exists() else folder / name

@@ -1,0 +1,72 @@
+"""The published data sets of four idx files, and garments and digits put together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fmnist_tui.catalog import DATASETS
+from fmnist_tui.data.fashion import FASHION
+from fmnist_tui.data.idx_folder import read_folder
+from fmnist_tui.data.idx_set import IdxSet
+from fmnist_tui.data.mnist_family import EMNIST, KMNIST, MNIST, QMNIST
+from fmnist_tui.data.pool import Pool, Request, Whole
+from fmnist_tui.data.sources import obtain
+from fmnist_tui.errors import UserError
+from fmnist_tui.text import safe_text
+
+SETS = {idx_set.name: idx_set for idx_set in (FASHION, MNIST, KMNIST, QMNIST, EMNIST)}
+
+
+def load(request: Request) -> Whole:
+    return _whole(SETS[request.name], request)
+
+
+def _whole(idx_set: IdxSet, request: Request) -> Whole:
+    arrays = obtain(
+        idx_set,
+        request.data_dir,
+        say=request.say,
+        cancel=request.cancel,
+        fetch=request.fetch,
+    )
+    train = Pool.of(arrays.train_images, arrays.train_labels)
+    test = Pool.of(arrays.test_images, arrays.test_labels)
+    return Whole(DATASETS[idx_set.name], train, test, arrays.source, notes=arrays.notes)
+
+
+def load_both(request: Request) -> Whole:
+    """Fashion-MNIST's classes, then the digits: MNIST's, or those of both:PATH."""
+    # The digits of a path are read first: a slip in it should not cost a download.
+    digits = _digits(request) if ":" in request.name else None
+    garments = _whole(SETS["fashion"], request)
+    if digits is None:
+        digits = _whole(SETS["mnist"], request)
+    facts = DATASETS["both"]
+    first = len(garments.facts.classes)
+    return Whole(
+        facts,
+        _joined(garments.train, digits.train, first),
+        _joined(garments.test, digits.test, first),
+        f"garments: {garments.source}; digits: {digits.source}",
+        notes=garments.notes + digits.notes,
+    )
+
+
+def _digits(request: Request) -> Whole:
+    train, test = read_folder(request.path)
+    facts = DATASETS["mnist"]
+    for pool in (train, test):
+        if pool.labels.max() >= len(facts.classes):
+            raise UserError(
+                f"{safe_text(request.path)}: labels up to {pool.labels.max()} where digits are "
+                "expected"
+            )
+    return Whole(facts, train, test, f"idx files in {safe_text(request.path)}")
+
+
+def _joined(one: Pool, other: Pool, first_label: int) -> Pool:
+    """Both pools' pictures, numbered on, the second one's labels after the first one's."""
+    return Pool.of(
+        np.concatenate([one.images, other.images]),
+        np.concatenate([one.labels, other.labels + first_label]),
+    )

@@ -1,0 +1,119 @@
+"""The data set that this program draws itself: ten garments, no network, no licence.
+
+Shape, shade, cloth, place, size, angle, occlusion and noise vary from picture to
+picture. Picture number n of a split depends on the seed and on n alone.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from fmnist_tui.catalog import DATASETS
+from fmnist_tui.data.dataset import Images, Labels
+from fmnist_tui.data.garments import OUTLINES, Dice, Part
+from fmnist_tui.data.pool import Pool, Request, Whole
+from fmnist_tui.data.steps import Teller
+
+SOURCE = "drawn by this program"
+SIDE = 28
+_FINE = 4  # outlines are drawn this many times larger, then averaged down
+_PLAIN = 165  # grey of tone 1.0 before the shade is chosen
+_SHAPE_DICE, _FINISH_DICE = 24, 20
+
+Floats = npt.NDArray[np.float32]
+
+
+def load(request: Request) -> Whole:
+    """As many pictures as the catalogue says, drawn anew every time."""
+    facts = DATASETS["sketches"]
+    tell = Teller(request.name, request.say)
+    tell.trying(SOURCE, "drawing")
+    train, test = (
+        Pool.of(*draw(count, request.sketch_seed, stream))
+        for stream, count in enumerate((facts.train, facts.test))
+    )
+    tell.ok(f"{facts.title} is drawn")
+    return Whole(facts, train, test, SOURCE)
+
+
+def draw(count: int, seed: int, stream: int) -> tuple[Images, Labels]:
+    """`count` pictures (count, 28, 28, 1) with labels; the classes take turns.
+
+    `stream` keeps the splits of one seed apart.
+    """
+    labels = np.arange(count, dtype=np.int64) % len(OUTLINES)
+    rolls = _generator(seed, stream, 0).random((count, _SHAPE_DICE)).tolist()
+    shapes = np.empty((count, SIDE, SIDE), np.uint8)
+    for row, label in enumerate(labels.tolist()):
+        shapes[row] = _outline(label, Dice(rolls[row]))
+    return _finish(shapes, seed, stream)[..., None], labels
+
+
+def _generator(seed: int, stream: int, purpose: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, stream, purpose])))
+
+
+def _outline(label: int, dice: Dice) -> npt.NDArray[np.uint8]:
+    """One garment at a place, size and angle of its own, in its own tones."""
+    turn = math.radians(dice.between(-14, 14))
+    size = dice.between(0.7, 0.94) * SIDE * _FINE / 2
+    wide, slant = dice.between(0.85, 1.1) * size, dice.between(-0.12, 0.12)
+    if dice.chance(0.5):
+        wide = -wide
+    across, down = math.cos(turn), math.sin(turn)
+    reach = _FINE * 3.5
+    x0 = SIDE * _FINE / 2 + dice.between(-reach, reach)
+    y0 = SIDE * _FINE / 2 + dice.between(-reach, reach)
+
+    def placed(part: Part) -> list[tuple[float, float]]:
+        # Rounded to eighths, so that the last bit of a cosine cannot move a pixel.
+        return [
+            (
+                round((x0 + wide * (x + slant * y) * across - size * y * down) * 8) / 8,
+                round((y0 + wide * (x + slant * y) * down + size * y * across) * 8) / 8,
+            )
+            for x, y in part.points
+        ]
+
+    canvas = Image.new("L", (SIDE * _FINE, SIDE * _FINE))
+    pen = ImageDraw.Draw(canvas)
+    for part in OUTLINES[label](dice):
+        grey = min(255, round(_PLAIN * part.tone))
+        if part.width:
+            pen.line(placed(part), fill=grey, width=max(2, round(part.width * size)), joint="curve")
+        else:
+            pen.polygon(placed(part), fill=grey)
+    return np.asarray(canvas.reduce(_FINE))
+
+
+def _finish(shapes: npt.NDArray[np.uint8], seed: int, stream: int) -> npt.NDArray[np.uint8]:
+    """Shade, light, cloth, something in front, and the grain of a cheap camera."""
+    rolls = _generator(seed, stream, 1).random((len(shapes), _FINISH_DICE, 1, 1), np.float32)
+    roll = iter(rolls.transpose(1, 0, 2, 3))
+
+    def between(low: float, high: float) -> Floats:
+        spread: Floats = np.float32(high - low) * next(roll)
+        return spread + np.float32(low)
+
+    y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
+    middle = np.float32((SIDE - 1) / 2)
+    light = (x - middle) * between(-1, 1) + (y - middle) * between(-1, 1)
+    picture = shapes * between(0.55, 1.25) * (1 + light * np.float32(0.5 / SIDE))
+
+    # Cloth: stripes at one of a few slopes, from invisible to bold.
+    steps = np.floor(between(-2, 3)), np.floor(between(-2, 3))
+    thread = np.floor(x * steps[0] + y * steps[1] + between(0, 8)) % np.floor(between(3, 8))
+    picture *= 1 - np.maximum(between(-0.25, 0.25), 0) * (thread < 2)
+
+    # Something in front of some of them: a box of any grey.
+    left, top = between(-SIDE, SIDE), between(-4, SIDE)
+    hidden = (x > left) & (x < left + between(2, 7)) & (y > top) & (y < top + between(2, 7))
+    picture = np.where(hidden, between(0, 220), picture)
+
+    grain = _generator(seed, stream, 2).random((len(shapes), 3, SIDE, SIDE), np.float32)
+    picture += (grain.sum(axis=1) - np.float32(1.5)) * between(3, 20)
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)

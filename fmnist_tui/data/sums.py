@@ -1,0 +1,57 @@
+"""A folder's own record of what its files held when they were first read.
+
+Kept where no SHA-256 is published, so that a file which changes later is noticed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+from fmnist_tui.data.files import md5_of, replacing
+from fmnist_tui.errors import UserError
+from fmnist_tui.text import safe_text
+
+RECORD = "sums.json"
+
+
+class Sums:
+    """The SHA-256 of each file's bare idx bytes, and whether the file was the published one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / RECORD
+        self.unpublished: list[str] = []
+
+    def check(self, path: Path, sha256: str, md5: str, published: bool = False) -> None:
+        """Compares with the record, or begins one. Raises UserError for a changed file.
+
+        A file that is the published one is right whatever the record says: it has the
+        published MD5, or the caller knows.
+        """
+        record = self._read()
+        if record.get(path.name) == {"sha256": sha256, "published": True}:
+            return
+        published = published or (bool(md5) and path.suffix == ".gz" and md5_of(path) == md5)
+        if not published:
+            known = record.get(path.name)
+            if known is not None and known.get("sha256") != sha256:
+                raise UserError(
+                    f"{safe_text(path)}: has changed since it was first read "
+                    f"(its SHA-256 is not the one in {RECORD})"
+                )
+            self.unpublished.append(path.name)
+        self._write({**record, path.name: {"sha256": sha256, "published": published}})
+
+    def _write(self, record: dict[str, dict[str, object]]) -> None:
+        # A folder that cannot be written cannot be changed either: no record is needed.
+        with contextlib.suppress(OSError), replacing(self._path) as file:
+            file.write(json.dumps(record, indent=1, sort_keys=True).encode())
+
+    def _read(self) -> dict[str, dict[str, object]]:
+        try:
+            record = json.loads(self._path.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        sound = isinstance(record, dict) and all(isinstance(item, dict) for item in record.values())
+        return record if sound else {}

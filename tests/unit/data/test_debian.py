@@ -1,0 +1,241 @@
+"""The package fetched without root, with an apt-get and a dpkg-deb of our own making."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fmnist_tui.data import debian
+from fmnist_tui.data.files import CancelError
+from fmnist_tui.data.idx_set import Package
+from fmnist_tui.data.sources import OFFLINE, obtain
+from fmnist_tui.errors import UserError
+from tests.unit.data.support import QUICK, TinySet
+
+PACKAGE = Package("dataset-tiny", "usr/share/datasets/tiny")
+
+DOWNLOADS = """
+echo "Get:1 somewhere"
+echo "dlstatus:1:40.0:Retrieving file 1 of 1"
+sleep 0.3
+echo "dlstatus:1:100.0:Retrieving file 1 of 1"
+echo content > dataset-tiny_1_all.deb
+"""
+
+
+class Machine:
+    """Programs on the PATH; every call of one is written to the log."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.programs, self.log, self.files = folder / "bin", folder / "log", folder / "files"
+        self.programs.mkdir()
+        monkeypatch.setenv("PATH", f"{self.programs}:/usr/bin:/bin")
+        monkeypatch.delenv(OFFLINE, raising=False)
+        self.program("dpkg-deb", f'mkdir -p "$3" && cp -r "{self.files}/." "$3"')
+
+    def program(self, name: str, script: str) -> None:
+        path = self.programs / name
+        path.write_text(f'#!/bin/sh\necho "{name} $*" >> "{self.log}"\n{script}\n')
+        path.chmod(0o755)
+
+    def calls(self) -> list[str]:
+        return self.log.read_text().splitlines()
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path, monkeypatch)
+
+
+def quiet(doing: str, share: float) -> None:
+    pass
+
+
+def test_the_package_is_downloaded_and_unpacked(machine: Machine) -> None:
+    machine.program("apt-get", DOWNLOADS)
+    (machine.files / "usr").mkdir(parents=True)
+    (machine.files / "usr" / "file").write_text("here")
+    told: list[tuple[str, float]] = []
+    with debian.unpacked("dataset-tiny", lambda *said: told.append(said)) as root:
+        assert (root / "usr" / "file").read_text() == "here"
+        work = root.parent
+    assert not work.exists()
+    download, unpack = machine.calls()
+    assert download.endswith("download dataset-tiny")
+    assert "Dir::State::lists" not in download
+    assert unpack.startswith("dpkg-deb -x ")
+    assert ("apt-get download dataset-tiny", 0.4) in told
+
+
+def test_without_lists_private_ones_are_fetched_first(machine: Machine) -> None:
+    machine.program(
+        "apt-get",
+        f"""
+        case "$*" in
+        *update*) grep -q "#clear APT::Update::Post-Invoke;" "$3" ;;
+        *Dir::State::lists=*) {DOWNLOADS} ;;
+        *) echo "E: Unable to locate package dataset-tiny" >&2; exit 100 ;;
+        esac
+        """,
+    )
+    machine.files.mkdir()
+    with debian.unpacked("dataset-tiny", quiet):
+        pass
+    first, update, second, _ = machine.calls()
+    assert update.startswith("apt-get -q -c ")
+    assert "Dir::State::lists=" not in first
+    assert update.endswith("update")
+    assert "Dir::State::lists=" in update
+    assert second.endswith("download dataset-tiny")
+
+
+def test_an_update_that_fails_in_part_does_not_end_it(machine: Machine) -> None:
+    machine.program(
+        "apt-get",
+        f"""
+        case "$*" in
+        *update*) echo "E: Failed to fetch elsewhere" >&2; exit 100 ;;
+        *Dir::State::lists=*) {DOWNLOADS} ;;
+        *) exit 100 ;;
+        esac
+        """,
+    )
+    machine.files.mkdir()
+    with debian.unpacked("dataset-tiny", quiet) as root:
+        assert root.is_dir()
+
+
+def test_apts_own_words_say_why_it_failed(machine: Machine) -> None:
+    machine.program(
+        "apt-get",
+        'echo "W: a warning"; echo "E: Unable to locate package dataset-tiny" >&2; exit 100',
+    )
+    words = "^apt-get: Unable to locate package dataset-tiny$"
+    with pytest.raises(UserError, match=words), debian.unpacked("dataset-tiny", quiet):
+        pass
+
+
+def test_a_download_that_leaves_no_file_is_told(machine: Machine) -> None:
+    machine.program("apt-get", "exit 0")
+    with pytest.raises(UserError, match="left no file"), debian.unpacked("dataset-tiny", quiet):
+        pass
+
+
+def test_a_package_that_cannot_be_unpacked_is_told(machine: Machine) -> None:
+    machine.program("apt-get", DOWNLOADS)
+    machine.program("dpkg-deb", "echo 'dpkg-deb: error: not a Debian format archive' >&2; exit 2")
+    words = "not a Debian format archive"
+    with pytest.raises(UserError, match=words), debian.unpacked("dataset-tiny", quiet):
+        pass
+
+
+def test_another_kind_of_system_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    words = "no apt-get and no dpkg-deb here"
+    with pytest.raises(UserError, match=words), debian.unpacked("dataset-tiny", quiet):
+        pass
+
+
+@pytest.fixture
+def waiting_input() -> Iterator[None]:
+    """A standard input on which an answer already waits."""
+    saved, (end, other) = os.dup(0), os.pipe()
+    os.write(other, b"yes\n")
+    os.dup2(end, 0)
+    yield
+    os.dup2(saved, 0)
+    for handle in (saved, end, other):
+        os.close(handle)
+
+
+@pytest.mark.usefixtures("waiting_input")
+def test_nobody_is_asked_and_no_terminal_is_there_to_ask_on(machine: Machine) -> None:
+    machine.program(
+        "apt-get",
+        f"""
+        if read answer; then exit 3; fi
+        set -- $(cat /proc/$$/stat)
+        [ "$6" = "$$" ] || exit 4  # a session of its own, and so no terminal
+        [ "$DEBIAN_FRONTEND" = noninteractive ] || exit 5
+        {DOWNLOADS}
+        """,
+    )
+    machine.files.mkdir()
+    with debian.unpacked("dataset-tiny", quiet):
+        pass
+
+
+def test_a_program_that_stands_still_is_ended_with_its_helpers(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(debian, "SILENCE", 0.3)
+    helper = tmp_path / "helper"
+    machine.program(
+        "apt-get",
+        f'sleep 30 & echo $! > "{helper}"; while sleep 0.05; do echo "dlstatus:1:0.0:same"; done',
+    )
+    began = time.monotonic()
+    with pytest.raises(UserError, match="no progress"), debian.unpacked("dataset-tiny", quiet):
+        pass
+    assert time.monotonic() - began < 5
+    assert gone(int(helper.read_text()))
+
+
+def gone(process: int) -> bool:
+    """Whether it ends within a moment (an orphan may wait for somebody to bury it)."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_cancelling_ends_the_program_at_once(machine: Machine) -> None:
+    machine.program("apt-get", "sleep 30")
+    cancel = threading.Event()
+    threading.Timer(0.2, cancel.set).start()
+    began = time.monotonic()
+    with pytest.raises(CancelError), debian.unpacked("dataset-tiny", quiet, cancel):
+        pass
+    assert time.monotonic() - began < 3
+
+
+def test_the_chain_takes_the_packages_files_once_they_are_checked(
+    machine: Machine, tmp_path: Path
+) -> None:
+    tiny = TinySet()
+    machine.program("apt-get", DOWNLOADS)
+    tiny.write(machine.files / PACKAGE.folder)
+    idx_set = replace(tiny.idx_set, package=PACKAGE)
+    data = tmp_path / "data"
+    arrays = obtain(idx_set, data, system_root=tmp_path / "none", patience=QUICK)
+    assert arrays.source == "Debian package"
+    assert len(arrays.train_images) == 40
+    again = obtain(idx_set, data, system_root=tmp_path / "none", fetch=False)
+    assert again.source == "data folder"
+    installed = data / "fashion" / "t10k-labels-idx1-ubyte.gz"
+    assert installed.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_package_with_other_files_in_it_is_not_used(machine: Machine, tmp_path: Path) -> None:
+    tiny = TinySet()
+    machine.program("apt-get", DOWNLOADS)
+    folder = tiny.write(machine.files / PACKAGE.folder)
+    wrong = tiny.files["t10k-images-idx3-ubyte.gz"]
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(wrong)
+    idx_set = replace(tiny.idx_set, package=PACKAGE)
+    with pytest.raises(UserError, match="20×28×28 numbers where 40×28×28 are expected"):
+        obtain(idx_set, tmp_path / "data", system_root=tmp_path / "none", patience=QUICK)
+    assert not list((tmp_path / "data" / "fashion").glob("*.gz"))

@@ -1,0 +1,374 @@
+"""folder: sets, well-kept and hostile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fmnist_tui.catalog import DatasetFacts
+from fmnist_tui.data import decoded
+from fmnist_tui.data.dataset import Dataset, Split
+from fmnist_tui.data.files import CancelError
+from fmnist_tui.data.load import load_dataset
+from fmnist_tui.data.pictures import open_picture
+from fmnist_tui.data.prepare import Preparation, prepare
+from fmnist_tui.data.steps import Step
+from fmnist_tui.errors import UserError
+
+
+class Folder:
+    """A folder to fill with pictures, and the data set that is read from it."""
+
+    def __init__(self, base: Path) -> None:
+        self.root, self.data = base / "pictures", base / "data"
+        self.root.mkdir()
+
+    def picture(self, name: str, shade: int = 100, size: tuple[int, int] = (20, 30)) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", size, (shade, shade // 2, 0)).save(path)
+        return path
+
+    def classes(self, *names: str, count: int = 12) -> None:
+        for number, name in enumerate(names):
+            for place in range(count):
+                self.picture(f"{name}/{place:02}.png", number * 50 + place)
+
+    def load(self, **more: Any) -> Dataset:
+        return load_dataset(f"folder:{self.root}", data_dir=self.data, **more)
+
+    def stores(self) -> list[Path]:
+        return [path for path in (self.data / "cache").iterdir() if path.is_dir()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def splits(dataset: Dataset) -> tuple[Split, Split, Split]:
+    return dataset.train, dataset.val, dataset.test
+
+
+def test_classes_come_by_name_and_every_picture_once(folder: Folder) -> None:
+    folder.classes("shoe", "Bag", "coat")
+    dataset = folder.load()
+    assert dataset.facts.classes == ("Bag", "coat", "shoe")
+    assert sorted(np.concatenate([split.indices for split in splits(dataset)])) == list(range(36))
+    for split in splits(dataset):
+        np.testing.assert_array_equal(split.labels, split.indices // 12)
+        assert split.images.shape == (len(split), 28, 28, 1)
+    assert [len(split) for split in splits(dataset)] == [25, 5, 6]
+    assert dataset.notes == ()
+    assert not dataset.facts.crop
+
+
+def test_the_cuts_depend_on_the_seed_alone(folder: Folder) -> None:
+    folder.classes("a", "b", count=30)
+    first, again, other = folder.load(), folder.load(limit=20), folder.load(split_seed=1)
+    np.testing.assert_array_equal(first.val.indices, again.val.indices)
+    np.testing.assert_array_equal(first.test.indices, again.test.indices)
+    assert set(again.train.indices) < set(first.train.indices)
+    assert set(other.test.indices) != set(first.test.indices)
+
+
+def test_a_picture_is_read_as_it_will_be_prepared_for_the_model(folder: Folder) -> None:
+    folder.classes("a", "b")
+    noise = np.random.default_rng(0).integers(0, 256, (50, 31, 3), np.uint8)
+    path = folder.root / "a" / "00.png"
+    Image.fromarray(noise).save(path)
+    for channels, size in ((1, 28), (3, 40)):
+        dataset = folder.load(colour=channels == 3, input_size=size)
+        [image] = [
+            split.images[list(split.indices).index(0)]
+            for split in splits(dataset)
+            if 0 in split.indices
+        ]
+        how = Preparation.for_dataset(dataset.facts, size, channels)
+        np.testing.assert_array_equal(image, prepare(open_picture(path), how).image)
+
+
+def test_wide_pictures_are_padded_with_their_borders_colour(folder: Folder) -> None:
+    folder.classes("a", "b", count=3)
+    for path in folder.root.rglob("*.png"):
+        Image.new("L", (40, 10), 200).save(path)
+    dataset = folder.load(val_fraction=0.3)
+    assert (dataset.train.images == 200).all()
+
+
+def test_folders_of_splits_are_taken_as_they_are(folder: Folder) -> None:
+    for split, count in (("train", 6), ("val", 2), ("test", 3)):
+        folder.classes(f"{split}/a", f"{split}/b", count=count)
+    dataset = folder.load()
+    assert [len(split) for split in splits(dataset)] == [12, 4, 6]
+    assert dataset.facts.classes == ("a", "b")
+    indices = np.concatenate([split.indices for split in splits(dataset)])
+    assert sorted(indices) == list(range(22))
+
+
+def test_a_missing_split_is_cut_from_train(folder: Folder) -> None:
+    for split in ("train", "test"):
+        folder.classes(f"{split}/a", f"{split}/b")
+    assert [len(split) for split in splits(folder.load())] == [20, 4, 24]
+    only_train = Folder(folder.root.parent / "data")
+    only_train.classes("train/a", "train/b")
+    assert [len(split) for split in splits(only_train.load())] == [17, 3, 4]
+
+
+def test_a_class_of_test_that_train_has_not_is_named(folder: Folder) -> None:
+    folder.classes("train/a", "train/b", "test/a", "test/z")
+    with pytest.raises(UserError, match=r"has the class z, which .*train has not"):
+        folder.load()
+
+
+def test_classes_that_happen_to_be_named_like_splits_are_classes(folder: Folder) -> None:
+    folder.classes("train", "bus")
+    assert folder.load().facts.classes == ("bus", "train")
+
+
+def test_unreadable_files_are_named_skipped_and_counted(folder: Folder) -> None:
+    folder.classes("a", "b")
+    (folder.root / "a" / "notes.txt").write_text("not a picture")
+    torn = folder.picture("a/torn.png", size=(200, 200))
+    torn.write_bytes(torn.read_bytes()[:80])
+    (folder.root / "b" / "empty.jpg").write_bytes(b"")
+    (folder.root / "b" / "\x1b]0;evil\x07.png").write_bytes(b"x")
+    for number in range(7):
+        (folder.root / "b" / f"zz{number}.gif").write_bytes(b"GIF89a")
+    dataset = folder.load()
+    assert sum(len(split) for split in splits(dataset)) == 24
+    assert dataset.notes[0] == "11 files were left out: not readable as images"
+    assert dataset.notes[-1] == "and 6 more"
+    assert len(dataset.notes) == 7
+    told = "\n".join(dataset.notes)
+    for name in ("notes.txt", "torn.png", "empty.jpg"):
+        assert name in told
+    assert "\x1b" not in told
+    assert folder.load().notes == dataset.notes
+
+
+def test_a_class_without_a_readable_picture_is_left_out_with_a_note(folder: Folder) -> None:
+    folder.classes("a", "c")
+    (folder.root / "b").mkdir()
+    (folder.root / "b" / "x.png").write_bytes(b"no")
+    (folder.root / "d").mkdir()
+    dataset = folder.load()
+    assert dataset.facts.classes == ("a", "c")
+    assert sorted(set(dataset.train.labels)) == [0, 1]
+    assert dataset.notes[-1] == "class folders without an image, left out: b, d"
+
+
+def test_hidden_files_links_in_circles_and_pipes_do_no_harm(folder: Folder) -> None:
+    folder.classes("a", "b")
+    (folder.root / "a" / ".DS_Store").write_bytes(b"x")
+    (folder.root / ".git").mkdir()
+    (folder.root / ".git" / "x.png").write_bytes(b"x")
+    (folder.root / "loop").symlink_to(folder.root)
+    (folder.root / "a" / "up").symlink_to(folder.root)
+    (folder.root / "a" / "self").symlink_to(folder.root / "a")
+    (folder.root / "a" / "other").symlink_to(folder.root / "b")
+    (folder.root / "b" / "round").symlink_to(folder.root / "b" / "round")
+    os.mkfifo(folder.root / "b" / "pipe")
+    dataset = folder.load()
+    assert dataset.facts.classes == ("a", "b")
+    assert sum(len(split) for split in splits(dataset)) == 24
+    assert "1 file was left out" in dataset.notes[0]
+
+
+def test_pictures_may_lie_deeper_and_be_linked(folder: Folder, tmp_path: Path) -> None:
+    folder.classes("a", "b")
+    folder.picture("a/deep/er/x.png")
+    (tmp_path / "elsewhere").mkdir()
+    folder.picture("a/00.png").rename(tmp_path / "elsewhere" / "00.png")
+    (folder.root / "a" / "linked").symlink_to(tmp_path / "elsewhere")
+    assert sum(len(split) for split in splits(folder.load())) == 25
+
+
+def test_names_that_are_no_text_are_read_and_shown_safely(folder: Folder) -> None:
+    folder.classes("a", "b")
+    strange = os.fsdecode(os.fsencode(folder.root) + b"/c\x1b[31m\xff")
+    (folder.root / "b").rename(strange)
+    classes = folder.load().facts.classes
+    assert len(classes) == 2
+    assert not {"\x1b", "\udcff"} & set("".join(classes))
+
+
+def make_nothing(folder: Folder) -> None:
+    folder.root.rmdir()
+
+
+def make_file(folder: Folder) -> None:
+    folder.root.rmdir()
+    folder.root.write_text("x")
+
+
+def make_empty(folder: Folder) -> None:
+    pass
+
+
+def make_flat(folder: Folder) -> None:
+    folder.picture("x.png")
+
+
+def make_one_class(folder: Folder) -> None:
+    folder.classes("a")
+
+
+def make_unreadable(folder: Folder) -> None:
+    for name in ("a", "b"):
+        (folder.root / name).mkdir()
+        (folder.root / name / "x.png").write_text("x")
+
+
+def make_too_few(folder: Folder) -> None:
+    folder.classes("a", "b", count=1)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (make_nothing, "no such folder"),
+        (make_file, "is not a folder"),
+        (make_empty, "no images in class folders"),
+        (make_flat, "no images in class folders"),
+        (make_one_class, r"images of one class only \(a\)"),
+        (make_unreadable, "none of its 2 files is a readable image"),
+        (make_too_few, "too few images"),
+    ],
+)
+def test_a_folder_that_is_no_data_set_is_explained(
+    folder: Folder, make: Callable[[Folder], None], words: str
+) -> None:
+    make(folder)
+    with pytest.raises(UserError, match=words) as caught:
+        folder.load()
+    assert str(folder.root) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_pictures_are_decoded_once(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.classes("a", "b")
+    first = folder.load()
+    monkeypatch.setattr(decoded, "read_picture", lambda *_: pytest.fail("decoded again"))
+    again = folder.load()
+    np.testing.assert_array_equal(first.train.images, again.train.images)
+    with pytest.raises(pytest.fail.Exception):
+        folder.load(colour=True)
+
+
+def test_a_changed_picture_is_decoded_again(folder: Folder) -> None:
+    folder.classes("a", "b")
+    before = folder.load()
+    path = folder.picture("a/00.png", 255)
+    os.utime(path, ns=(1, 1))
+    after = folder.load()
+    assert before.train.images.sum() + before.test.images.sum() + before.val.images.sum() != (
+        after.train.images.sum() + after.test.images.sum() + after.val.images.sum()
+    )
+    assert len(folder.stores()) == 2
+
+
+def test_a_store_that_was_damaged_is_made_again(folder: Folder) -> None:
+    folder.classes("a", "b")
+    first = folder.load()
+    for name, data in (
+        ("pixels", b"short"),
+        ("pixels", bytes(24 * 28 * 28 + 1)),
+        ("facts.json", b"{"),
+    ):
+        (folder.stores()[0] / name).write_bytes(data)
+        np.testing.assert_array_equal(folder.load().train.images, first.train.images)
+
+
+def test_only_the_stores_used_last_are_kept(folder: Folder) -> None:
+    folder.classes("a", "b", count=3)
+    for size in range(8, 20):
+        folder.load(input_size=size, val_fraction=0.3)
+    assert len(folder.stores()) == 6
+
+
+def test_a_split_of_many_pictures_is_mapped_and_not_copied(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.classes("a", "b", count=30)
+    in_memory = folder.load()
+    monkeypatch.setattr(decoded, "IN_MEMORY", 2 * 28 * 28)
+    monkeypatch.setattr(decoded, "_CHUNK", 7)
+    mapped = folder.load()
+    for one, other in zip(splits(in_memory), splits(mapped), strict=True):
+        np.testing.assert_array_equal(one.images, other.images)
+        assert isinstance(other.images.base, np.memmap)
+    files = {path.name for path in folder.stores()[0].iterdir()}
+    folder.load()
+    assert {path.name for path in folder.stores()[0].iterdir()} == files
+    mapped.train.images[:] = 0  # a slip of a user's hand does not reach the store
+    np.testing.assert_array_equal(folder.load().train.images, in_memory.train.images)
+
+
+def test_progress_is_told_and_decoding_can_be_cancelled(folder: Folder) -> None:
+    folder.classes("a", "b")
+    cancel = threading.Event()
+    steps: list[Step] = []
+
+    def say(step: Step) -> None:
+        steps.append(step)
+        if step.state == "progress":
+            cancel.set()
+
+    with pytest.raises(CancelError):
+        folder.load(say=say, cancel=cancel)
+    assert (steps[-1].done, steps[-1].total, steps[-1].unit) == (1, 24, "pictures")
+    assert folder.stores() == []
+    steps.clear()
+    folder.load(say=steps.append)
+    assert [step.state for step in (steps[0], steps[-1])] == ["trying", "ok"]
+
+
+def test_a_decoding_that_is_killed_leaves_nothing_half_used(folder: Folder) -> None:
+    folder.classes("a", "b")
+    child = """
+import os, signal, sys
+from pathlib import Path
+from fmnist_tui.data import decoded
+from fmnist_tui.data.load import load_dataset
+whole, seen = decoded.read_picture, []
+def read_picture(*args):
+    seen.append(args)
+    if len(seen) == 10:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return whole(*args)
+decoded.read_picture = read_picture
+load_dataset("folder:" + sys.argv[1], data_dir=Path(sys.argv[2]))
+"""
+    done = subprocess.run([sys.executable, "-c", child, folder.root, folder.data], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert [path.name[:5] for path in folder.stores()] == [".new-"]
+    dataset = folder.load()
+    assert sum(len(split) for split in splits(dataset)) == 24
+    assert not [path for path in folder.stores() if path.name.startswith(".")]
+
+
+def test_a_data_folder_that_cannot_be_written_is_told(folder: Folder) -> None:
+    folder.classes("a", "b")
+    folder.data.write_text("in the way")
+    with pytest.raises(UserError, match="cannot be made"):
+        folder.load()
+
+
+def test_the_facts_are_of_the_folder(folder: Folder) -> None:
+    folder.classes("a", "b")
+    facts = folder.load().facts
+    assert isinstance(facts, DatasetFacts)
+    assert facts.name == f"folder:{folder.root}"
+    assert facts.title == "pictures"
+    assert (facts.train, facts.test) == (20, 4)

@@ -1,0 +1,171 @@
+"""idx files, sound and hostile."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import struct
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from fmnist_tui.data.idx import LIMIT, read_idx, write_idx
+from fmnist_tui.errors import UserError
+from tests.unit.data.support import idx_bytes
+
+PICTURES = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
+
+
+def header(*lengths: int, code: int = 0x08) -> bytes:
+    return struct.pack(f">BBBB{len(lengths)}I", 0, 0, code, len(lengths), *lengths)
+
+
+def complaint(path: Path, *args: object) -> str:
+    with pytest.raises(UserError) as caught:
+        read_idx(path, *args)  # type: ignore[arg-type]
+    message = str(caught.value)
+    assert "\n" not in message
+    assert path.name in message
+    return message
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    array=arrays.arrays(
+        st.sampled_from(["u1", "i1", "i2", "i4", "f4", "f8"]),
+        arrays.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5),
+    ),
+    zipped=st.booleans(),
+)
+def test_what_is_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, array: np.ndarray, zipped: bool
+) -> None:
+    path = tmp_path_factory.mktemp("idx") / ("a.gz" if zipped else "a")
+    write_idx(path, array)
+    found = read_idx(path)
+    np.testing.assert_array_equal(found.array, array)
+    assert found.array.dtype == array.dtype
+    raw = gzip.decompress(path.read_bytes()) if zipped else path.read_bytes()
+    assert found.sha256 == hashlib.sha256(raw).hexdigest()
+
+
+def test_a_file_is_written_in_the_published_form(tmp_path: Path) -> None:
+    write_idx(tmp_path / "a", PICTURES)
+    assert (tmp_path / "a").read_bytes() == idx_bytes(PICTURES)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_gzipped_file_is_known_by_its_bytes_not_its_name(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(gzip.compress(idx_bytes(PICTURES)))
+    np.testing.assert_array_equal(read_idx(tmp_path / "a").array, PICTURES)
+
+
+def test_tables_of_int32_come_in_the_machines_byte_order(tmp_path: Path) -> None:
+    table = np.array([[1, -2], [300_000, 4]], np.int32)
+    (tmp_path / "a").write_bytes(idx_bytes(table))
+    found = read_idx(tmp_path / "a", (2, 2), "i4").array
+    assert found.dtype.isnative
+    np.testing.assert_array_equal(found, table)
+
+
+def test_an_array_that_idx_cannot_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="int64"):
+        write_idx(tmp_path / "a", np.zeros(3, np.int64))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "empty"),
+        (b"\x00\x00", "not an idx file"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "not an idx file: it starts with 89 50 4e 47"),
+        (b"\0\0\x07\x01" + bytes(8), "not an idx file"),
+        (b"\0\0\x08\x00", "0 dimensions"),
+        (b"\0\0\x08\xff" + bytes(2000), "255 dimensions"),
+        (b"\0\0\x08\x03\0\0", "within its header"),
+        (header(3, 4, 5) + bytes(59), "59 bytes of numbers where its header promises 60"),
+        (header(3, 4, 5) + bytes(61), "goes on after the 60 bytes"),
+        (header(2**31, 2**31, 2**31), "more than 1 GB"),
+        (header(0, 2**32 - 1, 2**32 - 1, 2**32 - 1), "more than 1 GB"),
+    ],
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_broken_file_is_explained_in_one_line(
+    tmp_path: Path, data: bytes, words: str, zipped: bool
+) -> None:
+    path = tmp_path / "broken"
+    path.write_bytes(gzip.compress(data) if zipped else data)
+    assert words in complaint(path)
+
+
+def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
+    assert "no such file" in complaint(tmp_path / "nowhere")
+
+
+def test_a_folder_or_a_pipe_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "not a regular file" in complaint(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    assert "not a regular file" in complaint(tmp_path / "folder")
+
+
+def test_the_wrong_size_is_told_with_the_right_one(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(idx_bytes(PICTURES))
+    message = complaint(path, (60000, 28, 28))
+    assert "3×4×5" in message
+    assert "60000×28×28" in message
+    assert "any×28×28" in complaint(path, (None, 28, 28))
+    assert "3" in complaint(path, (3,))
+
+
+def test_the_wrong_kind_of_number_is_told_with_the_right_one(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(idx_bytes(PICTURES))
+    assert "uint8 where int32" in complaint(tmp_path / "a", (3, 4, 5), "i4")
+
+
+@pytest.mark.parametrize("keep", [5, 20, 60, -1, -5])
+def test_a_gzip_file_cut_anywhere_is_noticed(tmp_path: Path, keep: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (3, 4, 5), np.uint8)
+    data = gzip.compress(idx_bytes(noise))
+    (tmp_path / "a").write_bytes(data[:keep])
+    assert "a: " in complaint(tmp_path / "a")
+
+
+def test_a_flipped_bit_in_a_gzip_file_is_noticed(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (3, 4, 5), np.uint8)
+    data = bytearray(gzip.compress(idx_bytes(noise)))
+    data[60] ^= 4
+    (tmp_path / "a").write_bytes(data)
+    complaint(tmp_path / "a")
+
+
+def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    # 200 MB of zeros behind a header that promises 60 bytes.
+    (tmp_path / "a").write_bytes(gzip.compress(header(3, 4, 5) + bytes(200 * 2**20), 1))
+    tracemalloc.start()
+    try:
+        assert "goes on after" in complaint(tmp_path / "a")
+        assert tracemalloc.get_traced_memory()[1] < 20 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_header_alone_does_not_fill_memory(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(header(LIMIT) + bytes(10))
+    assert "10 bytes of numbers" in complaint(tmp_path / "a")
+
+
+def test_a_name_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "\x1b[31mred"
+    path.write_bytes(b"")
+    with pytest.raises(UserError) as caught:
+        read_idx(path)
+    assert "\x1b" not in str(caught.value)

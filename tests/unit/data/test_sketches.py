@@ -1,0 +1,117 @@
+"""The drawn data set: the same everywhere, varied, and neither too easy nor too hard."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fmnist_tui.catalog import GARMENTS
+from fmnist_tui.data.dataset import Images, Labels
+from fmnist_tui.data.garments import OUTLINES
+from fmnist_tui.data.load import load_dataset
+from fmnist_tui.data.sketches import draw
+
+
+@pytest.fixture(scope="module")
+def drawn() -> tuple[Images, Labels]:
+    return draw(3000, seed=0, stream=0)
+
+
+def digest(images: Images) -> str:
+    return hashlib.sha256(images.tobytes()).hexdigest()
+
+
+def test_every_garment_is_drawn_as_often_as_every_other(drawn: tuple[Images, Labels]) -> None:
+    images, labels = drawn
+    assert images.shape == (3000, 28, 28, 1)
+    assert images.dtype == np.uint8
+    assert np.bincount(labels).tolist() == [300] * len(GARMENTS)
+    assert len(OUTLINES) == len(GARMENTS)
+
+
+def test_a_seed_draws_the_same_in_every_process(drawn: tuple[Images, Labels]) -> None:
+    script = (
+        "import hashlib; from fmnist_tui.data.sketches import draw; "
+        "print(hashlib.sha256(draw(200, 0, 0)[0].tobytes()).hexdigest())"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert other.stdout.strip() == digest(drawn[0][:200])
+
+
+def test_a_picture_does_not_depend_on_how_many_are_drawn(drawn: tuple[Images, Labels]) -> None:
+    np.testing.assert_array_equal(draw(30, 0, 0)[0], drawn[0][:30])
+
+
+def test_seeds_and_splits_share_no_picture(drawn: tuple[Images, Labels]) -> None:
+    seen = {image.tobytes() for image in drawn[0]}
+    assert len(seen) == len(drawn[0])
+    for seed, stream in ((0, 1), (1, 0)):
+        assert not seen & {image.tobytes() for image in draw(500, seed, stream)[0]}
+
+
+def test_pictures_are_light_on_black_and_use_the_range(drawn: tuple[Images, Labels]) -> None:
+    images = drawn[0].astype(np.float32)
+    edge = np.concatenate([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]], axis=1)
+    middle = images[:, 8:20, 8:20]
+    assert np.median(edge) < 10
+    assert middle.mean() > 60
+    assert images.max() == 255
+    assert images.min() == 0
+
+
+def test_no_garment_is_cut_off_or_lost(drawn: tuple[Images, Labels]) -> None:
+    shares = (drawn[0] > 60).mean(axis=(1, 2, 3))
+    assert np.quantile(shares, 0.01) > 0.02
+    assert np.quantile(shares, 0.99) < 0.7
+
+
+def test_the_nearest_class_mean_does_not_do(drawn: tuple[Images, Labels]) -> None:
+    images, labels = drawn[0].reshape(3000, -1).astype(np.float32), drawn[1]
+    means = np.stack([images[:2000][labels[:2000] == label].mean(axis=0) for label in range(10)])
+    distances = ((images[2000:, None] - means) ** 2).sum(axis=2)
+    accuracy = (distances.argmin(axis=1) == labels[2000:]).mean()
+    assert 0.3 < accuracy < 0.75
+
+
+def test_a_linear_model_stays_below_nine_in_ten(drawn: tuple[Images, Labels]) -> None:
+    # Ridge regression onto the classes, the best of several strengths on the very test pictures.
+    images, labels = drawn[0].reshape(3000, -1) / 255.0 - 0.2, drawn[1]
+    train, test = slice(0, 2500), slice(2500, 3000)
+    targets = np.eye(10)[labels[train]]
+    square = images[train].T @ images[train]
+    accuracies = [
+        float(
+            (
+                (
+                    images[test]
+                    @ np.linalg.solve(square + strength * np.eye(784), images[train].T @ targets)
+                ).argmax(axis=1)
+                == labels[test]
+            ).mean()
+        )
+        for strength in (10.0, 100.0, 1000.0)
+    ]
+    assert 0.5 < max(accuracies) < 0.85
+
+
+def test_six_thousand_are_drawn_in_under_three_seconds() -> None:
+    began = time.process_time()
+    draw(1200, seed=5, stream=0)
+    assert (time.process_time() - began) * 5 < 3
+
+
+def test_the_data_set_says_that_it_is_synthetic(tmp_path: Path) -> None:
+    dataset = load_dataset("sketches", data_dir=tmp_path, sketch_seed=4)
+    assert dataset.facts.synthetic
+    assert "SYNTHETIC" in dataset.facts.title
+    assert len(dataset.train) + len(dataset.val) == dataset.facts.train == 5000
+    assert len(dataset.test) == dataset.facts.test == 1000
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,476 @@
+"""The chain of places a data set may come from, its order, and its last word."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from fmnist_tui.data import debian
+from fmnist_tui.data.fashion import FASHION
+from fmnist_tui.data.files import CancelError
+from fmnist_tui.data.idx_set import Archive, Arrays, IdxSet, Package, Part
+from fmnist_tui.data.mnist_family import EMNIST, KMNIST, MNIST, QMNIST
+from fmnist_tui.data.sources import OFFLINE, Step, is_present, obtain
+from fmnist_tui.errors import UserError
+from tests.unit.data.support import (
+    QUICK,
+    Manner,
+    TinySet,
+    hang,
+    idx_bytes,
+    md5,
+    page,
+    serving,
+    whole,
+)
+
+IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
+PACKAGE = Package("dataset-tiny", "usr/share/datasets/tiny")
+
+
+@pytest.fixture(autouse=True)
+def on_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(OFFLINE, raising=False)
+
+
+@pytest.fixture
+def tiny() -> TinySet:
+    return TinySet()
+
+
+class Chain:
+    """`obtain` with a data folder and system of its own; what was told is in `steps`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data, self.system = folder / "data", folder / "system"
+        self.steps: list[Step] = []
+
+    def __call__(self, idx_set: IdxSet, **more: Any) -> Arrays:
+        self.steps.clear()
+        return obtain(
+            idx_set,
+            self.data,
+            say=self.steps.append,
+            system_root=self.system,
+            patience=QUICK,
+            **more,
+        )
+
+    def outcome(self) -> list[tuple[str, str]]:
+        return [(step.source, step.state) for step in self.steps if step.state in ("failed", "ok")]
+
+    @property
+    def folder(self) -> Path:
+        return self.data / "fashion"
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Chain:
+    return Chain(tmp_path)
+
+
+def same(arrays: Arrays, tiny: TinySet) -> None:
+    parts: tuple[npt.NDArray[Any], ...] = (
+        arrays.train_images,
+        arrays.train_labels,
+        arrays.test_images,
+        arrays.test_labels,
+    )
+    for found, expected in zip(parts, tiny.arrays.values(), strict=True):
+        np.testing.assert_array_equal(found.reshape(expected.shape), expected)
+    assert arrays.train_images.shape == (40, 28, 28, 1)
+    assert arrays.train_labels.dtype == np.int64
+
+
+def without_package(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    def refuse(*_: object) -> None:
+        raise UserError(why)
+
+    monkeypatch.setattr(debian, "unpacked", refuse)
+
+
+def with_package(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    @contextmanager
+    def give(package: str, say: debian.Say, cancel: object) -> Iterator[Path]:
+        say(f"apt-get download {package}", 0.5)
+        yield root
+
+    monkeypatch.setattr(debian, "unpacked", give)
+
+
+def test_what_lies_in_the_data_folder_needs_no_network(chain: Chain, tiny: TinySet) -> None:
+    tiny.write(chain.folder)
+    before = sorted(chain.folder.iterdir())
+    with serving() as server:
+        same(chain(tiny.at(server.url)), tiny)
+        assert server.asked == []
+    assert chain.outcome() == [("data folder", "ok")]
+    assert sorted(chain.folder.iterdir()) == before
+
+
+def test_files_may_lie_there_unzipped(chain: Chain, tiny: TinySet) -> None:
+    tiny.write(chain.folder)
+    zipped = chain.folder / IMAGES
+    (chain.folder / IMAGES.removesuffix(".gz")).write_bytes(gzip.decompress(zipped.read_bytes()))
+    zipped.unlink()
+    same(chain(tiny.at()), tiny)
+
+
+def test_the_system_package_comes_second_and_is_read_where_it_lies(
+    chain: Chain, tiny: TinySet
+) -> None:
+    tiny.write(chain.system / PACKAGE.folder)
+    with serving() as server:
+        arrays = chain(replace(tiny.at(server.url), package=PACKAGE))
+        assert server.asked == []
+    same(arrays, tiny)
+    assert arrays.source == "system package"
+    assert chain.outcome() == [("data folder", "failed"), ("system package", "ok")]
+    assert not chain.data.exists()
+
+
+def test_the_mirrors_come_third_and_fill_the_data_folder(chain: Chain, tiny: TinySet) -> None:
+    with serving(**tiny.manners()) as server:
+        arrays = chain(replace(tiny.at(server.url), package=PACKAGE))
+    same(arrays, tiny)
+    assert arrays.source == "mirrors"
+    assert [source for source, _ in chain.outcome()] == ["data folder", "system package", "mirrors"]
+    told = [step for step in chain.steps if step.state == "progress"]
+    assert any(step.total == len(tiny.files[IMAGES]) and IMAGES in step.message for step in told)
+    same(chain(tiny.at()), tiny)
+    assert chain.outcome() == [("data folder", "ok")]
+
+
+def test_the_debian_package_comes_fourth_and_fills_the_data_folder(
+    chain: Chain, tiny: TinySet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.write(tmp_path / "root" / PACKAGE.folder)
+    with_package(monkeypatch, tmp_path / "root")
+    with serving() as server:
+        arrays = chain(replace(tiny.at(server.url), package=PACKAGE))
+    same(arrays, tiny)
+    assert [source for source, _ in chain.outcome()] == [
+        "data folder",
+        "system package",
+        "mirrors",
+        "Debian package",
+    ]
+    assert any(step.unit == "%" and step.done == 50 for step in chain.steps)
+    assert {path.name for path in chain.folder.glob("*.gz")} == set(tiny.files)
+
+
+def test_the_last_word_names_everything_tried_and_what_to_do(
+    chain: Chain, tiny: TinySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_package(monkeypatch, "no apt-get here")
+    with serving() as server:
+        with pytest.raises(UserError) as caught:
+            chain(replace(tiny.at(server.url), package=PACKAGE))
+        host = server.url.removeprefix("http://").rstrip("/")
+    message = str(caught.value)
+    for part in (
+        "Fashion-MNIST cannot be had",
+        f"data folder: nothing of it in {chain.folder}",
+        f"system package: {chain.system / PACKAGE.folder} is not there",
+        f"mirrors: {host}: HTTP 404 Not Found",
+        "Debian package: no apt-get here",
+        f"copy the files {', '.join(tiny.files)} to the folder {chain.folder}",
+        '"sketches"',
+    ):
+        assert part in message
+    assert "\n" not in message
+
+
+def test_following_the_last_words_advice_helps(chain: Chain, tiny: TinySet) -> None:
+    with pytest.raises(UserError):
+        chain(tiny.at(), fetch=False)
+    tiny.write(chain.folder)
+    same(chain(tiny.at(), fetch=False), tiny)
+
+
+@pytest.mark.parametrize("way", ["variable", "argument"])
+def test_off_line_only_this_machine_is_looked_at(
+    chain: Chain, tiny: TinySet, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    if way == "variable":
+        monkeypatch.setenv(OFFLINE, "1")
+    with_package(monkeypatch, tiny.write(chain.data / "x"))
+    with serving(**tiny.manners()) as server:
+        with pytest.raises(UserError) as caught:
+            chain(replace(tiny.at(server.url), package=PACKAGE), fetch=way == "variable")
+        assert server.asked == []
+    why = f"{OFFLINE} is set" if way == "variable" else "not asked to fetch"
+    assert f"mirrors: {why}; Debian package: {why}" in str(caught.value)
+    assert not chain.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda data: b"", "empty"),
+        (lambda data: data[:-300], "cut short"),
+        (lambda data: gzip.compress(idx_bytes(np.zeros((3, 28, 28), np.uint8))), "40×28×28"),
+        (lambda data: gzip.compress(idx_bytes(np.zeros((40, 28, 28), np.uint8))), "SHA-256"),
+        (lambda data: b"<html>log in</html>", "not an idx file"),
+    ],
+)
+def test_a_wrong_file_is_named_put_aside_and_replaced(
+    chain: Chain, tiny: TinySet, damage: Any, words: str
+) -> None:
+    tiny.write(chain.folder)
+    damaged = damage(tiny.files[IMAGES])
+    (chain.folder / IMAGES).write_bytes(damaged)
+    with serving(**tiny.manners()) as server:
+        same(chain(tiny.at(server.url)), tiny)
+        assert server.paths() == [f"/{IMAGES}"]
+    assert (chain.folder / f"{IMAGES}.bad").read_bytes() == damaged
+    [failed] = [step for step in chain.steps if step.state == "failed"]
+    assert words in failed.message
+    assert f"put aside as {IMAGES}.bad" in failed.message
+
+
+def test_labels_out_of_range_are_refused(chain: Chain) -> None:
+    tiny = TinySet(known=False)
+    tiny.write(chain.folder)
+    labels = np.full(40, 10, np.uint8)
+    (chain.folder / LABELS).write_bytes(gzip.compress(idx_bytes(labels)))
+    with pytest.raises(UserError, match="labels from 10 to 10 where 0 to 9"):
+        chain(tiny.at(), fetch=False)
+
+
+def test_what_a_killed_copy_left_behind_is_swept(chain: Chain, tiny: TinySet) -> None:
+    chain.folder.mkdir(parents=True)
+    (chain.folder / f".{IMAGES}.x1y2.part").write_bytes(b"half")
+    with serving(**tiny.manners()) as server:
+        same(chain(tiny.at(server.url)), tiny)
+    assert not list(chain.folder.glob("*.part"))
+
+
+def test_only_what_is_missing_is_fetched(chain: Chain, tiny: TinySet) -> None:
+    tiny.write(chain.folder)
+    (chain.folder / LABELS).unlink()
+    with serving(**tiny.manners()) as server:
+        arrays = chain(tiny.at(server.url))
+        assert server.paths() == [f"/{LABELS}"]
+    same(arrays, tiny)
+    assert arrays.source == "data folder + mirrors"
+
+
+def test_a_mirror_that_does_not_serve_is_not_asked_twice(chain: Chain, tiny: TinySet) -> None:
+    silent: dict[str, Manner] = {file.replace(".", "__"): hang for file in tiny.files}
+    with serving(**silent) as dead, serving(**tiny.manners()) as alive:
+        same(chain(tiny.at(dead.url, alive.url)), tiny)
+        assert len(dead.asked) == 1
+        assert len(alive.asked) == 4
+
+
+def test_a_login_page_on_every_mirror_is_told_as_such(chain: Chain, tiny: TinySet) -> None:
+    pages: dict[str, Manner] = {file.replace(".", "__"): page for file in tiny.files}
+    with serving(**pages) as server, pytest.raises(UserError, match="a login page answered"):
+        chain(tiny.at(server.url))
+    assert not list(chain.folder.glob("*.gz"))
+
+
+def test_right_sized_wrong_bytes_are_never_used(chain: Chain, tiny: TinySet) -> None:
+    manners = tiny.manners()
+    manners[IMAGES.replace(".", "__")] = whole(bytes(len(tiny.files[IMAGES])))
+    with serving(**manners) as server, pytest.raises(UserError, match="not the expected file"):
+        chain(tiny.at(server.url))
+    assert not (chain.folder / IMAGES).exists()
+
+
+def test_cancelling_ends_the_chain_and_not_only_a_step(
+    chain: Chain, tiny: TinySet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_package(monkeypatch, tmp_path)
+    cancel = threading.Event()
+
+    def and_cancel(handler: Any) -> None:
+        cancel.set()
+        hang(handler)
+
+    manners = {**tiny.manners(), IMAGES.replace(".", "__"): and_cancel}
+    with serving(**manners) as server, pytest.raises(CancelError):
+        chain(replace(tiny.at(server.url), package=PACKAGE), cancel=cancel)
+    assert chain.outcome()[-1] == ("mirrors", "failed")
+
+
+def test_a_data_folder_that_cannot_be_made_is_told(chain: Chain, tiny: TinySet) -> None:
+    chain.data.write_text("in the way")
+    with serving(**tiny.manners()) as server, pytest.raises(UserError, match="cannot be made"):
+        chain(tiny.at(server.url))
+
+
+def at_once(idx_set: IdxSet, data: Path) -> None:
+    """Four at the same time; a lock held by a thread holds off the others as well."""
+    threads = [
+        threading.Thread(target=obtain, args=(idx_set, data), kwargs={"patience": QUICK})
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_two_at_once_fetch_every_file_once(chain: Chain, tiny: TinySet) -> None:
+    with serving(**tiny.manners()) as server:
+        idx_set = tiny.at(server.url)
+        at_once(idx_set, chain.data)
+        assert sorted(server.paths()) == sorted(f"/{file}" for file in tiny.files)
+    same(chain(idx_set), tiny)
+
+
+def test_a_set_of_unknown_sums_is_remembered_and_a_later_change_is_noticed(chain: Chain) -> None:
+    tiny = TinySet(known=False)
+    with serving(**tiny.manners()) as server:
+        arrays = chain(tiny.at(server.url))
+    assert arrays.notes == ()
+    record = json.loads((chain.folder / "sums.json").read_text())
+    assert all(entry["published"] for entry in record.values())
+    assert set(record) == set(tiny.files)
+    other = np.ones((40, 28, 28), np.uint8)
+    (chain.folder / IMAGES).write_bytes(gzip.compress(idx_bytes(other)))
+    with pytest.raises(UserError, match="has changed since it was first read"):
+        chain(tiny.at(), fetch=False)
+    assert (chain.folder / f"{IMAGES}.bad").exists()
+
+
+def test_files_of_ones_own_are_taken_with_a_note(chain: Chain) -> None:
+    tiny = TinySet(known=False)
+    tiny.write(chain.folder)
+    mine = np.ones((40, 28, 28), np.uint8)
+    (chain.folder / IMAGES).write_bytes(gzip.compress(idx_bytes(mine)))
+    for _ in range(2):
+        arrays = chain(tiny.at(), fetch=False)
+        assert arrays.notes == (f"{IMAGES} is not the published file: only its form was checked",)
+    assert arrays.train_images.min() == 1
+
+
+def test_the_published_file_is_right_whatever_the_record_says(chain: Chain) -> None:
+    tiny = TinySet(known=False)
+    tiny.write(chain.folder)
+    (chain.folder / "sums.json").write_text(
+        json.dumps({IMAGES: {"sha256": "0", "published": False}})
+    )
+    assert chain(tiny.at(), fetch=False).notes == ()
+
+
+@pytest.mark.parametrize("record", ["", "[]", '{"a": 3}', "\x00"])
+def test_a_broken_record_is_begun_anew(chain: Chain, record: str) -> None:
+    tiny = TinySet(known=False)
+    tiny.write(chain.folder)
+    (chain.folder / "sums.json").write_text(record)
+    same(chain(tiny.at(), fetch=False), tiny)
+    assert set(json.loads((chain.folder / "sums.json").read_text())) == set(tiny.files)
+
+
+def test_qmnists_tables_give_their_first_column(chain: Chain) -> None:
+    tiny = TinySet("qmnist", known=False)
+    table = np.random.default_rng(0).integers(0, 10**6, (40, 8)).astype(np.int32)
+    table[:, 0] = tiny.arrays[LABELS]
+    packed = gzip.compress(idx_bytes(table))
+    labels = Part("labels-idx2-int.gz", 40, md5(packed), columns=8, labels=True)
+    manners = {**tiny.manners(), "labels-idx2-int__gz": whole(packed)}
+    with serving(**manners) as server:
+        arrays = chain(replace(tiny.at(server.url), train_labels=labels))
+    same(arrays, tiny)
+
+
+def test_emnist_comes_out_of_its_archive_upright_and_counted_from_nought(chain: Chain) -> None:
+    numbers = np.random.default_rng(1)
+    pictures = numbers.integers(0, 256, (52, 28, 28), np.uint8)
+    letters = (np.arange(52) % 26 + 1).astype(np.uint8)
+    files = {
+        "tr-i.gz": pictures,
+        "tr-l.gz": letters,
+        "te-i.gz": pictures[:26],
+        "te-l.gz": letters[:26],
+    }
+    pack = io.BytesIO()
+    with zipfile.ZipFile(pack, "w") as writer:
+        writer.writestr("gzip/emnist-other.gz", b"never looked at")
+        for file, array in files.items():
+            writer.writestr(f"gzip/{file}", gzip.compress(idx_bytes(array)))
+    data = pack.getvalue()
+    with serving(all__zip=whole(data)) as server:
+        train_images, train_labels, test_images, test_labels = (
+            Part(file, len(array), labels="-l" in file) for file, array in files.items()
+        )
+        idx_set = IdxSet(
+            "emnist",
+            train_images,
+            train_labels,
+            test_images,
+            test_labels,
+            archive=Archive(f"{server.url}all.zip", md5(data), "gzip", 10**7),
+            first_label=1,
+            transposed=True,
+        )
+        arrays = chain(idx_set)
+        again = chain(idx_set)
+        assert server.paths() == ["/all.zip"]
+    np.testing.assert_array_equal(arrays.train_images[7, :, :, 0], pictures[7].T)
+    np.testing.assert_array_equal(arrays.train_labels, letters.astype(int) - 1)
+    assert arrays.notes == again.notes == ()
+    assert again.source == "data folder"
+    assert {path.name for path in (chain.data / "emnist").glob("*.*")} >= set(files)
+    assert not (chain.data / "emnist" / "all.zip").exists()
+
+
+def test_two_at_once_fetch_an_archive_once(chain: Chain, tiny: TinySet) -> None:
+    pack = io.BytesIO()
+    with zipfile.ZipFile(pack, "w") as writer:
+        for file, packed in tiny.files.items():
+            writer.writestr(f"gzip/{file}", packed)
+    data = pack.getvalue()
+    with serving(all__zip=whole(data)) as server:
+        archive = Archive(f"{server.url}all.zip", md5(data), "gzip", 10**7)
+        at_once(replace(tiny.at(), archive=archive), chain.data)
+        assert server.paths() == ["/all.zip"]
+    same(chain(tiny.at()), tiny)
+
+
+def test_an_archive_without_the_part_is_told(chain: Chain, tiny: TinySet) -> None:
+    pack = io.BytesIO()
+    with zipfile.ZipFile(pack, "w") as writer:
+        writer.writestr("gzip/other", b"")
+    data = pack.getvalue()
+    with serving(all__zip=whole(data)) as server:
+        archive = Archive(f"{server.url}all.zip", md5(data), "gzip", 10**7)
+        with pytest.raises(UserError, match="not the archive it should be"):
+            chain(replace(tiny.at(), archive=archive))
+
+
+def test_presence_is_told_by_names_alone(chain: Chain, tiny: TinySet) -> None:
+    idx_set = replace(tiny.at(), package=PACKAGE)
+    assert not is_present(idx_set, chain.data, chain.system)
+    for file in tiny.files:
+        (chain.system / PACKAGE.folder).mkdir(parents=True, exist_ok=True)
+        (chain.system / PACKAGE.folder / file).write_bytes(b"")
+    assert is_present(idx_set, chain.data, chain.system)
+    assert not is_present(idx_set, chain.data, chain.data)
+
+
+@pytest.mark.parametrize("idx_set", [FASHION, MNIST, KMNIST, QMNIST, EMNIST])
+def test_every_published_set_says_where_it_is_and_how_to_check_it(idx_set: IdxSet) -> None:
+    assert idx_set.mirrors or idx_set.archive
+    for part in idx_set.parts:
+        assert part.file.endswith(".gz")
+        assert len(part.md5) == 32 or idx_set.archive
+        assert len(part.sha256) in (0, 64)
+        assert part.labels == ("labels" in part.file)
+    assert idx_set.train_images.count == idx_set.train_labels.count
+    assert idx_set.test_images.count == idx_set.test_labels.count
