@@ -1,0 +1,141 @@
+"""Where training runs, and what that place is good at.
+
+Everything that differs between a CPU, an NVIDIA GPU and Apple's is decided here
+once and handed on as a `Machine`; the rest of the engine asks it and never looks at
+the device's name.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from fmnist_tui.config import RunConfig
+from fmnist_tui.errors import UserError
+
+# glibc's mallopt parameters (malloc.h)
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEEP_BELOW = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A device with the settings that suit it for one run."""
+
+    device: torch.device
+    name: str
+    precision: str
+    graph: bool
+    threads: int
+
+    @property
+    def cuda(self) -> bool:
+        return self.device.type == "cuda"
+
+    @property
+    def scaled(self) -> bool:
+        """Whether gradients need scaling: half precision has too few exponents."""
+        return self.precision == "fp16"
+
+    def arithmetic(self) -> AbstractContextManager[object]:
+        """The context in which the network computes."""
+        if self.precision == "fp32":
+            return nullcontext()
+        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
+        return torch.autocast(self.device.type, dtype=dtype)
+
+    def synchronize(self) -> None:
+        """Wait for work in flight, so that a clock read now tells the truth."""
+        if self.cuda:
+            torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
+
+
+def choose(config: RunConfig) -> Machine:
+    """The machine a config asks for; a UserError where it is not to be had.
+
+    Called on the thread that will train: current device and CPU threads are set for it.
+    """
+    device = _device(config.device)
+    threads = config.threads or len(
+        os.sched_getaffinity(0) if _linux() else range(os.cpu_count() or 1)
+    )
+    torch.set_num_threads(threads)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = f"{processor()}, {threads} thread{'s' if threads > 1 else ''}"
+        keep_memory()
+    precision = _precision(config.precision, device)
+    # Compiled code and the gradient scaler's step are not captured: both look at the host.
+    graph = config.cuda_graph and device.type == "cuda" and not config.compile
+    return Machine(device, name, precision, graph and precision != "fp16", threads)
+
+
+def _linux() -> bool:
+    return hasattr(os, "sched_getaffinity")
+
+
+def _device(wanted: str) -> torch.device:
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", torch.cuda.current_device())
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if wanted.startswith("cuda"):
+        if not torch.cuda.is_available():
+            raise UserError(f"device {wanted}: no NVIDIA GPU can be used here; try --device cpu")
+        device = torch.device(wanted)
+        if (device.index or 0) >= torch.cuda.device_count():
+            raise UserError(
+                f"device {wanted}: there are {torch.cuda.device_count()} GPUs, numbered from 0"
+            )
+        return torch.device("cuda", device.index or 0)
+    if wanted == "mps" and not torch.backends.mps.is_available():
+        raise UserError("device mps: no Apple GPU can be used here; try --device cpu")
+    return torch.device(wanted)
+
+
+def _precision(wanted: str, device: torch.device) -> str:
+    if wanted == "auto":
+        good = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+        return "bf16" if good else "fp32"
+    if wanted == "fp16" and device.type == "cpu":
+        raise UserError("precision fp16: a CPU cannot train in it; use fp32 or bf16")
+    return wanted
+
+
+def keep_memory() -> None:
+    """Ask glibc to reuse big blocks instead of giving them back after every step.
+
+    Activations of a batch are tens of megabytes. By default each is mapped afresh and
+    unmapped again, and the page faults cost a CPU training a third of its time.
+    """
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    libc.mallopt(_M_MMAP_THRESHOLD, _KEEP_BELOW)
+    libc.mallopt(_M_TRIM_THRESHOLD, 2 * _KEEP_BELOW - 1)
+
+
+def processor() -> str:
+    """The CPU's name, as far as the system tells it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123 - not a file
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,183 @@
+"""What learns: a network with its optimiser, its averages and its place in the run.
+
+This is all that a checkpoint keeps. `state` and `restore` are each other's inverse:
+a learner restored in another process goes on bit for bit as this one would have.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from fmnist_tui import registry
+from fmnist_tui.data.dataset import Dataset
+from fmnist_tui.engine import rng
+from fmnist_tui.engine.augment import Augment
+from fmnist_tui.engine.checkpoint import FORMAT, CheckpointError, Payload, check_weights
+from fmnist_tui.engine.classifier import About, Pulse, logits, no_pulse
+from fmnist_tui.engine.device import Machine
+from fmnist_tui.engine.ema import Average
+from fmnist_tui.engine.loader import DeviceSplit, Order
+from fmnist_tui.engine.optim import OptimSpec
+from fmnist_tui.engine.schedule import learning_rate
+from fmnist_tui.engine.step import Network, Parts, Step
+from fmnist_tui.errors import reason
+
+LOOK_BEFORE_TRAINING = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best epoch so far, by validation accuracy and then loss."""
+
+    accuracy: float = -1.0
+    loss: float = math.inf
+    step: int = 0
+    epoch: int = 0
+
+    def beaten_by(self, accuracy: float, loss: float) -> bool:
+        return math.isfinite(loss) and (accuracy, -loss) > (self.accuracy, -self.loss)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a number of steps has come to."""
+
+    images: int = 0
+    loss: float = 0.0
+    hits: float = 0.0
+    seconds: float = 0.0
+
+
+class Learner:
+    """One run's network on one machine, ready for its first or a restored step."""
+
+    def __init__(self, about: About, dataset: Dataset, machine: Machine) -> None:
+        self.about, self.config, self.machine = about, about.config, machine
+        self.train = DeviceSplit(dataset.train, machine.device)
+        self.order = Order(
+            len(dataset.train), self.config.batch_size, self.config.seed, machine.device
+        )
+        self.total = self.config.epochs * self.order.steps
+
+        self.step = 0
+        self.epoch = 0
+        self.epoch_step = 0
+        self.lr_factor = 1.0
+        self.best = Best()
+        self.stale_epochs = 0
+        self.seconds = 0.0
+        self.tally = Tally()
+
+        rng.seed(self.config.seed)
+        self.model = about.build().to(machine.device)
+        self.model = self.model.to(memory_format=torch.channels_last)
+        prepare = getattr(self.model, "prepare", None)
+        if prepare is not None:
+            first = self.train.slice(0, LOOK_BEFORE_TRAINING).float()
+            prepare(about.normalisation.apply(first))
+        # A tensor, so that a captured graph sees each step's rate.
+        self._rate = torch.tensor(self.config.lr, dtype=torch.float32, device=machine.device)
+        spec = OptimSpec(self._rate, self.config.momentum, self.config.weight_decay, machine.graph)
+        self._optimizer = registry.load("optim", self.config.optimizer).build(self.model, spec)
+        self._scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.scaled)
+        self._average = Average(self.model, self.config.ema) if self.config.ema else None
+
+    @property
+    def parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the step to come."""
+        return learning_rate(self.config, self.step, self.total) * self.lr_factor
+
+    def set_lr(self, lr: float) -> None:
+        """Make the rate `lr` now, and the rest of the schedule in proportion."""
+        self.lr_factor = lr / learning_rate(self.config, self.step, self.total)
+
+    def ready(self, network: Network | None = None) -> Step:
+        """The training step, through `network` where the model has been compiled."""
+        self.model.train()
+        parts = Parts(
+            model=self.model,
+            network=network or self.model,
+            optimizer=self._optimizer,
+            scaler=self._scaler,
+            augment=Augment(self.config, self.about.normalisation),
+            data=self.train,
+            machine=self.machine,
+            average=self._average,
+            label_smoothing=self.config.label_smoothing,
+            clip_norm=self.config.clip_norm,
+        )
+        return Step(parts, self.order.batch)
+
+    def aim(self) -> None:
+        """Give the device the rate of the step to come."""
+        self._rate.fill_(self.lr)
+
+    def answers(self, data: DeviceSplit, pulse: Pulse = no_pulse) -> npt.NDArray[np.float32]:
+        """Logits of a split by the weights that count: the averaged ones, if there are any."""
+        if self._average is None:
+            return logits(self.model, data, self.about, self.machine, pulse)
+        with self._average.in_place():
+            return logits(self.model, data, self.about, self.machine, pulse)
+
+    def weights(self) -> Payload:
+        """What is needed to classify: the weights that count, and what they are for."""
+        weights = self._average.state() if self._average else self.model.state_dict()
+        return {
+            "format": FORMAT,
+            "about": self.about.to_plain(),
+            "weights": dict(weights),
+            "step": self.step,
+            "epoch": self.epoch,
+            "best": asdict(self.best),
+        }
+
+    def state(self) -> Payload:
+        """Everything, so that training can go on from here as if nothing had happened."""
+        return {
+            **self.weights(),
+            "model": dict(self.model.state_dict()),
+            "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "rng": rng.state(self.machine.device),
+            "epoch_step": self.epoch_step,
+            "stale_epochs": self.stale_epochs,
+            "lr_factor": self.lr_factor,
+            "seconds": self.seconds,
+            "tally": asdict(self.tally),
+        }
+
+    def restore(self, payload: Payload, where: str) -> None:
+        """Become what `state` described; a CheckpointError if that is not this network."""
+        if "optimizer" not in payload:
+            raise CheckpointError(f"{where}: holds weights only and cannot be resumed from")
+        try:
+            self._restore(payload, where)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"{where}: cannot be resumed from: {reason(error)}") from error
+
+    def _restore(self, payload: Payload, where: str) -> None:
+        check_weights(payload["model"], self.model.state_dict(), where, self.config.model)
+        self.model.load_state_dict(payload["model"])
+        self._optimizer.load_state_dict(payload["optimizer"])
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._rate
+        self._scaler.load_state_dict(payload["scaler"])
+        if self._average is not None:
+            self._average.restore(payload["weights"])
+        self.step, self.epoch = payload["step"], payload["epoch"]
+        self.epoch_step = payload["epoch_step"]
+        self.stale_epochs = payload["stale_epochs"]
+        self.lr_factor = payload["lr_factor"]
+        self.seconds = payload["seconds"]
+        self.best = Best(**payload["best"])
+        self.tally = Tally(**payload["tally"])
+        rng.restore(payload["rng"], self.machine.device)

@@ -1,0 +1,107 @@
+"""A split on the training device, and the order in which its images are taken.
+
+Pictures stay uint8 and move to the device once; a batch is gathered there by index.
+The order of an epoch depends on the seed and the epoch's number alone, so a resumed
+run finds its place without having kept the permutation.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fmnist_tui.data.dataset import Split
+
+# A folder set larger than this stays memory-mapped on the host and is copied by batches.
+RESIDENT_BYTES = 8 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """Per-channel mean and deviation of the training images, in units of 0 to 255."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def of(cls, split: Split) -> Normalisation:
+        images = split.images
+        if len(images) > 20_000:  # enough to know a mean by; the same ones every time
+            images = images[np.linspace(0, len(images) - 1, 20_000).astype(np.int64)]
+        values = images.reshape(-1, images.shape[-1])
+        histograms = [
+            np.bincount(values[:, channel], minlength=256) for channel in range(values.shape[1])
+        ]
+        levels = np.arange(256, dtype=np.float64)
+        means = [float((counts * levels).sum() / counts.sum()) for counts in histograms]
+        squares = [float((counts * levels**2).sum() / counts.sum()) for counts in histograms]
+        stds = [
+            max(square - mean**2, 1.0) ** 0.5 for mean, square in zip(means, squares, strict=True)
+        ]
+        return cls(tuple(means), tuple(stds))
+
+    def apply(self, pixels: Tensor) -> Tensor:
+        """Float pixels, centred and scaled; works in place."""
+        if len(self.mean) == 1:
+            return pixels.sub_(self.mean[0]).mul_(1 / self.std[0])
+        shape = (1, -1, 1, 1)
+        mean = pixels.new_tensor(self.mean).view(shape)
+        return pixels.sub_(mean).div_(pixels.new_tensor(self.std).view(shape))
+
+
+class DeviceSplit:
+    """Images (uint8, channels first in shape and last in memory) and labels on the device."""
+
+    def __init__(self, split: Split, device: torch.device) -> None:
+        self.device = device
+        self.count = len(split)
+        # seconds spent fetching batches from the host since somebody last set this to 0
+        self.waited = 0.0
+        self.labels = torch.from_numpy(np.ascontiguousarray(split.labels)).to(device)
+        self._images = torch.from_numpy(_writable(split.images)).permute(0, 3, 1, 2)
+        self.resident = device.type == "cpu" or split.images.nbytes <= RESIDENT_BYTES
+        if self.resident:
+            self._images = self._images.to(device)
+
+    def images(self, indices: Tensor) -> Tensor:
+        """The images at `indices` (a tensor on the device), uint8."""
+        if self.resident:
+            return self._images[indices]
+        start = time.perf_counter()
+        batch = self._images[indices.cpu()].to(self.device)
+        self.waited += time.perf_counter() - start
+        return batch
+
+    def slice(self, start: int, stop: int) -> Tensor:
+        """Consecutive images, uint8."""
+        return self._images[start:stop].to(self.device)
+
+
+def _writable(
+    images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    # torch warns about read-only memory; a memory map stays one (opened copy-on-write),
+    # anything else is copied once if need be.
+    if images.flags.writeable or isinstance(images, np.memmap):
+        return images
+    return images.copy()
+
+
+class Order:
+    """Which images make up each batch of an epoch."""
+
+    def __init__(self, count: int, batch: int, seed: int, device: torch.device) -> None:
+        self.batch = min(batch, count)
+        self.steps = max(1, count // self.batch)
+        self._count, self._seed, self._device = count, seed, device
+
+    def epoch(self, number: int) -> Tensor:
+        """The epoch's indices, one row a batch. What is left of a last short batch waits
+        for another epoch, whose order is another."""
+        generator = torch.Generator().manual_seed((self._seed << 20) + number)
+        permutation = torch.randperm(self._count, generator=generator)
+        return permutation[: self.steps * self.batch].view(self.steps, self.batch).to(self._device)

@@ -1,0 +1,14 @@
+"""AdamW: Adam with weight decay apart from the gradient."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from fmnist_tui.engine.optim import Optimizer, OptimSpec, fused, groups
+
+
+def build(model: nn.Module, spec: OptimSpec) -> Optimizer:
+    return torch.optim.AdamW(
+        groups(model, spec), lr=spec.lr, fused=fused(model.parameters()), capturable=spec.graph
+    )

@@ -1,0 +1,107 @@
+"""Finding the weights somebody names: a run's checkpoint, or a file from anywhere.
+
+A run's own checkpoints are read here, after their hash has been checked. Any other file
+is read by a child process with limits (`vet.py`), and only what that makes of it comes in.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from fmnist_tui.engine.checkpoint import CheckpointError, Manifest, Payload, Store, read
+from fmnist_tui.errors import reason
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.text import safe_text
+
+VET_SECONDS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A payload with where it came from and what identifies it."""
+
+    payload: Payload
+    where: str
+    # best, last, step-N, or a file's name
+    name: str
+    sha256: str
+    step: int
+    epoch: int
+    notes: tuple[str, ...] = ()
+
+
+def of_run(folder: RunFolder, checkpoint: str = "best") -> Origin:
+    """A run's `best` (where there is none, `last`), `last`, or a checkpoint file by name."""
+    store = Store(folder.checkpoints)
+    if checkpoint in ("best", "last"):
+        kind = checkpoint if store.manifests(checkpoint) else "last"
+        payload, manifest, notes = store.load(kind)
+        return _own(payload, manifest, folder.checkpoints, notes)
+    inside = folder.checkpoints / Path(checkpoint).name
+    path = inside if inside.suffix == ".pt" and inside.exists() else Path(checkpoint)
+    return of_file(path)
+
+
+def of_file(path: Path) -> Origin:
+    """A checkpoint or weights file from anywhere."""
+    manifest_path = path.with_suffix(".json")
+    if path.suffix == ".pt" and path.parent.name == "checkpoints" and manifest_path.exists():
+        manifest = Manifest.read(manifest_path)
+        return _own(read(path, manifest), manifest, path.parent)
+    return _vetted(path)
+
+
+def _own(payload: Payload, manifest: Manifest, folder: Path, notes: tuple[str, ...] = ()) -> Origin:
+    where = safe_text(folder / manifest.file)
+    name = f"step-{manifest.step}" if manifest.kind == "step" else manifest.kind
+    return Origin(payload, where, name, manifest.sha256, manifest.step, manifest.epoch, notes)
+
+
+def _vetted(path: Path) -> Origin:
+    from safetensors.torch import load_file
+
+    where = safe_text(path)
+    if not path.exists():
+        raise CheckpointError(f"{where}: there is no such model file")
+    if not path.is_file():
+        raise CheckpointError(f"{where}: not a file")
+    with tempfile.TemporaryDirectory(prefix="fmnist-tui-") as folder:
+        command = [sys.executable, "-m", "fmnist_tui.engine.vet", str(path.absolute()), folder]
+        try:
+            child = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=VET_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise CheckpointError(f"{where}: refused, reading it takes too long") from None
+        if child.returncode:
+            said = child.stdout.decode("utf-8", "replace").strip().splitlines()
+            why = (
+                safe_text(said[-1], 300)
+                if said and child.returncode == 1
+                else (f"{where}: refused, reading it ended the reader (status {child.returncode})")
+            )
+            raise CheckpointError(why)
+        try:
+            weights = load_file(Path(folder) / "weights.safetensors")
+            facts = json.loads((Path(folder) / "facts.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{where}: cannot be read: {safe_text(reason(error))}") from None
+    payload = {**facts, "weights": weights}
+    step, epoch = (facts.get(key) for key in ("step", "epoch"))
+    return Origin(
+        payload,
+        where,
+        path.name,
+        "",
+        step if isinstance(step, int) else 0,
+        epoch if isinstance(epoch, int) else 0,
+    )

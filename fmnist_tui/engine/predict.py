@@ -1,0 +1,52 @@
+"""Classifying picture files as the training data were: open, prepare, ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fmnist_tui.data.pictures import open_picture
+from fmnist_tui.data.prepare import Prepared, prepare
+from fmnist_tui.engine.classifier import Classifier
+from fmnist_tui.errors import UserError
+
+TOP = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What a classifier says of a file: every class with its probability, likeliest first.
+
+    `prepared` keeps the pictures of every step on the way; `error` says why there is
+    neither.
+    """
+
+    file: Path
+    ranked: tuple[tuple[str, float], ...] = ()
+    prepared: Prepared | None = None
+    error: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.ranked[0][0] if self.ranked else ""
+
+    @property
+    def probability(self) -> float:
+        return self.ranked[0][1] if self.ranked else 0.0
+
+    @property
+    def top(self) -> tuple[tuple[str, float], ...]:
+        return self.ranked[:TOP]
+
+
+def predict_file(classifier: Classifier, file: Path) -> Prediction:
+    """The prediction for a file; one that cannot be read says so in its `error`."""
+    try:
+        prepared = prepare(open_picture(file), classifier.about.preparation)
+    except UserError as error:
+        return Prediction(file, error=str(error))
+    shares = classifier.probabilities(prepared.image[None])[0]
+    names = classifier.about.facts.classes
+    order = shares.argsort()[::-1]
+    ranked = tuple((names[index], float(shares[index])) for index in order)
+    return Prediction(file, ranked, prepared)

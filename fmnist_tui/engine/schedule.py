@@ -1,0 +1,34 @@
+"""The course of the learning rate: a pure function of the step."""
+
+from __future__ import annotations
+
+import math
+
+from fmnist_tui.config import RunConfig
+
+ONECYCLE_WARMUP = 0.25
+FLOOR = 0.01
+
+
+def learning_rate(config: RunConfig, step: int, total: int) -> float:
+    """The rate for step `step` (counted from 0) of `total`."""
+    return config.lr * share(config.schedule, step, total, config.warmup)
+
+
+def share(schedule: str, step: int, total: int, warmup: float = 0.0) -> float:
+    """The part of the peak rate in force at `step`: first a linear rise, then the schedule."""
+    if schedule == "onecycle" and not warmup:
+        warmup = ONECYCLE_WARMUP
+    rise = warmup * total
+    if step < rise:
+        return max((step + 1) / (rise + 1), FLOOR)
+    # 0 at the peak, 1 at the end
+    done = (step - rise) / max(1.0, total - rise)
+    if schedule == "constant":
+        return 1.0
+    if schedule == "step":
+        return 0.1 ** (0 if done < 0.5 else 1 if done < 0.75 else 2)
+    if schedule == "cosine":
+        return FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * done)) / 2
+    # linear and onecycle: straight down to (nearly) nothing
+    return max(1 - done, FLOOR / 10)

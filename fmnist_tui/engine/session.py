@@ -1,0 +1,189 @@
+"""The session: one thread that owns every torch and CUDA call of a process.
+
+Anyone may build a session and ask it things; torch is imported by its thread when the
+first work arrives. One training runs at a time. Small jobs (predict an image, evaluate
+a checkpoint) run at once when the thread is idle and between two steps while it trains.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fmnist_tui.commands import Stop
+from fmnist_tui.config import RunConfig
+from fmnist_tui.engine.training import Training
+from fmnist_tui.errors import UserError
+from fmnist_tui.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from fmnist_tui.engine.evaluate import Verdict
+    from fmnist_tui.engine.predict import Prediction
+    from fmnist_tui.engine.workshop import Workshop
+
+Answer = TypeVar("Answer")
+LOOK_SECONDS = 0.5
+
+
+class Session:
+    """The door to the engine. Its methods return at once and may be called by any thread."""
+
+    def __init__(self, runs_dir: Path, data_dir: Path) -> None:
+        self.runs_dir, self.data_dir = runs_dir, data_dir
+        self._small: deque[Callable[[Workshop], None]] = deque()
+        self._wanted: Training | None = None
+        self._running: Training | None = None
+        self._closing = False
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._workshop: Workshop | None = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- asked from outside --------------------------------------------------------
+
+    @property
+    def training(self) -> Training | None:
+        """The training under way or about to begin, if any."""
+        return self._running or self._wanted
+
+    def train(self, config: RunConfig) -> Training:
+        """Begin a run. Refused while another is under way."""
+        return self._begin(Training(config))
+
+    def resume(self, folder: RunFolder, config: RunConfig) -> Training:
+        """Take a run up where its last checkpoint left it."""
+        return self._begin(Training(config, folder))
+
+    def predict(
+        self, source: Path, files: list[Path], device: str = "auto"
+    ) -> Future[list[Prediction]]:
+        """Classify picture files with the checkpoint or model file `source`."""
+        return self.ask(lambda workshop: workshop.predict(source, files, device))
+
+    def evaluate(
+        self, folder: RunFolder, split: str, checkpoint: str = "best", device: str = "auto"
+    ) -> Future[Verdict]:
+        """Judge a run's checkpoint on a split and keep the predictions."""
+        return self.ask(lambda workshop: workshop.evaluate(folder, split, checkpoint, device))
+
+    def ask(self, job: Callable[[Workshop], Answer]) -> Future[Answer]:
+        """Have a small job done on the session's thread. A cancelled future is not begun."""
+        future: Future[Answer] = Future()
+
+        def do(workshop: Workshop) -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(job(workshop))
+            except BaseException as error:  # noqa: BLE001 - it belongs to whoever asked
+                future.set_exception(error)
+
+        with self._changed:
+            self._refuse_if_closing()
+            self._small.append(do)
+            self._wake()
+        return future
+
+    def close(self, seconds: float | None = None) -> bool:
+        """Stop a running training (it saves), leave waiting jobs undone, join the thread.
+
+        Returns whether the thread has ended in time. Call it on every way out."""
+        with self._changed:
+            self._closing = True
+            training = self.training
+            self._changed.notify_all()
+        if training is not None:
+            training.stop("the program is closing")
+        if self._thread is not None:
+            self._thread.join(seconds)
+            return not self._thread.is_alive()
+        return True
+
+    def _begin(self, training: Training) -> Training:
+        with self._changed:
+            self._refuse_if_closing()
+            if self.training is not None:
+                raise UserError("a training is under way; stop it before you start another")
+            self._wanted = training
+            self._wake()
+        return training
+
+    def _refuse_if_closing(self) -> None:
+        if self._closing:
+            raise UserError("the session is closed")
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            # Not a daemon: a daemon thread inside torch at interpreter exit aborts the process.
+            self._thread = threading.Thread(target=self._work, name="engine", daemon=False)
+            self._thread.start()
+        self._changed.notify_all()
+
+    # -- on the session's thread -----------------------------------------------------
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._small or self._wanted or self._abandoned()):
+                    self._changed.wait(LOOK_SECONDS)
+                if self._abandoned():
+                    break
+                self._running, self._wanted = self._wanted, None
+            self._serve()
+            if self._running is not None:
+                self._train(self._running)
+                with self._changed:
+                    self._running = None
+        self._leave()
+
+    def _train(self, training: Training) -> None:
+        error: BaseException | None = None
+        try:
+            job: Any = importlib.import_module("fmnist_tui.engine.job")
+            job.run(training, self.runs_dir, self.data_dir, self._pulse)
+        except BaseException as raised:  # noqa: BLE001 - it belongs to whoever asked
+            error = raised
+        training.finish(error or training.error)
+
+    def _pulse(self) -> None:
+        """Between two steps: answer small jobs, and notice that the program has gone."""
+        if self._small:
+            self._serve()
+        if self._abandoned() and self._running is not None:
+            self._running.control.send(Stop(time.time(), "the program is closing"))
+
+    def _serve(self) -> None:
+        while self._small:
+            if self._workshop is None:
+                workshop: Any = importlib.import_module("fmnist_tui.engine.workshop")
+                self._workshop = workshop.Workshop(self.data_dir)
+            self._small.popleft()(self._workshop)
+
+    def _abandoned(self) -> bool:
+        return self._closing or not threading.main_thread().is_alive()
+
+    def _leave(self) -> None:
+        waiting, self._wanted = self._wanted, None
+        if waiting is not None:
+            waiting.finish(UserError("the session was closed before the run began"))
+        closed = UserError("the session was closed before it came to this")
+        while self._small:
+            self._refused(self._small.popleft(), closed)
+
+    def _refused(self, do: Callable[[Workshop], None], why: UserError) -> None:
+        class Shut:
+            def __getattr__(self, name: str) -> object:
+                raise why
+
+        do(Shut())  # type: ignore[arg-type]

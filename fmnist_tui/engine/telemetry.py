@@ -1,0 +1,63 @@
+"""How hard the machine works, read once a second from psutil and NVIDIA's library."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import psutil
+
+from fmnist_tui.engine.device import Machine
+from fmnist_tui.events import Telemetry
+
+MB = 1 << 20
+
+
+class Gauges:
+    """The readings of one process and its GPU; what cannot be read is None."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._process = psutil.Process()
+        self._process.cpu_percent()  # the first reading only starts the clock
+        self._gpu = _handle(machine) if machine.cuda else None
+
+    def read(self) -> Telemetry:
+        """The readings now. CPU per cent counts cores: two busy ones are 200."""
+        return Telemetry(
+            t=time.time(),
+            cpu_percent=self._process.cpu_percent(),
+            memory_mb=self._process.memory_info().rss / MB,
+            **self._gpu_readings(),
+        )
+
+    def _gpu_readings(self) -> dict[str, float]:
+        if self._gpu is None:
+            return {}
+        import pynvml
+
+        try:
+            memory = pynvml.nvmlDeviceGetMemoryInfo(self._gpu)
+            return {
+                "gpu_percent": float(pynvml.nvmlDeviceGetUtilizationRates(self._gpu).gpu),
+                "gpu_memory_mb": memory.used / MB,
+                "gpu_memory_total_mb": memory.total / MB,
+                "gpu_watts": pynvml.nvmlDeviceGetPowerUsage(self._gpu) / 1000,
+                "gpu_celsius": float(
+                    pynvml.nvmlDeviceGetTemperature(self._gpu, pynvml.NVML_TEMPERATURE_GPU)
+                ),
+            }
+        except pynvml.NVMLError:
+            return {}
+
+
+def _handle(machine: Machine) -> Any:
+    import pynvml
+    import torch
+
+    try:
+        pynvml.nvmlInit()
+        # NVML counts all GPUs of the box, torch only the visible ones: match by identity.
+        identity = str(torch.cuda.get_device_properties(machine.device).uuid)
+        return pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{identity}")
+    except (pynvml.NVMLError, AttributeError):
+        return None

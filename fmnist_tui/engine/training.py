@@ -1,0 +1,73 @@
+"""A training as seen from outside its thread: tell it things, hear what it says.
+
+Free of torch, so that a screen may hold one. The session's thread fills it; any
+number of others read.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from fmnist_tui.commands import Command, Stop
+from fmnist_tui.config import RunConfig
+from fmnist_tui.data.steps import Step
+from fmnist_tui.engine.control import Control
+from fmnist_tui.events import STOPPED, Event, RunEnded
+from fmnist_tui.runs.folder import RunFolder
+
+
+class Training:
+    """One run in this process, from the moment it is asked for until it has ended."""
+
+    def __init__(self, config: RunConfig, folder: RunFolder | None = None) -> None:
+        self.config = config
+        # None until the data are there and the run folder is made
+        self.folder = folder
+        # drained by whoever shows the run; the record on disk is written apart from it
+        self.events: deque[Event] = deque()
+        self.steps: deque[Step] = deque()
+        self.control = Control()
+        self.cancel_data = threading.Event()
+        # what kept the run from starting, or broke it; the traceback is for --debug
+        self.error: BaseException | None = None
+        self._done = threading.Event()
+        self._emit: Callable[[Event], None] | None = None
+        self._began = time.time()
+
+    def begin(self, folder: RunFolder, emit: Callable[[Event], None]) -> None:
+        """Called by the session's thread once there is a record to write to."""
+        self.folder = folder
+        self._emit = emit
+
+    def abandon(self, why: str, step: int, epoch: int) -> None:
+        """Write the end into the record now, for a process that is about to end itself."""
+        if self._emit is not None and not self.done:
+            seconds = time.time() - self._began
+            self._emit(RunEnded(time.time(), step, epoch, STOPPED, seconds, why))
+
+    def send(self, command: Command) -> None:
+        """Tell the run something; it listens between two steps."""
+        if isinstance(command, Stop):
+            self.cancel_data.set()
+        self.control.send(command)
+
+    def stop(self, why: str = "") -> None:
+        """Ask the run to save and end. Returns at once: `wait` for the end."""
+        self.send(Stop(time.time(), why))
+
+    @property
+    def done(self) -> bool:
+        """Whether the thread has let go of the run: everything is said and written."""
+        return self._done.is_set()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for the end; False if it has not come by then."""
+        return self._done.wait(seconds)
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Called by the session's thread, once."""
+        self.error = error
+        self._done.set()

@@ -1,0 +1,113 @@
+"""What the session's thread keeps at hand between small jobs: data sets and classifiers."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from fmnist_tui.config import RunConfig
+from fmnist_tui.data.dataset import Dataset
+from fmnist_tui.data.load import load_dataset
+from fmnist_tui.engine import origin
+from fmnist_tui.engine.classifier import About, Classifier
+from fmnist_tui.engine.device import choose
+from fmnist_tui.engine.evaluate import Verdict, judge
+from fmnist_tui.engine.origin import Origin
+from fmnist_tui.engine.predict import Prediction, predict_file
+from fmnist_tui.errors import UserError, near
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.lock import RunLock
+from fmnist_tui.runs.log import EventLog
+
+KEPT = 4
+SPLITS = ("train", "val", "test")
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Workshop:
+    """Answers small jobs. Used by one thread, the session's."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._classifiers: OrderedDict[tuple[str, str, str], Classifier] = OrderedDict()
+        self._datasets: OrderedDict[str, Dataset] = OrderedDict()
+
+    def predict(self, source: Path, files: list[Path], device: str) -> list[Prediction]:
+        """Classify picture files with a run folder's best checkpoint or a model file."""
+        is_run = source.is_dir()
+        found = origin.of_run(RunFolder.open(source)) if is_run else origin.of_file(source)
+        classifier = self._classifier(found, device)
+        return [predict_file(classifier, file) for file in files]
+
+    def evaluate(self, folder: RunFolder, split: str, checkpoint: str, device: str) -> Verdict:
+        """Judge a run's checkpoint on a split of the run's data."""
+        if split not in SPLITS:
+            raise UserError(f"split {split!r} is not known{near(split, SPLITS)}")
+        found = origin.of_run(folder, checkpoint)
+        own = origin.of_run(folder, "last") if "about" not in found.payload else found
+        about = About.from_plain(own.payload.get("about"), own.where)
+        classifier = self._classifier(found, device, about)
+        chosen = self._dataset(about.config).split(split)
+        if not len(chosen):
+            raise UserError(f"{folder.path.name} has no {split} split (val_fraction is 0)")
+        verdict = judge(classifier, chosen, found.name, found.step, found.epoch)
+        _record(folder, verdict)
+        return verdict
+
+    def _classifier(self, found: Origin, device: str, about: About | None = None) -> Classifier:
+        key = (found.where, found.sha256 or str(time.monotonic_ns()), device)
+
+        def make() -> Classifier:
+            facts = about or About.from_plain(found.payload.get("about"), found.where)
+            machine = choose(facts.config.changed(device=device, precision="auto"))
+            return Classifier.fitted(facts, found.payload.get("weights"), machine, found.where)
+
+        return _kept(self._classifiers, key, make)
+
+    def _dataset(self, config: RunConfig) -> Dataset:
+        parts = ("dataset", "val_fraction", "split_seed", "classes", "input_size", "colour")
+        key = repr([getattr(config, part) for part in parts])
+
+        def make() -> Dataset:
+            return load_dataset(
+                config.dataset,
+                data_dir=self._data_dir,
+                val_fraction=config.val_fraction,
+                split_seed=config.split_seed,
+                classes=config.classes,
+                input_size=config.input_size,
+                colour=config.colour,
+            )
+
+        return _kept(self._datasets, key, make)
+
+
+def _record(folder: RunFolder, verdict: Verdict) -> None:
+    """Keep a verdict with its run: predictions by split and checkpoint, and an event.
+
+    The record of a run that another process is training is that process's alone, and one
+    that cannot be written is no reason to withhold the verdict.
+    """
+    with contextlib.suppress(UserError, OSError), RunLock.acquire(folder.path):
+        log = EventLog(folder.events)
+        log.append(verdict.event())
+        log.close()
+        stem = verdict.predictions.split
+        if verdict.checkpoint != "best":
+            stem = f"{stem}-{Path(verdict.checkpoint).stem}"
+        verdict.predictions.save(folder.predictions / f"{stem}.npz")
+
+
+def _kept(shelf: OrderedDict[Key, Value], key: Key, make: Callable[[], Value]) -> Value:
+    """The value on the shelf, made if it is not there; the longest unused goes."""
+    if key not in shelf:
+        shelf[key] = make()
+        while len(shelf) > KEPT:
+            shelf.popitem(last=False)
+    shelf.move_to_end(key)
+    return shelf[key]

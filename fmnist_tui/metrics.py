@@ -1,0 +1,150 @@
+"""What predictions are worth: one set of figures for every screen, command and report."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Z95 = 1.959963984540054
+BINS = 15
+
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """One class's precision, recall and F1, and how many images of it there were."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """How often predictions of about this confidence were right."""
+
+    confidence: float
+    accuracy: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A classifier's figures on a number of labelled images. Shares are fractions."""
+
+    count: int
+    loss: float
+    accuracy: float
+    interval: tuple[float, float]
+    classes: tuple[ClassScore, ...]
+    macro_precision: float
+    macro_recall: float
+    macro_f1: float
+    ece: float
+    reliability: tuple[ReliabilityBin, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+    @property
+    def wrong(self) -> int:
+        return self.count - sum(row[index] for index, row in enumerate(self.confusion))
+
+    def most_confused(self, limit: int = 5) -> list[tuple[int, int, int]]:
+        """The largest (true, predicted, count) off the diagonal."""
+        pairs = [
+            (true, predicted, count)
+            for true, row in enumerate(self.confusion)
+            for predicted, count in enumerate(row)
+            if true != predicted and count
+        ]
+        return sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))[:limit]
+
+
+def evaluate(probabilities: Floats, labels: Ints, names: tuple[str, ...]) -> Evaluation:
+    """The figures for these class probabilities against these labels."""
+    from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
+
+    if not len(labels):
+        raise ValueError("there is nothing to evaluate")
+    numbers = np.arange(len(names))
+    probabilities = np.clip(probabilities.astype(np.float64), 1e-12, None)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    predicted = probabilities.argmax(axis=1)
+    confusion = confusion_matrix(labels, predicted, labels=numbers)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predicted, labels=numbers, zero_division=0.0
+    )
+    right = int(np.trace(confusion))
+    ece, reliability = calibration(probabilities, labels)
+    return Evaluation(
+        count=len(labels),
+        loss=float(log_loss(labels, probabilities, labels=numbers)),
+        accuracy=right / len(labels),
+        interval=interval(right, len(labels)),
+        classes=tuple(
+            ClassScore(name, float(p), float(r), float(f), int(s))
+            for name, p, r, f, s in zip(names, precision, recall, f1, support, strict=True)
+        ),
+        macro_precision=float(precision.mean()),
+        macro_recall=float(recall.mean()),
+        macro_f1=float(f1.mean()),
+        ece=ece,
+        reliability=reliability,
+        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+    )
+
+
+def interval(right: int, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share by Wilson's method, which stays honest near 0 and 1."""
+    if not count:
+        return 0.0, 1.0
+    share, spread = right / count, Z95**2 / count
+    middle = (share + spread / 2) / (1 + spread)
+    half = Z95 * math.sqrt(share * (1 - share) / count + spread / count / 4) / (1 + spread)
+    # Rounding must not push a bound past the share itself.
+    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
+
+
+def calibration(
+    probabilities: Floats, labels: Ints, bins: int = BINS
+) -> tuple[float, tuple[ReliabilityBin, ...]]:
+    """Expected calibration error over equal-width bins of confidence, and the bins."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    # A confidence on an edge belongs to the bin below it, 0 to the first.
+    places = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    found = []
+    for place in range(bins):
+        inside = places == place
+        if inside.any():
+            found.append(
+                ReliabilityBin(
+                    float(confidence[inside].mean()), float(right[inside].mean()), int(inside.sum())
+                )
+            )
+    error = sum(part.count * abs(part.accuracy - part.confidence) for part in found) / len(labels)
+    return float(error), tuple(found)
+
+
+def softmax(logits: Floats) -> npt.NDArray[np.float64]:
+    """Class probabilities of logits."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True).astype(np.float64)
+    powers = np.exp(shifted)
+    result: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return result
+
+
+def grouped_accuracy(predicted: Ints, labels: Ints, groups: tuple[int, ...]) -> float:
+    """How often the predicted class lies in the same group as the true one.
+
+    `groups` gives each class's group: for the twenty classes of `both`, garment or digit.
+    """
+    of = np.asarray(groups)
+    return float((of[predicted] == of[labels]).mean())

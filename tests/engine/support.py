@@ -1,0 +1,84 @@
+"""Small data sets and learners for the engine's tests."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fmnist_tui.catalog import GARMENTS, DatasetFacts
+from fmnist_tui.config import RunConfig
+from fmnist_tui.data.dataset import Dataset, Split
+from fmnist_tui.engine.checkpoint import Store
+from fmnist_tui.engine.classifier import About
+from fmnist_tui.engine.control import Control
+from fmnist_tui.engine.device import choose
+from fmnist_tui.engine.learner import Learner
+from fmnist_tui.engine.loader import DeviceSplit
+from fmnist_tui.engine.train import Trainer
+from fmnist_tui.events import Event
+
+
+def blobs(count: int, classes: int = 4, seed: int = 0, size: int = 28) -> Dataset:
+    """Images in which a bright square's corner of the picture tells the class: learnt at once."""
+    facts = DatasetFacts("blobs", "Blobs", GARMENTS[:classes], synthetic=True)
+    random = np.random.default_rng(seed)
+
+    def split(name: str, count: int) -> Split:
+        labels = random.integers(0, classes, count)
+        images = random.integers(0, 60, (count, size, size, 1)).astype(np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            top, left = (label // 2) * size // 2 + 2, (label % 2) * size // 2 + 2
+            image[top : top + 8, left : left + 8] += 150
+        return Split(name, images, labels.astype(np.int64), np.arange(count))
+
+    val, test = max(8, count // 4), max(8, count // 4)
+    return Dataset(facts, split("train", count), split("val", val), split("test", test), "drawn")
+
+
+def config(**values: Any) -> RunConfig:
+    """A small, quick run on one thread."""
+    plain = {"model": "linear", "epochs": 2, "batch_size": 16, "threads": 1, "device": "cpu"}
+    return RunConfig.build({**plain, "dataset": "sketches", **values})
+
+
+def learner(settings: RunConfig, dataset: Dataset) -> Learner:
+    return Learner(About.of(settings, dataset), dataset, choose(settings))
+
+
+class Bench:
+    """A trainer with everything around it, its events in a list."""
+
+    def __init__(self, folder: Path, dataset: Dataset, **values: Any) -> None:
+        self.config = config(**values)
+        self.dataset = dataset
+        self.learner = learner(self.config, dataset)
+        self.store = Store(folder)
+        self.control = Control()
+        self.events: list[Event] = []
+        validation = DeviceSplit(dataset.val, torch.device("cpu")) if len(dataset.val) else None
+        self.trainer = Trainer(
+            self.learner, validation, self.store, self.hear, self.control, self.pulse
+        )
+
+    def hear(self, event: Event) -> None:
+        self.events.append(event)
+
+    def pulse(self) -> None:
+        """Called between steps; tests put their own in its place."""
+
+    def of(self, *kinds: type) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kinds)]
+
+
+def digest(weights: Mapping[str, torch.Tensor]) -> str:
+    """A hash of every bit of some weights."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        found.update(name.encode())
+        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()

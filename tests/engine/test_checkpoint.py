@@ -1,0 +1,228 @@
+"""Checkpoints are whole or not there, and damage is noticed whatever it is."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import pickle
+import random
+import signal
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from fmnist_tui.engine import checkpoint
+from fmnist_tui.engine.checkpoint import CheckpointError, Store, read
+
+
+def _payload(value: float, numbers: int = 100) -> dict[str, Any]:
+    return {"format": 1, "weights": {"w": torch.full((numbers,), value)}, "step": int(value)}
+
+
+def _value(payload: dict[str, Any]) -> float:
+    return float(payload["weights"]["w"][0])
+
+
+def test_a_saved_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    saved = store.save("last", _payload(3), step=3, epoch=1)
+    payload, manifest, notes = store.load("last")
+    assert (_value(payload), manifest, notes) == (3, saved, ())
+    assert (manifest.step, manifest.epoch, manifest.kind) == (3, 1, "last")
+
+
+def test_two_generations_are_kept_and_step_checkpoints_for_good(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for step in range(1, 6):
+        store.save("last", _payload(step), step, 0)
+        store.save("step", _payload(step), step, 0)
+    assert [manifest.step for manifest in store.manifests("last")] == [5, 4]
+    assert [manifest.step for manifest in store.manifests("step")] == [5, 4, 3, 2, 1]
+    assert len(list(tmp_path.glob("last-*"))) == 4
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.save("last", _payload(1), 1, 0)
+    newest = store.save("last", _payload(2), 2, 0)
+    path = tmp_path / newest.file
+    path.write_bytes(path.read_bytes()[:-10])
+    payload, manifest, notes = store.load("last")
+    assert (_value(payload), manifest.step) == (1, 1)
+    assert len(notes) == 1 and newest.file in notes[0]
+
+
+def test_every_one_of_a_thousand_flipped_bits_is_detected(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    manifest = store.save("step", _payload(7, numbers=40), 7, 0)
+    data_path, manifest_path = tmp_path / manifest.file, tmp_path / "step-7.json"
+    draw = random.Random(1)
+    for path, flips in ((data_path, 800), (manifest_path, 200)):
+        whole = path.read_bytes()
+        for _ in range(flips):
+            bit = draw.randrange(len(whole) * 8)
+            flipped = bytearray(whole)
+            flipped[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(flipped)
+            if path == manifest_path and _same_json(whole, bytes(flipped)):
+                continue
+            with pytest.raises(CheckpointError):
+                store.load("step")
+        path.write_bytes(whole)
+    store.load("step")
+
+
+def _same_json(one: bytes, other: bytes) -> bool:
+    # A flip that turns one kind of white space into another changes nothing that is read.
+    import json
+
+    try:
+        return bool(json.loads(one) == json.loads(other))
+    except ValueError:
+        return False
+
+
+def test_no_kill_at_any_moment_of_a_save_loses_an_acknowledged_checkpoint(tmp_path: Path) -> None:
+    draw = random.Random(2)
+    for attempt in range(60):
+        folder = tmp_path / str(attempt)
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:  # pragma: no cover - ends by SIGKILL
+            try:
+                store = Store(folder)
+                for step in range(1, 10_000):
+                    store.save("last", _payload(step, numbers=5_000), step, 0)
+                    os.write(writer, bytes([step % 256]))
+            finally:
+                os._exit(1)
+        os.close(writer)
+        os.read(reader, 1)
+        time.sleep(draw.random() * 0.02)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        acknowledged = 1
+        while data := os.read(reader, 4096):
+            acknowledged += len(data)
+        os.close(reader)
+        store = Store(folder)
+        payload, manifest, notes = store.load("last")
+        assert notes == ()
+        assert manifest.step in (acknowledged, acknowledged + 1)
+        assert _value(payload) == manifest.step
+        store.sweep()
+        assert not list(folder.glob(".*")), "strays are swept"
+        assert {path.stem for path in folder.glob("*.pt")} == {
+            path.stem for path in folder.glob("*.json")
+        }
+
+
+@pytest.mark.parametrize("failing", ["write", "fsync", "rename"])
+def test_a_full_disk_leaves_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    store = Store(tmp_path)
+    store.save("last", _payload(1), 1, 0)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        if failing == "write":
+            patch.setattr("fmnist_tui.engine.checkpoint.atomic_write", full)
+        elif failing == "fsync":
+            patch.setattr(os, "fsync", full)
+        else:
+            patch.setattr(Path, "replace", full)
+        with pytest.raises(OSError, match="No space"):
+            store.save("last", _payload(2), 2, 0)
+    payload, manifest, notes = store.load("last")
+    assert (_value(payload), manifest.step, notes) == (1, 1, ())
+    store.save("last", _payload(3), 3, 0)
+    assert store.load("last")[1].step == 3
+
+
+def test_a_run_without_checkpoints_says_so(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no last checkpoint yet"):
+        Store(tmp_path).load("last")
+
+
+def test_a_checkpoint_that_is_gone_is_named(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    manifest = store.save("best", _payload(1), 1, 0)
+    (tmp_path / manifest.file).unlink()
+    with pytest.raises(CheckpointError, match=f"{manifest.file}.*gone"):
+        store.load("best")
+
+
+class _Trap:
+    """Pickled, this runs a command when it is unpickled carelessly."""
+
+    def __init__(self, proof: Path) -> None:
+        self.proof = proof
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.proof}",)
+
+
+@pytest.mark.parametrize("form", ["bare pickle", "torch zip", "legacy torch"])
+def test_a_pickle_with_code_in_it_is_refused_and_nothing_runs(tmp_path: Path, form: str) -> None:
+    proof, path = tmp_path / "proof", tmp_path / "model.pt"
+    trap = {"weights": _Trap(proof)}
+    if form == "bare pickle":
+        path.write_bytes(pickle.dumps(trap))
+    else:
+        torch.save(trap, path, _use_new_zipfile_serialization=form == "torch zip")
+    with pytest.raises(CheckpointError, match="refused"):
+        read(path)
+    assert not proof.exists()
+
+
+def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/data.pkl", b"")
+        archive.writestr("model/constants.pkl", b"")
+        archive.writestr("model/code/__torch__.py", b"")
+    with pytest.raises(CheckpointError, match="TorchScript"):
+        read(path)
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model/data.pkl", b"")
+        archive.writestr("model/data/0", bytes(50_000_000))
+    with pytest.raises(CheckpointError, match="compressed"):
+        read(path)
+
+
+def test_a_truncated_file_is_refused_at_every_length(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    torch.save(_payload(1), buffer)
+    whole, path = buffer.getvalue(), tmp_path / "model.pt"
+    for length in range(0, len(whole) - 1, 97):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError):
+            read(path)
+
+
+def test_weights_of_other_names_shapes_or_types_are_told_apart() -> None:
+    expected = nn.Linear(3, 2).state_dict()
+    cases = {
+        "bias is missing": {"weight": expected["weight"]},
+        "extra is not a part of it": {**expected, "extra": torch.zeros(1)},
+        "weight is 3×2 where 2×3 is needed": {**expected, "weight": torch.zeros(3, 2)},
+        "weight is torch.float64": {**expected, "weight": torch.zeros(2, 3).double()},
+        "bias is no tensor": {**expected, "bias": [0.0, 0.0]},
+    }
+    for message, weights in cases.items():
+        with pytest.raises(CheckpointError, match=message):
+            checkpoint.check_weights(weights, expected, "file", "linear")
+    checkpoint.check_weights(expected, expected, "file", "linear")

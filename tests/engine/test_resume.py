@@ -1,0 +1,119 @@
+"""A run that was interrupted and resumed ends with the very weights of one that was not."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from fmnist_tui.commands import Stop
+from fmnist_tui.engine.checkpoint import CheckpointError, Store
+from fmnist_tui.events import FINISHED, STOPPED, Changed
+from tests.engine.support import Bench, blobs, config, digest, learner
+
+SETTINGS = {
+    # BatchNorm, dropout, a learning-rate schedule, averaged weights and every kind of
+    # randomness that augmentation has
+    "model": "custom-cnn",
+    "width": 0.25,
+    "dropout": 0.3,
+    "optimizer": "adamw",
+    "weight_decay": 0.01,
+    "schedule": "onecycle",
+    "ema": 0.9,
+    "flip": True,
+    "shift": 2,
+    "rotate": 10.0,
+    "erase": 0.5,
+    "mixup": 0.4,
+    "epochs": 3,
+    "batch_size": 16,
+    "checkpoint_seconds": 1000.0,
+}
+STEPS = 18
+
+
+def _trained(folder: Path, interruptions: list[int], **values: object) -> str:
+    """The weights' hash after training with a stop at each of these steps."""
+    dataset = blobs(16 * STEPS // 3)
+    for stop_at in [*interruptions, None]:
+        bench = Bench(folder, dataset, **{**SETTINGS, **values})
+        if bench.store.manifests("last"):
+            payload, manifest, notes = bench.store.load("last")
+            assert notes == ()
+            bench.learner.restore(payload, manifest.file)
+
+        def pulse(bench: Bench = bench, stop_at: int | None = stop_at) -> None:
+            if bench.learner.step == stop_at:
+                bench.control.send(Stop(time.time()))
+
+        bench.trainer._pulse = pulse
+        ending = bench.trainer.run()
+        assert ending.reason == (FINISHED if stop_at is None else STOPPED)
+    assert bench.learner.step == STEPS
+    payload, _, _ = bench.store.load("last")
+    both = digest(payload["model"]) + digest(payload["weights"])
+    best, _, _ = bench.store.load("best")
+    return both + digest(best["weights"])
+
+
+def test_twenty_random_interruptions_change_no_bit_of_the_weights(tmp_path: Path) -> None:
+    whole = _trained(tmp_path / "whole", [])
+    assert _trained(tmp_path / "again", []) == whole, "training itself is not deterministic"
+    draw = random.Random(0)
+    points = [draw.randrange(1, STEPS) for _ in range(20)]
+    assert len(set(points)) > 10
+    for number, point in enumerate(points):
+        assert _trained(tmp_path / str(number), [point]) == whole, f"stopped at step {point}"
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "muon"])
+def test_every_optimiser_resumes_exactly_after_several_stops(
+    tmp_path: Path, optimizer: str
+) -> None:
+    lr = {"sgd": 0.05, "adam": 3e-3, "muon": 0.01}[optimizer]
+    whole = _trained(tmp_path / "whole", [], optimizer=optimizer, lr=lr)
+    assert _trained(tmp_path / "cut", [2, 7, 12], optimizer=optimizer, lr=lr) == whole
+
+
+def test_a_changed_learning_rate_is_still_in_force_after_a_resume(tmp_path: Path) -> None:
+    dataset = blobs(64)
+    bench = Bench(tmp_path, dataset, epochs=2, schedule="constant", lr=0.01)
+    bench.learner.set_lr(0.001)
+    bench.control.send(Stop(time.time()))
+    bench.trainer.run()
+    again = Bench(tmp_path, dataset, epochs=2, schedule="constant", lr=0.01)
+    payload, manifest, _ = again.store.load("last")
+    again.learner.restore(payload, manifest.file)
+    assert again.learner.lr == pytest.approx(0.001)
+
+
+def test_a_resumed_run_does_not_repeat_an_ended_epoch(tmp_path: Path) -> None:
+    dataset = blobs(64)
+    bench = Bench(tmp_path, dataset, epochs=1)
+    bench.trainer.run()
+    again = Bench(tmp_path, dataset, epochs=1)
+    payload, manifest, _ = again.store.load("last")
+    again.learner.restore(payload, manifest.file)
+    assert again.trainer.run().reason == FINISHED
+    assert not [event for event in again.of(Changed) if event.value == "training"]
+    assert again.learner.step == bench.learner.step
+
+
+def test_a_checkpoint_of_another_architecture_is_refused_by_name(tmp_path: Path) -> None:
+    dataset = blobs(64)
+    Bench(tmp_path, dataset, model="mlp", epochs=1).trainer.run()
+    payload, manifest, _ = Store(tmp_path).load("last")
+    other = learner(config(model="linear"), dataset)
+    with pytest.raises(CheckpointError, match="another architecture than linear"):
+        other.restore(payload, manifest.file)
+
+
+def test_a_best_checkpoint_holds_weights_only_and_says_so_when_resumed(tmp_path: Path) -> None:
+    dataset = blobs(64)
+    Bench(tmp_path, dataset, epochs=1).trainer.run()
+    payload, manifest, _ = Store(tmp_path).load("best")
+    with pytest.raises(CheckpointError, match="weights only"):
+        learner(config(), dataset).restore(payload, manifest.file)

@@ -1,0 +1,354 @@
+"""The session, driven as a screen would drive it: commands in, events out, other threads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fmnist_tui.commands import Pause, Resume, SetLearningRate
+from fmnist_tui.engine import job
+from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.training import Training
+from fmnist_tui.errors import UserError
+from fmnist_tui.events import (
+    FAILED,
+    FINISHED,
+    STOPPED,
+    Alert,
+    Changed,
+    Evaluated,
+    Event,
+    RunEnded,
+    RunStarted,
+)
+from fmnist_tui.predictions import Predictions
+from fmnist_tui.recipes import read
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.lock import RunLock, holder
+from fmnist_tui.runs.log import CommandBox
+from fmnist_tui.runs.tail import replay
+from tests.engine.support import blobs, config
+
+FOREVER = 100_000
+PATIENCE = 60.0
+
+
+@pytest.fixture
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    def load(*_: object, **__: object) -> object:
+        return blobs(64)
+
+    monkeypatch.setattr(job, "load_dataset", load)
+    monkeypatch.setattr("fmnist_tui.engine.workshop.load_dataset", load)
+    with Session(tmp_path / "runs", tmp_path / "data") as opened:
+        yield opened
+
+
+class Listener:
+    """Drains a training's events as a screen does, keeping them all."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+        self.heard: list[Event] = []
+
+    def drain(self) -> list[Event]:
+        while self.training.events:
+            self.heard.append(self.training.events.popleft())
+        return self.heard
+
+    def until(self, kind: type, **fields: Any) -> Any:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            for event in self.drain():
+                if isinstance(event, kind) and all(
+                    getattr(event, name) == value for name, value in fields.items()
+                ):
+                    return event
+            time.sleep(0.01)
+        raise AssertionError(f"no {kind.__name__} with {fields} came")
+
+    def to_the_end(self) -> RunEnded:
+        assert self.training.wait(PATIENCE)
+        ends = [event for event in self.drain() if isinstance(event, RunEnded)]
+        assert len(ends) == 1, "exactly one RunEnded"
+        assert self.heard[-1] is ends[0], "and nothing after it"
+        return ends[0]
+
+
+def test_a_session_is_built_and_asked_without_importing_torch() -> None:
+    code = (
+        "import sys; from pathlib import Path; from fmnist_tui.engine.session import Session;"
+        "s = Session(Path('r'), Path('d')); assert s.training is None; s.close();"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_finished_run_leaves_a_folder_that_tells_everything(session: Session) -> None:
+    training = session.train(config(epochs=2))
+    listener = Listener(training)
+    assert listener.to_the_end().reason == FINISHED
+    folder = training.folder
+    assert folder is not None
+    state = replay(folder.events)
+    assert state.ended == FINISHED and state.epochs_done == 2
+    assert isinstance(listener.heard[0], RunStarted)
+    verdicts = {event.split: event for event in listener.heard if isinstance(event, Evaluated)}
+    assert set(verdicts) == {"val", "test"}
+    kept = Predictions.load(folder.predictions / "test.npz")
+    assert kept.evaluation().accuracy == verdicts["test"].accuracy
+    assert kept.evaluation().confusion == verdicts["test"].confusion
+    assert read(folder.config).config() == training.config
+    assert holder(folder.path) is None
+
+
+def test_the_record_on_disk_is_what_was_heard(session: Session) -> None:
+    from fmnist_tui.runs.tail import EventTail
+
+    training = session.train(config(epochs=2))
+    listener = Listener(training)
+    listener.to_the_end()
+    assert training.folder is not None
+    assert EventTail(training.folder.events).read() == listener.heard
+
+
+def test_a_second_training_is_refused_until_the_first_has_ended(session: Session) -> None:
+    first = session.train(config(epochs=FOREVER))
+    with pytest.raises(UserError, match="under way"):
+        session.train(config())
+    first.stop("enough")
+    ended = Listener(first).to_the_end()
+    assert (ended.reason, ended.message) == (STOPPED, "enough")
+    deadline = time.monotonic() + PATIENCE
+    while session.training is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert Listener(session.train(config(epochs=1))).to_the_end().reason == FINISHED
+
+
+def test_commands_from_another_thread_are_obeyed(session: Session) -> None:
+    training = session.train(config(epochs=FOREVER))
+    listener = Listener(training)
+    listener.until(RunStarted)
+    sender = threading.Thread(target=training.send, args=(SetLearningRate(0.0, 0.005),))
+    sender.start()
+    sender.join()
+    listener.until(Changed, what="lr", value="0.005")
+    training.send(Pause(0.0))
+    listener.until(Changed, what="paused", value="true")
+    training.send(Resume(0.0))
+    listener.until(Changed, what="paused", value="false")
+    training.stop()
+    assert listener.to_the_end().reason == STOPPED
+
+
+def test_commands_from_another_process_arrive_through_the_run_folder(session: Session) -> None:
+    training = session.train(config(epochs=FOREVER))
+    listener = Listener(training)
+    listener.until(RunStarted)
+    assert training.folder is not None
+    CommandBox.send(training.folder, SetLearningRate(0.0, 0.004))
+    listener.until(Changed, what="lr", value="0.004")
+    training.stop()
+    listener.to_the_end()
+
+
+def test_small_jobs_are_answered_while_a_training_runs(session: Session, tmp_path: Path) -> None:
+    done = session.train(config(epochs=2))
+    Listener(done).to_the_end()
+    assert done.folder is not None
+    picture = tmp_path / "garment.png"
+    Image.fromarray(np.full((50, 50), 200, np.uint8)).save(picture)
+    running = session.train(config(epochs=FOREVER))
+    listener = Listener(running)
+    listener.until(RunStarted)
+    answer = session.predict(done.folder.path, [picture, tmp_path / "none.png"]).result(PATIENCE)
+    assert sum(share for _, share in answer[0].ranked) == pytest.approx(1.0)
+    assert "none.png" in answer[1].error
+    verdict = session.evaluate(done.folder, "val").result(PATIENCE)
+    assert verdict.evaluation.count == 16
+    assert not running.done
+    running.stop()
+    assert listener.to_the_end().reason == STOPPED
+
+
+def test_a_job_served_in_between_changes_no_bit_of_the_training(
+    session: Session, tmp_path: Path
+) -> None:
+    from fmnist_tui.engine.checkpoint import Store
+    from tests.engine.support import digest
+
+    def train(disturbed: bool) -> str:
+        training = session.train(config(epochs=30, model="custom-cnn", width=0.1, dropout=0.3))
+        while disturbed and not training.done:
+            if previous is not None:
+                session.evaluate(previous, "test").result(PATIENCE)
+        Listener(training).to_the_end()
+        assert training.folder is not None
+        folders.append(training.folder)
+        return digest(Store(training.folder.checkpoints).load("last")[0]["model"])
+
+    folders: list[RunFolder] = []
+    previous: RunFolder | None = None
+    quiet = train(False)
+    previous = folders[0]
+    assert train(True) == quiet
+
+
+def test_a_job_that_fails_tells_whoever_asked_and_harms_nobody(session: Session) -> None:
+    def broken(workshop: object) -> None:
+        raise ZeroDivisionError("on purpose")
+
+    with pytest.raises(ZeroDivisionError):
+        session.ask(broken).result(PATIENCE)
+    assert Listener(session.train(config(epochs=1))).to_the_end().reason == FINISHED
+
+
+def test_closing_stops_a_training_saves_it_and_joins_the_thread(session: Session) -> None:
+    training = session.train(config(epochs=FOREVER))
+    listener = Listener(training)
+    listener.until(RunStarted)
+    assert session.close(PATIENCE)
+    assert listener.to_the_end().reason == STOPPED
+    assert training.folder is not None
+    assert list(training.folder.checkpoints.glob("last-*.pt"))
+    assert not [thread for thread in threading.enumerate() if thread.name == "engine"]
+    with pytest.raises(UserError, match="closed"):
+        session.train(config())
+
+
+def test_jobs_that_wait_when_the_session_closes_are_refused_not_lost(session: Session) -> None:
+    started = threading.Event()
+
+    def slow(workshop: object) -> None:
+        started.set()
+        time.sleep(0.2)
+
+    session.ask(slow)
+    started.wait(PATIENCE)
+    waiting = session.ask(lambda workshop: workshop.predict(Path("x"), [], "cpu"))
+    closer = threading.Thread(target=session.close)
+    closer.start()
+    with pytest.raises(UserError):
+        waiting.result(PATIENCE)
+    closer.join()
+
+
+def test_a_process_that_forgets_to_close_still_ends_and_saves(tmp_path: Path) -> None:
+    code = f"""
+import time
+from pathlib import Path
+from fmnist_tui.engine.session import Session
+from tests.engine.support import blobs, config
+import fmnist_tui.engine.job as job
+job.load_dataset = lambda *a, **k: blobs(64)
+training = Session(Path({str(tmp_path)!r}), Path("d")).train(config(epochs={FOREVER}))
+while training.folder is None or not training.events:
+    time.sleep(0.05)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = next(path for path in tmp_path.iterdir() if path.is_dir())
+    assert replay(folder / "events.jsonl").ended == STOPPED
+
+
+def test_data_that_cannot_be_had_leaves_no_run_folder(
+    session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise UserError("no data, sorry")
+
+    monkeypatch.setattr(job, "load_dataset", fail)
+    training = session.train(config())
+    assert training.wait(PATIENCE)
+    assert isinstance(training.error, UserError)
+    assert training.folder is None
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_bug_in_training_ends_the_run_as_failed_with_a_traceback_kept(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: object) -> None:
+        raise KeyError("surprise")
+
+    monkeypatch.setattr("fmnist_tui.engine.train.Trainer.run", broken)
+    training = session.train(config())
+    ended = Listener(training).to_the_end()
+    assert ended.reason == FAILED and "surprise" in ended.message
+    assert training.folder is not None
+    assert "surprise" in (training.folder.path / "traceback.txt").read_text()
+
+
+def test_memory_that_runs_out_names_a_batch_size_to_try(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def full(self: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("fmnist_tui.engine.train.Trainer.run", full)
+    ended = Listener(session.train(config(batch_size=64))).to_the_end()
+    assert ended.reason == FAILED and "batch_size = 32" in ended.message
+
+
+def test_a_stopped_run_is_taken_up_in_its_own_folder_and_finished(session: Session) -> None:
+    first = session.train(config(epochs=40))
+    listener = Listener(first)
+    listener.until(RunStarted)
+    first.stop()
+    ended = listener.to_the_end()
+    assert first.folder is not None
+    while session.training is not None:
+        time.sleep(0.01)
+    again = session.resume(first.folder, read(first.folder.config).config())
+    heard = Listener(again)
+    assert heard.to_the_end().reason == FINISHED
+    started = next(event for event in heard.heard if isinstance(event, RunStarted))
+    assert started.step == ended.step
+    assert again.folder == first.folder
+    state = replay(first.folder.events)
+    assert (state.ended, state.epochs_done) == (FINISHED, 40)
+
+
+def test_a_run_that_another_process_trains_cannot_be_resumed(session: Session) -> None:
+    first = session.train(config(epochs=1))
+    Listener(first).to_the_end()
+    assert first.folder is not None
+    while session.training is not None:
+        time.sleep(0.01)
+    with RunLock.acquire(first.folder.path):
+        again = session.resume(first.folder, first.config)
+        assert again.wait(PATIENCE)
+        assert isinstance(again.error, UserError)
+        assert "in use" in str(again.error)
+
+
+def test_a_damaged_last_checkpoint_is_told_and_the_one_before_it_used(session: Session) -> None:
+    first = session.train(config(epochs=FOREVER, checkpoint_seconds=0.05))
+    listener = Listener(first)
+    listener.until(RunStarted)
+    time.sleep(0.5)
+    first.stop()
+    listener.to_the_end()
+    assert first.folder is not None
+    newest = sorted(first.folder.checkpoints.glob("last-*.pt"))[-1]
+    newest.write_bytes(b"PK" + newest.read_bytes()[2:-1])
+    while session.training is not None:
+        time.sleep(0.01)
+    again = session.resume(first.folder, first.config.changed(epochs=1))
+    heard = Listener(again)
+    heard.to_the_end()
+    alerts = [event.message for event in heard.heard if isinstance(event, Alert)]
+    assert any(newest.name in message for message in alerts)

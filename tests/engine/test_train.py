@@ -1,0 +1,321 @@
+"""What the training loop says, and what it does when told."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from fmnist_tui.commands import (
+    Command,
+    Detach,
+    Pause,
+    Resume,
+    SaveCheckpoint,
+    ScaleLearningRate,
+    SetLearningRate,
+    Stop,
+)
+from fmnist_tui.data.dataset import Dataset, Split
+from fmnist_tui.engine import train as train_module
+from fmnist_tui.events import (
+    DETACHED,
+    FAILED,
+    FINISHED,
+    STOPPED,
+    Alert,
+    Changed,
+    CheckpointSaved,
+    EpochEnded,
+    Progress,
+    Telemetry,
+)
+from tests.engine.support import Bench, blobs
+
+
+def _at(bench: Bench, step: int, act: Callable[[], None]) -> None:
+    """Have something happen just before the given step."""
+    done = False
+
+    def pulse() -> None:
+        nonlocal done
+        if bench.learner.step == step and not done:
+            done = True
+            act()
+
+    bench.trainer._pulse = pulse
+
+
+def _send_at(bench: Bench, step: int, *commands: Command) -> None:
+    def act() -> None:
+        for command in commands:
+            bench.control.send(command)
+
+    _at(bench, step, act)
+
+
+def test_a_run_says_its_phases_epochs_and_checkpoints_in_order(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, blobs(64), epochs=2)
+    assert bench.trainer.run().reason == FINISHED
+    phases = [event.value for event in bench.of(Changed)]
+    assert phases == ["warming up", *["training", "validating"] * 2]
+    epochs = bench.of(EpochEnded)
+    assert [(event.epoch, event.step, event.val_count) for event in epochs] == [
+        (1, 4, 16),
+        (2, 8, 16),
+    ]
+    assert bench.of(CheckpointSaved)[-1].kind == "last"
+    assert bench.of(CheckpointSaved)[-1].step == 8
+    assert epochs[0].best
+    assert epochs[-1].train_loss < epochs[0].train_loss
+
+
+def test_progress_adds_up_to_the_epoch_whatever_its_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_module, "PROGRESS_SECONDS", 0.0)
+    bench = Bench(tmp_path, blobs(64), epochs=1)
+    bench.trainer.run()
+    steps = bench.of(Progress)
+    assert [event.step for event in steps] == [1, 2, 3, 4]
+    ended = bench.of(EpochEnded)[0]
+    assert ended.train_loss == pytest.approx(sum(event.loss for event in steps) / 4)
+    assert ended.train_accuracy == pytest.approx(sum(event.accuracy for event in steps) / 4)
+
+
+def test_progress_comes_at_most_ten_times_a_second(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, blobs(2048), epochs=3)
+    start = time.perf_counter()
+    bench.trainer.run()
+    # and once more at each end of an epoch and each save
+    allowed = (time.perf_counter() - start) * 10 + 3 * 3 + 2
+    assert len(bench.of(Progress)) <= allowed
+    assert bench.learner.step > 300
+
+
+def test_a_learning_rate_can_be_set_and_scaled_while_training(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, blobs(64), epochs=2, lr=0.01, schedule="linear")
+    _send_at(bench, 3, SetLearningRate(0.0, 0.002), ScaleLearningRate(0.0, 0.5))
+    bench.trainer.run()
+    assert [event.value for event in bench.of(Changed) if event.what == "lr"] == ["0.002", "0.001"]
+    rates = [event.lr for event in bench.of(EpochEnded)]
+    # the schedule goes on from the new rate in proportion
+    assert rates[0] == pytest.approx(0.001 * (1 - 4 / 8) / (1 - 3 / 8))
+
+
+def test_the_optimiser_uses_the_rate_that_was_set(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, blobs(64), epochs=1, lr=0.1, optimizer="sgd", momentum=0.0)
+    _send_at(bench, 1, SetLearningRate(0.0, 1e-30))
+    before: list[torch.Tensor] = []
+    plain = bench.trainer._obey
+
+    def obey(command: Command) -> None:
+        plain(command)
+        before.append(next(bench.learner.model.parameters()).detach().clone())
+
+    bench.trainer._obey = obey  # type: ignore[method-assign]
+    bench.trainer.run()
+    assert torch.equal(before[0], next(bench.learner.model.parameters()))
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
+def test_an_impossible_learning_rate_is_ignored_with_a_word(tmp_path: Path, rate: float) -> None:
+    bench = Bench(tmp_path, blobs(64), epochs=1, lr=0.01)
+    _send_at(bench, 1, SetLearningRate(0.0, rate))
+    bench.trainer.run()
+    assert [event.level for event in bench.of(Alert)] == ["warning"]
+    assert bench.learner.lr_factor == 1
+
+
+def test_stop_saves_the_very_step_it_stopped_at(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, blobs(64), epochs=5)
+    _send_at(bench, 6, Stop(0.0, "enough"))
+    ending = bench.trainer.run()
+    assert (ending.reason, ending.message) == (STOPPED, "enough")
+    _, manifest, _ = bench.store.load("last")
+    assert manifest.step == 6
+
+
+def test_detach_saves_and_ends_like_stop(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, blobs(64))
+    _send_at(bench, 2, Detach(0.0))
+    assert bench.trainer.run().reason == DETACHED
+    assert bench.store.load("last")[1].step == 2
+
+
+def test_a_paused_run_holds_still_still_saves_and_goes_on(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, blobs(64), epochs=1)
+    seen: list[int] = []
+
+    def pulse() -> None:
+        if bench.learner.step == 2 and not seen:
+            bench.control.send(Pause(0.0))
+        if bench.trainer._paused:
+            seen.append(bench.learner.step)
+            if len(seen) == 3:
+                bench.control.send(SaveCheckpoint(0.0))
+            if len(seen) == 6:
+                bench.control.send(Resume(0.0))
+
+    seen_before_pause: list[int] = seen
+    bench.trainer._pulse = pulse
+    assert bench.trainer.run().reason == FINISHED
+    assert set(seen_before_pause) == {2}
+    assert [event.value for event in bench.of(Changed) if event.what == "paused"] == [
+        "true",
+        "false",
+    ]
+    assert [event.step for event in bench.of(CheckpointSaved) if event.kind == "step"] == [2]
+    assert bench.of(EpochEnded)[0].seconds < 5 * 0.05, "time paused is not training time"
+
+
+def test_a_paused_run_can_be_stopped(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, blobs(64))
+    _send_at(bench, 2, Pause(0.0), Stop(0.0))
+    assert bench.trainer.run().reason == STOPPED
+
+
+def test_checkpoint_now_keeps_the_step_for_good(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, blobs(64), epochs=2)
+    _send_at(bench, 3, SaveCheckpoint(0.0))
+    bench.trainer.run()
+    payload, manifest, _ = bench.store.load("step")
+    assert (manifest.file, payload["step"]) == ("step-4.pt", 4)
+
+
+def test_last_is_saved_as_often_as_the_config_says(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, blobs(64), epochs=1, checkpoint_seconds=0.0)
+    bench.trainer.run()
+    assert [event.step for event in bench.of(CheckpointSaved) if event.kind == "last"] == [
+        1,
+        2,
+        3,
+        4,
+        4,
+    ]
+
+
+def test_patience_ends_a_run_that_no_longer_improves(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, blobs(64), epochs=50, lr=1e-30, patience=2)
+    ending = bench.trainer.run()
+    assert ending.reason == FINISHED
+    assert "no better validation in 2 epochs" in ending.message
+    assert bench.learner.epoch == 3
+    assert bench.store.load("best")[1].epoch == 1
+
+
+def test_without_validation_nothing_is_best_and_training_still_ends(tmp_path: Path) -> None:
+    whole = blobs(64)
+    none = Split("val", whole.val.images[:0], whole.val.labels[:0], whole.val.indices[:0])
+    dataset = Dataset(whole.facts, whole.train, none, whole.test, "drawn")
+    bench = Bench(tmp_path, dataset, val_fraction=0.0)
+    assert bench.trainer.run().reason == FINISHED
+    assert bench.store.manifests("best") == []
+    assert {event.val_accuracy for event in bench.of(EpochEnded)} == {None}
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_spoils_no_checkpoint(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, blobs(64), epochs=4, model="mlp")
+
+    def poison() -> None:
+        with torch.no_grad():
+            next(bench.learner.model.parameters()).fill_(float("nan"))
+
+    _at(bench, 6, poison)
+    ending = bench.trainer.run()
+    assert ending.reason == FAILED
+    assert "stopped being a number" in ending.message and "lr" in ending.message
+    for manifest in bench.store.manifests("best") + bench.store.manifests("last"):
+        payload, _, _ = bench.store.load(manifest.kind)
+        assert all(tensor.isfinite().all() for tensor in payload["weights"].values())
+    assert bench.store.manifests("best")[0].step == 4
+
+
+def test_a_full_disk_is_said_once_and_training_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, blobs(64), epochs=3, checkpoint_seconds=0.0)
+    whole = bench.store.save
+
+    def full(kind: str, payload: dict[str, object], step: int, epoch: int) -> object:
+        if 3 <= step <= 9:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return whole(kind, payload, step, epoch)
+
+    monkeypatch.setattr(bench.store, "save", full)
+    assert bench.trainer.run().reason == FINISHED
+    said = [event.message for event in bench.of(Alert)]
+    assert len(said) == 2
+    assert "No space left" in said[0] and "older ones stay" in said[0]
+    assert said[1] == "checkpoints are saved again"
+    assert bench.learner.step == 12
+
+
+def test_telemetry_tells_of_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_module, "TELEMETRY_SECONDS", 0.0)
+    bench = Bench(tmp_path, blobs(64), epochs=1)
+    bench.trainer.run()
+    told = bench.of(Telemetry)[-1]
+    assert told.memory_mb > 50
+    assert told.cpu_percent >= 0
+    assert told.gpu_percent is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"mixup": 0.5},
+        {"cutmix": 1.0},
+        {"label_smoothing": 0.1, "clip_norm": 1.0},
+        {"ema": 0.5, "flip": True, "tta": "flip+shift"},
+        {"precision": "bf16"},
+        {"crop": 3, "scale": 0.2, "erase": 1.0},
+    ],
+)
+def test_every_way_of_training_learns(tmp_path: Path, values: dict[str, object]) -> None:
+    bench = Bench(tmp_path, blobs(512), epochs=4, model="mlp", width=0.25, lr=3e-3, **values)
+    assert bench.trainer.run().reason == FINISHED
+    assert bench.learner.best.accuracy > 0.9
+    mixed = bool(values.get("mixup") or values.get("cutmix"))
+    assert (bench.of(EpochEnded)[0].train_accuracy is None) == mixed
+
+
+def test_averaged_weights_are_what_is_validated_and_saved(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, blobs(64), epochs=1, ema=0.99)
+    bench.trainer.run()
+    payload, _, _ = bench.store.load("last")
+    assert not torch.equal(payload["weights"]["2.weight"], payload["model"]["2.weight"])
+    assert torch.equal(payload["model"]["2.weight"], bench.learner.model.state_dict()["2.weight"])
+
+
+def test_a_compiler_that_fails_is_a_warning_and_leaves_no_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Bench(tmp_path / "plain", blobs(64), model="custom-cnn", width=0.1, dropout=0.2)
+    plain.trainer.run()
+
+    def broken(model: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+        def call(pixels: torch.Tensor) -> torch.Tensor:
+            model(pixels)  # moves BatchNorm's statistics and the generator
+            raise RuntimeError("no compiler here")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", broken)
+    compiled = Bench(
+        tmp_path / "compiled", blobs(64), model="custom-cnn", width=0.1, dropout=0.2, compile=True
+    )
+    compiled.trainer.run()
+    assert "not compiled" in compiled.of(Alert)[0].message
+    assert "compiling" in [event.value for event in compiled.of(Changed)]
+    for mine, theirs in zip(
+        plain.learner.model.state_dict().values(),
+        compiled.learner.model.state_dict().values(),
+        strict=True,
+    ):
+        assert torch.equal(mine, theirs)

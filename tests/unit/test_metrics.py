@@ -1,0 +1,126 @@
+"""Figures of a classifier, against small cases worked out by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fmnist_tui.errors import UserError
+from fmnist_tui.metrics import calibration, evaluate, grouped_accuracy, interval, softmax
+from fmnist_tui.predictions import Predictions
+
+NAMES = ("a", "b", "c")
+SHARES = np.array(
+    [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.1, 0.5, 0.4]]
+)
+LABELS = np.array([0, 1, 1, 2, 2])
+
+
+def test_the_figures_of_a_small_case_are_those_worked_out_by_hand() -> None:
+    found = evaluate(SHARES, LABELS, NAMES)
+    assert found.confusion == ((1, 0, 0), (1, 1, 0), (0, 1, 1))
+    assert found.accuracy == pytest.approx(3 / 5)
+    assert [score.precision for score in found.classes] == pytest.approx([1 / 2, 1 / 2, 1])
+    assert [score.recall for score in found.classes] == pytest.approx([1, 1 / 2, 1 / 2])
+    assert [score.f1 for score in found.classes] == pytest.approx([2 / 3, 1 / 2, 2 / 3])
+    assert found.macro_f1 == pytest.approx((2 / 3 + 1 / 2 + 2 / 3) / 3)
+    assert [score.support for score in found.classes] == [1, 2, 2]
+    assert found.loss == pytest.approx(-np.log([0.8, 0.7, 0.3, 0.7, 0.4]).mean())
+    assert found.wrong == 2
+    assert found.most_confused() == [(1, 0, 1), (2, 1, 1)]
+
+
+def test_a_class_nobody_predicted_or_had_counts_as_nothing_without_a_warning() -> None:
+    found = evaluate(np.array([[0.9, 0.1, 0.0]]), np.array([0]), NAMES)
+    assert [score.f1 for score in found.classes] == [1, 0, 0]
+
+
+def test_nothing_cannot_be_evaluated() -> None:
+    with pytest.raises(ValueError, match="nothing"):
+        evaluate(np.zeros((0, 3)), np.zeros(0, int), NAMES)
+
+
+def test_wilsons_interval_is_the_published_one() -> None:
+    assert interval(9180, 10_000) == pytest.approx((0.91246, 0.92322), abs=1e-5)
+    assert interval(0, 10) == pytest.approx((0.0, 0.27753), abs=1e-5)
+    assert interval(10, 10)[1] == 1.0
+
+
+@given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_an_interval_holds_its_share_and_stays_between_0_and_1(case: tuple[int, int]) -> None:
+    low, high = interval(*case)
+    assert 0 <= low <= case[0] / case[1] <= high <= 1
+
+
+def test_calibration_error_is_the_weighted_gap_between_sure_and_right() -> None:
+    shares = np.array([[0.9, 0.1]] * 10 + [[0.6, 0.4]] * 10)
+    labels = np.array([0] * 9 + [1] + [0] * 3 + [1] * 7)
+    error, bins = calibration(shares, labels)
+    assert error == pytest.approx(0.5 * 0.0 + 0.5 * 0.3)
+    assert [(part.count, round(part.accuracy, 2)) for part in bins] == [(10, 0.3), (10, 0.9)]
+
+
+def test_softmax_gives_shares_and_bears_large_logits() -> None:
+    found = softmax(np.array([[1000.0, 1000.0], [0.0, np.log(3)]]))
+    assert found == pytest.approx(np.array([[0.5, 0.5], [0.25, 0.75]]))
+
+
+def test_grouped_accuracy_forgives_mistakes_inside_a_group() -> None:
+    said, true = np.array([0, 1, 2, 3]), np.array([1, 0, 3, 0])
+    assert grouped_accuracy(said, true, (0, 0, 1, 1)) == 0.75
+
+
+def _predictions() -> Predictions:
+    return Predictions(
+        "test",
+        np.log(SHARES).astype(np.float32),
+        LABELS.astype(np.int64),
+        np.arange(100, 105),
+        NAMES,
+        "best",
+    )
+
+
+def test_predictions_survive_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "test.npz"
+    _predictions().save(path)
+    found = Predictions.load(path)
+    assert found.evaluation() == _predictions().evaluation()
+    assert (found.split, found.checkpoint, found.classes) == ("test", "best", NAMES)
+
+
+def test_misses_are_found_ordered_and_filtered() -> None:
+    kept = _predictions()
+    by_confidence = kept.misses()
+    assert [(miss.index, miss.true, miss.predicted) for miss in by_confidence] == [
+        (102, 1, 0),
+        (104, 2, 1),
+    ]
+    assert by_confidence[0].probability == pytest.approx(0.6)
+    assert [miss.index for miss in kept.misses(order="loss")] == [102, 104]
+    assert [miss.index for miss in kept.misses(true=2)] == [104]
+    assert [miss.index for miss in kept.misses(predicted=0)] == [102]
+    assert [miss.index for miss in kept.misses(true=0, predicted=0)] == [100], "a right pair"
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "pickled", "short"])
+def test_damaged_predictions_are_refused_in_one_line(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "test.npz"
+    if damage != "missing":
+        _predictions().save(path)
+    if damage == "empty":
+        path.write_bytes(b"")
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:200])
+    if damage == "pickled":
+        np.savez(path, logits=np.array([object()], dtype=object))
+    if damage == "short":
+        kept = _predictions()
+        Predictions("test", kept.logits[:3], kept.labels, kept.indices, NAMES).save(path)
+    with pytest.raises(UserError) as caught:
+        Predictions.load(path)
+    assert "test.npz" in str(caught.value) and "\n" not in str(caught.value)
