@@ -1,0 +1,84 @@
+"""The loop a beginner would write: torchvision's data set, a DataLoader, Adam.
+
+Run as `python -m fmnist_tui.bench.plain ROOT MODEL BATCH IMAGES EPOCHS`; prints images a
+second for each epoch. It is the yardstick, so nothing in it is made slow on purpose or
+quick by knowledge from elsewhere in this program.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Subset
+from torchvision import datasets, transforms
+
+from fmnist_tui import registry
+from fmnist_tui.engine.models import ModelSpec
+
+
+def one_conv() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(32 * 13 * 13, 128),
+        nn.ReLU(),
+        nn.Linear(128, 10),
+    )
+
+
+def two_conv() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(64 * 5 * 5, 128),
+        nn.ReLU(),
+        nn.Linear(128, 10),
+    )
+
+
+def model(name: str) -> nn.Module:
+    """The textbook form of a model; models without one are taken as they are."""
+    textbook = {"one-conv": one_conv, "two-conv": two_conv}
+    if name in textbook:
+        return textbook[name]()
+    built: nn.Module = registry.load("models", name).build(ModelSpec(1, 28, 10))
+    return built
+
+
+def main(root: str, name: str, batch: int, images: int, epochs: int) -> list[float]:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+    data = datasets.FashionMNIST(root, train=True, download=False, transform=transform)
+    loader = DataLoader(Subset(data, range(images)), batch_size=batch, shuffle=True)
+    network = model(name).to(device)
+    criterion = nn.CrossEntropyLoss()
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    speeds = []
+    for _ in range(epochs):
+        start, seen, running_loss = time.perf_counter(), 0, 0.0
+        for pictures, labels in loader:
+            pictures, labels = pictures.to(device), labels.to(device)
+            optimizer.zero_grad()
+            loss = criterion(network(pictures), labels)
+            loss.backward()
+            optimizer.step()
+            running_loss += loss.item()
+            seen += len(labels)
+        speeds.append(seen / (time.perf_counter() - start))
+    return speeds
+
+
+if __name__ == "__main__":
+    root, name, batch, images, epochs = sys.argv[1:]
+    print(json.dumps({"images_per_second": main(root, name, int(batch), int(images), int(epochs))}))

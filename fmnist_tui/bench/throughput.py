@@ -1,0 +1,137 @@
+"""Images a second: the plain loop against this program's, taking turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from fmnist_tui.data.dataset import Dataset
+from fmnist_tui.data.idx import write_idx
+from fmnist_tui.data.load import load_dataset
+from fmnist_tui.errors import UserError
+
+EPOCHS = 2  # the first warms up, the second counts
+SIDE_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One model at one batch size: medians of both sides in images a second."""
+
+    model: str
+    batch: int
+    images: int
+    plain: float
+    ours: float
+    plain_runs: tuple[float, ...]
+    ours_runs: tuple[float, ...]
+
+    @property
+    def ratio(self) -> float:
+        return self.ours / self.plain
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """All rows, and the most memory a process of ours took."""
+
+    rows: tuple[Row, ...]
+    memory_mb: float
+
+
+def measure(
+    data_dir: Path,
+    dataset: str,
+    model: str,
+    batches: tuple[int, ...],
+    images: int,
+    runs: int,
+    say: Callable[[str], None],
+) -> Throughput:
+    """Run both sides in turn, `runs` times for each batch size."""
+    loaded = load_dataset(dataset, data_dir=data_dir)
+    images = min(images, len(loaded.train))
+    memory, rows = 0.0, []
+    with tempfile.TemporaryDirectory(prefix="fmnist-tui-bench-") as root:
+        _lay_out(loaded, Path(root))
+        for batch in batches:
+            plain, ours = [], []
+            for turn in range(runs):
+                sides = [str(part) for part in (model, batch, images, EPOCHS)]
+                plain.append(_side("plain", [root, *sides])["images_per_second"][-1])
+                mine = _side("ours", [str(data_dir), dataset, *sides])
+                ours.append(mine["images_per_second"][-1])
+                memory = max(memory, mine["memory_mb"])
+                say(
+                    f"{model} batch {batch} turn {turn + 1}/{runs}: "
+                    f"plain {plain[-1]:,.0f}, ours {ours[-1]:,.0f} images/s"
+                )
+            rows.append(
+                Row(
+                    model=model,
+                    batch=batch,
+                    images=images,
+                    plain=statistics.median(plain),
+                    ours=statistics.median(ours),
+                    plain_runs=tuple(plain),
+                    ours_runs=tuple(ours),
+                )
+            )
+    return Throughput(tuple(rows), memory)
+
+
+def _lay_out(dataset: Dataset, root: Path) -> None:
+    """The images as torchvision expects Fashion-MNIST's raw files."""
+    raw = root / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for stem, split in (("train", dataset.train), ("t10k", dataset.test)):
+        write_idx(raw / f"{stem}-images-idx3-ubyte", split.images[..., 0])
+        write_idx(raw / f"{stem}-labels-idx1-ubyte", split.labels.astype("uint8"))
+
+
+def _side(name: str, arguments: list[str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", f"fmnist_tui.bench.{name}", *arguments]
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SIDE_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
+        raise UserError(f"the {name} side of the benchmark failed: {last[0]}")
+    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    import torch
+
+    from fmnist_tui.engine.device import processor
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / (1 << 30), 1),
+        "gpu": gpu,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }

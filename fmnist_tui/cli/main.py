@@ -1,0 +1,117 @@
+"""The command line: one parser, one place where errors become one line and a status."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any, NoReturn
+
+import fmnist_tui
+from fmnist_tui.cli import output
+from fmnist_tui.errors import UsageError, UserError, near, reason
+from fmnist_tui.text import safe_text
+
+# Every command is a module of its own with `arguments(parser)` and `run(args) -> int`,
+# imported when it is called for.
+COMMANDS = {
+    "data": "list, fetch and look at data sets",
+    "train": "train a recipe, a config file, or settings of your own",
+    "runs": "list runs, look into one, steer a live one, compare, archive, delete",
+    "evaluate": "accuracy, per-class figures, calibration and confusion of a run on a split",
+    "errors": "list the misclassified images of a run, or those of one pair of classes",
+    "predict": "classify picture files with a run or a model file",
+    "recipes": "list, show, run and check the recipes that come with the program",
+    "bench": "measure this machine: the plain loop against ours, in images a second",
+    "doctor": "look at terminal, GPU, versions, data and folders, and say what to do about each",
+}
+EPILOG = "fmnist-tui COMMAND --help tells more of a command."
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse without abbreviations; what is wrong is a UsageError with the near names."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{**options, "allow_abbrev": False})
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        choices = list(action.choices or ())
+        if choices and value not in choices:
+            known = ", ".join(str(choice) for choice in choices)
+            hint = near(str(value), [str(choice) for choice in choices])
+            raise UsageError(f"{safe_text(value)!r} is not known{hint} (there are {known})")
+
+
+def build(command: str | None = None) -> Parser:
+    """The parser; only the named command's arguments are filled in."""
+    parser = Parser(prog="fmnist-tui", description=fmnist_tui.__doc__, epilog=EPILOG)
+    parser.add_argument("--version", action="version", version=fmnist_tui.__version__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, about in COMMANDS.items():
+        part = commands.add_parser(name, help=about, description=about)
+        if name == command:
+            _module(name).arguments(part)
+        part.add_argument("--debug", action="store_true", help="show tracebacks")
+    return parser
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the arguments say; returns the exit status."""
+    debug = "--debug" in arguments
+    try:
+        return _dispatch(list(arguments))
+    except UserError as error:
+        if debug:
+            raise
+        output.error(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; leave without a second complaint at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        output.error(f"{type(error).__name__}: {reason(error)} (--debug shows where)")
+        return 1
+
+
+def _dispatch(arguments: list[str]) -> int:
+    named = next((word for word in arguments if not word.startswith("-")), None)
+    parser = build(named)
+    args, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        raise UsageError(
+            f"{safe_text(unknown[0])} is not known here{_near_flag(parser, args, unknown[0])}"
+        )
+    if args.command is None:
+        if sys.stdout.isatty() and sys.stdin.isatty():
+            build().print_help()
+            return 0
+        args = build("train").parse_args(["train"])
+    runner: Callable[[argparse.Namespace], int] = _module(args.command).run
+    return runner(args)
+
+
+def _near_flag(parser: argparse.ArgumentParser, args: argparse.Namespace, word: str) -> str:
+    """The flags of the command (or of its action) that `word` may have meant."""
+    flags: set[str] = set()
+    for chosen in (args.command, getattr(args, "action", None)):
+        inner = [part for part in parser._actions if isinstance(part, argparse._SubParsersAction)]
+        if chosen is None or not inner:
+            break
+        parser = inner[0].choices[chosen]
+        flags |= set(parser._option_string_actions)
+    return near(word.partition("=")[0], flags)
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"fmnist_tui.cli.{name}")

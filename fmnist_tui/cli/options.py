@@ -1,0 +1,78 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from fmnist_tui import config, paths, recipes
+from fmnist_tui.config import RunConfig
+from fmnist_tui.errors import UsageError, near
+from fmnist_tui.text import safe_text
+
+
+def folders(parser: argparse.ArgumentParser, *, runs: bool = True, data: bool = True) -> None:
+    """--runs and --data."""
+    if runs:
+        parser.add_argument("--runs", metavar="DIR", help="folder of the runs")
+    if data:
+        parser.add_argument("--data", metavar="DIR", help="folder of the data sets")
+
+
+def runs_dir(args: argparse.Namespace) -> Path:
+    return paths.runs_dir(args.runs)
+
+
+def data_dir(args: argparse.Namespace) -> Path:
+    return paths.data_dir(args.data)
+
+
+def as_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help=config.DEVICES)
+
+
+def settings(parser: argparse.ArgumentParser) -> None:
+    """A flag for every field of RunConfig, in the fields' groups."""
+    groups: dict[str, Any] = {}
+    for name, field in config.FIELDS.items():
+        heading = config.group(name)
+        group = groups.setdefault(heading, parser.add_argument_group(heading))
+        about = f"{field.description} [{config.shown(field.default)}]".replace("%", "%%")
+        flag = f"--{name.replace('_', '-')}"
+        if config.kind(name) is bool:
+            group.add_argument(
+                flag, dest=name, nargs="?", const="true", metavar="true|false", help=about
+            )
+            group.add_argument(f"--no-{name}", dest=name, action="store_const", const="false")
+        else:
+            group.add_argument(flag, dest=name, metavar=name.upper(), help=about)
+
+
+def given(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings given as flags, in their own types."""
+    return {
+        name: config.parse(name, text)
+        for name in config.FIELDS
+        if (text := getattr(args, name, None)) is not None
+    }
+
+
+def build_config(recipe: recipes.Recipe, args: argparse.Namespace) -> RunConfig:
+    """The recipe's values, then the environment's, then the flags'."""
+    return recipe.config(**{**recipes.from_environment(), **given(args)})
+
+
+def class_number(names: tuple[str, ...], wanted: str) -> int:
+    """A class given by name (in any case) or by number."""
+    lowered = [name.lower() for name in names]
+    if wanted.lower() in lowered:
+        return lowered.index(wanted.lower())
+    if wanted.isdecimal() and int(wanted) < len(names):
+        return int(wanted)
+    known = ", ".join(safe_text(name) for name in names)
+    raise UsageError(f"{safe_text(wanted)!r} is no class{near(wanted, names)} (there are {known})")

@@ -1,0 +1,154 @@
+"""`fmnist-tui train`: the engine with a progress bar, or with plain lines, or with JSON."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from fmnist_tui import recipes
+from fmnist_tui.cli import options, output
+from fmnist_tui.cli.live import View, choose_view
+from fmnist_tui.config import RunConfig
+from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.training import Training
+from fmnist_tui.errors import UsageError, UserError
+from fmnist_tui.events import FAILED
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.listing import resolve
+from fmnist_tui.state import RunState
+
+# What may be changed when a run is taken up again: nothing that its weights depend on.
+ON_RESUME = ("epochs", "lr", "patience", "device", "threads", "checkpoint_seconds")
+LOOK_SECONDS = 0.1
+SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "recipe_name", nargs="?", metavar="RECIPE", help=f"a recipe's name [{recipes.DEFAULT}]"
+    )
+    parser.add_argument("--config", metavar="FILE", help="a recipe or a run's config.toml")
+    parser.add_argument("--resume", metavar="RUN", help="go on from a run's last checkpoint")
+    options.folders(parser)
+    options.as_json(parser)
+    options.settings(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    if sum(part is not None for part in (args.recipe_name, args.config, args.resume)) > 1:
+        raise UsageError("give one of RECIPE, --config FILE and --resume RUN")
+    runs_dir = options.runs_dir(args)
+    folder = resolve(runs_dir, args.resume) if args.resume else None
+    config = _resumed(folder, args) if folder else _fresh(args)
+    with Session(runs_dir, options.data_dir(args)) as session:
+        training = session.resume(folder, config) if folder else session.train(config)
+        state, status = follow(training, choose_view())
+    if training.error is not None and state.started is None:
+        raise training.error
+    if training.folder is None:
+        raise UserError("stopped before the run began")
+    if args.debug and training.error is not None:
+        raise training.error
+    if args.json:
+        output.document(report(state, training.folder))
+    else:
+        from fmnist_tui.cli.summary import summary
+
+        summary(state, training.folder)
+    if state.ended == FAILED:
+        output.error(f"the run failed: {state.message}")
+        return 1
+    return status
+
+
+def _fresh(args: argparse.Namespace) -> RunConfig:
+    if args.config:
+        recipe = recipes.read(Path(args.config))
+    else:
+        recipe = recipes.load(args.recipe_name or recipes.DEFAULT)
+    return options.build_config(recipe, args)
+
+
+def _resumed(folder: RunFolder, args: argparse.Namespace) -> RunConfig:
+    changes = options.given(args)
+    fixed = [name for name in changes if name not in ON_RESUME]
+    if fixed:
+        raise UsageError(
+            f"--{fixed[0].replace('_', '-')} cannot change when a run is resumed "
+            f"(only {', '.join(ON_RESUME)} can)"
+        )
+    return recipes.read(folder.config).config(**changes)
+
+
+def follow(training: Training, view: View) -> tuple[RunState, int]:
+    """Show a training until it has ended; the status is 0, or what a signal asks for."""
+    state = RunState()
+    with _signals(training, view, state) as caught, view:
+        while True:
+            ended = training.wait(LOOK_SECONDS)
+            while training.steps:
+                view.step(training.steps.popleft())
+            while training.events:
+                event = training.events.popleft()
+                state.apply(event)
+                view.event(event, state)
+            if ended and not training.events:
+                break
+    if not caught:
+        return state, 0
+    return state, 130 if caught[0] == signal.SIGINT else 128 + caught[0]
+
+
+@contextmanager
+def _signals(training: Training, view: View, state: RunState) -> Iterator[list[int]]:
+    """The first signal asks for a save and an end; a second Ctrl-C does not wait for them."""
+    caught: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if caught and number == signal.SIGINT:
+            view.close()
+            training.abandon("Ctrl-C, twice", state.step, state.epochs_done)
+            sys.stderr.flush()
+            os._exit(130)
+        caught.append(number)
+        training.stop(SIGNALS[signal.Signals(number)])
+        view.notice("saving; Ctrl-C again ends at once, without saving")
+
+    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def report(state: RunState, folder: RunFolder) -> dict[str, Any]:
+    """The JSON document of a training."""
+
+    def split(name: str) -> dict[str, float | int] | None:
+        found = state.verdict(name)
+        if found is None:
+            return None
+        return {"loss": found.loss, "accuracy": found.accuracy, "count": found.count}
+
+    started = state.started
+    return {
+        "run": folder.path.name,
+        "path": str(folder.path),
+        "state": state.ended,
+        "message": state.message,
+        "epochs": state.epochs_done,
+        "steps": state.step,
+        "seconds": state.train_seconds,
+        "images_per_second": state.mean_images_per_second,
+        "device": f"{started.device} ({started.device_name})" if started else "",
+        "val": split("val"),
+        "test": split("test"),
+    }

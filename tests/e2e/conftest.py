@@ -1,0 +1,23 @@
+"""One home folder a test, and one trained run shared by those that only read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.support import QUICK, Home
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home with one finished run in it."""
+    home = Home(tmp_path_factory.mktemp("trained"))
+    done = home.run("train", *QUICK, "--epochs", "3")
+    assert done.returncode == 0, done.stderr
+    return home

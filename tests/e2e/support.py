@@ -1,0 +1,86 @@
+"""Running the program as its users do: a process of its own, real signals, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+LIMIT = 90.0
+QUICK = [
+    "--dataset",
+    "sketches",
+    "--model",
+    "linear",
+    "--limit",
+    "500",
+    "--batch-size",
+    "64",
+    "--threads",
+    "1",
+]
+
+
+class Home:
+    """A runs and a data folder of one's own, and the program run in them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.runs, self.data = folder / "runs", folder / "data"
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("FMNIST_TUI_")},
+            "FMNIST_TUI_RUNS": str(self.runs),
+            "FMNIST_TUI_DATA": str(self.data),
+            "FMNIST_TUI_OFFLINE": "1",
+            "OMP_NUM_THREADS": "1",
+            "COLUMNS": "100",
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "fmnist_tui", *arguments],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=LIMIT)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def json(self, *arguments: str) -> Any:
+        done = self.run(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def complaint(self, *arguments: str, status: int) -> str:
+        """The one line that the program says when it cannot do something."""
+        done = self.run(*arguments)
+        assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        lines = [line for line in done.stderr.splitlines() if line.startswith("fmnist-tui: ")]
+        assert len(lines) == 1, done.stderr
+        return lines[0]
+
+    def wait_for_steps(self, process: subprocess.Popen[str], steps: int = 20) -> Path:
+        """The run folder of a started training, once it has come so far."""
+        deadline = time.monotonic() + LIMIT
+        while time.monotonic() < deadline:
+            assert process.poll() is None, process.communicate()[1]
+            for record in self.runs.glob("*/events.jsonl"):
+                lines = record.read_text().splitlines()
+                last = next((line for line in reversed(lines) if '"Progress"' in line), "")
+                if last and json.loads(last)["step"] >= steps:
+                    return record.parent
+            time.sleep(0.05)
+        raise AssertionError("the training did not come so far")
+
+
+def events(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]

@@ -1,0 +1,215 @@
+"""The other commands as processes, and what they say to bad input."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.e2e.support import Home
+
+
+def _picture(path: Path) -> Path:
+    pixels = np.full((60, 60), 255, np.uint8)
+    pixels[10:50, 20:40] = 40
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_evaluate_gives_the_figures_that_training_recorded(trained: Home) -> None:
+    shown = trained.json("runs", "show", "last")
+    found = trained.json("evaluate", "last")
+    assert found["accuracy"] == shown["test_accuracy"]
+    assert found["count"] == 1000
+    assert sum(map(sum, found["confusion"])) == 1000
+    low, high = found["accuracy_ci95"]
+    assert low < found["accuracy"] < high
+    assert {score["name"] for score in found["per_class"]} >= {"Coat", "Bag"}
+    assert 0 <= found["ece"] <= 1
+    assert trained.json("evaluate", "last", "--split", "val")["count"] == 833
+
+
+def test_errors_lists_the_most_confident_mistakes_first(trained: Home) -> None:
+    found = trained.json("errors", "last", "--limit", "5")
+    assert found["of"] == 1000 and found["count"] > 5 == len(found["errors"])
+    sure = [miss["probability"] for miss in found["errors"]]
+    assert sure == sorted(sure, reverse=True)
+    pair = trained.json("errors", "last", "--true", "shirt", "--pred", "Coat")
+    assert {(miss["true"], miss["predicted"]) for miss in pair["errors"]} <= {("Shirt", "Coat")}
+
+
+def test_predict_answers_for_files_folders_and_says_which_cannot_be_read(
+    trained: Home, tmp_path: Path
+) -> None:
+    good = _picture(tmp_path / "one.png")
+    _picture(tmp_path / "two.jpg")
+    bad = tmp_path / "three.png"
+    bad.write_bytes(b"not a picture")
+    found = trained.json("predict", "last", str(tmp_path))
+    assert [Path(item["file"]).name for item in found] == ["one.png", "three.png", "two.jpg"]
+    assert found[0]["label"] == found[0]["top"][0][0]
+    assert len(found[0]["top"]) == 5
+    assert "three.png" in found[1]["error"] and found[1]["label"] is None
+    lines = trained.run("predict", "last", str(good), str(bad), "--csv").stdout
+    rows = list(csv.reader(io.StringIO(lines)))
+    assert rows[0] == ["file", "label", "probability", "error"]
+    assert rows[1][1] == found[0]["label"] and "three.png" in rows[2][3]
+
+
+def test_a_checkpoint_file_predicts_like_its_run(trained: Home, tmp_path: Path) -> None:
+    picture = _picture(tmp_path / "one.png")
+    run = Path(trained.json("runs", "show", "last")["path"])
+    inside = max((run / "checkpoints").glob("best-*.pt"))
+    taken_away = tmp_path / "model.pt"
+    taken_away.write_bytes(inside.read_bytes())
+    by_run, by_file, outside = (
+        trained.json("predict", source, str(picture))[0]["top"]
+        for source in ("last", str(inside), str(taken_away))
+    )
+    assert by_run == by_file == outside
+
+
+def test_hostile_model_files_are_refused_in_one_line_and_run_nothing(
+    trained: Home, tmp_path: Path
+) -> None:
+    picture = str(_picture(tmp_path / "one.png"))
+    proof = tmp_path / "proof"
+
+    class Trap:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.system, (f"touch {proof}",)
+
+    pickled = tmp_path / "trap.pth"
+    pickled.write_bytes(pickle.dumps({"weights": Trap()}))
+    truncated = tmp_path / "short.safetensors"
+    truncated.write_bytes(b"\xff\xff\xff\xff\x00\x00\x00\x00{}")
+    assert "refused" in trained.complaint("predict", str(pickled), picture, status=1)
+    assert "damaged" in trained.complaint("predict", str(truncated), picture, status=1)
+    assert "no such model file" in trained.complaint("predict", "none.pt", picture, status=1)
+    assert not proof.exists()
+
+
+def test_weights_of_another_network_are_refused_by_evaluate(
+    trained: Home, home: Home, tmp_path: Path
+) -> None:
+    import torch
+
+    foreign = tmp_path / "other.pt"
+    torch.save({"layer.weight": torch.zeros(3, 3)}, foreign)
+    said = trained.complaint("evaluate", "last", "--checkpoint", str(foreign), status=1)
+    assert "another architecture than linear" in said
+
+
+def test_data_list_get_and_show_work_without_a_network(trained: Home) -> None:
+    listed = {item["name"]: item for item in trained.json("data", "list")}
+    assert listed["sketches"]["present"] and listed["sketches"]["synthetic"]
+    assert not listed["mnist"]["present"]
+    assert trained.json("data", "get", "sketches")["counts"]["test"] == 1000
+    shown = trained.json("data", "show", "sketches", "--class", "Bag", "--count", "2")
+    assert [image["label"] for image in shown["images"]] == ["Bag", "Bag"]
+    assert np.array(shown["images"][0]["pixels"]).shape == (28, 28, 1)
+    text = trained.run("data", "show", "sketches", "--count", "3").stdout
+    assert "Ankle boot" in text and len(text.splitlines()) > 20
+
+
+def test_data_that_cannot_be_had_tells_everything_that_was_tried(home: Home) -> None:
+    done = home.run("data", "get", "mnist")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("fmnist-tui: ")
+    for part in ("data folder", "mirrors", "t10k-images-idx3-ubyte", "sketches"):
+        assert part in last
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "part"),
+    [
+        (["train", "tow-conv"], 1, '"two-conv"'),
+        (["train", "--model", "rsenet"], 2, '"resnet"'),
+        (["train", "--optimizer", "adma"], 2, '"adam"'),
+        (["train", "--dataset", "fasion"], 2, '"fashion"'),
+        (["train", "--epochs", "few"], 2, "a whole number"),
+        (["train", "--epoch", "3"], 2, '"--epochs"'),
+        (["train", "--dataset", "mnist", "--flip"], 2, "must not be mirrored"),
+        (["train", "--dataset", "folder:/nowhere"], 1, "/nowhere"),
+        (["train", "--dataset", "idx:/nowhere"], 1, "/nowhere"),
+        (["train", "--config", "none.toml"], 1, "none.toml"),
+        (["train", "one-conv", "--resume", "last"], 2, "one of RECIPE"),
+        (["train", "--resume", "last", "--batch-size", "3"], 2, "cannot change"),
+        (["train", "--device", "cuda:77", "--dataset", "sketches"], 1, "cuda:77"),
+        (["runs", "show", "nothing"], 1, "nothing"),
+        (["runs", "stop", "last"], 1, "not going on"),
+        (["runs", "set", "last", "epochs=3"], 2, "lr=RATE"),
+        (["runs", "delete", "last"], 2, "--yes"),
+        (["runs", "compare", "last"], 2, "two runs or more"),
+        (["runs", "lst"], 2, '"list"'),
+        (["evaluate", "last", "--checkpoint", "gone.pt"], 1, "gone.pt"),
+        (["errors", "last", "--true", "Boot"], 2, "Ankle boot"),
+        (["errors", "last", "--split", "train"], 1, "no predictions"),
+        (["predict", "last", "/nowhere.png"], 1, "/nowhere.png"),
+        (["predict", "last", "x.png", "--watch"], 2, "folder"),
+        (["recipes", "show", "bst"], 1, "is not known"),
+        (["data", "show", "sketchs"], 2, '"sketches"'),
+        (["frobnicate"], 2, "is not known"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_gets_one_line_and_its_status(
+    trained: Home, arguments: list[str], status: int, part: str
+) -> None:
+    assert part in trained.complaint(*arguments, status=status)
+
+
+def test_runs_are_archived_and_deleted(home: Home) -> None:
+    from tests.e2e.support import QUICK
+
+    home.run("train", *QUICK, "--epochs", "1")
+    name = home.json("runs", "list")[0]["run"]
+    moved = Path(home.json("runs", "archive", "last")["path"])
+    assert moved.parent.name == "archive" and moved.is_dir()
+    assert home.json("runs", "list") == []
+    home.run("train", *QUICK, "--epochs", "1")
+    assert home.json("runs", "delete", "last", "--yes")["deleted"]
+    assert home.json("runs", "list") == [] and name != ""
+    assert len(list(home.runs.iterdir())) == 1, "the archive stays"
+
+
+def test_recipes_are_listed_and_shown(trained: Home) -> None:
+    names = {item["name"] for item in trained.json("recipes", "list")}
+    assert {"one-conv", "two-conv", "custom-cnn", "split-50k-10k"} <= names
+    shown = trained.json("recipes", "show", "two-conv")
+    assert shown["run"]["model"] == "two-conv" and shown["claims"][0]["at_least"] == 0.91
+
+
+def test_recipes_check_says_which_claims_could_not_be_looked_at(home: Home) -> None:
+    done = home.run("recipes", "check", "two-conv", "--json")
+    (found,) = json.loads(done.stdout)
+    assert found["passed"] is None and "fashion" in found["why"]
+
+
+def test_doctor_finds_the_folders_and_versions(trained: Home) -> None:
+    done = trained.run("doctor", "--json")
+    found = {item["name"]: item for item in json.loads(done.stdout)}
+    assert found["runs folder"]["found"].startswith(str(trained.runs))
+    assert found["torch"]["ok"] and found["CPU"]["ok"]
+    assert done.returncode == (0 if all(item["ok"] for item in found.values()) else 1)
+
+
+def test_bench_prints_both_sides_and_the_machine(home: Home) -> None:
+    found = home.json(
+        *("bench", "--dataset", "sketches", "--images", "256", "--turns", "1", "--batch", "64"),
+        *("--model", "one-conv"),
+    )
+    assert found["machine"]["cores"] >= 1 and found["machine"]["torch"]
+    (row,) = found["throughput"]
+    assert row["model"] == "one-conv" and row["batch"] == 64
+    assert row["ratio"] == pytest.approx(row["ours"] / row["plain"])
+    assert 100 < found["memory_mb"] < 1500

@@ -1,0 +1,214 @@
+"""`fmnist-tui train` as a process: progress, JSON, signals, resuming."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from tests.e2e.support import LIMIT, QUICK, Home, events
+
+LONG = [*QUICK, "--epochs", "100000"]
+
+
+def test_json_is_the_only_thing_on_standard_output(home: Home) -> None:
+    done = home.run("train", *QUICK, "--epochs", "2", "--json")
+    assert done.returncode == 0
+    document = json.loads(done.stdout)
+    assert {
+        "run",
+        "path",
+        "state",
+        "epochs",
+        "steps",
+        "seconds",
+        "images_per_second",
+        "device",
+        "val",
+        "test",
+    } <= set(document)
+    assert (document["state"], document["epochs"]) == ("finished", 2)
+    assert set(document["test"]) == {"loss", "accuracy", "count"}
+    assert document["test"]["count"] == 1000
+    assert 0.3 < document["test"]["accuracy"] <= 1
+    assert "SYNTHETIC" in done.stderr and "epoch 2" in done.stderr
+    assert "\x1b" not in done.stderr and "\r" not in done.stderr
+
+
+def test_without_a_terminal_the_summary_is_plain_text(trained: Home) -> None:
+    done = trained.run("runs", "show", "last")
+    assert "confusion on test" in done.stdout
+    assert "finished after 3 epochs" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_says_stopped_and_gives_its_status(
+    home: Home, sent: signal.Signals, status: int
+) -> None:
+    process = home.start("train", *LONG, "--json")
+    run = home.wait_for_steps(process)
+    process.send_signal(sent)
+    out, _ = process.communicate(timeout=LIMIT)
+    assert process.returncode == status
+    assert json.loads(out)["state"] == "stopped"
+    ends = [event for event in events(run) if event["is"] == "RunEnded"]
+    assert [event["reason"] for event in ends] == ["stopped"]
+    saved = [event for event in events(run) if event["is"] == "CheckpointSaved"]
+    assert saved[-1]["kind"] == "last" and saved[-1]["step"] == ends[0]["step"]
+
+
+def test_a_stopped_run_is_resumed_to_its_end_by_name(home: Home) -> None:
+    process = home.start("train", *LONG)
+    run = home.wait_for_steps(process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=LIMIT)
+    stopped_at = events(run)[-1]["step"]
+    epochs = str(stopped_at // 7 + 2)
+    document = home.json("train", "--resume", "last", "--epochs", epochs)
+    assert document["state"] == "finished"
+    assert document["steps"] > stopped_at
+    starts = [event for event in events(run) if event["is"] == "RunStarted"]
+    assert [event["step"] for event in starts] == [0, stopped_at]
+
+
+def test_two_ctrl_c_end_at_once_and_leave_a_record_that_says_so(home: Home) -> None:
+    process = home.start("train", *LONG)
+    run = home.wait_for_steps(process)
+    process.send_signal(signal.SIGSTOP)  # so that both are there before it can act on one
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGCONT)
+    time.sleep(0.02)
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=LIMIT)
+    assert time.monotonic() - start < 5
+    assert process.returncode == 130
+    assert events(run)[-1]["is"] == "RunEnded"
+    assert home.json("runs", "show", "last")["state"] == "stopped"
+
+
+def test_a_killed_run_is_listed_as_crashed_and_can_be_resumed(home: Home) -> None:
+    process = home.start("train", *LONG, "--checkpoint-seconds", "0.2")
+    run = home.wait_for_steps(process, 200)
+    assert home.json("runs", "list")[0]["state"] == "running"
+    process.kill()
+    process.communicate(timeout=LIMIT)
+    assert home.json("runs", "list")[0]["state"] == "crashed"
+    last = [event for event in events(run) if event["is"] == "CheckpointSaved"][-1]["step"]
+    document = home.json("train", "--resume", run.name, "--epochs", str(last // 7 + 2))
+    assert document["state"] == "finished"
+
+
+def test_a_live_run_is_steered_from_another_process(home: Home) -> None:
+    process = home.start("train", *LONG)
+    run = home.wait_for_steps(process)
+    assert home.run("runs", "set", "last", "lr=0.0005").returncode == 0
+    assert home.run("runs", "pause", "last").returncode == 0
+    deadline = time.monotonic() + LIMIT
+    while home.json("runs", "list")[0]["state"] != "paused":
+        assert time.monotonic() < deadline
+    stopped = home.json("runs", "stop", "last")
+    assert stopped["state"] == "stopped"
+    process.communicate(timeout=LIMIT)
+    assert process.returncode == 0
+    changes = [(event["what"], event["value"]) for event in events(run) if event["is"] == "Changed"]
+    assert ("lr", "0.0005") in changes and ("paused", "true") in changes
+
+
+def test_the_same_run_cannot_be_trained_twice_at_once(home: Home) -> None:
+    process = home.start("train", *LONG, "--checkpoint-seconds", "0")
+    home.wait_for_steps(process)
+    said = home.complaint("train", "--resume", "last", status=1)
+    assert "in use" in said and str(process.pid) in said
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=LIMIT)
+
+
+def test_on_a_terminal_there_are_bars_and_a_coloured_summary(home: Home) -> None:
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", "fmnist_tui", "train", *QUICK, "--epochs", "40"],
+        env={**home.environment, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
+        dimensions=(40, 100),
+        timeout=LIMIT,
+        encoding="utf-8",
+    )
+    child.expect("epoch [0-9]+/40")
+    child.expect("images/s")
+    child.expect("confusion on test")
+    rest = child.read()
+    child.wait()
+    assert child.exitstatus == 0
+    assert "\x1b[48;2;" in rest or "48;2;" in rest, "heat behind the counts"
+    assert "95 % interval" in rest
+
+
+def test_ctrl_c_on_a_terminal_gives_the_cursor_back(home: Home) -> None:
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", "fmnist_tui", "train", *LONG],
+        env={**home.environment, "TERM": "xterm-256color"},
+        dimensions=(40, 100),
+        timeout=LIMIT,
+        encoding="utf-8",
+    )
+    child.expect("images/s")
+    child.sendintr()
+    everything = child.before + child.read()
+    child.wait()
+    assert child.exitstatus == 130
+    assert everything.rfind("\x1b[?25h") > everything.rfind("\x1b[?25l")
+
+
+def test_without_a_terminal_the_program_alone_trains_the_default_recipe(home: Home) -> None:
+    home.environment |= {"FMNIST_TUI_DATASET": "sketches", "FMNIST_TUI_EPOCHS": "1"}
+    home.environment |= {"FMNIST_TUI_MODEL": "linear", "FMNIST_TUI_LIMIT": "300"}
+    done = home.run()
+    assert done.returncode == 0, done.stderr
+    assert "linear" in done.stderr and "finished after 1 epochs" in done.stdout
+
+
+def test_a_reader_that_leaves_early_is_no_traceback(trained: Home) -> None:
+    process = trained.start("runs", "show", "last")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    said = process.stderr.read()
+    process.wait(LIMIT)
+    assert "Traceback" not in said
+    assert "Exception ignored" not in said
+
+
+def test_a_full_disk_during_training_is_survived(home: Home, tmp_path: Path) -> None:
+    # A limit on the size of files this process may write stands for a disk that is full.
+    script = tmp_path / "small.sh"
+    script.write_text('trap "" XFSZ; ulimit -f 24; exec "$@"\n')
+    done = subprocess.run(
+        [
+            "bash",
+            str(script),
+            sys.executable,
+            "-m",
+            "fmnist_tui",
+            "train",
+            *QUICK,
+            "--epochs",
+            "4",
+            "--json",
+        ],
+        env=home.environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["epochs"] == 4
+    assert "checkpoint not saved" in done.stderr

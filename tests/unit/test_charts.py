@@ -1,0 +1,46 @@
+"""Charts as text: the right size, told apart without colour, never an exception."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from fmnist_tui.charts import Line, line_chart
+
+FALLING = Line("train", range(50), [math.exp(-step / 10) for step in range(50)])
+VALIDATION = Line("val", [10, 20, 49], [0.6, 0.4, 0.3], "orange")
+
+
+def test_a_chart_keeps_to_its_size() -> None:
+    for width, height in ((60, 10), (100, 20)):
+        lines = line_chart("loss", [FALLING, VALIDATION], width, height, colour=False).splitlines()
+        assert len(lines) == height
+        assert max(map(len, lines)) == width
+
+
+def test_colour_is_ansi_and_without_it_there_is_no_escape() -> None:
+    assert "\x1b[" in line_chart("loss", [FALLING], 60, 10)
+    plain = line_chart("loss", [FALLING, VALIDATION], 60, 10, colour=False)
+    assert "\x1b" not in plain
+    assert "** train" in plain and "++ val" in plain
+
+
+def test_ascii_charts_draw_their_lines_in_ascii() -> None:
+    body = line_chart("loss", [FALLING], 60, 10, ascii_only=True, colour=False)
+    assert "*" in body and not any(0x2800 <= ord(letter) < 0x2900 for letter in body)
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize(
+    "values",
+    [[], [1.0], [1.0, 1.0], [0.0, 0.0], [math.nan, 1.0], [math.inf, -math.inf], [-1.0, 1e30]],
+)
+def test_no_values_however_odd_break_a_chart(values: list[float], log: bool) -> None:
+    text = line_chart("x", [Line("y", range(len(values)), values)], 60, 10, log=log)
+    drawable = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
+    assert bool(text) == bool(drawable)
+
+
+def test_a_space_too_small_for_a_chart_stays_empty() -> None:
+    assert line_chart("loss", [FALLING], 10, 3) == ""

@@ -1,0 +1,56 @@
+"""Who imports whom, seen in fresh interpreters: layers hold and nothing heavy comes early."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import sys
+import importlib
+importlib.import_module(sys.argv[1])
+print([name for name in sys.argv[2:] if name in sys.modules])
+"""
+
+
+def _loaded(module: str, *watched: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, module, *watched],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("fmnist_tui.engine.train", ["textual", "rich", "plotext"]),
+        ("fmnist_tui.engine.job", ["textual", "rich", "plotext", "sklearn"]),
+        ("fmnist_tui.engine.session", ["torch", "textual", "rich"]),
+        ("fmnist_tui.cli.main", ["torch", "numpy", "rich", "sklearn"]),
+        ("fmnist_tui.cli.train", ["torch", "torchvision", "sklearn"]),
+        ("fmnist_tui.cli.runs", ["torch", "sklearn"]),
+        ("fmnist_tui.data.load", ["torch", "torchvision", "rich"]),
+        ("fmnist_tui.recipes", ["torch", "numpy", "rich"]),
+        ("fmnist_tui.state", ["torch", "numpy", "pydantic"]),
+        ("fmnist_tui.runs.listing", ["torch", "numpy", "pydantic"]),
+    ],
+)
+def test_importing_a_room_brings_nothing_that_it_should_not(
+    module: str, unwanted: list[str]
+) -> None:
+    assert _loaded(module, *unwanted) == "[]"
+
+
+def test_names_of_parts_are_listed_without_importing_them() -> None:
+    code = (
+        "import sys; from fmnist_tui import registry;"
+        "assert 'two-conv' in registry.names('models');"
+        "assert 'muon' in registry.names('optim');"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
