@@ -122,6 +122,7 @@ _BUILT_IN = (
         5_000,
         1_000,
         synthetic=True,
+        fit=24 / 28,
         about="garment silhouettes drawn by this program: no network, always there",
     ),
 )

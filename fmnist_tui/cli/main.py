@@ -28,7 +28,7 @@ COMMANDS = {
     "bench": "measure this machine: the plain loop against ours, in images a second",
     "doctor": "look at terminal, GPU, versions, data and folders, and say what to do about each",
 }
-EPILOG = "fmnist-tui COMMAND --help tells more of a command."
+EPILOG = "fmnist-tui COMMAND --help tells more; --debug anywhere shows tracebacks."
 
 
 class Parser(argparse.ArgumentParser):
@@ -57,7 +57,6 @@ def build(command: str | None = None) -> Parser:
         part = commands.add_parser(name, help=about, description=about)
         if name == command:
             _module(name).arguments(part)
-        part.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser
 
 
@@ -65,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
     """Do what the arguments say; returns the exit status."""
     debug = "--debug" in arguments
     try:
-        return _dispatch(list(arguments))
+        return _dispatch([word for word in arguments if word != "--debug"], debug)
     except UserError as error:
         if debug:
             raise
@@ -84,7 +83,7 @@ def run(arguments: Sequence[str]) -> int:
         return 1
 
 
-def _dispatch(arguments: list[str]) -> int:
+def _dispatch(arguments: list[str], debug: bool) -> int:
     named = next((word for word in arguments if not word.startswith("-")), None)
     parser = build(named)
     args, unknown = parser.parse_known_args(arguments)
@@ -97,6 +96,7 @@ def _dispatch(arguments: list[str]) -> int:
             build().print_help()
             return 0
         args = build("train").parse_args(["train"])
+    args.debug = debug
     runner: Callable[[argparse.Namespace], int] = _module(args.command).run
     return runner(args)
 

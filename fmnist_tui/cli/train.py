@@ -50,10 +50,11 @@ def run(args: argparse.Namespace) -> int:
     with Session(runs_dir, options.data_dir(args)) as session:
         training = session.resume(folder, config) if folder else session.train(config)
         state, status = follow(training, choose_view())
-    if training.error is not None and state.started is None:
-        raise training.error
-    if training.folder is None:
-        raise UserError("stopped before the run began")
+    if state.started is None or training.folder is None:
+        if status:
+            output.note("stopped before the run began")
+            return status
+        raise training.error or UserError("the run did not begin")
     if args.debug and training.error is not None:
         raise training.error
     if args.json:

@@ -7,7 +7,7 @@ a learner restored in another process goes on bit for bit as this one would have
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +59,9 @@ class Learner:
     def __init__(self, about: About, dataset: Dataset, machine: Machine) -> None:
         self.about, self.config, self.machine = about, about.config, machine
         self.train = DeviceSplit(dataset.train, machine.device)
+        if not self.train.resident:
+            # A graph cannot hold what the host does in between: fetching the batch.
+            self.machine = machine = replace(machine, graph=False)
         self.order = Order(
             len(dataset.train), self.config.batch_size, self.config.seed, machine.device
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,7 @@ def webp_claiming(width: int, height: int) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
+@cache
 def bombs() -> dict[str, bytes]:
     """Small files that ask for much: of pixels, of memory, or of time."""
     icc = chunk(b"iCCP", b"a\0\0" + zlib.compress(b"\0" * 1_000_000, 9))

@@ -90,6 +90,10 @@ def test_shrinking_averages() -> None:
     assert rows == ((Run(" " * 14, None, (127, 127, 127)),),) * 7
 
 
+def test_means_are_rounded() -> None:
+    assert render(image([0, 0], [0, 255]), "halfblock", 1) == ((Run("▀", (64, 64, 64), None),),)
+
+
 def test_enlarging_repeats() -> None:
     assert render(image([0, 255]), "halfblock", 4) == (
         (Run("  ", None, BLACK), Run("  ", None, WHITE)),
@@ -239,6 +243,13 @@ def test_captions_cannot_steer_the_terminal() -> None:
 @given(st.text(max_size=40), st.integers(1, 20))
 def test_captions_fit_their_columns(text: str, columns: int) -> None:
     assert cells(fitted(text, columns)) <= columns
+
+
+def test_captions_are_measured_in_cells() -> None:
+    assert cells("三e\u0301") == 3
+    assert fitted("三三三", 4) == "三…"
+    rows = grid([garment()] * 2, ["三", "x"], 4, 10, "ascii")
+    assert texts(rows)[-1] == "三    x"
 
 
 def test_a_sheet_is_as_large_as_fits_in_two_lines() -> None:
