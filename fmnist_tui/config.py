@@ -196,7 +196,7 @@ class RunConfig(BaseModel):
         "auto", "machine", f"where to train: {DEVICES}"
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = _setting(
-        "auto", "machine", "arithmetic of the network; auto is bf16 on GPUs that have it"
+        "auto", "machine", "arithmetic of the network; auto is bf16 where the hardware has it"
     )
     compile: bool = _setting(False, "machine", "compile the model first (pays on long runs)")
     cuda_graph: bool = _setting(True, "machine", "on NVIDIA, run each step as one CUDA graph")

@@ -1,7 +1,7 @@
 """The same training by this program's own session, run folder, events and all.
 
-Run as `python -m fmnist_tui.bench.ours DATA DATASET MODEL BATCH IMAGES EPOCHS`; prints
-images a second for each epoch and the process's peak memory.
+Run as `python -m fmnist_tui.bench.ours DATA DATASET PRECISION MODEL BATCH IMAGES EPOCHS`;
+prints images a second for each epoch, the precision used and the process's peak memory.
 """
 
 from __future__ import annotations
@@ -15,21 +15,24 @@ from typing import Any
 
 from fmnist_tui.config import RunConfig
 from fmnist_tui.engine.session import Session
-from fmnist_tui.events import EpochEnded
+from fmnist_tui.events import EpochEnded, RunStarted
 
 
 def main(
-    data: str, dataset: str, name: str, batch: int, images: int, epochs: int
+    data: str, dataset: str, precision: str, name: str, batch: int, images: int, epochs: int
 ) -> dict[str, Any]:
-    config = RunConfig(
-        recipe="bench",
-        dataset=dataset,
-        model=name,
-        batch_size=batch,
-        limit=images,
-        epochs=epochs,
-        optimizer="adam",
-        lr=1e-3,
+    config = RunConfig.build(
+        {
+            "recipe": "bench",
+            "dataset": dataset,
+            "precision": precision,
+            "model": name,
+            "batch_size": batch,
+            "limit": images,
+            "epochs": epochs,
+            "optimizer": "adam",
+            "lr": 1e-3,
+        }
     )
     with tempfile.TemporaryDirectory(prefix="fmnist-tui-bench-") as runs:
         with Session(Path(runs), Path(data)) as session:
@@ -38,14 +41,17 @@ def main(
         if training.error is not None:
             raise training.error
     speeds = [event.images_per_second for event in training.events if isinstance(event, EpochEnded)]
+    used = next(event.precision for event in training.events if isinstance(event, RunStarted))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux counts kibibytes, macOS bytes
     return {
         "images_per_second": speeds,
+        "precision": used,
         "memory_mb": peak / (1 << 20 if sys.platform == "darwin" else 1 << 10),
     }
 
 
 if __name__ == "__main__":
-    data, dataset, name, batch, images, epochs = sys.argv[1:]
-    print(json.dumps(main(data, dataset, name, int(batch), int(images), int(epochs))))
+    data, dataset, precision, name, *numbers = sys.argv[1:]
+    batch, images, epochs = map(int, numbers)
+    print(json.dumps(main(data, dataset, precision, name, batch, images, epochs)))

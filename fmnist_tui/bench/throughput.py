@@ -27,13 +27,18 @@ SIDE_SECONDS = 900
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model at one batch size: medians of both sides in images a second."""
+    """One model at one batch size: medians of all sides in images a second.
+
+    `ours` is in the precision that `auto` chooses here, `ours_fp32` in the plain loop's.
+    """
 
     model: str
     batch: int
     images: int
+    precision: str
     plain: float
     ours: float
+    ours_fp32: float
     plain_runs: tuple[float, ...]
     ours_runs: tuple[float, ...]
 
@@ -59,31 +64,41 @@ def measure(
     runs: int,
     say: Callable[[str], None],
 ) -> Throughput:
-    """Run both sides in turn, `runs` times for each batch size."""
+    """Run all sides in turn, `runs` times for each batch size: the plain loop, ours in the
+    precision it chooses, and ours in the plain loop's precision if that is another."""
     loaded = load_dataset(dataset, data_dir=data_dir)
     images = min(images, len(loaded.train))
     memory, rows = 0.0, []
     with tempfile.TemporaryDirectory(prefix="fmnist-tui-bench-") as root:
         _lay_out(loaded, Path(root))
         for batch in batches:
-            plain, ours = [], []
+            plain, ours, single = [], [], []
+            precision = "fp32"
             for turn in range(runs):
                 sides = [str(part) for part in (model, batch, images, EPOCHS)]
                 plain.append(_side("plain", [root, *sides])["images_per_second"][-1])
-                mine = _side("ours", [str(data_dir), dataset, *sides])
+                mine = _side("ours", [str(data_dir), dataset, "auto", *sides])
+                precision = mine["precision"]
                 ours.append(mine["images_per_second"][-1])
                 memory = max(memory, mine["memory_mb"])
+                if precision != "fp32":
+                    mine = _side("ours", [str(data_dir), dataset, "fp32", *sides])
+                    memory = max(memory, mine["memory_mb"])
+                single.append(mine["images_per_second"][-1])
                 say(
                     f"{model} batch {batch} turn {turn + 1}/{runs}: "
-                    f"plain {plain[-1]:,.0f}, ours {ours[-1]:,.0f} images/s"
+                    f"plain {plain[-1]:,.0f}, ours {ours[-1]:,.0f} ({precision}), "
+                    f"ours in fp32 {single[-1]:,.0f} images/s"
                 )
             rows.append(
                 Row(
                     model=model,
                     batch=batch,
                     images=images,
+                    precision=precision,
                     plain=statistics.median(plain),
                     ours=statistics.median(ours),
+                    ours_fp32=statistics.median(single),
                     plain_runs=tuple(plain),
                     ours_runs=tuple(ours),
                 )

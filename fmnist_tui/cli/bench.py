@@ -46,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
                         "plain": row.plain,
                         "ours": row.ours,
                         "ratio": row.ratio,
+                        "precision": row.precision,
+                        "ours_fp32": row.ours_fp32,
                         "plain_runs": list(row.plain_runs),
                         "ours_runs": list(row.ours_runs),
                     }
@@ -58,11 +60,25 @@ def run(args: argparse.Namespace) -> int:
     out = output.console()
     out.print(", ".join(f"{key} {value}" for key, value in facts.items() if value is not None))
     table = Table(box=None, pad_edge=False)
-    for heading in ("model", "batch", "plain images/s", "ours images/s", "ratio"):
+    for heading in (
+        "model",
+        "batch",
+        "plain images/s",
+        "ours images/s",
+        "ratio",
+        "in",
+        "fp32 ratio",
+    ):
         table.add_column(heading, justify="left" if heading == "model" else "right")
     for row in found.rows:
         table.add_row(
-            row.model, str(row.batch), f"{row.plain:,.0f}", f"{row.ours:,.0f}", f"{row.ratio:.2f}×"
+            row.model,
+            str(row.batch),
+            f"{row.plain:,.0f}",
+            f"{row.ours:,.0f}",
+            f"{row.ratio:.2f}×",
+            row.precision,
+            f"{row.ours_fp32 / row.plain:.2f}×",
         )
     out.print(table)
     out.print(f"peak memory of a training: {found.memory_mb:,.0f} MB")

@@ -10,9 +10,11 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -109,11 +111,18 @@ def _device(wanted: str) -> torch.device:
 
 def _precision(wanted: str, device: torch.device) -> str:
     if wanted == "auto":
-        good = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-        return "bf16" if good else "fp32"
+        if device.type == "cuda":
+            return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
+        return "bf16" if device.type == "cpu" and _multiplies_bf16() else "fp32"
     if wanted == "fp16" and device.type == "cpu":
         raise UserError("precision fp16: a CPU cannot train in it; use fp32 or bf16")
     return wanted
+
+
+def _multiplies_bf16() -> bool:
+    """Whether the CPU has instructions for bf16, with which convolutions run half as long
+    again faster; without them bf16 is emulated and slower."""
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_cpuinfo("flags").split())
 
 
 def keep_memory() -> None:
@@ -131,11 +140,14 @@ def keep_memory() -> None:
 
 def processor() -> str:
     """The CPU's name, as far as the system tells it."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo(field: str) -> str:
+    """A field of the first CPU in Linux's list; empty where there is none."""
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123 - not a file
-            for line in lines:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return ""
+    found = re.search(rf"^{field}\s*:\s*(.*)$", text, re.MULTILINE)
+    return found.group(1).strip() if found else ""

@@ -326,9 +326,15 @@ def test_half_precision_on_a_cpu_is_refused() -> None:
         choose(config(precision="fp16"))
 
 
-def test_auto_precision_on_a_cpu_is_single() -> None:
+@pytest.mark.parametrize(
+    ("flags", "precision"), [("fpu avx512_bf16 sse", "bf16"), ("fpu avx2", "fp32"), ("", "fp32")]
+)
+def test_auto_precision_on_a_cpu_is_bf16_only_where_the_cpu_multiplies_it(
+    monkeypatch: pytest.MonkeyPatch, flags: str, precision: str
+) -> None:
+    monkeypatch.setattr("fmnist_tui.engine.device._cpuinfo", lambda field: flags)
     machine = choose(config(precision="auto", threads=1))
-    assert (machine.precision, machine.graph, machine.threads) == ("fp32", False, 1)
+    assert (machine.precision, machine.graph, machine.threads) == (precision, False, 1)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
