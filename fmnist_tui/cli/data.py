@@ -156,7 +156,7 @@ def _print_counts(dataset: Dataset, split: str, per_class: list[int]) -> None:
         f"test {len(dataset.test):,}, from {safe_text(dataset.source)}"
     )
     most = max([*per_class, 1])
-    full = "█" if output.unicode() else "#"
+    full = "▇" if output.unicode() else "#"
     for number, (name, count) in enumerate(zip(facts.classes, per_class, strict=True)):
         bar = full * round(24 * count / most)
         print(f"{number:>3} {safe_text(name, 20):20} {bar:24} {count:>7,} {split}")
