@@ -75,7 +75,7 @@ def read(path: Path) -> Recipe:
     """A recipe or a run's config.toml from a file, its form checked, its values not yet."""
     where = safe_text(path)
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except FileNotFoundError:
         raise UserError(f"{where}: there is no such config file") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -157,8 +157,9 @@ def _toml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        # A JSON string is a TOML string, but for DEL, which JSON leaves as it is.
-        return json.dumps(value).replace("\x7f", "\\u007F")
+        # A JSON string is a TOML string, but for DEL, which JSON leaves as it is, and for
+        # JSON's pairs of escapes beyond 16 bits, which are therefore not asked for.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(part) for part in value) + "]"
     return repr(value)

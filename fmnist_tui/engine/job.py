@@ -228,7 +228,9 @@ def _write_config(folder: RunFolder, config: RunConfig, machine: Machine) -> Non
         "system": platform.platform(),
     }
     try:
-        atomic_write(folder.config, recipes.to_toml(config, made_with).encode())
+        atomic_write(
+            folder.config, recipes.to_toml(config, made_with).encode("utf-8", "surrogateescape")
+        )
     except OSError as error:
         raise UserError(f"the run cannot be recorded in {folder.path}: {reason(error)}") from error
 

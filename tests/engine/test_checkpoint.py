@@ -90,7 +90,7 @@ def _same_json(one: bytes, other: bytes) -> bool:
 
 def test_no_kill_at_any_moment_of_a_save_loses_an_acknowledged_checkpoint(tmp_path: Path) -> None:
     draw = random.Random(2)
-    for attempt in range(60):
+    for attempt in range(100):
         folder = tmp_path / str(attempt)
         reader, writer = os.pipe()
         child = os.fork()
