@@ -109,7 +109,10 @@ def follow(training: Training, view: View) -> tuple[RunState, int]:
 
 @contextmanager
 def _signals(training: Training, view: View, state: RunState) -> Iterator[list[int]]:
-    """The first signal asks for a save and an end; a second Ctrl-C does not wait for them."""
+    """The first signal asks for a save and an end; a second Ctrl-C does not wait for them.
+
+    Once the run has ended on a signal, another Ctrl-C is ignored: what is left takes a
+    moment, and it must not change the status, not even while the interpreter closes."""
     caught: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -127,7 +130,8 @@ def _signals(training: Training, view: View, state: RunState) -> Iterator[list[i
         yield caught
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            ignored = caught and number == signal.SIGINT
+            signal.signal(number, signal.SIG_IGN if ignored else handler)
 
 
 def report(state: RunState, folder: RunFolder) -> dict[str, Any]:
