@@ -1,12 +1,14 @@
 """Line charts for terminals, drawn by plotext.
 
 plotext keeps one figure for the process; this room owns it and guards it with a lock.
-A chart comes back as text with ANSI colours, for a console or a widget to show.
+A `Chart` is rows of coloured runs and the place of the plot in them, so that a screen
+can draw marks and a cursor over it; `line_chart` is the same as text for a console.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +18,12 @@ SYMBOLS = "*+x."
 _FIGURE = threading.Lock()
 # plotext's names of the colours used here, with their ANSI codes
 COLOURS = {"cyan": "36", "orange": "33", "green": "32", "magenta": "35", "blue": "34", "red": "31"}
+# the numbers by which plotext writes them
+_NUMBERS = {"6": "cyan", "3": "orange", "2": "green", "5": "magenta", "4": "blue", "1": "red"}
+_STYLED = re.compile(r"\x1b\[([0-9;]*)m")
+_TICK_CELLS = 11
+FEW = 12
+_SMALLEST = (20, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,103 @@ class Line:
     xs: Sequence[float]
     ys: Sequence[float]
     colour: str = "cyan"
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A drawn chart: rows of (text, name of a colour or nothing).
+
+    The plot lies in the columns `left` to `right` and the rows `top` to `bottom`, ends
+    included; x runs from `low` to `high` over them. `symbols` are what the lines are
+    drawn with, in their order.
+    """
+
+    rows: tuple[tuple[tuple[str, str], ...], ...]
+    left: int
+    right: int
+    top: int
+    bottom: int
+    low: float
+    high: float
+    symbols: tuple[str, ...]
+
+    def column(self, x: float) -> int:
+        """The column of an x, within the plot."""
+        span = self.high - self.low or 1.0
+        share = min(1.0, max(0.0, (x - self.low) / span))
+        return self.left + round(share * (self.right - self.left))
+
+    def x_at(self, column: int) -> float:
+        """The x that a column stands for."""
+        width = max(1, self.right - self.left)
+        return self.low + (self.high - self.low) * (column - self.left) / width
+
+
+def draw(
+    lines: Sequence[Line],
+    width: int,
+    height: int,
+    *,
+    xlabel: str = "",
+    log: bool = False,
+    colour: bool = True,
+    ascii_only: bool = False,
+    percent: bool = False,
+    square: bool = False,
+) -> Chart | None:
+    """The lines in one frame of `width` by `height` cells; None where no point can be drawn.
+
+    `percent` labels fractions as per cent, `square` keeps both axes from 0 to 1.
+    """
+    drawn = [_finite(line, log) for line in lines]
+    drawn = [line for line in drawn if line.xs]
+    if not drawn or width < _SMALLEST[0] or height < _SMALLEST[1]:
+        return None
+    import plotext
+
+    symbols = tuple(
+        "braille" if colour and not ascii_only else SYMBOLS[number % 4]
+        for number in range(len(drawn))
+    )
+    low, high = _ends([x for line in drawn for x in line.xs], square)
+    heights = [y for line in drawn for y in line.ys]
+    bottom, top = _ends(heights, square)
+    with _FIGURE:
+        plotext.terminal.limit(width=False, height=False)
+        figure = plotext.figure
+        figure.clear()
+        figure.plot_size(width, height)
+        figure.theme("colorless")
+        for line, symbol in zip(drawn, symbols, strict=True):
+            marker = plotext.marker(symbol, line.colour) if colour else plotext.marker(symbol)
+            signal = figure.signal(list(line.xs), list(line.ys), marker=marker)
+            signal.lines()
+            figure.draw(signal)
+            if len(line.xs) <= FEW and symbol == "braille":
+                # So few points are told one by one; a single one would not be seen at all.
+                dots = figure.signal(
+                    list(line.xs), list(line.ys), marker=plotext.marker("•", line.colour)
+                )
+                figure.draw(dots)
+        if xlabel:
+            figure.label(xlabel)
+        across = figure.ruler("x")
+        across.lim(low, high)
+        marks = ticks(low, high, max(2, width // _TICK_CELLS))
+        across.ticks(marks, [short(mark) for mark in marks])
+        upright = figure.ruler("y")
+        if log and min(heights) < max(heights):
+            upright.scale("log")
+        else:
+            upright.lim(bottom, top)
+            marks = ticks(bottom, top, max(2, height // 3))
+            labels = [f"{mark:.4g}" for mark in marks]
+            if percent:
+                labels = [f"{100 * mark:.4g}%" for mark in marks]
+            upright.ticks(marks, labels)
+        text: str = figure.build().string()
+        figure.clear()
+    return _chart(text, low, high, symbols)
 
 
 def line_chart(
@@ -39,37 +144,102 @@ def line_chart(
     colour: bool = True,
     ascii_only: bool = False,
 ) -> str:
-    """The lines in one frame under a legend; an empty string where no point can be drawn."""
-    drawn = [_finite(line, log) for line in lines]
-    drawn = [line for line in drawn if line.xs]
-    if not drawn or width < 20 or height < 5:
+    """The chart under a line with title and legend; an empty string where it has no point."""
+    chart = draw(
+        lines, width, height - 1, xlabel=xlabel, log=log, colour=colour, ascii_only=ascii_only
+    )
+    if chart is None:
         return ""
-    import plotext
+    shown = [line for line in (_finite(line, log) for line in lines) if line.xs]
+    return "\n".join([_head(title, shown, chart.symbols, colour), *_ansi(chart, colour)]).rstrip()
 
-    symbols = [
-        "braille" if colour and not ascii_only else SYMBOLS[number % 4]
-        for number in range(len(drawn))
+
+def thinned(points: Sequence[tuple[float, float]], columns: int) -> list[tuple[float, float]]:
+    """Of so many points of a curve those that a chart of that many dots across can show.
+
+    Of every dot's points the first, lowest, highest and last stay: no spike is lost.
+    """
+    if len(points) <= 4 * columns:
+        return list(points)
+    kept: list[tuple[float, float]] = []
+    size = len(points) / columns
+    for number in range(columns):
+        bucket = points[int(number * size) : int((number + 1) * size)]
+        if bucket:
+            chosen = {
+                0,
+                len(bucket) - 1,
+                min(range(len(bucket)), key=lambda place: bucket[place][1]),
+                max(range(len(bucket)), key=lambda place: bucket[place][1]),
+            }
+            kept += [bucket[place] for place in sorted(chosen)]
+    return kept
+
+
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """Round numbers between two ends, at most so many."""
+    if not high > low:
+        return [low]
+    rough = (high - low) / max(1, most)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * part for part in (1, 2, 5, 10) if power * part >= rough)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    # Rounded, lest a sum of tenths be shown with all its digits.
+    return [float(f"{number * step:.10g}") for number in range(first, last + 1)] or [low, high]
+
+
+def short(number: float) -> str:
+    """A number for an axis: 1500 is 1.5k."""
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(number) >= limit:
+            scale = {"G": 1e9, "M": 1e6, "k": 1e3}[unit]
+            return f"{number / scale:.4g}{unit}"
+    return f"{number:.4g}"
+
+
+def _ends(values: Sequence[float], square: bool) -> tuple[float, float]:
+    if square:
+        return 0.0, 1.0
+    low, high = min(values), max(values)
+    if low == high:
+        room = abs(low) / 10 or 0.5
+        return low - room, high + room
+    return low, high
+
+
+def _chart(text: str, low: float, high: float, symbols: tuple[str, ...]) -> Chart:
+    rows = [_runs(line) for line in text.rstrip("\n").split("\n")]
+    plain = ["".join(part for part, _ in row) for row in rows]
+    top = next((place for place, line in enumerate(plain) if "┌" in line), 0)
+    bottom = next((place for place, line in enumerate(plain) if "└" in line), len(plain) - 1)
+    left = plain[top].find("┌") + 1
+    right = plain[top].rfind("┐") - 1
+    return Chart(
+        tuple(tuple(row) for row in rows), left, right, top + 1, bottom - 1, low, high, symbols
+    )
+
+
+def _runs(line: str) -> list[tuple[str, str]]:
+    """A line with ANSI colours as runs of (text, name of a colour)."""
+    runs: list[tuple[str, str]] = []
+    colour = ""
+    parts = _STYLED.split(line)
+    for place, part in enumerate(parts):
+        if place % 2:
+            colour = _NUMBERS.get(part.rpartition(";")[2], "") if ";" in part else ""
+        elif part:
+            runs.append((part, colour))
+    return runs
+
+
+def _ansi(chart: Chart, colour: bool) -> list[str]:
+    return [
+        "".join(
+            f"\x1b[{COLOURS[name]}m{text}\x1b[0m" if name and colour else text for text, name in row
+        )
+        for row in chart.rows
     ]
-    with _FIGURE:
-        plotext.terminal.limit(width=False, height=False)
-        figure = plotext.figure
-        figure.clear()
-        figure.plot_size(width, height - 1)
-        figure.theme("colorless")
-        for line, symbol in zip(drawn, symbols, strict=True):
-            marker = plotext.marker(symbol, line.colour) if colour else plotext.marker(symbol)
-            signal = figure.signal(list(line.xs), list(line.ys), marker=marker)
-            signal.lines()
-            figure.draw(signal)
-        if xlabel:
-            figure.label(xlabel)
-        heights = [y for line in drawn for y in line.ys]
-        if log and min(heights) < max(heights):
-            figure.ruler("y").scale("log")
-        text: str = figure.build().string()
-        figure.clear()
-    head = _head(title, drawn, symbols, colour)
-    return f"{head}\n{text if colour else plotext.uncolorize(text)}".rstrip()
 
 
 def _head(title: str, lines: Sequence[Line], symbols: Sequence[str], colour: bool) -> str:

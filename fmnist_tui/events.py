@@ -151,6 +151,29 @@ class Evaluated:
 
 
 @dataclass(frozen=True, slots=True)
+class Glance:
+    """What the model thinks of a few validation images that stay the same all through the run.
+
+    `indices` are up to ten images' places in the data set (`Split.indices`): the first of
+    each of the first ten classes, then second ones where there are fewer. `said` is the
+    class taken to be the likeliest and `shares` its probability. `confusion` has the true
+    classes as rows and counts `count` images: after a validation pass all of the split,
+    in between a part with about as many of each class. It is empty where there are more
+    classes than a screen could show.
+    """
+
+    t: float
+    step: int
+    epoch: int
+    indices: tuple[int, ...]
+    labels: tuple[int, ...]
+    said: tuple[int, ...]
+    shares: tuple[float, ...]
+    count: int
+    confusion: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """The process stops training: finished, stopped, detached or failed (and why)."""
 
@@ -171,6 +194,7 @@ Event = (
     | Alert
     | Telemetry
     | Evaluated
+    | Glance
     | RunEnded
 )
 
@@ -183,5 +207,6 @@ EVENTS: Vocabulary[Event] = Vocabulary(
     Alert,
     Telemetry,
     Evaluated,
+    Glance,
     RunEnded,
 )

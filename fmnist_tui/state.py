@@ -21,6 +21,7 @@ from fmnist_tui.events import (
     EpochEnded,
     Evaluated,
     Event,
+    Glance,
     Progress,
     RunEnded,
     RunStarted,
@@ -92,7 +93,8 @@ class RunState:
     `t` is the time of the last event, `started` the latest RunStarted and `sessions` how
     many there were. `epochs`, `alerts` and `markers` hold the most recent; `best` is the
     best epoch whether or not it is among them. `checkpoints` go by file, `evaluations` by
-    (split, checkpoint). `train_seconds` is time spent on training steps alone.
+    (split, checkpoint). `train_seconds` is time spent on training steps alone, and
+    `train_steps` counts those steps: fewer than `step` where the run is a fork.
     """
 
     t: float = 0.0
@@ -105,9 +107,11 @@ class RunState:
     lr: float | None = None
     progress: Progress | None = None
     telemetry: Telemetry | None = None
+    glance: Glance | None = None
     best: EpochEnded | None = None
     end: RunEnded | None = None
     train_seconds: float = 0.0
+    train_steps: int = 0
     curves: dict[str, Series] = field(default_factory=_new_curves)
     epochs: deque[EpochEnded] = field(default_factory=lambda: deque(maxlen=EPOCHS))
     alerts: deque[Alert] = field(default_factory=lambda: deque(maxlen=ALERTS))
@@ -155,7 +159,7 @@ class RunState:
         """The pace of the training as a whole."""
         if self.started is None or self.train_seconds <= 0:
             return None
-        return self.step * self.started.batch_size / self.train_seconds
+        return self.train_steps * self.started.batch_size / self.train_seconds
 
     @property
     def eta_seconds(self) -> float | None:
@@ -193,11 +197,15 @@ class RunState:
         if self.best is not None and self.best.step > step:
             self.best = next((e for e in reversed(self.epochs) if e.best), None)
         self.markers = deque((m for m in self.markers if m.step <= step), MARKERS)
-        if 0 <= step < self.step:
+        if step < self.step and self.train_steps > 0:
             # The steps to be done again count once.
-            self.train_seconds *= step / self.step
+            kept = max(0, self.train_steps - (self.step - step))
+            self.train_seconds *= kept / self.train_steps
+            self.train_steps = kept
         if self.progress is not None and self.progress.step > step:
             self.progress = None
+        if self.glance is not None and self.glance.step > step:
+            self.glance = None
         last = self.progress or (self.epochs[-1] if self.epochs else None)
         self.step, self.epoch = step, last.epoch if last else 0
         self.lr = last.lr if last else None
@@ -208,6 +216,7 @@ class RunState:
         step = event.step
         if step > self.step:
             self.train_seconds += (step - self.step) * event.step_ms / 1000
+            self.train_steps += step - self.step
         self.progress, self.step, self.epoch, self.lr = event, step, event.epoch, event.lr
         curves = self.curves
         curves[TRAIN_LOSS].add(step, event.loss)
@@ -264,6 +273,9 @@ class RunState:
     def _evaluated(self, event: Evaluated) -> None:
         _put(self.evaluations, (event.split, event.checkpoint), event, EVALUATIONS)
 
+    def _glance(self, event: Glance) -> None:
+        self.glance = event
+
     def _run_ended(self, event: RunEnded) -> None:
         self.end = event
         self.paused = False
@@ -278,6 +290,7 @@ _APPLY: dict[type[Event], Callable[[RunState, Any], None]] = {
     Alert: RunState._alert,
     Telemetry: RunState._telemetry,
     Evaluated: RunState._evaluated,
+    Glance: RunState._glance,
     RunEnded: RunState._run_ended,
 }
 

@@ -26,6 +26,8 @@ from fmnist_tui.state import RunState
 
 # What may be changed when a run is taken up again: nothing that its weights depend on.
 ON_RESUME = ("epochs", "lr", "patience", "device", "threads", "checkpoint_seconds")
+# For commands that train as well, with fewer arguments of their own (`recipes run`).
+NOT_ASKED = {"config": None, "resume": None, "fork": None, "checkpoint": None, "detach": False}
 LOOK_SECONDS = 0.1
 SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 
@@ -36,25 +38,51 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--config", metavar="FILE", help="a recipe or a run's config.toml")
     parser.add_argument("--resume", metavar="RUN", help="go on from a run's last checkpoint")
+    parser.add_argument(
+        "--fork", metavar="RUN", help="begin a new run from a checkpoint of this one"
+    )
+    parser.add_argument(
+        "--checkpoint", metavar="last|best|FILE", help="the checkpoint to fork from [last]"
+    )
+    parser.add_argument(
+        "--detach", action="store_true", help="train in a process of its own, without a terminal"
+    )
     options.folders(parser)
     options.as_json(parser)
     options.settings(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    if sum(part is not None for part in (args.recipe_name, args.config, args.resume)) > 1:
-        raise UsageError("give one of RECIPE, --config FILE and --resume RUN")
+    args = argparse.Namespace(**{**NOT_ASKED, **vars(args)})
+    begins = (args.recipe_name, args.config, args.resume, args.fork)
+    if sum(part is not None for part in begins) > 1:
+        raise UsageError("give one of RECIPE, --config FILE, --resume RUN and --fork RUN")
+    if args.checkpoint is not None and args.fork is None:
+        raise UsageError("--checkpoint says where --fork begins: give --fork RUN too")
     runs_dir = options.runs_dir(args)
     folder = resolve(runs_dir, args.resume) if args.resume else None
-    config = _resumed(folder, args) if folder else _fresh(args)
+    parent = resolve(runs_dir, args.fork) if args.fork else None
+    if folder is not None:
+        config = _resumed(folder, args)
+    else:
+        config = _forked(parent, args) if parent else _fresh(args)
+    if args.detach:
+        from fmnist_tui.cli import detach
+
+        return detach.run(args, folder, parent)
     with Session(runs_dir, options.data_dir(args)) as session:
-        training = session.resume(folder, config) if folder else session.train(config)
+        if folder is not None:
+            training = session.resume(folder, config)
+        elif parent is not None:
+            training = session.fork(parent, args.checkpoint or "last", config)
+        else:
+            training = session.train(config)
         state, status = follow(training, choose_view())
     if state.started is None or training.folder is None:
         if status:
             output.note("stopped before the run began")
             return status
-        raise training.error or UserError("the run did not begin")
+        raise training.error or UserError(state.message or "the run did not begin")
     if args.debug and training.error is not None:
         raise training.error
     if args.json:
@@ -75,6 +103,10 @@ def _fresh(args: argparse.Namespace) -> RunConfig:
     else:
         recipe = recipes.load(args.recipe_name or recipes.DEFAULT)
     return options.build_config(recipe, args)
+
+
+def _forked(parent: RunFolder, args: argparse.Namespace) -> RunConfig:
+    return recipes.read(parent.config).config(**options.given(args))
 
 
 def _resumed(folder: RunFolder, args: argparse.Namespace) -> RunConfig:
@@ -125,13 +157,19 @@ def _signals(training: Training, view: View, state: RunState) -> Iterator[list[i
         training.stop(SIGNALS[signal.Signals(number)])
         view.notice("saving; Ctrl-C again ends at once, without saving")
 
-    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    # Whoever started this with SIGHUP ignored, as nohup does, wants it to outlive a terminal.
+    heeded = [number for number in SIGNALS if number != signal.SIGHUP or not _ignored(number)]
+    before = {number: signal.signal(number, handle) for number in heeded}
     try:
         yield caught
     finally:
         for number, handler in before.items():
             ignored = caught and number == signal.SIGINT
             signal.signal(number, signal.SIG_IGN if ignored else handler)
+
+
+def _ignored(number: signal.Signals) -> bool:
+    return signal.getsignal(number) == signal.SIG_IGN
 
 
 def report(state: RunState, folder: RunFolder) -> dict[str, Any]:

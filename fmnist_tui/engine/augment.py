@@ -77,6 +77,14 @@ class Augment:
             pixels = erased(pixels, config.erase)
         return pixels
 
+    def shown(self, images: Tensor) -> Tensor:
+        """The batch as a model would see it, but in plain uint8 pixels. Where the config
+        mixes images, several are mixed with each other; a single one stays itself."""
+        pixels = self.picture(images)
+        if len(images) > 1:
+            pixels, _ = self._mix(pixels, torch.zeros(len(images), dtype=torch.int64))
+        return pixels.round().clamp(0, 255).to(torch.uint8)
+
     def _mix(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
         config = self._config
         if config.mixup:

@@ -136,7 +136,9 @@ class Classifier:
         It computes in fp32 wherever it runs, so that a checkpoint's figures are its own."""
         if not isinstance(weights, Mapping):
             raise CheckpointError(f"{where}: holds no weights")
-        model = about.build()
+        # The random weights it is born with must cost a training under way no random number.
+        with torch.random.fork_rng(devices=[]):
+            model = about.build()
         check_weights(weights, model.state_dict(), where, about.config.model)
         model.load_state_dict(weights)
         model = model.to(machine.device).to(memory_format=torch.channels_last)

@@ -52,6 +52,14 @@ class Machine:
         dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
         return torch.autocast(self.device.type, dtype=dtype)
 
+    def settle(self) -> None:
+        """Make the calling thread compute as this machine does, should anything else that
+        ran on it have chosen other threads or another GPU."""
+        if torch.get_num_threads() != self.threads:
+            torch.set_num_threads(self.threads)
+        if self.cuda and torch.cuda.current_device() != self.device.index:
+            torch.cuda.set_device(self.device)
+
     def synchronize(self) -> None:
         """Wait for work in flight, so that a clock read now tells the truth."""
         if self.cuda:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -36,7 +36,7 @@ class Average:
     def state(self) -> dict[str, Tensor]:
         return dict(zip(self._names, self._mean, strict=True))
 
-    def restore(self, state: dict[str, Tensor]) -> None:
+    def restore(self, state: Mapping[str, Tensor]) -> None:
         for name, mean in zip(self._names, self._mean, strict=True):
             mean.copy_(state[name])
 

@@ -24,10 +24,12 @@ from fmnist_tui.commands import Stop
 from fmnist_tui.config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import load_dataset
+from fmnist_tui.engine import fork
 from fmnist_tui.engine.checkpoint import CheckpointError, Store
 from fmnist_tui.engine.classifier import About, Classifier, Pulse
 from fmnist_tui.engine.device import Machine, choose
 from fmnist_tui.engine.evaluate import judge
+from fmnist_tui.engine.glance import Glances
 from fmnist_tui.engine.learner import Learner
 from fmnist_tui.engine.loader import DeviceSplit
 from fmnist_tui.engine.train import Ending, Halt, Trainer
@@ -49,6 +51,8 @@ from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader, EventLog
 
 Emit = Callable[[Event], None]
+# What a new learner begins with; returns what the record is to say of it.
+Begin = Callable[[Learner, Store], tuple[str, ...]]
 
 
 def load(config: RunConfig, training: Training, data_dir: Path) -> Dataset:
@@ -69,13 +73,16 @@ def load(config: RunConfig, training: Training, data_dir: Path) -> Dataset:
 
 def run(training: Training, runs_dir: Path, data_dir: Path, pulse: Pulse) -> None:
     """Do the whole job. Raises UserError only where no run could be begun."""
-    resumed = training.folder is not None
     config = training.config
-    dataset = load(config, training, data_dir)
+    forked = fork.Fork(training.parent, config) if training.parent else None
+    dataset = training.dataset = load(config, training, data_dir)
     machine = choose(config)
-    folder = training.folder
-    if folder is None:
-        folder = RunFolder.create(runs_dir, config.recipe, config.dataset)
+    about = About.of(config, dataset)
+    if forked is not None:
+        forked.check(about)
+    begin = forked.begin if forked else _take_up if training.folder else _anew
+    folder = training.folder or RunFolder.create(runs_dir, config.recipe, config.dataset)
+    made_from = forked.made_from if forked else fork.made_from(folder.config)
     with RunLock.acquire(folder.path):
         log = EventLog(
             folder.events, lambda told: training.events.append(Alert(time.time(), "warning", told))
@@ -85,11 +92,15 @@ def run(training: Training, runs_dir: Path, data_dir: Path, pulse: Pulse) -> Non
             log.append(said)
             training.events.append(said)
 
+        def between() -> None:
+            pulse()
+            machine.settle()
+
         try:
             training.control.listen(CommandReader(folder.commands).poll)
-            _write_config(folder, config, machine)
+            _write_config(folder, config, machine, made_from)
             training.begin(folder, emit)
-            _recorded(training, dataset, machine, folder, emit, pulse, resumed)
+            _recorded(training, dataset, machine, folder, emit, between, begin)
         finally:
             log.close()
 
@@ -101,7 +112,7 @@ def _recorded(
     folder: RunFolder,
     emit: Emit,
     pulse: Pulse,
-    resumed: bool,
+    begin: Begin,
 ) -> None:
     began = time.perf_counter()
     learner: Learner | None = None
@@ -110,12 +121,13 @@ def _recorded(
         store = Store(folder.checkpoints)
         store.sweep()
         learner = Learner(About.of(training.config, dataset), dataset, machine)
-        notes = _take_up(learner, store) if resumed else ()
+        notes = begin(learner, store)
         emit(_started(learner, dataset, folder))
         for note in (*dataset.notes, *notes):
             emit(Alert(time.time(), "note", note))
         validation = DeviceSplit(dataset.val, machine.device) if len(dataset.val) else None
-        trainer = Trainer(learner, validation, store, emit, training.control, pulse)
+        glances = Glances(learner, dataset.val) if len(dataset.val) else None
+        trainer = Trainer(learner, validation, store, emit, training.control, pulse, glances)
         ending = trainer.run()
         if ending.reason == FINISHED:
             _final_verdict(training, dataset, machine, store, folder, emit, pulse)
@@ -145,7 +157,13 @@ def _recorded(
     )
 
 
+def _anew(learner: Learner, store: Store) -> tuple[str, ...]:
+    """Begin with the learner as it is."""
+    return ()
+
+
 def _take_up(learner: Learner, store: Store) -> tuple[str, ...]:
+    """Begin where the run's own last checkpoint left it."""
     payload, manifest, notes = store.load("last")
     learner.restore(payload, manifest.file)
     return notes
@@ -215,7 +233,9 @@ def _final_verdict(
             emit(Alert(time.time(), "warning", f"predictions not saved ({reason(error)})"))
 
 
-def _write_config(folder: RunFolder, config: RunConfig, machine: Machine) -> None:
+def _write_config(
+    folder: RunFolder, config: RunConfig, machine: Machine, made_from: dict[str, str | int]
+) -> None:
     made_with: dict[str, str | int | float] = {
         "fmnist_tui": fmnist_tui.__version__,
         "python": platform.python_version(),
@@ -226,6 +246,7 @@ def _write_config(folder: RunFolder, config: RunConfig, machine: Machine) -> Non
         "precision": machine.precision,
         "threads": machine.threads,
         "system": platform.platform(),
+        **made_from,
     }
     try:
         atomic_write(

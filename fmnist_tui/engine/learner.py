@@ -7,11 +7,13 @@ a learner restored in another process goes on bit for bit as this one would have
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from fmnist_tui import registry
 from fmnist_tui.data.dataset import Dataset
@@ -120,6 +122,23 @@ class Learner:
         )
         return Step(parts, self.order.batch)
 
+    @property
+    def in_place(self) -> bool:
+        """Whether the step is what epoch and step within it make in this run's batches."""
+        whole = self.epoch * self.order.steps + self.epoch_step
+        return self.step == whole and self.epoch_step <= self.order.steps
+
+    def to_start_of_epoch(self) -> None:
+        """Stand at the beginning of the present epoch, as this run counts its steps."""
+        self.step, self.epoch_step = self.epoch * self.order.steps, 0
+        self.tally = Tally()
+
+    def become_new(self) -> None:
+        """Keep the place and what was learnt, forget what another run made of it: the
+        schedule is the config's own again, and the best epoch is still to come."""
+        self.lr_factor, self.seconds = 1.0, 0.0
+        self.best, self.stale_epochs = Best(), 0
+
     def aim(self) -> None:
         """Give the device the rate of the step to come."""
         self._rate.fill_(self.lr)
@@ -158,6 +177,13 @@ class Learner:
             "tally": asdict(self.tally),
         }
 
+    def take_weights(self, weights: Mapping[str, Tensor], where: str) -> None:
+        """Begin with these weights instead of random ones."""
+        check_weights(weights, self.model.state_dict(), where, self.config.model)
+        self.model.load_state_dict(weights)
+        if self._average is not None:
+            self._average.restore(weights)
+
     def restore(self, payload: Payload, where: str) -> None:
         """Become what `state` described; a CheckpointError if that is not this network."""
         if "optimizer" not in payload:
@@ -170,10 +196,16 @@ class Learner:
     def _restore(self, payload: Payload, where: str) -> None:
         check_weights(payload["model"], self.model.state_dict(), where, self.config.model)
         self.model.load_state_dict(payload["model"])
+        # Options are the config's, which a fork may have changed; the state is what was kept.
+        options = [
+            {key: value for key, value in group.items() if key != "params"}
+            for group in self._optimizer.param_groups
+        ]
         self._optimizer.load_state_dict(payload["optimizer"])
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._rate
-        self._scaler.load_state_dict(payload["scaler"])
+        for group, own in zip(self._optimizer.param_groups, options, strict=True):
+            group.update(own)
+        if payload["scaler"]:
+            self._scaler.load_state_dict(payload["scaler"])
         if self._average is not None:
             self._average.restore(payload["weights"])
         self.step, self.epoch = payload["step"], payload["epoch"]

@@ -40,11 +40,36 @@ def of_run(folder: RunFolder, checkpoint: str = "best") -> Origin:
     store = Store(folder.checkpoints)
     if checkpoint in ("best", "last"):
         kind = checkpoint if store.manifests(checkpoint) else "last"
+        if not any(folder.checkpoints.glob("*.json")):
+            raise CheckpointError(
+                f"{safe_text(folder.name)}: there is no checkpoint yet; a live run saves one now"
+                f" with `fmnist-tui runs checkpoint {safe_text(folder.id)}`"
+            )
         payload, manifest, notes = store.load(kind)
         return _own(payload, manifest, folder.checkpoints, notes)
-    inside = folder.checkpoints / Path(checkpoint).name
-    path = inside if inside.suffix == ".pt" and inside.exists() else Path(checkpoint)
-    return of_file(path)
+    return of_file(inside(folder, checkpoint) or Path(checkpoint))
+
+
+def inside(folder: RunFolder, checkpoint: str) -> Path | None:
+    """The run's own checkpoint file of this name, with or without its ending."""
+    name = Path(checkpoint).name
+    paths = (folder.checkpoints / known for known in (name, f"{name}.pt"))
+    return next((path for path in paths if path.suffix == ".pt" and path.is_file()), None)
+
+
+def mark(source: Path) -> str:
+    """What is another as soon as the weights are that a run folder or a file stands for.
+
+    Reads no weights: this is asked before every prediction."""
+    if source.is_dir():
+        store = Store(RunFolder(source).checkpoints)
+        newest = [*store.manifests("best"), *store.manifests("last")][:1]
+        return "".join(manifest.sha256 for manifest in newest)
+    try:
+        found = source.stat()
+    except OSError:
+        return ""
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
 
 def of_file(path: Path) -> Origin:

@@ -1,16 +1,20 @@
-"""Classifying picture files as the training data were: open, prepare, ask."""
+"""Classifying pictures as the training data were: open, prepare, ask."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from fmnist_tui.data.pictures import open_picture
+import numpy as np
+import numpy.typing as npt
+
+from fmnist_tui.data.pictures import Picture, open_picture
 from fmnist_tui.data.prepare import Prepared, prepare
 from fmnist_tui.engine.classifier import Classifier
 from fmnist_tui.errors import UserError
 
 TOP = 5
+DRAWING = Path("drawing")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,9 +46,24 @@ class Prediction:
 def predict_file(classifier: Classifier, file: Path) -> Prediction:
     """The prediction for a file; one that cannot be read says so in its `error`."""
     try:
-        prepared = prepare(open_picture(file), classifier.about.preparation)
+        return _predicted(classifier, file, open_picture(file))
     except UserError as error:
         return Prediction(file, error=str(error))
+
+
+def predict_drawing(classifier: Classifier, pixels: npt.NDArray[np.uint8]) -> Prediction:
+    """The prediction for a picture that is no file: (height, width), or with 3 colours."""
+    plane = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3))
+    if not plane or not pixels.size or pixels.dtype != np.uint8:
+        raise UserError(
+            f"a drawing of {pixels.dtype} {pixels.shape} cannot be classified: it must be uint8,"
+            " (height, width) or (height, width, 3)"
+        )
+    return _predicted(classifier, DRAWING, Picture.of(pixels))
+
+
+def _predicted(classifier: Classifier, file: Path, picture: Picture) -> Prediction:
+    prepared = prepare(picture, classifier.about.preparation)
     shares = classifier.probabilities(prepared.image[None])[0]
     names = classifier.about.facts.classes
     order = shares.argsort()[::-1]

@@ -8,6 +8,7 @@ a checkpoint) run at once when the thread is idle and between two steps while it
 from __future__ import annotations
 
 import importlib
+import math
 import threading
 import time
 from collections import deque
@@ -18,17 +19,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fmnist_tui.commands import Stop
 from fmnist_tui.config import RunConfig
-from fmnist_tui.engine.training import Training
+from fmnist_tui.engine.training import Parent, Training
 from fmnist_tui.errors import UserError
 from fmnist_tui.runs.folder import RunFolder
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from fmnist_tui.engine.evaluate import Verdict
     from fmnist_tui.engine.predict import Prediction
     from fmnist_tui.engine.workshop import Workshop
 
 Answer = TypeVar("Answer")
 LOOK_SECONDS = 0.5
+# So long may small jobs hold a training up in one go; then it has as long to itself.
+SERVE_SECONDS = 0.2
 
 
 class Session:
@@ -40,6 +46,7 @@ class Session:
         self._wanted: Training | None = None
         self._running: Training | None = None
         self._closing = False
+        self._serve_again = 0.0
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._workshop: Workshop | None = None
@@ -65,11 +72,29 @@ class Session:
         """Take a run up where its last checkpoint left it."""
         return self._begin(Training(config, folder))
 
+    def fork(self, folder: RunFolder, checkpoint: str, config: RunConfig) -> Training:
+        """Begin a new run from `last`, `best` or a checkpoint file of another."""
+        return self._begin(Training(config, parent=Parent(folder, checkpoint)))
+
     def predict(
         self, source: Path, files: list[Path], device: str = "auto"
     ) -> Future[list[Prediction]]:
-        """Classify picture files with the checkpoint or model file `source`."""
+        """Classify picture files with the run folder or model file `source`."""
         return self.ask(lambda workshop: workshop.predict(source, files, device))
+
+    def classify(
+        self, source: Path, picture: npt.NDArray[np.uint8], device: str = "auto"
+    ) -> Future[Prediction]:
+        """Classify a drawing, (height, width) or (height, width, 3), as if it were a file."""
+        return self.ask(lambda workshop: workshop.classify(source, picture, device))
+
+    def augmented(
+        self, config: RunConfig, images: npt.NDArray[np.uint8], count_seed: int
+    ) -> Future[npt.NDArray[np.uint8]]:
+        """The images (count, height, width, channels) as a model is shown them in training.
+
+        Another `count_seed` is another throw of the dice."""
+        return self.ask(lambda workshop: workshop.augmented(config, images, count_seed))
 
     def evaluate(
         self, folder: RunFolder, split: str, checkpoint: str = "best", device: str = "auto"
@@ -158,13 +183,15 @@ class Session:
 
     def _pulse(self) -> None:
         """Between two steps: answer small jobs, and notice that the program has gone."""
-        if self._small:
-            self._serve()
+        if self._small and (began := time.monotonic()) >= self._serve_again:
+            self._serve(began + SERVE_SECONDS)
+            taken = time.monotonic() - began
+            self._serve_again = began + taken + min(taken, SERVE_SECONDS)
         if self._abandoned() and self._running is not None:
             self._running.control.send(Stop(time.time(), "the program is closing"))
 
-    def _serve(self) -> None:
-        while self._small:
+    def _serve(self, until: float = math.inf) -> None:
+        while self._small and time.monotonic() < until:
             if self._workshop is None:
                 workshop: Any = importlib.import_module("fmnist_tui.engine.workshop")
                 self._workshop = workshop.Workshop(self.data_dir)

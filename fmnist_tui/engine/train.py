@@ -27,6 +27,7 @@ from fmnist_tui.engine.checkpoint import Manifest, Store
 from fmnist_tui.engine.classifier import Pulse, no_pulse
 from fmnist_tui.engine.compiling import compiled
 from fmnist_tui.engine.control import Control
+from fmnist_tui.engine.glance import Glances
 from fmnist_tui.engine.learner import Best, Learner, Tally
 from fmnist_tui.engine.loader import DeviceSplit
 from fmnist_tui.engine.step import Step
@@ -77,9 +78,10 @@ class Trainer:
         emit: Callable[[Event], None],
         control: Control,
         pulse: Pulse = no_pulse,
+        glances: Glances | None = None,
     ) -> None:
         self.learner, self.config = learner, learner.config
-        self._validation, self._store = validation, store
+        self._validation, self._glances, self._store = validation, glances, store
         self._emit, self._control, self._pulse = emit, control, pulse
         self._gauges = Gauges(learner.machine)
         self._window = Tally()
@@ -93,6 +95,7 @@ class Trainer:
         try:
             self._phase("warming up")
             self._learn = self._first_step()
+            self._look_again()
             self._tick = self._reported = self._gauged = self._saved = time.perf_counter()
             while self.learner.epoch < self.config.epochs:
                 self._one_epoch()
@@ -130,6 +133,7 @@ class Trainer:
             now = time.perf_counter()
             if now - self._reported >= PROGRESS_SECONDS:
                 self._progress()
+                self._look_again()
             if now - self._gauged >= TELEMETRY_SECONDS:
                 self._gauged = now
                 self._emit(self._gauges.read())
@@ -179,6 +183,8 @@ class Trainer:
             return None
         self._phase("validating")
         answers = self.learner.answers(self._validation, self._pulse)
+        if self._glances is not None:
+            self._emit(self._glances.after_validation(answers))
         labels = self._validation.labels.cpu().numpy()
         own = softmax(answers)[np.arange(len(labels)), labels]
         loss = float(-np.log(np.clip(own, 1e-12, None)).mean())
@@ -237,6 +243,13 @@ class Trainer:
                 wait_ms=waited / steps * 1000,
             )
         )
+
+    def _look_again(self) -> None:
+        """Say what the model now thinks of a few images, if that is due. To be called when
+        the time so far is accounted for: that of looking counts as no training time."""
+        if self._glances is not None and self._glances.is_due():
+            self._emit(self._glances.look())
+            self._lap()
 
     def _not_a_number(self) -> str:
         learner = self.learner

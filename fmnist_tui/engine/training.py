@@ -10,6 +10,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fmnist_tui.commands import Command, Stop
 from fmnist_tui.config import RunConfig
@@ -18,14 +20,30 @@ from fmnist_tui.engine.control import Control
 from fmnist_tui.events import STOPPED, Event, RunEnded
 from fmnist_tui.runs.folder import RunFolder
 
+if TYPE_CHECKING:
+    from fmnist_tui.data.dataset import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """Where a forked run begins: another run's `last`, `best`, or a file among its checkpoints."""
+
+    folder: RunFolder
+    checkpoint: str
+
 
 class Training:
     """One run in this process, from the moment it is asked for until it has ended."""
 
-    def __init__(self, config: RunConfig, folder: RunFolder | None = None) -> None:
+    def __init__(
+        self, config: RunConfig, folder: RunFolder | None = None, parent: Parent | None = None
+    ) -> None:
         self.config = config
+        self.parent = parent
         # None until the data are there and the run folder is made
         self.folder = folder
+        # None until they are loaded; for whoever shows pictures of them
+        self.dataset: Dataset | None = None
         # drained by whoever shows the run; the record on disk is written apart from it
         self.events: deque[Event] = deque()
         self.steps: deque[Step] = deque()

@@ -9,15 +9,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
+import torch
+
 from fmnist_tui.config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import load_dataset
 from fmnist_tui.engine import origin
+from fmnist_tui.engine.augment import Augment
 from fmnist_tui.engine.classifier import About, Classifier
 from fmnist_tui.engine.device import choose
 from fmnist_tui.engine.evaluate import Verdict, judge
+from fmnist_tui.engine.loader import Normalisation
 from fmnist_tui.engine.origin import Origin
-from fmnist_tui.engine.predict import Prediction, predict_file
+from fmnist_tui.engine.predict import Prediction, predict_drawing, predict_file
 from fmnist_tui.errors import UserError, near
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
@@ -39,10 +45,26 @@ class Workshop:
 
     def predict(self, source: Path, files: list[Path], device: str) -> list[Prediction]:
         """Classify picture files with a run folder's best checkpoint or a model file."""
-        is_run = source.is_dir()
-        found = origin.of_run(RunFolder.open(source)) if is_run else origin.of_file(source)
-        classifier = self._classifier(found, device)
+        classifier = self._newest(source, device)
         return [predict_file(classifier, file) for file in files]
+
+    def classify(self, source: Path, picture: npt.NDArray[np.uint8], device: str) -> Prediction:
+        """Classify a drawing with a run folder's best checkpoint or a model file."""
+        return predict_drawing(self._newest(source, device), picture)
+
+    def augmented(
+        self, config: RunConfig, images: npt.NDArray[np.uint8], seed: int
+    ) -> npt.NDArray[np.uint8]:
+        """The images as a model is shown them under a config's augmentation.
+
+        All on the CPU and by a generator state of its own: those that a training draws
+        from are afterwards what they were."""
+        augment = Augment(config, Normalisation((0.0,), (1.0,)))
+        batch = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            shown: npt.NDArray[np.uint8] = augment.shown(batch).permute(0, 2, 3, 1).numpy()
+        return np.ascontiguousarray(shown)
 
     def evaluate(self, folder: RunFolder, split: str, checkpoint: str, device: str) -> Verdict:
         """Judge a run's checkpoint on a split of the run's data."""
@@ -51,7 +73,8 @@ class Workshop:
         found = origin.of_run(folder, checkpoint)
         own = origin.of_run(folder, "last") if "about" not in found.payload else found
         about = About.from_plain(own.payload.get("about"), own.where)
-        classifier = self._classifier(found, device, about)
+        key = (found.where, found.sha256 or str(time.monotonic_ns()), device)
+        classifier = self._classifier(key, lambda: (found, about))
         chosen = self._dataset(about.config).split(split)
         if not len(chosen):
             raise UserError(f"{folder.path.name} has no {split} split (val_fraction is 0)")
@@ -59,13 +82,23 @@ class Workshop:
         _record(folder, verdict)
         return verdict
 
-    def _classifier(self, found: Origin, device: str, about: About | None = None) -> Classifier:
-        key = (found.where, found.sha256 or str(time.monotonic_ns()), device)
+    def _newest(self, source: Path, device: str) -> Classifier:
+        """What a run folder or a model file holds at this moment, made anew if that changed."""
 
+        def find() -> tuple[Origin, About]:
+            is_run = source.is_dir()
+            found = origin.of_run(RunFolder.open(source)) if is_run else origin.of_file(source)
+            return found, About.from_plain(found.payload.get("about"), found.where)
+
+        return self._classifier((str(source), origin.mark(source), device), find)
+
+    def _classifier(
+        self, key: tuple[str, str, str], find: Callable[[], tuple[Origin, About]]
+    ) -> Classifier:
         def make() -> Classifier:
-            facts = about or About.from_plain(found.payload.get("about"), found.where)
-            machine = choose(facts.config.changed(device=device, precision="auto"))
-            return Classifier.fitted(facts, found.payload.get("weights"), machine, found.where)
+            found, about = find()
+            machine = choose(about.config.changed(device=key[2], precision="auto"))
+            return Classifier.fitted(about, found.payload.get("weights"), machine, found.where)
 
         return _kept(self._classifiers, key, make)
 

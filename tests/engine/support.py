@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,15 @@ from fmnist_tui.engine.checkpoint import Store
 from fmnist_tui.engine.classifier import About
 from fmnist_tui.engine.control import Control
 from fmnist_tui.engine.device import choose
+from fmnist_tui.engine.glance import Glances
 from fmnist_tui.engine.learner import Learner
 from fmnist_tui.engine.loader import DeviceSplit
 from fmnist_tui.engine.train import Trainer
-from fmnist_tui.events import Event
+from fmnist_tui.engine.training import Training
+from fmnist_tui.events import Event, RunEnded
+
+FOREVER = 100_000
+PATIENCE = 60.0
 
 
 def blobs(count: int, classes: int = 4, seed: int = 0, size: int = 28) -> Dataset:
@@ -61,8 +67,15 @@ class Bench:
         self.control = Control()
         self.events: list[Event] = []
         validation = DeviceSplit(dataset.val, torch.device("cpu")) if len(dataset.val) else None
+        self.glances = Glances(self.learner, dataset.val) if len(dataset.val) else None
         self.trainer = Trainer(
-            self.learner, validation, self.store, self.hear, self.control, self.pulse
+            self.learner,
+            validation,
+            self.store,
+            self.hear,
+            self.control,
+            self.pulse,
+            self.glances,
         )
 
     def hear(self, event: Event) -> None:
@@ -82,3 +95,34 @@ def digest(weights: Mapping[str, torch.Tensor]) -> str:
         found.update(name.encode())
         found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return found.hexdigest()
+
+
+class Listener:
+    """Drains a training's events as a screen does, keeping them all."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+        self.heard: list[Event] = []
+
+    def drain(self) -> list[Event]:
+        while self.training.events:
+            self.heard.append(self.training.events.popleft())
+        return self.heard
+
+    def until(self, kind: type, **fields: Any) -> Any:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            for event in self.drain():
+                if isinstance(event, kind) and all(
+                    getattr(event, name) == value for name, value in fields.items()
+                ):
+                    return event
+            time.sleep(0.01)
+        raise AssertionError(f"no {kind.__name__} with {fields} came")
+
+    def to_the_end(self) -> RunEnded:
+        assert self.training.wait(PATIENCE)
+        ends = [event for event in self.drain() if isinstance(event, RunEnded)]
+        assert len(ends) == 1, "exactly one RunEnded"
+        assert self.heard[-1] is ends[0], "and nothing after it"
+        return ends[0]

@@ -33,7 +33,6 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
         shift=3,
         scale=0.25,
         rotate=10.0,
-        threads=2,
     )
     bench.trainer.run()
     payload, manifest, _ = bench.store.load("best")

@@ -6,9 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +15,6 @@ from PIL import Image
 from fmnist_tui.commands import Pause, Resume, SetLearningRate
 from fmnist_tui.engine import job
 from fmnist_tui.engine.session import Session
-from fmnist_tui.engine.training import Training
 from fmnist_tui.errors import UserError
 from fmnist_tui.events import (
     FAILED,
@@ -26,8 +23,6 @@ from fmnist_tui.events import (
     Alert,
     Changed,
     Evaluated,
-    Event,
-    RunEnded,
     RunStarted,
 )
 from fmnist_tui.predictions import Predictions
@@ -36,52 +31,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock, holder
 from fmnist_tui.runs.log import CommandBox
 from fmnist_tui.runs.tail import replay
-from tests.engine.support import blobs, config
-
-FOREVER = 100_000
-PATIENCE = 60.0
-
-
-@pytest.fixture
-def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    def load(*_: object, **__: object) -> object:
-        return blobs(64)
-
-    monkeypatch.setattr(job, "load_dataset", load)
-    monkeypatch.setattr("fmnist_tui.engine.workshop.load_dataset", load)
-    with Session(tmp_path / "runs", tmp_path / "data") as opened:
-        yield opened
-
-
-class Listener:
-    """Drains a training's events as a screen does, keeping them all."""
-
-    def __init__(self, training: Training) -> None:
-        self.training = training
-        self.heard: list[Event] = []
-
-    def drain(self) -> list[Event]:
-        while self.training.events:
-            self.heard.append(self.training.events.popleft())
-        return self.heard
-
-    def until(self, kind: type, **fields: Any) -> Any:
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            for event in self.drain():
-                if isinstance(event, kind) and all(
-                    getattr(event, name) == value for name, value in fields.items()
-                ):
-                    return event
-            time.sleep(0.01)
-        raise AssertionError(f"no {kind.__name__} with {fields} came")
-
-    def to_the_end(self) -> RunEnded:
-        assert self.training.wait(PATIENCE)
-        ends = [event for event in self.drain() if isinstance(event, RunEnded)]
-        assert len(ends) == 1, "exactly one RunEnded"
-        assert self.heard[-1] is ends[0], "and nothing after it"
-        return ends[0]
+from tests.engine.support import FOREVER, PATIENCE, Listener, config
 
 
 def test_a_session_is_built_and_asked_without_importing_torch() -> None:
@@ -247,7 +197,7 @@ def test_a_process_that_forgets_to_close_still_ends_and_saves(tmp_path: Path) ->
 import time
 from pathlib import Path
 from fmnist_tui.engine.session import Session
-from tests.engine.support import blobs, config
+from tests.engine.support import FOREVER, PATIENCE, Listener, blobs, config
 import fmnist_tui.engine.job as job
 job.load_dataset = lambda *a, **k: blobs(64)
 training = Session(Path({str(tmp_path)!r}), Path("d")).train(config(epochs={FOREVER}))

@@ -22,6 +22,7 @@ from fmnist_tui.events import (
     EpochEnded,
     Evaluated,
     Event,
+    Glance,
     Progress,
     RunEnded,
     RunStarted,
@@ -140,6 +141,10 @@ def evaluated(
         ece=0.01,
         confusion=((4500, 500), (400, 4600)),
     )
+
+
+def glance(step: int, sure: float = 0.5) -> Glance:
+    return Glance(1100.0, step, 1, (3, 8), (0, 1), (0, 0), (sure, 0.9), 4, ((2, 0), (1, 1)))
 
 
 def ended(reason: str = "finished", t: float = 1300.0, message: str = "") -> RunEnded:

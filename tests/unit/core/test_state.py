@@ -17,6 +17,7 @@ from tests.unit.core.support import (
     ended,
     epoch_ended,
     evaluated,
+    glance,
     note,
     progress,
     saved,
@@ -57,6 +58,7 @@ def test_states_of_different_events_differ() -> None:
     assert whole != reduced(started(), progress(1))
     assert whole != reduced(started(), progress(1), progress(2, loss=0.1))
     assert whole != reduced(started(), progress(1), progress(2), note("x"))
+    assert whole != reduced(started(), progress(1), progress(2), glance(2))
     assert whole != "a state"
 
 
@@ -127,6 +129,14 @@ def test_a_resume_from_a_step_keeps_the_best_epoch_before_it() -> None:
     assert state.epoch == 2 and state.lr == 0.01
 
 
+def test_the_newest_glance_is_kept_until_a_resume_goes_back_behind_it() -> None:
+    seen: list[Event] = [started(), glance(100), glance(150, 0.6)]
+    assert reduced(*seen).glance == glance(150, 0.6)
+    assert reduced(*seen, ended("detached"), started(step=150)).glance == glance(150, 0.6)
+    assert reduced(*seen, ended("failed"), started(step=149)).glance is None
+    assert reduced(started()).glance is None
+
+
 def test_pausing_and_a_new_learning_rate_are_seen_and_marked() -> None:
     state = reduced(started(), changed("paused", "true"), changed("lr", "0.002", step=70))
     assert state.paused and state.lr == 0.002
@@ -177,6 +187,19 @@ def test_training_seconds_and_speed_leave_out_what_is_done_again() -> None:
     state.apply(progress(200))
     assert state.train_seconds == pytest.approx(20.0)
     assert state.mean_images_per_second == pytest.approx(640.0)
+
+
+def test_the_pace_of_a_fork_counts_its_own_steps_alone() -> None:
+    fork: list[Event] = [started(step=300), progress(400)]
+    state = reduced(*fork)
+    assert (state.step, state.train_steps) == (400, 100)
+    assert state.train_seconds == pytest.approx(10.0)
+    assert state.mean_images_per_second == pytest.approx(640.0)
+    state.apply(started(t=2000.0, step=350))
+    assert state.train_steps == 50 and state.train_seconds == pytest.approx(5.0)
+    assert state.mean_images_per_second == pytest.approx(640.0)
+    # further back than it ever trained
+    assert reduced(*fork, started(t=2000.0, step=100)).train_steps == 0
 
 
 def test_two_generations_of_last_and_best_are_listed_and_every_step() -> None:

@@ -1,0 +1,182 @@
+"""Runs without a terminal: `train --detach`, forks from the command line, handing a run over."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import psutil
+import pytest
+
+from fmnist_tui.commands import Detach
+from fmnist_tui.engine.checkpoint import Store
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.handover import go_on
+from fmnist_tui.runs.lock import holder
+from fmnist_tui.runs.log import CommandBox
+from tests.e2e.support import LIMIT, QUICK, Home, events
+from tests.engine.support import digest
+
+LONG = [*QUICK, "--epochs", "100000"]
+
+
+@pytest.fixture
+def home(home: Home) -> Iterator[Home]:
+    """A home in which nothing goes on training after the test."""
+    yield home
+    for path in home.runs.glob("*/"):
+        left = holder(path)
+        if left is not None and left.pid:
+            os.kill(left.pid, signal.SIGKILL)
+
+
+def until_it_ends(run: Path) -> dict[str, Any]:
+    """A run's last event, once nobody trains it any more."""
+    deadline = time.monotonic() + LIMIT
+    while holder(run) is not None or events(run)[-1]["is"] != "RunEnded":
+        assert time.monotonic() < deadline, events(run)[-1]
+        time.sleep(0.05)
+    return events(run)[-1]
+
+
+def starts(run: Path) -> list[int]:
+    return [event["step"] for event in events(run) if event["is"] == "RunStarted"]
+
+
+def gone(process: int) -> bool:
+    try:
+        return bool(psutil.Process(process).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_a_detached_run_outlives_its_terminal_and_finishes(home: Home) -> None:
+    shell = pexpect.spawn(
+        "/bin/sh",
+        ["-i"],
+        env={**home.environment, "TERM": "xterm", "PS1": "$ "},
+        dimensions=(24, 200),
+        timeout=LIMIT,
+        encoding="utf-8",
+    )
+    words = " ".join([sys.executable, "-m", "fmnist_tui", "train", *QUICK, "--epochs", "500"])
+    shell.sendline(f"{words} --detach; sleep 100")
+    shell.expect(r"trains in process (\d+)")
+    process = int(shell.match.group(1))
+    shell.expect(r"fmnist-tui attach (\S+)\s")
+    run = home.runs / shell.match.group(1)
+    shell.expect(f"fmnist-tui runs stop {run.name}")
+    assert not gone(process)
+    shell.close(force=True)
+    assert until_it_ends(run)["reason"] == "finished"
+    assert starts(run) == [0]
+    while not gone(process):
+        time.sleep(0.05)
+    said = (run / "output.log").read_text()
+    assert "epoch 500" in said and "confusion on test" in said
+    assert [path.name for path in home.runs.iterdir()] == [run.name]
+
+
+def test_json_names_the_process_which_heeds_sigterm_and_not_sighup(home: Home) -> None:
+    document = home.json("train", *LONG, "--detach")
+    assert set(document) == {"run", "path", "pid"}
+    run, process = Path(document["path"]), document["pid"]
+    assert run == home.runs / document["run"]
+    assert events(run)[0]["pid"] == process
+    os.kill(process, signal.SIGHUP)
+    time.sleep(0.5)
+    assert not gone(process)
+    said = home.complaint("train", "--resume", "last", "--detach", status=1)
+    assert "in use" in said and str(process) in said
+    os.kill(process, signal.SIGTERM)
+    end = until_it_ends(run)
+    assert (end["reason"], end["message"]) == ("stopped", "SIGTERM")
+    saved = [event for event in events(run) if event["is"] == "CheckpointSaved"]
+    assert saved[-1]["step"] == end["step"]
+
+    epochs = str(end["step"] // 7 + 2)
+    again = home.json("train", "--resume", "last", "--epochs", epochs, "--detach")
+    assert again["run"] == document["run"]
+    assert until_it_ends(run)["reason"] == "finished"
+    assert starts(run) == [0, end["step"]]
+
+
+def test_what_keeps_a_run_from_beginning_is_said_and_leaves_nothing(home: Home) -> None:
+    done = home.run("train", "--dataset", "fashion", "--detach")
+    assert (done.returncode, done.stdout) == (1, "")
+    lines = done.stderr.splitlines()
+    assert "fashion: mirrors: failed: FMNIST_TUI_OFFLINE is set" in lines
+    assert [line for line in lines if line.startswith("fmnist-tui: ")] == lines[-1:]
+    assert "Fashion-MNIST cannot be had" in lines[-1]
+    assert list(home.runs.iterdir()) == []
+
+
+def test_mistakes_are_found_before_anything_is_started(home: Home) -> None:
+    assert "epochs" in home.complaint("train", "--epochs", "0", "--detach", status=2)
+    assert "--fork" in home.complaint("train", "--checkpoint", "best", status=2)
+    assert "one of" in home.complaint("train", "mlp", "--fork", "last", "--detach", status=2)
+    assert not home.runs.exists()
+
+
+def test_ctrl_c_before_the_run_has_begun_takes_it_back(home: Home) -> None:
+    process = home.start("train", *LONG, "--detach")
+    deadline = time.monotonic() + LIMIT
+    while not list(home.runs.glob(".writing-*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 130
+    assert err.endswith("stopped before the run began\n")
+    assert list(home.runs.iterdir()) == []
+
+
+def test_a_run_handed_over_ends_with_the_weights_of_one_that_was_not(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = [*QUICK, "--epochs", "300", "--ema", "0.9", "--shift", "2", "--schedule", "cosine"]
+    other = Home(tmp_path / "other")
+    undisturbed = other.start("train", *settings, "--json")
+    process = home.start("train", *settings)
+    run = RunFolder(home.wait_for_steps(process, 100))
+    CommandBox.send(run, Detach(time.time()))
+    process.communicate(timeout=LIMIT)
+    assert process.returncode == 0
+    end = events(run.path)[-1]
+    assert (end["is"], end["reason"]) == ("RunEnded", "detached")
+    for name, value in home.environment.items():
+        monkeypatch.setenv(name, value)
+    go_on(run, home.data)
+    deadline = time.monotonic() + LIMIT
+    while len(starts(run.path)) < 2:
+        assert time.monotonic() < deadline, (run.path / "output.log").read_text()
+        time.sleep(0.05)
+    assert until_it_ends(run.path)["reason"] == "finished"
+    assert starts(run.path) == [0, end["step"]]
+
+    out, _ = undisturbed.communicate(timeout=LIMIT)
+    whole = Path(json.loads(out)["path"])
+    found = [Store(path / "checkpoints").load("last")[0] for path in (run.path, whole)]
+    for part in ("model", "weights"):
+        assert digest(found[0][part]) == digest(found[1][part])
+
+
+def test_a_fork_is_a_run_of_its_own_from_the_command_line_too(home: Home, trained: Home) -> None:
+    parent = Path(trained.json("runs", "list")[0]["path"])
+    said = home.complaint("train", "--fork", str(parent), status=1)
+    assert "set epochs above that" in said
+    words = ["--fork", str(parent), "--checkpoint", "best", "--epochs", "1", "--lr", "0.001"]
+    run = Path(home.json("train", *words, "--detach")["path"])
+    assert run.parent == home.runs
+    assert until_it_ends(run)["reason"] == "finished"
+    assert starts(run) == [0]
+    text = (run / "config.toml").read_text()
+    assert f'forked_from = "{parent.name}"' in text and "forked_step = " in text
+    assert "lr = 0.001" in text and "epochs = 1\n" in text

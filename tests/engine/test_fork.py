@@ -1,0 +1,258 @@
+"""A new run from a checkpoint of another: what it takes along and what it leaves."""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fmnist_tui.commands import SaveCheckpoint, SetLearningRate, Stop
+from fmnist_tui.config import RunConfig
+from fmnist_tui.engine import job
+from fmnist_tui.engine.checkpoint import Store
+from fmnist_tui.engine.session import Session
+from fmnist_tui.errors import UserError
+from fmnist_tui.events import FINISHED, Alert, CheckpointSaved, EpochEnded, RunStarted
+from fmnist_tui.recipes import read
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.tail import replay
+from tests.engine.support import PATIENCE, Bench, Listener, blobs, config, digest, learner
+
+SETTINGS: dict[str, Any] = {
+    "model": "custom-cnn",
+    "width": 0.1,
+    "dropout": 0.3,
+    "schedule": "cosine",
+    "shift": 2,
+    "ema": 0.9,
+    "epochs": 6,
+}
+STEPS_PER_EPOCH = 4
+STOPPED_AT = 9
+
+
+def settings(**values: Any) -> RunConfig:
+    return config(**{**SETTINGS, **values})
+
+
+@pytest.fixture
+def parent(session: Session) -> RunFolder:
+    """A run that stopped at step 9, in its third epoch, and kept step-5.pt."""
+    folder = RunFolder.create(session.runs_dir, "parent", "blobs")
+    bench = Bench(folder.checkpoints, blobs(64), **SETTINGS)
+
+    def pulse() -> None:
+        if bench.learner.step == 4:
+            bench.control.send(SaveCheckpoint(0.0))
+        if bench.learner.step == 8:
+            bench.control.send(SetLearningRate(0.0, 1e-3))
+        if bench.learner.step == STOPPED_AT:
+            bench.control.send(Stop(0.0))
+
+    bench.trainer._pulse = pulse
+    bench.trainer.run()
+    return folder
+
+
+def forked(
+    session: Session, parent: RunFolder, checkpoint: str = "last", **values: Any
+) -> tuple[RunFolder, Listener]:
+    """A fork, trained to its end."""
+    training = session.fork(parent, checkpoint, settings(**values))
+    listener = Listener(training)
+    assert listener.to_the_end().reason == FINISHED
+    assert training.folder is not None
+    while session.training is not None:
+        time.sleep(0.01)
+    return training.folder, listener
+
+
+def refused(session: Session, parent: RunFolder, checkpoint: str = "last", **values: Any) -> str:
+    """Why a fork cannot be; it must not leave a run folder either."""
+    before = sorted(session.runs_dir.iterdir())
+    training = session.fork(parent, checkpoint, settings(**values))
+    assert training.wait(PATIENCE)
+    assert isinstance(training.error, UserError), training.error
+    assert "\n" not in str(training.error)
+    assert sorted(session.runs_dir.iterdir()) == before
+    return str(training.error)
+
+
+def started(listener: Listener) -> RunStarted:
+    return next(event for event in listener.heard if isinstance(event, RunStarted))
+
+
+def notes(listener: Listener) -> list[str]:
+    return [event.message for event in listener.heard if isinstance(event, Alert)]
+
+
+def contents(folder: RunFolder) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+
+
+def test_a_fork_goes_on_from_the_step_in_a_folder_of_its_own(
+    session: Session, parent: RunFolder
+) -> None:
+    before = contents(parent)
+    folder, listener = forked(session, parent)
+    assert folder.path != parent.path and contents(parent) == before
+    assert started(listener).step == STOPPED_AT
+    file = Store(parent.checkpoints).manifests("last")[0].file
+    assert notes(listener) == [f"forked from {parent.name} at step 9 ({file})"]
+    assert [event.step for event in listener.heard if isinstance(event, EpochEnded)] == [
+        12,
+        16,
+        20,
+        24,
+    ]
+    made_with = tomllib.loads(folder.config.read_text())["made_with"]
+    assert (made_with["forked_from"], made_with["forked_step"]) == (parent.name, STOPPED_AT)
+    state = replay(folder.events)
+    assert (state.ended, state.step, state.train_steps) == (FINISHED, 24, 15)
+
+
+def test_a_fork_with_the_same_settings_is_the_same_training_bit_for_bit(
+    session: Session, tmp_path: Path
+) -> None:
+    parent = RunFolder.create(session.runs_dir, "parent", "blobs")
+    found = []
+    for folder, stop_at in ((tmp_path / "whole", None), (parent.checkpoints, STOPPED_AT)):
+        bench = Bench(folder, blobs(64), **SETTINGS)
+
+        def pulse(bench: Bench = bench, stop_at: int | None = stop_at) -> None:
+            if bench.learner.step == stop_at:
+                bench.control.send(Stop(0.0))
+
+        bench.trainer._pulse = pulse
+        bench.trainer.run()
+        found.append(bench.store.load("last")[0])
+    whole = found[0]
+    fork = Store(forked(session, parent)[0].checkpoints).load("last")[0]
+    assert digest(fork["model"]) == digest(whole["model"]) != digest(found[1]["model"])
+    assert digest(fork["weights"]) == digest(whole["weights"])
+
+
+def test_the_new_settings_count_and_not_what_was_changed_on_the_way(
+    session: Session, parent: RunFolder
+) -> None:
+    _, listener = forked(session, parent, schedule="constant", lr=0.02, epochs=4)
+    assert {event.lr for event in listener.heard if isinstance(event, EpochEnded)} == {0.02}
+    payload, manifest, _ = Store(parent.checkpoints).load("last")
+    again = learner(settings(weight_decay=0.25, lr=0.02), blobs(64))
+    again.restore(payload, manifest.file)
+    groups = again._optimizer.param_groups
+    assert [group["weight_decay"] for group in groups] == [0.25, 0.0]
+    assert all(group["lr"] is again._rate for group in groups)
+
+
+def test_a_kept_step_is_forked_by_the_name_of_its_file(session: Session, parent: RunFolder) -> None:
+    for name in ("step-5.pt", "step-5"):
+        _, listener = forked(session, parent, name)
+        assert started(listener).step == 5
+        assert "(step-5.pt)" in notes(listener)[0]
+
+
+def test_the_best_epoch_of_a_fork_is_one_of_its_own(session: Session, parent: RunFolder) -> None:
+    folder, listener = forked(session, parent, epochs=3)
+    ends = [event for event in listener.heard if isinstance(event, EpochEnded)]
+    assert [(event.epoch, event.best) for event in ends] == [(3, True)]
+    assert Store(folder.checkpoints).manifests("best")[0].step == 12
+
+
+def test_weights_alone_begin_a_run_at_step_0(session: Session, parent: RunFolder) -> None:
+    best = Store(parent.checkpoints).load("best")[0]
+    folder, listener = forked(session, parent, "best", epochs=1, lr=1e-30, schedule="constant")
+    assert started(listener).step == 0
+    assert notes(listener)[0].startswith(f"forked from {parent.name} at step ")
+    last = Store(folder.checkpoints).load("last")[0]
+    assert last["step"] == STEPS_PER_EPOCH
+    name = next(name for name, tensor in best["weights"].items() if tensor.ndim == 4)
+    # both the weights and their average began as the parent's
+    assert torch.allclose(last["model"][name], best["weights"][name], atol=1e-6)
+    assert torch.allclose(last["weights"][name], best["weights"][name], atol=1e-6)
+
+
+def test_other_batches_begin_the_epoch_anew(session: Session, parent: RunFolder) -> None:
+    _, listener = forked(session, parent, batch_size=8)
+    begun = started(listener)
+    assert (begun.step, begun.steps_per_epoch) == (2 * 8, 8)
+    assert "epoch 3 begins anew" in notes(listener)[1]
+    ends = [event for event in listener.heard if isinstance(event, EpochEnded)]
+    assert [event.step for event in ends] == [24, 32, 40, 48]
+
+
+def test_a_fork_that_is_resumed_still_says_where_it_came_from(
+    session: Session, parent: RunFolder
+) -> None:
+    folder, _ = forked(session, parent, epochs=4)
+    listener = Listener(session.resume(folder, read(folder.config).config(epochs=5)))
+    assert listener.to_the_end().reason == FINISHED
+    made_with = tomllib.loads(folder.config.read_text())["made_with"]
+    assert (made_with["forked_from"], made_with["forked_step"]) == (parent.name, STOPPED_AT)
+
+
+def test_a_run_of_its_own_says_nothing_of_a_fork(session: Session) -> None:
+    training = session.train(config(epochs=1))
+    Listener(training).to_the_end()
+    assert training.folder is not None
+    assert "forked" not in training.folder.config.read_text()
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "values", "said"),
+    [
+        ("step-6.pt", {}, "no checkpoint step-6.pt (there are last, best, step-5.pt)"),
+        ("../../x\x1b.pt", {}, "no checkpoint ../../x␛.pt"),
+        ("last", {"model": "mlp"}, "another architecture than mlp"),
+        ("best", {"width": 0.2}, "another architecture than custom-cnn"),
+        ("last", {"optimizer": "sgd"}, "goes on with optimizer adamw, not sgd"),
+        ("last", {"epochs": 2}, "set epochs above that"),
+    ],
+)
+def test_what_cannot_fit_is_refused_before_there_is_a_folder(
+    session: Session, parent: RunFolder, checkpoint: str, values: dict[str, Any], said: str
+) -> None:
+    assert said in refused(session, parent, checkpoint, **values)
+
+
+def test_other_classes_are_refused_by_name(
+    session: Session, parent: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "load_dataset", lambda *_, **__: blobs(64, classes=3))
+    said = refused(session, parent)
+    assert "knows other classes (T-shirt/top, Trouser, Pullover, Dress)" in said
+    assert "sketches has (T-shirt/top, Trouser, Pullover)" in said
+
+
+def test_best_is_not_replaced_by_last_where_there_is_none(
+    session: Session, parent: RunFolder
+) -> None:
+    for path in parent.checkpoints.glob("best-*"):
+        path.unlink()
+    assert "there is no best checkpoint yet; fork from last" in refused(session, parent, "best")
+    for path in parent.checkpoints.iterdir():
+        path.unlink()
+    assert "no checkpoint yet" in refused(session, parent)
+
+
+def test_another_optimiser_or_length_is_no_matter_for_weights_alone(
+    session: Session, parent: RunFolder
+) -> None:
+    _, listener = forked(session, parent, "best", epochs=1, optimizer="sgd", ema=0.0)
+    assert [event.kind for event in listener.heard if isinstance(event, CheckpointSaved)] == [
+        "best",
+        "last",
+    ]
+
+
+def test_averages_may_begin_or_end_with_a_fork(session: Session, parent: RunFolder) -> None:
+    without, _ = forked(session, parent, ema=0.0)
+    payload = Store(without.checkpoints).load("last")[0]
+    assert digest(payload["model"]) == digest(payload["weights"])
+    again, _ = forked(session, without, ema=0.5, epochs=8)
+    payload = Store(again.checkpoints).load("last")[0]
+    assert digest(payload["model"]) != digest(payload["weights"])

@@ -1,0 +1,295 @@
+"""What a session does on the side: drawings, augmented pictures, a live run's weights."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from PIL import Image
+
+from fmnist_tui.config import RunConfig
+from fmnist_tui.engine.checkpoint import Store
+from fmnist_tui.engine.classifier import Classifier
+from fmnist_tui.engine.device import choose
+from fmnist_tui.engine.session import Session
+from fmnist_tui.errors import UserError
+from fmnist_tui.events import Evaluated, Progress
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.tail import EventTail
+from tests.engine.support import FOREVER, PATIENCE, Listener, blobs, config, digest
+
+Pixels = npt.NDArray[np.uint8]
+ALL_SORTS: dict[str, Any] = {
+    "flip": True,
+    "shift": 3,
+    "rotate": 20.0,
+    "scale": 0.2,
+    "erase": 0.9,
+    "mixup": 0.4,
+}
+
+
+def pictures(count: int = 6, size: int = 28, channels: int = 1) -> Pixels:
+    dice = np.random.default_rng(0)
+    return dice.integers(0, 256, (count, size, size, channels)).astype(np.uint8)
+
+
+def drawing() -> Pixels:
+    """A light T on a dark ground, as somebody draws it."""
+    pad = np.zeros((56, 56), np.uint8)
+    pad[10:16, 8:48] = 255
+    pad[16:48, 22:34] = 255
+    return pad
+
+
+def finished(session: Session, **values: Any) -> RunFolder:
+    training = session.train(config(**values))
+    Listener(training).to_the_end()
+    assert training.folder is not None
+    while session.training is not None:
+        time.sleep(0.01)
+    return training.folder
+
+
+def generators() -> tuple[bytes, ...]:
+    """The states of all default generators, and the next numbers of numpy's and Python's."""
+    import pickle
+    import random
+
+    states = [torch.get_rng_state().numpy().tobytes()]
+    if torch.cuda.is_available():
+        states.append(torch.cuda.get_rng_state().numpy().tobytes())
+    return (*states, pickle.dumps(random.getstate()), pickle.dumps(np.random.get_state()))
+
+
+# -- augmented -------------------------------------------------------------------------
+
+
+def augmented(session: Session, settings: RunConfig, images: Pixels, seed: int = 0) -> Pixels:
+    return session.augmented(settings, images, seed).result(PATIENCE)
+
+
+def test_augmented_pictures_are_of_the_kind_that_was_given(session: Session) -> None:
+    for images in (pictures(), pictures(1), pictures(3, 32, 3), pictures(4)[:, ::-1]):
+        shown = augmented(session, config(**ALL_SORTS), images)
+        assert shown.shape == images.shape and shown.dtype == np.uint8
+        assert not np.array_equal(shown, images)
+
+
+def test_another_seed_is_another_throw_and_the_same_one_the_same(session: Session) -> None:
+    settings, images = config(**ALL_SORTS), pictures()
+    first, again, other = (augmented(session, settings, images, seed) for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_without_augmentation_pictures_are_shown_as_they_are(session: Session) -> None:
+    assert np.array_equal(augmented(session, config(), pictures()), pictures())
+
+
+@pytest.mark.parametrize("way", ["mixup", "cutmix"])
+def test_pictures_are_mixed_with_each_other_and_one_alone_is_not(
+    session: Session, way: str
+) -> None:
+    settings = config(**{way: 5.0})
+    black_and_white = np.zeros((2, 28, 28, 1), np.uint8)
+    black_and_white[1] = 255
+    shown = augmented(session, settings, black_and_white)
+    assert shown[0].max() > 0 and shown[1].min() < 255
+    assert np.array_equal(augmented(session, settings, pictures(1)), pictures(1))
+
+
+def test_no_generator_moves_when_pictures_are_augmented(session: Session) -> None:
+    before = session.ask(lambda _: generators()).result(PATIENCE)
+    augmented(session, config(**ALL_SORTS), pictures())
+    assert session.ask(lambda _: generators()).result(PATIENCE) == before
+
+
+def test_a_training_does_not_notice_what_is_augmented_and_classified_meanwhile(
+    session: Session,
+) -> None:
+    settings = {"epochs": 30, "model": "custom-cnn", "width": 0.1, "dropout": 0.3, "shift": 2}
+    quiet = finished(session, **settings)
+    training = session.train(config(**settings))
+    jobs = 0
+    while not training.done:
+        augmented(session, config(**ALL_SORTS), pictures(), jobs)
+        session.classify(quiet.path, drawing()).result(PATIENCE)
+        jobs += 1
+    assert training.folder is not None and jobs > 3
+    weights = [
+        digest(Store(folder.checkpoints).load("last")[0]["model"])
+        for folder in (quiet, training.folder)
+    ]
+    assert weights[0] == weights[1]
+
+
+# -- classify --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("colours", [False, True])
+def test_a_drawing_is_classified_as_the_same_picture_in_a_file(
+    session: Session, tmp_path: Path, colours: bool
+) -> None:
+    folder = finished(session, epochs=2)
+    pad = np.repeat(drawing()[..., None], 3, axis=2) if colours else drawing()
+    Image.fromarray(pad).save(tmp_path / "pad.png")
+    drawn = session.classify(folder.path, pad).result(PATIENCE)
+    filed = session.predict(folder.path, [tmp_path / "pad.png"]).result(PATIENCE)[0]
+    assert (drawn.ranked, str(drawn.file), drawn.error) == (filed.ranked, "drawing", "")
+    assert drawn.prepared is not None and drawn.prepared.image.shape == (28, 28, 1)
+
+
+@pytest.mark.parametrize("pad", [np.zeros((5, 5, 2), np.uint8), np.zeros((0, 5), np.uint8)])
+def test_what_is_no_picture_is_refused_in_one_line(session: Session, pad: Pixels) -> None:
+    folder = finished(session, epochs=1)
+    with pytest.raises(UserError, match="cannot be classified") as caught:
+        session.classify(folder.path, pad).result(PATIENCE)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_classifier_is_made_once_and_again_when_there_is_a_new_checkpoint(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = finished(session, epochs=2)
+    made: list[str] = []
+    plain = Classifier.fitted
+
+    def fitted(about: Any, weights: object, machine: Any, where: str) -> Classifier:
+        made.append(Path(where).name)
+        return plain(about, weights, machine, where)
+
+    monkeypatch.setattr(Classifier, "fitted", fitted)
+    before = [session.classify(folder.path, drawing()).result(PATIENCE) for _ in range(3)]
+    assert len(made) == 1
+    store = Store(folder.checkpoints)
+    payload, manifest, _ = store.load("best")
+    payload["weights"] = {name: -tensor for name, tensor in payload["weights"].items()}
+    saved = store.save("best", payload, manifest.step + 1, manifest.epoch)
+    after = session.classify(folder.path, drawing()).result(PATIENCE)
+    assert made[1:] == [saved.file]
+    assert after.label != before[-1].label
+
+
+def test_a_model_file_is_not_read_again_for_every_drawing(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fmnist_tui.engine import origin
+
+    folder = finished(session, epochs=1)
+    taken_away = tmp_path / "model.pt"
+    taken_away.write_bytes(next(folder.checkpoints.glob("best-*.pt")).read_bytes())
+    read: list[Path] = []
+    plain = origin._vetted
+
+    def vetted(path: Path) -> origin.Origin:
+        read.append(path)
+        return plain(path)
+
+    monkeypatch.setattr(origin, "_vetted", vetted)
+    answers = [session.classify(taken_away, drawing()).result(PATIENCE) for _ in range(3)]
+    assert read == [taken_away]
+    assert answers[0].ranked == answers[2].ranked
+
+
+# -- a live run ------------------------------------------------------------------------
+
+
+def test_before_the_first_validation_the_last_checkpoint_answers(session: Session) -> None:
+    folder = finished(session, epochs=1)
+    for path in folder.checkpoints.glob("best-*"):
+        path.unlink()
+    assert session.classify(folder.path, drawing()).result(PATIENCE).ranked
+
+
+def test_a_run_without_any_checkpoint_says_so_in_one_line(session: Session) -> None:
+    folder = RunFolder.create(session.runs_dir, "new", "blobs")
+    for asked in (session.classify(folder.path, drawing()), session.predict(folder.path, [])):
+        with pytest.raises(UserError, match="no checkpoint yet") as caught:
+            asked.result(PATIENCE)
+        assert "\n" not in str(caught.value) and folder.name in str(caught.value)
+
+
+def test_a_live_run_is_evaluated_without_a_word_in_its_record(session: Session) -> None:
+    training = session.train(config(epochs=FOREVER))
+    listener = Listener(training)
+    listener.until(Progress)
+    while training.folder is None or not list(training.folder.checkpoints.glob("best-*.json")):
+        time.sleep(0.01)
+    verdict = session.evaluate(training.folder, "val").result(PATIENCE)
+    assert not training.done
+    assert verdict.checkpoint == "best"
+    assert verdict.predictions.logits.shape == (16, 4)
+    assert verdict.evaluation == verdict.predictions.evaluation()
+    assert verdict.evaluation.count == sum(map(sum, verdict.evaluation.confusion)) == 16
+    training.stop()
+    listener.to_the_end()
+    told = EventTail(training.folder.events).read()
+    assert told == listener.heard
+    assert not [event for event in told if isinstance(event, Evaluated)]
+    assert not list(training.folder.predictions.iterdir())
+
+
+def test_the_data_of_a_training_are_there_for_whoever_shows_them(session: Session) -> None:
+    training = session.train(config(epochs=1))
+    assert training.dataset is None or len(training.dataset.val)
+    Listener(training).to_the_end()
+    assert training.dataset is not None
+    assert np.array_equal(training.dataset.val.images, blobs(64).val.images)
+
+
+# -- sharing the thread ----------------------------------------------------------------
+
+
+def test_many_small_jobs_leave_the_training_its_turn(session: Session) -> None:
+    training = session.train(config(epochs=FOREVER))
+    listener = Listener(training)
+    listener.until(Progress)
+    steps: list[int] = []
+
+    def slow(_: object) -> None:
+        time.sleep(0.15)
+        steps.append(max(e.step for e in listener.drain() if isinstance(e, Progress)))
+
+    for future in [session.ask(slow) for _ in range(6)]:
+        future.result(PATIENCE)
+    assert len(set(steps)) > 1, "it trained in between"
+    training.stop()
+    listener.to_the_end()
+
+
+def test_threads_that_a_small_job_sets_are_set_back(session: Session) -> None:
+    training = session.train(config(epochs=FOREVER, threads=1))
+    listener = Listener(training)
+    listener.until(Progress)
+    threads: Callable[[object], int] = lambda _: torch.get_num_threads()  # noqa: E731
+    assert session.ask(threads).result(PATIENCE) == 1
+    session.ask(lambda _: torch.set_num_threads(2)).result(PATIENCE)
+    since = time.time()
+    while listener.until(Progress).t < since:
+        listener.heard.clear()
+    assert session.ask(threads).result(PATIENCE) == 1
+    training.stop()
+    listener.to_the_end()
+
+
+def test_a_machine_settles_the_thread_it_is_used_on() -> None:
+    found: list[int] = []
+
+    def work() -> None:
+        machine = choose(config(threads=1))
+        torch.set_num_threads(2)
+        machine.settle()
+        found.append(torch.get_num_threads())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [1]

@@ -1,0 +1,146 @@
+"""Starting a process that outlives its starter, and the file it writes to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from fmnist_tui.errors import UserError
+from fmnist_tui.runs import handover
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.handover import OUTPUT, Output, go_on, start
+
+PATIENCE = 30.0
+# Stands for the program: tells what it was started with and how it lives, then waits.
+PROGRAM = """#!{python}
+import json, os, signal, sys, time
+print(json.dumps({{
+    "arguments": sys.argv[1:],
+    "session": os.getsid(0),
+    "group": os.getpgrp(),
+    "deaf": signal.getsignal(signal.SIGHUP) == signal.SIG_IGN,
+    "read": sys.stdin.read(),
+    "descriptors": len(os.listdir("/proc/self/fd")) - 1,
+}}), flush=True)
+print("a complaint", file=sys.stderr, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """What is started is the program above; the numbers noted here are ended afterwards."""
+    path = tmp_path / "a program"
+    path.write_text(PROGRAM.format(python=sys.executable))
+    path.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(path))
+    started: list[int] = []
+    yield started
+    for number in started:
+        os.kill(number, signal.SIGKILL)
+
+
+def heard(output: Output, lines: int) -> list[str]:
+    found: list[str] = []
+    deadline = time.monotonic() + PATIENCE
+    while len(found) < lines and time.monotonic() < deadline:
+        found += output.lines()
+        time.sleep(0.02)
+    return found
+
+
+def test_a_run_goes_on_in_a_process_that_belongs_to_nobody(
+    tmp_path: Path, program: list[int]
+) -> None:
+    folder = RunFolder.create(tmp_path / "my runs", "two-conv", "fashion")
+    (folder.path / OUTPUT).write_text("earlier words\n")
+    open_here = os.open(tmp_path, os.O_RDONLY)
+    os.set_inheritable(open_here, True)
+    with Output.of(folder) as output:
+        number = go_on(folder, tmp_path / "data")
+        program.append(number)
+        told, complaint = heard(output, 2)
+    os.close(open_here)
+    life = json.loads(told)
+    assert life["arguments"] == [
+        "-m",
+        "fmnist_tui",
+        "train",
+        f"--resume={folder.path}",
+        f"--runs={tmp_path / 'my runs'}",
+        f"--data={tmp_path / 'data'}",
+    ]
+    assert life["session"] == life["group"] != os.getsid(0)
+    assert life["deaf"] and life["read"] == "" and life["descriptors"] == 3
+    assert complaint == "a complaint"
+    assert (folder.path / OUTPUT).read_text().startswith("earlier words\n{")
+    process = psutil.Process(number)
+    assert process.ppid() != os.getpid()
+    assert os.getpid() not in [parent.pid for parent in process.parents()]
+    os.kill(number, signal.SIGHUP)
+    time.sleep(0.1)
+    assert process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def test_a_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, "two-conv", "fashion")
+    (folder.path / OUTPUT).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=OUTPUT):
+        go_on(folder, tmp_path)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_shell_that_cannot_start_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder.create(tmp_path, "two-conv", "fashion")
+    monkeypatch.setattr(handover, "_SHELL", "exit 3")
+    with Output.of(folder) as output, pytest.raises(UserError, match="cannot start a process"):
+        start(["train"], output)
+
+
+def test_only_whole_new_lines_are_read(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, "two-conv", "fashion")
+    (folder.path / OUTPUT).write_text("old\n")
+    with Output.of(folder) as output:
+        os.write(output.descriptor, b"one\nhal")
+        assert output.lines() == ["one"]
+        assert output.lines() == []
+        os.write(output.descriptor, b"f\xff\n")
+        assert output.lines() == ["half\ufffd"]
+
+
+def test_output_put_aside_becomes_the_run_s_own_or_goes(tmp_path: Path) -> None:
+    with Output.aside(tmp_path / "new" / "runs") as output:
+        os.write(output.descriptor, b"nothing came of it\n")
+        assert output.path.exists()
+    assert list((tmp_path / "new" / "runs").iterdir()) == []
+    folder = RunFolder.create(tmp_path, "two-conv", "fashion")
+    with Output.aside(tmp_path) as output:
+        os.write(output.descriptor, b"begun\n")
+        output.move_to(folder)
+        os.write(output.descriptor, b"going on\n")
+    assert (folder.path / OUTPUT).read_text() == "begun\ngoing on\n"
+    assert [path for path in tmp_path.iterdir() if path.is_file()] == []
+
+
+def test_what_a_killed_start_left_aside_is_swept_but_not_what_is_in_use(tmp_path: Path) -> None:
+    left = tmp_path / ".writing-0123456789abcdef.tmp"
+    left.write_text("left")
+    with Output.aside(tmp_path) as in_use, Output.aside(tmp_path):
+        assert not left.exists()
+        assert in_use.path.exists()
+
+
+def test_a_runs_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="--runs DIR"):
+        Output.aside(tmp_path / "file" / "runs")
