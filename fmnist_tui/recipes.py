@@ -23,7 +23,7 @@ from fmnist_tui.text import safe_text
 DEFAULT = "two-conv"
 ENV_PREFIX = "FMNIST_TUI_"
 METRICS = ("test_accuracy", "val_accuracy", "group_accuracy")
-NOT_SETTINGS = ("RUNS", "DATA", "OFFLINE", "CONFIGS", "ASSETS")
+NOT_SETTINGS = ("RUNS", "DATA", "OFFLINE", "CONFIGS", "ASSETS", "SETTINGS")
 
 
 @dataclass(frozen=True, slots=True)

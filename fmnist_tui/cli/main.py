@@ -18,6 +18,8 @@ from fmnist_tui.text import safe_text
 # Every command is a module of its own with `arguments(parser)` and `run(args) -> int`,
 # imported when it is called for.
 COMMANDS = {
+    "dashboard": "the dashboard (also without any command)",
+    "attach": "the dashboard, opened on a live run",
     "data": "list, fetch and look at data sets",
     "train": "train a recipe, a config file, or settings of your own",
     "runs": "list runs, look into one, steer a live one, compare, archive, delete",
@@ -28,6 +30,7 @@ COMMANDS = {
     "bench": "measure this machine: the plain loop against ours, in images a second",
     "doctor": "look at terminal, GPU, versions, data and folders, and say what to do about each",
 }
+ABOUT_ITSELF = ("-h", "--help", "--version")
 EPILOG = "fmnist-tui COMMAND --help tells more; --debug anywhere shows tracebacks."
 
 
@@ -84,6 +87,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _dispatch(arguments: list[str], debug: bool) -> int:
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ABOUT_ITSELF):
+        on_terminal = sys.stdout.isatty() and sys.stdin.isatty()
+        arguments = ["dashboard" if on_terminal else "train", *arguments]
     named = next((word for word in arguments if not word.startswith("-")), None)
     parser = build(named)
     args, unknown = parser.parse_known_args(arguments)
@@ -91,11 +97,6 @@ def _dispatch(arguments: list[str], debug: bool) -> int:
         raise UsageError(
             f"{safe_text(unknown[0])} is not known here{_near_flag(parser, args, unknown[0])}"
         )
-    if args.command is None:
-        if sys.stdout.isatty() and sys.stdin.isatty():
-            build().print_help()
-            return 0
-        args = build("train").parse_args(["train"])
     args.debug = debug
     runner: Callable[[argparse.Namespace], int] = _module(args.command).run
     return runner(args)

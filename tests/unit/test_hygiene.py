@@ -31,6 +31,8 @@ def _loaded(module: str, *watched: str) -> str:
         ("fmnist_tui.engine.train", ["textual", "rich", "plotext"]),
         ("fmnist_tui.engine.job", ["textual", "rich", "plotext", "sklearn"]),
         ("fmnist_tui.engine.session", ["torch", "textual", "rich"]),
+        ("fmnist_tui.tui.app", ["torch", "torchvision", "sklearn", "plotext", "PIL"]),
+        ("fmnist_tui.tui.run", ["torch", "torchvision", "sklearn", "plotext", "PIL"]),
         ("fmnist_tui.cli.main", ["torch", "numpy", "rich", "sklearn"]),
         ("fmnist_tui.cli.train", ["torch", "torchvision", "sklearn"]),
         ("fmnist_tui.cli.runs", ["torch", "sklearn"]),

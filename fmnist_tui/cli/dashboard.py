@@ -1,0 +1,38 @@
+"""`fmnist-tui` and `fmnist-tui dashboard`: every screen over the engine."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from fmnist_tui.cli import options
+from fmnist_tui.errors import UsageError
+from fmnist_tui.runs.folder import RunFolder
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    options.folders(parser)
+    parser.add_argument(
+        "--ascii", action="store_true", help="draw with ASCII alone [where the terminal says so]"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    return shown(args)
+
+
+def shown(args: argparse.Namespace, attach: RunFolder | None = None) -> int:
+    """Open the dashboard, on a run if one is given."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("the dashboard needs a terminal; `fmnist-tui train` trains without one")
+    from fmnist_tui.tui import draft, plain
+    from fmnist_tui.tui.run import open_dashboard
+
+    draft.usual()  # a setting in the environment that cannot be is said before the screen opens
+    return open_dashboard(
+        options.runs_dir(args),
+        options.data_dir(args),
+        ascii_only=args.ascii or plain.wanted(),
+        attach=attach,
+        debug=args.debug,
+    )

@@ -1,0 +1,1 @@
+"""The dashboard: textual lives here and nowhere else, torch never."""

@@ -1,0 +1,304 @@
+"""The dashboard: screens side by side over one desk, and what is common to all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, cast
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.filter import LineFilter
+from textual.screen import Screen
+from textual.signal import Signal
+
+from fmnist_tui import recipes
+from fmnist_tui.commands import Command
+from fmnist_tui.config import RunConfig
+from fmnist_tui.errors import UserError
+from fmnist_tui.events import RunEnded
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.text import safe_text
+from fmnist_tui.tui import helping, themes
+from fmnist_tui.tui.desk import Desk, Leaving, Pair
+from fmnist_tui.tui.feed import Feed
+from fmnist_tui.tui.pace import Pace
+from fmnist_tui.tui.palette import BenchCommands
+from fmnist_tui.tui.plain import AsciiFilter
+from fmnist_tui.tui.screen import BenchScreen
+from fmnist_tui.tui.screens import all_screens
+from fmnist_tui.tui.widgets.bars import TopBar
+from fmnist_tui.tui.widgets.dialogs import Choice, Question
+
+
+class Dashboard(App[int]):
+    """`fmnist-tui` in a terminal. What it gives back is the exit status."""
+
+    TITLE = "fmnist-tui"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    COMMANDS = {BenchCommands}
+    NOTIFICATION_TIMEOUT = 4
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "Keys of this screen", show=False, id="app.help"),
+        Binding("q", "leave", "Leave", show=False, id="app.leave"),
+        Binding("ctrl+c", "interrupt", "Leave", show=False, priority=True, id="app.interrupt"),
+        Binding("ctrl+q", "leave", "Leave", show=False, priority=True, id="app.quit"),
+        Binding("d", "detach", "Detach the run and leave", show=False, id="app.detach"),
+        Binding("t", "theme", "Dark or light theme", show=False, id="app.theme"),
+    ]
+
+    def __init__(self, desk: Desk, first: str = "data") -> None:
+        self.screens: Sequence[type[BenchScreen]] = all_screens()
+        super().__init__()
+        self.desk = desk
+        self._first = first
+        self._filters_of_ours: list[LineFilter] = [AsciiFilter()] if desk.ascii else []
+        self._pace = Pace()
+        self._told_end: RunEnded | None = None
+        # The run on the bench has said something; another run is on the bench; another
+        # run is in hand (or its predictions have changed).
+        self.feed_moved: Signal[Feed] = Signal(self, "feed moved")
+        self.feed_changed: Signal[Feed | None] = Signal(self, "feed changed")
+        self.run_changed: Signal[RunFolder | None] = Signal(self, "run changed")
+        for screen in self.screens:
+            self.add_mode(screen.NAME, screen)
+            self.bind(screen.KEY, f"show('{screen.NAME}')", description=screen.TITLE, show=False)
+
+    # -- what Textual asks --------------------------------------------------------
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *self._filters_of_ours]
+
+    def get_default_screen(self) -> Screen[object]:
+        return Screen(id="ground")
+
+    def on_load(self) -> None:
+        for theme in themes.THEMES:
+            self.register_theme(theme)
+        wanted = self.desk.settings.get("theme", themes.DARK)
+        self.theme = wanted if wanted in self.available_themes else themes.DARK
+        known = helping.binding_ids(self)
+        self.desk.settings.check_keys(known)
+        self.set_keymap(self.desk.settings.keymap)
+
+    def on_mount(self) -> None:
+        if self.desk.ascii:
+            self.add_class("-ascii")
+        self.switch_mode(self._first)
+        self.theme_changed_signal.subscribe(self, lambda theme: self._keep_theme(theme.name))
+        for complaint in self.desk.settings.complaints:
+            self.say(complaint, "warning")
+        self.set_timer(self._pace.delay, self._tick)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        yield SystemCommand("Theme…", "Choose how it looks", self.action_change_theme)
+        yield SystemCommand("Keys of this screen", "What every key does here", self.action_help)
+        yield SystemCommand("Leave", "Leave the dashboard", self.action_leave)
+
+    # -- the run on the bench -------------------------------------------------------
+
+    def _tick(self) -> None:
+        """Take in what the run has said. How soon again depends on what showing it cost."""
+        feed = self.desk.feed
+        if feed is not None:
+            was_live, was_error = feed.live, feed.error
+            if feed.drain():
+                self.feed_moved.publish(feed)
+                self.refresh_status()
+                self._tell_of(feed, was_live, was_error)
+        self.set_timer(self._pace.next(), self._tick)
+
+    def _tell_of(self, feed: Feed, was_live: bool, was_error: str) -> None:
+        end = feed.state.end
+        if feed.error and feed.error != was_error:
+            self.say(feed.error, "error")
+        elif end is not None and end is not self._told_end:
+            self._told_end = end
+            message = f": {end.message}" if end.message else ""
+            self.say(
+                f"{feed.name} {end.reason}{message}",
+                "error" if end.reason == "failed" else "information",
+            )
+            if feed.folder is not None:
+                self.run_changed.publish(self.desk.run)
+
+    def put_on_bench(self, feed: Feed | None) -> None:
+        """Show another run on Train (and in the bar above every screen)."""
+        self.desk.feed = feed
+        self._told_end = feed.state.end if feed is not None else None
+        self.feed_changed.publish(feed)
+        self.refresh_status()
+
+    def start(self, config: RunConfig) -> bool:
+        """Begin a run in this process; whether it could be asked for."""
+        return self._begin(lambda: self.desk.session.train(config))
+
+    def resume(self, folder: RunFolder, config: RunConfig) -> bool:
+        """Take a run up again in this process."""
+        return self._begin(lambda: self.desk.session.resume(folder, config))
+
+    def fork(self, folder: RunFolder, checkpoint: str, config: RunConfig) -> bool:
+        """Begin a new run in this process from another's checkpoint."""
+        return self._begin(lambda: self.desk.session.fork(folder, checkpoint, config))
+
+    def _begin(self, begin: Callable[[], Any]) -> bool:
+        try:
+            training = begin()
+        except UserError as error:
+            self.say(str(error), "error")
+            return False
+        self.put_on_bench(Feed.of(training))
+        return True
+
+    def follow(self, folder: RunFolder) -> None:
+        """Put a run of the shelf, or of another process, on the bench."""
+        feed = self.desk.feed
+        if feed is not None and feed.folder == folder and (feed.live or not feed.own):
+            return
+        if self.desk.training:
+            self.say("a run is under way here; it stays on the bench until it ends", "warning")
+            return
+
+        async def open_it() -> None:
+            try:
+                self.put_on_bench(await asyncio.to_thread(Feed.open, folder))
+            except UserError as error:
+                self.say(str(error), "error")
+
+        self.run_worker(open_it(), group="follow", exclusive=True)
+
+    def tell(self, command: Command) -> bool:
+        """Tell the run on the bench something; whether somebody listens."""
+        feed = self.desk.feed
+        if feed is None or not feed.live:
+            self.say("no run is going on", "warning")
+            return False
+        try:
+            feed.send(command)
+        except UserError as error:
+            self.say(str(error), "error")
+            return False
+        return True
+
+    # -- the run in hand ------------------------------------------------------------
+
+    def take(self, folder: RunFolder | None) -> None:
+        """Take a run in hand: the one that Evaluate, Errors and Predict ask about."""
+        self.desk.run = folder
+        self.run_changed.publish(folder)
+
+    def run_in_hand(self) -> RunFolder | None:
+        """The run taken in hand, or else the one on the bench."""
+        if self.desk.run is not None:
+            return self.desk.run
+        return self.desk.feed.folder if self.desk.feed is not None else None
+
+    def open_run(self, folder: RunFolder) -> None:
+        """Take a run in hand, put it on the bench, and go where there is most to see of it."""
+        self.take(folder)
+        self.follow(folder)
+        self.show("evaluate" if any(folder.predictions.glob("*.npz")) else "train")
+
+    def draft(self, values: Mapping[str, Any]) -> None:
+        """Go to Train with these settings in the form."""
+        self.desk.draft = dict(values)
+        self.show("train")
+
+    def draft_recipe(self, name: str) -> None:
+        """Go to Train with a recipe's settings in the form."""
+        try:
+            self.draft(recipes.load(name).config().model_dump())
+        except UserError as error:
+            self.say(str(error), "error")
+
+    def open_errors(self, pair: Pair) -> None:
+        """Show the images of a cell of the matrix."""
+        self.desk.pair = pair
+        self.show("errors")
+
+    # -- around them ------------------------------------------------------------------
+
+    def show(self, name: str) -> None:
+        """Go to a screen."""
+        if self.current_mode != name:
+            while len(self.screen_stack) > 1:
+                self.pop_screen()
+            self.switch_mode(name)
+
+    def action_show(self, name: str) -> None:
+        self.show(name)
+
+    def say(self, message: str, severity: str = "information") -> None:
+        """A toast; whatever is in the message is shown as it is."""
+        self.notify(safe_text(message, 400), severity=cast(Any, severity), markup=False)
+
+    def status_line(self) -> Content:
+        """The run on the bench in a few words."""
+        feed = self.desk.feed
+        if feed is None:
+            return Content("")
+        return helping.status(feed)
+
+    def refresh_status(self) -> None:
+        """Bring the bar above the screen that is shown up to date."""
+        for bar in self.screen.query(TopBar):
+            bar.status = self.status_line()
+
+    def action_help(self) -> None:
+        self.push_screen(helping.help_sheet(self.screen))
+
+    def action_theme(self) -> None:
+        dark = self.current_theme.dark
+        self.theme = themes.LIGHT if dark else themes.DARK
+
+    def _keep_theme(self, name: str) -> None:
+        self.desk.settings.keep("theme", name)
+
+    def action_leave(self) -> None:
+        self._leave(0)
+
+    def action_interrupt(self) -> None:
+        if isinstance(self.screen, Question) and self.desk.training:
+            self.leave_now(Leaving.STOP, 130)
+        else:
+            self._leave(130)
+
+    def _leave(self, code: int) -> None:
+        if isinstance(self.screen, Question):
+            return
+        if not self.desk.training:
+            self.leave_now(Leaving.STOP, code)
+            return
+        question = Question(
+            "A run is under way",
+            "What is to become of it?",
+            [
+                Choice("s", "stop", "save a checkpoint and end the run"),
+                Choice("d", "detach", "it goes on without a terminal"),
+                Choice("x", "stay", "do not leave"),
+            ],
+        )
+        self.push_screen(question, partial(self._leave_so, code))
+
+    def _leave_so(self, code: int, choice: str | None) -> None:
+        if choice == "s":
+            self.leave_now(Leaving.STOP, code)
+        elif choice == "d":
+            self.leave_now(Leaving.DETACH, code)
+
+    def action_detach(self) -> None:
+        feed = self.desk.feed
+        if self.desk.training:
+            self.leave_now(Leaving.DETACH, 0)
+        elif feed is not None and feed.live:
+            self.say("this run lives in a process of its own already; q leaves it going")
+        else:
+            self.say("no run is going on", "warning")
+
+    def leave_now(self, how: Leaving, code: int) -> None:
+        """Close the screen; what becomes of the run is settled once the terminal is back."""
+        self.desk.leaving, self.desk.exit_code = how, code
+        self.exit(code)

@@ -1,0 +1,106 @@
+"""What Data shows of a data set: pictures as they are, as a model is shown them, class means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from textual.content import Content
+
+from fmnist_tui.data.browse import Browse
+from fmnist_tui.text import safe_text
+from fmnist_tui.tui.widgets.gallery import Tile
+
+View = Literal["plain", "augmented", "means"]
+Image = npt.NDArray[Any]
+
+
+class Exhibit:
+    """The pictures to show, by number, and words for them. `view` says which kind."""
+
+    def __init__(self, browse: Browse) -> None:
+        self.browse = browse
+        self.view: View = "plain"
+        self._means: Image | None = None
+        self._means_of = ""
+        self._augmented: dict[int, Image] = {}
+        self._told = ""
+
+    def __len__(self) -> int:
+        return len(self.browse.classes) if self.view == "means" else len(self.browse)
+
+    def show_plain(self) -> None:
+        self.view = "plain"
+
+    def show_means(self, means: Image) -> None:
+        """Show these, one for each class of the split."""
+        self.view, self._means, self._means_of = "means", means, self.browse.split.name
+
+    def show_augmented(self, told: str) -> None:
+        """Show pictures as a model is shown them; `told` says by which augmentation."""
+        self.view, self._told = "augmented", told
+
+    def take(self, images: dict[int, Image]) -> None:
+        """Pictures by their number, as the augmentation has made them this time."""
+        self._augmented = images
+
+    def forget(self) -> None:
+        """Other pictures go by these numbers now."""
+        self._augmented = {}
+
+    @property
+    def stale(self) -> bool:
+        """Whether the means shown are those of another split."""
+        return self.view == "means" and self._means_of != self.browse.split.name
+
+    def lacks(self, numbers: Iterable[int]) -> bool:
+        """Whether some of these pictures are still to be augmented."""
+        return self.view == "augmented" and any(number not in self._augmented for number in numbers)
+
+    def originals(self, numbers: Iterable[int]) -> Image:
+        """The pictures as they are, (count, height, width, channels)."""
+        return np.stack([self.browse.image(number) for number in numbers])
+
+    def image(self, number: int) -> Image:
+        """The picture as it is shown; black while its augmentation is under way."""
+        if self.view == "means" and self._means is not None:
+            mean: Image = self._means[number]
+            return mean
+        if self.view == "augmented":
+            shown = self._augmented.get(number)
+            return np.zeros_like(self.browse.image(number)) if shown is None else shown
+        return self.browse.image(number)
+
+    def tile(self, number: int) -> Tile:
+        if self.view == "means":
+            caption = Content(safe_text(self.browse.classes[number]))
+            return Tile(self.image(number), caption, Content(f"{self.browse.counts[number]:,}"))
+        note = "…" if self.lacks((number,)) else f"#{self.browse.index(number)}"
+        return Tile(self.image(number), Content(self.browse.label(number)), Content(note))
+
+    def facts(self, number: int) -> list[tuple[str, str]]:
+        """What is known of a picture besides its pixels."""
+        browse = self.browse
+        if self.view == "means":
+            return [
+                ("class", safe_text(browse.classes[number])),
+                ("count", f"{browse.counts[number]:,} in {browse.split.name}"),
+            ]
+        return [
+            ("label", browse.label(number)),
+            ("index", f"#{browse.index(number)} of {browse.split.name}"),
+            ("place", f"{number + 1:,} of {len(browse):,}"),
+        ]
+
+    @property
+    def title(self) -> str:
+        """What the pictures are, in a line."""
+        browse = self.browse
+        synthetic = " · SYNTHETIC" if browse.dataset.facts.synthetic else ""
+        if self.view == "means":
+            return f"{browse.split.name} · the mean of each class{synthetic}"
+        kind = [f"augmented: {self._told}"] if self.view == "augmented" else []
+        classes = [browse.filter()] if browse.chosen or not kind else []
+        return " · ".join([browse.split.name, *kind, *classes]) + synthetic

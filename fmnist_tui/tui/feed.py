@@ -1,0 +1,189 @@
+"""A run as the screens see it: its state, kept up to date, and a way to tell it things.
+
+A run of this process says its events through a deque, any other through the tail of its
+record; what is made of them is the same. One `Feed` at a time is the run on the bench.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from pathlib import Path
+
+from fmnist_tui import recipes
+from fmnist_tui.commands import Command
+from fmnist_tui.config import RunConfig
+from fmnist_tui.data.steps import Step
+from fmnist_tui.engine.training import Training
+from fmnist_tui.errors import UserError, reason
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.lock import Holder, holder
+from fmnist_tui.runs.log import CommandBox
+from fmnist_tui.runs.tail import EventTail
+from fmnist_tui.state import RunState
+from fmnist_tui.text import safe_text
+
+# So many lines of a record are read in one look while the screen waits; the long way
+# from the beginning is gone in a thread, by `open`.
+_LINES = 2_000
+_LOOK_SECONDS = 0.5
+_BATCH = 10_000
+
+
+class Feed:
+    """A run being followed. Used by the screen's thread; `open` by any."""
+
+    def __init__(self, state: RunState | None = None) -> None:
+        self.state = state or RunState()
+        self.training: Training | None = None
+        self.config: RunConfig | None = None
+        self.steps: deque[Step] = deque(maxlen=200)
+        self.trouble = ""
+        self._folder: RunFolder | None = None
+        self._tail: EventTail | None = None
+        self._holder: Holder | None = None
+        self._looked = 0.0
+        self._ended = False
+
+    @classmethod
+    def of(cls, training: Training) -> Feed:
+        """A run that this process trains."""
+        feed = cls()
+        feed.training, feed.config, feed._folder = training, training.config, training.folder
+        return feed
+
+    @classmethod
+    def open(cls, folder: RunFolder) -> Feed:
+        """A run by its record, read to its end: takes a while for a long one."""
+        feed = cls()
+        feed._folder = folder
+        feed._tail = EventTail(folder.events)
+        while events := feed._tail.read(_BATCH):
+            for event in events:
+                feed.state.apply(event)
+        try:
+            feed.config = recipes.read(folder.config).config()
+        except UserError as error:
+            feed.trouble = str(error)
+        feed._look(force=True)
+        return feed
+
+    @property
+    def folder(self) -> RunFolder | None:
+        return self.training.folder if self.training is not None else self._folder
+
+    @property
+    def name(self) -> str:
+        """The run's short name, safe to show."""
+        folder = self.folder
+        if folder is not None:
+            return safe_text(f"{self._recipe} {folder.id}".strip(), 40)
+        return safe_text(self._recipe, 40)
+
+    @property
+    def _recipe(self) -> str:
+        if self.state.started is not None:
+            return self.state.started.recipe
+        return self.config.recipe if self.config is not None else ""
+
+    @property
+    def own(self) -> bool:
+        """Whether this process trains the run."""
+        return self.training is not None
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody trains the run now."""
+        if self.training is not None:
+            return not self.training.done
+        return self._holder is not None
+
+    @property
+    def holder(self) -> Holder | None:
+        """Which other process trains the run."""
+        return None if self.own else self._holder
+
+    @property
+    def error(self) -> str:
+        """Why the run did not begin, or what its record cannot say."""
+        if self.training is not None and self.training.done and self.state.started is None:
+            error = self.training.error
+            if error is not None:
+                return str(error) if isinstance(error, UserError) else reason(error)
+        return self.trouble
+
+    @property
+    def status(self) -> str:
+        """One word: what the run is doing, or how it ended."""
+        state = self.state
+        if self.live:
+            if state.started is None:
+                return "preparing"
+            return "paused" if state.paused else (state.phase or "starting")
+        if self.error and state.started is None:
+            return "not started"
+        if state.ended:
+            return state.ended
+        return "crashed" if state.started is not None else "empty"
+
+    def send(self, command: Command) -> None:
+        """Tell the run something, in this process or in another."""
+        if self.training is not None:
+            self.training.send(command)
+        elif self._folder is not None:
+            CommandBox.send(self._folder, command)
+
+    def drain(self) -> bool:
+        """Take in what has been said since the last time; whether anything has changed."""
+        if self.training is not None:
+            return self._drain_own(self.training)
+        return self._drain_record()
+
+    def _drain_own(self, training: Training) -> bool:
+        ended = training.done
+        changed = ended != self._ended
+        self._ended = ended
+        while training.steps:
+            self.steps.append(training.steps.popleft())
+            changed = True
+        while training.events:
+            self.state.apply(training.events.popleft())
+            changed = True
+        return changed
+
+    def _drain_record(self) -> bool:
+        if self._tail is None:
+            return False
+        changed = self._look()
+        try:
+            events = self._tail.read(_LINES)
+        except UserError as error:
+            changed = changed or self.trouble != str(error)
+            self.trouble = str(error)
+            return changed
+        for event in events:
+            self.state.apply(event)
+        return changed or bool(events)
+
+    def _look(self, force: bool = False) -> bool:
+        """See now and then who holds the lock, and whether the record is still there."""
+        now = time.monotonic()
+        if self._folder is None or (now - self._looked < _LOOK_SECONDS and not force):
+            return False
+        self._looked = now
+        before = (self._holder, self.trouble)
+        if not _there(self._folder.path):
+            self._holder = None
+            self.trouble = f"the folder of this run is gone: {safe_text(self._folder.path)}"
+        else:
+            with contextlib.suppress(OSError):
+                self._holder = holder(self._folder.path)
+        return before != (self._holder, self.trouble)
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False

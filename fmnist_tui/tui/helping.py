@@ -1,0 +1,105 @@
+"""What the dashboard says of itself: which keys there are, and how the run fares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from textual.binding import Binding
+from textual.content import Content
+from textual.dom import DOMNode
+from textual.screen import Screen
+
+from fmnist_tui.text import safe_text
+from fmnist_tui.tui.feed import Feed
+from fmnist_tui.tui.widgets.dialogs import Sheet
+
+if TYPE_CHECKING:
+    from fmnist_tui.tui.app import Dashboard
+
+_ENDS = {
+    "finished": ("✓", "$success"),
+    "stopped": ("○", "$warning"),
+    "detached": ("▸", "$warning"),
+    "failed": ("✗", "$error"),
+    "crashed": ("✗", "$error"),
+    "not started": ("✗", "$error"),
+    "empty": ("○", "$text-muted"),
+    "paused": ("‖", "$warning"),
+}
+
+
+def mark(status: str) -> tuple[str, str]:
+    """A sign and a colour for a run's status; the sign alone tells them apart."""
+    return _ENDS.get(status, ("●", "$success"))
+
+
+def status(feed: Feed) -> Content:
+    """`● two-conv 7f3a ep 3/5 91.2 % val`."""
+    state = feed.state
+    sign, colour = mark(feed.status)
+    parts = [feed.name]
+    if state.started is not None and feed.live:
+        parts.append(
+            f"ep {min(state.epochs_done + 1, state.started.epochs)}/{state.started.epochs}"
+        )
+    if feed.status not in ("training", "validating"):
+        parts.append(feed.status)
+    if state.best is not None and state.best.val_accuracy is not None:
+        parts.append(f"{100 * state.best.val_accuracy:.1f} % val")
+    return Content.assemble((sign, colour), " ", safe_text("  ".join(parts)), " ")
+
+
+def help_sheet(screen: Screen[object]) -> Sheet:
+    """Every key that works now, under what it belongs to."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if not binding.description or binding.action.startswith("command_palette"):
+            continue
+        key = binding.key_display or screen.app.get_key_display(binding)
+        groups.setdefault(_owner(active.node, screen), []).append((key, binding.description))
+    groups.setdefault("Everywhere", []).append(("ctrl+p", "Every action, run and recipe by name"))
+    lines: list[Content] = []
+    title = getattr(screen, "TITLE", "") or "Keys"
+    if about := getattr(screen, "HELP", ""):
+        lines += [Content(about), Content("")]
+    for owner, keys in sorted(groups.items(), key=lambda group: group[0] == "Everywhere"):
+        lines.append(Content.styled(owner, "bold $primary"))
+        for key, description in _together(keys):
+            lines.append(Content.assemble((f"  {key:<18}", "bold $accent"), description))
+        lines.append(Content(""))
+    return Sheet(f"{title}: keys", Content("\n").join(lines))
+
+
+def binding_ids(app: Dashboard) -> set[str]:
+    """The names of all actions whose keys a user may change."""
+    nodes: list[object] = [app, *app.screens]
+    found: set[str] = set()
+    for node in [*nodes, *_widgets(DOMNode)]:
+        for binding in getattr(node, "BINDINGS", ()):
+            if isinstance(binding, Binding) and binding.id:
+                found.add(binding.id)
+    return found
+
+
+def _widgets(base: type[DOMNode]) -> Iterable[type[DOMNode]]:
+    for child in base.__subclasses__():
+        yield child
+        yield from _widgets(child)
+
+
+def _owner(node: DOMNode, screen: Screen[object]) -> str:
+    if node is screen.app:
+        return "Everywhere"
+    if node is screen:
+        return "This screen"
+    return str(getattr(node, "KEYS_TITLE", "") or "The pane in use")
+
+
+def _together(keys: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The keys that do the same on one line."""
+    told: dict[str, list[str]] = {}
+    for key, description in keys:
+        told.setdefault(description, []).append(key)
+    return [(" ".join(dict.fromkeys(found)), description) for description, found in told.items()]

@@ -1,0 +1,51 @@
+"""Choosing what to ask: a run, or a model file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.listing import BROKEN, RunSummary, list_runs
+from fmnist_tui.tui import figures, given
+from fmnist_tui.tui.runlist import name_of
+from fmnist_tui.tui.screen import BenchScreen
+from fmnist_tui.tui.widgets.dialogs import Ask, Picker
+
+FILE = ("", "a model file …")
+
+
+def pick_model(
+    screen: BenchScreen, run: Callable[[RunFolder], None], file: Callable[[Path], None]
+) -> None:
+    """Have the user choose; `run` or `file` is called with what was chosen."""
+    runs_dir = screen.desk.runs_dir
+    screen.later(partial(list_runs, runs_dir), partial(_offer, screen, run, file), group="runs")
+
+
+def _offer(
+    screen: BenchScreen,
+    run: Callable[[RunFolder], None],
+    file: Callable[[Path], None],
+    runs: list[RunSummary],
+) -> None:
+    known = {one.run.name: one.run for one in runs if one.state != BROKEN}
+    items = [(one.run.name, _listed(one)) for one in runs if one.run.name in known]
+
+    def picked(name: str | None) -> None:
+        if name == FILE[0]:
+            ask = Ask("Which model file", "", "its path: .pt, .pth or .safetensors")
+            screen.app.push_screen(ask, named)
+        elif name is not None:
+            run(known[name])
+
+    def named(name: str | None) -> None:
+        if name and name.strip():
+            file(given.expanded(name.strip()))
+
+    screen.app.push_screen(Picker("Which model", [*items, FILE]), picked)
+
+
+def _listed(run: RunSummary) -> str:
+    return f"{name_of(run):<24} {run.state:<9} best val {figures.percent(run.best_val_accuracy)}"

@@ -1,0 +1,145 @@
+"""Opening the dashboard and, once the terminal is back, settling what becomes of its run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import sys
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+from fmnist_tui.commands import Detach
+from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.training import Training
+from fmnist_tui.errors import UserError
+from fmnist_tui.events import DETACHED, FAILED
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.text import safe_text
+from fmnist_tui.tui import terminal
+from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.desk import Desk, Leaving
+from fmnist_tui.tui.feed import Feed
+from fmnist_tui.tui.settings import Settings, settings_dir
+
+_STYLED = re.compile(r"\x1b\[[0-9;]*m")
+_EXCEPTION = re.compile(r"[A-Za-z_.]*(Error|Exception|Exists|Missing|NotFound)\w*\b")
+LOG_LINES = 2000
+HUNG_UP = 128 + signal.SIGHUP
+
+
+def open_dashboard(
+    runs_dir: Path,
+    data_dir: Path,
+    *,
+    ascii_only: bool = False,
+    attach: RunFolder | None = None,
+    debug: bool = False,
+) -> int:
+    """Show the dashboard until it is left; the value is the exit status."""
+    printed: deque[str] = deque(maxlen=LOG_LINES)
+    session = Session(runs_dir, data_dir)
+    settings = Settings.load(settings_dir())
+    desk = Desk(runs_dir, data_dir, session, settings, ascii_only, printed)
+    if attach is not None:
+        desk.feed, desk.run = Feed.open(attach), attach
+    try:
+        broken = _show(desk, "train" if attach is not None else "data")
+        if broken:
+            desk.leaving, desk.exit_code = Leaving.DETACH, 1
+            _tell(f"the screen failed: {broken}" + ("" if debug else " (--debug shows where)"))
+            if debug:
+                _tell("\n".join(printed))
+        _settle(desk)
+        return desk.exit_code
+    finally:
+        session.close()
+
+
+def _show(desk: Desk, first: str) -> str:
+    """Run the screen to its end; why it failed, if it did."""
+    app = Dashboard(desk, first)
+    with terminal.lent(desk.printed) as screen:
+
+        def hang_up() -> None:
+            # The terminal is gone: what is drawn goes nowhere, and nobody can be asked.
+            screen.cut()
+            app.leave_now(Leaving.DETACH, HUNG_UP)
+
+        async def run() -> int | None:
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, app.leave_now, Leaving.STOP, 143)
+            loop.add_signal_handler(signal.SIGHUP, hang_up)
+            return await app.run_async()
+
+        try:
+            left = asyncio.run(run())
+        except (OSError, KeyboardInterrupt) as error:
+            left, failure = None, f"{type(error).__name__}: {error}"
+        else:
+            failure = ""
+        # From here on a lost terminal ends nothing any more.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        if left is not None:
+            return ""
+        screen.reset()
+    return safe_text(failure or _named(desk.printed), 300)
+
+
+def _named(printed: Iterable[str]) -> str:
+    """The exception in what Textual printed of it, which ends in `SomeError: why`."""
+    lines = [_STYLED.sub("", line).strip() for line in printed]
+    named = [line for line in lines if _EXCEPTION.match(line)]
+    return named[-1] if named else "it ended unexpectedly"
+
+
+def _settle(desk: Desk) -> None:
+    """Wait for the run of this process to do what it was told: to stop, or to be handed over."""
+    feed = desk.feed
+    training = feed.training if feed is not None else None
+    if feed is None or training is None:
+        return
+    if not training.done:
+        if desk.leaving is Leaving.DETACH:
+            training.send(Detach(0.0))
+            _tell(f"{feed.name}: saving, to go on without a terminal …")
+        else:
+            training.stop("the dashboard was left")
+            _tell(f"{feed.name}: saving …")
+        try:
+            training.wait()
+        except KeyboardInterrupt:
+            training.abandon("Ctrl-C while saving", feed.state.step, feed.state.epochs_done)
+            os._exit(130)
+    feed.drain()
+    if feed.state.ended == DETACHED:
+        _hand_over(desk, training, feed)
+    elif feed.state.end is not None and training.folder is not None:
+        end = feed.state.end
+        _tell(f"{feed.name} {end.reason} at step {end.step:,}: {safe_text(training.folder.path)}")
+        if end.reason == FAILED:
+            desk.exit_code = desk.exit_code or 1
+
+
+def _hand_over(desk: Desk, training: Training, feed: Feed) -> None:
+    from fmnist_tui.runs import handover
+
+    folder = training.folder
+    if folder is None:
+        return
+    try:
+        process = handover.go_on(folder, desk.data_dir)
+    except UserError as error:
+        _tell(f"{error}; `fmnist-tui train --resume {folder.id}` goes on from the checkpoint")
+        desk.exit_code = 1
+    else:
+        _tell(f"{feed.name} goes on in process {process}; `fmnist-tui attach {folder.id}` shows it")
+
+
+def _tell(message: str) -> None:
+    """A line for whoever still sees the terminal."""
+    with contextlib.suppress(OSError, ValueError):
+        print(message, file=sys.stderr, flush=True)

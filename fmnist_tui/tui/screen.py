@@ -1,0 +1,134 @@
+"""What every screen of the bench is: bars above and below, panes between, work in threads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from fmnist_tui.errors import UserError, reason
+from fmnist_tui.text import safe_text
+from fmnist_tui.tui.widgets.bars import KeyBar, TopBar
+
+if TYPE_CHECKING:
+    from fmnist_tui.tui.app import Dashboard
+    from fmnist_tui.tui.desk import Desk
+
+Found = TypeVar("Found")
+
+# Below this a screen says only that the terminal is too small.
+LEAST_COLUMNS, LEAST_ROWS = 50, 14
+
+
+class TooSmall(Static):
+    """Shown alone where nothing else fits."""
+
+    def on_resize(self) -> None:
+        width, height = self.screen.size
+        self.update(f"{width}×{height} is too small: {LEAST_COLUMNS}×{LEAST_ROWS} is needed")
+
+
+class BenchScreen(Screen[None]):
+    """A screen with a key, a title and a place among the others, all declared by itself.
+
+    Subclasses give NAME, KEY, TITLE and ORDER, and yield their panes from `panes`. Work
+    that takes longer than a moment goes through `later` or `answer`.
+    """
+
+    NAME: ClassVar[str]
+    KEY: ClassVar[str]
+    TITLE: ClassVar[str]
+    ORDER: ClassVar[int]
+    HELP: ClassVar[str] = ""
+
+    AUTO_FOCUS = None
+    HORIZONTAL_BREAKPOINTS = [
+        (0, "-small"),
+        (LEAST_COLUMNS, "-narrow"),
+        (100, "-medium"),
+        (160, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST_ROWS, "-low"), (30, "-tall")]
+
+    @property
+    def bench(self) -> Dashboard:
+        return cast("Dashboard", self.app)
+
+    @property
+    def desk(self) -> Desk:
+        return self.bench.desk
+
+    def compose(self) -> ComposeResult:
+        yield TopBar()
+        with Container(id="panes"):
+            yield from self.panes()
+        yield TooSmall(id="too-small")
+        yield KeyBar()
+
+    def panes(self) -> Iterable[Widget]:
+        """What is between the bars."""
+        raise NotImplementedError
+
+    def later(
+        self,
+        work: Callable[[], Found],
+        then: Callable[[Found], None],
+        failed: Callable[[str], None] | None = None,
+        *,
+        group: str = "work",
+    ) -> None:
+        """Do `work` in a thread and give what comes of it to `then`, on the screen's thread.
+
+        A newer work of the same group takes the place of an older one, whose result is
+        dropped. A UserError or OSError goes to `failed` as one line (or becomes a toast)."""
+
+        async def do() -> None:
+            await self._settle(asyncio.to_thread(work), then, failed)
+
+        self.run_worker(do(), group=group, exclusive=True)
+
+    def answer(
+        self,
+        future: Future[Found],
+        then: Callable[[Found], None],
+        failed: Callable[[str], None] | None = None,
+        *,
+        group: str = "answer",
+    ) -> None:
+        """Give what the session answers to `then`, on the screen's thread; as with `later`."""
+
+        async def do() -> None:
+            await self._settle(asyncio.wrap_future(future), then, failed)
+
+        self.run_worker(do(), group=group, exclusive=True)
+
+    async def _settle(
+        self,
+        awaited: Awaitable[Found],
+        then: Callable[[Found], None],
+        failed: Callable[[str], None] | None,
+    ) -> None:
+        try:
+            found = await awaited
+        except (UserError, OSError) as error:
+            line = str(error) if isinstance(error, UserError) else reason(error)
+            if self.is_mounted:
+                (failed or self.complain)(safe_text(line))
+            return
+        if self.is_mounted:
+            then(found)
+
+    def say(self, message: str) -> None:
+        """A toast that tells what has happened."""
+        self.bench.say(message)
+
+    def complain(self, message: str) -> None:
+        """A toast that tells what has not, and why."""
+        self.bench.say(message, "error")

@@ -1,0 +1,317 @@
+"""Runs: all there are, live ones ticking, a few of them compared, and what to do with them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from textual import events, on
+from textual.binding import Binding
+from textual.content import Content
+from textual.theme import Theme
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import DataTable, Input
+
+from fmnist_tui.runs.listing import BROKEN, RunSummary
+from fmnist_tui.text import safe_text
+from fmnist_tui.tui import comparing, themes
+from fmnist_tui.tui.columns import head, laid_out
+from fmnist_tui.tui.comparing import Compared, compared
+from fmnist_tui.tui.records import CURVES, Course, Records
+from fmnist_tui.tui.runlist import (
+    COLOURS,
+    COLUMNS,
+    MARKS,
+    ORDERS,
+    Lines,
+    Palette,
+    Shelf,
+    matching,
+    name_of,
+    next_mark,
+    ordered,
+)
+from fmnist_tui.tui.screen import BenchScreen
+from fmnist_tui.tui.steering import Steering
+from fmnist_tui.tui.widgets.lines import LineTable
+from fmnist_tui.tui.widgets.overlay import Overlay
+
+LOOK_SECONDS = 2.0
+# The cursor may pass over a run for so long before its record is read.
+REST_SECONDS = 0.12
+NO_RUNS = "no runs yet\npress 2, then space, to train the first"
+
+
+class RunsScreen(BenchScreen):
+    """The table is refreshed while the screen is shown; records are read for what is compared."""
+
+    NAME, KEY, TITLE, ORDER = "runs", "6", "Runs", 6
+    HELP = (
+        "Marked runs (or else the one under the cursor) are compared below the table. The"
+        " other keys are about the run under the cursor."
+    )
+    CSS = """
+    RunsScreen {
+        #panes { layout: vertical; }
+        #table { height: 1fr; }
+        #filter { display: none; }
+        #filter.-open { display: block; }
+        Overlay { height: 1fr; }
+        &.-narrow Overlay { layout: vertical; }
+        &.-narrow LineChart, &.-narrow Page { width: 1fr; height: 1fr; }
+        &.-narrow.-tall Overlay { height: 3fr; }
+        &.-narrow.-tall #table { height: 2fr; }
+        &.-wide #panes { layout: grid; grid-size: 2 2; grid-rows: 1fr auto;
+            grid-columns: 3fr 2fr; }
+        &.-wide #table { height: 100%; }
+        &.-wide Overlay { layout: vertical; height: 100%; row-span: 2; }
+        &.-wide LineChart, &.-wide Page { width: 1fr; height: 1fr; }
+    }
+    """
+    BINDINGS = [
+        Binding("space", "mark", "Mark", id="runs.mark"),
+        Binding("v", "curves", "Curves", id="runs.curves"),
+        Binding("u", "act('resume')", "Resume", id="runs.resume"),
+        Binding("f", "act('fork')", "Fork", id="runs.fork"),
+        Binding("s", "act('stop')", "Stop", id="runs.stop"),
+        Binding("slash", "filter", "Filter", id="runs.filter"),
+        Binding("o", "order", "Order", id="runs.order"),
+        Binding("a", "act('archive')", "Archive", id="runs.archive"),
+        Binding("x", "act('delete')", "Delete", id="runs.delete"),
+        Binding("c", "clear", "Clear marks", id="runs.clear"),
+        Binding("escape", "back", "Clear the filter", show=False, id="runs.back"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runs: list[RunSummary] = []
+        self._shown: dict[str, RunSummary] = {}
+        self._marks: dict[Path, int] = {}
+        self._trouble = ""
+        self._looking = False
+        self._known = False
+        self._order = next(iter(ORDERS))
+        self._lines = Lines()
+        self._steering = Steering(self, self._look)
+        self._ticking: Timer | None = None
+        self._rest: Timer | None = None
+
+    def panes(self) -> Iterable[Widget]:
+        self._shelf = Shelf(self.desk.runs_dir)
+        self._records = Records()
+        kept = self.desk.settings.get("runs.order")
+        self._order = kept if kept in ORDERS else self._order
+        yield LineTable(id="table", classes="pane")
+        yield Overlay(self.desk.settings.get("runs.curves"))
+        yield Input(placeholder="words of a name, state, data set or model", id="filter")
+
+    def on_mount(self) -> None:
+        self._table.focus()
+        self._table.empty = "looking for runs …"
+        self._ticking = self.set_interval(LOOK_SECONDS, self._look)
+        self.app.theme_changed_signal.subscribe(self, self._recoloured)
+        self._look()
+
+    def on_screen_suspend(self) -> None:
+        if self._ticking is not None:
+            self._ticking.pause()
+
+    def on_screen_resume(self) -> None:
+        if self._ticking is not None:
+            self._ticking.resume()
+            self._look()
+
+    def on_resize(self, event: events.Resize) -> None:
+        narrow, low = event.size.width < 100, event.size.height < 30
+        self.query_one(Overlay).fold(narrow and low)
+
+    @property
+    def _table(self) -> LineTable:
+        return self.query_one("#table", LineTable)
+
+    # -- what there is --------------------------------------------------------------------
+
+    def _look(self) -> None:
+        if not self._looking:
+            self._looking = True
+            self.later(self._shelf.look, self._listed, self._unlisted, group="look")
+
+    def _listed(self, runs: list[RunSummary]) -> None:
+        self._looking, self._known, self._trouble = False, True, ""
+        self._runs = runs
+        there = {run.run.path for run in runs}
+        self._marks = {path: mark for path, mark in self._marks.items() if path in there}
+        self._draw()
+        self._compare()
+
+    def _unlisted(self, why: str) -> None:
+        self._looking, self._known, self._trouble = False, True, why
+        self._runs = []
+        self._draw()
+
+    def _recoloured(self, theme: Theme) -> None:
+        self._draw()
+        self._compare()
+
+    @on(LineTable.Resized)
+    def _draw(self) -> None:
+        """Bring the table up to date."""
+        table = self._table
+        if not self._known or table.size.width <= 0:
+            return
+        columns = laid_out(COLUMNS, table.size.width)
+        runs = ordered(matching(self._runs, self._filter), self._order)
+        self._shown = {str(run.run.path): run for run in runs}
+        lines = self._lines.of(runs, columns, self._marks, self._palette(), time.time())
+        table.show(head(columns), list(zip(self._shown, lines, strict=True)), self._empty())
+        words = f"Runs  {len(runs):,}" + (f" of {len(self._runs):,}" if self._filter else "")
+        table.border_title = Content(words)
+        about = f"order: {self._order}"
+        if self._filter:
+            about = f"filter: {safe_text(self._filter, 24)}  {about}"
+        if self._marks:
+            about += f"  {len(self._marks)} marked"
+        table.border_subtitle = Content(about)
+
+    def _empty(self) -> str:
+        if self._trouble:
+            return self._trouble
+        if self._runs:
+            return f"no run matches {safe_text(self._filter, 40)}\nescape clears the filter"
+        return NO_RUNS
+
+    def _palette(self) -> Palette:
+        marks = themes.LINES_DARK if self.app.current_theme.dark else themes.LINES_LIGHT
+        return Palette(self.app.theme, self.app.theme_variables, marks)
+
+    @property
+    def _filter(self) -> str:
+        return self.query_one("#filter", Input).value.strip()
+
+    @property
+    def _current(self) -> RunSummary | None:
+        return self._shown.get(self._table.current or "")
+
+    # -- comparing ------------------------------------------------------------------------
+
+    @on(DataTable.RowHighlighted)
+    def _moved(self) -> None:
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(REST_SECONDS, self._compare)
+
+    def _compared(self) -> list[RunSummary]:
+        """The marked runs by their numbers, or else the one under the cursor."""
+        marked = [run for run in self._runs if run.run.path in self._marks]
+        if marked:
+            return sorted(marked, key=lambda run: self._marks[run.run.path])
+        return [self._current] if self._current is not None else []
+
+    def _compare(self) -> None:
+        runs = self._compared()
+        if not self.is_current or not runs:
+            if not runs:
+                self.query_one(Overlay).show({}, Content(""), "Settings")
+            return
+        folders = [run.run for run in runs]
+        self.later(lambda: self._records.look(folders), self._beside, group="records")
+
+    def _beside(self, courses: list[Course]) -> None:
+        by_folder = {course.folder: course for course in courses}
+        marks = self._palette().marks
+        runs = []
+        for run in self._compared():
+            course = by_folder.get(run.run)
+            if course is not None:
+                number = self._marks.get(run.run.path)
+                colour = marks[COLOURS[number - 1]] if number else ""
+                runs.append(Compared(run, course, number, colour))
+        title = "Differences" if len(runs) > 1 else "Settings"
+        if len(runs) == 1:
+            title += f" of {name_of(runs[0].summary)}"
+        self.query_one(Overlay).show(
+            {curve: comparing.lines(runs, curve) for curve in CURVES},
+            compared(runs),
+            title,
+            wide=len(runs) > 1,
+            live=any(run.summary.is_live for run in runs),
+        )
+
+    # -- keys -----------------------------------------------------------------------------
+
+    def action_mark(self) -> None:
+        run = self._current
+        if run is None:
+            return
+        if run.run.path in self._marks:
+            del self._marks[run.run.path]
+        else:
+            number = next_mark(self._marks)
+            if number is None:
+                self.complain(f"{MARKS} runs are marked, and no more can be told apart")
+                return
+            self._marks[run.run.path] = number
+        self._draw()
+        self._compare()
+
+    def action_clear(self) -> None:
+        self._marks.clear()
+        self._draw()
+        self._compare()
+
+    @on(DataTable.RowSelected)
+    def _open(self) -> None:
+        run = self._current
+        if run is None:
+            return
+        if run.state == BROKEN:
+            self.complain(f"{name_of(run)} is broken: {safe_text(run.reason)}")
+        else:
+            self.bench.open_run(run.run)
+
+    def action_curves(self) -> None:
+        self.desk.settings.keep("runs.curves", self.query_one(Overlay).turn())
+
+    def action_order(self) -> None:
+        names = list(ORDERS)
+        self._order = names[(names.index(self._order) + 1) % len(names)]
+        self.desk.settings.keep("runs.order", self._order)
+        self._draw()
+
+    def action_filter(self) -> None:
+        field = self.query_one("#filter", Input)
+        field.add_class("-open")
+        field.focus()
+
+    @on(Input.Changed, "#filter")
+    def _filtered(self) -> None:
+        self._draw()
+        self._moved()
+
+    @on(Input.Submitted, "#filter")
+    def _keep_filter(self) -> None:
+        self._table.focus()
+        self.query_one("#filter").set_class(bool(self._filter), "-open")
+
+    def action_back(self) -> None:
+        field = self.query_one("#filter", Input)
+        field.value = ""
+        field.remove_class("-open")
+        self._table.focus()
+
+    def action_act(self, what: str) -> None:
+        """Do something with the run under the cursor."""
+        run = self._current
+        if run is None:
+            self.complain("no run is under the cursor")
+            return
+        acts = {
+            "resume": self._steering.resume,
+            "fork": self._steering.fork,
+            "stop": self._steering.stop,
+            "archive": self._steering.archive,
+            "delete": self._steering.delete,
+        }
+        acts[what](run)

@@ -1,0 +1,353 @@
+"""Train: the settings of a run, and the run itself while it learns."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widget import Widget
+
+from fmnist_tui import recipes
+from fmnist_tui.commands import Pause, Resume, SaveCheckpoint, ScaleLearningRate, Stop
+from fmnist_tui.errors import UserError
+from fmnist_tui.events import FINISHED
+from fmnist_tui.render import names as renderers
+from fmnist_tui.text import safe_text
+from fmnist_tui.tui import curves
+from fmnist_tui.tui.draft import Draft
+from fmnist_tui.tui.feed import Feed
+from fmnist_tui.tui.library import DataSpec
+from fmnist_tui.tui.narration import Narration
+from fmnist_tui.tui.screen import BenchScreen
+from fmnist_tui.tui.widgets.chart import LineChart
+from fmnist_tui.tui.widgets.dialogs import Picker
+from fmnist_tui.tui.widgets.form import Form
+from fmnist_tui.tui.widgets.heat import ConfusionHeat
+from fmnist_tui.tui.widgets.log import LogPane
+from fmnist_tui.tui.widgets.progress import RunProgress
+from fmnist_tui.tui.widgets.thinks import Thinks
+
+if TYPE_CHECKING:
+    from fmnist_tui.data.dataset import Split
+
+VIEWS = ("settings", "run", "model", "log")
+
+
+class TrainScreen(BenchScreen):
+    """The form on the left, curves and progress in the middle, the model's mind on the right."""
+
+    NAME, KEY, TITLE, ORDER = "train", "2", "Train", 2
+    HELP = (
+        "space starts a run with the settings on the left, and pauses it. In a narrow terminal "
+        "the panes are views: v goes from one to the next."
+    )
+    CSS_PATH = "train.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "go", "Start/pause", id="train.go"),
+        Binding("s", "stop", "Stop", id="train.stop"),
+        Binding("c", "checkpoint", "Checkpoint", id="train.checkpoint"),
+        Binding(
+            "left_square_bracket", "rate(0.5)", "Halve the rate", key_display="[", id="train.slower"
+        ),
+        Binding(
+            "right_square_bracket", "rate(2)", "Double the rate", key_display="]", id="train.faster"
+        ),
+        Binding("n", "renew", "New from this", id="train.new"),
+        Binding("f", "recipe", "Recipe", id="train.recipe"),
+        Binding("u", "resume", "Resume", id="train.resume"),
+        Binding("y", "log_scale", "Log scale", show=False, id="train.log_scale"),
+        Binding("m", "smooth", "Smooth the training curves", show=False, id="train.smooth"),
+        Binding("v", "view", "View", id="view.next"),
+        Binding("r", "renderer", "How pictures are drawn", show=False, id="view.renderer"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(classes=f"-view-{VIEWS[0]}")
+        self.draft = Draft()
+        self._smoothing = 0
+        self._narration = Narration()
+        self._pictured: tuple[object, tuple[int, ...]] | None = None
+        self._glanced: object = None
+        self._titled = ""
+        self._view = VIEWS[0]
+
+    def panes(self) -> Iterable[Widget]:
+        with Horizontal(id="columns"):
+            form = Form(self.draft, id="settings", classes="pane view")
+            form.border_title = "settings"
+            yield form
+            with Vertical(id="run", classes="view"):
+                with Vertical(id="charts"):
+                    loss = LineChart("loss", empty="the curves of a run come here", id="loss")
+                    yield loss
+                    yield LineChart("accuracy", percent=True, id="accuracy")
+                progress = RunProgress(classes="pane")
+                yield progress
+                log = LogPane(id="log", classes="pane")
+                log.border_title = "log"
+                yield log
+            with Vertical(id="model", classes="view"):
+                thinks = Thinks(classes="pane")
+                thinks.border_title = "what it thinks now"
+                yield thinks
+                heat = ConfusionHeat(classes="pane")
+                heat.border_title = "true ↓ predicted →"
+                yield heat
+
+    def on_mount(self) -> None:
+        self.query_one(Form).fields.focus()
+        self.bench.feed_changed.subscribe(self, self._feed_changed)
+        self.bench.feed_moved.subscribe(self, self._feed_moved)
+        self.bench.theme_changed_signal.subscribe(
+            self, lambda _: self._feed_changed(self.desk.feed)
+        )
+        self._feed_changed(self.desk.feed)
+
+    def on_screen_resume(self) -> None:
+        values, self.desk.draft = self.desk.draft, None
+        if values is not None:
+            self._take(values, f"settings of {values.get('recipe', 'custom')}")
+        self._feed_changed(self.desk.feed)
+
+    # -- showing the run on the bench -----------------------------------------------------
+
+    def _feed_changed(self, feed: Feed | None) -> None:
+        """Another run, or the same after a while: everything anew."""
+        if self.is_current:
+            self._show(feed, live=False)
+
+    def _feed_moved(self, feed: Feed) -> None:
+        if self.is_current:
+            self._show(feed, live=feed.live)
+
+    def _show(self, feed: Feed | None, live: bool) -> None:
+        log = self.query_one(LogPane)
+        for entry in self._narration.news(feed, self.desk.printed):
+            log.add(entry.message, entry.level, entry.t)
+        progress = self.query_one(RunProgress)
+        progress.show(feed)
+        self._title(feed, progress)
+        self._charts(feed, live)
+        self._glance(feed)
+        self.refresh_bindings()
+
+    def _title(self, feed: Feed | None, progress: RunProgress) -> None:
+        title = ""
+        if feed is not None:
+            where = f"{feed.holder} · " if feed.holder is not None else ""
+            synthetic = feed.state.started is not None and feed.state.started.synthetic
+            data = feed.config.dataset if feed.config is not None else ""
+            title = f"{feed.name} · {where}{data}{' (SYNTHETIC)' if synthetic else ''}"
+            if feed.error:
+                title = f"{feed.name} · {feed.error}"
+        if title != self._titled:
+            self._titled = title
+            progress.border_title = Content(safe_text(title, 200))
+
+    def _charts(self, feed: Feed | None, live: bool) -> None:
+        loss, accuracy = self.query_one("#loss", LineChart), self.query_one("#accuracy", LineChart)
+        if feed is None:
+            loss.show([])
+            accuracy.show([])
+            return
+        smoothing = curves.SMOOTHINGS[self._smoothing]
+        state = feed.state
+        if not live or loss.due:
+            loss.show(curves.loss(state, smoothing), curves.marks(state), "step", live=live)
+        if not live or accuracy.due:
+            accuracy.show(curves.accuracy(state, smoothing), curves.marks(state), "step", live=live)
+
+    def _glance(self, feed: Feed | None) -> None:
+        thinks, heat = self.query_one(Thinks), self.query_one(ConfusionHeat)
+        glance = feed.state.glance if feed is not None else None
+        if glance is self._glanced and glance is not None:
+            return
+        self._glanced = glance
+        classes = feed.state.started.classes if feed is not None and feed.state.started else ()
+        if glance is None:
+            thinks.show(
+                None,
+                classes,
+                self.desk.renderer,
+                "ten validation images and what the model says of them, once a run goes",
+            )
+            heat.show((), ())
+            return
+        thinks.show(glance, classes, self.desk.renderer)
+        heat.show(glance.confusion, classes)
+        thinks.border_subtitle = f"step {glance.step:,}"
+        heat.border_subtitle = f"{glance.count:,} of val"
+        if feed is not None and self._pictured != (feed, glance.indices):
+            self._pictured = (feed, glance.indices)
+            self._fetch_pictures(feed, glance.indices)
+
+    def _fetch_pictures(self, feed: Feed, indices: tuple[int, ...]) -> None:
+        """The pictures of a glance: from the training itself, or read by a thread."""
+        own = feed.training.dataset if feed.training is not None else None
+        config = feed.config
+        if own is None and config is None:
+            return
+
+        def find() -> dict[int, Any]:
+            spec = DataSpec.of(config) if config is not None else None
+            data = own
+            if data is None and spec is not None:
+                data = self.desk.library.load(spec, fetch=False)
+            if data is None:
+                return {}
+            if own is not None and spec is not None:
+                self.desk.library.keep(spec, own)
+            return pictures_of(data.val, indices)
+
+        self.later(find, self.query_one(Thinks).pictures, lambda _: None, group="pictures")
+
+    # -- what the keys do ---------------------------------------------------------------------
+
+    @property
+    def _live(self) -> bool:
+        feed = self.desk.feed
+        return feed is not None and feed.live
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("stop", "checkpoint", "rate"):
+            return True if self._live else None
+        if action == "resume":
+            feed = self.desk.feed
+            can = feed is not None and not feed.live and feed.folder is not None
+            return True if can else None
+        if action == "renew":
+            return True if self.desk.feed is not None else None
+        return True
+
+    def action_go(self) -> None:
+        feed = self.desk.feed
+        if feed is not None and feed.live:
+            pause = not feed.state.paused
+            if self.bench.tell(Pause(time.time()) if pause else Resume(time.time())):
+                self.say("pausing" if pause else "going on")
+            return
+        config = self.draft.config()
+        if config is None:
+            name, why = next(iter(self.draft.problems.items()))
+            self.complain(f"{name}: {why}")
+            self._to("settings")
+            self.query_one(Form).fields.go_to(name)
+        elif self.bench.start(config):
+            self._to("run")
+
+    def action_stop(self) -> None:
+        if self.bench.tell(Stop(time.time(), "stopped by key")):
+            self.say("stopping: a checkpoint is saved first")
+
+    def action_checkpoint(self) -> None:
+        if self.bench.tell(SaveCheckpoint(time.time())):
+            self.say("a checkpoint is being saved")
+
+    def action_rate(self, factor: float) -> None:
+        if self.bench.tell(ScaleLearningRate(time.time(), float(factor))):
+            self.say("learning rate " + ("halved" if factor < 1 else "doubled"))
+
+    def action_renew(self) -> None:
+        feed = self.desk.feed
+        if feed is not None and feed.config is not None:
+            self._take(feed.config.model_dump(), f"settings of {feed.name}")
+
+    def action_resume(self) -> None:
+        feed = self.desk.feed
+        if feed is None or feed.live or feed.folder is None or feed.config is None:
+            self.complain("there is no run to resume here")
+            return
+        if feed.state.ended == FINISHED:
+            self.say("this run has finished; Runs (6) resumes it for more epochs, or forks it")
+            return
+        self.bench.resume(feed.folder, feed.config)
+
+    def action_recipe(self) -> None:
+        items = []
+        for name in recipes.names():
+            with contextlib.suppress(UserError):
+                about = recipes.load(name).about.strip().split("\n")[0]
+                items.append((name, f"{name:<16} {about}"))
+        self.app.push_screen(Picker("recipe", items), self._recipe_chosen)
+
+    def _recipe_chosen(self, name: str | None) -> None:
+        if name is None:
+            return
+        try:
+            self._take(recipes.load(name).config().model_dump(), f"recipe {name}")
+        except UserError as error:
+            self.complain(str(error))
+
+    def _take(self, values: Mapping[str, Any], told: str) -> None:
+        self.draft.take(values)
+        form = self.query_one(Form)
+        form.renew()
+        form.border_title = Content(safe_text(told, 60))
+        self._to("settings")
+        form.fields.focus()
+
+    @on(Form.Pick)
+    def _pick(self, event: Form.Pick) -> None:
+        def chosen(choice: str | None) -> None:
+            if choice is not None:
+                self.draft.set(event.name, choice)
+                self.query_one(Form).renew()
+
+        items = [(choice, choice) for choice in event.choices]
+        self.app.push_screen(Picker(event.name, items), chosen)
+
+    def action_log_scale(self) -> None:
+        chart = self.query_one("#loss", LineChart)
+        chart.toggle_log()
+        self.say("loss on a " + ("log" if chart.log_scale else "linear") + " scale")
+
+    def action_smooth(self) -> None:
+        self._smoothing = (self._smoothing + 1) % len(curves.SMOOTHINGS)
+        weight = curves.SMOOTHINGS[self._smoothing]
+        self.say(f"training curves smoothed by {weight:g}" if weight else "curves as they are")
+        self._charts(self.desk.feed, live=False)
+
+    def action_renderer(self) -> None:
+        kinds = renderers()
+        now = self.desk.renderer
+        following = kinds[(kinds.index(now) + 1) % len(kinds)] if now in kinds else kinds[0]
+        self.desk.settings.keep("renderer", following)
+        self._glanced = None
+        self._glance(self.desk.feed)
+        self.say(f"pictures as {self.desk.renderer}")
+
+    def action_view(self) -> None:
+        self._to(VIEWS[(VIEWS.index(self._view) + 1) % len(VIEWS)])
+
+    def _to(self, view: str) -> None:
+        """In a narrow or low terminal show this of the folded panes."""
+        self.remove_class(*(f"-view-{name}" for name in VIEWS))
+        self.add_class(f"-view-{view}")
+        self._view = view
+        target = {"settings": "Fields", "run": "#loss", "model": "#loss", "log": "#log"}[view]
+        self.call_after_refresh(self._focus_on, target)
+
+    def _focus_on(self, target: str) -> None:
+        widget = self.query_one(target)
+        if widget.display and widget.region.area:
+            widget.focus()
+        elif self.focused is not None and not self.focused.region.area:
+            self.set_focus(None)
+
+
+def pictures_of(split: Split, indices: tuple[int, ...]) -> dict[int, Any]:
+    """The split's pictures at these places of the data set."""
+    import numpy as np
+
+    found = {}
+    for index in indices:
+        places = np.flatnonzero(split.indices == index)
+        if len(places):
+            found[index] = split.images[places[0]]
+    return found

@@ -1,0 +1,101 @@
+"""What the dashboard remembers of its user: how things are shown, and which key does what.
+
+`view.json` is written by the program whenever a choice is made; `keys.toml` is the
+user's own and only read. A file that cannot be used is said once and passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fmnist_tui.errors import near, reason
+from fmnist_tui.runs.files import atomic_write
+from fmnist_tui.text import safe_text
+
+VARIABLE = "FMNIST_TUI_SETTINGS"
+VIEW, KEYS = "view.json", "keys.toml"
+
+
+def settings_dir() -> Path:
+    """The folder of both files: from the environment, or the user's config path."""
+    chosen = os.environ.get(VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    from platformdirs import user_config_path
+
+    return user_config_path("fmnist-tui", appauthor=False)
+
+
+@dataclass
+class Settings:
+    """Choices by name, kept as soon as they are made. `complaints` is what to tell the user."""
+
+    folder: Path | None = None
+    values: dict[str, str] = field(default_factory=dict)
+    keymap: dict[str, str] = field(default_factory=dict)
+    complaints: list[str] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, folder: Path) -> Settings:
+        settings = cls(folder)
+        settings.values = {
+            key: value
+            for key, value in settings._read(VIEW, json.loads).items()
+            if isinstance(value, str)
+        }
+        document = settings._read(KEYS, tomllib.loads)
+        for key in document.keys() - {"keys"}:
+            settings._complain(KEYS, f"{key} is no part of it (bindings go under [keys])")
+        keys = document.get("keys", {})
+        if not isinstance(keys, dict):
+            settings._complain(KEYS, "keys must be a table: [keys]")
+            keys = {}
+        for name, key in keys.items():
+            if isinstance(key, str) and key:
+                settings.keymap[name] = key
+            else:
+                settings._complain(KEYS, f"{name} must be a key's name in quotes")
+        return settings
+
+    def get(self, name: str, otherwise: str = "") -> str:
+        return self.values.get(name, otherwise)
+
+    def keep(self, name: str, value: str) -> None:
+        """Remember a choice; a folder that cannot be written is no reason to stop."""
+        if self.values.get(name) == value:
+            return
+        self.values[name] = value
+        if self.folder is None:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            atomic_write(self.folder / VIEW, json.dumps(self.values, indent=1).encode())
+        except OSError as error:
+            self._complain(VIEW, f"choices are not kept: {reason(error)}")
+
+    def check_keys(self, known: set[str]) -> None:
+        """Drop bindings of actions that there are not, and say so."""
+        for name in sorted(self.keymap.keys() - known):
+            del self.keymap[name]
+            self._complain(KEYS, f"there is no action {name}{near(name, known)}")
+
+    def _complain(self, file: str, what: str) -> None:
+        where = f"{self.folder / file}: " if self.folder else ""
+        self.complaints.append(safe_text(f"{where}{what}"))
+
+    def _read(self, name: str, parse: Any) -> dict[str, Any]:
+        if self.folder is None:
+            return {}
+        try:
+            found = parse((self.folder / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, RecursionError) as error:
+            self._complain(name, f"not read: {reason(error)}")
+            return {}
+        return found if isinstance(found, dict) else {}

@@ -1,0 +1,56 @@
+"""The two themes of the house, and the colours that charts and heat maps take from a theme."""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+DARK, LIGHT = "bench-dark", "bench-light"
+
+THEMES = (
+    Theme(
+        name=DARK,
+        primary="#5fafd7",
+        secondary="#87afaf",
+        accent="#ffaf5f",
+        warning="#ffd75f",
+        error="#ff5f5f",
+        success="#87d787",
+        foreground="#d7d7d7",
+        background="#121212",
+        surface="#1c1c1c",
+        panel="#303030",
+        dark=True,
+    ),
+    Theme(
+        name=LIGHT,
+        primary="#005f87",
+        secondary="#5f8787",
+        accent="#af5f00",
+        warning="#875f00",
+        error="#af0000",
+        success="#005f00",
+        foreground="#1c1c1c",
+        background="#ffffff",
+        surface="#eeeeee",
+        panel="#dadada",
+        dark=False,
+    ),
+)
+
+# The colours of lines by the names that charts use, on dark and on light ground.
+LINES_DARK = {
+    "cyan": "#5fd7ff",
+    "orange": "#ffaf5f",
+    "green": "#87d787",
+    "magenta": "#d787d7",
+    "blue": "#87afff",
+    "red": "#ff5f5f",
+}
+LINES_LIGHT = {
+    "cyan": "#005f87",
+    "orange": "#af5f00",
+    "green": "#005f00",
+    "magenta": "#870087",
+    "blue": "#0000af",
+    "red": "#af0000",
+}

@@ -1,0 +1,35 @@
+"""What was said and printed, newest last."""
+
+from __future__ import annotations
+
+import time
+
+from rich.style import Style
+from rich.text import Text
+from textual.widgets import RichLog
+
+from fmnist_tui.text import safe_text
+
+LINES = 1000
+
+
+class LogPane(RichLog, can_focus=True):
+    """Lines with the time of day. Whatever they hold is shown as it is."""
+
+    KEYS_TITLE = "Log"
+    DEFAULT_CSS = "LogPane { height: 1fr; scrollbar-size-vertical: 1; background: $background; }"
+
+    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(
+            max_lines=LINES, wrap=True, markup=False, min_width=20, id=id, classes=classes
+        )
+
+    def add(self, message: str, level: str = "note", t: float | None = None) -> None:
+        """One line; `level` is note, warning, error or printed."""
+        stamp = time.strftime("%H:%M:%S", time.localtime(t))
+        style = {"warning": "yellow", "error": "bold red", "printed": "dim"}.get(level, "")
+        sign = {"warning": "! ", "error": "✗ "}.get(level, "")
+        line = Text.assemble(
+            (f"{stamp} ", Style(dim=True)), (sign + safe_text(message, 600), style)
+        )
+        self.write(line)

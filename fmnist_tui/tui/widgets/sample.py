@@ -1,0 +1,150 @@
+"""One picture as large as it goes, as pixels or as numbers, and what can be counted of it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy.typing as npt
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from fmnist_tui.data.browse import DARK, Numbers
+from fmnist_tui.render import Row, Run
+from fmnist_tui.render.cells import grey, resized
+from fmnist_tui.text import safe_text
+from fmnist_tui.tui.widgets.picture import Picture, ground, strips
+
+_BRIGHT = 128
+# Nothings are many, and would drown the rest.
+_FAINT = (98, 98, 98)
+
+
+class SampleView(Picture, can_focus=True):
+    """A picture to look at closely. With `values` its pixels are written as numbers."""
+
+    KEYS_TITLE = "One picture"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "step(-1)", "Previous", id="sample.previous"),
+        Binding("right,l", "step(1)", "Next", id="sample.next"),
+        Binding("pageup", "step(-10)", "Ten back", show=False, id="sample.back"),
+        Binding("pagedown", "step(10)", "Ten on", show=False, id="sample.on"),
+        Binding("up,k", "scroll(-1)", "Values: up", show=False, id="sample.up"),
+        Binding("down,j", "scroll(1)", "Values: down", show=False, id="sample.down"),
+        Binding("v", "values", "Values", id="sample.values"),
+    ]
+    values: reactive[bool] = reactive(False)
+    top: reactive[int] = reactive(0)
+
+    class Stepped(Message):
+        """Another picture is to be shown: so many further on, or back."""
+
+        def __init__(self, by: int) -> None:
+            super().__init__()
+            self.by = by
+
+    def action_step(self, by: int) -> None:
+        self.post_message(self.Stepped(by))
+
+    def action_values(self) -> None:
+        self.values = not self.values
+
+    def action_scroll(self, by: int) -> None:
+        if self.values:
+            self.top += by
+
+    def validate_top(self, top: int) -> int:
+        rows = len(self._image) if self._image is not None else 0
+        return max(0, min(rows - self.size.height, top))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.action_step(1)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.action_step(-1)
+
+    def render_line(self, y: int) -> Strip:
+        if not self.values or self._image is None:
+            return super().render_line(y)
+        width, height = self.size
+        base = self.visual_style.rich_style
+        blank = ground(base)
+        above = max(0, (height - len(self._image)) // 2)
+        row = self.validate_top(self.top) + y - above
+        if not 0 <= row < len(self._image):
+            return Strip.blank(width, blank)
+        strip = strips((values_row(self._image, row, width),), base)[0]
+        left = max(0, (width - strip.cell_length) // 2)
+        return Strip.join([Strip.blank(left, blank), strip]).adjust_cell_length(width, blank)
+
+
+def values_row(image: npt.NDArray[Any], row: int, width: int) -> Row:
+    """A row of pixels as hexadecimal numbers on their own grey: two digits each where there
+    is room, else the first; what does not fit is left out at the right."""
+    pixels = grey(resized(image, max(image.shape[:2])))[row].tolist()
+    digits = 2 if 2 * len(pixels) <= width else 1
+    cells = []
+    for value in pixels[: width // digits]:
+        ink = (0, 0, 0) if value >= _BRIGHT else (255, 255, 255) if value else _FAINT
+        cells.append(Run(f"{value:02x}"[:digits], ink, (value, value, value)))
+    return tuple(cells)
+
+
+class SampleNumbers(Widget):
+    """What can be counted of a picture, in aligned lines, and its brightness as bars."""
+
+    DEFAULT_CSS = "SampleNumbers { height: 1fr; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._facts: list[tuple[str, str]] = []
+        self._numbers: Numbers | None = None
+
+    def show(self, facts: list[tuple[str, str]], image: npt.NDArray[Any] | None) -> None:
+        """Show facts (a name and what it is) and count the pixels; None for no picture."""
+        self._facts = facts
+        self._numbers = Numbers.of(image) if image is not None else None
+        self.refresh()
+
+    def render(self) -> Content:
+        numbers, (width, height) = self._numbers, self.content_size
+        if numbers is None:
+            return Content("")
+        facts = [
+            *self._facts,
+            ("mean", f"{numbers.mean:.1f}"),
+            ("range", f"{numbers.least} to {numbers.most}"),
+            ("dark", f"{100 * numbers.dark:.1f} % below {DARK}"),
+        ]
+        lines = [
+            Content.assemble((f"{name:<6} ", "$text-muted"), safe_text(value, max(1, width - 7)))
+            for name, value in facts
+        ]
+        if height >= len(lines) + len(numbers.shares):
+            if height > len(lines) + len(numbers.shares):
+                lines.append(Content(""))
+            lines += _shares(numbers.shares, width)
+        return Content("\n").join(lines)
+
+
+def _shares(shares: tuple[float, ...], width: int) -> list[Content]:
+    """A line for each range of brightness: its bounds, a bar, and per cent."""
+    step = 256 // len(shares)
+    room = max(1, width - 16)
+    most = max(*shares, 1e-9)
+    lines = []
+    for number, share in enumerate(shares):
+        bounds = f"{number * step:>3}–{number * step + step - 1:<3} "
+        bar = "▇" * round(room * share / most)
+        lines.append(
+            Content.assemble(
+                (bounds, "$text-muted"), (f"{bar:<{room}}", "$primary"), f" {100 * share:4.0f} %"
+            )
+        )
+    return lines

@@ -1,0 +1,223 @@
+"""The dashboard in a real terminal, training for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.terminal import Terminal, dashboard_env
+
+SMALL = {
+    "FMNIST_TUI_DATASET": "sketches",
+    "FMNIST_TUI_MODEL": "linear",
+    "FMNIST_TUI_LIMIT": "1000",
+    "FMNIST_TUI_BATCH_SIZE": "64",
+    "FMNIST_TUI_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+}
+LONG = {**SMALL, "FMNIST_TUI_EPOCHS": "100000", "FMNIST_TUI_PATIENCE": "0"}
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "runs").mkdir()
+    return dashboard_env(tmp_path)
+
+
+def events(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+
+
+def only_run(env: dict[str, str]) -> Path:
+    found = [path.parent for path in Path(env["FMNIST_TUI_RUNS"]).glob("*/events.jsonl")]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def training(env: dict[str, str], *words: str, size: tuple[int, int] = (120, 36)) -> Terminal:
+    """The dashboard on Train, with a run that does not end by itself under way."""
+    terminal = Terminal(*words, env={**env, **LONG}, size=size)
+    terminal.until("2 Train")
+    terminal.press("2")
+    terminal.until("settings")
+    terminal.press("space")
+    terminal.until(r"step [\d,]{2,}/")
+    return terminal
+
+
+@pytest.fixture
+def busy(env: dict[str, str]) -> Iterator[Terminal]:
+    with training(env) as terminal:
+        yield terminal
+
+
+def test_the_first_paint_comes_before_torch(env: dict[str, str]) -> None:
+    with Terminal(env=env) as terminal:
+        terminal.until("1 Data.*6 Runs")
+        assert "libtorch" not in Path(f"/proc/{terminal.pid}/maps").read_text()
+        terminal.press("q")
+        assert terminal.ended() == 0
+        assert terminal.is_restored()
+
+
+def test_a_run_is_started_stopped_and_its_record_is_whole(
+    env: dict[str, str], busy: Terminal
+) -> None:
+    busy.press("s")
+    busy.until("stopped")
+    busy.press("q")
+    assert busy.ended() == 0
+    assert busy.is_restored()
+    said = [event["is"] for event in events(only_run(env))]
+    assert said.count("RunEnded") == 1 and "CheckpointSaved" in said
+
+
+@pytest.mark.parametrize(
+    ("keys", "status"), [(("q", "s"), 0), (("ctrl+c", "s"), 130), (("ctrl+c", "ctrl+c"), 130)]
+)
+def test_leaving_with_a_stop_saves_and_restores_the_terminal(
+    env: dict[str, str], busy: Terminal, keys: tuple[str, ...], status: int
+) -> None:
+    busy.press(keys[0])
+    busy.until("What is to become of it")
+    busy.press(keys[1])
+    assert busy.ended() == status
+    assert busy.is_restored()
+    last = events(only_run(env))[-1]
+    assert (last["is"], last["reason"]) == ("RunEnded", "stopped")
+
+
+def test_escape_stays(busy: Terminal) -> None:
+    busy.press("q")
+    busy.until("What is to become of it")
+    busy.press("x")
+    time.sleep(0.3)
+    assert "What is to become of it" not in busy.text()
+    assert busy.child.isalive()
+
+
+def test_sigterm_saves_ends_with_143_and_restores_the_terminal(
+    env: dict[str, str], busy: Terminal
+) -> None:
+    os.kill(busy.pid, signal.SIGTERM)
+    assert busy.ended() == 143
+    assert busy.is_restored()
+    last = events(only_run(env))[-1]
+    assert (last["is"], last["reason"]) == ("RunEnded", "stopped")
+
+
+def wait_for(condition: Any, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.05)
+
+
+def stop_for_good(env: dict[str, str]) -> None:
+    """End the process that has taken the run over, and wait for the end of its record."""
+    folder = only_run(env)
+    pid = [event for event in events(folder) if event["is"] == "RunStarted"][-1]["pid"]
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: events(folder)[-1]["is"] == "RunEnded")
+
+
+def starts(env: dict[str, str]) -> list[int]:
+    return [event["step"] for event in events(only_run(env)) if event["is"] == "RunStarted"]
+
+
+def test_detaching_leaves_the_run_going_without_a_terminal_and_attach_shows_it(
+    env: dict[str, str], busy: Terminal
+) -> None:
+    busy.press("d")
+    assert busy.ended() == 0
+    assert busy.is_restored()
+    wait_for(lambda: len(starts(env)) == 2)
+    assert starts(env)[1] > 0
+    with Terminal("attach", env={**env, **LONG}) as other:
+        other.until(r"process \d+")
+        other.until(r"step [\d,]{2,}/")
+        other.press("space")
+        other.until("paused")
+        other.press("space")
+        other.until(r"training|validating")
+        other.press("s")
+        other.until("stopped")
+        other.press("q")
+        assert other.ended() == 0
+    wait_for(lambda: events(only_run(env))[-1]["is"] == "RunEnded")
+
+
+def test_a_lost_terminal_hands_the_run_over_by_itself(env: dict[str, str], busy: Terminal) -> None:
+    busy.lose()
+    wait_for(lambda: len(starts(env)) == 2)
+    detached = [event for event in events(only_run(env)) if event["is"] == "RunEnded"]
+    assert [event["reason"] for event in detached] == ["detached"]
+    assert detached[0]["step"] == starts(env)[1]
+    stop_for_good(env)
+
+
+BREAKS = """
+import sys
+from fmnist_tui.tui.widgets.progress import RunProgress
+
+def broken(self, feed):
+    if feed is not None and feed.state.step > 50:
+        raise ValueError("a widget is broken")
+    return whole(self, feed)
+
+whole, RunProgress.show = RunProgress.show, broken
+from fmnist_tui.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_an_exception_in_a_widget_loses_neither_the_terminal_nor_the_run(
+    env: dict[str, str],
+) -> None:
+    with Terminal(env={**env, **LONG}, code=BREAKS) as terminal:
+        terminal.until("2 Train")
+        terminal.press("2")
+        terminal.until("settings")
+        terminal.press("space")
+        assert terminal.ended() == 1
+        assert terminal.is_restored()
+        assert "the screen failed: ValueError: a widget is broken" in terminal.text()
+        assert "Traceback" not in terminal.text()
+        assert "goes on in process" in terminal.text()
+    wait_for(lambda: len(starts(env)) == 2)
+    stop_for_good(env)
+
+
+def test_random_keys_and_resizes_while_training_leave_it_alive(
+    env: dict[str, str], busy: Terminal
+) -> None:
+    """500 keys and 200 resizes by a fixed die; keys that leave are left out."""
+    die = random.Random(7)
+    keys = [*"123456asecnfuvymrzgopw/x[]?lkj ", "up", "down", "left", "right", "tab", "enter"]
+    keys += ["escape", "escape", "pageup", "pagedown", "ctrl+p"]
+    turns = ["key"] * 500 + ["size"] * 200
+    die.shuffle(turns)
+    for turn in turns:
+        if turn == "key":
+            busy.press(die.choice(keys), pause=0.005)
+        else:
+            busy.resize(die.randint(10, 220), die.randint(3, 70))
+    busy.resize(120, 36)
+    assert busy.child.isalive()
+    for _ in range(6):
+        busy.press("escape", pause=0.1)
+    busy.press("1")
+    busy.until("1 Data")
+    busy.press("escape", "q", pause=0.3)
+    if "What is to become of it" in busy.text():
+        busy.press("s")
+    assert busy.ended() == 0
+    assert busy.is_restored()

@@ -1,0 +1,44 @@
+"""A dashboard for tests: folders of its own, no session thread unless a test asks for one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from fmnist_tui.engine.session import Session
+from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.desk import Desk
+from fmnist_tui.tui.settings import Settings
+
+Opened = Callable[..., AbstractAsyncContextManager[tuple[Dashboard, Pilot[int]]]]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A desk over empty folders; its session's thread begins with the first work."""
+    runs, data = tmp_path / "runs", tmp_path / "data"
+    runs.mkdir()
+    data.mkdir()
+    session = Session(runs, data)
+    yield Desk(runs, data, session, Settings())
+    session.close()
+
+
+@pytest.fixture
+def opened(desk: Desk) -> Opened:
+    """`async with opened("data", size=(120, 36)) as (bench, pilot)`: the dashboard on a screen."""
+
+    @asynccontextmanager
+    async def open_it(
+        first: str = "data", size: tuple[int, int] = (120, 36)
+    ) -> AsyncIterator[tuple[Dashboard, Pilot[int]]]:
+        bench = Dashboard(desk, first)
+        async with bench.run_test(size=size) as pilot:
+            await pilot.pause()
+            yield bench, pilot
+
+    return open_it

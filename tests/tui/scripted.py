@@ -1,0 +1,144 @@
+"""Runs for screens to show, without training one: scripted events and folders on disk."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from fmnist_tui import recipes
+from fmnist_tui.catalog import GARMENTS
+from fmnist_tui.config import RunConfig
+from fmnist_tui.events import (
+    EVENTS,
+    FINISHED,
+    Changed,
+    CheckpointSaved,
+    EpochEnded,
+    Evaluated,
+    Event,
+    Progress,
+    RunEnded,
+    RunStarted,
+    Telemetry,
+)
+from fmnist_tui.metrics import evaluate, softmax
+from fmnist_tui.predictions import Predictions
+from fmnist_tui.runs.folder import RunFolder
+
+START = 1_700_000_000.0
+STEPS = 20
+CONFIG = RunConfig(dataset="sketches", recipe="tiny", epochs=4, batch_size=64)
+
+
+def events(
+    config: RunConfig = CONFIG, epochs: int | None = None, ended: bool = True, run: str = "run"
+) -> Iterator[Event]:
+    """What a run says that learns as it should; `epochs` of them are done."""
+    done = config.epochs if epochs is None else epochs
+    t = START
+    yield RunStarted(
+        t=t,
+        run=run,
+        recipe=config.recipe,
+        dataset=config.dataset,
+        model=config.model,
+        parameters=225_034,
+        device="cpu",
+        device_name="a CPU",
+        precision="fp32",
+        seed=config.seed,
+        epochs=config.epochs,
+        steps_per_epoch=STEPS,
+        batch_size=config.batch_size,
+        train_count=4_167,
+        val_count=833,
+        test_count=1_000,
+        classes=GARMENTS,
+        synthetic=True,
+    )
+    yield Changed(t, 0, "phase", "training")
+    for epoch in range(done):
+        for step in range(1, STEPS + 1):
+            t += 0.1
+            at = epoch * STEPS + step
+            loss = 0.2 + 2 * math.exp(-at / 15) + 0.05 * math.sin(at)
+            yield Progress(
+                t, at, epoch + 1, step, step * 64, loss, 1 - loss / 3, 3e-3, 6400.0, 10.0, 0.1
+            )
+        yield Telemetry(t, 187.0, 612.0)
+        accuracy = 1 - 0.4 * math.exp(-epoch)
+        yield EpochEnded(
+            t, (epoch + 1) * STEPS, epoch + 1, 0.5, 0.8, 0.4, accuracy, 833, 3e-3, 2.0, 6400.0, True
+        )
+        yield CheckpointSaved(
+            t, (epoch + 1) * STEPS, epoch + 1, "best", f"best-000{epoch}.pt", "0" * 64, 900_000
+        )
+    if ended:
+        found = evaluate(softmax(predictions("test").logits), predictions("test").labels, GARMENTS)
+        yield Evaluated(
+            t,
+            done * STEPS,
+            done,
+            f"best-000{done - 1}.pt",
+            "test",
+            found.count,
+            found.loss,
+            found.accuracy,
+            *found.interval,
+            found.macro_f1,
+            found.ece,
+            found.confusion,
+        )
+        yield RunEnded(t + 1, done * STEPS, done, FINISHED, t + 1 - START)
+
+
+def predictions(split: str, count: int = 300, seed: int = 0) -> Predictions:
+    """Answers that are right about four times of five; class 6 is mostly taken for 0."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 10, count)
+    logits = random.normal(0, 1.0, (count, 10))
+    logits[np.arange(count), labels] += 3.0
+    shirts = labels == 6
+    logits[shirts, 0] += 3.5
+    return Predictions(
+        split,
+        logits.astype(np.float32),
+        labels.astype(np.int64),
+        np.arange(count, dtype=np.int64),
+        GARMENTS,
+        "best",
+    )
+
+
+def make_run(
+    runs_dir: Path,
+    config: RunConfig = CONFIG,
+    *,
+    epochs: int | None = None,
+    ended: bool = True,
+    splits: tuple[str, ...] = ("val", "test"),
+    change: Callable[[RunFolder], None] | None = None,
+) -> RunFolder:
+    """A run folder as a training leaves it (without weights)."""
+    folder = RunFolder.create(runs_dir, config.recipe, config.dataset)
+    folder.config.write_text(recipes.to_toml(config, {"version": "0"}))
+    with folder.events.open("w") as file:
+        for event in events(config, epochs, ended, folder.name):
+            file.write(EVENTS.encode(event) + "\n")
+    for split in splits:
+        predictions(split).save(folder.predictions / f"{split}.npz")
+    if change is not None:
+        change(folder)
+    return folder
+
+
+async def settled(pilot: object, done: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for work in threads to have come to something."""
+    until = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < until, "it never came to that"
+        await pilot.pause(0.02)  # type: ignore[attr-defined]

@@ -1,0 +1,118 @@
+"""A run as the screens see it."""
+
+from __future__ import annotations
+
+import shutil
+from collections import deque
+from pathlib import Path
+
+from fmnist_tui.commands import Stop
+from fmnist_tui.engine.training import Training
+from fmnist_tui.errors import UserError
+from fmnist_tui.events import EpochEnded
+from fmnist_tui.runs.lock import RunLock
+from fmnist_tui.tui.feed import Feed
+from fmnist_tui.tui.narration import Narration
+from tests.tui.scripted import CONFIG, events, make_run
+
+
+def test_a_run_of_this_process_and_its_record_give_the_same_state(tmp_path: Path) -> None:
+    folder = make_run(tmp_path)
+    training = Training(CONFIG)
+    training.events.extend(events(run=folder.name))
+    own = Feed.of(training)
+    assert own.drain()
+    assert not own.drain()
+    assert own.state == Feed.open(folder).state
+
+
+def test_a_record_that_grows_is_followed(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, epochs=1, ended=False)
+    feed = Feed.open(folder)
+    assert feed.status == "crashed"
+    whole = make_run(tmp_path / "other")
+    rest = whole.events.read_text().splitlines()[len(folder.events.read_text().splitlines()) :]
+    with folder.events.open("a") as file:
+        file.writelines(f"{line}\n" for line in rest)
+    assert feed.drain()
+    assert feed.status == "finished"
+
+
+def test_garbage_in_a_record_is_passed_over(tmp_path: Path) -> None:
+    folder = make_run(tmp_path)
+    lines = folder.events.read_bytes().splitlines(keepends=True)
+    folder.events.write_bytes(b"\xff\x00 nonsense\n" + b"{}\n".join(lines))
+    feed = Feed.open(folder)
+    assert (feed.status, feed.state.step) == ("finished", 80)
+
+
+def test_a_run_that_another_process_holds_is_live_and_can_be_told_things(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, epochs=2, ended=False)
+    with RunLock.acquire(folder.path):
+        feed = Feed.open(folder)
+        assert feed.live and not feed.own and feed.holder is not None
+        feed.send(Stop(0.0, "enough"))
+    assert "enough" in folder.commands.read_text()
+
+
+def test_telling_a_run_that_is_over_says_that_nobody_listens(tmp_path: Path) -> None:
+    feed = Feed.open(make_run(tmp_path))
+    try:
+        feed.send(Stop(0.0))
+    except UserError as error:
+        assert "nobody would listen" in str(error)
+    else:
+        raise AssertionError("nobody was there")
+
+
+def test_a_folder_that_goes_away_is_said_and_the_state_stays(tmp_path: Path) -> None:
+    folder = make_run(tmp_path)
+    feed = Feed.open(folder)
+    shutil.rmtree(folder.path)
+    feed._looked = 0.0
+    assert feed.drain()
+    assert "gone" in feed.error
+    assert feed.state.step == 80
+
+
+def test_a_config_that_cannot_be_read_is_told_and_the_record_shown(tmp_path: Path) -> None:
+    folder = make_run(tmp_path)
+    folder.config.unlink()
+    feed = Feed.open(folder)
+    assert feed.config is None and feed.trouble
+    assert feed.state.step == 80
+
+
+def test_a_run_that_could_not_begin_says_why(tmp_path: Path) -> None:
+    training = Training(CONFIG)
+    feed = Feed.of(training)
+    assert feed.status == "preparing"
+    training.finish(UserError("no such data"))
+    assert feed.drain()
+    assert (feed.status, feed.error) == ("not started", "no such data")
+
+
+def test_every_thing_is_told_once_and_in_order(tmp_path: Path) -> None:
+    training = Training(CONFIG)
+    feed, narration = Feed.of(training), Narration()
+    told = []
+    for event in events():
+        training.events.append(event)
+        feed.drain()
+        told += narration.news(feed, deque())
+    epochs = [entry.message for entry in told if entry.message.startswith("epoch")]
+    assert [message.split(":")[0] for message in epochs] == [f"epoch {n}" for n in (1, 2, 3, 4)]
+    assert told[0].message.startswith("two-conv, 225,034 parameters")
+    assert told[-1].message == "finished"
+
+
+def test_epochs_too_fast_to_read_are_told_together() -> None:
+    training = Training(CONFIG)
+    feed, narration = Feed.of(training), Narration()
+    for number in range(1, 101):
+        t = number / 100
+        training.events.append(
+            EpochEnded(t, number, number, 0.5, 0.8, 0.4, 0.9, 833, 3e-3, 0.01, 6400.0, False)
+        )
+        feed.drain()
+    assert len(narration.news(feed, deque())) == 1

@@ -1,0 +1,50 @@
+"""The screen in ASCII."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.color import Color
+
+from fmnist_tui.text import safe_text
+from fmnist_tui.tui.plain import AsciiFilter, ascii_cells, wanted
+
+
+@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FFF), max_size=30))
+def test_text_becomes_ascii_without_moving_what_stands_beside_it(text: str) -> None:
+    shown = ascii_cells(safe_text(text))
+    assert shown.isascii()
+
+
+@pytest.mark.parametrize("text", ["╭─ loss ─╮", "▀▄█ 98 %", "Shirt → Coat", "±0.27 · ✓ … 28×14"])
+def test_what_the_screens_draw_keeps_its_width(text: str) -> None:
+    assert cell_len(ascii_cells(text)) == cell_len(text)
+
+
+def test_wide_signs_keep_their_two_cells() -> None:
+    assert ascii_cells("おa") == "??a"
+
+
+def test_the_filter_leaves_styles_and_controls_alone() -> None:
+    found = AsciiFilter().apply([Segment("─é"), Segment("plain")], Color(0, 0, 0))
+    assert [segment.text for segment in found] == ["-e", "plain"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"LANG": "C"}, True),
+        ({"LANG": "en_GB.ISO-8859-1"}, True),
+        ({"LANG": "en_GB.UTF-8"}, False),
+        ({"LANG": "C", "LC_ALL": "C.utf8"}, False),
+        ({}, False),
+        ({"LANG": "C.UTF-8", "TERM": "vt100"}, True),
+    ],
+)
+def test_ascii_is_chosen_where_locale_or_terminal_say_so(
+    environment: dict[str, str], expected: bool
+) -> None:
+    assert wanted(environment) is expected

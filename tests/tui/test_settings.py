@@ -1,0 +1,51 @@
+"""What the dashboard remembers, and the user's own keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fmnist_tui.tui.desk import Desk
+from fmnist_tui.tui.settings import KEYS, VIEW, Settings
+from tests.tui.conftest import Opened
+
+
+def test_a_choice_is_there_again_next_time(tmp_path: Path) -> None:
+    Settings.load(tmp_path).keep("theme", "bench-light")
+    assert Settings.load(tmp_path).get("theme") == "bench-light"
+
+
+def test_files_that_cannot_be_read_are_said_and_passed_over(tmp_path: Path) -> None:
+    (tmp_path / VIEW).write_text("{nonsense")
+    (tmp_path / KEYS).write_text('[keys]\n"train.stop" = 7\n"train.go" = "x"\n[other]\n')
+    settings = Settings.load(tmp_path)
+    assert settings.keymap == {"train.go": "x"}
+    assert len(settings.complaints) == 3
+    assert all("\n" not in complaint for complaint in settings.complaints)
+
+
+def test_a_folder_that_cannot_be_written_is_said_once_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    settings = Settings(tmp_path / "file" / "below")
+    settings.keep("theme", "bench-light")
+    assert settings.get("theme") == "bench-light"
+    assert len(settings.complaints) == 1
+
+
+async def test_a_key_of_the_users_own_takes_the_place_of_ours(desk: Desk, opened: Opened) -> None:
+    desk.settings.keymap = {"app.help": "f1", "train.nosuch": "x"}
+    async with opened("train") as (bench, pilot):
+        assert any("train.nosuch" in complaint for complaint in desk.settings.complaints)
+        before = bench.screen
+        await pilot.press("question_mark")
+        assert bench.screen is before
+        await pilot.press("f1")
+        assert bench.screen is not before
+
+
+async def test_the_theme_is_kept(desk: Desk, opened: Opened) -> None:
+    async with opened("train") as (bench, pilot):
+        dark = bench.current_theme.dark
+        await pilot.press("t")
+        await pilot.pause()
+        assert bench.current_theme.dark is not dark
+        assert desk.settings.get("theme") == bench.theme

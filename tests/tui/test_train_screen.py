@@ -1,0 +1,317 @@
+"""Train: every key, with a run that is scripted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from fmnist_tui.commands import (
+    Command,
+    Pause,
+    Resume,
+    SaveCheckpoint,
+    ScaleLearningRate,
+    Stop,
+)
+from fmnist_tui.config import RunConfig
+from fmnist_tui.engine.training import Training
+from fmnist_tui.events import Alert, Changed, Glance
+from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.desk import Desk, Leaving
+from fmnist_tui.tui.feed import Feed
+from fmnist_tui.tui.screens.train import TrainScreen
+from fmnist_tui.tui.widgets.chart import LineChart
+from fmnist_tui.tui.widgets.dialogs import Picker
+from fmnist_tui.tui.widgets.form import Form
+from fmnist_tui.tui.widgets.log import LogPane
+from fmnist_tui.tui.widgets.progress import RunProgress
+from tests.tui.conftest import Opened
+from tests.tui.scripted import CONFIG, events, make_run, settled
+
+
+class Scripted(Training):
+    """A run that says what a test wants, and remembers what it is told."""
+
+    def __init__(self, config: RunConfig = CONFIG) -> None:
+        super().__init__(config)
+        self.told: list[Command] = []
+
+    def send(self, command: Command) -> None:
+        self.told.append(command)
+
+
+@pytest.fixture
+def run(desk: Desk) -> Iterator[Scripted]:
+    training = Scripted()
+    training.events.extend(events(epochs=2, ended=False))
+    desk.feed = Feed.of(training)
+    yield training
+    training.finish()
+
+
+def screen_of(bench: Dashboard) -> TrainScreen:
+    assert isinstance(bench.screen, TrainScreen)
+    return bench.screen
+
+
+def shown(bench: Dashboard, widget: type[LogPane] | type[RunProgress]) -> str:
+    found = bench.screen.query_one(widget)
+    return "\n".join(found.render_line(y).text for y in range(found.size.height))
+
+
+async def drained(bench: Dashboard, pilot: Pilot[int], run: Scripted) -> None:
+    await settled(pilot, lambda: not run.events)
+    await pilot.pause(0.05)
+
+
+async def test_without_a_run_the_panes_say_what_to_press(opened: Opened) -> None:
+    async with opened("train") as (bench, _):
+        assert "space starts one" in shown(bench, RunProgress)
+
+
+async def test_a_run_is_shown_with_bars_figures_and_a_log(opened: Opened, run: Scripted) -> None:
+    async with opened("train") as (bench, pilot):
+        await drained(bench, pilot, run)
+        progress = shown(bench, RunProgress)
+        assert "epoch 3/4" in progress and "50 %" in progress and "6,400 images/s" in progress
+        assert "CPU 187 %" in progress and "step 40/80" in progress
+        assert "epoch 2" in shown(bench, LogPane)
+
+
+async def test_space_pauses_and_goes_on(opened: Opened, run: Scripted) -> None:
+    async with opened("train") as (bench, pilot):
+        await drained(bench, pilot, run)
+        await pilot.press("space")
+        run.events.append(Changed(0.0, 40, "paused", "true"))
+        await drained(bench, pilot, run)
+        assert "paused" in shown(bench, RunProgress)
+        await pilot.press("space")
+        assert [type(command) for command in run.told] == [Pause, Resume]
+
+
+@pytest.mark.parametrize(
+    ("key", "command"),
+    [
+        ("s", Stop(0.0, "stopped by key")),
+        ("c", SaveCheckpoint(0.0)),
+        ("left_square_bracket", ScaleLearningRate(0.0, 0.5)),
+        ("right_square_bracket", ScaleLearningRate(0.0, 2.0)),
+    ],
+)
+async def test_keys_tell_the_run_what_they_say(
+    opened: Opened, run: Scripted, key: str, command: Command
+) -> None:
+    async with opened("train") as (bench, pilot):
+        await drained(bench, pilot, run)
+        await pilot.press(key)
+        assert len(run.told) == 1
+        told = run.told[0]
+        assert type(told) is type(command)
+        for name in ("why", "factor"):
+            assert getattr(told, name, None) == getattr(command, name, None)
+
+
+@pytest.mark.parametrize("key", ["s", "c", "left_square_bracket", "right_square_bracket", "u"])
+async def test_keys_for_a_run_do_nothing_without_one(opened: Opened, key: str) -> None:
+    async with opened("train") as (bench, pilot):
+        await pilot.press(key)
+        await pilot.pause()
+        assert bench.desk.feed is None
+
+
+async def test_a_field_is_typed_and_checked_at_every_key(opened: Opened) -> None:
+    async with opened("train") as (bench, pilot):
+        screen = screen_of(bench)
+        form = screen.query_one(Form)
+        form.fields.go_to("lr")
+        await pilot.press("enter")
+        assert isinstance(bench.focused, Input)
+        await pilot.press("ctrl+u", *"0.x")
+        assert "lr" in screen.draft.problems
+        await pilot.press("space")
+        assert bench.desk.feed is None
+        await pilot.press("ctrl+u", *"0.02", "enter")
+        assert screen.draft.values["lr"] == 0.02 and not screen.draft.problems
+        assert bench.screen.focused is form.fields
+
+
+async def test_escape_leaves_a_field_as_it_was(opened: Opened) -> None:
+    async with opened("train") as (bench, pilot):
+        screen = screen_of(bench)
+        screen.query_one(Form).fields.go_to("epochs")
+        before = screen.draft.values["epochs"]
+        await pilot.press("enter", "ctrl+u", "9", "escape")
+        assert screen.draft.values["epochs"] == before
+        assert bench.focused is screen.query_one(Form).fields
+
+
+async def test_nothing_starts_while_something_is_wrong(opened: Opened) -> None:
+    async with opened("train") as (bench, pilot):
+        screen = screen_of(bench)
+        screen.draft.set("epochs", "0")
+        screen.query_one(Form).renew()
+        await pilot.press("space")
+        assert bench.desk.feed is None
+        assert screen.query_one(Form).fields.field == "epochs"
+
+
+async def test_left_and_right_step_through_choices_and_enter_lists_them(opened: Opened) -> None:
+    async with opened("train") as (bench, pilot):
+        screen = screen_of(bench)
+        screen.query_one(Form).fields.go_to("schedule")
+        before = screen.draft.values["schedule"]
+        await pilot.press("right")
+        assert screen.draft.values["schedule"] != before
+        await pilot.press("left", "enter")
+        assert isinstance(bench.screen, Picker)
+        await pilot.press(*"cosine", "enter")
+        assert screen.draft.values["schedule"] == "cosine"
+
+
+async def test_a_recipe_fills_the_form(opened: Opened) -> None:
+    async with opened("train") as (bench, pilot):
+        await pilot.press("f")
+        assert isinstance(bench.screen, Picker)
+        await pilot.press(*"one-conv", "enter")
+        assert screen_of(bench).draft.values["model"] == "one-conv"
+
+
+async def test_n_takes_the_settings_of_the_run(opened: Opened, run: Scripted) -> None:
+    async with opened("train") as (bench, pilot):
+        await pilot.press("n")
+        assert screen_of(bench).draft.config() == CONFIG
+
+
+async def test_the_chart_reads_values_and_changes_its_scale(opened: Opened, run: Scripted) -> None:
+    async with opened("train") as (bench, pilot):
+        await drained(bench, pilot, run)
+        chart = bench.screen.query_one("#loss", LineChart)
+        chart.focus()
+        await pilot.press("left")
+        assert "train" in chart.reading and "step" in chart.reading
+        await pilot.press("escape")
+        assert not chart.reading
+        await pilot.press("y")
+        assert chart.log_scale
+        await pilot.press("m")
+        await pilot.pause()
+
+
+async def test_marks_tell_of_rate_changes_and_kept_checkpoints(
+    opened: Opened, run: Scripted
+) -> None:
+    run.events.append(Changed(0.0, 33, "lr", "0.001"))
+    async with opened("train") as (bench, pilot):
+        await drained(bench, pilot, run)
+        await pilot.press("y", "y")
+        chart = bench.screen.query_one("#loss", LineChart)
+        drawn = "".join(chart.render_line(y).text for y in range(chart.size.height))
+        assert "L" in drawn and "B" in drawn
+
+
+async def test_what_the_model_thinks_comes_with_each_glance(opened: Opened, run: Scripted) -> None:
+    said = Glance(
+        0.0, 41, 3, tuple(range(10)), tuple(range(10)), (1, *range(1, 10)), (0.5,) * 10, 100,
+        tuple(tuple(10 if row == column else 0 for column in range(10)) for row in range(10)),
+    )  # fmt: skip
+    async with opened("train") as (bench, pilot):
+        await drained(bench, pilot, run)
+        run.events.append(said)
+        await drained(bench, pilot, run)
+        thinks = bench.screen.query_one("Thinks")
+        drawn = "\n".join(thinks.render_line(y).text for y in range(thinks.size.height))
+        assert "✗ Trouser" in drawn and "is T-shir" in drawn and "✓ Pullove" in drawn
+
+
+async def test_the_log_shows_alerts_and_what_libraries_print_and_nothing_steers(
+    opened: Opened, run: Scripted, desk: Desk
+) -> None:
+    desk.printed.append("a library says \x1b[2J[red]this")
+    run.events.append(Alert(0.0, "warning", "the disk is nearly full"))
+    async with opened("train") as (bench, pilot):
+        await drained(bench, pilot, run)
+        log = "\n".join(line.text for line in bench.screen.query_one(LogPane).lines)
+        assert "the disk is nearly full" in log
+        assert "[red]this" in log and "\x1b" not in log
+
+
+async def test_the_views_of_a_narrow_terminal_are_reached_in_turn(opened: Opened) -> None:
+    async with opened("train", size=(80, 24)) as (bench, pilot):
+        seen = []
+        for _ in range(4):
+            seen.append(
+                [name for name in ("#settings", "#charts", "#model", "#log")
+                 if bench.screen.query_one(name).region.area]
+            )  # fmt: skip
+            await pilot.press("v")
+            await pilot.pause()
+        assert seen == [["#settings"], ["#charts"], ["#model"], ["#log"]]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60), (100, 20), (60, 16)])
+async def test_it_opens_at_any_size(opened: Opened, run: Scripted, size: tuple[int, int]) -> None:
+    async with opened("train", size=size) as (bench, pilot):
+        await drained(bench, pilot, run)
+        assert bench.screen.query_one("#panes").region.area
+
+
+async def test_a_terminal_too_small_says_so_and_nothing_else(opened: Opened) -> None:
+    async with opened("train", size=(20, 5)) as (bench, pilot):
+        await pilot.pause()
+        assert not bench.screen.query_one("#panes").region.area
+        assert bench.screen.query_one("#too-small").region.area
+
+
+async def test_pictures_are_drawn_another_way_by_r(opened: Opened, desk: Desk) -> None:
+    async with opened("train") as (_, pilot):
+        before = desk.renderer
+        await pilot.press("r")
+        assert desk.renderer != before
+
+
+async def test_help_lists_the_keys_of_the_screen(opened: Opened) -> None:
+    async with opened("train") as (bench, pilot):
+        await pilot.press("question_mark")
+        assert len(bench.screen_stack) == 2 and bench.screen.query("Sheet > VerticalScroll")
+        await pilot.press("escape")
+        assert len(bench.screen_stack) == 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "leaving", "code"),
+    [
+        (("q", "s"), Leaving.STOP, 0),
+        (("q", "d"), Leaving.DETACH, 0),
+        (("d",), Leaving.DETACH, 0),
+        (("ctrl+c", "ctrl+c"), Leaving.STOP, 130),
+    ],
+)
+async def test_leaving_while_a_run_goes_asks_what_becomes_of_it(
+    opened: Opened, run: Scripted, desk: Desk, keys: tuple[str, ...], leaving: Leaving, code: int
+) -> None:
+    async with opened("train") as (bench, pilot):
+        await drained(bench, pilot, run)
+        await pilot.press(*keys)
+        await pilot.pause()
+    assert (desk.leaving, desk.exit_code, bench.return_value) == (leaving, code, code)
+
+
+@pytest.mark.parametrize("key", ["x", "escape"])
+async def test_one_may_stay(opened: Opened, run: Scripted, key: str) -> None:
+    async with opened("train") as (bench, pilot):
+        await drained(bench, pilot, run)
+        await pilot.press("q")
+        assert len(bench.screen_stack) == 2
+        await pilot.press(key)
+        assert len(bench.screen_stack) == 1 and bench.is_running
+
+
+async def test_a_run_on_the_shelf_is_shown_from_its_record(opened: Opened, desk: Desk) -> None:
+    folder = make_run(desk.runs_dir)
+    desk.feed = Feed.open(folder)
+    async with opened("train") as (bench, pilot):
+        await pilot.pause()
+        assert "finished" in shown(bench, RunProgress)

@@ -1,0 +1,178 @@
+"""What is kept of runs' predictions: read once, read anew when they change, never wrong."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from fmnist_tui.engine.evaluate import Verdict
+from fmnist_tui.engine.session import Session
+from fmnist_tui.errors import UserError
+from fmnist_tui.predictions import Predictions
+from fmnist_tui.tui.verdicts import Verdicts
+from tests.tui.scripted import make_run, predictions
+
+
+def verdict(split: str = "val", seed: int = 3) -> Verdict:
+    found = predictions(split, seed=seed)
+    return Verdict(found.evaluation(), found, "best", 60, 3)
+
+
+class Asked:
+    """A session that answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.futures: list[Future[Verdict]] = []
+
+    def evaluate(self, *_: Any) -> Future[Verdict]:
+        self.futures.append(Future())
+        return self.futures[-1]
+
+    @property
+    def session(self) -> Session:
+        return cast(Session, self)
+
+
+def test_predictions_are_read_once(tmp_path: Path) -> None:
+    folder, verdicts = make_run(tmp_path), Verdicts()
+    assert verdicts.at_hand(folder, "val") is None
+    found = verdicts.read(folder, "val")
+    assert found is not None and found.evaluation.count == 300
+    assert verdicts.read(folder, "val") is found
+    assert verdicts.at_hand(folder, "val") is found
+
+
+def test_predictions_that_have_changed_are_read_anew(tmp_path: Path) -> None:
+    folder, verdicts = make_run(tmp_path), Verdicts()
+    before = verdicts.read(folder, "val")
+    predictions("val", count=200, seed=1).save(folder.predictions / "val.npz")
+    assert verdicts.at_hand(folder, "val") is None
+    after = verdicts.read(folder, "val")
+    assert after is not before
+    assert after is not None and after.evaluation.count == 200
+
+
+def test_there_is_nothing_where_nothing_was_predicted(tmp_path: Path) -> None:
+    folder, verdicts = make_run(tmp_path, splits=()), Verdicts()
+    assert verdicts.read(folder, "val") is None
+    assert not verdicts.present(folder, "val")
+    assert verdicts.split(folder) == "val"
+
+
+def test_test_is_looked_at_first_where_it_was_read_and_a_choice_stays(tmp_path: Path) -> None:
+    folder, verdicts = make_run(tmp_path), Verdicts()
+    assert verdicts.split(folder) == "test"
+    verdicts.choose(folder, "train")
+    assert verdicts.split(folder) == "train"
+
+
+def test_predictions_of_the_last_checkpoint_stand_in_for_the_best(tmp_path: Path) -> None:
+    folder, verdicts = make_run(tmp_path, splits=()), Verdicts()
+    predictions("val").save(folder.predictions / "val-last.npz")
+    assert verdicts.read(folder, "val") is not None
+
+
+def test_the_record_says_which_step_was_judged(tmp_path: Path) -> None:
+    folder, verdicts = make_run(tmp_path), Verdicts()
+    found = verdicts.read(folder, "test")
+    assert found is not None
+    assert found.trained(None) is None
+    assert found.trained(verdicts.record(folder)) == (80, 4)
+    assert verdicts.record(folder) is verdicts.record(folder)
+
+
+def test_a_verdict_of_this_session_is_kept_without_a_file(tmp_path: Path) -> None:
+    folder, verdicts, asked = make_run(tmp_path, splits=()), Verdicts(), Asked()
+    answer = verdicts.ask(asked.session, folder, "val")
+    assert verdicts.asked(folder, "val") is not None
+    asked.futures[0].set_result(verdict())
+    found = answer.result(1)
+    assert found.trained(None) == (60, 3)
+    assert verdicts.asked(folder, "val") is None
+    assert verdicts.read(folder, "val") is found
+    assert verdicts.present(folder, "val")
+
+
+def test_a_file_that_comes_later_takes_the_place_of_that_verdict(tmp_path: Path) -> None:
+    folder, verdicts, asked = make_run(tmp_path, splits=()), Verdicts(), Asked()
+    answer = verdicts.ask(asked.session, folder, "val")
+    asked.futures[0].set_result(verdict())
+    predictions("val", count=120).save(folder.predictions / "val.npz")
+    found = verdicts.read(folder, "val")
+    assert found is not answer.result(1)
+    assert found is not None and found.evaluation.count == 120
+
+
+def test_a_verdict_that_nobody_waits_for_any_more_is_kept_all_the_same(tmp_path: Path) -> None:
+    folder, verdicts, asked = make_run(tmp_path, splits=()), Verdicts(), Asked()
+    verdicts.ask(asked.session, folder, "val").cancel()
+    asked.futures[0].set_result(verdict())
+    assert verdicts.at_hand(folder, "val") is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (UserError("the checkpoint is gone"), "the checkpoint is gone"),
+        (ValueError("Input contains\nNaN"), "ValueError: Input contains NaN"),
+    ],
+)
+def test_whatever_goes_wrong_in_the_engine_becomes_one_line(
+    tmp_path: Path, error: Exception, told: str
+) -> None:
+    folder, verdicts, asked = make_run(tmp_path), Verdicts(), Asked()
+    answer = verdicts.ask(asked.session, folder, "val")
+    asked.futures[0].set_exception(error)
+    with pytest.raises(UserError, match=told):
+        answer.result(1)
+    assert told in verdicts.refused(folder, "val")
+    assert verdicts.asked(folder, "val") is None
+    verdicts.ask(asked.session, folder, "val")
+    assert not verdicts.refused(folder, "val")
+
+
+def test_a_session_that_refuses_leaves_nothing_under_way(tmp_path: Path) -> None:
+    folder, verdicts = make_run(tmp_path), Verdicts()
+    session = Session(tmp_path, tmp_path)
+    session.close()
+    with pytest.raises(UserError):
+        verdicts.ask(session, folder, "val")
+    assert verdicts.asked(folder, "val") is None
+
+
+def test_a_damaged_file_is_one_line_whatever_is_damaged_in_it(tmp_path: Path) -> None:
+    folder, verdicts, dice = make_run(tmp_path), Verdicts(), random.Random(0)
+    path = folder.predictions / "val.npz"
+    whole = path.read_bytes()
+    refused = 0
+    for _ in range(60):
+        damaged = bytearray(whole)
+        damaged[dice.randrange(len(whole))] ^= 1 << dice.randrange(8)
+        path.write_bytes(damaged if dice.random() < 0.8 else damaged[: dice.randrange(len(whole))])
+        try:
+            verdicts.read(folder, "val")
+        except UserError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 20
+
+
+def test_predictions_that_are_no_numbers_cannot_be_scored(tmp_path: Path) -> None:
+    folder, verdicts = make_run(tmp_path), Verdicts()
+    sound = predictions("val")
+    broken = Predictions(
+        "val",
+        np.full_like(sound.logits, np.nan),
+        sound.labels,
+        sound.indices,
+        sound.classes,
+        "best",
+    )
+    broken.save(folder.predictions / "val.npz")
+    with pytest.raises(UserError, match="cannot be scored"):
+        verdicts.read(folder, "val")

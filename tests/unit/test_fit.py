@@ -1,0 +1,175 @@
+"""The judgement of fit: which figures make which verdict, and that it says them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from fmnist_tui.events import FINISHED, EpochEnded, RunEnded, RunStarted
+from fmnist_tui.fit import EARLY, GOOD, OVER, UNDER, Fit, judge_fit
+from fmnist_tui.state import RunState
+
+# train loss, train accuracy, validation loss, validation accuracy
+Epoch = tuple[float, float | None, float | None, float | None]
+
+
+def state(
+    epochs: Sequence[Epoch],
+    *,
+    ended: bool = True,
+    train: int = 50_000,
+    val: int = 10_000,
+    planned: int | None = None,
+) -> RunState:
+    made = RunState()
+    made.apply(
+        RunStarted(
+            t=0.0,
+            run="run",
+            recipe="r",
+            dataset="fashion",
+            model="m",
+            parameters=1,
+            device="cpu",
+            device_name="a CPU",
+            precision="fp32",
+            seed=0,
+            epochs=planned or len(epochs),
+            steps_per_epoch=10,
+            batch_size=64,
+            train_count=train,
+            val_count=val,
+            test_count=val,
+            classes=("a", "b"),
+        )
+    )
+    best = -1.0
+    for number, (train_loss, train_accuracy, val_loss, val_accuracy) in enumerate(epochs, 1):
+        is_best = val_accuracy is not None and val_accuracy > best
+        best = max(best, val_accuracy or -1.0)
+        made.apply(
+            EpochEnded(
+                t=float(number),
+                step=10 * number,
+                epoch=number,
+                train_loss=train_loss,
+                train_accuracy=train_accuracy,
+                val_loss=val_loss,
+                val_accuracy=val_accuracy,
+                val_count=val,
+                lr=1e-3,
+                seconds=1.0,
+                images_per_second=1.0,
+                best=is_best,
+            )
+        )
+    if ended:
+        made.apply(RunEnded(99.0, 10 * len(epochs), len(epochs), FINISHED, 99.0))
+    return made
+
+
+SETTLED: list[Epoch] = [
+    (0.60, 0.80, 0.40, 0.86),
+    (0.35, 0.88, 0.32, 0.89),
+    (0.28, 0.91, 0.28, 0.905),
+    (0.25, 0.92, 0.272, 0.908),
+    (0.23, 0.925, 0.268, 0.910),
+]
+
+
+def fit(*epochs: Epoch) -> Fit:
+    return judge_fit(state(epochs))
+
+
+def test_a_run_whose_validation_keeps_up_and_has_settled_is_good() -> None:
+    found = fit(*SETTLED)
+    assert found.verdict == GOOD
+    assert "+1.5" in found.words  # 92.5 % less 91.0 %
+
+
+def test_the_epochs_it_rests_on_are_the_best_and_the_last() -> None:
+    found = fit(*SETTLED, (0.22, 0.93, 0.27, 0.905))
+    assert found.best is not None and found.best.epoch == 5
+    assert found.last is not None and found.last.epoch == 6
+
+
+def test_validation_loss_that_rises_while_training_loss_falls_is_overfitting() -> None:
+    found = fit(*SETTLED, (0.15, 0.95, 0.285, 0.909), (0.08, 0.97, 0.32, 0.908))
+    assert found.verdict == OVER
+    # From which epoch, from what to what, and by how much.
+    for figure in ("epoch 5", "0.268", "0.320", "19 %"):
+        assert figure in found.words
+
+
+def test_one_bad_epoch_is_not_overfitting() -> None:
+    assert fit(*SETTLED, (0.22, 0.93, 0.40, 0.90)).verdict == GOOD
+    assert fit(*SETTLED, (0.22, 0.93, 0.40, 0.90), (0.21, 0.93, 0.27, 0.909)).verdict == GOOD
+
+
+def test_validation_loss_that_rises_with_training_loss_is_something_else() -> None:
+    worse = fit(*SETTLED, (0.40, 0.88, 0.40, 0.87), (0.50, 0.85, 0.45, 0.85))
+    assert worse.verdict != OVER
+
+
+def test_a_gap_in_accuracy_beyond_its_uncertainty_is_overfitting() -> None:
+    gap: list[Epoch] = [(0.5, 0.85, 0.50, 0.85), (0.05, 0.99, 0.45, 0.88)]
+    found = judge_fit(state(gap))
+    assert found.verdict == OVER
+    assert "+11.0" in found.words and "99.0 %" in found.words
+    # The same figures of a handful of images prove nothing.
+    assert judge_fit(state(gap, train=40, val=20)).verdict != OVER
+
+
+def test_a_run_that_ended_while_it_still_learned_is_underfitting() -> None:
+    found = fit((0.6, 0.80, 0.45, 0.85), (0.4, 0.86, 0.36, 0.88), (0.32, 0.89, 0.30, 0.905))
+    assert found.verdict == UNDER
+    assert "17 %" in found.words
+
+
+def test_a_last_gain_that_chance_explains_is_not_underfitting() -> None:
+    tiny: list[Epoch] = [(0.10, 0.97, 0.046, 0.985), (0.05, 0.99, 0.041, 0.987)]
+    assert judge_fit(state(tiny, val=833)).verdict == GOOD
+
+
+def test_a_network_that_misses_even_what_it_learns_from_is_underfitting() -> None:
+    found = fit((0.70, 0.78, 0.66, 0.78), (0.62, 0.80, 0.63, 0.80), (0.61, 0.80, 0.62, 0.801))
+    assert found.verdict == UNDER
+    assert "20.0 %" in found.words
+
+
+def test_little_can_be_said_of_no_epoch_or_one() -> None:
+    assert judge_fit(RunState()).verdict == EARLY
+    assert fit(SETTLED[0]).verdict == EARLY
+
+
+def test_a_run_without_validation_says_so() -> None:
+    found = fit((0.5, 0.8, None, None), (0.4, 0.9, None, None))
+    assert found.verdict == EARLY
+    assert "no validation" in found.words
+
+
+def test_a_run_under_way_is_too_early_unless_it_overfits() -> None:
+    assert judge_fit(state(SETTLED, ended=False, planned=20)).verdict == EARLY
+    rising: list[Epoch] = [*SETTLED, (0.15, 0.95, 0.285, 0.909), (0.08, 0.97, 0.32, 0.908)]
+    assert judge_fit(state(rising, ended=False, planned=20)).verdict == OVER
+
+
+def test_mixed_labels_leave_the_trend_to_judge_by() -> None:
+    mixed: list[Epoch] = [(loss, None, val, share) for loss, _, val, share in SETTLED]
+    found = judge_fit(state(mixed))
+    assert found.verdict == GOOD
+    assert "training less" not in found.words
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_losses_that_are_no_numbers_are_no_ground_for_a_verdict(bad: float) -> None:
+    assert fit(*SETTLED, (bad, 0.1, bad, 0.1)).verdict == EARLY
+    # One such epoch in between does not spoil the rest.
+    assert fit(*SETTLED[:2], (0.3, 0.9, bad, 0.2), *SETTLED[2:]).verdict == GOOD
+
+
+def test_validation_loss_of_nothing_divides_by_nothing() -> None:
+    perfect: list[Epoch] = [(0.1, 0.99, 0.0, 1.0), (0.0, 1.0, 0.0, 1.0)]
+    assert judge_fit(state(perfect)).verdict == GOOD
