@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 Point = tuple[int, float]
+Bucket = tuple[Point, Point, Point, Point]
 
 POINTS = 4096
 
@@ -20,7 +21,7 @@ class Series:
     __slots__ = ("_buckets", "_count", "_first", "_high", "_last", "_low", "_width")
 
     def __init__(self) -> None:
-        self._buckets: list[tuple[Point, Point, Point, Point]] = []
+        self._buckets: list[Bucket] = []
         self._width = 1
         self._count = 0
         self._first = self._low = self._high = self._last = (0, 0.0)
@@ -41,17 +42,13 @@ class Series:
 
     def drop_after(self, step: int) -> None:
         """Forget the points beyond `step`."""
+        self._buckets = [kept for bucket in self._buckets if (kept := _until(step, bucket))]
         if self._count:
-            self._close()
-        kept = []
-        for bucket in self._buckets:
-            points = [point for point in _in_order(bucket) if point[0] <= step]
-            if points:
-                low = high = points[0]
-                for point in points:
-                    low, high = _lower(low, point), _higher(high, point)
-                kept.append((points[0], low, high, points[-1]))
-        self._buckets = kept
+            kept = _until(step, (self._first, self._low, self._high, self._last))
+            if kept:
+                self._first, self._low, self._high, self._last = kept
+            else:
+                self._count = 0
 
     def points(self) -> list[Point]:
         """The points kept, in the order in which they came."""
@@ -96,7 +93,18 @@ def _higher(a: Point, b: Point) -> Point:
     return b if b[1] > a[1] or math.isnan(a[1]) else a
 
 
-def _in_order(bucket: tuple[Point, Point, Point, Point]) -> list[Point]:
+def _until(step: int, bucket: Bucket) -> Bucket | None:
+    """What is left of a bucket when nothing beyond `step` is; None if nothing is."""
+    points = [point for point in _in_order(bucket) if point[0] <= step]
+    if not points:
+        return None
+    low = high = points[0]
+    for point in points:
+        low, high = _lower(low, point), _higher(high, point)
+    return points[0], low, high, points[-1]
+
+
+def _in_order(bucket: Bucket) -> list[Point]:
     first, low, high, last = bucket
     if first is last:
         return [first]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fmnist_tui.series import POINTS, Point, Series
@@ -86,6 +86,8 @@ def test_a_value_that_is_no_number_hides_no_other(rest: int, up: int, down: int)
 
 @PROPERTY
 @given(st.integers(0, 12_000), st.integers(0, 12_000))
+@example(4086, 4)
+@example(1022, 1022)
 def test_nothing_beyond_a_step_survives_dropping_it(count: int, step: int) -> None:
     series = filled(wave(count))
     before = series.points()
