@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
+
+from fmnist_tui.text import safe_text
 
 RUNS_VARIABLE = "FMNIST_TUI_RUNS"
 DATA_VARIABLE = "FMNIST_TUI_DATA"
@@ -17,6 +20,13 @@ def runs_dir(given: str | None = None) -> Path:
 def data_dir(given: str | None = None) -> Path:
     """The folder of data sets: as given, from the environment, or the user's data path."""
     return _folder(given, DATA_VARIABLE, "data")
+
+
+def from_home(path: Path) -> str:
+    """A path to show, the user's own folder as ~."""
+    with contextlib.suppress(ValueError, RuntimeError):
+        path = Path("~") / path.relative_to(Path.home())
+    return safe_text(path)
 
 
 def _folder(given: str | None, variable: str, part: str) -> Path:

@@ -25,7 +25,7 @@ from fmnist_tui.tui import helping, themes
 from fmnist_tui.tui.desk import Desk, Leaving, Pair
 from fmnist_tui.tui.feed import Feed
 from fmnist_tui.tui.pace import Pace
-from fmnist_tui.tui.palette import BenchCommands
+from fmnist_tui.tui.palette import BenchCommands, Palette
 from fmnist_tui.tui.plain import AsciiFilter
 from fmnist_tui.tui.screen import BenchScreen
 from fmnist_tui.tui.screens import all_screens
@@ -246,6 +246,10 @@ class Dashboard(App[int]):
         """Bring the bar above the screen that is shown up to date."""
         for bar in self.screen.query(TopBar):
             bar.status = self.status_line()
+
+    def action_command_palette(self) -> None:
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())
 
     def action_help(self) -> None:
         self.push_screen(helping.help_sheet(self.screen))

@@ -11,6 +11,7 @@ from textual.content import Content
 from fmnist_tui.charts import Line
 from fmnist_tui.config import RunConfig, shown
 from fmnist_tui.metrics import interval
+from fmnist_tui.paths import from_home
 from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui import figures
@@ -79,7 +80,7 @@ def _alone(run: Compared) -> Content:
         told.append(Content.styled(safe_text(course.trouble), "$warning"))
     for note in course.notes:
         told.append(Content.styled(safe_text(note.message), _LEVELS.get(note.level, "$warning")))
-    return Content("\n").join([*told, Content.styled(safe_text(summary.run.path), _MUTED)])
+    return Content("\n").join([*told, Content.styled(from_home(summary.run.path), _MUTED)])
 
 
 def _state(summary: RunSummary) -> str:

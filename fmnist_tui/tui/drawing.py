@@ -34,7 +34,9 @@ class Canvas:
         self, start: tuple[float, float], end: tuple[float, float], *, rub: bool = False
     ) -> bool:
         """Draw, or rub out, from one place to another; whether that changed anything."""
-        ink = np.rint(255 * _falloff(self._distance(start, end))).astype(np.uint8)
+        # Rubbing out is wider, or the soft edge of a stroke would stay behind.
+        radius = 2 * RADIUS if rub else RADIUS
+        ink = np.rint(255 * _falloff(self._distance(start, end), radius)).astype(np.uint8)
         drawn = np.minimum(self.pixels, 255 - ink) if rub else np.maximum(self.pixels, ink)
         if np.array_equal(drawn, self.pixels):
             return False
@@ -56,6 +58,6 @@ class Canvas:
         return np.asarray(np.hypot(x - along * across, y - along * down))
 
 
-def _falloff(distance: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Full in the middle of the brush, soft at its edge, nothing beyond."""
-    return np.asarray(np.clip(2 * (1 - distance / RADIUS), 0, 1))
+def _falloff(distance: npt.NDArray[np.float64], radius: float) -> npt.NDArray[np.float64]:
+    """Full up to half of the brush's radius, then less and less, nothing beyond."""
+    return np.asarray(np.clip(2 * (1 - distance / radius), 0, 1))

@@ -27,6 +27,8 @@ class Exhibit:
         self._means_of = ""
         self._augmented: dict[int, Image] = {}
         self._told = ""
+        # What was asked for before the pictures were others is not to be taken.
+        self.generation = 0
 
     def __len__(self) -> int:
         return len(self.browse.classes) if self.view == "means" else len(self.browse)
@@ -49,6 +51,7 @@ class Exhibit:
     def forget(self) -> None:
         """Other pictures go by these numbers now."""
         self._augmented = {}
+        self.generation += 1
 
     @property
     def stale(self) -> bool:

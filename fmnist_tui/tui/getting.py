@@ -81,6 +81,12 @@ def ways_on(name: str, failed: bool) -> Content:
     )
 
 
+def advice(why: str, told: bool) -> str:
+    """A reason to show. Where the places tried are told one by one, the last sentence
+    alone is news: what to do."""
+    return why.rsplit(". ", 1)[-1] if told else why
+
+
 def choices(there: Mapping[str, bool]) -> list[tuple[str, Content]]:
     """Data sets to choose from, each with whether it is on this machine."""
     wide = max(len(title(name)) for name in there)
@@ -132,6 +138,11 @@ class Account:
         """Nothing goes on any more: what was under way was left."""
         if self.steps and self.steps[-1].state in ("trying", "progress"):
             self.steps[-1] = replace(self.steps[-1], state="failed", message="not finished")
+
+    @property
+    def failures(self) -> int:
+        """How many places had nothing."""
+        return sum(step.state == "failed" for step in self.steps)
 
     def lines(self, width: int) -> list[Content]:
         """A sign, the place and how it goes; reasons in as many lines as they need."""

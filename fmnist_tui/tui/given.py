@@ -92,7 +92,7 @@ def completed(text: str) -> str | None:
                 if not name.startswith(part) or (name.startswith(".") and not part):
                     continue
                 is_folder = entry.is_dir()
-                if not (is_folder or is_picture(name)) or safe_text(name) != name:
+                if not (is_folder or name.lower().endswith(ENDINGS)) or safe_text(name) != name:
                     continue
                 shown = f"{name}/" if is_folder else name
                 best = min(best, shown) if best else shown

@@ -41,7 +41,7 @@ class Oracle:
         self.model: Path | None = None
         self.trouble = ""
         self._source: Path | None = None
-        self._asking = False
+        self._asked: frozenset[Path] = frozenset()
         self._picture: Pixels | None = None
         self._drawing_asked = False
         self._drawing_at = 0.0
@@ -66,7 +66,7 @@ class Oracle:
     @property
     def asking(self) -> bool:
         """Whether an answer is being waited for."""
-        return self._asking or self._drawing_asked
+        return bool(self._asked) or self._drawing_asked
 
     def renew(self) -> None:
         """Ask about everything anew: the model is another, or knows more."""
@@ -99,14 +99,14 @@ class Oracle:
     def want(self, file: Path) -> Answer | None:
         """The answer about a file with its pictures; it is asked for next if it is not here."""
         found = self.enquiry.detail(file)
-        if found is None and file in self.enquiry.answers:
+        if found is None and file in self.enquiry.answers and file not in self._asked:
             self.enquiry.hurry(file)
             self._ask()
         return found
 
     def _ask(self) -> None:
         source = self.source
-        if self._asking or source is None or self.trouble:
+        if self._asked or source is None or self.trouble:
             return
         files = self.enquiry.next()
         if not files:
@@ -116,7 +116,7 @@ class Oracle:
         except UserError as error:
             self._refused(source, str(error))
             return
-        self._asking = True
+        self._asked = frozenset(files)
         self._screen.answer(
             future,
             partial(self._answered, source),
@@ -133,14 +133,14 @@ class Oracle:
         )
 
     def _take(self, source: Path, answers: list[Answer]) -> None:
-        self._asking = False
+        self._asked = frozenset()
         if source == self.source:
             self.enquiry.take(answers)
             self._told(answers)
         self._ask()
 
     def _refused(self, source: Path, why: str) -> None:
-        self._asking = False
+        self._asked = frozenset()
         if source == self.source:
             self.trouble = why
             self._told([])
@@ -176,20 +176,29 @@ class Oracle:
         try:
             future = self._screen.desk.session.classify(source, picture)
         except UserError as error:
-            self._drawing_refused(str(error))
+            self._drawing_refused(source, str(error))
             return
-        self._screen.answer(future, self._drawing_answered, self._drawing_refused, group="classify")
+        self._screen.answer(
+            future,
+            partial(self._drawing_answered, source),
+            partial(self._drawing_refused, source),
+            group="classify",
+        )
 
-    def _drawing_answered(self, prediction: Prediction) -> None:
+    def _drawing_answered(self, source: Path, prediction: Prediction) -> None:
         self._drawing_asked = False
-        self.trouble = ""
-        # What has been wiped off meanwhile is not answered any more.
-        self.drawing = reduced([prediction])[0] if self._picture is not None else None
-        self._drawn()
+        if source == self.source:
+            self.trouble = ""
+            # What has been wiped off meanwhile is not answered any more.
+            self.drawing = reduced([prediction])[0] if self._picture is not None else None
+            self._drawn()
         if self._again:
             self.draw(self._picture)
 
-    def _drawing_refused(self, why: str) -> None:
+    def _drawing_refused(self, source: Path, why: str) -> None:
         self._drawing_asked = False
-        self.trouble = why
-        self._drawn()
+        if source == self.source:
+            self.trouble = why
+            self._drawn()
+        elif self._again:
+            self.draw(self._picture)

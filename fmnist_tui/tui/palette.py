@@ -7,17 +7,26 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from fmnist_tui import recipes
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import list_runs
 from fmnist_tui.text import safe_text
+from fmnist_tui.tui.widgets.dialogs import ClosedOnce
 
 if TYPE_CHECKING:
     from fmnist_tui.tui.app import Dashboard
 
 Entry = tuple[str, str, Callable[[], object]]
+
+
+class Palette(CommandPalette, ClosedOnce[None]):
+    """Textual's palette, which in a terminal with no room for its list pages through none."""
+
+    def _action_command_list(self, action: str) -> None:
+        if self.query_one(CommandList).scrollable_content_region.height:
+            super()._action_command_list(action)
 
 
 class BenchCommands(Provider):

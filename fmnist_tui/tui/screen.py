@@ -12,6 +12,7 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
+from textual.worker import Worker
 
 from fmnist_tui.errors import UserError, reason
 from fmnist_tui.text import safe_text
@@ -25,6 +26,8 @@ Found = TypeVar("Found")
 
 # Below this a screen says only that the terminal is too small.
 LEAST_COLUMNS, LEAST_ROWS = 50, 14
+# Below so many columns panes that stand side by side elsewhere are folded.
+FOLDED = 100
 
 
 class TooSmall(Static):
@@ -52,7 +55,7 @@ class BenchScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [
         (0, "-small"),
         (LEAST_COLUMNS, "-narrow"),
-        (100, "-medium"),
+        (FOLDED, "-medium"),
         (160, "-wide"),
     ]
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST_ROWS, "-low"), (30, "-tall")]
@@ -92,7 +95,7 @@ class BenchScreen(Screen[None]):
         async def do() -> None:
             await self._settle(asyncio.to_thread(work), then, failed)
 
-        self.run_worker(do(), group=group, exclusive=True)
+        _: Worker[None] = self.run_worker(do, group=group, exclusive=True)
 
     def answer(
         self,
@@ -107,7 +110,7 @@ class BenchScreen(Screen[None]):
         async def do() -> None:
             await self._settle(asyncio.wrap_future(future), then, failed)
 
-        self.run_worker(do(), group=group, exclusive=True)
+        _: Worker[None] = self.run_worker(do, group=group, exclusive=True)
 
     async def _settle(
         self,

@@ -25,6 +25,8 @@ SMALL = {
 }
 LONG = {**SMALL, "FMNIST_TUI_EPOCHS": "100000", "FMNIST_TUI_PATIENCE": "0"}
 
+SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
+
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
@@ -211,13 +213,51 @@ def test_random_keys_and_resizes_while_training_leave_it_alive(
         else:
             busy.resize(die.randint(10, 220), die.randint(3, 70))
     busy.resize(120, 36)
-    assert busy.child.isalive()
-    for _ in range(6):
-        busy.press("escape", pause=0.1)
-    busy.press("1")
-    busy.until("1 Data")
-    busy.press("escape", "q", pause=0.3)
-    if "What is to become of it" in busy.text():
-        busy.press("s")
-    assert busy.ended() == 0
+    leave(busy)
     assert busy.is_restored()
+    assert len(events(only_run(env))) > 2
+
+
+def leave(terminal: Terminal) -> None:
+    """Close whatever is open, and leave with a stop.
+
+    Escape and a key right after it are one key (alt) to a program that is busy; so each
+    waits for what the one before has come to."""
+    question = "What is to become of it"
+    terminal.until("6 Runs")
+    end = time.monotonic() + 60
+    while terminal.child.isalive() and question not in terminal.text():
+        assert time.monotonic() < end, f"it cannot be left:\n{terminal.text()}"
+        terminal.press("escape", pause=0.5)
+        terminal.press("q", pause=0.5)
+    if terminal.child.isalive():
+        terminal.press("s")
+    assert terminal.ended() == 0
+
+
+def test_a_tour_from_the_first_picture_to_a_picture_of_ones_own(env: dict[str, str]) -> None:
+    """Browse, train for real, stop, evaluate, look at a cell's images, predict a file."""
+    with Terminal(env={**env, **LONG}) as terminal:
+        terminal.until("S  opens sketches")
+        terminal.press("S")
+        terminal.until("#0")
+        terminal.press("pagedown")
+        terminal.until(r"#\d\d")
+        terminal.press("2")
+        terminal.until("settings")
+        terminal.press("space")
+        terminal.until(r"step [\d,]{3,}/")
+        terminal.press("s")
+        terminal.until("stopped")
+        terminal.press("3")
+        terminal.until("There are no predictions")
+        terminal.press("e")
+        terminal.until("true .* predicted")
+        terminal.press("enter")
+        terminal.until(r"#\d+ of ")
+        terminal.press("5")
+        terminal.until("Picture|picture")
+        terminal.paste(str(SAMPLES / "bag-cut-out.png"))
+        terminal.until(r"\d\d? ?%")
+        leave(terminal)
+        assert terminal.is_restored()

@@ -14,6 +14,13 @@ from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.desk import Desk
 from fmnist_tui.tui.settings import Settings
 
+
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look more often than Textual would whether the process has come to rest."""
+    monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 0.005)
+
+
 Opened = Callable[..., AbstractAsyncContextManager[tuple[Dashboard, Pilot[int]]]]
 
 

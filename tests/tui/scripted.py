@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from fmnist_tui.events import (
     RunStarted,
     Telemetry,
 )
-from fmnist_tui.metrics import evaluate, softmax
+from fmnist_tui.metrics import Evaluation
 from fmnist_tui.predictions import Predictions
 from fmnist_tui.runs.folder import RunFolder
 
@@ -78,7 +79,7 @@ def events(
             t, (epoch + 1) * STEPS, epoch + 1, "best", f"best-000{epoch}.pt", "0" * 64, 900_000
         )
     if ended:
-        found = evaluate(softmax(predictions("test").logits), predictions("test").labels, GARMENTS)
+        found = _tested()
         yield Evaluated(
             t,
             done * STEPS,
@@ -112,6 +113,11 @@ def predictions(split: str, count: int = 300, seed: int = 0) -> Predictions:
         GARMENTS,
         "best",
     )
+
+
+@cache
+def _tested() -> Evaluation:
+    return predictions("test").evaluation()
 
 
 def make_run(

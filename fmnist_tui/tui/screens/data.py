@@ -86,9 +86,14 @@ class DataScreen(BenchScreen):
         self._appear()
         if self._getting is not None:
             self._steps.resume()
-        elif self._exhibit is None and self._wanted:
+        elif self._exhibit is None and getting.can_be_fetched(self._wanted):
             # A training may have brought it meanwhile.
-            self._look_for(self._wanted)
+            name = self._wanted
+            self.later(partial(self.desk.library.present, name), partial(self._again, name))
+
+    def _again(self, name: str, there: bool) -> None:
+        if there and name == self._wanted and self._getting is None:
+            self._look_for(name)
 
     @property
     def _browser(self) -> Browser:
@@ -143,18 +148,20 @@ class DataScreen(BenchScreen):
     def _not_there(self, why: str) -> None:
         """Nothing to show: say so in place, and what to press."""
         self._tell_steps()
-        self._leave_getting()
-        name = getting.title(self._wanted)
+        self._getting = None
+        self._steps.pause()
+        fetching, name = self.query_one(Fetching), getting.title(self._wanted)
         head = [Content.styled(f"{name} cannot be shown" if why else f"{name} is not here", "bold")]
         if why:
-            head.append(Content(safe_text(why)))
-        ways = getting.ways_on(self._wanted, bool(why))
-        self.query_one(Fetching).say(Content("\n").join(head), ways)
+            head.append(Content(safe_text(getting.advice(why, fetching.told))))
+        fetching.say(Content("\n").join(head), getting.ways_on(self._wanted, bool(why)))
         self.refresh_bindings()
 
     @on(Fetching.Cancelled)
     def _cancelled(self) -> None:
         if self._getting is not None:
+            self._getting.cancel()
+            self.workers.cancel_group(self, "data")
             self._not_there("cancelled; what had come is kept")
 
     def _tell_steps(self) -> None:
@@ -321,16 +328,18 @@ class DataScreen(BenchScreen):
         side = min(originals.shape[1:3])
         if max(self._config.crop, self._config.shift) >= side:
             self.complain(f"the augmentation is for larger pictures than these of {side} pixels")
-            self._take(exhibit, numbers, originals)
+            self._take(exhibit, exhibit.generation, numbers, originals)
             return
         try:
             future = self.desk.session.augmented(self._config, originals, self._seed)
         except UserError as error:
             self.complain(str(error))
             return
-        self.answer(future, partial(self._take, exhibit, numbers), group="augmented")
+        then = partial(self._take, exhibit, exhibit.generation, numbers)
+        self.answer(future, then, group="augmented")
 
-    def _take(self, exhibit: Exhibit, numbers: list[int], images: Image) -> None:
-        if exhibit is self._exhibit and exhibit.view == "augmented":
+    def _take(self, exhibit: Exhibit, generation: int, numbers: list[int], images: Image) -> None:
+        current = exhibit is self._exhibit and generation == exhibit.generation
+        if current and exhibit.view == "augmented":
             exhibit.take(dict(zip(numbers, images, strict=True)))
             self._browser.redraw()

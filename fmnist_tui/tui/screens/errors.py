@@ -91,6 +91,9 @@ class ErrorsScreen(BenchScreen):
             self._images.pair = (pair.true, pair.predicted)
             self._clear_filter()
             self._alone = False
+        if self._images.trouble:
+            # Other screens may have put that right.
+            self._images.nothing()
         self._appear()
         self._arrange()
         self._hand.resume()

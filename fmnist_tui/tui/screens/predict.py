@@ -15,6 +15,7 @@ from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
 from fmnist_tui import recipes
+from fmnist_tui.paths import from_home
 from fmnist_tui.render import names as renderers
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.text import safe_text
@@ -98,7 +99,8 @@ class PredictScreen(BenchScreen):
 
     def on_screen_resume(self) -> None:
         self._appear()
-        self._look()
+        # After what has been published meanwhile, or a model would be asked twice.
+        self.call_next(self._look)
 
     def on_unmount(self) -> None:
         self._end_watch()
@@ -223,7 +225,7 @@ class PredictScreen(BenchScreen):
         place = found.folder or (found.files[0] if len(found.files) == 1 else "")
         # A name that had to be made safe would not be the file's name any more.
         self.query_one("#path", PathInput).value = (
-            str(place) if str(place) == safe_text(place) else ""
+            from_home(Path(place)) if place and str(place) == safe_text(place) else ""
         )
         self._list()
         self._focus()

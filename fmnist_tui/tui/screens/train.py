@@ -24,7 +24,7 @@ from fmnist_tui.tui.draft import Draft
 from fmnist_tui.tui.feed import Feed
 from fmnist_tui.tui.library import DataSpec
 from fmnist_tui.tui.narration import Narration
-from fmnist_tui.tui.screen import BenchScreen
+from fmnist_tui.tui.screen import FOLDED, BenchScreen
 from fmnist_tui.tui.widgets.chart import LineChart
 from fmnist_tui.tui.widgets.dialogs import Picker
 from fmnist_tui.tui.widgets.form import Form
@@ -76,6 +76,7 @@ class TrainScreen(BenchScreen):
         self._glanced: object = None
         self._titled = ""
         self._view = VIEWS[0]
+        self._followed: Feed | None = None
 
     def panes(self) -> Iterable[Widget]:
         with Horizontal(id="columns"):
@@ -119,8 +120,13 @@ class TrainScreen(BenchScreen):
 
     def _feed_changed(self, feed: Feed | None) -> None:
         """Another run, or the same after a while: everything anew."""
-        if self.is_current:
-            self._show(feed, live=False)
+        if not self.is_current:
+            return
+        self._show(feed, live=False)
+        if feed is not self._followed and feed is not None and feed.live:
+            # Where the panes are folded, a run that goes is more than its settings.
+            self._to("run", focus=self.app.size.width < FOLDED)
+        self._followed = feed
 
     def _feed_moved(self, feed: Feed) -> None:
         if self.is_current:
@@ -325,13 +331,14 @@ class TrainScreen(BenchScreen):
     def action_view(self) -> None:
         self._to(VIEWS[(VIEWS.index(self._view) + 1) % len(VIEWS)])
 
-    def _to(self, view: str) -> None:
+    def _to(self, view: str, *, focus: bool = True) -> None:
         """In a narrow or low terminal show this of the folded panes."""
         self.remove_class(*(f"-view-{name}" for name in VIEWS))
         self.add_class(f"-view-{view}")
         self._view = view
         target = {"settings": "Fields", "run": "#loss", "model": "#loss", "log": "#log"}[view]
-        self.call_after_refresh(self._focus_on, target)
+        if focus:
+            self.call_after_refresh(self._focus_on, target)
 
     def _focus_on(self, target: str) -> None:
         widget = self.query_one(target)

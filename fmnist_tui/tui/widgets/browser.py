@@ -96,7 +96,9 @@ class Browser(Horizontal):
         if browse.chosen:
             empty += "\nbackspace shows all classes"
         self.gallery.show(len(exhibit), exhibit.tile, empty, at)
-        self._tell()
+        if not len(exhibit):
+            self.remove_class("-one")
+            self._tell()
 
     def redraw(self) -> None:
         """The same pictures look different now."""

@@ -80,6 +80,7 @@ class ConfusionTable(Widget, can_focus=True):
         if names != self._names:
             self._names = names
             self._left = self._top = 0
+            self.refresh_bindings()
             self.set_reactive(ConfusionTable.cursor, matrix.worst(self._confusion))
         self._follow()
         self._tell()
@@ -88,6 +89,9 @@ class ConfusionTable(Widget, can_focus=True):
     def next_mode(self) -> None:
         """Counts, then per cent of the row, then of the column."""
         self.mode = MODES[(MODES.index(self.mode) + 1) % len(MODES)]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return bool(self._names) if action == "open" else True
 
     # -- the cursor -------------------------------------------------------------------
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
+
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,19 @@ class Choice:
     about: str = ""
 
 
-class Question(ModalScreen[str | None]):
+class ClosedOnce(Screen[Given]):
+    """A screen over others that can be closed but once.
+
+    Two keys may come before the first has closed it; the second must not close what is
+    under it."""
+
+    def dismiss(self, result: Given | None = None) -> AwaitComplete:
+        if self.app.screen is not self:
+            return AwaitComplete()
+        return super().dismiss(result)
+
+
+class Question(ModalScreen[str | None], ClosedOnce[str | None]):
     """One question with a few answers, each by its key, the arrows or the mouse.
 
     Gives the chosen answer's key, or None where it was left with escape."""
@@ -76,7 +92,7 @@ class Question(ModalScreen[str | None]):
         self.dismiss(None)
 
 
-class Ask(ModalScreen[str | None]):
+class Ask(ModalScreen[str | None], ClosedOnce[str | None]):
     """One line of text; None where it was left with escape."""
 
     DEFAULT_CSS = """
@@ -106,7 +122,7 @@ class Ask(ModalScreen[str | None]):
         self.dismiss(None)
 
 
-class Picker(ModalScreen[str | None]):
+class Picker(ModalScreen[str | None], ClosedOnce[str | None]):
     """A list to choose one of, narrowed by typing. Items are (id, text)."""
 
     DEFAULT_CSS = """
@@ -172,7 +188,7 @@ class Picker(ModalScreen[str | None]):
         self.dismiss(None)
 
 
-class Sheet(ModalScreen[None]):
+class Sheet(ModalScreen[None], ClosedOnce[None]):
     """A page of text to read; any of escape, q, ? and enter closes it."""
 
     DEFAULT_CSS = """

@@ -69,6 +69,11 @@ class Fetching(VerticalScroll):
         self.scroll_end(animate=False)
 
     @property
+    def told(self) -> bool:
+        """Whether it is shown why several places failed."""
+        return self._account.failures > 1
+
+    @property
     def text(self) -> str:
         """All of it, as it is read."""
         return str(self.query_one(Static).content)

@@ -61,7 +61,7 @@ class Gallery(Widget, can_focus=True):
         Binding("enter", "open", "Open", id="gallery.open"),
     ]
 
-    cursor: reactive[int] = reactive(0, repaint=False)
+    cursor: reactive[int] = reactive(0, repaint=False, init=False)
     zoom: reactive[str] = reactive("full")
     renderer: reactive[str] = reactive("halfblock")
 
@@ -102,10 +102,15 @@ class Gallery(Widget, can_focus=True):
         self._kept: OrderedDict[int, _Drawn] = OrderedDict()
         self._kept_for: object = None
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self.count > 0 if action == "open" else True
+
     # -- what is shown ------------------------------------------------------------------
 
     def show(self, count: int, fetch: Callable[[int], Tile], empty: str, at: int = 0) -> None:
         """Show `count` tiles, the cursor on number `at`; where there are none, say `empty`."""
+        if bool(count) != bool(self.count):
+            self.refresh_bindings()
         self.count, self._fetch, self._empty = count, fetch, empty
         self.set_reactive(Gallery.cursor, self.validate_cursor(at))
         self.redraw()

@@ -1,0 +1,460 @@
+"""Errors: which images are shown, in which order, one at a time, and every key."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from fmnist_tui import recipes
+from fmnist_tui.catalog import DATASETS, GARMENTS
+from fmnist_tui.config import RunConfig
+from fmnist_tui.data.dataset import Dataset, Split
+from fmnist_tui.metrics import softmax
+from fmnist_tui.predictions import Predictions
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.desk import Desk, Pair
+from fmnist_tui.tui.library import DataSpec
+from fmnist_tui.tui.screens.errors import ErrorsScreen
+from fmnist_tui.tui.widgets.detail import Detail
+from fmnist_tui.tui.widgets.dialogs import Ask, Picker
+from fmnist_tui.tui.widgets.gallery import Gallery
+from fmnist_tui.tui.widgets.headline import Headline
+from fmnist_tui.tui.widgets.picture import Picture
+from fmnist_tui.tui.widgets.shares import Shares
+from tests.tui.conftest import Opened
+from tests.tui.scripted import CONFIG, make_run, predictions, settled
+
+COUNT = 300
+
+
+@pytest.fixture(scope="module")
+def sketches() -> Dataset:
+    """Noise in place of the pictures of CONFIG's data set; indices are no places."""
+    random = np.random.default_rng(0)
+
+    def split(name: str, first: int) -> Split:
+        images = random.integers(0, 256, (COUNT + 50, 28, 28, 1), dtype=np.uint8)
+        labels = random.integers(0, 10, len(images))
+        return Split(name, images, labels, first + 3 * random.permutation(len(images)))
+
+    splits = split("train", 0), split("val", 1), split("test", 2)
+    return Dataset(DATASETS["sketches"], *splits, source="noise")
+
+
+def of_sketches(dataset: Dataset, split: str, seed: int = 0) -> Predictions:
+    """Answers about the first pictures of a split; every fifth is wrong."""
+    part = dataset.split(split)
+    labels, random = part.labels[:COUNT], np.random.default_rng(seed)
+    logits = random.normal(0, 0.5, (COUNT, 10))
+    said = np.where(np.arange(COUNT) % 5 == 0, (labels + 1) % 10, labels)
+    logits[np.arange(COUNT), said] += 4 + 2 * random.random(COUNT)
+    return Predictions(
+        split, logits.astype(np.float32), labels, part.indices[:COUNT], GARMENTS, "best"
+    )
+
+
+@pytest.fixture
+def run(desk: Desk, sketches: Dataset) -> RunFolder:
+    """A run in hand whose predictions are of pictures that there are."""
+    folder = make_run(desk.runs_dir)
+    for split in ("val", "test"):
+        of_sketches(sketches, split).save(folder.predictions / f"{split}.npz")
+    desk.library.keep(DataSpec.of(CONFIG), sketches)
+    desk.run = folder
+    return folder
+
+
+def gallery_of(bench: Dashboard) -> Gallery:
+    return bench.screen.query_one(Gallery)
+
+
+def headline(bench: Dashboard) -> str:
+    return bench.screen.query_one(Headline).plain
+
+
+def notice(bench: Dashboard) -> str:
+    shown = bench.screen.has_class("-nothing")
+    return str(bench.screen.query_one("#notice", Static).content) if shown else ""
+
+
+def facts(bench: Dashboard) -> str:
+    return str(bench.screen.query_one("#facts", Static).content)
+
+
+async def images(bench: Dashboard, pilot: Pilot[int], count: int = COUNT // 5) -> None:
+    """Wait until so many are shown, and the one under the cursor with them."""
+
+    def shown() -> bool:
+        if not isinstance(bench.screen, ErrorsScreen) or notice(bench):
+            return False
+        told = re.search(rf"   \d+ of {count}\b", facts(bench)) or not count
+        return bool(told) and gallery_of(bench).count == count
+
+    await settled(pilot, shown)
+
+
+async def test_without_a_run_and_without_predictions_it_says_what_to_press(
+    desk: Desk, opened: Opened
+) -> None:
+    async with opened("errors") as (bench, pilot):
+        assert "No run is in hand" in notice(bench)
+        desk.run = make_run(desk.runs_dir, splits=())
+        bench.run_changed.publish(desk.run)
+        await settled(pilot, lambda: "no predictions" in notice(bench))
+        assert "e  evaluate best" in notice(bench)
+
+
+async def test_what_was_got_wrong_is_shown_most_confident_first(
+    run: RunFolder, sketches: Dataset, opened: Opened
+) -> None:
+    async with opened("errors") as (bench, pilot):
+        await images(bench, pilot)
+        assert f"{COUNT // 5} of {COUNT} wrong" in headline(bench)
+        assert "most confident first" in headline(bench) and "test" in headline(bench)
+        assert bench.screen.focused is gallery_of(bench)
+        found = of_sketches(sketches, "test")
+        first = found.misses()[0]
+        said = softmax(found.logits)[first.place]
+        assert f"#{first.index} of test" in facts(bench)
+        assert f"{100 * said.max():.1f} % sure" in facts(bench)
+        assert f"loss {-np.log(said[first.true]):.2f}" in facts(bench)
+        # The picture is the one of that index, and the true class is marked.
+        place = int(np.flatnonzero(sketches.test.indices == first.index)[0])
+        shown = bench.screen.query_one(Picture)._image
+        assert shown is not None and np.array_equal(shown, sketches.test.images[place])
+        shares = bench.screen.query_one(Shares)
+        assert shares._true == GARMENTS[first.true]
+        assert shares._ranked[0][0] == GARMENTS[first.predicted]
+
+
+async def test_moving_in_the_gallery_changes_the_detail_at_once(
+    run: RunFolder, sketches: Dataset, opened: Opened
+) -> None:
+    misses = of_sketches(sketches, "test").misses()
+    async with opened("errors") as (bench, pilot):
+        await images(bench, pilot)
+        await pilot.press("right", "right", "left")
+        await settled(pilot, lambda: f"#{misses[1].index} of" in facts(bench))
+        assert "2 of 60" in facts(bench)
+        await pilot.press("end")
+        await settled(pilot, lambda: f"#{misses[-1].index} of" in facts(bench))
+
+
+async def test_o_goes_through_the_orders_and_is_kept(
+    desk: Desk, run: RunFolder, sketches: Dataset, opened: Opened
+) -> None:
+    found = of_sketches(sketches, "test")
+    async with opened("errors") as (bench, pilot):
+        await images(bench, pilot)
+        await pilot.press("o")
+        await settled(pilot, lambda: "dearest in loss first" in headline(bench))
+        await settled(pilot, lambda: f"#{found.misses(order='loss')[0].index} of" in facts(bench))
+        await pilot.press("o")
+        await settled(pilot, lambda: f"#{found.misses(order='index')[0].index} of" in facts(bench))
+        assert desk.settings.get("errors.order") == "index"
+
+
+async def test_a_cell_of_the_matrix_is_shown_with_its_split(
+    run: RunFolder, sketches: Dataset, opened: Opened
+) -> None:
+    found = of_sketches(sketches, "val")
+    count = len(found.misses(2, 3))
+    async with opened("evaluate") as (bench, pilot):
+        bench.open_errors(Pair("val", 2, 3))
+        await pilot.pause()
+        await images(bench, pilot, count)
+        assert "Pullover → Dress" in headline(bench) and "val" in headline(bench)
+        await pilot.press("escape")
+        await images(bench, pilot)
+
+
+async def test_those_got_right_are_shown_as_right(
+    run: RunFolder, sketches: Dataset, opened: Opened
+) -> None:
+    count = len(of_sketches(sketches, "test").misses(1, 1))
+    async with opened("errors") as (bench, pilot):
+        await images(bench, pilot)
+        bench.open_errors(Pair("test", 1, 1))
+        bench.show("evaluate")
+        bench.show("errors")
+        await images(bench, pilot, count)
+        assert facts(bench).startswith("✓ Trouser")
+
+
+async def test_c_picks_a_pair(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
+    async with opened("errors") as (bench, pilot):
+        await images(bench, pilot)
+        await pilot.press("c")
+        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        bench.screen.query_one(Input).value = "pullover dress"
+        await pilot.press("enter")
+        await images(bench, pilot, len(of_sketches(sketches, "test").misses(2, 3)))
+        assert "Pullover → Dress" in headline(bench)
+
+
+async def test_typing_after_a_slash_narrows(
+    run: RunFolder, sketches: Dataset, opened: Opened
+) -> None:
+    found = of_sketches(sketches, "test")
+    async with opened("errors") as (bench, pilot):
+        await images(bench, pilot)
+        await pilot.press("slash", "p")
+        await settled(pilot, lambda: "filter “p” leaves" in headline(bench))
+        bench.screen.query_one("#filter", Input).value = "pull>dress"
+        await images(bench, pilot, len(found.misses(2, 3)))
+        assert "filter “pull>dress” leaves" in headline(bench)
+        # Escape leaves the line, then clears it.
+        await pilot.press("escape")
+        assert bench.screen.focused is gallery_of(bench)
+        await images(bench, pilot, len(found.misses(2, 3)))
+        await pilot.press("escape")
+        await images(bench, pilot)
+        assert not bench.screen.query_one("#filter").display
+
+
+async def test_an_index_can_be_typed_too(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
+    wanted = of_sketches(sketches, "test").misses()[7]
+    async with opened("errors") as (bench, pilot):
+        await images(bench, pilot)
+        await pilot.press("slash")
+        bench.screen.query_one("#filter", Input).value = str(wanted.index)
+        await pilot.press("enter")
+        await images(bench, pilot, 1)
+        assert f"#{wanted.index} of" in facts(bench)
+        assert bench.screen.focused is gallery_of(bench)
+
+
+async def test_a_filter_that_leaves_nothing_says_so(run: RunFolder, opened: Opened) -> None:
+    async with opened("errors") as (bench, pilot):
+        await images(bench, pilot)
+        await pilot.press("slash", "x", "z", "enter")
+        await images(bench, pilot, 0)
+        gallery = gallery_of(bench)
+        drawn = " ".join(gallery.render_line(y).text for y in range(gallery.size.height))
+        assert "no class is called “xz”" in drawn and "escape" in drawn
+        assert facts(bench) == ""
+        await pilot.press("right", "enter", "g", "escape", "escape")
+        await images(bench, pilot)
+
+
+async def test_g_goes_to_an_index(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
+    misses = of_sketches(sketches, "test").misses()
+    async with opened("errors") as (bench, pilot):
+        await images(bench, pilot)
+        await pilot.press("g")
+        await settled(pilot, lambda: isinstance(bench.screen, Ask))
+        bench.screen.query_one(Input).value = f"#{misses[41].index}"
+        await pilot.press("enter")
+        await settled(pilot, lambda: gallery_of(bench).cursor == 41)
+        said: list[str] = []
+        bench.say = lambda message, severity="": said.append(message)  # type: ignore[method-assign]
+        for nonsense in ("999999", "a", ""):
+            await settled(pilot, lambda: isinstance(bench.screen, ErrorsScreen))
+            await pilot.press("g")
+            await settled(pilot, lambda: isinstance(bench.screen, Ask))
+            bench.screen.query_one(Input).value = nonsense
+            await pilot.press("enter")
+        await settled(pilot, lambda: isinstance(bench.screen, ErrorsScreen))
+        assert [line.split()[0] for line in said] == ["#999999", "#a"]
+        assert gallery_of(bench).cursor == 41
+
+
+async def test_z_and_r_change_how_pictures_are_drawn(
+    desk: Desk, run: RunFolder, opened: Opened
+) -> None:
+    async with opened("errors") as (bench, pilot):
+        await images(bench, pilot)
+        gallery = gallery_of(bench)
+        zooms = []
+        for _ in range(3):
+            zooms.append(gallery.zoom)
+            await pilot.press("z")
+        assert sorted(zooms) == ["full", "small", "tiny"]
+        await pilot.press("r")
+        assert gallery.renderer == bench.screen.query_one(Picture).renderer == "braille"
+        assert desk.settings.get("renderer") == "braille"
+
+
+async def test_p_w_and_e_work_here_too(
+    desk: Desk, run: RunFolder, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Future[Any]] = [Future()]
+    monkeypatch.setattr(desk.session, "evaluate", lambda *_: asked[0])
+    other = make_run(desk.runs_dir, splits=())
+    async with opened("errors") as (bench, pilot):
+        await images(bench, pilot)
+        await pilot.press("p", "p")
+        await settled(pilot, lambda: "val" in headline(bench) and not notice(bench))
+        await pilot.press("w")
+        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        bench.screen.query_one(Input).value = other.id
+        await pilot.press("enter")
+        await settled(pilot, lambda: isinstance(bench.screen, ErrorsScreen))
+        await settled(pilot, lambda: "no predictions" in notice(bench))
+        await pilot.press("e")
+        await settled(pilot, lambda: "Evaluating" in notice(bench))
+        found = predictions("val")
+        verdict = SimpleNamespace(
+            predictions=found, evaluation=found.evaluation(), step=60, epoch=3
+        )
+        asked[0].set_result(verdict)
+        await settled(pilot, lambda: "best @ step 60" in headline(bench))
+        # These answers are about other pictures than there are.
+        await settled(pilot, lambda: "not in the data any more" in headline(bench))
+
+
+async def test_the_chosen_one_has_a_view_of_its_own_at_80_columns(
+    run: RunFolder, sketches: Dataset, opened: Opened
+) -> None:
+    misses = of_sketches(sketches, "test").misses()
+    async with opened("errors", size=(80, 24)) as (bench, pilot):
+        await images(bench, pilot)
+        detail = bench.screen.query_one(Detail)
+        assert not detail.display
+        await pilot.press("enter")
+        await settled(pilot, lambda: bench.screen.focused is detail)
+        await settled(pilot, lambda: detail.region.width == 80)
+        assert bench.screen.query_one(Picture).size.height >= 14
+        await settled(pilot, lambda: bench.screen.query_one(Shares).size.height == 10)
+        await pilot.press("right", "right", "h")
+        await settled(pilot, lambda: f"#{misses[1].index} of" in facts(bench))
+        await pilot.press("pagedown")
+        await settled(pilot, lambda: f"#{misses[11].index} of" in facts(bench))
+        await pilot.press("pageup", "l", "l", "left", "pagedown")
+        await settled(pilot, lambda: f"#{misses[12].index} of" in facts(bench))
+        await pilot.press("escape")
+        await settled(pilot, lambda: bench.screen.focused is gallery_of(bench))
+        assert gallery_of(bench).cursor == 12
+        # The filter is reached from the single view as well.
+        await pilot.press("enter", "slash")
+        await settled(pilot, lambda: isinstance(bench.screen.focused, Input))
+
+
+@pytest.mark.parametrize("size", [(50, 14), (80, 24), (200, 60)])
+async def test_every_size_shows_images(
+    run: RunFolder, opened: Opened, size: tuple[int, int]
+) -> None:
+    async with opened("errors", size=size) as (bench, pilot):
+        await images(bench, pilot)
+        assert gallery_of(bench).region.bottom <= size[1] - 1
+        await pilot.press("enter")
+        await settled(pilot, lambda: bench.screen.has_class("-alone"))
+        await pilot.resize_terminal(180, 50)
+        await pilot.press("escape")
+        await settled(pilot, lambda: bench.screen.query_one(Detail).display)
+        assert gallery_of(bench).display
+
+
+async def test_pictures_that_are_not_here_are_said_in_place(
+    desk: Desk, run: RunFolder, opened: Opened
+) -> None:
+    run.config.write_text(recipes.to_toml(RunConfig(dataset="fashion")))
+    async with opened("errors") as (bench, pilot):
+        await settled(pilot, lambda: "1 (Data) fetches them" in notice(bench))
+        run.config.unlink()
+        await pilot.press("5", "4")
+        await settled(pilot, lambda: "config.toml" in notice(bench))
+        # They are shown as soon as there are some.
+        run.config.write_text(recipes.to_toml(CONFIG))
+        await pilot.press("5", "4")
+        await images(bench, pilot)
+
+
+async def test_damaged_predictions_and_a_folder_that_is_gone_are_said_in_place(
+    run: RunFolder, opened: Opened
+) -> None:
+    (run.predictions / "val.npz").write_bytes(b"not an archive")
+    async with opened("errors") as (bench, pilot):
+        await images(bench, pilot)
+        await pilot.press("p", "p")
+        await settled(pilot, lambda: "damaged" in notice(bench))
+        shutil.rmtree(run.path)
+        await pilot.press("p")
+        await settled(pilot, lambda: "is gone" in notice(bench))
+
+
+async def test_a_perfect_run_has_nothing_to_show(
+    desk: Desk, run: RunFolder, sketches: Dataset, opened: Opened
+) -> None:
+    part = sketches.test
+    logits = 9 * np.eye(10, dtype=np.float32)[part.labels]
+    perfect = Predictions("test", logits, part.labels, part.indices, GARMENTS, "best")
+    perfect.save(run.predictions / "test.npz")
+    async with opened("errors") as (bench, pilot):
+        await images(bench, pilot, 0)
+        gallery = gallery_of(bench)
+        drawn = " ".join(gallery.render_line(y).text for y in range(gallery.size.height))
+        assert "nothing was got wrong" in drawn
+
+
+async def test_a_pair_of_classes_that_another_run_lacks_is_dropped(
+    desk: Desk, run: RunFolder, sketches: Dataset, opened: Opened
+) -> None:
+    async with opened("errors") as (bench, pilot):
+        await images(bench, pilot)
+        bench.open_errors(Pair("test", 9, 0))
+        bench.show("evaluate")
+        bench.show("errors")
+        await settled(pilot, lambda: "Ankle boot" in headline(bench))
+        few = Predictions(
+            "test",
+            np.eye(2, dtype=np.float32)[np.ones(20, int)],
+            np.zeros(20, np.int64),
+            sketches.test.indices[:20],
+            ("a", "b"),
+            "best",
+        )
+        few.save(run.predictions / "test.npz")
+        bench.run_changed.publish(run)
+        await images(bench, pilot, 20)
+
+
+async def test_names_from_outside_are_shown_as_they_are(
+    desk: Desk, run: RunFolder, sketches: Dataset, opened: Opened
+) -> None:
+    found = of_sketches(sketches, "test")
+    names = ("[red]\x1b[31mx", "\u202eevil", *GARMENTS[2:])
+    Predictions("test", found.logits, found.labels, found.indices, names, "best").save(
+        run.predictions / "test.npz"
+    )
+    async with opened("errors") as (bench, pilot):
+        await images(bench, pilot)
+        await pilot.press("slash")
+        bench.screen.query_one("#filter", Input).value = "[red"
+        await settled(pilot, lambda: "leaves" in headline(bench))
+        drawn = "".join(
+            segment.text
+            for widget in bench.screen.query("*")
+            for y in range(widget.size.height)
+            for segment in widget.render_line(y)
+        )
+        assert "\x1b" not in drawn and "\u202e" not in drawn
+        assert "[red" in drawn
+        assert gallery_of(bench).count > 0
+
+
+async def test_a_hidden_screen_does_nothing(run: RunFolder, opened: Opened) -> None:
+    async with opened("evaluate") as (bench, pilot):
+        await settled(pilot, lambda: "accuracy" in headline(bench))
+        bench.show("errors")
+        await pilot.pause()
+        await images(bench, pilot)
+        bench.show("evaluate")
+        await pilot.pause()
+        errors = next(s for s in bench._screen_stacks["errors"] if isinstance(s, ErrorsScreen))
+        before = errors._hand.folder
+        other = make_run(bench.desk.runs_dir)
+        bench.take(other)
+        await settled(pilot, lambda: other.id in headline(bench))
+        assert errors._hand.folder == before
+        bench.show("errors")
+        await settled(pilot, lambda: errors._hand.folder == other)

@@ -1,0 +1,444 @@
+"""Evaluate: the figures of the run in hand, every key, and what is said where there are none."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from fmnist_tui.catalog import GARMENTS
+from fmnist_tui.errors import UserError
+from fmnist_tui.events import EVENTS, STOPPED, RunEnded
+from fmnist_tui.predictions import Predictions
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.desk import Desk
+from fmnist_tui.tui.feed import Feed
+from fmnist_tui.tui.screens.errors import ErrorsScreen
+from fmnist_tui.tui.screens.evaluate import EvaluateScreen
+from fmnist_tui.tui.widgets.chart import LineChart
+from fmnist_tui.tui.widgets.confusion import ConfusionTable
+from fmnist_tui.tui.widgets.dialogs import Picker
+from fmnist_tui.tui.widgets.headline import Headline
+from fmnist_tui.tui.widgets.scores import ClassScores, ConfusedPairs
+from tests.tui.conftest import Opened
+from tests.tui.scripted import events, make_run, predictions, settled
+
+
+def screen_of(bench: Dashboard) -> EvaluateScreen:
+    assert isinstance(bench.screen, EvaluateScreen)
+    return bench.screen
+
+
+def headline(bench: Dashboard) -> str:
+    return bench.screen.query_one(Headline).plain
+
+
+def notice(bench: Dashboard) -> str:
+    screen = screen_of(bench)
+    return str(screen.query_one("#notice", Static).content) if screen.has_class("-nothing") else ""
+
+
+async def figures(bench: Dashboard, pilot: Pilot[int], told: str = "accuracy") -> None:
+    """Wait until there are some."""
+    await settled(pilot, lambda: told in headline(bench))
+    await pilot.pause()
+
+
+class Engine:
+    """Stands in for the session: answers as the test wants, when it wants."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, desk: Desk) -> None:
+        self.asked: list[tuple[RunFolder, str]] = []
+        self.futures: list[Future[Any]] = []
+        monkeypatch.setattr(desk.session, "evaluate", self._evaluate)
+
+    def _evaluate(self, folder: RunFolder, split: str, *_: Any) -> Future[Any]:
+        self.asked.append((folder, split))
+        self.futures.append(Future())
+        return self.futures[-1]
+
+    def answer(self, seed: int = 5, step: int = 40) -> None:
+        found = predictions(self.asked[-1][1], seed=seed)
+        judged = SimpleNamespace(
+            predictions=found, evaluation=found.evaluation(), step=step, epoch=2
+        )
+        self.futures[-1].set_result(judged)
+
+
+async def test_without_a_run_it_says_which_keys_help(opened: Opened) -> None:
+    async with opened("evaluate") as (bench, pilot):
+        assert "No run is in hand" in notice(bench) and "w" in notice(bench)
+        said: list[str] = []
+        bench.say = lambda message, severity="": said.append(message)  # type: ignore[method-assign]
+        await pilot.press("w")
+        await settled(pilot, lambda: "no runs" in "".join(said))
+        assert isinstance(bench.screen, EvaluateScreen)
+        # Keys that have nothing to work on are not offered.
+        offered = bench.screen.active_bindings
+        assert not {"e", "n", "o", "p"} & {key for key, at in offered.items() if at.enabled}
+
+
+async def test_test_comes_first_with_all_its_figures(desk: Desk, opened: Opened) -> None:
+    desk.run = make_run(desk.runs_dir)
+    async with opened("evaluate") as (bench, pilot):
+        await figures(bench, pilot)
+        evaluation = predictions("test").evaluation()
+        told = headline(bench)
+        assert f"tiny {desk.run.id}" in told and "SYNTHETIC" in told
+        assert "best @ step 80" in told and "test (300)" in told
+        assert f"accuracy {100 * evaluation.accuracy:.2f} %" in told and "(95 %)" in told
+        for figure in ("macro F1", "ECE", f"loss {evaluation.loss:.4f}"):
+            assert figure in told
+        assert bench.screen.focused is bench.screen.query_one(ConfusionTable)
+
+
+async def test_p_goes_through_the_splits(desk: Desk, opened: Opened) -> None:
+    desk.run = make_run(desk.runs_dir)
+    async with opened("evaluate") as (bench, pilot):
+        await figures(bench, pilot)
+        await pilot.press("p")
+        await settled(pilot, lambda: "predictions of" in notice(bench))
+        assert "train" in notice(bench) and "e" in notice(bench)
+        await pilot.press("p")
+        await figures(bench, pilot, "val (300)")
+        await pilot.press("p")
+        await figures(bench, pilot, "test (300)")
+
+
+async def test_the_cell_under_the_cursor_is_told_and_opened(desk: Desk, opened: Opened) -> None:
+    desk.run = make_run(desk.runs_dir)
+    async with opened("evaluate") as (bench, pilot):
+        await figures(bench, pilot)
+        table = bench.screen.query_one(ConfusionTable)
+        confusion = predictions("test").evaluation().confusion
+        # It begins at what is most often mixed up.
+        assert table.cursor == (6, 0)
+        assert f"{GARMENTS[6]} → predicted {GARMENTS[0]}: {confusion[6][0]} of" in str(
+            table.border_subtitle
+        )
+        await pilot.press("up", "right", "right", "down", "down", "left", "k", "j", "h", "l")
+        assert table.cursor == (7, 1)
+        await pilot.press("end", "pageup")
+        assert table.cursor == (0, 9)
+        await pilot.press("home", "pagedown", "right")
+        assert table.cursor == (9, 1)
+        await pilot.press("enter")
+        await settled(pilot, lambda: isinstance(bench.screen, ErrorsScreen))
+        await settled(pilot, lambda: f"{GARMENTS[9]} → {GARMENTS[1]}" in headline(bench))
+
+
+async def test_the_diagonal_is_opened_too(desk: Desk, opened: Opened) -> None:
+    desk.run = make_run(desk.runs_dir)
+    async with opened("evaluate") as (bench, pilot):
+        await figures(bench, pilot)
+        table = bench.screen.query_one(ConfusionTable)
+        table.cursor = (3, 3)
+        assert "Dress, right" in str(table.border_subtitle)
+        await pilot.press("enter")
+        await settled(pilot, lambda: "Dress → Dress" in headline(bench))
+
+
+async def test_n_shows_counts_then_parts_of_the_row_then_of_the_column(
+    desk: Desk, opened: Opened
+) -> None:
+    desk.run = make_run(desk.runs_dir)
+    async with opened("evaluate") as (bench, pilot):
+        await figures(bench, pilot)
+        table = bench.screen.query_one(ConfusionTable)
+        evaluation = predictions("test").evaluation()
+        row, column = evaluation.confusion[0], [row[0] for row in evaluation.confusion]
+
+        def shirts() -> str:
+            return next(
+                text
+                for y in range(table.size.height)
+                if "T-shirt" in (text := table.render_line(y).text) and y
+            )
+
+        assert f" {row[0]} " in shirts()
+        await pilot.press("n")
+        assert f"{100 * row[0] / sum(row):.1f}" in shirts()
+        assert "row %" in str(table.border_title)
+        await pilot.press("n")
+        assert f"{100 * row[0] / sum(column):.1f}" in shirts()
+        assert "so predicted" in str(table.border_subtitle)
+        await pilot.press("n")
+        assert f" {row[0]} " in shirts()
+
+
+async def test_the_mouse_moves_the_cursor_and_opens(desk: Desk, opened: Opened) -> None:
+    desk.run = make_run(desk.runs_dir)
+    async with opened("evaluate") as (bench, pilot):
+        await figures(bench, pilot)
+        table = bench.screen.query_one(ConfusionTable)
+        # Beyond the frame: 13 cells of head, one line of heads.
+        await pilot.click(table, offset=(1 + 13 + 1, 1 + 1))
+        assert table.cursor == (0, 0)
+        await pilot.click(table, offset=(2, 3))
+        assert table.cursor == (0, 0)
+        await pilot.click(table, offset=(1 + 13 + 1, 4), times=2)
+        await settled(pilot, lambda: isinstance(bench.screen, ErrorsScreen))
+
+
+async def test_o_puts_the_worst_class_first(desk: Desk, opened: Opened) -> None:
+    desk.run = make_run(desk.runs_dir)
+    async with opened("evaluate") as (bench, pilot):
+        await figures(bench, pilot)
+        table = bench.screen.query_one(ClassScores)
+        assert list(table._lines)[:2] == ["0", "1"]
+        for measure in ("precision", "recall", "f1"):
+            await pilot.press("o")
+            scores = [getattr(score, measure) for score in predictions("test").evaluation().classes]
+            rows = [int(name) for name in table._lines if name]
+            assert [scores[row] for row in rows] == sorted(scores)
+        await pilot.press("o")
+        assert list(table._lines)[:2] == ["0", "1"]
+        # The means stay below the classes.
+        assert list(table._lines)[-1] == ""
+
+
+async def test_a_row_of_a_table_opens_its_images_and_the_means_nothing(
+    desk: Desk, opened: Opened
+) -> None:
+    desk.run = make_run(desk.runs_dir)
+    async with opened("evaluate") as (bench, pilot):
+        await figures(bench, pilot)
+        bench.screen.query_one(ClassScores).focus()
+        await pilot.press("end", "enter")
+        assert isinstance(bench.screen, EvaluateScreen)
+        await pilot.press("home", "down", "enter")
+        await settled(pilot, lambda: "Trouser → any" in headline(bench))
+        await pilot.press("3")
+        bench.screen.query_one(ConfusedPairs).focus()
+        await pilot.press("enter")
+        await settled(pilot, lambda: "Shirt → T-shirt/top" in headline(bench))
+
+
+async def test_w_takes_another_run_in_hand(desk: Desk, opened: Opened) -> None:
+    first, second = make_run(desk.runs_dir), make_run(desk.runs_dir)
+    desk.run = first
+    async with opened("evaluate") as (bench, pilot):
+        await figures(bench, pilot)
+        await pilot.press("w")
+        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        bench.screen.query_one(Input).value = second.id
+        await pilot.press("enter")
+        await figures(bench, pilot, second.id)
+        assert desk.run == second
+
+
+async def test_the_fit_is_judged_and_the_curve_drawn(desk: Desk, opened: Opened) -> None:
+    desk.run = make_run(desk.runs_dir)
+    async with opened("evaluate", size=(160, 50)) as (bench, pilot):
+        await figures(bench, pilot)
+        told = str(bench.screen.query_one("#judgement", Static).content)
+        assert any(word in told for word in ("good", "fitting", "early"))
+        assert "val loss" in told and "0.4000" in told
+        chart = bench.screen.query_one(LineChart)
+        assert len(chart._lines[1].xs) > 3
+        assert "sure" in str(chart.border_subtitle)
+
+
+async def test_e_evaluates_now_and_shows_what_comes(
+    desk: Desk, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.run = make_run(desk.runs_dir, splits=())
+    engine = Engine(monkeypatch, desk)
+    async with opened("evaluate") as (bench, pilot):
+        await settled(pilot, lambda: "evaluate best @ step 80" in notice(bench))
+        assert "the 833 images of val" in notice(bench)
+        await pilot.press("e", "e")
+        assert engine.asked == [(desk.run, "val")]
+        await settled(pilot, lambda: "Evaluating tiny" in notice(bench))
+        engine.answer()
+        await figures(bench, pilot, "best @ step 40")
+        # Nothing of it is on the disk: it is kept for Errors all the same.
+        assert desk.verdicts.at_hand(desk.run, "val") is not None
+
+
+async def test_what_evaluates_is_told_while_figures_are_shown(
+    desk: Desk, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.run = make_run(desk.runs_dir)
+    engine = Engine(monkeypatch, desk)
+    async with opened("evaluate") as (bench, pilot):
+        await figures(bench, pilot)
+        await pilot.press("e")
+        await settled(pilot, lambda: "evaluating test now" in headline(bench))
+        engine.futures[-1].set_exception(UserError("best-0003.pt: the checkpoint is gone"))
+        await settled(pilot, lambda: "✗ best-0003.pt: the checkpoint is gone" in headline(bench))
+        assert "accuracy" in headline(bench)
+
+
+async def test_a_checkpoint_that_is_gone_is_said_in_place(
+    desk: Desk, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.run = make_run(desk.runs_dir, splits=())
+    engine = Engine(monkeypatch, desk)
+    async with opened("evaluate") as (bench, pilot):
+        await settled(pilot, lambda: "no predictions" in notice(bench))
+        await pilot.press("e")
+        engine.futures[-1].set_exception(RuntimeError("out of\nmemory"))
+        await settled(pilot, lambda: "✗" in notice(bench))
+        assert "RuntimeError: out of memory" in notice(bench)
+        assert "evaluate best" in notice(bench)
+
+
+async def test_reading_test_of_an_unfinished_run_is_warned_of(desk: Desk, opened: Opened) -> None:
+    desk.run = make_run(desk.runs_dir, epochs=2, ended=False, splits=())
+    desk.verdicts.choose(desk.run, "test")
+    async with opened("evaluate") as (bench, pilot):
+        await settled(pilot, lambda: "read once" in notice(bench))
+        await pilot.press("p")
+        await settled(pilot, lambda: "train" in notice(bench))
+        assert "read once" not in notice(bench)
+
+
+async def test_without_a_checkpoint_it_says_how_to_come_by_one(desk: Desk, opened: Opened) -> None:
+    desk.run = make_run(desk.runs_dir, epochs=0, ended=False, splits=())
+    async with opened("evaluate") as (bench, pilot):
+        await settled(pilot, lambda: "no checkpoint yet" in notice(bench))
+
+
+async def test_a_live_run_is_told_to_have_a_newer_best(
+    desk: Desk, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_run(desk.runs_dir, epochs=2, ended=False, splits=())
+    engine = Engine(monkeypatch, desk)
+    desk.feed = Feed.open(folder)
+    async with opened("evaluate") as (bench, pilot):
+        await settled(pilot, lambda: "best @ step 40" in notice(bench))
+        await pilot.press("e")
+        engine.answer(step=40)
+        await figures(bench, pilot)
+        assert "newer best" not in headline(bench)
+        told = list(events(epochs=3, ended=False))
+        with folder.events.open("a") as file:
+            for event in told[len(list(events(epochs=2, ended=False))) :]:
+                file.write(EVENTS.encode(event) + "\n")
+        await settled(pilot, lambda: "a newer best is of step 60" in headline(bench))
+
+
+async def test_the_end_of_a_run_brings_its_figures(desk: Desk, opened: Opened) -> None:
+    folder = make_run(desk.runs_dir, epochs=2, ended=False, splits=())
+    desk.feed = Feed.open(folder)
+    async with opened("evaluate") as (bench, pilot):
+        await settled(pilot, lambda: "no predictions" in notice(bench))
+        predictions("val").save(folder.predictions / "val.npz")
+        with folder.events.open("a") as file:
+            file.write(EVENTS.encode(RunEnded(1.0, 40, 2, STOPPED, 1.0)) + "\n")
+        await figures(bench, pilot, "val (300)")
+
+
+async def test_damaged_predictions_are_said_in_place_and_can_be_made_anew(
+    desk: Desk, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.run = make_run(desk.runs_dir)
+    (desk.run.predictions / "test.npz").write_bytes(b"PK\x03\x04 nonsense")
+    engine = Engine(monkeypatch, desk)
+    async with opened("evaluate") as (bench, pilot):
+        await settled(pilot, lambda: "damaged" in notice(bench))
+        await pilot.press("e")
+        engine.answer()
+        await figures(bench, pilot)
+
+
+async def test_a_folder_that_vanishes_is_said_in_place(desk: Desk, opened: Opened) -> None:
+    desk.run = make_run(desk.runs_dir)
+    async with opened("evaluate") as (bench, pilot):
+        await figures(bench, pilot)
+        shutil.rmtree(desk.run.path)
+        await pilot.press("p")
+        await settled(pilot, lambda: "is gone" in notice(bench))
+        said: list[str] = []
+        bench.say = lambda message, severity="": said.append(message)  # type: ignore[method-assign]
+        await pilot.press("w")
+        await settled(pilot, lambda: "no runs" in "".join(said))
+
+
+async def test_a_record_of_garbage_leaves_the_figures(desk: Desk, opened: Opened) -> None:
+    desk.run = make_run(desk.runs_dir)
+    desk.run.events.write_bytes(b"\xff\x00garbage\n{}\n")
+    async with opened("evaluate") as (bench, pilot):
+        await figures(bench, pilot)
+        assert desk.run.id in headline(bench)
+
+
+async def test_of_a_folder_that_is_half_deleted_what_is_left_is_shown(
+    desk: Desk, opened: Opened
+) -> None:
+    desk.run = make_run(desk.runs_dir)
+    desk.run.events.unlink()
+    desk.run.config.unlink()
+    async with opened("evaluate") as (bench, pilot):
+        await figures(bench, pilot, "test (300)")
+        shutil.rmtree(desk.run.predictions)
+        await pilot.press("p", "p")
+        await settled(pilot, lambda: "no predictions" in notice(bench))
+        assert desk.run.id in notice(bench)
+
+
+async def test_at_80_by_24_tab_leads_to_every_pane(desk: Desk, opened: Opened) -> None:
+    desk.run = make_run(desk.runs_dir)
+    async with opened("evaluate", size=(80, 24)) as (bench, pilot):
+        await figures(bench, pilot)
+        seen = []
+        for _ in range(5):
+            focused = bench.screen.focused
+            assert focused is not None and focused.display
+            assert focused.region.height >= 4 and focused.region.bottom <= 23
+            seen.append(focused.id)
+            await pilot.press("tab")
+            await pilot.pause()
+        assert seen == ["matrix", "pairs", "scores", "fit", "reliability"]
+        assert bench.screen.focused is bench.screen.query_one("#matrix")
+        await pilot.press("shift+tab")
+        await pilot.pause()
+        assert bench.screen.focused is bench.screen.query_one("#reliability")
+
+
+@pytest.mark.parametrize("size", [(50, 14), (80, 24), (200, 60)])
+async def test_every_size_shows_ten_classes_whole_or_scrolls(
+    desk: Desk, opened: Opened, size: tuple[int, int]
+) -> None:
+    desk.run = make_run(desk.runs_dir)
+    async with opened("evaluate", size=size) as (bench, pilot):
+        await figures(bench, pilot)
+        table = bench.screen.query_one(ConfusionTable)
+        if size[0] >= 80 and size[1] >= 24:
+            heads = [name[:5].strip() for name in GARMENTS]
+
+            def all_in_view() -> bool:
+                drawn = (table.render_line(y).text[1:6].strip() for y in range(table.size.height))
+                return [head for head in drawn if head in heads] == heads
+
+            await settled(pilot, all_in_view)
+        other = (60, 20) if size[0] > 100 else (170, 50)
+        await pilot.resize_terminal(*other)
+        await settled(pilot, lambda: 0 < table.region.right <= other[0])
+        assert table.region.bottom <= other[1]
+
+
+async def test_names_from_outside_are_shown_as_they_are(desk: Desk, opened: Opened) -> None:
+    names = ("[red]\x1b[31mx", "\u202eevil", "衬衫", *GARMENTS[3:])
+    found = predictions("test")
+    hostile = Predictions("test", found.logits, found.labels, found.indices, names, "\x1b[2J")
+    desk.run = make_run(desk.runs_dir)
+    hostile.save(desk.run.predictions / "test.npz")
+    async with opened("evaluate") as (bench, pilot):
+        await figures(bench, pilot)
+        bench.screen.query_one(ConfusionTable).cursor = (0, 1)
+        drawn = "".join(
+            segment.text
+            for widget in bench.screen.query("*")
+            for y in range(widget.size.height)
+            for segment in widget.render_line(y)
+        )
+        assert "\x1b" not in drawn and "\u202e" not in drawn
+        assert "[red]" in drawn

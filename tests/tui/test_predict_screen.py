@@ -1,0 +1,495 @@
+"""The Predict screen: files, folders, a watched folder and the pad, with a scripted model."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from textual import events
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from fmnist_tui import recipes
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.desk import Desk
+from fmnist_tui.tui.oracle import PAD_SECONDS
+from fmnist_tui.tui.screens.predict import PredictScreen
+from fmnist_tui.tui.widgets.dialogs import Ask, Picker
+from fmnist_tui.tui.widgets.files import FileTable
+from fmnist_tui.tui.widgets.pad import Pad
+from fmnist_tui.tui.widgets.path_input import PathInput
+from fmnist_tui.tui.widgets.steps import Film, Steps
+from fmnist_tui.tui.widgets.verdict import Verdict
+from tests.tui.answering import Model
+from tests.tui.conftest import Opened
+from tests.tui.scripted import make_run, settled
+
+
+@pytest.fixture
+def model(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Model:
+    """A model that answers, and a run in hand."""
+    found = Model()
+    monkeypatch.setattr(desk.session, "predict", found.predict)
+    monkeypatch.setattr(desk.session, "classify", found.classify)
+    desk.run = make_run(desk.runs_dir, splits=())
+    return found
+
+
+def picture(path: Path, size: tuple[int, int] = (60, 40)) -> Path:
+    """A dark box on white."""
+    image = Image.new("RGB", size, "white")
+    image.paste((90, 40, 30), (size[0] // 4, size[1] // 4, size[0] // 2, size[1] // 2))
+    image.save(path)
+    return path
+
+
+def answer(bench: Dashboard) -> str:
+    """Everything the answer's pane says."""
+    verdict = bench.screen.query_one(Verdict)
+    return "\n".join(str(part.content) for part in verdict.query(Static) if part.display)
+
+
+def line(bench: Dashboard) -> PathInput:
+    return bench.screen.query_one(PathInput)
+
+
+def files(bench: Dashboard) -> FileTable:
+    return bench.screen.query_one(FileTable)
+
+
+def rows(bench: Dashboard) -> list[str]:
+    table = files(bench)
+    return [table.get_row_at(place)[0].plain for place in range(table.row_count)]
+
+
+def stages(bench: Dashboard) -> list[str]:
+    return [stage.name for stage in bench.screen.query_one(Steps)._stages]
+
+
+def note(bench: Dashboard) -> str:
+    return str(bench.screen.query_one("#given").border_subtitle)
+
+
+async def paste(bench: Dashboard, pilot: Pilot[int], text: str) -> None:
+    """As the terminal sends it: to the focus, or to the screen."""
+    bench.post_message(events.Paste(text))
+    await pilot.pause()
+
+
+async def test_without_a_run_it_says_what_to_press(opened: Opened, tmp_path: Path) -> None:
+    async with opened("predict") as (bench, pilot):
+        assert "w chooses a run" in answer(bench)
+        assert "press" not in str(line(bench).value)
+        await paste(bench, pilot, str(picture(tmp_path / "a.png")))
+        await pilot.press("r", "W", "escape", "i", "space", "right", "i")
+        assert "w chooses a run" in answer(bench)
+
+
+async def test_a_typed_path_is_answered_step_by_step(
+    opened: Opened, desk: Desk, model: Model, tmp_path: Path
+) -> None:
+    file = picture(tmp_path / "my bag.png")
+    async with opened("predict") as (bench, pilot):
+        assert bench.screen.query_one(Steps).has_focus
+        await pilot.press("enter")
+        assert line(bench).has_focus
+        line(bench).value = str(file)
+        await pilot.press("enter")
+        await settled(pilot, lambda: "Bag, 97.0 %" in answer(bench))
+        assert stages(bench)[0] == "upright"
+        assert stages(bench)[-1] == "scaled"
+        assert "my bag.png" in answer(bench)
+        assert model.asked == [(desk.run.path if desk.run else None, (file,))]
+        captions = str(bench.screen.query_one("#captions", Static).content)
+        assert "60×40 PNG RGB" in captions
+        assert bench.screen.query_one(Steps).has_focus
+
+
+async def test_digits_type_in_the_line_and_switch_screens_outside_it(
+    opened: Opened, model: Model
+) -> None:
+    async with opened("predict") as (bench, pilot):
+        await pilot.press("g", "2", "q")
+        assert line(bench).value == "2q"
+        await pilot.press("escape", "6")
+        assert bench.current_mode == "runs"
+        await pilot.press("5")
+        assert bench.current_mode == "predict"
+
+
+async def test_tab_completes_and_then_goes_on(opened: Opened, model: Model, tmp_path: Path) -> None:
+    (tmp_path / "garments").mkdir()
+    picture(tmp_path / "garments" / "shoe.png")
+    async with opened("predict") as (bench, pilot):
+        await pilot.press("enter")
+        line(bench).value = f"{tmp_path}/gar"
+        await pilot.press("tab")
+        await settled(pilot, lambda: line(bench).value == f"{tmp_path}/garments/")
+        await pilot.press("tab")
+        await settled(pilot, lambda: line(bench).value.endswith("/shoe.png"))
+        await pilot.press("tab")
+        await settled(pilot, lambda: not line(bench).has_focus)
+        await pilot.press("enter", "end", "backspace", "backspace")
+        await settled(pilot, lambda: line(bench)._suggestion.endswith("/shoe.png"))
+        await pilot.press("right")
+        assert line(bench).value.endswith("/shoe.png")
+
+
+async def test_enter_on_the_empty_line_takes_the_samples(opened: Opened, model: Model) -> None:
+    samples = sorted((recipes.shipped("assets") / "samples").iterdir())
+    async with opened("predict") as (bench, pilot):
+        await pilot.press("enter", "enter")
+        await settled(pilot, lambda: sum("97.0 %" in row for row in rows(bench)) == len(samples))
+        assert files(bench).has_focus
+        assert "6 of 6" in str(files(bench).border_title)
+
+
+async def test_a_folder_is_a_table_in_which_errors_have_their_place(
+    opened: Opened, model: Model, tmp_path: Path
+) -> None:
+    for name in "abcdef":
+        picture(tmp_path / f"{name}.png")
+    (tmp_path / "c.png").write_bytes(b"no picture at all")
+    async with opened("predict", size=(200, 60)) as (bench, pilot):
+        await paste(bench, pilot, f"'{tmp_path}'\n")
+        await settled(pilot, lambda: sum("97.0 %" in row for row in rows(bench)) == 5)
+        assert "✗ not a pic" in rows(bench)[2]
+        await pilot.press("down", "j")
+        await settled(pilot, lambda: "not a picture, or damaged" in answer(bench))
+        assert stages(bench) == []
+        await pilot.press("end")
+        await settled(pilot, lambda: "f.png" in answer(bench))
+        await pilot.press("k")
+        await settled(pilot, lambda: "e.png" in answer(bench))
+        await pilot.press("home")
+        await settled(pilot, lambda: "a.png" in answer(bench))
+        await pilot.press("j", "j", "j", "enter")
+        await settled(pilot, lambda: "d.png" in answer(bench))
+        assert stages(bench)
+        assert bench.screen.query_one(Steps).has_focus
+
+
+@pytest.mark.parametrize("focused", [False, True])
+async def test_files_are_dropped_on_the_line_or_anywhere(
+    opened: Opened, model: Model, tmp_path: Path, focused: bool
+) -> None:
+    one, two = picture(tmp_path / "one bag.png"), picture(tmp_path / "two.png")
+    async with opened("predict") as (bench, pilot):
+        if focused:
+            await pilot.press("enter", "x")
+        await paste(bench, pilot, f"'{one}' {two} ")
+        await settled(pilot, lambda: sum("97.0 %" in row for row in rows(bench)) == 2)
+        bench.screen.set_focus(None)
+        await paste(bench, pilot, f"file://{str(one).replace(' ', '%20')}\r\n")
+        await settled(pilot, lambda: "one bag.png" in answer(bench))
+        assert line(bench).value == str(one)
+
+
+async def test_a_piece_of_a_path_is_pasted_into_the_line(opened: Opened, model: Model) -> None:
+    async with opened("predict") as (bench, pilot):
+        await pilot.press("enter", *"pic")
+        await paste(bench, pilot, "tures\x1b[31m/a.png\n")
+        assert line(bench).value == "pictures[31m/a.png"
+        assert model.asked == []
+
+
+async def test_what_is_wrong_is_said_in_place(opened: Opened, model: Model, tmp_path: Path) -> None:
+    async with opened("predict") as (bench, pilot):
+        await paste(bench, pilot, str(tmp_path / "gone.png"))
+        await settled(pilot, lambda: "No such file" in answer(bench))
+        (tmp_path / "empty").mkdir()
+        await paste(bench, pilot, str(tmp_path / "empty"))
+        await settled(pilot, lambda: "no picture in it" in answer(bench))
+        model.refuse = "there is no checkpoint yet"
+        await paste(bench, pilot, str(picture(tmp_path / "a.png")))
+        await settled(pilot, lambda: "no checkpoint yet" in answer(bench))
+        model.refuse = ""
+        await paste(bench, pilot, str(tmp_path / "a.png"))
+        await settled(pilot, lambda: "Bag, 97.0 %" in answer(bench))
+
+
+async def test_hostile_file_names_steer_nothing(
+    opened: Opened, model: Model, tmp_path: Path
+) -> None:
+    folder = tmp_path / "[b]x\x1b]0;t\x07"
+    folder.mkdir()
+    picture(folder / "[red]a\x1b[2J.png")
+    async with opened("predict", size=(200, 60)) as (bench, pilot):
+        await paste(bench, pilot, f"'{folder}'")
+        await settled(pilot, lambda: any("97.0 %" in row for row in rows(bench)))
+        assert "[red]a␛[2J.png" in rows(bench)[0]
+        assert line(bench).value == ""
+        assert "[red]a␛[2J.png" in answer(bench)
+
+
+async def test_the_run_in_hand_answers_anew_when_it_is_another(
+    opened: Opened, desk: Desk, model: Model, tmp_path: Path
+) -> None:
+    other = make_run(desk.runs_dir, splits=())
+    file = picture(tmp_path / "a.png")
+    async with opened("predict") as (bench, pilot):
+        await paste(bench, pilot, str(file))
+        await settled(pilot, lambda: "Bag" in answer(bench))
+        await pilot.press("w")
+        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        bench.screen.query_one(Input).value = other.id
+        await pilot.press("enter")
+        await settled(pilot, lambda: len(model.asked) > 1 and "Bag" in answer(bench))
+        assert desk.run == other
+        # Once: nothing is asked of a model twice.
+        assert model.asked[1:] == [(other.path, (file,))]
+        assert other.id in str(bench.screen.query_one("#given").border_title)
+
+
+async def test_a_model_file_is_asked_instead(opened: Opened, model: Model, tmp_path: Path) -> None:
+    async with opened("predict") as (bench, pilot):
+        await paste(bench, pilot, str(picture(tmp_path / "a.png")))
+        await settled(pilot, lambda: "Bag" in answer(bench))
+        await pilot.press("w")
+        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        bench.screen.query_one(Input).value = "file"
+        await pilot.press("enter")
+        await settled(pilot, lambda: isinstance(bench.screen, Ask))
+        bench.screen.query_one(Input).value = str(tmp_path / "net.safetensors")
+        await pilot.press("enter")
+        await settled(pilot, lambda: len(model.asked) == 2)
+        assert model.asked[-1][0] == tmp_path / "net.safetensors"
+        assert "net.safetensors" in str(bench.screen.query_one("#given").border_title)
+
+
+async def test_an_answer_of_the_model_before_is_not_shown(
+    opened: Opened, desk: Desk, model: Model, tmp_path: Path
+) -> None:
+    other = make_run(desk.runs_dir, splits=())
+    model.hold = True
+    async with opened("predict") as (bench, pilot):
+        await paste(bench, pilot, str(picture(tmp_path / "a.png")))
+        await settled(pilot, lambda: len(model.asked) == 1)
+        assert "asking tiny" in answer(bench)
+        bench.take(other)
+        await pilot.pause()
+        model.release()
+        await settled(pilot, lambda: len(model.asked) == 2)
+        assert "Bag" not in answer(bench)
+        model.release()
+        await settled(pilot, lambda: "Bag" in answer(bench))
+
+
+async def test_the_watched_folder_brings_pictures_until_it_is_gone(
+    opened: Opened, model: Model, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    async with opened("predict") as (bench, pilot):
+        await pilot.press("W")
+        assert isinstance(bench.screen, Ask)
+        bench.screen.query_one(Input).value = str(folder)
+        await pilot.press("enter")
+        await settled(pilot, lambda: "watching" in note(bench))
+        assert "waiting for pictures" in files(bench).empty
+        written, began = 0, time.monotonic()
+
+        def noticed() -> bool:
+            nonlocal written
+            # The watch begins a moment after it was asked for, and tells of files that hold
+            # still: until it does, the file is written anew now and then.
+            if not rows(bench) and time.monotonic() - began >= written * 0.3:
+                written += 1
+                picture(folder / "first.png", (60 + written, 40))
+            return bool(rows(bench)) and "97.0 %" in rows(bench)[0]
+
+        await settled(pilot, noticed)
+        picture(folder / "second.png")
+        await settled(pilot, lambda: len(rows(bench)) == 2 and "97.0 %" in rows(bench)[1])
+        await settled(pilot, lambda: "second.png" in answer(bench))
+        (folder / "second.png").write_bytes(b"spoilt")
+        await settled(pilot, lambda: "✗" in rows(bench)[1])
+        shutil.rmtree(folder)
+        await settled(pilot, lambda: "the watched folder is gone" in note(bench))
+        assert len(rows(bench)) == 2
+        await paste(bench, pilot, str(picture(tmp_path / "later.png")))
+        await settled(pilot, lambda: "later.png" in answer(bench))
+
+
+async def test_w_ends_the_watch_and_a_missing_folder_is_refused(
+    opened: Opened, model: Model, tmp_path: Path
+) -> None:
+    async with opened("predict") as (bench, pilot):
+        said: list[str] = []
+        bench.say = lambda message, severity="": said.append(message)  # type: ignore[method-assign]
+        await pilot.press("W")
+        bench.screen.query_one(Input).value = str(tmp_path / "missing")
+        await pilot.press("enter")
+        await settled(pilot, lambda: bool(said))
+        assert "cannot be read" in said[0]
+        await pilot.press("W")
+        bench.screen.query_one(Input).value = str(tmp_path)
+        await pilot.press("enter")
+        await settled(pilot, lambda: "watching" in note(bench))
+        screen = bench.screen
+        assert isinstance(screen, PredictScreen)
+        watch = screen._watch
+        assert watch is not None
+        await pilot.press("W")
+        assert "not watched any more" in note(bench)
+        assert watch.wait(5)
+
+
+async def test_the_pad_is_asked_about_as_it_is_drawn_on(opened: Opened, model: Model) -> None:
+    async with opened("predict") as (bench, pilot):
+        await pilot.press("i")
+        pad = bench.screen.query_one(Pad)
+        assert pad.has_focus
+        assert not bench.screen.query_one("#given").display
+        await pilot.press("space", "right", "down")
+        await settled(pilot, lambda: "Bag, 97.0 %" in answer(bench))
+        await settled(pilot, lambda: np.array_equal(model.drawn[-1], pad.picture()))
+        assert "scaled" in stages(bench)
+        drawn = pad.picture().sum()
+        await pilot.press("x")
+        assert pad.picture().sum() < drawn
+        await pilot.press("backspace")
+        assert pad.is_blank
+        await settled(pilot, lambda: "Bag" not in answer(bench))
+        await pilot.press("i")
+        assert bench.screen.query_one("#given").display
+        assert bench.screen.query_one(Steps).has_focus
+
+
+async def test_the_mouse_draws_and_its_right_button_rubs_out(opened: Opened, model: Model) -> None:
+    async with opened("predict") as (bench, pilot):
+        await pilot.press("i")
+        pad = bench.screen.query_one(Pad)
+        await pilot.mouse_down(Pad, offset=(5, 5))
+        await pilot.hover(Pad, offset=(20, 5))
+        await pilot.mouse_up(Pad, offset=(20, 5))
+        line_of = pad.picture()
+        assert line_of.max() == 255
+        # Between the two places as well, and after the button was let go nothing more.
+        assert (line_of.max(axis=0) > 0).mean() > 0.5
+        await pilot.hover(Pad, offset=(20, 12))
+        assert np.array_equal(pad.picture(), line_of)
+        await pilot.mouse_down(Pad, offset=(5, 5), button=3)
+        await pilot.hover(Pad, offset=(20, 5))
+        await pilot.mouse_up(Pad, offset=(20, 5))
+        assert pad.is_blank
+        await settled(pilot, lambda: "draw something" in str(bench.screen.query_one(Steps)._shown))
+
+
+async def test_of_many_strokes_the_newest_is_asked_about_and_few_between(
+    opened: Opened, model: Model
+) -> None:
+    model.hold = True
+    async with opened("predict") as (bench, pilot):
+        await pilot.press("i", "space")
+        await settled(pilot, lambda: len(model.drawn) == 1)
+        first = model.drawn[0]
+        await pilot.press("right", "down", "right", "down")
+        assert len(model.drawn) == 1
+        answered = time.monotonic()
+        model.release()
+        pad = bench.screen.query_one(Pad)
+        await settled(pilot, lambda: len(model.drawn) == 2)
+        assert np.array_equal(model.drawn[1], pad.picture())
+        assert not np.array_equal(first, pad.picture())
+        # Strokes that come quickly after an answer wait for one another.
+        model.hold = False
+        model.release()
+        await pilot.press("down", "down", "down", "down")
+        await settled(pilot, lambda: np.array_equal(model.drawn[-1], pad.picture()))
+        assert len(model.drawn) <= 3 + (time.monotonic() - answered) / PAD_SECONDS
+
+
+async def test_a_drawing_is_not_told_what_the_model_before_said(
+    opened: Opened, desk: Desk, model: Model
+) -> None:
+    model.hold = True
+    async with opened("predict") as (bench, pilot):
+        await pilot.press("i", "space")
+        await settled(pilot, lambda: len(model.drawn) == 1)
+        model.refuse = "the checkpoint is gone"
+        bench.take(make_run(desk.runs_dir, splits=()))
+        await pilot.pause()
+        model.release()
+        # The other model is asked although the one before could not be.
+        await settled(pilot, lambda: len(model.drawn) == 2)
+        assert "gone" not in answer(bench)
+        model.release()
+        await settled(pilot, lambda: "the checkpoint is gone" in answer(bench))
+
+
+async def test_every_key_of_the_pad_moves_the_pen_or_draws(opened: Opened, model: Model) -> None:
+    async with opened("predict") as (bench, pilot):
+        await pilot.press("i")
+        pad = bench.screen.query_one(Pad)
+        x, y = pad._pen
+        keys = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
+        keys |= dict(zip("hlkj", list(keys.values()), strict=True))
+        for key, (across, down) in keys.items():
+            await pilot.press(key)
+            x, y = x + across, y + down
+            assert pad._pen == (x, y), key
+        assert not pad.picture().any()
+        for clear in ("backspace", "delete"):
+            await pilot.press("space")
+            assert pad.picture().any()
+            await pilot.press(clear, "right")
+            # Gone, and the pen is up again.
+            assert not pad.picture().any()
+
+
+async def test_r_changes_how_pictures_are_drawn_and_is_remembered(
+    opened: Opened, desk: Desk, model: Model, tmp_path: Path
+) -> None:
+    async with opened("predict") as (bench, pilot):
+        await paste(bench, pilot, str(picture(tmp_path / "a.png")))
+        await settled(pilot, lambda: "Bag" in answer(bench))
+        await pilot.press("r")
+        assert desk.settings.get("renderer") == "braille"
+        assert bench.screen.query_one(Film).renderer == "braille"
+        assert bench.screen.query_one(Pad).renderer == "braille"
+
+
+@pytest.mark.parametrize("size", [(50, 14), (80, 24), (200, 60)])
+async def test_it_fits_small_and_large_terminals(
+    opened: Opened, model: Model, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    for name in "ab":
+        picture(tmp_path / f"{name}.png")
+    async with opened("predict", size=size) as (bench, pilot):
+        await paste(bench, pilot, f"{tmp_path}/a.png {tmp_path}/b.png")
+        await settled(pilot, lambda: sum("97.0 %" in row for row in rows(bench)) == 2)
+        for widget in (
+            files(bench),
+            bench.screen.query_one(Steps),
+            bench.screen.query_one(Verdict),
+        ):
+            assert widget.region.right <= size[0]
+            assert widget.region.bottom <= size[1]
+            assert widget.size.height >= 1
+        if size == (50, 14):
+            steps = bench.screen.query_one(Steps)
+            steps.focus()
+            await settled(pilot, lambda: steps.max_scroll_y > 1)
+            await pilot.press("j", "j", "k")
+            await settled(pilot, lambda: steps.scroll_offset.y == 1)
+        await pilot.press("i", "space", "left")
+        pad = bench.screen.query_one(Pad)
+        assert pad.region.bottom <= size[1]
+
+
+async def test_a_run_that_was_deleted_is_said_and_the_rest_goes_on(
+    opened: Opened, desk: Desk, model: Model, tmp_path: Path
+) -> None:
+    async with opened("predict") as (bench, pilot):
+        bench.take(RunFolder(desk.runs_dir / "gone"))
+        model.refuse = "no run in gone: not a folder"
+        await paste(bench, pilot, str(picture(tmp_path / "a.png")))
+        await settled(pilot, lambda: "not a folder" in answer(bench))
+        await pilot.press("6", "5")
+        assert "not a folder" in answer(bench)

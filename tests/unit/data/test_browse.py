@@ -1,0 +1,123 @@
+"""Looking through a data set: splits, filters, finding a picture, what is counted of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fmnist_tui.catalog import DatasetFacts
+from fmnist_tui.data.browse import Browse, Numbers, class_means, matching
+from fmnist_tui.data.dataset import Dataset, Split
+from fmnist_tui.errors import UserError
+
+CLASSES = ("T-shirt/top", "Trouser", "Shirt")
+
+
+def split(name: str, labels: list[int], indices: list[int]) -> Split:
+    images = np.array(indices, np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
+    return Split(name, images, np.array(labels, np.int64), np.array(indices, np.int64))
+
+
+@pytest.fixture
+def browse() -> Browse:
+    return Browse(
+        Dataset(
+            DatasetFacts("own", "Own", CLASSES),
+            split("train", [0, 1, 2, 0, 1], [0, 2, 3, 5, 9]),
+            split("val", [2, 2], [1, 4]),
+            split("test", [], []),
+            "a test",
+        )
+    )
+
+
+def test_all_classes_are_looked_at_until_some_are_chosen(browse: Browse) -> None:
+    assert (len(browse), browse.counts, browse.filter()) == (5, (2, 2, 1), "all classes")
+    browse.choose({2, 0})
+    assert [browse.index(number) for number in range(len(browse))] == [0, 3, 5]
+    assert [browse.label(number) for number in range(3)] == ["T-shirt/top", "Shirt", "T-shirt/top"]
+    assert browse.filter() == "T-shirt/top, Shirt"
+    assert browse.image(2)[0, 0, 0] == 5
+    browse.choose(())
+    assert len(browse) == 5
+
+
+def test_another_split_is_looked_at_through_the_same_filter(browse: Browse) -> None:
+    browse.choose({1})
+    browse.to_split("val")
+    assert (len(browse), browse.counts) == (0, (0, 0, 2))
+
+
+def test_the_next_split_is_one_that_has_pictures(browse: Browse) -> None:
+    assert browse.next_split() == "val"
+    browse.to_split("val")
+    assert browse.next_split() == "train"
+
+
+@pytest.mark.parametrize("text", ["5", " 5 ", "#5", "#005"])
+def test_a_picture_is_found_by_its_index(browse: Browse, text: str) -> None:
+    assert browse.find(text) == 3
+    browse.choose({0})
+    assert browse.find(text) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("2", "#2 is of class Trouser, which the filter leaves out"),
+        ("4", "#4 is in val, not in train"),
+        ("7", "train has no picture #7: its indices are from 0 to 9"),
+        ("9" * 50, "its indices are from 0 to 9"),
+        ("boot", "“boot” is no index: a whole number is asked for"),
+        ("", "is no index"),
+        ("-1", "is no index"),
+        ("²", "is no index"),
+        ("\x1b[2J", "“␛[2J” is no index"),
+    ],
+)
+def test_why_a_picture_is_not_found_is_said(browse: Browse, text: str, why: str) -> None:
+    browse.choose({0, 2})
+    with pytest.raises(UserError) as caught:
+        browse.find(text)
+    assert why in str(caught.value)
+
+
+def test_an_empty_split_has_nothing_to_find(browse: Browse) -> None:
+    browse.to_split("test")
+    with pytest.raises(UserError, match="test has no pictures"):
+        browse.find("0")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("shirt", {0, 2}),
+        ("TROU", {1}),
+        ("1", {1}),
+        ("0, 1", {0, 1}),
+        ("shirt 1", {0, 1, 2}),
+        ("sock", set()),
+        ("7", set()),
+        ("", set()),
+    ],
+)
+def test_classes_are_named_by_part_of_a_name_or_by_number(text: str, found: set[int]) -> None:
+    assert matching(CLASSES, text) == found
+
+
+def test_where_names_are_numbers_a_number_is_a_name() -> None:
+    assert matching(("7", "8", "0"), "0") == {2}
+
+
+def test_numbers_of_a_picture() -> None:
+    image = np.array([[0, 31], [32, 255]], np.uint8)[..., None]
+    numbers = Numbers.of(image)
+    assert (numbers.least, numbers.most, numbers.mean, numbers.dark) == (0, 255, 79.5, 0.5)
+    assert numbers.shares == (0.5, 0.25, 0, 0, 0, 0, 0, 0.25)
+
+
+def test_class_means_are_means_and_black_where_there_is_nothing(browse: Browse) -> None:
+    means = class_means(browse.dataset.train, 3)
+    assert means.shape == (3, 4, 4, 1)
+    assert means[:, 0, 0, 0].tolist() == [2, 6, 3]  # (0+5)/2 and (2+9)/2, to the even neighbour
+    assert class_means(browse.dataset.val, 3)[0].max() == 0
