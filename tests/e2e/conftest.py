@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.support import QUICK, Home
+from tests.e2e.support import QUICK, WARM, Home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm() -> Iterator[None]:
+    """Whatever is kept warm ends with the tests."""
+    yield
+    WARM.close()
 
 
 @pytest.fixture

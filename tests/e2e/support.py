@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.warm import Warm
+
 LIMIT = 90.0
 QUICK = [
     "--dataset",
@@ -23,6 +25,7 @@ QUICK = [
     "--threads",
     "1",
 ]
+WARM = Warm()
 
 
 class Home:
@@ -50,6 +53,11 @@ class Home:
         )
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The program run to its end, in a process that need not import torch first."""
+        return WARM.run(arguments, self.environment)
+
+    def run_cold(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The program run to its end from nothing."""
         process = self.start(*arguments)
         out, err = process.communicate(timeout=LIMIT)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)

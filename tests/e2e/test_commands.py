@@ -206,7 +206,7 @@ def test_doctor_finds_the_folders_and_versions(trained: Home) -> None:
 def test_bench_prints_both_sides_and_the_machine(home: Home) -> None:
     found = home.json(
         *("bench", "--dataset", "sketches", "--images", "256", "--turns", "1", "--batch", "64"),
-        *("--model", "one-conv"),
+        *("--model", "one-conv", "--part", "throughput"),
     )
     assert found["machine"]["cores"] >= 1 and found["machine"]["torch"]
     (row,) = found["throughput"]
