@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 UP, DOWN, RIGHT, LEFT = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D"
+HOME, SHIFT_TAB = "\x1b[H", "\x1b[Z"
+# The row of a run, as drawn when the cursor comes to it or goes; the bar above has no state.
+NAME = r"(?:training|validating|saving|finished) +two-conv"
 # A letter that no screen shows by itself.
 TYPED = "ж"
 
@@ -26,15 +29,16 @@ PROBES = (
     Probe("data", (("1", "#0"),), ((RIGHT, r"#\d+ of "), (LEFT, r"#\d+ of "))),
     Probe(
         "train",
-        (("2", "name of the recipe"), ("\x1b[Z", "."), ("\x1b[H", "name of the recipe")),
-        ((DOWN, "seed of weights"), (UP, "name of the recipe")),
+        (("2", "settings"), (SHIFT_TAB, "."), (HOME, "name of the recipe")),
+        ((DOWN, "seed of"), (UP, "name of the recipe")),
     ),
-    Probe("runs", (("6", "finished"),), ((DOWN, "finished"), (UP, "finished"))),
+    Probe("runs", (("6", "finished"),), ((DOWN, NAME), (UP, NAME))),
+    # The run that has ended is the second: it has predictions to look at.
     Probe(
         "evaluate",
-        (("3", "true.*pred"),),
+        (("6", "finished"), (HOME, "."), (DOWN, NAME), ("\r", "true .* predicted")),
         ((RIGHT, "true .* predicted "), (LEFT, "true .* predicted ")),
     ),
-    Probe("errors", (("4", "wrong"),), ((RIGHT, r"#\d+ of "), (LEFT, r"#\d+ of "))),
+    Probe("errors", (("4", r"#\d+ of "),), ((RIGHT, r"#\d+ of "), (LEFT, r"#\d+ of "))),
     Probe("predict", (("5", "picture"), ("\r", ".")), ((TYPED, TYPED),)),
 )

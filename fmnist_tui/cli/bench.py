@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="two-conv", help="model to train on both sides")
     parser.add_argument("--batch", type=int, action="append", metavar="N", help="[64 and 256]")
-    parser.add_argument("--images", type=int, default=12_800, help="images an epoch [12,800]")
+    parser.add_argument(
+        "--images", type=int, default=12_800, help="images an epoch of the loops [12,800]"
+    )
     parser.add_argument("--turns", type=int, default=3, help="turns of each side [3]")
     parser.add_argument(
         "--part",
@@ -52,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
             data_dir, dataset, args.model, batches, args.images, args.turns, output.note
         )
     if args.part != "throughput":
-        screen = measure_screen(data_dir, dataset, args.turns, args.keys, args.images, output.note)
+        screen = measure_screen(data_dir, dataset, args.turns, args.keys, output.note)
     facts = machine()
     if args.json:
         document: dict[str, Any] = {"machine": facts}

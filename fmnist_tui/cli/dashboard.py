@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from fmnist_tui.cli import options
 from fmnist_tui.errors import UsageError
 from fmnist_tui.runs.folder import RunFolder
+
+FRAMES = "500"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +28,8 @@ def shown(args: argparse.Namespace, attach: RunFolder | None = None) -> int:
     """Open the dashboard, on a run if one is given."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the dashboard needs a terminal; `fmnist-tui train` trains without one")
+    # Textual draws at most so often, and a key waits for its next turn, often for two.
+    os.environ.setdefault("TEXTUAL_FPS", FRAMES)
     from fmnist_tui.tui import draft, plain
     from fmnist_tui.tui.run import open_dashboard
 

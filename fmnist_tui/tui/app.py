@@ -29,6 +29,7 @@ from fmnist_tui.tui.palette import BenchCommands, Palette
 from fmnist_tui.tui.plain import AsciiFilter
 from fmnist_tui.tui.screen import BenchScreen
 from fmnist_tui.tui.screens import all_screens
+from fmnist_tui.tui.shortening import ShortColours
 from fmnist_tui.tui.widgets.bars import TopBar
 from fmnist_tui.tui.widgets.dialogs import Choice, Question
 
@@ -55,7 +56,9 @@ class Dashboard(App[int]):
         super().__init__()
         self.desk = desk
         self._first = first
-        self._filters_of_ours: list[LineFilter] = [AsciiFilter()] if desk.ascii else []
+        self._filters_of_ours: list[LineFilter] = [ShortColours()]
+        if desk.ascii:
+            self._filters_of_ours.append(AsciiFilter())
         self._pace = Pace()
         self._told_end: RunEnded | None = None
         # The run on the bench has said something; another run is on the bench; another
@@ -71,6 +74,9 @@ class Dashboard(App[int]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._filters_of_ours]
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return themes.DEFAULTS
 
     def get_default_screen(self) -> Screen[object]:
         return Screen(id="ground")

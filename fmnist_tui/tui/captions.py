@@ -33,7 +33,7 @@ def tile(miss: Miss, classes: Sequence[str], columns: int, image: npt.NDArray[An
     missing = image is None
     note = f"#{miss.index}" + (" no picture" if missing else "")
     picture = np.zeros((28, 28), np.uint8) if image is None else image
-    return Tile(picture, Content(caption), Content.styled(note, "$text-muted"))
+    return Tile(picture, Content(caption), Content.styled(note, "$foreground-muted"))
 
 
 def described(miss: Miss, predictions: Predictions, number: int, count: int) -> list[Content]:

@@ -29,6 +29,8 @@ class Exhibit:
         self._told = ""
         # What was asked for before the pictures were others is not to be taken.
         self.generation = 0
+        # Whether its files are still where they were read from.
+        self.on_disk = True
 
     def __len__(self) -> int:
         return len(self.browse.classes) if self.view == "means" else len(self.browse)
@@ -67,13 +69,12 @@ class Exhibit:
         return np.stack([self.browse.image(number) for number in numbers])
 
     def image(self, number: int) -> Image:
-        """The picture as it is shown; black while its augmentation is under way."""
+        """The picture as it is shown; as it is while its augmentation is under way."""
         if self.view == "means" and self._means is not None:
             mean: Image = self._means[number]
             return mean
-        if self.view == "augmented":
-            shown = self._augmented.get(number)
-            return np.zeros_like(self.browse.image(number)) if shown is None else shown
+        if self.view == "augmented" and number in self._augmented:
+            return self._augmented[number]
         return self.browse.image(number)
 
     def tile(self, number: int) -> Tile:

@@ -93,7 +93,7 @@ def choices(there: Mapping[str, bool]) -> list[tuple[str, Content]]:
     found = []
     for name, here in there.items():
         facts = catalog.DATASETS.get(name)
-        sign = ("✓ here  ", "$success") if here else ("· away  ", "$text-muted")
+        sign = ("✓ here  ", "$success") if here else ("· away  ", "$foreground-muted")
         size = (
             f"{facts.train + facts.test:>9,} images, {len(facts.classes)} classes" if facts else ""
         )
@@ -173,5 +173,5 @@ def bar(step: Step, width: int) -> Content:
     else:
         words = f"  {done} of {step.total / scale:,.{digits}f} {unit}"
     return Content.assemble(
-        ("━" * filled, "$success"), ("─" * (width - filled), "$text-muted"), words
+        ("━" * filled, "$success"), ("─" * (width - filled), "$foreground-muted"), words
     )

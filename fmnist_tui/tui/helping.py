@@ -10,8 +10,10 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import Screen
 
+from fmnist_tui.paths import from_home
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui.feed import Feed
+from fmnist_tui.tui.settings import settings_dir
 from fmnist_tui.tui.widgets.dialogs import Sheet
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ _ENDS = {
     "failed": ("✗", "$error"),
     "crashed": ("✗", "$error"),
     "not started": ("✗", "$error"),
-    "empty": ("○", "$text-muted"),
+    "empty": ("○", "$foreground-muted"),
     "paused": ("‖", "$warning"),
 }
 
@@ -52,23 +54,29 @@ def status(feed: Feed) -> Content:
 
 def help_sheet(screen: Screen[object]) -> Sheet:
     """Every key that works now, under what it belongs to."""
-    groups: dict[str, list[tuple[str, str]]] = {}
+    groups: dict[str, list[tuple[str, str, str]]] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
         if not binding.description or binding.action.startswith("command_palette"):
             continue
         key = binding.key_display or screen.app.get_key_display(binding)
-        groups.setdefault(_owner(active.node, screen), []).append((key, binding.description))
-    groups.setdefault("Everywhere", []).append(("ctrl+p", "Every action, run and recipe by name"))
+        groups.setdefault(_owner(active.node, screen), []).append(
+            (key, binding.description, binding.id or "")
+        )
+    everything = ("ctrl+p", "Every action, run and recipe by name", "")
+    groups.setdefault("Everywhere", []).append(everything)
     lines: list[Content] = []
     title = getattr(screen, "TITLE", "") or "Keys"
     if about := getattr(screen, "HELP", ""):
         lines += [Content(about), Content("")]
     for owner, keys in sorted(groups.items(), key=lambda group: group[0] == "Everywhere"):
         lines.append(Content.styled(owner, "bold $primary"))
-        for key, description in _together(keys):
-            lines.append(Content.assemble((f"  {key:<18}", "bold $accent"), description))
+        for key, description, names in _together(keys):
+            told = (f"  {names}", "$foreground-muted")
+            lines.append(Content.assemble((f"  {key:<18}", "bold $accent"), description, told))
         lines.append(Content(""))
+    lines.append(Content(f"keys.toml in {from_home(settings_dir())} changes them: [keys]"))
+    lines.append(Content('"train.stop" = "S"'))
     return Sheet(f"{title}: keys", Content("\n").join(lines))
 
 
@@ -97,9 +105,15 @@ def _owner(node: DOMNode, screen: Screen[object]) -> str:
     return str(getattr(node, "KEYS_TITLE", "") or "The pane in use")
 
 
-def _together(keys: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The keys that do the same on one line."""
-    told: dict[str, list[str]] = {}
-    for key, description in keys:
-        told.setdefault(description, []).append(key)
-    return [(" ".join(dict.fromkeys(found)), description) for description, found in told.items()]
+def _together(keys: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """The keys that do the same on one line, with the names by which they can be changed."""
+    told: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    for key, description, name in keys:
+        found, names = told.setdefault(description, ({}, {}))
+        found[key] = None
+        if name:
+            names[name] = None
+    return [
+        (" ".join(found), description, " ".join([*names][:1]) + (" …" if len(names) > 1 else ""))
+        for description, (found, names) in told.items()
+    ]

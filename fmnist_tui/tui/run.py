@@ -21,6 +21,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui import terminal
 from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.collecting import brief_collections
 from fmnist_tui.tui.desk import Desk, Leaving
 from fmnist_tui.tui.feed import Feed
 from fmnist_tui.tui.settings import Settings, settings_dir
@@ -62,7 +63,7 @@ def open_dashboard(
 def _show(desk: Desk, first: str) -> str:
     """Run the screen to its end; why it failed, if it did."""
     app = Dashboard(desk, first)
-    with terminal.lent(desk.printed) as screen:
+    with terminal.lent(desk.printed) as screen, brief_collections():
 
         def hang_up() -> None:
             # The terminal is gone: what is drawn goes nowhere, and nobody can be asked.

@@ -17,7 +17,7 @@ _SIGNS = {
     GOOD: ("✓", "$success"),
     OVER: ("▲", "$error"),
     UNDER: ("▼", "$warning"),
-    EARLY: ("…", "$text-muted"),
+    EARLY: ("…", "$foreground-muted"),
 }
 _SURE = 0.9
 _SIDE_BY_SIDE = 62

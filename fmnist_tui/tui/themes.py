@@ -20,6 +20,7 @@ THEMES = (
         surface="#1c1c1c",
         panel="#303030",
         dark=True,
+        variables={"edge": "#626262", "foreground-muted": "#9e9e9e"},
     ),
     Theme(
         name=LIGHT,
@@ -34,8 +35,12 @@ THEMES = (
         surface="#eeeeee",
         panel="#dadada",
         dark=False,
+        variables={"edge": "#949494", "foreground-muted": "#626262"},
     ),
 )
+
+# What the themes above say beyond Textual's own, for the themes that do not.
+DEFAULTS = {"edge": "#808080"}
 
 # The colours of lines by the names that charts use, on dark and on light ground.
 LINES_DARK = {

@@ -1,12 +1,199 @@
-"""The dashboard as a whole."""
+"""The dashboard as a whole: the keys that work everywhere, the palette, dialogs."""
 
 from __future__ import annotations
 
+import pytest
+from textual.command import CommandPalette
+from textual.content import Content
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList, Static
+
+from fmnist_tui.recipes import DEFAULT
+from fmnist_tui.runs.lock import RunLock
+from fmnist_tui.tui import themes
+from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.desk import Desk
+from fmnist_tui.tui.feed import Feed
+from fmnist_tui.tui.screens import all_screens
+from fmnist_tui.tui.widgets.dialogs import Ask, Choice, Picker, Question, Sheet
 from tests.tui.conftest import Opened
+from tests.tui.scripted import make_run, settled
 
 
-async def test_it_opens_and_leaves_by_q(opened: Opened) -> None:
+def toasts(bench: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the dashboard says from now on."""
+    said: list[str] = []
+    monkeypatch.setattr(bench, "say", lambda message, severity="": said.append(message))
+    return said
+
+
+@pytest.mark.parametrize(("key", "status"), [("q", 0), ("ctrl+q", 0), ("ctrl+c", 130)])
+async def test_it_opens_and_leaves_by_a_key(opened: Opened, key: str, status: int) -> None:
     async with opened("train") as (bench, pilot):
-        await pilot.press("q")
+        await pilot.press(key)
         await pilot.pause()
-    assert bench.return_value == 0
+    assert bench.return_value == status
+
+
+async def test_every_screen_has_a_key_which_leads_there_from_any_other(opened: Opened) -> None:
+    screens = all_screens()
+    assert [screen.KEY for screen in screens] == ["1", "2", "3", "4", "5", "6"]
+    async with opened("runs") as (bench, pilot):
+        for screen in screens:
+            await pilot.press(screen.KEY)
+            await pilot.pause()
+            assert isinstance(bench.screen, screen)
+        await pilot.press("1")
+        await pilot.pause()
+        assert isinstance(bench.screen, screens[0])
+
+
+async def test_the_question_mark_opens_the_keys_and_any_of_four_keys_closes_them(
+    opened: Opened,
+) -> None:
+    async with opened("runs") as (bench, pilot):
+        for key in ("escape", "q", "question_mark", "enter"):
+            await pilot.press("question_mark")
+            await pilot.pause()
+            assert isinstance(bench.screen, Sheet)
+            text = str(bench.screen.query_one(Static).content)
+            assert "Everywhere" in text and "Dark or light theme" in text
+            await pilot.press(key)
+            await pilot.pause()
+            assert not isinstance(bench.screen, Sheet), key
+    assert bench.return_value is None
+
+
+async def test_t_changes_between_dark_and_light_and_it_is_kept(opened: Opened, desk: Desk) -> None:
+    async with opened("runs") as (bench, pilot):
+        for wanted in (themes.LIGHT, themes.DARK):
+            await pilot.press("t")
+            await pilot.pause()
+            assert bench.theme == wanted
+            assert desk.settings.get("theme", "") == wanted
+
+
+async def test_d_says_why_there_is_nothing_to_detach(
+    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_run(desk.runs_dir, ended=False, epochs=1)
+    async with opened("runs") as (bench, pilot):
+        said = toasts(bench, monkeypatch)
+        await pilot.press("d")
+        assert said == ["no run is going on"]
+        with RunLock.acquire(folder.path):
+            bench.put_on_bench(Feed.open(folder))
+            await pilot.press("d")
+        assert said[1:] == ["this run lives in a process of its own already; q leaves it going"]
+    assert bench.return_value is None
+
+
+async def test_tab_goes_from_pane_to_pane_and_back(opened: Opened) -> None:
+    async with opened("train") as (bench, pilot):
+        first = bench.focused
+        await pilot.press("tab")
+        second = bench.focused
+        assert first is not None and second is not None and second is not first
+        await pilot.press("shift+tab")
+        assert bench.focused is first
+
+
+async def palette(bench: Dashboard, pilot: Pilot[int], text: str) -> None:
+    """Choose in the palette what comes first for some words."""
+    await pilot.press("ctrl+p")
+    await settled(pilot, lambda: isinstance(bench.screen, CommandPalette))
+    bench.screen.query_one(Input).value = text
+    listed = bench.screen.query_one(OptionList)
+
+    def found() -> bool:
+        first = str(listed.get_option_at_index(0).prompt) if listed.option_count else ""
+        return text in first
+
+    await settled(pilot, found)
+    await pilot.press("enter")
+    if isinstance(bench.screen, CommandPalette):
+        await pilot.press("enter")
+    await settled(pilot, lambda: not isinstance(bench.screen, CommandPalette))
+    await pilot.pause()
+
+
+async def test_the_palette_knows_screens_actions_recipes_and_runs(
+    opened: Opened, desk: Desk
+) -> None:
+    folder = make_run(desk.runs_dir)
+    async with opened("runs") as (bench, pilot):
+        await palette(bench, pilot, "Go to Errors")
+        assert bench.current_mode == "errors"
+        await palette(bench, pilot, "Dark or light theme")
+        assert bench.theme == themes.LIGHT
+        await palette(bench, pilot, "Keys of this screen")
+        assert isinstance(bench.screen, Sheet)
+        await pilot.press("escape")
+        await palette(bench, pilot, f"Recipe: {DEFAULT}")
+        assert bench.current_mode == "train"
+        await palette(bench, pilot, f"Run: {folder.name}")
+        assert bench.current_mode == "evaluate" and desk.run == folder
+        await pilot.press("ctrl+p")
+        await settled(pilot, lambda: isinstance(bench.screen, CommandPalette))
+        await pilot.press("escape")
+        await settled(pilot, lambda: not isinstance(bench.screen, CommandPalette))
+        assert bench.current_mode == "evaluate"
+
+
+# -- dialogs -----------------------------------------------------------------------------
+
+
+async def test_a_picker_is_narrowed_by_typing_and_moved_in_by_keys(opened: Opened) -> None:
+    items: list[tuple[str, str | Content]] = [
+        (str(number), f"item {number}") for number in range(15)
+    ]
+    async with opened("runs") as (bench, pilot):
+        chosen: list[str | None] = []
+
+        async def opened_anew() -> OptionList:
+            bench.push_screen(Picker("one of them", items), chosen.append)
+            await pilot.pause()
+            return bench.screen.query_one(OptionList)
+
+        listed = await opened_anew()
+        for key, place in {"down": 1, "pagedown": 11, "up": 10, "pageup": 0}.items():
+            await pilot.press(key)
+            assert listed.highlighted == place, key
+        await pilot.press("1", "4")
+        await pilot.pause()
+        assert listed.option_count == 1
+        await pilot.press("enter")
+        await pilot.pause()
+        await opened_anew()
+        await pilot.press("escape")
+        await pilot.pause()
+        assert chosen == ["14", None]
+
+
+@pytest.mark.parametrize(
+    ("keys", "answer"), [("y", "y"), ("down enter", "n"), ("enter", "y"), ("escape", None)]
+)
+async def test_a_question_is_answered_by_its_keys_the_arrows_or_escape(
+    opened: Opened, keys: str, answer: str | None
+) -> None:
+    async with opened("runs") as (bench, pilot):
+        chosen: list[str | None] = []
+        question = Question("Sure?", "Is it?", [Choice("y", "yes", "do it"), Choice("n", "no")])
+        bench.push_screen(question, chosen.append)
+        await pilot.pause()
+        await pilot.press(*keys.split())
+        await pilot.pause()
+        assert chosen == [answer]
+
+
+async def test_a_line_that_is_asked_for_is_given_by_enter_and_left_by_escape(
+    opened: Opened,
+) -> None:
+    async with opened("runs") as (bench, pilot):
+        given: list[str | None] = []
+        for keys in ("enter", "end c enter", "c escape"):
+            bench.push_screen(Ask("a line", "ab"), given.append)
+            await pilot.pause()
+            await pilot.press(*keys.split())
+            await pilot.pause()
+        assert given == ["ab", "abc", None]

@@ -19,6 +19,7 @@ from fmnist_tui.render import Run, render
 from fmnist_tui.tui.tiling import ZOOMS, plan
 from fmnist_tui.tui.widgets.gallery import Gallery, Tile
 from fmnist_tui.tui.widgets.picture import Picture, largest, strips
+from tests.tui.scripted import settled
 
 BASE = Style.parse("#d7d7d7 on #121212")
 RANDOM = np.random.default_rng(0)
@@ -301,12 +302,11 @@ async def test_the_page_follows_the_cursor_through_a_resize() -> None:
     async with shown() as (app, pilot):
         app.gallery.go_to(99)
         await pilot.resize_terminal(30, 10)
-        await pilot.pause()
+        await settled(pilot, lambda: "[tile 99]" in app.text())
         assert 99 in app.gallery.shown
-        assert "[tile 99]" in app.text()
         await pilot.resize_terminal(3, 2)
-        await pilot.pause()
-        assert app.gallery.shown == range(99, 100)
+        await settled(pilot, lambda: app.gallery.shown == range(99, 100))
+        assert app.gallery.place == "100 of 100"
 
 
 async def test_writing_on_the_border_paints_no_picture() -> None:

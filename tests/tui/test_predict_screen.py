@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -476,8 +477,9 @@ async def test_it_fits_small_and_large_terminals(
             steps = bench.screen.query_one(Steps)
             steps.focus()
             await settled(pilot, lambda: steps.max_scroll_y > 1)
-            await pilot.press("j", "j", "k")
-            await settled(pilot, lambda: steps.scroll_offset.y == 1)
+            for key, place in (("j", 1), ("j", 2), ("k", 1)):
+                await pilot.press(key)
+                await settled(pilot, partial(lambda y: steps.scroll_offset.y == y, place))
         await pilot.press("i", "space", "left")
         pad = bench.screen.query_one(Pad)
         assert pad.region.bottom <= size[1]

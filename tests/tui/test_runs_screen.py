@@ -299,9 +299,12 @@ async def test_a_archives_after_a_question(opened: Opened, desk: Desk) -> None:
     desk.run = run
     async with opened("runs") as (bench, pilot):
         await listed(bench, pilot, 1)
-        await pilot.press("a", "escape")
-        assert run.path.is_dir()
-        await pilot.press("a", "a")
+        for answer in ("escape", "a"):
+            assert run.path.is_dir()
+            await pilot.press("a")
+            await settled(pilot, lambda: isinstance(bench.screen, Question))
+            await pilot.press(answer)
+            await settled(pilot, lambda: not isinstance(bench.screen, Question))
         await listed(bench, pilot, 0)
         moved = desk.runs_dir / ARCHIVE / run.name
         assert moved.is_dir()

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 FIRST = "fashion"
 _PATH = "path"
+# Seconds from one look at whether the files are still there to the next.
+WATCH = 2.0
 
 
 class DataScreen(BenchScreen):
@@ -73,6 +75,7 @@ class DataScreen(BenchScreen):
 
     def on_mount(self) -> None:
         self._steps = self.set_interval(0.1, self._tell_steps, pause=True)
+        self._watch = self.set_interval(WATCH, self._look_at_files)
         self._appear()
         self._look_for(self.desk.settings.get("dataset", FIRST))
 
@@ -81,9 +84,11 @@ class DataScreen(BenchScreen):
 
     def on_screen_suspend(self) -> None:
         self._steps.pause()
+        self._watch.pause()
 
     def on_screen_resume(self) -> None:
         self._appear()
+        self._watch.resume()
         if self._getting is not None:
             self._steps.resume()
         elif self._exhibit is None and getting.can_be_fetched(self._wanted):
@@ -186,6 +191,18 @@ class DataScreen(BenchScreen):
         self._browser.gallery.focus()
         self.refresh_bindings()
 
+    def _look_at_files(self) -> None:
+        """Pictures stay in memory; that their files have gone is worth saying all the same."""
+        exhibit = self._exhibit
+        if exhibit is not None:
+            told = partial(self._files, exhibit)
+            look = partial(self.desk.library.present, self._wanted)
+            self.later(look, told, lambda why: told(False), group="files")
+
+    def _files(self, exhibit: Exhibit, there: bool) -> None:
+        if exhibit is self._exhibit:
+            self._browser.note_files(there)
+
     # -- choosing one --------------------------------------------------------------------
 
     @on(Head.Title)
@@ -230,7 +247,11 @@ class DataScreen(BenchScreen):
         dataset = exhibit.browse.dataset
         counts = (f"{name} {len(dataset.split(name)):,}" for name in SPLITS)
         lines = [dataset.facts.about, f"from {dataset.source}", " · ".join(counts)]
-        text = "\n".join(safe_text(line) for line in [*lines, "", *dataset.notes])
+        if not exhibit.on_disk:
+            lines.append("its files are gone; what is shown here is kept in memory")
+        if dataset.notes:
+            lines += ["", *dataset.notes]
+        text = "\n".join(safe_text(line) for line in lines)
         self.app.push_screen(Sheet(safe_text(dataset.facts.title), Content(text)))
 
     # -- looking at it -------------------------------------------------------------------
@@ -255,11 +276,13 @@ class DataScreen(BenchScreen):
         self._appear()
 
     def action_renderer(self) -> None:
+        if self.desk.ascii:
+            self.say("started with --ascii: pictures are ASCII until you leave")
+            return
         kinds = renderers()
         now = self._browser.gallery.renderer
         self.desk.settings.keep("renderer", kinds[(kinds.index(now) + 1) % len(kinds)])
         self._appear()
-        self.say(f"pictures as {self.desk.renderer}")
 
     def action_goto(self) -> None:
         self.app.push_screen(
@@ -284,7 +307,8 @@ class DataScreen(BenchScreen):
         exhibit = self._exhibit
         if exhibit is not None and exhibit.browse.split.name == split:
             exhibit.show_means(means)
-            self._browser.show_one(False)
+            if self._browser.one:
+                self._browser.show_one(False)
             self._browser.renew()
 
     # -- as a model is shown it ------------------------------------------------------------
@@ -301,13 +325,18 @@ class DataScreen(BenchScreen):
             return
         told = augmenting.described(config)
         if not told:
-            self.say(f"{whose} has no augmentation: a model is shown the pictures as they are")
+            self.say(
+                f"{whose} has no augmentation: a model is shown the pictures as they are. "
+                "Choose one in Train's form: press 2"
+            )
             return
-        if exhibit.view == "means":
-            exhibit.show_plain()
-            self._browser.renew()
+        means = exhibit.view == "means"
         self._config, self._seed = config, self._seed + 1
         exhibit.show_augmented(f"{told} · {whose}")
+        if means:
+            self._browser.renew()
+        else:
+            self._browser.redraw()
         self._augment(exhibit)
 
     @on(Browser.Changed)
@@ -327,16 +356,24 @@ class DataScreen(BenchScreen):
         originals = exhibit.originals(numbers)
         side = min(originals.shape[1:3])
         if max(self._config.crop, self._config.shift) >= side:
-            self.complain(f"the augmentation is for larger pictures than these of {side} pixels")
-            self._take(exhibit, exhibit.generation, numbers, originals)
+            self._give_up(
+                exhibit, f"the augmentation is for larger pictures than these of {side} pixels"
+            )
             return
         try:
             future = self.desk.session.augmented(self._config, originals, self._seed)
         except UserError as error:
-            self.complain(str(error))
+            self._give_up(exhibit, str(error))
             return
         then = partial(self._take, exhibit, exhibit.generation, numbers)
-        self.answer(future, then, group="augmented")
+        self.answer(future, then, partial(self._give_up, exhibit), group="augmented")
+
+    def _give_up(self, exhibit: Exhibit, why: str) -> None:
+        """The pictures as they are, and why they are no others."""
+        self.complain(why)
+        if exhibit.view == "augmented":
+            exhibit.show_plain()
+            self._browser.redraw()
 
     def _take(self, exhibit: Exhibit, generation: int, numbers: list[int], images: Image) -> None:
         current = exhibit is self._exhibit and generation == exhibit.generation

@@ -25,6 +25,7 @@ from fmnist_tui.tui.widgets.detail import Detail
 from fmnist_tui.tui.widgets.dialogs import Ask, Picker
 from fmnist_tui.tui.widgets.gallery import Gallery, Tile
 from fmnist_tui.tui.widgets.headline import Headline
+from fmnist_tui.tui.widgets.painted import entitle
 
 _ORDER = "errors.order"
 
@@ -186,7 +187,7 @@ class ErrorsScreen(BenchScreen):
     @on(Gallery.Moved)
     def _moved(self, event: Gallery.Moved) -> None:
         gathered = self._images.gathered
-        self._gallery.border_subtitle = Content(self._gallery.place)
+        entitle(self._gallery, subtitle=self._gallery.place)
         if gathered is None or not 0 <= event.number < len(self._misses):
             return
         miss, predictions = self._misses[event.number], gathered.found.predictions
@@ -218,7 +219,7 @@ class ErrorsScreen(BenchScreen):
     def on_resize(self) -> None:
         self._appear()
         self._arrange()
-        self._gallery.border_subtitle = Content(self._gallery.place)
+        entitle(self._gallery, subtitle=self._gallery.place)
 
     # -- moving -----------------------------------------------------------------------
 

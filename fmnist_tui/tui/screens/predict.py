@@ -9,7 +9,6 @@ from pathlib import Path
 from textual import events, on
 from textual.binding import Binding
 from textual.containers import Container
-from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import DataTable, Input
@@ -30,6 +29,7 @@ from fmnist_tui.tui.widgets.dialogs import Ask
 from fmnist_tui.tui.widgets.files import FileTable
 from fmnist_tui.tui.widgets.lines import LineTable
 from fmnist_tui.tui.widgets.pad import Pad
+from fmnist_tui.tui.widgets.painted import entitle
 from fmnist_tui.tui.widgets.path_input import PathInput
 from fmnist_tui.tui.widgets.picture import known_renderer
 from fmnist_tui.tui.widgets.steps import Steps
@@ -159,11 +159,10 @@ class PredictScreen(BenchScreen):
         oracle, verdict = self._oracle, self.query_one(Verdict)
         name = oracle.name
         asked = f"Ask {name}" if name else "Ask a model"
-        self.query_one("#given").border_title = Content(asked)
-        self.query_one("#given").border_subtitle = Content(self._note)
-        self.query_one("#pad").border_title = Content(f"Draw for {name}" if name else "Draw")
+        entitle(self.query_one("#given"), asked, self._note)
+        entitle(self.query_one("#pad"), f"Draw for {name}" if name else "Draw")
         total = len(oracle.enquiry.answers)
-        self._table.border_title = f"Pictures  {oracle.enquiry.done:,} of {total:,}"
+        entitle(self._table, f"Pictures  {oracle.enquiry.done:,} of {total:,}")
         file = None if self._pad_mode else self._current
         answer = oracle.drawing if self._pad_mode else (oracle.want(file) if file else None)
         empty = NO_DRAWING if self._pad_mode else "" if file else NO_PICTURE

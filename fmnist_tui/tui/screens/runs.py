@@ -37,6 +37,7 @@ from fmnist_tui.tui.screen import BenchScreen
 from fmnist_tui.tui.steering import Steering
 from fmnist_tui.tui.widgets.lines import LineTable
 from fmnist_tui.tui.widgets.overlay import Overlay
+from fmnist_tui.tui.widgets.painted import entitle
 
 LOOK_SECONDS = 2.0
 # The cursor may pass over a run for so long before its record is read.
@@ -167,13 +168,12 @@ class RunsScreen(BenchScreen):
         lines = self._lines.of(runs, columns, self._marks, self._palette(), time.time())
         table.show(head(columns), list(zip(self._shown, lines, strict=True)), self._empty())
         words = f"Runs  {len(runs):,}" + (f" of {len(self._runs):,}" if self._filter else "")
-        table.border_title = Content(words)
         about = f"order: {self._order}"
         if self._filter:
             about = f"filter: {safe_text(self._filter, 24)}  {about}"
         if self._marks:
             about += f"  {len(self._marks)} marked"
-        table.border_subtitle = Content(about)
+        entitle(table, words, about)
 
     def _empty(self) -> str:
         if self._trouble:

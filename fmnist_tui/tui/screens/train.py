@@ -30,6 +30,7 @@ from fmnist_tui.tui.widgets.dialogs import Picker
 from fmnist_tui.tui.widgets.form import Form
 from fmnist_tui.tui.widgets.heat import ConfusionHeat
 from fmnist_tui.tui.widgets.log import LogPane
+from fmnist_tui.tui.widgets.painted import entitle
 from fmnist_tui.tui.widgets.progress import RunProgress
 from fmnist_tui.tui.widgets.thinks import Thinks
 
@@ -77,6 +78,7 @@ class TrainScreen(BenchScreen):
         self._titled = ""
         self._view = VIEWS[0]
         self._followed: Feed | None = None
+        self._possible: object = None
 
     def panes(self) -> Iterable[Widget]:
         with Horizontal(id="columns"):
@@ -141,7 +143,10 @@ class TrainScreen(BenchScreen):
         self._title(feed, progress)
         self._charts(feed, live)
         self._glance(feed)
-        self.refresh_bindings()
+        possible = (feed is not None and (feed.live, feed.folder is not None), self.desk.training)
+        if possible != self._possible:
+            self._possible = possible
+            self.refresh_bindings()
 
     def _title(self, feed: Feed | None, progress: RunProgress) -> None:
         title = ""
@@ -187,8 +192,8 @@ class TrainScreen(BenchScreen):
             return
         thinks.show(glance, classes, self.desk.renderer)
         heat.show(glance.confusion, classes)
-        thinks.border_subtitle = f"step {glance.step:,}"
-        heat.border_subtitle = f"{glance.count:,} of val"
+        entitle(thinks, subtitle=f"epoch {glance.epoch}")
+        entitle(heat, subtitle=f"{glance.count:,} of val")
         if feed is not None and self._pictured != (feed, glance.indices):
             self._pictured = (feed, glance.indices)
             self._fetch_pictures(feed, glance.indices)

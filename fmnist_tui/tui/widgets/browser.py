@@ -84,14 +84,9 @@ class Browser(Horizontal):
         if exhibit is None:
             return
         browse = exhibit.browse
-        self.query_one(Head).show(browse)
-        classes = self.query_one(ClassList)
-        classes.show(browse)
-        classes.border_title = (
-            f"{len(browse.chosen)} of {len(browse.classes)} classes"
-            if browse.chosen
-            else "all classes"
-        )
+        self.query_one(Head).show(browse, exhibit.on_disk)
+        self.query_one(ClassList).show(browse)
+        self._count_classes()
         empty = f"no pictures of {browse.filter()} in {browse.split.name}"
         if browse.chosen:
             empty += "\nbackspace shows all classes"
@@ -99,6 +94,19 @@ class Browser(Horizontal):
         if not len(exhibit):
             self.remove_class("-one")
             self._tell()
+
+    def note_files(self, on_disk: bool) -> None:
+        """Say whether the files of what is shown are still there."""
+        if self.exhibit is not None and self.exhibit.on_disk != on_disk:
+            self.exhibit.on_disk = on_disk
+            self.query_one(Head).show(self.exhibit.browse, on_disk)
+
+    def _count_classes(self) -> None:
+        if self.exhibit is not None:
+            chosen, classes = self.exhibit.browse.chosen, self.exhibit.browse.classes
+            self.query_one(ClassList).border_title = (
+                f"{len(chosen)} of {len(classes)} classes" if chosen else "all classes"
+            )
 
     def redraw(self) -> None:
         """The same pictures look different now."""
@@ -198,11 +206,12 @@ class Browser(Horizontal):
             return
         browse = self.exhibit.browse
         found = matching(browse.classes, event.value)
-        self.query_one(ClassList).border_title = "all classes"
         if event.value.strip() and not found:
             self.query_one(ClassList).border_title = "no class is called so"
         elif found != browse.chosen:
             self._choose(found)
+        else:
+            self._count_classes()
 
     @on(Input.Submitted, "#filter")
     def _typed_enough(self) -> None:
@@ -225,6 +234,7 @@ class Browser(Horizontal):
     def _end_filter(self) -> None:
         self.query_one("#filter", Input).clear()
         self.remove_class("-filtering")
+        self._count_classes()
         (self.query_one(SampleView) if self.one else self.gallery).focus()
 
     def action_back(self) -> None:

@@ -13,12 +13,12 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
-from textual.widget import Widget
 
 from fmnist_tui import charts
 from fmnist_tui.charts import Chart, Line
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui import themes
+from fmnist_tui.tui.widgets.painted import Painted
 
 # A chart that is drawn by itself may take this share of the time, no more.
 SHARE = 0.01
@@ -33,7 +33,7 @@ class Mark:
     text: str
 
 
-class LineChart(Widget, can_focus=True):
+class LineChart(Painted, can_focus=True):
     """Curves in a frame. `show` gives it something to draw, `live` says how urgently."""
 
     DEFAULT_CSS = "LineChart { height: 1fr; min-height: 5; }"
@@ -98,7 +98,7 @@ class LineChart(Widget, can_focus=True):
     def _redraw(self) -> None:
         self._waiting = False
         self._drawn_for = None
-        self.refresh()
+        self.repaint()
 
     @property
     def reading(self) -> str:
@@ -127,17 +127,17 @@ class LineChart(Widget, can_focus=True):
             else (chart.right if by > 0 else chart.right + 1)
         )
         self._cursor = max(chart.left, min(chart.right, place + by))
-        self.refresh()
+        self.repaint()
 
     def action_unread(self) -> None:
         self._cursor = None
-        self.refresh()
+        self.repaint()
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         chart = self._chart
         if chart is not None and chart.left <= event.x <= chart.right and self._cursor != event.x:
             self._cursor = event.x
-            self.refresh()
+            self.repaint()
 
     def on_leave(self) -> None:
         if not self.has_focus:
@@ -171,15 +171,16 @@ class LineChart(Widget, can_focus=True):
         self.cost = time.thread_time() - began
         self._next = time.monotonic() + self.cost / SHARE
 
-    def render_line(self, y: int) -> Strip:
+    def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
         self._prepare()
-        width = self.size.width
-        base = self.rich_style
+        return [self._line(y, width, height, base) for y in range(height)]
+
+    def _line(self, y: int, width: int, height: int, base: Style) -> Strip:
         if y == 0:
-            return Strip(self._head(base)).adjust_cell_length(width, base)
+            return Strip(self._head(base))
         chart = self._chart
         if chart is None:
-            text = self._empty if y == self.size.height // 2 else ""
+            text = self._empty if y == height // 2 else ""
             pad = max(0, (width - len(text)) // 2)
             return Strip([Segment(" " * pad + text, base)]).adjust_cell_length(width, base)
         row = y - 1

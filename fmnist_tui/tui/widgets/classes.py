@@ -37,10 +37,11 @@ class Head(Widget):
     def __init__(self, *, classes: str | None = None) -> None:
         super().__init__(classes=classes)
         self._browse: Browse | None = None
+        self._on_disk = True
 
-    def show(self, browse: Browse) -> None:
-        """Show what is looked at."""
-        self._browse = browse
+    def show(self, browse: Browse, on_disk: bool = True) -> None:
+        """Show what is looked at, and whether its files are still there."""
+        self._browse, self._on_disk = browse, on_disk
         self.refresh()
 
     def render(self) -> Content:
@@ -68,7 +69,9 @@ class Head(Widget):
             Content("").join(counts),
             Content(f"{len(facts.classes)} classes · {images.shape[2]}×{images.shape[1]} {colour}"),
         ]
-        if dataset.notes:
+        if not self._on_disk:
+            lines[-1] = Content.styled("files gone, kept in memory", "$warning")
+        elif dataset.notes:
             many = "a note" if len(dataset.notes) == 1 else f"{len(dataset.notes)} notes"
             lines[-1] = Content.styled(f"{many} on what was read: i", "$warning")
         return Content("\n").join(lines)
@@ -97,7 +100,7 @@ class ClassList(Widget, can_focus=True):
         Binding("down,j", "move(1)", "Down", show=False, id="classes.down"),
         Binding("home,pageup", "move(-1000)", "First class", show=False, id="classes.first"),
         Binding("end,pagedown", "move(1000)", "Last class", show=False, id="classes.last"),
-        Binding("enter,space", "choose", "Only this class, or one more", id="classes.toggle"),
+        Binding("enter,space", "choose", "Mark this class", id="classes.toggle"),
     ]
     cursor: reactive[int] = reactive(0)
 

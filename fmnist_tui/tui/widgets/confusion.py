@@ -10,7 +10,6 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -99,20 +98,10 @@ class ConfusionTable(Widget, can_focus=True):
         last = max(0, len(self._names) - 1)
         return max(0, min(last, cursor[0])), max(0, min(last, cursor[1]))
 
-    def watch_cursor(self, before: Cell, after: Cell) -> None:
-        place = (self._top, self._left)
+    def watch_cursor(self) -> None:
         self._follow()
+        # What is told of the cell is in the border: all of it is drawn anew.
         self._tell()
-        if place != (self._top, self._left):
-            self.refresh()
-            return
-        # Where nothing has scrolled, the heads and two rows are other than before.
-        found, shift = self._layout, self.content_region.offset - self.region.offset
-        rows = {0: 1}
-        rows |= {1 + (true - self._top) * found.tall: found.tall for true, _ in (before, after)}
-        self.refresh(
-            *(Region(shift.x, shift.y + y, self.size.width, tall) for y, tall in rows.items())
-        )
 
     def watch_mode(self) -> None:
         self._follow()

@@ -59,7 +59,7 @@ class Detail(Widget, can_focus=True):
         super().__init__(id=id, classes=classes)
         self._ranked: Sequence[tuple[str, float]] = ()
         self._true: str | None = None
-        self._lines = 0
+        self._lines = self._widest = 0
 
     def compose(self) -> ComposeResult:
         yield Picture()
@@ -76,8 +76,12 @@ class Detail(Widget, can_focus=True):
     ) -> None:
         """Show an image (None: it is not to be had) and what there is to say of it."""
         self.query_one(Picture).show(image, "" if image is not None else "no picture")
-        self.query_one("#facts", Static).update(Content("\n").join(facts))
-        self._ranked, self._true, self._lines = ranked, true, len(facts)
+        told = self.query_one("#facts", Static)
+        # Only as many lines as before, none of them broken, leave everything in its place.
+        wide = max((fact.cell_length for fact in facts), default=0)
+        same = len(facts) == self._lines and max(wide, self._widest) <= told.size.width
+        told.update(Content("\n").join(facts), layout=not same)
+        self._ranked, self._true, self._lines, self._widest = ranked, true, len(facts), wide
         self._share()
 
     def action_step(self, by: int) -> None:

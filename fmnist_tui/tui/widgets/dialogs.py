@@ -68,7 +68,7 @@ class Question(ModalScreen[str | None], ClosedOnce[str | None]):
                         Content.assemble(
                             (f"{choice.key}  ", "bold $accent"),
                             (choice.name, "bold"),
-                            (f"  {choice.about}" if choice.about else "", "$text-muted"),
+                            (f"  {choice.about}" if choice.about else "", "$foreground-muted"),
                         ),
                         id=choice.key,
                     )

@@ -152,7 +152,7 @@ class Form(Vertical):
     """The fields, and below them what the chosen one means and, on enter, where it is typed."""
 
     DEFAULT_CSS = """
-    Form #about { height: auto; max-height: 4; color: $text-muted; border-top: solid $panel; }
+    Form #about { height: 4; color: $text-muted; border-top: solid $panel; }
     Form Input { display: none; }
     Form.-typing Input { display: block; }
     """
@@ -187,8 +187,10 @@ class Form(Vertical):
         name = self.fields.field
         problem = self.draft.problems.get(name, "")
         about = config.FIELDS[name].description or ""
-        second = (f"✗ {problem}", "$error") if problem else (config.allowed(name), "$text-muted")
-        self.query_one("#about", Static).update(Content.assemble(about, "\n", second))
+        second = (
+            (f"✗ {problem}", "$error") if problem else (config.allowed(name), "$foreground-muted")
+        )
+        self.query_one("#about", Static).update(Content.assemble(about, "\n", second), layout=False)
 
     @on(Fields.Edit)
     def _edit(self) -> None:

@@ -168,11 +168,12 @@ class Gallery(Widget, can_focus=True):
 
     @property
     def place(self) -> str:
-        """`7–12 of 50,000`."""
+        """`7–12 of 50,000`, or `7 of 50,000` where a page holds one."""
         shown = self.shown
         if not shown:
             return "none"
-        return f"{shown.start + 1:,}–{shown.stop:,} of {self.count:,}"
+        last = f"–{shown.stop:,}" if len(shown) > 1 else ""
+        return f"{shown.start + 1:,}{last} of {self.count:,}"
 
     # -- moving --------------------------------------------------------------------------
 

@@ -16,11 +16,11 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
 from textual.strip import Strip
-from textual.widget import Widget
 
 from fmnist_tui.render.grid import cells
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui.matrix import Counts
+from fmnist_tui.tui.widgets.painted import Painted
 
 LEVELS = 8
 # One mistake in ten is already a lot: the colours of mistakes are used up by one in five.
@@ -136,7 +136,7 @@ def plan(width: int, height: int, count: int, longest: int, digits: int) -> _Pla
     return _Plan(head, cell, half, max(0, (width - used) // 2), max(0, (height - rows) // 2))
 
 
-class ConfusionHeat(Widget):
+class ConfusionHeat(Painted):
     """A small confusion matrix, true classes as rows, kept up to date by `show`.
 
     Cells hold counts where these fit and per cent of the row where they do not; where there
@@ -166,12 +166,13 @@ class ConfusionHeat(Widget):
         sound = len(counts) == len(names) and all(len(row) == len(names) for row in counts)
         self._confusion, self._names = (counts, names) if sound else ((), ())
         self._shares = shares(self._confusion)
-        self.refresh()
+        self.repaint()
 
-    def render_line(self, y: int) -> Strip:
-        width, height = self.size
-        base = self.rich_style
+    def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
         found = self._plan(width, height)
+        return [self._line(y, found, base) for y in range(height)]
+
+    def _line(self, y: int, found: _Plan | None, base: Style) -> Strip:
         if found is None:
             return self._told(y, base)
         row = y - found.top
@@ -182,7 +183,7 @@ class ConfusionHeat(Widget):
         else:
             segments = self._row(found, row - 1, base)
         indent = [Segment(" " * found.left, base)] if found.left else []
-        return Strip([*indent, *segments]).adjust_cell_length(width, base)
+        return Strip([*indent, *segments])
 
     def _plan(self, width: int, height: int) -> _Plan | None:
         if not self._confusion:

@@ -79,7 +79,11 @@ class LineTable(DataTable[Text]):
         self._lines = lines
 
     def put(self, key: str, line: Text) -> None:
-        """Show another line for a row, or a new row at the end."""
+        """Show another line for a row, or a new row at the end.
+
+        Before the first `show`, which brings all there is, there is nothing to do."""
+        if not self._head:
+            return
         if key not in self._lines:
             self.add_row(line, key=key)
         elif line != self._lines[key]:

@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from fmnist_tui.charts import Line
 from fmnist_tui.tui.widgets.chart import LineChart
+from fmnist_tui.tui.widgets.painted import entitle
 
 # Names of curves with their titles; a fourth view, where there is no room for it beside
 # them, is the page of figures.
@@ -46,6 +47,7 @@ class Overlay(Container):
     def __init__(self, view: str, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.view = view if view in TITLES else next(iter(TITLES))
+        self._page = Content("")
         self._folded = False
         self._lines: Mapping[str, Sequence[Line]] = {}
 
@@ -98,9 +100,12 @@ class Overlay(Container):
                 self.query_one(f"#curve-{name}", LineChart).show(
                     lines.get(name, ()), xlabel="epoch", live=live
                 )
-        self.query_one("#page").border_title = Content(title)
-        self.query_one("#figures").set_class(wide, "-wide")
-        self.query_one("#figures", Static).update(page)
+        entitle(self.query_one("#page"), title)
+        figures = self.query_one("#figures", Static)
+        figures.set_class(wide, "-wide")
+        if page != self._page:
+            self._page = page
+            figures.update(page)
 
     def _arrange(self) -> None:
         focused = self.screen.focused

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
-from textual.widget import Widget
+from textual.strip import Strip
 
 from fmnist_tui.events import Telemetry
 from fmnist_tui.state import RunState
 from fmnist_tui.tui.feed import Feed
+from fmnist_tui.tui.widgets.painted import Painted
 
 
-class RunProgress(Widget):
+class RunProgress(Painted):
     """The bars and below them the figures; `show` brings them up to date."""
 
     DEFAULT_CSS = "RunProgress { height: 4; }"
@@ -40,7 +43,7 @@ class RunProgress(Widget):
         self._shown = feed is not None and feed.state.started is not None
         if feed is not None and self._shown:
             self._take(feed.state, feed)
-        self.refresh()
+        self.repaint()
 
     def _take(self, state: RunState, feed: Feed) -> None:
         started = state.started
@@ -69,12 +72,21 @@ class RunProgress(Widget):
         )
         self._figures = [*figures(state, feed.status), *machine(state)]
 
-    def render(self) -> RenderableType:
+    def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
         if not self._shown:
-            return Text("no run yet: space starts one with these settings", style="dim")
+            told = Text("no run yet: space starts one with these settings", style="dim")
+            return self._strips(told, width, base)
+        lines = wrapped(self._figures, width)[: height - 2]
         bars = self._bars.make_tasks_table(self._bars.tasks)
-        lines = wrapped(self._figures, self.content_size.width)[: self.content_size.height - 2]
-        return Group(bars, *(Text(line, no_wrap=True, overflow="crop") for line in lines))
+        return [
+            *self._strips(bars, width, base),
+            *(Strip([Segment(line, base)]) for line in lines),
+        ]
+
+    def _strips(self, renderable: RenderableType, width: int, base: Style) -> list[Strip]:
+        console = self.app.console
+        lines = console.render_lines(renderable, console.options.update(width=width), style=base)
+        return [Strip(line) for line in lines]
 
 
 def wrapped(parts: Sequence[str], width: int) -> list[str]:

@@ -6,7 +6,9 @@ from typing import Any, ClassVar
 
 import numpy.typing as npt
 from textual import events
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
@@ -20,13 +22,62 @@ from fmnist_tui.text import safe_text
 from fmnist_tui.tui.widgets.picture import Picture, ground, strips
 
 _BRIGHT = 128
+# Columns for a picture of 28×28 at its largest and its numbers beside it.
+_BOTH = 116
 # Nothings are many, and would drown the rest.
 _FAINT = (98, 98, 98)
 
 
-class SampleView(Picture, can_focus=True):
-    """A picture to look at closely. With `values` its pixels are written as numbers."""
+class Values(Widget):
+    """A picture's pixels as numbers, each on its own grey, a screenful of rows of them."""
 
+    DEFAULT_CSS = "Values { height: 1fr; }"
+    top: reactive[int] = reactive(0)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._image: npt.NDArray[Any] | None = None
+
+    def show(self, image: npt.NDArray[Any]) -> None:
+        """Write the numbers of this picture."""
+        self._image = image
+        self.top = self.validate_top(self.top)
+        self.refresh()
+
+    def validate_top(self, top: int) -> int:
+        rows = len(self._image) if self._image is not None else 0
+        return max(0, min(rows - self.size.height, top))
+
+    def on_resize(self) -> None:
+        self.top = self.validate_top(self.top)
+
+    def render_line(self, y: int) -> Strip:
+        width, height = self.size
+        base = self.visual_style.rich_style
+        blank = ground(base)
+        rows = len(self._image) if self._image is not None else 0
+        # One line less above, as with the picture, which has a caption below.
+        row = self.top + y - max(0, (height - rows - 1) // 2)
+        if self._image is None or not 0 <= row < rows:
+            return Strip.blank(width, blank)
+        strip = strips((values_row(self._image, row, width),), base)[0]
+        left = max(0, (width - strip.cell_length) // 2)
+        return Strip.join([Strip.blank(left, blank), strip]).adjust_cell_length(width, blank)
+
+
+class SampleView(Horizontal, can_focus=True):
+    """A picture to look at closely, and its pixels as numbers: beside it where there is
+    room for both, else in its place when they are asked for."""
+
+    DEFAULT_CSS = """
+    SampleView { height: 1fr;
+        Picture { width: 1fr; }
+        Values { width: 1fr; display: none; }
+        &.-values Values { display: block; }
+        &.-values Picture { display: none; }
+        &.-values.-both Picture { display: block; }
+    }
+    """
     KEYS_TITLE = "One picture"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "step(-1)", "Previous", id="sample.previous"),
@@ -37,8 +88,8 @@ class SampleView(Picture, can_focus=True):
         Binding("down,j", "scroll(1)", "Values: down", show=False, id="sample.down"),
         Binding("v", "values", "Values", id="sample.values"),
     ]
-    values: reactive[bool] = reactive(False)
-    top: reactive[int] = reactive(0)
+    # None until somebody chooses: shown where they take no room from the picture.
+    values: reactive[bool | None] = reactive(None)
 
     class Stepped(Message):
         """Another picture is to be shown: so many further on, or back."""
@@ -47,19 +98,39 @@ class SampleView(Picture, can_focus=True):
             super().__init__()
             self.by = by
 
+    def compose(self) -> ComposeResult:
+        yield Picture()
+        yield Values()
+
+    def show(self, image: npt.NDArray[Any], caption: Content | str = "") -> None:
+        """Show another picture."""
+        self.query_one(Picture).show(image, caption)
+        self.query_one(Values).show(image)
+
+    @property
+    def written(self) -> bool:
+        """Whether the numbers are to be seen."""
+        return self.has_class("-values")
+
     def action_step(self, by: int) -> None:
         self.post_message(self.Stepped(by))
 
     def action_values(self) -> None:
-        self.values = not self.values
+        self.values = not self.written
 
     def action_scroll(self, by: int) -> None:
-        if self.values:
-            self.top += by
+        self.query_one(Values).top += by
 
-    def validate_top(self, top: int) -> int:
-        rows = len(self._image) if self._image is not None else 0
-        return max(0, min(rows - self.size.height, top))
+    def watch_values(self) -> None:
+        self._arrange()
+
+    def on_resize(self) -> None:
+        self._arrange()
+
+    def _arrange(self) -> None:
+        both = self.size.width >= _BOTH
+        self.set_class(both if self.values is None else self.values, "-values")
+        self.set_class(both, "-both")
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.stop()
@@ -68,20 +139,6 @@ class SampleView(Picture, can_focus=True):
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         event.stop()
         self.action_step(-1)
-
-    def render_line(self, y: int) -> Strip:
-        if not self.values or self._image is None:
-            return super().render_line(y)
-        width, height = self.size
-        base = self.visual_style.rich_style
-        blank = ground(base)
-        above = max(0, (height - len(self._image)) // 2)
-        row = self.validate_top(self.top) + y - above
-        if not 0 <= row < len(self._image):
-            return Strip.blank(width, blank)
-        strip = strips((values_row(self._image, row, width),), base)[0]
-        left = max(0, (width - strip.cell_length) // 2)
-        return Strip.join([Strip.blank(left, blank), strip]).adjust_cell_length(width, blank)
 
 
 def values_row(image: npt.NDArray[Any], row: int, width: int) -> Row:
@@ -118,12 +175,13 @@ class SampleNumbers(Widget):
             return Content("")
         facts = [
             *self._facts,
-            ("mean", f"{numbers.mean:.1f}"),
-            ("range", f"{numbers.least} to {numbers.most}"),
+            ("pixels", f"{numbers.least}–{numbers.most}, mean {numbers.mean:.1f}"),
             ("dark", f"{100 * numbers.dark:.1f} % below {DARK}"),
         ]
         lines = [
-            Content.assemble((f"{name:<6} ", "$text-muted"), safe_text(value, max(1, width - 7)))
+            Content.assemble(
+                (f"{name:<6} ", "$foreground-muted"), safe_text(value, max(1, width - 7))
+            )
             for name, value in facts
         ]
         if height >= len(lines) + len(numbers.shares):
@@ -141,10 +199,13 @@ def _shares(shares: tuple[float, ...], width: int) -> list[Content]:
     lines = []
     for number, share in enumerate(shares):
         bounds = f"{number * step:>3}–{number * step + step - 1:<3} "
-        bar = "▇" * round(room * share / most)
+        filled = max(round(room * share / most), 1 if share >= 0.005 else 0)
+        bar = "▇" * filled
         lines.append(
             Content.assemble(
-                (bounds, "$text-muted"), (f"{bar:<{room}}", "$primary"), f" {100 * share:4.0f} %"
+                (bounds, "$foreground-muted"),
+                (f"{bar:<{room}}", "$primary"),
+                f" {100 * share:4.0f} %",
             )
         )
     return lines

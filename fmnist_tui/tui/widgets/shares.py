@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.cells import cell_len
-from textual.content import Content
+from rich.segment import Segment
+from rich.style import Style
 from textual.geometry import Size
-from textual.widget import Widget
+from textual.strip import Strip
 
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui.columns import fitted
+from fmnist_tui.tui.widgets.painted import Painted
 
 Ranked = Sequence[tuple[str, float]]
 
@@ -20,7 +22,7 @@ _PER_CENT = len(" 100.0 %")
 _SHORTEST_BAR = 4
 
 
-class Shares(Widget):
+class Shares(Painted):
     """`✓ Ankle boot ███████▌  61.3 %`: as many classes, likeliest first, as are asked for.
 
     Where there is less room than that the last ones go, the true class never."""
@@ -42,17 +44,31 @@ class Shares(Widget):
         """Draw these classes, `limit` of them at most; none empties the widget."""
         before = len(picked(self._ranked, self._true, self._limit))
         self._ranked, self._true, self._limit = tuple(ranked), true, limit
-        self.refresh(layout=before != len(picked(ranked, true, limit)))
+        if before == len(picked(ranked, true, limit)):
+            self.repaint()
+        else:
+            self.refresh(layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(picked(self._ranked, self._true, self._limit))
 
-    def render(self) -> Content:
-        room = self.size.height
-        limit = room if self._limit is None else min(room, self._limit)
-        return Content("\n").join(
-            lines(picked(self._ranked, self._true, limit), self._true, self.size.width)
+    def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
+        limit = height if self._limit is None else min(height, self._limit)
+        named = self.app.theme_variables
+        right, first, other = (
+            base + Style(color=named[name][:7]) for name in ("success", "accent", "primary")
         )
+        bold = Style(bold=True)
+        looks = {
+            "": base,
+            "bold": base + bold,
+            "right": right,
+            "sign": right + bold,
+            "first": first,
+            "other": other,
+        }
+        found = lines(picked(self._ranked, self._true, limit), self._true, width)
+        return [Strip([Segment(text, looks[look]) for text, look in line]) for line in found]
 
 
 def picked(ranked: Ranked, true: str | None, limit: int | None) -> list[tuple[str, float]]:
@@ -65,8 +81,8 @@ def picked(ranked: Ranked, true: str | None, limit: int | None) -> list[tuple[st
     return shown
 
 
-def lines(ranked: Ranked, true: str | None, width: int) -> list[Content]:
-    """A line for each class, all of one width."""
+def lines(ranked: Ranked, true: str | None, width: int) -> list[list[tuple[str, str]]]:
+    """A line for each class, all of one width, in parts with what each is."""
     if not ranked:
         return []
     names = [safe_text(name) for name, _ in ranked]
@@ -76,17 +92,14 @@ def lines(ranked: Ranked, true: str | None, width: int) -> list[Content]:
     room = max(0, left - column)
     found = []
     for place, ((name, share), shown) in enumerate(zip(ranked, names, strict=True)):
-        is_true = name == true
-        colour = "$success" if is_true else ("$accent" if place == 0 else "$primary")
-        parts: list[tuple[str, str]] = []
-        if sign:
-            parts.append((f"{TRUE} " if is_true else "  ", "bold $success"))
+        is_true, is_first = name == true, place == 0
+        parts = [(f"{TRUE} " if is_true else "  ", "sign")] if sign else []
         parts += [
-            (fitted(shown, column), "bold" if place == 0 or is_true else ""),
-            (" " + bar(share, room), colour),
-            (f" {100 * share:5.1f} %", "bold" if place == 0 else ""),
+            (fitted(shown, column), "bold" if is_first or is_true else ""),
+            (" " + bar(share, room), "right" if is_true else "first" if is_first else "other"),
+            (f" {100 * share:5.1f} %", "bold" if is_first else ""),
         ]
-        found.append(Content.assemble(*parts))
+        found.append(parts)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,11 @@ import numpy.typing as npt
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
-from textual.widget import Widget
 
 from fmnist_tui.events import Glance
 from fmnist_tui.render import SMALL, TINY, render
 from fmnist_tui.text import safe_text
+from fmnist_tui.tui.widgets.painted import Painted
 from fmnist_tui.tui.widgets.picture import strips
 
 CAPTION = 9
@@ -45,7 +45,7 @@ class Layout:
         return layout
 
 
-class Thinks(Widget):
+class Thinks(Painted):
     """The images of a run's glances. Pictures come when the data are at hand."""
 
     DEFAULT_CSS = "Thinks { height: 1fr; }"
@@ -65,39 +65,38 @@ class Thinks(Widget):
         """Show a glance; `empty` is what to say where there is none."""
         self._glance, self._names, self._empty = glance, classes, empty
         self._renderer = renderer
-        self.refresh()
+        self.repaint()
 
     def pictures(self, found: Mapping[int, npt.NDArray[Any]]) -> None:
         """The images by their index in the data set."""
         self._pictures = found
         self._drawn.clear()
-        self.refresh()
+        self.repaint()
 
-    def render_line(self, y: int) -> Strip:
-        width, base = self.size.width, self.rich_style
+    def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
         glance = self._glance
         if glance is None or not glance.indices:
             words = textwrap.wrap(self._empty, max(1, width - 2))
-            line = y - (self.size.height - len(words)) // 2
-            text = words[line] if 0 <= line < len(words) else ""
-            return Strip([Segment(text.center(width), base)]).adjust_cell_length(width, base)
-        layout = Layout.fitting(width, self.size.height, len(glance.indices))
-        row, line = divmod(y, layout.rows)
+            above = max(0, (height - len(words)) // 2)
+            lines = [""] * above + [word.center(width) for word in words]
+            return [Strip([Segment(line, base)]) for line in lines]
+        layout = Layout.fitting(width, height, len(glance.indices))
         caption = width // layout.abreast - layout.columns - GAP
-        parts: list[Strip] = []
-        for place in range(row * layout.abreast, (row + 1) * layout.abreast):
-            if place >= len(glance.indices):
-                break
-            parts.append(self._picture(glance.indices[place], layout, base)[line])
-            caption_text = self._caption(glance, place, line - (layout.rows - 3) // 2, base)
-            parts.append(
-                Strip([Segment(" " * GAP, base), caption_text]).adjust_cell_length(
-                    caption + GAP, base
-                )
-            )
-        if not parts:
-            return Strip.blank(width, base)
-        return Strip.join(parts).adjust_cell_length(width, base)
+        drawn: list[Strip] = []
+        for first in range(0, len(glance.indices), layout.abreast):
+            places = range(first, min(first + layout.abreast, len(glance.indices)))
+            for line in range(layout.rows):
+                parts: list[Strip] = []
+                for place in places:
+                    said = self._caption(glance, place, line - (layout.rows - 3) // 2, base)
+                    parts.append(self._picture(glance.indices[place], layout, base)[line])
+                    parts.append(
+                        Strip([Segment(" " * GAP, base), said]).adjust_cell_length(
+                            caption + GAP, base
+                        )
+                    )
+                drawn.append(Strip.join(parts))
+        return drawn
 
     def _caption(self, glance: Glance, place: int, line: int, base: Style) -> Segment:
         said, true = glance.said[place], glance.labels[place]

@@ -1,0 +1,885 @@
+"""The Data screen: every key once, getting a data set and failing to, sizes, files that vanish."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList, Static
+
+from fmnist_tui import catalog
+from fmnist_tui.catalog import GARMENTS
+from fmnist_tui.config import RunConfig
+from fmnist_tui.data.dataset import Dataset, Split
+from fmnist_tui.data.steps import Step
+from fmnist_tui.errors import UserError
+from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.desk import Desk
+from fmnist_tui.tui.feed import Feed
+from fmnist_tui.tui.library import DataSpec
+from fmnist_tui.tui.screens import data as data_screen
+from fmnist_tui.tui.widgets.bars import KeyBar
+from fmnist_tui.tui.widgets.browser import Browser
+from fmnist_tui.tui.widgets.classes import ClassList, Head
+from fmnist_tui.tui.widgets.dialogs import Ask, Picker, Sheet
+from fmnist_tui.tui.widgets.fetching import Fetching
+from fmnist_tui.tui.widgets.gallery import Gallery
+from fmnist_tui.tui.widgets.picture import Picture
+from fmnist_tui.tui.widgets.sample import SampleNumbers, SampleView, Values
+from tests.tui.conftest import Opened
+from tests.tui.scripted import CONFIG, make_run, settled
+
+SIZES = [(50, 14), (80, 24), (120, 36), (200, 60)]
+
+
+def split(name: str, labels: list[int], start: int = 0) -> Split:
+    """Pictures with a bright square whose place and shade tell them apart."""
+    images = np.zeros((len(labels), 28, 28, 1), np.uint8)
+    for number in range(len(labels)):
+        images[number, number % 20 : number % 20 + 8, 4:24] = 55 + start + number
+    indices = np.arange(start, start + len(labels))
+    return Split(name, images, np.array(labels, np.int64), indices)
+
+
+def garments(name: str = "fashion") -> Dataset:
+    """Sixty pictures to train on, ten for validation; the test split has no bags or boots."""
+    return Dataset(
+        catalog.DATASETS[name],
+        split("train", [number % 10 for number in range(60)]),
+        split("val", list(range(10)), 60),
+        split("test", [0, 1, 2, 3, 0, 1, 2]),
+        "a test",
+        ("a note about the reading",) if name == "sketches" else (),
+    )
+
+
+class Shop:
+    """Data sets in place of those of the library: what is here, and what fetching comes to."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.here: set[str] = {"sketches"}
+        self.steps: list[Step] = []
+        self.failure = ""
+        self.asked: list[tuple[str, bool]] = []
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.cancelled: threading.Event | None = None
+        self.heeds = False  # whether a fetch ends when it is cancelled
+        self._keep = desk.library.keep
+
+    def present(self, name: str) -> bool:
+        return name in self.here
+
+    def load(
+        self, spec: DataSpec, say: Any = None, cancel: Any = None, fetch: bool = True
+    ) -> Dataset:
+        self.asked.append((spec.dataset, fetch))
+        self.cancelled = cancel
+        for step in self.steps:
+            say(step)
+        while not self.go_on.wait(0.01):
+            if self.heeds and cancel is not None and cancel.is_set():
+                raise UserError("cancelled")
+        if self.failure:
+            raise UserError(self.failure)
+        self.here.add(spec.dataset)
+        dataset = garments(spec.dataset)
+        self._keep(spec, dataset)
+        return dataset
+
+
+@pytest.fixture
+def shop(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """The library sells from a shop where nothing but sketches is in stock."""
+    shop = Shop(desk)
+    monkeypatch.setattr(desk.library, "present", shop.present)
+    monkeypatch.setattr(desk.library, "load", shop.load)
+    yield shop
+    shop.go_on.set()
+
+
+@pytest.fixture
+def stocked(shop: Shop) -> Shop:
+    """The same with Fashion-MNIST in stock."""
+    shop.here.add("fashion")
+    return shop
+
+
+@pytest.fixture
+def dice(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[tuple[RunConfig, Any, int, Any]]:
+    """What the session is asked to augment, each with the future that is waited for."""
+    thrown: list[tuple[RunConfig, Any, int, Any]] = []
+
+    def augmented(config: RunConfig, images: Any, seed: int) -> Future[Any]:
+        future: Future[Any] = Future()
+        thrown.append((config, images, seed, future))
+        return future
+
+    monkeypatch.setattr(desk.session, "augmented", augmented)
+    return thrown
+
+
+# -- what is on the screen ---------------------------------------------------------------
+
+
+def browser(bench: Dashboard) -> Browser:
+    return bench.screen.query_one(Browser)
+
+
+def gallery(bench: Dashboard) -> Gallery:
+    return bench.screen.query_one(Gallery)
+
+
+def sample(bench: Dashboard) -> SampleView:
+    return bench.screen.query_one(SampleView)
+
+
+def classes(bench: Dashboard) -> ClassList:
+    return bench.screen.query_one(ClassList)
+
+
+def head(bench: Dashboard) -> str:
+    return str(bench.screen.query_one(Head).render())
+
+
+def place(bench: Dashboard) -> str:
+    """What pictures are shown, and which of them."""
+    return f"{gallery(bench).border_title} | {gallery(bench).border_subtitle}"
+
+
+def numbers(bench: Dashboard) -> str:
+    return str(bench.screen.query_one(SampleNumbers).render())
+
+
+def told(bench: Dashboard) -> str:
+    return bench.screen.query_one(Fetching).text
+
+
+def drawn(widget: Any) -> str:
+    return "\n".join(widget.render_line(y).text for y in range(widget.size.height))
+
+
+def painted(bench: Dashboard) -> list[Any]:
+    """The pictures of the page, colours and all."""
+    shown = gallery(bench)
+    return [shown.render_line(y) for y in range(shown.size.height)]
+
+
+def keys(bench: Dashboard) -> str:
+    return str(bench.screen.query_one(KeyBar).render())
+
+
+def complaints(bench: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the dashboard says in toasts from now on."""
+    said: list[str] = []
+    monkeypatch.setattr(bench, "say", lambda message, severity="": said.append(message))
+    return said
+
+
+def is_open(bench: Dashboard) -> bool:
+    screen = bench.screen
+    return not screen.has_class("-getting") and screen.query_one(Browser).exhibit is not None
+
+
+async def shown(bench: Dashboard, pilot: Pilot[int]) -> None:
+    """Wait for the data set."""
+    await settled(pilot, lambda: is_open(bench) and gallery(bench).has_focus)
+    await pilot.pause()
+
+
+async def typed(pilot: Pilot[int], text: str) -> None:
+    await pilot.press(*["slash" if letter == "/" else letter for letter in text])
+    await pilot.pause()
+
+
+async def answered(bench: Dashboard, pilot: Pilot[int], text: str) -> None:
+    """Type into the question that is open, and send it."""
+    await settled(pilot, lambda: isinstance(bench.screen, (Ask, Picker)))
+    bench.screen.query_one(Input).value = text
+    await pilot.pause()
+    await pilot.press("enter")
+    await pilot.pause()
+
+
+# -- sizes -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_it_is_of_use_at_every_size(
+    opened: Opened, stocked: Shop, size: tuple[int, int]
+) -> None:
+    async with opened(size=size) as (bench, pilot):
+        await shown(bench, pilot)
+        assert "[train]" in head(bench) and "60" in head(bench)
+        last = gallery(bench).page_size
+        assert f"{f'1–{last}' if last > 1 else '1'} of 60 ·" in place(bench)
+        assert "T-shirt" in drawn(gallery(bench))
+        width = bench.screen.size.width
+        for pane in (gallery(bench), classes(bench), bench.screen.query_one(Head)):
+            assert pane.size.area and pane.region.right <= width
+        assert drawn(classes(bench)).splitlines()[0].rstrip().endswith(" 6")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert sample(bench).has_focus
+        assert sample(bench).query_one(Picture).size.height >= 7
+        assert "label  T-shirt/top" in numbers(bench)
+        assert bench.screen.query_one(SampleNumbers).region.bottom <= bench.screen.size.height
+        # Where both have room, numbers stand beside the picture from the beginning.
+        await settled(pilot, lambda: sample(bench).written is (width == 200))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_with_nothing_on_disk_it_says_what_to_press_at_every_size(
+    opened: Opened, shop: Shop, size: tuple[int, int]
+) -> None:
+    async with opened(size=size) as (bench, pilot):
+        await settled(pilot, lambda: "is not here" in told(bench))
+        lines = told(bench).splitlines()
+        assert lines[0] == "Fashion-MNIST is not here"
+        assert [line[0] for line in lines if line[1:3] == "  "] == ["f", "S", "s"]
+        assert bench.screen.query_one(Static).region.right <= size[0]
+        assert "f Fetch" in keys(bench) and "Zoom" not in keys(bench)
+        # What there is nothing to do with does nothing.
+        await pilot.press("g", "a", "m", "z", "i", "p", "slash", "backspace", "escape")
+        await pilot.pause()
+        assert bench.screen.has_class("-getting")
+        assert "is not here" in told(bench)
+
+
+# -- getting one ---------------------------------------------------------------------------
+
+
+async def test_f_fetches_it_and_the_places_tried_and_the_progress_are_seen(
+    opened: Opened, shop: Shop, desk: Desk
+) -> None:
+    shop.go_on.clear()
+    shop.steps = [
+        Step("fashion", "data folder", "failed", "nothing of it here"),
+        Step("fashion", "mirrors", "progress", "images", 13 << 20, 26 << 20),
+    ]
+    async with opened() as (bench, pilot):
+        await settled(pilot, lambda: "is not here" in told(bench))
+        await pilot.press("f")
+        await settled(pilot, lambda: "13.0 of 26.0 MB" in told(bench))
+        assert told(bench).startswith("fetching Fashion-MNIST")
+        assert "✗ data folder\n    nothing of it here" in told(bench)
+        assert "━" * 20 + "─" * 20 in told(bench)
+        assert told(bench).endswith("escape cancels")
+        assert shop.asked == [("fashion", True)]
+        await pilot.press("f")
+        await pilot.pause()
+        assert shop.asked == [("fashion", True)]  # once is enough
+        shop.go_on.set()
+        await shown(bench, pilot)
+        assert "Fashion-MNIST" in head(bench)
+    assert desk.settings.get("dataset", "") == "fashion"
+
+
+async def test_escape_cancels_and_what_comes_after_all_is_not_shown(
+    opened: Opened, shop: Shop
+) -> None:
+    shop.go_on.clear()
+    shop.steps = [Step("fashion", "mirrors", "progress", "images", 5, 10)]
+    async with opened() as (bench, pilot):
+        await settled(pilot, lambda: "is not here" in told(bench))
+        await pilot.press("enter")  # does as f does
+        await settled(pilot, lambda: "mirrors" in told(bench))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert shop.cancelled is not None and shop.cancelled.is_set()
+        assert "cancelled; what had come is kept" in told(bench)
+        assert "✗ mirrors\n    not finished" in told(bench)
+        assert "f  tries again" in told(bench)
+        shop.go_on.set()
+        await settled(pilot, lambda: "fashion" in shop.here)
+        await pilot.pause()
+        assert bench.screen.has_class("-getting")
+
+
+async def test_a_failure_is_told_in_place_with_what_to_press_and_f_tries_again(
+    opened: Opened, shop: Shop
+) -> None:
+    shop.failure = "fashion: it was nowhere: mirrors: no network. Copy [these] files to a folder"
+    shop.steps = [
+        Step("fashion", "mirrors", "failed", "no route to \x1b[31m[host]"),
+        Step("fashion", "Debian package", "failed", "no apt here"),
+    ]
+    async with opened() as (bench, pilot):
+        await settled(pilot, lambda: "is not here" in told(bench))
+        await pilot.press("f")
+        await settled(pilot, lambda: "cannot be shown" in told(bench))
+        first, second = told(bench).splitlines()[:2]
+        assert first == "Fashion-MNIST cannot be shown"
+        assert second == "Copy [these] files to a folder"  # the places follow, one by one
+        assert "✗ mirrors\n    no route to ␛[31m[host]" in told(bench)
+        assert "f  tries again" in told(bench) and "S  opens sketches" in told(bench)
+        shop.failure = ""
+        await pilot.press("f")
+        await shown(bench, pilot)
+
+
+async def test_leaving_while_something_is_fetched_cancels_it(opened: Opened, shop: Shop) -> None:
+    shop.go_on.clear()
+    shop.heeds = True
+    async with opened() as (bench, pilot):
+        await settled(pilot, lambda: "is not here" in told(bench))
+        await pilot.press("f")
+        await settled(pilot, lambda: bool(shop.asked))
+        assert shop.cancelled is not None and not shop.cancelled.is_set()
+        await pilot.press("q")
+    assert shop.cancelled.is_set()
+
+
+async def test_what_a_training_has_brought_meanwhile_is_shown_on_the_way_back(
+    opened: Opened, shop: Shop
+) -> None:
+    async with opened() as (bench, pilot):
+        await settled(pilot, lambda: "is not here" in told(bench))
+        await pilot.press("6")
+        await pilot.pause()
+        shop.here.add("fashion")
+        await pilot.press("1")
+        await shown(bench, pilot)
+        assert shop.asked == [("fashion", False)]
+
+
+async def test_a_fetch_goes_on_while_another_screen_is_looked_at(
+    opened: Opened, shop: Shop
+) -> None:
+    shop.go_on.clear()
+    async with opened() as (bench, pilot):
+        await settled(pilot, lambda: "is not here" in told(bench))
+        await pilot.press("f")
+        await settled(pilot, lambda: bool(shop.asked))
+        await pilot.press("6")
+        await pilot.pause()
+        shop.go_on.set()
+        await settled(pilot, lambda: "fashion" in shop.here)
+        await pilot.press("1")
+        await shown(bench, pilot)
+
+
+# -- choosing one ----------------------------------------------------------------------------
+
+
+async def test_s_lists_the_data_sets_and_opens_the_one_chosen(
+    opened: Opened, stocked: Shop
+) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        await pilot.press("s")
+        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        listed = bench.screen.query_one(OptionList)
+        lines = [str(option.prompt) for option in listed.options]
+        assert len(lines) == len(catalog.DATASETS) + 1
+        assert lines[0].startswith("✓ here  Fashion-MNIST") and "70,000 images" in lines[0]
+        assert lines[1].startswith("· away  MNIST")
+        await answered(bench, pilot, "kuzu")
+        await settled(pilot, lambda: "Kuzushiji-MNIST is not here" in told(bench))
+        await pilot.press("s")
+        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "Kuzushiji-MNIST is not here" in told(bench)
+
+
+async def test_a_shifted_s_opens_sketches_and_says_that_they_are_synthetic(
+    opened: Opened, shop: Shop
+) -> None:
+    async with opened() as (bench, pilot):
+        await settled(pilot, lambda: "is not here" in told(bench))
+        await pilot.press("S")
+        await shown(bench, pilot)
+        assert "SYNTHETIC" in head(bench) and "SYNTHETIC" in place(bench)
+        assert "a note on what was read: i" in head(bench)
+
+
+async def test_i_tells_about_the_data_set(opened: Opened, stocked: Shop) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        await pilot.press("i")
+        await pilot.pause()
+        assert isinstance(bench.screen, Sheet)
+        lines = str(bench.screen.query_one(Static).content).splitlines()
+        assert lines[1:] == ["from a test", "train 60 · val 10 · test 7"]
+        await pilot.press("escape", "S")
+        await settled(pilot, lambda: is_open(bench) and "SYNTHETIC" in head(bench))
+        await pilot.press("i")
+        await pilot.pause()
+        assert "a note about the reading" in str(bench.screen.query_one(Static).content)
+
+
+def class_folders(where: Path) -> Path:
+    for number, name in enumerate(["cat", "[red]dog"]):
+        (where / name).mkdir(parents=True)
+        for picture in range(8):
+            shade = 40 + 100 * number + picture
+            Image.new("L", (28, 28), shade).save(where / name / f"{picture}.png")
+    return where
+
+
+async def test_a_folder_is_typed_browsed_and_may_vanish_and_come_back(
+    opened: Opened, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_screen, "WATCH", 0.05)
+    monkeypatch.setenv("FMNIST_TUI_OFFLINE", "1")
+    folder, elsewhere = class_folders(tmp_path / "own pictures"), tmp_path / "elsewhere"
+    async with opened() as (bench, pilot):
+        await settled(pilot, lambda: "is not here" in told(bench))
+        said = complaints(bench, monkeypatch)
+        await pilot.press("s")
+        await answered(bench, pilot, "a folder of")
+        await answered(bench, pilot, "folder:")
+        assert said == ["“folder:” names no data set: folder:PATH is one, or mnist"]
+        assert bench.screen.query_one(Input).value == "folder:"  # to be mended
+        await answered(bench, pilot, str(folder))  # a path alone will do
+        await shown(bench, pilot)
+        assert "own pictures" in head(bench) and "2 classes · 28×28 grey" in head(bench)
+        assert "[red]dog" in drawn(classes(bench))
+
+        folder.rename(elsewhere)
+        await settled(pilot, lambda: "files gone, kept in memory" in head(bench))
+        for key in ("right", "p", "m", "escape", "enter", "escape"):
+            await pilot.press(key)
+        await settled(pilot, lambda: "val" in place(bench))
+        await pilot.press("i")
+        await pilot.pause()
+        assert "its files are gone" in str(bench.screen.query_one(Static).content)
+        await pilot.press("escape")
+        elsewhere.rename(folder)
+        await settled(pilot, lambda: "2 classes · 28×28 grey" in head(bench))
+
+        # Gone before it is read: the reason is told in place, and f looks again.
+        desk.library._kept.clear()
+        folder.rename(elsewhere)
+        await pilot.press("S")
+        await settled(pilot, lambda: is_open(bench) and "SYNTHETIC" in head(bench))
+        await pilot.press("s")
+        await answered(bench, pilot, "a folder of")
+        await answered(bench, pilot, f"folder:{folder}")
+        await settled(pilot, lambda: "cannot be shown" in told(bench))
+        assert "f  looks again" in told(bench)
+        shutil.copytree(elsewhere, folder)
+        await pilot.press("f")
+        await settled(pilot, lambda: is_open(bench) and "own pictures" in head(bench))
+    assert desk.settings.get("dataset", "") == f"folder:{folder}"
+
+
+async def test_files_that_cannot_be_looked_at_are_gone(
+    opened: Opened, stocked: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_screen, "WATCH", 0.05)
+    async with opened(size=(80, 24)) as (bench, pilot):
+        await shown(bench, pilot)
+
+        def refused(name: str) -> bool:
+            raise PermissionError(13, "Permission denied", name)
+
+        said = complaints(bench, monkeypatch)
+        monkeypatch.setattr(bench.desk.library, "present", refused)
+        await settled(pilot, lambda: "files gone, kept in memory" in head(bench))
+        assert said == []
+
+
+# -- paging, splits, classes -----------------------------------------------------------------
+
+
+async def test_paging_keys_go_through_all_pictures(opened: Opened, stocked: Shop) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        size, across = gallery(bench).page_size, gallery(bench).plan.across
+        steps = {
+            "right": 1, "l": 2, "left": 1, "h": 0, "down": across, "up": 0, "j": across,
+            "k": 0, "pagedown": size, "pageup": 0, "end": 59, "home": 0,
+        }  # fmt: skip
+        for key, number in steps.items():
+            await pilot.press(key)
+            await pilot.pause()
+            assert gallery(bench).cursor == number, key
+            assert f"index  #{number} of train" in numbers(bench), key
+            assert f"place  {number + 1} of 60" in numbers(bench), key
+        await pilot.press("end")
+        await pilot.pause()
+        assert "60 of 60" in place(bench)
+
+
+async def test_p_goes_from_split_to_split_and_a_click_to_one(opened: Opened, stocked: Shop) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        for name, count in (("val", 10), ("test", 7), ("train", 60)):
+            await pilot.press("p")
+            await pilot.pause()
+            assert f"[{name}]" in head(bench)
+            assert place(bench).startswith(name) and f"of {count}" in place(bench)
+        assert drawn(classes(bench)).splitlines()[0].rstrip().endswith(" 6")
+        await pilot.click(Head, offset=(15, 2))
+        await pilot.pause()
+        assert "[val]" in head(bench)
+        assert drawn(classes(bench)).splitlines()[0].rstrip().endswith(" 1")
+        await pilot.click(Head, offset=(3, 1))
+        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+
+
+async def test_the_filter_narrows_as_it_is_typed(opened: Opened, stocked: Shop) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        await pilot.press("slash")
+        await pilot.pause()
+        assert bench.focused is not None and bench.focused.id == "filter"
+        await typed(pilot, "shirt")
+        assert "train · T-shirt/top, Shirt | " in place(bench) and "of 12" in place(bench)
+        assert classes(bench).border_title == "2 of 10 classes"
+        assert [line[0] for line in drawn(classes(bench)).splitlines()[:10]] == [*"●○○○○○●○○○"]
+        await typed(pilot, "s")
+        assert classes(bench).border_title == "no class is called so"
+        assert "of 12" in place(bench)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert gallery(bench).has_focus
+        assert not bench.screen.query_one("#filter").display
+        assert classes(bench).border_title == "2 of 10 classes"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert classes(bench).border_title == "all classes" and "of 60" in place(bench)
+        await pilot.press("slash", "7")
+        await pilot.pause()
+        assert "train · Sneaker" in place(bench)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert gallery(bench).has_focus and "of 60" in place(bench)
+
+
+async def test_classes_are_marked_by_keys_and_backspace_shows_all(
+    opened: Opened, stocked: Shop
+) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        await pilot.press("tab")
+        await pilot.pause()
+        assert classes(bench).has_focus and "Mark this class" in keys(bench)
+        moves = {
+            "down": 1, "j": 2, "up": 1, "k": 0, "end": 9, "home": 0, "pagedown": 9, "pageup": 0,
+        }  # fmt: skip
+        for key, number in moves.items():
+            await pilot.press(key)
+            assert classes(bench).cursor == number, key
+        await pilot.press("end", "enter")
+        await pilot.pause()
+        assert "train · Ankle boot" in place(bench) and "of 6 " in place(bench)
+        await pilot.press("up", "space")
+        await pilot.pause()
+        assert "train · Bag, Ankle boot" in place(bench) and "of 12" in place(bench)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "train · Ankle boot" in place(bench)
+        await pilot.press("backspace")
+        await pilot.pause()
+        assert "train · all classes" in place(bench)
+        await pilot.click(ClassList, offset=(5, 1 + 3))
+        await pilot.pause()
+        assert "train · Dress" in place(bench)
+
+
+async def test_a_split_without_pictures_of_the_filter_says_so(
+    opened: Opened, stocked: Shop
+) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        await pilot.press("slash", "b", "a", "g", "enter", "enter")
+        await pilot.pause()
+        assert sample(bench).has_focus
+        await pilot.press("p", "p")
+        await pilot.pause()
+        assert not browser(bench).one
+        assert "no pictures of Bag in test" in drawn(gallery(bench))
+        assert "backspace shows all classes" in drawn(gallery(bench))
+        assert "test · Bag | none" in place(bench) and numbers(bench) == ""
+        await pilot.press("right", "enter", "m", "escape", "backspace")
+        await pilot.pause()
+        assert "of 7" in place(bench)
+
+
+async def test_g_goes_to_an_index_and_says_what_is_wrong_with_it(
+    opened: Opened, stocked: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        said = complaints(bench, monkeypatch)
+        for text, why in {
+            "many": "“many” is no index",
+            "-3": "“-3” is no index",
+            "": "is no index",
+            "65": "#65 is in val, not in train",
+            "9" * 30: "its indices are from 0 to 59",
+        }.items():
+            await pilot.press("g")
+            await answered(bench, pilot, text)
+            assert why in said[-1]
+            assert gallery(bench).cursor == 0
+        assert len(said) == 5
+        await pilot.press("g")
+        await answered(bench, pilot, "#37")
+        assert gallery(bench).cursor == 37 and "#37" in drawn(gallery(bench))
+        await pilot.press("g", "escape")
+        await pilot.pause()
+        assert gallery(bench).cursor == 37 and len(said) == 5
+
+
+# -- how pictures look -----------------------------------------------------------------------
+
+
+async def test_z_and_r_change_how_pictures_look_and_are_kept(
+    opened: Opened, stocked: Shop, desk: Desk
+) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        sizes = []
+        for zoom in ("small", "tiny", "full"):
+            await pilot.press("z")
+            await pilot.pause()
+            assert f"· {zoom} ·" in place(bench)
+            assert desk.settings.get("zoom", "") == zoom
+            sizes.append(gallery(bench).page_size)
+        assert sizes[1] > sizes[0] > sizes[2]
+        marks = {"braille": "⣿", "ascii": "@", "halfblock": "▀"}
+        for _ in marks:
+            await pilot.press("r")
+            await pilot.pause()
+            kind = desk.settings.get("renderer", "")
+            assert place(bench).endswith(f"· {kind}")
+            text = drawn(gallery(bench))
+            assert [mark in text for mark in marks.values()].count(True) <= 1
+            if kind != "halfblock":
+                assert any(ord(letter) > 0x2800 for letter in text) is (kind == "braille")
+        assert kind == "halfblock"
+        await pilot.press("r")
+        await pilot.press("6", "1")
+        await pilot.pause()
+        assert place(bench).endswith(desk.renderer) and desk.renderer != "halfblock"
+
+
+async def test_r_says_why_it_changes_nothing_under_ascii(
+    opened: Opened, stocked: Shop, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.ascii = True
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        said = complaints(bench, monkeypatch)
+        await pilot.press("r")
+        await pilot.pause()
+        assert place(bench).endswith("ascii") and "--ascii" in said[0]
+        assert desk.settings.get("renderer", "none") == "none"
+
+
+async def test_m_shows_the_mean_of_each_class_and_enter_its_pictures(
+    opened: Opened, stocked: Shop
+) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        await pilot.press("m")
+        await settled(pilot, lambda: "the mean of each class" in place(bench))
+        assert "of 10" in place(bench) and "count  6 in train" in numbers(bench)
+        await pilot.press("tab", "p")  # the means of the next split
+        await settled(pilot, lambda: "count  1 in val" in numbers(bench))
+        await settled(pilot, lambda: place(bench).startswith("val · the mean of each class"))
+        assert classes(bench).has_focus
+        await pilot.press("shift+tab", "right", "enter")
+        await pilot.pause()
+        assert "val · Trouser" in place(bench) and "of 1 " in place(bench)
+        await pilot.press("escape", "m")
+        await settled(pilot, lambda: "the mean of each class" in place(bench))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "val · all classes" in place(bench)
+        await pilot.press("m")
+        await settled(pilot, lambda: "the mean of each class" in place(bench))
+        await pilot.press("g")
+        await answered(bench, pilot, "63")
+        assert "val · all classes" in place(bench) and gallery(bench).cursor == 3
+
+
+async def test_enter_shows_one_picture_with_its_numbers(opened: Opened, stocked: Shop) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        await pilot.press("right", "enter")
+        await pilot.pause()
+        view = sample(bench)
+        assert view.has_focus and not gallery(bench).display
+        assert "Trouser  #1 of train  2 of 60" in drawn(view.query_one(Picture))
+        assert "pixels 0–56, mean 11.4" in numbers(bench)
+        assert "dark   79.6 % below 32" in numbers(bench)
+        steps = {
+            "right": 2, "l": 3, "left": 2, "h": 1, "pagedown": 11, "pageup": 1,
+        }  # fmt: skip
+        for key, number in steps.items():
+            await pilot.press(key)
+            await pilot.pause()
+            assert f"#{number} of train" in drawn(view.query_one(Picture)), key
+            assert f"index  #{number} of train" in numbers(bench), key
+        await pilot.press("v")
+        await pilot.pause()
+        values = view.query_one(Values)
+        assert not view.query_one(Picture).display
+        lines = [line.strip() for line in drawn(values).splitlines() if line.strip()]
+        assert len(lines) == 28
+        assert lines[1] == "00" * 4 + "38" * 20 + "00" * 4  # 56, as it is written there
+        await pilot.press("v")
+        await pilot.pause()
+        assert view.query_one(Picture).display and not values.display
+        await pilot.press("escape")
+        await pilot.pause()
+        assert gallery(bench).has_focus and gallery(bench).cursor == 1
+
+
+async def test_where_the_numbers_do_not_fit_arrows_scroll_them(
+    opened: Opened, stocked: Shop
+) -> None:
+    async with opened(size=(80, 24)) as (bench, pilot):
+        await shown(bench, pilot)
+        await pilot.press("enter", "v")
+        await pilot.pause()
+        values = sample(bench).query_one(Values)
+        hidden = 28 - values.size.height
+        for key, top in {"down": 1, "j": 2, "up": 1, "k": 0}.items():
+            await pilot.press(key)
+            assert values.top == top, key
+        assert "3" * 20 in drawn(values).splitlines()[0]  # the first of two digits
+        await pilot.press(*["down"] * 30)
+        assert values.top == hidden > 0
+        assert "3" not in drawn(values).splitlines()[0]
+
+
+# -- as a model is shown them ----------------------------------------------------------------
+
+
+async def test_a_shows_the_pictures_augmented_anew_with_each_press(
+    opened: Opened, stocked: Shop, dice: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FMNIST_TUI_FLIP", "true")
+    monkeypatch.setenv("FMNIST_TUI_SHIFT", "2")
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        await pilot.press("a")
+        await pilot.pause()
+        assert "…" in drawn(gallery(bench))  # not yet
+        assert "augmented: flip, shift 2 · recipe two-conv" in place(bench)
+        config, images, seed, future = dice[-1]
+        assert (config.flip, config.shift) == (True, 2)
+        assert len(images) == gallery(bench).page_size
+        future.set_result(255 - images)
+        await settled(pilot, lambda: "pixels 200–255" in numbers(bench))
+        assert "…" not in drawn(gallery(bench))
+        once = painted(bench)
+        await pilot.press("a")
+        await pilot.pause()
+        assert len(dice) == 2 and dice[1][2] != seed
+        dice[1][3].set_result(images // 2)
+        await settled(pilot, lambda: "pixels 0–27" in numbers(bench))
+        assert painted(bench) != once
+        # Another page is augmented as it comes.
+        await pilot.press("pagedown")
+        await pilot.pause()
+        assert len(dice) == 3 and "…" in drawn(gallery(bench))
+        # A split later, what was asked before is of no use.
+        await pilot.press("p")
+        await pilot.pause()
+        late, now = dice[2], dice[-1]
+        assert len(dice) == 4
+        assert late[3].cancelled()
+        assert "…" in drawn(gallery(bench))
+        now[3].set_result(now[1])
+        await settled(pilot, lambda: "#60" in drawn(gallery(bench)))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "val · all classes" in place(bench)
+
+
+async def test_a_after_the_means_shows_pictures_again(
+    opened: Opened, stocked: Shop, dice: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FMNIST_TUI_FLIP", "true")
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        await pilot.press("m")
+        await settled(pilot, lambda: "the mean of each class" in place(bench))
+        await pilot.press("a")
+        await settled(pilot, lambda: bool(dice))
+        assert "augmented: flip" in place(bench) and "of 60" in place(bench)
+
+
+async def test_an_augmentation_that_cannot_be_had_leaves_the_pictures_as_they_are(
+    opened: Opened, stocked: Shop, dice: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        said = complaints(bench, monkeypatch)
+        await pilot.press("a")
+        await pilot.pause()
+        assert "recipe two-conv has no augmentation" in said[-1] and "press 2" in said[-1]
+        monkeypatch.setenv("FMNIST_TUI_FLIP", "perhaps")
+        await pilot.press("a")
+        await pilot.pause()
+        assert "perhaps" in said[-1]
+        assert len(said) == 2 and not dice
+        assert "train · all classes" in place(bench)
+        monkeypatch.setenv("FMNIST_TUI_FLIP", "true")
+        await pilot.press("a")
+        await pilot.pause()
+        dice[-1][3].set_exception(UserError("torch is not to be had"))
+        await settled(pilot, lambda: said[-1] == "torch is not to be had")
+        assert "train · all classes" in place(bench) and "…" not in drawn(gallery(bench))
+        await pilot.press("right")
+        await pilot.pause()
+        assert len(said) == 3 and len(dice) == 1
+
+
+async def test_the_augmentation_is_that_of_the_run_on_the_bench_or_of_the_form(
+    opened: Opened, stocked: Shop, dice: list[Any], desk: Desk
+) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        bench.draft(CONFIG.changed(shift=3).model_dump())
+        await pilot.pause()
+        await pilot.press("1", "a")
+        await settled(pilot, lambda: bool(dice))
+        assert "augmented: shift 3 · tiny on Train" in place(bench)
+        folder = make_run(desk.runs_dir, CONFIG.changed(flip=True, shift=0))
+        bench.put_on_bench(Feed.open(folder))
+        await pilot.press("a")
+        await settled(pilot, lambda: len(dice) == 2)
+        assert "augmented: flip · run " in place(bench)
+
+
+# -- all together ----------------------------------------------------------------------------
+
+
+async def test_help_tells_every_key_of_the_screen(opened: Opened, stocked: Shop) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        await pilot.press("question_mark")
+        await pilot.pause()
+        text = str(bench.screen.query_one(Static).content)
+        for what in (
+            "Data set", "Go to", "Augmented", "Means", "Zoom", "How pictures are drawn",
+            "About this data set", "Sketches (SYNTHETIC)", "Split", "Filter", "All classes",
+            "Back", "Page on", "Last picture", "Open",
+        ):  # fmt: skip
+            assert what in text
+
+
+async def test_all_garments_are_listed_whatever_the_split(opened: Opened, stocked: Shop) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        await pilot.press("p", "p")
+        await pilot.pause()
+        lines = drawn(classes(bench)).splitlines()
+        assert all(name in line for name, line in zip(GARMENTS, lines, strict=False))
+        assert lines[8].rstrip().endswith(" 0") and lines[0].rstrip().endswith(" 2")
