@@ -23,7 +23,7 @@ _HEAD = _TAIL = 1 << 16
 _LONG_TAIL = 1 << 22
 
 _EVENT, _BEGINNING, _PROGRESS = b'{"is":"', b'{"is":"RunStarted"', b'{"is":"Progress"'
-_FREQUENT = (_PROGRESS, b'{"is":"Telemetry"')
+_FREQUENT = (_PROGRESS, b'{"is":"Telemetry"', b'{"is":"Glance"')
 _CANDIDATES = 5
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from fmnist_tui.commands import COMMANDS, Command
 from fmnist_tui.errors import UserError, reason
-from fmnist_tui.events import EVENTS, Event, Progress, RunStarted, Telemetry
+from fmnist_tui.events import EVENTS, Event, Glance, Progress, RunStarted, Telemetry
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import holder
 from fmnist_tui.runs.tail import LineTail, end_of_whole_lines
@@ -142,7 +142,7 @@ class EventLog:
 
     def _shed(self) -> None:
         """Keep what waits to what matters, and that to what memory can bear."""
-        if self._waiting and self._waiting[-1][0] in (Progress, Telemetry):
+        if self._waiting and self._waiting[-1][0] in (Progress, Telemetry, Glance):
             self._waiting_bytes -= len(self._waiting.pop()[1])
             self.left_out += 1
         while self._waiting_bytes > BACKLOG_LIMIT and len(self._waiting) > 1:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_tui.events import EVENTS, Event, Progress, Telemetry
+from fmnist_tui.events import EVENTS, Event, Glance, Progress, Telemetry
 from fmnist_tui.runs import log as logs
 from fmnist_tui.runs.log import EventLog
 from fmnist_tui.runs.tail import EventTail
@@ -244,8 +244,8 @@ def test_a_disk_that_fails_anywhere_leaves_whole_lines_and_costs_nothing_that_ma
     assert path.read_bytes().endswith(b"\n")
 
     found = read(path)
-    lasting = [event for event in events if not isinstance(event, Progress | Telemetry)]
-    assert [e for e in found if not isinstance(e, Progress | Telemetry)] == [
+    lasting = [event for event in events if not isinstance(event, Progress | Telemetry | Glance)]
+    assert [e for e in found if not isinstance(e, Progress | Telemetry | Glance)] == [
         *lasting,
         ended("stopped"),
     ]
