@@ -113,7 +113,11 @@ def test_children_do_not_keep_the_run_of_a_killed_parent(tmp_path: Path) -> None
             parent.wait()
             for child in children:
                 os.kill(int(child), 0)
-            assert holder(tmp_path) is None
+            # A child lets go as its first deed, but it may not have had its turn yet.
+            end = time.monotonic() + 10
+            while holder(tmp_path) is not None:
+                assert time.monotonic() < end
+                time.sleep(0.01)
         finally:
             for child in children:
                 os.kill(int(child), signal.SIGKILL)
