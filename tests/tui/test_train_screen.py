@@ -26,6 +26,7 @@ from fmnist_tui.tui.screens.train import TrainScreen
 from fmnist_tui.tui.widgets.chart import LineChart
 from fmnist_tui.tui.widgets.dialogs import Picker
 from fmnist_tui.tui.widgets.form import Form
+from fmnist_tui.tui.widgets.heat import ConfusionHeat
 from fmnist_tui.tui.widgets.log import LogPane
 from fmnist_tui.tui.widgets.progress import RunProgress
 from tests.tui.conftest import Opened
@@ -315,3 +316,19 @@ async def test_a_run_on_the_shelf_is_shown_from_its_record(opened: Opened, desk:
     async with opened("train") as (bench, pilot):
         await pilot.pause()
         assert "finished" in shown(bench, RunProgress)
+
+
+async def test_folded_panes_are_whole_when_they_come_into_view(
+    opened: Opened, run: Scripted
+) -> None:
+    async with opened("train", size=(80, 24)) as (bench, pilot):
+        await drained(bench, pilot, run)
+        run.events.append(Alert(0.0, "note", "a line that needs more than twenty cells"))
+        await drained(bench, pilot, run)
+        heat, log = bench.screen.query_one(ConfusionHeat), bench.screen.query_one(LogPane)
+        await pilot.press("v")
+        await settled(pilot, lambda: heat.region.width > 20)
+        assert heat.region.right <= 80
+        await pilot.press("v")
+        await settled(pilot, lambda: any("more than twenty cells" in x.text for x in log.lines))
+        assert sum("a line that needs" in line.text for line in log.lines) == 1

@@ -169,9 +169,9 @@ class TrainScreen(BenchScreen):
             return
         smoothing = curves.SMOOTHINGS[self._smoothing]
         state = feed.state
-        if not live or loss.due:
+        # Both or neither, so that they end at the same step.
+        if not live or (loss.due and accuracy.due):
             loss.show(curves.loss(state, smoothing), curves.marks(state), "step", live=live)
-        if not live or accuracy.due:
             accuracy.show(curves.accuracy(state, smoothing), curves.marks(state), "step", live=live)
 
     def _glance(self, feed: Feed | None) -> None:

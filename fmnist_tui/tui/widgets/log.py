@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 
 from rich.style import Style
 from rich.text import Text
@@ -23,6 +24,17 @@ class LogPane(RichLog, can_focus=True):
         super().__init__(
             max_lines=LINES, wrap=True, markup=False, min_width=20, id=id, classes=classes
         )
+        self._said: deque[Text] = deque(maxlen=LINES)
+        self._wide = 0
+
+    def on_resize(self) -> None:
+        """Break the lines anew: they may have come while the pane was folded or narrower."""
+        wide = self.scrollable_content_region.width
+        if wide and wide != self._wide:
+            self._wide = wide
+            self.clear()
+            for line in self._said:
+                self.write(line)
 
     def add(self, message: str, level: str = "note", t: float | None = None) -> None:
         """One line; `level` is note, warning, error or printed."""
@@ -32,4 +44,5 @@ class LogPane(RichLog, can_focus=True):
         line = Text.assemble(
             (f"{stamp} ", Style(dim=True)), (sign + safe_text(message, 600), style)
         )
+        self._said.append(line)
         self.write(line)
