@@ -16,7 +16,8 @@ FINISHED, STOPPED, DETACHED, FAILED = "finished", "stopped", "detached", "failed
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A process begins, or takes up again at `step`, the training of a run."""
+    """A process begins, or takes up again at `step`, a run: a training (`kind` train), a
+    search for a learning rate (lrfind), an ensemble or a sweep."""
 
     t: float
     run: str
@@ -40,6 +41,7 @@ class RunStarted:
     host: str = ""
     pid: int = 0
     version: str = ""
+    kind: str = "train"
 
     @property
     def total_steps(self) -> int:

@@ -13,12 +13,9 @@ from rich.text import Text
 from fmnist_tui import recipes
 from fmnist_tui.catalog import worlds
 from fmnist_tui.cli import options, output
-from fmnist_tui.cli.live import choose_view
-from fmnist_tui.cli.train import follow
-from fmnist_tui.config import RunConfig
+from fmnist_tui.cli.trained import trained
 from fmnist_tui.engine.session import Session
 from fmnist_tui.errors import UsageError, UserError
-from fmnist_tui.events import FINISHED
 from fmnist_tui.metrics import grouped_accuracy
 from fmnist_tui.predictions import Predictions
 from fmnist_tui.recipes import Claim, Recipe
@@ -150,24 +147,12 @@ def _check_recipe(session: Session, recipe: Recipe, args: argparse.Namespace) ->
         why = ""
         for seed in range(args.seeds):
             try:
-                outcomes.append(_train(session, config.changed(seed=seed)))
+                outcomes.append(trained(session, config.changed(seed=seed)))
             except UserError as error:
                 why = str(error)
                 break
         for claim in claims:
             yield _held_to(recipe, claim, outcomes, why)
-
-
-def _train(session: Session, config: RunConfig) -> tuple[RunState, RunFolder]:
-    training = session.train(config)
-    state, status = follow(training, choose_view())
-    if status:
-        raise KeyboardInterrupt
-    if training.error is not None:
-        raise training.error
-    if training.folder is None or state.ended != FINISHED:
-        raise UserError(state.message or "the run did not finish")
-    return state, training.folder
 
 
 def _held_to(

@@ -41,6 +41,7 @@ class RunSummary:
     state: str
     reason: str = ""
     holder: Holder | None = None
+    kind: str = "train"
     recipe: str = ""
     dataset: str = ""
     model: str = ""
@@ -85,6 +86,7 @@ def summarise(run: RunFolder) -> RunSummary:
         state=state.ended or (CRASHED if live is None else PAUSED if state.paused else RUNNING),
         reason=state.message,
         holder=live,
+        kind=state.started.kind,
         recipe=state.started.recipe,
         dataset=state.started.dataset,
         model=state.started.model,

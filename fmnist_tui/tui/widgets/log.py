@@ -7,6 +7,7 @@ from collections import deque
 
 from rich.style import Style
 from rich.text import Text
+from textual.events import Resize
 from textual.widgets import RichLog
 
 from fmnist_tui.text import safe_text
@@ -27,8 +28,9 @@ class LogPane(RichLog, can_focus=True):
         self._said: deque[Text] = deque(maxlen=LINES)
         self._wide = 0
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
         """Break the lines anew: they may have come while the pane was folded or narrower."""
+        super().on_resize(event)
         wide = self.scrollable_content_region.width
         if wide and wide != self._wide:
             self._wide = wide

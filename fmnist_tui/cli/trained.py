@@ -1,0 +1,25 @@
+"""Training one of several runs in a command: to its end, or an error that says why not."""
+
+from __future__ import annotations
+
+from fmnist_tui.cli.live import choose_view
+from fmnist_tui.cli.train import follow
+from fmnist_tui.config import RunConfig
+from fmnist_tui.engine.session import Session
+from fmnist_tui.errors import UserError
+from fmnist_tui.events import FINISHED
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.state import RunState
+
+
+def trained(session: Session, config: RunConfig) -> tuple[RunState, RunFolder]:
+    """A finished run and its folder; raises what kept it from finishing."""
+    training = session.train(config)
+    state, status = follow(training, choose_view())
+    if status:
+        raise KeyboardInterrupt
+    if training.error is not None:
+        raise training.error
+    if training.folder is None or state.ended != FINISHED:
+        raise UserError(state.message or "the run did not finish")
+    return state, training.folder
