@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from fmnist_tui.cli.output import console, duration, note, percent
+from fmnist_tui.cli.steps import as_json, json_steps
 from fmnist_tui.events import (
     Alert,
     Changed,
@@ -49,6 +50,8 @@ class View(Protocol):
 
 def choose_view() -> View:
     """Bars where standard error is a terminal that can move its cursor, else lines."""
+    if as_json():
+        return JsonView()
     if sys.stderr.isatty() and not console(stderr=True).is_dumb_terminal:
         return BarView()
     return PlainView()
@@ -155,6 +158,22 @@ class PlainView:
                 f"epoch {event.epoch}/{_epochs(state)} step {event.step:,} "
                 f"loss {event.loss:.4f} {event.images_per_second:,.0f} images/s, {left} left"
             )
+
+
+class JsonView(PlainView):
+    """A training told as steps, besides the lines that are worth one of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tell = json_steps()
+
+    def event(self, event: Event, state: RunState) -> None:
+        # PlainView's own line about progress is what the steps say.
+        self._last = time.monotonic()
+        super().event(event, state)
+        if state.started is not None:
+            epoch = f"epoch {min(state.epochs_done + 1, state.started.epochs)}"
+            self._tell(state.step, state.started.total_steps, f"{state.started.recipe} {epoch}")
 
 
 class BarView:

@@ -23,6 +23,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui import helping, themes
 from fmnist_tui.tui.desk import Desk, Leaving, Pair
+from fmnist_tui.tui.errands import Errands
 from fmnist_tui.tui.feed import Feed
 from fmnist_tui.tui.pace import Pace
 from fmnist_tui.tui.palette import BenchCommands, Palette
@@ -32,6 +33,7 @@ from fmnist_tui.tui.screens import all_screens
 from fmnist_tui.tui.shortening import ShortColours
 from fmnist_tui.tui.widgets.bars import TopBar
 from fmnist_tui.tui.widgets.dialogs import Choice, Question
+from fmnist_tui.tui.widgets.errands import ErrandList
 
 
 class Dashboard(App[int]):
@@ -48,6 +50,7 @@ class Dashboard(App[int]):
         Binding("ctrl+c", "interrupt", "Leave", show=False, priority=True, id="app.interrupt"),
         Binding("ctrl+q", "leave", "Leave", show=False, priority=True, id="app.quit"),
         Binding("d", "detach", "Detach the run and leave", show=False, id="app.detach"),
+        Binding("E", "errands", "Errands under way", show=False, id="app.errands"),
         Binding("t", "theme", "Dark or light theme", show=False, id="app.theme"),
     ]
 
@@ -59,6 +62,7 @@ class Dashboard(App[int]):
         self._filters_of_ours: list[LineFilter] = [ShortColours()]
         if desk.ascii:
             self._filters_of_ours.append(AsciiFilter())
+        self.errands = Errands(self)
         self._pace = Pace()
         self._told_end: RunEnded | None = None
         # The run on the bench has said something; another run is on the bench; another
@@ -115,6 +119,8 @@ class Dashboard(App[int]):
                 self.feed_moved.publish(feed)
                 self.refresh_status()
                 self._tell_of(feed, was_live, was_error)
+        if self.errands.look():
+            self.refresh_status()
         self.set_timer(self._pace.next(), self._tick)
 
     def _tell_of(self, feed: Feed, was_live: bool, was_error: str) -> None:
@@ -225,6 +231,25 @@ class Dashboard(App[int]):
         self.desk.pair = pair
         self.show("errors")
 
+    # -- what other processes do meanwhile ----------------------------------------------
+
+    def errand(
+        self,
+        title: str,
+        words: list[str],
+        then: Callable[[Any], None] | None = None,
+        missed: Callable[[str], None] | None = None,
+    ) -> None:
+        """Have a command of ours (`words`) done by a process of its own; its JSON document
+        goes to `then`. Where it fails a toast says why, and `missed` is told too."""
+        self.errands.run(title, words, then, missed)
+        self.refresh_status()
+        self.say(f"{title}: under way (E shows it)")
+
+    def action_errands(self) -> None:
+        if not isinstance(self.screen, ErrandList):
+            self.push_screen(ErrandList(self.errands))
+
     # -- around them ------------------------------------------------------------------
 
     def show(self, name: str) -> None:
@@ -243,10 +268,11 @@ class Dashboard(App[int]):
 
     def status_line(self) -> Content:
         """The run on the bench in a few words."""
-        feed = self.desk.feed
-        if feed is None:
-            return Content("")
-        return helping.status(feed)
+        feed, errands = self.desk.feed, self.errands.summary()
+        run = helping.status(feed) if feed is not None else Content("")
+        if not errands:
+            return run
+        return Content.assemble(("⚙ ", "$accent"), safe_text(errands, 40), "  ", run)
 
     def refresh_status(self) -> None:
         """Bring the bar above the screen that is shown up to date."""
@@ -280,7 +306,7 @@ class Dashboard(App[int]):
         if isinstance(self.screen, Question):
             return
         if not self.desk.training:
-            self.leave_now(Leaving.STOP, code)
+            self._leave_errands(Leaving.STOP, code)
             return
         question = Question(
             "A run is under way",
@@ -295,14 +321,38 @@ class Dashboard(App[int]):
 
     def _leave_so(self, code: int, choice: str | None) -> None:
         if choice == "s":
-            self.leave_now(Leaving.STOP, code)
+            self._leave_errands(Leaving.STOP, code)
         elif choice == "d":
-            self.leave_now(Leaving.DETACH, code)
+            self._leave_errands(Leaving.DETACH, code)
+
+    def _leave_errands(self, how: Leaving, code: int) -> None:
+        """Leave, but not without a word about what other processes still do for us."""
+        running = self.errands.running
+        if not running:
+            self.leave_now(how, code)
+            return
+
+        def answered(choice: str | None) -> None:
+            if choice in ("s", "g"):
+                self.desk.unwanted = running if choice == "s" else []
+                self.leave_now(how, code)
+
+        names = ", ".join(one.title for one in running)
+        question = Question(
+            "Errands are under way",
+            safe_text(f"What is to become of them: {names}?", 200),
+            [
+                Choice("s", "stop", "end them as Ctrl-C would"),
+                Choice("g", "go on", "they finish by themselves"),
+                Choice("x", "stay", "do not leave"),
+            ],
+        )
+        self.push_screen(question, answered)
 
     def action_detach(self) -> None:
         feed = self.desk.feed
         if self.desk.training:
-            self.leave_now(Leaving.DETACH, 0)
+            self._leave_errands(Leaving.DETACH, 0)
         elif feed is not None and feed.live:
             self.say("this run lives in a process of its own already; q leaves it going")
         else:

@@ -10,6 +10,7 @@ from typing import Any
 
 from fmnist_tui.engine.session import Session
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui.errand import Errand
 from fmnist_tui.tui.feed import Feed
 from fmnist_tui.tui.library import Library
 from fmnist_tui.tui.settings import Settings
@@ -49,6 +50,8 @@ class Desk:
     pair: Pair | None = None
     draft: dict[str, Any] | None = None
     leaving: Leaving = Leaving.STOP
+    # errands that are to end with the dashboard
+    unwanted: list[Errand] = field(default_factory=list)
     exit_code: int = 0
     library: Library = field(init=False)
     verdicts: Verdicts = field(default_factory=Verdicts)

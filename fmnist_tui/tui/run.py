@@ -23,6 +23,7 @@ from fmnist_tui.tui import terminal
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.collecting import brief_collections
 from fmnist_tui.tui.desk import Desk, Leaving
+from fmnist_tui.tui.errand import end_all
 from fmnist_tui.tui.feed import Feed
 from fmnist_tui.tui.settings import Settings, settings_dir
 
@@ -98,7 +99,11 @@ def _named(printed: Iterable[str]) -> str:
 
 
 def _settle(desk: Desk) -> None:
-    """Wait for the run of this process to do what it was told: to stop, or to be handed over."""
+    """Wait for the run of this process to do what it was told: to stop, or to be handed over;
+    and for the errands that were to be stopped."""
+    if desk.unwanted:
+        _tell(f"ending {', '.join(one.title for one in desk.unwanted)} …")
+        end_all(desk.unwanted)
     feed = desk.feed
     training = feed.training if feed is not None else None
     if feed is None or training is None:

@@ -1,0 +1,209 @@
+"""Errands: commands of ours that other processes do for the dashboard."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fmnist_tui.tui import errand
+from fmnist_tui.tui.errand import Errand
+from fmnist_tui.tui.widgets.dialogs import Question, Sheet
+from fmnist_tui.tui.widgets.errands import ErrandList, line
+from fmnist_tui.tui.widgets.lines import LineTable
+from tests.tui.conftest import Opened
+from tests.tui.scripted import settled
+
+SCRIPT = """
+import json, signal, sys, time
+def tell(done, total, what):
+    print(json.dumps({"done": done, "total": total, "what": what}), file=sys.stderr, flush=True)
+def interrupted(*_):
+    sys.exit(130)
+signal.signal(signal.SIGINT, interrupted)
+kind = sys.argv[1]
+tell(1, 4, "first")
+print("a line of words", file=sys.stderr, flush=True)
+if kind == "long":
+    time.sleep(60)
+if kind == "deaf":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tell(2, 4, "deaf")
+    time.sleep(60)
+if kind == "fails":
+    print("fmnist-tui: the disk is full", file=sys.stderr)
+    sys.exit(1)
+if kind == "babbles":
+    print("no document")
+    sys.exit(0)
+tell(4, 4, "last")
+print(json.dumps({"argv": sys.argv[1:]}))
+"""
+
+
+@pytest.fixture(autouse=True)
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In place of the program a script that behaves in ways a command can."""
+    package = tmp_path / "fmnist_tui"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "__main__.py").write_text(SCRIPT)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    before = Path.cwd()
+    monkeypatch.chdir(tmp_path)
+    yield
+    monkeypatch.chdir(before)
+
+
+def finished(one: Errand, seconds: float = 20.0) -> Errand:
+    until = time.monotonic() + seconds
+    while one.status == errand.RUNNING and time.monotonic() < until:
+        one.look()
+        time.sleep(0.01)
+    return one
+
+
+def told(one: Errand, what: str, seconds: float = 20.0) -> None:
+    until = time.monotonic() + seconds
+    while one.what != what and time.monotonic() < until:
+        one.look()
+        time.sleep(0.01)
+    assert one.what == what
+
+
+def test_what_a_command_prints_is_its_document_and_its_lines_are_kept() -> None:
+    one = Errand("export", ["works", "--out", "x y"])
+    one.start()
+    finished(one)
+    assert one.status == errand.DONE
+    assert one.document == {"argv": ["works", "--out", "x y", "--json"]}
+    assert (one.done, one.total) == (4, 4)
+    assert list(one.lines) == ["a line of words"]
+
+
+def test_a_command_that_fails_says_why_in_one_line() -> None:
+    one = Errand("export", ["fails"])
+    one.start()
+    assert finished(one).status == errand.FAILED
+    assert one.error == "the disk is full"
+
+
+def test_output_that_is_no_document_is_a_failure() -> None:
+    one = Errand("export", ["babbles"])
+    one.start()
+    assert finished(one).status == errand.FAILED
+    assert "no JSON" in one.error
+
+
+def test_a_cancelled_command_ends_as_by_ctrl_c() -> None:
+    one = Errand("sweep", ["long"])
+    one.start()
+    told(one, "first")
+    one.cancel()
+    assert one.what == "stopping"
+    assert finished(one).status == errand.CANCELLED
+
+
+def test_a_command_deaf_to_ctrl_c_is_ended_when_asked_again() -> None:
+    one = Errand("sweep", ["deaf"])
+    one.start()
+    told(one, "deaf")
+    one.cancel()
+    assert not one.wait(0.3)
+    one.cancel()
+    assert one.wait(10)
+    assert one.status == errand.CANCELLED
+
+
+def test_time_left_follows_the_pace_of_the_stage_that_is_going_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = Errand("export", [])
+    now = 1000.0
+    monkeypatch.setattr("fmnist_tui.tui.errand.time.monotonic", lambda: now)
+    one._hear('{"done": 0, "total": 10, "what": "a"}')
+    now += 2
+    one._hear('{"done": 4, "total": 10, "what": "a"}')
+    assert one.left == pytest.approx(3.0)
+    one._hear('{"done": 0, "total": 100, "what": "b"}')
+    assert one.left is None
+    assert one.share == 0
+
+
+@pytest.mark.parametrize("said", ["{", '{"done": 1}', '{"done": "x", "total": 1, "what": ""}'])
+def test_a_line_that_is_no_step_is_a_line(said: str) -> None:
+    one = Errand("export", [])
+    one._hear(said)
+    assert list(one.lines) == [said]
+
+
+async def test_the_dashboard_gives_the_document_to_whoever_asked(opened: Opened) -> None:
+    got: list[Any] = []
+    async with opened("data") as (bench, pilot):
+        bench.errand("export", ["works"], got.append)
+        await settled(pilot, lambda: bool(got))
+        assert got[0]["argv"][0] == "works"
+        assert bench.errands.summary() == ""
+
+
+async def test_the_list_shows_errands_and_cancels_the_chosen_one(opened: Opened) -> None:
+    why: list[str] = []
+    async with opened("data") as (bench, pilot):
+        bench.errand("sweep of rates", ["long"], None, why.append)
+        await settled(pilot, lambda: bench.errands.all[0].what == "first")
+        assert bench.errands.summary() == "sweep of rates 25%"
+        assert "sweep of rates" in bench.status_line().plain
+        await pilot.press("E")
+        await settled(pilot, lambda: isinstance(bench.screen, ErrandList))
+        table = bench.screen.query_one(LineTable)
+        await settled(pilot, lambda: table.row_count == 1)
+        await pilot.press("enter")
+        await settled(pilot, lambda: isinstance(bench.screen, Sheet))
+        await pilot.press("escape")
+        await pilot.press("x")
+        await settled(pilot, lambda: why == ["cancelled"])
+        await pilot.press("c")
+        assert table.row_count == 0
+        await pilot.press("escape")
+        assert not isinstance(bench.screen, ErrandList)
+
+
+@pytest.mark.parametrize(("key", "unwanted"), [("s", 1), ("g", 0)])
+async def test_leaving_asks_what_becomes_of_errands(
+    opened: Opened, key: str, unwanted: int
+) -> None:
+    async with opened("data") as (bench, pilot):
+        bench.errand("report", ["long"])
+        await settled(pilot, lambda: bench.errands.all[0].what == "first")
+        one = bench.errands.all[0]
+        await pilot.press("q")
+        await settled(pilot, lambda: isinstance(bench.screen, Question))
+        await pilot.press(key)
+        await asyncio.sleep(0)
+    assert len(bench.desk.unwanted) == unwanted
+    errand.end_all([one])
+    assert one.status == errand.CANCELLED
+
+
+def test_ending_many_waits_for_each() -> None:
+    both = [Errand("a", ["long"]), Errand("b", ["long"])]
+    for one in both:
+        one.start()
+        told(one, "first")
+    errand.end_all(both)
+    assert [one.status for one in both] == [errand.CANCELLED] * 2
+
+
+def test_a_line_of_the_list_tells_state_share_and_what_is_wrong() -> None:
+    one = Errand("export", [])
+    one._hear('{"done": 1, "total": 2, "what": "checking"}')
+    assert "50%" in line(one, 100).plain
+    assert "checking" in line(one, 100).plain
+    one.status = errand.FAILED
+    one.lines.append("fmnist-tui: no room")
+    assert line(one, 100).plain.startswith("✗")
+    assert "no room" in line(one, 100).plain
