@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.render.cells import Colour, Row, Run, resized, row
+from fmnist_tui.render.cells import Colour, Pixels, Row, Run, resized
 
 HALF = "▀"
+# In place of a colour's code: nothing is drawn in this half of the cell.
+_NONE = -1
+_Codes = npt.NDArray[np.int64]
 
 
 def draw(image: npt.NDArray[Any], columns: int) -> tuple[Row, ...]:
     """On `columns` cells by half as many: 28 show 28×28 pixels one by one, in 14 rows."""
-    small = resized(image, columns)
-    pixels = np.broadcast_to(small, (*small.shape[:2], 3)).tolist()
-    pixels += [[None] * small.shape[1]] * (len(pixels) % 2)
+    codes = _codes(resized(image, columns))
+    if len(codes) % 2:
+        codes = np.vstack([codes, np.full_like(codes[:1], _NONE)])
+    lower = codes[1::2]
+    # A space needs one colour only, and so often goes on with its neighbour.
+    upper = np.where(codes[::2] == lower, _NONE, codes[::2])
+    return tuple(_row(*pair) for pair in zip(upper, lower, strict=True))
+
+
+def _codes(pixels: Pixels) -> _Codes:
+    """Each pixel's colour as one number, by which whole rows are compared at once."""
+    red, green, blue = np.moveaxis(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), 2, 0)
+    return np.asarray((red.astype(np.int64) << 16) | (green.astype(np.int64) << 8) | blue)
+
+
+def _row(upper: _Codes, lower: _Codes) -> Row:
+    edges = np.flatnonzero((np.diff(upper) != 0) | (np.diff(lower) != 0)) + 1
+    starts = [0, *edges.tolist()]
+    pairs = zip(upper[starts].tolist(), lower[starts].tolist(), strict=True)
+    lengths = np.diff([*starts, len(upper)]).tolist()
     return tuple(
-        row(_cell(top, bottom) for top, bottom in zip(*pair, strict=True))
-        for pair in zip(pixels[::2], pixels[1::2], strict=True)
+        Run((" " if above == _NONE else HALF) * length, _colour(above), _colour(below))
+        for (above, below), length in zip(pairs, lengths, strict=True)
     )
 
 
-def _cell(top: list[int], bottom: list[int] | None) -> Run:
-    upper = _colour(top)
-    lower = None if bottom is None else _colour(bottom)
-    # A space needs one colour only, and so often goes on with its neighbour.
-    return Run(" ", None, upper) if upper == lower else Run(HALF, upper, lower)
-
-
-def _colour(pixel: list[int]) -> Colour:
-    red, green, blue = pixel
-    return red, green, blue
+@lru_cache(maxsize=4096)
+def _colour(code: int) -> Colour | None:
+    return None if code == _NONE else (code >> 16, code >> 8 & 255, code & 255)
