@@ -77,10 +77,13 @@ def draw(
     ascii_only: bool = False,
     percent: bool = False,
     square: bool = False,
+    powers: bool = False,
+    span: tuple[float, float] | None = None,
 ) -> Chart | None:
     """The lines in one frame of `width` by `height` cells; None where no point can be drawn.
 
-    `percent` labels fractions as per cent, `square` keeps both axes from 0 to 1.
+    `percent` labels fractions as per cent, `square` keeps both axes from 0 to 1, and with
+    `powers` the xs are exponents of ten. `span` is what the xs are at least to reach over.
     """
     drawn = [_finite(line, log) for line in lines]
     drawn = [line for line in drawn if line.xs]
@@ -92,7 +95,7 @@ def draw(
         "braille" if colour and not ascii_only else SYMBOLS[number % 4]
         for number in range(len(drawn))
     )
-    low, high = _ends([x for line in drawn for x in line.xs], square)
+    low, high = _ends([*(span or ()), *(x for line in drawn for x in line.xs)], square)
     heights = [y for line in drawn for y in line.ys]
     bottom, top = _ends(heights, square)
     with _FIGURE:
@@ -117,7 +120,7 @@ def draw(
         across = figure.ruler("x")
         across.lim(low, high)
         marks = ticks(low, high, max(2, width // _TICK_CELLS))
-        across.ticks(marks, [short(mark) for mark in marks])
+        across.ticks(marks, [power(mark) if powers else short(mark) for mark in marks])
         upright = figure.ruler("y")
         if log and min(heights) < max(heights):
             upright.scale("log")
@@ -143,10 +146,18 @@ def line_chart(
     log: bool = False,
     colour: bool = True,
     ascii_only: bool = False,
+    powers: bool = False,
 ) -> str:
     """The chart under a line with title and legend; an empty string where it has no point."""
     chart = draw(
-        lines, width, height - 1, xlabel=xlabel, log=log, colour=colour, ascii_only=ascii_only
+        lines,
+        width,
+        height - 1,
+        xlabel=xlabel,
+        log=log,
+        colour=colour,
+        ascii_only=ascii_only,
+        powers=powers,
     )
     if chart is None:
         return ""
@@ -187,6 +198,11 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     last = math.floor(high / step + 1e-9)
     # Rounded, lest a sum of tenths be shown with all its digits.
     return [float(f"{number * step:.10g}") for number in range(first, last + 1)] or [low, high]
+
+
+def power(exponent: float) -> str:
+    """A power of ten, briefly: 1e-6, 0.003, 3.2."""
+    return f"{10**exponent:.2g}".replace("e-0", "e-")
 
 
 def short(number: float) -> str:

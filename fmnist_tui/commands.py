@@ -63,8 +63,44 @@ class ScaleLearningRate:
     factor: float
 
 
-Command = Stop | Detach | Pause | Resume | SaveCheckpoint | SetLearningRate | ScaleLearningRate
+@dataclass(frozen=True, slots=True)
+class FindLearningRate:
+    """Try `steps` rates from `low` to `high`, tell their losses, forget what they taught,
+    and go on."""
+
+    t: float
+    low: float
+    high: float
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelSearch:
+    """Give up the search for a learning rate that is going on, if one is."""
+
+    t: float
+
+
+Command = (
+    Stop
+    | Detach
+    | Pause
+    | Resume
+    | SaveCheckpoint
+    | SetLearningRate
+    | ScaleLearningRate
+    | FindLearningRate
+    | CancelSearch
+)
 
 COMMANDS: Vocabulary[Command] = Vocabulary(
-    Stop, Detach, Pause, Resume, SaveCheckpoint, SetLearningRate, ScaleLearningRate
+    Stop,
+    Detach,
+    Pause,
+    Resume,
+    SaveCheckpoint,
+    SetLearningRate,
+    ScaleLearningRate,
+    FindLearningRate,
+    CancelSearch,
 )

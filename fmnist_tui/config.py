@@ -8,7 +8,6 @@ what is allowed.
 
 from __future__ import annotations
 
-import math
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,12 +20,11 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from fmnist_tui import catalog, registry
+from fmnist_tui import catalog, registry, rules
 from fmnist_tui.errors import UsageError, near
 from fmnist_tui.text import safe_text
 
@@ -63,55 +61,6 @@ def shown(value: object) -> str:
     return safe_text(repr(value), 60)
 
 
-def _wrong(message: str) -> PydanticCustomError:
-    return PydanticCustomError("wrong", "{text}", {"text": message})
-
-
-def _among(value: str, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise _wrong(f"not known{near(value, known)} (there are {', '.join(known)})")
-    return value
-
-
-def _model(value: str) -> str:
-    if value.startswith(registry.TORCHVISION) and value.removeprefix(registry.TORCHVISION):
-        return value
-    return _among(value, registry.names("models"))
-
-
-def _optimiser(value: str) -> str:
-    return _among(value, registry.names("optim"))
-
-
-def _dataset(value: str) -> str:
-    if catalog.is_dataset_name(value):
-        return value
-    return _among(value, (*catalog.DATASETS, *(f"{kind}:PATH" for kind in catalog.FROM_PATH)))
-
-
-def _class_numbers(value: object, info: ValidationInfo) -> object:
-    """Class names and numbers, in a list or separated by commas, as a tuple of numbers."""
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
-    if not isinstance(value, (list, tuple)):
-        return value
-    facts = catalog.facts(info.data.get("dataset", ""))
-    by_name = {name.lower(): number for number, name in enumerate(facts.classes)} if facts else {}
-
-    def number(part: object) -> object:
-        if not isinstance(part, str):
-            return part
-        if part.isdecimal() and part.lower() not in by_name:
-            return int(part)
-        if part.lower() in by_name:
-            return by_name[part.lower()]
-        if facts is None:
-            raise _wrong(f"{part!r} is not a class number (names are known only for built-in sets)")
-        raise _wrong(f"{part!r} is not a class of {facts.name}{near(part, facts.classes)}")
-
-    return tuple(number(part) for part in value)
-
-
 def _setting(default: Any, group: str, about: str, **limits: Any) -> Any:
     return Field(default, description=about, json_schema_extra={"group": group}, **limits)
 
@@ -126,8 +75,8 @@ class RunConfig(BaseModel):
         0, "run", "seed of weights, batch order and augmentation", ge=0, le=2**32 - 1
     )
 
-    dataset: Annotated[str, AfterValidator(_dataset)] = _setting("fashion", "data", "data set")
-    classes: Annotated[tuple[int, ...] | None, BeforeValidator(_class_numbers)] = _setting(
+    dataset: Annotated[str, AfterValidator(rules.dataset)] = _setting("fashion", "data", "data set")
+    classes: Annotated[tuple[int, ...] | None, BeforeValidator(rules.class_numbers)] = _setting(
         None, "data", "only these classes (numbers or names, in this order); none for all"
     )
     val_fraction: float = _setting(
@@ -142,13 +91,13 @@ class RunConfig(BaseModel):
     )
     colour: bool = _setting(False, "data", "read a folder: set in colour")
 
-    model: Annotated[str, AfterValidator(_model)] = _setting("two-conv", "model", "model")
+    model: Annotated[str, AfterValidator(rules.model)] = _setting("two-conv", "model", "model")
     width: float = _setting(1.0, "model", "factor on the model's hidden widths", gt=0, le=16)
     dropout: float = _setting(0.0, "model", "share of activations dropped", ge=0, lt=1)
 
     epochs: int = _setting(5, "training", "passes over the training images", ge=1, le=100_000)
     batch_size: int = _setting(256, "training", "images a step", ge=1, le=65_536)
-    optimizer: Annotated[str, AfterValidator(_optimiser)] = _setting(
+    optimizer: Annotated[str, AfterValidator(rules.optimiser)] = _setting(
         "adamw", "training", "optimiser"
     )
     lr: float = _setting(3e-3, "training", "peak learning rate", gt=0, le=100)
@@ -169,6 +118,19 @@ class RunConfig(BaseModel):
     )
     patience: int = _setting(
         0, "training", "stop after this many epochs without a better one; 0 for never", ge=0
+    )
+
+    start: Annotated[str | None, Field(min_length=1)] = _setting(
+        None, "transfer", "begin with the weights of this run, checkpoint or weights file"
+    )
+    freeze: Annotated[str, AfterValidator(rules.parts)] = _setting(
+        "", "transfer", "parts of the network that stay as they were"
+    )
+    renew: Annotated[str, AfterValidator(rules.parts)] = _setting(
+        "", "transfer", "parts that begin anew all the same, besides a head for other classes"
+    )
+    body_lr: float = _setting(
+        1.0, "transfer", "factor on the learning rate of everything but the head", gt=0, le=1
     )
 
     flip: bool = _setting(False, "augmentation", "mirror left and right at random")
@@ -207,7 +169,7 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        found = list(_conflicts(self))
+        found = [Problem(*found) for found in rules.conflicts(self)]
         if found:
             raise PydanticCustomError("conflict", "{text}", {"text": "", "found": found})
         return self
@@ -275,6 +237,10 @@ def allowed(name: str) -> str:
         return DEVICES
     if name == "classes":
         return "class numbers or names separated by commas, or none"
+    if name == "start":
+        return "a run (id, part of its name, path), a checkpoint or a weights file, or none"
+    if name in ("freeze", "renew"):
+        return f"{rules.PARTS}; empty for none"
     if choices(name):
         return "one of " + ", ".join(choices(name))
     words = {bool: "true or false", int: "a whole number", float: "a number"}.get(
@@ -351,51 +317,3 @@ def _explain(error: ValidationError) -> Iterator[Problem]:
             yield Problem(key, item["input"], item["msg"])
         else:
             yield Problem(key, item["input"], f"must be {allowed(key)}")
-
-
-def _conflicts(config: RunConfig) -> Iterator[Problem]:
-    """Settings that are each right and together impossible."""
-    facts = catalog.facts(config.dataset)
-    if config.flip and facts is not None and not facts.mirror:
-        yield Problem("flip", True, f"{facts.title} must not be mirrored: allowed is false")
-    if config.tta != "none" and facts is not None and not facts.mirror:
-        yield Problem("tta", config.tta, f"{facts.title} must not be mirrored: allowed is none")
-    if config.patience and not config.val_fraction:
-        yield Problem(
-            "patience",
-            config.patience,
-            "needs a validation split: set val_fraction above 0, or patience to 0",
-        )
-    if config.classes is not None:
-        yield from _class_conflicts(config.classes, facts)
-    if config.input_size != 28 and not config.dataset.startswith("folder:"):
-        yield Problem("input_size", config.input_size, f"{config.dataset} is 28×28: allowed is 28")
-    if config.colour and not config.dataset.startswith("folder:"):
-        yield Problem("colour", True, f"{config.dataset} is grey: allowed is false")
-    for key in ("shift", "crop"):
-        if getattr(config, key) >= config.input_size:
-            yield Problem(
-                key, getattr(config, key), f"must be below the image's side ({config.input_size})"
-            )
-    if config.mixup and config.cutmix:
-        yield Problem("cutmix", config.cutmix, "cannot be used with mixup: set one of them to 0")
-    if facts is not None and facts.train and config.limit is not None:
-        most = math.ceil(facts.train * (1 - config.val_fraction))
-        if config.limit > most:
-            yield Problem(
-                "limit", config.limit, f"{facts.name} leaves {most:,} training images at most"
-            )
-
-
-def _class_conflicts(
-    classes: tuple[int, ...], facts: catalog.DatasetFacts | None
-) -> Iterator[Problem]:
-    if len(set(classes)) != len(classes):
-        yield Problem("classes", list(classes), "names a class twice")
-    elif len(classes) < 2:
-        yield Problem("classes", list(classes), "must be two classes or more")
-    elif min(classes) < 0:
-        yield Problem("classes", list(classes), "class numbers start at 0")
-    elif facts is not None and max(classes) >= len(facts.classes):
-        last = len(facts.classes) - 1
-        yield Problem("classes", list(classes), f"{facts.name} has the classes 0 to {last}")

@@ -12,12 +12,22 @@ from dataclasses import dataclass
 from fmnist_tui.wire import Vocabulary
 
 FINISHED, STOPPED, DETACHED, FAILED = "finished", "stopped", "detached", "failed"
+# How the Alert begins by which a run says, at its end, what became of its frozen parts.
+FROZEN_KEPT, FROZEN_CHANGED = "frozen parts unchanged", "frozen parts changed"
+TRAIN, LRFIND, ENSEMBLE, SWEEP = "train", "lrfind", "ensemble", "sweep"
+
+
+def titled(kind: str, recipe: str) -> str:
+    """What a run is called: its recipe, after the kind where it is no training."""
+    return recipe if kind in (TRAIN, recipe) else f"{kind} {recipe}"
 
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
     """A process begins, or takes up again at `step`, a run: a training (`kind` train), a
-    search for a learning rate (lrfind), an ensemble or a sweep."""
+    search for a learning rate (lrfind), an ensemble or a sweep.
+
+    The probes of a search are the steps of its one epoch."""
 
     t: float
     run: str
@@ -176,6 +186,58 @@ class Glance:
 
 
 @dataclass(frozen=True, slots=True)
+class LrProbed:
+    """One training step in search of a learning rate: probe number `probe` (from 1) of
+    `probes`, at `lr`, had the loss `loss`. What it learnt will be forgotten."""
+
+    t: float
+    step: int
+    probe: int
+    probes: int
+    lr: float
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class LrSearched:
+    """A search for a learning rate is over: finished, stopped, or failed (and why).
+
+    `lr` is what it suggests, in a range from `low` to `high`; None where nothing can be
+    suggested, for the reason in `message`.
+    """
+
+    t: float
+    step: int
+    reason: str
+    lr: float | None = None
+    low: float | None = None
+    high: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialEnded:
+    """A trial of a sweep is over, in this process the number `done` of them.
+
+    `state` is complete, pruned, killed, failed (and why), or stopped or lost where its
+    settings are to be tried again; `params` are names and values as text. `best` is the best
+    value of the study so far, whoever found it.
+    """
+
+    t: float
+    trial: int
+    state: str
+    value: float | None
+    params: tuple[tuple[str, ...], ...]
+    epochs: int
+    seconds: float
+    done: int
+    best: float | None
+    run: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """The process stops training: finished, stopped, detached or failed (and why)."""
 
@@ -197,6 +259,9 @@ Event = (
     | Telemetry
     | Evaluated
     | Glance
+    | LrProbed
+    | LrSearched
+    | TrialEnded
     | RunEnded
 )
 
@@ -210,5 +275,8 @@ EVENTS: Vocabulary[Event] = Vocabulary(
     Telemetry,
     Evaluated,
     Glance,
+    LrProbed,
+    LrSearched,
+    TrialEnded,
     RunEnded,
 )

@@ -32,10 +32,12 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-from fmnist_tui.events import EpochEnded
+from fmnist_tui.events import ENSEMBLE, EpochEnded
 from fmnist_tui.state import RunState
 
 GOOD, OVER, UNDER, EARLY = "good", "overfitting", "underfitting", "too early to say"
+# Of an ensemble, which is made of what was trained.
+UNTRAINED = "not trained"
 
 RISE = 0.05
 GAP = 0.04
@@ -68,6 +70,8 @@ class _Gap:
 
 def judge_fit(state: RunState) -> Fit:
     """What the epochs of a run say of its fit; see above for what each judgement means."""
+    if state.started is not None and state.started.kind == ENSEMBLE:
+        return Fit(UNTRAINED, "How well each member has fitted its data is told with its run.")
     epochs = [epoch for epoch in state.epochs if epoch.val_loss is not None]
     if not epochs:
         told = "This run has no validation split." if state.epochs else "No epoch has ended yet."

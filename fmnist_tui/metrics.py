@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,21 @@ class Evaluation:
             if true != predicted and count
         ]
         return sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))[:limit]
+
+
+def class_scores(
+    confusion: Sequence[Sequence[int]], names: Sequence[str]
+) -> tuple[ClassScore, ...]:
+    """Each class's figures, from how often each true class (a row) was taken for each."""
+    predicted = [sum(row[place] for row in confusion) for place in range(len(names))]
+    scores = []
+    for place, (name, row) in enumerate(zip(names, confusion, strict=True)):
+        right, support = row[place], sum(row)
+        precision = right / predicted[place] if predicted[place] else 0.0
+        recall = right / support if support else 0.0
+        f1 = 2 * right / (predicted[place] + support) if right else 0.0
+        scores.append(ClassScore(name, precision, recall, f1, support))
+    return tuple(scores)
 
 
 def evaluate(probabilities: Floats, labels: Ints, names: tuple[str, ...]) -> Evaluation:

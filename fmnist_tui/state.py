@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fmnist_tui.events import (
+    FROZEN_CHANGED,
+    FROZEN_KEPT,
+    LRFIND,
     Alert,
     Changed,
     CheckpointSaved,
@@ -22,11 +25,15 @@ from fmnist_tui.events import (
     Evaluated,
     Event,
     Glance,
+    LrProbed,
+    LrSearched,
     Progress,
     RunEnded,
     RunStarted,
     Telemetry,
+    TrialEnded,
 )
+from fmnist_tui.lrsearch import LrSearch
 from fmnist_tui.series import Point, Series
 
 EPOCHS = 2000
@@ -93,8 +100,11 @@ class RunState:
     `t` is the time of the last event, `started` the latest RunStarted and `sessions` how
     many there were. `epochs`, `alerts` and `markers` hold the most recent; `best` is the
     best epoch whether or not it is among them. `checkpoints` go by file, `evaluations` by
-    (split, checkpoint). `train_seconds` is time spent on training steps alone, and
-    `train_steps` counts those steps: fewer than `step` where the run is a fork.
+    (split, checkpoint). `search` is the latest search for a learning rate, whose probes are
+    the steps of a run that is nothing else. `trial` is the latest of a sweep, whose steps
+    are its trials and whose validation accuracy is the best so far. `train_seconds` is time
+    spent on training steps alone, and `train_steps` counts those steps: fewer than `step`
+    where the run is a fork.
     """
 
     t: float = 0.0
@@ -108,6 +118,8 @@ class RunState:
     progress: Progress | None = None
     telemetry: Telemetry | None = None
     glance: Glance | None = None
+    search: LrSearch | None = None
+    trial: TrialEnded | None = None
     best: EpochEnded | None = None
     end: RunEnded | None = None
     train_seconds: float = 0.0
@@ -164,6 +176,8 @@ class RunState:
     @property
     def eta_seconds(self) -> float | None:
         """Seconds of training left at the present pace; None where nothing can be said."""
+        if self.started is not None and self.started.kind == LRFIND and self.search is not None:
+            return self.search.eta_seconds
         if self.started is None or self.end is not None or self._pace.steps <= 0:
             return None
         left = max(0, self.started.total_steps - self.step)
@@ -175,6 +189,16 @@ class RunState:
         if self.end is not None:
             return self.end.seconds
         return max(0.0, self.t - self.started.t) if self.started else 0.0
+
+    @property
+    def frozen_unchanged(self) -> bool | None:
+        """Whether what was frozen is at the end what it was; None where nothing was frozen, or
+        the end has not come."""
+        for alert in reversed(self.alerts):
+            for said, kept in ((FROZEN_KEPT, True), (FROZEN_CHANGED, False)):
+                if alert.message.startswith(said):
+                    return kept
+        return None
 
     def series(self, name: str) -> list[Point]:
         """The points (step, value) of a curve: train_loss, val_accuracy, lr, …"""
@@ -190,6 +214,7 @@ class RunState:
         self.started = event
         self.sessions += 1
         self.phase, self.paused, self.end, self.telemetry = "", False, None, None
+        self.search = self.trial = None
         self._pace = _Pace()
         for curve in self.curves.values():
             curve.drop_after(step)
@@ -276,7 +301,30 @@ class RunState:
     def _glance(self, event: Glance) -> None:
         self.glance = event
 
+    def _lr_probed(self, event: LrProbed) -> None:
+        if self.search is None or self.search.end is not None or event.probe <= 1:
+            self.search = LrSearch.begun(event)
+            self._pace.pause(event.t)
+        self.search.add(event)
+        if self.started is not None and self.started.kind == LRFIND:
+            self.step, self.lr = event.probe, event.lr
+
+    def _lr_searched(self, event: LrSearched) -> None:
+        if self.search is None or self.search.end is not None:
+            self.search = LrSearch(event.t, event.step, 0)
+        self.search.end = event
+        if not self.paused:
+            self._pace.resume(event.t)
+
+    def _trial_ended(self, event: TrialEnded) -> None:
+        self.trial, self.step = event, event.done
+        if event.best is not None:
+            self.curves[VAL_ACCURACY].add(event.done, event.best)
+        self._pace.at(event.t, event.done)
+
     def _run_ended(self, event: RunEnded) -> None:
+        if self.search is not None:
+            self.search.close(event.t, event.step, event.message)
         self.end = event
         self.paused = False
 
@@ -291,6 +339,9 @@ _APPLY: dict[type[Event], Callable[[RunState, Any], None]] = {
     Telemetry: RunState._telemetry,
     Evaluated: RunState._evaluated,
     Glance: RunState._glance,
+    LrProbed: RunState._lr_probed,
+    LrSearched: RunState._lr_searched,
+    TrialEnded: RunState._trial_ended,
     RunEnded: RunState._run_ended,
 }
 

@@ -41,4 +41,5 @@ PROBES = (
     ),
     Probe("errors", (("4", r"#\d+ of "),), ((RIGHT, r"#\d+ of "), (LEFT, r"#\d+ of "))),
     Probe("predict", (("5", "picture"), ("\r", ".")), ((TYPED, TYPED),)),
+    Probe("sweep", (("7", "complete"),), ((DOWN, "complete"), (UP, "complete"))),
 )

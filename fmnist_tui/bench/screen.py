@@ -29,7 +29,23 @@ SIDE_SECONDS = 900
 QUIET_SECONDS = 6.0
 STARTS = 5
 PAGES = 20
-SCREENS = {"1": "data", "2": "train", "3": "evaluate", "4": "errors", "5": "predict", "6": "runs"}
+SCREENS = dict(
+    zip("1234567", ("data", "train", "evaluate", "errors", "predict", "runs", "sweep"), strict=True)
+)
+# A small one, to have trials to look at.
+SWEEP = """
+[run]
+model = "linear"
+dataset = "{dataset}"
+limit = 500
+epochs = 1
+[sweep]
+trials = 4
+[space.lr]
+low = 1e-4
+high = 1e-1
+log = true
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +103,17 @@ class Place:
         return watched
 
     def headless(self, epochs: int) -> float:
+        return pace(Path(json.loads(self._run("train", "--epochs", str(epochs)))["path"]))
+
+    def sweep(self, dataset: str) -> None:
+        """Leave a study with a few trials."""
+        file = self.runs.parent / "bench.toml"
+        file.write_text(SWEEP.format(dataset=dataset), encoding="utf-8")
+        self._run("sweep", "start", str(file))
+
+    def _run(self, *words: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "fmnist_tui", "train", "--json", "--epochs", str(epochs)],
+            [sys.executable, "-m", "fmnist_tui", *words, "--json"],
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -98,7 +123,7 @@ class Place:
         )
         if done.returncode:
             raise UserError(f"the headless side failed: {done.stderr.strip()[-200:]}")
-        return pace(Path(json.loads(done.stdout)["path"]))
+        return done.stdout
 
     def with_screen(self, epochs: int) -> tuple[float, float]:
         """Images a second with the Train screen open, and the bytes a second it took."""
@@ -140,6 +165,7 @@ def measure_screen(
         say(f"idle {idle / 1000:.2f} KB/s")
         page_bytes, page_ms = _pages(place)
         say(f"a page of thumbnails {page_bytes / 1000:.1f} KB in {page_ms:.0f} ms")
+        place.sweep(dataset)
         latencies = _keys(place, keys, say)
         return ScreenCost(
             first_paint_s=statistics.median(paints),

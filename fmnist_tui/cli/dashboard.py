@@ -18,6 +18,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ascii", action="store_true", help="draw with ASCII alone [where the terminal says so]"
     )
+    # How `serve` starts it for a browser.
+    parser.add_argument("--in-browser", type=_size, help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
 
 def shown(args: argparse.Namespace, attach: RunFolder | None = None) -> int:
     """Open the dashboard, on a run if one is given."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if args.in_browser is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the dashboard needs a terminal; `fmnist-tui train` trains without one")
     # Textual draws at most so often, and a key waits for its next turn, often for two.
     os.environ.setdefault("TEXTUAL_FPS", FRAMES)
@@ -37,7 +39,14 @@ def shown(args: argparse.Namespace, attach: RunFolder | None = None) -> int:
     return open_dashboard(
         options.runs_dir(args),
         options.data_dir(args),
-        ascii_only=args.ascii or plain.wanted(),
+        ascii_only=args.ascii or (args.in_browser is None and plain.wanted()),
         attach=attach,
+        size=args.in_browser,
         debug=args.debug,
     )
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Columns and rows, as in 120x36."""
+    columns, rows = text.split("x")
+    return int(columns), int(rows)

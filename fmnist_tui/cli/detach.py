@@ -20,6 +20,7 @@ from fmnist_tui import config
 from fmnist_tui.cli import options, output
 from fmnist_tui.errors import UserError
 from fmnist_tui.events import RunStarted
+from fmnist_tui.plans import Plan
 from fmnist_tui.runs.folder import RunFolder, run_folders
 from fmnist_tui.runs.handover import Output, start
 from fmnist_tui.runs.tail import EventTail
@@ -34,7 +35,9 @@ PREFIX = "fmnist-tui: "
 Find = Callable[[int], RunFolder | None]
 
 
-def run(args: argparse.Namespace, resumed: RunFolder | None, parent: RunFolder | None) -> int:
+def run(
+    args: argparse.Namespace, resumed: RunFolder | None, parent: RunFolder | None, plan: Plan
+) -> int:
     """Do in another process what `train` was asked to do; the status is 0 once it has begun."""
     runs_dir = options.runs_dir(args).absolute()
     find = _finder(runs_dir, resumed)
@@ -57,6 +60,9 @@ def run(args: argparse.Namespace, resumed: RunFolder | None, parent: RunFolder |
         print(f"{safe_text(folder.name)} trains in process {process}, without this terminal")
         print(f"  fmnist-tui attach {name}")
         print(f"  fmnist-tui runs stop {name}")
+        if len(plan.steps) > 1:
+            last = len(plan.steps) - 1
+            print(f"it is {plan.heading}; {last} more of {plan.recipe} follow in that process")
     return 0
 
 

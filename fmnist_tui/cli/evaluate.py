@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         f"ECE {output.percent(evaluation.ece)}"
     )
     out.print()
-    out.print(class_table(evaluation))
+    out.print(class_table(evaluation.classes))
     out.print()
     out.print(confusion_table(evaluation.confusion, names, args.split))
     confused = ", ".join(

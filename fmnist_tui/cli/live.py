@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Protocol, Self
 from fmnist_tui.cli.output import console, duration, note, percent
 from fmnist_tui.cli.steps import as_json, json_steps
 from fmnist_tui.events import (
+    LRFIND,
     Alert,
     Changed,
     CheckpointSaved,
     EpochEnded,
     Evaluated,
     Event,
+    LrProbed,
+    LrSearched,
     Progress,
     RunStarted,
 )
+from fmnist_tui.lrsearch import summary
 from fmnist_tui.text import safe_text
 
 if TYPE_CHECKING:
@@ -69,6 +73,11 @@ def headline(event: RunStarted) -> str:
     )
 
 
+def _searches(state: RunState) -> bool:
+    """Whether the run is nothing but a search, whose outcome is its result."""
+    return state.started is not None and state.started.kind == LRFIND
+
+
 def _epochs(state: RunState) -> str:
     return str(state.started.epochs) if state.started else "?"
 
@@ -86,7 +95,7 @@ def told(step: Step) -> str:
     return f"{step.dataset}: {': '.join(word for word in words if word)}"
 
 
-def sentence(event: Event) -> str | None:
+def sentence(event: Event, state: RunState) -> str | None:
     """The events that are worth a line of their own."""
     match event:
         case RunStarted():
@@ -112,6 +121,8 @@ def sentence(event: Event) -> str | None:
             return f"learning rate {event.value} from step {event.step:,}"
         case Changed(what="paused"):
             return "paused" if event.value == "true" else "going on"
+        case LrSearched() if not _searches(state):
+            return f"learning rate: {summary(event)}"
         case CheckpointSaved(kind="step"):
             return f"checkpoint {event.file} saved"
         case Evaluated():
@@ -120,6 +131,12 @@ def sentence(event: Event) -> str | None:
                 f"({percent(event.accuracy_low)} to {percent(event.accuracy_high)})"
             )
     return None
+
+
+def probe(event: LrProbed, state: RunState) -> str:
+    """How a search for a learning rate is getting on."""
+    left = state.search.eta_seconds if state.search is not None else None
+    return f"lr {event.lr:.2g} loss {event.loss:.4f}, {duration(left)} left"
 
 
 class PlainView:
@@ -148,9 +165,12 @@ class PlainView:
         note(told(step))
 
     def event(self, event: Event, state: RunState) -> None:
-        line = sentence(event)
+        line = sentence(event, state)
         if line is not None:
             note(line)
+        if isinstance(event, LrProbed) and time.monotonic() - self._last >= PLAIN_SECONDS:
+            self._last = time.monotonic()
+            note(f"{event.probe}/{event.probes} {probe(event, state)}")
         if isinstance(event, Progress) and time.monotonic() - self._last >= PLAIN_SECONDS:
             self._last = time.monotonic()
             left = duration(state.eta_seconds)
@@ -233,7 +253,7 @@ class BarView:
             self._say(told(step))
 
     def event(self, event: Event, state: RunState) -> None:
-        line = sentence(event)
+        line = sentence(event, state)
         if line is not None:
             self._say(line, "yellow" if isinstance(event, Alert) else "")
         match event:
@@ -241,6 +261,15 @@ class BarView:
                 self._bars.update(self._total, visible=True, total=event.total_steps)
                 self._bars.update(self._total, completed=event.step)
                 self._bars.update(self._epoch, total=event.steps_per_epoch)
+                if event.kind == LRFIND:
+                    # One bar says it all.
+                    self._bars.update(self._total, visible=False)
+                    self._bars.update(self._epoch, description="search")
+            case LrProbed():
+                told = f"{event.probe}/{event.probes} {probe(event, state)}"
+                self._bars.update(self._epoch, note=told)
+                if _searches(state):
+                    self._bars.update(self._epoch, completed=event.probe)
             case Changed(what="phase"):
                 self._bars.update(self._epoch, note=event.value)
             case Progress():

@@ -22,11 +22,17 @@ COMMANDS = {
     "attach": "the dashboard, opened on a live run",
     "data": "list, fetch and look at data sets",
     "train": "train a recipe, a config file, or settings of your own",
+    "lrfind": "try learning rates on a few training steps, show the curve, suggest one",
     "runs": "list runs, look into one, steer a live one, compare, archive, delete",
     "evaluate": "accuracy, per-class figures, calibration and confusion of a run on a split",
     "errors": "list the misclassified images of a run, or those of one pair of classes",
     "predict": "classify picture files with a run or a model file",
+    "ensemble": "make one classifier of several runs, or of one training with several seeds",
+    "export": "a run or model file as .pth, .safetensors or .onnx, compared and timed",
+    "sweep": "search for good settings, alone or several machines on one study",
     "recipes": "list, show, run and check the recipes that come with the program",
+    "report": "one HTML page of a run: figures, curves, matrix, errors, settings",
+    "serve": "the dashboard in a browser on this machine, with a token",
     "bench": "measure this machine: the plain loop against ours, in images a second",
     "doctor": "look at terminal, GPU, versions, data and folders, and say what to do about each",
 }
@@ -92,7 +98,7 @@ def _dispatch(arguments: list[str], debug: bool) -> int:
         arguments = ["dashboard" if on_terminal else "train", *arguments]
     named = next((word for word in arguments if not word.startswith("-")), None)
     parser = build(named)
-    args, unknown = parser.parse_known_args(arguments)
+    args, unknown = parser.parse_known_args(_spelled_out(arguments, named))
     if unknown:
         raise UsageError(
             f"{safe_text(unknown[0])} is not known here{_near_flag(parser, args, unknown[0])}"
@@ -100,6 +106,18 @@ def _dispatch(arguments: list[str], debug: bool) -> int:
     args.debug = debug
     runner: Callable[[argparse.Namespace], int] = _module(args.command).run
     return runner(args)
+
+
+def _spelled_out(arguments: list[str], command: str | None) -> list[str]:
+    """With the action that need not be named: `sweep FILE` is `sweep start FILE`."""
+    if command not in COMMANDS:
+        return arguments
+    module = _module(command)
+    place = arguments.index(command) + 1
+    word = arguments[place] if place < len(arguments) else "--help"
+    if not hasattr(module, "DEFAULT_ACTION") or word in (*module.ACTIONS, *ABOUT_ITSELF):
+        return arguments
+    return [*arguments[:place], module.DEFAULT_ACTION, *arguments[place:]]
 
 
 def _near_flag(parser: argparse.ArgumentParser, args: argparse.Namespace, word: str) -> str:

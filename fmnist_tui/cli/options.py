@@ -9,7 +9,11 @@ from typing import Any
 from fmnist_tui import config, paths, recipes
 from fmnist_tui.config import RunConfig
 from fmnist_tui.errors import UsageError, near
+from fmnist_tui.runs.listing import resolve
 from fmnist_tui.text import safe_text
+
+MODEL_ENDINGS = (".pt", ".pth", ".safetensors")
+ONNX_SCRIPT = "assets/predict_onnx.py"
 
 
 def folders(parser: argparse.ArgumentParser, *, runs: bool = True, data: bool = True) -> None:
@@ -65,6 +69,17 @@ def given(args: argparse.Namespace) -> dict[str, Any]:
 def build_config(recipe: recipes.Recipe, args: argparse.Namespace) -> RunConfig:
     """The recipe's values, then the environment's, then the flags'."""
     return recipe.config(**{**recipes.from_environment(), **given(args)})
+
+
+def model_source(runs_dir: Path, text: str) -> Path:
+    """A model file by its ending, or the folder of the run that the text means."""
+    path = Path(text).expanduser()
+    if path.suffix == ".onnx":
+        raise UsageError(
+            f"{safe_text(text)}: an ONNX file is for other programs (see {ONNX_SCRIPT});"
+            f" name a run, or a file of {', '.join(MODEL_ENDINGS)}"
+        )
+    return path if path.suffix in MODEL_ENDINGS else resolve(runs_dir, text).path
 
 
 def class_number(names: tuple[str, ...], wanted: str) -> int:

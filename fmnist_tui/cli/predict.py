@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Any
 from fmnist_tui.cli import options, output
 from fmnist_tui.engine.session import Session
 from fmnist_tui.errors import UsageError, UserError
-from fmnist_tui.runs.listing import resolve
 from fmnist_tui.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.engine.predict import Prediction
 
-MODEL_ENDINGS = (".pt", ".pth", ".safetensors")
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 WATCH_SECONDS = 0.5
 
@@ -41,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     if args.watch and args.json:
         raise UsageError("--watch never ends and --json is one document: use --csv")
     runs_dir = options.runs_dir(args)
-    source = _source(runs_dir, args.source)
+    source = options.model_source(runs_dir, args.source)
     given = [Path(file) for file in args.files]
     folders = [path for path in given if path.is_dir()]
     if args.watch and not folders:
@@ -71,13 +69,6 @@ def as_document(prediction: Prediction) -> dict[str, Any]:
         "top": [[name, share] for name, share in prediction.top],
         "error": prediction.error or None,
     }
-
-
-def _source(runs_dir: Path, text: str) -> Path:
-    path = Path(text).expanduser()
-    if path.suffix in MODEL_ENDINGS:
-        return path
-    return resolve(runs_dir, text).path
 
 
 def _files(given: list[Path]) -> Iterator[Path]:

@@ -3,47 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import statistics
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
-from fmnist_tui import recipes
-from fmnist_tui.catalog import worlds
+from fmnist_tui import nvidia, recipes
 from fmnist_tui.cli import options, output
-from fmnist_tui.cli.trained import trained
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UsageError, UserError
-from fmnist_tui.metrics import grouped_accuracy
-from fmnist_tui.predictions import Predictions
+from fmnist_tui.errors import UsageError
+from fmnist_tui.plans import Plan, Unite
 from fmnist_tui.recipes import Claim, Recipe
-from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.state import RunState
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A claim beside what was measured; `why` says what kept it from being measured."""
-
-    recipe: str
-    about: str
-    metric: str
-    claim: float
-    values: tuple[float, ...]
-    seconds: tuple[float, ...]
-    count: int
-    passed: bool | None
-    why: str = ""
-
-    @property
-    def mean(self) -> float | None:
-        return statistics.fmean(self.values) if self.values else None
-
-    @property
-    def sd(self) -> float | None:
-        return statistics.stdev(self.values) if len(self.values) > 1 else None
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +31,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     options.settings(run_one)
     check = actions.add_parser("check", help="train recipes and hold them to their claims")
     check.add_argument("names", nargs="*", metavar="NAME", help="recipes to check [all]")
-    check.add_argument("--seeds", type=int, default=1, metavar="N", help="runs of each [1]")
+    check.add_argument(
+        "--seeds", type=int, metavar="N", help="runs of each [as the recipe says, else 3]"
+    )
     check.add_argument("--device", default="auto", help="where to train")
     options.folders(check)
     options.as_json(check)
@@ -85,121 +58,89 @@ def _list(args: argparse.Namespace) -> int:
         output.document([{"name": recipe.name, "about": recipe.about} for recipe in found])
         return 0
     table = Table(box=None, pad_edge=False)
-    for heading in ("recipe", "model", "epochs", "about"):
+    for heading in ("recipe", "model", "epochs", "runs", "about"):
         table.add_column(heading, overflow="fold")
     for recipe in found:
-        config = recipe.config()
-        table.add_row(recipe.name, config.model, str(config.epochs), recipe.about)
+        table.add_row(*_line(recipe))
     output.console().print(table)
     return 0
+
+
+def _line(recipe: Recipe) -> tuple[str, ...]:
+    config = recipe.config()
+    count = sum(not isinstance(step, Unite) for step in Plan.of(recipe).steps)
+    return recipe.name, config.model, str(config.epochs), str(count), recipe.about
 
 
 def _show(args: argparse.Namespace) -> int:
     recipe = recipes.load(args.name)
     config = recipe.config()
     if args.json:
-        claims = [asdict(claim) for claim in recipe.claims]
         output.document(
             {
                 "name": recipe.name,
                 "about": recipe.about,
                 "run": config.model_dump(),
-                "claims": claims,
+                "gpu": dict(recipe.gpu),
+                "gpu_here": nvidia.trains(config.device),
+                "stages": [asdict(stage) for stage in recipe.stages],
+                "ensemble": asdict(recipe.ensemble) if recipe.ensemble else None,
+                "seeds": recipe.seeds,
+                "claims": [asdict(claim) for claim in recipe.claims],
             }
         )
         return 0
     print(f"# {recipe.about}")
     print(recipes.to_toml(config), end="")
+    if recipe.gpu:
+        here = "as above: one trains here" if nvidia.trains(config.device) else "none trains here"
+        print(f"\n[gpu]  # instead, where an NVIDIA GPU trains ({here})")
+        _print_settings(recipe.gpu)
+    for stage in recipe.stages:
+        print(f'\n[[stage]]\nname = "{stage.name}"')
+        _print_settings({f"run.{key}": value for key, value in stage.run.items()})
+    if recipe.ensemble is not None:
+        print("\n[ensemble]")
+        _print_settings(asdict(recipe.ensemble))
+    plan = Plan.of(recipe)
+    if len(plan.steps) > 1:
+        names = (step.name for step in plan.steps)
+        print(f"\n# one after another: {', '.join(names)}")
     for claim in recipe.claims:
         print(f"# claim: {_claim(claim)}")
     return 0
 
 
+def _print_settings(values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        print(f"{key} = {recipes.toml_value(value)}")
+
+
 def _claim(claim: Claim) -> str:
+    from fmnist_tui.cli.checking import claimed
+
     changes = ", ".join(f"{key} = {value}" for key, value in claim.run.items())
-    words = f"{claim.metric} at least {output.percent(claim.at_least)}"
+    stage = f"{claim.stage}: " if claim.stage else ""
+    bound = "at least" if claim.at_least is not None else "at most"
+    words = f"{stage}{claim.metric} {claimed(claim.metric, bound, claim.bound)}"
     return words + (f" with {changes}" if changes else "")
 
 
 def _check(args: argparse.Namespace) -> int:
-    if args.seeds < 1:
-        raise UsageError("--seeds must be 1 or more")
+    from fmnist_tui.cli import checking
+
+    if args.seeds is not None and not 1 <= args.seeds <= recipes.MOST_SEEDS:
+        raise UsageError(f"--seeds must be from 1 to {recipes.MOST_SEEDS}")
     chosen = [recipes.load(name) for name in args.names or recipes.names()]
-    results: list[Checked] = []
     with Session(options.runs_dir(args), options.data_dir(args)) as session:
-        for recipe in chosen:
-            results.extend(_check_recipe(session, recipe, args))
+        results = list(checking.check(session, chosen, args.seeds, args.device))
     if args.json:
         output.document([{**asdict(done), "mean": done.mean, "sd": done.sd} for done in results])
     else:
-        _print_checks(results, args.seeds)
+        output.console().print(checking.table(results))
+        for done in results:
+            if done.why:
+                word = "not checked" if done.passed is None else "not held"
+                output.note(f"{done.recipe}, {done.about or done.metric}: {word}: {done.why}")
+        output.note("test split read once per run; seconds of training")
     return 1 if any(done.passed is False for done in results) else 0
-
-
-def _check_recipe(session: Session, recipe: Recipe, args: argparse.Namespace) -> Iterator[Checked]:
-    """Each variant that a recipe's claims ask for is trained once for every seed."""
-    variants: dict[str, list[Claim]] = {}
-    for claim in recipe.claims:
-        variants.setdefault(repr(sorted(claim.run.items())), []).append(claim)
-    for claims in variants.values():
-        config = recipe.config(**claims[0].run, device=args.device)
-        outcomes: list[tuple[RunState, RunFolder]] = []
-        why = ""
-        for seed in range(args.seeds):
-            try:
-                outcomes.append(trained(session, config.changed(seed=seed)))
-            except UserError as error:
-                why = str(error)
-                break
-        for claim in claims:
-            yield _held_to(recipe, claim, outcomes, why)
-
-
-def _held_to(
-    recipe: Recipe, claim: Claim, outcomes: list[tuple[RunState, RunFolder]], why: str
-) -> Checked:
-    values = tuple(_measure(claim.metric, state, folder) for state, folder in outcomes)
-    passed = None if why else statistics.fmean(values) >= claim.at_least
-    verdict = outcomes[0][0].verdict("test") if outcomes else None
-    return Checked(
-        recipe=recipe.name,
-        about=claim.about,
-        metric=claim.metric,
-        claim=claim.at_least,
-        values=values,
-        seconds=tuple(state.train_seconds for state, _ in outcomes),
-        count=verdict.count if verdict else 0,
-        passed=passed,
-        why=why,
-    )
-
-
-def _measure(metric: str, state: RunState, folder: RunFolder) -> float:
-    if metric == "group_accuracy":
-        kept = Predictions.load(folder.predictions / "test.npz")
-        return grouped_accuracy(kept.logits.argmax(1), kept.labels, worlds(kept.classes))
-    verdict = state.verdict("val" if metric == "val_accuracy" else "test")
-    if verdict is None:
-        raise UserError(f"the run in {folder.path.name} has no {metric}")
-    return verdict.accuracy
-
-
-def _print_checks(results: list[Checked], seeds: int) -> None:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("recipe", "what", "claim", "ours", "seconds", "pass"):
-        table.add_column(heading, overflow="fold")
-    for done in results:
-        ours = output.percent(done.mean)
-        if done.sd is not None:
-            ours += f" ± {done.sd * 100:.2f}"
-        word = {True: "yes", False: "NO", None: "not checked"}[done.passed]
-        colour = {True: "green", False: "bold red", None: "yellow"}[done.passed]
-        seconds = f"{statistics.fmean(done.seconds):.0f}" if done.seconds else "–"
-        what = f"{done.about or done.metric} ({done.count:,})" if done.count else done.about
-        table.add_row(
-            done.recipe, what, output.percent(done.claim), ours, seconds, Text(word, colour)
-        )
-    output.console().print(table)
-    for why in dict.fromkeys(done.why for done in results if done.why):
-        output.note(f"not checked: {why}")
-    output.note(f"test split read once per run; seconds of training; seeds: {seeds}")

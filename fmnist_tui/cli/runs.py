@@ -13,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from fmnist_tui import commands, config, recipes
-from fmnist_tui.cli import options, output
+from fmnist_tui.cli import lrfind, options, output
 from fmnist_tui.cli.output import duration, percent
 from fmnist_tui.errors import UsageError, UserError
+from fmnist_tui.events import SWEEP
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise
 from fmnist_tui.runs.log import CommandBox
@@ -46,6 +47,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             part.add_argument("run", metavar="RUN", help="id, part of the name, `last`, or a path")
         if name == "set":
             part.add_argument("setting", metavar="lr=RATE", help="the learning rate from now on")
+        if name == "lrfind":
+            lrfind.asked(part)
         if name == "delete":
             part.add_argument("--yes", action="store_true", help="do not ask")
         if name == "stop":
@@ -64,6 +67,7 @@ def as_document(summary: RunSummary) -> dict[str, Any]:
         "run": summary.run.name,
         "id": summary.run.id,
         "path": str(summary.run.path),
+        "kind": summary.kind,
         "state": summary.state,
         "reason": summary.reason,
         "recipe": summary.recipe,
@@ -101,10 +105,10 @@ def _list(args: argparse.Namespace) -> int:
         cells: dict[str, str | Text] = {
             "id": safe_text(summary.run.id, 24),
             "state": Text(summary.state, style=COLOURS.get(summary.state, "")),
-            "recipe": Text(safe_text(summary.recipe, 20)),
+            "recipe": Text(safe_text(summary.title, 20)),
             "data": Text(safe_text(summary.dataset, 20)),
             "model": Text(safe_text(summary.model, 20)),
-            "epochs": f"{summary.epochs_done}/{summary.epochs_total}",
+            "epochs": _epochs(summary),
             "val": percent(summary.best_val_accuracy),
             "test": percent(summary.test_accuracy),
             "time": duration(summary.seconds),
@@ -115,11 +119,20 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
+def _epochs(summary: RunSummary) -> str:
+    total = summary.epochs_total
+    return f"{summary.epochs_done}/{total}" if total else "–"
+
+
 def _show(args: argparse.Namespace) -> int:
     from fmnist_tui.cli.summary import summary as print_summary
 
     folder = resolve(options.runs_dir(args), args.run)
     glance, state = summarise(folder), replay(folder.events)
+    if glance.kind == SWEEP:
+        from fmnist_tui.cli import studies
+
+        return studies.show_run(folder, as_document(glance), as_json=args.json)
     settings = recipes.read(folder.config).config() if folder.config.exists() else None
     if args.json:
         output.document(
@@ -155,6 +168,8 @@ def _show(args: argparse.Namespace) -> int:
         ]
         print(", ".join(changed) or "every setting at its default")
     print_summary(state, folder)
+    for alert in state.alerts:
+        print(safe_text(f"{alert.level}: {alert.message}"))
     return 0
 
 
@@ -278,6 +293,10 @@ ACTIONS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
         _send(lambda args: commands.SaveCheckpoint(time.time())),
     ),
     "set": ("change a live run's learning rate", _send(_setting)),
+    "lrfind": (
+        "find a learning rate for a live run, which then goes on as if nothing had been",
+        lrfind.live,
+    ),
     "compare": ("what runs came to, and in what their settings differ", _compare),
     "archive": ("move a run into the archive folder", _archive),
     "delete": ("remove a run for good", _delete),

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Sequence
+from statistics import fmean
 
 from rich.table import Table
 from rich.text import Text
 
 from fmnist_tui.charts import Line, line_chart
 from fmnist_tui.cli.output import colours, console, duration, percent, unicode
-from fmnist_tui.events import Evaluated
-from fmnist_tui.metrics import Evaluation
+from fmnist_tui.events import ENSEMBLE, LRFIND, Evaluated
+from fmnist_tui.fit import judge_fit
+from fmnist_tui.lrcurve import Point, frame
+from fmnist_tui.lrsearch import LrSearch
+from fmnist_tui.lrsearch import summary as told
+from fmnist_tui.metrics import ClassScore, class_scores
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.state import RunState
 from fmnist_tui.text import safe_text
@@ -24,6 +30,11 @@ WRONG = ("", "on #2a1010", "on #471616", "on #6b1d1d", "on #8f2424", "on #b42b2b
 
 def summary(state: RunState, folder: RunFolder) -> None:
     """Print everything about an ended run."""
+    if state.started is not None and state.started.kind == LRFIND:
+        if state.search is not None:
+            search_summary(state.search)
+        console().print(f"run {safe_text(folder.path)}", soft_wrap=True)
+        return
     out = console()
     chart = loss_chart(state)
     if chart:
@@ -31,20 +42,67 @@ def summary(state: RunState, folder: RunFolder) -> None:
     verdict = state.verdict("test") or state.verdict("val")
     if verdict is not None and state.started is not None:
         out.print()
-        out.print(confusion_table(verdict.confusion, state.started.classes, verdict.split))
+        classes = state.started.classes
+        out.print(confusion_table(verdict.confusion, classes, verdict.split))
+        out.print()
+        out.print(class_table(class_scores(verdict.confusion, classes)))
     out.print()
     out.print(
         verdict_table([found for split in ("val", "test") if (found := state.verdict(split))])
     )
-    speed = state.mean_images_per_second
-    out.print(
-        f"{state.ended or 'not ended'} after {state.epochs_done} epochs, "
-        f"{state.step:,} steps, {duration(state.train_seconds)} of training"
-        + (f" at {speed:,.0f} images/s" if speed else "")
-        + (f": {safe_text(state.message)}" if state.message else ""),
-        soft_wrap=True,
-    )
+    if state.epochs:
+        fit = judge_fit(state)
+        out.print(f"fit: {fit.verdict}. {fit.words}", soft_wrap=True, markup=False)
+    why = f": {safe_text(state.message)}" if state.message else ""
+    out.print(f"{state.ended or 'not ended'} {_after(state)}{why}", soft_wrap=True, markup=False)
     out.print(f"run {safe_text(folder.path)}", soft_wrap=True)
+
+
+def search_summary(search: LrSearch) -> None:
+    """Print the curve of a search for a learning rate, and what it says."""
+    chart = lr_chart(search)
+    if chart:
+        console().print(Text.from_ansi(chart))
+    if search.end is not None:
+        console().print(Text(safe_text(told(search.end))), soft_wrap=True)
+
+
+def lr_chart(search: LrSearch) -> str:
+    """The losses that a search has found by their rates, smoothed, and the suggested point."""
+    found = search.reading()
+    curves: list[tuple[str, Sequence[Point], str]] = [
+        ("loss", frame(search.points, found.smooth), "blue"),
+        ("smoothed", found.smooth, "orange"),
+    ]
+    if found.lr is not None and found.loss is not None:
+        curves.append((f"lr {found.lr:.2g}", [(found.lr, found.loss)], "red"))
+    return line_chart(
+        "loss by learning rate",
+        [
+            Line(name, [math.log10(lr) for lr, _ in points], [loss for _, loss in points], colour)
+            for name, points, colour in curves
+        ],
+        min(CHART_WIDTH, shutil.get_terminal_size().columns),
+        CHART_HEIGHT,
+        xlabel="learning rate",
+        colour=colours() != "none",
+        ascii_only=not unicode(),
+        powers=True,
+    )
+
+
+def _after(state: RunState) -> str:
+    """What a run has done."""
+    started = state.started
+    if started is not None and started.kind == ENSEMBLE:
+        took = duration(state.seconds)
+        return f"after {took}: {safe_text(started.model)}, {started.parameters:,} parameters"
+    speed = state.mean_images_per_second
+    return (
+        f"after {state.epochs_done} epochs, {state.step:,} steps, "
+        f"{duration(state.train_seconds)} of training"
+        + (f" at {speed:,.0f} images/s" if speed else "")
+    )
 
 
 def verdict_table(verdicts: Sequence[Evaluated]) -> Table:
@@ -118,15 +176,18 @@ def _cell(share: float, count: int, right: bool) -> Text:
     return Text(text, style=f"bold {style}" if right else style or "dim")
 
 
-def class_table(evaluation: Evaluation) -> Table:
+def class_table(scores: Sequence[ClassScore]) -> Table:
     """Precision, recall and F1 of every class."""
     table = Table(box=None, pad_edge=False)
     for heading in ("class", "precision", "recall", "F1", "support"):
         table.add_column(heading, justify="left" if heading == "class" else "right")
-    for score in evaluation.classes:
+    for score in scores:
         figures = (percent(value, 1) for value in (score.precision, score.recall, score.f1))
         table.add_row(Text(safe_text(score.name)), *figures, f"{score.support:,}")
-    averages = (evaluation.macro_precision, evaluation.macro_recall, evaluation.macro_f1)
-    figures = (percent(value, 1) for value in averages)
-    table.add_row(Text("macro average", style="bold"), *figures, f"{evaluation.count:,}")
+    averages = (
+        percent(fmean(getattr(score, figure) for score in scores), 1)
+        for figure in ("precision", "recall", "f1")
+    )
+    count = sum(score.support for score in scores)
+    table.add_row(Text("macro average", style="bold"), *averages, f"{count:,}")
     return table

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import os
-import signal
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from fmnist_tui import recipes
 from fmnist_tui.cli import options, output
-from fmnist_tui.cli.live import View, choose_view
+from fmnist_tui.cli.planned import Done, carried_out, followed
 from fmnist_tui.config import RunConfig
 from fmnist_tui.engine.session import Session
-from fmnist_tui.engine.training import Training
 from fmnist_tui.errors import UsageError, UserError
-from fmnist_tui.events import FAILED
+from fmnist_tui.events import FAILED, FINISHED
+from fmnist_tui.fit import judge_fit
+from fmnist_tui.plans import Plan
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.listing import resolve
+from fmnist_tui.runs.listing import resolve, summarise
 from fmnist_tui.state import RunState
 
 # What may be changed when a run is taken up again: nothing that its weights depend on.
 ON_RESUME = ("epochs", "lr", "patience", "device", "threads", "checkpoint_seconds")
 # For commands that train as well, with fewer arguments of their own (`recipes run`).
 NOT_ASKED = {"config": None, "resume": None, "fork": None, "checkpoint": None, "detach": False}
-LOOK_SECONDS = 0.1
-SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,54 +56,85 @@ def run(args: argparse.Namespace) -> int:
     runs_dir = options.runs_dir(args)
     folder = resolve(runs_dir, args.resume) if args.resume else None
     parent = resolve(runs_dir, args.fork) if args.fork else None
+    plan = Plan("", ())
     if folder is not None:
         config = _resumed(folder, args)
+    elif parent is not None:
+        config = _forked(parent, args)
     else:
-        config = _forked(parent, args) if parent else _fresh(args)
+        plan = _fresh(args)
     if args.detach:
         from fmnist_tui.cli import detach
 
-        return detach.run(args, folder, parent)
+        return detach.run(args, folder, parent, plan)
     with Session(runs_dir, options.data_dir(args)) as session:
         if folder is not None:
-            training = session.resume(folder, config)
+            steps = iter([followed(session.resume(folder, config))])
         elif parent is not None:
-            training = session.fork(parent, args.checkpoint or "last", config)
+            steps = iter([followed(session.fork(parent, args.checkpoint or "last", config))])
         else:
-            training = session.train(config)
-        state, status = follow(training, choose_view())
-    if state.started is None or training.folder is None:
-        if status:
-            output.note("stopped before the run began")
-            return status
-        raise training.error or UserError(state.message or "the run did not begin")
-    if args.debug and training.error is not None:
-        raise training.error
-    if args.json:
-        output.document(report(state, training.folder))
-    else:
-        from fmnist_tui.cli.summary import summary
+            steps = carried_out(session, plan)
+        return _told(steps, plan, args)
 
-        summary(state, training.folder)
-    if state.ended == FAILED:
-        output.error(f"the run failed: {state.message}")
-        return 1
+
+def _told(steps: Iterator[Done], plan: Plan, args: argparse.Namespace) -> int:
+    """Say what each step came to as soon as it has; the status is that of the last."""
+    from fmnist_tui.cli.summary import summary
+
+    reports: list[dict[str, Any]] = []
+    status, state, count = 0, RunState(), len(plan.steps)
+    for place, done in enumerate(steps, 1):
+        status, state = done.status, done.state
+        if done.folder is None:
+            output.note("stopped before the run began")
+            break
+        if args.debug and done.error is not None:
+            raise done.error
+        if args.json:
+            reports.append({"stage": done.name, **report(state, done.folder)})
+        else:
+            summary(state, done.folder)
+        if state.ended == FAILED:
+            output.error(f"the run failed: {state.message}")
+            status = 1
+        if state.ended != FINISHED and place < count:
+            output.note(f"{plan.recipe} ends here: {count - place} of its {count} steps left out")
+    if args.json and count > 1:
+        output.document({"recipe": plan.recipe, "state": state.ended, "stages": reports})
+    elif args.json and reports:
+        output.document({key: value for key, value in reports[0].items() if key != "stage"})
     return status
 
 
-def _fresh(args: argparse.Namespace) -> RunConfig:
+def _fresh(args: argparse.Namespace) -> Plan:
     if args.config:
         recipe = recipes.read(Path(args.config))
     else:
         recipe = recipes.load(args.recipe_name or recipes.DEFAULT)
-    return options.build_config(recipe, args)
+    given = options.given(args)
+    for name in given if recipe.stages else ():
+        if all(name in stage.run for stage in recipe.stages):
+            raise UsageError(
+                f"--{name.replace('_', '-')}: every stage of {recipe.name} says that itself;"
+                " change it in a file of your own, and give that with --config"
+            )
+    return Plan.of(recipe, {**recipes.from_environment(), **given})
 
 
 def _forked(parent: RunFolder, args: argparse.Namespace) -> RunConfig:
+    _refuse_others(parent, "forked")
     return recipes.read(parent.config).config(**options.given(args))
 
 
+def _refuse_others(folder: RunFolder, what: str) -> None:
+    """Only trainings can be gone on with; the settings of other runs may be of another form."""
+    refusal = summarise(folder).refusal(what)
+    if refusal:
+        raise UserError(refusal)
+
+
 def _resumed(folder: RunFolder, args: argparse.Namespace) -> RunConfig:
+    _refuse_others(folder, "resumed")
     changes = options.given(args)
     fixed = [name for name in changes if name not in ON_RESUME]
     if fixed:
@@ -118,58 +143,6 @@ def _resumed(folder: RunFolder, args: argparse.Namespace) -> RunConfig:
             f"(only {', '.join(ON_RESUME)} can)"
         )
     return recipes.read(folder.config).config(**changes)
-
-
-def follow(training: Training, view: View) -> tuple[RunState, int]:
-    """Show a training until it has ended; the status is 0, or what a signal asks for."""
-    state = RunState()
-    with _signals(training, view, state) as caught, view:
-        while True:
-            ended = training.wait(LOOK_SECONDS)
-            while training.steps:
-                view.step(training.steps.popleft())
-            while training.events:
-                event = training.events.popleft()
-                state.apply(event)
-                view.event(event, state)
-            if ended and not training.events:
-                break
-    if not caught:
-        return state, 0
-    return state, 130 if caught[0] == signal.SIGINT else 128 + caught[0]
-
-
-@contextmanager
-def _signals(training: Training, view: View, state: RunState) -> Iterator[list[int]]:
-    """The first signal asks for a save and an end; a second Ctrl-C does not wait for them.
-
-    Once the run has ended on a signal, another Ctrl-C is ignored: what is left takes a
-    moment, and it must not change the status, not even while the interpreter closes."""
-    caught: list[int] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if caught and number == signal.SIGINT:
-            view.close()
-            training.abandon("Ctrl-C, twice", state.step, state.epochs_done)
-            sys.stderr.flush()
-            os._exit(130)
-        caught.append(number)
-        training.stop(SIGNALS[signal.Signals(number)])
-        view.notice("saving; Ctrl-C again ends at once, without saving")
-
-    # Whoever started this with SIGHUP ignored, as nohup does, wants it to outlive a terminal.
-    heeded = [number for number in SIGNALS if number != signal.SIGHUP or not _ignored(number)]
-    before = {number: signal.signal(number, handle) for number in heeded}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            ignored = caught and number == signal.SIGINT
-            signal.signal(number, signal.SIG_IGN if ignored else handler)
-
-
-def _ignored(number: signal.Signals) -> bool:
-    return signal.getsignal(number) == signal.SIG_IGN
 
 
 def report(state: RunState, folder: RunFolder) -> dict[str, Any]:
@@ -181,7 +154,7 @@ def report(state: RunState, folder: RunFolder) -> dict[str, Any]:
             return None
         return {"loss": found.loss, "accuracy": found.accuracy, "count": found.count}
 
-    started = state.started
+    started, fit = state.started, judge_fit(state)
     return {
         "run": folder.path.name,
         "path": str(folder.path),
@@ -194,4 +167,6 @@ def report(state: RunState, folder: RunFolder) -> dict[str, Any]:
         "device": f"{started.device} ({started.device_name})" if started else "",
         "val": split("val"),
         "test": split("test"),
+        "frozen_unchanged": state.frozen_unchanged,
+        "fit": {"verdict": fit.verdict, "words": fit.words},
     }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fmnist_tui.cli.following import follow
 from fmnist_tui.cli.live import choose_view
-from fmnist_tui.cli.train import follow
 from fmnist_tui.config import RunConfig
 from fmnist_tui.engine.session import Session
 from fmnist_tui.errors import UserError

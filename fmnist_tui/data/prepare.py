@@ -74,6 +74,30 @@ class Preparation:
             invert="auto" if facts.crop else "never",
         )
 
+    @property
+    def in_words(self) -> str:
+        """What `prepare` does, for whoever has to do it without this program."""
+        size = self.size
+        upright = "upright by EXIF; what is transparent over white"
+        grey = "; grey = 0.299 R + 0.587 G + 0.114 B" if self.channels == 1 else ""
+        stands = "light on dark" if self.light_on_dark else "dark on light"
+        inverted = {
+            "auto": f"; inverted unless the object stands {stands}",
+            "always": "; inverted",
+            "never": "",
+        }[self.invert]
+        if not self.crop:
+            square = f"padded to a square with the median of its border, scaled to {size}×{size}"
+            return f"{upright}{grey}{inverted}; {square}"
+        centre = {"box": "its bounding box", "mass": "its centre of mass"}[self.centre]
+        return (
+            f"{upright}{grey or '; grey, repeated in every channel'}{inverted}; its ground taken"
+            f" off and the object cut out; scaled (Lanczos) until its longer side is"
+            f" {_edge(self)} pixels, sharpened a little, its brightest pixel made 255; put on 0"
+            f" with {centre} in the middle of {size}×{size}; a picture that is {size}×{size}"
+            " already is taken whole"
+        )
+
     def as_dict(self) -> dict[str, int | float | str]:
         """The fields as plain values, for a checkpoint or an exported model."""
         return dataclasses.asdict(self)

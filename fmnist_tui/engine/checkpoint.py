@@ -132,6 +132,10 @@ class Store:
         for kind in ("last", "best"):
             self._retire(kind, self._next(kind) - 1 - GENERATIONS)
 
+    def drop(self, kind: str) -> None:
+        """Remove all checkpoints of a kind."""
+        self._retire(kind, self._next(kind))
+
     def _next(self, kind: str) -> int:
         taken = [_generation(path) for path in self.folder.glob(f"{kind}-*.*")]
         return max(taken, default=0) + 1

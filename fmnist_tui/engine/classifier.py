@@ -24,9 +24,11 @@ from fmnist_tui.data.prepare import Preparation
 from fmnist_tui.engine.checkpoint import CheckpointError, Payload, check_weights
 from fmnist_tui.engine.device import Machine
 from fmnist_tui.engine.loader import DeviceSplit, Normalisation
+from fmnist_tui.engine.mixture import LEAST, Mixture
 from fmnist_tui.engine.models import ModelSpec
 
 BATCH = 1000
+MOST_MEMBERS = 64
 Pulse = Callable[[], None]
 
 
@@ -43,11 +45,28 @@ class About:
     channels: int
     size: int
     normalisation: Normalisation
+    # Of an ensemble, which averages their probabilities; none where it is one network.
+    members: tuple[About, ...] = ()
 
     @classmethod
     def of(cls, config: RunConfig, dataset: Dataset) -> About:
         _, size, _, channels = dataset.train.images.shape
         return cls(config, dataset.facts, channels, size, Normalisation.of(dataset.train))
+
+    @classmethod
+    def of_ensemble(cls, members: tuple[About, ...], config: RunConfig) -> About:
+        """Of networks for the same pictures and classes, asked as one."""
+        first = members[0]
+        raw = Normalisation((0.0,) * first.channels, (1.0,) * first.channels)
+        return cls(config, first.facts, first.channels, first.size, raw, members)
+
+    @property
+    def model(self) -> str:
+        """The model's name; of an ensemble, what it is made of."""
+        names = {member.config.model for member in self.members}
+        if len(names) == 1:
+            return f"{len(self.members)} × {names.pop()}"
+        return f"ensemble of {len(self.members)}" if names else self.config.model
 
     @property
     def spec(self) -> ModelSpec:
@@ -56,19 +75,27 @@ class About:
         return ModelSpec(self.channels, self.size, classes, config.width, config.dropout)
 
     @property
+    def shape(self) -> tuple[tuple[str, ...], int, int]:
+        """What is told apart, and what the pictures are: classes, channels and size."""
+        return self.facts.classes, self.channels, self.size
+
+    @property
     def preparation(self) -> Preparation:
         return Preparation.for_dataset(self.facts, self.size, self.channels)
 
     def build(self) -> nn.Module:
         """The network, untrained."""
+        if self.members:
+            return Mixture((member.build(), member.normalisation) for member in self.members)
         model: nn.Module = registry.load("models", self.config.model).build(self.spec)
         return model
 
     def to_plain(self) -> dict[str, Any]:
+        """The table as `from_plain` takes it, of values that JSON has as well."""
         config = {
             key: value for key, value in self.config.model_dump().items() if value is not None
         }
-        return {
+        plain = {
             "config": _listed(config),
             "facts": _listed(asdict(self.facts)),
             "channels": self.channels,
@@ -76,6 +103,9 @@ class About:
             "mean": list(self.normalisation.mean),
             "std": list(self.normalisation.std),
         }
+        if self.members:
+            plain["members"] = [member.to_plain() for member in self.members]
+        return plain
 
     @classmethod
     def from_plain(cls, plain: object, where: str) -> About:
@@ -94,19 +124,34 @@ class About:
                 raise ValueError("sizes out of range")
             if not len(means) == len(stds) == channels or min(stds) <= 0:
                 raise ValueError("normalisation out of range")
-            return cls(
+            members = tuple(cls.from_plain(part, where) for part in _members(plain))
+            about = cls(
                 RunConfig.build(config),
                 DatasetFacts(classes=names, **facts),
                 channels,
                 size,
                 Normalisation(means, stds),
+                members,
             )
+            if any(member.shape != about.shape for member in members):
+                raise ValueError("members for other pictures or classes")
+            return about
         except ConfigError as error:
             raise CheckpointError(f"{where}: its config is not usable: {error}") from None
         except (KeyError, TypeError, ValueError, AttributeError):
             raise CheckpointError(
                 f"{where}: does not say which model and data its weights are for"
             ) from None
+
+
+def _members(plain: Mapping[str, Any]) -> list[Any]:
+    """The tables of an ensemble's members, which are single networks and not too many."""
+    members = plain.get("members", [])
+    if not isinstance(members, list) or len(members) > MOST_MEMBERS:
+        raise ValueError("no list of members")
+    if any("members" in part for part in members):
+        raise ValueError("ensembles inside")
+    return members
 
 
 def _listed(values: dict[str, Any]) -> dict[str, Any]:
@@ -139,7 +184,7 @@ class Classifier:
         # The random weights it is born with must cost a training under way no random number.
         with torch.random.fork_rng(devices=[]):
             model = about.build()
-        check_weights(weights, model.state_dict(), where, about.config.model)
+        check_weights(weights, model.state_dict(), where, about.model)
         model.load_state_dict(weights)
         model = model.to(machine.device).to(memory_format=torch.channels_last)
         return cls(about, model.eval(), replace(machine, precision="fp32"))
@@ -174,14 +219,16 @@ def logits(
             with torch.inference_mode():
                 images = data.slice(start, start + BATCH)
                 pixels = about.normalisation.apply(images.float())
-                found.append(_views(model, pixels, about.config.tta, machine).cpu())
+                found.append(answers(model, pixels, about.config.tta, machine).cpu())
     finally:
         model.train(training)
     result: npt.NDArray[np.float32] = torch.cat(found).numpy()
     return result
 
 
-def _views(model: nn.Module, pixels: Tensor, tta: str, machine: Machine) -> Tensor:
+def answers(model: nn.Module, pixels: Tensor, tta: str, machine: Machine) -> Tensor:
+    """The model's logits for normalised pixels, or the logarithms of the mean probabilities
+    that it gives the views of `tta`."""
     pixels = pixels.contiguous(memory_format=torch.channels_last)
 
     def ask(view: Tensor) -> Tensor:
@@ -199,4 +246,4 @@ def _views(model: nn.Module, pixels: Tensor, tta: str, machine: Machine) -> Tens
         moved = [padded[..., :height, :width], padded[..., 2:, 2:]]
         views += [*moved, *(view.flip(-1) for view in moved)]
     shares = torch.stack([ask(view).softmax(1) for view in views]).mean(0)
-    return shares.clamp_min(1e-12).log()
+    return shares.clamp_min(LEAST).log()

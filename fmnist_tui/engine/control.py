@@ -11,6 +11,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from fmnist_tui.commands import Command
+from fmnist_tui.errors import UserError
+
+
+class Cancelled(UserError):  # noqa: N818 - nothing is wrong
+    """The work is not wanted any more; whoever does it tidies up and ends."""
 
 
 class Control:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -10,17 +10,17 @@ from torch import Tensor, nn
 
 
 class Average:
-    """Exponential average of a model's floating-point state; other buffers are copied."""
+    """Exponential average of a model's floating-point state; other buffers are copied, and what
+    is `still` is left alone, so that not even a rounding moves it."""
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: nn.Module, decay: float, still: Collection[str] = ()) -> None:
         self._decay = decay
         self._source = list(model.state_dict().values())
         self._mean = [tensor.detach().clone() for tensor in self._source]
         self._names = list(model.state_dict())
-        self._float = [
-            index for index, tensor in enumerate(self._source) if tensor.is_floating_point()
-        ]
-        self._rest = [index for index in range(len(self._source)) if index not in set(self._float)]
+        moving = [index for index, name in enumerate(self._names) if name not in still]
+        self._float = [index for index in moving if self._source[index].is_floating_point()]
+        self._rest = [index for index in moving if not self._source[index].is_floating_point()]
 
     @torch.no_grad()
     def update(self) -> None:

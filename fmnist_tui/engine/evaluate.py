@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass
 
 from fmnist_tui.data.dataset import Split
-from fmnist_tui.engine.classifier import Classifier, Pulse, no_pulse
+from fmnist_tui.engine.classifier import BATCH, Classifier, Pulse, no_pulse
 from fmnist_tui.events import Evaluated
 from fmnist_tui.metrics import Evaluation
 from fmnist_tui.predictions import Predictions
+from fmnist_tui.progress import Tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,18 @@ class Verdict:
             ece=found.ece,
             confusion=found.confusion,
         )
+
+
+def telling(pulse: Pulse, tell: Tell, what: str, count: int, done: int, total: int) -> Pulse:
+    """A pulse that also tells how far `what`, a pass over `count` images, has come; of `total`
+    images `done` are behind it."""
+    begun = itertools.count(0, BATCH)
+
+    def told() -> None:
+        pulse()
+        tell(done + min(next(begun), count), total, what)
+
+    return told
 
 
 def judge(

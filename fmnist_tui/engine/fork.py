@@ -12,14 +12,20 @@ import tomllib
 from pathlib import Path
 
 from fmnist_tui.config import RunConfig
-from fmnist_tui.engine import origin
+from fmnist_tui.engine import origin, transfer
 from fmnist_tui.engine.checkpoint import CheckpointError, Store, check_weights
 from fmnist_tui.engine.classifier import About
+from fmnist_tui.engine.freezing import Frozen
 from fmnist_tui.engine.learner import Learner
 from fmnist_tui.engine.training import Parent
+from fmnist_tui.errors import UserError
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.listing import summarise
 from fmnist_tui.text import safe_text
 
 MADE_FROM = ("forked_from", "forked_step")
+# What the state of the optimiser in a whole checkpoint is made for.
+FIXED = ("optimizer", "freeze", "body_lr")
 
 
 class Fork:
@@ -27,6 +33,7 @@ class Fork:
 
     def __init__(self, parent: Parent, config: RunConfig) -> None:
         """Read the checkpoint; a CheckpointError where it cannot begin such a run."""
+        check_kind(parent.folder, "forked")
         self._run = parent.folder.name
         found = _found(parent)
         self._payload, self._where, self._notes = found.payload, found.where, found.notes
@@ -39,11 +46,17 @@ class Fork:
                 f"{found.where} has {found.epoch} epochs behind it: set epochs above that, or"
                 " begin anew from the weights in best"
             )
-        before = self._about.config.optimizer
-        if self._whole and before != config.optimizer:
+        for key in FIXED if self._whole else ():
+            before, now = getattr(self._about.config, key), getattr(config, key)
+            if before != now:
+                raise CheckpointError(
+                    f"{found.where} goes on with {key} {before or 'none'}, not {now or 'none'}:"
+                    " keep it, or begin anew from the weights in best"
+                )
+        if config.start not in (None, self._about.config.start):
             raise CheckpointError(
-                f"{found.where} goes on with optimizer {before}, not {config.optimizer}: keep it,"
-                " or begin anew from the weights in best"
+                f"a fork begins from its checkpoint ({found.where}), not from start ="
+                f" {safe_text(config.start, 80)!r}: leave start out, or do not fork"
             )
 
     @property
@@ -60,7 +73,10 @@ class Fork:
                 f" {safe_text(about.config.dataset, 60)} has ({_listed(ours)})"
             )
         weights = self._payload["model" if self._whole else "weights"]
-        check_weights(weights, about.build().state_dict(), self._where, about.config.model)
+        model = about.build()
+        check_weights(weights, model.state_dict(), self._where, about.config.model)
+        if about.config.freeze:
+            Frozen(model, about.config.freeze)
 
     def begin(self, learner: Learner, _: Store) -> tuple[str, ...]:
         """Give the learner what was kept; returns what the record is to say of it."""
@@ -77,12 +93,20 @@ class Fork:
         return tuple(notes)
 
 
+def check_kind(folder: RunFolder, what: str) -> None:
+    """Refuse to train on what was no training; `what` is resumed or forked."""
+    refused = summarise(folder).refusal(what)
+    if refused:
+        raise UserError(refused)
+
+
 def made_from(config: Path) -> dict[str, str | int]:
-    """What a run's config.toml says of where it was forked from; nothing if it was not."""
+    """What a run's config.toml says of where its weights came from; nothing for its own."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         text = config.read_text(encoding="utf-8", errors="surrogateescape")
         table = tomllib.loads(text)["made_with"]
-        return {key: table[key] for key in MADE_FROM if isinstance(table[key], (str, int))}
+        known = (*MADE_FROM, *transfer.MADE_FROM)
+        return {key: table[key] for key in known if isinstance(table.get(key), (str, int))}
     return {}
 
 

@@ -8,49 +8,51 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import socket
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 
 import fmnist_tui
-from fmnist_tui import recipes
 from fmnist_tui.commands import Stop
 from fmnist_tui.config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import load_dataset
-from fmnist_tui.engine import fork
+from fmnist_tui.engine import fork, lrfind, transfer
 from fmnist_tui.engine.checkpoint import CheckpointError, Store
 from fmnist_tui.engine.classifier import About, Classifier, Pulse
 from fmnist_tui.engine.device import Machine, choose
 from fmnist_tui.engine.evaluate import judge
+from fmnist_tui.engine.freezing import Frozen
 from fmnist_tui.engine.glance import Glances
 from fmnist_tui.engine.learner import Learner
 from fmnist_tui.engine.loader import DeviceSplit
+from fmnist_tui.engine.record import Emit, keep_traceback, write_config
 from fmnist_tui.engine.train import Ending, Halt, Trainer
 from fmnist_tui.engine.training import Training
 from fmnist_tui.errors import UserError, reason
 from fmnist_tui.events import (
     FAILED,
     FINISHED,
+    FROZEN_CHANGED,
+    FROZEN_KEPT,
+    LRFIND,
     STOPPED,
+    TRAIN,
     Alert,
     Changed,
     Event,
     RunEnded,
     RunStarted,
 )
-from fmnist_tui.runs.files import atomic_write
+from fmnist_tui.lrcurve import Rates
+from fmnist_tui.lrsearch import summary
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader, EventLog
 
-Emit = Callable[[Event], None]
 # What a new learner begins with; returns what the record is to say of it.
 Begin = Callable[[Learner, Store], tuple[str, ...]]
 
@@ -74,15 +76,25 @@ def load(config: RunConfig, training: Training, data_dir: Path) -> Dataset:
 def run(training: Training, runs_dir: Path, data_dir: Path, pulse: Pulse) -> None:
     """Do the whole job. Raises UserError only where no run could be begun."""
     config = training.config
-    forked = fork.Fork(training.parent, config) if training.parent else None
+    if training.folder is not None:
+        fork.check_kind(training.folder, "resumed")
+    origin: fork.Fork | transfer.Start | None = None
+    if training.parent is not None:
+        origin = fork.Fork(training.parent, config)
+    elif training.folder is None and config.start is not None:
+        origin = transfer.Start(config, runs_dir)
+        config = training.config = origin.config
     dataset = training.dataset = load(config, training, data_dir)
     machine = choose(config)
     about = About.of(config, dataset)
-    if forked is not None:
-        forked.check(about)
-    begin = forked.begin if forked else _take_up if training.folder else _anew
-    folder = training.folder or RunFolder.create(runs_dir, config.recipe, config.dataset)
-    made_from = forked.made_from if forked else fork.made_from(folder.config)
+    if origin is not None:
+        origin.check(about)
+    if training.rates is not None:
+        lrfind.check(len(dataset.train), config.batch_size)
+    begin = origin.begin if origin else _take_up if training.folder else _anew
+    place = training.trials or runs_dir
+    folder = training.folder or RunFolder.create(place, _title(training), config.dataset)
+    made_from = origin.made_from if origin else fork.made_from(folder.config)
     with RunLock.acquire(folder.path):
         log = EventLog(
             folder.events, lambda told: training.events.append(Alert(time.time(), "warning", told))
@@ -98,7 +110,7 @@ def run(training: Training, runs_dir: Path, data_dir: Path, pulse: Pulse) -> Non
 
         try:
             training.control.listen(CommandReader(folder.commands).poll)
-            _write_config(folder, config, machine, made_from)
+            write_config(folder, config, machine, made_from)
             training.begin(folder, emit)
             _recorded(training, dataset, machine, folder, emit, between, begin)
         finally:
@@ -122,15 +134,15 @@ def _recorded(
         store.sweep()
         learner = Learner(About.of(training.config, dataset), dataset, machine)
         notes = begin(learner, store)
-        emit(_started(learner, dataset, folder))
+        if learner.frozen is not None:
+            notes = (*notes, learner.frozen.seal(learner.model.state_dict()))
+        emit(_started(learner, dataset, folder, training.rates))
         for note in (*dataset.notes, *notes):
             emit(Alert(time.time(), "note", note))
-        validation = DeviceSplit(dataset.val, machine.device) if len(dataset.val) else None
-        glances = Glances(learner, dataset.val) if len(dataset.val) else None
-        trainer = Trainer(learner, validation, store, emit, training.control, pulse, glances)
-        ending = trainer.run()
-        if ending.reason == FINISHED:
-            _final_verdict(training, dataset, machine, store, folder, emit, pulse)
+        if training.rates is not None:
+            ending = _search(training, learner, training.rates, emit, pulse)
+        else:
+            ending = _train(training, learner, dataset, store, folder, emit, pulse)
     except Halt as halt:
         ending = halt.ending
     except torch.OutOfMemoryError:
@@ -141,7 +153,7 @@ def _recorded(
         ending = Ending(FAILED, str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, the run's record must say it
         training.error = error
-        _keep_traceback(folder, error)
+        keep_traceback(folder, error)
         ending = Ending(FAILED, f"{type(error).__name__}: {reason(error)}")
     if out_of_memory and machine.cuda:
         torch.cuda.empty_cache()
@@ -157,6 +169,56 @@ def _recorded(
     )
 
 
+def _train(
+    training: Training,
+    learner: Learner,
+    dataset: Dataset,
+    store: Store,
+    folder: RunFolder,
+    emit: Emit,
+    pulse: Pulse,
+) -> Ending:
+    """Train to the end and judge what has been learnt."""
+    machine = learner.machine
+    validation = DeviceSplit(dataset.val, machine.device) if len(dataset.val) else None
+    glances = Glances(learner, dataset.val) if len(dataset.val) else None
+    trainer = Trainer(learner, validation, store, emit, training.control, pulse, glances)
+    ending = trainer.run()
+    if ending.reason == FINISHED and learner.frozen is not None:
+        ending = _proven(learner, learner.frozen, store, emit) or ending
+    if ending.reason == FINISHED:
+        _final_verdict(training, dataset, machine, store, folder, emit, pulse)
+    if training.trials is not None and store.manifests("best"):
+        store.drop("last")
+    return ending
+
+
+def _search(training: Training, learner: Learner, rates: Rates, emit: Emit, pulse: Pulse) -> Ending:
+    """Search for a learning rate; no split but that for training is looked at."""
+    told = lrfind.Told(training.control, pulse)
+    emit(Changed(time.time(), 0, "phase", lrfind.PHASE))
+    searched = lrfind.search(learner, rates, emit, told)
+    why = next((command.why for command in told.waiting if isinstance(command, Stop)), "")
+    return Ending(searched.reason, why or summary(searched))
+
+
+def _proven(learner: Learner, frozen: Frozen, store: Store, emit: Emit) -> Ending | None:
+    """Say whether what was frozen has stayed as it was, in the network and in what is about
+    to be judged; the run fails where it has not."""
+    states = [learner.model.state_dict(), learner.weights()["weights"]]
+    with contextlib.suppress(CheckpointError):
+        states.append(store.load(_chosen(store))[0]["weights"])
+    kept, how = frozen.proof(*states)
+    said = f"{FROZEN_KEPT if kept else FROZEN_CHANGED}: {how}"
+    emit(Alert(time.time(), "note" if kept else "error", said))
+    return None if kept else Ending(FAILED, said)
+
+
+def _chosen(store: Store) -> str:
+    """The checkpoint that a run is judged by: what validation chose, or the last."""
+    return "best" if store.manifests("best") else "last"
+
+
 def _anew(learner: Learner, store: Store) -> tuple[str, ...]:
     """Begin with the learner as it is."""
     return ()
@@ -169,7 +231,15 @@ def _take_up(learner: Learner, store: Store) -> tuple[str, ...]:
     return notes
 
 
-def _started(learner: Learner, dataset: Dataset, folder: RunFolder) -> RunStarted:
+def _title(training: Training) -> str:
+    """What the run's folder is named after."""
+    recipe = training.config.recipe
+    return recipe if training.rates is None else f"{recipe}-{LRFIND}"
+
+
+def _started(
+    learner: Learner, dataset: Dataset, folder: RunFolder, rates: Rates | None
+) -> RunStarted:
     config, machine = learner.config, learner.machine
     return RunStarted(
         t=time.time(),
@@ -182,8 +252,8 @@ def _started(learner: Learner, dataset: Dataset, folder: RunFolder) -> RunStarte
         device_name=machine.name,
         precision=machine.precision,
         seed=config.seed,
-        epochs=config.epochs,
-        steps_per_epoch=learner.order.steps,
+        epochs=config.epochs if rates is None else 1,
+        steps_per_epoch=learner.order.steps if rates is None else rates.steps,
         batch_size=learner.order.batch,
         train_count=len(dataset.train),
         val_count=len(dataset.val),
@@ -194,6 +264,7 @@ def _started(learner: Learner, dataset: Dataset, folder: RunFolder) -> RunStarte
         host=socket.gethostname(),
         pid=os.getpid(),
         version=fmnist_tui.__version__,
+        kind=TRAIN if rates is None else LRFIND,
     )
 
 
@@ -214,7 +285,7 @@ def _final_verdict(
             if isinstance(command, Stop):
                 raise Halt(Ending(STOPPED, command.why))
 
-    kind = "best" if store.manifests("best") else "last"
+    kind = _chosen(store)
     try:
         payload, manifest, _ = store.load(kind)
     except CheckpointError as error:
@@ -222,7 +293,7 @@ def _final_verdict(
         return
     classifier = Classifier.load(payload, machine, manifest.file)
     for split in (dataset.val, dataset.test):
-        if not len(split):
+        if not len(split) or (split is dataset.test and training.trials is not None):
             continue
         emit(Changed(time.time(), manifest.step, "phase", f"evaluating on {split.name}"))
         verdict = judge(classifier, split, kind, manifest.step, manifest.epoch, between)
@@ -233,38 +304,8 @@ def _final_verdict(
             emit(Alert(time.time(), "warning", f"predictions not saved ({reason(error)})"))
 
 
-def _write_config(
-    folder: RunFolder, config: RunConfig, machine: Machine, made_from: dict[str, str | int]
-) -> None:
-    made_with: dict[str, str | int | float] = {
-        "fmnist_tui": fmnist_tui.__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "device": str(machine.device),
-        "device_name": machine.name,
-        "precision": machine.precision,
-        "threads": machine.threads,
-        "system": platform.platform(),
-        **made_from,
-    }
-    try:
-        atomic_write(
-            folder.config, recipes.to_toml(config, made_with).encode("utf-8", "surrogateescape")
-        )
-    except OSError as error:
-        raise UserError(f"the run cannot be recorded in {folder.path}: {reason(error)}") from error
-
-
 def _out_of_memory(config: RunConfig) -> str:
     return (
         f"the GPU has too little memory for batch_size = {config.batch_size}; "
         f"try batch_size = {max(1, config.batch_size // 2)}"
     )
-
-
-def _keep_traceback(folder: RunFolder, error: BaseException) -> None:
-    text = "".join(traceback.format_exception(error))
-    # Where this cannot be written, the message in RunEnded has to do.
-    with contextlib.suppress(OSError):
-        atomic_write(folder.path / "traceback.txt", text.encode("utf-8", "replace"))

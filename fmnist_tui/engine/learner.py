@@ -7,7 +7,8 @@ a learner restored in another process goes on bit for bit as this one would have
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -23,8 +24,10 @@ from fmnist_tui.engine.checkpoint import FORMAT, CheckpointError, Payload, check
 from fmnist_tui.engine.classifier import About, Pulse, logits, no_pulse
 from fmnist_tui.engine.device import Machine
 from fmnist_tui.engine.ema import Average
+from fmnist_tui.engine.freezing import Frozen, slow
 from fmnist_tui.engine.loader import DeviceSplit, Order
 from fmnist_tui.engine.optim import OptimSpec
+from fmnist_tui.engine.rehearsal import rehearsal
 from fmnist_tui.engine.schedule import learning_rate
 from fmnist_tui.engine.step import Network, Parts, Step
 from fmnist_tui.errors import reason
@@ -85,12 +88,17 @@ class Learner:
         if prepare is not None:
             first = self.train.slice(0, LOOK_BEFORE_TRAINING).float()
             prepare(about.normalisation.apply(first))
-        # A tensor, so that a captured graph sees each step's rate.
+        self.frozen = Frozen(self.model, self.config.freeze) if self.config.freeze else None
+        # Tensors, so that a captured graph sees each step's rates.
         self._rate = torch.tensor(self.config.lr, dtype=torch.float32, device=machine.device)
+        self._body_rate = self._rate * self.config.body_lr
         spec = OptimSpec(self._rate, self.config.momentum, self.config.weight_decay, machine.graph)
         self._optimizer = registry.load("optim", self.config.optimizer).build(self.model, spec)
+        if self.config.body_lr != 1:
+            slow(self.model, self._optimizer, self._body_rate)
         self._scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.scaled)
-        self._average = Average(self.model, self.config.ema) if self.config.ema else None
+        still = self.frozen.names if self.frozen is not None else ()
+        self._average = Average(self.model, self.config.ema, still) if self.config.ema else None
 
     @property
     def parameters(self) -> int:
@@ -139,9 +147,21 @@ class Learner:
         self.lr_factor, self.seconds = 1.0, 0.0
         self.best, self.stale_epochs = Best(), 0
 
-    def aim(self) -> None:
-        """Give the device the rate of the step to come."""
-        self._rate.fill_(self.lr)
+    def aim(self, lr: float | None = None) -> None:
+        """Give the device the rates of the step to come: the schedule's, or another."""
+        rate = self.lr if lr is None else lr
+        self._rate.fill_(rate)
+        self._body_rate.fill_(rate * self.config.body_lr)
+
+    @contextmanager
+    def rehearsing(self) -> Iterator[None]:
+        """What is learnt inside this block is forgotten after it, to the last bit."""
+        averages = self._average.state().values() if self._average is not None else ()
+        tensors = (*self.model.state_dict().values(), *averages)
+        waited = self.train.waited
+        with rehearsal(tensors, self._optimizer, self._scaler, self.machine.device):
+            yield
+        self.train.waited = waited
 
     def answers(self, data: DeviceSplit, pulse: Pulse = no_pulse) -> npt.NDArray[np.float32]:
         """Logits of a split by the weights that count: the averaged ones, if there are any."""
@@ -175,6 +195,7 @@ class Learner:
             "lr_factor": self.lr_factor,
             "seconds": self.seconds,
             "tally": asdict(self.tally),
+            "frozen": self.frozen.sha256 if self.frozen is not None else "",
         }
 
     def take_weights(self, weights: Mapping[str, Tensor], where: str) -> None:
@@ -215,4 +236,6 @@ class Learner:
         self.seconds = payload["seconds"]
         self.best = Best(**payload["best"])
         self.tally = Tally(**payload["tally"])
+        if self.frozen is not None:
+            self.frozen.sha256 = payload["frozen"]
         rng.restore(payload["rng"], self.machine.device)

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from fmnist_tui.engine.checkpoint import CheckpointError, Manifest, Payload, Store, read
 from fmnist_tui.errors import reason
+from fmnist_tui.events import LRFIND
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.listing import summarise
 from fmnist_tui.text import safe_text
 
 VET_SECONDS = 90
@@ -41,6 +43,11 @@ def of_run(folder: RunFolder, checkpoint: str = "best") -> Origin:
     if checkpoint in ("best", "last"):
         kind = checkpoint if store.manifests(checkpoint) else "last"
         if not any(folder.checkpoints.glob("*.json")):
+            if summarise(folder).kind == LRFIND:
+                raise CheckpointError(
+                    f"{safe_text(folder.name)} is a search for a learning rate, which keeps no"
+                    " weights; `fmnist-tui runs list` shows the runs that do"
+                )
             raise CheckpointError(
                 f"{safe_text(folder.name)}: there is no checkpoint yet; a live run saves one now"
                 f" with `fmnist-tui runs checkpoint {safe_text(folder.id)}`"

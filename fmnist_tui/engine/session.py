@@ -12,15 +12,18 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fmnist_tui.commands import Stop
 from fmnist_tui.config import RunConfig
+from fmnist_tui.engine.control import Cancelled
 from fmnist_tui.engine.training import Parent, Training
 from fmnist_tui.errors import UserError
+from fmnist_tui.lrcurve import Rates
+from fmnist_tui.progress import Tell, untold
 from fmnist_tui.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fmnist_tui.engine.evaluate import Verdict
+    from fmnist_tui.engine.export import Exported
+    from fmnist_tui.engine.export_wanted import Wanted
     from fmnist_tui.engine.predict import Prediction
     from fmnist_tui.engine.workshop import Workshop
 
@@ -76,6 +81,14 @@ class Session:
         """Begin a new run from `last`, `best` or a checkpoint file of another."""
         return self._begin(Training(config, parent=Parent(folder, checkpoint)))
 
+    def trial(self, config: RunConfig, trials: Path) -> Training:
+        """Begin a trial of a sweep, in the folder of its trials. It reads no test split."""
+        return self._begin(Training(config, trials=trials))
+
+    def lrfind(self, config: RunConfig, rates: Rates | None = None) -> Training:
+        """Search for a learning rate; a run of its own, which trains nothing."""
+        return self._begin(Training(config, rates=rates or Rates()))
+
     def predict(
         self, source: Path, files: list[Path], device: str = "auto"
     ) -> Future[list[Prediction]]:
@@ -101,6 +114,34 @@ class Session:
     ) -> Future[Verdict]:
         """Judge a run's checkpoint on a split and keep the predictions."""
         return self.ask(lambda workshop: workshop.evaluate(folder, split, checkpoint, device))
+
+    def ensemble(
+        self,
+        members: Sequence[RunFolder],
+        *,
+        tta: str = "none",
+        recipe: str = "ensemble",
+        device: str = "auto",
+        tell: Tell = untold,
+    ) -> Future[RunFolder]:
+        """Make one classifier of several runs, in a run folder of its own, and judge it."""
+        return self.ask(
+            lambda workshop: workshop.ensemble(
+                self.runs_dir,
+                members,
+                tta=tta,
+                recipe=recipe,
+                device=device,
+                tell=tell,
+                pulse=self._go_on,
+            )
+        )
+
+    def export(self, source: Path, wanted: Wanted, *, tell: Tell = untold) -> Future[Exported]:
+        """Take the run folder or model file `source` away as a file of another kind."""
+        return self.ask(
+            lambda workshop: workshop.export(source, wanted, tell=tell, pulse=self._go_on)
+        )
 
     def ask(self, job: Callable[[Workshop], Answer]) -> Future[Answer]:
         """Have a small job done on the session's thread. A cancelled future is not begun."""
@@ -167,19 +208,21 @@ class Session:
                 self._running, self._wanted = self._wanted, None
             self._serve()
             if self._running is not None:
-                self._train(self._running)
+                training, error = self._running, self._train(self._running)
                 with self._changed:
                     self._running = None
+                # Only now: whoever waits for the end may begin another run at once.
+                training.finish(error)
         self._leave()
 
-    def _train(self, training: Training) -> None:
-        error: BaseException | None = None
+    def _train(self, training: Training) -> BaseException | None:
+        """Do the whole of it; what kept it from starting, or broke it."""
         try:
             job: Any = importlib.import_module("fmnist_tui.engine.job")
             job.run(training, self.runs_dir, self.data_dir, self._pulse)
         except BaseException as raised:  # noqa: BLE001 - it belongs to whoever asked
-            error = raised
-        training.finish(error or training.error)
+            return raised
+        return training.error
 
     def _pulse(self) -> None:
         """Between two steps: answer small jobs, and notice that the program has gone."""
@@ -189,6 +232,11 @@ class Session:
             self._serve_again = began + taken + min(taken, SERVE_SECONDS)
         if self._abandoned() and self._running is not None:
             self._running.control.send(Stop(time.time(), "the program is closing"))
+
+    def _go_on(self) -> None:
+        """Within a small job that takes long: give it up where nobody waits for it any more."""
+        if self._abandoned():
+            raise Cancelled("the program is closing")
 
     def _serve(self, until: float = math.inf) -> None:
         while self._small and time.monotonic() < until:

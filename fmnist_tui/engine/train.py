@@ -14,8 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmnist_tui.commands import (
+    CancelSearch,
     Command,
     Detach,
+    FindLearningRate,
     Pause,
     Resume,
     SaveCheckpoint,
@@ -23,6 +25,7 @@ from fmnist_tui.commands import (
     SetLearningRate,
     Stop,
 )
+from fmnist_tui.engine import lrfind
 from fmnist_tui.engine.checkpoint import Manifest, Store
 from fmnist_tui.engine.classifier import Pulse, no_pulse
 from fmnist_tui.engine.compiling import compiled
@@ -30,9 +33,10 @@ from fmnist_tui.engine.control import Control
 from fmnist_tui.engine.glance import Glances
 from fmnist_tui.engine.learner import Best, Learner, Tally
 from fmnist_tui.engine.loader import DeviceSplit
+from fmnist_tui.engine.record import saved
 from fmnist_tui.engine.step import Step
 from fmnist_tui.engine.telemetry import Gauges
-from fmnist_tui.errors import reason
+from fmnist_tui.errors import UserError, reason
 from fmnist_tui.events import (
     DETACHED,
     FAILED,
@@ -40,11 +44,12 @@ from fmnist_tui.events import (
     STOPPED,
     Alert,
     Changed,
-    CheckpointSaved,
     EpochEnded,
     Event,
+    LrSearched,
     Progress,
 )
+from fmnist_tui.lrcurve import Rates
 from fmnist_tui.metrics import softmax
 
 PROGRESS_SECONDS = 0.1
@@ -83,6 +88,7 @@ class Trainer:
         self.learner, self.config = learner, learner.config
         self._validation, self._glances, self._store = validation, glances, store
         self._emit, self._control, self._pulse = emit, control, pulse
+        self._told = lrfind.Told(control, lambda: self._pulse())
         self._gauges = Gauges(learner.machine)
         self._window = Tally()
         self._paused = False
@@ -268,9 +274,9 @@ class Trainer:
             self._hold()
 
     def _look(self) -> None:
-        self._pulse()
-        for command in self._control.take():
-            self._obey(command)
+        self._told.listen()
+        while self._told.waiting:
+            self._obey(self._told.waiting.popleft())
 
     def _hold(self) -> None:
         self._progress()
@@ -299,12 +305,31 @@ class Trainer:
                 self._change_lr(lr)
             case ScaleLearningRate(factor=factor) if math.isfinite(factor) and factor > 0:
                 self._change_lr(self.learner.lr * factor)
+            case FindLearningRate(low=low, high=high, steps=steps):
+                self._find_lr(low, high, steps)
+            case CancelSearch():
+                pass  # it came when the search was over
             case _:
                 self._warn(f"ignored: {command}")
 
     def _change_lr(self, lr: float) -> None:
         self.learner.set_lr(lr)
         self._emit(Changed(time.time(), self.learner.step, "lr", f"{lr:.6g}"))
+
+    def _find_lr(self, low: float, high: float, steps: int) -> None:
+        """Search for a learning rate, then go on as if nothing had been."""
+        try:
+            rates = Rates(low, high, steps)
+            lrfind.check(self.learner.train.count, self.config.batch_size)
+        except UserError as error:
+            step = self.learner.step
+            self._emit(LrSearched(time.time(), step, FAILED, message=str(error)))
+            return
+        self._progress()
+        self._phase(lrfind.PHASE)
+        lrfind.search(self.learner, rates, self._emit, self._told, self._learn)
+        self._phase("training")
+        self._lap()
 
     # -- what it keeps -----------------------------------------------------------
 
@@ -332,15 +357,5 @@ class Trainer:
             self._saved = time.perf_counter()
         self._lap()
 
-    def _written(self, saved: Manifest) -> None:
-        self._emit(
-            CheckpointSaved(
-                t=time.time(),
-                step=saved.step,
-                epoch=saved.epoch,
-                kind=saved.kind,
-                file=saved.file,
-                sha256=saved.sha256,
-                size=saved.size,
-            )
-        )
+    def _written(self, manifest: Manifest) -> None:
+        self._emit(saved(manifest))

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fmnist_tui.commands import Command, Stop
@@ -18,6 +19,7 @@ from fmnist_tui.config import RunConfig
 from fmnist_tui.data.steps import Step
 from fmnist_tui.engine.control import Control
 from fmnist_tui.events import STOPPED, Event, RunEnded
+from fmnist_tui.lrcurve import Rates
 from fmnist_tui.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -36,10 +38,20 @@ class Training:
     """One run in this process, from the moment it is asked for until it has ended."""
 
     def __init__(
-        self, config: RunConfig, folder: RunFolder | None = None, parent: Parent | None = None
+        self,
+        config: RunConfig,
+        folder: RunFolder | None = None,
+        parent: Parent | None = None,
+        rates: Rates | None = None,
+        trials: Path | None = None,
     ) -> None:
         self.config = config
         self.parent = parent
+        # what to search where the run is a search for a learning rate
+        self.rates = rates
+        # where a sweep keeps its trials, of which this is one: it is judged on validation
+        # alone, and of its checkpoints only the best is kept
+        self.trials = trials
         # None until the data are there and the run folder is made
         self.folder = folder
         # None until they are loaded; for whoever shows pictures of them

@@ -8,6 +8,7 @@ process are limited before the first byte of it is.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import resource
 import sys
@@ -18,6 +19,10 @@ from typing import Any
 CPU_SECONDS = 60
 SPARE_MEMORY = 1 << 30
 LARGEST_FILE = 4 << 30
+LARGEST_FACTS = 16 << 20
+FACTS = ("about", "step", "epoch")
+# Where all of them stand in a safetensors file.
+METADATA = "fmnist_tui"
 
 
 def main(arguments: list[str]) -> int:
@@ -39,7 +44,7 @@ def main(arguments: list[str]) -> int:
         print(f"{source}: refused, it asks for more memory than its size explains")
     except OSError as error:
         print(f"{source}: {error.strerror or error}")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         print(f"{source}: refused, its facts are not plain values")
     else:
         return 0
@@ -63,25 +68,60 @@ def _read(source: Path, size: int) -> tuple[dict[str, Any], dict[str, Any]]:
         raise CheckpointError(f"{where}: refused, {size >> 20} MB is more than any model here")
     if source.suffix == ".safetensors":
         return _safetensors(source)
-    payload = unpack(source.read_bytes(), where)
-    weights = payload.get("weights", payload)
-    facts: dict[str, Any] = {}
-    for key in ("about", "step", "epoch"):
-        if key in payload:
-            facts[key] = payload[key]
-    return _tensors(weights, where), facts
+    data = source.read_bytes()
+    payload = unpack(data, where)
+    if "weights" in payload:
+        return _tensors(payload["weights"], where), _told(payload)
+    return _tensors(payload, where), _beside(source, data)
+
+
+def _told(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Of all that is said of some weights, what is of use here."""
+    return {key: facts[key] for key in FACTS if key in facts}
+
+
+def _beside(source: Path, data: bytes) -> dict[str, Any]:
+    """What the JSON file beside bare weights says of them, if it is one of ours."""
+    from fmnist_tui.engine.checkpoint import CheckpointError
+
+    sidecar = source.with_name(f"{source.name}.json")
+    if not sidecar.is_file() or sidecar.stat().st_size > LARGEST_FACTS:
+        return {}
+    try:
+        found = json.loads(sidecar.read_bytes())
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict) or "about" not in found:
+        return {}
+    if found.get("sha256") != hashlib.sha256(data).hexdigest():
+        raise CheckpointError(
+            f"{source.name}: {sidecar.name} describes another file (SHA-256 differs); export"
+            " the model anew, or move that file away"
+        )
+    return _told(found)
 
 
 def _safetensors(source: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    from safetensors import SafetensorError
+    from safetensors import SafetensorError, safe_open
     from safetensors.torch import load_file
 
     from fmnist_tui.engine.checkpoint import CheckpointError
 
     try:
-        return _tensors(load_file(source), source.name), {}
+        with safe_open(source, "pt") as file:
+            metadata = file.metadata() or {}
+        return _tensors(load_file(source), source.name), _inside(metadata)
     except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"{source.name}: damaged safetensors file ({error})") from None
+
+
+def _inside(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What the metadata of a safetensors file say, if they are ours."""
+    try:
+        found = json.loads(metadata.get(METADATA, "{}"))
+    except (ValueError, RecursionError):
+        return {}
+    return _told(found) if isinstance(found, dict) else {}
 
 
 def _tensors(weights: object, where: str) -> dict[str, Any]:

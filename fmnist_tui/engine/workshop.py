@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,18 +17,23 @@ import torch
 from fmnist_tui.config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import load_dataset
-from fmnist_tui.engine import origin
+from fmnist_tui.engine import ensemble, export, export_facts, origin
 from fmnist_tui.engine.augment import Augment
-from fmnist_tui.engine.classifier import About, Classifier
+from fmnist_tui.engine.classifier import About, Classifier, Pulse, no_pulse
 from fmnist_tui.engine.device import choose
 from fmnist_tui.engine.evaluate import Verdict, judge
+from fmnist_tui.engine.export import Exported
+from fmnist_tui.engine.export_wanted import Wanted
 from fmnist_tui.engine.loader import Normalisation
 from fmnist_tui.engine.origin import Origin
 from fmnist_tui.engine.predict import Prediction, predict_drawing, predict_file
 from fmnist_tui.errors import UserError, near
+from fmnist_tui.events import Alert, Event
+from fmnist_tui.progress import Tell
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import EventLog
+from fmnist_tui.runs.tail import replay
 
 KEPT = 4
 SPLITS = ("train", "val", "test")
@@ -79,8 +85,41 @@ class Workshop:
         if not len(chosen):
             raise UserError(f"{folder.path.name} has no {split} split (val_fraction is 0)")
         verdict = judge(classifier, chosen, found.name, found.step, found.epoch)
-        _record(folder, verdict)
+        _record(folder, verdict.event(), partial(_keep, folder, verdict))
         return verdict
+
+    def ensemble(
+        self,
+        runs_dir: Path,
+        members: Sequence[RunFolder],
+        *,
+        tta: str,
+        recipe: str,
+        device: str,
+        tell: Tell,
+        pulse: Pulse,
+    ) -> RunFolder:
+        """Make an ensemble of the runs' best checkpoints; gives its own run folder."""
+        options = {"tta": tta, "recipe": recipe, "device": device}
+        return ensemble.build(runs_dir, self._dataset, members, **options, tell=tell, pulse=pulse)
+
+    def export(self, source: Path, wanted: Wanted, *, tell: Tell, pulse: Pulse) -> Exported:
+        """Take what a run folder or a model file holds away as a file of another kind."""
+        wanted.possible()
+        run = RunFolder.open(source) if source.is_dir() else None
+        found = origin.of_run(run) if run else origin.of_file(source)
+        about = About.from_plain(found.payload.get("about"), found.where)
+        key = (found.where, found.sha256 or origin.mark(source), "cpu")
+        classifier = self._classifier(key, lambda: (found, about))
+        split = self._dataset(about.config).test if wanted.check else None
+        tested = replay(run.events).verdict("test") if run else None
+        if tested is not None and tested.step != found.step:
+            tested = None
+        told = export_facts.facts(classifier, found, run.name if run else source.name, tested)
+        done = export.export(classifier, told, wanted, split, tell=tell, pulse=pulse)
+        if run is not None:
+            _record(run, Alert(time.time(), "note", str(done)))
+        return done
 
     def _newest(self, source: Path, device: str) -> Classifier:
         """What a run folder or a model file holds at this moment, made anew if that changed."""
@@ -120,20 +159,25 @@ class Workshop:
         return _kept(self._datasets, key, make)
 
 
-def _record(folder: RunFolder, verdict: Verdict) -> None:
-    """Keep a verdict with its run: predictions by split and checkpoint, and an event.
+def _record(folder: RunFolder, event: Event, keep: Callable[[], None] = no_pulse) -> None:
+    """Add to a run's record what was found out afterwards, and `keep` what goes with it.
 
     The record of a run that another process is training is that process's alone, and one
-    that cannot be written is no reason to withhold the verdict.
+    that cannot be written is no reason to withhold what was found.
     """
     with contextlib.suppress(UserError, OSError), RunLock.acquire(folder.path):
         log = EventLog(folder.events)
-        log.append(verdict.event())
+        log.append(event)
         log.close()
-        stem = verdict.predictions.split
-        if verdict.checkpoint != "best":
-            stem = f"{stem}-{Path(verdict.checkpoint).stem}"
-        verdict.predictions.save(folder.predictions / f"{stem}.npz")
+        keep()
+
+
+def _keep(folder: RunFolder, verdict: Verdict) -> None:
+    """Keep a verdict's predictions with its run, by split and checkpoint."""
+    stem = verdict.predictions.split
+    if verdict.checkpoint != "best":
+        stem = f"{stem}-{Path(verdict.checkpoint).stem}"
+    verdict.predictions.save(folder.predictions / f"{stem}.npz")
 
 
 def _kept(shelf: OrderedDict[Key, Value], key: Key, make: Callable[[], Value]) -> Value:

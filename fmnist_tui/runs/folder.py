@@ -18,7 +18,7 @@ from fmnist_tui.text import safe_text
 
 ARCHIVE = "archive"
 CONFIG, EVENTS, COMMANDS = "config.toml", "events.jsonl", "commands.jsonl"
-CHECKPOINTS, PREDICTIONS = "checkpoints", "predictions"
+CHECKPOINTS, PREDICTIONS, EXPORTS = "checkpoints", "predictions", "exports"
 
 _NAME = re.compile(r"\d{4}-\d\d-\d\d_\d{6}_[a-z0-9-]+_[a-z0-9-]+_(?P<id>[0-9a-f]{4,8})")
 _PART_LIMIT = 40
@@ -60,6 +60,10 @@ class RunFolder:
     @property
     def predictions(self) -> Path:
         return self.path / PREDICTIONS
+
+    @property
+    def exports(self) -> Path:
+        return self.path / EXPORTS
 
     @classmethod
     def create(

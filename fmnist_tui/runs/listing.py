@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmnist_tui.errors import UserError, near, reason
-from fmnist_tui.events import EVENTS, EpochEnded, Event, RunStarted
+from fmnist_tui.events import (
+    ENSEMBLE,
+    EVENTS,
+    LRFIND,
+    SWEEP,
+    TRAIN,
+    EpochEnded,
+    Event,
+    RunStarted,
+    titled,
+)
 from fmnist_tui.runs.folder import RunFolder, run_folders
 from fmnist_tui.runs.lock import Holder, holder
 from fmnist_tui.state import RunState
@@ -23,7 +33,7 @@ _HEAD = _TAIL = 1 << 16
 _LONG_TAIL = 1 << 22
 
 _EVENT, _BEGINNING, _PROGRESS = b'{"is":"', b'{"is":"RunStarted"', b'{"is":"Progress"'
-_FREQUENT = (_PROGRESS, b'{"is":"Telemetry"', b'{"is":"Glance"')
+_FREQUENT = (_PROGRESS, b'{"is":"Telemetry"', b'{"is":"Glance"', b'{"is":"LrProbed"')
 _CANDIDATES = 5
 
 
@@ -34,7 +44,7 @@ class RunSummary:
     `state` is running, paused, finished, stopped, detached, failed, crashed or broken,
     the last with its `reason` (which also says why a run failed). `best_val_accuracy` and
     `test_accuracy` are fractions. `started` is when the run first began, in seconds since
-    1970; `seconds` how long its latest session took so far.
+    1970; `seconds` how long its latest session took so far. A sweep's epochs are its trials.
     """
 
     run: RunFolder
@@ -52,6 +62,23 @@ class RunSummary:
     test_accuracy: float | None = None
     seconds: float = 0.0
     started: float = 0.0
+
+    def refusal(self, what: str) -> str:
+        """Why this run cannot be resumed or forked (`what`), which only trainings can; nothing
+        for a training."""
+        if self.kind == TRAIN:
+            return ""
+        known = {ENSEMBLE: "an ensemble", LRFIND: "a search for a learning rate", SWEEP: "a sweep"}
+        members = {ENSEMBLE: ": its members can", SWEEP: ": its trials can"}
+        kind = known.get(self.kind, "no training")
+        return f"{safe_text(self.run.name)} is {kind} and cannot be {what}" + members.get(
+            self.kind, ""
+        )
+
+    @property
+    def title(self) -> str:
+        """The recipe it was made by, after the kind of run where it is no training."""
+        return titled(self.kind, self.recipe)
 
     @property
     def is_live(self) -> bool:
@@ -80,7 +107,12 @@ def summarise(run: RunFolder) -> RunSummary:
             return RunSummary(run, RUNNING, holder=live, started=live.started)
         why = "it has no record that can be read"
         return RunSummary(run, BROKEN, why, started=_changed_at(run))
-    test = state.verdict("test")
+    val, test = state.verdict("val"), state.verdict("test")
+    # What was not trained in epochs, an ensemble, has been judged all the same.
+    best = state.best.val_accuracy if state.best else val.accuracy if val else None
+    done = state.epochs_done or max(0, state.epoch - 1)
+    if state.trial is not None:
+        best, done = state.trial.best, state.trial.done
     return RunSummary(
         run=run,
         state=state.ended or (CRASHED if live is None else PAUSED if state.paused else RUNNING),
@@ -91,9 +123,9 @@ def summarise(run: RunFolder) -> RunSummary:
         dataset=state.started.dataset,
         model=state.started.model,
         synthetic=state.started.synthetic,
-        epochs_done=state.epochs_done or max(0, state.epoch - 1),
-        epochs_total=state.started.epochs,
-        best_val_accuracy=state.best.val_accuracy if state.best else None,
+        epochs_done=done,
+        epochs_total=state.started.epochs if state.started.kind != LRFIND else 0,
+        best_val_accuracy=best,
         test_accuracy=test.accuracy if test else None,
         seconds=state.seconds,
         started=first.t if first else state.started.t,

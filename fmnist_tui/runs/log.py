@@ -162,7 +162,7 @@ class CommandBox:
         try:
             is_live = holder(run.path) is not None
             if is_live:
-                _append_line(run.commands, COMMANDS.encode(command).encode("ascii") + b"\n")
+                append_line(run.commands, COMMANDS.encode(command).encode("ascii") + b"\n")
         except OSError as error:
             raise UserError(
                 f"cannot tell the run {safe_text(run.name)} anything: {reason(error)}"
@@ -207,8 +207,10 @@ class CommandReader:
             return []
 
 
-def _append_line(path: Path, line: bytes) -> None:
-    """Add a whole line or nothing; several processes may do so at once."""
+def append_line(path: Path, line: bytes, *, durable: bool = False) -> None:
+    """Add a whole line (or several) or nothing; several processes may do so at once.
+
+    What is `durable` outlasts a power cut."""
     descriptor = os.open(path, _FOR_APPENDING, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -219,6 +221,8 @@ def _append_line(path: Path, line: bytes) -> None:
         except OSError:
             os.ftruncate(descriptor, end)
             raise
+        if durable:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

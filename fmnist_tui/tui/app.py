@@ -10,6 +10,7 @@ from typing import Any, ClassVar, cast
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.signal import Signal
@@ -18,7 +19,8 @@ from fmnist_tui import recipes
 from fmnist_tui.commands import Command
 from fmnist_tui.config import RunConfig
 from fmnist_tui.errors import UserError
-from fmnist_tui.events import RunEnded
+from fmnist_tui.events import LRFIND, RunEnded
+from fmnist_tui.recipes import Recipe
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui import helping, themes
@@ -28,6 +30,7 @@ from fmnist_tui.tui.feed import Feed
 from fmnist_tui.tui.pace import Pace
 from fmnist_tui.tui.palette import BenchCommands, Palette
 from fmnist_tui.tui.plain import AsciiFilter
+from fmnist_tui.tui.planning import Planning, opening
 from fmnist_tui.tui.screen import BenchScreen
 from fmnist_tui.tui.screens import all_screens
 from fmnist_tui.tui.shortening import ShortColours
@@ -54,15 +57,18 @@ class Dashboard(App[int]):
         Binding("t", "theme", "Dark or light theme", show=False, id="app.theme"),
     ]
 
-    def __init__(self, desk: Desk, first: str = "data") -> None:
+    def __init__(
+        self, desk: Desk, first: str = "data", driver: type[Driver] | None = None
+    ) -> None:
         self.screens: Sequence[type[BenchScreen]] = all_screens()
-        super().__init__()
+        super().__init__(driver_class=driver)
         self.desk = desk
         self._first = first
         self._filters_of_ours: list[LineFilter] = [ShortColours()]
         if desk.ascii:
             self._filters_of_ours.append(AsciiFilter())
         self.errands = Errands(self)
+        self.planning = Planning(self)
         self._pace = Pace()
         self._told_end: RunEnded | None = None
         # The run on the bench has said something; another run is on the bench; another
@@ -121,6 +127,7 @@ class Dashboard(App[int]):
                 self._tell_of(feed, was_live, was_error)
         if self.errands.look():
             self.refresh_status()
+        self.planning.look()
         self.set_timer(self._pace.next(), self._tick)
 
     def _tell_of(self, feed: Feed, was_live: bool, was_error: str) -> None:
@@ -144,9 +151,13 @@ class Dashboard(App[int]):
         self.feed_changed.publish(feed)
         self.refresh_status()
 
-    def start(self, config: RunConfig) -> bool:
-        """Begin a run in this process; whether it could be asked for."""
-        return self._begin(lambda: self.desk.session.train(config))
+    def start(self, config: RunConfig, heading: str = "") -> bool:
+        """Begin a run in this process, in its place in a plan; whether it could be asked for."""
+        return self._begin(lambda: self.desk.session.train(config), heading)
+
+    def find_rate(self, config: RunConfig) -> bool:
+        """Search for a learning rate in this process, as a run of its own."""
+        return self._begin(lambda: self.desk.session.lrfind(config))
 
     def resume(self, folder: RunFolder, config: RunConfig) -> bool:
         """Take a run up again in this process."""
@@ -156,13 +167,15 @@ class Dashboard(App[int]):
         """Begin a new run in this process from another's checkpoint."""
         return self._begin(lambda: self.desk.session.fork(folder, checkpoint, config))
 
-    def _begin(self, begin: Callable[[], Any]) -> bool:
+    def _begin(self, begin: Callable[[], Any], heading: str = "") -> bool:
         try:
             training = begin()
         except UserError as error:
             self.say(str(error), "error")
             return False
-        self.put_on_bench(Feed.of(training))
+        feed = Feed.of(training)
+        feed.heading = heading
+        self.put_on_bench(feed)
         return True
 
     def follow(self, folder: RunFolder) -> None:
@@ -214,15 +227,16 @@ class Dashboard(App[int]):
         self.follow(folder)
         self.show("evaluate" if any(folder.predictions.glob("*.npz")) else "train")
 
-    def draft(self, values: Mapping[str, Any]) -> None:
-        """Go to Train with these settings in the form."""
-        self.desk.draft = dict(values)
+    def draft(self, values: Mapping[str, Any], recipe: Recipe | None = None) -> None:
+        """Go to Train with these settings in the form, the first of a recipe's perhaps."""
+        self.desk.draft, self.desk.recipe = dict(values), recipe
         self.show("train")
 
     def draft_recipe(self, name: str) -> None:
         """Go to Train with a recipe's settings in the form."""
         try:
-            self.draft(recipes.load(name).config().model_dump())
+            recipe = recipes.load(name)
+            self.draft(opening(recipe)[0].model_dump(), recipe)
         except UserError as error:
             self.say(str(error), "error")
 
@@ -305,7 +319,7 @@ class Dashboard(App[int]):
     def _leave(self, code: int) -> None:
         if isinstance(self.screen, Question):
             return
-        if not self.desk.training:
+        if not self.desk.training or self._searches:
             self._leave_errands(Leaving.STOP, code)
             return
         question = Question(
@@ -351,12 +365,20 @@ class Dashboard(App[int]):
 
     def action_detach(self) -> None:
         feed = self.desk.feed
-        if self.desk.training:
+        if self._searches:
+            self.say("a search for a learning rate is not detached; q gives it up", "warning")
+        elif self.desk.training:
             self._leave_errands(Leaving.DETACH, 0)
         elif feed is not None and feed.live:
             self.say("this run lives in a process of its own already; q leaves it going")
         else:
             self.say("no run is going on", "warning")
+
+    @property
+    def _searches(self) -> bool:
+        """Whether the run of this process is a search, which has nothing to save."""
+        feed = self.desk.feed
+        return self.desk.training and feed is not None and feed.kind == LRFIND
 
     def leave_now(self, how: Leaving, code: int) -> None:
         """Close the screen; what becomes of the run is settled once the terminal is back."""

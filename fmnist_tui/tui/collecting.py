@@ -35,3 +35,5 @@ def brief_collections(long: float = LONG_SECONDS) -> Iterator[None]:
         yield
     finally:
         gc.callbacks.remove(looked)
+        # What is frozen to the end is never freed, and extension modules complain of that.
+        gc.unfreeze()

@@ -10,6 +10,7 @@ from textual.content import Content
 
 from fmnist_tui.charts import Line
 from fmnist_tui.config import RunConfig, shown
+from fmnist_tui.events import ENSEMBLE, SWEEP
 from fmnist_tui.metrics import interval
 from fmnist_tui.paths import from_home
 from fmnist_tui.runs.listing import RunSummary
@@ -22,6 +23,7 @@ from fmnist_tui.tui.runlist import COLOURS, name_of
 _VALUE = 24
 # What is said of every run, whether or not it is the usual.
 _MAIN = ("epochs", "batch_size", "optimizer", "lr", "schedule", "seed")
+_OF_ENSEMBLE = ("tta",)
 _UNSAID = ("recipe", "dataset", "model", *_MAIN)
 _NAME, _MUTED = "$primary", "$foreground 70%"
 _LEVELS = {"note": _MUTED, "error": "$error"}
@@ -60,7 +62,9 @@ def lines(runs: Sequence[Compared], curve: str) -> list[Line]:
 def _alone(run: Compared) -> Content:
     summary, course = run.summary, run.course
     rows = [("state", _state(summary))]
-    if course.started is not None:
+    if summary.kind == SWEEP:
+        rows += _of_sweep(run)
+    elif course.started is not None:
         started = course.started
         synthetic = " (SYNTHETIC)" if started.synthetic else ""
         rows += [
@@ -73,7 +77,9 @@ def _alone(run: Compared) -> Content:
     if course.config is not None:
         config = course.config
         unusual = [name for name in RunConfig().differences(config) if name not in _UNSAID]
-        rows += [(name, _setting(config, name)) for name in (*_MAIN, *unusual)]
+        # An ensemble's other settings are those of its first member.
+        names = _OF_ENSEMBLE if summary.kind == ENSEMBLE else (*_MAIN, *unusual)
+        rows += [(name, _setting(config, name)) for name in names if name not in course.varied]
     column = max(len(name) for name, _ in rows)
     told = [Content.assemble((f"{name:<{column}}  ", _NAME), value) for name, value in rows]
     if course.trouble:
@@ -81,6 +87,17 @@ def _alone(run: Compared) -> Content:
     for note in course.notes:
         told.append(Content.styled(safe_text(note.message), _LEVELS.get(note.level, "$warning")))
     return Content("\n").join([*told, Content.styled(from_home(summary.run.path), _MUTED)])
+
+
+def _of_sweep(run: Compared) -> list[tuple[str, str]]:
+    summary = run.summary
+    rows = [
+        ("data", safe_text(summary.dataset)),
+        ("network", safe_text(summary.model)),
+        ("trials", f"{summary.epochs_done} of {summary.epochs_total} here (7 Sweep shows all)"),
+        ("best val", figures.percent(summary.best_val_accuracy)),
+    ]
+    return rows + list(run.course.varied.items())
 
 
 def _state(summary: RunSummary) -> str:
@@ -95,6 +112,8 @@ def _results(course: Course) -> list[tuple[str, str]]:
     rows = []
     if course.best is not None and val_count:
         rows.append(("best val", f"{val} of {val_count}, epoch {course.best.epoch}"))
+    elif val_count:
+        rows.append(("val", f"{val} of {val_count}"))
     if test_count:
         rows.append(("test", f"{test} of {test_count}"))
     return rows
@@ -144,6 +163,10 @@ def _figures(course: Course) -> tuple[str, str, str, str]:
     if best is not None and best.val_accuracy is not None:
         ends = interval(round(best.val_accuracy * best.val_count), best.val_count)
         val, val_count = _about(best.val_accuracy, ends), f"{best.val_count:,}"
+    elif best is None and course.val is not None:
+        found = course.val
+        ends = found.accuracy_low, found.accuracy_high
+        val, val_count = _about(found.accuracy, ends), f"{found.count:,}"
     if test is None:
         return val, val_count, figures.NONE, ""
     ends = test.accuracy_low, test.accuracy_high

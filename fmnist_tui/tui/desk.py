@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from fmnist_tui.engine.session import Session
+from fmnist_tui.plans import Plan
+from fmnist_tui.recipes import Recipe
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.errand import Errand
 from fmnist_tui.tui.feed import Feed
@@ -36,8 +38,9 @@ class Pair:
 @dataclass
 class Desk:
     """`feed` is the run that Train shows, `run` the one that Evaluate, Errors and Predict
-    ask about; the app's signals say when either has changed. `printed` is what libraries
-    have printed, for the log pane."""
+    ask about; the app's signals say when either has changed. `plan` is what is being carried
+    out where that is more than one run. `printed` is what libraries have printed, for the log
+    pane."""
 
     runs_dir: Path
     data_dir: Path
@@ -48,7 +51,12 @@ class Desk:
     feed: Feed | None = None
     run: RunFolder | None = None
     pair: Pair | None = None
+    # the sweep that Sweep is to show next, by its folder
+    sweep: RunFolder | None = None
+    # Settings for the form on Train, and the recipe they begin where it has several runs.
     draft: dict[str, Any] | None = None
+    recipe: Recipe | None = None
+    plan: Plan | None = None
     leaving: Leaving = Leaving.STOP
     # errands that are to end with the dashboard
     unwanted: list[Errand] = field(default_factory=list)

@@ -17,6 +17,7 @@ from fmnist_tui.config import RunConfig
 from fmnist_tui.data.steps import Step
 from fmnist_tui.engine.training import Training
 from fmnist_tui.errors import UserError, reason
+from fmnist_tui.events import LRFIND, TRAIN, titled
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import Holder, holder
 from fmnist_tui.runs.log import CommandBox
@@ -40,6 +41,8 @@ class Feed:
         self.config: RunConfig | None = None
         self.steps: deque[Step] = deque(maxlen=200)
         self.trouble = ""
+        # Its place in a plan of several runs: `stage 1 of 2: pretrain`.
+        self.heading = ""
         self._folder: RunFolder | None = None
         self._tail: EventTail | None = None
         self._holder: Holder | None = None
@@ -82,10 +85,18 @@ class Feed:
         return safe_text(self._recipe, 40)
 
     @property
+    def kind(self) -> str:
+        """What kind of run it is: a training, or one of the others in `events`."""
+        if self.state.started is not None:
+            return self.state.started.kind
+        searches = self.training is not None and self.training.rates is not None
+        return LRFIND if searches else TRAIN
+
+    @property
     def _recipe(self) -> str:
         if self.state.started is not None:
-            return self.state.started.recipe
-        return self.config.recipe if self.config is not None else ""
+            return titled(self.kind, self.state.started.recipe)
+        return titled(self.kind, self.config.recipe) if self.config is not None else ""
 
     @property
     def own(self) -> bool:

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import Screen
 
+from fmnist_tui.events import LRFIND
 from fmnist_tui.paths import from_home
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui.feed import Feed
@@ -41,7 +42,9 @@ def status(feed: Feed) -> Content:
     state = feed.state
     sign, colour = mark(feed.status)
     parts = [feed.name]
-    if state.started is not None and feed.live:
+    if feed.live and feed.kind == LRFIND:
+        parts.append(f"{100 * state.fraction:.0f} %")
+    elif state.started is not None and feed.live:
         parts.append(
             f"ep {min(state.epochs_done + 1, state.started.epochs)}/{state.started.epochs}"
         )

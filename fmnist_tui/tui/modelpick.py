@@ -14,29 +14,38 @@ from fmnist_tui.tui.screen import BenchScreen
 from fmnist_tui.tui.widgets.dialogs import Ask, Picker
 
 FILE = ("", "a model file …")
+NONE = ("none", "none: begin with random weights")
 
 
 def pick_model(
-    screen: BenchScreen, run: Callable[[RunFolder], None], file: Callable[[Path], None]
+    screen: BenchScreen,
+    run: Callable[[RunFolder], None],
+    file: Callable[[Path], None],
+    none: Callable[[], None] | None = None,
 ) -> None:
-    """Have the user choose; `run` or `file` is called with what was chosen."""
-    runs_dir = screen.desk.runs_dir
-    screen.later(partial(list_runs, runs_dir), partial(_offer, screen, run, file), group="runs")
+    """Have the user choose; `run` or `file` is called with what was chosen, `none` (where it
+    is offered) for no model at all."""
+    offer = partial(_offer, screen, run, file, none)
+    screen.later(partial(list_runs, screen.desk.runs_dir), offer, group="runs")
 
 
 def _offer(
     screen: BenchScreen,
     run: Callable[[RunFolder], None],
     file: Callable[[Path], None],
+    none: Callable[[], None] | None,
     runs: list[RunSummary],
 ) -> None:
     known = {one.run.name: one.run for one in runs if one.state != BROKEN}
     items = [(one.run.name, _listed(one)) for one in runs if one.run.name in known]
+    offered = [*items, FILE] if none is None else [NONE, *items, FILE]
 
     def picked(name: str | None) -> None:
         if name == FILE[0]:
             ask = Ask("Which model file", "", "its path: .pt, .pth or .safetensors")
             screen.app.push_screen(ask, named)
+        elif name == NONE[0] and none is not None:
+            none()
         elif name is not None:
             run(known[name])
 
@@ -44,7 +53,7 @@ def _offer(
         if name and name.strip():
             file(given.expanded(name.strip()))
 
-    screen.app.push_screen(Picker("Which model", [*items, FILE]), picked)
+    screen.app.push_screen(Picker("Which model", offered), picked)
 
 
 def _listed(run: RunSummary) -> str:

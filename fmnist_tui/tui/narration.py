@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from fmnist_tui.data.steps import Step
-from fmnist_tui.events import EpochEnded
+from fmnist_tui.events import LRFIND, EpochEnded
+from fmnist_tui.lrsearch import summary
 from fmnist_tui.tui.feed import Feed
 
 _STYLED = re.compile(r"\x1b\[[0-9;]*m")
@@ -70,6 +71,12 @@ class Narration:
                 found.append(Entry(f"{what} {marker.text}"))
         # By time; what has none stays after what came before it.
         entries += sorted(found, key=lambda entry: entry.t or float("inf"))
+        searched = state.search.end if state.search is not None else None
+        if searched is not None and searched is not self._last.get("searched"):
+            self._last["searched"] = searched
+            if feed.kind != LRFIND:
+                level = "warning" if searched.lr is None else "note"
+                entries.append(Entry(f"learning rate: {summary(searched)}", level, searched.t))
         if state.end is not None and state.end is not self._last.get("end"):
             end = state.end
             self._last["end"] = end

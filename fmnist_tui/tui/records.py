@@ -15,14 +15,16 @@ from dataclasses import dataclass, field
 from fmnist_tui import recipes
 from fmnist_tui.config import RunConfig
 from fmnist_tui.errors import UserError
-from fmnist_tui.events import Alert, EpochEnded, Evaluated, RunStarted
+from fmnist_tui.events import ENSEMBLE, SWEEP, Alert, EpochEnded, Evaluated, RunStarted
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.tail import EventTail
 from fmnist_tui.state import TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS, RunState
+from fmnist_tui.sweeps import spec as specs
 
 KEPT = 16
 CURVES = (VAL_ACCURACY, VAL_LOSS, TRAIN_LOSS)
-NOTES = 3
+# An ensemble's tell its members.
+NOTES, NOTES_OF_ENSEMBLE = 3, 12
 _BATCH = 10_000
 
 
@@ -31,16 +33,18 @@ class Course:
     """A run at a moment.
 
     Curves are points (epoch, value), `notes` the latest alerts, `trouble` why there is no
-    config or no record."""
+    config or no record, `varied` what a sweep varies, and between which values."""
 
     folder: RunFolder
     config: RunConfig | None = None
     trouble: str = ""
     started: RunStarted | None = None
     best: EpochEnded | None = None
+    val: Evaluated | None = None
     test: Evaluated | None = None
     curves: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     notes: tuple[Alert, ...] = ()
+    varied: dict[str, str] = field(default_factory=dict)
 
 
 class _Record:
@@ -79,6 +83,11 @@ class Records:
         return record.course
 
 
+def _notes(state: RunState) -> int:
+    ensemble = state.started is not None and state.started.kind == ENSEMBLE
+    return NOTES_OF_ENSEMBLE if ensemble else NOTES
+
+
 def _stamp(folder: RunFolder) -> tuple[int, int, int]:
     """The sizes of a run's files, and when its config was written; 0 where one is not there."""
     sizes = []
@@ -103,15 +112,21 @@ def _read_on(record: _Record) -> str:
 
 
 def _as_it_stands(folder: RunFolder, state: RunState, trouble: str) -> Course:
-    config = None
+    config, varied = None, {}
+    sweep = state.started is not None and state.started.kind == SWEEP
     try:
-        config = recipes.read(folder.config).config()
+        if sweep:
+            spec = specs.read(folder.config)
+            config, varied = spec.base, {part.key: part.told() for part in spec.space}
+        else:
+            config = recipes.read(folder.config).config()
     except UserError as error:
         trouble = trouble or str(error)
     steps = state.started.steps_per_epoch if state.started else 0
     curves = {
         name: tuple((step / max(1, steps), value) for step, value in state.series(name))
-        for name in CURVES
+        # Those of a sweep go by its trials, not by epochs.
+        for name in (CURVES if not sweep else ())
     }
     return Course(
         folder,
@@ -119,7 +134,9 @@ def _as_it_stands(folder: RunFolder, state: RunState, trouble: str) -> Course:
         trouble,
         state.started,
         state.best,
+        state.verdict("val"),
         state.verdict("test"),
         curves,
-        tuple(state.alerts)[-NOTES:],
+        tuple(state.alerts)[-_notes(state) :],
+        varied,
     )

@@ -19,7 +19,7 @@ from fmnist_tui.errors import UserError
 from fmnist_tui.events import DETACHED, FAILED
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.text import safe_text
-from fmnist_tui.tui import terminal
+from fmnist_tui.tui import browser, terminal
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.collecting import brief_collections
 from fmnist_tui.tui.desk import Desk, Leaving
@@ -39,9 +39,11 @@ def open_dashboard(
     *,
     ascii_only: bool = False,
     attach: RunFolder | None = None,
+    size: browser.Size | None = None,
     debug: bool = False,
 ) -> int:
-    """Show the dashboard until it is left; the value is the exit status."""
+    """Show the dashboard until it is left; the value is the exit status. In a browser it has
+    the size that is given, and in a terminal the terminal's."""
     printed: deque[str] = deque(maxlen=LOG_LINES)
     session = Session(runs_dir, data_dir)
     settings = Settings.load(settings_dir())
@@ -49,7 +51,7 @@ def open_dashboard(
     if attach is not None:
         desk.feed, desk.run = Feed.open(attach), attach
     try:
-        broken = _show(desk, "train" if attach is not None else "data")
+        broken = _show(desk, "train" if attach is not None else "data", size)
         if broken:
             desk.leaving, desk.exit_code = Leaving.DETACH, 1
             _tell(f"the screen failed: {broken}" + ("" if debug else " (--debug shows where)"))
@@ -61,22 +63,25 @@ def open_dashboard(
         session.close()
 
 
-def _show(desk: Desk, first: str) -> str:
+def _show(desk: Desk, first: str, size: browser.Size | None) -> str:
     """Run the screen to its end; why it failed, if it did."""
-    app = Dashboard(desk, first)
+
+    def hang_up() -> None:
+        # The terminal is gone: what is drawn goes nowhere, and nobody can be asked.
+        screen.cut()
+        app.leave_now(Leaving.DETACH, HUNG_UP)
+
+    def heed() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, app.leave_now, Leaving.STOP, 143)
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
+
+    async def run() -> int | None:
+        heed()
+        return await app.run_async(size=size)
+
+    app = Dashboard(desk, first, browser.driver(heed) if size is not None else None)
     with terminal.lent(desk.printed) as screen, brief_collections():
-
-        def hang_up() -> None:
-            # The terminal is gone: what is drawn goes nowhere, and nobody can be asked.
-            screen.cut()
-            app.leave_now(Leaving.DETACH, HUNG_UP)
-
-        async def run() -> int | None:
-            loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGTERM, app.leave_now, Leaving.STOP, 143)
-            loop.add_signal_handler(signal.SIGHUP, hang_up)
-            return await app.run_async()
-
         try:
             left = asyncio.run(run())
         except (OSError, KeyboardInterrupt) as error:
@@ -87,7 +92,8 @@ def _show(desk: Desk, first: str) -> str:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         if left is not None:
             return ""
-        screen.reset()
+        if size is None:
+            screen.reset()
     return safe_text(failure or _named(desk.printed), 300)
 
 
@@ -128,6 +134,12 @@ def _settle(desk: Desk) -> None:
         _tell(f"{feed.name} {end.reason} at step {end.step:,}: {safe_text(training.folder.path)}")
         if end.reason == FAILED:
             desk.exit_code = desk.exit_code or 1
+    if desk.plan is not None and desk.plan.left > 1:
+        left = desk.plan.left - 1
+        _tell(
+            f"{desk.plan.recipe}: what was to come after that ({left} of its"
+            f" {len(desk.plan.steps)} steps) is left out"
+        )
 
 
 def _hand_over(desk: Desk, training: Training, feed: Feed) -> None:

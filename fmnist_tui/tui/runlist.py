@@ -106,7 +106,7 @@ class Palette:
 
 def name_of(summary: RunSummary) -> str:
     """What a run is called for short."""
-    return safe_text(f"{summary.recipe} {summary.run.id}".strip())
+    return safe_text(f"{summary.title} {summary.run.id}".strip())
 
 
 def short_name(folder: RunFolder) -> str:
@@ -123,7 +123,7 @@ def matching(runs: Sequence[RunSummary], text: str) -> list[RunSummary]:
 
 
 def _said(run: RunSummary) -> str:
-    return " ".join((run.run.name, run.recipe, run.dataset, run.model, run.state)).lower()
+    return " ".join((run.run.name, run.title, run.dataset, run.model, run.state)).lower()
 
 
 def ordered(runs: Sequence[RunSummary], order: str) -> list[RunSummary]:
@@ -168,6 +168,10 @@ class Lines:
         return [line for _, _, line in kept.values()]
 
 
+def _epochs(run: RunSummary) -> str:
+    return f"{run.epochs_done}/{run.epochs_total}" if run.epochs_total else figures.NONE
+
+
 def told(
     summary: RunSummary,
     columns: Sequence[Column],
@@ -189,7 +193,7 @@ def told(
         "name": Text(name),
         "dataset": Text(safe_text(summary.dataset)),
         "model": Text(safe_text(summary.model)),
-        "epochs": Text(f"{summary.epochs_done}/{summary.epochs_total}"),
+        "epochs": Text(_epochs(summary)),
         "val": Text(figures.percent(summary.best_val_accuracy)),
         "test": Text(figures.percent(summary.test_accuracy)),
         "time": Text(figures.duration(summary.seconds)),

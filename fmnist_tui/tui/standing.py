@@ -6,8 +6,8 @@ import time
 
 from textual.content import Content
 
-from fmnist_tui.events import FINISHED
-from fmnist_tui.fit import EARLY, GOOD, OVER, UNDER, Fit
+from fmnist_tui.events import FINISHED, LRFIND
+from fmnist_tui.fit import EARLY, GOOD, OVER, UNDER, UNTRAINED, Fit
 from fmnist_tui.metrics import Evaluation, ReliabilityBin
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui.figures import percent
@@ -18,6 +18,7 @@ _SIGNS = {
     OVER: ("▲", "$error"),
     UNDER: ("▼", "$warning"),
     EARLY: ("…", "$foreground-muted"),
+    UNTRAINED: ("–", "$foreground-muted"),
 }
 _SURE = 0.9
 _SIDE_BY_SIDE = 62
@@ -32,7 +33,7 @@ def who(hand: InHand) -> list[Content]:
     if hand.found is not None:
         checkpoint = safe_text(hand.found.predictions.checkpoint or "?", 30)
         trained = hand.found.trained(state)
-        at = f" @ step {trained[0]:,}" if trained else ""
+        at = f" @ step {trained[0]:,}" if trained and trained[0] else ""
         facts.append(Content(f"{checkpoint}{at}"))
     count = hand.found.evaluation.count if hand.found is not None else hand.count
     size = f" ({count:,})" if count is not None else ""
@@ -99,6 +100,11 @@ def absence(hand: InHand) -> Content:
         lines.append(Content.styled(f"✗ {hand.refused}", "$error"))
     lines.append(Content(""))
     if hand.state is not None and hand.state.started is not None:
+        if hand.state.started.kind == LRFIND:
+            about = "It is a search for a learning rate, which trains nothing: 2 shows its curve."
+            return Content("\n").join(
+                [*lines, Content(about), Content(""), _keys(("w", "another run"))]
+            )
         if hand.checkpoint:
             about = f"evaluate {hand.checkpoint} on {_images(hand)}, also while a run trains"
             lines.append(_keys(("e", about)))

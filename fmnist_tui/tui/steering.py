@@ -13,6 +13,7 @@ from fmnist_tui.commands import Stop
 from fmnist_tui.config import RunConfig
 from fmnist_tui.errors import UsageError, UserError
 from fmnist_tui.events import FINISHED
+from fmnist_tui.paths import from_home
 from fmnist_tui.runs import shelf
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
@@ -26,6 +27,7 @@ from fmnist_tui.tui.widgets.dialogs import Ask, Choice, Picker, Question
 if TYPE_CHECKING:
     from fmnist_tui.tui.screen import BenchScreen
 
+REPORT = "report.html"
 WHY_STOPPED = "told to from the list of runs"
 
 
@@ -53,7 +55,7 @@ class Steering:
         if run.is_live:
             self._follow(run)
             return
-        config = self._config(run)
+        config = self._config(run, "resumed")
         if config is None:
             return
         if run.state == FINISHED:
@@ -125,7 +127,7 @@ class Steering:
 
     def fork(self, run: RunSummary) -> None:
         """Choose a checkpoint and what is to be different, then begin a new run from it."""
-        config = self._config(run)
+        config = self._config(run, "forked")
         if config is None:
             return
 
@@ -166,6 +168,21 @@ class Steering:
         title = f"New run from {one.name}: what is different?"
         hint = "lr=0.001 epochs=10; nothing for the same settings"
         self._screen.app.push_screen(Ask(title, value, hint), given)
+
+    def report(self, run: RunSummary) -> None:
+        """Write the run as a page into its folder."""
+        folder, bench = run.run, self._screen.bench
+        page = folder.path.absolute() / REPORT
+
+        def written(document: Any) -> None:
+            missing = ", ".join(str(gap["what"]) for gap in document["missing"])
+            without = f" (without {missing})" if missing else ""
+            bench.say(f"{name_of(run)}: {from_home(page)}{without}")
+
+        words = ["report", str(folder.path.absolute()), f"--out={page}", "--force"]
+        bench.errand(
+            f"report {safe_text(folder.id)}", [*words, f"--data={bench.desk.data_dir}"], written
+        )
 
     # -- putting away ---------------------------------------------------------------------
 
@@ -225,11 +242,14 @@ class Steering:
 
     # -- common to them -------------------------------------------------------------------
 
-    def _config(self, run: RunSummary) -> RunConfig | None:
-        """The run's settings; None, with the reason said, where they cannot be read."""
+    def _config(self, run: RunSummary, what: str) -> RunConfig | None:
+        """The settings of a run that is to be resumed or forked (`what`); None, with the
+        reason said, where that cannot be."""
         try:
             if run.state == BROKEN:
                 raise UserError(f"{name_of(run)} is broken: {safe_text(run.reason)}")
+            if refused := run.refusal(what):
+                raise UserError(refused)
             return recipes.read(run.run.config).config()
         except UserError as error:
             self._refuse(error)

@@ -24,6 +24,8 @@ PRELOADED = (
     "torch",
     "torch._dynamo",
     "sklearn.metrics",
+    "optuna",
+    "sqlalchemy.dialects.sqlite",
     "fmnist_tui.cli.main",
     "fmnist_tui.engine.job",
     "fmnist_tui.engine.workshop",

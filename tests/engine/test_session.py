@@ -302,3 +302,10 @@ def test_a_damaged_last_checkpoint_is_told_and_the_one_before_it_used(session: S
     heard.to_the_end()
     alerts = [event.message for event in heard.heard if isinstance(event, Alert)]
     assert any(newest.name in message for message in alerts)
+
+
+def test_another_run_may_be_begun_the_moment_one_has_ended(session: Session) -> None:
+    for _ in range(5):
+        training = session.train(config(epochs=1))
+        assert training.wait(PATIENCE)
+        assert session.training is None

@@ -39,6 +39,8 @@ def test_afterwards_all_is_as_before() -> None:
     before = list(gc.callbacks)
     with brief_collections(long=0.0):
         assert len(gc.callbacks) == len(before) + 1
+        gc.collect()
+    assert gc.get_freeze_count() == 0
     assert gc.callbacks == before
     gc.collect()
     assert gc.get_freeze_count() == 0

@@ -451,3 +451,27 @@ async def test_runs_that_cannot_be_listed_are_said_in_place(
     desk.runs_dir.write_text("no folder")
     async with opened("runs") as (bench, pilot):
         await settled(pilot, lambda: "cannot read the runs" in table(bench).empty)
+
+
+async def test_capital_r_has_a_page_written_into_the_runs_folder(
+    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(desk.runs_dir)
+    async with opened("runs") as (bench, pilot):
+        await listed(bench, pilot, 1)
+        said, calls = told(bench, monkeypatch), called(bench, "errand", monkeypatch)
+        await pilot.press("R")
+        [(title, words, then)] = calls
+        page = run.path / "report.html"
+        assert title == f"report {run.id}"
+        assert words == [
+            "report",
+            str(run.path),
+            f"--out={page}",
+            "--force",
+            f"--data={desk.data_dir}",
+        ]
+        then({"missing": []})
+        then({"missing": [{"what": "pictures"}]})
+        assert str(page) in said[0]
+        assert said[1].endswith("(without pictures)")

@@ -18,6 +18,7 @@ import pytest
 from textual.widgets import Input
 
 from fmnist_tui.engine.training import Training
+from fmnist_tui.sweeps import storage
 from fmnist_tui.tui.desk import Desk
 from fmnist_tui.tui.feed import Feed
 from tests.tui import scripted
@@ -25,10 +26,11 @@ from tests.tui.answering import Model
 from tests.tui.conftest import Opened
 from tests.tui.scripted import events, make_run, settled
 from tests.tui.snapshots import picture
+from tests.unit.sweeps.support import done, ledger
 
 KEPT = Path(__file__).parent / "snapshots"
 SAMPLE = Path(__file__).parents[2] / "assets" / "samples" / "bag-cut-out.png"
-SCREENS = ("data", "train", "evaluate", "errors", "predict", "runs")
+SCREENS = ("data", "train", "evaluate", "errors", "predict", "runs", "sweep")
 
 
 class Day(datetime):
@@ -91,6 +93,17 @@ STATES: dict[str, Callable[[Desk], Iterator[None]]] = {
 }
 
 
+def searched(desk: Desk) -> None:
+    """A study that has ended well, in a journal beside the runs."""
+    book = ledger(storage.place(None, desk.runs_dir))
+    for values in ([0.5, 0.6, 0.62], [0.55, 0.7, 0.81], [0.3, 0.4, 0.6], [0.6, 0.75, 0.8]):
+        done(book, values)
+    poor = book.begin()
+    book.report(poor, 1, 0.2)
+    book.prune(poor)
+    book.fail(book.begin(), "the loss stopped being a number")
+
+
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("screen", SCREENS)
@@ -108,6 +121,9 @@ async def test_a_screen_looks_as_it_did(
     monkeypatch.setattr(desk.session, "classify", model.classify)
     prepared = STATES[state](desk)
     next(prepared)
+    monkeypatch.setenv(storage.VARIABLE, f"journal:{desk.runs_dir}/studies.log")
+    if screen == "sweep" and state != "empty":
+        searched(desk)
     kept = KEPT / f"{screen}-{state}-{size[0]}x{size[1]}.txt"
     async with opened(screen, size=size) as (bench, pilot):
         if screen == "predict" and state == "finished":

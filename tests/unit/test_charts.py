@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from fmnist_tui.charts import Line, line_chart
+from fmnist_tui.charts import Line, draw, line_chart
 
 FALLING = Line("train", range(50), [math.exp(-step / 10) for step in range(50)])
 VALIDATION = Line("val", [10, 20, 49], [0.6, 0.4, 0.3], "orange")
@@ -40,6 +40,19 @@ def test_no_values_however_odd_break_a_chart(values: list[float], log: bool) -> 
     text = line_chart("x", [Line("y", range(len(values)), values)], 60, 10, log=log)
     drawable = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
     assert bool(text) == bool(drawable)
+
+
+def test_powers_of_ten_are_told_as_what_they_are() -> None:
+    rates = Line("loss", [-6.0, -4.0, -2.0, 0.0], [2.0, 1.0, 0.5, 3.0])
+    foot = line_chart("loss", [rates], 80, 12, colour=False, powers=True).splitlines()[-1]
+    assert foot.split() == ["1e-6", "1e-5", "0.0001", "0.001", "0.01", "0.1", "1"]
+
+
+def test_a_span_is_what_a_chart_reaches_over_at_least() -> None:
+    chart = draw([Line("loss", [2.0, 3.0], [1.0, 0.5])], 60, 10, span=(0.0, 10.0))
+    assert chart is not None and (chart.low, chart.high) == (0.0, 10.0)
+    beyond = draw([Line("loss", [-5.0, 3.0], [1.0, 0.5])], 60, 10, span=(0.0, 10.0))
+    assert beyond is not None and (beyond.low, beyond.high) == (-5.0, 10.0)
 
 
 def test_a_space_too_small_for_a_chart_stays_empty() -> None:

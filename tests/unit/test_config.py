@@ -52,6 +52,18 @@ def _said(**values: Any) -> str:
         ({"shift": 28}, "shift = 28", ["below the image's side"]),
         ({"mixup": 0.2, "cutmix": 1.0}, "cutmix = 1.0", ["mixup"]),
         ({"limit": 50_001}, "limit = 50001", ["50,000"]),
+        ({"start": ""}, "start = ''", ["a run (id, part of its name, path)", "or none"]),
+        ({"freeze": "body"}, "freeze = 'body'", ["no weights to keep", "give start"]),
+        ({"renew": "dense"}, "renew = 'dense'", ["leave it empty"]),
+        ({"freeze": "a b", "start": "x"}, "freeze = 'a b'", ["'a b' is no name", "convolutions"]),
+        ({"freeze": 3}, "freeze = 3", ["convolutions, dense, body", "empty for none"]),
+        ({"body_lr": 0.0}, "body_lr = 0.0", ["a number above 0, at most 1"]),
+        ({"body_lr": 1.5}, "body_lr = 1.5", ["at most 1"]),
+        (
+            {"start": "x", "freeze": "0, body", "body_lr": 0.5},
+            "body_lr = 0.5",
+            ["all but the head is frozen", "allowed is 1"],
+        ),
     ],
 )
 def test_each_mistake_gets_one_line_with_the_key_and_what_is_allowed(
@@ -129,3 +141,10 @@ def test_a_config_written_as_toml_is_read_back_the_same(
     text = recipes.to_toml(plain, {"torch": "2", "threads": 2})
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     assert recipes.read(path).config() == plain
+
+
+def test_parts_are_listed_once_each_and_none_is_no_part() -> None:
+    built = RunConfig.build({"start": "x", "freeze": " 0,convolutions, 0 ,layer*.conv[12]"})
+    assert built.freeze == "0, convolutions, layer*.conv[12]"
+    assert RunConfig.build({"freeze": "none"}).freeze == ""
+    assert RunConfig.build({"freeze": ""}).freeze == ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
 import pytest
 
-from fmnist_tui.events import FINISHED, EpochEnded, RunEnded, RunStarted
-from fmnist_tui.fit import EARLY, GOOD, OVER, UNDER, Fit, judge_fit
+from fmnist_tui.events import ENSEMBLE, FINISHED, EpochEnded, RunEnded, RunStarted
+from fmnist_tui.fit import EARLY, GOOD, OVER, UNDER, UNTRAINED, Fit, judge_fit
 from fmnist_tui.state import RunState
 
 # train loss, train accuracy, validation loss, validation accuracy
@@ -81,6 +82,14 @@ SETTLED: list[Epoch] = [
 
 def fit(*epochs: Epoch) -> Fit:
     return judge_fit(state(epochs))
+
+
+def test_an_ensemble_is_referred_to_its_members() -> None:
+    made = state([])
+    assert made.started is not None
+    made.apply(dataclasses.replace(made.started, kind=ENSEMBLE))
+    found = judge_fit(made)
+    assert found.verdict == UNTRAINED and "member" in found.words
 
 
 def test_a_run_whose_validation_keeps_up_and_has_settled_is_good() -> None:

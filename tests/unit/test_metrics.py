@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmnist_tui.errors import UserError
-from fmnist_tui.metrics import calibration, evaluate, grouped_accuracy, interval, softmax
+from fmnist_tui.metrics import (
+    calibration,
+    class_scores,
+    evaluate,
+    grouped_accuracy,
+    interval,
+    softmax,
+)
 from fmnist_tui.predictions import Predictions
 
 NAMES = ("a", "b", "c")
@@ -124,3 +131,18 @@ def test_damaged_predictions_are_refused_in_one_line(tmp_path: Path, damage: str
     with pytest.raises(UserError) as caught:
         Predictions.load(path)
     assert "test.npz" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_figures_of_classes_are_the_same_from_a_matrix_alone() -> None:
+    random = np.random.default_rng(3)
+    labels = random.integers(0, 4, 200)
+    shares = random.random((200, 5))
+    shares[:, 3] = 0.0
+    names = ("a", "b", "c", "never said", "not there")
+    whole = evaluate(shares / shares.sum(1, keepdims=True), labels, names)
+    found = class_scores(whole.confusion, names)
+    for mine, theirs in zip(found, whole.classes, strict=True):
+        assert (mine.name, mine.support) == (theirs.name, theirs.support)
+        assert mine.precision == pytest.approx(theirs.precision)
+        assert mine.recall == pytest.approx(theirs.recall)
+        assert mine.f1 == pytest.approx(theirs.f1)

@@ -9,6 +9,8 @@ import pytest
 from fmnist_tui import recipes
 from fmnist_tui.config import ConfigError
 from fmnist_tui.errors import UserError
+from fmnist_tui.plans import Plan
+from fmnist_tui.recipes import Claim
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -16,7 +18,7 @@ def test_every_shipped_recipe_is_possible_tells_its_story_and_claims_something(n
     recipe = recipes.load(name)
     assert recipe.name == name and recipe.about and recipe.claims
     for claim in recipe.claims:
-        recipe.config(**claim.run)
+        Plan.of(recipe, claim.run)
 
 
 def test_the_default_recipe_is_among_the_shipped_ones() -> None:
@@ -40,6 +42,25 @@ def test_an_unknown_recipe_is_refused_with_the_near_names() -> None:
         ('[[claim]]\nmetric = "test_accuracy"\nat_least = 93', "claim.at_least"),
         ('[[claim]]\nmetric = "test_accuracy"\nat_least = 0.9\nless = 1', "claim.less"),
         ("claim = 3", "must be tables"),
+        ('[[claim]]\nmetric = "test_accuracy"', "give it, or at_most"),
+        ('[[claim]]\nmetric = "test_accuracy"\nat_least = 0.1\nat_most = 0.2', "one of them"),
+        ('[[claim]]\nmetric = "train_seconds"\nat_most = -3', "claim.at_most = -3: must be a num"),
+        ('[[claim]]\nmetric = "train_seconds"\nat_most = true', "claim.at_most = true"),
+        ('[[claim]]\nmetric = "test_accuracy"\nat_least = 1\nstage = "x"', "claim.stage"),
+        ('[[claim]]\nmetric = "test_accuracy"\nat_least = 1\nabout = 3', "claim.about"),
+        ("seeds = 0", "seeds = 0: must be a whole number from 1 to 64"),
+        ("seeds = true", "seeds = true"),
+        ("gpu = 3", "gpu = 3: must be a table"),
+        ("[ensemble]\nseeds = 1", "ensemble.seeds = 1: must be a whole number from 2 to 64"),
+        ("[ensemble]", "ensemble.seeds = none"),
+        ('[ensemble]\nseeds = 2\ntta = "mirror"', "ensemble.tta = 'mirror': must be one of none"),
+        ("[ensemble]\nseeds = 2\nmembers = 2", "ensemble.members"),
+        ("stage = 3", "must be tables: [[stage]]"),
+        ("[[stage]]\nrun = {}", "stage.name = none: must be a word"),
+        ('[[stage]]\nname = "a b"\nrun = {}', "stage.name = 'a b'"),
+        ('[[stage]]\nname = "a"', "stage.run = none: must be a table"),
+        ('[[stage]]\nname = "a"\nrun = {}\nepochs = 3', "stage.epochs = 3: no such part"),
+        ('[[stage]]\nname = "a"\nrun = {}\n[ensemble]\nseeds = 2', "not for recipes with stages"),
     ],
 )
 def test_a_broken_recipe_gets_one_line_with_its_file_and_key(
@@ -48,7 +69,7 @@ def test_a_broken_recipe_gets_one_line_with_its_file_and_key(
     path = tmp_path / "broken.toml"
     path.write_text(text)
     with pytest.raises(UserError) as caught:
-        recipes.read(path).config()
+        Plan.of(recipes.read(path))
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -63,3 +84,60 @@ def test_the_environment_is_read_by_field_and_unknown_names_are_refused() -> Non
     assert recipes.from_environment(given) == {"lr": 0.5, "flip": True}
     with pytest.raises(ConfigError, match=r"FMNIST_TUI_EPOCH.*FMNIST_TUI_EPOCHS"):
         recipes.from_environment({"FMNIST_TUI_EPOCH": "3"})
+
+
+FULL = """
+about = "all there is"
+seeds = 5
+[run]
+epochs = 2
+[gpu]
+batch_size = 512
+[[stage]]
+name = "one"
+run = { lr = 0.1 }
+[[stage]]
+name = "two"
+run = { epochs = 1 }
+[[claim]]
+metric = "train_seconds"
+at_most = 10
+stage = "two"
+"""
+
+
+def test_a_recipe_may_have_stages_settings_for_a_gpu_and_claims_of_several_kinds(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "full.toml"
+    path.write_text(FULL)
+    recipe = recipes.read(path)
+    assert recipe.name == "full" and recipe.seeds == 5
+    assert recipe.gpu == {"batch_size": 512}
+    assert [(stage.name, stage.run) for stage in recipe.stages] == [
+        ("one", {"lr": 0.1}),
+        ("two", {"epochs": 1}),
+    ]
+    assert recipe.claims == (Claim("train_seconds", at_most=10, stage="two"),)
+
+
+def test_a_claim_is_kept_on_the_right_side_of_its_bound() -> None:
+    least, most = Claim("test_accuracy", at_least=0.9), Claim("train_seconds", at_most=10)
+    assert least.kept_by(0.9) and least.kept_by(0.95) and not least.kept_by(0.8999)
+    assert most.kept_by(10.0) and most.kept_by(3.0) and not most.kept_by(10.01)
+    assert (least.bound, most.bound) == (0.9, 10)
+
+
+def test_a_folder_of_ones_own_adds_recipes_and_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.toml").write_text('about = "my own"')
+    (tmp_path / "two-conv.toml").write_text('about = "not the shipped one"')
+    monkeypatch.setenv("FMNIST_TUI_CONFIGS", str(tmp_path))
+    assert {"mine", "one-conv", "two-conv"} <= set(recipes.names())
+    assert recipes.names().count("two-conv") == 1
+    assert recipes.load("mine").about == "my own"
+    assert recipes.load("two-conv").about == "not the shipped one"
+    monkeypatch.setenv("FMNIST_TUI_CONFIGS", str(tmp_path / "none"))
+    with pytest.raises(UserError, match=r"FMNIST_TUI_CONFIGS = .*there is no such folder"):
+        recipes.names()

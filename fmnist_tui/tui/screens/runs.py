@@ -14,11 +14,13 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
+from fmnist_tui.events import LRFIND, SWEEP
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui import comparing, themes
 from fmnist_tui.tui.columns import head, laid_out
 from fmnist_tui.tui.comparing import Compared, compared
+from fmnist_tui.tui.exporting import export_run
 from fmnist_tui.tui.records import CURVES, Course, Records
 from fmnist_tui.tui.runlist import (
     COLOURS,
@@ -35,8 +37,9 @@ from fmnist_tui.tui.runlist import (
 )
 from fmnist_tui.tui.screen import BenchScreen
 from fmnist_tui.tui.steering import Steering
+from fmnist_tui.tui.uniting import unite
 from fmnist_tui.tui.widgets.lines import LineTable
-from fmnist_tui.tui.widgets.overlay import Overlay
+from fmnist_tui.tui.widgets.overlay import NO_FIGURES, Overlay
 from fmnist_tui.tui.widgets.painted import entitle
 
 LOOK_SECONDS = 2.0
@@ -79,6 +82,9 @@ class RunsScreen(BenchScreen):
         Binding("s", "act('stop')", "Stop", id="runs.stop"),
         Binding("slash", "filter", "Filter", id="runs.filter"),
         Binding("o", "order", "Order", id="runs.order"),
+        Binding("e", "act('export')", "Export", id="runs.export"),
+        Binding("m", "unite", "Ensemble of the marked", id="runs.ensemble"),
+        Binding("R", "act('report')", "Report", id="runs.report"),
         Binding("a", "act('archive')", "Archive", id="runs.archive"),
         Binding("x", "act('delete')", "Delete", id="runs.delete"),
         Binding("c", "clear", "Clear marks", id="runs.clear"),
@@ -231,12 +237,14 @@ class RunsScreen(BenchScreen):
         title = "Differences" if len(runs) > 1 else "Settings"
         if len(runs) == 1:
             title += f" of {name_of(runs[0].summary)}"
+        searches = bool(runs) and all(run.summary.kind == LRFIND for run in runs)
         self.query_one(Overlay).show(
             {curve: comparing.lines(runs, curve) for curve in CURVES},
             compared(runs),
             title,
             wide=len(runs) > 1,
             live=any(run.summary.is_live for run in runs),
+            empty="enter shows the curve of a search" if searches else NO_FIGURES,
         )
 
     # -- keys -----------------------------------------------------------------------------
@@ -268,6 +276,12 @@ class RunsScreen(BenchScreen):
             return
         if run.state == BROKEN:
             self.complain(f"{name_of(run)} is broken: {safe_text(run.reason)}")
+        elif run.kind == LRFIND:
+            self.bench.follow(run.run)
+            self.bench.show("train")
+        elif run.kind == SWEEP:
+            self.desk.sweep = run.run
+            self.bench.show("sweep")
         else:
             self.bench.open_run(run.run)
 
@@ -301,6 +315,12 @@ class RunsScreen(BenchScreen):
         field.remove_class("-open")
         self._table.focus()
 
+    def action_unite(self) -> None:
+        """Make an ensemble of the marked runs."""
+        marked = [run for run in self._runs if run.run.path in self._marks]
+        marked.sort(key=lambda run: self._marks[run.run.path])
+        unite(self, marked, self._look)
+
     def action_act(self, what: str) -> None:
         """Do something with the run under the cursor."""
         run = self._current
@@ -311,6 +331,8 @@ class RunsScreen(BenchScreen):
             "resume": self._steering.resume,
             "fork": self._steering.fork,
             "stop": self._steering.stop,
+            "export": lambda run: export_run(self, run),
+            "report": self._steering.report,
             "archive": self._steering.archive,
             "delete": self._steering.delete,
         }

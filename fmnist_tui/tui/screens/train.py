@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterable
+from typing import ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
@@ -13,29 +12,25 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widget import Widget
 
-from fmnist_tui import recipes
 from fmnist_tui.commands import Pause, Resume, SaveCheckpoint, ScaleLearningRate, Stop
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import FINISHED
+from fmnist_tui.config import RunConfig
+from fmnist_tui.events import FINISHED, TRAIN
 from fmnist_tui.render import names as renderers
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui import curves
-from fmnist_tui.tui.draft import Draft
+from fmnist_tui.tui.drafting import Drafting
 from fmnist_tui.tui.feed import Feed
-from fmnist_tui.tui.library import DataSpec
+from fmnist_tui.tui.glancing import Glancing
 from fmnist_tui.tui.narration import Narration
 from fmnist_tui.tui.screen import FOLDED, BenchScreen
+from fmnist_tui.tui.searching import Searching
 from fmnist_tui.tui.widgets.chart import LineChart
-from fmnist_tui.tui.widgets.dialogs import Picker
 from fmnist_tui.tui.widgets.form import Form
 from fmnist_tui.tui.widgets.heat import ConfusionHeat
 from fmnist_tui.tui.widgets.log import LogPane
-from fmnist_tui.tui.widgets.painted import entitle
+from fmnist_tui.tui.widgets.lrpanel import LrPanel
 from fmnist_tui.tui.widgets.progress import RunProgress
 from fmnist_tui.tui.widgets.thinks import Thinks
-
-if TYPE_CHECKING:
-    from fmnist_tui.data.dataset import Split
 
 VIEWS = ("settings", "run", "model", "log")
 
@@ -45,8 +40,9 @@ class TrainScreen(BenchScreen):
 
     NAME, KEY, TITLE, ORDER = "train", "2", "Train", 2
     HELP = (
-        "space starts a run with the settings on the left, and pauses it. In a narrow terminal "
-        "the panes are views: v goes from one to the next."
+        "space starts a run with the settings on the left, and pauses it. l tries learning rates "
+        "on a few steps and suggests one. In a narrow terminal the panes are views: v goes from "
+        "one to the next."
     )
     CSS_PATH = "train.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -59,6 +55,7 @@ class TrainScreen(BenchScreen):
         Binding(
             "right_square_bracket", "rate(2)", "Double the rate", key_display="]", id="train.faster"
         ),
+        Binding("l", "find_rate", "Find a rate", id="train.find_rate"),
         Binding("n", "renew", "New from this", id="train.new"),
         Binding("f", "recipe", "Recipe", id="train.recipe"),
         Binding("u", "resume", "Resume", id="train.resume"),
@@ -70,15 +67,16 @@ class TrainScreen(BenchScreen):
 
     def __init__(self) -> None:
         super().__init__(classes=f"-view-{VIEWS[0]}")
-        self.draft = Draft()
+        self._drafting = Drafting(self, lambda: self._to("settings"))
+        self.draft = self._drafting.draft
         self._smoothing = 0
         self._narration = Narration()
-        self._pictured: tuple[object, tuple[int, ...]] | None = None
-        self._glanced: object = None
+        self._glancing = Glancing(self)
         self._titled = ""
         self._view = VIEWS[0]
         self._followed: Feed | None = None
         self._possible: object = None
+        self._searching = Searching(self, self._drafting, self._config, self._show_search)
 
     def panes(self) -> Iterable[Widget]:
         with Horizontal(id="columns"):
@@ -86,6 +84,7 @@ class TrainScreen(BenchScreen):
             form.border_title = "settings"
             yield form
             with Vertical(id="run", classes="view"):
+                yield LrPanel(classes="pane")
                 with Vertical(id="charts"):
                     loss = LineChart("loss", empty="the curves of a run come here", id="loss")
                     yield loss
@@ -115,7 +114,10 @@ class TrainScreen(BenchScreen):
     def on_screen_resume(self) -> None:
         values, self.desk.draft = self.desk.draft, None
         if values is not None:
-            self._take(values, f"settings of {values.get('recipe', 'custom')}")
+            recipe = self.desk.recipe
+            name = recipe.name if recipe is not None else values.get("recipe", "custom")
+            told = f"{'recipe' if recipe is not None else 'settings of'} {name}"
+            self._drafting.take(values, told, recipe)
         self._feed_changed(self.desk.feed)
 
     # -- showing the run on the bench -----------------------------------------------------
@@ -124,6 +126,7 @@ class TrainScreen(BenchScreen):
         """Another run, or the same after a while: everything anew."""
         if not self.is_current:
             return
+        self._searching.feed_changed(feed)
         self._show(feed, live=False)
         if feed is not self._followed and feed is not None and feed.live:
             # Where the panes are folded, a run that goes is more than its settings.
@@ -132,6 +135,7 @@ class TrainScreen(BenchScreen):
 
     def _feed_moved(self, feed: Feed) -> None:
         if self.is_current:
+            self._searching.show(feed)
             self._show(feed, live=feed.live)
 
     def _show(self, feed: Feed | None, live: bool) -> None:
@@ -142,7 +146,7 @@ class TrainScreen(BenchScreen):
         progress.show(feed)
         self._title(feed, progress)
         self._charts(feed, live)
-        self._glance(feed)
+        self._glancing.show(feed)
         possible = (feed is not None and (feed.live, feed.folder is not None), self.desk.training)
         if possible != self._possible:
             self._possible = possible
@@ -154,7 +158,8 @@ class TrainScreen(BenchScreen):
             where = f"{feed.holder} · " if feed.holder is not None else ""
             synthetic = feed.state.started is not None and feed.state.started.synthetic
             data = feed.config.dataset if feed.config is not None else ""
-            title = f"{feed.name} · {where}{data}{' (SYNTHETIC)' if synthetic else ''}"
+            place = f"{feed.heading} · " if feed.heading else ""
+            title = f"{feed.name} · {place}{where}{data}{' (SYNTHETIC)' if synthetic else ''}"
             if feed.error:
                 title = f"{feed.name} · {feed.error}"
         if title != self._titled:
@@ -163,7 +168,7 @@ class TrainScreen(BenchScreen):
 
     def _charts(self, feed: Feed | None, live: bool) -> None:
         loss, accuracy = self.query_one("#loss", LineChart), self.query_one("#accuracy", LineChart)
-        if feed is None:
+        if feed is None or self._searching.is_open:
             loss.show([])
             accuracy.show([])
             return
@@ -174,50 +179,6 @@ class TrainScreen(BenchScreen):
             loss.show(curves.loss(state, smoothing), curves.marks(state), "step", live=live)
             accuracy.show(curves.accuracy(state, smoothing), curves.marks(state), "step", live=live)
 
-    def _glance(self, feed: Feed | None) -> None:
-        thinks, heat = self.query_one(Thinks), self.query_one(ConfusionHeat)
-        glance = feed.state.glance if feed is not None else None
-        if glance is self._glanced and glance is not None:
-            return
-        self._glanced = glance
-        classes = feed.state.started.classes if feed is not None and feed.state.started else ()
-        if glance is None:
-            thinks.show(
-                None,
-                classes,
-                self.desk.renderer,
-                "ten validation images and what the model says of them, once a run goes",
-            )
-            heat.show((), ())
-            return
-        thinks.show(glance, classes, self.desk.renderer)
-        heat.show(glance.confusion, classes)
-        entitle(thinks, subtitle=f"epoch {glance.epoch}")
-        entitle(heat, subtitle=f"{glance.count:,} of val")
-        if feed is not None and self._pictured != (feed, glance.indices):
-            self._pictured = (feed, glance.indices)
-            self._fetch_pictures(feed, glance.indices)
-
-    def _fetch_pictures(self, feed: Feed, indices: tuple[int, ...]) -> None:
-        """The pictures of a glance: from the training itself, or read by a thread."""
-        own = feed.training.dataset if feed.training is not None else None
-        config = feed.config
-        if own is None and config is None:
-            return
-
-        def find() -> dict[int, Any]:
-            spec = DataSpec.of(config) if config is not None else None
-            data = own
-            if data is None and spec is not None:
-                data = self.desk.library.load(spec, fetch=False)
-            if data is None:
-                return {}
-            if own is not None and spec is not None:
-                self.desk.library.keep(spec, own)
-            return pictures_of(data.val, indices)
-
-        self.later(find, self.query_one(Thinks).pictures, lambda _: None, group="pictures")
-
     # -- what the keys do ---------------------------------------------------------------------
 
     @property
@@ -226,31 +187,41 @@ class TrainScreen(BenchScreen):
         return feed is not None and feed.live
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("stop", "checkpoint", "rate"):
+        feed = self.desk.feed
+        if action in ("checkpoint", "rate"):
+            return True if feed is not None and feed.live and feed.kind == TRAIN else None
+        if action == "stop":
             return True if self._live else None
         if action == "resume":
-            feed = self.desk.feed
-            can = feed is not None and not feed.live and feed.folder is not None
-            return True if can else None
+            ended = feed is not None and not feed.live and feed.folder is not None
+            return True if ended and feed is not None and feed.kind == TRAIN else None
         if action == "renew":
             return True if self.desk.feed is not None else None
         return True
 
     def action_go(self) -> None:
         feed = self.desk.feed
+        if feed is not None and feed.live and feed.kind != TRAIN:
+            self.complain(f"{feed.name} cannot be paused; s stops it")
+            return
         if feed is not None and feed.live:
             pause = not feed.state.paused
             if self.bench.tell(Pause(time.time()) if pause else Resume(time.time())):
                 self.say("pausing" if pause else "going on")
             return
+        config = self._config()
+        if config is not None and self._drafting.begin(config):
+            self._to("run")
+
+    def _config(self) -> RunConfig | None:
+        """The settings as they stand; where something is wrong with them, that is shown."""
         config = self.draft.config()
         if config is None:
             name, why = next(iter(self.draft.problems.items()))
             self.complain(f"{name}: {why}")
             self._to("settings")
             self.query_one(Form).fields.go_to(name)
-        elif self.bench.start(config):
-            self._to("run")
+        return config
 
     def action_stop(self) -> None:
         if self.bench.tell(Stop(time.time(), "stopped by key")):
@@ -264,10 +235,28 @@ class TrainScreen(BenchScreen):
         if self.bench.tell(ScaleLearningRate(time.time(), float(factor))):
             self.say("learning rate " + ("halved" if factor < 1 else "doubled"))
 
+    def action_find_rate(self) -> None:
+        self._searching.find()
+
+    def _show_search(self) -> None:
+        self._to("run", focus=False)
+        self.query_one(LrPanel).curve.focus()
+
+    @on(LrPanel.Taken)
+    def _rate_taken(self, event: LrPanel.Taken) -> None:
+        if event.again:
+            self.action_go()
+        else:
+            self._searching.take(event.lr)
+
+    @on(LrPanel.Left)
+    def _search_left(self) -> None:
+        self._searching.leave()
+
     def action_renew(self) -> None:
         feed = self.desk.feed
         if feed is not None and feed.config is not None:
-            self._take(feed.config.model_dump(), f"settings of {feed.name}")
+            self._drafting.take(feed.config.model_dump(), f"settings of {feed.name}")
 
     def action_resume(self) -> None:
         feed = self.desk.feed
@@ -280,38 +269,11 @@ class TrainScreen(BenchScreen):
         self.bench.resume(feed.folder, feed.config)
 
     def action_recipe(self) -> None:
-        items = []
-        for name in recipes.names():
-            with contextlib.suppress(UserError):
-                about = recipes.load(name).about.strip().split("\n")[0]
-                items.append((name, f"{name:<16} {about}"))
-        self.app.push_screen(Picker("recipe", items), self._recipe_chosen)
-
-    def _recipe_chosen(self, name: str | None) -> None:
-        if name is None:
-            return
-        try:
-            self._take(recipes.load(name).config().model_dump(), f"recipe {name}")
-        except UserError as error:
-            self.complain(str(error))
-
-    def _take(self, values: Mapping[str, Any], told: str) -> None:
-        self.draft.take(values)
-        form = self.query_one(Form)
-        form.renew()
-        form.border_title = Content(safe_text(told, 60))
-        self._to("settings")
-        form.fields.focus()
+        self._drafting.choose_recipe()
 
     @on(Form.Pick)
     def _pick(self, event: Form.Pick) -> None:
-        def chosen(choice: str | None) -> None:
-            if choice is not None:
-                self.draft.set(event.name, choice)
-                self.query_one(Form).renew()
-
-        items = [(choice, choice) for choice in event.choices]
-        self.app.push_screen(Picker(event.name, items), chosen)
+        self._drafting.pick(event.name, event.choices)
 
     def action_log_scale(self) -> None:
         chart = self.query_one("#loss", LineChart)
@@ -329,8 +291,7 @@ class TrainScreen(BenchScreen):
         now = self.desk.renderer
         following = kinds[(kinds.index(now) + 1) % len(kinds)] if now in kinds else kinds[0]
         self.desk.settings.keep("renderer", following)
-        self._glanced = None
-        self._glance(self.desk.feed)
+        self._glancing.renew(self.desk.feed)
         self.say(f"pictures as {self.desk.renderer}")
 
     def action_view(self) -> None:
@@ -351,15 +312,3 @@ class TrainScreen(BenchScreen):
             widget.focus()
         elif self.focused is not None and not self.focused.region.area:
             self.set_focus(None)
-
-
-def pictures_of(split: Split, indices: tuple[int, ...]) -> dict[int, Any]:
-    """The split's pictures at these places of the data set."""
-    import numpy as np
-
-    found = {}
-    for index in indices:
-        places = np.flatnonzero(split.indices == index)
-        if len(places):
-            found[index] = split.images[places[0]]
-    return found

@@ -20,9 +20,6 @@ from fmnist_tui.text import safe_text
 from fmnist_tui.tui import themes
 from fmnist_tui.tui.widgets.painted import Painted
 
-# A chart that is drawn by itself may take this share of the time, no more.
-SHARE = 0.01
-
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -38,6 +35,8 @@ class LineChart(Painted, can_focus=True):
 
     DEFAULT_CSS = "LineChart { height: 1fr; min-height: 5; }"
     KEYS_TITLE = "Chart"
+    # A chart that is drawn by itself may take this share of the time, no more.
+    SHARE: ClassVar[float] = 0.01
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "read(-1)", "Read values: left", show=False, id="chart.left"),
         Binding("right", "read(1)", "Read values: right", show=False, id="chart.right"),
@@ -52,15 +51,18 @@ class LineChart(Painted, can_focus=True):
         *,
         percent: bool = False,
         square: bool = False,
+        powers: bool = False,
         empty: str = "",
         id: str | None = None,  # noqa: A002 - Textual's name for it
         classes: str | None = None,
     ) -> None:
         super().__init__(id=id, classes=classes)
         self._title, self._percent, self._square, self._empty = title, percent, square, empty
+        self._powers = powers
         self._lines: tuple[Line, ...] = ()
         self._marks: tuple[Mark, ...] = ()
         self._xlabel = ""
+        self._span: tuple[float, float] | None = None
         self.log_scale = False
         self._chart: Chart | None = None
         self._drawn_for: object = None
@@ -75,10 +77,15 @@ class LineChart(Painted, can_focus=True):
         marks: Sequence[Mark] = (),
         xlabel: str = "",
         *,
+        span: tuple[float, float] | None = None,
+        empty: str | None = None,
         live: bool = False,
     ) -> None:
-        """Draw these. A live chart is redrawn as often as `SHARE` of the time allows."""
+        """Draw these, over `span` at least; `empty` is said where there is nothing. A live
+        chart is redrawn as often as its share of the time allows."""
         self._lines, self._marks, self._xlabel = tuple(lines), tuple(marks), xlabel
+        self._span = span
+        self._empty = self._empty if empty is None else empty
         now = time.monotonic()
         if not live or now >= self._next:
             self._redraw()
@@ -107,7 +114,8 @@ class LineChart(Painted, can_focus=True):
         if chart is None or self._cursor is None:
             return ""
         x = chart.x_at(self._cursor)
-        found = [f"{self._xlabel or 'x'} {charts.short(round(x))}"]
+        told = charts.power(x) if self._powers else charts.short(round(x))
+        found = [f"{self._xlabel or 'x'} {told}"]
         for line in self._lines:
             value = _nearest(line, x)
             if value is not None:
@@ -166,10 +174,12 @@ class LineChart(Painted, can_focus=True):
             ascii_only=ascii_only,
             percent=self._percent,
             square=self._square,
+            powers=self._powers,
+            span=self._span,
         )
         self._drawn_for = wanted
         self.cost = time.thread_time() - began
-        self._next = time.monotonic() + self.cost / SHARE
+        self._next = time.monotonic() + self.cost / self.SHARE
 
     def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
         self._prepare()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding
@@ -50,7 +50,11 @@ class Question(ModalScreen[str | None], ClosedOnce[str | None]):
     Question > Vertical { width: 64; max-width: 94%; height: auto; max-height: 90%;
         border: round $accent; background: $surface; padding: 0 1; }
     Question Static { margin-bottom: 1; }
-    Question OptionList { height: auto; max-height: 12; border: none; background: $surface; }
+    Question OptionList, Question OptionList:focus { height: auto; max-height: 12; border: none;
+        background: $surface; }
+    Question OptionList > .option-list--option-highlighted,
+    Question OptionList:focus > .option-list--option-highlighted { background: $panel;
+        color: $foreground; text-style: bold; }
     """
     BINDINGS = [Binding("escape", "leave", "Cancel", id="dialog.cancel")]
 
@@ -79,10 +83,11 @@ class Question(ModalScreen[str | None], ClosedOnce[str | None]):
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
 
-    def on_key(self, event: object) -> None:
-        key = getattr(event, "character", None)
-        if any(choice.key == key for choice in self._choices):
-            self.dismiss(key)
+    def on_key(self, event: events.Key) -> None:
+        if any(choice.key == event.character for choice in self._choices):
+            # It has done its work: what is below must not take it for a key of its own.
+            event.stop()
+            self.dismiss(event.character)
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
@@ -129,7 +134,11 @@ class Picker(ModalScreen[str | None], ClosedOnce[str | None]):
     Picker { align: center middle; }
     Picker > Vertical { width: 80; max-width: 94%; height: auto; max-height: 80%;
         border: round $accent; background: $surface; }
-    Picker OptionList { height: auto; max-height: 16; border: none; background: $surface; }
+    Picker OptionList, Picker OptionList:focus { height: auto; max-height: 16; border: none;
+        background: $surface; }
+    Picker OptionList > .option-list--option-highlighted,
+    Picker OptionList:focus > .option-list--option-highlighted { background: $panel;
+        color: $foreground; text-style: bold; }
     """
     BINDINGS = [
         Binding("escape", "leave", "Cancel", id="dialog.cancel"),

@@ -39,8 +39,8 @@ class Fields(ScrollView, can_focus=True):
         Binding("pagedown", "move(12)", "Page down", show=False, id="form.page_down"),
         Binding("home", "move(-999)", "First field", show=False, id="form.first"),
         Binding("end", "move(999)", "Last field", show=False, id="form.last"),
-        Binding("left,h", "step(-1)", "Choice before", show=False, id="form.before"),
-        Binding("right,l", "step(1)", "Next choice", show=False, id="form.next"),
+        Binding("left", "step(-1)", "Choice before", show=False, id="form.before"),
+        Binding("right", "step(1)", "Next choice", show=False, id="form.next"),
         Binding("enter", "edit", "Edit", id="form.edit"),
     ]
 
@@ -196,7 +196,7 @@ class Form(Vertical):
     def _edit(self) -> None:
         name = self.fields.field
         choices = config.choices(name)
-        if choices and name not in ("dataset", "model"):
+        if name == "start" or (choices and name not in ("dataset", "model")):
             self.post_message(self.Pick(name, choices))
             return
         typed = self.query_one(Input)

@@ -19,6 +19,7 @@ from fmnist_tui.tui.widgets.painted import entitle
 # them, is the page of figures.
 TITLES = {"val_accuracy": "val accuracy", "val_loss": "val loss", "train_loss": "train loss"}
 PAGE = "page"
+NO_FIGURES = "no such figures yet"
 
 
 class Page(ScrollableContainer, can_focus=True):
@@ -49,6 +50,7 @@ class Overlay(Container):
         self.view = view if view in TITLES else next(iter(TITLES))
         self._page = Content("")
         self._folded = False
+        self._empty = NO_FIGURES
         self._lines: Mapping[str, Sequence[Line]] = {}
 
     def compose(self) -> ComposeResult:
@@ -56,7 +58,7 @@ class Overlay(Container):
             yield LineChart(
                 title,
                 percent=name == "val_accuracy",
-                empty="no such figures yet",
+                empty=NO_FIGURES,
                 id=f"curve-{name}",
                 classes="pane",
             )
@@ -91,14 +93,16 @@ class Overlay(Container):
         *,
         wide: bool = False,
         live: bool = False,
+        empty: str = NO_FIGURES,
     ) -> None:
         """Draw these curves (by epoch) and this page under its title; a wide page's lines are
-        not wrapped."""
-        before, self._lines = self._lines, lines
+        not wrapped. `empty` is said where there is no curve."""
+        before, self._lines = (self._lines, self._empty), lines
+        self._empty = empty
         for name in TITLES:
-            if lines.get(name, ()) != before.get(name, ()):
+            if (lines.get(name, ()), empty) != (before[0].get(name, ()), before[1]):
                 self.query_one(f"#curve-{name}", LineChart).show(
-                    lines.get(name, ()), xlabel="epoch", live=live
+                    lines.get(name, ()), xlabel="epoch", live=live, empty=empty
                 )
         entitle(self.query_one("#page"), title)
         figures = self.query_one("#figures", Static)

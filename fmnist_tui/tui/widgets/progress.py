@@ -11,8 +11,9 @@ from rich.style import Style
 from rich.text import Text
 from textual.strip import Strip
 
-from fmnist_tui.events import Telemetry
+from fmnist_tui.events import LRFIND, Telemetry
 from fmnist_tui.state import RunState
+from fmnist_tui.text import safe_text
 from fmnist_tui.tui.feed import Feed
 from fmnist_tui.tui.widgets.painted import Painted
 
@@ -37,6 +38,8 @@ class RunProgress(Painted):
         self._whole = self._bars.add_task("run", total=1, note="")
         self._figures: list[str] = []
         self._shown = False
+        # An ensemble takes no steps.
+        self._steps = True
 
     def show(self, feed: Feed | None) -> None:
         """Show how far the run is."""
@@ -49,6 +52,7 @@ class RunProgress(Painted):
         started = state.started
         if started is None:
             return
+        self._steps = started.total_steps > 0
         per_epoch = max(1, started.steps_per_epoch)
         total = max(1, started.total_steps)
         done = state.step >= total
@@ -62,10 +66,12 @@ class RunProgress(Painted):
             completed=within,
             total=per_epoch,
             note=f"{pace:,.0f} images/s" if pace else "",
+            # All of a search is one epoch.
+            visible=started.kind != LRFIND,
         )
         self._bars.update(
             self._whole,
-            description="run",
+            description="search" if started.kind == LRFIND else "run",
             completed=min(state.step, total),
             total=total,
             note=f"{clock(left)} left" if left is not None else f"{clock(state.seconds)} taken",
@@ -76,12 +82,11 @@ class RunProgress(Painted):
         if not self._shown:
             told = Text("no run yet: space starts one with these settings", style="dim")
             return self._strips(told, width, base)
-        lines = wrapped(self._figures, width)[: height - 2]
-        bars = self._bars.make_tasks_table(self._bars.tasks)
-        return [
-            *self._strips(bars, width, base),
-            *(Strip([Segment(line, base)]) for line in lines),
-        ]
+        bars: list[Strip] = []
+        if self._steps:
+            bars = self._strips(self._bars.make_tasks_table(self._bars.tasks), width, base)
+        lines = wrapped(self._figures, width)[: height - len(bars)]
+        return [*bars, *(Strip([Segment(line, base)]) for line in lines)]
 
     def _strips(self, renderable: RenderableType, width: int, base: Style) -> list[Strip]:
         console = self.app.console
@@ -103,7 +108,11 @@ def wrapped(parts: Sequence[str], width: int) -> list[str]:
 def figures(state: RunState, status: str) -> list[str]:
     """How the training stands: status, step, loss, accuracies, learning rate."""
     parts = [status]
-    if state.started is not None:
+    if state.started is not None and not state.started.total_steps:
+        parts += [safe_text(state.started.model, 40), f"{state.started.parameters:,} parameters"]
+        verdicts = (state.verdict(split) for split in ("val", "test"))
+        parts += [f"{v.split} {100 * v.accuracy:.2f} %" for v in verdicts if v is not None]
+    elif state.started is not None:
         parts.append(f"step {state.step:,}/{state.started.total_steps:,}")
     if state.progress is not None:
         parts.append(f"loss {state.progress.loss:.3f}")

@@ -357,6 +357,15 @@ def test_a_preparation_travels_as_plain_values() -> None:
     )
 
 
+def test_a_preparation_is_told_in_words_with_its_numbers() -> None:
+    digits, garments = DIGITS.in_words, GARMENTS.in_words
+    assert "20 pixels" in digits and "centre of mass in the middle of 28×28" in digits
+    assert "28 pixels" in garments and "bounding box" in garments
+    assert "light on dark" in garments and "0.299 R" in garments
+    whole = dataclasses.replace(GARMENTS, crop=False, invert="never", channels=3, size=64).in_words
+    assert "64×64" in whole and "inverted" not in whole and "grey" not in whole
+
+
 @pytest.mark.parametrize(
     "fields",
     [

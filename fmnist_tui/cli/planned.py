@@ -1,0 +1,68 @@
+"""Carrying out a plan in a command: its trainings one after another, its ensemble last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fmnist_tui.cli.following import follow
+from fmnist_tui.cli.live import choose_view
+from fmnist_tui.cli.output import note
+from fmnist_tui.cli.steps import steps
+from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.training import Training
+from fmnist_tui.errors import UserError
+from fmnist_tui.plans import Plan, Unite
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.tail import replay
+from fmnist_tui.state import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A step that has been done, or broken off: `status` is what a signal asks for, `error`
+    what went wrong besides what the record says, `folder` missing where a signal came before
+    there was one."""
+
+    name: str
+    state: RunState
+    folder: RunFolder | None
+    status: int = 0
+    error: BaseException | None = None
+
+
+def followed(training: Training, name: str = "") -> Done:
+    """Show a training to its end; raises what kept it from beginning."""
+    state, status = follow(training, choose_view())
+    if state.started is None or training.folder is None:
+        if status:
+            return Done(name, state, None, status)
+        raise training.error or UserError(state.message or "the run did not begin")
+    return Done(name, state, training.folder, status, training.error)
+
+
+def carried_out(session: Session, plan: Plan) -> Iterator[Done]:
+    """Do a plan's steps; there is no further one after one that has not finished."""
+    while (step := plan.next) is not None:
+        if plan.heading:
+            note(f"{plan.recipe}, {plan.heading}")
+        if isinstance(step, Unite):
+            done = _united(session, plan, step)
+        else:
+            done = followed(session.train(step.config), step.name)
+        yield done
+        if done.folder is None or done.status:
+            return
+        plan = plan.ended(done.state.ended, done.folder.path)
+
+
+def _united(session: Session, plan: Plan, step: Unite) -> Done:
+    first = plan.steps[0]
+    device = "auto" if isinstance(first, Unite) else first.config.device
+    members = [RunFolder(path) for path in step.runs]
+    with steps(step.name) as tell:
+        future = session.ensemble(
+            members, tta=step.tta, recipe=plan.recipe, device=device, tell=tell
+        )
+        folder = future.result()
+    return Done(step.name, replay(folder.events), folder)

@@ -1,0 +1,209 @@
+"""What a sweep varies: settings between two ends, or among choices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fmnist_tui import config
+from fmnist_tui.config import Problem
+from fmnist_tui.errors import near
+
+Value = bool | int | float | str
+
+# A grid of more points than this is no grid that anybody would wait for.
+GRID_LIMIT = 10_000
+_BOUNDS = ("low", "high", "log", "step")
+_NOT_VARIED = {
+    "run": "names and seeds stay as they are: seeds are for `sweep promote`",
+    "data": "every trial must be judged on the same images: set it under [run]",
+    "machine": "it does not change what is learned: set it under [run]",
+}
+_NOT_EPOCHS = "trials are compared epoch by epoch: set it under [run]"
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """A setting that is varied: among `choices`, or from `low` to `high` where there are none."""
+
+    key: str
+    choices: tuple[Value, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    step: float | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether its values are whole numbers between two ends."""
+        return not self.choices and config.kind(self.key) is int
+
+    def place(self, value: object) -> float:
+        """Where a value lies between the ends, 0 to 1, as a plot would have it."""
+        if self.choices:
+            last = len(self.choices) - 1
+            return self.choices.index(value) / last if last and value in self.choices else 0.5
+        low, high, at = self.low, self.high, float(value) if _is_number(value) else self.low  # type: ignore[arg-type]
+        if self.log:
+            low, high, at = math.log(low), math.log(high), math.log(max(at, 1e-300))
+        return min(1.0, max(0.0, (at - low) / (high - low)))
+
+    def points(self) -> tuple[Value, ...] | None:
+        """Every value it can have; None where there is no end of them."""
+        if self.choices:
+            return self.choices
+        step = self.step or (1 if self.whole and not self.log else None)
+        if step is None:
+            return None
+        count = math.floor((self.high - self.low) / step + 1e-9) + 1
+        if self.whole:
+            return tuple(int(self.low + number * step) for number in range(count))
+        # Rounded, lest a sum of tenths be kept with all its digits.
+        return tuple(float(f"{self.low + number * step:.12g}") for number in range(count))
+
+    def told(self) -> str:
+        """`1e-4 … 0.1, log` or `adamw, sgd`."""
+        if self.choices:
+            return ", ".join(told(choice) for choice in self.choices)
+        extra = ", log" if self.log else ""
+        extra += f", step {told(self.step)}" if self.step else ""
+        return f"{told(self.low)} … {told(self.high)}{extra}"
+
+    def table(self) -> dict[str, Any]:
+        """What a sweep file says of it."""
+        if self.choices:
+            return {"choices": self.choices}
+        number = int if self.whole else float
+        found: dict[str, Any] = {"low": number(self.low), "high": number(self.high)}
+        if self.log:
+            found["log"] = True
+        if self.step:
+            found["step"] = number(self.step)
+        return found
+
+
+def told(value: object) -> str:
+    """A parameter's value in few characters."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return config.shown(value).strip("'") if isinstance(value, str) else config.shown(value)
+
+
+def dimension(key: str, table: object, base: Mapping[str, Any]) -> Dimension | list[Problem]:
+    """What the file's `[space.KEY]` says, or what is wrong with it."""
+    found = list(_refusals(key, table))
+    if found or not isinstance(table, Mapping):
+        return found
+    if "choices" in table:
+        found = list(_wrong_choices(key, table, base))
+        return found or Dimension(key, tuple(_typed(key, choice) for choice in table["choices"]))
+    found = list(_wrong_bounds(key, table, base))
+    if found:
+        return found
+    step = table.get("step")
+    return Dimension(
+        key,
+        low=float(table["low"]),
+        high=float(table["high"]),
+        log=bool(table.get("log", False)),
+        step=float(step) if step is not None else None,
+    )
+
+
+def _refusals(key: str, table: object) -> Iterator[Problem]:
+    """Keys that cannot be varied, tables that are none."""
+    where = f"space.{key}"
+    if key not in config.FIELDS:
+        yield Problem(where, table, f"no such setting{near(key, config.FIELDS)}")
+    elif key == "epochs":
+        yield Problem(where, table, _NOT_EPOCHS)
+    elif config.group(key) in _NOT_VARIED:
+        yield Problem(where, table, f"cannot be varied: {_NOT_VARIED[config.group(key)]}")
+    elif not isinstance(table, Mapping):
+        yield Problem(where, table, f"must be a table [{where}] with low and high, or choices")
+    else:
+        known = (*_BOUNDS, "choices")
+        for name, value in table.items():
+            if name not in known:
+                hint = near(name, known)
+                yield Problem(f"{where}.{name}", value, f"no such part{hint}")
+        others = [name for name in table if name in _BOUNDS]
+        if "choices" in table and others:
+            why = f"choices stand alone: leave out {', '.join(others)}"
+            yield Problem(where, dict(table), why)
+
+
+def _wrong_choices(
+    key: str, table: Mapping[str, Any], base: Mapping[str, Any]
+) -> Iterator[Problem]:
+    where, choices = f"space.{key}.choices", table["choices"]
+    if not isinstance(choices, list) or not choices:
+        yield Problem(where, choices, f"must be a list, each of it {config.allowed(key)}")
+        return
+    plain = [_typed(key, choice) for choice in choices]
+    for number, choice in enumerate(plain):
+        if any(type(other) is type(choice) and other == choice for other in plain[:number]):
+            yield Problem(where, choice, "is there twice")
+        elif not isinstance(choice, (bool, int, float, str)):
+            yield Problem(where, choice, f"must be {config.allowed(key)}")
+        else:
+            yield from _unfit(where, key, choice, base)
+
+
+def _wrong_bounds(key: str, table: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[Problem]:
+    where = f"space.{key}"
+    if config.kind(key) not in (int, float):
+        yield Problem(where, dict(table), f"needs choices, each {config.allowed(key)}")
+        return
+    number = "a whole number" if config.kind(key) is int else "a number"
+    missing = [name for name in ("low", "high") if name not in table]
+    if missing:
+        yield Problem(where, dict(table), f"needs {' and '.join(missing)}, or choices")
+    for name in ("low", "high", "step"):
+        value = table.get(name)
+        if name in table and not _fits(key, value):
+            yield Problem(f"{where}.{name}", value, f"must be {number}")
+            return
+    if not isinstance(table.get("log", False), bool):
+        yield Problem(f"{where}.log", table["log"], "must be true or false")
+        return
+    if missing:
+        return
+    low, high, step = table["low"], table["high"], table.get("step")
+    if low >= high:
+        yield Problem(f"{where}.low", low, f"must be below high ({config.shown(high)})")
+        return
+    if table.get("log") and low <= 0:
+        yield Problem(f"{where}.low", low, "must be above 0 where log = true")
+        return
+    if step is not None and table.get("log"):
+        yield Problem(f"{where}.step", step, "cannot be used with log = true")
+    elif step is not None and not 0 < step <= high - low:
+        yield Problem(f"{where}.step", step, "must be above 0, at most high − low")
+    for name in ("low", "high"):
+        yield from _unfit(f"{where}.{name}", key, _typed(key, table[name]), base)
+
+
+def _unfit(where: str, key: str, value: Value, base: Mapping[str, Any]) -> Iterator[Problem]:
+    """What RunConfig has against this value of the key, the other settings being as they are."""
+    for problem in config.problems({**base, key: value}):
+        if problem.key == key:
+            yield Problem(where, value, problem.message)
+
+
+def _typed(key: str, value: Any) -> Any:
+    """A whole number where a number is wanted is that number."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if is_whole and config.kind(key) is float else value
+
+
+def _fits(key: str, value: object) -> bool:
+    if not _is_number(value) or (config.kind(key) is int and not isinstance(value, int)):
+        return False
+    return math.isfinite(value)  # type: ignore[arg-type]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

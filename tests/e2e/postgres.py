@@ -1,0 +1,108 @@
+"""A PostgreSQL of one's own: a throw-away cluster on loopback, gone with the test."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PROGRAMS = ("initdb", "postgres")
+START_SECONDS = 30.0
+# The server refuses to run as root; these are the accounts it may run as then.
+ACCOUNTS = ("postgres", "nobody")
+
+
+def programs() -> Path | None:
+    """The folder with `initdb` and `postgres`, if they are installed."""
+    found = shutil.which("initdb")
+    folders = [Path(found).resolve().parent] if found else []
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next(
+        (folder for folder in folders if all((folder / name).exists() for name in PROGRAMS)), None
+    )
+
+
+@contextmanager
+def cluster() -> Iterator[str]:
+    """The URL of an empty database, with its password in it."""
+    folder = programs()
+    assert folder is not None
+    account = _account()
+    place = Path(tempfile.mkdtemp(prefix="fmnist-pg-", dir="/tmp"))
+    password, port = secrets.token_hex(8), _free_port()
+    try:
+        (place / "password").write_text(password)
+        if account is not None:
+            for path in (place, place / "password"):
+                os.chown(path, account.pw_uid, account.pw_gid)
+        data = place / "data"
+        initdb = [str(folder / "initdb"), "-D", str(data), "-U", "tester", "--no-sync"]
+        initdb += ["--auth=scram-sha-256", f"--pwfile={place / 'password'}", "-E", "UTF8"]
+        _run(initdb, place, account)
+        settings = [f"unix_socket_directories={place}", "listen_addresses=127.0.0.1"]
+        settings = [word for setting in settings for word in ("-c", setting)]
+        server = subprocess.Popen(
+            [str(folder / "postgres"), "-D", str(data), "-F", "-p", str(port), *settings],
+            cwd=place,
+            stdout=subprocess.DEVNULL,
+            stderr=(place / "log").open("wb"),
+            user=account.pw_uid if account else None,
+            group=account.pw_gid if account else None,
+        )
+        try:
+            url = f"postgresql://tester:{password}@127.0.0.1:{port}/postgres"
+            _wait(url, server, place / "log")
+            yield url
+        finally:
+            server.terminate()
+            server.wait(START_SECONDS)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _account() -> pwd.struct_passwd | None:
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name: entry for entry in pwd.getpwall()}
+    return next(known[name] for name in ACCOUNTS if name in known)
+
+
+def _run(words: list[str], place: Path, account: pwd.struct_passwd | None) -> None:
+    done = subprocess.run(
+        words,
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+        user=account.pw_uid if account else None,
+        group=account.pw_gid if account else None,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    import psycopg
+
+    until = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+            return
+        except psycopg.OperationalError:
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.1)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])

@@ -1,0 +1,191 @@
+"""The server as a process of its own, and visitors with or without a browser."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import psutil
+import pyte
+
+from tests.e2e.support import Home
+from tests.e2e.terminal import dashboard_env
+
+# A training that does not end by itself before anybody has looked.
+LONG = {
+    "FMNIST_TUI_DATASET": "sketches",
+    "FMNIST_TUI_MODEL": "linear",
+    "FMNIST_TUI_LIMIT": "1000",
+    "FMNIST_TUI_BATCH_SIZE": "64",
+    "FMNIST_TUI_THREADS": "1",
+    "FMNIST_TUI_EPOCHS": "100000",
+    "FMNIST_TUI_PATIENCE": "0",
+    "OMP_NUM_THREADS": "1",
+}
+SIZE = (120, 36)
+
+
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """Wait until there is something."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.05)
+    return found
+
+
+class Server:
+    """`fmnist-tui serve`, listening; `url` and `token` are what it has told."""
+
+    def __init__(self, folder: Path, *words: str, **environment: str) -> None:
+        home = Home(folder)
+        home.runs.mkdir(exist_ok=True)
+        self.runs = home.runs
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "fmnist_tui", "serve", "--port", "0", "--json", *words],
+            env={**home.environment, **dashboard_env(folder), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=(folder / "serve.log").open("w"),
+            text=True,
+        )
+        self.log = folder / "serve.log"
+        assert self.process.stdout is not None
+        told = ""
+        while not told.endswith("}\n"):
+            line = self.process.stdout.readline()
+            assert line, self.log.read_text()
+            told += line
+        document = json.loads(told)
+        self.url, self.token, self.port = document["url"], document["token"], document["port"]
+        self.host = f"127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        left = self.dashboards()
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        for process in left:
+            if process.is_running():
+                process.kill()
+
+    @property
+    def cookie(self) -> str:
+        return f"fmnist-tui-{self.port}={self.token}"
+
+    def dashboards(self) -> list[psutil.Process]:
+        """The processes of visitors, whoever is their parent by now."""
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            words = process.info["cmdline"] or []
+            if f"--runs={self.runs}" in words and any("--in-browser" in word for word in words):
+                found.append(process)
+        return found
+
+    def told(self, signal_number: signal.Signals, seconds: float = 60.0) -> int:
+        """Give the server a signal; its exit status."""
+        self.process.send_signal(signal_number)
+        return self.process.wait(seconds)
+
+    def ask(self, path: str, *headers: tuple[str, str], method: str = "GET") -> tuple[int, str]:
+        """One request with these headers and no others: its status, and all that came back."""
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
+        request = "\r\n".join([*lines, "Connection: close", "", ""])
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as line:
+            line.sendall(request.encode("latin-1"))
+            answer = b""
+            while block := line.recv(65536):
+                answer += block
+                if answer.startswith(b"HTTP/1.1 101"):
+                    break
+        text = answer.decode("utf-8", "replace")
+        return int(text.split(" ", 2)[1]), text
+
+    def events(self) -> list[dict[str, Any]]:
+        """All that the one run has said."""
+        [record] = self.runs.glob("*/events.jsonl")
+        return [json.loads(line) for line in record.read_text().splitlines()]
+
+    def said(self, kind: str) -> list[dict[str, Any]]:
+        if not list(self.runs.glob("*/events.jsonl")):
+            return []
+        return [event for event in self.events() if event["is"] == kind]
+
+    def stop_run(self) -> None:
+        """End the process that has taken the run over, as a person would in the end."""
+        pid = self.said("RunStarted")[-1]["pid"]
+        psutil.Process(pid).terminate()
+        until(lambda: self.events()[-1]["is"] == "RunEnded")
+
+
+class Seen:
+    """A terminal's screen, drawn from the bytes that came for it."""
+
+    def __init__(self, size: tuple[int, int] = SIZE) -> None:
+        self._screen = pyte.Screen(*size)
+        self._stream = pyte.ByteStream(self._screen)
+
+    def feed(self, data: bytes) -> None:
+        self._stream.feed(data)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self._screen.display)
+
+
+class Guest:
+    """A visitor without a browser: the websocket alone."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+        self.seen = Seen()
+
+    async def until(self, words: str, seconds: float = 60.0) -> None:
+        """Look on until the screen says so."""
+        end = time.monotonic() + seconds
+        while words not in self.seen.text:
+            left = end - time.monotonic()
+            assert left > 0, f"never saw {words!r}:\n{self.seen.text}"
+            message = await self.socket.receive(timeout=left)
+            assert message.type is aiohttp.WSMsgType.BINARY, (message, self.seen.text)
+            self.seen.feed(message.data)
+
+    async def press(self, keys: str) -> None:
+        await self.socket.send_json(["stdin", keys])
+
+    def vanish(self) -> None:
+        """Be gone without a word, as a browser that is killed."""
+        connection = self.socket.get_extra_info("socket")
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+@asynccontextmanager
+async def guests(server: Server, count: int) -> AsyncIterator[list[Guest]]:
+    """So many visitors at once."""
+    columns, rows = SIZE
+    headers = {"Cookie": server.cookie, "Origin": f"http://{server.host}"}
+    address = f"ws://{server.host}/socket?width={columns}&height={rows}"
+    async with aiohttp.ClientSession(headers=headers) as session:
+        found = [Guest(await session.ws_connect(address, max_msg_size=0)) for _ in range(count)]
+        yield found
+        for guest in found:
+            await guest.socket.close()

@@ -1,0 +1,187 @@
+"""Recipes of several runs as commands: stages, ensembles, and whether claims are kept."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fmnist_tui.runs.lock import holder
+from tests.e2e.support import LIMIT, Home, events
+
+BASE = """
+about = "drawn garments"
+[run]
+dataset = "sketches"
+model = "one-conv"
+width = 0.25
+epochs = 2
+batch_size = 64
+limit = 800
+threads = 1
+"""
+STAGED = f"""{BASE}
+[[stage]]
+name = "pretrain"
+run = {{ classes = [0, 1, 2, 3, 4] }}
+[[stage]]
+name = "adapt"
+run = {{ classes = [5, 6, 7, 8, 9], freeze = "convolutions", renew = "dense", epochs = 1 }}
+[[claim]]
+metric = "test_accuracy"
+at_least = 0.3
+stage = "pretrain"
+about = "the first five"
+[[claim]]
+metric = "test_accuracy"
+at_least = 0.999
+stage = "adapt"
+[[claim]]
+metric = "frozen_unchanged"
+at_least = 1
+stage = "adapt"
+[[claim]]
+metric = "train_seconds"
+at_most = 1000
+"""
+UNITED = f"""{BASE}
+[ensemble]
+seeds = 2
+tta = "flip"
+[[claim]]
+metric = "test_accuracy"
+at_least = 0.1
+"""
+NO_DATA = """
+about = "data that are not there"
+[run]
+dataset = "folder:/nowhere/at/all"
+[[claim]]
+metric = "val_accuracy"
+at_least = 0.5
+about = "never measured"
+"""
+
+
+@pytest.fixture
+def home(home: Home, tmp_path: Path) -> Home:
+    """A home with recipes of its own."""
+    folder = tmp_path / "configs"
+    folder.mkdir()
+    for name, text in (("staged", STAGED), ("united", UNITED), ("no-data", NO_DATA)):
+        (folder / f"{name}.toml").write_text(text)
+    home.environment["FMNIST_TUI_CONFIGS"] = str(folder)
+    return home
+
+
+def made(home: Home, part: str) -> list[Path]:
+    return sorted(home.runs.glob(f"*{part}*"))
+
+
+def test_stages_are_trained_one_after_another_and_linked(home: Home) -> None:
+    found = home.json("train", "staged", "--lr", "0.002")
+    assert (found["recipe"], found["state"]) == ("staged", "finished")
+    first, second = found["stages"]
+    assert (first["stage"], first["epochs"], first["frozen_unchanged"]) == ("pretrain", 2, None)
+    assert (second["stage"], second["epochs"], second["frozen_unchanged"]) == ("adapt", 1, True)
+    assert first["test"]["count"] == second["test"]["count"] == 500
+    assert first["fit"]["verdict"] and second["fit"]["words"]
+    document = tomllib.loads((Path(second["path"]) / "config.toml").read_text())
+    assert document["run"]["start"] == first["run"]
+    assert document["run"]["lr"] == 0.002
+    assert document["made_with"]["started_from"] == first["run"]
+
+
+def test_each_stage_is_summed_up_with_precision_recall_and_fit(home: Home) -> None:
+    done = home.run("train", "staged", "--epochs", "1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("confusion on test") == 2
+    assert done.stdout.count("precision  recall") == 2
+    assert done.stdout.count("fit: ") == 2
+    assert "Ankle boot" in done.stdout and "T-shirt/top" in done.stdout
+    assert "staged, stage 2 of 2: adapt" in done.stderr
+    assert "frozen parts unchanged: 2 tensors" in done.stderr
+    run = made(home, "staged-pretrain")[0]
+    again = home.json("train", "--resume", run.name, "--epochs", "2")
+    assert again["run"] == run.name and "stages" not in again
+    assert len(made(home, "staged")) == 2
+
+
+def test_a_stopped_stage_is_followed_by_none(home: Home) -> None:
+    process = home.start("train", "staged", "--epochs", "100000")
+    run = home.wait_for_steps(process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 130
+    assert "staged ends here: 1 of its 2 steps left out" in err
+    assert "stopped after" in out and made(home, "staged") == [run]
+
+
+def test_a_detached_plan_goes_on_to_its_end_without_a_terminal(home: Home) -> None:
+    done = home.run("train", "staged", "--detach")
+    assert done.returncode == 0, done.stderr
+    assert "it is stage 1 of 2: pretrain; 1 more of staged follow" in done.stdout
+    deadline = time.monotonic() + LIMIT
+    while not made(home, "staged-adapt") or holder(made(home, "staged-adapt")[0]) is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert events(made(home, "staged-adapt")[0])[-1]["reason"] == "finished"
+
+
+def test_an_ensemble_recipe_trains_its_members_and_unites_them(home: Home) -> None:
+    found = home.json("train", "united", "--seed", "7")
+    names = [step["stage"] for step in found["stages"]]
+    assert names == ["member 1 of 2", "member 2 of 2", "ensemble of 2"]
+    runs = [Path(step["path"]) for step in found["stages"]]
+    seeds = [tomllib.loads((run / "config.toml").read_text())["run"]["seed"] for run in runs[:2]]
+    assert seeds == [7, 8]
+    started = events(runs[2])[0]
+    assert (started["kind"], started["recipe"]) == ("ensemble", "united")
+    assert found["stages"][2]["test"]["count"] == 1000
+
+
+def test_a_flag_that_every_stage_sets_itself_is_refused(home: Home) -> None:
+    said = home.complaint("train", "staged", "--classes", "0,1", status=2)
+    assert "--classes: every stage of staged says that itself" in said
+
+
+def test_recipes_show_tells_of_stages_and_of_what_is_claimed(home: Home) -> None:
+    shown = home.run("recipes", "show", "staged").stdout
+    assert tomllib.loads(shown)["stage"][1]["run"]["freeze"] == "convolutions"
+    assert "# one after another: pretrain, adapt" in shown
+    assert "# claim: pretrain: test_accuracy ≥ 30.00 %" in shown
+    assert "# claim: train_seconds ≤ 1000 s" in shown
+    found = home.json("recipes", "show", "united")
+    assert found["ensemble"] == {"seeds": 2, "tta": "flip"}
+    assert found["gpu"] == {} and found["stages"] == []
+
+
+def test_check_measures_every_claim_over_the_seeds(home: Home) -> None:
+    done = home.run("recipes", "check", "staged", "no-data", "--seeds", "2", "--json")
+    assert done.returncode == 1, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    assert [one["passed"] for one in found] == [True, False, True, True, None]
+    assert all(len(one["values"]) == len(one["seconds"]) == 2 for one in found[:4])
+    first, second, frozen, seconds, never = found
+    assert first["mean"] == pytest.approx(sum(first["values"]) / 2) and first["sd"] is not None
+    assert (first["count"], first["bound"], first["claim"]) == (500, "at least", 0.3)
+    assert first["values"] != second["values"] and second["stage"] == "adapt"
+    assert frozen["values"] == [1.0, 1.0]
+    assert seconds["bound"] == "at most"
+    # The whole is as long as its stages together.
+    both = [sum(pair) for pair in zip(first["seconds"], second["seconds"], strict=True)]
+    assert seconds["values"] == seconds["seconds"] == pytest.approx(both)
+    assert never["values"] == [] and "/nowhere/at/all" in never["why"]
+    assert "checking staged (1 of 2): seed 2 of 2" in done.stderr
+    assert len(made(home, "staged")) == 4
+
+
+def test_too_many_seeds_or_none_are_wrong_usage(home: Home) -> None:
+    for count in ("0", "65"):
+        said = home.complaint("recipes", "check", "staged", "--seeds", count, status=2)
+        assert "--seeds must be from 1 to 64" in said

@@ -1,0 +1,283 @@
+"""The parts of a network, and those that stay as they were, to the last bit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from fmnist_tui import registry
+from fmnist_tui.commands import Stop
+from fmnist_tui.engine import freezing
+from fmnist_tui.engine.freezing import Frozen, head, named
+from fmnist_tui.engine.learner import Learner
+from fmnist_tui.engine.models import ModelSpec
+from fmnist_tui.errors import UserError
+from fmnist_tui.events import FINISHED, STOPPED
+from tests.engine.support import Bench, blobs, config, digest, learner
+
+SETTINGS: dict[str, Any] = {
+    "model": "custom-cnn",
+    "width": 0.2,
+    "dropout": 0.2,
+    "start": "another",
+    "ema": 0.9,
+    "shift": 2,
+    "epochs": 3,
+    "checkpoint_seconds": 1000.0,
+}
+STEPS = 12
+
+
+def network(name: str, classes: int = 4) -> nn.Module:
+    model: nn.Module = registry.load("models", name).build(ModelSpec(1, 28, classes, width=0.2))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("name", "last"),
+    [("two-conv", "11"), ("linear", "2"), ("fast", "body.15"), ("resnet", "15")],
+)
+def test_the_head_is_the_layer_that_the_classes_come_out_of(name: str, last: str) -> None:
+    model = network(name)
+    assert head(model) == last
+    assert model.state_dict()[f"{last}.weight"].shape[0] == 4
+
+
+def test_a_convolution_is_the_head_where_nothing_dense_is_behind_it() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 4, 1))
+    assert head(model) == "2"
+    assert named(model, "convolutions", "freeze") == set(model.state_dict()) - {
+        "2.weight",
+        "2.bias",
+    }
+    assert named(model, "dense", "renew") == {"2.weight", "2.bias"}
+
+
+@pytest.mark.parametrize(
+    ("words", "modules"),
+    [
+        ("convolutions", [0, 2, 4, 6, 8, 10]),
+        ("dense", [14, 17]),
+        ("body", [0, 2, 4, 6, 8, 10, 14]),
+        ("0, 2", [0, 2]),
+        ("1?", [10, 14, 17]),
+        ("convolutions, 14", [0, 2, 4, 6, 8, 10, 14]),
+    ],
+)
+def test_parts_are_named_by_kind_by_name_and_by_pattern(words: str, modules: list[int]) -> None:
+    model = network("custom-cnn")
+    found = {int(name.partition(".")[0]) for name in named(model, words, "freeze")}
+    assert sorted(found) == modules
+
+
+def test_norms_go_with_their_convolutions_with_all_their_statistics() -> None:
+    found = named(network("resnet"), "convolutions", "freeze")
+    assert {"1.weight", "1.running_mean", "1.running_var", "1.num_batches_tracked"} <= found
+    assert not any(name.startswith("15.") for name in found)
+
+
+@pytest.mark.parametrize(
+    ("model", "words", "said"),
+    [
+        ("two-conv", "convolution", 'did you mean "convolutions"? (its parts are 0 (Conv2d), 3'),
+        ("two-conv", "9\x1b", "there is no part '9␛'"),
+        ("fast", "body.14x", "body.15 (Linear)"),
+        ("linear", "convolutions", "convolutions has no weights here (its parts are 2 (Linear))"),
+        ("linear", "body", "body has no weights here"),
+        ("two-conv", "*", "leaves nothing to learn"),
+        ("two-conv", "convolutions, dense", "leaves nothing to learn"),
+    ],
+)
+def test_parts_that_cannot_be_frozen_are_refused_in_one_line_with_those_there_are(
+    model: str, words: str, said: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        Frozen(network(model), words)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+    assert "its parts are" in str(caught.value)
+
+
+def test_neither_train_nor_evaluation_wakes_a_frozen_norm() -> None:
+    taught = learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
+    norms = [part for part in taught.model.modules() if isinstance(part, nn.BatchNorm2d)]
+    taught.ready()
+    assert taught.model.training and len(norms) == 3
+    assert not any(norm.training for norm in norms)
+    taught.answers(taught.train)
+    taught.model.train()
+    assert not any(norm.training for norm in norms)
+    assert taught.model.get_submodule("13").training, (
+        "dropout goes on where nothing of it is frozen"
+    )
+    assert not any(
+        parameter.requires_grad
+        for name, parameter in taught.model.named_parameters()
+        if int(name.partition(".")[0]) <= 10
+    )
+
+
+def _run(folder: Path, stops: list[int], **values: object) -> tuple[str, Learner]:
+    """The weights' hash after training with a stop at each of these steps."""
+    for stop_at in [*stops, None]:
+        bench = Bench(folder, blobs(64), **{**SETTINGS, **values})
+        taught = bench.learner
+        if bench.store.manifests("last"):
+            payload, manifest, _ = bench.store.load("last")
+            taught.restore(payload, manifest.file)
+        if taught.frozen is not None:
+            taught.frozen.seal(taught.model.state_dict())
+
+        def pulse(bench: Bench = bench, stop_at: int | None = stop_at) -> None:
+            if bench.learner.step == stop_at:
+                bench.control.send(Stop(time.time()))
+
+        bench.trainer._pulse = pulse
+        assert bench.trainer.run().reason == (FINISHED if stop_at is None else STOPPED)
+    payload, _, _ = bench.store.load("last")
+    return digest(payload["model"]) + digest(payload["weights"]), taught
+
+
+def test_what_is_frozen_is_the_same_to_the_last_bit_after_training(tmp_path: Path) -> None:
+    dataset = blobs(64)
+    before = learner(config(**SETTINGS, freeze="convolutions"), dataset)
+    _, after = _run(tmp_path, [], freeze="convolutions")
+    assert after.frozen is not None and before.frozen is not None
+    assert after.step == STEPS
+    whole = after.model.state_dict()
+    assert after.frozen.sha256 == before.frozen.digest(before.model.state_dict())
+    kept, how = after.frozen.proof(whole, after.weights()["weights"])
+    assert kept and how == f"18 tensors, sha256 {after.frozen.sha256[:16]}"
+    moved = [
+        name for name, tensor in before.model.state_dict().items() if not tensor.equal(whole[name])
+    ]
+    assert sorted(moved) == ["14.bias", "14.weight", "17.bias", "17.weight"]
+
+
+def test_statistics_that_move_are_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freezing, "_hold", lambda module: None)
+    _, after = _run(tmp_path, [], freeze="convolutions")
+    assert after.frozen is not None
+    kept, how = after.frozen.proof(after.model.state_dict())
+    assert not kept and "is now" in how
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda state: state["0.weight"].view(-1)[7].add_(1e-7),
+        lambda state: state["2.running_var"][0].mul_(1.0001),
+        lambda state: state["2.num_batches_tracked"].add_(1),
+        lambda state: state.update({"0.weight": state["0.weight"].double()}),
+        lambda state: state.update({"0.weight": state["0.weight"].flatten(1)}),
+    ],
+)
+def test_the_hash_sees_every_byte_type_and_shape(spoil: Callable[[dict[str, Any]], object]) -> None:
+    model = network("custom-cnn")
+    frozen = Frozen(model, "convolutions")
+    frozen.seal(model.state_dict())
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    assert frozen.proof(state)[0]
+    spoil(state)
+    assert not frozen.proof(state)[0]
+
+
+def test_averages_leave_what_is_frozen_alone_even_a_minus_zero() -> None:
+    taught = learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
+    with torch.no_grad():
+        taught.model.state_dict()["0.weight"].fill_(-0.0)
+    taught.take_weights(taught.model.state_dict(), "here")
+    step = taught.ready()
+    for row in taught.order.epoch(0):
+        step(row)
+    averaged = taught.weights()["weights"]["0.weight"]
+    assert torch.signbit(averaged).all()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"freeze": "convolutions"},
+        {"freeze": "0, 2", "body_lr": 0.3},
+        {"body_lr": 0.1, "optimizer": "muon", "lr": 0.01},
+        {"freeze": "convolutions", "body_lr": 0.5, "optimizer": "sgd", "lr": 0.05},
+    ],
+)
+def test_a_resumed_run_with_frozen_and_slower_parts_is_the_same_bit_for_bit(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    whole, before = _run(tmp_path / "whole", [], **values)
+    cut, after = _run(tmp_path / "cut", [2, 7, 10], **values)
+    assert cut == whole
+    if before.frozen is not None and after.frozen is not None:
+        assert after.frozen.sha256 == before.frozen.sha256
+
+
+def test_the_first_hash_is_the_one_that_counts_after_a_resume(tmp_path: Path) -> None:
+    taught = learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
+    assert taught.frozen is not None
+    taught.frozen.seal(taught.model.state_dict())
+    payload = taught.state()
+    payload["model"] = {**payload["model"], "0.weight": payload["model"]["0.weight"] + 1}
+    again = learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
+    assert again.frozen is not None
+    again.restore(payload, "here")
+    again.frozen.seal(again.model.state_dict())
+    assert not again.frozen.proof(again.model.state_dict())[0]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "muon"])
+def test_everything_but_the_head_moves_by_its_share_of_the_rate(optimizer: str) -> None:
+    settings = {**SETTINGS, "optimizer": optimizer, "momentum": 0.0, "ema": 0.0, "dropout": 0.0}
+    moves = []
+    for factor in (1.0, 0.25):
+        taught = learner(config(**settings, lr=1e-3, body_lr=factor), blobs(64))
+        before = {name: tensor.clone() for name, tensor in taught.model.named_parameters()}
+        taught.aim()
+        taught.ready()(taught.order.epoch(0)[0])
+        moves.append(
+            {name: tensor - before[name] for name, tensor in taught.model.named_parameters()}
+        )
+    whole, slowed = moves
+    for name, move in whole.items():
+        share = 1.0 if name.startswith("17.") else 0.25
+        assert torch.allclose(slowed[name], share * move, atol=2e-7), name
+
+
+def test_the_schedule_and_a_changed_rate_reach_both(tmp_path: Path) -> None:
+    taught = learner(config(**SETTINGS, body_lr=0.1, schedule="cosine"), blobs(64))
+    taught.step = 3
+    taught.set_lr(0.02)
+    taught.aim()
+    rates = {round(float(group["lr"]), 6) for group in taught._optimizer.param_groups}
+    assert rates == {0.02, 0.002}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_a_captured_graph_leaves_frozen_parts_alone_and_heeds_both_rates() -> None:
+    dataset = blobs(512)
+    losses = []
+    for graph in (False, True):
+        settings = {**SETTINGS, "device": "cuda", "precision": "fp32", "dropout": 0.0, "shift": 0}
+        taught = learner(
+            config(**settings, cuda_graph=graph, freeze="0, 2", body_lr=0.5, lr=1e-3), dataset
+        )
+        assert taught.frozen is not None
+        taught.frozen.seal(taught.model.state_dict())
+        step = taught.ready()
+        for epoch in range(2):
+            for row in taught.order.epoch(epoch):
+                taught.aim()
+                step(row)
+                taught.step += 1
+        losses.append(step.read()[0])
+        assert step.captured == graph
+        assert taught.frozen.proof(taught.model.state_dict(), taught.weights()["weights"])[0]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)

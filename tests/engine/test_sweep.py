@@ -1,0 +1,379 @@
+"""A sweep at work: ordinary trainings judged on validation alone, whatever goes wrong."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fmnist_tui.commands import Pause, Resume, Stop
+from fmnist_tui.engine import evaluate, job
+from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.sweep import Outcome, Sweep, alike
+from fmnist_tui.errors import UserError
+from fmnist_tui.events import Alert, RunEnded, RunStarted, TrialEnded
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.listing import list_runs, summarise
+from fmnist_tui.runs.log import CommandBox, append_line
+from fmnist_tui.runs.tail import EventTail, replay
+from fmnist_tui.sweeps import marks, patience
+from fmnist_tui.sweeps.snapshot import Reader, Snapshot
+from fmnist_tui.sweeps.storage import Place
+from fmnist_tui.sweeps.study import Ledger
+from tests.engine.support import FOREVER, PATIENCE, blobs
+from tests.unit.sweeps.support import journal, ledger, search
+
+TINY = """
+[run]
+dataset = "sketches"
+model = "linear"
+epochs = 2
+batch_size = 16
+threads = 1
+device = "cpu"
+[sweep]
+trials = 3
+pruner = "none"
+[space.lr]
+low = 1e-3
+high = 1e-1
+log = true
+"""
+LONG = TINY.replace("epochs = 2", f"epochs = {FOREVER}")
+
+
+class Bench:
+    """A sweep to be run in a thread of its own."""
+
+    def __init__(
+        self, session: Session, folder: Path, text: str, trials: int | None = None
+    ) -> None:
+        self.where: Place = journal(folder)
+        self.book: Ledger = ledger(self.where, search(text))
+        self.run = RunFolder.create(session.runs_dir, "search", "sketches")
+        self.said: list[str] = []
+        self.told: list[tuple[float, float, str]] = []
+        self.sweep = Sweep(
+            session,
+            self.book,
+            self.run,
+            trials=trials,
+            tell=lambda *told: self.told.append(told),
+            say=self.said.append,
+        )
+        self.outcome: Outcome | None = None
+        self._thread = threading.Thread(target=self._work)
+
+    def _work(self) -> None:
+        self.outcome = self.sweep.run()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def end(self) -> Outcome:
+        self._thread.join(PATIENCE)
+        assert self.outcome is not None
+        return self.outcome
+
+    def look(self) -> Snapshot:
+        return Reader().look(self.where, "search")
+
+    def until(self, done: Callable[[Snapshot], bool]) -> Snapshot:
+        until = time.monotonic() + PATIENCE
+        while True:
+            shown = self.look()
+            if done(shown):
+                return shown
+            assert time.monotonic() < until, shown
+            time.sleep(0.02)
+
+
+def test_a_sweep_does_its_trials_and_leaves_a_record(session: Session, tmp_path: Path) -> None:
+    bench = Bench(session, tmp_path, TINY)
+    assert bench.sweep.run() == Outcome("finished", "", 3)
+    shown = bench.look()
+    assert [trial.state for trial in shown.trials] == ["complete"] * 3
+    events = EventTail(bench.run.events).read()
+    started, *trials, ended = events
+    assert isinstance(started, RunStarted) and (started.kind, started.epochs) == ("sweep", 3)
+    assert isinstance(ended, RunEnded) and (ended.reason, ended.step) == ("finished", 3)
+    ends = [event for event in trials if isinstance(event, TrialEnded)]
+    assert [(one.trial, one.done, one.value) for one in ends] == [
+        (trial.number, trial.number + 1, trial.value) for trial in shown.trials
+    ]
+    assert shown.best is not None and ends[-1].best == shown.best.value
+    assert bench.told[-1] == (3.0, 3.0, "trial 2 complete")
+    assert len(bench.said) == 3
+
+
+def test_a_sweep_is_one_run_in_the_list_with_its_trials_and_best_value(
+    session: Session, tmp_path: Path
+) -> None:
+    bench = Bench(session, tmp_path, TINY)
+    bench.sweep.run()
+    (line,) = list_runs(session.runs_dir)
+    best = bench.look().best
+    assert best is not None
+    assert (line.kind, line.epochs_done, line.epochs_total) == ("sweep", 3, 3)
+    assert line.best_val_accuracy == best.value and line.test_accuracy is None
+
+
+def test_a_trial_is_an_ordinary_run_that_never_reads_the_test_split(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[str] = []
+    judge = evaluate.judge
+
+    def watched(classifier: object, split: object, *rest: object) -> object:
+        judged.append(split.name)  # type: ignore[attr-defined]
+        return judge(classifier, split, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(job, "judge", watched)
+    bench = Bench(session, tmp_path, TINY)
+    bench.sweep.run()
+    assert judged == ["val"] * 3
+    for trial in bench.look().trials:
+        folder = RunFolder.open(Path(trial.run))
+        state = replay(folder.events)
+        assert folder.path.parent == bench.run.path / "trials"
+        assert summarise(folder).kind == "train" and state.ended == "finished"
+        assert state.best is not None and state.best.val_accuracy == trial.value
+        assert state.verdict("val") is not None and state.verdict("test") is None
+        assert [path.name for path in folder.predictions.iterdir()] == ["val.npz"]
+        # The best is what is evaluated; where training stood at its end is of no use.
+        kinds = {path.name.partition("-")[0] for path in folder.checkpoints.iterdir()}
+        assert kinds == {"best"}
+
+
+def test_an_ordinary_run_still_reads_the_test_split(session: Session) -> None:
+    training = session.train(search(TINY).base)
+    assert training.wait(PATIENCE) and training.folder is not None
+    assert replay(training.folder.events).verdict("test") is not None
+    kinds = {path.name.partition("-")[0] for path in training.folder.checkpoints.iterdir()}
+    assert kinds == {"best", "last"}
+
+
+def test_the_pruner_ends_a_trial_before_its_time(session: Session, tmp_path: Path) -> None:
+    bench = Bench(session, tmp_path, LONG.replace('"none"', '"median"\nstartup = 0'), trials=1)
+    for _ in range(3):
+        begun = bench.book.begin()
+        for epoch in range(1, 40):
+            bench.book.report(begun, epoch, 1.01)
+        bench.book.complete(begun, 1.01)
+    assert bench.sweep.run().reason == "finished"
+    trial = bench.look().trials[-1]
+    assert trial.state == "pruned" and 0 < trial.epochs < FOREVER
+    assert replay(RunFolder(Path(trial.run)).events).message == "pruned"
+
+
+def test_a_killed_trial_ends_and_the_sweep_goes_on(session: Session, tmp_path: Path) -> None:
+    bench = Bench(session, tmp_path, LONG, trials=2)
+    bench.start()
+    for number in (0, 1):
+        bench.until(lambda shown, n=number: len(shown.trials) > n and shown.trials[n].epochs > 0)  # type: ignore[misc]
+        marks.kill(Reader(), bench.where, "search", number)
+        bench.until(lambda shown, n=number: shown.trials[n].state == "killed")  # type: ignore[misc]
+    assert bench.end() == Outcome("finished", "", 2)
+
+
+def test_a_stopped_sweep_gives_its_trial_back(session: Session, tmp_path: Path) -> None:
+    bench = Bench(session, tmp_path, LONG)
+    bench.start()
+    shown = bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
+    bench.sweep.stop("Ctrl-C")
+    assert bench.end() == Outcome("stopped", "Ctrl-C", 0)
+    after = bench.look()
+    assert [trial.state for trial in after.trials] == ["stopped", "waiting"]
+    assert after.trials[1].params == shown.trials[0].params
+    assert replay(bench.run.events).message == "Ctrl-C"
+
+
+def test_a_sweep_heeds_the_commands_in_its_folder(session: Session, tmp_path: Path) -> None:
+    bench = Bench(session, tmp_path, LONG)
+    bench.start()
+    bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
+    trial = RunFolder(Path(bench.look().trials[0].run))
+
+    def paused(is_so: bool) -> None:
+        until = time.monotonic() + PATIENCE
+        while summarise(trial).state != ("paused" if is_so else "running"):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+    CommandBox.send(bench.run, Pause(time.time()))
+    paused(True)
+    CommandBox.send(bench.run, Resume(time.time()))
+    paused(False)
+    CommandBox.send(bench.run, Stop(time.time(), "told to from the list of runs"))
+    assert bench.end() == Outcome("stopped", "told to from the list of runs", 0)
+
+
+def test_when_the_time_is_over_no_further_trial_is_begun(session: Session, tmp_path: Path) -> None:
+    text = TINY.replace("trials = 3", "trials = 3\ntimeout = 0.000001")
+    assert Bench(session, tmp_path, text).sweep.run() == Outcome("finished", "1e-06 s are over", 0)
+
+
+def test_every_worker_of_a_study_is_stopped_by_a_mark(session: Session, tmp_path: Path) -> None:
+    bench = Bench(session, tmp_path, LONG)
+    bench.start()
+    bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
+    assert marks.stop(Reader(), bench.where, "search") == 1
+    assert bench.end().reason == "stopped"
+    assert bench.look().trials[0].state == "stopped"
+
+
+def test_a_trial_with_impossible_settings_fails_and_the_study_goes_on(
+    session: Session, tmp_path: Path
+) -> None:
+    text = TINY.replace("trials = 3", 'sampler = "grid"').partition("[space.lr]")[0]
+    text += "[space.mixup]\nchoices = [0.0, 0.2]\n[space.cutmix]\nchoices = [0.0, 0.2]\n"
+    bench = Bench(session, tmp_path, text)
+    assert bench.sweep.run() == Outcome("finished", "", 4)
+    states = sorted(trial.state for trial in bench.look().trials)
+    assert states == ["complete", "complete", "complete", "failed"]
+    (failed,) = (trial for trial in bench.look().trials if trial.state == "failed")
+    assert "cannot be used with mixup" in failed.why
+
+
+def test_a_loss_that_is_no_number_fails_the_trial_alone(session: Session, tmp_path: Path) -> None:
+    text = TINY.partition("[space.lr]")[0].replace("trials = 3", 'sampler = "grid"')
+    text = text.replace('model = "linear"', 'model = "mlp"\nmomentum = 0.0\noptimizer = "sgd"')
+    bench = Bench(
+        session,
+        tmp_path,
+        f"{text}[space.lr]\nchoices = [0.001, 100.0]\n[space.ema]\nchoices = [0.0]\n",
+    )
+    bench.sweep.run()
+    trials = {trial.params["lr"]: trial for trial in bench.look().trials}
+    assert trials[0.001].state == "complete"
+    assert trials[100.0].state == "failed" and "stopped being a number" in trials[100.0].why
+
+
+def test_three_failures_alike_at_the_start_end_the_sweep_with_their_reason(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object, **__: object) -> object:
+        raise UserError("the data set fashion is not here and cannot be fetched (try 3)")
+
+    monkeypatch.setattr(job, "load_dataset", missing)
+    bench = Bench(session, tmp_path, TINY.replace("trials = 3", "trials = 9"))
+    outcome = bench.sweep.run()
+    assert (outcome.reason, outcome.done) == ("failed", 3)
+    assert outcome.message.startswith("3 trials in a row failed alike: the data set fashion is not")
+    assert [trial.state for trial in bench.look().trials] == ["failed"] * 3
+
+
+def test_a_data_set_that_comes_back_lets_the_sweep_go_on(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def moody(*_: object, **__: object) -> object:
+        asked.append(1)
+        if len(asked) in (1, 2, 4, 5):
+            raise UserError("the disk is asleep")
+        return blobs(64)
+
+    monkeypatch.setattr(job, "load_dataset", moody)
+    bench = Bench(session, tmp_path, TINY.replace("trials = 3", "trials = 6"))
+    assert bench.sweep.run() == Outcome("finished", "", 6)
+    states = [trial.state for trial in bench.look().trials]
+    assert states == ["failed", "failed", "complete", "failed", "failed", "complete"]
+
+
+def test_failures_that_differ_in_figures_only_are_alike() -> None:
+    near = "too little memory for batch_size = {}; try batch_size = {}"
+    assert alike(near.format(512, 256)) == alike(near.format("1,024", 512))
+    assert alike(near.format(512, 256)) != alike("the disk is full")
+
+
+def test_a_full_disk_is_said_once_and_the_study_is_told_later(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "AGAIN_SECONDS", 0.01)
+    bench = Bench(session, tmp_path, TINY, trials=1)
+    full = threading.Event()
+    refused: list[bytes] = []
+
+    def write(path: Path, line: bytes, *, durable: bool = False) -> None:
+        # The disk fills when the trial is under way, and for a while.
+        if b'"run"' in line:
+            full.set()
+        if full.is_set() and len(refused) < 8:
+            refused.append(line)
+            raise OSError(28, "No space left on device")
+        append_line(path, line, durable=durable)
+
+    monkeypatch.setattr("fmnist_tui.sweeps.journal.append_line", write)
+    assert bench.sweep.run() == Outcome("finished", "", 1)
+    (trial,) = bench.look().trials
+    assert (trial.state, trial.epochs) == ("complete", 2) and Path(trial.run).is_dir()
+    alerts = [one for one in EventTail(bench.run.events).read() if isinstance(one, Alert)]
+    assert len(refused) == 8 and len(alerts) == 1
+    assert "No space left on device" in alerts[0].message and alerts[0].level == "warning"
+
+
+def test_a_storage_that_stays_away_ends_the_sweep_with_one_line(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "SECONDS", 0.2)
+    bench = Bench(session, tmp_path, TINY)
+    bench.start()
+    bench.until(lambda shown: shown.done >= 1)
+
+    def gone(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as context:
+        context.setattr("fmnist_tui.sweeps.journal.append_line", gone)
+        outcome = bench.end()
+    assert outcome.reason == "failed" and "Input/output error" in outcome.message
+    assert "\n" not in outcome.message
+    assert replay(bench.run.events).ended == "failed"
+    # What was told before is whole, and another worker takes it from there.
+    assert bench.look().done >= 1
+
+
+def test_a_trial_that_another_worker_has_taken_for_dead_is_let_go(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(session, tmp_path, LONG, trials=1)
+    bench.start()
+    bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
+    other = ledger(bench.where, search(LONG))
+    monkeypatch.setattr(other, "_is_lost", lambda trial: True)
+    assert other.recover() == [0]
+    bench.until(lambda shown: shown.done + shown.running == 1 and len(shown.trials) == 2)
+    bench.sweep.stop("enough")
+    bench.end()
+    states = [trial.state for trial in bench.look().trials]
+    assert states[0] == "lost" and "ended by another process" in " ".join(bench.said)
+
+
+def test_epochs_that_come_faster_than_they_can_be_told_hold_nothing_up(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(path: Path, line: bytes, *, durable: bool = False) -> None:
+        time.sleep(0.02)
+        append_line(path, line, durable=durable)
+
+    monkeypatch.setattr("fmnist_tui.sweeps.journal.append_line", slowly)
+    bench = Bench(session, tmp_path, LONG.replace(str(FOREVER), "1000"), trials=1)
+    began = time.monotonic()
+    assert bench.sweep.run().reason == "finished"
+    (trial,) = bench.look().trials
+    assert trial.epochs == 1000 and 1 < len(trial.curve) < 1000
+    assert time.monotonic() - began < 20
+
+
+def test_small_jobs_are_served_while_a_trial_trains(session: Session, tmp_path: Path) -> None:
+    bench = Bench(session, tmp_path, LONG)
+    bench.start()
+    bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
+    assert session.ask(lambda workshop: 42).result(PATIENCE) == 42
+    bench.sweep.stop("enough")
+    assert bench.end().reason == "stopped"

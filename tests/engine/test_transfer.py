@@ -1,0 +1,396 @@
+"""A run that begins with the weights of another, or with those in a file."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from fmnist_tui.config import RunConfig
+from fmnist_tui.data.dataset import Dataset
+from fmnist_tui.engine import freezing, job
+from fmnist_tui.engine.checkpoint import Store
+from fmnist_tui.engine.classifier import About
+from fmnist_tui.engine.device import choose
+from fmnist_tui.engine.learner import Learner
+from fmnist_tui.engine.models._torchvision import _refit_filters
+from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.training import Training
+from fmnist_tui.engine.transfer import Start
+from fmnist_tui.errors import UserError
+from fmnist_tui.events import FAILED, FINISHED, Alert, Evaluated, RunStarted
+from fmnist_tui.recipes import read
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.tail import replay
+from tests.engine.support import PATIENCE, Bench, Listener, blobs, config
+
+SETTINGS: dict[str, Any] = {"model": "custom-cnn", "width": 0.1, "ema": 0.9, "epochs": 2}
+STILL = {"lr": 1e-30, "schedule": "constant", "epochs": 1}
+
+
+def settings(**values: Any) -> RunConfig:
+    return config(**{**SETTINGS, **values})
+
+
+@pytest.fixture
+def parent(session: Session) -> RunFolder:
+    """A run of four classes, trained to its end."""
+    folder = RunFolder.create(session.runs_dir, "parent", "blobs")
+    folder.events.touch()
+    Bench(folder.checkpoints, blobs(64), **SETTINGS).trainer.run()
+    return folder
+
+
+@pytest.fixture
+def others(monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """Three classes instead of four, from here on."""
+    dataset = blobs(64, classes=3, seed=5)
+    monkeypatch.setattr(job, "load_dataset", lambda *_, **__: dataset)
+    return dataset
+
+
+def trained(session: Session, **values: Any) -> tuple[RunFolder, Listener]:
+    return ended(session, session.train(settings(**values)))
+
+
+def ended(
+    session: Session, training: Training, reason: str = FINISHED
+) -> tuple[RunFolder, Listener]:
+    listener = Listener(training)
+    end = listener.to_the_end()
+    assert end.reason == reason, end.message
+    assert training.folder is not None
+    while session.training is not None:
+        time.sleep(0.01)
+    return training.folder, listener
+
+
+def refused(session: Session, **values: Any) -> str:
+    """Why a run cannot begin so; it must not leave a folder either."""
+    before = sorted(session.runs_dir.iterdir())
+    training = session.train(settings(**values))
+    assert training.wait(PATIENCE)
+    assert isinstance(training.error, UserError), training.error
+    assert "\n" not in str(training.error)
+    assert sorted(session.runs_dir.iterdir()) == before
+    while session.training is not None:
+        time.sleep(0.01)
+    return str(training.error)
+
+
+def notes(listener: Listener) -> list[str]:
+    return [event.message for event in listener.heard if isinstance(event, Alert)]
+
+
+def best(folder: RunFolder) -> dict[str, Tensor]:
+    weights: dict[str, Tensor] = Store(folder.checkpoints).load("best")[0]["weights"]
+    return weights
+
+
+# -- from a run --------------------------------------------------------------------------
+
+
+def test_the_same_classes_keep_everything_the_head_too(session: Session, parent: RunFolder) -> None:
+    folder, listener = trained(session, start=parent.id, **STILL, ema=0.0)
+    before, after = best(parent), best(folder)
+    learnt = [name for name, tensor in before.items() if tensor.ndim >= 2]
+    assert len(learnt) == 5
+    assert all(torch.allclose(after[name], before[name], atol=1e-6) for name in learnt)
+    begun = next(event for event in listener.heard if isinstance(event, RunStarted))
+    assert begun.step == 0
+    file = Store(parent.checkpoints).manifests("best")[0].file
+    assert notes(listener)[0] == (
+        f"started from {parent.name} at step 8 ({file}); all 22 tensors taken over, the head too"
+    )
+
+
+def test_other_classes_get_a_head_of_their_own_and_the_rest_is_kept(
+    session: Session, parent: RunFolder, others: Dataset
+) -> None:
+    folder, listener = trained(session, start=parent.name, **STILL, ema=0.0)
+    before, after = best(parent), best(folder)
+    assert after["17.weight"].shape[0] == 3 and before["17.weight"].shape[0] == 4
+    assert torch.allclose(after["14.weight"], before["14.weight"], atol=1e-6)
+    assert "20 tensors taken over, new: 17" in notes(listener)[0]
+
+
+def test_parts_that_are_to_begin_anew_are_those_that_the_seed_makes(
+    session: Session, parent: RunFolder
+) -> None:
+    folder, listener = trained(session, start="last", renew="dense", **STILL, ema=0.0)
+    after = best(folder)
+    fresh = Learner(About.of(settings(), blobs(64)), blobs(64), choose(settings()))
+    own = fresh.model.state_dict()
+    assert torch.allclose(after["14.weight"], own["14.weight"], atol=1e-6)
+    assert torch.allclose(after["17.weight"], own["17.weight"], atol=1e-6)
+    assert torch.allclose(after["0.weight"], best(parent)["0.weight"], atol=1e-6)
+    assert "new: 14, 17" in notes(listener)[0]
+
+
+def test_config_toml_says_where_the_weights_came_from_and_leads_there_again(
+    session: Session, parent: RunFolder
+) -> None:
+    folder, _ = trained(session, start=parent.id, **STILL)
+    manifest = Store(parent.checkpoints).manifests("best")[0]
+    document = tomllib.loads(folder.config.read_text())
+    assert document["run"]["start"] == parent.name
+    made_with = document["made_with"]
+    assert made_with["started_from"] == parent.name
+    assert made_with["started_checkpoint"] == manifest.file
+    assert made_with["started_step"] == manifest.step
+    assert made_with["started_sha256"] == manifest.sha256
+    again, _ = ended(session, session.train(read(folder.config).config()))
+    assert all(best(again)[name].equal(tensor) for name, tensor in best(folder).items())
+
+
+def test_a_checkpoint_of_a_run_is_a_start_by_its_path(session: Session, parent: RunFolder) -> None:
+    file = parent.checkpoints / Store(parent.checkpoints).manifests("last")[0].file
+    folder, listener = trained(session, start=str(file), **STILL)
+    assert f"({file.name})" in notes(listener)[0]
+    assert tomllib.loads(folder.config.read_text())["run"]["start"] == str(file)
+
+
+def test_the_averages_begin_as_the_weights_that_were_taken_over(
+    session: Session, parent: RunFolder
+) -> None:
+    folder, _ = trained(session, start=parent.id, **STILL)
+    assert torch.allclose(best(folder)["0.weight"], best(parent)["0.weight"], atol=1e-6)
+
+
+# -- frozen parts ---------------------------------------------------------------------------
+
+
+def test_the_record_proves_that_frozen_parts_are_what_they_were(
+    session: Session, parent: RunFolder, others: Dataset
+) -> None:
+    folder, listener = trained(session, start=parent.id, freeze="convolutions", shift=1, lr=0.01)
+    frozen = {name: best(parent)[name] for name in best(parent) if int(name.split(".")[0]) <= 10}
+    assert len(frozen) == 18
+    assert all(best(folder)[name].equal(tensor) for name, tensor in frozen.items())
+    said = notes(listener)
+    assert said[1].startswith("frozen: convolutions (18 tensors, ")
+    shown = said[1].rpartition("sha256 ")[2].rstrip(")")
+    assert said[2] == f"frozen parts unchanged: 18 tensors, sha256 {shown}"
+    assert replay(folder.events).frozen_unchanged is True
+    assert replay(folder.events).verdict("test") is not None
+
+
+def test_a_run_whose_frozen_parts_have_moved_fails_and_is_not_tested(
+    session: Session, parent: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freezing, "_hold", lambda module: None)
+    training = session.train(settings(start=parent.id, freeze="convolutions"))
+    folder, listener = ended(session, training, FAILED)
+    state = replay(folder.events)
+    assert state.frozen_unchanged is False
+    assert state.message.startswith("frozen parts changed: 18 tensors, sha256 ")
+    assert [alert.level for alert in state.alerts][-1] == "error"
+    assert not [event for event in listener.heard if isinstance(event, Evaluated)]
+
+
+def test_a_run_without_frozen_parts_says_nothing_of_them(
+    session: Session, parent: RunFolder
+) -> None:
+    folder, _ = trained(session, start=parent.id, **STILL)
+    assert replay(folder.events).frozen_unchanged is None
+
+
+def test_a_resumed_run_keeps_its_frozen_parts_though_its_start_is_gone(
+    session: Session, parent: RunFolder
+) -> None:
+    folder, _ = trained(session, start=parent.id, freeze="convolutions")
+    shutil.rmtree(parent.path)
+    longer = read(folder.config).config(epochs=3)
+    _, listener = ended(session, session.resume(folder, longer))
+    frozen = [note for note in notes(listener) if "frozen" in note]
+    assert len(frozen) == 2 and frozen[1].startswith("frozen parts unchanged")
+    made_with = tomllib.loads(folder.config.read_text())["made_with"]
+    assert made_with["started_from"] == parent.name
+
+
+def test_a_fork_keeps_what_is_frozen_and_refuses_to_thaw_the_optimiser(
+    session: Session, parent: RunFolder
+) -> None:
+    folder, _ = trained(session, start=parent.id, freeze="convolutions", body_lr=0.5)
+    longer = read(folder.config).config(epochs=3)
+    _, listener = ended(session, session.fork(folder, "last", longer))
+    assert notes(listener)[-1].startswith("frozen parts unchanged")
+    for change, said in (
+        ({"freeze": ""}, "goes on with freeze convolutions, not none"),
+        ({"body_lr": 1.0}, "goes on with body_lr 0.5, not 1.0"),
+        ({"start": "elsewhere"}, "not from start = 'elsewhere'"),
+    ):
+        training = session.fork(folder, "last", longer.changed(**change))
+        assert training.wait(PATIENCE) and said in str(training.error)
+        while session.training is not None:
+            time.sleep(0.01)
+    thawed = longer.changed(freeze="", body_lr=0.1)
+    _, listener = ended(session, session.fork(folder, "best", thawed))
+    assert not [note for note in notes(listener) if "frozen" in note]
+
+
+# -- what cannot be -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"start": "nothing"}, 'start: no run matches "nothing"'),
+        ({"start": "gone.pth"}, "start = 'gone.pth': there is no such file"),
+        ({"start": "parent", "model": "mlp"}, "holds a custom-cnn of width 0.1, not a mlp"),
+        ({"start": "parent", "width": 0.3}, "give it --model custom-cnn --width 0.1"),
+        ({"start": "parent", "freeze": "convs"}, "there is no part 'convs'; did you mean"),
+        ({"start": "parent", "freeze": "*"}, "leaves nothing to learn"),
+        ({"start": "parent", "renew": "99"}, "renew: there is no part '99'"),
+        (
+            {"start": "parent", "renew": "dense", "freeze": "14"},
+            "14.bias is new here and has nothing to keep",
+        ),
+    ],
+)
+def test_a_start_that_cannot_be_is_refused_before_there_is_a_folder(
+    session: Session, parent: RunFolder, values: dict[str, Any], said: str
+) -> None:
+    assert said in refused(session, **values)
+
+
+def test_a_new_head_cannot_be_frozen(session: Session, parent: RunFolder, others: Dataset) -> None:
+    said = refused(session, start="parent", freeze="17")
+    assert "17.bias is new here and has nothing to keep" in said
+
+
+def test_a_run_without_a_checkpoint_is_no_start(session: Session) -> None:
+    folder = RunFolder.create(session.runs_dir, "empty", "blobs")
+    folder.events.touch()
+    assert "there is no checkpoint yet" in refused(session, start=folder.id)
+
+
+# -- a published network from a file -----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def published() -> dict[str, Tensor]:
+    """A network of torchvision's, as its makers publish them: 3 channels, 1,000 classes."""
+    import torchvision
+
+    torch.manual_seed(3)
+    weights: dict[str, Tensor] = torchvision.models.resnet18(weights=None).state_dict()
+    return weights
+
+
+def _save_pth(weights: dict[str, Tensor], folder: Path) -> Path:
+    torch.save(weights, folder / "resnet18.pth")
+    return folder / "resnet18.pth"
+
+
+def _save_safetensors(weights: dict[str, Tensor], folder: Path) -> Path:
+    half = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in weights.items()
+        # Files of before these counters were kept lack them.
+        if not name.endswith("num_batches_tracked")
+    }
+    save_file(half, folder / "resnet18.safetensors")
+    return folder / "resnet18.safetensors"
+
+
+@pytest.mark.parametrize("save", [_save_pth, _save_safetensors])
+def test_a_published_backbone_is_taken_over_but_for_stem_and_head(
+    tmp_path: Path,
+    published: dict[str, Tensor],
+    save: Callable[[dict[str, Tensor], Path], Path],
+) -> None:
+    file = save(published, tmp_path)
+    wanted = config(model="torchvision:resnet18", start=str(file), freeze="layer1")
+    dataset = blobs(16)
+    about = About.of(wanted, dataset)
+    start = Start(wanted, tmp_path)
+    start.check(about)
+    taught = Learner(about, dataset, choose(wanted))
+    told = start.begin(taught, Store(tmp_path))[0]
+    found = taught.model.state_dict()
+    assert found["fc.weight"].shape == (4, 512)
+    for name, tensor in published.items():
+        if not name.startswith(("fc.", "conv1.")):
+            assert torch.allclose(found[name].double(), tensor.double(), atol=1e-3), name
+    shrunk = found["conv1.weight"]
+    assert shrunk.shape == (64, 1, 3, 3)
+    # What a filter says of an even grey image is what it said of it before.
+    even = published["conv1.weight"].sum((1, 2, 3))
+    assert torch.allclose(shrunk.sum((1, 2, 3)), even, atol=1e-2)
+    assert "3 channels summed to 1" in told and "7×7 to 3×3" in told and "new: fc" in told
+    assert start.made_from["started_from"] == str(file)
+    assert len(str(start.made_from["started_sha256"])) == 64
+
+
+def test_filters_for_larger_pictures_are_only_summed() -> None:
+    filters = torch.randn(8, 3, 7, 7)
+    found, told = _refit_filters(filters, torch.zeros(8, 1, 7, 7))
+    assert found.equal(filters.sum(1, keepdim=True))
+    assert told == ("the first filters' 3 channels summed to 1",)
+    kept, told = _refit_filters(filters, torch.zeros(8, 3, 7, 7))
+    assert kept is filters and told == ()
+
+
+def test_a_shrunk_filter_sees_a_picture_as_the_whole_one_sees_it_enlarged() -> None:
+    filters, picture = torch.randn(2, 1, 6, 6), torch.randn(1, 1, 3, 3)
+    found, _ = _refit_filters(filters, torch.zeros(2, 1, 3, 3))
+    enlarged = nn.functional.interpolate(picture, scale_factor=2, mode="nearest")
+    small = nn.functional.conv2d(picture, found)
+    assert torch.allclose(small, nn.functional.conv2d(enlarged, filters), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda weights: weights.pop("layer3.0.conv1.weight"), "layer3.0.conv1.weight is missing"),
+        (
+            lambda weights: weights.update({"layer9.weight": torch.zeros(2)}),
+            "layer9.weight is not a part of it",
+        ),
+        (
+            lambda weights: weights.update({"bn1.bias": torch.zeros(3)}),
+            "bn1.bias is 3 where 64 is needed",
+        ),
+        (
+            lambda weights: weights.update({"conv1.weight": torch.zeros(64, 4, 7, 7)}),
+            "conv1.weight is 64×4×3×3 where 64×1×3×3 is needed",
+        ),
+    ],
+)
+def test_a_wrong_file_is_refused_by_what_does_not_fit(
+    published: dict[str, Tensor],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[dict[str, Tensor]], object],
+    said: str,
+) -> None:
+    from fmnist_tui.engine import origin
+
+    weights = dict(published)
+    change(weights)
+    file = tmp_path / "wrong.pth"
+    file.touch()
+    found = origin.Origin({"weights": weights}, str(file), file.name, "0" * 64, 0, 0)
+    monkeypatch.setattr(origin, "of_file", lambda path: found)
+    wanted = config(model="torchvision:resnet18", start=str(file))
+    with pytest.raises(UserError) as caught:
+        Start(wanted, tmp_path).check(About.of(wanted, blobs(16)))
+    line = str(caught.value)
+    assert said in line and "wrong.pth" in line and "resnet18" in line and "\n" not in line
+
+
+def test_a_file_that_is_no_weights_is_refused_by_the_reader_apart(
+    session: Session, parent: RunFolder, tmp_path: Path
+) -> None:
+    file = tmp_path / "evil.pth"
+    file.write_bytes(b"\x80\x04cos\nsystem\n.")
+    assert "evil.pth: refused" in refused(session, start=str(file))

@@ -1,0 +1,336 @@
+"""Recipes of several runs on Train: the next begins by itself when one has finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from fmnist_tui.commands import Command, Stop
+from fmnist_tui.config import RunConfig
+from fmnist_tui.engine.training import Training
+from fmnist_tui.errors import UserError
+from fmnist_tui.events import FINISHED, STOPPED, RunEnded
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.desk import Desk
+from fmnist_tui.tui.run import _settle
+from fmnist_tui.tui.screens.train import TrainScreen
+from fmnist_tui.tui.widgets.dialogs import Picker
+from fmnist_tui.tui.widgets.form import Form
+from fmnist_tui.tui.widgets.log import LogPane
+from fmnist_tui.tui.widgets.progress import RunProgress
+from tests.tui.conftest import Opened
+from tests.tui.scripted import CONFIG, events, make_run, settled
+
+STAGED = """
+about = "two linked stages"
+[run]
+dataset = "sketches"
+epochs = 3
+[[stage]]
+name = "pretrain"
+run = { classes = [0, 1, 2, 3, 4] }
+[[stage]]
+name = "adapt"
+run = { classes = [5, 6, 7, 8, 9], freeze = "convolutions" }
+"""
+UNITED = """
+about = "two seeds"
+[run]
+dataset = "sketches"
+epochs = 3
+[ensemble]
+seeds = 2
+tta = "flip"
+"""
+
+
+class Scripted(Training):
+    """A run of its own folder that ends when a test says so."""
+
+    def __init__(self, config: RunConfig, runs_dir: Path) -> None:
+        super().__init__(config)
+        self.told: list[Command] = []
+        self.begin(RunFolder.create(runs_dir, config.recipe, config.dataset), self.events.append)
+        self.events.extend(events(config, epochs=1, ended=False))
+
+    def send(self, command: Command) -> None:
+        self.told.append(command)
+
+    def end(self, reason: str = FINISHED) -> None:
+        self.events.append(RunEnded(0.0, 20, 1, reason, 1.0))
+        self.finish()
+
+
+@pytest.fixture
+def begun(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Scripted]:
+    """The runs that are begun, and recipes to begin them with."""
+    configs = tmp_path / "configs"
+    configs.mkdir()
+    (configs / "staged.toml").write_text(STAGED)
+    (configs / "united.toml").write_text(UNITED)
+    monkeypatch.setenv("FMNIST_TUI_CONFIGS", str(configs))
+    found: list[Scripted] = []
+
+    def train(config: RunConfig) -> Training:
+        found.append(Scripted(config, desk.runs_dir))
+        return found[-1]
+
+    monkeypatch.setattr(desk.session, "train", train)
+    return found
+
+
+def form_title(bench: Dashboard) -> str:
+    return str(bench.screen.query_one(Form).border_title)
+
+
+def logged(bench: Dashboard) -> str:
+    """The log, however it is scrolled and its lines are broken."""
+    return " ".join(line.text.strip() for line in bench.screen.query_one(LogPane).lines)
+
+
+@pytest.fixture
+def toasts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is said in toasts, though they may be gone again."""
+    found: list[str] = []
+    say = Dashboard.say
+
+    def told(bench: Dashboard, message: str, severity: str = "information") -> None:
+        found.append(message)
+        say(bench, message, severity)
+
+    monkeypatch.setattr(Dashboard, "say", told)
+    return found
+
+
+async def chosen(bench: Dashboard, pilot: Pilot[int], name: str) -> None:
+    """Choose a recipe as a user does."""
+    await pilot.press("f", *name, "enter")
+    await settled(pilot, lambda: isinstance(bench.screen, TrainScreen))
+
+
+async def test_the_next_stage_begins_when_the_one_before_has_finished(
+    opened: Opened, begun: list[Scripted], toasts: list[str]
+) -> None:
+    async with opened("train") as (bench, pilot):
+        await chosen(bench, pilot, "staged")
+        assert form_title(bench) == "stage 1 of 2: pretrain · recipe staged"
+        await pilot.press("space")
+        await settled(pilot, lambda: len(begun) == 1)
+        assert begun[0].config.classes == (0, 1, 2, 3, 4)
+        await settled(pilot, lambda: not begun[0].events)
+        title = str(bench.screen.query_one(RunProgress).border_title)
+        assert "stage 1 of 2: pretrain" in title
+        assert len(begun) == 1, "not before it has finished"
+        begun[0].end()
+        await settled(pilot, lambda: len(begun) == 2)
+        second = begun[1].config
+        assert begun[0].folder is not None
+        assert (second.classes, second.start) == ((5, 6, 7, 8, 9), str(begun[0].folder.path))
+        await settled(pilot, lambda: not begun[1].events)
+        await settled(pilot, lambda: "goes on: stage 2 of 2: adapt" in logged(bench))
+        await settled(pilot, lambda: "staged goes on: stage 2 of 2: adapt" in "\n".join(toasts))
+        assert "stage 2 of 2: adapt" in str(bench.screen.query_one(RunProgress).border_title)
+        begun[1].end()
+        await settled(pilot, lambda: bench.desk.plan is None)
+        await settled(pilot, lambda: "staged is done: 2 of 2 steps" in "\n".join(toasts))
+        await pilot.pause(0.2)
+        assert len(begun) == 2
+
+
+async def test_what_the_form_changes_holds_for_the_stages_that_follow(
+    opened: Opened, begun: list[Scripted]
+) -> None:
+    async with opened("train") as (bench, pilot):
+        await chosen(bench, pilot, "staged")
+        screen = bench.screen
+        assert isinstance(screen, TrainScreen)
+        screen.draft.set("lr", "0.0123")
+        screen.draft.set("classes", "1, 2")
+        await pilot.press("space")
+        await settled(pilot, lambda: len(begun) == 1)
+        assert (begun[0].config.lr, begun[0].config.classes) == (0.0123, (1, 2))
+        begun[0].end()
+        await settled(pilot, lambda: len(begun) == 2)
+        assert (begun[1].config.lr, begun[1].config.classes) == (0.0123, (5, 6, 7, 8, 9))
+        begun[1].end()
+
+
+async def test_a_change_that_a_later_stage_cannot_take_is_refused_at_once(
+    opened: Opened, begun: list[Scripted]
+) -> None:
+    async with opened("train") as (bench, pilot):
+        await chosen(bench, pilot, "staged")
+        screen = bench.screen
+        assert isinstance(screen, TrainScreen)
+        screen.draft.set("dataset", "folder:/somewhere")
+        screen.draft.set("classes", "0, 1")
+        screen.draft.set("dataset", "sketches")
+        screen.draft.set("body_lr", "0.5")
+        screen.draft.set("freeze", "body")
+        screen.draft.set("start", "last")
+        assert screen.draft.problems
+        await pilot.press("space")
+        await pilot.pause()
+        assert begun == [] and bench.desk.plan is None
+
+
+async def test_the_plan_goes_on_behind_another_screen(
+    opened: Opened, begun: list[Scripted]
+) -> None:
+    async with opened("train") as (bench, pilot):
+        await chosen(bench, pilot, "staged")
+        await pilot.press("space")
+        await settled(pilot, lambda: len(begun) == 1)
+        await pilot.press("6")
+        begun[0].end()
+        await settled(pilot, lambda: len(begun) == 2)
+        begun[1].end()
+        await settled(pilot, lambda: bench.desk.plan is None)
+
+
+async def test_stopping_a_stage_ends_the_plan(
+    opened: Opened, begun: list[Scripted], toasts: list[str]
+) -> None:
+    async with opened("train") as (bench, pilot):
+        await chosen(bench, pilot, "staged")
+        await pilot.press("space")
+        await settled(pilot, lambda: bool(begun) and not begun[0].events)
+        await pilot.press("s")
+        assert [type(command) for command in begun[0].told] == [Stop]
+        begun[0].end(STOPPED)
+        await settled(pilot, lambda: bench.desk.plan is None)
+        await settled(pilot, lambda: "staged ends here" in logged(bench))
+        assert toasts[-1] == "staged ends here: 1 of its 2 steps left out"
+        assert len(begun) == 1
+
+
+async def test_a_stage_that_does_not_begin_ends_the_plan(
+    opened: Opened,
+    begun: list[Scripted],
+    toasts: list[str],
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with opened("train") as (bench, pilot):
+        await chosen(bench, pilot, "staged")
+        await pilot.press("space")
+        await settled(pilot, lambda: len(begun) == 1)
+
+        def refuse(config: RunConfig) -> Training:
+            raise UserError("no more")
+
+        monkeypatch.setattr(desk.session, "train", refuse)
+        begun[0].end()
+        await settled(pilot, lambda: bench.desk.plan is None)
+        await settled(pilot, lambda: "1 of its 2 steps left out" in "\n".join(toasts))
+        assert "no more" in "\n".join(toasts)
+
+
+async def test_members_are_trained_and_then_united_by_an_errand(
+    opened: Opened,
+    begun: list[Scripted],
+    toasts: list[str],
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, list[str], Callable[[Any], None]]] = []
+    async with opened("train") as (bench, pilot):
+        monkeypatch.setattr(
+            bench, "errand", lambda title, words, then, missed: asked.append((title, words, then))
+        )
+        await chosen(bench, pilot, "united")
+        assert form_title(bench) == "member 1 of 2 · recipe united"
+        await pilot.press("space")
+        for place in range(2):
+            await settled(pilot, lambda place=place: len(begun) == place + 1)  # type: ignore[misc]
+            begun[place].end()
+        await settled(pilot, lambda: bool(asked))
+        assert [run.config.seed for run in begun] == [0, 1]
+        title, words, then = asked[0]
+        runs = [str(run.folder.path) for run in begun if run.folder is not None]
+        assert title == "united: ensemble of 2"
+        assert words[:3] == ["ensemble", *runs]
+        assert {"--tta=flip", "--recipe=united", f"--runs={desk.runs_dir}"} <= set(words)
+        made = make_run(desk.runs_dir)
+        then(
+            {
+                "path": str(made.path),
+                "model": "2 × two-conv",
+                "val": None,
+                "test": {"accuracy": 0.9321, "count": 1000},
+            }
+        )
+        assert bench.desk.plan is None and bench.desk.run == made
+        assert "united is done: " in toasts[-1] and "test 93.21 %" in toasts[-1]
+
+
+async def test_settings_of_a_stages_run_are_one_run_again(
+    opened: Opened, begun: list[Scripted]
+) -> None:
+    async with opened("train") as (bench, pilot):
+        await chosen(bench, pilot, "staged")
+        await pilot.press("space")
+        await settled(pilot, lambda: len(begun) == 1)
+        begun[0].end(STOPPED)
+        await settled(pilot, lambda: bench.desk.plan is None)
+        await pilot.press("n")
+        assert "stage 1 of 2" not in form_title(bench)
+        await pilot.press("space")
+        await settled(pilot, lambda: len(begun) == 2)
+        begun[1].end()
+        await pilot.pause(0.3)
+        assert len(begun) == 2 and bench.desk.plan is None
+
+
+async def test_the_palette_and_other_screens_lead_to_the_first_stage_too(
+    opened: Opened, begun: list[Scripted]
+) -> None:
+    async with opened("data") as (bench, pilot):
+        bench.draft_recipe("staged")
+        await settled(pilot, lambda: isinstance(bench.screen, TrainScreen))
+        await pilot.pause()
+        assert form_title(bench) == "stage 1 of 2: pretrain · recipe staged"
+
+
+async def test_who_leaves_in_the_middle_of_a_plan_is_told_what_is_left_out(
+    opened: Opened, begun: list[Scripted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("fmnist_tui.tui.run._tell", told.append)
+    async with opened("train") as (bench, pilot):
+        await chosen(bench, pilot, "staged")
+        await pilot.press("space")
+        await settled(pilot, lambda: len(begun) == 1)
+        begun[0].end(STOPPED)
+        desk = bench.desk
+        assert desk.plan is not None
+        _settle(desk)
+    assert told[-1] == "staged: what was to come after that (1 of its 2 steps) is left out"
+
+
+async def test_a_start_is_picked_among_the_runs_typed_or_taken_back(opened: Opened) -> None:
+    async with opened("train") as (bench, pilot):
+        desk = bench.desk
+        made = make_run(desk.runs_dir, CONFIG)
+        screen = bench.screen
+        assert isinstance(screen, TrainScreen)
+        screen.query_one(Form).fields.go_to("start")
+        await pilot.press("enter")
+        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        await pilot.press(*made.id, "enter")
+        await settled(pilot, lambda: screen.draft.values["start"] == made.name)
+        await pilot.press("enter")
+        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        await pilot.press(*"model", "enter")
+        await pilot.pause()
+        await pilot.press(*"x.pth", "enter")
+        await settled(pilot, lambda: str(screen.draft.values["start"]).endswith("x.pth"))
+        await pilot.press("enter")
+        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        await pilot.press(*"none", "enter")
+        await settled(pilot, lambda: screen.draft.values["start"] is None)

@@ -1,0 +1,621 @@
+"""The search for a learning rate on Train: every key, with searches that are scripted."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+import pytest
+from textual.pilot import Pilot
+
+from fmnist_tui import recipes
+from fmnist_tui.commands import (
+    CancelSearch,
+    Command,
+    FindLearningRate,
+    SetLearningRate,
+    Stop,
+)
+from fmnist_tui.config import RunConfig
+from fmnist_tui.engine.training import Training
+from fmnist_tui.errors import UserError
+from fmnist_tui.events import (
+    EVENTS,
+    FAILED,
+    FINISHED,
+    LRFIND,
+    STOPPED,
+    Event,
+    LrProbed,
+    LrSearched,
+    RunEnded,
+    RunStarted,
+)
+from fmnist_tui.lrcurve import Rates, read
+from fmnist_tui.lrsearch import summary
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.desk import Desk, Leaving
+from fmnist_tui.tui.feed import Feed
+from fmnist_tui.tui.screens.evaluate import EvaluateScreen
+from fmnist_tui.tui.screens.train import TrainScreen
+from fmnist_tui.tui.widgets.form import Form
+from fmnist_tui.tui.widgets.log import LogPane
+from fmnist_tui.tui.widgets.lrpanel import LrPanel
+from fmnist_tui.tui.widgets.progress import RunProgress
+from tests.tui.conftest import Opened
+from tests.tui.scripted import CONFIG, START, STEPS, events, make_run, settled
+
+STEPS_OF_SEARCH = 80
+SUGGESTED = 0.0029
+
+
+def loss(lr: float) -> float:
+    """A loss that falls around 3e-3 and explodes beyond 1."""
+    x = math.log10(lr)
+    return 0.6 + 1.7 / (1 + math.exp(8 * (x + 2.5))) + 10 ** (3 * (x - 0.3))
+
+
+def probes(count: int = STEPS_OF_SEARCH, *, step: int = 0, flat: bool = False) -> list[LrProbed]:
+    rates = Rates(steps=STEPS_OF_SEARCH)
+    return [
+        LrProbed(
+            START + 100 + place / 10,
+            step,
+            place + 1,
+            STEPS_OF_SEARCH,
+            rates.at(place),
+            2.3 if flat else loss(rates.at(place)),
+        )
+        for place in range(count)
+    ]
+
+
+def searched(found: list[LrProbed]) -> LrSearched:
+    """What comes of these probes."""
+    said = read([(probe.lr, probe.loss) for probe in found])
+    return LrSearched(found[-1].t, found[-1].step, FINISHED, said.lr, said.low, said.high, said.why)
+
+
+def started(config: RunConfig = CONFIG) -> RunStarted:
+    first = next(iter(events(config)))
+    assert isinstance(first, RunStarted)
+    return dataclasses.replace(first, kind=LRFIND, epochs=1, steps_per_epoch=STEPS_OF_SEARCH)
+
+
+def whole(*, flat: bool = False, config: RunConfig = CONFIG) -> list[Event]:
+    """All that a run says which only searches."""
+    found = probes(flat=flat)
+    end = searched(found)
+    return [
+        started(config),
+        *found,
+        end,
+        RunEnded(end.t, 0, 0, FINISHED, 20.0, summary(end)),
+    ]
+
+
+class Scripted(Training):
+    """A run that says what a test wants, and remembers what it is told."""
+
+    def __init__(self, config: RunConfig = CONFIG, rates: Rates | None = None) -> None:
+        super().__init__(config, rates=rates)
+        self.told: list[Command] = []
+
+    def send(self, command: Command) -> None:
+        self.told.append(command)
+
+
+@pytest.fixture
+def searches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Scripted]]:
+    """The searches that are asked for, instead of the session's own."""
+    begun: list[Scripted] = []
+
+    def lrfind(config: RunConfig) -> Training:
+        begun.append(Scripted(config, Rates()))
+        return begun[-1]
+
+    monkeypatch.setattr(desk.session, "lrfind", lrfind)
+    yield begun
+    for training in begun:
+        training.finish()
+
+
+@pytest.fixture
+def run(desk: Desk) -> Iterator[Scripted]:
+    """A training that goes on, half-way through."""
+    training = Scripted()
+    training.events.extend(events(epochs=2, ended=False))
+    desk.feed = Feed.of(training)
+    yield training
+    training.finish()
+
+
+def called(bench: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
+    """With which configs a run is to be started from now on; none is."""
+    configs: list[RunConfig] = []
+
+    def start(config: RunConfig) -> bool:
+        configs.append(config)
+        return False
+
+    monkeypatch.setattr(bench, "start", start)
+    return configs
+
+
+def panel(bench: Dashboard) -> LrPanel:
+    return bench.screen.query_one(LrPanel)
+
+
+def screen_of(bench: Dashboard) -> TrainScreen:
+    assert isinstance(bench.screen, TrainScreen)
+    return bench.screen
+
+
+def is_open(bench: Dashboard) -> bool:
+    return bool(panel(bench).region.area)
+
+
+def said(bench: Dashboard) -> str:
+    return panel(bench).said
+
+
+async def heard(bench: Dashboard, pilot: Pilot[int], training: Scripted, *more: Event) -> None:
+    """The training says these things, and the screen has taken them in."""
+    training.events.extend(more)
+    await settled(pilot, lambda: not training.events)
+    await pilot.pause(0.05)
+
+
+async def begun(bench: Dashboard, pilot: Pilot[int], searches: list[Scripted]) -> Scripted:
+    """A search by key, with the settings as they stand."""
+    await pilot.press("l")
+    await pilot.pause()
+    return searches[-1]
+
+
+async def found(bench: Dashboard, pilot: Pilot[int], searches: list[Scripted]) -> Scripted:
+    """The same, to its end."""
+    training = await begun(bench, pilot, searches)
+    training.finish()
+    await heard(bench, pilot, training, *whole())
+    return training
+
+
+# -- with no run going --------------------------------------------------------------------
+
+
+async def test_l_searches_with_the_settings_of_the_form(
+    opened: Opened, searches: list[Scripted]
+) -> None:
+    async with opened("train") as (bench, pilot):
+        screen_of(bench).draft.set("batch_size", "32")
+        training = await begun(bench, pilot, searches)
+        assert training.config.batch_size == 32
+        assert bench.desk.feed is not None and bench.desk.feed.training is training
+        assert is_open(bench) and "waiting for the first step" in said(bench)
+        assert bench.focused is panel(bench).curve
+        assert not bench.screen.query_one("#charts").region.area
+
+
+async def test_progress_and_time_left_are_told_while_it_searches(
+    opened: Opened, searches: list[Scripted]
+) -> None:
+    async with opened("train") as (bench, pilot):
+        training = await begun(bench, pilot, searches)
+        await heard(bench, pilot, training, started(), *probes(20))
+        assert "step 20 of 80" in said(bench) and "0:06 left" in said(bench)
+        assert "escape gives it up" in said(bench)
+        progress = bench.screen.query_one(RunProgress)
+        drawn = "\n".join(progress.render_line(y).text for y in range(progress.size.height))
+        assert "search" in drawn and "25 %" in drawn and "epoch" not in drawn
+        assert "25 %" in bench.status_line().plain and "ep " not in bench.status_line().plain
+
+
+async def test_the_curve_is_drawn_with_its_marks_and_the_suggested_point(
+    opened: Opened, searches: list[Scripted]
+) -> None:
+    async with opened("train") as (bench, pilot):
+        await found(bench, pilot, searches)
+        assert f"lr {SUGGESTED}" in said(bench) and "falls fastest here" in said(bench)
+        curve = panel(bench).curve
+        drawn = [curve.render_line(y).text for y in range(curve.size.height)]
+        assert "loss" in drawn[0] and "smoothed" in drawn[0]
+        marks = drawn[2]
+        assert marks.index("[") < marks.index("S") < marks.index("]")
+        assert sum("│" in line[10:-3] for line in drawn) > 3, "a line at the chosen point"
+        assert any("1e-6" in line for line in drawn)
+
+
+async def test_the_arrows_move_the_point_and_home_brings_it_back(
+    opened: Opened, searches: list[Scripted]
+) -> None:
+    async with opened("train") as (bench, pilot):
+        await found(bench, pilot, searches)
+        factor = 10 ** (7 / (STEPS_OF_SEARCH - 1))
+        await pilot.press("right")
+        assert panel(bench).lr == pytest.approx(SUGGESTED * factor, rel=0.05)
+        assert f"suggested: S {SUGGESTED}" in said(bench)
+        await pilot.press("left", "left")
+        assert panel(bench).lr == pytest.approx(SUGGESTED / factor, rel=0.05)
+        await pilot.press("shift+right")
+        assert panel(bench).lr == pytest.approx(SUGGESTED * factor**9, rel=0.05)
+        await pilot.press("shift+left", "shift+left")
+        assert panel(bench).lr == pytest.approx(SUGGESTED / factor**11, rel=0.05)
+        await pilot.press("home")
+        assert panel(bench).lr == SUGGESTED
+        for _ in range(12):
+            await pilot.press("shift+left")
+        assert panel(bench).lr == 1e-6
+        assert f"loss {loss(1e-6):.4g}" in said(bench)
+
+
+async def test_a_click_chooses_the_nearest_point(opened: Opened, searches: list[Scripted]) -> None:
+    async with opened("train") as (bench, pilot):
+        await found(bench, pilot, searches)
+        chart = panel(bench).curve._chart
+        assert chart is not None
+        await pilot.click(panel(bench).curve, offset=(chart.column(-4), chart.top + 3))
+        lr = panel(bench).lr
+        assert lr is not None and abs(math.log10(lr) + 4) < 0.15
+
+
+async def test_enter_takes_the_rate_into_the_form_and_again_starts_the_run(
+    opened: Opened, searches: list[Scripted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened("train") as (bench, pilot):
+        screen = screen_of(bench)
+        screen.draft.set("epochs", "7")
+        await found(bench, pilot, searches)
+        configs = called(bench, monkeypatch)
+        await pilot.press("right", "left", "enter")
+        assert (screen.draft.values["lr"], screen.draft.values["epochs"]) == (SUGGESTED, 7)
+        assert screen.query_one(Form).fields.field == "lr"
+        assert f"lr {SUGGESTED} is in the settings" in said(bench) and not configs
+        await pilot.press("enter")
+        assert [(config.lr, config.epochs) for config in configs] == [(SUGGESTED, 7)]
+        await pilot.press("space")
+        assert len(configs) == 2
+
+
+async def test_a_point_moved_after_it_was_taken_is_to_be_taken_again(
+    opened: Opened, searches: list[Scripted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened("train") as (bench, pilot):
+        await found(bench, pilot, searches)
+        configs = called(bench, monkeypatch)
+        await pilot.press("enter", "shift+right", "enter")
+        assert not configs
+        assert screen_of(bench).draft.values["lr"] == panel(bench).lr != SUGGESTED
+
+
+async def test_escape_leaves_all_as_it_was(
+    opened: Opened, searches: list[Scripted], desk: Desk
+) -> None:
+    before = desk.feed = Feed.open(make_run(desk.runs_dir))
+    async with opened("train") as (bench, pilot):
+        values = dict(screen_of(bench).draft.values)
+        await found(bench, pilot, searches)
+        await pilot.press("right", "escape")
+        await pilot.pause()
+        assert desk.feed is before and not is_open(bench)
+        assert screen_of(bench).draft.values == values
+        assert bench.screen.query_one("#charts").region.area
+        assert bench.focused is bench.screen.query_one(Form).fields
+
+
+async def test_escape_gives_up_a_search_that_goes_on(
+    opened: Opened, searches: list[Scripted], desk: Desk
+) -> None:
+    before = desk.feed = Feed.open(make_run(desk.runs_dir))
+    async with opened("train") as (bench, pilot):
+        training = await begun(bench, pilot, searches)
+        await heard(bench, pilot, training, started(), *probes(20))
+        await pilot.press("escape")
+        assert [type(command) for command in training.told] == [Stop]
+        assert desk.feed is not before, "until the run has ended it stays on the bench"
+        training.finish()
+        await heard(bench, pilot, training, RunEnded(START, 0, 0, STOPPED, 1.0, "given up"))
+        assert desk.feed is before and not is_open(bench)
+
+
+async def test_two_searches_in_a_row_lead_back_to_the_run_before_both(
+    opened: Opened, searches: list[Scripted], desk: Desk
+) -> None:
+    before = desk.feed = Feed.open(make_run(desk.runs_dir))
+    async with opened("train") as (bench, pilot):
+        await found(bench, pilot, searches)
+        await found(bench, pilot, searches)
+        assert len(searches) == 2
+        await pilot.press("escape")
+        assert desk.feed is before
+
+
+async def test_a_loss_that_never_falls_is_told_and_a_point_can_be_chosen_all_the_same(
+    opened: Opened, searches: list[Scripted]
+) -> None:
+    async with opened("train") as (bench, pilot):
+        training = await begun(bench, pilot, searches)
+        training.finish()
+        await heard(bench, pilot, training, *whole(flat=True))
+        assert "✗ the loss never falls" in said(bench) and "enter" not in said(bench)
+        before = screen_of(bench).draft.values["lr"]
+        await pilot.press("enter")
+        assert screen_of(bench).draft.values["lr"] == before
+        await pilot.press("right", "enter")
+        assert screen_of(bench).draft.values["lr"] == panel(bench).lr
+
+
+async def test_why_a_search_could_not_begin_is_told_in_the_panel(
+    opened: Opened, searches: list[Scripted]
+) -> None:
+    async with opened("train") as (bench, pilot):
+        training = await begun(bench, pilot, searches)
+        training.finish(UserError("40 training images are too few"))
+        await settled(pilot, lambda: "too few" in said(bench))
+        await pilot.press("escape")
+        assert bench.desk.feed is None and not is_open(bench)
+
+
+async def test_a_search_that_failed_says_why(opened: Opened, searches: list[Scripted]) -> None:
+    async with opened("train") as (bench, pilot):
+        training = await begun(bench, pilot, searches)
+        training.finish()
+        failed = RunEnded(START, 0, 0, FAILED, 1.0, "the GPU has too little memory")
+        await heard(bench, pilot, training, started(), *probes(5), failed)
+        assert "✗ the GPU has too little memory" in said(bench)
+
+
+async def test_wrong_settings_are_shown_and_nothing_is_searched(
+    opened: Opened, searches: list[Scripted]
+) -> None:
+    async with opened("train") as (bench, pilot):
+        screen_of(bench).draft.set("epochs", "0")
+        await pilot.press("l")
+        assert not searches and not is_open(bench)
+        assert screen_of(bench).query_one(Form).fields.field == "epochs"
+
+
+async def test_keys_of_a_training_are_not_those_of_a_search(
+    opened: Opened, searches: list[Scripted]
+) -> None:
+    async with opened("train") as (bench, pilot):
+        training = await begun(bench, pilot, searches)
+        await heard(bench, pilot, training, started(), *probes(5))
+        await pilot.press("space", "c", "left_square_bracket", "right_square_bracket", "enter", "u")
+        assert not training.told
+        await pilot.press("l")
+        assert len(searches) == 1 and is_open(bench)
+        await pilot.press("s")
+        assert [type(command) for command in training.told] == [Stop]
+
+
+async def test_other_screens_can_be_looked_at_meanwhile(
+    opened: Opened, searches: list[Scripted]
+) -> None:
+    async with opened("train") as (bench, pilot):
+        training = await begun(bench, pilot, searches)
+        await heard(bench, pilot, training, started(), *probes(5))
+        await pilot.press("3")
+        assert isinstance(bench.screen, EvaluateScreen)
+        training.finish()
+        await heard(bench, pilot, training, *whole()[6:])
+        await pilot.press("2")
+        await settled(pilot, lambda: "falls fastest" in said(bench))
+        assert is_open(bench)
+
+
+@pytest.mark.parametrize("key", ["q", "d"])
+async def test_a_search_is_left_without_a_question_and_is_not_detached(
+    opened: Opened, searches: list[Scripted], desk: Desk, key: str
+) -> None:
+    async with opened("train") as (bench, pilot):
+        training = await begun(bench, pilot, searches)
+        await heard(bench, pilot, training, started(), *probes(5))
+        await pilot.press(key)
+        await pilot.pause()
+        assert bench.is_running == (key == "d")
+    assert desk.leaving is Leaving.STOP
+
+
+# -- with a run going ---------------------------------------------------------------------
+
+
+async def test_l_has_a_live_run_searched(opened: Opened, run: Scripted) -> None:
+    async with opened("train") as (bench, pilot):
+        await heard(bench, pilot, run)
+        await pilot.press("l")
+        asked = run.told[0]
+        assert isinstance(asked, FindLearningRate)
+        assert (asked.low, asked.high, asked.steps) == (1e-6, 10.0, 160)
+        assert is_open(bench) and "waiting" in said(bench)
+        await heard(bench, pilot, run, *probes(20, step=2 * STEPS))
+        assert "step 20 of 80" in said(bench)
+        await pilot.press("l")
+        assert len(run.told) == 1, "one search at a time"
+
+
+async def test_enter_gives_the_rate_to_the_live_run(opened: Opened, run: Scripted) -> None:
+    async with opened("train") as (bench, pilot):
+        await heard(bench, pilot, run)
+        await pilot.press("l")
+        all_of_them = probes(step=2 * STEPS)
+        await heard(bench, pilot, run, *all_of_them, searched(all_of_them))
+        assert "enter gives it to the run" in said(bench)
+        await pilot.press("enter")
+        given = run.told[-1]
+        assert isinstance(given, SetLearningRate) and given.lr == SUGGESTED
+        await pilot.pause()
+        assert not is_open(bench)
+        log = "\n".join(line.text for line in bench.screen.query_one(LogPane).lines)
+        assert f"learning rate: suggests lr {SUGGESTED}" in log
+
+
+async def test_a_rising_schedule_is_told_of_before_it_is_given_a_rate(opened: Opened) -> None:
+    config = CONFIG.changed(schedule="onecycle", warmup=0.5)
+    training = Scripted(config)
+    training.events.extend(events(config, epochs=1, ended=False))
+    async with opened("train") as (bench, pilot):
+        bench.put_on_bench(Feed.of(training))
+        await heard(bench, pilot, training)
+        await pilot.press("l")
+        all_of_them = probes(step=STEPS)
+        await heard(bench, pilot, training, *all_of_them, searched(all_of_them))
+        assert "from there the schedule rises to 0.0057" in said(bench)
+        training.finish()
+
+
+async def test_escape_gives_up_the_search_and_not_the_run(opened: Opened, run: Scripted) -> None:
+    async with opened("train") as (bench, pilot):
+        await heard(bench, pilot, run)
+        await pilot.press("l")
+        await heard(bench, pilot, run, *probes(5, step=2 * STEPS))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert [type(command) for command in run.told] == [FindLearningRate, CancelSearch]
+        assert not is_open(bench) and bench.screen.query_one("#charts").region.area
+
+
+async def test_escape_after_the_search_tells_the_run_nothing(opened: Opened, run: Scripted) -> None:
+    async with opened("train") as (bench, pilot):
+        await heard(bench, pilot, run)
+        await pilot.press("l")
+        all_of_them = probes(step=2 * STEPS)
+        await heard(bench, pilot, run, *all_of_them, searched(all_of_them))
+        await pilot.press("escape")
+        assert [type(command) for command in run.told] == [FindLearningRate]
+        assert not is_open(bench)
+
+
+async def test_a_second_search_does_not_show_the_first(opened: Opened, run: Scripted) -> None:
+    async with opened("train") as (bench, pilot):
+        all_of_them = probes(step=2 * STEPS)
+        await heard(bench, pilot, run, *all_of_them, searched(all_of_them))
+        assert not is_open(bench), "somebody else's search opens nothing here"
+        await pilot.press("l")
+        await heard(bench, pilot, run)
+        assert "waiting" in said(bench)
+
+
+async def test_a_run_that_ends_before_its_search_says_so(opened: Opened, run: Scripted) -> None:
+    async with opened("train") as (bench, pilot):
+        await heard(bench, pilot, run)
+        await pilot.press("l")
+        run.finish()
+        await heard(bench, pilot, run, RunEnded(START + 500, 40, 2, FINISHED, 9.0))
+        assert "it ended before anything was found" in said(bench)
+        await pilot.press("escape")
+        assert not is_open(bench)
+
+
+async def test_a_refused_search_says_why(opened: Opened, run: Scripted) -> None:
+    async with opened("train") as (bench, pilot):
+        await heard(bench, pilot, run)
+        await pilot.press("l")
+        refused = LrSearched(START + 200, 40, FAILED, message="10 training images are too few")
+        await heard(bench, pilot, run, refused)
+        assert "10 training images are too few" in said(bench)
+
+
+# -- from the shelf -----------------------------------------------------------------------
+
+
+def kept(desk: Desk, config: RunConfig) -> RunFolder:
+    """A search that is over, as a folder."""
+    folder = RunFolder.create(desk.runs_dir, "tiny-lrfind", config.dataset)
+    folder.config.write_text(recipes.to_toml(config, {"version": "0"}))
+    folder.events.write_text("".join(EVENTS.encode(event) + "\n" for event in whole()))
+    return folder
+
+
+async def test_a_search_opened_from_runs_shows_its_curve_and_brings_its_settings(
+    opened: Opened, desk: Desk
+) -> None:
+    make_run(desk.runs_dir)
+    folder = kept(desk, CONFIG.changed(optimizer="sgd"))
+    async with opened("runs") as (bench, pilot):
+        table = bench.screen.query_one("LineTable")
+        await settled(pilot, lambda: getattr(table, "row_count", 0) == 2)
+        lines = [table.get_row_at(place)[0].plain for place in range(2)]  # type: ignore[attr-defined]
+        place = next(at for at, line in enumerate(lines) if "lrfind" in line)
+        assert "%" not in lines[place] and "–" in lines[place]
+        table.move_cursor(row=place)  # type: ignore[attr-defined]
+        await pilot.press("enter")
+        await settled(pilot, lambda: isinstance(bench.screen, TrainScreen) and is_open(bench))
+        await settled(pilot, lambda: "falls fastest" in said(bench))
+        assert desk.run != folder, "it is nothing to be evaluated"
+        await pilot.press("enter")
+        values = screen_of(bench).draft.values
+        assert (values["optimizer"], values["lr"]) == ("sgd", SUGGESTED)
+        assert bench.focused is panel(bench).curve
+        await pilot.press("escape")
+        assert desk.feed is None and not is_open(bench)
+
+
+async def test_evaluate_says_that_a_search_is_nothing_to_evaluate(
+    opened: Opened, desk: Desk
+) -> None:
+    desk.run = kept(desk, CONFIG)
+    async with opened("evaluate") as (bench, pilot):
+
+        def told() -> str:
+            return "\n".join(
+                str(getattr(widget, "content", "")) for widget in bench.screen.query("Static")
+            )
+
+        await settled(pilot, lambda: "search for a learning rate" in told())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60), (60, 16)])
+async def test_it_is_whole_at_any_size(
+    opened: Opened, searches: list[Scripted], size: tuple[int, int]
+) -> None:
+    async with opened("train", size=size) as (bench, pilot):
+        await found(bench, pilot, searches)
+        assert is_open(bench)
+        assert panel(bench).region.right <= size[0] and panel(bench).region.bottom <= size[1]
+        words = panel(bench).query_one("Words")
+        drawn = "\n".join(words.render_line(y).text for y in range(words.size.height))
+        assert f"lr {SUGGESTED}" in drawn and "enter takes it" in drawn
+        if size[1] > 16:
+            assert panel(bench).curve._chart is not None
+
+
+@pytest.mark.parametrize(("size", "focused"), [((80, 24), "loss"), ((120, 36), None)])
+async def test_after_a_search_the_keys_go_to_what_is_in_view(
+    opened: Opened, run: Scripted, size: tuple[int, int], focused: str | None
+) -> None:
+    async with opened("train", size=size) as (bench, pilot):
+        await heard(bench, pilot, run)
+        await pilot.press("l")
+        await heard(bench, pilot, run, *probes(5, step=2 * STEPS))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert bench.focused is not None
+        assert bench.focused.id == focused and bench.focused.region.area
+
+
+async def test_a_narrow_terminal_reaches_the_other_views_from_a_search(
+    opened: Opened, searches: list[Scripted]
+) -> None:
+    async with opened("train", size=(80, 24)) as (bench, pilot):
+        await found(bench, pilot, searches)
+        seen = []
+        for _ in range(4):
+            seen.append(
+                [name for name in ("#settings", "LrPanel", "#model", "#log")
+                 if bench.screen.query_one(name).region.area]
+            )  # fmt: skip
+            await pilot.press("v")
+            await pilot.pause()
+        assert seen == [["LrPanel"], ["#model"], ["#log"], ["#settings"]]
+
+
+async def test_hovering_reads_the_curve(opened: Opened, searches: list[Scripted]) -> None:
+    async with opened("train") as (bench, pilot):
+        await found(bench, pilot, searches)
+        curve = panel(bench).curve
+        assert curve._chart is not None
+        await pilot.hover(curve, offset=(curve._chart.column(-3), curve._chart.top + 2))
+        assert "lr 0.0009" in curve.reading and "smoothed" in curve.reading

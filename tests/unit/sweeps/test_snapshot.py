@@ -1,0 +1,119 @@
+"""A study at a moment: plain values, right whatever state its trials are in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fmnist_tui.errors import UserError
+from fmnist_tui.render.sparks import sparks
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.sweeps import record
+from fmnist_tui.sweeps import spec as specs
+from fmnist_tui.sweeps.snapshot import Reader
+from fmnist_tui.sweeps.storage import place
+from tests.unit.sweeps.support import done, journal, ledger, search
+
+
+def test_a_snapshot_tells_of_every_trial(tmp_path: Path) -> None:
+    where = journal(tmp_path)
+    book = ledger(where)
+    done(book, [0.5, 0.7, 0.6])
+    pruned = book.begin()
+    book.report(pruned, 1, 0.2)
+    book.prune(pruned)
+    book.fail(book.begin(), "the loss stopped being a number")
+    running = book.begin("/runs/a")
+    book.found(running, "/runs/a/trials/b")
+    book.report(running, 1, 0.4)
+    shown = Reader().look(where, "search")
+    assert [(trial.state, trial.value, trial.epochs) for trial in shown.trials] == [
+        ("complete", 0.7, 3),
+        ("pruned", 0.2, 1),
+        ("failed", None, 0),
+        ("running", 0.4, 1),
+    ]
+    assert shown.trials[0].curve == ((1, 0.5), (2, 0.7), (3, 0.6))
+    assert shown.trials[2].why == "the loss stopped being a number"
+    assert shown.trials[3].run == "/runs/a/trials/b" and shown.trials[3].seconds is not None
+    assert (shown.done, shown.running, shown.total) == (3, 1, 6)
+    assert shown.best is not None and shown.best.number == 0
+    assert set(shown.trials[0].params) == {"lr", "optimizer"}
+
+
+def test_the_best_so_far_goes_up_in_steps(tmp_path: Path) -> None:
+    where = journal(tmp_path)
+    book = ledger(where)
+    for value in (0.5, 0.4, 0.7):
+        done(book, [value])
+    assert Reader().look(where, "search").so_far() == ((0, 0.5), (1, 0.5), (2, 0.5), (2, 0.7))
+
+
+def test_a_reader_sees_what_others_have_done_since(tmp_path: Path) -> None:
+    where, reader = journal(tmp_path), Reader()
+    assert reader.studies(where) == []
+    book = ledger(where)
+    assert [(line.name, line.done) for line in reader.studies(where)] == [("search", 0)]
+    done(book, [0.5])
+    assert reader.look(where, "search").done == 1
+    assert [(line.done, line.best) for line in reader.studies(where)] == [(1, 0.5)]
+
+
+def test_a_study_that_there_is_not_is_said_with_the_near_ones(tmp_path: Path) -> None:
+    where = journal(tmp_path)
+    with pytest.raises(UserError, match=r"there is no study .* is not there"):
+        Reader().look(where, "search")
+    ledger(where)
+    with pytest.raises(UserError, match=r'no study serach in .*; did you mean "search"\?'):
+        Reader().look(where, "serach")
+
+
+def test_importances_say_which_setting_matters(tmp_path: Path) -> None:
+    where, reader = journal(tmp_path), Reader()
+    book = ledger(where)
+    assert reader.importances(where, "search") == ()
+    for _ in range(12):
+        begun = book.begin()
+        book.complete(begun, 0.9 if begun.params["optimizer"] == "sgd" else 0.1)
+    shares = reader.importances(where, "search")
+    assert [key for key, _ in shares] == ["optimizer", "lr"]
+    assert sum(share for _, share in shares) == pytest.approx(1)
+    assert shares[0][1] > 0.8
+
+
+def test_values_that_are_all_the_same_say_nothing_about_settings(tmp_path: Path) -> None:
+    where = journal(tmp_path)
+    book = ledger(where)
+    for _ in range(4):
+        done(book, [0.5])
+    shares = Reader().importances(where, "search")
+    assert shares == () or all(0 <= share <= 1 for _, share in shares)
+
+
+def test_the_folder_of_a_sweep_says_where_its_study_is(tmp_path: Path) -> None:
+    where = journal(tmp_path)
+    folder = RunFolder.create(tmp_path / "runs", "search", "sketches")
+    (folder.path / "trials").mkdir()
+    folder.config.write_text(specs.to_toml(search(), {"storage": where.shown}))
+    assert record.of_run(folder) == (where, "search")
+    usual = place(None, tmp_path / "runs")
+    assert [one.shown for one in record.places(tmp_path / "runs")] == [usual.shown, where.shown]
+    folder.config.write_text("[run]\n")
+    with pytest.raises(UserError, match="is not the record of a sweep"):
+        record.of_run(folder)
+    assert record.places(tmp_path / "runs") == [usual]
+
+
+@pytest.mark.parametrize(
+    ("values", "width", "line"),
+    [
+        ([], 4, ""),
+        ([0.5], 4, "▅"),
+        ([0.0, 1.0], 4, "▁█"),
+        ([0.0, 0.5, 1.0, 0.0, 0.0, 1.0], 3, "▅▁█"),
+        ([0.0, float("nan"), 1.0], 3, "▁ █"),
+    ],
+)
+def test_a_curve_is_a_few_blocks(values: list[float], width: int, line: str) -> None:
+    assert sparks(values, width) == line

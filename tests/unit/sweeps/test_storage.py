@@ -1,0 +1,166 @@
+"""Where studies are kept: what is understood, what is refused, and that nothing hangs or leaks."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fmnist_tui.errors import UserError
+from fmnist_tui.sweeps import storage
+from fmnist_tui.sweeps.journal import WholeLines
+from fmnist_tui.sweeps.storage import connect, place
+
+SECRET = "s3cr3t-word"
+
+
+@pytest.fixture(autouse=True)
+def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(storage.VARIABLE, raising=False)
+
+
+def test_usually_studies_are_in_a_file_beside_the_runs(tmp_path: Path) -> None:
+    usual = place(None, tmp_path)
+    assert usual.path == tmp_path / "sweeps.db" and not usual.journal and usual.is_missing
+    assert connect(usual).get_all_studies() == []
+    assert not usual.is_missing
+
+
+def test_the_environment_says_where_they_are_unless_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(storage.VARIABLE, f"journal:{tmp_path}/a.log")
+    assert place(None, tmp_path).path == tmp_path / "a.log"
+    assert place(f"sqlite:///{tmp_path}/b.db", tmp_path).path == tmp_path / "b.db"
+
+
+def test_a_journal_is_a_file_by_its_path(tmp_path: Path) -> None:
+    where = place(f"journal:{tmp_path}/studies.log", tmp_path)
+    assert where.journal and where.shown == f"journal:{tmp_path}/studies.log"
+    assert connect(where).get_all_studies() == []
+
+
+def test_no_password_is_shown_or_kept(tmp_path: Path) -> None:
+    where = place(f"postgresql://me:{SECRET}@db.example/studies?sslpassword={SECRET}", tmp_path)
+    assert where.shown == "postgresql+psycopg://me@db.example/studies"
+    assert SECRET not in f"{where.name()} {where!r}"
+    assert where.url is not None and where.url.password == SECRET
+    assert SECRET not in where.clean(f"cannot log in with {SECRET}")
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ("sweeps.db", "--storage sweeps.db is none: give a database URL"),
+        ("journal:", "needs a file: journal:FILE"),
+        ("sqlite://", "needs a file: sqlite:///FILE"),
+        ("sqlite:///:memory:", "needs a file: sqlite:///FILE"),
+        (f"postgresql://me:{SECRET}@db:port/x", "postgresql://… cannot be read as a URL"),
+        (f"postgresql://me:{SECRET}@{SECRET}@db/x", "odd characters of a password as %40"),
+    ],
+)
+def test_what_is_no_storage_is_refused_in_one_line(given: str, line: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        place(given, tmp_path)
+    assert line in str(caught.value) and "\n" not in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ("foo://x", "--storage foo:// is of no known kind"),
+        ("sqlite:///{folder}/none/x.db", "there is no folder"),
+        ("sqlite:///{folder}", "it is a folder"),
+        ("sqlite:///{folder}/text", "file is not a database"),
+        ("journal:{folder}/text", "it is no journal of Optuna's"),
+        ("journal:{folder}/none/x.log", "there is no folder"),
+        ("oracle+oracledb://me:s3cr3t-word@db/x", "needs the driver oracledb, which is not"),
+        ("postgresql://me:s3cr3t-word@127.0.0.1:1/x", "Connection refused"),
+    ],
+)
+def test_a_storage_that_cannot_be_opened_is_said_in_one_line(
+    given: str, line: str, tmp_path: Path
+) -> None:
+    (tmp_path / "text").write_text("no database, and no journal either\n" * 100)
+    with pytest.raises(UserError) as caught:
+        connect(place(given.format(folder=tmp_path), tmp_path))
+    assert line in str(caught.value) and "\n" not in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_driver_that_is_missing_is_named_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without(name: str, *rest: object) -> object:
+        raise ModuleNotFoundError(f"No module named {name!r}", name="psycopg")
+
+    import sqlalchemy.dialects.postgresql.psycopg as dialect
+
+    monkeypatch.setattr(dialect.PGDialect_psycopg, "import_dbapi", lambda: without("psycopg"))
+    with pytest.raises(UserError) as caught:
+        connect(place(f"postgresql://me:{SECRET}@127.0.0.1/x", tmp_path))
+    assert "needs the driver psycopg" in str(caught.value)
+    assert str(caught.value).endswith("pip install fmnist-tui[postgres]")
+    assert SECRET not in str(caught.value)
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of a server that takes visitors in and never says a word."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+def test_a_server_that_never_answers_is_not_waited_for(
+    silent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert storage.SECONDS < 10
+    monkeypatch.setattr(storage, "SECONDS", 0.5)
+    began = time.monotonic()
+    with pytest.raises(UserError, match=r"has not answered in 0 s: see whether the address"):
+        connect(place(f"postgresql://me:{SECRET}@127.0.0.1:{silent}/x", tmp_path))
+    assert time.monotonic() - began < 3
+
+
+def test_a_journal_on_a_full_disk_keeps_whole_lines_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "studies.log"
+    journal = WholeLines(str(path))
+    journal.append_logs([{"op_code": 1, "name": "first"}])
+    write = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        write(descriptor, bytes(data)[:7])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("fmnist_tui.runs.log.os.write", full)
+    with pytest.raises(OSError, match="No space left"):
+        journal.append_logs([{"op_code": 2, "name": "lost"}])
+    monkeypatch.undo()
+    journal.append_logs([{"op_code": 3, "name": "later"}])
+    assert [json.loads(line)["name"] for line in path.read_text().splitlines()] == [
+        "first",
+        "later",
+    ]
+    assert [log["name"] for log in journal.read_logs(0)] == ["first", "later"]
+
+
+def test_a_torn_line_that_a_killed_worker_left_goes_with_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "studies.log"
+    journal = WholeLines(str(path))
+    journal.append_logs([{"op_code": 1, "name": "first"}])
+    with path.open("a") as file:
+        file.write('{"op_code": 2, "na')
+    assert [log["name"] for log in journal.read_logs(0)] == ["first"]
+    journal.append_logs([{"op_code": 3, "name": "later"}])
+    assert [log["name"] for log in journal.read_logs(0)] == ["first", "later"]

@@ -1,0 +1,212 @@
+"""What a recipe comes to, and what is next, whoever carries it out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fmnist_tui import nvidia
+from fmnist_tui.config import ConfigError, RunConfig
+from fmnist_tui.events import FAILED, FINISHED, STOPPED
+from fmnist_tui.plans import Plan, Train, Unite
+from fmnist_tui.recipes import Members, Recipe, Stage
+
+FIRST, SECOND, THIRD = Path("/runs/first"), Path("/runs/second"), Path("/runs/third")
+STAGES = (
+    Stage("pretrain", {"classes": [0, 1, 2]}),
+    Stage("adapt", {"classes": [3, 4], "freeze": "convolutions", "epochs": 7}),
+)
+TWO = Recipe("two", "", {"epochs": 3, "batch_size": 64}, stages=STAGES)
+MANY = Recipe("many", "", {"seed": 10}, ensemble=Members(3, "flip"))
+
+
+def configs(plan: Plan) -> list[RunConfig]:
+    return [step.config for step in plan.steps if isinstance(step, Train)]
+
+
+def now(plan: Plan) -> RunConfig:
+    step = plan.next
+    assert isinstance(step, Train)
+    return step.config
+
+
+def test_a_plain_recipe_is_one_run_and_no_more() -> None:
+    plan = Plan.of(Recipe("plain", "", {"epochs": 2}), {"lr": 0.5})
+    assert now(plan) == RunConfig(recipe="plain", epochs=2, lr=0.5)
+    assert plan.heading == ""
+    done = plan.ended(FINISHED, FIRST)
+    assert done.next is None and done.left == 0
+
+
+def test_a_later_stage_begins_with_the_run_before() -> None:
+    plan = Plan.of(TWO)
+    assert plan.heading == "stage 1 of 2: pretrain"
+    first = now(plan)
+    assert (first.recipe, first.classes, first.start, first.epochs) == (
+        "two-pretrain",
+        (0, 1, 2),
+        None,
+        3,
+    )
+    plan = plan.ended(FINISHED, FIRST)
+    assert plan.heading == "stage 2 of 2: adapt"
+    second = now(plan)
+    assert (second.recipe, second.classes, second.start, second.freeze, second.epochs) == (
+        "two-adapt",
+        (3, 4),
+        str(FIRST),
+        "convolutions",
+        7,
+    )
+    done = plan.ended(FINISHED, SECOND)
+    assert done.next is None and done.left == 0 and done.heading == ""
+    assert done.runs == (FIRST, SECOND)
+
+
+@pytest.mark.parametrize("reason", [STOPPED, FAILED, "detached", ""])
+def test_nothing_follows_a_run_that_has_not_finished(reason: str) -> None:
+    broken = Plan.of(TWO).ended(reason, FIRST)
+    assert broken.next is None and broken.left == 1
+
+
+def test_changes_hold_for_every_stage_but_for_what_a_stage_sets_itself() -> None:
+    first, second = configs(Plan.of(TWO, {"epochs": 1, "lr": 0.5, "dataset": "sketches"}))
+    assert (first.epochs, second.epochs) == (1, 7)
+    assert first.lr == second.lr == 0.5
+    assert first.dataset == second.dataset == "sketches"
+
+
+def test_a_start_that_is_given_is_that_of_the_first_stage() -> None:
+    plan = Plan.of(TWO, {"start": "elsewhere"})
+    assert now(plan).start == "elsewhere"
+    assert now(plan.ended(FINISHED, FIRST)).start == str(FIRST)
+
+
+def test_a_stage_with_a_start_of_its_own_is_not_linked() -> None:
+    stages = (*STAGES, Stage("third", {"start": "/a/file.pth"}))
+    plan = Plan.of(Recipe("three", "", {}, stages=stages))
+    plan = plan.ended(FINISHED, FIRST).ended(FINISHED, SECOND)
+    assert now(plan).start == "/a/file.pth"
+
+
+def test_a_third_stage_begins_with_the_second() -> None:
+    stages = (*STAGES, Stage("third", {"body_lr": 0.1}))
+    plan = Plan.of(Recipe("three", "", {}, stages=stages)).ended(FINISHED, FIRST)
+    plan = plan.ended(FINISHED, SECOND)
+    assert (plan.heading, now(plan).start) == ("stage 3 of 3: third", str(SECOND))
+
+
+def test_an_impossible_stage_is_told_before_anything_is_trained() -> None:
+    stages = (STAGES[0], Stage("adapt", {"freeze": "convolutions", "flip": True}))
+    with pytest.raises(ConfigError, match="recipe two: flip = true: MNIST must not be mirrored"):
+        Plan.of(Recipe("two", "", {"dataset": "mnist"}, stages=stages))
+    with pytest.raises(ConfigError, match=r"freeze.*give start"):
+        Plan.of(TWO, {"freeze": "convolutions"})
+
+
+def test_members_differ_by_their_seed_and_are_united_at_the_end() -> None:
+    plan = Plan.of(MANY)
+    assert [config.seed for config in configs(plan)] == [10, 11, 12]
+    headings = []
+    for run in (FIRST, SECOND, THIRD):
+        headings.append(plan.heading)
+        assert now(plan).start is None
+        plan = plan.ended(FINISHED, run)
+    assert headings == ["member 1 of 3", "member 2 of 3", "member 3 of 3"]
+    assert plan.heading == "ensemble of 3"
+    assert plan.next == Unite("ensemble of 3", "flip", (FIRST, SECOND, THIRD))
+    assert plan.ended(FINISHED, Path("/runs/all")).next is None
+
+
+def test_a_seed_that_is_given_shifts_those_of_all_members() -> None:
+    assert [config.seed for config in configs(Plan.of(MANY, {"seed": 100}))] == [100, 101, 102]
+
+
+def test_a_member_that_fails_leaves_the_rest_out() -> None:
+    plan = Plan.of(MANY).ended(FINISHED, FIRST).ended(FAILED, SECOND)
+    assert plan.next is None and plan.left == 2
+
+
+def test_the_form_decides_the_first_run_and_its_changes_hold_for_the_others() -> None:
+    first = configs(Plan.of(TWO))[0].changed(lr=0.5, classes=(1, 2))
+    plan = Plan.beginning_with(first, TWO)
+    assert now(plan) == first
+    second = now(plan.ended(FINISHED, FIRST))
+    assert (second.lr, second.classes, second.start) == (0.5, (3, 4), str(FIRST))
+
+
+GPU = Recipe("quick", "", {"batch_size": 64, "epochs": 3}, gpu={"batch_size": 2048})
+
+
+@pytest.mark.parametrize(
+    ("present", "changes", "batch_size"),
+    [
+        (False, {}, 64),
+        (True, {}, 2048),
+        (True, {"device": "cpu"}, 64),
+        (False, {"device": "cuda:1"}, 2048),
+        (True, {"batch_size": 512}, 512),
+        (True, {"device": "mps"}, 64),
+    ],
+)
+def test_settings_for_a_gpu_hold_where_one_trains_and_yield_to_what_is_given(
+    monkeypatch: pytest.MonkeyPatch, present: bool, changes: dict[str, Any], batch_size: int
+) -> None:
+    monkeypatch.setattr(nvidia, "present", lambda: present)
+    assert GPU.config(**changes).batch_size == batch_size
+
+
+def test_a_stage_overrides_the_settings_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvidia, "present", lambda: True)
+    stages = (Stage("one", {}), Stage("two", {"epochs": 9}))
+    recipe = Recipe("x", "", {"epochs": 3}, gpu={"epochs": 30}, stages=stages)
+    assert [config.epochs for config in configs(Plan.of(recipe))] == [30, 9]
+
+
+@pytest.mark.parametrize(
+    ("visible", "made_for_it", "counted", "found"),
+    [
+        (None, True, 1, True),
+        (None, True, 0, False),
+        (None, False, 1, False),
+        ("", True, 1, False),
+        ("-1", True, 1, False),
+        ("0,1", True, 2, True),
+    ],
+)
+def test_a_gpu_counts_where_torch_and_driver_have_it_and_it_is_not_hidden(
+    monkeypatch: pytest.MonkeyPatch,
+    visible: str | None,
+    made_for_it: bool,
+    counted: int,
+    found: bool,
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(nvidia, "_made_for_it", lambda: made_for_it)
+    monkeypatch.setattr(nvidia, "_counted", lambda: counted)
+    assert nvidia.present.__wrapped__() is found
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("cuda: Optional[str] = '13.2'", True),
+        ("cuda = '12.8'", True),
+        ("cuda: Optional[str] = None", False),
+        ("hip = '6.4'", False),
+    ],
+)
+def test_whether_torch_is_made_for_nvidia_is_read_off_its_version_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, found: bool
+) -> None:
+    (tmp_path / "version.py").write_text(f"__version__ = '9'\ndebug = False\n{line}\n")
+
+    class Spec:
+        origin = str(tmp_path / "__init__.py")
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: Spec())
+    assert nvidia._made_for_it() is found
