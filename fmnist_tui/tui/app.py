@@ -57,9 +57,7 @@ class Dashboard(App[int]):
         Binding("t", "theme", "Dark or light theme", show=False, id="app.theme"),
     ]
 
-    def __init__(
-        self, desk: Desk, first: str = "data", driver: type[Driver] | None = None
-    ) -> None:
+    def __init__(self, desk: Desk, first: str = "data", driver: type[Driver] | None = None) -> None:
         self.screens: Sequence[type[BenchScreen]] = all_screens()
         super().__init__(driver_class=driver)
         self.desk = desk

@@ -98,10 +98,12 @@ def test_a_search_is_no_model_and_says_so(home: Home, found: Path, command: list
 
 
 def test_ctrl_c_gives_a_search_up_and_ends_its_record(home: Home) -> None:
-    process = home.start("lrfind", *QUICK, "--steps", "2000", "--from-lr", "1e-9")
+    # A network that would take a minute.
+    slow = (*QUICK, "--model", "custom-cnn")
+    process = home.start("lrfind", *slow, "--steps", "2000", "--from-lr", "1e-9")
     assert process.stderr is not None
     for line in process.stderr:
-        if line.startswith("1/2000"):
+        if "/2000 lr " in line:
             break
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
