@@ -121,17 +121,15 @@ class RunConfig(BaseModel):
     )
 
     start: Annotated[str | None, Field(min_length=1)] = _setting(
-        None, "transfer", "begin with the weights of this run, checkpoint or weights file"
+        None, "transfer", "the weights to begin with"
     )
     freeze: Annotated[str, AfterValidator(rules.parts)] = _setting(
-        "", "transfer", "parts of the network that stay as they were"
+        "", "transfer", "parts that stay as they were"
     )
     renew: Annotated[str, AfterValidator(rules.parts)] = _setting(
-        "", "transfer", "parts that begin anew all the same, besides a head for other classes"
+        "", "transfer", "parts that begin anew, besides a new head"
     )
-    body_lr: float = _setting(
-        1.0, "transfer", "factor on the learning rate of everything but the head", gt=0, le=1
-    )
+    body_lr: float = _setting(1.0, "transfer", "factor on the rate of all but the head", gt=0, le=1)
 
     flip: bool = _setting(False, "augmentation", "mirror left and right at random")
     shift: int = _setting(
@@ -240,7 +238,7 @@ def allowed(name: str) -> str:
     if name == "start":
         return "a run (id, part of its name, path), a checkpoint or a weights file, or none"
     if name in ("freeze", "renew"):
-        return f"{rules.PARTS}; empty for none"
+        return f"{rules.PARTS}, or none"
     if choices(name):
         return "one of " + ", ".join(choices(name))
     words = {bool: "true or false", int: "a whole number", float: "a number"}.get(
@@ -280,6 +278,8 @@ def parse(name: str, text: str) -> Any:
     word = text.strip()
     if optional(name) and word.lower() in ("", "none"):
         return None
+    if FIELDS[name].default == "" and word.lower() == "none":
+        return ""
     try:
         if kind(name) is bool:
             return _SWITCH.get(word.lower(), text)

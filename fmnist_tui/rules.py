@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
 # The parts of a network that have the same name in all of them.
 CONVOLUTIONS, DENSE, BODY = "convolutions", "dense", "body"
-PARTS = (
-    f"{CONVOLUTIONS}, {DENSE}, {BODY} (all but the head), or names of the model's parts"
-    " (* stands for any), separated by commas"
-)
+PARTS = f"{CONVOLUTIONS}, {DENSE}, {BODY} (all but the head), names of parts (* for any)"
 _PART = re.compile(r"[\w.*?\[\]!-]+")
 
 # A key, its value, and what would be right.

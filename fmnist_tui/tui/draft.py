@@ -104,7 +104,7 @@ def usual() -> dict[str, Any]:
 
 def shown(value: Any) -> str:
     """A value as a person would type it."""
-    if value is None:
+    if value is None or value == "":
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"

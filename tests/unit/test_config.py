@@ -56,7 +56,7 @@ def _said(**values: Any) -> str:
         ({"freeze": "body"}, "freeze = 'body'", ["no weights to keep", "give start"]),
         ({"renew": "dense"}, "renew = 'dense'", ["leave it empty"]),
         ({"freeze": "a b", "start": "x"}, "freeze = 'a b'", ["'a b' is no name", "convolutions"]),
-        ({"freeze": 3}, "freeze = 3", ["convolutions, dense, body", "empty for none"]),
+        ({"freeze": 3}, "freeze = 3", ["convolutions, dense, body", "or none"]),
         ({"body_lr": 0.0}, "body_lr = 0.0", ["a number above 0, at most 1"]),
         ({"body_lr": 1.5}, "body_lr = 1.5", ["at most 1"]),
         (
@@ -147,4 +147,4 @@ def test_parts_are_listed_once_each_and_none_is_no_part() -> None:
     built = RunConfig.build({"start": "x", "freeze": " 0,convolutions, 0 ,layer*.conv[12]"})
     assert built.freeze == "0, convolutions, layer*.conv[12]"
     assert RunConfig.build({"freeze": "none"}).freeze == ""
-    assert RunConfig.build({"freeze": ""}).freeze == ""
+    assert RunConfig.build({"freeze": ""}).freeze == parse("freeze", "None") == ""
