@@ -51,6 +51,8 @@ METRICS = (
 SECONDS = "train_seconds"
 PARTS = ("about", "seeds", "run", "gpu", "stage", "ensemble", "claim", "made_with")
 MOST_SEEDS = 64
+# So many runs show whether a claim is kept, where a recipe does not say otherwise.
+SEEDS = 3
 NOT_SETTINGS = ("RUNS", "DATA", "OFFLINE", "CONFIGS", "ASSETS", "SETTINGS", "STEPS", "STORAGE")
 
 
@@ -104,6 +106,14 @@ class Recipe:
     stages: tuple[Stage, ...] = ()
     ensemble: Members | None = None
     seeds: int | None = None
+
+    @property
+    def variants(self) -> list[list[Claim]]:
+        """The claims, together where the same training shows them."""
+        found: dict[str, list[Claim]] = {}
+        for claim in self.claims:
+            found.setdefault(repr(sorted(claim.run.items())), []).append(claim)
+        return list(found.values())
 
     def config(self, **changes: Any) -> RunConfig:
         """The settings of one training: the recipe's own, those for a GPU where one will

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -27,9 +28,12 @@ def follow(training: Training, view: View) -> tuple[RunState, int]:
         view.notice("saving; Ctrl-C again ends at once, without saving")
 
     def end() -> NoReturn:
-        view.close()
+        # Whatever was being written when the signal came stays half said.
+        with suppress(RuntimeError):
+            view.close()
         training.abandon("Ctrl-C, twice", state.step, state.epochs_done)
-        sys.stderr.flush()
+        with suppress(RuntimeError):
+            sys.stderr.flush()
         os._exit(130)
 
     with heeding(ask, end) as caught, view:
@@ -53,18 +57,21 @@ def status(caught: Sequence[int]) -> int:
 
 @contextmanager
 def heeding(ask: Callable[[str], None], end: Callable[[], None]) -> Iterator[list[int]]:
-    """The first signal asks (by its name) for an orderly end; a second Ctrl-C does not wait
-    for that.
+    """The first signal asks (by its name, in a thread) for an orderly end; a second Ctrl-C
+    does not wait for that.
 
     Once the work has ended on a signal, another Ctrl-C is ignored: what is left takes a
     moment, and it must not change the status, not even while the interpreter closes."""
     caught: list[int] = []
+    asking: list[threading.Thread] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
         if caught and number == signal.SIGINT:
             end()
         caught.append(number)
-        ask(SIGNALS[signal.Signals(number)])
+        # A handler must not write: it may have come in the middle of a line being written.
+        asking.append(threading.Thread(target=ask, args=(SIGNALS[signal.Signals(number)],)))
+        asking[-1].start()
 
     # Whoever started this with SIGHUP ignored, as nohup does, wants it to outlive a terminal.
     heeded = [number for number in SIGNALS if number != signal.SIGHUP or not _ignored(number)]
@@ -72,6 +79,8 @@ def heeding(ask: Callable[[str], None], end: Callable[[], None]) -> Iterator[lis
     try:
         yield caught
     finally:
+        for thread in asking:
+            thread.join()
         for number, handler in before.items():
             ignored = caught and number == signal.SIGINT
             signal.signal(number, signal.SIG_IGN if ignored else handler)

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from fmnist_tui.cli.output import console, duration, note, percent
-from fmnist_tui.cli.steps import as_json, json_steps
+from fmnist_tui.cli.steps import WHOLE, Part, as_json, json_steps
 from fmnist_tui.events import (
     LRFIND,
     Alert,
@@ -52,10 +52,10 @@ class View(Protocol):
     ) -> None: ...
 
 
-def choose_view() -> View:
+def choose_view(part: Part = WHOLE) -> View:
     """Bars where standard error is a terminal that can move its cursor, else lines."""
     if as_json():
-        return JsonView()
+        return JsonView(part)
     if sys.stderr.isatty() and not console(stderr=True).is_dumb_terminal:
         return BarView()
     return PlainView()
@@ -183,9 +183,9 @@ class PlainView:
 class JsonView(PlainView):
     """A training told as steps, besides the lines that are worth one of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, part: Part) -> None:
         super().__init__()
-        self._tell = json_steps()
+        self._tell = part.tell(json_steps())
 
     def event(self, event: Event, state: RunState) -> None:
         # PlainView's own line about progress is what the steps say.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fmnist_tui.cli.following import follow
 from fmnist_tui.cli.live import choose_view
 from fmnist_tui.cli.output import note
-from fmnist_tui.cli.steps import steps
+from fmnist_tui.cli.steps import WHOLE, Part, steps
 from fmnist_tui.engine.session import Session
 from fmnist_tui.engine.training import Training
 from fmnist_tui.errors import UserError
@@ -31,9 +31,9 @@ class Done:
     error: BaseException | None = None
 
 
-def followed(training: Training, name: str = "") -> Done:
+def followed(training: Training, name: str = "", part: Part = WHOLE) -> Done:
     """Show a training to its end; raises what kept it from beginning."""
-    state, status = follow(training, choose_view())
+    state, status = follow(training, choose_view(part))
     if state.started is None or training.folder is None:
         if status:
             return Done(name, state, None, status)
@@ -41,26 +41,27 @@ def followed(training: Training, name: str = "") -> Done:
     return Done(name, state, training.folder, status, training.error)
 
 
-def carried_out(session: Session, plan: Plan) -> Iterator[Done]:
+def carried_out(session: Session, plan: Plan, whole: Part = WHOLE) -> Iterator[Done]:
     """Do a plan's steps; there is no further one after one that has not finished."""
     while (step := plan.next) is not None:
         if plan.heading:
             note(f"{plan.recipe}, {plan.heading}")
+        part = whole.split(len(plan.runs), len(plan.steps))
         if isinstance(step, Unite):
-            done = _united(session, plan, step)
+            done = _united(session, plan, step, part)
         else:
-            done = followed(session.train(step.config), step.name)
+            done = followed(session.train(step.config), step.name, part)
         yield done
         if done.folder is None or done.status:
             return
         plan = plan.ended(done.state.ended, done.folder.path)
 
 
-def _united(session: Session, plan: Plan, step: Unite) -> Done:
+def _united(session: Session, plan: Plan, step: Unite, part: Part) -> Done:
     first = plan.steps[0]
     device = "auto" if isinstance(first, Unite) else first.config.device
     members = [RunFolder(path) for path in step.runs]
-    with steps(step.name) as tell:
+    with steps(step.name, part) as tell:
         future = session.ensemble(
             members, tta=step.tta, recipe=plan.recipe, device=device, tell=tell
         )

@@ -138,9 +138,12 @@ def _check(args: argparse.Namespace) -> int:
         output.document([{**asdict(done), "mean": done.mean, "sd": done.sd} for done in results])
     else:
         output.console().print(checking.table(results))
-        for done in results:
-            if done.why:
-                word = "not checked" if done.passed is None else "not held"
-                output.note(f"{done.recipe}, {done.about or done.metric}: {word}: {done.why}")
         output.note("test split read once per run; seconds of training")
+    for done in results:
+        if done.passed is None:
+            output.note(f"{checking.claimed_by(done)} not checked: {done.why}")
+        elif not done.passed:
+            output.error(
+                f"{checking.claimed_by(done)} not kept: {done.why or checking.found(done)}"
+            )
     return 1 if any(done.passed is False for done in results) else 0

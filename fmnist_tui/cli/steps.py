@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from fmnist_tui.cli.output import console, duration, note
 from fmnist_tui.progress import Tell
@@ -22,16 +23,43 @@ PLAIN_SECONDS = 3.0
 JSON_SECONDS = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of several long things that are one together: the one after `at` others, `of` so many."""
+
+    at: int = 0
+    of: int = 1
+
+    def split(self, at: int, of: int) -> Part:
+        """A part of this part."""
+        return Part(self.at * of + at, self.of * of)
+
+    def tell(self, tell: Tell) -> Tell:
+        """How far the whole is, told by how far this part is."""
+        if self.of == 1:
+            return tell
+
+        def told(done: float, total: float, what: str) -> None:
+            done = self.at + (done / total if total else 0.0)
+            tell(done, self.of, f"{self.at + 1} of {self.of}: {what}")
+
+        return told
+
+
+WHOLE = Part()
+
+
 def as_json() -> bool:
     """Whether whoever started this command wants to be told in JSON."""
     return os.environ.get(AS_JSON) == "json"
 
 
 @contextlib.contextmanager
-def steps(what: str) -> Iterator[Tell]:
-    """Something to tell the progress of `what` to, shown as standard error can."""
+def steps(what: str, part: Part = WHOLE) -> Iterator[Tell]:
+    """Something to tell the progress of `what` to, shown as standard error can. Of several
+    parts the whole is told in JSON alone: people see one after the other."""
     if as_json():
-        yield json_steps()
+        yield part.tell(json_steps())
     elif sys.stderr.isatty() and not console(stderr=True).is_dumb_terminal:
         with _bar(what) as tell:
             yield tell

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from fmnist_tui.cli import options, output
 from fmnist_tui.cli.output import duration, percent
+from fmnist_tui.cli.steps import Part
 from fmnist_tui.engine.session import Session
 from fmnist_tui.errors import UsageError, UserError
 from fmnist_tui.render.sparks import sparks
@@ -170,7 +171,8 @@ def promote(args: argparse.Namespace) -> int:
     runs: list[dict[str, Any]] = []
     with Session(options.runs_dir(args), options.data_dir(args)) as session:
         for seed in range(args.seeds):
-            state, folder = trained(session, config.changed(seed=seed))
+            part = Part(seed, args.seeds)
+            state, folder = trained(session, config.changed(seed=seed), part)
             val, test = state.verdict("val"), state.verdict("test")
             runs.append(
                 {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fmnist_tui.cli.following import follow
 from fmnist_tui.cli.live import choose_view
+from fmnist_tui.cli.steps import Part
 from fmnist_tui.config import RunConfig
 from fmnist_tui.engine.session import Session
 from fmnist_tui.errors import UserError
@@ -12,10 +13,10 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.state import RunState
 
 
-def trained(session: Session, config: RunConfig) -> tuple[RunState, RunFolder]:
+def trained(session: Session, config: RunConfig, part: Part) -> tuple[RunState, RunFolder]:
     """A finished run and its folder; raises what kept it from finishing."""
     training = session.train(config)
-    state, status = follow(training, choose_view())
+    state, status = follow(training, choose_view(part))
     if status:
         raise KeyboardInterrupt
     if training.error is not None:

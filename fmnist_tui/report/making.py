@@ -13,8 +13,9 @@ from fmnist_tui.report.facts import MEMBER, Facts
 from fmnist_tui.report.html import Child, Html, join, lines, tag
 from fmnist_tui.report.matrix import listed
 from fmnist_tui.report.parts import pairs, table
-from fmnist_tui.report.words import NONE, counted, duration, size, when
+from fmnist_tui.report.words import NONE, duration, size, when
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.text import counted
 
 _VERSIONS = ("fmnist_tui", "python", "torch", "numpy")
 _MACHINE = ("device", "device_name", "precision", "threads", "system")

@@ -20,8 +20,8 @@ from fmnist_tui.report.matrix import class_table, confused, matrix
 from fmnist_tui.report.members import members
 from fmnist_tui.report.parts import section
 from fmnist_tui.report.scores import Scores
-from fmnist_tui.report.words import counted, duration, number, percent, when
-from fmnist_tui.text import safe_text
+from fmnist_tui.report.words import duration, number, percent, when
+from fmnist_tui.text import counted, safe_text
 
 _STYLE = Path(__file__).with_name("style.css")
 _CONTENTS = {

@@ -46,8 +46,3 @@ def when(t: float) -> str:
 def size(count: int) -> str:
     """Bytes as a person counts them."""
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """`1 image`, `1,200 images`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -13,6 +13,7 @@ from fmnist_tui import recipes
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import list_runs
 from fmnist_tui.text import safe_text
+from fmnist_tui.tui.checks import check_recipe
 from fmnist_tui.tui.widgets.dialogs import ClosedOnce
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class BenchCommands(Provider):
         entries += self._actions()
         for name in recipes.names():
             entries.append((f"Recipe: {name}", _about(name), partial(self._recipe, name)))
+            words = "does it keep what it claims? trained with several seeds"
+            entries.append((f"Check recipe: {name}", words, partial(check_recipe, bench, name)))
         for summary in await asyncio.to_thread(list_runs, bench.desk.runs_dir):
             figure = summary.best_val_accuracy
             about = summary.state + (f", {100 * figure:.2f} % val" if figure is not None else "")

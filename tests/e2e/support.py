@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.warm import Warm
+from tests.e2e.warm import Forked, Warm
 
 LIMIT = 90.0
 QUICK = [
@@ -42,7 +42,11 @@ class Home:
             "COLUMNS": "100",
         }
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> Forked:
+        """The program under way, in a process that need not import torch first."""
+        return WARM.start(arguments, self.environment)
+
+    def start_cold(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "fmnist_tui", *arguments],
             env=self.environment,
@@ -58,7 +62,7 @@ class Home:
 
     def run_cold(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The program run to its end from nothing."""
-        process = self.start(*arguments)
+        process = self.start_cold(*arguments)
         out, err = process.communicate(timeout=LIMIT)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
@@ -76,7 +80,7 @@ class Home:
         assert len(lines) == 1, done.stderr
         return lines[0]
 
-    def wait_for_steps(self, process: subprocess.Popen[str], steps: int = 20) -> Path:
+    def wait_for_steps(self, process: Forked, steps: int = 20) -> Path:
         """The run folder of a started training, once it has come so far."""
         deadline = time.monotonic() + LIMIT
         while time.monotonic() < deadline:

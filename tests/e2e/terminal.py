@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import re
-import signal
+import select
+import struct
+import subprocess
 import sys
 import termios
 import threading
@@ -13,8 +17,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pexpect
 import pyte
+
+from tests.e2e.support import WARM
+from tests.e2e.warm import Forked
 
 KEYS = {
     "enter": "\r",
@@ -37,7 +43,8 @@ LIMIT = 60.0
 
 
 class Terminal:
-    """The program, or Python `code` that runs it after meddling with it, in a pty of its own."""
+    """The program in a pty of its own, forked off a warm process; or, begun from nothing, it
+    (`cold`), or Python `code` that runs it after meddling with it."""
 
     def __init__(
         self,
@@ -45,19 +52,29 @@ class Terminal:
         env: dict[str, str],
         size: tuple[int, int] = (120, 36),
         code: str | None = None,
+        cold: bool = False,
     ) -> None:
-        columns, rows = size
-        self.child = pexpect.spawn(
-            sys.executable,
-            [*(("-c", code) if code else ("-m", "fmnist_tui")), *words],
-            dimensions=(rows, columns),
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **env},
-            timeout=None,
-        )
-        self.child.delaybeforesend = None
+        self._controlling, theirs = pty.openpty()
+        self._attributes: list[Any] = termios.tcgetattr(self._controlling)
+        self._set_size(*size)
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("FMNIST_TUI_")}
+        env = {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", **env}
+        self.process: subprocess.Popen[bytes] | Forked
+        if code or cold:
+            self.process = subprocess.Popen(
+                [sys.executable, *(("-c", code) if code else ("-m", "fmnist_tui")), *words],
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                env=env,
+                start_new_session=True,
+                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            )
+            os.close(theirs)
+        else:
+            self.process = WARM.start_in(theirs, words, env)
         self.raw = bytearray()
-        self._attributes: list[Any] = termios.tcgetattr(self.child.child_fd)
-        self._screen = pyte.Screen(columns, rows)
+        self._screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self._screen)
         self._lock = threading.Lock()
         self._lost = False
@@ -73,34 +90,41 @@ class Terminal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.child.isalive():
-            self.child.kill(signal.SIGKILL)
-            self.child.wait()
+        if self.alive:
+            self.process.kill()
+            self.process.wait()
         if not self._lost:
-            self.child.close(force=True)
+            self.lose()
 
     def lose(self) -> None:
         """The terminal goes: the window is closed, the line drops."""
         self._lost = True
         self._reader.join()
-        self.child.ptyproc.fileobj.close()
-        self.child.ptyproc.closed = self.child.closed = True
+        os.close(self._controlling)
 
     def _read(self) -> None:
         while not self._lost:
-            try:
-                data = self.child.read_nonblocking(65536, timeout=0.2)
-            except pexpect.TIMEOUT:
+            if not select.select([self._controlling], [], [], 0.2)[0]:
                 continue
-            except (pexpect.EOF, OSError, ValueError):
+            try:
+                data = os.read(self._controlling, 65536)
+            except OSError:
                 return
             with self._lock:
                 self.raw += data
                 self._stream.feed(data)
 
+    def _set_size(self, columns: int, rows: int) -> None:
+        size = struct.pack("HHHH", rows, columns, 0, 0)
+        fcntl.ioctl(self._controlling, termios.TIOCSWINSZ, size)
+
     @property
     def pid(self) -> int:
-        return int(self.child.pid)
+        return self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
 
     def text(self) -> str:
         with self._lock:
@@ -118,27 +142,28 @@ class Terminal:
 
     def press(self, *keys: str, pause: float = 0.02) -> None:
         for key in keys:
-            self.child.send(KEYS.get(key, key))
+            self.type(KEYS.get(key, key))
             time.sleep(pause)
 
     def paste(self, text: str) -> None:
-        self.child.send(f"\x1b[200~{text}\x1b[201~")
+        self.type(f"\x1b[200~{text}\x1b[201~")
+
+    def type(self, text: str) -> None:
+        os.write(self._controlling, text.encode())
 
     def resize(self, columns: int, rows: int) -> None:
         with self._lock:
             self._screen.resize(rows, columns)
-        self.child.setwinsize(rows, columns)
+        self._set_size(columns, rows)
 
     def ended(self, seconds: float = LIMIT) -> int:
         """Wait for the end; the exit status (128 and the number for a signal)."""
         end = time.monotonic() + seconds
-        while self.child.isalive():
+        while (status := self.process.poll()) is None:
             assert time.monotonic() < end, f"it did not end; the screen was:\n{self.text()}"
             time.sleep(0.02)
         self._reader.join(2)
-        if self.child.exitstatus is not None:
-            return int(self.child.exitstatus)
-        return 128 + int(self.child.signalstatus or 0)
+        return status if status >= 0 else 128 - status
 
     def is_restored(self) -> bool:
         """Whether the terminal is as it was: line modes, screen, cursor, mouse, paste, keys."""
@@ -148,8 +173,8 @@ class Terminal:
                 (modes.add if switch == b"h" else modes.discard)(number)
         pushed = self.raw.count(b"\x1b[>") - self.raw.count(b"\x1b[<u")
         try:
-            same = termios.tcgetattr(self.child.child_fd)[:4] == self._attributes[:4]
-        except (termios.error, OSError, ValueError):
+            same = termios.tcgetattr(self._controlling)[:4] == self._attributes[:4]
+        except (termios.error, OSError):
             same = True
         return modes == AT_REST and pushed <= 0 and same
 

@@ -62,7 +62,7 @@ def busy(env: dict[str, str]) -> Iterator[Terminal]:
 
 
 def test_the_first_paint_comes_before_torch(env: dict[str, str]) -> None:
-    with Terminal(env=env) as terminal:
+    with Terminal(env=env, cold=True) as terminal:
         terminal.until("1 Data.*6 Runs")
         assert "libtorch" not in Path(f"/proc/{terminal.pid}/maps").read_text()
         terminal.press("q")
@@ -103,7 +103,7 @@ def test_escape_stays(busy: Terminal) -> None:
     busy.press("x")
     time.sleep(0.3)
     assert "What is to become of it" not in busy.text()
-    assert busy.child.isalive()
+    assert busy.alive
 
 
 def test_sigterm_saves_ends_with_143_and_restores_the_terminal(
@@ -226,11 +226,11 @@ def leave(terminal: Terminal) -> None:
     question = "What is to become of it"
     terminal.until("6 Runs")
     end = time.monotonic() + 60
-    while terminal.child.isalive() and question not in terminal.text():
+    while terminal.alive and question not in terminal.text():
         assert time.monotonic() < end, f"it cannot be left:\n{terminal.text()}"
         terminal.press("escape", pause=0.5)
         terminal.press("q", pause=0.5)
-    if terminal.child.isalive():
+    if terminal.alive:
         terminal.press("s")
     assert terminal.ended() == 0
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pexpect
 import psutil
 import pytest
 
@@ -22,9 +21,11 @@ from fmnist_tui.runs.handover import go_on
 from fmnist_tui.runs.lock import holder
 from fmnist_tui.runs.log import CommandBox
 from tests.e2e.support import LIMIT, QUICK, Home, events
+from tests.e2e.terminal import Terminal
 from tests.engine.support import digest
 
 LONG = [*QUICK, "--epochs", "100000"]
+SHELL = "import os; os.execv('/bin/sh', ['sh', '-i'])"
 
 
 @pytest.fixture
@@ -58,29 +59,20 @@ def gone(process: int) -> bool:
 
 
 def test_a_detached_run_outlives_its_terminal_and_finishes(home: Home) -> None:
-    shell = pexpect.spawn(
-        "/bin/sh",
-        ["-i"],
-        env={**home.environment, "TERM": "xterm", "PS1": "$ "},
-        dimensions=(24, 200),
-        timeout=LIMIT,
-        encoding="utf-8",
-    )
-    words = " ".join([sys.executable, "-m", "fmnist_tui", "train", *QUICK, "--epochs", "500"])
-    shell.sendline(f"{words} --detach; sleep 100")
-    shell.expect(r"trains in process (\d+)")
-    process = int(shell.match.group(1))
-    shell.expect(r"fmnist-tui attach (\S+)\s")
-    run = home.runs / shell.match.group(1)
-    shell.expect(f"fmnist-tui runs stop {run.name}")
-    assert not gone(process)
-    shell.close(force=True)
+    words = " ".join([sys.executable, "-m", "fmnist_tui", "train", *QUICK, "--epochs", "300"])
+    with Terminal(env=home.environment, size=(200, 24), code=SHELL) as shell:
+        shell.type(f"{words} --detach; sleep 100\r")
+        process = int(shell.until(r"trains in process (\d+)")[1])
+        run = home.runs / shell.until(r"fmnist-tui attach (\S+)\s")[1]
+        shell.until(f"fmnist-tui runs stop {run.name}")
+        assert not gone(process)
+        shell.lose()
     assert until_it_ends(run)["reason"] == "finished"
     assert starts(run) == [0]
     while not gone(process):
         time.sleep(0.05)
     said = (run / "output.log").read_text()
-    assert "epoch 500" in said and "confusion on test" in said
+    assert "epoch 300" in said and "confusion on test" in said
     assert [path.name for path in home.runs.iterdir()] == [run.name]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from tests.e2e import postgres
 from tests.e2e.support import LIMIT, Home, events
+from tests.e2e.warm import Forked
 
 SEARCH = """
 about = "a search for tests"
@@ -228,7 +228,7 @@ def test_two_processes_share_a_study_in_a_postgresql_database(home: Home) -> Non
         assert "password authentication failed" in line and "s3cr3t" not in line
 
 
-def running(home: Home, process: subprocess.Popen[str], number: int) -> dict[str, Any]:
+def running(home: Home, process: Forked, number: int) -> dict[str, Any]:
     """The trial of that number, once it has done an epoch."""
     return until(
         home,
@@ -246,7 +246,7 @@ def running(home: Home, process: subprocess.Popen[str], number: int) -> dict[str
 
 def until(
     home: Home,
-    process: subprocess.Popen[str] | None,
+    process: Forked | None,
     find: Callable[[list[dict[str, Any]]], dict[str, Any] | None],
 ) -> dict[str, Any]:
     deadline = time.monotonic() + LIMIT

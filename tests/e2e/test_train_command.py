@@ -9,10 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-import pexpect
 import pytest
 
 from tests.e2e.support import LIMIT, QUICK, Home, events
+from tests.e2e.terminal import Terminal
 
 LONG = [*QUICK, "--epochs", "100000"]
 
@@ -132,39 +132,23 @@ def test_the_same_run_cannot_be_trained_twice_at_once(home: Home) -> None:
 
 
 def test_on_a_terminal_there_are_bars_and_a_coloured_summary(home: Home) -> None:
-    child = pexpect.spawn(
-        sys.executable,
-        ["-m", "fmnist_tui", "train", *QUICK, "--epochs", "40"],
-        env={**home.environment, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
-        dimensions=(40, 100),
-        timeout=LIMIT,
-        encoding="utf-8",
-    )
-    child.expect("epoch [0-9]+/40")
-    child.expect("images/s")
-    child.expect("confusion on test")
-    rest = child.read()
-    child.wait()
-    assert child.exitstatus == 0
-    assert "\x1b[48;2;" in rest or "48;2;" in rest, "heat behind the counts"
-    assert "95 % interval" in rest
+    words = ["train", *QUICK, "--epochs", "40"]
+    with Terminal(*words, env=home.environment, size=(100, 40)) as terminal:
+        terminal.until(r"epoch \d+/40")
+        terminal.until("images/s")
+        assert terminal.ended() == 0
+        said = terminal.raw.decode().rpartition("confusion on test")[2]
+    assert "48;2;" in said, "heat behind the counts"
+    assert "95 % interval" in said
 
 
 def test_ctrl_c_on_a_terminal_gives_the_cursor_back(home: Home) -> None:
-    child = pexpect.spawn(
-        sys.executable,
-        ["-m", "fmnist_tui", "train", *LONG],
-        env={**home.environment, "TERM": "xterm-256color"},
-        dimensions=(40, 100),
-        timeout=LIMIT,
-        encoding="utf-8",
-    )
-    child.expect("images/s")
-    child.sendintr()
-    everything = child.before + child.read()
-    child.wait()
-    assert child.exitstatus == 130
-    assert everything.rfind("\x1b[?25h") > everything.rfind("\x1b[?25l")
+    with Terminal("train", *LONG, env=home.environment, size=(100, 40)) as terminal:
+        terminal.until("images/s")
+        terminal.press("ctrl+c")
+        assert terminal.ended() == 130
+        assert terminal.is_restored()
+        assert b"\x1b[?25l" in terminal.raw
 
 
 def test_without_a_terminal_the_program_alone_trains_the_default_recipe(home: Home) -> None:

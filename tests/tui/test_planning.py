@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import OptionList, Static
 
 from fmnist_tui.commands import Command, Stop
 from fmnist_tui.config import RunConfig
@@ -16,10 +17,11 @@ from fmnist_tui.errors import UserError
 from fmnist_tui.events import FINISHED, STOPPED, RunEnded
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.checks import check_recipe
 from fmnist_tui.tui.desk import Desk
 from fmnist_tui.tui.run import _settle
 from fmnist_tui.tui.screens.train import TrainScreen
-from fmnist_tui.tui.widgets.dialogs import Picker
+from fmnist_tui.tui.widgets.dialogs import Picker, Question
 from fmnist_tui.tui.widgets.form import Form
 from fmnist_tui.tui.widgets.log import LogPane
 from fmnist_tui.tui.widgets.progress import RunProgress
@@ -334,3 +336,32 @@ async def test_a_start_is_picked_among_the_runs_typed_or_taken_back(opened: Open
         await settled(pilot, lambda: isinstance(bench.screen, Picker))
         await pilot.press(*"none", "enter")
         await settled(pilot, lambda: screen.draft.values["start"] is None)
+
+
+async def test_the_palette_has_a_recipe_held_to_its_claims_after_a_question(
+    opened: Opened, desk: Desk, begun: list[Scripted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened("runs") as (bench, pilot):
+        asked: list[tuple[str, list[str]]] = []
+        said: list[str] = []
+
+        def errand(title: str, words: list[str], then: Callable[[Any], None]) -> None:
+            asked.append((title, words))
+            then(FOUND)
+
+        monkeypatch.setattr(bench, "errand", errand)
+        monkeypatch.setattr(bench, "say", lambda message, *_: said.append(message))
+        for answer in ("n", "y"):
+            check_recipe(bench, "fast")
+            await settled(pilot, lambda: bool(bench.screen.query(OptionList)))
+            assert "2 claims, 5 runs to train" in str(bench.screen.query_one(Static).render())
+            await pilot.press(answer)
+            await settled(pilot, lambda: not isinstance(bench.screen, Question))
+        folders = [f"--runs={desk.runs_dir}", f"--data={desk.data_dir}"]
+        assert asked == [("check fast", ["recipes", "check", "fast", *folders])]
+        assert said == ["fast keeps 1 of 2 claims; 1 could not be checked"]
+        check_recipe(bench, "staged")
+        assert said[-1] == "staged claims nothing that could be checked"
+
+
+FOUND = [{"recipe": "fast", "passed": True}, {"recipe": "fast", "passed": None}]

@@ -355,7 +355,8 @@ async def test_why_a_search_could_not_begin_is_told_in_the_panel(
         training.finish(UserError("40 training images are too few"))
         await settled(pilot, lambda: "too few" in said(bench))
         await pilot.press("escape")
-        assert bench.desk.feed is None and not is_open(bench)
+        await settled(pilot, lambda: not is_open(bench))
+        assert bench.desk.feed is None
 
 
 async def test_a_search_that_failed_says_why(opened: Opened, searches: list[Scripted]) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from fmnist_tui.cli import checking
 from fmnist_tui.cli.checking import Checked, check, table
 from fmnist_tui.cli.planned import Done
+from fmnist_tui.cli.steps import Part
 from fmnist_tui.engine.session import Session
 from fmnist_tui.errors import UserError
 from fmnist_tui.events import (
@@ -36,11 +37,13 @@ class Runs:
 
     def __init__(self) -> None:
         self.seeds: list[int] = []
+        self.parts: list[Part] = []
         self.fails: dict[int, str] = {}
         self.missing = ""
         self.moved = False
 
-    def __call__(self, session: Session, plan: Plan) -> Iterator[Done]:
+    def __call__(self, session: Session, plan: Plan, part: Part) -> Iterator[Done]:
+        self.parts.append(part)
         if self.missing:
             raise UserError(self.missing)
         while (step := plan.next) is not None:
@@ -167,11 +170,12 @@ def test_progress_says_which_recipe_and_seed_and_of_how_many(
     list(check(NO_SESSION, [one, two], 2, "cpu"))
     said = capsys.readouterr().err.splitlines()
     assert said[:3] == [
-        "checking plain (1 of 2): seed 1 of 2",
-        "checking plain (1 of 2): seed 2 of 2",
-        "checking plain (2 of 2): seed 1 of 2",
+        "checking plain (1 of 3): seed 1 of 2",
+        "checking plain (1 of 3): seed 2 of 2",
+        "checking plain (2 of 3): seed 1 of 2",
     ]
-    assert said[4] == "checking plain, x (2 of 2): seed 1 of 2"
+    assert said[4] == "checking plain, x (3 of 3): seed 1 of 2"
+    assert runs.parts == [Part(at, 6) for at in range(6)]
 
 
 def test_the_table_has_a_line_for_each_claim_with_figures_people_read(runs: Runs) -> None:

@@ -14,7 +14,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
-from fmnist_tui.events import LRFIND, SWEEP
+from fmnist_tui.events import ENSEMBLE, LRFIND, SWEEP
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui import comparing, themes
@@ -39,6 +39,7 @@ from fmnist_tui.tui.screen import BenchScreen
 from fmnist_tui.tui.steering import Steering
 from fmnist_tui.tui.uniting import unite
 from fmnist_tui.tui.widgets.lines import LineTable
+from fmnist_tui.tui.widgets.narrowing import Narrowing
 from fmnist_tui.tui.widgets.overlay import NO_FIGURES, Overlay
 from fmnist_tui.tui.widgets.painted import entitle
 
@@ -60,8 +61,6 @@ class RunsScreen(BenchScreen):
     RunsScreen {
         #panes { layout: vertical; }
         #table { height: 1fr; }
-        #filter { display: none; }
-        #filter.-open { display: block; }
         Overlay { height: 1fr; }
         &.-narrow Overlay { layout: vertical; }
         &.-narrow LineChart, &.-narrow Page { width: 1fr; height: 1fr; }
@@ -110,9 +109,10 @@ class RunsScreen(BenchScreen):
         self._records = Records()
         kept = self.desk.settings.get("runs.order")
         self._order = kept if kept in ORDERS else self._order
-        yield LineTable(id="table", classes="pane")
+        table = LineTable(id="table", classes="pane")
+        yield table
         yield Overlay(self.desk.settings.get("runs.curves"))
-        yield Input(placeholder="words of a name, state, data set or model", id="filter")
+        yield Narrowing(table, "words of a name, state, data set or model")
 
     def on_mount(self) -> None:
         self._table.focus()
@@ -194,7 +194,7 @@ class RunsScreen(BenchScreen):
 
     @property
     def _filter(self) -> str:
-        return self.query_one("#filter", Input).value.strip()
+        return self.query_one(Narrowing).words
 
     @property
     def _current(self) -> RunSummary | None:
@@ -237,14 +237,13 @@ class RunsScreen(BenchScreen):
         title = "Differences" if len(runs) > 1 else "Settings"
         if len(runs) == 1:
             title += f" of {name_of(runs[0].summary)}"
-        searches = bool(runs) and all(run.summary.kind == LRFIND for run in runs)
         self.query_one(Overlay).show(
             {curve: comparing.lines(runs, curve) for curve in CURVES},
             compared(runs),
             title,
             wide=len(runs) > 1,
             live=any(run.summary.is_live for run in runs),
-            empty="enter shows the curve of a search" if searches else NO_FIGURES,
+            empty=_no_curve({run.summary.kind for run in runs}),
         )
 
     # -- keys -----------------------------------------------------------------------------
@@ -295,25 +294,15 @@ class RunsScreen(BenchScreen):
         self._draw()
 
     def action_filter(self) -> None:
-        field = self.query_one("#filter", Input)
-        field.add_class("-open")
-        field.focus()
+        self.query_one(Narrowing).open()
 
     @on(Input.Changed, "#filter")
     def _filtered(self) -> None:
         self._draw()
         self._moved()
 
-    @on(Input.Submitted, "#filter")
-    def _keep_filter(self) -> None:
-        self._table.focus()
-        self.query_one("#filter").set_class(bool(self._filter), "-open")
-
     def action_back(self) -> None:
-        field = self.query_one("#filter", Input)
-        field.value = ""
-        field.remove_class("-open")
-        self._table.focus()
+        self.query_one(Narrowing).leave()
 
     def action_unite(self) -> None:
         """Make an ensemble of the marked runs."""
@@ -337,3 +326,12 @@ class RunsScreen(BenchScreen):
             "delete": self._steering.delete,
         }
         acts[what](run)
+
+
+def _no_curve(kinds: set[str]) -> str:
+    """What is said in place of curves where runs of these kinds have none."""
+    if kinds == {LRFIND}:
+        return "enter shows the curve of a search"
+    if kinds == {ENSEMBLE}:
+        return "its members have the curves"
+    return "enter shows the trials of a sweep" if kinds == {SWEEP} else NO_FIGURES

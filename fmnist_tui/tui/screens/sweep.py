@@ -34,6 +34,7 @@ from fmnist_tui.tui.trials import (
     trial_columns,
 )
 from fmnist_tui.tui.widgets.lines import LineTable
+from fmnist_tui.tui.widgets.narrowing import Narrowing
 from fmnist_tui.tui.widgets.painted import entitle
 from fmnist_tui.tui.widgets.plots import Plots
 
@@ -89,8 +90,9 @@ class SweepScreen(BenchScreen):
         self._order = order if order in ORDERS else next(iter(ORDERS))
         yield LineTable(id="studies", classes="pane")
         with Container(id="right"):
-            yield LineTable(id="trials", classes="pane")
-            yield Input(placeholder="words of a state, a setting, a reason", id="filter")
+            trials = LineTable(id="trials", classes="pane")
+            yield trials
+            yield Narrowing(trials, "words of a state, a setting, a reason")
             yield Plots(kept.get("sweep.view"), id="plots")
 
     def on_mount(self) -> None:
@@ -182,7 +184,7 @@ class SweepScreen(BenchScreen):
 
     @property
     def _filter(self) -> str:
-        return self.query_one("#filter", Input).value.strip()
+        return self.query_one(Narrowing).words
 
     def _recoloured(self, theme: Theme) -> None:
         self._draw()
@@ -317,24 +319,14 @@ class SweepScreen(BenchScreen):
         self._draw()
 
     def action_filter(self) -> None:
-        field = self.query_one("#filter", Input)
-        field.add_class("-open")
-        field.focus()
+        self.query_one(Narrowing).open()
 
     @on(Input.Changed, "#filter")
     def _filtered(self) -> None:
         self._draw()
 
-    @on(Input.Submitted, "#filter")
-    def _keep_filter(self) -> None:
-        self._table.focus()
-        self.query_one("#filter").set_class(bool(self._filter), "-open")
-
     def action_back(self) -> None:
-        field = self.query_one("#filter", Input)
-        field.value = ""
-        field.remove_class("-open")
-        self._table.focus()
+        self.query_one(Narrowing).leave()
 
 
 def _row(key: Key) -> str:
