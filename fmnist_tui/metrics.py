@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,35 +86,30 @@ def class_scores(
 
 def evaluate(probabilities: Floats, labels: Ints, names: tuple[str, ...]) -> Evaluation:
     """The figures for these class probabilities against these labels."""
-    from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
-
     if not len(labels):
         raise ValueError("there is nothing to evaluate")
-    numbers = np.arange(len(names))
+    if not np.isfinite(probabilities).all():
+        raise ValueError("the probabilities are no numbers")
+    count = len(names)
     probabilities = np.clip(probabilities.astype(np.float64), 1e-12, None)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    predicted = probabilities.argmax(axis=1)
-    confusion = confusion_matrix(labels, predicted, labels=numbers)
-    precision, recall, f1, support = precision_recall_fscore_support(
-        labels, predicted, labels=numbers, zero_division=0.0
-    )
-    right = int(np.trace(confusion))
+    pairs = labels.astype(np.int64) * count + probabilities.argmax(axis=1)
+    confusion = np.bincount(pairs, minlength=count * count).reshape(count, count).tolist()
+    classes = class_scores(confusion, names)
+    right = sum(confusion[place][place] for place in range(count))
     ece, reliability = calibration(probabilities, labels)
     return Evaluation(
         count=len(labels),
-        loss=float(log_loss(labels, probabilities, labels=numbers)),
+        loss=float(-np.log(probabilities[np.arange(len(labels)), labels]).mean()),
         accuracy=right / len(labels),
         interval=interval(right, len(labels)),
-        classes=tuple(
-            ClassScore(name, float(p), float(r), float(f), int(s))
-            for name, p, r, f, s in zip(names, precision, recall, f1, support, strict=True)
-        ),
-        macro_precision=float(precision.mean()),
-        macro_recall=float(recall.mean()),
-        macro_f1=float(f1.mean()),
+        classes=classes,
+        macro_precision=statistics.fmean(score.precision for score in classes),
+        macro_recall=statistics.fmean(score.recall for score in classes),
+        macro_f1=statistics.fmean(score.f1 for score in classes),
         ece=ece,
         reliability=reliability,
-        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+        confusion=tuple(map(tuple, confusion)),
     )
 
 

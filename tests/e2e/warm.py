@@ -34,7 +34,7 @@ PRELOADED = (
     "numpy",
     "torch",
     "torch._dynamo",
-    "sklearn.metrics",
+    "sklearn.ensemble",
     "optuna",
     "sqlalchemy.dialects.sqlite",
     "fmnist_tui.cli.main",
@@ -178,8 +178,11 @@ class Warm:
 def _serve(path: str) -> None:
     import importlib
 
+    from fmnist_tui.data.load import load_dataset
+
     for name in PRELOADED:
         importlib.import_module(name)
+    load_dataset("sketches", data_dir=Path())
     gc.freeze()
     wakes, wake = os.pipe()
     os.set_blocking(wake, False)
