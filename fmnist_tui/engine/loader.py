@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -61,7 +63,7 @@ class DeviceSplit:
         self.count = len(split)
         # seconds spent fetching batches from the host since somebody last set this to 0
         self.waited = 0.0
-        self.labels = torch.from_numpy(np.ascontiguousarray(split.labels)).to(device)
+        self.labels = torch.from_numpy(_writable(np.ascontiguousarray(split.labels))).to(device)
         self._images = torch.from_numpy(_writable(split.images)).permute(0, 3, 1, 2)
         self.resident = device.type == "cpu" or split.images.nbytes <= RESIDENT_BYTES
         if self.resident:
@@ -81,14 +83,12 @@ class DeviceSplit:
         return self._images[start:stop].to(self.device)
 
 
-def _writable(
-    images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
-) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _writable(found: npt.NDArray[Any]) -> npt.NDArray[Any]:
     # torch warns about read-only memory; a memory map stays one (opened copy-on-write),
     # anything else is copied once if need be.
-    if images.flags.writeable or isinstance(images, np.memmap):
-        return images
-    return images.copy()
+    if found.flags.writeable or isinstance(found, np.memmap):
+        return found
+    return found.copy()
 
 
 class Order:

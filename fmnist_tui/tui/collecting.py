@@ -1,6 +1,6 @@
 """Garbage collection that does not hold up the screen.
 
-torch and scikit-learn bring hundreds of thousands of objects that live as long as the
+torch brings hundreds of thousands of objects that live as long as the
 process. A full collection looks through all of them, a tenth of a second or more each
 time, with no key answered meanwhile. So what has survived a collection that took long is
 not looked at again.

@@ -121,6 +121,16 @@ async def test_runs_are_listed_with_their_states_and_figures(opened: Opened, des
         assert table(bench).has_focus
 
 
+async def test_lines_end_before_the_scroll_bar(opened: Opened, desk: Desk) -> None:
+    for _ in range(12):
+        make_run(desk.runs_dir, epochs=1, splits=())
+    async with opened("runs", size=(80, 24)) as (bench, pilot):
+        await listed(bench, pilot, 12)
+        assert table(bench).show_vertical_scrollbar
+        for line in rows(bench):
+            assert len(line) == table(bench).scrollable_content_region.width
+
+
 async def test_space_marks_up_to_six_runs_and_c_clears(
     opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

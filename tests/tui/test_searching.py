@@ -43,7 +43,7 @@ from fmnist_tui.tui.screens.train import TrainScreen
 from fmnist_tui.tui.widgets.form import Form
 from fmnist_tui.tui.widgets.log import LogPane
 from fmnist_tui.tui.widgets.lrpanel import LrPanel
-from fmnist_tui.tui.widgets.progress import RunProgress
+from fmnist_tui.tui.widgets.progress import RunProgress, wrapped
 from tests.tui.conftest import Opened
 from tests.tui.scripted import CONFIG, START, STEPS, events, make_run, settled
 
@@ -620,3 +620,10 @@ async def test_hovering_reads_the_curve(opened: Opened, searches: list[Scripted]
         assert curve._chart is not None
         await pilot.hover(curve, offset=(curve._chart.column(-3), curve._chart.top + 2))
         assert "lr 0.0009" in curve.reading and "smoothed" in curve.reading
+
+
+def test_a_reason_longer_than_a_line_is_broken_between_words() -> None:
+    reason = "the loss never falls between 1e-06 and 0.073 (0.325 at first)"
+    lines = wrapped(["step 3", reason, "enter takes it"], 30)
+    assert max(map(len, lines)) <= 30
+    assert " ".join(lines) == f"step 3 {reason}  enter takes it"

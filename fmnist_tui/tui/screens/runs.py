@@ -166,9 +166,9 @@ class RunsScreen(BenchScreen):
     def _draw(self) -> None:
         """Bring the table up to date."""
         table = self._table
-        if not self._known or table.size.width <= 0:
+        if not self._known or table.room <= 0:
             return
-        columns = laid_out(COLUMNS, table.size.width)
+        columns = laid_out(COLUMNS, table.room)
         runs = ordered(matching(self._runs, self._filter), self._order)
         self._shown = {str(run.run.path): run for run in runs}
         lines = self._lines.of(runs, columns, self._marks, self._palette(), time.time())

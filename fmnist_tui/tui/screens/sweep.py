@@ -204,9 +204,9 @@ class SweepScreen(BenchScreen):
 
     def _draw_studies(self) -> None:
         table, lines = self.query_one("#studies", LineTable), self._look_at.lines
-        if table.size.width <= 0:
+        if table.room <= 0:
             return
-        columns = study_columns(table.size.width)
+        columns = study_columns(table.room)
         rows = {_row(key_of(line)): study_line(line, columns, self._palette()) for line in lines}
         with self.prevent(DataTable.RowHighlighted):
             table.show(head(columns), list(rows.items()), self._trouble or NO_SWEEPS)
@@ -216,12 +216,12 @@ class SweepScreen(BenchScreen):
 
     def _draw_trials(self) -> None:
         table, shown = self._table, self._look_at.snapshot
-        if table.size.width <= 0:
+        if table.room <= 0:
             return
         trials = list(shown.trials) if shown is not None else []
         found = ordered(matching(trials, self._filter), self._order)
         self._trials = {str(trial.number): trial for trial in found}
-        columns = trial_columns(shown.spec.space if shown is not None else (), table.size.width)
+        columns = trial_columns(shown.spec.space if shown is not None else (), table.room)
         lines = self._lines.of(found, shown, columns, self._palette()) if shown else []
         rows = list(zip(self._trials, lines, strict=True))
         table.show(head(columns), rows, self._empty())
@@ -230,7 +230,7 @@ class SweepScreen(BenchScreen):
 
     def _draw_about(self) -> None:
         """Below the trials: all settings of the one under the cursor, and the order."""
-        width = self._table.size.width
+        width = self._table.room
         entitle(self._table, subtitle=about(self._trial, self._order, self._filter, width))
 
     def _empty(self) -> str:

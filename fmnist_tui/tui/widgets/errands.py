@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.5
 BAR = 12
 SIGNS = {errand.RUNNING: "●", errand.DONE: "✓", errand.FAILED: "✗", errand.CANCELLED: "○"}
-EMPTY = "nothing is under way: exports, ensembles, sweeps and reports show here while they go on"
+EMPTY = (
+    "nothing is under way: exports, ensembles, sweeps, checks, reports show here while they go on"
+)
 
 
 class ErrandList(ModalScreen[None], ClosedOnce[None]):
@@ -62,7 +64,7 @@ class ErrandList(ModalScreen[None], ClosedOnce[None]):
     @on(LineTable.Resized)
     def _show(self) -> None:
         table = self.query_one(LineTable)
-        width = max(40, table.size.width - 1)
+        width = max(40, table.room)
         head = Text(f"{'':2}{'errand':<24} {'':{BAR}}        left  now"[:width])
         rows = [(str(at), line(one, width)) for at, one in enumerate(self._errands.all)]
         table.show(head, rows, EMPTY)

@@ -59,9 +59,14 @@ class LineTable(DataTable[Text]):
         keys = list(self._lines)
         return keys[self.cursor_row] if 0 <= self.cursor_row < len(keys) else None
 
+    @property
+    def room(self) -> int:
+        """How many cells a line may take: the place of a scroll bar is left free."""
+        return self.scrollable_content_region.width
+
     def on_resize(self) -> None:
-        if self.size.width != self._width:
-            self._width = self.size.width
+        if self.room != self._width:
+            self._width = self.room
             self.post_message(self.Resized())
 
     def show(self, head: Text, rows: Sequence[tuple[str, Text]], empty: str = "") -> None:

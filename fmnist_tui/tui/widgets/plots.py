@@ -44,6 +44,7 @@ class Plots(Container):
     def on_mount(self) -> None:
         entitle(self.query_one(LineChart), "Course")
         entitle(self.query_one(Shares), "what matters")
+        self.query_one(Shares).empty = "known once trials are complete"
 
     def show(
         self,

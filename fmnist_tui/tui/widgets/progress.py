@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from rich.console import RenderableType
@@ -95,13 +96,13 @@ class RunProgress(Painted):
 
 
 def wrapped(parts: Sequence[str], width: int) -> list[str]:
-    """The parts in lines of at most `width`, none broken."""
+    """The parts in lines of at most `width`, none broken but one that is longer than a line."""
     lines: list[str] = []
     for part in parts:
         if lines and len(lines[-1]) + 2 + len(part) <= width:
             lines[-1] += f"  {part}"
         else:
-            lines.append(part)
+            lines += textwrap.wrap(part, max(1, width))
     return lines
 
 

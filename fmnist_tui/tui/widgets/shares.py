@@ -25,7 +25,8 @@ _SHORTEST_BAR = 4
 class Shares(Painted):
     """`✓ Ankle boot ███████▌  61.3 %`: as many classes, likeliest first, as are asked for.
 
-    Where there is less room than that the last ones go, the true class never."""
+    Where there is less room than that the last ones go, the true class never. Where there
+    are none, `empty` is said."""
 
     DEFAULT_CSS = "Shares { height: auto; width: 1fr; }"
 
@@ -39,6 +40,7 @@ class Shares(Painted):
         self._ranked: tuple[tuple[str, float], ...] = ()
         self._true: str | None = None
         self._limit: int | None = None
+        self.empty = ""
 
     def show(self, ranked: Ranked, true: str | None = None, limit: int | None = None) -> None:
         """Draw these classes, `limit` of them at most; none empties the widget."""
@@ -68,6 +70,8 @@ class Shares(Painted):
             "other": other,
         }
         found = lines(picked(self._ranked, self._true, limit), self._true, width)
+        if not found and self.empty:
+            found = [[(self.empty[:width], "")]]
         return [Strip([Segment(text, looks[look]) for text, look in line]) for line in found]
 
 
