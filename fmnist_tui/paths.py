@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 
 from fmnist_tui.text import safe_text
@@ -36,3 +37,11 @@ def _folder(given: str | None, variable: str, part: str) -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("fmnist-tui", appauthor=False) / part
+
+
+def ourselves(module: str = "fmnist_tui") -> list[str]:
+    """The command that runs this program, or another module of it, in a process of its own.
+
+    Without -P the folder it is called in would come first among those that modules are taken
+    from: a stranger's `torch.py` in there would be run."""
+    return [sys.executable, "-P", "-m", module]

@@ -6,7 +6,7 @@ dashboard, asks for the `next` step, does it, and says how it `ended`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,11 @@ class Plan:
         plan = cls.of(recipe, changes)
         return replace(plan, steps=(replace(first, config=config), *plan.steps[1:]))
 
+    def settled(self, found: Callable[[str], str]) -> Plan:
+        """The plan with what its runs begin with `found` now: `last` is to be the same run for
+        all of them."""
+        return replace(self, steps=tuple(_settled(step, found) for step in self.steps))
+
     @property
     def next(self) -> Step | None:
         """The step to be done now; None where all are done, or one has not finished."""
@@ -108,6 +113,12 @@ class Plan:
         return f"stage {place + 1} of {len(self.steps)}: {step.name}"
 
 
+def _settled(step: Step, found: Callable[[str], str]) -> Step:
+    if isinstance(step, Unite) or step.linked or step.config.start is None:
+        return step
+    return replace(step, config=step.config.changed(start=found(step.config.start)))
+
+
 def _stages(recipe: Recipe, given: Mapping[str, Any]) -> list[Train]:
     steps = []
     for place, stage in enumerate(recipe.stages):
@@ -121,9 +132,12 @@ def _stages(recipe: Recipe, given: Mapping[str, Any]) -> list[Train]:
 
 
 def _members(recipe: Recipe, members: Members, given: Mapping[str, Any]) -> list[Step]:
-    first = recipe.config(**given)
+    views = given.get("tta", members.tta)
+    first = recipe.config(**{key: value for key, value in given.items() if key != "tta"})
+    # Impossible views are to be refused now, not when all members have been trained.
+    first.changed(tta=views)
     steps: list[Step] = [
         Train(f"member {place + 1} of {members.seeds}", first.changed(seed=first.seed + place))
         for place in range(members.seeds)
     ]
-    return [*steps, Unite(f"ensemble of {members.seeds}", members.tta)]
+    return [*steps, Unite(f"ensemble of {members.seeds}", views)]

@@ -10,7 +10,6 @@ import re
 import signal
 import struct
 import subprocess
-import sys
 import termios
 import threading
 import time
@@ -19,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from fmnist_tui.errors import UserError
+from fmnist_tui.paths import ourselves
 
 LIMIT = 60.0
 _CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\^_]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
@@ -35,7 +35,7 @@ class Watched:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "fmnist_tui", *words],
+            [*ourselves(), *words],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

@@ -13,7 +13,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from typing import Any
 from fmnist_tui.bench.probes import PROBES, Probe
 from fmnist_tui.bench.pty import Watched
 from fmnist_tui.errors import UserError
+from fmnist_tui.paths import ourselves
 
 SIDE_SECONDS = 900
 QUIET_SECONDS = 6.0
@@ -113,7 +113,7 @@ class Place:
 
     def _run(self, *words: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "fmnist_tui", *words, "--json"],
+            [*ourselves(), *words, "--json"],
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,

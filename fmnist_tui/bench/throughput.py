@@ -7,7 +7,6 @@ import os
 import platform
 import statistics
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.idx import write_idx
 from fmnist_tui.data.load import load_dataset
 from fmnist_tui.errors import UserError
+from fmnist_tui.paths import ourselves
 
 EPOCHS = 2  # the first warms up, the second counts
 SIDE_SECONDS = 900
@@ -116,7 +116,7 @@ def _lay_out(dataset: Dataset, root: Path) -> None:
 
 
 def _side(name: str, arguments: list[str]) -> dict[str, Any]:
-    command = [sys.executable, "-m", f"fmnist_tui.bench.{name}", *arguments]
+    command = [*ourselves(f"fmnist_tui.bench.{name}"), *arguments]
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,

@@ -89,7 +89,7 @@ def _tried(
             for step in carried_out(session, Plan.of(recipe, changes), part.split(number, count)):
                 done.append(step)
                 if step.status:
-                    raise KeyboardInterrupt
+                    raise SystemExit(step.status)
                 if step.state.ended != FINISHED:
                     return Tried(tuple(outcomes), step.state.message or "a run did not finish")
         except UserError as error:

@@ -28,7 +28,7 @@ from fmnist_tui.text import safe_text
 
 # Of the settings, those that say something of an ensemble whose members are there already.
 OF_ENSEMBLE = ("tta", "device", "recipe")
-PLAIN = {"tta": "none", "device": "auto", "recipe": "ensemble"}
+PLAIN: dict[str, Any] = {"tta": None, "device": "auto", "recipe": "ensemble"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +76,7 @@ def _plan(args: argparse.Namespace) -> Plan:
             f"{recipe.name} has stages: run it with several --seed, then give `ensemble` the runs"
         )
     given = {**recipes.from_environment(), **options.given(args)}
-    views = recipe.ensemble.tta if recipe.ensemble else PLAIN["tta"]
+    views = recipe.ensemble.tta if recipe.ensemble else recipe.config(**given).tta
     members = Members(args.seeds, given.pop("tta", views))
     return Plan.of(replace(recipe, ensemble=members), given)
 
@@ -93,7 +93,7 @@ def _trained(session: Session, plan: Plan) -> list[RunFolder]:
             names = " ".join(safe_text(folder.id) for folder in folders)
             output.note(f"no ensemble was made; the finished members stay: {names}")
         if done.status:
-            raise KeyboardInterrupt
+            raise SystemExit(done.status)
         raise done.error or UserError(
             f"{safe_text(done.name)} did not finish: {safe_text(done.state.message)}"
         )

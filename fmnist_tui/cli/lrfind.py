@@ -21,9 +21,10 @@ from fmnist_tui.events import FAILED, STOPPED
 from fmnist_tui.lrcurve import Rates
 from fmnist_tui.lrsearch import LrSearch, summary
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.listing import resolve
+from fmnist_tui.runs.listing import resolve, summarise
 from fmnist_tui.runs.lock import holder
 from fmnist_tui.runs.log import CommandBox
+from fmnist_tui.runs.origins import locate
 from fmnist_tui.runs.tail import EventTail
 from fmnist_tui.state import RunState
 
@@ -59,8 +60,12 @@ def run(args: argparse.Namespace) -> int:
     from fmnist_tui.cli.planned import followed
 
     rates = Rates(args.from_lr, args.to_lr, args.steps)
-    settings = _config(args)
-    with Session(options.runs_dir(args), options.data_dir(args)) as session:
+    settings, runs_dir = _config(args), options.runs_dir(args)
+    if settings.start is not None:
+        # This search will be the `last` run itself.
+        args.start = str(locate(settings.start, runs_dir))
+        settings = settings.changed(start=args.start)
+    with Session(runs_dir, options.data_dir(args)) as session:
         done = followed(session.lrfind(settings, rates))
     if done.folder is None:
         output.note("stopped before the search began")
@@ -77,6 +82,9 @@ def live(args: argparse.Namespace) -> int:
     """Have a live run searched; it goes on afterwards as if nothing had been."""
     folder = resolve(options.runs_dir(args), args.run)
     rates = Rates(args.from_lr, args.to_lr, args.steps)
+    refusal = summarise(folder).refusal("searched")
+    if refusal:
+        raise UserError(refusal)
     tail = EventTail(folder.events, folder.events.stat().st_size if folder.events.exists() else 0)
     CommandBox.send(folder, FindLearningRate(time.time(), rates.low, rates.high, rates.steps))
     try:

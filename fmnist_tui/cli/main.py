@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -73,7 +76,12 @@ def run(arguments: Sequence[str]) -> int:
     """Do what the arguments say; returns the exit status."""
     debug = "--debug" in arguments
     try:
-        return _dispatch([word for word in arguments if word != "--debug"], debug)
+        with _ended_by(signal.SIGTERM):
+            return _dispatch([word for word in arguments if word != "--debug"], debug)
+    except SystemExit as left:
+        if isinstance(left.code, str):
+            raise
+        return left.code or 0
     except UserError as error:
         if debug:
             raise
@@ -90,6 +98,25 @@ def run(arguments: Sequence[str]) -> int:
             raise
         output.error(f"{type(error).__name__}: {reason(error)} (--debug shows where)")
         return 1
+
+
+@contextlib.contextmanager
+def _ended_by(number: signal.Signals) -> Iterator[None]:
+    """A signal that nothing below heeds better ends the command as Ctrl-C does: what is under
+    way is given up in good order. Where somebody heeds or ignores it already, it stays so."""
+
+    def end(number: int, _: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    ours = threading.current_thread() is threading.main_thread()
+    ours = ours and signal.getsignal(number) is signal.SIG_DFL
+    if ours:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _dispatch(arguments: list[str], debug: bool) -> int:

@@ -52,7 +52,8 @@ def settings(parser: argparse.ArgumentParser) -> None:
             group.add_argument(
                 flag, dest=name, nargs="?", const="true", metavar="true|false", help=about
             )
-            group.add_argument(f"--no-{name}", dest=name, action="store_const", const="false")
+            off = f"--no-{name.replace('_', '-')}"
+            group.add_argument(off, dest=name, action="store_const", const="false")
         else:
             group.add_argument(flag, dest=name, metavar=name.upper(), help=about)
 

@@ -14,6 +14,7 @@ from fmnist_tui.engine.training import Training
 from fmnist_tui.errors import UserError
 from fmnist_tui.plans import Plan, Unite
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.origins import locate
 from fmnist_tui.runs.tail import replay
 from fmnist_tui.state import RunState
 
@@ -43,6 +44,7 @@ def followed(training: Training, name: str = "", part: Part = WHOLE) -> Done:
 
 def carried_out(session: Session, plan: Plan, whole: Part = WHOLE) -> Iterator[Done]:
     """Do a plan's steps; there is no further one after one that has not finished."""
+    plan = plan.settled(lambda start: str(locate(start, session.runs_dir)))
     while (step := plan.next) is not None:
         if plan.heading:
             note(f"{plan.recipe}, {plan.heading}")

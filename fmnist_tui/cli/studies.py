@@ -17,6 +17,7 @@ from fmnist_tui.errors import UsageError, UserError
 from fmnist_tui.render.sparks import sparks
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import resolve
+from fmnist_tui.runs.origins import locate
 from fmnist_tui.sweeps import record, snapshot, storage
 from fmnist_tui.sweeps.snapshot import Reader, Snapshot, TrialView
 from fmnist_tui.sweeps.space import told as value_told
@@ -167,9 +168,12 @@ def promote(args: argparse.Namespace) -> int:
     if "seed" in changes:
         raise UsageError("--seed: the runs have the seeds 0 to N − 1; --seeds N says how many")
     config = shown.spec.promoted(trial.params, trial.number, **changes)
+    runs_dir = options.runs_dir(args)
+    if config.start is not None:
+        config = config.changed(start=str(locate(config.start, runs_dir)))
     output.note(f"trial {trial.number} of {name}: {_params(trial)}; {args.seeds} seeds")
     runs: list[dict[str, Any]] = []
-    with Session(options.runs_dir(args), options.data_dir(args)) as session:
+    with Session(runs_dir, options.data_dir(args)) as session:
         for seed in range(args.seeds):
             part = Part(seed, args.seeds)
             state, folder = trained(session, config.changed(seed=seed), part)

@@ -18,6 +18,7 @@ from fmnist_tui.errors import UsageError, UserError, near, reason
 from fmnist_tui.events import FAILED, FINISHED
 from fmnist_tui.runs.files import atomic_write
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.origins import locate
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps import storage
 from fmnist_tui.sweeps.snapshot import Reader
@@ -111,6 +112,10 @@ def start(args: argparse.Namespace) -> int:
         _make(runs_dir)
     opened = storage.connect(where)
     spec = given or _joined(where, args)
+    if spec.base.start is not None:
+        # Found before there is a folder of this sweep, which would be the `last` run.
+        start = str(locate(spec.base.start, runs_dir))
+        spec = replace(spec, base=spec.base.changed(start=start))
 
     from fmnist_tui.engine.sweep import LOST_WORKER, Outcome, Sweep
     from fmnist_tui.sweeps.study import Ledger

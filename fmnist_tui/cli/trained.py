@@ -18,7 +18,7 @@ def trained(session: Session, config: RunConfig, part: Part) -> tuple[RunState, 
     training = session.train(config)
     state, status = follow(training, choose_view(part))
     if status:
-        raise KeyboardInterrupt
+        raise SystemExit(status)
     if training.error is not None:
         raise training.error
     if training.folder is None or state.ended != FINISHED:

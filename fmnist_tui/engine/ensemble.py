@@ -64,7 +64,7 @@ def build(
     load: Callable[[RunConfig], Dataset],
     members: Sequence[RunFolder],
     *,
-    tta: str = "none",
+    tta: str | None = None,
     recipe: str = RECIPE,
     device: str = "auto",
     tell: Tell = untold,
@@ -72,13 +72,16 @@ def build(
 ) -> RunFolder:
     """Make an ensemble of the runs' best checkpoints, judged on validation and then on test.
 
-    `load` gives the data set of a config. `pulse` is called between batches and may raise
-    `Cancelled`. Raises UserError, one line, where these runs make no ensemble; then there is
-    no run folder either."""
+    `load` gives the data set of a config. `tta` is which views of an image are averaged, None
+    for those that the members are used to, if they agree. `pulse` is called between batches and
+    may raise `Cancelled`. Raises UserError, one line, where these runs make no ensemble; then
+    there is no run folder either."""
     found = _read(members, tell, pulse)
     for first, other in pairwise(found):
         _agree(first, other)
-    config = found[0].about.config.changed(recipe=recipe, tta=tta, device=device)
+    own = {member.about.config.tta for member in found}
+    views = tta or (min(own) if len(own) == 1 else "none")
+    config = found[0].about.config.changed(recipe=recipe, tta=views, device=device)
     about = About.of_ensemble(tuple(member.about for member in found), config)
     machine = choose(config.changed(precision="fp32"))
     weights = {
@@ -97,7 +100,10 @@ def build(
         for number, member in enumerate(found, 1):
             for note in (f"member {number}: {_told(member)}", *member.origin.notes):
                 emit(Alert(time.time(), "note", note))
-        if tta != "none" and not all(member.about.config.flip for member in found):
+        if tta is None and len(own) > 1:
+            told = "its members are used to different views of an image: it is given one alone"
+            emit(Alert(time.time(), "note", told))
+        if views != "none" and not all(member.about.config.flip for member in found):
             told = "not every member was trained with flip: mirrored views may mislead it"
             emit(Alert(time.time(), "warning", told))
         _save(folder, classifier, emit)

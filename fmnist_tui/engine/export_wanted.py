@@ -39,5 +39,7 @@ class Wanted:
             raise UserError(f"{where}: there is no folder {safe_text(self.out.parent)}")
         if self.out.is_dir():
             raise UserError(f"{where}: is a folder; name a file in it")
-        if self.out.exists() and not self.force:
-            raise UserError(f"{where}: exists already; --force overwrites it")
+        beside = [self.out.with_name(f"{self.out.name}.json")] if self.to == PTH else []
+        for file in (self.out, *beside):
+            if file.exists() and not self.force:
+                raise UserError(f"{safe_text(file)}: exists already; --force overwrites it")

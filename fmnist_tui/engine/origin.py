@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from fmnist_tui.engine.checkpoint import CheckpointError, Manifest, Payload, Store, read
 from fmnist_tui.errors import reason
-from fmnist_tui.events import LRFIND
+from fmnist_tui.events import LRFIND, SWEEP
+from fmnist_tui.paths import ourselves
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import summarise
+from fmnist_tui.sweeps.record import TRIALS
 from fmnist_tui.text import safe_text
 
 VET_SECONDS = 90
@@ -43,10 +44,16 @@ def of_run(folder: RunFolder, checkpoint: str = "best") -> Origin:
     if checkpoint in ("best", "last"):
         kind = checkpoint if store.manifests(checkpoint) else "last"
         if not any(folder.checkpoints.glob("*.json")):
-            if summarise(folder).kind == LRFIND:
+            kind = summarise(folder).kind
+            if kind == LRFIND:
                 raise CheckpointError(
                     f"{safe_text(folder.name)} is a search for a learning rate, which keeps no"
                     " weights; `fmnist-tui runs list` shows the runs that do"
+                )
+            if kind == SWEEP:
+                raise CheckpointError(
+                    f"{safe_text(folder.name)} is a sweep, which keeps no weights itself: name one"
+                    f" of its trials, a folder in {safe_text(folder.path / TRIALS)}"
                 )
             raise CheckpointError(
                 f"{safe_text(folder.name)}: there is no checkpoint yet; a live run saves one now"
@@ -103,7 +110,7 @@ def _vetted(path: Path) -> Origin:
     if not path.is_file():
         raise CheckpointError(f"{where}: not a file")
     with tempfile.TemporaryDirectory(prefix="fmnist-tui-") as folder:
-        command = [sys.executable, "-m", "fmnist_tui.engine.vet", str(path.absolute()), folder]
+        command = [*ourselves("fmnist_tui.engine.vet"), str(path.absolute()), folder]
         try:
             child = subprocess.run(
                 command,

@@ -119,7 +119,7 @@ class Session:
         self,
         members: Sequence[RunFolder],
         *,
-        tta: str = "none",
+        tta: str | None = None,
         recipe: str = "ensemble",
         device: str = "auto",
         tell: Tell = untold,

@@ -8,7 +8,6 @@ refused before there is a folder for the run.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,10 @@ from fmnist_tui.engine.freezing import Frozen, head, named, tensors
 from fmnist_tui.engine.learner import Learner
 from fmnist_tui.errors import UserError
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.listing import resolve
+from fmnist_tui.runs.origins import locate
 from fmnist_tui.text import safe_text
 
 MADE_FROM = ("started_from", "started_checkpoint", "started_step", "started_sha256")
-_ENDINGS = (".pt", ".pth", ".safetensors")
 
 
 class Start:
@@ -36,7 +34,7 @@ class Start:
 
     def __init__(self, config: RunConfig, runs_dir: Path) -> None:
         """Find and read them; a UserError where there are none."""
-        path = _source(config.start or "", runs_dir).absolute()
+        path = locate(config.start or "", runs_dir)
         is_run = path.is_dir()
         found = origin.of_run(RunFolder(path)) if is_run else origin.of_file(path)
         self._where, self._notes = found.where, found.notes
@@ -126,20 +124,6 @@ class Start:
         self._told.extend(told)
         found: Mapping[str, Tensor] = weights
         return found
-
-
-def _source(text: str, runs_dir: Path) -> Path:
-    """The file or the folder of the run that `start` means."""
-    path = Path(os.path.expanduser(text))  # noqa: PTH111 - Path's fails on unknown users
-    for candidate in (path, runs_dir / path):
-        if os.path.isfile(candidate):  # noqa: PTH113 - Path's fails on an overlong name
-            return candidate
-    if text.endswith(_ENDINGS):
-        raise UserError(f"start = {safe_text(text, 120)!r}: there is no such file")
-    try:
-        return resolve(runs_dir, text).path
-    except UserError as error:
-        raise UserError(f"start: {error}") from None
 
 
 def _in_type_of(wanted: Tensor | None, given: Any) -> Any:

@@ -66,7 +66,7 @@ def _read(source: Path, size: int) -> tuple[dict[str, Any], dict[str, Any]]:
     where = source.name
     if size > LARGEST_FILE:
         raise CheckpointError(f"{where}: refused, {size >> 20} MB is more than any model here")
-    if source.suffix == ".safetensors":
+    if source.suffix.lower() == ".safetensors":
         return _safetensors(source)
     data = source.read_bytes()
     payload = unpack(data, where)

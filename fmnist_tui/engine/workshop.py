@@ -93,15 +93,23 @@ class Workshop:
         runs_dir: Path,
         members: Sequence[RunFolder],
         *,
-        tta: str,
+        tta: str | None,
         recipe: str,
         device: str,
         tell: Tell,
         pulse: Pulse,
     ) -> RunFolder:
         """Make an ensemble of the runs' best checkpoints; gives its own run folder."""
-        options = {"tta": tta, "recipe": recipe, "device": device}
-        return ensemble.build(runs_dir, self._dataset, members, **options, tell=tell, pulse=pulse)
+        return ensemble.build(
+            runs_dir,
+            self._dataset,
+            members,
+            tta=tta,
+            recipe=recipe,
+            device=device,
+            tell=tell,
+            pulse=pulse,
+        )
 
     def export(self, source: Path, wanted: Wanted, *, tell: Tell, pulse: Pulse) -> Exported:
         """Take what a run folder or a model file holds away as a file of another kind."""

@@ -12,11 +12,11 @@ import fcntl
 import os
 import secrets
 import subprocess
-import sys
 from pathlib import Path
 from typing import Self
 
 from fmnist_tui.errors import UserError, reason
+from fmnist_tui.paths import ourselves
 from fmnist_tui.runs.files import sweep_strays
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.text import safe_text
@@ -46,7 +46,7 @@ def start(arguments: list[str], output: Output) -> int:
     """Run this program apart from the present process; gives its number."""
     try:
         shell = subprocess.run(
-            ["/bin/sh", "-c", _SHELL, "sh", sys.executable, "-m", "fmnist_tui", *arguments],
+            ["/bin/sh", "-c", _SHELL, "sh", *ourselves(), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=output.descriptor,

@@ -64,8 +64,8 @@ class RunSummary:
     started: float = 0.0
 
     def refusal(self, what: str) -> str:
-        """Why this run cannot be resumed or forked (`what`), which only trainings can; nothing
-        for a training."""
+        """Why this run cannot be resumed, forked or searched (`what`), which only trainings can;
+        nothing for a training."""
         if self.kind == TRAIN:
             return ""
         known = {ENSEMBLE: "an ensemble", LRFIND: "a search for a learning rate", SWEEP: "a sweep"}

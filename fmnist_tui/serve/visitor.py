@@ -11,11 +11,11 @@ import contextlib
 import json
 import os
 import signal
-import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 
+from fmnist_tui.paths import ourselves
 from fmnist_tui.text import safe_text
 
 # What the web driver writes before the first packet.
@@ -59,7 +59,7 @@ class Visitor:
         by the keyboard does not end it too."""
         size = f"--in-browser={within(columns)}x{within(rows)}"
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "fmnist_tui", *words, size),
+            *(*ourselves(), *words, size),
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,

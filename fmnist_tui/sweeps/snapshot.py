@@ -159,7 +159,12 @@ class Reader:
             kept = self._shares.get((where.shown, name))
             if kept is None or kept[0] != complete:
                 study, _ = self._studies[where.shown, name]
-                kept = self._shares[where.shown, name] = complete, _importances(study, complete)
+                try:
+                    kept = complete, _importances(study, complete)
+                except Exception as error:
+                    self._forget(where)
+                    raise UserError(trouble(where, error)) from error
+                self._shares[where.shown, name] = kept
             return kept[1]
 
     def study(self, where: Place, name: str) -> tuple[Study, BaseStorage]:

@@ -78,6 +78,11 @@ def place(given: str | None, runs_dir: Path) -> Place:
     scheme = given.partition("://")[0] if "://" in given else ""
     if not scheme:
         raise UsageError(f"--storage {safe_text(given, 60)} is none: give {_FORMS}")
+    if scheme == "sqlite":
+        file = given.removeprefix("sqlite://").removeprefix("/")
+        if not file or file == ":memory:":
+            raise UsageError("--storage sqlite:// needs a file: sqlite:///FILE")
+        return _sqlite(Path(file).expanduser())
     # From here on nothing of what was given is said but its scheme: it may hold a password.
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
@@ -92,10 +97,6 @@ def place(given: str | None, runs_dir: Path) -> Place:
             f"--storage {safe_text(scheme, 30)}://… cannot be read as a URL: give {_FORMS}"
             " (odd characters of a password as %40 and the like)"
         ) from None
-    if url.get_backend_name() == "sqlite":
-        if not url.database or url.database == ":memory:":
-            raise UsageError("--storage sqlite:// needs a file: sqlite:///FILE")
-        return _sqlite(Path(url.database).expanduser().absolute())
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
     return Place(_without_secrets(url), url=url)
@@ -191,14 +192,15 @@ def _opened(where: Place) -> BaseStorage:
 
 def _database(where: Place) -> BaseStorage:
     from optuna.storages import RDBStorage
+    from sqlalchemy import URL
     from sqlalchemy.exc import NoSuchModuleError
 
     url = where.url
     try:
         if url is None:
-            return RDBStorage(
-                where.shown, engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}}
-            )
+            # Made of parts: there may be a ? or a % in the file's name.
+            file = URL.create("sqlite", database=str(where.path)).render_as_string()
+            return RDBStorage(file, engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}})
         return RDBStorage(
             url.render_as_string(hide_password=False),
             engine_kwargs={

@@ -78,6 +78,7 @@ class Ledger:
         self._storage = storage
         self._distributions = sampling.distributions(spec)
         self._beats: dict[int, tuple[object, float]] = {}
+        self._given_back: set[int] = set()
         with _asking(where):
             self._stops = study.user_attrs.get(STOP, 0)
 
@@ -175,7 +176,10 @@ class Ledger:
 
     def give_back(self, begun: Begun, why: str) -> None:
         """It was not done to its end: have its settings tried again, here or elsewhere."""
-        self._end(begun, TrialState.FAIL, said=STOPPED, why=why)
+        # Where the storage fails in between this is asked for again: only what is left is done.
+        if begun.number not in self._given_back:
+            self._end(begun, TrialState.FAIL, said=STOPPED, why=why)
+            self._given_back.add(begun.number)
         with _asking(self.where):
             tries = begun.trial.user_attrs.get(TRIES, 1)
             _again(self.study, begun.number, begun.params, tries)

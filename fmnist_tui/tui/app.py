@@ -19,9 +19,10 @@ from fmnist_tui import recipes
 from fmnist_tui.commands import Command
 from fmnist_tui.config import RunConfig
 from fmnist_tui.errors import UserError
-from fmnist_tui.events import LRFIND, RunEnded
+from fmnist_tui.events import LRFIND, SWEEP, RunEnded
 from fmnist_tui.recipes import Recipe
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui import helping, themes
 from fmnist_tui.tui.desk import Desk, Leaving, Pair
@@ -31,11 +32,12 @@ from fmnist_tui.tui.pace import Pace
 from fmnist_tui.tui.palette import BenchCommands, Palette
 from fmnist_tui.tui.plain import AsciiFilter
 from fmnist_tui.tui.planning import Planning, opening
+from fmnist_tui.tui.runlist import name_of
 from fmnist_tui.tui.screen import BenchScreen
 from fmnist_tui.tui.screens import all_screens
 from fmnist_tui.tui.shortening import ShortColours
 from fmnist_tui.tui.widgets.bars import TopBar
-from fmnist_tui.tui.widgets.dialogs import Choice, Question
+from fmnist_tui.tui.widgets.dialogs import Choice, LeavingQuestion
 from fmnist_tui.tui.widgets.errands import ErrandList
 
 
@@ -225,10 +227,27 @@ class Dashboard(App[int]):
         self.follow(folder)
         self.show("evaluate" if any(folder.predictions.glob("*.npz")) else "train")
 
+    def open_listed(self, run: RunSummary) -> None:
+        """Open a run of any kind where it is shown."""
+        if run.state == BROKEN:
+            self.say(f"{name_of(run)} is broken: {safe_text(run.reason)}", "error")
+        elif run.kind == LRFIND:
+            self.follow(run.run)
+            self.show("train")
+        elif run.kind == SWEEP:
+            self.desk.sweep = run.run
+            self.show("sweep")
+        else:
+            self.open_run(run.run)
+
     def draft(self, values: Mapping[str, Any], recipe: Recipe | None = None) -> None:
         """Go to Train with these settings in the form, the first of a recipe's perhaps."""
         self.desk.draft, self.desk.recipe = dict(values), recipe
-        self.show("train")
+        if self.current_mode == "train" and isinstance(self.screen, BenchScreen):
+            # It is in view: nothing will resume it.
+            self.screen.take_draft()
+        else:
+            self.show("train")
 
     def draft_recipe(self, name: str) -> None:
         """Go to Train with a recipe's settings in the form."""
@@ -309,18 +328,18 @@ class Dashboard(App[int]):
         self._leave(0)
 
     def action_interrupt(self) -> None:
-        if isinstance(self.screen, Question) and self.desk.training:
+        if isinstance(self.screen, LeavingQuestion) and self.desk.training:
             self.leave_now(Leaving.STOP, 130)
         else:
             self._leave(130)
 
     def _leave(self, code: int) -> None:
-        if isinstance(self.screen, Question):
+        if isinstance(self.screen, LeavingQuestion):
             return
         if not self.desk.training or self._searches:
             self._leave_errands(Leaving.STOP, code)
             return
-        question = Question(
+        question = LeavingQuestion(
             "A run is under way",
             "What is to become of it?",
             [
@@ -350,7 +369,7 @@ class Dashboard(App[int]):
                 self.leave_now(how, code)
 
         names = ", ".join(one.title for one in running)
-        question = Question(
+        question = LeavingQuestion(
             "Errands are under way",
             safe_text(f"What is to become of them: {names}?", 200),
             [

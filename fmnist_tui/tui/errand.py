@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
@@ -19,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from fmnist_tui.errors import UserError, reason
+from fmnist_tui.paths import ourselves
 from fmnist_tui.text import safe_text
 
 RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
@@ -57,16 +57,21 @@ class Errand:
             self._out = tempfile.TemporaryFile()  # noqa: SIM115
             self._err = tempfile.TemporaryFile()  # noqa: SIM115
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "fmnist_tui", *self.words, "--json"],
+                [*ourselves(), *self.words, "--json"],
                 stdin=subprocess.DEVNULL,
                 stdout=self._out,
                 stderr=self._err,
                 start_new_session=True,
                 env={**os.environ, "FMNIST_TUI_STEPS": "json", "PYTHONIOENCODING": "utf-8"},
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self.status = FAILED
+            self._close()
             raise UserError(f"{self.title}: cannot start a process: {reason(error)}") from error
+        if self._asked:
+            # Somebody was quicker than its beginning.
+            self._asked = False
+            self.cancel()
 
     @property
     def share(self) -> float | None:
@@ -102,11 +107,13 @@ class Errand:
 
     def cancel(self) -> None:
         """Ask it to end as Ctrl-C would; asked again, it is ended at once."""
-        if self._process is None or self.status != RUNNING:
+        if self.status != RUNNING:
             return
         number = signal.SIGKILL if self._asked else signal.SIGINT
         self._asked = True
         self.what = "stopping"
+        if self._process is None:
+            return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
 
@@ -160,6 +167,9 @@ class Errand:
             self.status, self.what = CANCELLED, "cancelled"
         else:
             self.status, self.what = FAILED, "failed"
+        self._close()
+
+    def _close(self) -> None:
         for file in (self._out, self._err):
             if file is not None:
                 file.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ def _ask_where(screen: BenchScreen, run: RunSummary, to: str) -> None:
         if text is None or not text.strip():
             return
         out = given.expanded(text.strip()).absolute()
-        if out.is_file():
+        # Path's own raises where a name is overlong or a folder is closed.
+        if os.path.isfile(out):  # noqa: PTH113
             screen.app.push_screen(
                 Question(
                     "Overwrite it?",

@@ -14,6 +14,7 @@ from fmnist_tui.sweeps.snapshot import Reader, Snapshot, StudyLine, TrialView
 from fmnist_tui.sweeps.spec import Spec
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui.figures import percent
+from fmnist_tui.tui.given import expanded
 from fmnist_tui.tui.widgets.dialogs import Ask, Choice, Picker, Question
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class Foreman:
     def _ask_path(self, value: str) -> None:
         def given(text: str | None) -> None:
             if text and text.strip():
-                self._read(str(Path(text.strip()).expanduser().absolute()), value=text)
+                self._read(str(expanded(text.strip()).absolute()), value=text)
 
         hint = "search.toml; see configs/sweeps for one"
         self._screen.app.push_screen(Ask("Path of the sweep file", value, hint), given)

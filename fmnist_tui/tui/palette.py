@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
 
 from fmnist_tui import recipes
-from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.errors import UserError
 from fmnist_tui.runs.listing import list_runs
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui.checks import check_recipe
@@ -48,11 +50,13 @@ class BenchCommands(Provider):
             entries.append((f"Recipe: {name}", _about(name), partial(self._recipe, name)))
             words = "does it keep what it claims? trained with several seeds"
             entries.append((f"Check recipe: {name}", words, partial(check_recipe, bench, name)))
-        for summary in await asyncio.to_thread(list_runs, bench.desk.runs_dir):
-            figure = summary.best_val_accuracy
-            about = summary.state + (f", {100 * figure:.2f} % val" if figure is not None else "")
-            name = safe_text(summary.run.name, 80)
-            entries.append((f"Run: {name}", about, partial(self._run, summary.run)))
+        # A folder that cannot be read must not empty the palette.
+        with contextlib.suppress(UserError):
+            for summary in await asyncio.to_thread(list_runs, bench.desk.runs_dir):
+                figure = summary.best_val_accuracy
+                about = summary.state + (f", {100 * figure:.2f} % val" if figure else "")
+                name = safe_text(summary.run.name, 80)
+                entries.append((f"Run: {name}", about, partial(bench.open_listed, summary)))
         self._entries = entries
 
     def _actions(self) -> list[Entry]:
@@ -73,23 +77,27 @@ class BenchCommands(Provider):
     def _recipe(self, name: str) -> None:
         self._bench.draft_recipe(name)
 
-    def _run(self, folder: RunFolder) -> None:
-        self._bench.open_run(folder)
-
     async def discover(self) -> Hits:
         for name, about, run in self._entries:
-            yield DiscoveryHit(name, run, help=about)
+            yield DiscoveryHit(Content(name), run, name, help=plain(about))
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for name, about, run in self._entries:
             score = matcher.match(name)
             if score > 0:
-                yield Hit(score, matcher.highlight(name), run, help=about)
+                # Textual takes what it highlights for markup.
+                shown = Content(name) if "[" in name else matcher.highlight(name)
+                yield Hit(score, shown, run, name, help=plain(about))
+
+
+def plain(text: str) -> str:
+    """A text that Textual's markup leaves as it is."""
+    return text.replace("[", "\\[")
 
 
 def _about(name: str) -> str:
     try:
-        return recipes.load(name).about.split("\n")[0]
+        return safe_text(recipes.load(name).about.split("\n")[0])
     except Exception:  # noqa: BLE001 - a broken recipe must not empty the palette
         return ""

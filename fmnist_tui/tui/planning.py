@@ -98,7 +98,7 @@ class Planning:
         ]
 
         def made(document: Any) -> None:
-            desk.plan = None
+            self._forget(plan)
             bench.take(RunFolder(Path(document["path"])))
             self._tell(f"{plan.recipe} is done: {told(document)}")
 
@@ -108,9 +108,14 @@ class Planning:
 
     def _leave_out(self, plan: Plan, why: str) -> None:
         """The plan ends before its end."""
-        self._bench.desk.plan = self._feed = None
+        self._forget(plan)
         left = f"{plan.left} of its {len(plan.steps)} steps left out"
         self._tell(f"{plan.recipe} ends here: {left}{f' ({why})' if why else ''}", "warning")
+
+    def _forget(self, plan: Plan) -> None:
+        """It is over; while its runs were being united another may have begun."""
+        if self._bench.desk.plan is plan:
+            self._bench.desk.plan = self._feed = None
 
     def _tell(self, message: str, severity: str = "information") -> None:
         """A toast, and a line in the log."""

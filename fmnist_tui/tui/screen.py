@@ -79,6 +79,9 @@ class BenchScreen(Screen[None]):
         """What is between the bars."""
         raise NotImplementedError
 
+    def take_draft(self) -> None:
+        """Take in the settings that were laid on the desk, on the screen that has a form."""
+
     def later(
         self,
         work: Callable[[], Found],

@@ -198,7 +198,9 @@ class Steering:
 
         def answered(choice: str | None) -> None:
             if choice == "a":
-                self._screen.later(partial(shelf.archive, run.run), gone, group="shelf")
+                self._screen.later(
+                    partial(shelf.archive, run.run), gone, group=f"shelf {run.run.id}"
+                )
 
         def gone(moved: RunFolder) -> None:
             self._let_go(run.run, moved)
@@ -222,13 +224,15 @@ class Steering:
 
         def answered(choice: str | None) -> None:
             if choice == "y":
-                self._screen.later(partial(shelf.delete, run.run), gone, group="shelf")
+                self._screen.later(
+                    partial(shelf.delete, run.run), gone, group=f"shelf {run.run.id}"
+                )
 
         def gone(_: None) -> None:
             self._let_go(run.run, None)
             self._screen.say(f"{name_of(run)} is deleted")
 
-        self._screen.later(run.run.size, ask, group="shelf")
+        self._screen.later(run.run.size, ask, group="size")
 
     def _let_go(self, folder: RunFolder, moved: RunFolder | None) -> None:
         """Nothing on the desk is to lead to where the run was."""

@@ -95,6 +95,11 @@ def test_a_search_is_no_model_and_says_so(home: Home, found: Path, command: list
     assert "search for a learning rate" in home.complaint(*command, found.name, *picture, status=1)
 
 
+def test_only_a_training_can_be_searched_from_elsewhere(home: Home, found: Path) -> None:
+    said = home.complaint("runs", "lrfind", found.name, status=1)
+    assert "is a search for a learning rate and cannot be searched" in said
+
+
 def test_ctrl_c_gives_a_search_up_and_ends_its_record(home: Home) -> None:
     # A network that would take a minute.
     before = set(home.runs.glob("*"))
@@ -135,5 +140,5 @@ def test_a_live_run_is_searched_from_another_process_and_goes_on(home: Home) -> 
     assert after
 
 
-def test_a_run_that_has_ended_is_searched_no_more(home: Home, found: Path) -> None:
-    assert "nobody would listen" in home.complaint("runs", "lrfind", found.name, status=1)
+def test_a_run_that_has_ended_is_searched_no_more(trained: Home) -> None:
+    assert "nobody would listen" in trained.complaint("runs", "lrfind", "last", status=1)

@@ -181,6 +181,10 @@ def test_check_measures_every_claim_over_the_seeds(home: Home) -> None:
     assert len(made(home, "staged")) == 4
 
 
+def test_a_check_on_a_device_that_is_none_is_wrong_usage(home: Home) -> None:
+    assert "device" in home.complaint("recipes", "check", "--device", "gpu9", status=2)
+
+
 def test_too_many_seeds_or_none_are_wrong_usage(home: Home) -> None:
     for count in ("0", "65"):
         said = home.complaint("recipes", "check", "staged", "--seeds", count, status=2)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from fmnist_tui import recipes
 from fmnist_tui.engine import ensemble, job
 from fmnist_tui.engine.checkpoint import CheckpointError, Store
 from fmnist_tui.engine.classifier import MOST_MEMBERS, About
@@ -377,3 +378,21 @@ def test_a_table_of_impossible_members_is_refused(
     spoil(table)
     with pytest.raises(CheckpointError, match="does not say which model"):
         About.from_plain(table, "file")
+
+
+def test_views_that_all_members_are_used_to_are_taken_unless_others_are_asked_for(
+    session: Session,
+) -> None:
+    used = trained(session, epochs=1, flip=True, tta="flip")
+    also = trained(session, epochs=1, seed=1, flip=True, tta="flip")
+    not_used = trained(session, epochs=1, seed=2, flip=True)
+
+    def views(folder: RunFolder) -> str:
+        return recipes.read(folder.config).config().tta
+
+    assert views(united(session, used, also)) == "flip"
+    assert views(united(session, used, also, tta="none")) == "none"
+    mixed = united(session, used, not_used)
+    assert views(mixed) == "none"
+    notes = [event.message for event in told(mixed) if isinstance(event, Alert)]
+    assert any("used to different views" in note for note in notes)

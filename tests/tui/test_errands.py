@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fmnist_tui.errors import UserError
 from fmnist_tui.tui import errand
 from fmnist_tui.tui.errand import Errand
 from fmnist_tui.tui.widgets.dialogs import Question, Sheet
@@ -106,6 +107,20 @@ def test_a_cancelled_command_ends_as_by_ctrl_c() -> None:
     one.cancel()
     assert one.what == "stopping"
     assert finished(one).status == errand.CANCELLED
+
+
+def test_what_is_cancelled_before_it_has_begun_does_not_go_on() -> None:
+    one = Errand("sweep", ["long"])
+    one.cancel()
+    one.start()
+    assert finished(one).status == errand.CANCELLED
+
+
+def test_a_command_that_cannot_be_started_says_so() -> None:
+    one = Errand("sweep", ["a\0b"])
+    with pytest.raises(UserError, match="cannot start a process"):
+        one.start()
+    assert one.status == errand.FAILED
 
 
 def test_a_command_deaf_to_ctrl_c_is_ended_when_asked_again() -> None:

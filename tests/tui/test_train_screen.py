@@ -24,7 +24,7 @@ from fmnist_tui.tui.desk import Desk, Leaving
 from fmnist_tui.tui.feed import Feed
 from fmnist_tui.tui.screens.train import TrainScreen
 from fmnist_tui.tui.widgets.chart import LineChart
-from fmnist_tui.tui.widgets.dialogs import Picker
+from fmnist_tui.tui.widgets.dialogs import Choice, LeavingQuestion, Picker, Question
 from fmnist_tui.tui.widgets.form import Form
 from fmnist_tui.tui.widgets.heat import ConfusionHeat
 from fmnist_tui.tui.widgets.log import LogPane
@@ -308,6 +308,31 @@ async def test_one_may_stay(opened: Opened, run: Scripted, key: str) -> None:
         assert len(bench.screen_stack) == 2
         await pilot.press(key)
         assert len(bench.screen_stack) == 1 and bench.is_running
+
+
+async def test_ctrl_c_in_another_question_asks_what_becomes_of_the_run(
+    opened: Opened, run: Scripted, desk: Desk
+) -> None:
+    async with opened("train") as (bench, pilot):
+        await drained(bench, pilot, run)
+        bench.push_screen(Question("Delete it?", "", [Choice("y", "yes")]))
+        await pilot.pause()
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert isinstance(bench.screen, LeavingQuestion) and bench.is_running
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+    assert (desk.leaving, desk.exit_code) == (Leaving.STOP, 130)
+
+
+async def test_a_recipe_of_the_palette_comes_into_the_form_that_is_in_view(opened: Opened) -> None:
+    async with opened("train") as (bench, pilot):
+        await pilot.pause()
+        bench.draft_recipe("split-50k-10k")
+        assert bench.desk.draft is None
+        screen = bench.screen
+        assert isinstance(screen, TrainScreen)
+        assert screen.draft.values["epochs"] == 10
 
 
 async def test_a_run_on_the_shelf_is_shown_from_its_record(opened: Opened, desk: Desk) -> None:

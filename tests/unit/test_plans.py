@@ -210,3 +210,19 @@ def test_whether_torch_is_made_for_nvidia_is_read_off_its_version_file(
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: Spec())
     assert nvidia._made_for_it() is found
+
+
+def test_views_asked_for_are_the_ensembles_and_impossible_ones_are_refused_at_once() -> None:
+    plan = Plan.of(MANY, {"tta": "flip+shift"})
+    assert [config.tta for config in configs(plan)] == ["none"] * 3
+    assert plan.steps[-1] == Unite("ensemble of 3", "flip+shift")
+    with pytest.raises(ConfigError, match="MNIST must not be mirrored"):
+        Plan.of(MANY, {"dataset": "mnist"})
+
+
+def test_what_runs_begin_with_is_found_once_for_all_of_them() -> None:
+    plan = Plan.of(MANY, {"start": "last"}).settled(lambda start: f"/runs/{start}")
+    assert [config.start for config in configs(plan)] == ["/runs/last"] * 3
+    # The weights of the run before are not there yet.
+    staged = Plan.of(TWO).settled(lambda start: f"/runs/{start}")
+    assert now(staged.ended(FINISHED, FIRST)).start == str(FIRST)

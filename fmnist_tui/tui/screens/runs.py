@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
 from fmnist_tui.events import ENSEMBLE, LRFIND, SWEEP
-from fmnist_tui.runs.listing import BROKEN, RunSummary
+from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui import comparing, themes
 from fmnist_tui.tui.columns import head, laid_out
@@ -270,19 +270,8 @@ class RunsScreen(BenchScreen):
 
     @on(DataTable.RowSelected)
     def _open(self) -> None:
-        run = self._current
-        if run is None:
-            return
-        if run.state == BROKEN:
-            self.complain(f"{name_of(run)} is broken: {safe_text(run.reason)}")
-        elif run.kind == LRFIND:
-            self.bench.follow(run.run)
-            self.bench.show("train")
-        elif run.kind == SWEEP:
-            self.desk.sweep = run.run
-            self.bench.show("sweep")
-        else:
-            self.bench.open_run(run.run)
+        if self._current is not None:
+            self.bench.open_listed(self._current)
 
     def action_curves(self) -> None:
         self.desk.settings.keep("runs.curves", self.query_one(Overlay).turn())

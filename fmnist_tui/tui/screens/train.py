@@ -112,13 +112,17 @@ class TrainScreen(BenchScreen):
         self._feed_changed(self.desk.feed)
 
     def on_screen_resume(self) -> None:
+        self.take_draft()
+        self._feed_changed(self.desk.feed)
+
+    def take_draft(self) -> None:
+        """Put the settings that lie on the desk, if there are any, into the form."""
         values, self.desk.draft = self.desk.draft, None
         if values is not None:
             recipe = self.desk.recipe
             name = recipe.name if recipe is not None else values.get("recipe", "custom")
             told = f"{'recipe' if recipe is not None else 'settings of'} {name}"
             self._drafting.take(values, told, recipe)
-        self._feed_changed(self.desk.feed)
 
     # -- showing the run on the bench -----------------------------------------------------
 

@@ -97,6 +97,10 @@ class Question(ModalScreen[str | None], ClosedOnce[str | None]):
         self.dismiss(None)
 
 
+class LeavingQuestion(Question):
+    """What is to become of what goes on, asked of somebody who leaves."""
+
+
 class Ask(ModalScreen[str | None], ClosedOnce[str | None]):
     """One line of text; None where it was left with escape."""
 

@@ -46,6 +46,16 @@ def test_a_journal_is_a_file_by_its_path(tmp_path: Path) -> None:
     assert connect(where).get_all_studies() == []
 
 
+def test_a_file_may_have_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "me@corp" / "what?%20"
+    folder.mkdir(parents=True)
+    where = place(None, folder)
+    assert connect(where).get_all_studies() == []
+    assert [path.name for path in folder.iterdir()] == ["sweeps.db"]
+    # What a record says of it leads there again.
+    assert place(where.shown, tmp_path) == where
+
+
 def test_no_password_is_shown_or_kept(tmp_path: Path) -> None:
     where = place(f"postgresql://me:{SECRET}@db.example/studies?sslpassword={SECRET}", tmp_path)
     assert where.shown == "postgresql+psycopg://me@db.example/studies"

@@ -1,0 +1,27 @@
+"""What a run is to begin with: a file of weights, or another run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from fmnist_tui.errors import UserError
+from fmnist_tui.runs.listing import resolve
+from fmnist_tui.text import safe_text
+
+_ENDINGS = (".pt", ".pth", ".safetensors")
+
+
+def locate(text: str, runs_dir: Path) -> Path:
+    """The file or the folder of the run that `start` means, now: `last` is another run as
+    soon as one has begun."""
+    path = Path(os.path.expanduser(text))  # noqa: PTH111 - Path's fails on unknown users
+    for candidate in (path, runs_dir / path):
+        if os.path.isfile(candidate):  # noqa: PTH113 - Path's fails on an overlong name
+            return candidate.absolute()
+    if text.endswith(_ENDINGS):
+        raise UserError(f"start = {safe_text(text, 120)!r}: there is no such file")
+    try:
+        return resolve(runs_dir, text).path.absolute()
+    except UserError as error:
+        raise UserError(f"start: {error}") from None
