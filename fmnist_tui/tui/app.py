@@ -373,7 +373,7 @@ class Dashboard(App[int]):
             "Errands are under way",
             safe_text(f"What is to become of them: {names}?", 200),
             [
-                Choice("s", "stop", "end them as Ctrl-C would"),
+                Choice("s", "stop", "have them give up"),
                 Choice("g", "go on", "they finish by themselves"),
                 Choice("x", "stay", "do not leave"),
             ],

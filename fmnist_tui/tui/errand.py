@@ -106,10 +106,12 @@ class Errand:
         return True
 
     def cancel(self) -> None:
-        """Ask it to end as Ctrl-C would; asked again, it is ended at once."""
+        """Ask it to give up in good order; asked again, it is ended at once.
+
+        By SIGTERM: Ctrl-C's signal is ignored by whatever was begun in the background."""
         if self.status != RUNNING:
             return
-        number = signal.SIGKILL if self._asked else signal.SIGINT
+        number = signal.SIGKILL if self._asked else signal.SIGTERM
         self._asked = True
         self.what = "stopping"
         if self._process is None:

@@ -71,6 +71,7 @@ def test_a_run_goes_on_in_a_process_that_belongs_to_nobody(
     os.close(open_here)
     life = json.loads(told)
     assert life["arguments"] == [
+        "-P",
         "-m",
         "fmnist_tui",
         "train",

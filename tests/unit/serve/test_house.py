@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -44,6 +45,14 @@ time.sleep(600)
 )
 HEEDS = DRAWS + "import time; out.flush(); time.sleep(600)"
 FAILS = 'import sys; print("fmnist-tui: \\x1b[31mno data\\nat all", file=sys.stderr); sys.exit(1)'
+
+
+@pytest.fixture(autouse=True)
+def hanging_up() -> Iterator[None]:
+    """The signal is heeded, though the tests may have been begun by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture
