@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -26,6 +26,7 @@ from fmnist_tui.tui.desk import Desk
 from fmnist_tui.tui.feed import Feed
 from fmnist_tui.tui.library import DataSpec
 from fmnist_tui.tui.screens import data as data_screen
+from fmnist_tui.tui.screens.data import DataScreen
 from fmnist_tui.tui.widgets.bars import KeyBar
 from fmnist_tui.tui.widgets.browser import Browser
 from fmnist_tui.tui.widgets.classes import ClassList, Head
@@ -526,6 +527,22 @@ async def test_p_goes_from_split_to_split_and_a_click_to_one(opened: Opened, sto
         assert drawn(classes(bench)).splitlines()[0].rstrip().endswith(" 1")
         await pilot.click(Head, offset=(3, 1))
         await settled(pilot, lambda: isinstance(bench.screen, Picker))
+
+
+async def test_a_key_that_comes_as_a_data_set_is_left_opens_no_line_out_of_sight(
+    opened: Opened, stocked: Shop
+) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        # Both in one turn, as when keys come faster than the focus can follow.
+        browser = bench.screen.query_one(Browser)
+        cast(DataScreen, bench.screen)._picked("mnist")
+        browser.action_filter()
+        await settled(pilot, lambda: isinstance(bench.focused, Fetching))
+        await pilot.pause()
+        assert isinstance(bench.focused, Fetching)
+        await pilot.press("a")
+        assert not browser.query_one("#filter", Input).value
 
 
 async def test_the_filter_narrows_as_it_is_typed(opened: Opened, stocked: Shop) -> None:

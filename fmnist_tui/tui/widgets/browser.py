@@ -197,6 +197,10 @@ class Browser(Horizontal):
         self._choose(())
 
     def action_filter(self) -> None:
+        # A key that comes while the data set is being left must not give the focus to a line
+        # that is out of sight by then.
+        if self.exhibit is None:
+            return
         self.add_class("-filtering")
         self.query_one("#filter", Input).focus()
 
