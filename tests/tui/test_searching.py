@@ -157,6 +157,16 @@ def is_open(bench: Dashboard) -> bool:
     return bool(panel(bench).region.area)
 
 
+async def opens(bench: Dashboard, pilot: Pilot[int]) -> None:
+    """Wait for the layout to have been done with the panel in it."""
+    await settled(pilot, lambda: is_open(bench))
+
+
+async def closes(bench: Dashboard, pilot: Pilot[int]) -> None:
+    await settled(pilot, lambda: not is_open(bench))
+    await settled(pilot, lambda: bool(bench.screen.query_one("#charts").region.area))
+
+
 def said(bench: Dashboard) -> str:
     return panel(bench).said
 
@@ -194,7 +204,8 @@ async def test_l_searches_with_the_settings_of_the_form(
         training = await begun(bench, pilot, searches)
         assert training.config.batch_size == 32
         assert bench.desk.feed is not None and bench.desk.feed.training is training
-        assert is_open(bench) and "waiting for the first step" in said(bench)
+        await opens(bench, pilot)
+        assert "waiting for the first step" in said(bench)
         assert bench.focused is panel(bench).curve
         assert not bench.screen.query_one("#charts").region.area
 
@@ -299,7 +310,8 @@ async def test_escape_leaves_all_as_it_was(
         await found(bench, pilot, searches)
         await pilot.press("right", "escape")
         await pilot.pause()
-        assert desk.feed is before and not is_open(bench)
+        assert desk.feed is before
+        await closes(bench, pilot)
         assert screen_of(bench).draft.values == values
         assert bench.screen.query_one("#charts").region.area
         assert bench.focused is bench.screen.query_one(Form).fields
@@ -317,7 +329,8 @@ async def test_escape_gives_up_a_search_that_goes_on(
         assert desk.feed is not before, "until the run has ended it stays on the bench"
         training.finish()
         await heard(bench, pilot, training, RunEnded(START, 0, 0, STOPPED, 1.0, "given up"))
-        assert desk.feed is before and not is_open(bench)
+        assert desk.feed is before
+        await closes(bench, pilot)
 
 
 async def test_two_searches_in_a_row_lead_back_to_the_run_before_both(
@@ -387,7 +400,8 @@ async def test_keys_of_a_training_are_not_those_of_a_search(
         await pilot.press("space", "c", "left_square_bracket", "right_square_bracket", "enter", "u")
         assert not training.told
         await pilot.press("l")
-        assert len(searches) == 1 and is_open(bench)
+        assert len(searches) == 1
+        await opens(bench, pilot)
         await pilot.press("s")
         assert [type(command) for command in training.told] == [Stop]
 
@@ -404,7 +418,7 @@ async def test_other_screens_can_be_looked_at_meanwhile(
         await heard(bench, pilot, training, *whole()[6:])
         await pilot.press("2")
         await settled(pilot, lambda: "falls fastest" in said(bench))
-        assert is_open(bench)
+        await opens(bench, pilot)
 
 
 @pytest.mark.parametrize("key", ["q", "d"])
@@ -430,7 +444,8 @@ async def test_l_has_a_live_run_searched(opened: Opened, run: Scripted) -> None:
         asked = run.told[0]
         assert isinstance(asked, FindLearningRate)
         assert (asked.low, asked.high, asked.steps) == (1e-6, 10.0, 160)
-        assert is_open(bench) and "waiting" in said(bench)
+        await opens(bench, pilot)
+        assert "waiting" in said(bench)
         await heard(bench, pilot, run, *probes(20, step=2 * STEPS))
         assert "step 20 of 80" in said(bench)
         await pilot.press("l")
@@ -448,7 +463,7 @@ async def test_enter_gives_the_rate_to_the_live_run(opened: Opened, run: Scripte
         given = run.told[-1]
         assert isinstance(given, SetLearningRate) and given.lr == SUGGESTED
         await pilot.pause()
-        assert not is_open(bench)
+        await closes(bench, pilot)
         log = "\n".join(line.text for line in bench.screen.query_one(LogPane).lines)
         assert f"learning rate: suggests lr {SUGGESTED}" in log
 
@@ -475,7 +490,7 @@ async def test_escape_gives_up_the_search_and_not_the_run(opened: Opened, run: S
         await pilot.press("escape")
         await pilot.pause()
         assert [type(command) for command in run.told] == [FindLearningRate, CancelSearch]
-        assert not is_open(bench) and bench.screen.query_one("#charts").region.area
+        await closes(bench, pilot)
 
 
 async def test_escape_after_the_search_tells_the_run_nothing(opened: Opened, run: Scripted) -> None:
@@ -486,7 +501,7 @@ async def test_escape_after_the_search_tells_the_run_nothing(opened: Opened, run
         await heard(bench, pilot, run, *all_of_them, searched(all_of_them))
         await pilot.press("escape")
         assert [type(command) for command in run.told] == [FindLearningRate]
-        assert not is_open(bench)
+        await closes(bench, pilot)
 
 
 async def test_a_second_search_does_not_show_the_first(opened: Opened, run: Scripted) -> None:
@@ -507,7 +522,7 @@ async def test_a_run_that_ends_before_its_search_says_so(opened: Opened, run: Sc
         await heard(bench, pilot, run, RunEnded(START + 500, 40, 2, FINISHED, 9.0))
         assert "it ended before anything was found" in said(bench)
         await pilot.press("escape")
-        assert not is_open(bench)
+        await closes(bench, pilot)
 
 
 async def test_a_refused_search_says_why(opened: Opened, run: Scripted) -> None:
@@ -551,7 +566,8 @@ async def test_a_search_opened_from_runs_shows_its_curve_and_brings_its_settings
         assert (values["optimizer"], values["lr"]) == ("sgd", SUGGESTED)
         assert bench.focused is panel(bench).curve
         await pilot.press("escape")
-        assert desk.feed is None and not is_open(bench)
+        assert desk.feed is None
+        await closes(bench, pilot)
 
 
 async def test_evaluate_says_that_a_search_is_nothing_to_evaluate(
@@ -574,7 +590,7 @@ async def test_it_is_whole_at_any_size(
 ) -> None:
     async with opened("train", size=size) as (bench, pilot):
         await found(bench, pilot, searches)
-        assert is_open(bench)
+        await opens(bench, pilot)
         assert panel(bench).region.right <= size[0] and panel(bench).region.bottom <= size[1]
         words = panel(bench).query_one("Words")
         drawn = "\n".join(words.render_line(y).text for y in range(words.size.height))
