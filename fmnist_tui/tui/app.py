@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, ClassVar, cast
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -25,6 +25,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui import helping, themes
+from fmnist_tui.tui.departing import Departure
 from fmnist_tui.tui.desk import Desk, Leaving, Pair
 from fmnist_tui.tui.errands import Errands
 from fmnist_tui.tui.feed import Feed
@@ -37,7 +38,6 @@ from fmnist_tui.tui.screen import BenchScreen
 from fmnist_tui.tui.screens import all_screens
 from fmnist_tui.tui.shortening import ShortColours
 from fmnist_tui.tui.widgets.bars import TopBar
-from fmnist_tui.tui.widgets.dialogs import Choice, LeavingQuestion
 from fmnist_tui.tui.widgets.errands import ErrandList
 
 
@@ -69,6 +69,7 @@ class Dashboard(App[int]):
             self._filters_of_ours.append(AsciiFilter())
         self.errands = Errands(self)
         self.planning = Planning(self)
+        self.departure = Departure(self)
         self._pace = Pace()
         self._told_end: RunEnded | None = None
         # The run on the bench has said something; another run is on the bench; another
@@ -90,6 +91,12 @@ class Dashboard(App[int]):
 
     def get_default_screen(self) -> Screen[object]:
         return Screen(id="ground")
+
+    async def on_event(self, event: events.Event) -> None:
+        typed = isinstance(event, events.Key | events.Paste) and not event.is_forwarded
+        if typed and isinstance(self.screen, BenchScreen):
+            self.screen.focus_in_sight()
+        await super().on_event(event)
 
     def on_load(self) -> None:
         for theme in themes.THEMES:
@@ -324,78 +331,16 @@ class Dashboard(App[int]):
     def _keep_theme(self, name: str) -> None:
         self.desk.settings.keep("theme", name)
 
+    # -- leaving ----------------------------------------------------------------------
+
     def action_leave(self) -> None:
-        self._leave(0)
+        self.departure.ask(0)
 
     def action_interrupt(self) -> None:
-        if isinstance(self.screen, LeavingQuestion) and self.desk.training:
-            self.leave_now(Leaving.STOP, 130)
-        else:
-            self._leave(130)
-
-    def _leave(self, code: int) -> None:
-        if isinstance(self.screen, LeavingQuestion):
-            return
-        if not self.desk.training or self._searches:
-            self._leave_errands(Leaving.STOP, code)
-            return
-        question = LeavingQuestion(
-            "A run is under way",
-            "What is to become of it?",
-            [
-                Choice("s", "stop", "save a checkpoint and end the run"),
-                Choice("d", "detach", "it goes on without a terminal"),
-                Choice("x", "stay", "do not leave"),
-            ],
-        )
-        self.push_screen(question, partial(self._leave_so, code))
-
-    def _leave_so(self, code: int, choice: str | None) -> None:
-        if choice == "s":
-            self._leave_errands(Leaving.STOP, code)
-        elif choice == "d":
-            self._leave_errands(Leaving.DETACH, code)
-
-    def _leave_errands(self, how: Leaving, code: int) -> None:
-        """Leave, but not without a word about what other processes still do for us."""
-        running = self.errands.running
-        if not running:
-            self.leave_now(how, code)
-            return
-
-        def answered(choice: str | None) -> None:
-            if choice in ("s", "g"):
-                self.desk.unwanted = running if choice == "s" else []
-                self.leave_now(how, code)
-
-        names = ", ".join(one.title for one in running)
-        question = LeavingQuestion(
-            "Errands are under way",
-            safe_text(f"What is to become of them: {names}?", 200),
-            [
-                Choice("s", "stop", "have them give up"),
-                Choice("g", "go on", "they finish by themselves"),
-                Choice("x", "stay", "do not leave"),
-            ],
-        )
-        self.push_screen(question, answered)
+        self.departure.interrupt()
 
     def action_detach(self) -> None:
-        feed = self.desk.feed
-        if self._searches:
-            self.say("a search for a learning rate is not detached; q gives it up", "warning")
-        elif self.desk.training:
-            self._leave_errands(Leaving.DETACH, 0)
-        elif feed is not None and feed.live:
-            self.say("this run lives in a process of its own already; q leaves it going")
-        else:
-            self.say("no run is going on", "warning")
-
-    @property
-    def _searches(self) -> bool:
-        """Whether the run of this process is a search, which has nothing to save."""
-        feed = self.desk.feed
-        return self.desk.training and feed is not None and feed.kind == LRFIND
+        self.departure.detach()
 
     def leave_now(self, how: Leaving, code: int) -> None:
         """Close the screen; what becomes of the run is settled once the terminal is back."""

@@ -7,15 +7,16 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker
 
 from fmnist_tui.errors import UserError, reason
 from fmnist_tui.text import safe_text
+from fmnist_tui.tui.resizing import Resizing
 from fmnist_tui.tui.widgets.bars import KeyBar, TopBar
 
 if TYPE_CHECKING:
@@ -38,7 +39,12 @@ class TooSmall(Static):
         self.update(f"{width}×{height} is too small: {LEAST_COLUMNS}×{LEAST_ROWS} is needed")
 
 
-class BenchScreen(Screen[None]):
+def in_sight(widget: Widget) -> bool:
+    """Whether a widget is on its screen, and nothing around it is hidden."""
+    return widget.is_attached and all(node.display for node in widget.ancestors_with_self)
+
+
+class BenchScreen(Resizing[None]):
     """A screen with a key, a title and a place among the others, all declared by itself.
 
     Subclasses give NAME, KEY, TITLE and ORDER, and yield their panes from `panes`. Work
@@ -60,6 +66,9 @@ class BenchScreen(Screen[None]):
     ]
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST_ROWS, "-low"), (30, "-tall")]
 
+    # What had the focus last, whether it has it still or not.
+    _held: Widget | None = None
+
     @property
     def bench(self) -> Dashboard:
         return cast("Dashboard", self.app)
@@ -78,6 +87,29 @@ class BenchScreen(Screen[None]):
     def panes(self) -> Iterable[Widget]:
         """What is between the bars."""
         raise NotImplementedError
+
+    def set_focus(
+        self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False
+    ) -> None:
+        super().set_focus(widget, scroll_visible, from_app_focus)
+        self._held = self.focused or self._held
+
+    def focus_in_sight(self) -> None:
+        """See to it that keys reach what can be seen.
+
+        Textual gives the focus to what is hidden by then if a key comes just before, and
+        takes it for good from what a small terminal hides for a moment."""
+        if self.focused is not None and in_sight(self.focused):
+            return
+        if self._held is not None and in_sight(self._held):
+            self.set_focus(self._held)
+        elif self.focused is not None:
+            self.set_focus(None)
+            self.focus_next()
+
+    @on(events.Resize)
+    def _other_size(self) -> None:
+        self.call_after_refresh(self.focus_in_sight)
 
     def take_draft(self) -> None:
         """Take in the settings that were laid on the desk, on the screen that has a form."""

@@ -545,6 +545,31 @@ async def test_a_key_that_comes_as_a_data_set_is_left_opens_no_line_out_of_sight
         assert not browser.query_one("#filter", Input).value
 
 
+async def test_a_key_never_goes_to_a_line_that_is_out_of_sight(
+    opened: Opened, stocked: Shop
+) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        cast(DataScreen, bench.screen)._picked("mnist")
+        await settled(pilot, lambda: isinstance(bench.focused, Fetching))
+        line = bench.screen.query_one("#filter", Input)
+        bench.screen.set_focus(line)
+        await pilot.press("a")
+        assert isinstance(bench.focused, Fetching) and not line.value
+
+
+async def test_a_terminal_that_was_too_small_for_a_moment_gives_the_focus_back(
+    opened: Opened, stocked: Shop
+) -> None:
+    async with opened() as (bench, pilot):
+        await shown(bench, pilot)
+        assert bench.focused is gallery(bench)
+        await pilot.resize_terminal(40, 10)
+        await settled(pilot, lambda: bench.focused is None)
+        await pilot.resize_terminal(120, 36)
+        await settled(pilot, lambda: bench.focused is gallery(bench))
+
+
 async def test_the_filter_narrows_as_it_is_typed(opened: Opened, stocked: Shop) -> None:
     async with opened() as (bench, pilot):
         await shown(bench, pilot)

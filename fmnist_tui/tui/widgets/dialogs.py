@@ -12,9 +12,11 @@ from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen, Screen
+from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
+
+from fmnist_tui.tui.resizing import Resizing
 
 Given = TypeVar("Given")
 
@@ -28,7 +30,7 @@ class Choice:
     about: str = ""
 
 
-class ClosedOnce(Screen[Given]):
+class ClosedOnce(Resizing[Given]):
     """A screen over others that can be closed but once.
 
     Two keys may come before the first has closed it; the second must not close what is

@@ -1,0 +1,65 @@
+"""Sizes that come faster than a screen can follow."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from textual import events
+from textual.geometry import Size
+from textual.screen import Screen
+
+from fmnist_tui.tui.palette import Palette
+from fmnist_tui.tui.resizing import Resizing
+from fmnist_tui.tui.screens import all_screens
+from fmnist_tui.tui.widgets.dialogs import Ask, LeavingQuestion, Picker, Question, Sheet
+from fmnist_tui.tui.widgets.errands import ErrandList
+from tests.tui.conftest import Opened
+from tests.tui.scripted import settled
+
+# Both sides of every breakpoint, so that each brings other styles and with them another layout.
+SMALL, LARGE = Size(48, 12), Size(170, 50)
+
+
+async def chased(screen: Screen[object]) -> None:
+    """Two sizes with something between them, as they lie in the queue of a busy screen."""
+    for size in (SMALL, LARGE):
+        screen.post_message(events.Resize(size, size))
+        screen.post_message(events.Callback(callback=lambda: None))
+    await asyncio.sleep(0.5)
+
+
+@pytest.mark.parametrize("name", ["data", "predict", "evaluate"])
+async def test_two_sizes_at_once_do_not_chase_each_other_for_ever(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    async with opened(name) as (bench, pilot):
+        sizes = []
+        resized = Screen._screen_resized
+
+        def counted(screen: Screen[object], size: Size) -> None:
+            sizes.append(size)
+            # What would never end is ended here, for the test to tell of it.
+            if len(sizes) < 100:
+                resized(screen, size)
+
+        monkeypatch.setattr(Screen, "_screen_resized", counted)
+        bench._size = LARGE
+        await chased(bench.screen)
+        assert 0 < len(sizes) < 10
+        await settled(pilot, lambda: bench.screen.size == LARGE)
+        assert bench.screen.has_class("-wide") and not bench.screen.has_class("-small")
+
+
+def test_every_screen_and_dialog_comes_to_rest() -> None:
+    every: set[type[object]] = {
+        *all_screens(),
+        Ask,
+        ErrandList,
+        LeavingQuestion,
+        Palette,
+        Picker,
+        Question,
+        Sheet,
+    }
+    assert not [screen for screen in every if not issubclass(screen, Resizing)]
