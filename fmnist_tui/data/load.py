@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -27,6 +28,49 @@ _FROM_PATH: dict[str, Callable[[Request], Whole]] = {
     "idx": idx_folder.load,
     "both": published.load_both,
 }
+
+
+class Wanted(Protocol):
+    """What of which data set: a run's settings, or as much of them as says that."""
+
+    @property
+    def dataset(self) -> str: ...
+    @property
+    def val_fraction(self) -> float: ...
+    @property
+    def split_seed(self) -> int: ...
+    @property
+    def classes(self) -> tuple[int, ...] | None: ...
+    @property
+    def limit(self) -> int | None: ...
+    @property
+    def input_size(self) -> int: ...
+    @property
+    def colour(self) -> bool: ...
+
+
+def load_wanted(
+    wanted: Wanted,
+    data_dir: Path,
+    *,
+    say: Say | None = None,
+    cancel: threading.Event | None = None,
+    fetch: bool = True,
+) -> Dataset:
+    """The data set as these settings want it; otherwise as `load_dataset`."""
+    return load_dataset(
+        wanted.dataset,
+        data_dir=data_dir,
+        val_fraction=wanted.val_fraction,
+        split_seed=wanted.split_seed,
+        classes=wanted.classes,
+        limit=wanted.limit,
+        input_size=wanted.input_size,
+        colour=wanted.colour,
+        say=say,
+        cancel=cancel,
+        fetch=fetch,
+    )
 
 
 def load_dataset(

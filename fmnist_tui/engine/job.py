@@ -19,7 +19,7 @@ import fmnist_tui
 from fmnist_tui.commands import Stop
 from fmnist_tui.config import RunConfig
 from fmnist_tui.data.dataset import Dataset
-from fmnist_tui.data.load import load_dataset
+from fmnist_tui.data.load import load_wanted
 from fmnist_tui.engine import fork, lrfind, transfer
 from fmnist_tui.engine.checkpoint import CheckpointError, Store
 from fmnist_tui.engine.classifier import About, Classifier, Pulse
@@ -59,18 +59,7 @@ Begin = Callable[[Learner, Store], tuple[str, ...]]
 
 def load(config: RunConfig, training: Training, data_dir: Path) -> Dataset:
     """The config's data set, its fetching told and cancellable through the training."""
-    return load_dataset(
-        config.dataset,
-        data_dir=data_dir,
-        val_fraction=config.val_fraction,
-        split_seed=config.split_seed,
-        classes=config.classes,
-        limit=config.limit,
-        input_size=config.input_size,
-        colour=config.colour,
-        say=training.steps.append,
-        cancel=training.cancel_data,
-    )
+    return load_wanted(config, data_dir, say=training.steps.append, cancel=training.cancel_data)
 
 
 def run(training: Training, runs_dir: Path, data_dir: Path, pulse: Pulse) -> None:

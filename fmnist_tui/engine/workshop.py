@@ -16,7 +16,7 @@ import torch
 
 from fmnist_tui.config import RunConfig
 from fmnist_tui.data.dataset import Dataset
-from fmnist_tui.data.load import load_dataset
+from fmnist_tui.data.load import load_wanted
 from fmnist_tui.engine import ensemble, export, export_facts, origin
 from fmnist_tui.engine.augment import Augment
 from fmnist_tui.engine.classifier import About, Classifier, Pulse, no_pulse
@@ -154,15 +154,7 @@ class Workshop:
         key = repr([getattr(config, part) for part in parts])
 
         def make() -> Dataset:
-            return load_dataset(
-                config.dataset,
-                data_dir=self._data_dir,
-                val_fraction=config.val_fraction,
-                split_seed=config.split_seed,
-                classes=config.classes,
-                input_size=config.input_size,
-                colour=config.colour,
-            )
+            return load_wanted(config.changed(limit=None), self._data_dir)
 
         return _kept(self._datasets, key, make)
 

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_tui.config import RunConfig
-from fmnist_tui.data.dataset import Split
 from fmnist_tui.errors import UserError
 from fmnist_tui.predictions import Miss, Predictions
 from fmnist_tui.text import safe_text
@@ -70,7 +69,9 @@ def gather(config: RunConfig, predictions: Predictions, data_dir: Path) -> Pictu
     groups = chosen(predictions)
     if not groups:
         return None
-    split = _split(config, predictions.split, data_dir)
+    from fmnist_tui.data.load import load_wanted
+
+    split = load_wanted(config, data_dir, fetch=False).split(predictions.split)
     wanted = {miss.index: miss.true for group in groups for miss in group.misses}
     place_of = {int(index): place for place, index in enumerate(split.indices)}
     places = [place_of.get(index, -1) for index in wanted]
@@ -134,20 +135,3 @@ def _scaled(picture: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
     flat = picture[..., 0] if picture.shape[2] == 1 else picture
     small = np.asarray(Image.fromarray(flat).resize((side, side), Image.Resampling.BOX))
     return small.reshape(side, side, picture.shape[2])
-
-
-def _split(config: RunConfig, name: str, data_dir: Path) -> Split:
-    from fmnist_tui.data.load import load_dataset
-
-    dataset = load_dataset(
-        config.dataset,
-        data_dir=data_dir,
-        val_fraction=config.val_fraction,
-        split_seed=config.split_seed,
-        classes=config.classes,
-        limit=config.limit,
-        input_size=config.input_size,
-        colour=config.colour,
-        fetch=False,
-    )
-    return dataset.split(name)

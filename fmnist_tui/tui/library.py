@@ -67,21 +67,9 @@ class Library:
         found = self.at_hand(spec)
         if found is not None:
             return found
-        from fmnist_tui.data.load import load_dataset
+        from fmnist_tui.data.load import load_wanted
 
-        dataset = load_dataset(
-            spec.dataset,
-            data_dir=self.data_dir,
-            val_fraction=spec.val_fraction,
-            split_seed=spec.split_seed,
-            classes=spec.classes,
-            limit=spec.limit,
-            input_size=spec.input_size,
-            colour=spec.colour,
-            say=say,
-            cancel=cancel,
-            fetch=fetch,
-        )
+        dataset = load_wanted(spec, self.data_dir, say=say, cancel=cancel, fetch=fetch)
         self.keep(spec, dataset)
         return dataset
 

@@ -17,7 +17,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session
     def load(*_: object, **__: object) -> object:
         return blobs(64)
 
-    monkeypatch.setattr(job, "load_dataset", load)
-    monkeypatch.setattr("fmnist_tui.engine.workshop.load_dataset", load)
+    monkeypatch.setattr(job, "load_wanted", load)
+    monkeypatch.setattr("fmnist_tui.engine.workshop.load_wanted", load)
     with Session(tmp_path / "runs", tmp_path / "data") as opened:
         yield opened

@@ -199,7 +199,7 @@ from pathlib import Path
 from fmnist_tui.engine.session import Session
 from tests.engine.support import FOREVER, PATIENCE, Listener, blobs, config
 import fmnist_tui.engine.job as job
-job.load_dataset = lambda *a, **k: blobs(64)
+job.load_wanted = lambda *a, **k: blobs(64)
 training = Session(Path({str(tmp_path)!r}), Path("d")).train(config(epochs={FOREVER}))
 while training.folder is None or not training.events:
     time.sleep(0.05)
@@ -218,7 +218,7 @@ def test_data_that_cannot_be_had_leaves_no_run_folder(
     def fail(*_: object, **__: object) -> None:
         raise UserError("no data, sorry")
 
-    monkeypatch.setattr(job, "load_dataset", fail)
+    monkeypatch.setattr(job, "load_wanted", fail)
     training = session.train(config())
     assert training.wait(PATIENCE)
     assert isinstance(training.error, UserError)

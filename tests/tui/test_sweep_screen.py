@@ -42,7 +42,7 @@ Errands = list[tuple[str, list[str]]]
 @pytest.fixture(autouse=True)
 def usual(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Studies are in a journal, which is made sooner than a database; looks come often."""
-    monkeypatch.setattr(sweep_screen, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(sweep_screen.SweepScreen, "LOOK_SECONDS", 0.05)
     monkeypatch.setenv(storage.VARIABLE, f"journal:{desk.runs_dir}/studies.log")
     return storage.place(None, desk.runs_dir)
 

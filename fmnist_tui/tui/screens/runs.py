@@ -17,10 +17,11 @@ from textual.widgets import DataTable, Input
 from fmnist_tui.events import ENSEMBLE, LRFIND, SWEEP
 from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.text import safe_text
-from fmnist_tui.tui import comparing, themes
+from fmnist_tui.tui import comparing
 from fmnist_tui.tui.columns import head, laid_out
 from fmnist_tui.tui.comparing import Compared, compared
 from fmnist_tui.tui.exporting import export_run
+from fmnist_tui.tui.listing import ListScreen
 from fmnist_tui.tui.records import CURVES, Course, Records
 from fmnist_tui.tui.runlist import (
     COLOURS,
@@ -28,14 +29,12 @@ from fmnist_tui.tui.runlist import (
     MARKS,
     ORDERS,
     Lines,
-    Palette,
     Shelf,
     matching,
     name_of,
     next_mark,
     ordered,
 )
-from fmnist_tui.tui.screen import BenchScreen
 from fmnist_tui.tui.steering import Steering
 from fmnist_tui.tui.uniting import unite
 from fmnist_tui.tui.widgets.lines import LineTable
@@ -43,16 +42,16 @@ from fmnist_tui.tui.widgets.narrowing import Narrowing
 from fmnist_tui.tui.widgets.overlay import NO_FIGURES, Overlay
 from fmnist_tui.tui.widgets.painted import entitle
 
-LOOK_SECONDS = 2.0
 # The cursor may pass over a run for so long before its record is read.
 REST_SECONDS = 0.12
 NO_RUNS = "no runs yet\npress 2, then space, to train the first"
 
 
-class RunsScreen(BenchScreen):
+class RunsScreen(ListScreen):
     """The table is refreshed while the screen is shown; records are read for what is compared."""
 
     NAME, KEY, TITLE, ORDER = "runs", "6", "Runs", 6
+    TABLE, LOOK_SECONDS, ORDERS = "#table", 2.0, ORDERS
     HELP = (
         "Marked runs (or else the one under the cursor) are compared below the table. The"
         " other keys are about the run under the cursor."
@@ -98,49 +97,26 @@ class RunsScreen(BenchScreen):
         self._trouble = ""
         self._looking = False
         self._known = False
-        self._order = next(iter(ORDERS))
         self._lines = Lines()
-        self._steering = Steering(self, self._look)
-        self._ticking: Timer | None = None
+        self._steering = Steering(self, self.look)
         self._rest: Timer | None = None
 
     def panes(self) -> Iterable[Widget]:
         self._shelf = Shelf(self.desk.runs_dir)
         self._records = Records()
-        kept = self.desk.settings.get("runs.order")
-        self._order = kept if kept in ORDERS else self._order
         table = LineTable(id="table", classes="pane")
+        table.empty = "looking for runs …"
         yield table
         yield Overlay(self.desk.settings.get("runs.curves"))
         yield Narrowing(table, "words of a name, state, data set or model")
-
-    def on_mount(self) -> None:
-        self._table.focus()
-        self._table.empty = "looking for runs …"
-        self._ticking = self.set_interval(LOOK_SECONDS, self._look)
-        self.app.theme_changed_signal.subscribe(self, self._recoloured)
-        self._look()
-
-    def on_screen_suspend(self) -> None:
-        if self._ticking is not None:
-            self._ticking.pause()
-
-    def on_screen_resume(self) -> None:
-        if self._ticking is not None:
-            self._ticking.resume()
-            self._look()
 
     def on_resize(self, event: events.Resize) -> None:
         narrow, low = event.size.width < 100, event.size.height < 30
         self.query_one(Overlay).fold(narrow and low)
 
-    @property
-    def _table(self) -> LineTable:
-        return self.query_one("#table", LineTable)
-
     # -- what there is --------------------------------------------------------------------
 
-    def _look(self) -> None:
+    def look(self) -> None:
         if not self._looking:
             self._looking = True
             self.later(self._shelf.look, self._listed, self._unlisted, group="look")
@@ -150,33 +126,33 @@ class RunsScreen(BenchScreen):
         self._runs = runs
         there = {run.run.path for run in runs}
         self._marks = {path: mark for path, mark in self._marks.items() if path in there}
-        self._draw()
+        self.draw()
         self._compare()
 
     def _unlisted(self, why: str) -> None:
         self._looking, self._known, self._trouble = False, True, why
         self._runs = []
-        self._draw()
+        self.draw()
 
     def _recoloured(self, theme: Theme) -> None:
-        self._draw()
+        super()._recoloured(theme)
         self._compare()
 
     @on(LineTable.Resized)
-    def _draw(self) -> None:
+    def draw(self) -> None:
         """Bring the table up to date."""
-        table = self._table
+        table = self.table
         if not self._known or table.room <= 0:
             return
         columns = laid_out(COLUMNS, table.room)
-        runs = ordered(matching(self._runs, self._filter), self._order)
+        runs = ordered(matching(self._runs, self.words), self.order)
         self._shown = {str(run.run.path): run for run in runs}
-        lines = self._lines.of(runs, columns, self._marks, self._palette(), time.time())
+        lines = self._lines.of(runs, columns, self._marks, self.palette(), time.time())
         table.show(head(columns), list(zip(self._shown, lines, strict=True)), self._empty())
-        words = f"Runs  {len(runs):,}" + (f" of {len(self._runs):,}" if self._filter else "")
-        about = f"order: {self._order}"
-        if self._filter:
-            about = f"filter: {safe_text(self._filter, 24)}  {about}"
+        words = f"Runs  {len(runs):,}" + (f" of {len(self._runs):,}" if self.words else "")
+        about = f"order: {self.order}"
+        if self.words:
+            about = f"filter: {safe_text(self.words, 24)}  {about}"
         if self._marks:
             about += f"  {len(self._marks)} marked"
         entitle(table, words, about)
@@ -185,20 +161,12 @@ class RunsScreen(BenchScreen):
         if self._trouble:
             return self._trouble
         if self._runs:
-            return f"no run matches {safe_text(self._filter, 40)}\nescape clears the filter"
+            return f"no run matches {safe_text(self.words, 40)}\nescape clears the filter"
         return NO_RUNS
-
-    def _palette(self) -> Palette:
-        marks = themes.LINES_DARK if self.app.current_theme.dark else themes.LINES_LIGHT
-        return Palette(self.app.theme, self.app.theme_variables, marks)
-
-    @property
-    def _filter(self) -> str:
-        return self.query_one(Narrowing).words
 
     @property
     def _current(self) -> RunSummary | None:
-        return self._shown.get(self._table.current or "")
+        return self._shown.get(self.table.current or "")
 
     # -- comparing ------------------------------------------------------------------------
 
@@ -226,7 +194,7 @@ class RunsScreen(BenchScreen):
 
     def _beside(self, courses: list[Course]) -> None:
         by_folder = {course.folder: course for course in courses}
-        marks = self._palette().marks
+        marks = self.palette().marks
         runs = []
         for run in self._compared():
             course = by_folder.get(run.run)
@@ -260,12 +228,12 @@ class RunsScreen(BenchScreen):
                 self.complain(f"{MARKS} runs are marked, and no more can be told apart")
                 return
             self._marks[run.run.path] = number
-        self._draw()
+        self.draw()
         self._compare()
 
     def action_clear(self) -> None:
         self._marks.clear()
-        self._draw()
+        self.draw()
         self._compare()
 
     @on(DataTable.RowSelected)
@@ -276,28 +244,16 @@ class RunsScreen(BenchScreen):
     def action_curves(self) -> None:
         self.desk.settings.keep("runs.curves", self.query_one(Overlay).turn())
 
-    def action_order(self) -> None:
-        names = list(ORDERS)
-        self._order = names[(names.index(self._order) + 1) % len(names)]
-        self.desk.settings.keep("runs.order", self._order)
-        self._draw()
-
-    def action_filter(self) -> None:
-        self.query_one(Narrowing).open()
-
     @on(Input.Changed, "#filter")
     def _filtered(self) -> None:
-        self._draw()
+        self.draw()
         self._moved()
-
-    def action_back(self) -> None:
-        self.query_one(Narrowing).leave()
 
     def action_unite(self) -> None:
         """Make an ensemble of the marked runs."""
         marked = [run for run in self._runs if run.run.path in self._marks]
         marked.sort(key=lambda run: self._marks[run.run.path])
-        unite(self, marked, self._look)
+        unite(self, marked, self.look)
 
     def action_act(self, what: str) -> None:
         """Do something with the run under the cursor."""

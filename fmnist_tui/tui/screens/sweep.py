@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 
 from textual import events, on
 from textual.binding import Binding
 from textual.containers import Container
-from textual.theme import Theme
-from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps.snapshot import COMPLETE, TrialView
 from fmnist_tui.text import safe_text
-from fmnist_tui.tui import themes
 from fmnist_tui.tui.columns import head
 from fmnist_tui.tui.foreman import Foreman
-from fmnist_tui.tui.runlist import Palette
-from fmnist_tui.tui.screen import BenchScreen
+from fmnist_tui.tui.listing import ListScreen
 from fmnist_tui.tui.sweeping import Key, Look, Studies, Wanted, key_of
 from fmnist_tui.tui.trials import (
     ORDERS,
@@ -38,16 +34,16 @@ from fmnist_tui.tui.widgets.narrowing import Narrowing
 from fmnist_tui.tui.widgets.painted import entitle
 from fmnist_tui.tui.widgets.plots import Plots
 
-LOOK_SECONDS = 1.0
 # Where nothing goes on, and for the list of studies, a look now and then is enough.
 EVERY = 4
 NO_SWEEPS = "no sweeps yet\npress n to begin one"
 
 
-class SweepScreen(BenchScreen):
+class SweepScreen(ListScreen):
     """The storage is read in a thread, about once a second while something goes on in it."""
 
     NAME, KEY, TITLE, ORDER = "sweep", "7", "Sweep", 7
+    TABLE, LOOK_SECONDS, ORDERS = "#trials", 1.0, ORDERS
     HELP = (
         "A sweep tries settings and is judged on validation alone. Any number of workers, here or"
         " on other machines, may work on one study. ◆ is the best trial, ◉ the one under the"
@@ -79,54 +75,31 @@ class SweepScreen(BenchScreen):
         self._shares: tuple[tuple[str, float], ...] = ()
         self._shares_of: object = None
         self._possible: object = None
-        self._order = ""
-        self._ticking: Timer | None = None
 
     def panes(self) -> Iterable[Widget]:
         self._studies = Studies(self.desk.runs_dir)
-        self._foreman = Foreman(self, self._studies.reader, self._look_soon, self._expect)
+        self._foreman = Foreman(self, self._studies.reader, self.look, self._expect)
         kept = self.desk.settings
-        order = kept.get("sweep.order")
-        self._order = order if order in ORDERS else next(iter(ORDERS))
         yield LineTable(id="studies", classes="pane")
         with Container(id="right"):
             trials = LineTable(id="trials", classes="pane")
+            trials.empty = "looking for sweeps …"
             yield trials
             yield Narrowing(trials, "words of a state, a setting, a reason")
             yield Plots(kept.get("sweep.view"), id="plots")
 
-    def on_mount(self) -> None:
-        self._table.focus()
-        self._table.empty = "looking for sweeps …"
-        self._ticking = self.set_interval(LOOK_SECONDS, self._tick)
-        self.app.theme_changed_signal.subscribe(self, self._recoloured)
-        self._look_soon()
-
-    def on_screen_suspend(self) -> None:
-        if self._ticking is not None:
-            self._ticking.pause()
-
-    def on_screen_resume(self) -> None:
-        if self._ticking is not None:
-            self._ticking.resume()
-            self._look_soon()
-
     def on_resize(self, event: events.Resize) -> None:
         self.query_one(Plots).fold(event.size.width)
 
-    @property
-    def _table(self) -> LineTable:
-        return self.query_one("#trials", LineTable)
-
     # -- looking ------------------------------------------------------------------------
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
         self._turn += 1
         now = self._turn % EVERY == 0
         if now or self._look_at.running or self.bench.errands.running:
             self._look(all_of_them=now)
 
-    def _look_soon(self) -> None:
+    def look(self) -> None:
         """Look at everything, now."""
         if self.is_current:
             self._look(all_of_them=True, again=True)
@@ -151,13 +124,13 @@ class SweepScreen(BenchScreen):
             self._chosen = key_of(look.study)
             if isinstance(self._wanted, RunFolder) or look.study.name == self._wanted:
                 self._wanted = None
-        self._draw()
+        self.draw()
         self._weigh()
 
     def _failed(self, why: str) -> None:
         self._looking, self._known, self._trouble = False, True, why
         self._look_at, self._wanted = Look(), None
-        self._draw()
+        self.draw()
 
     def _weigh(self) -> None:
         """Work out anew which settings matter, where more trials are complete than before."""
@@ -180,17 +153,10 @@ class SweepScreen(BenchScreen):
     @property
     def _trial(self) -> TrialView | None:
         """The trial under the cursor."""
-        return self._trials.get(self._table.current or "")
-
-    @property
-    def _filter(self) -> str:
-        return self.query_one(Narrowing).words
-
-    def _recoloured(self, theme: Theme) -> None:
-        self._draw()
+        return self._trials.get(self.table.current or "")
 
     @on(LineTable.Resized)
-    def _draw(self) -> None:
+    def draw(self) -> None:
         """Bring everything up to date."""
         if not self._known:
             return
@@ -207,7 +173,7 @@ class SweepScreen(BenchScreen):
         if table.room <= 0:
             return
         columns = study_columns(table.room)
-        rows = {_row(key_of(line)): study_line(line, columns, self._palette()) for line in lines}
+        rows = {_row(key_of(line)): study_line(line, columns, self.palette()) for line in lines}
         with self.prevent(DataTable.RowHighlighted):
             table.show(head(columns), list(rows.items()), self._trouble or NO_SWEEPS)
             if self._chosen is not None:
@@ -215,14 +181,14 @@ class SweepScreen(BenchScreen):
         entitle(table, f"Sweeps  {sum(bool(line.name) for line in lines)}")
 
     def _draw_trials(self) -> None:
-        table, shown = self._table, self._look_at.snapshot
+        table, shown = self.table, self._look_at.snapshot
         if table.room <= 0:
             return
         trials = list(shown.trials) if shown is not None else []
-        found = ordered(matching(trials, self._filter), self._order)
+        found = ordered(matching(trials, self.words), self.order)
         self._trials = {str(trial.number): trial for trial in found}
         columns = trial_columns(shown.spec.space if shown is not None else (), table.room)
-        lines = self._lines.of(found, shown, columns, self._palette()) if shown else []
+        lines = self._lines.of(found, shown, columns, self.palette()) if shown else []
         rows = list(zip(self._trials, lines, strict=True))
         table.show(head(columns), rows, self._empty())
         entitle(table, title(shown))
@@ -230,8 +196,8 @@ class SweepScreen(BenchScreen):
 
     def _draw_about(self) -> None:
         """Below the trials: all settings of the one under the cursor, and the order."""
-        width = self._table.room
-        entitle(self._table, subtitle=about(self._trial, self._order, self._filter, width))
+        width = self.table.room
+        entitle(self.table, subtitle=about(self._trial, self.order, self.words, width))
 
     def _empty(self) -> str:
         look = self._look_at
@@ -240,19 +206,13 @@ class SweepScreen(BenchScreen):
         if look.snapshot is None:
             return NO_SWEEPS
         if look.snapshot.trials:
-            return f"no trial matches {safe_text(self._filter, 40)}\nescape clears the filter"
+            return f"no trial matches {safe_text(self.words, 40)}\nescape clears the filter"
         return "no trial has begun yet\npress w for a worker"
 
     def _draw_plots(self) -> None:
         here, look = self._trial, self._look_at
         number = here.number if here is not None else None
         self.query_one(Plots).show(look.snapshot, self._shares, number, live=bool(look.running))
-
-    def _palette(self) -> Palette:
-        marks: Mapping[str, str] = themes.LINES_DARK
-        if not self.app.current_theme.dark:
-            marks = themes.LINES_LIGHT
-        return Palette(self.app.theme, self.app.theme_variables, marks)
 
     # -- keys ---------------------------------------------------------------------------
 
@@ -276,7 +236,7 @@ class SweepScreen(BenchScreen):
 
     @on(DataTable.RowSelected, "#studies")
     def _to_trials(self) -> None:
-        self._table.focus()
+        self.table.focus()
 
     @on(DataTable.RowHighlighted, "#trials")
     def _other_trial(self) -> None:
@@ -312,21 +272,9 @@ class SweepScreen(BenchScreen):
     def action_view(self) -> None:
         self.desk.settings.keep("sweep.view", self.query_one(Plots).turn())
 
-    def action_order(self) -> None:
-        names = list(ORDERS)
-        self._order = names[(names.index(self._order) + 1) % len(names)]
-        self.desk.settings.keep("sweep.order", self._order)
-        self._draw()
-
-    def action_filter(self) -> None:
-        self.query_one(Narrowing).open()
-
     @on(Input.Changed, "#filter")
     def _filtered(self) -> None:
-        self._draw()
-
-    def action_back(self) -> None:
-        self.query_one(Narrowing).leave()
+        self.draw()
 
 
 def _row(key: Key) -> str:
