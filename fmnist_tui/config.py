@@ -129,7 +129,9 @@ class RunConfig(BaseModel):
     renew: Annotated[str, AfterValidator(rules.parts)] = _setting(
         "", "transfer", "parts that begin anew, besides a new head"
     )
-    body_lr: float = _setting(1.0, "transfer", "factor on the rate of all but the head", gt=0, le=1)
+    body_lr: float = _setting(
+        1.0, "transfer", "factor on the rate of all but what is new", gt=0, le=1
+    )
 
     flip: bool = _setting(False, "augmentation", "mirror left and right at random")
     shift: int = _setting(

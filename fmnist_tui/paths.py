@@ -33,7 +33,7 @@ def from_home(path: Path) -> str:
 def _folder(given: str | None, variable: str, part: str) -> Path:
     chosen = given or os.environ.get(variable)
     if chosen:
-        return Path(chosen).expanduser()
+        return expanded(chosen)
     from platformdirs import user_data_path
 
     return user_data_path("fmnist-tui", appauthor=False) / part
@@ -45,3 +45,8 @@ def ourselves(module: str = "fmnist_tui") -> list[str]:
     Without -P the folder it is called in would come first among those that modules are taken
     from: a stranger's `torch.py` in there would be run."""
     return [sys.executable, "-P", "-m", module]
+
+
+def expanded(name: str) -> Path:
+    """The path with `~` spelt out."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - Path's fails on unknown users

@@ -94,6 +94,8 @@ class Place:
             "FMNIST_TUI_DATA": str(data_dir),
             "FMNIST_TUI_SETTINGS": str(root / "settings"),
             "FMNIST_TUI_DATASET": dataset,
+            # Its study is nobody else's business.
+            "FMNIST_TUI_STORAGE": "",
             "LANG": "C.UTF-8",
         }
 

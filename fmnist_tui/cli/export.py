@@ -12,6 +12,7 @@ from fmnist_tui.cli.steps import steps
 from fmnist_tui.engine.export_wanted import FORMATS, OPSET, OPSETS, Wanted
 from fmnist_tui.engine.session import Session
 from fmnist_tui.errors import UsageError, UserError, reason
+from fmnist_tui.paths import expanded
 from fmnist_tui.runs.folder import EXPORTS, RunFolder
 from fmnist_tui.text import safe_text
 
@@ -45,7 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     runs_dir = options.runs_dir(args)
     source = options.model_source(runs_dir, args.source)
-    out = Path(args.out).expanduser() if args.out else _in_run(source, args.to)
+    out = expanded(args.out) if args.out else _in_run(source, args.to)
     wanted = Wanted(args.to, out, args.opset, not args.no_check, args.force)
     with Session(runs_dir, options.data_dir(args)) as session, steps("exporting") as tell:
         done = session.export(source, wanted, tell=tell).result()

@@ -9,6 +9,7 @@ from typing import Any
 from fmnist_tui import config, paths, recipes
 from fmnist_tui.config import RunConfig
 from fmnist_tui.errors import UsageError, near
+from fmnist_tui.paths import expanded
 from fmnist_tui.runs.listing import resolve
 from fmnist_tui.text import safe_text
 
@@ -74,7 +75,7 @@ def build_config(recipe: recipes.Recipe, args: argparse.Namespace) -> RunConfig:
 
 def model_source(runs_dir: Path, text: str) -> Path:
     """A model file by its ending, or the folder of the run that the text means."""
-    path = Path(text).expanduser()
+    path = expanded(text)
     if path.suffix == ".onnx":
         raise UsageError(
             f"{safe_text(text)}: an ONNX file is for other programs (see {ONNX_SCRIPT});"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fmnist_tui.cli import options, output
 from fmnist_tui.cli.steps import steps
 from fmnist_tui.errors import UserError, reason
+from fmnist_tui.paths import expanded
 from fmnist_tui.runs.files import atomic_write
 from fmnist_tui.runs.listing import resolve
 from fmnist_tui.text import safe_text
@@ -32,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     folder = resolve(options.runs_dir(args), args.run)
-    out = Path(args.out).expanduser()
+    out = expanded(args.out)
     _check(out, args.force)
     from fmnist_tui.report.facts import STAGES, gather_facts
     from fmnist_tui.report.page import page

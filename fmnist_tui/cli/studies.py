@@ -21,6 +21,7 @@ from fmnist_tui.runs.origins import locate
 from fmnist_tui.sweeps import record, snapshot, storage
 from fmnist_tui.sweeps.snapshot import Reader, Snapshot, TrialView
 from fmnist_tui.sweeps.space import told as value_told
+from fmnist_tui.sweeps.spec import NOT_PROMOTED
 from fmnist_tui.sweeps.storage import Place
 from fmnist_tui.text import safe_text
 
@@ -167,6 +168,12 @@ def promote(args: argparse.Namespace) -> int:
     changes = options.given(args)
     if "seed" in changes:
         raise UsageError("--seed: the runs have the seeds 0 to N − 1; --seeds N says how many")
+    other = next((key for key in NOT_PROMOTED if key in changes), None)
+    if other is not None:
+        raise UsageError(
+            f"--{other.replace('_', '-')}: the trial's settings were found for another task;"
+            " fmnist-tui train takes it"
+        )
     config = shown.spec.promoted(trial.params, trial.number, **changes)
     runs_dir = options.runs_dir(args)
     if config.start is not None:

@@ -16,6 +16,7 @@ from fmnist_tui.data.pool import Pool, Request, Whole
 from fmnist_tui.data.sources import is_present as files_are_there
 from fmnist_tui.data.steps import Say
 from fmnist_tui.errors import UserError, near
+from fmnist_tui.paths import expanded
 from fmnist_tui.text import safe_text
 
 _LOADERS: dict[str, Callable[[Request], Whole]] = {
@@ -135,7 +136,7 @@ def is_present(name: str, data_dir: Path) -> bool:
     """Whether the data set can be loaded without a network; no picture is read."""
     kind, colon, path = name.partition(":")
     if colon:
-        there = bool(path) and Path(path).expanduser().is_dir()
+        there = bool(path) and expanded(path).is_dir()
         known = kind in _FROM_PATH
         return there and known and (kind != "both" or is_present("fashion", data_dir))
     if name == "both":

@@ -12,6 +12,7 @@ import numpy as np
 from fmnist_tui.catalog import DatasetFacts
 from fmnist_tui.data.dataset import Images, Labels
 from fmnist_tui.data.steps import Say
+from fmnist_tui.paths import expanded
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Request:
     @property
     def path(self) -> Path:
         """The PATH of a name such as folder:PATH."""
-        return Path(self.name.partition(":")[2]).expanduser()
+        return expanded(self.name.partition(":")[2])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

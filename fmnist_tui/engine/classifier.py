@@ -181,10 +181,13 @@ class Classifier:
         It computes in fp32 wherever it runs, so that a checkpoint's figures are its own."""
         if not isinstance(weights, Mapping):
             raise CheckpointError(f"{where}: holds no weights")
+        # Before any memory is asked for: a stranger's file may describe a network of any size.
+        with torch.device("meta"):
+            expected = about.build().state_dict()
+        check_weights(weights, expected, where, about.model)
         # The random weights it is born with must cost a training under way no random number.
         with torch.random.fork_rng(devices=[]):
             model = about.build()
-        check_weights(weights, model.state_dict(), where, about.model)
         model.load_state_dict(weights)
         model = model.to(machine.device).to(memory_format=torch.channels_last)
         return cls(about, model.eval(), replace(machine, precision="fp32"))
@@ -192,7 +195,8 @@ class Classifier:
     def logits(self, split: Split, pulse: Pulse = no_pulse) -> npt.NDArray[np.float32]:
         """Logits (with several views, their mean log-probabilities) of every image."""
         data = DeviceSplit(split, self.machine.device)
-        return logits(self.model, data, self.about, self.machine, pulse)
+        with self.machine.exact():
+            return logits(self.model, data, self.about, self.machine, pulse)
 
     def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Class probabilities of a few images, (count, height, width, channels)."""

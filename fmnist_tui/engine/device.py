@@ -7,11 +7,13 @@ the device's name.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
 import re
 import sys
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +61,17 @@ class Machine:
             torch.set_num_threads(self.threads)
         if self.cuda and torch.cuda.current_device() != self.device.index:
             torch.cuda.set_device(self.device)
+
+    @contextlib.contextmanager
+    def exact(self) -> Iterator[None]:
+        """Single precision without TF32, whose products are rounded to ten bits."""
+        products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+        before = products.allow_tf32, convolutions.allow_tf32
+        products.allow_tf32 = convolutions.allow_tf32 = False
+        try:
+            yield
+        finally:
+            products.allow_tf32, convolutions.allow_tf32 = before
 
     def synchronize(self) -> None:
         """Wait for work in flight, so that a clock read now tells the truth."""

@@ -21,7 +21,7 @@ import numpy as np
 import fmnist_tui
 from fmnist_tui.config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
-from fmnist_tui.engine import origin
+from fmnist_tui.engine import cut, origin
 from fmnist_tui.engine.checkpoint import FORMAT, CheckpointError, Store
 from fmnist_tui.engine.classifier import BATCH, MOST_MEMBERS, About, Classifier, Pulse, no_pulse
 from fmnist_tui.engine.device import choose
@@ -37,8 +37,6 @@ from fmnist_tui.runs.listing import summarise
 from fmnist_tui.text import safe_text
 
 RECIPE = "ensemble"
-# What decides which images a run is validated on.
-CUT = ("val_fraction", "split_seed")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,23 +152,13 @@ def _agree(first: Member, other: Member) -> None:
     if mine.shape != theirs.shape:
         sizes = (f"{about.size}×{about.size}×{about.channels}" for about in (mine, theirs))
         raise differ(f"pictures of other sizes ({' / '.join(sizes)})")
-    if _data(mine.config) != _data(theirs.config):
+    data = [(cut.data_of(about.config), about.config.classes) for about in (mine, theirs)]
+    if data[0] != data[1]:
         names = (safe_text(about.config.dataset, 60) for about in (mine, theirs))
         raise differ(f"trained on other data ({' / '.join(names)})")
-    for key in CUT:
-        values = [getattr(about.config, key) for about in (mine, theirs)]
-        if values[0] != values[1]:
-            raise differ(
-                f"{key} {values[0]:g} / {values[1]:g}, so that one has learnt from images"
-                " that the other is validated on"
-            )
-
-
-def _data(config: RunConfig) -> tuple[object, ...]:
-    """What a config's data are; a path is the same however it is written."""
-    kind, colon, path = config.dataset.partition(":")
-    name = f"{kind}:{Path(path).expanduser().resolve()}" if colon else kind
-    return name, config.classes
+    found = cut.otherwise_cut(mine.config, theirs.config)
+    if found:
+        raise differ(f"{found}, so that one has learnt from images that the other is validated on")
 
 
 def _weights(member: Member) -> dict[str, object]:

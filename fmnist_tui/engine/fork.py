@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 
 from fmnist_tui.config import RunConfig
-from fmnist_tui.engine import origin, transfer
+from fmnist_tui.engine import cut, origin, transfer
 from fmnist_tui.engine.checkpoint import CheckpointError, Store, check_weights
 from fmnist_tui.engine.classifier import About
 from fmnist_tui.engine.freezing import Frozen
@@ -72,6 +72,9 @@ class Fork:
                 f"{self._where} knows other classes ({_listed(theirs)}) than"
                 f" {safe_text(about.config.dataset, 60)} has ({_listed(ours)})"
             )
+        wrong = cut.learnt_from(self._about.config, about.config)
+        if wrong:
+            raise CheckpointError(f"{self._where}: {wrong}")
         weights = self._payload["model" if self._whole else "weights"]
         model = about.build()
         check_weights(weights, model.state_dict(), self._where, about.config.model)

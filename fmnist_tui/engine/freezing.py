@@ -45,9 +45,10 @@ def tensors(model: nn.Module, part: str) -> set[str]:
     return {name for name in model.state_dict() if name.startswith(prefix)}
 
 
-def slow(model: nn.Module, optimizer: torch.optim.Optimizer, rate: Tensor) -> None:
-    """Give everything but the head a learning rate of its own."""
-    ahead = {id(parameter) for parameter in model.get_submodule(head(model)).parameters()}
+def slow(model: nn.Module, optimizer: torch.optim.Optimizer, rate: Tensor, renewed: str) -> None:
+    """Give everything but the head, and what the setting `renew` names, a rate of its own."""
+    new = tensors(model, head(model)) | named(model, renewed, "renew")
+    ahead = {id(parameter) for name, parameter in model.named_parameters() if name in new}
     divided = []
     for group in optimizer.param_groups:
         mine = [parameter for parameter in group["params"] if id(parameter) in ahead]

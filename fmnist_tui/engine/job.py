@@ -217,6 +217,9 @@ def _take_up(learner: Learner, store: Store) -> tuple[str, ...]:
     """Begin where the run's own last checkpoint left it."""
     payload, manifest, notes = store.load("last")
     learner.restore(payload, manifest.file)
+    if About.from_plain(payload.get("about"), manifest.file).config.lr != learner.config.lr:
+        # A rate that was asked for now holds, whatever the one before was turned to.
+        learner.lr_factor = 1.0
     return notes
 
 

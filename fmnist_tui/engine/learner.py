@@ -95,7 +95,10 @@ class Learner:
         spec = OptimSpec(self._rate, self.config.momentum, self.config.weight_decay, machine.graph)
         self._optimizer = registry.load("optim", self.config.optimizer).build(self.model, spec)
         if self.config.body_lr != 1:
-            slow(self.model, self._optimizer, self._body_rate)
+            slow(self.model, self._optimizer, self._body_rate, self.config.renew)
+        if machine.graph:
+            # Of the few steps before the capture torch would say that they are slow.
+            setattr(self._optimizer, "_warned_capturable_if_run_uncaptured", True)  # noqa: B010
         self._scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.scaled)
         still = self.frozen.names if self.frozen is not None else ()
         self._average = Average(self.model, self.config.ema, still) if self.config.ema else None

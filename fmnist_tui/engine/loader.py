@@ -50,9 +50,10 @@ class Normalisation:
         """Float pixels, centred and scaled; works in place."""
         if len(self.mean) == 1:
             return pixels.sub_(self.mean[0]).mul_(1 / self.std[0])
-        shape = (1, -1, 1, 1)
-        mean = pixels.new_tensor(self.mean).view(shape)
-        return pixels.sub_(mean).div_(pixels.new_tensor(self.std).view(shape))
+        # Numbers and no tensors: a captured graph may copy nothing from the host.
+        for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
+            pixels[:, channel].sub_(mean).div_(std)
+        return pixels
 
 
 class DeviceSplit:

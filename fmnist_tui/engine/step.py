@@ -110,7 +110,9 @@ class Step:
         """Record the step, which does not run it, then run it once."""
         graph = torch.cuda.CUDAGraph()
         self._parts.optimizer.zero_grad(set_to_none=True)
-        with torch.cuda.graph(graph):
+        # By itself torch captures on a stream of the GPU that was captured on first.
+        stream = torch.cuda.Stream(self._indices.device)  # type: ignore[no-untyped-call]
+        with torch.cuda.graph(graph, stream=stream):
             self._learn()
         self._graph = graph
         graph.replay()

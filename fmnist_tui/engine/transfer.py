@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from fmnist_tui import registry
 from fmnist_tui.config import RunConfig
-from fmnist_tui.engine import origin
+from fmnist_tui.engine import cut, origin
 from fmnist_tui.engine.checkpoint import CheckpointError, Store, check_weights
 from fmnist_tui.engine.classifier import About
 from fmnist_tui.engine.freezing import Frozen, head, named, tensors
@@ -70,7 +70,12 @@ class Start:
         self._told.append(f"started from {self.config.start}{step} ({Path(found.where).name})")
 
     def check(self, about: About) -> None:
-        """Refuse a model that the weights are not for, or parts that cannot be frozen."""
+        """Refuse a model that the weights are not for, parts that cannot be frozen, and images
+        to be judged by that the weights have learnt from."""
+        if self._about is not None:
+            wrong = cut.learnt_from(self._about.config, about.config)
+            if wrong:
+                raise CheckpointError(f"{self._where}: {wrong}")
         model = about.build()
         expected = model.state_dict()
         last = head(model)

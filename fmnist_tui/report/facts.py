@@ -172,10 +172,11 @@ def _config(folder: RunFolder, gaps: list[Gap]) -> RunConfig | None:
 
 
 def _recipe(config: RunConfig | None) -> recipes.Recipe | None:
-    """The shipped recipe that the run was made from."""
+    """The shipped recipe that the run alone was made from; not one of several runs."""
     if config is None or config.recipe not in recipes.names():
         return None
-    return recipes.load(config.recipe)
+    recipe = recipes.load(config.recipe)
+    return None if recipe.stages or recipe.ensemble is not None else recipe
 
 
 def _predictions(

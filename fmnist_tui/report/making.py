@@ -49,8 +49,7 @@ def again(facts: Facts) -> Html | None:
     if facts.summary.kind == ENSEMBLE:
         runs = [RunFolder(Path(member.name)).id for member in facts.members]
         tta = facts.config.tta if facts.config is not None else "none"
-        views = [f"--tta={tta}"] if tta != "none" else []
-        words = ["fmnist-tui", "ensemble", *runs, *views]
+        words = ["fmnist-tui", "ensemble", *runs, f"--tta={tta}"]
         return _command("To make it again:", words) if runs else None
     if facts.config is None:
         return None

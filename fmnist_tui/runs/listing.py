@@ -19,6 +19,7 @@ from fmnist_tui.events import (
     RunStarted,
     titled,
 )
+from fmnist_tui.paths import expanded
 from fmnist_tui.runs.folder import RunFolder, run_folders
 from fmnist_tui.runs.lock import Holder, holder
 from fmnist_tui.state import RunState
@@ -163,7 +164,7 @@ def resolve(runs_dir: Path, text: str) -> RunFolder:
 
 
 def _by_path(runs_dir: Path, text: str) -> RunFolder:
-    path = Path(os.path.expanduser(text))  # noqa: PTH111 - Path's fails on unknown users
+    path = expanded(text)
     # Runs below the runs folder, the archived ones, may be given from there too.
     below = runs_dir / path
     with contextlib.suppress(OSError, ValueError):

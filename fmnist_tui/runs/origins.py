@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from fmnist_tui.errors import UserError
+from fmnist_tui.paths import expanded
 from fmnist_tui.runs.listing import resolve
 from fmnist_tui.text import safe_text
 
@@ -15,7 +16,7 @@ _ENDINGS = (".pt", ".pth", ".safetensors")
 def locate(text: str, runs_dir: Path) -> Path:
     """The file or the folder of the run that `start` means, now: `last` is another run as
     soon as one has begun."""
-    path = Path(os.path.expanduser(text))  # noqa: PTH111 - Path's fails on unknown users
+    path = expanded(text)
     for candidate in (path, runs_dir / path):
         if os.path.isfile(candidate):  # noqa: PTH113 - Path's fails on an overlong name
             return candidate.absolute()

@@ -146,7 +146,9 @@ async def _until_told(
     loop = asyncio.get_running_loop()
     ends: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, ends.put_nowait, number)
+        # Whoever has SIGHUP ignored, as nohup does, wants it to outlive the terminal.
+        if signal.getsignal(number) != signal.SIG_IGN or number != signal.SIGHUP:
+            loop.add_signal_handler(number, ends.put_nowait, number)
     logger = logging.Logger("serve", logging.WARNING)
     logger.addHandler(_Telling(told))
     runner = web.AppRunner(app, access_log=None, logger=logger, shutdown_timeout=1.0)

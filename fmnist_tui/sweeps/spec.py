@@ -28,6 +28,7 @@ from typing import Any
 from fmnist_tui import config, recipes
 from fmnist_tui.config import ConfigError, Problem, RunConfig
 from fmnist_tui.errors import UsageError, UserError, near, reason
+from fmnist_tui.paths import expanded
 from fmnist_tui.recipes import toml_value
 from fmnist_tui.sweeps.space import GRID_LIMIT, Dimension, dimension
 from fmnist_tui.text import safe_text
@@ -38,7 +39,7 @@ NAME_LIMIT = 60
 NAMES = f"1 to {NAME_LIMIT} characters without a /"
 _PARTS = ("about", "recipe", "run", "sweep", "space", "promote", "made_with")
 NOTHING: Mapping[str, Any] = {}
-_NOT_PROMOTED = ("seed", "recipe", "dataset", "classes", "val_fraction", "split_seed")
+NOT_PROMOTED = ("seed", "recipe", "dataset", "classes", "val_fraction", "split_seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def load(
     given: str, changes: Mapping[str, Any] = NOTHING, usual: Mapping[str, Any] = NOTHING
 ) -> Spec:
     """A sweep by the name of a shipped one, or from a file; see `parse`."""
-    path = Path(given).expanduser()
+    path = expanded(given)
     if path.is_file() or "/" in given or given.endswith(".toml"):
         return read(path, changes, usual)
     if given in names():
@@ -303,7 +304,7 @@ def _promote(
     wrong = [
         Problem(f"promote.{key}", value, "must be as in the trials, or it is another task")
         for key, value in table.items()
-        if key in _NOT_PROMOTED
+        if key in NOT_PROMOTED
     ]
     wrong += [
         Problem(f"promote.{key}", value, "is varied by this sweep")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.errors import UsageError, UserError, reason
-from fmnist_tui.paths import from_home
+from fmnist_tui.paths import expanded, from_home
 from fmnist_tui.text import safe_text
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def place(given: str | None, runs_dir: Path) -> Place:
         file = given.removeprefix(JOURNAL)
         if not file:
             raise UsageError(f"--storage {JOURNAL}: needs a file: {JOURNAL}FILE")
-        path = Path(file).expanduser().absolute()
+        path = expanded(file).absolute()
         return Place(f"{JOURNAL}{path}", path, journal=True)
     scheme = given.partition("://")[0] if "://" in given else ""
     if not scheme:
@@ -82,7 +82,7 @@ def place(given: str | None, runs_dir: Path) -> Place:
         file = given.removeprefix("sqlite://").removeprefix("/")
         if not file or file == ":memory:":
             raise UsageError("--storage sqlite:// needs a file: sqlite:///FILE")
-        return _sqlite(Path(file).expanduser())
+        return _sqlite(expanded(file))
     # From here on nothing of what was given is said but its scheme: it may hold a password.
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError

@@ -112,14 +112,18 @@ class Dashboard(App[int]):
             self.add_class("-ascii")
         self.switch_mode(self._first)
         self.theme_changed_signal.subscribe(self, lambda theme: self._keep_theme(theme.name))
-        for complaint in self.desk.settings.complaints:
-            self.say(complaint, "warning")
+        self._complain()
         self.set_timer(self._pace.delay, self._tick)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         yield SystemCommand("Theme…", "Choose how it looks", self.action_change_theme)
         yield SystemCommand("Keys of this screen", "What every key does here", self.action_help)
         yield SystemCommand("Leave", "Leave the dashboard", self.action_leave)
+
+    def _complain(self) -> None:
+        """Say what is wrong with the user's settings, once."""
+        while self.desk.settings.complaints:
+            self.say(self.desk.settings.complaints.pop(0), "warning")
 
     # -- the run on the bench -------------------------------------------------------
 
@@ -135,6 +139,7 @@ class Dashboard(App[int]):
         if self.errands.look():
             self.refresh_status()
         self.planning.look()
+        self._complain()
         self.set_timer(self._pace.next(), self._tick)
 
     def _tell_of(self, feed: Feed, was_live: bool, was_error: str) -> None:
@@ -187,6 +192,7 @@ class Dashboard(App[int]):
 
     def follow(self, folder: RunFolder) -> None:
         """Put a run of the shelf, or of another process, on the bench."""
+        self.workers.cancel_group(self, "follow")
         feed = self.desk.feed
         if feed is not None and feed.folder == folder and (feed.live or not feed.own):
             return
@@ -196,9 +202,13 @@ class Dashboard(App[int]):
 
         async def open_it() -> None:
             try:
-                self.put_on_bench(await asyncio.to_thread(Feed.open, folder))
+                opened = await asyncio.to_thread(Feed.open, folder)
             except UserError as error:
                 self.say(str(error), "error")
+                return
+            # A training that was begun meanwhile is not to be pushed off.
+            if not self.desk.training:
+                self.put_on_bench(opened)
 
         self.run_worker(open_it(), group="follow", exclusive=True)
 

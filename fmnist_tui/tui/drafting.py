@@ -58,7 +58,12 @@ class Drafting:
     def choose_recipe(self) -> None:
         """Have the user choose one of the recipes there are."""
         items = []
-        for name in recipes.names():
+        try:
+            names = recipes.names()
+        except UserError as error:
+            self._screen.complain(str(error))
+            return
+        for name in names:
             with contextlib.suppress(UserError):
                 about = recipes.load(name).about.strip().split("\n")[0]
                 items.append((name, f"{name:<16} {about}"))
@@ -67,7 +72,7 @@ class Drafting:
             if name is not None:
                 self.take_recipe(name)
 
-        self._screen.app.push_screen(Picker("recipe", items), chosen)
+        self._screen.over(Picker("recipe", items), chosen)
 
     def pick(self, name: str, choices: tuple[str, ...]) -> None:
         """Have the user choose a field's value."""
@@ -86,7 +91,7 @@ class Drafting:
             )
             return
         items = [(choice, choice) for choice in choices]
-        self._screen.app.push_screen(Picker(name, items), chosen)
+        self._screen.over(Picker(name, items), chosen)
 
     def begin(self, config: RunConfig) -> bool:
         """Begin the run in the form, and with it the others of its recipe if it has any;

@@ -78,5 +78,6 @@ class Errands:
     def _missed(self, one: Errand, why: str, severity: str = "error") -> None:
         _, missed = self._calls.pop(one, (None, None))
         self._bench.say(f"{one.title}: {why}", severity)
+        self._bench.refresh_status()
         if missed is not None:
             missed(why)

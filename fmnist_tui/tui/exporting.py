@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fmnist_tui.engine.export_wanted import ONNX, PTH, SAFETENSORS
-from fmnist_tui.paths import from_home
+from fmnist_tui.paths import expanded, from_home
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.text import safe_text
-from fmnist_tui.tui import checkpoints, figures, given
+from fmnist_tui.tui import checkpoints, figures
 from fmnist_tui.tui.checkpoints import Kept
 from fmnist_tui.tui.runlist import name_of
 from fmnist_tui.tui.screen import BenchScreen
@@ -40,7 +40,7 @@ def export_run(screen: BenchScreen, run: RunSummary) -> None:
             "The file is read back and compared with the model on the test images.",
             CHOICES,
         )
-        screen.app.push_screen(question, chosen)
+        screen.over(question, chosen)
 
     def chosen(key: str | None) -> None:
         if key is not None:
@@ -55,10 +55,10 @@ def _ask_where(screen: BenchScreen, run: RunSummary, to: str) -> None:
     def named(text: str | None) -> None:
         if text is None or not text.strip():
             return
-        out = given.expanded(text.strip()).absolute()
+        out = expanded(text.strip()).absolute()
         # Path's own raises where a name is overlong or a folder is closed.
         if os.path.isfile(out):  # noqa: PTH113
-            screen.app.push_screen(
+            screen.over(
                 Question(
                     "Overwrite it?",
                     f"{from_home(out)} exists already.",
@@ -70,7 +70,7 @@ def _ask_where(screen: BenchScreen, run: RunSummary, to: str) -> None:
             _export(screen, run, to, None if out == usual.absolute() else out, False)
 
     title = f"Export {name_of(run)} as {to}"
-    screen.app.push_screen(Ask(title, from_home(usual), f"a path that ends in .{to}"), named)
+    screen.over(Ask(title, from_home(usual), f"a path that ends in .{to}"), named)
 
 
 def _export(screen: BenchScreen, run: RunSummary, to: str, out: Path | None, force: bool) -> None:

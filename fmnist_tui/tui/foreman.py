@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.errors import UserError
+from fmnist_tui.paths import expanded
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import snapshot, storage
 from fmnist_tui.sweeps import spec as specs
@@ -14,7 +15,6 @@ from fmnist_tui.sweeps.snapshot import Reader, Snapshot, StudyLine, TrialView
 from fmnist_tui.sweeps.spec import Spec
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui.figures import percent
-from fmnist_tui.tui.given import expanded
 from fmnist_tui.tui.widgets.dialogs import Ask, Choice, Picker, Question
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Foreman:
             "Its training ends with its next step; the sweep goes on with another trial.",
             [Choice("k", "kill"), Choice("x", "leave it")],
         )
-        self._screen.app.push_screen(question, answered)
+        self._screen.over(question, answered)
 
     def promote(self, study: StudyLine, trial: TrialView, shown: Snapshot) -> None:
         """Train the trial's settings in full, with as many seeds as are asked for."""
@@ -106,7 +106,7 @@ class Foreman:
             )
 
         title = f"Train trial {trial.number} ({percent(trial.value)}) in full: how many seeds?"
-        self._screen.app.push_screen(Ask(title, "3", "runs, one for each seed"), given)
+        self._screen.over(Ask(title, "3", "runs, one for each seed"), given)
 
     # -- a sweep ------------------------------------------------------------------------
 
@@ -121,7 +121,7 @@ class Foreman:
             elif name is not None:
                 self._read(name)
 
-        self._screen.app.push_screen(Picker("Sweep what", items), picked)
+        self._screen.over(Picker("Sweep what", items), picked)
 
     def _ask_path(self, value: str) -> None:
         def given(text: str | None) -> None:
@@ -129,7 +129,7 @@ class Foreman:
                 self._read(str(expanded(text.strip()).absolute()), value=text)
 
         hint = "search.toml; see configs/sweeps for one"
-        self._screen.app.push_screen(Ask("Path of the sweep file", value, hint), given)
+        self._screen.over(Ask("Path of the sweep file", value, hint), given)
 
     def _read(self, given: str, value: str = "") -> None:
         def failed(why: str) -> None:
@@ -161,7 +161,7 @@ class Foreman:
 
         title = f"{safe_text(spec.name, 30)}: how many trials?"
         hint = f"of {spec.base.epochs} epochs each"
-        self._screen.app.push_screen(Ask(title, str(spec.trials), hint), answered)
+        self._screen.over(Ask(title, str(spec.trials), hint), answered)
 
     def worker(self, study: StudyLine) -> None:
         """Have one more process work on the study."""
@@ -178,7 +178,7 @@ class Foreman:
             self._errand(f"sweep {safe_text(study.name, 20)}", words, study)
 
         title = f"One more worker on {safe_text(study.name, 30)}: how many trials?"
-        self._screen.app.push_screen(Ask(title, str(left), "it stops when they are done"), answered)
+        self._screen.over(Ask(title, str(left), "it stops when they are done"), answered)
 
     def stop(self, study: StudyLine) -> None:
         """Have every worker of the study stop, if the user means it."""
@@ -205,7 +205,7 @@ class Foreman:
             " the sweep goes on (w).",
             [Choice("s", "stop"), Choice("x", "let it go on")],
         )
-        self._screen.app.push_screen(question, answered)
+        self._screen.over(question, answered)
 
     # -- common to them -------------------------------------------------------------------
 

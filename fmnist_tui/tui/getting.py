@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from textual.content import Content
 
 from fmnist_tui import catalog
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.steps import Step
+from fmnist_tui.paths import expanded
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui.library import DataSpec, Library
 
@@ -106,8 +107,10 @@ def named(text: str) -> str:
     text = text.strip()
     if not text or catalog.is_dataset_name(text) or text.partition(":")[0] in catalog.FROM_PATH:
         return text
-    path = Path(text).expanduser()
-    idx = any((path / f"train-images-idx3-ubyte{end}").exists() for end in ("", ".gz"))
+    path = expanded(text)
+    files = (path / f"train-images-idx3-ubyte{end}" for end in ("", ".gz"))
+    # Path's own raises where a name is overlong or a folder is closed.
+    idx = any(os.path.exists(file) for file in files)  # noqa: PTH110
     return f"{'idx' if idx else 'folder'}:{text}"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmnist_tui.errors import UserError, reason
+from fmnist_tui.paths import expanded
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui import dropped
 
@@ -68,11 +69,6 @@ def pictures(folder: Path) -> list[Path]:
 def is_picture(name: str) -> bool:
     """Whether a file of this name is taken to be a picture."""
     return name.lower().endswith(ENDINGS) and not name.startswith(".")
-
-
-def expanded(name: str) -> Path:
-    """The path with `~` spelt out."""
-    return Path(os.path.expanduser(name))  # noqa: PTH111 - Path's fails on unknown users
 
 
 def completed(text: str) -> str | None:

@@ -221,7 +221,7 @@ class InHand:
                 self._screen.bench.take(folders[name])
 
         items = [(run.run.name, _listed(run)) for run in runs]
-        self._screen.app.push_screen(Picker("Which run", items), take)
+        self._screen.over(Picker("Which run", items), take)
 
     def evaluate(self) -> None:
         """Have the run's best checkpoint judged on the split, now."""

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from fmnist_tui.paths import expanded
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary, list_runs
-from fmnist_tui.tui import figures, given
+from fmnist_tui.tui import figures
 from fmnist_tui.tui.runlist import name_of
 from fmnist_tui.tui.screen import BenchScreen
 from fmnist_tui.tui.widgets.dialogs import Ask, Picker
@@ -43,7 +44,7 @@ def _offer(
     def picked(name: str | None) -> None:
         if name == FILE[0]:
             ask = Ask("Which model file", "", "its path: .pt, .pth or .safetensors")
-            screen.app.push_screen(ask, named)
+            screen.over(ask, named)
         elif name == NONE[0] and none is not None:
             none()
         elif name is not None:
@@ -51,9 +52,9 @@ def _offer(
 
     def named(name: str | None) -> None:
         if name and name.strip():
-            file(given.expanded(name.strip()))
+            file(expanded(name.strip()))
 
-    screen.app.push_screen(Picker("Which model", offered), picked)
+    screen.over(Picker("Which model", offered), picked)
 
 
 def _listed(run: RunSummary) -> str:

@@ -46,11 +46,12 @@ class BenchCommands(Provider):
             for screen in bench.screens
         ]
         entries += self._actions()
-        for name in recipes.names():
-            entries.append((f"Recipe: {name}", _about(name), partial(self._recipe, name)))
-            words = "does it keep what it claims? trained with several seeds"
-            entries.append((f"Check recipe: {name}", words, partial(check_recipe, bench, name)))
         # A folder that cannot be read must not empty the palette.
+        with contextlib.suppress(UserError):
+            for name in recipes.names():
+                entries.append((f"Recipe: {name}", _about(name), partial(self._recipe, name)))
+                words = "does it keep what it claims? trained with several seeds"
+                entries.append((f"Check recipe: {name}", words, partial(check_recipe, bench, name)))
         with contextlib.suppress(UserError):
             for summary in await asyncio.to_thread(list_runs, bench.desk.runs_dir):
                 figure = summary.best_val_accuracy

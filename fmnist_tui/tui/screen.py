@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from fmnist_tui.tui.desk import Desk
 
 Found = TypeVar("Found")
+Given = TypeVar("Given")
 
 # Below this a screen says only that the terminal is too small.
 LEAST_COLUMNS, LEAST_ROWS = 50, 14
@@ -103,13 +105,22 @@ class BenchScreen(Resizing[None]):
             return
         if self._held is not None and in_sight(self._held):
             self.set_focus(self._held)
-        elif self.focused is not None:
+        elif self._held is not None:
             self.set_focus(None)
             self.focus_next()
 
     @on(events.Resize)
     def _other_size(self) -> None:
         self.call_after_refresh(self.focus_in_sight)
+
+    @on(events.ScreenResume)
+    def _in_view_again(self) -> None:
+        self.bench.refresh_status()
+
+    def over(self, dialog: Screen[Given], then: Callable[[Given | None], None]) -> None:
+        """Open a dialog above this screen, unless the user is somewhere else by now."""
+        if self.is_current:
+            self.app.push_screen(dialog, then)
 
     def take_draft(self) -> None:
         """Take in the settings that were laid on the desk, on the screen that has a form."""
@@ -142,8 +153,17 @@ class BenchScreen(Resizing[None]):
     ) -> None:
         """Give what the session answers to `then`, on the screen's thread; as with `later`."""
 
+        async def asked() -> Found:
+            try:
+                return await asyncio.wrap_future(future)
+            except (UserError, OSError):
+                raise
+            except Exception as error:
+                # Whatever becomes of a network is no reason for the dashboard to end.
+                raise UserError(f"{type(error).__name__}: {reason(error)}") from error
+
         async def do() -> None:
-            await self._settle(asyncio.wrap_future(future), then, failed)
+            await self._settle(asked(), then, failed)
 
         _: Worker[None] = self.run_worker(do, group=group, exclusive=True)
 

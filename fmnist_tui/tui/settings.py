@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fmnist_tui.errors import near, reason
+from fmnist_tui.paths import expanded
 from fmnist_tui.runs.files import atomic_write
 from fmnist_tui.text import safe_text
 
@@ -25,7 +26,7 @@ def settings_dir() -> Path:
     """The folder of both files: from the environment, or the user's config path."""
     chosen = os.environ.get(VARIABLE)
     if chosen:
-        return Path(chosen).expanduser()
+        return expanded(chosen)
     from platformdirs import user_config_path
 
     return user_config_path("fmnist-tui", appauthor=False)
@@ -39,6 +40,7 @@ class Settings:
     values: dict[str, str] = field(default_factory=dict)
     keymap: dict[str, str] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
+    unkept: bool = False
 
     @classmethod
     def load(cls, folder: Path) -> Settings:
@@ -70,12 +72,13 @@ class Settings:
         if self.values.get(name) == value:
             return
         self.values[name] = value
-        if self.folder is None:
+        if self.folder is None or self.unkept:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             atomic_write(self.folder / VIEW, json.dumps(self.values, indent=1).encode())
         except OSError as error:
+            self.unkept = True
             self._complain(VIEW, f"choices are not kept: {reason(error)}")
 
     def check_keys(self, known: set[str]) -> None:

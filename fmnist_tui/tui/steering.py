@@ -86,7 +86,7 @@ class Steering:
             else:
                 self._resume(run.run, longer)
 
-        self._screen.app.push_screen(Ask(title, value, "epochs in all"), given)
+        self._screen.over(Ask(title, value, "epochs in all"), given)
 
     def _follow(self, run: RunSummary) -> None:
         bench = self._screen.bench
@@ -101,7 +101,7 @@ class Steering:
                 bench.follow(run.run)
                 bench.show("train")
 
-        self._screen.app.push_screen(
+        self._screen.over(
             Question(
                 f"{name_of(run)} is going on",
                 f"It is trained by {run.holder}; it cannot be taken up a second time.",
@@ -147,7 +147,7 @@ class Steering:
                         run, config, one, f"epochs={one.epoch + config.epochs}" if longer else ""
                     )
 
-            self._screen.app.push_screen(picker, picked)
+            self._screen.over(picker, picked)
 
         self._screen.later(partial(checkpoints.kept, run.run), listed, group="fork")
 
@@ -167,7 +167,7 @@ class Steering:
 
         title = f"New run from {one.name}: what is different?"
         hint = "lr=0.001 epochs=10; nothing for the same settings"
-        self._screen.app.push_screen(Ask(title, value, hint), given)
+        self._screen.over(Ask(title, value, hint), given)
 
     def report(self, run: RunSummary) -> None:
         """Write the run as a page into its folder."""
@@ -206,7 +206,7 @@ class Steering:
             self._let_go(run.run, moved)
             self._screen.say(f"{name_of(run)} is in {safe_text(moved.path.parent)}")
 
-        self._screen.app.push_screen(question, answered)
+        self._screen.over(question, answered)
 
     def delete(self, run: RunSummary) -> None:
         """Remove a run for good, if the user means it."""
@@ -220,7 +220,7 @@ class Steering:
                 " gone for good.",
                 [Choice("y", "delete"), Choice("n", "keep it")],
             )
-            self._screen.app.push_screen(question, answered)
+            self._screen.over(question, answered)
 
         def answered(choice: str | None) -> None:
             if choice == "y":

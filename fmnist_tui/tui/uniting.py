@@ -42,7 +42,7 @@ def unite(screen: BenchScreen, runs: Sequence[RunSummary], after: Callable[[], N
         " trained with such views.",
         CHOICES,
     )
-    screen.app.push_screen(question, chosen)
+    screen.over(question, chosen)
 
 
 def _unite(

@@ -221,6 +221,18 @@ async def test_one_visitor_more_than_there_are_places_gets_a_page_that_says_so(
         assert server.told(signal.SIGTERM) == 143
 
 
+def test_with_sighup_ignored_it_outlives_its_terminal(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        server = Server(tmp_path)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    with server:
+        server.process.send_signal(signal.SIGHUP)
+        assert server.ask("/", ("Host", server.host), ("Cookie", server.cookie))[0] == 200
+        assert server.told(signal.SIGTERM) == 143
+
+
 async def test_of_twenty_visitors_nothing_is_left(tmp_path: Path) -> None:
     """Half of them leave as a closed tab does, half as a killed browser does."""
     with Server(tmp_path, "--visitors", "20") as server:

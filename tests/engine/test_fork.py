@@ -211,6 +211,9 @@ def test_a_run_of_its_own_says_nothing_of_a_fork(session: Session) -> None:
         ("best", {"width": 0.2}, "another architecture than custom-cnn"),
         ("last", {"optimizer": "sgd"}, "goes on with optimizer adamw, not sgd"),
         ("last", {"epochs": 2}, "set epochs above that"),
+        ("last", {"split_seed": 1}, "split_seed 0 / 1: it has learnt from images"),
+        ("best", {"val_fraction": 0.3}, "val_fraction 0.166667 / 0.3: it has learnt from"),
+        ("best", {"val_fraction": 0.0, "split_seed": 1}, "has learnt from images"),
     ],
 )
 def test_what_cannot_fit_is_refused_before_there_is_a_folder(

@@ -233,12 +233,21 @@ def test_the_first_hash_is_the_one_that_counts_after_a_resume(tmp_path: Path) ->
     assert not again.frozen.proof(again.model.state_dict())[0]
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "muon"])
-def test_everything_but_the_head_moves_by_its_share_of_the_rate(optimizer: str) -> None:
+@pytest.mark.parametrize(
+    ("optimizer", "renew", "new"),
+    [
+        *((optimizer, "", ("17.",)) for optimizer in ("sgd", "adam", "adamw", "muon")),
+        ("sgd", "dense", ("14.", "17.")),
+    ],
+)
+def test_everything_but_what_is_new_moves_by_its_share_of_the_rate(
+    optimizer: str, renew: str, new: tuple[str, ...]
+) -> None:
     settings = {**SETTINGS, "optimizer": optimizer, "momentum": 0.0, "ema": 0.0, "dropout": 0.0}
     moves = []
     for factor in (1.0, 0.25):
-        taught = learner(config(**settings, lr=1e-3, body_lr=factor), blobs(64))
+        wanted = config(**settings, lr=1e-3, body_lr=factor, renew=renew)
+        taught = learner(wanted, blobs(64))
         before = {name: tensor.clone() for name, tensor in taught.model.named_parameters()}
         taught.aim()
         taught.ready()(taught.order.epoch(0)[0])
@@ -247,7 +256,7 @@ def test_everything_but_the_head_moves_by_its_share_of_the_rate(optimizer: str) 
         )
     whole, slowed = moves
     for name, move in whole.items():
-        share = 1.0 if name.startswith("17.") else 0.25
+        share = 1.0 if name.startswith(new) else 0.25
         assert torch.allclose(slowed[name], share * move, atol=2e-7), name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -319,6 +320,20 @@ def test_a_gpu_that_is_not_there_is_refused_in_one_line() -> None:
     else:
         with pytest.raises(UserError, match=r"device cuda.*try --device cpu"):
             choose(config(device="cuda"))
+
+
+def test_what_is_judged_in_single_precision_is_not_judged_in_tf32() -> None:
+    backends: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn]
+    before = [backend.allow_tf32 for backend in backends]
+    try:
+        for backend in backends:
+            backend.allow_tf32 = True
+        with choose(config()).exact():
+            assert [backend.allow_tf32 for backend in backends] == [False, False]
+        assert [backend.allow_tf32 for backend in backends] == [True, True]
+    finally:
+        for backend, was in zip(backends, before, strict=True):
+            backend.allow_tf32 = was
 
 
 def test_half_precision_on_a_cpu_is_refused() -> None:

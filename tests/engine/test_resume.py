@@ -7,9 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from fmnist_tui.commands import Stop
+from fmnist_tui.engine import job
 from fmnist_tui.engine.checkpoint import CheckpointError, Store
+from fmnist_tui.engine.optim.muon import Muon
 from fmnist_tui.events import FINISHED, STOPPED, Changed
 from tests.engine.support import Bench, blobs, config, digest, learner
 
@@ -88,6 +91,27 @@ def test_a_changed_learning_rate_is_still_in_force_after_a_resume(tmp_path: Path
     payload, manifest, _ = again.store.load("last")
     again.learner.restore(payload, manifest.file)
     assert again.learner.lr == pytest.approx(0.001)
+
+
+def test_a_learning_rate_asked_for_with_a_resume_is_the_one_in_force(tmp_path: Path) -> None:
+    dataset = blobs(64)
+    bench = Bench(tmp_path, dataset, epochs=2, schedule="constant", lr=0.01)
+    bench.learner.set_lr(0.001)
+    bench.control.send(Stop(time.time()))
+    bench.trainer.run()
+    for asked, found in ((0.01, 0.001), (0.002, 0.002)):
+        again = Bench(tmp_path, dataset, epochs=2, schedule="constant", lr=asked)
+        job._take_up(again.learner, again.store)
+        assert again.learner.lr == pytest.approx(found)
+
+
+def test_muons_count_of_steps_is_where_its_parameters_are() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(2, device="meta"))
+    optimizer = Muon([{"params": [parameter], "way": "adam"}], {})
+    kept = {"step": torch.tensor(3.0), "mean": torch.ones(2), "square": torch.ones(2)}
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": {0: kept}, "param_groups": groups})
+    assert {tensor.device.type for tensor in optimizer.state[parameter].values()} == {"meta"}
 
 
 def test_a_resumed_run_does_not_repeat_an_ended_epoch(tmp_path: Path) -> None:

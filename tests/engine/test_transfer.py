@@ -250,6 +250,7 @@ def test_a_fork_keeps_what_is_frozen_and_refuses_to_thaw_the_optimiser(
         ({"start": "parent", "freeze": "convs"}, "there is no part 'convs'; did you mean"),
         ({"start": "parent", "freeze": "*"}, "leaves nothing to learn"),
         ({"start": "parent", "renew": "99"}, "renew: there is no part '99'"),
+        ({"start": "parent", "split_seed": 1}, "split_seed 0 / 1: it has learnt from images"),
         (
             {"start": "parent", "renew": "dense", "freeze": "14"},
             "14.bias is new here and has nothing to keep",

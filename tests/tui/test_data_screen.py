@@ -474,6 +474,22 @@ async def test_a_folder_is_typed_browsed_and_may_vanish_and_come_back(
     assert desk.settings.get("dataset", "") == f"folder:{folder}"
 
 
+@pytest.mark.parametrize("path", ["~nosuchuser/pictures", "x" * 300])
+async def test_a_path_that_cannot_be_is_told_in_place(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setenv("FMNIST_TUI_OFFLINE", "1")
+    async with opened() as (bench, pilot):
+        await settled(pilot, lambda: "is not here" in told(bench))
+        for typed in (path, f"folder:{path}"):
+            await pilot.press("s")
+            await answered(bench, pilot, "a folder of")
+            await answered(bench, pilot, typed)
+            await settled(pilot, lambda: "cannot be shown" in told(bench))
+            await pilot.press("S")
+            await settled(pilot, lambda: is_open(bench) and "SYNTHETIC" in head(bench))
+
+
 async def test_files_that_cannot_be_looked_at_are_gone(
     opened: Opened, stocked: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

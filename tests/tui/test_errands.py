@@ -187,6 +187,23 @@ async def test_the_list_shows_errands_and_cancels_the_chosen_one(opened: Opened)
         assert not isinstance(bench.screen, ErrandList)
 
 
+async def test_the_cursor_stays_with_its_errand_when_others_are_cleared(opened: Opened) -> None:
+    async with opened("data") as (bench, pilot):
+        bench.errand("ended", ["works"])
+        await settled(pilot, lambda: not bench.errands.running)
+        bench.errand("mine", ["long"])
+        bench.errand("another", ["long"])
+        await settled(pilot, lambda: all(one.what == "first" for one in bench.errands.running))
+        await pilot.press("E")
+        await settled(pilot, lambda: isinstance(bench.screen, ErrandList))
+        table = bench.screen.query_one(LineTable)
+        await settled(pilot, lambda: table.row_count == 3)
+        await pilot.press("down", "c", "x")
+        await settled(pilot, lambda: len(bench.errands.running) == 1)
+        assert bench.errands.running[0].title == "another"
+        errand.end_all(bench.errands.running)
+
+
 @pytest.mark.parametrize(("key", "unwanted"), [("s", 1), ("g", 0)])
 async def test_leaving_asks_what_becomes_of_errands(
     opened: Opened, key: str, unwanted: int

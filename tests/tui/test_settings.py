@@ -34,7 +34,7 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_nothing_else(tmp_path:
 async def test_a_key_of_the_users_own_takes_the_place_of_ours(desk: Desk, opened: Opened) -> None:
     desk.settings.keymap = {"app.help": "f1", "train.nosuch": "x"}
     async with opened("train") as (bench, pilot):
-        assert any("train.nosuch" in complaint for complaint in desk.settings.complaints)
+        assert any("train.nosuch" in toast.message for toast in bench._notifications)
         before = bench.screen
         await pilot.press("question_mark")
         assert bench.screen is before

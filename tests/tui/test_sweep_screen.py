@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from rich.text import Text
@@ -101,6 +101,35 @@ def text(widget: Any) -> str:
 async def listed(bench: Dashboard, pilot: Pilot[int], count: int) -> None:
     await settled(pilot, lambda: table(bench).row_count == count)
     await pilot.pause()
+
+
+async def test_other_views_leave_the_focus_in_sight(opened: Opened, book: Ledger) -> None:
+    async with opened("sweep", size=(120, 36)) as (bench, pilot):
+        await listed(bench, pilot, 4)
+        chart = bench.screen.query_one(LineChart)
+        for _ in range(4):
+            if chart.display:
+                break
+            await pilot.press("v")
+            await pilot.pause()
+        assert chart.display
+        chart.focus()
+        await settled(pilot, lambda: bench.focused is chart)
+        await pilot.press("v")
+        await settled(pilot, lambda: not chart.display)
+        await pilot.press("down")
+        assert bench.focused is not None and bench.focused.region.area
+
+
+async def test_what_matters_in_another_study_is_not_shown_for_this_one(
+    opened: Opened, book: Ledger
+) -> None:
+    async with opened("sweep") as (bench, pilot):
+        await listed(bench, pilot, 4)
+        screen = cast(sweep_screen.SweepScreen, bench.screen)
+        assert screen._chosen is not None
+        screen._weighed((screen._chosen[0], "another"), (("lr", 1.0),))
+        assert ("lr", 1.0) not in screen._shares
 
 
 def told(bench: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -166,27 +166,32 @@ def test_a_stage_overrides_the_settings_for_a_gpu(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("visible", "made_for_it", "counted", "found"),
+    ("visible", "made_for", "counted", "found"),
     [
-        (None, True, 1, True),
-        (None, True, 0, False),
-        (None, False, 1, False),
-        ("", True, 1, False),
-        ("-1", True, 1, False),
-        ("0,1", True, 2, True),
+        (None, 13, (1, 13), True),
+        (None, 12, (1, 13), True),
+        (None, 13, (1, 12), False),
+        (None, 13, (0, 0), False),
+        (None, None, (1, 13), False),
+        ("", 13, (1, 13), False),
+        ("-1", 13, (1, 13), False),
+        ("0,1", 13, (2, 13), True),
+        ("0,7", 13, (1, 13), True),
+        ("7", 13, (1, 13), False),
+        ("GPU-5f1e", 13, (1, 13), True),
     ],
 )
 def test_a_gpu_counts_where_torch_and_driver_have_it_and_it_is_not_hidden(
     monkeypatch: pytest.MonkeyPatch,
     visible: str | None,
-    made_for_it: bool,
-    counted: int,
+    made_for: int | None,
+    counted: tuple[int, int],
     found: bool,
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    monkeypatch.setattr(nvidia, "_made_for_it", lambda: made_for_it)
+    monkeypatch.setattr(nvidia, "_made_for", lambda: made_for)
     monkeypatch.setattr(nvidia, "_counted", lambda: counted)
     assert nvidia.present.__wrapped__() is found
 
@@ -194,14 +199,14 @@ def test_a_gpu_counts_where_torch_and_driver_have_it_and_it_is_not_hidden(
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ("cuda: Optional[str] = '13.2'", True),
-        ("cuda = '12.8'", True),
-        ("cuda: Optional[str] = None", False),
-        ("hip = '6.4'", False),
+        ("cuda: Optional[str] = '13.2'", 13),
+        ("cuda = '12.8'", 12),
+        ("cuda: Optional[str] = None", None),
+        ("hip = '6.4'", None),
     ],
 )
 def test_whether_torch_is_made_for_nvidia_is_read_off_its_version_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, found: bool
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, found: int | None
 ) -> None:
     (tmp_path / "version.py").write_text(f"__version__ = '9'\ndebug = False\n{line}\n")
 
@@ -209,7 +214,7 @@ def test_whether_torch_is_made_for_nvidia_is_read_off_its_version_file(
         origin = str(tmp_path / "__init__.py")
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: Spec())
-    assert nvidia._made_for_it() is found
+    assert nvidia._made_for() == found
 
 
 def test_views_asked_for_are_the_ensembles_and_impossible_ones_are_refused_at_once() -> None:

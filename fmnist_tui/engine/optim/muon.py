@@ -45,6 +45,14 @@ class Muon(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     move(parameter, parameter.grad, self.state[parameter], group)
 
+    def load_state_dict(self, state_dict: Any) -> None:
+        super().load_state_dict(state_dict)
+        # torch leaves what is called `step` where it was read, on the CPU; there a captured
+        # graph would take it for a constant.
+        for parameter, state in self.state.items():
+            if "step" in state:
+                state["step"] = state["step"].to(parameter.device)
+
     def _muon(
         self, parameter: Tensor, grad: Tensor, state: dict[str, Tensor], group: dict[str, Any]
     ) -> None:

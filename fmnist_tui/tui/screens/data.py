@@ -216,7 +216,7 @@ class DataScreen(BenchScreen):
     def _pick(self, there: dict[str, bool]) -> None:
         path = Content("? a folder of class folders, or of idx files: type where it is")
         items = [*getting.choices(there), (_PATH, path)]
-        self.app.push_screen(Picker("data set", items), self._picked)
+        self.over(Picker("data set", items), self._picked)
 
     def _picked(self, name: str | None, typed: str = "folder:") -> None:
         if name == _PATH:
@@ -226,9 +226,10 @@ class DataScreen(BenchScreen):
             self._look_for(name)
 
     def _typed(self, text: str | None) -> None:
-        if text is None:
-            return
-        name = getting.named(text)
+        if text is not None:
+            self.later(partial(getting.named, text), partial(self._named, text), group="pick")
+
+    def _named(self, text: str, name: str) -> None:
         if catalog.is_dataset_name(name):
             self._look_for(name)
         else:

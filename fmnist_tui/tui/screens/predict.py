@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
 from fmnist_tui import recipes
-from fmnist_tui.paths import from_home
+from fmnist_tui.paths import expanded, from_home
 from fmnist_tui.render import names as renderers
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.text import safe_text
@@ -248,7 +248,7 @@ class PredictScreen(BenchScreen):
 
         def named(folder: str | None) -> None:
             if folder and folder.strip():
-                path = given.expanded(folder.strip())
+                path = expanded(folder.strip())
                 self.later(
                     lambda: Given(tuple(given.pictures(path)[: given.MOST]), path),
                     self._watched,

@@ -142,11 +142,12 @@ class SweepScreen(ListScreen):
             return
         self._shares_of = key_of(study), complete
         work = partial(self._studies.importances, study.place, study.name)
-        self.later(work, self._weighed, lambda _: None, group="importances")
+        self.later(work, partial(self._weighed, key_of(study)), lambda _: None, group="importances")
 
-    def _weighed(self, shares: tuple[tuple[str, float], ...]) -> None:
-        self._shares = shares
-        self._draw_plots()
+    def _weighed(self, study: Key, shares: tuple[tuple[str, float], ...]) -> None:
+        if study == self._chosen:
+            self._shares = shares
+            self._draw_plots()
 
     # -- showing ------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual import events
 from textual.content import Content
+from textual.dom import DOMNode
 from textual.keys import format_key
 from textual.reactive import reactive
 from textual.screen import Screen
@@ -72,6 +73,10 @@ class TopBar(Widget):
             self._bench.show("train")
 
 
+# A key, what it does, the action behind it, and whose that is.
+Shown = tuple[str, str, str, DOMNode]
+
+
 class KeyBar(Widget):
     """The keys of the moment, as many as fit; `?` tells the rest."""
 
@@ -81,7 +86,7 @@ class KeyBar(Widget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._places: list[tuple[int, int, str]] = []
+        self._places: list[tuple[int, int, str, DOMNode]] = []
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._changed)
@@ -91,22 +96,22 @@ class KeyBar(Widget):
 
     def render(self) -> Content:
         width = self.size.width
-        last = [("?", "keys", "help")]
-        shown: list[tuple[str, str, str]] = []
+        last: list[Shown] = [("?", "keys", "help", self.app)]
+        shown: list[Shown] = []
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if binding.show and active.enabled and binding.description:
                 key = binding.key_display or self.app.get_key_display(binding)
-                shown.append((key, binding.description, binding.action))
+                shown.append((key, binding.description, binding.action, active.node))
         # A key that several bindings share (left and right) is told once.
-        told: dict[str, tuple[str, str, str]] = {}
-        for key, description, action in shown:
-            told.setdefault(description, (key, description, action))
+        told: dict[str, Shown] = {}
+        for one in shown:
+            told.setdefault(one[1], one)
         parts: list[Content] = []
         self._places = []
         place = 0
-        ending = sum(len(key) + len(what) + 3 for key, what, _ in last)
-        for number, (key, what, action) in enumerate([*told.values(), *last]):
+        ending = sum(len(key) + len(what) + 3 for key, what, *_ in last)
+        for number, (key, what, action, node) in enumerate([*told.values(), *last]):
             size = len(key) + len(what) + 3
             if number < len(told) and place + size > width - ending:
                 continue
@@ -114,14 +119,14 @@ class KeyBar(Widget):
                 Content.styled(f" {key}", "bold $accent"),
                 Content.styled(f" {what} ", "$foreground"),
             ]
-            self._places.append((place, place + size, action))
+            self._places.append((place, place + size, action, node))
             place += size
         return Content("").join(parts)
 
     async def on_click(self, event: events.Click) -> None:
-        for start, end, action in self._places:
+        for start, end, action, node in self._places:
             if start <= event.x < end:
-                await self.screen.run_action(action)
+                await self.app.run_action(action, default_namespace=node)
                 return
 
 

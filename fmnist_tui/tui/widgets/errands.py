@@ -66,13 +66,13 @@ class ErrandList(ModalScreen[None], ClosedOnce[None]):
         table = self.query_one(LineTable)
         width = max(40, table.room)
         head = Text(f"{'':2}{'errand':<24} {'':{BAR}}        left  now"[:width])
-        rows = [(str(at), line(one, width)) for at, one in enumerate(self._errands.all)]
+        rows = [(str(id(one)), line(one, width)) for one in self._errands.all]
         table.show(head, rows, EMPTY)
 
     @property
     def _chosen(self) -> Errand | None:
         key = self.query_one(LineTable).current
-        return self._errands.all[int(key)] if key is not None else None
+        return next((one for one in self._errands.all if str(id(one)) == key), None)
 
     @on(DataTable.RowSelected)
     def _open(self) -> None:

@@ -130,7 +130,7 @@ class LineTable(DataTable[Text]):
         if self._lines or not self.empty:
             return super().render_line(y)
         width, base = self.size.width, self.rich_style
-        words = _wrapped(self.empty, width - 2)
+        words = _wrapped(self.empty, max(1, width - 2))
         row = y - max(0, (self.size.height - len(words)) // 2)
         text = words[row] if 0 <= row < len(words) else ""
         return Strip([Segment(text.center(width), base)]).adjust_cell_length(width, base)

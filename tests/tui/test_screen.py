@@ -1,0 +1,127 @@
+"""What holds for every screen: keys, dialogs, figures of elsewhere, and work that fails."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from fmnist_tui.tui import app as dashboard
+from fmnist_tui.tui.desk import Desk
+from fmnist_tui.tui.feed import Feed
+from fmnist_tui.tui.screen import BenchScreen
+from fmnist_tui.tui.screens.train import TrainScreen
+from fmnist_tui.tui.widgets.bars import KeyBar, TopBar
+from fmnist_tui.tui.widgets.dialogs import Ask, Sheet
+from fmnist_tui.tui.widgets.lines import LineTable
+from tests.tui.conftest import Opened
+from tests.tui.scripted import make_run, settled
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The toasts."""
+    told: list[str] = []
+    monkeypatch.setattr(
+        dashboard.Dashboard, "say", lambda self, message, severity="": told.append(message)
+    )
+    return told
+
+
+def screen_of(bench: dashboard.Dashboard) -> BenchScreen:
+    return cast(BenchScreen, bench.screen)
+
+
+async def test_whatever_goes_wrong_with_a_network_is_a_line_and_no_end(
+    opened: Opened, said: list[str]
+) -> None:
+    async with opened("predict") as (bench, pilot):
+        future: Future[Any] = Future()
+        screen_of(bench).answer(future, lambda _: None)
+        future.set_exception(RuntimeError("CUDA out of memory"))
+        await settled(pilot, lambda: bool(said))
+        assert said == ["RuntimeError: CUDA out of memory"] and bench.is_running
+
+
+async def test_a_dialog_that_comes_late_does_not_open_over_another_screen(opened: Opened) -> None:
+    async with opened("runs") as (bench, pilot):
+        runs = screen_of(bench)
+        await pilot.press("2")
+        runs.over(Ask("late"), lambda _: None)
+        await pilot.pause()
+        assert isinstance(bench.screen, TrainScreen)
+        screen_of(bench).over(Ask("in time"), lambda _: None)
+        await settled(pilot, lambda: isinstance(bench.screen, Ask))
+
+
+async def test_the_bar_of_a_screen_tells_what_is_so_when_it_comes_into_view(
+    opened: Opened, desk: Desk
+) -> None:
+    async with opened("data") as (bench, pilot):
+        await pilot.press("2")
+        bench.put_on_bench(Feed.open(make_run(desk.runs_dir)))
+        await pilot.press("1")
+        now = bench.status_line().plain
+        assert now
+        await settled(pilot, lambda: bench.screen.query_one(TopBar).status.plain == now)
+
+
+async def test_a_run_that_is_read_slowly_does_not_push_a_training_off_the_bench(
+    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_run(desk.runs_dir)
+    read, opening = threading.Event(), Feed.open
+
+    def slowly(folder: Any) -> Feed:
+        assert read.wait(10)
+        return opening(folder)
+
+    monkeypatch.setattr(Feed, "open", slowly)
+    async with opened("train") as (bench, pilot):
+        bench.follow(folder)
+        await pilot.pause()
+        mine = opening(folder)
+        bench.put_on_bench(mine)
+        with monkeypatch.context() as patch:
+            patch.setattr(Desk, "training", True)
+            read.set()
+            await bench.workers.wait_for_complete()
+            assert bench.desk.feed is mine
+
+
+async def test_keys_below_answer_to_the_mouse_whosever_they_are(opened: Opened) -> None:
+    async with opened("train") as (bench, pilot):
+        bar = bench.screen.query_one(KeyBar)
+        place = str(bar.render()).index("? keys")
+        await pilot.click(KeyBar, offset=(place + 1, 0))
+        await settled(pilot, lambda: isinstance(bench.screen, Sheet))
+
+
+async def test_choices_that_cannot_be_kept_are_said_once(
+    opened: Opened, desk: Desk, said: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    desk.settings.folder = tmp_path / "file" / "below"
+    async with opened("runs") as (_, pilot):
+        await pilot.press("t")
+        await settled(pilot, lambda: bool(said))
+        await pilot.press("t", "o")
+        await pilot.pause(0.3)
+        assert len(said) == 1 and "choices are not kept" in said[0]
+
+
+@pytest.mark.parametrize("width", [0, 1, 2, 3])
+def test_an_empty_table_is_drawn_however_narrow_it_is(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rich.style import Style
+    from textual.geometry import Size
+
+    table = LineTable()
+    table.empty = "nothing yet"
+    monkeypatch.setattr(LineTable, "size", Size(width, 5))
+    monkeypatch.setattr(LineTable, "rich_style", Style())
+    assert [table.render_line(row).cell_length for row in range(5)] == [width] * 5
