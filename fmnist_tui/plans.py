@@ -6,14 +6,17 @@ dashboard, asks for the `next` step, does it, and says how it `ended`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fmnist_tui.config import RunConfig
+from fmnist_tui.errors import UserError, reason
 from fmnist_tui.events import FINISHED
 from fmnist_tui.recipes import Members, Recipe
+from fmnist_tui.text import safe_text
 
 # Stands for the run before until there is one, so that the settings can be checked.
 _RUN_BEFORE = "the run before"
@@ -73,6 +76,32 @@ class Plan:
         changes = {key: mine for key, (mine, _) in config.differences(first.config).items()}
         plan = cls.of(recipe, changes)
         return replace(plan, steps=(replace(first, config=config), *plan.steps[1:]))
+
+    def kept(self) -> str:
+        """The plan as text, for another process to read and go on with."""
+        steps = [
+            {"unite": step.name, "tta": step.tta}
+            if isinstance(step, Unite)
+            else {"train": step.name, "config": step.config.model_dump(), "linked": step.linked}
+            for step in self.steps
+        ]
+        return json.dumps({"recipe": self.recipe, "steps": steps, "runs": [*map(str, self.runs)]})
+
+    @classmethod
+    def read(cls, file: Path) -> Plan:
+        """A plan that was kept in a file; a UserError where there is none that can be read."""
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            steps = tuple(
+                Unite(one["unite"], one["tta"])
+                if "unite" in one
+                else Train(one["train"], RunConfig.build(one["config"]), one["linked"])
+                for one in found["steps"]
+            )
+            return cls(str(found["recipe"]), steps, tuple(map(Path, found["runs"])))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            why = f"{safe_text(file)}: no plan that can be read ({reason(error)})"
+            raise UserError(why) from error
 
     def settled(self, found: Callable[[str], str]) -> Plan:
         """The plan with what its runs begin with `found` now: `last` is to be the same run for

@@ -23,7 +23,14 @@ from fmnist_tui.state import RunState
 # What may be changed when a run is taken up again: nothing that its weights depend on.
 ON_RESUME = ("epochs", "lr", "patience", "device", "threads", "checkpoint_seconds")
 # For commands that train as well, with fewer arguments of their own (`recipes run`).
-NOT_ASKED = {"config": None, "resume": None, "fork": None, "checkpoint": None, "detach": False}
+NOT_ASKED = {
+    "config": None,
+    "resume": None,
+    "plan": None,
+    "fork": None,
+    "checkpoint": None,
+    "detach": False,
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +44,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--checkpoint", metavar="last|best|FILE", help="the checkpoint to fork from [last]"
+    )
+    parser.add_argument(
+        "--plan", metavar="FILE", help="what follows a resumed run (the dashboard leaves one)"
     )
     parser.add_argument(
         "--detach", action="store_true", help="train in a process of its own, without a terminal"
@@ -53,12 +63,15 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("give one of RECIPE, --config FILE, --resume RUN and --fork RUN")
     if args.checkpoint is not None and args.fork is None:
         raise UsageError("--checkpoint says where --fork begins: give --fork RUN too")
+    if args.plan is not None and (args.resume is None or args.detach):
+        raise UsageError("--plan says what follows --resume RUN, without --detach")
     runs_dir = options.runs_dir(args)
     folder = resolve(runs_dir, args.resume) if args.resume else None
     parent = resolve(runs_dir, args.fork) if args.fork else None
     plan = Plan("", ())
     if folder is not None:
         config = _resumed(folder, args)
+        plan = Plan.read(Path(args.plan)) if args.plan is not None else plan
     elif parent is not None:
         config = _forked(parent, args)
     else:
@@ -69,12 +82,20 @@ def run(args: argparse.Namespace) -> int:
         return detach.run(args, folder, parent, plan)
     with Session(runs_dir, options.data_dir(args)) as session:
         if folder is not None:
-            steps = iter([followed(session.resume(folder, config))])
+            steps = _taken_up(session, folder, config, plan)
         elif parent is not None:
             steps = iter([followed(session.fork(parent, args.checkpoint or "last", config))])
         else:
             steps = carried_out(session, plan)
         return _told(steps, plan, args)
+
+
+def _taken_up(session: Session, folder: RunFolder, config: RunConfig, plan: Plan) -> Iterator[Done]:
+    """The run, and what a plan that it belongs to has after it."""
+    done = followed(session.resume(folder, config))
+    yield done
+    if plan.steps and done.folder is not None and not done.status:
+        yield from carried_out(session, plan.ended(done.state.ended, done.folder.path))
 
 
 def _told(steps: Iterator[Done], plan: Plan, args: argparse.Namespace) -> int:
@@ -83,7 +104,7 @@ def _told(steps: Iterator[Done], plan: Plan, args: argparse.Namespace) -> int:
 
     reports: list[dict[str, Any]] = []
     status, state, count = 0, RunState(), len(plan.steps)
-    for place, done in enumerate(steps, 1):
+    for place, done in enumerate(steps, 1 + len(plan.runs)):
         status, state = done.status, done.state
         if done.folder is None:
             output.note("stopped before the run began")

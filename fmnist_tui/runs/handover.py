@@ -17,11 +17,12 @@ from typing import Self
 
 from fmnist_tui.errors import UserError, reason
 from fmnist_tui.paths import ourselves
-from fmnist_tui.runs.files import sweep_strays
+from fmnist_tui.runs.files import atomic_write, sweep_strays
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.text import safe_text
 
 OUTPUT = "output.log"
+PLAN = "plan.json"
 
 # The process writes to the shell's standard error; the shell's output is its number.
 _SHELL = 'trap "" HUP; (exec "$@" </dev/null >&2) & echo "$!"'
@@ -30,14 +31,19 @@ _SHELL_SECONDS = 30
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
 
 
-def go_on(folder: RunFolder, data_dir: Path) -> int:
+def go_on(folder: RunFolder, data_dir: Path, plan: str = "") -> int:
     """Have another process take the run up from its last checkpoint; gives its number.
 
-    For a run whose lock is free. What that process says is added to the run's `output.log`;
+    For a run whose lock is free. `plan` is what it is a step of, as `Plan.kept` has it: that
+    process goes on with the rest too. What it says is added to the run's `output.log`;
     how it fares is told, as always, by the run's events.
     """
     path = folder.path.absolute()
     places = [f"--runs={path.parent}", f"--data={data_dir.absolute()}"]
+    if plan:
+        kept = path / PLAN
+        atomic_write(kept, plan.encode())
+        places.append(f"--plan={kept}")
     with Output.of(folder) as output:
         return start(["train", f"--resume={path}", *places], output)
 

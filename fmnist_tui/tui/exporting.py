@@ -85,9 +85,13 @@ def _export(screen: BenchScreen, run: RunSummary, to: str, out: Path | None, for
 def told(found: Any) -> str:
     """What came of an export, in a line, from the command's document."""
     parity, latency = found["parity"], found["latency_ms"]
-    times = ", ".join(f"{who} {times['1']:.2f} ms" for who, times in latency.items())
+    apart = parity["largest_difference"]
+    times = ", ".join(
+        f"{who} {times['1']:.2f} ms for one, {times['64']:.1f} for 64"
+        for who, times in latency.items()
+    )
     return (
         f"{from_home(Path(found['file']))}: {figures.size(found['size'])},"
-        f" {parity['same_labels']:,} of {parity['count']:,} {parity['split']} images as here;"
-        f" a picture takes {times}"
+        f" {parity['same_labels']:,} of {parity['count']:,} {parity['split']} images as here,"
+        f" probabilities within {figures.NONE if apart is None else f'{apart:.1e}'}; {times}"
     )

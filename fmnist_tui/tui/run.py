@@ -17,6 +17,7 @@ from fmnist_tui.engine.session import Session
 from fmnist_tui.engine.training import Training
 from fmnist_tui.errors import UserError
 from fmnist_tui.events import DETACHED, FAILED
+from fmnist_tui.plans import Unite
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui import browser, terminal
@@ -129,7 +130,8 @@ def _settle(desk: Desk) -> None:
     feed.drain()
     if feed.state.ended == DETACHED:
         _hand_over(desk, training, feed)
-    elif feed.state.end is not None and training.folder is not None:
+        return
+    if feed.state.end is not None and training.folder is not None:
         end = feed.state.end
         _tell(f"{feed.name} {end.reason} at step {end.step:,}: {safe_text(training.folder.path)}")
         if end.reason == FAILED:
@@ -142,6 +144,14 @@ def _settle(desk: Desk) -> None:
         )
 
 
+def _following(desk: Desk) -> str:
+    """What the run in hand is a step of, for the process that goes on with it."""
+    plan = desk.plan
+    if plan is None or plan.left < 2 or isinstance(plan.next, Unite):
+        return ""
+    return plan.kept()
+
+
 def _hand_over(desk: Desk, training: Training, feed: Feed) -> None:
     from fmnist_tui.runs import handover
 
@@ -149,12 +159,14 @@ def _hand_over(desk: Desk, training: Training, feed: Feed) -> None:
     if folder is None:
         return
     try:
-        process = handover.go_on(folder, desk.data_dir)
+        process = handover.go_on(folder, desk.data_dir, _following(desk))
     except UserError as error:
         _tell(f"{error}; `fmnist-tui train --resume {folder.id}` goes on from the checkpoint")
         desk.exit_code = 1
     else:
         _tell(f"{feed.name} goes on in process {process}; `fmnist-tui attach {folder.id}` shows it")
+        if desk.plan is not None and desk.plan.left > 1:
+            _tell(f"{desk.plan.left - 1} more of {desk.plan.recipe} follow in that process")
 
 
 def _tell(message: str) -> None:

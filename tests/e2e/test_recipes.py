@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from fmnist_tui import recipes
+from fmnist_tui.plans import Plan
 from fmnist_tui.runs.lock import holder
 from tests.e2e.support import LIMIT, Home, events
 
@@ -131,6 +133,25 @@ def test_a_detached_plan_goes_on_to_its_end_without_a_terminal(home: Home) -> No
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert events(made(home, "staged-adapt")[0])[-1]["reason"] == "finished"
+
+
+def test_a_run_is_resumed_with_what_follows_it(home: Home, tmp_path: Path) -> None:
+    base, united = tmp_path / "configs" / "base.toml", tmp_path / "configs" / "united.toml"
+    base.write_text(BASE)
+    run = home.json("train", "--config", str(base), "--epochs", "1")["run"]
+    file = tmp_path / "plan.json"
+    file.write_text('{"recipe": 7}')
+    said = home.complaint("train", "--resume", run, f"--plan={file}", status=1)
+    assert "plan.json: no plan that can be read" in said
+    said = home.complaint("train", f"--plan={file}", status=2)
+    assert "--plan says what follows --resume" in said
+    file.write_text(Plan.of(recipes.read(united), {"epochs": 1}).kept())
+    found = home.json("train", "--resume", run, "--epochs", "2", f"--plan={file}")
+    names = [step["stage"] for step in found["stages"]]
+    assert names == ["", "member 2 of 2", "ensemble of 2"]
+    assert found["stages"][0]["run"] == run
+    members = tomllib.loads((Path(found["stages"][2]["path"]) / "config.toml").read_text())
+    assert run in str(members["made_with"])
 
 
 def test_an_ensemble_recipe_trains_its_members_and_unites_them(home: Home) -> None:

@@ -14,8 +14,11 @@ from fmnist_tui.commands import Command, Stop
 from fmnist_tui.config import RunConfig
 from fmnist_tui.engine.training import Training
 from fmnist_tui.errors import UserError
-from fmnist_tui.events import FINISHED, STOPPED, RunEnded
+from fmnist_tui.events import DETACHED, FINISHED, STOPPED, RunEnded
+from fmnist_tui.plans import Plan
+from fmnist_tui.runs import handover
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.handover import Output
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.checks import check_recipe
 from fmnist_tui.tui.desk import Desk
@@ -313,6 +316,34 @@ async def test_who_leaves_in_the_middle_of_a_plan_is_told_what_is_left_out(
         assert desk.plan is not None
         _settle(desk)
     assert told[-1] == "staged: what was to come after that (1 of its 2 steps) is left out"
+
+
+async def test_a_detached_run_takes_what_follows_it_along(
+    opened: Opened, begun: list[Scripted], desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    started: list[list[str]] = []
+
+    def start(words: list[str], output: Output) -> int:
+        started.append(words)
+        return 4711
+
+    monkeypatch.setattr("fmnist_tui.tui.run._tell", told.append)
+    monkeypatch.setattr(handover, "start", start)
+    async with opened("train") as (bench, pilot):
+        await chosen(bench, pilot, "staged")
+        await pilot.press("space")
+        await settled(pilot, lambda: len(begun) == 1)
+        begun[0].end(DETACHED)
+        assert desk.plan is not None
+        plan = desk.plan
+        _settle(desk)
+    (words,) = started
+    assert begun[0].folder is not None
+    assert words[:2] == ["train", f"--resume={begun[0].folder.path.absolute()}"]
+    kept = Plan.read(Path(words[-1].removeprefix("--plan=")))
+    assert kept == plan and kept.left == 2
+    assert told[-1] == "1 more of staged follow in that process"
 
 
 async def test_a_start_is_picked_among_the_runs_typed_or_taken_back(opened: Opened) -> None:

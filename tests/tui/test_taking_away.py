@@ -19,9 +19,11 @@ from fmnist_tui.tui.desk import Desk
 from fmnist_tui.tui.exporting import told as told_of_export
 from fmnist_tui.tui.uniting import told as told_of_ensemble
 from fmnist_tui.tui.widgets import progress
+from fmnist_tui.tui.widgets.confusion import ConfusionTable
 from fmnist_tui.tui.widgets.dialogs import Ask, Question
+from fmnist_tui.tui.widgets.gallery import Gallery
 from tests.tui.conftest import Opened
-from tests.tui.scripted import CONFIG, make_run, settled
+from tests.tui.scripted import CONFIG, make_run, predictions, settled
 from tests.tui.test_runs_screen import checkpoint, listed, page, rows, told
 
 
@@ -43,7 +45,12 @@ class Errands:
 EXPORTED = {
     "file": "/there/m.onnx",
     "size": 2_782_137,
-    "parity": {"split": "test", "count": 10_000, "same_labels": 10_000},
+    "parity": {
+        "split": "test",
+        "count": 10_000,
+        "same_labels": 10_000,
+        "largest_difference": 1.4e-06,
+    },
     "latency_ms": {"torch": {"1": 0.171, "64": 2.0}, "onnxruntime": {"1": 0.064, "64": 1.9}},
 }
 
@@ -109,8 +116,8 @@ async def test_there_must_be_something_to_export(
 
 def test_an_export_is_told_in_one_line() -> None:
     assert told_of_export(EXPORTED) == (
-        "/there/m.onnx: 2.8 MB, 10,000 of 10,000 test images as here;"
-        " a picture takes torch 0.17 ms, onnxruntime 0.06 ms"
+        "/there/m.onnx: 2.8 MB, 10,000 of 10,000 test images as here, probabilities within"
+        " 1.4e-06; torch 0.17 ms for one, 2.0 for 64, onnxruntime 0.06 ms for one, 1.9 for 64"
     )
 
 
@@ -182,6 +189,21 @@ async def test_the_page_of_an_ensemble_tells_its_members_and_no_epochs(
         assert val.split()[1:] == test.split()[1:] and "of 300" in val
         assert "epochs" not in shown and "tta" in shown
         assert f" {figures.NONE} " in rows(bench)[0]
+
+
+async def test_evaluate_and_errors_show_an_ensemble_like_any_run(
+    opened: Opened, desk: Desk
+) -> None:
+    desk.run = make_run(desk.runs_dir, change=as_ensemble)
+    async with opened("evaluate", size=(160, 50)) as (bench, pilot):
+        await settled(pilot, lambda: not bench.screen.has_class("-nothing"))
+        matrix = bench.screen.query_one(ConfusionTable)
+        await settled(pilot, lambda: bool(matrix.region.area))
+        await pilot.press("4")
+        await settled(pilot, lambda: not bench.screen.has_class("-nothing"))
+        gallery = bench.screen.query_one(Gallery)
+        wrong = predictions("test").evaluation().wrong
+        await settled(pilot, lambda: gallery.count == wrong)
 
 
 async def test_train_shows_an_ensemble_without_bars(opened: Opened, desk: Desk) -> None:

@@ -58,6 +58,17 @@ def test_the_page_is_whole_and_its_figures_are_there(made: Parsed) -> None:
         assert heading in made.text
 
 
+def test_settings_versions_and_machine_are_told(tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+    written = run.config.read_text()
+    assert "[made_with]\n" in written
+    more = '[made_with]\ntorch = "9.8.7"\ndevice = "a very quick one"\n'
+    run.config.write_text(written.replace("[made_with]\n", more))
+    text = shown(run, tmp_path)[1].text
+    for fact in ("All of config.toml", "two-conv", "9.8.7", "a very quick one", "host", "seed"):
+        assert fact in text, fact
+
+
 def test_nothing_leads_out_of_the_page_and_nothing_runs_in_it(made: Parsed) -> None:
     assert made.has("script") == made.has("iframe") == made.has("object") == made.has("form") == 0
     leading = [value for _, name, value in made.values if name in ("href", "src", "srcset")]
