@@ -11,7 +11,7 @@ from dataclasses import dataclass
 UP, DOWN, RIGHT, LEFT = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D"
 HOME, SHIFT_TAB = "\x1b[H", "\x1b[Z"
 # The row of a run, as drawn when the cursor comes to it or goes; the bar above has no state.
-NAME = r"(?:training|validating|saving|finished) +two-conv"
+NAME = r"(?:running|finished) +two-conv"
 # A letter that no screen shows by itself.
 TYPED = "ж"
 
@@ -40,6 +40,7 @@ PROBES = (
         ((RIGHT, "true .* predicted "), (LEFT, "true .* predicted ")),
     ),
     Probe("errors", (("4", r"#\d+ of "),), ((RIGHT, r"#\d+ of "), (LEFT, r"#\d+ of "))),
-    Probe("predict", (("5", "picture"), ("\r", ".")), ((TYPED, TYPED),)),
     Probe("sweep", (("7", "complete"),), ((DOWN, "complete"), (UP, "complete"))),
+    # The last: from its line no key leads to another screen.
+    Probe("predict", (("5", "picture"), ("\r", ".")), ((TYPED, TYPED),)),
 )

@@ -151,6 +151,8 @@ def measure_screen(
     """Measure it all on a training as it usually is; `keys` keys on each screen."""
     with tempfile.TemporaryDirectory(prefix="fmnist-tui-bench-") as root:
         place = Place(Path(root), data_dir, dataset)
+        # The oldest of the runs: the newest are those that are looked at.
+        place.sweep(dataset)
         without, shown, drawn = [], [], []
         for turn in range(turns):
             without.append(place.headless(EPOCHS))
@@ -167,7 +169,6 @@ def measure_screen(
         say(f"idle {idle / 1000:.2f} KB/s")
         page_bytes, page_ms = _pages(place)
         say(f"a page of thumbnails {page_bytes / 1000:.1f} KB in {page_ms:.0f} ms")
-        place.sweep(dataset)
         latencies = _keys(place, keys, say)
         return ScreenCost(
             first_paint_s=statistics.median(paints),
