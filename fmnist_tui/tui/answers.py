@@ -23,6 +23,8 @@ LARGEST = 96
 # So many answers keep the pictures of their steps; those of others are asked for again.
 DETAILED = 64
 BATCH = 4
+# So many pictures are listed at a time.
+MOST = 2000
 _SURE, _LIKELY = 0.9, 0.5
 
 
@@ -102,12 +104,18 @@ class Enquiry:
         self._detailed.clear()
 
     def add(self, files: Iterable[Path]) -> None:
-        """Ask about more files, or again about some that have changed."""
+        """Ask about more files, or again about some that have changed; too many push the
+        oldest out."""
         for file in files:
             self.answers.setdefault(file, None)
             self._detailed.pop(file, None)
             if file not in self._waiting:
                 self._waiting.append(file)
+        for oldest in list(self.answers)[: max(0, len(self.answers) - MOST)]:
+            del self.answers[oldest]
+            self._detailed.pop(oldest, None)
+            if oldest in self._waiting:
+                self._waiting.remove(oldest)
 
     def hurry(self, file: Path) -> None:
         """Ask about this file before the others."""

@@ -10,11 +10,10 @@ from fmnist_tui.errors import UserError, reason
 from fmnist_tui.paths import expanded
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui import dropped
+from fmnist_tui.tui.answers import MOST
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 KINDS = "PNG, JPEG, WebP, BMP, GIF, TIFF"
-# Of a larger folder so many are taken, the first by name.
-MOST = 2000
 # So many names of a folder are looked at to complete one.
 _LOOKED_AT = 20_000
 

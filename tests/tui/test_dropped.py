@@ -11,7 +11,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as some
 
 from fmnist_tui.errors import UserError
-from fmnist_tui.tui import given
+from fmnist_tui.tui import answers, given
 from fmnist_tui.tui.dropped import is_drop, paths
 
 NAMES = some.lists(
@@ -163,3 +163,15 @@ def test_completion_is_relative_where_the_path_is(
 def test_a_name_that_would_steer_the_terminal_is_not_offered(tmp_path: Path) -> None:
     made(tmp_path, "a\x1b]0;x\x07.png")
     assert given.completed(f"{tmp_path}/a") is None
+
+
+def test_of_pictures_that_keep_coming_the_newest_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(answers, "MOST", 3)
+    enquiry = answers.Enquiry()
+    enquiry.begin([Path("1"), Path("2")])
+    for name in "3456":
+        enquiry.add([Path(name)])
+    assert list(enquiry.answers) == [Path("4"), Path("5"), Path("6")]
+    assert enquiry.next() == [Path("4"), Path("5"), Path("6")]

@@ -19,7 +19,7 @@ from fmnist_tui.render import names as renderers
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.text import safe_text
 from fmnist_tui.tui import given
-from fmnist_tui.tui.answers import Answer
+from fmnist_tui.tui.answers import MOST, Answer
 from fmnist_tui.tui.given import Given
 from fmnist_tui.tui.modelpick import pick_model
 from fmnist_tui.tui.oracle import Oracle
@@ -250,7 +250,7 @@ class PredictScreen(BenchScreen):
             if folder and folder.strip():
                 path = expanded(folder.strip())
                 self.later(
-                    lambda: Given(tuple(given.pictures(path)[: given.MOST]), path),
+                    lambda: Given(tuple(given.pictures(path)[:MOST]), path),
                     self._watched,
                     self.complain,
                     group="gather",
