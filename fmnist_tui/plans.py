@@ -68,6 +68,11 @@ class Plan:
         return cls(recipe.name, tuple(steps))
 
     @classmethod
+    def of_seeds(cls, config: RunConfig, seeds: int) -> Plan:
+        """The run with so many seeds from its own on, and an ensemble of them by its views."""
+        return cls(config.recipe, tuple(_united(config, Members(seeds, config.tta))))
+
+    @classmethod
     def beginning_with(cls, config: RunConfig, recipe: Recipe) -> Plan:
         """A recipe whose first run is to be just this one: what differs in it from the
         recipe's own holds for those that follow too."""
@@ -165,8 +170,12 @@ def _members(recipe: Recipe, members: Members, given: Mapping[str, Any]) -> list
     first = recipe.config(**{key: value for key, value in given.items() if key != "tta"})
     # Impossible views are to be refused now, not when all members have been trained.
     first.changed(tta=views)
+    return _united(first, Members(members.seeds, views))
+
+
+def _united(first: RunConfig, members: Members) -> list[Step]:
     steps: list[Step] = [
         Train(f"member {place + 1} of {members.seeds}", first.changed(seed=first.seed + place))
         for place in range(members.seeds)
     ]
-    return [*steps, Unite(f"ensemble of {members.seeds}", views)]
+    return [*steps, Unite(f"ensemble of {members.seeds}", members.tta)]

@@ -144,6 +144,8 @@ def _check(args: argparse.Namespace) -> int:
     for done in results:
         if done.passed is None:
             output.note(f"{checking.claimed_by(done)} not checked: {done.why}")
+        elif done.passed and args.json:
+            output.note(f"{checking.claimed_by(done)} kept: {checking.found(done)}")
         elif not done.passed:
             output.error(
                 f"{checking.claimed_by(done)} not kept: {done.why or checking.found(done)}"

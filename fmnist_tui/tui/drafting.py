@@ -18,7 +18,7 @@ from fmnist_tui.tui.draft import Draft
 from fmnist_tui.tui.modelpick import pick_model
 from fmnist_tui.tui.planning import opening
 from fmnist_tui.tui.screen import BenchScreen
-from fmnist_tui.tui.widgets.dialogs import Picker
+from fmnist_tui.tui.widgets.dialogs import Ask, Picker
 from fmnist_tui.tui.widgets.form import Form
 
 
@@ -104,6 +104,24 @@ class Drafting:
         except UserError as error:
             self._screen.complain(str(error).split("\n")[0])
             return False
+
+    def ask_seeds(self, config: RunConfig, begun: Callable[[], None]) -> None:
+        """Ask how many seeds of the form's run are to become an ensemble, and begin with them."""
+
+        def given(text: str | None) -> None:
+            word = (text or "").strip()
+            if not word:
+                return
+            if not (word.isdecimal() and 2 <= int(word) <= recipes.MOST_SEEDS):
+                self._screen.complain(
+                    f"{safe_text(word, 20)!r}: an ensemble is of 2 to {recipes.MOST_SEEDS} seeds"
+                )
+                self.ask_seeds(config, begun)
+            elif self._screen.bench.planning.begin(Plan.of_seeds(config, int(word))):
+                begun()
+
+        hint = "trained one after another from the form's seed on, then asked as one"
+        self._screen.over(Ask("Ensemble of how many seeds?", "3", hint), given)
 
     @property
     def _form(self) -> Form:

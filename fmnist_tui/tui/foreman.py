@@ -148,19 +148,21 @@ class Foreman:
         def answered(text: str | None) -> None:
             if text is None:
                 return
-            trials = self._count(text, "trials")
+            count, _, storage = text.strip().partition(" ")
+            trials = self._count(count, "trials")
             if trials is None:
                 self._ask_trials(given, spec)
                 return
+            elsewhere = [f"--storage={storage.strip()}"] if storage.strip() else []
             self._begun(spec.name)
             self._errand(
                 f"sweep {safe_text(spec.name, 20)}",
-                ["sweep", "start", given, f"--trials={trials}"],
+                ["sweep", "start", given, f"--trials={trials}", *elsewhere],
                 None,
             )
 
         title = f"{safe_text(spec.name, 30)}: how many trials?"
-        hint = f"of {spec.base.epochs} epochs each"
+        hint = f"of {spec.base.epochs} epochs each; another storage's URL may follow"
         self._screen.over(Ask(title, str(spec.trials), hint), answered)
 
     def worker(self, study: StudyLine) -> None:

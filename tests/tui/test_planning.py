@@ -15,7 +15,7 @@ from fmnist_tui.config import RunConfig
 from fmnist_tui.engine.training import Training
 from fmnist_tui.errors import UserError
 from fmnist_tui.events import DETACHED, FINISHED, STOPPED, RunEnded
-from fmnist_tui.plans import Plan
+from fmnist_tui.plans import Plan, Unite
 from fmnist_tui.runs import handover
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.handover import Output
@@ -24,7 +24,7 @@ from fmnist_tui.tui.checks import check_recipe
 from fmnist_tui.tui.desk import Desk
 from fmnist_tui.tui.run import _settle
 from fmnist_tui.tui.screens.train import TrainScreen
-from fmnist_tui.tui.widgets.dialogs import Picker, Question
+from fmnist_tui.tui.widgets.dialogs import Ask, Picker, Question
 from fmnist_tui.tui.widgets.form import Form
 from fmnist_tui.tui.widgets.log import LogPane
 from fmnist_tui.tui.widgets.progress import RunProgress
@@ -344,6 +344,30 @@ async def test_a_detached_run_takes_what_follows_it_along(
     kept = Plan.read(Path(words[-1].removeprefix("--plan=")))
     assert kept == plan and kept.left == 2
     assert told[-1] == "1 more of staged follow in that process"
+
+
+async def test_m_trains_several_seeds_of_the_form_for_an_ensemble(
+    opened: Opened, begun: list[Scripted], toasts: list[str]
+) -> None:
+    async with opened("train") as (bench, pilot):
+        screen = bench.screen
+        assert isinstance(screen, TrainScreen)
+        screen.draft.set("seed", "5")
+        await pilot.press("M")
+        await settled(pilot, lambda: isinstance(bench.screen, Ask))
+        await pilot.press("1", "enter")
+        await settled(pilot, lambda: any("2 to 64 seeds" in toast for toast in toasts))
+        await settled(pilot, lambda: isinstance(bench.screen, Ask))
+        await pilot.press("2", "enter")
+        await settled(pilot, lambda: len(begun) == 1)
+        plan = bench.desk.plan
+        assert plan is not None and plan.heading == "member 1 of 2"
+        assert plan.steps[-1] == Unite("ensemble of 2", "none")
+        begun[0].end()
+        await settled(pilot, lambda: len(begun) == 2)
+        assert [run.config.seed for run in begun] == [5, 6]
+        await pilot.press("M")
+        await settled(pilot, lambda: any("a run is under way here" in toast for toast in toasts))
 
 
 async def test_a_start_is_picked_among_the_runs_typed_or_taken_back(opened: Opened) -> None:

@@ -484,9 +484,10 @@ async def test_n_begins_a_sweep_of_ones_own_and_says_what_is_wrong_with_it(
         assert "space.lr.low = 9.0: must be below high" in said[0]
         path.write_text(SEARCH)
         await answer(bench, pilot, str(path))
-        await answer(bench, pilot, "2")
+        await answer(bench, pilot, f"2 journal:{tmp_path}/s.log")
         ((_, words),) = errands
         assert words[:4] == ["sweep", "start", str(path), "--trials=2"]
+        assert f"--storage=journal:{tmp_path}/s.log" in words
         # As soon as it is there it is the one that is shown.
         done(ledger(usual, search(name="zzz")), [0.3])
         done(ledger(usual, search(name="mine")), [0.3, 0.4])

@@ -59,6 +59,7 @@ class TrainScreen(BenchScreen):
         Binding("n", "renew", "New from this", id="train.new"),
         Binding("f", "recipe", "Recipe", id="train.recipe"),
         Binding("u", "resume", "Resume", id="train.resume"),
+        Binding("M", "seeds", "Ensemble of several seeds", show=False, id="train.ensemble"),
         Binding("y", "log_scale", "Log scale", show=False, id="train.log_scale"),
         Binding("m", "smooth", "Smooth the training curves", show=False, id="train.smooth"),
         Binding("v", "view", "View", id="view.next"),
@@ -216,6 +217,14 @@ class TrainScreen(BenchScreen):
         config = self._config()
         if config is not None and self._drafting.begin(config):
             self._to("run")
+
+    def action_seeds(self) -> None:
+        if self.desk.training:
+            self.complain("a run is under way here; an ensemble is begun when it has ended")
+            return
+        config = self._config()
+        if config is not None:
+            self._drafting.ask_seeds(config, lambda: self._to("run"))
 
     def _config(self) -> RunConfig | None:
         """The settings as they stand; where something is wrong with them, that is shown."""
