@@ -42,7 +42,10 @@ def go_on(folder: RunFolder, data_dir: Path, plan: str = "") -> int:
     places = [f"--runs={path.parent}", f"--data={data_dir.absolute()}"]
     if plan:
         kept = path / PLAN
-        atomic_write(kept, plan.encode())
+        try:
+            atomic_write(kept, plan.encode())
+        except OSError as error:
+            raise UserError(f"cannot write {safe_text(kept)}: {reason(error)}") from error
         places.append(f"--plan={kept}")
     with Output.of(folder) as output:
         return start(["train", f"--resume={path}", *places], output)

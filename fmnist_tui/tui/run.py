@@ -159,13 +159,14 @@ def _hand_over(desk: Desk, training: Training, feed: Feed) -> None:
     if folder is None:
         return
     try:
-        process = handover.go_on(folder, desk.data_dir, _following(desk))
+        following = _following(desk)
+        process = handover.go_on(folder, desk.data_dir, following)
     except UserError as error:
         _tell(f"{error}; `fmnist-tui train --resume {folder.id}` goes on from the checkpoint")
         desk.exit_code = 1
     else:
         _tell(f"{feed.name} goes on in process {process}; `fmnist-tui attach {folder.id}` shows it")
-        if desk.plan is not None and desk.plan.left > 1:
+        if following and desk.plan is not None:
             _tell(f"{desk.plan.left - 1} more of {desk.plan.recipe} follow in that process")
 
 
