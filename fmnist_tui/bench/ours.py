@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.session import Session
-from fmnist_tui.events import EpochEnded, RunStarted
+from fmnist_tui.protocol.events import EpochEnded, RunStarted
 
 
 def main(

@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 
-from fmnist_tui import registry
+from fmnist_tui.config import plugins
 from fmnist_tui.engine.models import ModelSpec
 
 
@@ -52,7 +52,7 @@ def model(name: str) -> nn.Module:
     textbook = {"one-conv": one_conv, "two-conv": two_conv}
     if name in textbook:
         return textbook[name]()
-    built: nn.Module = registry.load("models", name).build(ModelSpec(1, 28, 10))
+    built: nn.Module = plugins.load("models", name).build(ModelSpec(1, 28, 10))
     return built
 
 

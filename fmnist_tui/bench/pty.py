@@ -16,8 +16,8 @@ import time
 from collections.abc import Mapping
 from typing import Self
 
-from fmnist_tui.errors import UserError
-from fmnist_tui.paths import ourselves
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.paths import ourselves
 
 LIMIT = 60.0
 _CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\^_]|\][^\x07\x1b]*(?:\x07|\x1b\\))")

@@ -22,8 +22,8 @@ from typing import Any
 
 from fmnist_tui.bench.probes import PROBES, Probe
 from fmnist_tui.bench.pty import Watched
-from fmnist_tui.errors import UserError
-from fmnist_tui.paths import ourselves
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.paths import ourselves
 
 SIDE_SECONDS = 900
 QUIET_SECONDS = 6.0

@@ -18,8 +18,8 @@ import psutil
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.idx import write_idx
 from fmnist_tui.data.load import load_dataset
-from fmnist_tui.errors import UserError
-from fmnist_tui.paths import ourselves
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.paths import ourselves
 
 EPOCHS = 2  # the first warms up, the second counts
 SIDE_SECONDS = 900

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from fmnist_tui.cli import dashboard, options
-from fmnist_tui.errors import UserError
 from fmnist_tui.runs.listing import list_runs, resolve
+from fmnist_tui.util.errors import UserError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from fmnist_tui import registry
 from fmnist_tui.cli import options, output
-from fmnist_tui.errors import UsageError
+from fmnist_tui.config import plugins
+from fmnist_tui.util.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from fmnist_tui.bench.throughput import machine, measure
     from fmnist_tui.data.load import is_present
 
-    registry.check("models", args.model)
+    plugins.check("models", args.model)
     batches = tuple(args.batch or (64, 256))
     if min(args.turns, args.images, args.keys, *batches) < 1:
         raise UsageError("--turns, --images, --keys and --batch must be 1 or more")

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from fmnist_tui.catalog import worlds
+from fmnist_tui.analysis.metrics import grouped_accuracy
+from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.cli import output
 from fmnist_tui.cli.planned import Done, carried_out
 from fmnist_tui.cli.steps import Part
+from fmnist_tui.config.dataset_catalog import worlds
+from fmnist_tui.config.plans import Plan
+from fmnist_tui.config.recipes import SECONDS, SEEDS, Claim, Recipe
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import FINISHED
-from fmnist_tui.metrics import grouped_accuracy
-from fmnist_tui.plans import Plan
-from fmnist_tui.predictions import Predictions
-from fmnist_tui.recipes import SECONDS, SEEDS, Claim, Recipe
+from fmnist_tui.protocol.events import FINISHED
+from fmnist_tui.util.errors import UserError
 
 FROZEN = "frozen_unchanged"
 

@@ -7,8 +7,8 @@ import os
 import sys
 
 from fmnist_tui.cli import options
-from fmnist_tui.errors import UsageError
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.util.errors import UsageError
 
 FRAMES = "500"
 

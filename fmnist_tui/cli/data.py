@@ -8,13 +8,13 @@ import sys
 
 from rich.table import Table
 
-from fmnist_tui import catalog
 from fmnist_tui.cli import options, output
 from fmnist_tui.cli.live import PlainView
+from fmnist_tui.config import dataset_catalog
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import is_present, load_dataset
-from fmnist_tui.errors import UsageError, near
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UsageError, near
+from fmnist_tui.util.text import safe_text
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     data_dir = options.data_dir(args)
-    here = {name: is_present(name, data_dir) for name in catalog.DATASETS}
+    here = {name: is_present(name, data_dir) for name in dataset_catalog.DATASETS}
     if args.json:
         output.document(
             [
@@ -53,26 +53,26 @@ def _list(args: argparse.Namespace) -> int:
                     "present": here[facts.name],
                     "synthetic": facts.synthetic,
                 }
-                for facts in catalog.DATASETS.values()
+                for facts in dataset_catalog.DATASETS.values()
             ]
         )
         return 0
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "here", "images", "classes", "about"):
         table.add_column(heading, justify="right" if heading in ("images", "classes") else "left")
-    for facts in catalog.DATASETS.values():
+    for facts in dataset_catalog.DATASETS.values():
         word = "yes" if here[facts.name] else "no"
         images = f"{facts.train + facts.test:,}"
         table.add_row(facts.name, word, images, str(len(facts.classes)), facts.about)
-    for kind, about in catalog.FROM_PATH.items():
+    for kind, about in dataset_catalog.FROM_PATH.items():
         table.add_row(f"{kind}:PATH", "", "", "", about.partition(", ")[2])
     output.console().print(table)
     return 0
 
 
 def _load(args: argparse.Namespace) -> Dataset:
-    if not catalog.is_dataset_name(args.name):
-        known = [*catalog.DATASETS, *(f"{kind}:PATH" for kind in catalog.FROM_PATH)]
+    if not dataset_catalog.is_dataset_name(args.name):
+        known = [*dataset_catalog.DATASETS, *(f"{kind}:PATH" for kind in dataset_catalog.FROM_PATH)]
         raise UsageError(
             f"data set {safe_text(args.name)!r} is not known{near(args.name, known)} "
             f"(there are {', '.join(known)})"

@@ -16,15 +16,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fmnist_tui import config
 from fmnist_tui.cli import options, output
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import RunStarted
-from fmnist_tui.plans import Plan
+from fmnist_tui.config import run_config
+from fmnist_tui.config.plans import Plan
+from fmnist_tui.protocol.events import RunStarted
 from fmnist_tui.runs.folder import RunFolder, run_folders
 from fmnist_tui.runs.handover import Output, start
-from fmnist_tui.runs.tail import EventTail
-from fmnist_tui.text import safe_text
+from fmnist_tui.runs.jsonl_reader import EventTail
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 LOOK_SECONDS = 0.1
 STOP_SECONDS = 30.0
@@ -78,7 +78,7 @@ def _words(
         "resume": resumed.path.absolute() if resumed else None,
         "fork": parent.path.absolute() if parent else None,
         "checkpoint": args.checkpoint,
-        **{name: getattr(args, name) for name in config.FIELDS},
+        **{name: getattr(args, name) for name in run_config.FIELDS},
     }
     return words + [
         f"--{name.replace('_', '-')}={value}" for name, value in named.items() if value is not None

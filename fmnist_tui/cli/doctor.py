@@ -15,7 +15,7 @@ from pathlib import Path
 
 import fmnist_tui
 from fmnist_tui.cli import options, output
-from fmnist_tui.errors import reason
+from fmnist_tui.util.errors import reason
 
 PACKAGES = (
     "torch",

@@ -10,21 +10,21 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from fmnist_tui import recipes
 from fmnist_tui.cli import options, output
 from fmnist_tui.cli.output import percent
 from fmnist_tui.cli.planned import carried_out
 from fmnist_tui.cli.steps import steps
+from fmnist_tui.config import recipes
+from fmnist_tui.config.plans import Plan
+from fmnist_tui.config.recipes import MOST_SEEDS, Members
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UsageError, UserError
-from fmnist_tui.events import FINISHED, Evaluated
-from fmnist_tui.plans import Plan
-from fmnist_tui.recipes import MOST_SEEDS, Members
+from fmnist_tui.protocol.events import FINISHED, Evaluated
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import RunSummary, resolve, summarise
-from fmnist_tui.runs.tail import replay
-from fmnist_tui.state import RunState
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UsageError, UserError
+from fmnist_tui.util.text import safe_text
 
 # Of the settings, those that say something of an ensemble whose members are there already.
 OF_ENSEMBLE = ("tta", "device", "recipe")

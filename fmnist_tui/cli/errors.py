@@ -7,11 +7,11 @@ import argparse
 from rich.table import Table
 from rich.text import Text
 
+from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.cli import options, output
-from fmnist_tui.errors import UsageError
-from fmnist_tui.predictions import Predictions
 from fmnist_tui.runs.listing import resolve
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UsageError
+from fmnist_tui.util.text import safe_text
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.cli import options, output
 from fmnist_tui.engine.session import Session
-from fmnist_tui.metrics import Evaluation
 from fmnist_tui.runs.listing import resolve
 
 

@@ -11,10 +11,10 @@ from fmnist_tui.cli import options, output
 from fmnist_tui.cli.steps import steps
 from fmnist_tui.engine.export_wanted import FORMATS, OPSET, OPSETS, Wanted
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UsageError, UserError, reason
-from fmnist_tui.paths import expanded
 from fmnist_tui.runs.folder import EXPORTS, RunFolder
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UsageError, UserError, reason
+from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.engine.export import Exported

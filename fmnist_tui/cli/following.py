@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from fmnist_tui.cli.live import View
 from fmnist_tui.engine.training import Training
-from fmnist_tui.state import RunState
+from fmnist_tui.protocol.run_state import RunState
 
 LOOK_SECONDS = 0.1
 SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}

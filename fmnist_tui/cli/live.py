@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from fmnist_tui.cli.output import console, duration, note, percent
 from fmnist_tui.cli.steps import WHOLE, Part, as_json, json_steps
-from fmnist_tui.events import (
+from fmnist_tui.protocol.events import (
     LRFIND,
     Alert,
     Changed,
@@ -24,12 +24,12 @@ from fmnist_tui.events import (
     Progress,
     RunStarted,
 )
-from fmnist_tui.lrsearch import summary
-from fmnist_tui.text import safe_text
+from fmnist_tui.protocol.lr_search import summary
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.data.steps import Step
-    from fmnist_tui.state import RunState
+    from fmnist_tui.protocol.run_state import RunState
 
 PLAIN_SECONDS = 3.0
 MB = 1 << 20

@@ -11,22 +11,23 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui import config, lrcurve, recipes
 from fmnist_tui.cli import options, output
-from fmnist_tui.commands import CancelSearch, FindLearningRate
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config import recipes, run_config
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UsageError, UserError
-from fmnist_tui.events import FAILED, STOPPED
-from fmnist_tui.lrcurve import Rates
-from fmnist_tui.lrsearch import LrSearch, summary
+from fmnist_tui.protocol import lr_curve
+from fmnist_tui.protocol.commands import CancelSearch, FindLearningRate
+from fmnist_tui.protocol.events import FAILED, STOPPED
+from fmnist_tui.protocol.lr_curve import Rates
+from fmnist_tui.protocol.lr_search import LrSearch, summary
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import EventTail
 from fmnist_tui.runs.listing import resolve, summarise
 from fmnist_tui.runs.lock import holder
 from fmnist_tui.runs.log import CommandBox
-from fmnist_tui.runs.origins import locate
-from fmnist_tui.runs.tail import EventTail
-from fmnist_tui.state import RunState
+from fmnist_tui.runs.resolve_start import locate
+from fmnist_tui.util.errors import UsageError, UserError
 
 LOOK_SECONDS = 0.1
 
@@ -115,7 +116,7 @@ def _training_words(args: argparse.Namespace) -> list[str]:
         "config": args.config,
         "runs": args.runs,
         "data": args.data,
-        **{name: getattr(args, name) for name in config.FIELDS if name != "lr"},
+        **{name: getattr(args, name) for name in run_config.FIELDS if name != "lr"},
     }
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in named.items() if value]
     return ["train", *([args.recipe_name] if args.recipe_name else []), *flags]
@@ -167,7 +168,7 @@ def _told(
 def _document(search: LrSearch | None, folder: RunFolder) -> dict[str, Any]:
     """The JSON document of a search. Losses that are no numbers are null."""
     points = list(search.points) if search is not None else []
-    found = lrcurve.read(points)
+    found = lr_curve.read(points)
     levels = dict(found.smooth)
     end = search.end if search is not None else None
     return {

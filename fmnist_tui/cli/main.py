@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 
 import fmnist_tui
 from fmnist_tui.cli import output
-from fmnist_tui.errors import UsageError, UserError, near, reason
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UsageError, UserError, near, reason
+from fmnist_tui.util.text import safe_text
 
 # Every command is a module of its own with `arguments(parser)` and `run(args) -> int`,
 # imported when it is called for.

@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui import config, paths, recipes
-from fmnist_tui.config import RunConfig
-from fmnist_tui.errors import UsageError, near
-from fmnist_tui.paths import expanded
+from fmnist_tui.config import recipes, run_config
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.runs.listing import resolve
-from fmnist_tui.text import safe_text
+from fmnist_tui.util import paths
+from fmnist_tui.util.errors import UsageError, near
+from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.text import safe_text
 
 MODEL_ENDINGS = (".pt", ".pth", ".safetensors")
 ONNX_SCRIPT = "assets/predict_onnx.py"
@@ -38,18 +39,18 @@ def as_json(parser: argparse.ArgumentParser) -> None:
 
 
 def device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="auto", help=config.DEVICES)
+    parser.add_argument("--device", default="auto", help=run_config.DEVICES)
 
 
 def settings(parser: argparse.ArgumentParser) -> None:
     """A flag for every field of RunConfig, in the fields' groups."""
     groups: dict[str, Any] = {}
-    for name, field in config.FIELDS.items():
-        heading = config.group(name)
+    for name, field in run_config.FIELDS.items():
+        heading = run_config.group(name)
         group = groups.setdefault(heading, parser.add_argument_group(heading))
-        about = f"{field.description} [{config.shown(field.default)}]".replace("%", "%%")
+        about = f"{field.description} [{run_config.shown(field.default)}]".replace("%", "%%")
         flag = f"--{name.replace('_', '-')}"
-        if config.kind(name) is bool:
+        if run_config.kind(name) is bool:
             group.add_argument(
                 flag, dest=name, nargs="?", const="true", metavar="true|false", help=about
             )
@@ -62,8 +63,8 @@ def settings(parser: argparse.ArgumentParser) -> None:
 def given(args: argparse.Namespace) -> dict[str, Any]:
     """The settings given as flags, in their own types."""
     return {
-        name: config.parse(name, text)
-        for name in config.FIELDS
+        name: run_config.parse(name, text)
+        for name in run_config.FIELDS
         if (text := getattr(args, name, None)) is not None
     }
 

@@ -7,7 +7,7 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from rich.console import Console

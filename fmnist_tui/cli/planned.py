@@ -9,14 +9,14 @@ from fmnist_tui.cli.following import follow
 from fmnist_tui.cli.live import choose_view
 from fmnist_tui.cli.output import note
 from fmnist_tui.cli.steps import WHOLE, Part, steps
+from fmnist_tui.config.plans import Plan, Unite
 from fmnist_tui.engine.session import Session
 from fmnist_tui.engine.training import Training
-from fmnist_tui.errors import UserError
-from fmnist_tui.plans import Plan, Unite
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.origins import locate
-from fmnist_tui.runs.tail import replay
-from fmnist_tui.state import RunState
+from fmnist_tui.runs.jsonl_reader import replay
+from fmnist_tui.runs.resolve_start import locate
+from fmnist_tui.util.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.cli import options, output
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UsageError, UserError
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UsageError, UserError
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.engine.predict import Prediction

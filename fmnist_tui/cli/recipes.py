@@ -9,13 +9,13 @@ from typing import Any
 
 from rich.table import Table
 
-from fmnist_tui import nvidia, recipes
 from fmnist_tui.cli import options, output
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config import gpu_detect, recipes
+from fmnist_tui.config.plans import Plan, Unite
+from fmnist_tui.config.recipes import Claim, Recipe
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UsageError
-from fmnist_tui.plans import Plan, Unite
-from fmnist_tui.recipes import Claim, Recipe
+from fmnist_tui.util.errors import UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +83,7 @@ def _show(args: argparse.Namespace) -> int:
                 "about": recipe.about,
                 "run": config.model_dump(),
                 "gpu": dict(recipe.gpu),
-                "gpu_here": nvidia.trains(config.device),
+                "gpu_here": gpu_detect.trains(config.device),
                 "stages": [asdict(stage) for stage in recipe.stages],
                 "ensemble": asdict(recipe.ensemble) if recipe.ensemble else None,
                 "seeds": recipe.seeds,
@@ -94,7 +94,9 @@ def _show(args: argparse.Namespace) -> int:
     print(f"# {recipe.about}")
     print(recipes.to_toml(config), end="")
     if recipe.gpu:
-        here = "as above: one trains here" if nvidia.trains(config.device) else "none trains here"
+        here = (
+            "as above: one trains here" if gpu_detect.trains(config.device) else "none trains here"
+        )
         print(f"\n[gpu]  # instead, where an NVIDIA GPU trains ({here})")
         _print_settings(recipe.gpu)
     for stage in recipe.stages:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.cli import options, output
 from fmnist_tui.cli.steps import steps
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.paths import expanded
-from fmnist_tui.runs.files import atomic_write
 from fmnist_tui.runs.listing import resolve
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.atomic_write import atomic_write
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.report.facts import Facts

@@ -12,17 +12,18 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from fmnist_tui import commands, config, recipes
 from fmnist_tui.cli import lrfind, options, output
 from fmnist_tui.cli.output import duration, percent
-from fmnist_tui.errors import UsageError, UserError
-from fmnist_tui.events import SWEEP
+from fmnist_tui.config import recipes, run_config
+from fmnist_tui.protocol import commands
+from fmnist_tui.protocol.events import SWEEP
+from fmnist_tui.runs.archive import archive, delete
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise
 from fmnist_tui.runs.log import CommandBox
-from fmnist_tui.runs.shelf import archive, delete
-from fmnist_tui.runs.tail import replay
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UsageError, UserError
+from fmnist_tui.util.text import safe_text
 
 STOP_SECONDS = 60.0
 COLOURS = {
@@ -162,9 +163,10 @@ def _show(args: argparse.Namespace) -> int:
     holder = f", {glance.holder}" if glance.holder else ""
     print(f"{folder.name}: {glance.state}{holder}")
     if settings is not None:
-        plain = config.RunConfig()
+        plain = run_config.RunConfig()
         changed = [
-            f"{key} {config.shown(mine)}" for key, (_, mine) in plain.differences(settings).items()
+            f"{key} {run_config.shown(mine)}"
+            for key, (_, mine) in plain.differences(settings).items()
         ]
         print(", ".join(changed) or "every setting at its default")
     print_summary(state, folder)
@@ -211,8 +213,8 @@ def _setting(args: argparse.Namespace) -> commands.Command:
         raise UsageError(
             f"{safe_text(args.setting)!r} cannot be set while a run goes on: lr=RATE can"
         )
-    rate = config.parse("lr", text)
-    found = config.problems({"lr": rate})
+    rate = run_config.parse("lr", text)
+    found = run_config.problems({"lr": rate})
     if found:
         raise UsageError(str(found[0]))
     return commands.SetLearningRate(time.time(), float(rate))
@@ -245,7 +247,7 @@ def _compare(args: argparse.Namespace) -> int:
         "val": [percent(glance.best_val_accuracy) for glance in glances],
         "test": [percent(glance.test_accuracy) for glance in glances],
         "time": [duration(glance.seconds) for glance in glances],
-        **{key: [config.shown(values[key]) for values in settings] for key in differing},
+        **{key: [run_config.shown(values[key]) for values in settings] for key in differing},
     }
     for heading, cells in rows.items():
         table.add_row(heading, *(Text(cell) for cell in cells))

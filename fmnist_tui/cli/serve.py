@@ -7,7 +7,7 @@ import contextlib
 import sys
 
 from fmnist_tui.cli import options, output
-from fmnist_tui.errors import UsageError, UserError
+from fmnist_tui.util.errors import UsageError, UserError
 
 PORT, VISITORS = 8000, 4
 _LAST_PORT = 65_535

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fmnist_tui.cli.output import console, duration, note
-from fmnist_tui.progress import Tell
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.progress import Tell
+from fmnist_tui.util.text import safe_text
 
 AS_JSON = "FMNIST_TUI_STEPS"
 PLAIN_SECONDS = 3.0

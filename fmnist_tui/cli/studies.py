@@ -13,17 +13,17 @@ from fmnist_tui.cli import options, output
 from fmnist_tui.cli.output import duration, percent
 from fmnist_tui.cli.steps import Part
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UsageError, UserError
-from fmnist_tui.render.sparks import sparks
+from fmnist_tui.render.sparkline import sparks
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import resolve
-from fmnist_tui.runs.origins import locate
+from fmnist_tui.runs.resolve_start import locate
 from fmnist_tui.sweeps import record, snapshot, storage
 from fmnist_tui.sweeps.snapshot import Reader, Snapshot, TrialView
 from fmnist_tui.sweeps.space import told as value_told
 from fmnist_tui.sweeps.spec import NOT_PROMOTED
 from fmnist_tui.sweeps.storage import Place
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UsageError, UserError
+from fmnist_tui.util.text import safe_text
 
 COLOURS = {
     snapshot.RUNNING: "green",

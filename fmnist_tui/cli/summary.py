@@ -10,17 +10,17 @@ from statistics import fmean
 from rich.table import Table
 from rich.text import Text
 
-from fmnist_tui.charts import Line, line_chart
+from fmnist_tui.analysis.metrics import ClassScore, class_scores
+from fmnist_tui.analysis.overfitting import judge_fit
 from fmnist_tui.cli.output import colours, console, duration, percent, unicode
-from fmnist_tui.events import ENSEMBLE, LRFIND, Evaluated
-from fmnist_tui.fit import judge_fit
-from fmnist_tui.lrcurve import Point, frame
-from fmnist_tui.lrsearch import LrSearch
-from fmnist_tui.lrsearch import summary as told
-from fmnist_tui.metrics import ClassScore, class_scores
+from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, Evaluated
+from fmnist_tui.protocol.lr_curve import Point, frame
+from fmnist_tui.protocol.lr_search import LrSearch
+from fmnist_tui.protocol.lr_search import summary as told
+from fmnist_tui.protocol.run_state import RunState
+from fmnist_tui.render.line_chart import Line, line_chart
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.state import RunState
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.text import safe_text
 
 CHART_WIDTH, CHART_HEIGHT = 100, 14
 # Background of a cell by its share of the row, from nothing to all of it

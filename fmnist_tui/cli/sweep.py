@@ -9,22 +9,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from fmnist_tui import config, recipes
 from fmnist_tui.cli import options, output, studies
 from fmnist_tui.cli.following import heeding, status
 from fmnist_tui.cli.steps import steps
+from fmnist_tui.config import recipes, run_config
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UsageError, UserError, near, reason
-from fmnist_tui.events import FAILED, FINISHED
-from fmnist_tui.runs.files import atomic_write
+from fmnist_tui.protocol.events import FAILED, FINISHED
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.origins import locate
+from fmnist_tui.runs.resolve_start import locate
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps import storage
 from fmnist_tui.sweeps.snapshot import Reader
 from fmnist_tui.sweeps.spec import Spec
 from fmnist_tui.sweeps.storage import Place
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.atomic_write import atomic_write
+from fmnist_tui.util.errors import UsageError, UserError, near, reason
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.engine.sweep import Outcome
@@ -191,7 +191,7 @@ def _joined(where: Place, args: argparse.Namespace) -> Spec:
     """The sweep of a study that another worker has begun."""
     spec = Reader().look(where, args.name).spec
     changes = options.given(args)
-    other = [key for key in changes if config.group(key) != "machine"]
+    other = [key for key in changes if run_config.group(key) != "machine"]
     if other:
         raise UsageError(
             f"--{other[0].replace('_', '-')} cannot be changed in a study that has begun"

@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui import recipes
+from fmnist_tui.analysis.overfitting import judge_fit
 from fmnist_tui.cli import options, output
 from fmnist_tui.cli.planned import Done, carried_out, followed
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config import recipes
+from fmnist_tui.config.plans import Plan
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UsageError, UserError
-from fmnist_tui.events import FAILED, FINISHED
-from fmnist_tui.fit import judge_fit
-from fmnist_tui.plans import Plan
+from fmnist_tui.protocol.events import FAILED, FINISHED
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import resolve, summarise
-from fmnist_tui.state import RunState
+from fmnist_tui.util.errors import UsageError, UserError
 
 # What may be changed when a run is taken up again: nothing that its weights depend on.
 ON_RESUME = ("epochs", "lr", "patience", "device", "threads", "checkpoint_seconds")

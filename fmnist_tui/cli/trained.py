@@ -5,12 +5,12 @@ from __future__ import annotations
 from fmnist_tui.cli.following import follow
 from fmnist_tui.cli.live import choose_view
 from fmnist_tui.cli.steps import Part
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import FINISHED
+from fmnist_tui.protocol.events import FINISHED
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.state import RunState
+from fmnist_tui.util.errors import UserError
 
 
 def trained(session: Session, config: RunConfig, part: Part) -> tuple[RunState, RunFolder]:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_tui.data.dataset import Dataset, Images, Labels, Split
-from fmnist_tui.errors import UserError
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 SPLITS = ("train", "val", "test")
 # A pixel below this is dark.

@@ -14,7 +14,7 @@ import time
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.text import safe_text
 
 FILE_LIMIT = 48 * 2**20
 EDGE_LIMIT = 65_535

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.catalog import DatasetFacts
+from fmnist_tui.config.dataset_catalog import DatasetFacts
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]

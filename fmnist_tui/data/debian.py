@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from fmnist_tui.data.files import check_cancel
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 Say = Callable[[str, float], None]
 

@@ -27,8 +27,8 @@ from fmnist_tui.data.listing import Entry
 from fmnist_tui.data.pictures import open_picture
 from fmnist_tui.data.prepare import Preparation, prepare
 from fmnist_tui.data.steps import Teller
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 IN_MEMORY = 256 * 2**20
 """Bytes up to which a split of a decoded set is copied into memory."""

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from fmnist_tui.data.files import locked, make_folder, md5_of, move
 from fmnist_tui.data.web import PATIENCE, Answer, BrokenError, Head, Patience, StatusError
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 Report = Callable[[int, int | None], None]
 

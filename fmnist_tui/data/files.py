@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 _LOOK_EVERY = 0.1
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.catalog import DatasetFacts
+from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.data import splits
 from fmnist_tui.data.decoded import Decoded, decode
 from fmnist_tui.data.listing import Listing, list_folder
 from fmnist_tui.data.pool import Pool, Request, Whole
 from fmnist_tui.data.steps import Teller
-from fmnist_tui.errors import UserError
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 TEST_SHARE = 1 / 6
 

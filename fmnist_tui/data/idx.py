@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_tui.data.files import replacing
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 LIMIT = 2**30  # bytes of numbers; the largest file of the family has half of that
 MOST_DIMENSIONS = 4

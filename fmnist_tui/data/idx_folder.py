@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fmnist_tui.catalog import DatasetFacts
+from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.data.dataset import Images, Labels
 from fmnist_tui.data.idx import read_idx
 from fmnist_tui.data.idx_set import SIDE, check_labels
 from fmnist_tui.data.pool import Pool, Request, Whole
-from fmnist_tui.errors import UserError
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 _NAMES = (
     ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.catalog import DATASETS
+from fmnist_tui.config.dataset_catalog import DATASETS
 from fmnist_tui.data.dataset import Images, Labels
 from fmnist_tui.data.idx import read_idx
 from fmnist_tui.data.sums import Sums
-from fmnist_tui.errors import UserError
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 SIDE = 28
 

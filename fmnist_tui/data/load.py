@@ -9,15 +9,15 @@ from typing import Protocol
 
 import numpy as np
 
-from fmnist_tui import catalog
+from fmnist_tui.config import dataset_catalog
 from fmnist_tui.data import folder, idx_folder, published, sketches, splits
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.data.pool import Pool, Request, Whole
 from fmnist_tui.data.sources import is_present as files_are_there
 from fmnist_tui.data.steps import Say
-from fmnist_tui.errors import UserError, near
-from fmnist_tui.paths import expanded
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, near
+from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.text import safe_text
 
 _LOADERS: dict[str, Callable[[Request], Whole]] = {
     **dict.fromkeys(published.SETS, published.load),
@@ -78,7 +78,7 @@ def load_dataset(
     name: str,
     *,
     data_dir: Path,
-    val_fraction: float = catalog.DEFAULT_VALIDATION,
+    val_fraction: float = dataset_catalog.DEFAULT_VALIDATION,
     split_seed: int = 0,
     classes: tuple[int, ...] | None = None,
     limit: int | None = None,
@@ -157,7 +157,7 @@ def _loader(name: str) -> Callable[[Request], Whole]:
     return loader
 
 
-def _check_classes(classes: tuple[int, ...], facts: catalog.DatasetFacts) -> None:
+def _check_classes(classes: tuple[int, ...], facts: dataset_catalog.DatasetFacts) -> None:
     count = len(facts.classes)
     sound = len(set(classes)) == len(classes) >= 2
     if not sound or min(classes) < 0 or max(classes) >= count:

@@ -19,8 +19,8 @@ from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 from fmnist_tui.data import costs
 from fmnist_tui.data.pixels import Plane, planes, turned
 from fmnist_tui.data.quiet import quietly
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 EDGE = 1024

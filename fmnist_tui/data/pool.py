@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fmnist_tui.catalog import DatasetFacts
+from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.data.dataset import Images, Labels
 from fmnist_tui.data.steps import Say
-from fmnist_tui.paths import expanded
+from fmnist_tui.util.paths import expanded
 
 
 @dataclass(frozen=True, slots=True)

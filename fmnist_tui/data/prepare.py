@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.catalog import Centre, DatasetFacts
+from fmnist_tui.config.dataset_catalog import Centre, DatasetFacts
 from fmnist_tui.data.framing import (
     centred_by_mass,
     placed,
@@ -27,8 +27,8 @@ from fmnist_tui.data.framing import (
 from fmnist_tui.data.objects import Found, find
 from fmnist_tui.data.pictures import Picture
 from fmnist_tui.data.pixels import Plane
-from fmnist_tui.errors import UserError
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 Invert = Literal["auto", "never", "always"]
 Bytes = npt.NDArray[np.uint8]

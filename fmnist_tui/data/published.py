@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from fmnist_tui.catalog import DATASETS
+from fmnist_tui.config.dataset_catalog import DATASETS
 from fmnist_tui.data.fashion import FASHION
 from fmnist_tui.data.idx_folder import read_folder
 from fmnist_tui.data.idx_set import IdxSet
 from fmnist_tui.data.mnist_family import EMNIST, KMNIST, MNIST, QMNIST
 from fmnist_tui.data.pool import Pool, Request, Whole
 from fmnist_tui.data.sources import obtain
-from fmnist_tui.errors import UserError
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 SETS = {idx_set.name: idx_set for idx_set in (FASHION, MNIST, KMNIST, QMNIST, EMNIST)}
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from fmnist_tui.catalog import DATASETS
+from fmnist_tui.config.dataset_catalog import DATASETS
 from fmnist_tui.data.dataset import Images, Labels
 from fmnist_tui.data.garments import OUTLINES, Dice, Part
 from fmnist_tui.data.pool import Pool, Request, Whole

@@ -28,8 +28,8 @@ from fmnist_tui.data.idx_set import Archive, Arrays, IdxSet, Package, Part, read
 from fmnist_tui.data.steps import Say, Step, Teller
 from fmnist_tui.data.sums import Sums
 from fmnist_tui.data.web import PATIENCE, BrokenError, Patience, UnreachableError
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 __all__ = ["OFFLINE", "Say", "Step", "is_present", "obtain"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from fmnist_tui.data.dataset import Labels
-from fmnist_tui.errors import UserError
+from fmnist_tui.util.errors import UserError
 
 VALIDATION, TEST, LIMIT = 0, 1, 2
 """What a cut is for: cuts of one seed for different ends are independent of each other."""

@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 
 from fmnist_tui.data.files import md5_of, replacing
-from fmnist_tui.errors import UserError
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 RECORD = "sums.json"
 

@@ -23,8 +23,8 @@ from typing import Any
 
 import fmnist_tui
 from fmnist_tui.data.files import check_cancel
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 LEAST = 1024  # fewer bytes than this within the silence allowed are as good as none
 _CHUNK = 2**16

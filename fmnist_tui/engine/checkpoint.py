@@ -20,9 +20,9 @@ from typing import Any
 
 import torch
 
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.runs.files import atomic_write, sweep_strays
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.atomic_write import atomic_write, sweep_strays
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 FORMAT = 1
 GENERATIONS = 2

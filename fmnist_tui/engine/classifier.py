@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fmnist_tui import registry
-from fmnist_tui.catalog import DatasetFacts
-from fmnist_tui.config import FIELDS, ConfigError, RunConfig
+from fmnist_tui.config import plugins
+from fmnist_tui.config.dataset_catalog import DatasetFacts
+from fmnist_tui.config.run_config import FIELDS, ConfigError, RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.data.prepare import Preparation
 from fmnist_tui.engine.checkpoint import CheckpointError, Payload, check_weights
@@ -87,7 +87,7 @@ class About:
         """The network, untrained."""
         if self.members:
             return Mixture((member.build(), member.normalisation) for member in self.members)
-        model: nn.Module = registry.load("models", self.config.model).build(self.spec)
+        model: nn.Module = plugins.load("models", self.config.model).build(self.spec)
         return model
 
     def to_plain(self) -> dict[str, Any]:
@@ -200,7 +200,7 @@ class Classifier:
 
     def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Class probabilities of a few images, (count, height, width, channels)."""
-        from fmnist_tui.metrics import softmax
+        from fmnist_tui.analysis.metrics import softmax
 
         none = np.zeros(len(images), np.int64)
         return softmax(self.logits(Split("given", images, none, none)))

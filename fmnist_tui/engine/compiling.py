@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fmnist_tui.engine import rng
 from fmnist_tui.engine.classifier import About
 from fmnist_tui.engine.device import Machine
-from fmnist_tui.errors import reason
+from fmnist_tui.util.errors import reason
 
 
 def compiled(

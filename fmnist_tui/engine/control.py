@@ -10,8 +10,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from fmnist_tui.commands import Command
-from fmnist_tui.errors import UserError
+from fmnist_tui.protocol.commands import Command
+from fmnist_tui.util.errors import UserError
 
 
 class Cancelled(UserError):  # noqa: N818 - nothing is wrong

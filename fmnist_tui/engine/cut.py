@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fmnist_tui.config import RunConfig
-from fmnist_tui.paths import expanded
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.util.paths import expanded
 
 # What decides which images a run is validated on (and, in folders without a test split of
 # their own, tested on).

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import torch
 
-from fmnist_tui.config import RunConfig
-from fmnist_tui.errors import UserError
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.util.errors import UserError
 
 # glibc's mallopt parameters (malloc.h)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3

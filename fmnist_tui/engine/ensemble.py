@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 import fmnist_tui
-from fmnist_tui.config import RunConfig
+from fmnist_tui.analysis.predictions import Predictions
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.engine import cut, origin
 from fmnist_tui.engine.checkpoint import FORMAT, CheckpointError, Store
@@ -28,13 +29,12 @@ from fmnist_tui.engine.device import choose
 from fmnist_tui.engine.evaluate import judge, telling
 from fmnist_tui.engine.origin import Origin
 from fmnist_tui.engine.record import Emit, recorded, saved, write_config
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.events import ENSEMBLE, Alert, Changed, RunStarted
-from fmnist_tui.predictions import Predictions
-from fmnist_tui.progress import Tell, untold
+from fmnist_tui.protocol.events import ENSEMBLE, Alert, Changed, RunStarted
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import summarise
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.progress import Tell, untold
+from fmnist_tui.util.text import safe_text
 
 RECIPE = "ensemble"
 

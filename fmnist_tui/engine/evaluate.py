@@ -6,12 +6,12 @@ import itertools
 import time
 from dataclasses import dataclass
 
+from fmnist_tui.analysis.metrics import Evaluation
+from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.data.dataset import Split
 from fmnist_tui.engine.classifier import BATCH, Classifier, Pulse, no_pulse
-from fmnist_tui.events import Evaluated
-from fmnist_tui.metrics import Evaluation
-from fmnist_tui.predictions import Predictions
-from fmnist_tui.progress import Tell
+from fmnist_tui.protocol.events import Evaluated
+from fmnist_tui.util.progress import Tell
 
 
 @dataclass(frozen=True, slots=True)

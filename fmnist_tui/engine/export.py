@@ -21,6 +21,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.data.dataset import Split
 from fmnist_tui.engine import origin
 from fmnist_tui.engine.classifier import BATCH, About, Classifier, Pulse, no_pulse
@@ -30,11 +31,10 @@ from fmnist_tui.engine.export_facts import of_weights
 from fmnist_tui.engine.export_onnx import Runtime, Whole, written
 from fmnist_tui.engine.export_wanted import ONNX, PTH, SAFETENSORS, Wanted
 from fmnist_tui.engine.vet import METADATA
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.metrics import softmax
-from fmnist_tui.progress import Tell, untold
-from fmnist_tui.runs.files import atomic_write, sync_folder
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.atomic_write import atomic_write, sync_folder
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.progress import Tell, untold
+from fmnist_tui.util.text import safe_text
 
 # Whose answers took how long.
 TORCH, ONNXRUNTIME = "torch", "onnxruntime"

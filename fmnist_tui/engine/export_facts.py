@@ -16,7 +16,7 @@ import torch
 import fmnist_tui
 from fmnist_tui.engine.classifier import Classifier
 from fmnist_tui.engine.origin import Origin
-from fmnist_tui.events import Evaluated
+from fmnist_tui.protocol.events import Evaluated
 
 INPUT, PROBABILITIES, LOGITS = "pixels", "probabilities", "logits"
 VIEWS = {

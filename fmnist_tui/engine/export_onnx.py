@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from fmnist_tui.engine.classifier import Classifier, answers
 from fmnist_tui.engine.export_facts import INPUT, LOGITS, PROBABILITIES, as_strings, of_onnx
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 # A protobuf message holds no more.
 LARGEST = (2 << 30) - (1 << 20)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fmnist_tui.errors import UsageError, UserError
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UsageError, UserError
+from fmnist_tui.util.text import safe_text
 
 PTH, SAFETENSORS, ONNX = FORMATS = ("pth", "safetensors", "onnx")
 # The versions of ONNX's operators that torch's exporter writes by itself and onnxruntime reads.

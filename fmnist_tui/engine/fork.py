@@ -11,17 +11,17 @@ import contextlib
 import tomllib
 from pathlib import Path
 
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine import cut, origin, transfer
 from fmnist_tui.engine.checkpoint import CheckpointError, Store, check_weights
 from fmnist_tui.engine.classifier import About
 from fmnist_tui.engine.freezing import Frozen
 from fmnist_tui.engine.learner import Learner
 from fmnist_tui.engine.training import Parent
-from fmnist_tui.errors import UserError
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import summarise
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 MADE_FROM = ("forked_from", "forked_step")
 # What the state of the optimiser in a whole checkpoint is made for.

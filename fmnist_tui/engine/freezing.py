@@ -15,9 +15,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from fmnist_tui.errors import UserError, near
-from fmnist_tui.rules import BODY, CONVOLUTIONS, DENSE
-from fmnist_tui.text import safe_text
+from fmnist_tui.config.validators import BODY, CONVOLUTIONS, DENSE
+from fmnist_tui.util.errors import UserError, near
+from fmnist_tui.util.text import safe_text
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 # Norms of feature maps; those of dense layers are no part of the convolutions.

@@ -12,11 +12,11 @@ import time
 import numpy as np
 import numpy.typing as npt
 
+from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.data.dataset import Labels, Split
 from fmnist_tui.engine.learner import Learner
 from fmnist_tui.engine.loader import DeviceSplit
-from fmnist_tui.events import Glance
-from fmnist_tui.metrics import softmax
+from fmnist_tui.protocol.events import Glance
 
 SHOWN = 10
 PART = 256

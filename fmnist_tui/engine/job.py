@@ -16,8 +16,7 @@ from pathlib import Path
 import torch
 
 import fmnist_tui
-from fmnist_tui.commands import Stop
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import load_wanted
 from fmnist_tui.engine import fork, lrfind, transfer
@@ -32,8 +31,8 @@ from fmnist_tui.engine.loader import DeviceSplit
 from fmnist_tui.engine.record import Emit, keep_traceback, write_config
 from fmnist_tui.engine.train import Ending, Halt, Trainer
 from fmnist_tui.engine.training import Training
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.events import (
+from fmnist_tui.protocol.commands import Stop
+from fmnist_tui.protocol.events import (
     FAILED,
     FINISHED,
     FROZEN_CHANGED,
@@ -47,11 +46,12 @@ from fmnist_tui.events import (
     RunEnded,
     RunStarted,
 )
-from fmnist_tui.lrcurve import Rates
-from fmnist_tui.lrsearch import summary
+from fmnist_tui.protocol.lr_curve import Rates
+from fmnist_tui.protocol.lr_search import summary
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader, EventLog
+from fmnist_tui.util.errors import UserError, reason
 
 # What a new learner begins with; returns what the record is to say of it.
 Begin = Callable[[Learner, Store], tuple[str, ...]]

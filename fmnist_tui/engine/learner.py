@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from fmnist_tui import registry
+from fmnist_tui.config import plugins
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.engine import rng
 from fmnist_tui.engine.augment import Augment
@@ -30,7 +30,7 @@ from fmnist_tui.engine.optim import OptimSpec
 from fmnist_tui.engine.rehearsal import rehearsal
 from fmnist_tui.engine.schedule import learning_rate
 from fmnist_tui.engine.step import Network, Parts, Step
-from fmnist_tui.errors import reason
+from fmnist_tui.util.errors import reason
 
 LOOK_BEFORE_TRAINING = 4096
 
@@ -93,7 +93,7 @@ class Learner:
         self._rate = torch.tensor(self.config.lr, dtype=torch.float32, device=machine.device)
         self._body_rate = self._rate * self.config.body_lr
         spec = OptimSpec(self._rate, self.config.momentum, self.config.weight_decay, machine.graph)
-        self._optimizer = registry.load("optim", self.config.optimizer).build(self.model, spec)
+        self._optimizer = plugins.load("optim", self.config.optimizer).build(self.model, spec)
         if self.config.body_lr != 1:
             slow(self.model, self._optimizer, self._body_rate, self.config.renew)
         if machine.graph:

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
-from fmnist_tui.commands import CancelSearch, Command, Detach, Stop
 from fmnist_tui.engine.classifier import Pulse
 from fmnist_tui.engine.control import Control
 from fmnist_tui.engine.learner import Learner
 from fmnist_tui.engine.step import Step
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import FINISHED, STOPPED, Event, LrProbed, LrSearched
-from fmnist_tui.lrcurve import Explosion, Point, Rates, Reading, read
+from fmnist_tui.protocol.commands import CancelSearch, Command, Detach, Stop
+from fmnist_tui.protocol.events import FINISHED, STOPPED, Event, LrProbed, LrSearched
+from fmnist_tui.protocol.lr_curve import Explosion, Point, Rates, Reading, read
+from fmnist_tui.util.errors import UserError
 
 PHASE = "finding a rate"
 # On fewer batches an epoch a loss falls by learning those few by heart.

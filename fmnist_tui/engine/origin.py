@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmnist_tui.engine.checkpoint import CheckpointError, Manifest, Payload, Store, read
-from fmnist_tui.errors import reason
-from fmnist_tui.events import LRFIND, SWEEP
-from fmnist_tui.paths import ourselves
+from fmnist_tui.protocol.events import LRFIND, SWEEP
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import summarise
 from fmnist_tui.sweeps.record import TRIALS
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import reason
+from fmnist_tui.util.paths import ourselves
+from fmnist_tui.util.text import safe_text
 
 VET_SECONDS = 90
 

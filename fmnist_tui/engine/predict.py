@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fmnist_tui.data.pictures import Picture, open_picture
 from fmnist_tui.data.prepare import Prepared, prepare
 from fmnist_tui.engine.classifier import Classifier
-from fmnist_tui.errors import UserError
+from fmnist_tui.util.errors import UserError
 
 TOP = 5
 DRAWING = Path("drawing")

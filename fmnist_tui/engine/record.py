@@ -12,17 +12,17 @@ import numpy as np
 import torch
 
 import fmnist_tui
-from fmnist_tui import recipes
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config import recipes
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.checkpoint import Manifest
 from fmnist_tui.engine.control import Cancelled
 from fmnist_tui.engine.device import Machine
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.events import FAILED, FINISHED, STOPPED, CheckpointSaved, Event, RunEnded
-from fmnist_tui.runs.files import atomic_write
+from fmnist_tui.protocol.events import FAILED, FINISHED, STOPPED, CheckpointSaved, Event, RunEnded
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import EventLog
+from fmnist_tui.util.atomic_write import atomic_write
+from fmnist_tui.util.errors import UserError, reason
 
 Emit = Callable[[Event], None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config.run_config import RunConfig
 
 ONECYCLE_WARMUP = 0.25
 FLOOR = 0.01

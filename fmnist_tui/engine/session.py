@@ -17,14 +17,14 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fmnist_tui.commands import Stop
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.control import Cancelled
 from fmnist_tui.engine.training import Parent, Training
-from fmnist_tui.errors import UserError
-from fmnist_tui.lrcurve import Rates
-from fmnist_tui.progress import Tell, untold
+from fmnist_tui.protocol.commands import Stop
+from fmnist_tui.protocol.lr_curve import Rates
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.progress import Tell, untold
 
 if TYPE_CHECKING:
     import numpy as np

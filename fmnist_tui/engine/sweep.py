@@ -13,13 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import fmnist_tui
-from fmnist_tui.commands import Command, Pause, Resume, Stop
-from fmnist_tui.config import ConfigError
+from fmnist_tui.config.run_config import ConfigError
 from fmnist_tui.engine.session import Session
 from fmnist_tui.engine.training import Training
 from fmnist_tui.engine.trial import Result, Trial
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.events import (
+from fmnist_tui.protocol.commands import Command, Pause, Resume, Stop
+from fmnist_tui.protocol.events import (
     FAILED,
     FINISHED,
     STOPPED,
@@ -30,7 +29,6 @@ from fmnist_tui.events import (
     RunStarted,
     TrialEnded,
 )
-from fmnist_tui.progress import Tell, untold
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader, EventLog
@@ -39,6 +37,8 @@ from fmnist_tui.sweeps.patience import Asking
 from fmnist_tui.sweeps.record import TRIALS
 from fmnist_tui.sweeps.space import told
 from fmnist_tui.sweeps.study import Begun, Ledger, Standing, TakenError
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.progress import Tell, untold
 
 # So many failures of one kind in a row are no accident.
 SAME_FAILURES = 3

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 
 from fmnist_tui.engine.device import Machine
-from fmnist_tui.events import Telemetry
+from fmnist_tui.protocol.events import Telemetry
 
 MB = 1 << 20
 

@@ -13,18 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmnist_tui.commands import (
-    CancelSearch,
-    Command,
-    Detach,
-    FindLearningRate,
-    Pause,
-    Resume,
-    SaveCheckpoint,
-    ScaleLearningRate,
-    SetLearningRate,
-    Stop,
-)
+from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.engine import lrfind
 from fmnist_tui.engine.checkpoint import Manifest, Store
 from fmnist_tui.engine.classifier import Pulse, no_pulse
@@ -36,8 +25,19 @@ from fmnist_tui.engine.loader import DeviceSplit
 from fmnist_tui.engine.record import saved
 from fmnist_tui.engine.step import Step
 from fmnist_tui.engine.telemetry import Gauges
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.events import (
+from fmnist_tui.protocol.commands import (
+    CancelSearch,
+    Command,
+    Detach,
+    FindLearningRate,
+    Pause,
+    Resume,
+    SaveCheckpoint,
+    ScaleLearningRate,
+    SetLearningRate,
+    Stop,
+)
+from fmnist_tui.protocol.events import (
     DETACHED,
     FAILED,
     FINISHED,
@@ -49,8 +49,8 @@ from fmnist_tui.events import (
     LrSearched,
     Progress,
 )
-from fmnist_tui.lrcurve import Rates
-from fmnist_tui.metrics import softmax
+from fmnist_tui.protocol.lr_curve import Rates
+from fmnist_tui.util.errors import UserError, reason
 
 PROGRESS_SECONDS = 0.1
 TELEMETRY_SECONDS = 1.0

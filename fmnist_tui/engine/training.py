@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fmnist_tui.commands import Command, Stop
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.steps import Step
 from fmnist_tui.engine.control import Control
-from fmnist_tui.events import STOPPED, Event, RunEnded
-from fmnist_tui.lrcurve import Rates
+from fmnist_tui.protocol.commands import Command, Stop
+from fmnist_tui.protocol.events import STOPPED, Event, RunEnded
+from fmnist_tui.protocol.lr_curve import Rates
 from fmnist_tui.runs.folder import RunFolder
 
 if TYPE_CHECKING:

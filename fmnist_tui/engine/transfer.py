@@ -14,17 +14,17 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from fmnist_tui import registry
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config import plugins
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine import cut, origin
 from fmnist_tui.engine.checkpoint import CheckpointError, Store, check_weights
 from fmnist_tui.engine.classifier import About
 from fmnist_tui.engine.freezing import Frozen, head, named, tensors
 from fmnist_tui.engine.learner import Learner
-from fmnist_tui.errors import UserError
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.origins import locate
-from fmnist_tui.text import safe_text
+from fmnist_tui.runs.resolve_start import locate
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 MADE_FROM = ("started_from", "started_checkpoint", "started_step", "started_sha256")
 
@@ -122,7 +122,7 @@ class Start:
                 f" a {config.model} of width {config.width:g}: give it --model"
                 f" {safe_text(theirs.model)} --width {theirs.width:g}"
             )
-        refit = getattr(registry.load("models", config.model), "refit", None)
+        refit = getattr(plugins.load("models", config.model), "refit", None)
         if theirs is not None or refit is None:
             return self._given
         weights, told = refit(self._given, model)

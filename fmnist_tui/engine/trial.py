@@ -13,12 +13,12 @@ from functools import partial
 from typing import TypeVar
 
 from fmnist_tui.engine.training import Training
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.events import FAILED, FINISHED, STOPPED, EpochEnded
-from fmnist_tui.state import RunState
+from fmnist_tui.protocol.events import FAILED, FINISHED, STOPPED, EpochEnded
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.sweeps import snapshot
 from fmnist_tui.sweeps.patience import Asking
 from fmnist_tui.sweeps.study import BEAT_SECONDS, Begun, Ledger, TakenError
+from fmnist_tui.util.errors import UserError, reason
 
 LOOK_SECONDS = 0.1
 MOST_AT_ONCE = 20

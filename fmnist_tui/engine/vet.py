@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     import torch  # noqa: F401 - loaded before memory is limited
     from safetensors.torch import save_file
 
-    from fmnist_tui.errors import UserError
+    from fmnist_tui.util.errors import UserError
 
     size = source.stat().st_size
     _limit(size)

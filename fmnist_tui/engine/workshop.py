@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import load_wanted
 from fmnist_tui.engine import ensemble, export, export_facts, origin
@@ -27,13 +27,13 @@ from fmnist_tui.engine.export_wanted import Wanted
 from fmnist_tui.engine.loader import Normalisation
 from fmnist_tui.engine.origin import Origin
 from fmnist_tui.engine.predict import Prediction, predict_drawing, predict_file
-from fmnist_tui.errors import UserError, near
-from fmnist_tui.events import Alert, Event
-from fmnist_tui.progress import Tell
+from fmnist_tui.protocol.events import Alert, Event
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import EventLog
-from fmnist_tui.runs.tail import replay
+from fmnist_tui.util.errors import UserError, near
+from fmnist_tui.util.progress import Tell
 
 KEPT = 4
 SPLITS = ("train", "val", "test")

@@ -6,8 +6,8 @@
 
 from fmnist_tui.render.ansi import Colours, to_ansi
 from fmnist_tui.render.cells import Colour, Row, Run
-from fmnist_tui.render.grid import FULL, SMALL, TINY, grid, sheet
-from fmnist_tui.render.kinds import names, render
+from fmnist_tui.render.contact_sheet import FULL, SMALL, TINY, grid, sheet
+from fmnist_tui.render.renderers import names, render
 
 __all__ = [
     "FULL",

@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
+from fmnist_tui.render.ascii_art import letter
 from fmnist_tui.render.cells import Colour, Row, Run, luma
 from fmnist_tui.render.halfblock import HALF
-from fmnist_tui.render.letters import letter
 
 Colours = Literal["truecolor", "256", "16", "none"]
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fmnist_tui.events import EpochEnded
+from fmnist_tui.protocol.events import EpochEnded
+from fmnist_tui.protocol.run_state import (
+    LR,
+    TRAIN_ACCURACY,
+    TRAIN_LOSS,
+    VAL_ACCURACY,
+    VAL_LOSS,
+    RunState,
+)
 from fmnist_tui.report.html import Html, join, tag
 from fmnist_tui.report.parts import table
 from fmnist_tui.report.plot import Curve, Mark, line_chart
 from fmnist_tui.report.words import duration, number, percent
-from fmnist_tui.state import LR, TRAIN_ACCURACY, TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS, RunState
 
 # More epochs than these are shown by a part of them.
 ROWS = 100

@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui import catalog, recipes
-from fmnist_tui.config import RunConfig
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.events import ENSEMBLE, FINISHED, LRFIND, SWEEP, TRAIN
-from fmnist_tui.fit import Fit, judge_fit
-from fmnist_tui.predictions import Predictions
-from fmnist_tui.progress import Tell, untold
+from fmnist_tui.analysis.overfitting import Fit, judge_fit
+from fmnist_tui.analysis.predictions import Predictions
+from fmnist_tui.config import dataset_catalog, recipes
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.protocol.events import ENSEMBLE, FINISHED, LRFIND, SWEEP, TRAIN
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.report.pictures import Pictures, gather
 from fmnist_tui.report.scores import Scores, of_event, of_predictions
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import BROKEN, RunSummary, summarise
-from fmnist_tui.runs.tail import replay
-from fmnist_tui.state import RunState
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.progress import Tell, untold
+from fmnist_tui.util.text import safe_text
 
 # Kinds of runs that train nothing a report could be about.
 _OTHERS = {LRFIND: "a search for a learning rate", SWEEP: "a sweep"}
@@ -76,9 +76,9 @@ class Facts:
         return self.state.started.classes if self.state.started is not None else ()
 
     @property
-    def dataset(self) -> catalog.DatasetFacts | None:
+    def dataset(self) -> dataset_catalog.DatasetFacts | None:
         """What is known of the data set from its name."""
-        return catalog.facts(self.summary.dataset)
+        return dataset_catalog.facts(self.summary.dataset)
 
 
 def gather_facts(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fmnist_tui.predictions import Miss
+from fmnist_tui.analysis.predictions import Miss
 from fmnist_tui.report.html import Html, join, tag
 from fmnist_tui.report.pictures import Group, Pictures
 from fmnist_tui.report.words import percent

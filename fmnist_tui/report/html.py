@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.text import safe_text
 
 _VOID = frozenset({"link", "meta", "br"})
 

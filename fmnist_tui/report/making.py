@@ -6,16 +6,16 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui import config, recipes
-from fmnist_tui.config import RunConfig
-from fmnist_tui.events import ENSEMBLE
+from fmnist_tui.config import recipes, run_config
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.protocol.events import ENSEMBLE
 from fmnist_tui.report.facts import MEMBER, Facts
 from fmnist_tui.report.html import Child, Html, join, lines, tag
 from fmnist_tui.report.matrix import listed
 from fmnist_tui.report.parts import pairs, table
 from fmnist_tui.report.words import NONE, duration, size, when
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.text import counted
+from fmnist_tui.util.text import counted
 
 _VERSIONS = ("fmnist_tui", "python", "torch", "numpy")
 _MACHINE = ("device", "device_name", "precision", "threads", "system")
@@ -29,7 +29,7 @@ def settings(facts: Facts) -> Html | None:
     if facts.config is not None and facts.summary.kind != ENSEMBLE:
         changed = facts.config.differences(RunConfig())
         rows = [
-            (name, _written(mine), _written(usual), config.FIELDS[name].description or "")
+            (name, _written(mine), _written(usual), run_config.FIELDS[name].description or "")
             for name, (mine, usual) in changed.items()
             if name != "recipe"
         ]

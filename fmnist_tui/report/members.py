@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fmnist_tui.events import ENSEMBLE
+from fmnist_tui.protocol.events import ENSEMBLE
 from fmnist_tui.report.facts import Facts
 from fmnist_tui.report.html import Html, tag
 from fmnist_tui.report.parts import table

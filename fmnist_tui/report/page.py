@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import fmnist_tui
-from fmnist_tui.events import ENSEMBLE, FINISHED
-from fmnist_tui.metrics import interval
+from fmnist_tui.analysis.metrics import interval
+from fmnist_tui.protocol.events import ENSEMBLE, FINISHED
 from fmnist_tui.report import making
 from fmnist_tui.report.calibration import calibration
 from fmnist_tui.report.curves import curves
@@ -21,7 +21,7 @@ from fmnist_tui.report.members import members
 from fmnist_tui.report.parts import section
 from fmnist_tui.report.scores import Scores
 from fmnist_tui.report.words import duration, number, percent, when
-from fmnist_tui.text import counted, safe_text
+from fmnist_tui.util.text import counted, safe_text
 
 _STYLE = Path(__file__).with_name("style.css")
 _CONTENTS = {

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.config import RunConfig
-from fmnist_tui.errors import UserError
-from fmnist_tui.predictions import Miss, Predictions
-from fmnist_tui.text import safe_text
+from fmnist_tui.analysis.predictions import Miss, Predictions
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 MOST_CONFIDENT, PAIRS, OF_A_PAIR = 20, 5, 10
 # Larger pictures are scaled down: the page is to stay small.

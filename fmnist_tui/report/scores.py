@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import Evaluated
-from fmnist_tui.metrics import ClassScore, ReliabilityBin, class_scores
-from fmnist_tui.predictions import Predictions
+from fmnist_tui.analysis.metrics import ClassScore, ReliabilityBin, class_scores
+from fmnist_tui.analysis.predictions import Predictions
+from fmnist_tui.protocol.events import Evaluated
+from fmnist_tui.util.errors import UserError
 
 PAIRS = 10
 

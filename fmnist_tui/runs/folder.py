@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 ARCHIVE = "archive"
 CONFIG, EVENTS, COMMANDS = "config.toml", "events.jsonl", "commands.jsonl"

@@ -15,11 +15,11 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.paths import ourselves
-from fmnist_tui.runs.files import atomic_write, sweep_strays
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.atomic_write import atomic_write, sweep_strays
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.paths import ourselves
+from fmnist_tui.util.text import safe_text
 
 OUTPUT = "output.log"
 PLAN = "plan.json"

@@ -7,8 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from fmnist_tui.errors import UserError, near, reason
-from fmnist_tui.events import (
+from fmnist_tui.protocol.events import (
     ENSEMBLE,
     EVENTS,
     LRFIND,
@@ -19,12 +18,13 @@ from fmnist_tui.events import (
     RunStarted,
     titled,
 )
-from fmnist_tui.paths import expanded
+from fmnist_tui.protocol.json_codec import WireError
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder, run_folders
 from fmnist_tui.runs.lock import Holder, holder
-from fmnist_tui.state import RunState
-from fmnist_tui.text import safe_text
-from fmnist_tui.wire import WireError
+from fmnist_tui.util.errors import UserError, near, reason
+from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.text import safe_text
 
 RUNNING, PAUSED, CRASHED, BROKEN = "running", "paused", "crashed", "broken"
 

@@ -14,13 +14,13 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from fmnist_tui.commands import COMMANDS, Command
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.events import EVENTS, Event, Glance, Progress, RunStarted, Telemetry
+from fmnist_tui.protocol.commands import COMMANDS, Command
+from fmnist_tui.protocol.events import EVENTS, Event, Glance, Progress, RunStarted, Telemetry
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import LineTail, end_of_whole_lines
 from fmnist_tui.runs.lock import holder
-from fmnist_tui.runs.tail import LineTail, end_of_whole_lines
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 BACKLOG_LIMIT = 32 << 20
 

@@ -16,14 +16,14 @@ from pathlib import Path
 
 from aiohttp import web
 
-from fmnist_tui.errors import UsageError, UserError, reason
-from fmnist_tui.events import DETACHED, TRAIN
+from fmnist_tui.protocol.events import DETACHED, TRAIN
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import list_runs
 from fmnist_tui.serve.guard import TOKEN, Guard
 from fmnist_tui.serve.house import House
 from fmnist_tui.serve.site import site
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UsageError, UserError, reason
+from fmnist_tui.util.text import safe_text
 
 # So long may the dashboards take to hand their runs over once the server is told to end.
 END_SECONDS = 30.0

@@ -15,8 +15,8 @@ from asyncio.subprocess import PIPE, Process
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 
-from fmnist_tui.paths import ourselves
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.paths import ourselves
+from fmnist_tui.util.text import safe_text
 
 # What the web driver writes before the first packet.
 _READY = b"__GANGLION__\n"

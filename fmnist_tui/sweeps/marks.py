@@ -16,15 +16,15 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from fmnist_tui.commands import Stop
-from fmnist_tui.errors import UserError
+from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.log import CommandBox
 from fmnist_tui.sweeps import study as studies
 from fmnist_tui.sweeps.snapshot import Reader
 from fmnist_tui.sweeps.storage import Place, trouble
 from fmnist_tui.sweeps.study import KILL, RUN, STOP, SWEEP, WORKER, TakenError
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 WHY_KILLED = "killed"
 

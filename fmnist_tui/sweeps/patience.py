@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from fmnist_tui.errors import UserError
+from fmnist_tui.util.errors import UserError
 
 # So long is a storage given to recover, less where the program is to end; and so often is it
 # asked meanwhile.

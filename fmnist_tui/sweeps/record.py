@@ -6,10 +6,10 @@ import os
 import tomllib
 from pathlib import Path
 
-from fmnist_tui.errors import UserError, reason
 from fmnist_tui.runs.folder import RunFolder, run_folders
 from fmnist_tui.sweeps.storage import Place, place
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 # The folder in a sweep's own in which its trials are recorded.
 TRIALS = "trials"

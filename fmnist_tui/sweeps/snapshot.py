@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fmnist_tui.errors import UserError
 from fmnist_tui.sweeps.space import Value
 from fmnist_tui.sweeps.spec import Spec
 from fmnist_tui.sweeps.storage import Place, connect, trouble
+from fmnist_tui.util.errors import UserError
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -221,9 +221,9 @@ class Reader:
 def _loaded(storage: BaseStorage, where: Place, name: str) -> tuple[Study, Spec]:
     import optuna
 
-    from fmnist_tui.errors import near
     from fmnist_tui.sweeps import study as studies
-    from fmnist_tui.text import safe_text
+    from fmnist_tui.util.errors import near
+    from fmnist_tui.util.text import safe_text
 
     names = [study.study_name for study in storage.get_all_studies()]
     if name not in names:

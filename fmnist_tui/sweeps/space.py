@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fmnist_tui import config
-from fmnist_tui.config import Problem
-from fmnist_tui.errors import near
+from fmnist_tui.config import run_config
+from fmnist_tui.config.run_config import Problem
+from fmnist_tui.util.errors import near
 
 Value = bool | int | float | str
 
@@ -38,7 +38,7 @@ class Dimension:
     @property
     def whole(self) -> bool:
         """Whether its values are whole numbers between two ends."""
-        return not self.choices and config.kind(self.key) is int
+        return not self.choices and run_config.kind(self.key) is int
 
     def place(self, value: object) -> float:
         """Where a value lies between the ends, 0 to 1, as a plot would have it."""
@@ -88,7 +88,7 @@ def told(value: object) -> str:
     """A parameter's value in few characters."""
     if isinstance(value, float):
         return f"{value:.4g}"
-    return config.shown(value).strip("'") if isinstance(value, str) else config.shown(value)
+    return run_config.shown(value).strip("'") if isinstance(value, str) else run_config.shown(value)
 
 
 def dimension(key: str, table: object, base: Mapping[str, Any]) -> Dimension | list[Problem]:
@@ -115,12 +115,12 @@ def dimension(key: str, table: object, base: Mapping[str, Any]) -> Dimension | l
 def _refusals(key: str, table: object) -> Iterator[Problem]:
     """Keys that cannot be varied, tables that are none."""
     where = f"space.{key}"
-    if key not in config.FIELDS:
-        yield Problem(where, table, f"no such setting{near(key, config.FIELDS)}")
+    if key not in run_config.FIELDS:
+        yield Problem(where, table, f"no such setting{near(key, run_config.FIELDS)}")
     elif key == "epochs":
         yield Problem(where, table, _NOT_EPOCHS)
-    elif config.group(key) in _NOT_VARIED:
-        yield Problem(where, table, f"cannot be varied: {_NOT_VARIED[config.group(key)]}")
+    elif run_config.group(key) in _NOT_VARIED:
+        yield Problem(where, table, f"cannot be varied: {_NOT_VARIED[run_config.group(key)]}")
     elif not isinstance(table, Mapping):
         yield Problem(where, table, f"must be a table [{where}] with low and high, or choices")
     else:
@@ -140,24 +140,24 @@ def _wrong_choices(
 ) -> Iterator[Problem]:
     where, choices = f"space.{key}.choices", table["choices"]
     if not isinstance(choices, list) or not choices:
-        yield Problem(where, choices, f"must be a list, each of it {config.allowed(key)}")
+        yield Problem(where, choices, f"must be a list, each of it {run_config.allowed(key)}")
         return
     plain = [_typed(key, choice) for choice in choices]
     for number, choice in enumerate(plain):
         if any(type(other) is type(choice) and other == choice for other in plain[:number]):
             yield Problem(where, choice, "is there twice")
         elif not isinstance(choice, (bool, int, float, str)):
-            yield Problem(where, choice, f"must be {config.allowed(key)}")
+            yield Problem(where, choice, f"must be {run_config.allowed(key)}")
         else:
             yield from _unfit(where, key, choice, base)
 
 
 def _wrong_bounds(key: str, table: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[Problem]:
     where = f"space.{key}"
-    if config.kind(key) not in (int, float):
-        yield Problem(where, dict(table), f"needs choices, each {config.allowed(key)}")
+    if run_config.kind(key) not in (int, float):
+        yield Problem(where, dict(table), f"needs choices, each {run_config.allowed(key)}")
         return
-    number = "a whole number" if config.kind(key) is int else "a number"
+    number = "a whole number" if run_config.kind(key) is int else "a number"
     missing = [name for name in ("low", "high") if name not in table]
     if missing:
         yield Problem(where, dict(table), f"needs {' and '.join(missing)}, or choices")
@@ -173,7 +173,7 @@ def _wrong_bounds(key: str, table: Mapping[str, Any], base: Mapping[str, Any]) -
         return
     low, high, step = table["low"], table["high"], table.get("step")
     if low >= high:
-        yield Problem(f"{where}.low", low, f"must be below high ({config.shown(high)})")
+        yield Problem(f"{where}.low", low, f"must be below high ({run_config.shown(high)})")
         return
     if table.get("log") and low <= 0:
         yield Problem(f"{where}.low", low, "must be above 0 where log = true")
@@ -188,7 +188,7 @@ def _wrong_bounds(key: str, table: Mapping[str, Any], base: Mapping[str, Any]) -
 
 def _unfit(where: str, key: str, value: Value, base: Mapping[str, Any]) -> Iterator[Problem]:
     """What RunConfig has against this value of the key, the other settings being as they are."""
-    for problem in config.problems({**base, key: value}):
+    for problem in run_config.problems({**base, key: value}):
         if problem.key == key:
             yield Problem(where, value, problem.message)
 
@@ -196,11 +196,11 @@ def _unfit(where: str, key: str, value: Value, base: Mapping[str, Any]) -> Itera
 def _typed(key: str, value: Any) -> Any:
     """A whole number where a number is wanted is that number."""
     is_whole = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if is_whole and config.kind(key) is float else value
+    return float(value) if is_whole and run_config.kind(key) is float else value
 
 
 def _fits(key: str, value: object) -> bool:
-    if not _is_number(value) or (config.kind(key) is int and not isinstance(value, int)):
+    if not _is_number(value) or (run_config.kind(key) is int and not isinstance(value, int)):
         return False
     return math.isfinite(value)  # type: ignore[arg-type]
 

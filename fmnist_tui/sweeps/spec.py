@@ -25,13 +25,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui import config, recipes
-from fmnist_tui.config import ConfigError, Problem, RunConfig
-from fmnist_tui.errors import UsageError, UserError, near, reason
-from fmnist_tui.paths import expanded
-from fmnist_tui.recipes import toml_value
+from fmnist_tui.config import recipes
+from fmnist_tui.config import run_config as config
+from fmnist_tui.config.recipes import toml_value
+from fmnist_tui.config.run_config import ConfigError, Problem, RunConfig
 from fmnist_tui.sweeps.space import GRID_LIMIT, Dimension, dimension
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UsageError, UserError, near, reason
+from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.text import safe_text
 
 SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("median", "hyperband", "none")

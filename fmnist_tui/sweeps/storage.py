@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmnist_tui.errors import UsageError, UserError, reason
-from fmnist_tui.paths import expanded, from_home
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UsageError, UserError, reason
+from fmnist_tui.util.paths import expanded, from_home
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage

@@ -23,14 +23,14 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from fmnist_tui.errors import UserError
 from fmnist_tui.sweeps import sampling
 from fmnist_tui.sweeps.sampling import AGAIN
 from fmnist_tui.sweeps.snapshot import FAILED, GIVEN_BACK, KILLED, LOST, STOPPED
 from fmnist_tui.sweeps.space import Value
 from fmnist_tui.sweeps.spec import Spec, parse, to_toml
 from fmnist_tui.sweeps.storage import Place, alone, trouble
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 # What a study and a trial say of themselves, in Optuna's user attributes.
 SPEC, STOP, KILL = "spec", "stop", "kill:"

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_tui.render.cells import resized
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.data.prepare import Step

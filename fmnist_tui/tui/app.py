@@ -15,15 +15,13 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.signal import Signal
 
-from fmnist_tui import recipes
-from fmnist_tui.commands import Command
-from fmnist_tui.config import RunConfig
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import LRFIND, SWEEP, RunEnded
-from fmnist_tui.recipes import Recipe
+from fmnist_tui.config import recipes
+from fmnist_tui.config.recipes import Recipe
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.protocol.commands import Command
+from fmnist_tui.protocol.events import LRFIND, SWEEP, RunEnded
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui import helping, themes
 from fmnist_tui.tui.departing import Departure
 from fmnist_tui.tui.desk import Desk, Leaving, Pair
@@ -39,6 +37,8 @@ from fmnist_tui.tui.screens import all_screens
 from fmnist_tui.tui.shortening import ShortColours
 from fmnist_tui.tui.widgets.bars import TopBar
 from fmnist_tui.tui.widgets.errands import ErrandList
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 
 class Dashboard(App[int]):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fmnist_tui import config as settings
-from fmnist_tui.config import FIELDS, RunConfig
-from fmnist_tui.text import safe_text
+from fmnist_tui.config import run_config as settings
+from fmnist_tui.config.run_config import FIELDS, RunConfig
 from fmnist_tui.tui.draft import Draft, usual
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.tui.app import Dashboard

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from textual.content import Content
 
-from fmnist_tui.predictions import Miss, Predictions
-from fmnist_tui.render.grid import FULL, SMALL
-from fmnist_tui.text import safe_text
+from fmnist_tui.analysis.predictions import Miss, Predictions
+from fmnist_tui.render.contact_sheet import FULL, SMALL
 from fmnist_tui.tui.mistakes import EVERY, Classes, loss, pair_name
 from fmnist_tui.tui.verdicts import Found
 from fmnist_tui.tui.widgets.gallery import Tile
+from fmnist_tui.util.text import safe_text
 
 # Letters of each class's name by the size of the pictures.
 _LETTERS = {FULL: 11, SMALL: 3}

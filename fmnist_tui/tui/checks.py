@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fmnist_tui import recipes
-from fmnist_tui.errors import UserError
-from fmnist_tui.plans import Plan, Unite
-from fmnist_tui.text import counted, safe_text
+from fmnist_tui.config import recipes
+from fmnist_tui.config.plans import Plan, Unite
 from fmnist_tui.tui.widgets.dialogs import Choice, Question
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import counted, safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.tui.app import Dashboard

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.text import safe_text
 
 GAP = 2
 

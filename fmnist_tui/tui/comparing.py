@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from textual.content import Content
 
-from fmnist_tui.charts import Line
-from fmnist_tui.config import RunConfig, shown
-from fmnist_tui.events import ENSEMBLE, SWEEP
-from fmnist_tui.metrics import interval
-from fmnist_tui.paths import from_home
+from fmnist_tui.analysis.metrics import interval
+from fmnist_tui.config.run_config import RunConfig, shown
+from fmnist_tui.protocol.events import ENSEMBLE, SWEEP
+from fmnist_tui.render.line_chart import Line
 from fmnist_tui.runs.listing import RunSummary
-from fmnist_tui.text import safe_text
-from fmnist_tui.tui import figures
 from fmnist_tui.tui.columns import fitted
 from fmnist_tui.tui.records import Course
 from fmnist_tui.tui.runlist import COLOURS, name_of
+from fmnist_tui.util import formatting
+from fmnist_tui.util.paths import from_home
+from fmnist_tui.util.text import safe_text
 
 _VALUE = 24
 # What is said of every run, whether or not it is the usual.
@@ -95,7 +95,7 @@ def _of_sweep(run: Compared) -> list[tuple[str, str]]:
         ("data", safe_text(summary.dataset)),
         ("network", safe_text(summary.model)),
         ("trials", f"{summary.epochs_done} of {summary.epochs_total} here (7 Sweep shows all)"),
-        ("best val", figures.percent(summary.best_val_accuracy)),
+        ("best val", formatting.percent(summary.best_val_accuracy)),
     ]
     return rows + list(run.course.varied.items())
 
@@ -159,7 +159,7 @@ def _beside(runs: Sequence[Compared]) -> Content:
 def _figures(course: Course) -> tuple[str, str, str, str]:
     """Accuracies with half the width of their intervals, each with its count of images."""
     best, test = course.best, course.test
-    val, val_count = figures.NONE, ""
+    val, val_count = formatting.NONE, ""
     if best is not None and best.val_accuracy is not None:
         ends = interval(round(best.val_accuracy * best.val_count), best.val_count)
         val, val_count = _about(best.val_accuracy, ends), f"{best.val_count:,}"
@@ -168,7 +168,7 @@ def _figures(course: Course) -> tuple[str, str, str, str]:
         ends = found.accuracy_low, found.accuracy_high
         val, val_count = _about(found.accuracy, ends), f"{found.count:,}"
     if test is None:
-        return val, val_count, figures.NONE, ""
+        return val, val_count, formatting.NONE, ""
     ends = test.accuracy_low, test.accuracy_high
     return val, val_count, _about(test.accuracy, ends), f"{test.count:,}"
 
@@ -187,6 +187,6 @@ def _differing(configs: Sequence[RunConfig | None]) -> list[str]:
 
 def _setting(config: RunConfig | None, name: str) -> str:
     if config is None:
-        return figures.NONE
+        return formatting.NONE
     value = getattr(config, name)
     return safe_text(value if isinstance(value, str) else shown(value), _VALUE)

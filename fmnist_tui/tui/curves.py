@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fmnist_tui.charts import Line
-from fmnist_tui.state import TRAIN_ACCURACY, TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS, RunState
+from fmnist_tui.protocol.run_state import (
+    TRAIN_ACCURACY,
+    TRAIN_LOSS,
+    VAL_ACCURACY,
+    VAL_LOSS,
+    RunState,
+)
+from fmnist_tui.render.line_chart import Line
 from fmnist_tui.tui.widgets.chart import Mark
 
 SMOOTHINGS = (0.0, 0.8, 0.95)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fmnist_tui.events import LRFIND
-from fmnist_tui.text import safe_text
+from fmnist_tui.protocol.events import LRFIND
 from fmnist_tui.tui.desk import Leaving
 from fmnist_tui.tui.widgets.dialogs import Choice, LeavingQuestion
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.tui.app import Dashboard

@@ -8,9 +8,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from fmnist_tui.config.plans import Plan
+from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.engine.session import Session
-from fmnist_tui.plans import Plan
-from fmnist_tui.recipes import Recipe
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.errand import Errand
 from fmnist_tui.tui.feed import Feed

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fmnist_tui import config, recipes
-from fmnist_tui.config import FIELDS, RunConfig
-from fmnist_tui.text import safe_text
+from fmnist_tui.config import recipes
+from fmnist_tui.config import run_config as config
+from fmnist_tui.config.run_config import FIELDS, RunConfig
+from fmnist_tui.util.text import safe_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,18 @@ from typing import Any
 
 from textual.content import Content
 
-from fmnist_tui import recipes
-from fmnist_tui.config import RunConfig
-from fmnist_tui.errors import UserError
-from fmnist_tui.plans import Plan
-from fmnist_tui.recipes import Recipe
-from fmnist_tui.text import safe_text
+from fmnist_tui.config import recipes
+from fmnist_tui.config.plans import Plan
+from fmnist_tui.config.recipes import Recipe
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.tui.draft import Draft
 from fmnist_tui.tui.modelpick import pick_model
 from fmnist_tui.tui.planning import opening
 from fmnist_tui.tui.screen import BenchScreen
 from fmnist_tui.tui.widgets.dialogs import Ask, Picker
 from fmnist_tui.tui.widgets.form import Form
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 
 class Drafting:

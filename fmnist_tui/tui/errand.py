@@ -17,9 +17,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.paths import ourselves
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.paths import ourselves
+from fmnist_tui.util.text import safe_text
 
 RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
 LINES = 500

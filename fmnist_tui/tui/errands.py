@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fmnist_tui.errors import UserError
 from fmnist_tui.tui import errand
 from fmnist_tui.tui.errand import Errand
+from fmnist_tui.util.errors import UserError
 
 if TYPE_CHECKING:
     from fmnist_tui.tui.app import Dashboard

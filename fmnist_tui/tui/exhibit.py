@@ -10,8 +10,8 @@ import numpy.typing as npt
 from textual.content import Content
 
 from fmnist_tui.data.browse import Browse
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui.widgets.gallery import Tile
+from fmnist_tui.util.text import safe_text
 
 View = Literal["plain", "augmented", "means"]
 Image = npt.NDArray[Any]

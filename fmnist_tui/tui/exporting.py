@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from fmnist_tui.engine.export_wanted import ONNX, PTH, SAFETENSORS
-from fmnist_tui.paths import expanded, from_home
+from fmnist_tui.runs import checkpoints
+from fmnist_tui.runs.checkpoints import Kept
 from fmnist_tui.runs.listing import BROKEN, RunSummary
-from fmnist_tui.text import safe_text
-from fmnist_tui.tui import checkpoints, figures
-from fmnist_tui.tui.checkpoints import Kept
 from fmnist_tui.tui.runlist import name_of
 from fmnist_tui.tui.screen import BenchScreen
 from fmnist_tui.tui.widgets.dialogs import Ask, Choice, Question
+from fmnist_tui.util import formatting
+from fmnist_tui.util.paths import expanded, from_home
+from fmnist_tui.util.text import safe_text
 
 FORMS = {"o": ONNX, "s": SAFETENSORS, "p": PTH}
 CHOICES = [
@@ -91,7 +92,7 @@ def told(found: Any) -> str:
         for who, times in latency.items()
     )
     return (
-        f"{from_home(Path(found['file']))}: {figures.size(found['size'])},"
+        f"{from_home(Path(found['file']))}: {formatting.size(found['size'])},"
         f" {parity['same_labels']:,} of {parity['count']:,} {parity['split']} images as here,"
-        f" probabilities within {figures.NONE if apart is None else f'{apart:.1e}'}; {times}"
+        f" probabilities within {formatting.NONE if apart is None else f'{apart:.1e}'}; {times}"
     )

@@ -11,19 +11,19 @@ import time
 from collections import deque
 from pathlib import Path
 
-from fmnist_tui import recipes
-from fmnist_tui.commands import Command
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config import recipes
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.steps import Step
 from fmnist_tui.engine.training import Training
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.events import LRFIND, TRAIN, titled
+from fmnist_tui.protocol.commands import Command
+from fmnist_tui.protocol.events import LRFIND, TRAIN, titled
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import EventTail
 from fmnist_tui.runs.lock import Holder, holder
 from fmnist_tui.runs.log import CommandBox
-from fmnist_tui.runs.tail import EventTail
-from fmnist_tui.state import RunState
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 # So many lines of a record are read in one look while the screen waits; the long way
 # from the beginning is gone in a thread, by `open`.

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmnist_tui.errors import UserError
-from fmnist_tui.paths import expanded
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import snapshot, storage
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps.snapshot import Reader, Snapshot, StudyLine, TrialView
 from fmnist_tui.sweeps.spec import Spec
-from fmnist_tui.text import safe_text
-from fmnist_tui.tui.figures import percent
 from fmnist_tui.tui.widgets.dialogs import Ask, Choice, Picker, Question
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.formatting import percent
+from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.tui.screen import BenchScreen

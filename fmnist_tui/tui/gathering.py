@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fmnist_tui.predictions import Miss, MissOrder
+from fmnist_tui.analysis.predictions import Miss, MissOrder
 from fmnist_tui.tui.feed import Feed
 from fmnist_tui.tui.mistakes import EVERY, Album, Classes, open_album
 from fmnist_tui.tui.screen import BenchScreen

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 
 from textual.content import Content
 
-from fmnist_tui import catalog
+from fmnist_tui.config import dataset_catalog
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.steps import Step
-from fmnist_tui.paths import expanded
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui.library import DataSpec, Library
+from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.text import safe_text
 
 SKETCHES = "sketches"
 _SIGNS = {"trying": ("▸", "$accent"), "failed": ("✗", "$error"), "ok": ("✓", "$success")}
@@ -58,13 +58,13 @@ class Getting:
 
 def title(name: str) -> str:
     """What a data set is called."""
-    facts = catalog.DATASETS.get(name)
+    facts = dataset_catalog.DATASETS.get(name)
     return facts.title if facts is not None else safe_text(name, 60)
 
 
 def can_be_fetched(name: str) -> bool:
     """Whether it comes from the network; what lies under a path is there or not."""
-    return name in catalog.DATASETS
+    return name in dataset_catalog.DATASETS
 
 
 def ways_on(name: str, failed: bool) -> Content:
@@ -73,7 +73,7 @@ def ways_on(name: str, failed: bool) -> Content:
     if name != SKETCHES:
         ways.insert(0, ("S", "opens sketches, drawn by this program: SYNTHETIC, no network"))
     if can_be_fetched(name):
-        about = catalog.DATASETS[name].about
+        about = dataset_catalog.DATASETS[name].about
         ways.insert(0, ("f", "tries again" if failed else f"fetches it: {about}"))
     elif failed:
         ways.insert(0, ("f", "looks again"))
@@ -93,7 +93,7 @@ def choices(there: Mapping[str, bool]) -> list[tuple[str, Content]]:
     wide = max(len(title(name)) for name in there)
     found = []
     for name, here in there.items():
-        facts = catalog.DATASETS.get(name)
+        facts = dataset_catalog.DATASETS.get(name)
         sign = ("✓ here  ", "$success") if here else ("· away  ", "$foreground-muted")
         size = (
             f"{facts.train + facts.test:>9,} images, {len(facts.classes)} classes" if facts else ""
@@ -105,7 +105,11 @@ def choices(there: Mapping[str, bool]) -> list[tuple[str, Content]]:
 def named(text: str) -> str:
     """The data set that a person means who types a name, or a path alone."""
     text = text.strip()
-    if not text or catalog.is_dataset_name(text) or text.partition(":")[0] in catalog.FROM_PATH:
+    if (
+        not text
+        or dataset_catalog.is_dataset_name(text)
+        or text.partition(":")[0] in dataset_catalog.FROM_PATH
+    ):
         return text
     path = expanded(text)
     files = (path / f"train-images-idx3-ubyte{end}" for end in ("", ".gz"))

@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.paths import expanded
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui import dropped
 from fmnist_tui.tui.answers import MOST
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.text import safe_text
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 KINDS = "PNG, JPEG, WebP, BMP, GIF, TIFF"

@@ -10,12 +10,12 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from fmnist_tui.events import LRFIND
-from fmnist_tui.paths import from_home
-from fmnist_tui.text import safe_text
+from fmnist_tui.protocol.events import LRFIND
 from fmnist_tui.tui.feed import Feed
 from fmnist_tui.tui.settings import settings_dir
 from fmnist_tui.tui.widgets.dialogs import Sheet
+from fmnist_tui.util.paths import from_home
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.tui.app import Dashboard

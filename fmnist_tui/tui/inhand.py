@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from textual.content import Content
 from textual.timer import Timer
 
-from fmnist_tui.errors import UserError
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary, list_runs
-from fmnist_tui.state import RunState
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui import helping
 from fmnist_tui.tui.feed import Feed
-from fmnist_tui.tui.figures import percent
 from fmnist_tui.tui.screen import BenchScreen
 from fmnist_tui.tui.verdicts import SPLITS, Found
 from fmnist_tui.tui.widgets.dialogs import Picker
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.formatting import percent
+from fmnist_tui.util.text import safe_text
 
 
 @dataclass(frozen=True, slots=True)

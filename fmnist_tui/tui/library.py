@@ -7,8 +7,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-from fmnist_tui import catalog
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config import dataset_catalog
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.steps import Say
 
@@ -20,7 +20,7 @@ class DataSpec:
     """Which pictures: everything in a config that decides what a data set holds."""
 
     dataset: str
-    val_fraction: float = catalog.DEFAULT_VALIDATION
+    val_fraction: float = dataset_catalog.DEFAULT_VALIDATION
     split_seed: int = 0
     classes: tuple[int, ...] | None = None
     limit: int | None = None

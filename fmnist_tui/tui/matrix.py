@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.text import safe_text
 
 _SHORTEST_NAME, _LONGEST_NAME = 5, 14
 _WIDEST = 12

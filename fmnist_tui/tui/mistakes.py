@@ -10,16 +10,16 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui import recipes
-from fmnist_tui.config import RunConfig
+from fmnist_tui.analysis.metrics import softmax
+from fmnist_tui.analysis.predictions import Miss, MissOrder, Predictions
+from fmnist_tui.config import recipes
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
-from fmnist_tui.errors import UserError
-from fmnist_tui.metrics import softmax
-from fmnist_tui.predictions import Miss, MissOrder, Predictions
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui.columns import fitted
 from fmnist_tui.tui.library import DataSpec, Library
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 ORDERS: tuple[MissOrder, ...] = get_args(MissOrder)
 IN_WORDS: dict[MissOrder, str] = {

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from fmnist_tui.paths import expanded
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary, list_runs
-from fmnist_tui.tui import figures
 from fmnist_tui.tui.runlist import name_of
 from fmnist_tui.tui.screen import BenchScreen
 from fmnist_tui.tui.widgets.dialogs import Ask, Picker
+from fmnist_tui.util import formatting
+from fmnist_tui.util.paths import expanded
 
 FILE = ("", "a model file …")
 NONE = ("none", "none: begin with random weights")
@@ -58,4 +58,4 @@ def _offer(
 
 
 def _listed(run: RunSummary) -> str:
-    return f"{name_of(run):<24} {run.state:<9} best val {figures.percent(run.best_val_accuracy)}"
+    return f"{name_of(run):<24} {run.state:<9} best val {formatting.percent(run.best_val_accuracy)}"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from fmnist_tui.data.steps import Step
-from fmnist_tui.events import LRFIND, EpochEnded
-from fmnist_tui.lrsearch import summary
+from fmnist_tui.protocol.events import LRFIND, EpochEnded
+from fmnist_tui.protocol.lr_search import summary
 from fmnist_tui.tui.feed import Feed
 
 _STYLED = re.compile(r"\x1b\[[0-9;]*m")

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fmnist_tui.errors import UserError
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui.answers import Answer, Enquiry, reduced
 from fmnist_tui.tui.drawing import Pixels
 from fmnist_tui.tui.runlist import short_name
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.engine.predict import Prediction

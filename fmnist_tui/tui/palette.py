@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, cast
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-from fmnist_tui import recipes
-from fmnist_tui.errors import UserError
+from fmnist_tui.config import recipes
 from fmnist_tui.runs.listing import list_runs
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui.checks import check_recipe
 from fmnist_tui.tui.widgets.dialogs import ClosedOnce
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.tui.app import Dashboard

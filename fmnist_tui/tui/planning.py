@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmnist_tui.config import RunConfig
-from fmnist_tui.errors import UserError
-from fmnist_tui.plans import Plan, Train, Unite
-from fmnist_tui.recipes import Recipe
+from fmnist_tui.config.plans import Plan, Train, Unite
+from fmnist_tui.config.recipes import Recipe
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui.feed import Feed
 from fmnist_tui.tui.uniting import told
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.tui.app import Dashboard

@@ -12,14 +12,14 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fmnist_tui import recipes
-from fmnist_tui.config import RunConfig
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import ENSEMBLE, SWEEP, Alert, EpochEnded, Evaluated, RunStarted
+from fmnist_tui.config import recipes
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.protocol.events import ENSEMBLE, SWEEP, Alert, EpochEnded, Evaluated, RunStarted
+from fmnist_tui.protocol.run_state import TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS, RunState
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.tail import EventTail
-from fmnist_tui.state import TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS, RunState
+from fmnist_tui.runs.jsonl_reader import EventTail
 from fmnist_tui.sweeps import spec as specs
+from fmnist_tui.util.errors import UserError
 
 KEPT = 16
 CURVES = (VAL_ACCURACY, VAL_LOSS, TRAIN_LOSS)

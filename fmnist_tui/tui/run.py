@@ -12,14 +12,12 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
-from fmnist_tui.commands import Detach
+from fmnist_tui.config.plans import Unite
 from fmnist_tui.engine.session import Session
 from fmnist_tui.engine.training import Training
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import DETACHED, FAILED
-from fmnist_tui.plans import Unite
+from fmnist_tui.protocol.commands import Detach
+from fmnist_tui.protocol.events import DETACHED, FAILED
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui import browser, terminal
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.collecting import brief_collections
@@ -27,6 +25,8 @@ from fmnist_tui.tui.desk import Desk, Leaving
 from fmnist_tui.tui.errand import end_all
 from fmnist_tui.tui.feed import Feed
 from fmnist_tui.tui.settings import Settings, settings_dir
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 _STYLED = re.compile(r"\x1b\[[0-9;]*m")
 _EXCEPTION = re.compile(r"[A-Za-z_.]*(Error|Exception|Exists|Missing|NotFound)\w*\b")

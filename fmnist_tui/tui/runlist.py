@@ -10,13 +10,14 @@ from pathlib import Path
 
 from rich.text import Text
 
-from fmnist_tui.events import DETACHED, FAILED, FINISHED, STOPPED
+from fmnist_tui.protocol.events import DETACHED, FAILED, FINISHED, STOPPED
 from fmnist_tui.runs.folder import RunFolder, run_folders
 from fmnist_tui.runs.listing import BROKEN, CRASHED, PAUSED, RUNNING, RunSummary, summarise
 from fmnist_tui.runs.lock import Holder, holder
-from fmnist_tui.text import safe_text
-from fmnist_tui.tui import figures, helping
+from fmnist_tui.tui import helping
 from fmnist_tui.tui.columns import Column, laid_out, line, line_width
+from fmnist_tui.util import formatting
+from fmnist_tui.util.text import safe_text
 
 MARKS = 6
 MANY = 2000
@@ -169,7 +170,7 @@ class Lines:
 
 
 def _epochs(run: RunSummary) -> str:
-    return f"{run.epochs_done}/{run.epochs_total}" if run.epochs_total else figures.NONE
+    return f"{run.epochs_done}/{run.epochs_total}" if run.epochs_total else formatting.NONE
 
 
 def told(
@@ -194,10 +195,10 @@ def told(
         "dataset": Text(safe_text(summary.dataset)),
         "model": Text(safe_text(summary.model)),
         "epochs": Text(_epochs(summary)),
-        "val": Text(figures.percent(summary.best_val_accuracy)),
-        "test": Text(figures.percent(summary.test_accuracy)),
-        "time": Text(figures.duration(summary.seconds)),
-        "when": Text(figures.when(summary.started, now)),
+        "val": Text(formatting.percent(summary.best_val_accuracy)),
+        "test": Text(formatting.percent(summary.test_accuracy)),
+        "time": Text(formatting.duration(summary.seconds)),
+        "when": Text(formatting.when(summary.started, now)),
     }
     if mark is not None:
         cells["mark"] = Text(f"{MARK}{mark}", f"bold {palette.marks[COLOURS[mark - 1]]}")

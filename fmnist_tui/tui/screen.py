@@ -15,10 +15,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker
 
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui.resizing import Resizing
 from fmnist_tui.tui.widgets.bars import KeyBar, TopBar
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.tui.app import Dashboard

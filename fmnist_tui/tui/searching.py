@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from fmnist_tui.commands import CancelSearch, FindLearningRate, SetLearningRate, Stop
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.schedule import share
-from fmnist_tui.events import FAILED, LRFIND, TRAIN
-from fmnist_tui.lrcurve import Rates
-from fmnist_tui.lrsearch import LrSearch
+from fmnist_tui.protocol.commands import CancelSearch, FindLearningRate, SetLearningRate, Stop
+from fmnist_tui.protocol.events import FAILED, LRFIND, TRAIN
+from fmnist_tui.protocol.lr_curve import Rates
+from fmnist_tui.protocol.lr_search import LrSearch
 from fmnist_tui.tui.drafting import Drafting
 from fmnist_tui.tui.feed import Feed
 from fmnist_tui.tui.screen import BenchScreen

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui.errors import near, reason
-from fmnist_tui.paths import expanded
-from fmnist_tui.runs.files import atomic_write
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.atomic_write import atomic_write
+from fmnist_tui.util.errors import near, reason
+from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.text import safe_text
 
 VARIABLE = "FMNIST_TUI_SETTINGS"
 VIEW, KEYS = "view.json", "keys.toml"

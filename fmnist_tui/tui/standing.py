@@ -6,12 +6,12 @@ import time
 
 from textual.content import Content
 
-from fmnist_tui.events import FINISHED, LRFIND
-from fmnist_tui.fit import EARLY, GOOD, OVER, UNDER, UNTRAINED, Fit
-from fmnist_tui.metrics import Evaluation, ReliabilityBin
-from fmnist_tui.text import safe_text
-from fmnist_tui.tui.figures import percent
+from fmnist_tui.analysis.metrics import Evaluation, ReliabilityBin
+from fmnist_tui.analysis.overfitting import EARLY, GOOD, OVER, UNDER, UNTRAINED, Fit
+from fmnist_tui.protocol.events import FINISHED, LRFIND
 from fmnist_tui.tui.inhand import InHand
+from fmnist_tui.util.formatting import percent
+from fmnist_tui.util.text import safe_text
 
 _SIGNS = {
     GOOD: ("✓", "$success"),

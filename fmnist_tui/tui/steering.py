@@ -7,22 +7,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fmnist_tui import config as settings
-from fmnist_tui import recipes
-from fmnist_tui.commands import Stop
-from fmnist_tui.config import RunConfig
-from fmnist_tui.errors import UsageError, UserError
-from fmnist_tui.events import FINISHED
-from fmnist_tui.paths import from_home
-from fmnist_tui.runs import shelf
+from fmnist_tui.config import recipes
+from fmnist_tui.config import run_config as settings
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.protocol.commands import Stop
+from fmnist_tui.protocol.events import FINISHED
+from fmnist_tui.runs import archive as shelf
+from fmnist_tui.runs import checkpoints
+from fmnist_tui.runs.checkpoints import Kept
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.runs.log import CommandBox
-from fmnist_tui.text import safe_text
-from fmnist_tui.tui import checkpoints, figures
-from fmnist_tui.tui.checkpoints import Kept
 from fmnist_tui.tui.runlist import name_of
 from fmnist_tui.tui.widgets.dialogs import Ask, Choice, Picker, Question
+from fmnist_tui.util import formatting
+from fmnist_tui.util.errors import UsageError, UserError
+from fmnist_tui.util.paths import from_home
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.tui.screen import BenchScreen
@@ -216,7 +217,7 @@ class Steering:
         def ask(size: int) -> None:
             question = Question(
                 f"Delete {name_of(run)}?",
-                f"{safe_text(run.run.name)}: {figures.size(size)} with its checkpoints,"
+                f"{safe_text(run.run.name)}: {formatting.size(size)} with its checkpoints,"
                 " gone for good.",
                 [Choice("y", "delete"), Choice("n", "keep it")],
             )

@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from fmnist_tui.errors import UserError
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import record
 from fmnist_tui.sweeps.snapshot import Reader, Snapshot, StudyLine
 from fmnist_tui.sweeps.storage import Place
+from fmnist_tui.util.errors import UserError
 
 # A storage that could not be reached is left alone for so long.
 REST_SECONDS = 30.0

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui import catalog
+from fmnist_tui.config import dataset_catalog
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary
-from fmnist_tui.text import safe_text
-from fmnist_tui.tui import figures
 from fmnist_tui.tui.screen import BenchScreen
 from fmnist_tui.tui.widgets.dialogs import Choice, Question
+from fmnist_tui.util import formatting
+from fmnist_tui.util.text import safe_text
 
 VIEWS = {"n": "none", "f": "flip", "s": "flip+shift"}
 CHOICES = [
@@ -27,7 +27,7 @@ def unite(screen: BenchScreen, runs: Sequence[RunSummary], after: Callable[[], N
     if len(runs) < 2:
         screen.complain("mark two runs or more with space; then m makes one ensemble of them")
         return
-    facts = [catalog.facts(run.dataset) for run in runs]
+    facts = [dataset_catalog.facts(run.dataset) for run in runs]
     if any(fact is not None and not fact.mirror for fact in facts):
         _unite(screen, runs, "none", after)
         return
@@ -63,7 +63,7 @@ def _unite(
 def told(found: Any) -> str:
     """What came of an ensemble, in a line, from the command's document."""
     splits = [
-        f"{split} {figures.percent(found[split]['accuracy'])} of {found[split]['count']:,}"
+        f"{split} {formatting.percent(found[split]['accuracy'])} of {found[split]['count']:,}"
         for split in ("val", "test")
         if found[split]
     ]

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.metrics import Evaluation
-from fmnist_tui.predictions import Predictions
+from fmnist_tui.analysis.metrics import Evaluation
+from fmnist_tui.analysis.predictions import Predictions
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.tail import replay
-from fmnist_tui.state import RunState
-from fmnist_tui.text import safe_text
+from fmnist_tui.runs.jsonl_reader import replay
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.engine.evaluate import Verdict

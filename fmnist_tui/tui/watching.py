@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fmnist_tui.errors import reason
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui.given import is_picture
+from fmnist_tui.util.errors import reason
+from fmnist_tui.util.text import safe_text
 
 # How soon it is noticed that the folder has gone, or that nobody wants to know any more.
 _LOOK_MILLISECONDS = 500

@@ -17,7 +17,7 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from fmnist_tui.recipes import shipped
+from fmnist_tui.config.recipes import shipped
 from tests.e2e.support import LIMIT, QUICK, Home, events
 
 SCRIPT = shipped("assets") / "predict_onnx.py"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from fmnist_tui import recipes
-from fmnist_tui.plans import Plan
+from fmnist_tui.config import recipes
+from fmnist_tui.config.plans import Plan
 from fmnist_tui.runs.lock import holder
 from tests.e2e.support import LIMIT, Home, events
 

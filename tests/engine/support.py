@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from fmnist_tui.catalog import GARMENTS, DatasetFacts
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config.dataset_catalog import GARMENTS, DatasetFacts
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.engine.checkpoint import Store
 from fmnist_tui.engine.classifier import About
@@ -23,7 +23,7 @@ from fmnist_tui.engine.learner import Learner
 from fmnist_tui.engine.loader import DeviceSplit
 from fmnist_tui.engine.train import Trainer
 from fmnist_tui.engine.training import Training
-from fmnist_tui.events import Event, RunEnded
+from fmnist_tui.protocol.events import Event, RunEnded
 
 FOREVER = 100_000
 PATIENCE = 60.0

@@ -13,14 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from fmnist_tui import recipes
+from fmnist_tui.analysis.metrics import softmax
+from fmnist_tui.analysis.predictions import Predictions
+from fmnist_tui.config import recipes
 from fmnist_tui.engine import ensemble, job
 from fmnist_tui.engine.checkpoint import CheckpointError, Store
 from fmnist_tui.engine.classifier import MOST_MEMBERS, About
 from fmnist_tui.engine.control import Cancelled
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import (
+from fmnist_tui.protocol.events import (
     ENSEMBLE,
     FAILED,
     FINISHED,
@@ -32,12 +33,11 @@ from fmnist_tui.events import (
     RunEnded,
     RunStarted,
 )
-from fmnist_tui.metrics import softmax
-from fmnist_tui.predictions import Predictions
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import EventTail
 from fmnist_tui.runs.listing import list_runs, summarise
-from fmnist_tui.runs.tail import EventTail
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 from tests.engine.support import PATIENCE, Listener, blobs, config
 
 Floats = npt.NDArray[np.floating]

@@ -20,8 +20,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fmnist_tui import registry
-from fmnist_tui.catalog import DatasetFacts
+from fmnist_tui.config import plugins
+from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.engine import export, export_check, export_onnx, origin, vet
 from fmnist_tui.engine.checkpoint import CheckpointError, Store
 from fmnist_tui.engine.classifier import About, Classifier
@@ -32,12 +32,12 @@ from fmnist_tui.engine.export_wanted import ONNX, OPSETS, PTH, SAFETENSORS, Want
 from fmnist_tui.engine.loader import Normalisation
 from fmnist_tui.engine.models import ModelSpec
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UsageError, UserError
-from fmnist_tui.events import Alert
+from fmnist_tui.protocol.events import Alert
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import EventTail, replay
 from fmnist_tui.runs.lock import RunLock
-from fmnist_tui.runs.tail import EventTail, replay
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UsageError, UserError
+from fmnist_tui.util.text import safe_text
 from tests.engine.support import PATIENCE, Listener, blobs, config
 
 Pixels = npt.NDArray[np.uint8]
@@ -177,7 +177,7 @@ def test_a_pth_file_holds_plain_weights_and_a_description_beside(
     assert told["versions"]["torch"] == torch.__version__
     mean, std = told["mean"][0], told["std"][0]
     pixels = torch.from_numpy(drawing()).float().view(1, 1, 28, 28)
-    model = registry.load("models", "linear").build(ModelSpec(1, 28, 4))
+    model = plugins.load("models", "linear").build(ModelSpec(1, 28, 4))
     model.load_state_dict(weights)
     shares = model((pixels - mean) / std).softmax(1)[0]
     (known,) = (s.ranked for s in [session.classify(run.path, drawing()).result(PATIENCE)])
@@ -412,7 +412,7 @@ def test_a_model_that_onnx_cannot_hold_is_named_with_what_it_lacks(
         def load() -> Any:
             return type("Built", (), {"build": staticmethod(lambda spec: Odd(spec, odd))})
 
-    monkeypatch.setattr(registry, "_plugins", lambda kind: {"odd": Plugin()})
+    monkeypatch.setattr(plugins, "_plugins", lambda kind: {"odd": Plugin()})
     # It has no gradient that training could follow.
     run = trained(session)
     payload, manifest, _ = Store(run.checkpoints).load("best")

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 import torch
 
-from fmnist_tui.commands import SaveCheckpoint, SetLearningRate, Stop
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config.recipes import read
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine import job
 from fmnist_tui.engine.checkpoint import Store
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import FINISHED, Alert, CheckpointSaved, EpochEnded, RunStarted
-from fmnist_tui.recipes import read
+from fmnist_tui.protocol.commands import SaveCheckpoint, SetLearningRate, Stop
+from fmnist_tui.protocol.events import FINISHED, Alert, CheckpointSaved, EpochEnded, RunStarted
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.tail import replay
+from fmnist_tui.runs.jsonl_reader import replay
+from fmnist_tui.util.errors import UserError
 from tests.engine.support import PATIENCE, Bench, Listener, blobs, config, digest, learner
 
 SETTINGS: dict[str, Any] = {

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import nn
 
-from fmnist_tui import registry
-from fmnist_tui.commands import Stop
+from fmnist_tui.config import plugins
 from fmnist_tui.engine import freezing
 from fmnist_tui.engine.freezing import Frozen, head, named
 from fmnist_tui.engine.learner import Learner
 from fmnist_tui.engine.models import ModelSpec
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import FINISHED, STOPPED
+from fmnist_tui.protocol.commands import Stop
+from fmnist_tui.protocol.events import FINISHED, STOPPED
+from fmnist_tui.util.errors import UserError
 from tests.engine.support import Bench, blobs, config, digest, learner
 
 SETTINGS: dict[str, Any] = {
@@ -35,7 +35,7 @@ STEPS = 12
 
 
 def network(name: str, classes: int = 4) -> nn.Module:
-    model: nn.Module = registry.load("models", name).build(ModelSpec(1, 28, classes, width=0.2))
+    model: nn.Module = plugins.load("models", name).build(ModelSpec(1, 28, classes, width=0.2))
     return model
 
 

@@ -10,14 +10,14 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from fmnist_tui.catalog import LETTERS, DatasetFacts
+from fmnist_tui.analysis.metrics import evaluate, softmax
+from fmnist_tui.config.dataset_catalog import LETTERS, DatasetFacts
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.engine import glance as glance_module
 from fmnist_tui.engine import train as train_module
 from fmnist_tui.engine.classifier import Classifier
 from fmnist_tui.engine.glance import Glances, by_turns, confusion
-from fmnist_tui.events import EVENTS, EpochEnded, Glance
-from fmnist_tui.metrics import evaluate, softmax
+from fmnist_tui.protocol.events import EVENTS, EpochEnded, Glance
 from tests.engine.support import Bench, blobs, config, digest, learner
 
 

@@ -13,7 +13,14 @@ from typing import Any, cast
 import pytest
 import torch
 
-from fmnist_tui.commands import (
+from fmnist_tui.config.recipes import read
+from fmnist_tui.engine import lrfind
+from fmnist_tui.engine.control import Control
+from fmnist_tui.engine.device import choose
+from fmnist_tui.engine.learner import Learner
+from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.step import Step
+from fmnist_tui.protocol.commands import (
     CancelSearch,
     Command,
     FindLearningRate,
@@ -22,14 +29,7 @@ from fmnist_tui.commands import (
     SetLearningRate,
     Stop,
 )
-from fmnist_tui.engine import lrfind
-from fmnist_tui.engine.control import Control
-from fmnist_tui.engine.device import choose
-from fmnist_tui.engine.learner import Learner
-from fmnist_tui.engine.session import Session
-from fmnist_tui.engine.step import Step
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import (
+from fmnist_tui.protocol.events import (
     FAILED,
     FINISHED,
     LRFIND,
@@ -44,10 +44,10 @@ from fmnist_tui.events import (
     Progress,
     RunStarted,
 )
-from fmnist_tui.lrcurve import HIGH, LOW, Rates
-from fmnist_tui.recipes import read
+from fmnist_tui.protocol.lr_curve import HIGH, LOW, Rates
+from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.log import CommandBox
-from fmnist_tui.runs.tail import replay
+from fmnist_tui.util.errors import UserError
 from tests.engine.support import FOREVER, Bench, Listener, blobs, config, digest, learner
 
 # BatchNorm, dropout, averaged weights, a schedule, two rates and every kind of randomness

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fmnist_tui import registry
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config import plugins
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Split
 from fmnist_tui.engine import augment
 from fmnist_tui.engine.augment import Augment, Targets
@@ -22,7 +22,7 @@ from fmnist_tui.engine.loader import DeviceSplit, Normalisation, Order
 from fmnist_tui.engine.models import ModelSpec
 from fmnist_tui.engine.optim import OptimSpec
 from fmnist_tui.engine.schedule import share
-from fmnist_tui.errors import UserError
+from fmnist_tui.util.errors import UserError
 from tests.engine.support import blobs, config, learner
 
 PLAIN = Normalisation((0.0,), (1.0,))
@@ -31,26 +31,26 @@ PLAIN = Normalisation((0.0,), (1.0,))
 # -- models ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", registry.names("models"))
+@pytest.mark.parametrize("name", plugins.names("models"))
 def test_every_model_takes_grey_or_colour_images_and_gives_one_logit_a_class(name: str) -> None:
     for channels, size, classes in ((1, 28, 10), (3, 32, 3)):
-        model = registry.load("models", name).build(ModelSpec(channels, size, classes, 0.25, 0.1))
+        model = plugins.load("models", name).build(ModelSpec(channels, size, classes, 0.25, 0.1))
         answer = model(torch.rand(2, channels, size, size))
         assert answer.shape == (2, classes)
         answer.sum().backward()
 
 
-@pytest.mark.parametrize("name", registry.names("models"))
+@pytest.mark.parametrize("name", plugins.names("models"))
 def test_every_model_gets_wider_with_width(name: str) -> None:
     def count(width: float) -> int:
-        model = registry.load("models", name).build(ModelSpec(1, 28, 10, width))
+        model = plugins.load("models", name).build(ModelSpec(1, 28, 10, width))
         return sum(parameter.numel() for parameter in model.parameters())
 
     assert count(2.0) > count(1.0) or name == "linear"
 
 
 def test_two_conv_is_the_published_network() -> None:
-    model = registry.load("models", "two-conv").build(ModelSpec(1, 28, 10))
+    model = plugins.load("models", "two-conv").build(ModelSpec(1, 28, 10))
     assert sum(parameter.numel() for parameter in model.parameters()) == 225_034
 
 
@@ -60,7 +60,7 @@ def test_pooling_before_the_activation_changes_no_value() -> None:
 
 
 def test_the_fast_model_whitens_the_patches_it_was_shown() -> None:
-    model = registry.load("models", "fast").build(ModelSpec(1, 28, 10))
+    model = plugins.load("models", "fast").build(ModelSpec(1, 28, 10))
     images = F.avg_pool2d(torch.rand(64, 1, 30, 30), 3, stride=1) * 10
     model.prepare(images)
     answers = model.whitening(images).transpose(0, 1).flatten(1)[:9]
@@ -73,29 +73,29 @@ def test_the_fast_model_whitens_the_patches_it_was_shown() -> None:
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
 def test_a_torchvision_classifier_is_adapted_to_small_grey_images(name: str) -> None:
-    model = registry.load("models", f"torchvision:{name}").build(ModelSpec(1, 28, 10)).eval()
+    model = plugins.load("models", f"torchvision:{name}").build(ModelSpec(1, 28, 10)).eval()
     assert model(torch.rand(2, 1, 28, 28)).shape == (2, 10)
 
 
 def test_an_unknown_torchvision_model_is_refused_with_the_near_names() -> None:
     with pytest.raises(UserError, match="resnet18"):
-        registry.load("models", "torchvision:resnet17").build(ModelSpec(1, 28, 10))
+        plugins.load("models", "torchvision:resnet17").build(ModelSpec(1, 28, 10))
 
 
 def test_an_unknown_model_is_refused_with_the_near_names() -> None:
     with pytest.raises(UserError, match=r"model 'tow-conv' is not known.*two-conv"):
-        registry.load("models", "tow-conv")
+        plugins.load("models", "tow-conv")
 
 
 # -- optimisers and schedules ---------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", registry.names("optim"))
+@pytest.mark.parametrize("name", plugins.names("optim"))
 def test_every_optimiser_learns_and_obeys_the_rate_tensor(name: str) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
     rate = torch.tensor({"sgd": 0.1, "muon": 0.02}.get(name, 0.01))
-    optimizer = registry.load("optim", name).build(model, OptimSpec(rate, 0.9, 0.01))
+    optimizer = plugins.load("optim", name).build(model, OptimSpec(rate, 0.9, 0.01))
     x, y = torch.randn(64, 8), torch.randint(4, (64,))
 
     def step() -> float:
@@ -115,7 +115,7 @@ def test_every_optimiser_learns_and_obeys_the_rate_tensor(name: str) -> None:
 
 
 def test_muon_moves_filters_along_orthogonal_matrices() -> None:
-    muon = registry.load("optim", "muon")
+    muon = plugins.load("optim", "muon")
     for shape in ((8, 20), (20, 8)):
         values = torch.linalg.svdvals(muon.orthogonal(torch.randn(shape)))
         assert values.min() > 0.5 and values.max() < 1.4
@@ -124,7 +124,7 @@ def test_muon_moves_filters_along_orthogonal_matrices() -> None:
 def test_weight_decay_spares_biases_and_norms() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
     spec = OptimSpec(torch.tensor(0.1), 0.9, 0.5)
-    found = registry.load("optim", "adamw").build(model, spec).param_groups
+    found = plugins.load("optim", "adamw").build(model, spec).param_groups
     assert [group["weight_decay"] for group in found] == [0.5, 0.0]
     assert [len(group["params"]) for group in found] == [1, 3]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from fmnist_tui.commands import Stop
 from fmnist_tui.engine import job
 from fmnist_tui.engine.checkpoint import CheckpointError, Store
 from fmnist_tui.engine.optim.muon import Muon
-from fmnist_tui.events import FINISHED, STOPPED, Changed
+from fmnist_tui.protocol.commands import Stop
+from fmnist_tui.protocol.events import FINISHED, STOPPED, Changed
 from tests.engine.support import Bench, blobs, config, digest, learner
 
 SETTINGS = {

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fmnist_tui.commands import Pause, Resume, SetLearningRate
+from fmnist_tui.analysis.predictions import Predictions
+from fmnist_tui.config.recipes import read
 from fmnist_tui.engine import job
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import (
+from fmnist_tui.protocol.commands import Pause, Resume, SetLearningRate
+from fmnist_tui.protocol.events import (
     FAILED,
     FINISHED,
     STOPPED,
@@ -25,12 +26,11 @@ from fmnist_tui.events import (
     Evaluated,
     RunStarted,
 )
-from fmnist_tui.predictions import Predictions
-from fmnist_tui.recipes import read
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.lock import RunLock, holder
 from fmnist_tui.runs.log import CommandBox
-from fmnist_tui.runs.tail import replay
+from fmnist_tui.util.errors import UserError
 from tests.engine.support import FOREVER, PATIENCE, Listener, config
 
 
@@ -62,7 +62,7 @@ def test_a_finished_run_leaves_a_folder_that_tells_everything(session: Session) 
 
 
 def test_the_record_on_disk_is_what_was_heard(session: Session) -> None:
-    from fmnist_tui.runs.tail import EventTail
+    from fmnist_tui.runs.jsonl_reader import EventTail
 
     training = session.train(config(epochs=2))
     listener = Listener(training)

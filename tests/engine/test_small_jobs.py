@@ -14,15 +14,15 @@ import pytest
 import torch
 from PIL import Image
 
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.checkpoint import Store
 from fmnist_tui.engine.classifier import Classifier
 from fmnist_tui.engine.device import choose
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import Evaluated, Progress
+from fmnist_tui.protocol.events import Evaluated, Progress
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.tail import EventTail
+from fmnist_tui.runs.jsonl_reader import EventTail
+from fmnist_tui.util.errors import UserError
 from tests.engine.support import FOREVER, PATIENCE, Listener, blobs, config, digest
 
 Pixels = npt.NDArray[np.uint8]

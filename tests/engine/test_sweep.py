@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.commands import Pause, Resume, Stop
 from fmnist_tui.engine import evaluate, job
 from fmnist_tui.engine.session import Session
 from fmnist_tui.engine.sweep import Outcome, Sweep, alike
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import Alert, RunEnded, RunStarted, TrialEnded
+from fmnist_tui.protocol.commands import Pause, Resume, Stop
+from fmnist_tui.protocol.events import Alert, RunEnded, RunStarted, TrialEnded
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import EventTail, replay
 from fmnist_tui.runs.listing import list_runs, summarise
 from fmnist_tui.runs.log import CommandBox, append_line
-from fmnist_tui.runs.tail import EventTail, replay
 from fmnist_tui.sweeps import marks, patience
 from fmnist_tui.sweeps.snapshot import Reader, Snapshot
 from fmnist_tui.sweeps.storage import Place
 from fmnist_tui.sweeps.study import Ledger
+from fmnist_tui.util.errors import UserError
 from tests.engine.support import FOREVER, PATIENCE, blobs
 from tests.unit.sweeps.support import journal, ledger, search
 

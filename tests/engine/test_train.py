@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from fmnist_tui.commands import (
+from fmnist_tui.data.dataset import Dataset, Split
+from fmnist_tui.engine import train as train_module
+from fmnist_tui.protocol.commands import (
     Command,
     Detach,
     Pause,
@@ -21,9 +23,7 @@ from fmnist_tui.commands import (
     SetLearningRate,
     Stop,
 )
-from fmnist_tui.data.dataset import Dataset, Split
-from fmnist_tui.engine import train as train_module
-from fmnist_tui.events import (
+from fmnist_tui.protocol.events import (
     DETACHED,
     FAILED,
     FINISHED,

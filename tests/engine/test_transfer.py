@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config.recipes import read
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.engine import freezing, job
 from fmnist_tui.engine.checkpoint import Store
@@ -25,11 +26,10 @@ from fmnist_tui.engine.models._torchvision import _refit_filters
 from fmnist_tui.engine.session import Session
 from fmnist_tui.engine.training import Training
 from fmnist_tui.engine.transfer import Start
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import FAILED, FINISHED, Alert, Evaluated, RunStarted
-from fmnist_tui.recipes import read
+from fmnist_tui.protocol.events import FAILED, FINISHED, Alert, Evaluated, RunStarted
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.tail import replay
+from fmnist_tui.runs.jsonl_reader import replay
+from fmnist_tui.util.errors import UserError
 from tests.engine.support import PATIENCE, Bench, Listener, blobs, config
 
 SETTINGS: dict[str, Any] = {"model": "custom-cnn", "width": 0.1, "ema": 0.9, "epochs": 2}

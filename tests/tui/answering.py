@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.catalog import GARMENTS
+from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.data.pictures import Picture, open_picture
 from fmnist_tui.data.prepare import Preparation, Prepared, prepare
-from fmnist_tui.errors import UserError
+from fmnist_tui.util.errors import UserError
 
 RANKED = (("Bag", 0.97), ("Coat", 0.02), *((name, 0.001) for name in GARMENTS[:8]))
 

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fmnist_tui import recipes
-from fmnist_tui.catalog import GARMENTS
-from fmnist_tui.config import RunConfig
-from fmnist_tui.events import (
+from fmnist_tui.analysis.metrics import Evaluation
+from fmnist_tui.analysis.predictions import Predictions
+from fmnist_tui.config import recipes
+from fmnist_tui.config.dataset_catalog import GARMENTS
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.protocol.events import (
     EVENTS,
     FINISHED,
     Changed,
@@ -26,8 +28,6 @@ from fmnist_tui.events import (
     RunStarted,
     Telemetry,
 )
-from fmnist_tui.metrics import Evaluation
-from fmnist_tui.predictions import Predictions
 from fmnist_tui.runs.folder import RunFolder
 
 START = 1_700_000_000.0

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
-from fmnist_tui.recipes import DEFAULT
+from fmnist_tui.config.recipes import DEFAULT
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.tui import themes
 from fmnist_tui.tui.app import Dashboard

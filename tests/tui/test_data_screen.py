@@ -15,12 +15,11 @@ from PIL import Image
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
-from fmnist_tui import catalog
-from fmnist_tui.catalog import GARMENTS
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config import dataset_catalog
+from fmnist_tui.config.dataset_catalog import GARMENTS
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.data.steps import Step
-from fmnist_tui.errors import UserError
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.desk import Desk
 from fmnist_tui.tui.feed import Feed
@@ -35,6 +34,7 @@ from fmnist_tui.tui.widgets.fetching import Fetching
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.tui.widgets.picture import Picture
 from fmnist_tui.tui.widgets.sample import SampleNumbers, SampleView, Values
+from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
 from tests.tui.scripted import CONFIG, make_run, settled
 
@@ -53,7 +53,7 @@ def split(name: str, labels: list[int], start: int = 0) -> Split:
 def garments(name: str = "fashion") -> Dataset:
     """Sixty pictures to train on, ten for validation; the test split has no bags or boots."""
     return Dataset(
-        catalog.DATASETS[name],
+        dataset_catalog.DATASETS[name],
         split("train", [number % 10 for number in range(60)]),
         split("val", list(range(10)), 60),
         split("test", [0, 1, 2, 3, 0, 1, 2]),
@@ -380,7 +380,7 @@ async def test_s_lists_the_data_sets_and_opens_the_one_chosen(
         await settled(pilot, lambda: isinstance(bench.screen, Picker))
         listed = bench.screen.query_one(OptionList)
         lines = [str(option.prompt) for option in listed.options]
-        assert len(lines) == len(catalog.DATASETS) + 1
+        assert len(lines) == len(dataset_catalog.DATASETS) + 1
         assert lines[0].startswith("✓ here  Fashion-MNIST") and "70,000 images" in lines[0]
         assert lines[1].startswith("· away  MNIST")
         await answered(bench, pilot, "kuzu")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fmnist_tui.config import FIELDS, RunConfig
+from fmnist_tui.config.run_config import FIELDS, RunConfig
 from fmnist_tui.tui.draft import Draft, shown
 from tests.tui.scripted import CONFIG
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as some
 
-from fmnist_tui.errors import UserError
 from fmnist_tui.tui import answers, given
 from fmnist_tui.tui.dropped import is_drop, paths
+from fmnist_tui.util.errors import UserError
 
 NAMES = some.lists(
     some.text(some.characters(exclude_characters="/\n\r\0", exclude_categories=["Cs"]), min_size=1)

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from fmnist_tui.errors import UserError
 from fmnist_tui.tui import errand
 from fmnist_tui.tui.errand import Errand
 from fmnist_tui.tui.widgets.dialogs import Question, Sheet
 from fmnist_tui.tui.widgets.errands import ErrandList, line
 from fmnist_tui.tui.widgets.lines import LineTable
+from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
 from tests.tui.scripted import settled
 

@@ -13,12 +13,12 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from fmnist_tui import recipes
-from fmnist_tui.catalog import DATASETS, GARMENTS
-from fmnist_tui.config import RunConfig
+from fmnist_tui.analysis.metrics import softmax
+from fmnist_tui.analysis.predictions import Predictions
+from fmnist_tui.config import recipes
+from fmnist_tui.config.dataset_catalog import DATASETS, GARMENTS
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
-from fmnist_tui.metrics import softmax
-from fmnist_tui.predictions import Predictions
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.desk import Desk, Pair

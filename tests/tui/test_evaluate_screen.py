@@ -11,10 +11,9 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from fmnist_tui.catalog import GARMENTS
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import EVENTS, STOPPED, RunEnded
-from fmnist_tui.predictions import Predictions
+from fmnist_tui.analysis.predictions import Predictions
+from fmnist_tui.config.dataset_catalog import GARMENTS
+from fmnist_tui.protocol.events import EVENTS, STOPPED, RunEnded
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.desk import Desk
@@ -26,6 +25,7 @@ from fmnist_tui.tui.widgets.confusion import ConfusionTable
 from fmnist_tui.tui.widgets.dialogs import Picker
 from fmnist_tui.tui.widgets.headline import Headline
 from fmnist_tui.tui.widgets.scores import ClassScores, ConfusedPairs
+from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
 from tests.tui.scripted import events, make_run, predictions, settled
 

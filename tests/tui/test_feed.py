@@ -6,13 +6,13 @@ import shutil
 from collections import deque
 from pathlib import Path
 
-from fmnist_tui.commands import Stop
 from fmnist_tui.engine.training import Training
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import EpochEnded
+from fmnist_tui.protocol.commands import Stop
+from fmnist_tui.protocol.events import EpochEnded
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.tui.feed import Feed
 from fmnist_tui.tui.narration import Narration
+from fmnist_tui.util.errors import UserError
 from tests.tui.scripted import CONFIG, events, make_run
 
 

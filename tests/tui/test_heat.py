@@ -7,7 +7,7 @@ from rich.style import Style
 from textual.app import App, ComposeResult
 from textual.events import MouseScrollDown
 
-from fmnist_tui.catalog import GARMENTS
+from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.tui import matrix
 from fmnist_tui.tui.widgets.confusion import ConfusionTable
 from fmnist_tui.tui.widgets.heat import ConfusionHeat, palette, shares

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmnist_tui import recipes
-from fmnist_tui.catalog import GARMENTS
-from fmnist_tui.config import RunConfig
+from fmnist_tui.analysis.predictions import Miss, Predictions
+from fmnist_tui.config import recipes
+from fmnist_tui.config.dataset_catalog import GARMENTS
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Split
-from fmnist_tui.errors import UserError
-from fmnist_tui.predictions import Miss, Predictions
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui import mistakes
 from fmnist_tui.tui.library import Library
 from fmnist_tui.tui.mistakes import EVERY, Album, parsed
+from fmnist_tui.util.errors import UserError
 
 SHIRT, TSHIRT, COAT = 6, 0, 4
 DIGITS = tuple("0123456789")

@@ -9,8 +9,8 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui.plain import AsciiFilter, ascii_cells, wanted
+from fmnist_tui.util.text import safe_text
 
 
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FFF), max_size=30))

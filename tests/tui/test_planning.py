@@ -10,12 +10,11 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
-from fmnist_tui.commands import Command, Stop
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config.plans import Plan, Unite
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.training import Training
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import DETACHED, FINISHED, STOPPED, RunEnded
-from fmnist_tui.plans import Plan, Unite
+from fmnist_tui.protocol.commands import Command, Stop
+from fmnist_tui.protocol.events import DETACHED, FINISHED, STOPPED, RunEnded
 from fmnist_tui.runs import handover
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.handover import Output
@@ -28,6 +27,7 @@ from fmnist_tui.tui.widgets.dialogs import Ask, Picker, Question
 from fmnist_tui.tui.widgets.form import Form
 from fmnist_tui.tui.widgets.log import LogPane
 from fmnist_tui.tui.widgets.progress import RunProgress
+from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
 from tests.tui.scripted import CONFIG, events, make_run, settled
 

@@ -13,9 +13,9 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
-from fmnist_tui.commands import Stop
-from fmnist_tui.config import RunConfig
-from fmnist_tui.events import EVENTS, STOPPED, Changed, RunEnded
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.protocol.commands import Stop
+from fmnist_tui.protocol.events import EVENTS, STOPPED, Changed, RunEnded
 from fmnist_tui.runs.folder import ARCHIVE, RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader

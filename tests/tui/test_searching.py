@@ -9,18 +9,17 @@ from collections.abc import Iterator
 import pytest
 from textual.pilot import Pilot
 
-from fmnist_tui import recipes
-from fmnist_tui.commands import (
+from fmnist_tui.config import recipes
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.engine.training import Training
+from fmnist_tui.protocol.commands import (
     CancelSearch,
     Command,
     FindLearningRate,
     SetLearningRate,
     Stop,
 )
-from fmnist_tui.config import RunConfig
-from fmnist_tui.engine.training import Training
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import (
+from fmnist_tui.protocol.events import (
     EVENTS,
     FAILED,
     FINISHED,
@@ -32,8 +31,8 @@ from fmnist_tui.events import (
     RunEnded,
     RunStarted,
 )
-from fmnist_tui.lrcurve import Rates, read
-from fmnist_tui.lrsearch import summary
+from fmnist_tui.protocol.lr_curve import Rates, read
+from fmnist_tui.protocol.lr_search import summary
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.desk import Desk, Leaving
@@ -44,6 +43,7 @@ from fmnist_tui.tui.widgets.form import Form
 from fmnist_tui.tui.widgets.log import LogPane
 from fmnist_tui.tui.widgets.lrpanel import LrPanel
 from fmnist_tui.tui.widgets.progress import RunProgress, wrapped
+from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
 from tests.tui.scripted import CONFIG, START, STEPS, events, make_run, settled
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from fmnist_tui.events import EVENTS, FINISHED, SWEEP, RunEnded, RunStarted, TrialEnded
+from fmnist_tui.protocol.events import EVENTS, FINISHED, SWEEP, RunEnded, RunStarted, TrialEnded
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps import storage

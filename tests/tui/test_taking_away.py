@@ -10,10 +10,9 @@ import pytest
 from rich.style import Style
 from textual.widgets import Input, OptionList
 
-from fmnist_tui.events import ENSEMBLE, EVENTS, Alert, Evaluated, RunStarted
+from fmnist_tui.protocol.events import ENSEMBLE, EVENTS, Alert, Evaluated, RunStarted
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.tail import EventTail
-from fmnist_tui.tui import figures
+from fmnist_tui.runs.jsonl_reader import EventTail
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.desk import Desk
 from fmnist_tui.tui.exporting import told as told_of_export
@@ -22,6 +21,7 @@ from fmnist_tui.tui.widgets import progress
 from fmnist_tui.tui.widgets.confusion import ConfusionTable
 from fmnist_tui.tui.widgets.dialogs import Ask, Question
 from fmnist_tui.tui.widgets.gallery import Gallery
+from fmnist_tui.util import formatting
 from tests.tui.conftest import Opened
 from tests.tui.scripted import CONFIG, make_run, predictions, settled
 from tests.tui.test_runs_screen import checkpoint, listed, page, rows, told
@@ -188,7 +188,7 @@ async def test_the_page_of_an_ensemble_tells_its_members_and_no_epochs(
         (test,) = [line for line in shown.splitlines() if line.startswith("test")]
         assert val.split()[1:] == test.split()[1:] and "of 300" in val
         assert "epochs" not in shown and "tta" in shown
-        assert f" {figures.NONE} " in rows(bench)[0]
+        assert f" {formatting.NONE} " in rows(bench)[0]
 
 
 async def test_evaluate_and_errors_show_an_ensemble_like_any_run(

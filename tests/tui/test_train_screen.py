@@ -8,7 +8,9 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from fmnist_tui.commands import (
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.engine.training import Training
+from fmnist_tui.protocol.commands import (
     Command,
     Pause,
     Resume,
@@ -16,9 +18,7 @@ from fmnist_tui.commands import (
     ScaleLearningRate,
     Stop,
 )
-from fmnist_tui.config import RunConfig
-from fmnist_tui.engine.training import Training
-from fmnist_tui.events import Alert, Changed, Glance
+from fmnist_tui.protocol.events import Alert, Changed, Glance
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.desk import Desk, Leaving
 from fmnist_tui.tui.feed import Feed

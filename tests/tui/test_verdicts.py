@@ -10,11 +10,11 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.engine.evaluate import Verdict
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UserError
-from fmnist_tui.predictions import Predictions
 from fmnist_tui.tui.verdicts import Verdicts
+from fmnist_tui.util.errors import UserError
 from tests.tui.scripted import make_run, predictions
 
 

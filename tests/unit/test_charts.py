@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from fmnist_tui.charts import Line, draw, line_chart
+from fmnist_tui.render.line_chart import Line, draw, line_chart
 
 FALLING = Line("train", range(50), [math.exp(-step / 10) for step in range(50)])
 VALIDATION = Line("val", [10, 20, 49], [0.6, 0.4, 0.3], "orange")

@@ -13,9 +13,10 @@ from fmnist_tui.cli import checking
 from fmnist_tui.cli.checking import Checked, check, table
 from fmnist_tui.cli.planned import Done
 from fmnist_tui.cli.steps import Part
+from fmnist_tui.config.plans import Plan, Train
+from fmnist_tui.config.recipes import Claim, Members, Recipe, Stage
 from fmnist_tui.engine.session import Session
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import (
+from fmnist_tui.protocol.events import (
     FAILED,
     FINISHED,
     FROZEN_CHANGED,
@@ -24,10 +25,9 @@ from fmnist_tui.events import (
     Evaluated,
     RunEnded,
 )
-from fmnist_tui.plans import Plan, Train
-from fmnist_tui.recipes import Claim, Members, Recipe, Stage
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.state import RunState
+from fmnist_tui.util.errors import UserError
 
 NO_SESSION = cast(Session, None)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_tui import config, recipes
-from fmnist_tui.config import FIELDS, ConfigError, RunConfig, parse, problems
+from fmnist_tui.config import recipes, run_config
+from fmnist_tui.config.run_config import FIELDS, ConfigError, RunConfig, parse, problems
 
 
 def _said(**values: Any) -> str:
@@ -101,14 +101,14 @@ def test_a_changed_config_is_checked_as_a_whole() -> None:
 
 def test_every_field_says_what_it_is_for_where_it_belongs_and_what_it_may_be() -> None:
     for name, field in FIELDS.items():
-        assert field.description and config.group(name) and config.allowed(name)
-        assert config.kind(name) in (bool, int, float, str, tuple)
+        assert field.description and run_config.group(name) and run_config.allowed(name)
+        assert run_config.kind(name) in (bool, int, float, str, tuple)
 
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_default_survives_being_written_as_text(name: str) -> None:
     value = FIELDS[name].default
-    text = config.shown(value).strip("'")
+    text = run_config.shown(value).strip("'")
     assert parse(name, text) == value
 
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from fmnist_tui.events import ENSEMBLE, FINISHED, EpochEnded, RunEnded, RunStarted
-from fmnist_tui.fit import EARLY, GOOD, OVER, UNDER, UNTRAINED, Fit, judge_fit
-from fmnist_tui.state import RunState
+from fmnist_tui.analysis.overfitting import EARLY, GOOD, OVER, UNDER, UNTRAINED, Fit, judge_fit
+from fmnist_tui.protocol.events import ENSEMBLE, FINISHED, EpochEnded, RunEnded, RunStarted
+from fmnist_tui.protocol.run_state import RunState
 
 # train loss, train accuracy, validation loss, validation accuracy
 Epoch = tuple[float, float | None, float | None, float | None]

@@ -43,8 +43,8 @@ def _loaded(module: str, *watched: str) -> str:
         ("fmnist_tui.cli.serve", ["torch", "numpy", "aiohttp", "textual"]),
         ("fmnist_tui.report.page", ["torch", "textual", "rich", "plotext", "sklearn", "PIL"]),
         ("fmnist_tui.serve.server", ["torch", "numpy", "textual", "rich"]),
-        ("fmnist_tui.recipes", ["torch", "numpy", "rich"]),
-        ("fmnist_tui.state", ["torch", "numpy", "pydantic"]),
+        ("fmnist_tui.config.recipes", ["torch", "numpy", "rich"]),
+        ("fmnist_tui.protocol.run_state", ["torch", "numpy", "pydantic"]),
         ("fmnist_tui.runs.listing", ["torch", "numpy", "pydantic"]),
     ],
 )

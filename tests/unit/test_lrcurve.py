@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_tui.errors import UsageError
-from fmnist_tui.lrcurve import (
+from fmnist_tui.protocol.lr_curve import (
     FEW,
     FEWEST,
     HIGHEST,
@@ -23,6 +22,7 @@ from fmnist_tui.lrcurve import (
     read,
     rounded,
 )
+from fmnist_tui.util.errors import UsageError
 from tests.unit.core.support import PROPERTY
 
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_tui.errors import UserError
-from fmnist_tui.metrics import (
+from fmnist_tui.analysis.metrics import (
     calibration,
     class_scores,
     evaluate,
@@ -18,7 +17,8 @@ from fmnist_tui.metrics import (
     interval,
     softmax,
 )
-from fmnist_tui.predictions import Predictions
+from fmnist_tui.analysis.predictions import Predictions
+from fmnist_tui.util.errors import UserError
 
 NAMES = ("a", "b", "c")
 SHARES = np.array(

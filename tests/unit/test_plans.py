@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from fmnist_tui import nvidia
-from fmnist_tui.config import ConfigError, RunConfig
-from fmnist_tui.events import FAILED, FINISHED, STOPPED
-from fmnist_tui.plans import Plan, Train, Unite
-from fmnist_tui.recipes import Members, Recipe, Stage
+from fmnist_tui.config import gpu_detect
+from fmnist_tui.config.plans import Plan, Train, Unite
+from fmnist_tui.config.recipes import Members, Recipe, Stage
+from fmnist_tui.config.run_config import ConfigError, RunConfig
+from fmnist_tui.protocol.events import FAILED, FINISHED, STOPPED
 
 FIRST, SECOND, THIRD = Path("/runs/first"), Path("/runs/second"), Path("/runs/third")
 STAGES = (
@@ -154,12 +154,12 @@ GPU = Recipe("quick", "", {"batch_size": 64, "epochs": 3}, gpu={"batch_size": 20
 def test_settings_for_a_gpu_hold_where_one_trains_and_yield_to_what_is_given(
     monkeypatch: pytest.MonkeyPatch, present: bool, changes: dict[str, Any], batch_size: int
 ) -> None:
-    monkeypatch.setattr(nvidia, "present", lambda: present)
+    monkeypatch.setattr(gpu_detect, "present", lambda: present)
     assert GPU.config(**changes).batch_size == batch_size
 
 
 def test_a_stage_overrides_the_settings_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvidia, "present", lambda: True)
+    monkeypatch.setattr(gpu_detect, "present", lambda: True)
     stages = (Stage("one", {}), Stage("two", {"epochs": 9}))
     recipe = Recipe("x", "", {"epochs": 3}, gpu={"epochs": 30}, stages=stages)
     assert [config.epochs for config in configs(Plan.of(recipe))] == [30, 9]
@@ -191,9 +191,9 @@ def test_a_gpu_counts_where_torch_and_driver_have_it_and_it_is_not_hidden(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    monkeypatch.setattr(nvidia, "_made_for", lambda: made_for)
-    monkeypatch.setattr(nvidia, "_counted", lambda: counted)
-    assert nvidia.present.__wrapped__() is found
+    monkeypatch.setattr(gpu_detect, "_made_for", lambda: made_for)
+    monkeypatch.setattr(gpu_detect, "_counted", lambda: counted)
+    assert gpu_detect.present.__wrapped__() is found
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_whether_torch_is_made_for_nvidia_is_read_off_its_version_file(
         origin = str(tmp_path / "__init__.py")
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: Spec())
-    assert nvidia._made_for() == found
+    assert gpu_detect._made_for() == found
 
 
 def test_views_asked_for_are_the_ensembles_and_impossible_ones_are_refused_at_once() -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui import recipes
-from fmnist_tui.config import ConfigError
-from fmnist_tui.errors import UserError
-from fmnist_tui.plans import Plan
-from fmnist_tui.recipes import Claim
+from fmnist_tui.config import recipes
+from fmnist_tui.config.plans import Plan
+from fmnist_tui.config.recipes import Claim
+from fmnist_tui.config.run_config import ConfigError
+from fmnist_tui.util.errors import UserError
 
 
 @pytest.mark.parametrize("name", recipes.names())

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from fmnist_tui.engine.models import ModelSpec
-from fmnist_tui.errors import UserError, near, reason
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, near, reason
+from fmnist_tui.util.text import safe_text
 
 
 class Adapted:

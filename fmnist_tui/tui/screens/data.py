@@ -12,12 +12,10 @@ from textual.content import Content
 from textual.reactive import Reactive
 from textual.widget import Widget
 
-from fmnist_tui import catalog
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config import dataset_catalog
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.browse import SPLITS, Browse, class_means
-from fmnist_tui.errors import UserError
 from fmnist_tui.render import names as renderers
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui import augmenting, getting
 from fmnist_tui.tui.exhibit import Exhibit, Image
 from fmnist_tui.tui.getting import Getting
@@ -28,6 +26,8 @@ from fmnist_tui.tui.widgets.browser import Browser
 from fmnist_tui.tui.widgets.classes import Head
 from fmnist_tui.tui.widgets.dialogs import Ask, Picker, Sheet
 from fmnist_tui.tui.widgets.fetching import Fetching
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.data.dataset import Dataset
@@ -207,7 +207,7 @@ class DataScreen(BenchScreen):
 
     @on(Head.Title)
     def action_dataset(self) -> None:
-        names = [*catalog.DATASETS]
+        names = [*dataset_catalog.DATASETS]
         if self._wanted and self._wanted not in names:
             names.append(self._wanted)
         present = self.desk.library.present
@@ -230,7 +230,7 @@ class DataScreen(BenchScreen):
             self.later(partial(getting.named, text), partial(self._named, text), group="pick")
 
     def _named(self, text: str, name: str) -> None:
-        if catalog.is_dataset_name(name):
+        if dataset_catalog.is_dataset_name(name):
             self._look_for(name)
         else:
             self.complain(

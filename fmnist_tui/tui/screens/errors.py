@@ -12,9 +12,8 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from fmnist_tui.predictions import Miss, MissOrder
+from fmnist_tui.analysis.predictions import Miss, MissOrder
 from fmnist_tui.render import names as renderers
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui import captions, mistakes, standing
 from fmnist_tui.tui.gathering import Gathered, Gathering
 from fmnist_tui.tui.inhand import InHand
@@ -26,6 +25,7 @@ from fmnist_tui.tui.widgets.dialogs import Ask, Picker
 from fmnist_tui.tui.widgets.gallery import Gallery, Tile
 from fmnist_tui.tui.widgets.headline import Headline
 from fmnist_tui.tui.widgets.painted import entitle
+from fmnist_tui.util.text import safe_text
 
 _ORDER = "errors.order"
 

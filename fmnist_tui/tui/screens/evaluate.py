@@ -10,8 +10,8 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from fmnist_tui.charts import Line
-from fmnist_tui.fit import judge_fit
+from fmnist_tui.analysis.overfitting import judge_fit
+from fmnist_tui.render.line_chart import Line
 from fmnist_tui.tui import matrix, standing
 from fmnist_tui.tui.desk import Pair
 from fmnist_tui.tui.inhand import InHand

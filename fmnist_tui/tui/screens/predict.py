@@ -13,11 +13,9 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
-from fmnist_tui import recipes
-from fmnist_tui.paths import expanded, from_home
+from fmnist_tui.config import recipes
 from fmnist_tui.render import names as renderers
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui import given
 from fmnist_tui.tui.answers import MOST, Answer
 from fmnist_tui.tui.given import Given
@@ -34,6 +32,8 @@ from fmnist_tui.tui.widgets.path_input import PathInput
 from fmnist_tui.tui.widgets.picture import known_renderer
 from fmnist_tui.tui.widgets.steps import Steps
 from fmnist_tui.tui.widgets.verdict import Verdict
+from fmnist_tui.util.paths import expanded, from_home
+from fmnist_tui.util.text import safe_text
 
 NO_MODEL = "no model yet: w chooses a run or a model file; 2, then space, trains one"
 NO_PICTURE = (

@@ -14,9 +14,8 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
-from fmnist_tui.events import ENSEMBLE, LRFIND, SWEEP
+from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, SWEEP
 from fmnist_tui.runs.listing import RunSummary
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui import comparing
 from fmnist_tui.tui.columns import head, laid_out
 from fmnist_tui.tui.comparing import Compared, compared
@@ -41,6 +40,7 @@ from fmnist_tui.tui.widgets.lines import LineTable
 from fmnist_tui.tui.widgets.narrowing import Narrowing
 from fmnist_tui.tui.widgets.overlay import NO_FIGURES, Overlay
 from fmnist_tui.tui.widgets.painted import entitle
+from fmnist_tui.util.text import safe_text
 
 # The cursor may pass over a run for so long before its record is read.
 REST_SECONDS = 0.12

@@ -13,7 +13,6 @@ from textual.widgets import DataTable, Input
 
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps.snapshot import COMPLETE, TrialView
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui.columns import head
 from fmnist_tui.tui.foreman import Foreman
 from fmnist_tui.tui.listing import ListScreen
@@ -33,6 +32,7 @@ from fmnist_tui.tui.widgets.lines import LineTable
 from fmnist_tui.tui.widgets.narrowing import Narrowing
 from fmnist_tui.tui.widgets.painted import entitle
 from fmnist_tui.tui.widgets.plots import Plots
+from fmnist_tui.util.text import safe_text
 
 # Where nothing goes on, and for the list of studies, a look now and then is enough.
 EVERY = 4

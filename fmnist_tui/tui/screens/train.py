@@ -12,11 +12,10 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widget import Widget
 
-from fmnist_tui.commands import Pause, Resume, SaveCheckpoint, ScaleLearningRate, Stop
-from fmnist_tui.config import RunConfig
-from fmnist_tui.events import FINISHED, TRAIN
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.protocol.commands import Pause, Resume, SaveCheckpoint, ScaleLearningRate, Stop
+from fmnist_tui.protocol.events import FINISHED, TRAIN
 from fmnist_tui.render import names as renderers
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui import curves
 from fmnist_tui.tui.drafting import Drafting
 from fmnist_tui.tui.feed import Feed
@@ -31,6 +30,7 @@ from fmnist_tui.tui.widgets.log import LogPane
 from fmnist_tui.tui.widgets.lrpanel import LrPanel
 from fmnist_tui.tui.widgets.progress import RunProgress
 from fmnist_tui.tui.widgets.thinks import Thinks
+from fmnist_tui.util.text import safe_text
 
 VIEWS = ("settings", "run", "model", "log")
 

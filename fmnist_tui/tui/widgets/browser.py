@@ -16,12 +16,12 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from fmnist_tui.data.browse import matching
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui.exhibit import Exhibit
 from fmnist_tui.tui.widgets.classes import ClassList, Head
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.tui.widgets.picture import Picture
 from fmnist_tui.tui.widgets.sample import SampleNumbers, SampleView
+from fmnist_tui.util.text import safe_text
 
 # The large picture beside the gallery waits until the cursor rests.
 _REST = 0.15

@@ -14,11 +14,11 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
-from fmnist_tui import charts
-from fmnist_tui.charts import Chart, Line
-from fmnist_tui.text import safe_text
+from fmnist_tui.render import line_chart
+from fmnist_tui.render.line_chart import Chart, Line
 from fmnist_tui.tui import themes
 from fmnist_tui.tui.widgets.painted import Painted
+from fmnist_tui.util.text import safe_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class LineChart(Painted, can_focus=True):
         if chart is None or self._cursor is None:
             return ""
         x = chart.x_at(self._cursor)
-        told = charts.power(x) if self._powers else charts.short(round(x))
+        told = line_chart.power(x) if self._powers else line_chart.short(round(x))
         found = [f"{self._xlabel or 'x'} {told}"]
         for line in self._lines:
             value = _nearest(line, x)
@@ -165,7 +165,7 @@ class LineChart(Painted, can_focus=True):
         width, height = self.size.width, self.size.height - 1
         columns = max(1, 2 * width)
         thin = [_thinned(line, columns) for line in self._lines]
-        self._chart = charts.draw(
+        self._chart = line_chart.draw(
             thin,
             width,
             height,
@@ -253,7 +253,7 @@ class LineChart(Painted, can_focus=True):
 
 
 def _thinned(line: Line, columns: int) -> Line:
-    points = charts.thinned(list(zip(line.xs, line.ys, strict=True)), columns)
+    points = line_chart.thinned(list(zip(line.xs, line.ys, strict=True)), columns)
     return Line(line.label, [x for x, _ in points], [y for _, y in points], line.colour)
 
 

@@ -15,8 +15,8 @@ from textual.style import Style
 from textual.widget import Widget
 
 from fmnist_tui.data.browse import SPLITS, Browse
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui.widgets.picture import ground
+from fmnist_tui.util.text import safe_text
 
 
 class Head(Widget):

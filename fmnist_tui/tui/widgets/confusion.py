@@ -15,11 +15,11 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from fmnist_tui.render.grid import cells
-from fmnist_tui.text import safe_text
+from fmnist_tui.render.contact_sheet import cells
 from fmnist_tui.tui import matrix
 from fmnist_tui.tui.matrix import Cell, Counts, Layout
 from fmnist_tui.tui.widgets.heat import Palette, fitted, palette, shares
+from fmnist_tui.util.text import safe_text
 
 COUNTS, ROWS, COLUMNS = "counts", "row %", "column %"
 MODES = (COUNTS, ROWS, COLUMNS)

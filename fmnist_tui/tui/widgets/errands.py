@@ -13,11 +13,12 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Static
 
-from fmnist_tui.text import safe_text
-from fmnist_tui.tui import errand, figures
+from fmnist_tui.tui import errand
 from fmnist_tui.tui.errand import Errand
 from fmnist_tui.tui.widgets.dialogs import ClosedOnce, Sheet
 from fmnist_tui.tui.widgets.lines import LineTable
+from fmnist_tui.util import formatting
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.tui.errands import Errands
@@ -102,7 +103,7 @@ def line(one: Errand, width: int) -> Text:
     full = round(BAR * (share or 0.0))
     per_cent = f"{share:>4.0%}" if share is not None else "    "
     time = one.left if one.status == errand.RUNNING else one.seconds
-    clock = figures.duration(time) if time is not None else ""
+    clock = formatting.duration(time) if time is not None else ""
     title = safe_text(one.title, 24)
     text = Text(f"{SIGNS[one.status]} {title:<24} ")
     text.append("━" * full, "cyan")

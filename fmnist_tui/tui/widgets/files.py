@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rich.text import Text
 
-from fmnist_tui.text import safe_text
-from fmnist_tui.tui import figures
 from fmnist_tui.tui.answers import Answer
 from fmnist_tui.tui.columns import Column, head, laid_out, line, line_width
 from fmnist_tui.tui.widgets.lines import LineTable
+from fmnist_tui.util import formatting
+from fmnist_tui.util.text import safe_text
 
 COLUMNS = (
     Column("file", "picture", 8, 0),
@@ -67,7 +67,7 @@ def told(file: Path, answer: Answer | None, columns: Iterable[Column], wrong: st
         return line(columns, {"file": name, "label": Text(WAITING)})
     if not answer.error:
         label, share = answer.ranked[0] if answer.ranked else ("", None)
-        shown = {"label": Text(safe_text(label)), "share": Text(figures.percent(share, 1))}
+        shown = {"label": Text(safe_text(label)), "share": Text(formatting.percent(share, 1))}
         return line(columns, {"file": name, **shown})
     # The reason may take the room of the figures; where it begins with the path, that
     # is told by the line already.

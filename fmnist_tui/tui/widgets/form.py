@@ -21,7 +21,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Input, Static
 
-from fmnist_tui import config
+from fmnist_tui.config import run_config
 from fmnist_tui.tui.draft import Draft, Row
 
 NAME_CELLS = 19
@@ -93,7 +93,7 @@ class Fields(ScrollView, can_focus=True):
             self.renew()
 
     def action_edit(self) -> None:
-        if config.kind(self.field) is bool:
+        if run_config.kind(self.field) is bool:
             self.action_step(1)
         else:
             self.post_message(self.Edit())
@@ -186,16 +186,18 @@ class Form(Vertical):
     def _explain(self) -> None:
         name = self.fields.field
         problem = self.draft.problems.get(name, "")
-        about = config.FIELDS[name].description or ""
+        about = run_config.FIELDS[name].description or ""
         second = (
-            (f"✗ {problem}", "$error") if problem else (config.allowed(name), "$foreground-muted")
+            (f"✗ {problem}", "$error")
+            if problem
+            else (run_config.allowed(name), "$foreground-muted")
         )
         self.query_one("#about", Static).update(Content.assemble(about, "\n", second), layout=False)
 
     @on(Fields.Edit)
     def _edit(self) -> None:
         name = self.fields.field
-        choices = config.choices(name)
+        choices = run_config.choices(name)
         if name == "start" or (choices and name not in ("dataset", "model")):
             self.post_message(self.Pick(name, choices))
             return

@@ -17,10 +17,10 @@ from rich.style import Style
 from textual.color import Color
 from textual.strip import Strip
 
-from fmnist_tui.render.grid import cells
-from fmnist_tui.text import safe_text
+from fmnist_tui.render.contact_sheet import cells
 from fmnist_tui.tui.matrix import Counts
 from fmnist_tui.tui.widgets.painted import Painted
+from fmnist_tui.util.text import safe_text
 
 LEVELS = 8
 # One mistake in ten is already a lot: the colours of mistakes are used up by one in five.

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import DataTable
 
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.text import safe_text
 
 # A row is one cell: each cell of a DataTable is rendered on its own, which for ten of
 # them costs as much as for ten rows.

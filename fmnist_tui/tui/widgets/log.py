@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.events import Resize
 from textual.widgets import RichLog
 
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.text import safe_text
 
 LINES = 1000
 

@@ -15,14 +15,14 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.strip import Strip
 
-from fmnist_tui.charts import Chart, Line
-from fmnist_tui.events import FINISHED
-from fmnist_tui.lrcurve import Point, Reading, frame, rounded
-from fmnist_tui.lrsearch import LrSearch
-from fmnist_tui.text import safe_text
+from fmnist_tui.protocol.events import FINISHED
+from fmnist_tui.protocol.lr_curve import Point, Reading, frame, rounded
+from fmnist_tui.protocol.lr_search import LrSearch
+from fmnist_tui.render.line_chart import Chart, Line
 from fmnist_tui.tui.widgets.chart import LineChart, Mark
 from fmnist_tui.tui.widgets.painted import Painted
 from fmnist_tui.tui.widgets.progress import clock, wrapped
+from fmnist_tui.util.text import safe_text
 
 FAR = 10
 

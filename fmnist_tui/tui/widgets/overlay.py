@@ -11,7 +11,7 @@ from textual.containers import Container, ScrollableContainer
 from textual.content import Content
 from textual.widgets import Static
 
-from fmnist_tui.charts import Line
+from fmnist_tui.render.line_chart import Line
 from fmnist_tui.tui.widgets.chart import LineChart
 from fmnist_tui.tui.widgets.painted import entitle
 

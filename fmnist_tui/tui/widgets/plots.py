@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from fmnist_tui.charts import Line
+from fmnist_tui.render.line_chart import Line
 from fmnist_tui.sweeps.snapshot import Snapshot
 from fmnist_tui.tui.widgets.chart import LineChart
 from fmnist_tui.tui.widgets.painted import entitle

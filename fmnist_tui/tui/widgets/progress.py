@@ -12,11 +12,11 @@ from rich.style import Style
 from rich.text import Text
 from textual.strip import Strip
 
-from fmnist_tui.events import LRFIND, Telemetry
-from fmnist_tui.state import RunState
-from fmnist_tui.text import safe_text
+from fmnist_tui.protocol.events import LRFIND, Telemetry
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.tui.feed import Feed
 from fmnist_tui.tui.widgets.painted import Painted
+from fmnist_tui.util.text import safe_text
 
 
 class RunProgress(Painted):

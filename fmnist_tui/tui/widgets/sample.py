@@ -18,8 +18,8 @@ from textual.widget import Widget
 from fmnist_tui.data.browse import DARK, Numbers
 from fmnist_tui.render import Row, Run
 from fmnist_tui.render.cells import grey, resized
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui.widgets.picture import Picture, ground, strips
+from fmnist_tui.util.text import safe_text
 
 _BRIGHT = 128
 # Columns for a picture of 28×28 at its largest and its numbers beside it.

@@ -11,11 +11,11 @@ from textual.color import Color
 from textual.content import Content
 from textual.message import Message
 
-from fmnist_tui.metrics import Evaluation
-from fmnist_tui.render.grid import cells
-from fmnist_tui.text import safe_text
+from fmnist_tui.analysis.metrics import Evaluation
+from fmnist_tui.render.contact_sheet import cells
 from fmnist_tui.tui.columns import Column, head, laid_out, line
 from fmnist_tui.tui.widgets.lines import LineTable
+from fmnist_tui.util.text import safe_text
 
 # The orders of the classes and how they are told; the worst class comes first.
 ORDERS = {"class": "", "precision": "precision", "recall": "recall", "f1": "F1"}

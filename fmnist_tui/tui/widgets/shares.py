@@ -10,9 +10,9 @@ from rich.style import Style
 from textual.geometry import Size
 from textual.strip import Strip
 
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui.columns import fitted
 from fmnist_tui.tui.widgets.painted import Painted
+from fmnist_tui.util.text import safe_text
 
 Ranked = Sequence[tuple[str, float]]
 

@@ -9,9 +9,9 @@ from rich.style import Style
 from textual.strip import Strip
 
 from fmnist_tui.sweeps.snapshot import Snapshot
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui import spaceplots
 from fmnist_tui.tui.widgets.painted import Painted, entitle
+from fmnist_tui.util.text import safe_text
 
 SLICES, PARALLEL = "slices", "parallel"
 

@@ -17,10 +17,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from fmnist_tui.render import render
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui.answers import Stage
 from fmnist_tui.tui.columns import fitted
 from fmnist_tui.tui.widgets.picture import known_renderer, strips
+from fmnist_tui.util.text import safe_text
 
 # Cells that a picture takes at most and at least, both even; the gap between two.
 LARGEST, SMALLEST, GAP = 56, 10, 2

@@ -12,11 +12,11 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from fmnist_tui.events import Glance
+from fmnist_tui.protocol.events import Glance
 from fmnist_tui.render import SMALL, TINY, render
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui.widgets.painted import Painted
 from fmnist_tui.tui.widgets.picture import strips
+from fmnist_tui.util.text import safe_text
 
 CAPTION = 9
 GAP = 1

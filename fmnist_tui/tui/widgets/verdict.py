@@ -7,9 +7,9 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from fmnist_tui.text import safe_text
 from fmnist_tui.tui.answers import Answer, in_words
 from fmnist_tui.tui.widgets.shares import Shares
+from fmnist_tui.util.text import safe_text
 
 TOP = 5
 

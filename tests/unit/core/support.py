@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from fmnist_tui.events import (
+from fmnist_tui.protocol.events import (
     EVENTS,
     Alert,
     Changed,

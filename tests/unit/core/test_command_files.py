@@ -10,12 +10,12 @@ from unittest import mock
 
 import pytest
 
-from fmnist_tui.commands import COMMANDS, Command, Pause, Resume, SetLearningRate, Stop
-from fmnist_tui.errors import UserError
+from fmnist_tui.protocol.commands import COMMANDS, Command, Pause, Resume, SetLearningRate, Stop
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import LineTail
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandBox, CommandReader
-from fmnist_tui.runs.tail import LineTail
+from fmnist_tui.util.errors import UserError
 from tests.unit.core.support import python
 
 
@@ -113,7 +113,7 @@ def test_a_commands_file_that_cannot_be_read_stops_nothing(run: RunFolder) -> No
 SENDER = """
 import os, sys, time
 from pathlib import Path
-from fmnist_tui.commands import Stop
+from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.log import CommandBox
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.runs.files import atomic_write, sweep_strays
+from fmnist_tui.util.atomic_write import atomic_write, sweep_strays
 from tests.unit.core.support import python, said, tell
 
 
@@ -106,7 +106,7 @@ def test_a_folder_that_is_missing_is_the_systems_own_error(tmp_path: Path) -> No
 WRITER = """
 import sys
 from pathlib import Path
-from fmnist_tui.runs.files import atomic_write
+from fmnist_tui.util.atomic_write import atomic_write
 
 def chunks():
     yield b"half of it"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 
-from fmnist_tui.errors import UserError
 from fmnist_tui.runs.folder import RunFolder, run_folders
+from fmnist_tui.util.errors import UserError
 from tests.unit.core.support import PROPERTY, TEXTS, python, said
 
 WHEN = datetime(2026, 11, 21, 8, 14, 3)

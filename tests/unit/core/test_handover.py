@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fmnist_tui.errors import UserError
 from fmnist_tui.runs import handover
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.handover import OUTPUT, Output, go_on, start
+from fmnist_tui.util.errors import UserError
 
 PATIENCE = 30.0
 # Stands for the program: tells what it was started with and how it lives, then waits.

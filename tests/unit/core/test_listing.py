@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import EVENTS, Event, RunStarted
+from fmnist_tui.protocol.events import EVENTS, Event, RunStarted
+from fmnist_tui.runs.archive import archive
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise
 from fmnist_tui.runs.lock import Holder, RunLock
 from fmnist_tui.runs.lock import holder as real_holder
-from fmnist_tui.runs.shelf import archive
+from fmnist_tui.util.errors import UserError
 from tests.unit.core.support import (
     PROPERTY,
     changed,

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.errors import UserError
 from fmnist_tui.runs.lock import Holder, RunLock, holder
+from fmnist_tui.util.errors import UserError
 from tests.unit.core.support import python, said, tell
 
 KEEPER = """
@@ -148,7 +148,7 @@ def test_a_forked_child_cannot_free_the_run_of_its_parent(tmp_path: Path) -> Non
 CONTENDER = """
 import sys
 from pathlib import Path
-from fmnist_tui.errors import UserError
+from fmnist_tui.util.errors import UserError
 from fmnist_tui.runs.lock import RunLock
 
 print("ready", flush=True)

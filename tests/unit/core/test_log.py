@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_tui.events import EVENTS, Event, Glance, Progress, Telemetry
+from fmnist_tui.protocol.events import EVENTS, Event, Glance, Progress, Telemetry
 from fmnist_tui.runs import log as logs
+from fmnist_tui.runs.jsonl_reader import EventTail
 from fmnist_tui.runs.log import EventLog
-from fmnist_tui.runs.tail import EventTail
 from tests.unit.core.support import (
     PROPERTY,
     ended,
@@ -277,7 +277,7 @@ def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
 FULL = """
 import resource, sys
 from pathlib import Path
-from fmnist_tui.events import Alert, Progress
+from fmnist_tui.protocol.events import Alert, Progress
 from fmnist_tui.runs.log import EventLog
 
 def room(size):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.events import (
+from fmnist_tui.protocol.events import (
     FAILED,
     FINISHED,
     LRFIND,
@@ -19,11 +19,11 @@ from fmnist_tui.events import (
     RunStarted,
     titled,
 )
-from fmnist_tui.lrcurve import MOST, Rates
-from fmnist_tui.lrsearch import LrSearch, summary
+from fmnist_tui.protocol.lr_curve import MOST, Rates
+from fmnist_tui.protocol.lr_search import LrSearch, summary
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import summarise
-from fmnist_tui.state import RunState
 from tests.unit.core.support import changed, ended, progress, record, started
 
 FOUND = LrSearched(1050.0, 40, FINISHED, 0.0024, 0.0003, 0.01)

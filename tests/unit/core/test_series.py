@@ -7,7 +7,7 @@ import math
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fmnist_tui.series import POINTS, Point, Series
+from fmnist_tui.protocol.series import POINTS, Point, Series
 from tests.unit.core.support import PROPERTY
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.errors import UserError
+from fmnist_tui.runs.archive import archive, delete
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import list_runs
 from fmnist_tui.runs.lock import LOCK, RunLock
-from fmnist_tui.runs.shelf import archive, delete
+from fmnist_tui.util.errors import UserError
 from tests.unit.core.support import ended, record, started
 
 

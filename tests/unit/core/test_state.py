@@ -8,8 +8,8 @@ import math
 import pytest
 from hypothesis import given
 
-from fmnist_tui.events import EVENTS, Event
-from fmnist_tui.state import ALERTS, CHECKPOINTS, EPOCHS, MARKERS, Marker, RunState
+from fmnist_tui.protocol.events import EVENTS, Event
+from fmnist_tui.protocol.run_state import ALERTS, CHECKPOINTS, EPOCHS, MARKERS, Marker, RunState
 from tests.unit.core.support import (
     ANY_EVENTS,
     PROPERTY,

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import EVENTS, Event, RunEnded
-from fmnist_tui.runs import tail as tails
+from fmnist_tui.protocol.events import EVENTS, Event, RunEnded
+from fmnist_tui.protocol.run_state import RunState
+from fmnist_tui.runs import jsonl_reader as tails
+from fmnist_tui.runs.jsonl_reader import EventTail, replay
 from fmnist_tui.runs.log import EventLog
-from fmnist_tui.runs.tail import EventTail, replay
-from fmnist_tui.state import RunState
+from fmnist_tui.util.errors import UserError
 from tests.unit.core.support import (
     ANY_EVENTS,
     PROPERTY,
@@ -205,7 +205,7 @@ def test_a_reader_beside_a_writing_thread_sees_every_event_once_in_order(tmp_pat
 WRITER = """
 import os, sys
 from pathlib import Path
-from fmnist_tui.events import EVENTS, Alert, RunEnded
+from fmnist_tui.protocol.events import EVENTS, Alert, RunEnded
 
 # In pieces of an odd length: most of what the reader finds ends within a line.
 data = "".join(EVENTS.encode(Alert(float(n), "note", "x" * (n % 50))) + "\\n" for n in range(3000))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_tui.errors import UsageError, UserError, near, reason
-from fmnist_tui.text import ascii_text, safe_text
+from fmnist_tui.util.errors import UsageError, UserError, near, reason
+from fmnist_tui.util.text import ascii_text, safe_text
 from tests.unit.core.support import PROPERTY, TEXTS
 
 

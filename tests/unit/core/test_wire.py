@@ -13,9 +13,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fmnist_tui.commands import COMMANDS, SetLearningRate, Stop
-from fmnist_tui.events import EVENTS, Alert, Changed, Event, Telemetry
-from fmnist_tui.wire import UnknownKindError, Vocabulary, WireError
+from fmnist_tui.protocol.commands import COMMANDS, SetLearningRate, Stop
+from fmnist_tui.protocol.events import EVENTS, Alert, Changed, Event, Telemetry
+from fmnist_tui.protocol.json_codec import UnknownKindError, Vocabulary, WireError
 from tests.unit.core.support import ANY_EVENT, PROPERTY, epoch_ended, evaluated, progress, things
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fmnist_tui.catalog import DatasetFacts
+from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.data.browse import Browse, Numbers, class_means, matching
 from fmnist_tui.data.dataset import Dataset, Split
-from fmnist_tui.errors import UserError
+from fmnist_tui.util.errors import UserError
 
 CLASSES = ("T-shirt/top", "Trouser", "Shirt")
 

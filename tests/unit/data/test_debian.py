@@ -15,7 +15,7 @@ from fmnist_tui.data import debian
 from fmnist_tui.data.files import CancelError
 from fmnist_tui.data.idx_set import Package
 from fmnist_tui.data.sources import OFFLINE, obtain
-from fmnist_tui.errors import UserError
+from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import QUICK, TinySet
 
 PACKAGE = Package("dataset-tiny", "usr/share/datasets/tiny")

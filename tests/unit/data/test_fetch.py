@@ -17,7 +17,7 @@ import pytest
 from fmnist_tui.data.fetch import LoginPageError, fetch_file
 from fmnist_tui.data.files import CancelError, locked
 from fmnist_tui.data.web import BrokenError, Patience, StatusError, UnreachableError
-from fmnist_tui.errors import UserError
+from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import (
     QUICK,
     Handler,

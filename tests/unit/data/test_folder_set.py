@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fmnist_tui.catalog import DatasetFacts
+from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.data import decoded
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.data.files import CancelError
@@ -23,7 +23,7 @@ from fmnist_tui.data.load import load_dataset
 from fmnist_tui.data.pictures import open_picture
 from fmnist_tui.data.prepare import Preparation, prepare
 from fmnist_tui.data.steps import Step
-from fmnist_tui.errors import UserError
+from fmnist_tui.util.errors import UserError
 
 
 class Folder:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fmnist_tui.data.idx import LIMIT, read_idx, write_idx
-from fmnist_tui.errors import UserError
+from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import idx_bytes
 
 PICTURES = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)

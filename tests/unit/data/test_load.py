@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmnist_tui import catalog
+from fmnist_tui.config import dataset_catalog
 from fmnist_tui.data import published
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.idx import write_idx
 from fmnist_tui.data.load import is_present, load_dataset
 from fmnist_tui.data.sources import OFFLINE, Step
-from fmnist_tui.errors import UserError
+from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import TinySet
 
 
@@ -50,7 +50,7 @@ def test_validation_is_cut_from_train_and_nothing_is_lost(data: Path) -> None:
     assert counts(dataset) == (30, 10, 20)
     assert set(dataset.train.indices) | set(dataset.val.indices) == set(range(40))
     np.testing.assert_array_equal(dataset.test.indices, np.arange(20))
-    assert dataset.facts == catalog.DATASETS["fashion"]
+    assert dataset.facts == dataset_catalog.DATASETS["fashion"]
     assert dataset.source == "data folder"
     assert np.bincount(dataset.val.labels).tolist() == [1] * 10
 
@@ -161,7 +161,7 @@ def test_an_unknown_name_is_refused_with_those_that_are_near(
     assert not is_present(name, tmp_path)
 
 
-@pytest.mark.parametrize("name", sorted(catalog.DATASETS))
+@pytest.mark.parametrize("name", sorted(dataset_catalog.DATASETS))
 def test_every_name_of_the_catalogue_can_be_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmnist_tui.catalog import GARMENTS
+from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.data.dataset import Images, Labels
 from fmnist_tui.data.garments import OUTLINES
 from fmnist_tui.data.load import load_dataset

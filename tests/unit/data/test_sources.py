@@ -23,7 +23,7 @@ from fmnist_tui.data.files import CancelError
 from fmnist_tui.data.idx_set import Archive, Arrays, IdxSet, Package, Part
 from fmnist_tui.data.mnist_family import EMNIST, KMNIST, MNIST, QMNIST
 from fmnist_tui.data.sources import OFFLINE, Step, is_present, obtain
-from fmnist_tui.errors import UserError
+from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import (
     QUICK,
     Manner,

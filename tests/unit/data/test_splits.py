@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmnist_tui.data.splits import TEST, VALIDATION, cut, part
-from fmnist_tui.errors import UserError
+from fmnist_tui.util.errors import UserError
 
 some_labels = st.lists(st.integers(0, 5), max_size=60).map(lambda rows: np.array(rows, np.int64))
 shares = st.floats(0, 0.9)

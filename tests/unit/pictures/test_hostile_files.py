@@ -22,7 +22,7 @@ from PIL import Image
 
 from fmnist_tui.data import costs
 from fmnist_tui.data.pictures import open_picture
-from fmnist_tui.errors import UserError
+from fmnist_tui.util.errors import UserError
 from tests.unit.pictures import hostile
 
 SECONDS, MEMORY = 1.0, 256 * 2**20
@@ -31,7 +31,7 @@ SECONDS, MEMORY = 1.0, 256 * 2**20
 _OPENER = """
 import json, sys, time
 from fmnist_tui.data.pictures import open_picture
-from fmnist_tui.errors import UserError
+from fmnist_tui.util.errors import UserError
 
 def peak():
     lines = open("/proc/self/status").read().splitlines()

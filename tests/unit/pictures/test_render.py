@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fmnist_tui.errors import UsageError
 from fmnist_tui.render import (
     FULL,
     SMALL,
@@ -19,13 +18,14 @@ from fmnist_tui.render import (
     Colours,
     Row,
     Run,
-    grid,
+    contact_sheet,
     names,
     render,
     sheet,
     to_ansi,
 )
-from fmnist_tui.render.grid import cells, fitted
+from fmnist_tui.render.contact_sheet import cells, fitted
+from fmnist_tui.util.errors import UsageError
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -210,7 +210,7 @@ def test_an_image_costs_few_bytes(columns: int) -> None:
 
 def test_images_lie_side_by_side_with_their_captions() -> None:
     white = np.full((4, 4), 255, np.uint8)
-    rows = grid([white] * 3, ["one", "a long name", "三"], 4, 10, "ascii")
+    rows = contact_sheet([white] * 3, ["one", "a long name", "三"], 4, 10, "ascii")
     assert texts(rows) == [
         *("@@@@  @@@@", "@@@@  @@@@", "one   a …e"),
         *("", "@@@@", "@@@@", "三"),
@@ -219,18 +219,18 @@ def test_images_lie_side_by_side_with_their_captions() -> None:
 
 def test_images_of_any_shape_share_a_line() -> None:
     tall, wide = np.full((4, 2), 255, np.uint8), np.full((2, 4), 255, np.uint8)
-    rows = grid([tall, wide], ["", ""], 4, 80, "ascii")
+    rows = contact_sheet([tall, wide], ["", ""], 4, 80, "ascii")
     assert texts(rows) == ["@@    @@@@", "@@    ", "      "]
 
 
 def test_a_narrow_screen_still_gets_every_image() -> None:
-    rows = grid([garment()] * 2, ["a", "b"], FULL, 9, "ascii")
+    rows = contact_sheet([garment()] * 2, ["a", "b"], FULL, 9, "ascii")
     assert max(len(text) for text in texts(rows)) == 9
     assert sum("a" in text or "b" in text for text in texts(rows)) == 2
 
 
 def test_no_images_are_no_lines() -> None:
-    assert grid([], [], FULL, 80) == ()
+    assert contact_sheet([], [], FULL, 80) == ()
     assert sheet([], [], 80) == []
 
 
@@ -248,7 +248,7 @@ def test_captions_fit_their_columns(text: str, columns: int) -> None:
 def test_captions_are_measured_in_cells() -> None:
     assert cells("三e\u0301") == 3
     assert fitted("三三三", 4) == "三…"
-    rows = grid([garment()] * 2, ["三", "x"], 4, 10, "ascii")
+    rows = contact_sheet([garment()] * 2, ["三", "x"], 4, 10, "ascii")
     assert texts(rows)[-1] == "三    x"
 
 

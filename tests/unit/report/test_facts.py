@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.config import RunConfig
-from fmnist_tui.errors import UserError
-from fmnist_tui.events import ENSEMBLE, EVENTS, LRFIND, SWEEP, Evaluated, RunEnded
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.protocol.events import ENSEMBLE, EVENTS, LRFIND, SWEEP, Evaluated, RunEnded
 from fmnist_tui.report.facts import gather_facts
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
+from fmnist_tui.util.errors import UserError
 from tests.tui.scripted import CONFIG, make_run
 from tests.unit.core.support import evaluated, record, started
 from tests.unit.report.support import answers, run_of, shown

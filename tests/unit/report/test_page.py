@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui import recipes
-from fmnist_tui.catalog import GARMENTS
 from fmnist_tui.cli import main, options
-from fmnist_tui.config import RunConfig
+from fmnist_tui.config import recipes
+from fmnist_tui.config.dataset_catalog import GARMENTS
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.report.making import command
 from fmnist_tui.report.matrix import CLASSES, LEVELS, level
 from fmnist_tui.report.page import page
@@ -21,7 +21,7 @@ from fmnist_tui.runs.folder import RunFolder
 from tests.tui.scripted import CONFIG
 from tests.unit.report.support import Parsed, answers, run_of, shown, with_names
 
-STYLE = Path(recipes.__file__).parent / "report" / "style.css"
+STYLE = Path(recipes.__file__).parents[1] / "report" / "style.css"
 # What would do something if it were markup, or steer whatever shows it.
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.data.load import load_dataset
-from fmnist_tui.errors import UserError
-from fmnist_tui.predictions import Predictions
 from fmnist_tui.report.pictures import MOST_CONFIDENT, OF_A_PAIR, PAIRS, chosen, gather, sheet
+from fmnist_tui.util.errors import UserError
 from tests.tui.scripted import CONFIG
 from tests.unit.report.support import answers
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.errors import UserError
-from fmnist_tui.render.sparks import sparks
+from fmnist_tui.render.sparkline import sparks
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import record
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps.snapshot import Reader
 from fmnist_tui.sweeps.storage import place
+from fmnist_tui.util.errors import UserError
 from tests.unit.sweeps.support import done, journal, ledger, search
 
 

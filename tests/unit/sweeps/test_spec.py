@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.config import ConfigError
-from fmnist_tui.errors import UserError
+from fmnist_tui.config.run_config import ConfigError
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps.space import Dimension
+from fmnist_tui.util.errors import UserError
 from tests.unit.sweeps.support import SEARCH, search
 
 

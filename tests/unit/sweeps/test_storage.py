@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.errors import UserError
 from fmnist_tui.sweeps import storage
 from fmnist_tui.sweeps.journal import WholeLines
 from fmnist_tui.sweeps.storage import connect, place
+from fmnist_tui.util.errors import UserError
 
 SECRET = "s3cr3t-word"
 

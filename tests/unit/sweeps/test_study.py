@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.errors import UserError
 from fmnist_tui.sweeps import marks
 from fmnist_tui.sweeps import study as studies
 from fmnist_tui.sweeps.snapshot import Reader
 from fmnist_tui.sweeps.storage import Place, connect, place
 from fmnist_tui.sweeps.study import Ledger, TakenError
+from fmnist_tui.util.errors import UserError
 from tests.unit.sweeps.support import SEARCH, done, journal, ledger, search, trials
 
 GRID = SEARCH.replace("trials = 6", 'sampler = "grid"').replace("log = true", "step = 0.0333")

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from fmnist_tui import catalog, registry
-from fmnist_tui.errors import near
+from fmnist_tui.config import dataset_catalog, plugins
+from fmnist_tui.util.errors import near
 
 if TYPE_CHECKING:
-    from fmnist_tui.config import RunConfig
+    from fmnist_tui.config.run_config import RunConfig
 
 # The parts of a network that have the same name in all of them.
 CONVOLUTIONS, DENSE, BODY = "convolutions", "dense", "body"
@@ -40,19 +40,21 @@ def _among(value: str, known: tuple[str, ...]) -> str:
 
 
 def model(value: str) -> str:
-    if value.startswith(registry.TORCHVISION) and value.removeprefix(registry.TORCHVISION):
+    if value.startswith(plugins.TORCHVISION) and value.removeprefix(plugins.TORCHVISION):
         return value
-    return _among(value, registry.names("models"))
+    return _among(value, plugins.names("models"))
 
 
 def optimiser(value: str) -> str:
-    return _among(value, registry.names("optim"))
+    return _among(value, plugins.names("optim"))
 
 
 def dataset(value: str) -> str:
-    if catalog.is_dataset_name(value):
+    if dataset_catalog.is_dataset_name(value):
         return value
-    return _among(value, (*catalog.DATASETS, *(f"{kind}:PATH" for kind in catalog.FROM_PATH)))
+    return _among(
+        value, (*dataset_catalog.DATASETS, *(f"{kind}:PATH" for kind in dataset_catalog.FROM_PATH))
+    )
 
 
 def class_numbers(value: object, info: ValidationInfo) -> object:
@@ -61,7 +63,7 @@ def class_numbers(value: object, info: ValidationInfo) -> object:
         value = [part.strip() for part in value.split(",") if part.strip()]
     if not isinstance(value, (list, tuple)):
         return value
-    facts = catalog.facts(info.data.get("dataset", ""))
+    facts = dataset_catalog.facts(info.data.get("dataset", ""))
     by_name = {name.lower(): number for number, name in enumerate(facts.classes)} if facts else {}
 
     def number(part: object) -> object:
@@ -92,7 +94,7 @@ def parts(value: str) -> str:
 
 def conflicts(config: RunConfig) -> Iterator[Conflict]:
     """Settings that are each right and together impossible."""
-    facts = catalog.facts(config.dataset)
+    facts = dataset_catalog.facts(config.dataset)
     if config.flip and facts is not None and not facts.mirror:
         yield "flip", True, f"{facts.title} must not be mirrored: allowed is false"
     if config.tta != "none" and facts is not None and not facts.mirror:
@@ -123,7 +125,7 @@ def conflicts(config: RunConfig) -> Iterator[Conflict]:
 
 
 def _class_conflicts(
-    classes: tuple[int, ...], facts: catalog.DatasetFacts | None
+    classes: tuple[int, ...], facts: dataset_catalog.DatasetFacts | None
 ) -> Iterator[Conflict]:
     if len(set(classes)) != len(classes):
         yield "classes", list(classes), "names a class twice"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from fmnist_tui.errors import UserError
-from fmnist_tui.paths import expanded
 from fmnist_tui.runs.listing import resolve
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.text import safe_text
 
 _ENDINGS = (".pt", ".pth", ".safetensors")
 

@@ -6,8 +6,8 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
-from fmnist_tui.events import STOPPED, LrProbed, LrSearched
-from fmnist_tui.lrcurve import MOST, Reading, read
+from fmnist_tui.protocol.events import STOPPED, LrProbed, LrSearched
+from fmnist_tui.protocol.lr_curve import MOST, Reading, read
 
 # The logarithm of more than any learning rate.
 _BEYOND = 100.0

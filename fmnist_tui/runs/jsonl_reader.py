@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.events import EVENTS, Event
-from fmnist_tui.state import RunState
-from fmnist_tui.text import safe_text
-from fmnist_tui.wire import UnknownKindError, Vocabulary, WireError
+from fmnist_tui.protocol.events import EVENTS, Event
+from fmnist_tui.protocol.json_codec import UnknownKindError, Vocabulary, WireError
+from fmnist_tui.protocol.run_state import RunState
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 Thing = TypeVar("Thing")
 

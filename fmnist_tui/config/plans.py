@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui.config import RunConfig
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.events import FINISHED
-from fmnist_tui.recipes import Members, Recipe
-from fmnist_tui.text import safe_text
+from fmnist_tui.config.recipes import Members, Recipe
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.protocol.events import FINISHED
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 # Stands for the run before until there is one, so that the settings can be checked.
 _RUN_BEFORE = "the run before"

@@ -6,7 +6,7 @@ import difflib
 import os
 from collections.abc import Iterable
 
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.text import safe_text
 
 
 class UserError(Exception):

@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.errors import UserError, reason
-from fmnist_tui.metrics import Evaluation, evaluate, softmax
-from fmnist_tui.runs.files import atomic_write
-from fmnist_tui.text import safe_text
+from fmnist_tui.analysis.metrics import Evaluation, evaluate, softmax
+from fmnist_tui.util.atomic_write import atomic_write
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 MissOrder = Literal["confidence", "loss", "index"]
 

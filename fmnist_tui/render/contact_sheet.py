@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from fmnist_tui.render.ansi import Colours, to_ansi
 from fmnist_tui.render.cells import Row, Run, row
-from fmnist_tui.render.kinds import render
-from fmnist_tui.text import safe_text
+from fmnist_tui.render.renderers import render
+from fmnist_tui.util.text import safe_text
 
 Image = npt.NDArray[Any]
 

@@ -26,8 +26,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui import nvidia
-from fmnist_tui.config import (
+from fmnist_tui.config import gpu_detect
+from fmnist_tui.config.run_config import (
     FIELDS,
     ConfigError,
     Problem,
@@ -36,8 +36,8 @@ from fmnist_tui.config import (
     choices,
     parse,
 )
-from fmnist_tui.errors import UserError, near, reason
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, near, reason
+from fmnist_tui.util.text import safe_text
 
 DEFAULT = "two-conv"
 ENV_PREFIX = "FMNIST_TUI_"
@@ -120,15 +120,15 @@ class Recipe:
         train, then the changes."""
         values = {"recipe": self.name, **self.values}
         device = changes.get("device", values.get("device", "auto"))
-        if self.gpu and nvidia.trains(str(device)):
+        if self.gpu and gpu_detect.trains(str(device)):
             values.update(self.gpu)
         return RunConfig.build({**values, **changes}, f"recipe {self.name}")
 
 
 def shipped(part: str) -> Path:
     """The folder `configs` or `assets`, in a checkout or inside the installed wheel."""
-    inside = Path(__file__).parent / "_shipped" / part
-    return inside if inside.is_dir() else Path(__file__).parent.parent / part
+    inside = Path(__file__).parents[1] / "_shipped" / part
+    return inside if inside.is_dir() else Path(__file__).parents[2] / part
 
 
 def names() -> tuple[str, ...]:

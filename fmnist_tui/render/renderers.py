@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy.typing as npt
 
-from fmnist_tui.errors import UsageError, near
-from fmnist_tui.render import braille, halfblock, letters
+from fmnist_tui.render import ascii_art, braille, halfblock
 from fmnist_tui.render.cells import Row
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UsageError, near
+from fmnist_tui.util.text import safe_text
 
-_KINDS = {"halfblock": halfblock.draw, "braille": braille.draw, "ascii": letters.draw}
+_KINDS = {"halfblock": halfblock.draw, "braille": braille.draw, "ascii": ascii_art.draw}
 
 
 def names() -> tuple[str, ...]:

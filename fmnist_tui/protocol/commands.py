@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fmnist_tui.wire import Vocabulary
+from fmnist_tui.protocol.json_codec import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui.errors import UserError, near, reason
+from fmnist_tui.util.errors import UserError, near, reason
 
 TORCHVISION = "torchvision:"
 KINDS = {"models": "model", "optim": "optimiser"}
-_ENGINE = Path(__file__).parent / "engine"
+_ENGINE = Path(__file__).parents[1] / "engine"
 
 
 @cache

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.text import safe_text
 
 RUNS_VARIABLE = "FMNIST_TUI_RUNS"
 DATA_VARIABLE = "FMNIST_TUI_DATA"

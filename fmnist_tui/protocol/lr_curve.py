@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fmnist_tui.errors import UsageError
+from fmnist_tui.util.errors import UsageError
 
 LOW, HIGH, STEPS = 1e-6, 10.0, 160
 # Within the bounds of RunConfig.lr: whatever is found must be of use.

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fmnist_tui.events import (
+from fmnist_tui.protocol.events import (
     FROZEN_CHANGED,
     FROZEN_KEPT,
     LRFIND,
@@ -33,8 +33,8 @@ from fmnist_tui.events import (
     Telemetry,
     TrialEnded,
 )
-from fmnist_tui.lrsearch import LrSearch
-from fmnist_tui.series import Point, Series
+from fmnist_tui.protocol.lr_search import LrSearch
+from fmnist_tui.protocol.series import Point, Series
 
 EPOCHS = 2000
 ALERTS = 200

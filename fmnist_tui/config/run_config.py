@@ -24,9 +24,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from fmnist_tui import catalog, registry, rules
-from fmnist_tui.errors import UsageError, near
-from fmnist_tui.text import safe_text
+from fmnist_tui.config import dataset_catalog, plugins, validators
+from fmnist_tui.util.errors import UsageError, near
+from fmnist_tui.util.text import safe_text
 
 DEVICES = "auto, cpu, mps, cuda or cuda:N"
 
@@ -75,12 +75,18 @@ class RunConfig(BaseModel):
         0, "run", "seed of weights, batch order and augmentation", ge=0, le=2**32 - 1
     )
 
-    dataset: Annotated[str, AfterValidator(rules.dataset)] = _setting("fashion", "data", "data set")
-    classes: Annotated[tuple[int, ...] | None, BeforeValidator(rules.class_numbers)] = _setting(
-        None, "data", "only these classes (numbers or names, in this order); none for all"
+    dataset: Annotated[str, AfterValidator(validators.dataset)] = _setting(
+        "fashion", "data", "data set"
+    )
+    classes: Annotated[tuple[int, ...] | None, BeforeValidator(validators.class_numbers)] = (
+        _setting(None, "data", "only these classes (numbers or names, in this order); none for all")
     )
     val_fraction: float = _setting(
-        catalog.DEFAULT_VALIDATION, "data", "share of the train split validated on", ge=0, le=0.5
+        dataset_catalog.DEFAULT_VALIDATION,
+        "data",
+        "share of the train split validated on",
+        ge=0,
+        le=0.5,
     )
     split_seed: int = _setting(0, "data", "seed of the validation cut", ge=0, le=2**32 - 1)
     limit: int | None = _setting(
@@ -91,13 +97,13 @@ class RunConfig(BaseModel):
     )
     colour: bool = _setting(False, "data", "read a folder: set in colour")
 
-    model: Annotated[str, AfterValidator(rules.model)] = _setting("two-conv", "model", "model")
+    model: Annotated[str, AfterValidator(validators.model)] = _setting("two-conv", "model", "model")
     width: float = _setting(1.0, "model", "factor on the model's hidden widths", gt=0, le=16)
     dropout: float = _setting(0.0, "model", "share of activations dropped", ge=0, lt=1)
 
     epochs: int = _setting(5, "training", "passes over the training images", ge=1, le=100_000)
     batch_size: int = _setting(256, "training", "images a step", ge=1, le=65_536)
-    optimizer: Annotated[str, AfterValidator(rules.optimiser)] = _setting(
+    optimizer: Annotated[str, AfterValidator(validators.optimiser)] = _setting(
         "adamw", "training", "optimiser"
     )
     lr: float = _setting(3e-3, "training", "peak learning rate", gt=0, le=100)
@@ -123,10 +129,10 @@ class RunConfig(BaseModel):
     start: Annotated[str | None, Field(min_length=1)] = _setting(
         None, "transfer", "the weights to begin with"
     )
-    freeze: Annotated[str, AfterValidator(rules.parts)] = _setting(
+    freeze: Annotated[str, AfterValidator(validators.parts)] = _setting(
         "", "transfer", "parts that stay as they were"
     )
-    renew: Annotated[str, AfterValidator(rules.parts)] = _setting(
+    renew: Annotated[str, AfterValidator(validators.parts)] = _setting(
         "", "transfer", "parts that begin anew, besides a new head"
     )
     body_lr: float = _setting(
@@ -169,7 +175,7 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        found = [Problem(*found) for found in rules.conflicts(self)]
+        found = [Problem(*found) for found in validators.conflicts(self)]
         if found:
             raise PydanticCustomError("conflict", "{text}", {"text": "", "found": found})
         return self
@@ -217,11 +223,11 @@ def kind(name: str) -> type:
 def choices(name: str) -> tuple[str, ...]:
     """The words a field may take, where they can be listed."""
     if name == "dataset":
-        return tuple(catalog.DATASETS)
+        return tuple(dataset_catalog.DATASETS)
     if name == "model":
-        return registry.names("models")
+        return plugins.names("models")
     if name == "optimizer":
-        return registry.names("optim")
+        return plugins.names("optim")
     hint = FIELDS[name].annotation
     return get_args(hint) if get_origin(hint) is Literal else ()
 
@@ -240,7 +246,7 @@ def allowed(name: str) -> str:
     if name == "start":
         return "a run (id, part of its name, path), a checkpoint or a weights file, or none"
     if name in ("freeze", "renew"):
-        return f"{rules.PARTS}, or none"
+        return f"{validators.PARTS}, or none"
     if choices(name):
         return "one of " + ", ".join(choices(name))
     words = {bool: "true or false", int: "a whole number", float: "a number"}.get(

@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from fmnist_tui.errors import UserError, reason
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 _NAME = re.compile(r"(last|best|step)-(\d+)")
 _ORDER = {"last": 0, "best": 1, "step": 2}

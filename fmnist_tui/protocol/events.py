@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fmnist_tui.wire import Vocabulary
+from fmnist_tui.protocol.json_codec import Vocabulary
 
 FINISHED, STOPPED, DETACHED, FAILED = "finished", "stopped", "detached", "failed"
 # How the Alert begins by which a run says, at its end, what became of its frozen parts.

@@ -9,10 +9,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from fmnist_tui.errors import UserError, reason
 from fmnist_tui.runs.folder import ARCHIVE, RunFolder
 from fmnist_tui.runs.lock import LOCK, RunLock
-from fmnist_tui.text import safe_text
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
 
 _DOOMED = ".deleting-"
 

@@ -32,8 +32,8 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-from fmnist_tui.events import ENSEMBLE, EpochEnded
-from fmnist_tui.state import RunState
+from fmnist_tui.protocol.events import ENSEMBLE, EpochEnded
+from fmnist_tui.protocol.run_state import RunState
 
 GOOD, OVER, UNDER, EARLY = "good", "overfitting", "underfitting", "too early to say"
 # Of an ensemble, which is made of what was trained.
