@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from fmnist_tui.data.dataset import Dataset
-from fmnist_tui.data.idx import write_idx
+from fmnist_tui.data.idx.idx_format import write_idx
 from fmnist_tui.data.load import load_dataset
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.paths import ourselves

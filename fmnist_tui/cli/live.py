@@ -28,7 +28,7 @@ from fmnist_tui.protocol.lr_search import summary
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
-    from fmnist_tui.data.steps import Step
+    from fmnist_tui.data.load_progress import Step
     from fmnist_tui.protocol.run_state import RunState
 
 PLAIN_SECONDS = 3.0

@@ -10,11 +10,15 @@ from typing import Protocol
 import numpy as np
 
 from fmnist_tui.config import dataset_catalog
-from fmnist_tui.data import folder, idx_folder, published, sketches, splits
+from fmnist_tui.data import splits
 from fmnist_tui.data.dataset import Dataset, Split
-from fmnist_tui.data.pool import Pool, Request, Whole
-from fmnist_tui.data.sources import is_present as files_are_there
-from fmnist_tui.data.steps import Say
+from fmnist_tui.data.folders import folder_dataset
+from fmnist_tui.data.idx import idx_folder
+from fmnist_tui.data.load_progress import Say
+from fmnist_tui.data.sketches import sketch_dataset
+from fmnist_tui.data.sources import published
+from fmnist_tui.data.sources.source_chain import is_present as files_are_there
+from fmnist_tui.data.unsplit import Pool, Request, Whole
 from fmnist_tui.util.errors import UserError, near
 from fmnist_tui.util.paths import expanded
 from fmnist_tui.util.text import safe_text
@@ -22,10 +26,10 @@ from fmnist_tui.util.text import safe_text
 _LOADERS: dict[str, Callable[[Request], Whole]] = {
     **dict.fromkeys(published.SETS, published.load),
     "both": published.load_both,
-    "sketches": sketches.load,
+    "sketches": sketch_dataset.load,
 }
 _FROM_PATH: dict[str, Callable[[Request], Whole]] = {
-    "folder": folder.load,
+    "folder": folder_dataset.load,
     "idx": idx_folder.load,
     "both": published.load_both,
 }
@@ -99,7 +103,7 @@ def load_dataset(
         name, data_dir, input_size, colour, sketch_seed, split_seed, say, cancel, fetch
     )
     loader = _loader(name)
-    if loader is not folder.load and (input_size != 28 or colour):
+    if loader is not folder_dataset.load and (input_size != 28 or colour):
         raise UserError(
             f"{safe_text(name)} is 28×28 and grey: only folder: sets take another size or colour"
         )

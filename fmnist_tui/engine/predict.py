@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.data.pictures import Picture, open_picture
-from fmnist_tui.data.prepare import Prepared, prepare
+from fmnist_tui.data.pictures.decode import Picture, open_picture
+from fmnist_tui.data.pictures.prepare import Prepared, prepare
 from fmnist_tui.engine.classifier import Classifier
 from fmnist_tui.util.errors import UserError
 

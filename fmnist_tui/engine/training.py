@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.data.steps import Step
+from fmnist_tui.data.load_progress import Step
 from fmnist_tui.engine.control import Control
 from fmnist_tui.protocol.commands import Command, Stop
 from fmnist_tui.protocol.events import STOPPED, Event, RunEnded

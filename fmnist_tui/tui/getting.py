@@ -13,7 +13,7 @@ from textual.content import Content
 
 from fmnist_tui.config import dataset_catalog
 from fmnist_tui.data.dataset import Dataset
-from fmnist_tui.data.steps import Step
+from fmnist_tui.data.load_progress import Step
 from fmnist_tui.tui.library import DataSpec, Library
 from fmnist_tui.util.paths import expanded
 from fmnist_tui.util.text import safe_text

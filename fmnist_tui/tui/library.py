@@ -10,7 +10,7 @@ from pathlib import Path
 from fmnist_tui.config import dataset_catalog
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
-from fmnist_tui.data.steps import Say
+from fmnist_tui.data.load_progress import Say
 
 KEPT = 3
 

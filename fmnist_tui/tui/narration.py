@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from fmnist_tui.data.steps import Step
+from fmnist_tui.data.load_progress import Step
 from fmnist_tui.protocol.events import LRFIND, EpochEnded
 from fmnist_tui.protocol.lr_search import summary
 from fmnist_tui.tui.feed import Feed

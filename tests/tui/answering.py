@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_tui.config.dataset_catalog import GARMENTS
-from fmnist_tui.data.pictures import Picture, open_picture
-from fmnist_tui.data.prepare import Preparation, Prepared, prepare
+from fmnist_tui.data.pictures.decode import Picture, open_picture
+from fmnist_tui.data.pictures.prepare import Preparation, Prepared, prepare
 from fmnist_tui.util.errors import UserError
 
 RANKED = (("Bag", 0.97), ("Coat", 0.02), *((name, 0.001) for name in GARMENTS[:8]))

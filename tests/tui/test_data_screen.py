@@ -19,7 +19,7 @@ from fmnist_tui.config import dataset_catalog
 from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
-from fmnist_tui.data.steps import Step
+from fmnist_tui.data.load_progress import Step
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.desk import Desk
 from fmnist_tui.tui.feed import Feed

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from fmnist_tui.data.steps import Step
+from fmnist_tui.data.load_progress import Step
 from fmnist_tui.tui.getting import Account
 
 

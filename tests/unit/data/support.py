@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.data.idx_set import IdxSet, Part
-from fmnist_tui.data.web import Patience
+from fmnist_tui.data.idx.idx_set import IdxSet, Part
+from fmnist_tui.data.sources.http import Patience
 
 QUICK = Patience(connect=1.0, silence=0.5)
 """Time-outs short enough for tests; everything here answers at once or never."""

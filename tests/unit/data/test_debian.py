@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.data import debian
-from fmnist_tui.data.files import CancelError
-from fmnist_tui.data.idx_set import Package
-from fmnist_tui.data.sources import OFFLINE, obtain
+from fmnist_tui.data.idx.idx_set import Package
+from fmnist_tui.data.sources import debian_package
+from fmnist_tui.data.sources.files import CancelError
+from fmnist_tui.data.sources.source_chain import OFFLINE, obtain
 from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import QUICK, TinySet
 
@@ -62,7 +62,7 @@ def test_the_package_is_downloaded_and_unpacked(machine: Machine) -> None:
     (machine.files / "usr").mkdir(parents=True)
     (machine.files / "usr" / "file").write_text("here")
     told: list[tuple[str, float]] = []
-    with debian.unpacked("dataset-tiny", lambda *said: told.append(said)) as root:
+    with debian_package.unpacked("dataset-tiny", lambda *said: told.append(said)) as root:
         assert (root / "usr" / "file").read_text() == "here"
         work = root.parent
     assert not work.exists()
@@ -85,7 +85,7 @@ def test_without_lists_private_ones_are_fetched_first(machine: Machine) -> None:
         """,
     )
     machine.files.mkdir()
-    with debian.unpacked("dataset-tiny", quiet):
+    with debian_package.unpacked("dataset-tiny", quiet):
         pass
     first, update, second, _ = machine.calls()
     assert update.startswith("apt-get -q -c ")
@@ -107,7 +107,7 @@ def test_an_update_that_fails_in_part_does_not_end_it(machine: Machine) -> None:
         """,
     )
     machine.files.mkdir()
-    with debian.unpacked("dataset-tiny", quiet) as root:
+    with debian_package.unpacked("dataset-tiny", quiet) as root:
         assert root.is_dir()
 
 
@@ -117,13 +117,16 @@ def test_apts_own_words_say_why_it_failed(machine: Machine) -> None:
         'echo "W: a warning"; echo "E: Unable to locate package dataset-tiny" >&2; exit 100',
     )
     words = "^apt-get: Unable to locate package dataset-tiny$"
-    with pytest.raises(UserError, match=words), debian.unpacked("dataset-tiny", quiet):
+    with pytest.raises(UserError, match=words), debian_package.unpacked("dataset-tiny", quiet):
         pass
 
 
 def test_a_download_that_leaves_no_file_is_told(machine: Machine) -> None:
     machine.program("apt-get", "exit 0")
-    with pytest.raises(UserError, match="left no file"), debian.unpacked("dataset-tiny", quiet):
+    with (
+        pytest.raises(UserError, match="left no file"),
+        debian_package.unpacked("dataset-tiny", quiet),
+    ):
         pass
 
 
@@ -131,7 +134,7 @@ def test_a_package_that_cannot_be_unpacked_is_told(machine: Machine) -> None:
     machine.program("apt-get", DOWNLOADS)
     machine.program("dpkg-deb", "echo 'dpkg-deb: error: not a Debian format archive' >&2; exit 2")
     words = "not a Debian format archive"
-    with pytest.raises(UserError, match=words), debian.unpacked("dataset-tiny", quiet):
+    with pytest.raises(UserError, match=words), debian_package.unpacked("dataset-tiny", quiet):
         pass
 
 
@@ -140,7 +143,7 @@ def test_another_kind_of_system_is_told_at_once(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     words = "no apt-get and no dpkg-deb here"
-    with pytest.raises(UserError, match=words), debian.unpacked("dataset-tiny", quiet):
+    with pytest.raises(UserError, match=words), debian_package.unpacked("dataset-tiny", quiet):
         pass
 
 
@@ -169,21 +172,24 @@ def test_nobody_is_asked_and_no_terminal_is_there_to_ask_on(machine: Machine) ->
         """,
     )
     machine.files.mkdir()
-    with debian.unpacked("dataset-tiny", quiet):
+    with debian_package.unpacked("dataset-tiny", quiet):
         pass
 
 
 def test_a_program_that_stands_still_is_ended_with_its_helpers(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(debian, "SILENCE", 0.3)
+    monkeypatch.setattr(debian_package, "SILENCE", 0.3)
     helper = tmp_path / "helper"
     machine.program(
         "apt-get",
         f'sleep 30 & echo $! > "{helper}"; while sleep 0.05; do echo "dlstatus:1:0.0:same"; done',
     )
     began = time.monotonic()
-    with pytest.raises(UserError, match="no progress"), debian.unpacked("dataset-tiny", quiet):
+    with (
+        pytest.raises(UserError, match="no progress"),
+        debian_package.unpacked("dataset-tiny", quiet),
+    ):
         pass
     assert time.monotonic() - began < 5
     assert gone(int(helper.read_text()))
@@ -207,7 +213,7 @@ def test_cancelling_ends_the_program_at_once(machine: Machine) -> None:
     cancel = threading.Event()
     threading.Timer(0.2, cancel.set).start()
     began = time.monotonic()
-    with pytest.raises(CancelError), debian.unpacked("dataset-tiny", quiet, cancel):
+    with pytest.raises(CancelError), debian_package.unpacked("dataset-tiny", quiet, cancel):
         pass
     assert time.monotonic() - began < 3
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from fmnist_tui.data.fetch import LoginPageError, fetch_file
-from fmnist_tui.data.files import CancelError, locked
-from fmnist_tui.data.web import BrokenError, Patience, StatusError, UnreachableError
+from fmnist_tui.data.sources.download import LoginPageError, fetch_file
+from fmnist_tui.data.sources.files import CancelError, locked
+from fmnist_tui.data.sources.http import BrokenError, Patience, StatusError, UnreachableError
 from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import (
     QUICK,
@@ -378,7 +378,7 @@ def test_a_process_killed_half_way_leaves_what_the_next_one_goes_on_with(target:
     child = """
 import sys
 from pathlib import Path
-from fmnist_tui.data.fetch import fetch_file
+from fmnist_tui.data.sources.download import fetch_file
 fetch_file(sys.argv[1], Path(sys.argv[2]), md5=sys.argv[3], limit=2**20,
            report=lambda done, total: print(done, flush=True))
 """

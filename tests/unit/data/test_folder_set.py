@@ -16,13 +16,13 @@ import pytest
 from PIL import Image
 
 from fmnist_tui.config.dataset_catalog import DatasetFacts
-from fmnist_tui.data import decoded
 from fmnist_tui.data.dataset import Dataset, Split
-from fmnist_tui.data.files import CancelError
+from fmnist_tui.data.folders import decoded_cache
 from fmnist_tui.data.load import load_dataset
-from fmnist_tui.data.pictures import open_picture
-from fmnist_tui.data.prepare import Preparation, prepare
-from fmnist_tui.data.steps import Step
+from fmnist_tui.data.load_progress import Step
+from fmnist_tui.data.pictures.decode import open_picture
+from fmnist_tui.data.pictures.prepare import Preparation, prepare
+from fmnist_tui.data.sources.files import CancelError
 from fmnist_tui.util.errors import UserError
 
 
@@ -259,7 +259,7 @@ def test_a_folder_that_is_no_data_set_is_explained(
 def test_pictures_are_decoded_once(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.classes("a", "b")
     first = folder.load()
-    monkeypatch.setattr(decoded, "read_picture", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(decoded_cache, "read_picture", lambda *_: pytest.fail("decoded again"))
     again = folder.load()
     np.testing.assert_array_equal(first.train.images, again.train.images)
     with pytest.raises(pytest.fail.Exception):
@@ -302,8 +302,8 @@ def test_a_split_of_many_pictures_is_mapped_and_not_copied(
 ) -> None:
     folder.classes("a", "b", count=30)
     in_memory = folder.load()
-    monkeypatch.setattr(decoded, "IN_MEMORY", 2 * 28 * 28)
-    monkeypatch.setattr(decoded, "_CHUNK", 7)
+    monkeypatch.setattr(decoded_cache, "IN_MEMORY", 2 * 28 * 28)
+    monkeypatch.setattr(decoded_cache, "_CHUNK", 7)
     mapped = folder.load()
     for one, other in zip(splits(in_memory), splits(mapped), strict=True):
         np.testing.assert_array_equal(one.images, other.images)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from fmnist_tui.data.idx import LIMIT, read_idx, write_idx
+from fmnist_tui.data.idx.idx_format import LIMIT, read_idx, write_idx
 from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import idx_bytes
 

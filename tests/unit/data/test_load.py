@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from fmnist_tui.config import dataset_catalog
-from fmnist_tui.data import published
 from fmnist_tui.data.dataset import Dataset
-from fmnist_tui.data.idx import write_idx
+from fmnist_tui.data.idx.idx_format import write_idx
 from fmnist_tui.data.load import is_present, load_dataset
-from fmnist_tui.data.sources import OFFLINE, Step
+from fmnist_tui.data.sources import published
+from fmnist_tui.data.sources.source_chain import OFFLINE, Step
 from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import TinySet
 

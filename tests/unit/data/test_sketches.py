@@ -13,9 +13,9 @@ import pytest
 
 from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.data.dataset import Images, Labels
-from fmnist_tui.data.garments import OUTLINES
 from fmnist_tui.data.load import load_dataset
-from fmnist_tui.data.sketches import draw
+from fmnist_tui.data.sketches.garment_shapes import OUTLINES
+from fmnist_tui.data.sketches.sketch_dataset import draw
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_every_garment_is_drawn_as_often_as_every_other(drawn: tuple[Images, Lab
 
 def test_a_seed_draws_the_same_in_every_process(drawn: tuple[Images, Labels]) -> None:
     script = (
-        "import hashlib; from fmnist_tui.data.sketches import draw; "
+        "import hashlib; from fmnist_tui.data.sketches.sketch_dataset import draw; "
         "print(hashlib.sha256(draw(200, 0, 0)[0].tobytes()).hexdigest())"
     )
     other = subprocess.run(

@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from fmnist_tui.data import debian
-from fmnist_tui.data.fashion import FASHION
-from fmnist_tui.data.files import CancelError
-from fmnist_tui.data.idx_set import Archive, Arrays, IdxSet, Package, Part
-from fmnist_tui.data.mnist_family import EMNIST, KMNIST, MNIST, QMNIST
-from fmnist_tui.data.sources import OFFLINE, Step, is_present, obtain
+from fmnist_tui.data.idx.fashion import FASHION
+from fmnist_tui.data.idx.idx_set import Archive, Arrays, IdxSet, Package, Part
+from fmnist_tui.data.idx.mnist_family import EMNIST, KMNIST, MNIST, QMNIST
+from fmnist_tui.data.sources import debian_package
+from fmnist_tui.data.sources.files import CancelError
+from fmnist_tui.data.sources.source_chain import OFFLINE, Step, is_present, obtain
 from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import (
     QUICK,
@@ -98,16 +98,16 @@ def without_package(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
     def refuse(*_: object) -> None:
         raise UserError(why)
 
-    monkeypatch.setattr(debian, "unpacked", refuse)
+    monkeypatch.setattr(debian_package, "unpacked", refuse)
 
 
 def with_package(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     @contextmanager
-    def give(package: str, say: debian.Say, cancel: object) -> Iterator[Path]:
+    def give(package: str, say: debian_package.Say, cancel: object) -> Iterator[Path]:
         say(f"apt-get download {package}", 0.5)
         yield root
 
-    monkeypatch.setattr(debian, "unpacked", give)
+    monkeypatch.setattr(debian_package, "unpacked", give)
 
 
 def test_what_lies_in_the_data_folder_needs_no_network(chain: Chain, tiny: TinySet) -> None:

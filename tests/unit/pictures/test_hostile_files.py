@@ -20,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fmnist_tui.data import costs
-from fmnist_tui.data.pictures import open_picture
+from fmnist_tui.data.pictures import decode_limits
+from fmnist_tui.data.pictures.decode import open_picture
 from fmnist_tui.util.errors import UserError
 from tests.unit.pictures import hostile
 
@@ -30,7 +30,7 @@ SECONDS, MEMORY = 1.0, 256 * 2**20
 # Opens every file it is given and tells what came of it, in a process whose memory is its own.
 _OPENER = """
 import json, sys, time
-from fmnist_tui.data.pictures import open_picture
+from fmnist_tui.data.pictures.decode import open_picture
 from fmnist_tui.util.errors import UserError
 
 def peak():
@@ -177,7 +177,7 @@ def test_memory_that_runs_out_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     def full(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("fmnist_tui.data.pictures.planes", full)
+    monkeypatch.setattr("fmnist_tui.data.pictures.decode.planes", full)
     assert "not enough memory" in refusal(path)
 
 
@@ -216,12 +216,12 @@ def test_many_threads_may_open_pictures(tmp_path: Path) -> None:
 
 
 def test_reading_stops_when_the_time_is_spent() -> None:
-    file = costs.Metered(bytes(1_000_000))
+    file = decode_limits.Metered(bytes(1_000_000))
     file.allow(-1)
     assert file.read(4) == bytes(4)
-    with pytest.raises(costs.CostError):
+    with pytest.raises(decode_limits.CostError):
         file.read(100_000)
-    with pytest.raises(costs.CostError):
+    with pytest.raises(decode_limits.CostError):
         while True:
             file.read(1)
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageOps
 
-from fmnist_tui.data.pictures import EDGE, Picture, open_picture
-from fmnist_tui.data.pixels import planes, turned
+from fmnist_tui.data.pictures.decode import EDGE, Picture, open_picture
+from fmnist_tui.data.pictures.pixels import planes, turned
 from fmnist_tui.util.errors import UserError
 from tests.pictures_for_tests import save_picture
 from tests.unit.pictures.hostile import chunk, png

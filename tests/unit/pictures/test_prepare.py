@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
 from fmnist_tui.config.dataset_catalog import DATASETS
-from fmnist_tui.data.pictures import Picture, open_picture
-from fmnist_tui.data.prepare import Preparation, Prepared, prepare
+from fmnist_tui.data.pictures.decode import Picture, open_picture
+from fmnist_tui.data.pictures.prepare import Preparation, Prepared, prepare
 from fmnist_tui.util.errors import UserError
 from tests.pictures_for_tests import photographed
 

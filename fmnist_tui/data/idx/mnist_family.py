@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fmnist_tui.data.idx_set import Archive, IdxSet, Part
+from fmnist_tui.data.idx.idx_set import Archive, IdxSet, Part
 
 MNIST = IdxSet(
     "mnist",

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from fmnist_tui.config.dataset_catalog import DATASETS
 from fmnist_tui.data.dataset import Images, Labels
-from fmnist_tui.data.idx import read_idx
-from fmnist_tui.data.sums import Sums
+from fmnist_tui.data.idx.checksums import Sums
+from fmnist_tui.data.idx.idx_format import read_idx
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 

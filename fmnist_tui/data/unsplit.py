@@ -11,7 +11,7 @@ import numpy as np
 
 from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.data.dataset import Images, Labels
-from fmnist_tui.data.steps import Say
+from fmnist_tui.data.load_progress import Say
 from fmnist_tui.util.paths import expanded
 
 

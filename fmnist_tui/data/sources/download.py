@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from email.message import Message
 from pathlib import Path
 
-from fmnist_tui.data.files import locked, make_folder, md5_of, move
-from fmnist_tui.data.web import PATIENCE, Answer, BrokenError, Head, Patience, StatusError
+from fmnist_tui.data.sources.files import locked, make_folder, md5_of, move
+from fmnist_tui.data.sources.http import PATIENCE, Answer, BrokenError, Head, Patience, StatusError
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 

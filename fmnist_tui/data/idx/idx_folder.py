@@ -6,9 +6,9 @@ from pathlib import Path
 
 from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.data.dataset import Images, Labels
-from fmnist_tui.data.idx import read_idx
-from fmnist_tui.data.idx_set import SIDE, check_labels
-from fmnist_tui.data.pool import Pool, Request, Whole
+from fmnist_tui.data.idx.idx_format import read_idx
+from fmnist_tui.data.idx.idx_set import SIDE, check_labels
+from fmnist_tui.data.unsplit import Pool, Request, Whole
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fmnist_tui.data.idx_set import IdxSet, Package, Part
+from fmnist_tui.data.idx.idx_set import IdxSet, Package, Part
 
 FASHION = IdxSet(
     "fashion",

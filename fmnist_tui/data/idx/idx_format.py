@@ -21,7 +21,7 @@ from typing import IO, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.data.files import replacing
+from fmnist_tui.data.sources.files import replacing
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 

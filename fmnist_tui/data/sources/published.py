@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from fmnist_tui.config.dataset_catalog import DATASETS
-from fmnist_tui.data.fashion import FASHION
-from fmnist_tui.data.idx_folder import read_folder
-from fmnist_tui.data.idx_set import IdxSet
-from fmnist_tui.data.mnist_family import EMNIST, KMNIST, MNIST, QMNIST
-from fmnist_tui.data.pool import Pool, Request, Whole
-from fmnist_tui.data.sources import obtain
+from fmnist_tui.data.idx.fashion import FASHION
+from fmnist_tui.data.idx.idx_folder import read_folder
+from fmnist_tui.data.idx.idx_set import IdxSet
+from fmnist_tui.data.idx.mnist_family import EMNIST, KMNIST, MNIST, QMNIST
+from fmnist_tui.data.sources.source_chain import obtain
+from fmnist_tui.data.unsplit import Pool, Request, Whole
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 

@@ -16,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_tui.config.dataset_catalog import Centre, DatasetFacts
-from fmnist_tui.data.framing import (
+from fmnist_tui.data.pictures.decode import Picture
+from fmnist_tui.data.pictures.find_object import Found, find
+from fmnist_tui.data.pictures.framing import (
     centred_by_mass,
     placed,
     scaled,
@@ -24,9 +26,7 @@ from fmnist_tui.data.framing import (
     to_grey,
     to_square,
 )
-from fmnist_tui.data.objects import Found, find
-from fmnist_tui.data.pictures import Picture
-from fmnist_tui.data.pixels import Plane
+from fmnist_tui.data.pictures.pixels import Plane
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 

@@ -9,7 +9,7 @@ import contextlib
 import json
 from pathlib import Path
 
-from fmnist_tui.data.files import md5_of, replacing
+from fmnist_tui.data.sources.files import md5_of, replacing
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 

@@ -22,11 +22,11 @@ from pathlib import Path
 import numpy as np
 
 from fmnist_tui.data.dataset import Images, Labels
-from fmnist_tui.data.files import check_cancel, locked, make_folder, move, replacing
-from fmnist_tui.data.listing import Entry
-from fmnist_tui.data.pictures import open_picture
-from fmnist_tui.data.prepare import Preparation, prepare
-from fmnist_tui.data.steps import Teller
+from fmnist_tui.data.folders.folder_listing import Entry
+from fmnist_tui.data.load_progress import Teller
+from fmnist_tui.data.pictures.decode import open_picture
+from fmnist_tui.data.pictures.prepare import Preparation, prepare
+from fmnist_tui.data.sources.files import check_cancel, locked, make_folder, move, replacing
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 

@@ -22,7 +22,7 @@ from functools import partial
 from typing import Any
 
 import fmnist_tui
-from fmnist_tui.data.files import check_cancel
+from fmnist_tui.data.sources.files import check_cancel
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 

@@ -21,13 +21,20 @@ from urllib.parse import urlsplit
 
 import numpy.typing as npt
 
-from fmnist_tui.data import debian
-from fmnist_tui.data.fetch import LoginPageError, fetch_file
-from fmnist_tui.data.files import CancelError, check_cancel, locked, make_folder, move, replacing
-from fmnist_tui.data.idx_set import Archive, Arrays, IdxSet, Package, Part, read_part
-from fmnist_tui.data.steps import Say, Step, Teller
-from fmnist_tui.data.sums import Sums
-from fmnist_tui.data.web import PATIENCE, BrokenError, Patience, UnreachableError
+from fmnist_tui.data.idx.checksums import Sums
+from fmnist_tui.data.idx.idx_set import Archive, Arrays, IdxSet, Package, Part, read_part
+from fmnist_tui.data.load_progress import Say, Step, Teller
+from fmnist_tui.data.sources import debian_package
+from fmnist_tui.data.sources.download import LoginPageError, fetch_file
+from fmnist_tui.data.sources.files import (
+    CancelError,
+    check_cancel,
+    locked,
+    make_folder,
+    move,
+    replacing,
+)
+from fmnist_tui.data.sources.http import PATIENCE, BrokenError, Patience, UnreachableError
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
@@ -289,7 +296,7 @@ class _Chain:
         def say(doing: str, share: float) -> None:
             self._tell.progress(doing, round(share * 100), 100, "%")
 
-        with debian.unpacked(package.name, say, self._cancel) as root, self._filling():
+        with debian_package.unpacked(package.name, say, self._cancel) as root, self._filling():
             for part in self.missing:
                 path = part.within(root / package.folder)
                 if path is None:

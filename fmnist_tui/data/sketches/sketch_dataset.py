@@ -15,9 +15,9 @@ from PIL import Image, ImageDraw
 
 from fmnist_tui.config.dataset_catalog import DATASETS
 from fmnist_tui.data.dataset import Images, Labels
-from fmnist_tui.data.garments import OUTLINES, Dice, Part
-from fmnist_tui.data.pool import Pool, Request, Whole
-from fmnist_tui.data.steps import Teller
+from fmnist_tui.data.load_progress import Teller
+from fmnist_tui.data.sketches.garment_shapes import OUTLINES, Dice, Part
+from fmnist_tui.data.unsplit import Pool, Request, Whole
 
 SOURCE = "drawn by this program"
 SIDE = 28

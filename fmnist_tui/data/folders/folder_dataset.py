@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.data import splits
-from fmnist_tui.data.decoded import Decoded, decode
-from fmnist_tui.data.listing import Listing, list_folder
-from fmnist_tui.data.pool import Pool, Request, Whole
-from fmnist_tui.data.steps import Teller
+from fmnist_tui.data.folders.decoded_cache import Decoded, decode
+from fmnist_tui.data.folders.folder_listing import Listing, list_folder
+from fmnist_tui.data.load_progress import Teller
+from fmnist_tui.data.unsplit import Pool, Request, Whole
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 
-from fmnist_tui.data import costs
-from fmnist_tui.data.pixels import Plane, planes, turned
-from fmnist_tui.data.quiet import quietly
+from fmnist_tui.data.pictures import decode_limits
+from fmnist_tui.data.pictures.pixels import Plane, planes, turned
+from fmnist_tui.data.pictures.silence_decoders import quietly
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
@@ -65,10 +65,10 @@ def open_picture(path: str | Path) -> Picture:
     name = safe_text(path)
     data = _contents(path, name)
     try:
-        costs.judge_start(data)
+        decode_limits.judge_start(data)
         with quietly():
             return _decoded(data)
-    except costs.CostError as error:
+    except decode_limits.CostError as error:
         raise UserError(f"{name}: {error}") from None
     except Image.DecompressionBombError:
         raise UserError(f"{name}: an image bomb, of far too many pixels; make it smaller") from None
@@ -91,13 +91,13 @@ def _contents(path: str | Path, name: str) -> bytes:
         # Should something else take its place meanwhile, opening that must not wait.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:
-            data = file.read(costs.FILE_LIMIT + 1)
+            data = file.read(decode_limits.FILE_LIMIT + 1)
     except OSError as error:
         raise UserError(f"{name}: cannot be read: {error.strerror or error}") from None
     except ValueError:
         raise UserError(f"{name}: no file can have this name") from None
-    if len(data) > costs.FILE_LIMIT:
-        raise UserError(f"{name}: larger than {costs.FILE_LIMIT >> 20} MB; make it smaller")
+    if len(data) > decode_limits.FILE_LIMIT:
+        raise UserError(f"{name}: larger than {decode_limits.FILE_LIMIT >> 20} MB; make it smaller")
     if not data:
         raise UserError(f"{name}: an empty file; give a picture ({_READABLE})")
     return data
@@ -105,14 +105,14 @@ def _contents(path: str | Path, name: str) -> bytes:
 
 def _decoded(data: bytes) -> Picture:
     Image.init()  # importing the decoders is no work of the file's
-    file = costs.Metered(data)
+    file = decode_limits.Metered(data)
     with Image.open(file, formats=FORMATS) as opened:
         image: Image.Image = opened
         # A camera's stereo or depth picture (MPO) is a JPEG followed by others.
         kind = "JPEG" if image.format == "MPO" else str(image.format)
-        costs.judge_header(image, kind, data)
+        decode_limits.judge_header(image, kind, data)
         width, height = image.size
-        file.allow(costs.SECONDS + costs.SECONDS_PER_PIXEL * width * height)
+        file.allow(decode_limits.SECONDS + decode_limits.SECONDS_PER_PIXEL * width * height)
         mode = image.mode
         # Loading turns a TIFF and forgets that it did; a PNG's notes may come after its pixels.
         stated = _orientation(image) if kind == "TIFF" else None
@@ -135,7 +135,7 @@ def _orientation(image: Image.Image) -> int:
     """The EXIF orientation; 1, upright, where there is none that can be believed."""
     try:
         number = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except (costs.CostError, MemoryError):
+    except (decode_limits.CostError, MemoryError):
         raise
     except Exception:  # noqa: BLE001 - a camera's mangled notes must not cost the picture
         return 1
