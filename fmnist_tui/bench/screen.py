@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from fmnist_tui.bench.probes import PROBES, Probe
-from fmnist_tui.bench.pty import Watched
+from fmnist_tui.bench.terminal import Watched
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.paths import ourselves
 

@@ -15,7 +15,7 @@ from fmnist_tui.util.paths import expanded
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
-    from fmnist_tui.report.facts import Facts
+    from fmnist_tui.report.collect import Facts
 
 FILE = "report.html"
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     folder = resolve(options.runs_dir(args), args.run)
     out = expanded(args.out)
     _check(out, args.force)
-    from fmnist_tui.report.facts import STAGES, gather_facts
+    from fmnist_tui.report.collect import STAGES, gather_facts
     from fmnist_tui.report.page import page
 
     with steps("report") as tell:

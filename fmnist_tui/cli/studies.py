@@ -17,7 +17,7 @@ from fmnist_tui.render.sparkline import sparks
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import resolve
 from fmnist_tui.runs.resolve_start import locate
-from fmnist_tui.sweeps import record, snapshot, storage
+from fmnist_tui.sweeps import snapshot, storage, study_locations
 from fmnist_tui.sweeps.snapshot import Reader, Snapshot, TrialView
 from fmnist_tui.sweeps.space import told as value_told
 from fmnist_tui.sweeps.spec import NOT_PROMOTED
@@ -59,7 +59,7 @@ def show(args: argparse.Namespace) -> int:
 def show_run(folder: RunFolder, run: dict[str, Any], *, as_json: bool) -> int:
     """What `runs show` tells of a sweep's folder: the run as others, and its study."""
     reader, study, trouble = Reader(), None, ""
-    where, name = record.of_run(folder)
+    where, name = study_locations.of_run(folder)
     try:
         study = document(reader, where, name)
     except UserError as error:
@@ -85,7 +85,7 @@ def listed(args: argparse.Namespace) -> int:
         if places[0].is_missing:
             raise UserError(f"there is no storage {places[0].name()}")
     else:
-        places = record.places(runs_dir)
+        places = study_locations.places(runs_dir)
     lines, troubles = [], []
     for where in places:
         try:
@@ -130,11 +130,11 @@ def listed(args: argparse.Namespace) -> int:
 
 
 def kill(args: argparse.Namespace) -> int:
-    from fmnist_tui.sweeps import marks
+    from fmnist_tui.sweeps import remote_control
 
     reader = Reader()
     where, name = _found(reader, args)
-    said = marks.kill(reader, where, name, args.trial)
+    said = remote_control.kill(reader, where, name, args.trial)
     if args.json:
         output.document({"study": name, "trial": args.trial, "said": said})
     else:
@@ -143,11 +143,11 @@ def kill(args: argparse.Namespace) -> int:
 
 
 def stop(args: argparse.Namespace) -> int:
-    from fmnist_tui.sweeps import marks
+    from fmnist_tui.sweeps import remote_control
 
     reader = Reader()
     where, name = _found(reader, args)
-    running = marks.stop(reader, where, name)
+    running = remote_control.stop(reader, where, name)
     if args.json:
         output.document({"study": name, "running": running})
     else:
@@ -301,7 +301,7 @@ def _found(reader: Reader, args: argparse.Namespace) -> tuple[Place, str]:
     given = storage.place(args.storage, runs_dir)
     missing = None
     if "/" not in word:
-        places = [given] if args.storage is not None else record.places(runs_dir)
+        places = [given] if args.storage is not None else study_locations.places(runs_dir)
         for where in places:
             try:
                 reader.look(where, word)
@@ -315,7 +315,7 @@ def _found(reader: Reader, args: argparse.Namespace) -> tuple[Place, str]:
         if missing is not None:
             raise missing from None
         raise
-    where, name = record.of_run(folder)
+    where, name = study_locations.of_run(folder)
     return (given if given.shown == where.shown else where), name
 
 

@@ -16,7 +16,7 @@ from fmnist_tui.engine.checkpoint import CheckpointError, Manifest, Payload, Sto
 from fmnist_tui.protocol.events import LRFIND, SWEEP
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import summarise
-from fmnist_tui.sweeps.record import TRIALS
+from fmnist_tui.sweeps.study_locations import TRIALS
 from fmnist_tui.util.errors import reason
 from fmnist_tui.util.paths import ourselves
 from fmnist_tui.util.text import safe_text

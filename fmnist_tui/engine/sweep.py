@@ -33,10 +33,10 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader, EventLog
 from fmnist_tui.sweeps import snapshot
-from fmnist_tui.sweeps.patience import Asking
-from fmnist_tui.sweeps.record import TRIALS
+from fmnist_tui.sweeps.retry import Asking
 from fmnist_tui.sweeps.space import told
 from fmnist_tui.sweeps.study import Begun, Ledger, Standing, TakenError
+from fmnist_tui.sweeps.study_locations import TRIALS
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.progress import Tell, untold
 

@@ -16,7 +16,7 @@ from fmnist_tui.engine.training import Training
 from fmnist_tui.protocol.events import FAILED, FINISHED, STOPPED, EpochEnded
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.sweeps import snapshot
-from fmnist_tui.sweeps.patience import Asking
+from fmnist_tui.sweeps.retry import Asking
 from fmnist_tui.sweeps.study import BEAT_SECONDS, Begun, Ledger, TakenError
 from fmnist_tui.util.errors import UserError, reason
 

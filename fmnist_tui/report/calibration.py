@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from fmnist_tui.report.formatting import percent
 from fmnist_tui.report.html import Html, join, tag
 from fmnist_tui.report.parts import table
-from fmnist_tui.report.plot import Frame, axes, drawing
 from fmnist_tui.report.scores import Scores
-from fmnist_tui.report.words import percent
+from fmnist_tui.report.svg_chart import Frame, axes, drawing
 
 # A bin's dot shows by its size how many images are in it.
 _SMALL, _LARGE = 2.5, 7.0

@@ -14,10 +14,10 @@ from fmnist_tui.protocol.run_state import (
     VAL_LOSS,
     RunState,
 )
+from fmnist_tui.report.formatting import duration, number, percent
 from fmnist_tui.report.html import Html, join, tag
 from fmnist_tui.report.parts import table
-from fmnist_tui.report.plot import Curve, Mark, line_chart
-from fmnist_tui.report.words import duration, number, percent
+from fmnist_tui.report.svg_chart import Curve, Mark, line_chart
 
 # More epochs than these are shown by a part of them.
 ROWS = 100

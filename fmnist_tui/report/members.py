@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fmnist_tui.protocol.events import ENSEMBLE
-from fmnist_tui.report.facts import Facts
+from fmnist_tui.report.collect import Facts
+from fmnist_tui.report.formatting import NONE, percent
 from fmnist_tui.report.html import Html, tag
 from fmnist_tui.report.parts import table
-from fmnist_tui.report.words import NONE, percent
 
 
 def members(facts: Facts) -> Html | None:

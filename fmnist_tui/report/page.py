@@ -10,17 +10,17 @@ from pathlib import Path
 import fmnist_tui
 from fmnist_tui.analysis.metrics import interval
 from fmnist_tui.protocol.events import ENSEMBLE, FINISHED
-from fmnist_tui.report import making
+from fmnist_tui.report import provenance
 from fmnist_tui.report.calibration import calibration
+from fmnist_tui.report.collect import Facts, Gap
+from fmnist_tui.report.confusion_matrix import class_table, confused, matrix
 from fmnist_tui.report.curves import curves
-from fmnist_tui.report.facts import Facts, Gap
-from fmnist_tui.report.gallery import gallery
+from fmnist_tui.report.error_gallery import gallery
+from fmnist_tui.report.formatting import duration, number, percent, when
 from fmnist_tui.report.html import Html, join, tag
-from fmnist_tui.report.matrix import class_table, confused, matrix
 from fmnist_tui.report.members import members
 from fmnist_tui.report.parts import section
 from fmnist_tui.report.scores import Scores
-from fmnist_tui.report.words import duration, number, percent, when
 from fmnist_tui.util.text import counted, safe_text
 
 _STYLE = Path(__file__).with_name("style.css")
@@ -189,7 +189,7 @@ def _gaps(gaps: tuple[Gap, ...]) -> Html | None:
 def _sections(facts: Facts) -> dict[str, Html | None]:
     scores, pictures = facts.scores, facts.pictures
     names = [score.name for score in scores.classes] if scores is not None else []
-    checkpoints = making.checkpoints(facts)
+    checkpoints = provenance.checkpoints(facts)
     return {
         "learning": curves(facts.state) if facts.summary.kind != ENSEMBLE else None,
         "matrix": matrix(scores) if scores is not None else None,
@@ -199,11 +199,11 @@ def _sections(facts: Facts) -> dict[str, Html | None]:
         "errors": gallery(pictures, names) if pictures is not None else None,
         "members": members(facts),
         "fit": _fit(facts),
-        "settings": making.settings(facts),
-        "again": making.again(facts),
-        "data": making.data(facts),
-        "machine": join(making.machine(facts), checkpoints),
-        "notes": making.notes(facts),
+        "settings": provenance.settings(facts),
+        "again": provenance.again(facts),
+        "data": provenance.data(facts),
+        "machine": join(provenance.machine(facts), checkpoints),
+        "notes": provenance.notes(facts),
     }
 
 

@@ -19,9 +19,9 @@ from aiohttp import web
 from fmnist_tui.protocol.events import DETACHED, TRAIN
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import list_runs
-from fmnist_tui.serve.guard import TOKEN, Guard
-from fmnist_tui.serve.house import House
-from fmnist_tui.serve.site import site
+from fmnist_tui.serve.auth import TOKEN, Guard
+from fmnist_tui.serve.connections import House
+from fmnist_tui.serve.routes import site
 from fmnist_tui.util.errors import UsageError, UserError, reason
 from fmnist_tui.util.text import safe_text
 

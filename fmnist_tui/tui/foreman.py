@@ -62,9 +62,9 @@ class Foreman:
             return
 
         def work() -> str:
-            from fmnist_tui.sweeps import marks
+            from fmnist_tui.sweeps import remote_control
 
-            return marks.kill(self._reader, study.place, study.name, trial.number)
+            return remote_control.kill(self._reader, study.place, study.name, trial.number)
 
         def told(said: str) -> None:
             self._screen.say(said)
@@ -189,9 +189,9 @@ class Foreman:
             return
 
         def work() -> int:
-            from fmnist_tui.sweeps import marks
+            from fmnist_tui.sweeps import remote_control
 
-            return marks.stop(self._reader, study.place, study.name)
+            return remote_control.stop(self._reader, study.place, study.name)
 
         def answered(choice: str | None) -> None:
             if choice == "s":

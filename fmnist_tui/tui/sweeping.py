@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.sweeps import record
+from fmnist_tui.sweeps import study_locations
 from fmnist_tui.sweeps.snapshot import Reader, Snapshot, StudyLine
 from fmnist_tui.sweeps.storage import Place
 from fmnist_tui.util.errors import UserError
@@ -58,7 +58,7 @@ class Studies:
         known = {key_of(line): line for line in self._lines if line.name}
         line = known.get(chosen) if chosen is not None else None
         if isinstance(wanted, RunFolder):
-            where, name = record.of_run(wanted)
+            where, name = study_locations.of_run(wanted)
             line = known.get((where.shown, name), line)
         elif wanted is not None:
             line = next((one for one in known.values() if one.name == wanted), line)
@@ -75,7 +75,7 @@ class Studies:
 
     def _listed(self) -> tuple[StudyLine, ...]:
         found: list[StudyLine] = []
-        for where in record.places(self._runs_dir):
+        for where in study_locations.places(self._runs_dir):
             try:
                 self._refuse_if_resting(where)
                 found += self.reader.studies(where)

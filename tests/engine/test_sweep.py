@@ -18,7 +18,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventTail, replay
 from fmnist_tui.runs.listing import list_runs, summarise
 from fmnist_tui.runs.log import CommandBox, append_line
-from fmnist_tui.sweeps import marks, patience
+from fmnist_tui.sweeps import remote_control, retry
 from fmnist_tui.sweeps.snapshot import Reader, Snapshot
 from fmnist_tui.sweeps.storage import Place
 from fmnist_tui.sweeps.study import Ledger
@@ -174,7 +174,7 @@ def test_a_killed_trial_ends_and_the_sweep_goes_on(session: Session, tmp_path: P
     bench.start()
     for number in (0, 1):
         bench.until(lambda shown, n=number: len(shown.trials) > n and shown.trials[n].epochs > 0)  # type: ignore[misc]
-        marks.kill(Reader(), bench.where, "search", number)
+        remote_control.kill(Reader(), bench.where, "search", number)
         bench.until(lambda shown, n=number: shown.trials[n].state == "killed")  # type: ignore[misc]
     assert bench.end() == Outcome("finished", "", 2)
 
@@ -220,7 +220,7 @@ def test_every_worker_of_a_study_is_stopped_by_a_mark(session: Session, tmp_path
     bench = Bench(session, tmp_path, LONG)
     bench.start()
     bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
-    assert marks.stop(Reader(), bench.where, "search") == 1
+    assert remote_control.stop(Reader(), bench.where, "search") == 1
     assert bench.end().reason == "stopped"
     assert bench.look().trials[0].state == "stopped"
 
@@ -293,7 +293,7 @@ def test_failures_that_differ_in_figures_only_are_alike() -> None:
 def test_a_full_disk_is_said_once_and_the_study_is_told_later(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "AGAIN_SECONDS", 0.01)
     bench = Bench(session, tmp_path, TINY, trials=1)
     full = threading.Event()
     refused: list[bytes] = []
@@ -319,8 +319,8 @@ def test_a_full_disk_is_said_once_and_the_study_is_told_later(
 def test_a_storage_that_stays_away_ends_the_sweep_with_one_line(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr(patience, "SECONDS", 0.2)
+    monkeypatch.setattr(retry, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "SECONDS", 0.2)
     bench = Bench(session, tmp_path, TINY)
     bench.start()
     bench.until(lambda shown: shown.done >= 1)

@@ -9,8 +9,8 @@ import pytest
 
 from fmnist_tui import __version__
 from fmnist_tui.bench.probes import PROBES
-from fmnist_tui.bench.pty import Watched
 from fmnist_tui.bench.screen import SCREENS, pace
+from fmnist_tui.bench.terminal import Watched
 from fmnist_tui.tui.screens import all_screens
 from fmnist_tui.util.errors import UserError
 from tests.tui.scripted import make_run

@@ -8,7 +8,7 @@ import pytest
 
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import ENSEMBLE, EVENTS, LRFIND, SWEEP, Evaluated, RunEnded
-from fmnist_tui.report.facts import gather_facts
+from fmnist_tui.report.collect import gather_facts
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.util.errors import UserError

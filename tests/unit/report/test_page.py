@@ -14,9 +14,9 @@ from fmnist_tui.cli import main, options
 from fmnist_tui.config import recipes
 from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.report.making import command
-from fmnist_tui.report.matrix import CLASSES, LEVELS, level
+from fmnist_tui.report.confusion_matrix import CLASSES, LEVELS, level
 from fmnist_tui.report.page import page
+from fmnist_tui.report.provenance import command
 from fmnist_tui.runs.folder import RunFolder
 from tests.tui.scripted import CONFIG
 from tests.unit.report.support import Parsed, answers, run_of, shown, with_names

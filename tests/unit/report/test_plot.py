@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_tui.report.plot import WIDTH, Curve, Mark, Points, finite, line_chart, ticks
+from fmnist_tui.report.svg_chart import WIDTH, Curve, Mark, Points, finite, line_chart, ticks
 
 
 def chart(points: Points, marks: tuple[Mark, ...] = ()) -> str | None:

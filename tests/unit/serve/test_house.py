@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fmnist_tui.serve import house as rooms
-from fmnist_tui.serve import visitor as parts
-from fmnist_tui.serve.house import House
-from fmnist_tui.serve.visitor import Visitor
+from fmnist_tui.serve import connections as rooms
+from fmnist_tui.serve import dashboard_process as parts
+from fmnist_tui.serve.connections import House
+from fmnist_tui.serve.dashboard_process import Visitor
 
 Program = Callable[[str], None]
 

@@ -8,8 +8,8 @@ import pytest
 
 from fmnist_tui.render.sparkline import sparks
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.sweeps import record
 from fmnist_tui.sweeps import spec as specs
+from fmnist_tui.sweeps import study_locations
 from fmnist_tui.sweeps.snapshot import Reader
 from fmnist_tui.sweeps.storage import place
 from fmnist_tui.util.errors import UserError
@@ -96,13 +96,16 @@ def test_the_folder_of_a_sweep_says_where_its_study_is(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path / "runs", "search", "sketches")
     (folder.path / "trials").mkdir()
     folder.config.write_text(specs.to_toml(search(), {"storage": where.shown}))
-    assert record.of_run(folder) == (where, "search")
+    assert study_locations.of_run(folder) == (where, "search")
     usual = place(None, tmp_path / "runs")
-    assert [one.shown for one in record.places(tmp_path / "runs")] == [usual.shown, where.shown]
+    assert [one.shown for one in study_locations.places(tmp_path / "runs")] == [
+        usual.shown,
+        where.shown,
+    ]
     folder.config.write_text("[run]\n")
     with pytest.raises(UserError, match="is not the record of a sweep"):
-        record.of_run(folder)
-    assert record.places(tmp_path / "runs") == [usual]
+        study_locations.of_run(folder)
+    assert study_locations.places(tmp_path / "runs") == [usual]
 
 
 @pytest.mark.parametrize(

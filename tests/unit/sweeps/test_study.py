@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.sweeps import marks
+from fmnist_tui.sweeps import remote_control
 from fmnist_tui.sweeps import study as studies
 from fmnist_tui.sweeps.snapshot import Reader
 from fmnist_tui.sweeps.storage import Place, connect, place
@@ -202,7 +202,7 @@ def test_a_trial_is_killed_from_elsewhere_by_a_mark(
     begun = book.begin()
     assert book.marks(begun) == (False, False)
     monkeypatch.undo()
-    assert marks.kill(Reader(), where, "search", begun.number).endswith("told to end")
+    assert remote_control.kill(Reader(), where, "search", begun.number).endswith("told to end")
     assert book.marks(begun) == (True, False)
     book.report(begun, 1, 0.3)
     book.prune(begun, "killed", killed=True)
@@ -218,7 +218,7 @@ def test_killing_a_trial_whose_worker_is_dead_ends_it_at_once(
     with monkeypatch.context() as context:
         someone_elses(context, pid=dead())
         ledger(where).begin()
-    assert "dead already" in marks.kill(Reader(), where, "search", 0)
+    assert "dead already" in remote_control.kill(Reader(), where, "search", 0)
     assert [trial.state for trial in Reader().look(where, "search").trials] == ["killed"]
     assert ledger(where).standing().waiting == 0
 
@@ -231,14 +231,14 @@ def test_what_cannot_be_killed_is_said(tmp_path: Path, number: int, line: str) -
     where = journal(tmp_path)
     done(ledger(where), [0.5])
     with pytest.raises(UserError, match=line):
-        marks.kill(Reader(), where, "search", number)
+        remote_control.kill(Reader(), where, "search", number)
 
 
 def test_workers_that_were_there_are_stopped_and_later_ones_are_not(tmp_path: Path) -> None:
     where = journal(tmp_path)
     before = ledger(where)
     begun = before.begin()
-    assert marks.stop(Reader(), where, "search") == 1
+    assert remote_control.stop(Reader(), where, "search") == 1
     assert before.marks(begun) == (False, True)
     assert ledger(where).marks(None) == (False, False)
 

@@ -1,6 +1,6 @@
 """The same training by this program's own session, run folder, events and all.
 
-Run as `python -m fmnist_tui.bench.ours DATA DATASET PRECISION MODEL BATCH IMAGES EPOCHS`;
+Run as `python -m fmnist_tui.bench.our_loop DATA DATASET PRECISION MODEL BATCH IMAGES EPOCHS`;
 prints images a second for each epoch, the precision used and the process's peak memory.
 """
 

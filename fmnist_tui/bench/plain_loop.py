@@ -1,6 +1,6 @@
 """The loop a beginner would write: torchvision's data set, a DataLoader, Adam.
 
-Run as `python -m fmnist_tui.bench.plain ROOT MODEL BATCH IMAGES EPOCHS`; prints images a
+Run as `python -m fmnist_tui.bench.plain_loop ROOT MODEL BATCH IMAGES EPOCHS`; prints images a
 second for each epoch. It is the yardstick, so nothing in it is made slow on purpose or
 quick by knowledge from elsewhere in this program.
 """

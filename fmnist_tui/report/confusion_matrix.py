@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fmnist_tui.report.formatting import percent
 from fmnist_tui.report.html import Html, join, tag
 from fmnist_tui.report.parts import scrolled, table
 from fmnist_tui.report.scores import Scores
-from fmnist_tui.report.words import percent
 from fmnist_tui.util.text import counted
 
 # With more classes than these the matrix shows the ones with most errors.

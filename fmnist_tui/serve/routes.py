@@ -13,9 +13,9 @@ import textual_serve
 from aiohttp import WSMsgType, web
 
 from fmnist_tui.serve import pages
-from fmnist_tui.serve.guard import Guard, middleware, protect
-from fmnist_tui.serve.house import House
-from fmnist_tui.serve.visitor import Visitor
+from fmnist_tui.serve.auth import Guard, middleware, protect
+from fmnist_tui.serve.connections import House
+from fmnist_tui.serve.dashboard_process import Visitor
 
 SOCKET = "/socket"
 # The longest message a page sends is what is pasted into it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from fmnist_tui.serve.visitor import Visitor
+from fmnist_tui.serve.dashboard_process import Visitor
 
 # So long may a dashboard take to hand its run over once its tab is closed; while the server
 # lives there is no hurry.

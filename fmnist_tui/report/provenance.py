@@ -9,11 +9,11 @@ from typing import Any
 from fmnist_tui.config import recipes, run_config
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import ENSEMBLE
-from fmnist_tui.report.facts import MEMBER, Facts
+from fmnist_tui.report.collect import MEMBER, Facts
+from fmnist_tui.report.confusion_matrix import listed
+from fmnist_tui.report.formatting import NONE, duration, size, when
 from fmnist_tui.report.html import Child, Html, join, lines, tag
-from fmnist_tui.report.matrix import listed
 from fmnist_tui.report.parts import pairs, table
-from fmnist_tui.report.words import NONE, duration, size, when
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.util.text import counted
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fmnist_tui.analysis.predictions import Miss
+from fmnist_tui.report.formatting import percent
 from fmnist_tui.report.html import Html, join, tag
 from fmnist_tui.report.pictures import Group, Pictures
-from fmnist_tui.report.words import percent
 
 _SHEET = "sheet"
 
