@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import EpochEnded, RunStarted
 
 

@@ -76,13 +76,13 @@ def measure(
             precision = "fp32"
             for turn in range(runs):
                 sides = [str(part) for part in (model, batch, images, EPOCHS)]
-                plain.append(_side("plain", [root, *sides])["images_per_second"][-1])
-                mine = _side("ours", [str(data_dir), dataset, "auto", *sides])
+                plain.append(_side("plain_loop", [root, *sides])["images_per_second"][-1])
+                mine = _side("our_loop", [str(data_dir), dataset, "auto", *sides])
                 precision = mine["precision"]
                 ours.append(mine["images_per_second"][-1])
                 memory = max(memory, mine["memory_mb"])
                 if precision != "fp32":
-                    mine = _side("ours", [str(data_dir), dataset, "fp32", *sides])
+                    mine = _side("our_loop", [str(data_dir), dataset, "fp32", *sides])
                     memory = max(memory, mine["memory_mb"])
                 single.append(mine["images_per_second"][-1])
                 say(

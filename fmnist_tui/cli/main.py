@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 import fmnist_tui
-from fmnist_tui.cli import output
+from fmnist_tui.cli.support import console
 from fmnist_tui.util.errors import UsageError, UserError, near, reason
 from fmnist_tui.util.text import safe_text
 
@@ -85,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
     except UserError as error:
         if debug:
             raise
-        output.error(str(error))
+        console.error(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -96,7 +96,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        output.error(f"{type(error).__name__}: {reason(error)} (--debug shows where)")
+        console.error(f"{type(error).__name__}: {reason(error)} (--debug shows where)")
         return 1
 
 
@@ -160,4 +160,4 @@ def _near_flag(parser: argparse.ArgumentParser, args: argparse.Namespace, word: 
 
 
 def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"fmnist_tui.cli.{name}")
+    return importlib.import_module(f"fmnist_tui.cli.commands.{name}")

@@ -16,7 +16,7 @@ from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.data.pictures.prepare import Step
-    from fmnist_tui.engine.predict import Prediction
+    from fmnist_tui.engine.inference.predict import Prediction
 
 # A step is kept no larger than a screen could show it.
 LARGEST = 96

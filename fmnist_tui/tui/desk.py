@@ -10,7 +10,7 @@ from typing import Any
 
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.recipes import Recipe
-from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.session.session import Session
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.errand import Errand
 from fmnist_tui.tui.feed import Feed

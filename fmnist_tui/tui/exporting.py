@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui.engine.export_wanted import ONNX, PTH, SAFETENSORS
+from fmnist_tui.engine.export.export_request import ONNX, PTH, SAFETENSORS
 from fmnist_tui.runs import checkpoints
 from fmnist_tui.runs.checkpoints import Kept
 from fmnist_tui.runs.listing import BROKEN, RunSummary

@@ -14,7 +14,7 @@ from pathlib import Path
 from fmnist_tui.config import recipes
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.load_progress import Step
-from fmnist_tui.engine.training import Training
+from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import Command
 from fmnist_tui.protocol.events import LRFIND, TRAIN, titled
 from fmnist_tui.protocol.run_state import RunState

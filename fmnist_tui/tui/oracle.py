@@ -15,7 +15,7 @@ from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
-    from fmnist_tui.engine.predict import Prediction
+    from fmnist_tui.engine.inference.predict import Prediction
     from fmnist_tui.tui.screen import BenchScreen
 
 # A drawing is asked about so often at most.

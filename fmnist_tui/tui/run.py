@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fmnist_tui.config.plans import Unite
-from fmnist_tui.engine.session import Session
-from fmnist_tui.engine.training import Training
+from fmnist_tui.engine.run.training_handle import Training
+from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.commands import Detach
 from fmnist_tui.protocol.events import DETACHED, FAILED
 from fmnist_tui.runs.folder import RunFolder

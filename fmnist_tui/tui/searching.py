@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.engine.schedule import share
+from fmnist_tui.engine.compute.schedule import share
 from fmnist_tui.protocol.commands import CancelSearch, FindLearningRate, SetLearningRate, Stop
 from fmnist_tui.protocol.events import FAILED, LRFIND, TRAIN
 from fmnist_tui.protocol.lr_curve import Rates

@@ -24,8 +24,8 @@ from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
-    from fmnist_tui.engine.evaluate import Verdict
-    from fmnist_tui.engine.session import Session
+    from fmnist_tui.engine.inference.evaluate import Verdict
+    from fmnist_tui.engine.session.session import Session
 
 SPLITS = ("val", "test", "train")
 KEPT = 24

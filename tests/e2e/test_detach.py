@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from fmnist_tui.engine.checkpoint import Store
+from fmnist_tui.engine.checkpoints.checkpoint import Store
 from fmnist_tui.protocol.commands import Detach
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.handover import go_on

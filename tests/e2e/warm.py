@@ -38,9 +38,9 @@ PRELOADED = (
     "optuna",
     "sqlalchemy.dialects.sqlite",
     "fmnist_tui.cli.main",
-    "fmnist_tui.cli.dashboard",
-    "fmnist_tui.engine.job",
-    "fmnist_tui.engine.workshop",
+    "fmnist_tui.cli.commands.dashboard",
+    "fmnist_tui.engine.session.run_training",
+    "fmnist_tui.engine.session.small_jobs",
     "fmnist_tui.tui.app",
 )
 REQUEST_BYTES = 1 << 18

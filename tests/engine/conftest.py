@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.engine import job
-from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.session import run_training
+from fmnist_tui.engine.session.session import Session
 from tests.engine.support import blobs
 
 
@@ -17,7 +17,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session
     def load(*_: object, **__: object) -> object:
         return blobs(64)
 
-    monkeypatch.setattr(job, "load_wanted", load)
-    monkeypatch.setattr("fmnist_tui.engine.workshop.load_wanted", load)
+    monkeypatch.setattr(run_training, "load_wanted", load)
+    monkeypatch.setattr("fmnist_tui.engine.session.small_jobs.load_wanted", load)
     with Session(tmp_path / "runs", tmp_path / "data") as opened:
         yield opened

@@ -14,15 +14,15 @@ import torch
 from fmnist_tui.config.dataset_catalog import GARMENTS, DatasetFacts
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
-from fmnist_tui.engine.checkpoint import Store
-from fmnist_tui.engine.classifier import About
-from fmnist_tui.engine.control import Control
+from fmnist_tui.engine.checkpoints.checkpoint import Store
+from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.device import choose
-from fmnist_tui.engine.glance import Glances
-from fmnist_tui.engine.learner import Learner
-from fmnist_tui.engine.loader import DeviceSplit
-from fmnist_tui.engine.train import Trainer
-from fmnist_tui.engine.training import Training
+from fmnist_tui.engine.inference.classifier import About
+from fmnist_tui.engine.run.inbox import Control
+from fmnist_tui.engine.run.training_handle import Training
+from fmnist_tui.engine.training.learner import Learner
+from fmnist_tui.engine.training.live_preview import Glances
+from fmnist_tui.engine.training.trainer import Trainer
 from fmnist_tui.protocol.events import Event, RunEnded
 
 FOREVER = 100_000

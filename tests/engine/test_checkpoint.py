@@ -17,8 +17,8 @@ import pytest
 import torch
 from torch import nn
 
-from fmnist_tui.engine import checkpoint
-from fmnist_tui.engine.checkpoint import CheckpointError, Store, read
+from fmnist_tui.engine.checkpoints import checkpoint
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Store, read
 
 
 def _payload(value: float, numbers: int = 100) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(
 
     with monkeypatch.context() as patch:
         if failing == "write":
-            patch.setattr("fmnist_tui.engine.checkpoint.atomic_write", full)
+            patch.setattr("fmnist_tui.engine.checkpoints.checkpoint.atomic_write", full)
         elif failing == "fsync":
             patch.setattr(os, "fsync", full)
         else:

@@ -16,11 +16,12 @@ import pytest
 from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config import recipes
-from fmnist_tui.engine import ensemble, job
-from fmnist_tui.engine.checkpoint import CheckpointError, Store
-from fmnist_tui.engine.classifier import MOST_MEMBERS, About
-from fmnist_tui.engine.control import Cancelled
-from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Store
+from fmnist_tui.engine.ensembles import build_ensemble
+from fmnist_tui.engine.inference.classifier import MOST_MEMBERS, About
+from fmnist_tui.engine.run.inbox import Cancelled
+from fmnist_tui.engine.session import run_training
+from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import (
     ENSEMBLE,
     FAILED,
@@ -150,7 +151,7 @@ def test_each_member_normalises_for_itself(
     first = trained(session, epochs=1)
     whole = blobs(64)
     whole.train.images[:] = whole.train.images // 2
-    monkeypatch.setattr(job, "load_wanted", lambda *_, **__: whole)
+    monkeypatch.setattr(run_training, "load_wanted", lambda *_, **__: whole)
     dim = trained(session, epochs=1)
     folder = united(session, first, dim)
     expected = np.mean([shares(member, "test") for member in (first, dim)], axis=0)
@@ -165,7 +166,9 @@ def test_views_are_averaged_over_the_whole_ensemble(
     for split in (mirrored.val, mirrored.test):
         split.images[:] = split.images[:, :, ::-1].copy()
     views = united(session, *two, tta="flip")
-    monkeypatch.setattr("fmnist_tui.engine.workshop.load_wanted", lambda *_, **__: mirrored)
+    monkeypatch.setattr(
+        "fmnist_tui.engine.session.small_jobs.load_wanted", lambda *_, **__: mirrored
+    )
     session.ask(lambda workshop: workshop._datasets.clear()).result(PATIENCE)
     other = united(session, *two)
     expected = (shares(plain, "test") + shares(other, "test")) / 2
@@ -191,7 +194,7 @@ def refused(session: Session, *members: RunFolder, **options: Any) -> str:
 
 def test_members_must_agree_on_classes(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     first = trained(session, epochs=1)
-    monkeypatch.setattr(job, "load_wanted", lambda *_, **__: blobs(64, classes=3))
+    monkeypatch.setattr(run_training, "load_wanted", lambda *_, **__: blobs(64, classes=3))
     other = trained(session, epochs=1)
     line = refused(session, first, other)
     assert first.name in line and other.name in line and "other classes" in line
@@ -201,7 +204,7 @@ def test_members_must_agree_on_the_size_of_pictures(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = trained(session, epochs=1)
-    monkeypatch.setattr(job, "load_wanted", lambda *_, **__: blobs(64, size=32))
+    monkeypatch.setattr(run_training, "load_wanted", lambda *_, **__: blobs(64, size=32))
     line = refused(session, first, trained(session, epochs=1))
     assert "28×28×1 / 32×32×1" in line
 
@@ -268,7 +271,7 @@ def test_data_that_have_other_classes_by_now_are_refused(
     session: Session, two: tuple[RunFolder, RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "fmnist_tui.engine.workshop.load_wanted", lambda *_, **__: blobs(64, classes=3)
+        "fmnist_tui.engine.session.small_jobs.load_wanted", lambda *_, **__: blobs(64, classes=3)
     )
     assert "other classes by now" in refused(session, *two)
 
@@ -318,7 +321,7 @@ def test_given_up_half_way_it_ends_as_stopped(
             raise Cancelled("told to")
 
     with pytest.raises(Cancelled):
-        ensemble.build(session.runs_dir, lambda _: blobs(64), two, pulse=pulse)
+        build_ensemble.build(session.runs_dir, lambda _: blobs(64), two, pulse=pulse)
     (made,) = [run for run in list_runs(session.runs_dir) if run.kind == ENSEMBLE]
     assert (made.state, made.reason) == (STOPPED, "told to")
     assert not list(made.run.predictions.iterdir())

@@ -22,16 +22,17 @@ from torch import Tensor, nn
 
 from fmnist_tui.config import plugins
 from fmnist_tui.config.dataset_catalog import DatasetFacts
-from fmnist_tui.engine import export, export_check, export_onnx, origin, vet
-from fmnist_tui.engine.checkpoint import CheckpointError, Store
-from fmnist_tui.engine.classifier import About, Classifier
-from fmnist_tui.engine.control import Cancelled
+from fmnist_tui.engine.checkpoints import untrusted_weights, weights_source
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Store
+from fmnist_tui.engine.compute.loader import Normalisation
 from fmnist_tui.engine.device import choose
-from fmnist_tui.engine.export import Exported
-from fmnist_tui.engine.export_wanted import ONNX, OPSETS, PTH, SAFETENSORS, Wanted
-from fmnist_tui.engine.loader import Normalisation
+from fmnist_tui.engine.export import export, onnx_graph, parity
+from fmnist_tui.engine.export.export import Exported
+from fmnist_tui.engine.export.export_request import ONNX, OPSETS, PTH, SAFETENSORS, Wanted
+from fmnist_tui.engine.inference.classifier import About, Classifier
 from fmnist_tui.engine.models import ModelSpec
-from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.run.inbox import Cancelled
+from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import Alert
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventTail, replay
@@ -65,15 +66,15 @@ def child() -> None:
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Time a few answers only; read files in this process, but where the child is meant."""
-    monkeypatch.setattr(export_check, "SECONDS", 0.0)
+    monkeypatch.setattr(parity, "SECONDS", 0.0)
     if "child" in request.fixturenames:
         return
 
-    def vetted(path: Path) -> origin.Origin:
-        weights, facts = vet._read(path, path.stat().st_size)
-        return origin.Origin({**facts, "weights": weights}, str(path), path.name, "", 0, 0)
+    def vetted(path: Path) -> weights_source.Origin:
+        weights, facts = untrusted_weights._read(path, path.stat().st_size)
+        return weights_source.Origin({**facts, "weights": weights}, str(path), path.name, "", 0, 0)
 
-    monkeypatch.setattr(origin, "_vetted", vetted)
+    monkeypatch.setattr(weights_source, "_vetted", vetted)
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("job", "workshop"):
             patch.setattr(f"fmnist_tui.engine.{name}.load_wanted", lambda *_, **__: blobs(64))
-        patch.setattr(export_check, "SECONDS", 0.0)
+        patch.setattr(parity, "SECONDS", 0.0)
         with Session(folder / "runs", folder / "data") as session:
             run = trained(session)
             known = dict(session.classify(run.path, drawing()).result(PATIENCE).ranked)
@@ -253,7 +254,7 @@ def test_colours_are_normalised_inside_the_graph(tmp_path: Path) -> None:
     classifier = Classifier.fitted(about, model.state_dict(), machine, "here")
     out = tmp_path / "model.onnx"
     told = {"size": 32, "channels": 3, "made_by": "us"}
-    out.write_bytes(export_onnx.written(classifier, 20, told))
+    out.write_bytes(onnx_graph.written(classifier, 20, told))
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype(np.uint8)
     shares, _ = asked(out, images.transpose(0, 3, 1, 2))
     assert shares == pytest.approx(classifier.probabilities(images), abs=1e-5)
@@ -475,5 +476,5 @@ def test_strangers_metadata_is_no_obstacle(session: Session, tmp_path: Path) -> 
     weights = Store(run.checkpoints).load("best")[0]["weights"]
     for text in ("", "[]", "a net", "[" * 100_000, '{"epoch": 1}'):
         path = tmp_path / "theirs.safetensors"
-        save_file(weights, path, {"epoch": "final", vet.METADATA: text})
+        save_file(weights, path, {"epoch": "final", untrusted_weights.METADATA: text})
         assert session.evaluate(run, "val", str(path)).result(PATIENCE).evaluation.count == 16

@@ -12,9 +12,9 @@ import torch
 
 from fmnist_tui.config.recipes import read
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.engine import job
-from fmnist_tui.engine.checkpoint import Store
-from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.checkpoints.checkpoint import Store
+from fmnist_tui.engine.session import run_training
+from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.commands import SaveCheckpoint, SetLearningRate, Stop
 from fmnist_tui.protocol.events import FINISHED, Alert, CheckpointSaved, EpochEnded, RunStarted
 from fmnist_tui.runs.folder import RunFolder
@@ -225,7 +225,7 @@ def test_what_cannot_fit_is_refused_before_there_is_a_folder(
 def test_other_classes_are_refused_by_name(
     session: Session, parent: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "load_wanted", lambda *_, **__: blobs(64, classes=3))
+    monkeypatch.setattr(run_training, "load_wanted", lambda *_, **__: blobs(64, classes=3))
     said = refused(session, parent)
     assert "knows other classes (T-shirt/top, Trouser, Pullover, Dress)" in said
     assert "sketches has (T-shirt/top, Trouser, Pullover)" in said

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from fmnist_tui.config import plugins
-from fmnist_tui.engine import freezing
-from fmnist_tui.engine.freezing import Frozen, head, named
-from fmnist_tui.engine.learner import Learner
 from fmnist_tui.engine.models import ModelSpec
+from fmnist_tui.engine.training import freezing
+from fmnist_tui.engine.training.freezing import Frozen, head, named
+from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.events import FINISHED, STOPPED
 from fmnist_tui.util.errors import UserError

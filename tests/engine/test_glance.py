@@ -13,10 +13,10 @@ import torch
 from fmnist_tui.analysis.metrics import evaluate, softmax
 from fmnist_tui.config.dataset_catalog import LETTERS, DatasetFacts
 from fmnist_tui.data.dataset import Dataset, Split
-from fmnist_tui.engine import glance as glance_module
-from fmnist_tui.engine import train as train_module
-from fmnist_tui.engine.classifier import Classifier
-from fmnist_tui.engine.glance import Glances, by_turns, confusion
+from fmnist_tui.engine.inference.classifier import Classifier
+from fmnist_tui.engine.training import live_preview as glance_module
+from fmnist_tui.engine.training import trainer as train_module
+from fmnist_tui.engine.training.live_preview import Glances, by_turns, confusion
 from fmnist_tui.protocol.events import EVENTS, EpochEnded, Glance
 from tests.engine.support import Bench, blobs, config, digest, learner
 

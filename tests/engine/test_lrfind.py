@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from fmnist_tui.config.recipes import read
-from fmnist_tui.engine import lrfind
-from fmnist_tui.engine.control import Control
 from fmnist_tui.engine.device import choose
-from fmnist_tui.engine.learner import Learner
-from fmnist_tui.engine.session import Session
-from fmnist_tui.engine.step import Step
+from fmnist_tui.engine.run.inbox import Control
+from fmnist_tui.engine.session.session import Session
+from fmnist_tui.engine.training import lr_finder
+from fmnist_tui.engine.training.learner import Learner
+from fmnist_tui.engine.training.step import Step
 from fmnist_tui.protocol.commands import (
     CancelSearch,
     Command,
@@ -113,7 +113,7 @@ def searched(
             for command in commands:
                 control.send(command)
 
-    ended = lrfind.search(model, rates, heard.append, lrfind.Told(control, pulse))
+    ended = lr_finder.search(model, rates, heard.append, lr_finder.Told(control, pulse))
     assert heard.pop() is ended
     return ended, [event for event in heard if isinstance(event, LrProbed)]
 
@@ -182,7 +182,7 @@ def test_each_probe_trains_at_its_own_rate() -> None:
             moved.append((event.lr, float((now - before).norm() / slope)))
             before = now.clone()
 
-    lrfind.search(model, Rates(1e-4, 1e-1, 20), look, lrfind.Told(Control(), lambda: None))
+    lr_finder.search(model, Rates(1e-4, 1e-1, 20), look, lr_finder.Told(Control(), lambda: None))
     assert [far for _, far in moved] == pytest.approx([lr for lr, _ in moved], rel=1e-2)
 
 
@@ -220,17 +220,17 @@ def test_a_search_that_breaks_leaves_nothing_behind() -> None:
         raise KeyError("on purpose")
 
     with pytest.raises(KeyError):
-        lrfind.search(model, SHORT, broken, lrfind.Told(Control(), lambda: None))
+        lr_finder.search(model, SHORT, broken, lr_finder.Told(Control(), lambda: None))
     assert fingerprint(model) == before
 
 
 def test_too_few_images_are_refused_with_what_to_do() -> None:
     with pytest.raises(UserError, match=r"40 training images .* set batch_size to 10 or less"):
-        lrfind.check(40, 16)
+        lr_finder.check(40, 16)
     with pytest.raises(UserError) as refused:
-        lrfind.check(3, 16)
+        lr_finder.check(3, 16)
     assert "batch_size to" not in str(refused.value)
-    lrfind.check(64, 16)
+    lr_finder.check(64, 16)
 
 
 # -- on a run that is going on ------------------------------------------------------------

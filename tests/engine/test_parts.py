@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from fmnist_tui.config import plugins
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Split
-from fmnist_tui.engine import augment
-from fmnist_tui.engine.augment import Augment, Targets
+from fmnist_tui.engine.compute import augment
+from fmnist_tui.engine.compute.augment import Augment, Targets
+from fmnist_tui.engine.compute.ema import Average
+from fmnist_tui.engine.compute.loader import DeviceSplit, Normalisation, Order
+from fmnist_tui.engine.compute.schedule import share
 from fmnist_tui.engine.device import choose
-from fmnist_tui.engine.ema import Average
-from fmnist_tui.engine.loader import DeviceSplit, Normalisation, Order
 from fmnist_tui.engine.models import ModelSpec
 from fmnist_tui.engine.optim import OptimSpec
-from fmnist_tui.engine.schedule import share
 from fmnist_tui.util.errors import UserError
 from tests.engine.support import blobs, config, learner
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fmnist_tui.data.load import load_dataset
-from fmnist_tui.engine.classifier import Classifier
-from fmnist_tui.engine.predict import predict_file
+from fmnist_tui.engine.inference.classifier import Classifier
+from fmnist_tui.engine.inference.predict import predict_file
 from tests.engine.support import Bench, blobs
 from tests.pictures_for_tests import photographed
 

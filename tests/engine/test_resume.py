@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from fmnist_tui.engine import job
-from fmnist_tui.engine.checkpoint import CheckpointError, Store
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Store
 from fmnist_tui.engine.optim.muon import Muon
+from fmnist_tui.engine.session import run_training
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.events import FINISHED, STOPPED, Changed
 from tests.engine.support import Bench, blobs, config, digest, learner
@@ -101,7 +101,7 @@ def test_a_learning_rate_asked_for_with_a_resume_is_the_one_in_force(tmp_path: P
     bench.trainer.run()
     for asked, found in ((0.01, 0.001), (0.002, 0.002)):
         again = Bench(tmp_path, dataset, epochs=2, schedule="constant", lr=asked)
-        job._take_up(again.learner, again.store)
+        run_training._take_up(again.learner, again.store)
         assert again.learner.lr == pytest.approx(found)
 
 

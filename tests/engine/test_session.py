@@ -14,8 +14,8 @@ from PIL import Image
 
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config.recipes import read
-from fmnist_tui.engine import job
-from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.session import run_training
+from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.commands import Pause, Resume, SetLearningRate
 from fmnist_tui.protocol.events import (
     FAILED,
@@ -36,7 +36,8 @@ from tests.engine.support import FOREVER, PATIENCE, Listener, config
 
 def test_a_session_is_built_and_asked_without_importing_torch() -> None:
     code = (
-        "import sys; from pathlib import Path; from fmnist_tui.engine.session import Session;"
+        "import sys; from pathlib import Path;"
+        "from fmnist_tui.engine.session.session import Session;"
         "s = Session(Path('r'), Path('d')); assert s.training is None; s.close();"
         "sys.exit('torch' in sys.modules)"
     )
@@ -133,7 +134,7 @@ def test_small_jobs_are_answered_while_a_training_runs(session: Session, tmp_pat
 def test_a_job_served_in_between_changes_no_bit_of_the_training(
     session: Session, tmp_path: Path
 ) -> None:
-    from fmnist_tui.engine.checkpoint import Store
+    from fmnist_tui.engine.checkpoints.checkpoint import Store
     from tests.engine.support import digest
 
     def train(disturbed: bool) -> str:
@@ -196,9 +197,9 @@ def test_a_process_that_forgets_to_close_still_ends_and_saves(tmp_path: Path) ->
     code = f"""
 import time
 from pathlib import Path
-from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.session.session import Session
 from tests.engine.support import FOREVER, PATIENCE, Listener, blobs, config
-import fmnist_tui.engine.job as job
+import fmnist_tui.engine.session.run_training as job
 job.load_wanted = lambda *a, **k: blobs(64)
 training = Session(Path({str(tmp_path)!r}), Path("d")).train(config(epochs={FOREVER}))
 while training.folder is None or not training.events:
@@ -218,7 +219,7 @@ def test_data_that_cannot_be_had_leaves_no_run_folder(
     def fail(*_: object, **__: object) -> None:
         raise UserError("no data, sorry")
 
-    monkeypatch.setattr(job, "load_wanted", fail)
+    monkeypatch.setattr(run_training, "load_wanted", fail)
     training = session.train(config())
     assert training.wait(PATIENCE)
     assert isinstance(training.error, UserError)
@@ -232,7 +233,7 @@ def test_a_bug_in_training_ends_the_run_as_failed_with_a_traceback_kept(
     def broken(self: object) -> None:
         raise KeyError("surprise")
 
-    monkeypatch.setattr("fmnist_tui.engine.train.Trainer.run", broken)
+    monkeypatch.setattr("fmnist_tui.engine.training.trainer.Trainer.run", broken)
     training = session.train(config())
     ended = Listener(training).to_the_end()
     assert ended.reason == FAILED and "surprise" in ended.message
@@ -248,7 +249,7 @@ def test_memory_that_runs_out_names_a_batch_size_to_try(
     def full(self: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("fmnist_tui.engine.train.Trainer.run", full)
+    monkeypatch.setattr("fmnist_tui.engine.training.trainer.Trainer.run", full)
     ended = Listener(session.train(config(batch_size=64))).to_the_end()
     assert ended.reason == FAILED and "batch_size = 32" in ended.message
 

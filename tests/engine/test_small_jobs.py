@@ -15,10 +15,10 @@ import torch
 from PIL import Image
 
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.engine.checkpoint import Store
-from fmnist_tui.engine.classifier import Classifier
+from fmnist_tui.engine.checkpoints.checkpoint import Store
 from fmnist_tui.engine.device import choose
-from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.inference.classifier import Classifier
+from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import Evaluated, Progress
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventTail
@@ -181,19 +181,19 @@ def test_a_classifier_is_made_once_and_again_when_there_is_a_new_checkpoint(
 def test_a_model_file_is_not_read_again_for_every_drawing(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fmnist_tui.engine import origin
+    from fmnist_tui.engine.checkpoints import weights_source
 
     folder = finished(session, epochs=1)
     taken_away = tmp_path / "model.pt"
     taken_away.write_bytes(next(folder.checkpoints.glob("best-*.pt")).read_bytes())
     read: list[Path] = []
-    plain = origin._vetted
+    plain = weights_source._vetted
 
-    def vetted(path: Path) -> origin.Origin:
+    def vetted(path: Path) -> weights_source.Origin:
         read.append(path)
         return plain(path)
 
-    monkeypatch.setattr(origin, "_vetted", vetted)
+    monkeypatch.setattr(weights_source, "_vetted", vetted)
     answers = [session.classify(taken_away, drawing()).result(PATIENCE) for _ in range(3)]
     assert read == [taken_away]
     assert answers[0].ranked == answers[2].ranked

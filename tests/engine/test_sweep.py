@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.engine import evaluate, job
-from fmnist_tui.engine.session import Session
-from fmnist_tui.engine.sweep import Outcome, Sweep, alike
+from fmnist_tui.engine.inference import evaluate
+from fmnist_tui.engine.session import run_training
+from fmnist_tui.engine.session.session import Session
+from fmnist_tui.engine.sweep.sweep_runner import Outcome, Sweep, alike
 from fmnist_tui.protocol.commands import Pause, Resume, Stop
 from fmnist_tui.protocol.events import Alert, RunEnded, RunStarted, TrialEnded
 from fmnist_tui.runs.folder import RunFolder
@@ -131,7 +132,7 @@ def test_a_trial_is_an_ordinary_run_that_never_reads_the_test_split(
         judged.append(split.name)  # type: ignore[attr-defined]
         return judge(classifier, split, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(job, "judge", watched)
+    monkeypatch.setattr(run_training, "judge", watched)
     bench = Bench(session, tmp_path, TINY)
     bench.sweep.run()
     assert judged == ["val"] * 3
@@ -258,7 +259,7 @@ def test_three_failures_alike_at_the_start_end_the_sweep_with_their_reason(
     def missing(*_: object, **__: object) -> object:
         raise UserError("the data set fashion is not here and cannot be fetched (try 3)")
 
-    monkeypatch.setattr(job, "load_wanted", missing)
+    monkeypatch.setattr(run_training, "load_wanted", missing)
     bench = Bench(session, tmp_path, TINY.replace("trials = 3", "trials = 9"))
     outcome = bench.sweep.run()
     assert (outcome.reason, outcome.done) == ("failed", 3)
@@ -277,7 +278,7 @@ def test_a_data_set_that_comes_back_lets_the_sweep_go_on(
             raise UserError("the disk is asleep")
         return blobs(64)
 
-    monkeypatch.setattr(job, "load_wanted", moody)
+    monkeypatch.setattr(run_training, "load_wanted", moody)
     bench = Bench(session, tmp_path, TINY.replace("trials = 3", "trials = 6"))
     assert bench.sweep.run() == Outcome("finished", "", 6)
     states = [trial.state for trial in bench.look().trials]

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from fmnist_tui.data.dataset import Dataset, Split
-from fmnist_tui.engine import train as train_module
+from fmnist_tui.engine.training import trainer as train_module
 from fmnist_tui.protocol.commands import (
     Command,
     Detach,

@@ -17,15 +17,16 @@ from torch import Tensor, nn
 from fmnist_tui.config.recipes import read
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
-from fmnist_tui.engine import freezing, job
-from fmnist_tui.engine.checkpoint import Store
-from fmnist_tui.engine.classifier import About
+from fmnist_tui.engine.checkpoints.checkpoint import Store
 from fmnist_tui.engine.device import choose
-from fmnist_tui.engine.learner import Learner
+from fmnist_tui.engine.inference.classifier import About
 from fmnist_tui.engine.models._torchvision import _refit_filters
-from fmnist_tui.engine.session import Session
-from fmnist_tui.engine.training import Training
-from fmnist_tui.engine.transfer import Start
+from fmnist_tui.engine.run.training_handle import Training
+from fmnist_tui.engine.session import run_training
+from fmnist_tui.engine.session.session import Session
+from fmnist_tui.engine.training import freezing
+from fmnist_tui.engine.training.learner import Learner
+from fmnist_tui.engine.training.transfer import Start
 from fmnist_tui.protocol.events import FAILED, FINISHED, Alert, Evaluated, RunStarted
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
@@ -53,7 +54,7 @@ def parent(session: Session) -> RunFolder:
 def others(monkeypatch: pytest.MonkeyPatch) -> Dataset:
     """Three classes instead of four, from here on."""
     dataset = blobs(64, classes=3, seed=5)
-    monkeypatch.setattr(job, "load_wanted", lambda *_, **__: dataset)
+    monkeypatch.setattr(run_training, "load_wanted", lambda *_, **__: dataset)
     return dataset
 
 
@@ -374,14 +375,14 @@ def test_a_wrong_file_is_refused_by_what_does_not_fit(
     change: Callable[[dict[str, Tensor]], object],
     said: str,
 ) -> None:
-    from fmnist_tui.engine import origin
+    from fmnist_tui.engine.checkpoints import weights_source
 
     weights = dict(published)
     change(weights)
     file = tmp_path / "wrong.pth"
     file.touch()
-    found = origin.Origin({"weights": weights}, str(file), file.name, "0" * 64, 0, 0)
-    monkeypatch.setattr(origin, "of_file", lambda path: found)
+    found = weights_source.Origin({"weights": weights}, str(file), file.name, "0" * 64, 0, 0)
+    monkeypatch.setattr(weights_source, "of_file", lambda path: found)
     wanted = config(model="torchvision:resnet18", start=str(file))
     with pytest.raises(UserError) as caught:
         Start(wanted, tmp_path).check(About.of(wanted, blobs(16)))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.session.session import Session
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.desk import Desk
 from fmnist_tui.tui.settings import Settings

@@ -6,7 +6,7 @@ import shutil
 from collections import deque
 from pathlib import Path
 
-from fmnist_tui.engine.training import Training
+from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.events import EpochEnded
 from fmnist_tui.runs.lock import RunLock

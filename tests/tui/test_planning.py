@@ -12,7 +12,7 @@ from textual.widgets import OptionList, Static
 
 from fmnist_tui.config.plans import Plan, Unite
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.engine.training import Training
+from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import Command, Stop
 from fmnist_tui.protocol.events import DETACHED, FINISHED, STOPPED, RunEnded
 from fmnist_tui.runs import handover

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 from fmnist_tui.config import recipes
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.engine.training import Training
+from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import (
     CancelSearch,
     Command,

@@ -17,7 +17,7 @@ from typing import Self
 import pytest
 from textual.widgets import Input
 
-from fmnist_tui.engine.training import Training
+from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.sweeps import storage
 from fmnist_tui.tui.desk import Desk
 from fmnist_tui.tui.feed import Feed

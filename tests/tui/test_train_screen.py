@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.engine.training import Training
+from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import (
     Command,
     Pause,

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fmnist_tui.analysis.predictions import Predictions
-from fmnist_tui.engine.evaluate import Verdict
-from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.inference.evaluate import Verdict
+from fmnist_tui.engine.session.session import Session
 from fmnist_tui.tui.verdicts import Verdicts
 from fmnist_tui.util.errors import UserError
 from tests.tui.scripted import make_run, predictions

@@ -9,13 +9,13 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from fmnist_tui.cli import checking
-from fmnist_tui.cli.checking import Checked, check, table
-from fmnist_tui.cli.planned import Done
-from fmnist_tui.cli.steps import Part
+from fmnist_tui.cli.support import claims as checking
+from fmnist_tui.cli.support.claims import Checked, check, table
+from fmnist_tui.cli.support.progress import Part
+from fmnist_tui.cli.support.run_plan import Done
 from fmnist_tui.config.plans import Plan, Train
 from fmnist_tui.config.recipes import Claim, Members, Recipe, Stage
-from fmnist_tui.engine.session import Session
+from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import (
     FAILED,
     FINISHED,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fmnist_tui.cli.following import heeding, status
+from fmnist_tui.cli.support.follow import heeding, status
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fmnist_tui.cli.steps import WHOLE, Part
+from fmnist_tui.cli.support.progress import WHOLE, Part
 
 
 def test_a_part_of_a_part_is_a_part_of_the_whole() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.cli import main, options
+from fmnist_tui.cli import main
+from fmnist_tui.cli.support import options
 from fmnist_tui.config import recipes
 from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.config.run_config import RunConfig

@@ -1,0 +1,76 @@
+"""Judging a classifier on a split: the figures, and every prediction behind them."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass
+
+from fmnist_tui.analysis.metrics import Evaluation
+from fmnist_tui.analysis.predictions import Predictions
+from fmnist_tui.data.dataset import Split
+from fmnist_tui.engine.inference.classifier import BATCH, Classifier, Pulse, no_pulse
+from fmnist_tui.protocol.events import Evaluated
+from fmnist_tui.util.progress import Tell
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A checkpoint's figures on a split with the predictions they come from."""
+
+    evaluation: Evaluation
+    predictions: Predictions
+    checkpoint: str
+    step: int
+    epoch: int
+
+    def event(self) -> Evaluated:
+        """The verdict as a run's record keeps it."""
+        found = self.evaluation
+        return Evaluated(
+            t=time.time(),
+            step=self.step,
+            epoch=self.epoch,
+            checkpoint=self.checkpoint,
+            split=self.predictions.split,
+            count=found.count,
+            loss=found.loss,
+            accuracy=found.accuracy,
+            accuracy_low=found.interval[0],
+            accuracy_high=found.interval[1],
+            macro_f1=found.macro_f1,
+            ece=found.ece,
+            confusion=found.confusion,
+        )
+
+
+def telling(pulse: Pulse, tell: Tell, what: str, count: int, done: int, total: int) -> Pulse:
+    """A pulse that also tells how far `what`, a pass over `count` images, has come; of `total`
+    images `done` are behind it."""
+    begun = itertools.count(0, BATCH)
+
+    def told() -> None:
+        pulse()
+        tell(done + min(next(begun), count), total, what)
+
+    return told
+
+
+def judge(
+    classifier: Classifier,
+    split: Split,
+    checkpoint: str,
+    step: int,
+    epoch: int,
+    pulse: Pulse = no_pulse,
+) -> Verdict:
+    """Ask the classifier about every image of a split and score the answers."""
+    predictions = Predictions(
+        split=split.name,
+        logits=classifier.logits(split, pulse),
+        labels=split.labels,
+        indices=split.indices,
+        classes=classifier.about.facts.classes,
+        checkpoint=checkpoint,
+    )
+    return Verdict(predictions.evaluation(), predictions, checkpoint, step, epoch)

@@ -1,0 +1,71 @@
+"""Classifying pictures as the training data were: open, prepare, ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fmnist_tui.data.pictures.decode import Picture, open_picture
+from fmnist_tui.data.pictures.prepare import Prepared, prepare
+from fmnist_tui.engine.inference.classifier import Classifier
+from fmnist_tui.util.errors import UserError
+
+TOP = 5
+DRAWING = Path("drawing")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What a classifier says of a file: every class with its probability, likeliest first.
+
+    `prepared` keeps the pictures of every step on the way; `error` says why there is
+    neither.
+    """
+
+    file: Path
+    ranked: tuple[tuple[str, float], ...] = ()
+    prepared: Prepared | None = None
+    error: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.ranked[0][0] if self.ranked else ""
+
+    @property
+    def probability(self) -> float:
+        return self.ranked[0][1] if self.ranked else 0.0
+
+    @property
+    def top(self) -> tuple[tuple[str, float], ...]:
+        return self.ranked[:TOP]
+
+
+def predict_file(classifier: Classifier, file: Path) -> Prediction:
+    """The prediction for a file; one that cannot be read says so in its `error`."""
+    try:
+        return _predicted(classifier, file, open_picture(file))
+    except UserError as error:
+        return Prediction(file, error=str(error))
+
+
+def predict_drawing(classifier: Classifier, pixels: npt.NDArray[np.uint8]) -> Prediction:
+    """The prediction for a picture that is no file: (height, width), or with 3 colours."""
+    plane = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3))
+    if not plane or not pixels.size or pixels.dtype != np.uint8:
+        raise UserError(
+            f"a drawing of {pixels.dtype} {pixels.shape} cannot be classified: it must be uint8,"
+            " (height, width) or (height, width, 3)"
+        )
+    return _predicted(classifier, DRAWING, Picture.of(pixels))
+
+
+def _predicted(classifier: Classifier, file: Path, picture: Picture) -> Prediction:
+    prepared = prepare(picture, classifier.about.preparation)
+    shares = classifier.probabilities(prepared.image[None])[0]
+    names = classifier.about.facts.classes
+    order = shares.argsort()[::-1]
+    ranked = tuple((names[index], float(shares[index])) for index in order)
+    return Prediction(file, ranked, prepared)

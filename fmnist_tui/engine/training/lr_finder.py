@@ -1,0 +1,103 @@
+"""The search for a learning rate: one training step at each of many rates, then all forgotten.
+
+The steps are the learner's own, with its data, augmentation and optimiser as they stand, so
+that what is found holds for it; afterwards the learner is as it was, to the last bit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from torch import Tensor
+
+from fmnist_tui.engine.inference.classifier import Pulse
+from fmnist_tui.engine.run.inbox import Control
+from fmnist_tui.engine.training.learner import Learner
+from fmnist_tui.engine.training.step import Step
+from fmnist_tui.protocol.commands import CancelSearch, Command, Detach, Stop
+from fmnist_tui.protocol.events import FINISHED, STOPPED, Event, LrProbed, LrSearched
+from fmnist_tui.protocol.lr_curve import Explosion, Point, Rates, Reading, read
+from fmnist_tui.util.errors import UserError
+
+PHASE = "finding a rate"
+# On fewer batches an epoch a loss falls by learning those few by heart.
+LEAST_BATCHES = 4
+
+
+class Told:
+    """What a run is told between two steps, waiting to be done."""
+
+    def __init__(self, control: Control, pulse: Pulse) -> None:
+        self.waiting: deque[Command] = deque()
+        self._control, self._pulse = control, pulse
+
+    def listen(self) -> None:
+        """See to small jobs, and take in what has been told."""
+        self._pulse()
+        self.waiting += self._control.take()
+
+    def to_end(self) -> bool:
+        """Whether something has been told that ends a search. All else waits for its end."""
+        self.listen()
+        return any(isinstance(told, (CancelSearch, Stop, Detach)) for told in self.waiting)
+
+
+def check(images: int, batch_size: int) -> None:
+    """Refuse a training split whose curve would say nothing."""
+    if images // batch_size < LEAST_BATCHES:
+        most = images // LEAST_BATCHES
+        raise UserError(
+            f"{images:,} training images are less than {LEAST_BATCHES} batches of {batch_size}:"
+            " too few to find a learning rate by"
+            + (f"; set batch_size to {most} or less" if most else "")
+        )
+
+
+def search(
+    learner: Learner,
+    rates: Rates,
+    emit: Callable[[Event], None],
+    told: Told,
+    step: Step | None = None,
+) -> LrSearched:
+    """Try these rates until the loss explodes or the search is told to end; say each
+    probe and, last, what came of it. `step` is what a training under way learns by."""
+    learn = step if step is not None and _usable(step, learner) else learner.ready()
+    points: list[Point] = []
+    explosion = Explosion()
+    ended = False
+    with learner.rehearsing():
+        for probe, rows in zip(range(rates.steps), _batches(learner), strict=False):
+            ended = told.to_end()
+            if ended:
+                break
+            lr = rates.at(probe)
+            learner.aim(lr)
+            learn(rows)
+            loss = learn.read()[0] / learner.order.batch
+            points.append((lr, loss))
+            emit(LrProbed(time.time(), learner.step, probe + 1, rates.steps, lr, loss))
+            if explosion.seen(loss):
+                break
+    found = Reading() if ended else read(points)
+    reason = STOPPED if ended else FINISHED
+    searched = LrSearched(
+        time.time(), learner.step, reason, found.lr, found.low, found.high, found.why
+    )
+    emit(searched)
+    return searched
+
+
+def _usable(step: Step, learner: Learner) -> bool:
+    """Not while it is still to be captured: the graph would hold what is forgotten."""
+    return step.captured or not learner.machine.graph
+
+
+def _batches(learner: Learner) -> Iterator[Tensor]:
+    """The batches to come, this epoch's and those of as many after it as are needed."""
+    epoch, first = learner.epoch, learner.epoch_step
+    while True:
+        yield from learner.order.epoch(epoch)[first:]
+        epoch, first = epoch + 1, 0

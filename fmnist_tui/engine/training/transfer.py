@@ -1,0 +1,145 @@
+"""A run that begins with the weights of another run, or with those in a file.
+
+Unlike a fork it has a step 0, and settings and classes of its own: what fits by name is
+taken over. Where the classes are others, or not known, the head is new. What cannot fit is
+refused before there is a folder for the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from fmnist_tui.config import plugins
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.engine.checkpoints import weights_source
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Store, check_weights
+from fmnist_tui.engine.inference.classifier import About
+from fmnist_tui.engine.training import leakage
+from fmnist_tui.engine.training.freezing import Frozen, head, named, tensors
+from fmnist_tui.engine.training.learner import Learner
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.resolve_start import locate
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
+
+MADE_FROM = ("started_from", "started_checkpoint", "started_step", "started_sha256")
+
+
+class Start:
+    """The weights that a config's `start` names, read and waiting for a learner."""
+
+    def __init__(self, config: RunConfig, runs_dir: Path) -> None:
+        """Find and read them; a UserError where there are none."""
+        path = locate(config.start or "", runs_dir)
+        is_run = path.is_dir()
+        found = weights_source.of_run(RunFolder(path)) if is_run else weights_source.of_file(path)
+        self._where, self._notes = found.where, found.notes
+        weights = found.payload.get("weights")
+        if not isinstance(weights, Mapping):
+            raise CheckpointError(f"{found.where}: holds no weights")
+        self._given: Mapping[str, Tensor] = weights
+        plain = found.payload.get("about")
+        self._about = About.from_plain(plain, found.where) if plain is not None else None
+        if self._about is not None and self._about.members:
+            raise CheckpointError(
+                f"{found.where}: is an ensemble, which nothing can begin with: name one of its"
+                " members"
+            )
+        self._taken: dict[str, Tensor] = {}
+        self._told: list[str] = []
+        # What leads here again, from whatever folder the command is given in.
+        inside = is_run and path.parent == runs_dir.absolute()
+        self.config = config.changed(start=path.name if inside else str(path))
+        self.made_from: dict[str, str | int] = dict(
+            zip(
+                MADE_FROM,
+                (
+                    self.config.start or "",
+                    Path(found.where).name,
+                    found.step,
+                    found.sha256 or _digest(path),
+                ),
+                strict=True,
+            )
+        )
+        step = f" at step {found.step:,}" if found.step else ""
+        self._told.append(f"started from {self.config.start}{step} ({Path(found.where).name})")
+
+    def check(self, about: About) -> None:
+        """Refuse a model that the weights are not for, parts that cannot be frozen, and images
+        to be judged by that the weights have learnt from."""
+        if self._about is not None:
+            wrong = leakage.learnt_from(self._about.config, about.config)
+            if wrong:
+                raise CheckpointError(f"{self._where}: {wrong}")
+        model = about.build()
+        expected = model.state_dict()
+        last = head(model)
+        new = named(model, about.config.renew, "renew")
+        if not self._knows(about):
+            new |= tensors(model, last)
+        weights = self._refitted(about.config, model)
+        given = {
+            name: _in_type_of(expected.get(name), tensor)
+            for name, tensor in weights.items()
+            if name not in new
+        }
+        needed = {name: tensor for name, tensor in expected.items() if name not in new}
+        check_weights(given, needed, self._where, about.config.model)
+        if about.config.freeze:
+            unkept = sorted(new.intersection(Frozen(model, about.config.freeze).names))
+            if unkept:
+                raise UserError(
+                    f"freeze = {about.config.freeze!r}: {unkept[0]} is new here and has nothing to"
+                    " keep; freeze parts that are taken over"
+                )
+        self._taken = given
+        told = f"all {len(given)} tensors taken over, the head too"
+        if new:
+            layers = {name.rpartition(".")[0]: None for name in expected if name in new}
+            told = f"{len(given)} tensors taken over, new: {', '.join(layers)}"
+        self._told.append(told)
+
+    def begin(self, learner: Learner, _: Store) -> tuple[str, ...]:
+        """Give the learner the weights; returns what the record is to say of it."""
+        taken, self._taken, self._given = self._taken, {}, {}
+        learner.take_weights({**learner.model.state_dict(), **taken}, self._where)
+        return ("; ".join(self._told), *self._notes)
+
+    def _knows(self, about: About) -> bool:
+        """Whether the weights are for the very classes that are to be told apart."""
+        return self._about is not None and self._about.facts.classes == about.facts.classes
+
+    def _refitted(self, config: RunConfig, model: nn.Module) -> Mapping[str, Tensor]:
+        theirs = self._about.config if self._about is not None else None
+        if theirs is not None and (theirs.model, theirs.width) != (config.model, config.width):
+            raise CheckpointError(
+                f"{self._where}: holds a {safe_text(theirs.model)} of width {theirs.width:g}, not"
+                f" a {config.model} of width {config.width:g}: give it --model"
+                f" {safe_text(theirs.model)} --width {theirs.width:g}"
+            )
+        refit = getattr(plugins.load("models", config.model), "refit", None)
+        if theirs is not None or refit is None:
+            return self._given
+        weights, told = refit(self._given, model)
+        self._told.extend(told)
+        found: Mapping[str, Tensor] = weights
+        return found
+
+
+def _in_type_of(wanted: Tensor | None, given: Any) -> Any:
+    """Weights kept with fewer digits, as floats of the kind the model has."""
+    if wanted is None or not isinstance(given, Tensor):
+        return given
+    floats = given.is_floating_point() and wanted.is_floating_point()
+    return given.to(wanted.dtype) if floats else given
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
