@@ -22,23 +22,41 @@ from fmnist_tui.protocol.commands import Command
 from fmnist_tui.protocol.events import LRFIND, SWEEP, RunEnded
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
-from fmnist_tui.tui import helping, themes
-from fmnist_tui.tui.departing import Departure
-from fmnist_tui.tui.desk import Desk, Leaving, Pair
-from fmnist_tui.tui.errands import Errands
-from fmnist_tui.tui.feed import Feed
-from fmnist_tui.tui.pace import Pace
-from fmnist_tui.tui.palette import BenchCommands, Palette
-from fmnist_tui.tui.plain import AsciiFilter
-from fmnist_tui.tui.planning import Planning, opening
-from fmnist_tui.tui.runlist import name_of
-from fmnist_tui.tui.screen import BenchScreen
-from fmnist_tui.tui.screens import all_screens
-from fmnist_tui.tui.shortening import ShortColours
-from fmnist_tui.tui.widgets.bars import TopBar
-from fmnist_tui.tui.widgets.errands import ErrandList
+from fmnist_tui.tui import theme as themes
+from fmnist_tui.tui.base.bars import TopBar
+from fmnist_tui.tui.base.screen import BenchScreen
+from fmnist_tui.tui.command_palette import BenchCommands, Palette
+from fmnist_tui.tui.help import binding_ids, help_sheet
+from fmnist_tui.tui.jobs.job_manager import Errands
+from fmnist_tui.tui.jobs.plan_runner import Planning, opening
+from fmnist_tui.tui.jobs.screen import ErrandList
+from fmnist_tui.tui.quit import Departure
+from fmnist_tui.tui.screens.data.screen import DataScreen
+from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
+from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
+from fmnist_tui.tui.screens.predict.screen import PredictScreen
+from fmnist_tui.tui.screens.runs.screen import RunsScreen
+from fmnist_tui.tui.screens.sweep.screen import SweepScreen
+from fmnist_tui.tui.screens.train.screen import TrainScreen
+from fmnist_tui.tui.shared.run_list import name_of
+from fmnist_tui.tui.state.app_state import Desk, Leaving, Pair
+from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.terminal.ascii_filter import AsciiFilter
+from fmnist_tui.tui.terminal.refresh_rate import Pace
+from fmnist_tui.tui.terminal.short_colours import ShortColours
+from fmnist_tui.tui.widgets.run_status import run_status
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
+
+SCREENS: tuple[type[BenchScreen], ...] = (
+    DataScreen,
+    TrainScreen,
+    EvaluateScreen,
+    ErrorsScreen,
+    PredictScreen,
+    RunsScreen,
+    SweepScreen,
+)
 
 
 class Dashboard(App[int]):
@@ -60,7 +78,7 @@ class Dashboard(App[int]):
     ]
 
     def __init__(self, desk: Desk, first: str = "data", driver: type[Driver] | None = None) -> None:
-        self.screens: Sequence[type[BenchScreen]] = all_screens()
+        self.screens: Sequence[type[BenchScreen]] = SCREENS
         super().__init__(driver_class=driver)
         self.desk = desk
         self._first = first
@@ -103,7 +121,7 @@ class Dashboard(App[int]):
             self.register_theme(theme)
         wanted = self.desk.settings.get("theme", themes.DARK)
         self.theme = wanted if wanted in self.available_themes else themes.DARK
-        known = helping.binding_ids(self)
+        known = binding_ids(self)
         self.desk.settings.check_keys(known)
         self.set_keymap(self.desk.settings.keymap)
 
@@ -317,7 +335,7 @@ class Dashboard(App[int]):
     def status_line(self) -> Content:
         """The run on the bench in a few words."""
         feed, errands = self.desk.feed, self.errands.summary()
-        run = helping.status(feed) if feed is not None else Content("")
+        run = run_status(feed) if feed is not None else Content("")
         if not errands:
             return run
         return Content.assemble(("⚙ ", "$accent"), safe_text(errands, 40), "  ", run)
@@ -332,7 +350,7 @@ class Dashboard(App[int]):
             self.push_screen(Palette())
 
     def action_help(self) -> None:
-        self.push_screen(helping.help_sheet(self.screen))
+        self.push_screen(help_sheet(self.screen))
 
     def action_theme(self) -> None:
         dark = self.current_theme.dark

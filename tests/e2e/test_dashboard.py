@@ -168,7 +168,7 @@ def test_a_lost_terminal_hands_the_run_over_by_itself(env: dict[str, str], busy:
 
 BREAKS = """
 import sys
-from fmnist_tui.tui.widgets.progress import RunProgress
+from fmnist_tui.tui.screens.train.progress import RunProgress
 
 def broken(self, feed):
     if feed is not None and feed.state.step > 50:

@@ -11,8 +11,8 @@ from textual.pilot import Pilot
 
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.desk import Desk
-from fmnist_tui.tui.settings import Settings
+from fmnist_tui.tui.state.app_state import Desk
+from fmnist_tui.tui.state.settings import Settings
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,11 @@ from textual.widgets import Input, OptionList, Static
 
 from fmnist_tui.config.recipes import DEFAULT
 from fmnist_tui.runs.lock import RunLock
-from fmnist_tui.tui import themes
-from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.desk import Desk
-from fmnist_tui.tui.feed import Feed
-from fmnist_tui.tui.screens import all_screens
-from fmnist_tui.tui.widgets.dialogs import Ask, Choice, Picker, Question, Sheet
+from fmnist_tui.tui import theme
+from fmnist_tui.tui.app import SCREENS, Dashboard
+from fmnist_tui.tui.base.dialogs import Ask, Choice, Picker, Question, Sheet
+from fmnist_tui.tui.state.app_state import Desk
+from fmnist_tui.tui.state.run_feed import Feed
 from tests.tui.conftest import Opened
 from tests.tui.scripted import make_run, settled
 
@@ -36,7 +35,7 @@ async def test_it_opens_and_leaves_by_a_key(opened: Opened, key: str, status: in
 
 
 async def test_every_screen_has_a_key_which_leads_there_from_any_other(opened: Opened) -> None:
-    screens = all_screens()
+    screens = SCREENS
     assert [screen.KEY for screen in screens] == ["1", "2", "3", "4", "5", "6", "7"]
     async with opened("runs") as (bench, pilot):
         for screen in screens:
@@ -66,7 +65,7 @@ async def test_the_question_mark_opens_the_keys_and_any_of_four_keys_closes_them
 
 async def test_t_changes_between_dark_and_light_and_it_is_kept(opened: Opened, desk: Desk) -> None:
     async with opened("runs") as (bench, pilot):
-        for wanted in (themes.LIGHT, themes.DARK):
+        for wanted in (theme.LIGHT, theme.DARK):
             await pilot.press("t")
             await pilot.pause()
             assert bench.theme == wanted
@@ -125,7 +124,7 @@ async def test_the_palette_knows_screens_actions_recipes_and_runs(
         await palette(bench, pilot, "Go to Errors")
         assert bench.current_mode == "errors"
         await palette(bench, pilot, "Dark or light theme")
-        assert bench.theme == themes.LIGHT
+        assert bench.theme == theme.LIGHT
         await palette(bench, pilot, "Keys of this screen")
         assert isinstance(bench.screen, Sheet)
         await pilot.press("escape")

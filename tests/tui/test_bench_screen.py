@@ -11,7 +11,7 @@ from fmnist_tui import __version__
 from fmnist_tui.bench.probes import PROBES
 from fmnist_tui.bench.screen import SCREENS, pace
 from fmnist_tui.bench.terminal import Watched
-from fmnist_tui.tui.screens import all_screens
+from fmnist_tui.tui import app
 from fmnist_tui.util.errors import UserError
 from tests.tui.scripted import make_run
 
@@ -44,4 +44,4 @@ def test_the_pace_leaves_the_first_epoch_out(tmp_path: Path) -> None:
 
 def test_every_screen_has_its_keys_pressed() -> None:
     assert {probe.screen for probe in PROBES} == set(SCREENS.values())
-    assert {screen.KEY: screen.NAME for screen in all_screens()} == SCREENS
+    assert {screen.KEY: screen.NAME for screen in app.SCREENS} == SCREENS

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fmnist_tui.tui.collecting import brief_collections
+from fmnist_tui.tui.terminal.gc_tuning import brief_collections
 
 
 @pytest.fixture(autouse=True)

@@ -21,19 +21,19 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.data.load_progress import Step
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.desk import Desk
-from fmnist_tui.tui.feed import Feed
-from fmnist_tui.tui.library import DataSpec
-from fmnist_tui.tui.screens import data as data_screen
-from fmnist_tui.tui.screens.data import DataScreen
-from fmnist_tui.tui.widgets.bars import KeyBar
-from fmnist_tui.tui.widgets.browser import Browser
-from fmnist_tui.tui.widgets.classes import ClassList, Head
-from fmnist_tui.tui.widgets.dialogs import Ask, Picker, Sheet
-from fmnist_tui.tui.widgets.fetching import Fetching
+from fmnist_tui.tui.base.bars import KeyBar
+from fmnist_tui.tui.base.dialogs import Ask, Picker, Sheet
+from fmnist_tui.tui.screens.data import screen as data_screen
+from fmnist_tui.tui.screens.data.browser import Browser
+from fmnist_tui.tui.screens.data.class_list import ClassList, Head
+from fmnist_tui.tui.screens.data.loading_pane import Fetching
+from fmnist_tui.tui.screens.data.sample import SampleNumbers, SampleView, Values
+from fmnist_tui.tui.screens.data.screen import DataScreen
+from fmnist_tui.tui.state.app_state import Desk
+from fmnist_tui.tui.state.dataset_cache import DataSpec
+from fmnist_tui.tui.state.run_feed import Feed
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.tui.widgets.picture import Picture
-from fmnist_tui.tui.widgets.sample import SampleNumbers, SampleView, Values
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
 from tests.tui.scripted import CONFIG, make_run, settled

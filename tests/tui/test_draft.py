@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fmnist_tui.config.run_config import FIELDS, RunConfig
-from fmnist_tui.tui.draft import Draft, shown
+from fmnist_tui.tui.state.config_draft import Draft, shown
 from tests.tui.scripted import CONFIG
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as some
 
-from fmnist_tui.tui import answers, given
-from fmnist_tui.tui.dropped import is_drop, paths
+from fmnist_tui.tui.screens.predict import inputs, results
+from fmnist_tui.tui.screens.predict.dropped_paths import is_drop, paths
 from fmnist_tui.util.errors import UserError
 
 NAMES = some.lists(
@@ -89,65 +89,65 @@ def made(folder: Path, *names: str) -> list[Path]:
 
 def test_a_folder_stands_for_its_pictures_by_name(tmp_path: Path) -> None:
     made(tmp_path, "b.PNG", "a.jpeg", "notes.txt", ".hidden.png")
-    found = given.gather(str(tmp_path))
+    found = inputs.gather(str(tmp_path))
     assert [file.name for file in found.files] == ["a.jpeg", "b.PNG"]
     assert found.folder == tmp_path
 
 
 def test_a_typed_path_with_blanks_and_quotes_is_one_file(tmp_path: Path) -> None:
     (file,) = made(tmp_path, "it's /odd'".replace("/", "_") + ".png")
-    assert given.gather(f" {file} ").files == (file,)
+    assert inputs.gather(f" {file} ").files == (file,)
 
 
 def test_files_and_folders_may_be_given_together(tmp_path: Path) -> None:
     one = made(tmp_path / "one", "a.png")
     two = made(tmp_path / "two", "b.png", "c.gif")
-    found = given.gather(f"'{tmp_path / 'two'}' {one[0]}")
+    found = inputs.gather(f"'{tmp_path / 'two'}' {one[0]}")
     assert set(found.files) == {*one, *two}
     assert found.folder is None
 
 
 def test_a_missing_file_is_given_all_the_same(tmp_path: Path) -> None:
-    assert given.gather(str(tmp_path / "gone.png")).files == (tmp_path / "gone.png",)
+    assert inputs.gather(str(tmp_path / "gone.png")).files == (tmp_path / "gone.png",)
 
 
 def test_a_folder_without_pictures_is_refused_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no picture in it") as caught:
-        given.gather(str(tmp_path))
+        inputs.gather(str(tmp_path))
     assert str(tmp_path) in str(caught.value)
 
 
 def test_of_a_large_folder_the_first_are_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(given, "MOST", 2)
+    monkeypatch.setattr(inputs, "MOST", 2)
     made(tmp_path, "a.png", "b.png", "c.png")
-    found = given.gather(str(tmp_path))
+    found = inputs.gather(str(tmp_path))
     assert len(found.files) == 2
     assert found.note == "the first 2 of 3 pictures"
 
 
 def test_nothing_but_blanks_is_no_path() -> None:
     with pytest.raises(UserError, match="no path"):
-        given.gather(" \n")
+        inputs.gather(" \n")
     with pytest.raises(UserError):
-        given.gather("''")
+        inputs.gather("''")
 
 
 def test_a_name_with_a_zero_byte_is_no_crash() -> None:
-    assert len(given.gather("/a\0b.png").files) == 1
+    assert len(inputs.gather("/a\0b.png").files) == 1
 
 
 def test_completion_offers_folders_and_pictures_only(tmp_path: Path) -> None:
     made(tmp_path, "boat.txt", "boot.png", ".boots.png")
     (tmp_path / "boxes").mkdir()
-    assert given.completed(f"{tmp_path}/bo") == f"{tmp_path}/boot.png"
-    assert given.completed(f"{tmp_path}/box") == f"{tmp_path}/boxes/"
-    assert given.completed(f"{tmp_path}/.b") == f"{tmp_path}/.boots.png"
-    assert given.completed(f"{tmp_path}/boot.png") is None
-    assert given.completed(f"{tmp_path}/nothing") is None
-    assert given.completed(f"{tmp_path}/missing/a") is None
-    assert given.completed("") is None
+    assert inputs.completed(f"{tmp_path}/bo") == f"{tmp_path}/boot.png"
+    assert inputs.completed(f"{tmp_path}/box") == f"{tmp_path}/boxes/"
+    assert inputs.completed(f"{tmp_path}/.b") == f"{tmp_path}/.boots.png"
+    assert inputs.completed(f"{tmp_path}/boot.png") is None
+    assert inputs.completed(f"{tmp_path}/nothing") is None
+    assert inputs.completed(f"{tmp_path}/missing/a") is None
+    assert inputs.completed("") is None
 
 
 def test_completion_is_relative_where_the_path_is(
@@ -156,20 +156,20 @@ def test_completion_is_relative_where_the_path_is(
     made(tmp_path, "shoe.png")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert given.completed("sh") == "shoe.png"
-    assert given.completed("~/s") == "~/shoe.png"
+    assert inputs.completed("sh") == "shoe.png"
+    assert inputs.completed("~/s") == "~/shoe.png"
 
 
 def test_a_name_that_would_steer_the_terminal_is_not_offered(tmp_path: Path) -> None:
     made(tmp_path, "a\x1b]0;x\x07.png")
-    assert given.completed(f"{tmp_path}/a") is None
+    assert inputs.completed(f"{tmp_path}/a") is None
 
 
 def test_of_pictures_that_keep_coming_the_newest_are_listed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(answers, "MOST", 3)
-    enquiry = answers.Enquiry()
+    monkeypatch.setattr(results, "MOST", 3)
+    enquiry = results.Enquiry()
     enquiry.begin([Path("1"), Path("2")])
     for name in "3456":
         enquiry.add([Path(name)])

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from fmnist_tui.tui import errand
-from fmnist_tui.tui.errand import Errand
-from fmnist_tui.tui.widgets.dialogs import Question, Sheet
-from fmnist_tui.tui.widgets.errands import ErrandList, line
-from fmnist_tui.tui.widgets.lines import LineTable
+from fmnist_tui.tui.base.dialogs import Question, Sheet
+from fmnist_tui.tui.jobs.screen import ErrandList, line
+from fmnist_tui.tui.state import job
+from fmnist_tui.tui.state.job import Errand
+from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
 from tests.tui.scripted import settled
@@ -62,7 +62,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def finished(one: Errand, seconds: float = 20.0) -> Errand:
     until = time.monotonic() + seconds
-    while one.status == errand.RUNNING and time.monotonic() < until:
+    while one.status == job.RUNNING and time.monotonic() < until:
         one.look()
         time.sleep(0.01)
     return one
@@ -80,7 +80,7 @@ def test_what_a_command_prints_is_its_document_and_its_lines_are_kept() -> None:
     one = Errand("export", ["works", "--out", "x y"])
     one.start()
     finished(one)
-    assert one.status == errand.DONE
+    assert one.status == job.DONE
     assert one.document == {"argv": ["works", "--out", "x y", "--json"]}
     assert (one.done, one.total) == (4, 4)
     assert list(one.lines) == ["a line of words"]
@@ -89,14 +89,14 @@ def test_what_a_command_prints_is_its_document_and_its_lines_are_kept() -> None:
 def test_a_command_that_fails_says_why_in_one_line() -> None:
     one = Errand("export", ["fails"])
     one.start()
-    assert finished(one).status == errand.FAILED
+    assert finished(one).status == job.FAILED
     assert one.error == "the disk is full"
 
 
 def test_output_that_is_no_document_is_a_failure() -> None:
     one = Errand("export", ["babbles"])
     one.start()
-    assert finished(one).status == errand.FAILED
+    assert finished(one).status == job.FAILED
     assert "no JSON" in one.error
 
 
@@ -106,21 +106,21 @@ def test_a_cancelled_command_gives_up() -> None:
     told(one, "first")
     one.cancel()
     assert one.what == "stopping"
-    assert finished(one).status == errand.CANCELLED
+    assert finished(one).status == job.CANCELLED
 
 
 def test_what_is_cancelled_before_it_has_begun_does_not_go_on() -> None:
     one = Errand("sweep", ["long"])
     one.cancel()
     one.start()
-    assert finished(one).status == errand.CANCELLED
+    assert finished(one).status == job.CANCELLED
 
 
 def test_a_command_that_cannot_be_started_says_so() -> None:
     one = Errand("sweep", ["a\0b"])
     with pytest.raises(UserError, match="cannot start a process"):
         one.start()
-    assert one.status == errand.FAILED
+    assert one.status == job.FAILED
 
 
 def test_a_command_deaf_to_that_is_ended_when_asked_again() -> None:
@@ -131,7 +131,7 @@ def test_a_command_deaf_to_that_is_ended_when_asked_again() -> None:
     assert not one.wait(0.3)
     one.cancel()
     assert one.wait(10)
-    assert one.status == errand.CANCELLED
+    assert one.status == job.CANCELLED
 
 
 def test_time_left_follows_the_pace_of_the_stage_that_is_going_on(
@@ -139,7 +139,7 @@ def test_time_left_follows_the_pace_of_the_stage_that_is_going_on(
 ) -> None:
     one = Errand("export", [])
     now = 1000.0
-    monkeypatch.setattr("fmnist_tui.tui.errand.time.monotonic", lambda: now)
+    monkeypatch.setattr("fmnist_tui.tui.state.job.time.monotonic", lambda: now)
     one._hear('{"done": 0, "total": 10, "what": "a"}')
     now += 2
     one._hear('{"done": 4, "total": 10, "what": "a"}')
@@ -201,7 +201,7 @@ async def test_the_cursor_stays_with_its_errand_when_others_are_cleared(opened: 
         await pilot.press("down", "c", "x")
         await settled(pilot, lambda: len(bench.errands.running) == 1)
         assert bench.errands.running[0].title == "another"
-        errand.end_all(bench.errands.running)
+        job.end_all(bench.errands.running)
 
 
 @pytest.mark.parametrize(("key", "unwanted"), [("s", 1), ("g", 0)])
@@ -217,8 +217,8 @@ async def test_leaving_asks_what_becomes_of_errands(
         await pilot.press(key)
         await asyncio.sleep(0)
     assert len(bench.desk.unwanted) == unwanted
-    errand.end_all([one])
-    assert one.status == errand.CANCELLED
+    job.end_all([one])
+    assert one.status == job.CANCELLED
 
 
 def test_ending_many_waits_for_each() -> None:
@@ -226,8 +226,8 @@ def test_ending_many_waits_for_each() -> None:
     for one in both:
         one.start()
         told(one, "first")
-    errand.end_all(both)
-    assert [one.status for one in both] == [errand.CANCELLED] * 2
+    job.end_all(both)
+    assert [one.status for one in both] == [job.CANCELLED] * 2
 
 
 def test_a_line_of_the_list_tells_state_share_and_what_is_wrong() -> None:
@@ -235,7 +235,7 @@ def test_a_line_of_the_list_tells_state_share_and_what_is_wrong() -> None:
     one._hear('{"done": 1, "total": 2, "what": "checking"}')
     assert "50%" in line(one, 100).plain
     assert "checking" in line(one, 100).plain
-    one.status = errand.FAILED
+    one.status = job.FAILED
     one.lines.append("fmnist-tui: no room")
     assert line(one, 100).plain.startswith("✗")
     assert "no room" in line(one, 100).plain

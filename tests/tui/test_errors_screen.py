@@ -21,15 +21,15 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.desk import Desk, Pair
-from fmnist_tui.tui.library import DataSpec
-from fmnist_tui.tui.screens.errors import ErrorsScreen
-from fmnist_tui.tui.widgets.detail import Detail
-from fmnist_tui.tui.widgets.dialogs import Ask, Picker
+from fmnist_tui.tui.base.dialogs import Ask, Picker
+from fmnist_tui.tui.screens.errors.detail import Detail
+from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
+from fmnist_tui.tui.state.app_state import Desk, Pair
+from fmnist_tui.tui.state.dataset_cache import DataSpec
 from fmnist_tui.tui.widgets.gallery import Gallery
-from fmnist_tui.tui.widgets.headline import Headline
 from fmnist_tui.tui.widgets.picture import Picture
-from fmnist_tui.tui.widgets.shares import Shares
+from fmnist_tui.tui.widgets.probability_bars import Shares
+from fmnist_tui.tui.widgets.summary_line import Headline
 from tests.tui.conftest import Opened
 from tests.tui.scripted import CONFIG, make_run, predictions, settled
 

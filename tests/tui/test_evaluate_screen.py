@@ -16,15 +16,15 @@ from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.protocol.events import EVENTS, STOPPED, RunEnded
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.desk import Desk
-from fmnist_tui.tui.feed import Feed
-from fmnist_tui.tui.screens.errors import ErrorsScreen
-from fmnist_tui.tui.screens.evaluate import EvaluateScreen
-from fmnist_tui.tui.widgets.chart import LineChart
-from fmnist_tui.tui.widgets.confusion import ConfusionTable
-from fmnist_tui.tui.widgets.dialogs import Picker
-from fmnist_tui.tui.widgets.headline import Headline
-from fmnist_tui.tui.widgets.scores import ClassScores, ConfusedPairs
+from fmnist_tui.tui.base.dialogs import Picker
+from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
+from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
+from fmnist_tui.tui.screens.evaluate.score_tables import ClassScores, ConfusedPairs
+from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
+from fmnist_tui.tui.state.app_state import Desk
+from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.widgets.line_chart import LineChart
+from fmnist_tui.tui.widgets.summary_line import Headline
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
 from tests.tui.scripted import events, make_run, predictions, settled

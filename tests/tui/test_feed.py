@@ -10,8 +10,8 @@ from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.events import EpochEnded
 from fmnist_tui.runs.lock import RunLock
-from fmnist_tui.tui.feed import Feed
-from fmnist_tui.tui.narration import Narration
+from fmnist_tui.tui.screens.train.log import Narration
+from fmnist_tui.tui.state.run_feed import Feed
 from fmnist_tui.util.errors import UserError
 from tests.tui.scripted import CONFIG, events, make_run
 

@@ -16,8 +16,8 @@ from textual.content import Content
 from textual.pilot import Pilot
 
 from fmnist_tui.render import Run, render
-from fmnist_tui.tui.tiling import ZOOMS, plan
 from fmnist_tui.tui.widgets.gallery import Gallery, Tile
+from fmnist_tui.tui.widgets.gallery_layout import ZOOMS, plan
 from fmnist_tui.tui.widgets.picture import Picture, largest, strips
 from tests.tui.scripted import settled
 

@@ -8,9 +8,9 @@ from textual.app import App, ComposeResult
 from textual.events import MouseScrollDown
 
 from fmnist_tui.config.dataset_catalog import GARMENTS
-from fmnist_tui.tui import matrix
-from fmnist_tui.tui.widgets.confusion import ConfusionTable
-from fmnist_tui.tui.widgets.heat import ConfusionHeat, palette, shares
+from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
+from fmnist_tui.tui.widgets import confusion_layout
+from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat, palette, shares
 
 TEN = [[900 if true == said else (true * said) % 7 for said in range(10)] for true in range(10)]
 DARK = {"background": "#121212", "primary": "#5fafd7", "error": "#ff5f5f", "accent": "#ffaf5f"}
@@ -125,11 +125,11 @@ async def test_hostile_names_come_out_as_harmless_text() -> None:
 
 
 def test_the_matrix_uses_the_room_there_is() -> None:
-    narrow = matrix.layout(78, 11, 10, 11, 3)
+    narrow = confusion_layout.layout(78, 11, 10, 11, 3)
     assert (narrow.columns, narrow.rows, narrow.tall) == (10, 10, 1)
-    wide = matrix.layout(130, 31, 10, 11, 3)
+    wide = confusion_layout.layout(130, 31, 10, 11, 3)
     assert wide.cell > narrow.cell and wide.tall == 3
-    many = matrix.layout(78, 20, 47, 11, 3)
+    many = confusion_layout.layout(78, 20, 47, 11, 3)
     assert many.columns < 47 and many.rows == 19
     assert many.head + many.columns * many.cell <= 78
 
@@ -137,18 +137,18 @@ def test_the_matrix_uses_the_room_there_is() -> None:
 @pytest.mark.parametrize("size", [(0, 0), (1, 1), (10, 2), (300, 100)])
 @pytest.mark.parametrize("count", [0, 1, 2, 47])
 def test_any_room_makes_a_layout(size: tuple[int, int], count: int) -> None:
-    found = matrix.layout(*size, count, 30, 3)
+    found = confusion_layout.layout(*size, count, 30, 3)
     assert found.cell > 0 and found.rows <= max(count, 1) and found.columns <= max(count, 1)
 
 
 def test_a_cell_is_told_in_words() -> None:
     counts, names = [[900, 100], [71, 929]], ("Coat", "Shirt")
-    assert matrix.in_words(counts, names, (1, 0)) == (
+    assert confusion_layout.in_words(counts, names, (1, 0)) == (
         "true Shirt → predicted Coat: 71 of 1,000 (7.1 %)"
     )
-    assert matrix.in_words(counts, names, (0, 0)) == "Coat, right: 900 of 1,000 (90.0 %)"
-    assert "71 of 971" in matrix.in_words(counts, names, (1, 0), by_column=True)
-    assert "none" in matrix.in_words([[0, 0], [1, 1]], names, (0, 1))
+    assert confusion_layout.in_words(counts, names, (0, 0)) == "Coat, right: 900 of 1,000 (90.0 %)"
+    assert "71 of 971" in confusion_layout.in_words(counts, names, (1, 0), by_column=True)
+    assert "none" in confusion_layout.in_words([[0, 0], [1, 1]], names, (0, 1))
 
 
 async def test_the_cursor_is_in_view_wherever_it_goes_among_many_classes() -> None:

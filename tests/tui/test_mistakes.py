@@ -13,9 +13,9 @@ from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Split
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.tui import mistakes
-from fmnist_tui.tui.library import Library
-from fmnist_tui.tui.mistakes import EVERY, Album, parsed
+from fmnist_tui.tui.screens.errors import filters
+from fmnist_tui.tui.screens.errors.filters import EVERY, Album, parsed
+from fmnist_tui.tui.state.dataset_cache import Library
 from fmnist_tui.util.errors import UserError
 
 SHIRT, TSHIRT, COAT = 6, 0, 4
@@ -65,13 +65,13 @@ def test_a_class_that_there_is_not_is_named() -> None:
 
 def test_pairs_are_offered_with_the_largest_first_and_come_back_from_their_keys() -> None:
     confusion = [[5, 1, 0], [7, 2, 0], [0, 0, 9]]
-    offered = mistakes.choices(confusion, ("a", "b", "c"))
+    offered = filters.choices(confusion, ("a", "b", "c"))
     assert [text.split() for _, text in offered[:3]] == [
         ["all", "errors", "8"],
         ["b", "→", "a", "7"],
         ["a", "→", "b", "1"],
     ]
-    pairs = [mistakes.from_key(name) for name, _ in offered]
+    pairs = [filters.from_key(name) for name, _ in offered]
     assert pairs[0] == EVERY
     assert {(1, None), (None, 0), (2, 2)} <= set(pairs)
     # Nothing is offered that there is no image of.
@@ -107,7 +107,7 @@ def test_all_training_pictures_are_there_though_the_run_learned_from_a_part(
     folder = RunFolder.create(tmp_path, "r", "sketches")
     config = RunConfig(dataset="sketches", limit=100)
     folder.config.write_text(recipes.to_toml(config))
-    album = mistakes.open_album(Library(tmp_path), folder, "train")
+    album = filters.open_album(Library(tmp_path), folder, "train")
     assert sum(album.image(index) is not None for index in range(5000)) > 4000
 
 
@@ -115,10 +115,10 @@ def test_pictures_that_are_not_here_are_said_with_what_to_do(tmp_path: Path) -> 
     folder = RunFolder.create(tmp_path, "r", "fashion")
     library = Library(tmp_path)
     with pytest.raises(UserError, match=r"not known any more.*config"):
-        mistakes.open_album(library, folder, "test")
+        filters.open_album(library, folder, "test")
     folder.config.write_text(recipes.to_toml(RunConfig(dataset="mnist")))
     with pytest.raises(UserError, match="fetches them"):
-        mistakes.open_album(library, folder, "test")
+        filters.open_album(library, folder, "test")
     folder.config.write_text(recipes.to_toml(RunConfig(dataset=f"folder:{tmp_path / 'gone'}")))
     with pytest.raises(UserError, match="gone"):
-        mistakes.open_album(library, folder, "test")
+        filters.open_album(library, folder, "test")

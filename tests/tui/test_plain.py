@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 
-from fmnist_tui.tui.plain import AsciiFilter, ascii_cells, wanted
+from fmnist_tui.tui.terminal.ascii_filter import AsciiFilter, ascii_cells, wanted
 from fmnist_tui.util.text import safe_text
 
 

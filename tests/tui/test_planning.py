@@ -19,14 +19,14 @@ from fmnist_tui.runs import handover
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.handover import Output
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.checks import check_recipe
-from fmnist_tui.tui.desk import Desk
-from fmnist_tui.tui.run import _settle
-from fmnist_tui.tui.screens.train import TrainScreen
-from fmnist_tui.tui.widgets.dialogs import Ask, Picker, Question
-from fmnist_tui.tui.widgets.form import Form
-from fmnist_tui.tui.widgets.log import LogPane
-from fmnist_tui.tui.widgets.progress import RunProgress
+from fmnist_tui.tui.base.dialogs import Ask, Picker, Question
+from fmnist_tui.tui.jobs.recipe_check import check_recipe
+from fmnist_tui.tui.launch import _settle
+from fmnist_tui.tui.screens.train.form import Form
+from fmnist_tui.tui.screens.train.log_pane import LogPane
+from fmnist_tui.tui.screens.train.progress import RunProgress
+from fmnist_tui.tui.screens.train.screen import TrainScreen
+from fmnist_tui.tui.state.app_state import Desk
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
 from tests.tui.scripted import CONFIG, events, make_run, settled
@@ -306,7 +306,7 @@ async def test_who_leaves_in_the_middle_of_a_plan_is_told_what_is_left_out(
     opened: Opened, begun: list[Scripted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr("fmnist_tui.tui.run._tell", told.append)
+    monkeypatch.setattr("fmnist_tui.tui.launch._tell", told.append)
     async with opened("train") as (bench, pilot):
         await chosen(bench, pilot, "staged")
         await pilot.press("space")
@@ -328,7 +328,7 @@ async def test_a_detached_run_takes_what_follows_it_along(
         started.append(words)
         return 4711
 
-    monkeypatch.setattr("fmnist_tui.tui.run._tell", told.append)
+    monkeypatch.setattr("fmnist_tui.tui.launch._tell", told.append)
     monkeypatch.setattr(handover, "start", start)
     async with opened("train") as (bench, pilot):
         await chosen(bench, pilot, "staged")

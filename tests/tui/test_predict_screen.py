@@ -17,15 +17,15 @@ from textual.widgets import Input, Static
 from fmnist_tui.config import recipes
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.desk import Desk
-from fmnist_tui.tui.oracle import PAD_SECONDS
-from fmnist_tui.tui.screens.predict import PredictScreen
-from fmnist_tui.tui.widgets.dialogs import Ask, Picker
-from fmnist_tui.tui.widgets.files import FileTable
-from fmnist_tui.tui.widgets.pad import Pad
-from fmnist_tui.tui.widgets.path_input import PathInput
-from fmnist_tui.tui.widgets.steps import Film, Steps
-from fmnist_tui.tui.widgets.verdict import Verdict
+from fmnist_tui.tui.base.dialogs import Ask, Picker
+from fmnist_tui.tui.screens.predict.draw_pad import Pad
+from fmnist_tui.tui.screens.predict.file_table import FileTable
+from fmnist_tui.tui.screens.predict.path_input import PathInput
+from fmnist_tui.tui.screens.predict.predictor import PAD_SECONDS
+from fmnist_tui.tui.screens.predict.result_pane import Verdict
+from fmnist_tui.tui.screens.predict.screen import PredictScreen
+from fmnist_tui.tui.screens.predict.stages import Film, Steps
+from fmnist_tui.tui.state.app_state import Desk
 from tests.tui.answering import Model
 from tests.tui.conftest import Opened
 from tests.tui.scripted import make_run, settled

@@ -9,11 +9,11 @@ from textual import events
 from textual.geometry import Size
 from textual.screen import Screen
 
-from fmnist_tui.tui.palette import Palette
-from fmnist_tui.tui.resizing import Resizing
-from fmnist_tui.tui.screens import all_screens
-from fmnist_tui.tui.widgets.dialogs import Ask, LeavingQuestion, Picker, Question, Sheet
-from fmnist_tui.tui.widgets.errands import ErrandList
+from fmnist_tui.tui.app import SCREENS
+from fmnist_tui.tui.base.dialogs import Ask, LeavingQuestion, Picker, Question, Sheet
+from fmnist_tui.tui.base.resizing import Resizing
+from fmnist_tui.tui.command_palette import Palette
+from fmnist_tui.tui.jobs.screen import ErrandList
 from tests.tui.conftest import Opened
 from tests.tui.scripted import settled
 
@@ -53,7 +53,7 @@ async def test_two_sizes_at_once_do_not_chase_each_other_for_ever(
 
 def test_every_screen_and_dialog_comes_to_rest() -> None:
     every: set[type[object]] = {
-        *all_screens(),
+        *SCREENS,
         Ask,
         ErrandList,
         LeavingQuestion,

@@ -20,12 +20,12 @@ from fmnist_tui.runs.folder import ARCHIVE, RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.desk import Desk
-from fmnist_tui.tui.screens import runs as runs_screen
-from fmnist_tui.tui.widgets.chart import LineChart
-from fmnist_tui.tui.widgets.dialogs import Ask, Picker, Question
-from fmnist_tui.tui.widgets.lines import LineTable
-from fmnist_tui.tui.widgets.overlay import Overlay
+from fmnist_tui.tui.base.dialogs import Ask, Picker, Question
+from fmnist_tui.tui.screens.runs import screen as runs_screen
+from fmnist_tui.tui.screens.runs.compare_pane import Overlay
+from fmnist_tui.tui.state.app_state import Desk
+from fmnist_tui.tui.widgets.line_chart import LineChart
+from fmnist_tui.tui.widgets.line_table import LineTable
 from tests.tui.conftest import Opened
 from tests.tui.scripted import CONFIG, make_run, settled
 

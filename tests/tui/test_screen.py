@@ -10,13 +10,13 @@ from typing import Any, cast
 import pytest
 
 from fmnist_tui.tui import app as dashboard
-from fmnist_tui.tui.desk import Desk
-from fmnist_tui.tui.feed import Feed
-from fmnist_tui.tui.screen import BenchScreen
-from fmnist_tui.tui.screens.train import TrainScreen
-from fmnist_tui.tui.widgets.bars import KeyBar, TopBar
-from fmnist_tui.tui.widgets.dialogs import Ask, Sheet
-from fmnist_tui.tui.widgets.lines import LineTable
+from fmnist_tui.tui.base.bars import KeyBar, TopBar
+from fmnist_tui.tui.base.dialogs import Ask, Sheet
+from fmnist_tui.tui.base.screen import BenchScreen
+from fmnist_tui.tui.screens.train.screen import TrainScreen
+from fmnist_tui.tui.state.app_state import Desk
+from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.widgets.line_table import LineTable
 from tests.tui.conftest import Opened
 from tests.tui.scripted import make_run, settled
 

@@ -35,14 +35,14 @@ from fmnist_tui.protocol.lr_curve import Rates, read
 from fmnist_tui.protocol.lr_search import summary
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.desk import Desk, Leaving
-from fmnist_tui.tui.feed import Feed
-from fmnist_tui.tui.screens.evaluate import EvaluateScreen
-from fmnist_tui.tui.screens.train import TrainScreen
-from fmnist_tui.tui.widgets.form import Form
-from fmnist_tui.tui.widgets.log import LogPane
-from fmnist_tui.tui.widgets.lrpanel import LrPanel
-from fmnist_tui.tui.widgets.progress import RunProgress, wrapped
+from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
+from fmnist_tui.tui.screens.train.form import Form
+from fmnist_tui.tui.screens.train.log_pane import LogPane
+from fmnist_tui.tui.screens.train.lr_panel import LrPanel
+from fmnist_tui.tui.screens.train.progress import RunProgress, wrapped
+from fmnist_tui.tui.screens.train.screen import TrainScreen
+from fmnist_tui.tui.state.app_state import Desk, Leaving
+from fmnist_tui.tui.state.run_feed import Feed
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
 from tests.tui.scripted import CONFIG, START, STEPS, events, make_run, settled

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fmnist_tui.tui.desk import Desk
-from fmnist_tui.tui.settings import KEYS, VIEW, Settings
+from fmnist_tui.tui.state.app_state import Desk
+from fmnist_tui.tui.state.settings import KEYS, VIEW, Settings
 from tests.tui.conftest import Opened
 
 

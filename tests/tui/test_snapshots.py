@@ -19,8 +19,8 @@ from textual.widgets import Input
 
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.sweeps import storage
-from fmnist_tui.tui.desk import Desk
-from fmnist_tui.tui.feed import Feed
+from fmnist_tui.tui.state.app_state import Desk
+from fmnist_tui.tui.state.run_feed import Feed
 from tests.tui import scripted
 from tests.tui.answering import Model
 from tests.tui.conftest import Opened

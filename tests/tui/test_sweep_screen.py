@@ -20,18 +20,18 @@ from fmnist_tui.sweeps import study as studies
 from fmnist_tui.sweeps.snapshot import Reader, Snapshot, StudyLine, TrialView
 from fmnist_tui.sweeps.storage import Place
 from fmnist_tui.sweeps.study import Ledger
-from fmnist_tui.tui import spaceplots, sweeping, trials
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.desk import Desk
-from fmnist_tui.tui.dots import Canvas
-from fmnist_tui.tui.runlist import Palette
-from fmnist_tui.tui.screens import sweep as sweep_screen
-from fmnist_tui.tui.widgets.chart import LineChart
-from fmnist_tui.tui.widgets.dialogs import Ask, Picker, Question
-from fmnist_tui.tui.widgets.lines import LineTable
-from fmnist_tui.tui.widgets.plots import Plots
-from fmnist_tui.tui.widgets.shares import Shares
-from fmnist_tui.tui.widgets.space import SpacePlot
+from fmnist_tui.tui.base.dialogs import Ask, Picker, Question
+from fmnist_tui.tui.screens.sweep import screen as sweep_screen
+from fmnist_tui.tui.screens.sweep import space_plot, study_list, tables
+from fmnist_tui.tui.screens.sweep.braille_canvas import Canvas
+from fmnist_tui.tui.screens.sweep.plots import Plots
+from fmnist_tui.tui.screens.sweep.space_pane import SpacePlot
+from fmnist_tui.tui.shared.run_list import Palette
+from fmnist_tui.tui.state.app_state import Desk
+from fmnist_tui.tui.widgets.line_chart import LineChart
+from fmnist_tui.tui.widgets.line_table import LineTable
+from fmnist_tui.tui.widgets.probability_bars import Shares
 from tests.tui.conftest import Opened
 from tests.tui.scripted import make_run, settled
 from tests.unit.sweeps.support import SEARCH, done, ledger, search
@@ -194,7 +194,7 @@ async def test_a_hidden_screen_does_not_look(
         await pilot.press("1")
         await pilot.pause(0.2)
         looks: list[int] = []
-        monkeypatch.setattr(sweeping.Studies, "look", lambda *_, **__: looks.append(1))
+        monkeypatch.setattr(study_list.Studies, "look", lambda *_, **__: looks.append(1))
         await pilot.pause(0.3)
         assert looks == []
 
@@ -516,16 +516,16 @@ def test_lines_of_trials_are_as_wide_as_the_table(width: int) -> None:
             view(number=2, state="running", quiet=200.0, seconds=90000.0, params={"lr": 0.1}),
         ),
     )
-    columns = trials.trial_columns(spec.space, width)
-    lines = trials.TrialLines().of(shown.trials, shown, columns, PLAIN)
+    columns = tables.trial_columns(spec.space, width)
+    lines = tables.TrialLines().of(shown.trials, shown, columns, PLAIN)
     assert {line.cell_len for line in lines} == {width}
     assert all(isinstance(line, Text) for line in lines)
     assert "quiet 3:20" in lines[2].plain or width < 60
 
 
 def test_lines_that_are_as_they_were_are_not_made_anew() -> None:
-    shown, lines = many(30), trials.TrialLines()
-    columns = trials.trial_columns(shown.spec.space, 120)
+    shown, lines = many(30), tables.TrialLines()
+    columns = tables.trial_columns(shown.spec.space, 120)
     before = lines.of(shown.trials, shown, columns, PLAIN)
     changed = [*shown.trials[:-1], view(number=29, state="failed")]
     after = lines.of(changed, shown, columns, PLAIN)
@@ -536,13 +536,13 @@ def test_lines_that_are_as_they_were_are_not_made_anew() -> None:
 def test_what_others_have_written_steers_no_terminal() -> None:
     shown = Snapshot("search", search(), ())
     hostile = view(state="failed", why="\x1b[2J\u202e boom")
-    columns = trials.trial_columns(search().space, 160)
-    (told,) = trials.TrialLines().of([hostile], shown, columns, PLAIN)
+    columns = tables.trial_columns(search().space, 160)
+    (told,) = tables.TrialLines().of([hostile], shown, columns, PLAIN)
     assert "\x1b" not in told.plain and "\u202e" not in told.plain
     study = StudyLine("\x1b]0;name", storage.Place("x"), trouble="")
-    line = trials.study_line(study, trials.study_columns(30), PLAIN)
+    line = tables.study_line(study, tables.study_columns(30), PLAIN)
     assert "\x1b" not in line.plain and line.cell_len == 30
-    assert "\x1b" not in trials.title(Snapshot("\x1b[0m", search(), ()))
+    assert "\x1b" not in tables.title(Snapshot("\x1b[0m", search(), ()))
 
 
 def test_trials_are_found_by_any_of_their_words() -> None:
@@ -550,8 +550,8 @@ def test_trials_are_found_by_any_of_their_words() -> None:
         view(number=1, params={"optimizer": "sgd"}),
         view(number=2, state="failed", why="too little memory"),
     ]
-    assert [trial.number for trial in trials.matching(some, "optimizer sgd")] == [1]
-    assert [trial.number for trial in trials.matching(some, "FAILED memory")] == [2]
+    assert [trial.number for trial in tables.matching(some, "optimizer sgd")] == [1]
+    assert [trial.number for trial in tables.matching(some, "FAILED memory")] == [2]
 
 
 def many(count: int) -> Snapshot:
@@ -583,8 +583,8 @@ def many(count: int) -> Snapshot:
 def test_plots_fill_their_room_and_no_more(count: int, width: int, height: int) -> None:
     shown = many(count)
     for rows_, kept in (
-        spaceplots.slices(shown, ("flip",), 1, width, height),
-        spaceplots.parallel(shown, ("flip",), 1, width, height),
+        space_plot.slices(shown, ("flip",), 1, width, height),
+        space_plot.parallel(shown, ("flip",), 1, width, height),
     ):
         assert len(rows_) <= height and 0 <= kept <= 4
         for row in rows_:
@@ -592,7 +592,7 @@ def test_plots_fill_their_room_and_no_more(count: int, width: int, height: int) 
 
 
 def test_what_matters_most_is_drawn_where_there_is_room_for_little() -> None:
-    rows_, kept = spaceplots.slices(many(20), ("flip", "lr"), None, 40, 5)
+    rows_, kept = space_plot.slices(many(20), ("flip", "lr"), None, 40, 5)
     assert kept == 2
     title = "".join(part for part, _ in rows_[0])
     assert title.split() == ["flip", "lr", "(log)"]
@@ -600,7 +600,7 @@ def test_what_matters_most_is_drawn_where_there_is_room_for_little() -> None:
 
 def test_a_few_hopeless_trials_do_not_squeeze_the_others() -> None:
     good = [view(number=number, value=0.9 + number / 1000) for number in range(9)]
-    low, high = spaceplots.ends([view(number=9, value=0.1), *good])
+    low, high = space_plot.ends([view(number=9, value=0.1), *good])
     assert 0.88 < low < 0.9 and high == pytest.approx(0.908)
 
 

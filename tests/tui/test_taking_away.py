@@ -14,12 +14,12 @@ from fmnist_tui.protocol.events import ENSEMBLE, EVENTS, Alert, Evaluated, RunSt
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventTail
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.desk import Desk
-from fmnist_tui.tui.exporting import told as told_of_export
-from fmnist_tui.tui.uniting import told as told_of_ensemble
-from fmnist_tui.tui.widgets import progress
-from fmnist_tui.tui.widgets.confusion import ConfusionTable
-from fmnist_tui.tui.widgets.dialogs import Ask, Question
+from fmnist_tui.tui.base.dialogs import Ask, Question
+from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
+from fmnist_tui.tui.screens.runs.ensemble import told as told_of_ensemble
+from fmnist_tui.tui.screens.runs.export import told as told_of_export
+from fmnist_tui.tui.screens.train import progress
+from fmnist_tui.tui.state.app_state import Desk
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.util import formatting
 from tests.tui.conftest import Opened

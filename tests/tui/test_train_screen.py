@@ -20,15 +20,15 @@ from fmnist_tui.protocol.commands import (
 )
 from fmnist_tui.protocol.events import Alert, Changed, Glance
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.desk import Desk, Leaving
-from fmnist_tui.tui.feed import Feed
-from fmnist_tui.tui.screens.train import TrainScreen
-from fmnist_tui.tui.widgets.chart import LineChart
-from fmnist_tui.tui.widgets.dialogs import Choice, LeavingQuestion, Picker, Question
-from fmnist_tui.tui.widgets.form import Form
-from fmnist_tui.tui.widgets.heat import ConfusionHeat
-from fmnist_tui.tui.widgets.log import LogPane
-from fmnist_tui.tui.widgets.progress import RunProgress
+from fmnist_tui.tui.base.dialogs import Choice, LeavingQuestion, Picker, Question
+from fmnist_tui.tui.screens.train.form import Form
+from fmnist_tui.tui.screens.train.log_pane import LogPane
+from fmnist_tui.tui.screens.train.progress import RunProgress
+from fmnist_tui.tui.screens.train.screen import TrainScreen
+from fmnist_tui.tui.state.app_state import Desk, Leaving
+from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
+from fmnist_tui.tui.widgets.line_chart import LineChart
 from tests.tui.conftest import Opened
 from tests.tui.scripted import CONFIG, events, make_run, settled
 

@@ -13,7 +13,7 @@ import pytest
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.engine.inference.evaluate import Verdict
 from fmnist_tui.engine.session.session import Session
-from fmnist_tui.tui.verdicts import Verdicts
+from fmnist_tui.tui.state.evaluation_cache import Verdicts
 from fmnist_tui.util.errors import UserError
 from tests.tui.scripted import make_run, predictions
 

@@ -32,7 +32,7 @@ def _loaded(module: str, *watched: str) -> str:
         ("fmnist_tui.engine.session.run_training", ["textual", "rich", "plotext", "sklearn"]),
         ("fmnist_tui.engine.session.session", ["torch", "textual", "rich"]),
         ("fmnist_tui.tui.app", ["torch", "torchvision", "sklearn", "plotext", "PIL", "optuna"]),
-        ("fmnist_tui.tui.run", ["torch", "torchvision", "sklearn", "plotext", "PIL"]),
+        ("fmnist_tui.tui.launch", ["torch", "torchvision", "sklearn", "plotext", "PIL"]),
         ("fmnist_tui.cli.main", ["torch", "numpy", "rich", "sklearn"]),
         ("fmnist_tui.cli.commands.train", ["torch", "torchvision", "sklearn"]),
         ("fmnist_tui.cli.commands.runs", ["torch", "sklearn"]),

@@ -32,14 +32,16 @@ def shown(args: argparse.Namespace, attach: RunFolder | None = None) -> int:
         raise UsageError("the dashboard needs a terminal; `fmnist-tui train` trains without one")
     # Textual draws at most so often, and a key waits for its next turn, often for two.
     os.environ.setdefault("TEXTUAL_FPS", FRAMES)
-    from fmnist_tui.tui import draft, plain
-    from fmnist_tui.tui.run import open_dashboard
+    from fmnist_tui.tui.launch import open_dashboard
+    from fmnist_tui.tui.state import config_draft
+    from fmnist_tui.tui.terminal import ascii_filter
 
-    draft.usual()  # a setting in the environment that cannot be is said before the screen opens
+    # An invalid setting in the environment is reported before the screen opens.
+    config_draft.usual()
     return open_dashboard(
         options.runs_dir(args),
         options.data_dir(args),
-        ascii_only=args.ascii or (args.in_browser is None and plain.wanted()),
+        ascii_only=args.ascii or (args.in_browser is None and ascii_filter.wanted()),
         attach=attach,
         size=args.in_browser,
         debug=args.debug,

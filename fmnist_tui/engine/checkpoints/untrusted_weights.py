@@ -2,8 +2,8 @@
 
 `python -m fmnist_tui.engine.checkpoints.untrusted_weights FILE FOLDER` turns a `.pt`, `.pth`
 or `.safetensors` file into FOLDER/weights.safetensors and FOLDER/facts.json, or prints one
-line saying why not and exits with 1. The parent never interprets the original; memory and time of this
-process are limited before the first byte of it is.
+line saying why not and exits with 1. The parent never interprets the original; memory and
+time of this process are limited before the first byte of it is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Finding the weights somebody names: a run's checkpoint, or a file from anywhere.
 
 A run's own checkpoints are read here, after their hash has been checked. Any other file
-is read by a child process with limits (`untrusted_weights.py`), and only what that makes of it comes in.
+is read by a child process with limits (`untrusted_weights.py`), and only what that makes of
+it comes in.
 """
 
 from __future__ import annotations

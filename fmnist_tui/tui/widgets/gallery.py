@@ -20,7 +20,7 @@ from textual.style import Style
 from textual.widget import Widget
 
 from fmnist_tui.render import render
-from fmnist_tui.tui.tiling import ZOOMS, Plan, plan
+from fmnist_tui.tui.widgets.gallery_layout import ZOOMS, Plan, plan
 from fmnist_tui.tui.widgets.picture import ground, known_renderer, strips
 
 # Drawn tiles kept: a few pages of the smallest.

@@ -1,0 +1,191 @@
+"""What every screen of the bench is: bars above and below, panes between, work in threads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+from textual.worker import Worker
+
+from fmnist_tui.tui.base.bars import KeyBar, TopBar
+from fmnist_tui.tui.base.resizing import Resizing
+from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.text import safe_text
+
+if TYPE_CHECKING:
+    from fmnist_tui.tui.app import Dashboard
+    from fmnist_tui.tui.state.app_state import Desk
+
+Found = TypeVar("Found")
+Given = TypeVar("Given")
+
+# Below this a screen says only that the terminal is too small.
+LEAST_COLUMNS, LEAST_ROWS = 50, 14
+# Below so many columns panes that stand side by side elsewhere are folded.
+FOLDED = 100
+
+
+class TooSmall(Static):
+    """Shown alone where nothing else fits."""
+
+    def on_resize(self) -> None:
+        width, height = self.screen.size
+        self.update(f"{width}×{height} is too small: {LEAST_COLUMNS}×{LEAST_ROWS} is needed")
+
+
+def in_sight(widget: Widget) -> bool:
+    """Whether a widget is on its screen, and nothing around it is hidden."""
+    return widget.is_attached and all(node.display for node in widget.ancestors_with_self)
+
+
+class BenchScreen(Resizing[None]):
+    """A screen that declares its own name, key and title.
+
+    Subclasses give NAME, KEY and TITLE, and yield their panes from `panes`. Work
+    that takes longer than a moment goes through `later` or `answer`.
+    """
+
+    NAME: ClassVar[str]
+    KEY: ClassVar[str]
+    TITLE: ClassVar[str]
+    HELP: ClassVar[str] = ""
+
+    AUTO_FOCUS = None
+    HORIZONTAL_BREAKPOINTS = [
+        (0, "-small"),
+        (LEAST_COLUMNS, "-narrow"),
+        (FOLDED, "-medium"),
+        (160, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST_ROWS, "-low"), (30, "-tall")]
+
+    # What had the focus last, whether it has it still or not.
+    _held: Widget | None = None
+
+    @property
+    def bench(self) -> Dashboard:
+        return cast("Dashboard", self.app)
+
+    @property
+    def desk(self) -> Desk:
+        return self.bench.desk
+
+    def compose(self) -> ComposeResult:
+        yield TopBar()
+        with Container(id="panes"):
+            yield from self.panes()
+        yield TooSmall(id="too-small")
+        yield KeyBar()
+
+    def panes(self) -> Iterable[Widget]:
+        """What is between the bars."""
+        raise NotImplementedError
+
+    def set_focus(
+        self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False
+    ) -> None:
+        super().set_focus(widget, scroll_visible, from_app_focus)
+        self._held = self.focused or self._held
+
+    def focus_in_sight(self) -> None:
+        """See to it that keys reach what can be seen.
+
+        Textual gives the focus to what is hidden by then if a key comes just before, and
+        takes it for good from what a small terminal hides for a moment."""
+        if self.focused is not None and in_sight(self.focused):
+            return
+        if self._held is not None and in_sight(self._held):
+            self.set_focus(self._held)
+        elif self._held is not None:
+            self.set_focus(None)
+            self.focus_next()
+
+    @on(events.Resize)
+    def _other_size(self) -> None:
+        self.call_after_refresh(self.focus_in_sight)
+
+    @on(events.ScreenResume)
+    def _in_view_again(self) -> None:
+        self.bench.refresh_status()
+
+    def over(self, dialog: Screen[Given], then: Callable[[Given | None], None]) -> None:
+        """Open a dialog above this screen, unless the user is somewhere else by now."""
+        if self.is_current:
+            self.app.push_screen(dialog, then)
+
+    def take_draft(self) -> None:
+        """Take in the settings that were laid on the desk, on the screen that has a form."""
+
+    def later(
+        self,
+        work: Callable[[], Found],
+        then: Callable[[Found], None],
+        failed: Callable[[str], None] | None = None,
+        *,
+        group: str = "work",
+    ) -> None:
+        """Do `work` in a thread and give what comes of it to `then`, on the screen's thread.
+
+        A newer work of the same group takes the place of an older one, whose result is
+        dropped. A UserError or OSError goes to `failed` as one line (or becomes a toast)."""
+
+        async def do() -> None:
+            await self._settle(asyncio.to_thread(work), then, failed)
+
+        _: Worker[None] = self.run_worker(do, group=group, exclusive=True)
+
+    def answer(
+        self,
+        future: Future[Found],
+        then: Callable[[Found], None],
+        failed: Callable[[str], None] | None = None,
+        *,
+        group: str = "answer",
+    ) -> None:
+        """Give what the session answers to `then`, on the screen's thread; as with `later`."""
+
+        async def asked() -> Found:
+            try:
+                return await asyncio.wrap_future(future)
+            except (UserError, OSError):
+                raise
+            except Exception as error:
+                # Whatever becomes of a network is no reason for the dashboard to end.
+                raise UserError(f"{type(error).__name__}: {reason(error)}") from error
+
+        async def do() -> None:
+            await self._settle(asked(), then, failed)
+
+        _: Worker[None] = self.run_worker(do, group=group, exclusive=True)
+
+    async def _settle(
+        self,
+        awaited: Awaitable[Found],
+        then: Callable[[Found], None],
+        failed: Callable[[str], None] | None,
+    ) -> None:
+        try:
+            found = await awaited
+        except (UserError, OSError) as error:
+            line = str(error) if isinstance(error, UserError) else reason(error)
+            if self.is_mounted:
+                (failed or self.complain)(safe_text(line))
+            return
+        if self.is_mounted:
+            then(found)
+
+    def say(self, message: str) -> None:
+        """A toast that tells what has happened."""
+        self.bench.say(message)
+
+    def complain(self, message: str) -> None:
+        """A toast that tells what has not, and why."""
+        self.bench.say(message, "error")

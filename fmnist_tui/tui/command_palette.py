@@ -1,0 +1,104 @@
+"""The command palette: every screen, every action of the screen in view, every recipe and run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+
+from fmnist_tui.config import recipes
+from fmnist_tui.runs.listing import list_runs
+from fmnist_tui.tui.base.dialogs import ClosedOnce
+from fmnist_tui.tui.jobs.recipe_check import check_recipe
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
+
+if TYPE_CHECKING:
+    from fmnist_tui.tui.app import Dashboard
+
+Entry = tuple[str, str, Callable[[], object]]
+
+
+class Palette(CommandPalette, ClosedOnce[None]):
+    """Textual's palette, which in a terminal with no room for its list pages through none."""
+
+    def _action_command_list(self, action: str) -> None:
+        if self.query_one(CommandList).scrollable_content_region.height:
+            super()._action_command_list(action)
+
+
+class BenchCommands(Provider):
+    """Everything that can be done from here, by name."""
+
+    @property
+    def _bench(self) -> Dashboard:
+        return cast("Dashboard", self.app)
+
+    async def startup(self) -> None:
+        bench = self._bench
+        entries: list[Entry] = [
+            (f"Go to {screen.TITLE}", f"key {screen.KEY}", partial(bench.show, screen.NAME))
+            for screen in bench.screens
+        ]
+        entries += self._actions()
+        # A folder that cannot be read must not empty the palette.
+        with contextlib.suppress(UserError):
+            for name in recipes.names():
+                entries.append((f"Recipe: {name}", _about(name), partial(self._recipe, name)))
+                words = "does it keep what it claims? trained with several seeds"
+                entries.append((f"Check recipe: {name}", words, partial(check_recipe, bench, name)))
+        with contextlib.suppress(UserError):
+            for summary in await asyncio.to_thread(list_runs, bench.desk.runs_dir):
+                figure = summary.best_val_accuracy
+                about = summary.state + (f", {100 * figure:.2f} % val" if figure else "")
+                name = safe_text(summary.run.name, 80)
+                entries.append((f"Run: {name}", about, partial(bench.open_listed, summary)))
+        self._entries = entries
+
+    def _actions(self) -> list[Entry]:
+        """The bindings of the screen below and of the pane in use."""
+        found: dict[str, Entry] = {}
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if not binding.description or not active.enabled or binding.action.startswith("show("):
+                continue
+            key = binding.key_display or self.app.get_key_display(binding)
+            run = partial(self._act, active.node, binding.action)
+            found.setdefault(binding.description, (binding.description, f"key {key}", run))
+        return list(found.values())
+
+    async def _act(self, node: object, action: str) -> None:
+        await self.app.run_action(action, default_namespace=cast("Dashboard", node))
+
+    def _recipe(self, name: str) -> None:
+        self._bench.draft_recipe(name)
+
+    async def discover(self) -> Hits:
+        for name, about, run in self._entries:
+            yield DiscoveryHit(Content(name), run, name, help=plain(about))
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for name, about, run in self._entries:
+            score = matcher.match(name)
+            if score > 0:
+                # Textual takes what it highlights for markup.
+                shown = Content(name) if "[" in name else matcher.highlight(name)
+                yield Hit(score, shown, run, name, help=plain(about))
+
+
+def plain(text: str) -> str:
+    """A text that Textual's markup leaves as it is."""
+    return text.replace("[", "\\[")
+
+
+def _about(name: str) -> str:
+    try:
+        return safe_text(recipes.load(name).about.split("\n")[0])
+    except Exception:  # noqa: BLE001 - a broken recipe must not empty the palette
+        return ""

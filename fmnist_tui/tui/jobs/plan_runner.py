@@ -1,0 +1,127 @@
+"""A recipe of several steps in the dashboard: the next begins when the one before has finished."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fmnist_tui.config.plans import Plan, Train, Unite
+from fmnist_tui.config.recipes import Recipe
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui.screens.runs.ensemble import told
+from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
+
+if TYPE_CHECKING:
+    from fmnist_tui.tui.app import Dashboard
+
+
+def opening(recipe: Recipe) -> tuple[RunConfig, str]:
+    """The first run of a recipe, for a form, and its place among the steps."""
+    plan = Plan.of(recipe)
+    first = plan.next
+    assert isinstance(first, Train), "a plan begins with a training"
+    return first.config, plan.heading
+
+
+class Planning:
+    """Carries out one plan at a time. The plan itself lies on the desk."""
+
+    def __init__(self, bench: Dashboard) -> None:
+        self._bench = bench
+        self._feed: Feed | None = None
+
+    def begin(self, plan: Plan) -> bool:
+        """Begin with a plan's first step; whether it could be asked for."""
+        step = plan.next
+        if not isinstance(step, Train) or not self._bench.start(step.config, plan.heading):
+            return False
+        if len(plan.steps) > 1:
+            self._bench.desk.plan, self._feed = plan, self._bench.desk.feed
+        return True
+
+    def look(self) -> None:
+        """See whether the present step has ended, and go on to the next."""
+        desk, feed = self._bench.desk, self._feed
+        plan = desk.plan
+        if plan is None or feed is None or feed.live:
+            return
+        if desk.session.training is not None:
+            self._leave_out(plan, "another run was begun")
+            return
+        if feed is not desk.feed:
+            # It has left the bench meanwhile, and nobody else hears its last words.
+            feed.drain()
+        elif feed.training is not None and feed.training.events:
+            return
+        self._feed = None
+        if feed.folder is None:
+            self._leave_out(plan, "the run did not begin")
+            return
+        plan = desk.plan = plan.ended(feed.state.ended, feed.folder.path)
+        self._go_on(plan)
+
+    def _go_on(self, plan: Plan) -> None:
+        bench = self._bench
+        try:
+            step = plan.next
+        except UserError as error:
+            self._leave_out(plan, str(error))
+            return
+        if step is None:
+            if plan.left:
+                self._leave_out(plan, "")
+            else:
+                self._tell(f"{plan.recipe} is done: {len(plan.steps)} of {len(plan.steps)} steps")
+                bench.desk.plan = None
+        elif isinstance(step, Unite):
+            self._tell(f"{plan.recipe}: {step.name}")
+            self._unite(plan, step)
+        elif bench.start(step.config, plan.heading):
+            self._feed = bench.desk.feed
+            self._tell(f"{plan.recipe} goes on: {plan.heading}")
+        else:
+            self._leave_out(plan, "the next run could not be begun")
+
+    def _unite(self, plan: Plan, step: Unite) -> None:
+        bench = self._bench
+        desk = bench.desk
+        places = [f"--runs={desk.runs_dir}", f"--data={desk.data_dir}"]
+        words = [
+            "ensemble",
+            *map(str, step.runs),
+            f"--tta={step.tta}",
+            f"--recipe={plan.recipe}",
+            *places,
+        ]
+
+        def made(document: Any) -> None:
+            self._forget(plan)
+            bench.take(RunFolder(Path(document["path"])))
+            self._tell(f"{plan.recipe} is done: {told(document)}")
+
+        bench.errand(
+            f"{plan.recipe}: {step.name}", words, made, lambda why: self._leave_out(plan, why)
+        )
+
+    def _leave_out(self, plan: Plan, why: str) -> None:
+        """The plan ends before its end."""
+        self._forget(plan)
+        left = f"{plan.left} of its {len(plan.steps)} steps left out"
+        self._tell(f"{plan.recipe} ends here: {left}{f' ({why})' if why else ''}", "warning")
+
+    def _forget(self, plan: Plan) -> None:
+        """It is over; while its runs were being united another may have begun."""
+        if self._bench.desk.plan is plan:
+            self._bench.desk.plan = self._feed = None
+
+    def _tell(self, message: str, severity: str = "information") -> None:
+        """A toast, and a line in the log."""
+        bench, feed = self._bench, self._bench.desk.feed
+        bench.say(message, severity)
+        bench.desk.printed.append(safe_text(message))
+        if feed is not None:
+            # A run that has ended says nothing more by itself.
+            bench.feed_moved.publish(feed)

@@ -1,0 +1,114 @@
+"""The list of errands, above any screen: how far each is, what it says, and its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import DataTable, Static
+
+from fmnist_tui.tui.base.dialogs import ClosedOnce, Sheet
+from fmnist_tui.tui.state import job
+from fmnist_tui.tui.state.job import Errand
+from fmnist_tui.tui.widgets.line_table import LineTable
+from fmnist_tui.util import formatting
+from fmnist_tui.util.text import safe_text
+
+if TYPE_CHECKING:
+    from fmnist_tui.tui.jobs.job_manager import Errands
+
+LOOK_SECONDS = 0.5
+BAR = 12
+SIGNS = {job.RUNNING: "●", job.DONE: "✓", job.FAILED: "✗", job.CANCELLED: "○"}
+EMPTY = (
+    "nothing is under way: exports, ensembles, sweeps, checks, reports show here while they go on"
+)
+
+
+class ErrandList(ModalScreen[None], ClosedOnce[None]):
+    """All errands of this dashboard; those that have ended stay until they are cleared."""
+
+    DEFAULT_CSS = """
+    ErrandList { align: center middle; }
+    ErrandList > Vertical { width: 100; max-width: 96%; height: 14; max-height: 90%;
+        border: round $accent; background: $surface; }
+    ErrandList LineTable { background: $surface; }
+    ErrandList Static { height: 1; color: $foreground-muted; padding: 0 1; }
+    """
+    BINDINGS = [
+        Binding("escape,E,q", "leave", "Close", id="errands.close"),
+        Binding("x", "cancel", "Cancel it", id="errands.cancel"),
+        Binding("c", "clear", "Clear what has ended", id="errands.clear"),
+    ]
+
+    def __init__(self, errands: Errands) -> None:
+        super().__init__()
+        self._errands = errands
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = "errands"
+            yield LineTable()
+            yield Static(Content("enter: what it says   x: cancel   c: clear   escape: close"))
+
+    def on_mount(self) -> None:
+        self.query_one(LineTable).focus()
+        self._show()
+        self.set_interval(LOOK_SECONDS, self._show)
+
+    @on(LineTable.Resized)
+    def _show(self) -> None:
+        table = self.query_one(LineTable)
+        width = max(40, table.room)
+        head = Text(f"{'':2}{'errand':<24} {'':{BAR}}        left  now"[:width])
+        rows = [(str(id(one)), line(one, width)) for one in self._errands.all]
+        table.show(head, rows, EMPTY)
+
+    @property
+    def _chosen(self) -> Errand | None:
+        key = self.query_one(LineTable).current
+        return next((one for one in self._errands.all if str(id(one)) == key), None)
+
+    @on(DataTable.RowSelected)
+    def _open(self) -> None:
+        one = self._chosen
+        if one is not None:
+            said = "\n".join(one.lines) or "it has said nothing yet"
+            command = "fmnist-tui " + " ".join(safe_text(word) for word in one.words)
+            self.app.push_screen(Sheet(one.title, Content(f"{command}\n\n{said}")))
+
+    def action_cancel(self) -> None:
+        one = self._chosen
+        if one is not None:
+            one.cancel()
+            self._show()
+
+    def action_clear(self) -> None:
+        self._errands.forget_ended()
+        self._show()
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+def line(one: Errand, width: int) -> Text:
+    """An errand on one line: sign, title, bar, per cent, time left, what it does now."""
+    share = 1.0 if one.status == job.DONE else one.share
+    full = round(BAR * (share or 0.0))
+    per_cent = f"{share:>4.0%}" if share is not None else "    "
+    time = one.left if one.status == job.RUNNING else one.seconds
+    clock = formatting.duration(time) if time is not None else ""
+    title = safe_text(one.title, 24)
+    text = Text(f"{SIGNS[one.status]} {title:<24} ")
+    text.append("━" * full, "cyan")
+    text.append("─" * (BAR - full), "dim")
+    what = one.error if one.status == job.FAILED else one.what
+    text.append(f" {per_cent} {clock:>7}  {safe_text(what, 200)}")
+    text.truncate(width, overflow="ellipsis")
+    return text

@@ -1,0 +1,99 @@
+"""Leaving the dashboard: what is asked first of a run and of errands that are under way."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fmnist_tui.protocol.events import LRFIND
+from fmnist_tui.tui.base.dialogs import Choice, LeavingQuestion
+from fmnist_tui.tui.state.app_state import Leaving
+from fmnist_tui.util.text import safe_text
+
+if TYPE_CHECKING:
+    from fmnist_tui.tui.app import Dashboard
+
+# The exit status of what Ctrl-C ends.
+_INTERRUPTED = 130
+
+
+class Departure:
+    """Asks what is open, and has the dashboard closed once all is answered."""
+
+    def __init__(self, bench: Dashboard) -> None:
+        self._bench = bench
+
+    def ask(self, code: int) -> None:
+        """Leave with this exit status; stop, detach or stay where a run is under way."""
+        if isinstance(self._bench.screen, LeavingQuestion):
+            return
+        if not self._bench.desk.training or self._searches:
+            self._past_errands(Leaving.STOP, code)
+            return
+        question = LeavingQuestion(
+            "A run is under way",
+            "What is to become of it?",
+            [
+                Choice("s", "stop", "save a checkpoint and end the run"),
+                Choice("d", "detach", "it goes on without a terminal"),
+                Choice("x", "stay", "do not leave"),
+            ],
+        )
+        self._bench.push_screen(question, partial(self._answered, code))
+
+    def interrupt(self) -> None:
+        """Ctrl-C asks like any leaving; said again to the question, it stops the run."""
+        if isinstance(self._bench.screen, LeavingQuestion) and self._bench.desk.training:
+            self._bench.leave_now(Leaving.STOP, _INTERRUPTED)
+        else:
+            self.ask(_INTERRUPTED)
+
+    def detach(self) -> None:
+        """Leave the run of this process to go on without a terminal."""
+        feed = self._bench.desk.feed
+        if self._searches:
+            self._bench.say(
+                "a search for a learning rate is not detached; q gives it up", "warning"
+            )
+        elif self._bench.desk.training:
+            self._past_errands(Leaving.DETACH, 0)
+        elif feed is not None and feed.live:
+            self._bench.say("this run lives in a process of its own already; q leaves it going")
+        else:
+            self._bench.say("no run is going on", "warning")
+
+    def _answered(self, code: int, choice: str | None) -> None:
+        if choice == "s":
+            self._past_errands(Leaving.STOP, code)
+        elif choice == "d":
+            self._past_errands(Leaving.DETACH, code)
+
+    def _past_errands(self, how: Leaving, code: int) -> None:
+        """Leave, but not without a word about what other processes still do for us."""
+        running = self._bench.errands.running
+        if not running:
+            self._bench.leave_now(how, code)
+            return
+
+        def answered(choice: str | None) -> None:
+            if choice in ("s", "g"):
+                self._bench.desk.unwanted = running if choice == "s" else []
+                self._bench.leave_now(how, code)
+
+        names = ", ".join(one.title for one in running)
+        question = LeavingQuestion(
+            "Errands are under way",
+            safe_text(f"What is to become of them: {names}?", 200),
+            [
+                Choice("s", "stop", "have them give up"),
+                Choice("g", "go on", "they finish by themselves"),
+                Choice("x", "stay", "do not leave"),
+            ],
+        )
+        self._bench.push_screen(question, answered)
+
+    @property
+    def _searches(self) -> bool:
+        """Whether the run of this process is a search, which has nothing to save."""
+        desk = self._bench.desk
+        return desk.training and desk.feed is not None and desk.feed.kind == LRFIND

@@ -1,0 +1,73 @@
+"""The images that Errors is about: gathered in a thread from predictions and a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fmnist_tui.analysis.predictions import Miss, MissOrder
+from fmnist_tui.tui.base.screen import BenchScreen
+from fmnist_tui.tui.screens.errors.filters import EVERY, Album, Classes, open_album
+from fmnist_tui.tui.state.evaluation_cache import Found
+from fmnist_tui.tui.state.run_feed import Feed
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The images of a pair in their order, the pictures of the split, and how many images
+    are not what they were when they were predicted."""
+
+    found: Found
+    misses: list[Miss]
+    album: Album
+    strays: int
+
+
+class Gathering:
+    """`pair` is which images are wanted, `gathered` what there is of them, `trouble` why not."""
+
+    def __init__(self, screen: BenchScreen, changed: Callable[[], None]) -> None:
+        self._screen, self._changed = screen, changed
+        self.pair: Classes = EVERY
+        self.gathered: Gathered | None = None
+        self.trouble = ""
+        self._wanted: object = None
+        self._album: tuple[tuple[Path, str], Album] | None = None
+
+    def nothing(self) -> None:
+        """There are no predictions to gather from."""
+        self.gathered, self._wanted, self.trouble = None, None, ""
+
+    def gather(self, found: Found, order: MissOrder, feed: Feed | None) -> None:
+        """Gather what is wanted, if that is not done already. `feed` is the run on the bench,
+        if it is this one: its data set is at hand."""
+        known = len(found.predictions.classes)
+        if any(number is not None and number >= known for number in self.pair):
+            self.pair = EVERY
+        wanted = (found, self.pair, order)
+        if self._wanted == wanted:
+            return
+        self._wanted, self.trouble = wanted, ""
+        pair, place = self.pair, (found.folder.path, found.split)
+        at_hand = self._album[1] if self._album is not None and self._album[0] == place else None
+        if at_hand is None:
+            self.gathered = None
+        own = feed.training.dataset if feed is not None and feed.training is not None else None
+        library = self._screen.desk.library
+
+        def work() -> Gathered:
+            album = at_hand or open_album(library, found.folder, found.split, own)
+            misses = found.predictions.misses(*pair, order)
+            return Gathered(found, misses, album, album.strays(found.predictions))
+
+        def then(gathered: Gathered) -> None:
+            self._album = (place, gathered.album)
+            self.gathered = gathered
+            self._changed()
+
+        def failed(why: str) -> None:
+            self.gathered, self.trouble = None, why
+            self._changed()
+
+        self._screen.later(work, then, failed, group="gather")

@@ -1,0 +1,276 @@
+"""What can be done with a run of the list, and the questions that come before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from fmnist_tui.config import recipes
+from fmnist_tui.config import run_config as settings
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.protocol.commands import Stop
+from fmnist_tui.protocol.events import FINISHED
+from fmnist_tui.runs import archive as shelf
+from fmnist_tui.runs import checkpoints
+from fmnist_tui.runs.checkpoints import Kept
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.listing import BROKEN, RunSummary
+from fmnist_tui.runs.log import CommandBox
+from fmnist_tui.tui.base.dialogs import Ask, Choice, Picker, Question
+from fmnist_tui.tui.shared.run_list import name_of
+from fmnist_tui.util import formatting
+from fmnist_tui.util.errors import UsageError, UserError
+from fmnist_tui.util.paths import from_home
+from fmnist_tui.util.text import safe_text
+
+if TYPE_CHECKING:
+    from fmnist_tui.tui.base.screen import BenchScreen
+
+REPORT = "report.html"
+WHY_STOPPED = "told to from the list of runs"
+
+
+def changed(config: RunConfig, text: str) -> RunConfig:
+    """A config with changes as they are typed: `lr=0.001 epochs=10`."""
+    values: dict[str, Any] = {}
+    for word in text.split():
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise UsageError(f"{safe_text(word, 40)} is no change: write it as lr=0.001")
+        values[name] = settings.parse(name, value) if name in settings.FIELDS else value
+    return config.changed(**values) if values else config
+
+
+class Steering:
+    """Acts on one run at a time. `after` is called when the list is another than before."""
+
+    def __init__(self, screen: BenchScreen, after: Callable[[], None]) -> None:
+        self._screen, self._after = screen, after
+
+    # -- going on -----------------------------------------------------------------------
+
+    def resume(self, run: RunSummary) -> None:
+        """Take the run up again in this process; more epochs are asked for where it is done."""
+        if run.is_live:
+            self._follow(run)
+            return
+        config = self._config(run, "resumed")
+        if config is None:
+            return
+        if run.state == FINISHED:
+            self._ask_epochs(run, config, str(2 * run.epochs_done))
+        else:
+            self._resume(run.run, config)
+
+    def _resume(self, folder: RunFolder, config: RunConfig) -> None:
+        bench = self._screen.bench
+        if bench.resume(folder, config):
+            bench.take(folder)
+            bench.show("train")
+
+    def _ask_epochs(self, run: RunSummary, config: RunConfig, value: str) -> None:
+        title = f"{name_of(run)} has finished {run.epochs_done} epochs: go on to"
+
+        def given(text: str | None) -> None:
+            if text is None:
+                return
+            epochs = settings.parse("epochs", text)
+            try:
+                if isinstance(epochs, int) and epochs <= run.epochs_done:
+                    raise UsageError(f"{epochs} epochs are behind it already: give more")
+                longer = config.changed(epochs=epochs)
+            except UserError as error:
+                self._refuse(error)
+                self._ask_epochs(run, config, text)
+            else:
+                self._resume(run.run, longer)
+
+        self._screen.over(Ask(title, value, "epochs in all"), given)
+
+    def _follow(self, run: RunSummary) -> None:
+        bench = self._screen.bench
+        feed = bench.desk.feed
+        if feed is not None and feed.own and feed.folder == run.run:
+            bench.show("train")
+            return
+
+        def answered(choice: str | None) -> None:
+            if choice == "f":
+                bench.take(run.run)
+                bench.follow(run.run)
+                bench.show("train")
+
+        self._screen.over(
+            Question(
+                f"{name_of(run)} is going on",
+                f"It is trained by {run.holder}; it cannot be taken up a second time.",
+                [Choice("f", "follow", "show it on Train"), Choice("x", "leave it")],
+            ),
+            answered,
+        )
+
+    def stop(self, run: RunSummary) -> None:
+        """Have a live run save and end, in whatever process it lives."""
+        if not run.is_live:
+            self._screen.complain(f"{name_of(run)} is not going on: there is nothing to stop")
+            return
+
+        def tell() -> None:
+            CommandBox.send(run.run, Stop(time.time(), WHY_STOPPED))
+
+        self._screen.later(
+            tell, lambda _: self._screen.say(f"{name_of(run)}: saves and stops"), group="stop"
+        )
+
+    # -- a new run from a checkpoint ------------------------------------------------------
+
+    def fork(self, run: RunSummary) -> None:
+        """Choose a checkpoint and what is to be different, then begin a new run from it."""
+        config = self._config(run, "forked")
+        if config is None:
+            return
+
+        def listed(found: list[Kept]) -> None:
+            if not found:
+                self._screen.complain(f"{name_of(run)} has no checkpoint to begin from")
+                return
+            known = {one.name: one for one in found}
+            items = [(one.name, _about(one)) for one in found]
+            picker = Picker(f"Fork {name_of(run)} from", items)
+
+            def picked(name: str | None) -> None:
+                if name is not None:
+                    one = known[name]
+                    longer = one.whole and one.epoch >= config.epochs
+                    self._ask_changes(
+                        run, config, one, f"epochs={one.epoch + config.epochs}" if longer else ""
+                    )
+
+            self._screen.over(picker, picked)
+
+        self._screen.later(partial(checkpoints.kept, run.run), listed, group="fork")
+
+    def _ask_changes(self, run: RunSummary, config: RunConfig, one: Kept, value: str) -> None:
+        def given(text: str | None) -> None:
+            if text is None:
+                return
+            try:
+                new = changed(config, text)
+            except UserError as error:
+                self._refuse(error)
+                self._ask_changes(run, config, one, text)
+                return
+            bench = self._screen.bench
+            if bench.fork(run.run, f"{one.name}.pt", new):
+                bench.show("train")
+
+        title = f"New run from {one.name}: what is different?"
+        hint = "lr=0.001 epochs=10; nothing for the same settings"
+        self._screen.over(Ask(title, value, hint), given)
+
+    def report(self, run: RunSummary) -> None:
+        """Write the run as a page into its folder."""
+        folder, bench = run.run, self._screen.bench
+        page = folder.path.absolute() / REPORT
+
+        def written(document: Any) -> None:
+            missing = ", ".join(str(gap["what"]) for gap in document["missing"])
+            without = f" (without {missing})" if missing else ""
+            bench.say(f"{name_of(run)}: {from_home(page)}{without}")
+
+        words = ["report", str(folder.path.absolute()), f"--out={page}", "--force"]
+        bench.errand(
+            f"report {safe_text(folder.id)}", [*words, f"--data={bench.desk.data_dir}"], written
+        )
+
+    # -- putting away ---------------------------------------------------------------------
+
+    def archive(self, run: RunSummary) -> None:
+        """Move a run into the archive, if the user means it."""
+        if self._is_live(run, "archived"):
+            return
+        question = Question(
+            f"Archive {name_of(run)}?",
+            "It goes into the folder archive beside the runs, whole, and off this list.",
+            [Choice("a", "archive"), Choice("x", "leave it")],
+        )
+
+        def answered(choice: str | None) -> None:
+            if choice == "a":
+                self._screen.later(
+                    partial(shelf.archive, run.run), gone, group=f"shelf {run.run.id}"
+                )
+
+        def gone(moved: RunFolder) -> None:
+            self._let_go(run.run, moved)
+            self._screen.say(f"{name_of(run)} is in {safe_text(moved.path.parent)}")
+
+        self._screen.over(question, answered)
+
+    def delete(self, run: RunSummary) -> None:
+        """Remove a run for good, if the user means it."""
+        if self._is_live(run, "deleted"):
+            return
+
+        def ask(size: int) -> None:
+            question = Question(
+                f"Delete {name_of(run)}?",
+                f"{safe_text(run.run.name)}: {formatting.size(size)} with its checkpoints,"
+                " gone for good.",
+                [Choice("y", "delete"), Choice("n", "keep it")],
+            )
+            self._screen.over(question, answered)
+
+        def answered(choice: str | None) -> None:
+            if choice == "y":
+                self._screen.later(
+                    partial(shelf.delete, run.run), gone, group=f"shelf {run.run.id}"
+                )
+
+        def gone(_: None) -> None:
+            self._let_go(run.run, None)
+            self._screen.say(f"{name_of(run)} is deleted")
+
+        self._screen.later(run.run.size, ask, group="size")
+
+    def _let_go(self, folder: RunFolder, moved: RunFolder | None) -> None:
+        """Nothing on the desk is to lead to where the run was."""
+        bench = self._screen.bench
+        feed = bench.desk.feed
+        if feed is not None and feed.folder == folder and not feed.live:
+            bench.put_on_bench(None)
+        if bench.desk.run == folder:
+            bench.take(moved)
+        self._after()
+
+    # -- common to them -------------------------------------------------------------------
+
+    def _config(self, run: RunSummary, what: str) -> RunConfig | None:
+        """The settings of a run that is to be resumed or forked (`what`); None, with the
+        reason said, where that cannot be."""
+        try:
+            if run.state == BROKEN:
+                raise UserError(f"{name_of(run)} is broken: {safe_text(run.reason)}")
+            if refused := run.refusal(what):
+                raise UserError(refused)
+            return recipes.read(run.run.config).config()
+        except UserError as error:
+            self._refuse(error)
+            return None
+
+    def _is_live(self, run: RunSummary, what: str) -> bool:
+        if run.is_live:
+            self._screen.complain(
+                f"{name_of(run)} cannot be {what}: it is trained by {run.holder}; s stops it"
+            )
+        return run.is_live
+
+    def _refuse(self, error: UserError) -> None:
+        self._screen.complain(str(error).split("\n")[0])
+
+
+def _about(one: Kept) -> str:
+    what = "goes on from there" if one.whole else "its weights, from the beginning"
+    return f"{one.kind:<4}  step {one.step:>7,}  epoch {one.epoch:>4}  {what}"

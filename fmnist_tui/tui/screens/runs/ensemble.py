@@ -1,0 +1,71 @@
+"""Making one classifier of several runs: by which views, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fmnist_tui.config import dataset_catalog
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.listing import RunSummary
+from fmnist_tui.tui.base.dialogs import Choice, Question
+from fmnist_tui.tui.base.screen import BenchScreen
+from fmnist_tui.util import formatting
+from fmnist_tui.util.text import safe_text
+
+VIEWS = {"n": "none", "f": "flip", "s": "flip+shift"}
+CHOICES = [
+    Choice("n", "as they are", "each image once"),
+    Choice("f", "flip", "and mirrored"),
+    Choice("s", "flip+shift", "and moved by a pixel, both mirrored: six views"),
+]
+
+
+def unite(screen: BenchScreen, runs: Sequence[RunSummary], after: Callable[[], None]) -> None:
+    """Make an ensemble of these runs and take it in hand; then call `after`."""
+    if len(runs) < 2:
+        screen.complain("mark two runs or more with space; then m makes one ensemble of them")
+        return
+    facts = [dataset_catalog.facts(run.dataset) for run in runs]
+    if any(fact is not None and not fact.mirror for fact in facts):
+        _unite(screen, runs, "none", after)
+        return
+
+    def chosen(key: str | None) -> None:
+        if key is not None:
+            _unite(screen, runs, VIEWS[key], after)
+
+    question = Question(
+        f"Ensemble of {len(runs)} runs",
+        "What the members say is averaged. Other views of an image help those that were"
+        " trained with such views.",
+        CHOICES,
+    )
+    screen.over(question, chosen)
+
+
+def _unite(
+    screen: BenchScreen, runs: Sequence[RunSummary], tta: str, after: Callable[[], None]
+) -> None:
+    bench, desk = screen.bench, screen.desk
+
+    def made(found: Any) -> None:
+        bench.take(RunFolder(Path(found["path"])))
+        after()
+        bench.say(told(found))
+
+    words = ["ensemble", *(str(run.run.path.absolute()) for run in runs), f"--tta={tta}"]
+    words += [f"--runs={desk.runs_dir}", f"--data={desk.data_dir}"]
+    bench.errand(f"ensemble of {len(runs)}", words, made)
+
+
+def told(found: Any) -> str:
+    """What came of an ensemble, in a line, from the command's document."""
+    splits = [
+        f"{split} {formatting.percent(found[split]['accuracy'])} of {found[split]['count']:,}"
+        for split in ("val", "test")
+        if found[split]
+    ]
+    name = RunFolder(Path(found["path"])).id
+    return f"ensemble {safe_text(name)}: {', '.join(splits)}; it is in hand"

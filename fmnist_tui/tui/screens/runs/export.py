@@ -1,0 +1,98 @@
+"""Taking a run's model away as a file: as what, where to, and what came of it."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fmnist_tui.engine.export.export_request import ONNX, PTH, SAFETENSORS
+from fmnist_tui.runs import checkpoints
+from fmnist_tui.runs.checkpoints import Kept
+from fmnist_tui.runs.listing import BROKEN, RunSummary
+from fmnist_tui.tui.base.dialogs import Ask, Choice, Question
+from fmnist_tui.tui.base.screen import BenchScreen
+from fmnist_tui.tui.shared.run_list import name_of
+from fmnist_tui.util import formatting
+from fmnist_tui.util.paths import expanded, from_home
+from fmnist_tui.util.text import safe_text
+
+FORMS = {"o": ONNX, "s": SAFETENSORS, "p": PTH}
+CHOICES = [
+    Choice("o", ONNX, "pixels to probabilities; for any runtime"),
+    Choice("s", SAFETENSORS, "the weights with their facts"),
+    Choice("p", PTH, "the weights for torch.load, facts beside"),
+]
+
+
+def export_run(screen: BenchScreen, run: RunSummary) -> None:
+    """Ask what is needed, then export the run's best checkpoint."""
+    if run.state == BROKEN:
+        screen.complain(f"{name_of(run)} is broken: {safe_text(run.reason)}")
+        return
+
+    def listed(found: list[Kept]) -> None:
+        if not found:
+            screen.complain(f"{name_of(run)} has no checkpoint to export")
+            return
+        question = Question(
+            f"Export {name_of(run)}",
+            "The file is read back and compared with the model on the test images.",
+            CHOICES,
+        )
+        screen.over(question, chosen)
+
+    def chosen(key: str | None) -> None:
+        if key is not None:
+            _ask_where(screen, run, FORMS[key])
+
+    screen.later(partial(checkpoints.kept, run.run), listed, group="export")
+
+
+def _ask_where(screen: BenchScreen, run: RunSummary, to: str) -> None:
+    usual = run.run.exports / f"{run.run.id}.{to}"
+
+    def named(text: str | None) -> None:
+        if text is None or not text.strip():
+            return
+        out = expanded(text.strip()).absolute()
+        # Path's own raises where a name is overlong or a folder is closed.
+        if os.path.isfile(out):  # noqa: PTH113
+            screen.over(
+                Question(
+                    "Overwrite it?",
+                    f"{from_home(out)} exists already.",
+                    [Choice("y", "overwrite"), Choice("n", "leave it")],
+                ),
+                lambda key: _export(screen, run, to, out, True) if key == "y" else None,
+            )
+        else:
+            _export(screen, run, to, None if out == usual.absolute() else out, False)
+
+    title = f"Export {name_of(run)} as {to}"
+    screen.over(Ask(title, from_home(usual), f"a path that ends in .{to}"), named)
+
+
+def _export(screen: BenchScreen, run: RunSummary, to: str, out: Path | None, force: bool) -> None:
+    """`out` is None for the usual place, whose folder the command makes."""
+    bench, desk = screen.bench, screen.desk
+    words = ["export", str(run.run.path.absolute()), f"--to={to}", f"--data={desk.data_dir}"]
+    words += [f"--out={out}"] if out is not None else []
+    words += ["--force"] if force else []
+    bench.errand(f"export {safe_text(run.run.id)}", words, lambda found: bench.say(told(found)))
+
+
+def told(found: Any) -> str:
+    """What came of an export, in a line, from the command's document."""
+    parity, latency = found["parity"], found["latency_ms"]
+    apart = parity["largest_difference"]
+    times = ", ".join(
+        f"{who} {times['1']:.2f} ms for one, {times['64']:.1f} for 64"
+        for who, times in latency.items()
+    )
+    return (
+        f"{from_home(Path(found['file']))}: {formatting.size(found['size'])},"
+        f" {parity['same_labels']:,} of {parity['count']:,} {parity['split']} images as here,"
+        f" probabilities within {formatting.NONE if apart is None else f'{apart:.1e}'}; {times}"
+    )

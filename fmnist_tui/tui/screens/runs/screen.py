@@ -1,0 +1,282 @@
+"""Runs: all there are, live ones ticking, a few of them compared, and what to do with them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from textual import events, on
+from textual.binding import Binding
+from textual.content import Content
+from textual.theme import Theme
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import DataTable, Input
+
+from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, SWEEP
+from fmnist_tui.runs.listing import RunSummary
+from fmnist_tui.tui.base.table_screen import ListScreen
+from fmnist_tui.tui.screens.runs import compare
+from fmnist_tui.tui.screens.runs.actions import Steering
+from fmnist_tui.tui.screens.runs.compare import Compared, compared
+from fmnist_tui.tui.screens.runs.compare_pane import NO_FIGURES, Overlay
+from fmnist_tui.tui.screens.runs.ensemble import unite
+from fmnist_tui.tui.screens.runs.export import export_run
+from fmnist_tui.tui.screens.runs.history import CURVES, Course, Records
+from fmnist_tui.tui.shared.run_list import (
+    COLOURS,
+    COLUMNS,
+    MARKS,
+    ORDERS,
+    Lines,
+    Shelf,
+    matching,
+    name_of,
+    next_mark,
+    ordered,
+)
+from fmnist_tui.tui.widgets.columns import head, laid_out
+from fmnist_tui.tui.widgets.filter_input import Narrowing
+from fmnist_tui.tui.widgets.incremental import entitle
+from fmnist_tui.tui.widgets.line_table import LineTable
+from fmnist_tui.util.text import safe_text
+
+# The cursor may pass over a run for so long before its record is read.
+REST_SECONDS = 0.12
+NO_RUNS = "no runs yet\npress 2, then space, to train the first"
+
+
+class RunsScreen(ListScreen):
+    """The table is refreshed while the screen is shown; records are read for what is compared."""
+
+    NAME, KEY, TITLE = "runs", "6", "Runs"
+    TABLE, LOOK_SECONDS, ORDERS = "#table", 2.0, ORDERS
+    HELP = (
+        "Marked runs (or else the one under the cursor) are compared below the table. The"
+        " other keys are about the run under the cursor."
+    )
+    CSS = """
+    RunsScreen {
+        #panes { layout: vertical; }
+        #table { height: 1fr; }
+        Overlay { height: 1fr; }
+        &.-narrow Overlay { layout: vertical; }
+        &.-narrow LineChart, &.-narrow Page { width: 1fr; height: 1fr; }
+        &.-narrow.-tall Overlay { height: 3fr; }
+        &.-narrow.-tall #table { height: 2fr; }
+        &.-wide #panes { layout: grid; grid-size: 2 2; grid-rows: 1fr auto;
+            grid-columns: 3fr 2fr; }
+        &.-wide #table { height: 100%; }
+        &.-wide Overlay { layout: vertical; height: 100%; row-span: 2; }
+        &.-wide LineChart, &.-wide Page { width: 1fr; height: 1fr; }
+    }
+    """
+    BINDINGS = [
+        Binding("space", "mark", "Mark", id="runs.mark"),
+        Binding("v", "curves", "Curves", id="runs.curves"),
+        Binding("u", "act('resume')", "Resume", id="runs.resume"),
+        Binding("f", "act('fork')", "Fork", id="runs.fork"),
+        Binding("s", "act('stop')", "Stop", id="runs.stop"),
+        Binding("slash", "filter", "Filter", id="runs.filter"),
+        Binding("o", "order", "Order", id="runs.order"),
+        Binding("e", "act('export')", "Export", id="runs.export"),
+        Binding("m", "unite", "Ensemble of the marked", id="runs.ensemble"),
+        Binding("R", "act('report')", "Report", id="runs.report"),
+        Binding("a", "act('archive')", "Archive", id="runs.archive"),
+        Binding("x", "act('delete')", "Delete", id="runs.delete"),
+        Binding("c", "clear", "Clear marks", id="runs.clear"),
+        Binding("escape", "back", "Clear the filter", show=False, id="runs.back"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runs: list[RunSummary] = []
+        self._shown: dict[str, RunSummary] = {}
+        self._marks: dict[Path, int] = {}
+        self._trouble = ""
+        self._looking = False
+        self._known = False
+        self._lines = Lines()
+        self._steering = Steering(self, self.look)
+        self._rest: Timer | None = None
+
+    def panes(self) -> Iterable[Widget]:
+        self._shelf = Shelf(self.desk.runs_dir)
+        self._records = Records()
+        table = LineTable(id="table", classes="pane")
+        table.empty = "looking for runs …"
+        yield table
+        yield Overlay(self.desk.settings.get("runs.curves"))
+        yield Narrowing(table, "words of a name, state, data set or model")
+
+    def on_resize(self, event: events.Resize) -> None:
+        narrow, low = event.size.width < 100, event.size.height < 30
+        self.query_one(Overlay).fold(narrow and low)
+
+    # -- what there is --------------------------------------------------------------------
+
+    def look(self) -> None:
+        if not self._looking:
+            self._looking = True
+            self.later(self._shelf.look, self._listed, self._unlisted, group="look")
+
+    def _listed(self, runs: list[RunSummary]) -> None:
+        self._looking, self._known, self._trouble = False, True, ""
+        self._runs = runs
+        there = {run.run.path for run in runs}
+        self._marks = {path: mark for path, mark in self._marks.items() if path in there}
+        self.draw()
+        self._compare()
+
+    def _unlisted(self, why: str) -> None:
+        self._looking, self._known, self._trouble = False, True, why
+        self._runs = []
+        self.draw()
+
+    def _recoloured(self, theme: Theme) -> None:
+        super()._recoloured(theme)
+        self._compare()
+
+    @on(LineTable.Resized)
+    def draw(self) -> None:
+        """Bring the table up to date."""
+        table = self.table
+        if not self._known or table.room <= 0:
+            return
+        columns = laid_out(COLUMNS, table.room)
+        runs = ordered(matching(self._runs, self.words), self.order)
+        self._shown = {str(run.run.path): run for run in runs}
+        lines = self._lines.of(runs, columns, self._marks, self.palette(), time.time())
+        table.show(head(columns), list(zip(self._shown, lines, strict=True)), self._empty())
+        words = f"Runs  {len(runs):,}" + (f" of {len(self._runs):,}" if self.words else "")
+        about = f"order: {self.order}"
+        if self.words:
+            about = f"filter: {safe_text(self.words, 24)}  {about}"
+        if self._marks:
+            about += f"  {len(self._marks)} marked"
+        entitle(table, words, about)
+
+    def _empty(self) -> str:
+        if self._trouble:
+            return self._trouble
+        if self._runs:
+            return f"no run matches {safe_text(self.words, 40)}\nescape clears the filter"
+        return NO_RUNS
+
+    @property
+    def _current(self) -> RunSummary | None:
+        return self._shown.get(self.table.current or "")
+
+    # -- comparing ------------------------------------------------------------------------
+
+    @on(DataTable.RowHighlighted)
+    def _moved(self) -> None:
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(REST_SECONDS, self._compare)
+
+    def _compared(self) -> list[RunSummary]:
+        """The marked runs by their numbers, or else the one under the cursor."""
+        marked = [run for run in self._runs if run.run.path in self._marks]
+        if marked:
+            return sorted(marked, key=lambda run: self._marks[run.run.path])
+        return [self._current] if self._current is not None else []
+
+    def _compare(self) -> None:
+        runs = self._compared()
+        if not self.is_current or not runs:
+            if not runs:
+                self.query_one(Overlay).show({}, Content(""), "Settings")
+            return
+        folders = [run.run for run in runs]
+        self.later(lambda: self._records.look(folders), self._beside, group="records")
+
+    def _beside(self, courses: list[Course]) -> None:
+        by_folder = {course.folder: course for course in courses}
+        marks = self.palette().marks
+        runs = []
+        for run in self._compared():
+            course = by_folder.get(run.run)
+            if course is not None:
+                number = self._marks.get(run.run.path)
+                colour = marks[COLOURS[number - 1]] if number else ""
+                runs.append(Compared(run, course, number, colour))
+        title = "Differences" if len(runs) > 1 else "Settings"
+        if len(runs) == 1:
+            title += f" of {name_of(runs[0].summary)}"
+        self.query_one(Overlay).show(
+            {curve: compare.lines(runs, curve) for curve in CURVES},
+            compared(runs),
+            title,
+            wide=len(runs) > 1,
+            live=any(run.summary.is_live for run in runs),
+            empty=_no_curve({run.summary.kind for run in runs}),
+        )
+
+    # -- keys -----------------------------------------------------------------------------
+
+    def action_mark(self) -> None:
+        run = self._current
+        if run is None:
+            return
+        if run.run.path in self._marks:
+            del self._marks[run.run.path]
+        else:
+            number = next_mark(self._marks)
+            if number is None:
+                self.complain(f"{MARKS} runs are marked, and no more can be told apart")
+                return
+            self._marks[run.run.path] = number
+        self.draw()
+        self._compare()
+
+    def action_clear(self) -> None:
+        self._marks.clear()
+        self.draw()
+        self._compare()
+
+    @on(DataTable.RowSelected)
+    def _open(self) -> None:
+        if self._current is not None:
+            self.bench.open_listed(self._current)
+
+    def action_curves(self) -> None:
+        self.desk.settings.keep("runs.curves", self.query_one(Overlay).turn())
+
+    @on(Input.Changed, "#filter")
+    def _filtered(self) -> None:
+        self.draw()
+        self._moved()
+
+    def action_unite(self) -> None:
+        """Make an ensemble of the marked runs."""
+        marked = [run for run in self._runs if run.run.path in self._marks]
+        marked.sort(key=lambda run: self._marks[run.run.path])
+        unite(self, marked, self.look)
+
+    def action_act(self, what: str) -> None:
+        """Do something with the run under the cursor."""
+        run = self._current
+        if run is None:
+            self.complain("no run is under the cursor")
+            return
+        acts = {
+            "resume": self._steering.resume,
+            "fork": self._steering.fork,
+            "stop": self._steering.stop,
+            "export": lambda run: export_run(self, run),
+            "report": self._steering.report,
+            "archive": self._steering.archive,
+            "delete": self._steering.delete,
+        }
+        acts[what](run)
+
+
+def _no_curve(kinds: set[str]) -> str:
+    """What is said in place of curves where runs of these kinds have none."""
+    if kinds == {LRFIND}:
+        return "enter shows the curve of a search"
+    if kinds == {ENSEMBLE}:
+        return "its members have the curves"
+    return "enter shows the trials of a sweep" if kinds == {SWEEP} else NO_FIGURES

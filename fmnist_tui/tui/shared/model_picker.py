@@ -1,0 +1,61 @@
+"""Choosing what to ask: a run, or a model file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.listing import BROKEN, RunSummary, list_runs
+from fmnist_tui.tui.base.dialogs import Ask, Picker
+from fmnist_tui.tui.base.screen import BenchScreen
+from fmnist_tui.tui.shared.run_list import name_of
+from fmnist_tui.util import formatting
+from fmnist_tui.util.paths import expanded
+
+FILE = ("", "a model file …")
+NONE = ("none", "none: begin with random weights")
+
+
+def pick_model(
+    screen: BenchScreen,
+    run: Callable[[RunFolder], None],
+    file: Callable[[Path], None],
+    none: Callable[[], None] | None = None,
+) -> None:
+    """Have the user choose; `run` or `file` is called with what was chosen, `none` (where it
+    is offered) for no model at all."""
+    offer = partial(_offer, screen, run, file, none)
+    screen.later(partial(list_runs, screen.desk.runs_dir), offer, group="runs")
+
+
+def _offer(
+    screen: BenchScreen,
+    run: Callable[[RunFolder], None],
+    file: Callable[[Path], None],
+    none: Callable[[], None] | None,
+    runs: list[RunSummary],
+) -> None:
+    known = {one.run.name: one.run for one in runs if one.state != BROKEN}
+    items = [(one.run.name, _listed(one)) for one in runs if one.run.name in known]
+    offered = [*items, FILE] if none is None else [NONE, *items, FILE]
+
+    def picked(name: str | None) -> None:
+        if name == FILE[0]:
+            ask = Ask("Which model file", "", "its path: .pt, .pth or .safetensors")
+            screen.over(ask, named)
+        elif name == NONE[0] and none is not None:
+            none()
+        elif name is not None:
+            run(known[name])
+
+    def named(name: str | None) -> None:
+        if name and name.strip():
+            file(expanded(name.strip()))
+
+    screen.over(Picker("Which model", offered), picked)
+
+
+def _listed(run: RunSummary) -> str:
+    return f"{name_of(run):<24} {run.state:<9} best val {formatting.percent(run.best_val_accuracy)}"

@@ -1,0 +1,78 @@
+"""What all screens share: the session, the run on the bench, the run in hand, the choices made."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from fmnist_tui.config.plans import Plan
+from fmnist_tui.config.recipes import Recipe
+from fmnist_tui.engine.session.session import Session
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui.state.dataset_cache import Library
+from fmnist_tui.tui.state.evaluation_cache import Verdicts
+from fmnist_tui.tui.state.job import Errand
+from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.state.settings import Settings
+
+
+class Leaving(Enum):
+    """What becomes of a run of this process when the dashboard goes."""
+
+    STOP = "stop"
+    DETACH = "detach"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Which images to open in Errors: a true and a predicted class, None for any."""
+
+    split: str
+    true: int | None = None
+    predicted: int | None = None
+
+
+@dataclass
+class Desk:
+    """`feed` is the run that Train shows, `run` the one that Evaluate, Errors and Predict
+    ask about; the app's signals say when either has changed. `plan` is what is being carried
+    out where that is more than one run. `printed` is what libraries have printed, for the log
+    pane."""
+
+    runs_dir: Path
+    data_dir: Path
+    session: Session
+    settings: Settings
+    ascii: bool = False
+    printed: deque[str] = field(default_factory=deque)
+    feed: Feed | None = None
+    run: RunFolder | None = None
+    pair: Pair | None = None
+    # the sweep that Sweep is to show next, by its folder
+    sweep: RunFolder | None = None
+    # Settings for the form on Train, and the recipe they begin where it has several runs.
+    draft: dict[str, Any] | None = None
+    recipe: Recipe | None = None
+    plan: Plan | None = None
+    leaving: Leaving = Leaving.STOP
+    # errands that are to end with the dashboard
+    unwanted: list[Errand] = field(default_factory=list)
+    exit_code: int = 0
+    library: Library = field(init=False)
+    verdicts: Verdicts = field(default_factory=Verdicts)
+
+    def __post_init__(self) -> None:
+        self.library = Library(self.data_dir)
+
+    @property
+    def training(self) -> bool:
+        """Whether this process is training a run."""
+        return self.feed is not None and self.feed.own and self.feed.live
+
+    @property
+    def renderer(self) -> str:
+        """How pictures are drawn: halfblock, braille or ascii."""
+        return "ascii" if self.ascii else self.settings.get("renderer", "halfblock")

@@ -1,0 +1,266 @@
+"""A line chart by plotext, with marks on it and a cursor that reads its values."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.strip import Strip
+
+from fmnist_tui.render import line_chart
+from fmnist_tui.render.line_chart import Chart, Line
+from fmnist_tui.tui import theme as themes
+from fmnist_tui.tui.widgets.incremental import Painted
+from fmnist_tui.util.text import safe_text
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened at an x: one letter over the chart, told by the cursor."""
+
+    x: float
+    letter: str
+    text: str
+
+
+class LineChart(Painted, can_focus=True):
+    """Curves in a frame. `show` gives it something to draw, `live` says how urgently."""
+
+    DEFAULT_CSS = "LineChart { height: 1fr; min-height: 5; }"
+    KEYS_TITLE = "Chart"
+    # A chart that is drawn by itself may take this share of the time, no more.
+    SHARE: ClassVar[float] = 0.01
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "read(-1)", "Read values: left", show=False, id="chart.left"),
+        Binding("right", "read(1)", "Read values: right", show=False, id="chart.right"),
+        Binding("home", "read(-10000)", "Read the first values", show=False, id="chart.first"),
+        Binding("end", "read(10000)", "Read the last values", show=False, id="chart.last"),
+        Binding("escape", "unread", "Put the cursor away", show=False, id="chart.unread"),
+    ]
+
+    def __init__(
+        self,
+        title: str,
+        *,
+        percent: bool = False,
+        square: bool = False,
+        powers: bool = False,
+        empty: str = "",
+        id: str | None = None,  # noqa: A002 - Textual's name for it
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._title, self._percent, self._square, self._empty = title, percent, square, empty
+        self._powers = powers
+        self._lines: tuple[Line, ...] = ()
+        self._marks: tuple[Mark, ...] = ()
+        self._xlabel = ""
+        self._span: tuple[float, float] | None = None
+        self.log_scale = False
+        self._chart: Chart | None = None
+        self._drawn_for: object = None
+        self._cursor: int | None = None
+        self._next = 0.0
+        self._waiting = False
+        self.cost = 0.0
+
+    def show(
+        self,
+        lines: Sequence[Line],
+        marks: Sequence[Mark] = (),
+        xlabel: str = "",
+        *,
+        span: tuple[float, float] | None = None,
+        empty: str | None = None,
+        live: bool = False,
+    ) -> None:
+        """Draw these, over `span` at least; `empty` is said where there is nothing. A live
+        chart is redrawn as often as its share of the time allows."""
+        self._lines, self._marks, self._xlabel = tuple(lines), tuple(marks), xlabel
+        self._span = span
+        self._empty = self._empty if empty is None else empty
+        now = time.monotonic()
+        if not live or now >= self._next:
+            self._redraw()
+        elif not self._waiting:
+            self._waiting = True
+            self.set_timer(self._next - now, self._redraw)
+
+    @property
+    def due(self) -> bool:
+        """Whether a live chart may be drawn again by now."""
+        return time.monotonic() >= self._next
+
+    def toggle_log(self) -> None:
+        self.log_scale = not self.log_scale
+        self._redraw()
+
+    def _redraw(self) -> None:
+        self._waiting = False
+        self._drawn_for = None
+        self.repaint()
+
+    @property
+    def reading(self) -> str:
+        """What the cursor reads, in words; empty where there is no cursor."""
+        chart = self._chart
+        if chart is None or self._cursor is None:
+            return ""
+        x = chart.x_at(self._cursor)
+        told = line_chart.power(x) if self._powers else line_chart.short(round(x))
+        found = [f"{self._xlabel or 'x'} {told}"]
+        for line in self._lines:
+            value = _nearest(line, x)
+            if value is not None:
+                shown = f"{100 * value:.2f} %" if self._percent else f"{value:.4g}"
+                found.append(f"{line.label} {shown}")
+        span = (chart.high - chart.low) / max(1, chart.right - chart.left)
+        near = [mark.text for mark in self._marks if abs(mark.x - x) <= span / 2]
+        return "  ".join([*found, *near[:2]])
+
+    def action_read(self, by: int) -> None:
+        chart = self._chart
+        if chart is None:
+            return
+        place = (
+            self._cursor
+            if self._cursor is not None
+            else (chart.right if by > 0 else chart.right + 1)
+        )
+        self._cursor = max(chart.left, min(chart.right, place + by))
+        self.repaint()
+
+    def action_unread(self) -> None:
+        self._cursor = None
+        self.repaint()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        chart = self._chart
+        if chart is not None and chart.left <= event.x <= chart.right and self._cursor != event.x:
+            self._cursor = event.x
+            self.repaint()
+
+    def on_leave(self) -> None:
+        if not self.has_focus:
+            self.action_unread()
+
+    def on_blur(self) -> None:
+        self.action_unread()
+
+    # -- drawing ----------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        ascii_only = bool(self.app.has_class("-ascii"))
+        wanted = (self.size, self.log_scale, id(self._lines), ascii_only)
+        if self._drawn_for == wanted:
+            return
+        began = time.thread_time()
+        width, height = self.size.width, self.size.height - 1
+        columns = max(1, 2 * width)
+        thin = [_thinned(line, columns) for line in self._lines]
+        self._chart = line_chart.draw(
+            thin,
+            width,
+            height,
+            xlabel=self._xlabel if height > 9 else "",
+            log=self.log_scale,
+            ascii_only=ascii_only,
+            percent=self._percent,
+            square=self._square,
+            powers=self._powers,
+            span=self._span,
+        )
+        self._drawn_for = wanted
+        self.cost = time.thread_time() - began
+        self._next = time.monotonic() + self.cost / self.SHARE
+
+    def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
+        self._prepare()
+        return [self._line(y, width, height, base) for y in range(height)]
+
+    def _line(self, y: int, width: int, height: int, base: Style) -> Strip:
+        if y == 0:
+            return Strip(self._head(base))
+        chart = self._chart
+        if chart is None:
+            text = self._empty if y == height // 2 else ""
+            pad = max(0, (width - len(text)) // 2)
+            return Strip([Segment(" " * pad + text, base)]).adjust_cell_length(width, base)
+        row = y - 1
+        if row >= len(chart.rows):
+            return Strip.blank(width, base)
+        colours = self._colours()
+        frame = base + Style(color=colours["frame"])
+        segments = [
+            Segment(text, base + Style(color=colours[name]) if name else frame)
+            for text, name in chart.rows[row]
+        ]
+        strip = Strip(segments).adjust_cell_length(width, base)
+        if chart.top <= row <= chart.bottom:
+            strip = self._overlaid(strip, chart, row, base)
+        return strip
+
+    def _overlaid(self, strip: Strip, chart: Chart, row: int, base: Style) -> Strip:
+        columns: dict[int, tuple[str, Style]] = {}
+        if row == chart.top:
+            for mark in self._marks:
+                columns[chart.column(mark.x)] = (mark.letter, base + Style(bold=True, reverse=True))
+        cursor = self._cursor
+        if cursor is not None and chart.left <= cursor <= chart.right:
+            under = strip.crop(cursor, cursor + 1).text
+            if cursor not in columns:
+                columns[cursor] = ("│" if not under.strip() else under, base + Style(bold=True))
+        for column, (text, style) in sorted(columns.items()):
+            strip = Strip.join(
+                [strip.crop(0, column), Strip([Segment(text, style)], 1), strip.crop(column + 1)]
+            )
+        return strip
+
+    def _head(self, base: Style) -> list[Segment]:
+        colours = self._colours()
+        segments = [Segment(self._title, base + Style(bold=True))]
+        if self.log_scale:
+            segments.append(Segment(" (log)", base))
+        reading = self.reading
+        if reading:
+            return [*segments, Segment("  " + safe_text(reading), base)]
+        for line, symbol in zip(
+            self._shown_lines(), self._chart.symbols if self._chart else (), strict=False
+        ):
+            sample = "──" if symbol == "braille" else symbol * 2
+            segments.append(Segment("  ", base))
+            segments.append(Segment(sample, base + Style(color=colours[line.colour])))
+            segments.append(Segment(f" {safe_text(line.label, 30)}", base))
+        return segments
+
+    def _shown_lines(self) -> list[Line]:
+        return [line for line in self._lines if line.xs]
+
+    def _colours(self) -> dict[str, str]:
+        theme = self.app.current_theme
+        lines = themes.LINES_DARK if theme.dark else themes.LINES_LIGHT
+        frame = "#7a7a7a"
+        if self.has_focus:
+            frame = self.app.theme_variables["accent"]
+        return {**lines, "frame": frame[:7]}
+
+
+def _thinned(line: Line, columns: int) -> Line:
+    points = line_chart.thinned(list(zip(line.xs, line.ys, strict=True)), columns)
+    return Line(line.label, [x for x, _ in points], [y for _, y in points], line.colour)
+
+
+def _nearest(line: Line, x: float) -> float | None:
+    """The line's value at the point nearest to x, its xs being in order."""
+    if not line.xs:
+        return None
+    place = bisect_left(line.xs, x)
+    near = [at for at in (place - 1, place) if 0 <= at < len(line.xs)]
+    return line.ys[min(near, key=lambda at: abs(line.xs[at] - x))]

@@ -1,0 +1,118 @@
+"""Classes with their probabilities as bars: aligned, in per cent, the true one marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Size
+from textual.strip import Strip
+
+from fmnist_tui.tui.widgets.columns import fitted
+from fmnist_tui.tui.widgets.incremental import Painted
+from fmnist_tui.util.text import safe_text
+
+Ranked = Sequence[tuple[str, float]]
+
+TRUE = "✓"
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_PER_CENT = len(" 100.0 %")
+_SHORTEST_BAR = 4
+
+
+class Shares(Painted):
+    """`✓ Ankle boot ███████▌  61.3 %`: as many classes, likeliest first, as are asked for.
+
+    Where there is less room than that the last ones go, the true class never. Where there
+    are none, `empty` is said."""
+
+    DEFAULT_CSS = "Shares { height: auto; width: 1fr; }"
+
+    def __init__(
+        self,
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's name for it
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._ranked: tuple[tuple[str, float], ...] = ()
+        self._true: str | None = None
+        self._limit: int | None = None
+        self.empty = ""
+
+    def show(self, ranked: Ranked, true: str | None = None, limit: int | None = None) -> None:
+        """Draw these classes, `limit` of them at most; none empties the widget."""
+        before = len(picked(self._ranked, self._true, self._limit))
+        self._ranked, self._true, self._limit = tuple(ranked), true, limit
+        if before == len(picked(ranked, true, limit)):
+            self.repaint()
+        else:
+            self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(picked(self._ranked, self._true, self._limit))
+
+    def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
+        limit = height if self._limit is None else min(height, self._limit)
+        named = self.app.theme_variables
+        right, first, other = (
+            base + Style(color=named[name][:7]) for name in ("success", "accent", "primary")
+        )
+        bold = Style(bold=True)
+        looks = {
+            "": base,
+            "bold": base + bold,
+            "right": right,
+            "sign": right + bold,
+            "first": first,
+            "other": other,
+        }
+        found = lines(picked(self._ranked, self._true, limit), self._true, width)
+        if not found and self.empty:
+            found = [[(self.empty[:width], "")]]
+        return [Strip([Segment(text, looks[look]) for text, look in line]) for line in found]
+
+
+def picked(ranked: Ranked, true: str | None, limit: int | None) -> list[tuple[str, float]]:
+    """The first `limit` classes; the true one takes the last place if it is not among them."""
+    if limit is None or len(ranked) <= limit:
+        return list(ranked)
+    shown = list(ranked[:limit])
+    if shown and true is not None and all(name != true for name, _ in shown):
+        shown[-1:] = [pair for pair in ranked if pair[0] == true][:1] or shown[-1:]
+    return shown
+
+
+def lines(ranked: Ranked, true: str | None, width: int) -> list[list[tuple[str, str]]]:
+    """A line for each class, all of one width, in parts with what each is."""
+    if not ranked:
+        return []
+    names = [safe_text(name) for name, _ in ranked]
+    sign = 0 if true is None else 2
+    left = width - sign - _PER_CENT - 1
+    column = min(max(map(cell_len, names)), max(1, left - _SHORTEST_BAR, (left + 1) // 2))
+    room = max(0, left - column)
+    found = []
+    for place, ((name, share), shown) in enumerate(zip(ranked, names, strict=True)):
+        is_true, is_first = name == true, place == 0
+        parts = [(f"{TRUE} " if is_true else "  ", "sign")] if sign else []
+        parts += [
+            (fitted(shown, column), "bold" if is_first or is_true else ""),
+            (" " + bar(share, room), "right" if is_true else "first" if is_first else "other"),
+            (f" {100 * share:5.1f} %", "bold" if is_first else ""),
+        ]
+        found.append(parts)
+    return found
+
+
+def bar(share: float, width: int) -> str:
+    """A share of `width` cells, to an eighth of a cell, filled up with blanks."""
+    eighths = round(8 * width * min(1.0, max(0.0, share)))
+    whole, rest = divmod(eighths, 8)
+    # What is not 0.0 per cent is seen.
+    if eighths == 0 and share >= 0.0005 and width:
+        rest = 1
+    drawn = "█" * whole + (_EIGHTHS[rest] if rest else "")
+    return drawn.ljust(width)

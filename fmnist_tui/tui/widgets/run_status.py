@@ -1,0 +1,43 @@
+"""The status of a run as a sign, a colour and a few words."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from fmnist_tui.protocol.events import LRFIND
+from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.util.text import safe_text
+
+_ENDS = {
+    "finished": ("✓", "$success"),
+    "stopped": ("○", "$warning"),
+    "detached": ("▸", "$warning"),
+    "failed": ("✗", "$error"),
+    "crashed": ("✗", "$error"),
+    "not started": ("✗", "$error"),
+    "empty": ("○", "$foreground-muted"),
+    "paused": ("‖", "$warning"),
+}
+
+
+def status_mark(status: str) -> tuple[str, str]:
+    """A sign and a colour for a run's status; the sign alone tells them apart."""
+    return _ENDS.get(status, ("●", "$success"))
+
+
+def run_status(feed: Feed) -> Content:
+    """`● two-conv 7f3a ep 3/5 91.2 % val`."""
+    state = feed.state
+    sign, colour = status_mark(feed.status)
+    parts = [feed.name]
+    if feed.live and feed.kind == LRFIND:
+        parts.append(f"{100 * state.fraction:.0f} %")
+    elif state.started is not None and feed.live:
+        parts.append(
+            f"ep {min(state.epochs_done + 1, state.started.epochs)}/{state.started.epochs}"
+        )
+    if feed.status not in ("training", "validating"):
+        parts.append(feed.status)
+    if state.best is not None and state.best.val_accuracy is not None:
+        parts.append(f"{100 * state.best.val_accuracy:.1f} % val")
+    return Content.assemble((sign, colour), " ", safe_text("  ".join(parts)), " ")
