@@ -1,0 +1,254 @@
+"""Whatever a file holds, it costs one line, little time and little memory."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from fmnist_tui.data.pictures import decode_limits
+from fmnist_tui.data.pictures.decode import open_picture
+from fmnist_tui.util.errors import UserError
+from tests.unit.data.pictures import hostile
+
+SECONDS, MEMORY = 1.0, 256 * 2**20
+
+# Opens every file it is given and tells what came of it, in a process whose memory is its own.
+_OPENER = """
+import json, sys, time
+from fmnist_tui.data.pictures.decode import open_picture
+from fmnist_tui.util.errors import UserError
+
+def peak():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+told, before = {}, peak()
+for path in sys.argv[1:]:
+    start = time.thread_time()
+    try:
+        open_picture(path)
+        told[path] = ["", 0]
+    except UserError as error:
+        told[path] = [str(error), time.thread_time() - start]
+print(json.dumps({"told": told, "memory": peak() - before}))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+def test_every_hostile_file_costs_one_line_and_little_else(tmp_path: Path) -> None:
+    files = {**hostile.bombs(), **hostile.broken()}
+    paths = []
+    for name, data in files.items():
+        paths.append(tmp_path / name)
+        paths[-1].write_bytes(data)
+    command = [sys.executable, "-c", _OPENER, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    assert done.stderr == ""
+    report = json.loads(done.stdout)
+    for path, (message, seconds) in report["told"].items():
+        assert message.startswith(f"{path}: "), path
+        assert message.count("\n") == 0, path
+        assert seconds < SECONDS, path
+    assert report["memory"] < MEMORY
+
+
+def refusal(path: str | Path) -> str:
+    with pytest.raises(UserError) as caught:
+        open_picture(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+FALSE_START = hostile.segment(0xE5, b"\xff\xda\0\x0c\x03")
+RESTARTS = b"\xff\xd0\xff\xd1"
+
+
+TOO_MANY = {
+    "webp": hostile.webp_claiming(5_000, 5_000),
+    "tiff": hostile.tiff((256, 4, 1, 5_000), (257, 4, 1, 5_000), (273, 4, 1, 8)),
+    "png": hostile.png(7_000, 7_000),
+    "long png": hostile.png(1, 70_000),
+    "bitmap of runs": hostile.rle_bitmap(2_000, 2_000),
+    "jpeg": hostile.jpeg_claiming(11_000, 11_000),
+    "progressive jpeg": hostile.jpeg_claiming(5_000, 5_000, progressive=True),
+    "jpeg in stages": hostile.jpeg_a_colour_at_a_time(5_000, 5_000),
+    "jpeg in stages, disguised": hostile.jpeg_a_colour_at_a_time(5_000, 5_000, FALSE_START),
+    "jpeg in stages, out of step": hostile.jpeg_a_colour_at_a_time(
+        5_000, 5_000, RESTARTS + FALSE_START
+    ),
+}
+
+
+@pytest.mark.parametrize("data", TOO_MANY.values(), ids=TOO_MANY)
+def test_each_kind_has_its_own_limit_of_pixels(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(data)
+    assert "image bomb" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("is compressed as lzma.tif", "compressed as lzma"),
+        ("has a huge table.tif", "impossible tables"),
+        ("has overlapping tables.tif", "impossible tables"),
+        ("has thousands of scans.jpg", "too many scans"),
+        ("has thousands of profiles.png", "too long to read"),
+        ("has no pixels.png", "damaged"),
+    ],
+)
+def test_what_costs_too_much_is_said_to(tmp_path: Path, name: str, reason: str) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(hostile.bombs()[name])
+    assert reason in refusal(path)
+
+
+def test_a_plain_jpeg_of_many_pixels_is_decoded_small(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.new("L", (5_000, 5_000), 77).save(path)
+    picture = open_picture(path)
+    assert picture.size == (5_000, 5_000)
+    assert picture.colour == pytest.approx(77)
+
+
+@pytest.mark.parametrize("data", hostile.broken().values(), ids=hostile.broken())
+def test_what_is_broken_is_said_to_be(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(data)
+    assert any(word in refusal(path) for word in ("damaged", "empty", "tables"))
+
+
+def test_nothing_but_a_regular_file_is_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nothing")
+    (tmp_path / "round.png").symlink_to(tmp_path / "round.png")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(tmp_path / "socket.png"))
+        assert "not a regular file" in refusal(tmp_path / "socket.png")
+    assert "not a regular file" in refusal(tmp_path / "pipe.png")
+    assert "not a regular file" in refusal("/dev/zero")
+    assert "a folder" in refusal(tmp_path / "folder.png")
+    assert "a folder" in refusal("")
+    assert "No such file" in refusal(tmp_path / "dangling.png")
+    assert "cannot be read" in refusal(tmp_path / "round.png")
+    assert "no file can have this name" in refusal("a\0b.png")
+
+
+def test_a_pipe_put_in_the_place_of_a_file_does_not_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    regular, pipe = tmp_path / "a.png", tmp_path / "b.png"
+    regular.write_bytes(hostile.png(3, 3))
+    os.mkfifo(pipe)
+    looked_at = regular.stat()
+    monkeypatch.setattr(Path, "stat", lambda _: looked_at)
+    assert "empty" in refusal(pipe)
+
+
+def test_a_name_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "\x1b[31mred\n\u202e.png"
+    path.write_bytes(b"nothing")
+    message = refusal(path)
+    assert "\x1b" not in message
+    assert "\u202e" not in message
+
+
+def test_memory_that_runs_out_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(hostile.png(3, 3))
+
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("fmnist_tui.data.pictures.decode.planes", full)
+    assert "not enough memory" in refusal(path)
+
+
+def test_decoders_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Among them libtiff, which by itself prints from C."""
+    for compression in ("tiff_adobe_deflate", "tiff_lzw", "group4", "jpeg"):
+        mode = "1" if compression == "group4" else "RGB"
+        data = bytearray(hostile.saved("TIFF", mode, compression=compression))
+        data[len(data) // 2 :: 97] = b"\xa5" * len(data[len(data) // 2 :: 97])
+        for kept in (len(data), len(data) - 3):
+            path = tmp_path / "a.tif"
+            path.write_bytes(bytes(data[:kept]))
+            with contextlib.suppress(UserError):
+                open_picture(path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_warnings_are_muted_only_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(hostile.png(3, 3))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        open_picture(path)
+        warnings.warn("heard", stacklevel=1)
+    assert [str(one.message) for one in caught] == ["heard"]
+
+
+def test_many_threads_may_open_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(hostile.saved("PNG", size=(200, 200)))
+    filters = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        sizes = {picture.size for picture in pool.map(open_picture, [path] * 64)}
+    assert sizes == {(200, 200)}
+    assert list(warnings.filters) == filters
+
+
+def test_reading_stops_when_the_time_is_spent() -> None:
+    file = decode_limits.Metered(bytes(1_000_000))
+    file.allow(-1)
+    assert file.read(4) == bytes(4)
+    with pytest.raises(decode_limits.CostError):
+        file.read(100_000)
+    with pytest.raises(decode_limits.CostError):
+        while True:
+            file.read(1)
+
+
+@given(
+    st.sampled_from(["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"]),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=4),
+    st.integers(0, 5_000),
+)
+@settings(max_examples=150, deadline=None)
+def test_any_change_to_a_file_leaves_a_picture_or_one_line(
+    kind: str, changes: list[tuple[int, int]], cut: int
+) -> None:
+    data = bytearray(_whole(kind))
+    for place, value in changes:
+        data[place % len(data)] = value
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.png")
+        path.write_bytes(data[: len(data) - cut] if cut < len(data) else data)
+        try:
+            picture = open_picture(path)
+        except UserError as error:
+            assert "\n" not in str(error)
+        else:
+            assert np.isfinite(picture.colour).all()
+
+
+@cache
+def _whole(kind: str) -> bytes:
+    return hostile.saved(kind, "L" if kind == "GIF" else "RGB", (40, 30))

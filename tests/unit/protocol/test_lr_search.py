@@ -1,0 +1,165 @@
+"""A search for a learning rate as its events tell it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+
+from fmnist_tui.protocol.events import (
+    FAILED,
+    FINISHED,
+    LRFIND,
+    STOPPED,
+    Event,
+    LrProbed,
+    LrSearched,
+    RunStarted,
+    titled,
+)
+from fmnist_tui.protocol.lr_curve import MOST, Rates
+from fmnist_tui.protocol.lr_search import LrSearch, summary
+from fmnist_tui.protocol.run_state import RunState
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.listing import summarise
+from tests.unit.support import changed, ended, progress, record, started
+
+FOUND = LrSearched(1050.0, 40, FINISHED, 0.0024, 0.0003, 0.01)
+
+
+def probes(count: int, of: int = 20, step: int = 40, t: float = 1000.0) -> list[LrProbed]:
+    """The first probes of a search that takes a second for each."""
+    rates = Rates(steps=of)
+    return [
+        LrProbed(t + place, step, place + 1, of, rates.at(place), 2.0 - place / 100)
+        for place in range(count)
+    ]
+
+
+def reduced(*events: Event) -> RunState:
+    state = RunState()
+    for event in events:
+        state.apply(event)
+    return state
+
+
+def searching(state: RunState) -> LrSearch:
+    assert state.search is not None
+    return state.search
+
+
+def search_run(steps: int = 20) -> RunStarted:
+    return dataclasses.replace(started(epochs=1, steps=steps), kind=LRFIND)
+
+
+def test_a_search_in_a_training_leaves_the_trainings_place_alone() -> None:
+    state = reduced(started(), progress(40), *probes(5))
+    search = searching(state)
+    assert (state.step, search.step, search.probes, len(search.points)) == (40, 40, 20, 5)
+    assert search.end is None and state.lr == 0.01
+    assert search.points[0] == pytest.approx((1e-6, 2.0))
+
+
+def test_the_probes_of_a_run_that_only_searches_are_its_steps() -> None:
+    state = reduced(search_run(), *probes(5, step=0))
+    assert (state.step, state.fraction) == (5, 0.25)
+    assert state.lr == pytest.approx(Rates(steps=20).at(4))
+    assert state.eta_seconds == pytest.approx(15.0)
+
+
+def test_the_time_of_a_search_is_not_the_trainings() -> None:
+    steps: list[Event] = [started(), progress(10, t=1001.0), progress(20, t=1002.0)]
+    plain = reduced(*steps, progress(30, t=1003.0))
+    looked = reduced(
+        *steps,
+        *probes(20, t=1002.0),
+        dataclasses.replace(FOUND, t=1102.0),
+        progress(30, t=1103.0),
+    )
+    assert plain.eta_seconds == pytest.approx(looked.eta_seconds)
+
+
+def test_a_search_of_a_paused_run_leaves_its_clock_stopped() -> None:
+    state = reduced(
+        started(),
+        progress(10, t=1001.0),
+        changed("paused", "true", t=1001.0),
+        *probes(20, t=1002.0),
+        dataclasses.replace(FOUND, t=1022.0),
+        changed("paused", "false", t=1500.0),
+        progress(20, t=1501.0),
+    )
+    assert state.eta_seconds == pytest.approx(48 * 1.0)
+
+
+def test_a_second_search_takes_the_place_of_the_first() -> None:
+    state = reduced(started(), *probes(20), FOUND, *probes(3, t=1100.0))
+    assert searching(state).end is None and len(searching(state).points) == 3
+    assert searching(state).began == 1100.0
+
+
+def test_a_refused_search_does_not_end_one_that_has_ended() -> None:
+    refused = LrSearched(1200.0, 40, FAILED, message="too few")
+    state = reduced(started(), *probes(20), FOUND, refused)
+    assert searching(state).end == refused and not searching(state).points
+
+
+def test_a_search_ends_with_its_run_at_the_latest() -> None:
+    state = reduced(search_run(), *probes(3), ended("stopped", message="told to"))
+    end = searching(state).end
+    assert end is not None and (end.reason, end.message) == (STOPPED, "told to")
+    whole = reduced(search_run(), *probes(20), FOUND, ended())
+    assert searching(whole).end == FOUND
+
+
+def test_a_run_taken_up_again_has_been_searched_by_nobody() -> None:
+    assert reduced(started(), *probes(3), started(t=2000.0, step=40)).search is None
+
+
+def test_time_left_is_told_from_the_second_probe_on() -> None:
+    assert searching(reduced(started(), *probes(1))).eta_seconds is None
+    assert searching(reduced(started(), *probes(11))).eta_seconds == pytest.approx(9.0)
+    assert searching(reduced(started(), *probes(20), FOUND)).eta_seconds is None
+
+
+def test_the_span_is_known_from_the_second_probe_on() -> None:
+    assert searching(reduced(started(), *probes(1))).span is None
+    assert searching(reduced(started(), *probes(2))).span == pytest.approx((1e-6, 10.0))
+    odd = [LrProbed(0.0, 0, place, 10**9, lr, 1.0) for place, lr in ((1, 1e-300), (2, 1e300))]
+    assert searching(reduced(*odd)).span is None
+
+
+def test_the_points_of_a_search_are_bounded() -> None:
+    endless = [LrProbed(0.0, 0, place, 5, 0.1, math.nan) for place in range(2, MOST + 50)]
+    assert len(searching(reduced(*endless)).points) == MOST
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (FOUND, "suggests lr 0.0024, where the loss falls fastest (it falls from 0.0003 to 0.01)"),
+        (LrSearched(0.0, 0, FINISHED, 0.1), "suggests lr 0.1, where the loss falls fastest"),
+        (LrSearched(0.0, 0, FINISHED, message="it never falls"), "it never falls"),
+        (LrSearched(0.0, 0, STOPPED), "the search was given up"),
+    ],
+)
+def test_what_a_search_came_to_is_one_line(event: LrSearched, words: str) -> None:
+    assert summary(event) == words
+
+
+def test_a_run_that_only_searches_is_listed_as_what_it_is(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, "two-conv-lrfind", "fashion")
+    told = ended(message=summary(FOUND))
+    record(run.events, [search_run(), *probes(20), FOUND, told])
+    found = summarise(run)
+    assert (found.kind, found.title, found.state) == (LRFIND, "lrfind two-conv", "finished")
+    assert (found.epochs_total, found.best_val_accuracy, found.test_accuracy) == (0, None, None)
+    assert "suggests lr 0.0024" in found.reason
+
+
+def test_a_title_says_the_kind_unless_it_is_a_training_or_said_already() -> None:
+    assert titled("train", "fast") == "fast"
+    assert titled("ensemble", "ensemble") == "ensemble"
+    assert titled("lrfind", "fast") == "lrfind fast"

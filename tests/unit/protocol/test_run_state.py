@@ -1,0 +1,244 @@
+"""What events add up to."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+from hypothesis import given
+
+from fmnist_tui.protocol.events import EVENTS, Event
+from fmnist_tui.protocol.run_state import ALERTS, CHECKPOINTS, EPOCHS, MARKERS, Marker, RunState
+from tests.unit.support import (
+    ANY_EVENTS,
+    PROPERTY,
+    changed,
+    ended,
+    epoch_ended,
+    evaluated,
+    glance,
+    note,
+    progress,
+    saved,
+    started,
+    telemetry,
+)
+
+
+def reduced(*events: Event) -> RunState:
+    state = RunState()
+    for event in events:
+        state.apply(event)
+    return state
+
+
+@PROPERTY
+@given(ANY_EVENTS)
+def test_the_same_events_give_equal_states_whether_read_or_made(events: list[Event]) -> None:
+    read = [EVENTS.decode(EVENTS.encode(event)) for event in events]
+    assert reduced(*events) == reduced(*read)
+
+
+@PROPERTY
+@given(ANY_EVENTS)
+def test_no_sequence_of_events_breaks_the_state_or_what_is_asked_of_it(events: list[Event]) -> None:
+    state = reduced(*events)
+    assert 0 <= state.fraction <= 1
+    for name in state.curves:
+        state.series(name)
+    for split in ("val", "test"):
+        state.verdict(split)
+    assert state.eta_seconds is None or not state.eta_seconds < 0
+    repr((state.seconds, state.epochs_done, state.mean_images_per_second, state.ended))
+
+
+def test_states_of_different_events_differ() -> None:
+    whole = reduced(started(), progress(1), progress(2))
+    assert whole != reduced(started(), progress(1))
+    assert whole != reduced(started(), progress(1), progress(2, loss=0.1))
+    assert whole != reduced(started(), progress(1), progress(2), note("x"))
+    assert whole != reduced(started(), progress(1), progress(2), glance(2))
+    assert whole != "a state"
+
+
+def test_a_run_is_told_from_beginning_to_end() -> None:
+    state = reduced(
+        started(),
+        changed("phase", "training"),
+        progress(100),
+        telemetry(),
+        epoch_ended(1, 0.8),
+        saved(100),
+        note("look"),
+        evaluated(0.9),
+        ended("finished", message="stopped early"),
+    )
+    assert state.started == started()
+    assert (state.phase, state.step, state.epoch, state.epochs_done) == ("training", 100, 1, 1)
+    assert state.series("train_loss") == [(100, 0.5)]
+    assert state.series("train_accuracy") == [(100, 0.8)]
+    assert state.series("lr") == [(100, 0.01)]
+    assert state.series("val_loss") == [(100, 0.3)]
+    assert state.series("val_accuracy") == [(100, 0.8)]
+    assert state.best == epoch_ended(1, 0.8)
+    assert state.checkpoints == {"best-0001.pt": saved(100)}
+    assert list(state.alerts) == [note("look")]
+    assert state.telemetry == telemetry()
+    assert state.verdict("test") == evaluated(0.9) and state.verdict("val") is None
+    assert (state.ended, state.message, state.seconds) == ("finished", "stopped early", 60.0)
+    assert state.fraction == 0.2
+
+
+def test_mixed_labels_leave_the_accuracy_curve_out() -> None:
+    state = reduced(started(), dataclasses.replace(progress(1), accuracy=None))
+    assert state.series("train_accuracy") == [] and len(state.series("train_loss")) == 1
+
+
+def test_the_best_epoch_is_the_last_one_called_best() -> None:
+    state = reduced(
+        started(), epoch_ended(1, 0.8), epoch_ended(2, 0.9), epoch_ended(3, 0.7, best=False)
+    )
+    assert state.best == epoch_ended(2, 0.9)
+
+
+def test_a_resume_takes_back_what_came_after_its_step() -> None:
+    before: list[Event] = [started(), progress(100), epoch_ended(1, 0.8), progress(150)]
+    lost: list[Event] = [
+        progress(200),
+        epoch_ended(2, 0.9),
+        changed("lr", "0.5", step=200),
+        saved(200),
+    ]
+    state = reduced(*before, *lost, ended("failed"), started(t=2000.0, step=150))
+    assert state.series("train_loss") == [(100, 0.5), (150, 0.5)]
+    assert state.series("val_accuracy") == [(100, 0.8)]
+    assert [epoch.epoch for epoch in state.epochs] == [1]
+    assert state.best == epoch_ended(1, 0.8)
+    assert list(state.markers) == [Marker(150, "resumed", "")]
+    assert (state.ended, state.message) == (None, "")
+    assert (state.step, state.sessions, state.progress) == (150, 2, None)
+    assert state.started == started(t=2000.0, step=150)
+
+
+def test_a_resume_from_a_step_keeps_the_best_epoch_before_it() -> None:
+    state = reduced(
+        started(), epoch_ended(1, 0.9), epoch_ended(2, 0.8, best=False), started(step=200)
+    )
+    assert state.best == epoch_ended(1, 0.9)
+    assert state.epoch == 2 and state.lr == 0.01
+
+
+def test_the_newest_glance_is_kept_until_a_resume_goes_back_behind_it() -> None:
+    seen: list[Event] = [started(), glance(100), glance(150, 0.6)]
+    assert reduced(*seen).glance == glance(150, 0.6)
+    assert reduced(*seen, ended("detached"), started(step=150)).glance == glance(150, 0.6)
+    assert reduced(*seen, ended("failed"), started(step=149)).glance is None
+    assert reduced(started()).glance is None
+
+
+def test_pausing_and_a_new_learning_rate_are_seen_and_marked() -> None:
+    state = reduced(started(), changed("paused", "true"), changed("lr", "0.002", step=70))
+    assert state.paused and state.lr == 0.002
+    assert list(state.markers) == [Marker(70, "lr", "0.002")]
+    again = reduced(started(), changed("paused", "true"), changed("paused", "false"))
+    assert not again.paused
+    state.apply(changed("lr", "much", step=80))
+    assert state.lr == 0.002 and len(state.markers) == 1
+
+
+def test_a_run_that_ends_while_paused_is_paused_no_more() -> None:
+    assert not reduced(started(), changed("paused", "true"), ended()).paused
+
+
+def test_the_time_left_follows_the_pace_of_the_events() -> None:
+    # 500 steps in all, ten a second.
+    steps = [progress(step) for step in range(1, 101)]
+    assert reduced(started(), *steps).eta_seconds == pytest.approx(40.0)
+    assert reduced(started()).eta_seconds is None
+    assert reduced(started(), *steps, ended()).eta_seconds is None
+
+
+def test_a_pause_does_not_count_into_the_time_left() -> None:
+    first = [progress(step) for step in range(1, 51)]
+    later = [progress(step, t=4000.0 + step / 10) for step in range(51, 101)]
+    pause = [changed("paused", "true", t=1005.0), changed("paused", "false", t=4005.0)]
+    assert reduced(started(), *first, *pause, *later).eta_seconds == pytest.approx(40.0)
+
+
+def test_a_machine_that_becomes_slower_changes_the_time_left() -> None:
+    fast = [progress(step) for step in range(1, 101)]
+    slow = [progress(step, t=1010.0 + (step - 100) * 60) for step in range(101, 201)]
+    assert reduced(started(), *fast, *slow).eta_seconds == pytest.approx(300 * 60, rel=0.02)
+
+
+def test_a_clock_set_back_does_not_break_the_time_left() -> None:
+    steps = [progress(step) for step in range(1, 51)]
+    odd = [progress(51, t=3.0), progress(52, t=math.nan), progress(53, t=math.inf)]
+    assert reduced(started(), *steps, *odd).eta_seconds == pytest.approx(44.7)
+
+
+def test_training_seconds_and_speed_leave_out_what_is_done_again() -> None:
+    state = reduced(started(), progress(100), progress(200))
+    assert state.train_seconds == pytest.approx(20.0)
+    assert state.mean_images_per_second == pytest.approx(640.0)
+    state.apply(started(t=2000.0, step=150))
+    assert state.train_seconds == pytest.approx(15.0)
+    state.apply(progress(200))
+    assert state.train_seconds == pytest.approx(20.0)
+    assert state.mean_images_per_second == pytest.approx(640.0)
+
+
+def test_the_pace_of_a_fork_counts_its_own_steps_alone() -> None:
+    fork: list[Event] = [started(step=300), progress(400)]
+    state = reduced(*fork)
+    assert (state.step, state.train_steps) == (400, 100)
+    assert state.train_seconds == pytest.approx(10.0)
+    assert state.mean_images_per_second == pytest.approx(640.0)
+    state.apply(started(t=2000.0, step=350))
+    assert state.train_steps == 50 and state.train_seconds == pytest.approx(5.0)
+    assert state.mean_images_per_second == pytest.approx(640.0)
+    # further back than it ever trained
+    assert reduced(*fork, started(t=2000.0, step=100)).train_steps == 0
+
+
+def test_two_generations_of_last_and_best_are_listed_and_every_step() -> None:
+    state = RunState()
+    for number in range(1, 6):
+        state.apply(saved(number, "last", f"last-{number:04d}.pt"))
+        state.apply(saved(number, "step", f"step-{number}.pt"))
+    last = ["last-0004.pt", "last-0005.pt"]
+    assert sorted(state.checkpoints) == last + [f"step-{number}.pt" for number in range(1, 6)]
+    assert [marker.what for marker in state.markers] == ["step"] * 5
+
+
+def test_a_verdict_on_a_file_since_written_anew_is_forgotten() -> None:
+    state = reduced(started(), evaluated(0.9, step=500), saved(500))
+    assert state.verdict("test") == evaluated(0.9, step=500)
+    state.apply(saved(600))
+    assert state.verdict("test") is None
+
+
+def test_the_verdict_on_a_best_checkpoint_goes_before_any_other() -> None:
+    last = evaluated(0.7, file="last-0004.pt")
+    state = reduced(started(), evaluated(0.8), last)
+    assert state.verdict("test") == evaluated(0.8)
+    newer = evaluated(0.9, file="best-0002.pt")
+    state.apply(newer)
+    assert state.verdict("test") == newer
+    assert reduced(last).verdict("test") == last
+
+
+def test_memory_is_bounded_whatever_is_said_how_often() -> None:
+    state = reduced(started())
+    for number in range(5000):
+        state.apply(epoch_ended(number))
+        state.apply(note(str(number)))
+        state.apply(changed("lr", "0.1", step=number))
+        state.apply(saved(number, "step", f"step-{number}.pt"))
+        state.apply(evaluated(0.5, file=f"step-{number}.pt"))
+    assert len(state.epochs) == EPOCHS and len(state.alerts) == ALERTS
+    assert len(state.markers) == MARKERS and len(state.checkpoints) == CHECKPOINTS
+    assert len(state.evaluations) == 64
+    assert state.alerts[-1] == note("4999") and "step-4999.pt" in state.checkpoints
+    assert state.epochs_done == 4999

@@ -1,0 +1,140 @@
+"""Telling a run in another process what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from fmnist_tui.protocol.commands import COMMANDS, Command, Pause, Resume, SetLearningRate, Stop
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import LineTail
+from fmnist_tui.runs.lock import RunLock
+from fmnist_tui.runs.log import CommandBox, CommandReader
+from fmnist_tui.util.errors import UserError
+from tests.unit.support import python
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[RunFolder]:
+    """A run that goes on."""
+    folder = RunFolder.create(tmp_path, "two-conv", "fashion")
+    with RunLock.acquire(folder.path):
+        yield folder
+
+
+def test_commands_arrive_once_in_the_order_sent(run: RunFolder) -> None:
+    reader = CommandReader(run.commands, interval=0)
+    assert reader.poll() == []
+    CommandBox.send(run, Pause(1.0))
+    CommandBox.send(run, SetLearningRate(2.0, 0.001))
+    assert reader.poll() == [Pause(1.0), SetLearningRate(2.0, 0.001)]
+    assert reader.poll() == []
+    CommandBox.send(run, Resume(3.0))
+    assert reader.poll() == [Resume(3.0)]
+
+
+def test_a_command_from_before_is_not_obeyed(run: RunFolder) -> None:
+    CommandBox.send(run, Stop(1.0))
+    with run.commands.open("ab") as file:
+        file.write(b'{"is":"Pau')
+    reader = CommandReader(run.commands, interval=0)
+    assert reader.poll() == []
+    CommandBox.send(run, Pause(2.0))
+    assert reader.poll() == [Pause(2.0)]
+
+
+def test_half_a_command_left_by_a_killed_sender_spoils_none_after_it(run: RunFolder) -> None:
+    reader = CommandReader(run.commands, interval=0)
+    line = COMMANDS.encode(Pause(2.0)).encode() + b"\n"
+    # As long as what then takes its place: only its bytes tell them apart.
+    run.commands.write_bytes(b"x" * len(line))
+    assert reader.poll() == []
+    CommandBox.send(run, Pause(2.0))
+    assert run.commands.stat().st_size == len(line)
+    assert reader.poll() == [Pause(2.0)]
+
+
+def test_a_line_that_is_no_command_is_passed_over(run: RunFolder) -> None:
+    reader = CommandReader(run.commands, interval=0)
+    run.commands.write_bytes(b'garbage\n{"is":"Rewind","t":1}\n{"is":"Pause","t":1}\n')
+    assert reader.poll() == [Pause(1.0)]
+
+
+def test_the_file_is_looked_at_ten_times_a_second_and_no_more(run: RunFolder) -> None:
+    now = 100.0
+    reader = CommandReader(run.commands)
+    CommandBox.send(run, Pause(1.0))
+    found: list[Command] = []
+    with (
+        mock.patch("time.monotonic", lambda: now),
+        mock.patch.object(Path, "stat", autospec=True, side_effect=Path.stat) as stat,
+    ):
+        for _ in range(1000):
+            found += reader.poll()
+            now += 0.001
+    assert 9 <= stat.call_count <= 11
+    assert found == [Pause(1.0)]
+
+
+def test_a_run_that_nobody_trains_is_told_nothing(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, "two-conv", "fashion")
+    with pytest.raises(UserError, match=f"{run.name} is not going on"):
+        CommandBox.send(run, Stop(1.0))
+    assert not run.commands.exists()
+
+
+def test_a_command_that_cannot_be_written_is_said_and_leaves_nothing(run: RunFolder) -> None:
+    CommandBox.send(run, Pause(1.0))
+    before = run.commands.read_bytes()
+    write = os.write
+    with (
+        mock.patch.object(os, "write", lambda file, data: write(file, data[:5])),
+        pytest.raises(UserError, match="cannot tell the run"),
+    ):
+        CommandBox.send(run, Stop(1.0))
+    assert run.commands.read_bytes() == before
+
+
+def test_a_commands_file_that_cannot_be_read_stops_nothing(run: RunFolder) -> None:
+    reader = CommandReader(run.commands, interval=0)
+    run.commands.mkdir()
+    assert reader.poll() == []
+    assert CommandReader(run.commands, interval=0).poll() == []
+    run.commands.rmdir()
+    with mock.patch.object(Path, "stat", side_effect=OSError(errno.EIO, "Input/output error")):
+        assert reader.poll() == []
+
+
+SENDER = """
+import os, sys, time
+from pathlib import Path
+from fmnist_tui.protocol.commands import Stop
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.log import CommandBox
+
+# Slowly, so that the others come in between.
+truncate = os.ftruncate
+os.ftruncate = lambda file, size: (time.sleep(0.001), truncate(file, size))
+for number in range(30):
+    CommandBox.send(RunFolder(Path(sys.argv[1])), Stop(float(number), sys.argv[2]))
+"""
+
+
+def test_several_processes_may_send_at_once(run: RunFolder) -> None:
+    reader, found = CommandReader(run.commands, interval=0), list[Command]()
+    senders = [python(SENDER, run.path, name) for name in "abc"]
+    while any(sender.poll() is None for sender in senders):
+        found += reader.poll()
+    found += reader.poll()
+    for sender in senders:
+        sender.communicate()
+        assert sender.returncode == 0
+    assert LineTail(run.commands, COMMANDS).read() == found
+    for name in "abc":
+        own = [command.t for command in found if isinstance(command, Stop) and command.why == name]
+        assert own == [float(number) for number in range(30)]

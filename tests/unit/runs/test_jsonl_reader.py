@@ -1,0 +1,227 @@
+"""Following a record that is being written."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fmnist_tui.protocol.events import EVENTS, Event, RunEnded
+from fmnist_tui.protocol.run_state import RunState
+from fmnist_tui.runs import jsonl_reader as tails
+from fmnist_tui.runs.jsonl_reader import EventTail, replay
+from fmnist_tui.runs.log import EventLog
+from fmnist_tui.util.errors import UserError
+from tests.unit.support import (
+    ANY_EVENTS,
+    PROPERTY,
+    ended,
+    note,
+    progress,
+    python,
+    record,
+    started,
+)
+
+
+def state_of(events: list[Event]) -> RunState:
+    state = RunState()
+    for event in events:
+        state.apply(event)
+    return state
+
+
+def lines(*events: Event) -> bytes:
+    return "".join(EVENTS.encode(event) + "\n" for event in events).encode()
+
+
+def append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+@PROPERTY
+@given(ANY_EVENTS.filter(bool), st.data())
+def test_events_written_torn_read_back_and_reduced_give_the_state_of_the_whole_lines(
+    tmp_path_factory: pytest.TempPathFactory, events: list[Event], data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("run") / "events.jsonl"
+    log = EventLog(path)
+    for event in events:
+        log.append(event)
+    log.close()
+    whole = path.read_bytes()
+    last = len(whole) - len(whole.splitlines(keepends=True)[-1])
+    path.write_bytes(whole[: data.draw(st.integers(last, len(whole) - 1))])
+
+    tail = EventTail(path)
+    found = tail.read()
+    assert [EVENTS.encode(event) for event in found] == [EVENTS.encode(e) for e in events[:-1]]
+    assert state_of(found) == state_of(events[:-1]) == replay(path, batch=2)
+    assert tail.garbage == 0
+
+    # A process that takes the run up again cuts the torn line off; the reader goes on.
+    log = EventLog(path)
+    log.append(events[-1])
+    log.close()
+    assert path.read_bytes() == whole
+    assert state_of(found + tail.read()) == state_of(events) == replay(path)
+    assert tail.garbage == 0
+
+
+def test_a_torn_last_line_is_left_alone_until_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    tail = EventTail(path)
+    assert tail.read() == []
+    line = lines(note("one"))
+    for end in range(len(line) - 1):
+        path.write_bytes(line[:end])
+        assert tail.read() == []
+    path.write_bytes(line)
+    assert tail.read() == [note("one")]
+    assert tail.read() == []
+    assert tail.garbage == 0
+
+
+def test_a_torn_line_cut_off_and_grown_anew_is_read_as_it_then_is(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    tail = EventTail(path)
+    path.write_bytes(lines(note("one")) + lines(note("a rather long one, torn"))[:40])
+    assert tail.read() == [note("one")]
+    path.write_bytes(lines(note("one"), note("two"), note("three")))
+    assert tail.read() == [note("two"), note("three")]
+
+
+def test_garbage_is_counted_and_a_kind_of_the_future_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(
+        b"\x00\x00\xff\n\n{}\n"
+        + lines(note("one"))
+        + b'{"is":"Rollback","t":1}\n[1]\n'
+        + lines(note("two"))
+    )
+    tail = EventTail(path)
+    assert tail.read() == [note("one"), note("two")]
+    assert tail.garbage == 4
+
+
+def test_a_limit_is_kept_and_nothing_is_read_twice(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    events: list[Event] = [progress(step) for step in range(5000)]
+    record(path, events)
+    append(path, b"garbage\n" * 10)
+    tail, found = EventTail(path), []
+    while batch := tail.read(limit=7):
+        assert len(batch) <= 7
+        found += batch
+    assert found == events
+    assert tail.garbage == 10
+
+
+def test_a_reader_can_begin_where_another_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    record(path, [note("one"), note("two")])
+    first = EventTail(path)
+    first.read(limit=1)
+    assert EventTail(path, first.offset).read() == [note("two")]
+
+
+def test_a_line_longer_than_a_chunk_is_read_and_one_beyond_all_measure_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tails, "CHUNK", 64)
+    monkeypatch.setattr(tails, "LINE_LIMIT", 1024)
+    path = tmp_path / "events.jsonl"
+    long, overlong = note("x" * 700), note("y" * 5000)
+    path.write_bytes(lines(note("one"), long, overlong, note("two")))
+    tail = EventTail(path)
+    assert tail.read() == [note("one"), long, note("two")]
+    assert tail.garbage == 1
+
+
+def test_an_overlong_torn_line_is_waited_for_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tails, "CHUNK", 64)
+    monkeypatch.setattr(tails, "LINE_LIMIT", 1024)
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(lines(note("one")) + b"z" * 5000)
+    tail = EventTail(path)
+    assert tail.read() == [note("one")]
+    append(path, b"z" * 5000)
+    assert tail.read() == []
+    append(path, b"z\n" + lines(note("two")))
+    assert tail.read() == [note("two")]
+    assert tail.garbage == 1
+    # Cut off instead of finished, what then stands in its place is read.
+    append(path, b"z" * 5000)
+    assert tail.read() == []
+    path.write_bytes(path.read_bytes()[:-5000] + lines(note("three")))
+    assert tail.read() == [note("three")]
+
+
+def test_a_record_that_lost_lines_already_read_goes_on_with_the_new_ones(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    record(path, [note("one"), note("two")])
+    tail = EventTail(path)
+    tail.read()
+    record(path, [note("one")])
+    assert tail.read() == []
+    append(path, lines(note("three")))
+    assert tail.read() == [note("three")]
+
+
+def test_a_record_that_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"cannot read {tmp_path}: Is a directory"):
+        EventTail(tmp_path).read()
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UserError, match="Not a directory"):
+        EventTail(tmp_path / "file" / "events.jsonl").read()
+
+
+def test_a_reader_beside_a_writing_thread_sees_every_event_once_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    events: list[Event] = [started(), *(progress(step) for step in range(4000)), ended()]
+
+    def write() -> None:
+        log = EventLog(path)
+        for event in events:
+            log.append(event)
+        log.close()
+
+    tail, found = EventTail(path), list[Event]()
+    writer = threading.Thread(target=write)
+    writer.start()
+    while not (found and isinstance(found[-1], RunEnded)):
+        found += tail.read(limit=100)
+    writer.join()
+    assert found == events
+    assert tail.garbage == 0
+
+
+WRITER = """
+import os, sys
+from pathlib import Path
+from fmnist_tui.protocol.events import EVENTS, Alert, RunEnded
+
+# In pieces of an odd length: most of what the reader finds ends within a line.
+data = "".join(EVENTS.encode(Alert(float(n), "note", "x" * (n % 50))) + "\\n" for n in range(3000))
+data += EVENTS.encode(RunEnded(0.0, 0, 0, "finished", 0.0)) + "\\n"
+file = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+for start in range(0, len(data), 37):
+    os.write(file, data[start : start + 37].encode())
+"""
+
+
+def test_a_reader_beside_a_writing_process_sees_every_event_once_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    tail, found = EventTail(path), list[Event]()
+    with python(WRITER, path) as writer:
+        while not (found and isinstance(found[-1], RunEnded)):
+            found += tail.read()
+            assert writer.poll() in (None, 0)
+    assert [event.t for event in found[:-1]] == [float(number) for number in range(3000)]
+    assert tail.garbage == 0

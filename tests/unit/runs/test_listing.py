@@ -1,0 +1,388 @@
+"""The list of runs, and finding one of them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import secrets
+import signal
+import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fmnist_tui.protocol.events import EVENTS, Event, RunStarted
+from fmnist_tui.runs.archive import archive
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise
+from fmnist_tui.runs.lock import Holder, RunLock
+from fmnist_tui.runs.lock import holder as real_holder
+from fmnist_tui.util.errors import UserError
+from tests.unit.support import (
+    PROPERTY,
+    changed,
+    ended,
+    epoch_ended,
+    evaluated,
+    note,
+    progress,
+    python,
+    record,
+    said,
+    started,
+    telemetry,
+)
+
+WHEN = datetime(2026, 11, 21, 8, 14, 3)
+WHOLE_RUN: list[Event] = [
+    started(),
+    progress(50),
+    epoch_ended(1, 0.85),
+    epoch_ended(2, 0.91),
+    epoch_ended(3, 0.90, best=False),
+    evaluated(0.92, 200, "val"),
+    evaluated(0.89, 200, "test"),
+    ended(),
+]
+
+
+def run_of(
+    folder: Path, events: Iterable[Event], days: int = 0, recipe: str = "two-conv"
+) -> RunFolder:
+    run = RunFolder.create(folder, recipe, "fashion", WHEN + timedelta(days=days))
+    record(run.events, events)
+    return run
+
+
+def only(folder: Path) -> RunSummary:
+    (summary,) = list_runs(folder)
+    return summary
+
+
+def test_a_finished_run_is_summed_up(tmp_path: Path) -> None:
+    run = run_of(tmp_path, WHOLE_RUN)
+    assert only(tmp_path) == RunSummary(
+        run=run,
+        state="finished",
+        recipe="two-conv",
+        dataset="fashion",
+        model="two-conv",
+        epochs_done=3,
+        epochs_total=5,
+        best_val_accuracy=0.91,
+        test_accuracy=0.89,
+        seconds=60.0,
+        started=1000.0,
+    )
+
+
+@pytest.mark.parametrize("how", ["finished", "stopped", "detached", "failed"])
+def test_a_run_that_ended_says_how_and_why(tmp_path: Path, how: str) -> None:
+    run_of(tmp_path, [started(), ended(how, message="because")])
+    assert (only(tmp_path).state, only(tmp_path).reason) == (how, "because")
+
+
+TRAINER = """
+import sys
+from pathlib import Path
+from fmnist_tui.runs.lock import Holder, RunLock
+from fmnist_tui.runs.lock import holder as real_holder
+
+lock = RunLock.acquire(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_crashed_run_is_told_from_a_live_one_by_its_lock(tmp_path: Path) -> None:
+    run = run_of(tmp_path, [started(), progress(150)])
+    with python(TRAINER, run.path) as trainer:
+        assert said(trainer) == "held"
+        live = only(tmp_path)
+        assert (live.state, live.is_live, live.epochs_done) == ("running", True, 1)
+        assert live.holder is not None and live.holder.pid == trainer.pid
+        trainer.send_signal(signal.SIGKILL)
+        trainer.wait()
+    crashed = only(tmp_path)
+    assert (crashed.state, crashed.is_live, crashed.seconds) == ("crashed", False, 15.0)
+
+
+def test_a_resumed_run_that_crashed_is_not_taken_for_its_earlier_end(tmp_path: Path) -> None:
+    run = run_of(tmp_path, [*WHOLE_RUN[:-1], ended("stopped"), started(t=5000.0, step=200)])
+    summary = only(tmp_path)
+    assert (summary.state, summary.started, summary.epochs_done) == ("crashed", 1000.0, 2)
+    with RunLock.acquire(run.path):
+        assert only(tmp_path).state == "running"
+
+
+def test_a_paused_run_is_shown_as_such(tmp_path: Path) -> None:
+    run = run_of(
+        tmp_path, [started(), changed("paused", "true"), *[telemetry()] * 2000, epoch_ended(1)]
+    )
+    assert run.events.stat().st_size > 1 << 16
+    with RunLock.acquire(run.path):
+        assert only(tmp_path).state == "paused"
+        with run.events.open("a") as file:
+            file.write(EVENTS.encode(changed("paused", "false")) + "\n")
+        assert only(tmp_path).state == "running"
+
+
+def test_a_run_that_has_the_lock_but_said_nothing_yet_is_running(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, "two-conv", "fashion")
+    with RunLock.acquire(run.path):
+        summary = only(tmp_path)
+    assert (summary.state, summary.is_live) == ("running", True)
+    assert abs(summary.started - time.time()) < 600
+
+
+def test_a_lock_taken_while_the_record_is_read_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fmnist_tui.runs import listing
+
+    run = run_of(tmp_path, [started()])
+    with contextlib.ExitStack() as stack:
+
+        def holder(folder: Path) -> Holder | None:
+            found = real_holder(folder)
+            stack.enter_context(RunLock.acquire(run.path)) if found is None else None
+            return found
+
+        monkeypatch.setattr(listing, "holder", holder)
+        assert summarise(run).state == "running"
+
+
+def test_the_best_epoch_of_a_long_record_is_found_before_its_last_stretch(tmp_path: Path) -> None:
+    steps: list[Event] = [progress(step) for step in range(2000)]
+    events: list[Event] = [
+        started(),
+        epoch_ended(1, 0.95),
+        *steps,
+        epoch_ended(4, 0.9, best=False),
+        ended(),
+    ]
+    run = run_of(tmp_path, events)
+    assert run.events.stat().st_size > 4 << 16
+    summary = only(tmp_path)
+    assert (summary.best_val_accuracy, summary.epochs_done) == (0.95, 4)
+    assert (summary.started, summary.recipe) == (1000.0, "two-conv")
+
+
+def test_of_a_very_long_record_the_beginning_and_the_end_are_enough(tmp_path: Path) -> None:
+    run = run_of(tmp_path, [started()])
+    line = (EVENTS.encode(progress(1)) + "\n") * 30_000
+    with run.events.open("a") as file:
+        file.write(line)
+        file.write("".join(EVENTS.encode(event) + "\n" for event in WHOLE_RUN[2:]))
+    assert run.events.stat().st_size > 5_000_000
+    before = time.perf_counter()
+    summary = only(tmp_path)
+    assert time.perf_counter() - before < 0.5
+    assert (summary.state, summary.best_val_accuracy, summary.started) == ("finished", 0.91, 1000.0)
+
+
+def test_a_torn_last_line_does_not_count(tmp_path: Path) -> None:
+    run = run_of(tmp_path, WHOLE_RUN)
+    run.events.write_bytes(run.events.read_bytes()[:-1])
+    assert only(tmp_path).state == "crashed"
+
+
+def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
+    runs = []
+    for day in range(4):
+        first = started(t=1000.0 + day)
+        runs.append(run_of(tmp_path, [first, ended()], days=9 - day))
+    assert [summary.run for summary in list_runs(tmp_path)] == runs[::-1]
+
+
+def test_there_may_be_no_runs_at_all(tmp_path: Path) -> None:
+    assert list_runs(tmp_path) == list_runs(tmp_path / "none") == []
+
+
+def broken_runs(folder: Path) -> list[RunFolder]:
+    runs = [RunFolder.create(folder, "fast", "mnist") for _ in range(6)]
+    runs[1].events.write_bytes(os.urandom(200_000))
+    runs[2].events.mkdir()
+    runs[3].events.write_bytes(b"")
+    runs[4].events.write_bytes(b'{"is":"EpochEnded"\n{"is":"RunStarted","t":"x"}\n' * 5000)
+    (runs[5].path / "lock").mkdir()
+    runs[5].events.symlink_to(runs[5].events)
+    return runs
+
+
+def test_a_run_in_pieces_is_listed_as_broken_and_hides_no_other(tmp_path: Path) -> None:
+    runs = broken_runs(tmp_path)
+    good = run_of(tmp_path, WHOLE_RUN)
+    found = {summary.run: summary for summary in list_runs(tmp_path)}
+    assert len(found) == 7
+    for run in runs:
+        assert found[run].state == "broken" and found[run].reason
+    assert found[good].state == "finished"
+
+
+@PROPERTY
+@given(
+    st.lists(st.sampled_from([*WHOLE_RUN, progress(1)]), max_size=8),
+    st.binary(max_size=30),
+    st.data(),
+)
+def test_no_damage_to_a_record_breaks_the_list(
+    tmp_path_factory: pytest.TempPathFactory,
+    events: list[Event],
+    garbage: bytes,
+    data: st.DataObject,
+) -> None:
+    folder = tmp_path_factory.mktemp("runs")
+    run = run_of(folder, events)
+    content = run.events.read_bytes()
+    place = data.draw(st.integers(0, len(content)))
+    run.events.write_bytes(content[:place] + garbage + content[place:])
+    assert only(folder).run == run
+
+
+def test_a_run_that_vanishes_while_it_is_listed_is_no_trouble(tmp_path: Path) -> None:
+    run = run_of(tmp_path, WHOLE_RUN)
+    gone = RunFolder(run.path.rename(tmp_path / "gone"))
+    assert summarise(run).state == "broken"
+    assert summarise(gone).state == "finished"
+
+
+def test_a_thousand_runs_are_listed_quickly(tmp_path: Path) -> None:
+    lines = "".join(EVENTS.encode(progress(step)) + "\n" for step in range(50))
+    body = lines * 4 + "".join(EVENTS.encode(event) + "\n" for event in WHOLE_RUN[2:])
+    for number in range(1000):
+        path = tmp_path / f"2026-11-21_{number:06d}_two-conv_fashion_{number:04x}"
+        path.mkdir()
+        (path / "lock").touch()
+        first = EVENTS.encode(started(t=float(number))) + "\n"
+        (path / "events.jsonl").write_text(first + body, "ascii")
+    before = time.perf_counter()
+    found = list_runs(tmp_path)
+    took = time.perf_counter() - before
+    assert [summary.started for summary in found] == [float(n) for n in reversed(range(1000))]
+    assert {summary.state for summary in found} == {"finished"}
+    assert took < 2.0
+
+
+# --- finding one
+
+
+@pytest.fixture
+def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[RunFolder]:
+    ids = iter(["7f3a", "01ab", "9c2e"])
+    monkeypatch.setattr(secrets, "token_hex", lambda _: next(ids))
+    return [
+        run_of(tmp_path, WHOLE_RUN, days=0, recipe="two-conv"),
+        run_of(tmp_path, WHOLE_RUN, days=1, recipe="linear"),
+        run_of(tmp_path, WHOLE_RUN, days=2, recipe="one-conv"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [("7f3a", 0), ("01ab", 1), ("linear", 1), ("LINEAR", 1), ("2026-11-23", 2), ("last", 2)],
+)
+def test_a_run_is_found_by_id_part_or_last(
+    tmp_path: Path, three: list[RunFolder], text: str, index: int
+) -> None:
+    assert resolve(tmp_path, text) == three[index]
+
+
+def test_a_run_is_found_by_its_whole_name_and_by_path(
+    tmp_path: Path, three: list[RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert resolve(tmp_path, three[0].name) == three[0]
+    assert resolve(tmp_path / "elsewhere", str(three[0].path)) == three[0]
+    monkeypatch.chdir(tmp_path)
+    assert resolve(tmp_path / "elsewhere", f"./{three[0].name}") == three[0]
+    monkeypatch.chdir(three[0].path)
+    assert resolve(tmp_path / "elsewhere", ".") == three[0]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert resolve(tmp_path / "elsewhere", f"~/{three[0].name}") == three[0]
+
+
+def test_an_archived_run_is_found_by_its_path_below_the_runs(
+    tmp_path: Path, three: list[RunFolder]
+) -> None:
+    kept = archive(three[0])
+    assert resolve(tmp_path, f"archive/{kept.name}") == kept
+    with pytest.raises(UserError, match="no run matches"):
+        resolve(tmp_path, "7f3a")
+
+
+def test_an_id_goes_before_the_same_letters_elsewhere(
+    tmp_path: Path, three: list[RunFolder]
+) -> None:
+    other = three[2].path.rename(tmp_path / "2026-11-25_000000_linear_7f3a-again_0000")
+    assert RunFolder(other).id == "0000"
+    assert resolve(tmp_path, "7f3a") == three[0]
+
+
+def test_what_could_be_several_runs_names_them(tmp_path: Path, three: list[RunFolder]) -> None:
+    with pytest.raises(UserError) as caught:
+        resolve(tmp_path, "conv")
+    assert str(caught.value) == (
+        f'"conv" could be {three[2].name}, {three[0].name}; give an id, its last part'
+    )
+
+
+def test_of_many_candidates_five_are_named(tmp_path: Path) -> None:
+    for day in range(8):
+        run_of(tmp_path, WHOLE_RUN, days=day)
+    with pytest.raises(UserError) as caught:
+        resolve(tmp_path, "fashion")
+    assert str(caught.value).count("two-conv") == 5
+    assert " and 3 more; " in str(caught.value)
+    with pytest.raises(UserError, match="no run matches"):
+        resolve(tmp_path, "")
+
+
+def test_near_names_are_offered_for_one_that_is_not_there(
+    tmp_path: Path, three: list[RunFolder]
+) -> None:
+    with pytest.raises(UserError, match=r'no run matches "linaer" in .*; did you mean "linear"'):
+        resolve(tmp_path, "linaer")
+    with pytest.raises(UserError, match="runs list"):
+        resolve(tmp_path, "zzzzzzzz")
+
+
+def test_where_there_are_no_runs_that_is_said(tmp_path: Path) -> None:
+    for text in ("last", "7f3a"):
+        with pytest.raises(UserError, match=r"there are no runs in .* yet"):
+            resolve(tmp_path, text)
+
+
+def test_the_last_run_is_the_newest_that_began(tmp_path: Path, three: list[RunFolder]) -> None:
+    (tmp_path / "2026-12-24_000000_fast_mnist_ffff").mkdir()
+    three[0].path.rename(tmp_path / "zzz")
+    assert resolve(tmp_path, "last") == three[2]
+
+
+@pytest.mark.parametrize(
+    "text", ["/", "../..", "a/b", "~", "~nobody-here/x", "\x00/", "n" * 5000, "/" * 5000, "\x1b[2J"]
+)
+def test_hostile_words_for_a_run_get_one_harmless_line(
+    tmp_path: Path, three: list[RunFolder], text: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        resolve(tmp_path, text)
+    assert str(caught.value).isprintable()
+
+
+def test_a_resumed_run_keeps_the_moment_of_its_first_beginning(tmp_path: Path) -> None:
+    again = dataclasses.replace(started(t=5000.0, step=300), model="two-conv-2")
+    assert isinstance(again, RunStarted)
+    run_of(tmp_path, [*WHOLE_RUN, again, ended(t=5100.0)])
+    summary = only(tmp_path)
+    assert (summary.started, summary.model, summary.state) == (1000.0, "two-conv-2", "finished")
+
+
+def test_a_note_that_quotes_an_event_is_not_taken_for_it(tmp_path: Path) -> None:
+    quoted = note("x\n" + EVENTS.encode(ended("failed")) + '\n"what":"paused"')
+    run_of(tmp_path, [started(), epoch_ended(1), ended(), quoted])
+    assert only(tmp_path).state == "finished"

@@ -1,0 +1,326 @@
+"""Writing a record while the disk fills up, fails and comes back."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fmnist_tui.protocol.events import EVENTS, Event, Glance, Progress, Telemetry
+from fmnist_tui.runs import log as logs
+from fmnist_tui.runs.jsonl_reader import EventTail
+from fmnist_tui.runs.log import EventLog
+from tests.unit.support import (
+    PROPERTY,
+    ended,
+    epoch_ended,
+    note,
+    progress,
+    python,
+    record,
+    said,
+    started,
+    telemetry,
+    tell,
+)
+
+Write = Callable[[int, bytes], int]
+
+
+def read(path: Path) -> list[Event]:
+    tail = EventTail(path)
+    events = tail.read()
+    assert tail.garbage == 0
+    return events
+
+
+def failing(code: int) -> Write:
+    def write(_: int, __: bytes) -> int:
+        raise OSError(code, os.strerror(code))
+
+    return write
+
+
+def test_every_event_is_one_write_that_a_reader_sees_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log, tail = EventLog(path), EventTail(path)
+    with mock.patch.object(os, "write", side_effect=os.write) as write:
+        for event in (started(), progress(1), ended()):
+            log.append(event)
+            assert tail.read() == [event]
+    assert write.call_count == 3
+    log.close()
+    assert log.left_out == 0 and log.trouble == ""
+
+
+def test_a_torn_last_line_is_cut_off_before_anything_is_added(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    record(path, [note("one")])
+    with path.open("ab") as file:
+        file.write(b"\x00" * 300_000)
+    log = EventLog(path)
+    log.append(note("two"))
+    log.close()
+    assert read(path) == [note("one"), note("two")]
+
+
+def test_a_record_that_is_nothing_but_a_torn_line_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b'{"is":"RunSta')
+    EventLog(path).close()
+    assert path.read_bytes() == b""
+
+
+def test_what_is_appended_after_the_end_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path)
+    log.append(ended())
+    log.close()
+    log.append(telemetry())
+    log.close()
+    assert read(path) == [ended()]
+
+
+def test_an_outage_is_told_once_and_what_matters_is_written_when_it_is_over(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "events.jsonl"
+    told: list[str] = []
+    log = EventLog(path, told.append)
+    log.append(started())
+    with mock.patch.object(os, "write", failing(errno.ENOSPC)):
+        for event in (progress(1), epoch_ended(1), telemetry(), note("one"), progress(2)):
+            log.append(event)
+        assert log.trouble == told[0]
+    assert len(told) == 1
+    assert "No space left on device" in told[0] and str(path) in told[0]
+    log.append(progress(3))
+    assert log.trouble == ""
+    assert read(path) == [started(), epoch_ended(1), note("one"), progress(3)]
+    assert log.left_out == 3
+    with mock.patch.object(os, "write", failing(errno.EIO)):
+        log.append(note("two"))
+        log.append(note("three"))
+    assert len(told) == 2 and "Input/output error" in told[1]
+    log.close()
+    assert read(path)[-2:] == [note("two"), note("three")]
+
+
+def test_whoever_is_told_of_an_outage_may_append_an_event_about_it(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log: EventLog
+
+    def tell_of(message: str) -> None:
+        log.append(note(message))
+
+    log = EventLog(path, tell_of)
+    with mock.patch.object(os, "write", failing(errno.ENOSPC)):
+        log.append(started())
+    log.close()
+    first, second = read(path)
+    assert first == started() and "not being kept" in second.message  # type: ignore[union-attr]
+
+
+def test_a_record_that_cannot_be_opened_is_begun_when_it_can(tmp_path: Path) -> None:
+    path = tmp_path / "gone" / "events.jsonl"
+    told: list[str] = []
+    log = EventLog(path, told.append)
+    log.append(started())
+    log.append(progress(1))
+    assert len(told) == 1 and "No such file or directory" in told[0]
+    path.parent.mkdir()
+    log.append(progress(2))
+    log.close()
+    assert read(path) == [started(), progress(2)]
+
+
+def test_what_a_closed_record_could_not_write_is_counted(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "gone" / "events.jsonl")
+    log.append(started())
+    log.append(ended())
+    log.close()
+    assert log.left_out == 2
+
+
+def test_a_record_is_never_written_through_a_link(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(b"somebody else's, without a newline")
+    path = tmp_path / "events.jsonl"
+    path.symlink_to(other)
+    told: list[str] = []
+    log = EventLog(path, told.append)
+    log.append(started())
+    log.close()
+    assert other.read_bytes() == b"somebody else's, without a newline"
+    assert len(told) == 1
+
+
+def test_what_waits_is_bounded_and_keeps_how_the_run_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "BACKLOG_LIMIT", 10_000)
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path)
+    with mock.patch.object(os, "write", failing(errno.ENOSPC)):
+        log.append(started())
+        for number in range(1000):
+            log.append(note(f"{number:04d}"))
+    log.close()
+    found = read(path)
+    assert found[0] == started()
+    assert found[1:] == [note(f"{number:04d}") for number in range(1001 - len(found), 1000)]
+    assert 9000 < path.stat().st_size <= 10_000
+    assert log.left_out == 1001 - len(found)
+
+
+EVENT = st.sampled_from(
+    [progress(1), progress(2), telemetry(), epoch_ended(1), note("x" * 80), started(), ended()]
+)
+# What becomes of a write: it succeeds, it fails, or so many bytes of the line are written.
+OUTCOME = st.sampled_from(["fine", "fine", "fails"]) | st.integers(0, 60)
+
+
+@PROPERTY
+@given(
+    st.lists(EVENT, min_size=1, max_size=20),
+    st.lists(OUTCOME, max_size=20),
+    st.lists(st.booleans(), max_size=12),
+)
+def test_a_disk_that_fails_anywhere_leaves_whole_lines_and_costs_nothing_that_matters(
+    tmp_path_factory: pytest.TempPathFactory,
+    events: list[Event],
+    outcomes: list[str | int],
+    cuts: list[bool],
+) -> None:
+    path = tmp_path_factory.mktemp("run") / "events.jsonl"
+    write, truncate = os.write, os.ftruncate
+    outages = 0
+    was_well = True
+
+    def faulty_write(descriptor: int, data: bytes) -> int:
+        outcome = outcomes.pop(0) if outcomes else "fine"
+        if outcome == "fine":
+            return write(descriptor, data)
+        if outcome == "fails":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data[: min(int(outcome), len(data) - 1)])
+
+    def faulty_truncate(descriptor: int, length: int) -> None:
+        if cuts and not cuts.pop(0):
+            raise OSError(errno.EIO, "Input/output error")
+        truncate(descriptor, length)
+
+    def count(_: str) -> None:
+        nonlocal outages
+        outages += 1
+
+    tail, seen = EventTail(path), list[Event]()
+    log = EventLog(path, count)
+    with (
+        mock.patch.object(os, "write", faulty_write),
+        mock.patch.object(os, "ftruncate", faulty_truncate),
+    ):
+        expected_outages = 0
+        for event in events:
+            log.append(event)
+            # Half a line may stand at the end only.
+            whole, _, _ = path.read_bytes().rpartition(b"\n")
+            for line in whole.splitlines():
+                json.loads(line)
+            seen += tail.read()
+            expected_outages += was_well and bool(log.trouble)
+            was_well = not log.trouble
+    log.append(ended("stopped"))
+    log.close()
+    assert outages == expected_outages
+    assert path.read_bytes().endswith(b"\n")
+
+    found = read(path)
+    lasting = [event for event in events if not isinstance(event, Progress | Telemetry | Glance)]
+    assert [e for e in found if not isinstance(e, Progress | Telemetry | Glance)] == [
+        *lasting,
+        ended("stopped"),
+    ]
+    assert len(found) + log.left_out == len(events) + 1
+    assert seen + tail.read() == found and tail.garbage == 0
+
+
+def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path)
+
+    def write(name: str) -> None:
+        for number in range(200):
+            log.append(note(f"{name} {number}"))
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.close()
+    messages = [event.message for event in read(path)]  # type: ignore[union-attr]
+    for name in "abcd":
+        own = [message for message in messages if message.startswith(name)]
+        assert own == [f"{name} {number}" for number in range(200)]
+    assert len(messages) == 800
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from fmnist_tui.protocol.events import Alert, Progress
+from fmnist_tui.runs.log import EventLog
+
+def room(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+path = Path(sys.argv[1])
+told = []
+log = EventLog(path, told.append)
+room(1000)
+for number in range(100):
+    log.append(Alert(float(number), "note", "as long as it takes"))
+print(path.stat().st_size, len(told), path.read_bytes().endswith(b"\\n"), flush=True)
+sys.stdin.readline()
+room(resource.RLIM_INFINITY)
+log.append(Alert(100.0, "note", ""))
+log.close()
+print(log.left_out, flush=True)
+"""
+
+
+def test_a_file_that_the_system_lets_grow_no_further_holds_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with python(FULL, path) as process:
+        size, told, is_whole = said(process).split()
+        assert 900 < int(size) <= 1000
+        assert (told, is_whole) == ("1", "True")
+        tell(process, "there is room again")
+        assert said(process) == "0"
+    assert [event.t for event in read(path)] == [float(number) for number in range(101)]
+
+
+def test_a_mistake_of_ours_is_not_taken_for_a_full_disk(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.jsonl")
+    with pytest.raises(TypeError):
+        log.append(note(5))  # type: ignore[arg-type]
+    log.append(note("five"))
+    log.close()
+    assert read(tmp_path / "events.jsonl") == [note("five")]
+
+
+def test_the_record_is_made_to_outlast_a_power_cut_when_it_is_closed(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.jsonl")
+    log.append(EVENTS.decode(EVENTS.encode(ended())))
+    with mock.patch.object(os, "fsync", side_effect=os.fsync) as sync:
+        log.close()
+    assert sync.call_count == 1

@@ -1,0 +1,160 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fmnist_tui.util.atomic_write import atomic_write, sweep_strays
+from tests.unit.support import python, said, tell
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_written_from_bytes_or_from_chunks(tmp_path: Path) -> None:
+    atomic_write(tmp_path / "a", b"boots")
+    atomic_write(tmp_path / "b", [b"an", bytearray(b"kle "), memoryview(b"boots")])
+    atomic_write(tmp_path / "c", (chunk for chunk in (b"", b"x" * 300_000)))
+    atomic_write(tmp_path / "d", b"")
+    assert (tmp_path / "a").read_bytes() == b"boots"
+    assert (tmp_path / "b").read_bytes() == b"ankle boots"
+    assert (tmp_path / "c").read_bytes() == b"x" * 300_000
+    assert names(tmp_path) == ["a", "b", "c", "d"]
+
+
+def test_an_existing_file_is_replaced_and_its_readers_keep_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"old")
+    with path.open("rb") as reader:
+        atomic_write(path, b"new")
+        assert reader.read() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+def test_a_long_file_name_leaves_room_for_the_temporary(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 255)
+    atomic_write(path, b"x")
+    assert path.read_bytes() == b"x"
+
+
+def test_a_file_for_everybody_obeys_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        atomic_write(tmp_path / "a", b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("step", ["write", "fsync", "replace"])
+def test_a_failure_at_any_step_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    path = tmp_path / "last.pt"
+    path.write_bytes(b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def chunks() -> Iterator[bytes]:
+        yield b"x" * 100_000
+        if step == "write":
+            full()
+
+    if step == "fsync":
+        monkeypatch.setattr(os, "fsync", full)
+    if step == "replace":
+        monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        atomic_write(path, chunks())
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["last.pt"]
+
+
+def test_the_bytes_are_safe_before_the_name_and_the_name_before_the_return(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    real_sync, real_replace = os.fsync, Path.replace
+
+    def sync(descriptor: int) -> None:
+        is_folder = Path(f"/proc/self/fd/{descriptor}").resolve() == tmp_path.resolve()
+        steps.append("sync folder" if is_folder else "sync file")
+        real_sync(descriptor)
+
+    def replace(path: Path, target: Path) -> Path:
+        steps.append("rename")
+        return real_replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "replace", replace)
+    atomic_write(tmp_path / "a", b"x")
+    assert steps == ["sync file", "rename", "sync folder"]
+
+
+def test_a_folder_that_is_missing_is_the_systems_own_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        atomic_write(tmp_path / "none" / "a", b"x")
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from fmnist_tui.util.atomic_write import atomic_write
+
+def chunks():
+    yield b"half of it"
+    print("half", flush=True)
+    sys.stdin.readline()
+    yield b", and the rest"
+
+atomic_write(Path(sys.argv[1]), chunks())
+print("done", flush=True)
+"""
+
+
+def test_a_sweep_spares_a_file_being_written_and_removes_what_a_killed_writer_left(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "kept.pt").write_bytes(b"x")
+    with python(WRITER, tmp_path / "a") as writer, python(WRITER, tmp_path / "b") as killed:
+        assert said(writer) == said(killed) == "half"
+        assert sweep_strays(tmp_path) == []
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        assert len(sweep_strays(tmp_path)) == 1
+        tell(writer, "go on")
+        assert said(writer) == "done"
+    assert (tmp_path / "a").read_bytes() == b"half of it, and the rest"
+    assert names(tmp_path) == ["a", "kept.pt"]
+    assert sweep_strays(tmp_path) == []
+
+
+def test_sweeping_a_folder_that_is_missing_finds_nothing(tmp_path: Path) -> None:
+    assert sweep_strays(tmp_path / "none") == []
+
+
+def test_a_temporary_swept_before_it_could_be_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    real = fcntl.flock
+    swept: list[Path] = []
+
+    def flock(file: int, how: int) -> None:
+        if not swept:
+            swept.extend(tmp_path.iterdir())
+            swept[0].unlink()
+        real(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    atomic_write(tmp_path / "a", b"x")
+    assert len(swept) == 1
+    assert names(tmp_path) == ["a"]

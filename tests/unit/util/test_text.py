@@ -1,0 +1,107 @@
+"""Foreign strings made safe to show, and errors said in one line."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fmnist_tui.util.errors import UsageError, UserError, near, reason
+from fmnist_tui.util.text import ascii_text, safe_text
+from tests.unit.support import PROPERTY, TEXTS
+
+
+@PROPERTY
+@given(TEXTS)
+def test_no_control_bidi_or_surrogate_gets_through(text: str) -> None:
+    shown = safe_text(text)
+    assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cs", "Zl", "Zp"}
+    assert not {unicodedata.bidirectional(char) for char in shown} & {
+        "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI",
+    }  # fmt: skip
+    shown.encode()
+
+
+@PROPERTY
+@given(TEXTS, st.integers(0, 20))
+def test_a_limit_holds_and_safe_text_stays_as_it_is(text: str, limit: int) -> None:
+    shown = safe_text(text, limit)
+    assert len(shown) <= limit
+    assert safe_text(shown) == shown
+
+
+def test_every_format_character_but_joiners_and_letters_marks_is_made_visible() -> None:
+    let_through = {
+        chr(code)
+        for code in range(0x110000)
+        if unicodedata.category(chr(code)) == "Cf" and safe_text(chr(code)) == chr(code)
+    }
+    joiners = {"\u200c", "\u200d"}
+    # What remains is drawn: signs around Arabic, Kaithi and Egyptian numbers and words,
+    # and the strokes of shorthand.
+    drawn = {
+        char
+        for char in let_through
+        if any(
+            word in unicodedata.name(char)
+            for word in ("ARABIC", "SYRIAC", "KAITHI", "EGYPTIAN", "SHORTHAND")
+        )
+    }
+    assert let_through == joiners | drawn
+
+
+def test_a_cut_text_keeps_both_ends() -> None:
+    assert safe_text("abcdefghij", 5) == "ab…ij"
+    assert safe_text("abcdefghij", 4) == "ab…j"
+    assert safe_text("abcde", 5) == "abcde"
+    assert [safe_text("abc", limit) for limit in (0, 1, 2)] == ["", "…", "a…"]
+
+
+def test_escape_newline_and_delete_become_their_pictures() -> None:
+    assert safe_text("a\x1b[2J\nb\x7f\x9b") == "a␛[2J␊b␡�"
+
+
+def test_paths_that_are_not_utf8_can_be_shown() -> None:
+    assert safe_text(Path(b"boot\xff.png".decode("utf-8", "surrogateescape"))) == "boot�.png"
+
+
+@PROPERTY
+@given(TEXTS)
+def test_ascii_text_is_ascii(text: str) -> None:
+    shown = ascii_text(text)
+    assert shown.isascii() and len(shown) == len(safe_text(text))
+    assert shown.isprintable()
+
+
+def test_near_names_are_offered_and_far_ones_are_not() -> None:
+    assert near("two-cnv", ["two-conv", "linear"]) == '; did you mean "two-conv"?'
+    assert near("TWO-CONV", ["Two-Conv"]) == '; did you mean "Two-Conv"?'
+    assert near("zebra", ["two-conv", "linear"]) == ""
+    assert near("conv", ["conv1", "conv2"]) in (
+        '; did you mean "conv1" or "conv2"?',
+        '; did you mean "conv2" or "conv1"?',
+    )
+
+
+def test_near_names_and_reasons_are_safe_to_show() -> None:
+    assert near("boots", ["boots\x1b[2J"]) == '; did you mean "boots␛[2J"?'
+    assert reason(ValueError("bad\x1b[2J  line\nhere")) == "bad␛[2J line here"
+    missing = FileNotFoundError(2, "No such file or directory", "a\x1b\nb")
+    assert reason(missing) == "No such file or directory: a␛␊b"
+
+
+def test_a_reason_says_what_there_is_to_say() -> None:
+    assert reason(OSError(28, "No space left on device")) == "No space left on device"
+    assert reason(FileNotFoundError(2, "No such file", b"\xff.png")) == "No such file: �.png"
+    assert reason(KeyError()) == "KeyError"
+    with pytest.raises(OSError) as caught:
+        Path("/nowhere/at/all").read_bytes()
+    assert reason(caught.value) == "No such file or directory: /nowhere/at/all"
+
+
+def test_a_wrong_command_is_an_error_of_the_users_with_its_own_exit_code() -> None:
+    assert issubclass(UsageError, UserError)
+    assert (UserError.exit_code, UsageError.exit_code) == (1, 2)
