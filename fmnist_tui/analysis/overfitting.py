@@ -48,7 +48,7 @@ _Z95 = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class FitJudgement:
     """A judgement, why, and the epochs it rests on (None where there are none yet)."""
 
     verdict: str
@@ -68,32 +68,34 @@ class _Gap:
         return f"{100 * self.value:+.1f} ± {100 * self.margin:.1f} points"
 
 
-def judge_fit(state: RunState) -> Fit:
+def judge_fit(state: RunState) -> FitJudgement:
     """What the epochs of a run say of its fit; see above for what each judgement means."""
     if state.started is not None and state.started.kind == ENSEMBLE:
-        return Fit(UNTRAINED, "How well each member has fitted its data is told with its run.")
+        return FitJudgement(
+            UNTRAINED, "How well each member has fitted its data is told with its run."
+        )
     epochs = [epoch for epoch in state.epochs if epoch.val_loss is not None]
     if not epochs:
         told = "This run has no validation split." if state.epochs else "No epoch has ended yet."
-        return Fit(EARLY, told)
+        return FitJudgement(EARLY, told)
     best, last = state.best or epochs[-1], epochs[-1]
     if not all(map(math.isfinite, (last.train_loss, _val(last), _val(best)))):
-        return Fit(EARLY, "The losses are no numbers any more.", best, last)
+        return FitJudgement(EARLY, "The losses are no numbers any more.", best, last)
     epochs = [epoch for epoch in epochs if math.isfinite(_val(epoch))]
     if len(epochs) < 2:
         told = "There is one epoch only; what matters is how the figures move."
-        return Fit(EARLY, told, best, last)
+        return FitJudgement(EARLY, told, best, last)
     gap = _gap(best, state.started.train_count if state.started else 0)
     words = _overfits(epochs, best, gap)
     if words:
-        return Fit(OVER, words, best, last)
+        return FitJudgement(OVER, words, best, last)
     if state.end is None and state.started is not None and last.epoch < state.started.epochs:
         told = f"Epoch {last.epoch} of {state.started.epochs}, no sign of overfitting so far"
-        return Fit(EARLY, f"{told}{_told(gap)}.", best, last)
+        return FitJudgement(EARLY, f"{told}{_told(gap)}.", best, last)
     words = _underfits(epochs, best, gap)
     if words:
-        return Fit(UNDER, words, best, last)
-    return Fit(
+        return FitJudgement(UNDER, words, best, last)
+    return FitJudgement(
         GOOD, f"Validation keeps up with training{_told(gap)}; {_trend(epochs)}.", best, last
     )
 

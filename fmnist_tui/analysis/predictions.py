@@ -23,7 +23,7 @@ MissOrder = Literal["confidence", "loss", "index"]
 
 
 @dataclass(frozen=True, slots=True)
-class Miss:
+class Misclassified:
     """One image that was got wrong (or simply asked for): what it is and what was said."""
 
     index: int
@@ -53,7 +53,7 @@ class Predictions:
         true: int | None = None,
         predicted: int | None = None,
         order: MissOrder = "confidence",
-    ) -> list[Miss]:
+    ) -> list[Misclassified]:
         """The images got wrong, or all of one pair of classes (right ones too, if asked for).
 
         Most confidently wrong first, dearest in loss first, or in the data set's order.
@@ -72,7 +72,7 @@ class Predictions:
         keys = {"confidence": -shares.max(axis=1), "loss": own, "index": self.indices}
         places = places[np.argsort(keys[order][places], kind="stable")]
         return [
-            Miss(
+            Misclassified(
                 index=int(self.indices[place]),
                 place=int(place),
                 true=int(self.labels[place]),

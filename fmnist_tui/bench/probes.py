@@ -17,7 +17,7 @@ TYPED = "ж"
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class KeyProbe:
     """`before` leads to the screen, `keys` go round; each is a key and what it has drawn."""
 
     screen: str
@@ -26,21 +26,21 @@ class Probe:
 
 
 PROBES = (
-    Probe("data", (("1", "#0"),), ((RIGHT, r"#\d+ of "), (LEFT, r"#\d+ of "))),
-    Probe(
+    KeyProbe("data", (("1", "#0"),), ((RIGHT, r"#\d+ of "), (LEFT, r"#\d+ of "))),
+    KeyProbe(
         "train",
         (("2", "settings"), (SHIFT_TAB, "."), (HOME, "name of the recipe")),
         ((DOWN, "seed of"), (UP, "name of the recipe")),
     ),
-    Probe("runs", (("6", "finished"),), ((DOWN, NAME), (UP, NAME))),
+    KeyProbe("runs", (("6", "finished"),), ((DOWN, NAME), (UP, NAME))),
     # The run that has ended is the second: it has predictions to look at.
-    Probe(
+    KeyProbe(
         "evaluate",
         (("6", "finished"), (HOME, "."), (DOWN, NAME), ("\r", "true .* predicted")),
         ((RIGHT, "true .* predicted "), (LEFT, "true .* predicted ")),
     ),
-    Probe("errors", (("4", r"#\d+ of "),), ((RIGHT, r"#\d+ of "), (LEFT, r"#\d+ of "))),
-    Probe("sweep", (("7", "complete"),), ((DOWN, "complete"), (UP, "complete"))),
+    KeyProbe("errors", (("4", r"#\d+ of "),), ((RIGHT, r"#\d+ of "), (LEFT, r"#\d+ of "))),
+    KeyProbe("sweep", (("7", "complete"),), ((DOWN, "complete"), (UP, "complete"))),
     # The last: from its line no key leads to another screen.
-    Probe("predict", (("5", "picture"), ("\r", ".")), ((TYPED, TYPED),)),
+    KeyProbe("predict", (("5", "picture"), ("\r", ".")), ((TYPED, TYPED),)),
 )

@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui.bench.probes import PROBES, Probe
-from fmnist_tui.bench.terminal import Watched
+from fmnist_tui.bench.probes import PROBES, KeyProbe
+from fmnist_tui.bench.terminal import WatchedTerminal
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.paths import ourselves
 
@@ -84,7 +84,7 @@ class ScreenCost:
         return {**asdict(self), "ratio": self.ratio}
 
 
-class Place:
+class BenchFolders:
     """Folders of its own, with a finished run in them to look at."""
 
     def __init__(self, root: Path, data_dir: Path, dataset: str) -> None:
@@ -99,8 +99,8 @@ class Place:
             "LANG": "C.UTF-8",
         }
 
-    def open(self, **changes: str) -> Watched:
-        watched = Watched([], {**self.environment, **changes})
+    def open(self, **changes: str) -> WatchedTerminal:
+        watched = WatchedTerminal([], {**self.environment, **changes})
         watched.until("1 Data")
         return watched
 
@@ -150,7 +150,7 @@ def measure_screen(
 ) -> ScreenCost:
     """Measure it all on a training as it usually is; `keys` keys on each screen."""
     with tempfile.TemporaryDirectory(prefix="fmnist-tui-bench-") as root:
-        place = Place(Path(root), data_dir, dataset)
+        place = BenchFolders(Path(root), data_dir, dataset)
         # The oldest of the runs: the newest are those that are looked at.
         place.sweep(dataset)
         without, shown, drawn = [], [], []
@@ -189,7 +189,7 @@ def measure_screen(
 EPOCHS = 3
 
 
-def start_training(watched: Watched) -> None:
+def start_training(watched: WatchedTerminal) -> None:
     """Go to Train and start a run with the settings in the form."""
     since = watched.place
     watched.press("2")
@@ -220,9 +220,9 @@ def pace(folder: Path) -> float:
     return float(images / (epochs[-1]["t"] - epochs[0]["t"]))
 
 
-def _first_paint(place: Place) -> tuple[float, bool]:
+def _first_paint(place: BenchFolders) -> tuple[float, bool]:
     """Seconds from the command to the first screen, and whether torch was loaded by then."""
-    with Watched([], place.environment) as watched:
+    with WatchedTerminal([], place.environment) as watched:
         painted = watched.until("1 Data")
         early = False
         if Path("/proc").is_dir():
@@ -231,7 +231,7 @@ def _first_paint(place: Place) -> tuple[float, bool]:
         return painted - watched.began, early
 
 
-def _idle(place: Place) -> float:
+def _idle(place: BenchFolders) -> float:
     """The most bytes a second that any screen draws when nothing happens."""
     worst = 0.0
     with place.open() as watched:
@@ -244,7 +244,7 @@ def _idle(place: Place) -> float:
     return worst
 
 
-def _pages(place: Place) -> tuple[float, float]:
+def _pages(place: BenchFolders) -> tuple[float, float]:
     """Bytes of a page of full-size thumbnails, and milliseconds to flip to it."""
     sizes, times = [], []
     with place.open() as watched:
@@ -258,7 +258,7 @@ def _pages(place: Place) -> tuple[float, float]:
     return statistics.median(sizes), statistics.median(times)
 
 
-def _full_size(watched: Watched) -> None:
+def _full_size(watched: WatchedTerminal) -> None:
     """Have the Data screen show its thumbnails at full size."""
     watched.until("#")
     for _ in range(3):
@@ -271,7 +271,7 @@ def _full_size(watched: Watched) -> None:
     raise UserError("the Data screen has no full size")
 
 
-def _keys(place: Place, count: int, say: Callable[[str], None]) -> tuple[Latency, ...]:
+def _keys(place: BenchFolders, count: int, say: Callable[[str], None]) -> tuple[Latency, ...]:
     found = []
     with place.open(FMNIST_TUI_EPOCHS="100000", FMNIST_TUI_CHECKPOINT_SECONDS="3600") as watched:
         start_training(watched)
@@ -293,7 +293,7 @@ def _keys(place: Place, count: int, say: Callable[[str], None]) -> tuple[Latency
     return tuple(found)
 
 
-def _of_screen(watched: Watched, probe: Probe, count: int) -> list[float]:
+def _of_screen(watched: WatchedTerminal, probe: KeyProbe, count: int) -> list[float]:
     """Milliseconds of `count` keys on a screen, the training going on."""
     for key, shown in probe.before:
         since = watched.place

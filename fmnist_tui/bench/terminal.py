@@ -23,7 +23,7 @@ LIMIT = 60.0
 _CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\^_]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 
 
-class Watched:
+class WatchedTerminal:
     """A `fmnist-tui` process in a pty. `text` is all it has drawn, without control sequences."""
 
     def __init__(

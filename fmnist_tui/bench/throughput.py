@@ -26,7 +26,7 @@ SIDE_SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ThroughputRow:
     """One model at one batch size: medians of all sides in images a second.
 
     `ours` is in the precision that `auto` chooses here, `ours_fp32` in the plain loop's.
@@ -51,7 +51,7 @@ class Row:
 class Throughput:
     """All rows, and the most memory a process of ours took."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[ThroughputRow, ...]
     memory_mb: float
 
 
@@ -91,7 +91,7 @@ def measure(
                     f"ours in fp32 {single[-1]:,.0f} images/s"
                 )
             rows.append(
-                Row(
+                ThroughputRow(
                     model=model,
                     batch=batch,
                     images=images,

@@ -23,7 +23,7 @@ _RUN_BEFORE = "the run before"
 
 
 @dataclass(frozen=True, slots=True)
-class Train:
+class TrainStep:
     """A training. `name` is what the recipe calls it; a `linked` one begins with the weights
     of the run before."""
 
@@ -33,7 +33,7 @@ class Train:
 
 
 @dataclass(frozen=True, slots=True)
-class Unite:
+class EnsembleStep:
     """The runs of a plan made into one ensemble."""
 
     name: str
@@ -41,7 +41,7 @@ class Unite:
     runs: tuple[Path, ...] = ()
 
 
-Step = Train | Unite
+Step = TrainStep | EnsembleStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Plan:
         elif recipe.ensemble is not None:
             steps = [*_members(recipe, recipe.ensemble, given)]
         else:
-            steps = [Train("", recipe.config(**given))]
+            steps = [TrainStep("", recipe.config(**given))]
         return cls(recipe.name, tuple(steps))
 
     @classmethod
@@ -77,7 +77,7 @@ class Plan:
         """A recipe whose first run is to be just this one: what differs in it from the
         recipe's own holds for those that follow too."""
         first = cls.of(recipe).steps[0]
-        assert isinstance(first, Train), "a plan begins with a training"
+        assert isinstance(first, TrainStep), "a plan begins with a training"
         changes = {key: mine for key, (mine, _) in config.differences(first.config).items()}
         plan = cls.of(recipe, changes)
         return replace(plan, steps=(replace(first, config=config), *plan.steps[1:]))
@@ -86,7 +86,7 @@ class Plan:
         """The plan as text, for another process to read and go on with."""
         steps = [
             {"unite": step.name, "tta": step.tta}
-            if isinstance(step, Unite)
+            if isinstance(step, EnsembleStep)
             else {"train": step.name, "config": step.config.model_dump(), "linked": step.linked}
             for step in self.steps
         ]
@@ -98,9 +98,9 @@ class Plan:
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
             steps = tuple(
-                Unite(one["unite"], one["tta"])
+                EnsembleStep(one["unite"], one["tta"])
                 if "unite" in one
-                else Train(one["train"], RunConfig.build(one["config"]), one["linked"])
+                else TrainStep(one["train"], RunConfig.build(one["config"]), one["linked"])
                 for one in found["steps"]
             )
             return cls(str(found["recipe"]), steps, tuple(map(Path, found["runs"])))
@@ -119,7 +119,7 @@ class Plan:
         if self.broken or len(self.runs) == len(self.steps):
             return None
         step = self.steps[len(self.runs)]
-        if isinstance(step, Unite):
+        if isinstance(step, EnsembleStep):
             return replace(step, runs=self.runs)
         if step.linked:
             return replace(step, config=step.config.changed(start=str(self.runs[-1])))
@@ -142,18 +142,18 @@ class Plan:
             return ""
         place = len(self.runs)
         step = self.steps[place]
-        if isinstance(self.steps[-1], Unite):
+        if isinstance(self.steps[-1], EnsembleStep):
             return step.name
         return f"stage {place + 1} of {len(self.steps)}: {step.name}"
 
 
 def _settled(step: Step, found: Callable[[str], str]) -> Step:
-    if isinstance(step, Unite) or step.linked or step.config.start is None:
+    if isinstance(step, EnsembleStep) or step.linked or step.config.start is None:
         return step
     return replace(step, config=step.config.changed(start=found(step.config.start)))
 
 
-def _stages(recipe: Recipe, given: Mapping[str, Any]) -> list[Train]:
+def _stages(recipe: Recipe, given: Mapping[str, Any]) -> list[TrainStep]:
     steps = []
     for place, stage in enumerate(recipe.stages):
         values = {**given, "recipe": f"{recipe.name}-{stage.name}"}
@@ -161,7 +161,7 @@ def _stages(recipe: Recipe, given: Mapping[str, Any]) -> list[Train]:
             values["start"] = _RUN_BEFORE
         values.update(stage.run)
         linked = values.get("start") == _RUN_BEFORE
-        steps.append(Train(stage.name, recipe.config(**values), linked))
+        steps.append(TrainStep(stage.name, recipe.config(**values), linked))
     return steps
 
 
@@ -175,7 +175,7 @@ def _members(recipe: Recipe, members: Members, given: Mapping[str, Any]) -> list
 
 def _united(first: RunConfig, members: Members) -> list[Step]:
     steps: list[Step] = [
-        Train(f"member {place + 1} of {members.seeds}", first.changed(seed=first.seed + place))
+        TrainStep(f"member {place + 1} of {members.seeds}", first.changed(seed=first.seed + place))
         for place in range(members.seeds)
     ]
-    return [*steps, Unite(f"ensemble of {members.seeds}", members.tta)]
+    return [*steps, EnsembleStep(f"ensemble of {members.seeds}", members.tta)]

@@ -30,7 +30,7 @@ from fmnist_tui.config import gpu_detect
 from fmnist_tui.config.run_config import (
     FIELDS,
     ConfigError,
-    Problem,
+    ConfigProblem,
     RunConfig,
     allowed,
     choices,
@@ -171,7 +171,7 @@ def read(path: Path) -> Recipe:
             f"{where}: is a sweep, not the settings of one run; `fmnist-tui sweep` takes it"
         )
     found = [
-        Problem(
+        ConfigProblem(
             key, value, f"no such part of a config file{near(key, PARTS)} (settings go under [run])"
         )
         for key, value in document.items()
@@ -179,11 +179,11 @@ def read(path: Path) -> Recipe:
     ]
     for part in ("run", "gpu", "ensemble"):
         if not isinstance(document.get(part, {}), dict):
-            found.append(Problem(part, document[part], f"must be a table: [{part}]"))
+            found.append(ConfigProblem(part, document[part], f"must be a table: [{part}]"))
     for part in ("stage", "claim"):
         tables = document.get(part, [])
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-            found.append(Problem(part, tables, f"must be tables: [[{part}]]"))
+            found.append(ConfigProblem(part, tables, f"must be tables: [[{part}]]"))
     if not found:
         found = list(_faults(document))
     if found:
@@ -202,61 +202,73 @@ def read(path: Path) -> Recipe:
     )
 
 
-def _faults(document: Mapping[str, Any]) -> Iterator[Problem]:
+def _faults(document: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     """What is wrong inside the parts of a recipe that say how it is trained and checked."""
     stages, members = document.get("stage", []), document.get("ensemble")
     stage_names = [stage.get("name") for stage in stages]
     if not _count(document.get("seeds", 1), 1):
-        yield Problem("seeds", document["seeds"], f"must be a whole number from 1 to {MOST_SEEDS}")
+        yield ConfigProblem(
+            "seeds", document["seeds"], f"must be a whole number from 1 to {MOST_SEEDS}"
+        )
     for stage in stages:
         yield from _unknown("stage", stage, ("name", "run"))
         name = stage.get("name")
         if not isinstance(name, str) or not re.fullmatch(r"[\w-]{1,30}", name):
-            yield Problem("stage.name", name, "must be a word of 1 to 30 letters, digits, _ and -")
+            yield ConfigProblem(
+                "stage.name", name, "must be a word of 1 to 30 letters, digits, _ and -"
+            )
         elif stage_names.count(name) > 1:
-            yield Problem("stage.name", name, "is the name of two stages")
+            yield ConfigProblem("stage.name", name, "is the name of two stages")
         if not isinstance(stage.get("run"), dict):
-            yield Problem("stage.run", stage.get("run"), "must be a table of what is different")
+            yield ConfigProblem(
+                "stage.run", stage.get("run"), "must be a table of what is different"
+            )
     if members is not None:
         yield from _unknown("ensemble", members, ("seeds", "tta"))
         if not _count(members.get("seeds"), 2):
             least = f"must be a whole number from 2 to {MOST_SEEDS}"
-            yield Problem("ensemble.seeds", members.get("seeds"), least)
+            yield ConfigProblem("ensemble.seeds", members.get("seeds"), least)
         if members.get("tta", "none") not in choices("tta"):
-            yield Problem("ensemble.tta", members["tta"], f"must be {allowed('tta')}")
+            yield ConfigProblem("ensemble.tta", members["tta"], f"must be {allowed('tta')}")
         if stages:
-            yield Problem("ensemble", dict(members), "is not for recipes with stages")
+            yield ConfigProblem("ensemble", dict(members), "is not for recipes with stages")
     for claim in document.get("claim", []):
         yield from _claim_faults(claim, stage_names)
 
 
-def _claim_faults(claim: Mapping[str, Any], stages: list[object]) -> Iterator[Problem]:
+def _claim_faults(claim: Mapping[str, Any], stages: list[object]) -> Iterator[ConfigProblem]:
     yield from _unknown("claim", claim, tuple(part.name for part in fields(Claim)))
     metric = claim.get("metric")
     if metric not in METRICS:
-        yield Problem("claim.metric", metric, f"must be one of {', '.join(METRICS)}")
+        yield ConfigProblem("claim.metric", metric, f"must be one of {', '.join(METRICS)}")
     bounds = [key for key in ("at_least", "at_most") if key in claim]
     if len(bounds) != 1:
-        yield Problem("claim.at_least", claim.get("at_least"), "give it, or at_most; one of them")
+        yield ConfigProblem(
+            "claim.at_least", claim.get("at_least"), "give it, or at_most; one of them"
+        )
     for key in bounds:
         number = isinstance(claim[key], (int, float)) and not isinstance(claim[key], bool)
         if metric == SECONDS and not (number and 0 < claim[key] < math.inf):
-            yield Problem(f"claim.{key}", claim[key], "must be a number of seconds")
+            yield ConfigProblem(f"claim.{key}", claim[key], "must be a number of seconds")
         elif metric != SECONDS and not (number and 0 <= claim[key] <= 1):
-            yield Problem(f"claim.{key}", claim[key], "must be a fraction from 0 to 1")
+            yield ConfigProblem(f"claim.{key}", claim[key], "must be a fraction from 0 to 1")
     if not isinstance(claim.get("run", {}), dict):
-        yield Problem("claim.run", claim["run"], "must be a table")
+        yield ConfigProblem("claim.run", claim["run"], "must be a table")
     if not isinstance(claim.get("about", ""), str):
-        yield Problem("claim.about", claim["about"], "must be text")
+        yield ConfigProblem("claim.about", claim["about"], "must be text")
     if claim.get("stage", "") not in ("", *stages):
         known = ", ".join(str(name) for name in stages) or "none"
-        yield Problem("claim.stage", claim["stage"], f"no such stage (there are {known})")
+        yield ConfigProblem("claim.stage", claim["stage"], f"no such stage (there are {known})")
 
 
-def _unknown(part: str, table: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[Problem]:
+def _unknown(
+    part: str, table: Mapping[str, Any], known: tuple[str, ...]
+) -> Iterator[ConfigProblem]:
     for key, value in table.items():
         if key not in known:
-            yield Problem(f"{part}.{key}", value, f"no such part of a {part}{near(key, known)}")
+            yield ConfigProblem(
+                f"{part}.{key}", value, f"no such part of a {part}{near(key, known)}"
+            )
 
 
 def _count(value: object, least: int) -> bool:
@@ -272,7 +284,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> dict[str, A
             continue
         if key.lower() not in FIELDS:
             hint = near(name, (f"{ENV_PREFIX}{known.upper()}" for known in FIELDS))
-            raise ConfigError([Problem(name, text, f"no such setting{hint}")], "environment")
+            raise ConfigError([ConfigProblem(name, text, f"no such setting{hint}")], "environment")
         values[key.lower()] = parse(key.lower(), text)
     return values
 

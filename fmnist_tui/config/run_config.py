@@ -2,7 +2,7 @@
 
 Recipes and run folders (TOML), the environment, command-line flags and forms all
 derive from the fields below: names, types, ranges, help texts and groups. Whatever
-is wrong with a config is a list of `Problem`s, each naming the key, the value and
+is wrong with a config is a list of `ConfigProblem`s, each naming the key, the value and
 what is allowed.
 """
 
@@ -32,7 +32,7 @@ DEVICES = "auto, cpu, mps, cuda or cuda:N"
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ConfigProblem:
     """One thing wrong with a config: the key, its value, and what would be right."""
 
     key: str
@@ -46,7 +46,7 @@ class Problem:
 class ConfigError(UsageError):
     """A config that cannot be used, with every problem found in it, one a line."""
 
-    def __init__(self, problems: list[Problem], where: str = "") -> None:
+    def __init__(self, problems: list[ConfigProblem], where: str = "") -> None:
         self.problems = problems
         prefix = f"{where}: " if where else ""
         super().__init__("\n".join(f"{prefix}{problem}" for problem in problems))
@@ -175,7 +175,7 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        found = [Problem(*found) for found in validators.conflicts(self)]
+        found = [ConfigProblem(*found) for found in validators.conflicts(self)]
         if found:
             raise PydanticCustomError("conflict", "{text}", {"text": "", "found": found})
         return self
@@ -300,7 +300,7 @@ def parse(name: str, text: str) -> Any:
     return word if kind(name) is str else text
 
 
-def problems(values: Mapping[str, Any]) -> list[Problem]:
+def problems(values: Mapping[str, Any]) -> list[ConfigProblem]:
     """What is wrong with these values; empty when they make a RunConfig."""
     try:
         RunConfig.build(values)
@@ -309,7 +309,7 @@ def problems(values: Mapping[str, Any]) -> list[Problem]:
     return []
 
 
-def _explain(error: ValidationError) -> Iterator[Problem]:
+def _explain(error: ValidationError) -> Iterator[ConfigProblem]:
     named = set()
     for item in error.errors():
         if item["type"] == "conflict":
@@ -320,8 +320,8 @@ def _explain(error: ValidationError) -> Iterator[Problem]:
             continue
         named.add(key)
         if item["type"] == "extra_forbidden":
-            yield Problem(key, item["input"], f"no such setting{near(key, FIELDS)}")
+            yield ConfigProblem(key, item["input"], f"no such setting{near(key, FIELDS)}")
         elif item["type"] == "wrong":
-            yield Problem(key, item["input"], item["msg"])
+            yield ConfigProblem(key, item["input"], item["msg"])
         else:
-            yield Problem(key, item["input"], f"must be {allowed(key)}")
+            yield ConfigProblem(key, item["input"], f"must be {allowed(key)}")

@@ -17,7 +17,7 @@ SPLITS = ("train", "val", "test")
 DARK = 32
 
 
-class Browse:
+class DatasetFilter:
     """A data set with a split and some of its classes chosen; no class means all of them.
 
     The pictures that remain are numbered from 0, in the order of the split.
@@ -109,7 +109,7 @@ class Browse:
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class ImageStatistics:
     """What can be counted of one picture; `shares` are those of eight ranges of brightness."""
 
     mean: float
@@ -119,7 +119,7 @@ class Numbers:
     shares: tuple[float, ...]
 
     @classmethod
-    def of(cls, image: npt.NDArray[np.uint8], bins: int = 8) -> Numbers:
+    def of(cls, image: npt.NDArray[np.uint8], bins: int = 8) -> ImageStatistics:
         counts = np.bincount(image.ravel() // np.uint8(256 // bins), minlength=bins)
         return cls(
             float(image.mean()),

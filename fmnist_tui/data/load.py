@@ -18,24 +18,24 @@ from fmnist_tui.data.load_progress import Say
 from fmnist_tui.data.sketches import sketch_dataset
 from fmnist_tui.data.sources import published
 from fmnist_tui.data.sources.source_chain import is_present as files_are_there
-from fmnist_tui.data.unsplit import Pool, Request, Whole
+from fmnist_tui.data.unsplit import LabelledImages, LoadRequest, UnsplitDataset
 from fmnist_tui.util.errors import UserError, near
 from fmnist_tui.util.paths import expanded
 from fmnist_tui.util.text import safe_text
 
-_LOADERS: dict[str, Callable[[Request], Whole]] = {
+_LOADERS: dict[str, Callable[[LoadRequest], UnsplitDataset]] = {
     **dict.fromkeys(published.SETS, published.load),
     "both": published.load_both,
     "sketches": sketch_dataset.load,
 }
-_FROM_PATH: dict[str, Callable[[Request], Whole]] = {
+_FROM_PATH: dict[str, Callable[[LoadRequest], UnsplitDataset]] = {
     "folder": folder_dataset.load,
     "idx": idx_folder.load,
     "both": published.load_both,
 }
 
 
-class Wanted(Protocol):
+class DatasetSettings(Protocol):
     """What of which data set: a run's settings, or as much of them as says that."""
 
     @property
@@ -55,7 +55,7 @@ class Wanted(Protocol):
 
 
 def load_wanted(
-    wanted: Wanted,
+    wanted: DatasetSettings,
     data_dir: Path,
     *,
     say: Say | None = None,
@@ -99,7 +99,7 @@ def load_dataset(
     among the pictures afterwards. `classes` are numbered anew in the order given; `limit`
     is the number of training pictures. Raises UserError, one line, if it cannot be had.
     """
-    request = Request(
+    request = LoadRequest(
         name, data_dir, input_size, colour, sketch_seed, split_seed, say, cancel, fetch
     )
     loader = _loader(name)
@@ -123,7 +123,7 @@ def load_dataset(
         if not len(pool):
             raise UserError(f"{safe_text(name)}: no pictures are left for the {split} split")
 
-    def split_of(split: str, pool: Pool) -> Split:
+    def split_of(split: str, pool: LabelledImages) -> Split:
         return Split(split, whole.take(pool.images, pool.places), pool.labels, pool.indices)
 
     return Dataset(
@@ -149,7 +149,7 @@ def is_present(name: str, data_dir: Path) -> bool:
     return name in _LOADERS if idx_set is None else files_are_there(idx_set, data_dir)
 
 
-def _loader(name: str) -> Callable[[Request], Whole]:
+def _loader(name: str) -> Callable[[LoadRequest], UnsplitDataset]:
     kind, colon, path = name.partition(":")
     loader = (_FROM_PATH.get(kind) if path else None) if colon else _LOADERS.get(name)
     if loader is None:
@@ -171,10 +171,10 @@ def _check_classes(classes: tuple[int, ...], facts: dataset_catalog.DatasetFacts
         )
 
 
-def _of_classes(pool: Pool, classes: tuple[int, ...]) -> Pool:
+def _of_classes(pool: LabelledImages, classes: tuple[int, ...]) -> LabelledImages:
     """The pool's pictures of these classes, numbered in the order of `classes`."""
     number = np.full(max(int(pool.labels.max(initial=0)), *classes) + 1, -1)
     number[list(classes)] = np.arange(len(classes))
     labels = number[pool.labels]
     chosen = pool.only(np.flatnonzero(labels >= 0))
-    return Pool(chosen.images, number[chosen.labels], chosen.places, chosen.indices)
+    return LabelledImages(chosen.images, number[chosen.labels], chosen.places, chosen.indices)

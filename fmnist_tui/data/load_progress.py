@@ -14,7 +14,7 @@ _TELL_EVERY = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LoadStep:
     """A place tried. `done` of `total` (None where unknown) counts `unit`s of progress."""
 
     dataset: str
@@ -26,10 +26,10 @@ class Step:
     unit: Unit = "bytes"
 
 
-Say = Callable[[Step], None]
+Say = Callable[[LoadStep], None]
 
 
-class Teller:
+class LoadReporter:
     """Tells the steps of one data set; progress with the same thing at most ten times a second."""
 
     def __init__(self, dataset: str, say: Say | None) -> None:
@@ -64,4 +64,4 @@ class Teller:
         unit: Unit = "bytes",
     ) -> None:
         if self._say is not None:
-            self._say(Step(self._dataset, self._source, state, message, done, total, unit))
+            self._say(LoadStep(self._dataset, self._source, state, message, done, total, unit))

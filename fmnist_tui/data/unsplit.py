@@ -16,7 +16,7 @@ from fmnist_tui.util.paths import expanded
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class LoadRequest:
     """What a source may need to know: where files belong, and who wants to hear of it."""
 
     name: str
@@ -36,7 +36,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pool:
+class LabelledImages:
     """Pictures to cut splits from: the `places` in `images` that belong to it, with labels.
 
     `indices` are the numbers the pictures go by. Nothing is copied before a split is made.
@@ -48,14 +48,14 @@ class Pool:
     indices: Labels
 
     @classmethod
-    def of(cls, images: Images, labels: Labels) -> Pool:
+    def of(cls, images: Images, labels: Labels) -> LabelledImages:
         everything = np.arange(len(labels))
         return cls(images, labels, everything, everything)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def only(self, which: Labels) -> Pool:
+    def only(self, which: Labels) -> LabelledImages:
         """The pictures at these positions of the pool."""
         return replace(
             self,
@@ -73,16 +73,16 @@ def in_memory(images: Images, places: Labels) -> Images:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Whole:
+class UnsplitDataset:
     """A data set's pools; `val` is None where validation is to be cut from train.
 
     `take` makes the array of a split from a pool's images and places.
     """
 
     facts: DatasetFacts
-    train: Pool
-    test: Pool
+    train: LabelledImages
+    test: LabelledImages
     source: str
-    val: Pool | None = None
+    val: LabelledImages | None = None
     notes: tuple[str, ...] = ()
     take: Callable[[Images, Labels], Images] = in_memory

@@ -1,7 +1,7 @@
 """Where training runs, and what that place is good at.
 
 Everything that differs between a CPU, an NVIDIA GPU and Apple's is decided here
-once and handed on as a `Machine`; the rest of the engine asks it and never looks at
+once and handed on as a `TrainingDevice`; the rest of the engine asks it and never looks at
 the device's name.
 """
 
@@ -29,7 +29,7 @@ _KEEP_BELOW = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class TrainingDevice:
     """A device with the settings that suit it for one run."""
 
     device: torch.device
@@ -81,7 +81,7 @@ class Machine:
             torch.mps.synchronize()
 
 
-def choose(config: RunConfig) -> Machine:
+def choose(config: RunConfig) -> TrainingDevice:
     """The machine a config asks for; a UserError where it is not to be had.
 
     Called on the thread that will train: current device and CPU threads are set for it.
@@ -104,7 +104,7 @@ def choose(config: RunConfig) -> Machine:
     precision = _precision(config.precision, device)
     # Compiled code and the gradient scaler's step are not captured: both look at the host.
     graph = config.cuda_graph and device.type == "cuda" and not config.compile
-    return Machine(device, name, precision, graph and precision != "fp16", threads)
+    return TrainingDevice(device, name, precision, graph and precision != "fp16", threads)
 
 
 def _linux() -> bool:

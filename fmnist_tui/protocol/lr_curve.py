@@ -43,7 +43,7 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class RateRange:
     """The rates that a search tries: `steps` of them from `low` to `high`."""
 
     low: float = LOW
@@ -73,7 +73,7 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LrSuggestion:
     """What a curve says. `smooth` has a point for each loss that is a number.
 
     `lr` is the rate at which the loss falls fastest (rounded, so that it can be typed),
@@ -115,12 +115,12 @@ class Explosion:
         return steady > EXPLODED * max(self._best, 1e-3)
 
 
-def read(points: Iterable[Point]) -> Reading:
+def read(points: Iterable[Point]) -> LrSuggestion:
     """What the points (rate, loss), in the order of their rates, say."""
     found = _usable(points)
     if len(found) < FEW:
         few = f"only {len(found)} steps gave a loss of use and {FEW} are needed"
-        return Reading(tuple(found), why=f"{few}: begin lower, or take more steps")
+        return LrSuggestion(tuple(found), why=f"{few}: begin lower, or take more steps")
     losses = [loss for _, loss in found]
     head = max(3, len(losses) // 10)
     start = statistics.median(losses[:head])
@@ -132,11 +132,11 @@ def read(points: Iterable[Point]) -> Reading:
     fall = start - levels[least]
     error = _error(capped, levels, least)
     if least < head or fall <= max(_ERRORS * error, _WORTH * abs(start)):
-        return Reading(smooth, why=_flat(found, start, levels[least], error))
+        return LrSuggestion(smooth, why=_flat(found, start, levels[least], error))
     begun = max(at for at in range(least + 1) if levels[at] >= start - _EDGE * fall or at == 0)
     done = min(at for at in range(begun, least + 1) if levels[at] <= levels[least] + _EDGE * fall)
     steepest = min(range(begun, done + 1), key=lambda at: lines[at][1])
-    return Reading(
+    return LrSuggestion(
         smooth,
         lr=rounded(smooth[steepest][0]),
         loss=levels[steepest],

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from fmnist_tui.protocol.events import STOPPED, LrProbed, LrSearched
-from fmnist_tui.protocol.lr_curve import MOST, Reading, read
+from fmnist_tui.protocol.lr_curve import MOST, LrSuggestion, read
 
 # The logarithm of more than any learning rate.
 _BEYOND = 100.0
@@ -64,7 +64,7 @@ class LrSearch:
         seconds = (self.t - self.began) / done * max(0, left)
         return seconds if 0 <= seconds < math.inf else None
 
-    def reading(self) -> Reading:
+    def reading(self) -> LrSuggestion:
         """What the points say so far."""
         return read(self.points)
 

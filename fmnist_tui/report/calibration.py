@@ -5,18 +5,18 @@ from __future__ import annotations
 from fmnist_tui.report.formatting import percent
 from fmnist_tui.report.html import Html, join, tag
 from fmnist_tui.report.parts import table
-from fmnist_tui.report.scores import Scores
-from fmnist_tui.report.svg_chart import Frame, axes, drawing
+from fmnist_tui.report.scores import SplitScores
+from fmnist_tui.report.svg_chart import PlotArea, axes, drawing
 
 # A bin's dot shows by its size how many images are in it.
 _SMALL, _LARGE = 2.5, 7.0
 
 
-def calibration(scores: Scores) -> Html | None:
+def calibration(scores: SplitScores) -> Html | None:
     """None where single predictions were not kept."""
     if not scores.reliability:
         return None
-    frame = Frame(0.0, 1.0, 0.0, 1.0)
+    frame = PlotArea(0.0, 1.0, 0.0, 1.0)
     parts = [
         axes(frame, "confidence", "right, %", lambda value: f"{100 * value:.0f}"),
         tag(

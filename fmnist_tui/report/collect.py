@@ -1,6 +1,6 @@
 """What a report says, gathered from a run's record: figures, settings, what went wrong.
 
-Nothing is computed by a network here. What is not there is a `Gap`: named in the page, with
+Nothing is computed by a network here. What is not there is a `MissingPart`: named in the page, with
 the command that makes it.
 """
 
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui.analysis.overfitting import Fit, judge_fit
+from fmnist_tui.analysis.overfitting import FitJudgement, judge_fit
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config import dataset_catalog, recipes
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import ENSEMBLE, FINISHED, LRFIND, SWEEP, TRAIN
 from fmnist_tui.protocol.run_state import RunState
-from fmnist_tui.report.pictures import Pictures, gather
-from fmnist_tui.report.scores import Scores, of_event, of_predictions
+from fmnist_tui.report.pictures import ErrorPictures, gather
+from fmnist_tui.report.scores import SplitScores, of_event, of_predictions
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import BROKEN, RunSummary, summarise
@@ -34,7 +34,7 @@ STAGES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class MissingPart:
     """Something the page does without: what, why, and the command that makes it."""
 
     what: str
@@ -43,7 +43,7 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class MemberFigures:
     """A run that an ensemble is made of: its name, its checkpoint, and what its own record
     says of it where that is still there."""
 
@@ -53,7 +53,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Facts:
+class ReportFacts:
     """Everything one page is made of."""
 
     folder: RunFolder
@@ -64,12 +64,12 @@ class Facts:
     made_with: Mapping[str, object]
     recipe: recipes.Recipe | None
     split: str
-    scores: Scores | None
+    scores: SplitScores | None
     predictions: Predictions | None
-    pictures: Pictures | None
-    fit: Fit | None
-    members: tuple[Member, ...]
-    gaps: tuple[Gap, ...]
+    pictures: ErrorPictures | None
+    fit: FitJudgement | None
+    members: tuple[MemberFigures, ...]
+    gaps: tuple[MissingPart, ...]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ class Facts:
 
 def gather_facts(
     folder: RunFolder, data_dir: Path, split: str | None = None, tell: Tell = untold
-) -> Facts:
+) -> ReportFacts:
     """What there is to say of a run on a split: on test where it has been read, else on
     validation. Raises UserError where the folder holds no trained run."""
     tell(0, STAGES, "reading the record")
@@ -96,7 +96,7 @@ def gather_facts(
             f"{safe_text(folder.name)} is {what}: a report needs a trained run;"
             " `fmnist-tui runs list` shows those there are"
         )
-    gaps: list[Gap] = []
+    gaps: list[MissingPart] = []
     state = replay(folder.events)
     config_text, document = _config_file(folder.config)
     config = _config(folder, gaps)
@@ -111,11 +111,11 @@ def gather_facts(
         try:
             scores = of_event(verdict, state.started.classes if state.started else ())
         except UserError as error:
-            gaps.append(Gap(f"figures on {split}", str(error)))
+            gaps.append(MissingPart(f"figures on {split}", str(error)))
     tell(2, STAGES, "gathering pictures")
     made_with = document.get("made_with", {})
     made_with = made_with if isinstance(made_with, dict) else {}
-    return Facts(
+    return ReportFacts(
         folder,
         summary,
         state,
@@ -133,7 +133,7 @@ def gather_facts(
     )
 
 
-def _members(folder: RunFolder, made_with: Mapping[str, object]) -> Iterator[Member]:
+def _members(folder: RunFolder, made_with: Mapping[str, object]) -> Iterator[MemberFigures]:
     """The runs that the config of an ensemble names, each with its checkpoint."""
     for key, value in made_with.items():
         if not key.startswith(MEMBER):
@@ -141,7 +141,7 @@ def _members(folder: RunFolder, made_with: Mapping[str, object]) -> Iterator[Mem
         name, *rest = str(value).split()
         sibling = RunFolder(folder.path.parent / Path(name).name)
         there = sibling.is_run() and sibling.events.is_file()
-        yield Member(name, " ".join(rest[:1]), summarise(sibling) if there else None)
+        yield MemberFigures(name, " ".join(rest[:1]), summarise(sibling) if there else None)
 
 
 def _split(folder: RunFolder, state: RunState) -> str:
@@ -163,11 +163,11 @@ def _config_file(path: Path) -> tuple[str, dict[str, Any]]:
         return written, {}
 
 
-def _config(folder: RunFolder, gaps: list[Gap]) -> RunConfig | None:
+def _config(folder: RunFolder, gaps: list[MissingPart]) -> RunConfig | None:
     try:
         return recipes.read(folder.config).config()
     except UserError as error:
-        gaps.append(Gap("settings", str(error).splitlines()[0]))
+        gaps.append(MissingPart("settings", str(error).splitlines()[0]))
         return None
 
 
@@ -180,7 +180,7 @@ def _recipe(config: RunConfig | None) -> recipes.Recipe | None:
 
 
 def _predictions(
-    folder: RunFolder, split: str, summary: RunSummary, gaps: list[Gap]
+    folder: RunFolder, split: str, summary: RunSummary, gaps: list[MissingPart]
 ) -> Predictions | None:
     path = folder.predictions / f"{split}.npz"
     parts = f"figures of single images on {split}: calibration, the errors and their pictures"
@@ -188,15 +188,15 @@ def _predictions(
     if not path.exists():
         if summary.is_live:
             why = "the run is still going; they come when it has finished"
-            gaps.append(Gap(parts, why))
+            gaps.append(MissingPart(parts, why))
         else:
             ended = "" if summary.state == FINISHED else f" (the run is {summary.state})"
-            gaps.append(Gap(parts, f"no predictions were kept{ended}", command))
+            gaps.append(MissingPart(parts, f"no predictions were kept{ended}", command))
         return None
     try:
         return Predictions.load(path)
     except UserError as error:
-        gaps.append(Gap(parts, str(error), command))
+        gaps.append(MissingPart(parts, str(error), command))
         return None
 
 
@@ -204,8 +204,8 @@ def _pictures(
     config: RunConfig | None,
     predictions: Predictions | None,
     data_dir: Path,
-    gaps: list[Gap],
-) -> Pictures | None:
+    gaps: list[MissingPart],
+) -> ErrorPictures | None:
     if config is None or predictions is None:
         return None
     from fmnist_tui.data.load import is_present
@@ -213,13 +213,13 @@ def _pictures(
     what, name = "pictures of the errors", config.dataset
     if not is_present(name, data_dir):
         if ":" in name:
-            gaps.append(Gap(what, f"{safe_text(name)} is not there any more"))
+            gaps.append(MissingPart(what, f"{safe_text(name)} is not there any more"))
         else:
             why = f"{name} is not in {safe_text(data_dir)}"
-            gaps.append(Gap(what, why, f"fmnist-tui data get {name}"))
+            gaps.append(MissingPart(what, why, f"fmnist-tui data get {name}"))
         return None
     try:
         return gather(config, predictions, data_dir)
     except (UserError, OSError, MemoryError) as error:
-        gaps.append(Gap(what, reason(error)))
+        gaps.append(MissingPart(what, reason(error)))
     return None

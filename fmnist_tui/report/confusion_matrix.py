@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fmnist_tui.report.formatting import percent
 from fmnist_tui.report.html import Html, join, tag
 from fmnist_tui.report.parts import scrolled, table
-from fmnist_tui.report.scores import Scores
+from fmnist_tui.report.scores import SplitScores
 from fmnist_tui.util.text import counted
 
 # With more classes than these the matrix shows the ones with most errors.
@@ -17,7 +17,7 @@ LEVELS = 6
 _HOT = 0.2
 
 
-def matrix(scores: Scores) -> Html:
+def matrix(scores: SplitScores) -> Html:
     """Counts, true classes as rows. Right ones are on the diagonal, bold and framed."""
     names = [score.name for score in scores.classes]
     shown = worst(scores)
@@ -45,7 +45,7 @@ def matrix(scores: Scores) -> Html:
     return join(scrolled(caption, whole), note)
 
 
-def worst(scores: Scores, limit: int = CLASSES) -> list[int]:
+def worst(scores: SplitScores, limit: int = CLASSES) -> list[int]:
     """The classes to show, in their order: all of them, or those with most errors."""
     count = len(scores.confusion)
     if count <= limit:
@@ -70,7 +70,7 @@ def _cell(count: int, total: int, right: bool) -> Html:
     return tag("td", f"{count:,}" if count else "·", class_=heat + " right" * right)
 
 
-def class_table(scores: Scores) -> Html:
+def class_table(scores: SplitScores) -> Html:
     """Precision, recall, F1 and count of every class."""
     rows = [
         (
@@ -95,7 +95,7 @@ def class_table(scores: Scores) -> Html:
     )
 
 
-def confused(scores: Scores) -> Html | None:
+def confused(scores: SplitScores) -> Html | None:
     """The pairs of classes taken for each other most often."""
     pairs = scores.pairs()
     if not pairs:

@@ -17,7 +17,7 @@ from fmnist_tui.protocol.run_state import (
 from fmnist_tui.report.formatting import duration, number, percent
 from fmnist_tui.report.html import Html, join, tag
 from fmnist_tui.report.parts import table
-from fmnist_tui.report.svg_chart import Curve, Mark, line_chart
+from fmnist_tui.report.svg_chart import ChartCurve, ChartMark, line_chart
 
 # More epochs than these are shown by a part of them.
 ROWS = 100
@@ -37,8 +37,8 @@ def curves(state: RunState) -> Html | None:
         line_chart(
             "loss",
             [
-                Curve("training", "train", points(TRAIN_LOSS)),
-                Curve("validation", "val", points(VAL_LOSS)),
+                ChartCurve("training", "train", points(TRAIN_LOSS)),
+                ChartCurve("validation", "val", points(VAL_LOSS)),
             ],
             about=f"Loss by epoch: {_ends(state, TRAIN_LOSS, VAL_LOSS, number)}{epoch}.",
             xlabel="epoch",
@@ -49,8 +49,8 @@ def curves(state: RunState) -> Html | None:
         line_chart(
             "accuracy",
             [
-                Curve("training", "train", points(TRAIN_ACCURACY)),
-                Curve("validation", "val", points(VAL_ACCURACY)),
+                ChartCurve("training", "train", points(TRAIN_ACCURACY)),
+                ChartCurve("validation", "val", points(VAL_ACCURACY)),
             ],
             about=f"Accuracy by epoch: {_ends(state, TRAIN_ACCURACY, VAL_ACCURACY, percent)}"
             f"{epoch}.",
@@ -62,7 +62,7 @@ def curves(state: RunState) -> Html | None:
         ),
         line_chart(
             "rate",
-            [Curve("learning rate", "rate", points(LR))],
+            [ChartCurve("learning rate", "rate", points(LR))],
             about="The learning rate by epoch.",
             xlabel="epoch",
             ylabel="",
@@ -86,15 +86,15 @@ def _ends(state: RunState, train: str, val: str, told: object) -> str:
     return ", ".join(words) or "nothing was recorded"
 
 
-def _marks(state: RunState, epochs: int) -> list[Mark]:
+def _marks(state: RunState, epochs: int) -> list[ChartMark]:
     """The best epoch, changes of the rate by hand, and where the run was taken up again."""
     found = []
     if state.best is not None:
-        found.append(Mark(state.best.step / epochs, f"best: {state.best.epoch}", "best"))
+        found.append(ChartMark(state.best.step / epochs, f"best: {state.best.epoch}", "best"))
     for marker in state.markers:
         if marker.what in ("lr", "resumed"):
             label = "" if marker.what == "resumed" else f"rate {marker.text}"
-            found.append(Mark(marker.step / epochs, label, marker.what))
+            found.append(ChartMark(marker.step / epochs, label, marker.what))
     return found
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fmnist_tui.analysis.predictions import Miss
+from fmnist_tui.analysis.predictions import Misclassified
 from fmnist_tui.report.formatting import percent
 from fmnist_tui.report.html import Html, join, tag
-from fmnist_tui.report.pictures import Group, Pictures
+from fmnist_tui.report.pictures import ErrorGroup, ErrorPictures
 
 _SHEET = "sheet"
 
 
-def gallery(pictures: Pictures, classes: Sequence[str]) -> Html:
+def gallery(pictures: ErrorPictures, classes: Sequence[str]) -> Html:
     """The groups, one after the other, with their pictures cut out of one sheet."""
     width, height = pictures.across * pictures.side, pictures.down * pictures.side
     image = tag("image", href=pictures.uri, width=width, height=height, id=_SHEET)
@@ -20,7 +20,7 @@ def gallery(pictures: Pictures, classes: Sequence[str]) -> Html:
     return join(sheet, *(_group(group, pictures, classes) for group in pictures.groups))
 
 
-def _group(group: Group, pictures: Pictures, classes: Sequence[str]) -> Html:
+def _group(group: ErrorGroup, pictures: ErrorPictures, classes: Sequence[str]) -> Html:
     if group.true is None or group.predicted is None:
         title = "Most confident errors"
     else:
@@ -30,7 +30,7 @@ def _group(group: Group, pictures: Pictures, classes: Sequence[str]) -> Html:
     return join(tag("h3", title, count), tag("ul", *items, class_="gallery"))
 
 
-def _item(miss: Miss, pictures: Pictures, classes: Sequence[str]) -> Html:
+def _item(miss: Misclassified, pictures: ErrorPictures, classes: Sequence[str]) -> Html:
     x, y = pictures.corner(miss)
     true, said = classes[miss.true], classes[miss.predicted]
     picture = tag(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from fmnist_tui.protocol.events import ENSEMBLE
-from fmnist_tui.report.collect import Facts
+from fmnist_tui.report.collect import ReportFacts
 from fmnist_tui.report.formatting import NONE, percent
 from fmnist_tui.report.html import Html, tag
 from fmnist_tui.report.parts import table
 
 
-def members(facts: Facts) -> Html | None:
+def members(facts: ReportFacts) -> Html | None:
     """None for a run that is no ensemble."""
     if facts.summary.kind != ENSEMBLE:
         return None

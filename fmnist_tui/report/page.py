@@ -12,7 +12,7 @@ from fmnist_tui.analysis.metrics import interval
 from fmnist_tui.protocol.events import ENSEMBLE, FINISHED
 from fmnist_tui.report import provenance
 from fmnist_tui.report.calibration import calibration
-from fmnist_tui.report.collect import Facts, Gap
+from fmnist_tui.report.collect import MissingPart, ReportFacts
 from fmnist_tui.report.confusion_matrix import class_table, confused, matrix
 from fmnist_tui.report.curves import curves
 from fmnist_tui.report.error_gallery import gallery
@@ -20,7 +20,7 @@ from fmnist_tui.report.formatting import duration, number, percent, when
 from fmnist_tui.report.html import Html, join, tag
 from fmnist_tui.report.members import members
 from fmnist_tui.report.parts import section
-from fmnist_tui.report.scores import Scores
+from fmnist_tui.report.scores import SplitScores
 from fmnist_tui.util.text import counted, safe_text
 
 _STYLE = Path(__file__).with_name("style.css")
@@ -45,7 +45,7 @@ _PAIRED = ("matrix", "classes", "pairs", "calibration", "data", "machine")
 _NARROW = 12
 
 
-def page(facts: Facts) -> str:
+def page(facts: ReportFacts) -> str:
     """The whole page as text."""
     style = _STYLE.read_text(encoding="utf-8")
     shown = {name: part for name, part in _sections(facts).items() if part is not None}
@@ -75,12 +75,12 @@ def page(facts: Facts) -> str:
     return f"<!doctype html>\n{tag('html', _head(facts, style), body, lang='en')}\n"
 
 
-def _half(facts: Facts) -> tuple[str, ...]:
+def _half(facts: ReportFacts) -> tuple[str, ...]:
     """The sections that stand two side by side, if their tables are narrow."""
     return _PAIRED if len(facts.classes) <= _NARROW else _PAIRED[2:]
 
 
-def _head(facts: Facts, style: str) -> Html:
+def _head(facts: ReportFacts, style: str) -> Html:
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:;"
@@ -101,11 +101,11 @@ def _head(facts: Facts, style: str) -> Html:
     )
 
 
-def _title(facts: Facts) -> str:
+def _title(facts: ReportFacts) -> str:
     return safe_text(f"{facts.summary.recipe} {facts.folder.id}".strip(), 80)
 
 
-def _header(facts: Facts) -> Html:
+def _header(facts: ReportFacts) -> Html:
     summary, started = facts.summary, facts.state.started
     words = [facts.dataset.title if facts.dataset is not None else summary.dataset, summary.model]
     if started is not None and started.parameters:
@@ -123,7 +123,7 @@ def _header(facts: Facts) -> Html:
     )
 
 
-def _standing(facts: Facts) -> Html:
+def _standing(facts: ReportFacts) -> Html:
     """Whether the run has come to its end, and how."""
     summary, state = facts.summary, facts.state
     done = counted(state.epochs_done, "epoch")
@@ -138,7 +138,7 @@ def _standing(facts: Facts) -> Html:
     return tag("p", f"{summary.state.upper()} after {done}{why}", class_="badge")
 
 
-def _headline(facts: Facts) -> Html:
+def _headline(facts: ReportFacts) -> Html:
     """The figures that are asked for first."""
     tiles = _score_tiles(facts.scores) if facts.scores is not None else []
     best = facts.state.best
@@ -154,7 +154,7 @@ def _headline(facts: Facts) -> Html:
     return tag("section", tag("h2", "Figures", class_="hidden"), tag("dl", *tiles, class_="tiles"))
 
 
-def _score_tiles(scores: Scores) -> list[Html]:
+def _score_tiles(scores: SplitScores) -> list[Html]:
     low, high = scores.interval
     epoch = f", epoch {scores.epoch}" if scores.epoch is not None else ""
     return [
@@ -175,7 +175,7 @@ def _tile(name: str, value: str, about: str, *, wide: bool = False) -> Html:
     return tag("div", tag("dt", name), figure, class_="across" if wide else None)
 
 
-def _gaps(gaps: tuple[Gap, ...]) -> Html | None:
+def _gaps(gaps: tuple[MissingPart, ...]) -> Html | None:
     if not gaps:
         return None
     items = []
@@ -186,7 +186,7 @@ def _gaps(gaps: tuple[Gap, ...]) -> Html | None:
     return tag("section", heading, tag("ul", *items), class_="gaps", aria_labelledby="gaps")
 
 
-def _sections(facts: Facts) -> dict[str, Html | None]:
+def _sections(facts: ReportFacts) -> dict[str, Html | None]:
     scores, pictures = facts.scores, facts.pictures
     names = [score.name for score in scores.classes] if scores is not None else []
     checkpoints = provenance.checkpoints(facts)
@@ -207,7 +207,7 @@ def _sections(facts: Facts) -> dict[str, Html | None]:
     }
 
 
-def _fit(facts: Facts) -> Html | None:
+def _fit(facts: ReportFacts) -> Html | None:
     if facts.fit is None:
         return None
     return tag("p", tag("b", facts.fit.verdict), f". {facts.fit.words}")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.analysis.predictions import Miss, Predictions
+from fmnist_tui.analysis.predictions import Misclassified, Predictions
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
@@ -26,21 +26,21 @@ Images = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ErrorGroup:
     """Errors shown together, and how many there are of their kind."""
 
     true: int | None
     predicted: int | None
-    misses: tuple[Miss, ...]
+    misses: tuple[Misclassified, ...]
     count: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pictures:
+class ErrorPictures:
     """`groups` of errors: the most confident of all, then those of the most confused pairs.
     `sheet` is a PNG with all their pictures, each `side` wide; `places` says where."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[ErrorGroup, ...]
     sheet: bytes
     side: int
     across: int
@@ -54,13 +54,13 @@ class Pictures:
     def down(self) -> int:
         return math.ceil(len(self.places) / self.across)
 
-    def corner(self, miss: Miss) -> tuple[int, int]:
+    def corner(self, miss: Misclassified) -> tuple[int, int]:
         """The left and upper edge of an error's picture on the sheet."""
         row, column = divmod(self.places[miss.index], self.across)
         return column * self.side, row * self.side
 
 
-def gather(config: RunConfig, predictions: Predictions, data_dir: Path) -> Pictures | None:
+def gather(config: RunConfig, predictions: Predictions, data_dir: Path) -> ErrorPictures | None:
     """The errors to show with their pictures; None where nothing was got wrong.
 
     Nothing is fetched: a UserError says that the pictures are not here, or are not those
@@ -85,7 +85,7 @@ def gather(config: RunConfig, predictions: Predictions, data_dir: Path) -> Pictu
         )
     images = split.images[places]
     side = min(_SIDE, max(images.shape[1:3]))
-    return Pictures(
+    return ErrorPictures(
         groups,
         sheet(images, side, _ACROSS),
         side,
@@ -94,18 +94,18 @@ def gather(config: RunConfig, predictions: Predictions, data_dir: Path) -> Pictu
     )
 
 
-def chosen(predictions: Predictions) -> tuple[Group, ...]:
+def chosen(predictions: Predictions) -> tuple[ErrorGroup, ...]:
     """The errors a page shows."""
     misses = predictions.misses()
     if not misses:
         return ()
-    by_pair: dict[tuple[int, int], list[Miss]] = {}
+    by_pair: dict[tuple[int, int], list[Misclassified]] = {}
     for miss in misses:
         by_pair.setdefault((miss.true, miss.predicted), []).append(miss)
     pairs = sorted(by_pair.items(), key=lambda pair: (-len(pair[1]), pair[0]))[:PAIRS]
     return (
-        Group(None, None, tuple(misses[:MOST_CONFIDENT]), len(misses)),
-        *(Group(*pair, tuple(found[:OF_A_PAIR]), len(found)) for pair, found in pairs),
+        ErrorGroup(None, None, tuple(misses[:MOST_CONFIDENT]), len(misses)),
+        *(ErrorGroup(*pair, tuple(found[:OF_A_PAIR]), len(found)) for pair, found in pairs),
     )
 
 

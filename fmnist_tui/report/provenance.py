@@ -9,7 +9,7 @@ from typing import Any
 from fmnist_tui.config import recipes, run_config
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import ENSEMBLE
-from fmnist_tui.report.collect import MEMBER, Facts
+from fmnist_tui.report.collect import MEMBER, ReportFacts
 from fmnist_tui.report.confusion_matrix import listed
 from fmnist_tui.report.formatting import NONE, duration, size, when
 from fmnist_tui.report.html import Child, Html, join, lines, tag
@@ -22,7 +22,7 @@ _MACHINE = ("device", "device_name", "precision", "threads", "system")
 _FORKED = ("forked_from", "forked_step")
 
 
-def settings(facts: Facts) -> Html | None:
+def settings(facts: ReportFacts) -> Html | None:
     """What differs from the defaults, and all of the config as it was written."""
     parts: list[Html] = []
     # An ensemble's settings are those of its first member.
@@ -44,7 +44,7 @@ def settings(facts: Facts) -> Html | None:
     return join(*parts) if parts else None
 
 
-def again(facts: Facts) -> Html | None:
+def again(facts: ReportFacts) -> Html | None:
     """The recipe, and the command that makes such a run."""
     if facts.summary.kind == ENSEMBLE:
         runs = [RunFolder(Path(member.name)).id for member in facts.members]
@@ -89,7 +89,7 @@ def _written(value: Any) -> str:
     return str(value)
 
 
-def data(facts: Facts) -> Html:
+def data(facts: ReportFacts) -> Html:
     """The data set and its splits."""
     started, known = facts.state.started, facts.dataset
     name = facts.summary.dataset
@@ -107,7 +107,7 @@ def data(facts: Facts) -> Html:
     return pairs(rows)
 
 
-def machine(facts: Facts) -> Html:
+def machine(facts: ReportFacts) -> Html:
     """Versions, device and durations."""
     made, state, started = facts.made_with, facts.state, facts.state.started
     rows: list[tuple[str, Child]] = [
@@ -134,7 +134,7 @@ def machine(facts: Facts) -> Html:
     return pairs(rows)
 
 
-def checkpoints(facts: Facts) -> Html | None:
+def checkpoints(facts: ReportFacts) -> Html | None:
     """The files with weights that the record knows of."""
     saved = list(facts.state.checkpoints.values())
     if not saved:
@@ -149,7 +149,7 @@ def checkpoints(facts: Facts) -> Html | None:
     )
 
 
-def notes(facts: Facts) -> Html | None:
+def notes(facts: ReportFacts) -> Html | None:
     """What the run had to say besides its figures."""
     alerts = list(facts.state.alerts)
     if not alerts:

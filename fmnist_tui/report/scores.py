@@ -14,7 +14,7 @@ PAIRS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class SplitScores:
     """`epoch` is that of the checkpoint, where the record says; `reliability` is empty where
     single predictions were not kept. Shares are fractions."""
 
@@ -46,13 +46,13 @@ class Scores:
         return sorted(found, key=lambda pair: (-pair[2], pair[0], pair[1]))[:limit]
 
 
-def of_predictions(predictions: Predictions, verdict: Evaluated | None) -> Scores | None:
+def of_predictions(predictions: Predictions, verdict: Evaluated | None) -> SplitScores | None:
     """The figures anew from every prediction; `verdict` tells which epoch they are of."""
     if not len(predictions.labels):
         return None
     found = predictions.evaluation()
     epoch = verdict.epoch if verdict is not None else None
-    return Scores(
+    return SplitScores(
         predictions.split,
         predictions.checkpoint,
         epoch,
@@ -68,7 +68,7 @@ def of_predictions(predictions: Predictions, verdict: Evaluated | None) -> Score
     )
 
 
-def of_event(verdict: Evaluated, names: Sequence[str]) -> Scores:
+def of_event(verdict: Evaluated, names: Sequence[str]) -> SplitScores:
     """The figures as the record has them."""
     matrix = verdict.confusion
     if len(matrix) != len(names) or any(len(row) != len(names) for row in matrix):
@@ -76,7 +76,7 @@ def of_event(verdict: Evaluated, names: Sequence[str]) -> Scores:
             f"the record's verdict on {verdict.split} is damaged: its matrix does not fit the"
             f" {len(names)} classes; `fmnist-tui evaluate` makes it anew"
         )
-    return Scores(
+    return SplitScores(
         verdict.split,
         verdict.checkpoint,
         verdict.epoch,

@@ -28,7 +28,7 @@ Points = Sequence[Point]
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class ChartCurve:
     """A line of a chart; `kind` is its class in the style: train, val or rate."""
 
     label: str
@@ -37,7 +37,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ChartMark:
     """An upright line at an x: `kind` is best, lr or resumed."""
 
     x: float
@@ -46,7 +46,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class PlotArea:
     """The part of the plane that a chart shows, and where it lies in the drawing."""
 
     low_x: float
@@ -65,19 +65,19 @@ class Frame:
 
 def line_chart(
     name: str,
-    curves: Sequence[Curve],
+    curves: Sequence[ChartCurve],
     *,
     about: str,
     xlabel: str,
     ylabel: str,
     told: Callable[[float], str],
-    marks: Sequence[Mark] = (),
+    marks: Sequence[ChartMark] = (),
     ceiling: float = math.inf,
     from_zero: bool = False,
 ) -> Html | None:
     """The curves in one frame; None where there is no point to draw. `about` says in words
     what they show, `told` writes a value of the upright axis, which ends at `ceiling`."""
-    drawn = [Curve(curve.label, curve.kind, finite(curve.points)) for curve in curves]
+    drawn = [ChartCurve(curve.label, curve.kind, finite(curve.points)) for curve in curves]
     drawn = [curve for curve in drawn if curve.points]
     if not drawn:
         return None
@@ -110,7 +110,7 @@ def drawing(about: str, *parts: Html, height: int = HEIGHT) -> Html:
     )
 
 
-def axes(frame: Frame, xlabel: str, ylabel: str, told: Callable[[float], str]) -> Html:
+def axes(frame: PlotArea, xlabel: str, ylabel: str, told: Callable[[float], str]) -> Html:
     """Grid, ticks with their values, and what the axes are."""
     parts = []
     for value in ticks(frame.low_y, frame.high_y, 5):
@@ -164,7 +164,7 @@ def _height(point: Point) -> float:
     return point[1]
 
 
-def _frame(points: Points, ceiling: float, from_zero: bool) -> Frame:
+def _frame(points: Points, ceiling: float, from_zero: bool) -> PlotArea:
     low_x, high_x = min(x for x, _ in points), max(x for x, _ in points)
     if high_x <= low_x:
         low_x, high_x = low_x - 0.5, high_x + 0.5
@@ -175,10 +175,10 @@ def _frame(points: Points, ceiling: float, from_zero: bool) -> Frame:
         low = min(0.0, low)
     margin = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
     bottom = max(0.0, low - margin) if low >= 0 else low - margin
-    return Frame(low_x, high_x, bottom, max(bottom + margin, min(high + margin, ceiling)))
+    return PlotArea(low_x, high_x, bottom, max(bottom + margin, min(high + margin, ceiling)))
 
 
-def _line(frame: Frame, curve: Curve) -> Html:
+def _line(frame: PlotArea, curve: ChartCurve) -> Html:
     places = [(frame.x(x), frame.y(y)) for x, y in curve.points]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     line = tag("polyline", points=path, class_=f"line {curve.kind}")
@@ -189,7 +189,7 @@ def _line(frame: Frame, curve: Curve) -> Html:
     return join(line, *dots)
 
 
-def _legend(curves: Sequence[Curve]) -> Html:
+def _legend(curves: Sequence[ChartCurve]) -> Html:
     parts, right = [], float(WIDTH - _RIGHT)
     for curve in reversed(curves):
         right -= _LETTER * len(curve.label)
@@ -199,7 +199,7 @@ def _legend(curves: Sequence[Curve]) -> Html:
     return tag("g", *parts, class_="legend")
 
 
-def _marked(frame: Frame, marks: Sequence[Mark]) -> Iterator[Html]:
+def _marked(frame: PlotArea, marks: Sequence[ChartMark]) -> Iterator[Html]:
     """The marks within the frame; labels above it, those left out that would lie on another."""
     taken: list[tuple[float, float]] = []
     for mark in marks:

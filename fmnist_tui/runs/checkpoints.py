@@ -16,7 +16,7 @@ _ORDER = {"last": 0, "best": 1, "step": 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CheckpointEntry:
     """A checkpoint to begin from. A `whole` one goes on from its epoch; of `best` only the
     weights are kept."""
 
@@ -31,9 +31,9 @@ class Kept:
         return self.kind != "best"
 
 
-def kept(folder: RunFolder) -> list[Kept]:
+def kept(folder: RunFolder) -> list[CheckpointEntry]:
     """The newest `last` and `best`, and every `step` checkpoint, the latest first."""
-    newest: dict[str, tuple[int, Kept]] = {}
+    newest: dict[str, tuple[int, CheckpointEntry]] = {}
     try:
         for path in folder.checkpoints.glob("*.json"):
             name = _NAME.fullmatch(path.stem)
@@ -43,7 +43,7 @@ def kept(folder: RunFolder) -> list[Kept]:
             kind, generation = name[1], int(name[2])
             key = path.stem if kind == "step" else kind
             if key not in newest or newest[key][0] < generation:
-                newest[key] = generation, Kept(path.stem, kind, *about)
+                newest[key] = generation, CheckpointEntry(path.stem, kind, *about)
     except OSError as error:
         raise UserError(
             f"cannot read the checkpoints of {safe_text(folder.name)}: {reason(error)}"

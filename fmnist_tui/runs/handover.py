@@ -47,11 +47,11 @@ def go_on(folder: RunFolder, data_dir: Path, plan: str = "") -> int:
         except OSError as error:
             raise UserError(f"cannot write {safe_text(kept)}: {reason(error)}") from error
         places.append(f"--plan={kept}")
-    with Output.of(folder) as output:
+    with HandoverOutput.of(folder) as output:
         return start(["train", f"--resume={path}", *places], output)
 
 
-def start(arguments: list[str], output: Output) -> int:
+def start(arguments: list[str], output: HandoverOutput) -> int:
     """Run this program apart from the present process; gives its number."""
     try:
         shell = subprocess.run(
@@ -68,7 +68,7 @@ def start(arguments: list[str], output: Output) -> int:
         raise UserError(f"cannot start a process for the run: {reason(error)}") from error
 
 
-class Output:
+class HandoverOutput:
     """The file a process apart writes to, read here as it grows."""
 
     def __init__(self, path: Path, descriptor: int, is_aside: bool = False) -> None:
@@ -77,7 +77,7 @@ class Output:
         self._place = os.fstat(descriptor).st_size
 
     @classmethod
-    def of(cls, folder: RunFolder) -> Output:
+    def of(cls, folder: RunFolder) -> HandoverOutput:
         """The `output.log` of a run, to be added to."""
         path = folder.path / OUTPUT
         try:
@@ -86,7 +86,7 @@ class Output:
             raise UserError(f"cannot write {safe_text(path)}: {reason(error)}") from error
 
     @classmethod
-    def aside(cls, runs_dir: Path) -> Output:
+    def aside(cls, runs_dir: Path) -> HandoverOutput:
         """One for a run that has no folder yet; gone afterwards unless `move_to` was called.
 
         It is locked as long as any process has it open: what a killed one left is swept.

@@ -21,7 +21,7 @@ from fmnist_tui.protocol.events import (
 from fmnist_tui.protocol.json_codec import WireError
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder, run_folders
-from fmnist_tui.runs.lock import Holder, holder
+from fmnist_tui.runs.lock import LockHolder, holder
 from fmnist_tui.util.errors import UserError, near, reason
 from fmnist_tui.util.paths import expanded
 from fmnist_tui.util.text import safe_text
@@ -51,7 +51,7 @@ class RunSummary:
     run: RunFolder
     state: str
     reason: str = ""
-    holder: Holder | None = None
+    holder: LockHolder | None = None
     kind: str = "train"
     recipe: str = ""
     dataset: str = ""

@@ -28,7 +28,7 @@ _TRIES = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class LockHolder:
     """Who trains a run: `started` is when that process began, in seconds since 1970.
 
     A pid of 0 is a holder that has not yet said who it is.
@@ -68,7 +68,7 @@ class RunLock:
                 " stop it there first, or wait until it ends"
             )
         with contextlib.suppress(OSError):
-            note = json.dumps(asdict(Holder(socket.gethostname(), os.getpid(), _began())))
+            note = json.dumps(asdict(LockHolder(socket.gethostname(), os.getpid(), _began())))
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, note.encode("ascii"), 0)
         return cls(path, descriptor)
@@ -95,7 +95,7 @@ class RunLock:
             os.close(descriptor)
 
 
-def holder(folder: Path) -> Holder | None:
+def holder(folder: Path) -> LockHolder | None:
     """Who holds the lock of the run in `folder`; None where nobody does.
 
     Disturbs neither the holder nor whoever is about to become one (see `_lock`).
@@ -148,12 +148,12 @@ def _is_still(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _note(data: bytes) -> Holder:
+def _note(data: bytes) -> LockHolder:
     try:
         note = json.loads(data)
-        return Holder(str(note["host"]), int(note["pid"]), float(note["started"]))
+        return LockHolder(str(note["host"]), int(note["pid"]), float(note["started"]))
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
-        return Holder("", 0, 0.0)
+        return LockHolder("", 0, 0.0)
 
 
 def _began() -> float:

@@ -39,7 +39,7 @@ _WHERE_TO_FIND_IT = "Open the address that `fmnist-tui serve` has printed, token
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class RequestGuard:
     """`names` are what this server may be called in `Host`, with its port."""
 
     token: str
@@ -47,7 +47,7 @@ class Guard:
     cookie: str
 
     @classmethod
-    def of(cls, token: str, host: str, port: int) -> Guard:
+    def of(cls, token: str, host: str, port: int) -> RequestGuard:
         own = f"[{host}]" if ":" in host else host
         names = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]", own)}
         if port == 80:
@@ -85,7 +85,7 @@ class Guard:
         return answer
 
 
-def middleware(guard: Guard, socket_path: str) -> Middleware:
+def middleware(guard: RequestGuard, socket_path: str) -> Middleware:
     """Every request through the guard, whatever it asks for."""
 
     @web.middleware

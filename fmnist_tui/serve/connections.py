@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from fmnist_tui.serve.dashboard_process import Visitor
+from fmnist_tui.serve.dashboard_process import DashboardProcess
 
 # So long may a dashboard take to hand its run over once its tab is closed; while the server
 # lives there is no hurry.
@@ -14,14 +14,14 @@ LEAVING_SECONDS = 120.0
 WAIT_SECONDS = 15.0
 
 
-class House:
+class ConnectionPool:
     """`admit` gives a visitor a place, `dismiss` lets one go; `close` lets all go."""
 
     def __init__(self, places: int, told: Callable[[str], None]) -> None:
         self.places = places
         self._told = told
-        self._here: set[Visitor] = set()
-        self._leaving: dict[asyncio.Task[None], Visitor] = {}
+        self._here: set[DashboardProcess] = set()
+        self._leaving: dict[asyncio.Task[None], DashboardProcess] = {}
         self._closed = False
 
     @property
@@ -33,7 +33,7 @@ class House:
     def _taken(self) -> int:
         return len(self._here) + len(self._leaving)
 
-    async def admit(self) -> Visitor | None:
+    async def admit(self) -> DashboardProcess | None:
         """A place for a new visitor; None if none is free, and none becomes free soon."""
         end = asyncio.get_running_loop().time() + WAIT_SECONDS
         while self._taken >= self.places and not self._closed:
@@ -45,11 +45,11 @@ class House:
             )
         if self._closed:
             return None
-        visitor = Visitor(self._told)
+        visitor = DashboardProcess(self._told)
         self._here.add(visitor)
         return visitor
 
-    def dismiss(self, visitor: Visitor) -> None:
+    def dismiss(self, visitor: DashboardProcess) -> None:
         """Let a visitor go: the place is free once the dashboard has ended."""
         if visitor not in self._here:
             return
@@ -73,7 +73,7 @@ class House:
         if late:
             await asyncio.wait(late)
 
-    async def _end(self, visitor: Visitor, seconds: float) -> None:
+    async def _end(self, visitor: DashboardProcess, seconds: float) -> None:
         try:
             by_itself = await visitor.end(seconds)
         except asyncio.CancelledError:

@@ -41,7 +41,7 @@ def environment() -> dict[str, str]:
     }
 
 
-class Visitor:
+class DashboardProcess:
     """Begun by `start`; `screen` is what it draws, `end` lets it go."""
 
     def __init__(self, told: Callable[[str], None]) -> None:

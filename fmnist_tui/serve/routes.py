@@ -13,9 +13,9 @@ import textual_serve
 from aiohttp import WSMsgType, web
 
 from fmnist_tui.serve import pages
-from fmnist_tui.serve.auth import Guard, middleware, protect
-from fmnist_tui.serve.connections import House
-from fmnist_tui.serve.dashboard_process import Visitor
+from fmnist_tui.serve.auth import RequestGuard, middleware, protect
+from fmnist_tui.serve.connections import ConnectionPool
+from fmnist_tui.serve.dashboard_process import DashboardProcess
 
 SOCKET = "/socket"
 # The longest message a page sends is what is pasted into it.
@@ -29,7 +29,7 @@ _STATIC = Path(textual_serve.__file__).parent / "static"
 Opening = Callable[[], Awaitable[list[str]]]
 
 
-def site(guard: Guard, house: House, opening: Opening) -> web.Application:
+def site(guard: RequestGuard, house: ConnectionPool, opening: Opening) -> web.Application:
     """The application behind the guard."""
     app = web.Application(middlewares=[middleware(guard, SOCKET)])
     sockets: set[web.WebSocketResponse] = set()
@@ -76,7 +76,7 @@ def _file(path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     return file
 
 
-async def _serve(visitor: Visitor, socket: web.WebSocketResponse) -> None:
+async def _serve(visitor: DashboardProcess, socket: web.WebSocketResponse) -> None:
     """Between the page and the dashboard, until one of them has gone."""
 
     async def show() -> None:
@@ -96,7 +96,7 @@ async def _serve(visitor: Visitor, socket: web.WebSocketResponse) -> None:
             await showing
 
 
-async def _heard(visitor: Visitor, socket: web.WebSocketResponse, text: str) -> None:
+async def _heard(visitor: DashboardProcess, socket: web.WebSocketResponse, text: str) -> None:
     """Do what the page says; whatever else comes is passed over."""
     try:
         what, *rest = json.loads(text)

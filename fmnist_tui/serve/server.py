@@ -19,8 +19,8 @@ from aiohttp import web
 from fmnist_tui.protocol.events import DETACHED, TRAIN
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import list_runs
-from fmnist_tui.serve.auth import TOKEN, Guard
-from fmnist_tui.serve.connections import House
+from fmnist_tui.serve.auth import TOKEN, RequestGuard
+from fmnist_tui.serve.connections import ConnectionPool
 from fmnist_tui.serve.routes import site
 from fmnist_tui.util.errors import UsageError, UserError, reason
 from fmnist_tui.util.text import safe_text
@@ -33,7 +33,7 @@ _TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ListenAddress:
     """Where the server listens, and the address to open."""
 
     host: str
@@ -52,7 +52,7 @@ def serve(
     visitors: int,
     runs_dir: Path,
     data_dir: Path,
-    listening: Callable[[Place], None],
+    listening: Callable[[ListenAddress], None],
     told: Callable[[str], None],
 ) -> int:
     """Serve dashboards until a signal comes; the value is the exit status. `listening` is
@@ -60,15 +60,15 @@ def serve(
     listener = _listen(loopback(host), port)
     with listener:
         address, port = listener.getsockname()[:2]
-        place = Place(address, port, secrets.token_urlsafe(_TOKEN_BYTES))
+        place = ListenAddress(address, port, secrets.token_urlsafe(_TOKEN_BYTES))
         folders = [f"--runs={runs_dir.absolute()}", f"--data={data_dir.absolute()}"]
 
         async def opening() -> list[str]:
             live = await asyncio.to_thread(_live, runs_dir)
             return [*(("attach", live) if live else ("dashboard",)), *folders]
 
-        house = House(visitors, told)
-        guard = Guard.of(place.token, address, port)
+        house = ConnectionPool(visitors, told)
+        guard = RequestGuard.of(place.token, address, port)
         app = site(guard, house, opening)
         return asyncio.run(_until_told(app, house, listener, lambda: listening(place), told))
 
@@ -138,7 +138,7 @@ class _Telling(logging.Handler):
 
 async def _until_told(
     app: web.Application,
-    house: House,
+    house: ConnectionPool,
     listener: socket.socket,
     listening: Callable[[], None],
     told: Callable[[str], None],

@@ -11,7 +11,7 @@ from optuna.storages.journal import JournalFileBackend
 from fmnist_tui.runs.log import append_line
 
 
-class WholeLines(JournalFileBackend):
+class AtomicLineFile(JournalFileBackend):
     """Optuna's journal, appended to as a run's record is.
 
     On a full disk Optuna's own leaves a piece of a line behind, to which the next line is

@@ -20,8 +20,8 @@ from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.log import CommandBox
 from fmnist_tui.sweeps import study as studies
-from fmnist_tui.sweeps.snapshot import Reader
-from fmnist_tui.sweeps.storage import Place, trouble
+from fmnist_tui.sweeps.snapshot import SnapshotReader
+from fmnist_tui.sweeps.storage import StudyStorage, trouble
 from fmnist_tui.sweeps.study import KILL, RUN, STOP, SWEEP, WORKER, TakenError
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
@@ -29,7 +29,7 @@ from fmnist_tui.util.text import safe_text
 WHY_KILLED = "killed"
 
 
-def kill(reader: Reader, where: Place, name: str, number: int) -> str:
+def kill(reader: SnapshotReader, where: StudyStorage, name: str, number: int) -> str:
     """Have a running trial ended; what that came to, in words."""
     study, storage = reader.study(where, name)
     try:
@@ -40,7 +40,7 @@ def kill(reader: Reader, where: Place, name: str, number: int) -> str:
         raise UserError(trouble(where, error)) from error
 
 
-def _kill(study: optuna.Study, storage: BaseStorage, where: Place, number: int) -> str:
+def _kill(study: optuna.Study, storage: BaseStorage, where: StudyStorage, number: int) -> str:
     trials = study.get_trials(deepcopy=False)
     trial = next((one for one in trials if one.number == number), None)
     called = f"trial {number} of {safe_text(study.study_name)}"
@@ -57,7 +57,7 @@ def _kill(study: optuna.Study, storage: BaseStorage, where: Place, number: int) 
     return f"{called}: told to end"
 
 
-def stop(reader: Reader, where: Place, name: str) -> int:
+def stop(reader: SnapshotReader, where: StudyStorage, name: str) -> int:
     """Have all workers of a study stop; how many trials are going on."""
     study, _ = reader.study(where, name)
     try:

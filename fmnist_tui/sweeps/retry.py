@@ -17,7 +17,7 @@ SAY_AGAIN_SECONDS = 600.0
 Found = TypeVar("Found")
 
 
-class Asking:
+class StorageRetry:
     """`warn` is told of an outage once, and again if it lasts; `hurried` says whether the
     program is to end. A TakenError goes through."""
 

@@ -22,13 +22,13 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from fmnist_tui.sweeps.space import Dimension, Value
-from fmnist_tui.sweeps.spec import Spec
+from fmnist_tui.sweeps.spec import SweepSpec
 
 # Of a trial that does another's settings again: that one's number.
 AGAIN = "again"
 
 
-def distributions(spec: Spec) -> dict[str, BaseDistribution]:
+def distributions(spec: SweepSpec) -> dict[str, BaseDistribution]:
     """The search space as Optuna has it."""
     return {dimension.key: _distribution(dimension) for dimension in spec.space}
 
@@ -42,7 +42,7 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
     return FloatDistribution(dimension.low, dimension.high, dimension.log, dimension.step)
 
 
-def pruner(spec: Spec) -> BasePruner:
+def pruner(spec: SweepSpec) -> BasePruner:
     if spec.pruner == "median":
         return MedianPruner(n_startup_trials=spec.startup)
     if spec.pruner == "hyperband":
@@ -50,14 +50,14 @@ def pruner(spec: Spec) -> BasePruner:
     return NopPruner()
 
 
-class Numbered(BaseSampler):
+class NumberedSampler(BaseSampler):
     """The sampler of a sweep, its dice thrown anew for each trial by seed and trial number.
 
     Workers with the same file and seed then never draw the same values, and a trial's draw
     does not depend on which of them did the ones before. A grid's points go by the trials'
     numbers for the same reason: no two workers can take the same one."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: SweepSpec) -> None:
         self._spec = spec
         self._distributions = distributions(spec)
         self._inner: BaseSampler = RandomSampler(seed=spec.seed)
@@ -106,7 +106,7 @@ class Numbered(BaseSampler):
         self._inner.after_trial(study, trial, state, values)
 
 
-def _grid(spec: Spec) -> list[dict[str, Value]]:
+def _grid(spec: SweepSpec) -> list[dict[str, Value]]:
     """Every point, in an order without a system: a part of it is then a fair sample."""
     keys = [dimension.key for dimension in spec.space]
     values = [dimension.points() or () for dimension in spec.space]
@@ -115,7 +115,7 @@ def _grid(spec: Spec) -> list[dict[str, Value]]:
     return found
 
 
-def plain(params: Mapping[str, Any], spec: Spec) -> dict[str, Value]:
+def plain(params: Mapping[str, Any], spec: SweepSpec) -> dict[str, Value]:
     """A trial's parameters as RunConfig wants them, in the order of the file."""
     return {
         dimension.key: int(params[dimension.key]) if dimension.whole else params[dimension.key]

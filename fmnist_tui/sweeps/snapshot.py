@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.sweeps.space import Value
-from fmnist_tui.sweeps.spec import Spec
-from fmnist_tui.sweeps.storage import Place, connect, trouble
+from fmnist_tui.sweeps.spec import SweepSpec
+from fmnist_tui.sweeps.storage import StudyStorage, connect, trouble
 from fmnist_tui.util.errors import UserError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Snapshot:
     """A study and its trials by number."""
 
     name: str
-    spec: Spec
+    spec: SweepSpec
     trials: tuple[TrialView, ...] = ()
 
     @property
@@ -109,7 +109,7 @@ class StudyLine:
     """A study in a list; `trouble` says why there is no more to say of it."""
 
     name: str
-    place: Place
+    place: StudyStorage
     done: int = 0
     running: int = 0
     total: int = 0
@@ -117,7 +117,7 @@ class StudyLine:
     trouble: str = ""
 
 
-class Reader:
+class SnapshotReader:
     """Studies of several places, read again and again. One thread reads at a time.
 
     What has been opened is kept: trials that have ended are read once."""
@@ -125,10 +125,10 @@ class Reader:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._storages: dict[str, BaseStorage] = {}
-        self._studies: dict[tuple[str, str], tuple[Study, Spec]] = {}
+        self._studies: dict[tuple[str, str], tuple[Study, SweepSpec]] = {}
         self._shares: dict[tuple[str, str], tuple[int, tuple[tuple[str, float], ...]]] = {}
 
-    def studies(self, where: Place) -> list[StudyLine]:
+    def studies(self, where: StudyStorage) -> list[StudyLine]:
         """The sweeps kept there, newest first; none where there is no such file yet."""
         with self._lock:
             if where.is_missing:
@@ -143,12 +143,12 @@ class Reader:
                 raise UserError(trouble(where, error)) from error
             return [self._line(where, name) for name in reversed(names)]
 
-    def look(self, where: Place, name: str) -> Snapshot:
+    def look(self, where: StudyStorage, name: str) -> Snapshot:
         """A study as it stands; UserError where there is none of that name."""
         with self._lock:
             return self._look(where, name)
 
-    def importances(self, where: Place, name: str) -> tuple[tuple[str, float], ...]:
+    def importances(self, where: StudyStorage, name: str) -> tuple[tuple[str, float], ...]:
         """How much of what the values differ in is due to each setting, most first.
 
         Worked out anew only when further trials are complete; empty where nothing can be
@@ -167,7 +167,7 @@ class Reader:
                 self._shares[where.shown, name] = kept
             return kept[1]
 
-    def study(self, where: Place, name: str) -> tuple[Study, BaseStorage]:
+    def study(self, where: StudyStorage, name: str) -> tuple[Study, BaseStorage]:
         """Optuna's own, for those who change something in it."""
         with self._lock:
             self._look(where, name)
@@ -175,16 +175,16 @@ class Reader:
 
     # -- holding the lock ------------------------------------------------------------------
 
-    def _storage(self, where: Place) -> BaseStorage:
+    def _storage(self, where: StudyStorage) -> BaseStorage:
         if where.shown not in self._storages:
             self._storages[where.shown] = connect(where)
         return self._storages[where.shown]
 
-    def _forget(self, where: Place) -> None:
+    def _forget(self, where: StudyStorage) -> None:
         self._storages.pop(where.shown, None)
         self._studies = {key: one for key, one in self._studies.items() if key[0] != where.shown}
 
-    def _line(self, where: Place, name: str) -> StudyLine:
+    def _line(self, where: StudyStorage, name: str) -> StudyLine:
         try:
             snapshot = self._look(where, name)
         except UserError as error:
@@ -199,7 +199,7 @@ class Reader:
             best.value if best else None,
         )
 
-    def _look(self, where: Place, name: str) -> Snapshot:
+    def _look(self, where: StudyStorage, name: str) -> Snapshot:
         if where.is_missing:
             self._forget(where)
             raise UserError(f"there is no study {name!r}: {where.name()} is not there")
@@ -218,7 +218,7 @@ class Reader:
             raise UserError(trouble(where, error)) from error
 
 
-def _loaded(storage: BaseStorage, where: Place, name: str) -> tuple[Study, Spec]:
+def _loaded(storage: BaseStorage, where: StudyStorage, name: str) -> tuple[Study, SweepSpec]:
     import optuna
 
     from fmnist_tui.sweeps import study as studies
@@ -233,7 +233,7 @@ def _loaded(storage: BaseStorage, where: Place, name: str) -> tuple[Study, Spec]
     return study, studies.spec_of(study, where)
 
 
-def _view(trial: FrozenTrial, spec: Spec, now: float) -> TrialView:
+def _view(trial: FrozenTrial, spec: SweepSpec, now: float) -> TrialView:
     from fmnist_tui.sweeps import sampling
     from fmnist_tui.sweeps import study as studies
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fmnist_tui.config import run_config
-from fmnist_tui.config.run_config import Problem
+from fmnist_tui.config.run_config import ConfigProblem
 from fmnist_tui.util.errors import near
 
 Value = bool | int | float | str
@@ -91,7 +91,7 @@ def told(value: object) -> str:
     return run_config.shown(value).strip("'") if isinstance(value, str) else run_config.shown(value)
 
 
-def dimension(key: str, table: object, base: Mapping[str, Any]) -> Dimension | list[Problem]:
+def dimension(key: str, table: object, base: Mapping[str, Any]) -> Dimension | list[ConfigProblem]:
     """What the file's `[space.KEY]` says, or what is wrong with it."""
     found = list(_refusals(key, table))
     if found or not isinstance(table, Mapping):
@@ -112,85 +112,89 @@ def dimension(key: str, table: object, base: Mapping[str, Any]) -> Dimension | l
     )
 
 
-def _refusals(key: str, table: object) -> Iterator[Problem]:
+def _refusals(key: str, table: object) -> Iterator[ConfigProblem]:
     """Keys that cannot be varied, tables that are none."""
     where = f"space.{key}"
     if key not in run_config.FIELDS:
-        yield Problem(where, table, f"no such setting{near(key, run_config.FIELDS)}")
+        yield ConfigProblem(where, table, f"no such setting{near(key, run_config.FIELDS)}")
     elif key == "epochs":
-        yield Problem(where, table, _NOT_EPOCHS)
+        yield ConfigProblem(where, table, _NOT_EPOCHS)
     elif run_config.group(key) in _NOT_VARIED:
-        yield Problem(where, table, f"cannot be varied: {_NOT_VARIED[run_config.group(key)]}")
+        yield ConfigProblem(where, table, f"cannot be varied: {_NOT_VARIED[run_config.group(key)]}")
     elif not isinstance(table, Mapping):
-        yield Problem(where, table, f"must be a table [{where}] with low and high, or choices")
+        yield ConfigProblem(
+            where, table, f"must be a table [{where}] with low and high, or choices"
+        )
     else:
         known = (*_BOUNDS, "choices")
         for name, value in table.items():
             if name not in known:
                 hint = near(name, known)
-                yield Problem(f"{where}.{name}", value, f"no such part{hint}")
+                yield ConfigProblem(f"{where}.{name}", value, f"no such part{hint}")
         others = [name for name in table if name in _BOUNDS]
         if "choices" in table and others:
             why = f"choices stand alone: leave out {', '.join(others)}"
-            yield Problem(where, dict(table), why)
+            yield ConfigProblem(where, dict(table), why)
 
 
 def _wrong_choices(
     key: str, table: Mapping[str, Any], base: Mapping[str, Any]
-) -> Iterator[Problem]:
+) -> Iterator[ConfigProblem]:
     where, choices = f"space.{key}.choices", table["choices"]
     if not isinstance(choices, list) or not choices:
-        yield Problem(where, choices, f"must be a list, each of it {run_config.allowed(key)}")
+        yield ConfigProblem(where, choices, f"must be a list, each of it {run_config.allowed(key)}")
         return
     plain = [_typed(key, choice) for choice in choices]
     for number, choice in enumerate(plain):
         if any(type(other) is type(choice) and other == choice for other in plain[:number]):
-            yield Problem(where, choice, "is there twice")
+            yield ConfigProblem(where, choice, "is there twice")
         elif not isinstance(choice, (bool, int, float, str)):
-            yield Problem(where, choice, f"must be {run_config.allowed(key)}")
+            yield ConfigProblem(where, choice, f"must be {run_config.allowed(key)}")
         else:
             yield from _unfit(where, key, choice, base)
 
 
-def _wrong_bounds(key: str, table: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[Problem]:
+def _wrong_bounds(
+    key: str, table: Mapping[str, Any], base: Mapping[str, Any]
+) -> Iterator[ConfigProblem]:
     where = f"space.{key}"
     if run_config.kind(key) not in (int, float):
-        yield Problem(where, dict(table), f"needs choices, each {run_config.allowed(key)}")
+        yield ConfigProblem(where, dict(table), f"needs choices, each {run_config.allowed(key)}")
         return
     number = "a whole number" if run_config.kind(key) is int else "a number"
     missing = [name for name in ("low", "high") if name not in table]
     if missing:
-        yield Problem(where, dict(table), f"needs {' and '.join(missing)}, or choices")
+        yield ConfigProblem(where, dict(table), f"needs {' and '.join(missing)}, or choices")
     for name in ("low", "high", "step"):
         value = table.get(name)
         if name in table and not _fits(key, value):
-            yield Problem(f"{where}.{name}", value, f"must be {number}")
+            yield ConfigProblem(f"{where}.{name}", value, f"must be {number}")
             return
     if not isinstance(table.get("log", False), bool):
-        yield Problem(f"{where}.log", table["log"], "must be true or false")
+        yield ConfigProblem(f"{where}.log", table["log"], "must be true or false")
         return
     if missing:
         return
     low, high, step = table["low"], table["high"], table.get("step")
     if low >= high:
-        yield Problem(f"{where}.low", low, f"must be below high ({run_config.shown(high)})")
+        yield ConfigProblem(f"{where}.low", low, f"must be below high ({run_config.shown(high)})")
         return
     if table.get("log") and low <= 0:
-        yield Problem(f"{where}.low", low, "must be above 0 where log = true")
+        yield ConfigProblem(f"{where}.low", low, "must be above 0 where log = true")
         return
     if step is not None and table.get("log"):
-        yield Problem(f"{where}.step", step, "cannot be used with log = true")
+        yield ConfigProblem(f"{where}.step", step, "cannot be used with log = true")
     elif step is not None and not 0 < step <= high - low:
-        yield Problem(f"{where}.step", step, "must be above 0, at most high − low")
+        yield ConfigProblem(f"{where}.step", step, "must be above 0, at most high − low")
     for name in ("low", "high"):
         yield from _unfit(f"{where}.{name}", key, _typed(key, table[name]), base)
 
 
-def _unfit(where: str, key: str, value: Value, base: Mapping[str, Any]) -> Iterator[Problem]:
+def _unfit(where: str, key: str, value: Value, base: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     """What RunConfig has against this value of the key, the other settings being as they are."""
     for problem in run_config.problems({**base, key: value}):
         if problem.key == key:
-            yield Problem(where, value, problem.message)
+            yield ConfigProblem(where, value, problem.message)
 
 
 def _typed(key: str, value: Any) -> Any:

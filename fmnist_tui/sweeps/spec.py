@@ -28,7 +28,7 @@ from typing import Any
 from fmnist_tui.config import recipes
 from fmnist_tui.config import run_config as config
 from fmnist_tui.config.recipes import toml_value
-from fmnist_tui.config.run_config import ConfigError, Problem, RunConfig
+from fmnist_tui.config.run_config import ConfigError, ConfigProblem, RunConfig
 from fmnist_tui.sweeps.space import GRID_LIMIT, Dimension, dimension
 from fmnist_tui.util.errors import UsageError, UserError, near, reason
 from fmnist_tui.util.paths import expanded
@@ -44,7 +44,7 @@ NOT_PROMOTED = ("seed", "recipe", "dataset", "classes", "val_fraction", "split_s
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class SweepSpec:
     """A sweep: `base` with the `space` varied.
 
     `trials` is how many the study is to have in all, `startup` how many of them are drawn at
@@ -84,7 +84,7 @@ class Spec:
             count *= len(values)
         return count
 
-    def differences(self, other: Spec) -> list[str]:
+    def differences(self, other: SweepSpec) -> list[str]:
         """In what two sweeps differ that must agree for their trials to be compared."""
         free = {key for key in config.FIELDS if config.group(key) == "machine"} | {"recipe"}
         free |= {part.key for part in self.space}
@@ -120,7 +120,7 @@ def names() -> tuple[str, ...]:
 
 def load(
     given: str, changes: Mapping[str, Any] = NOTHING, usual: Mapping[str, Any] = NOTHING
-) -> Spec:
+) -> SweepSpec:
     """A sweep by the name of a shipped one, or from a file; see `parse`."""
     path = expanded(given)
     if path.is_file() or "/" in given or given.endswith(".toml"):
@@ -136,7 +136,7 @@ def load(
 
 def read(
     path: Path, changes: Mapping[str, Any] = NOTHING, usual: Mapping[str, Any] = NOTHING
-) -> Spec:
+) -> SweepSpec:
     """A sweep from a file; ConfigError with every problem found in it."""
     where = safe_text(path)
     try:
@@ -154,7 +154,7 @@ def parse(
     otherwise: str = "sweep",
     changes: Mapping[str, Any] = NOTHING,
     usual: Mapping[str, Any] = NOTHING,
-) -> Spec:
+) -> SweepSpec:
     """A sweep from its text; `otherwise` is its name where it says none itself.
 
     `changes` are settings of the base that have been asked for besides, which must not be
@@ -173,18 +173,18 @@ def parse(
     space, wrong = _space(document["space"], base)
     found += wrong
     found += [
-        Problem(key, value, "is varied by this sweep")
+        ConfigProblem(key, value, "is varied by this sweep")
         for key, value in changes.items()
         if key in document["space"]
     ]
     if not base.val_fraction:
         why = "validation decides which trial is best: must be above 0"
-        found.append(Problem("val_fraction", base.val_fraction, why))
+        found.append(ConfigProblem("val_fraction", base.val_fraction, why))
     promote, wrong = _promote(document.get("promote", {}), base, document["space"])
     found += wrong
     if found:
         raise ConfigError(found, where)
-    spec = Spec(
+    spec = SweepSpec(
         name=str(table.get("name", otherwise))[:NAME_LIMIT],
         base=base,
         space=tuple(space),
@@ -195,7 +195,7 @@ def parse(
     return _counted(spec, where, "trials" in table)
 
 
-def to_toml(spec: Spec, made_with: Mapping[str, str | int | float] | None = None) -> str:
+def to_toml(spec: SweepSpec, made_with: Mapping[str, str | int | float] | None = None) -> str:
     """A sweep as a file that `read` takes back, with every setting in it."""
     parts: dict[str, Mapping[str, Any]] = {
         "sweep": {key: getattr(spec, key) for key in ("name", *_LIMITS)},
@@ -221,19 +221,19 @@ def _shipped() -> Path:
 # -- the parts of a file -----------------------------------------------------------------
 
 
-def _misplaced(document: Mapping[str, Any]) -> Iterator[Problem]:
+def _misplaced(document: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     for key, value in document.items():
         if key not in _PARTS:
             hint = near(key, _PARTS)
-            yield Problem(key, value, f"no such part of a sweep file{hint}")
+            yield ConfigProblem(key, value, f"no such part of a sweep file{hint}")
     for key in ("run", "sweep", "space", "promote"):
         if not isinstance(document.get(key, {}), dict):
-            yield Problem(key, document[key], f"must be a table: [{key}]")
+            yield ConfigProblem(key, document[key], f"must be a table: [{key}]")
     if not isinstance(document.get("recipe", ""), str):
-        yield Problem("recipe", document["recipe"], "must be a recipe's name")
+        yield ConfigProblem("recipe", document["recipe"], "must be a recipe's name")
     space = document.get("space", {})
     if isinstance(space, dict) and not space:
-        yield Problem("space", {}, "is empty: vary at least one setting, as in [space.lr]")
+        yield ConfigProblem("space", {}, "is empty: vary at least one setting, as in [space.lr]")
 
 
 def _base(document: Mapping[str, Any], where: str, changes: Mapping[str, Any]) -> RunConfig:
@@ -245,7 +245,7 @@ def _base(document: Mapping[str, Any], where: str, changes: Mapping[str, Any]) -
     recipe = recipes.load(document["recipe"])
     if recipe.stages:
         why = "is made of several runs, of which none can be varied alone"
-        raise ConfigError([Problem("recipe", recipe.name, why)], where)
+        raise ConfigError([ConfigProblem("recipe", recipe.name, why)], where)
     device = {key: value for key, value in run.items() if key == "device"}
     return RunConfig.build({**recipe.config(**device).model_dump(), **run}, where)
 
@@ -262,20 +262,20 @@ _MOST = {"trials": 100_000, "startup": 100_000, "seed": 2**32 - 1, "timeout": 1e
 _WORDS = {"sampler": SAMPLERS, "pruner": PRUNERS}
 
 
-def _wrong_parts(table: Mapping[str, Any]) -> Iterator[Problem]:
+def _wrong_parts(table: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     known = ("name", *_LIMITS)
     for key, value in table.items():
         where = f"sweep.{key}"
         if key not in known:
-            yield Problem(where, value, f"no such part of [sweep]{near(key, known)}")
+            yield ConfigProblem(where, value, f"no such part of [sweep]{near(key, known)}")
         elif key == "name":
             if not isinstance(value, str) or not is_name(value):
-                yield Problem(where, value, f"must be {NAMES}")
+                yield ConfigProblem(where, value, f"must be {NAMES}")
         elif key in _WORDS:
             if value not in _WORDS[key]:
-                yield Problem(where, value, f"must be {_LIMITS[key][2]}")
+                yield ConfigProblem(where, value, f"must be {_LIMITS[key][2]}")
         elif not _within(key, value):
-            yield Problem(where, value, f"must be {_LIMITS[key][2]}")
+            yield ConfigProblem(where, value, f"must be {_LIMITS[key][2]}")
 
 
 def _within(key: str, value: object) -> bool:
@@ -285,9 +285,11 @@ def _within(key: str, value: object) -> bool:
     return least <= value <= _MOST[key]
 
 
-def _space(table: Mapping[str, Any], base: RunConfig) -> tuple[list[Dimension], list[Problem]]:
+def _space(
+    table: Mapping[str, Any], base: RunConfig
+) -> tuple[list[Dimension], list[ConfigProblem]]:
     space: list[Dimension] = []
-    wrong: list[Problem] = []
+    wrong: list[ConfigProblem] = []
     values = base.model_dump()
     for key, part in table.items():
         found = dimension(key, part, values)
@@ -300,15 +302,15 @@ def _space(table: Mapping[str, Any], base: RunConfig) -> tuple[list[Dimension], 
 
 def _promote(
     table: Mapping[str, Any], base: RunConfig, varied: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[Problem]]:
+) -> tuple[dict[str, Any], list[ConfigProblem]]:
     """What [promote] changes; "none" stands for none, which TOML has no word for."""
     wrong = [
-        Problem(f"promote.{key}", value, "must be as in the trials, or it is another task")
+        ConfigProblem(f"promote.{key}", value, "must be as in the trials, or it is another task")
         for key, value in table.items()
         if key in NOT_PROMOTED
     ]
     wrong += [
-        Problem(f"promote.{key}", value, "is varied by this sweep")
+        ConfigProblem(f"promote.{key}", value, "is varied by this sweep")
         for key, value in table.items()
         if key in varied
     ]
@@ -326,14 +328,14 @@ def _promote(
     return values, wrong
 
 
-def _counted(spec: Spec, where: str, said: bool) -> Spec:
+def _counted(spec: SweepSpec, where: str, said: bool) -> SweepSpec:
     """A grid has as many trials as it has points, unless fewer are asked for."""
     if spec.sampler != "grid":
         return spec
     endless = [part.key for part in spec.space if part.points() is None]
     if endless:
         why = "a grid needs choices or a step"
-        raise ConfigError([Problem(f"space.{key}", "", why) for key in endless], where)
+        raise ConfigError([ConfigProblem(f"space.{key}", "", why) for key in endless], where)
     points = spec.points() or 0
     if points > GRID_LIMIT:
         why = f"this grid has {points:,} points, {GRID_LIMIT:,} at most: use larger steps"

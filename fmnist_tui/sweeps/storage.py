@@ -40,7 +40,7 @@ _SECRET = ("pass", "secret", "token")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StudyStorage:
     """Where studies are kept. `shown` has no password in it and may be kept and printed."""
 
     shown: str
@@ -64,7 +64,7 @@ class Place:
         return safe_text(message, 300)
 
 
-def place(given: str | None, runs_dir: Path) -> Place:
+def place(given: str | None, runs_dir: Path) -> StudyStorage:
     """What `--storage` means: as given, from the environment, or a file beside the runs."""
     given = given or os.environ.get(VARIABLE)
     if not given:
@@ -74,7 +74,7 @@ def place(given: str | None, runs_dir: Path) -> Place:
         if not file:
             raise UsageError(f"--storage {JOURNAL}: needs a file: {JOURNAL}FILE")
         path = expanded(file).absolute()
-        return Place(f"{JOURNAL}{path}", path, journal=True)
+        return StudyStorage(f"{JOURNAL}{path}", path, journal=True)
     scheme = given.partition("://")[0] if "://" in given else ""
     if not scheme:
         raise UsageError(f"--storage {safe_text(given, 60)} is none: give {_FORMS}")
@@ -99,10 +99,10 @@ def place(given: str | None, runs_dir: Path) -> Place:
         ) from None
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
-    return Place(_without_secrets(url), url=url)
+    return StudyStorage(_without_secrets(url), url=url)
 
 
-def connect(where: Place) -> BaseStorage:
+def connect(where: StudyStorage) -> BaseStorage:
     """The storage, opened, or a UserError with one line that says why it cannot be.
 
     The opening is done in a thread: no name server, firewall or sleeping disk can hold the
@@ -130,7 +130,7 @@ def connect(where: Place) -> BaseStorage:
         raise UserError(trouble(where, error)) from error
 
 
-def trouble(where: Place, error: BaseException) -> str:
+def trouble(where: StudyStorage, error: BaseException) -> str:
     """What went wrong with a storage, as one line without a password."""
     lines = _root(error)
     line = where.clean(next((part for part in lines.splitlines() if part.strip()), lines))
@@ -138,7 +138,7 @@ def trouble(where: Place, error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def alone(where: Place) -> Iterator[None]:
+def alone(where: StudyStorage) -> Iterator[None]:
     """One worker of this machine at a time, where the database cannot see to that.
 
     SQLite has no row locks: two workers could take the same waiting trial."""
@@ -157,11 +157,11 @@ def alone(where: Place) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _sqlite(path: Path) -> Place:
-    return Place(f"sqlite:///{path.absolute()}", path.absolute())
+def _sqlite(path: Path) -> StudyStorage:
+    return StudyStorage(f"sqlite:///{path.absolute()}", path.absolute())
 
 
-def _opened(where: Place) -> BaseStorage:
+def _opened(where: StudyStorage) -> BaseStorage:
     """Called in a thread of its own."""
     import optuna
 
@@ -171,10 +171,10 @@ def _opened(where: Place) -> BaseStorage:
     if where.journal:
         from optuna.storages import JournalStorage
 
-        from fmnist_tui.sweeps.journal import WholeLines
+        from fmnist_tui.sweeps.journal import AtomicLineFile
 
         try:
-            return JournalStorage(WholeLines(str(where.path)))
+            return JournalStorage(AtomicLineFile(str(where.path)))
         except (ValueError, LookupError, TypeError, AssertionError):
             raise UserError(
                 f"the storage {where.name()} cannot be used: it is no journal of Optuna's"
@@ -190,7 +190,7 @@ def _opened(where: Place) -> BaseStorage:
     raise AssertionError
 
 
-def _database(where: Place) -> BaseStorage:
+def _database(where: StudyStorage) -> BaseStorage:
     from optuna.storages import RDBStorage
     from sqlalchemy import URL
     from sqlalchemy.exc import NoSuchModuleError
@@ -216,7 +216,7 @@ def _database(where: Place) -> BaseStorage:
         raise UserError(_missing_driver(where, error)) from None
 
 
-def _missing_driver(where: Place, error: ImportError) -> str:
+def _missing_driver(where: StudyStorage, error: ImportError) -> str:
     cause: BaseException = error
     while cause.__cause__ is not None and not getattr(cause, "name", None):
         cause = cause.__cause__

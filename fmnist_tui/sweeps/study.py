@@ -27,8 +27,8 @@ from fmnist_tui.sweeps import sampling
 from fmnist_tui.sweeps.sampling import AGAIN
 from fmnist_tui.sweeps.snapshot import FAILED, GIVEN_BACK, KILLED, LOST, STOPPED
 from fmnist_tui.sweeps.space import Value
-from fmnist_tui.sweeps.spec import Spec, parse, to_toml
-from fmnist_tui.sweeps.storage import Place, alone, trouble
+from fmnist_tui.sweeps.spec import SweepSpec, parse, to_toml
+from fmnist_tui.sweeps.storage import StudyStorage, alone, trouble
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
@@ -50,7 +50,7 @@ class TakenError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class ClaimedTrial:
     """A trial that this worker does."""
 
     number: int
@@ -60,7 +60,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StudyCounts:
     """Trials that were begun or wait, that ended, that wait, that ended well; the best value."""
 
     begun: int
@@ -70,10 +70,12 @@ class Standing:
     best: float | None
 
 
-class Ledger:
+class StudyLedger:
     """The study of a sweep, for one worker. A UserError says that the storage failed."""
 
-    def __init__(self, where: Place, storage: BaseStorage, study: optuna.Study, spec: Spec) -> None:
+    def __init__(
+        self, where: StudyStorage, storage: BaseStorage, study: optuna.Study, spec: SweepSpec
+    ) -> None:
         self.where, self.study, self.spec = where, study, spec
         self._storage = storage
         self._distributions = sampling.distributions(spec)
@@ -83,13 +85,13 @@ class Ledger:
             self._stops = study.user_attrs.get(STOP, 0)
 
     @classmethod
-    def join(cls, where: Place, storage: BaseStorage, spec: Spec) -> Self:
+    def join(cls, where: StudyStorage, storage: BaseStorage, spec: SweepSpec) -> Self:
         """Begin the study, or work on the one of that name, if it is of the same sweep."""
         with _asking(where), alone(where):
             study = optuna.create_study(
                 study_name=spec.name,
                 storage=storage,
-                sampler=sampling.Numbered(spec),
+                sampler=sampling.NumberedSampler(spec),
                 pruner=sampling.pruner(spec),
                 direction="maximize",
                 load_if_exists=True,
@@ -106,12 +108,12 @@ class Ledger:
 
     # -- which trial is next ----------------------------------------------------------
 
-    def standing(self) -> Standing:
+    def standing(self) -> StudyCounts:
         """How far the study is, all workers together."""
         with _asking(self.where):
             trials = self.study.get_trials(deepcopy=False)
         complete = [one.value for one in trials if one.state == TrialState.COMPLETE]
-        return Standing(
+        return StudyCounts(
             begun=counted(trials),
             ended=counted([one for one in trials if one.state.is_finished()]),
             waiting=sum(one.state == TrialState.WAITING for one in trials),
@@ -119,13 +121,13 @@ class Ledger:
             best=max(filter(None, complete), default=None),
         )
 
-    def has_room(self, standing: Standing, total: int | None) -> bool:
+    def has_room(self, standing: StudyCounts, total: int | None) -> bool:
         """Whether there is a trial to be done: one given back, or a new one below `total`."""
         if self.spec.sampler == "grid":
             total = min(filter(None, (self.spec.points(), total)))
         return bool(standing.waiting) or total is None or standing.begun < total
 
-    def begin(self, folder: str = "") -> Begun:
+    def begin(self, folder: str = "") -> ClaimedTrial:
         """The next trial: one that was given back, or else a new one. `folder` is that of
         this worker's record."""
         with _asking(self.where):
@@ -134,28 +136,28 @@ class Ledger:
             began = time.time()
             trial.set_user_attr(WORKER, {**_here(), "began": began, SWEEP: folder})
             trial.set_user_attr(BEAT, began)
-        return Begun(trial.number, sampling.plain(trial.params, self.spec), trial, began)
+        return ClaimedTrial(trial.number, sampling.plain(trial.params, self.spec), trial, began)
 
     # -- while it goes on -------------------------------------------------------------
 
-    def found(self, begun: Begun, run: str) -> str:
+    def found(self, begun: ClaimedTrial, run: str) -> str:
         """Say in which folder the trial is recorded; gives the folder."""
         with _asking(self.where):
             begun.trial.set_user_attr(RUN, run)
         return run
 
-    def report(self, begun: Begun, epoch: int, value: float) -> bool:
+    def report(self, begun: ClaimedTrial, epoch: int, value: float) -> bool:
         """Say what an epoch came to; whether the trial is not worth going on with."""
         with _asking(self.where):
             begun.trial.report(value, epoch)
             return bool(begun.trial.should_prune())
 
-    def beat(self, begun: Begun) -> None:
+    def beat(self, begun: ClaimedTrial) -> None:
         """Give a sign of life."""
         with _asking(self.where):
             begun.trial.set_user_attr(BEAT, time.time())
 
-    def marks(self, begun: Begun | None) -> tuple[bool, bool]:
+    def marks(self, begun: ClaimedTrial | None) -> tuple[bool, bool]:
         """Whether the trial is to be killed, and whether the workers are to stop."""
         with _asking(self.where):
             said = self.study.user_attrs
@@ -164,17 +166,17 @@ class Ledger:
 
     # -- how it ended -----------------------------------------------------------------
 
-    def complete(self, begun: Begun, value: float) -> None:
+    def complete(self, begun: ClaimedTrial, value: float) -> None:
         self._end(begun, TrialState.COMPLETE, value)
 
-    def prune(self, begun: Begun, why: str = "", *, killed: bool = False) -> None:
+    def prune(self, begun: ClaimedTrial, why: str = "", *, killed: bool = False) -> None:
         """It was given up for others that are better, or killed by somebody."""
         self._end(begun, TrialState.PRUNED, said=KILLED if killed else "", why=why)
 
-    def fail(self, begun: Begun, why: str) -> None:
+    def fail(self, begun: ClaimedTrial, why: str) -> None:
         self._end(begun, TrialState.FAIL, said=FAILED, why=why)
 
-    def give_back(self, begun: Begun, why: str) -> None:
+    def give_back(self, begun: ClaimedTrial, why: str) -> None:
         """It was not done to its end: have its settings tried again, here or elsewhere."""
         # Where the storage fails in between this is asked for again: only what is left is done.
         if begun.number not in self._given_back:
@@ -186,7 +188,7 @@ class Ledger:
 
     def _end(
         self,
-        begun: Begun,
+        begun: ClaimedTrial,
         state: TrialState,
         value: float | None = None,
         *,
@@ -225,7 +227,7 @@ class Ledger:
         return now - since > GRACE_SECONDS
 
 
-def spec_of(study: optuna.Study, where: Place) -> Spec:
+def spec_of(study: optuna.Study, where: StudyStorage) -> SweepSpec:
     """The sweep that a study was begun with."""
     with _asking(where):
         text = study.user_attrs.get(SPEC)
@@ -251,7 +253,7 @@ def ending(trial: FrozenTrial) -> Mapping[str, Any]:
 def bury(
     study: optuna.Study,
     storage: BaseStorage,
-    where: Place,
+    where: StudyStorage,
     trial: FrozenTrial,
     *,
     killed: bool = False,
@@ -328,7 +330,7 @@ def _ended_by_another() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _asking(where: Place) -> Iterator[None]:
+def _asking(where: StudyStorage) -> Iterator[None]:
     """Whatever a database, its driver or a disk has against it becomes one line."""
     try:
         yield

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 from fmnist_tui.runs.folder import RunFolder, run_folders
-from fmnist_tui.sweeps.storage import Place, place
+from fmnist_tui.sweeps.storage import StudyStorage, place
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
@@ -15,7 +15,7 @@ from fmnist_tui.util.text import safe_text
 TRIALS = "trials"
 
 
-def of_run(folder: RunFolder) -> tuple[Place, str]:
+def of_run(folder: RunFolder) -> tuple[StudyStorage, str]:
     """Where the study of a sweep's folder is kept, and its name."""
     where = safe_text(folder.config)
     try:
@@ -30,7 +30,7 @@ def of_run(folder: RunFolder) -> tuple[Place, str]:
     return place(storage, folder.path.parent), name
 
 
-def places(runs_dir: Path, given: str | None = None) -> list[Place]:
+def places(runs_dir: Path, given: str | None = None) -> list[StudyStorage]:
     """Where studies may be: where it was said, or as usual, and where the sweeps of the runs
     folder say. What was given comes first: it may hold a password, which records do not."""
     found = {(first := place(given, runs_dir)).shown: first}

@@ -24,13 +24,13 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.tui import theme as themes
 from fmnist_tui.tui.base.bars import TopBar
-from fmnist_tui.tui.base.screen import BenchScreen
-from fmnist_tui.tui.command_palette import BenchCommands, Palette
+from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.command_palette import ActionPalette, PaletteCommands
 from fmnist_tui.tui.help import binding_ids, help_sheet
-from fmnist_tui.tui.jobs.job_manager import Errands
-from fmnist_tui.tui.jobs.plan_runner import Planning, opening
-from fmnist_tui.tui.jobs.screen import ErrandList
-from fmnist_tui.tui.quit import Departure
+from fmnist_tui.tui.jobs.job_manager import JobManager
+from fmnist_tui.tui.jobs.plan_runner import PlanRunner, opening
+from fmnist_tui.tui.jobs.screen import JobsScreen
+from fmnist_tui.tui.quit import QuitFlow
 from fmnist_tui.tui.screens.data.screen import DataScreen
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
@@ -39,16 +39,16 @@ from fmnist_tui.tui.screens.runs.screen import RunsScreen
 from fmnist_tui.tui.screens.sweep.screen import SweepScreen
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.shared.run_list import name_of
-from fmnist_tui.tui.state.app_state import Desk, Leaving, Pair
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.state.app_state import AppState, ClassPair, QuitMode
+from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.terminal.ascii_filter import AsciiFilter
-from fmnist_tui.tui.terminal.refresh_rate import Pace
+from fmnist_tui.tui.terminal.refresh_rate import RefreshRate
 from fmnist_tui.tui.terminal.short_colours import ShortColours
 from fmnist_tui.tui.widgets.run_status import run_status
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
-SCREENS: tuple[type[BenchScreen], ...] = (
+SCREENS: tuple[type[DashboardScreen], ...] = (
     DataScreen,
     TrainScreen,
     EvaluateScreen,
@@ -65,7 +65,7 @@ class Dashboard(App[int]):
     TITLE = "fmnist-tui"
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
-    COMMANDS = {BenchCommands}
+    COMMANDS = {PaletteCommands}
     NOTIFICATION_TIMEOUT = 4
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "Keys of this screen", show=False, id="app.help"),
@@ -77,23 +77,25 @@ class Dashboard(App[int]):
         Binding("t", "theme", "Dark or light theme", show=False, id="app.theme"),
     ]
 
-    def __init__(self, desk: Desk, first: str = "data", driver: type[Driver] | None = None) -> None:
-        self.screens: Sequence[type[BenchScreen]] = SCREENS
+    def __init__(
+        self, desk: AppState, first: str = "data", driver: type[Driver] | None = None
+    ) -> None:
+        self.screens: Sequence[type[DashboardScreen]] = SCREENS
         super().__init__(driver_class=driver)
         self.desk = desk
         self._first = first
         self._filters_of_ours: list[LineFilter] = [ShortColours()]
         if desk.ascii:
             self._filters_of_ours.append(AsciiFilter())
-        self.errands = Errands(self)
-        self.planning = Planning(self)
-        self.departure = Departure(self)
-        self._pace = Pace()
+        self.errands = JobManager(self)
+        self.planning = PlanRunner(self)
+        self.departure = QuitFlow(self)
+        self._pace = RefreshRate()
         self._told_end: RunEnded | None = None
         # The run on the bench has said something; another run is on the bench; another
         # run is in hand (or its predictions have changed).
-        self.feed_moved: Signal[Feed] = Signal(self, "feed moved")
-        self.feed_changed: Signal[Feed | None] = Signal(self, "feed changed")
+        self.feed_moved: Signal[RunFeed] = Signal(self, "feed moved")
+        self.feed_changed: Signal[RunFeed | None] = Signal(self, "feed changed")
         self.run_changed: Signal[RunFolder | None] = Signal(self, "run changed")
         for screen in self.screens:
             self.add_mode(screen.NAME, screen)
@@ -112,7 +114,7 @@ class Dashboard(App[int]):
 
     async def on_event(self, event: events.Event) -> None:
         typed = isinstance(event, events.Key | events.Paste) and not event.is_forwarded
-        if typed and isinstance(self.screen, BenchScreen):
+        if typed and isinstance(self.screen, DashboardScreen):
             self.screen.focus_in_sight()
         await super().on_event(event)
 
@@ -160,7 +162,7 @@ class Dashboard(App[int]):
         self._complain()
         self.set_timer(self._pace.next(), self._tick)
 
-    def _tell_of(self, feed: Feed, was_live: bool, was_error: str) -> None:
+    def _tell_of(self, feed: RunFeed, was_live: bool, was_error: str) -> None:
         end = feed.state.end
         if feed.error and feed.error != was_error:
             self.say(feed.error, "error")
@@ -174,7 +176,7 @@ class Dashboard(App[int]):
             if feed.folder is not None:
                 self.run_changed.publish(self.desk.run)
 
-    def put_on_bench(self, feed: Feed | None) -> None:
+    def put_on_bench(self, feed: RunFeed | None) -> None:
         """Show another run on Train (and in the bar above every screen)."""
         self.desk.feed = feed
         self._told_end = feed.state.end if feed is not None else None
@@ -203,7 +205,7 @@ class Dashboard(App[int]):
         except UserError as error:
             self.say(str(error), "error")
             return False
-        feed = Feed.of(training)
+        feed = RunFeed.of(training)
         feed.heading = heading
         self.put_on_bench(feed)
         return True
@@ -220,7 +222,7 @@ class Dashboard(App[int]):
 
         async def open_it() -> None:
             try:
-                opened = await asyncio.to_thread(Feed.open, folder)
+                opened = await asyncio.to_thread(RunFeed.open, folder)
             except UserError as error:
                 self.say(str(error), "error")
                 return
@@ -278,7 +280,7 @@ class Dashboard(App[int]):
     def draft(self, values: Mapping[str, Any], recipe: Recipe | None = None) -> None:
         """Go to Train with these settings in the form, the first of a recipe's perhaps."""
         self.desk.draft, self.desk.recipe = dict(values), recipe
-        if self.current_mode == "train" and isinstance(self.screen, BenchScreen):
+        if self.current_mode == "train" and isinstance(self.screen, DashboardScreen):
             # It is in view: nothing will resume it.
             self.screen.take_draft()
         else:
@@ -292,7 +294,7 @@ class Dashboard(App[int]):
         except UserError as error:
             self.say(str(error), "error")
 
-    def open_errors(self, pair: Pair) -> None:
+    def open_errors(self, pair: ClassPair) -> None:
         """Show the images of a cell of the matrix."""
         self.desk.pair = pair
         self.show("errors")
@@ -313,8 +315,8 @@ class Dashboard(App[int]):
         self.say(f"{title}: under way (E shows it)")
 
     def action_errands(self) -> None:
-        if not isinstance(self.screen, ErrandList):
-            self.push_screen(ErrandList(self.errands))
+        if not isinstance(self.screen, JobsScreen):
+            self.push_screen(JobsScreen(self.errands))
 
     # -- around them ------------------------------------------------------------------
 
@@ -346,8 +348,8 @@ class Dashboard(App[int]):
             bar.status = self.status_line()
 
     def action_command_palette(self) -> None:
-        if not isinstance(self.screen, Palette):
-            self.push_screen(Palette())
+        if not isinstance(self.screen, ActionPalette):
+            self.push_screen(ActionPalette())
 
     def action_help(self) -> None:
         self.push_screen(help_sheet(self.screen))
@@ -370,7 +372,7 @@ class Dashboard(App[int]):
     def action_detach(self) -> None:
         self.departure.detach()
 
-    def leave_now(self, how: Leaving, code: int) -> None:
+    def leave_now(self, how: QuitMode, code: int) -> None:
         """Close the screen; what becomes of the run is settled once the terminal is back."""
         self.desk.leaving, self.desk.exit_code = how, code
         self.exit(code)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Entry = tuple[str, str, Callable[[], object]]
 
 
-class Palette(CommandPalette, ClosedOnce[None]):
+class ActionPalette(CommandPalette, ClosedOnce[None]):
     """Textual's palette, which in a terminal with no room for its list pages through none."""
 
     def _action_command_list(self, action: str) -> None:
@@ -32,7 +32,7 @@ class Palette(CommandPalette, ClosedOnce[None]):
             super()._action_command_list(action)
 
 
-class BenchCommands(Provider):
+class PaletteCommands(Provider):
     """Everything that can be done from here, by name."""
 
     @property

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from fmnist_tui.tui.base.dialogs import Sheet
+from fmnist_tui.tui.base.dialogs import TextDialog
 from fmnist_tui.tui.state.settings import settings_dir
 from fmnist_tui.util.paths import from_home
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fmnist_tui.tui.app import Dashboard
 
 
-def help_sheet(screen: Screen[object]) -> Sheet:
+def help_sheet(screen: Screen[object]) -> TextDialog:
     """Every key that works now, under what it belongs to."""
     groups: dict[str, list[tuple[str, str, str]]] = {}
     for active in screen.active_bindings.values():
@@ -43,7 +43,7 @@ def help_sheet(screen: Screen[object]) -> Sheet:
         lines.append(Content(""))
     lines.append(Content(f"keys.toml in {from_home(settings_dir())} changes them: [keys]"))
     lines.append(Content('"train.stop" = "S"'))
-    return Sheet(f"{title}: keys", Content("\n").join(lines))
+    return TextDialog(f"{title}: keys", Content("\n").join(lines))
 
 
 def binding_ids(app: Dashboard) -> set[str]:

@@ -12,16 +12,16 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
-from fmnist_tui.config.plans import Unite
+from fmnist_tui.config.plans import EnsembleStep
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.commands import Detach
 from fmnist_tui.protocol.events import DETACHED, FAILED
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.state.app_state import Desk, Leaving
+from fmnist_tui.tui.state.app_state import AppState, QuitMode
 from fmnist_tui.tui.state.job import end_all
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.state.settings import Settings, settings_dir
 from fmnist_tui.tui.terminal import browser_driver, stdio
 from fmnist_tui.tui.terminal.gc_tuning import brief_collections
@@ -48,13 +48,13 @@ def open_dashboard(
     printed: deque[str] = deque(maxlen=LOG_LINES)
     session = Session(runs_dir, data_dir)
     settings = Settings.load(settings_dir())
-    desk = Desk(runs_dir, data_dir, session, settings, ascii_only, printed)
+    desk = AppState(runs_dir, data_dir, session, settings, ascii_only, printed)
     if attach is not None:
-        desk.feed, desk.run = Feed.open(attach), attach
+        desk.feed, desk.run = RunFeed.open(attach), attach
     try:
         broken = _show(desk, "train" if attach is not None else "data", size)
         if broken:
-            desk.leaving, desk.exit_code = Leaving.DETACH, 1
+            desk.leaving, desk.exit_code = QuitMode.DETACH, 1
             _tell(f"the screen failed: {broken}" + ("" if debug else " (--debug shows where)"))
             if debug:
                 _tell("\n".join(printed))
@@ -64,17 +64,17 @@ def open_dashboard(
         session.close()
 
 
-def _show(desk: Desk, first: str, size: browser_driver.Size | None) -> str:
+def _show(desk: AppState, first: str, size: browser_driver.Size | None) -> str:
     """Run the screen to its end; why it failed, if it did."""
 
     def hang_up() -> None:
         # The terminal is gone: what is drawn goes nowhere, and nobody can be asked.
         screen.cut()
-        app.leave_now(Leaving.DETACH, HUNG_UP)
+        app.leave_now(QuitMode.DETACH, HUNG_UP)
 
     def heed() -> None:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, app.leave_now, Leaving.STOP, 143)
+        loop.add_signal_handler(signal.SIGTERM, app.leave_now, QuitMode.STOP, 143)
         loop.add_signal_handler(signal.SIGHUP, hang_up)
 
     async def run() -> int | None:
@@ -105,7 +105,7 @@ def _named(printed: Iterable[str]) -> str:
     return named[-1] if named else "it ended unexpectedly"
 
 
-def _settle(desk: Desk) -> None:
+def _settle(desk: AppState) -> None:
     """Wait for the run of this process to do what it was told: to stop, or to be handed over;
     and for the errands that were to be stopped."""
     if desk.unwanted:
@@ -116,7 +116,7 @@ def _settle(desk: Desk) -> None:
     if feed is None or training is None:
         return
     if not training.done:
-        if desk.leaving is Leaving.DETACH:
+        if desk.leaving is QuitMode.DETACH:
             training.send(Detach(0.0))
             _tell(f"{feed.name}: saving, to go on without a terminal …")
         else:
@@ -144,15 +144,15 @@ def _settle(desk: Desk) -> None:
         )
 
 
-def _following(desk: Desk) -> str:
+def _following(desk: AppState) -> str:
     """What the run in hand is a step of, for the process that goes on with it."""
     plan = desk.plan
-    if plan is None or plan.left < 2 or isinstance(plan.next, Unite):
+    if plan is None or plan.left < 2 or isinstance(plan.next, EnsembleStep):
         return ""
     return plan.kept()
 
 
-def _hand_over(desk: Desk, training: Training, feed: Feed) -> None:
+def _hand_over(desk: AppState, training: Training, feed: RunFeed) -> None:
     from fmnist_tui.runs import handover
 
     folder = training.folder

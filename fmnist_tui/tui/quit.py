@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fmnist_tui.protocol.events import LRFIND
-from fmnist_tui.tui.base.dialogs import Choice, LeavingQuestion
-from fmnist_tui.tui.state.app_state import Leaving
+from fmnist_tui.tui.base.dialogs import Choice, QuitDialog
+from fmnist_tui.tui.state.app_state import QuitMode
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 
 
-class Departure:
+class QuitFlow:
     """Asks what is open, and has the dashboard closed once all is answered."""
 
     def __init__(self, bench: Dashboard) -> None:
@@ -25,12 +25,12 @@ class Departure:
 
     def ask(self, code: int) -> None:
         """Leave with this exit status; stop, detach or stay where a run is under way."""
-        if isinstance(self._bench.screen, LeavingQuestion):
+        if isinstance(self._bench.screen, QuitDialog):
             return
         if not self._bench.desk.training or self._searches:
-            self._past_errands(Leaving.STOP, code)
+            self._past_errands(QuitMode.STOP, code)
             return
-        question = LeavingQuestion(
+        question = QuitDialog(
             "A run is under way",
             "What is to become of it?",
             [
@@ -43,8 +43,8 @@ class Departure:
 
     def interrupt(self) -> None:
         """Ctrl-C asks like any leaving; said again to the question, it stops the run."""
-        if isinstance(self._bench.screen, LeavingQuestion) and self._bench.desk.training:
-            self._bench.leave_now(Leaving.STOP, _INTERRUPTED)
+        if isinstance(self._bench.screen, QuitDialog) and self._bench.desk.training:
+            self._bench.leave_now(QuitMode.STOP, _INTERRUPTED)
         else:
             self.ask(_INTERRUPTED)
 
@@ -56,7 +56,7 @@ class Departure:
                 "a search for a learning rate is not detached; q gives it up", "warning"
             )
         elif self._bench.desk.training:
-            self._past_errands(Leaving.DETACH, 0)
+            self._past_errands(QuitMode.DETACH, 0)
         elif feed is not None and feed.live:
             self._bench.say("this run lives in a process of its own already; q leaves it going")
         else:
@@ -64,11 +64,11 @@ class Departure:
 
     def _answered(self, code: int, choice: str | None) -> None:
         if choice == "s":
-            self._past_errands(Leaving.STOP, code)
+            self._past_errands(QuitMode.STOP, code)
         elif choice == "d":
-            self._past_errands(Leaving.DETACH, code)
+            self._past_errands(QuitMode.DETACH, code)
 
-    def _past_errands(self, how: Leaving, code: int) -> None:
+    def _past_errands(self, how: QuitMode, code: int) -> None:
         """Leave, but not without a word about what other processes still do for us."""
         running = self._bench.errands.running
         if not running:
@@ -81,7 +81,7 @@ class Departure:
                 self._bench.leave_now(how, code)
 
         names = ", ".join(one.title for one in running)
-        question = LeavingQuestion(
+        question = QuitDialog(
             "Errands are under way",
             safe_text(f"What is to become of them: {names}?", 200),
             [

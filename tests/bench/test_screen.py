@@ -10,7 +10,7 @@ import pytest
 from fmnist_tui import __version__
 from fmnist_tui.bench.probes import PROBES
 from fmnist_tui.bench.screen import SCREENS, pace
-from fmnist_tui.bench.terminal import Watched
+from fmnist_tui.bench.terminal import WatchedTerminal
 from fmnist_tui.tui import app
 from fmnist_tui.util.errors import UserError
 from tests.tui.scripted import make_run
@@ -18,7 +18,7 @@ from tests.tui.scripted import make_run
 
 def test_the_text_and_the_bytes_of_a_program_are_seen_as_they_come() -> None:
     before = time.perf_counter()
-    with Watched(["--version"], {}) as watched:
+    with WatchedTerminal(["--version"], {}) as watched:
         seen = watched.until(__version__)
         assert before < seen < time.perf_counter()
         assert watched.bytes >= len(__version__)
@@ -26,13 +26,16 @@ def test_the_text_and_the_bytes_of_a_program_are_seen_as_they_come() -> None:
 
 
 def test_control_sequences_are_no_text() -> None:
-    with Watched(["doctor", "--help"], {"FORCE_COLOR": "1"}) as watched:
+    with WatchedTerminal(["doctor", "--help"], {"FORCE_COLOR": "1"}) as watched:
         watched.until("usage")
         assert "\x1b" not in watched.since(0)
 
 
 def test_what_never_comes_is_told_with_what_came() -> None:
-    with Watched(["--version"], {}) as watched, pytest.raises(UserError, match="never showed"):
+    with (
+        WatchedTerminal(["--version"], {}) as watched,
+        pytest.raises(UserError, match="never showed"),
+    ):
         watched.until("something else", seconds=5)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from fmnist_tui.engine.checkpoints.checkpoint import Store
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.protocol.commands import Detach
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.handover import go_on
@@ -155,7 +155,7 @@ def test_a_run_handed_over_ends_with_the_weights_of_one_that_was_not(
 
     out, _ = undisturbed.communicate(timeout=LIMIT)
     whole = Path(json.loads(out)["path"])
-    found = [Store(path / "checkpoints").load("last")[0] for path in (run.path, whole)]
+    found = [CheckpointStore(path / "checkpoints").load("last")[0] for path in (run.path, whole)]
     for part in ("model", "weights"):
         assert digest(found[0][part]) == digest(found[1][part])
 

@@ -14,14 +14,14 @@ import torch
 from fmnist_tui.config.dataset_catalog import GARMENTS, DatasetFacts
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
-from fmnist_tui.engine.checkpoints.checkpoint import Store
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.device import choose
-from fmnist_tui.engine.inference.classifier import About
-from fmnist_tui.engine.run.inbox import Control
+from fmnist_tui.engine.inference.classifier import ModelInfo
+from fmnist_tui.engine.run.inbox import Inbox
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.training.learner import Learner
-from fmnist_tui.engine.training.live_preview import Glances
+from fmnist_tui.engine.training.live_preview import LivePreview
 from fmnist_tui.engine.training.trainer import Trainer
 from fmnist_tui.protocol.events import Event, RunEnded
 
@@ -53,7 +53,7 @@ def config(**values: Any) -> RunConfig:
 
 
 def learner(settings: RunConfig, dataset: Dataset) -> Learner:
-    return Learner(About.of(settings, dataset), dataset, choose(settings))
+    return Learner(ModelInfo.of(settings, dataset), dataset, choose(settings))
 
 
 class Bench:
@@ -63,11 +63,11 @@ class Bench:
         self.config = config(**values)
         self.dataset = dataset
         self.learner = learner(self.config, dataset)
-        self.store = Store(folder)
-        self.control = Control()
+        self.store = CheckpointStore(folder)
+        self.control = Inbox()
         self.events: list[Event] = []
         validation = DeviceSplit(dataset.val, torch.device("cpu")) if len(dataset.val) else None
-        self.glances = Glances(self.learner, dataset.val) if len(dataset.val) else None
+        self.glances = LivePreview(self.learner, dataset.val) if len(dataset.val) else None
         self.trainer = Trainer(
             self.learner,
             validation,

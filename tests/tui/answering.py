@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_tui.config.dataset_catalog import GARMENTS
-from fmnist_tui.data.pictures.decode import Picture, open_picture
+from fmnist_tui.data.pictures.decode import DecodedPicture, open_picture
 from fmnist_tui.data.pictures.prepare import Preparation, Prepared, prepare
 from fmnist_tui.util.errors import UserError
 
@@ -45,7 +45,7 @@ class Model:
 
     def classify(self, source: Path, picture: npt.NDArray[np.uint8]) -> Future[Any]:
         self.drawn.append(picture)
-        seen = prepare(Picture.of(picture), Preparation())
+        seen = prepare(DecodedPicture.of(picture), Preparation())
         return self._answer(lambda: Said(Path("drawing"), RANKED, seen))
 
     def release(self) -> None:

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.state.app_state import Desk
+from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.settings import Settings
 
 
@@ -25,18 +25,18 @@ Opened = Callable[..., AbstractAsyncContextManager[tuple[Dashboard, Pilot[int]]]
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path) -> Iterator[AppState]:
     """A desk over empty folders; its session's thread begins with the first work."""
     runs, data = tmp_path / "runs", tmp_path / "data"
     runs.mkdir()
     data.mkdir()
     session = Session(runs, data)
-    yield Desk(runs, data, session, Settings())
+    yield AppState(runs, data, session, Settings())
     session.close()
 
 
 @pytest.fixture
-def opened(desk: Desk) -> Opened:
+def opened(desk: AppState) -> Opened:
     """`async with opened("data", size=(120, 36)) as (bench, pilot)`: the dashboard on a screen."""
 
     @asynccontextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.cli.support.progress import steps
-from fmnist_tui.engine.export.export_request import FORMATS, OPSET, OPSETS, Wanted
+from fmnist_tui.engine.export.export_request import FORMATS, OPSET, OPSETS, ExportRequest
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.runs.folder import EXPORTS, RunFolder
 from fmnist_tui.util.errors import UsageError, UserError, reason
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     runs_dir = options.runs_dir(args)
     source = options.model_source(runs_dir, args.source)
     out = expanded(args.out) if args.out else _in_run(source, args.to)
-    wanted = Wanted(args.to, out, args.opset, not args.no_check, args.force)
+    wanted = ExportRequest(args.to, out, args.opset, not args.no_check, args.force)
     with Session(runs_dir, options.data_dir(args)) as session, steps("exporting") as tell:
         done = session.export(source, wanted, tell=tell).result()
     if args.json:

@@ -18,7 +18,7 @@ from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol import lr_curve
 from fmnist_tui.protocol.commands import CancelSearch, FindLearningRate
 from fmnist_tui.protocol.events import FAILED, STOPPED
-from fmnist_tui.protocol.lr_curve import Rates
+from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.protocol.lr_search import LrSearch, summary
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
@@ -45,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def asked(parser: argparse.ArgumentParser) -> None:
     """Which rates are tried."""
-    usual = Rates()
+    usual = RateRange()
     parser.add_argument(
         "--from-lr", type=float, default=usual.low, metavar="LR", help=f"the first [{usual.low:g}]"
     )
@@ -60,7 +60,7 @@ def asked(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from fmnist_tui.cli.support.run_plan import followed
 
-    rates = Rates(args.from_lr, args.to_lr, args.steps)
+    rates = RateRange(args.from_lr, args.to_lr, args.steps)
     settings, runs_dir = _config(args), options.runs_dir(args)
     if settings.start is not None:
         # This search will be the `last` run itself.
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 def live(args: argparse.Namespace) -> int:
     """Have a live run searched; it goes on afterwards as if nothing had been."""
     folder = resolve(options.runs_dir(args), args.run)
-    rates = Rates(args.from_lr, args.to_lr, args.steps)
+    rates = RateRange(args.from_lr, args.to_lr, args.steps)
     refusal = summarise(folder).refusal("searched")
     if refusal:
         raise UserError(refusal)

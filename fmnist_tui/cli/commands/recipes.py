@@ -11,7 +11,7 @@ from rich.table import Table
 
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.config import gpu_detect, recipes
-from fmnist_tui.config.plans import Plan, Unite
+from fmnist_tui.config.plans import EnsembleStep, Plan
 from fmnist_tui.config.recipes import Claim, Recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.session.session import Session
@@ -69,7 +69,7 @@ def _list(args: argparse.Namespace) -> int:
 
 def _line(recipe: Recipe) -> tuple[str, ...]:
     config = recipe.config()
-    count = sum(not isinstance(step, Unite) for step in Plan.of(recipe).steps)
+    count = sum(not isinstance(step, EnsembleStep) for step in Plan.of(recipe).steps)
     return recipe.name, config.model, str(config.epochs), str(count), recipe.about
 
 

@@ -15,7 +15,7 @@ from fmnist_tui.util.paths import expanded
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
-    from fmnist_tui.report.collect import Facts
+    from fmnist_tui.report.collect import ReportFacts
 
 FILE = "report.html"
 
@@ -68,7 +68,7 @@ def _check(out: Path, force: bool) -> None:
         raise UserError(f"{where} is there already: choose another --out, or give --force")
 
 
-def _document(facts: Facts, out: Path, size: int) -> dict[str, Any]:
+def _document(facts: ReportFacts, out: Path, size: int) -> dict[str, Any]:
     scores, pictures = facts.scores, facts.pictures
     shown = {miss.index for group in pictures.groups for miss in group.misses} if pictures else ()
     return {

@@ -40,13 +40,13 @@ def run(args: argparse.Namespace) -> int:
     if args.visitors < 1:
         raise UsageError(f"--visitors {args.visitors} must be 1 or more")
     try:
-        from fmnist_tui.serve.server import Place, serve
+        from fmnist_tui.serve.server import ListenAddress, serve
     except ModuleNotFoundError as error:
         raise UserError(
             f"serving needs the package textual-serve ({error}); pip install textual-serve"
         ) from error
 
-    def listening(place: Place) -> None:
+    def listening(place: ListenAddress) -> None:
         if args.json:
             console.document({"url": place.url, "token": place.token, "port": place.port})
         else:

@@ -19,15 +19,15 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.resolve_start import locate
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps import storage
-from fmnist_tui.sweeps.snapshot import Reader
-from fmnist_tui.sweeps.spec import Spec
-from fmnist_tui.sweeps.storage import Place
+from fmnist_tui.sweeps.snapshot import SnapshotReader
+from fmnist_tui.sweeps.spec import SweepSpec
+from fmnist_tui.sweeps.storage import StudyStorage
 from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UsageError, UserError, near, reason
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
-    from fmnist_tui.engine.sweep.sweep_runner import Outcome
+    from fmnist_tui.engine.sweep.sweep_runner import SweepOutcome
 
 # `sweep FILE` is `sweep start FILE` (see `cli.main`).
 DEFAULT_ACTION = "start"
@@ -117,19 +117,21 @@ def start(args: argparse.Namespace) -> int:
         start = str(locate(spec.base.start, runs_dir))
         spec = replace(spec, base=spec.base.changed(start=start))
 
-    from fmnist_tui.engine.sweep.sweep_runner import LOST_WORKER, Outcome, Sweep
-    from fmnist_tui.sweeps.study import Ledger
+    from fmnist_tui.engine.sweep.sweep_runner import LOST_WORKER, SweepOutcome, SweepRunner
+    from fmnist_tui.sweeps.study import StudyLedger
 
-    ledger = Ledger.join(where, opened, spec)
+    ledger = StudyLedger.join(where, opened, spec)
     total = spec.trials if args.trials is None else None
     for number in ledger.recover():
         console.note(LOST_WORKER.format(number))
     if not ledger.has_room(ledger.standing(), total):
-        return _told(args, where, spec, Outcome(FINISHED, NOTHING_LEFT, 0), None)
+        return _told(args, where, spec, SweepOutcome(FINISHED, NOTHING_LEFT, 0), None)
     folder = RunFolder.create(runs_dir, spec.name, spec.base.dataset)
     _write_config(folder, spec, where)
     with Session(runs_dir, options.data_dir(args)) as session, steps(f"sweep {spec.name}") as tell:
-        sweep = Sweep(session, ledger, folder, trials=args.trials, tell=tell, say=console.note)
+        sweep = SweepRunner(
+            session, ledger, folder, trials=args.trials, tell=tell, say=console.note
+        )
 
         def ask(name: str) -> None:
             sweep.stop(name)
@@ -153,15 +155,15 @@ def start(args: argparse.Namespace) -> int:
 
 def _told(
     args: argparse.Namespace,
-    where: Place,
-    spec: Spec,
-    outcome: Outcome,
+    where: StudyStorage,
+    spec: SweepSpec,
+    outcome: SweepOutcome,
     folder: RunFolder | None,
 ) -> int:
     """Say what came of it."""
     if outcome.message:
         console.note(f"the sweep ended: {outcome.message}")
-    reader = Reader()
+    reader = SnapshotReader()
     if args.json:
         document = studies.document(reader, where, spec.name)
         console.document(
@@ -179,7 +181,7 @@ def _told(
     return 0
 
 
-def _given(args: argparse.Namespace) -> Spec:
+def _given(args: argparse.Namespace) -> SweepSpec:
     word = args.config
     if word not in specs.names() and not Path(word).exists() and (hint := near(word, ACTIONS)):
         raise UsageError(f"{safe_text(word, 80)} is neither an action nor a sweep file{hint}")
@@ -187,9 +189,9 @@ def _given(args: argparse.Namespace) -> Spec:
     return replace(spec, name=args.name.strip()) if args.name is not None else spec
 
 
-def _joined(where: Place, args: argparse.Namespace) -> Spec:
+def _joined(where: StudyStorage, args: argparse.Namespace) -> SweepSpec:
     """The sweep of a study that another worker has begun."""
-    spec = Reader().look(where, args.name).spec
+    spec = SnapshotReader().look(where, args.name).spec
     changes = options.given(args)
     other = [key for key in changes if run_config.group(key) != "machine"]
     if other:
@@ -209,7 +211,7 @@ def _make(runs_dir: Path) -> None:
         ) from error
 
 
-def _write_config(folder: RunFolder, spec: Spec, where: Place) -> None:
+def _write_config(folder: RunFolder, spec: SweepSpec, where: StudyStorage) -> None:
     import fmnist_tui
 
     made_with = {"fmnist_tui": fmnist_tui.__version__, "storage": where.shown}

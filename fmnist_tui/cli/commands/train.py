@@ -9,7 +9,7 @@ from typing import Any
 
 from fmnist_tui.analysis.overfitting import judge_fit
 from fmnist_tui.cli.support import console, options
-from fmnist_tui.cli.support.run_plan import Done, carried_out, followed
+from fmnist_tui.cli.support.run_plan import CompletedPlan, carried_out, followed
 from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.run_config import RunConfig
@@ -90,7 +90,9 @@ def run(args: argparse.Namespace) -> int:
         return _told(steps, plan, args)
 
 
-def _taken_up(session: Session, folder: RunFolder, config: RunConfig, plan: Plan) -> Iterator[Done]:
+def _taken_up(
+    session: Session, folder: RunFolder, config: RunConfig, plan: Plan
+) -> Iterator[CompletedPlan]:
     """The run, and what a plan that it belongs to has after it."""
     done = followed(session.resume(folder, config))
     yield done
@@ -98,7 +100,7 @@ def _taken_up(session: Session, folder: RunFolder, config: RunConfig, plan: Plan
         yield from carried_out(session, plan.ended(done.state.ended, done.folder.path))
 
 
-def _told(steps: Iterator[Done], plan: Plan, args: argparse.Namespace) -> int:
+def _told(steps: Iterator[CompletedPlan], plan: Plan, args: argparse.Namespace) -> int:
     """Say what each step came to as soon as it has; the status is that of the last."""
     from fmnist_tui.cli.support.run_summary import summary
 

@@ -12,8 +12,8 @@ from rich.text import Text
 from fmnist_tui.analysis.metrics import grouped_accuracy
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.cli.support import console
-from fmnist_tui.cli.support.progress import Part
-from fmnist_tui.cli.support.run_plan import Done, carried_out
+from fmnist_tui.cli.support.progress import ProgressPart
+from fmnist_tui.cli.support.run_plan import CompletedPlan, carried_out
 from fmnist_tui.config.dataset_catalog import worlds
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.recipes import SECONDS, SEEDS, Claim, Recipe
@@ -25,7 +25,7 @@ FROZEN = "frozen_unchanged"
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class ClaimResult:
     """A claim beside what was measured. `passed` is None where the claim could not be checked,
     and `why` says what kept it from that, or from being held."""
 
@@ -51,38 +51,43 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class RecipeTrial:
     """What a recipe came to with its seeds: the steps of each, as far as all of them were
     done; `begun` says whether there was anything to try."""
 
-    outcomes: tuple[tuple[Done, ...], ...]
+    outcomes: tuple[tuple[CompletedPlan, ...], ...]
     why: str = ""
     begun: bool = True
 
 
 def check(
     session: Session, chosen: Sequence[Recipe], seeds: int | None, device: str
-) -> Iterator[Checked]:
+) -> Iterator[ClaimResult]:
     """Every claim of these recipes, over so many seeds or as many as each recipe says."""
     variants = [(recipe, claims) for recipe in chosen for claims in recipe.variants]
     for place, (recipe, claims) in enumerate(variants):
-        part = Part(place, len(variants))
+        part = ProgressPart(place, len(variants))
         tried = _tried(session, recipe, claims[0], seeds, device, part)
         for claim in claims:
             yield _held_to(recipe, claim, tried)
 
 
 def _tried(
-    session: Session, recipe: Recipe, claim: Claim, seeds: int | None, device: str, part: Part
-) -> Tried:
+    session: Session,
+    recipe: Recipe,
+    claim: Claim,
+    seeds: int | None,
+    device: str,
+    part: ProgressPart,
+) -> RecipeTrial:
     count = seeds or recipe.seeds or SEEDS
     apart = recipe.ensemble.seeds if recipe.ensemble is not None else 1
-    outcomes: list[tuple[Done, ...]] = []
+    outcomes: list[tuple[CompletedPlan, ...]] = []
     about = f", {claim.about}" if claim.run and claim.about else ""
     for number in range(count):
         here = f" ({part.at + 1} of {part.of})" if part.of > 1 else ""
         console.note(f"checking {recipe.name}{about}{here}: seed {number + 1} of {count}")
-        done: list[Done] = []
+        done: list[CompletedPlan] = []
         try:
             # Each seed of an ensemble is another set of members.
             changes = {**claim.run, "device": device, "seed": number * apart}
@@ -91,14 +96,16 @@ def _tried(
                 if step.status:
                     raise SystemExit(step.status)
                 if step.state.ended != FINISHED:
-                    return Tried(tuple(outcomes), step.state.message or "a run did not finish")
+                    return RecipeTrial(
+                        tuple(outcomes), step.state.message or "a run did not finish"
+                    )
         except UserError as error:
-            return Tried(tuple(outcomes), str(error), begun=bool(done or outcomes))
+            return RecipeTrial(tuple(outcomes), str(error), begun=bool(done or outcomes))
         outcomes.append(tuple(done))
-    return Tried(tuple(outcomes))
+    return RecipeTrial(tuple(outcomes))
 
 
-def _held_to(recipe: Recipe, claim: Claim, tried: Tried) -> Checked:
+def _held_to(recipe: Recipe, claim: Claim, tried: RecipeTrial) -> ClaimResult:
     values: tuple[float, ...] = ()
     why = tried.why
     try:
@@ -108,7 +115,7 @@ def _held_to(recipe: Recipe, claim: Claim, tried: Tried) -> Checked:
     verdict = None
     if tried.outcomes and claim.metric not in (SECONDS, FROZEN):
         verdict = _meant(claim, tried.outcomes[0])[-1].state.verdict(_split(claim))
-    return Checked(
+    return ClaimResult(
         recipe=recipe.name,
         about=claim.about,
         stage=claim.stage,
@@ -130,12 +137,12 @@ def _passed(claim: Claim, values: Sequence[float], why: str, begun: bool) -> boo
     return claim.kept_by(statistics.fmean(values))
 
 
-def _meant(claim: Claim, outcome: tuple[Done, ...]) -> tuple[Done, ...]:
+def _meant(claim: Claim, outcome: tuple[CompletedPlan, ...]) -> tuple[CompletedPlan, ...]:
     """The steps that a claim is about: those of its stage, or all."""
     return tuple(done for done in outcome if claim.stage in ("", done.name))
 
 
-def _measured(claim: Claim, outcome: tuple[Done, ...]) -> float:
+def _measured(claim: Claim, outcome: tuple[CompletedPlan, ...]) -> float:
     """The claim's metric: seconds of all the steps it is about, anything else of the last."""
     meant = _meant(claim, outcome)
     if claim.metric == SECONDS:
@@ -157,7 +164,7 @@ def _split(claim: Claim) -> str:
     return "val" if claim.metric == "val_accuracy" else "test"
 
 
-def _seconds(steps: Sequence[Done]) -> float:
+def _seconds(steps: Sequence[CompletedPlan]) -> float:
     return sum(done.state.train_seconds for done in steps)
 
 
@@ -169,13 +176,13 @@ def claimed(metric: str, bound: str, value: float) -> str:
     return f"{sign} {value:g} s" if metric == SECONDS else f"{sign} {console.percent(value)}"
 
 
-def claimed_by(done: Checked) -> str:
+def claimed_by(done: ClaimResult) -> str:
     """Which claim it is, in a line: `fast, fashion: ≥ 90.17 %`."""
     about = done.about or done.metric
     return f"{done.recipe}, {about}: {claimed(done.metric, done.bound, done.claim)}"
 
 
-def found(done: Checked) -> str:
+def found(done: ClaimResult) -> str:
     """What was measured, as people read it: `91.23 % ± 0.12`."""
     if done.mean is None:
         return "–"
@@ -187,7 +194,7 @@ def found(done: Checked) -> str:
     return console.percent(done.mean) + spread
 
 
-def table(results: Sequence[Checked]) -> Table:
+def table(results: Sequence[ClaimResult]) -> Table:
     """One line a claim."""
     lines = Table(box=None, pad_edge=False)
     for heading in ("recipe", "what", "claim", "ours", "seeds", "seconds", "pass"):

@@ -21,7 +21,7 @@ from fmnist_tui.config import run_config
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.protocol.events import RunStarted
 from fmnist_tui.runs.folder import RunFolder, run_folders
-from fmnist_tui.runs.handover import Output, start
+from fmnist_tui.runs.handover import HandoverOutput, start
 from fmnist_tui.runs.jsonl_reader import EventTail
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
@@ -43,7 +43,7 @@ def run(
     find = _finder(runs_dir, resumed)
     with (
         _signals() as caught,
-        Output.of(resumed) if resumed else Output.aside(runs_dir) as said,
+        HandoverOutput.of(resumed) if resumed else HandoverOutput.aside(runs_dir) as said,
     ):
         process = start(_words(args, runs_dir, resumed, parent), said)
         folder = _wait(process, find, said, caught)
@@ -120,7 +120,7 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _wait(process: int, find: Find, said: Output, caught: list[int]) -> RunFolder | None:
+def _wait(process: int, find: Find, said: HandoverOutput, caught: list[int]) -> RunFolder | None:
     """The run, once it has begun; None where a signal comes first. What the process says
     until then is passed on; if it ends instead, its last words are the error."""
     errors: list[str] = []

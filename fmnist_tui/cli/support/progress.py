@@ -24,15 +24,15 @@ JSON_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ProgressPart:
     """One of several long things that are one together: the one after `at` others, `of` so many."""
 
     at: int = 0
     of: int = 1
 
-    def split(self, at: int, of: int) -> Part:
+    def split(self, at: int, of: int) -> ProgressPart:
         """A part of this part."""
-        return Part(self.at * of + at, self.of * of)
+        return ProgressPart(self.at * of + at, self.of * of)
 
     def tell(self, tell: Tell) -> Tell:
         """How far the whole is, told by how far this part is."""
@@ -46,7 +46,7 @@ class Part:
         return told
 
 
-WHOLE = Part()
+WHOLE = ProgressPart()
 
 
 def as_json() -> bool:
@@ -55,7 +55,7 @@ def as_json() -> bool:
 
 
 @contextlib.contextmanager
-def steps(what: str, part: Part = WHOLE) -> Iterator[Tell]:
+def steps(what: str, part: ProgressPart = WHOLE) -> Iterator[Tell]:
     """Something to tell the progress of `what` to, shown as standard error can. Of several
     parts the whole is told in JSON alone: people see one after the other."""
     if as_json():

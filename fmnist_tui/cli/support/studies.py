@@ -11,17 +11,17 @@ from rich.text import Text
 
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.cli.support.console import duration, percent
-from fmnist_tui.cli.support.progress import Part
+from fmnist_tui.cli.support.progress import ProgressPart
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.render.sparkline import sparks
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import resolve
 from fmnist_tui.runs.resolve_start import locate
 from fmnist_tui.sweeps import snapshot, storage, study_locations
-from fmnist_tui.sweeps.snapshot import Reader, Snapshot, TrialView
+from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, TrialView
 from fmnist_tui.sweeps.space import told as value_told
 from fmnist_tui.sweeps.spec import NOT_PROMOTED
-from fmnist_tui.sweeps.storage import Place
+from fmnist_tui.sweeps.storage import StudyStorage
 from fmnist_tui.util.errors import UsageError, UserError
 from fmnist_tui.util.text import safe_text
 
@@ -47,7 +47,7 @@ def promote_arguments(part: argparse.ArgumentParser) -> None:
 
 
 def show(args: argparse.Namespace) -> int:
-    reader = Reader()
+    reader = SnapshotReader()
     where, name = _found(reader, args)
     if args.json:
         console.document(document(reader, where, name))
@@ -58,7 +58,7 @@ def show(args: argparse.Namespace) -> int:
 
 def show_run(folder: RunFolder, run: dict[str, Any], *, as_json: bool) -> int:
     """What `runs show` tells of a sweep's folder: the run as others, and its study."""
-    reader, study, trouble = Reader(), None, ""
+    reader, study, trouble = SnapshotReader(), None, ""
     where, name = study_locations.of_run(folder)
     try:
         study = document(reader, where, name)
@@ -79,7 +79,7 @@ def show_run(folder: RunFolder, run: dict[str, Any], *, as_json: bool) -> int:
 
 
 def listed(args: argparse.Namespace) -> int:
-    runs_dir, reader = options.runs_dir(args), Reader()
+    runs_dir, reader = options.runs_dir(args), SnapshotReader()
     if args.storage is not None:
         places = [storage.place(args.storage, runs_dir)]
         if places[0].is_missing:
@@ -132,7 +132,7 @@ def listed(args: argparse.Namespace) -> int:
 def kill(args: argparse.Namespace) -> int:
     from fmnist_tui.sweeps import remote_control
 
-    reader = Reader()
+    reader = SnapshotReader()
     where, name = _found(reader, args)
     said = remote_control.kill(reader, where, name, args.trial)
     if args.json:
@@ -145,7 +145,7 @@ def kill(args: argparse.Namespace) -> int:
 def stop(args: argparse.Namespace) -> int:
     from fmnist_tui.sweeps import remote_control
 
-    reader = Reader()
+    reader = SnapshotReader()
     where, name = _found(reader, args)
     running = remote_control.stop(reader, where, name)
     if args.json:
@@ -161,7 +161,7 @@ def promote(args: argparse.Namespace) -> int:
 
     if args.seeds < 1:
         raise UsageError("--seeds must be 1 or more")
-    reader = Reader()
+    reader = SnapshotReader()
     where, name = _found(reader, args)
     shown = reader.look(where, name)
     trial = _chosen(shown, args.trial)
@@ -182,7 +182,7 @@ def promote(args: argparse.Namespace) -> int:
     runs: list[dict[str, Any]] = []
     with Session(runs_dir, options.data_dir(args)) as session:
         for seed in range(args.seeds):
-            part = Part(seed, args.seeds)
+            part = ProgressPart(seed, args.seeds)
             state, folder = trained(session, config.changed(seed=seed), part)
             val, test = state.verdict("val"), state.verdict("test")
             runs.append(
@@ -230,7 +230,7 @@ def promote(args: argparse.Namespace) -> int:
     return 0
 
 
-def document(reader: Reader, where: Place, name: str) -> dict[str, Any]:
+def document(reader: SnapshotReader, where: StudyStorage, name: str) -> dict[str, Any]:
     """A study as JSON documents tell it."""
     shown = reader.look(where, name)
     best = shown.best
@@ -247,7 +247,7 @@ def document(reader: Reader, where: Place, name: str) -> dict[str, Any]:
     }
 
 
-def told(reader: Reader, where: Place, name: str, *, whole: bool = False) -> None:
+def told(reader: SnapshotReader, where: StudyStorage, name: str, *, whole: bool = False) -> None:
     """Print a study: the best, what matters, and with `whole` every trial."""
     shown = reader.look(where, name)
     out = console.console()
@@ -295,7 +295,7 @@ def _trials(shown: Snapshot) -> Table:
     return table
 
 
-def _found(reader: Reader, args: argparse.Namespace) -> tuple[Place, str]:
+def _found(reader: SnapshotReader, args: argparse.Namespace) -> tuple[StudyStorage, str]:
     """The study that is meant: by its name in the storage, or by the run of a sweep."""
     runs_dir, word = options.runs_dir(args), args.study
     given = storage.place(args.storage, runs_dir)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fmnist_tui.cli.support.follow import follow
-from fmnist_tui.cli.support.progress import Part
+from fmnist_tui.cli.support.progress import ProgressPart
 from fmnist_tui.cli.support.training_view import choose_view
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.session.session import Session
@@ -13,7 +13,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.util.errors import UserError
 
 
-def trained(session: Session, config: RunConfig, part: Part) -> tuple[RunState, RunFolder]:
+def trained(session: Session, config: RunConfig, part: ProgressPart) -> tuple[RunState, RunFolder]:
     """A finished run and its folder; raises what kept it from finishing."""
     training = session.train(config)
     state, status = follow(training, choose_view(part))

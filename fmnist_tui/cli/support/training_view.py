@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Protocol, Self
 
 from fmnist_tui.cli.support.console import console, duration, note, percent
-from fmnist_tui.cli.support.progress import WHOLE, Part, as_json, json_steps
+from fmnist_tui.cli.support.progress import WHOLE, ProgressPart, as_json, json_steps
 from fmnist_tui.protocol.events import (
     LRFIND,
     Alert,
@@ -28,7 +28,7 @@ from fmnist_tui.protocol.lr_search import summary
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
-    from fmnist_tui.data.load_progress import Step
+    from fmnist_tui.data.load_progress import LoadStep
     from fmnist_tui.protocol.run_state import RunState
 
 PLAIN_SECONDS = 3.0
@@ -38,7 +38,7 @@ MB = 1 << 20
 class View(Protocol):
     """Something that shows a training; `close` gives the terminal back at any moment."""
 
-    def step(self, step: Step) -> None: ...
+    def step(self, step: LoadStep) -> None: ...
     def event(self, event: Event, state: RunState) -> None: ...
     def notice(self, message: str) -> None: ...
     def close(self) -> None: ...
@@ -46,7 +46,7 @@ class View(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-def choose_view(part: Part = WHOLE) -> View:
+def choose_view(part: ProgressPart = WHOLE) -> View:
     """Bars where standard error is a terminal that can move its cursor, else lines."""
     if as_json():
         return JsonView(part)
@@ -76,7 +76,7 @@ def _epochs(state: RunState) -> str:
     return str(state.started.epochs) if state.started else "?"
 
 
-def told(step: Step) -> str:
+def told(step: LoadStep) -> str:
     """A step of getting the data, as a line."""
     words = [step.source, step.message]
     if step.state == "progress":
@@ -152,7 +152,7 @@ class PlainView:
     def notice(self, message: str) -> None:
         note(message)
 
-    def step(self, step: Step) -> None:
+    def step(self, step: LoadStep) -> None:
         if step.state == "progress" and time.monotonic() - self._last < PLAIN_SECONDS:
             return
         self._last = time.monotonic()
@@ -177,7 +177,7 @@ class PlainView:
 class JsonView(PlainView):
     """A training told as steps, besides the lines that are worth one of their own."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: ProgressPart) -> None:
         super().__init__()
         self._tell = part.tell(json_steps())
 
@@ -235,7 +235,7 @@ class BarView:
 
         self._bars.console.print(Text(safe_text(message), style=style))
 
-    def step(self, step: Step) -> None:
+    def step(self, step: LoadStep) -> None:
         if step.state == "progress":
             note = step.message or step.source
             self._bars.update(

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from fmnist_tui.data.dataset import Images, Labels
-from fmnist_tui.data.folders.folder_listing import Entry
-from fmnist_tui.data.load_progress import Teller
+from fmnist_tui.data.folders.folder_listing import ImageFile
+from fmnist_tui.data.load_progress import LoadReporter
 from fmnist_tui.data.pictures.decode import open_picture
 from fmnist_tui.data.pictures.prepare import Preparation, prepare
 from fmnist_tui.data.sources.files import check_cancel, locked, make_folder, move, replacing
@@ -84,11 +84,11 @@ def read_picture(path: Path, size: int, channels: int) -> Images:
 
 
 def decode(
-    entries: Sequence[Entry],
+    entries: Sequence[ImageFile],
     size: int,
     channels: int,
     cache: Path,
-    tell: Teller,
+    tell: LoadReporter,
     cancel: threading.Event | None = None,
 ) -> Decoded:
     """The entries' pictures, from the store they were decoded into or decoded now."""
@@ -124,10 +124,10 @@ def _sweep(cache: Path, wanted: Path) -> None:
 
 def _build(
     store: Path,
-    entries: Sequence[Entry],
+    entries: Sequence[ImageFile],
     size: int,
     channels: int,
-    tell: Teller,
+    tell: LoadReporter,
     cancel: threading.Event | None,
 ) -> None:
     """Decodes into a folder beside the store, which then takes its place."""

@@ -9,18 +9,18 @@ from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.data import splits
 from fmnist_tui.data.folders.decoded_cache import Decoded, decode
 from fmnist_tui.data.folders.folder_listing import Listing, list_folder
-from fmnist_tui.data.load_progress import Teller
-from fmnist_tui.data.unsplit import Pool, Request, Whole
+from fmnist_tui.data.load_progress import LoadReporter
+from fmnist_tui.data.unsplit import LabelledImages, LoadRequest, UnsplitDataset
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
 TEST_SHARE = 1 / 6
 
 
-def load(request: Request) -> Whole:
+def load(request: LoadRequest) -> UnsplitDataset:
     """The folder's own splits where it has them; otherwise test is cut off by the split seed."""
     where = f"folder {safe_text(request.path)}"
-    tell = Teller(request.name, request.say)
+    tell = LoadReporter(request.name, request.say)
     tell.trying(where)
     listing = list_folder(request.path)
     if not listing.entries:
@@ -45,7 +45,7 @@ def load(request: Request) -> Whole:
         about=f"{len(labels):,} images in {where}",
     )
     tell.ok(f"{len(labels):,} images of {len(classes)} classes")
-    return Whole(
+    return UnsplitDataset(
         facts,
         pools["train"],
         pools["test"],
@@ -75,9 +75,9 @@ def _numbered(
 
 def _pools(
     listing: Listing, decoded: Decoded, labels: npt.NDArray[np.int64], seed: int
-) -> dict[str, Pool]:
+) -> dict[str, LabelledImages]:
     """The pictures by split, numbered as they are listed."""
-    everything = Pool(decoded.images, labels, np.arange(len(labels)), decoded.rows)
+    everything = LabelledImages(decoded.images, labels, np.arange(len(labels)), decoded.rows)
     own = np.array([listing.entries[row].split for row in decoded.rows])
     pools = {
         split: everything.only(np.flatnonzero((own == split) & (labels >= 0)))

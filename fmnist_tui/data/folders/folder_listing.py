@@ -15,7 +15,7 @@ SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ImageFile:
     """A file in a class folder. `split` is empty where the folder has no splits of its own."""
 
     path: Path
@@ -32,7 +32,7 @@ class Listing:
 
     root: Path
     classes: tuple[str, ...]
-    entries: tuple[Entry, ...]
+    entries: tuple[ImageFile, ...]
     unreadable: tuple[str, ...]
 
 
@@ -52,7 +52,7 @@ def list_folder(root: Path) -> Listing:
         parts = [root]
     folders = {part: _folders(part) for part in parts}
     classes = sorted({folder.name for folder in folders[parts[0]]})
-    entries: list[Entry] = []
+    entries: list[ImageFile] = []
     for part in parts:
         strangers = [folder.name for folder in folders[part] if folder.name not in classes]
         if strangers:
@@ -66,7 +66,7 @@ def list_folder(root: Path) -> Listing:
             split = part.name if part != root else ""
             for path, status in _files(folder, avoid - {_identity(folder)}, unreadable):
                 name = path.relative_to(root).as_posix()
-                entry = Entry(path, name, status.st_size, status.st_mtime_ns, label, split)
+                entry = ImageFile(path, name, status.st_size, status.st_mtime_ns, label, split)
                 entries.append(entry)
     entries.sort(key=lambda entry: entry.name)
     return Listing(root, tuple(classes), tuple(entries), tuple(unreadable))

@@ -16,7 +16,7 @@ from fmnist_tui.util.text import safe_text
 RECORD = "sums.json"
 
 
-class Sums:
+class ChecksumFile:
     """The SHA-256 of each file's bare idx bytes, and whether the file was the published one."""
 
     def __init__(self, folder: Path) -> None:

@@ -8,7 +8,7 @@ from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.data.dataset import Images, Labels
 from fmnist_tui.data.idx.idx_format import read_idx
 from fmnist_tui.data.idx.idx_set import SIDE, check_labels
-from fmnist_tui.data.unsplit import Pool, Request, Whole
+from fmnist_tui.data.unsplit import LabelledImages, LoadRequest, UnsplitDataset
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
@@ -18,7 +18,7 @@ _NAMES = (
 )
 
 
-def load(request: Request) -> Whole:
+def load(request: LoadRequest) -> UnsplitDataset:
     """The files of idx:PATH; as many classes as the training labels count to."""
     folder = request.path
     train, test = read_folder(folder)
@@ -34,10 +34,10 @@ def load(request: Request) -> Whole:
         len(test),
         about=f"idx files in {safe_text(folder)}",
     )
-    return Whole(facts, train, test, f"idx files in {safe_text(folder)}")
+    return UnsplitDataset(facts, train, test, f"idx files in {safe_text(folder)}")
 
 
-def read_folder(folder: Path) -> tuple[Pool, Pool]:
+def read_folder(folder: Path) -> tuple[LabelledImages, LabelledImages]:
     """Training and test pictures of a folder of idx files; UserError names what is wrong."""
     if not folder.is_dir():
         raise UserError(f"{safe_text(folder)}: no such folder; four idx files are expected there")
@@ -45,7 +45,7 @@ def read_folder(folder: Path) -> tuple[Pool, Pool]:
     return train, test
 
 
-def _read_pair(folder: Path, images_name: str, labels_name: str) -> Pool:
+def _read_pair(folder: Path, images_name: str, labels_name: str) -> LabelledImages:
     images_file, labels_file = _file(folder, images_name), _file(folder, labels_name)
     images: Images = read_idx(images_file, (None, SIDE, SIDE), "u1").array[..., None]
     labels: Labels = read_idx(labels_file, (None,), "u1").array.astype("int64")
@@ -56,7 +56,7 @@ def _read_pair(folder: Path, images_name: str, labels_name: str) -> Pool:
         )
     if not len(images):
         raise UserError(f"{safe_text(images_file)}: holds no pictures")
-    return Pool.of(images, labels)
+    return LabelledImages.of(images, labels)
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fmnist_tui.config.dataset_catalog import DATASETS
 from fmnist_tui.data.dataset import Images, Labels
-from fmnist_tui.data.idx.checksums import Sums
+from fmnist_tui.data.idx.checksums import ChecksumFile
 from fmnist_tui.data.idx.idx_format import read_idx
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
@@ -20,7 +20,7 @@ SIDE = 28
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class IdxFile:
     """One of the four files: its name as published (gzipped), and what it must hold.
 
     `md5` is of the published file, `sha256` of the bare idx bytes; either may be unknown.
@@ -48,7 +48,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Package:
+class SystemPackage:
     """A Debian package that holds the files, in `folder` below the root."""
 
     name: str
@@ -56,7 +56,7 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
+class ArchiveSource:
     """A zip file that holds the parts, all in `folder`."""
 
     url: str
@@ -74,13 +74,13 @@ class IdxSet:
     """
 
     name: str
-    train_images: Part
-    train_labels: Part
-    test_images: Part
-    test_labels: Part
+    train_images: IdxFile
+    train_labels: IdxFile
+    test_images: IdxFile
+    test_labels: IdxFile
     mirrors: tuple[str, ...] = ()
-    package: Package | None = None
-    archive: Archive | None = None
+    package: SystemPackage | None = None
+    archive: ArchiveSource | None = None
     first_label: int = 0
     transposed: bool = False
 
@@ -93,12 +93,12 @@ class IdxSet:
         return len(DATASETS[self.name].classes)
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[IdxFile, ...]:
         return (self.train_images, self.train_labels, self.test_images, self.test_labels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Arrays:
+class IdxArrays:
     """A whole data set as it was published: images (count, 28, 28, 1), upright; labels from 0."""
 
     train_images: Images
@@ -110,7 +110,11 @@ class Arrays:
 
 
 def read_part(
-    idx_set: IdxSet, part: Part, path: Path, sums: Sums | None = None, published: bool = False
+    idx_set: IdxSet,
+    part: IdxFile,
+    path: Path,
+    sums: ChecksumFile | None = None,
+    published: bool = False,
 ) -> npt.NDArray[Any]:
     """The part's numbers, checked in every way there is; UserError says what is wrong.
 

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from fmnist_tui.data.idx.idx_set import Archive, IdxSet, Part
+from fmnist_tui.data.idx.idx_set import ArchiveSource, IdxFile, IdxSet
 
 MNIST = IdxSet(
     "mnist",
-    Part(
+    IdxFile(
         "train-images-idx3-ubyte.gz",
         60_000,
         "f68b3c2dcbeaaa9fbdd348bbdeb94873",
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     ),
-    Part(
+    IdxFile(
         "train-labels-idx1-ubyte.gz",
         60_000,
         "d53e105ee54ea40749a09fcbcd1e9432",
         "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
         labels=True,
     ),
-    Part(
+    IdxFile(
         "t10k-images-idx3-ubyte.gz",
         10_000,
         "9fb629c4189551a2d022fa330f9573f3",
         "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     ),
-    Part(
+    IdxFile(
         "t10k-labels-idx1-ubyte.gz",
         10_000,
         "ec29112dd5afa0611ce80d1b7f02629c",
@@ -40,26 +40,26 @@ MNIST = IdxSet(
 
 KMNIST = IdxSet(
     "kmnist",
-    Part("train-images-idx3-ubyte.gz", 60_000, "bdb82020997e1d708af4cf47b453dcf7"),
-    Part("train-labels-idx1-ubyte.gz", 60_000, "e144d726b3acfaa3e44228e80efcd344", labels=True),
-    Part("t10k-images-idx3-ubyte.gz", 10_000, "5c965bf0a639b31b8f53240b1b52f4d7"),
-    Part("t10k-labels-idx1-ubyte.gz", 10_000, "7320c461ea6c1c855c0b718fb2a4b134", labels=True),
+    IdxFile("train-images-idx3-ubyte.gz", 60_000, "bdb82020997e1d708af4cf47b453dcf7"),
+    IdxFile("train-labels-idx1-ubyte.gz", 60_000, "e144d726b3acfaa3e44228e80efcd344", labels=True),
+    IdxFile("t10k-images-idx3-ubyte.gz", 10_000, "5c965bf0a639b31b8f53240b1b52f4d7"),
+    IdxFile("t10k-labels-idx1-ubyte.gz", 10_000, "7320c461ea6c1c855c0b718fb2a4b134", labels=True),
     mirrors=("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
 )
 
 # Its labels are tables: the class, then who wrote the digit and where it is in NIST's own set.
 QMNIST = IdxSet(
     "qmnist",
-    Part("qmnist-train-images-idx3-ubyte.gz", 60_000, "ed72d4157d28c017586c42bc6afe6370"),
-    Part(
+    IdxFile("qmnist-train-images-idx3-ubyte.gz", 60_000, "ed72d4157d28c017586c42bc6afe6370"),
+    IdxFile(
         "qmnist-train-labels-idx2-int.gz",
         60_000,
         "0058f8dd561b90ffdd0f734c6a30e5e4",
         columns=8,
         labels=True,
     ),
-    Part("qmnist-test-images-idx3-ubyte.gz", 60_000, "1394631089c404de565df7b7aeaf9412"),
-    Part(
+    IdxFile("qmnist-test-images-idx3-ubyte.gz", 60_000, "1394631089c404de565df7b7aeaf9412"),
+    IdxFile(
         "qmnist-test-labels-idx2-int.gz",
         60_000,
         "5b5b05890a5e13444e108efe57b788aa",
@@ -72,11 +72,11 @@ QMNIST = IdxSet(
 # One zip of all of EMNIST's arrangements; its pictures lie on their sides, mirrored.
 EMNIST = IdxSet(
     "emnist",
-    Part("emnist-letters-train-images-idx3-ubyte.gz", 124_800),
-    Part("emnist-letters-train-labels-idx1-ubyte.gz", 124_800, labels=True),
-    Part("emnist-letters-test-images-idx3-ubyte.gz", 20_800),
-    Part("emnist-letters-test-labels-idx1-ubyte.gz", 20_800, labels=True),
-    archive=Archive(
+    IdxFile("emnist-letters-train-images-idx3-ubyte.gz", 124_800),
+    IdxFile("emnist-letters-train-labels-idx1-ubyte.gz", 124_800, labels=True),
+    IdxFile("emnist-letters-test-images-idx3-ubyte.gz", 20_800),
+    IdxFile("emnist-letters-test-labels-idx1-ubyte.gz", 20_800, labels=True),
+    archive=ArchiveSource(
         "https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",
         "58c8d27c78d21e728a6bc7b3cc06412e",
         "gzip",

@@ -2,7 +2,7 @@
 
 A file is read whole, its header is judged before its pixels are decoded, and whatever
 a decoder stumbles over becomes one `UserError`. What comes out is upright and as deep
-as the file was: see `Picture`.
+as the file was: see `DecodedPicture`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _READABLE = "PNG, JPEG, WebP, BMP, GIF and TIFF are read"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class DecodedPicture:
     """An upright picture and the facts of its file.
 
     `colour` is (height, width, 1 or 3), 0 to 255, laid over black where the picture is
@@ -53,14 +53,14 @@ class Picture:
         return self.colour + ((1 - self.alpha) * np.float32(ground))[..., None]
 
     @classmethod
-    def of(cls, image: npt.NDArray[np.uint8]) -> Picture:
+    def of(cls, image: npt.NDArray[np.uint8]) -> DecodedPicture:
         """A picture that never was a file: (height, width) or (height, width, 1 or 3)."""
         colour = image.astype(np.float32).reshape(*image.shape[:2], -1)
         mode = "L" if colour.shape[2] == 1 else "RGB"
         return cls(colour, None, "", mode, (image.shape[1], image.shape[0]))
 
 
-def open_picture(path: str | Path) -> Picture:
+def open_picture(path: str | Path) -> DecodedPicture:
     """The picture in the file at `path`; raises UserError, one line, for anything else."""
     name = safe_text(path)
     data = _contents(path, name)
@@ -68,7 +68,7 @@ def open_picture(path: str | Path) -> Picture:
         decode_limits.judge_start(data)
         with quietly():
             return _decoded(data)
-    except decode_limits.CostError as error:
+    except decode_limits.DecodeLimitError as error:
         raise UserError(f"{name}: {error}") from None
     except Image.DecompressionBombError:
         raise UserError(f"{name}: an image bomb, of far too many pixels; make it smaller") from None
@@ -103,9 +103,9 @@ def _contents(path: str | Path, name: str) -> bytes:
     return data
 
 
-def _decoded(data: bytes) -> Picture:
+def _decoded(data: bytes) -> DecodedPicture:
     Image.init()  # importing the decoders is no work of the file's
-    file = decode_limits.Metered(data)
+    file = decode_limits.MeteredFile(data)
     with Image.open(file, formats=FORMATS) as opened:
         image: Image.Image = opened
         # A camera's stereo or depth picture (MPO) is a JPEG followed by others.
@@ -128,14 +128,14 @@ def _decoded(data: bytes) -> Picture:
     colour = turned(colour, orientation)
     alpha = None if alpha is None else turned(alpha, orientation)
     size = (height, width) if orientation >= 5 else (width, height)
-    return Picture(colour, alpha, kind, mode, size, stated or orientation)
+    return DecodedPicture(colour, alpha, kind, mode, size, stated or orientation)
 
 
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation; 1, upright, where there is none that can be believed."""
     try:
         number = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except (decode_limits.CostError, MemoryError):
+    except (decode_limits.DecodeLimitError, MemoryError):
         raise
     except Exception:  # noqa: BLE001 - a camera's mangled notes must not cost the picture
         return 1

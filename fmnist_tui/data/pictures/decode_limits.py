@@ -45,11 +45,11 @@ _TIFF_WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11:
 _TIFF_TABLE_LIMIT = 100_000
 
 
-class CostError(Exception):
+class DecodeLimitError(Exception):
     """The file is refused for what it would cost; the message says why and what to do."""
 
 
-class Metered(io.BytesIO):
+class MeteredFile(io.BytesIO):
     """A file in memory whose readers are stopped when they have worked for too long.
 
     The parsers of headers are loops over whatever a file holds: millions of empty chunks,
@@ -68,7 +68,7 @@ class Metered(io.BytesIO):
     def read(self, size: int | None = -1, /) -> bytes:
         self._reads += 1
         if (self._reads % 32 == 0 or (size or 0) > 512) and time.thread_time() > self._until:
-            raise CostError("takes too long to read; save it again without its metadata")
+            raise DecodeLimitError("takes too long to read; save it again without its metadata")
         return super().read(size)
 
 
@@ -87,7 +87,7 @@ def judge_start(data: bytes) -> None:
             width = _TIFF_WIDTHS.get(kind, 0)
             total += width * length
             if (width > 1 and length > _TIFF_TABLE_LIMIT) or total > len(data):
-                raise CostError("a TIFF with impossible tables; save it afresh")
+                raise DecodeLimitError("a TIFF with impossible tables; save it afresh")
 
 
 def judge_header(image: Image.Image, kind: str, data: bytes) -> None:
@@ -98,15 +98,17 @@ def judge_header(image: Image.Image, kind: str, data: bytes) -> None:
     if isinstance(image, JpegImageFile) and _comes_in_stages(image, data):
         limit = STAGED_JPEG_PIXELS
         if data.count(_START_OF_SCAN) > STAGED_JPEG_SCANS:
-            raise CostError("a JPEG of too many scans; save it afresh")
+            raise DecodeLimitError("a JPEG of too many scans; save it afresh")
     if kind == "BMP" and compression in _RLE:
         limit = RLE_BITMAP_PIXELS
     if kind == "TIFF" and compression not in _TIFF_COMPRESSIONS:
-        raise CostError(f"a TIFF compressed as {safe_text(compression)}; save it with LZW or none")
+        raise DecodeLimitError(
+            f"a TIFF compressed as {safe_text(compression)}; save it with LZW or none"
+        )
     if width < 1 or height < 1:
-        raise CostError("has no pixels; save it afresh")
+        raise DecodeLimitError("has no pixels; save it afresh")
     if max(width, height) > EDGE_LIMIT or width * height > limit:
-        raise CostError(
+        raise DecodeLimitError(
             f"an image bomb or too large: {width}×{height} pixels, where {limit / 1e6:g} million "
             f"and {EDGE_LIMIT:,} along an edge are the most for its kind; make it smaller"
         )

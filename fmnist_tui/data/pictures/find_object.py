@@ -30,7 +30,7 @@ _BLUR = 0.6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class ObjectBounds:
     """`light` is the object on a ground of 0, `dark` whether it is dark in the picture itself.
 
     `box` (left, top, right, bottom) is None where nothing stands out.
@@ -41,7 +41,7 @@ class Found:
     dark: bool
 
 
-def find(grey: Plane, dark: bool | None, edge: int) -> Found:
+def find(grey: Plane, dark: bool | None, edge: int) -> ObjectBounds:
     """The object of a (height, width) picture, as a model sees it: `edge` pixels long.
 
     `dark` tells whether it is darker than its ground; None leaves that to the picture.
@@ -60,11 +60,11 @@ def find(grey: Plane, dark: bool | None, edge: int) -> Found:
     calm = _SIGMAS * noise / math.sqrt(cell)
     peak = float(coarse.max())
     if peak < max(LEAST_CONTRAST, calm):
-        return Found(light, None, dark)
+        return ObjectBounds(light, None, dark)
     parts = _without_specks(coarse, coarse > max(FAINTEST * peak, calm))
     light = light * parts.repeat(cell, 0).repeat(cell, 1)[: grey.shape[0], : grey.shape[1]]
     box = _extent(light > max(FAINTEST * peak, _SIGMAS * noise))
-    return Found(light, box and _focused(light, box, edge), dark)
+    return ObjectBounds(light, box and _focused(light, box, edge), dark)
 
 
 def _ground(grey: Plane) -> tuple[Plane, float]:

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_tui.config.dataset_catalog import Centre, DatasetFacts
-from fmnist_tui.data.pictures.decode import Picture
-from fmnist_tui.data.pictures.find_object import Found, find
+from fmnist_tui.data.pictures.decode import DecodedPicture
+from fmnist_tui.data.pictures.find_object import ObjectBounds, find
 from fmnist_tui.data.pictures.framing import (
     centred_by_mass,
     placed,
@@ -112,7 +112,7 @@ class Preparation:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class PreparationStep:
     """A stage on the way: `image` is (height, width, 1 or 3)."""
 
     name: str
@@ -125,16 +125,16 @@ class Prepared:
     """What the model sees, (size, size, channels), how it came about, and what was odd."""
 
     image: Bytes
-    steps: tuple[Step, ...]
+    steps: tuple[PreparationStep, ...]
     notes: tuple[str, ...] = ()
 
 
-def prepare(picture: Picture, how: Preparation) -> Prepared:
+def prepare(picture: DecodedPicture, how: Preparation) -> Prepared:
     """The picture as a model trained on such data would see it."""
     return _cut_out(picture, how) if how.crop else _whole(picture, how)
 
 
-def _whole(picture: Picture, how: Preparation) -> Prepared:
+def _whole(picture: DecodedPicture, how: Preparation) -> Prepared:
     """For data whose makers left each object where it was in its photograph."""
     steps = _first_steps(picture)
     colour = picture.over(255)
@@ -149,11 +149,13 @@ def _whole(picture: Picture, how: Preparation) -> Prepared:
         steps.append(_inverted(colour))
     square = to_square(colour, how.size)
     image = _bytes(np.broadcast_to(square, (how.size, how.size, how.channels)))
-    steps.append(Step("scaled", f"padded to a square, scaled to {how.size}×{how.size}", image))
+    steps.append(
+        PreparationStep("scaled", f"padded to a square, scaled to {how.size}×{how.size}", image)
+    )
     return Prepared(image, tuple(steps))
 
 
-def _cut_out(picture: Picture, how: Preparation) -> Prepared:
+def _cut_out(picture: DecodedPicture, how: Preparation) -> Prepared:
     """For data whose makers cut each object out of its surroundings."""
     steps = _first_steps(picture)
     notes = []
@@ -174,14 +176,14 @@ def _cut_out(picture: Picture, how: Preparation) -> Prepared:
     if picture.size == (how.size, how.size):
         notes.append(f"already {how.size}×{how.size}: taken as it is")
         image = _as_data(255 - grey if found.dark else grey, how, how.channels)
-        steps.append(Step("as it is", notes[-1], image))
+        steps.append(PreparationStep("as it is", notes[-1], image))
         return Prepared(image, tuple(steps), tuple(notes))
     if found.box is None:
         notes.append("nothing stands out from the background")
     return Prepared(_framed(found, how, steps), tuple(steps), tuple(notes))
 
 
-def _framed(found: Found, how: Preparation, steps: list[Step]) -> Bytes:
+def _framed(found: ObjectBounds, how: Preparation, steps: list[PreparationStep]) -> Bytes:
     """The object in the middle of the model's square; each stage is added to `steps`."""
     size = how.size
     left, top, right, bottom = found.box or (0, 0, found.light.shape[1], found.light.shape[0])
@@ -196,17 +198,17 @@ def _framed(found: Found, how: Preparation, steps: list[Step]) -> Bytes:
 
     cropped = whole * gain
     caption = f"to the object, {width}×{height}" if found.box else "nothing to crop to"
-    steps.append(Step("cropped", caption, _as_data(cropped, how)))
+    steps.append(PreparationStep("cropped", caption, _as_data(cropped, how)))
     side = round(max(width, height) / how.fit)
     _, _, across, down = placed(width, height, max(width, height), side)
     squared = np.pad(cropped, ((down, side - height - down), (across, side - width - across)))
-    steps.append(Step("squared", f"padded to {side}×{side}", _as_data(squared, how)))
+    steps.append(PreparationStep("squared", f"padded to {side}×{side}", _as_data(squared, how)))
     image = _as_data(square, how, how.channels)
-    steps.append(Step("scaled", f"to {size}×{size}", image))
+    steps.append(PreparationStep("scaled", f"to {size}×{size}", image))
     if how.centre == "mass":
         square = centred_by_mass(square, (x, y, x + wide, y + high))
         image = _as_data(square, how, how.channels)
-        steps.append(Step("centred", "its centre of mass in the middle", image))
+        steps.append(PreparationStep("centred", "its centre of mass in the middle", image))
     return image
 
 
@@ -215,28 +217,28 @@ def _edge(how: Preparation) -> int:
     return max(1, round(how.size * how.fit))
 
 
-def _first_steps(picture: Picture) -> list[Step]:
+def _first_steps(picture: DecodedPicture) -> list[PreparationStep]:
     width, height = picture.size
     caption = f"{width}×{height} {picture.format or 'drawn'} {picture.mode}"
     if picture.orientation != 1:
         caption += f", turned by EXIF orientation {picture.orientation}"
     # What can be seen through is shown on a middling grey.
-    steps = [Step("upright", caption, _bytes(picture.over(128)))]
+    steps = [PreparationStep("upright", caption, _bytes(picture.over(128)))]
     if picture.alpha is not None:
         steps.append(_over("white", picture.over(255)))
     return steps
 
 
-def _over(ground: str, colour: Plane) -> Step:
-    return Step(f"over {ground}", f"transparency laid over {ground}", _bytes(colour))
+def _over(ground: str, colour: Plane) -> PreparationStep:
+    return PreparationStep(f"over {ground}", f"transparency laid over {ground}", _bytes(colour))
 
 
-def _grey(plane: Plane) -> Step:
-    return Step("grey", "colours weighed by luma", _bytes(plane))
+def _grey(plane: Plane) -> PreparationStep:
+    return PreparationStep("grey", "colours weighed by luma", _bytes(plane))
 
 
-def _inverted(plane: Plane) -> Step:
-    return Step("inverted", "to stand out from its ground as the data do", _bytes(plane))
+def _inverted(plane: Plane) -> PreparationStep:
+    return PreparationStep("inverted", "to stand out from its ground as the data do", _bytes(plane))
 
 
 def _as_data(light: Plane, how: Preparation, channels: int = 1) -> Bytes:

@@ -15,9 +15,9 @@ from PIL import Image, ImageDraw
 
 from fmnist_tui.config.dataset_catalog import DATASETS
 from fmnist_tui.data.dataset import Images, Labels
-from fmnist_tui.data.load_progress import Teller
-from fmnist_tui.data.sketches.garment_shapes import OUTLINES, Dice, Part
-from fmnist_tui.data.unsplit import Pool, Request, Whole
+from fmnist_tui.data.load_progress import LoadReporter
+from fmnist_tui.data.sketches.garment_shapes import OUTLINES, Shape, ShapeRandom
+from fmnist_tui.data.unsplit import LabelledImages, LoadRequest, UnsplitDataset
 
 SOURCE = "drawn by this program"
 SIDE = 28
@@ -28,17 +28,17 @@ _SHAPE_DICE, _FINISH_DICE = 24, 20
 Floats = npt.NDArray[np.float32]
 
 
-def load(request: Request) -> Whole:
+def load(request: LoadRequest) -> UnsplitDataset:
     """As many pictures as the catalogue says."""
     facts = DATASETS["sketches"]
-    tell = Teller(request.name, request.say)
+    tell = LoadReporter(request.name, request.say)
     tell.trying(SOURCE, "drawing")
     train, test = (
-        Pool.of(*draw(count, request.sketch_seed, stream))
+        LabelledImages.of(*draw(count, request.sketch_seed, stream))
         for stream, count in enumerate((facts.train, facts.test))
     )
     tell.ok(f"{facts.title} is drawn")
-    return Whole(facts, train, test, SOURCE)
+    return UnsplitDataset(facts, train, test, SOURCE)
 
 
 @lru_cache(maxsize=2)
@@ -52,7 +52,7 @@ def draw(count: int, seed: int, stream: int) -> tuple[Images, Labels]:
     rolls = _generator(seed, stream, 0).random((count, _SHAPE_DICE)).tolist()
     shapes = np.empty((count, SIDE, SIDE), np.uint8)
     for row, label in enumerate(labels.tolist()):
-        shapes[row] = _outline(label, Dice(rolls[row]))
+        shapes[row] = _outline(label, ShapeRandom(rolls[row]))
     pictures = _finish(shapes, seed, stream)[..., None]
     pictures.flags.writeable = labels.flags.writeable = False
     return pictures, labels
@@ -62,7 +62,7 @@ def _generator(seed: int, stream: int, purpose: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, stream, purpose])))
 
 
-def _outline(label: int, dice: Dice) -> npt.NDArray[np.uint8]:
+def _outline(label: int, dice: ShapeRandom) -> npt.NDArray[np.uint8]:
     """One garment at a place, size and angle of its own, in its own tones."""
     turn = math.radians(dice.between(-14, 14))
     size = dice.between(0.7, 0.94) * SIDE * _FINE / 2
@@ -74,7 +74,7 @@ def _outline(label: int, dice: Dice) -> npt.NDArray[np.uint8]:
     x0 = SIDE * _FINE / 2 + dice.between(-reach, reach)
     y0 = SIDE * _FINE / 2 + dice.between(-reach, reach)
 
-    def placed(part: Part) -> list[tuple[float, float]]:
+    def placed(part: Shape) -> list[tuple[float, float]]:
         # Rounded to eighths, so that the last bit of a cosine cannot move a pixel.
         return [
             (

@@ -10,18 +10,18 @@ from fmnist_tui.data.idx.idx_folder import read_folder
 from fmnist_tui.data.idx.idx_set import IdxSet
 from fmnist_tui.data.idx.mnist_family import EMNIST, KMNIST, MNIST, QMNIST
 from fmnist_tui.data.sources.source_chain import obtain
-from fmnist_tui.data.unsplit import Pool, Request, Whole
+from fmnist_tui.data.unsplit import LabelledImages, LoadRequest, UnsplitDataset
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
 SETS = {idx_set.name: idx_set for idx_set in (FASHION, MNIST, KMNIST, QMNIST, EMNIST)}
 
 
-def load(request: Request) -> Whole:
+def load(request: LoadRequest) -> UnsplitDataset:
     return _whole(SETS[request.name], request)
 
 
-def _whole(idx_set: IdxSet, request: Request) -> Whole:
+def _whole(idx_set: IdxSet, request: LoadRequest) -> UnsplitDataset:
     arrays = obtain(
         idx_set,
         request.data_dir,
@@ -29,12 +29,12 @@ def _whole(idx_set: IdxSet, request: Request) -> Whole:
         cancel=request.cancel,
         fetch=request.fetch,
     )
-    train = Pool.of(arrays.train_images, arrays.train_labels)
-    test = Pool.of(arrays.test_images, arrays.test_labels)
-    return Whole(DATASETS[idx_set.name], train, test, arrays.source, notes=arrays.notes)
+    train = LabelledImages.of(arrays.train_images, arrays.train_labels)
+    test = LabelledImages.of(arrays.test_images, arrays.test_labels)
+    return UnsplitDataset(DATASETS[idx_set.name], train, test, arrays.source, notes=arrays.notes)
 
 
-def load_both(request: Request) -> Whole:
+def load_both(request: LoadRequest) -> UnsplitDataset:
     """Fashion-MNIST's classes, then the digits: MNIST's, or those of both:PATH."""
     # The digits of a path are read first: a slip in it should not cost a download.
     digits = _digits(request) if ":" in request.name else None
@@ -43,7 +43,7 @@ def load_both(request: Request) -> Whole:
         digits = _whole(SETS["mnist"], request)
     facts = DATASETS["both"]
     first = len(garments.facts.classes)
-    return Whole(
+    return UnsplitDataset(
         facts,
         _joined(garments.train, digits.train, first),
         _joined(garments.test, digits.test, first),
@@ -52,7 +52,7 @@ def load_both(request: Request) -> Whole:
     )
 
 
-def _digits(request: Request) -> Whole:
+def _digits(request: LoadRequest) -> UnsplitDataset:
     train, test = read_folder(request.path)
     facts = DATASETS["mnist"]
     for pool in (train, test):
@@ -61,12 +61,12 @@ def _digits(request: Request) -> Whole:
                 f"{safe_text(request.path)}: labels up to {pool.labels.max()} where digits are "
                 "expected"
             )
-    return Whole(facts, train, test, f"idx files in {safe_text(request.path)}")
+    return UnsplitDataset(facts, train, test, f"idx files in {safe_text(request.path)}")
 
 
-def _joined(one: Pool, other: Pool, first_label: int) -> Pool:
+def _joined(one: LabelledImages, other: LabelledImages, first_label: int) -> LabelledImages:
     """Both pools' pictures, numbered on, the second one's labels after the first one's."""
-    return Pool.of(
+    return LabelledImages.of(
         np.concatenate([one.images, other.images]),
         np.concatenate([one.labels, other.labels + first_label]),
     )

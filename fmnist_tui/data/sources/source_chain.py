@@ -21,9 +21,16 @@ from urllib.parse import urlsplit
 
 import numpy.typing as npt
 
-from fmnist_tui.data.idx.checksums import Sums
-from fmnist_tui.data.idx.idx_set import Archive, Arrays, IdxSet, Package, Part, read_part
-from fmnist_tui.data.load_progress import Say, Step, Teller
+from fmnist_tui.data.idx.checksums import ChecksumFile
+from fmnist_tui.data.idx.idx_set import (
+    ArchiveSource,
+    IdxArrays,
+    IdxFile,
+    IdxSet,
+    SystemPackage,
+    read_part,
+)
+from fmnist_tui.data.load_progress import LoadReporter, LoadStep, Say
 from fmnist_tui.data.sources import debian_package
 from fmnist_tui.data.sources.download import LoginPageError, fetch_file
 from fmnist_tui.data.sources.files import (
@@ -38,7 +45,7 @@ from fmnist_tui.data.sources.http import PATIENCE, BrokenError, Patience, Unreac
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
-__all__ = ["OFFLINE", "Say", "Step", "is_present", "obtain"]
+__all__ = ["OFFLINE", "LoadStep", "Say", "is_present", "obtain"]
 
 OFFLINE = "FMNIST_TUI_OFFLINE"
 DATA_FOLDER, SYSTEM, MIRRORS, DEBIAN = (
@@ -68,13 +75,15 @@ def obtain(
     fetch: bool = True,
     system_root: Path = Path("/"),
     patience: Patience = PATIENCE,
-) -> Arrays:
+) -> IdxArrays:
     """The whole data set, from the first place that has it; new files go to the data folder.
 
     Where all is there already, no network is touched and nothing is written. Without
     `fetch`, or with FMNIST_TUI_OFFLINE set, only this machine's own files are looked at.
     """
-    chain = _Chain(idx_set, data_dir / idx_set.name, Teller(idx_set.name, say), cancel, patience)
+    chain = _Chain(
+        idx_set, data_dir / idx_set.name, LoadReporter(idx_set.name, say), cancel, patience
+    )
     package, offline = idx_set.package, _offline(fetch)
     chain.attempt(DATA_FOLDER, chain.look_in_data_folder)
     if package:
@@ -99,22 +108,22 @@ class _Chain:
         self,
         idx_set: IdxSet,
         folder: Path,
-        tell: Teller,
+        tell: LoadReporter,
         cancel: threading.Event | None,
         patience: Patience,
     ) -> None:
         self._set, self._folder, self._tell = idx_set, folder, tell
         self._cancel, self._patience = cancel, patience
-        self._sums = Sums(folder)
+        self._sums = ChecksumFile(folder)
         self._found: dict[str, npt.NDArray[Any]] = {}
         self._sources: list[str] = []
         self._failures: list[str] = []
 
     @property
-    def missing(self) -> list[Part]:
+    def missing(self) -> list[IdxFile]:
         return [part for part in self._set.parts if part.file not in self._found]
 
-    def arrays(self) -> Arrays:
+    def arrays(self) -> IdxArrays:
         """Everything found; or the UserError that says what was tried and what to do."""
         if self.missing:
             files = ", ".join(part.file for part in self._set.parts)
@@ -131,7 +140,7 @@ class _Chain:
             for name in self._sums.unpublished
         ]
         source = " + ".join(self._sources)
-        return Arrays(train_images, train_labels, test_images, test_labels, source, tuple(notes))
+        return IdxArrays(train_images, train_labels, test_images, test_labels, source, tuple(notes))
 
     def attempt(self, source: str, look: Callable[[], None], forbidden: str = "") -> None:
         """One place, if anything is still missing: tells how it goes, and keeps why it failed."""
@@ -177,11 +186,11 @@ class _Chain:
         for trouble in troubles:
             self._tell.progress(trouble)
 
-    def _take(self, part: Part, path: Path, *, published: bool = False) -> None:
+    def _take(self, part: IdxFile, path: Path, *, published: bool = False) -> None:
         sums = self._sums if path.parent == self._folder else None
         self._found[part.file] = read_part(self._set, part, path, sums, published)
 
-    def _put_aside(self, part: Part, path: Path) -> str:
+    def _put_aside(self, part: IdxFile, path: Path) -> str:
         """Renames a file that failed its check; what was done, or nothing if it cannot be."""
         aside = path.with_name(f"{path.name}.bad")
         try:
@@ -236,7 +245,7 @@ class _Chain:
             for part in self.missing:
                 self._fetch_part(part, silent)
 
-    def _fetch_part(self, part: Part, silent: set[str]) -> None:
+    def _fetch_part(self, part: IdxFile, silent: set[str]) -> None:
         """From the first mirror that has it; those that do not serve at all join `silent`."""
         troubles = []
         for mirror in self._set.mirrors:
@@ -266,7 +275,7 @@ class _Chain:
             report=lambda done, total: self._tell.progress(saying, done, total),
         )
 
-    def _fetch_archive(self, archive: Archive) -> None:
+    def _fetch_archive(self, archive: ArchiveSource) -> None:
         """The whole archive, then the parts out of it; the archive goes once they are out."""
         if not self.missing:
             return
@@ -290,7 +299,7 @@ class _Chain:
             ) from error
         path.unlink()
 
-    def fetch_package(self, package: Package) -> None:
+    def fetch_package(self, package: SystemPackage) -> None:
         """The Debian package, fetched and unpacked without root; its files are copied."""
 
         def say(doing: str, share: float) -> None:
@@ -305,7 +314,7 @@ class _Chain:
                 with path.open("rb") as file:
                     self._install(part, file, self._folder / path.name)
 
-    def _install(self, part: Part, source: IO[bytes], target: Path) -> None:
+    def _install(self, part: IdxFile, source: IO[bytes], target: Path) -> None:
         """Copies a file that its publisher vouches for into the data folder, and takes it."""
         with replacing(target) as file:
             shutil.copyfileobj(source, file)

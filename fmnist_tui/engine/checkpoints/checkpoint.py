@@ -34,7 +34,7 @@ class CheckpointError(UserError):
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class CheckpointManifest:
     """What a checkpoint's file must be to be trusted."""
 
     file: str
@@ -50,7 +50,7 @@ class Manifest:
         return json.dumps({**body, "check": _check(body)}, indent=1).encode()
 
     @classmethod
-    def read(cls, path: Path) -> Manifest:
+    def read(cls, path: Path) -> CheckpointManifest:
         """The manifest in a file; a CheckpointError for anything but a whole, true one."""
         try:
             body = json.loads(path.read_bytes())
@@ -66,13 +66,13 @@ def _check(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-class Store:
+class CheckpointStore:
     """The checkpoints of one run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save(self, kind: str, payload: Payload, step: int, epoch: int) -> Manifest:
+    def save(self, kind: str, payload: Payload, step: int, epoch: int) -> CheckpointManifest:
         """Write a checkpoint; when this returns, it is on the disk. OSError if it is not:
         then everything that was there before still is."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ class Store:
         data = buffer.getbuffer()
         generation = step if kind == "step" else self._next(kind)
         name = f"step-{step}" if kind == "step" else f"{kind}-{generation:04d}"
-        manifest = Manifest(
+        manifest = CheckpointManifest(
             file=f"{name}.pt",
             kind=kind,
             generation=generation,
@@ -96,22 +96,22 @@ class Store:
             self._retire(kind, generation - GENERATIONS)
         return manifest
 
-    def manifests(self, kind: str) -> list[Manifest]:
+    def manifests(self, kind: str) -> list[CheckpointManifest]:
         """The readable manifests of a kind, newest first."""
         found = []
         for path in self.folder.glob(f"{kind}-*.json"):
             try:
-                found.append(Manifest.read(path))
+                found.append(CheckpointManifest.read(path))
             except CheckpointError:
                 continue
         return sorted(found, key=lambda manifest: manifest.generation, reverse=True)
 
-    def load(self, kind: str) -> tuple[Payload, Manifest, tuple[str, ...]]:
+    def load(self, kind: str) -> tuple[Payload, CheckpointManifest, tuple[str, ...]]:
         """The newest whole checkpoint of a kind, and a note for each damaged one passed over."""
         notes: list[str] = []
         for path in sorted(self.folder.glob(f"{kind}-*.json"), key=_generation, reverse=True):
             try:
-                manifest = Manifest.read(path)
+                manifest = CheckpointManifest.read(path)
                 return read(self.folder / manifest.file, manifest), manifest, tuple(notes)
             except CheckpointError as error:
                 notes.append(str(error))
@@ -153,7 +153,7 @@ def _generation(path: Path) -> int:
     return int(match.group(1)) if match else 0
 
 
-def read(path: Path, manifest: Manifest | None = None) -> Payload:
+def read(path: Path, manifest: CheckpointManifest | None = None) -> Payload:
     """A checkpoint's payload, checked against its manifest before a byte is interpreted."""
     where = safe_text(path)
     try:

@@ -13,7 +13,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Manifest, Payload, Store, read
+from fmnist_tui.engine.checkpoints.checkpoint import (
+    CheckpointError,
+    CheckpointManifest,
+    CheckpointStore,
+    Payload,
+    read,
+)
 from fmnist_tui.protocol.events import LRFIND, SWEEP
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import summarise
@@ -26,7 +32,7 @@ VET_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class WeightsSource:
     """A payload with where it came from and what identifies it."""
 
     payload: Payload
@@ -39,9 +45,9 @@ class Origin:
     notes: tuple[str, ...] = ()
 
 
-def of_run(folder: RunFolder, checkpoint: str = "best") -> Origin:
+def of_run(folder: RunFolder, checkpoint: str = "best") -> WeightsSource:
     """A run's `best` (where there is none, `last`), `last`, or a checkpoint file by name."""
-    store = Store(folder.checkpoints)
+    store = CheckpointStore(folder.checkpoints)
     if checkpoint in ("best", "last"):
         kind = checkpoint if store.manifests(checkpoint) else "last"
         if not any(folder.checkpoints.glob("*.json")):
@@ -77,7 +83,7 @@ def mark(source: Path) -> str:
 
     Reads no weights: this is asked before every prediction."""
     if source.is_dir():
-        store = Store(RunFolder(source).checkpoints)
+        store = CheckpointStore(RunFolder(source).checkpoints)
         newest = [*store.manifests("best"), *store.manifests("last")][:1]
         return "".join(manifest.sha256 for manifest in newest)
     try:
@@ -87,22 +93,26 @@ def mark(source: Path) -> str:
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
 
-def of_file(path: Path) -> Origin:
+def of_file(path: Path) -> WeightsSource:
     """A checkpoint or weights file from anywhere."""
     manifest_path = path.with_suffix(".json")
     if path.suffix == ".pt" and path.parent.name == "checkpoints" and manifest_path.exists():
-        manifest = Manifest.read(manifest_path)
+        manifest = CheckpointManifest.read(manifest_path)
         return _own(read(path, manifest), manifest, path.parent)
     return _vetted(path)
 
 
-def _own(payload: Payload, manifest: Manifest, folder: Path, notes: tuple[str, ...] = ()) -> Origin:
+def _own(
+    payload: Payload, manifest: CheckpointManifest, folder: Path, notes: tuple[str, ...] = ()
+) -> WeightsSource:
     where = safe_text(folder / manifest.file)
     name = f"step-{manifest.step}" if manifest.kind == "step" else manifest.kind
-    return Origin(payload, where, name, manifest.sha256, manifest.step, manifest.epoch, notes)
+    return WeightsSource(
+        payload, where, name, manifest.sha256, manifest.step, manifest.epoch, notes
+    )
 
 
-def _vetted(path: Path) -> Origin:
+def _vetted(path: Path) -> WeightsSource:
     from safetensors.torch import load_file
 
     where = safe_text(path)
@@ -141,7 +151,7 @@ def _vetted(path: Path) -> Origin:
             raise CheckpointError(f"{where}: cannot be read: {safe_text(reason(error))}") from None
     payload = {**facts, "weights": weights}
     step, epoch = (facts.get(key) for key in ("step", "epoch"))
-    return Origin(
+    return WeightsSource(
         payload,
         where,
         path.name,

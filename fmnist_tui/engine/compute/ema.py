@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Average:
+class WeightAverage:
     """Exponential average of a model's floating-point state; other buffers are copied, and what
     is `still` is left alone, so that not even a rounding moves it."""
 

@@ -92,7 +92,7 @@ def _writable(found: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return found.copy()
 
 
-class Order:
+class BatchOrder:
     """Which images make up each batch of an epoch."""
 
     def __init__(self, count: int, batch: int, seed: int, device: torch.device) -> None:

@@ -23,14 +23,14 @@ from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.engine.checkpoints import weights_source as origin
-from fmnist_tui.engine.checkpoints.checkpoint import FORMAT, CheckpointError, Store
-from fmnist_tui.engine.checkpoints.weights_source import Origin
+from fmnist_tui.engine.checkpoints.checkpoint import FORMAT, CheckpointError, CheckpointStore
+from fmnist_tui.engine.checkpoints.weights_source import WeightsSource
 from fmnist_tui.engine.device import choose
 from fmnist_tui.engine.inference.classifier import (
     BATCH,
     MOST_MEMBERS,
-    About,
     Classifier,
+    ModelInfo,
     Pulse,
     no_pulse,
 )
@@ -48,12 +48,12 @@ RECIPE = "ensemble"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Member:
+class EnsembleMember:
     """A run with the checkpoint that stands for it, and what its record says of that."""
 
     folder: RunFolder
-    about: About
-    origin: Origin
+    about: ModelInfo
+    origin: WeightsSource
     val_accuracy: float | None
 
     @property
@@ -88,7 +88,7 @@ def build(
     own = {member.about.config.tta for member in found}
     views = tta or (min(own) if len(own) == 1 else "none")
     config = found[0].about.config.changed(recipe=recipe, tta=views, device=device)
-    about = About.of_ensemble(tuple(member.about for member in found), config)
+    about = ModelInfo.of_ensemble(tuple(member.about for member in found), config)
     machine = choose(config.changed(precision="fp32"))
     weights = {
         f"{number}.{name}": tensor
@@ -117,7 +117,7 @@ def build(
     return folder
 
 
-def _read(folders: Sequence[RunFolder], tell: Tell, pulse: Pulse) -> list[Member]:
+def _read(folders: Sequence[RunFolder], tell: Tell, pulse: Pulse) -> list[EnsembleMember]:
     """The members with their weights; a UserError for what cannot be one."""
     if not 2 <= len(folders) <= MOST_MEMBERS:
         raise UserError(
@@ -135,7 +135,7 @@ def _read(folders: Sequence[RunFolder], tell: Tell, pulse: Pulse) -> list[Member
     return members
 
 
-def _member(folder: RunFolder) -> Member:
+def _member(folder: RunFolder) -> EnsembleMember:
     summary = summarise(folder)
     if summary.kind == ENSEMBLE:
         raise UserError(
@@ -143,11 +143,11 @@ def _member(folder: RunFolder) -> Member:
             f" (`fmnist-tui runs show {safe_text(folder.id)}` lists them)"
         )
     found = origin.of_run(folder)
-    about = About.from_plain(found.payload.get("about"), found.where)
-    return Member(folder, about, found, summary.best_val_accuracy)
+    about = ModelInfo.from_plain(found.payload.get("about"), found.where)
+    return EnsembleMember(folder, about, found, summary.best_val_accuracy)
 
 
-def _agree(first: Member, other: Member) -> None:
+def _agree(first: EnsembleMember, other: EnsembleMember) -> None:
     """Refuse two runs that cannot be members of one ensemble."""
     mine, theirs = first.about, other.about
 
@@ -169,14 +169,14 @@ def _agree(first: Member, other: Member) -> None:
         raise differ(f"{found}, so that one has learnt from images that the other is validated on")
 
 
-def _weights(member: Member) -> dict[str, object]:
+def _weights(member: EnsembleMember) -> dict[str, object]:
     weights = member.origin.payload.get("weights")
     if not isinstance(weights, dict):
         raise CheckpointError(f"{member.origin.where}: holds no weights")
     return weights
 
 
-def _check_data(members: Sequence[Member], dataset: Dataset) -> None:
+def _check_data(members: Sequence[EnsembleMember], dataset: Dataset) -> None:
     """Refuse data that are by now other ones than the members were trained and judged on."""
     name = safe_text(dataset.facts.name, 60)
     if dataset.facts.classes != members[0].about.facts.classes:
@@ -189,7 +189,7 @@ def _check_data(members: Sequence[Member], dataset: Dataset) -> None:
             )
 
 
-def _validated(member: Member) -> Predictions | None:
+def _validated(member: EnsembleMember) -> Predictions | None:
     """What the member has kept of its validation; it need not have."""
     try:
         return Predictions.load(member.folder.predictions / "val.npz")
@@ -201,7 +201,7 @@ def _of_split(kept: Predictions, split: Split) -> bool:
     return np.array_equal(kept.indices, split.indices) and np.array_equal(kept.labels, split.labels)
 
 
-def _made_from(members: Sequence[Member]) -> dict[str, str | int | float]:
+def _made_from(members: Sequence[EnsembleMember]) -> dict[str, str | int | float]:
     """The members with their checkpoints' hashes, for the ensemble's config.toml."""
     return {
         f"member_{number}": f"{member.folder.name} {member.file} {member.origin.sha256}"
@@ -209,7 +209,7 @@ def _made_from(members: Sequence[Member]) -> dict[str, str | int | float]:
     }
 
 
-def _told(member: Member) -> str:
+def _told(member: EnsembleMember) -> str:
     val = member.val_accuracy
     accuracy = "no validation" if val is None else f"val {val * 100:.2f} %"
     return f"{member.name} ({member.file}), {accuracy}"
@@ -254,7 +254,7 @@ def _save(folder: RunFolder, classifier: Classifier, emit: Emit) -> None:
         "epoch": 0,
     }
     try:
-        manifest = Store(folder.checkpoints).save("best", payload, 0, 0)
+        manifest = CheckpointStore(folder.checkpoints).save("best", payload, 0, 0)
     except OSError as error:
         raise UserError(f"the ensemble cannot be saved: {reason(error)}") from error
     emit(saved(manifest))

@@ -25,11 +25,11 @@ from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.data.dataset import Split
 from fmnist_tui.engine.checkpoints import weights_source
 from fmnist_tui.engine.checkpoints.untrusted_weights import METADATA
-from fmnist_tui.engine.export.export_request import ONNX, PTH, SAFETENSORS, Wanted
+from fmnist_tui.engine.export.export_request import ONNX, PTH, SAFETENSORS, ExportRequest
 from fmnist_tui.engine.export.metadata import of_weights
-from fmnist_tui.engine.export.onnx_graph import Runtime, Whole, written
+from fmnist_tui.engine.export.onnx_graph import ExportModule, Runtime, written
 from fmnist_tui.engine.export.parity import Parity, compared, latency
-from fmnist_tui.engine.inference.classifier import BATCH, About, Classifier, Pulse, no_pulse
+from fmnist_tui.engine.inference.classifier import BATCH, Classifier, ModelInfo, Pulse, no_pulse
 from fmnist_tui.engine.inference.evaluate import telling
 from fmnist_tui.util.atomic_write import atomic_write, sync_folder
 from fmnist_tui.util.errors import UserError, reason
@@ -67,7 +67,7 @@ class Exported:
 def export(
     classifier: Classifier,
     told: dict[str, Any],
-    wanted: Wanted,
+    wanted: ExportRequest,
     split: Split | None,
     *,
     tell: Tell = untold,
@@ -108,7 +108,7 @@ def export(
         raise UserError(f"{where}: cannot be written: {error.strerror or reason(error)}") from error
 
 
-def _bytes(classifier: Classifier, told: dict[str, Any], wanted: Wanted) -> bytes:
+def _bytes(classifier: Classifier, told: dict[str, Any], wanted: ExportRequest) -> bytes:
     if wanted.to == ONNX:
         return written(classifier, wanted.opset, told)
     weights = {
@@ -144,7 +144,7 @@ def _checked(
     asking = telling(pulse, tell, "asking the model", count, 0, 2 * count)
     reading = telling(pulse, tell, "asking the file", count, count, 2 * count)
     about = classifier.about
-    whole = Whole(classifier).eval()
+    whole = ExportModule(classifier).eval()
 
     def ask_ours(pixels: npt.NDArray[np.float32]) -> Tensor:
         with torch.inference_mode():
@@ -174,7 +174,7 @@ def _checked(
 def _read_back(made: Path, classifier: Classifier) -> Classifier:
     """The file's classifier, by the way that any stranger's file takes."""
     found = weights_source.of_file(made)
-    about = About.from_plain(found.payload.get("about"), found.where)
+    about = ModelInfo.from_plain(found.payload.get("about"), found.where)
     return Classifier.fitted(about, found.payload.get("weights"), classifier.machine, found.where)
 
 

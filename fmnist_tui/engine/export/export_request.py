@@ -15,7 +15,7 @@ OPSET = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ExportRequest:
     """A file of one of `FORMATS`. Without `check` it is neither compared nor timed."""
 
     to: str

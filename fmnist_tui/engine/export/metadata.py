@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 import fmnist_tui
-from fmnist_tui.engine.checkpoints.weights_source import Origin
+from fmnist_tui.engine.checkpoints.weights_source import WeightsSource
 from fmnist_tui.engine.inference.classifier import Classifier
 from fmnist_tui.protocol.events import Evaluated
 
@@ -28,7 +28,7 @@ VIEWS = {
 
 
 def facts(
-    classifier: Classifier, found: Origin, run: str, tested: Evaluated | None
+    classifier: Classifier, found: WeightsSource, run: str, tested: Evaluated | None
 ) -> dict[str, Any]:
     """The facts of a classifier; `tested` is the verdict on test that its run has recorded."""
     about = classifier.about

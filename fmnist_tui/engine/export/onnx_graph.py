@@ -30,7 +30,7 @@ LARGEST = (2 << 30) - (1 << 20)
 _OPERATOR = re.compile(r"OpOverload\(op='([\w.]+)'")
 
 
-class Whole(nn.Module):
+class ExportModule(nn.Module):
     """A classifier from raw pixels to probabilities (and the logits before them)."""
 
     def __init__(self, classifier: Classifier) -> None:
@@ -55,7 +55,7 @@ def written(classifier: Classifier, opset: int, told: dict[str, Any]) -> bytes:
     try:
         with _quietly(), torch.no_grad(), torch.random.fork_rng(devices=[]):
             program: Any = torch.onnx.export(
-                Whole(classifier).eval(),
+                ExportModule(classifier).eval(),
                 (example,),
                 input_names=[INPUT],
                 output_names=[PROBABILITIES, LOGITS],

@@ -23,8 +23,8 @@ from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.data.pictures.prepare import Preparation
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Payload, check_weights
 from fmnist_tui.engine.compute.loader import DeviceSplit, Normalisation
-from fmnist_tui.engine.device import Machine
-from fmnist_tui.engine.inference.ensemble_module import LEAST, Mixture
+from fmnist_tui.engine.device import TrainingDevice
+from fmnist_tui.engine.inference.ensemble_module import LEAST, EnsembleModule
 from fmnist_tui.engine.models import ModelSpec
 
 BATCH = 1000
@@ -37,7 +37,7 @@ def no_pulse() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class ModelInfo:
     """What a checkpoint says of its weights, in plain values."""
 
     config: RunConfig
@@ -46,15 +46,15 @@ class About:
     size: int
     normalisation: Normalisation
     # Of an ensemble, which averages their probabilities; none where it is one network.
-    members: tuple[About, ...] = ()
+    members: tuple[ModelInfo, ...] = ()
 
     @classmethod
-    def of(cls, config: RunConfig, dataset: Dataset) -> About:
+    def of(cls, config: RunConfig, dataset: Dataset) -> ModelInfo:
         _, size, _, channels = dataset.train.images.shape
         return cls(config, dataset.facts, channels, size, Normalisation.of(dataset.train))
 
     @classmethod
-    def of_ensemble(cls, members: tuple[About, ...], config: RunConfig) -> About:
+    def of_ensemble(cls, members: tuple[ModelInfo, ...], config: RunConfig) -> ModelInfo:
         """Of networks for the same pictures and classes, asked as one."""
         first = members[0]
         raw = Normalisation((0.0,) * first.channels, (1.0,) * first.channels)
@@ -86,7 +86,7 @@ class About:
     def build(self) -> nn.Module:
         """The network, untrained."""
         if self.members:
-            return Mixture((member.build(), member.normalisation) for member in self.members)
+            return EnsembleModule((member.build(), member.normalisation) for member in self.members)
         model: nn.Module = plugins.load("models", self.config.model).build(self.spec)
         return model
 
@@ -108,7 +108,7 @@ class About:
         return plain
 
     @classmethod
-    def from_plain(cls, plain: object, where: str) -> About:
+    def from_plain(cls, plain: object, where: str) -> ModelInfo:
         """The table back from a checkpoint; a CheckpointError if it is not one."""
         try:
             if not isinstance(plain, Mapping):
@@ -163,19 +163,21 @@ def _listed(values: dict[str, Any]) -> dict[str, Any]:
 class Classifier:
     """A network in evaluation mode on a machine."""
 
-    def __init__(self, about: About, model: nn.Module, machine: Machine) -> None:
+    def __init__(self, about: ModelInfo, model: nn.Module, machine: TrainingDevice) -> None:
         self.about = about
         self.machine = machine
         self.model = model
 
     @classmethod
-    def load(cls, payload: Payload, machine: Machine, where: str) -> Classifier:
+    def load(cls, payload: Payload, machine: TrainingDevice, where: str) -> Classifier:
         """The classifier in a checkpoint's payload."""
-        about = About.from_plain(payload.get("about"), where)
+        about = ModelInfo.from_plain(payload.get("about"), where)
         return cls.fitted(about, payload.get("weights"), machine, where)
 
     @classmethod
-    def fitted(cls, about: About, weights: object, machine: Machine, where: str) -> Classifier:
+    def fitted(
+        cls, about: ModelInfo, weights: object, machine: TrainingDevice, where: str
+    ) -> Classifier:
         """A classifier of the kind described, holding these weights.
 
         It computes in fp32 wherever it runs, so that a checkpoint's figures are its own."""
@@ -209,8 +211,8 @@ class Classifier:
 def logits(
     model: nn.Module,
     data: DeviceSplit,
-    about: About,
-    machine: Machine,
+    about: ModelInfo,
+    machine: TrainingDevice,
     pulse: Pulse = no_pulse,
 ) -> npt.NDArray[np.float32]:
     """The model's logits for a whole split, in order; leaves the model's mode as it was."""
@@ -230,7 +232,7 @@ def logits(
     return result
 
 
-def answers(model: nn.Module, pixels: Tensor, tta: str, machine: Machine) -> Tensor:
+def answers(model: nn.Module, pixels: Tensor, tta: str, machine: TrainingDevice) -> Tensor:
     """The model's logits for normalised pixels, or the logarithms of the mean probabilities
     that it gives the views of `tta`."""
     pixels = pixels.contiguous(memory_format=torch.channels_last)

@@ -13,7 +13,7 @@ from fmnist_tui.engine.compute.loader import Normalisation
 LEAST = 1e-12
 
 
-class Mixture(nn.ModuleList):
+class EnsembleModule(nn.ModuleList):
     """Takes pixels as they are, 0 to 255; gives the logarithm of its members' mean probability.
 
     Each member normalises for itself, since each may have been trained on another part of

@@ -15,7 +15,7 @@ from fmnist_tui.util.progress import Tell
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SplitEvaluation:
     """A checkpoint's figures on a split with the predictions they come from."""
 
     evaluation: Evaluation
@@ -63,7 +63,7 @@ def judge(
     step: int,
     epoch: int,
     pulse: Pulse = no_pulse,
-) -> Verdict:
+) -> SplitEvaluation:
     """Ask the classifier about every image of a split and score the answers."""
     predictions = Predictions(
         split=split.name,
@@ -73,4 +73,4 @@ def judge(
         classes=classifier.about.facts.classes,
         checkpoint=checkpoint,
     )
-    return Verdict(predictions.evaluation(), predictions, checkpoint, step, epoch)
+    return SplitEvaluation(predictions.evaluation(), predictions, checkpoint, step, epoch)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.data.pictures.decode import Picture, open_picture
+from fmnist_tui.data.pictures.decode import DecodedPicture, open_picture
 from fmnist_tui.data.pictures.prepare import Prepared, prepare
 from fmnist_tui.engine.inference.classifier import Classifier
 from fmnist_tui.util.errors import UserError
@@ -59,10 +59,10 @@ def predict_drawing(classifier: Classifier, pixels: npt.NDArray[np.uint8]) -> Pr
             f"a drawing of {pixels.dtype} {pixels.shape} cannot be classified: it must be uint8,"
             " (height, width) or (height, width, 3)"
         )
-    return _predicted(classifier, DRAWING, Picture.of(pixels))
+    return _predicted(classifier, DRAWING, DecodedPicture.of(pixels))
 
 
-def _predicted(classifier: Classifier, file: Path, picture: Picture) -> Prediction:
+def _predicted(classifier: Classifier, file: Path, picture: DecodedPicture) -> Prediction:
     prepared = prepare(picture, classifier.about.preparation)
     shares = classifier.probabilities(prepared.image[None])[0]
     names = classifier.about.facts.classes

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from fmnist_tui.engine.models import ModelSpec
 
 
-class Block(nn.Module):
+class BasicBlock(nn.Module):
     """Two convolutions beside a shortcut."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -38,7 +38,7 @@ def build(spec: ModelSpec) -> nn.Module:
     inputs = widths[0]
     for stage, outputs in enumerate(widths):
         for index in range(3):
-            layers.append(Block(inputs, outputs, stride=2 if stage and not index else 1))
+            layers.append(BasicBlock(inputs, outputs, stride=2 if stage and not index else 1))
             inputs = outputs
     return nn.Sequential(
         *layers,

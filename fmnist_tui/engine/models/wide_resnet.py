@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from fmnist_tui.engine.models import ModelSpec
 
 
-class Block(nn.Module):
+class PreActivationBlock(nn.Module):
     """Normalise, activate, convolve, twice; the shortcut takes the activated input."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, dropout: float) -> None:
@@ -40,7 +40,7 @@ def build(spec: ModelSpec) -> nn.Module:
     for stage, outputs in enumerate(widths):
         for index in range(2):
             stride = 2 if stage and not index else 1
-            layers.append(Block(inputs, outputs, stride, spec.dropout))
+            layers.append(PreActivationBlock(inputs, outputs, stride, spec.dropout))
             inputs = outputs
     return nn.Sequential(
         *layers,

@@ -18,7 +18,7 @@ class Cancelled(UserError):  # noqa: N818 - nothing is wrong
     """The work is not wanted any more; whoever does it tidies up and ends."""
 
 
-class Control:
+class Inbox:
     """A run's inbox. `send` may be called from any thread and any signal handler."""
 
     def __init__(self) -> None:

@@ -14,8 +14,8 @@ import torch
 import fmnist_tui
 from fmnist_tui.config import recipes
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.engine.checkpoints.checkpoint import Manifest
-from fmnist_tui.engine.device import Machine
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointManifest
+from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.run.inbox import Cancelled
 from fmnist_tui.protocol.events import FAILED, FINISHED, STOPPED, CheckpointSaved, Event, RunEnded
 from fmnist_tui.runs.folder import RunFolder
@@ -58,7 +58,7 @@ def recorded(folder: RunFolder) -> Iterator[Emit]:
 def write_config(
     folder: RunFolder,
     config: RunConfig,
-    machine: Machine,
+    machine: TrainingDevice,
     made_from: Mapping[str, str | int | float],
 ) -> None:
     """Keep a run's settings, with the versions and the machine, and where it comes from."""
@@ -82,7 +82,7 @@ def write_config(
         raise UserError(f"the run cannot be recorded in {folder.path}: {reason(error)}") from error
 
 
-def saved(manifest: Manifest) -> CheckpointSaved:
+def saved(manifest: CheckpointManifest) -> CheckpointSaved:
     """A checkpoint on the disk, as a run's record has it."""
     return CheckpointSaved(
         t=time.time(),

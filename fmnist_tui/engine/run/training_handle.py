@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.data.load_progress import Step
-from fmnist_tui.engine.run.inbox import Control
+from fmnist_tui.data.load_progress import LoadStep
+from fmnist_tui.engine.run.inbox import Inbox
 from fmnist_tui.protocol.commands import Command, Stop
 from fmnist_tui.protocol.events import STOPPED, Event, RunEnded
-from fmnist_tui.protocol.lr_curve import Rates
+from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Parent:
+class ParentRun:
     """Where a forked run begins: another run's `last`, `best`, or a file among its checkpoints."""
 
     folder: RunFolder
@@ -41,8 +41,8 @@ class Training:
         self,
         config: RunConfig,
         folder: RunFolder | None = None,
-        parent: Parent | None = None,
-        rates: Rates | None = None,
+        parent: ParentRun | None = None,
+        rates: RateRange | None = None,
         trials: Path | None = None,
     ) -> None:
         self.config = config
@@ -58,8 +58,8 @@ class Training:
         self.dataset: Dataset | None = None
         # drained by whoever shows the run; the record on disk is written apart from it
         self.events: deque[Event] = deque()
-        self.steps: deque[Step] = deque()
-        self.control = Control()
+        self.steps: deque[LoadStep] = deque()
+        self.control = Inbox()
         self.cancel_data = threading.Event()
         # what kept the run from starting, or broke it; the traceback is for --debug
         self.error: BaseException | None = None

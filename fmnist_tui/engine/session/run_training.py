@@ -19,18 +19,18 @@ import fmnist_tui
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import load_wanted
-from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Store
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
 from fmnist_tui.engine.compute.loader import DeviceSplit
-from fmnist_tui.engine.device import Machine, choose
-from fmnist_tui.engine.inference.classifier import About, Classifier, Pulse
+from fmnist_tui.engine.device import TrainingDevice, choose
+from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo, Pulse
 from fmnist_tui.engine.inference.evaluate import judge
 from fmnist_tui.engine.run.run_record import Emit, keep_traceback, write_config
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.training import fork, lr_finder, transfer
-from fmnist_tui.engine.training.freezing import Frozen
+from fmnist_tui.engine.training.freezing import FrozenParts
 from fmnist_tui.engine.training.learner import Learner
-from fmnist_tui.engine.training.live_preview import Glances
-from fmnist_tui.engine.training.trainer import Ending, Halt, Trainer
+from fmnist_tui.engine.training.live_preview import LivePreview
+from fmnist_tui.engine.training.trainer import Halt, Trainer, TrainingEnd
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.events import (
     FAILED,
@@ -46,7 +46,7 @@ from fmnist_tui.protocol.events import (
     RunEnded,
     RunStarted,
 )
-from fmnist_tui.protocol.lr_curve import Rates
+from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.protocol.lr_search import summary
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
@@ -54,7 +54,7 @@ from fmnist_tui.runs.log import CommandReader, EventLog
 from fmnist_tui.util.errors import UserError, reason
 
 # What a new learner begins with; returns what the record is to say of it.
-Begin = Callable[[Learner, Store], tuple[str, ...]]
+Begin = Callable[[Learner, CheckpointStore], tuple[str, ...]]
 
 
 def load(config: RunConfig, training: Training, data_dir: Path) -> Dataset:
@@ -67,15 +67,15 @@ def run(training: Training, runs_dir: Path, data_dir: Path, pulse: Pulse) -> Non
     config = training.config
     if training.folder is not None:
         fork.check_kind(training.folder, "resumed")
-    origin: fork.Fork | transfer.Start | None = None
+    origin: fork.Fork | transfer.TransferStart | None = None
     if training.parent is not None:
         origin = fork.Fork(training.parent, config)
     elif training.folder is None and config.start is not None:
-        origin = transfer.Start(config, runs_dir)
+        origin = transfer.TransferStart(config, runs_dir)
         config = training.config = origin.config
     dataset = training.dataset = load(config, training, data_dir)
     machine = choose(config)
-    about = About.of(config, dataset)
+    about = ModelInfo.of(config, dataset)
     if origin is not None:
         origin.check(about)
     if training.rates is not None:
@@ -109,7 +109,7 @@ def run(training: Training, runs_dir: Path, data_dir: Path, pulse: Pulse) -> Non
 def _recorded(
     training: Training,
     dataset: Dataset,
-    machine: Machine,
+    machine: TrainingDevice,
     folder: RunFolder,
     emit: Emit,
     pulse: Pulse,
@@ -119,9 +119,9 @@ def _recorded(
     learner: Learner | None = None
     out_of_memory = False
     try:
-        store = Store(folder.checkpoints)
+        store = CheckpointStore(folder.checkpoints)
         store.sweep()
-        learner = Learner(About.of(training.config, dataset), dataset, machine)
+        learner = Learner(ModelInfo.of(training.config, dataset), dataset, machine)
         notes = begin(learner, store)
         if learner.frozen is not None:
             notes = (*notes, learner.frozen.seal(learner.model.state_dict()))
@@ -137,13 +137,13 @@ def _recorded(
     except torch.OutOfMemoryError:
         # Recovery waits until the exception has let go of the tensors it holds.
         out_of_memory = True
-        ending = Ending(FAILED, _out_of_memory(training.config))
+        ending = TrainingEnd(FAILED, _out_of_memory(training.config))
     except UserError as error:
-        ending = Ending(FAILED, str(error))
+        ending = TrainingEnd(FAILED, str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, the run's record must say it
         training.error = error
         keep_traceback(folder, error)
-        ending = Ending(FAILED, f"{type(error).__name__}: {reason(error)}")
+        ending = TrainingEnd(FAILED, f"{type(error).__name__}: {reason(error)}")
     if out_of_memory and machine.cuda:
         torch.cuda.empty_cache()
     emit(
@@ -162,15 +162,15 @@ def _train(
     training: Training,
     learner: Learner,
     dataset: Dataset,
-    store: Store,
+    store: CheckpointStore,
     folder: RunFolder,
     emit: Emit,
     pulse: Pulse,
-) -> Ending:
+) -> TrainingEnd:
     """Train to the end and judge what has been learnt."""
     machine = learner.machine
     validation = DeviceSplit(dataset.val, machine.device) if len(dataset.val) else None
-    glances = Glances(learner, dataset.val) if len(dataset.val) else None
+    glances = LivePreview(learner, dataset.val) if len(dataset.val) else None
     trainer = Trainer(learner, validation, store, emit, training.control, pulse, glances)
     ending = trainer.run()
     if ending.reason == FINISHED and learner.frozen is not None:
@@ -182,16 +182,20 @@ def _train(
     return ending
 
 
-def _search(training: Training, learner: Learner, rates: Rates, emit: Emit, pulse: Pulse) -> Ending:
+def _search(
+    training: Training, learner: Learner, rates: RateRange, emit: Emit, pulse: Pulse
+) -> TrainingEnd:
     """Search for a learning rate; no split but that for training is looked at."""
-    told = lr_finder.Told(training.control, pulse)
+    told = lr_finder.PendingCommands(training.control, pulse)
     emit(Changed(time.time(), 0, "phase", lr_finder.PHASE))
     searched = lr_finder.search(learner, rates, emit, told)
     why = next((command.why for command in told.waiting if isinstance(command, Stop)), "")
-    return Ending(searched.reason, why or summary(searched))
+    return TrainingEnd(searched.reason, why or summary(searched))
 
 
-def _proven(learner: Learner, frozen: Frozen, store: Store, emit: Emit) -> Ending | None:
+def _proven(
+    learner: Learner, frozen: FrozenParts, store: CheckpointStore, emit: Emit
+) -> TrainingEnd | None:
     """Say whether what was frozen has stayed as it was, in the network and in what is about
     to be judged; the run fails where it has not."""
     states = [learner.model.state_dict(), learner.weights()["weights"]]
@@ -200,24 +204,24 @@ def _proven(learner: Learner, frozen: Frozen, store: Store, emit: Emit) -> Endin
     kept, how = frozen.proof(*states)
     said = f"{FROZEN_KEPT if kept else FROZEN_CHANGED}: {how}"
     emit(Alert(time.time(), "note" if kept else "error", said))
-    return None if kept else Ending(FAILED, said)
+    return None if kept else TrainingEnd(FAILED, said)
 
 
-def _chosen(store: Store) -> str:
+def _chosen(store: CheckpointStore) -> str:
     """The checkpoint that a run is judged by: what validation chose, or the last."""
     return "best" if store.manifests("best") else "last"
 
 
-def _anew(learner: Learner, store: Store) -> tuple[str, ...]:
+def _anew(learner: Learner, store: CheckpointStore) -> tuple[str, ...]:
     """Begin with the learner as it is."""
     return ()
 
 
-def _take_up(learner: Learner, store: Store) -> tuple[str, ...]:
+def _take_up(learner: Learner, store: CheckpointStore) -> tuple[str, ...]:
     """Begin where the run's own last checkpoint left it."""
     payload, manifest, notes = store.load("last")
     learner.restore(payload, manifest.file)
-    if About.from_plain(payload.get("about"), manifest.file).config.lr != learner.config.lr:
+    if ModelInfo.from_plain(payload.get("about"), manifest.file).config.lr != learner.config.lr:
         # A rate that was asked for now holds, whatever the one before was turned to.
         learner.lr_factor = 1.0
     return notes
@@ -230,7 +234,7 @@ def _title(training: Training) -> str:
 
 
 def _started(
-    learner: Learner, dataset: Dataset, folder: RunFolder, rates: Rates | None
+    learner: Learner, dataset: Dataset, folder: RunFolder, rates: RateRange | None
 ) -> RunStarted:
     config, machine = learner.config, learner.machine
     return RunStarted(
@@ -263,8 +267,8 @@ def _started(
 def _final_verdict(
     training: Training,
     dataset: Dataset,
-    machine: Machine,
-    store: Store,
+    machine: TrainingDevice,
+    store: CheckpointStore,
     folder: RunFolder,
     emit: Emit,
     pulse: Pulse,
@@ -275,7 +279,7 @@ def _final_verdict(
         pulse()
         for command in training.control.take():
             if isinstance(command, Stop):
-                raise Halt(Ending(STOPPED, command.why))
+                raise Halt(TrainingEnd(STOPPED, command.why))
 
     kind = _chosen(store)
     try:

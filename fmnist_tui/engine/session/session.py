@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.run.inbox import Cancelled
-from fmnist_tui.engine.run.training_handle import Parent, Training
+from fmnist_tui.engine.run.training_handle import ParentRun, Training
 from fmnist_tui.protocol.commands import Stop
-from fmnist_tui.protocol.lr_curve import Rates
+from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.progress import Tell, untold
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fmnist_tui.engine.export.export import Exported
-    from fmnist_tui.engine.export.export_request import Wanted
-    from fmnist_tui.engine.inference.evaluate import Verdict
+    from fmnist_tui.engine.export.export_request import ExportRequest
+    from fmnist_tui.engine.inference.evaluate import SplitEvaluation
     from fmnist_tui.engine.inference.predict import Prediction
-    from fmnist_tui.engine.session.small_jobs import Workshop
+    from fmnist_tui.engine.session.small_jobs import SmallJobs
 
 Answer = TypeVar("Answer")
 LOOK_SECONDS = 0.5
@@ -47,14 +47,14 @@ class Session:
 
     def __init__(self, runs_dir: Path, data_dir: Path) -> None:
         self.runs_dir, self.data_dir = runs_dir, data_dir
-        self._small: deque[Callable[[Workshop], None]] = deque()
+        self._small: deque[Callable[[SmallJobs], None]] = deque()
         self._wanted: Training | None = None
         self._running: Training | None = None
         self._closing = False
         self._serve_again = 0.0
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._workshop: Workshop | None = None
+        self._workshop: SmallJobs | None = None
 
     def __enter__(self) -> Session:
         return self
@@ -79,15 +79,15 @@ class Session:
 
     def fork(self, folder: RunFolder, checkpoint: str, config: RunConfig) -> Training:
         """Begin a new run from `last`, `best` or a checkpoint file of another."""
-        return self._begin(Training(config, parent=Parent(folder, checkpoint)))
+        return self._begin(Training(config, parent=ParentRun(folder, checkpoint)))
 
     def trial(self, config: RunConfig, trials: Path) -> Training:
         """Begin a trial of a sweep, in the folder of its trials. It reads no test split."""
         return self._begin(Training(config, trials=trials))
 
-    def lrfind(self, config: RunConfig, rates: Rates | None = None) -> Training:
+    def lrfind(self, config: RunConfig, rates: RateRange | None = None) -> Training:
         """Search for a learning rate; a run of its own, which trains nothing."""
-        return self._begin(Training(config, rates=rates or Rates()))
+        return self._begin(Training(config, rates=rates or RateRange()))
 
     def predict(
         self, source: Path, files: list[Path], device: str = "auto"
@@ -111,7 +111,7 @@ class Session:
 
     def evaluate(
         self, folder: RunFolder, split: str, checkpoint: str = "best", device: str = "auto"
-    ) -> Future[Verdict]:
+    ) -> Future[SplitEvaluation]:
         """Judge a run's checkpoint on a split and keep the predictions."""
         return self.ask(lambda workshop: workshop.evaluate(folder, split, checkpoint, device))
 
@@ -137,17 +137,19 @@ class Session:
             )
         )
 
-    def export(self, source: Path, wanted: Wanted, *, tell: Tell = untold) -> Future[Exported]:
+    def export(
+        self, source: Path, wanted: ExportRequest, *, tell: Tell = untold
+    ) -> Future[Exported]:
         """Take the run folder or model file `source` away as a file of another kind."""
         return self.ask(
             lambda workshop: workshop.export(source, wanted, tell=tell, pulse=self._go_on)
         )
 
-    def ask(self, job: Callable[[Workshop], Answer]) -> Future[Answer]:
+    def ask(self, job: Callable[[SmallJobs], Answer]) -> Future[Answer]:
         """Have a small job done on the session's thread. A cancelled future is not begun."""
         future: Future[Answer] = Future()
 
-        def do(workshop: Workshop) -> None:
+        def do(workshop: SmallJobs) -> None:
             if not future.set_running_or_notify_cancel():
                 return
             try:
@@ -256,7 +258,7 @@ class Session:
         while self._small:
             self._refused(self._small.popleft(), closed)
 
-    def _refused(self, do: Callable[[Workshop], None], why: UserError) -> None:
+    def _refused(self, do: Callable[[SmallJobs], None], why: UserError) -> None:
         class Shut:
             def __getattr__(self, name: str) -> object:
                 raise why

@@ -18,16 +18,16 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import load_wanted
 from fmnist_tui.engine.checkpoints import weights_source
-from fmnist_tui.engine.checkpoints.weights_source import Origin
+from fmnist_tui.engine.checkpoints.weights_source import WeightsSource
 from fmnist_tui.engine.compute.augment import Augment
 from fmnist_tui.engine.compute.loader import Normalisation
 from fmnist_tui.engine.device import choose
 from fmnist_tui.engine.ensembles import build_ensemble as ensemble
 from fmnist_tui.engine.export import export, metadata
 from fmnist_tui.engine.export.export import Exported
-from fmnist_tui.engine.export.export_request import Wanted
-from fmnist_tui.engine.inference.classifier import About, Classifier, Pulse, no_pulse
-from fmnist_tui.engine.inference.evaluate import Verdict, judge
+from fmnist_tui.engine.export.export_request import ExportRequest
+from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo, Pulse, no_pulse
+from fmnist_tui.engine.inference.evaluate import SplitEvaluation, judge
 from fmnist_tui.engine.inference.predict import Prediction, predict_drawing, predict_file
 from fmnist_tui.protocol.events import Alert, Event
 from fmnist_tui.runs.folder import RunFolder
@@ -43,7 +43,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-class Workshop:
+class SmallJobs:
     """Answers small jobs. Used by one thread, the session's."""
 
     def __init__(self, data_dir: Path) -> None:
@@ -74,13 +74,15 @@ class Workshop:
             shown: npt.NDArray[np.uint8] = augment.shown(batch).permute(0, 2, 3, 1).numpy()
         return np.ascontiguousarray(shown)
 
-    def evaluate(self, folder: RunFolder, split: str, checkpoint: str, device: str) -> Verdict:
+    def evaluate(
+        self, folder: RunFolder, split: str, checkpoint: str, device: str
+    ) -> SplitEvaluation:
         """Judge a run's checkpoint on a split of the run's data."""
         if split not in SPLITS:
             raise UserError(f"split {split!r} is not known{near(split, SPLITS)}")
         found = weights_source.of_run(folder, checkpoint)
         own = weights_source.of_run(folder, "last") if "about" not in found.payload else found
-        about = About.from_plain(own.payload.get("about"), own.where)
+        about = ModelInfo.from_plain(own.payload.get("about"), own.where)
         key = (found.where, found.sha256 or str(time.monotonic_ns()), device)
         classifier = self._classifier(key, lambda: (found, about))
         chosen = self._dataset(about.config).split(split)
@@ -113,12 +115,12 @@ class Workshop:
             pulse=pulse,
         )
 
-    def export(self, source: Path, wanted: Wanted, *, tell: Tell, pulse: Pulse) -> Exported:
+    def export(self, source: Path, wanted: ExportRequest, *, tell: Tell, pulse: Pulse) -> Exported:
         """Take what a run folder or a model file holds away as a file of another kind."""
         wanted.possible()
         run = RunFolder.open(source) if source.is_dir() else None
         found = weights_source.of_run(run) if run else weights_source.of_file(source)
-        about = About.from_plain(found.payload.get("about"), found.where)
+        about = ModelInfo.from_plain(found.payload.get("about"), found.where)
         key = (found.where, found.sha256 or weights_source.mark(source), "cpu")
         classifier = self._classifier(key, lambda: (found, about))
         split = self._dataset(about.config).test if wanted.check else None
@@ -134,19 +136,19 @@ class Workshop:
     def _newest(self, source: Path, device: str) -> Classifier:
         """What a run folder or a model file holds at this moment, made anew if that changed."""
 
-        def find() -> tuple[Origin, About]:
+        def find() -> tuple[WeightsSource, ModelInfo]:
             is_run = source.is_dir()
             found = (
                 weights_source.of_run(RunFolder.open(source))
                 if is_run
                 else weights_source.of_file(source)
             )
-            return found, About.from_plain(found.payload.get("about"), found.where)
+            return found, ModelInfo.from_plain(found.payload.get("about"), found.where)
 
         return self._classifier((str(source), weights_source.mark(source), device), find)
 
     def _classifier(
-        self, key: tuple[str, str, str], find: Callable[[], tuple[Origin, About]]
+        self, key: tuple[str, str, str], find: Callable[[], tuple[WeightsSource, ModelInfo]]
     ) -> Classifier:
         def make() -> Classifier:
             found, about = find()
@@ -178,7 +180,7 @@ def _record(folder: RunFolder, event: Event, keep: Callable[[], None] = no_pulse
         keep()
 
 
-def _keep(folder: RunFolder, verdict: Verdict) -> None:
+def _keep(folder: RunFolder, verdict: SplitEvaluation) -> None:
     """Keep a verdict's predictions with its run, by split and checkpoint."""
     stem = verdict.predictions.split
     if verdict.checkpoint != "best":

@@ -1,6 +1,6 @@
 """A sweep at work: trials asked of a study, trained one after the other, told what they came to.
 
-`Sweep.run` belongs to the thread that calls it; the trainings are the session's, as ever.
+`SweepRunner.run` belongs to the thread that calls it; the trainings are the session's, as ever.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import fmnist_tui
 from fmnist_tui.config.run_config import ConfigError
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.session.session import Session
-from fmnist_tui.engine.sweep.trial_runner import Result, Trial
+from fmnist_tui.engine.sweep.trial_runner import TrialResult, TrialRunner
 from fmnist_tui.protocol.commands import Command, Pause, Resume, Stop
 from fmnist_tui.protocol.events import (
     FAILED,
@@ -33,9 +33,9 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader, EventLog
 from fmnist_tui.sweeps import snapshot
-from fmnist_tui.sweeps.retry import Asking
+from fmnist_tui.sweeps.retry import StorageRetry
 from fmnist_tui.sweeps.space import told
-from fmnist_tui.sweeps.study import Begun, Ledger, Standing, TakenError
+from fmnist_tui.sweeps.study import ClaimedTrial, StudyCounts, StudyLedger, TakenError
 from fmnist_tui.sweeps.study_locations import TRIALS
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.progress import Tell, untold
@@ -47,7 +47,7 @@ LOST_WORKER = "trial {} lost its worker: its settings will be tried again"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SweepOutcome:
     """How a sweep ended: a reason of `RunEnded`, why, and how many trials this worker did."""
 
     reason: str
@@ -55,14 +55,14 @@ class Outcome:
     done: int
 
 
-class Sweep:
+class SweepRunner:
     """One worker on a study. `trials` is how many it does; None for as many as the study
     lacks. `say` is told what is worth a line."""
 
     def __init__(
         self,
         session: Session,
-        ledger: Ledger,
+        ledger: StudyLedger,
         folder: RunFolder,
         *,
         trials: int | None = None,
@@ -72,7 +72,7 @@ class Sweep:
         self._session, self._ledger, self._folder = session, ledger, folder
         self._spec = ledger.spec
         self._wanted, self._tell, self._say = trials, tell, say
-        self._asking = Asking(self._warn, lambda: self._why is not None)
+        self._asking = StorageRetry(self._warn, lambda: self._why is not None)
         self._began = time.monotonic()
         self._done = 0
         self._why: str | None = None
@@ -86,22 +86,24 @@ class Sweep:
         thread and any signal handler."""
         self._why = why
 
-    def run(self) -> Outcome:
+    def run(self) -> SweepOutcome:
         """Do trials until there are none to do; the record says how it ended, whatever happens."""
         with RunLock.acquire(self._folder.path):
             self._log = EventLog(self._folder.events, self._say)
             self._commands = CommandReader(self._folder.commands)
-            outcome = Outcome(FAILED, "the program was ended", 0)
+            outcome = SweepOutcome(FAILED, "the program was ended", 0)
             try:
                 self._emit(self._started(self._asking.patiently(self._ledger.standing)))
                 outcome = self._trials()
             except UserError as error:
-                outcome = Outcome(FAILED, str(error), self._done)
+                outcome = SweepOutcome(FAILED, str(error), self._done)
             except KeyboardInterrupt:
-                outcome = Outcome(STOPPED, "ended at once", self._done)
+                outcome = SweepOutcome(STOPPED, "ended at once", self._done)
                 raise
             except Exception as error:
-                outcome = Outcome(FAILED, f"{type(error).__name__}: {reason(error)}", self._done)
+                outcome = SweepOutcome(
+                    FAILED, f"{type(error).__name__}: {reason(error)}", self._done
+                )
                 raise
             finally:
                 seconds = time.monotonic() - self._began
@@ -113,7 +115,7 @@ class Sweep:
 
     # -- one trial after the other ------------------------------------------------------
 
-    def _trials(self) -> Outcome:
+    def _trials(self) -> SweepOutcome:
         ledger, asking = self._ledger, self._asking
         while True:
             self._listen()
@@ -125,14 +127,14 @@ class Sweep:
             standing = asking.patiently(ledger.standing)
             end = self._end(standing)
             if end is not None:
-                return Outcome(*end, self._done)
+                return SweepOutcome(*end, self._done)
             try:
                 begun = asking.patiently(lambda: ledger.begin(str(self._folder.path)))
             except TakenError:
                 continue
             self._take_down(begun, self._trial(begun, standing))
 
-    def _end(self, standing: Standing) -> tuple[str, str] | None:
+    def _end(self, standing: StudyCounts) -> tuple[str, str] | None:
         """How it ends, if it does now, and why."""
         if self._why is not None:
             return STOPPED, self._why
@@ -151,17 +153,17 @@ class Sweep:
             return FINISHED, ""
         return None
 
-    def _trial(self, begun: Begun, standing: Standing) -> Result:
+    def _trial(self, begun: ClaimedTrial, standing: StudyCounts) -> TrialResult:
         """Train it to its end and tell the study."""
         try:
             config = self._spec.config(begun.params, begun.number)
         except ConfigError as error:
             why = str(error.problems[0])
             self._asking.patiently(lambda: self._ledger.fail(begun, why))
-            return Result(snapshot.FAILED, why=why, began=True)
+            return TrialResult(snapshot.FAILED, why=why, began=True)
         training = self._session.trial(config, self._folder.path / TRIALS)
         self.training = training
-        trial = Trial(self._ledger, begun, training, self._asking)
+        trial = TrialRunner(self._ledger, begun, training, self._asking)
         while not trial.look():
             self._listen()
             if trial.stopped:
@@ -185,7 +187,7 @@ class Sweep:
 
     # -- what it says ---------------------------------------------------------------------
 
-    def _take_down(self, begun: Begun, result: Result) -> None:
+    def _take_down(self, begun: ClaimedTrial, result: TrialResult) -> None:
         """Put into the record, and say, how a trial ended."""
         self._done += result.state not in snapshot.GIVEN_BACK
         if result.state == snapshot.FAILED:
@@ -219,7 +221,7 @@ class Sweep:
         if standing is not None:
             self._tell_how_far(standing, 0.0, words[0])
 
-    def _progress(self, begun: Begun, trial: Trial, standing: Standing) -> None:
+    def _progress(self, begun: ClaimedTrial, trial: TrialRunner, standing: StudyCounts) -> None:
         state, epochs = trial.state, self._spec.base.epochs
         what = trial.step
         if state.started is not None:
@@ -228,7 +230,7 @@ class Sweep:
             what += f", {100 * (state.best.val_accuracy or 0):.2f} %"
         self._tell_how_far(standing, state.fraction, f"trial {begun.number}: {what}")
 
-    def _tell_how_far(self, standing: Standing, fraction: float, what: str) -> None:
+    def _tell_how_far(self, standing: StudyCounts, fraction: float, what: str) -> None:
         done, total = standing.ended, self._spec.trials
         if self._wanted is not None:
             done, total = self._done, self._wanted
@@ -245,7 +247,7 @@ class Sweep:
         if self._log is not None:
             self._log.append(event)
 
-    def _started(self, standing: Standing) -> RunStarted:
+    def _started(self, standing: StudyCounts) -> RunStarted:
         base, left = self._spec.base, max(1, self._spec.trials - standing.ended)
         return RunStarted(
             t=time.time(),

@@ -16,8 +16,8 @@ from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.events import FAILED, FINISHED, STOPPED, EpochEnded
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.sweeps import snapshot
-from fmnist_tui.sweeps.retry import Asking
-from fmnist_tui.sweeps.study import BEAT_SECONDS, Begun, Ledger, TakenError
+from fmnist_tui.sweeps.retry import StorageRetry
+from fmnist_tui.sweeps.study import BEAT_SECONDS, ClaimedTrial, StudyLedger, TakenError
 from fmnist_tui.util.errors import UserError, reason
 
 LOOK_SECONDS = 0.1
@@ -28,7 +28,7 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class TrialResult:
     """What a trial came to: a state of `TrialView`, and why, where there is more to say.
 
     `began` is whether its settings came to matter: where the data are not to be had, or no
@@ -42,12 +42,14 @@ class Result:
     began: bool = False
 
 
-class Trial:
+class TrialRunner:
     """`look` again and again until it says that the training has ended, then `conclude`.
 
     `stopped` becomes true where somebody has told all workers of the study to stop."""
 
-    def __init__(self, ledger: Ledger, begun: Begun, training: Training, asking: Asking) -> None:
+    def __init__(
+        self, ledger: StudyLedger, begun: ClaimedTrial, training: Training, asking: StorageRetry
+    ) -> None:
         self._ledger, self._begun, self._asking = ledger, begun, asking
         self.training = training
         self.state = RunState()
@@ -94,7 +96,7 @@ class Trial:
             self._is_stopping = True
             self.training.stop(why)
 
-    def conclude(self, stop: str | None) -> Result:
+    def conclude(self, stop: str | None) -> TrialResult:
         """Tell the study how it ended. A UserError says that it could not be told."""
         ledger, begun, state = self._ledger, self._begun, self.state
         value = state.best.val_accuracy if state.best else None
@@ -115,7 +117,7 @@ class Trial:
             word, why = snapshot.LOST, TAKEN
         run = self.training.folder.name if self.training.folder is not None else ""
         began = state.started is not None
-        return Result(word, value, why, state.epochs_done, run, began)
+        return TrialResult(word, value, why, state.epochs_done, run, began)
 
     # -- what the study is told and says ---------------------------------------------------
 

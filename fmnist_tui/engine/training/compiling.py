@@ -8,16 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from fmnist_tui.engine.compute import rng
-from fmnist_tui.engine.device import Machine
-from fmnist_tui.engine.inference.classifier import About
+from fmnist_tui.engine.device import TrainingDevice
+from fmnist_tui.engine.inference.classifier import ModelInfo
 from fmnist_tui.util.errors import reason
 
 
 def compiled(
     model: nn.Module,
-    about: About,
+    about: ModelInfo,
     batch: int,
-    machine: Machine,
+    machine: TrainingDevice,
     warn: Callable[[str], None],
 ) -> Callable[[Tensor], Tensor]:
     """The compiled network, or the model itself with a warning where that fails.

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.checkpoints import weights_source
-from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Store, check_weights
-from fmnist_tui.engine.inference.classifier import About
-from fmnist_tui.engine.run.training_handle import Parent
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore, check_weights
+from fmnist_tui.engine.inference.classifier import ModelInfo
+from fmnist_tui.engine.run.training_handle import ParentRun
 from fmnist_tui.engine.training import leakage, transfer
-from fmnist_tui.engine.training.freezing import Frozen
+from fmnist_tui.engine.training.freezing import FrozenParts
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import summarise
@@ -32,7 +32,7 @@ FIXED = ("optimizer", "freeze", "body_lr")
 class Fork:
     """A parent's checkpoint, read and waiting for the learner that begins from it."""
 
-    def __init__(self, parent: Parent, config: RunConfig) -> None:
+    def __init__(self, parent: ParentRun, config: RunConfig) -> None:
         """Read the checkpoint; a CheckpointError where it cannot begin such a run."""
         check_kind(parent.folder, "forked")
         self._run = parent.folder.name
@@ -40,7 +40,7 @@ class Fork:
         self._payload, self._where, self._notes = found.payload, found.where, found.notes
         self._file = Path(found.where).name
         self.step = found.step
-        self._about = About.from_plain(found.payload.get("about"), found.where)
+        self._about = ModelInfo.from_plain(found.payload.get("about"), found.where)
         self._whole = "optimizer" in found.payload
         if self._whole and found.epoch >= config.epochs:
             raise CheckpointError(
@@ -65,7 +65,7 @@ class Fork:
         """Where the run came from, for its config.toml."""
         return dict(zip(MADE_FROM, (self._run, self.step), strict=True))
 
-    def check(self, about: About) -> None:
+    def check(self, about: ModelInfo) -> None:
         """Refuse a model or data that the weights are not for."""
         theirs, ours = self._about.facts.classes, about.facts.classes
         if theirs != ours:
@@ -80,9 +80,9 @@ class Fork:
         model = about.build()
         check_weights(weights, model.state_dict(), self._where, about.config.model)
         if about.config.freeze:
-            Frozen(model, about.config.freeze)
+            FrozenParts(model, about.config.freeze)
 
-    def begin(self, learner: Learner, _: Store) -> tuple[str, ...]:
+    def begin(self, learner: Learner, _: CheckpointStore) -> tuple[str, ...]:
         """Give the learner what was kept; returns what the record is to say of it."""
         payload, self._payload = self._payload, {}
         notes = [f"forked from {self._run} at step {self.step:,} ({self._file})", *self._notes]
@@ -114,9 +114,9 @@ def made_from(config: Path) -> dict[str, str | int]:
     return {}
 
 
-def _found(parent: Parent) -> weights_source.Origin:
+def _found(parent: ParentRun) -> weights_source.WeightsSource:
     folder, wanted = parent.folder, parent.checkpoint
-    store = Store(folder.checkpoints)
+    store = CheckpointStore(folder.checkpoints)
     name = safe_text(folder.name)
     if wanted == "best" and not store.manifests("best"):
         raise CheckpointError(f"{name}: there is no best checkpoint yet; fork from last")

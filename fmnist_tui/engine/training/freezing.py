@@ -60,7 +60,7 @@ def slow(model: nn.Module, optimizer: torch.optim.Optimizer, rate: Tensor, renew
     optimizer.param_groups[:] = divided
 
 
-class Frozen:
+class FrozenParts:
     """Parts of one network that stay as they were, with the hash that proves it."""
 
     def __init__(self, model: nn.Module, wanted: str) -> None:

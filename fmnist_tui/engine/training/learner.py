@@ -21,14 +21,14 @@ from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.engine.checkpoints.checkpoint import FORMAT, CheckpointError, Payload, check_weights
 from fmnist_tui.engine.compute import rng
 from fmnist_tui.engine.compute.augment import Augment
-from fmnist_tui.engine.compute.ema import Average
-from fmnist_tui.engine.compute.loader import DeviceSplit, Order
+from fmnist_tui.engine.compute.ema import WeightAverage
+from fmnist_tui.engine.compute.loader import BatchOrder, DeviceSplit
 from fmnist_tui.engine.compute.schedule import learning_rate
-from fmnist_tui.engine.device import Machine
-from fmnist_tui.engine.inference.classifier import About, Pulse, logits, no_pulse
+from fmnist_tui.engine.device import TrainingDevice
+from fmnist_tui.engine.inference.classifier import ModelInfo, Pulse, logits, no_pulse
 from fmnist_tui.engine.optim import OptimSpec
-from fmnist_tui.engine.training.freezing import Frozen, slow
-from fmnist_tui.engine.training.step import Network, Parts, Step
+from fmnist_tui.engine.training.freezing import FrozenParts, slow
+from fmnist_tui.engine.training.step import Network, StepParts, TrainingStep
 from fmnist_tui.engine.training.undo_training import rehearsal
 from fmnist_tui.util.errors import reason
 
@@ -49,7 +49,7 @@ class Best:
 
 
 @dataclass(slots=True)
-class Tally:
+class RunningTotals:
     """What a number of steps has come to."""
 
     images: int = 0
@@ -61,13 +61,13 @@ class Tally:
 class Learner:
     """One run's network on one machine, ready for its first or a restored step."""
 
-    def __init__(self, about: About, dataset: Dataset, machine: Machine) -> None:
+    def __init__(self, about: ModelInfo, dataset: Dataset, machine: TrainingDevice) -> None:
         self.about, self.config, self.machine = about, about.config, machine
         self.train = DeviceSplit(dataset.train, machine.device)
         if not self.train.resident:
             # A graph cannot hold what the host does in between: fetching the batch.
             self.machine = machine = replace(machine, graph=False)
-        self.order = Order(
+        self.order = BatchOrder(
             len(dataset.train), self.config.batch_size, self.config.seed, machine.device
         )
         self.total = self.config.epochs * self.order.steps
@@ -79,7 +79,7 @@ class Learner:
         self.best = Best()
         self.stale_epochs = 0
         self.seconds = 0.0
-        self.tally = Tally()
+        self.tally = RunningTotals()
 
         rng.seed(self.config.seed)
         self.model = about.build().to(machine.device)
@@ -88,7 +88,7 @@ class Learner:
         if prepare is not None:
             first = self.train.slice(0, LOOK_BEFORE_TRAINING).float()
             prepare(about.normalisation.apply(first))
-        self.frozen = Frozen(self.model, self.config.freeze) if self.config.freeze else None
+        self.frozen = FrozenParts(self.model, self.config.freeze) if self.config.freeze else None
         # Tensors, so that a captured graph sees each step's rates.
         self._rate = torch.tensor(self.config.lr, dtype=torch.float32, device=machine.device)
         self._body_rate = self._rate * self.config.body_lr
@@ -101,7 +101,9 @@ class Learner:
             setattr(self._optimizer, "_warned_capturable_if_run_uncaptured", True)  # noqa: B010
         self._scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.scaled)
         still = self.frozen.names if self.frozen is not None else ()
-        self._average = Average(self.model, self.config.ema, still) if self.config.ema else None
+        self._average = (
+            WeightAverage(self.model, self.config.ema, still) if self.config.ema else None
+        )
 
     @property
     def parameters(self) -> int:
@@ -116,10 +118,10 @@ class Learner:
         """Make the rate `lr` now, and the rest of the schedule in proportion."""
         self.lr_factor = lr / learning_rate(self.config, self.step, self.total)
 
-    def ready(self, network: Network | None = None) -> Step:
+    def ready(self, network: Network | None = None) -> TrainingStep:
         """The training step, through `network` where the model has been compiled."""
         self.model.train()
-        parts = Parts(
+        parts = StepParts(
             model=self.model,
             network=network or self.model,
             optimizer=self._optimizer,
@@ -131,7 +133,7 @@ class Learner:
             label_smoothing=self.config.label_smoothing,
             clip_norm=self.config.clip_norm,
         )
-        return Step(parts, self.order.batch)
+        return TrainingStep(parts, self.order.batch)
 
     @property
     def in_place(self) -> bool:
@@ -142,7 +144,7 @@ class Learner:
     def to_start_of_epoch(self) -> None:
         """Stand at the beginning of the present epoch, as this run counts its steps."""
         self.step, self.epoch_step = self.epoch * self.order.steps, 0
-        self.tally = Tally()
+        self.tally = RunningTotals()
 
     def become_new(self) -> None:
         """Keep the place and what was learnt, forget what another run made of it: the
@@ -238,7 +240,7 @@ class Learner:
         self.lr_factor = payload["lr_factor"]
         self.seconds = payload["seconds"]
         self.best = Best(**payload["best"])
-        self.tally = Tally(**payload["tally"])
+        self.tally = RunningTotals(**payload["tally"])
         if self.frozen is not None:
             self.frozen.sha256 = payload["frozen"]
         rng.restore(payload["rng"], self.machine.device)

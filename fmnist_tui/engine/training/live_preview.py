@@ -26,7 +26,7 @@ SECONDS = 2.0
 SPARE = 200
 
 
-class Glances:
+class LivePreview:
     """Looks at one validation split through one learner."""
 
     def __init__(self, learner: Learner, split: Split) -> None:

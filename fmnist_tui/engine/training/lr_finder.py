@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from torch import Tensor
 
 from fmnist_tui.engine.inference.classifier import Pulse
-from fmnist_tui.engine.run.inbox import Control
+from fmnist_tui.engine.run.inbox import Inbox
 from fmnist_tui.engine.training.learner import Learner
-from fmnist_tui.engine.training.step import Step
+from fmnist_tui.engine.training.step import TrainingStep
 from fmnist_tui.protocol.commands import CancelSearch, Command, Detach, Stop
 from fmnist_tui.protocol.events import FINISHED, STOPPED, Event, LrProbed, LrSearched
-from fmnist_tui.protocol.lr_curve import Explosion, Point, Rates, Reading, read
+from fmnist_tui.protocol.lr_curve import Explosion, LrSuggestion, Point, RateRange, read
 from fmnist_tui.util.errors import UserError
 
 PHASE = "finding a rate"
@@ -26,10 +26,10 @@ PHASE = "finding a rate"
 LEAST_BATCHES = 4
 
 
-class Told:
+class PendingCommands:
     """What a run is told between two steps, waiting to be done."""
 
-    def __init__(self, control: Control, pulse: Pulse) -> None:
+    def __init__(self, control: Inbox, pulse: Pulse) -> None:
         self.waiting: deque[Command] = deque()
         self._control, self._pulse = control, pulse
 
@@ -57,10 +57,10 @@ def check(images: int, batch_size: int) -> None:
 
 def search(
     learner: Learner,
-    rates: Rates,
+    rates: RateRange,
     emit: Callable[[Event], None],
-    told: Told,
-    step: Step | None = None,
+    told: PendingCommands,
+    step: TrainingStep | None = None,
 ) -> LrSearched:
     """Try these rates until the loss explodes or the search is told to end; say each
     probe and, last, what came of it. `step` is what a training under way learns by."""
@@ -81,7 +81,7 @@ def search(
             emit(LrProbed(time.time(), learner.step, probe + 1, rates.steps, lr, loss))
             if explosion.seen(loss):
                 break
-    found = Reading() if ended else read(points)
+    found = LrSuggestion() if ended else read(points)
     reason = STOPPED if ended else FINISHED
     searched = LrSearched(
         time.time(), learner.step, reason, found.lr, found.low, found.high, found.why
@@ -90,7 +90,7 @@ def search(
     return searched
 
 
-def _usable(step: Step, learner: Learner) -> bool:
+def _usable(step: TrainingStep, learner: Learner) -> bool:
     """Not while it is still to be captured: the graph would hold what is forgotten."""
     return step.captured or not learner.machine.graph
 

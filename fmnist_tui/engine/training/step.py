@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from fmnist_tui.engine.compute.augment import Augment
-from fmnist_tui.engine.compute.ema import Average
+from fmnist_tui.engine.compute.ema import WeightAverage
 from fmnist_tui.engine.compute.loader import DeviceSplit
-from fmnist_tui.engine.device import Machine
+from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.optim import Optimizer
 
 WARM_STEPS = 3
@@ -23,7 +23,7 @@ Network = Callable[[Tensor], Tensor]
 
 
 @dataclass(slots=True)
-class Parts:
+class StepParts:
     """Everything a step works with."""
 
     model: nn.Module
@@ -32,16 +32,16 @@ class Parts:
     scaler: torch.amp.GradScaler
     augment: Augment
     data: DeviceSplit
-    machine: Machine
-    average: Average | None
+    machine: TrainingDevice
+    average: WeightAverage | None
     label_smoothing: float
     clip_norm: float
 
 
-class Step:
+class TrainingStep:
     """Takes a row of indices, learns from those images; `read` tells what came of it."""
 
-    def __init__(self, parts: Parts, batch: int) -> None:
+    def __init__(self, parts: StepParts, batch: int) -> None:
         self._parts = parts
         device = parts.machine.device
         self._indices = torch.zeros(batch, dtype=torch.int64, device=device)

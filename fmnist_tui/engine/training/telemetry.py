@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil
 
-from fmnist_tui.engine.device import Machine
+from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.protocol.events import Telemetry
 
 MB = 1 << 20
@@ -16,7 +16,7 @@ MB = 1 << 20
 class Gauges:
     """The readings of one process and its GPU; what cannot be read is None."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: TrainingDevice) -> None:
         self._process = psutil.Process()
         self._process.cpu_percent()  # the first reading only starts the clock
         self._gpu = _handle(machine) if machine.cuda else None
@@ -50,7 +50,7 @@ class Gauges:
             return {}
 
 
-def _handle(machine: Machine) -> Any:
+def _handle(machine: TrainingDevice) -> Any:
     import pynvml
     import torch
 

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmnist_tui.analysis.metrics import softmax
-from fmnist_tui.engine.checkpoints.checkpoint import Manifest, Store
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointManifest, CheckpointStore
 from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.inference.classifier import Pulse, no_pulse
-from fmnist_tui.engine.run.inbox import Control
+from fmnist_tui.engine.run.inbox import Inbox
 from fmnist_tui.engine.run.run_record import saved
 from fmnist_tui.engine.training import lr_finder
 from fmnist_tui.engine.training.compiling import compiled
-from fmnist_tui.engine.training.learner import Best, Learner, Tally
-from fmnist_tui.engine.training.live_preview import Glances
-from fmnist_tui.engine.training.step import Step
+from fmnist_tui.engine.training.learner import Best, Learner, RunningTotals
+from fmnist_tui.engine.training.live_preview import LivePreview
+from fmnist_tui.engine.training.step import TrainingStep
 from fmnist_tui.engine.training.telemetry import Gauges
 from fmnist_tui.protocol.commands import (
     CancelSearch,
@@ -49,7 +49,7 @@ from fmnist_tui.protocol.events import (
     LrSearched,
     Progress,
 )
-from fmnist_tui.protocol.lr_curve import Rates
+from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.util.errors import UserError, reason
 
 PROGRESS_SECONDS = 0.1
@@ -58,7 +58,7 @@ PAUSE_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class TrainingEnd:
     """How training ended: a reason of `RunEnded`, and a message where one is due."""
 
     reason: str
@@ -68,7 +68,7 @@ class Ending:
 class Halt(Exception):  # noqa: N818 - not an error: the way out of the loop
     """Training is to end now."""
 
-    def __init__(self, ending: Ending) -> None:
+    def __init__(self, ending: TrainingEnd) -> None:
         self.ending = ending
 
 
@@ -79,24 +79,24 @@ class Trainer:
         self,
         learner: Learner,
         validation: DeviceSplit | None,
-        store: Store,
+        store: CheckpointStore,
         emit: Callable[[Event], None],
-        control: Control,
+        control: Inbox,
         pulse: Pulse = no_pulse,
-        glances: Glances | None = None,
+        glances: LivePreview | None = None,
     ) -> None:
         self.learner, self.config = learner, learner.config
         self._validation, self._glances, self._store = validation, glances, store
         self._emit, self._control, self._pulse = emit, control, pulse
-        self._told = lr_finder.Told(control, lambda: self._pulse())
+        self._told = lr_finder.PendingCommands(control, lambda: self._pulse())
         self._gauges = Gauges(learner.machine)
-        self._window = Tally()
+        self._window = RunningTotals()
         self._paused = False
         self._save_wanted = False
         self._disk_full = False
         self._tick = self._reported = self._gauged = self._saved = time.perf_counter()
 
-    def run(self) -> Ending:
+    def run(self) -> TrainingEnd:
         """Train to the end, or until told otherwise; whatever is worth keeping is saved."""
         try:
             self._phase("warming up")
@@ -105,7 +105,7 @@ class Trainer:
             self._tick = self._reported = self._gauged = self._saved = time.perf_counter()
             while self.learner.epoch < self.config.epochs:
                 self._one_epoch()
-            ending = Ending(FINISHED)
+            ending = TrainingEnd(FINISHED)
         except Halt as halt:
             ending = halt.ending
         if ending.reason == FAILED:
@@ -116,7 +116,7 @@ class Trainer:
             return halt.ending
         return ending
 
-    def _first_step(self) -> Step:
+    def _first_step(self) -> TrainingStep:
         learner = self.learner
         if not self.config.compile:
             return learner.ready()
@@ -153,7 +153,7 @@ class Trainer:
         validated = self._validate()
         learner.epoch += 1
         learner.epoch_step = 0
-        learner.tally = Tally()
+        learner.tally = RunningTotals()
         better = validated is not None and learner.best.beaten_by(*validated)
         if validated is not None and better:
             learner.best = Best(*validated, learner.step, learner.epoch)
@@ -181,7 +181,9 @@ class Trainer:
         self._lap()
         if self.config.patience and learner.stale_epochs >= self.config.patience:
             stale = learner.stale_epochs
-            raise Halt(Ending(FINISHED, f"stopped early: no better validation in {stale} epochs"))
+            raise Halt(
+                TrainingEnd(FINISHED, f"stopped early: no better validation in {stale} epochs")
+            )
 
     def _validate(self) -> tuple[float, float] | None:
         """Accuracy and loss on the validation split, if there is one."""
@@ -224,9 +226,9 @@ class Trainer:
         passed = self._lap()
         waited, learner.train.waited = learner.train.waited, 0.0
         self._reported = time.perf_counter()
-        self._window = Tally()
+        self._window = RunningTotals()
         if not math.isfinite(loss):
-            raise Halt(Ending(FAILED, self._not_a_number()))
+            raise Halt(TrainingEnd(FAILED, self._not_a_number()))
         learner.seconds += passed
         tally = learner.tally
         tally.images += images
@@ -292,9 +294,9 @@ class Trainer:
     def _obey(self, command: Command) -> None:
         match command:
             case Stop(why=why):
-                raise Halt(Ending(STOPPED, why))
+                raise Halt(TrainingEnd(STOPPED, why))
             case Detach():
-                raise Halt(Ending(DETACHED))
+                raise Halt(TrainingEnd(DETACHED))
             case Pause():
                 self._paused = True
             case Resume():
@@ -319,7 +321,7 @@ class Trainer:
     def _find_lr(self, low: float, high: float, steps: int) -> None:
         """Search for a learning rate, then go on as if nothing had been."""
         try:
-            rates = Rates(low, high, steps)
+            rates = RateRange(low, high, steps)
             lr_finder.check(self.learner.train.count, self.config.batch_size)
         except UserError as error:
             step = self.learner.step
@@ -357,5 +359,5 @@ class Trainer:
             self._saved = time.perf_counter()
         self._lap()
 
-    def _written(self, manifest: Manifest) -> None:
+    def _written(self, manifest: CheckpointManifest) -> None:
         self._emit(saved(manifest))

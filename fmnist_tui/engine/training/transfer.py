@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from fmnist_tui.config import plugins
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.checkpoints import weights_source
-from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Store, check_weights
-from fmnist_tui.engine.inference.classifier import About
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore, check_weights
+from fmnist_tui.engine.inference.classifier import ModelInfo
 from fmnist_tui.engine.training import leakage
-from fmnist_tui.engine.training.freezing import Frozen, head, named, tensors
+from fmnist_tui.engine.training.freezing import FrozenParts, head, named, tensors
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.resolve_start import locate
@@ -30,7 +30,7 @@ from fmnist_tui.util.text import safe_text
 MADE_FROM = ("started_from", "started_checkpoint", "started_step", "started_sha256")
 
 
-class Start:
+class TransferStart:
     """The weights that a config's `start` names, read and waiting for a learner."""
 
     def __init__(self, config: RunConfig, runs_dir: Path) -> None:
@@ -44,7 +44,7 @@ class Start:
             raise CheckpointError(f"{found.where}: holds no weights")
         self._given: Mapping[str, Tensor] = weights
         plain = found.payload.get("about")
-        self._about = About.from_plain(plain, found.where) if plain is not None else None
+        self._about = ModelInfo.from_plain(plain, found.where) if plain is not None else None
         if self._about is not None and self._about.members:
             raise CheckpointError(
                 f"{found.where}: is an ensemble, which nothing can begin with: name one of its"
@@ -70,7 +70,7 @@ class Start:
         step = f" at step {found.step:,}" if found.step else ""
         self._told.append(f"started from {self.config.start}{step} ({Path(found.where).name})")
 
-    def check(self, about: About) -> None:
+    def check(self, about: ModelInfo) -> None:
         """Refuse a model that the weights are not for, parts that cannot be frozen, and images
         to be judged by that the weights have learnt from."""
         if self._about is not None:
@@ -92,7 +92,7 @@ class Start:
         needed = {name: tensor for name, tensor in expected.items() if name not in new}
         check_weights(given, needed, self._where, about.config.model)
         if about.config.freeze:
-            unkept = sorted(new.intersection(Frozen(model, about.config.freeze).names))
+            unkept = sorted(new.intersection(FrozenParts(model, about.config.freeze).names))
             if unkept:
                 raise UserError(
                     f"freeze = {about.config.freeze!r}: {unkept[0]} is new here and has nothing to"
@@ -105,13 +105,13 @@ class Start:
             told = f"{len(given)} tensors taken over, new: {', '.join(layers)}"
         self._told.append(told)
 
-    def begin(self, learner: Learner, _: Store) -> tuple[str, ...]:
+    def begin(self, learner: Learner, _: CheckpointStore) -> tuple[str, ...]:
         """Give the learner the weights; returns what the record is to say of it."""
         taken, self._taken, self._given = self._taken, {}, {}
         learner.take_weights({**learner.model.state_dict(), **taken}, self._where)
         return ("; ".join(self._told), *self._notes)
 
-    def _knows(self, about: About) -> bool:
+    def _knows(self, about: ModelInfo) -> bool:
         """Whether the weights are for the very classes that are to be told apart."""
         return self._about is not None and self._about.facts.classes == about.facts.classes
 

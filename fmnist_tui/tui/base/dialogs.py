@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from fmnist_tui.tui.base.resizing import Resizing
+from fmnist_tui.tui.base.resizing import ResizableScreen
 
 Given = TypeVar("Given")
 
@@ -30,7 +30,7 @@ class Choice:
     about: str = ""
 
 
-class ClosedOnce(Resizing[Given]):
+class ClosedOnce(ResizableScreen[Given]):
     """A screen over others that can be closed but once.
 
     Two keys may come before the first has closed it; the second must not close what is
@@ -42,20 +42,21 @@ class ClosedOnce(Resizing[Given]):
         return super().dismiss(result)
 
 
-class Question(ModalScreen[str | None], ClosedOnce[str | None]):
+class ChoiceDialog(ModalScreen[str | None], ClosedOnce[str | None]):
     """One question with a few answers, each by its key, the arrows or the mouse.
 
     Gives the chosen answer's key, or None where it was left with escape."""
 
     DEFAULT_CSS = """
-    Question { align: center middle; }
-    Question > Vertical { width: 64; max-width: 94%; height: auto; max-height: 90%;
+    ChoiceDialog { align: center middle; }
+    ChoiceDialog > Vertical { width: 64; max-width: 94%; height: auto; max-height: 90%;
         border: round $accent; background: $surface; padding: 0 1; }
-    Question Static { margin-bottom: 1; }
-    Question OptionList, Question OptionList:focus { height: auto; max-height: 12; border: none;
+    ChoiceDialog Static { margin-bottom: 1; }
+    ChoiceDialog OptionList, ChoiceDialog OptionList:focus {
+        height: auto; max-height: 12; border: none;
         background: $surface; }
-    Question OptionList > .option-list--option-highlighted,
-    Question OptionList:focus > .option-list--option-highlighted { background: $panel;
+    ChoiceDialog OptionList > .option-list--option-highlighted,
+    ChoiceDialog OptionList:focus > .option-list--option-highlighted { background: $panel;
         color: $foreground; text-style: bold; }
     """
     BINDINGS = [Binding("escape", "leave", "Cancel", id="dialog.cancel")]
@@ -99,16 +100,16 @@ class Question(ModalScreen[str | None], ClosedOnce[str | None]):
         self.dismiss(None)
 
 
-class LeavingQuestion(Question):
+class QuitDialog(ChoiceDialog):
     """What is to become of what goes on, asked of somebody who leaves."""
 
 
-class Ask(ModalScreen[str | None], ClosedOnce[str | None]):
+class PromptDialog(ModalScreen[str | None], ClosedOnce[str | None]):
     """One line of text; None where it was left with escape."""
 
     DEFAULT_CSS = """
-    Ask { align: center middle; }
-    Ask > Vertical { width: 64; max-width: 94%; height: auto;
+    PromptDialog { align: center middle; }
+    PromptDialog > Vertical { width: 64; max-width: 94%; height: auto;
         border: round $accent; background: $surface; padding: 0 1; }
     """
     BINDINGS = [Binding("escape", "leave", "Cancel", id="dialog.cancel")]
@@ -133,17 +134,18 @@ class Ask(ModalScreen[str | None], ClosedOnce[str | None]):
         self.dismiss(None)
 
 
-class Picker(ModalScreen[str | None], ClosedOnce[str | None]):
+class PickerDialog(ModalScreen[str | None], ClosedOnce[str | None]):
     """A list to choose one of, narrowed by typing. Items are (id, text)."""
 
     DEFAULT_CSS = """
-    Picker { align: center middle; }
-    Picker > Vertical { width: 80; max-width: 94%; height: auto; max-height: 80%;
+    PickerDialog { align: center middle; }
+    PickerDialog > Vertical { width: 80; max-width: 94%; height: auto; max-height: 80%;
         border: round $accent; background: $surface; }
-    Picker OptionList, Picker OptionList:focus { height: auto; max-height: 16; border: none;
+    PickerDialog OptionList, PickerDialog OptionList:focus {
+        height: auto; max-height: 16; border: none;
         background: $surface; }
-    Picker OptionList > .option-list--option-highlighted,
-    Picker OptionList:focus > .option-list--option-highlighted { background: $panel;
+    PickerDialog OptionList > .option-list--option-highlighted,
+    PickerDialog OptionList:focus > .option-list--option-highlighted { background: $panel;
         color: $foreground; text-style: bold; }
     """
     BINDINGS = [
@@ -203,14 +205,14 @@ class Picker(ModalScreen[str | None], ClosedOnce[str | None]):
         self.dismiss(None)
 
 
-class Sheet(ModalScreen[None], ClosedOnce[None]):
+class TextDialog(ModalScreen[None], ClosedOnce[None]):
     """A page of text to read; any of escape, q, ? and enter closes it."""
 
     DEFAULT_CSS = """
-    Sheet { align: center middle; }
-    Sheet > VerticalScroll { width: 76; max-width: 96%; height: auto; max-height: 90%;
+    TextDialog { align: center middle; }
+    TextDialog > VerticalScroll { width: 76; max-width: 96%; height: auto; max-height: 90%;
         border: round $accent; background: $surface; padding: 0 1; }
-    Sheet Static { width: 1fr; height: auto; }
+    TextDialog Static { width: 1fr; height: auto; }
     """
     BINDINGS = [Binding("escape,q,question_mark,enter", "leave", "Close", id="dialog.close")]
 

@@ -6,7 +6,7 @@ from textual import events
 from textual.screen import Screen, ScreenResultType
 
 
-class Resizing(Screen[ScreenResultType]):
+class ResizableScreen(Screen[ScreenResultType]):
     """Takes no notice of a size that the terminal does not have any more.
 
     After each layout Textual tells a screen its size again. Where two sizes are under way

@@ -16,13 +16,13 @@ from textual.widgets import Static
 from textual.worker import Worker
 
 from fmnist_tui.tui.base.bars import KeyBar, TopBar
-from fmnist_tui.tui.base.resizing import Resizing
+from fmnist_tui.tui.base.resizing import ResizableScreen
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.tui.app import Dashboard
-    from fmnist_tui.tui.state.app_state import Desk
+    from fmnist_tui.tui.state.app_state import AppState
 
 Found = TypeVar("Found")
 Given = TypeVar("Given")
@@ -46,7 +46,7 @@ def in_sight(widget: Widget) -> bool:
     return widget.is_attached and all(node.display for node in widget.ancestors_with_self)
 
 
-class BenchScreen(Resizing[None]):
+class DashboardScreen(ResizableScreen[None]):
     """A screen that declares its own name, key and title.
 
     Subclasses give NAME, KEY and TITLE, and yield their panes from `panes`. Work
@@ -75,7 +75,7 @@ class BenchScreen(Resizing[None]):
         return cast("Dashboard", self.app)
 
     @property
-    def desk(self) -> Desk:
+    def desk(self) -> AppState:
         return self.bench.desk
 
     def compose(self) -> ComposeResult:

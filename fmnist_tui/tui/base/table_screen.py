@@ -9,17 +9,17 @@ from textual.theme import Theme
 from textual.timer import Timer
 
 from fmnist_tui.tui import theme as themes
-from fmnist_tui.tui.base.screen import BenchScreen
-from fmnist_tui.tui.shared.run_list import Palette
-from fmnist_tui.tui.widgets.filter_input import Narrowing
+from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.shared.run_list import TableColours
+from fmnist_tui.tui.widgets.filter_input import FilterInput
 from fmnist_tui.tui.widgets.line_table import LineTable
 
 
-class ListScreen(BenchScreen):
+class TableScreen(DashboardScreen):
     """Looks every LOOK_SECONDS while it is in view, and at once when it comes into view.
 
     Subclasses look in `look` (and less than all of it in `tick`, where that is enough), show
-    what was found in `draw`, and have a `Narrowing` over the table that TABLE finds."""
+    what was found in `draw`, and have a `FilterInput` over the table that TABLE finds."""
 
     TABLE: ClassVar[str]
     LOOK_SECONDS: ClassVar[float]
@@ -63,7 +63,7 @@ class ListScreen(BenchScreen):
     @property
     def words(self) -> str:
         """What the table is narrowed to."""
-        return self.query_one(Narrowing).words
+        return self.query_one(FilterInput).words
 
     @property
     def order(self) -> str:
@@ -71,10 +71,10 @@ class ListScreen(BenchScreen):
         kept = self.desk.settings.get(f"{self.NAME}.order")
         return kept if kept in self.ORDERS else next(iter(self.ORDERS))
 
-    def palette(self) -> Palette:
+    def palette(self) -> TableColours:
         dark = self.app.current_theme.dark
         marks: Mapping[str, str] = themes.LINES_DARK if dark else themes.LINES_LIGHT
-        return Palette(self.app.theme, self.app.theme_variables, marks)
+        return TableColours(self.app.theme, self.app.theme_variables, marks)
 
     def action_order(self) -> None:
         names = list(self.ORDERS)
@@ -83,7 +83,7 @@ class ListScreen(BenchScreen):
         self.draw()
 
     def action_filter(self) -> None:
-        self.query_one(Narrowing).open()
+        self.query_one(FilterInput).open()
 
     def action_back(self) -> None:
-        self.query_one(Narrowing).leave()
+        self.query_one(FilterInput).leave()

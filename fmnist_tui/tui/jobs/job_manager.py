@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.tui.state import job
-from fmnist_tui.tui.state.job import Errand
+from fmnist_tui.tui.state.job import BackgroundJob
 from fmnist_tui.util.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,23 +17,23 @@ Then = Callable[[Any], None]
 Missed = Callable[[str], None]
 
 
-class Errands:
+class JobManager:
     """Started by `run`, looked after by `look`, shown by whoever likes."""
 
     def __init__(self, bench: Dashboard) -> None:
         self._bench = bench
-        self.all: list[Errand] = []
-        self._calls: dict[Errand, tuple[Then | None, Missed | None]] = {}
+        self.all: list[BackgroundJob] = []
+        self._calls: dict[BackgroundJob, tuple[Then | None, Missed | None]] = {}
 
     @property
-    def running(self) -> list[Errand]:
+    def running(self) -> list[BackgroundJob]:
         return [one for one in self.all if one.status == job.RUNNING]
 
     def run(
         self, title: str, words: Sequence[str], then: Then | None, missed: Missed | None
     ) -> None:
         """Run a command of ours in another process; its JSON document goes to `then`."""
-        one = Errand(title, words)
+        one = BackgroundJob(title, words)
         self.all.append(one)
         self._calls[one] = then, missed
 
@@ -75,7 +75,7 @@ class Errands:
         more = f" +{len(running) - 1}" if len(running) > 1 else ""
         return f"{first.title}{share}{more}"
 
-    def _missed(self, one: Errand, why: str, severity: str = "error") -> None:
+    def _missed(self, one: BackgroundJob, why: str, severity: str = "error") -> None:
         _, missed = self._calls.pop(one, (None, None))
         self._bench.say(f"{one.title}: {why}", severity)
         self._bench.refresh_status()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmnist_tui.config.plans import Plan, Train, Unite
+from fmnist_tui.config.plans import EnsembleStep, Plan, TrainStep
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.screens.runs.ensemble import told
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
@@ -22,21 +22,21 @@ def opening(recipe: Recipe) -> tuple[RunConfig, str]:
     """The first run of a recipe, for a form, and its place among the steps."""
     plan = Plan.of(recipe)
     first = plan.next
-    assert isinstance(first, Train), "a plan begins with a training"
+    assert isinstance(first, TrainStep), "a plan begins with a training"
     return first.config, plan.heading
 
 
-class Planning:
+class PlanRunner:
     """Carries out one plan at a time. The plan itself lies on the desk."""
 
     def __init__(self, bench: Dashboard) -> None:
         self._bench = bench
-        self._feed: Feed | None = None
+        self._feed: RunFeed | None = None
 
     def begin(self, plan: Plan) -> bool:
         """Begin with a plan's first step; whether it could be asked for."""
         step = plan.next
-        if not isinstance(step, Train) or not self._bench.start(step.config, plan.heading):
+        if not isinstance(step, TrainStep) or not self._bench.start(step.config, plan.heading):
             return False
         if len(plan.steps) > 1:
             self._bench.desk.plan, self._feed = plan, self._bench.desk.feed
@@ -76,7 +76,7 @@ class Planning:
             else:
                 self._tell(f"{plan.recipe} is done: {len(plan.steps)} of {len(plan.steps)} steps")
                 bench.desk.plan = None
-        elif isinstance(step, Unite):
+        elif isinstance(step, EnsembleStep):
             self._tell(f"{plan.recipe}: {step.name}")
             self._unite(plan, step)
         elif bench.start(step.config, plan.heading):
@@ -85,7 +85,7 @@ class Planning:
         else:
             self._leave_out(plan, "the next run could not be begun")
 
-    def _unite(self, plan: Plan, step: Unite) -> None:
+    def _unite(self, plan: Plan, step: EnsembleStep) -> None:
         bench = self._bench
         desk = bench.desk
         places = [f"--runs={desk.runs_dir}", f"--data={desk.data_dir}"]

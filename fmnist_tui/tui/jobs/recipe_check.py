@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.config import recipes
-from fmnist_tui.config.plans import Plan, Unite
-from fmnist_tui.tui.base.dialogs import Choice, Question
+from fmnist_tui.config.plans import EnsembleStep, Plan
+from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import counted, safe_text
 
@@ -25,7 +25,7 @@ def check_recipe(bench: Dashboard, name: str) -> None:
     if not recipe.claims:
         bench.say(f"{name} claims nothing that could be checked", "warning")
         return
-    each = sum(not isinstance(step, Unite) for step in steps)
+    each = sum(not isinstance(step, EnsembleStep) for step in steps)
     runs = len(recipe.variants) * each * (recipe.seeds or recipes.SEEDS)
 
     def chosen(key: str | None) -> None:
@@ -34,7 +34,7 @@ def check_recipe(bench: Dashboard, name: str) -> None:
             words += [f"--runs={bench.desk.runs_dir}", f"--data={bench.desk.data_dir}"]
             bench.errand(f"check {name}", words, lambda found: bench.say(told(found)))
 
-    question = Question(
+    question = ChoiceDialog(
         f"Hold {safe_text(name)} to its claims?",
         f"{counted(len(recipe.claims), 'claim')}, {counted(runs, 'run')} to train, each with a seed"
         " of its own; every run reads the test split once.",

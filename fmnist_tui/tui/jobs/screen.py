@@ -13,15 +13,15 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Static
 
-from fmnist_tui.tui.base.dialogs import ClosedOnce, Sheet
+from fmnist_tui.tui.base.dialogs import ClosedOnce, TextDialog
 from fmnist_tui.tui.state import job
-from fmnist_tui.tui.state.job import Errand
+from fmnist_tui.tui.state.job import BackgroundJob
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util import formatting
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
-    from fmnist_tui.tui.jobs.job_manager import Errands
+    from fmnist_tui.tui.jobs.job_manager import JobManager
 
 LOOK_SECONDS = 0.5
 BAR = 12
@@ -31,15 +31,15 @@ EMPTY = (
 )
 
 
-class ErrandList(ModalScreen[None], ClosedOnce[None]):
+class JobsScreen(ModalScreen[None], ClosedOnce[None]):
     """All errands of this dashboard; those that have ended stay until they are cleared."""
 
     DEFAULT_CSS = """
-    ErrandList { align: center middle; }
-    ErrandList > Vertical { width: 100; max-width: 96%; height: 14; max-height: 90%;
+    JobsScreen { align: center middle; }
+    JobsScreen > Vertical { width: 100; max-width: 96%; height: 14; max-height: 90%;
         border: round $accent; background: $surface; }
-    ErrandList LineTable { background: $surface; }
-    ErrandList Static { height: 1; color: $foreground-muted; padding: 0 1; }
+    JobsScreen LineTable { background: $surface; }
+    JobsScreen Static { height: 1; color: $foreground-muted; padding: 0 1; }
     """
     BINDINGS = [
         Binding("escape,E,q", "leave", "Close", id="errands.close"),
@@ -47,7 +47,7 @@ class ErrandList(ModalScreen[None], ClosedOnce[None]):
         Binding("c", "clear", "Clear what has ended", id="errands.clear"),
     ]
 
-    def __init__(self, errands: Errands) -> None:
+    def __init__(self, errands: JobManager) -> None:
         super().__init__()
         self._errands = errands
 
@@ -71,7 +71,7 @@ class ErrandList(ModalScreen[None], ClosedOnce[None]):
         table.show(head, rows, EMPTY)
 
     @property
-    def _chosen(self) -> Errand | None:
+    def _chosen(self) -> BackgroundJob | None:
         key = self.query_one(LineTable).current
         return next((one for one in self._errands.all if str(id(one)) == key), None)
 
@@ -81,7 +81,7 @@ class ErrandList(ModalScreen[None], ClosedOnce[None]):
         if one is not None:
             said = "\n".join(one.lines) or "it has said nothing yet"
             command = "fmnist-tui " + " ".join(safe_text(word) for word in one.words)
-            self.app.push_screen(Sheet(one.title, Content(f"{command}\n\n{said}")))
+            self.app.push_screen(TextDialog(one.title, Content(f"{command}\n\n{said}")))
 
     def action_cancel(self) -> None:
         one = self._chosen
@@ -97,7 +97,7 @@ class ErrandList(ModalScreen[None], ClosedOnce[None]):
         self.dismiss(None)
 
 
-def line(one: Errand, width: int) -> Text:
+def line(one: BackgroundJob, width: int) -> Text:
     """An errand on one line: sign, title, bar, per cent, time left, what it does now."""
     share = 1.0 if one.status == job.DONE else one.share
     full = round(BAR * (share or 0.0))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary, list_runs
-from fmnist_tui.tui.base.dialogs import Ask, Picker
-from fmnist_tui.tui.base.screen import BenchScreen
+from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
+from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.shared.run_list import name_of
 from fmnist_tui.util import formatting
 from fmnist_tui.util.paths import expanded
@@ -19,7 +19,7 @@ NONE = ("none", "none: begin with random weights")
 
 
 def pick_model(
-    screen: BenchScreen,
+    screen: DashboardScreen,
     run: Callable[[RunFolder], None],
     file: Callable[[Path], None],
     none: Callable[[], None] | None = None,
@@ -31,7 +31,7 @@ def pick_model(
 
 
 def _offer(
-    screen: BenchScreen,
+    screen: DashboardScreen,
     run: Callable[[RunFolder], None],
     file: Callable[[Path], None],
     none: Callable[[], None] | None,
@@ -43,7 +43,7 @@ def _offer(
 
     def picked(name: str | None) -> None:
         if name == FILE[0]:
-            ask = Ask("Which model file", "", "its path: .pt, .pth or .safetensors")
+            ask = PromptDialog("Which model file", "", "its path: .pt, .pth or .safetensors")
             screen.over(ask, named)
         elif name == NONE[0] and none is not None:
             none()
@@ -54,7 +54,7 @@ def _offer(
         if name and name.strip():
             file(expanded(name.strip()))
 
-    screen.over(Picker("Which model", offered), picked)
+    screen.over(PickerDialog("Which model", offered), picked)
 
 
 def _listed(run: RunSummary) -> str:

@@ -13,7 +13,7 @@ from rich.text import Text
 from fmnist_tui.protocol.events import DETACHED, FAILED, FINISHED, STOPPED
 from fmnist_tui.runs.folder import RunFolder, run_folders
 from fmnist_tui.runs.listing import BROKEN, CRASHED, PAUSED, RUNNING, RunSummary, summarise
-from fmnist_tui.runs.lock import Holder, holder
+from fmnist_tui.runs.lock import LockHolder, holder
 from fmnist_tui.tui.widgets.columns import Column, laid_out, line, line_width
 from fmnist_tui.tui.widgets.run_status import status_mark
 from fmnist_tui.util import formatting
@@ -59,7 +59,7 @@ ORDERS: dict[str, Order] = {
 }
 
 
-class Shelf:
+class RunIndex:
     """The runs of a folder, looked at again and again. Used by one thread at a time.
 
     A run is summarised anew only if its record or who holds its lock has changed."""
@@ -83,7 +83,7 @@ class Shelf:
             return [summary for _, summary in known.values()]
 
 
-def _stamp(run: RunFolder) -> tuple[int, int, Holder | None] | None:
+def _stamp(run: RunFolder) -> tuple[int, int, LockHolder | None] | None:
     try:
         found = run.events.stat()
         return found.st_size, found.st_mtime_ns, holder(run.path)
@@ -92,7 +92,7 @@ def _stamp(run: RunFolder) -> tuple[int, int, Holder | None] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Palette:
+class TableColours:
     """The colours of a theme, by what they are for: signs of states, marks."""
 
     theme: str
@@ -138,7 +138,7 @@ def next_mark(taken: Mapping[Path, int]) -> int | None:
     return min(free, default=None)
 
 
-class Lines:
+class RunRows:
     """The runs as lines of the table; those that would be what they were are not made anew."""
 
     def __init__(self) -> None:
@@ -150,7 +150,7 @@ class Lines:
         runs: Sequence[RunSummary],
         columns: Sequence[Column],
         marks: Mapping[Path, int],
-        palette: Palette,
+        palette: TableColours,
         now: float,
     ) -> list[Text]:
         look = (tuple(columns), palette.theme, time.localtime(now).tm_year)
@@ -177,7 +177,7 @@ def told(
     summary: RunSummary,
     columns: Sequence[Column],
     mark: int | None,
-    palette: Palette,
+    palette: TableColours,
     now: float,
 ) -> Text:
     """A run as a line of the table."""

@@ -15,10 +15,10 @@ from textual.timer import Timer
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary, list_runs
-from fmnist_tui.tui.base.dialogs import Picker
-from fmnist_tui.tui.base.screen import BenchScreen
-from fmnist_tui.tui.state.evaluation_cache import SPLITS, Found
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.base.dialogs import PickerDialog
+from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.state.evaluation_cache import SPLITS, LoadedEvaluation
+from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.run_status import status_mark
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import percent
@@ -28,19 +28,19 @@ from fmnist_tui.util.text import safe_text
 @dataclass(frozen=True, slots=True)
 class _Look:
     state: RunState | None
-    found: Found | None
+    found: LoadedEvaluation | None
     trouble: str
 
 
-class InHand:
+class SelectedRun:
     """`folder` and `split` are what is in view, `found` the predictions, `state` what the
     run's events add up to, `trouble` why there is less than that."""
 
-    def __init__(self, screen: BenchScreen, changed: Callable[[], None]) -> None:
+    def __init__(self, screen: DashboardScreen, changed: Callable[[], None]) -> None:
         self._screen, self._changed = screen, changed
         self.folder: RunFolder | None = None
         self.split = ""
-        self.found: Found | None = None
+        self.found: LoadedEvaluation | None = None
         self.trouble = ""
         self.reading = False
         self._record: RunState | None = None
@@ -84,7 +84,7 @@ class InHand:
     # -- what there is ----------------------------------------------------------------
 
     @property
-    def feed(self) -> Feed | None:
+    def feed(self) -> RunFeed | None:
         """The run on the bench, if it is this one."""
         feed = self._screen.desk.feed
         return feed if feed is not None and feed.folder == self.folder and self.folder else None
@@ -221,7 +221,7 @@ class InHand:
                 self._screen.bench.take(folders[name])
 
         items = [(run.run.name, _listed(run)) for run in runs]
-        self._screen.over(Picker("Which run", items), take)
+        self._screen.over(PickerDialog("Which run", items), take)
 
     def evaluate(self) -> None:
         """Have the run's best checkpoint judged on the split, now."""
@@ -243,7 +243,7 @@ class InHand:
             if not in_view:
                 say(what)
 
-        def then(found: Found) -> None:
+        def then(found: LoadedEvaluation) -> None:
             accuracy = percent(found.evaluation.accuracy)
             settled(screen.say, f"{safe_text(folder.id, 40)}: {accuracy} on {split}")
 

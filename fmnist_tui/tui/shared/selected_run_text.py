@@ -7,9 +7,9 @@ import time
 from textual.content import Content
 
 from fmnist_tui.analysis.metrics import Evaluation, ReliabilityBin
-from fmnist_tui.analysis.overfitting import EARLY, GOOD, OVER, UNDER, UNTRAINED, Fit
+from fmnist_tui.analysis.overfitting import EARLY, GOOD, OVER, UNDER, UNTRAINED, FitJudgement
 from fmnist_tui.protocol.events import FINISHED, LRFIND
-from fmnist_tui.tui.shared.selected_run import InHand
+from fmnist_tui.tui.shared.selected_run import SelectedRun
 from fmnist_tui.util.formatting import percent
 from fmnist_tui.util.text import safe_text
 
@@ -24,7 +24,7 @@ _SURE = 0.9
 _SIDE_BY_SIDE = 62
 
 
-def who(hand: InHand) -> list[Content]:
+def who(hand: SelectedRun) -> list[Content]:
     """`two-conv 7f3a  best @ step 1,562  test (10,000)`."""
     facts = [Content.styled(hand.name, "bold")]
     state = hand.state
@@ -62,7 +62,7 @@ def margin(found: Evaluation) -> str:
     return f"−{below:.2f} +{above:.2f}"
 
 
-def afoot(hand: InHand) -> list[Content]:
+def afoot(hand: SelectedRun) -> list[Content]:
     """What is going on with these figures: an evaluation, its failure, a newer checkpoint."""
     asked = hand.asked
     if asked is not None:
@@ -78,7 +78,7 @@ def afoot(hand: InHand) -> list[Content]:
     return []
 
 
-def absence(hand: InHand) -> Content:
+def absence(hand: SelectedRun) -> Content:
     """Why there are no figures, and which key makes some."""
     if hand.folder is None:
         return Content.assemble(
@@ -132,7 +132,7 @@ def curve(bins: tuple[ReliabilityBin, ...]) -> tuple[list[float], list[float]]:
     return [part.confidence for part in bins], [part.accuracy for part in bins]
 
 
-def fit(found: Fit, width: int) -> Content:
+def fit(found: FitJudgement, width: int) -> Content:
     """The judgement, its reasons, and the figures of the best and the last epoch."""
     sign, colour = _SIGNS[found.verdict]
     lines = [Content.styled(f"{sign} {found.verdict}", f"bold {colour}"), Content(found.words)]
@@ -162,7 +162,7 @@ def fit(found: Fit, width: int) -> Content:
     return Content("\n").join(lines)
 
 
-def _images(hand: InHand) -> str:
+def _images(hand: SelectedRun) -> str:
     count = hand.count
     return f"the {count:,} images of {hand.split}" if count is not None else hand.split
 

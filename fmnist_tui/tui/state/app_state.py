@@ -12,14 +12,14 @@ from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.tui.state.dataset_cache import Library
-from fmnist_tui.tui.state.evaluation_cache import Verdicts
-from fmnist_tui.tui.state.job import Errand
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.state.dataset_cache import DatasetCache
+from fmnist_tui.tui.state.evaluation_cache import EvaluationCache
+from fmnist_tui.tui.state.job import BackgroundJob
+from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.state.settings import Settings
 
 
-class Leaving(Enum):
+class QuitMode(Enum):
     """What becomes of a run of this process when the dashboard goes."""
 
     STOP = "stop"
@@ -27,7 +27,7 @@ class Leaving(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ClassPair:
     """Which images to open in Errors: a true and a predicted class, None for any."""
 
     split: str
@@ -36,7 +36,7 @@ class Pair:
 
 
 @dataclass
-class Desk:
+class AppState:
     """`feed` is the run that Train shows, `run` the one that Evaluate, Errors and Predict
     ask about; the app's signals say when either has changed. `plan` is what is being carried
     out where that is more than one run. `printed` is what libraries have printed, for the log
@@ -48,24 +48,24 @@ class Desk:
     settings: Settings
     ascii: bool = False
     printed: deque[str] = field(default_factory=deque)
-    feed: Feed | None = None
+    feed: RunFeed | None = None
     run: RunFolder | None = None
-    pair: Pair | None = None
+    pair: ClassPair | None = None
     # the sweep that Sweep is to show next, by its folder
     sweep: RunFolder | None = None
     # Settings for the form on Train, and the recipe they begin where it has several runs.
     draft: dict[str, Any] | None = None
     recipe: Recipe | None = None
     plan: Plan | None = None
-    leaving: Leaving = Leaving.STOP
+    leaving: QuitMode = QuitMode.STOP
     # errands that are to end with the dashboard
-    unwanted: list[Errand] = field(default_factory=list)
+    unwanted: list[BackgroundJob] = field(default_factory=list)
     exit_code: int = 0
-    library: Library = field(init=False)
-    verdicts: Verdicts = field(default_factory=Verdicts)
+    library: DatasetCache = field(init=False)
+    verdicts: EvaluationCache = field(default_factory=EvaluationCache)
 
     def __post_init__(self) -> None:
-        self.library = Library(self.data_dir)
+        self.library = DatasetCache(self.data_dir)
 
     @property
     def training(self) -> bool:

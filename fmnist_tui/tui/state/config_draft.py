@@ -13,7 +13,7 @@ from fmnist_tui.util.text import safe_text
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DraftRow:
     """A line of the form: a heading (no `value`), or a field."""
 
     name: str
@@ -23,7 +23,7 @@ class Row:
     problem: str = ""
 
 
-class Draft:
+class ConfigDraft:
     """Values for every field of RunConfig, some perhaps not (yet) possible."""
 
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
@@ -71,16 +71,16 @@ class Draft:
             return repr(value)
         return shown(value)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[DraftRow]:
         """The form's lines: every field under its group's heading."""
-        rows: list[Row] = []
+        rows: list[DraftRow] = []
         group = ""
         for name in FIELDS:
             if config.group(name) != group:
                 group = config.group(name)
-                rows.append(Row(group, heading=True))
+                rows.append(DraftRow(group, heading=True))
             rows.append(
-                Row(
+                DraftRow(
                     name,
                     value=shown(self.values[name]),
                     changed=self.values[name] != self._base[name],

@@ -32,7 +32,7 @@ class DataSpec:
         return cls(**{name: getattr(config, name) for name in cls.__slots__})
 
 
-class Library:
+class DatasetCache:
     """Data sets by their spec. Its methods may be called by any thread."""
 
     def __init__(self, data_dir: Path) -> None:

@@ -24,7 +24,7 @@ from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
-    from fmnist_tui.engine.inference.evaluate import Verdict
+    from fmnist_tui.engine.inference.evaluate import SplitEvaluation
     from fmnist_tui.engine.session.session import Session
 
 SPLITS = ("val", "test", "train")
@@ -33,7 +33,7 @@ Stamp = tuple[str, int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class LoadedEvaluation:
     """A run's predictions on a split and their figures. `step` and `epoch` are those of the
     checkpoint, None where only the record knows them."""
 
@@ -58,11 +58,11 @@ class Found:
         return (told.step, told.epoch) if told is not None else None
 
 
-class Verdicts:
+class EvaluationCache:
     """Predictions by run and split. Its methods may be called by any thread."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[Path, str], tuple[Stamp, Found]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Path, str], tuple[Stamp, LoadedEvaluation]] = OrderedDict()
         self._records: OrderedDict[Path, tuple[Stamp, RunState]] = OrderedDict()
         self._splits: dict[Path, str] = {}
         self._asked: dict[tuple[Path, str], float] = {}
@@ -87,7 +87,7 @@ class Verdicts:
             kept = (folder.path, split) in self._kept
         return kept or _file(folder, split) is not None
 
-    def at_hand(self, folder: RunFolder, split: str) -> Found | None:
+    def at_hand(self, folder: RunFolder, split: str) -> LoadedEvaluation | None:
         """The predictions, if they have been read and have not changed since."""
         with self._lock:
             stamp, found = self._kept.get((folder.path, split), (None, None))
@@ -95,7 +95,7 @@ class Verdicts:
             return None
         return found
 
-    def read(self, folder: RunFolder, split: str) -> Found | None:
+    def read(self, folder: RunFolder, split: str) -> LoadedEvaluation | None:
         """The predictions, None where there are none: call it in a thread.
 
         Raises UserError, one line, where they are damaged."""
@@ -111,7 +111,7 @@ class Verdicts:
             raise UserError(
                 f"{safe_text(path)}: these predictions cannot be scored ({reason(error)})"
             ) from None
-        return self._keep(Found(folder, predictions, evaluation), split, stamp)
+        return self._keep(LoadedEvaluation(folder, predictions, evaluation), split, stamp)
 
     def record(self, folder: RunFolder) -> RunState:
         """What the run's events add up to; do not change it. Call it in a thread."""
@@ -137,15 +137,15 @@ class Verdicts:
         """Why the last evaluation came to nothing; empty where it did not."""
         return self._refused.get((folder.path, split), "")
 
-    def ask(self, session: Session, folder: RunFolder, split: str) -> Future[Found]:
+    def ask(self, session: Session, folder: RunFolder, split: str) -> Future[LoadedEvaluation]:
         """Have the best checkpoint judged now, by the session's thread.
 
         The verdict is kept whether or not somebody still waits for it, and whatever goes
         wrong is a UserError, also to be had from `refused`."""
-        answer: Future[Found] = Future()
+        answer: Future[LoadedEvaluation] = Future()
         key = (folder.path, split)
 
-        def done(asked: Future[Verdict]) -> None:
+        def done(asked: Future[SplitEvaluation]) -> None:
             error: BaseException | None = None
             found = None
             try:
@@ -167,11 +167,13 @@ class Verdicts:
         future.add_done_callback(done)
         return answer
 
-    def _take(self, folder: RunFolder, split: str, verdict: Verdict) -> Found:
-        found = Found(folder, verdict.predictions, verdict.evaluation, verdict.step, verdict.epoch)
+    def _take(self, folder: RunFolder, split: str, verdict: SplitEvaluation) -> LoadedEvaluation:
+        found = LoadedEvaluation(
+            folder, verdict.predictions, verdict.evaluation, verdict.step, verdict.epoch
+        )
         return self._keep(found, split, _stamp(_file(folder, split)))
 
-    def _keep(self, found: Found, split: str, stamp: Stamp) -> Found:
+    def _keep(self, found: LoadedEvaluation, split: str, stamp: Stamp) -> LoadedEvaluation:
         with self._lock:
             self._kept[(found.folder.path, split)] = (stamp, found)
             self._kept.move_to_end((found.folder.path, split))

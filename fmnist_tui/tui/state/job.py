@@ -30,7 +30,7 @@ _PREFIX = "fmnist-tui: "
 _BLOCK = 1 << 16
 
 
-class Errand:
+class BackgroundJob:
     """A command under way. `look`, called now and then by the screen's thread, never waits."""
 
     def __init__(self, title: str, words: Sequence[str]) -> None:
@@ -177,7 +177,7 @@ class Errand:
                 file.close()
 
 
-def end_all(errands: Sequence[Errand]) -> None:
+def end_all(errands: Sequence[BackgroundJob]) -> None:
     """Stop these, and wait until they have."""
     for one in errands:
         one.cancel()

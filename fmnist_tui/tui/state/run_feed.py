@@ -1,7 +1,7 @@
 """A run as the screens see it: its state, kept up to date, and a way to tell it things.
 
 A run of this process says its events through a deque, any other through the tail of its
-record; what is made of them is the same. One `Feed` at a time is the run on the bench.
+record; what is made of them is the same. One `RunFeed` at a time is the run on the bench.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pathlib import Path
 
 from fmnist_tui.config import recipes
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.data.load_progress import Step
+from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import Command
 from fmnist_tui.protocol.events import LRFIND, TRAIN, titled
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventTail
-from fmnist_tui.runs.lock import Holder, holder
+from fmnist_tui.runs.lock import LockHolder, holder
 from fmnist_tui.runs.log import CommandBox
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
@@ -32,32 +32,32 @@ _LOOK_SECONDS = 0.5
 _BATCH = 10_000
 
 
-class Feed:
+class RunFeed:
     """A run being followed. Used by the screen's thread; `open` by any."""
 
     def __init__(self, state: RunState | None = None) -> None:
         self.state = state or RunState()
         self.training: Training | None = None
         self.config: RunConfig | None = None
-        self.steps: deque[Step] = deque(maxlen=200)
+        self.steps: deque[LoadStep] = deque(maxlen=200)
         self.trouble = ""
         # Its place in a plan of several runs: `stage 1 of 2: pretrain`.
         self.heading = ""
         self._folder: RunFolder | None = None
         self._tail: EventTail | None = None
-        self._holder: Holder | None = None
+        self._holder: LockHolder | None = None
         self._looked = 0.0
         self._ended = False
 
     @classmethod
-    def of(cls, training: Training) -> Feed:
+    def of(cls, training: Training) -> RunFeed:
         """A run that this process trains."""
         feed = cls()
         feed.training, feed.config, feed._folder = training, training.config, training.folder
         return feed
 
     @classmethod
-    def open(cls, folder: RunFolder) -> Feed:
+    def open(cls, folder: RunFolder) -> RunFeed:
         """A run by its record, read to its end: takes a while for a long one."""
         feed = cls()
         feed._folder = folder
@@ -111,7 +111,7 @@ class Feed:
         return self._holder is not None
 
     @property
-    def holder(self) -> Holder | None:
+    def holder(self) -> LockHolder | None:
         """Which other process trains the run."""
         return None if self.own else self._holder
 

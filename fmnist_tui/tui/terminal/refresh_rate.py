@@ -8,7 +8,7 @@ SHARE = 0.015
 SHORTEST, LONGEST = 0.1, 1.0
 
 
-class Pace:
+class RefreshRate:
     """Seconds until the next look, by what the thread of the screen has used since the last.
 
     Whatever that thread does (drawing the last look among it) is charged, and the next

@@ -26,7 +26,7 @@ RESTORE = (
 _LINE_LIMIT = 4000
 
 
-class Screen:
+class TerminalScreen:
     """The terminal as the dashboard has it."""
 
     def __init__(self, descriptor: int) -> None:
@@ -50,11 +50,11 @@ class Screen:
 
 
 @contextlib.contextmanager
-def lent(lines: deque[str]) -> Iterator[Screen]:
+def lent(lines: deque[str]) -> Iterator[TerminalScreen]:
     """Give the terminal to the screen, and to `lines` what is printed meanwhile."""
     attributes = _attributes()
     kept = [os.dup(number) for number in (1, 2)]
-    screen = Screen(os.dup(1))
+    screen = TerminalScreen(os.dup(1))
     reading, writing = os.pipe()
     named: Any = sys
     before = (named.__stdout__, named.__stderr__)

@@ -19,7 +19,7 @@ from textual.strip import Strip
 
 from fmnist_tui.render.contact_sheet import cells
 from fmnist_tui.tui.widgets.confusion_layout import Counts
-from fmnist_tui.tui.widgets.incremental import Painted
+from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.text import safe_text
 
 LEVELS = 8
@@ -30,7 +30,7 @@ HALF = "▀"
 
 
 @dataclass(frozen=True, slots=True)
-class Palette:
+class HeatColours:
     """Grounds of a theme by level, 0 for next to nothing; each with a readable text on it."""
 
     right: tuple[Style, ...]
@@ -48,14 +48,14 @@ def level(share: float, right: bool) -> int:
     return max(0, min(LEVELS - 1, int(scaled * LEVELS)))
 
 
-def palette(theme: Mapping[str, str], dark: bool) -> Palette:
+def palette(theme: Mapping[str, str], dark: bool) -> HeatColours:
     """The colours of a theme, given its variables (`App.theme_variables`)."""
     names = ("background", "primary", "error", "accent")
     return _palette(*(theme[name] for name in names), dark)
 
 
 @lru_cache(maxsize=8)
-def _palette(background: str, right: str, wrong: str, cursor: str, dark: bool) -> Palette:
+def _palette(background: str, right: str, wrong: str, cursor: str, dark: bool) -> HeatColours:
     ground = Color.parse(background)
     if ground.ansi is not None:
         # A theme of the terminal's own colours does not say what its ground is.
@@ -71,7 +71,7 @@ def _palette(background: str, right: str, wrong: str, cursor: str, dark: bool) -
             _style(ground.blend(hot, _DEEPEST * at / LEVELS)) for at in range(1, LEVELS + 1)
         )
 
-    return Palette(scale(right), scale(wrong), _style(plain(cursor)) + Style(bold=True))
+    return HeatColours(scale(right), scale(wrong), _style(plain(cursor)) + Style(bold=True))
 
 
 def _style(ground: Color) -> Style:
@@ -136,7 +136,7 @@ def plan(width: int, height: int, count: int, longest: int, digits: int) -> _Pla
     return _Plan(head, cell, half, max(0, (width - used) // 2), max(0, (height - rows) // 2))
 
 
-class ConfusionHeat(Painted):
+class ConfusionHeat(IncrementalWidget):
     """A small confusion matrix, true classes as rows, kept up to date by `show`.
 
     Cells hold counts where these fit and per cent of the row where they do not; where there

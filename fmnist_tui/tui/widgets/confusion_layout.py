@@ -15,7 +15,7 @@ Counts = Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ConfusionLayout:
     """How the matrix lies in the widget: cells wide and high, and how many are in view."""
 
     head: int
@@ -25,7 +25,7 @@ class Layout:
     rows: int
 
 
-def layout(width: int, height: int, count: int, longest: int, figures: int) -> Layout:
+def layout(width: int, height: int, count: int, longest: int, figures: int) -> ConfusionLayout:
     """`count` classes with names of at most `longest` cells and numbers of `figures`."""
     least = figures + 2
     # Names are cut where that brings all columns into view, or where there is hardly any room.
@@ -37,7 +37,7 @@ def layout(width: int, height: int, count: int, longest: int, figures: int) -> L
     cell = max(least, min(_WIDEST, room // max(1, count)))
     tall = max(1, min(_TALLEST, (height - 1) // max(1, count)))
     rows = max(1, (height - 1) // tall)
-    return Layout(head, cell, tall, max(1, min(count, room // cell)), min(count, rows))
+    return ConfusionLayout(head, cell, tall, max(1, min(count, room // cell)), min(count, rows))
 
 
 def height_for(count: int, most: int) -> int:

@@ -7,11 +7,11 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 
-class Narrowing(Input):
+class FilterInput(Input):
     """`words` are to be found in what `table` shows; `Input.Changed` says when they change."""
 
     DEFAULT_CSS = """
-    Narrowing { display: none; &.-open { display: block; } }
+    FilterInput { display: none; &.-open { display: block; } }
     """
 
     def __init__(self, table: Widget, placeholder: str) -> None:

@@ -20,7 +20,7 @@ from textual.style import Style
 from textual.widget import Widget
 
 from fmnist_tui.render import render
-from fmnist_tui.tui.widgets.gallery_layout import ZOOMS, Plan, plan
+from fmnist_tui.tui.widgets.gallery_layout import ZOOMS, GalleryLayout, plan
 from fmnist_tui.tui.widgets.picture import ground, known_renderer, strips
 
 # Drawn tiles kept: a few pages of the smallest.
@@ -147,7 +147,7 @@ class Gallery(Widget, can_focus=True):
         self.cursor = number
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> GalleryLayout:
         return plan(self.zoom, self.size.width, self.size.height)
 
     @property
@@ -283,7 +283,7 @@ class Gallery(Widget, can_focus=True):
                 parts.append(Strip.blank(across - form.columns, blank))
         return Strip.join(parts).adjust_cell_length(width, blank).simplify()
 
-    def _tile_line(self, number: int, line: int, form: Plan, style: Style) -> Strip:
+    def _tile_line(self, number: int, line: int, form: GalleryLayout, style: Style) -> Strip:
         drawn = self._tile(number, form.columns, style)
         if line < form.rows:
             return drawn.image[line] if line < len(drawn.image) else Strip([])

@@ -11,7 +11,7 @@ ZOOMS = {"full": (FULL, 14, 2), "small": (SMALL, 7, 2), "tiny": (TINY, 4, 1)}
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class GalleryLayout:
     """How tiles are laid out: their size, how many, the gaps between, the margin at the left."""
 
     columns: int
@@ -33,7 +33,7 @@ class Plan:
         return self.across * self.down
 
 
-def plan(zoom: str, width: int, height: int) -> Plan:
+def plan(zoom: str, width: int, height: int) -> GalleryLayout:
     """The tiles of a zoom in a room of so many cells; smaller ones where not one would fit."""
     names = list(ZOOMS)
     columns, rows, captions = ZOOMS[names[-1]]
@@ -49,4 +49,4 @@ def plan(zoom: str, width: int, height: int) -> Plan:
     below = max(0, height - down * (rows + captions))
     leading = min(2, below // (down - 1)) if down > 1 else 0
     left = (spare - gap * (across - 1)) // 2
-    return Plan(columns, rows, captions, across, down, gap, leading, left)
+    return GalleryLayout(columns, rows, captions, across, down, gap, leading, left)

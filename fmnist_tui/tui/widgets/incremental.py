@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 
-class Painted(Widget):
+class IncrementalWidget(Widget):
     """Subclasses give all their lines in `paint`, and call `repaint` when these may be others.
 
     What the lines depend on besides (the size, the styles, the theme) is looked after here.

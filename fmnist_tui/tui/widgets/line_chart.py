@@ -17,12 +17,12 @@ from textual.strip import Strip
 from fmnist_tui.render import line_chart
 from fmnist_tui.render.line_chart import Chart, Line
 from fmnist_tui.tui import theme as themes
-from fmnist_tui.tui.widgets.incremental import Painted
+from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.text import safe_text
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class LineMark:
     """Something that happened at an x: one letter over the chart, told by the cursor."""
 
     x: float
@@ -30,7 +30,7 @@ class Mark:
     text: str
 
 
-class LineChart(Painted, can_focus=True):
+class LineChart(IncrementalWidget, can_focus=True):
     """Curves in a frame. `show` gives it something to draw, `live` says how urgently."""
 
     DEFAULT_CSS = "LineChart { height: 1fr; min-height: 5; }"
@@ -60,7 +60,7 @@ class LineChart(Painted, can_focus=True):
         self._title, self._percent, self._square, self._empty = title, percent, square, empty
         self._powers = powers
         self._lines: tuple[Line, ...] = ()
-        self._marks: tuple[Mark, ...] = ()
+        self._marks: tuple[LineMark, ...] = ()
         self._xlabel = ""
         self._span: tuple[float, float] | None = None
         self.log_scale = False
@@ -74,7 +74,7 @@ class LineChart(Painted, can_focus=True):
     def show(
         self,
         lines: Sequence[Line],
-        marks: Sequence[Mark] = (),
+        marks: Sequence[LineMark] = (),
         xlabel: str = "",
         *,
         span: tuple[float, float] | None = None,

@@ -49,10 +49,10 @@ def known_renderer(name: str) -> str:
     return name if name in names() else names()[0]
 
 
-class Picture(Widget):
+class PictureView(Widget):
     """One image, as large as fits, in the middle, with a caption of one or more lines below."""
 
-    DEFAULT_CSS = "Picture { height: 1fr; }"
+    DEFAULT_CSS = "PictureView { height: 1fr; }"
     renderer: reactive[str] = reactive("halfblock")
 
     def __init__(

@@ -11,7 +11,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from fmnist_tui.tui.widgets.columns import fitted
-from fmnist_tui.tui.widgets.incremental import Painted
+from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.text import safe_text
 
 Ranked = Sequence[tuple[str, float]]
@@ -22,13 +22,13 @@ _PER_CENT = len(" 100.0 %")
 _SHORTEST_BAR = 4
 
 
-class Shares(Painted):
+class ProbabilityBars(IncrementalWidget):
     """`✓ Ankle boot ███████▌  61.3 %`: as many classes, likeliest first, as are asked for.
 
     Where there is less room than that the last ones go, the true class never. Where there
     are none, `empty` is said."""
 
-    DEFAULT_CSS = "Shares { height: auto; width: 1fr; }"
+    DEFAULT_CSS = "ProbabilityBars { height: auto; width: 1fr; }"
 
     def __init__(
         self,

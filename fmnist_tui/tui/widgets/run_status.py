@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 
 from fmnist_tui.protocol.events import LRFIND
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.text import safe_text
 
 _ENDS = {
@@ -25,7 +25,7 @@ def status_mark(status: str) -> tuple[str, str]:
     return _ENDS.get(status, ("●", "$success"))
 
 
-def run_status(feed: Feed) -> Content:
+def run_status(feed: RunFeed) -> Content:
     """`● two-conv 7f3a ep 3/5 91.2 % val`."""
     state = feed.state
     sign, colour = status_mark(feed.status)

@@ -11,10 +11,10 @@ from textual.widget import Widget
 GAP = "  "
 
 
-class Headline(Widget):
+class SummaryLine(Widget):
     """Groups of facts in one line, or each group in lines of its own; no fact is torn apart."""
 
-    DEFAULT_CSS = "Headline { height: auto; width: 1fr; padding: 0 1; }"
+    DEFAULT_CSS = "SummaryLine { height: auto; width: 1fr; padding: 0 1; }"
 
     def __init__(
         self,

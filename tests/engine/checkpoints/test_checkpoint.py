@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from fmnist_tui.engine.checkpoints import checkpoint
-from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Store, read
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore, read
 
 
 def _payload(value: float, numbers: int = 100) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def _value(payload: dict[str, Any]) -> float:
 
 
 def test_a_saved_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = CheckpointStore(tmp_path)
     saved = store.save("last", _payload(3), step=3, epoch=1)
     payload, manifest, notes = store.load("last")
     assert (_value(payload), manifest, notes) == (3, saved, ())
@@ -38,7 +38,7 @@ def test_a_saved_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_two_generations_are_kept_and_step_checkpoints_for_good(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = CheckpointStore(tmp_path)
     for step in range(1, 6):
         store.save("last", _payload(step), step, 0)
         store.save("step", _payload(step), step, 0)
@@ -48,7 +48,7 @@ def test_two_generations_are_kept_and_step_checkpoints_for_good(tmp_path: Path) 
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = CheckpointStore(tmp_path)
     store.save("last", _payload(1), 1, 0)
     newest = store.save("last", _payload(2), 2, 0)
     path = tmp_path / newest.file
@@ -59,7 +59,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(tmp_path: Pat
 
 
 def test_every_one_of_a_thousand_flipped_bits_is_detected(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = CheckpointStore(tmp_path)
     manifest = store.save("step", _payload(7, numbers=40), 7, 0)
     data_path, manifest_path = tmp_path / manifest.file, tmp_path / "step-7.json"
     draw = random.Random(1)
@@ -96,7 +96,7 @@ def test_no_kill_at_any_moment_of_a_save_loses_an_acknowledged_checkpoint(tmp_pa
         child = os.fork()
         if child == 0:  # pragma: no cover - ends by SIGKILL
             try:
-                store = Store(folder)
+                store = CheckpointStore(folder)
                 for step in range(1, 10_000):
                     store.save("last", _payload(step, numbers=5_000), step, 0)
                     os.write(writer, bytes([step % 256]))
@@ -111,7 +111,7 @@ def test_no_kill_at_any_moment_of_a_save_loses_an_acknowledged_checkpoint(tmp_pa
         while data := os.read(reader, 4096):
             acknowledged += len(data)
         os.close(reader)
-        store = Store(folder)
+        store = CheckpointStore(folder)
         payload, manifest, notes = store.load("last")
         assert notes == ()
         assert manifest.step in (acknowledged, acknowledged + 1)
@@ -127,7 +127,7 @@ def test_no_kill_at_any_moment_of_a_save_loses_an_acknowledged_checkpoint(tmp_pa
 def test_a_full_disk_leaves_the_checkpoint_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    store = Store(tmp_path)
+    store = CheckpointStore(tmp_path)
     store.save("last", _payload(1), 1, 0)
 
     def full(*_: object, **__: object) -> None:
@@ -150,11 +150,11 @@ def test_a_full_disk_leaves_the_checkpoint_before(
 
 def test_a_run_without_checkpoints_says_so(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no last checkpoint yet"):
-        Store(tmp_path).load("last")
+        CheckpointStore(tmp_path).load("last")
 
 
 def test_a_checkpoint_that_is_gone_is_named(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = CheckpointStore(tmp_path)
     manifest = store.save("best", _payload(1), 1, 0)
     (tmp_path / manifest.file).unlink()
     with pytest.raises(CheckpointError, match=f"{manifest.file}.*gone"):

@@ -16,8 +16,8 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Split
 from fmnist_tui.engine.compute import augment
 from fmnist_tui.engine.compute.augment import Augment, Targets
-from fmnist_tui.engine.compute.ema import Average
-from fmnist_tui.engine.compute.loader import DeviceSplit, Normalisation, Order
+from fmnist_tui.engine.compute.ema import WeightAverage
+from fmnist_tui.engine.compute.loader import BatchOrder, DeviceSplit, Normalisation
 from fmnist_tui.engine.compute.schedule import share
 from fmnist_tui.engine.device import choose
 from fmnist_tui.engine.models import ModelSpec
@@ -156,16 +156,16 @@ def test_warm_up_rises_in_a_straight_line_to_the_peak() -> None:
 
 
 def test_an_epoch_takes_every_image_once_and_each_epoch_has_its_own_order() -> None:
-    order = Order(64, 16, seed=3, device=torch.device("cpu"))
+    order = BatchOrder(64, 16, seed=3, device=torch.device("cpu"))
     first, second = order.epoch(0), order.epoch(1)
     assert sorted(first.flatten().tolist()) == list(range(64))
     assert not torch.equal(first, second)
-    assert torch.equal(first, Order(64, 16, seed=3, device=torch.device("cpu")).epoch(0))
-    assert not torch.equal(first, Order(64, 16, seed=4, device=torch.device("cpu")).epoch(0))
+    assert torch.equal(first, BatchOrder(64, 16, seed=3, device=torch.device("cpu")).epoch(0))
+    assert not torch.equal(first, BatchOrder(64, 16, seed=4, device=torch.device("cpu")).epoch(0))
 
 
 def test_a_batch_larger_than_the_data_becomes_the_data() -> None:
-    order = Order(10, 256, seed=0, device=torch.device("cpu"))
+    order = BatchOrder(10, 256, seed=0, device=torch.device("cpu"))
     assert (order.batch, order.steps, tuple(order.epoch(0).shape)) == (10, 1, (1, 10))
 
 
@@ -298,7 +298,7 @@ def test_the_average_follows_the_weights_and_gives_them_back() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     held = model.state_dict()
     start = copy.deepcopy(held)
-    average = Average(model, decay=0.75)
+    average = WeightAverage(model, decay=0.75)
     held["0.weight"].add_(4.0)
     held["1.num_batches_tracked"].fill_(7)
     own = copy.deepcopy(model.state_dict())

@@ -16,9 +16,9 @@ import pytest
 from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config import recipes
-from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Store
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
 from fmnist_tui.engine.ensembles import build_ensemble
-from fmnist_tui.engine.inference.classifier import MOST_MEMBERS, About
+from fmnist_tui.engine.inference.classifier import MOST_MEMBERS, ModelInfo
 from fmnist_tui.engine.run.inbox import Cancelled
 from fmnist_tui.engine.session import run_training
 from fmnist_tui.engine.session.session import Session
@@ -114,7 +114,7 @@ def test_its_config_names_the_members_with_their_hashes(
 ) -> None:
     table = tomllib.loads(united(session, *two).config.read_text())
     for number, member in enumerate(two, 1):
-        manifest = Store(member.checkpoints).manifests("best")[0]
+        manifest = CheckpointStore(member.checkpoints).manifests("best")[0]
         line = table["made_with"][f"member_{number}"]
         assert line == f"{member.name} {manifest.file} {manifest.sha256}"
     assert table["run"]["recipe"] == "ensemble" and table["run"]["model"] == "linear"
@@ -304,7 +304,7 @@ def test_a_full_disk_ends_it_and_the_record_says_so(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Store, "save", full)
+    monkeypatch.setattr(CheckpointStore, "save", full)
     with pytest.raises(UserError, match="cannot be saved: No space left"):
         united(session, *two)
     (made,) = [run for run in list_runs(session.runs_dir) if run.kind == ENSEMBLE]
@@ -350,12 +350,12 @@ def test_progress_is_told_to_the_end(session: Session, two: tuple[RunFolder, Run
 
 def plain(count: int = 2) -> dict[str, Any]:
     dataset = blobs(16)
-    member = About.of(config(), dataset)
-    return About.of_ensemble((member,) * count, config()).to_plain()
+    member = ModelInfo.of(config(), dataset)
+    return ModelInfo.of_ensemble((member,) * count, config()).to_plain()
 
 
 def test_the_table_of_an_ensemble_is_read_back() -> None:
-    about = About.from_plain(plain(3), "file")
+    about = ModelInfo.from_plain(plain(3), "file")
     assert (about.model, len(about.members)) == ("3 × linear", 3)
     assert about.to_plain() == plain(3)
     assert about.build().state_dict().keys() == {
@@ -380,7 +380,7 @@ def test_a_table_of_impossible_members_is_refused(
     table = plain()
     spoil(table)
     with pytest.raises(CheckpointError, match="does not say which model"):
-        About.from_plain(table, "file")
+        ModelInfo.from_plain(table, "file")
 
 
 def test_views_that_all_members_are_used_to_are_taken_unless_others_are_asked_for(

@@ -23,13 +23,13 @@ from torch import Tensor, nn
 from fmnist_tui.config import plugins
 from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.engine.checkpoints import untrusted_weights, weights_source
-from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Store
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
 from fmnist_tui.engine.compute.loader import Normalisation
 from fmnist_tui.engine.device import choose
 from fmnist_tui.engine.export import export, onnx_graph, parity
 from fmnist_tui.engine.export.export import Exported
-from fmnist_tui.engine.export.export_request import ONNX, OPSETS, PTH, SAFETENSORS, Wanted
-from fmnist_tui.engine.inference.classifier import About, Classifier
+from fmnist_tui.engine.export.export_request import ONNX, OPSETS, PTH, SAFETENSORS, ExportRequest
+from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo
 from fmnist_tui.engine.models import ModelSpec
 from fmnist_tui.engine.run.inbox import Cancelled
 from fmnist_tui.engine.session.session import Session
@@ -54,7 +54,7 @@ def trained(session: Session, **values: Any) -> RunFolder:
 
 
 def exported(session: Session, source: Path, out: Path, **options: Any) -> Exported:
-    wanted = Wanted(out.suffix[1:], out, **options)
+    wanted = ExportRequest(out.suffix[1:], out, **options)
     return session.export(source, wanted).result(PATIENCE)
 
 
@@ -70,9 +70,11 @@ def brisk(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> No
     if "child" in request.fixturenames:
         return
 
-    def vetted(path: Path) -> weights_source.Origin:
+    def vetted(path: Path) -> weights_source.WeightsSource:
         weights, facts = untrusted_weights._read(path, path.stat().st_size)
-        return weights_source.Origin({**facts, "weights": weights}, str(path), path.name, "", 0, 0)
+        return weights_source.WeightsSource(
+            {**facts, "weights": weights}, str(path), path.name, "", 0, 0
+        )
 
     monkeypatch.setattr(weights_source, "_vetted", vetted)
 
@@ -161,7 +163,7 @@ def test_a_pth_file_holds_plain_weights_and_a_description_beside(
     run = trained(session)
     done = exported(session, run.path, tmp_path / "model.pth")
     weights = torch.load(tmp_path / "model.pth", weights_only=True)
-    kept = Store(run.checkpoints).load("best")[0]["weights"]
+    kept = CheckpointStore(run.checkpoints).load("best")[0]["weights"]
     assert weights.keys() == kept.keys()
     assert all(torch.equal(weights[name], kept[name]) for name in kept)
     told = json.loads((tmp_path / "model.pth.json").read_text())
@@ -248,7 +250,7 @@ def test_ensembles_and_views_are_exported_whole(session: Session, tmp_path: Path
 def test_colours_are_normalised_inside_the_graph(tmp_path: Path) -> None:
     facts = DatasetFacts("folder", "Folder", ("a", "b", "c"), crop=False)
     means = Normalisation((10.0, 100.0, 200.0), (20.0, 60.0, 90.0))
-    about = About(config(dataset="folder:x", colour=True, input_size=32), facts, 3, 32, means)
+    about = ModelInfo(config(dataset="folder:x", colour=True, input_size=32), facts, 3, 32, means)
     model = about.build()
     machine = choose(about.config)
     classifier = Classifier.fitted(about, model.state_dict(), machine, "here")
@@ -288,7 +290,7 @@ def refused(session: Session, source: Path, out: Path, to: str = "", **options: 
     """The one line why not; nothing is left beside or in the file's place."""
     before = sorted(out.parent.iterdir()) if out.parent.is_dir() else []
     with pytest.raises(UserError) as caught:
-        session.export(source, Wanted(to or out.suffix[1:], out, **options)).result(PATIENCE)
+        session.export(source, ExportRequest(to or out.suffix[1:], out, **options)).result(PATIENCE)
     assert (sorted(out.parent.iterdir()) if out.parent.is_dir() else []) == before
     line = str(caught.value)
     assert "\n" not in line and line == safe_text(line)
@@ -367,7 +369,7 @@ def test_an_export_that_is_given_up_leaves_nothing(session: Session, tmp_path: P
         if total:
             session._closing = True
 
-    wanted = Wanted(SAFETENSORS, tmp_path / "out" / "model.safetensors")
+    wanted = ExportRequest(SAFETENSORS, tmp_path / "out" / "model.safetensors")
     with pytest.raises(Cancelled):
         session.export(run.path, wanted, tell=tell).result(PATIENCE)
     assert not list((tmp_path / "out").iterdir())
@@ -416,10 +418,10 @@ def test_a_model_that_onnx_cannot_hold_is_named_with_what_it_lacks(
     monkeypatch.setattr(plugins, "_plugins", lambda kind: {"odd": Plugin()})
     # It has no gradient that training could follow.
     run = trained(session)
-    payload, manifest, _ = Store(run.checkpoints).load("best")
+    payload, manifest, _ = CheckpointStore(run.checkpoints).load("best")
     payload["about"]["config"]["model"] = "odd"
     payload["weights"] = Odd(ModelSpec(1, 28, 4), odd).state_dict()
-    Store(run.checkpoints).save("best", payload, manifest.step, manifest.epoch)
+    CheckpointStore(run.checkpoints).save("best", payload, manifest.step, manifest.epoch)
     (tmp_path / "out").mkdir()
     capfd.readouterr()
     line = refused(session, run.path, tmp_path / "out" / "model.onnx")
@@ -473,7 +475,7 @@ def test_strangers_metadata_is_no_obstacle(session: Session, tmp_path: Path) -> 
     from safetensors.torch import save_file
 
     run = trained(session)
-    weights = Store(run.checkpoints).load("best")[0]["weights"]
+    weights = CheckpointStore(run.checkpoints).load("best")[0]["weights"]
     for text in ("", "[]", "a net", "[" * 100_000, '{"epoch": 1}'):
         path = tmp_path / "theirs.safetensors"
         save_file(weights, path, {"epoch": "final", untrusted_weights.METADATA: text})

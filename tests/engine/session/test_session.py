@@ -134,7 +134,7 @@ def test_small_jobs_are_answered_while_a_training_runs(session: Session, tmp_pat
 def test_a_job_served_in_between_changes_no_bit_of_the_training(
     session: Session, tmp_path: Path
 ) -> None:
-    from fmnist_tui.engine.checkpoints.checkpoint import Store
+    from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
     from tests.engine.support import digest
 
     def train(disturbed: bool) -> str:
@@ -145,7 +145,7 @@ def test_a_job_served_in_between_changes_no_bit_of_the_training(
         Listener(training).to_the_end()
         assert training.folder is not None
         folders.append(training.folder)
-        return digest(Store(training.folder.checkpoints).load("last")[0]["model"])
+        return digest(CheckpointStore(training.folder.checkpoints).load("last")[0]["model"])
 
     folders: list[RunFolder] = []
     previous: RunFolder | None = None

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.engine.checkpoints.checkpoint import Store
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.device import choose
 from fmnist_tui.engine.inference.classifier import Classifier
 from fmnist_tui.engine.session.session import Session
@@ -125,7 +125,7 @@ def test_a_training_does_not_notice_what_is_augmented_and_classified_meanwhile(
         jobs += 1
     assert training.folder is not None and jobs > 3
     weights = [
-        digest(Store(folder.checkpoints).load("last")[0]["model"])
+        digest(CheckpointStore(folder.checkpoints).load("last")[0]["model"])
         for folder in (quiet, training.folder)
     ]
     assert weights[0] == weights[1]
@@ -169,7 +169,7 @@ def test_a_classifier_is_made_once_and_again_when_there_is_a_new_checkpoint(
     monkeypatch.setattr(Classifier, "fitted", fitted)
     before = [session.classify(folder.path, drawing()).result(PATIENCE) for _ in range(3)]
     assert len(made) == 1
-    store = Store(folder.checkpoints)
+    store = CheckpointStore(folder.checkpoints)
     payload, manifest, _ = store.load("best")
     payload["weights"] = {name: -tensor for name, tensor in payload["weights"].items()}
     saved = store.save("best", payload, manifest.step + 1, manifest.epoch)
@@ -189,7 +189,7 @@ def test_a_model_file_is_not_read_again_for_every_drawing(
     read: list[Path] = []
     plain = weights_source._vetted
 
-    def vetted(path: Path) -> weights_source.Origin:
+    def vetted(path: Path) -> weights_source.WeightsSource:
         read.append(path)
         return plain(path)
 

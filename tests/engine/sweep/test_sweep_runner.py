@@ -12,7 +12,7 @@ import pytest
 from fmnist_tui.engine.inference import evaluate
 from fmnist_tui.engine.session import run_training
 from fmnist_tui.engine.session.session import Session
-from fmnist_tui.engine.sweep.sweep_runner import Outcome, Sweep, alike
+from fmnist_tui.engine.sweep.sweep_runner import SweepOutcome, SweepRunner, alike
 from fmnist_tui.protocol.commands import Pause, Resume, Stop
 from fmnist_tui.protocol.events import Alert, RunEnded, RunStarted, TrialEnded
 from fmnist_tui.runs.folder import RunFolder
@@ -20,9 +20,9 @@ from fmnist_tui.runs.jsonl_reader import EventTail, replay
 from fmnist_tui.runs.listing import list_runs, summarise
 from fmnist_tui.runs.log import CommandBox, append_line
 from fmnist_tui.sweeps import remote_control, retry
-from fmnist_tui.sweeps.snapshot import Reader, Snapshot
-from fmnist_tui.sweeps.storage import Place
-from fmnist_tui.sweeps.study import Ledger
+from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader
+from fmnist_tui.sweeps.storage import StudyStorage
+from fmnist_tui.sweeps.study import StudyLedger
 from fmnist_tui.util.errors import UserError
 from tests.engine.support import FOREVER, PATIENCE, blobs
 from tests.unit.sweeps.support import journal, ledger, search
@@ -52,12 +52,12 @@ class Bench:
     def __init__(
         self, session: Session, folder: Path, text: str, trials: int | None = None
     ) -> None:
-        self.where: Place = journal(folder)
-        self.book: Ledger = ledger(self.where, search(text))
+        self.where: StudyStorage = journal(folder)
+        self.book: StudyLedger = ledger(self.where, search(text))
         self.run = RunFolder.create(session.runs_dir, "search", "sketches")
         self.said: list[str] = []
         self.told: list[tuple[float, float, str]] = []
-        self.sweep = Sweep(
+        self.sweep = SweepRunner(
             session,
             self.book,
             self.run,
@@ -65,7 +65,7 @@ class Bench:
             tell=lambda *told: self.told.append(told),
             say=self.said.append,
         )
-        self.outcome: Outcome | None = None
+        self.outcome: SweepOutcome | None = None
         self._thread = threading.Thread(target=self._work)
 
     def _work(self) -> None:
@@ -74,13 +74,13 @@ class Bench:
     def start(self) -> None:
         self._thread.start()
 
-    def end(self) -> Outcome:
+    def end(self) -> SweepOutcome:
         self._thread.join(PATIENCE)
         assert self.outcome is not None
         return self.outcome
 
     def look(self) -> Snapshot:
-        return Reader().look(self.where, "search")
+        return SnapshotReader().look(self.where, "search")
 
     def until(self, done: Callable[[Snapshot], bool]) -> Snapshot:
         until = time.monotonic() + PATIENCE
@@ -94,7 +94,7 @@ class Bench:
 
 def test_a_sweep_does_its_trials_and_leaves_a_record(session: Session, tmp_path: Path) -> None:
     bench = Bench(session, tmp_path, TINY)
-    assert bench.sweep.run() == Outcome("finished", "", 3)
+    assert bench.sweep.run() == SweepOutcome("finished", "", 3)
     shown = bench.look()
     assert [trial.state for trial in shown.trials] == ["complete"] * 3
     events = EventTail(bench.run.events).read()
@@ -175,9 +175,9 @@ def test_a_killed_trial_ends_and_the_sweep_goes_on(session: Session, tmp_path: P
     bench.start()
     for number in (0, 1):
         bench.until(lambda shown, n=number: len(shown.trials) > n and shown.trials[n].epochs > 0)  # type: ignore[misc]
-        remote_control.kill(Reader(), bench.where, "search", number)
+        remote_control.kill(SnapshotReader(), bench.where, "search", number)
         bench.until(lambda shown, n=number: shown.trials[n].state == "killed")  # type: ignore[misc]
-    assert bench.end() == Outcome("finished", "", 2)
+    assert bench.end() == SweepOutcome("finished", "", 2)
 
 
 def test_a_stopped_sweep_gives_its_trial_back(session: Session, tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_stopped_sweep_gives_its_trial_back(session: Session, tmp_path: Path) 
     bench.start()
     shown = bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
     bench.sweep.stop("Ctrl-C")
-    assert bench.end() == Outcome("stopped", "Ctrl-C", 0)
+    assert bench.end() == SweepOutcome("stopped", "Ctrl-C", 0)
     after = bench.look()
     assert [trial.state for trial in after.trials] == ["stopped", "waiting"]
     assert after.trials[1].params == shown.trials[0].params
@@ -209,19 +209,21 @@ def test_a_sweep_heeds_the_commands_in_its_folder(session: Session, tmp_path: Pa
     CommandBox.send(bench.run, Resume(time.time()))
     paused(False)
     CommandBox.send(bench.run, Stop(time.time(), "told to from the list of runs"))
-    assert bench.end() == Outcome("stopped", "told to from the list of runs", 0)
+    assert bench.end() == SweepOutcome("stopped", "told to from the list of runs", 0)
 
 
 def test_when_the_time_is_over_no_further_trial_is_begun(session: Session, tmp_path: Path) -> None:
     text = TINY.replace("trials = 3", "trials = 3\ntimeout = 0.000001")
-    assert Bench(session, tmp_path, text).sweep.run() == Outcome("finished", "1e-06 s are over", 0)
+    assert Bench(session, tmp_path, text).sweep.run() == SweepOutcome(
+        "finished", "1e-06 s are over", 0
+    )
 
 
 def test_every_worker_of_a_study_is_stopped_by_a_mark(session: Session, tmp_path: Path) -> None:
     bench = Bench(session, tmp_path, LONG)
     bench.start()
     bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
-    assert remote_control.stop(Reader(), bench.where, "search") == 1
+    assert remote_control.stop(SnapshotReader(), bench.where, "search") == 1
     assert bench.end().reason == "stopped"
     assert bench.look().trials[0].state == "stopped"
 
@@ -232,7 +234,7 @@ def test_a_trial_with_impossible_settings_fails_and_the_study_goes_on(
     text = TINY.replace("trials = 3", 'sampler = "grid"').partition("[space.lr]")[0]
     text += "[space.mixup]\nchoices = [0.0, 0.2]\n[space.cutmix]\nchoices = [0.0, 0.2]\n"
     bench = Bench(session, tmp_path, text)
-    assert bench.sweep.run() == Outcome("finished", "", 4)
+    assert bench.sweep.run() == SweepOutcome("finished", "", 4)
     states = sorted(trial.state for trial in bench.look().trials)
     assert states == ["complete", "complete", "complete", "failed"]
     (failed,) = (trial for trial in bench.look().trials if trial.state == "failed")
@@ -280,7 +282,7 @@ def test_a_data_set_that_comes_back_lets_the_sweep_go_on(
 
     monkeypatch.setattr(run_training, "load_wanted", moody)
     bench = Bench(session, tmp_path, TINY.replace("trials = 3", "trials = 6"))
-    assert bench.sweep.run() == Outcome("finished", "", 6)
+    assert bench.sweep.run() == SweepOutcome("finished", "", 6)
     states = [trial.state for trial in bench.look().trials]
     assert states == ["failed", "failed", "complete", "failed", "failed", "complete"]
 
@@ -309,7 +311,7 @@ def test_a_full_disk_is_said_once_and_the_study_is_told_later(
         append_line(path, line, durable=durable)
 
     monkeypatch.setattr("fmnist_tui.sweeps.journal.append_line", write)
-    assert bench.sweep.run() == Outcome("finished", "", 1)
+    assert bench.sweep.run() == SweepOutcome("finished", "", 1)
     (trial,) = bench.look().trials
     assert (trial.state, trial.epochs) == ("complete", 2) and Path(trial.run).is_dir()
     alerts = [one for one in EventTail(bench.run.events).read() if isinstance(one, Alert)]

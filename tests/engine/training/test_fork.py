@@ -12,7 +12,7 @@ import torch
 
 from fmnist_tui.config.recipes import read
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.engine.checkpoints.checkpoint import Store
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.session import run_training
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.commands import SaveCheckpoint, SetLearningRate, Stop
@@ -101,7 +101,7 @@ def test_a_fork_goes_on_from_the_step_in_a_folder_of_its_own(
     folder, listener = forked(session, parent)
     assert folder.path != parent.path and contents(parent) == before
     assert started(listener).step == STOPPED_AT
-    file = Store(parent.checkpoints).manifests("last")[0].file
+    file = CheckpointStore(parent.checkpoints).manifests("last")[0].file
     assert notes(listener) == [f"forked from {parent.name} at step 9 ({file})"]
     assert [event.step for event in listener.heard if isinstance(event, EpochEnded)] == [
         12,
@@ -131,7 +131,7 @@ def test_a_fork_with_the_same_settings_is_the_same_training_bit_for_bit(
         bench.trainer.run()
         found.append(bench.store.load("last")[0])
     whole = found[0]
-    fork = Store(forked(session, parent)[0].checkpoints).load("last")[0]
+    fork = CheckpointStore(forked(session, parent)[0].checkpoints).load("last")[0]
     assert digest(fork["model"]) == digest(whole["model"]) != digest(found[1]["model"])
     assert digest(fork["weights"]) == digest(whole["weights"])
 
@@ -141,7 +141,7 @@ def test_the_new_settings_count_and_not_what_was_changed_on_the_way(
 ) -> None:
     _, listener = forked(session, parent, schedule="constant", lr=0.02, epochs=4)
     assert {event.lr for event in listener.heard if isinstance(event, EpochEnded)} == {0.02}
-    payload, manifest, _ = Store(parent.checkpoints).load("last")
+    payload, manifest, _ = CheckpointStore(parent.checkpoints).load("last")
     again = learner(settings(weight_decay=0.25, lr=0.02), blobs(64))
     again.restore(payload, manifest.file)
     groups = again._optimizer.param_groups
@@ -160,15 +160,15 @@ def test_the_best_epoch_of_a_fork_is_one_of_its_own(session: Session, parent: Ru
     folder, listener = forked(session, parent, epochs=3)
     ends = [event for event in listener.heard if isinstance(event, EpochEnded)]
     assert [(event.epoch, event.best) for event in ends] == [(3, True)]
-    assert Store(folder.checkpoints).manifests("best")[0].step == 12
+    assert CheckpointStore(folder.checkpoints).manifests("best")[0].step == 12
 
 
 def test_weights_alone_begin_a_run_at_step_0(session: Session, parent: RunFolder) -> None:
-    best = Store(parent.checkpoints).load("best")[0]
+    best = CheckpointStore(parent.checkpoints).load("best")[0]
     folder, listener = forked(session, parent, "best", epochs=1, lr=1e-30, schedule="constant")
     assert started(listener).step == 0
     assert notes(listener)[0].startswith(f"forked from {parent.name} at step ")
-    last = Store(folder.checkpoints).load("last")[0]
+    last = CheckpointStore(folder.checkpoints).load("last")[0]
     assert last["step"] == STEPS_PER_EPOCH
     name = next(name for name, tensor in best["weights"].items() if tensor.ndim == 4)
     # both the weights and their average began as the parent's
@@ -254,8 +254,8 @@ def test_another_optimiser_or_length_is_no_matter_for_weights_alone(
 
 def test_averages_may_begin_or_end_with_a_fork(session: Session, parent: RunFolder) -> None:
     without, _ = forked(session, parent, ema=0.0)
-    payload = Store(without.checkpoints).load("last")[0]
+    payload = CheckpointStore(without.checkpoints).load("last")[0]
     assert digest(payload["model"]) == digest(payload["weights"])
     again, _ = forked(session, without, ema=0.5, epochs=8)
-    payload = Store(again.checkpoints).load("last")[0]
+    payload = CheckpointStore(again.checkpoints).load("last")[0]
     assert digest(payload["model"]) != digest(payload["weights"])

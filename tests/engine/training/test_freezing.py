@@ -14,7 +14,7 @@ from torch import nn
 from fmnist_tui.config import plugins
 from fmnist_tui.engine.models import ModelSpec
 from fmnist_tui.engine.training import freezing
-from fmnist_tui.engine.training.freezing import Frozen, head, named
+from fmnist_tui.engine.training.freezing import FrozenParts, head, named
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.events import FINISHED, STOPPED
@@ -98,7 +98,7 @@ def test_parts_that_cannot_be_frozen_are_refused_in_one_line_with_those_there_ar
     model: str, words: str, said: str
 ) -> None:
     with pytest.raises(UserError) as caught:
-        Frozen(network(model), words)
+        FrozenParts(network(model), words)
     assert said in str(caught.value) and "\n" not in str(caught.value)
     assert "its parts are" in str(caught.value)
 
@@ -181,7 +181,7 @@ def test_statistics_that_move_are_found_out(
 )
 def test_the_hash_sees_every_byte_type_and_shape(spoil: Callable[[dict[str, Any]], object]) -> None:
     model = network("custom-cnn")
-    frozen = Frozen(model, "convolutions")
+    frozen = FrozenParts(model, "convolutions")
     frozen.seal(model.state_dict())
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     assert frozen.proof(state)[0]

@@ -16,7 +16,7 @@ from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.engine.inference.classifier import Classifier
 from fmnist_tui.engine.training import live_preview as glance_module
 from fmnist_tui.engine.training import trainer as train_module
-from fmnist_tui.engine.training.live_preview import Glances, by_turns, confusion
+from fmnist_tui.engine.training.live_preview import LivePreview, by_turns, confusion
 from fmnist_tui.protocol.events import EVENTS, EpochEnded, Glance
 from tests.engine.support import Bench, blobs, config, digest, learner
 
@@ -151,7 +151,7 @@ def test_a_dear_look_is_taken_less_often(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(glance_module, "time", Clock)
     bench = Bench(tmp_path, blobs(64))
-    glances = Glances(bench.learner, bench.dataset.val)
+    glances = LivePreview(bench.learner, bench.dataset.val)
     plain = bench.learner.answers
     cost = 5.0
 
@@ -216,5 +216,5 @@ def test_weights_that_are_no_numbers_do_not_break_a_look(tmp_path: Path) -> None
     broken = learner(config(), dataset)
     with torch.no_grad():
         next(iter(broken.model.parameters())).fill_(float("nan"))
-    seen = Glances(broken, dataset.val).look()
+    seen = LivePreview(broken, dataset.val).look()
     assert "nan" in EVENTS.encode(seen)

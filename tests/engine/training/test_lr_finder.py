@@ -15,11 +15,11 @@ import torch
 
 from fmnist_tui.config.recipes import read
 from fmnist_tui.engine.device import choose
-from fmnist_tui.engine.run.inbox import Control
+from fmnist_tui.engine.run.inbox import Inbox
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.engine.training import lr_finder
 from fmnist_tui.engine.training.learner import Learner
-from fmnist_tui.engine.training.step import Step
+from fmnist_tui.engine.training.step import TrainingStep
 from fmnist_tui.protocol.commands import (
     CancelSearch,
     Command,
@@ -44,7 +44,7 @@ from fmnist_tui.protocol.events import (
     Progress,
     RunStarted,
 )
-from fmnist_tui.protocol.lr_curve import HIGH, LOW, Rates
+from fmnist_tui.protocol.lr_curve import HIGH, LOW, RateRange
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.log import CommandBox
 from fmnist_tui.util.errors import UserError
@@ -64,7 +64,7 @@ RICH: dict[str, Any] = {
     "epochs": 3,
     "checkpoint_seconds": 1000.0,
 }
-SHORT = Rates(1e-5, 1.0, 20)
+SHORT = RateRange(1e-5, 1.0, 20)
 FIND = FindLearningRate(0.0, SHORT.low, SHORT.high, SHORT.steps)
 
 
@@ -102,10 +102,10 @@ def stepped(model: Learner, steps: int) -> None:
 
 
 def searched(
-    model: Learner, rates: Rates = SHORT, *commands: Command, after: int = 0
+    model: Learner, rates: RateRange = SHORT, *commands: Command, after: int = 0
 ) -> tuple[LrSearched, list[LrProbed]]:
     """Search; the commands come after so many probes."""
-    control = Control()
+    control = Inbox()
     heard: list[Event] = []
 
     def pulse() -> None:
@@ -113,7 +113,7 @@ def searched(
             for command in commands:
                 control.send(command)
 
-    ended = lr_finder.search(model, rates, heard.append, lr_finder.Told(control, pulse))
+    ended = lr_finder.search(model, rates, heard.append, lr_finder.PendingCommands(control, pulse))
     assert heard.pop() is ended
     return ended, [event for event in heard if isinstance(event, LrProbed)]
 
@@ -160,7 +160,7 @@ def test_a_gradient_scaler_is_put_back_too() -> None:
 
 
 def test_the_rates_rise_by_the_same_factor_from_the_first_to_the_last() -> None:
-    _, probes = searched(learner(config(), blobs(96)), Rates(1e-6, 1e-2, 21))
+    _, probes = searched(learner(config(), blobs(96)), RateRange(1e-6, 1e-2, 21))
     assert [probe.probe for probe in probes] == list(range(1, 22))
     assert probes[0].lr == pytest.approx(1e-6) and probes[-1].lr == pytest.approx(1e-2)
     factors = [after.lr / before.lr for before, after in pairwise(probes)]
@@ -182,13 +182,15 @@ def test_each_probe_trains_at_its_own_rate() -> None:
             moved.append((event.lr, float((now - before).norm() / slope)))
             before = now.clone()
 
-    lr_finder.search(model, Rates(1e-4, 1e-1, 20), look, lr_finder.Told(Control(), lambda: None))
+    lr_finder.search(
+        model, RateRange(1e-4, 1e-1, 20), look, lr_finder.PendingCommands(Inbox(), lambda: None)
+    )
     assert [far for _, far in moved] == pytest.approx([lr for lr, _ in moved], rel=1e-2)
 
 
 def test_a_rate_is_suggested_that_trains() -> None:
     model = learner(config(model="mlp", optimizer="adamw"), blobs(256))
-    ended, probes = searched(model, Rates(steps=120))
+    ended, probes = searched(model, RateRange(steps=120))
     assert ended.reason == FINISHED and ended.lr is not None
     assert ended.low is not None and ended.high is not None
     assert LOW < ended.low <= ended.lr <= ended.high < HIGH
@@ -198,7 +200,7 @@ def test_a_rate_is_suggested_that_trains() -> None:
 
 def test_an_exploding_loss_ends_the_search_early() -> None:
     model = learner(config(model="linear", optimizer="sgd", mixup=0.4), blobs(256))
-    ended, probes = searched(model, Rates(1e-3, 100.0, 100))
+    ended, probes = searched(model, RateRange(1e-3, 100.0, 100))
     assert ended.reason == FINISHED
     assert len(probes) < 100
     assert all(math.isfinite(probe.loss) for probe in probes[:-1])
@@ -220,7 +222,7 @@ def test_a_search_that_breaks_leaves_nothing_behind() -> None:
         raise KeyError("on purpose")
 
     with pytest.raises(KeyError):
-        lr_finder.search(model, SHORT, broken, lr_finder.Told(Control(), lambda: None))
+        lr_finder.search(model, SHORT, broken, lr_finder.PendingCommands(Inbox(), lambda: None))
     assert fingerprint(model) == before
 
 
@@ -348,7 +350,7 @@ def test_the_figures_of_an_epoch_leave_the_search_out(tmp_path: Path) -> None:
 
 
 def test_a_search_is_a_run_with_a_folder_that_tells_everything(session: Session) -> None:
-    training = session.lrfind(config(model="mlp"), Rates(steps=60))
+    training = session.lrfind(config(model="mlp"), RateRange(steps=60))
     listener = Listener(training)
     ended = listener.to_the_end()
     assert ended.reason == FINISHED and ended.message.startswith("suggests lr 0.")
@@ -365,7 +367,7 @@ def test_a_search_is_a_run_with_a_folder_that_tells_everything(session: Session)
 
 
 def test_a_search_is_stopped_by_a_command_of_another_process(session: Session) -> None:
-    training = session.lrfind(config(model="mlp"), Rates(steps=2000))
+    training = session.lrfind(config(model="mlp"), RateRange(steps=2000))
     listener = Listener(training)
     listener.until(RunStarted)
     assert training.folder is not None
@@ -398,7 +400,7 @@ class Recorded:
     """A stand-in for a CUDA graph: replays the step, and only on the tensors it was recorded
     with."""
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: TrainingStep) -> None:
         self._step = step
         self._held = self._places()
 
@@ -420,13 +422,13 @@ def test_a_step_recorded_before_during_or_after_a_search_goes_on_as_it_would_hav
 ) -> None:
     recorded: list[int] = []
 
-    def capture(step: Step) -> None:
+    def capture(step: TrainingStep) -> None:
         step._graph = cast(torch.cuda.CUDAGraph, Recorded(step))
         recorded.append(step._steps)
         step._learn()
 
-    monkeypatch.setattr(Step, "_aside", Step._learn)
-    monkeypatch.setattr(Step, "_capture", capture)
+    monkeypatch.setattr(TrainingStep, "_aside", TrainingStep._learn)
+    monkeypatch.setattr(TrainingStep, "_capture", capture)
     monkeypatch.setattr(
         "tests.engine.support.choose", lambda config: replace(choose(config), graph=True)
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Store
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
 from fmnist_tui.engine.optim.muon import Muon
 from fmnist_tui.engine.session import run_training
 from fmnist_tui.protocol.commands import Stop
@@ -129,7 +129,7 @@ def test_a_resumed_run_does_not_repeat_an_ended_epoch(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_architecture_is_refused_by_name(tmp_path: Path) -> None:
     dataset = blobs(64)
     Bench(tmp_path, dataset, model="mlp", epochs=1).trainer.run()
-    payload, manifest, _ = Store(tmp_path).load("last")
+    payload, manifest, _ = CheckpointStore(tmp_path).load("last")
     other = learner(config(model="linear"), dataset)
     with pytest.raises(CheckpointError, match="another architecture than linear"):
         other.restore(payload, manifest.file)
@@ -138,6 +138,6 @@ def test_a_checkpoint_of_another_architecture_is_refused_by_name(tmp_path: Path)
 def test_a_best_checkpoint_holds_weights_only_and_says_so_when_resumed(tmp_path: Path) -> None:
     dataset = blobs(64)
     Bench(tmp_path, dataset, epochs=1).trainer.run()
-    payload, manifest, _ = Store(tmp_path).load("best")
+    payload, manifest, _ = CheckpointStore(tmp_path).load("best")
     with pytest.raises(CheckpointError, match="weights only"):
         learner(config(), dataset).restore(payload, manifest.file)

@@ -17,16 +17,16 @@ from torch import Tensor, nn
 from fmnist_tui.config.recipes import read
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
-from fmnist_tui.engine.checkpoints.checkpoint import Store
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.device import choose
-from fmnist_tui.engine.inference.classifier import About
+from fmnist_tui.engine.inference.classifier import ModelInfo
 from fmnist_tui.engine.models._torchvision import _refit_filters
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.session import run_training
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.engine.training import freezing
 from fmnist_tui.engine.training.learner import Learner
-from fmnist_tui.engine.training.transfer import Start
+from fmnist_tui.engine.training.transfer import TransferStart
 from fmnist_tui.protocol.events import FAILED, FINISHED, Alert, Evaluated, RunStarted
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
@@ -92,7 +92,7 @@ def notes(listener: Listener) -> list[str]:
 
 
 def best(folder: RunFolder) -> dict[str, Tensor]:
-    weights: dict[str, Tensor] = Store(folder.checkpoints).load("best")[0]["weights"]
+    weights: dict[str, Tensor] = CheckpointStore(folder.checkpoints).load("best")[0]["weights"]
     return weights
 
 
@@ -107,7 +107,7 @@ def test_the_same_classes_keep_everything_the_head_too(session: Session, parent:
     assert all(torch.allclose(after[name], before[name], atol=1e-6) for name in learnt)
     begun = next(event for event in listener.heard if isinstance(event, RunStarted))
     assert begun.step == 0
-    file = Store(parent.checkpoints).manifests("best")[0].file
+    file = CheckpointStore(parent.checkpoints).manifests("best")[0].file
     assert notes(listener)[0] == (
         f"started from {parent.name} at step 8 ({file}); all 22 tensors taken over, the head too"
     )
@@ -128,7 +128,7 @@ def test_parts_that_are_to_begin_anew_are_those_that_the_seed_makes(
 ) -> None:
     folder, listener = trained(session, start="last", renew="dense", **STILL, ema=0.0)
     after = best(folder)
-    fresh = Learner(About.of(settings(), blobs(64)), blobs(64), choose(settings()))
+    fresh = Learner(ModelInfo.of(settings(), blobs(64)), blobs(64), choose(settings()))
     own = fresh.model.state_dict()
     assert torch.allclose(after["14.weight"], own["14.weight"], atol=1e-6)
     assert torch.allclose(after["17.weight"], own["17.weight"], atol=1e-6)
@@ -140,7 +140,7 @@ def test_config_toml_says_where_the_weights_came_from_and_leads_there_again(
     session: Session, parent: RunFolder
 ) -> None:
     folder, _ = trained(session, start=parent.id, **STILL)
-    manifest = Store(parent.checkpoints).manifests("best")[0]
+    manifest = CheckpointStore(parent.checkpoints).manifests("best")[0]
     document = tomllib.loads(folder.config.read_text())
     assert document["run"]["start"] == parent.name
     made_with = document["made_with"]
@@ -153,7 +153,7 @@ def test_config_toml_says_where_the_weights_came_from_and_leads_there_again(
 
 
 def test_a_checkpoint_of_a_run_is_a_start_by_its_path(session: Session, parent: RunFolder) -> None:
-    file = parent.checkpoints / Store(parent.checkpoints).manifests("last")[0].file
+    file = parent.checkpoints / CheckpointStore(parent.checkpoints).manifests("last")[0].file
     folder, listener = trained(session, start=str(file), **STILL)
     assert f"({file.name})" in notes(listener)[0]
     assert tomllib.loads(folder.config.read_text())["run"]["start"] == str(file)
@@ -313,11 +313,11 @@ def test_a_published_backbone_is_taken_over_but_for_stem_and_head(
     file = save(published, tmp_path)
     wanted = config(model="torchvision:resnet18", start=str(file), freeze="layer1")
     dataset = blobs(16)
-    about = About.of(wanted, dataset)
-    start = Start(wanted, tmp_path)
+    about = ModelInfo.of(wanted, dataset)
+    start = TransferStart(wanted, tmp_path)
     start.check(about)
     taught = Learner(about, dataset, choose(wanted))
-    told = start.begin(taught, Store(tmp_path))[0]
+    told = start.begin(taught, CheckpointStore(tmp_path))[0]
     found = taught.model.state_dict()
     assert found["fc.weight"].shape == (4, 512)
     for name, tensor in published.items():
@@ -381,11 +381,11 @@ def test_a_wrong_file_is_refused_by_what_does_not_fit(
     change(weights)
     file = tmp_path / "wrong.pth"
     file.touch()
-    found = weights_source.Origin({"weights": weights}, str(file), file.name, "0" * 64, 0, 0)
+    found = weights_source.WeightsSource({"weights": weights}, str(file), file.name, "0" * 64, 0, 0)
     monkeypatch.setattr(weights_source, "of_file", lambda path: found)
     wanted = config(model="torchvision:resnet18", start=str(file))
     with pytest.raises(UserError) as caught:
-        Start(wanted, tmp_path).check(About.of(wanted, blobs(16)))
+        TransferStart(wanted, tmp_path).check(ModelInfo.of(wanted, blobs(16)))
     line = str(caught.value)
     assert said in line and "wrong.pth" in line and "resnet18" in line and "\n" not in line
 

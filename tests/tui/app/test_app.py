@@ -12,9 +12,9 @@ from fmnist_tui.config.recipes import DEFAULT
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.tui import theme
 from fmnist_tui.tui.app import SCREENS, Dashboard
-from fmnist_tui.tui.base.dialogs import Ask, Choice, Picker, Question, Sheet
-from fmnist_tui.tui.state.app_state import Desk
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog, TextDialog
+from fmnist_tui.tui.state.app_state import AppState
+from fmnist_tui.tui.state.run_feed import RunFeed
 from tests.tui.conftest import Opened
 from tests.tui.scripted import make_run, settled
 
@@ -54,16 +54,18 @@ async def test_the_question_mark_opens_the_keys_and_any_of_four_keys_closes_them
         for key in ("escape", "q", "question_mark", "enter"):
             await pilot.press("question_mark")
             await pilot.pause()
-            assert isinstance(bench.screen, Sheet)
+            assert isinstance(bench.screen, TextDialog)
             text = str(bench.screen.query_one(Static).content)
             assert "Everywhere" in text and "Dark or light theme" in text
             await pilot.press(key)
             await pilot.pause()
-            assert not isinstance(bench.screen, Sheet), key
+            assert not isinstance(bench.screen, TextDialog), key
     assert bench.return_value is None
 
 
-async def test_t_changes_between_dark_and_light_and_it_is_kept(opened: Opened, desk: Desk) -> None:
+async def test_t_changes_between_dark_and_light_and_it_is_kept(
+    opened: Opened, desk: AppState
+) -> None:
     async with opened("runs") as (bench, pilot):
         for wanted in (theme.LIGHT, theme.DARK):
             await pilot.press("t")
@@ -73,7 +75,7 @@ async def test_t_changes_between_dark_and_light_and_it_is_kept(opened: Opened, d
 
 
 async def test_d_says_why_there_is_nothing_to_detach(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_run(desk.runs_dir, ended=False, epochs=1)
     async with opened("runs") as (bench, pilot):
@@ -81,7 +83,7 @@ async def test_d_says_why_there_is_nothing_to_detach(
         await pilot.press("d")
         assert said == ["no run is going on"]
         with RunLock.acquire(folder.path):
-            bench.put_on_bench(Feed.open(folder))
+            bench.put_on_bench(RunFeed.open(folder))
             await pilot.press("d")
         assert said[1:] == ["this run lives in a process of its own already; q leaves it going"]
     assert bench.return_value is None
@@ -117,7 +119,7 @@ async def palette(bench: Dashboard, pilot: Pilot[int], text: str) -> None:
 
 
 async def test_the_palette_knows_screens_actions_recipes_and_runs(
-    opened: Opened, desk: Desk
+    opened: Opened, desk: AppState
 ) -> None:
     folder = make_run(desk.runs_dir)
     async with opened("runs") as (bench, pilot):
@@ -126,7 +128,7 @@ async def test_the_palette_knows_screens_actions_recipes_and_runs(
         await palette(bench, pilot, "Dark or light theme")
         assert bench.theme == theme.LIGHT
         await palette(bench, pilot, "Keys of this screen")
-        assert isinstance(bench.screen, Sheet)
+        assert isinstance(bench.screen, TextDialog)
         await pilot.press("escape")
         await palette(bench, pilot, f"Recipe: {DEFAULT}")
         assert bench.current_mode == "train"
@@ -150,7 +152,7 @@ async def test_a_picker_is_narrowed_by_typing_and_moved_in_by_keys(opened: Opene
         chosen: list[str | None] = []
 
         async def opened_anew() -> OptionList:
-            bench.push_screen(Picker("one of them", items), chosen.append)
+            bench.push_screen(PickerDialog("one of them", items), chosen.append)
             await pilot.pause()
             return bench.screen.query_one(OptionList)
 
@@ -177,7 +179,7 @@ async def test_a_question_is_answered_by_its_keys_the_arrows_or_escape(
 ) -> None:
     async with opened("runs") as (bench, pilot):
         chosen: list[str | None] = []
-        question = Question("Sure?", "Is it?", [Choice("y", "yes", "do it"), Choice("n", "no")])
+        question = ChoiceDialog("Sure?", "Is it?", [Choice("y", "yes", "do it"), Choice("n", "no")])
         bench.push_screen(question, chosen.append)
         await pilot.pause()
         await pilot.press(*keys.split())
@@ -191,7 +193,7 @@ async def test_a_line_that_is_asked_for_is_given_by_enter_and_left_by_escape(
     async with opened("runs") as (bench, pilot):
         given: list[str | None] = []
         for keys in ("enter", "end c enter", "c escape"):
-            bench.push_screen(Ask("a line", "ab"), given.append)
+            bench.push_screen(PromptDialog("a line", "ab"), given.append)
             await pilot.pause()
             await pilot.press(*keys.split())
             await pilot.pause()

@@ -10,10 +10,16 @@ from textual.geometry import Size
 from textual.screen import Screen
 
 from fmnist_tui.tui.app import SCREENS
-from fmnist_tui.tui.base.dialogs import Ask, LeavingQuestion, Picker, Question, Sheet
-from fmnist_tui.tui.base.resizing import Resizing
-from fmnist_tui.tui.command_palette import Palette
-from fmnist_tui.tui.jobs.screen import ErrandList
+from fmnist_tui.tui.base.dialogs import (
+    ChoiceDialog,
+    PickerDialog,
+    PromptDialog,
+    QuitDialog,
+    TextDialog,
+)
+from fmnist_tui.tui.base.resizing import ResizableScreen
+from fmnist_tui.tui.command_palette import ActionPalette
+from fmnist_tui.tui.jobs.screen import JobsScreen
 from tests.tui.conftest import Opened
 from tests.tui.scripted import settled
 
@@ -54,12 +60,12 @@ async def test_two_sizes_at_once_do_not_chase_each_other_for_ever(
 def test_every_screen_and_dialog_comes_to_rest() -> None:
     every: set[type[object]] = {
         *SCREENS,
-        Ask,
-        ErrandList,
-        LeavingQuestion,
-        Palette,
-        Picker,
-        Question,
-        Sheet,
+        PromptDialog,
+        JobsScreen,
+        QuitDialog,
+        ActionPalette,
+        PickerDialog,
+        ChoiceDialog,
+        TextDialog,
     }
-    assert not [screen for screen in every if not issubclass(screen, Resizing)]
+    assert not [screen for screen in every if not issubclass(screen, ResizableScreen)]

@@ -11,11 +11,11 @@ import pytest
 
 from fmnist_tui.tui import app as dashboard
 from fmnist_tui.tui.base.bars import KeyBar, TopBar
-from fmnist_tui.tui.base.dialogs import Ask, Sheet
-from fmnist_tui.tui.base.screen import BenchScreen
+from fmnist_tui.tui.base.dialogs import PromptDialog, TextDialog
+from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.screens.train.screen import TrainScreen
-from fmnist_tui.tui.state.app_state import Desk
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.state.app_state import AppState
+from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.line_table import LineTable
 from tests.tui.conftest import Opened
 from tests.tui.scripted import make_run, settled
@@ -31,8 +31,8 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return told
 
 
-def screen_of(bench: dashboard.Dashboard) -> BenchScreen:
-    return cast(BenchScreen, bench.screen)
+def screen_of(bench: dashboard.Dashboard) -> DashboardScreen:
+    return cast(DashboardScreen, bench.screen)
 
 
 async def test_whatever_goes_wrong_with_a_network_is_a_line_and_no_end(
@@ -50,19 +50,19 @@ async def test_a_dialog_that_comes_late_does_not_open_over_another_screen(opened
     async with opened("runs") as (bench, pilot):
         runs = screen_of(bench)
         await pilot.press("2")
-        runs.over(Ask("late"), lambda _: None)
+        runs.over(PromptDialog("late"), lambda _: None)
         await pilot.pause()
         assert isinstance(bench.screen, TrainScreen)
-        screen_of(bench).over(Ask("in time"), lambda _: None)
-        await settled(pilot, lambda: isinstance(bench.screen, Ask))
+        screen_of(bench).over(PromptDialog("in time"), lambda _: None)
+        await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
 
 
 async def test_the_bar_of_a_screen_tells_what_is_so_when_it_comes_into_view(
-    opened: Opened, desk: Desk
+    opened: Opened, desk: AppState
 ) -> None:
     async with opened("data") as (bench, pilot):
         await pilot.press("2")
-        bench.put_on_bench(Feed.open(make_run(desk.runs_dir)))
+        bench.put_on_bench(RunFeed.open(make_run(desk.runs_dir)))
         await pilot.press("1")
         now = bench.status_line().plain
         assert now
@@ -70,23 +70,23 @@ async def test_the_bar_of_a_screen_tells_what_is_so_when_it_comes_into_view(
 
 
 async def test_a_run_that_is_read_slowly_does_not_push_a_training_off_the_bench(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_run(desk.runs_dir)
-    read, opening = threading.Event(), Feed.open
+    read, opening = threading.Event(), RunFeed.open
 
-    def slowly(folder: Any) -> Feed:
+    def slowly(folder: Any) -> RunFeed:
         assert read.wait(10)
         return opening(folder)
 
-    monkeypatch.setattr(Feed, "open", slowly)
+    monkeypatch.setattr(RunFeed, "open", slowly)
     async with opened("train") as (bench, pilot):
         bench.follow(folder)
         await pilot.pause()
         mine = opening(folder)
         bench.put_on_bench(mine)
         with monkeypatch.context() as patch:
-            patch.setattr(Desk, "training", True)
+            patch.setattr(AppState, "training", True)
             read.set()
             await bench.workers.wait_for_complete()
             assert bench.desk.feed is mine
@@ -97,11 +97,11 @@ async def test_keys_below_answer_to_the_mouse_whosever_they_are(opened: Opened) 
         bar = bench.screen.query_one(KeyBar)
         place = str(bar.render()).index("? keys")
         await pilot.click(KeyBar, offset=(place + 1, 0))
-        await settled(pilot, lambda: isinstance(bench.screen, Sheet))
+        await settled(pilot, lambda: isinstance(bench.screen, TextDialog))
 
 
 async def test_choices_that_cannot_be_kept_are_said_once(
-    opened: Opened, desk: Desk, said: list[str], tmp_path: Path
+    opened: Opened, desk: AppState, said: list[str], tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
     desk.settings.folder = tmp_path / "file" / "below"

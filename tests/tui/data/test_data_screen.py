@@ -19,21 +19,21 @@ from fmnist_tui.config import dataset_catalog
 from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
-from fmnist_tui.data.load_progress import Step
+from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.bars import KeyBar
-from fmnist_tui.tui.base.dialogs import Ask, Picker, Sheet
+from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog, TextDialog
 from fmnist_tui.tui.screens.data import screen as data_screen
 from fmnist_tui.tui.screens.data.browser import Browser
 from fmnist_tui.tui.screens.data.class_list import ClassList, Head
-from fmnist_tui.tui.screens.data.loading_pane import Fetching
-from fmnist_tui.tui.screens.data.sample import SampleNumbers, SampleView, Values
+from fmnist_tui.tui.screens.data.loading_pane import LoadingPane
+from fmnist_tui.tui.screens.data.sample import PixelValues, SampleNumbers, SampleView
 from fmnist_tui.tui.screens.data.screen import DataScreen
-from fmnist_tui.tui.state.app_state import Desk
+from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.dataset_cache import DataSpec
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.gallery import Gallery
-from fmnist_tui.tui.widgets.picture import Picture
+from fmnist_tui.tui.widgets.picture import PictureView
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
 from tests.tui.scripted import CONFIG, make_run, settled
@@ -65,9 +65,9 @@ def garments(name: str = "fashion") -> Dataset:
 class Shop:
     """Data sets in place of those of the library: what is here, and what fetching comes to."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: AppState) -> None:
         self.here: set[str] = {"sketches"}
-        self.steps: list[Step] = []
+        self.steps: list[LoadStep] = []
         self.failure = ""
         self.asked: list[tuple[str, bool]] = []
         self.go_on = threading.Event()
@@ -98,7 +98,7 @@ class Shop:
 
 
 @pytest.fixture
-def shop(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+def shop(desk: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     """The library sells from a shop where nothing but sketches is in stock."""
     shop = Shop(desk)
     monkeypatch.setattr(desk.library, "present", shop.present)
@@ -115,7 +115,7 @@ def stocked(shop: Shop) -> Shop:
 
 
 @pytest.fixture
-def dice(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[tuple[RunConfig, Any, int, Any]]:
+def dice(desk: AppState, monkeypatch: pytest.MonkeyPatch) -> list[tuple[RunConfig, Any, int, Any]]:
     """What the session is asked to augment, each with the future that is waited for."""
     thrown: list[tuple[RunConfig, Any, int, Any]] = []
 
@@ -161,7 +161,7 @@ def numbers(bench: Dashboard) -> str:
 
 
 def told(bench: Dashboard) -> str:
-    return bench.screen.query_one(Fetching).text
+    return bench.screen.query_one(LoadingPane).text
 
 
 def drawn(widget: Any) -> str:
@@ -203,7 +203,7 @@ async def typed(pilot: Pilot[int], text: str) -> None:
 
 async def answered(bench: Dashboard, pilot: Pilot[int], text: str) -> None:
     """Type into the question that is open, and send it."""
-    await settled(pilot, lambda: isinstance(bench.screen, (Ask, Picker)))
+    await settled(pilot, lambda: isinstance(bench.screen, (PromptDialog, PickerDialog)))
     bench.screen.query_one(Input).value = text
     await pilot.pause()
     await pilot.press("enter")
@@ -230,7 +230,7 @@ async def test_it_is_of_use_at_every_size(
         await pilot.press("enter")
         await pilot.pause()
         assert sample(bench).has_focus
-        assert sample(bench).query_one(Picture).size.height >= 7
+        assert sample(bench).query_one(PictureView).size.height >= 7
         assert "label  T-shirt/top" in numbers(bench)
         assert bench.screen.query_one(SampleNumbers).region.bottom <= bench.screen.size.height
         # Where both have room, numbers stand beside the picture from the beginning.
@@ -259,12 +259,12 @@ async def test_with_nothing_on_disk_it_says_what_to_press_at_every_size(
 
 
 async def test_f_fetches_it_and_the_places_tried_and_the_progress_are_seen(
-    opened: Opened, shop: Shop, desk: Desk
+    opened: Opened, shop: Shop, desk: AppState
 ) -> None:
     shop.go_on.clear()
     shop.steps = [
-        Step("fashion", "data folder", "failed", "nothing of it here"),
-        Step("fashion", "mirrors", "progress", "images", 13 << 20, 26 << 20),
+        LoadStep("fashion", "data folder", "failed", "nothing of it here"),
+        LoadStep("fashion", "mirrors", "progress", "images", 13 << 20, 26 << 20),
     ]
     async with opened() as (bench, pilot):
         await settled(pilot, lambda: "is not here" in told(bench))
@@ -288,7 +288,7 @@ async def test_escape_cancels_and_what_comes_after_all_is_not_shown(
     opened: Opened, shop: Shop
 ) -> None:
     shop.go_on.clear()
-    shop.steps = [Step("fashion", "mirrors", "progress", "images", 5, 10)]
+    shop.steps = [LoadStep("fashion", "mirrors", "progress", "images", 5, 10)]
     async with opened() as (bench, pilot):
         await settled(pilot, lambda: "is not here" in told(bench))
         await pilot.press("enter")  # does as f does
@@ -310,8 +310,8 @@ async def test_a_failure_is_told_in_place_with_what_to_press_and_f_tries_again(
 ) -> None:
     shop.failure = "fashion: it was nowhere: mirrors: no network. Copy [these] files to a folder"
     shop.steps = [
-        Step("fashion", "mirrors", "failed", "no route to \x1b[31m[host]"),
-        Step("fashion", "Debian package", "failed", "no apt here"),
+        LoadStep("fashion", "mirrors", "failed", "no route to \x1b[31m[host]"),
+        LoadStep("fashion", "Debian package", "failed", "no apt here"),
     ]
     async with opened() as (bench, pilot):
         await settled(pilot, lambda: "is not here" in told(bench))
@@ -377,7 +377,7 @@ async def test_s_lists_the_data_sets_and_opens_the_one_chosen(
     async with opened() as (bench, pilot):
         await shown(bench, pilot)
         await pilot.press("s")
-        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
         listed = bench.screen.query_one(OptionList)
         lines = [str(option.prompt) for option in listed.options]
         assert len(lines) == len(dataset_catalog.DATASETS) + 1
@@ -386,7 +386,7 @@ async def test_s_lists_the_data_sets_and_opens_the_one_chosen(
         await answered(bench, pilot, "kuzu")
         await settled(pilot, lambda: "Kuzushiji-MNIST is not here" in told(bench))
         await pilot.press("s")
-        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
         await pilot.press("escape")
         await pilot.pause()
         assert "Kuzushiji-MNIST is not here" in told(bench)
@@ -408,7 +408,7 @@ async def test_i_tells_about_the_data_set(opened: Opened, stocked: Shop) -> None
         await shown(bench, pilot)
         await pilot.press("i")
         await pilot.pause()
-        assert isinstance(bench.screen, Sheet)
+        assert isinstance(bench.screen, TextDialog)
         lines = str(bench.screen.query_one(Static).content).splitlines()
         assert lines[1:] == ["from a test", "train 60 · val 10 · test 7"]
         await pilot.press("escape", "S")
@@ -428,7 +428,7 @@ def class_folders(where: Path) -> Path:
 
 
 async def test_a_folder_is_typed_browsed_and_may_vanish_and_come_back(
-    opened: Opened, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(data_screen, "WATCH", 0.05)
     monkeypatch.setenv("FMNIST_TUI_OFFLINE", "1")
@@ -542,7 +542,7 @@ async def test_p_goes_from_split_to_split_and_a_click_to_one(opened: Opened, sto
         assert "[val]" in head(bench)
         assert drawn(classes(bench)).splitlines()[0].rstrip().endswith(" 1")
         await pilot.click(Head, offset=(3, 1))
-        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
 
 
 async def test_a_key_that_comes_as_a_data_set_is_left_opens_no_line_out_of_sight(
@@ -554,9 +554,9 @@ async def test_a_key_that_comes_as_a_data_set_is_left_opens_no_line_out_of_sight
         browser = bench.screen.query_one(Browser)
         cast(DataScreen, bench.screen)._picked("mnist")
         browser.action_filter()
-        await settled(pilot, lambda: isinstance(bench.focused, Fetching))
+        await settled(pilot, lambda: isinstance(bench.focused, LoadingPane))
         await pilot.pause()
-        assert isinstance(bench.focused, Fetching)
+        assert isinstance(bench.focused, LoadingPane)
         await pilot.press("a")
         assert not browser.query_one("#filter", Input).value
 
@@ -567,11 +567,11 @@ async def test_a_key_never_goes_to_a_line_that_is_out_of_sight(
     async with opened() as (bench, pilot):
         await shown(bench, pilot)
         cast(DataScreen, bench.screen)._picked("mnist")
-        await settled(pilot, lambda: isinstance(bench.focused, Fetching))
+        await settled(pilot, lambda: isinstance(bench.focused, LoadingPane))
         line = bench.screen.query_one("#filter", Input)
         bench.screen.set_focus(line)
         await pilot.press("a")
-        assert isinstance(bench.focused, Fetching) and not line.value
+        assert isinstance(bench.focused, LoadingPane) and not line.value
 
 
 async def test_a_terminal_that_was_too_small_for_a_moment_gives_the_focus_back(
@@ -695,7 +695,7 @@ async def test_g_goes_to_an_index_and_says_what_is_wrong_with_it(
 
 
 async def test_z_and_r_change_how_pictures_look_and_are_kept(
-    opened: Opened, stocked: Shop, desk: Desk
+    opened: Opened, stocked: Shop, desk: AppState
 ) -> None:
     async with opened() as (bench, pilot):
         await shown(bench, pilot)
@@ -725,7 +725,7 @@ async def test_z_and_r_change_how_pictures_look_and_are_kept(
 
 
 async def test_r_says_why_it_changes_nothing_under_ascii(
-    opened: Opened, stocked: Shop, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, stocked: Shop, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.ascii = True
     async with opened() as (bench, pilot):
@@ -771,7 +771,7 @@ async def test_enter_shows_one_picture_with_its_numbers(opened: Opened, stocked:
         await pilot.pause()
         view = sample(bench)
         assert view.has_focus and not gallery(bench).display
-        assert "Trouser  #1 of train  2 of 60" in drawn(view.query_one(Picture))
+        assert "Trouser  #1 of train  2 of 60" in drawn(view.query_one(PictureView))
         assert "pixels 0–56, mean 11.4" in numbers(bench)
         assert "dark   79.6 % below 32" in numbers(bench)
         steps = {
@@ -780,18 +780,18 @@ async def test_enter_shows_one_picture_with_its_numbers(opened: Opened, stocked:
         for key, number in steps.items():
             await pilot.press(key)
             await pilot.pause()
-            assert f"#{number} of train" in drawn(view.query_one(Picture)), key
+            assert f"#{number} of train" in drawn(view.query_one(PictureView)), key
             assert f"index  #{number} of train" in numbers(bench), key
         await pilot.press("v")
         await pilot.pause()
-        values = view.query_one(Values)
-        assert not view.query_one(Picture).display
+        values = view.query_one(PixelValues)
+        assert not view.query_one(PictureView).display
         lines = [line.strip() for line in drawn(values).splitlines() if line.strip()]
         assert len(lines) == 28
         assert lines[1] == "00" * 4 + "38" * 20 + "00" * 4  # 56, as it is written there
         await pilot.press("v")
         await pilot.pause()
-        assert view.query_one(Picture).display and not values.display
+        assert view.query_one(PictureView).display and not values.display
         await pilot.press("escape")
         await pilot.pause()
         assert gallery(bench).has_focus and gallery(bench).cursor == 1
@@ -804,7 +804,7 @@ async def test_where_the_numbers_do_not_fit_arrows_scroll_them(
         await shown(bench, pilot)
         await pilot.press("enter", "v")
         await pilot.pause()
-        values = sample(bench).query_one(Values)
+        values = sample(bench).query_one(PixelValues)
         hidden = 28 - values.size.height
         for key, top in {"down": 1, "j": 2, "up": 1, "k": 0}.items():
             await pilot.press(key)
@@ -900,7 +900,7 @@ async def test_an_augmentation_that_cannot_be_had_leaves_the_pictures_as_they_ar
 
 
 async def test_the_augmentation_is_that_of_the_run_on_the_bench_or_of_the_form(
-    opened: Opened, stocked: Shop, dice: list[Any], desk: Desk
+    opened: Opened, stocked: Shop, dice: list[Any], desk: AppState
 ) -> None:
     async with opened() as (bench, pilot):
         await shown(bench, pilot)
@@ -910,7 +910,7 @@ async def test_the_augmentation_is_that_of_the_run_on_the_bench_or_of_the_form(
         await settled(pilot, lambda: bool(dice))
         assert "augmented: shift 3 · tiny on Train" in place(bench)
         folder = make_run(desk.runs_dir, CONFIG.changed(flip=True, shift=0))
-        bench.put_on_bench(Feed.open(folder))
+        bench.put_on_bench(RunFeed.open(folder))
         await pilot.press("a")
         await settled(pilot, lambda: len(dice) == 2)
         assert "augmented: flip · run " in place(bench)

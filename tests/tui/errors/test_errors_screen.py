@@ -21,15 +21,15 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.base.dialogs import Ask, Picker
+from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.screens.errors.detail import Detail
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
-from fmnist_tui.tui.state.app_state import Desk, Pair
+from fmnist_tui.tui.state.app_state import AppState, ClassPair
 from fmnist_tui.tui.state.dataset_cache import DataSpec
 from fmnist_tui.tui.widgets.gallery import Gallery
-from fmnist_tui.tui.widgets.picture import Picture
-from fmnist_tui.tui.widgets.probability_bars import Shares
-from fmnist_tui.tui.widgets.summary_line import Headline
+from fmnist_tui.tui.widgets.picture import PictureView
+from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
+from fmnist_tui.tui.widgets.summary_line import SummaryLine
 from tests.tui.conftest import Opened
 from tests.tui.scripted import CONFIG, make_run, predictions, settled
 
@@ -63,7 +63,7 @@ def of_sketches(dataset: Dataset, split: str, seed: int = 0) -> Predictions:
 
 
 @pytest.fixture
-def run(desk: Desk, sketches: Dataset) -> RunFolder:
+def run(desk: AppState, sketches: Dataset) -> RunFolder:
     """A run in hand whose predictions are of pictures that there are."""
     folder = make_run(desk.runs_dir)
     for split in ("val", "test"):
@@ -78,7 +78,7 @@ def gallery_of(bench: Dashboard) -> Gallery:
 
 
 def headline(bench: Dashboard) -> str:
-    return bench.screen.query_one(Headline).plain
+    return bench.screen.query_one(SummaryLine).plain
 
 
 def notice(bench: Dashboard) -> str:
@@ -103,7 +103,7 @@ async def images(bench: Dashboard, pilot: Pilot[int], count: int = COUNT // 5) -
 
 
 async def test_without_a_run_and_without_predictions_it_says_what_to_press(
-    desk: Desk, opened: Opened
+    desk: AppState, opened: Opened
 ) -> None:
     async with opened("errors") as (bench, pilot):
         assert "No run is in hand" in notice(bench)
@@ -129,9 +129,9 @@ async def test_what_was_got_wrong_is_shown_most_confident_first(
         assert f"loss {-np.log(said[first.true]):.2f}" in facts(bench)
         # The picture is the one of that index, and the true class is marked.
         place = int(np.flatnonzero(sketches.test.indices == first.index)[0])
-        shown = bench.screen.query_one(Picture)._image
+        shown = bench.screen.query_one(PictureView)._image
         assert shown is not None and np.array_equal(shown, sketches.test.images[place])
-        shares = bench.screen.query_one(Shares)
+        shares = bench.screen.query_one(ProbabilityBars)
         assert shares._true == GARMENTS[first.true]
         assert shares._ranked[0][0] == GARMENTS[first.predicted]
 
@@ -150,7 +150,7 @@ async def test_moving_in_the_gallery_changes_the_detail_at_once(
 
 
 async def test_o_goes_through_the_orders_and_is_kept(
-    desk: Desk, run: RunFolder, sketches: Dataset, opened: Opened
+    desk: AppState, run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
     found = of_sketches(sketches, "test")
     async with opened("errors") as (bench, pilot):
@@ -169,7 +169,7 @@ async def test_a_cell_of_the_matrix_is_shown_with_its_split(
     found = of_sketches(sketches, "val")
     count = len(found.misses(2, 3))
     async with opened("evaluate") as (bench, pilot):
-        bench.open_errors(Pair("val", 2, 3))
+        bench.open_errors(ClassPair("val", 2, 3))
         await pilot.pause()
         await images(bench, pilot, count)
         assert "Pullover → Dress" in headline(bench) and "val" in headline(bench)
@@ -183,7 +183,7 @@ async def test_those_got_right_are_shown_as_right(
     count = len(of_sketches(sketches, "test").misses(1, 1))
     async with opened("errors") as (bench, pilot):
         await images(bench, pilot)
-        bench.open_errors(Pair("test", 1, 1))
+        bench.open_errors(ClassPair("test", 1, 1))
         bench.show("evaluate")
         bench.show("errors")
         await images(bench, pilot, count)
@@ -194,7 +194,7 @@ async def test_c_picks_a_pair(run: RunFolder, sketches: Dataset, opened: Opened)
     async with opened("errors") as (bench, pilot):
         await images(bench, pilot)
         await pilot.press("c")
-        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
         bench.screen.query_one(Input).value = "pullover dress"
         await pilot.press("enter")
         await images(bench, pilot, len(of_sketches(sketches, "test").misses(2, 3)))
@@ -251,7 +251,7 @@ async def test_g_goes_to_an_index(run: RunFolder, sketches: Dataset, opened: Ope
     async with opened("errors") as (bench, pilot):
         await images(bench, pilot)
         await pilot.press("g")
-        await settled(pilot, lambda: isinstance(bench.screen, Ask))
+        await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
         bench.screen.query_one(Input).value = f"#{misses[41].index}"
         await pilot.press("enter")
         await settled(pilot, lambda: gallery_of(bench).cursor == 41)
@@ -260,7 +260,7 @@ async def test_g_goes_to_an_index(run: RunFolder, sketches: Dataset, opened: Ope
         for nonsense in ("999999", "a", ""):
             await settled(pilot, lambda: isinstance(bench.screen, ErrorsScreen))
             await pilot.press("g")
-            await settled(pilot, lambda: isinstance(bench.screen, Ask))
+            await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
             bench.screen.query_one(Input).value = nonsense
             await pilot.press("enter")
         await settled(pilot, lambda: isinstance(bench.screen, ErrorsScreen))
@@ -269,7 +269,7 @@ async def test_g_goes_to_an_index(run: RunFolder, sketches: Dataset, opened: Ope
 
 
 async def test_z_and_r_change_how_pictures_are_drawn(
-    desk: Desk, run: RunFolder, opened: Opened
+    desk: AppState, run: RunFolder, opened: Opened
 ) -> None:
     async with opened("errors") as (bench, pilot):
         await images(bench, pilot)
@@ -280,12 +280,12 @@ async def test_z_and_r_change_how_pictures_are_drawn(
             await pilot.press("z")
         assert sorted(zooms) == ["full", "small", "tiny"]
         await pilot.press("r")
-        assert gallery.renderer == bench.screen.query_one(Picture).renderer == "braille"
+        assert gallery.renderer == bench.screen.query_one(PictureView).renderer == "braille"
         assert desk.settings.get("renderer") == "braille"
 
 
 async def test_p_w_and_e_work_here_too(
-    desk: Desk, run: RunFolder, opened: Opened, monkeypatch: pytest.MonkeyPatch
+    desk: AppState, run: RunFolder, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Future[Any]] = [Future()]
     monkeypatch.setattr(desk.session, "evaluate", lambda *_: asked[0])
@@ -295,7 +295,7 @@ async def test_p_w_and_e_work_here_too(
         await pilot.press("p", "p")
         await settled(pilot, lambda: "val" in headline(bench) and not notice(bench))
         await pilot.press("w")
-        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
         bench.screen.query_one(Input).value = other.id
         await pilot.press("enter")
         await settled(pilot, lambda: isinstance(bench.screen, ErrorsScreen))
@@ -323,8 +323,8 @@ async def test_the_chosen_one_has_a_view_of_its_own_at_80_columns(
         await pilot.press("enter")
         await settled(pilot, lambda: bench.screen.focused is detail)
         await settled(pilot, lambda: detail.region.width == 80)
-        assert bench.screen.query_one(Picture).size.height >= 14
-        await settled(pilot, lambda: bench.screen.query_one(Shares).size.height == 10)
+        assert bench.screen.query_one(PictureView).size.height >= 14
+        await settled(pilot, lambda: bench.screen.query_one(ProbabilityBars).size.height == 10)
         await pilot.press("right", "right", "h")
         await settled(pilot, lambda: f"#{misses[1].index} of" in facts(bench))
         await pilot.press("pagedown")
@@ -355,7 +355,7 @@ async def test_every_size_shows_images(
 
 
 async def test_pictures_that_are_not_here_are_said_in_place(
-    desk: Desk, run: RunFolder, opened: Opened
+    desk: AppState, run: RunFolder, opened: Opened
 ) -> None:
     run.config.write_text(recipes.to_toml(RunConfig(dataset="fashion")))
     async with opened("errors") as (bench, pilot):
@@ -383,7 +383,7 @@ async def test_damaged_predictions_and_a_folder_that_is_gone_are_said_in_place(
 
 
 async def test_a_perfect_run_has_nothing_to_show(
-    desk: Desk, run: RunFolder, sketches: Dataset, opened: Opened
+    desk: AppState, run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
     part = sketches.test
     logits = 9 * np.eye(10, dtype=np.float32)[part.labels]
@@ -397,11 +397,11 @@ async def test_a_perfect_run_has_nothing_to_show(
 
 
 async def test_a_pair_of_classes_that_another_run_lacks_is_dropped(
-    desk: Desk, run: RunFolder, sketches: Dataset, opened: Opened
+    desk: AppState, run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
     async with opened("errors") as (bench, pilot):
         await images(bench, pilot)
-        bench.open_errors(Pair("test", 9, 0))
+        bench.open_errors(ClassPair("test", 9, 0))
         bench.show("evaluate")
         bench.show("errors")
         await settled(pilot, lambda: "Ankle boot" in headline(bench))
@@ -419,7 +419,7 @@ async def test_a_pair_of_classes_that_another_run_lacks_is_dropped(
 
 
 async def test_names_from_outside_are_shown_as_they_are(
-    desk: Desk, run: RunFolder, sketches: Dataset, opened: Opened
+    desk: AppState, run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
     found = of_sketches(sketches, "test")
     names = ("[red]\x1b[31mx", "\u202eevil", *GARMENTS[2:])

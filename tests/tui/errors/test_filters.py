@@ -7,23 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmnist_tui.analysis.predictions import Miss, Predictions
+from fmnist_tui.analysis.predictions import Misclassified, Predictions
 from fmnist_tui.config import recipes
 from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Split
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.screens.errors import filters
-from fmnist_tui.tui.screens.errors.filters import EVERY, Album, parsed
-from fmnist_tui.tui.state.dataset_cache import Library
+from fmnist_tui.tui.screens.errors.filters import EVERY, SplitImages, parsed
+from fmnist_tui.tui.state.dataset_cache import DatasetCache
 from fmnist_tui.util.errors import UserError
 
 SHIRT, TSHIRT, COAT = 6, 0, 4
 DIGITS = tuple("0123456789")
 
 
-def miss(true: int, predicted: int, index: int = 5) -> Miss:
-    return Miss(index, 0, true, predicted, 0.9, 0.05)
+def miss(true: int, predicted: int, index: int = 5) -> Misclassified:
+    return Misclassified(index, 0, true, predicted, 0.9, 0.05)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_pairs_are_offered_with_the_largest_first_and_come_back_from_their_keys(
 
 def test_pictures_are_found_by_index_whatever_their_order() -> None:
     images = np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1)
-    album = Album(Split("val", images, np.array([0, 1, 2]), np.array([30, 10, 20])))
+    album = SplitImages(Split("val", images, np.array([0, 1, 2]), np.array([30, 10, 20])))
     found = [album.image(index) for index in (10, 20, 30)]
     assert [None if image is None else int(image[0, 0, 0]) for image in found] == [1, 2, 0]
     assert album.image(11) is None and album.image(99) is None
@@ -89,7 +89,7 @@ def test_pictures_are_found_by_index_whatever_their_order() -> None:
 
 def test_images_that_are_another_class_now_are_counted() -> None:
     images = np.zeros((3, 1, 1, 1), np.uint8)
-    album = Album(Split("val", images, np.array([0, 1, 2]), np.array([30, 10, 20])))
+    album = SplitImages(Split("val", images, np.array([0, 1, 2]), np.array([30, 10, 20])))
 
     def said(labels: list[int], indices: list[int]) -> Predictions:
         logits = np.zeros((len(labels), 3), np.float32)
@@ -97,7 +97,7 @@ def test_images_that_are_another_class_now_are_counted() -> None:
 
     assert album.strays(said([1, 2, 0], [10, 20, 30])) == 0
     assert album.strays(said([1, 0, 0], [10, 20, 99])) == 2
-    empty = Album(Split("val", images[:0], np.zeros(0, np.int64), np.zeros(0, np.int64)))
+    empty = SplitImages(Split("val", images[:0], np.zeros(0, np.int64), np.zeros(0, np.int64)))
     assert empty.strays(said([1], [10])) == 1
 
 
@@ -107,13 +107,13 @@ def test_all_training_pictures_are_there_though_the_run_learned_from_a_part(
     folder = RunFolder.create(tmp_path, "r", "sketches")
     config = RunConfig(dataset="sketches", limit=100)
     folder.config.write_text(recipes.to_toml(config))
-    album = filters.open_album(Library(tmp_path), folder, "train")
+    album = filters.open_album(DatasetCache(tmp_path), folder, "train")
     assert sum(album.image(index) is not None for index in range(5000)) > 4000
 
 
 def test_pictures_that_are_not_here_are_said_with_what_to_do(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, "r", "fashion")
-    library = Library(tmp_path)
+    library = DatasetCache(tmp_path)
     with pytest.raises(UserError, match=r"not known any more.*config"):
         filters.open_album(library, folder, "test")
     folder.config.write_text(recipes.to_toml(RunConfig(dataset="mnist")))

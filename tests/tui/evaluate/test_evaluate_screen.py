@@ -16,15 +16,15 @@ from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.protocol.events import EVENTS, STOPPED, RunEnded
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.base.dialogs import Picker
+from fmnist_tui.tui.base.dialogs import PickerDialog
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
 from fmnist_tui.tui.screens.evaluate.score_tables import ClassScores, ConfusedPairs
 from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
-from fmnist_tui.tui.state.app_state import Desk
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.state.app_state import AppState
+from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.line_chart import LineChart
-from fmnist_tui.tui.widgets.summary_line import Headline
+from fmnist_tui.tui.widgets.summary_line import SummaryLine
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
 from tests.tui.scripted import events, make_run, predictions, settled
@@ -36,7 +36,7 @@ def screen_of(bench: Dashboard) -> EvaluateScreen:
 
 
 def headline(bench: Dashboard) -> str:
-    return bench.screen.query_one(Headline).plain
+    return bench.screen.query_one(SummaryLine).plain
 
 
 def notice(bench: Dashboard) -> str:
@@ -53,7 +53,7 @@ async def figures(bench: Dashboard, pilot: Pilot[int], told: str = "accuracy") -
 class Engine:
     """Stands in for the session: answers as the test wants, when it wants."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, desk: Desk) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, desk: AppState) -> None:
         self.asked: list[tuple[RunFolder, str]] = []
         self.futures: list[Future[Any]] = []
         monkeypatch.setattr(desk.session, "evaluate", self._evaluate)
@@ -84,7 +84,7 @@ async def test_without_a_run_it_says_which_keys_help(opened: Opened) -> None:
         assert not {"e", "n", "o", "p"} & {key for key, at in offered.items() if at.enabled}
 
 
-async def test_test_comes_first_with_all_its_figures(desk: Desk, opened: Opened) -> None:
+async def test_test_comes_first_with_all_its_figures(desk: AppState, opened: Opened) -> None:
     desk.run = make_run(desk.runs_dir)
     async with opened("evaluate") as (bench, pilot):
         await figures(bench, pilot)
@@ -98,7 +98,7 @@ async def test_test_comes_first_with_all_its_figures(desk: Desk, opened: Opened)
         assert bench.screen.focused is bench.screen.query_one(ConfusionTable)
 
 
-async def test_p_goes_through_the_splits(desk: Desk, opened: Opened) -> None:
+async def test_p_goes_through_the_splits(desk: AppState, opened: Opened) -> None:
     desk.run = make_run(desk.runs_dir)
     async with opened("evaluate") as (bench, pilot):
         await figures(bench, pilot)
@@ -111,7 +111,7 @@ async def test_p_goes_through_the_splits(desk: Desk, opened: Opened) -> None:
         await figures(bench, pilot, "test (300)")
 
 
-async def test_the_cell_under_the_cursor_is_told_and_opened(desk: Desk, opened: Opened) -> None:
+async def test_the_cell_under_the_cursor_is_told_and_opened(desk: AppState, opened: Opened) -> None:
     desk.run = make_run(desk.runs_dir)
     async with opened("evaluate") as (bench, pilot):
         await figures(bench, pilot)
@@ -133,7 +133,7 @@ async def test_the_cell_under_the_cursor_is_told_and_opened(desk: Desk, opened: 
         await settled(pilot, lambda: f"{GARMENTS[9]} → {GARMENTS[1]}" in headline(bench))
 
 
-async def test_the_diagonal_is_opened_too(desk: Desk, opened: Opened) -> None:
+async def test_the_diagonal_is_opened_too(desk: AppState, opened: Opened) -> None:
     desk.run = make_run(desk.runs_dir)
     async with opened("evaluate") as (bench, pilot):
         await figures(bench, pilot)
@@ -145,7 +145,7 @@ async def test_the_diagonal_is_opened_too(desk: Desk, opened: Opened) -> None:
 
 
 async def test_n_shows_counts_then_parts_of_the_row_then_of_the_column(
-    desk: Desk, opened: Opened
+    desk: AppState, opened: Opened
 ) -> None:
     desk.run = make_run(desk.runs_dir)
     async with opened("evaluate") as (bench, pilot):
@@ -172,7 +172,7 @@ async def test_n_shows_counts_then_parts_of_the_row_then_of_the_column(
         assert f" {row[0]} " in shirts()
 
 
-async def test_the_mouse_moves_the_cursor_and_opens(desk: Desk, opened: Opened) -> None:
+async def test_the_mouse_moves_the_cursor_and_opens(desk: AppState, opened: Opened) -> None:
     desk.run = make_run(desk.runs_dir)
     async with opened("evaluate") as (bench, pilot):
         await figures(bench, pilot)
@@ -186,7 +186,7 @@ async def test_the_mouse_moves_the_cursor_and_opens(desk: Desk, opened: Opened) 
         await settled(pilot, lambda: isinstance(bench.screen, ErrorsScreen))
 
 
-async def test_o_puts_the_worst_class_first(desk: Desk, opened: Opened) -> None:
+async def test_o_puts_the_worst_class_first(desk: AppState, opened: Opened) -> None:
     desk.run = make_run(desk.runs_dir)
     async with opened("evaluate") as (bench, pilot):
         await figures(bench, pilot)
@@ -204,7 +204,7 @@ async def test_o_puts_the_worst_class_first(desk: Desk, opened: Opened) -> None:
 
 
 async def test_a_row_of_a_table_opens_its_images_and_the_means_nothing(
-    desk: Desk, opened: Opened
+    desk: AppState, opened: Opened
 ) -> None:
     desk.run = make_run(desk.runs_dir)
     async with opened("evaluate") as (bench, pilot):
@@ -220,20 +220,20 @@ async def test_a_row_of_a_table_opens_its_images_and_the_means_nothing(
         await settled(pilot, lambda: "Shirt → T-shirt/top" in headline(bench))
 
 
-async def test_w_takes_another_run_in_hand(desk: Desk, opened: Opened) -> None:
+async def test_w_takes_another_run_in_hand(desk: AppState, opened: Opened) -> None:
     first, second = make_run(desk.runs_dir), make_run(desk.runs_dir)
     desk.run = first
     async with opened("evaluate") as (bench, pilot):
         await figures(bench, pilot)
         await pilot.press("w")
-        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
         bench.screen.query_one(Input).value = second.id
         await pilot.press("enter")
         await figures(bench, pilot, second.id)
         assert desk.run == second
 
 
-async def test_the_fit_is_judged_and_the_curve_drawn(desk: Desk, opened: Opened) -> None:
+async def test_the_fit_is_judged_and_the_curve_drawn(desk: AppState, opened: Opened) -> None:
     desk.run = make_run(desk.runs_dir)
     async with opened("evaluate", size=(160, 50)) as (bench, pilot):
         await figures(bench, pilot)
@@ -246,7 +246,7 @@ async def test_the_fit_is_judged_and_the_curve_drawn(desk: Desk, opened: Opened)
 
 
 async def test_e_evaluates_now_and_shows_what_comes(
-    desk: Desk, opened: Opened, monkeypatch: pytest.MonkeyPatch
+    desk: AppState, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.run = make_run(desk.runs_dir, splits=())
     engine = Engine(monkeypatch, desk)
@@ -263,7 +263,7 @@ async def test_e_evaluates_now_and_shows_what_comes(
 
 
 async def test_what_evaluates_is_told_while_figures_are_shown(
-    desk: Desk, opened: Opened, monkeypatch: pytest.MonkeyPatch
+    desk: AppState, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.run = make_run(desk.runs_dir)
     engine = Engine(monkeypatch, desk)
@@ -277,7 +277,7 @@ async def test_what_evaluates_is_told_while_figures_are_shown(
 
 
 async def test_a_checkpoint_that_is_gone_is_said_in_place(
-    desk: Desk, opened: Opened, monkeypatch: pytest.MonkeyPatch
+    desk: AppState, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.run = make_run(desk.runs_dir, splits=())
     engine = Engine(monkeypatch, desk)
@@ -290,7 +290,9 @@ async def test_a_checkpoint_that_is_gone_is_said_in_place(
         assert "evaluate best" in notice(bench)
 
 
-async def test_reading_test_of_an_unfinished_run_is_warned_of(desk: Desk, opened: Opened) -> None:
+async def test_reading_test_of_an_unfinished_run_is_warned_of(
+    desk: AppState, opened: Opened
+) -> None:
     desk.run = make_run(desk.runs_dir, epochs=2, ended=False, splits=())
     desk.verdicts.choose(desk.run, "test")
     async with opened("evaluate") as (bench, pilot):
@@ -300,18 +302,20 @@ async def test_reading_test_of_an_unfinished_run_is_warned_of(desk: Desk, opened
         assert "read once" not in notice(bench)
 
 
-async def test_without_a_checkpoint_it_says_how_to_come_by_one(desk: Desk, opened: Opened) -> None:
+async def test_without_a_checkpoint_it_says_how_to_come_by_one(
+    desk: AppState, opened: Opened
+) -> None:
     desk.run = make_run(desk.runs_dir, epochs=0, ended=False, splits=())
     async with opened("evaluate") as (bench, pilot):
         await settled(pilot, lambda: "no checkpoint yet" in notice(bench))
 
 
 async def test_a_live_run_is_told_to_have_a_newer_best(
-    desk: Desk, opened: Opened, monkeypatch: pytest.MonkeyPatch
+    desk: AppState, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_run(desk.runs_dir, epochs=2, ended=False, splits=())
     engine = Engine(monkeypatch, desk)
-    desk.feed = Feed.open(folder)
+    desk.feed = RunFeed.open(folder)
     async with opened("evaluate") as (bench, pilot):
         await settled(pilot, lambda: "best @ step 40" in notice(bench))
         await pilot.press("e")
@@ -325,9 +329,9 @@ async def test_a_live_run_is_told_to_have_a_newer_best(
         await settled(pilot, lambda: "a newer best is of step 60" in headline(bench))
 
 
-async def test_the_end_of_a_run_brings_its_figures(desk: Desk, opened: Opened) -> None:
+async def test_the_end_of_a_run_brings_its_figures(desk: AppState, opened: Opened) -> None:
     folder = make_run(desk.runs_dir, epochs=2, ended=False, splits=())
-    desk.feed = Feed.open(folder)
+    desk.feed = RunFeed.open(folder)
     async with opened("evaluate") as (bench, pilot):
         await settled(pilot, lambda: "no predictions" in notice(bench))
         predictions("val").save(folder.predictions / "val.npz")
@@ -337,7 +341,7 @@ async def test_the_end_of_a_run_brings_its_figures(desk: Desk, opened: Opened) -
 
 
 async def test_damaged_predictions_are_said_in_place_and_can_be_made_anew(
-    desk: Desk, opened: Opened, monkeypatch: pytest.MonkeyPatch
+    desk: AppState, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.run = make_run(desk.runs_dir)
     (desk.run.predictions / "test.npz").write_bytes(b"PK\x03\x04 nonsense")
@@ -349,7 +353,7 @@ async def test_damaged_predictions_are_said_in_place_and_can_be_made_anew(
         await figures(bench, pilot)
 
 
-async def test_a_folder_that_vanishes_is_said_in_place(desk: Desk, opened: Opened) -> None:
+async def test_a_folder_that_vanishes_is_said_in_place(desk: AppState, opened: Opened) -> None:
     desk.run = make_run(desk.runs_dir)
     async with opened("evaluate") as (bench, pilot):
         await figures(bench, pilot)
@@ -362,7 +366,7 @@ async def test_a_folder_that_vanishes_is_said_in_place(desk: Desk, opened: Opene
         await settled(pilot, lambda: "no runs" in "".join(said))
 
 
-async def test_a_record_of_garbage_leaves_the_figures(desk: Desk, opened: Opened) -> None:
+async def test_a_record_of_garbage_leaves_the_figures(desk: AppState, opened: Opened) -> None:
     desk.run = make_run(desk.runs_dir)
     desk.run.events.write_bytes(b"\xff\x00garbage\n{}\n")
     async with opened("evaluate") as (bench, pilot):
@@ -371,7 +375,7 @@ async def test_a_record_of_garbage_leaves_the_figures(desk: Desk, opened: Opened
 
 
 async def test_of_a_folder_that_is_half_deleted_what_is_left_is_shown(
-    desk: Desk, opened: Opened
+    desk: AppState, opened: Opened
 ) -> None:
     desk.run = make_run(desk.runs_dir)
     desk.run.events.unlink()
@@ -384,7 +388,7 @@ async def test_of_a_folder_that_is_half_deleted_what_is_left_is_shown(
         assert desk.run.id in notice(bench)
 
 
-async def test_at_80_by_24_tab_leads_to_every_pane(desk: Desk, opened: Opened) -> None:
+async def test_at_80_by_24_tab_leads_to_every_pane(desk: AppState, opened: Opened) -> None:
     desk.run = make_run(desk.runs_dir)
     async with opened("evaluate", size=(80, 24)) as (bench, pilot):
         await figures(bench, pilot)
@@ -405,7 +409,7 @@ async def test_at_80_by_24_tab_leads_to_every_pane(desk: Desk, opened: Opened) -
 
 @pytest.mark.parametrize("size", [(50, 14), (80, 24), (200, 60)])
 async def test_every_size_shows_ten_classes_whole_or_scrolls(
-    desk: Desk, opened: Opened, size: tuple[int, int]
+    desk: AppState, opened: Opened, size: tuple[int, int]
 ) -> None:
     desk.run = make_run(desk.runs_dir)
     async with opened("evaluate", size=size) as (bench, pilot):
@@ -425,7 +429,7 @@ async def test_every_size_shows_ten_classes_whole_or_scrolls(
         assert table.region.bottom <= other[1]
 
 
-async def test_names_from_outside_are_shown_as_they_are(desk: Desk, opened: Opened) -> None:
+async def test_names_from_outside_are_shown_as_they_are(desk: AppState, opened: Opened) -> None:
     names = ("[red]\x1b[31mx", "\u202eevil", "衬衫", *GARMENTS[3:])
     found = predictions("test")
     hostile = Predictions("test", found.logits, found.labels, found.indices, names, "\x1b[2J")

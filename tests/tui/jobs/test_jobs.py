@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from fmnist_tui.tui.base.dialogs import Question, Sheet
-from fmnist_tui.tui.jobs.screen import ErrandList, line
+from fmnist_tui.tui.base.dialogs import ChoiceDialog, TextDialog
+from fmnist_tui.tui.jobs.screen import JobsScreen, line
 from fmnist_tui.tui.state import job
-from fmnist_tui.tui.state.job import Errand
+from fmnist_tui.tui.state.job import BackgroundJob
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
@@ -60,7 +60,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(before)
 
 
-def finished(one: Errand, seconds: float = 20.0) -> Errand:
+def finished(one: BackgroundJob, seconds: float = 20.0) -> BackgroundJob:
     until = time.monotonic() + seconds
     while one.status == job.RUNNING and time.monotonic() < until:
         one.look()
@@ -68,7 +68,7 @@ def finished(one: Errand, seconds: float = 20.0) -> Errand:
     return one
 
 
-def told(one: Errand, what: str, seconds: float = 20.0) -> None:
+def told(one: BackgroundJob, what: str, seconds: float = 20.0) -> None:
     until = time.monotonic() + seconds
     while one.what != what and time.monotonic() < until:
         one.look()
@@ -77,7 +77,7 @@ def told(one: Errand, what: str, seconds: float = 20.0) -> None:
 
 
 def test_what_a_command_prints_is_its_document_and_its_lines_are_kept() -> None:
-    one = Errand("export", ["works", "--out", "x y"])
+    one = BackgroundJob("export", ["works", "--out", "x y"])
     one.start()
     finished(one)
     assert one.status == job.DONE
@@ -87,21 +87,21 @@ def test_what_a_command_prints_is_its_document_and_its_lines_are_kept() -> None:
 
 
 def test_a_command_that_fails_says_why_in_one_line() -> None:
-    one = Errand("export", ["fails"])
+    one = BackgroundJob("export", ["fails"])
     one.start()
     assert finished(one).status == job.FAILED
     assert one.error == "the disk is full"
 
 
 def test_output_that_is_no_document_is_a_failure() -> None:
-    one = Errand("export", ["babbles"])
+    one = BackgroundJob("export", ["babbles"])
     one.start()
     assert finished(one).status == job.FAILED
     assert "no JSON" in one.error
 
 
 def test_a_cancelled_command_gives_up() -> None:
-    one = Errand("sweep", ["long"])
+    one = BackgroundJob("sweep", ["long"])
     one.start()
     told(one, "first")
     one.cancel()
@@ -110,21 +110,21 @@ def test_a_cancelled_command_gives_up() -> None:
 
 
 def test_what_is_cancelled_before_it_has_begun_does_not_go_on() -> None:
-    one = Errand("sweep", ["long"])
+    one = BackgroundJob("sweep", ["long"])
     one.cancel()
     one.start()
     assert finished(one).status == job.CANCELLED
 
 
 def test_a_command_that_cannot_be_started_says_so() -> None:
-    one = Errand("sweep", ["a\0b"])
+    one = BackgroundJob("sweep", ["a\0b"])
     with pytest.raises(UserError, match="cannot start a process"):
         one.start()
     assert one.status == job.FAILED
 
 
 def test_a_command_deaf_to_that_is_ended_when_asked_again() -> None:
-    one = Errand("sweep", ["deaf"])
+    one = BackgroundJob("sweep", ["deaf"])
     one.start()
     told(one, "deaf")
     one.cancel()
@@ -137,7 +137,7 @@ def test_a_command_deaf_to_that_is_ended_when_asked_again() -> None:
 def test_time_left_follows_the_pace_of_the_stage_that_is_going_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    one = Errand("export", [])
+    one = BackgroundJob("export", [])
     now = 1000.0
     monkeypatch.setattr("fmnist_tui.tui.state.job.time.monotonic", lambda: now)
     one._hear('{"done": 0, "total": 10, "what": "a"}')
@@ -151,7 +151,7 @@ def test_time_left_follows_the_pace_of_the_stage_that_is_going_on(
 
 @pytest.mark.parametrize("said", ["{", '{"done": 1}', '{"done": "x", "total": 1, "what": ""}'])
 def test_a_line_that_is_no_step_is_a_line(said: str) -> None:
-    one = Errand("export", [])
+    one = BackgroundJob("export", [])
     one._hear(said)
     assert list(one.lines) == [said]
 
@@ -173,18 +173,18 @@ async def test_the_list_shows_errands_and_cancels_the_chosen_one(opened: Opened)
         assert bench.errands.summary() == "sweep of rates 25%"
         assert "sweep of rates" in bench.status_line().plain
         await pilot.press("E")
-        await settled(pilot, lambda: isinstance(bench.screen, ErrandList))
+        await settled(pilot, lambda: isinstance(bench.screen, JobsScreen))
         table = bench.screen.query_one(LineTable)
         await settled(pilot, lambda: table.row_count == 1)
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(bench.screen, Sheet))
+        await settled(pilot, lambda: isinstance(bench.screen, TextDialog))
         await pilot.press("escape")
         await pilot.press("x")
         await settled(pilot, lambda: why == ["cancelled"])
         await pilot.press("c")
         assert table.row_count == 0
         await pilot.press("escape")
-        assert not isinstance(bench.screen, ErrandList)
+        assert not isinstance(bench.screen, JobsScreen)
 
 
 async def test_the_cursor_stays_with_its_errand_when_others_are_cleared(opened: Opened) -> None:
@@ -195,7 +195,7 @@ async def test_the_cursor_stays_with_its_errand_when_others_are_cleared(opened: 
         bench.errand("another", ["long"])
         await settled(pilot, lambda: all(one.what == "first" for one in bench.errands.running))
         await pilot.press("E")
-        await settled(pilot, lambda: isinstance(bench.screen, ErrandList))
+        await settled(pilot, lambda: isinstance(bench.screen, JobsScreen))
         table = bench.screen.query_one(LineTable)
         await settled(pilot, lambda: table.row_count == 3)
         await pilot.press("down", "c", "x")
@@ -213,7 +213,7 @@ async def test_leaving_asks_what_becomes_of_errands(
         await settled(pilot, lambda: bench.errands.all[0].what == "first")
         one = bench.errands.all[0]
         await pilot.press("q")
-        await settled(pilot, lambda: isinstance(bench.screen, Question))
+        await settled(pilot, lambda: isinstance(bench.screen, ChoiceDialog))
         await pilot.press(key)
         await asyncio.sleep(0)
     assert len(bench.desk.unwanted) == unwanted
@@ -222,7 +222,7 @@ async def test_leaving_asks_what_becomes_of_errands(
 
 
 def test_ending_many_waits_for_each() -> None:
-    both = [Errand("a", ["long"]), Errand("b", ["long"])]
+    both = [BackgroundJob("a", ["long"]), BackgroundJob("b", ["long"])]
     for one in both:
         one.start()
         told(one, "first")
@@ -231,7 +231,7 @@ def test_ending_many_waits_for_each() -> None:
 
 
 def test_a_line_of_the_list_tells_state_share_and_what_is_wrong() -> None:
-    one = Errand("export", [])
+    one = BackgroundJob("export", [])
     one._hear('{"done": 1, "total": 2, "what": "checking"}')
     assert "50%" in line(one, 100).plain
     assert "checking" in line(one, 100).plain

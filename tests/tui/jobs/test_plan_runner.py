@@ -10,23 +10,23 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
-from fmnist_tui.config.plans import Plan, Unite
+from fmnist_tui.config.plans import EnsembleStep, Plan
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import Command, Stop
 from fmnist_tui.protocol.events import DETACHED, FINISHED, STOPPED, RunEnded
 from fmnist_tui.runs import handover
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.handover import Output
+from fmnist_tui.runs.handover import HandoverOutput
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.base.dialogs import Ask, Picker, Question
+from fmnist_tui.tui.base.dialogs import ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.jobs.recipe_check import check_recipe
 from fmnist_tui.tui.launch import _settle
 from fmnist_tui.tui.screens.train.form import Form
 from fmnist_tui.tui.screens.train.log_pane import LogPane
 from fmnist_tui.tui.screens.train.progress import RunProgress
 from fmnist_tui.tui.screens.train.screen import TrainScreen
-from fmnist_tui.tui.state.app_state import Desk
+from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
 from tests.tui.scripted import CONFIG, events, make_run, settled
@@ -72,7 +72,7 @@ class Scripted(Training):
 
 
 @pytest.fixture
-def begun(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Scripted]:
+def begun(desk: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Scripted]:
     """The runs that are begun, and recipes to begin them with."""
     configs = tmp_path / "configs"
     configs.mkdir()
@@ -218,7 +218,7 @@ async def test_a_stage_that_does_not_begin_ends_the_plan(
     opened: Opened,
     begun: list[Scripted],
     toasts: list[str],
-    desk: Desk,
+    desk: AppState,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with opened("train") as (bench, pilot):
@@ -240,7 +240,7 @@ async def test_members_are_trained_and_then_united_by_an_errand(
     opened: Opened,
     begun: list[Scripted],
     toasts: list[str],
-    desk: Desk,
+    desk: AppState,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[tuple[str, list[str], Callable[[Any], None]]] = []
@@ -319,12 +319,12 @@ async def test_who_leaves_in_the_middle_of_a_plan_is_told_what_is_left_out(
 
 
 async def test_a_detached_run_takes_what_follows_it_along(
-    opened: Opened, begun: list[Scripted], desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, begun: list[Scripted], desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
     started: list[list[str]] = []
 
-    def start(words: list[str], output: Output) -> int:
+    def start(words: list[str], output: HandoverOutput) -> int:
         started.append(words)
         return 4711
 
@@ -354,15 +354,15 @@ async def test_m_trains_several_seeds_of_the_form_for_an_ensemble(
         assert isinstance(screen, TrainScreen)
         screen.draft.set("seed", "5")
         await pilot.press("M")
-        await settled(pilot, lambda: isinstance(bench.screen, Ask))
+        await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
         await pilot.press("1", "enter")
         await settled(pilot, lambda: any("2 to 64 seeds" in toast for toast in toasts))
-        await settled(pilot, lambda: isinstance(bench.screen, Ask))
+        await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
         await pilot.press("2", "enter")
         await settled(pilot, lambda: len(begun) == 1)
         plan = bench.desk.plan
         assert plan is not None and plan.heading == "member 1 of 2"
-        assert plan.steps[-1] == Unite("ensemble of 2", "none")
+        assert plan.steps[-1] == EnsembleStep("ensemble of 2", "none")
         begun[0].end()
         await settled(pilot, lambda: len(begun) == 2)
         assert [run.config.seed for run in begun] == [5, 6]
@@ -378,23 +378,23 @@ async def test_a_start_is_picked_among_the_runs_typed_or_taken_back(opened: Open
         assert isinstance(screen, TrainScreen)
         screen.query_one(Form).fields.go_to("start")
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
         await pilot.press(*made.id, "enter")
         await settled(pilot, lambda: screen.draft.values["start"] == made.name)
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
         await pilot.press(*"model", "enter")
         await pilot.pause()
         await pilot.press(*"x.pth", "enter")
         await settled(pilot, lambda: str(screen.draft.values["start"]).endswith("x.pth"))
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
         await pilot.press(*"none", "enter")
         await settled(pilot, lambda: screen.draft.values["start"] is None)
 
 
 async def test_the_palette_has_a_recipe_held_to_its_claims_after_a_question(
-    opened: Opened, desk: Desk, begun: list[Scripted], monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, begun: list[Scripted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened("runs") as (bench, pilot):
         asked: list[tuple[str, list[str]]] = []
@@ -411,7 +411,7 @@ async def test_the_palette_has_a_recipe_held_to_its_claims_after_a_question(
             await settled(pilot, lambda: bool(bench.screen.query(OptionList)))
             assert "2 claims, 5 runs to train" in str(bench.screen.query_one(Static).render())
             await pilot.press(answer)
-            await settled(pilot, lambda: not isinstance(bench.screen, Question))
+            await settled(pilot, lambda: not isinstance(bench.screen, ChoiceDialog))
         folders = [f"--runs={desk.runs_dir}", f"--data={desk.data_dir}"]
         assert asked == [("check fast", ["recipes", "check", "fast", *folders])]
         assert said == ["fast keeps 1 of 2 claims; 1 could not be checked"]

@@ -169,7 +169,7 @@ def test_of_pictures_that_keep_coming_the_newest_are_listed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(results, "MOST", 3)
-    enquiry = results.Enquiry()
+    enquiry = results.PredictionQueue()
     enquiry.begin([Path("1"), Path("2")])
     for name in "3456":
         enquiry.add([Path(name)])

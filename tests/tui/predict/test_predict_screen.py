@@ -17,22 +17,22 @@ from textual.widgets import Input, Static
 from fmnist_tui.config import recipes
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.base.dialogs import Ask, Picker
-from fmnist_tui.tui.screens.predict.draw_pad import Pad
+from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
+from fmnist_tui.tui.screens.predict.draw_pad import DrawPad
 from fmnist_tui.tui.screens.predict.file_table import FileTable
 from fmnist_tui.tui.screens.predict.path_input import PathInput
 from fmnist_tui.tui.screens.predict.predictor import PAD_SECONDS
-from fmnist_tui.tui.screens.predict.result_pane import Verdict
+from fmnist_tui.tui.screens.predict.result_pane import ResultPane
 from fmnist_tui.tui.screens.predict.screen import PredictScreen
-from fmnist_tui.tui.screens.predict.stages import Film, Steps
-from fmnist_tui.tui.state.app_state import Desk
+from fmnist_tui.tui.screens.predict.stages import StagesPane, StageStrip
+from fmnist_tui.tui.state.app_state import AppState
 from tests.tui.answering import Model
 from tests.tui.conftest import Opened
 from tests.tui.scripted import make_run, settled
 
 
 @pytest.fixture
-def model(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Model:
+def model(desk: AppState, monkeypatch: pytest.MonkeyPatch) -> Model:
     """A model that answers, and a run in hand."""
     found = Model()
     monkeypatch.setattr(desk.session, "predict", found.predict)
@@ -51,7 +51,7 @@ def picture(path: Path, size: tuple[int, int] = (60, 40)) -> Path:
 
 def answer(bench: Dashboard) -> str:
     """Everything the answer's pane says."""
-    verdict = bench.screen.query_one(Verdict)
+    verdict = bench.screen.query_one(ResultPane)
     return "\n".join(str(part.content) for part in verdict.query(Static) if part.display)
 
 
@@ -69,7 +69,7 @@ def rows(bench: Dashboard) -> list[str]:
 
 
 def stages(bench: Dashboard) -> list[str]:
-    return [stage.name for stage in bench.screen.query_one(Steps)._stages]
+    return [stage.name for stage in bench.screen.query_one(StagesPane)._stages]
 
 
 def note(bench: Dashboard) -> str:
@@ -92,11 +92,11 @@ async def test_without_a_run_it_says_what_to_press(opened: Opened, tmp_path: Pat
 
 
 async def test_a_typed_path_is_answered_step_by_step(
-    opened: Opened, desk: Desk, model: Model, tmp_path: Path
+    opened: Opened, desk: AppState, model: Model, tmp_path: Path
 ) -> None:
     file = picture(tmp_path / "my bag.png")
     async with opened("predict") as (bench, pilot):
-        assert bench.screen.query_one(Steps).has_focus
+        assert bench.screen.query_one(StagesPane).has_focus
         await pilot.press("enter")
         assert line(bench).has_focus
         line(bench).value = str(file)
@@ -108,7 +108,7 @@ async def test_a_typed_path_is_answered_step_by_step(
         assert model.asked == [(desk.run.path if desk.run else None, (file,))]
         captions = str(bench.screen.query_one("#captions", Static).content)
         assert "60×40 PNG RGB" in captions
-        assert bench.screen.query_one(Steps).has_focus
+        assert bench.screen.query_one(StagesPane).has_focus
 
 
 async def test_digits_type_in_the_line_and_switch_screens_outside_it(
@@ -172,7 +172,7 @@ async def test_a_folder_is_a_table_in_which_errors_have_their_place(
         await pilot.press("j", "j", "j", "enter")
         await settled(pilot, lambda: "d.png" in answer(bench))
         assert stages(bench)
-        assert bench.screen.query_one(Steps).has_focus
+        assert bench.screen.query_one(StagesPane).has_focus
 
 
 @pytest.mark.parametrize("focused", [False, True])
@@ -229,7 +229,7 @@ async def test_hostile_file_names_steer_nothing(
 
 
 async def test_the_run_in_hand_answers_anew_when_it_is_another(
-    opened: Opened, desk: Desk, model: Model, tmp_path: Path
+    opened: Opened, desk: AppState, model: Model, tmp_path: Path
 ) -> None:
     other = make_run(desk.runs_dir, splits=())
     file = picture(tmp_path / "a.png")
@@ -237,7 +237,7 @@ async def test_the_run_in_hand_answers_anew_when_it_is_another(
         await paste(bench, pilot, str(file))
         await settled(pilot, lambda: "Bag" in answer(bench))
         await pilot.press("w")
-        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
         bench.screen.query_one(Input).value = other.id
         await pilot.press("enter")
         await settled(pilot, lambda: len(model.asked) > 1 and "Bag" in answer(bench))
@@ -252,10 +252,10 @@ async def test_a_model_file_is_asked_instead(opened: Opened, model: Model, tmp_p
         await paste(bench, pilot, str(picture(tmp_path / "a.png")))
         await settled(pilot, lambda: "Bag" in answer(bench))
         await pilot.press("w")
-        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
         bench.screen.query_one(Input).value = "file"
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(bench.screen, Ask))
+        await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
         bench.screen.query_one(Input).value = str(tmp_path / "net.safetensors")
         await pilot.press("enter")
         await settled(pilot, lambda: len(model.asked) == 2)
@@ -264,7 +264,7 @@ async def test_a_model_file_is_asked_instead(opened: Opened, model: Model, tmp_p
 
 
 async def test_an_answer_of_the_model_before_is_not_shown(
-    opened: Opened, desk: Desk, model: Model, tmp_path: Path
+    opened: Opened, desk: AppState, model: Model, tmp_path: Path
 ) -> None:
     other = make_run(desk.runs_dir, splits=())
     model.hold = True
@@ -288,7 +288,7 @@ async def test_the_watched_folder_brings_pictures_until_it_is_gone(
     folder.mkdir()
     async with opened("predict") as (bench, pilot):
         await pilot.press("W")
-        assert isinstance(bench.screen, Ask)
+        assert isinstance(bench.screen, PromptDialog)
         bench.screen.query_one(Input).value = str(folder)
         await pilot.press("enter")
         await settled(pilot, lambda: "watching" in note(bench))
@@ -344,7 +344,7 @@ async def test_w_ends_the_watch_and_a_missing_folder_is_refused(
 async def test_the_pad_is_asked_about_as_it_is_drawn_on(opened: Opened, model: Model) -> None:
     async with opened("predict") as (bench, pilot):
         await pilot.press("i")
-        pad = bench.screen.query_one(Pad)
+        pad = bench.screen.query_one(DrawPad)
         assert pad.has_focus
         assert not bench.screen.query_one("#given").display
         await pilot.press("space", "right", "down")
@@ -359,27 +359,29 @@ async def test_the_pad_is_asked_about_as_it_is_drawn_on(opened: Opened, model: M
         await settled(pilot, lambda: "Bag" not in answer(bench))
         await pilot.press("i")
         assert bench.screen.query_one("#given").display
-        assert bench.screen.query_one(Steps).has_focus
+        assert bench.screen.query_one(StagesPane).has_focus
 
 
 async def test_the_mouse_draws_and_its_right_button_rubs_out(opened: Opened, model: Model) -> None:
     async with opened("predict") as (bench, pilot):
         await pilot.press("i")
-        pad = bench.screen.query_one(Pad)
-        await pilot.mouse_down(Pad, offset=(5, 5))
-        await pilot.hover(Pad, offset=(20, 5))
-        await pilot.mouse_up(Pad, offset=(20, 5))
+        pad = bench.screen.query_one(DrawPad)
+        await pilot.mouse_down(DrawPad, offset=(5, 5))
+        await pilot.hover(DrawPad, offset=(20, 5))
+        await pilot.mouse_up(DrawPad, offset=(20, 5))
         line_of = pad.picture()
         assert line_of.max() == 255
         # Between the two places as well, and after the button was let go nothing more.
         assert (line_of.max(axis=0) > 0).mean() > 0.5
-        await pilot.hover(Pad, offset=(20, 12))
+        await pilot.hover(DrawPad, offset=(20, 12))
         assert np.array_equal(pad.picture(), line_of)
-        await pilot.mouse_down(Pad, offset=(5, 5), button=3)
-        await pilot.hover(Pad, offset=(20, 5))
-        await pilot.mouse_up(Pad, offset=(20, 5))
+        await pilot.mouse_down(DrawPad, offset=(5, 5), button=3)
+        await pilot.hover(DrawPad, offset=(20, 5))
+        await pilot.mouse_up(DrawPad, offset=(20, 5))
         assert pad.is_blank
-        await settled(pilot, lambda: "draw something" in str(bench.screen.query_one(Steps)._shown))
+        await settled(
+            pilot, lambda: "draw something" in str(bench.screen.query_one(StagesPane)._shown)
+        )
 
 
 async def test_of_many_strokes_the_newest_is_asked_about_and_few_between(
@@ -394,7 +396,7 @@ async def test_of_many_strokes_the_newest_is_asked_about_and_few_between(
         assert len(model.drawn) == 1
         answered = time.monotonic()
         model.release()
-        pad = bench.screen.query_one(Pad)
+        pad = bench.screen.query_one(DrawPad)
         await settled(pilot, lambda: len(model.drawn) == 2)
         assert np.array_equal(model.drawn[1], pad.picture())
         assert not np.array_equal(first, pad.picture())
@@ -407,7 +409,7 @@ async def test_of_many_strokes_the_newest_is_asked_about_and_few_between(
 
 
 async def test_a_drawing_is_not_told_what_the_model_before_said(
-    opened: Opened, desk: Desk, model: Model
+    opened: Opened, desk: AppState, model: Model
 ) -> None:
     model.hold = True
     async with opened("predict") as (bench, pilot):
@@ -427,7 +429,7 @@ async def test_a_drawing_is_not_told_what_the_model_before_said(
 async def test_every_key_of_the_pad_moves_the_pen_or_draws(opened: Opened, model: Model) -> None:
     async with opened("predict") as (bench, pilot):
         await pilot.press("i")
-        pad = bench.screen.query_one(Pad)
+        pad = bench.screen.query_one(DrawPad)
         x, y = pad._pen
         keys = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
         keys |= dict(zip("hlkj", list(keys.values()), strict=True))
@@ -445,15 +447,15 @@ async def test_every_key_of_the_pad_moves_the_pen_or_draws(opened: Opened, model
 
 
 async def test_r_changes_how_pictures_are_drawn_and_is_remembered(
-    opened: Opened, desk: Desk, model: Model, tmp_path: Path
+    opened: Opened, desk: AppState, model: Model, tmp_path: Path
 ) -> None:
     async with opened("predict") as (bench, pilot):
         await paste(bench, pilot, str(picture(tmp_path / "a.png")))
         await settled(pilot, lambda: "Bag" in answer(bench))
         await pilot.press("r")
         assert desk.settings.get("renderer") == "braille"
-        assert bench.screen.query_one(Film).renderer == "braille"
-        assert bench.screen.query_one(Pad).renderer == "braille"
+        assert bench.screen.query_one(StageStrip).renderer == "braille"
+        assert bench.screen.query_one(DrawPad).renderer == "braille"
 
 
 @pytest.mark.parametrize("size", [(50, 14), (80, 24), (200, 60)])
@@ -467,26 +469,26 @@ async def test_it_fits_small_and_large_terminals(
         await settled(pilot, lambda: sum("97.0 %" in row for row in rows(bench)) == 2)
         for widget in (
             files(bench),
-            bench.screen.query_one(Steps),
-            bench.screen.query_one(Verdict),
+            bench.screen.query_one(StagesPane),
+            bench.screen.query_one(ResultPane),
         ):
             assert widget.region.right <= size[0]
             assert widget.region.bottom <= size[1]
             assert widget.size.height >= 1
         if size == (50, 14):
-            steps = bench.screen.query_one(Steps)
+            steps = bench.screen.query_one(StagesPane)
             steps.focus()
             await settled(pilot, lambda: steps.max_scroll_y > 1)
             for key, place in (("j", 1), ("j", 2), ("k", 1)):
                 await pilot.press(key)
                 await settled(pilot, partial(lambda y: steps.scroll_offset.y == y, place))
         await pilot.press("i", "space", "left")
-        pad = bench.screen.query_one(Pad)
+        pad = bench.screen.query_one(DrawPad)
         assert pad.region.bottom <= size[1]
 
 
 async def test_a_run_that_was_deleted_is_said_and_the_rest_goes_on(
-    opened: Opened, desk: Desk, model: Model, tmp_path: Path
+    opened: Opened, desk: AppState, model: Model, tmp_path: Path
 ) -> None:
     async with opened("predict") as (bench, pilot):
         bench.take(RunFolder(desk.runs_dir / "gone"))

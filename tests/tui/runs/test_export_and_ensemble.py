@@ -14,12 +14,12 @@ from fmnist_tui.protocol.events import ENSEMBLE, EVENTS, Alert, Evaluated, RunSt
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventTail
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.base.dialogs import Ask, Question
+from fmnist_tui.tui.base.dialogs import ChoiceDialog, PromptDialog
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
 from fmnist_tui.tui.screens.runs.ensemble import told as told_of_ensemble
 from fmnist_tui.tui.screens.runs.export import told as told_of_export
 from fmnist_tui.tui.screens.train import progress
-from fmnist_tui.tui.state.app_state import Desk
+from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.util import formatting
 from tests.tui.conftest import Opened
@@ -56,18 +56,18 @@ EXPORTED = {
 
 
 async def test_e_asks_for_form_and_file_and_has_the_run_exported(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(desk.runs_dir, change=lambda folder: checkpoint(folder, "best-0001", 20, 1))
     async with opened("runs") as (bench, pilot):
         await listed(bench, pilot, 1)
         errands, said = Errands(bench, monkeypatch), told(bench, monkeypatch)
         await pilot.press("e")
-        await settled(pilot, lambda: isinstance(bench.screen, Question))
+        await settled(pilot, lambda: isinstance(bench.screen, ChoiceDialog))
         names = [str(option.prompt) for option in bench.screen.query_one(OptionList).options]
         assert [name.split()[1] for name in names] == ["onnx", "safetensors", "pth"]
         await pilot.press("o")
-        await settled(pilot, lambda: isinstance(bench.screen, Ask))
+        await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
         assert bench.screen.query_one(Input).value == str(run.exports / f"{run.id}.onnx")
         await pilot.press("enter")
         assert errands.words == [["export", str(run.path), "--to=onnx", f"--data={desk.data_dir}"]]
@@ -76,7 +76,7 @@ async def test_e_asks_for_form_and_file_and_has_the_run_exported(
 
 
 async def test_a_file_that_is_there_is_overwritten_after_a_question(
-    opened: Opened, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_run(desk.runs_dir, change=lambda folder: checkpoint(folder, "last-0001", 20, 1))
     out = tmp_path / "mine.pth"
@@ -86,21 +86,21 @@ async def test_a_file_that_is_there_is_overwritten_after_a_question(
         errands = Errands(bench, monkeypatch)
         for answer in ("n", "y"):
             await pilot.press("e")
-            await settled(pilot, lambda: isinstance(bench.screen, Question))
+            await settled(pilot, lambda: isinstance(bench.screen, ChoiceDialog))
             await pilot.press("p")
-            await settled(pilot, lambda: isinstance(bench.screen, Ask))
+            await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
             bench.screen.query_one(Input).value = str(out)
             await pilot.press("enter")
-            await settled(pilot, lambda: isinstance(bench.screen, Question))
+            await settled(pilot, lambda: isinstance(bench.screen, ChoiceDialog))
             await pilot.press(answer)
-            await settled(pilot, lambda: not isinstance(bench.screen, Question))
+            await settled(pilot, lambda: not isinstance(bench.screen, ChoiceDialog))
         (words,) = errands.words
         assert words[-2:] == [f"--out={out}", "--force"]
     assert out.read_bytes() == b"before"
 
 
 async def test_there_must_be_something_to_export(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_run(desk.runs_dir)
     async with opened("runs") as (bench, pilot):
@@ -111,7 +111,7 @@ async def test_there_must_be_something_to_export(
         assert "no checkpoint to export" in said[0]
         for step in ("escape", "o"):
             await pilot.press(step)
-        assert not isinstance(bench.screen, Question)
+        assert not isinstance(bench.screen, ChoiceDialog)
 
 
 def test_an_export_is_told_in_one_line() -> None:
@@ -122,7 +122,7 @@ def test_an_export_is_told_in_one_line() -> None:
 
 
 async def test_m_makes_an_ensemble_of_the_marked_runs_and_takes_it_in_hand(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [make_run(desk.runs_dir, CONFIG.changed(seed=seed)) for seed in (0, 1)]
     async with opened("runs") as (bench, pilot):
@@ -133,7 +133,7 @@ async def test_m_makes_an_ensemble_of_the_marked_runs_and_takes_it_in_hand(
         first = RunFolder(next(iter(bench.screen._marks)))  # type: ignore[attr-defined]
         (second,) = [run for run in runs if run != first]
         await pilot.press("down", "space", "m")
-        await settled(pilot, lambda: isinstance(bench.screen, Question))
+        await settled(pilot, lambda: isinstance(bench.screen, ChoiceDialog))
         await pilot.press("f")
         (words,) = errands.words
         assert words[:4] == ["ensemble", str(first.path), str(second.path), "--tta=flip"]
@@ -149,7 +149,7 @@ async def test_m_makes_an_ensemble_of_the_marked_runs_and_takes_it_in_hand(
 
 
 async def test_digits_are_not_offered_mirrored(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for seed in (0, 1):
         make_run(desk.runs_dir, CONFIG.changed(seed=seed, dataset="mnist"))
@@ -176,7 +176,7 @@ def as_ensemble(folder: RunFolder) -> None:
 
 
 async def test_the_page_of_an_ensemble_tells_its_members_and_no_epochs(
-    opened: Opened, desk: Desk
+    opened: Opened, desk: AppState
 ) -> None:
     make_run(desk.runs_dir, change=as_ensemble)
     async with opened("runs", size=(200, 60)) as (bench, pilot):
@@ -192,7 +192,7 @@ async def test_the_page_of_an_ensemble_tells_its_members_and_no_epochs(
 
 
 async def test_evaluate_and_errors_show_an_ensemble_like_any_run(
-    opened: Opened, desk: Desk
+    opened: Opened, desk: AppState
 ) -> None:
     desk.run = make_run(desk.runs_dir, change=as_ensemble)
     async with opened("evaluate", size=(160, 50)) as (bench, pilot):
@@ -206,7 +206,7 @@ async def test_evaluate_and_errors_show_an_ensemble_like_any_run(
         await settled(pilot, lambda: gallery.count == wrong)
 
 
-async def test_train_shows_an_ensemble_without_bars(opened: Opened, desk: Desk) -> None:
+async def test_train_shows_an_ensemble_without_bars(opened: Opened, desk: AppState) -> None:
     run = make_run(desk.runs_dir, change=as_ensemble)
     async with opened("train") as (bench, pilot):
         bench.follow(run)
@@ -221,7 +221,7 @@ async def test_train_shows_an_ensemble_without_bars(opened: Opened, desk: Desk) 
 
 
 async def test_an_ensemble_is_neither_resumed_nor_forked_from_the_list(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_run(desk.runs_dir, change=as_ensemble)
     async with opened("runs") as (bench, pilot):
@@ -229,4 +229,4 @@ async def test_an_ensemble_is_neither_resumed_nor_forked_from_the_list(
         said = told(bench, monkeypatch)
         await pilot.press("u", "f")
         assert ["is an ensemble and cannot be" in line for line in said] == [True, True]
-        assert not isinstance(bench.screen, (Ask, Question))
+        assert not isinstance(bench.screen, (PromptDialog, ChoiceDialog))

@@ -20,10 +20,10 @@ from fmnist_tui.runs.folder import ARCHIVE, RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.base.dialogs import Ask, Picker, Question
+from fmnist_tui.tui.base.dialogs import ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.screens.runs import screen as runs_screen
-from fmnist_tui.tui.screens.runs.compare_pane import Overlay
-from fmnist_tui.tui.state.app_state import Desk
+from fmnist_tui.tui.screens.runs.compare_pane import ComparePane
+from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.tui.widgets.line_table import LineTable
 from tests.tui.conftest import Opened
@@ -108,7 +108,9 @@ async def test_an_empty_shelf_says_what_to_press(opened: Opened) -> None:
         assert bench.screen.query_one("#page").display
 
 
-async def test_runs_are_listed_with_their_states_and_figures(opened: Opened, desk: Desk) -> None:
+async def test_runs_are_listed_with_their_states_and_figures(
+    opened: Opened, desk: AppState
+) -> None:
     finished = make_run(desk.runs_dir)
     crashed = make_run(desk.runs_dir, CONFIG.changed(recipe="second"), epochs=1, ended=False)
     async with opened("runs") as (bench, pilot):
@@ -121,7 +123,7 @@ async def test_runs_are_listed_with_their_states_and_figures(opened: Opened, des
         assert table(bench).has_focus
 
 
-async def test_lines_end_before_the_scroll_bar(opened: Opened, desk: Desk) -> None:
+async def test_lines_end_before_the_scroll_bar(opened: Opened, desk: AppState) -> None:
     for _ in range(12):
         make_run(desk.runs_dir, epochs=1, splits=())
     async with opened("runs", size=(80, 24)) as (bench, pilot):
@@ -132,7 +134,7 @@ async def test_lines_end_before_the_scroll_bar(opened: Opened, desk: Desk) -> No
 
 
 async def test_space_marks_up_to_six_runs_and_c_clears(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(7):
         make_run(desk.runs_dir, epochs=1, splits=())
@@ -151,7 +153,7 @@ async def test_space_marks_up_to_six_runs_and_c_clears(
         assert not any("◆" in line for line in rows(bench))
 
 
-async def test_two_marked_runs_are_compared_by_what_differs(opened: Opened, desk: Desk) -> None:
+async def test_two_marked_runs_are_compared_by_what_differs(opened: Opened, desk: AppState) -> None:
     make_run(desk.runs_dir, CONFIG.changed(lr=0.01))
     make_run(desk.runs_dir, CONFIG.changed(lr=0.02))
     async with opened("runs") as (bench, pilot):
@@ -165,7 +167,7 @@ async def test_two_marked_runs_are_compared_by_what_differs(opened: Opened, desk
         assert "±" in page(bench)
 
 
-async def test_v_goes_through_the_curves_and_remembers(opened: Opened, desk: Desk) -> None:
+async def test_v_goes_through_the_curves_and_remembers(opened: Opened, desk: AppState) -> None:
     make_run(desk.runs_dir)
     async with opened("runs") as (bench, pilot):
         await listed(bench, pilot, 1)
@@ -178,7 +180,7 @@ async def test_v_goes_through_the_curves_and_remembers(opened: Opened, desk: Des
         await settled(pilot, lambda: len(curve(bench)._lines) == 1)
 
 
-async def test_on_a_small_screen_v_reaches_the_settings_too(opened: Opened, desk: Desk) -> None:
+async def test_on_a_small_screen_v_reaches_the_settings_too(opened: Opened, desk: AppState) -> None:
     make_run(desk.runs_dir)
     async with opened("runs", size=(80, 24)) as (bench, pilot):
         await listed(bench, pilot, 1)
@@ -192,16 +194,16 @@ async def test_on_a_small_screen_v_reaches_the_settings_too(opened: Opened, desk
         assert curve(bench).display
 
 
-async def test_it_opens_on_a_large_screen(opened: Opened, desk: Desk) -> None:
+async def test_it_opens_on_a_large_screen(opened: Opened, desk: AppState) -> None:
     make_run(desk.runs_dir)
     async with opened("runs", size=(200, 60)) as (bench, pilot):
         await listed(bench, pilot, 1)
         await settled(pilot, lambda: "two-conv" in rows(bench)[0])
-        assert bench.screen.query_one(Overlay).region.x > 100
+        assert bench.screen.query_one(ComparePane).region.x > 100
 
 
 async def test_enter_opens_a_run(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(desk.runs_dir)
     async with opened("runs") as (bench, pilot):
@@ -212,7 +214,7 @@ async def test_enter_opens_a_run(
 
 
 async def test_a_stopped_run_is_resumed_as_it_was(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(desk.runs_dir, epochs=2, ended=False, change=stopped)
     async with opened("runs") as (bench, pilot):
@@ -223,7 +225,7 @@ async def test_a_stopped_run_is_resumed_as_it_was(
 
 
 async def test_a_finished_run_is_resumed_for_more_epochs_only(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(desk.runs_dir)
     async with opened("runs") as (bench, pilot):
@@ -231,7 +233,7 @@ async def test_a_finished_run_is_resumed_for_more_epochs_only(
         resuming, said = called(bench, "resume", monkeypatch), told(bench, monkeypatch)
         await pilot.press("u")
         for wrong in ("3", "many"):
-            assert isinstance(bench.screen, Ask)
+            assert isinstance(bench.screen, PromptDialog)
             bench.screen.query_one(Input).value = wrong
             await pilot.press("enter")
         assert "behind it already" in said[0]
@@ -242,7 +244,7 @@ async def test_a_finished_run_is_resumed_for_more_epochs_only(
 
 
 async def test_a_live_run_is_not_resumed_but_followed(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(desk.runs_dir, epochs=2, ended=False)
     with live(run):
@@ -251,14 +253,14 @@ async def test_a_live_run_is_not_resumed_but_followed(
             assert "● running" in rows(bench)[0]
             following, _ = called(bench, "follow", monkeypatch), called(bench, "show", monkeypatch)
             await pilot.press("u")
-            assert isinstance(bench.screen, Question)
+            assert isinstance(bench.screen, ChoiceDialog)
             await pilot.press("f")
             assert following == [(run,)]
             assert desk.run == run
 
 
 async def test_f_forks_from_a_checkpoint_with_changes(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(desk.runs_dir)
     async with opened("runs") as (bench, pilot):
@@ -272,7 +274,7 @@ async def test_f_forks_from_a_checkpoint_with_changes(
         checkpoint(run, "best-0001", 60, 3)
         checkpoint(run, "step-20", 20, 1)
         await pilot.press("f")
-        await settled(pilot, lambda: isinstance(bench.screen, Picker))
+        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
         names = [str(option.id) for option in bench.screen.query_one(OptionList).options]
         assert names == ["last-0002", "best-0001", "step-20"]
         await pilot.press("enter")
@@ -287,7 +289,7 @@ async def test_f_forks_from_a_checkpoint_with_changes(
 
 
 async def test_s_stops_a_live_run_of_any_process(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(desk.runs_dir, epochs=1, ended=False)
     heard = CommandReader(run.commands, interval=0.0)
@@ -304,7 +306,7 @@ async def test_s_stops_a_live_run_of_any_process(
         assert [type(command) for command in heard.poll()] == [Stop]
 
 
-async def test_a_archives_after_a_question(opened: Opened, desk: Desk) -> None:
+async def test_a_archives_after_a_question(opened: Opened, desk: AppState) -> None:
     run = make_run(desk.runs_dir)
     desk.run = run
     async with opened("runs") as (bench, pilot):
@@ -312,22 +314,24 @@ async def test_a_archives_after_a_question(opened: Opened, desk: Desk) -> None:
         for answer in ("escape", "a"):
             assert run.path.is_dir()
             await pilot.press("a")
-            await settled(pilot, lambda: isinstance(bench.screen, Question))
+            await settled(pilot, lambda: isinstance(bench.screen, ChoiceDialog))
             await pilot.press(answer)
-            await settled(pilot, lambda: not isinstance(bench.screen, Question))
+            await settled(pilot, lambda: not isinstance(bench.screen, ChoiceDialog))
         await listed(bench, pilot, 0)
         moved = desk.runs_dir / ARCHIVE / run.name
         assert moved.is_dir()
         assert desk.run == RunFolder(moved)
 
 
-async def test_x_deletes_after_a_question_that_says_how_much(opened: Opened, desk: Desk) -> None:
+async def test_x_deletes_after_a_question_that_says_how_much(
+    opened: Opened, desk: AppState
+) -> None:
     run = make_run(desk.runs_dir)
     async with opened("runs") as (bench, pilot):
         await listed(bench, pilot, 1)
         for answer in ("n", "y"):
             await pilot.press("x")
-            await settled(pilot, lambda: isinstance(bench.screen, Question))
+            await settled(pilot, lambda: isinstance(bench.screen, ChoiceDialog))
             words = str(bench.screen.query_one(Static).content)
             assert run.name in words
             assert " kB with its checkpoints" in words
@@ -338,7 +342,7 @@ async def test_x_deletes_after_a_question_that_says_how_much(opened: Opened, des
 
 
 async def test_a_live_run_is_neither_archived_nor_deleted(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(desk.runs_dir, epochs=1, ended=False)
     with live(run):
@@ -351,7 +355,7 @@ async def test_a_live_run_is_neither_archived_nor_deleted(
 
 
 async def test_the_filter_narrows_by_typing_and_escape_clears_it(
-    opened: Opened, desk: Desk
+    opened: Opened, desk: AppState
 ) -> None:
     for name in ("alpha", "beta7"):
         make_run(desk.runs_dir, CONFIG.changed(recipe=name), splits=())
@@ -370,7 +374,7 @@ async def test_the_filter_narrows_by_typing_and_escape_clears_it(
         assert table(bench).has_focus
 
 
-async def test_o_orders_and_keeps_the_cursor_on_its_run(opened: Opened, desk: Desk) -> None:
+async def test_o_orders_and_keeps_the_cursor_on_its_run(opened: Opened, desk: AppState) -> None:
     good = make_run(desk.runs_dir, CONFIG.changed(recipe="zeta"), splits=())
     make_run(desk.runs_dir, CONFIG.changed(recipe="eta"), epochs=1, splits=())
     async with opened("runs") as (bench, pilot):
@@ -386,7 +390,7 @@ async def test_o_orders_and_keeps_the_cursor_on_its_run(opened: Opened, desk: De
 
 
 async def test_a_live_run_ticks_and_nothing_else_moves(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs_screen.RunsScreen, "LOOK_SECONDS", 0.05)
     others = [make_run(desk.runs_dir, splits=()) for _ in range(3)]
@@ -406,7 +410,7 @@ async def test_a_live_run_ticks_and_nothing_else_moves(
 
 
 async def test_a_half_deleted_run_is_told_and_the_rest_goes_on(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs_screen.RunsScreen, "LOOK_SECONDS", 0.05)
     whole, half = (make_run(desk.runs_dir) for _ in range(2))
@@ -430,7 +434,7 @@ async def test_a_half_deleted_run_is_told_and_the_rest_goes_on(
 
 
 async def test_garbage_in_a_record_and_a_config_gone_are_no_obstacle(
-    opened: Opened, desk: Desk
+    opened: Opened, desk: AppState
 ) -> None:
     def spoil(folder: RunFolder) -> None:
         folder.config.unlink()
@@ -444,18 +448,18 @@ async def test_garbage_in_a_record_and_a_config_gone_are_no_obstacle(
         assert "no such config file" in page(bench)
 
 
-async def test_names_from_a_record_steer_nothing(opened: Opened, desk: Desk) -> None:
+async def test_names_from_a_record_steer_nothing(opened: Opened, desk: AppState) -> None:
     hostile = "[red]x[/]\x1b]0;t\x07"
     make_run(desk.runs_dir, RunConfig.model_construct(**{**CONFIG.model_dump(), "recipe": hostile}))
     async with opened("runs", size=(200, 60)) as (bench, pilot):
         await listed(bench, pilot, 1)
         await settled(pilot, lambda: "[red]x[/]␛]0;t␇" in rows(bench)[0])
         await pilot.press("space", "v", "x")
-        await settled(pilot, lambda: isinstance(bench.screen, Question))
+        await settled(pilot, lambda: isinstance(bench.screen, ChoiceDialog))
 
 
 async def test_runs_that_cannot_be_listed_are_said_in_place(
-    opened: Opened, desk: Desk, tmp_path: Path
+    opened: Opened, desk: AppState, tmp_path: Path
 ) -> None:
     desk.runs_dir = tmp_path / "file"
     desk.runs_dir.write_text("no folder")
@@ -464,7 +468,7 @@ async def test_runs_that_cannot_be_listed_are_said_in_place(
 
 
 async def test_capital_r_has_a_page_written_into_the_runs_folder(
-    opened: Opened, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(desk.runs_dir)
     async with opened("runs") as (bench, pilot):

@@ -19,8 +19,8 @@ from textual.widgets import Input
 
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.sweeps import storage
-from fmnist_tui.tui.state.app_state import Desk
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.state.app_state import AppState
+from fmnist_tui.tui.state.run_feed import RunFeed
 from tests.tui import scripted
 from tests.tui.answering import Model
 from tests.tui.conftest import Opened
@@ -61,39 +61,39 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fmnist_tui.runs.folder._new_id", lambda _: f"{next(numbers):04x}")
 
 
-def nothing(desk: Desk) -> Iterator[None]:
+def nothing(desk: AppState) -> Iterator[None]:
     yield
 
 
-def training(desk: Desk) -> Iterator[None]:
+def training(desk: AppState) -> Iterator[None]:
     """A run of this process two epochs from its beginning, and one that has ended."""
     done = make_run(desk.runs_dir)
     run = Training(scripted.CONFIG)
     run.folder = make_run(desk.runs_dir, epochs=2, ended=False)
     run.events.extend(events(epochs=2, ended=False, run=run.folder.name))
-    desk.feed = Feed.of(run)
+    desk.feed = RunFeed.of(run)
     desk.run = done
     desk.settings.keep("dataset", "sketches")
     yield
     run.finish()
 
 
-def finished(desk: Desk) -> Iterator[None]:
+def finished(desk: AppState) -> Iterator[None]:
     """A run that has ended, in hand and on the bench."""
     run = make_run(desk.runs_dir)
-    desk.feed, desk.run = Feed.open(run), run
+    desk.feed, desk.run = RunFeed.open(run), run
     desk.settings.keep("dataset", "sketches")
     yield
 
 
-STATES: dict[str, Callable[[Desk], Iterator[None]]] = {
+STATES: dict[str, Callable[[AppState], Iterator[None]]] = {
     "empty": nothing,
     "training": training,
     "finished": finished,
 }
 
 
-def searched(desk: Desk) -> None:
+def searched(desk: AppState) -> None:
     """A study that has ended well, in a journal beside the runs."""
     book = ledger(storage.place(None, desk.runs_dir))
     for values in ([0.5, 0.6, 0.62], [0.55, 0.7, 0.81], [0.3, 0.4, 0.6], [0.6, 0.75, 0.8]):
@@ -109,7 +109,7 @@ def searched(desk: Desk) -> None:
 @pytest.mark.parametrize("screen", SCREENS)
 async def test_a_screen_looks_as_it_did(
     opened: Opened,
-    desk: Desk,
+    desk: AppState,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
     screen: str,

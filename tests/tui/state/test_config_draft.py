@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from fmnist_tui.config.run_config import FIELDS, RunConfig
-from fmnist_tui.tui.state.config_draft import Draft, shown
+from fmnist_tui.tui.state.config_draft import ConfigDraft, shown
 from tests.tui.scripted import CONFIG
 
 
 def test_every_setting_has_a_line_under_its_groups_heading() -> None:
-    rows = Draft(CONFIG.model_dump()).rows()
+    rows = ConfigDraft(CONFIG.model_dump()).rows()
     assert [row.name for row in rows if not row.heading] == list(FIELDS)
     assert rows[0].heading
 
 
 def test_what_is_typed_is_checked_and_the_reason_stands_beside_it() -> None:
-    draft = Draft(CONFIG.model_dump())
+    draft = ConfigDraft(CONFIG.model_dump())
     assert draft.set("lr", "0.0x") == "must be a number above 0, at most 100"
     assert draft.config() is None
     row = next(row for row in draft.rows() if row.name == "lr")
@@ -27,14 +27,14 @@ def test_what_is_typed_is_checked_and_the_reason_stands_beside_it() -> None:
 
 
 def test_impossible_combinations_are_told_at_the_field_they_are_about() -> None:
-    draft = Draft(CONFIG.model_dump())
+    draft = ConfigDraft(CONFIG.model_dump())
     draft.set("dataset", "mnist")
     draft.step("flip", 1)
     assert "mirrored" in draft.problems["flip"]
 
 
 def test_choices_go_round_and_text_has_none() -> None:
-    draft = Draft(CONFIG.model_dump())
+    draft = ConfigDraft(CONFIG.model_dump())
     first = draft.values["schedule"]
     draft.step("schedule", 1)
     assert draft.values["schedule"] != first
@@ -46,7 +46,7 @@ def test_choices_go_round_and_text_has_none() -> None:
 @pytest.mark.parametrize("name", list(FIELDS))
 def test_a_value_typed_as_it_is_shown_is_the_same_value(name: str) -> None:
     config = CONFIG.changed(classes=(0, 3, 5), limit=500)
-    draft = Draft(config.model_dump())
+    draft = ConfigDraft(config.model_dump())
     draft.set(name, draft.text(name))
     assert draft.config() == config
 
@@ -57,5 +57,5 @@ def test_shown_values_hold_nothing_that_steers_a_terminal() -> None:
 
 def test_the_environment_changes_what_a_form_begins_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FMNIST_TUI_EPOCHS", "7")
-    assert Draft().values["epochs"] == 7
-    assert Draft(RunConfig().model_dump()).values["epochs"] == RunConfig().epochs
+    assert ConfigDraft().values["epochs"] == 7
+    assert ConfigDraft(RunConfig().model_dump()).values["epochs"] == RunConfig().epochs

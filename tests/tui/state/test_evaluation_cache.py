@@ -11,25 +11,25 @@ import numpy as np
 import pytest
 
 from fmnist_tui.analysis.predictions import Predictions
-from fmnist_tui.engine.inference.evaluate import Verdict
+from fmnist_tui.engine.inference.evaluate import SplitEvaluation
 from fmnist_tui.engine.session.session import Session
-from fmnist_tui.tui.state.evaluation_cache import Verdicts
+from fmnist_tui.tui.state.evaluation_cache import EvaluationCache
 from fmnist_tui.util.errors import UserError
 from tests.tui.scripted import make_run, predictions
 
 
-def verdict(split: str = "val", seed: int = 3) -> Verdict:
+def verdict(split: str = "val", seed: int = 3) -> SplitEvaluation:
     found = predictions(split, seed=seed)
-    return Verdict(found.evaluation(), found, "best", 60, 3)
+    return SplitEvaluation(found.evaluation(), found, "best", 60, 3)
 
 
 class Asked:
     """A session that answers when the test says so."""
 
     def __init__(self) -> None:
-        self.futures: list[Future[Verdict]] = []
+        self.futures: list[Future[SplitEvaluation]] = []
 
-    def evaluate(self, *_: Any) -> Future[Verdict]:
+    def evaluate(self, *_: Any) -> Future[SplitEvaluation]:
         self.futures.append(Future())
         return self.futures[-1]
 
@@ -39,7 +39,7 @@ class Asked:
 
 
 def test_predictions_are_read_once(tmp_path: Path) -> None:
-    folder, verdicts = make_run(tmp_path), Verdicts()
+    folder, verdicts = make_run(tmp_path), EvaluationCache()
     assert verdicts.at_hand(folder, "val") is None
     found = verdicts.read(folder, "val")
     assert found is not None and found.evaluation.count == 300
@@ -48,7 +48,7 @@ def test_predictions_are_read_once(tmp_path: Path) -> None:
 
 
 def test_predictions_that_have_changed_are_read_anew(tmp_path: Path) -> None:
-    folder, verdicts = make_run(tmp_path), Verdicts()
+    folder, verdicts = make_run(tmp_path), EvaluationCache()
     before = verdicts.read(folder, "val")
     predictions("val", count=200, seed=1).save(folder.predictions / "val.npz")
     assert verdicts.at_hand(folder, "val") is None
@@ -58,27 +58,27 @@ def test_predictions_that_have_changed_are_read_anew(tmp_path: Path) -> None:
 
 
 def test_there_is_nothing_where_nothing_was_predicted(tmp_path: Path) -> None:
-    folder, verdicts = make_run(tmp_path, splits=()), Verdicts()
+    folder, verdicts = make_run(tmp_path, splits=()), EvaluationCache()
     assert verdicts.read(folder, "val") is None
     assert not verdicts.present(folder, "val")
     assert verdicts.split(folder) == "val"
 
 
 def test_test_is_looked_at_first_where_it_was_read_and_a_choice_stays(tmp_path: Path) -> None:
-    folder, verdicts = make_run(tmp_path), Verdicts()
+    folder, verdicts = make_run(tmp_path), EvaluationCache()
     assert verdicts.split(folder) == "test"
     verdicts.choose(folder, "train")
     assert verdicts.split(folder) == "train"
 
 
 def test_predictions_of_the_last_checkpoint_stand_in_for_the_best(tmp_path: Path) -> None:
-    folder, verdicts = make_run(tmp_path, splits=()), Verdicts()
+    folder, verdicts = make_run(tmp_path, splits=()), EvaluationCache()
     predictions("val").save(folder.predictions / "val-last.npz")
     assert verdicts.read(folder, "val") is not None
 
 
 def test_the_record_says_which_step_was_judged(tmp_path: Path) -> None:
-    folder, verdicts = make_run(tmp_path), Verdicts()
+    folder, verdicts = make_run(tmp_path), EvaluationCache()
     found = verdicts.read(folder, "test")
     assert found is not None
     assert found.trained(None) is None
@@ -87,7 +87,7 @@ def test_the_record_says_which_step_was_judged(tmp_path: Path) -> None:
 
 
 def test_a_verdict_of_this_session_is_kept_without_a_file(tmp_path: Path) -> None:
-    folder, verdicts, asked = make_run(tmp_path, splits=()), Verdicts(), Asked()
+    folder, verdicts, asked = make_run(tmp_path, splits=()), EvaluationCache(), Asked()
     answer = verdicts.ask(asked.session, folder, "val")
     assert verdicts.asked(folder, "val") is not None
     asked.futures[0].set_result(verdict())
@@ -99,7 +99,7 @@ def test_a_verdict_of_this_session_is_kept_without_a_file(tmp_path: Path) -> Non
 
 
 def test_a_file_that_comes_later_takes_the_place_of_that_verdict(tmp_path: Path) -> None:
-    folder, verdicts, asked = make_run(tmp_path, splits=()), Verdicts(), Asked()
+    folder, verdicts, asked = make_run(tmp_path, splits=()), EvaluationCache(), Asked()
     answer = verdicts.ask(asked.session, folder, "val")
     asked.futures[0].set_result(verdict())
     predictions("val", count=120).save(folder.predictions / "val.npz")
@@ -109,7 +109,7 @@ def test_a_file_that_comes_later_takes_the_place_of_that_verdict(tmp_path: Path)
 
 
 def test_a_verdict_that_nobody_waits_for_any_more_is_kept_all_the_same(tmp_path: Path) -> None:
-    folder, verdicts, asked = make_run(tmp_path, splits=()), Verdicts(), Asked()
+    folder, verdicts, asked = make_run(tmp_path, splits=()), EvaluationCache(), Asked()
     verdicts.ask(asked.session, folder, "val").cancel()
     asked.futures[0].set_result(verdict())
     assert verdicts.at_hand(folder, "val") is not None
@@ -125,7 +125,7 @@ def test_a_verdict_that_nobody_waits_for_any_more_is_kept_all_the_same(tmp_path:
 def test_whatever_goes_wrong_in_the_engine_becomes_one_line(
     tmp_path: Path, error: Exception, told: str
 ) -> None:
-    folder, verdicts, asked = make_run(tmp_path), Verdicts(), Asked()
+    folder, verdicts, asked = make_run(tmp_path), EvaluationCache(), Asked()
     answer = verdicts.ask(asked.session, folder, "val")
     asked.futures[0].set_exception(error)
     with pytest.raises(UserError, match=told):
@@ -137,7 +137,7 @@ def test_whatever_goes_wrong_in_the_engine_becomes_one_line(
 
 
 def test_a_session_that_refuses_leaves_nothing_under_way(tmp_path: Path) -> None:
-    folder, verdicts = make_run(tmp_path), Verdicts()
+    folder, verdicts = make_run(tmp_path), EvaluationCache()
     session = Session(tmp_path, tmp_path)
     session.close()
     with pytest.raises(UserError):
@@ -146,7 +146,7 @@ def test_a_session_that_refuses_leaves_nothing_under_way(tmp_path: Path) -> None
 
 
 def test_a_damaged_file_is_one_line_whatever_is_damaged_in_it(tmp_path: Path) -> None:
-    folder, verdicts, dice = make_run(tmp_path), Verdicts(), random.Random(0)
+    folder, verdicts, dice = make_run(tmp_path), EvaluationCache(), random.Random(0)
     path = folder.predictions / "val.npz"
     whole = path.read_bytes()
     refused = 0
@@ -163,7 +163,7 @@ def test_a_damaged_file_is_one_line_whatever_is_damaged_in_it(tmp_path: Path) ->
 
 
 def test_predictions_that_are_no_numbers_cannot_be_scored(tmp_path: Path) -> None:
-    folder, verdicts = make_run(tmp_path), Verdicts()
+    folder, verdicts = make_run(tmp_path), EvaluationCache()
     sound = predictions("val")
     broken = Predictions(
         "val",

@@ -10,8 +10,8 @@ from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.events import EpochEnded
 from fmnist_tui.runs.lock import RunLock
-from fmnist_tui.tui.screens.train.log import Narration
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.screens.train.log import RunLog
+from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
 from tests.tui.scripted import CONFIG, events, make_run
 
@@ -20,15 +20,15 @@ def test_a_run_of_this_process_and_its_record_give_the_same_state(tmp_path: Path
     folder = make_run(tmp_path)
     training = Training(CONFIG)
     training.events.extend(events(run=folder.name))
-    own = Feed.of(training)
+    own = RunFeed.of(training)
     assert own.drain()
     assert not own.drain()
-    assert own.state == Feed.open(folder).state
+    assert own.state == RunFeed.open(folder).state
 
 
 def test_a_record_that_grows_is_followed(tmp_path: Path) -> None:
     folder = make_run(tmp_path, epochs=1, ended=False)
-    feed = Feed.open(folder)
+    feed = RunFeed.open(folder)
     assert feed.status == "crashed"
     whole = make_run(tmp_path / "other")
     rest = whole.events.read_text().splitlines()[len(folder.events.read_text().splitlines()) :]
@@ -42,21 +42,21 @@ def test_garbage_in_a_record_is_passed_over(tmp_path: Path) -> None:
     folder = make_run(tmp_path)
     lines = folder.events.read_bytes().splitlines(keepends=True)
     folder.events.write_bytes(b"\xff\x00 nonsense\n" + b"{}\n".join(lines))
-    feed = Feed.open(folder)
+    feed = RunFeed.open(folder)
     assert (feed.status, feed.state.step) == ("finished", 80)
 
 
 def test_a_run_that_another_process_holds_is_live_and_can_be_told_things(tmp_path: Path) -> None:
     folder = make_run(tmp_path, epochs=2, ended=False)
     with RunLock.acquire(folder.path):
-        feed = Feed.open(folder)
+        feed = RunFeed.open(folder)
         assert feed.live and not feed.own and feed.holder is not None
         feed.send(Stop(0.0, "enough"))
     assert "enough" in folder.commands.read_text()
 
 
 def test_telling_a_run_that_is_over_says_that_nobody_listens(tmp_path: Path) -> None:
-    feed = Feed.open(make_run(tmp_path))
+    feed = RunFeed.open(make_run(tmp_path))
     try:
         feed.send(Stop(0.0))
     except UserError as error:
@@ -67,7 +67,7 @@ def test_telling_a_run_that_is_over_says_that_nobody_listens(tmp_path: Path) -> 
 
 def test_a_folder_that_goes_away_is_said_and_the_state_stays(tmp_path: Path) -> None:
     folder = make_run(tmp_path)
-    feed = Feed.open(folder)
+    feed = RunFeed.open(folder)
     shutil.rmtree(folder.path)
     feed._looked = 0.0
     assert feed.drain()
@@ -78,14 +78,14 @@ def test_a_folder_that_goes_away_is_said_and_the_state_stays(tmp_path: Path) -> 
 def test_a_config_that_cannot_be_read_is_told_and_the_record_shown(tmp_path: Path) -> None:
     folder = make_run(tmp_path)
     folder.config.unlink()
-    feed = Feed.open(folder)
+    feed = RunFeed.open(folder)
     assert feed.config is None and feed.trouble
     assert feed.state.step == 80
 
 
 def test_a_run_that_could_not_begin_says_why(tmp_path: Path) -> None:
     training = Training(CONFIG)
-    feed = Feed.of(training)
+    feed = RunFeed.of(training)
     assert feed.status == "preparing"
     training.finish(UserError("no such data"))
     assert feed.drain()
@@ -94,7 +94,7 @@ def test_a_run_that_could_not_begin_says_why(tmp_path: Path) -> None:
 
 def test_every_thing_is_told_once_and_in_order(tmp_path: Path) -> None:
     training = Training(CONFIG)
-    feed, narration = Feed.of(training), Narration()
+    feed, narration = RunFeed.of(training), RunLog()
     told = []
     for event in events():
         training.events.append(event)
@@ -108,7 +108,7 @@ def test_every_thing_is_told_once_and_in_order(tmp_path: Path) -> None:
 
 def test_epochs_too_fast_to_read_are_told_together() -> None:
     training = Training(CONFIG)
-    feed, narration = Feed.of(training), Narration()
+    feed, narration = RunFeed.of(training), RunLog()
     for number in range(1, 101):
         t = number / 100
         training.events.append(

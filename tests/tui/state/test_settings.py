@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fmnist_tui.tui.state.app_state import Desk
+from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.settings import KEYS, VIEW, Settings
 from tests.tui.conftest import Opened
 
@@ -31,7 +31,9 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_nothing_else(tmp_path:
     assert len(settings.complaints) == 1
 
 
-async def test_a_key_of_the_users_own_takes_the_place_of_ours(desk: Desk, opened: Opened) -> None:
+async def test_a_key_of_the_users_own_takes_the_place_of_ours(
+    desk: AppState, opened: Opened
+) -> None:
     desk.settings.keymap = {"app.help": "f1", "train.nosuch": "x"}
     async with opened("train") as (bench, pilot):
         assert any("train.nosuch" in toast.message for toast in bench._notifications)
@@ -42,7 +44,7 @@ async def test_a_key_of_the_users_own_takes_the_place_of_ours(desk: Desk, opened
         assert bench.screen is not before
 
 
-async def test_the_theme_is_kept(desk: Desk, opened: Opened) -> None:
+async def test_the_theme_is_kept(desk: AppState, opened: Opened) -> None:
     async with opened("train") as (bench, pilot):
         dark = bench.current_theme.dark
         await pilot.press("t")

@@ -17,21 +17,21 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps import storage
 from fmnist_tui.sweeps import study as studies
-from fmnist_tui.sweeps.snapshot import Reader, Snapshot, StudyLine, TrialView
-from fmnist_tui.sweeps.storage import Place
-from fmnist_tui.sweeps.study import Ledger
+from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, StudyLine, TrialView
+from fmnist_tui.sweeps.storage import StudyStorage
+from fmnist_tui.sweeps.study import StudyLedger
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.base.dialogs import Ask, Picker, Question
+from fmnist_tui.tui.base.dialogs import ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.screens.sweep import screen as sweep_screen
 from fmnist_tui.tui.screens.sweep import space_plot, study_list, tables
-from fmnist_tui.tui.screens.sweep.braille_canvas import Canvas
+from fmnist_tui.tui.screens.sweep.braille_canvas import BrailleCanvas
 from fmnist_tui.tui.screens.sweep.plots import Plots
 from fmnist_tui.tui.screens.sweep.space_pane import SpacePlot
-from fmnist_tui.tui.shared.run_list import Palette
-from fmnist_tui.tui.state.app_state import Desk
+from fmnist_tui.tui.shared.run_list import TableColours
+from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.tui.widgets.line_table import LineTable
-from fmnist_tui.tui.widgets.probability_bars import Shares
+from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
 from tests.tui.conftest import Opened
 from tests.tui.scripted import make_run, settled
 from tests.unit.sweeps.support import SEARCH, done, ledger, search
@@ -40,7 +40,7 @@ Errands = list[tuple[str, list[str]]]
 
 
 @pytest.fixture(autouse=True)
-def usual(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Place:
+def usual(desk: AppState, monkeypatch: pytest.MonkeyPatch) -> StudyStorage:
     """Studies are in a journal, which is made sooner than a database; looks come often."""
     monkeypatch.setattr(sweep_screen.SweepScreen, "LOOK_SECONDS", 0.05)
     monkeypatch.setenv(storage.VARIABLE, f"journal:{desk.runs_dir}/studies.log")
@@ -55,7 +55,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def book(usual: Place, elsewhere: None) -> Ledger:
+def book(usual: StudyStorage, elsewhere: None) -> StudyLedger:
     """A study with three trials that are complete, the second the best, and one that failed."""
     book = ledger(usual)
     for values in ([0.5, 0.6], [0.6, 0.8], [0.4, 0.7]):
@@ -103,7 +103,7 @@ async def listed(bench: Dashboard, pilot: Pilot[int], count: int) -> None:
     await pilot.pause()
 
 
-async def test_other_views_leave_the_focus_in_sight(opened: Opened, book: Ledger) -> None:
+async def test_other_views_leave_the_focus_in_sight(opened: Opened, book: StudyLedger) -> None:
     async with opened("sweep", size=(120, 36)) as (bench, pilot):
         await listed(bench, pilot, 4)
         chart = bench.screen.query_one(LineChart)
@@ -122,7 +122,7 @@ async def test_other_views_leave_the_focus_in_sight(opened: Opened, book: Ledger
 
 
 async def test_what_matters_in_another_study_is_not_shown_for_this_one(
-    opened: Opened, book: Ledger
+    opened: Opened, book: StudyLedger
 ) -> None:
     async with opened("sweep") as (bench, pilot):
         await listed(bench, pilot, 4)
@@ -140,7 +140,7 @@ def told(bench: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 async def answer(bench: Dashboard, pilot: Pilot[int], value: str) -> None:
     """Type an answer into the question that is asked."""
-    await settled(pilot, lambda: isinstance(bench.screen, Ask))
+    await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
     bench.screen.query_one(Input).value = value
     await pilot.press("enter")
     await pilot.pause()
@@ -154,11 +154,11 @@ async def test_where_there_is_no_sweep_it_says_what_to_press(opened: Opened) -> 
         await settled(pilot, lambda: "press n" in table(bench).empty)
         for key in "wxspvo":
             await pilot.press(key)
-        assert not isinstance(bench.screen, (Ask, Question))
+        assert not isinstance(bench.screen, (PromptDialog, ChoiceDialog))
 
 
 async def test_a_study_shows_its_trials_newest_first_and_the_best_marked(
-    opened: Opened, book: Ledger
+    opened: Opened, book: StudyLedger
 ) -> None:
     async with opened("sweep", size=(160, 40)) as (bench, pilot):
         await listed(bench, pilot, 4)
@@ -173,7 +173,7 @@ async def test_a_study_shows_its_trials_newest_first_and_the_best_marked(
         assert about.endswith("order: newest")
 
 
-async def test_trials_tick_while_workers_elsewhere_go_on(opened: Opened, book: Ledger) -> None:
+async def test_trials_tick_while_workers_elsewhere_go_on(opened: Opened, book: StudyLedger) -> None:
     async with opened("sweep", size=(120, 36)) as (bench, pilot):
         await listed(bench, pilot, 4)
         begun = book.begin()
@@ -187,38 +187,38 @@ async def test_trials_tick_while_workers_elsewhere_go_on(opened: Opened, book: L
 
 
 async def test_a_hidden_screen_does_not_look(
-    opened: Opened, book: Ledger, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, book: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened("sweep", size=(120, 36)) as (bench, pilot):
         await listed(bench, pilot, 4)
         await pilot.press("1")
         await pilot.pause(0.2)
         looks: list[int] = []
-        monkeypatch.setattr(study_list.Studies, "look", lambda *_, **__: looks.append(1))
+        monkeypatch.setattr(study_list.StudyWatcher, "look", lambda *_, **__: looks.append(1))
         await pilot.pause(0.3)
         assert looks == []
 
 
 async def test_the_screens_thread_never_reads_a_storage(
-    opened: Opened, book: Ledger, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, book: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import threading
 
     readers: set[int] = set()
-    look = Reader.look
+    look = SnapshotReader.look
 
-    def watched(self: Reader, where: Place, name: str) -> Snapshot:
+    def watched(self: SnapshotReader, where: StudyStorage, name: str) -> Snapshot:
         readers.add(threading.get_ident())
         return look(self, where, name)
 
-    monkeypatch.setattr(Reader, "look", watched)
+    monkeypatch.setattr(SnapshotReader, "look", watched)
     async with opened("sweep", size=(120, 36)) as (bench, pilot):
         await listed(bench, pilot, 4)
         assert readers and threading.get_ident() not in readers
 
 
 async def test_a_storage_that_cannot_be_reached_is_a_line_and_is_left_in_peace(
-    opened: Opened, book: Ledger, monkeypatch: pytest.MonkeyPatch, desk: Desk
+    opened: Opened, book: StudyLedger, monkeypatch: pytest.MonkeyPatch, desk: AppState
 ) -> None:
     folder = RunFolder.create(desk.runs_dir, "far", "sketches")
     (folder.path / "trials").mkdir()
@@ -232,9 +232,9 @@ async def test_a_storage_that_cannot_be_reached_is_a_line_and_is_left_in_peace(
             await settled(pilot, lambda: len(rows(bench, "studies")) == 2)
             assert "✗" in rows(bench, "studies")[1] and "storage" in rows(bench, "studies")[1]
             await listed(bench, pilot, 4)
-            asked: list[Place] = []
+            asked: list[StudyStorage] = []
 
-            def connect(where: Place) -> object:
+            def connect(where: StudyStorage) -> object:
                 asked.append(where)
                 return storage.connect(where)
 
@@ -244,7 +244,7 @@ async def test_a_storage_that_cannot_be_reached_is_a_line_and_is_left_in_peace(
 
 
 async def test_another_study_is_shown_when_the_cursor_moves_to_it(
-    opened: Opened, book: Ledger, usual: Place
+    opened: Opened, book: StudyLedger, usual: StudyStorage
 ) -> None:
     done(ledger(usual, search(name="newer")), [0.3])
     async with opened("sweep", size=(120, 36)) as (bench, pilot):
@@ -257,7 +257,7 @@ async def test_another_study_is_shown_when_the_cursor_moves_to_it(
 
 
 async def test_a_sweep_of_the_list_of_runs_is_opened_here(
-    opened: Opened, book: Ledger, usual: Place, desk: Desk
+    opened: Opened, book: StudyLedger, usual: StudyStorage, desk: AppState
 ) -> None:
     done(ledger(usual, search(name="newer")), [0.3])
     folder = RunFolder.create(desk.runs_dir, "search", "sketches")
@@ -288,7 +288,7 @@ async def test_a_sweep_of_the_list_of_runs_is_opened_here(
 
 
 async def test_v_goes_through_one_plot_at_a_time_where_there_is_room_for_one(
-    opened: Opened, book: Ledger, desk: Desk
+    opened: Opened, book: StudyLedger, desk: AppState
 ) -> None:
     async with opened("sweep", size=(80, 24)) as (bench, pilot):
         await listed(bench, pilot, 4)
@@ -307,18 +307,18 @@ async def test_v_goes_through_one_plot_at_a_time_where_there_is_room_for_one(
     [((120, 36), {"course", "importance"}), ((200, 60), {"course", "importance", "space"})],
 )
 async def test_plots_stand_side_by_side_where_there_is_room(
-    opened: Opened, book: Ledger, size: tuple[int, int], shown: set[str]
+    opened: Opened, book: StudyLedger, size: tuple[int, int], shown: set[str]
 ) -> None:
     async with opened("sweep", size=size) as (bench, pilot):
         await listed(bench, pilot, 4)
         assert {part.id for part in bench.screen.query_one(Plots).children if part.display} == shown
-        await settled(pilot, lambda: "lr" in text(bench.screen.query_one(Shares)))
-        assert "%" in text(bench.screen.query_one(Shares))
+        await settled(pilot, lambda: "lr" in text(bench.screen.query_one(ProbabilityBars)))
+        assert "%" in text(bench.screen.query_one(ProbabilityBars))
         assert "best so far" in text(bench.screen.query_one(LineChart))
 
 
 async def test_slices_and_lines_across_show_the_trial_under_the_cursor(
-    opened: Opened, book: Ledger, desk: Desk
+    opened: Opened, book: StudyLedger, desk: AppState
 ) -> None:
     desk.settings.keep("sweep.view", "slices")
     async with opened("sweep", size=(120, 36)) as (bench, pilot):
@@ -336,7 +336,7 @@ async def test_slices_and_lines_across_show_the_trial_under_the_cursor(
 
 
 async def test_o_changes_the_order_and_it_is_remembered(
-    opened: Opened, book: Ledger, desk: Desk
+    opened: Opened, book: StudyLedger, desk: AppState
 ) -> None:
     async with opened("sweep", size=(120, 36)) as (bench, pilot):
         await listed(bench, pilot, 4)
@@ -349,7 +349,9 @@ async def test_o_changes_the_order_and_it_is_remembered(
         assert desk.settings.get("sweep.order") == "state"
 
 
-async def test_slash_narrows_the_trials_and_escape_shows_all(opened: Opened, book: Ledger) -> None:
+async def test_slash_narrows_the_trials_and_escape_shows_all(
+    opened: Opened, book: StudyLedger
+) -> None:
     async with opened("sweep", size=(120, 36)) as (bench, pilot):
         await listed(bench, pilot, 4)
         await pilot.press("slash", *"failed")
@@ -362,7 +364,7 @@ async def test_slash_narrows_the_trials_and_escape_shows_all(opened: Opened, boo
 
 
 async def test_enter_takes_the_trials_run_in_hand(
-    opened: Opened, book: Ledger, desk: Desk, elsewhere: None
+    opened: Opened, book: StudyLedger, desk: AppState, elsewhere: None
 ) -> None:
     run = make_run(desk.runs_dir / "trials", splits=("val",))
     begun = book.begin()
@@ -375,7 +377,7 @@ async def test_enter_takes_the_trials_run_in_hand(
 
 
 async def test_enter_says_where_a_run_is_that_is_not_here(
-    opened: Opened, book: Ledger, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, book: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     book.found(book.begin(), "/far/away/run")
     async with opened("sweep", size=(120, 36)) as (bench, pilot):
@@ -390,14 +392,14 @@ async def test_enter_says_where_a_run_is_that_is_not_here(
 
 
 async def test_x_kills_a_running_trial_after_a_question(
-    opened: Opened, book: Ledger, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, book: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = book.begin()
     async with opened("sweep", size=(120, 36)) as (bench, pilot):
         await listed(bench, pilot, 5)
         said = told(bench, monkeypatch)
         await pilot.press("x")
-        assert isinstance(bench.screen, Question)
+        assert isinstance(bench.screen, ChoiceDialog)
         await pilot.press("x")
         await pilot.pause()
         assert book.marks(begun) == (False, False)
@@ -409,7 +411,7 @@ async def test_x_kills_a_running_trial_after_a_question(
 
 
 async def test_s_stops_all_workers_after_a_question(
-    opened: Opened, book: Ledger, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, book: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = book.begin()
     async with opened("sweep", size=(120, 36)) as (bench, pilot):
@@ -421,7 +423,11 @@ async def test_s_stops_all_workers_after_a_question(
 
 
 async def test_p_promotes_a_trial_with_as_many_seeds_as_are_asked_for(
-    opened: Opened, book: Ledger, errands: Errands, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    opened: Opened,
+    book: StudyLedger,
+    errands: Errands,
+    desk: AppState,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with opened("sweep", size=(120, 36)) as (bench, pilot):
         await listed(bench, pilot, 4)
@@ -438,7 +444,7 @@ async def test_p_promotes_a_trial_with_as_many_seeds_as_are_asked_for(
 
 
 async def test_w_has_one_more_process_work_on_a_study_wherever_it_is_kept(
-    opened: Opened, errands: Errands, desk: Desk, tmp_path: Path, elsewhere: None
+    opened: Opened, errands: Errands, desk: AppState, tmp_path: Path, elsewhere: None
 ) -> None:
     other = storage.place(f"journal:{tmp_path}/other.log", desk.runs_dir)
     done(ledger(other), [0.5])
@@ -448,7 +454,7 @@ async def test_w_has_one_more_process_work_on_a_study_wherever_it_is_kept(
     async with opened("sweep", size=(120, 36)) as (bench, pilot):
         await listed(bench, pilot, 1)
         await pilot.press("w")
-        await settled(pilot, lambda: isinstance(bench.screen, Ask))
+        await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
         assert bench.screen.query_one(Input).value == "5"
         await pilot.press("enter")
         await pilot.pause()
@@ -461,7 +467,7 @@ async def test_n_begins_a_shipped_sweep(opened: Opened, errands: Errands) -> Non
     async with opened("sweep", size=(120, 36)) as (bench, pilot):
         await settled(pilot, lambda: "press n" in table(bench).empty)
         await pilot.press("n")
-        assert isinstance(bench.screen, Picker)
+        assert isinstance(bench.screen, PickerDialog)
         await pilot.press(*"two-conv", "enter")
         await answer(bench, pilot, "7")
         ((title, words),) = errands
@@ -470,7 +476,7 @@ async def test_n_begins_a_shipped_sweep(opened: Opened, errands: Errands) -> Non
 
 
 async def test_n_begins_a_sweep_of_ones_own_and_says_what_is_wrong_with_it(
-    opened: Opened, errands: Errands, tmp_path: Path, usual: Place,
+    opened: Opened, errands: Errands, tmp_path: Path, usual: StudyStorage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     path = tmp_path / "mine.toml"
@@ -501,7 +507,7 @@ def view(**values: Any) -> TrialView:
     return TrialView(**{"number": 0, "state": "complete", **values})
 
 
-PLAIN = Palette("x", {}, {})
+PLAIN = TableColours("x", {}, {})
 
 
 @pytest.mark.parametrize("width", [30, 60, 76, 90, 120, 200])
@@ -517,14 +523,14 @@ def test_lines_of_trials_are_as_wide_as_the_table(width: int) -> None:
         ),
     )
     columns = tables.trial_columns(spec.space, width)
-    lines = tables.TrialLines().of(shown.trials, shown, columns, PLAIN)
+    lines = tables.TrialRows().of(shown.trials, shown, columns, PLAIN)
     assert {line.cell_len for line in lines} == {width}
     assert all(isinstance(line, Text) for line in lines)
     assert "quiet 3:20" in lines[2].plain or width < 60
 
 
 def test_lines_that_are_as_they_were_are_not_made_anew() -> None:
-    shown, lines = many(30), tables.TrialLines()
+    shown, lines = many(30), tables.TrialRows()
     columns = tables.trial_columns(shown.spec.space, 120)
     before = lines.of(shown.trials, shown, columns, PLAIN)
     changed = [*shown.trials[:-1], view(number=29, state="failed")]
@@ -537,9 +543,9 @@ def test_what_others_have_written_steers_no_terminal() -> None:
     shown = Snapshot("search", search(), ())
     hostile = view(state="failed", why="\x1b[2J\u202e boom")
     columns = tables.trial_columns(search().space, 160)
-    (told,) = tables.TrialLines().of([hostile], shown, columns, PLAIN)
+    (told,) = tables.TrialRows().of([hostile], shown, columns, PLAIN)
     assert "\x1b" not in told.plain and "\u202e" not in told.plain
-    study = StudyLine("\x1b]0;name", storage.Place("x"), trouble="")
+    study = StudyLine("\x1b]0;name", storage.StudyStorage("x"), trouble="")
     line = tables.study_line(study, tables.study_columns(30), PLAIN)
     assert "\x1b" not in line.plain and line.cell_len == 30
     assert "\x1b" not in tables.title(Snapshot("\x1b[0m", search(), ()))
@@ -605,11 +611,11 @@ def test_a_few_hopeless_trials_do_not_squeeze_the_others() -> None:
 
 
 def test_a_canvas_puts_dots_lines_and_signs_where_they_belong() -> None:
-    canvas = Canvas(4, 2)
+    canvas = BrailleCanvas(4, 2)
     canvas.line((0, 0), (1, 1), "a")
     canvas.sign(0, 1, "◆", "b")
     top, bottom = ("".join(text for text, _ in row) for row in canvas.rows())
     assert top[0] == "◆" and top[3] != " " and bottom[0] != " " and bottom[3] == " "
-    canvas = Canvas(3, 1)
+    canvas = BrailleCanvas(3, 1)
     canvas.upright(0.5, "a")
     assert canvas.rows() == [[(" ", ""), ("│", "a"), (" ", "")]]

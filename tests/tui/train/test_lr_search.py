@@ -31,7 +31,7 @@ from fmnist_tui.protocol.events import (
     RunEnded,
     RunStarted,
 )
-from fmnist_tui.protocol.lr_curve import Rates, read
+from fmnist_tui.protocol.lr_curve import RateRange, read
 from fmnist_tui.protocol.lr_search import summary
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
@@ -41,8 +41,8 @@ from fmnist_tui.tui.screens.train.log_pane import LogPane
 from fmnist_tui.tui.screens.train.lr_panel import LrPanel
 from fmnist_tui.tui.screens.train.progress import RunProgress, wrapped
 from fmnist_tui.tui.screens.train.screen import TrainScreen
-from fmnist_tui.tui.state.app_state import Desk, Leaving
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.state.app_state import AppState, QuitMode
+from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
 from tests.tui.scripted import CONFIG, START, STEPS, events, make_run, settled
@@ -58,7 +58,7 @@ def loss(lr: float) -> float:
 
 
 def probes(count: int = STEPS_OF_SEARCH, *, step: int = 0, flat: bool = False) -> list[LrProbed]:
-    rates = Rates(steps=STEPS_OF_SEARCH)
+    rates = RateRange(steps=STEPS_OF_SEARCH)
     return [
         LrProbed(
             START + 100 + place / 10,
@@ -99,7 +99,7 @@ def whole(*, flat: bool = False, config: RunConfig = CONFIG) -> list[Event]:
 class Scripted(Training):
     """A run that says what a test wants, and remembers what it is told."""
 
-    def __init__(self, config: RunConfig = CONFIG, rates: Rates | None = None) -> None:
+    def __init__(self, config: RunConfig = CONFIG, rates: RateRange | None = None) -> None:
         super().__init__(config, rates=rates)
         self.told: list[Command] = []
 
@@ -108,12 +108,12 @@ class Scripted(Training):
 
 
 @pytest.fixture
-def searches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Scripted]]:
+def searches(desk: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Scripted]]:
     """The searches that are asked for, instead of the session's own."""
     begun: list[Scripted] = []
 
     def lrfind(config: RunConfig) -> Training:
-        begun.append(Scripted(config, Rates()))
+        begun.append(Scripted(config, RateRange()))
         return begun[-1]
 
     monkeypatch.setattr(desk.session, "lrfind", lrfind)
@@ -123,11 +123,11 @@ def searches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Scrip
 
 
 @pytest.fixture
-def run(desk: Desk) -> Iterator[Scripted]:
+def run(desk: AppState) -> Iterator[Scripted]:
     """A training that goes on, half-way through."""
     training = Scripted()
     training.events.extend(events(epochs=2, ended=False))
-    desk.feed = Feed.of(training)
+    desk.feed = RunFeed.of(training)
     yield training
     training.finish()
 
@@ -302,9 +302,9 @@ async def test_a_point_moved_after_it_was_taken_is_to_be_taken_again(
 
 
 async def test_escape_leaves_all_as_it_was(
-    opened: Opened, searches: list[Scripted], desk: Desk
+    opened: Opened, searches: list[Scripted], desk: AppState
 ) -> None:
-    before = desk.feed = Feed.open(make_run(desk.runs_dir))
+    before = desk.feed = RunFeed.open(make_run(desk.runs_dir))
     async with opened("train") as (bench, pilot):
         values = dict(screen_of(bench).draft.values)
         await found(bench, pilot, searches)
@@ -318,9 +318,9 @@ async def test_escape_leaves_all_as_it_was(
 
 
 async def test_escape_gives_up_a_search_that_goes_on(
-    opened: Opened, searches: list[Scripted], desk: Desk
+    opened: Opened, searches: list[Scripted], desk: AppState
 ) -> None:
-    before = desk.feed = Feed.open(make_run(desk.runs_dir))
+    before = desk.feed = RunFeed.open(make_run(desk.runs_dir))
     async with opened("train") as (bench, pilot):
         training = await begun(bench, pilot, searches)
         await heard(bench, pilot, training, started(), *probes(20))
@@ -334,9 +334,9 @@ async def test_escape_gives_up_a_search_that_goes_on(
 
 
 async def test_two_searches_in_a_row_lead_back_to_the_run_before_both(
-    opened: Opened, searches: list[Scripted], desk: Desk
+    opened: Opened, searches: list[Scripted], desk: AppState
 ) -> None:
-    before = desk.feed = Feed.open(make_run(desk.runs_dir))
+    before = desk.feed = RunFeed.open(make_run(desk.runs_dir))
     async with opened("train") as (bench, pilot):
         await found(bench, pilot, searches)
         await found(bench, pilot, searches)
@@ -423,7 +423,7 @@ async def test_other_screens_can_be_looked_at_meanwhile(
 
 @pytest.mark.parametrize("key", ["q", "d"])
 async def test_a_search_is_left_without_a_question_and_is_not_detached(
-    opened: Opened, searches: list[Scripted], desk: Desk, key: str
+    opened: Opened, searches: list[Scripted], desk: AppState, key: str
 ) -> None:
     async with opened("train") as (bench, pilot):
         training = await begun(bench, pilot, searches)
@@ -431,7 +431,7 @@ async def test_a_search_is_left_without_a_question_and_is_not_detached(
         await pilot.press(key)
         await pilot.pause()
         assert bench.is_running == (key == "d")
-    assert desk.leaving is Leaving.STOP
+    assert desk.leaving is QuitMode.STOP
 
 
 # -- with a run going ---------------------------------------------------------------------
@@ -473,7 +473,7 @@ async def test_a_rising_schedule_is_told_of_before_it_is_given_a_rate(opened: Op
     training = Scripted(config)
     training.events.extend(events(config, epochs=1, ended=False))
     async with opened("train") as (bench, pilot):
-        bench.put_on_bench(Feed.of(training))
+        bench.put_on_bench(RunFeed.of(training))
         await heard(bench, pilot, training)
         await pilot.press("l")
         all_of_them = probes(step=STEPS)
@@ -537,7 +537,7 @@ async def test_a_refused_search_says_why(opened: Opened, run: Scripted) -> None:
 # -- from the shelf -----------------------------------------------------------------------
 
 
-def kept(desk: Desk, config: RunConfig) -> RunFolder:
+def kept(desk: AppState, config: RunConfig) -> RunFolder:
     """A search that is over, as a folder."""
     folder = RunFolder.create(desk.runs_dir, "tiny-lrfind", config.dataset)
     folder.config.write_text(recipes.to_toml(config, {"version": "0"}))
@@ -546,7 +546,7 @@ def kept(desk: Desk, config: RunConfig) -> RunFolder:
 
 
 async def test_a_search_opened_from_runs_shows_its_curve_and_brings_its_settings(
-    opened: Opened, desk: Desk
+    opened: Opened, desk: AppState
 ) -> None:
     make_run(desk.runs_dir)
     folder = kept(desk, CONFIG.changed(optimizer="sgd"))
@@ -571,7 +571,7 @@ async def test_a_search_opened_from_runs_shows_its_curve_and_brings_its_settings
 
 
 async def test_evaluate_says_that_a_search_is_nothing_to_evaluate(
-    opened: Opened, desk: Desk
+    opened: Opened, desk: AppState
 ) -> None:
     desk.run = kept(desk, CONFIG)
     async with opened("evaluate") as (bench, pilot):

@@ -20,13 +20,13 @@ from fmnist_tui.protocol.commands import (
 )
 from fmnist_tui.protocol.events import Alert, Changed, Glance
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.base.dialogs import Choice, LeavingQuestion, Picker, Question
+from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, QuitDialog
 from fmnist_tui.tui.screens.train.form import Form
 from fmnist_tui.tui.screens.train.log_pane import LogPane
 from fmnist_tui.tui.screens.train.progress import RunProgress
 from fmnist_tui.tui.screens.train.screen import TrainScreen
-from fmnist_tui.tui.state.app_state import Desk, Leaving
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.state.app_state import AppState, QuitMode
+from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from tests.tui.conftest import Opened
@@ -45,10 +45,10 @@ class Scripted(Training):
 
 
 @pytest.fixture
-def run(desk: Desk) -> Iterator[Scripted]:
+def run(desk: AppState) -> Iterator[Scripted]:
     training = Scripted()
     training.events.extend(events(epochs=2, ended=False))
-    desk.feed = Feed.of(training)
+    desk.feed = RunFeed.of(training)
     yield training
     training.finish()
 
@@ -167,7 +167,7 @@ async def test_left_and_right_step_through_choices_and_enter_lists_them(opened: 
         await pilot.press("right")
         assert screen.draft.values["schedule"] != before
         await pilot.press("left", "enter")
-        assert isinstance(bench.screen, Picker)
+        assert isinstance(bench.screen, PickerDialog)
         await pilot.press(*"cosine", "enter")
         assert screen.draft.values["schedule"] == "cosine"
 
@@ -175,7 +175,7 @@ async def test_left_and_right_step_through_choices_and_enter_lists_them(opened: 
 async def test_a_recipe_fills_the_form(opened: Opened) -> None:
     async with opened("train") as (bench, pilot):
         await pilot.press("f")
-        assert isinstance(bench.screen, Picker)
+        assert isinstance(bench.screen, PickerDialog)
         await pilot.press(*"one-conv", "enter")
         assert screen_of(bench).draft.values["model"] == "one-conv"
 
@@ -222,13 +222,13 @@ async def test_what_the_model_thinks_comes_with_each_glance(opened: Opened, run:
         await drained(bench, pilot, run)
         run.events.append(said)
         await drained(bench, pilot, run)
-        thinks = bench.screen.query_one("Thinks")
+        thinks = bench.screen.query_one("SamplePane")
         drawn = "\n".join(thinks.render_line(y).text for y in range(thinks.size.height))
         assert "✗ Trouser" in drawn and "is T-shir" in drawn and "✓ Pullove" in drawn
 
 
 async def test_the_log_shows_alerts_and_what_libraries_print_and_nothing_steers(
-    opened: Opened, run: Scripted, desk: Desk
+    opened: Opened, run: Scripted, desk: AppState
 ) -> None:
     desk.printed.append("a library says \x1b[2J[red]this")
     run.events.append(Alert(0.0, "warning", "the disk is nearly full"))
@@ -266,7 +266,7 @@ async def test_a_terminal_too_small_says_so_and_nothing_else(opened: Opened) -> 
         assert bench.screen.query_one("#too-small").region.area
 
 
-async def test_pictures_are_drawn_another_way_by_r(opened: Opened, desk: Desk) -> None:
+async def test_pictures_are_drawn_another_way_by_r(opened: Opened, desk: AppState) -> None:
     async with opened("train") as (_, pilot):
         before = desk.renderer
         await pilot.press("r")
@@ -276,7 +276,7 @@ async def test_pictures_are_drawn_another_way_by_r(opened: Opened, desk: Desk) -
 async def test_help_lists_the_keys_of_the_screen(opened: Opened) -> None:
     async with opened("train") as (bench, pilot):
         await pilot.press("question_mark")
-        assert len(bench.screen_stack) == 2 and bench.screen.query("Sheet > VerticalScroll")
+        assert len(bench.screen_stack) == 2 and bench.screen.query("TextDialog > VerticalScroll")
         await pilot.press("escape")
         assert len(bench.screen_stack) == 1
 
@@ -284,14 +284,19 @@ async def test_help_lists_the_keys_of_the_screen(opened: Opened) -> None:
 @pytest.mark.parametrize(
     ("keys", "leaving", "code"),
     [
-        (("q", "s"), Leaving.STOP, 0),
-        (("q", "d"), Leaving.DETACH, 0),
-        (("d",), Leaving.DETACH, 0),
-        (("ctrl+c", "ctrl+c"), Leaving.STOP, 130),
+        (("q", "s"), QuitMode.STOP, 0),
+        (("q", "d"), QuitMode.DETACH, 0),
+        (("d",), QuitMode.DETACH, 0),
+        (("ctrl+c", "ctrl+c"), QuitMode.STOP, 130),
     ],
 )
 async def test_leaving_while_a_run_goes_asks_what_becomes_of_it(
-    opened: Opened, run: Scripted, desk: Desk, keys: tuple[str, ...], leaving: Leaving, code: int
+    opened: Opened,
+    run: Scripted,
+    desk: AppState,
+    keys: tuple[str, ...],
+    leaving: QuitMode,
+    code: int,
 ) -> None:
     async with opened("train") as (bench, pilot):
         await drained(bench, pilot, run)
@@ -311,18 +316,18 @@ async def test_one_may_stay(opened: Opened, run: Scripted, key: str) -> None:
 
 
 async def test_ctrl_c_in_another_question_asks_what_becomes_of_the_run(
-    opened: Opened, run: Scripted, desk: Desk
+    opened: Opened, run: Scripted, desk: AppState
 ) -> None:
     async with opened("train") as (bench, pilot):
         await drained(bench, pilot, run)
-        bench.push_screen(Question("Delete it?", "", [Choice("y", "yes")]))
+        bench.push_screen(ChoiceDialog("Delete it?", "", [Choice("y", "yes")]))
         await pilot.pause()
         await pilot.press("ctrl+c")
         await pilot.pause()
-        assert isinstance(bench.screen, LeavingQuestion) and bench.is_running
+        assert isinstance(bench.screen, QuitDialog) and bench.is_running
         await pilot.press("ctrl+c")
         await pilot.pause()
-    assert (desk.leaving, desk.exit_code) == (Leaving.STOP, 130)
+    assert (desk.leaving, desk.exit_code) == (QuitMode.STOP, 130)
 
 
 async def test_a_recipe_of_the_palette_comes_into_the_form_that_is_in_view(opened: Opened) -> None:
@@ -335,9 +340,9 @@ async def test_a_recipe_of_the_palette_comes_into_the_form_that_is_in_view(opene
         assert screen.draft.values["epochs"] == 10
 
 
-async def test_a_run_on_the_shelf_is_shown_from_its_record(opened: Opened, desk: Desk) -> None:
+async def test_a_run_on_the_shelf_is_shown_from_its_record(opened: Opened, desk: AppState) -> None:
     folder = make_run(desk.runs_dir)
-    desk.feed = Feed.open(folder)
+    desk.feed = RunFeed.open(folder)
     async with opened("train") as (bench, pilot):
         await pilot.pause()
         assert "finished" in shown(bench, RunProgress)

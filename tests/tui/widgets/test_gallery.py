@@ -18,7 +18,7 @@ from textual.pilot import Pilot
 from fmnist_tui.render import Run, render
 from fmnist_tui.tui.widgets.gallery import Gallery, Tile
 from fmnist_tui.tui.widgets.gallery_layout import ZOOMS, plan
-from fmnist_tui.tui.widgets.picture import Picture, largest, strips
+from fmnist_tui.tui.widgets.picture import PictureView, largest, strips
 from tests.tui.scripted import settled
 
 BASE = Style.parse("#d7d7d7 on #121212")
@@ -145,11 +145,11 @@ def test_an_image_is_as_large_as_its_room_allows(
 async def test_a_picture_stands_in_the_middle_over_its_caption() -> None:
     class One(App[None]):
         def compose(self) -> ComposeResult:
-            yield Picture()
+            yield PictureView()
 
     app = One()
     async with app.run_test(size=(60, 20)) as pilot:
-        one = app.query_one(Picture)
+        one = app.query_one(PictureView)
         one.renderer = "ascii"
         one.show(picture(255), "a caption\nof two lines")
         await pilot.pause()

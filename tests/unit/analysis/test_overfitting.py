@@ -8,7 +8,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from fmnist_tui.analysis.overfitting import EARLY, GOOD, OVER, UNDER, UNTRAINED, Fit, judge_fit
+from fmnist_tui.analysis.overfitting import (
+    EARLY,
+    GOOD,
+    OVER,
+    UNDER,
+    UNTRAINED,
+    FitJudgement,
+    judge_fit,
+)
 from fmnist_tui.protocol.events import ENSEMBLE, FINISHED, EpochEnded, RunEnded, RunStarted
 from fmnist_tui.protocol.run_state import RunState
 
@@ -80,7 +88,7 @@ SETTLED: list[Epoch] = [
 ]
 
 
-def fit(*epochs: Epoch) -> Fit:
+def fit(*epochs: Epoch) -> FitJudgement:
     return judge_fit(state(epochs))
 
 

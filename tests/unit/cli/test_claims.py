@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from fmnist_tui.cli.support import claims as checking
-from fmnist_tui.cli.support.claims import Checked, check, table
-from fmnist_tui.cli.support.progress import Part
-from fmnist_tui.cli.support.run_plan import Done
-from fmnist_tui.config.plans import Plan, Train
+from fmnist_tui.cli.support.claims import ClaimResult, check, table
+from fmnist_tui.cli.support.progress import ProgressPart
+from fmnist_tui.cli.support.run_plan import CompletedPlan
+from fmnist_tui.config.plans import Plan, TrainStep
 from fmnist_tui.config.recipes import Claim, Members, Recipe, Stage
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import (
@@ -37,18 +37,18 @@ class Runs:
 
     def __init__(self) -> None:
         self.seeds: list[int] = []
-        self.parts: list[Part] = []
+        self.parts: list[ProgressPart] = []
         self.fails: dict[int, str] = {}
         self.missing = ""
         self.moved = False
 
-    def __call__(self, session: Session, plan: Plan, part: Part) -> Iterator[Done]:
+    def __call__(self, session: Session, plan: Plan, part: ProgressPart) -> Iterator[CompletedPlan]:
         self.parts.append(part)
         if self.missing:
             raise UserError(self.missing)
         while (step := plan.next) is not None:
             state = RunState()
-            seed = step.config.seed if isinstance(step, Train) else -1
+            seed = step.config.seed if isinstance(step, TrainStep) else -1
             self.seeds.append(seed)
             why = self.fails.get(seed, "")
             accuracy = 0.9 + seed / 100 if step.name != "adapt" else 0.5
@@ -58,7 +58,7 @@ class Runs:
             state.apply(Alert(0.0, "note", f"{said}: 4 tensors"))
             state.apply(RunEnded(0.0, 1, 1, FAILED if why else FINISHED, 1.0, why))
             state.train_seconds = 10.0
-            yield Done(step.name, state, RunFolder(Path("/none")))
+            yield CompletedPlan(step.name, state, RunFolder(Path("/none")))
             plan = plan.ended(state.ended, Path("/none"))
 
 
@@ -77,7 +77,7 @@ def plain(*claims: Claim, **values: Any) -> Recipe:
     return Recipe("plain", "", {"dataset": "sketches"}, claims, **values)
 
 
-def held(recipe: Recipe, seeds: int | None = None) -> list[Checked]:
+def held(recipe: Recipe, seeds: int | None = None) -> list[ClaimResult]:
     return list(check(NO_SESSION, [recipe], seeds, "cpu"))
 
 
@@ -175,7 +175,7 @@ def test_progress_says_which_recipe_and_seed_and_of_how_many(
         "checking plain (2 of 3): seed 1 of 2",
     ]
     assert said[4] == "checking plain, x (3 of 3): seed 1 of 2"
-    assert runs.parts == [Part(at, 6) for at in range(6)]
+    assert runs.parts == [ProgressPart(at, 6) for at in range(6)]
 
 
 def test_the_table_has_a_line_for_each_claim_with_figures_people_read(runs: Runs) -> None:

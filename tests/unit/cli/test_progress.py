@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from fmnist_tui.cli.support.progress import WHOLE, Part
+from fmnist_tui.cli.support.progress import WHOLE, ProgressPart
 
 
 def test_a_part_of_a_part_is_a_part_of_the_whole() -> None:
     assert [WHOLE.split(at, 2).split(inner, 3) for at in range(2) for inner in range(3)] == [
-        Part(place, 6) for place in range(6)
+        ProgressPart(place, 6) for place in range(6)
     ]
 
 
 def test_the_whole_never_goes_back_when_a_part_begins_anew() -> None:
     said: list[tuple[float, float, str]] = []
     for at in range(3):
-        tell = Part(at, 3).tell(lambda *told: said.append(told))
+        tell = ProgressPart(at, 3).tell(lambda *told: said.append(told))
         tell(0, 0, "looking")
         tell(5, 10, "half")
         tell(10, 10, "all")

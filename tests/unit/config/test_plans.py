@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fmnist_tui.config import gpu_detect
-from fmnist_tui.config.plans import Plan, Train, Unite
+from fmnist_tui.config.plans import EnsembleStep, Plan, TrainStep
 from fmnist_tui.config.recipes import Members, Recipe, Stage
 from fmnist_tui.config.run_config import ConfigError, RunConfig
 from fmnist_tui.protocol.events import FAILED, FINISHED, STOPPED
@@ -23,12 +23,12 @@ MANY = Recipe("many", "", {"seed": 10}, ensemble=Members(3, "flip"))
 
 
 def configs(plan: Plan) -> list[RunConfig]:
-    return [step.config for step in plan.steps if isinstance(step, Train)]
+    return [step.config for step in plan.steps if isinstance(step, TrainStep)]
 
 
 def now(plan: Plan) -> RunConfig:
     step = plan.next
-    assert isinstance(step, Train)
+    assert isinstance(step, TrainStep)
     return step.config
 
 
@@ -116,7 +116,7 @@ def test_members_differ_by_their_seed_and_are_united_at_the_end() -> None:
         plan = plan.ended(FINISHED, run)
     assert headings == ["member 1 of 3", "member 2 of 3", "member 3 of 3"]
     assert plan.heading == "ensemble of 3"
-    assert plan.next == Unite("ensemble of 3", "flip", (FIRST, SECOND, THIRD))
+    assert plan.next == EnsembleStep("ensemble of 3", "flip", (FIRST, SECOND, THIRD))
     assert plan.ended(FINISHED, Path("/runs/all")).next is None
 
 
@@ -220,7 +220,7 @@ def test_whether_torch_is_made_for_nvidia_is_read_off_its_version_file(
 def test_views_asked_for_are_the_ensembles_and_impossible_ones_are_refused_at_once() -> None:
     plan = Plan.of(MANY, {"tta": "flip+shift"})
     assert [config.tta for config in configs(plan)] == ["none"] * 3
-    assert plan.steps[-1] == Unite("ensemble of 3", "flip+shift")
+    assert plan.steps[-1] == EnsembleStep("ensemble of 3", "flip+shift")
     with pytest.raises(ConfigError, match="MNIST must not be mirrored"):
         Plan.of(MANY, {"dataset": "mnist"})
 

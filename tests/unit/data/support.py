@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.data.idx.idx_set import IdxSet, Part
+from fmnist_tui.data.idx.idx_set import IdxFile, IdxSet
 from fmnist_tui.data.sources.http import Patience
 
 QUICK = Patience(connect=1.0, silence=0.5)
@@ -192,7 +192,7 @@ class TinySet:
         raw = {file: idx_bytes(array) for file, array in self.arrays.items()}
         self.files = {file: gzip.compress(data, mtime=0) for file, data in raw.items()}
         train_images, train_labels, test_images, test_labels = (
-            Part(
+            IdxFile(
                 file,
                 len(array),
                 md5(self.files[file]),

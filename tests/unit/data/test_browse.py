@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fmnist_tui.config.dataset_catalog import DatasetFacts
-from fmnist_tui.data.browse import Browse, Numbers, class_means, matching
+from fmnist_tui.data.browse import DatasetFilter, ImageStatistics, class_means, matching
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.util.errors import UserError
 
@@ -19,8 +19,8 @@ def split(name: str, labels: list[int], indices: list[int]) -> Split:
 
 
 @pytest.fixture
-def browse() -> Browse:
-    return Browse(
+def browse() -> DatasetFilter:
+    return DatasetFilter(
         Dataset(
             DatasetFacts("own", "Own", CLASSES),
             split("train", [0, 1, 2, 0, 1], [0, 2, 3, 5, 9]),
@@ -31,7 +31,7 @@ def browse() -> Browse:
     )
 
 
-def test_all_classes_are_looked_at_until_some_are_chosen(browse: Browse) -> None:
+def test_all_classes_are_looked_at_until_some_are_chosen(browse: DatasetFilter) -> None:
     assert (len(browse), browse.counts, browse.filter()) == (5, (2, 2, 1), "all classes")
     browse.choose({2, 0})
     assert [browse.index(number) for number in range(len(browse))] == [0, 3, 5]
@@ -42,20 +42,20 @@ def test_all_classes_are_looked_at_until_some_are_chosen(browse: Browse) -> None
     assert len(browse) == 5
 
 
-def test_another_split_is_looked_at_through_the_same_filter(browse: Browse) -> None:
+def test_another_split_is_looked_at_through_the_same_filter(browse: DatasetFilter) -> None:
     browse.choose({1})
     browse.to_split("val")
     assert (len(browse), browse.counts) == (0, (0, 0, 2))
 
 
-def test_the_next_split_is_one_that_has_pictures(browse: Browse) -> None:
+def test_the_next_split_is_one_that_has_pictures(browse: DatasetFilter) -> None:
     assert browse.next_split() == "val"
     browse.to_split("val")
     assert browse.next_split() == "train"
 
 
 @pytest.mark.parametrize("text", ["5", " 5 ", "#5", "#005"])
-def test_a_picture_is_found_by_its_index(browse: Browse, text: str) -> None:
+def test_a_picture_is_found_by_its_index(browse: DatasetFilter, text: str) -> None:
     assert browse.find(text) == 3
     browse.choose({0})
     assert browse.find(text) == 1
@@ -75,14 +75,14 @@ def test_a_picture_is_found_by_its_index(browse: Browse, text: str) -> None:
         ("\x1b[2J", "“␛[2J” is no index"),
     ],
 )
-def test_why_a_picture_is_not_found_is_said(browse: Browse, text: str, why: str) -> None:
+def test_why_a_picture_is_not_found_is_said(browse: DatasetFilter, text: str, why: str) -> None:
     browse.choose({0, 2})
     with pytest.raises(UserError) as caught:
         browse.find(text)
     assert why in str(caught.value)
 
 
-def test_an_empty_split_has_nothing_to_find(browse: Browse) -> None:
+def test_an_empty_split_has_nothing_to_find(browse: DatasetFilter) -> None:
     browse.to_split("test")
     with pytest.raises(UserError, match="test has no pictures"):
         browse.find("0")
@@ -111,12 +111,12 @@ def test_where_names_are_numbers_a_number_is_a_name() -> None:
 
 def test_numbers_of_a_picture() -> None:
     image = np.array([[0, 31], [32, 255]], np.uint8)[..., None]
-    numbers = Numbers.of(image)
+    numbers = ImageStatistics.of(image)
     assert (numbers.least, numbers.most, numbers.mean, numbers.dark) == (0, 255, 79.5, 0.5)
     assert numbers.shares == (0.5, 0.25, 0, 0, 0, 0, 0, 0.25)
 
 
-def test_class_means_are_means_and_black_where_there_is_nothing(browse: Browse) -> None:
+def test_class_means_are_means_and_black_where_there_is_nothing(browse: DatasetFilter) -> None:
     means = class_means(browse.dataset.train, 3)
     assert means.shape == (3, 4, 4, 1)
     assert means[:, 0, 0, 0].tolist() == [2, 6, 3]  # (0+5)/2 and (2+9)/2, to the even neighbour

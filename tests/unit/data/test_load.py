@@ -13,7 +13,7 @@ from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.idx.idx_format import write_idx
 from fmnist_tui.data.load import is_present, load_dataset
 from fmnist_tui.data.sources import published
-from fmnist_tui.data.sources.source_chain import OFFLINE, Step
+from fmnist_tui.data.sources.source_chain import OFFLINE, LoadStep
 from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import TinySet
 
@@ -166,7 +166,7 @@ def test_every_name_of_the_catalogue_can_be_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(OFFLINE, "1")
-    steps: list[Step] = []
+    steps: list[LoadStep] = []
     try:
         load_dataset(name, data_dir=tmp_path, say=steps.append)
     except UserError as error:

@@ -17,7 +17,7 @@ from fmnist_tui.protocol.lr_curve import (
     MOST,
     Explosion,
     Point,
-    Rates,
+    RateRange,
     frame,
     read,
     rounded,
@@ -34,11 +34,11 @@ def curve(
     noise: float = 0.0,
     explodes: float | None = 0.3,
     seed: int = 0,
-    rates: Rates | None = None,
+    rates: RateRange | None = None,
 ) -> list[Point]:
     """A loss that falls around 10^centre and explodes around 10^explodes."""
     draw = random.Random(seed)
-    rates = rates or Rates()
+    rates = rates or RateRange()
     found = []
     for step in range(rates.steps):
         lr = rates.at(step)
@@ -65,7 +65,7 @@ def decades(lr: float | None, centre: float) -> float:
 
 
 def test_rates_go_from_the_first_to_the_last_by_equal_factors() -> None:
-    rates = Rates(1e-4, 1.0, 21)
+    rates = RateRange(1e-4, 1.0, 21)
     tried = [rates.at(step) for step in range(21)]
     assert tried[0] == 1e-4 and tried[-1] == pytest.approx(1.0)
     assert [b / a for a, b in zip(tried, tried[1:])] == pytest.approx([10**0.2] * 20)  # noqa: B905, RUF007
@@ -89,7 +89,7 @@ def test_what_would_be_no_search_is_refused_in_one_line(
     low: float, high: float, steps: int, why: str
 ) -> None:
     with pytest.raises(UsageError) as refused:
-        Rates(low, high, steps)
+        RateRange(low, high, steps)
     assert why in str(refused.value) and "\n" not in str(refused.value)
 
 
@@ -106,7 +106,7 @@ def test_what_would_be_no_search_is_refused_in_one_line(
 def test_the_suggestion_is_where_the_loss_falls_fastest_however_noisy(
     centre: float, noise: float, seed: int, steps: int
 ) -> None:
-    found = read(curve(centre, noise=noise, seed=seed, rates=Rates(steps=steps)))
+    found = read(curve(centre, noise=noise, seed=seed, rates=RateRange(steps=steps)))
     assert decades(found.lr, centre) < 0.35
     assert found.low is not None and found.high is not None and found.lr is not None
     assert found.low <= found.lr <= found.high and not found.why
@@ -128,14 +128,16 @@ def test_neither_the_losses_units_nor_the_rates_change_what_a_curve_says(
 @PROPERTY
 @given(seed=st.integers(0, 10_000), steps=st.integers(60, 400), noise=st.floats(0, 0.5))
 def test_a_flat_curve_suggests_nothing_and_says_why(seed: int, steps: int, noise: float) -> None:
-    found = read(curve(floor=2.3, noise=noise, explodes=None, seed=seed, rates=Rates(steps=steps)))
+    found = read(
+        curve(floor=2.3, noise=noise, explodes=None, seed=seed, rates=RateRange(steps=steps))
+    )
     assert found.lr is None and found.low is None and found.high is None
     assert "the loss never falls between 1e-06 and 10" in found.why
     assert len(found.smooth) == steps
 
 
 def test_a_curve_that_only_rises_says_so() -> None:
-    found = read(ended([(Rates().at(step), 2.3 * 1.03**step) for step in range(160)]))
+    found = read(ended([(RateRange().at(step), 2.3 * 1.03**step) for step in range(160)]))
     assert found.lr is None and "only rises from 1e-06 on: begin lower" in found.why
 
 
@@ -146,13 +148,13 @@ def test_a_curve_that_rises_without_having_fallen_says_where() -> None:
 
 
 def test_a_curve_that_still_falls_at_the_end_is_read_all_the_same() -> None:
-    found = read(curve(-2.0, explodes=None, rates=Rates(1e-6, 1e-2)))
+    found = read(curve(-2.0, explodes=None, rates=RateRange(1e-6, 1e-2)))
     assert found.lr is not None and 3e-3 < found.lr <= 1e-2
     assert found.high == pytest.approx(1e-2)
 
 
 def test_a_curve_that_falls_from_the_beginning_is_read_all_the_same() -> None:
-    found = read(curve(-5.9, rates=Rates(1e-6, 10.0)))
+    found = read(curve(-5.9, rates=RateRange(1e-6, 10.0)))
     assert found.lr is not None and found.lr < 1e-5
 
 

@@ -19,7 +19,7 @@ from fmnist_tui.protocol.events import (
     RunStarted,
     titled,
 )
-from fmnist_tui.protocol.lr_curve import MOST, Rates
+from fmnist_tui.protocol.lr_curve import MOST, RateRange
 from fmnist_tui.protocol.lr_search import LrSearch, summary
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
@@ -31,7 +31,7 @@ FOUND = LrSearched(1050.0, 40, FINISHED, 0.0024, 0.0003, 0.01)
 
 def probes(count: int, of: int = 20, step: int = 40, t: float = 1000.0) -> list[LrProbed]:
     """The first probes of a search that takes a second for each."""
-    rates = Rates(steps=of)
+    rates = RateRange(steps=of)
     return [
         LrProbed(t + place, step, place + 1, of, rates.at(place), 2.0 - place / 100)
         for place in range(count)
@@ -65,7 +65,7 @@ def test_a_search_in_a_training_leaves_the_trainings_place_alone() -> None:
 def test_the_probes_of_a_run_that_only_searches_are_its_steps() -> None:
     state = reduced(search_run(), *probes(5, step=0))
     assert (state.step, state.fraction) == (5, 0.25)
-    assert state.lr == pytest.approx(Rates(steps=20).at(4))
+    assert state.lr == pytest.approx(RateRange(steps=20).at(4))
     assert state.eta_seconds == pytest.approx(15.0)
 
 

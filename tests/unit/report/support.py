@@ -12,7 +12,7 @@ from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import EVENTS, Alert, RunStarted
-from fmnist_tui.report.collect import Facts, gather_facts
+from fmnist_tui.report.collect import ReportFacts, gather_facts
 from fmnist_tui.report.page import page
 from fmnist_tui.runs.folder import RunFolder
 from tests.tui.scripted import CONFIG, make_run
@@ -102,6 +102,8 @@ def with_names(runs_dir: Path, names: tuple[str, ...], words: str) -> RunFolder:
     return folder
 
 
-def shown(folder: RunFolder, data_dir: Path, split: str | None = None) -> tuple[Facts, Parsed]:
+def shown(
+    folder: RunFolder, data_dir: Path, split: str | None = None
+) -> tuple[ReportFacts, Parsed]:
     facts = gather_facts(folder, data_dir, split)
     return facts, Parsed(page(facts))

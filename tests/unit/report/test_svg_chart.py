@@ -9,13 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_tui.report.svg_chart import WIDTH, Curve, Mark, Points, finite, line_chart, ticks
+from fmnist_tui.report.svg_chart import (
+    WIDTH,
+    ChartCurve,
+    ChartMark,
+    Points,
+    finite,
+    line_chart,
+    ticks,
+)
 
 
-def chart(points: Points, marks: tuple[Mark, ...] = ()) -> str | None:
+def chart(points: Points, marks: tuple[ChartMark, ...] = ()) -> str | None:
     return line_chart(
         "loss",
-        [Curve("training", "train", points)],
+        [ChartCurve("training", "train", points)],
         about="loss falls",
         xlabel="epoch",
         ylabel="loss",
@@ -86,7 +94,7 @@ def test_the_first_steps_do_not_flatten_what_comes_after() -> None:
 
 
 def test_marks_outside_the_frame_are_left_out() -> None:
-    marks = (Mark(1.0, "best: 1", "best"), Mark(9.0, "rate 0.1", "lr"))
+    marks = (ChartMark(1.0, "best: 1", "best"), ChartMark(9.0, "rate 0.1", "lr"))
     drawn = chart([(0.0, 1.0), (2.0, 0.5)], marks)
     assert drawn is not None
     assert "best: 1" in drawn

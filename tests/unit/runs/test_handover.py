@@ -15,7 +15,7 @@ import pytest
 
 from fmnist_tui.runs import handover
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.handover import OUTPUT, Output, go_on, start
+from fmnist_tui.runs.handover import OUTPUT, HandoverOutput, go_on, start
 from fmnist_tui.util.errors import UserError
 
 PATIENCE = 30.0
@@ -48,7 +48,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[in
         os.kill(number, signal.SIGKILL)
 
 
-def heard(output: Output, lines: int) -> list[str]:
+def heard(output: HandoverOutput, lines: int) -> list[str]:
     found: list[str] = []
     deadline = time.monotonic() + PATIENCE
     while len(found) < lines and time.monotonic() < deadline:
@@ -64,7 +64,7 @@ def test_a_run_goes_on_in_a_process_that_belongs_to_nobody(
     (folder.path / OUTPUT).write_text("earlier words\n")
     open_here = os.open(tmp_path, os.O_RDONLY)
     os.set_inheritable(open_here, True)
-    with Output.of(folder) as output:
+    with HandoverOutput.of(folder) as output:
         number = go_on(folder, tmp_path / "data")
         program.append(number)
         told, complaint = heard(output, 2)
@@ -104,14 +104,17 @@ def test_a_shell_that_cannot_start_is_one_line(
 ) -> None:
     folder = RunFolder.create(tmp_path, "two-conv", "fashion")
     monkeypatch.setattr(handover, "_SHELL", "exit 3")
-    with Output.of(folder) as output, pytest.raises(UserError, match="cannot start a process"):
+    with (
+        HandoverOutput.of(folder) as output,
+        pytest.raises(UserError, match="cannot start a process"),
+    ):
         start(["train"], output)
 
 
 def test_only_whole_new_lines_are_read(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, "two-conv", "fashion")
     (folder.path / OUTPUT).write_text("old\n")
-    with Output.of(folder) as output:
+    with HandoverOutput.of(folder) as output:
         os.write(output.descriptor, b"one\nhal")
         assert output.lines() == ["one"]
         assert output.lines() == []
@@ -120,12 +123,12 @@ def test_only_whole_new_lines_are_read(tmp_path: Path) -> None:
 
 
 def test_output_put_aside_becomes_the_run_s_own_or_goes(tmp_path: Path) -> None:
-    with Output.aside(tmp_path / "new" / "runs") as output:
+    with HandoverOutput.aside(tmp_path / "new" / "runs") as output:
         os.write(output.descriptor, b"nothing came of it\n")
         assert output.path.exists()
     assert list((tmp_path / "new" / "runs").iterdir()) == []
     folder = RunFolder.create(tmp_path, "two-conv", "fashion")
-    with Output.aside(tmp_path) as output:
+    with HandoverOutput.aside(tmp_path) as output:
         os.write(output.descriptor, b"begun\n")
         output.move_to(folder)
         os.write(output.descriptor, b"going on\n")
@@ -136,7 +139,7 @@ def test_output_put_aside_becomes_the_run_s_own_or_goes(tmp_path: Path) -> None:
 def test_what_a_killed_start_left_aside_is_swept_but_not_what_is_in_use(tmp_path: Path) -> None:
     left = tmp_path / ".writing-0123456789abcdef.tmp"
     left.write_text("left")
-    with Output.aside(tmp_path) as in_use, Output.aside(tmp_path):
+    with HandoverOutput.aside(tmp_path) as in_use, HandoverOutput.aside(tmp_path):
         assert not left.exists()
         assert in_use.path.exists()
 
@@ -144,4 +147,4 @@ def test_what_a_killed_start_left_aside_is_swept_but_not_what_is_in_use(tmp_path
 def test_a_runs_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="--runs DIR"):
-        Output.aside(tmp_path / "file" / "runs")
+        HandoverOutput.aside(tmp_path / "file" / "runs")

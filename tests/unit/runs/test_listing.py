@@ -20,7 +20,7 @@ from fmnist_tui.protocol.events import EVENTS, Event, RunStarted
 from fmnist_tui.runs.archive import archive
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise
-from fmnist_tui.runs.lock import Holder, RunLock
+from fmnist_tui.runs.lock import LockHolder, RunLock
 from fmnist_tui.runs.lock import holder as real_holder
 from fmnist_tui.util.errors import UserError
 from tests.unit.support import (
@@ -90,7 +90,7 @@ def test_a_run_that_ended_says_how_and_why(tmp_path: Path, how: str) -> None:
 TRAINER = """
 import sys
 from pathlib import Path
-from fmnist_tui.runs.lock import Holder, RunLock
+from fmnist_tui.runs.lock import LockHolder, RunLock
 from fmnist_tui.runs.lock import holder as real_holder
 
 lock = RunLock.acquire(Path(sys.argv[1]))
@@ -148,7 +148,7 @@ def test_a_lock_taken_while_the_record_is_read_is_noticed(
     run = run_of(tmp_path, [started()])
     with contextlib.ExitStack() as stack:
 
-        def holder(folder: Path) -> Holder | None:
+        def holder(folder: Path) -> LockHolder | None:
             found = real_holder(folder)
             stack.enter_context(RunLock.acquire(run.path)) if found is None else None
             return found

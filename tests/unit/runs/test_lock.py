@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.runs.lock import Holder, RunLock, holder
+from fmnist_tui.runs.lock import LockHolder, RunLock, holder
 from fmnist_tui.util.errors import UserError
 from tests.unit.support import python, said, tell
 
@@ -232,7 +232,7 @@ def test_a_holder_that_has_not_said_who_it_is_holds_all_the_same(
 ) -> None:
     with RunLock.acquire(tmp_path):
         (tmp_path / "lock").write_text(content)
-        assert holder(tmp_path) == Holder("", 0, 0.0)
+        assert holder(tmp_path) == LockHolder("", 0, 0.0)
         with pytest.raises(UserError, match="in use by a process"):
             RunLock.acquire(tmp_path)
 
@@ -275,4 +275,4 @@ def test_a_full_disk_does_not_keep_a_run_from_being_locked(
 
     monkeypatch.setattr(os, "pwrite", full)
     with RunLock.acquire(tmp_path):
-        assert holder(tmp_path) == Holder("", 0, 0.0)
+        assert holder(tmp_path) == LockHolder("", 0, 0.0)

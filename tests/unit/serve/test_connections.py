@@ -14,8 +14,8 @@ import pytest
 
 from fmnist_tui.serve import connections as rooms
 from fmnist_tui.serve import dashboard_process as parts
-from fmnist_tui.serve.connections import House
-from fmnist_tui.serve.dashboard_process import Visitor
+from fmnist_tui.serve.connections import ConnectionPool
+from fmnist_tui.serve.dashboard_process import DashboardProcess
 
 Program = Callable[[str], None]
 
@@ -70,8 +70,8 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     return become
 
 
-async def begun(told: list[str]) -> Visitor:
-    visitor = Visitor(told.append)
+async def begun(told: list[str]) -> DashboardProcess:
+    visitor = DashboardProcess(told.append)
     await visitor.start(["dashboard"], 80, 24)
     return visitor
 
@@ -124,7 +124,7 @@ async def test_why_a_dashboard_did_not_open_is_shown_without_its_controls(
 
 async def test_a_place_is_free_once_the_dashboard_has_gone(program: Program) -> None:
     program(HEEDS)
-    house = House(1, lambda _: None)
+    house = ConnectionPool(1, lambda _: None)
     first = await house.admit()
     assert first is not None
     await first.start([], 80, 24)
@@ -145,7 +145,7 @@ async def test_nobody_waits_for_a_place_for_ever(
 ) -> None:
     program(DEAF)
     monkeypatch.setattr(rooms, "WAIT_SECONDS", 0.2)
-    house = House(1, lambda _: None)
+    house = ConnectionPool(1, lambda _: None)
     visitor = await house.admit()
     assert visitor is not None
     await visitor.start([], 80, 24)
@@ -158,13 +158,13 @@ async def test_nobody_waits_for_a_place_for_ever(
 async def test_closing_kills_those_that_take_too_long_and_says_so(program: Program) -> None:
     program(DEAF)
     told: list[str] = []
-    house = House(3, told.append)
+    house = ConnectionPool(3, told.append)
     visitors = [await house.admit() for _ in range(3)]
     for visitor in visitors:
         assert visitor is not None
         await visitor.start([], 80, 24)
         await anext(visitor.screen())
-    house.dismiss(visitors[0] or Visitor(told.append))
+    house.dismiss(visitors[0] or DashboardProcess(told.append))
     await asyncio.wait_for(house.close(0.5), 20)
     assert len([line for line in told if "was killed" in line]) == 3
     assert not [v for v in visitors if v is not None and psutil.pid_exists(v.pid or 0)]

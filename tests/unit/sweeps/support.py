@@ -8,9 +8,9 @@ from pathlib import Path
 import optuna
 
 from fmnist_tui.sweeps import spec as specs
-from fmnist_tui.sweeps.spec import Spec
-from fmnist_tui.sweeps.storage import Place, connect, place
-from fmnist_tui.sweeps.study import Ledger
+from fmnist_tui.sweeps.spec import SweepSpec
+from fmnist_tui.sweeps.storage import StudyStorage, connect, place
+from fmnist_tui.sweeps.study import StudyLedger
 
 SEARCH = """
 about = "a search for tests"
@@ -32,19 +32,19 @@ epochs = 8
 """
 
 
-def search(text: str = SEARCH, name: str = "search") -> Spec:
+def search(text: str = SEARCH, name: str = "search") -> SweepSpec:
     return specs.parse(text, f"{name}.toml", name)
 
 
-def journal(folder: Path) -> Place:
+def journal(folder: Path) -> StudyStorage:
     return place(f"journal:{folder / 'studies.log'}", folder)
 
 
-def ledger(where: Place, spec: Spec | None = None) -> Ledger:
-    return Ledger.join(where, connect(where), spec or search())
+def ledger(where: StudyStorage, spec: SweepSpec | None = None) -> StudyLedger:
+    return StudyLedger.join(where, connect(where), spec or search())
 
 
-def done(book: Ledger, values: Sequence[float]) -> int:
+def done(book: StudyLedger, values: Sequence[float]) -> int:
     """A trial that came to these values by epoch; its number."""
     begun = book.begin()
     for epoch, value in enumerate(values, 1):
@@ -53,6 +53,6 @@ def done(book: Ledger, values: Sequence[float]) -> int:
     return begun.number
 
 
-def trials(where: Place, name: str = "search") -> list[optuna.trial.FrozenTrial]:
+def trials(where: StudyStorage, name: str = "search") -> list[optuna.trial.FrozenTrial]:
     """What Optuna itself reads of a study."""
     return optuna.load_study(study_name=name, storage=connect(where)).get_trials()

@@ -10,7 +10,7 @@ from fmnist_tui.render.sparkline import sparks
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps import study_locations
-from fmnist_tui.sweeps.snapshot import Reader
+from fmnist_tui.sweeps.snapshot import SnapshotReader
 from fmnist_tui.sweeps.storage import place
 from fmnist_tui.util.errors import UserError
 from tests.unit.sweeps.support import done, journal, ledger, search
@@ -27,7 +27,7 @@ def test_a_snapshot_tells_of_every_trial(tmp_path: Path) -> None:
     running = book.begin("/runs/a")
     book.found(running, "/runs/a/trials/b")
     book.report(running, 1, 0.4)
-    shown = Reader().look(where, "search")
+    shown = SnapshotReader().look(where, "search")
     assert [(trial.state, trial.value, trial.epochs) for trial in shown.trials] == [
         ("complete", 0.7, 3),
         ("pruned", 0.2, 1),
@@ -47,11 +47,16 @@ def test_the_best_so_far_goes_up_in_steps(tmp_path: Path) -> None:
     book = ledger(where)
     for value in (0.5, 0.4, 0.7):
         done(book, [value])
-    assert Reader().look(where, "search").so_far() == ((0, 0.5), (1, 0.5), (2, 0.5), (2, 0.7))
+    assert SnapshotReader().look(where, "search").so_far() == (
+        (0, 0.5),
+        (1, 0.5),
+        (2, 0.5),
+        (2, 0.7),
+    )
 
 
 def test_a_reader_sees_what_others_have_done_since(tmp_path: Path) -> None:
-    where, reader = journal(tmp_path), Reader()
+    where, reader = journal(tmp_path), SnapshotReader()
     assert reader.studies(where) == []
     book = ledger(where)
     assert [(line.name, line.done) for line in reader.studies(where)] == [("search", 0)]
@@ -63,14 +68,14 @@ def test_a_reader_sees_what_others_have_done_since(tmp_path: Path) -> None:
 def test_a_study_that_there_is_not_is_said_with_the_near_ones(tmp_path: Path) -> None:
     where = journal(tmp_path)
     with pytest.raises(UserError, match=r"there is no study .* is not there"):
-        Reader().look(where, "search")
+        SnapshotReader().look(where, "search")
     ledger(where)
     with pytest.raises(UserError, match=r'no study serach in .*; did you mean "search"\?'):
-        Reader().look(where, "serach")
+        SnapshotReader().look(where, "serach")
 
 
 def test_importances_say_which_setting_matters(tmp_path: Path) -> None:
-    where, reader = journal(tmp_path), Reader()
+    where, reader = journal(tmp_path), SnapshotReader()
     book = ledger(where)
     assert reader.importances(where, "search") == ()
     for _ in range(12):
@@ -87,7 +92,7 @@ def test_values_that_are_all_the_same_say_nothing_about_settings(tmp_path: Path)
     book = ledger(where)
     for _ in range(4):
         done(book, [0.5])
-    shares = Reader().importances(where, "search")
+    shares = SnapshotReader().importances(where, "search")
     assert shares == () or all(0 <= share <= 1 for _, share in shares)
 
 

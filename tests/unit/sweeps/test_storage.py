@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fmnist_tui.sweeps import storage
-from fmnist_tui.sweeps.journal import WholeLines
+from fmnist_tui.sweeps.journal import AtomicLineFile
 from fmnist_tui.sweeps.storage import connect, place
 from fmnist_tui.util.errors import UserError
 
@@ -145,7 +145,7 @@ def test_a_journal_on_a_full_disk_keeps_whole_lines_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "studies.log"
-    journal = WholeLines(str(path))
+    journal = AtomicLineFile(str(path))
     journal.append_logs([{"op_code": 1, "name": "first"}])
     write = os.write
 
@@ -167,7 +167,7 @@ def test_a_journal_on_a_full_disk_keeps_whole_lines_only(
 
 def test_a_torn_line_that_a_killed_worker_left_goes_with_the_next(tmp_path: Path) -> None:
     path = tmp_path / "studies.log"
-    journal = WholeLines(str(path))
+    journal = AtomicLineFile(str(path))
     journal.append_logs([{"op_code": 1, "name": "first"}])
     with path.open("a") as file:
         file.write('{"op_code": 2, "na')

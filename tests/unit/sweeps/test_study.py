@@ -12,9 +12,9 @@ import pytest
 
 from fmnist_tui.sweeps import remote_control
 from fmnist_tui.sweeps import study as studies
-from fmnist_tui.sweeps.snapshot import Reader
-from fmnist_tui.sweeps.storage import Place, connect, place
-from fmnist_tui.sweeps.study import Ledger, TakenError
+from fmnist_tui.sweeps.snapshot import SnapshotReader
+from fmnist_tui.sweeps.storage import StudyStorage, connect, place
+from fmnist_tui.sweeps.study import StudyLedger, TakenError
 from fmnist_tui.util.errors import UserError
 from tests.unit.sweeps.support import SEARCH, done, journal, ledger, search, trials
 
@@ -113,7 +113,7 @@ def test_a_trial_given_back_is_done_again_with_the_same_settings(tmp_path: Path)
     again = other.begin()
     assert again.number != begun.number and again.params == begun.params
     other.complete(again, 0.7)
-    shown = Reader().look(where, "search")
+    shown = SnapshotReader().look(where, "search")
     assert [trial.state for trial in shown.trials] == ["stopped", "complete"]
     assert (shown.done, shown.trials[0].why, shown.trials[1].again) == (1, "Ctrl-C", begun.number)
 
@@ -128,7 +128,10 @@ def test_a_trial_of_a_dead_process_is_recovered_once(
     one, other = ledger(where), ledger(where)
     assert (one.recover(), other.recover()) == ([begun.number], [])
     assert other.begin().params == begun.params
-    assert [trial.state for trial in Reader().look(where, "search").trials] == ["lost", "running"]
+    assert [trial.state for trial in SnapshotReader().look(where, "search").trials] == [
+        "lost",
+        "running",
+    ]
 
 
 def test_two_that_find_a_lost_trial_at_once_put_it_back_once(
@@ -187,7 +190,7 @@ def test_settings_that_kill_their_workers_are_not_tried_for_ever(
             someone_elses(context, pid=gone)
             ledger(where).begin()
         ledger(where).recover()
-    shown = Reader().look(where, "search")
+    shown = SnapshotReader().look(where, "search")
     assert [trial.state for trial in shown.trials] == ["lost", "lost", "failed"]
     assert shown.trials[-1].why == "its worker died, as 2 before it"
     assert ledger(where).standing().waiting == 0
@@ -202,12 +205,14 @@ def test_a_trial_is_killed_from_elsewhere_by_a_mark(
     begun = book.begin()
     assert book.marks(begun) == (False, False)
     monkeypatch.undo()
-    assert remote_control.kill(Reader(), where, "search", begun.number).endswith("told to end")
+    assert remote_control.kill(SnapshotReader(), where, "search", begun.number).endswith(
+        "told to end"
+    )
     assert book.marks(begun) == (True, False)
     book.report(begun, 1, 0.3)
     book.prune(begun, "killed", killed=True)
     assert book.marks(book.begin()) == (False, False)
-    (trial, _) = Reader().look(where, "search").trials
+    (trial, _) = SnapshotReader().look(where, "search").trials
     assert (trial.state, trial.value, trial.why) == ("killed", 0.3, "killed")
 
 
@@ -218,8 +223,8 @@ def test_killing_a_trial_whose_worker_is_dead_ends_it_at_once(
     with monkeypatch.context() as context:
         someone_elses(context, pid=dead())
         ledger(where).begin()
-    assert "dead already" in remote_control.kill(Reader(), where, "search", 0)
-    assert [trial.state for trial in Reader().look(where, "search").trials] == ["killed"]
+    assert "dead already" in remote_control.kill(SnapshotReader(), where, "search", 0)
+    assert [trial.state for trial in SnapshotReader().look(where, "search").trials] == ["killed"]
     assert ledger(where).standing().waiting == 0
 
 
@@ -231,14 +236,14 @@ def test_what_cannot_be_killed_is_said(tmp_path: Path, number: int, line: str) -
     where = journal(tmp_path)
     done(ledger(where), [0.5])
     with pytest.raises(UserError, match=line):
-        remote_control.kill(Reader(), where, "search", number)
+        remote_control.kill(SnapshotReader(), where, "search", number)
 
 
 def test_workers_that_were_there_are_stopped_and_later_ones_are_not(tmp_path: Path) -> None:
     where = journal(tmp_path)
     before = ledger(where)
     begun = before.begin()
-    assert remote_control.stop(Reader(), where, "search") == 1
+    assert remote_control.stop(SnapshotReader(), where, "search") == 1
     assert before.marks(begun) == (False, True)
     assert ledger(where).marks(None) == (False, False)
 
@@ -246,7 +251,7 @@ def test_workers_that_were_there_are_stopped_and_later_ones_are_not(tmp_path: Pa
 def test_a_storage_that_fails_is_a_user_error_and_the_study_stays_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where: Place = journal(tmp_path)
+    where: StudyStorage = journal(tmp_path)
     book = ledger(where)
     begun = book.begin()
 
@@ -261,11 +266,11 @@ def test_a_storage_that_fails_is_a_user_error_and_the_study_stays_whole(
             book.complete(begun, 0.5)
     book.report(begun, 1, 0.5)
     book.complete(begun, 0.5)
-    assert Reader().look(where, "search").trials[0].state == "complete"
+    assert SnapshotReader().look(where, "search").trials[0].state == "complete"
 
 
 def test_the_pruner_gives_up_what_is_worse_than_others_were(tmp_path: Path) -> None:
-    book = Ledger.join(journal(tmp_path), connect(journal(tmp_path)), search())
+    book = StudyLedger.join(journal(tmp_path), connect(journal(tmp_path)), search())
     for _ in range(3):
         done(book, [0.5, 0.6, 0.7])
     begun = book.begin()
@@ -279,7 +284,7 @@ def test_workers_that_ask_at_once_never_get_the_same_waiting_trial(tmp_path: Pat
         books[0].study.enqueue_trial({"lr": 0.001 * (number + 1), "optimizer": "sgd"})
     taken: list[int] = []
 
-    def work(book: Ledger) -> None:
+    def work(book: StudyLedger) -> None:
         taken.extend(book.begin().number for _ in range(5))
 
     threads = [threading.Thread(target=work, args=(book,)) for book in books]

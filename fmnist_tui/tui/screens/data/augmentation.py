@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fmnist_tui.config import run_config as settings
 from fmnist_tui.config.run_config import FIELDS, RunConfig
-from fmnist_tui.tui.state.config_draft import Draft, usual
+from fmnist_tui.tui.state.config_draft import ConfigDraft, usual
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ def described(config: RunConfig) -> str:
     return ", ".join(found)
 
 
-def _draft(bench: Dashboard) -> Draft | None:
+def _draft(bench: Dashboard) -> ConfigDraft | None:
     try:
         screens = bench.get_screen_stack("train")
     except KeyError:
         return None
     drafts = (getattr(screen, "draft", None) for screen in screens)
-    return next((draft for draft in drafts if isinstance(draft, Draft)), None)
+    return next((draft for draft in drafts if isinstance(draft, ConfigDraft)), None)

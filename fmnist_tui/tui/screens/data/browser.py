@@ -18,9 +18,9 @@ from textual.widgets import Input
 from fmnist_tui.data.browse import matching
 from fmnist_tui.tui.screens.data.class_list import ClassList, Head
 from fmnist_tui.tui.screens.data.sample import SampleNumbers, SampleView
-from fmnist_tui.tui.screens.data.view import Exhibit
+from fmnist_tui.tui.screens.data.view import DatasetView
 from fmnist_tui.tui.widgets.gallery import Gallery
-from fmnist_tui.tui.widgets.picture import Picture
+from fmnist_tui.tui.widgets.picture import PictureView
 from fmnist_tui.util.text import safe_text
 
 # The large picture beside the gallery waits until the cursor rests.
@@ -43,7 +43,7 @@ class Browser(Horizontal):
 
     def __init__(self) -> None:
         super().__init__()
-        self.exhibit: Exhibit | None = None
+        self.exhibit: DatasetView | None = None
         self._rest: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -53,7 +53,7 @@ class Browser(Horizontal):
             yield ClassList(classes="pane")
             with Vertical(id="sample", classes="pane") as sample:
                 sample.border_title = "under the cursor"
-                yield Picture(id="large")
+                yield PictureView(id="large")
                 yield SampleNumbers()
         with Vertical(id="main"):
             yield Gallery(classes="pane")
@@ -70,7 +70,7 @@ class Browser(Horizontal):
 
     # -- what is shown ---------------------------------------------------------------------
 
-    def open(self, exhibit: Exhibit) -> None:
+    def open(self, exhibit: DatasetView) -> None:
         """Show another data set."""
         self.exhibit = exhibit
         self.query_one("#filter", Input).clear()
@@ -116,7 +116,7 @@ class Browser(Horizontal):
     def appear(self, zoom: str, renderer: str) -> None:
         """Draw pictures in this size and this way."""
         self.gallery.zoom = zoom
-        for picture in (self.gallery, *self.query(Picture)):
+        for picture in (self.gallery, *self.query(PictureView)):
             picture.renderer = renderer
         self._tell()
 
@@ -132,7 +132,7 @@ class Browser(Horizontal):
         if exhibit is None:
             return
         title = Content(safe_text(exhibit.title))
-        sample, large = self.query_one(SampleView), self.query_one("#large", Picture)
+        sample, large = self.query_one(SampleView), self.query_one("#large", PictureView)
         gallery.label(title, Content(f"{gallery.place} · {gallery.zoom} · {gallery.renderer}"))
         if self._rest is not None:
             self._rest.stop()

@@ -14,7 +14,7 @@ from textual.strip import Strip
 from textual.style import Style
 from textual.widget import Widget
 
-from fmnist_tui.data.browse import SPLITS, Browse
+from fmnist_tui.data.browse import SPLITS, DatasetFilter
 from fmnist_tui.tui.widgets.picture import ground
 from fmnist_tui.util.text import safe_text
 
@@ -36,10 +36,10 @@ class Head(Widget):
 
     def __init__(self, *, classes: str | None = None) -> None:
         super().__init__(classes=classes)
-        self._browse: Browse | None = None
+        self._browse: DatasetFilter | None = None
         self._on_disk = True
 
-    def show(self, browse: Browse, on_disk: bool = True) -> None:
+    def show(self, browse: DatasetFilter, on_disk: bool = True) -> None:
         """Show what is looked at, and whether its files are still there."""
         self._browse, self._on_disk = browse, on_disk
         self.refresh()
@@ -117,7 +117,7 @@ class ClassList(Widget, can_focus=True):
         self._counts: tuple[int, ...] = ()
         self._chosen: frozenset[int] = frozenset()
 
-    def show(self, browse: Browse) -> None:
+    def show(self, browse: DatasetFilter) -> None:
         """Show the classes of the split that is looked at, and which are chosen."""
         self._names = tuple(safe_text(name) for name in browse.classes)
         self._counts, self._chosen = browse.counts, browse.chosen

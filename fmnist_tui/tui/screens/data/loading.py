@@ -13,8 +13,8 @@ from textual.content import Content
 
 from fmnist_tui.config import dataset_catalog
 from fmnist_tui.data.dataset import Dataset
-from fmnist_tui.data.load_progress import Step
-from fmnist_tui.tui.state.dataset_cache import DataSpec, Library
+from fmnist_tui.data.load_progress import LoadStep
+from fmnist_tui.tui.state.dataset_cache import DatasetCache, DataSpec
 from fmnist_tui.util.paths import expanded
 from fmnist_tui.util.text import safe_text
 
@@ -24,14 +24,14 @@ _MEGABYTE = 1 << 20
 _BAR = 40
 
 
-class Getting:
+class DatasetLoad:
     """One data set being read or fetched. `read` and `fetch` belong into a thread; the
     screen asks for `news` now and then, and may `cancel`."""
 
-    def __init__(self, library: Library, name: str) -> None:
+    def __init__(self, library: DatasetCache, name: str) -> None:
         self.name = name
         self._library = library
-        self._told: deque[Step] = deque()
+        self._told: deque[LoadStep] = deque()
         self._cancel = threading.Event()
 
     def read(self) -> Dataset | None:
@@ -44,7 +44,7 @@ class Getting:
         """The data set, from wherever it can be had."""
         return self._load(fetch=True)
 
-    def news(self) -> list[Step]:
+    def news(self) -> list[LoadStep]:
         """What has been told since the last time."""
         return [self._told.popleft() for _ in range(len(self._told))]
 
@@ -119,12 +119,12 @@ def named(text: str) -> str:
 
 
 @dataclass
-class Account:
+class SourceLog:
     """The places tried so far; the last may still be under way."""
 
-    steps: list[Step] = field(default_factory=list)
+    steps: list[LoadStep] = field(default_factory=list)
 
-    def add(self, step: Step) -> None:
+    def add(self, step: LoadStep) -> None:
         """Take in what was told: news of the last place, or the next one."""
         last = self.steps[-1] if self.steps else None
         begun = last is not None and last.state in ("trying", "progress")
@@ -157,7 +157,7 @@ class Account:
         return [line for step in self.steps for line in _lines(step, width, several)]
 
 
-def _lines(step: Step, width: int, several: bool) -> Iterator[Content]:
+def _lines(step: LoadStep, width: int, several: bool) -> Iterator[Content]:
     sign, colour = _SIGNS.get(step.state, _SIGNS["trying"])
     name = f"{step.dataset}, {step.source}" if several and step.source else step.source
     yield Content.assemble((sign, colour), " ", (safe_text(name or step.dataset, 60), "bold"))
@@ -167,7 +167,7 @@ def _lines(step: Step, width: int, several: bool) -> Iterator[Content]:
         yield Content("    ") + bar(step, min(_BAR, max(8, width - 34)))
 
 
-def bar(step: Step, width: int) -> Content:
+def bar(step: LoadStep, width: int) -> Content:
     """`━━━━━━╸─────  12.3 of 26.4 MB`; where the end is not known, what is there so far."""
     scale, unit = (_MEGABYTE, "MB") if step.unit == "bytes" else (1, step.unit)
     digits = 1 if step.unit == "bytes" else 0

@@ -12,15 +12,15 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from fmnist_tui.data.load_progress import Step
-from fmnist_tui.tui.screens.data.loading import Account
+from fmnist_tui.data.load_progress import LoadStep
+from fmnist_tui.tui.screens.data.loading import SourceLog
 
 
-class Fetching(VerticalScroll):
+class LoadingPane(VerticalScroll):
     """Words, the places tried, and words again; enter asks for the data set."""
 
     DEFAULT_CSS = """
-    Fetching { height: 1fr; align: center middle; scrollbar-size-vertical: 1;
+    LoadingPane { height: 1fr; align: center middle; scrollbar-size-vertical: 1;
         Static { height: auto; width: 100%; max-width: 88; padding: 0 2; }
     }
     """
@@ -44,7 +44,7 @@ class Fetching(VerticalScroll):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self._head, self._foot = Content(""), Content("")
-        self._account = Account()
+        self._account = SourceLog()
 
     def compose(self) -> ComposeResult:
         yield Static()
@@ -58,10 +58,10 @@ class Fetching(VerticalScroll):
 
     def begin(self, head: Content, foot: Content | str = "") -> None:
         """From the beginning: nothing has been tried."""
-        self._account = Account()
+        self._account = SourceLog()
         self.say(head, foot)
 
-    def add(self, steps: list[Step]) -> None:
+    def add(self, steps: list[LoadStep]) -> None:
         """News of the getting."""
         for step in steps:
             self._account.add(step)

@@ -15,10 +15,10 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from fmnist_tui.data.browse import DARK, Numbers
+from fmnist_tui.data.browse import DARK, ImageStatistics
 from fmnist_tui.render import Row, Run
 from fmnist_tui.render.cells import grey, resized
-from fmnist_tui.tui.widgets.picture import Picture, ground, strips
+from fmnist_tui.tui.widgets.picture import PictureView, ground, strips
 from fmnist_tui.util.text import safe_text
 
 _BRIGHT = 128
@@ -28,10 +28,10 @@ _BOTH = 116
 _FAINT = (98, 98, 98)
 
 
-class Values(Widget):
+class PixelValues(Widget):
     """A picture's pixels as numbers, each on its own grey, a screenful of rows of them."""
 
-    DEFAULT_CSS = "Values { height: 1fr; }"
+    DEFAULT_CSS = "PixelValues { height: 1fr; }"
     top: reactive[int] = reactive(0)
 
     def __init__(self) -> None:
@@ -71,11 +71,11 @@ class SampleView(Horizontal, can_focus=True):
 
     DEFAULT_CSS = """
     SampleView { height: 1fr;
-        Picture { width: 1fr; }
-        Values { width: 1fr; display: none; }
-        &.-values Values { display: block; }
-        &.-values Picture { display: none; }
-        &.-values.-both Picture { display: block; }
+        PictureView { width: 1fr; }
+        PixelValues { width: 1fr; display: none; }
+        &.-values PixelValues { display: block; }
+        &.-values PictureView { display: none; }
+        &.-values.-both PictureView { display: block; }
     }
     """
     KEYS_TITLE = "One picture"
@@ -99,13 +99,13 @@ class SampleView(Horizontal, can_focus=True):
             self.by = by
 
     def compose(self) -> ComposeResult:
-        yield Picture()
-        yield Values()
+        yield PictureView()
+        yield PixelValues()
 
     def show(self, image: npt.NDArray[Any], caption: Content | str = "") -> None:
         """Show another picture."""
-        self.query_one(Picture).show(image, caption)
-        self.query_one(Values).show(image)
+        self.query_one(PictureView).show(image, caption)
+        self.query_one(PixelValues).show(image)
 
     @property
     def written(self) -> bool:
@@ -119,7 +119,7 @@ class SampleView(Horizontal, can_focus=True):
         self.values = not self.written
 
     def action_scroll(self, by: int) -> None:
-        self.query_one(Values).top += by
+        self.query_one(PixelValues).top += by
 
     def watch_values(self) -> None:
         self._arrange()
@@ -161,12 +161,12 @@ class SampleNumbers(Widget):
     def __init__(self) -> None:
         super().__init__()
         self._facts: list[tuple[str, str]] = []
-        self._numbers: Numbers | None = None
+        self._numbers: ImageStatistics | None = None
 
     def show(self, facts: list[tuple[str, str]], image: npt.NDArray[Any] | None) -> None:
         """Show facts (a name and what it is) and count the pixels; None for no picture."""
         self._facts = facts
-        self._numbers = Numbers.of(image) if image is not None else None
+        self._numbers = ImageStatistics.of(image) if image is not None else None
         self.refresh()
 
     def render(self) -> Content:

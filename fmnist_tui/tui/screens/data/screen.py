@@ -14,16 +14,16 @@ from textual.widget import Widget
 
 from fmnist_tui.config import dataset_catalog
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.data.browse import SPLITS, Browse, class_means
+from fmnist_tui.data.browse import SPLITS, DatasetFilter, class_means
 from fmnist_tui.render import names as renderers
-from fmnist_tui.tui.base.dialogs import Ask, Picker, Sheet
-from fmnist_tui.tui.base.screen import BenchScreen
+from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog, TextDialog
+from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.screens.data import augmentation, loading
 from fmnist_tui.tui.screens.data.browser import Browser
 from fmnist_tui.tui.screens.data.class_list import Head
-from fmnist_tui.tui.screens.data.loading import Getting
-from fmnist_tui.tui.screens.data.loading_pane import Fetching
-from fmnist_tui.tui.screens.data.view import Exhibit, Image
+from fmnist_tui.tui.screens.data.loading import DatasetLoad
+from fmnist_tui.tui.screens.data.loading_pane import LoadingPane
+from fmnist_tui.tui.screens.data.view import DatasetView, Image
 from fmnist_tui.tui.state.dataset_cache import DataSpec
 from fmnist_tui.tui.widgets.gallery_layout import ZOOMS
 from fmnist_tui.util.errors import UserError
@@ -38,7 +38,7 @@ _PATH = "path"
 WATCH = 2.0
 
 
-class DataScreen(BenchScreen):
+class DataScreen(DashboardScreen):
     """A data set to look through, or how to get one."""
 
     NAME, KEY, TITLE = "data", "1", "Data"
@@ -46,7 +46,7 @@ class DataScreen(BenchScreen):
         "The pictures that a model learns from and is judged by. No class marked means all of "
         "them. #12 is a picture's index: its place in the file it came from."
     )
-    CSS_PATH = "data.tcss"
+    CSS_PATH = "screen.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "fetch", "Fetch", id="data.fetch"),
         Binding("s", "dataset", "Data set", id="data.dataset"),
@@ -65,13 +65,13 @@ class DataScreen(BenchScreen):
     def __init__(self) -> None:
         super().__init__(classes="-getting")
         self._wanted = ""
-        self._getting: Getting | None = None
+        self._getting: DatasetLoad | None = None
         self._config: RunConfig | None = None
         self._seed = 0
 
     def panes(self) -> Iterable[Widget]:
         yield Browser()
-        yield Fetching(classes="pane")
+        yield LoadingPane(classes="pane")
 
     def on_mount(self) -> None:
         self._steps = self.set_interval(0.1, self._tell_steps, pause=True)
@@ -105,7 +105,7 @@ class DataScreen(BenchScreen):
         return self.query_one(Browser)
 
     @property
-    def _exhibit(self) -> Exhibit | None:
+    def _exhibit(self) -> DatasetView | None:
         return self._browser.exhibit
 
     # -- getting a data set --------------------------------------------------------------
@@ -125,7 +125,7 @@ class DataScreen(BenchScreen):
         else:
             self._open(dataset)
 
-    @on(Fetching.Wanted)
+    @on(LoadingPane.Wanted)
     def action_fetch(self) -> None:
         if self._exhibit is not None or self._getting is not None:
             return
@@ -135,17 +135,17 @@ class DataScreen(BenchScreen):
         else:
             self._look_for(self._wanted)
 
-    def _begin(self, name: str, head: str) -> Getting:
+    def _begin(self, name: str, head: str) -> DatasetLoad:
         """Whatever is shown or under way gives place to the getting of this."""
         self._leave_getting()
         self._wanted = name
         self._browser.exhibit = None
         self.add_class("-getting")
-        fetching = self.query_one(Fetching)
+        fetching = self.query_one(LoadingPane)
         fetching.border_title = Content(loading.title(name))
         fetching.begin(Content.styled(head, "bold"), "escape cancels")
         fetching.focus()
-        self._getting = Getting(self.desk.library, name)
+        self._getting = DatasetLoad(self.desk.library, name)
         self._steps.resume()
         self.refresh_bindings()
         return self._getting
@@ -155,14 +155,14 @@ class DataScreen(BenchScreen):
         self._tell_steps()
         self._getting = None
         self._steps.pause()
-        fetching, name = self.query_one(Fetching), loading.title(self._wanted)
+        fetching, name = self.query_one(LoadingPane), loading.title(self._wanted)
         head = [Content.styled(f"{name} cannot be shown" if why else f"{name} is not here", "bold")]
         if why:
             head.append(Content(safe_text(loading.advice(why, fetching.told))))
         fetching.say(Content("\n").join(head), loading.ways_on(self._wanted, bool(why)))
         self.refresh_bindings()
 
-    @on(Fetching.Cancelled)
+    @on(LoadingPane.Cancelled)
     def _cancelled(self) -> None:
         if self._getting is not None:
             self._getting.cancel()
@@ -171,7 +171,7 @@ class DataScreen(BenchScreen):
 
     def _tell_steps(self) -> None:
         if self._getting is not None and (news := self._getting.news()):
-            self.query_one(Fetching).add(news)
+            self.query_one(LoadingPane).add(news)
 
     def _leave_getting(self) -> None:
         """Whatever is being read or fetched is of no interest any more."""
@@ -187,7 +187,7 @@ class DataScreen(BenchScreen):
         self.desk.settings.keep("dataset", self._wanted)
         self._config = None
         self.remove_class("-getting")
-        self._browser.open(Exhibit(Browse(dataset)))
+        self._browser.open(DatasetView(DatasetFilter(dataset)))
         self._browser.gallery.focus()
         self.refresh_bindings()
 
@@ -199,7 +199,7 @@ class DataScreen(BenchScreen):
             look = partial(self.desk.library.present, self._wanted)
             self.later(look, told, lambda why: told(False), group="files")
 
-    def _files(self, exhibit: Exhibit, there: bool) -> None:
+    def _files(self, exhibit: DatasetView, there: bool) -> None:
         if exhibit is self._exhibit:
             self._browser.note_files(there)
 
@@ -216,11 +216,11 @@ class DataScreen(BenchScreen):
     def _pick(self, there: dict[str, bool]) -> None:
         path = Content("? a folder of class folders, or of idx files: type where it is")
         items = [*loading.choices(there), (_PATH, path)]
-        self.over(Picker("data set", items), self._picked)
+        self.over(PickerDialog("data set", items), self._picked)
 
     def _picked(self, name: str | None, typed: str = "folder:") -> None:
         if name == _PATH:
-            ask = Ask("folder:PATH, idx:PATH or both:PATH", typed, "folder:PATH")
+            ask = PromptDialog("folder:PATH, idx:PATH or both:PATH", typed, "folder:PATH")
             self.app.push_screen(ask, self._typed)
         elif name is not None:
             self._look_for(name)
@@ -253,7 +253,7 @@ class DataScreen(BenchScreen):
         if dataset.notes:
             lines += ["", *dataset.notes]
         text = "\n".join(safe_text(line) for line in lines)
-        self.app.push_screen(Sheet(safe_text(dataset.facts.title), Content(text)))
+        self.app.push_screen(TextDialog(safe_text(dataset.facts.title), Content(text)))
 
     # -- looking at it -------------------------------------------------------------------
 
@@ -287,7 +287,7 @@ class DataScreen(BenchScreen):
 
     def action_goto(self) -> None:
         self.app.push_screen(
-            Ask("go to index", hint="12: the picture's place in its file"), self._go
+            PromptDialog("go to index", hint="12: the picture's place in its file"), self._go
         )
 
     def _go(self, text: str | None) -> None:
@@ -350,7 +350,7 @@ class DataScreen(BenchScreen):
         elif exhibit.lacks(self._browser.gallery.shown):
             self._augment(exhibit)
 
-    def _augment(self, exhibit: Exhibit) -> None:
+    def _augment(self, exhibit: DatasetView) -> None:
         numbers = list(self._browser.gallery.shown)
         if self._config is None or not numbers:
             return
@@ -369,14 +369,16 @@ class DataScreen(BenchScreen):
         then = partial(self._take, exhibit, exhibit.generation, numbers)
         self.answer(future, then, partial(self._give_up, exhibit), group="augmented")
 
-    def _give_up(self, exhibit: Exhibit, why: str) -> None:
+    def _give_up(self, exhibit: DatasetView, why: str) -> None:
         """The pictures as they are, and why they are no others."""
         self.complain(why)
         if exhibit.view == "augmented":
             exhibit.show_plain()
             self._browser.redraw()
 
-    def _take(self, exhibit: Exhibit, generation: int, numbers: list[int], images: Image) -> None:
+    def _take(
+        self, exhibit: DatasetView, generation: int, numbers: list[int], images: Image
+    ) -> None:
         current = exhibit is self._exhibit and generation == exhibit.generation
         if current and exhibit.view == "augmented":
             exhibit.take(dict(zip(numbers, images, strict=True)))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from textual.content import Content
 
-from fmnist_tui.data.browse import Browse
+from fmnist_tui.data.browse import DatasetFilter
 from fmnist_tui.tui.widgets.gallery import Tile
 from fmnist_tui.util.text import safe_text
 
@@ -17,10 +17,10 @@ View = Literal["plain", "augmented", "means"]
 Image = npt.NDArray[Any]
 
 
-class Exhibit:
+class DatasetView:
     """The pictures to show, by number, and words for them. `view` says which kind."""
 
-    def __init__(self, browse: Browse) -> None:
+    def __init__(self, browse: DatasetFilter) -> None:
         self.browse = browse
         self.view: View = "plain"
         self._means: Image | None = None

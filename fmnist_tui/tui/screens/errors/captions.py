@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from textual.content import Content
 
-from fmnist_tui.analysis.predictions import Miss, Predictions
+from fmnist_tui.analysis.predictions import Misclassified, Predictions
 from fmnist_tui.render.contact_sheet import FULL, SMALL
 from fmnist_tui.tui.screens.errors.filters import EVERY, Classes, loss, pair_name
-from fmnist_tui.tui.state.evaluation_cache import Found
+from fmnist_tui.tui.state.evaluation_cache import LoadedEvaluation
 from fmnist_tui.tui.widgets.gallery import Tile
 from fmnist_tui.util.text import safe_text
 
@@ -21,7 +21,9 @@ _LETTERS = {FULL: 11, SMALL: 3}
 _TINY_LETTERS = 2
 
 
-def tile(miss: Miss, classes: Sequence[str], columns: int, image: npt.NDArray[Any] | None) -> Tile:
+def tile(
+    miss: Misclassified, classes: Sequence[str], columns: int, image: npt.NDArray[Any] | None
+) -> Tile:
     """The image with `true → predicted 97 %`, cut as its size demands."""
     letters = _LETTERS.get(columns, _TINY_LETTERS)
     true, said = (safe_text(classes[number])[:letters] for number in (miss.true, miss.predicted))
@@ -36,7 +38,9 @@ def tile(miss: Miss, classes: Sequence[str], columns: int, image: npt.NDArray[An
     return Tile(picture, Content(caption), Content.styled(note, "$foreground-muted"))
 
 
-def described(miss: Miss, predictions: Predictions, number: int, count: int) -> list[Content]:
+def described(
+    miss: Misclassified, predictions: Predictions, number: int, count: int
+) -> list[Content]:
     """The facts of one image, a line each."""
     true, said = (safe_text(predictions.classes[at], 16) for at in (miss.true, miss.predicted))
     head = Content.styled(f"✗ {true} → {said}", "bold $error")
@@ -50,7 +54,7 @@ def described(miss: Miss, predictions: Predictions, number: int, count: int) -> 
     ]
 
 
-def facts(found: Found, pair: Classes, count: int, order: str) -> list[Content]:
+def facts(found: LoadedEvaluation, pair: Classes, count: int, order: str) -> list[Content]:
     """`1,144 of 10,000 wrong  Shirt → Coat: 71  most confident first`."""
     evaluation = found.evaluation
     told = [Content.styled(f"{evaluation.wrong:,} of {evaluation.count:,} wrong", "bold $accent")]

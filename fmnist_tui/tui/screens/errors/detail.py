@@ -14,8 +14,8 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from fmnist_tui.tui.widgets.picture import Picture
-from fmnist_tui.tui.widgets.probability_bars import Shares
+from fmnist_tui.tui.widgets.picture import PictureView
+from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
 
 # So many lines are left to the picture before more than a few classes are shown.
 _PICTURE = 14
@@ -42,11 +42,11 @@ class Detail(Widget, can_focus=True):
 
     DEFAULT_CSS = """
     Detail { layout: vertical; }
-    Detail Picture { height: 1fr; }
+    Detail PictureView { height: 1fr; }
     Detail #said { height: auto; padding: 0 1; }
     Detail #facts { height: auto; }
     Detail.-beside { layout: horizontal; }
-    Detail.-beside Picture { width: 1fr; }
+    Detail.-beside PictureView { width: 1fr; }
     Detail.-beside #said { width: 38; height: 1fr; padding: 1; }
     """
 
@@ -62,10 +62,10 @@ class Detail(Widget, can_focus=True):
         self._lines = self._widest = 0
 
     def compose(self) -> ComposeResult:
-        yield Picture()
+        yield PictureView()
         with Vertical(id="said"):
             yield Static(id="facts")
-            yield Shares()
+            yield ProbabilityBars()
 
     def show(
         self,
@@ -75,7 +75,7 @@ class Detail(Widget, can_focus=True):
         true: str | None,
     ) -> None:
         """Show an image (None: it is not to be had) and what there is to say of it."""
-        self.query_one(Picture).show(image, "" if image is not None else "no picture")
+        self.query_one(PictureView).show(image, "" if image is not None else "no picture")
         told = self.query_one("#facts", Static)
         # Only as many lines as before, none of them broken, leave everything in its place.
         wide = max((fact.cell_length for fact in facts), default=0)
@@ -89,7 +89,7 @@ class Detail(Widget, can_focus=True):
 
     def appear(self, renderer: str) -> None:
         """Draw pictures in this way."""
-        self.query_one(Picture).renderer = renderer
+        self.query_one(PictureView).renderer = renderer
 
     def on_resize(self) -> None:
         self._share()
@@ -98,4 +98,4 @@ class Detail(Widget, can_focus=True):
         room = self.size.height - self._lines
         if not self.has_class("-beside"):
             room = max(_FEWEST, room - _PICTURE)
-        self.query_one(Shares).show(self._ranked, self._true, max(1, min(_MOST, room - 1)))
+        self.query_one(ProbabilityBars).show(self._ranked, self._true, max(1, min(_MOST, room - 1)))

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_tui.analysis.metrics import softmax
-from fmnist_tui.analysis.predictions import Miss, MissOrder, Predictions
+from fmnist_tui.analysis.predictions import Misclassified, MissOrder, Predictions
 from fmnist_tui.config import recipes
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.tui.state.dataset_cache import DataSpec, Library
+from fmnist_tui.tui.state.dataset_cache import DatasetCache, DataSpec
 from fmnist_tui.tui.widgets.columns import fitted
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
@@ -43,7 +43,7 @@ class Filter:
     either: frozenset[int] | None = None
     problem: str = ""
 
-    def keeps(self, miss: Miss) -> bool:
+    def keeps(self, miss: Misclassified) -> bool:
         if self.problem:
             return False
         if self.index is not None:
@@ -88,7 +88,7 @@ def _unknown(text: str) -> str:
     return f"no class is called “{safe_text(text, 30)}”"
 
 
-class Album:
+class SplitImages:
     """The pictures of a split by their index."""
 
     def __init__(self, split: Split) -> None:
@@ -114,8 +114,8 @@ class Album:
 
 
 def open_album(
-    library: Library, folder: RunFolder, split: str, dataset: Dataset | None = None
-) -> Album:
+    library: DatasetCache, folder: RunFolder, split: str, dataset: Dataset | None = None
+) -> SplitImages:
     """The pictures of a run's split: call it in a thread.
 
     `dataset` is what the run is being trained on, where that is known. Raises UserError,
@@ -125,11 +125,11 @@ def open_album(
     except UserError as error:
         raise UserError(f"whose pictures these are is not known any more: {error}") from None
     if dataset is not None and (split != "train" or config.limit is None):
-        return Album(dataset.split(split))
+        return SplitImages(dataset.split(split))
     name = safe_text(config.dataset, 60)
     if ":" not in config.dataset and not library.present(config.dataset):
         raise UserError(f"the pictures of {name} are not on this machine: 1 (Data) fetches them")
-    return Album(library.load(_spec(config, split), fetch=False).split(split))
+    return SplitImages(library.load(_spec(config, split), fetch=False).split(split))
 
 
 def _spec(config: RunConfig, split: str) -> DataSpec:
@@ -138,12 +138,12 @@ def _spec(config: RunConfig, split: str) -> DataSpec:
     return replace(spec, limit=None) if split == "train" else spec
 
 
-def loss(miss: Miss) -> float:
+def loss(miss: Misclassified) -> float:
     """What the image cost: the negative logarithm of its own class's probability."""
     return -math.log(max(miss.true_probability, 1e-12))
 
 
-def ranked(predictions: Predictions, miss: Miss) -> list[tuple[str, float]]:
+def ranked(predictions: Predictions, miss: Misclassified) -> list[tuple[str, float]]:
     """All classes with their probabilities for one image, likeliest first."""
     shares = softmax(predictions.logits[miss.place : miss.place + 1])[0]
     order = np.argsort(-shares, kind="stable")

@@ -12,26 +12,26 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from fmnist_tui.analysis.predictions import Miss, MissOrder
+from fmnist_tui.analysis.predictions import Misclassified, MissOrder
 from fmnist_tui.render import names as renderers
-from fmnist_tui.tui.base.dialogs import Ask, Picker
-from fmnist_tui.tui.base.screen import BenchScreen
+from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
+from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.screens.errors import captions, filters
 from fmnist_tui.tui.screens.errors.detail import Detail
 from fmnist_tui.tui.screens.errors.filters import EVERY, IN_WORDS, ORDERS, Classes, Filter
-from fmnist_tui.tui.screens.errors.loader import Gathered, Gathering
+from fmnist_tui.tui.screens.errors.loader import ErrorLoader, LoadedErrors
 from fmnist_tui.tui.shared import selected_run_text
-from fmnist_tui.tui.shared.selected_run import InHand
+from fmnist_tui.tui.shared.selected_run import SelectedRun
 from fmnist_tui.tui.widgets.gallery import Gallery, Tile
 from fmnist_tui.tui.widgets.gallery_layout import ZOOMS
 from fmnist_tui.tui.widgets.incremental import entitle
-from fmnist_tui.tui.widgets.summary_line import Headline
+from fmnist_tui.tui.widgets.summary_line import SummaryLine
 from fmnist_tui.util.text import safe_text
 
 _ORDER = "errors.order"
 
 
-class ErrorsScreen(BenchScreen):
+class ErrorsScreen(DashboardScreen):
     NAME, KEY, TITLE = "errors", "4", "Errors"
     HELP = (
         "What the run in hand got wrong on a split. Type after / to narrow: shirt, shirt>coat, "
@@ -64,14 +64,14 @@ class ErrorsScreen(BenchScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._hand = InHand(self, self._changed)
-        self._images = Gathering(self, self._narrow)
+        self._hand = SelectedRun(self, self._changed)
+        self._images = ErrorLoader(self, self._narrow)
         self._filter = Filter()
-        self._misses: list[Miss] = []
+        self._misses: list[Misclassified] = []
         self._alone = False
 
     def panes(self) -> Iterable[Widget]:
-        yield Headline(id="headline")
+        yield SummaryLine(id="headline")
         yield Static(id="notice", classes="empty")
         with Container(id="both"):
             with Vertical(id="left"):
@@ -151,7 +151,7 @@ class ErrorsScreen(BenchScreen):
             return "there is no such image\nescape shows all errors"
         return "nothing was got wrong on this split"
 
-    def _tile(self, gathered: Gathered, number: int) -> Tile:
+    def _tile(self, gathered: LoadedErrors, number: int) -> Tile:
         miss = self._misses[number]
         classes = gathered.found.predictions.classes
         columns = ZOOMS[self._gallery.zoom][0]
@@ -171,7 +171,7 @@ class ErrorsScreen(BenchScreen):
             if hand.found is not None:
                 told = captions.without_pictures(self._images.trouble)
             self.query_one("#notice", Static).update(told)
-            self.query_one(Headline).show(who)
+            self.query_one(SummaryLine).show(who)
         else:
             facts = captions.facts(
                 gathered.found, self._images.pair, len(gathered.misses), IN_WORDS[self._order]
@@ -182,7 +182,7 @@ class ErrorsScreen(BenchScreen):
                 facts.append(Content(f"filter “{typed}” leaves {len(self._misses):,}"))
             if gathered.strays:
                 facts.append(captions.strays(gathered.strays))
-            self.query_one(Headline).show(who, facts, selected_run_text.afoot(hand))
+            self.query_one(SummaryLine).show(who, facts, selected_run_text.afoot(hand))
         self.refresh_bindings()
 
     @on(Gallery.Moved)
@@ -252,7 +252,7 @@ class ErrorsScreen(BenchScreen):
             self._choose(EVERY)
 
     def action_goto(self) -> None:
-        ask = Ask("go to index", hint="12: the picture's place in its file")
+        ask = PromptDialog("go to index", hint="12: the picture's place in its file")
         self.app.push_screen(ask, self._go)
 
     def _go(self, text: str | None) -> None:
@@ -283,7 +283,9 @@ class ErrorsScreen(BenchScreen):
         if found is not None:
             classes = found.predictions.classes
             items = filters.choices(found.evaluation.confusion, classes)
-            self.app.push_screen(Picker("Which classes: true → predicted", items), self._picked)
+            self.app.push_screen(
+                PickerDialog("Which classes: true → predicted", items), self._picked
+            )
 
     def _picked(self, name: str | None) -> None:
         if name is not None:

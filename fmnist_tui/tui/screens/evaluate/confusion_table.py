@@ -17,8 +17,8 @@ from textual.widget import Widget
 
 from fmnist_tui.render.contact_sheet import cells
 from fmnist_tui.tui.widgets import confusion_layout
-from fmnist_tui.tui.widgets.confusion_heatmap import Palette, fitted, palette, shares
-from fmnist_tui.tui.widgets.confusion_layout import Cell, Counts, Layout
+from fmnist_tui.tui.widgets.confusion_heatmap import HeatColours, fitted, palette, shares
+from fmnist_tui.tui.widgets.confusion_layout import Cell, ConfusionLayout, Counts
 from fmnist_tui.util.text import safe_text
 
 COUNTS, ROWS, COLUMNS = "counts", "row %", "column %"
@@ -181,7 +181,7 @@ class ConfusionTable(Widget, can_focus=True):
     # -- drawing ----------------------------------------------------------------------
 
     @property
-    def _layout(self) -> Layout:
+    def _layout(self) -> ConfusionLayout:
         figures = self._figures if self.mode == COUNTS else 4
         return confusion_layout.layout(*self.size, len(self._names), self._longest, figures)
 
@@ -203,7 +203,7 @@ class ConfusionTable(Widget, can_focus=True):
             segments = self._row(found, heat, self._top + row, base, told)
         return Strip(segments).adjust_cell_length(width, base)
 
-    def _heads(self, found: Layout, base: Style) -> list[Segment]:
+    def _heads(self, found: ConfusionLayout, base: Style) -> list[Segment]:
         plain, marked = base + Style(dim=True), base + Style(bold=True, reverse=True)
         last = self._left + found.columns
         corner = "true↓ pred→" if found.head > 11 else "↓ →"
@@ -220,7 +220,7 @@ class ConfusionTable(Widget, can_focus=True):
         return segments
 
     def _row(
-        self, found: Layout, heat: Palette, true: int, base: Style, told: bool
+        self, found: ConfusionLayout, heat: HeatColours, true: int, base: Style, told: bool
     ) -> list[Segment]:
         here, count = self.cursor[0] == true, len(self._names)
         sign = "▸" if here else " "
@@ -236,7 +236,9 @@ class ConfusionTable(Widget, can_focus=True):
             segments.append(self._cell(found, heat, (true, said), base, told))
         return segments
 
-    def _cell(self, found: Layout, heat: Palette, cell: Cell, base: Style, told: bool) -> Segment:
+    def _cell(
+        self, found: ConfusionLayout, heat: HeatColours, cell: Cell, base: Style, told: bool
+    ) -> Segment:
         true, said = cell
         count = self._confusion[true][said]
         share = self._shares[self.mode == COLUMNS][true][said]

@@ -12,16 +12,16 @@ from textual.widgets import Static
 
 from fmnist_tui.analysis.overfitting import judge_fit
 from fmnist_tui.render.line_chart import Line
-from fmnist_tui.tui.base.screen import BenchScreen
+from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
 from fmnist_tui.tui.screens.evaluate.score_tables import ClassScores, ConfusedPairs, Judged
 from fmnist_tui.tui.shared import selected_run_text
-from fmnist_tui.tui.shared.selected_run import InHand
-from fmnist_tui.tui.state.app_state import Pair
-from fmnist_tui.tui.state.evaluation_cache import Found
+from fmnist_tui.tui.shared.selected_run import SelectedRun
+from fmnist_tui.tui.state.app_state import ClassPair
+from fmnist_tui.tui.state.evaluation_cache import LoadedEvaluation
 from fmnist_tui.tui.widgets import confusion_layout
 from fmnist_tui.tui.widgets.line_chart import LineChart
-from fmnist_tui.tui.widgets.summary_line import Headline
+from fmnist_tui.tui.widgets.summary_line import SummaryLine
 
 # Where there is no room for all panes they come in pages; tab goes through them in this
 # order, and the page of the pane in use is shown.
@@ -31,9 +31,9 @@ _LEAST_FIT = 8
 _BARS = _FRAME = 2
 
 
-class EvaluateScreen(BenchScreen):
+class EvaluateScreen(DashboardScreen):
     NAME, KEY, TITLE = "evaluate", "3", "Evaluate"
-    CSS_PATH = "evaluate.tcss"
+    CSS_PATH = "screen.tcss"
     HELP = (
         "The figures of a run's best checkpoint on a split. Rows of the matrix are true classes, "
         "columns are what they were taken for; enter shows the images behind a cell or a row."
@@ -50,12 +50,12 @@ class EvaluateScreen(BenchScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._hand = InHand(self, self._changed)
-        self._shown: Found | None = None
+        self._hand = SelectedRun(self, self._changed)
+        self._shown: LoadedEvaluation | None = None
         self._page = 0
 
     def panes(self) -> Iterable[Widget]:
-        yield Headline(id="headline")
+        yield SummaryLine(id="headline")
         yield Static(id="notice", classes="empty")
         with Container(id="verdict"):
             yield ConfusionTable(id="matrix", classes="pane")
@@ -97,7 +97,7 @@ class EvaluateScreen(BenchScreen):
         if self.is_current and (self.focused is None or not self.focused.display):
             self.query_one(f"#{PAGES[self._page][0]}").focus()
 
-    def _show(self, found: Found) -> None:
+    def _show(self, found: LoadedEvaluation) -> None:
         self._shown = found
         evaluation = found.evaluation
         names = [score.name for score in evaluation.classes]
@@ -130,10 +130,10 @@ class EvaluateScreen(BenchScreen):
         who = selected_run_text.who(hand) if hand.folder is not None else []
         if hand.found is not None:
             figures = selected_run_text.figures(hand.found.evaluation)
-            self.query_one(Headline).show(who, figures, selected_run_text.afoot(hand))
+            self.query_one(SummaryLine).show(who, figures, selected_run_text.afoot(hand))
         else:
             self.query_one("#notice", Static).update(selected_run_text.absence(hand))
-            self.query_one(Headline).show(who)
+            self.query_one(SummaryLine).show(who)
 
     # -- room -------------------------------------------------------------------------
 
@@ -167,7 +167,7 @@ class EvaluateScreen(BenchScreen):
     def _rows(self, count: int) -> list[str]:
         """How high the panes are that lie above each other."""
         below = LEAST_BELOW["-low" if self.has_class("-low") else "-tall"]
-        most = self.size.height - _BARS - self.query_one(Headline).size.height - below - _FRAME
+        most = self.size.height - _BARS - self.query_one(SummaryLine).size.height - below - _FRAME
         upper = confusion_layout.height_for(count, max(4, most)) + _FRAME
         # Head and means are the table's lines beyond the classes.
         table = min(count + 2, max(4, most)) + _FRAME
@@ -234,4 +234,4 @@ class EvaluateScreen(BenchScreen):
         self._open(event.true, event.predicted)
 
     def _open(self, true: int | None, predicted: int | None) -> None:
-        self.bench.open_errors(Pair(self._hand.split, true, predicted))
+        self.bench.open_errors(ClassPair(self._hand.split, true, predicted))

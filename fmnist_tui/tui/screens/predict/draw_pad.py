@@ -14,7 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from fmnist_tui.render import render
-from fmnist_tui.tui.screens.predict.drawing import SIDE, Canvas, Pixels
+from fmnist_tui.tui.screens.predict.drawing import SIDE, DrawingCanvas, Pixels
 from fmnist_tui.tui.widgets.picture import known_renderer, strips
 
 # Cells that the canvas may take across, the largest that fits.
@@ -28,7 +28,7 @@ _HELP = (
 )
 
 
-class Pad(Widget, can_focus=True):
+class DrawPad(Widget, can_focus=True):
     """A canvas with a pen. It says `Drawn` whenever a stroke has changed it."""
 
     ALLOW_SELECT = False
@@ -49,7 +49,7 @@ class Pad(Widget, can_focus=True):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
-        self._canvas = Canvas()
+        self._canvas = DrawingCanvas()
         self._pen = (SIDE // 2, SIDE // 2)
         self.lowered = False
         self._last: tuple[float, float] | None = None

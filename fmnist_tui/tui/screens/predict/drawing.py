@@ -14,7 +14,7 @@ _ENLARGED = 4
 Pixels = npt.NDArray[np.uint8]
 
 
-class Canvas:
+class DrawingCanvas:
     """Light strokes on black. Places are in pixels, (0, 0) being the upper left corner and
     whole numbers the edges between pixels."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from fmnist_tui.tui.screens.predict.results import Answer
+from fmnist_tui.tui.screens.predict.results import Result
 from fmnist_tui.tui.widgets.columns import Column, head, laid_out, line, line_width
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util import formatting
@@ -35,7 +35,7 @@ class FileTable(LineTable):
     def is_at_end(self) -> bool:
         return self.cursor_row >= self.row_count - 1
 
-    def fill(self, answers: Mapping[Path, Answer | None]) -> None:
+    def fill(self, answers: Mapping[Path, Result | None]) -> None:
         columns = self._columns
         if columns:
             lines = [
@@ -44,7 +44,7 @@ class FileTable(LineTable):
             ]
             self.show(head(columns), lines, "waiting for pictures")
 
-    def tell(self, answers: Iterable[Answer]) -> None:
+    def tell(self, answers: Iterable[Result]) -> None:
         columns = self._columns
         for answer in answers:
             if columns:
@@ -59,7 +59,7 @@ class FileTable(LineTable):
         return self.app.theme_variables["error"][:7]
 
 
-def told(file: Path, answer: Answer | None, columns: Iterable[Column], wrong: str) -> Text:
+def told(file: Path, answer: Result | None, columns: Iterable[Column], wrong: str) -> Text:
     """A picture with its likeliest class, or with why there is none in the colour `wrong`."""
     columns = list(columns)
     name = Text(safe_text(file.name))

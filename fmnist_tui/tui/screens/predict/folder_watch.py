@@ -18,7 +18,7 @@ _STILL_MILLISECONDS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class FolderChange:
     """Pictures that have come or changed; or the end of the watch, and why."""
 
     folder: Path
@@ -26,10 +26,10 @@ class News:
     ended: str = ""
 
 
-class Watch:
+class FolderWatch:
     """Tells of a folder, from a thread of its own, until `stop` or until the folder is gone."""
 
-    def __init__(self, folder: Path, tell: Callable[[News], None]) -> None:
+    def __init__(self, folder: Path, tell: Callable[[FolderChange], None]) -> None:
         self.folder = folder
         self._tell = tell
         self._stopped = threading.Event()
@@ -66,10 +66,10 @@ class Watch:
                     raise FileNotFoundError("it is another folder now")
                 if changes:
                     files = {self.folder / Path(name).name for _, name in changes}
-                    self._tell(News(self.folder, tuple(sorted(files))))
+                    self._tell(FolderChange(self.folder, tuple(sorted(files))))
         except (OSError, RuntimeError) as error:
             if not self._stopped.is_set():
-                self._tell(News(self.folder, ended=_why(self.folder, error)))
+                self._tell(FolderChange(self.folder, ended=_why(self.folder, error)))
 
 
 def _arrives(change: object, name: str) -> bool:

@@ -19,7 +19,7 @@ _LOOKED_AT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class PictureInput:
     """Files to predict; `folder` is where they are if they were given as one."""
 
     files: tuple[Path, ...]
@@ -27,7 +27,7 @@ class Given:
     note: str = ""
 
 
-def gather(text: str) -> Given:
+def gather(text: str) -> PictureInput:
     """The files that a typed path or a paste stands for; folders stand for their pictures.
 
     A file need not be there: predicting it says so. Raises UserError for a folder that
@@ -52,7 +52,7 @@ def gather(text: str) -> Given:
         raise UserError(f"no picture in these folders ({KINDS})")
     taken = tuple(files)[:MOST]
     note = f"the first {MOST:,} of {len(files):,} pictures" if len(files) > MOST else ""
-    return Given(taken, folder, note)
+    return PictureInput(taken, folder, note)
 
 
 def pictures(folder: Path) -> list[Path]:

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fmnist_tui.tui.screens.predict.drawing import Pixels
-from fmnist_tui.tui.screens.predict.results import Answer, Enquiry, reduced
+from fmnist_tui.tui.screens.predict.results import PredictionQueue, Result, reduced
 from fmnist_tui.tui.shared.run_list import short_name
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.engine.inference.predict import Prediction
-    from fmnist_tui.tui.base.screen import BenchScreen
+    from fmnist_tui.tui.base.screen import DashboardScreen
 
 # A drawing is asked about so often at most.
 PAD_SECONDS = 0.2
 
 
-class Oracle:
+class Predictor:
     """Which model is asked, and what it has said so far of the files and of the drawing.
 
     The model is the run in hand, or a `model` file chosen instead. `trouble` says why the
@@ -31,13 +31,13 @@ class Oracle:
 
     def __init__(
         self,
-        screen: BenchScreen,
-        told: Callable[[list[Answer]], None],
+        screen: DashboardScreen,
+        told: Callable[[list[Result]], None],
         drawn: Callable[[], None],
     ) -> None:
         self._screen, self._told, self._drawn = screen, told, drawn
-        self.enquiry = Enquiry()
-        self.drawing: Answer | None = None
+        self.enquiry = PredictionQueue()
+        self.drawing: Result | None = None
         self.model: Path | None = None
         self.trouble = ""
         self._source: Path | None = None
@@ -96,7 +96,7 @@ class Oracle:
         self.enquiry.add(files)
         self._ask()
 
-    def want(self, file: Path) -> Answer | None:
+    def want(self, file: Path) -> Result | None:
         """The answer about a file with its pictures; it is asked for next if it is not here."""
         found = self.enquiry.detail(file)
         if found is None and file in self.enquiry.answers and file not in self._asked:
@@ -132,7 +132,7 @@ class Oracle:
             group="reduce",
         )
 
-    def _take(self, source: Path, answers: list[Answer]) -> None:
+    def _take(self, source: Path, answers: list[Result]) -> None:
         self._asked = frozenset()
         if source == self.source:
             self.enquiry.take(answers)

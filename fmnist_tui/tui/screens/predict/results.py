@@ -15,7 +15,7 @@ from fmnist_tui.render.cells import resized
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
-    from fmnist_tui.data.pictures.prepare import Step
+    from fmnist_tui.data.pictures.prepare import PreparationStep
     from fmnist_tui.engine.inference.predict import Prediction
 
 # A step is kept no larger than a screen could show it.
@@ -29,7 +29,7 @@ _SURE, _LIKELY = 0.9, 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stage:
+class PreparationStage:
     """A picture on the way to what the model sees."""
 
     name: str
@@ -38,33 +38,33 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class Result:
     """Every class with its probability, likeliest first; or an `error`."""
 
     file: Path
     ranked: tuple[tuple[str, float], ...] = ()
-    stages: tuple[Stage, ...] = ()
+    stages: tuple[PreparationStage, ...] = ()
     notes: tuple[str, ...] = ()
     error: str = ""
 
 
-def reduced(predictions: Sequence[Prediction]) -> list[Answer]:
+def reduced(predictions: Sequence[Prediction]) -> list[Result]:
     """The session's predictions with small pictures; takes a moment for large ones."""
     return [_reduced(prediction) for prediction in predictions]
 
 
-def _reduced(prediction: Prediction) -> Answer:
+def _reduced(prediction: Prediction) -> Result:
     prepared = prediction.prepared
     if prepared is None:
-        return Answer(prediction.file, prediction.ranked, error=prediction.error)
+        return Result(prediction.file, prediction.ranked, error=prediction.error)
     stages = tuple(map(_stage, prepared.steps))
-    return Answer(prediction.file, prediction.ranked, stages, prepared.notes)
+    return Result(prediction.file, prediction.ranked, stages, prepared.notes)
 
 
-def _stage(step: Step) -> Stage:
+def _stage(step: PreparationStep) -> PreparationStage:
     large = max(step.image.shape[:2]) > LARGEST
     image = resized(step.image, LARGEST) if large else step.image
-    return Stage(step.name, step.caption, image)
+    return PreparationStage(step.name, step.caption, image)
 
 
 def in_words(ranked: Sequence[tuple[str, float]]) -> str:
@@ -82,15 +82,15 @@ def in_words(ranked: Sequence[tuple[str, float]]) -> str:
     return f"{name}{others}: not sure, {100 * share:.1f} %"
 
 
-class Enquiry:
+class PredictionQueue:
     """Files and what has been said of them; a few at a time are asked about, in their order.
 
     A newer answer about a file takes the place of an older one."""
 
     def __init__(self) -> None:
-        self.answers: dict[Path, Answer | None] = {}
+        self.answers: dict[Path, Result | None] = {}
         self._waiting: deque[Path] = deque()
-        self._detailed: OrderedDict[Path, Answer] = OrderedDict()
+        self._detailed: OrderedDict[Path, Result] = OrderedDict()
 
     def begin(self, files: Iterable[Path]) -> None:
         """Ask about these files, and about none of those before."""
@@ -127,7 +127,7 @@ class Enquiry:
         """The files to ask about now."""
         return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
 
-    def take(self, answers: Iterable[Answer]) -> None:
+    def take(self, answers: Iterable[Result]) -> None:
         """Take in what was said; what is not asked about any more is dropped."""
         for answer in answers:
             if answer.file in self.answers:
@@ -137,7 +137,7 @@ class Enquiry:
         while len(self._detailed) > DETAILED:
             self._detailed.popitem(last=False)
 
-    def detail(self, file: Path) -> Answer | None:
+    def detail(self, file: Path) -> Result | None:
         """The answer with its pictures; None where it has to be asked for (again)."""
         if file in self._detailed:
             self._detailed.move_to_end(file)

@@ -16,18 +16,18 @@ from textual.widgets import DataTable, Input
 from fmnist_tui.config import recipes
 from fmnist_tui.render import names as renderers
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.tui.base.dialogs import Ask
-from fmnist_tui.tui.base.screen import BenchScreen
+from fmnist_tui.tui.base.dialogs import PromptDialog
+from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.screens.predict import inputs
-from fmnist_tui.tui.screens.predict.draw_pad import Pad
+from fmnist_tui.tui.screens.predict.draw_pad import DrawPad
 from fmnist_tui.tui.screens.predict.file_table import FileTable
-from fmnist_tui.tui.screens.predict.folder_watch import News, Watch
-from fmnist_tui.tui.screens.predict.inputs import Given
+from fmnist_tui.tui.screens.predict.folder_watch import FolderChange, FolderWatch
+from fmnist_tui.tui.screens.predict.inputs import PictureInput
 from fmnist_tui.tui.screens.predict.path_input import PathInput
-from fmnist_tui.tui.screens.predict.predictor import Oracle
-from fmnist_tui.tui.screens.predict.result_pane import Verdict
-from fmnist_tui.tui.screens.predict.results import MOST, Answer
-from fmnist_tui.tui.screens.predict.stages import Steps
+from fmnist_tui.tui.screens.predict.predictor import Predictor
+from fmnist_tui.tui.screens.predict.result_pane import ResultPane
+from fmnist_tui.tui.screens.predict.results import MOST, Result
+from fmnist_tui.tui.screens.predict.stages import StagesPane
 from fmnist_tui.tui.shared.model_picker import pick_model
 from fmnist_tui.tui.widgets.incremental import entitle
 from fmnist_tui.tui.widgets.line_table import LineTable
@@ -48,12 +48,12 @@ NO_DRAWING = "draw something: it is asked about as you draw"
 HINT = "a picture or a folder; nothing for the sample pictures"
 
 
-class PredictScreen(BenchScreen):
+class PredictScreen(DashboardScreen):
     """What is given is above and to the left, how the model sees it and what it says beside."""
 
     NAME, KEY, TITLE = "predict", "5", "Predict"
     HELP = "Pictures are made into what the model was trained on, step by step, then asked about."
-    CSS_PATH = "predict.tcss"
+    CSS_PATH = "screen.tcss"
     BINDINGS = [
         Binding("enter,g", "type", "Type a path", id="predict.type"),
         Binding("i", "pad", "Draw or files", id="predict.pad"),
@@ -66,14 +66,14 @@ class PredictScreen(BenchScreen):
     class Arrived(Message):
         """The watched folder has news. Posted by the watching thread."""
 
-        def __init__(self, news: News) -> None:
+        def __init__(self, news: FolderChange) -> None:
             super().__init__()
             self.news = news
 
     def __init__(self) -> None:
         super().__init__()
-        self._oracle = Oracle(self, self._told, self._show_drawing)
-        self._watch: Watch | None = None
+        self._oracle = Predictor(self, self._told, self._show_drawing)
+        self._watch: FolderWatch | None = None
         self._stale = False
         self._note = ""
         self._trouble = ""
@@ -83,17 +83,17 @@ class PredictScreen(BenchScreen):
             yield PathInput(HINT, id="path")
         with Container(id="body"):
             yield FileTable(id="files", classes="pane")
-            yield Pad(id="pad", classes="pane")
+            yield DrawPad(id="pad", classes="pane")
             with Container(id="rest"):
-                yield Steps(id="steps", classes="pane")
-                yield Verdict(id="answer", classes="pane")
+                yield StagesPane(id="steps", classes="pane")
+                yield ResultPane(id="answer", classes="pane")
 
     def on_mount(self) -> None:
         for selector, title in (("#pad", "Draw"), ("#steps", "Steps"), ("#answer", "Answer")):
             self.query_one(selector).border_title = title
         self.bench.run_changed.subscribe(self, lambda _: self._renew())
         self.bench.feed_changed.subscribe(self, lambda _: self._look())
-        self.query_one(Steps).focus()
+        self.query_one(StagesPane).focus()
         self._appear()
         self._show()
 
@@ -146,7 +146,7 @@ class PredictScreen(BenchScreen):
         if self.has_class("-several"):
             self._table.fill(self._oracle.enquiry.answers)
 
-    def _told(self, answers: list[Answer]) -> None:
+    def _told(self, answers: list[Result]) -> None:
         """Answers about files have come."""
         if self.has_class("-several"):
             known = self._oracle.enquiry.answers
@@ -156,7 +156,7 @@ class PredictScreen(BenchScreen):
     @on(DataTable.RowHighlighted)
     def _show(self) -> None:
         """Bring what is shown of the picture or the drawing up to date."""
-        oracle, verdict = self._oracle, self.query_one(Verdict)
+        oracle, verdict = self._oracle, self.query_one(ResultPane)
         name = oracle.name
         asked = f"Ask {name}" if name else "Ask a model"
         entitle(self.query_one("#given"), asked, self._note)
@@ -179,7 +179,7 @@ class PredictScreen(BenchScreen):
         else:
             verdict.say(NO_ANSWER)
         stages = answer.stages if answer is not None else ()
-        self.query_one(Steps).show(stages, empty, self._renderer)
+        self.query_one(StagesPane).show(stages, empty, self._renderer)
 
     def _show_drawing(self) -> None:
         if self._pad_mode:
@@ -190,7 +190,7 @@ class PredictScreen(BenchScreen):
         return known_renderer(self.desk.renderer)
 
     def _appear(self) -> None:
-        self.query_one(Pad).renderer = self._renderer
+        self.query_one(DrawPad).renderer = self._renderer
         self._show()
 
     # -- files ----------------------------------------------------------------------------------
@@ -213,11 +213,11 @@ class PredictScreen(BenchScreen):
             self.action_pad()
         self.later(partial(inputs.gather, text), self._given, self._not_given, group="gather")
 
-    def _given(self, found: Given) -> None:
+    def _given(self, found: PictureInput) -> None:
         self._end_watch()
         self._begin(found)
 
-    def _begin(self, found: Given) -> None:
+    def _begin(self, found: PictureInput) -> None:
         self._note, self._trouble = found.note, ""
         self.set_class(len(found.files) != 1 or found.folder is not None, "-several")
         self._oracle.begin(found.files)
@@ -250,27 +250,27 @@ class PredictScreen(BenchScreen):
             if folder and folder.strip():
                 path = expanded(folder.strip())
                 self.later(
-                    lambda: Given(tuple(inputs.pictures(path)[:MOST]), path),
+                    lambda: PictureInput(tuple(inputs.pictures(path)[:MOST]), path),
                     self._watched,
                     self.complain,
                     group="gather",
                 )
 
         self.app.push_screen(
-            Ask("Watch a folder", value, "a folder that pictures come into"), named
+            PromptDialog("Watch a folder", value, "a folder that pictures come into"), named
         )
 
-    def _watched(self, found: Given) -> None:
+    def _watched(self, found: PictureInput) -> None:
         self._end_watch()
         if self._pad_mode:
             self.action_pad()
         self._begin(found)
         if found.folder is not None:
-            self._watch = Watch(found.folder, lambda news: self._heard(news))
+            self._watch = FolderWatch(found.folder, lambda news: self._heard(news))
             self._note = f"watching {safe_text(found.folder)}  (W ends it)"
         self._show()
 
-    def _heard(self, news: News) -> None:
+    def _heard(self, news: FolderChange) -> None:
         # On the watching thread: posting is all that may be done there.
         self.post_message(self.Arrived(news))
 
@@ -302,19 +302,19 @@ class PredictScreen(BenchScreen):
     def _focus(self) -> None:
         """Give the keys to what is given: the pad, the table, or the steps of one picture."""
         if self._pad_mode:
-            self.query_one(Pad).focus()
+            self.query_one(DrawPad).focus()
         elif self.has_class("-several"):
             self._table.focus()
         else:
-            self.query_one(Steps).focus()
+            self.query_one(StagesPane).focus()
 
     @on(DataTable.RowSelected)
     def _opened(self) -> None:
-        self.query_one(Steps).focus()
+        self.query_one(StagesPane).focus()
 
-    @on(Pad.Drawn)
+    @on(DrawPad.Drawn)
     def _drawn(self) -> None:
-        pad = self.query_one(Pad)
+        pad = self.query_one(DrawPad)
         self._oracle.draw(None if pad.is_blank else pad.picture())
 
     def action_type(self) -> None:

@@ -17,7 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from fmnist_tui.render import render
-from fmnist_tui.tui.screens.predict.results import Stage
+from fmnist_tui.tui.screens.predict.results import PreparationStage
 from fmnist_tui.tui.widgets.columns import fitted
 from fmnist_tui.tui.widgets.picture import known_renderer, strips
 from fmnist_tui.util.text import safe_text
@@ -27,7 +27,7 @@ LARGEST, SMALLEST, GAP = 56, 10, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class StageFlow:
     """Boxes of `columns` cells by half as many rows, a line for its name below each."""
 
     columns: int
@@ -43,7 +43,7 @@ class Flow:
         return -(-self.count // self.abreast) * self.box
 
     @classmethod
-    def fitting(cls, count: int, width: int, height: int) -> Flow:
+    def fitting(cls, count: int, width: int, height: int) -> StageFlow:
         """The largest boxes of which all fit; where none do, the smallest."""
         for columns in range(LARGEST, SMALLEST - 1, -2):
             abreast = (width + GAP) // (columns + GAP)
@@ -55,15 +55,15 @@ class Flow:
         return cls(columns, max(1, (width + GAP) // (columns + GAP)), count)
 
 
-class Film(Widget):
+class StageStrip(Widget):
     """The pictures themselves; what is said of them stands below."""
 
-    DEFAULT_CSS = "Film { height: auto; }"
+    DEFAULT_CSS = "StageStrip { height: auto; }"
     renderer: reactive[str] = reactive("halfblock")
 
     def __init__(self) -> None:
         super().__init__()
-        self._stages: tuple[Stage, ...] = ()
+        self._stages: tuple[PreparationStage, ...] = ()
         self._room = 0
         self._drawn: dict[int, list[Strip]] = {}
         self._drawn_for: object = None
@@ -71,7 +71,7 @@ class Film(Widget):
     def validate_renderer(self, renderer: str) -> str:
         return known_renderer(renderer)
 
-    def show(self, stages: Sequence[Stage], room: int) -> None:
+    def show(self, stages: Sequence[PreparationStage], room: int) -> None:
         """Draw these in `room` rows, or in more where they would be too small."""
         if self._stages != tuple(stages) or self._room != room:
             self._stages, self._room = tuple(stages), room
@@ -81,8 +81,8 @@ class Film(Widget):
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return self._flow(width).rows if self._stages else 0
 
-    def _flow(self, width: int) -> Flow:
-        return Flow.fitting(len(self._stages), width, self._room)
+    def _flow(self, width: int) -> StageFlow:
+        return StageFlow.fitting(len(self._stages), width, self._room)
 
     def render_line(self, y: int) -> Strip:
         width, style = self.size.width, self.visual_style
@@ -102,7 +102,7 @@ class Film(Widget):
             parts.append(Strip.blank(GAP, base))
         return Strip.join(parts).adjust_cell_length(width, base)
 
-    def _picture(self, place: int, flow: Flow) -> list[Strip]:
+    def _picture(self, place: int, flow: StageFlow) -> list[Strip]:
         if place not in self._drawn:
             base = self.visual_style.rich_style
             rows = render(self._stages[place].image, self.renderer, flow.columns)
@@ -112,15 +112,15 @@ class Film(Widget):
         return self._drawn[place]
 
 
-class Steps(VerticalScroll, can_focus=True):
+class StagesPane(VerticalScroll, can_focus=True):
     """The steps of an answer, numbered; `show` without any says what to do instead."""
 
     DEFAULT_CSS = """
-    Steps { scrollbar-size-vertical: 1; padding: 0 1;
-        & Film { width: 1fr; }
+    StagesPane { scrollbar-size-vertical: 1; padding: 0 1;
+        & StageStrip { width: 1fr; }
         & Static { width: 1fr; height: auto; }
         & .empty { display: none; height: 1fr; }
-        &.-empty Film, &.-empty #captions { display: none; }
+        &.-empty StageStrip, &.-empty #captions { display: none; }
         &.-empty .empty { display: block; }
     }
     """
@@ -132,15 +132,15 @@ class Steps(VerticalScroll, can_focus=True):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
-        self._stages: tuple[Stage, ...] = ()
+        self._stages: tuple[PreparationStage, ...] = ()
         self._shown: object = None
 
     def compose(self) -> ComposeResult:
-        yield Film()
+        yield StageStrip()
         yield Static(id="captions", markup=False)
         yield Static(classes="empty", markup=False)
 
-    def show(self, stages: Sequence[Stage], empty: str, renderer: str) -> None:
+    def show(self, stages: Sequence[PreparationStage], empty: str, renderer: str) -> None:
         """Show these stages, or, where there are none, a line that says what to do."""
         wanted = (tuple(stages), empty, renderer)
         if wanted == self._shown:
@@ -155,7 +155,7 @@ class Steps(VerticalScroll, can_focus=True):
             for number, stage in enumerate(stages, 1)
         ]
         self.query_one("#captions", Static).update(Content("\n").join(lines))
-        self.query_one(Film).renderer = renderer
+        self.query_one(StageStrip).renderer = renderer
         self._fill()
 
     def on_resize(self) -> None:
@@ -164,4 +164,4 @@ class Steps(VerticalScroll, can_focus=True):
     def _fill(self) -> None:
         """Give the pictures what room the captions leave."""
         room = self.size.height - len(self._stages)
-        self.query_one(Film).show(self._stages, max(room, SMALLEST // 2 + 1))
+        self.query_one(StageStrip).show(self._stages, max(room, SMALLEST // 2 + 1))

@@ -14,11 +14,11 @@ from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.events import FINISHED
 from fmnist_tui.runs import archive as shelf
 from fmnist_tui.runs import checkpoints
-from fmnist_tui.runs.checkpoints import Kept
+from fmnist_tui.runs.checkpoints import CheckpointEntry
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.runs.log import CommandBox
-from fmnist_tui.tui.base.dialogs import Ask, Choice, Picker, Question
+from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.shared.run_list import name_of
 from fmnist_tui.util import formatting
 from fmnist_tui.util.errors import UsageError, UserError
@@ -26,7 +26,7 @@ from fmnist_tui.util.paths import from_home
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
-    from fmnist_tui.tui.base.screen import BenchScreen
+    from fmnist_tui.tui.base.screen import DashboardScreen
 
 REPORT = "report.html"
 WHY_STOPPED = "told to from the list of runs"
@@ -43,10 +43,10 @@ def changed(config: RunConfig, text: str) -> RunConfig:
     return config.changed(**values) if values else config
 
 
-class Steering:
+class RunActions:
     """Acts on one run at a time. `after` is called when the list is another than before."""
 
-    def __init__(self, screen: BenchScreen, after: Callable[[], None]) -> None:
+    def __init__(self, screen: DashboardScreen, after: Callable[[], None]) -> None:
         self._screen, self._after = screen, after
 
     # -- going on -----------------------------------------------------------------------
@@ -87,7 +87,7 @@ class Steering:
             else:
                 self._resume(run.run, longer)
 
-        self._screen.over(Ask(title, value, "epochs in all"), given)
+        self._screen.over(PromptDialog(title, value, "epochs in all"), given)
 
     def _follow(self, run: RunSummary) -> None:
         bench = self._screen.bench
@@ -103,7 +103,7 @@ class Steering:
                 bench.show("train")
 
         self._screen.over(
-            Question(
+            ChoiceDialog(
                 f"{name_of(run)} is going on",
                 f"It is trained by {run.holder}; it cannot be taken up a second time.",
                 [Choice("f", "follow", "show it on Train"), Choice("x", "leave it")],
@@ -132,13 +132,13 @@ class Steering:
         if config is None:
             return
 
-        def listed(found: list[Kept]) -> None:
+        def listed(found: list[CheckpointEntry]) -> None:
             if not found:
                 self._screen.complain(f"{name_of(run)} has no checkpoint to begin from")
                 return
             known = {one.name: one for one in found}
             items = [(one.name, _about(one)) for one in found]
-            picker = Picker(f"Fork {name_of(run)} from", items)
+            picker = PickerDialog(f"Fork {name_of(run)} from", items)
 
             def picked(name: str | None) -> None:
                 if name is not None:
@@ -152,7 +152,9 @@ class Steering:
 
         self._screen.later(partial(checkpoints.kept, run.run), listed, group="fork")
 
-    def _ask_changes(self, run: RunSummary, config: RunConfig, one: Kept, value: str) -> None:
+    def _ask_changes(
+        self, run: RunSummary, config: RunConfig, one: CheckpointEntry, value: str
+    ) -> None:
         def given(text: str | None) -> None:
             if text is None:
                 return
@@ -168,7 +170,7 @@ class Steering:
 
         title = f"New run from {one.name}: what is different?"
         hint = "lr=0.001 epochs=10; nothing for the same settings"
-        self._screen.over(Ask(title, value, hint), given)
+        self._screen.over(PromptDialog(title, value, hint), given)
 
     def report(self, run: RunSummary) -> None:
         """Write the run as a page into its folder."""
@@ -191,7 +193,7 @@ class Steering:
         """Move a run into the archive, if the user means it."""
         if self._is_live(run, "archived"):
             return
-        question = Question(
+        question = ChoiceDialog(
             f"Archive {name_of(run)}?",
             "It goes into the folder archive beside the runs, whole, and off this list.",
             [Choice("a", "archive"), Choice("x", "leave it")],
@@ -215,7 +217,7 @@ class Steering:
             return
 
         def ask(size: int) -> None:
-            question = Question(
+            question = ChoiceDialog(
                 f"Delete {name_of(run)}?",
                 f"{safe_text(run.run.name)}: {formatting.size(size)} with its checkpoints,"
                 " gone for good.",
@@ -271,6 +273,6 @@ class Steering:
         self._screen.complain(str(error).split("\n")[0])
 
 
-def _about(one: Kept) -> str:
+def _about(one: CheckpointEntry) -> str:
     what = "goes on from there" if one.whole else "its weights, from the beginning"
     return f"{one.kind:<4}  step {one.step:>7,}  epoch {one.epoch:>4}  {what}"

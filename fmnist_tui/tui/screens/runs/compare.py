@@ -13,7 +13,7 @@ from fmnist_tui.config.run_config import RunConfig, shown
 from fmnist_tui.protocol.events import ENSEMBLE, SWEEP
 from fmnist_tui.render.line_chart import Line
 from fmnist_tui.runs.listing import RunSummary
-from fmnist_tui.tui.screens.runs.history import Course
+from fmnist_tui.tui.screens.runs.history import RunHistory
 from fmnist_tui.tui.shared.run_list import COLOURS, name_of
 from fmnist_tui.tui.widgets.columns import fitted
 from fmnist_tui.util import formatting
@@ -31,23 +31,23 @@ _NO_DIFFERENCE = "their settings are the same"
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class RunComparison:
     """A run with the number it is marked with, if it is."""
 
     summary: RunSummary
-    course: Course
+    course: RunHistory
     number: int | None = None
     colour: str = ""
 
 
-def compared(runs: Sequence[Compared]) -> Content:
+def compared(runs: Sequence[RunComparison]) -> Content:
     """One run by itself, or several side by side."""
     if not runs:
         return Content("")
     return _alone(runs[0]) if len(runs) == 1 else _beside(runs)
 
 
-def lines(runs: Sequence[Compared], curve: str) -> list[Line]:
+def lines(runs: Sequence[RunComparison], curve: str) -> list[Line]:
     """A curve of each run that has one, by epoch."""
     found = []
     for run in runs:
@@ -59,7 +59,7 @@ def lines(runs: Sequence[Compared], curve: str) -> list[Line]:
     return found
 
 
-def _alone(run: Compared) -> Content:
+def _alone(run: RunComparison) -> Content:
     summary, course = run.summary, run.course
     rows = [("state", _state(summary))]
     if summary.kind == SWEEP:
@@ -89,7 +89,7 @@ def _alone(run: Compared) -> Content:
     return Content("\n").join([*told, Content.styled(from_home(summary.run.path), _MUTED)])
 
 
-def _of_sweep(run: Compared) -> list[tuple[str, str]]:
+def _of_sweep(run: RunComparison) -> list[tuple[str, str]]:
     summary = run.summary
     rows = [
         ("data", safe_text(summary.dataset)),
@@ -107,7 +107,7 @@ def _state(summary: RunSummary) -> str:
     return words + (f": {safe_text(summary.reason)}" if summary.reason else "")
 
 
-def _results(course: Course) -> list[tuple[str, str]]:
+def _results(course: RunHistory) -> list[tuple[str, str]]:
     val, val_count, test, test_count = _figures(course)
     rows = []
     if course.best is not None and val_count:
@@ -119,7 +119,7 @@ def _results(course: Course) -> list[tuple[str, str]]:
     return rows
 
 
-def _beside(runs: Sequence[Compared]) -> Content:
+def _beside(runs: Sequence[RunComparison]) -> Content:
     """A column for each run, a row for each setting that is not the same in all of them."""
     names = ["val", "of", "test", "of"]
     cells = [list(row) for row in zip(*(_figures(run.course) for run in runs), strict=True)]
@@ -156,7 +156,7 @@ def _beside(runs: Sequence[Compared]) -> Content:
     return Content("\n").join(told)
 
 
-def _figures(course: Course) -> tuple[str, str, str, str]:
+def _figures(course: RunHistory) -> tuple[str, str, str, str]:
     """Accuracies with half the width of their intervals, each with its count of images."""
     best, test = course.best, course.test
     val, val_count = formatting.NONE, ""

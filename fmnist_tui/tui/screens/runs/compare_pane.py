@@ -32,11 +32,11 @@ class Page(ScrollableContainer, can_focus=True):
     ]
 
 
-class Overlay(Container):
+class ComparePane(Container):
     """`show` gives it lines by kind and the page; `turn` goes to the next kind."""
 
     DEFAULT_CSS = """
-    Overlay { layout: horizontal;
+    ComparePane { layout: horizontal;
         & LineChart { width: 3fr; }
         & Page { width: 2fr; }
         & Page { scrollbar-size: 1 1; }

@@ -9,8 +9,8 @@ from typing import Any
 from fmnist_tui.config import dataset_catalog
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary
-from fmnist_tui.tui.base.dialogs import Choice, Question
-from fmnist_tui.tui.base.screen import BenchScreen
+from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog
+from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.util import formatting
 from fmnist_tui.util.text import safe_text
 
@@ -22,7 +22,7 @@ CHOICES = [
 ]
 
 
-def unite(screen: BenchScreen, runs: Sequence[RunSummary], after: Callable[[], None]) -> None:
+def unite(screen: DashboardScreen, runs: Sequence[RunSummary], after: Callable[[], None]) -> None:
     """Make an ensemble of these runs and take it in hand; then call `after`."""
     if len(runs) < 2:
         screen.complain("mark two runs or more with space; then m makes one ensemble of them")
@@ -36,7 +36,7 @@ def unite(screen: BenchScreen, runs: Sequence[RunSummary], after: Callable[[], N
         if key is not None:
             _unite(screen, runs, VIEWS[key], after)
 
-    question = Question(
+    question = ChoiceDialog(
         f"Ensemble of {len(runs)} runs",
         "What the members say is averaged. Other views of an image help those that were"
         " trained with such views.",
@@ -46,7 +46,7 @@ def unite(screen: BenchScreen, runs: Sequence[RunSummary], after: Callable[[], N
 
 
 def _unite(
-    screen: BenchScreen, runs: Sequence[RunSummary], tta: str, after: Callable[[], None]
+    screen: DashboardScreen, runs: Sequence[RunSummary], tta: str, after: Callable[[], None]
 ) -> None:
     bench, desk = screen.bench, screen.desk
 

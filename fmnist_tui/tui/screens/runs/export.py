@@ -9,10 +9,10 @@ from typing import Any
 
 from fmnist_tui.engine.export.export_request import ONNX, PTH, SAFETENSORS
 from fmnist_tui.runs import checkpoints
-from fmnist_tui.runs.checkpoints import Kept
+from fmnist_tui.runs.checkpoints import CheckpointEntry
 from fmnist_tui.runs.listing import BROKEN, RunSummary
-from fmnist_tui.tui.base.dialogs import Ask, Choice, Question
-from fmnist_tui.tui.base.screen import BenchScreen
+from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PromptDialog
+from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.shared.run_list import name_of
 from fmnist_tui.util import formatting
 from fmnist_tui.util.paths import expanded, from_home
@@ -26,17 +26,17 @@ CHOICES = [
 ]
 
 
-def export_run(screen: BenchScreen, run: RunSummary) -> None:
+def export_run(screen: DashboardScreen, run: RunSummary) -> None:
     """Ask what is needed, then export the run's best checkpoint."""
     if run.state == BROKEN:
         screen.complain(f"{name_of(run)} is broken: {safe_text(run.reason)}")
         return
 
-    def listed(found: list[Kept]) -> None:
+    def listed(found: list[CheckpointEntry]) -> None:
         if not found:
             screen.complain(f"{name_of(run)} has no checkpoint to export")
             return
-        question = Question(
+        question = ChoiceDialog(
             f"Export {name_of(run)}",
             "The file is read back and compared with the model on the test images.",
             CHOICES,
@@ -50,7 +50,7 @@ def export_run(screen: BenchScreen, run: RunSummary) -> None:
     screen.later(partial(checkpoints.kept, run.run), listed, group="export")
 
 
-def _ask_where(screen: BenchScreen, run: RunSummary, to: str) -> None:
+def _ask_where(screen: DashboardScreen, run: RunSummary, to: str) -> None:
     usual = run.run.exports / f"{run.run.id}.{to}"
 
     def named(text: str | None) -> None:
@@ -60,7 +60,7 @@ def _ask_where(screen: BenchScreen, run: RunSummary, to: str) -> None:
         # Path's own raises where a name is overlong or a folder is closed.
         if os.path.isfile(out):  # noqa: PTH113
             screen.over(
-                Question(
+                ChoiceDialog(
                     "Overwrite it?",
                     f"{from_home(out)} exists already.",
                     [Choice("y", "overwrite"), Choice("n", "leave it")],
@@ -71,10 +71,12 @@ def _ask_where(screen: BenchScreen, run: RunSummary, to: str) -> None:
             _export(screen, run, to, None if out == usual.absolute() else out, False)
 
     title = f"Export {name_of(run)} as {to}"
-    screen.over(Ask(title, from_home(usual), f"a path that ends in .{to}"), named)
+    screen.over(PromptDialog(title, from_home(usual), f"a path that ends in .{to}"), named)
 
 
-def _export(screen: BenchScreen, run: RunSummary, to: str, out: Path | None, force: bool) -> None:
+def _export(
+    screen: DashboardScreen, run: RunSummary, to: str, out: Path | None, force: bool
+) -> None:
     """`out` is None for the usual place, whose folder the command makes."""
     bench, desk = screen.bench, screen.desk
     words = ["export", str(run.run.path.absolute()), f"--to={to}", f"--data={desk.data_dir}"]

@@ -29,7 +29,7 @@ _BATCH = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class RunHistory:
     """A run at a moment.
 
     Curves are points (epoch, value), `notes` the latest alerts, `trouble` why there is no
@@ -52,17 +52,17 @@ class _Record:
         self.tail = EventTail(folder.events)
         self.state = RunState()
         self.stamp: object = None
-        self.course = Course(folder)
+        self.course = RunHistory(folder)
 
 
-class Records:
+class HistoryCache:
     """Courses of runs. Its methods take a while: call them in a thread."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[RunFolder, _Record] = OrderedDict()
         self._lock = threading.Lock()
 
-    def look(self, folders: Sequence[RunFolder]) -> list[Course]:
+    def look(self, folders: Sequence[RunFolder]) -> list[RunHistory]:
         """The runs as they stand; the same objects as before where nothing has changed."""
         with self._lock:
             found = [self._course(folder) for folder in folders]
@@ -70,7 +70,7 @@ class Records:
                 self._kept.popitem(last=False)
             return found
 
-    def _course(self, folder: RunFolder) -> Course:
+    def _course(self, folder: RunFolder) -> RunHistory:
         stamp = _stamp(folder)
         record = self._kept.get(folder)
         if record is None or stamp[0] < record.tail.offset:
@@ -111,7 +111,7 @@ def _read_on(record: _Record) -> str:
     return ""
 
 
-def _as_it_stands(folder: RunFolder, state: RunState, trouble: str) -> Course:
+def _as_it_stands(folder: RunFolder, state: RunState, trouble: str) -> RunHistory:
     config, varied = None, {}
     sweep = state.started is not None and state.started.kind == SWEEP
     try:
@@ -128,7 +128,7 @@ def _as_it_stands(folder: RunFolder, state: RunState, trouble: str) -> Course:
         # Those of a sweep go by its trials, not by epochs.
         for name in (CURVES if not sweep else ())
     }
-    return Course(
+    return RunHistory(
         folder,
         config,
         trouble,

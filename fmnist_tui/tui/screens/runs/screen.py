@@ -16,28 +16,28 @@ from textual.widgets import DataTable, Input
 
 from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, SWEEP
 from fmnist_tui.runs.listing import RunSummary
-from fmnist_tui.tui.base.table_screen import ListScreen
+from fmnist_tui.tui.base.table_screen import TableScreen
 from fmnist_tui.tui.screens.runs import compare
-from fmnist_tui.tui.screens.runs.actions import Steering
-from fmnist_tui.tui.screens.runs.compare import Compared, compared
-from fmnist_tui.tui.screens.runs.compare_pane import NO_FIGURES, Overlay
+from fmnist_tui.tui.screens.runs.actions import RunActions
+from fmnist_tui.tui.screens.runs.compare import RunComparison, compared
+from fmnist_tui.tui.screens.runs.compare_pane import NO_FIGURES, ComparePane
 from fmnist_tui.tui.screens.runs.ensemble import unite
 from fmnist_tui.tui.screens.runs.export import export_run
-from fmnist_tui.tui.screens.runs.history import CURVES, Course, Records
+from fmnist_tui.tui.screens.runs.history import CURVES, HistoryCache, RunHistory
 from fmnist_tui.tui.shared.run_list import (
     COLOURS,
     COLUMNS,
     MARKS,
     ORDERS,
-    Lines,
-    Shelf,
+    RunIndex,
+    RunRows,
     matching,
     name_of,
     next_mark,
     ordered,
 )
 from fmnist_tui.tui.widgets.columns import head, laid_out
-from fmnist_tui.tui.widgets.filter_input import Narrowing
+from fmnist_tui.tui.widgets.filter_input import FilterInput
 from fmnist_tui.tui.widgets.incremental import entitle
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.text import safe_text
@@ -47,7 +47,7 @@ REST_SECONDS = 0.12
 NO_RUNS = "no runs yet\npress 2, then space, to train the first"
 
 
-class RunsScreen(ListScreen):
+class RunsScreen(TableScreen):
     """The table is refreshed while the screen is shown; records are read for what is compared."""
 
     NAME, KEY, TITLE = "runs", "6", "Runs"
@@ -60,15 +60,15 @@ class RunsScreen(ListScreen):
     RunsScreen {
         #panes { layout: vertical; }
         #table { height: 1fr; }
-        Overlay { height: 1fr; }
-        &.-narrow Overlay { layout: vertical; }
+        ComparePane { height: 1fr; }
+        &.-narrow ComparePane { layout: vertical; }
         &.-narrow LineChart, &.-narrow Page { width: 1fr; height: 1fr; }
-        &.-narrow.-tall Overlay { height: 3fr; }
+        &.-narrow.-tall ComparePane { height: 3fr; }
         &.-narrow.-tall #table { height: 2fr; }
         &.-wide #panes { layout: grid; grid-size: 2 2; grid-rows: 1fr auto;
             grid-columns: 3fr 2fr; }
         &.-wide #table { height: 100%; }
-        &.-wide Overlay { layout: vertical; height: 100%; row-span: 2; }
+        &.-wide ComparePane { layout: vertical; height: 100%; row-span: 2; }
         &.-wide LineChart, &.-wide Page { width: 1fr; height: 1fr; }
     }
     """
@@ -97,22 +97,22 @@ class RunsScreen(ListScreen):
         self._trouble = ""
         self._looking = False
         self._known = False
-        self._lines = Lines()
-        self._steering = Steering(self, self.look)
+        self._lines = RunRows()
+        self._steering = RunActions(self, self.look)
         self._rest: Timer | None = None
 
     def panes(self) -> Iterable[Widget]:
-        self._shelf = Shelf(self.desk.runs_dir)
-        self._records = Records()
+        self._shelf = RunIndex(self.desk.runs_dir)
+        self._records = HistoryCache()
         table = LineTable(id="table", classes="pane")
         table.empty = "looking for runs …"
         yield table
-        yield Overlay(self.desk.settings.get("runs.curves"))
-        yield Narrowing(table, "words of a name, state, data set or model")
+        yield ComparePane(self.desk.settings.get("runs.curves"))
+        yield FilterInput(table, "words of a name, state, data set or model")
 
     def on_resize(self, event: events.Resize) -> None:
         narrow, low = event.size.width < 100, event.size.height < 30
-        self.query_one(Overlay).fold(narrow and low)
+        self.query_one(ComparePane).fold(narrow and low)
 
     # -- what there is --------------------------------------------------------------------
 
@@ -187,12 +187,12 @@ class RunsScreen(ListScreen):
         runs = self._compared()
         if not self.is_current or not runs:
             if not runs:
-                self.query_one(Overlay).show({}, Content(""), "Settings")
+                self.query_one(ComparePane).show({}, Content(""), "Settings")
             return
         folders = [run.run for run in runs]
         self.later(lambda: self._records.look(folders), self._beside, group="records")
 
-    def _beside(self, courses: list[Course]) -> None:
+    def _beside(self, courses: list[RunHistory]) -> None:
         by_folder = {course.folder: course for course in courses}
         marks = self.palette().marks
         runs = []
@@ -201,11 +201,11 @@ class RunsScreen(ListScreen):
             if course is not None:
                 number = self._marks.get(run.run.path)
                 colour = marks[COLOURS[number - 1]] if number else ""
-                runs.append(Compared(run, course, number, colour))
+                runs.append(RunComparison(run, course, number, colour))
         title = "Differences" if len(runs) > 1 else "Settings"
         if len(runs) == 1:
             title += f" of {name_of(runs[0].summary)}"
-        self.query_one(Overlay).show(
+        self.query_one(ComparePane).show(
             {curve: compare.lines(runs, curve) for curve in CURVES},
             compared(runs),
             title,
@@ -242,7 +242,7 @@ class RunsScreen(ListScreen):
             self.bench.open_listed(self._current)
 
     def action_curves(self) -> None:
-        self.desk.settings.keep("runs.curves", self.query_one(Overlay).turn())
+        self.desk.settings.keep("runs.curves", self.query_one(ComparePane).turn())
 
     @on(Input.Changed, "#filter")
     def _filtered(self) -> None:

@@ -9,29 +9,29 @@ from typing import TYPE_CHECKING, Any
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import snapshot, storage
 from fmnist_tui.sweeps import spec as specs
-from fmnist_tui.sweeps.snapshot import Reader, Snapshot, StudyLine, TrialView
-from fmnist_tui.sweeps.spec import Spec
-from fmnist_tui.tui.base.dialogs import Ask, Choice, Picker, Question
+from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, StudyLine, TrialView
+from fmnist_tui.sweeps.spec import SweepSpec
+from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import percent
 from fmnist_tui.util.paths import expanded
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
-    from fmnist_tui.tui.base.screen import BenchScreen
+    from fmnist_tui.tui.base.screen import DashboardScreen
 
 OWN = "a file"
 MORE_TRIALS = 10
 
 
-class Foreman:
+class SweepActions:
     """Acts on one study at a time. What takes long is an errand; `after` is called when
     something is other than before, `begun` with the name of a study that will be there."""
 
     def __init__(
         self,
-        screen: BenchScreen,
-        reader: Reader,
+        screen: DashboardScreen,
+        reader: SnapshotReader,
         after: Callable[[], None],
         begun: Callable[[str], None],
     ) -> None:
@@ -74,7 +74,7 @@ class Foreman:
             if choice == "k":
                 self._screen.later(work, told, group="kill")
 
-        question = Question(
+        question = ChoiceDialog(
             f"Kill trial {trial.number}?",
             "Its training ends with its next step; the sweep goes on with another trial.",
             [Choice("k", "kill"), Choice("x", "leave it")],
@@ -106,7 +106,7 @@ class Foreman:
             )
 
         title = f"Train trial {trial.number} ({percent(trial.value)}) in full: how many seeds?"
-        self._screen.over(Ask(title, "3", "runs, one for each seed"), given)
+        self._screen.over(PromptDialog(title, "3", "runs, one for each seed"), given)
 
     # -- a sweep ------------------------------------------------------------------------
 
@@ -121,7 +121,7 @@ class Foreman:
             elif name is not None:
                 self._read(name)
 
-        self._screen.over(Picker("Sweep what", items), picked)
+        self._screen.over(PickerDialog("Sweep what", items), picked)
 
     def _ask_path(self, value: str) -> None:
         def given(text: str | None) -> None:
@@ -129,7 +129,7 @@ class Foreman:
                 self._read(str(expanded(text.strip()).absolute()), value=text)
 
         hint = "search.toml; see configs/sweeps for one"
-        self._screen.over(Ask("Path of the sweep file", value, hint), given)
+        self._screen.over(PromptDialog("Path of the sweep file", value, hint), given)
 
     def _read(self, given: str, value: str = "") -> None:
         def failed(why: str) -> None:
@@ -144,7 +144,7 @@ class Foreman:
             group="new",
         )
 
-    def _ask_trials(self, given: str, spec: Spec) -> None:
+    def _ask_trials(self, given: str, spec: SweepSpec) -> None:
         def answered(text: str | None) -> None:
             if text is None:
                 return
@@ -163,7 +163,7 @@ class Foreman:
 
         title = f"{safe_text(spec.name, 30)}: how many trials?"
         hint = f"of {spec.base.epochs} epochs each; another storage's URL may follow"
-        self._screen.over(Ask(title, str(spec.trials), hint), answered)
+        self._screen.over(PromptDialog(title, str(spec.trials), hint), answered)
 
     def worker(self, study: StudyLine) -> None:
         """Have one more process work on the study."""
@@ -180,7 +180,7 @@ class Foreman:
             self._errand(f"sweep {safe_text(study.name, 20)}", words, study)
 
         title = f"One more worker on {safe_text(study.name, 30)}: how many trials?"
-        self._screen.over(Ask(title, str(left), "it stops when they are done"), answered)
+        self._screen.over(PromptDialog(title, str(left), "it stops when they are done"), answered)
 
     def stop(self, study: StudyLine) -> None:
         """Have every worker of the study stop, if the user means it."""
@@ -201,7 +201,7 @@ class Foreman:
             self._screen.say(f"{safe_text(study.name, 40)}: {running} trials are told to end")
             self._after()
 
-        question = Question(
+        question = ChoiceDialog(
             f"Stop {safe_text(study.name, 40)}?",
             "All its workers end, wherever they are. What their trials try is tried again when"
             " the sweep goes on (w).",

@@ -8,7 +8,7 @@ _BLANK = 0x2800
 _BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
-class Canvas:
+class BrailleCanvas:
     """Cells of dots. Places are shares of the canvas, 0 to 1, from the lower left corner; a
     cell has the colour of what was drawn in it last."""
 

@@ -12,7 +12,7 @@ from fmnist_tui.sweeps.snapshot import Snapshot
 from fmnist_tui.tui.screens.sweep.space_pane import PARALLEL, SLICES, SpacePlot
 from fmnist_tui.tui.widgets.incremental import entitle
 from fmnist_tui.tui.widgets.line_chart import LineChart
-from fmnist_tui.tui.widgets.probability_bars import Shares
+from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
 
 COURSE, IMPORTANCE = "course", "importance"
 VIEWS = (COURSE, SLICES, PARALLEL, IMPORTANCE)
@@ -26,7 +26,7 @@ class Plots(Container):
     DEFAULT_CSS = """
     Plots { height: 1fr; layout: horizontal;
         & LineChart, & SpacePlot { width: 1fr; height: 100%; }
-        & Shares { width: 36; height: 100%; padding: 0 1; }
+        & ProbabilityBars { width: 36; height: 100%; padding: 0 1; }
     }
     """
 
@@ -39,12 +39,12 @@ class Plots(Container):
         empty = "no trial is complete yet"
         yield LineChart("best so far", percent=True, empty=empty, id=COURSE, classes="pane")
         yield SpacePlot(id="space", classes="pane")
-        yield Shares(id=IMPORTANCE, classes="pane")
+        yield ProbabilityBars(id=IMPORTANCE, classes="pane")
 
     def on_mount(self) -> None:
         entitle(self.query_one(LineChart), "Course")
-        entitle(self.query_one(Shares), "what matters")
-        self.query_one(Shares).empty = "known once trials are complete"
+        entitle(self.query_one(ProbabilityBars), "what matters")
+        self.query_one(ProbabilityBars).empty = "known once trials are complete"
 
     def show(
         self,
@@ -62,7 +62,7 @@ class Plots(Container):
         known = {part.key for part in shown.spec.space} if shown is not None else set()
         shares = [pair for pair in shares if pair[0] in known]
         self.query_one(SpacePlot).show(shown, [key for key, _ in shares], here)
-        self.query_one(Shares).show(shares)
+        self.query_one(ProbabilityBars).show(shares)
 
     def fold(self, columns: int) -> None:
         """Show what there is room for in a window of so many columns."""
@@ -74,7 +74,7 @@ class Plots(Container):
             space.turn_to(view)
         space.display = wide or view in (SLICES, PARALLEL)
         self.query_one(LineChart).display = wide or view == COURSE
-        shares = self.query_one(Shares)
+        shares = self.query_one(ProbabilityBars)
         shares.display = columns >= NARROW or view == IMPORTANCE
         shares.styles.width = "1fr" if columns < NARROW else 44 if wide else 36
 

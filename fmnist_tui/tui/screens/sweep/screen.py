@@ -13,13 +13,13 @@ from textual.widgets import DataTable, Input
 
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps.snapshot import COMPLETE, TrialView
-from fmnist_tui.tui.base.table_screen import ListScreen
-from fmnist_tui.tui.screens.sweep.actions import Foreman
+from fmnist_tui.tui.base.table_screen import TableScreen
+from fmnist_tui.tui.screens.sweep.actions import SweepActions
 from fmnist_tui.tui.screens.sweep.plots import Plots
-from fmnist_tui.tui.screens.sweep.study_list import Key, Look, Studies, Wanted, key_of
+from fmnist_tui.tui.screens.sweep.study_list import Key, StudyListing, StudyWatcher, Wanted, key_of
 from fmnist_tui.tui.screens.sweep.tables import (
     ORDERS,
-    TrialLines,
+    TrialRows,
     about,
     matching,
     ordered,
@@ -29,7 +29,7 @@ from fmnist_tui.tui.screens.sweep.tables import (
     trial_columns,
 )
 from fmnist_tui.tui.widgets.columns import head
-from fmnist_tui.tui.widgets.filter_input import Narrowing
+from fmnist_tui.tui.widgets.filter_input import FilterInput
 from fmnist_tui.tui.widgets.incremental import entitle
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.text import safe_text
@@ -39,7 +39,7 @@ EVERY = 4
 NO_SWEEPS = "no sweeps yet\npress n to begin one"
 
 
-class SweepScreen(ListScreen):
+class SweepScreen(TableScreen):
     """The storage is read in a thread, about once a second while something goes on in it."""
 
     NAME, KEY, TITLE = "sweep", "7", "Sweep"
@@ -49,7 +49,7 @@ class SweepScreen(ListScreen):
         " on other machines, may work on one study. ◆ is the best trial, ◉ the one under the"
         " cursor."
     )
-    CSS_PATH = "sweep.tcss"
+    CSS_PATH = "screen.tcss"
     BINDINGS = [
         Binding("n", "new", "New", id="sweep.new"),
         Binding("w", "worker", "Worker", id="sweep.worker"),
@@ -64,28 +64,28 @@ class SweepScreen(ListScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._look_at = Look()
+        self._look_at = StudyListing()
         self._chosen: Key | None = None
         self._wanted: Wanted = None
         self._known = self._looking = False
         self._turn = 0
         self._trouble = ""
         self._trials: dict[str, TrialView] = {}
-        self._lines = TrialLines()
+        self._lines = TrialRows()
         self._shares: tuple[tuple[str, float], ...] = ()
         self._shares_of: object = None
         self._possible: object = None
 
     def panes(self) -> Iterable[Widget]:
-        self._studies = Studies(self.desk.runs_dir)
-        self._foreman = Foreman(self, self._studies.reader, self.look, self._expect)
+        self._studies = StudyWatcher(self.desk.runs_dir)
+        self._foreman = SweepActions(self, self._studies.reader, self.look, self._expect)
         kept = self.desk.settings
         yield LineTable(id="studies", classes="pane")
         with Container(id="right"):
             trials = LineTable(id="trials", classes="pane")
             trials.empty = "looking for sweeps …"
             yield trials
-            yield Narrowing(trials, "words of a state, a setting, a reason")
+            yield FilterInput(trials, "words of a state, a setting, a reason")
             yield Plots(kept.get("sweep.view"), id="plots")
 
     def on_resize(self, event: events.Resize) -> None:
@@ -117,7 +117,7 @@ class SweepScreen(ListScreen):
         work = partial(self._studies.look, self._chosen, all_of_them=all_of_them, wanted=wanted)
         self.later(work, self._looked, self._failed, group="look")
 
-    def _looked(self, look: Look) -> None:
+    def _looked(self, look: StudyListing) -> None:
         self._looking, self._known, self._trouble = False, True, ""
         self._look_at = look
         if look.study is not None:
@@ -129,7 +129,7 @@ class SweepScreen(ListScreen):
 
     def _failed(self, why: str) -> None:
         self._looking, self._known, self._trouble = False, True, why
-        self._look_at, self._wanted = Look(), None
+        self._look_at, self._wanted = StudyListing(), None
         self.draw()
 
     def _weigh(self) -> None:

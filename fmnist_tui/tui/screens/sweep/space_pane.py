@@ -10,13 +10,13 @@ from textual.strip import Strip
 
 from fmnist_tui.sweeps.snapshot import Snapshot
 from fmnist_tui.tui.screens.sweep import space_plot
-from fmnist_tui.tui.widgets.incremental import Painted, entitle
+from fmnist_tui.tui.widgets.incremental import IncrementalWidget, entitle
 from fmnist_tui.util.text import safe_text
 
 SLICES, PARALLEL = "slices", "parallel"
 
 
-class SpacePlot(Painted):
+class SpacePlot(IncrementalWidget):
     """`show` gives it a study, the order in which settings matter, and the trial in view."""
 
     DEFAULT_CSS = "SpacePlot { height: 1fr; min-height: 5; }"

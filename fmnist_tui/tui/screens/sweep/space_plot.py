@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from fmnist_tui.sweeps.snapshot import COMPLETE, Snapshot, TrialView
 from fmnist_tui.sweeps.space import Dimension, told
-from fmnist_tui.tui.screens.sweep.braille_canvas import Canvas
+from fmnist_tui.tui.screens.sweep.braille_canvas import BrailleCanvas
 from fmnist_tui.tui.widgets.columns import fitted
 from fmnist_tui.util import formatting
 
@@ -94,7 +94,7 @@ def _grid(count: int, width: int, height: int) -> tuple[int, int]:
 def _slice(shown: Snapshot, part: Dimension, here: int | None, width: int, height: int) -> Rows:
     trials = drawable(shown)
     low, high = ends(trials)
-    canvas = Canvas(width, height - 2)
+    canvas = BrailleCanvas(width, height - 2)
     best = shown.best
     for trial in trials:
         x, y = _across(part, trial), ((trial.value or 0.0) - low) / (high - low)
@@ -153,7 +153,7 @@ def parallel(
     columns = [round(number * gap) for number in range(count + 1)]
     trials = drawable(shown)
     low, high = ends(trials)
-    canvas = Canvas(width, height - 3)
+    canvas = BrailleCanvas(width, height - 3)
     axes = [column / max(1, width - 1) for column in columns]
     for axis in axes:
         canvas.upright(axis, FADED)
@@ -179,7 +179,7 @@ def parallel(
 
 
 def _thread(
-    canvas: Canvas,
+    canvas: BrailleCanvas,
     axes: Sequence[float],
     space: Sequence[Dimension],
     trial: TrialView,

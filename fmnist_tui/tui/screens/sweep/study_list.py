@@ -8,8 +8,8 @@ from pathlib import Path
 
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import study_locations
-from fmnist_tui.sweeps.snapshot import Reader, Snapshot, StudyLine
-from fmnist_tui.sweeps.storage import Place
+from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, StudyLine
+from fmnist_tui.sweeps.storage import StudyStorage
 from fmnist_tui.util.errors import UserError
 
 # A storage that could not be reached is left alone for so long.
@@ -25,7 +25,7 @@ def key_of(line: StudyLine) -> Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class StudyListing:
     """What there was at a moment: the studies, the one in view and its trials, or why they
     cannot be read."""
 
@@ -39,16 +39,16 @@ class Look:
         return self.snapshot.running if self.snapshot is not None else 0
 
 
-class Studies:
+class StudyWatcher:
     """Used by one thread at a time, and never by the screen's: a storage may be slow."""
 
     def __init__(self, runs_dir: Path) -> None:
-        self.reader = Reader()
+        self.reader = SnapshotReader()
         self._runs_dir = runs_dir
         self._lines: tuple[StudyLine, ...] = ()
         self._resting: dict[str, tuple[float, str]] = {}
 
-    def look(self, chosen: Key | None, *, all_of_them: bool, wanted: Wanted = None) -> Look:
+    def look(self, chosen: Key | None, *, all_of_them: bool, wanted: Wanted = None) -> StudyListing:
         """The list, read anew where `all_of_them` is asked for, and the chosen study.
 
         The study `wanted`, by the folder of a sweep or by its name, is chosen before any
@@ -64,13 +64,13 @@ class Studies:
             line = next((one for one in known.values() if one.name == wanted), line)
         line = line or next(iter(known.values()), None)
         if line is None:
-            return Look(self._lines)
+            return StudyListing(self._lines)
         try:
-            return Look(self._lines, line, self._asked(line.place, line.name))
+            return StudyListing(self._lines, line, self._asked(line.place, line.name))
         except UserError as error:
-            return Look(self._lines, line, None, str(error).splitlines()[0])
+            return StudyListing(self._lines, line, None, str(error).splitlines()[0])
 
-    def importances(self, where: Place, name: str) -> tuple[tuple[str, float], ...]:
+    def importances(self, where: StudyStorage, name: str) -> tuple[tuple[str, float], ...]:
         return self.reader.importances(where, name)
 
     def _listed(self) -> tuple[StudyLine, ...]:
@@ -84,7 +84,7 @@ class Studies:
                 found.append(StudyLine("", where, trouble=str(error).splitlines()[0]))
         return tuple(found)
 
-    def _asked(self, where: Place, name: str) -> Snapshot:
+    def _asked(self, where: StudyStorage, name: str) -> Snapshot:
         self._refuse_if_resting(where)
         try:
             return self.reader.look(where, name)
@@ -92,12 +92,12 @@ class Studies:
             self._rest(where, error)
             raise
 
-    def _refuse_if_resting(self, where: Place) -> None:
+    def _refuse_if_resting(self, where: StudyStorage) -> None:
         until, why = self._resting.get(where.shown, (0.0, ""))
         if time.monotonic() < until:
             raise UserError(why)
 
-    def _rest(self, where: Place, error: UserError) -> None:
+    def _rest(self, where: StudyStorage, error: UserError) -> None:
         # Files answer at once, well or badly; a server may keep everybody waiting.
         until, _ = self._resting.get(where.shown, (0.0, ""))
         if where.path is None and time.monotonic() >= until:

@@ -11,7 +11,7 @@ from fmnist_tui.render.sparkline import sparks
 from fmnist_tui.sweeps import snapshot
 from fmnist_tui.sweeps.snapshot import Snapshot, StudyLine, TrialView
 from fmnist_tui.sweeps.space import Dimension, told
-from fmnist_tui.tui.shared.run_list import Palette
+from fmnist_tui.tui.shared.run_list import TableColours
 from fmnist_tui.tui.widgets.columns import Column, laid_out, line, line_width
 from fmnist_tui.util import formatting
 from fmnist_tui.util.text import safe_text
@@ -71,7 +71,7 @@ def study_columns(width: int) -> list[Column]:
     return laid_out(_STUDY, width)
 
 
-def study_line(study: StudyLine, columns: Sequence[Column], palette: Palette) -> Text:
+def study_line(study: StudyLine, columns: Sequence[Column], palette: TableColours) -> Text:
     """A study on a line; of a storage that cannot be read the reason takes all the room."""
     if study.trouble:
         width = line_width(columns)
@@ -107,7 +107,7 @@ def trial_columns(space: Sequence[Dimension], width: int) -> list[Column]:
     return laid_out([*_TRIAL, Column("settings", "settings", _LEAST_SETTINGS, 0)], width)
 
 
-class TrialLines:
+class TrialRows:
     """Trials as lines; those that would be what they were are not made anew."""
 
     def __init__(self) -> None:
@@ -119,7 +119,7 @@ class TrialLines:
         trials: Sequence[TrialView],
         shown: Snapshot,
         columns: Sequence[Column],
-        palette: Palette,
+        palette: TableColours,
     ) -> list[Text]:
         best, span = shown.best, ends(shown)
         number = best.number if best is not None else None
@@ -141,7 +141,7 @@ def _told(
     is_best: bool,
     span: tuple[float, float],
     columns: Sequence[Column],
-    palette: Palette,
+    palette: TableColours,
 ) -> Text:
     sign, colour = SIGNS[trial.state]
     low, high = span

@@ -12,7 +12,7 @@ from fmnist_tui.protocol.run_state import (
     RunState,
 )
 from fmnist_tui.render.line_chart import Line
-from fmnist_tui.tui.widgets.line_chart import Mark
+from fmnist_tui.tui.widgets.line_chart import LineMark
 
 SMOOTHINGS = (0.0, 0.8, 0.95)
 _LETTERS = {"lr": "L", "best": "B", "step": "C", "resumed": "R"}
@@ -52,7 +52,7 @@ def smoothed(points: Points, weight: float) -> list[tuple[float, float]]:
     return found
 
 
-def marks(state: RunState) -> list[Mark]:
+def marks(state: RunState) -> list[LineMark]:
     """Rate changes, kept checkpoints and resumptions, and of the bests the latest."""
     found = []
     best = max((m.step for m in state.markers if m.what == "best"), default=None)
@@ -65,5 +65,5 @@ def marks(state: RunState) -> list[Mark]:
             "step": f"checkpoint {marker.text}",
             "resumed": "resumed",
         }.get(marker.what, marker.what)
-        found.append(Mark(marker.step, _LETTERS.get(marker.what, "·"), text))
+        found.append(LineMark(marker.step, _LETTERS.get(marker.what, "·"), text))
     return found

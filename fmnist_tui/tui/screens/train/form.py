@@ -22,7 +22,7 @@ from textual.strip import Strip
 from textual.widgets import Input, Static
 
 from fmnist_tui.config import run_config
-from fmnist_tui.tui.state.config_draft import Draft, Row
+from fmnist_tui.tui.state.config_draft import ConfigDraft, DraftRow
 
 NAME_CELLS = 19
 
@@ -50,10 +50,10 @@ class Fields(ScrollView, can_focus=True):
     class Edit(Message):
         """The field under the cursor is to be typed."""
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: ConfigDraft) -> None:
         super().__init__()
         self.draft = draft
-        self._rows: list[Row] = []
+        self._rows: list[DraftRow] = []
         self._cursor = 1
 
     def on_mount(self) -> None:
@@ -164,7 +164,12 @@ class Form(Vertical):
             super().__init__()
             self.name, self.choices = name, choices
 
-    def __init__(self, draft: Draft, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        draft: ConfigDraft,
+        id: str | None = None,  # noqa: A002
+        classes: str | None = None,
+    ) -> None:
         super().__init__(id=id, classes=classes)
         self.draft = draft
         self._before = ""

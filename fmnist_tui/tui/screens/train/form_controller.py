@@ -12,21 +12,21 @@ from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.tui.base.dialogs import Ask, Picker
-from fmnist_tui.tui.base.screen import BenchScreen
+from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
+from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.jobs.plan_runner import opening
 from fmnist_tui.tui.screens.train.form import Form
 from fmnist_tui.tui.shared.model_picker import pick_model
-from fmnist_tui.tui.state.config_draft import Draft
+from fmnist_tui.tui.state.config_draft import ConfigDraft
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
 
-class Drafting:
+class FormController:
     """Fills one screen's form. `filled` is called when it holds other settings than before."""
 
-    def __init__(self, screen: BenchScreen, filled: Callable[[], None]) -> None:
-        self.draft = Draft()
+    def __init__(self, screen: DashboardScreen, filled: Callable[[], None]) -> None:
+        self.draft = ConfigDraft()
         self._screen, self._filled = screen, filled
         # The recipe that the form holds the first run of, where it has several.
         self._recipe: Recipe | None = None
@@ -72,7 +72,7 @@ class Drafting:
             if name is not None:
                 self.take_recipe(name)
 
-        self._screen.over(Picker("recipe", items), chosen)
+        self._screen.over(PickerDialog("recipe", items), chosen)
 
     def pick(self, name: str, choices: tuple[str, ...]) -> None:
         """Have the user choose a field's value."""
@@ -91,7 +91,7 @@ class Drafting:
             )
             return
         items = [(choice, choice) for choice in choices]
-        self._screen.over(Picker(name, items), chosen)
+        self._screen.over(PickerDialog(name, items), chosen)
 
     def begin(self, config: RunConfig) -> bool:
         """Begin the run in the form, and with it the others of its recipe if it has any;
@@ -121,7 +121,7 @@ class Drafting:
                 begun()
 
         hint = "trained one after another from the form's seed on, then asked as one"
-        self._screen.over(Ask("Ensemble of how many seeds?", "3", hint), given)
+        self._screen.over(PromptDialog("Ensemble of how many seeds?", "3", hint), given)
 
     @property
     def _form(self) -> Form:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from fmnist_tui.data.load_progress import Step
+from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.protocol.events import LRFIND, EpochEnded
 from fmnist_tui.protocol.lr_search import summary
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.state.run_feed import RunFeed
 
 _STYLED = re.compile(r"\x1b\[[0-9;]*m")
 Told = TypeVar("Told")
@@ -21,7 +21,7 @@ SEVERAL = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """A line of the log; `level` is note, warning, error or printed."""
 
     message: str
@@ -29,18 +29,18 @@ class Entry:
     t: float | None = None
 
 
-class Narration:
+class RunLog:
     """What is new since the last time, of one feed at a time."""
 
     def __init__(self) -> None:
-        self._feed: Feed | None = None
+        self._feed: RunFeed | None = None
         self._last: dict[str, object] = {}
 
-    def news(self, feed: Feed | None, printed: deque[str]) -> list[Entry]:
+    def news(self, feed: RunFeed | None, printed: deque[str]) -> list[LogEntry]:
         """The lines to add, oldest first; `printed` is emptied."""
-        entries: list[Entry] = []
+        entries: list[LogEntry] = []
         while printed:
-            entries.append(Entry(_STYLED.sub("", printed.popleft()), "printed"))
+            entries.append(LogEntry(_STYLED.sub("", printed.popleft()), "printed"))
         if feed is None:
             return entries
         if feed is not self._feed:
@@ -53,7 +53,7 @@ class Narration:
             self._last["started"] = state.started
             about = state.started
             entries.append(
-                Entry(
+                LogEntry(
                     f"{about.model}, {about.parameters:,} parameters, {about.dataset}"
                     f"{' (SYNTHETIC)' if about.synthetic else ''}: {about.train_count:,} to train, "
                     f"{about.val_count:,} to validate, on {about.device} ({about.device_name})",
@@ -61,14 +61,14 @@ class Narration:
                 )
             )
         found = [
-            Entry(alert.message, alert.level, alert.t)
+            LogEntry(alert.message, alert.level, alert.t)
             for alert in self._new("alerts", state.alerts)
         ]
         found += self._epochs(feed)
         for marker in self._new("markers", state.markers):
             if marker.what in ("lr", "step"):
                 what = "learning rate now" if marker.what == "lr" else "checkpoint kept:"
-                found.append(Entry(f"{what} {marker.text}"))
+                found.append(LogEntry(f"{what} {marker.text}"))
         # By time; what has none stays after what came before it.
         entries += sorted(found, key=lambda entry: entry.t or float("inf"))
         searched = state.search.end if state.search is not None else None
@@ -76,20 +76,20 @@ class Narration:
             self._last["searched"] = searched
             if feed.kind != LRFIND:
                 level = "warning" if searched.lr is None else "note"
-                entries.append(Entry(f"learning rate: {summary(searched)}", level, searched.t))
+                entries.append(LogEntry(f"learning rate: {summary(searched)}", level, searched.t))
         if state.end is not None and state.end is not self._last.get("end"):
             end = state.end
             self._last["end"] = end
             level = "error" if end.reason == "failed" else "note"
             entries.append(
-                Entry(f"{end.reason}{': ' + end.message if end.message else ''}", level, end.t)
+                LogEntry(f"{end.reason}{': ' + end.message if end.message else ''}", level, end.t)
             )
         if feed.error and feed.error != self._last.get("error"):
             self._last["error"] = feed.error
-            entries.append(Entry(feed.error, "error"))
+            entries.append(LogEntry(feed.error, "error"))
         return entries
 
-    def _epochs(self, feed: Feed) -> list[Entry]:
+    def _epochs(self, feed: RunFeed) -> list[LogEntry]:
         """A line for each epoch, or for several where they come faster than one could read."""
         state = feed.state
         last = state.epochs[-1] if state.epochs else None
@@ -116,14 +116,14 @@ class Narration:
         return found[::-1]
 
 
-def _epoch(epoch: EpochEnded, name: str) -> Entry:
+def _epoch(epoch: EpochEnded, name: str) -> LogEntry:
     words = f"{name}: train loss {epoch.train_loss:.4f}"
     if epoch.val_accuracy is not None:
         words += f", val {100 * epoch.val_accuracy:.2f} %"
-    return Entry(words + (", the best so far" if epoch.best else ""), t=epoch.t)
+    return LogEntry(words + (", the best so far" if epoch.best else ""), t=epoch.t)
 
 
-def _step(step: Step) -> Entry:
+def _step(step: LoadStep) -> LogEntry:
     sign = {"trying": "trying", "failed": "failed:", "ok": "got it:"}.get(step.state, "")
     words = " ".join(part for part in (step.dataset, step.source, sign, step.message) if part)
-    return Entry(words, "warning" if step.state == "failed" else "note")
+    return LogEntry(words, "warning" if step.state == "failed" else "note")

@@ -16,12 +16,12 @@ from textual.message import Message
 from textual.strip import Strip
 
 from fmnist_tui.protocol.events import FINISHED
-from fmnist_tui.protocol.lr_curve import Point, Reading, frame, rounded
+from fmnist_tui.protocol.lr_curve import LrSuggestion, Point, frame, rounded
 from fmnist_tui.protocol.lr_search import LrSearch
 from fmnist_tui.render.line_chart import Chart, Line
 from fmnist_tui.tui.screens.train.progress import clock, wrapped
-from fmnist_tui.tui.widgets.incremental import Painted
-from fmnist_tui.tui.widgets.line_chart import LineChart, Mark
+from fmnist_tui.tui.widgets.incremental import IncrementalWidget
+from fmnist_tui.tui.widgets.line_chart import LineChart, LineMark
 from fmnist_tui.util.text import safe_text
 
 FAR = 10
@@ -65,7 +65,7 @@ class LrCurve(LineChart, inherit_bindings=False):
         return super()._overlaid(strip, chart, row, base)
 
 
-class Words(Painted):
+class Words(IncrementalWidget):
     """A few lines of text, each in a style of the theme; what does not fit is wrapped."""
 
     DEFAULT_CSS = "Words { height: 3; }"
@@ -125,7 +125,7 @@ class LrPanel(Vertical):
         super().__init__(id=id, classes=classes)
         self._search: LrSearch | None = None
         self._seen: object = None
-        self._reading = Reading()
+        self._reading = LrSuggestion()
         self._at: int | None = None
         self._taken: float | None = None
         self._live = False
@@ -218,7 +218,7 @@ class LrPanel(Vertical):
     def _read(self) -> None:
         search = self._search
         if search is None:
-            self._reading = Reading()
+            self._reading = LrSuggestion()
             self.curve.show([])
             self.curve.choose(None)
             return
@@ -296,11 +296,11 @@ def _line(label: str, points: Sequence[Point], colour: str) -> Line:
     return Line(label, [math.log10(lr) for lr, _ in points], [loss for _, loss in points], colour)
 
 
-def _marks(found: Reading) -> list[Mark]:
+def _marks(found: LrSuggestion) -> list[LineMark]:
     """The suggestion, and the range in which the loss falls."""
     told = (
         (found.low, "[", "from here on it falls"),
         (found.high, "]", "here it is lowest"),
         (found.lr, "S", "suggested"),
     )
-    return [Mark(math.log10(lr), letter, text) for lr, letter, text in told if lr is not None]
+    return [LineMark(math.log10(lr), letter, text) for lr, letter, text in told if lr is not None]

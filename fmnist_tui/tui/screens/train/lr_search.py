@@ -9,19 +9,19 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.compute.schedule import share
 from fmnist_tui.protocol.commands import CancelSearch, FindLearningRate, SetLearningRate, Stop
 from fmnist_tui.protocol.events import FAILED, LRFIND, TRAIN
-from fmnist_tui.protocol.lr_curve import Rates
+from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.protocol.lr_search import LrSearch
-from fmnist_tui.tui.base.screen import BenchScreen
+from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.screens.train.form import Form
-from fmnist_tui.tui.screens.train.form_controller import Drafting
+from fmnist_tui.tui.screens.train.form_controller import FormController
 from fmnist_tui.tui.screens.train.lr_panel import LrPanel
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.state.run_feed import RunFeed
 
 # The screen has this class while a search is what its middle shows.
 SEARCHING = "-searching"
 
 
-class Searching:
+class LrSearchController:
     """The search on the bench, which is a run of its own or part of a training.
 
     `opened` is called when there is one to show, `config` for the settings as they stand, if
@@ -29,16 +29,16 @@ class Searching:
 
     def __init__(
         self,
-        screen: BenchScreen,
-        drafting: Drafting,
+        screen: DashboardScreen,
+        drafting: FormController,
         config: Callable[[], RunConfig | None],
         opened: Callable[[], None],
     ) -> None:
         self._screen, self._drafting = screen, drafting
         self._config, self._opened = config, opened
-        self._feed: Feed | None = None
+        self._feed: RunFeed | None = None
         # what was on the bench before a search came there
-        self._before: Feed | None = None
+        self._before: RunFeed | None = None
         # of a training: the search that was there before the one that was asked for
         self._earlier: LrSearch | None = None
         self._leaving = False
@@ -55,7 +55,7 @@ class Searching:
         """Search: in the training that goes on, or else with the settings as they stand."""
         feed, bench = self._screen.desk.feed, self._screen.bench
         if feed is not None and feed.live and feed.kind == TRAIN:
-            state, rates = feed.state, Rates()
+            state, rates = feed.state, RateRange()
             if state.search is None or state.search.end is not None:
                 asked = FindLearningRate(time.time(), rates.low, rates.high, rates.steps)
                 if not bench.tell(asked):
@@ -75,7 +75,7 @@ class Searching:
                 if bench.find_rate(config):
                     self._before = before
 
-    def feed_changed(self, feed: Feed | None) -> None:
+    def feed_changed(self, feed: RunFeed | None) -> None:
         """Another run is on the bench, or the same after a while."""
         if feed is not self._feed:
             self._feed, self._earlier, self._leaving = feed, None, False
@@ -86,7 +86,7 @@ class Searching:
                 self._close()
         self.show(feed)
 
-    def show(self, feed: Feed | None) -> None:
+    def show(self, feed: RunFeed | None) -> None:
         """Bring the panel up to date."""
         if feed is None or not self.is_open:
             return
@@ -153,7 +153,7 @@ class Searching:
         (fields if fields.region.area else self._screen.query_one("#loss")).focus()
 
 
-def _rise(feed: Feed) -> float:
+def _rise(feed: RunFeed) -> float:
     """By how much the schedule will still raise the rate that a training has now."""
     config, started, step = feed.config, feed.state.started, feed.state.step
     if config is None or started is None:

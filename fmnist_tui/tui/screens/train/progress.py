@@ -14,12 +14,12 @@ from textual.strip import Strip
 
 from fmnist_tui.protocol.events import LRFIND, Telemetry
 from fmnist_tui.protocol.run_state import RunState
-from fmnist_tui.tui.state.run_feed import Feed
-from fmnist_tui.tui.widgets.incremental import Painted
+from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.text import safe_text
 
 
-class RunProgress(Painted):
+class RunProgress(IncrementalWidget):
     """The bars and below them the figures; `show` brings them up to date."""
 
     DEFAULT_CSS = "RunProgress { height: 4; }"
@@ -42,14 +42,14 @@ class RunProgress(Painted):
         # An ensemble takes no steps.
         self._steps = True
 
-    def show(self, feed: Feed | None) -> None:
+    def show(self, feed: RunFeed | None) -> None:
         """Show how far the run is."""
         self._shown = feed is not None and feed.state.started is not None
         if feed is not None and self._shown:
             self._take(feed.state, feed)
         self.repaint()
 
-    def _take(self, state: RunState, feed: Feed) -> None:
+    def _take(self, state: RunState, feed: RunFeed) -> None:
         started = state.started
         if started is None:
             return

@@ -14,7 +14,7 @@ from textual.strip import Strip
 
 from fmnist_tui.protocol.events import Glance
 from fmnist_tui.render import SMALL, TINY, render
-from fmnist_tui.tui.widgets.incremental import Painted
+from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.tui.widgets.picture import strips
 from fmnist_tui.util.text import safe_text
 
@@ -23,7 +23,7 @@ GAP = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class SampleLayout:
     """How large the pictures are and how many stand side by side."""
 
     columns: int
@@ -35,7 +35,7 @@ class Layout:
         return (self.columns + 1) // 2
 
     @classmethod
-    def fitting(cls, width: int, height: int, count: int) -> Layout:
+    def fitting(cls, width: int, height: int, count: int) -> SampleLayout:
         """The largest pictures of which all fit; the smallest where none do."""
         for columns in (SMALL, TINY):
             abreast = max(1, (width + GAP) // (columns + CAPTION + GAP))
@@ -45,10 +45,10 @@ class Layout:
         return layout
 
 
-class Thinks(Painted):
+class SamplePane(IncrementalWidget):
     """The images of a run's glances. Pictures come when the data are at hand."""
 
-    DEFAULT_CSS = "Thinks { height: 1fr; }"
+    DEFAULT_CSS = "SamplePane { height: 1fr; }"
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
@@ -80,7 +80,7 @@ class Thinks(Painted):
             above = max(0, (height - len(words)) // 2)
             lines = [""] * above + [word.center(width) for word in words]
             return [Strip([Segment(line, base)]) for line in lines]
-        layout = Layout.fitting(width, height, len(glance.indices))
+        layout = SampleLayout.fitting(width, height, len(glance.indices))
         caption = width // layout.abreast - layout.columns - GAP
         drawn: list[Strip] = []
         for first in range(0, len(glance.indices), layout.abreast):
@@ -115,7 +115,7 @@ class Thinks(Painted):
         known = 0 <= number < len(self._names)
         return safe_text(self._names[number], 40) if known else str(number)
 
-    def _picture(self, index: int, layout: Layout, base: Style) -> list[Strip]:
+    def _picture(self, index: int, layout: SampleLayout, base: Style) -> list[Strip]:
         key = (index, layout.columns, self._renderer)
         if key not in self._drawn:
             picture = self._pictures.get(index)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fmnist_tui.tui.base.screen import BenchScreen
-from fmnist_tui.tui.screens.train.sample_pane import Thinks
+from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.screens.train.sample_pane import SamplePane
 from fmnist_tui.tui.state.dataset_cache import DataSpec
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.incremental import entitle
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from fmnist_tui.data.dataset import Split
 
 
-class Glancing:
+class SamplePredictions:
     """Keeps a screen's pictures and small matrix at the latest glance of the run on the bench."""
 
-    def __init__(self, screen: BenchScreen) -> None:
+    def __init__(self, screen: DashboardScreen) -> None:
         self._screen = screen
         self._pictured: tuple[object, tuple[int, ...]] | None = None
         self._glanced: object = None
 
-    def renew(self, feed: Feed | None) -> None:
+    def renew(self, feed: RunFeed | None) -> None:
         """Show the same anew, as pictures may be drawn another way."""
         self._glanced = None
         self.show(feed)
 
-    def show(self, feed: Feed | None) -> None:
+    def show(self, feed: RunFeed | None) -> None:
         """Show the run's latest glance, if it is another than before."""
-        thinks, heat = self._screen.query_one(Thinks), self._screen.query_one(ConfusionHeat)
+        thinks, heat = self._screen.query_one(SamplePane), self._screen.query_one(ConfusionHeat)
         glance = feed.state.glance if feed is not None else None
         if glance is self._glanced and glance is not None:
             return
@@ -54,7 +54,7 @@ class Glancing:
             self._pictured = (feed, glance.indices)
             self._fetch_pictures(feed, glance.indices)
 
-    def _fetch_pictures(self, feed: Feed, indices: tuple[int, ...]) -> None:
+    def _fetch_pictures(self, feed: RunFeed, indices: tuple[int, ...]) -> None:
         """The pictures of a glance: from the training itself, or read by a thread."""
         own = feed.training.dataset if feed.training is not None else None
         config, library = feed.config, self._screen.desk.library
@@ -72,7 +72,7 @@ class Glancing:
                 library.keep(spec, own)
             return pictures_of(data.val, indices)
 
-        pictures = self._screen.query_one(Thinks).pictures
+        pictures = self._screen.query_one(SamplePane).pictures
         self._screen.later(find, pictures, lambda _: None, group="pictures")
 
 

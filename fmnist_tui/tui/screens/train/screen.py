@@ -16,18 +16,18 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.commands import Pause, Resume, SaveCheckpoint, ScaleLearningRate, Stop
 from fmnist_tui.protocol.events import FINISHED, TRAIN
 from fmnist_tui.render import names as renderers
-from fmnist_tui.tui.base.screen import FOLDED, BenchScreen
+from fmnist_tui.tui.base.screen import FOLDED, DashboardScreen
 from fmnist_tui.tui.screens.train import curves
 from fmnist_tui.tui.screens.train.form import Form
-from fmnist_tui.tui.screens.train.form_controller import Drafting
-from fmnist_tui.tui.screens.train.log import Narration
+from fmnist_tui.tui.screens.train.form_controller import FormController
+from fmnist_tui.tui.screens.train.log import RunLog
 from fmnist_tui.tui.screens.train.log_pane import LogPane
 from fmnist_tui.tui.screens.train.lr_panel import LrPanel
-from fmnist_tui.tui.screens.train.lr_search import Searching
+from fmnist_tui.tui.screens.train.lr_search import LrSearchController
 from fmnist_tui.tui.screens.train.progress import RunProgress
-from fmnist_tui.tui.screens.train.sample_pane import Thinks
-from fmnist_tui.tui.screens.train.sample_predictions import Glancing
-from fmnist_tui.tui.state.run_feed import Feed
+from fmnist_tui.tui.screens.train.sample_pane import SamplePane
+from fmnist_tui.tui.screens.train.sample_predictions import SamplePredictions
+from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.util.text import safe_text
@@ -35,7 +35,7 @@ from fmnist_tui.util.text import safe_text
 VIEWS = ("settings", "run", "model", "log")
 
 
-class TrainScreen(BenchScreen):
+class TrainScreen(DashboardScreen):
     """The form on the left, curves and progress in the middle, the model's mind on the right."""
 
     NAME, KEY, TITLE = "train", "2", "Train"
@@ -44,7 +44,7 @@ class TrainScreen(BenchScreen):
         "on a few steps and suggests one. In a narrow terminal the panes are views: v goes from "
         "one to the next."
     )
-    CSS_PATH = "train.tcss"
+    CSS_PATH = "screen.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "go", "Start/pause", id="train.go"),
         Binding("s", "stop", "Stop", id="train.stop"),
@@ -68,16 +68,16 @@ class TrainScreen(BenchScreen):
 
     def __init__(self) -> None:
         super().__init__(classes=f"-view-{VIEWS[0]}")
-        self._drafting = Drafting(self, lambda: self._to("settings"))
+        self._drafting = FormController(self, lambda: self._to("settings"))
         self.draft = self._drafting.draft
         self._smoothing = 0
-        self._narration = Narration()
-        self._glancing = Glancing(self)
+        self._narration = RunLog()
+        self._glancing = SamplePredictions(self)
         self._titled = ""
         self._view = VIEWS[0]
-        self._followed: Feed | None = None
+        self._followed: RunFeed | None = None
         self._possible: object = None
-        self._searching = Searching(self, self._drafting, self._config, self._show_search)
+        self._searching = LrSearchController(self, self._drafting, self._config, self._show_search)
 
     def panes(self) -> Iterable[Widget]:
         with Horizontal(id="columns"):
@@ -96,7 +96,7 @@ class TrainScreen(BenchScreen):
                 log.border_title = "log"
                 yield log
             with Vertical(id="model", classes="view"):
-                thinks = Thinks(classes="pane")
+                thinks = SamplePane(classes="pane")
                 thinks.border_title = "what it thinks now"
                 yield thinks
                 heat = ConfusionHeat(classes="pane")
@@ -127,7 +127,7 @@ class TrainScreen(BenchScreen):
 
     # -- showing the run on the bench -----------------------------------------------------
 
-    def _feed_changed(self, feed: Feed | None) -> None:
+    def _feed_changed(self, feed: RunFeed | None) -> None:
         """Another run, or the same after a while: everything anew."""
         if not self.is_current:
             return
@@ -138,12 +138,12 @@ class TrainScreen(BenchScreen):
             self._to("run", focus=self.app.size.width < FOLDED)
         self._followed = feed
 
-    def _feed_moved(self, feed: Feed) -> None:
+    def _feed_moved(self, feed: RunFeed) -> None:
         if self.is_current:
             self._searching.show(feed)
             self._show(feed, live=feed.live)
 
-    def _show(self, feed: Feed | None, live: bool) -> None:
+    def _show(self, feed: RunFeed | None, live: bool) -> None:
         log = self.query_one(LogPane)
         for entry in self._narration.news(feed, self.desk.printed):
             log.add(entry.message, entry.level, entry.t)
@@ -157,7 +157,7 @@ class TrainScreen(BenchScreen):
             self._possible = possible
             self.refresh_bindings()
 
-    def _title(self, feed: Feed | None, progress: RunProgress) -> None:
+    def _title(self, feed: RunFeed | None, progress: RunProgress) -> None:
         title = ""
         if feed is not None:
             where = f"{feed.holder} · " if feed.holder is not None else ""
@@ -171,7 +171,7 @@ class TrainScreen(BenchScreen):
             self._titled = title
             progress.border_title = Content(safe_text(title, 200))
 
-    def _charts(self, feed: Feed | None, live: bool) -> None:
+    def _charts(self, feed: RunFeed | None, live: bool) -> None:
         loss, accuracy = self.query_one("#loss", LineChart), self.query_one("#accuracy", LineChart)
         if feed is None or self._searching.is_open:
             loss.show([])

@@ -19,7 +19,7 @@ from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.data.folders import decoded_cache
 from fmnist_tui.data.load import load_dataset
-from fmnist_tui.data.load_progress import Step
+from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.data.pictures.decode import open_picture
 from fmnist_tui.data.pictures.prepare import Preparation, prepare
 from fmnist_tui.data.sources.files import CancelError
@@ -318,9 +318,9 @@ def test_a_split_of_many_pictures_is_mapped_and_not_copied(
 def test_progress_is_told_and_decoding_can_be_cancelled(folder: Folder) -> None:
     folder.classes("a", "b")
     cancel = threading.Event()
-    steps: list[Step] = []
+    steps: list[LoadStep] = []
 
-    def say(step: Step) -> None:
+    def say(step: LoadStep) -> None:
         steps.append(step)
         if step.state == "progress":
             cancel.set()
@@ -339,15 +339,15 @@ def test_a_decoding_that_is_killed_leaves_nothing_half_used(folder: Folder) -> N
     child = """
 import os, signal, sys
 from pathlib import Path
-from fmnist_tui.data import decoded
+from fmnist_tui.data.folders import decoded_cache
 from fmnist_tui.data.load import load_dataset
-whole, seen = decoded.read_picture, []
+whole, seen = decoded_cache.read_picture, []
 def read_picture(*args):
     seen.append(args)
     if len(seen) == 10:
         os.kill(os.getpid(), signal.SIGKILL)
     return whole(*args)
-decoded.read_picture = read_picture
+decoded_cache.read_picture = read_picture
 load_dataset("folder:" + sys.argv[1], data_dir=Path(sys.argv[2]))
 """
     done = subprocess.run([sys.executable, "-c", child, folder.root, folder.data], check=False)

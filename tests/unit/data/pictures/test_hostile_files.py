@@ -216,12 +216,12 @@ def test_many_threads_may_open_pictures(tmp_path: Path) -> None:
 
 
 def test_reading_stops_when_the_time_is_spent() -> None:
-    file = decode_limits.Metered(bytes(1_000_000))
+    file = decode_limits.MeteredFile(bytes(1_000_000))
     file.allow(-1)
     assert file.read(4) == bytes(4)
-    with pytest.raises(decode_limits.CostError):
+    with pytest.raises(decode_limits.DecodeLimitError):
         file.read(100_000)
-    with pytest.raises(decode_limits.CostError):
+    with pytest.raises(decode_limits.DecodeLimitError):
         while True:
             file.read(1)
 

@@ -13,19 +13,19 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageOps
 
-from fmnist_tui.data.pictures.decode import EDGE, Picture, open_picture
+from fmnist_tui.data.pictures.decode import EDGE, DecodedPicture, open_picture
 from fmnist_tui.data.pictures.pixels import planes, turned
 from fmnist_tui.util.errors import UserError
 from tests.pictures_for_tests import save_picture
 from tests.unit.data.pictures.hostile import chunk, png
 
 
-def opened(image: Image.Image, path: Path, **options: Any) -> Picture:
+def opened(image: Image.Image, path: Path, **options: Any) -> DecodedPicture:
     image.save(path, **options)
     return open_picture(path)
 
 
-def grey_of(picture: Picture) -> list[float]:
+def grey_of(picture: DecodedPicture) -> list[float]:
     assert picture.colour.shape[2] == 1
     return [round(float(value), 2) for value in picture.colour[..., 0].ravel()]
 
@@ -329,9 +329,9 @@ def test_a_long_thin_picture_keeps_every_row(tmp_path: Path) -> None:
 
 def test_a_picture_can_be_drawn_instead_of_read() -> None:
     grey = np.array([[0, 255]], np.uint8)
-    assert Picture.of(grey).colour.tolist() == [[[0], [255]]]
+    assert DecodedPicture.of(grey).colour.tolist() == [[[0], [255]]]
     colours = np.zeros((2, 3, 3), np.uint8)
-    assert (Picture.of(colours).size, Picture.of(colours).mode) == ((3, 2), "RGB")
+    assert (DecodedPicture.of(colours).size, DecodedPicture.of(colours).mode) == ((3, 2), "RGB")
 
 
 def test_formats_outside_the_six_are_refused(tmp_path: Path) -> None:

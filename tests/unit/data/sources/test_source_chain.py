@@ -18,11 +18,11 @@ import numpy.typing as npt
 import pytest
 
 from fmnist_tui.data.idx.fashion import FASHION
-from fmnist_tui.data.idx.idx_set import Archive, Arrays, IdxSet, Package, Part
+from fmnist_tui.data.idx.idx_set import ArchiveSource, IdxArrays, IdxFile, IdxSet, SystemPackage
 from fmnist_tui.data.idx.mnist_family import EMNIST, KMNIST, MNIST, QMNIST
 from fmnist_tui.data.sources import debian_package
 from fmnist_tui.data.sources.files import CancelError
-from fmnist_tui.data.sources.source_chain import OFFLINE, Step, is_present, obtain
+from fmnist_tui.data.sources.source_chain import OFFLINE, LoadStep, is_present, obtain
 from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import (
     QUICK,
@@ -37,7 +37,7 @@ from tests.unit.data.support import (
 )
 
 IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
-PACKAGE = Package("dataset-tiny", "usr/share/datasets/tiny")
+PACKAGE = SystemPackage("dataset-tiny", "usr/share/datasets/tiny")
 
 
 @pytest.fixture(autouse=True)
@@ -55,9 +55,9 @@ class Chain:
 
     def __init__(self, folder: Path) -> None:
         self.data, self.system = folder / "data", folder / "system"
-        self.steps: list[Step] = []
+        self.steps: list[LoadStep] = []
 
-    def __call__(self, idx_set: IdxSet, **more: Any) -> Arrays:
+    def __call__(self, idx_set: IdxSet, **more: Any) -> IdxArrays:
         self.steps.clear()
         return obtain(
             idx_set,
@@ -81,7 +81,7 @@ def chain(tmp_path: Path) -> Chain:
     return Chain(tmp_path)
 
 
-def same(arrays: Arrays, tiny: TinySet) -> None:
+def same(arrays: IdxArrays, tiny: TinySet) -> None:
     parts: tuple[npt.NDArray[Any], ...] = (
         arrays.train_images,
         arrays.train_labels,
@@ -382,7 +382,7 @@ def test_qmnists_tables_give_their_first_column(chain: Chain) -> None:
     table = np.random.default_rng(0).integers(0, 10**6, (40, 8)).astype(np.int32)
     table[:, 0] = tiny.arrays[LABELS]
     packed = gzip.compress(idx_bytes(table))
-    labels = Part("labels-idx2-int.gz", 40, md5(packed), columns=8, labels=True)
+    labels = IdxFile("labels-idx2-int.gz", 40, md5(packed), columns=8, labels=True)
     manners = {**tiny.manners(), "labels-idx2-int__gz": whole(packed)}
     with serving(**manners) as server:
         arrays = chain(replace(tiny.at(server.url), train_labels=labels))
@@ -407,7 +407,7 @@ def test_emnist_comes_out_of_its_archive_upright_and_counted_from_nought(chain: 
     data = pack.getvalue()
     with serving(all__zip=whole(data)) as server:
         train_images, train_labels, test_images, test_labels = (
-            Part(file, len(array), labels="-l" in file) for file, array in files.items()
+            IdxFile(file, len(array), labels="-l" in file) for file, array in files.items()
         )
         idx_set = IdxSet(
             "emnist",
@@ -415,7 +415,7 @@ def test_emnist_comes_out_of_its_archive_upright_and_counted_from_nought(chain: 
             train_labels,
             test_images,
             test_labels,
-            archive=Archive(f"{server.url}all.zip", md5(data), "gzip", 10**7),
+            archive=ArchiveSource(f"{server.url}all.zip", md5(data), "gzip", 10**7),
             first_label=1,
             transposed=True,
         )
@@ -437,7 +437,7 @@ def test_two_at_once_fetch_an_archive_once(chain: Chain, tiny: TinySet) -> None:
             writer.writestr(f"gzip/{file}", packed)
     data = pack.getvalue()
     with serving(all__zip=whole(data)) as server:
-        archive = Archive(f"{server.url}all.zip", md5(data), "gzip", 10**7)
+        archive = ArchiveSource(f"{server.url}all.zip", md5(data), "gzip", 10**7)
         at_once(replace(tiny.at(), archive=archive), chain.data)
         assert server.paths() == ["/all.zip"]
     same(chain(tiny.at()), tiny)
@@ -449,7 +449,7 @@ def test_an_archive_without_the_part_is_told(chain: Chain, tiny: TinySet) -> Non
         writer.writestr("gzip/other", b"")
     data = pack.getvalue()
     with serving(all__zip=whole(data)) as server:
-        archive = Archive(f"{server.url}all.zip", md5(data), "gzip", 10**7)
+        archive = ArchiveSource(f"{server.url}all.zip", md5(data), "gzip", 10**7)
         with pytest.raises(UserError, match="not the archive it should be"):
             chain(replace(tiny.at(), archive=archive))
 
