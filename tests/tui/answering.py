@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_tui.config.dataset_catalog import GARMENTS
-from fmnist_tui.data.pictures.decode import DecodedPicture, open_picture
-from fmnist_tui.data.pictures.prepare import Preparation, Prepared, prepare
+from fmnist_tui.data.images.decode import DecodedImage, open_image
+from fmnist_tui.data.images.prepare import Preparation, Prepared, prepare
 from fmnist_tui.util.errors import UserError
 
 RANKED = (("Bag", 0.97), ("Coat", 0.02), *((name, 0.001) for name in GARMENTS[:8]))
@@ -45,7 +45,7 @@ class Model:
 
     def classify(self, source: Path, picture: npt.NDArray[np.uint8]) -> Future[Any]:
         self.drawn.append(picture)
-        seen = prepare(DecodedPicture.of(picture), Preparation())
+        seen = prepare(DecodedImage.of(picture), Preparation())
         return self._answer(lambda: Said(Path("drawing"), RANKED, seen))
 
     def release(self) -> None:
@@ -71,6 +71,6 @@ class Model:
 
     def _said(self, file: Path) -> Said:
         try:
-            return Said(file, RANKED, prepare(open_picture(file), Preparation()))
+            return Said(file, RANKED, prepare(open_image(file), Preparation()))
         except UserError as error:
             return Said(file, error=str(error))

@@ -23,9 +23,9 @@ import numpy as np
 
 from fmnist_tui.data.dataset import Images, Labels
 from fmnist_tui.data.folders.folder_listing import ImageFile
+from fmnist_tui.data.images.decode import open_image
+from fmnist_tui.data.images.prepare import Preparation, prepare
 from fmnist_tui.data.load_progress import LoadReporter
-from fmnist_tui.data.pictures.decode import open_picture
-from fmnist_tui.data.pictures.prepare import Preparation, prepare
 from fmnist_tui.data.sources.files import check_cancel, locked, make_folder, move, replacing
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
@@ -77,10 +77,10 @@ class Decoded:
                 old.unlink(missing_ok=True)
 
 
-def read_picture(path: Path, size: int, channels: int) -> Images:
+def read_image(path: Path, size: int, channels: int) -> Images:
     """The whole picture in a square, (size, size, channels), as any picture is prepared."""
     how = Preparation(size=size, channels=channels, crop=False, invert="never")
-    return prepare(open_picture(path), how).image
+    return prepare(open_image(path), how).image
 
 
 def decode(
@@ -140,7 +140,7 @@ def _build(
             for row, entry in enumerate(entries):
                 check_cancel(cancel)
                 try:
-                    file.write(read_picture(entry.path, size, channels).tobytes())
+                    file.write(read_image(entry.path, size, channels).tobytes())
                     rows.append(row)
                 except UserError as error:
                     skipped += 1

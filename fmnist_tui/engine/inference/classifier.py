@@ -20,7 +20,7 @@ from fmnist_tui.config import plugins
 from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.config.run_config import FIELDS, ConfigError, RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
-from fmnist_tui.data.pictures.prepare import Preparation
+from fmnist_tui.data.images.prepare import Preparation
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Payload, check_weights
 from fmnist_tui.engine.compute.loader import DeviceSplit, Normalisation
 from fmnist_tui.engine.device import TrainingDevice

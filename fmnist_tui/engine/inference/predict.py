@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.data.pictures.decode import DecodedPicture, open_picture
-from fmnist_tui.data.pictures.prepare import Prepared, prepare
+from fmnist_tui.data.images.decode import DecodedImage, open_image
+from fmnist_tui.data.images.prepare import Prepared, prepare
 from fmnist_tui.engine.inference.classifier import Classifier
 from fmnist_tui.util.errors import UserError
 
@@ -46,7 +46,7 @@ class Prediction:
 def predict_file(classifier: Classifier, file: Path) -> Prediction:
     """The prediction for a file; one that cannot be read says so in its `error`."""
     try:
-        return _predicted(classifier, file, open_picture(file))
+        return _predicted(classifier, file, open_image(file))
     except UserError as error:
         return Prediction(file, error=str(error))
 
@@ -59,10 +59,10 @@ def predict_drawing(classifier: Classifier, pixels: npt.NDArray[np.uint8]) -> Pr
             f"a drawing of {pixels.dtype} {pixels.shape} cannot be classified: it must be uint8,"
             " (height, width) or (height, width, 3)"
         )
-    return _predicted(classifier, DRAWING, DecodedPicture.of(pixels))
+    return _predicted(classifier, DRAWING, DecodedImage.of(pixels))
 
 
-def _predicted(classifier: Classifier, file: Path, picture: DecodedPicture) -> Prediction:
+def _predicted(classifier: Classifier, file: Path, picture: DecodedImage) -> Prediction:
     prepared = prepare(picture, classifier.about.preparation)
     shares = classifier.probabilities(prepared.image[None])[0]
     names = classifier.about.facts.classes

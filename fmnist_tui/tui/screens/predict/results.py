@@ -15,7 +15,7 @@ from fmnist_tui.render.cells import resized
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
-    from fmnist_tui.data.pictures.prepare import PreparationStep
+    from fmnist_tui.data.images.prepare import PreparationStep
     from fmnist_tui.engine.inference.predict import Prediction
 
 # A step is kept no larger than a screen could show it.

@@ -18,10 +18,10 @@ from PIL import Image
 from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.data.folders import decoded_cache
+from fmnist_tui.data.images.decode import open_image
+from fmnist_tui.data.images.prepare import Preparation, prepare
 from fmnist_tui.data.load import load_dataset
 from fmnist_tui.data.load_progress import LoadStep
-from fmnist_tui.data.pictures.decode import open_picture
-from fmnist_tui.data.pictures.prepare import Preparation, prepare
 from fmnist_tui.data.sources.files import CancelError
 from fmnist_tui.util.errors import UserError
 
@@ -95,7 +95,7 @@ def test_a_picture_is_read_as_it_will_be_prepared_for_the_model(folder: Folder) 
             if 0 in split.indices
         ]
         how = Preparation.for_dataset(dataset.facts, size, channels)
-        np.testing.assert_array_equal(image, prepare(open_picture(path), how).image)
+        np.testing.assert_array_equal(image, prepare(open_image(path), how).image)
 
 
 def test_wide_pictures_are_padded_with_their_borders_colour(folder: Folder) -> None:
@@ -259,7 +259,7 @@ def test_a_folder_that_is_no_data_set_is_explained(
 def test_pictures_are_decoded_once(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.classes("a", "b")
     first = folder.load()
-    monkeypatch.setattr(decoded_cache, "read_picture", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(decoded_cache, "read_image", lambda *_: pytest.fail("decoded again"))
     again = folder.load()
     np.testing.assert_array_equal(first.train.images, again.train.images)
     with pytest.raises(pytest.fail.Exception):
@@ -341,13 +341,13 @@ import os, signal, sys
 from pathlib import Path
 from fmnist_tui.data.folders import decoded_cache
 from fmnist_tui.data.load import load_dataset
-whole, seen = decoded_cache.read_picture, []
-def read_picture(*args):
+whole, seen = decoded_cache.read_image, []
+def read_image(*args):
     seen.append(args)
     if len(seen) == 10:
         os.kill(os.getpid(), signal.SIGKILL)
     return whole(*args)
-decoded_cache.read_picture = read_picture
+decoded_cache.read_image = read_image
 load_dataset("folder:" + sys.argv[1], data_dir=Path(sys.argv[2]))
 """
     done = subprocess.run([sys.executable, "-c", child, folder.root, folder.data], check=False)

@@ -20,17 +20,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fmnist_tui.data.pictures import decode_limits
-from fmnist_tui.data.pictures.decode import open_picture
+from fmnist_tui.data.images import decode_limits
+from fmnist_tui.data.images.decode import open_image
 from fmnist_tui.util.errors import UserError
-from tests.unit.data.pictures import hostile
+from tests.unit.data.images import hostile
 
 SECONDS, MEMORY = 1.0, 256 * 2**20
 
 # Opens every file it is given and tells what came of it, in a process whose memory is its own.
 _OPENER = """
 import json, sys, time
-from fmnist_tui.data.pictures.decode import open_picture
+from fmnist_tui.data.images.decode import open_image
 from fmnist_tui.util.errors import UserError
 
 def peak():
@@ -41,7 +41,7 @@ told, before = {}, peak()
 for path in sys.argv[1:]:
     start = time.thread_time()
     try:
-        open_picture(path)
+        open_image(path)
         told[path] = ["", 0]
     except UserError as error:
         told[path] = [str(error), time.thread_time() - start]
@@ -69,7 +69,7 @@ def test_every_hostile_file_costs_one_line_and_little_else(tmp_path: Path) -> No
 
 def refusal(path: str | Path) -> str:
     with pytest.raises(UserError) as caught:
-        open_picture(path)
+        open_image(path)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -122,7 +122,7 @@ def test_what_costs_too_much_is_said_to(tmp_path: Path, name: str, reason: str) 
 def test_a_plain_jpeg_of_many_pixels_is_decoded_small(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     Image.new("L", (5_000, 5_000), 77).save(path)
-    picture = open_picture(path)
+    picture = open_image(path)
     assert picture.size == (5_000, 5_000)
     assert picture.colour == pytest.approx(77)
 
@@ -177,7 +177,7 @@ def test_memory_that_runs_out_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     def full(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("fmnist_tui.data.pictures.decode.planes", full)
+    monkeypatch.setattr("fmnist_tui.data.images.decode.planes", full)
     assert "not enough memory" in refusal(path)
 
 
@@ -191,7 +191,7 @@ def test_decoders_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str
             path = tmp_path / "a.tif"
             path.write_bytes(bytes(data[:kept]))
             with contextlib.suppress(UserError):
-                open_picture(path)
+                open_image(path)
     assert capfd.readouterr() == ("", "")
 
 
@@ -200,7 +200,7 @@ def test_warnings_are_muted_only_meanwhile(tmp_path: Path) -> None:
     path.write_bytes(hostile.png(3, 3))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        open_picture(path)
+        open_image(path)
         warnings.warn("heard", stacklevel=1)
     assert [str(one.message) for one in caught] == ["heard"]
 
@@ -210,7 +210,7 @@ def test_many_threads_may_open_pictures(tmp_path: Path) -> None:
     path.write_bytes(hostile.saved("PNG", size=(200, 200)))
     filters = list(warnings.filters)
     with ThreadPoolExecutor(8) as pool:
-        sizes = {picture.size for picture in pool.map(open_picture, [path] * 64)}
+        sizes = {picture.size for picture in pool.map(open_image, [path] * 64)}
     assert sizes == {(200, 200)}
     assert list(warnings.filters) == filters
 
@@ -242,7 +242,7 @@ def test_any_change_to_a_file_leaves_a_picture_or_one_line(
         path = Path(folder, "a.png")
         path.write_bytes(data[: len(data) - cut] if cut < len(data) else data)
         try:
-            picture = open_picture(path)
+            picture = open_image(path)
         except UserError as error:
             assert "\n" not in str(error)
         else:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fmnist_tui.data.pictures.pixels import Box, Plane
+from fmnist_tui.data.images.pixels import Box, Plane
 
 Mask = npt.NDArray[np.bool_]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from fmnist_tui.data.pictures.pixels import Box, Plane
+from fmnist_tui.data.images.pixels import Box, Plane
 
 _LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 _SHARPNESS = 0.5

@@ -2,7 +2,7 @@
 
 A file is read whole, its header is judged before its pixels are decoded, and whatever
 a decoder stumbles over becomes one `UserError`. What comes out is upright and as deep
-as the file was: see `DecodedPicture`.
+as the file was: see `DecodedImage`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 
-from fmnist_tui.data.pictures import decode_limits
-from fmnist_tui.data.pictures.pixels import Plane, planes, turned
-from fmnist_tui.data.pictures.silence_decoders import quietly
+from fmnist_tui.data.images import decode_limits
+from fmnist_tui.data.images.pixels import Plane, planes, turned
+from fmnist_tui.data.images.silence_decoders import quietly
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
@@ -30,7 +30,7 @@ _READABLE = "PNG, JPEG, WebP, BMP, GIF and TIFF are read"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DecodedPicture:
+class DecodedImage:
     """An upright picture and the facts of its file.
 
     `colour` is (height, width, 1 or 3), 0 to 255, laid over black where the picture is
@@ -53,14 +53,14 @@ class DecodedPicture:
         return self.colour + ((1 - self.alpha) * np.float32(ground))[..., None]
 
     @classmethod
-    def of(cls, image: npt.NDArray[np.uint8]) -> DecodedPicture:
+    def of(cls, image: npt.NDArray[np.uint8]) -> DecodedImage:
         """A picture that never was a file: (height, width) or (height, width, 1 or 3)."""
         colour = image.astype(np.float32).reshape(*image.shape[:2], -1)
         mode = "L" if colour.shape[2] == 1 else "RGB"
         return cls(colour, None, "", mode, (image.shape[1], image.shape[0]))
 
 
-def open_picture(path: str | Path) -> DecodedPicture:
+def open_image(path: str | Path) -> DecodedImage:
     """The picture in the file at `path`; raises UserError, one line, for anything else."""
     name = safe_text(path)
     data = _contents(path, name)
@@ -103,7 +103,7 @@ def _contents(path: str | Path, name: str) -> bytes:
     return data
 
 
-def _decoded(data: bytes) -> DecodedPicture:
+def _decoded(data: bytes) -> DecodedImage:
     Image.init()  # importing the decoders is no work of the file's
     file = decode_limits.MeteredFile(data)
     with Image.open(file, formats=FORMATS) as opened:
@@ -128,7 +128,7 @@ def _decoded(data: bytes) -> DecodedPicture:
     colour = turned(colour, orientation)
     alpha = None if alpha is None else turned(alpha, orientation)
     size = (height, width) if orientation >= 5 else (width, height)
-    return DecodedPicture(colour, alpha, kind, mode, size, stated or orientation)
+    return DecodedImage(colour, alpha, kind, mode, size, stated or orientation)
 
 
 def _orientation(image: Image.Image) -> int:

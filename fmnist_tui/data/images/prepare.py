@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_tui.config.dataset_catalog import Centre, DatasetFacts
-from fmnist_tui.data.pictures.decode import DecodedPicture
-from fmnist_tui.data.pictures.find_object import ObjectBounds, find
-from fmnist_tui.data.pictures.framing import (
+from fmnist_tui.data.images.decode import DecodedImage
+from fmnist_tui.data.images.find_object import ObjectBounds, find
+from fmnist_tui.data.images.framing import (
     centred_by_mass,
     placed,
     scaled,
@@ -26,7 +26,7 @@ from fmnist_tui.data.pictures.framing import (
     to_grey,
     to_square,
 )
-from fmnist_tui.data.pictures.pixels import Plane
+from fmnist_tui.data.images.pixels import Plane
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
@@ -129,12 +129,12 @@ class Prepared:
     notes: tuple[str, ...] = ()
 
 
-def prepare(picture: DecodedPicture, how: Preparation) -> Prepared:
+def prepare(picture: DecodedImage, how: Preparation) -> Prepared:
     """The picture as a model trained on such data would see it."""
     return _cut_out(picture, how) if how.crop else _whole(picture, how)
 
 
-def _whole(picture: DecodedPicture, how: Preparation) -> Prepared:
+def _whole(picture: DecodedImage, how: Preparation) -> Prepared:
     """For data whose makers left each object where it was in its photograph."""
     steps = _first_steps(picture)
     colour = picture.over(255)
@@ -155,7 +155,7 @@ def _whole(picture: DecodedPicture, how: Preparation) -> Prepared:
     return Prepared(image, tuple(steps))
 
 
-def _cut_out(picture: DecodedPicture, how: Preparation) -> Prepared:
+def _cut_out(picture: DecodedImage, how: Preparation) -> Prepared:
     """For data whose makers cut each object out of its surroundings."""
     steps = _first_steps(picture)
     notes = []
@@ -217,7 +217,7 @@ def _edge(how: Preparation) -> int:
     return max(1, round(how.size * how.fit))
 
 
-def _first_steps(picture: DecodedPicture) -> list[PreparationStep]:
+def _first_steps(picture: DecodedImage) -> list[PreparationStep]:
     width, height = picture.size
     caption = f"{width}×{height} {picture.format or 'drawn'} {picture.mode}"
     if picture.orientation != 1:

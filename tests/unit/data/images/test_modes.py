@@ -13,19 +13,19 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageOps
 
-from fmnist_tui.data.pictures.decode import EDGE, DecodedPicture, open_picture
-from fmnist_tui.data.pictures.pixels import planes, turned
+from fmnist_tui.data.images.decode import EDGE, DecodedImage, open_image
+from fmnist_tui.data.images.pixels import planes, turned
 from fmnist_tui.util.errors import UserError
 from tests.pictures_for_tests import save_picture
-from tests.unit.data.pictures.hostile import chunk, png
+from tests.unit.data.images.hostile import chunk, png
 
 
-def opened(image: Image.Image, path: Path, **options: Any) -> DecodedPicture:
+def opened(image: Image.Image, path: Path, **options: Any) -> DecodedImage:
     image.save(path, **options)
-    return open_picture(path)
+    return open_image(path)
 
 
-def grey_of(picture: DecodedPicture) -> list[float]:
+def grey_of(picture: DecodedImage) -> list[float]:
     assert picture.colour.shape[2] == 1
     return [round(float(value), 2) for value in picture.colour[..., 0].ravel()]
 
@@ -45,7 +45,7 @@ def test_a_big_endian_tiff_of_sixteen_bits_reads_the_same(tmp_path: Path) -> Non
     path = tmp_path / "a.tif"
     values = np.array([[0, 1000, 65_535]], ">u2")
     Image.frombytes("I;16B", (3, 1), values.tobytes()).save(path)
-    assert grey_of(open_picture(path)) == [0, 3.89, 255]
+    assert grey_of(open_image(path)) == [0, 3.89, 255]
 
 
 @pytest.mark.parametrize(
@@ -113,10 +113,10 @@ def test_ink_in_a_jpeg_is_inverted_only_where_adobe_says_so(tmp_path: Path) -> N
     path = tmp_path / "a.jpg"
     Image.new("CMYK", (32, 32), (200, 0, 0, 40)).save(path, quality=95)
     data = path.read_bytes()
-    with_adobe = open_picture(path).colour.mean(axis=(0, 1))
+    with_adobe = open_image(path).colour.mean(axis=(0, 1))
     at = data.index(b"\xff\xee")
     path.write_bytes(data[:at] + data[at + 2 + int.from_bytes(data[at + 2 : at + 4], "big") :])
-    without = open_picture(path).colour.mean(axis=(0, 1))
+    without = open_image(path).colour.mean(axis=(0, 1))
     assert with_adobe == pytest.approx((55 * 215 / 255, 215, 215), abs=3)
     # The same bytes, taken at their word: cyan 55, magenta and yellow 255, black 215.
     assert without == pytest.approx((200 * 40 / 255, 0, 0), abs=3)
@@ -174,7 +174,7 @@ def test_one_of_sixteen_bits_of_grey_can_be_see_through(tmp_path: Path) -> None:
     rows = b"".join(value.to_bytes(2, "big") for value in (1000, 65_535))
     data = png16(2, 1, 0, b"\0" + rows, chunk(b"tRNS", (1000).to_bytes(2, "big")))
     path.write_bytes(data)
-    picture = open_picture(path)
+    picture = open_image(path)
     assert picture.over(255)[0, :, 0].tolist() == [255, 255]
     assert picture.over(0)[0, :, 0].tolist() == [0, 255]
 
@@ -184,7 +184,7 @@ def test_a_see_through_colour_may_be_named_in_sixteen_bits(tmp_path: Path) -> No
     pixels = np.array([[0xAB12, 0, 0], [0, 65_535, 0]], ">u2").tobytes()
     colour = np.array([0xAB12, 0, 0], ">u2").tobytes()
     path.write_bytes(png16(2, 1, 2, b"\0" + pixels, chunk(b"tRNS", colour)))
-    assert open_picture(path).over(255)[0].tolist() == [[255, 255, 255], [0, 255, 0]]
+    assert open_image(path).over(255)[0].tolist() == [[255, 255, 255], [0, 255, 0]]
 
 
 def png16(width: int, height: int, colour_type: int, rows: bytes, before: bytes) -> bytes:
@@ -221,7 +221,7 @@ def test_pictures_come_out_upright(tmp_path: Path, suffix: str, orientation: int
     path = save_picture(
         Image.fromarray(upright), tmp_path / f"a.{suffix}", orientation, **_best(suffix)
     )
-    picture = open_picture(path)
+    picture = open_image(path)
     assert picture.size == (40, 24)
     assert picture.orientation == orientation
     assert picture.colour.mean(axis=2) == pytest.approx(upright, abs=12)
@@ -238,7 +238,7 @@ def test_a_png_may_tell_its_orientation_after_its_pixels(tmp_path: Path) -> None
     whole = png(4, 3)
     path = tmp_path / "a.png"
     path.write_bytes(whole[:-12] + chunk(b"eXIf", exif.tobytes()[6:]) + whole[-12:])
-    picture = open_picture(path)
+    picture = open_image(path)
     assert (picture.size, picture.orientation) == ((3, 4), 6)
     assert picture.colour.shape == (4, 3, 1)
 
@@ -265,7 +265,7 @@ def test_planes_are_turned_as_pillow_turns_images(orientation: int) -> None:
 def test_mangled_notes_of_a_camera_do_not_cost_the_picture(tmp_path: Path, notes: bytes) -> None:
     path = tmp_path / "a.jpg"
     Image.new("L", (20, 10), 90).save(path, exif=notes)
-    picture = open_picture(path)
+    picture = open_image(path)
     assert picture.size == (20, 10)
     assert picture.orientation == 1
 
@@ -275,7 +275,7 @@ def test_only_the_first_of_many_frames_is_seen(tmp_path: Path, suffix: str) -> N
     frames = [Image.new("L", (30, 20), shade).convert("RGB") for shade in (40, *range(100, 250))]
     path = tmp_path / f"a.{suffix}"
     frames[0].save(path, save_all=True, append_images=frames[1:], **_best(suffix))
-    picture = open_picture(path)
+    picture = open_image(path)
     assert picture.size == (30, 20)
     assert picture.colour == pytest.approx(40, abs=1)
 
@@ -285,7 +285,7 @@ def test_a_stereo_picture_is_its_first_jpeg(tmp_path: Path) -> None:
     Image.new("L", (30, 20), 40).save(
         path, format="MPO", save_all=True, append_images=[Image.new("L", (30, 20), 200)]
     )
-    picture = open_picture(path)
+    picture = open_image(path)
     assert picture.format == "JPEG"
     assert picture.colour == pytest.approx(40, abs=1)
 
@@ -329,9 +329,9 @@ def test_a_long_thin_picture_keeps_every_row(tmp_path: Path) -> None:
 
 def test_a_picture_can_be_drawn_instead_of_read() -> None:
     grey = np.array([[0, 255]], np.uint8)
-    assert DecodedPicture.of(grey).colour.tolist() == [[[0], [255]]]
+    assert DecodedImage.of(grey).colour.tolist() == [[[0], [255]]]
     colours = np.zeros((2, 3, 3), np.uint8)
-    assert (DecodedPicture.of(colours).size, DecodedPicture.of(colours).mode) == ((3, 2), "RGB")
+    assert (DecodedImage.of(colours).size, DecodedImage.of(colours).mode) == ((3, 2), "RGB")
 
 
 def test_formats_outside_the_six_are_refused(tmp_path: Path) -> None:
@@ -341,7 +341,7 @@ def test_formats_outside_the_six_are_refused(tmp_path: Path) -> None:
         path = tmp_path / f"{kind}.png"
         path.write_bytes(out.getvalue())
         with pytest.raises(UserError, match="not a picture"):
-            open_picture(path)
+            open_image(path)
 
 
 SAMPLES = Path(__file__).parents[4] / "assets" / "samples"
@@ -349,7 +349,7 @@ SAMPLES = Path(__file__).parents[4] / "assets" / "samples"
 
 @pytest.mark.parametrize("path", sorted(SAMPLES.iterdir()), ids=lambda path: path.name)
 def test_the_samples_are_small_and_can_be_read(path: Path) -> None:
-    picture = open_picture(path)
+    picture = open_image(path)
     assert path.stat().st_size < 20_000
     assert picture.size[0] >= 300
     assert ("cut-out" in path.name) == (picture.alpha is not None)
