@@ -27,10 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from fmnist_tui.config import gpu_detect
+from fmnist_tui.config.problems import ConfigError, ConfigProblem
 from fmnist_tui.config.run_config import (
     FIELDS,
-    ConfigError,
-    ConfigProblem,
     RunConfig,
     allowed,
     choices,

@@ -8,9 +8,9 @@ what is allowed.
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 from pydantic import (
@@ -25,40 +25,10 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from fmnist_tui.config import dataset_catalog, plugins, validators
-from fmnist_tui.util.errors import UsageError, near
-from fmnist_tui.util.text import safe_text
+from fmnist_tui.config.problems import ConfigError, ConfigProblem
+from fmnist_tui.util.errors import near
 
 DEVICES = "auto, cpu, mps, cuda or cuda:N"
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigProblem:
-    """One thing wrong with a config: the key, its value, and what would be right."""
-
-    key: str
-    value: object
-    message: str
-
-    def __str__(self) -> str:
-        return f"{safe_text(self.key)} = {shown(self.value)}: {self.message}"
-
-
-class ConfigError(UsageError):
-    """A config that cannot be used, with every problem found in it, one a line."""
-
-    def __init__(self, problems: list[ConfigProblem], where: str = "") -> None:
-        self.problems = problems
-        prefix = f"{where}: " if where else ""
-        super().__init__("\n".join(f"{prefix}{problem}" for problem in problems))
-
-
-def shown(value: object) -> str:
-    """A config value as TOML would have it, short enough for a line."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return safe_text(repr(value), 60)
 
 
 def _setting(default: Any, group: str, about: str, **limits: Any) -> Any:
@@ -175,9 +145,8 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        found = [ConfigProblem(*found) for found in validators.conflicts(self)]
-        if found:
-            raise PydanticCustomError("conflict", "{text}", {"text": "", "found": found})
+        if conflicts := [*_conflicts(self)]:
+            raise PydanticCustomError("conflict", "{text}", {"text": "", "conflicts": conflicts})
         return self
 
     @classmethod
@@ -313,7 +282,7 @@ def _explain(error: ValidationError) -> Iterator[ConfigProblem]:
     named = set()
     for item in error.errors():
         if item["type"] == "conflict":
-            yield from item["ctx"]["found"]
+            yield from item["ctx"]["conflicts"]
             continue
         key = str(item["loc"][0]) if item["loc"] else ""
         if key in named:
@@ -325,3 +294,60 @@ def _explain(error: ValidationError) -> Iterator[ConfigProblem]:
             yield ConfigProblem(key, item["input"], item["msg"])
         else:
             yield ConfigProblem(key, item["input"], f"must be {allowed(key)}")
+
+
+def _conflicts(config: RunConfig) -> Iterator[ConfigProblem]:
+    """Combinations of settings that are valid one by one but not together."""
+    info = dataset_catalog.facts(config.dataset)
+    if info is not None and not info.mirror:
+        if config.flip:
+            yield ConfigProblem(
+                "flip", True, f"{info.title} must not be mirrored: allowed is false"
+            )
+        if config.tta != "none":
+            message = f"{info.title} must not be mirrored: allowed is none"
+            yield ConfigProblem("tta", config.tta, message)
+    if config.patience and not config.val_fraction:
+        message = "needs a validation split: set val_fraction above 0, or patience to 0"
+        yield ConfigProblem("patience", config.patience, message)
+    if config.classes is not None and (message := _class_conflict(config.classes, info)):
+        yield ConfigProblem("classes", list(config.classes), message)
+    if not config.dataset.startswith("folder:"):
+        if config.input_size != 28:
+            message = f"{config.dataset} is 28×28: allowed is 28"
+            yield ConfigProblem("input_size", config.input_size, message)
+        if config.colour:
+            yield ConfigProblem("colour", True, f"{config.dataset} is grey: allowed is false")
+    for key in ("shift", "crop"):
+        if (pixels := getattr(config, key)) >= config.input_size:
+            message = f"must be below the image's side ({config.input_size})"
+            yield ConfigProblem(key, pixels, message)
+    if config.mixup and config.cutmix:
+        message = "cannot be used with mixup: set one of them to 0"
+        yield ConfigProblem("cutmix", config.cutmix, message)
+    if info is not None and info.train and config.limit is not None:
+        most = math.ceil(info.train * (1 - config.val_fraction))
+        if config.limit > most:
+            message = f"{info.name} leaves {most:,} training images at most"
+            yield ConfigProblem("limit", config.limit, message)
+    if config.freeze and config.start is None:
+        message = "there are no weights to keep: set start, or freeze nothing"
+        yield ConfigProblem("freeze", config.freeze, message)
+    if config.renew and config.start is None:
+        message = "without a start every part is new: leave it empty"
+        yield ConfigProblem("renew", config.renew, message)
+    if config.body_lr != 1 and validators.BODY in config.freeze.split(", "):
+        message = "all but the head is frozen: allowed is 1"
+        yield ConfigProblem("body_lr", config.body_lr, message)
+
+
+def _class_conflict(classes: tuple[int, ...], info: dataset_catalog.DatasetFacts | None) -> str:
+    if len(set(classes)) != len(classes):
+        return "names a class twice"
+    if len(classes) < 2:
+        return "must be two classes or more"
+    if min(classes) < 0:
+        return "class numbers start at 0"
+    if info is not None and max(classes) >= len(info.classes):
+        return f"{info.name} has the classes 0 to {len(info.classes) - 1}"
+    return ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fmnist_tui.config import run_config
-from fmnist_tui.config.run_config import ConfigProblem
+from fmnist_tui.config.problems import ConfigProblem, format_setting
 from fmnist_tui.util.errors import near
 
 Value = bool | int | float | str
@@ -88,7 +88,7 @@ def told(value: object) -> str:
     """A parameter's value in few characters."""
     if isinstance(value, float):
         return f"{value:.4g}"
-    return run_config.shown(value).strip("'") if isinstance(value, str) else run_config.shown(value)
+    return format_setting(value).strip("'") if isinstance(value, str) else format_setting(value)
 
 
 def dimension(key: str, table: object, base: Mapping[str, Any]) -> Dimension | list[ConfigProblem]:
@@ -177,7 +177,7 @@ def _wrong_bounds(
         return
     low, high, step = table["low"], table["high"], table.get("step")
     if low >= high:
-        yield ConfigProblem(f"{where}.low", low, f"must be below high ({run_config.shown(high)})")
+        yield ConfigProblem(f"{where}.low", low, f"must be below high ({format_setting(high)})")
         return
     if table.get("log") and low <= 0:
         yield ConfigProblem(f"{where}.low", low, "must be above 0 where log = true")

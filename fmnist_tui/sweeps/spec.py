@@ -27,8 +27,9 @@ from typing import Any
 
 from fmnist_tui.config import recipes
 from fmnist_tui.config import run_config as config
+from fmnist_tui.config.problems import ConfigError, ConfigProblem, format_setting
 from fmnist_tui.config.recipes import toml_value
-from fmnist_tui.config.run_config import ConfigError, ConfigProblem, RunConfig
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.sweeps.space import GRID_LIMIT, Dimension, dimension
 from fmnist_tui.util.errors import UsageError, UserError, near, reason
 from fmnist_tui.util.paths import expanded
@@ -89,7 +90,7 @@ class SweepSpec:
         free = {key for key in config.FIELDS if config.group(key) == "machine"} | {"recipe"}
         free |= {part.key for part in self.space}
         changed = [
-            f"{key} {config.shown(mine)} against {config.shown(theirs)}"
+            f"{key} {format_setting(mine)} against {format_setting(theirs)}"
             for key, (mine, theirs) in self.base.differences(other.base).items()
             if key not in free
         ]

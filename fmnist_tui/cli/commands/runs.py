@@ -16,6 +16,7 @@ from fmnist_tui.cli.commands import lrfind
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.cli.support.console import duration, percent
 from fmnist_tui.config import recipes, run_config
+from fmnist_tui.config.problems import format_setting
 from fmnist_tui.protocol import commands
 from fmnist_tui.protocol.events import SWEEP
 from fmnist_tui.runs.archive import archive, delete
@@ -166,7 +167,7 @@ def _show(args: argparse.Namespace) -> int:
     if settings is not None:
         plain = run_config.RunConfig()
         changed = [
-            f"{key} {run_config.shown(mine)}"
+            f"{key} {format_setting(mine)}"
             for key, (_, mine) in plain.differences(settings).items()
         ]
         print(", ".join(changed) or "every setting at its default")
@@ -248,7 +249,7 @@ def _compare(args: argparse.Namespace) -> int:
         "val": [percent(glance.best_val_accuracy) for glance in glances],
         "test": [percent(glance.test_accuracy) for glance in glances],
         "time": [duration(glance.seconds) for glance in glances],
-        **{key: [run_config.shown(values[key]) for values in settings] for key in differing},
+        **{key: [format_setting(values[key]) for values in settings] for key in differing},
     }
     for heading, cells in rows.items():
         table.add_row(heading, *(Text(cell) for cell in cells))

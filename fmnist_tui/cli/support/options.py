@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fmnist_tui.config import recipes, run_config
+from fmnist_tui.config.problems import format_setting
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.runs.listing import resolve
 from fmnist_tui.util import paths
@@ -48,7 +49,7 @@ def settings(parser: argparse.ArgumentParser) -> None:
     for name, field in run_config.FIELDS.items():
         heading = run_config.group(name)
         group = groups.setdefault(heading, parser.add_argument_group(heading))
-        about = f"{field.description} [{run_config.shown(field.default)}]".replace("%", "%%")
+        about = f"{field.description} [{format_setting(field.default)}]".replace("%", "%%")
         flag = f"--{name.replace('_', '-')}"
         if run_config.kind(name) is bool:
             group.add_argument(

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from fmnist_tui.config import plugins
 from fmnist_tui.config.dataset_catalog import DatasetFacts
-from fmnist_tui.config.run_config import FIELDS, ConfigError, RunConfig
+from fmnist_tui.config.problems import ConfigError
+from fmnist_tui.config.run_config import FIELDS, RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.data.images.prepare import Preparation
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Payload, check_weights

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import fmnist_tui
-from fmnist_tui.config.run_config import ConfigError
+from fmnist_tui.config.problems import ConfigError
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.engine.sweep.trial_runner import TrialResult, TrialRunner

@@ -9,8 +9,9 @@ import pytest
 
 from fmnist_tui.config import gpu_detect
 from fmnist_tui.config.plans import EnsembleStep, Plan, TrainStep
+from fmnist_tui.config.problems import ConfigError
 from fmnist_tui.config.recipes import Members, Recipe, Stage
-from fmnist_tui.config.run_config import ConfigError, RunConfig
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import FAILED, FINISHED, STOPPED
 
 FIRST, SECOND, THIRD = Path("/runs/first"), Path("/runs/second"), Path("/runs/third")
@@ -102,7 +103,7 @@ def test_an_impossible_stage_is_told_before_anything_is_trained() -> None:
     stages = (STAGES[0], Stage("adapt", {"freeze": "convolutions", "flip": True}))
     with pytest.raises(ConfigError, match="recipe two: flip = true: MNIST must not be mirrored"):
         Plan.of(Recipe("two", "", {"dataset": "mnist"}, stages=stages))
-    with pytest.raises(ConfigError, match=r"freeze.*give start"):
+    with pytest.raises(ConfigError, match=r"freeze.*set start"):
         Plan.of(TWO, {"freeze": "convolutions"})
 
 

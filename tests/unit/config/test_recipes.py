@@ -8,8 +8,8 @@ import pytest
 
 from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import Plan
+from fmnist_tui.config.problems import ConfigError
 from fmnist_tui.config.recipes import Claim
-from fmnist_tui.config.run_config import ConfigError
 from fmnist_tui.util.errors import UserError
 
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmnist_tui.config import recipes, run_config
-from fmnist_tui.config.run_config import FIELDS, ConfigError, RunConfig, parse, problems
+from fmnist_tui.config.problems import ConfigError, format_setting
+from fmnist_tui.config.run_config import FIELDS, RunConfig, parse, problems
 
 
 def _said(**values: Any) -> str:
@@ -53,7 +54,7 @@ def _said(**values: Any) -> str:
         ({"mixup": 0.2, "cutmix": 1.0}, "cutmix = 1.0", ["mixup"]),
         ({"limit": 50_001}, "limit = 50001", ["50,000"]),
         ({"start": ""}, "start = ''", ["a run (id, part of its name, path)", "or none"]),
-        ({"freeze": "body"}, "freeze = 'body'", ["no weights to keep", "give start"]),
+        ({"freeze": "body"}, "freeze = 'body'", ["no weights to keep", "set start"]),
         ({"renew": "dense"}, "renew = 'dense'", ["leave it empty"]),
         ({"freeze": "a b", "start": "x"}, "freeze = 'a b'", ["'a b' is no name", "convolutions"]),
         ({"freeze": 3}, "freeze = 3", ["convolutions, dense, body", "or none"]),
@@ -108,7 +109,7 @@ def test_every_field_says_what_it_is_for_where_it_belongs_and_what_it_may_be() -
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_default_survives_being_written_as_text(name: str) -> None:
     value = FIELDS[name].default
-    text = run_config.shown(value).strip("'")
+    text = format_setting(value).strip("'")
     assert parse(name, text) == value
 
 

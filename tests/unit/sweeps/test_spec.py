@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.config.run_config import ConfigError
+from fmnist_tui.config.problems import ConfigError
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps.space import Dimension
 from fmnist_tui.util.errors import UserError

@@ -9,7 +9,8 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from fmnist_tui.analysis.metrics import interval
-from fmnist_tui.config.run_config import RunConfig, shown
+from fmnist_tui.config.problems import format_setting
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import ENSEMBLE, SWEEP
 from fmnist_tui.render.line_chart import Line
 from fmnist_tui.runs.listing import RunSummary
@@ -189,4 +190,4 @@ def _setting(config: RunConfig | None, name: str) -> str:
     if config is None:
         return formatting.NONE
     value = getattr(config, name)
-    return safe_text(value if isinstance(value, str) else shown(value), _VALUE)
+    return safe_text(value if isinstance(value, str) else format_setting(value), _VALUE)
