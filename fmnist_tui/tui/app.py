@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from textual import events
 from textual.app import App, SystemCommand
@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.driver import Driver
 from textual.filter import LineFilter
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.signal import Signal
 
@@ -78,25 +79,25 @@ class Dashboard(App[int]):
     ]
 
     def __init__(
-        self, desk: AppState, first: str = "data", driver: type[Driver] | None = None
+        self, app_state: AppState, first: str = "data", driver: type[Driver] | None = None
     ) -> None:
         self.screens: Sequence[type[DashboardScreen]] = SCREENS
         super().__init__(driver_class=driver)
-        self.desk = desk
+        self.app_state = app_state
         self._first = first
         self._filters_of_ours: list[LineFilter] = [ShortColours()]
-        if desk.ascii:
+        if app_state.ascii:
             self._filters_of_ours.append(AsciiFilter())
-        self.errands = JobManager(self)
-        self.planning = PlanRunner(self)
-        self.departure = QuitFlow(self)
+        self.jobs = JobManager(self)
+        self.plan_runner = PlanRunner(self)
+        self.quit_flow = QuitFlow(self)
         self._pace = RefreshRate()
         self._told_end: RunEnded | None = None
         # The run on the bench has said something; another run is on the bench; another
         # run is in hand (or its predictions have changed).
-        self.feed_moved: Signal[RunFeed] = Signal(self, "feed moved")
-        self.feed_changed: Signal[RunFeed | None] = Signal(self, "feed changed")
-        self.run_changed: Signal[RunFolder | None] = Signal(self, "run changed")
+        self.run_updated: Signal[RunFeed] = Signal(self, "feed moved")
+        self.run_replaced: Signal[RunFeed | None] = Signal(self, "feed changed")
+        self.selection_changed: Signal[RunFolder | None] = Signal(self, "run changed")
         for screen in self.screens:
             self.add_mode(screen.NAME, screen)
             self.bind(screen.KEY, f"show('{screen.NAME}')", description=screen.TITLE, show=False)
@@ -121,14 +122,14 @@ class Dashboard(App[int]):
     def on_load(self) -> None:
         for theme in themes.THEMES:
             self.register_theme(theme)
-        wanted = self.desk.settings.get("theme", themes.DARK)
+        wanted = self.app_state.settings.get("theme", themes.DARK)
         self.theme = wanted if wanted in self.available_themes else themes.DARK
         known = binding_ids(self)
-        self.desk.settings.check_keys(known)
-        self.set_keymap(self.desk.settings.keymap)
+        self.app_state.settings.check_keys(known)
+        self.set_keymap(self.app_state.settings.keymap)
 
     def on_mount(self) -> None:
-        if self.desk.ascii:
+        if self.app_state.ascii:
             self.add_class("-ascii")
         self.switch_mode(self._first)
         self.theme_changed_signal.subscribe(self, lambda theme: self._keep_theme(theme.name))
@@ -142,166 +143,166 @@ class Dashboard(App[int]):
 
     def _complain(self) -> None:
         """Say what is wrong with the user's settings, once."""
-        while self.desk.settings.complaints:
-            self.say(self.desk.settings.complaints.pop(0), "warning")
+        while self.app_state.settings.complaints:
+            self.notify(self.app_state.settings.complaints.pop(0), "warning")
 
     # -- the run on the bench -------------------------------------------------------
 
     def _tick(self) -> None:
         """Take in what the run has said. How soon again depends on what showing it cost."""
-        feed = self.desk.feed
+        feed = self.app_state.feed
         if feed is not None:
             was_live, was_error = feed.live, feed.error
             if feed.drain():
-                self.feed_moved.publish(feed)
+                self.run_updated.publish(feed)
                 self.refresh_status()
                 self._tell_of(feed, was_live, was_error)
-        if self.errands.look():
+        if self.jobs.look():
             self.refresh_status()
-        self.planning.look()
+        self.plan_runner.look()
         self._complain()
         self.set_timer(self._pace.next(), self._tick)
 
     def _tell_of(self, feed: RunFeed, was_live: bool, was_error: str) -> None:
         end = feed.state.end
         if feed.error and feed.error != was_error:
-            self.say(feed.error, "error")
+            self.notify(feed.error, "error")
         elif end is not None and end is not self._told_end:
             self._told_end = end
             message = f": {end.message}" if end.message else ""
-            self.say(
+            self.notify(
                 f"{feed.name} {end.reason}{message}",
                 "error" if end.reason == "failed" else "information",
             )
             if feed.folder is not None:
-                self.run_changed.publish(self.desk.run)
+                self.selection_changed.publish(self.app_state.selected_run)
 
-    def put_on_bench(self, feed: RunFeed | None) -> None:
+    def show_run(self, feed: RunFeed | None) -> None:
         """Show another run on Train (and in the bar above every screen)."""
-        self.desk.feed = feed
+        self.app_state.feed = feed
         self._told_end = feed.state.end if feed is not None else None
-        self.feed_changed.publish(feed)
+        self.run_replaced.publish(feed)
         self.refresh_status()
 
-    def start(self, config: RunConfig, heading: str = "") -> bool:
+    def start_run(self, config: RunConfig, heading: str = "") -> bool:
         """Begin a run in this process, in its place in a plan; whether it could be asked for."""
-        return self._begin(lambda: self.desk.session.train(config), heading)
+        return self._begin(lambda: self.app_state.session.train(config), heading)
 
-    def find_rate(self, config: RunConfig) -> bool:
+    def start_lr_search(self, config: RunConfig) -> bool:
         """Search for a learning rate in this process, as a run of its own."""
-        return self._begin(lambda: self.desk.session.lrfind(config))
+        return self._begin(lambda: self.app_state.session.lrfind(config))
 
-    def resume(self, folder: RunFolder, config: RunConfig) -> bool:
+    def resume_run(self, folder: RunFolder, config: RunConfig) -> bool:
         """Take a run up again in this process."""
-        return self._begin(lambda: self.desk.session.resume(folder, config))
+        return self._begin(lambda: self.app_state.session.resume(folder, config))
 
-    def fork(self, folder: RunFolder, checkpoint: str, config: RunConfig) -> bool:
+    def fork_run(self, folder: RunFolder, checkpoint: str, config: RunConfig) -> bool:
         """Begin a new run in this process from another's checkpoint."""
-        return self._begin(lambda: self.desk.session.fork(folder, checkpoint, config))
+        return self._begin(lambda: self.app_state.session.fork(folder, checkpoint, config))
 
     def _begin(self, begin: Callable[[], Any], heading: str = "") -> bool:
         try:
             training = begin()
         except UserError as error:
-            self.say(str(error), "error")
+            self.notify(str(error), "error")
             return False
         feed = RunFeed.of(training)
         feed.heading = heading
-        self.put_on_bench(feed)
+        self.show_run(feed)
         return True
 
-    def follow(self, folder: RunFolder) -> None:
+    def follow_run(self, folder: RunFolder) -> None:
         """Put a run of the shelf, or of another process, on the bench."""
         self.workers.cancel_group(self, "follow")
-        feed = self.desk.feed
+        feed = self.app_state.feed
         if feed is not None and feed.folder == folder and (feed.live or not feed.own):
             return
-        if self.desk.training:
-            self.say("a run is under way here; it stays on the bench until it ends", "warning")
+        if self.app_state.training:
+            self.notify("a run is under way here; it stays on the bench until it ends", "warning")
             return
 
         async def open_it() -> None:
             try:
                 opened = await asyncio.to_thread(RunFeed.open, folder)
             except UserError as error:
-                self.say(str(error), "error")
+                self.notify(str(error), "error")
                 return
             # A training that was begun meanwhile is not to be pushed off.
-            if not self.desk.training:
-                self.put_on_bench(opened)
+            if not self.app_state.training:
+                self.show_run(opened)
 
         self.run_worker(open_it(), group="follow", exclusive=True)
 
-    def tell(self, command: Command) -> bool:
+    def send_command(self, command: Command) -> bool:
         """Tell the run on the bench something; whether somebody listens."""
-        feed = self.desk.feed
+        feed = self.app_state.feed
         if feed is None or not feed.live:
-            self.say("no run is going on", "warning")
+            self.notify("no run is going on", "warning")
             return False
         try:
             feed.send(command)
         except UserError as error:
-            self.say(str(error), "error")
+            self.notify(str(error), "error")
             return False
         return True
 
     # -- the run in hand ------------------------------------------------------------
 
-    def take(self, folder: RunFolder | None) -> None:
+    def select_run(self, folder: RunFolder | None) -> None:
         """Take a run in hand: the one that Evaluate, Errors and Predict ask about."""
-        self.desk.run = folder
-        self.run_changed.publish(folder)
+        self.app_state.selected_run = folder
+        self.selection_changed.publish(folder)
 
-    def run_in_hand(self) -> RunFolder | None:
+    def selected_run(self) -> RunFolder | None:
         """The run taken in hand, or else the one on the bench."""
-        if self.desk.run is not None:
-            return self.desk.run
-        return self.desk.feed.folder if self.desk.feed is not None else None
+        if self.app_state.selected_run is not None:
+            return self.app_state.selected_run
+        return self.app_state.feed.folder if self.app_state.feed is not None else None
 
     def open_run(self, folder: RunFolder) -> None:
         """Take a run in hand, put it on the bench, and go where there is most to see of it."""
-        self.take(folder)
-        self.follow(folder)
+        self.select_run(folder)
+        self.follow_run(folder)
         self.show("evaluate" if any(folder.predictions.glob("*.npz")) else "train")
 
-    def open_listed(self, run: RunSummary) -> None:
+    def open_listed_run(self, run: RunSummary) -> None:
         """Open a run of any kind where it is shown."""
         if run.state == BROKEN:
-            self.say(f"{name_of(run)} is broken: {safe_text(run.reason)}", "error")
+            self.notify(f"{name_of(run)} is broken: {safe_text(run.reason)}", "error")
         elif run.kind == LRFIND:
-            self.follow(run.run)
+            self.follow_run(run.run)
             self.show("train")
         elif run.kind == SWEEP:
-            self.desk.sweep = run.run
+            self.app_state.sweep = run.run
             self.show("sweep")
         else:
             self.open_run(run.run)
 
-    def draft(self, values: Mapping[str, Any], recipe: Recipe | None = None) -> None:
+    def edit_config(self, values: Mapping[str, Any], recipe: Recipe | None = None) -> None:
         """Go to Train with these settings in the form, the first of a recipe's perhaps."""
-        self.desk.draft, self.desk.recipe = dict(values), recipe
+        self.app_state.draft, self.app_state.recipe = dict(values), recipe
         if self.current_mode == "train" and isinstance(self.screen, DashboardScreen):
             # It is in view: nothing will resume it.
-            self.screen.take_draft()
+            self.screen.load_draft()
         else:
             self.show("train")
 
-    def draft_recipe(self, name: str) -> None:
+    def edit_recipe(self, name: str) -> None:
         """Go to Train with a recipe's settings in the form."""
         try:
             recipe = recipes.load(name)
-            self.draft(opening(recipe)[0].model_dump(), recipe)
+            self.edit_config(opening(recipe)[0].model_dump(), recipe)
         except UserError as error:
-            self.say(str(error), "error")
+            self.notify(str(error), "error")
 
     def open_errors(self, pair: ClassPair) -> None:
         """Show the images of a cell of the matrix."""
-        self.desk.pair = pair
+        self.app_state.class_pair = pair
         self.show("errors")
 
     # -- what other processes do meanwhile ----------------------------------------------
 
-    def errand(
+    def start_job(
         self,
         title: str,
         words: list[str],
@@ -310,13 +311,13 @@ class Dashboard(App[int]):
     ) -> None:
         """Have a command of ours (`words`) done by a process of its own; its JSON document
         goes to `then`. Where it fails a toast says why, and `missed` is told too."""
-        self.errands.run(title, words, then, missed)
+        self.jobs.run(title, words, then, missed)
         self.refresh_status()
-        self.say(f"{title}: under way (E shows it)")
+        self.notify(f"{title}: under way (E shows it)")
 
     def action_errands(self) -> None:
         if not isinstance(self.screen, JobsScreen):
-            self.push_screen(JobsScreen(self.errands))
+            self.push_screen(JobsScreen(self.jobs))
 
     # -- around them ------------------------------------------------------------------
 
@@ -330,13 +331,22 @@ class Dashboard(App[int]):
     def action_show(self, name: str) -> None:
         self.show(name)
 
-    def say(self, message: str, severity: str = "information") -> None:
-        """A toast; whatever is in the message is shown as it is."""
-        self.notify(safe_text(message, 400), severity=cast(Any, severity), markup=False)
+    def notify(
+        self,
+        message: str,
+        severity: SeverityLevel = "information",
+        *,
+        title: str = "",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Show a toast. The message is always plain text: it may quote file names."""
+        text = safe_text(message, 400)
+        super().notify(text, title=title, severity=severity, timeout=timeout, markup=False)
 
     def status_line(self) -> Content:
         """The run on the bench in a few words."""
-        feed, errands = self.desk.feed, self.errands.summary()
+        feed, errands = self.app_state.feed, self.jobs.summary()
         run = run_status(feed) if feed is not None else Content("")
         if not errands:
             return run
@@ -359,20 +369,20 @@ class Dashboard(App[int]):
         self.theme = themes.LIGHT if dark else themes.DARK
 
     def _keep_theme(self, name: str) -> None:
-        self.desk.settings.keep("theme", name)
+        self.app_state.settings.keep("theme", name)
 
     # -- leaving ----------------------------------------------------------------------
 
     def action_leave(self) -> None:
-        self.departure.ask(0)
+        self.quit_flow.ask(0)
 
     def action_interrupt(self) -> None:
-        self.departure.interrupt()
+        self.quit_flow.interrupt()
 
     def action_detach(self) -> None:
-        self.departure.detach()
+        self.quit_flow.detach()
 
-    def leave_now(self, how: QuitMode, code: int) -> None:
+    def quit_now(self, how: QuitMode, code: int) -> None:
         """Close the screen; what becomes of the run is settled once the terminal is back."""
-        self.desk.leaving, self.desk.exit_code = how, code
+        self.app_state.leaving, self.app_state.exit_code = how, code
         self.exit(code)

@@ -36,14 +36,14 @@ class PaletteCommands(Provider):
     """Everything that can be done from here, by name."""
 
     @property
-    def _bench(self) -> Dashboard:
+    def _context(self) -> Dashboard:
         return cast("Dashboard", self.app)
 
     async def startup(self) -> None:
-        bench = self._bench
+        context = self._context
         entries: list[Entry] = [
-            (f"Go to {screen.TITLE}", f"key {screen.KEY}", partial(bench.show, screen.NAME))
-            for screen in bench.screens
+            (f"Go to {screen.TITLE}", f"key {screen.KEY}", partial(context.show, screen.NAME))
+            for screen in context.screens
         ]
         entries += self._actions()
         # A folder that cannot be read must not empty the palette.
@@ -51,13 +51,15 @@ class PaletteCommands(Provider):
             for name in recipes.names():
                 entries.append((f"Recipe: {name}", _about(name), partial(self._recipe, name)))
                 words = "does it keep what it claims? trained with several seeds"
-                entries.append((f"Check recipe: {name}", words, partial(check_recipe, bench, name)))
+                entries.append(
+                    (f"Check recipe: {name}", words, partial(check_recipe, context, name))
+                )
         with contextlib.suppress(UserError):
-            for summary in await asyncio.to_thread(list_runs, bench.desk.runs_dir):
+            for summary in await asyncio.to_thread(list_runs, context.app_state.runs_dir):
                 figure = summary.best_val_accuracy
                 about = summary.state + (f", {100 * figure:.2f} % val" if figure else "")
                 name = safe_text(summary.run.name, 80)
-                entries.append((f"Run: {name}", about, partial(bench.open_listed, summary)))
+                entries.append((f"Run: {name}", about, partial(context.open_listed_run, summary)))
         self._entries = entries
 
     def _actions(self) -> list[Entry]:
@@ -76,7 +78,7 @@ class PaletteCommands(Provider):
         await self.app.run_action(action, default_namespace=cast("Dashboard", node))
 
     def _recipe(self, name: str) -> None:
-        self._bench.draft_recipe(name)
+        self._context.edit_recipe(name)
 
     async def discover(self) -> Hits:
         for name, about, run in self._entries:

@@ -48,41 +48,41 @@ def open_dashboard(
     printed: deque[str] = deque(maxlen=LOG_LINES)
     session = Session(runs_dir, data_dir)
     settings = Settings.load(settings_dir())
-    desk = AppState(runs_dir, data_dir, session, settings, ascii_only, printed)
+    app_state = AppState(runs_dir, data_dir, session, settings, ascii_only, printed)
     if attach is not None:
-        desk.feed, desk.run = RunFeed.open(attach), attach
+        app_state.feed, app_state.selected_run = RunFeed.open(attach), attach
     try:
-        broken = _show(desk, "train" if attach is not None else "data", size)
+        broken = _show(app_state, "train" if attach is not None else "data", size)
         if broken:
-            desk.leaving, desk.exit_code = QuitMode.DETACH, 1
+            app_state.leaving, app_state.exit_code = QuitMode.DETACH, 1
             _tell(f"the screen failed: {broken}" + ("" if debug else " (--debug shows where)"))
             if debug:
                 _tell("\n".join(printed))
-        _settle(desk)
-        return desk.exit_code
+        _settle(app_state)
+        return app_state.exit_code
     finally:
         session.close()
 
 
-def _show(desk: AppState, first: str, size: browser_driver.Size | None) -> str:
+def _show(app_state: AppState, first: str, size: browser_driver.Size | None) -> str:
     """Run the screen to its end; why it failed, if it did."""
 
     def hang_up() -> None:
         # The terminal is gone: what is drawn goes nowhere, and nobody can be asked.
         screen.cut()
-        app.leave_now(QuitMode.DETACH, HUNG_UP)
+        app.quit_now(QuitMode.DETACH, HUNG_UP)
 
     def heed() -> None:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, app.leave_now, QuitMode.STOP, 143)
+        loop.add_signal_handler(signal.SIGTERM, app.quit_now, QuitMode.STOP, 143)
         loop.add_signal_handler(signal.SIGHUP, hang_up)
 
     async def run() -> int | None:
         heed()
         return await app.run_async(size=size)
 
-    app = Dashboard(desk, first, browser_driver.driver(heed) if size is not None else None)
-    with stdio.lent(desk.printed) as screen, brief_collections():
+    app = Dashboard(app_state, first, browser_driver.driver(heed) if size is not None else None)
+    with stdio.lent(app_state.printed) as screen, brief_collections():
         try:
             left = asyncio.run(run())
         except (OSError, KeyboardInterrupt) as error:
@@ -95,7 +95,7 @@ def _show(desk: AppState, first: str, size: browser_driver.Size | None) -> str:
             return ""
         if size is None:
             screen.reset()
-    return safe_text(failure or _named(desk.printed), 300)
+    return safe_text(failure or _named(app_state.printed), 300)
 
 
 def _named(printed: Iterable[str]) -> str:
@@ -105,18 +105,18 @@ def _named(printed: Iterable[str]) -> str:
     return named[-1] if named else "it ended unexpectedly"
 
 
-def _settle(desk: AppState) -> None:
+def _settle(app_state: AppState) -> None:
     """Wait for the run of this process to do what it was told: to stop, or to be handed over;
     and for the errands that were to be stopped."""
-    if desk.unwanted:
-        _tell(f"ending {', '.join(one.title for one in desk.unwanted)} …")
-        end_all(desk.unwanted)
-    feed = desk.feed
+    if app_state.jobs_to_end:
+        _tell(f"ending {', '.join(one.title for one in app_state.jobs_to_end)} …")
+        end_all(app_state.jobs_to_end)
+    feed = app_state.feed
     training = feed.training if feed is not None else None
     if feed is None or training is None:
         return
     if not training.done:
-        if desk.leaving is QuitMode.DETACH:
+        if app_state.leaving is QuitMode.DETACH:
             training.send(Detach(0.0))
             _tell(f"{feed.name}: saving, to go on without a terminal …")
         else:
@@ -129,45 +129,47 @@ def _settle(desk: AppState) -> None:
             os._exit(130)
     feed.drain()
     if feed.state.ended == DETACHED:
-        _hand_over(desk, training, feed)
+        _hand_over(app_state, training, feed)
         return
     if feed.state.end is not None and training.folder is not None:
         end = feed.state.end
         _tell(f"{feed.name} {end.reason} at step {end.step:,}: {safe_text(training.folder.path)}")
         if end.reason == FAILED:
-            desk.exit_code = desk.exit_code or 1
-    if desk.plan is not None and desk.plan.left > 1:
-        left = desk.plan.left - 1
+            app_state.exit_code = app_state.exit_code or 1
+    if app_state.plan is not None and app_state.plan.left > 1:
+        left = app_state.plan.left - 1
         _tell(
-            f"{desk.plan.recipe}: what was to come after that ({left} of its"
-            f" {len(desk.plan.steps)} steps) is left out"
+            f"{app_state.plan.recipe}: what was to come after that ({left} of its"
+            f" {len(app_state.plan.steps)} steps) is left out"
         )
 
 
-def _following(desk: AppState) -> str:
+def _following(app_state: AppState) -> str:
     """What the run in hand is a step of, for the process that goes on with it."""
-    plan = desk.plan
+    plan = app_state.plan
     if plan is None or plan.left < 2 or isinstance(plan.next, EnsembleStep):
         return ""
     return plan.kept()
 
 
-def _hand_over(desk: AppState, training: Training, feed: RunFeed) -> None:
+def _hand_over(app_state: AppState, training: Training, feed: RunFeed) -> None:
     from fmnist_tui.runs import handover
 
     folder = training.folder
     if folder is None:
         return
     try:
-        following = _following(desk)
-        process = handover.go_on(folder, desk.data_dir, following)
+        following = _following(app_state)
+        process = handover.go_on(folder, app_state.data_dir, following)
     except UserError as error:
         _tell(f"{error}; `fmnist-tui train --resume {folder.id}` goes on from the checkpoint")
-        desk.exit_code = 1
+        app_state.exit_code = 1
     else:
         _tell(f"{feed.name} goes on in process {process}; `fmnist-tui attach {folder.id}` shows it")
-        if following and desk.plan is not None:
-            _tell(f"{desk.plan.left - 1} more of {desk.plan.recipe} follow in that process")
+        if following and app_state.plan is not None:
+            _tell(
+                f"{app_state.plan.left - 1} more of {app_state.plan.recipe} follow in that process"
+            )
 
 
 def _tell(message: str) -> None:

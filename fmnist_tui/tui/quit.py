@@ -20,14 +20,14 @@ _INTERRUPTED = 130
 class QuitFlow:
     """Asks what is open, and has the dashboard closed once all is answered."""
 
-    def __init__(self, bench: Dashboard) -> None:
-        self._bench = bench
+    def __init__(self, context: Dashboard) -> None:
+        self._context = context
 
     def ask(self, code: int) -> None:
         """Leave with this exit status; stop, detach or stay where a run is under way."""
-        if isinstance(self._bench.screen, QuitDialog):
+        if isinstance(self._context.screen, QuitDialog):
             return
-        if not self._bench.desk.training or self._searches:
+        if not self._context.app_state.training or self._searches:
             self._past_errands(QuitMode.STOP, code)
             return
         question = QuitDialog(
@@ -39,28 +39,30 @@ class QuitFlow:
                 Choice("x", "stay", "do not leave"),
             ],
         )
-        self._bench.push_screen(question, partial(self._answered, code))
+        self._context.push_screen(question, partial(self._answered, code))
 
     def interrupt(self) -> None:
         """Ctrl-C asks like any leaving; said again to the question, it stops the run."""
-        if isinstance(self._bench.screen, QuitDialog) and self._bench.desk.training:
-            self._bench.leave_now(QuitMode.STOP, _INTERRUPTED)
+        if isinstance(self._context.screen, QuitDialog) and self._context.app_state.training:
+            self._context.quit_now(QuitMode.STOP, _INTERRUPTED)
         else:
             self.ask(_INTERRUPTED)
 
     def detach(self) -> None:
         """Leave the run of this process to go on without a terminal."""
-        feed = self._bench.desk.feed
+        feed = self._context.app_state.feed
         if self._searches:
-            self._bench.say(
+            self._context.notify(
                 "a search for a learning rate is not detached; q gives it up", "warning"
             )
-        elif self._bench.desk.training:
+        elif self._context.app_state.training:
             self._past_errands(QuitMode.DETACH, 0)
         elif feed is not None and feed.live:
-            self._bench.say("this run lives in a process of its own already; q leaves it going")
+            self._context.notify(
+                "this run lives in a process of its own already; q leaves it going"
+            )
         else:
-            self._bench.say("no run is going on", "warning")
+            self._context.notify("no run is going on", "warning")
 
     def _answered(self, code: int, choice: str | None) -> None:
         if choice == "s":
@@ -70,15 +72,15 @@ class QuitFlow:
 
     def _past_errands(self, how: QuitMode, code: int) -> None:
         """Leave, but not without a word about what other processes still do for us."""
-        running = self._bench.errands.running
+        running = self._context.jobs.running
         if not running:
-            self._bench.leave_now(how, code)
+            self._context.quit_now(how, code)
             return
 
         def answered(choice: str | None) -> None:
             if choice in ("s", "g"):
-                self._bench.desk.unwanted = running if choice == "s" else []
-                self._bench.leave_now(how, code)
+                self._context.app_state.jobs_to_end = running if choice == "s" else []
+                self._context.quit_now(how, code)
 
         names = ", ".join(one.title for one in running)
         question = QuitDialog(
@@ -90,10 +92,10 @@ class QuitFlow:
                 Choice("x", "stay", "do not leave"),
             ],
         )
-        self._bench.push_screen(question, answered)
+        self._context.push_screen(question, answered)
 
     @property
     def _searches(self) -> bool:
         """Whether the run of this process is a search, which has nothing to save."""
-        desk = self._bench.desk
-        return desk.training and desk.feed is not None and desk.feed.kind == LRFIND
+        app_state = self._context.app_state
+        return app_state.training and app_state.feed is not None and app_state.feed.kind == LRFIND

@@ -25,7 +25,7 @@ Opened = Callable[..., AbstractAsyncContextManager[tuple[Dashboard, Pilot[int]]]
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[AppState]:
+def app_state(tmp_path: Path) -> Iterator[AppState]:
     """A desk over empty folders; its session's thread begins with the first work."""
     runs, data = tmp_path / "runs", tmp_path / "data"
     runs.mkdir()
@@ -36,16 +36,16 @@ def desk(tmp_path: Path) -> Iterator[AppState]:
 
 
 @pytest.fixture
-def opened(desk: AppState) -> Opened:
+def opened(app_state: AppState) -> Opened:
     """`async with opened("data", size=(120, 36)) as (bench, pilot)`: the dashboard on a screen."""
 
     @asynccontextmanager
     async def open_it(
         first: str = "data", size: tuple[int, int] = (120, 36)
     ) -> AsyncIterator[tuple[Dashboard, Pilot[int]]]:
-        bench = Dashboard(desk, first)
-        async with bench.run_test(size=size) as pilot:
+        dashboard = Dashboard(app_state, first)
+        async with dashboard.run_test(size=size) as pilot:
             await pilot.pause()
-            yield bench, pilot
+            yield dashboard, pilot
 
     return open_it

@@ -30,16 +30,16 @@ class TopBar(Widget):
         self._places: list[tuple[int, int, str]] = []
 
     @property
-    def _bench(self) -> Dashboard:
+    def _dashboard(self) -> Dashboard:
         return cast("Dashboard", self.app)
 
     def on_mount(self) -> None:
-        self.status = self._bench.status_line()
+        self.status = self._dashboard.status_line()
 
     def render(self) -> Content:
         width = self.size.width
         here = getattr(self.screen, "NAME", "")
-        tabs = [(screen.NAME, screen.KEY, screen.TITLE) for screen in self._bench.screens]
+        tabs = [(screen.NAME, screen.KEY, screen.TITLE) for screen in self._dashboard.screens]
         titles = [f" {key} {title} " for _, key, title in tabs]
         name = " fmnist-tui "
         status = self.status
@@ -67,10 +67,13 @@ class TopBar(Widget):
     def on_click(self, event: events.Click) -> None:
         for start, end, name in self._places:
             if start <= event.x < end:
-                self._bench.show(name)
+                self._dashboard.show(name)
                 return
-        if event.x >= (self._places[-1][1] if self._places else 0) and self._bench.desk.feed:
-            self._bench.show("train")
+        if (
+            event.x >= (self._places[-1][1] if self._places else 0)
+            and self._dashboard.app_state.feed
+        ):
+            self._dashboard.show("train")
 
 
 # A key, what it does, the action behind it, and whose that is.

@@ -71,12 +71,12 @@ class DashboardScreen(ResizableScreen[None]):
     _held: Widget | None = None
 
     @property
-    def bench(self) -> Dashboard:
+    def context(self) -> Dashboard:
         return cast("Dashboard", self.app)
 
     @property
-    def desk(self) -> AppState:
-        return self.bench.desk
+    def app_state(self) -> AppState:
+        return self.context.app_state
 
     def compose(self) -> ComposeResult:
         yield TopBar()
@@ -114,14 +114,14 @@ class DashboardScreen(ResizableScreen[None]):
 
     @on(events.ScreenResume)
     def _in_view_again(self) -> None:
-        self.bench.refresh_status()
+        self.context.refresh_status()
 
     def over(self, dialog: Screen[Given], then: Callable[[Given | None], None]) -> None:
         """Open a dialog above this screen, unless the user is somewhere else by now."""
         if self.is_current:
             self.app.push_screen(dialog, then)
 
-    def take_draft(self) -> None:
+    def load_draft(self) -> None:
         """Take in the settings that were laid on the desk, on the screen that has a form."""
 
     def later(
@@ -177,15 +177,11 @@ class DashboardScreen(ResizableScreen[None]):
         except (UserError, OSError) as error:
             line = str(error) if isinstance(error, UserError) else reason(error)
             if self.is_mounted:
-                (failed or self.complain)(safe_text(line))
+                (failed or self.notify_error)(safe_text(line))
             return
         if self.is_mounted:
             then(found)
 
-    def say(self, message: str) -> None:
-        """A toast that tells what has happened."""
-        self.bench.say(message)
-
-    def complain(self, message: str) -> None:
-        """A toast that tells what has not, and why."""
-        self.bench.say(message, "error")
+    def notify_error(self, message: str) -> None:
+        """Show a toast that says what failed and why."""
+        self.context.notify(message, "error")

@@ -68,7 +68,7 @@ class TableScreen(DashboardScreen):
     @property
     def order(self) -> str:
         """The order the user has chosen, here or the last time."""
-        kept = self.desk.settings.get(f"{self.NAME}.order")
+        kept = self.app_state.settings.get(f"{self.NAME}.order")
         return kept if kept in self.ORDERS else next(iter(self.ORDERS))
 
     def palette(self) -> TableColours:
@@ -79,7 +79,7 @@ class TableScreen(DashboardScreen):
     def action_order(self) -> None:
         names = list(self.ORDERS)
         following = names[(names.index(self.order) + 1) % len(names)]
-        self.desk.settings.keep(f"{self.NAME}.order", following)
+        self.app_state.settings.keep(f"{self.NAME}.order", following)
         self.draw()
 
     def action_filter(self) -> None:

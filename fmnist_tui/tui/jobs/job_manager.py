@@ -11,6 +11,8 @@ from fmnist_tui.tui.state.job import BackgroundJob
 from fmnist_tui.util.errors import UserError
 
 if TYPE_CHECKING:
+    from textual.notifications import SeverityLevel
+
     from fmnist_tui.tui.app import Dashboard
 
 Then = Callable[[Any], None]
@@ -20,8 +22,8 @@ Missed = Callable[[str], None]
 class JobManager:
     """Started by `run`, looked after by `look`, shown by whoever likes."""
 
-    def __init__(self, bench: Dashboard) -> None:
-        self._bench = bench
+    def __init__(self, context: Dashboard) -> None:
+        self._context = context
         self.all: list[BackgroundJob] = []
         self._calls: dict[BackgroundJob, tuple[Then | None, Missed | None]] = {}
 
@@ -43,7 +45,7 @@ class JobManager:
             except UserError as error:
                 self._missed(one, str(error))
 
-        self._bench.run_worker(start(), group=f"errand {id(one)}")
+        self._context.run_worker(start(), group=f"errand {id(one)}")
 
     def look(self) -> bool:
         """Take in what the errands have come to; whether anything is new."""
@@ -54,7 +56,7 @@ class JobManager:
                 if then is not None:
                     then(one.document)
                 else:
-                    self._bench.say(f"{one.title}: done")
+                    self._context.notify(f"{one.title}: done")
             elif one.status == job.CANCELLED:
                 self._missed(one, "cancelled", "warning")
             elif one.status == job.FAILED:
@@ -75,9 +77,9 @@ class JobManager:
         more = f" +{len(running) - 1}" if len(running) > 1 else ""
         return f"{first.title}{share}{more}"
 
-    def _missed(self, one: BackgroundJob, why: str, severity: str = "error") -> None:
+    def _missed(self, one: BackgroundJob, why: str, severity: SeverityLevel = "error") -> None:
         _, missed = self._calls.pop(one, (None, None))
-        self._bench.say(f"{one.title}: {why}", severity)
-        self._bench.refresh_status()
+        self._context.notify(f"{one.title}: {why}", severity)
+        self._context.refresh_status()
         if missed is not None:
             missed(why)

@@ -15,6 +15,8 @@ from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
+    from textual.notifications import SeverityLevel
+
     from fmnist_tui.tui.app import Dashboard
 
 
@@ -29,29 +31,31 @@ def opening(recipe: Recipe) -> tuple[RunConfig, str]:
 class PlanRunner:
     """Carries out one plan at a time. The plan itself lies on the desk."""
 
-    def __init__(self, bench: Dashboard) -> None:
-        self._bench = bench
+    def __init__(self, context: Dashboard) -> None:
+        self._context = context
         self._feed: RunFeed | None = None
 
     def begin(self, plan: Plan) -> bool:
         """Begin with a plan's first step; whether it could be asked for."""
         step = plan.next
-        if not isinstance(step, TrainStep) or not self._bench.start(step.config, plan.heading):
+        if not isinstance(step, TrainStep) or not self._context.start_run(
+            step.config, plan.heading
+        ):
             return False
         if len(plan.steps) > 1:
-            self._bench.desk.plan, self._feed = plan, self._bench.desk.feed
+            self._context.app_state.plan, self._feed = plan, self._context.app_state.feed
         return True
 
     def look(self) -> None:
         """See whether the present step has ended, and go on to the next."""
-        desk, feed = self._bench.desk, self._feed
-        plan = desk.plan
+        app_state, feed = self._context.app_state, self._feed
+        plan = app_state.plan
         if plan is None or feed is None or feed.live:
             return
-        if desk.session.training is not None:
+        if app_state.session.training is not None:
             self._leave_out(plan, "another run was begun")
             return
-        if feed is not desk.feed:
+        if feed is not app_state.feed:
             # It has left the bench meanwhile, and nobody else hears its last words.
             feed.drain()
         elif feed.training is not None and feed.training.events:
@@ -60,11 +64,11 @@ class PlanRunner:
         if feed.folder is None:
             self._leave_out(plan, "the run did not begin")
             return
-        plan = desk.plan = plan.ended(feed.state.ended, feed.folder.path)
+        plan = app_state.plan = plan.ended(feed.state.ended, feed.folder.path)
         self._go_on(plan)
 
     def _go_on(self, plan: Plan) -> None:
-        bench = self._bench
+        context = self._context
         try:
             step = plan.next
         except UserError as error:
@@ -75,20 +79,20 @@ class PlanRunner:
                 self._leave_out(plan, "")
             else:
                 self._tell(f"{plan.recipe} is done: {len(plan.steps)} of {len(plan.steps)} steps")
-                bench.desk.plan = None
+                context.app_state.plan = None
         elif isinstance(step, EnsembleStep):
             self._tell(f"{plan.recipe}: {step.name}")
             self._unite(plan, step)
-        elif bench.start(step.config, plan.heading):
-            self._feed = bench.desk.feed
+        elif context.start_run(step.config, plan.heading):
+            self._feed = context.app_state.feed
             self._tell(f"{plan.recipe} goes on: {plan.heading}")
         else:
             self._leave_out(plan, "the next run could not be begun")
 
     def _unite(self, plan: Plan, step: EnsembleStep) -> None:
-        bench = self._bench
-        desk = bench.desk
-        places = [f"--runs={desk.runs_dir}", f"--data={desk.data_dir}"]
+        context = self._context
+        app_state = context.app_state
+        places = [f"--runs={app_state.runs_dir}", f"--data={app_state.data_dir}"]
         words = [
             "ensemble",
             *map(str, step.runs),
@@ -99,10 +103,10 @@ class PlanRunner:
 
         def made(document: Any) -> None:
             self._forget(plan)
-            bench.take(RunFolder(Path(document["path"])))
+            context.select_run(RunFolder(Path(document["path"])))
             self._tell(f"{plan.recipe} is done: {told(document)}")
 
-        bench.errand(
+        context.start_job(
             f"{plan.recipe}: {step.name}", words, made, lambda why: self._leave_out(plan, why)
         )
 
@@ -114,14 +118,14 @@ class PlanRunner:
 
     def _forget(self, plan: Plan) -> None:
         """It is over; while its runs were being united another may have begun."""
-        if self._bench.desk.plan is plan:
-            self._bench.desk.plan = self._feed = None
+        if self._context.app_state.plan is plan:
+            self._context.app_state.plan = self._feed = None
 
-    def _tell(self, message: str, severity: str = "information") -> None:
+    def _tell(self, message: str, severity: SeverityLevel = "information") -> None:
         """A toast, and a line in the log."""
-        bench, feed = self._bench, self._bench.desk.feed
-        bench.say(message, severity)
-        bench.desk.printed.append(safe_text(message))
+        context, feed = self._context, self._context.app_state.feed
+        context.notify(message, severity)
+        context.app_state.printed.append(safe_text(message))
         if feed is not None:
             # A run that has ended says nothing more by itself.
-            bench.feed_moved.publish(feed)
+            context.run_updated.publish(feed)

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from fmnist_tui.tui.app import Dashboard
 
 
-def check_recipe(bench: Dashboard, name: str) -> None:
+def check_recipe(context: Dashboard, name: str) -> None:
     """Ask whether that is meant, for it trains several runs; then have it done."""
     try:
         recipe = recipes.load(name)
         steps = Plan.of(recipe).steps
     except UserError as error:
-        bench.say(str(error), "error")
+        context.notify(str(error), "error")
         return
     if not recipe.claims:
-        bench.say(f"{name} claims nothing that could be checked", "warning")
+        context.notify(f"{name} claims nothing that could be checked", "warning")
         return
     each = sum(not isinstance(step, EnsembleStep) for step in steps)
     runs = len(recipe.variants) * each * (recipe.seeds or recipes.SEEDS)
@@ -31,8 +31,11 @@ def check_recipe(bench: Dashboard, name: str) -> None:
     def chosen(key: str | None) -> None:
         if key == "y":
             words = ["recipes", "check", name]
-            words += [f"--runs={bench.desk.runs_dir}", f"--data={bench.desk.data_dir}"]
-            bench.errand(f"check {name}", words, lambda found: bench.say(told(found)))
+            words += [
+                f"--runs={context.app_state.runs_dir}",
+                f"--data={context.app_state.data_dir}",
+            ]
+            context.start_job(f"check {name}", words, lambda found: context.notify(told(found)))
 
     question = ChoiceDialog(
         f"Hold {safe_text(name)} to its claims?",
@@ -40,7 +43,7 @@ def check_recipe(bench: Dashboard, name: str) -> None:
         " of its own; every run reads the test split once.",
         [Choice("y", "train them", "E shows how far they are"), Choice("n", "leave it")],
     )
-    bench.push_screen(question, chosen)
+    context.push_screen(question, chosen)
 
 
 def told(found: list[dict[str, Any]]) -> str:

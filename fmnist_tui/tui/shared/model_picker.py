@@ -27,7 +27,7 @@ def pick_model(
     """Have the user choose; `run` or `file` is called with what was chosen, `none` (where it
     is offered) for no model at all."""
     offer = partial(_offer, screen, run, file, none)
-    screen.later(partial(list_runs, screen.desk.runs_dir), offer, group="runs")
+    screen.later(partial(list_runs, screen.app_state.runs_dir), offer, group="runs")
 
 
 def _offer(

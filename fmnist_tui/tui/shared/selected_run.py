@@ -52,14 +52,14 @@ class SelectedRun:
     def attach(self) -> None:
         """Listen to what happens to runs, from now on. While the screen is hidden nothing is
         done; `resume` makes up for it."""
-        screen, bench = self._screen, self._screen.bench
+        screen, context = self._screen, self._screen.context
 
         def when_shown(do: Callable[[], None]) -> Callable[[object], None]:
             return lambda _: do() if screen.is_current else None
 
-        bench.run_changed.subscribe(screen, when_shown(self.look))
-        bench.feed_changed.subscribe(screen, when_shown(self.look))
-        bench.feed_moved.subscribe(screen, when_shown(self._moved))
+        context.selection_changed.subscribe(screen, when_shown(self.look))
+        context.run_replaced.subscribe(screen, when_shown(self.look))
+        context.run_updated.subscribe(screen, when_shown(self._moved))
         self._clock = screen.set_interval(1, self._changed, pause=True)
 
     def resume(self) -> None:
@@ -86,7 +86,7 @@ class SelectedRun:
     @property
     def feed(self) -> RunFeed | None:
         """The run on the bench, if it is this one."""
-        feed = self._screen.desk.feed
+        feed = self._screen.app_state.feed
         return feed if feed is not None and feed.folder == self.folder and self.folder else None
 
     @property
@@ -132,31 +132,33 @@ class SelectedRun:
     @property
     def asked(self) -> float | None:
         """Since when an evaluation of this is under way."""
-        verdicts = self._screen.desk.verdicts
+        verdicts = self._screen.app_state.evaluations
         return verdicts.asked(self.folder, self.split) if self.folder is not None else None
 
     @property
     def refused(self) -> str:
         """Why the last evaluation of this came to nothing."""
-        verdicts = self._screen.desk.verdicts
+        verdicts = self._screen.app_state.evaluations
         return verdicts.refused(self.folder, self.split) if self.folder is not None else ""
 
     # -- looking ----------------------------------------------------------------------
 
     def look(self) -> None:
         """See which run and split are meant now, and read what is new about them."""
-        desk, bench = self._screen.desk, self._screen.bench
-        folder = bench.run_in_hand()
-        split = desk.verdicts.split(folder) if folder is not None else ""
+        app_state, context = self._screen.app_state, self._screen.context
+        folder = context.selected_run()
+        split = app_state.evaluations.split(folder) if folder is not None else ""
         if (folder, split) != (self.folder, self.split):
             self._record = self._record if folder == self.folder else None
             self.folder, self.split, self.trouble = folder, split, ""
-            self.found = desk.verdicts.at_hand(folder, split) if folder is not None else None
+            self.found = (
+                app_state.evaluations.at_hand(folder, split) if folder is not None else None
+            )
             self.reading = folder is not None and self.found is None
             self._tell()
         if folder is None:
             return
-        of_bench, verdicts = self.feed is not None, desk.verdicts
+        of_bench, verdicts = self.feed is not None, app_state.evaluations
 
         def read() -> _Look:
             if not folder.path.is_dir():
@@ -184,7 +186,7 @@ class SelectedRun:
 
     def _moved(self) -> None:
         """The run on the bench has said something: see whether it matters here."""
-        if self._screen.bench.run_in_hand() != self.folder:
+        if self._screen.context.selected_run() != self.folder:
             self.look()
             return
         state = self.state
@@ -202,23 +204,23 @@ class SelectedRun:
         """Val, test, train, and round again."""
         if self.folder is not None:
             split = SPLITS[(SPLITS.index(self.split) + 1) % len(SPLITS)]
-            self._screen.desk.verdicts.choose(self.folder, split)
+            self._screen.app_state.evaluations.choose(self.folder, split)
             self.look()
 
     def pick_run(self) -> None:
         """Take another run in hand, from the list of those there are."""
-        runs_dir = self._screen.desk.runs_dir
+        runs_dir = self._screen.app_state.runs_dir
         self._screen.later(lambda: list_runs(runs_dir), self._offer, group="runs")
 
     def _offer(self, runs: list[RunSummary]) -> None:
         if not runs:
-            self._screen.say("there are no runs yet: 2 trains one")
+            self._screen.notify("there are no runs yet: 2 trains one")
             return
         folders = {run.run.name: run.run for run in runs}
 
         def take(name: str | None) -> None:
             if name is not None:
-                self._screen.bench.take(folders[name])
+                self._screen.context.select_run(folders[name])
 
         items = [(run.run.name, _listed(run)) for run in runs]
         self._screen.over(PickerDialog("Which run", items), take)
@@ -228,27 +230,27 @@ class SelectedRun:
         folder, split = self.folder, self.split
         if folder is None or self.asked is not None:
             return
-        screen, desk = self._screen, self._screen.desk
+        screen, app_state = self._screen, self._screen.app_state
         try:
-            answer = desk.verdicts.ask(desk.session, folder, split)
+            answer = app_state.evaluations.ask(app_state.session, folder, split)
         except UserError as error:
-            screen.complain(str(error))
+            screen.notify_error(str(error))
             return
 
         def settled(say: Callable[[str], None], what: str) -> None:
             in_view = screen.is_current and (folder, split) == (self.folder, self.split)
             # Every screen that shows the run looks again.
-            screen.bench.run_changed.publish(screen.bench.run_in_hand())
+            screen.context.selection_changed.publish(screen.context.selected_run())
             self._tell()
             if not in_view:
                 say(what)
 
         def then(found: LoadedEvaluation) -> None:
             accuracy = percent(found.evaluation.accuracy)
-            settled(screen.say, f"{safe_text(folder.id, 40)}: {accuracy} on {split}")
+            settled(screen.notify, f"{safe_text(folder.id, 40)}: {accuracy} on {split}")
 
         def failed(why: str) -> None:
-            settled(screen.complain, why)
+            settled(screen.notify_error, why)
 
         screen.answer(answer, then, failed, group=f"evaluate {folder.path} {split}")
         self._tell()

@@ -49,8 +49,8 @@ class AppState:
     ascii: bool = False
     printed: deque[str] = field(default_factory=deque)
     feed: RunFeed | None = None
-    run: RunFolder | None = None
-    pair: ClassPair | None = None
+    selected_run: RunFolder | None = None
+    class_pair: ClassPair | None = None
     # the sweep that Sweep is to show next, by its folder
     sweep: RunFolder | None = None
     # Settings for the form on Train, and the recipe they begin where it has several runs.
@@ -59,13 +59,13 @@ class AppState:
     plan: Plan | None = None
     leaving: QuitMode = QuitMode.STOP
     # errands that are to end with the dashboard
-    unwanted: list[BackgroundJob] = field(default_factory=list)
+    jobs_to_end: list[BackgroundJob] = field(default_factory=list)
     exit_code: int = 0
-    library: DatasetCache = field(init=False)
-    verdicts: EvaluationCache = field(default_factory=EvaluationCache)
+    datasets: DatasetCache = field(init=False)
+    evaluations: EvaluationCache = field(default_factory=EvaluationCache)
 
     def __post_init__(self) -> None:
-        self.library = DatasetCache(self.data_dir)
+        self.datasets = DatasetCache(self.data_dir)
 
     @property
     def training(self) -> bool:

@@ -19,92 +19,92 @@ from tests.tui.conftest import Opened
 from tests.tui.scripted import make_run, settled
 
 
-def toasts(bench: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def toasts(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the dashboard says from now on."""
     said: list[str] = []
-    monkeypatch.setattr(bench, "say", lambda message, severity="": said.append(message))
+    monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: said.append(message))
     return said
 
 
 @pytest.mark.parametrize(("key", "status"), [("q", 0), ("ctrl+q", 0), ("ctrl+c", 130)])
 async def test_it_opens_and_leaves_by_a_key(opened: Opened, key: str, status: int) -> None:
-    async with opened("train") as (bench, pilot):
+    async with opened("train") as (dashboard, pilot):
         await pilot.press(key)
         await pilot.pause()
-    assert bench.return_value == status
+    assert dashboard.return_value == status
 
 
 async def test_every_screen_has_a_key_which_leads_there_from_any_other(opened: Opened) -> None:
     screens = SCREENS
     assert [screen.KEY for screen in screens] == ["1", "2", "3", "4", "5", "6", "7"]
-    async with opened("runs") as (bench, pilot):
+    async with opened("runs") as (dashboard, pilot):
         for screen in screens:
             await pilot.press(screen.KEY)
             await pilot.pause()
-            assert isinstance(bench.screen, screen)
+            assert isinstance(dashboard.screen, screen)
         await pilot.press("1")
         await pilot.pause()
-        assert isinstance(bench.screen, screens[0])
+        assert isinstance(dashboard.screen, screens[0])
 
 
 async def test_the_question_mark_opens_the_keys_and_any_of_four_keys_closes_them(
     opened: Opened,
 ) -> None:
-    async with opened("runs") as (bench, pilot):
+    async with opened("runs") as (dashboard, pilot):
         for key in ("escape", "q", "question_mark", "enter"):
             await pilot.press("question_mark")
             await pilot.pause()
-            assert isinstance(bench.screen, TextDialog)
-            text = str(bench.screen.query_one(Static).content)
+            assert isinstance(dashboard.screen, TextDialog)
+            text = str(dashboard.screen.query_one(Static).content)
             assert "Everywhere" in text and "Dark or light theme" in text
             await pilot.press(key)
             await pilot.pause()
-            assert not isinstance(bench.screen, TextDialog), key
-    assert bench.return_value is None
+            assert not isinstance(dashboard.screen, TextDialog), key
+    assert dashboard.return_value is None
 
 
 async def test_t_changes_between_dark_and_light_and_it_is_kept(
-    opened: Opened, desk: AppState
+    opened: Opened, app_state: AppState
 ) -> None:
-    async with opened("runs") as (bench, pilot):
+    async with opened("runs") as (dashboard, pilot):
         for wanted in (theme.LIGHT, theme.DARK):
             await pilot.press("t")
             await pilot.pause()
-            assert bench.theme == wanted
-            assert desk.settings.get("theme", "") == wanted
+            assert dashboard.theme == wanted
+            assert app_state.settings.get("theme", "") == wanted
 
 
 async def test_d_says_why_there_is_nothing_to_detach(
-    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = make_run(desk.runs_dir, ended=False, epochs=1)
-    async with opened("runs") as (bench, pilot):
-        said = toasts(bench, monkeypatch)
+    folder = make_run(app_state.runs_dir, ended=False, epochs=1)
+    async with opened("runs") as (dashboard, pilot):
+        said = toasts(dashboard, monkeypatch)
         await pilot.press("d")
         assert said == ["no run is going on"]
         with RunLock.acquire(folder.path):
-            bench.put_on_bench(RunFeed.open(folder))
+            dashboard.show_run(RunFeed.open(folder))
             await pilot.press("d")
         assert said[1:] == ["this run lives in a process of its own already; q leaves it going"]
-    assert bench.return_value is None
+    assert dashboard.return_value is None
 
 
 async def test_tab_goes_from_pane_to_pane_and_back(opened: Opened) -> None:
-    async with opened("train") as (bench, pilot):
-        first = bench.focused
+    async with opened("train") as (dashboard, pilot):
+        first = dashboard.focused
         await pilot.press("tab")
-        second = bench.focused
+        second = dashboard.focused
         assert first is not None and second is not None and second is not first
         await pilot.press("shift+tab")
-        assert bench.focused is first
+        assert dashboard.focused is first
 
 
-async def palette(bench: Dashboard, pilot: Pilot[int], text: str) -> None:
+async def palette(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
     """Choose in the palette what comes first for some words."""
     await pilot.press("ctrl+p")
-    await settled(pilot, lambda: isinstance(bench.screen, CommandPalette))
-    bench.screen.query_one(Input).value = text
-    listed = bench.screen.query_one(OptionList)
+    await settled(pilot, lambda: isinstance(dashboard.screen, CommandPalette))
+    dashboard.screen.query_one(Input).value = text
+    listed = dashboard.screen.query_one(OptionList)
 
     def found() -> bool:
         first = str(listed.get_option_at_index(0).prompt) if listed.option_count else ""
@@ -112,33 +112,33 @@ async def palette(bench: Dashboard, pilot: Pilot[int], text: str) -> None:
 
     await settled(pilot, found)
     await pilot.press("enter")
-    if isinstance(bench.screen, CommandPalette):
+    if isinstance(dashboard.screen, CommandPalette):
         await pilot.press("enter")
-    await settled(pilot, lambda: not isinstance(bench.screen, CommandPalette))
+    await settled(pilot, lambda: not isinstance(dashboard.screen, CommandPalette))
     await pilot.pause()
 
 
 async def test_the_palette_knows_screens_actions_recipes_and_runs(
-    opened: Opened, desk: AppState
+    opened: Opened, app_state: AppState
 ) -> None:
-    folder = make_run(desk.runs_dir)
-    async with opened("runs") as (bench, pilot):
-        await palette(bench, pilot, "Go to Errors")
-        assert bench.current_mode == "errors"
-        await palette(bench, pilot, "Dark or light theme")
-        assert bench.theme == theme.LIGHT
-        await palette(bench, pilot, "Keys of this screen")
-        assert isinstance(bench.screen, TextDialog)
+    folder = make_run(app_state.runs_dir)
+    async with opened("runs") as (dashboard, pilot):
+        await palette(dashboard, pilot, "Go to Errors")
+        assert dashboard.current_mode == "errors"
+        await palette(dashboard, pilot, "Dark or light theme")
+        assert dashboard.theme == theme.LIGHT
+        await palette(dashboard, pilot, "Keys of this screen")
+        assert isinstance(dashboard.screen, TextDialog)
         await pilot.press("escape")
-        await palette(bench, pilot, f"Recipe: {DEFAULT}")
-        assert bench.current_mode == "train"
-        await palette(bench, pilot, f"Run: {folder.name}")
-        assert bench.current_mode == "evaluate" and desk.run == folder
+        await palette(dashboard, pilot, f"Recipe: {DEFAULT}")
+        assert dashboard.current_mode == "train"
+        await palette(dashboard, pilot, f"Run: {folder.name}")
+        assert dashboard.current_mode == "evaluate" and app_state.selected_run == folder
         await pilot.press("ctrl+p")
-        await settled(pilot, lambda: isinstance(bench.screen, CommandPalette))
+        await settled(pilot, lambda: isinstance(dashboard.screen, CommandPalette))
         await pilot.press("escape")
-        await settled(pilot, lambda: not isinstance(bench.screen, CommandPalette))
-        assert bench.current_mode == "evaluate"
+        await settled(pilot, lambda: not isinstance(dashboard.screen, CommandPalette))
+        assert dashboard.current_mode == "evaluate"
 
 
 # -- dialogs -----------------------------------------------------------------------------
@@ -148,13 +148,13 @@ async def test_a_picker_is_narrowed_by_typing_and_moved_in_by_keys(opened: Opene
     items: list[tuple[str, str | Content]] = [
         (str(number), f"item {number}") for number in range(15)
     ]
-    async with opened("runs") as (bench, pilot):
+    async with opened("runs") as (dashboard, pilot):
         chosen: list[str | None] = []
 
         async def opened_anew() -> OptionList:
-            bench.push_screen(PickerDialog("one of them", items), chosen.append)
+            dashboard.push_screen(PickerDialog("one of them", items), chosen.append)
             await pilot.pause()
-            return bench.screen.query_one(OptionList)
+            return dashboard.screen.query_one(OptionList)
 
         listed = await opened_anew()
         for key, place in {"down": 1, "pagedown": 11, "up": 10, "pageup": 0}.items():
@@ -177,10 +177,10 @@ async def test_a_picker_is_narrowed_by_typing_and_moved_in_by_keys(opened: Opene
 async def test_a_question_is_answered_by_its_keys_the_arrows_or_escape(
     opened: Opened, keys: str, answer: str | None
 ) -> None:
-    async with opened("runs") as (bench, pilot):
+    async with opened("runs") as (dashboard, pilot):
         chosen: list[str | None] = []
         question = ChoiceDialog("Sure?", "Is it?", [Choice("y", "yes", "do it"), Choice("n", "no")])
-        bench.push_screen(question, chosen.append)
+        dashboard.push_screen(question, chosen.append)
         await pilot.pause()
         await pilot.press(*keys.split())
         await pilot.pause()
@@ -190,10 +190,10 @@ async def test_a_question_is_answered_by_its_keys_the_arrows_or_escape(
 async def test_a_line_that_is_asked_for_is_given_by_enter_and_left_by_escape(
     opened: Opened,
 ) -> None:
-    async with opened("runs") as (bench, pilot):
+    async with opened("runs") as (dashboard, pilot):
         given: list[str | None] = []
         for keys in ("enter", "end c enter", "c escape"):
-            bench.push_screen(PromptDialog("a line", "ab"), given.append)
+            dashboard.push_screen(PromptDialog("a line", "ab"), given.append)
             await pilot.pause()
             await pilot.press(*keys.split())
             await pilot.pause()

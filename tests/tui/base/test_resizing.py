@@ -39,7 +39,7 @@ async def chased(screen: Screen[object]) -> None:
 async def test_two_sizes_at_once_do_not_chase_each_other_for_ever(
     opened: Opened, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    async with opened(name) as (bench, pilot):
+    async with opened(name) as (dashboard, pilot):
         sizes = []
         resized = Screen._screen_resized
 
@@ -50,11 +50,11 @@ async def test_two_sizes_at_once_do_not_chase_each_other_for_ever(
                 resized(screen, size)
 
         monkeypatch.setattr(Screen, "_screen_resized", counted)
-        bench._size = LARGE
-        await chased(bench.screen)
+        dashboard._size = LARGE
+        await chased(dashboard.screen)
         assert 0 < len(sizes) < 10
-        await settled(pilot, lambda: bench.screen.size == LARGE)
-        assert bench.screen.has_class("-wide") and not bench.screen.has_class("-small")
+        await settled(pilot, lambda: dashboard.screen.size == LARGE)
+        assert dashboard.screen.has_class("-wide") and not dashboard.screen.has_class("-small")
 
 
 def test_every_screen_and_dialog_comes_to_rest() -> None:

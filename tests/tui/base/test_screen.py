@@ -26,53 +26,53 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The toasts."""
     told: list[str] = []
     monkeypatch.setattr(
-        dashboard.Dashboard, "say", lambda self, message, severity="": told.append(message)
+        dashboard.Dashboard, "notify", lambda self, message, *_, **__: told.append(message)
     )
     return told
 
 
-def screen_of(bench: dashboard.Dashboard) -> DashboardScreen:
-    return cast(DashboardScreen, bench.screen)
+def screen_of(dashboard: dashboard.Dashboard) -> DashboardScreen:
+    return cast(DashboardScreen, dashboard.screen)
 
 
 async def test_whatever_goes_wrong_with_a_network_is_a_line_and_no_end(
     opened: Opened, said: list[str]
 ) -> None:
-    async with opened("predict") as (bench, pilot):
+    async with opened("predict") as (dashboard, pilot):
         future: Future[Any] = Future()
-        screen_of(bench).answer(future, lambda _: None)
+        screen_of(dashboard).answer(future, lambda _: None)
         future.set_exception(RuntimeError("CUDA out of memory"))
         await settled(pilot, lambda: bool(said))
-        assert said == ["RuntimeError: CUDA out of memory"] and bench.is_running
+        assert said == ["RuntimeError: CUDA out of memory"] and dashboard.is_running
 
 
 async def test_a_dialog_that_comes_late_does_not_open_over_another_screen(opened: Opened) -> None:
-    async with opened("runs") as (bench, pilot):
-        runs = screen_of(bench)
+    async with opened("runs") as (dashboard, pilot):
+        runs = screen_of(dashboard)
         await pilot.press("2")
         runs.over(PromptDialog("late"), lambda _: None)
         await pilot.pause()
-        assert isinstance(bench.screen, TrainScreen)
-        screen_of(bench).over(PromptDialog("in time"), lambda _: None)
-        await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
+        assert isinstance(dashboard.screen, TrainScreen)
+        screen_of(dashboard).over(PromptDialog("in time"), lambda _: None)
+        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
 
 
 async def test_the_bar_of_a_screen_tells_what_is_so_when_it_comes_into_view(
-    opened: Opened, desk: AppState
+    opened: Opened, app_state: AppState
 ) -> None:
-    async with opened("data") as (bench, pilot):
+    async with opened("data") as (dashboard, pilot):
         await pilot.press("2")
-        bench.put_on_bench(RunFeed.open(make_run(desk.runs_dir)))
+        dashboard.show_run(RunFeed.open(make_run(app_state.runs_dir)))
         await pilot.press("1")
-        now = bench.status_line().plain
+        now = dashboard.status_line().plain
         assert now
-        await settled(pilot, lambda: bench.screen.query_one(TopBar).status.plain == now)
+        await settled(pilot, lambda: dashboard.screen.query_one(TopBar).status.plain == now)
 
 
 async def test_a_run_that_is_read_slowly_does_not_push_a_training_off_the_bench(
-    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = make_run(desk.runs_dir)
+    folder = make_run(app_state.runs_dir)
     read, opening = threading.Event(), RunFeed.open
 
     def slowly(folder: Any) -> RunFeed:
@@ -80,31 +80,31 @@ async def test_a_run_that_is_read_slowly_does_not_push_a_training_off_the_bench(
         return opening(folder)
 
     monkeypatch.setattr(RunFeed, "open", slowly)
-    async with opened("train") as (bench, pilot):
-        bench.follow(folder)
+    async with opened("train") as (dashboard, pilot):
+        dashboard.follow_run(folder)
         await pilot.pause()
         mine = opening(folder)
-        bench.put_on_bench(mine)
+        dashboard.show_run(mine)
         with monkeypatch.context() as patch:
             patch.setattr(AppState, "training", True)
             read.set()
-            await bench.workers.wait_for_complete()
-            assert bench.desk.feed is mine
+            await dashboard.workers.wait_for_complete()
+            assert dashboard.app_state.feed is mine
 
 
 async def test_keys_below_answer_to_the_mouse_whosever_they_are(opened: Opened) -> None:
-    async with opened("train") as (bench, pilot):
-        bar = bench.screen.query_one(KeyBar)
+    async with opened("train") as (dashboard, pilot):
+        bar = dashboard.screen.query_one(KeyBar)
         place = str(bar.render()).index("? keys")
         await pilot.click(KeyBar, offset=(place + 1, 0))
-        await settled(pilot, lambda: isinstance(bench.screen, TextDialog))
+        await settled(pilot, lambda: isinstance(dashboard.screen, TextDialog))
 
 
 async def test_choices_that_cannot_be_kept_are_said_once(
-    opened: Opened, desk: AppState, said: list[str], tmp_path: Path
+    opened: Opened, app_state: AppState, said: list[str], tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    desk.settings.folder = tmp_path / "file" / "below"
+    app_state.settings.folder = tmp_path / "file" / "below"
     async with opened("runs") as (_, pilot):
         await pilot.press("t")
         await settled(pilot, lambda: bool(said))

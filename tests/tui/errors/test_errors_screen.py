@@ -63,75 +63,75 @@ def of_sketches(dataset: Dataset, split: str, seed: int = 0) -> Predictions:
 
 
 @pytest.fixture
-def run(desk: AppState, sketches: Dataset) -> RunFolder:
+def run(app_state: AppState, sketches: Dataset) -> RunFolder:
     """A run in hand whose predictions are of pictures that there are."""
-    folder = make_run(desk.runs_dir)
+    folder = make_run(app_state.runs_dir)
     for split in ("val", "test"):
         of_sketches(sketches, split).save(folder.predictions / f"{split}.npz")
-    desk.library.keep(DataSpec.of(CONFIG), sketches)
-    desk.run = folder
+    app_state.datasets.keep(DataSpec.of(CONFIG), sketches)
+    app_state.selected_run = folder
     return folder
 
 
-def gallery_of(bench: Dashboard) -> Gallery:
-    return bench.screen.query_one(Gallery)
+def gallery_of(dashboard: Dashboard) -> Gallery:
+    return dashboard.screen.query_one(Gallery)
 
 
-def headline(bench: Dashboard) -> str:
-    return bench.screen.query_one(SummaryLine).plain
+def headline(dashboard: Dashboard) -> str:
+    return dashboard.screen.query_one(SummaryLine).plain
 
 
-def notice(bench: Dashboard) -> str:
-    shown = bench.screen.has_class("-nothing")
-    return str(bench.screen.query_one("#notice", Static).content) if shown else ""
+def notice(dashboard: Dashboard) -> str:
+    shown = dashboard.screen.has_class("-nothing")
+    return str(dashboard.screen.query_one("#notice", Static).content) if shown else ""
 
 
-def facts(bench: Dashboard) -> str:
-    return str(bench.screen.query_one("#facts", Static).content)
+def facts(dashboard: Dashboard) -> str:
+    return str(dashboard.screen.query_one("#facts", Static).content)
 
 
-async def images(bench: Dashboard, pilot: Pilot[int], count: int = COUNT // 5) -> None:
+async def images(dashboard: Dashboard, pilot: Pilot[int], count: int = COUNT // 5) -> None:
     """Wait until so many are shown, and the one under the cursor with them."""
 
     def shown() -> bool:
-        if not isinstance(bench.screen, ErrorsScreen) or notice(bench):
+        if not isinstance(dashboard.screen, ErrorsScreen) or notice(dashboard):
             return False
-        told = re.search(rf"   \d+ of {count}\b", facts(bench)) or not count
-        return bool(told) and gallery_of(bench).count == count
+        told = re.search(rf"   \d+ of {count}\b", facts(dashboard)) or not count
+        return bool(told) and gallery_of(dashboard).count == count
 
     await settled(pilot, shown)
 
 
 async def test_without_a_run_and_without_predictions_it_says_what_to_press(
-    desk: AppState, opened: Opened
+    app_state: AppState, opened: Opened
 ) -> None:
-    async with opened("errors") as (bench, pilot):
-        assert "No run is in hand" in notice(bench)
-        desk.run = make_run(desk.runs_dir, splits=())
-        bench.run_changed.publish(desk.run)
-        await settled(pilot, lambda: "no predictions" in notice(bench))
-        assert "e  evaluate best" in notice(bench)
+    async with opened("errors") as (dashboard, pilot):
+        assert "No run is in hand" in notice(dashboard)
+        app_state.selected_run = make_run(app_state.runs_dir, splits=())
+        dashboard.selection_changed.publish(app_state.selected_run)
+        await settled(pilot, lambda: "no predictions" in notice(dashboard))
+        assert "e  evaluate best" in notice(dashboard)
 
 
 async def test_what_was_got_wrong_is_shown_most_confident_first(
     run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
-    async with opened("errors") as (bench, pilot):
-        await images(bench, pilot)
-        assert f"{COUNT // 5} of {COUNT} wrong" in headline(bench)
-        assert "most confident first" in headline(bench) and "test" in headline(bench)
-        assert bench.screen.focused is gallery_of(bench)
+    async with opened("errors") as (dashboard, pilot):
+        await images(dashboard, pilot)
+        assert f"{COUNT // 5} of {COUNT} wrong" in headline(dashboard)
+        assert "most confident first" in headline(dashboard) and "test" in headline(dashboard)
+        assert dashboard.screen.focused is gallery_of(dashboard)
         found = of_sketches(sketches, "test")
         first = found.misses()[0]
         said = softmax(found.logits)[first.place]
-        assert f"#{first.index} of test" in facts(bench)
-        assert f"{100 * said.max():.1f} % sure" in facts(bench)
-        assert f"loss {-np.log(said[first.true]):.2f}" in facts(bench)
+        assert f"#{first.index} of test" in facts(dashboard)
+        assert f"{100 * said.max():.1f} % sure" in facts(dashboard)
+        assert f"loss {-np.log(said[first.true]):.2f}" in facts(dashboard)
         # The picture is the one of that index, and the true class is marked.
         place = int(np.flatnonzero(sketches.test.indices == first.index)[0])
-        shown = bench.screen.query_one(PictureView)._image
+        shown = dashboard.screen.query_one(PictureView)._image
         assert shown is not None and np.array_equal(shown, sketches.test.images[place])
-        shares = bench.screen.query_one(ProbabilityBars)
+        shares = dashboard.screen.query_one(ProbabilityBars)
         assert shares._true == GARMENTS[first.true]
         assert shares._ranked[0][0] == GARMENTS[first.predicted]
 
@@ -140,27 +140,31 @@ async def test_moving_in_the_gallery_changes_the_detail_at_once(
     run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
     misses = of_sketches(sketches, "test").misses()
-    async with opened("errors") as (bench, pilot):
-        await images(bench, pilot)
+    async with opened("errors") as (dashboard, pilot):
+        await images(dashboard, pilot)
         await pilot.press("right", "right", "left")
-        await settled(pilot, lambda: f"#{misses[1].index} of" in facts(bench))
-        assert "2 of 60" in facts(bench)
+        await settled(pilot, lambda: f"#{misses[1].index} of" in facts(dashboard))
+        assert "2 of 60" in facts(dashboard)
         await pilot.press("end")
-        await settled(pilot, lambda: f"#{misses[-1].index} of" in facts(bench))
+        await settled(pilot, lambda: f"#{misses[-1].index} of" in facts(dashboard))
 
 
 async def test_o_goes_through_the_orders_and_is_kept(
-    desk: AppState, run: RunFolder, sketches: Dataset, opened: Opened
+    app_state: AppState, run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
     found = of_sketches(sketches, "test")
-    async with opened("errors") as (bench, pilot):
-        await images(bench, pilot)
+    async with opened("errors") as (dashboard, pilot):
+        await images(dashboard, pilot)
         await pilot.press("o")
-        await settled(pilot, lambda: "dearest in loss first" in headline(bench))
-        await settled(pilot, lambda: f"#{found.misses(order='loss')[0].index} of" in facts(bench))
+        await settled(pilot, lambda: "dearest in loss first" in headline(dashboard))
+        await settled(
+            pilot, lambda: f"#{found.misses(order='loss')[0].index} of" in facts(dashboard)
+        )
         await pilot.press("o")
-        await settled(pilot, lambda: f"#{found.misses(order='index')[0].index} of" in facts(bench))
-        assert desk.settings.get("errors.order") == "index"
+        await settled(
+            pilot, lambda: f"#{found.misses(order='index')[0].index} of" in facts(dashboard)
+        )
+        assert app_state.settings.get("errors.order") == "index"
 
 
 async def test_a_cell_of_the_matrix_is_shown_with_its_split(
@@ -168,243 +172,245 @@ async def test_a_cell_of_the_matrix_is_shown_with_its_split(
 ) -> None:
     found = of_sketches(sketches, "val")
     count = len(found.misses(2, 3))
-    async with opened("evaluate") as (bench, pilot):
-        bench.open_errors(ClassPair("val", 2, 3))
+    async with opened("evaluate") as (dashboard, pilot):
+        dashboard.open_errors(ClassPair("val", 2, 3))
         await pilot.pause()
-        await images(bench, pilot, count)
-        assert "Pullover → Dress" in headline(bench) and "val" in headline(bench)
+        await images(dashboard, pilot, count)
+        assert "Pullover → Dress" in headline(dashboard) and "val" in headline(dashboard)
         await pilot.press("escape")
-        await images(bench, pilot)
+        await images(dashboard, pilot)
 
 
 async def test_those_got_right_are_shown_as_right(
     run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
     count = len(of_sketches(sketches, "test").misses(1, 1))
-    async with opened("errors") as (bench, pilot):
-        await images(bench, pilot)
-        bench.open_errors(ClassPair("test", 1, 1))
-        bench.show("evaluate")
-        bench.show("errors")
-        await images(bench, pilot, count)
-        assert facts(bench).startswith("✓ Trouser")
+    async with opened("errors") as (dashboard, pilot):
+        await images(dashboard, pilot)
+        dashboard.open_errors(ClassPair("test", 1, 1))
+        dashboard.show("evaluate")
+        dashboard.show("errors")
+        await images(dashboard, pilot, count)
+        assert facts(dashboard).startswith("✓ Trouser")
 
 
 async def test_c_picks_a_pair(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
-    async with opened("errors") as (bench, pilot):
-        await images(bench, pilot)
+    async with opened("errors") as (dashboard, pilot):
+        await images(dashboard, pilot)
         await pilot.press("c")
-        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
-        bench.screen.query_one(Input).value = "pullover dress"
+        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        dashboard.screen.query_one(Input).value = "pullover dress"
         await pilot.press("enter")
-        await images(bench, pilot, len(of_sketches(sketches, "test").misses(2, 3)))
-        assert "Pullover → Dress" in headline(bench)
+        await images(dashboard, pilot, len(of_sketches(sketches, "test").misses(2, 3)))
+        assert "Pullover → Dress" in headline(dashboard)
 
 
 async def test_typing_after_a_slash_narrows(
     run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
     found = of_sketches(sketches, "test")
-    async with opened("errors") as (bench, pilot):
-        await images(bench, pilot)
+    async with opened("errors") as (dashboard, pilot):
+        await images(dashboard, pilot)
         await pilot.press("slash", "p")
-        await settled(pilot, lambda: "filter “p” leaves" in headline(bench))
-        bench.screen.query_one("#filter", Input).value = "pull>dress"
-        await images(bench, pilot, len(found.misses(2, 3)))
-        assert "filter “pull>dress” leaves" in headline(bench)
+        await settled(pilot, lambda: "filter “p” leaves" in headline(dashboard))
+        dashboard.screen.query_one("#filter", Input).value = "pull>dress"
+        await images(dashboard, pilot, len(found.misses(2, 3)))
+        assert "filter “pull>dress” leaves" in headline(dashboard)
         # Escape leaves the line, then clears it.
         await pilot.press("escape")
-        assert bench.screen.focused is gallery_of(bench)
-        await images(bench, pilot, len(found.misses(2, 3)))
+        assert dashboard.screen.focused is gallery_of(dashboard)
+        await images(dashboard, pilot, len(found.misses(2, 3)))
         await pilot.press("escape")
-        await images(bench, pilot)
-        assert not bench.screen.query_one("#filter").display
+        await images(dashboard, pilot)
+        assert not dashboard.screen.query_one("#filter").display
 
 
 async def test_an_index_can_be_typed_too(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
     wanted = of_sketches(sketches, "test").misses()[7]
-    async with opened("errors") as (bench, pilot):
-        await images(bench, pilot)
+    async with opened("errors") as (dashboard, pilot):
+        await images(dashboard, pilot)
         await pilot.press("slash")
-        bench.screen.query_one("#filter", Input).value = str(wanted.index)
+        dashboard.screen.query_one("#filter", Input).value = str(wanted.index)
         await pilot.press("enter")
-        await images(bench, pilot, 1)
-        assert f"#{wanted.index} of" in facts(bench)
-        assert bench.screen.focused is gallery_of(bench)
+        await images(dashboard, pilot, 1)
+        assert f"#{wanted.index} of" in facts(dashboard)
+        assert dashboard.screen.focused is gallery_of(dashboard)
 
 
 async def test_a_filter_that_leaves_nothing_says_so(run: RunFolder, opened: Opened) -> None:
-    async with opened("errors") as (bench, pilot):
-        await images(bench, pilot)
+    async with opened("errors") as (dashboard, pilot):
+        await images(dashboard, pilot)
         await pilot.press("slash", "x", "z", "enter")
-        await images(bench, pilot, 0)
-        gallery = gallery_of(bench)
+        await images(dashboard, pilot, 0)
+        gallery = gallery_of(dashboard)
         drawn = " ".join(gallery.render_line(y).text for y in range(gallery.size.height))
         assert "no class is called “xz”" in drawn and "escape" in drawn
-        assert facts(bench) == ""
+        assert facts(dashboard) == ""
         await pilot.press("right", "enter", "g", "escape", "escape")
-        await images(bench, pilot)
+        await images(dashboard, pilot)
 
 
-async def test_g_goes_to_an_index(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
+async def test_g_goes_to_an_index(
+    monkeypatch: pytest.MonkeyPatch, run: RunFolder, sketches: Dataset, opened: Opened
+) -> None:
     misses = of_sketches(sketches, "test").misses()
-    async with opened("errors") as (bench, pilot):
-        await images(bench, pilot)
+    async with opened("errors") as (dashboard, pilot):
+        await images(dashboard, pilot)
         await pilot.press("g")
-        await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
-        bench.screen.query_one(Input).value = f"#{misses[41].index}"
+        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        dashboard.screen.query_one(Input).value = f"#{misses[41].index}"
         await pilot.press("enter")
-        await settled(pilot, lambda: gallery_of(bench).cursor == 41)
+        await settled(pilot, lambda: gallery_of(dashboard).cursor == 41)
         said: list[str] = []
-        bench.say = lambda message, severity="": said.append(message)  # type: ignore[method-assign]
+        monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: said.append(message))
         for nonsense in ("999999", "a", ""):
-            await settled(pilot, lambda: isinstance(bench.screen, ErrorsScreen))
+            await settled(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
             await pilot.press("g")
-            await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
-            bench.screen.query_one(Input).value = nonsense
+            await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+            dashboard.screen.query_one(Input).value = nonsense
             await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(bench.screen, ErrorsScreen))
+        await settled(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
         assert [line.split()[0] for line in said] == ["#999999", "#a"]
-        assert gallery_of(bench).cursor == 41
+        assert gallery_of(dashboard).cursor == 41
 
 
 async def test_z_and_r_change_how_pictures_are_drawn(
-    desk: AppState, run: RunFolder, opened: Opened
+    app_state: AppState, run: RunFolder, opened: Opened
 ) -> None:
-    async with opened("errors") as (bench, pilot):
-        await images(bench, pilot)
-        gallery = gallery_of(bench)
+    async with opened("errors") as (dashboard, pilot):
+        await images(dashboard, pilot)
+        gallery = gallery_of(dashboard)
         zooms = []
         for _ in range(3):
             zooms.append(gallery.zoom)
             await pilot.press("z")
         assert sorted(zooms) == ["full", "small", "tiny"]
         await pilot.press("r")
-        assert gallery.renderer == bench.screen.query_one(PictureView).renderer == "braille"
-        assert desk.settings.get("renderer") == "braille"
+        assert gallery.renderer == dashboard.screen.query_one(PictureView).renderer == "braille"
+        assert app_state.settings.get("renderer") == "braille"
 
 
 async def test_p_w_and_e_work_here_too(
-    desk: AppState, run: RunFolder, opened: Opened, monkeypatch: pytest.MonkeyPatch
+    app_state: AppState, run: RunFolder, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Future[Any]] = [Future()]
-    monkeypatch.setattr(desk.session, "evaluate", lambda *_: asked[0])
-    other = make_run(desk.runs_dir, splits=())
-    async with opened("errors") as (bench, pilot):
-        await images(bench, pilot)
+    monkeypatch.setattr(app_state.session, "evaluate", lambda *_: asked[0])
+    other = make_run(app_state.runs_dir, splits=())
+    async with opened("errors") as (dashboard, pilot):
+        await images(dashboard, pilot)
         await pilot.press("p", "p")
-        await settled(pilot, lambda: "val" in headline(bench) and not notice(bench))
+        await settled(pilot, lambda: "val" in headline(dashboard) and not notice(dashboard))
         await pilot.press("w")
-        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
-        bench.screen.query_one(Input).value = other.id
+        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        dashboard.screen.query_one(Input).value = other.id
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(bench.screen, ErrorsScreen))
-        await settled(pilot, lambda: "no predictions" in notice(bench))
+        await settled(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
+        await settled(pilot, lambda: "no predictions" in notice(dashboard))
         await pilot.press("e")
-        await settled(pilot, lambda: "Evaluating" in notice(bench))
+        await settled(pilot, lambda: "Evaluating" in notice(dashboard))
         found = predictions("val")
         verdict = SimpleNamespace(
             predictions=found, evaluation=found.evaluation(), step=60, epoch=3
         )
         asked[0].set_result(verdict)
-        await settled(pilot, lambda: "best @ step 60" in headline(bench))
+        await settled(pilot, lambda: "best @ step 60" in headline(dashboard))
         # These answers are about other pictures than there are.
-        await settled(pilot, lambda: "not in the data any more" in headline(bench))
+        await settled(pilot, lambda: "not in the data any more" in headline(dashboard))
 
 
 async def test_the_chosen_one_has_a_view_of_its_own_at_80_columns(
     run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
     misses = of_sketches(sketches, "test").misses()
-    async with opened("errors", size=(80, 24)) as (bench, pilot):
-        await images(bench, pilot)
-        detail = bench.screen.query_one(Detail)
+    async with opened("errors", size=(80, 24)) as (dashboard, pilot):
+        await images(dashboard, pilot)
+        detail = dashboard.screen.query_one(Detail)
         assert not detail.display
         await pilot.press("enter")
-        await settled(pilot, lambda: bench.screen.focused is detail)
+        await settled(pilot, lambda: dashboard.screen.focused is detail)
         await settled(pilot, lambda: detail.region.width == 80)
-        assert bench.screen.query_one(PictureView).size.height >= 14
-        await settled(pilot, lambda: bench.screen.query_one(ProbabilityBars).size.height == 10)
+        assert dashboard.screen.query_one(PictureView).size.height >= 14
+        await settled(pilot, lambda: dashboard.screen.query_one(ProbabilityBars).size.height == 10)
         await pilot.press("right", "right", "h")
-        await settled(pilot, lambda: f"#{misses[1].index} of" in facts(bench))
+        await settled(pilot, lambda: f"#{misses[1].index} of" in facts(dashboard))
         await pilot.press("pagedown")
-        await settled(pilot, lambda: f"#{misses[11].index} of" in facts(bench))
+        await settled(pilot, lambda: f"#{misses[11].index} of" in facts(dashboard))
         await pilot.press("pageup", "l", "l", "left", "pagedown")
-        await settled(pilot, lambda: f"#{misses[12].index} of" in facts(bench))
+        await settled(pilot, lambda: f"#{misses[12].index} of" in facts(dashboard))
         await pilot.press("escape")
-        await settled(pilot, lambda: bench.screen.focused is gallery_of(bench))
-        assert gallery_of(bench).cursor == 12
+        await settled(pilot, lambda: dashboard.screen.focused is gallery_of(dashboard))
+        assert gallery_of(dashboard).cursor == 12
         # The filter is reached from the single view as well.
         await pilot.press("enter", "slash")
-        await settled(pilot, lambda: isinstance(bench.screen.focused, Input))
+        await settled(pilot, lambda: isinstance(dashboard.screen.focused, Input))
 
 
 @pytest.mark.parametrize("size", [(50, 14), (80, 24), (200, 60)])
 async def test_every_size_shows_images(
     run: RunFolder, opened: Opened, size: tuple[int, int]
 ) -> None:
-    async with opened("errors", size=size) as (bench, pilot):
-        await images(bench, pilot)
-        assert gallery_of(bench).region.bottom <= size[1] - 1
+    async with opened("errors", size=size) as (dashboard, pilot):
+        await images(dashboard, pilot)
+        assert gallery_of(dashboard).region.bottom <= size[1] - 1
         await pilot.press("enter")
-        await settled(pilot, lambda: bench.screen.has_class("-alone"))
+        await settled(pilot, lambda: dashboard.screen.has_class("-alone"))
         await pilot.resize_terminal(180, 50)
         await pilot.press("escape")
-        await settled(pilot, lambda: bench.screen.query_one(Detail).display)
-        assert gallery_of(bench).display
+        await settled(pilot, lambda: dashboard.screen.query_one(Detail).display)
+        assert gallery_of(dashboard).display
 
 
 async def test_pictures_that_are_not_here_are_said_in_place(
-    desk: AppState, run: RunFolder, opened: Opened
+    app_state: AppState, run: RunFolder, opened: Opened
 ) -> None:
     run.config.write_text(recipes.to_toml(RunConfig(dataset="fashion")))
-    async with opened("errors") as (bench, pilot):
-        await settled(pilot, lambda: "1 (Data) fetches them" in notice(bench))
+    async with opened("errors") as (dashboard, pilot):
+        await settled(pilot, lambda: "1 (Data) fetches them" in notice(dashboard))
         run.config.unlink()
         await pilot.press("5", "4")
-        await settled(pilot, lambda: "config.toml" in notice(bench))
+        await settled(pilot, lambda: "config.toml" in notice(dashboard))
         # They are shown as soon as there are some.
         run.config.write_text(recipes.to_toml(CONFIG))
         await pilot.press("5", "4")
-        await images(bench, pilot)
+        await images(dashboard, pilot)
 
 
 async def test_damaged_predictions_and_a_folder_that_is_gone_are_said_in_place(
     run: RunFolder, opened: Opened
 ) -> None:
     (run.predictions / "val.npz").write_bytes(b"not an archive")
-    async with opened("errors") as (bench, pilot):
-        await images(bench, pilot)
+    async with opened("errors") as (dashboard, pilot):
+        await images(dashboard, pilot)
         await pilot.press("p", "p")
-        await settled(pilot, lambda: "damaged" in notice(bench))
+        await settled(pilot, lambda: "damaged" in notice(dashboard))
         shutil.rmtree(run.path)
         await pilot.press("p")
-        await settled(pilot, lambda: "is gone" in notice(bench))
+        await settled(pilot, lambda: "is gone" in notice(dashboard))
 
 
 async def test_a_perfect_run_has_nothing_to_show(
-    desk: AppState, run: RunFolder, sketches: Dataset, opened: Opened
+    app_state: AppState, run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
     part = sketches.test
     logits = 9 * np.eye(10, dtype=np.float32)[part.labels]
     perfect = Predictions("test", logits, part.labels, part.indices, GARMENTS, "best")
     perfect.save(run.predictions / "test.npz")
-    async with opened("errors") as (bench, pilot):
-        await images(bench, pilot, 0)
-        gallery = gallery_of(bench)
+    async with opened("errors") as (dashboard, pilot):
+        await images(dashboard, pilot, 0)
+        gallery = gallery_of(dashboard)
         drawn = " ".join(gallery.render_line(y).text for y in range(gallery.size.height))
         assert "nothing was got wrong" in drawn
 
 
 async def test_a_pair_of_classes_that_another_run_lacks_is_dropped(
-    desk: AppState, run: RunFolder, sketches: Dataset, opened: Opened
+    app_state: AppState, run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
-    async with opened("errors") as (bench, pilot):
-        await images(bench, pilot)
-        bench.open_errors(ClassPair("test", 9, 0))
-        bench.show("evaluate")
-        bench.show("errors")
-        await settled(pilot, lambda: "Ankle boot" in headline(bench))
+    async with opened("errors") as (dashboard, pilot):
+        await images(dashboard, pilot)
+        dashboard.open_errors(ClassPair("test", 9, 0))
+        dashboard.show("evaluate")
+        dashboard.show("errors")
+        await settled(pilot, lambda: "Ankle boot" in headline(dashboard))
         few = Predictions(
             "test",
             np.eye(2, dtype=np.float32)[np.ones(20, int)],
@@ -414,47 +420,47 @@ async def test_a_pair_of_classes_that_another_run_lacks_is_dropped(
             "best",
         )
         few.save(run.predictions / "test.npz")
-        bench.run_changed.publish(run)
-        await images(bench, pilot, 20)
+        dashboard.selection_changed.publish(run)
+        await images(dashboard, pilot, 20)
 
 
 async def test_names_from_outside_are_shown_as_they_are(
-    desk: AppState, run: RunFolder, sketches: Dataset, opened: Opened
+    app_state: AppState, run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
     found = of_sketches(sketches, "test")
     names = ("[red]\x1b[31mx", "\u202eevil", *GARMENTS[2:])
     Predictions("test", found.logits, found.labels, found.indices, names, "best").save(
         run.predictions / "test.npz"
     )
-    async with opened("errors") as (bench, pilot):
-        await images(bench, pilot)
+    async with opened("errors") as (dashboard, pilot):
+        await images(dashboard, pilot)
         await pilot.press("slash")
-        bench.screen.query_one("#filter", Input).value = "[red"
-        await settled(pilot, lambda: "leaves" in headline(bench))
+        dashboard.screen.query_one("#filter", Input).value = "[red"
+        await settled(pilot, lambda: "leaves" in headline(dashboard))
         drawn = "".join(
             segment.text
-            for widget in bench.screen.query("*")
+            for widget in dashboard.screen.query("*")
             for y in range(widget.size.height)
             for segment in widget.render_line(y)
         )
         assert "\x1b" not in drawn and "\u202e" not in drawn
         assert "[red" in drawn
-        assert gallery_of(bench).count > 0
+        assert gallery_of(dashboard).count > 0
 
 
 async def test_a_hidden_screen_does_nothing(run: RunFolder, opened: Opened) -> None:
-    async with opened("evaluate") as (bench, pilot):
-        await settled(pilot, lambda: "accuracy" in headline(bench))
-        bench.show("errors")
+    async with opened("evaluate") as (dashboard, pilot):
+        await settled(pilot, lambda: "accuracy" in headline(dashboard))
+        dashboard.show("errors")
         await pilot.pause()
-        await images(bench, pilot)
-        bench.show("evaluate")
+        await images(dashboard, pilot)
+        dashboard.show("evaluate")
         await pilot.pause()
-        errors = next(s for s in bench._screen_stacks["errors"] if isinstance(s, ErrorsScreen))
+        errors = next(s for s in dashboard._screen_stacks["errors"] if isinstance(s, ErrorsScreen))
         before = errors._hand.folder
-        other = make_run(bench.desk.runs_dir)
-        bench.take(other)
-        await settled(pilot, lambda: other.id in headline(bench))
+        other = make_run(dashboard.app_state.runs_dir)
+        dashboard.select_run(other)
+        await settled(pilot, lambda: other.id in headline(dashboard))
         assert errors._hand.folder == before
-        bench.show("errors")
+        dashboard.show("errors")
         await settled(pilot, lambda: errors._hand.folder == other)

@@ -158,65 +158,65 @@ def test_a_line_that_is_no_step_is_a_line(said: str) -> None:
 
 async def test_the_dashboard_gives_the_document_to_whoever_asked(opened: Opened) -> None:
     got: list[Any] = []
-    async with opened("data") as (bench, pilot):
-        bench.errand("export", ["works"], got.append)
+    async with opened("data") as (dashboard, pilot):
+        dashboard.start_job("export", ["works"], got.append)
         await settled(pilot, lambda: bool(got))
         assert got[0]["argv"][0] == "works"
-        assert bench.errands.summary() == ""
+        assert dashboard.jobs.summary() == ""
 
 
 async def test_the_list_shows_errands_and_cancels_the_chosen_one(opened: Opened) -> None:
     why: list[str] = []
-    async with opened("data") as (bench, pilot):
-        bench.errand("sweep of rates", ["long"], None, why.append)
-        await settled(pilot, lambda: bench.errands.all[0].what == "first")
-        assert bench.errands.summary() == "sweep of rates 25%"
-        assert "sweep of rates" in bench.status_line().plain
+    async with opened("data") as (dashboard, pilot):
+        dashboard.start_job("sweep of rates", ["long"], None, why.append)
+        await settled(pilot, lambda: dashboard.jobs.all[0].what == "first")
+        assert dashboard.jobs.summary() == "sweep of rates 25%"
+        assert "sweep of rates" in dashboard.status_line().plain
         await pilot.press("E")
-        await settled(pilot, lambda: isinstance(bench.screen, JobsScreen))
-        table = bench.screen.query_one(LineTable)
+        await settled(pilot, lambda: isinstance(dashboard.screen, JobsScreen))
+        table = dashboard.screen.query_one(LineTable)
         await settled(pilot, lambda: table.row_count == 1)
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(bench.screen, TextDialog))
+        await settled(pilot, lambda: isinstance(dashboard.screen, TextDialog))
         await pilot.press("escape")
         await pilot.press("x")
         await settled(pilot, lambda: why == ["cancelled"])
         await pilot.press("c")
         assert table.row_count == 0
         await pilot.press("escape")
-        assert not isinstance(bench.screen, JobsScreen)
+        assert not isinstance(dashboard.screen, JobsScreen)
 
 
 async def test_the_cursor_stays_with_its_errand_when_others_are_cleared(opened: Opened) -> None:
-    async with opened("data") as (bench, pilot):
-        bench.errand("ended", ["works"])
-        await settled(pilot, lambda: not bench.errands.running)
-        bench.errand("mine", ["long"])
-        bench.errand("another", ["long"])
-        await settled(pilot, lambda: all(one.what == "first" for one in bench.errands.running))
+    async with opened("data") as (dashboard, pilot):
+        dashboard.start_job("ended", ["works"])
+        await settled(pilot, lambda: not dashboard.jobs.running)
+        dashboard.start_job("mine", ["long"])
+        dashboard.start_job("another", ["long"])
+        await settled(pilot, lambda: all(one.what == "first" for one in dashboard.jobs.running))
         await pilot.press("E")
-        await settled(pilot, lambda: isinstance(bench.screen, JobsScreen))
-        table = bench.screen.query_one(LineTable)
+        await settled(pilot, lambda: isinstance(dashboard.screen, JobsScreen))
+        table = dashboard.screen.query_one(LineTable)
         await settled(pilot, lambda: table.row_count == 3)
         await pilot.press("down", "c", "x")
-        await settled(pilot, lambda: len(bench.errands.running) == 1)
-        assert bench.errands.running[0].title == "another"
-        job.end_all(bench.errands.running)
+        await settled(pilot, lambda: len(dashboard.jobs.running) == 1)
+        assert dashboard.jobs.running[0].title == "another"
+        job.end_all(dashboard.jobs.running)
 
 
 @pytest.mark.parametrize(("key", "unwanted"), [("s", 1), ("g", 0)])
 async def test_leaving_asks_what_becomes_of_errands(
     opened: Opened, key: str, unwanted: int
 ) -> None:
-    async with opened("data") as (bench, pilot):
-        bench.errand("report", ["long"])
-        await settled(pilot, lambda: bench.errands.all[0].what == "first")
-        one = bench.errands.all[0]
+    async with opened("data") as (dashboard, pilot):
+        dashboard.start_job("report", ["long"])
+        await settled(pilot, lambda: dashboard.jobs.all[0].what == "first")
+        one = dashboard.jobs.all[0]
         await pilot.press("q")
-        await settled(pilot, lambda: isinstance(bench.screen, ChoiceDialog))
+        await settled(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
         await pilot.press(key)
         await asyncio.sleep(0)
-    assert len(bench.desk.unwanted) == unwanted
+    assert len(dashboard.app_state.jobs_to_end) == unwanted
     job.end_all([one])
     assert one.status == job.CANCELLED
 

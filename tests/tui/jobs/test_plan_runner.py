@@ -72,7 +72,7 @@ class Scripted(Training):
 
 
 @pytest.fixture
-def begun(desk: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Scripted]:
+def begun(app_state: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Scripted]:
     """The runs that are begun, and recipes to begin them with."""
     configs = tmp_path / "configs"
     configs.mkdir()
@@ -82,53 +82,53 @@ def begun(desk: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> li
     found: list[Scripted] = []
 
     def train(config: RunConfig) -> Training:
-        found.append(Scripted(config, desk.runs_dir))
+        found.append(Scripted(config, app_state.runs_dir))
         return found[-1]
 
-    monkeypatch.setattr(desk.session, "train", train)
+    monkeypatch.setattr(app_state.session, "train", train)
     return found
 
 
-def form_title(bench: Dashboard) -> str:
-    return str(bench.screen.query_one(Form).border_title)
+def form_title(dashboard: Dashboard) -> str:
+    return str(dashboard.screen.query_one(Form).border_title)
 
 
-def logged(bench: Dashboard) -> str:
+def logged(dashboard: Dashboard) -> str:
     """The log, however it is scrolled and its lines are broken."""
-    return " ".join(line.text.strip() for line in bench.screen.query_one(LogPane).lines)
+    return " ".join(line.text.strip() for line in dashboard.screen.query_one(LogPane).lines)
 
 
 @pytest.fixture
 def toasts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is said in toasts, though they may be gone again."""
     found: list[str] = []
-    say = Dashboard.say
+    notify = Dashboard.notify
 
-    def told(bench: Dashboard, message: str, severity: str = "information") -> None:
+    def record(dashboard: Dashboard, message: str, *args: Any, **options: Any) -> None:
         found.append(message)
-        say(bench, message, severity)
+        notify(dashboard, message, *args, **options)
 
-    monkeypatch.setattr(Dashboard, "say", told)
+    monkeypatch.setattr(Dashboard, "notify", record)
     return found
 
 
-async def chosen(bench: Dashboard, pilot: Pilot[int], name: str) -> None:
+async def chosen(dashboard: Dashboard, pilot: Pilot[int], name: str) -> None:
     """Choose a recipe as a user does."""
     await pilot.press("f", *name, "enter")
-    await settled(pilot, lambda: isinstance(bench.screen, TrainScreen))
+    await settled(pilot, lambda: isinstance(dashboard.screen, TrainScreen))
 
 
 async def test_the_next_stage_begins_when_the_one_before_has_finished(
     opened: Opened, begun: list[Scripted], toasts: list[str]
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        await chosen(bench, pilot, "staged")
-        assert form_title(bench) == "stage 1 of 2: pretrain · recipe staged"
+    async with opened("train") as (dashboard, pilot):
+        await chosen(dashboard, pilot, "staged")
+        assert form_title(dashboard) == "stage 1 of 2: pretrain · recipe staged"
         await pilot.press("space")
         await settled(pilot, lambda: len(begun) == 1)
         assert begun[0].config.classes == (0, 1, 2, 3, 4)
         await settled(pilot, lambda: not begun[0].events)
-        title = str(bench.screen.query_one(RunProgress).border_title)
+        title = str(dashboard.screen.query_one(RunProgress).border_title)
         assert "stage 1 of 2: pretrain" in title
         assert len(begun) == 1, "not before it has finished"
         begun[0].end()
@@ -137,11 +137,11 @@ async def test_the_next_stage_begins_when_the_one_before_has_finished(
         assert begun[0].folder is not None
         assert (second.classes, second.start) == ((5, 6, 7, 8, 9), str(begun[0].folder.path))
         await settled(pilot, lambda: not begun[1].events)
-        await settled(pilot, lambda: "goes on: stage 2 of 2: adapt" in logged(bench))
+        await settled(pilot, lambda: "goes on: stage 2 of 2: adapt" in logged(dashboard))
         await settled(pilot, lambda: "staged goes on: stage 2 of 2: adapt" in "\n".join(toasts))
-        assert "stage 2 of 2: adapt" in str(bench.screen.query_one(RunProgress).border_title)
+        assert "stage 2 of 2: adapt" in str(dashboard.screen.query_one(RunProgress).border_title)
         begun[1].end()
-        await settled(pilot, lambda: bench.desk.plan is None)
+        await settled(pilot, lambda: dashboard.app_state.plan is None)
         await settled(pilot, lambda: "staged is done: 2 of 2 steps" in "\n".join(toasts))
         await pilot.pause(0.2)
         assert len(begun) == 2
@@ -150,9 +150,9 @@ async def test_the_next_stage_begins_when_the_one_before_has_finished(
 async def test_what_the_form_changes_holds_for_the_stages_that_follow(
     opened: Opened, begun: list[Scripted]
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        await chosen(bench, pilot, "staged")
-        screen = bench.screen
+    async with opened("train") as (dashboard, pilot):
+        await chosen(dashboard, pilot, "staged")
+        screen = dashboard.screen
         assert isinstance(screen, TrainScreen)
         screen.draft.set("lr", "0.0123")
         screen.draft.set("classes", "1, 2")
@@ -168,9 +168,9 @@ async def test_what_the_form_changes_holds_for_the_stages_that_follow(
 async def test_a_change_that_a_later_stage_cannot_take_is_refused_at_once(
     opened: Opened, begun: list[Scripted]
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        await chosen(bench, pilot, "staged")
-        screen = bench.screen
+    async with opened("train") as (dashboard, pilot):
+        await chosen(dashboard, pilot, "staged")
+        screen = dashboard.screen
         assert isinstance(screen, TrainScreen)
         screen.draft.set("dataset", "folder:/somewhere")
         screen.draft.set("classes", "0, 1")
@@ -181,35 +181,35 @@ async def test_a_change_that_a_later_stage_cannot_take_is_refused_at_once(
         assert screen.draft.problems
         await pilot.press("space")
         await pilot.pause()
-        assert begun == [] and bench.desk.plan is None
+        assert begun == [] and dashboard.app_state.plan is None
 
 
 async def test_the_plan_goes_on_behind_another_screen(
     opened: Opened, begun: list[Scripted]
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        await chosen(bench, pilot, "staged")
+    async with opened("train") as (dashboard, pilot):
+        await chosen(dashboard, pilot, "staged")
         await pilot.press("space")
         await settled(pilot, lambda: len(begun) == 1)
         await pilot.press("6")
         begun[0].end()
         await settled(pilot, lambda: len(begun) == 2)
         begun[1].end()
-        await settled(pilot, lambda: bench.desk.plan is None)
+        await settled(pilot, lambda: dashboard.app_state.plan is None)
 
 
 async def test_stopping_a_stage_ends_the_plan(
     opened: Opened, begun: list[Scripted], toasts: list[str]
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        await chosen(bench, pilot, "staged")
+    async with opened("train") as (dashboard, pilot):
+        await chosen(dashboard, pilot, "staged")
         await pilot.press("space")
         await settled(pilot, lambda: bool(begun) and not begun[0].events)
         await pilot.press("s")
         assert [type(command) for command in begun[0].told] == [Stop]
         begun[0].end(STOPPED)
-        await settled(pilot, lambda: bench.desk.plan is None)
-        await settled(pilot, lambda: "staged ends here" in logged(bench))
+        await settled(pilot, lambda: dashboard.app_state.plan is None)
+        await settled(pilot, lambda: "staged ends here" in logged(dashboard))
         assert toasts[-1] == "staged ends here: 1 of its 2 steps left out"
         assert len(begun) == 1
 
@@ -218,20 +218,20 @@ async def test_a_stage_that_does_not_begin_ends_the_plan(
     opened: Opened,
     begun: list[Scripted],
     toasts: list[str],
-    desk: AppState,
+    app_state: AppState,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        await chosen(bench, pilot, "staged")
+    async with opened("train") as (dashboard, pilot):
+        await chosen(dashboard, pilot, "staged")
         await pilot.press("space")
         await settled(pilot, lambda: len(begun) == 1)
 
         def refuse(config: RunConfig) -> Training:
             raise UserError("no more")
 
-        monkeypatch.setattr(desk.session, "train", refuse)
+        monkeypatch.setattr(app_state.session, "train", refuse)
         begun[0].end()
-        await settled(pilot, lambda: bench.desk.plan is None)
+        await settled(pilot, lambda: dashboard.app_state.plan is None)
         await settled(pilot, lambda: "1 of its 2 steps left out" in "\n".join(toasts))
         assert "no more" in "\n".join(toasts)
 
@@ -240,16 +240,18 @@ async def test_members_are_trained_and_then_united_by_an_errand(
     opened: Opened,
     begun: list[Scripted],
     toasts: list[str],
-    desk: AppState,
+    app_state: AppState,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[tuple[str, list[str], Callable[[Any], None]]] = []
-    async with opened("train") as (bench, pilot):
+    async with opened("train") as (dashboard, pilot):
         monkeypatch.setattr(
-            bench, "errand", lambda title, words, then, missed: asked.append((title, words, then))
+            dashboard,
+            "start_job",
+            lambda title, words, then, missed: asked.append((title, words, then)),
         )
-        await chosen(bench, pilot, "united")
-        assert form_title(bench) == "member 1 of 2 · recipe united"
+        await chosen(dashboard, pilot, "united")
+        assert form_title(dashboard) == "member 1 of 2 · recipe united"
         await pilot.press("space")
         for place in range(2):
             await settled(pilot, lambda place=place: len(begun) == place + 1)  # type: ignore[misc]
@@ -260,8 +262,8 @@ async def test_members_are_trained_and_then_united_by_an_errand(
         runs = [str(run.folder.path) for run in begun if run.folder is not None]
         assert title == "united: ensemble of 2"
         assert words[:3] == ["ensemble", *runs]
-        assert {"--tta=flip", "--recipe=united", f"--runs={desk.runs_dir}"} <= set(words)
-        made = make_run(desk.runs_dir)
+        assert {"--tta=flip", "--recipe=united", f"--runs={app_state.runs_dir}"} <= set(words)
+        made = make_run(app_state.runs_dir)
         then(
             {
                 "path": str(made.path),
@@ -270,36 +272,36 @@ async def test_members_are_trained_and_then_united_by_an_errand(
                 "test": {"accuracy": 0.9321, "count": 1000},
             }
         )
-        assert bench.desk.plan is None and bench.desk.run == made
+        assert dashboard.app_state.plan is None and dashboard.app_state.selected_run == made
         assert "united is done: " in toasts[-1] and "test 93.21 %" in toasts[-1]
 
 
 async def test_settings_of_a_stages_run_are_one_run_again(
     opened: Opened, begun: list[Scripted]
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        await chosen(bench, pilot, "staged")
+    async with opened("train") as (dashboard, pilot):
+        await chosen(dashboard, pilot, "staged")
         await pilot.press("space")
         await settled(pilot, lambda: len(begun) == 1)
         begun[0].end(STOPPED)
-        await settled(pilot, lambda: bench.desk.plan is None)
+        await settled(pilot, lambda: dashboard.app_state.plan is None)
         await pilot.press("n")
-        assert "stage 1 of 2" not in form_title(bench)
+        assert "stage 1 of 2" not in form_title(dashboard)
         await pilot.press("space")
         await settled(pilot, lambda: len(begun) == 2)
         begun[1].end()
         await pilot.pause(0.3)
-        assert len(begun) == 2 and bench.desk.plan is None
+        assert len(begun) == 2 and dashboard.app_state.plan is None
 
 
 async def test_the_palette_and_other_screens_lead_to_the_first_stage_too(
     opened: Opened, begun: list[Scripted]
 ) -> None:
-    async with opened("data") as (bench, pilot):
-        bench.draft_recipe("staged")
-        await settled(pilot, lambda: isinstance(bench.screen, TrainScreen))
+    async with opened("data") as (dashboard, pilot):
+        dashboard.edit_recipe("staged")
+        await settled(pilot, lambda: isinstance(dashboard.screen, TrainScreen))
         await pilot.pause()
-        assert form_title(bench) == "stage 1 of 2: pretrain · recipe staged"
+        assert form_title(dashboard) == "stage 1 of 2: pretrain · recipe staged"
 
 
 async def test_who_leaves_in_the_middle_of_a_plan_is_told_what_is_left_out(
@@ -307,19 +309,19 @@ async def test_who_leaves_in_the_middle_of_a_plan_is_told_what_is_left_out(
 ) -> None:
     told: list[str] = []
     monkeypatch.setattr("fmnist_tui.tui.launch._tell", told.append)
-    async with opened("train") as (bench, pilot):
-        await chosen(bench, pilot, "staged")
+    async with opened("train") as (dashboard, pilot):
+        await chosen(dashboard, pilot, "staged")
         await pilot.press("space")
         await settled(pilot, lambda: len(begun) == 1)
         begun[0].end(STOPPED)
-        desk = bench.desk
-        assert desk.plan is not None
-        _settle(desk)
+        app_state = dashboard.app_state
+        assert app_state.plan is not None
+        _settle(app_state)
     assert told[-1] == "staged: what was to come after that (1 of its 2 steps) is left out"
 
 
 async def test_a_detached_run_takes_what_follows_it_along(
-    opened: Opened, begun: list[Scripted], desk: AppState, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, begun: list[Scripted], app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
     started: list[list[str]] = []
@@ -330,14 +332,14 @@ async def test_a_detached_run_takes_what_follows_it_along(
 
     monkeypatch.setattr("fmnist_tui.tui.launch._tell", told.append)
     monkeypatch.setattr(handover, "start", start)
-    async with opened("train") as (bench, pilot):
-        await chosen(bench, pilot, "staged")
+    async with opened("train") as (dashboard, pilot):
+        await chosen(dashboard, pilot, "staged")
         await pilot.press("space")
         await settled(pilot, lambda: len(begun) == 1)
         begun[0].end(DETACHED)
-        assert desk.plan is not None
-        plan = desk.plan
-        _settle(desk)
+        assert app_state.plan is not None
+        plan = app_state.plan
+        _settle(app_state)
     (words,) = started
     assert begun[0].folder is not None
     assert words[:2] == ["train", f"--resume={begun[0].folder.path.absolute()}"]
@@ -349,18 +351,18 @@ async def test_a_detached_run_takes_what_follows_it_along(
 async def test_m_trains_several_seeds_of_the_form_for_an_ensemble(
     opened: Opened, begun: list[Scripted], toasts: list[str]
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        screen = bench.screen
+    async with opened("train") as (dashboard, pilot):
+        screen = dashboard.screen
         assert isinstance(screen, TrainScreen)
         screen.draft.set("seed", "5")
         await pilot.press("M")
-        await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
+        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
         await pilot.press("1", "enter")
         await settled(pilot, lambda: any("2 to 64 seeds" in toast for toast in toasts))
-        await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
+        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
         await pilot.press("2", "enter")
         await settled(pilot, lambda: len(begun) == 1)
-        plan = bench.desk.plan
+        plan = dashboard.app_state.plan
         assert plan is not None and plan.heading == "member 1 of 2"
         assert plan.steps[-1] == EnsembleStep("ensemble of 2", "none")
         begun[0].end()
@@ -371,32 +373,32 @@ async def test_m_trains_several_seeds_of_the_form_for_an_ensemble(
 
 
 async def test_a_start_is_picked_among_the_runs_typed_or_taken_back(opened: Opened) -> None:
-    async with opened("train") as (bench, pilot):
-        desk = bench.desk
-        made = make_run(desk.runs_dir, CONFIG)
-        screen = bench.screen
+    async with opened("train") as (dashboard, pilot):
+        app_state = dashboard.app_state
+        made = make_run(app_state.runs_dir, CONFIG)
+        screen = dashboard.screen
         assert isinstance(screen, TrainScreen)
         screen.query_one(Form).fields.go_to("start")
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
+        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         await pilot.press(*made.id, "enter")
         await settled(pilot, lambda: screen.draft.values["start"] == made.name)
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
+        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         await pilot.press(*"model", "enter")
         await pilot.pause()
         await pilot.press(*"x.pth", "enter")
         await settled(pilot, lambda: str(screen.draft.values["start"]).endswith("x.pth"))
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
+        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         await pilot.press(*"none", "enter")
         await settled(pilot, lambda: screen.draft.values["start"] is None)
 
 
 async def test_the_palette_has_a_recipe_held_to_its_claims_after_a_question(
-    opened: Opened, desk: AppState, begun: list[Scripted], monkeypatch: pytest.MonkeyPatch
+    opened: Opened, app_state: AppState, begun: list[Scripted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened("runs") as (bench, pilot):
+    async with opened("runs") as (dashboard, pilot):
         asked: list[tuple[str, list[str]]] = []
         said: list[str] = []
 
@@ -404,18 +406,18 @@ async def test_the_palette_has_a_recipe_held_to_its_claims_after_a_question(
             asked.append((title, words))
             then(FOUND)
 
-        monkeypatch.setattr(bench, "errand", errand)
-        monkeypatch.setattr(bench, "say", lambda message, *_: said.append(message))
+        monkeypatch.setattr(dashboard, "start_job", errand)
+        monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: said.append(message))
         for answer in ("n", "y"):
-            check_recipe(bench, "fast")
-            await settled(pilot, lambda: bool(bench.screen.query(OptionList)))
-            assert "2 claims, 5 runs to train" in str(bench.screen.query_one(Static).render())
+            check_recipe(dashboard, "fast")
+            await settled(pilot, lambda: bool(dashboard.screen.query(OptionList)))
+            assert "2 claims, 5 runs to train" in str(dashboard.screen.query_one(Static).render())
             await pilot.press(answer)
-            await settled(pilot, lambda: not isinstance(bench.screen, ChoiceDialog))
-        folders = [f"--runs={desk.runs_dir}", f"--data={desk.data_dir}"]
+            await settled(pilot, lambda: not isinstance(dashboard.screen, ChoiceDialog))
+        folders = [f"--runs={app_state.runs_dir}", f"--data={app_state.data_dir}"]
         assert asked == [("check fast", ["recipes", "check", "fast", *folders])]
         assert said == ["fast keeps 1 of 2 claims; 1 could not be checked"]
-        check_recipe(bench, "staged")
+        check_recipe(dashboard, "staged")
         assert said[-1] == "staged claims nothing that could be checked"
 
 

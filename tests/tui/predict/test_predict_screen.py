@@ -32,12 +32,12 @@ from tests.tui.scripted import make_run, settled
 
 
 @pytest.fixture
-def model(desk: AppState, monkeypatch: pytest.MonkeyPatch) -> Model:
+def model(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> Model:
     """A model that answers, and a run in hand."""
     found = Model()
-    monkeypatch.setattr(desk.session, "predict", found.predict)
-    monkeypatch.setattr(desk.session, "classify", found.classify)
-    desk.run = make_run(desk.runs_dir, splits=())
+    monkeypatch.setattr(app_state.session, "predict", found.predict)
+    monkeypatch.setattr(app_state.session, "classify", found.classify)
+    app_state.selected_run = make_run(app_state.runs_dir, splits=())
     return found
 
 
@@ -49,105 +49,109 @@ def picture(path: Path, size: tuple[int, int] = (60, 40)) -> Path:
     return path
 
 
-def answer(bench: Dashboard) -> str:
+def answer(dashboard: Dashboard) -> str:
     """Everything the answer's pane says."""
-    verdict = bench.screen.query_one(ResultPane)
+    verdict = dashboard.screen.query_one(ResultPane)
     return "\n".join(str(part.content) for part in verdict.query(Static) if part.display)
 
 
-def line(bench: Dashboard) -> PathInput:
-    return bench.screen.query_one(PathInput)
+def line(dashboard: Dashboard) -> PathInput:
+    return dashboard.screen.query_one(PathInput)
 
 
-def files(bench: Dashboard) -> FileTable:
-    return bench.screen.query_one(FileTable)
+def files(dashboard: Dashboard) -> FileTable:
+    return dashboard.screen.query_one(FileTable)
 
 
-def rows(bench: Dashboard) -> list[str]:
-    table = files(bench)
+def rows(dashboard: Dashboard) -> list[str]:
+    table = files(dashboard)
     return [table.get_row_at(place)[0].plain for place in range(table.row_count)]
 
 
-def stages(bench: Dashboard) -> list[str]:
-    return [stage.name for stage in bench.screen.query_one(StagesPane)._stages]
+def stages(dashboard: Dashboard) -> list[str]:
+    return [stage.name for stage in dashboard.screen.query_one(StagesPane)._stages]
 
 
-def note(bench: Dashboard) -> str:
-    return str(bench.screen.query_one("#given").border_subtitle)
+def note(dashboard: Dashboard) -> str:
+    return str(dashboard.screen.query_one("#given").border_subtitle)
 
 
-async def paste(bench: Dashboard, pilot: Pilot[int], text: str) -> None:
+async def paste(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
     """As the terminal sends it: to the focus, or to the screen."""
-    bench.post_message(events.Paste(text))
+    dashboard.post_message(events.Paste(text))
     await pilot.pause()
 
 
 async def test_without_a_run_it_says_what_to_press(opened: Opened, tmp_path: Path) -> None:
-    async with opened("predict") as (bench, pilot):
-        assert "w chooses a run" in answer(bench)
-        assert "press" not in str(line(bench).value)
-        await paste(bench, pilot, str(picture(tmp_path / "a.png")))
+    async with opened("predict") as (dashboard, pilot):
+        assert "w chooses a run" in answer(dashboard)
+        assert "press" not in str(line(dashboard).value)
+        await paste(dashboard, pilot, str(picture(tmp_path / "a.png")))
         await pilot.press("r", "W", "escape", "i", "space", "right", "i")
-        assert "w chooses a run" in answer(bench)
+        assert "w chooses a run" in answer(dashboard)
 
 
 async def test_a_typed_path_is_answered_step_by_step(
-    opened: Opened, desk: AppState, model: Model, tmp_path: Path
+    opened: Opened, app_state: AppState, model: Model, tmp_path: Path
 ) -> None:
     file = picture(tmp_path / "my bag.png")
-    async with opened("predict") as (bench, pilot):
-        assert bench.screen.query_one(StagesPane).has_focus
+    async with opened("predict") as (dashboard, pilot):
+        assert dashboard.screen.query_one(StagesPane).has_focus
         await pilot.press("enter")
-        assert line(bench).has_focus
-        line(bench).value = str(file)
+        assert line(dashboard).has_focus
+        line(dashboard).value = str(file)
         await pilot.press("enter")
-        await settled(pilot, lambda: "Bag, 97.0 %" in answer(bench))
-        assert stages(bench)[0] == "upright"
-        assert stages(bench)[-1] == "scaled"
-        assert "my bag.png" in answer(bench)
-        assert model.asked == [(desk.run.path if desk.run else None, (file,))]
-        captions = str(bench.screen.query_one("#captions", Static).content)
+        await settled(pilot, lambda: "Bag, 97.0 %" in answer(dashboard))
+        assert stages(dashboard)[0] == "upright"
+        assert stages(dashboard)[-1] == "scaled"
+        assert "my bag.png" in answer(dashboard)
+        assert model.asked == [
+            (app_state.selected_run.path if app_state.selected_run else None, (file,))
+        ]
+        captions = str(dashboard.screen.query_one("#captions", Static).content)
         assert "60×40 PNG RGB" in captions
-        assert bench.screen.query_one(StagesPane).has_focus
+        assert dashboard.screen.query_one(StagesPane).has_focus
 
 
 async def test_digits_type_in_the_line_and_switch_screens_outside_it(
     opened: Opened, model: Model
 ) -> None:
-    async with opened("predict") as (bench, pilot):
+    async with opened("predict") as (dashboard, pilot):
         await pilot.press("g", "2", "q")
-        assert line(bench).value == "2q"
+        assert line(dashboard).value == "2q"
         await pilot.press("escape", "6")
-        assert bench.current_mode == "runs"
+        assert dashboard.current_mode == "runs"
         await pilot.press("5")
-        assert bench.current_mode == "predict"
+        assert dashboard.current_mode == "predict"
 
 
 async def test_tab_completes_and_then_goes_on(opened: Opened, model: Model, tmp_path: Path) -> None:
     (tmp_path / "garments").mkdir()
     picture(tmp_path / "garments" / "shoe.png")
-    async with opened("predict") as (bench, pilot):
+    async with opened("predict") as (dashboard, pilot):
         await pilot.press("enter")
-        line(bench).value = f"{tmp_path}/gar"
+        line(dashboard).value = f"{tmp_path}/gar"
         await pilot.press("tab")
-        await settled(pilot, lambda: line(bench).value == f"{tmp_path}/garments/")
+        await settled(pilot, lambda: line(dashboard).value == f"{tmp_path}/garments/")
         await pilot.press("tab")
-        await settled(pilot, lambda: line(bench).value.endswith("/shoe.png"))
+        await settled(pilot, lambda: line(dashboard).value.endswith("/shoe.png"))
         await pilot.press("tab")
-        await settled(pilot, lambda: not line(bench).has_focus)
+        await settled(pilot, lambda: not line(dashboard).has_focus)
         await pilot.press("enter", "end", "backspace", "backspace")
-        await settled(pilot, lambda: line(bench)._suggestion.endswith("/shoe.png"))
+        await settled(pilot, lambda: line(dashboard)._suggestion.endswith("/shoe.png"))
         await pilot.press("right")
-        assert line(bench).value.endswith("/shoe.png")
+        assert line(dashboard).value.endswith("/shoe.png")
 
 
 async def test_enter_on_the_empty_line_takes_the_samples(opened: Opened, model: Model) -> None:
     samples = sorted((recipes.shipped("assets") / "samples").iterdir())
-    async with opened("predict") as (bench, pilot):
+    async with opened("predict") as (dashboard, pilot):
         await pilot.press("enter", "enter")
-        await settled(pilot, lambda: sum("97.0 %" in row for row in rows(bench)) == len(samples))
-        assert files(bench).has_focus
-        assert "6 of 6" in str(files(bench).border_title)
+        await settled(
+            pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == len(samples)
+        )
+        assert files(dashboard).has_focus
+        assert "6 of 6" in str(files(dashboard).border_title)
 
 
 async def test_a_folder_is_a_table_in_which_errors_have_their_place(
@@ -156,23 +160,23 @@ async def test_a_folder_is_a_table_in_which_errors_have_their_place(
     for name in "abcdef":
         picture(tmp_path / f"{name}.png")
     (tmp_path / "c.png").write_bytes(b"no picture at all")
-    async with opened("predict", size=(200, 60)) as (bench, pilot):
-        await paste(bench, pilot, f"'{tmp_path}'\n")
-        await settled(pilot, lambda: sum("97.0 %" in row for row in rows(bench)) == 5)
-        assert "✗ not a pic" in rows(bench)[2]
+    async with opened("predict", size=(200, 60)) as (dashboard, pilot):
+        await paste(dashboard, pilot, f"'{tmp_path}'\n")
+        await settled(pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == 5)
+        assert "✗ not a pic" in rows(dashboard)[2]
         await pilot.press("down", "j")
-        await settled(pilot, lambda: "not a picture, or damaged" in answer(bench))
-        assert stages(bench) == []
+        await settled(pilot, lambda: "not a picture, or damaged" in answer(dashboard))
+        assert stages(dashboard) == []
         await pilot.press("end")
-        await settled(pilot, lambda: "f.png" in answer(bench))
+        await settled(pilot, lambda: "f.png" in answer(dashboard))
         await pilot.press("k")
-        await settled(pilot, lambda: "e.png" in answer(bench))
+        await settled(pilot, lambda: "e.png" in answer(dashboard))
         await pilot.press("home")
-        await settled(pilot, lambda: "a.png" in answer(bench))
+        await settled(pilot, lambda: "a.png" in answer(dashboard))
         await pilot.press("j", "j", "j", "enter")
-        await settled(pilot, lambda: "d.png" in answer(bench))
-        assert stages(bench)
-        assert bench.screen.query_one(StagesPane).has_focus
+        await settled(pilot, lambda: "d.png" in answer(dashboard))
+        assert stages(dashboard)
+        assert dashboard.screen.query_one(StagesPane).has_focus
 
 
 @pytest.mark.parametrize("focused", [False, True])
@@ -180,38 +184,38 @@ async def test_files_are_dropped_on_the_line_or_anywhere(
     opened: Opened, model: Model, tmp_path: Path, focused: bool
 ) -> None:
     one, two = picture(tmp_path / "one bag.png"), picture(tmp_path / "two.png")
-    async with opened("predict") as (bench, pilot):
+    async with opened("predict") as (dashboard, pilot):
         if focused:
             await pilot.press("enter", "x")
-        await paste(bench, pilot, f"'{one}' {two} ")
-        await settled(pilot, lambda: sum("97.0 %" in row for row in rows(bench)) == 2)
-        bench.screen.set_focus(None)
-        await paste(bench, pilot, f"file://{str(one).replace(' ', '%20')}\r\n")
-        await settled(pilot, lambda: "one bag.png" in answer(bench))
-        assert line(bench).value == str(one)
+        await paste(dashboard, pilot, f"'{one}' {two} ")
+        await settled(pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == 2)
+        dashboard.screen.set_focus(None)
+        await paste(dashboard, pilot, f"file://{str(one).replace(' ', '%20')}\r\n")
+        await settled(pilot, lambda: "one bag.png" in answer(dashboard))
+        assert line(dashboard).value == str(one)
 
 
 async def test_a_piece_of_a_path_is_pasted_into_the_line(opened: Opened, model: Model) -> None:
-    async with opened("predict") as (bench, pilot):
+    async with opened("predict") as (dashboard, pilot):
         await pilot.press("enter", *"pic")
-        await paste(bench, pilot, "tures\x1b[31m/a.png\n")
-        assert line(bench).value == "pictures[31m/a.png"
+        await paste(dashboard, pilot, "tures\x1b[31m/a.png\n")
+        assert line(dashboard).value == "pictures[31m/a.png"
         assert model.asked == []
 
 
 async def test_what_is_wrong_is_said_in_place(opened: Opened, model: Model, tmp_path: Path) -> None:
-    async with opened("predict") as (bench, pilot):
-        await paste(bench, pilot, str(tmp_path / "gone.png"))
-        await settled(pilot, lambda: "No such file" in answer(bench))
+    async with opened("predict") as (dashboard, pilot):
+        await paste(dashboard, pilot, str(tmp_path / "gone.png"))
+        await settled(pilot, lambda: "No such file" in answer(dashboard))
         (tmp_path / "empty").mkdir()
-        await paste(bench, pilot, str(tmp_path / "empty"))
-        await settled(pilot, lambda: "no picture in it" in answer(bench))
+        await paste(dashboard, pilot, str(tmp_path / "empty"))
+        await settled(pilot, lambda: "no picture in it" in answer(dashboard))
         model.refuse = "there is no checkpoint yet"
-        await paste(bench, pilot, str(picture(tmp_path / "a.png")))
-        await settled(pilot, lambda: "no checkpoint yet" in answer(bench))
+        await paste(dashboard, pilot, str(picture(tmp_path / "a.png")))
+        await settled(pilot, lambda: "no checkpoint yet" in answer(dashboard))
         model.refuse = ""
-        await paste(bench, pilot, str(tmp_path / "a.png"))
-        await settled(pilot, lambda: "Bag, 97.0 %" in answer(bench))
+        await paste(dashboard, pilot, str(tmp_path / "a.png"))
+        await settled(pilot, lambda: "Bag, 97.0 %" in answer(dashboard))
 
 
 async def test_hostile_file_names_steer_nothing(
@@ -220,65 +224,65 @@ async def test_hostile_file_names_steer_nothing(
     folder = tmp_path / "[b]x\x1b]0;t\x07"
     folder.mkdir()
     picture(folder / "[red]a\x1b[2J.png")
-    async with opened("predict", size=(200, 60)) as (bench, pilot):
-        await paste(bench, pilot, f"'{folder}'")
-        await settled(pilot, lambda: any("97.0 %" in row for row in rows(bench)))
-        assert "[red]a␛[2J.png" in rows(bench)[0]
-        assert line(bench).value == ""
-        assert "[red]a␛[2J.png" in answer(bench)
+    async with opened("predict", size=(200, 60)) as (dashboard, pilot):
+        await paste(dashboard, pilot, f"'{folder}'")
+        await settled(pilot, lambda: any("97.0 %" in row for row in rows(dashboard)))
+        assert "[red]a␛[2J.png" in rows(dashboard)[0]
+        assert line(dashboard).value == ""
+        assert "[red]a␛[2J.png" in answer(dashboard)
 
 
 async def test_the_run_in_hand_answers_anew_when_it_is_another(
-    opened: Opened, desk: AppState, model: Model, tmp_path: Path
+    opened: Opened, app_state: AppState, model: Model, tmp_path: Path
 ) -> None:
-    other = make_run(desk.runs_dir, splits=())
+    other = make_run(app_state.runs_dir, splits=())
     file = picture(tmp_path / "a.png")
-    async with opened("predict") as (bench, pilot):
-        await paste(bench, pilot, str(file))
-        await settled(pilot, lambda: "Bag" in answer(bench))
+    async with opened("predict") as (dashboard, pilot):
+        await paste(dashboard, pilot, str(file))
+        await settled(pilot, lambda: "Bag" in answer(dashboard))
         await pilot.press("w")
-        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
-        bench.screen.query_one(Input).value = other.id
+        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        dashboard.screen.query_one(Input).value = other.id
         await pilot.press("enter")
-        await settled(pilot, lambda: len(model.asked) > 1 and "Bag" in answer(bench))
-        assert desk.run == other
+        await settled(pilot, lambda: len(model.asked) > 1 and "Bag" in answer(dashboard))
+        assert app_state.selected_run == other
         # Once: nothing is asked of a model twice.
         assert model.asked[1:] == [(other.path, (file,))]
-        assert other.id in str(bench.screen.query_one("#given").border_title)
+        assert other.id in str(dashboard.screen.query_one("#given").border_title)
 
 
 async def test_a_model_file_is_asked_instead(opened: Opened, model: Model, tmp_path: Path) -> None:
-    async with opened("predict") as (bench, pilot):
-        await paste(bench, pilot, str(picture(tmp_path / "a.png")))
-        await settled(pilot, lambda: "Bag" in answer(bench))
+    async with opened("predict") as (dashboard, pilot):
+        await paste(dashboard, pilot, str(picture(tmp_path / "a.png")))
+        await settled(pilot, lambda: "Bag" in answer(dashboard))
         await pilot.press("w")
-        await settled(pilot, lambda: isinstance(bench.screen, PickerDialog))
-        bench.screen.query_one(Input).value = "file"
+        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        dashboard.screen.query_one(Input).value = "file"
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
-        bench.screen.query_one(Input).value = str(tmp_path / "net.safetensors")
+        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        dashboard.screen.query_one(Input).value = str(tmp_path / "net.safetensors")
         await pilot.press("enter")
         await settled(pilot, lambda: len(model.asked) == 2)
         assert model.asked[-1][0] == tmp_path / "net.safetensors"
-        assert "net.safetensors" in str(bench.screen.query_one("#given").border_title)
+        assert "net.safetensors" in str(dashboard.screen.query_one("#given").border_title)
 
 
 async def test_an_answer_of_the_model_before_is_not_shown(
-    opened: Opened, desk: AppState, model: Model, tmp_path: Path
+    opened: Opened, app_state: AppState, model: Model, tmp_path: Path
 ) -> None:
-    other = make_run(desk.runs_dir, splits=())
+    other = make_run(app_state.runs_dir, splits=())
     model.hold = True
-    async with opened("predict") as (bench, pilot):
-        await paste(bench, pilot, str(picture(tmp_path / "a.png")))
+    async with opened("predict") as (dashboard, pilot):
+        await paste(dashboard, pilot, str(picture(tmp_path / "a.png")))
         await settled(pilot, lambda: len(model.asked) == 1)
-        assert "asking tiny" in answer(bench)
-        bench.take(other)
+        assert "asking tiny" in answer(dashboard)
+        dashboard.select_run(other)
         await pilot.pause()
         model.release()
         await settled(pilot, lambda: len(model.asked) == 2)
-        assert "Bag" not in answer(bench)
+        assert "Bag" not in answer(dashboard)
         model.release()
-        await settled(pilot, lambda: "Bag" in answer(bench))
+        await settled(pilot, lambda: "Bag" in answer(dashboard))
 
 
 async def test_the_watched_folder_brings_pictures_until_it_is_gone(
@@ -286,86 +290,86 @@ async def test_the_watched_folder_brings_pictures_until_it_is_gone(
 ) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
-    async with opened("predict") as (bench, pilot):
+    async with opened("predict") as (dashboard, pilot):
         await pilot.press("W")
-        assert isinstance(bench.screen, PromptDialog)
-        bench.screen.query_one(Input).value = str(folder)
+        assert isinstance(dashboard.screen, PromptDialog)
+        dashboard.screen.query_one(Input).value = str(folder)
         await pilot.press("enter")
-        await settled(pilot, lambda: "watching" in note(bench))
-        assert "waiting for pictures" in files(bench).empty
+        await settled(pilot, lambda: "watching" in note(dashboard))
+        assert "waiting for pictures" in files(dashboard).empty
         written, began = 0, time.monotonic()
 
         def noticed() -> bool:
             nonlocal written
             # The watch begins a moment after it was asked for, and tells of files that hold
             # still: until it does, the file is written anew now and then.
-            if not rows(bench) and time.monotonic() - began >= written * 0.3:
+            if not rows(dashboard) and time.monotonic() - began >= written * 0.3:
                 written += 1
                 picture(folder / "first.png", (60 + written, 40))
-            return bool(rows(bench)) and "97.0 %" in rows(bench)[0]
+            return bool(rows(dashboard)) and "97.0 %" in rows(dashboard)[0]
 
         await settled(pilot, noticed)
         picture(folder / "second.png")
-        await settled(pilot, lambda: len(rows(bench)) == 2 and "97.0 %" in rows(bench)[1])
-        await settled(pilot, lambda: "second.png" in answer(bench))
+        await settled(pilot, lambda: len(rows(dashboard)) == 2 and "97.0 %" in rows(dashboard)[1])
+        await settled(pilot, lambda: "second.png" in answer(dashboard))
         (folder / "second.png").write_bytes(b"spoilt")
-        await settled(pilot, lambda: "✗" in rows(bench)[1])
+        await settled(pilot, lambda: "✗" in rows(dashboard)[1])
         shutil.rmtree(folder)
-        await settled(pilot, lambda: "the watched folder is gone" in note(bench))
-        assert len(rows(bench)) == 2
-        await paste(bench, pilot, str(picture(tmp_path / "later.png")))
-        await settled(pilot, lambda: "later.png" in answer(bench))
+        await settled(pilot, lambda: "the watched folder is gone" in note(dashboard))
+        assert len(rows(dashboard)) == 2
+        await paste(dashboard, pilot, str(picture(tmp_path / "later.png")))
+        await settled(pilot, lambda: "later.png" in answer(dashboard))
 
 
 async def test_w_ends_the_watch_and_a_missing_folder_is_refused(
-    opened: Opened, model: Model, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, opened: Opened, model: Model, tmp_path: Path
 ) -> None:
-    async with opened("predict") as (bench, pilot):
+    async with opened("predict") as (dashboard, pilot):
         said: list[str] = []
-        bench.say = lambda message, severity="": said.append(message)  # type: ignore[method-assign]
+        monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: said.append(message))
         await pilot.press("W")
-        bench.screen.query_one(Input).value = str(tmp_path / "missing")
+        dashboard.screen.query_one(Input).value = str(tmp_path / "missing")
         await pilot.press("enter")
         await settled(pilot, lambda: bool(said))
         assert "cannot be read" in said[0]
         await pilot.press("W")
-        bench.screen.query_one(Input).value = str(tmp_path)
+        dashboard.screen.query_one(Input).value = str(tmp_path)
         await pilot.press("enter")
-        await settled(pilot, lambda: "watching" in note(bench))
-        screen = bench.screen
+        await settled(pilot, lambda: "watching" in note(dashboard))
+        screen = dashboard.screen
         assert isinstance(screen, PredictScreen)
         watch = screen._watch
         assert watch is not None
         await pilot.press("W")
-        assert "not watched any more" in note(bench)
+        assert "not watched any more" in note(dashboard)
         assert watch.wait(5)
 
 
 async def test_the_pad_is_asked_about_as_it_is_drawn_on(opened: Opened, model: Model) -> None:
-    async with opened("predict") as (bench, pilot):
+    async with opened("predict") as (dashboard, pilot):
         await pilot.press("i")
-        pad = bench.screen.query_one(DrawPad)
+        pad = dashboard.screen.query_one(DrawPad)
         assert pad.has_focus
-        assert not bench.screen.query_one("#given").display
+        assert not dashboard.screen.query_one("#given").display
         await pilot.press("space", "right", "down")
-        await settled(pilot, lambda: "Bag, 97.0 %" in answer(bench))
+        await settled(pilot, lambda: "Bag, 97.0 %" in answer(dashboard))
         await settled(pilot, lambda: np.array_equal(model.drawn[-1], pad.picture()))
-        assert "scaled" in stages(bench)
+        assert "scaled" in stages(dashboard)
         drawn = pad.picture().sum()
         await pilot.press("x")
         assert pad.picture().sum() < drawn
         await pilot.press("backspace")
         assert pad.is_blank
-        await settled(pilot, lambda: "Bag" not in answer(bench))
+        await settled(pilot, lambda: "Bag" not in answer(dashboard))
         await pilot.press("i")
-        assert bench.screen.query_one("#given").display
-        assert bench.screen.query_one(StagesPane).has_focus
+        assert dashboard.screen.query_one("#given").display
+        assert dashboard.screen.query_one(StagesPane).has_focus
 
 
 async def test_the_mouse_draws_and_its_right_button_rubs_out(opened: Opened, model: Model) -> None:
-    async with opened("predict") as (bench, pilot):
+    async with opened("predict") as (dashboard, pilot):
         await pilot.press("i")
-        pad = bench.screen.query_one(DrawPad)
+        pad = dashboard.screen.query_one(DrawPad)
         await pilot.mouse_down(DrawPad, offset=(5, 5))
         await pilot.hover(DrawPad, offset=(20, 5))
         await pilot.mouse_up(DrawPad, offset=(20, 5))
@@ -380,7 +384,7 @@ async def test_the_mouse_draws_and_its_right_button_rubs_out(opened: Opened, mod
         await pilot.mouse_up(DrawPad, offset=(20, 5))
         assert pad.is_blank
         await settled(
-            pilot, lambda: "draw something" in str(bench.screen.query_one(StagesPane)._shown)
+            pilot, lambda: "draw something" in str(dashboard.screen.query_one(StagesPane)._shown)
         )
 
 
@@ -388,7 +392,7 @@ async def test_of_many_strokes_the_newest_is_asked_about_and_few_between(
     opened: Opened, model: Model
 ) -> None:
     model.hold = True
-    async with opened("predict") as (bench, pilot):
+    async with opened("predict") as (dashboard, pilot):
         await pilot.press("i", "space")
         await settled(pilot, lambda: len(model.drawn) == 1)
         first = model.drawn[0]
@@ -396,7 +400,7 @@ async def test_of_many_strokes_the_newest_is_asked_about_and_few_between(
         assert len(model.drawn) == 1
         answered = time.monotonic()
         model.release()
-        pad = bench.screen.query_one(DrawPad)
+        pad = dashboard.screen.query_one(DrawPad)
         await settled(pilot, lambda: len(model.drawn) == 2)
         assert np.array_equal(model.drawn[1], pad.picture())
         assert not np.array_equal(first, pad.picture())
@@ -409,27 +413,27 @@ async def test_of_many_strokes_the_newest_is_asked_about_and_few_between(
 
 
 async def test_a_drawing_is_not_told_what_the_model_before_said(
-    opened: Opened, desk: AppState, model: Model
+    opened: Opened, app_state: AppState, model: Model
 ) -> None:
     model.hold = True
-    async with opened("predict") as (bench, pilot):
+    async with opened("predict") as (dashboard, pilot):
         await pilot.press("i", "space")
         await settled(pilot, lambda: len(model.drawn) == 1)
         model.refuse = "the checkpoint is gone"
-        bench.take(make_run(desk.runs_dir, splits=()))
+        dashboard.select_run(make_run(app_state.runs_dir, splits=()))
         await pilot.pause()
         model.release()
         # The other model is asked although the one before could not be.
         await settled(pilot, lambda: len(model.drawn) == 2)
-        assert "gone" not in answer(bench)
+        assert "gone" not in answer(dashboard)
         model.release()
-        await settled(pilot, lambda: "the checkpoint is gone" in answer(bench))
+        await settled(pilot, lambda: "the checkpoint is gone" in answer(dashboard))
 
 
 async def test_every_key_of_the_pad_moves_the_pen_or_draws(opened: Opened, model: Model) -> None:
-    async with opened("predict") as (bench, pilot):
+    async with opened("predict") as (dashboard, pilot):
         await pilot.press("i")
-        pad = bench.screen.query_one(DrawPad)
+        pad = dashboard.screen.query_one(DrawPad)
         x, y = pad._pen
         keys = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
         keys |= dict(zip("hlkj", list(keys.values()), strict=True))
@@ -447,15 +451,15 @@ async def test_every_key_of_the_pad_moves_the_pen_or_draws(opened: Opened, model
 
 
 async def test_r_changes_how_pictures_are_drawn_and_is_remembered(
-    opened: Opened, desk: AppState, model: Model, tmp_path: Path
+    opened: Opened, app_state: AppState, model: Model, tmp_path: Path
 ) -> None:
-    async with opened("predict") as (bench, pilot):
-        await paste(bench, pilot, str(picture(tmp_path / "a.png")))
-        await settled(pilot, lambda: "Bag" in answer(bench))
+    async with opened("predict") as (dashboard, pilot):
+        await paste(dashboard, pilot, str(picture(tmp_path / "a.png")))
+        await settled(pilot, lambda: "Bag" in answer(dashboard))
         await pilot.press("r")
-        assert desk.settings.get("renderer") == "braille"
-        assert bench.screen.query_one(StageStrip).renderer == "braille"
-        assert bench.screen.query_one(DrawPad).renderer == "braille"
+        assert app_state.settings.get("renderer") == "braille"
+        assert dashboard.screen.query_one(StageStrip).renderer == "braille"
+        assert dashboard.screen.query_one(DrawPad).renderer == "braille"
 
 
 @pytest.mark.parametrize("size", [(50, 14), (80, 24), (200, 60)])
@@ -464,36 +468,36 @@ async def test_it_fits_small_and_large_terminals(
 ) -> None:
     for name in "ab":
         picture(tmp_path / f"{name}.png")
-    async with opened("predict", size=size) as (bench, pilot):
-        await paste(bench, pilot, f"{tmp_path}/a.png {tmp_path}/b.png")
-        await settled(pilot, lambda: sum("97.0 %" in row for row in rows(bench)) == 2)
+    async with opened("predict", size=size) as (dashboard, pilot):
+        await paste(dashboard, pilot, f"{tmp_path}/a.png {tmp_path}/b.png")
+        await settled(pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == 2)
         for widget in (
-            files(bench),
-            bench.screen.query_one(StagesPane),
-            bench.screen.query_one(ResultPane),
+            files(dashboard),
+            dashboard.screen.query_one(StagesPane),
+            dashboard.screen.query_one(ResultPane),
         ):
             assert widget.region.right <= size[0]
             assert widget.region.bottom <= size[1]
             assert widget.size.height >= 1
         if size == (50, 14):
-            steps = bench.screen.query_one(StagesPane)
+            steps = dashboard.screen.query_one(StagesPane)
             steps.focus()
             await settled(pilot, lambda: steps.max_scroll_y > 1)
             for key, place in (("j", 1), ("j", 2), ("k", 1)):
                 await pilot.press(key)
                 await settled(pilot, partial(lambda y: steps.scroll_offset.y == y, place))
         await pilot.press("i", "space", "left")
-        pad = bench.screen.query_one(DrawPad)
+        pad = dashboard.screen.query_one(DrawPad)
         assert pad.region.bottom <= size[1]
 
 
 async def test_a_run_that_was_deleted_is_said_and_the_rest_goes_on(
-    opened: Opened, desk: AppState, model: Model, tmp_path: Path
+    opened: Opened, app_state: AppState, model: Model, tmp_path: Path
 ) -> None:
-    async with opened("predict") as (bench, pilot):
-        bench.take(RunFolder(desk.runs_dir / "gone"))
+    async with opened("predict") as (dashboard, pilot):
+        dashboard.select_run(RunFolder(app_state.runs_dir / "gone"))
         model.refuse = "no run in gone: not a folder"
-        await paste(bench, pilot, str(picture(tmp_path / "a.png")))
-        await settled(pilot, lambda: "not a folder" in answer(bench))
+        await paste(dashboard, pilot, str(picture(tmp_path / "a.png")))
+        await settled(pilot, lambda: "not a folder" in answer(dashboard))
         await pilot.press("6", "5")
-        assert "not a folder" in answer(bench)
+        assert "not a folder" in answer(dashboard)

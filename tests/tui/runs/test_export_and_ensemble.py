@@ -30,11 +30,11 @@ from tests.tui.scripted import CONFIG, make_run, predictions, settled
 class Errands:
     """What the dashboard is asked to have done; nothing is."""
 
-    def __init__(self, bench: Dashboard, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> None:
         self.titles: list[str] = []
         self.words: list[list[str]] = []
         self.then: list[Any] = []
-        monkeypatch.setattr(bench, "errand", self)
+        monkeypatch.setattr(dashboard, "start_job", self)
 
     def __call__(self, title: str, words: list[str], then: Any = None) -> None:
         self.titles.append(title)
@@ -56,62 +56,64 @@ EXPORTED = {
 
 
 async def test_e_asks_for_form_and_file_and_has_the_run_exported(
-    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = make_run(desk.runs_dir, change=lambda folder: checkpoint(folder, "best-0001", 20, 1))
-    async with opened("runs") as (bench, pilot):
-        await listed(bench, pilot, 1)
-        errands, said = Errands(bench, monkeypatch), told(bench, monkeypatch)
+    run = make_run(app_state.runs_dir, change=lambda folder: checkpoint(folder, "best-0001", 20, 1))
+    async with opened("runs") as (dashboard, pilot):
+        await listed(dashboard, pilot, 1)
+        errands, said = Errands(dashboard, monkeypatch), told(dashboard, monkeypatch)
         await pilot.press("e")
-        await settled(pilot, lambda: isinstance(bench.screen, ChoiceDialog))
-        names = [str(option.prompt) for option in bench.screen.query_one(OptionList).options]
+        await settled(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
+        names = [str(option.prompt) for option in dashboard.screen.query_one(OptionList).options]
         assert [name.split()[1] for name in names] == ["onnx", "safetensors", "pth"]
         await pilot.press("o")
-        await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
-        assert bench.screen.query_one(Input).value == str(run.exports / f"{run.id}.onnx")
+        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        assert dashboard.screen.query_one(Input).value == str(run.exports / f"{run.id}.onnx")
         await pilot.press("enter")
-        assert errands.words == [["export", str(run.path), "--to=onnx", f"--data={desk.data_dir}"]]
+        assert errands.words == [
+            ["export", str(run.path), "--to=onnx", f"--data={app_state.data_dir}"]
+        ]
         errands.then[0](EXPORTED)
         assert said[-1] == told_of_export(EXPORTED)
 
 
 async def test_a_file_that_is_there_is_overwritten_after_a_question(
-    opened: Opened, desk: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, app_state: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_run(desk.runs_dir, change=lambda folder: checkpoint(folder, "last-0001", 20, 1))
+    make_run(app_state.runs_dir, change=lambda folder: checkpoint(folder, "last-0001", 20, 1))
     out = tmp_path / "mine.pth"
     out.write_bytes(b"before")
-    async with opened("runs") as (bench, pilot):
-        await listed(bench, pilot, 1)
-        errands = Errands(bench, monkeypatch)
+    async with opened("runs") as (dashboard, pilot):
+        await listed(dashboard, pilot, 1)
+        errands = Errands(dashboard, monkeypatch)
         for answer in ("n", "y"):
             await pilot.press("e")
-            await settled(pilot, lambda: isinstance(bench.screen, ChoiceDialog))
+            await settled(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
             await pilot.press("p")
-            await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
-            bench.screen.query_one(Input).value = str(out)
+            await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+            dashboard.screen.query_one(Input).value = str(out)
             await pilot.press("enter")
-            await settled(pilot, lambda: isinstance(bench.screen, ChoiceDialog))
+            await settled(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
             await pilot.press(answer)
-            await settled(pilot, lambda: not isinstance(bench.screen, ChoiceDialog))
+            await settled(pilot, lambda: not isinstance(dashboard.screen, ChoiceDialog))
         (words,) = errands.words
         assert words[-2:] == [f"--out={out}", "--force"]
     assert out.read_bytes() == b"before"
 
 
 async def test_there_must_be_something_to_export(
-    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_run(desk.runs_dir)
-    async with opened("runs") as (bench, pilot):
-        await listed(bench, pilot, 1)
-        said = told(bench, monkeypatch)
+    make_run(app_state.runs_dir)
+    async with opened("runs") as (dashboard, pilot):
+        await listed(dashboard, pilot, 1)
+        said = told(dashboard, monkeypatch)
         await pilot.press("e")
         await settled(pilot, lambda: bool(said))
         assert "no checkpoint to export" in said[0]
         for step in ("escape", "o"):
             await pilot.press(step)
-        assert not isinstance(bench.screen, ChoiceDialog)
+        assert not isinstance(dashboard.screen, ChoiceDialog)
 
 
 def test_an_export_is_told_in_one_line() -> None:
@@ -122,40 +124,40 @@ def test_an_export_is_told_in_one_line() -> None:
 
 
 async def test_m_makes_an_ensemble_of_the_marked_runs_and_takes_it_in_hand(
-    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = [make_run(desk.runs_dir, CONFIG.changed(seed=seed)) for seed in (0, 1)]
-    async with opened("runs") as (bench, pilot):
-        await listed(bench, pilot, 2)
-        errands, said = Errands(bench, monkeypatch), told(bench, monkeypatch)
+    runs = [make_run(app_state.runs_dir, CONFIG.changed(seed=seed)) for seed in (0, 1)]
+    async with opened("runs") as (dashboard, pilot):
+        await listed(dashboard, pilot, 2)
+        errands, said = Errands(dashboard, monkeypatch), told(dashboard, monkeypatch)
         await pilot.press("space", "m")
         assert "mark two runs or more" in said.pop()
-        first = RunFolder(next(iter(bench.screen._marks)))  # type: ignore[attr-defined]
+        first = RunFolder(next(iter(dashboard.screen._marks)))  # type: ignore[attr-defined]
         (second,) = [run for run in runs if run != first]
         await pilot.press("down", "space", "m")
-        await settled(pilot, lambda: isinstance(bench.screen, ChoiceDialog))
+        await settled(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
         await pilot.press("f")
         (words,) = errands.words
         assert words[:4] == ["ensemble", str(first.path), str(second.path), "--tta=flip"]
-        assert words[4:] == [f"--runs={desk.runs_dir}", f"--data={desk.data_dir}"]
-        made = make_run(desk.runs_dir, CONFIG.changed(recipe="ensemble"))
+        assert words[4:] == [f"--runs={app_state.runs_dir}", f"--data={app_state.data_dir}"]
+        made = make_run(app_state.runs_dir, CONFIG.changed(recipe="ensemble"))
         verdict = {"accuracy": 0.9, "count": 833}
         document = {"path": str(made.path), "val": verdict, "test": None}
         errands.then[0](document)
-        assert desk.run == made
+        assert app_state.selected_run == made
         assert said == [told_of_ensemble(document)]
         assert said[0] == f"ensemble {made.id}: val 90.00 % of 833; it is in hand"
-        await listed(bench, pilot, 3)
+        await listed(dashboard, pilot, 3)
 
 
 async def test_digits_are_not_offered_mirrored(
-    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for seed in (0, 1):
-        make_run(desk.runs_dir, CONFIG.changed(seed=seed, dataset="mnist"))
-    async with opened("runs") as (bench, pilot):
-        await listed(bench, pilot, 2)
-        errands = Errands(bench, monkeypatch)
+        make_run(app_state.runs_dir, CONFIG.changed(seed=seed, dataset="mnist"))
+    async with opened("runs") as (dashboard, pilot):
+        await listed(dashboard, pilot, 2)
+        errands = Errands(dashboard, monkeypatch)
         await pilot.press("space", "down", "space", "m")
         assert errands.words[0][3] == "--tta=none"
 
@@ -176,57 +178,57 @@ def as_ensemble(folder: RunFolder) -> None:
 
 
 async def test_the_page_of_an_ensemble_tells_its_members_and_no_epochs(
-    opened: Opened, desk: AppState
+    opened: Opened, app_state: AppState
 ) -> None:
-    make_run(desk.runs_dir, change=as_ensemble)
-    async with opened("runs", size=(200, 60)) as (bench, pilot):
-        await listed(bench, pilot, 1)
-        await settled(pilot, lambda: "member 2: run 2" in page(bench))
-        shown = page(bench)
+    make_run(app_state.runs_dir, change=as_ensemble)
+    async with opened("runs", size=(200, 60)) as (dashboard, pilot):
+        await listed(dashboard, pilot, 1)
+        await settled(pilot, lambda: "member 2: run 2" in page(dashboard))
+        shown = page(dashboard)
         assert "2 × two-conv, 225,034 parameters" in shown and "member 1: run 1" in shown
         (val,) = [line for line in shown.splitlines() if line.startswith("val")]
         (test,) = [line for line in shown.splitlines() if line.startswith("test")]
         assert val.split()[1:] == test.split()[1:] and "of 300" in val
         assert "epochs" not in shown and "tta" in shown
-        assert f" {formatting.NONE} " in rows(bench)[0]
+        assert f" {formatting.NONE} " in rows(dashboard)[0]
 
 
 async def test_evaluate_and_errors_show_an_ensemble_like_any_run(
-    opened: Opened, desk: AppState
+    opened: Opened, app_state: AppState
 ) -> None:
-    desk.run = make_run(desk.runs_dir, change=as_ensemble)
-    async with opened("evaluate", size=(160, 50)) as (bench, pilot):
-        await settled(pilot, lambda: not bench.screen.has_class("-nothing"))
-        matrix = bench.screen.query_one(ConfusionTable)
+    app_state.selected_run = make_run(app_state.runs_dir, change=as_ensemble)
+    async with opened("evaluate", size=(160, 50)) as (dashboard, pilot):
+        await settled(pilot, lambda: not dashboard.screen.has_class("-nothing"))
+        matrix = dashboard.screen.query_one(ConfusionTable)
         await settled(pilot, lambda: bool(matrix.region.area))
         await pilot.press("4")
-        await settled(pilot, lambda: not bench.screen.has_class("-nothing"))
-        gallery = bench.screen.query_one(Gallery)
+        await settled(pilot, lambda: not dashboard.screen.has_class("-nothing"))
+        gallery = dashboard.screen.query_one(Gallery)
         wrong = predictions("test").evaluation().wrong
         await settled(pilot, lambda: gallery.count == wrong)
 
 
-async def test_train_shows_an_ensemble_without_bars(opened: Opened, desk: AppState) -> None:
-    run = make_run(desk.runs_dir, change=as_ensemble)
-    async with opened("train") as (bench, pilot):
-        bench.follow(run)
-        await settled(pilot, lambda: desk.feed is not None)
-        assert desk.feed is not None
-        parts = progress.figures(desk.feed.state, "finished")
+async def test_train_shows_an_ensemble_without_bars(opened: Opened, app_state: AppState) -> None:
+    run = make_run(app_state.runs_dir, change=as_ensemble)
+    async with opened("train") as (dashboard, pilot):
+        dashboard.follow_run(run)
+        await settled(pilot, lambda: app_state.feed is not None)
+        assert app_state.feed is not None
+        parts = progress.figures(app_state.feed.state, "finished")
         assert parts[:3] == ["finished", "2 × two-conv", "225,034 parameters"]
         assert [part.split()[0] for part in parts[3:]] == ["val", "test"]
-        bars = bench.screen.query_one(progress.RunProgress)
+        bars = dashboard.screen.query_one(progress.RunProgress)
         strips = bars.paint(100, 4, Style())
         assert strips and not any("epoch" in strip.text for strip in strips)
 
 
 async def test_an_ensemble_is_neither_resumed_nor_forked_from_the_list(
-    opened: Opened, desk: AppState, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_run(desk.runs_dir, change=as_ensemble)
-    async with opened("runs") as (bench, pilot):
-        await listed(bench, pilot, 1)
-        said = told(bench, monkeypatch)
+    make_run(app_state.runs_dir, change=as_ensemble)
+    async with opened("runs") as (dashboard, pilot):
+        await listed(dashboard, pilot, 1)
+        said = told(dashboard, monkeypatch)
         await pilot.press("u", "f")
         assert ["is an ensemble and cannot be" in line for line in said] == [True, True]
-        assert not isinstance(bench.screen, (PromptDialog, ChoiceDialog))
+        assert not isinstance(dashboard.screen, (PromptDialog, ChoiceDialog))

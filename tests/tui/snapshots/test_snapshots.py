@@ -61,28 +61,28 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fmnist_tui.runs.folder._new_id", lambda _: f"{next(numbers):04x}")
 
 
-def nothing(desk: AppState) -> Iterator[None]:
+def nothing(app_state: AppState) -> Iterator[None]:
     yield
 
 
-def training(desk: AppState) -> Iterator[None]:
+def training(app_state: AppState) -> Iterator[None]:
     """A run of this process two epochs from its beginning, and one that has ended."""
-    done = make_run(desk.runs_dir)
+    done = make_run(app_state.runs_dir)
     run = Training(scripted.CONFIG)
-    run.folder = make_run(desk.runs_dir, epochs=2, ended=False)
+    run.folder = make_run(app_state.runs_dir, epochs=2, ended=False)
     run.events.extend(events(epochs=2, ended=False, run=run.folder.name))
-    desk.feed = RunFeed.of(run)
-    desk.run = done
-    desk.settings.keep("dataset", "sketches")
+    app_state.feed = RunFeed.of(run)
+    app_state.selected_run = done
+    app_state.settings.keep("dataset", "sketches")
     yield
     run.finish()
 
 
-def finished(desk: AppState) -> Iterator[None]:
+def finished(app_state: AppState) -> Iterator[None]:
     """A run that has ended, in hand and on the bench."""
-    run = make_run(desk.runs_dir)
-    desk.feed, desk.run = RunFeed.open(run), run
-    desk.settings.keep("dataset", "sketches")
+    run = make_run(app_state.runs_dir)
+    app_state.feed, app_state.selected_run = RunFeed.open(run), run
+    app_state.settings.keep("dataset", "sketches")
     yield
 
 
@@ -93,9 +93,9 @@ STATES: dict[str, Callable[[AppState], Iterator[None]]] = {
 }
 
 
-def searched(desk: AppState) -> None:
+def searched(app_state: AppState) -> None:
     """A study that has ended well, in a journal beside the runs."""
-    book = ledger(storage.place(None, desk.runs_dir))
+    book = ledger(storage.place(None, app_state.runs_dir))
     for values in ([0.5, 0.6, 0.62], [0.55, 0.7, 0.81], [0.3, 0.4, 0.6], [0.6, 0.75, 0.8]):
         done(book, values)
     poor = book.begin()
@@ -109,7 +109,7 @@ def searched(desk: AppState) -> None:
 @pytest.mark.parametrize("screen", SCREENS)
 async def test_a_screen_looks_as_it_did(
     opened: Opened,
-    desk: AppState,
+    app_state: AppState,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
     screen: str,
@@ -117,27 +117,27 @@ async def test_a_screen_looks_as_it_did(
     size: tuple[int, int],
 ) -> None:
     model = Model()
-    monkeypatch.setattr(desk.session, "predict", model.predict)
-    monkeypatch.setattr(desk.session, "classify", model.classify)
-    prepared = STATES[state](desk)
+    monkeypatch.setattr(app_state.session, "predict", model.predict)
+    monkeypatch.setattr(app_state.session, "classify", model.classify)
+    prepared = STATES[state](app_state)
     next(prepared)
-    monkeypatch.setenv(storage.VARIABLE, f"journal:{desk.runs_dir}/studies.log")
+    monkeypatch.setenv(storage.VARIABLE, f"journal:{app_state.runs_dir}/studies.log")
     if screen == "sweep" and state != "empty":
-        searched(desk)
+        searched(app_state)
     kept = KEPT / f"{screen}-{state}-{size[0]}x{size[1]}.txt"
-    async with opened(screen, size=size) as (bench, pilot):
+    async with opened(screen, size=size) as (dashboard, pilot):
         if screen == "predict" and state == "finished":
             shutil.copy(SAMPLE, Path.home())
             await pilot.press("enter")
-            bench.screen.query_one(Input).value = f"~/{SAMPLE.name}"
+            dashboard.screen.query_one(Input).value = f"~/{SAMPLE.name}"
             await pilot.press("enter")
         now = before = ""
         same = 0
 
         def steady() -> bool:
             nonlocal now, before, same
-            before, now = now, picture(bench)
-            idle = all(worker.is_finished for worker in bench.workers)
+            before, now = now, picture(dashboard)
+            idle = all(worker.is_finished for worker in dashboard.workers)
             same = same + 1 if now == before and idle else 0
             return same >= 5
 

@@ -32,22 +32,22 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_nothing_else(tmp_path:
 
 
 async def test_a_key_of_the_users_own_takes_the_place_of_ours(
-    desk: AppState, opened: Opened
+    app_state: AppState, opened: Opened
 ) -> None:
-    desk.settings.keymap = {"app.help": "f1", "train.nosuch": "x"}
-    async with opened("train") as (bench, pilot):
-        assert any("train.nosuch" in toast.message for toast in bench._notifications)
-        before = bench.screen
+    app_state.settings.keymap = {"app.help": "f1", "train.nosuch": "x"}
+    async with opened("train") as (dashboard, pilot):
+        assert any("train.nosuch" in toast.message for toast in dashboard._notifications)
+        before = dashboard.screen
         await pilot.press("question_mark")
-        assert bench.screen is before
+        assert dashboard.screen is before
         await pilot.press("f1")
-        assert bench.screen is not before
+        assert dashboard.screen is not before
 
 
-async def test_the_theme_is_kept(desk: AppState, opened: Opened) -> None:
-    async with opened("train") as (bench, pilot):
-        dark = bench.current_theme.dark
+async def test_the_theme_is_kept(app_state: AppState, opened: Opened) -> None:
+    async with opened("train") as (dashboard, pilot):
+        dark = dashboard.current_theme.dark
         await pilot.press("t")
         await pilot.pause()
-        assert bench.current_theme.dark is not dark
-        assert desk.settings.get("theme") == bench.theme
+        assert dashboard.current_theme.dark is not dark
+        assert app_state.settings.get("theme") == dashboard.theme

@@ -40,11 +40,11 @@ Errands = list[tuple[str, list[str]]]
 
 
 @pytest.fixture(autouse=True)
-def usual(desk: AppState, monkeypatch: pytest.MonkeyPatch) -> StudyStorage:
+def usual(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> StudyStorage:
     """Studies are in a journal, which is made sooner than a database; looks come often."""
     monkeypatch.setattr(sweep_screen.SweepScreen, "LOOK_SECONDS", 0.05)
-    monkeypatch.setenv(storage.VARIABLE, f"journal:{desk.runs_dir}/studies.log")
-    return storage.place(None, desk.runs_dir)
+    monkeypatch.setenv(storage.VARIABLE, f"journal:{app_state.runs_dir}/studies.log")
+    return storage.place(None, app_state.runs_dir)
 
 
 @pytest.fixture
@@ -74,22 +74,22 @@ def errands(monkeypatch: pytest.MonkeyPatch) -> Iterator[Errands]:
     ) -> None:
         asked.append((title, words))
 
-    monkeypatch.setattr(Dashboard, "errand", errand)
+    monkeypatch.setattr(Dashboard, "start_job", errand)
     yield asked
 
 
-def table(bench: Dashboard, name: str = "trials") -> LineTable:
-    return bench.screen.query_one(f"#{name}", LineTable)
+def table(dashboard: Dashboard, name: str = "trials") -> LineTable:
+    return dashboard.screen.query_one(f"#{name}", LineTable)
 
 
-def rows(bench: Dashboard, name: str = "trials") -> list[str]:
-    shown = table(bench, name)
+def rows(dashboard: Dashboard, name: str = "trials") -> list[str]:
+    shown = table(dashboard, name)
     return [shown.get_row_at(place)[0].plain for place in range(shown.row_count)]
 
 
-def order(bench: Dashboard) -> list[int]:
+def order(dashboard: Dashboard) -> list[int]:
     """The numbers of the trials from above."""
-    return [int(row.replace("◆", " ").split()[0]) for row in rows(bench)]
+    return [int(row.replace("◆", " ").split()[0]) for row in rows(dashboard)]
 
 
 def text(widget: Any) -> str:
@@ -98,15 +98,15 @@ def text(widget: Any) -> str:
     return "\n".join(strip.text for strip in strips)
 
 
-async def listed(bench: Dashboard, pilot: Pilot[int], count: int) -> None:
-    await settled(pilot, lambda: table(bench).row_count == count)
+async def listed(dashboard: Dashboard, pilot: Pilot[int], count: int) -> None:
+    await settled(pilot, lambda: table(dashboard).row_count == count)
     await pilot.pause()
 
 
 async def test_other_views_leave_the_focus_in_sight(opened: Opened, book: StudyLedger) -> None:
-    async with opened("sweep", size=(120, 36)) as (bench, pilot):
-        await listed(bench, pilot, 4)
-        chart = bench.screen.query_one(LineChart)
+    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+        await listed(dashboard, pilot, 4)
+        chart = dashboard.screen.query_one(LineChart)
         for _ in range(4):
             if chart.display:
                 break
@@ -114,34 +114,34 @@ async def test_other_views_leave_the_focus_in_sight(opened: Opened, book: StudyL
             await pilot.pause()
         assert chart.display
         chart.focus()
-        await settled(pilot, lambda: bench.focused is chart)
+        await settled(pilot, lambda: dashboard.focused is chart)
         await pilot.press("v")
         await settled(pilot, lambda: not chart.display)
         await pilot.press("down")
-        assert bench.focused is not None and bench.focused.region.area
+        assert dashboard.focused is not None and dashboard.focused.region.area
 
 
 async def test_what_matters_in_another_study_is_not_shown_for_this_one(
     opened: Opened, book: StudyLedger
 ) -> None:
-    async with opened("sweep") as (bench, pilot):
-        await listed(bench, pilot, 4)
-        screen = cast(sweep_screen.SweepScreen, bench.screen)
+    async with opened("sweep") as (dashboard, pilot):
+        await listed(dashboard, pilot, 4)
+        screen = cast(sweep_screen.SweepScreen, dashboard.screen)
         assert screen._chosen is not None
         screen._weighed((screen._chosen[0], "another"), (("lr", 1.0),))
         assert ("lr", 1.0) not in screen._shares
 
 
-def told(bench: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def told(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     said: list[str] = []
-    monkeypatch.setattr(bench, "say", lambda message, severity="": said.append(message))
+    monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: said.append(message))
     return said
 
 
-async def answer(bench: Dashboard, pilot: Pilot[int], value: str) -> None:
+async def answer(dashboard: Dashboard, pilot: Pilot[int], value: str) -> None:
     """Type an answer into the question that is asked."""
-    await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
-    bench.screen.query_one(Input).value = value
+    await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+    dashboard.screen.query_one(Input).value = value
     await pilot.press("enter")
     await pilot.pause()
 
@@ -150,47 +150,49 @@ async def answer(bench: Dashboard, pilot: Pilot[int], value: str) -> None:
 
 
 async def test_where_there_is_no_sweep_it_says_what_to_press(opened: Opened) -> None:
-    async with opened("sweep") as (bench, pilot):
-        await settled(pilot, lambda: "press n" in table(bench).empty)
+    async with opened("sweep") as (dashboard, pilot):
+        await settled(pilot, lambda: "press n" in table(dashboard).empty)
         for key in "wxspvo":
             await pilot.press(key)
-        assert not isinstance(bench.screen, (PromptDialog, ChoiceDialog))
+        assert not isinstance(dashboard.screen, (PromptDialog, ChoiceDialog))
 
 
 async def test_a_study_shows_its_trials_newest_first_and_the_best_marked(
     opened: Opened, book: StudyLedger
 ) -> None:
-    async with opened("sweep", size=(160, 40)) as (bench, pilot):
-        await listed(bench, pilot, 4)
-        assert order(bench) == [3, 2, 1, 0]
-        failed, _, best, _ = rows(bench)
+    async with opened("sweep", size=(160, 40)) as (dashboard, pilot):
+        await listed(dashboard, pilot, 4)
+        assert order(dashboard) == [3, 2, 1, 0]
+        failed, _, best, _ = rows(dashboard)
         assert "failed" in failed and "the loss" in failed
         assert best.startswith("◆") and "80.00 %" in best and "█" in best
-        assert "search" in rows(bench, "studies")[0] and "4/6" in rows(bench, "studies")[0]
-        assert "best 80.00 % (trial 1)" in str(table(bench).border_title)
-        about = str(table(bench).border_subtitle)
+        assert "search" in rows(dashboard, "studies")[0] and "4/6" in rows(dashboard, "studies")[0]
+        assert "best 80.00 % (trial 1)" in str(table(dashboard).border_title)
+        about = str(table(dashboard).border_subtitle)
         assert about.startswith("3: the loss stopped being a number, lr ")
         assert about.endswith("order: newest")
 
 
 async def test_trials_tick_while_workers_elsewhere_go_on(opened: Opened, book: StudyLedger) -> None:
-    async with opened("sweep", size=(120, 36)) as (bench, pilot):
-        await listed(bench, pilot, 4)
+    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+        await listed(dashboard, pilot, 4)
         begun = book.begin()
-        await listed(bench, pilot, 5)
-        assert "● running" in rows(bench)[0] and "1 running" in str(table(bench).border_title)
+        await listed(dashboard, pilot, 5)
+        assert "● running" in rows(dashboard)[0] and "1 running" in str(
+            table(dashboard).border_title
+        )
         book.report(begun, 1, 0.65)
-        await settled(pilot, lambda: "65.00 %" in rows(bench)[0])
+        await settled(pilot, lambda: "65.00 %" in rows(dashboard)[0])
         book.complete(begun, 0.95)
-        await settled(pilot, lambda: "✓ complete" in rows(bench)[0])
-        assert rows(bench)[0].startswith("◆")
+        await settled(pilot, lambda: "✓ complete" in rows(dashboard)[0])
+        assert rows(dashboard)[0].startswith("◆")
 
 
 async def test_a_hidden_screen_does_not_look(
     opened: Opened, book: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened("sweep", size=(120, 36)) as (bench, pilot):
-        await listed(bench, pilot, 4)
+    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+        await listed(dashboard, pilot, 4)
         await pilot.press("1")
         await pilot.pause(0.2)
         looks: list[int] = []
@@ -212,15 +214,15 @@ async def test_the_screens_thread_never_reads_a_storage(
         return look(self, where, name)
 
     monkeypatch.setattr(SnapshotReader, "look", watched)
-    async with opened("sweep", size=(120, 36)) as (bench, pilot):
-        await listed(bench, pilot, 4)
+    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+        await listed(dashboard, pilot, 4)
         assert readers and threading.get_ident() not in readers
 
 
 async def test_a_storage_that_cannot_be_reached_is_a_line_and_is_left_in_peace(
-    opened: Opened, book: StudyLedger, monkeypatch: pytest.MonkeyPatch, desk: AppState
+    opened: Opened, book: StudyLedger, monkeypatch: pytest.MonkeyPatch, app_state: AppState
 ) -> None:
-    folder = RunFolder.create(desk.runs_dir, "far", "sketches")
+    folder = RunFolder.create(app_state.runs_dir, "far", "sketches")
     (folder.path / "trials").mkdir()
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -228,10 +230,12 @@ async def test_a_storage_that_cannot_be_reached_is_a_line_and_is_left_in_peace(
         monkeypatch.setattr(storage, "SECONDS", 0.2)
         far = f"postgresql+psycopg://me@127.0.0.1:{silent.getsockname()[1]}/x"
         folder.config.write_text(specs.to_toml(search(name="far"), {"storage": far}))
-        async with opened("sweep", size=(120, 36)) as (bench, pilot):
-            await settled(pilot, lambda: len(rows(bench, "studies")) == 2)
-            assert "✗" in rows(bench, "studies")[1] and "storage" in rows(bench, "studies")[1]
-            await listed(bench, pilot, 4)
+        async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+            await settled(pilot, lambda: len(rows(dashboard, "studies")) == 2)
+            assert (
+                "✗" in rows(dashboard, "studies")[1] and "storage" in rows(dashboard, "studies")[1]
+            )
+            await listed(dashboard, pilot, 4)
             asked: list[StudyStorage] = []
 
             def connect(where: StudyStorage) -> object:
@@ -247,20 +251,20 @@ async def test_another_study_is_shown_when_the_cursor_moves_to_it(
     opened: Opened, book: StudyLedger, usual: StudyStorage
 ) -> None:
     done(ledger(usual, search(name="newer")), [0.3])
-    async with opened("sweep", size=(120, 36)) as (bench, pilot):
-        await listed(bench, pilot, 1)
-        table(bench, "studies").focus()
+    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+        await listed(dashboard, pilot, 1)
+        table(dashboard, "studies").focus()
         await pilot.press("down")
-        await listed(bench, pilot, 4)
+        await listed(dashboard, pilot, 4)
         await pilot.press("enter")
-        assert bench.screen.focused is table(bench)
+        assert dashboard.screen.focused is table(dashboard)
 
 
 async def test_a_sweep_of_the_list_of_runs_is_opened_here(
-    opened: Opened, book: StudyLedger, usual: StudyStorage, desk: AppState
+    opened: Opened, book: StudyLedger, usual: StudyStorage, app_state: AppState
 ) -> None:
     done(ledger(usual, search(name="newer")), [0.3])
-    folder = RunFolder.create(desk.runs_dir, "search", "sketches")
+    folder = RunFolder.create(app_state.runs_dir, "search", "sketches")
     (folder.path / "trials").mkdir()
     folder.config.write_text(specs.to_toml(search(), {"storage": usual.shown}))
     best = TrialEnded(1.0, 1, "complete", 0.8, (("lr", "0.1"),), 2, 3.0, 4, 0.8, "x", "")
@@ -271,35 +275,35 @@ async def test_a_sweep_of_the_list_of_runs_is_opened_here(
     with folder.events.open("w") as file:
         for event in (started, best, RunEnded(2.0, 4, 0, FINISHED, 2.0)):
             file.write(EVENTS.encode(event) + "\n")
-    async with opened("runs", size=(160, 40)) as (bench, pilot):
-        await settled(pilot, lambda: table(bench, "table").row_count == 1)
-        (row,) = rows(bench, "table")
+    async with opened("runs", size=(160, 40)) as (dashboard, pilot):
+        await settled(pilot, lambda: table(dashboard, "table").row_count == 1)
+        (row,) = rows(dashboard, "table")
         assert "sweep search" in row and "4/6" in row and "80.00 %" in row
-        figures = bench.screen.query_one("#figures")
+        figures = dashboard.screen.query_one("#figures")
         await settled(pilot, lambda: "0.0001 … 0.1, log" in str(figures.render()))
-        table(bench, "table").focus()
+        table(dashboard, "table").focus()
         await pilot.press("enter")
-        await settled(pilot, lambda: getattr(bench.screen, "NAME", "") == "sweep")
-        await listed(bench, pilot, 4)
-        assert "search" in str(table(bench).border_title)
+        await settled(pilot, lambda: getattr(dashboard.screen, "NAME", "") == "sweep")
+        await listed(dashboard, pilot, 4)
+        assert "search" in str(table(dashboard).border_title)
 
 
 # -- plots --------------------------------------------------------------------------------
 
 
 async def test_v_goes_through_one_plot_at_a_time_where_there_is_room_for_one(
-    opened: Opened, book: StudyLedger, desk: AppState
+    opened: Opened, book: StudyLedger, app_state: AppState
 ) -> None:
-    async with opened("sweep", size=(80, 24)) as (bench, pilot):
-        await listed(bench, pilot, 4)
+    async with opened("sweep", size=(80, 24)) as (dashboard, pilot):
+        await listed(dashboard, pilot, 4)
         seen = []
         for _ in range(4):
-            (shown,) = (part for part in bench.screen.query_one(Plots).children if part.display)
+            (shown,) = (part for part in dashboard.screen.query_one(Plots).children if part.display)
             view = shown.view if isinstance(shown, SpacePlot) else shown.id
             seen.append(view)
             await pilot.press("v")
         assert seen == ["course", "slices", "parallel", "importance"]
-        assert desk.settings.get("sweep.view") == "course"
+        assert app_state.settings.get("sweep.view") == "course"
 
 
 @pytest.mark.parametrize(
@@ -309,21 +313,23 @@ async def test_v_goes_through_one_plot_at_a_time_where_there_is_room_for_one(
 async def test_plots_stand_side_by_side_where_there_is_room(
     opened: Opened, book: StudyLedger, size: tuple[int, int], shown: set[str]
 ) -> None:
-    async with opened("sweep", size=size) as (bench, pilot):
-        await listed(bench, pilot, 4)
-        assert {part.id for part in bench.screen.query_one(Plots).children if part.display} == shown
-        await settled(pilot, lambda: "lr" in text(bench.screen.query_one(ProbabilityBars)))
-        assert "%" in text(bench.screen.query_one(ProbabilityBars))
-        assert "best so far" in text(bench.screen.query_one(LineChart))
+    async with opened("sweep", size=size) as (dashboard, pilot):
+        await listed(dashboard, pilot, 4)
+        assert {
+            part.id for part in dashboard.screen.query_one(Plots).children if part.display
+        } == shown
+        await settled(pilot, lambda: "lr" in text(dashboard.screen.query_one(ProbabilityBars)))
+        assert "%" in text(dashboard.screen.query_one(ProbabilityBars))
+        assert "best so far" in text(dashboard.screen.query_one(LineChart))
 
 
 async def test_slices_and_lines_across_show_the_trial_under_the_cursor(
-    opened: Opened, book: StudyLedger, desk: AppState
+    opened: Opened, book: StudyLedger, app_state: AppState
 ) -> None:
-    desk.settings.keep("sweep.view", "slices")
-    async with opened("sweep", size=(120, 36)) as (bench, pilot):
-        await listed(bench, pilot, 4)
-        plot = bench.screen.query_one(SpacePlot)
+    app_state.settings.keep("sweep.view", "slices")
+    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+        await listed(dashboard, pilot, 4)
+        plot = dashboard.screen.query_one(SpacePlot)
         assert "lr (log)" in text(plot) and "optimizer" in text(plot) and "◆" in text(plot)
         assert "◉" not in text(plot)  # the trial under the cursor failed, it has no place
         await pilot.press("down")
@@ -336,53 +342,53 @@ async def test_slices_and_lines_across_show_the_trial_under_the_cursor(
 
 
 async def test_o_changes_the_order_and_it_is_remembered(
-    opened: Opened, book: StudyLedger, desk: AppState
+    opened: Opened, book: StudyLedger, app_state: AppState
 ) -> None:
-    async with opened("sweep", size=(120, 36)) as (bench, pilot):
-        await listed(bench, pilot, 4)
+    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+        await listed(dashboard, pilot, 4)
         await pilot.press("o")
-        assert order(bench) == [1, 2, 0, 3]
+        assert order(dashboard) == [1, 2, 0, 3]
         await pilot.press("o")
-        assert order(bench) == [0, 1, 2, 3]
+        assert order(dashboard) == [0, 1, 2, 3]
         await pilot.press("o")
-        assert order(bench) == [2, 1, 0, 3]
-        assert desk.settings.get("sweep.order") == "state"
+        assert order(dashboard) == [2, 1, 0, 3]
+        assert app_state.settings.get("sweep.order") == "state"
 
 
 async def test_slash_narrows_the_trials_and_escape_shows_all(
     opened: Opened, book: StudyLedger
 ) -> None:
-    async with opened("sweep", size=(120, 36)) as (bench, pilot):
-        await listed(bench, pilot, 4)
+    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+        await listed(dashboard, pilot, 4)
         await pilot.press("slash", *"failed")
-        await listed(bench, pilot, 1)
+        await listed(dashboard, pilot, 1)
         await pilot.press("enter")
-        assert bench.screen.focused is table(bench)
-        assert "filter: failed" in str(table(bench).border_subtitle)
+        assert dashboard.screen.focused is table(dashboard)
+        assert "filter: failed" in str(table(dashboard).border_subtitle)
         await pilot.press("escape")
-        await listed(bench, pilot, 4)
+        await listed(dashboard, pilot, 4)
 
 
 async def test_enter_takes_the_trials_run_in_hand(
-    opened: Opened, book: StudyLedger, desk: AppState, elsewhere: None
+    opened: Opened, book: StudyLedger, app_state: AppState, elsewhere: None
 ) -> None:
-    run = make_run(desk.runs_dir / "trials", splits=("val",))
+    run = make_run(app_state.runs_dir / "trials", splits=("val",))
     begun = book.begin()
     book.found(begun, str(run.path))
-    async with opened("sweep", size=(120, 36)) as (bench, pilot):
-        await listed(bench, pilot, 5)
+    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+        await listed(dashboard, pilot, 5)
         await pilot.press("enter")
-        await settled(pilot, lambda: getattr(bench.screen, "NAME", "") == "evaluate")
-        assert bench.run_in_hand() == run
+        await settled(pilot, lambda: getattr(dashboard.screen, "NAME", "") == "evaluate")
+        assert dashboard.selected_run() == run
 
 
 async def test_enter_says_where_a_run_is_that_is_not_here(
     opened: Opened, book: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     book.found(book.begin(), "/far/away/run")
-    async with opened("sweep", size=(120, 36)) as (bench, pilot):
-        await listed(bench, pilot, 5)
-        said = told(bench, monkeypatch)
+    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+        await listed(dashboard, pilot, 5)
+        said = told(dashboard, monkeypatch)
         await pilot.press("enter")
         await settled(pilot, lambda: bool(said))
         assert "is not here: /far/away/run on elsewhere" in said[0]
@@ -395,11 +401,11 @@ async def test_x_kills_a_running_trial_after_a_question(
     opened: Opened, book: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = book.begin()
-    async with opened("sweep", size=(120, 36)) as (bench, pilot):
-        await listed(bench, pilot, 5)
-        said = told(bench, monkeypatch)
+    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+        await listed(dashboard, pilot, 5)
+        said = told(dashboard, monkeypatch)
         await pilot.press("x")
-        assert isinstance(bench.screen, ChoiceDialog)
+        assert isinstance(dashboard.screen, ChoiceDialog)
         await pilot.press("x")
         await pilot.pause()
         assert book.marks(begun) == (False, False)
@@ -414,9 +420,9 @@ async def test_s_stops_all_workers_after_a_question(
     opened: Opened, book: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = book.begin()
-    async with opened("sweep", size=(120, 36)) as (bench, pilot):
-        await listed(bench, pilot, 5)
-        said = told(bench, monkeypatch)
+    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+        await listed(dashboard, pilot, 5)
+        said = told(dashboard, monkeypatch)
         await pilot.press("s", "s")
         await settled(pilot, lambda: book.marks(begun)[1])
         await settled(pilot, lambda: "1 trials are told to end" in " ".join(said))
@@ -426,36 +432,36 @@ async def test_p_promotes_a_trial_with_as_many_seeds_as_are_asked_for(
     opened: Opened,
     book: StudyLedger,
     errands: Errands,
-    desk: AppState,
+    app_state: AppState,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with opened("sweep", size=(120, 36)) as (bench, pilot):
-        await listed(bench, pilot, 4)
-        said = told(bench, monkeypatch)
+    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+        await listed(dashboard, pilot, 4)
+        said = told(dashboard, monkeypatch)
         await pilot.press("down", "down", "p")
-        await answer(bench, pilot, "none")
+        await answer(dashboard, pilot, "none")
         assert "'none' is no number of seeds" in said[0]
-        await answer(bench, pilot, "2")
+        await answer(dashboard, pilot, "2")
         ((title, words),) = errands
         assert title == "promote trial 1"
         assert words[:5] == ["sweep", "promote", "search", "--trial=1", "--seeds=2"]
         # The environment says where the study is, and its word may hold a password.
-        assert words[5:] == [f"--runs={desk.runs_dir}", f"--data={desk.data_dir}"]
+        assert words[5:] == [f"--runs={app_state.runs_dir}", f"--data={app_state.data_dir}"]
 
 
 async def test_w_has_one_more_process_work_on_a_study_wherever_it_is_kept(
-    opened: Opened, errands: Errands, desk: AppState, tmp_path: Path, elsewhere: None
+    opened: Opened, errands: Errands, app_state: AppState, tmp_path: Path, elsewhere: None
 ) -> None:
-    other = storage.place(f"journal:{tmp_path}/other.log", desk.runs_dir)
+    other = storage.place(f"journal:{tmp_path}/other.log", app_state.runs_dir)
     done(ledger(other), [0.5])
-    folder = RunFolder.create(desk.runs_dir, "search", "sketches")
+    folder = RunFolder.create(app_state.runs_dir, "search", "sketches")
     (folder.path / "trials").mkdir()
     folder.config.write_text(specs.to_toml(search(), {"storage": other.shown}))
-    async with opened("sweep", size=(120, 36)) as (bench, pilot):
-        await listed(bench, pilot, 1)
+    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+        await listed(dashboard, pilot, 1)
         await pilot.press("w")
-        await settled(pilot, lambda: isinstance(bench.screen, PromptDialog))
-        assert bench.screen.query_one(Input).value == "5"
+        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        assert dashboard.screen.query_one(Input).value == "5"
         await pilot.press("enter")
         await pilot.pause()
         ((_, words),) = errands
@@ -464,12 +470,12 @@ async def test_w_has_one_more_process_work_on_a_study_wherever_it_is_kept(
 
 
 async def test_n_begins_a_shipped_sweep(opened: Opened, errands: Errands) -> None:
-    async with opened("sweep", size=(120, 36)) as (bench, pilot):
-        await settled(pilot, lambda: "press n" in table(bench).empty)
+    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+        await settled(pilot, lambda: "press n" in table(dashboard).empty)
         await pilot.press("n")
-        assert isinstance(bench.screen, PickerDialog)
+        assert isinstance(dashboard.screen, PickerDialog)
         await pilot.press(*"two-conv", "enter")
-        await answer(bench, pilot, "7")
+        await answer(dashboard, pilot, "7")
         ((title, words),) = errands
         assert title == "sweep two-conv"
         assert words[:4] == ["sweep", "start", "two-conv", "--trials=7"]
@@ -481,23 +487,23 @@ async def test_n_begins_a_sweep_of_ones_own_and_says_what_is_wrong_with_it(
 ) -> None:  # fmt: skip
     path = tmp_path / "mine.toml"
     path.write_text(SEARCH.replace("low = 1e-4", "low = 9.0"))
-    async with opened("sweep", size=(120, 36)) as (bench, pilot):
-        await settled(pilot, lambda: "press n" in table(bench).empty)
-        said = told(bench, monkeypatch)
+    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+        await settled(pilot, lambda: "press n" in table(dashboard).empty)
+        said = told(dashboard, monkeypatch)
         await pilot.press("n", *"own", "enter")
-        await answer(bench, pilot, str(path))
+        await answer(dashboard, pilot, str(path))
         await settled(pilot, lambda: bool(said))
         assert "space.lr.low = 9.0: must be below high" in said[0]
         path.write_text(SEARCH)
-        await answer(bench, pilot, str(path))
-        await answer(bench, pilot, f"2 journal:{tmp_path}/s.log")
+        await answer(dashboard, pilot, str(path))
+        await answer(dashboard, pilot, f"2 journal:{tmp_path}/s.log")
         ((_, words),) = errands
         assert words[:4] == ["sweep", "start", str(path), "--trials=2"]
         assert f"--storage=journal:{tmp_path}/s.log" in words
         # As soon as it is there it is the one that is shown.
         done(ledger(usual, search(name="zzz")), [0.3])
         done(ledger(usual, search(name="mine")), [0.3, 0.4])
-        await settled(pilot, lambda: "mine" in str(table(bench).border_title))
+        await settled(pilot, lambda: "mine" in str(table(dashboard).border_title))
 
 
 # -- the parts that draw --------------------------------------------------------------------

@@ -108,7 +108,7 @@ class Scripted(Training):
 
 
 @pytest.fixture
-def searches(desk: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Scripted]]:
+def searches(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Scripted]]:
     """The searches that are asked for, instead of the session's own."""
     begun: list[Scripted] = []
 
@@ -116,23 +116,23 @@ def searches(desk: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[S
         begun.append(Scripted(config, RateRange()))
         return begun[-1]
 
-    monkeypatch.setattr(desk.session, "lrfind", lrfind)
+    monkeypatch.setattr(app_state.session, "lrfind", lrfind)
     yield begun
     for training in begun:
         training.finish()
 
 
 @pytest.fixture
-def run(desk: AppState) -> Iterator[Scripted]:
+def run(app_state: AppState) -> Iterator[Scripted]:
     """A training that goes on, half-way through."""
     training = Scripted()
     training.events.extend(events(epochs=2, ended=False))
-    desk.feed = RunFeed.of(training)
+    app_state.feed = RunFeed.of(training)
     yield training
     training.finish()
 
 
-def called(bench: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
+def called(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
     """With which configs a run is to be started from now on; none is."""
     configs: list[RunConfig] = []
 
@@ -140,56 +140,56 @@ def called(bench: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]
         configs.append(config)
         return False
 
-    monkeypatch.setattr(bench, "start", start)
+    monkeypatch.setattr(dashboard, "start_run", start)
     return configs
 
 
-def panel(bench: Dashboard) -> LrPanel:
-    return bench.screen.query_one(LrPanel)
+def panel(dashboard: Dashboard) -> LrPanel:
+    return dashboard.screen.query_one(LrPanel)
 
 
-def screen_of(bench: Dashboard) -> TrainScreen:
-    assert isinstance(bench.screen, TrainScreen)
-    return bench.screen
+def screen_of(dashboard: Dashboard) -> TrainScreen:
+    assert isinstance(dashboard.screen, TrainScreen)
+    return dashboard.screen
 
 
-def is_open(bench: Dashboard) -> bool:
-    return bool(panel(bench).region.area)
+def is_open(dashboard: Dashboard) -> bool:
+    return bool(panel(dashboard).region.area)
 
 
-async def opens(bench: Dashboard, pilot: Pilot[int]) -> None:
+async def opens(dashboard: Dashboard, pilot: Pilot[int]) -> None:
     """Wait for the layout to have been done with the panel in it."""
-    await settled(pilot, lambda: is_open(bench))
+    await settled(pilot, lambda: is_open(dashboard))
 
 
-async def closes(bench: Dashboard, pilot: Pilot[int]) -> None:
-    await settled(pilot, lambda: not is_open(bench))
-    await settled(pilot, lambda: bool(bench.screen.query_one("#charts").region.area))
+async def closes(dashboard: Dashboard, pilot: Pilot[int]) -> None:
+    await settled(pilot, lambda: not is_open(dashboard))
+    await settled(pilot, lambda: bool(dashboard.screen.query_one("#charts").region.area))
 
 
-def said(bench: Dashboard) -> str:
-    return panel(bench).said
+def said(dashboard: Dashboard) -> str:
+    return panel(dashboard).said
 
 
-async def heard(bench: Dashboard, pilot: Pilot[int], training: Scripted, *more: Event) -> None:
+async def heard(dashboard: Dashboard, pilot: Pilot[int], training: Scripted, *more: Event) -> None:
     """The training says these things, and the screen has taken them in."""
     training.events.extend(more)
     await settled(pilot, lambda: not training.events)
     await pilot.pause(0.05)
 
 
-async def begun(bench: Dashboard, pilot: Pilot[int], searches: list[Scripted]) -> Scripted:
+async def begun(dashboard: Dashboard, pilot: Pilot[int], searches: list[Scripted]) -> Scripted:
     """A search by key, with the settings as they stand."""
     await pilot.press("l")
     await pilot.pause()
     return searches[-1]
 
 
-async def found(bench: Dashboard, pilot: Pilot[int], searches: list[Scripted]) -> Scripted:
+async def found(dashboard: Dashboard, pilot: Pilot[int], searches: list[Scripted]) -> Scripted:
     """The same, to its end."""
-    training = await begun(bench, pilot, searches)
+    training = await begun(dashboard, pilot, searches)
     training.finish()
-    await heard(bench, pilot, training, *whole())
+    await heard(dashboard, pilot, training, *whole())
     return training
 
 
@@ -199,38 +199,42 @@ async def found(bench: Dashboard, pilot: Pilot[int], searches: list[Scripted]) -
 async def test_l_searches_with_the_settings_of_the_form(
     opened: Opened, searches: list[Scripted]
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        screen_of(bench).draft.set("batch_size", "32")
-        training = await begun(bench, pilot, searches)
+    async with opened("train") as (dashboard, pilot):
+        screen_of(dashboard).draft.set("batch_size", "32")
+        training = await begun(dashboard, pilot, searches)
         assert training.config.batch_size == 32
-        assert bench.desk.feed is not None and bench.desk.feed.training is training
-        await opens(bench, pilot)
-        assert "waiting for the first step" in said(bench)
-        assert bench.focused is panel(bench).curve
-        assert not bench.screen.query_one("#charts").region.area
+        assert (
+            dashboard.app_state.feed is not None and dashboard.app_state.feed.training is training
+        )
+        await opens(dashboard, pilot)
+        assert "waiting for the first step" in said(dashboard)
+        assert dashboard.focused is panel(dashboard).curve
+        assert not dashboard.screen.query_one("#charts").region.area
 
 
 async def test_progress_and_time_left_are_told_while_it_searches(
     opened: Opened, searches: list[Scripted]
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        training = await begun(bench, pilot, searches)
-        await heard(bench, pilot, training, started(), *probes(20))
-        assert "step 20 of 80" in said(bench) and "0:06 left" in said(bench)
-        assert "escape gives it up" in said(bench)
-        progress = bench.screen.query_one(RunProgress)
+    async with opened("train") as (dashboard, pilot):
+        training = await begun(dashboard, pilot, searches)
+        await heard(dashboard, pilot, training, started(), *probes(20))
+        assert "step 20 of 80" in said(dashboard) and "0:06 left" in said(dashboard)
+        assert "escape gives it up" in said(dashboard)
+        progress = dashboard.screen.query_one(RunProgress)
         drawn = "\n".join(progress.render_line(y).text for y in range(progress.size.height))
         assert "search" in drawn and "25 %" in drawn and "epoch" not in drawn
-        assert "25 %" in bench.status_line().plain and "ep " not in bench.status_line().plain
+        assert (
+            "25 %" in dashboard.status_line().plain and "ep " not in dashboard.status_line().plain
+        )
 
 
 async def test_the_curve_is_drawn_with_its_marks_and_the_suggested_point(
     opened: Opened, searches: list[Scripted]
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        await found(bench, pilot, searches)
-        assert f"lr {SUGGESTED}" in said(bench) and "falls fastest here" in said(bench)
-        curve = panel(bench).curve
+    async with opened("train") as (dashboard, pilot):
+        await found(dashboard, pilot, searches)
+        assert f"lr {SUGGESTED}" in said(dashboard) and "falls fastest here" in said(dashboard)
+        curve = panel(dashboard).curve
         drawn = [curve.render_line(y).text for y in range(curve.size.height)]
         assert "loss" in drawn[0] and "smoothed" in drawn[0]
         marks = drawn[2]
@@ -242,48 +246,48 @@ async def test_the_curve_is_drawn_with_its_marks_and_the_suggested_point(
 async def test_the_arrows_move_the_point_and_home_brings_it_back(
     opened: Opened, searches: list[Scripted]
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        await found(bench, pilot, searches)
+    async with opened("train") as (dashboard, pilot):
+        await found(dashboard, pilot, searches)
         factor = 10 ** (7 / (STEPS_OF_SEARCH - 1))
         await pilot.press("right")
-        assert panel(bench).lr == pytest.approx(SUGGESTED * factor, rel=0.05)
-        assert f"suggested: S {SUGGESTED}" in said(bench)
+        assert panel(dashboard).lr == pytest.approx(SUGGESTED * factor, rel=0.05)
+        assert f"suggested: S {SUGGESTED}" in said(dashboard)
         await pilot.press("left", "left")
-        assert panel(bench).lr == pytest.approx(SUGGESTED / factor, rel=0.05)
+        assert panel(dashboard).lr == pytest.approx(SUGGESTED / factor, rel=0.05)
         await pilot.press("shift+right")
-        assert panel(bench).lr == pytest.approx(SUGGESTED * factor**9, rel=0.05)
+        assert panel(dashboard).lr == pytest.approx(SUGGESTED * factor**9, rel=0.05)
         await pilot.press("shift+left", "shift+left")
-        assert panel(bench).lr == pytest.approx(SUGGESTED / factor**11, rel=0.05)
+        assert panel(dashboard).lr == pytest.approx(SUGGESTED / factor**11, rel=0.05)
         await pilot.press("home")
-        assert panel(bench).lr == SUGGESTED
+        assert panel(dashboard).lr == SUGGESTED
         for _ in range(12):
             await pilot.press("shift+left")
-        assert panel(bench).lr == 1e-6
-        assert f"loss {loss(1e-6):.4g}" in said(bench)
+        assert panel(dashboard).lr == 1e-6
+        assert f"loss {loss(1e-6):.4g}" in said(dashboard)
 
 
 async def test_a_click_chooses_the_nearest_point(opened: Opened, searches: list[Scripted]) -> None:
-    async with opened("train") as (bench, pilot):
-        await found(bench, pilot, searches)
-        chart = panel(bench).curve._chart
+    async with opened("train") as (dashboard, pilot):
+        await found(dashboard, pilot, searches)
+        chart = panel(dashboard).curve._chart
         assert chart is not None
-        await pilot.click(panel(bench).curve, offset=(chart.column(-4), chart.top + 3))
-        lr = panel(bench).lr
+        await pilot.click(panel(dashboard).curve, offset=(chart.column(-4), chart.top + 3))
+        lr = panel(dashboard).lr
         assert lr is not None and abs(math.log10(lr) + 4) < 0.15
 
 
 async def test_enter_takes_the_rate_into_the_form_and_again_starts_the_run(
     opened: Opened, searches: list[Scripted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        screen = screen_of(bench)
+    async with opened("train") as (dashboard, pilot):
+        screen = screen_of(dashboard)
         screen.draft.set("epochs", "7")
-        await found(bench, pilot, searches)
-        configs = called(bench, monkeypatch)
+        await found(dashboard, pilot, searches)
+        configs = called(dashboard, monkeypatch)
         await pilot.press("right", "left", "enter")
         assert (screen.draft.values["lr"], screen.draft.values["epochs"]) == (SUGGESTED, 7)
         assert screen.query_one(Form).fields.field == "lr"
-        assert f"lr {SUGGESTED} is in the settings" in said(bench) and not configs
+        assert f"lr {SUGGESTED} is in the settings" in said(dashboard) and not configs
         await pilot.press("enter")
         assert [(config.lr, config.epochs) for config in configs] == [(SUGGESTED, 7)]
         await pilot.press("space")
@@ -293,115 +297,115 @@ async def test_enter_takes_the_rate_into_the_form_and_again_starts_the_run(
 async def test_a_point_moved_after_it_was_taken_is_to_be_taken_again(
     opened: Opened, searches: list[Scripted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        await found(bench, pilot, searches)
-        configs = called(bench, monkeypatch)
+    async with opened("train") as (dashboard, pilot):
+        await found(dashboard, pilot, searches)
+        configs = called(dashboard, monkeypatch)
         await pilot.press("enter", "shift+right", "enter")
         assert not configs
-        assert screen_of(bench).draft.values["lr"] == panel(bench).lr != SUGGESTED
+        assert screen_of(dashboard).draft.values["lr"] == panel(dashboard).lr != SUGGESTED
 
 
 async def test_escape_leaves_all_as_it_was(
-    opened: Opened, searches: list[Scripted], desk: AppState
+    opened: Opened, searches: list[Scripted], app_state: AppState
 ) -> None:
-    before = desk.feed = RunFeed.open(make_run(desk.runs_dir))
-    async with opened("train") as (bench, pilot):
-        values = dict(screen_of(bench).draft.values)
-        await found(bench, pilot, searches)
+    before = app_state.feed = RunFeed.open(make_run(app_state.runs_dir))
+    async with opened("train") as (dashboard, pilot):
+        values = dict(screen_of(dashboard).draft.values)
+        await found(dashboard, pilot, searches)
         await pilot.press("right", "escape")
         await pilot.pause()
-        assert desk.feed is before
-        await closes(bench, pilot)
-        assert screen_of(bench).draft.values == values
-        assert bench.screen.query_one("#charts").region.area
-        assert bench.focused is bench.screen.query_one(Form).fields
+        assert app_state.feed is before
+        await closes(dashboard, pilot)
+        assert screen_of(dashboard).draft.values == values
+        assert dashboard.screen.query_one("#charts").region.area
+        assert dashboard.focused is dashboard.screen.query_one(Form).fields
 
 
 async def test_escape_gives_up_a_search_that_goes_on(
-    opened: Opened, searches: list[Scripted], desk: AppState
+    opened: Opened, searches: list[Scripted], app_state: AppState
 ) -> None:
-    before = desk.feed = RunFeed.open(make_run(desk.runs_dir))
-    async with opened("train") as (bench, pilot):
-        training = await begun(bench, pilot, searches)
-        await heard(bench, pilot, training, started(), *probes(20))
+    before = app_state.feed = RunFeed.open(make_run(app_state.runs_dir))
+    async with opened("train") as (dashboard, pilot):
+        training = await begun(dashboard, pilot, searches)
+        await heard(dashboard, pilot, training, started(), *probes(20))
         await pilot.press("escape")
         assert [type(command) for command in training.told] == [Stop]
-        assert desk.feed is not before, "until the run has ended it stays on the bench"
+        assert app_state.feed is not before, "until the run has ended it stays on the bench"
         training.finish()
-        await heard(bench, pilot, training, RunEnded(START, 0, 0, STOPPED, 1.0, "given up"))
-        assert desk.feed is before
-        await closes(bench, pilot)
+        await heard(dashboard, pilot, training, RunEnded(START, 0, 0, STOPPED, 1.0, "given up"))
+        assert app_state.feed is before
+        await closes(dashboard, pilot)
 
 
 async def test_two_searches_in_a_row_lead_back_to_the_run_before_both(
-    opened: Opened, searches: list[Scripted], desk: AppState
+    opened: Opened, searches: list[Scripted], app_state: AppState
 ) -> None:
-    before = desk.feed = RunFeed.open(make_run(desk.runs_dir))
-    async with opened("train") as (bench, pilot):
-        await found(bench, pilot, searches)
-        await found(bench, pilot, searches)
+    before = app_state.feed = RunFeed.open(make_run(app_state.runs_dir))
+    async with opened("train") as (dashboard, pilot):
+        await found(dashboard, pilot, searches)
+        await found(dashboard, pilot, searches)
         assert len(searches) == 2
         await pilot.press("escape")
-        assert desk.feed is before
+        assert app_state.feed is before
 
 
 async def test_a_loss_that_never_falls_is_told_and_a_point_can_be_chosen_all_the_same(
     opened: Opened, searches: list[Scripted]
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        training = await begun(bench, pilot, searches)
+    async with opened("train") as (dashboard, pilot):
+        training = await begun(dashboard, pilot, searches)
         training.finish()
-        await heard(bench, pilot, training, *whole(flat=True))
-        assert "✗ the loss never falls" in said(bench) and "enter" not in said(bench)
-        before = screen_of(bench).draft.values["lr"]
+        await heard(dashboard, pilot, training, *whole(flat=True))
+        assert "✗ the loss never falls" in said(dashboard) and "enter" not in said(dashboard)
+        before = screen_of(dashboard).draft.values["lr"]
         await pilot.press("enter")
-        assert screen_of(bench).draft.values["lr"] == before
+        assert screen_of(dashboard).draft.values["lr"] == before
         await pilot.press("right", "enter")
-        assert screen_of(bench).draft.values["lr"] == panel(bench).lr
+        assert screen_of(dashboard).draft.values["lr"] == panel(dashboard).lr
 
 
 async def test_why_a_search_could_not_begin_is_told_in_the_panel(
     opened: Opened, searches: list[Scripted]
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        training = await begun(bench, pilot, searches)
+    async with opened("train") as (dashboard, pilot):
+        training = await begun(dashboard, pilot, searches)
         training.finish(UserError("40 training images are too few"))
-        await settled(pilot, lambda: "too few" in said(bench))
+        await settled(pilot, lambda: "too few" in said(dashboard))
         await pilot.press("escape")
-        await settled(pilot, lambda: not is_open(bench))
-        assert bench.desk.feed is None
+        await settled(pilot, lambda: not is_open(dashboard))
+        assert dashboard.app_state.feed is None
 
 
 async def test_a_search_that_failed_says_why(opened: Opened, searches: list[Scripted]) -> None:
-    async with opened("train") as (bench, pilot):
-        training = await begun(bench, pilot, searches)
+    async with opened("train") as (dashboard, pilot):
+        training = await begun(dashboard, pilot, searches)
         training.finish()
         failed = RunEnded(START, 0, 0, FAILED, 1.0, "the GPU has too little memory")
-        await heard(bench, pilot, training, started(), *probes(5), failed)
-        assert "✗ the GPU has too little memory" in said(bench)
+        await heard(dashboard, pilot, training, started(), *probes(5), failed)
+        assert "✗ the GPU has too little memory" in said(dashboard)
 
 
 async def test_wrong_settings_are_shown_and_nothing_is_searched(
     opened: Opened, searches: list[Scripted]
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        screen_of(bench).draft.set("epochs", "0")
+    async with opened("train") as (dashboard, pilot):
+        screen_of(dashboard).draft.set("epochs", "0")
         await pilot.press("l")
-        assert not searches and not is_open(bench)
-        assert screen_of(bench).query_one(Form).fields.field == "epochs"
+        assert not searches and not is_open(dashboard)
+        assert screen_of(dashboard).query_one(Form).fields.field == "epochs"
 
 
 async def test_keys_of_a_training_are_not_those_of_a_search(
     opened: Opened, searches: list[Scripted]
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        training = await begun(bench, pilot, searches)
-        await heard(bench, pilot, training, started(), *probes(5))
+    async with opened("train") as (dashboard, pilot):
+        training = await begun(dashboard, pilot, searches)
+        await heard(dashboard, pilot, training, started(), *probes(5))
         await pilot.press("space", "c", "left_square_bracket", "right_square_bracket", "enter", "u")
         assert not training.told
         await pilot.press("l")
         assert len(searches) == 1
-        await opens(bench, pilot)
+        await opens(dashboard, pilot)
         await pilot.press("s")
         assert [type(command) for command in training.told] == [Stop]
 
@@ -409,62 +413,62 @@ async def test_keys_of_a_training_are_not_those_of_a_search(
 async def test_other_screens_can_be_looked_at_meanwhile(
     opened: Opened, searches: list[Scripted]
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        training = await begun(bench, pilot, searches)
-        await heard(bench, pilot, training, started(), *probes(5))
+    async with opened("train") as (dashboard, pilot):
+        training = await begun(dashboard, pilot, searches)
+        await heard(dashboard, pilot, training, started(), *probes(5))
         await pilot.press("3")
-        assert isinstance(bench.screen, EvaluateScreen)
+        assert isinstance(dashboard.screen, EvaluateScreen)
         training.finish()
-        await heard(bench, pilot, training, *whole()[6:])
+        await heard(dashboard, pilot, training, *whole()[6:])
         await pilot.press("2")
-        await settled(pilot, lambda: "falls fastest" in said(bench))
-        await opens(bench, pilot)
+        await settled(pilot, lambda: "falls fastest" in said(dashboard))
+        await opens(dashboard, pilot)
 
 
 @pytest.mark.parametrize("key", ["q", "d"])
 async def test_a_search_is_left_without_a_question_and_is_not_detached(
-    opened: Opened, searches: list[Scripted], desk: AppState, key: str
+    opened: Opened, searches: list[Scripted], app_state: AppState, key: str
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        training = await begun(bench, pilot, searches)
-        await heard(bench, pilot, training, started(), *probes(5))
+    async with opened("train") as (dashboard, pilot):
+        training = await begun(dashboard, pilot, searches)
+        await heard(dashboard, pilot, training, started(), *probes(5))
         await pilot.press(key)
         await pilot.pause()
-        assert bench.is_running == (key == "d")
-    assert desk.leaving is QuitMode.STOP
+        assert dashboard.is_running == (key == "d")
+    assert app_state.leaving is QuitMode.STOP
 
 
 # -- with a run going ---------------------------------------------------------------------
 
 
 async def test_l_has_a_live_run_searched(opened: Opened, run: Scripted) -> None:
-    async with opened("train") as (bench, pilot):
-        await heard(bench, pilot, run)
+    async with opened("train") as (dashboard, pilot):
+        await heard(dashboard, pilot, run)
         await pilot.press("l")
         asked = run.told[0]
         assert isinstance(asked, FindLearningRate)
         assert (asked.low, asked.high, asked.steps) == (1e-6, 10.0, 160)
-        await opens(bench, pilot)
-        assert "waiting" in said(bench)
-        await heard(bench, pilot, run, *probes(20, step=2 * STEPS))
-        assert "step 20 of 80" in said(bench)
+        await opens(dashboard, pilot)
+        assert "waiting" in said(dashboard)
+        await heard(dashboard, pilot, run, *probes(20, step=2 * STEPS))
+        assert "step 20 of 80" in said(dashboard)
         await pilot.press("l")
         assert len(run.told) == 1, "one search at a time"
 
 
 async def test_enter_gives_the_rate_to_the_live_run(opened: Opened, run: Scripted) -> None:
-    async with opened("train") as (bench, pilot):
-        await heard(bench, pilot, run)
+    async with opened("train") as (dashboard, pilot):
+        await heard(dashboard, pilot, run)
         await pilot.press("l")
         all_of_them = probes(step=2 * STEPS)
-        await heard(bench, pilot, run, *all_of_them, searched(all_of_them))
-        assert "enter gives it to the run" in said(bench)
+        await heard(dashboard, pilot, run, *all_of_them, searched(all_of_them))
+        assert "enter gives it to the run" in said(dashboard)
         await pilot.press("enter")
         given = run.told[-1]
         assert isinstance(given, SetLearningRate) and given.lr == SUGGESTED
         await pilot.pause()
-        await closes(bench, pilot)
-        log = "\n".join(line.text for line in bench.screen.query_one(LogPane).lines)
+        await closes(dashboard, pilot)
+        log = "\n".join(line.text for line in dashboard.screen.query_one(LogPane).lines)
         assert f"learning rate: suggests lr {SUGGESTED}" in log
 
 
@@ -472,113 +476,115 @@ async def test_a_rising_schedule_is_told_of_before_it_is_given_a_rate(opened: Op
     config = CONFIG.changed(schedule="onecycle", warmup=0.5)
     training = Scripted(config)
     training.events.extend(events(config, epochs=1, ended=False))
-    async with opened("train") as (bench, pilot):
-        bench.put_on_bench(RunFeed.of(training))
-        await heard(bench, pilot, training)
+    async with opened("train") as (dashboard, pilot):
+        dashboard.show_run(RunFeed.of(training))
+        await heard(dashboard, pilot, training)
         await pilot.press("l")
         all_of_them = probes(step=STEPS)
-        await heard(bench, pilot, training, *all_of_them, searched(all_of_them))
-        assert "from there the schedule rises to 0.0057" in said(bench)
+        await heard(dashboard, pilot, training, *all_of_them, searched(all_of_them))
+        assert "from there the schedule rises to 0.0057" in said(dashboard)
         training.finish()
 
 
 async def test_escape_gives_up_the_search_and_not_the_run(opened: Opened, run: Scripted) -> None:
-    async with opened("train") as (bench, pilot):
-        await heard(bench, pilot, run)
+    async with opened("train") as (dashboard, pilot):
+        await heard(dashboard, pilot, run)
         await pilot.press("l")
-        await heard(bench, pilot, run, *probes(5, step=2 * STEPS))
+        await heard(dashboard, pilot, run, *probes(5, step=2 * STEPS))
         await pilot.press("escape")
         await pilot.pause()
         assert [type(command) for command in run.told] == [FindLearningRate, CancelSearch]
-        await closes(bench, pilot)
+        await closes(dashboard, pilot)
 
 
 async def test_escape_after_the_search_tells_the_run_nothing(opened: Opened, run: Scripted) -> None:
-    async with opened("train") as (bench, pilot):
-        await heard(bench, pilot, run)
+    async with opened("train") as (dashboard, pilot):
+        await heard(dashboard, pilot, run)
         await pilot.press("l")
         all_of_them = probes(step=2 * STEPS)
-        await heard(bench, pilot, run, *all_of_them, searched(all_of_them))
+        await heard(dashboard, pilot, run, *all_of_them, searched(all_of_them))
         await pilot.press("escape")
         assert [type(command) for command in run.told] == [FindLearningRate]
-        await closes(bench, pilot)
+        await closes(dashboard, pilot)
 
 
 async def test_a_second_search_does_not_show_the_first(opened: Opened, run: Scripted) -> None:
-    async with opened("train") as (bench, pilot):
+    async with opened("train") as (dashboard, pilot):
         all_of_them = probes(step=2 * STEPS)
-        await heard(bench, pilot, run, *all_of_them, searched(all_of_them))
-        assert not is_open(bench), "somebody else's search opens nothing here"
+        await heard(dashboard, pilot, run, *all_of_them, searched(all_of_them))
+        assert not is_open(dashboard), "somebody else's search opens nothing here"
         await pilot.press("l")
-        await heard(bench, pilot, run)
-        assert "waiting" in said(bench)
+        await heard(dashboard, pilot, run)
+        assert "waiting" in said(dashboard)
 
 
 async def test_a_run_that_ends_before_its_search_says_so(opened: Opened, run: Scripted) -> None:
-    async with opened("train") as (bench, pilot):
-        await heard(bench, pilot, run)
+    async with opened("train") as (dashboard, pilot):
+        await heard(dashboard, pilot, run)
         await pilot.press("l")
         run.finish()
-        await heard(bench, pilot, run, RunEnded(START + 500, 40, 2, FINISHED, 9.0))
-        assert "it ended before anything was found" in said(bench)
+        await heard(dashboard, pilot, run, RunEnded(START + 500, 40, 2, FINISHED, 9.0))
+        assert "it ended before anything was found" in said(dashboard)
         await pilot.press("escape")
-        await closes(bench, pilot)
+        await closes(dashboard, pilot)
 
 
 async def test_a_refused_search_says_why(opened: Opened, run: Scripted) -> None:
-    async with opened("train") as (bench, pilot):
-        await heard(bench, pilot, run)
+    async with opened("train") as (dashboard, pilot):
+        await heard(dashboard, pilot, run)
         await pilot.press("l")
         refused = LrSearched(START + 200, 40, FAILED, message="10 training images are too few")
-        await heard(bench, pilot, run, refused)
-        assert "10 training images are too few" in said(bench)
+        await heard(dashboard, pilot, run, refused)
+        assert "10 training images are too few" in said(dashboard)
 
 
 # -- from the shelf -----------------------------------------------------------------------
 
 
-def kept(desk: AppState, config: RunConfig) -> RunFolder:
+def kept(app_state: AppState, config: RunConfig) -> RunFolder:
     """A search that is over, as a folder."""
-    folder = RunFolder.create(desk.runs_dir, "tiny-lrfind", config.dataset)
+    folder = RunFolder.create(app_state.runs_dir, "tiny-lrfind", config.dataset)
     folder.config.write_text(recipes.to_toml(config, {"version": "0"}))
     folder.events.write_text("".join(EVENTS.encode(event) + "\n" for event in whole()))
     return folder
 
 
 async def test_a_search_opened_from_runs_shows_its_curve_and_brings_its_settings(
-    opened: Opened, desk: AppState
+    opened: Opened, app_state: AppState
 ) -> None:
-    make_run(desk.runs_dir)
-    folder = kept(desk, CONFIG.changed(optimizer="sgd"))
-    async with opened("runs") as (bench, pilot):
-        table = bench.screen.query_one("LineTable")
+    make_run(app_state.runs_dir)
+    folder = kept(app_state, CONFIG.changed(optimizer="sgd"))
+    async with opened("runs") as (dashboard, pilot):
+        table = dashboard.screen.query_one("LineTable")
         await settled(pilot, lambda: getattr(table, "row_count", 0) == 2)
         lines = [table.get_row_at(place)[0].plain for place in range(2)]  # type: ignore[attr-defined]
         place = next(at for at, line in enumerate(lines) if "lrfind" in line)
         assert "%" not in lines[place] and "–" in lines[place]
         table.move_cursor(row=place)  # type: ignore[attr-defined]
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(bench.screen, TrainScreen) and is_open(bench))
-        await settled(pilot, lambda: "falls fastest" in said(bench))
-        assert desk.run != folder, "it is nothing to be evaluated"
+        await settled(
+            pilot, lambda: isinstance(dashboard.screen, TrainScreen) and is_open(dashboard)
+        )
+        await settled(pilot, lambda: "falls fastest" in said(dashboard))
+        assert app_state.selected_run != folder, "it is nothing to be evaluated"
         await pilot.press("enter")
-        values = screen_of(bench).draft.values
+        values = screen_of(dashboard).draft.values
         assert (values["optimizer"], values["lr"]) == ("sgd", SUGGESTED)
-        assert bench.focused is panel(bench).curve
+        assert dashboard.focused is panel(dashboard).curve
         await pilot.press("escape")
-        assert desk.feed is None
-        await closes(bench, pilot)
+        assert app_state.feed is None
+        await closes(dashboard, pilot)
 
 
 async def test_evaluate_says_that_a_search_is_nothing_to_evaluate(
-    opened: Opened, desk: AppState
+    opened: Opened, app_state: AppState
 ) -> None:
-    desk.run = kept(desk, CONFIG)
-    async with opened("evaluate") as (bench, pilot):
+    app_state.selected_run = kept(app_state, CONFIG)
+    async with opened("evaluate") as (dashboard, pilot):
 
         def told() -> str:
             return "\n".join(
-                str(getattr(widget, "content", "")) for widget in bench.screen.query("Static")
+                str(getattr(widget, "content", "")) for widget in dashboard.screen.query("Static")
             )
 
         await settled(pilot, lambda: "search for a learning rate" in told())
@@ -588,41 +594,43 @@ async def test_evaluate_says_that_a_search_is_nothing_to_evaluate(
 async def test_it_is_whole_at_any_size(
     opened: Opened, searches: list[Scripted], size: tuple[int, int]
 ) -> None:
-    async with opened("train", size=size) as (bench, pilot):
-        await found(bench, pilot, searches)
-        await opens(bench, pilot)
-        assert panel(bench).region.right <= size[0] and panel(bench).region.bottom <= size[1]
-        words = panel(bench).query_one("Words")
+    async with opened("train", size=size) as (dashboard, pilot):
+        await found(dashboard, pilot, searches)
+        await opens(dashboard, pilot)
+        assert (
+            panel(dashboard).region.right <= size[0] and panel(dashboard).region.bottom <= size[1]
+        )
+        words = panel(dashboard).query_one("Words")
         drawn = "\n".join(words.render_line(y).text for y in range(words.size.height))
         assert f"lr {SUGGESTED}" in drawn and "enter takes it" in drawn
         if size[1] > 16:
-            assert panel(bench).curve._chart is not None
+            assert panel(dashboard).curve._chart is not None
 
 
 @pytest.mark.parametrize(("size", "focused"), [((80, 24), "loss"), ((120, 36), None)])
 async def test_after_a_search_the_keys_go_to_what_is_in_view(
     opened: Opened, run: Scripted, size: tuple[int, int], focused: str | None
 ) -> None:
-    async with opened("train", size=size) as (bench, pilot):
-        await heard(bench, pilot, run)
+    async with opened("train", size=size) as (dashboard, pilot):
+        await heard(dashboard, pilot, run)
         await pilot.press("l")
-        await heard(bench, pilot, run, *probes(5, step=2 * STEPS))
+        await heard(dashboard, pilot, run, *probes(5, step=2 * STEPS))
         await pilot.press("escape")
         await pilot.pause()
-        assert bench.focused is not None
-        assert bench.focused.id == focused and bench.focused.region.area
+        assert dashboard.focused is not None
+        assert dashboard.focused.id == focused and dashboard.focused.region.area
 
 
 async def test_a_narrow_terminal_reaches_the_other_views_from_a_search(
     opened: Opened, searches: list[Scripted]
 ) -> None:
-    async with opened("train", size=(80, 24)) as (bench, pilot):
-        await found(bench, pilot, searches)
+    async with opened("train", size=(80, 24)) as (dashboard, pilot):
+        await found(dashboard, pilot, searches)
         seen = []
         for _ in range(4):
             seen.append(
                 [name for name in ("#settings", "LrPanel", "#model", "#log")
-                 if bench.screen.query_one(name).region.area]
+                 if dashboard.screen.query_one(name).region.area]
             )  # fmt: skip
             await pilot.press("v")
             await pilot.pause()
@@ -630,9 +638,9 @@ async def test_a_narrow_terminal_reaches_the_other_views_from_a_search(
 
 
 async def test_hovering_reads_the_curve(opened: Opened, searches: list[Scripted]) -> None:
-    async with opened("train") as (bench, pilot):
-        await found(bench, pilot, searches)
-        curve = panel(bench).curve
+    async with opened("train") as (dashboard, pilot):
+        await found(dashboard, pilot, searches)
+        curve = panel(dashboard).curve
         assert curve._chart is not None
         await pilot.hover(curve, offset=(curve._chart.column(-3), curve._chart.top + 2))
         assert "lr 0.0009" in curve.reading and "smoothed" in curve.reading

@@ -45,50 +45,50 @@ class Scripted(Training):
 
 
 @pytest.fixture
-def run(desk: AppState) -> Iterator[Scripted]:
+def run(app_state: AppState) -> Iterator[Scripted]:
     training = Scripted()
     training.events.extend(events(epochs=2, ended=False))
-    desk.feed = RunFeed.of(training)
+    app_state.feed = RunFeed.of(training)
     yield training
     training.finish()
 
 
-def screen_of(bench: Dashboard) -> TrainScreen:
-    assert isinstance(bench.screen, TrainScreen)
-    return bench.screen
+def screen_of(dashboard: Dashboard) -> TrainScreen:
+    assert isinstance(dashboard.screen, TrainScreen)
+    return dashboard.screen
 
 
-def shown(bench: Dashboard, widget: type[LogPane] | type[RunProgress]) -> str:
-    found = bench.screen.query_one(widget)
+def shown(dashboard: Dashboard, widget: type[LogPane] | type[RunProgress]) -> str:
+    found = dashboard.screen.query_one(widget)
     return "\n".join(found.render_line(y).text for y in range(found.size.height))
 
 
-async def drained(bench: Dashboard, pilot: Pilot[int], run: Scripted) -> None:
+async def drained(dashboard: Dashboard, pilot: Pilot[int], run: Scripted) -> None:
     await settled(pilot, lambda: not run.events)
     await pilot.pause(0.05)
 
 
 async def test_without_a_run_the_panes_say_what_to_press(opened: Opened) -> None:
-    async with opened("train") as (bench, _):
-        assert "space starts one" in shown(bench, RunProgress)
+    async with opened("train") as (dashboard, _):
+        assert "space starts one" in shown(dashboard, RunProgress)
 
 
 async def test_a_run_is_shown_with_bars_figures_and_a_log(opened: Opened, run: Scripted) -> None:
-    async with opened("train") as (bench, pilot):
-        await drained(bench, pilot, run)
-        progress = shown(bench, RunProgress)
+    async with opened("train") as (dashboard, pilot):
+        await drained(dashboard, pilot, run)
+        progress = shown(dashboard, RunProgress)
         assert "epoch 3/4" in progress and "50 %" in progress and "6,400 images/s" in progress
         assert "CPU 187 %" in progress and "step 40/80" in progress
-        assert "epoch 2" in shown(bench, LogPane)
+        assert "epoch 2" in shown(dashboard, LogPane)
 
 
 async def test_space_pauses_and_goes_on(opened: Opened, run: Scripted) -> None:
-    async with opened("train") as (bench, pilot):
-        await drained(bench, pilot, run)
+    async with opened("train") as (dashboard, pilot):
+        await drained(dashboard, pilot, run)
         await pilot.press("space")
         run.events.append(Changed(0.0, 40, "paused", "true"))
-        await drained(bench, pilot, run)
-        assert "paused" in shown(bench, RunProgress)
+        await drained(dashboard, pilot, run)
+        assert "paused" in shown(dashboard, RunProgress)
         await pilot.press("space")
         assert [type(command) for command in run.told] == [Pause, Resume]
 
@@ -105,8 +105,8 @@ async def test_space_pauses_and_goes_on(opened: Opened, run: Scripted) -> None:
 async def test_keys_tell_the_run_what_they_say(
     opened: Opened, run: Scripted, key: str, command: Command
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        await drained(bench, pilot, run)
+    async with opened("train") as (dashboard, pilot):
+        await drained(dashboard, pilot, run)
         await pilot.press(key)
         assert len(run.told) == 1
         told = run.told[0]
@@ -117,79 +117,79 @@ async def test_keys_tell_the_run_what_they_say(
 
 @pytest.mark.parametrize("key", ["s", "c", "left_square_bracket", "right_square_bracket", "u"])
 async def test_keys_for_a_run_do_nothing_without_one(opened: Opened, key: str) -> None:
-    async with opened("train") as (bench, pilot):
+    async with opened("train") as (dashboard, pilot):
         await pilot.press(key)
         await pilot.pause()
-        assert bench.desk.feed is None
+        assert dashboard.app_state.feed is None
 
 
 async def test_a_field_is_typed_and_checked_at_every_key(opened: Opened) -> None:
-    async with opened("train") as (bench, pilot):
-        screen = screen_of(bench)
+    async with opened("train") as (dashboard, pilot):
+        screen = screen_of(dashboard)
         form = screen.query_one(Form)
         form.fields.go_to("lr")
         await pilot.press("enter")
-        assert isinstance(bench.focused, Input)
+        assert isinstance(dashboard.focused, Input)
         await pilot.press("ctrl+u", *"0.x")
         assert "lr" in screen.draft.problems
         await pilot.press("space")
-        assert bench.desk.feed is None
+        assert dashboard.app_state.feed is None
         await pilot.press("ctrl+u", *"0.02", "enter")
         assert screen.draft.values["lr"] == 0.02 and not screen.draft.problems
-        assert bench.screen.focused is form.fields
+        assert dashboard.screen.focused is form.fields
 
 
 async def test_escape_leaves_a_field_as_it_was(opened: Opened) -> None:
-    async with opened("train") as (bench, pilot):
-        screen = screen_of(bench)
+    async with opened("train") as (dashboard, pilot):
+        screen = screen_of(dashboard)
         screen.query_one(Form).fields.go_to("epochs")
         before = screen.draft.values["epochs"]
         await pilot.press("enter", "ctrl+u", "9", "escape")
         assert screen.draft.values["epochs"] == before
-        assert bench.focused is screen.query_one(Form).fields
+        assert dashboard.focused is screen.query_one(Form).fields
 
 
 async def test_nothing_starts_while_something_is_wrong(opened: Opened) -> None:
-    async with opened("train") as (bench, pilot):
-        screen = screen_of(bench)
+    async with opened("train") as (dashboard, pilot):
+        screen = screen_of(dashboard)
         screen.draft.set("epochs", "0")
         screen.query_one(Form).renew()
         await pilot.press("space")
-        assert bench.desk.feed is None
+        assert dashboard.app_state.feed is None
         assert screen.query_one(Form).fields.field == "epochs"
 
 
 async def test_left_and_right_step_through_choices_and_enter_lists_them(opened: Opened) -> None:
-    async with opened("train") as (bench, pilot):
-        screen = screen_of(bench)
+    async with opened("train") as (dashboard, pilot):
+        screen = screen_of(dashboard)
         screen.query_one(Form).fields.go_to("schedule")
         before = screen.draft.values["schedule"]
         await pilot.press("right")
         assert screen.draft.values["schedule"] != before
         await pilot.press("left", "enter")
-        assert isinstance(bench.screen, PickerDialog)
+        assert isinstance(dashboard.screen, PickerDialog)
         await pilot.press(*"cosine", "enter")
         assert screen.draft.values["schedule"] == "cosine"
 
 
 async def test_a_recipe_fills_the_form(opened: Opened) -> None:
-    async with opened("train") as (bench, pilot):
+    async with opened("train") as (dashboard, pilot):
         await pilot.press("f")
-        assert isinstance(bench.screen, PickerDialog)
+        assert isinstance(dashboard.screen, PickerDialog)
         await pilot.press(*"one-conv", "enter")
-        assert screen_of(bench).draft.values["model"] == "one-conv"
+        assert screen_of(dashboard).draft.values["model"] == "one-conv"
 
 
 async def test_n_takes_the_settings_of_the_run(opened: Opened, run: Scripted) -> None:
-    async with opened("train") as (bench, pilot):
+    async with opened("train") as (dashboard, pilot):
         await pilot.press("n")
-        assert screen_of(bench).draft.config() == CONFIG
+        assert screen_of(dashboard).draft.config() == CONFIG
 
 
 async def test_the_chart_reads_values_and_changes_its_scale(opened: Opened, run: Scripted) -> None:
-    async with opened("train") as (bench, pilot):
-        await drained(bench, pilot, run)
-        chart = bench.screen.query_one("#loss", LineChart)
+    async with opened("train") as (dashboard, pilot):
+        await drained(dashboard, pilot, run)
+        chart = dashboard.screen.query_one("#loss", LineChart)
         chart.focus()
         await pilot.press("left")
         assert "train" in chart.reading and "step" in chart.reading
@@ -205,10 +205,10 @@ async def test_marks_tell_of_rate_changes_and_kept_checkpoints(
     opened: Opened, run: Scripted
 ) -> None:
     run.events.append(Changed(0.0, 33, "lr", "0.001"))
-    async with opened("train") as (bench, pilot):
-        await drained(bench, pilot, run)
+    async with opened("train") as (dashboard, pilot):
+        await drained(dashboard, pilot, run)
         await pilot.press("y", "y")
-        chart = bench.screen.query_one("#loss", LineChart)
+        chart = dashboard.screen.query_one("#loss", LineChart)
         drawn = "".join(chart.render_line(y).text for y in range(chart.size.height))
         assert "L" in drawn and "B" in drawn
 
@@ -218,34 +218,34 @@ async def test_what_the_model_thinks_comes_with_each_glance(opened: Opened, run:
         0.0, 41, 3, tuple(range(10)), tuple(range(10)), (1, *range(1, 10)), (0.5,) * 10, 100,
         tuple(tuple(10 if row == column else 0 for column in range(10)) for row in range(10)),
     )  # fmt: skip
-    async with opened("train") as (bench, pilot):
-        await drained(bench, pilot, run)
+    async with opened("train") as (dashboard, pilot):
+        await drained(dashboard, pilot, run)
         run.events.append(said)
-        await drained(bench, pilot, run)
-        thinks = bench.screen.query_one("SamplePane")
+        await drained(dashboard, pilot, run)
+        thinks = dashboard.screen.query_one("SamplePane")
         drawn = "\n".join(thinks.render_line(y).text for y in range(thinks.size.height))
         assert "✗ Trouser" in drawn and "is T-shir" in drawn and "✓ Pullove" in drawn
 
 
 async def test_the_log_shows_alerts_and_what_libraries_print_and_nothing_steers(
-    opened: Opened, run: Scripted, desk: AppState
+    opened: Opened, run: Scripted, app_state: AppState
 ) -> None:
-    desk.printed.append("a library says \x1b[2J[red]this")
+    app_state.printed.append("a library says \x1b[2J[red]this")
     run.events.append(Alert(0.0, "warning", "the disk is nearly full"))
-    async with opened("train") as (bench, pilot):
-        await drained(bench, pilot, run)
-        log = "\n".join(line.text for line in bench.screen.query_one(LogPane).lines)
+    async with opened("train") as (dashboard, pilot):
+        await drained(dashboard, pilot, run)
+        log = "\n".join(line.text for line in dashboard.screen.query_one(LogPane).lines)
         assert "the disk is nearly full" in log
         assert "[red]this" in log and "\x1b" not in log
 
 
 async def test_the_views_of_a_narrow_terminal_are_reached_in_turn(opened: Opened) -> None:
-    async with opened("train", size=(80, 24)) as (bench, pilot):
+    async with opened("train", size=(80, 24)) as (dashboard, pilot):
         seen = []
         for _ in range(4):
             seen.append(
                 [name for name in ("#settings", "#charts", "#model", "#log")
-                 if bench.screen.query_one(name).region.area]
+                 if dashboard.screen.query_one(name).region.area]
             )  # fmt: skip
             await pilot.press("v")
             await pilot.pause()
@@ -254,31 +254,33 @@ async def test_the_views_of_a_narrow_terminal_are_reached_in_turn(opened: Opened
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 60), (100, 20), (60, 16)])
 async def test_it_opens_at_any_size(opened: Opened, run: Scripted, size: tuple[int, int]) -> None:
-    async with opened("train", size=size) as (bench, pilot):
-        await drained(bench, pilot, run)
-        assert bench.screen.query_one("#panes").region.area
+    async with opened("train", size=size) as (dashboard, pilot):
+        await drained(dashboard, pilot, run)
+        assert dashboard.screen.query_one("#panes").region.area
 
 
 async def test_a_terminal_too_small_says_so_and_nothing_else(opened: Opened) -> None:
-    async with opened("train", size=(20, 5)) as (bench, pilot):
+    async with opened("train", size=(20, 5)) as (dashboard, pilot):
         await pilot.pause()
-        assert not bench.screen.query_one("#panes").region.area
-        assert bench.screen.query_one("#too-small").region.area
+        assert not dashboard.screen.query_one("#panes").region.area
+        assert dashboard.screen.query_one("#too-small").region.area
 
 
-async def test_pictures_are_drawn_another_way_by_r(opened: Opened, desk: AppState) -> None:
+async def test_pictures_are_drawn_another_way_by_r(opened: Opened, app_state: AppState) -> None:
     async with opened("train") as (_, pilot):
-        before = desk.renderer
+        before = app_state.renderer
         await pilot.press("r")
-        assert desk.renderer != before
+        assert app_state.renderer != before
 
 
 async def test_help_lists_the_keys_of_the_screen(opened: Opened) -> None:
-    async with opened("train") as (bench, pilot):
+    async with opened("train") as (dashboard, pilot):
         await pilot.press("question_mark")
-        assert len(bench.screen_stack) == 2 and bench.screen.query("TextDialog > VerticalScroll")
+        assert len(dashboard.screen_stack) == 2 and dashboard.screen.query(
+            "TextDialog > VerticalScroll"
+        )
         await pilot.press("escape")
-        assert len(bench.screen_stack) == 1
+        assert len(dashboard.screen_stack) == 1
 
 
 @pytest.mark.parametrize(
@@ -293,69 +295,71 @@ async def test_help_lists_the_keys_of_the_screen(opened: Opened) -> None:
 async def test_leaving_while_a_run_goes_asks_what_becomes_of_it(
     opened: Opened,
     run: Scripted,
-    desk: AppState,
+    app_state: AppState,
     keys: tuple[str, ...],
     leaving: QuitMode,
     code: int,
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        await drained(bench, pilot, run)
+    async with opened("train") as (dashboard, pilot):
+        await drained(dashboard, pilot, run)
         await pilot.press(*keys)
         await pilot.pause()
-    assert (desk.leaving, desk.exit_code, bench.return_value) == (leaving, code, code)
+    assert (app_state.leaving, app_state.exit_code, dashboard.return_value) == (leaving, code, code)
 
 
 @pytest.mark.parametrize("key", ["x", "escape"])
 async def test_one_may_stay(opened: Opened, run: Scripted, key: str) -> None:
-    async with opened("train") as (bench, pilot):
-        await drained(bench, pilot, run)
+    async with opened("train") as (dashboard, pilot):
+        await drained(dashboard, pilot, run)
         await pilot.press("q")
-        assert len(bench.screen_stack) == 2
+        assert len(dashboard.screen_stack) == 2
         await pilot.press(key)
-        assert len(bench.screen_stack) == 1 and bench.is_running
+        assert len(dashboard.screen_stack) == 1 and dashboard.is_running
 
 
 async def test_ctrl_c_in_another_question_asks_what_becomes_of_the_run(
-    opened: Opened, run: Scripted, desk: AppState
+    opened: Opened, run: Scripted, app_state: AppState
 ) -> None:
-    async with opened("train") as (bench, pilot):
-        await drained(bench, pilot, run)
-        bench.push_screen(ChoiceDialog("Delete it?", "", [Choice("y", "yes")]))
+    async with opened("train") as (dashboard, pilot):
+        await drained(dashboard, pilot, run)
+        dashboard.push_screen(ChoiceDialog("Delete it?", "", [Choice("y", "yes")]))
         await pilot.pause()
         await pilot.press("ctrl+c")
         await pilot.pause()
-        assert isinstance(bench.screen, QuitDialog) and bench.is_running
+        assert isinstance(dashboard.screen, QuitDialog) and dashboard.is_running
         await pilot.press("ctrl+c")
         await pilot.pause()
-    assert (desk.leaving, desk.exit_code) == (QuitMode.STOP, 130)
+    assert (app_state.leaving, app_state.exit_code) == (QuitMode.STOP, 130)
 
 
 async def test_a_recipe_of_the_palette_comes_into_the_form_that_is_in_view(opened: Opened) -> None:
-    async with opened("train") as (bench, pilot):
+    async with opened("train") as (dashboard, pilot):
         await pilot.pause()
-        bench.draft_recipe("split-50k-10k")
-        assert bench.desk.draft is None
-        screen = bench.screen
+        dashboard.edit_recipe("split-50k-10k")
+        assert dashboard.app_state.draft is None
+        screen = dashboard.screen
         assert isinstance(screen, TrainScreen)
         assert screen.draft.values["epochs"] == 10
 
 
-async def test_a_run_on_the_shelf_is_shown_from_its_record(opened: Opened, desk: AppState) -> None:
-    folder = make_run(desk.runs_dir)
-    desk.feed = RunFeed.open(folder)
-    async with opened("train") as (bench, pilot):
+async def test_a_run_on_the_shelf_is_shown_from_its_record(
+    opened: Opened, app_state: AppState
+) -> None:
+    folder = make_run(app_state.runs_dir)
+    app_state.feed = RunFeed.open(folder)
+    async with opened("train") as (dashboard, pilot):
         await pilot.pause()
-        assert "finished" in shown(bench, RunProgress)
+        assert "finished" in shown(dashboard, RunProgress)
 
 
 async def test_folded_panes_are_whole_when_they_come_into_view(
     opened: Opened, run: Scripted
 ) -> None:
-    async with opened("train", size=(80, 24)) as (bench, pilot):
-        await drained(bench, pilot, run)
+    async with opened("train", size=(80, 24)) as (dashboard, pilot):
+        await drained(dashboard, pilot, run)
         run.events.append(Alert(0.0, "note", "a line that needs more than twenty cells"))
-        await drained(bench, pilot, run)
-        heat, log = bench.screen.query_one(ConfusionHeat), bench.screen.query_one(LogPane)
+        await drained(dashboard, pilot, run)
+        heat, log = dashboard.screen.query_one(ConfusionHeat), dashboard.screen.query_one(LogPane)
         await pilot.press("v")
         await settled(pilot, lambda: heat.region.width > 20)
         assert heat.region.right <= 80

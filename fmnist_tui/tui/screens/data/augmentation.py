@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from fmnist_tui.tui.app import Dashboard
 
 
-def in_use(bench: Dashboard) -> tuple[RunConfig, str]:
+def in_use(context: Dashboard) -> tuple[RunConfig, str]:
     """The config of the run on the bench, or else of the form on Train, and whose it is.
 
     Where that form has not been opened yet, it is what the form would begin with; raises
     UserError where that is impossible."""
-    feed = bench.desk.feed
+    feed = context.app_state.feed
     if feed is not None and feed.config is not None:
         return feed.config, f"run {feed.name}"
-    draft = _draft(bench)
+    draft = _draft(context)
     config = draft.config() if draft is not None else None
     if config is not None:
         return config, f"{safe_text(config.recipe, 40)} on Train"
@@ -39,9 +39,9 @@ def described(config: RunConfig) -> str:
     return ", ".join(found)
 
 
-def _draft(bench: Dashboard) -> ConfigDraft | None:
+def _draft(context: Dashboard) -> ConfigDraft | None:
     try:
-        screens = bench.get_screen_stack("train")
+        screens = context.get_screen_stack("train")
     except KeyError:
         return None
     drafts = (getattr(screen, "draft", None) for screen in screens)

@@ -77,7 +77,7 @@ class DataScreen(DashboardScreen):
         self._steps = self.set_interval(0.1, self._tell_steps, pause=True)
         self._watch = self.set_interval(WATCH, self._look_at_files)
         self._appear()
-        self._look_for(self.desk.settings.get("dataset", FIRST))
+        self._look_for(self.app_state.settings.get("dataset", FIRST))
 
     def on_unmount(self) -> None:
         self._leave_getting()
@@ -94,7 +94,7 @@ class DataScreen(DashboardScreen):
         elif self._exhibit is None and loading.can_be_fetched(self._wanted):
             # A training may have brought it meanwhile.
             name = self._wanted
-            self.later(partial(self.desk.library.present, name), partial(self._again, name))
+            self.later(partial(self.app_state.datasets.present, name), partial(self._again, name))
 
     def _again(self, name: str, there: bool) -> None:
         if there and name == self._wanted and self._getting is None:
@@ -112,7 +112,7 @@ class DataScreen(DashboardScreen):
 
     def _look_for(self, name: str) -> None:
         """Show a data set if it is on this machine; else say what can be done."""
-        found = self.desk.library.at_hand(DataSpec(name))
+        found = self.app_state.datasets.at_hand(DataSpec(name))
         task = self._begin(name, f"reading {loading.title(name)} …")
         if found is not None:
             self._open(found)
@@ -145,7 +145,7 @@ class DataScreen(DashboardScreen):
         fetching.border_title = Content(loading.title(name))
         fetching.begin(Content.styled(head, "bold"), "escape cancels")
         fetching.focus()
-        self._getting = DatasetLoad(self.desk.library, name)
+        self._getting = DatasetLoad(self.app_state.datasets, name)
         self._steps.resume()
         self.refresh_bindings()
         return self._getting
@@ -184,7 +184,7 @@ class DataScreen(DashboardScreen):
     def _open(self, dataset: Dataset) -> None:
         self._getting = None
         self._steps.pause()
-        self.desk.settings.keep("dataset", self._wanted)
+        self.app_state.settings.keep("dataset", self._wanted)
         self._config = None
         self.remove_class("-getting")
         self._browser.open(DatasetView(DatasetFilter(dataset)))
@@ -196,7 +196,7 @@ class DataScreen(DashboardScreen):
         exhibit = self._exhibit
         if exhibit is not None:
             told = partial(self._files, exhibit)
-            look = partial(self.desk.library.present, self._wanted)
+            look = partial(self.app_state.datasets.present, self._wanted)
             self.later(look, told, lambda why: told(False), group="files")
 
     def _files(self, exhibit: DatasetView, there: bool) -> None:
@@ -210,7 +210,7 @@ class DataScreen(DashboardScreen):
         names = [*dataset_catalog.DATASETS]
         if self._wanted and self._wanted not in names:
             names.append(self._wanted)
-        present = self.desk.library.present
+        present = self.app_state.datasets.present
         self.later(lambda: {name: present(name) for name in names}, self._pick, group="pick")
 
     def _pick(self, there: dict[str, bool]) -> None:
@@ -233,7 +233,7 @@ class DataScreen(DashboardScreen):
         if dataset_catalog.is_dataset_name(name):
             self._look_for(name)
         else:
-            self.complain(
+            self.notify_error(
                 f"“{safe_text(text, 60)}” names no data set: folder:PATH is one, or mnist"
             )
             self._picked(_PATH, text)
@@ -267,22 +267,22 @@ class DataScreen(DashboardScreen):
     def _appear(self) -> None:
         """Draw pictures in the way that was chosen, here or on another screen."""
         usual_zoom = "full" if self.app.size.width >= 100 else "small"
-        zoom = self.desk.settings.get("zoom", usual_zoom)
-        self._browser.appear(zoom if zoom in ZOOMS else usual_zoom, self.desk.renderer)
+        zoom = self.app_state.settings.get("zoom", usual_zoom)
+        self._browser.appear(zoom if zoom in ZOOMS else usual_zoom, self.app_state.renderer)
 
     def action_zoom(self) -> None:
         zooms = list(ZOOMS)
         now = self._browser.gallery.zoom
-        self.desk.settings.keep("zoom", zooms[(zooms.index(now) + 1) % len(zooms)])
+        self.app_state.settings.keep("zoom", zooms[(zooms.index(now) + 1) % len(zooms)])
         self._appear()
 
     def action_renderer(self) -> None:
-        if self.desk.ascii:
-            self.say("started with --ascii: pictures are ASCII until you leave")
+        if self.app_state.ascii:
+            self.notify("started with --ascii: pictures are ASCII until you leave")
             return
         kinds = renderers()
         now = self._browser.gallery.renderer
-        self.desk.settings.keep("renderer", kinds[(kinds.index(now) + 1) % len(kinds)])
+        self.app_state.settings.keep("renderer", kinds[(kinds.index(now) + 1) % len(kinds)])
         self._appear()
 
     def action_goto(self) -> None:
@@ -295,7 +295,7 @@ class DataScreen(DashboardScreen):
             try:
                 self._browser.go_to(text)
             except UserError as error:
-                self.complain(str(error))
+                self.notify_error(str(error))
 
     def action_means(self) -> None:
         exhibit = self._exhibit
@@ -320,13 +320,13 @@ class DataScreen(DashboardScreen):
         if exhibit is None:
             return
         try:
-            config, whose = augmentation.in_use(self.bench)
+            config, whose = augmentation.in_use(self.context)
         except UserError as error:
-            self.complain(str(error))
+            self.notify_error(str(error))
             return
         told = augmentation.described(config)
         if not told:
-            self.say(
+            self.notify(
                 f"{whose} has no augmentation: a model is shown the pictures as they are. "
                 "Choose one in Train's form: press 2"
             )
@@ -362,7 +362,7 @@ class DataScreen(DashboardScreen):
             )
             return
         try:
-            future = self.desk.session.augmented(self._config, originals, self._seed)
+            future = self.app_state.session.augmented(self._config, originals, self._seed)
         except UserError as error:
             self._give_up(exhibit, str(error))
             return
@@ -371,7 +371,7 @@ class DataScreen(DashboardScreen):
 
     def _give_up(self, exhibit: DatasetView, why: str) -> None:
         """The pictures as they are, and why they are no others."""
-        self.complain(why)
+        self.notify_error(why)
         if exhibit.view == "augmented":
             exhibit.show_plain()
             self._browser.redraw()

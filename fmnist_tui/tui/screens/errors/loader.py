@@ -54,7 +54,7 @@ class ErrorLoader:
         if at_hand is None:
             self.gathered = None
         own = feed.training.dataset if feed is not None and feed.training is not None else None
-        library = self._screen.desk.library
+        library = self._screen.app_state.datasets
 
         def work() -> LoadedErrors:
             album = at_hand or open_album(library, found.folder, found.split, own)

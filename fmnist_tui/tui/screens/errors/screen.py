@@ -86,10 +86,10 @@ class ErrorsScreen(DashboardScreen):
         self._hand.attach()
 
     def on_screen_resume(self) -> None:
-        pair, self.desk.pair = self.desk.pair, None
-        folder = self.bench.run_in_hand()
+        pair, self.app_state.class_pair = self.app_state.class_pair, None
+        folder = self.context.selected_run()
         if pair is not None and folder is not None:
-            self.desk.verdicts.choose(folder, pair.split)
+            self.app_state.evaluations.choose(folder, pair.split)
             self._images.pair = (pair.true, pair.predicted)
             self._clear_filter()
             self._alone = False
@@ -109,7 +109,7 @@ class ErrorsScreen(DashboardScreen):
 
     @property
     def _order(self) -> MissOrder:
-        kept = self.desk.settings.get(_ORDER)
+        kept = self.app_state.settings.get(_ORDER)
         return next((order for order in ORDERS if order == kept), ORDERS[0])
 
     # -- what there is ----------------------------------------------------------------
@@ -203,10 +203,10 @@ class ErrorsScreen(DashboardScreen):
         """Draw pictures in the way that was chosen, here or on another screen."""
         # The chosen one is shown large beside the others.
         usual = "full" if self.has_class("-wide") else "small"
-        zoom = self.desk.settings.get("zoom", usual)
+        zoom = self.app_state.settings.get("zoom", usual)
         self._gallery.zoom = zoom if zoom in ZOOMS else usual
-        self._gallery.renderer = self.desk.renderer
-        self.query_one(Detail).appear(self.desk.renderer)
+        self._gallery.renderer = self.app_state.renderer
+        self.query_one(Detail).appear(self.app_state.renderer)
 
     def _arrange(self) -> None:
         """Gallery and detail side by side, or the one of them that is in view."""
@@ -262,7 +262,7 @@ class ErrorsScreen(DashboardScreen):
         places = (at for at, miss in enumerate(self._misses) if str(miss.index) == number)
         place = next(places, None)
         if place is None:
-            self.complain(f"#{safe_text(number, 20)} is not among these images")
+            self.notify_error(f"#{safe_text(number, 20)} is not among these images")
         else:
             self._gallery.go_to(place)
 
@@ -319,7 +319,7 @@ class ErrorsScreen(DashboardScreen):
 
     def action_order(self) -> None:
         order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]
-        self.desk.settings.keep(_ORDER, order)
+        self.app_state.settings.keep(_ORDER, order)
         self._changed()
 
     def action_split(self) -> None:
@@ -333,12 +333,14 @@ class ErrorsScreen(DashboardScreen):
 
     def action_zoom(self) -> None:
         zooms = list(ZOOMS)
-        self.desk.settings.keep("zoom", zooms[(zooms.index(self._gallery.zoom) + 1) % len(zooms)])
+        self.app_state.settings.keep(
+            "zoom", zooms[(zooms.index(self._gallery.zoom) + 1) % len(zooms)]
+        )
         self._appear()
 
     def action_renderer(self) -> None:
         kinds = renderers()
         now = self._gallery.renderer
-        self.desk.settings.keep("renderer", kinds[(kinds.index(now) + 1) % len(kinds)])
+        self.app_state.settings.keep("renderer", kinds[(kinds.index(now) + 1) % len(kinds)])
         self._appear()
-        self.say(f"pictures as {self.desk.renderer}")
+        self.notify(f"pictures as {self.app_state.renderer}")

@@ -234,4 +234,4 @@ class EvaluateScreen(DashboardScreen):
         self._open(event.true, event.predicted)
 
     def _open(self, true: int | None, predicted: int | None) -> None:
-        self.bench.open_errors(ClassPair(self._hand.split, true, predicted))
+        self.context.open_errors(ClassPair(self._hand.split, true, predicted))

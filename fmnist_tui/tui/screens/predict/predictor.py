@@ -52,7 +52,7 @@ class Predictor:
         """The run folder or model file that is asked."""
         if self.model is not None:
             return self.model
-        run = self._screen.bench.run_in_hand()
+        run = self._screen.context.selected_run()
         return run.path if run is not None else None
 
     @property
@@ -60,7 +60,7 @@ class Predictor:
         """What the model is called, safe to show; empty where there is none."""
         if self.model is not None:
             return safe_text(self.model.name, 40)
-        run = self._screen.bench.run_in_hand()
+        run = self._screen.context.selected_run()
         return short_name(run) if run is not None else ""
 
     @property
@@ -112,7 +112,7 @@ class Predictor:
         if not files:
             return
         try:
-            future = self._screen.desk.session.predict(source, files)
+            future = self._screen.app_state.session.predict(source, files)
         except UserError as error:
             self._refused(source, str(error))
             return
@@ -174,7 +174,7 @@ class Predictor:
             self._drawn()
             return
         try:
-            future = self._screen.desk.session.classify(source, picture)
+            future = self._screen.app_state.session.classify(source, picture)
         except UserError as error:
             self._drawing_refused(source, str(error))
             return

@@ -91,8 +91,8 @@ class PredictScreen(DashboardScreen):
     def on_mount(self) -> None:
         for selector, title in (("#pad", "Draw"), ("#steps", "Steps"), ("#answer", "Answer")):
             self.query_one(selector).border_title = title
-        self.bench.run_changed.subscribe(self, lambda _: self._renew())
-        self.bench.feed_changed.subscribe(self, lambda _: self._look())
+        self.context.selection_changed.subscribe(self, lambda _: self._renew())
+        self.context.run_replaced.subscribe(self, lambda _: self._look())
         self.query_one(StagesPane).focus()
         self._appear()
         self._show()
@@ -187,7 +187,7 @@ class PredictScreen(DashboardScreen):
 
     @property
     def _renderer(self) -> str:
-        return known_renderer(self.desk.renderer)
+        return known_renderer(self.app_state.renderer)
 
     def _appear(self) -> None:
         self.query_one(DrawPad).renderer = self._renderer
@@ -252,7 +252,7 @@ class PredictScreen(DashboardScreen):
                 self.later(
                     lambda: PictureInput(tuple(inputs.pictures(path)[:MOST]), path),
                     self._watched,
-                    self.complain,
+                    self.notify_error,
                     group="gather",
                 )
 
@@ -333,14 +333,14 @@ class PredictScreen(DashboardScreen):
     def action_renderer(self) -> None:
         kinds = renderers()
         kind = kinds[(kinds.index(self._renderer) + 1) % len(kinds)]
-        self.desk.settings.keep("renderer", kind)
+        self.app_state.settings.keep("renderer", kind)
         self._appear()
-        self.say(f"pictures as {self.desk.renderer}")
+        self.notify(f"pictures as {self.app_state.renderer}")
 
     def action_which(self) -> None:
         def run(folder: RunFolder) -> None:
             self._oracle.model = None
-            self.bench.take(folder)
+            self.context.select_run(folder)
 
         def file(path: Path) -> None:
             self._oracle.model = path

@@ -65,10 +65,10 @@ class RunActions:
             self._resume(run.run, config)
 
     def _resume(self, folder: RunFolder, config: RunConfig) -> None:
-        bench = self._screen.bench
-        if bench.resume(folder, config):
-            bench.take(folder)
-            bench.show("train")
+        context = self._screen.context
+        if context.resume_run(folder, config):
+            context.select_run(folder)
+            context.show("train")
 
     def _ask_epochs(self, run: RunSummary, config: RunConfig, value: str) -> None:
         title = f"{name_of(run)} has finished {run.epochs_done} epochs: go on to"
@@ -90,17 +90,17 @@ class RunActions:
         self._screen.over(PromptDialog(title, value, "epochs in all"), given)
 
     def _follow(self, run: RunSummary) -> None:
-        bench = self._screen.bench
-        feed = bench.desk.feed
+        context = self._screen.context
+        feed = context.app_state.feed
         if feed is not None and feed.own and feed.folder == run.run:
-            bench.show("train")
+            context.show("train")
             return
 
         def answered(choice: str | None) -> None:
             if choice == "f":
-                bench.take(run.run)
-                bench.follow(run.run)
-                bench.show("train")
+                context.select_run(run.run)
+                context.follow_run(run.run)
+                context.show("train")
 
         self._screen.over(
             ChoiceDialog(
@@ -114,14 +114,14 @@ class RunActions:
     def stop(self, run: RunSummary) -> None:
         """Have a live run save and end, in whatever process it lives."""
         if not run.is_live:
-            self._screen.complain(f"{name_of(run)} is not going on: there is nothing to stop")
+            self._screen.notify_error(f"{name_of(run)} is not going on: there is nothing to stop")
             return
 
         def tell() -> None:
             CommandBox.send(run.run, Stop(time.time(), WHY_STOPPED))
 
         self._screen.later(
-            tell, lambda _: self._screen.say(f"{name_of(run)}: saves and stops"), group="stop"
+            tell, lambda _: self._screen.notify(f"{name_of(run)}: saves and stops"), group="stop"
         )
 
     # -- a new run from a checkpoint ------------------------------------------------------
@@ -134,7 +134,7 @@ class RunActions:
 
         def listed(found: list[CheckpointEntry]) -> None:
             if not found:
-                self._screen.complain(f"{name_of(run)} has no checkpoint to begin from")
+                self._screen.notify_error(f"{name_of(run)} has no checkpoint to begin from")
                 return
             known = {one.name: one for one in found}
             items = [(one.name, _about(one)) for one in found]
@@ -164,9 +164,9 @@ class RunActions:
                 self._refuse(error)
                 self._ask_changes(run, config, one, text)
                 return
-            bench = self._screen.bench
-            if bench.fork(run.run, f"{one.name}.pt", new):
-                bench.show("train")
+            context = self._screen.context
+            if context.fork_run(run.run, f"{one.name}.pt", new):
+                context.show("train")
 
         title = f"New run from {one.name}: what is different?"
         hint = "lr=0.001 epochs=10; nothing for the same settings"
@@ -174,17 +174,19 @@ class RunActions:
 
     def report(self, run: RunSummary) -> None:
         """Write the run as a page into its folder."""
-        folder, bench = run.run, self._screen.bench
+        folder, context = run.run, self._screen.context
         page = folder.path.absolute() / REPORT
 
         def written(document: Any) -> None:
             missing = ", ".join(str(gap["what"]) for gap in document["missing"])
             without = f" (without {missing})" if missing else ""
-            bench.say(f"{name_of(run)}: {from_home(page)}{without}")
+            context.notify(f"{name_of(run)}: {from_home(page)}{without}")
 
         words = ["report", str(folder.path.absolute()), f"--out={page}", "--force"]
-        bench.errand(
-            f"report {safe_text(folder.id)}", [*words, f"--data={bench.desk.data_dir}"], written
+        context.start_job(
+            f"report {safe_text(folder.id)}",
+            [*words, f"--data={context.app_state.data_dir}"],
+            written,
         )
 
     # -- putting away ---------------------------------------------------------------------
@@ -207,7 +209,7 @@ class RunActions:
 
         def gone(moved: RunFolder) -> None:
             self._let_go(run.run, moved)
-            self._screen.say(f"{name_of(run)} is in {safe_text(moved.path.parent)}")
+            self._screen.notify(f"{name_of(run)} is in {safe_text(moved.path.parent)}")
 
         self._screen.over(question, answered)
 
@@ -233,18 +235,18 @@ class RunActions:
 
         def gone(_: None) -> None:
             self._let_go(run.run, None)
-            self._screen.say(f"{name_of(run)} is deleted")
+            self._screen.notify(f"{name_of(run)} is deleted")
 
         self._screen.later(run.run.size, ask, group="size")
 
     def _let_go(self, folder: RunFolder, moved: RunFolder | None) -> None:
         """Nothing on the desk is to lead to where the run was."""
-        bench = self._screen.bench
-        feed = bench.desk.feed
+        context = self._screen.context
+        feed = context.app_state.feed
         if feed is not None and feed.folder == folder and not feed.live:
-            bench.put_on_bench(None)
-        if bench.desk.run == folder:
-            bench.take(moved)
+            context.show_run(None)
+        if context.app_state.selected_run == folder:
+            context.select_run(moved)
         self._after()
 
     # -- common to them -------------------------------------------------------------------
@@ -264,13 +266,13 @@ class RunActions:
 
     def _is_live(self, run: RunSummary, what: str) -> bool:
         if run.is_live:
-            self._screen.complain(
+            self._screen.notify_error(
                 f"{name_of(run)} cannot be {what}: it is trained by {run.holder}; s stops it"
             )
         return run.is_live
 
     def _refuse(self, error: UserError) -> None:
-        self._screen.complain(str(error).split("\n")[0])
+        self._screen.notify_error(str(error).split("\n")[0])
 
 
 def _about(one: CheckpointEntry) -> str:

@@ -25,7 +25,7 @@ CHOICES = [
 def unite(screen: DashboardScreen, runs: Sequence[RunSummary], after: Callable[[], None]) -> None:
     """Make an ensemble of these runs and take it in hand; then call `after`."""
     if len(runs) < 2:
-        screen.complain("mark two runs or more with space; then m makes one ensemble of them")
+        screen.notify_error("mark two runs or more with space; then m makes one ensemble of them")
         return
     facts = [dataset_catalog.facts(run.dataset) for run in runs]
     if any(fact is not None and not fact.mirror for fact in facts):
@@ -48,16 +48,16 @@ def unite(screen: DashboardScreen, runs: Sequence[RunSummary], after: Callable[[
 def _unite(
     screen: DashboardScreen, runs: Sequence[RunSummary], tta: str, after: Callable[[], None]
 ) -> None:
-    bench, desk = screen.bench, screen.desk
+    context, app_state = screen.context, screen.app_state
 
     def made(found: Any) -> None:
-        bench.take(RunFolder(Path(found["path"])))
+        context.select_run(RunFolder(Path(found["path"])))
         after()
-        bench.say(told(found))
+        context.notify(told(found))
 
     words = ["ensemble", *(str(run.run.path.absolute()) for run in runs), f"--tta={tta}"]
-    words += [f"--runs={desk.runs_dir}", f"--data={desk.data_dir}"]
-    bench.errand(f"ensemble of {len(runs)}", words, made)
+    words += [f"--runs={app_state.runs_dir}", f"--data={app_state.data_dir}"]
+    context.start_job(f"ensemble of {len(runs)}", words, made)
 
 
 def told(found: Any) -> str:

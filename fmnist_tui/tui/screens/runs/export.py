@@ -29,12 +29,12 @@ CHOICES = [
 def export_run(screen: DashboardScreen, run: RunSummary) -> None:
     """Ask what is needed, then export the run's best checkpoint."""
     if run.state == BROKEN:
-        screen.complain(f"{name_of(run)} is broken: {safe_text(run.reason)}")
+        screen.notify_error(f"{name_of(run)} is broken: {safe_text(run.reason)}")
         return
 
     def listed(found: list[CheckpointEntry]) -> None:
         if not found:
-            screen.complain(f"{name_of(run)} has no checkpoint to export")
+            screen.notify_error(f"{name_of(run)} has no checkpoint to export")
             return
         question = ChoiceDialog(
             f"Export {name_of(run)}",
@@ -78,11 +78,13 @@ def _export(
     screen: DashboardScreen, run: RunSummary, to: str, out: Path | None, force: bool
 ) -> None:
     """`out` is None for the usual place, whose folder the command makes."""
-    bench, desk = screen.bench, screen.desk
-    words = ["export", str(run.run.path.absolute()), f"--to={to}", f"--data={desk.data_dir}"]
+    context, app_state = screen.context, screen.app_state
+    words = ["export", str(run.run.path.absolute()), f"--to={to}", f"--data={app_state.data_dir}"]
     words += [f"--out={out}"] if out is not None else []
     words += ["--force"] if force else []
-    bench.errand(f"export {safe_text(run.run.id)}", words, lambda found: bench.say(told(found)))
+    context.start_job(
+        f"export {safe_text(run.run.id)}", words, lambda found: context.notify(told(found))
+    )
 
 
 def told(found: Any) -> str:

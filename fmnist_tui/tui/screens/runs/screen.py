@@ -102,12 +102,12 @@ class RunsScreen(TableScreen):
         self._rest: Timer | None = None
 
     def panes(self) -> Iterable[Widget]:
-        self._shelf = RunIndex(self.desk.runs_dir)
+        self._shelf = RunIndex(self.app_state.runs_dir)
         self._records = HistoryCache()
         table = LineTable(id="table", classes="pane")
         table.empty = "looking for runs …"
         yield table
-        yield ComparePane(self.desk.settings.get("runs.curves"))
+        yield ComparePane(self.app_state.settings.get("runs.curves"))
         yield FilterInput(table, "words of a name, state, data set or model")
 
     def on_resize(self, event: events.Resize) -> None:
@@ -225,7 +225,7 @@ class RunsScreen(TableScreen):
         else:
             number = next_mark(self._marks)
             if number is None:
-                self.complain(f"{MARKS} runs are marked, and no more can be told apart")
+                self.notify_error(f"{MARKS} runs are marked, and no more can be told apart")
                 return
             self._marks[run.run.path] = number
         self.draw()
@@ -239,10 +239,10 @@ class RunsScreen(TableScreen):
     @on(DataTable.RowSelected)
     def _open(self) -> None:
         if self._current is not None:
-            self.bench.open_listed(self._current)
+            self.context.open_listed_run(self._current)
 
     def action_curves(self) -> None:
-        self.desk.settings.keep("runs.curves", self.query_one(ComparePane).turn())
+        self.app_state.settings.keep("runs.curves", self.query_one(ComparePane).turn())
 
     @on(Input.Changed, "#filter")
     def _filtered(self) -> None:
@@ -259,7 +259,7 @@ class RunsScreen(TableScreen):
         """Do something with the run under the cursor."""
         run = self._current
         if run is None:
-            self.complain("no run is under the cursor")
+            self.notify_error("no run is under the cursor")
             return
         acts = {
             "resume": self._steering.resume,

@@ -44,7 +44,7 @@ class SweepActions:
         """Take the trial's run in hand, as any other."""
         path = Path(trial.run) if trial.run else None
         if path is None:
-            self._screen.complain(f"trial {trial.number} has no run yet: it is {trial.state}")
+            self._screen.notify_error(f"trial {trial.number} has no run yet: it is {trial.state}")
             return
 
         def found() -> RunFolder:
@@ -53,12 +53,12 @@ class SweepActions:
                 raise UserError(f"the run of trial {trial.number} is not here: {path}{on}")
             return RunFolder.open(path)
 
-        self._screen.later(found, self._screen.bench.open_run, group="open")
+        self._screen.later(found, self._screen.context.open_run, group="open")
 
     def kill(self, study: StudyLine, trial: TrialView) -> None:
         """End a running trial, if the user means it."""
         if trial.state != snapshot.RUNNING:
-            self._screen.complain(f"trial {trial.number} is not going on: it is {trial.state}")
+            self._screen.notify_error(f"trial {trial.number} is not going on: it is {trial.state}")
             return
 
         def work() -> str:
@@ -67,7 +67,7 @@ class SweepActions:
             return remote_control.kill(self._reader, study.place, study.name, trial.number)
 
         def told(said: str) -> None:
-            self._screen.say(said)
+            self._screen.notify(said)
             self._after()
 
         def answered(choice: str | None) -> None:
@@ -84,7 +84,7 @@ class SweepActions:
     def promote(self, study: StudyLine, trial: TrialView, shown: Snapshot) -> None:
         """Train the trial's settings in full, with as many seeds as are asked for."""
         if len(trial.params) < len(shown.spec.space):
-            self._screen.complain(f"trial {trial.number} has no settings yet")
+            self._screen.notify_error(f"trial {trial.number} has no settings yet")
             return
 
         def given(text: str | None) -> None:
@@ -101,7 +101,7 @@ class SweepActions:
             test, sd = document["test_mean"], document["test_sd"]
             spread = f" ± {100 * sd:.2f}" if sd is not None else ""
             runs = len(document["runs"])
-            self._screen.bench.say(
+            self._screen.context.notify(
                 f"trial {trial.number} in full: test {percent(test)}{spread}, {runs} runs (6 Runs)"
             )
 
@@ -133,7 +133,7 @@ class SweepActions:
 
     def _read(self, given: str, value: str = "") -> None:
         def failed(why: str) -> None:
-            self._screen.complain(why)
+            self._screen.notify_error(why)
             if value:
                 self._ask_path(value)
 
@@ -185,7 +185,7 @@ class SweepActions:
     def stop(self, study: StudyLine) -> None:
         """Have every worker of the study stop, if the user means it."""
         if not study.running:
-            self._screen.complain(f"nobody works on {safe_text(study.name, 40)}")
+            self._screen.notify_error(f"nobody works on {safe_text(study.name, 40)}")
             return
 
         def work() -> int:
@@ -198,7 +198,7 @@ class SweepActions:
                 self._screen.later(work, told, group="stop")
 
         def told(running: int) -> None:
-            self._screen.say(f"{safe_text(study.name, 40)}: {running} trials are told to end")
+            self._screen.notify(f"{safe_text(study.name, 40)}: {running} trials are told to end")
             self._after()
 
         question = ChoiceDialog(
@@ -218,7 +218,7 @@ class SweepActions:
         study: StudyLine | None,
         then: Callable[[Any], None] | None = None,
     ) -> None:
-        desk = self._screen.desk
+        app_state = self._screen.app_state
 
         def done(document: Any) -> None:
             self._after()
@@ -227,26 +227,29 @@ class SweepActions:
             else:
                 best = document["best"]
                 value = percent(best["value"]) if best else "none is complete"
-                self._screen.bench.say(
+                self._screen.context.notify(
                     f"{title}: {document['trials_here']} trials done, best {value}"
                 )
 
-        places = [f"--runs={desk.runs_dir.absolute()}", f"--data={desk.data_dir.absolute()}"]
+        places = [
+            f"--runs={app_state.runs_dir.absolute()}",
+            f"--data={app_state.data_dir.absolute()}",
+        ]
         if study is not None:
             places += self._storage(study)
-        self._screen.bench.errand(title, [*words, *places], done, lambda _: self._after())
+        self._screen.context.start_job(title, [*words, *places], done, lambda _: self._after())
         self._after()
 
     def _storage(self, study: StudyLine) -> list[str]:
         """Where the other process is to look; what it finds by itself may hold a password."""
-        usual = storage.place(None, self._screen.desk.runs_dir)
+        usual = storage.place(None, self._screen.app_state.runs_dir)
         return [] if usual.shown == study.place.shown else [f"--storage={study.place.shown}"]
 
     def _count(self, text: str, what: str) -> int | None:
         word = text.strip()
         if word.isdecimal() and 1 <= int(word) <= 100_000:
             return int(word)
-        self._screen.complain(f"{safe_text(word, 20)!r} is no number of {what}")
+        self._screen.notify_error(f"{safe_text(word, 20)!r} is no number of {what}")
         return None
 
 

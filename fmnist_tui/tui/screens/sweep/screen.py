@@ -77,9 +77,9 @@ class SweepScreen(TableScreen):
         self._possible: object = None
 
     def panes(self) -> Iterable[Widget]:
-        self._studies = StudyWatcher(self.desk.runs_dir)
+        self._studies = StudyWatcher(self.app_state.runs_dir)
         self._foreman = SweepActions(self, self._studies.reader, self.look, self._expect)
-        kept = self.desk.settings
+        kept = self.app_state.settings
         yield LineTable(id="studies", classes="pane")
         with Container(id="right"):
             trials = LineTable(id="trials", classes="pane")
@@ -96,7 +96,7 @@ class SweepScreen(TableScreen):
     def tick(self) -> None:
         self._turn += 1
         now = self._turn % EVERY == 0
-        if now or self._look_at.running or self.bench.errands.running:
+        if now or self._look_at.running or self.context.jobs.running:
             self._look(all_of_them=now)
 
     def look(self) -> None:
@@ -112,8 +112,8 @@ class SweepScreen(TableScreen):
         if self._looking and not again:
             return
         self._looking = True
-        wanted = self._wanted = self.desk.sweep or self._wanted
-        self.desk.sweep = None
+        wanted = self._wanted = self.app_state.sweep or self._wanted
+        self.app_state.sweep = None
         work = partial(self._studies.look, self._chosen, all_of_them=all_of_them, wanted=wanted)
         self.later(work, self._looked, self._failed, group="look")
 
@@ -271,7 +271,7 @@ class SweepScreen(TableScreen):
             self._foreman.promote(look.study, trial, look.snapshot)
 
     def action_view(self) -> None:
-        self.desk.settings.keep("sweep.view", self.query_one(Plots).turn())
+        self.app_state.settings.keep("sweep.view", self.query_one(Plots).turn())
 
     @on(Input.Changed, "#filter")
     def _filtered(self) -> None:

@@ -53,7 +53,7 @@ class FormController:
             recipe = recipes.load(name)
             self.take(opening(recipe)[0].model_dump(), f"recipe {name}", recipe)
         except UserError as error:
-            self._screen.complain(str(error))
+            self._screen.notify_error(str(error))
 
     def choose_recipe(self) -> None:
         """Have the user choose one of the recipes there are."""
@@ -61,7 +61,7 @@ class FormController:
         try:
             names = recipes.names()
         except UserError as error:
-            self._screen.complain(str(error))
+            self._screen.notify_error(str(error))
             return
         for name in names:
             with contextlib.suppress(UserError):
@@ -96,13 +96,13 @@ class FormController:
     def begin(self, config: RunConfig) -> bool:
         """Begin the run in the form, and with it the others of its recipe if it has any;
         whether it could be asked for."""
-        bench = self._screen.bench
+        context = self._screen.context
         if self._recipe is None:
-            return bench.start(config)
+            return context.start_run(config)
         try:
-            return bench.planning.begin(Plan.beginning_with(config, self._recipe))
+            return context.plan_runner.begin(Plan.beginning_with(config, self._recipe))
         except UserError as error:
-            self._screen.complain(str(error).split("\n")[0])
+            self._screen.notify_error(str(error).split("\n")[0])
             return False
 
     def ask_seeds(self, config: RunConfig, begun: Callable[[], None]) -> None:
@@ -113,11 +113,11 @@ class FormController:
             if not word:
                 return
             if not (word.isdecimal() and 2 <= int(word) <= recipes.MOST_SEEDS):
-                self._screen.complain(
+                self._screen.notify_error(
                     f"{safe_text(word, 20)!r}: an ensemble is of 2 to {recipes.MOST_SEEDS} seeds"
                 )
                 self.ask_seeds(config, begun)
-            elif self._screen.bench.planning.begin(Plan.of_seeds(config, int(word))):
+            elif self._screen.context.plan_runner.begin(Plan.of_seeds(config, int(word))):
                 begun()
 
         hint = "trained one after another from the form's seed on, then asked as one"

@@ -53,12 +53,12 @@ class LrSearchController:
 
     def find(self) -> None:
         """Search: in the training that goes on, or else with the settings as they stand."""
-        feed, bench = self._screen.desk.feed, self._screen.bench
+        feed, context = self._screen.app_state.feed, self._screen.context
         if feed is not None and feed.live and feed.kind == TRAIN:
             state, rates = feed.state, RateRange()
             if state.search is None or state.search.end is not None:
                 asked = FindLearningRate(time.time(), rates.low, rates.high, rates.steps)
-                if not bench.tell(asked):
+                if not context.send_command(asked):
                     return
                 self._earlier = state.search
             self._open()
@@ -67,15 +67,15 @@ class LrSearchController:
             if feed.kind == LRFIND:
                 self._open()
             else:
-                self._screen.complain(f"{feed.name} is no training: it has no learning rate")
+                self._screen.notify_error(f"{feed.name} is no training: it has no learning rate")
         else:
             config = self._config()
             if config is not None:
                 before = self._before if feed is not None and feed.kind == LRFIND else feed
-                if bench.find_rate(config):
+                if context.start_lr_search(config):
                     self._before = before
 
-    def feed_changed(self, feed: RunFeed | None) -> None:
+    def run_replaced(self, feed: RunFeed | None) -> None:
         """Another run is on the bench, or the same after a while."""
         if feed is not self._feed:
             self._feed, self._earlier, self._leaving = feed, None, False
@@ -91,7 +91,7 @@ class LrSearchController:
         if feed is None or not self.is_open:
             return
         if self._leaving and not feed.live:
-            self._screen.bench.put_on_bench(self._before)
+            self._screen.context.show_run(self._before)
             return
         search, end = feed.state.search, feed.state.end
         trouble = feed.error
@@ -106,10 +106,10 @@ class LrSearchController:
 
     def take(self, lr: float) -> None:
         """Give the rate to the training that goes on, or write it into the settings."""
-        feed, bench = self._screen.desk.feed, self._screen.bench
+        feed, context = self._screen.app_state.feed, self._screen.context
         if feed is not None and feed.live and feed.kind == TRAIN:
-            if bench.tell(SetLearningRate(time.time(), lr)):
-                self._screen.say(f"learning rate {lr:g}")
+            if context.send_command(SetLearningRate(time.time(), lr)):
+                self._screen.notify(f"learning rate {lr:g}")
                 self._close()
             return
         form = self._screen.query_one(Form)
@@ -123,18 +123,18 @@ class LrSearchController:
 
     def leave(self) -> None:
         """Give the search up if it goes on, and have all as it was before."""
-        feed, bench = self._screen.desk.feed, self._screen.bench
+        feed, context = self._screen.app_state.feed, self._screen.context
         if feed is None or feed.kind != LRFIND:
             search = feed.state.search if feed is not None else None
             over = search is not self._earlier and search is not None and search.end is not None
             if feed is not None and feed.live and not over:
-                bench.tell(CancelSearch(time.time()))
+                context.send_command(CancelSearch(time.time()))
             self._close()
         elif feed.own and feed.live:
             feed.send(Stop(time.time(), "the search was given up"))
             self._leaving = True
         else:
-            bench.put_on_bench(self._before)
+            context.show_run(self._before)
 
     def _open(self) -> None:
         self._screen.add_class(SEARCHING)

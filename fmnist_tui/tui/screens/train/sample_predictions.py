@@ -35,7 +35,7 @@ class SamplePredictions:
         if glance is self._glanced and glance is not None:
             return
         self._glanced = glance
-        renderer = self._screen.desk.renderer
+        renderer = self._screen.app_state.renderer
         classes = feed.state.started.classes if feed is not None and feed.state.started else ()
         if glance is None:
             thinks.show(
@@ -57,7 +57,7 @@ class SamplePredictions:
     def _fetch_pictures(self, feed: RunFeed, indices: tuple[int, ...]) -> None:
         """The pictures of a glance: from the training itself, or read by a thread."""
         own = feed.training.dataset if feed.training is not None else None
-        config, library = feed.config, self._screen.desk.library
+        config, library = feed.config, self._screen.app_state.datasets
         if own is None and config is None:
             return
 

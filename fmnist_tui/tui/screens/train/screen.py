@@ -105,54 +105,57 @@ class TrainScreen(DashboardScreen):
 
     def on_mount(self) -> None:
         self.query_one(Form).fields.focus()
-        self.bench.feed_changed.subscribe(self, self._feed_changed)
-        self.bench.feed_moved.subscribe(self, self._feed_moved)
-        self.bench.theme_changed_signal.subscribe(
-            self, lambda _: self._feed_changed(self.desk.feed)
+        self.context.run_replaced.subscribe(self, self._show_run)
+        self.context.run_updated.subscribe(self, self._update_run)
+        self.context.theme_changed_signal.subscribe(
+            self, lambda _: self._show_run(self.app_state.feed)
         )
-        self._feed_changed(self.desk.feed)
+        self._show_run(self.app_state.feed)
 
     def on_screen_resume(self) -> None:
-        self.take_draft()
-        self._feed_changed(self.desk.feed)
+        self.load_draft()
+        self._show_run(self.app_state.feed)
 
-    def take_draft(self) -> None:
+    def load_draft(self) -> None:
         """Put the settings that lie on the desk, if there are any, into the form."""
-        values, self.desk.draft = self.desk.draft, None
+        values, self.app_state.draft = self.app_state.draft, None
         if values is not None:
-            recipe = self.desk.recipe
+            recipe = self.app_state.recipe
             name = recipe.name if recipe is not None else values.get("recipe", "custom")
             told = f"{'recipe' if recipe is not None else 'settings of'} {name}"
             self._drafting.take(values, told, recipe)
 
     # -- showing the run on the bench -----------------------------------------------------
 
-    def _feed_changed(self, feed: RunFeed | None) -> None:
+    def _show_run(self, feed: RunFeed | None) -> None:
         """Another run, or the same after a while: everything anew."""
         if not self.is_current:
             return
-        self._searching.feed_changed(feed)
+        self._searching.run_replaced(feed)
         self._show(feed, live=False)
         if feed is not self._followed and feed is not None and feed.live:
             # Where the panes are folded, a run that goes is more than its settings.
             self._to("run", focus=self.app.size.width < FOLDED)
         self._followed = feed
 
-    def _feed_moved(self, feed: RunFeed) -> None:
+    def _update_run(self, feed: RunFeed) -> None:
         if self.is_current:
             self._searching.show(feed)
             self._show(feed, live=feed.live)
 
     def _show(self, feed: RunFeed | None, live: bool) -> None:
         log = self.query_one(LogPane)
-        for entry in self._narration.news(feed, self.desk.printed):
+        for entry in self._narration.news(feed, self.app_state.printed):
             log.add(entry.message, entry.level, entry.t)
         progress = self.query_one(RunProgress)
         progress.show(feed)
         self._title(feed, progress)
         self._charts(feed, live)
         self._glancing.show(feed)
-        possible = (feed is not None and (feed.live, feed.folder is not None), self.desk.training)
+        possible = (
+            feed is not None and (feed.live, feed.folder is not None),
+            self.app_state.training,
+        )
         if possible != self._possible:
             self._possible = possible
             self.refresh_bindings()
@@ -188,11 +191,11 @@ class TrainScreen(DashboardScreen):
 
     @property
     def _live(self) -> bool:
-        feed = self.desk.feed
+        feed = self.app_state.feed
         return feed is not None and feed.live
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        feed = self.desk.feed
+        feed = self.app_state.feed
         if action in ("checkpoint", "rate"):
             return True if feed is not None and feed.live and feed.kind == TRAIN else None
         if action == "stop":
@@ -201,26 +204,26 @@ class TrainScreen(DashboardScreen):
             ended = feed is not None and not feed.live and feed.folder is not None
             return True if ended and feed is not None and feed.kind == TRAIN else None
         if action == "renew":
-            return True if self.desk.feed is not None else None
+            return True if self.app_state.feed is not None else None
         return True
 
     def action_go(self) -> None:
-        feed = self.desk.feed
+        feed = self.app_state.feed
         if feed is not None and feed.live and feed.kind != TRAIN:
-            self.complain(f"{feed.name} cannot be paused; s stops it")
+            self.notify_error(f"{feed.name} cannot be paused; s stops it")
             return
         if feed is not None and feed.live:
             pause = not feed.state.paused
-            if self.bench.tell(Pause(time.time()) if pause else Resume(time.time())):
-                self.say("pausing" if pause else "going on")
+            if self.context.send_command(Pause(time.time()) if pause else Resume(time.time())):
+                self.notify("pausing" if pause else "going on")
             return
         config = self._config()
         if config is not None and self._drafting.begin(config):
             self._to("run")
 
     def action_seeds(self) -> None:
-        if self.desk.training:
-            self.complain("a run is under way here; an ensemble is begun when it has ended")
+        if self.app_state.training:
+            self.notify_error("a run is under way here; an ensemble is begun when it has ended")
             return
         config = self._config()
         if config is not None:
@@ -231,22 +234,22 @@ class TrainScreen(DashboardScreen):
         config = self.draft.config()
         if config is None:
             name, why = next(iter(self.draft.problems.items()))
-            self.complain(f"{name}: {why}")
+            self.notify_error(f"{name}: {why}")
             self._to("settings")
             self.query_one(Form).fields.go_to(name)
         return config
 
     def action_stop(self) -> None:
-        if self.bench.tell(Stop(time.time(), "stopped by key")):
-            self.say("stopping: a checkpoint is saved first")
+        if self.context.send_command(Stop(time.time(), "stopped by key")):
+            self.notify("stopping: a checkpoint is saved first")
 
     def action_checkpoint(self) -> None:
-        if self.bench.tell(SaveCheckpoint(time.time())):
-            self.say("a checkpoint is being saved")
+        if self.context.send_command(SaveCheckpoint(time.time())):
+            self.notify("a checkpoint is being saved")
 
     def action_rate(self, factor: float) -> None:
-        if self.bench.tell(ScaleLearningRate(time.time(), float(factor))):
-            self.say("learning rate " + ("halved" if factor < 1 else "doubled"))
+        if self.context.send_command(ScaleLearningRate(time.time(), float(factor))):
+            self.notify("learning rate " + ("halved" if factor < 1 else "doubled"))
 
     def action_find_rate(self) -> None:
         self._searching.find()
@@ -267,19 +270,19 @@ class TrainScreen(DashboardScreen):
         self._searching.leave()
 
     def action_renew(self) -> None:
-        feed = self.desk.feed
+        feed = self.app_state.feed
         if feed is not None and feed.config is not None:
             self._drafting.take(feed.config.model_dump(), f"settings of {feed.name}")
 
     def action_resume(self) -> None:
-        feed = self.desk.feed
+        feed = self.app_state.feed
         if feed is None or feed.live or feed.folder is None or feed.config is None:
-            self.complain("there is no run to resume here")
+            self.notify_error("there is no run to resume here")
             return
         if feed.state.ended == FINISHED:
-            self.say("this run has finished; Runs (6) resumes it for more epochs, or forks it")
+            self.notify("this run has finished; Runs (6) resumes it for more epochs, or forks it")
             return
-        self.bench.resume(feed.folder, feed.config)
+        self.context.resume_run(feed.folder, feed.config)
 
     def action_recipe(self) -> None:
         self._drafting.choose_recipe()
@@ -291,21 +294,21 @@ class TrainScreen(DashboardScreen):
     def action_log_scale(self) -> None:
         chart = self.query_one("#loss", LineChart)
         chart.toggle_log()
-        self.say("loss on a " + ("log" if chart.log_scale else "linear") + " scale")
+        self.notify("loss on a " + ("log" if chart.log_scale else "linear") + " scale")
 
     def action_smooth(self) -> None:
         self._smoothing = (self._smoothing + 1) % len(curves.SMOOTHINGS)
         weight = curves.SMOOTHINGS[self._smoothing]
-        self.say(f"training curves smoothed by {weight:g}" if weight else "curves as they are")
-        self._charts(self.desk.feed, live=False)
+        self.notify(f"training curves smoothed by {weight:g}" if weight else "curves as they are")
+        self._charts(self.app_state.feed, live=False)
 
     def action_renderer(self) -> None:
         kinds = renderers()
-        now = self.desk.renderer
+        now = self.app_state.renderer
         following = kinds[(kinds.index(now) + 1) % len(kinds)] if now in kinds else kinds[0]
-        self.desk.settings.keep("renderer", following)
-        self._glancing.renew(self.desk.feed)
-        self.say(f"pictures as {self.desk.renderer}")
+        self.app_state.settings.keep("renderer", following)
+        self._glancing.renew(self.app_state.feed)
+        self.notify(f"pictures as {self.app_state.renderer}")
 
     def action_view(self) -> None:
         self._to(VIEWS[(VIEWS.index(self._view) + 1) % len(VIEWS)])
