@@ -39,7 +39,7 @@ from fmnist_tui.tui.screens.predict.screen import PredictScreen
 from fmnist_tui.tui.screens.runs.screen import RunsScreen
 from fmnist_tui.tui.screens.sweep.screen import SweepScreen
 from fmnist_tui.tui.screens.train.screen import TrainScreen
-from fmnist_tui.tui.shared.run_list import name_of
+from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.tui.state.app_state import AppState, ClassPair, QuitMode
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.terminal.ascii_filter import AsciiFilter
@@ -268,7 +268,7 @@ class Dashboard(App[int]):
     def open_listed_run(self, run: RunSummary) -> None:
         """Open a run of any kind where it is shown."""
         if run.state == BROKEN:
-            self.notify(f"{name_of(run)} is broken: {safe_text(run.reason)}", "error")
+            self.notify(f"{run_name(run)} is broken: {safe_text(run.reason)}", "error")
         elif run.kind == LRFIND:
             self.follow_run(run.run)
             self.show("train")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from textual.theme import Theme
 
 DARK, LIGHT = "bench-dark", "bench-light"
@@ -59,3 +62,17 @@ LINES_LIGHT = {
     "blue": "#0000af",
     "red": "#af0000",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class TableColours:
+    """The colours of table text in a theme: its variables, and those of chart lines."""
+
+    theme: str
+    variables: Mapping[str, str]
+    lines: Mapping[str, str]
+
+    def get(self, name: str) -> str:
+        """The colour of a variable such as `$success`; empty if it is not a plain RGB colour."""
+        colour = self.variables.get(name.removeprefix("$"), "")[:7]
+        return colour if colour.startswith("#") else ""

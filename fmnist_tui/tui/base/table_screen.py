@@ -10,7 +10,7 @@ from textual.timer import Timer
 
 from fmnist_tui.tui import theme as themes
 from fmnist_tui.tui.base.screen import DashboardScreen
-from fmnist_tui.tui.shared.run_list import TableColours
+from fmnist_tui.tui.theme import TableColours
 from fmnist_tui.tui.widgets.filter_input import FilterInput
 from fmnist_tui.tui.widgets.line_table import LineTable
 

@@ -10,7 +10,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary, list_runs
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
-from fmnist_tui.tui.shared.run_list import name_of
+from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.util import formatting
 from fmnist_tui.util.paths import expanded
 
@@ -58,4 +58,6 @@ def _offer(
 
 
 def _listed(run: RunSummary) -> str:
-    return f"{name_of(run):<24} {run.state:<9} best val {formatting.percent(run.best_val_accuracy)}"
+    return (
+        f"{run_name(run):<24} {run.state:<9} best val {formatting.percent(run.best_val_accuracy)}"
+    )

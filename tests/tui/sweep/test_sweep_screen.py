@@ -27,8 +27,8 @@ from fmnist_tui.tui.screens.sweep import space_plot, study_list, tables
 from fmnist_tui.tui.screens.sweep.braille_canvas import BrailleCanvas
 from fmnist_tui.tui.screens.sweep.plots import Plots
 from fmnist_tui.tui.screens.sweep.space_pane import SpacePlot
-from fmnist_tui.tui.shared.run_list import TableColours
 from fmnist_tui.tui.state.app_state import AppState
+from fmnist_tui.tui.theme import TableColours
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars

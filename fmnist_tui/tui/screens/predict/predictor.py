@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fmnist_tui.tui.screens.predict.drawing import Pixels
 from fmnist_tui.tui.screens.predict.results import PredictionQueue, Result, reduced
-from fmnist_tui.tui.shared.run_list import short_name
+from fmnist_tui.tui.shared.run_names import run_name_from_folder
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
@@ -61,7 +61,7 @@ class Predictor:
         if self.model is not None:
             return safe_text(self.model.name, 40)
         run = self._screen.context.selected_run()
-        return short_name(run) if run is not None else ""
+        return run_name_from_folder(run) if run is not None else ""
 
     @property
     def asking(self) -> bool:

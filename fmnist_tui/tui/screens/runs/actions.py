@@ -19,7 +19,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.runs.log import CommandBox
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
-from fmnist_tui.tui.shared.run_list import name_of
+from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.util import formatting
 from fmnist_tui.util.errors import UsageError, UserError
 from fmnist_tui.util.paths import from_home
@@ -71,7 +71,7 @@ class RunActions:
             context.show("train")
 
     def _ask_epochs(self, run: RunSummary, config: RunConfig, value: str) -> None:
-        title = f"{name_of(run)} has finished {run.epochs_done} epochs: go on to"
+        title = f"{run_name(run)} has finished {run.epochs_done} epochs: go on to"
 
         def given(text: str | None) -> None:
             if text is None:
@@ -104,7 +104,7 @@ class RunActions:
 
         self._screen.over(
             ChoiceDialog(
-                f"{name_of(run)} is going on",
+                f"{run_name(run)} is going on",
                 f"It is trained by {run.holder}; it cannot be taken up a second time.",
                 [Choice("f", "follow", "show it on Train"), Choice("x", "leave it")],
             ),
@@ -114,14 +114,14 @@ class RunActions:
     def stop(self, run: RunSummary) -> None:
         """Have a live run save and end, in whatever process it lives."""
         if not run.is_live:
-            self._screen.notify_error(f"{name_of(run)} is not going on: there is nothing to stop")
+            self._screen.notify_error(f"{run_name(run)} is not going on: there is nothing to stop")
             return
 
         def tell() -> None:
             CommandBox.send(run.run, Stop(time.time(), WHY_STOPPED))
 
         self._screen.later(
-            tell, lambda _: self._screen.notify(f"{name_of(run)}: saves and stops"), group="stop"
+            tell, lambda _: self._screen.notify(f"{run_name(run)}: saves and stops"), group="stop"
         )
 
     # -- a new run from a checkpoint ------------------------------------------------------
@@ -134,11 +134,11 @@ class RunActions:
 
         def listed(found: list[CheckpointEntry]) -> None:
             if not found:
-                self._screen.notify_error(f"{name_of(run)} has no checkpoint to begin from")
+                self._screen.notify_error(f"{run_name(run)} has no checkpoint to begin from")
                 return
             known = {one.name: one for one in found}
             items = [(one.name, _about(one)) for one in found]
-            picker = PickerDialog(f"Fork {name_of(run)} from", items)
+            picker = PickerDialog(f"Fork {run_name(run)} from", items)
 
             def picked(name: str | None) -> None:
                 if name is not None:
@@ -180,7 +180,7 @@ class RunActions:
         def written(document: Any) -> None:
             missing = ", ".join(str(gap["what"]) for gap in document["missing"])
             without = f" (without {missing})" if missing else ""
-            context.notify(f"{name_of(run)}: {from_home(page)}{without}")
+            context.notify(f"{run_name(run)}: {from_home(page)}{without}")
 
         words = ["report", str(folder.path.absolute()), f"--out={page}", "--force"]
         context.start_job(
@@ -196,7 +196,7 @@ class RunActions:
         if self._is_live(run, "archived"):
             return
         question = ChoiceDialog(
-            f"Archive {name_of(run)}?",
+            f"Archive {run_name(run)}?",
             "It goes into the folder archive beside the runs, whole, and off this list.",
             [Choice("a", "archive"), Choice("x", "leave it")],
         )
@@ -209,7 +209,7 @@ class RunActions:
 
         def gone(moved: RunFolder) -> None:
             self._let_go(run.run, moved)
-            self._screen.notify(f"{name_of(run)} is in {safe_text(moved.path.parent)}")
+            self._screen.notify(f"{run_name(run)} is in {safe_text(moved.path.parent)}")
 
         self._screen.over(question, answered)
 
@@ -220,7 +220,7 @@ class RunActions:
 
         def ask(size: int) -> None:
             question = ChoiceDialog(
-                f"Delete {name_of(run)}?",
+                f"Delete {run_name(run)}?",
                 f"{safe_text(run.run.name)}: {formatting.size(size)} with its checkpoints,"
                 " gone for good.",
                 [Choice("y", "delete"), Choice("n", "keep it")],
@@ -235,7 +235,7 @@ class RunActions:
 
         def gone(_: None) -> None:
             self._let_go(run.run, None)
-            self._screen.notify(f"{name_of(run)} is deleted")
+            self._screen.notify(f"{run_name(run)} is deleted")
 
         self._screen.later(run.run.size, ask, group="size")
 
@@ -256,7 +256,7 @@ class RunActions:
         reason said, where that cannot be."""
         try:
             if run.state == BROKEN:
-                raise UserError(f"{name_of(run)} is broken: {safe_text(run.reason)}")
+                raise UserError(f"{run_name(run)} is broken: {safe_text(run.reason)}")
             if refused := run.refusal(what):
                 raise UserError(refused)
             return recipes.read(run.run.config).config()
@@ -267,7 +267,7 @@ class RunActions:
     def _is_live(self, run: RunSummary, what: str) -> bool:
         if run.is_live:
             self._screen.notify_error(
-                f"{name_of(run)} cannot be {what}: it is trained by {run.holder}; s stops it"
+                f"{run_name(run)} cannot be {what}: it is trained by {run.holder}; s stops it"
             )
         return run.is_live
 

@@ -15,7 +15,8 @@ from fmnist_tui.protocol.events import ENSEMBLE, SWEEP
 from fmnist_tui.render.line_chart import Line
 from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.tui.screens.runs.history import RunHistory
-from fmnist_tui.tui.shared.run_list import COLOURS, name_of
+from fmnist_tui.tui.screens.runs.table import MARK_COLOURS
+from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.tui.widgets.columns import fitted
 from fmnist_tui.util import formatting
 from fmnist_tui.util.paths import from_home
@@ -54,8 +55,8 @@ def lines(runs: Sequence[RunComparison], curve: str) -> list[Line]:
     for run in runs:
         points = run.course.curves.get(curve, ())
         if points:
-            label = f"{run.number} {run.summary.run.id}" if run.number else name_of(run.summary)
-            colour = COLOURS[(run.number or 1) - 1]
+            label = f"{run.number} {run.summary.run.id}" if run.number else run_name(run.summary)
+            colour = MARK_COLOURS[(run.number or 1) - 1]
             found.append(Line(label, [x for x, _ in points], [y for _, y in points], colour))
     return found
 

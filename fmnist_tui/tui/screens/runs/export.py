@@ -13,7 +13,7 @@ from fmnist_tui.runs.checkpoints import CheckpointEntry
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
-from fmnist_tui.tui.shared.run_list import name_of
+from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.util import formatting
 from fmnist_tui.util.paths import expanded, from_home
 from fmnist_tui.util.text import safe_text
@@ -29,15 +29,15 @@ CHOICES = [
 def export_run(screen: DashboardScreen, run: RunSummary) -> None:
     """Ask what is needed, then export the run's best checkpoint."""
     if run.state == BROKEN:
-        screen.notify_error(f"{name_of(run)} is broken: {safe_text(run.reason)}")
+        screen.notify_error(f"{run_name(run)} is broken: {safe_text(run.reason)}")
         return
 
     def listed(found: list[CheckpointEntry]) -> None:
         if not found:
-            screen.notify_error(f"{name_of(run)} has no checkpoint to export")
+            screen.notify_error(f"{run_name(run)} has no checkpoint to export")
             return
         question = ChoiceDialog(
-            f"Export {name_of(run)}",
+            f"Export {run_name(run)}",
             "The file is read back and compared with the model on the test images.",
             CHOICES,
         )
@@ -70,7 +70,7 @@ def _ask_where(screen: DashboardScreen, run: RunSummary, to: str) -> None:
         else:
             _export(screen, run, to, None if out == usual.absolute() else out, False)
 
-    title = f"Export {name_of(run)} as {to}"
+    title = f"Export {run_name(run)} as {to}"
     screen.over(PromptDialog(title, from_home(usual), f"a path that ends in .{to}"), named)
 
 

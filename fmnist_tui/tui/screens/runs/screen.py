@@ -24,18 +24,18 @@ from fmnist_tui.tui.screens.runs.compare_pane import NO_FIGURES, ComparePane
 from fmnist_tui.tui.screens.runs.ensemble import unite
 from fmnist_tui.tui.screens.runs.export import export_run
 from fmnist_tui.tui.screens.runs.history import CURVES, HistoryCache, RunHistory
-from fmnist_tui.tui.shared.run_list import (
-    COLOURS,
+from fmnist_tui.tui.screens.runs.table import (
     COLUMNS,
-    MARKS,
+    MARK_COLOURS,
+    MAX_MARKS,
     ORDERS,
     RunIndex,
     RunRows,
-    matching,
-    name_of,
-    next_mark,
-    ordered,
+    filter_runs,
+    next_free_mark,
+    sort_runs,
 )
+from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.tui.widgets.columns import head, laid_out
 from fmnist_tui.tui.widgets.filter_input import FilterInput
 from fmnist_tui.tui.widgets.incremental import entitle
@@ -102,7 +102,7 @@ class RunsScreen(TableScreen):
         self._rest: Timer | None = None
 
     def panes(self) -> Iterable[Widget]:
-        self._shelf = RunIndex(self.app_state.runs_dir)
+        self._index = RunIndex(self.app_state.runs_dir)
         self._records = HistoryCache()
         table = LineTable(id="table", classes="pane")
         table.empty = "looking for runs …"
@@ -119,7 +119,7 @@ class RunsScreen(TableScreen):
     def look(self) -> None:
         if not self._looking:
             self._looking = True
-            self.later(self._shelf.look, self._listed, self._unlisted, group="look")
+            self.later(self._index.load, self._listed, self._unlisted, group="look")
 
     def _listed(self, runs: list[RunSummary]) -> None:
         self._looking, self._known, self._trouble = False, True, ""
@@ -145,9 +145,9 @@ class RunsScreen(TableScreen):
         if not self._known or table.room <= 0:
             return
         columns = laid_out(COLUMNS, table.room)
-        runs = ordered(matching(self._runs, self.words), self.order)
+        runs = sort_runs(filter_runs(self._runs, self.words), self.order)
         self._shown = {str(run.run.path): run for run in runs}
-        lines = self._lines.of(runs, columns, self._marks, self.palette(), time.time())
+        lines = self._lines.build(runs, columns, self._marks, self.palette(), time.time())
         table.show(head(columns), list(zip(self._shown, lines, strict=True)), self._empty())
         words = f"Runs  {len(runs):,}" + (f" of {len(self._runs):,}" if self.words else "")
         about = f"order: {self.order}"
@@ -194,17 +194,17 @@ class RunsScreen(TableScreen):
 
     def _beside(self, courses: list[RunHistory]) -> None:
         by_folder = {course.folder: course for course in courses}
-        marks = self.palette().marks
+        marks = self.palette().lines
         runs = []
         for run in self._compared():
             course = by_folder.get(run.run)
             if course is not None:
                 number = self._marks.get(run.run.path)
-                colour = marks[COLOURS[number - 1]] if number else ""
+                colour = marks[MARK_COLOURS[number - 1]] if number else ""
                 runs.append(RunComparison(run, course, number, colour))
         title = "Differences" if len(runs) > 1 else "Settings"
         if len(runs) == 1:
-            title += f" of {name_of(runs[0].summary)}"
+            title += f" of {run_name(runs[0].summary)}"
         self.query_one(ComparePane).show(
             {curve: compare.lines(runs, curve) for curve in CURVES},
             compared(runs),
@@ -223,9 +223,9 @@ class RunsScreen(TableScreen):
         if run.run.path in self._marks:
             del self._marks[run.run.path]
         else:
-            number = next_mark(self._marks)
+            number = next_free_mark(self._marks)
             if number is None:
-                self.notify_error(f"{MARKS} runs are marked, and no more can be told apart")
+                self.notify_error(f"{MAX_MARKS} runs are marked, and no more can be told apart")
                 return
             self._marks[run.run.path] = number
         self.draw()

@@ -11,7 +11,7 @@ from fmnist_tui.render.sparkline import sparks
 from fmnist_tui.sweeps import snapshot
 from fmnist_tui.sweeps.snapshot import Snapshot, StudyLine, TrialView
 from fmnist_tui.sweeps.space import Dimension, told
-from fmnist_tui.tui.shared.run_list import TableColours
+from fmnist_tui.tui.theme import TableColours
 from fmnist_tui.tui.widgets.columns import Column, laid_out, line, line_width
 from fmnist_tui.util import formatting
 from fmnist_tui.util.text import safe_text
@@ -77,7 +77,7 @@ def study_line(study: StudyLine, columns: Sequence[Column], palette: TableColour
         width = line_width(columns)
         whole = [Column("sign", "", 1, 1), Column("why", "", width - 3, 0)]
         what = f"{study.name}: {study.trouble}" if study.name else study.trouble
-        cells = {"sign": Text("✗", palette.of("error")), "why": Text(safe_text(what))}
+        cells = {"sign": Text("✗", palette.get("error")), "why": Text(safe_text(what))}
         return line(whole, cells)
     sign, colour = ("●", "success") if study.running else ("○", "foreground-muted")
     if not study.running and study.done >= study.total:
@@ -85,7 +85,7 @@ def study_line(study: StudyLine, columns: Sequence[Column], palette: TableColour
     return line(
         columns,
         {
-            "sign": Text(sign, palette.of(colour)),
+            "sign": Text(sign, palette.get(colour)),
             "name": Text(safe_text(study.name)),
             "done": Text(f"{study.done}/{study.total}"),
             "best": Text(formatting.percent(study.best, 1)),
@@ -147,9 +147,9 @@ def _told(
     low, high = span
     curve = [value for _, value in trial.curve]
     cells = {
-        "best": Text(BEST if is_best else "", palette.of("accent")),
+        "best": Text(BEST if is_best else "", palette.get("accent")),
         "number": Text(str(trial.number)),
-        "state": Text(f"{sign} {trial.state}", palette.of(colour)),
+        "state": Text(f"{sign} {trial.state}", palette.get(colour)),
         "value": Text(formatting.percent(trial.value), "bold" if is_best else ""),
         "curve": Text(sparks(curve, 10, low, high)),
         "epochs": Text(str(trial.epochs or formatting.NONE)),
