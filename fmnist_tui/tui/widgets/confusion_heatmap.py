@@ -18,7 +18,6 @@ from textual.color import Color
 from textual.strip import Strip
 
 from fmnist_tui.render.contact_sheet import cells
-from fmnist_tui.tui.widgets.confusion_layout import Counts
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.text import safe_text
 
@@ -27,6 +26,7 @@ LEVELS = 8
 WORST = 0.2
 _DEEPEST = 0.9
 HALF = "▀"
+Counts = Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from fmnist_tui.tui.base.dialogs import ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.jobs.recipe_check import check_recipe
 from fmnist_tui.tui.launch import _settle
 from fmnist_tui.tui.screens.train.form import Form
-from fmnist_tui.tui.screens.train.log_pane import LogPane
+from fmnist_tui.tui.screens.train.log import LogPane
 from fmnist_tui.tui.screens.train.progress import RunProgress
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState

@@ -37,7 +37,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
 from fmnist_tui.tui.screens.train.form import Form
-from fmnist_tui.tui.screens.train.log_pane import LogPane
+from fmnist_tui.tui.screens.train.log import LogPane
 from fmnist_tui.tui.screens.train.lr_panel import LrPanel
 from fmnist_tui.tui.screens.train.progress import RunProgress, wrapped
 from fmnist_tui.tui.screens.train.screen import TrainScreen

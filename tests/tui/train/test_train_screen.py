@@ -22,7 +22,7 @@ from fmnist_tui.protocol.events import Alert, Changed, Glance
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, QuitDialog
 from fmnist_tui.tui.screens.train.form import Form
-from fmnist_tui.tui.screens.train.log_pane import LogPane
+from fmnist_tui.tui.screens.train.log import LogPane
 from fmnist_tui.tui.screens.train.progress import RunProgress
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState, QuitMode

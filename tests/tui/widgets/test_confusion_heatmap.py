@@ -1,36 +1,32 @@
-"""Confusion matrices on the screen: what fits, what a cell says, and where the cursor goes."""
+"""The small confusion matrix: what fits, and its colours."""
 
 from __future__ import annotations
 
 import pytest
 from rich.style import Style
 from textual.app import App, ComposeResult
-from textual.events import MouseScrollDown
 
 from fmnist_tui.config.dataset_catalog import GARMENTS
-from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
-from fmnist_tui.tui.widgets import confusion_layout
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat, palette, shares
 
 TEN = [[900 if true == said else (true * said) % 7 for said in range(10)] for true in range(10)]
 DARK = {"background": "#121212", "primary": "#5fafd7", "error": "#ff5f5f", "accent": "#ffaf5f"}
 
 
-class Stage(App[None]):
-    """One matrix of each kind, the small one in a given place."""
+class HeatmapApp(App[None]):
+    """One heatmap of a given size."""
 
     def __init__(self, size: tuple[int, int] = (24, 11)) -> None:
         super().__init__()
-        self._place = size
+        self._heat_size = size
 
     def compose(self) -> ComposeResult:
         heat = ConfusionHeat(id="heat")
-        heat.styles.width, heat.styles.height = self._place
+        heat.styles.width, heat.styles.height = self._heat_size
         yield heat
-        yield ConfusionTable()
 
 
-def lines(widget: ConfusionHeat | ConfusionTable) -> list[str]:
+def lines(widget: ConfusionHeat) -> list[str]:
     return [widget.render_line(y).text for y in range(widget.size.height)]
 
 
@@ -75,7 +71,7 @@ def test_a_theme_of_the_terminals_own_colours_has_heat_too() -> None:
 
 
 async def test_ten_classes_fit_a_small_place_with_per_cent() -> None:
-    async with Stage().run_test() as pilot:
+    async with HeatmapApp().run_test() as pilot:
         heat = pilot.app.query_one(ConfusionHeat)
         heat.show(TEN, GARMENTS)
         drawn = lines(heat)
@@ -86,7 +82,7 @@ async def test_ten_classes_fit_a_small_place_with_per_cent() -> None:
 
 
 async def test_a_wider_place_shows_counts_and_longer_names() -> None:
-    async with Stage((60, 12)).run_test() as pilot:
+    async with HeatmapApp((60, 12)).run_test() as pilot:
         heat = pilot.app.query_one(ConfusionHeat)
         heat.show(TEN, GARMENTS)
         drawn = lines(heat)
@@ -95,7 +91,7 @@ async def test_a_wider_place_shows_counts_and_longer_names() -> None:
 
 
 async def test_many_classes_are_heat_alone_and_too_many_say_so() -> None:
-    async with Stage((24, 6)).run_test() as pilot:
+    async with HeatmapApp((24, 6)).run_test() as pilot:
         heat = pilot.app.query_one(ConfusionHeat)
         heat.show(TEN, GARMENTS)
         assert sum("▀" * 10 in line for line in lines(heat)) == 5
@@ -104,7 +100,7 @@ async def test_many_classes_are_heat_alone_and_too_many_say_so() -> None:
 
 
 async def test_nothing_and_nonsense_are_told_to_be_nothing() -> None:
-    async with Stage().run_test() as pilot:
+    async with HeatmapApp().run_test() as pilot:
         heat = pilot.app.query_one(ConfusionHeat)
         assert "no validation yet" in "".join(lines(heat))
         heat.show([[1, 2], [3]], ("a", "b"))
@@ -114,67 +110,9 @@ async def test_nothing_and_nonsense_are_told_to_be_nothing() -> None:
 
 
 async def test_hostile_names_come_out_as_harmless_text() -> None:
-    async with Stage((60, 12)).run_test() as pilot:
-        names = ("[bold]\x1b[31m", "\u202eevil", "衬衫衬衫", "d")
-        counts = [[9, 1, 1, 1]] * 4
-        for widget in (pilot.app.query_one(ConfusionHeat), pilot.app.query_one(ConfusionTable)):
-            widget.show(counts, names)
-            drawn = "".join(lines(widget))
-            assert "\x1b" not in drawn and "\u202e" not in drawn
-            assert "[bol" in drawn
-
-
-def test_the_matrix_uses_the_room_there_is() -> None:
-    narrow = confusion_layout.layout(78, 11, 10, 11, 3)
-    assert (narrow.columns, narrow.rows, narrow.tall) == (10, 10, 1)
-    wide = confusion_layout.layout(130, 31, 10, 11, 3)
-    assert wide.cell > narrow.cell and wide.tall == 3
-    many = confusion_layout.layout(78, 20, 47, 11, 3)
-    assert many.columns < 47 and many.rows == 19
-    assert many.head + many.columns * many.cell <= 78
-
-
-@pytest.mark.parametrize("size", [(0, 0), (1, 1), (10, 2), (300, 100)])
-@pytest.mark.parametrize("count", [0, 1, 2, 47])
-def test_any_room_makes_a_layout(size: tuple[int, int], count: int) -> None:
-    found = confusion_layout.layout(*size, count, 30, 3)
-    assert found.cell > 0 and found.rows <= max(count, 1) and found.columns <= max(count, 1)
-
-
-def test_a_cell_is_told_in_words() -> None:
-    counts, names = [[900, 100], [71, 929]], ("Coat", "Shirt")
-    assert confusion_layout.in_words(counts, names, (1, 0)) == (
-        "true Shirt → predicted Coat: 71 of 1,000 (7.1 %)"
-    )
-    assert confusion_layout.in_words(counts, names, (0, 0)) == "Coat, right: 900 of 1,000 (90.0 %)"
-    assert "71 of 971" in confusion_layout.in_words(counts, names, (1, 0), by_column=True)
-    assert "none" in confusion_layout.in_words([[0, 0], [1, 1]], names, (0, 1))
-
-
-async def test_the_cursor_is_in_view_wherever_it_goes_among_many_classes() -> None:
-    count = 47
-    counts = [[100 + true if true == said else 1 for said in range(count)] for true in range(count)]
-    async with Stage((10, 3)).run_test(size=(80, 24)) as pilot:
-        table = pilot.app.query_one(ConfusionTable)
-        table.show(counts, [f"class {number}" for number in range(count)])
-        table.focus()
-        for keys in (["end"], ["pagedown"] * 5, ["home"], ["up"] * 3, ["right"] * 20, ["k"] * 9):
-            await pilot.press(*keys)
-            assert sum("[" in line and "]" in line for line in lines(table)) == 1
-            assert sum(line.startswith("▸") for line in lines(table)) == 1
-        await pilot.resize_terminal(60, 9)
-        assert sum("[" in line for line in lines(table)) == 1
-        await pilot.press("end", *["pagedown"] * 10)
-        assert table.cursor == (46, 46)
-
-
-async def test_the_wheel_scrolls_no_further_than_there_is_something() -> None:
-    count = 30
-    counts = [[1] * count] * count
-    async with Stage((10, 3)).run_test(size=(80, 20)) as pilot:
-        table = pilot.app.query_one(ConfusionTable)
-        table.show(counts, [f"class {number}" for number in range(count)])
-        for _ in range(60):
-            table.post_message(MouseScrollDown(table, 5, 5, 0, 1, 0, False, False, False))
-        await pilot.pause()
-        assert "class 29" in lines(table)[-1]
+    async with HeatmapApp((60, 12)).run_test() as pilot:
+        heat = pilot.app.query_one(ConfusionHeat)
+        heat.show([[9, 1, 1, 1]] * 4, ("[bold]\x1b[31m", "\u202eevil", "衬衫衬衫", "d"))
+        drawn = "".join(lines(heat))
+        assert "\x1b" not in drawn and "\u202e" not in drawn
+        assert "[bol" in drawn

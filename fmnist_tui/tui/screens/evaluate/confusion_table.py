@@ -16,9 +16,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from fmnist_tui.render.contact_sheet import cells
-from fmnist_tui.tui.widgets import confusion_layout
-from fmnist_tui.tui.widgets.confusion_heatmap import HeatColours, fitted, palette, shares
-from fmnist_tui.tui.widgets.confusion_layout import Cell, ConfusionLayout, Counts
+from fmnist_tui.tui.screens.evaluate import confusion_layout
+from fmnist_tui.tui.screens.evaluate.confusion_layout import Cell, ConfusionLayout
+from fmnist_tui.tui.widgets.confusion_heatmap import Counts, HeatColours, fitted, palette, shares
 from fmnist_tui.util.text import safe_text
 
 COUNTS, ROWS, COLUMNS = "counts", "row %", "column %"

@@ -13,13 +13,13 @@ from textual.widgets import Static
 from fmnist_tui.analysis.overfitting import judge_fit
 from fmnist_tui.render.line_chart import Line
 from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.screens.evaluate import confusion_layout, summary
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
 from fmnist_tui.tui.screens.evaluate.score_tables import ClassScores, ConfusedPairs, Judged
 from fmnist_tui.tui.shared import selected_run_text
 from fmnist_tui.tui.shared.selected_run import SelectedRun
 from fmnist_tui.tui.state.app_state import ClassPair
 from fmnist_tui.tui.state.evaluation_cache import LoadedEvaluation
-from fmnist_tui.tui.widgets import confusion_layout
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.tui.widgets.summary_line import SummaryLine
 
@@ -105,7 +105,7 @@ class EvaluateScreen(DashboardScreen):
         self.query_one(ClassScores).judge(evaluation)
         self.query_one(ConfusedPairs).judge(evaluation)
         chart = self.query_one(LineChart)
-        confidences, accuracies = selected_run_text.curve(evaluation.reliability)
+        confidences, accuracies = summary.curve(evaluation.reliability)
         chart.show(
             [
                 Line("ideal", [0.0, 1.0], [0.0, 1.0], "green"),
@@ -113,23 +113,21 @@ class EvaluateScreen(DashboardScreen):
             ],
             xlabel="confidence",
         )
-        chart.border_subtitle = Content(selected_run_text.reliability(evaluation))
+        chart.border_subtitle = Content(summary.reliability(evaluation))
         self._lay_out()
 
     def _judge(self) -> None:
         state = self._hand.state
         if state is not None:
             room = self.query_one("#fit").size.width
-            self.query_one("#judgement", Static).update(
-                selected_run_text.fit(judge_fit(state), room)
-            )
+            self.query_one("#judgement", Static).update(summary.fit(judge_fit(state), room))
 
     def _tell(self) -> None:
         """Bring the words up to date."""
         hand = self._hand
         who = selected_run_text.who(hand) if hand.folder is not None else []
         if hand.found is not None:
-            figures = selected_run_text.figures(hand.found.evaluation)
+            figures = summary.figures(hand.found.evaluation)
             self.query_one(SummaryLine).show(who, figures, selected_run_text.afoot(hand))
         else:
             self.query_one("#notice", Static).update(selected_run_text.absence(hand))

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from rich.style import Style
+from rich.text import Text
+from textual.events import Resize
+from textual.widgets import RichLog
+
 from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.protocol.events import LRFIND, EpochEnded
 from fmnist_tui.protocol.lr_search import summary
 from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.util.text import safe_text
 
 _STYLED = re.compile(r"\x1b\[[0-9;]*m")
 Told = TypeVar("Told")
 # Epochs shorter than so many seconds are gathered; more than so many become one line.
 FASTEST = 1.0
 SEVERAL = 4
+LINES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +135,38 @@ def _step(step: LoadStep) -> LogEntry:
     sign = {"trying": "trying", "failed": "failed:", "ok": "got it:"}.get(step.state, "")
     words = " ".join(part for part in (step.dataset, step.source, sign, step.message) if part)
     return LogEntry(words, "warning" if step.state == "failed" else "note")
+
+
+class LogPane(RichLog, can_focus=True):
+    """Lines with the time of day. Whatever they hold is shown as it is."""
+
+    KEYS_TITLE = "Log"
+    DEFAULT_CSS = "LogPane { height: 1fr; scrollbar-size-vertical: 1; background: $background; }"
+
+    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(
+            max_lines=LINES, wrap=True, markup=False, min_width=20, id=id, classes=classes
+        )
+        self._said: deque[Text] = deque(maxlen=LINES)
+        self._wide = 0
+
+    def on_resize(self, event: Resize) -> None:
+        """Break the lines anew: they may have come while the pane was folded or narrower."""
+        super().on_resize(event)
+        wide = self.scrollable_content_region.width
+        if wide and wide != self._wide:
+            self._wide = wide
+            self.clear()
+            for line in self._said:
+                self.write(line)
+
+    def add(self, message: str, level: str = "note", t: float | None = None) -> None:
+        """One line; `level` is note, warning, error or printed."""
+        stamp = time.strftime("%H:%M:%S", time.localtime(t))
+        style = {"warning": "yellow", "error": "bold red", "printed": "dim"}.get(level, "")
+        sign = {"warning": "! ", "error": "✗ "}.get(level, "")
+        line = Text.assemble(
+            (f"{stamp} ", Style(dim=True)), (sign + safe_text(message, 600), style)
+        )
+        self._said.append(line)
+        self.write(line)

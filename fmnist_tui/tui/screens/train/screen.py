@@ -20,13 +20,11 @@ from fmnist_tui.tui.base.screen import FOLDED, DashboardScreen
 from fmnist_tui.tui.screens.train import curves
 from fmnist_tui.tui.screens.train.form import Form
 from fmnist_tui.tui.screens.train.form_controller import FormController
-from fmnist_tui.tui.screens.train.log import RunLog
-from fmnist_tui.tui.screens.train.log_pane import LogPane
+from fmnist_tui.tui.screens.train.log import LogPane, RunLog
 from fmnist_tui.tui.screens.train.lr_panel import LrPanel
 from fmnist_tui.tui.screens.train.lr_search import LrSearchController
 from fmnist_tui.tui.screens.train.progress import RunProgress
-from fmnist_tui.tui.screens.train.sample_pane import SamplePane
-from fmnist_tui.tui.screens.train.sample_predictions import SamplePredictions
+from fmnist_tui.tui.screens.train.sample_predictions import SamplePane, SamplePredictions
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.line_chart import LineChart

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fmnist_tui.tui.widgets.confusion_heatmap import Counts
 from fmnist_tui.util.text import safe_text
 
 _SHORTEST_NAME, _LONGEST_NAME = 5, 14
 _WIDEST = 12
 _TALLEST = 3
 Cell = tuple[int, int]
-Counts = Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)

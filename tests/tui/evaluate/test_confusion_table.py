@@ -1,0 +1,86 @@
+"""The confusion matrix on Evaluate: its layout, what a cell says, and where the cursor goes."""
+
+from __future__ import annotations
+
+import pytest
+from textual.app import App, ComposeResult
+from textual.events import MouseScrollDown
+
+from fmnist_tui.tui.screens.evaluate import confusion_layout
+from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
+
+
+class TableApp(App[None]):
+    """A confusion table alone."""
+
+    def compose(self) -> ComposeResult:
+        yield ConfusionTable()
+
+
+def lines(table: ConfusionTable) -> list[str]:
+    return [table.render_line(y).text for y in range(table.size.height)]
+
+
+async def test_hostile_names_come_out_as_harmless_text() -> None:
+    async with TableApp().run_test() as pilot:
+        table = pilot.app.query_one(ConfusionTable)
+        table.show([[9, 1, 1, 1]] * 4, ("[bold]\x1b[31m", "\u202eevil", "衬衫衬衫", "d"))
+        drawn = "".join(lines(table))
+        assert "\x1b" not in drawn and "\u202e" not in drawn
+        assert "[bol" in drawn
+
+
+def test_the_matrix_uses_the_room_there_is() -> None:
+    narrow = confusion_layout.layout(78, 11, 10, 11, 3)
+    assert (narrow.columns, narrow.rows, narrow.tall) == (10, 10, 1)
+    wide = confusion_layout.layout(130, 31, 10, 11, 3)
+    assert wide.cell > narrow.cell and wide.tall == 3
+    many = confusion_layout.layout(78, 20, 47, 11, 3)
+    assert many.columns < 47 and many.rows == 19
+    assert many.head + many.columns * many.cell <= 78
+
+
+@pytest.mark.parametrize("size", [(0, 0), (1, 1), (10, 2), (300, 100)])
+@pytest.mark.parametrize("count", [0, 1, 2, 47])
+def test_any_room_makes_a_layout(size: tuple[int, int], count: int) -> None:
+    found = confusion_layout.layout(*size, count, 30, 3)
+    assert found.cell > 0 and found.rows <= max(count, 1) and found.columns <= max(count, 1)
+
+
+def test_a_cell_is_told_in_words() -> None:
+    counts, names = [[900, 100], [71, 929]], ("Coat", "Shirt")
+    assert confusion_layout.in_words(counts, names, (1, 0)) == (
+        "true Shirt → predicted Coat: 71 of 1,000 (7.1 %)"
+    )
+    assert confusion_layout.in_words(counts, names, (0, 0)) == "Coat, right: 900 of 1,000 (90.0 %)"
+    assert "71 of 971" in confusion_layout.in_words(counts, names, (1, 0), by_column=True)
+    assert "none" in confusion_layout.in_words([[0, 0], [1, 1]], names, (0, 1))
+
+
+async def test_the_cursor_is_in_view_wherever_it_goes_among_many_classes() -> None:
+    count = 47
+    counts = [[100 + true if true == said else 1 for said in range(count)] for true in range(count)]
+    async with TableApp().run_test(size=(80, 24)) as pilot:
+        table = pilot.app.query_one(ConfusionTable)
+        table.show(counts, [f"class {number}" for number in range(count)])
+        table.focus()
+        for keys in (["end"], ["pagedown"] * 5, ["home"], ["up"] * 3, ["right"] * 20, ["k"] * 9):
+            await pilot.press(*keys)
+            assert sum("[" in line and "]" in line for line in lines(table)) == 1
+            assert sum(line.startswith("▸") for line in lines(table)) == 1
+        await pilot.resize_terminal(60, 9)
+        assert sum("[" in line for line in lines(table)) == 1
+        await pilot.press("end", *["pagedown"] * 10)
+        assert table.cursor == (46, 46)
+
+
+async def test_the_wheel_scrolls_no_further_than_there_is_something() -> None:
+    count = 30
+    counts = [[1] * count] * count
+    async with TableApp().run_test(size=(80, 20)) as pilot:
+        table = pilot.app.query_one(ConfusionTable)
+        table.show(counts, [f"class {number}" for number in range(count)])
+        for _ in range(60):
+            table.post_message(MouseScrollDown(table, 5, 5, 0, 1, 0, False, False, False))
+        await pilot.pause()
+        assert "class 29" in lines(table)[-1]
