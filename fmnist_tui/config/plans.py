@@ -44,6 +44,14 @@ class EnsembleStep:
 Step = TrainStep | EnsembleStep
 
 
+def first_run(recipe: Recipe) -> tuple[RunConfig, str]:
+    """The config of a recipe's first run, and its heading where the recipe has several."""
+    plan = Plan.of(recipe)
+    first = plan.next
+    assert isinstance(first, TrainStep), "a plan begins with a training"
+    return first.config, plan.heading
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The steps of a recipe, and the runs that those behind it have left."""

@@ -17,6 +17,7 @@ from textual.screen import Screen
 from textual.signal import Signal
 
 from fmnist_tui.config import recipes
+from fmnist_tui.config.plans import Plan, first_run
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.commands import Command
@@ -27,9 +28,10 @@ from fmnist_tui.tui import theme as themes
 from fmnist_tui.tui.base.bars import TopBar
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.command_palette import ActionPalette, PaletteCommands
+from fmnist_tui.tui.context import Tab
 from fmnist_tui.tui.help import binding_ids, help_sheet
 from fmnist_tui.tui.jobs.job_manager import JobManager
-from fmnist_tui.tui.jobs.plan_runner import PlanRunner, opening
+from fmnist_tui.tui.jobs.plan_runner import PlanRunner
 from fmnist_tui.tui.jobs.screen import JobsScreen
 from fmnist_tui.tui.quit import QuitFlow
 from fmnist_tui.tui.screens.data.screen import DataScreen
@@ -81,7 +83,6 @@ class Dashboard(App[int]):
     def __init__(
         self, app_state: AppState, first: str = "data", driver: type[Driver] | None = None
     ) -> None:
-        self.screens: Sequence[type[DashboardScreen]] = SCREENS
         super().__init__(driver_class=driver)
         self.app_state = app_state
         self._first = first
@@ -98,9 +99,13 @@ class Dashboard(App[int]):
         self.run_updated: Signal[RunFeed] = Signal(self, "feed moved")
         self.run_replaced: Signal[RunFeed | None] = Signal(self, "feed changed")
         self.selection_changed: Signal[RunFolder | None] = Signal(self, "run changed")
-        for screen in self.screens:
+        for screen in SCREENS:
             self.add_mode(screen.NAME, screen)
             self.bind(screen.KEY, f"show('{screen.NAME}')", description=screen.TITLE, show=False)
+
+    @property
+    def tabs(self) -> Sequence[Tab]:
+        return [Tab(screen.NAME, screen.KEY, screen.TITLE) for screen in SCREENS]
 
     # -- what Textual asks --------------------------------------------------------
 
@@ -124,7 +129,7 @@ class Dashboard(App[int]):
             self.register_theme(theme)
         wanted = self.app_state.settings.get("theme", themes.DARK)
         self.theme = wanted if wanted in self.available_themes else themes.DARK
-        known = binding_ids(self)
+        known = binding_ids([self, *SCREENS])
         self.app_state.settings.check_keys(known)
         self.set_keymap(self.app_state.settings.keymap)
 
@@ -157,7 +162,7 @@ class Dashboard(App[int]):
                 self.run_updated.publish(feed)
                 self.refresh_status()
                 self._tell_of(feed, was_live, was_error)
-        if self.jobs.look():
+        if self.jobs.poll():
             self.refresh_status()
         self.plan_runner.look()
         self._complain()
@@ -191,6 +196,10 @@ class Dashboard(App[int]):
     def start_lr_search(self, config: RunConfig) -> bool:
         """Search for a learning rate in this process, as a run of its own."""
         return self._begin(lambda: self.app_state.session.lrfind(config))
+
+    def start_plan(self, plan: Plan) -> bool:
+        """Start the runs of a plan, one after another; whether the first one could be started."""
+        return self.plan_runner.start(plan)
 
     def resume_run(self, folder: RunFolder, config: RunConfig) -> bool:
         """Take a run up again in this process."""
@@ -253,6 +262,7 @@ class Dashboard(App[int]):
         self.app_state.selected_run = folder
         self.selection_changed.publish(folder)
 
+    @property
     def selected_run(self) -> RunFolder | None:
         """The run taken in hand, or else the one on the bench."""
         if self.app_state.selected_run is not None:
@@ -291,7 +301,7 @@ class Dashboard(App[int]):
         """Go to Train with a recipe's settings in the form."""
         try:
             recipe = recipes.load(name)
-            self.edit_config(opening(recipe)[0].model_dump(), recipe)
+            self.edit_config(first_run(recipe)[0].model_dump(), recipe)
         except UserError as error:
             self.notify(str(error), "error")
 
@@ -306,26 +316,27 @@ class Dashboard(App[int]):
         self,
         title: str,
         words: list[str],
-        then: Callable[[Any], None] | None = None,
-        missed: Callable[[str], None] | None = None,
+        on_done: Callable[[Any], None] | None = None,
+        on_failed: Callable[[str], None] | None = None,
     ) -> None:
         """Have a command of ours (`words`) done by a process of its own; its JSON document
-        goes to `then`. Where it fails a toast says why, and `missed` is told too."""
-        self.jobs.run(title, words, then, missed)
+        goes to `on_done`. Where it fails a toast says why, and `on_failed` is called."""
+        self.jobs.run(title, words, on_done, on_failed)
         self.refresh_status()
         self.notify(f"{title}: under way (E shows it)")
 
     def action_errands(self) -> None:
         if not isinstance(self.screen, JobsScreen):
-            self.push_screen(JobsScreen(self.jobs))
+            self.push_screen(JobsScreen(self.app_state, self.jobs))
 
     # -- around them ------------------------------------------------------------------
 
     def show(self, name: str) -> None:
         """Go to a screen."""
         if self.current_mode != name:
+            # Dialogs are cancelled: whoever waits for one is told.
             while len(self.screen_stack) > 1:
-                self.pop_screen()
+                self.screen.dismiss(None)
             self.switch_mode(name)
 
     def action_show(self, name: str) -> None:
@@ -382,7 +393,7 @@ class Dashboard(App[int]):
     def action_detach(self) -> None:
         self.quit_flow.detach()
 
-    def quit_now(self, how: QuitMode, code: int) -> None:
+    def quit_now(self, mode: QuitMode, code: int) -> None:
         """Close the screen; what becomes of the run is settled once the terminal is back."""
-        self.app_state.leaving, self.app_state.exit_code = how, code
+        self.app_state.leaving, self.app_state.exit_code = mode, code
         self.exit(code)

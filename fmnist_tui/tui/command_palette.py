@@ -6,20 +6,19 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
+from textual.dom import DOMNode
 
 from fmnist_tui.config import recipes
 from fmnist_tui.runs.listing import list_runs
 from fmnist_tui.tui.base.dialogs import ClosedOnce
+from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.tui.jobs.recipe_check import check_recipe
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
-
-if TYPE_CHECKING:
-    from fmnist_tui.tui.app import Dashboard
 
 Entry = tuple[str, str, Callable[[], object]]
 
@@ -36,14 +35,14 @@ class PaletteCommands(Provider):
     """Everything that can be done from here, by name."""
 
     @property
-    def _context(self) -> Dashboard:
-        return cast("Dashboard", self.app)
+    def _context(self) -> DashboardContext:
+        return cast("DashboardContext", self.app)
 
     async def startup(self) -> None:
         context = self._context
         entries: list[Entry] = [
-            (f"Go to {screen.TITLE}", f"key {screen.KEY}", partial(context.show, screen.NAME))
-            for screen in context.screens
+            (f"Go to {tab.title}", f"key {tab.key}", partial(context.show, tab.name))
+            for tab in context.tabs
         ]
         entries += self._actions()
         # A folder that cannot be read must not empty the palette.
@@ -75,7 +74,7 @@ class PaletteCommands(Provider):
         return list(found.values())
 
     async def _act(self, node: object, action: str) -> None:
-        await self.app.run_action(action, default_namespace=cast("Dashboard", node))
+        await self.app.run_action(action, default_namespace=cast("DOMNode", node))
 
     def _recipe(self, name: str) -> None:
         self._context.edit_recipe(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from textual.binding import Binding
 from textual.content import Content
@@ -13,9 +12,6 @@ from textual.screen import Screen
 from fmnist_tui.tui.base.dialogs import TextDialog
 from fmnist_tui.tui.state.settings import settings_dir
 from fmnist_tui.util.paths import from_home
-
-if TYPE_CHECKING:
-    from fmnist_tui.tui.app import Dashboard
 
 
 def help_sheet(screen: Screen[object]) -> TextDialog:
@@ -46,9 +42,8 @@ def help_sheet(screen: Screen[object]) -> TextDialog:
     return TextDialog(f"{title}: keys", Content("\n").join(lines))
 
 
-def binding_ids(app: Dashboard) -> set[str]:
+def binding_ids(nodes: Iterable[object]) -> set[str]:
     """The names of all actions whose keys a user may change."""
-    nodes: list[object] = [app, *app.screens]
     found: set[str] = set()
     for node in [*nodes, *_widgets(DOMNode)]:
         for binding in getattr(node, "BINDINGS", ()):

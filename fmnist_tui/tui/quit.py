@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from fmnist_tui.protocol.events import LRFIND
 from fmnist_tui.tui.base.dialogs import Choice, QuitDialog
+from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.tui.state.app_state import QuitMode
 from fmnist_tui.util.text import safe_text
-
-if TYPE_CHECKING:
-    from fmnist_tui.tui.app import Dashboard
 
 # The exit status of what Ctrl-C ends.
 _INTERRUPTED = 130
@@ -20,7 +17,7 @@ _INTERRUPTED = 130
 class QuitFlow:
     """Asks what is open, and has the dashboard closed once all is answered."""
 
-    def __init__(self, context: Dashboard) -> None:
+    def __init__(self, context: DashboardContext) -> None:
         self._context = context
 
     def ask(self, code: int) -> None:
@@ -72,7 +69,7 @@ class QuitFlow:
 
     def _past_errands(self, how: QuitMode, code: int) -> None:
         """Leave, but not without a word about what other processes still do for us."""
-        running = self._context.jobs.running
+        running = self._context.app_state.running_jobs
         if not running:
             self._context.quit_now(how, code)
             return

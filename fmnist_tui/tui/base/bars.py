@@ -3,7 +3,7 @@ line below it, with the keys that work here and now. Both answer to the mouse.""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from textual import events
 from textual.content import Content
@@ -13,8 +13,7 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
-if TYPE_CHECKING:
-    from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.context import DashboardContext
 
 
 class TopBar(Widget):
@@ -30,8 +29,8 @@ class TopBar(Widget):
         self._places: list[tuple[int, int, str]] = []
 
     @property
-    def _dashboard(self) -> Dashboard:
-        return cast("Dashboard", self.app)
+    def _dashboard(self) -> DashboardContext:
+        return cast("DashboardContext", self.app)
 
     def on_mount(self) -> None:
         self.status = self._dashboard.status_line()
@@ -39,7 +38,7 @@ class TopBar(Widget):
     def render(self) -> Content:
         width = self.size.width
         here = getattr(self.screen, "NAME", "")
-        tabs = [(screen.NAME, screen.KEY, screen.TITLE) for screen in self._dashboard.screens]
+        tabs = self._dashboard.tabs
         titles = [f" {key} {title} " for _, key, title in tabs]
         name = " fmnist-tui "
         status = self.status

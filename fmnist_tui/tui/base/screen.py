@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+from typing import ClassVar, TypeVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -17,15 +17,12 @@ from textual.worker import Worker
 
 from fmnist_tui.tui.base.bars import KeyBar, TopBar
 from fmnist_tui.tui.base.resizing import ResizableScreen
+from fmnist_tui.tui.context import DashboardContext
+from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
-if TYPE_CHECKING:
-    from fmnist_tui.tui.app import Dashboard
-    from fmnist_tui.tui.state.app_state import AppState
-
-Found = TypeVar("Found")
-Given = TypeVar("Given")
+Result = TypeVar("Result")
 
 # Below this a screen says only that the terminal is too small.
 LEAST_COLUMNS, LEAST_ROWS = 50, 14
@@ -71,8 +68,8 @@ class DashboardScreen(ResizableScreen[None]):
     _held: Widget | None = None
 
     @property
-    def context(self) -> Dashboard:
-        return cast("Dashboard", self.app)
+    def context(self) -> DashboardContext:
+        return cast("DashboardContext", self.app)
 
     @property
     def app_state(self) -> AppState:
@@ -116,9 +113,28 @@ class DashboardScreen(ResizableScreen[None]):
     def _in_view_again(self) -> None:
         self.context.refresh_status()
 
-    def over(self, dialog: Screen[Given], then: Callable[[Given | None], None]) -> None:
-        """Open a dialog above this screen, unless the user is somewhere else by now."""
-        if self.is_current:
+    @property
+    def is_open(self) -> bool:
+        """Whether the screen has its widgets: it is mounted, and neither it nor the app closes."""
+        return self.is_mounted and self.is_attached and self.app.is_running
+
+    async def on_event(self, event: events.Event) -> None:
+        # A timer may fire while the app closes, when the widgets are gone already.
+        if isinstance(event, events.Timer) and not self.is_open:
+            return
+        await super().on_event(event)
+
+    async def ask(self, dialog: Screen[Result]) -> Result | None:
+        """Open a dialog above this screen and wait for its result, in a worker (`@work`).
+
+        None where the user has cancelled it, or has gone to another screen before it opened."""
+        if not (self.is_open and self.is_current):
+            return None
+        return await self.app.push_screen_wait(dialog)
+
+    def over(self, dialog: Screen[Result], then: Callable[[Result | None], None]) -> None:
+        """Open a dialog above this screen, unless the user has gone to another screen."""
+        if self.is_open and self.is_current:
             self.app.push_screen(dialog, then)
 
     def load_draft(self) -> None:
@@ -126,61 +142,62 @@ class DashboardScreen(ResizableScreen[None]):
 
     def later(
         self,
-        work: Callable[[], Found],
-        then: Callable[[Found], None],
+        work: Callable[[], Result],
+        then: Callable[[Result], None],
         failed: Callable[[str], None] | None = None,
         *,
         group: str = "work",
     ) -> None:
-        """Do `work` in a thread and give what comes of it to `then`, on the screen's thread.
+        """Do `work` in a thread and pass its result to `then`, on the screen's thread.
 
-        A newer work of the same group takes the place of an older one, whose result is
-        dropped. A UserError or OSError goes to `failed` as one line (or becomes a toast)."""
+        Newer work of the same group replaces older work, whose result is dropped, as are
+        results that come when the screen closes. A UserError or OSError goes to `failed` as
+        one line (by default a toast)."""
 
         async def do() -> None:
-            await self._settle(asyncio.to_thread(work), then, failed)
+            await self._deliver(asyncio.to_thread(work), then, failed)
 
         _: Worker[None] = self.run_worker(do, group=group, exclusive=True)
 
     def answer(
         self,
-        future: Future[Found],
-        then: Callable[[Found], None],
+        future: Future[Result],
+        then: Callable[[Result], None],
         failed: Callable[[str], None] | None = None,
         *,
         group: str = "answer",
     ) -> None:
-        """Give what the session answers to `then`, on the screen's thread; as with `later`."""
+        """Pass the result of a session job to `then`, on the screen's thread; as with `later`."""
 
-        async def asked() -> Found:
+        async def result() -> Result:
             try:
                 return await asyncio.wrap_future(future)
             except (UserError, OSError):
                 raise
             except Exception as error:
-                # Whatever becomes of a network is no reason for the dashboard to end.
+                # A failure inside a network must not end the dashboard.
                 raise UserError(f"{type(error).__name__}: {reason(error)}") from error
 
         async def do() -> None:
-            await self._settle(asked(), then, failed)
+            await self._deliver(result(), then, failed)
 
         _: Worker[None] = self.run_worker(do, group=group, exclusive=True)
 
-    async def _settle(
+    async def _deliver(
         self,
-        awaited: Awaitable[Found],
-        then: Callable[[Found], None],
+        awaited: Awaitable[Result],
+        then: Callable[[Result], None],
         failed: Callable[[str], None] | None,
     ) -> None:
         try:
-            found = await awaited
+            result = await awaited
         except (UserError, OSError) as error:
             line = str(error) if isinstance(error, UserError) else reason(error)
-            if self.is_mounted:
+            if self.is_open:
                 (failed or self.notify_error)(safe_text(line))
             return
-        if self.is_mounted:
-            then(found)
+        if self.is_open:
+            then(result)
 
     def notify_error(self, message: str) -> None:
         """Show a toast that says what failed and why."""

@@ -1,75 +1,72 @@
-"""The errands of a dashboard: what it has commands of ours do meanwhile, and what comes of each."""
+"""Background jobs: commands that run in processes of their own, and what to do when they end."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from textual.notifications import SeverityLevel
+
+from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.tui.state import job
 from fmnist_tui.tui.state.job import BackgroundJob
 from fmnist_tui.util.errors import UserError
 
-if TYPE_CHECKING:
-    from textual.notifications import SeverityLevel
-
-    from fmnist_tui.tui.app import Dashboard
-
-Then = Callable[[Any], None]
-Missed = Callable[[str], None]
+OnDone = Callable[[Any], None]
+OnFailed = Callable[[str], None]
 
 
 class JobManager:
-    """Started by `run`, looked after by `look`, shown by whoever likes."""
+    """Starts jobs with `run` and follows them with `poll`; they are listed in the app state."""
 
-    def __init__(self, context: Dashboard) -> None:
+    def __init__(self, context: DashboardContext) -> None:
         self._context = context
-        self.all: list[BackgroundJob] = []
-        self._calls: dict[BackgroundJob, tuple[Then | None, Missed | None]] = {}
-
-    @property
-    def running(self) -> list[BackgroundJob]:
-        return [one for one in self.all if one.status == job.RUNNING]
+        self._callbacks: dict[BackgroundJob, tuple[OnDone | None, OnFailed | None]] = {}
 
     def run(
-        self, title: str, words: Sequence[str], then: Then | None, missed: Missed | None
+        self,
+        title: str,
+        words: Sequence[str],
+        on_done: OnDone | None,
+        on_failed: OnFailed | None,
     ) -> None:
-        """Run a command of ours in another process; its JSON document goes to `then`."""
-        one = BackgroundJob(title, words)
-        self.all.append(one)
-        self._calls[one] = then, missed
+        """Run `fmnist-tui WORDS` in another process; `on_done` gets its JSON document."""
+        new = BackgroundJob(title, words)
+        self._context.app_state.jobs.append(new)
+        self._callbacks[new] = on_done, on_failed
 
         async def start() -> None:
             try:
-                await asyncio.to_thread(one.start)
+                await asyncio.to_thread(new.start)
             except UserError as error:
-                self._missed(one, str(error))
+                self._report_failure(new, str(error))
 
-        self._context.run_worker(start(), group=f"errand {id(one)}")
+        self._context.run_worker(start(), group=f"job {id(new)}")
 
-    def look(self) -> bool:
-        """Take in what the errands have come to; whether anything is new."""
-        moved = [one for one in self.running if one.look()]
-        for one in moved:
-            if one.status == job.DONE:
-                then, _ = self._calls.pop(one, (None, None))
-                if then is not None:
-                    then(one.document)
+    def poll(self) -> bool:
+        """Read what the jobs have reported; whether anything has changed."""
+        changed = [running for running in self._context.app_state.running_jobs if running.poll()]
+        for each in changed:
+            if each.status == job.DONE:
+                on_done, _ = self._callbacks.pop(each, (None, None))
+                if on_done is not None:
+                    on_done(each.document)
                 else:
-                    self._context.notify(f"{one.title}: done")
-            elif one.status == job.CANCELLED:
-                self._missed(one, "cancelled", "warning")
-            elif one.status == job.FAILED:
-                self._missed(one, one.error)
-        return bool(moved)
+                    self._context.notify(f"{each.title}: done")
+            elif each.status == job.CANCELLED:
+                self._report_failure(each, "cancelled", "warning")
+            elif each.status == job.FAILED:
+                self._report_failure(each, each.error)
+        return bool(changed)
 
-    def forget_ended(self) -> None:
-        """Leave only those that still run on the list."""
-        self.all = self.running
+    def clear_ended(self) -> None:
+        """Remove the jobs that have ended from the list."""
+        self._context.app_state.jobs[:] = self._context.app_state.running_jobs
 
     def summary(self) -> str:
-        """What runs, in a few words: `export 62 %`."""
-        running = self.running
+        """The running jobs in a few words: `export 62 %`."""
+        running = self._context.app_state.running_jobs
         if not running:
             return ""
         first = running[0]
@@ -77,9 +74,11 @@ class JobManager:
         more = f" +{len(running) - 1}" if len(running) > 1 else ""
         return f"{first.title}{share}{more}"
 
-    def _missed(self, one: BackgroundJob, why: str, severity: SeverityLevel = "error") -> None:
-        _, missed = self._calls.pop(one, (None, None))
-        self._context.notify(f"{one.title}: {why}", severity)
+    def _report_failure(
+        self, failed: BackgroundJob, why: str, severity: SeverityLevel = "error"
+    ) -> None:
+        _, on_failed = self._callbacks.pop(failed, (None, None))
+        self._context.notify(f"{failed.title}: {why}", severity)
         self._context.refresh_status()
-        if missed is not None:
-            missed(why)
+        if on_failed is not None:
+            on_failed(why)

@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from textual.notifications import SeverityLevel
 
 from fmnist_tui.config.plans import EnsembleStep, Plan, TrainStep
-from fmnist_tui.config.recipes import Recipe
-from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.tui.screens.runs.ensemble import told
+from fmnist_tui.tui.context import DashboardContext
+from fmnist_tui.tui.shared.job_results import ensemble_summary
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
-
-if TYPE_CHECKING:
-    from textual.notifications import SeverityLevel
-
-    from fmnist_tui.tui.app import Dashboard
-
-
-def opening(recipe: Recipe) -> tuple[RunConfig, str]:
-    """The first run of a recipe, for a form, and its place among the steps."""
-    plan = Plan.of(recipe)
-    first = plan.next
-    assert isinstance(first, TrainStep), "a plan begins with a training"
-    return first.config, plan.heading
 
 
 class PlanRunner:
     """Carries out one plan at a time. The plan itself lies on the desk."""
 
-    def __init__(self, context: Dashboard) -> None:
+    def __init__(self, context: DashboardContext) -> None:
         self._context = context
         self._feed: RunFeed | None = None
 
-    def begin(self, plan: Plan) -> bool:
+    def start(self, plan: Plan) -> bool:
         """Begin with a plan's first step; whether it could be asked for."""
         step = plan.next
         if not isinstance(step, TrainStep) or not self._context.start_run(
@@ -104,7 +92,7 @@ class PlanRunner:
         def made(document: Any) -> None:
             self._forget(plan)
             context.select_run(RunFolder(Path(document["path"])))
-            self._tell(f"{plan.recipe} is done: {told(document)}")
+            self._tell(f"{plan.recipe} is done: {ensemble_summary(document)}")
 
         context.start_job(
             f"{plan.recipe}: {step.name}", words, made, lambda why: self._leave_out(plan, why)

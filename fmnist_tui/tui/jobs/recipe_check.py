@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import EnsembleStep, Plan
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog
+from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import counted, safe_text
 
-if TYPE_CHECKING:
-    from fmnist_tui.tui.app import Dashboard
 
-
-def check_recipe(context: Dashboard, name: str) -> None:
+def check_recipe(context: DashboardContext, name: str) -> None:
     """Ask whether that is meant, for it trains several runs; then have it done."""
     try:
         recipe = recipes.load(name)

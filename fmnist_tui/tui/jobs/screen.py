@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -14,14 +12,13 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Static
 
 from fmnist_tui.tui.base.dialogs import ClosedOnce, TextDialog
+from fmnist_tui.tui.jobs.job_manager import JobManager
 from fmnist_tui.tui.state import job
+from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.job import BackgroundJob
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util import formatting
 from fmnist_tui.util.text import safe_text
-
-if TYPE_CHECKING:
-    from fmnist_tui.tui.jobs.job_manager import JobManager
 
 LOOK_SECONDS = 0.5
 BAR = 12
@@ -47,9 +44,9 @@ class JobsScreen(ModalScreen[None], ClosedOnce[None]):
         Binding("c", "clear", "Clear what has ended", id="errands.clear"),
     ]
 
-    def __init__(self, errands: JobManager) -> None:
+    def __init__(self, app_state: AppState, manager: JobManager) -> None:
         super().__init__()
-        self._errands = errands
+        self._app_state, self._manager = app_state, manager
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -67,13 +64,13 @@ class JobsScreen(ModalScreen[None], ClosedOnce[None]):
         table = self.query_one(LineTable)
         width = max(40, table.room)
         head = Text(f"{'':2}{'errand':<24} {'':{BAR}}        left  now"[:width])
-        rows = [(str(id(one)), line(one, width)) for one in self._errands.all]
+        rows = [(str(id(one)), line(one, width)) for one in self._app_state.jobs]
         table.show(head, rows, EMPTY)
 
     @property
     def _chosen(self) -> BackgroundJob | None:
         key = self.query_one(LineTable).current
-        return next((one for one in self._errands.all if str(id(one)) == key), None)
+        return next((one for one in self._app_state.jobs if str(id(one)) == key), None)
 
     @on(DataTable.RowSelected)
     def _open(self) -> None:
@@ -90,7 +87,7 @@ class JobsScreen(ModalScreen[None], ClosedOnce[None]):
             self._show()
 
     def action_clear(self) -> None:
-        self._errands.forget_ended()
+        self._manager.clear_ended()
         self._show()
 
     def action_leave(self) -> None:

@@ -146,7 +146,7 @@ class SelectedRun:
     def look(self) -> None:
         """See which run and split are meant now, and read what is new about them."""
         app_state, context = self._screen.app_state, self._screen.context
-        folder = context.selected_run()
+        folder = context.selected_run
         split = app_state.evaluations.split(folder) if folder is not None else ""
         if (folder, split) != (self.folder, self.split):
             self._record = self._record if folder == self.folder else None
@@ -186,7 +186,7 @@ class SelectedRun:
 
     def _moved(self) -> None:
         """The run on the bench has said something: see whether it matters here."""
-        if self._screen.context.selected_run() != self.folder:
+        if self._screen.context.selected_run != self.folder:
             self.look()
             return
         state = self.state
@@ -240,7 +240,7 @@ class SelectedRun:
         def settled(say: Callable[[str], None], what: str) -> None:
             in_view = screen.is_current and (folder, split) == (self.folder, self.split)
             # Every screen that shows the run looks again.
-            screen.context.selection_changed.publish(screen.context.selected_run())
+            screen.context.selection_changed.publish(screen.context.selected_run)
             self._tell()
             if not in_view:
                 say(what)

@@ -12,9 +12,10 @@ from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui.state.config_draft import ConfigDraft
 from fmnist_tui.tui.state.dataset_cache import DatasetCache
 from fmnist_tui.tui.state.evaluation_cache import EvaluationCache
-from fmnist_tui.tui.state.job import BackgroundJob
+from fmnist_tui.tui.state.job import RUNNING, BackgroundJob
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.state.settings import Settings
 
@@ -54,11 +55,14 @@ class AppState:
     # the sweep that Sweep is to show next, by its folder
     sweep: RunFolder | None = None
     # Settings for the form on Train, and the recipe they begin where it has several runs.
+    # What the form on Train holds, once it has been opened.
+    form: ConfigDraft | None = None
     draft: dict[str, Any] | None = None
     recipe: Recipe | None = None
     plan: Plan | None = None
     leaving: QuitMode = QuitMode.STOP
-    # errands that are to end with the dashboard
+    jobs: list[BackgroundJob] = field(default_factory=list)
+    # The jobs that the dashboard ends when it quits.
     jobs_to_end: list[BackgroundJob] = field(default_factory=list)
     exit_code: int = 0
     datasets: DatasetCache = field(init=False)
@@ -71,6 +75,11 @@ class AppState:
     def training(self) -> bool:
         """Whether this process is training a run."""
         return self.feed is not None and self.feed.own and self.feed.live
+
+    @property
+    def running_jobs(self) -> list[BackgroundJob]:
+        """The background jobs that have not ended."""
+        return [job for job in self.jobs if job.status == RUNNING]
 
     @property
     def renderer(self) -> str:

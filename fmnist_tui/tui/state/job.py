@@ -31,7 +31,7 @@ _BLOCK = 1 << 16
 
 
 class BackgroundJob:
-    """A command under way. `look`, called now and then by the screen's thread, never waits."""
+    """A command under way. `poll`, called now and then by the screen's thread, never waits."""
 
     def __init__(self, title: str, words: Sequence[str]) -> None:
         self.title, self.words = title, tuple(words)
@@ -93,7 +93,7 @@ class BackgroundJob:
         told = [line.removeprefix(_PREFIX) for line in self.lines if line.startswith(_PREFIX)]
         return "; ".join(told) or (self.lines[-1] if self.lines else "it ended without a word")
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         """Take in what the process has said since; whether there is anything new."""
         if self._process is None or self.status != RUNNING:
             return False
@@ -126,7 +126,7 @@ class BackgroundJob:
                 self._process.wait(seconds)
             except subprocess.TimeoutExpired:
                 return False
-            self.look()
+            self.poll()
         return True
 
     def _listen(self) -> bool:

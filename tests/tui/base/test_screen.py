@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from textual.widgets import Static
 
 from fmnist_tui.tui import app as dashboard
 from fmnist_tui.tui.base.bars import KeyBar, TopBar
@@ -17,6 +19,7 @@ from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.line_table import LineTable
+from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
 from tests.tui.scripted import make_run, settled
 
@@ -125,3 +128,63 @@ def test_an_empty_table_is_drawn_however_narrow_it_is(
     monkeypatch.setattr(LineTable, "size", Size(width, 5))
     monkeypatch.setattr(LineTable, "rich_style", Style())
     assert [table.render_line(row).cell_length for row in range(5)] == [width] * 5
+
+
+class Lingering(Static):
+    """A widget that takes until `released` to go when its screen is closed."""
+
+    def __init__(self, closing: threading.Event, delivered: asyncio.Event) -> None:
+        super().__init__()
+        self.closing, self.delivered = closing, delivered
+
+    async def on_unmount(self) -> None:
+        self.closing.set()
+        await self.delivered.wait()
+
+
+@pytest.mark.parametrize("outcome", ["a result", "a failure"])
+@pytest.mark.parametrize("leave", ["q", "the end of the test"])
+async def test_a_thread_that_ends_while_the_app_closes_calls_back_into_nothing(
+    opened: Opened, outcome: str, leave: str
+) -> None:
+    closing, delivered = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    calls: list[object] = []
+
+    def work() -> str:
+        assert closing.wait(10)
+        # The coroutine that awaits this thread has had its turn when this comes.
+        loop.call_soon_threadsafe(lambda: loop.call_later(0.05, delivered.set))
+        if outcome == "a failure":
+            raise UserError("too late")
+        return "too late"
+
+    async with opened("runs") as (dashboard, pilot):
+        screen = screen_of(dashboard)
+        await screen.mount(Lingering(closing, delivered))
+        screen.later(work, calls.append, calls.append, group="late")
+        await pilot.pause()
+        if leave == "q":
+            await pilot.press("q")
+    assert delivered.is_set(), "the thread ended while the screen was closing"
+    assert calls == []
+
+
+async def test_a_dialog_that_is_waited_for_is_cancelled_by_going_to_another_screen(
+    opened: Opened,
+) -> None:
+    answers: list[str | None] = []
+    async with opened("runs") as (dashboard, pilot):
+        screen = screen_of(dashboard)
+
+        async def ask() -> None:
+            answers.append(await screen.ask(PromptDialog("a question")))
+
+        screen.run_worker(ask())
+        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        dashboard.show("train")
+        await settled(pilot, lambda: answers == [None])
+        assert isinstance(dashboard.screen, TrainScreen)
+        screen.run_worker(ask())
+        await settled(pilot, lambda: answers == [None, None])
+        assert isinstance(dashboard.screen, TrainScreen), "it opened over another screen"

@@ -63,7 +63,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def finished(one: BackgroundJob, seconds: float = 20.0) -> BackgroundJob:
     until = time.monotonic() + seconds
     while one.status == job.RUNNING and time.monotonic() < until:
-        one.look()
+        one.poll()
         time.sleep(0.01)
     return one
 
@@ -71,7 +71,7 @@ def finished(one: BackgroundJob, seconds: float = 20.0) -> BackgroundJob:
 def told(one: BackgroundJob, what: str, seconds: float = 20.0) -> None:
     until = time.monotonic() + seconds
     while one.what != what and time.monotonic() < until:
-        one.look()
+        one.poll()
         time.sleep(0.01)
     assert one.what == what
 
@@ -169,7 +169,7 @@ async def test_the_list_shows_errands_and_cancels_the_chosen_one(opened: Opened)
     why: list[str] = []
     async with opened("data") as (dashboard, pilot):
         dashboard.start_job("sweep of rates", ["long"], None, why.append)
-        await settled(pilot, lambda: dashboard.jobs.all[0].what == "first")
+        await settled(pilot, lambda: dashboard.app_state.jobs[0].what == "first")
         assert dashboard.jobs.summary() == "sweep of rates 25%"
         assert "sweep of rates" in dashboard.status_line().plain
         await pilot.press("E")
@@ -190,18 +190,20 @@ async def test_the_list_shows_errands_and_cancels_the_chosen_one(opened: Opened)
 async def test_the_cursor_stays_with_its_errand_when_others_are_cleared(opened: Opened) -> None:
     async with opened("data") as (dashboard, pilot):
         dashboard.start_job("ended", ["works"])
-        await settled(pilot, lambda: not dashboard.jobs.running)
+        await settled(pilot, lambda: not dashboard.app_state.running_jobs)
         dashboard.start_job("mine", ["long"])
         dashboard.start_job("another", ["long"])
-        await settled(pilot, lambda: all(one.what == "first" for one in dashboard.jobs.running))
+        await settled(
+            pilot, lambda: all(one.what == "first" for one in dashboard.app_state.running_jobs)
+        )
         await pilot.press("E")
         await settled(pilot, lambda: isinstance(dashboard.screen, JobsScreen))
         table = dashboard.screen.query_one(LineTable)
         await settled(pilot, lambda: table.row_count == 3)
         await pilot.press("down", "c", "x")
-        await settled(pilot, lambda: len(dashboard.jobs.running) == 1)
-        assert dashboard.jobs.running[0].title == "another"
-        job.end_all(dashboard.jobs.running)
+        await settled(pilot, lambda: len(dashboard.app_state.running_jobs) == 1)
+        assert dashboard.app_state.running_jobs[0].title == "another"
+        job.end_all(dashboard.app_state.running_jobs)
 
 
 @pytest.mark.parametrize(("key", "unwanted"), [("s", 1), ("g", 0)])
@@ -210,8 +212,8 @@ async def test_leaving_asks_what_becomes_of_errands(
 ) -> None:
     async with opened("data") as (dashboard, pilot):
         dashboard.start_job("report", ["long"])
-        await settled(pilot, lambda: dashboard.jobs.all[0].what == "first")
-        one = dashboard.jobs.all[0]
+        await settled(pilot, lambda: dashboard.app_state.jobs[0].what == "first")
+        one = dashboard.app_state.jobs[0]
         await pilot.press("q")
         await settled(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
         await pilot.press(key)

@@ -16,9 +16,9 @@ from fmnist_tui.runs.jsonl_reader import EventTail
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import ChoiceDialog, PromptDialog
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
-from fmnist_tui.tui.screens.runs.ensemble import told as told_of_ensemble
 from fmnist_tui.tui.screens.runs.export import told as told_of_export
 from fmnist_tui.tui.screens.train import progress
+from fmnist_tui.tui.shared.job_results import ensemble_summary
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.util import formatting
@@ -145,8 +145,8 @@ async def test_m_makes_an_ensemble_of_the_marked_runs_and_takes_it_in_hand(
         document = {"path": str(made.path), "val": verdict, "test": None}
         errands.then[0](document)
         assert app_state.selected_run == made
-        assert said == [told_of_ensemble(document)]
-        assert said[0] == f"ensemble {made.id}: val 90.00 % of 833; it is in hand"
+        assert said == [ensemble_summary(document)]
+        assert said[0] == f"ensemble {made.id}: val 90.00 % of 833; now selected"
         await listed(dashboard, pilot, 3)
 
 

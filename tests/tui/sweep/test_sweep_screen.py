@@ -379,7 +379,7 @@ async def test_enter_takes_the_trials_run_in_hand(
         await listed(dashboard, pilot, 5)
         await pilot.press("enter")
         await settled(pilot, lambda: getattr(dashboard.screen, "NAME", "") == "evaluate")
-        assert dashboard.selected_run() == run
+        assert dashboard.selected_run == run
 
 
 async def test_enter_says_where_a_run_is_that_is_not_here(

@@ -320,7 +320,7 @@ class DataScreen(DashboardScreen):
         if exhibit is None:
             return
         try:
-            config, whose = augmentation.in_use(self.context)
+            config, whose = augmentation.in_use(self.app_state)
         except UserError as error:
             self.notify_error(str(error))
             return

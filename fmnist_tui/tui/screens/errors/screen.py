@@ -87,7 +87,7 @@ class ErrorsScreen(DashboardScreen):
 
     def on_screen_resume(self) -> None:
         pair, self.app_state.class_pair = self.app_state.class_pair, None
-        folder = self.context.selected_run()
+        folder = self.context.selected_run
         if pair is not None and folder is not None:
             self.app_state.evaluations.choose(folder, pair.split)
             self._images.pair = (pair.true, pair.predicted)

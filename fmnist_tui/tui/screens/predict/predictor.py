@@ -52,7 +52,7 @@ class Predictor:
         """The run folder or model file that is asked."""
         if self.model is not None:
             return self.model
-        run = self._screen.context.selected_run()
+        run = self._screen.context.selected_run
         return run.path if run is not None else None
 
     @property
@@ -60,7 +60,7 @@ class Predictor:
         """What the model is called, safe to show; empty where there is none."""
         if self.model is not None:
             return safe_text(self.model.name, 40)
-        run = self._screen.context.selected_run()
+        run = self._screen.context.selected_run
         return run_name_from_folder(run) if run is not None else ""
 
     @property

@@ -11,8 +11,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
-from fmnist_tui.util import formatting
-from fmnist_tui.util.text import safe_text
+from fmnist_tui.tui.shared.job_results import ensemble_summary
 
 VIEWS = {"n": "none", "f": "flip", "s": "flip+shift"}
 CHOICES = [
@@ -53,19 +52,8 @@ def _unite(
     def made(found: Any) -> None:
         context.select_run(RunFolder(Path(found["path"])))
         after()
-        context.notify(told(found))
+        context.notify(ensemble_summary(found))
 
     words = ["ensemble", *(str(run.run.path.absolute()) for run in runs), f"--tta={tta}"]
     words += [f"--runs={app_state.runs_dir}", f"--data={app_state.data_dir}"]
     context.start_job(f"ensemble of {len(runs)}", words, made)
-
-
-def told(found: Any) -> str:
-    """What came of an ensemble, in a line, from the command's document."""
-    splits = [
-        f"{split} {formatting.percent(found[split]['accuracy'])} of {found[split]['count']:,}"
-        for split in ("val", "test")
-        if found[split]
-    ]
-    name = RunFolder(Path(found["path"])).id
-    return f"ensemble {safe_text(name)}: {', '.join(splits)}; it is in hand"

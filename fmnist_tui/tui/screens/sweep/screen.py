@@ -96,7 +96,7 @@ class SweepScreen(TableScreen):
     def tick(self) -> None:
         self._turn += 1
         now = self._turn % EVERY == 0
-        if now or self._look_at.running or self.context.jobs.running:
+        if now or self._look_at.running or self.app_state.running_jobs:
             self._look(all_of_them=now)
 
     def look(self) -> None:

@@ -9,12 +9,11 @@ from typing import Any
 from textual.content import Content
 
 from fmnist_tui.config import recipes
-from fmnist_tui.config.plans import Plan
+from fmnist_tui.config.plans import Plan, first_run
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
-from fmnist_tui.tui.jobs.plan_runner import opening
 from fmnist_tui.tui.screens.train.form import Form
 from fmnist_tui.tui.shared.model_picker import pick_model
 from fmnist_tui.tui.state.config_draft import ConfigDraft
@@ -40,7 +39,7 @@ class FormController:
 
     def fill(self, values: Mapping[str, Any], told: str, recipe: Recipe | None = None) -> None:
         """The same, but stay."""
-        heading = opening(recipe)[1] if recipe is not None else ""
+        heading = first_run(recipe)[1] if recipe is not None else ""
         self._recipe = recipe if heading else None
         self.draft.take(values)
         form = self._form
@@ -51,7 +50,7 @@ class FormController:
         """Put the first run of a recipe into the form."""
         try:
             recipe = recipes.load(name)
-            self.take(opening(recipe)[0].model_dump(), f"recipe {name}", recipe)
+            self.take(first_run(recipe)[0].model_dump(), f"recipe {name}", recipe)
         except UserError as error:
             self._screen.notify_error(str(error))
 
@@ -100,7 +99,7 @@ class FormController:
         if self._recipe is None:
             return context.start_run(config)
         try:
-            return context.plan_runner.begin(Plan.beginning_with(config, self._recipe))
+            return context.start_plan(Plan.beginning_with(config, self._recipe))
         except UserError as error:
             self._screen.notify_error(str(error).split("\n")[0])
             return False
@@ -117,7 +116,7 @@ class FormController:
                     f"{safe_text(word, 20)!r}: an ensemble is of 2 to {recipes.MOST_SEEDS} seeds"
                 )
                 self.ask_seeds(config, begun)
-            elif self._screen.context.plan_runner.begin(Plan.of_seeds(config, int(word))):
+            elif self._screen.context.start_plan(Plan.of_seeds(config, int(word))):
                 begun()
 
         hint = "trained one after another from the form's seed on, then asked as one"

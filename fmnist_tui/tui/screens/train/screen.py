@@ -105,9 +105,8 @@ class TrainScreen(DashboardScreen):
         self.query_one(Form).fields.focus()
         self.context.run_replaced.subscribe(self, self._show_run)
         self.context.run_updated.subscribe(self, self._update_run)
-        self.context.theme_changed_signal.subscribe(
-            self, lambda _: self._show_run(self.app_state.feed)
-        )
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._show_run(self.app_state.feed))
+        self.app_state.form = self.draft
         self._show_run(self.app_state.feed)
 
     def on_screen_resume(self) -> None:
