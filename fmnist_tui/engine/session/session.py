@@ -244,7 +244,7 @@ class Session:
         while self._small and time.monotonic() < until:
             if self._workshop is None:
                 workshop: Any = importlib.import_module("fmnist_tui.engine.session.small_jobs")
-                self._workshop = workshop.Workshop(self.data_dir)
+                self._workshop = workshop.SmallJobs(self.data_dir)
             self._small.popleft()(self._workshop)
 
     def _abandoned(self) -> bool:
