@@ -136,11 +136,11 @@ def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     import torch
 
-    from fmnist_tui.engine.device import processor
+    from fmnist_tui.engine.device import cpu_name
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
-        "processor": processor(),
+        "processor": cpu_name(),
         "cores": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),

@@ -56,7 +56,7 @@ def load(kind: str, name: str) -> Any:
     """The part's module (a plugin may be any object with the same attributes)."""
     if kind == "models" and name.startswith(TORCHVISION):
         adapter = importlib.import_module("fmnist_tui.engine.models._torchvision")
-        return adapter.Adapted(name.removeprefix(TORCHVISION))
+        return adapter.TorchvisionModel(name.removeprefix(TORCHVISION))
     check(kind, name)
     if name in _built_in(kind):
         return importlib.import_module(_built_in(kind)[name])

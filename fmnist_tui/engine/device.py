@@ -35,35 +35,35 @@ class TrainingDevice:
     device: torch.device
     name: str
     precision: str
-    graph: bool
+    cuda_graph: bool
     threads: int
 
     @property
-    def cuda(self) -> bool:
+    def is_cuda(self) -> bool:
         return self.device.type == "cuda"
 
     @property
-    def scaled(self) -> bool:
+    def scales_gradients(self) -> bool:
         """Whether gradients need scaling: half precision has too few exponents."""
         return self.precision == "fp16"
 
-    def arithmetic(self) -> AbstractContextManager[object]:
+    def autocast(self) -> AbstractContextManager[object]:
         """The context in which the network computes."""
         if self.precision == "fp32":
             return nullcontext()
         dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
         return torch.autocast(self.device.type, dtype=dtype)
 
-    def settle(self) -> None:
+    def apply_to_thread(self) -> None:
         """Make the calling thread compute as this machine does, should anything else that
         ran on it have chosen other threads or another GPU."""
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
-        if self.cuda and torch.cuda.current_device() != self.device.index:
+        if self.is_cuda and torch.cuda.current_device() != self.device.index:
             torch.cuda.set_device(self.device)
 
     @contextlib.contextmanager
-    def exact(self) -> Iterator[None]:
+    def disable_tf32(self) -> Iterator[None]:
         """Single precision without TF32, whose products are rounded to ten bits."""
         products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
         before = products.allow_tf32, convolutions.allow_tf32
@@ -75,13 +75,13 @@ class TrainingDevice:
 
     def synchronize(self) -> None:
         """Wait for work in flight, so that a clock read now tells the truth."""
-        if self.cuda:
+        if self.is_cuda:
             torch.cuda.synchronize(self.device)
         elif self.device.type == "mps":
             torch.mps.synchronize()
 
 
-def choose(config: RunConfig) -> TrainingDevice:
+def choose_device(config: RunConfig) -> TrainingDevice:
     """The machine a config asks for; a UserError where it is not to be had.
 
     Called on the thread that will train: current device and CPU threads are set for it.
@@ -99,8 +99,8 @@ def choose(config: RunConfig) -> TrainingDevice:
         torch.backends.cudnn.benchmark = False
         name = torch.cuda.get_device_name(device)
     else:
-        name = f"{processor()}, {threads} thread{'s' if threads > 1 else ''}"
-        keep_memory()
+        name = f"{cpu_name()}, {threads} thread{'s' if threads > 1 else ''}"
+        reuse_freed_memory()
     precision = _precision(config.precision, device)
     # Compiled code and the gradient scaler's step are not captured: both look at the host.
     graph = config.cuda_graph and device.type == "cuda" and not config.compile
@@ -146,7 +146,7 @@ def _multiplies_bf16() -> bool:
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_cpuinfo("flags").split())
 
 
-def keep_memory() -> None:
+def reuse_freed_memory() -> None:
     """Ask glibc to reuse big blocks instead of giving them back after every step.
 
     Activations of a batch are tens of megabytes. By default each is mapped afresh and
@@ -159,7 +159,7 @@ def keep_memory() -> None:
     libc.mallopt(_M_TRIM_THRESHOLD, 2 * _KEEP_BELOW - 1)
 
 
-def processor() -> str:
+def cpu_name() -> str:
     """The CPU's name, as far as the system tells it."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 

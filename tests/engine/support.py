@@ -16,7 +16,7 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.compute.loader import DeviceSplit
-from fmnist_tui.engine.device import choose
+from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.inference.classifier import ModelInfo
 from fmnist_tui.engine.run.inbox import Inbox
 from fmnist_tui.engine.run.training_handle import Training
@@ -53,7 +53,7 @@ def config(**values: Any) -> RunConfig:
 
 
 def learner(settings: RunConfig, dataset: Dataset) -> Learner:
-    return Learner(ModelInfo.of(settings, dataset), dataset, choose(settings))
+    return Learner(ModelInfo.from_dataset(settings, dataset), dataset, choose_device(settings))
 
 
 class Bench:

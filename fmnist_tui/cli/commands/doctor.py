@@ -118,10 +118,10 @@ def _device() -> Iterator[Finding]:
             "install the two together: pip install --force-reinstall torch torchvision",
         )
         return
-    from fmnist_tui.engine.device import processor
+    from fmnist_tui.engine.device import cpu_name
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Finding("CPU", f"{processor()}, {cores} cores")
+    yield Finding("CPU", f"{cpu_name()}, {cores} cores")
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             facts = torch.cuda.get_device_properties(index)

@@ -112,14 +112,18 @@ class CheckpointStore:
         for path in sorted(self.folder.glob(f"{kind}-*.json"), key=_generation, reverse=True):
             try:
                 manifest = CheckpointManifest.read(path)
-                return read(self.folder / manifest.file, manifest), manifest, tuple(notes)
+                return (
+                    read_checkpoint(self.folder / manifest.file, manifest),
+                    manifest,
+                    tuple(notes),
+                )
             except CheckpointError as error:
                 notes.append(str(error))
         if notes:
             raise CheckpointError(f"no usable {kind} checkpoint is left: {'; '.join(notes)}")
         raise CheckpointError(f"{safe_text(self.folder)}: there is no {kind} checkpoint yet")
 
-    def sweep(self) -> None:
+    def remove_leftovers(self) -> None:
         """Remove what interrupted saves left: temporaries, data without a manifest, and
         generations that were about to go."""
         if not self.folder.is_dir():
@@ -132,7 +136,7 @@ class CheckpointStore:
         for kind in ("last", "best"):
             self._retire(kind, self._next(kind) - 1 - GENERATIONS)
 
-    def drop(self, kind: str) -> None:
+    def delete(self, kind: str) -> None:
         """Remove all checkpoints of a kind."""
         self._retire(kind, self._next(kind))
 
@@ -153,7 +157,7 @@ def _generation(path: Path) -> int:
     return int(match.group(1)) if match else 0
 
 
-def read(path: Path, manifest: CheckpointManifest | None = None) -> Payload:
+def read_checkpoint(path: Path, manifest: CheckpointManifest | None = None) -> Payload:
     """A checkpoint's payload, checked against its manifest before a byte is interpreted."""
     where = safe_text(path)
     try:
@@ -166,10 +170,10 @@ def read(path: Path, manifest: CheckpointManifest | None = None) -> Payload:
         raise CheckpointError(f"{where}: {len(data)} bytes where {manifest.size} were written")
     if manifest is not None and hashlib.sha256(data).hexdigest() != manifest.sha256:
         raise CheckpointError(f"{where}: damaged since it was written (SHA-256 differs)")
-    return unpack(data, where)
+    return parse_checkpoint(data, where)
 
 
-def unpack(data: bytes, where: str) -> Payload:
+def parse_checkpoint(data: bytes, where: str) -> Payload:
     """The payload in a file's bytes. Never runs code that the file brings."""
     check_archive(data, where)
     try:

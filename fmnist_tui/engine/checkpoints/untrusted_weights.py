@@ -61,7 +61,7 @@ def _limit(size: int) -> None:
 
 
 def _read(source: Path, size: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, unpack
+    from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, parse_checkpoint
 
     where = source.name
     if size > LARGEST_FILE:
@@ -69,7 +69,7 @@ def _read(source: Path, size: int) -> tuple[dict[str, Any], dict[str, Any]]:
     if source.suffix.lower() == ".safetensors":
         return _safetensors(source)
     data = source.read_bytes()
-    payload = unpack(data, where)
+    payload = parse_checkpoint(data, where)
     if "weights" in payload:
         return _tensors(payload["weights"], where), _told(payload)
     return _tensors(payload, where), _beside(source, data)

@@ -18,7 +18,7 @@ from fmnist_tui.engine.checkpoints.checkpoint import (
     CheckpointManifest,
     CheckpointStore,
     Payload,
-    read,
+    read_checkpoint,
 )
 from fmnist_tui.protocol.events import LRFIND, SWEEP
 from fmnist_tui.runs.folder import RunFolder
@@ -28,15 +28,15 @@ from fmnist_tui.util.errors import reason
 from fmnist_tui.util.paths import ourselves
 from fmnist_tui.util.text import safe_text
 
-VET_SECONDS = 90
+READ_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)
-class WeightsSource:
+class LoadedWeights:
     """A payload with where it came from and what identifies it."""
 
     payload: Payload
-    where: str
+    source: str
     # best, last, step-N, or a file's name
     name: str
     sha256: str
@@ -45,7 +45,7 @@ class WeightsSource:
     notes: tuple[str, ...] = ()
 
 
-def of_run(folder: RunFolder, checkpoint: str = "best") -> WeightsSource:
+def load_from_run(folder: RunFolder, checkpoint: str = "best") -> LoadedWeights:
     """A run's `best` (where there is none, `last`), `last`, or a checkpoint file by name."""
     store = CheckpointStore(folder.checkpoints)
     if checkpoint in ("best", "last"):
@@ -67,18 +67,18 @@ def of_run(folder: RunFolder, checkpoint: str = "best") -> WeightsSource:
                 f" with `fmnist-tui runs checkpoint {safe_text(folder.id)}`"
             )
         payload, manifest, notes = store.load(kind)
-        return _own(payload, manifest, folder.checkpoints, notes)
-    return of_file(inside(folder, checkpoint) or Path(checkpoint))
+        return _from_manifest(payload, manifest, folder.checkpoints, notes)
+    return load_from_file(find_checkpoint_file(folder, checkpoint) or Path(checkpoint))
 
 
-def inside(folder: RunFolder, checkpoint: str) -> Path | None:
+def find_checkpoint_file(folder: RunFolder, checkpoint: str) -> Path | None:
     """The run's own checkpoint file of this name, with or without its ending."""
     name = Path(checkpoint).name
     paths = (folder.checkpoints / known for known in (name, f"{name}.pt"))
     return next((path for path in paths if path.suffix == ".pt" and path.is_file()), None)
 
 
-def mark(source: Path) -> str:
+def fingerprint(source: Path) -> str:
     """What is another as soon as the weights are that a run folder or a file stands for.
 
     Reads no weights: this is asked before every prediction."""
@@ -93,26 +93,26 @@ def mark(source: Path) -> str:
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
 
-def of_file(path: Path) -> WeightsSource:
+def load_from_file(path: Path) -> LoadedWeights:
     """A checkpoint or weights file from anywhere."""
     manifest_path = path.with_suffix(".json")
     if path.suffix == ".pt" and path.parent.name == "checkpoints" and manifest_path.exists():
         manifest = CheckpointManifest.read(manifest_path)
-        return _own(read(path, manifest), manifest, path.parent)
-    return _vetted(path)
+        return _from_manifest(read_checkpoint(path, manifest), manifest, path.parent)
+    return _load_untrusted(path)
 
 
-def _own(
+def _from_manifest(
     payload: Payload, manifest: CheckpointManifest, folder: Path, notes: tuple[str, ...] = ()
-) -> WeightsSource:
+) -> LoadedWeights:
     where = safe_text(folder / manifest.file)
     name = f"step-{manifest.step}" if manifest.kind == "step" else manifest.kind
-    return WeightsSource(
+    return LoadedWeights(
         payload, where, name, manifest.sha256, manifest.step, manifest.epoch, notes
     )
 
 
-def _vetted(path: Path) -> WeightsSource:
+def _load_untrusted(path: Path) -> LoadedWeights:
     from safetensors.torch import load_file
 
     where = safe_text(path)
@@ -131,7 +131,7 @@ def _vetted(path: Path) -> WeightsSource:
                 command,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                timeout=VET_SECONDS,
+                timeout=READ_SECONDS,
                 check=False,
             )
         except subprocess.TimeoutExpired:
@@ -151,7 +151,7 @@ def _vetted(path: Path) -> WeightsSource:
             raise CheckpointError(f"{where}: cannot be read: {safe_text(reason(error))}") from None
     payload = {**facts, "weights": weights}
     step, epoch = (facts.get(key) for key in ("step", "epoch"))
-    return WeightsSource(
+    return LoadedWeights(
         payload,
         where,
         path.name,

@@ -26,7 +26,7 @@ class Targets:
     """Labels, and for a mixed batch the labels mixed in and each image's own share."""
 
     labels: Tensor
-    others: Tensor | None = None
+    mixed_labels: Tensor | None = None
     share: Tensor | None = None
 
     def loss(self, logits: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -36,16 +36,18 @@ class Targets:
             logits,
             self.labels,
             label_smoothing=smoothing,
-            reduction="none" if self.mixed else "mean",
+            reduction="none" if self.is_mixed else "mean",
         )
-        if self.others is None or self.share is None:
+        if self.mixed_labels is None or self.share is None:
             return own
-        other = F.cross_entropy(logits, self.others, label_smoothing=smoothing, reduction="none")
+        other = F.cross_entropy(
+            logits, self.mixed_labels, label_smoothing=smoothing, reduction="none"
+        )
         return (own * self.share + other * (1 - self.share)).mean()
 
     @property
-    def mixed(self) -> bool:
-        return self.others is not None
+    def is_mixed(self) -> bool:
+        return self.mixed_labels is not None
 
 
 class Augment:
@@ -56,11 +58,11 @@ class Augment:
         self._normalise = normalisation.apply
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
-        pixels = self.picture(images)
+        pixels = self.transform(images)
         pixels = self._normalise(pixels).contiguous(memory_format=torch.channels_last)
         return self._mix(pixels, labels)
 
-    def picture(self, images: Tensor) -> Tensor:
+    def transform(self, images: Tensor) -> Tensor:
         """What happens to each image by itself, as float pixels from 0 to 255."""
         config = self._config
         if config.flip:
@@ -77,10 +79,10 @@ class Augment:
             pixels = erased(pixels, config.erase)
         return pixels
 
-    def shown(self, images: Tensor) -> Tensor:
+    def preview(self, images: Tensor) -> Tensor:
         """The batch as a model would see it, but in plain uint8 pixels. Where the config
         mixes images, several are mixed with each other; a single one stays itself."""
-        pixels = self.picture(images)
+        pixels = self.transform(images)
         if len(images) > 1:
             pixels, _ = self._mix(pixels, torch.zeros(len(images), dtype=torch.int64))
         return pixels.round().clamp(0, 255).to(torch.uint8)

@@ -41,7 +41,7 @@ class WeightAverage:
             mean.copy_(state[name])
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
+    def applied(self) -> Iterator[None]:
         """The model holds the averaged weights inside this block, its own again after it."""
         own = [tensor.detach().clone() for tensor in self._source]
         self._put(self._mean)

@@ -30,7 +30,7 @@ class Normalisation:
     std: tuple[float, ...]
 
     @classmethod
-    def of(cls, split: Split) -> Normalisation:
+    def from_split(cls, split: Split) -> Normalisation:
         images = split.images
         if len(images) > 20_000:  # enough to know a mean by; the same ones every time
             images = images[np.linspace(0, len(images) - 1, 20_000).astype(np.int64)]
@@ -63,20 +63,20 @@ class DeviceSplit:
         self.device = device
         self.count = len(split)
         # seconds spent fetching batches from the host since somebody last set this to 0
-        self.waited = 0.0
+        self.fetch_seconds = 0.0
         self.labels = torch.from_numpy(_writable(np.ascontiguousarray(split.labels))).to(device)
         self._images = torch.from_numpy(_writable(split.images)).permute(0, 3, 1, 2)
-        self.resident = device.type == "cpu" or split.images.nbytes <= RESIDENT_BYTES
-        if self.resident:
+        self.is_resident = device.type == "cpu" or split.images.nbytes <= RESIDENT_BYTES
+        if self.is_resident:
             self._images = self._images.to(device)
 
-    def images(self, indices: Tensor) -> Tensor:
+    def gather(self, indices: Tensor) -> Tensor:
         """The images at `indices` (a tensor on the device), uint8."""
-        if self.resident:
+        if self.is_resident:
             return self._images[indices]
         start = time.perf_counter()
         batch = self._images[indices.cpu()].to(self.device)
-        self.waited += time.perf_counter() - start
+        self.fetch_seconds += time.perf_counter() - start
         return batch
 
     def slice(self, start: int, stop: int) -> Tensor:
@@ -96,13 +96,17 @@ class BatchOrder:
     """Which images make up each batch of an epoch."""
 
     def __init__(self, count: int, batch: int, seed: int, device: torch.device) -> None:
-        self.batch = min(batch, count)
-        self.steps = max(1, count // self.batch)
+        self.batch_size = min(batch, count)
+        self.steps_per_epoch = max(1, count // self.batch_size)
         self._count, self._seed, self._device = count, seed, device
 
-    def epoch(self, number: int) -> Tensor:
+    def epoch_indices(self, number: int) -> Tensor:
         """The epoch's indices, one row a batch. What is left of a last short batch waits
         for another epoch, whose order is another."""
         generator = torch.Generator().manual_seed((self._seed << 20) + number)
         permutation = torch.randperm(self._count, generator=generator)
-        return permutation[: self.steps * self.batch].view(self.steps, self.batch).to(self._device)
+        return (
+            permutation[: self.steps_per_epoch * self.batch_size]
+            .view(self.steps_per_epoch, self.batch_size)
+            .to(self._device)
+        )

@@ -10,14 +10,14 @@ import numpy.typing as npt
 import torch
 
 
-def seed(number: int) -> None:
+def seed_all(number: int) -> None:
     """Start all of them from one number."""
     random.seed(number)
     np.random.seed(number)
     torch.manual_seed(number)
 
 
-def state(device: torch.device) -> dict[str, Any]:
+def get_state(device: torch.device) -> dict[str, Any]:
     """Their states, in tensors and plain values that torch loads without running code."""
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = cast(
@@ -31,7 +31,7 @@ def state(device: torch.device) -> dict[str, Any]:
     }
 
 
-def restore(kept: dict[str, Any], device: torch.device) -> None:
+def set_state(kept: dict[str, Any], device: torch.device) -> None:
     """Set them all to kept states. A state of another kind of device is left out."""
     version, words, gauss = kept["python"]
     random.setstate((version, tuple(words), gauss))

@@ -12,10 +12,10 @@ FLOOR = 0.01
 
 def learning_rate(config: RunConfig, step: int, total: int) -> float:
     """The rate for step `step` (counted from 0) of `total`."""
-    return config.lr * share(config.schedule, step, total, config.warmup)
+    return config.lr * schedule_factor(config.schedule, step, total, config.warmup)
 
 
-def share(schedule: str, step: int, total: int, warmup: float = 0.0) -> float:
+def schedule_factor(schedule: str, step: int, total: int, warmup: float = 0.0) -> float:
     """The part of the peak rate in force at `step`: first a linear rise, then the schedule."""
     if schedule == "onecycle" and not warmup:
         warmup = ONECYCLE_WARMUP

@@ -24,17 +24,17 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.engine.checkpoints import weights_source as origin
 from fmnist_tui.engine.checkpoints.checkpoint import FORMAT, CheckpointError, CheckpointStore
-from fmnist_tui.engine.checkpoints.weights_source import WeightsSource
-from fmnist_tui.engine.device import choose
+from fmnist_tui.engine.checkpoints.weights_source import LoadedWeights
+from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.inference.classifier import (
-    BATCH,
-    MOST_MEMBERS,
+    EVAL_BATCH_SIZE,
+    MAX_MEMBERS,
     Classifier,
     ModelInfo,
-    Pulse,
-    no_pulse,
+    OnTick,
+    no_op,
 )
-from fmnist_tui.engine.inference.evaluate import judge, telling
+from fmnist_tui.engine.inference.evaluate import evaluate_split, tick_with_progress
 from fmnist_tui.engine.run.run_record import Emit, recorded, saved, write_config
 from fmnist_tui.engine.training import leakage
 from fmnist_tui.protocol.events import ENSEMBLE, Alert, Changed, RunStarted
@@ -53,7 +53,7 @@ class EnsembleMember:
 
     folder: RunFolder
     about: ModelInfo
-    origin: WeightsSource
+    origin: LoadedWeights
     val_accuracy: float | None
 
     @property
@@ -62,7 +62,7 @@ class EnsembleMember:
 
     @property
     def file(self) -> str:
-        return Path(self.origin.where).name
+        return Path(self.origin.source).name
 
 
 def build(
@@ -74,7 +74,7 @@ def build(
     recipe: str = RECIPE,
     device: str = "auto",
     tell: Tell = untold,
-    pulse: Pulse = no_pulse,
+    pulse: OnTick = no_op,
 ) -> RunFolder:
     """Make an ensemble of the runs' best checkpoints, judged on validation and then on test.
 
@@ -88,14 +88,14 @@ def build(
     own = {member.about.config.tta for member in found}
     views = tta or (min(own) if len(own) == 1 else "none")
     config = found[0].about.config.changed(recipe=recipe, tta=views, device=device)
-    about = ModelInfo.of_ensemble(tuple(member.about for member in found), config)
-    machine = choose(config.changed(precision="fp32"))
+    about = ModelInfo.for_ensemble(tuple(member.about for member in found), config)
+    machine = choose_device(config.changed(precision="fp32"))
     weights = {
         f"{number}.{name}": tensor
         for number, member in enumerate(found)
         for name, tensor in _weights(member).items()
     }
-    classifier = Classifier.fitted(about, weights, machine, "the ensemble")
+    classifier = Classifier.from_weights(about, weights, machine, "the ensemble")
     tell(0, 0, "reading the data")
     dataset = load(config)
     _check_data(found, dataset)
@@ -117,11 +117,11 @@ def build(
     return folder
 
 
-def _read(folders: Sequence[RunFolder], tell: Tell, pulse: Pulse) -> list[EnsembleMember]:
+def _read(folders: Sequence[RunFolder], tell: Tell, pulse: OnTick) -> list[EnsembleMember]:
     """The members with their weights; a UserError for what cannot be one."""
-    if not 2 <= len(folders) <= MOST_MEMBERS:
+    if not 2 <= len(folders) <= MAX_MEMBERS:
         raise UserError(
-            f"an ensemble has 2 to {MOST_MEMBERS} members: {len(folders)} cannot make one"
+            f"an ensemble has 2 to {MAX_MEMBERS} members: {len(folders)} cannot make one"
         )
     paths = [folder.path.resolve() for folder in folders]
     twice = next((path for path in paths if paths.count(path) > 1), None)
@@ -142,8 +142,8 @@ def _member(folder: RunFolder) -> EnsembleMember:
             f"{safe_text(folder.name)} is an ensemble itself: name its members instead"
             f" (`fmnist-tui runs show {safe_text(folder.id)}` lists them)"
         )
-    found = origin.of_run(folder)
-    about = ModelInfo.from_plain(found.payload.get("about"), found.where)
+    found = origin.load_from_run(folder)
+    about = ModelInfo.from_dict(found.payload.get("about"), found.source)
     return EnsembleMember(folder, about, found, summary.best_val_accuracy)
 
 
@@ -157,14 +157,14 @@ def _agree(first: EnsembleMember, other: EnsembleMember) -> None:
     if mine.facts.classes != theirs.facts.classes:
         names = (safe_text(", ".join(about.facts.classes), 60) for about in (mine, theirs))
         raise differ(f"other classes ({' / '.join(names)})")
-    if mine.shape != theirs.shape:
+    if mine.signature != theirs.signature:
         sizes = (f"{about.size}×{about.size}×{about.channels}" for about in (mine, theirs))
         raise differ(f"pictures of other sizes ({' / '.join(sizes)})")
-    data = [(leakage.data_of(about.config), about.config.classes) for about in (mine, theirs)]
+    data = [(leakage.dataset_key(about.config), about.config.classes) for about in (mine, theirs)]
     if data[0] != data[1]:
         names = (safe_text(about.config.dataset, 60) for about in (mine, theirs))
         raise differ(f"trained on other data ({' / '.join(names)})")
-    found = leakage.otherwise_cut(mine.config, theirs.config)
+    found = leakage.split_difference(mine.config, theirs.config)
     if found:
         raise differ(f"{found}, so that one has learnt from images that the other is validated on")
 
@@ -172,7 +172,7 @@ def _agree(first: EnsembleMember, other: EnsembleMember) -> None:
 def _weights(member: EnsembleMember) -> dict[str, object]:
     weights = member.origin.payload.get("weights")
     if not isinstance(weights, dict):
-        raise CheckpointError(f"{member.origin.where}: holds no weights")
+        raise CheckpointError(f"{member.origin.source}: holds no weights")
     return weights
 
 
@@ -216,7 +216,7 @@ def _told(member: EnsembleMember) -> str:
 
 
 def _started(classifier: Classifier, dataset: Dataset, folder: RunFolder) -> RunStarted:
-    about, machine = classifier.about, classifier.machine
+    about, machine = classifier.info, classifier.machine
     config = about.config
     return RunStarted(
         t=time.time(),
@@ -231,7 +231,7 @@ def _started(classifier: Classifier, dataset: Dataset, folder: RunFolder) -> Run
         seed=config.seed,
         epochs=0,
         steps_per_epoch=0,
-        batch_size=BATCH,
+        batch_size=EVAL_BATCH_SIZE,
         train_count=len(dataset.train),
         val_count=len(dataset.val),
         test_count=len(dataset.test),
@@ -248,7 +248,7 @@ def _save(folder: RunFolder, classifier: Classifier, emit: Emit) -> None:
     """Keep the ensemble whole, as a training keeps its best checkpoint."""
     payload = {
         "format": FORMAT,
-        "about": classifier.about.to_plain(),
+        "about": classifier.info.to_dict(),
         "weights": dict(classifier.model.state_dict()),
         "step": 0,
         "epoch": 0,
@@ -266,7 +266,7 @@ def _judge(
     folder: RunFolder,
     emit: Emit,
     tell: Tell,
-    pulse: Pulse,
+    pulse: OnTick,
 ) -> None:
     """Judge it on validation and then, once, on test."""
     splits = [split for split in (dataset.val, dataset.test) if len(split)]
@@ -274,10 +274,10 @@ def _judge(
     for split in splits:
         what = f"evaluating on {split.name}"
         emit(Changed(time.time(), 0, "phase", what))
-        between = telling(pulse, tell, what, len(split), done, total)
-        verdict = judge(classifier, split, "best", 0, 0, between)
+        between = tick_with_progress(pulse, tell, what, len(split), done, total)
+        verdict = evaluate_split(classifier, split, "best", 0, 0, between)
         done += len(split)
-        emit(verdict.event())
+        emit(verdict.to_event())
         try:
             verdict.predictions.save(folder.predictions / f"{split.name}.npz")
         except OSError as error:

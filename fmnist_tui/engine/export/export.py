@@ -29,8 +29,14 @@ from fmnist_tui.engine.export.export_request import ONNX, PTH, SAFETENSORS, Expo
 from fmnist_tui.engine.export.metadata import of_weights
 from fmnist_tui.engine.export.onnx_graph import ExportModule, Runtime, written
 from fmnist_tui.engine.export.parity import Parity, compared, latency
-from fmnist_tui.engine.inference.classifier import BATCH, Classifier, ModelInfo, Pulse, no_pulse
-from fmnist_tui.engine.inference.evaluate import telling
+from fmnist_tui.engine.inference.classifier import (
+    EVAL_BATCH_SIZE,
+    Classifier,
+    ModelInfo,
+    OnTick,
+    no_op,
+)
+from fmnist_tui.engine.inference.evaluate import tick_with_progress
 from fmnist_tui.util.atomic_write import atomic_write, sync_folder
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.progress import Tell, untold
@@ -71,14 +77,14 @@ def export(
     split: Split | None,
     *,
     tell: Tell = untold,
-    pulse: Pulse = no_pulse,
+    pulse: OnTick = no_op,
 ) -> Exported:
     """Write a classifier (on the CPU) and put it in place if it passes.
 
     `told` are its facts, `split` the images to compare by, None for no comparison. Raises
     UserError, one line, and leaves nothing behind where it does not come to that."""
     wanted.possible()
-    classifier.machine.settle()
+    classifier.machine.apply_to_thread()
     where = safe_text(wanted.out)
     try:
         with tempfile.TemporaryDirectory(prefix=".exporting-", dir=wanted.out.parent) as aside:
@@ -137,13 +143,13 @@ def _description(told: dict[str, Any], done: Exported) -> bytes:
 
 
 def _checked(
-    classifier: Classifier, made: Path, done: Exported, split: Split, tell: Tell, pulse: Pulse
+    classifier: Classifier, made: Path, done: Exported, split: Split, tell: Tell, pulse: OnTick
 ) -> Exported:
     """The export with what reading it back has shown; a UserError where it says other things."""
     count = len(split)
-    asking = telling(pulse, tell, "asking the model", count, 0, 2 * count)
-    reading = telling(pulse, tell, "asking the file", count, count, 2 * count)
-    about = classifier.about
+    asking = tick_with_progress(pulse, tell, "asking the model", count, 0, 2 * count)
+    reading = tick_with_progress(pulse, tell, "asking the file", count, count, 2 * count)
+    about = classifier.info
     whole = ExportModule(classifier).eval()
 
     def ask_ours(pixels: npt.NDArray[np.float32]) -> Tensor:
@@ -151,7 +157,7 @@ def _checked(
             shares: Tensor = whole(torch.from_numpy(pixels))[0]
         return shares
 
-    ours = softmax(classifier.logits(split, asking))
+    ours = softmax(classifier.predict_logits(split, asking))
     times = {TORCH: latency(ask_ours, about.channels, about.size)}
     if done.format == ONNX:
         runtime = Runtime(made, classifier.machine.threads)
@@ -159,7 +165,7 @@ def _checked(
         times[ONNXRUNTIME] = latency(runtime.probabilities, about.channels, about.size)
     else:
         back = _read_back(made, classifier)
-        theirs = softmax(back.logits(split, reading))
+        theirs = softmax(back.predict_logits(split, reading))
     parity = compared(split.name, ours, theirs)
     if not parity.holds:
         raise UserError(
@@ -173,15 +179,19 @@ def _checked(
 
 def _read_back(made: Path, classifier: Classifier) -> Classifier:
     """The file's classifier, by the way that any stranger's file takes."""
-    found = weights_source.of_file(made)
-    about = ModelInfo.from_plain(found.payload.get("about"), found.where)
-    return Classifier.fitted(about, found.payload.get("weights"), classifier.machine, found.where)
+    found = weights_source.load_from_file(made)
+    about = ModelInfo.from_dict(found.payload.get("about"), found.source)
+    return Classifier.from_weights(
+        about, found.payload.get("weights"), classifier.machine, found.source
+    )
 
 
-def _asked(runtime: Runtime, split: Split, pulse: Pulse) -> npt.NDArray[np.float64]:
+def _asked(runtime: Runtime, split: Split, pulse: OnTick) -> npt.NDArray[np.float64]:
     found = []
-    for start in range(0, len(split), BATCH):
+    for start in range(0, len(split), EVAL_BATCH_SIZE):
         pulse()
-        pixels = split.images[start : start + BATCH].transpose(0, 3, 1, 2).astype(np.float32)
+        pixels = (
+            split.images[start : start + EVAL_BATCH_SIZE].transpose(0, 3, 1, 2).astype(np.float32)
+        )
         found.append(runtime.probabilities(np.ascontiguousarray(pixels)))
     return np.concatenate(found).astype(np.float64)

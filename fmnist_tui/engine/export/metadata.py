@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 import fmnist_tui
-from fmnist_tui.engine.checkpoints.weights_source import WeightsSource
+from fmnist_tui.engine.checkpoints.weights_source import LoadedWeights
 from fmnist_tui.engine.inference.classifier import Classifier
 from fmnist_tui.protocol.events import Evaluated
 
@@ -28,10 +28,10 @@ VIEWS = {
 
 
 def facts(
-    classifier: Classifier, found: WeightsSource, run: str, tested: Evaluated | None
+    classifier: Classifier, found: LoadedWeights, run: str, tested: Evaluated | None
 ) -> dict[str, Any]:
     """The facts of a classifier; `tested` is the verdict on test that its run has recorded."""
-    about = classifier.about
+    about = classifier.info
     parameters = sum(parameter.numel() for parameter in classifier.model.parameters())
     told: dict[str, Any] = {
         "made_by": f"fmnist-tui {fmnist_tui.__version__}",
@@ -55,7 +55,7 @@ def facts(
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
-        "about": about.to_plain(),
+        "about": about.to_dict(),
     }
     if tested is not None:
         told["test_accuracy"] = tested.accuracy

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from fmnist_tui.engine.export.metadata import INPUT, LOGITS, PROBABILITIES, as_strings, of_onnx
-from fmnist_tui.engine.inference.classifier import Classifier, answers
+from fmnist_tui.engine.inference.classifier import Classifier, forward_views
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
@@ -36,21 +36,21 @@ class ExportModule(nn.Module):
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
         self.model = classifier.model
-        self._about, self._machine = classifier.about, classifier.machine
+        self._about, self._machine = classifier.info, classifier.machine
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         normalised = self._about.normalisation.apply(pixels.clone())
-        logits = answers(self.model, normalised, self._about.config.tta, self._machine)
+        logits = forward_views(self.model, normalised, self._about.config.tta, self._machine)
         return logits.softmax(1), logits
 
 
 def written(classifier: Classifier, opset: int, told: dict[str, Any]) -> bytes:
     """The bytes of an ONNX file; a UserError where the model has no such form."""
-    model = classifier.about.model
+    model = classifier.info.model
     size = sum(tensor.nbytes for tensor in classifier.model.state_dict().values())
     if size > LARGEST:
         raise UserError(f"{model} has {size >> 20} MB of weights: an ONNX file holds 2 GB at most")
-    about = classifier.about
+    about = classifier.info
     example = torch.zeros(2, about.channels, about.size, about.size)
     try:
         with _quietly(), torch.no_grad(), torch.random.fork_rng(devices=[]):
@@ -131,5 +131,5 @@ class Runtime:
     def probabilities(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The answers for (count, channels, height, width), 0 to 255."""
         (found,) = self._session.run([PROBABILITIES], {INPUT: pixels})
-        answers: npt.NDArray[np.float32] = found
-        return answers
+        logits: npt.NDArray[np.float32] = found
+        return logits

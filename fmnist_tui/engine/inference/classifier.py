@@ -28,12 +28,12 @@ from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.inference.ensemble_module import LEAST, EnsembleModule
 from fmnist_tui.engine.models import ModelSpec
 
-BATCH = 1000
-MOST_MEMBERS = 64
-Pulse = Callable[[], None]
+EVAL_BATCH_SIZE = 1000
+MAX_MEMBERS = 64
+OnTick = Callable[[], None]
 
 
-def no_pulse() -> None:
+def no_op() -> None:
     """Nothing needs doing between two batches."""
 
 
@@ -50,12 +50,12 @@ class ModelInfo:
     members: tuple[ModelInfo, ...] = ()
 
     @classmethod
-    def of(cls, config: RunConfig, dataset: Dataset) -> ModelInfo:
+    def from_dataset(cls, config: RunConfig, dataset: Dataset) -> ModelInfo:
         _, size, _, channels = dataset.train.images.shape
-        return cls(config, dataset.facts, channels, size, Normalisation.of(dataset.train))
+        return cls(config, dataset.facts, channels, size, Normalisation.from_split(dataset.train))
 
     @classmethod
-    def of_ensemble(cls, members: tuple[ModelInfo, ...], config: RunConfig) -> ModelInfo:
+    def for_ensemble(cls, members: tuple[ModelInfo, ...], config: RunConfig) -> ModelInfo:
         """Of networks for the same pictures and classes, asked as one."""
         first = members[0]
         raw = Normalisation((0.0,) * first.channels, (1.0,) * first.channels)
@@ -76,7 +76,7 @@ class ModelInfo:
         return ModelSpec(self.channels, self.size, classes, config.width, config.dropout)
 
     @property
-    def shape(self) -> tuple[tuple[str, ...], int, int]:
+    def signature(self) -> tuple[tuple[str, ...], int, int]:
         """What is told apart, and what the pictures are: classes, channels and size."""
         return self.facts.classes, self.channels, self.size
 
@@ -91,7 +91,7 @@ class ModelInfo:
         model: nn.Module = plugins.load("models", self.config.model).build(self.spec)
         return model
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The table as `from_plain` takes it, of values that JSON has as well."""
         config = {
             key: value for key, value in self.config.model_dump().items() if value is not None
@@ -105,11 +105,11 @@ class ModelInfo:
             "std": list(self.normalisation.std),
         }
         if self.members:
-            plain["members"] = [member.to_plain() for member in self.members]
+            plain["members"] = [member.to_dict() for member in self.members]
         return plain
 
     @classmethod
-    def from_plain(cls, plain: object, where: str) -> ModelInfo:
+    def from_dict(cls, plain: object, where: str) -> ModelInfo:
         """The table back from a checkpoint; a CheckpointError if it is not one."""
         try:
             if not isinstance(plain, Mapping):
@@ -125,7 +125,7 @@ class ModelInfo:
                 raise ValueError("sizes out of range")
             if not len(means) == len(stds) == channels or min(stds) <= 0:
                 raise ValueError("normalisation out of range")
-            members = tuple(cls.from_plain(part, where) for part in _members(plain))
+            members = tuple(cls.from_dict(part, where) for part in _members(plain))
             about = cls(
                 RunConfig.build(config),
                 DatasetFacts(classes=names, **facts),
@@ -134,7 +134,7 @@ class ModelInfo:
                 Normalisation(means, stds),
                 members,
             )
-            if any(member.shape != about.shape for member in members):
+            if any(member.signature != about.signature for member in members):
                 raise ValueError("members for other pictures or classes")
             return about
         except ConfigError as error:
@@ -148,7 +148,7 @@ class ModelInfo:
 def _members(plain: Mapping[str, Any]) -> list[Any]:
     """The tables of an ensemble's members, which are single networks and not too many."""
     members = plain.get("members", [])
-    if not isinstance(members, list) or len(members) > MOST_MEMBERS:
+    if not isinstance(members, list) or len(members) > MAX_MEMBERS:
         raise ValueError("no list of members")
     if any("members" in part for part in members):
         raise ValueError("ensembles inside")
@@ -165,18 +165,18 @@ class Classifier:
     """A network in evaluation mode on a machine."""
 
     def __init__(self, about: ModelInfo, model: nn.Module, machine: TrainingDevice) -> None:
-        self.about = about
+        self.info = about
         self.machine = machine
         self.model = model
 
     @classmethod
     def load(cls, payload: Payload, machine: TrainingDevice, where: str) -> Classifier:
         """The classifier in a checkpoint's payload."""
-        about = ModelInfo.from_plain(payload.get("about"), where)
-        return cls.fitted(about, payload.get("weights"), machine, where)
+        about = ModelInfo.from_dict(payload.get("about"), where)
+        return cls.from_weights(about, payload.get("weights"), machine, where)
 
     @classmethod
-    def fitted(
+    def from_weights(
         cls, about: ModelInfo, weights: object, machine: TrainingDevice, where: str
     ) -> Classifier:
         """A classifier of the kind described, holding these weights.
@@ -195,51 +195,51 @@ class Classifier:
         model = model.to(machine.device).to(memory_format=torch.channels_last)
         return cls(about, model.eval(), replace(machine, precision="fp32"))
 
-    def logits(self, split: Split, pulse: Pulse = no_pulse) -> npt.NDArray[np.float32]:
+    def predict_logits(self, split: Split, pulse: OnTick = no_op) -> npt.NDArray[np.float32]:
         """Logits (with several views, their mean log-probabilities) of every image."""
         data = DeviceSplit(split, self.machine.device)
-        with self.machine.exact():
-            return logits(self.model, data, self.about, self.machine, pulse)
+        with self.machine.disable_tf32():
+            return predict_logits(self.model, data, self.info, self.machine, pulse)
 
     def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Class probabilities of a few images, (count, height, width, channels)."""
         from fmnist_tui.analysis.metrics import softmax
 
         none = np.zeros(len(images), np.int64)
-        return softmax(self.logits(Split("given", images, none, none)))
+        return softmax(self.predict_logits(Split("given", images, none, none)))
 
 
-def logits(
+def predict_logits(
     model: nn.Module,
     data: DeviceSplit,
     about: ModelInfo,
     machine: TrainingDevice,
-    pulse: Pulse = no_pulse,
+    pulse: OnTick = no_op,
 ) -> npt.NDArray[np.float32]:
     """The model's logits for a whole split, in order; leaves the model's mode as it was."""
     training = model.training
     model.eval()
     found: list[Tensor] = []
     try:
-        for start in range(0, data.count, BATCH):
+        for start in range(0, data.count, EVAL_BATCH_SIZE):
             pulse()
             with torch.inference_mode():
-                images = data.slice(start, start + BATCH)
+                images = data.slice(start, start + EVAL_BATCH_SIZE)
                 pixels = about.normalisation.apply(images.float())
-                found.append(answers(model, pixels, about.config.tta, machine).cpu())
+                found.append(forward_views(model, pixels, about.config.tta, machine).cpu())
     finally:
         model.train(training)
     result: npt.NDArray[np.float32] = torch.cat(found).numpy()
     return result
 
 
-def answers(model: nn.Module, pixels: Tensor, tta: str, machine: TrainingDevice) -> Tensor:
+def forward_views(model: nn.Module, pixels: Tensor, tta: str, machine: TrainingDevice) -> Tensor:
     """The model's logits for normalised pixels, or the logarithms of the mean probabilities
     that it gives the views of `tta`."""
     pixels = pixels.contiguous(memory_format=torch.channels_last)
 
     def ask(view: Tensor) -> Tensor:
-        with machine.arithmetic():
+        with machine.autocast():
             answer: Tensor = model(view.contiguous(memory_format=torch.channels_last))
         return answer.float()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.data.dataset import Split
-from fmnist_tui.engine.inference.classifier import BATCH, Classifier, Pulse, no_pulse
+from fmnist_tui.engine.inference.classifier import EVAL_BATCH_SIZE, Classifier, OnTick, no_op
 from fmnist_tui.protocol.events import Evaluated
 from fmnist_tui.util.progress import Tell
 
@@ -24,7 +24,7 @@ class SplitEvaluation:
     step: int
     epoch: int
 
-    def event(self) -> Evaluated:
+    def to_event(self) -> Evaluated:
         """The verdict as a run's record keeps it."""
         found = self.evaluation
         return Evaluated(
@@ -44,10 +44,12 @@ class SplitEvaluation:
         )
 
 
-def telling(pulse: Pulse, tell: Tell, what: str, count: int, done: int, total: int) -> Pulse:
+def tick_with_progress(
+    pulse: OnTick, tell: Tell, what: str, count: int, done: int, total: int
+) -> OnTick:
     """A pulse that also tells how far `what`, a pass over `count` images, has come; of `total`
     images `done` are behind it."""
-    begun = itertools.count(0, BATCH)
+    begun = itertools.count(0, EVAL_BATCH_SIZE)
 
     def told() -> None:
         pulse()
@@ -56,21 +58,21 @@ def telling(pulse: Pulse, tell: Tell, what: str, count: int, done: int, total: i
     return told
 
 
-def judge(
+def evaluate_split(
     classifier: Classifier,
     split: Split,
     checkpoint: str,
     step: int,
     epoch: int,
-    pulse: Pulse = no_pulse,
+    pulse: OnTick = no_op,
 ) -> SplitEvaluation:
     """Ask the classifier about every image of a split and score the answers."""
     predictions = Predictions(
         split=split.name,
-        logits=classifier.logits(split, pulse),
+        logits=classifier.predict_logits(split, pulse),
         labels=split.labels,
         indices=split.indices,
-        classes=classifier.about.facts.classes,
+        classes=classifier.info.facts.classes,
         checkpoint=checkpoint,
     )
     return SplitEvaluation(predictions.evaluation(), predictions, checkpoint, step, epoch)

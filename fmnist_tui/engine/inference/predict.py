@@ -46,7 +46,7 @@ class Prediction:
 def predict_file(classifier: Classifier, file: Path) -> Prediction:
     """The prediction for a file; one that cannot be read says so in its `error`."""
     try:
-        return _predicted(classifier, file, open_image(file))
+        return _predict(classifier, file, open_image(file))
     except UserError as error:
         return Prediction(file, error=str(error))
 
@@ -59,13 +59,13 @@ def predict_drawing(classifier: Classifier, pixels: npt.NDArray[np.uint8]) -> Pr
             f"a drawing of {pixels.dtype} {pixels.shape} cannot be classified: it must be uint8,"
             " (height, width) or (height, width, 3)"
         )
-    return _predicted(classifier, DRAWING, DecodedImage.of(pixels))
+    return _predict(classifier, DRAWING, DecodedImage.of(pixels))
 
 
-def _predicted(classifier: Classifier, file: Path, picture: DecodedImage) -> Prediction:
-    prepared = prepare(picture, classifier.about.preparation)
+def _predict(classifier: Classifier, file: Path, image: DecodedImage) -> Prediction:
+    prepared = prepare(image, classifier.info.preparation)
     shares = classifier.probabilities(prepared.image[None])[0]
-    names = classifier.about.facts.classes
+    names = classifier.info.facts.classes
     order = shares.argsort()[::-1]
     ranked = tuple((names[index], float(shares[index])) for index in order)
     return Prediction(file, ranked, prepared)

@@ -14,7 +14,7 @@ from fmnist_tui.util.errors import UserError, near, reason
 from fmnist_tui.util.text import safe_text
 
 
-class Adapted:
+class TorchvisionModel:
     """Stands where a model's module would: has a `build`."""
 
     def __init__(self, name: str) -> None:

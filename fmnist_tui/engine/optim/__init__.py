@@ -23,7 +23,7 @@ class OptimSpec:
     graph: bool = False
 
 
-def groups(model: nn.Module, spec: OptimSpec) -> list[dict[str, object]]:
+def parameter_groups(model: nn.Module, spec: OptimSpec) -> list[dict[str, object]]:
     """Parameters in two groups: matrices and filters decay, biases and norms do not."""
     learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
     decayed = [parameter for parameter in learnt if parameter.ndim >= 2]
@@ -35,7 +35,7 @@ def groups(model: nn.Module, spec: OptimSpec) -> list[dict[str, object]]:
     ]
 
 
-def fused(parameters: Iterable[Tensor]) -> bool:
+def supports_fused(parameters: Iterable[Tensor]) -> bool:
     """Whether torch has fused kernels for where these parameters live."""
     return all(parameter.device.type in ("cpu", "cuda", "mps") for parameter in parameters)
 

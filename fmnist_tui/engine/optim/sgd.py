@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from fmnist_tui.engine.optim import Optimizer, OptimSpec, fused, groups
+from fmnist_tui.engine.optim import Optimizer, OptimSpec, parameter_groups, supports_fused
 
 
 def build(model: nn.Module, spec: OptimSpec) -> Optimizer:
     return torch.optim.SGD(
-        groups(model, spec),
+        parameter_groups(model, spec),
         lr=spec.lr,
         momentum=spec.momentum,
         nesterov=spec.momentum > 0,
-        fused=fused(model.parameters()),
+        fused=supports_fused(model.parameters()),
     )

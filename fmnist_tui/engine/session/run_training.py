@@ -21,16 +21,16 @@ from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import load_wanted
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
 from fmnist_tui.engine.compute.loader import DeviceSplit
-from fmnist_tui.engine.device import TrainingDevice, choose
-from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo, Pulse
-from fmnist_tui.engine.inference.evaluate import judge
+from fmnist_tui.engine.device import TrainingDevice, choose_device
+from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo, OnTick
+from fmnist_tui.engine.inference.evaluate import evaluate_split
 from fmnist_tui.engine.run.run_record import Emit, keep_traceback, write_config
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.training import fork, lr_finder, transfer
 from fmnist_tui.engine.training.freezing import FrozenParts
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.engine.training.live_preview import LivePreview
-from fmnist_tui.engine.training.trainer import Halt, Trainer, TrainingEnd
+from fmnist_tui.engine.training.trainer import EndTraining, Trainer, TrainingEnd
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.events import (
     FAILED,
@@ -62,28 +62,28 @@ def load(config: RunConfig, training: Training, data_dir: Path) -> Dataset:
     return load_wanted(config, data_dir, say=training.steps.append, cancel=training.cancel_data)
 
 
-def run(training: Training, runs_dir: Path, data_dir: Path, pulse: Pulse) -> None:
+def run(training: Training, runs_dir: Path, data_dir: Path, pulse: OnTick) -> None:
     """Do the whole job. Raises UserError only where no run could be begun."""
     config = training.config
     if training.folder is not None:
-        fork.check_kind(training.folder, "resumed")
-    origin: fork.Fork | transfer.TransferStart | None = None
+        fork.check_is_training(training.folder, "resumed")
+    origin: fork.ForkStart | transfer.TransferStart | None = None
     if training.parent is not None:
-        origin = fork.Fork(training.parent, config)
+        origin = fork.ForkStart(training.parent, config)
     elif training.folder is None and config.start is not None:
         origin = transfer.TransferStart(config, runs_dir)
         config = training.config = origin.config
     dataset = training.dataset = load(config, training, data_dir)
-    machine = choose(config)
-    about = ModelInfo.of(config, dataset)
+    machine = choose_device(config)
+    about = ModelInfo.from_dataset(config, dataset)
     if origin is not None:
         origin.check(about)
     if training.rates is not None:
-        lr_finder.check(len(dataset.train), config.batch_size)
-    begin = origin.begin if origin else _take_up if training.folder else _anew
+        lr_finder.check_batch_count(len(dataset.train), config.batch_size)
+    begin = origin.initialise if origin else _take_up if training.folder else _anew
     place = training.trials or runs_dir
     folder = training.folder or RunFolder.create(place, _title(training), config.dataset)
-    made_from = origin.made_from if origin else fork.made_from(folder.config)
+    made_from = origin.provenance if origin else fork.read_provenance(folder.config)
     with RunLock.acquire(folder.path):
         log = EventLog(
             folder.events, lambda told: training.events.append(Alert(time.time(), "warning", told))
@@ -95,7 +95,7 @@ def run(training: Training, runs_dir: Path, data_dir: Path, pulse: Pulse) -> Non
 
         def between() -> None:
             pulse()
-            machine.settle()
+            machine.apply_to_thread()
 
         try:
             training.control.listen(CommandReader(folder.commands).poll)
@@ -112,7 +112,7 @@ def _recorded(
     machine: TrainingDevice,
     folder: RunFolder,
     emit: Emit,
-    pulse: Pulse,
+    pulse: OnTick,
     begin: Begin,
 ) -> None:
     began = time.perf_counter()
@@ -120,11 +120,11 @@ def _recorded(
     out_of_memory = False
     try:
         store = CheckpointStore(folder.checkpoints)
-        store.sweep()
-        learner = Learner(ModelInfo.of(training.config, dataset), dataset, machine)
+        store.remove_leftovers()
+        learner = Learner(ModelInfo.from_dataset(training.config, dataset), dataset, machine)
         notes = begin(learner, store)
         if learner.frozen is not None:
-            notes = (*notes, learner.frozen.seal(learner.model.state_dict()))
+            notes = (*notes, learner.frozen.record_hash(learner.model.state_dict()))
         emit(_started(learner, dataset, folder, training.rates))
         for note in (*dataset.notes, *notes):
             emit(Alert(time.time(), "note", note))
@@ -132,8 +132,8 @@ def _recorded(
             ending = _search(training, learner, training.rates, emit, pulse)
         else:
             ending = _train(training, learner, dataset, store, folder, emit, pulse)
-    except Halt as halt:
-        ending = halt.ending
+    except EndTraining as halt:
+        ending = halt.end
     except torch.OutOfMemoryError:
         # Recovery waits until the exception has let go of the tensors it holds.
         out_of_memory = True
@@ -144,7 +144,7 @@ def _recorded(
         training.error = error
         keep_traceback(folder, error)
         ending = TrainingEnd(FAILED, f"{type(error).__name__}: {reason(error)}")
-    if out_of_memory and machine.cuda:
+    if out_of_memory and machine.is_cuda:
         torch.cuda.empty_cache()
     emit(
         RunEnded(
@@ -165,7 +165,7 @@ def _train(
     store: CheckpointStore,
     folder: RunFolder,
     emit: Emit,
-    pulse: Pulse,
+    pulse: OnTick,
 ) -> TrainingEnd:
     """Train to the end and judge what has been learnt."""
     machine = learner.machine
@@ -178,18 +178,18 @@ def _train(
     if ending.reason == FINISHED:
         _final_verdict(training, dataset, machine, store, folder, emit, pulse)
     if training.trials is not None and store.manifests("best"):
-        store.drop("last")
+        store.delete("last")
     return ending
 
 
 def _search(
-    training: Training, learner: Learner, rates: RateRange, emit: Emit, pulse: Pulse
+    training: Training, learner: Learner, rates: RateRange, emit: Emit, pulse: OnTick
 ) -> TrainingEnd:
     """Search for a learning rate; no split but that for training is looked at."""
     told = lr_finder.PendingCommands(training.control, pulse)
     emit(Changed(time.time(), 0, "phase", lr_finder.PHASE))
     searched = lr_finder.search(learner, rates, emit, told)
-    why = next((command.why for command in told.waiting if isinstance(command, Stop)), "")
+    why = next((command.why for command in told.pending if isinstance(command, Stop)), "")
     return TrainingEnd(searched.reason, why or summary(searched))
 
 
@@ -198,10 +198,10 @@ def _proven(
 ) -> TrainingEnd | None:
     """Say whether what was frozen has stayed as it was, in the network and in what is about
     to be judged; the run fails where it has not."""
-    states = [learner.model.state_dict(), learner.weights()["weights"]]
+    states = [learner.model.state_dict(), learner.weights_payload()["weights"]]
     with contextlib.suppress(CheckpointError):
         states.append(store.load(_chosen(store))[0]["weights"])
-    kept, how = frozen.proof(*states)
+    kept, how = frozen.verify(*states)
     said = f"{FROZEN_KEPT if kept else FROZEN_CHANGED}: {how}"
     emit(Alert(time.time(), "note" if kept else "error", said))
     return None if kept else TrainingEnd(FAILED, said)
@@ -221,7 +221,7 @@ def _take_up(learner: Learner, store: CheckpointStore) -> tuple[str, ...]:
     """Begin where the run's own last checkpoint left it."""
     payload, manifest, notes = store.load("last")
     learner.restore(payload, manifest.file)
-    if ModelInfo.from_plain(payload.get("about"), manifest.file).config.lr != learner.config.lr:
+    if ModelInfo.from_dict(payload.get("about"), manifest.file).config.lr != learner.config.lr:
         # A rate that was asked for now holds, whatever the one before was turned to.
         learner.lr_factor = 1.0
     return notes
@@ -243,14 +243,14 @@ def _started(
         recipe=config.recipe,
         dataset=config.dataset,
         model=config.model,
-        parameters=learner.parameters,
+        parameters=learner.parameter_count,
         device=str(machine.device),
         device_name=machine.name,
         precision=machine.precision,
         seed=config.seed,
         epochs=config.epochs if rates is None else 1,
-        steps_per_epoch=learner.order.steps if rates is None else rates.steps,
-        batch_size=learner.order.batch,
+        steps_per_epoch=learner.order.steps_per_epoch if rates is None else rates.steps,
+        batch_size=learner.order.batch_size,
         train_count=len(dataset.train),
         val_count=len(dataset.val),
         test_count=len(dataset.test),
@@ -271,7 +271,7 @@ def _final_verdict(
     store: CheckpointStore,
     folder: RunFolder,
     emit: Emit,
-    pulse: Pulse,
+    pulse: OnTick,
 ) -> None:
     """Judge what validation chose, on validation and then, once, on test."""
 
@@ -279,7 +279,7 @@ def _final_verdict(
         pulse()
         for command in training.control.take():
             if isinstance(command, Stop):
-                raise Halt(TrainingEnd(STOPPED, command.why))
+                raise EndTraining(TrainingEnd(STOPPED, command.why))
 
     kind = _chosen(store)
     try:
@@ -292,8 +292,8 @@ def _final_verdict(
         if not len(split) or (split is dataset.test and training.trials is not None):
             continue
         emit(Changed(time.time(), manifest.step, "phase", f"evaluating on {split.name}"))
-        verdict = judge(classifier, split, kind, manifest.step, manifest.epoch, between)
-        emit(verdict.event())
+        verdict = evaluate_split(classifier, split, kind, manifest.step, manifest.epoch, between)
+        emit(verdict.to_event())
         try:
             verdict.predictions.save(folder.predictions / f"{split.name}.npz")
         except OSError as error:

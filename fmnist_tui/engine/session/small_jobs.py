@@ -18,16 +18,16 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import load_wanted
 from fmnist_tui.engine.checkpoints import weights_source
-from fmnist_tui.engine.checkpoints.weights_source import WeightsSource
+from fmnist_tui.engine.checkpoints.weights_source import LoadedWeights
 from fmnist_tui.engine.compute.augment import Augment
 from fmnist_tui.engine.compute.loader import Normalisation
-from fmnist_tui.engine.device import choose
+from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.ensembles import build_ensemble as ensemble
 from fmnist_tui.engine.export import export, metadata
 from fmnist_tui.engine.export.export import Exported
 from fmnist_tui.engine.export.export_request import ExportRequest
-from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo, Pulse, no_pulse
-from fmnist_tui.engine.inference.evaluate import SplitEvaluation, judge
+from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo, OnTick, no_op
+from fmnist_tui.engine.inference.evaluate import SplitEvaluation, evaluate_split
 from fmnist_tui.engine.inference.predict import Prediction, predict_drawing, predict_file
 from fmnist_tui.protocol.events import Alert, Event
 from fmnist_tui.runs.folder import RunFolder
@@ -71,7 +71,7 @@ class SmallJobs:
         batch = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            shown: npt.NDArray[np.uint8] = augment.shown(batch).permute(0, 2, 3, 1).numpy()
+            shown: npt.NDArray[np.uint8] = augment.preview(batch).permute(0, 2, 3, 1).numpy()
         return np.ascontiguousarray(shown)
 
     def evaluate(
@@ -80,16 +80,18 @@ class SmallJobs:
         """Judge a run's checkpoint on a split of the run's data."""
         if split not in SPLITS:
             raise UserError(f"split {split!r} is not known{near(split, SPLITS)}")
-        found = weights_source.of_run(folder, checkpoint)
-        own = weights_source.of_run(folder, "last") if "about" not in found.payload else found
-        about = ModelInfo.from_plain(own.payload.get("about"), own.where)
-        key = (found.where, found.sha256 or str(time.monotonic_ns()), device)
+        found = weights_source.load_from_run(folder, checkpoint)
+        own = (
+            weights_source.load_from_run(folder, "last") if "about" not in found.payload else found
+        )
+        about = ModelInfo.from_dict(own.payload.get("about"), own.source)
+        key = (found.source, found.sha256 or str(time.monotonic_ns()), device)
         classifier = self._classifier(key, lambda: (found, about))
         chosen = self._dataset(about.config).split(split)
         if not len(chosen):
             raise UserError(f"{folder.path.name} has no {split} split (val_fraction is 0)")
-        verdict = judge(classifier, chosen, found.name, found.step, found.epoch)
-        _record(folder, verdict.event(), partial(_keep, folder, verdict))
+        verdict = evaluate_split(classifier, chosen, found.name, found.step, found.epoch)
+        _record(folder, verdict.to_event(), partial(_keep, folder, verdict))
         return verdict
 
     def ensemble(
@@ -101,7 +103,7 @@ class SmallJobs:
         recipe: str,
         device: str,
         tell: Tell,
-        pulse: Pulse,
+        pulse: OnTick,
     ) -> RunFolder:
         """Make an ensemble of the runs' best checkpoints; gives its own run folder."""
         return ensemble.build(
@@ -115,13 +117,13 @@ class SmallJobs:
             pulse=pulse,
         )
 
-    def export(self, source: Path, wanted: ExportRequest, *, tell: Tell, pulse: Pulse) -> Exported:
+    def export(self, source: Path, wanted: ExportRequest, *, tell: Tell, pulse: OnTick) -> Exported:
         """Take what a run folder or a model file holds away as a file of another kind."""
         wanted.possible()
         run = RunFolder.open(source) if source.is_dir() else None
-        found = weights_source.of_run(run) if run else weights_source.of_file(source)
-        about = ModelInfo.from_plain(found.payload.get("about"), found.where)
-        key = (found.where, found.sha256 or weights_source.mark(source), "cpu")
+        found = weights_source.load_from_run(run) if run else weights_source.load_from_file(source)
+        about = ModelInfo.from_dict(found.payload.get("about"), found.source)
+        key = (found.source, found.sha256 or weights_source.fingerprint(source), "cpu")
         classifier = self._classifier(key, lambda: (found, about))
         split = self._dataset(about.config).test if wanted.check else None
         tested = replay(run.events).verdict("test") if run else None
@@ -136,24 +138,26 @@ class SmallJobs:
     def _newest(self, source: Path, device: str) -> Classifier:
         """What a run folder or a model file holds at this moment, made anew if that changed."""
 
-        def find() -> tuple[WeightsSource, ModelInfo]:
+        def find() -> tuple[LoadedWeights, ModelInfo]:
             is_run = source.is_dir()
             found = (
-                weights_source.of_run(RunFolder.open(source))
+                weights_source.load_from_run(RunFolder.open(source))
                 if is_run
-                else weights_source.of_file(source)
+                else weights_source.load_from_file(source)
             )
-            return found, ModelInfo.from_plain(found.payload.get("about"), found.where)
+            return found, ModelInfo.from_dict(found.payload.get("about"), found.source)
 
-        return self._classifier((str(source), weights_source.mark(source), device), find)
+        return self._classifier((str(source), weights_source.fingerprint(source), device), find)
 
     def _classifier(
-        self, key: tuple[str, str, str], find: Callable[[], tuple[WeightsSource, ModelInfo]]
+        self, key: tuple[str, str, str], find: Callable[[], tuple[LoadedWeights, ModelInfo]]
     ) -> Classifier:
         def make() -> Classifier:
             found, about = find()
-            machine = choose(about.config.changed(device=key[2], precision="auto"))
-            return Classifier.fitted(about, found.payload.get("weights"), machine, found.where)
+            machine = choose_device(about.config.changed(device=key[2], precision="auto"))
+            return Classifier.from_weights(
+                about, found.payload.get("weights"), machine, found.source
+            )
 
         return _kept(self._classifiers, key, make)
 
@@ -167,7 +171,7 @@ class SmallJobs:
         return _kept(self._datasets, key, make)
 
 
-def _record(folder: RunFolder, event: Event, keep: Callable[[], None] = no_pulse) -> None:
+def _record(folder: RunFolder, event: Event, keep: Callable[[], None] = no_op) -> None:
     """Add to a run's record what was found out afterwards, and `keep` what goes with it.
 
     The record of a run that another process is training is that process's alone, and one

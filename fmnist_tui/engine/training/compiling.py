@@ -13,7 +13,7 @@ from fmnist_tui.engine.inference.classifier import ModelInfo
 from fmnist_tui.util.errors import reason
 
 
-def compiled(
+def compile_network(
     model: nn.Module,
     about: ModelInfo,
     batch: int,
@@ -25,12 +25,12 @@ def compiled(
     The trial batch moves BatchNorm's statistics and the generators: both are put back.
     """
     weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    generators = rng.state(machine.device)
+    generators = rng.get_state(machine.device)
     network: Callable[[Tensor], Tensor] = torch.compile(model)
     try:
         model.train()
         pixels = torch.zeros(batch, about.channels, about.size, about.size, device=machine.device)
-        with machine.arithmetic():
+        with machine.autocast():
             answer = network(pixels.contiguous(memory_format=torch.channels_last))
         answer.float().sum().backward()  # type: ignore[no-untyped-call]
         machine.synchronize()
@@ -40,5 +40,5 @@ def compiled(
     finally:
         model.zero_grad(set_to_none=True)
         model.load_state_dict(weights)
-        rng.restore(generators, machine.device)
+        rng.set_state(generators, machine.device)
     return network

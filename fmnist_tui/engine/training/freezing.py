@@ -26,7 +26,7 @@ _DENSE = (nn.Linear, nn.BatchNorm1d)
 _LISTED = 12
 
 
-def head(model: nn.Module) -> str:
+def head_name(model: nn.Module) -> str:
     """The name of the layer that the classes come out of: the last dense one, or the last
     convolution where there is no dense one behind it."""
     found: list[str] = [
@@ -39,15 +39,17 @@ def head(model: nn.Module) -> str:
     return found[-1]
 
 
-def tensors(model: nn.Module, part: str) -> set[str]:
+def tensor_names(model: nn.Module, part: str) -> set[str]:
     """The names of the parameters and buffers of a module and all in it."""
     prefix = f"{part}." if part else ""
     return {name for name in model.state_dict() if name.startswith(prefix)}
 
 
-def slow(model: nn.Module, optimizer: torch.optim.Optimizer, rate: Tensor, renewed: str) -> None:
+def use_body_lr(
+    model: nn.Module, optimizer: torch.optim.Optimizer, rate: Tensor, renewed: str
+) -> None:
     """Give everything but the head, and what the setting `renew` names, a rate of its own."""
-    new = tensors(model, head(model)) | named(model, renewed, "renew")
+    new = tensor_names(model, head_name(model)) | select_tensors(model, renewed, "renew")
     ahead = {id(parameter) for name, parameter in model.named_parameters() if name in new}
     divided = []
     for group in optimizer.param_groups:
@@ -65,8 +67,8 @@ class FrozenParts:
 
     def __init__(self, model: nn.Module, wanted: str) -> None:
         """Freeze what `wanted` (the setting `freeze`) names; a UserError where it cannot be."""
-        self.words = wanted
-        names = named(model, wanted, "freeze")
+        self.setting = wanted
+        names = select_tensors(model, wanted, "freeze")
         if all(name in names for name, _ in model.named_parameters()):
             raise UserError(f"freeze = {wanted!r} leaves nothing to learn: {_parts(model)}")
         # In the order of the model, so that the hash does not depend on how they were named.
@@ -80,24 +82,25 @@ class FrozenParts:
             if own & names:
                 _hold(module)
 
-    def seal(self, state: Mapping[str, Tensor]) -> str:
+    def record_hash(self, state: Mapping[str, Tensor]) -> str:
         """Remember what the parts are now, unless a checkpoint knew what they were at the very
         beginning; what the record is to say of it."""
-        self.sha256 = self.sha256 or self.digest(state)
+        self.sha256 = self.sha256 or self.hash_state(state)
         count = sum(state[name].numel() for name in self.names)
         return (
-            f"frozen: {self.words} ({self._counted}, {count:,} numbers, sha256 {self.sha256[:16]})"
+            f"frozen: {self.setting} ({self._counted}, {count:,} numbers,"
+            f" sha256 {self.sha256[:16]})"
         )
 
-    def proof(self, *states: Mapping[str, Tensor]) -> tuple[bool, str]:
+    def verify(self, *states: Mapping[str, Tensor]) -> tuple[bool, str]:
         """Whether the parts are in all these states what they were, and how that is said."""
-        found = [self.digest(state) for state in states]
+        found = [self.hash_state(state) for state in states]
         changed = next((one for one in found if one != self.sha256), "")
         if changed:
             return False, f"{self._counted}, sha256 {self.sha256[:16]} is now {changed[:16]}"
         return True, f"{self._counted}, sha256 {self.sha256[:16]}"
 
-    def digest(self, state: Mapping[str, Tensor]) -> str:
+    def hash_state(self, state: Mapping[str, Tensor]) -> str:
         """A hash over names, types, shapes and every byte of the frozen tensors in a state."""
         found = hashlib.sha256()
         for name in self.names:
@@ -111,16 +114,16 @@ class FrozenParts:
         return f"{len(self.names)} tensor{'s' if len(self.names) > 1 else ''}"
 
 
-def named(model: nn.Module, words: str, setting: str) -> set[str]:
+def select_tensors(model: nn.Module, words: str, setting: str) -> set[str]:
     """The tensors of the parts that a setting (`freeze` or `renew`) names."""
     return set().union(*(_meant(model, word, setting) for word in words.split(", ") if word))
 
 
 def _meant(model: nn.Module, word: str, setting: str) -> set[str]:
     if word == BODY:
-        found = set(model.state_dict()) - tensors(model, head(model))
+        found = set(model.state_dict()) - tensor_names(model, head_name(model))
     elif word in (CONVOLUTIONS, DENSE):
-        found = set().union(*(tensors(model, name) for name in _layers(model, word)))
+        found = set().union(*(tensor_names(model, name) for name in _layers(model, word)))
     else:
         modules = [name for name, _ in model.named_modules() if name]
         meant = [name for name in modules if fnmatchcase(name, word)]
@@ -129,7 +132,7 @@ def _meant(model: nn.Module, word: str, setting: str) -> set[str]:
             raise UserError(
                 f"{setting}: there is no part {safe_text(word)!r}{hint} ({_parts(model)})"
             )
-        found = set().union(*(tensors(model, name) for name in meant))
+        found = set().union(*(tensor_names(model, name) for name in meant))
     if not found:
         raise UserError(f"{setting}: {safe_text(word)} has no weights here ({_parts(model)})")
     return found
@@ -138,7 +141,7 @@ def _meant(model: nn.Module, word: str, setting: str) -> set[str]:
 def _layers(model: nn.Module, kind: str) -> Iterator[str]:
     """The layers that are convolutions, with their norms, or those that are dense; a
     convolution that is the head counts as dense."""
-    last = head(model)
+    last = head_name(model)
     for name, module in model.named_modules():
         if name == last or isinstance(module, _DENSE):
             found = DENSE
@@ -166,8 +169,10 @@ def _parts(model: nn.Module) -> str:
     found = []
     for name, child in model.named_children():
         # Of the part that ends in the head the parts in it are told.
-        inner = child.named_children() if head(model).startswith(f"{name}.") else ()
+        inner = child.named_children() if head_name(model).startswith(f"{name}.") else ()
         found += [(f"{name}.{part}", module) for part, module in inner] or [(name, child)]
-    listed = [f"{name} ({type(part).__name__})" for name, part in found if tensors(model, name)]
+    listed = [
+        f"{name} ({type(part).__name__})" for name, part in found if tensor_names(model, name)
+    ]
     more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
     return f"its parts are {', '.join(listed[:_LISTED])}{more}"

@@ -10,16 +10,16 @@ from fmnist_tui.util.paths import expanded
 _CUT = ("val_fraction", "split_seed")
 
 
-def data_of(config: RunConfig) -> str:
+def dataset_key(config: RunConfig) -> str:
     """A config's data set; a path is the same however it is written."""
     kind, colon, path = config.dataset.partition(":")
     return f"{kind}:{expanded(path).resolve()}" if colon else kind
 
 
-def otherwise_cut(mine: RunConfig, theirs: RunConfig) -> str:
+def split_difference(mine: RunConfig, theirs: RunConfig) -> str:
     """What cuts the same data set otherwise in one config than in the other, with both
     values; nothing where there is no such thing."""
-    if data_of(mine) == data_of(theirs):
+    if dataset_key(mine) == dataset_key(theirs):
         for key in _CUT:
             values = [getattr(config, key) for config in (mine, theirs)]
             if values[0] != values[1]:
@@ -27,11 +27,11 @@ def otherwise_cut(mine: RunConfig, theirs: RunConfig) -> str:
     return ""
 
 
-def learnt_from(before: RunConfig, now: RunConfig) -> str:
+def leak_reason(before: RunConfig, now: RunConfig) -> str:
     """Why weights that were trained so must not be judged so: they have learnt from images
     that are kept from them now. Nothing where all is well."""
     apart = before.classes and now.classes and not set(before.classes) & set(now.classes)
-    found = "" if apart else otherwise_cut(before, now)
+    found = "" if apart else split_difference(before, now)
     # Who validates on nothing any more may learn from what was validation before.
     if not found or (now.val_fraction == 0 and before.split_seed == now.split_seed):
         return ""

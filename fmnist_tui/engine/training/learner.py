@@ -25,18 +25,18 @@ from fmnist_tui.engine.compute.ema import WeightAverage
 from fmnist_tui.engine.compute.loader import BatchOrder, DeviceSplit
 from fmnist_tui.engine.compute.schedule import learning_rate
 from fmnist_tui.engine.device import TrainingDevice
-from fmnist_tui.engine.inference.classifier import ModelInfo, Pulse, logits, no_pulse
+from fmnist_tui.engine.inference.classifier import ModelInfo, OnTick, no_op, predict_logits
 from fmnist_tui.engine.optim import OptimSpec
-from fmnist_tui.engine.training.freezing import FrozenParts, slow
+from fmnist_tui.engine.training.freezing import FrozenParts, use_body_lr
 from fmnist_tui.engine.training.step import Network, StepParts, TrainingStep
-from fmnist_tui.engine.training.undo_training import rehearsal
+from fmnist_tui.engine.training.undo_training import undo_on_exit
 from fmnist_tui.util.errors import reason
 
 LOOK_BEFORE_TRAINING = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
+class BestEpoch:
     """The best epoch so far, by validation accuracy and then loss."""
 
     accuracy: float = -1.0
@@ -44,7 +44,7 @@ class Best:
     step: int = 0
     epoch: int = 0
 
-    def beaten_by(self, accuracy: float, loss: float) -> bool:
+    def is_beaten_by(self, accuracy: float, loss: float) -> bool:
         return math.isfinite(loss) and (accuracy, -loss) > (self.accuracy, -self.loss)
 
 
@@ -62,26 +62,26 @@ class Learner:
     """One run's network on one machine, ready for its first or a restored step."""
 
     def __init__(self, about: ModelInfo, dataset: Dataset, machine: TrainingDevice) -> None:
-        self.about, self.config, self.machine = about, about.config, machine
+        self.info, self.config, self.machine = about, about.config, machine
         self.train = DeviceSplit(dataset.train, machine.device)
-        if not self.train.resident:
+        if not self.train.is_resident:
             # A graph cannot hold what the host does in between: fetching the batch.
-            self.machine = machine = replace(machine, graph=False)
+            self.machine = machine = replace(machine, cuda_graph=False)
         self.order = BatchOrder(
             len(dataset.train), self.config.batch_size, self.config.seed, machine.device
         )
-        self.total = self.config.epochs * self.order.steps
+        self.total_steps = self.config.epochs * self.order.steps_per_epoch
 
         self.step = 0
         self.epoch = 0
         self.epoch_step = 0
         self.lr_factor = 1.0
-        self.best = Best()
+        self.best = BestEpoch()
         self.stale_epochs = 0
         self.seconds = 0.0
         self.tally = RunningTotals()
 
-        rng.seed(self.config.seed)
+        rng.seed_all(self.config.seed)
         self.model = about.build().to(machine.device)
         self.model = self.model.to(memory_format=torch.channels_last)
         prepare = getattr(self.model, "prepare", None)
@@ -92,33 +92,35 @@ class Learner:
         # Tensors, so that a captured graph sees each step's rates.
         self._rate = torch.tensor(self.config.lr, dtype=torch.float32, device=machine.device)
         self._body_rate = self._rate * self.config.body_lr
-        spec = OptimSpec(self._rate, self.config.momentum, self.config.weight_decay, machine.graph)
+        spec = OptimSpec(
+            self._rate, self.config.momentum, self.config.weight_decay, machine.cuda_graph
+        )
         self._optimizer = plugins.load("optim", self.config.optimizer).build(self.model, spec)
         if self.config.body_lr != 1:
-            slow(self.model, self._optimizer, self._body_rate, self.config.renew)
-        if machine.graph:
+            use_body_lr(self.model, self._optimizer, self._body_rate, self.config.renew)
+        if machine.cuda_graph:
             # Of the few steps before the capture torch would say that they are slow.
             setattr(self._optimizer, "_warned_capturable_if_run_uncaptured", True)  # noqa: B010
-        self._scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.scaled)
+        self._scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.scales_gradients)
         still = self.frozen.names if self.frozen is not None else ()
         self._average = (
             WeightAverage(self.model, self.config.ema, still) if self.config.ema else None
         )
 
     @property
-    def parameters(self) -> int:
+    def parameter_count(self) -> int:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     @property
     def lr(self) -> float:
         """The learning rate of the step to come."""
-        return learning_rate(self.config, self.step, self.total) * self.lr_factor
+        return learning_rate(self.config, self.step, self.total_steps) * self.lr_factor
 
     def set_lr(self, lr: float) -> None:
         """Make the rate `lr` now, and the rest of the schedule in proportion."""
-        self.lr_factor = lr / learning_rate(self.config, self.step, self.total)
+        self.lr_factor = lr / learning_rate(self.config, self.step, self.total_steps)
 
-    def ready(self, network: Network | None = None) -> TrainingStep:
+    def make_step(self, network: Network | None = None) -> TrainingStep:
         """The training step, through `network` where the model has been compiled."""
         self.model.train()
         parts = StepParts(
@@ -126,75 +128,75 @@ class Learner:
             network=network or self.model,
             optimizer=self._optimizer,
             scaler=self._scaler,
-            augment=Augment(self.config, self.about.normalisation),
+            augment=Augment(self.config, self.info.normalisation),
             data=self.train,
             machine=self.machine,
             average=self._average,
             label_smoothing=self.config.label_smoothing,
             clip_norm=self.config.clip_norm,
         )
-        return TrainingStep(parts, self.order.batch)
+        return TrainingStep(parts, self.order.batch_size)
 
     @property
-    def in_place(self) -> bool:
+    def is_position_consistent(self) -> bool:
         """Whether the step is what epoch and step within it make in this run's batches."""
-        whole = self.epoch * self.order.steps + self.epoch_step
-        return self.step == whole and self.epoch_step <= self.order.steps
+        whole = self.epoch * self.order.steps_per_epoch + self.epoch_step
+        return self.step == whole and self.epoch_step <= self.order.steps_per_epoch
 
-    def to_start_of_epoch(self) -> None:
+    def restart_epoch(self) -> None:
         """Stand at the beginning of the present epoch, as this run counts its steps."""
-        self.step, self.epoch_step = self.epoch * self.order.steps, 0
+        self.step, self.epoch_step = self.epoch * self.order.steps_per_epoch, 0
         self.tally = RunningTotals()
 
-    def become_new(self) -> None:
+    def reset_history(self) -> None:
         """Keep the place and what was learnt, forget what another run made of it: the
         schedule is the config's own again, and the best epoch is still to come."""
         self.lr_factor, self.seconds = 1.0, 0.0
-        self.best, self.stale_epochs = Best(), 0
+        self.best, self.stale_epochs = BestEpoch(), 0
 
-    def aim(self, lr: float | None = None) -> None:
+    def apply_lr(self, lr: float | None = None) -> None:
         """Give the device the rates of the step to come: the schedule's, or another."""
         rate = self.lr if lr is None else lr
         self._rate.fill_(rate)
         self._body_rate.fill_(rate * self.config.body_lr)
 
     @contextmanager
-    def rehearsing(self) -> Iterator[None]:
+    def undo_on_exit(self) -> Iterator[None]:
         """What is learnt inside this block is forgotten after it, to the last bit."""
         averages = self._average.state().values() if self._average is not None else ()
         tensors = (*self.model.state_dict().values(), *averages)
-        waited = self.train.waited
-        with rehearsal(tensors, self._optimizer, self._scaler, self.machine.device):
+        waited = self.train.fetch_seconds
+        with undo_on_exit(tensors, self._optimizer, self._scaler, self.machine.device):
             yield
-        self.train.waited = waited
+        self.train.fetch_seconds = waited
 
-    def answers(self, data: DeviceSplit, pulse: Pulse = no_pulse) -> npt.NDArray[np.float32]:
+    def predict_logits(self, data: DeviceSplit, pulse: OnTick = no_op) -> npt.NDArray[np.float32]:
         """Logits of a split by the weights that count: the averaged ones, if there are any."""
         if self._average is None:
-            return logits(self.model, data, self.about, self.machine, pulse)
-        with self._average.in_place():
-            return logits(self.model, data, self.about, self.machine, pulse)
+            return predict_logits(self.model, data, self.info, self.machine, pulse)
+        with self._average.applied():
+            return predict_logits(self.model, data, self.info, self.machine, pulse)
 
-    def weights(self) -> Payload:
+    def weights_payload(self) -> Payload:
         """What is needed to classify: the weights that count, and what they are for."""
         weights = self._average.state() if self._average else self.model.state_dict()
         return {
             "format": FORMAT,
-            "about": self.about.to_plain(),
+            "about": self.info.to_dict(),
             "weights": dict(weights),
             "step": self.step,
             "epoch": self.epoch,
             "best": asdict(self.best),
         }
 
-    def state(self) -> Payload:
+    def full_payload(self) -> Payload:
         """Everything, so that training can go on from here as if nothing had happened."""
         return {
-            **self.weights(),
+            **self.weights_payload(),
             "model": dict(self.model.state_dict()),
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
-            "rng": rng.state(self.machine.device),
+            "rng": rng.get_state(self.machine.device),
             "epoch_step": self.epoch_step,
             "stale_epochs": self.stale_epochs,
             "lr_factor": self.lr_factor,
@@ -203,7 +205,7 @@ class Learner:
             "frozen": self.frozen.sha256 if self.frozen is not None else "",
         }
 
-    def take_weights(self, weights: Mapping[str, Tensor], where: str) -> None:
+    def load_weights(self, weights: Mapping[str, Tensor], where: str) -> None:
         """Begin with these weights instead of random ones."""
         check_weights(weights, self.model.state_dict(), where, self.config.model)
         self.model.load_state_dict(weights)
@@ -239,8 +241,8 @@ class Learner:
         self.stale_epochs = payload["stale_epochs"]
         self.lr_factor = payload["lr_factor"]
         self.seconds = payload["seconds"]
-        self.best = Best(**payload["best"])
+        self.best = BestEpoch(**payload["best"])
         self.tally = RunningTotals(**payload["tally"])
         if self.frozen is not None:
             self.frozen.sha256 = payload["frozen"]
-        rng.restore(payload["rng"], self.machine.device)
+        rng.set_state(payload["rng"], self.machine.device)

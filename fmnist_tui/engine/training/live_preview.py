@@ -32,7 +32,7 @@ class LivePreview:
     def __init__(self, learner: Learner, split: Split) -> None:
         self._learner = learner
         self._labels = split.labels
-        order = by_turns(split.labels)
+        order = interleave_classes(split.labels)
         self._shown = order[:SHOWN]
         self._indices = tuple(int(index) for index in split.indices[self._shown])
         part = order[:PART]
@@ -48,10 +48,10 @@ class LivePreview:
         """Whether it is time for another look."""
         return time.perf_counter() >= self._next
 
-    def look(self) -> Glance:
+    def preview(self) -> Glance:
         """Ask about a part of the split, with those that are shown in it."""
         began = time.perf_counter()
-        answers = self._learner.answers(self._part)
+        answers = self._learner.predict_logits(self._part)
         found = self._glance(answers, self._part_labels, np.arange(len(self._shown)))
         # The first look wakes kernels and says nothing about the cost of the next.
         now = time.perf_counter()
@@ -59,7 +59,7 @@ class LivePreview:
         self._warm = True
         return found
 
-    def after_validation(self, answers: npt.NDArray[np.float32]) -> Glance:
+    def from_validation(self, answers: npt.NDArray[np.float32]) -> Glance:
         """What the model's answers for the whole split say."""
         self._next = max(self._next, time.perf_counter() + SECONDS)
         return self._glance(answers, self._labels, self._shown)
@@ -77,11 +77,11 @@ class LivePreview:
             said=tuple(int(number) for number in said[shown]),
             shares=tuple(round(float(share), 3) for share in shares),
             count=len(labels),
-            confusion=confusion(labels, said, answers.shape[1]),
+            confusion=confusion_matrix(labels, said, answers.shape[1]),
         )
 
 
-def by_turns(labels: Labels) -> Labels:
+def interleave_classes(labels: Labels) -> Labels:
     """The images' places: the first of every class, then every second one, and so on."""
     places = np.argsort(labels, kind="stable")
     counts = np.bincount(labels)
@@ -90,7 +90,7 @@ def by_turns(labels: Labels) -> Labels:
     return np.lexsort((labels, ranks))
 
 
-def confusion(labels: Labels, said: Labels, classes: int) -> tuple[tuple[int, ...], ...]:
+def confusion_matrix(labels: Labels, said: Labels, classes: int) -> tuple[tuple[int, ...], ...]:
     """How often each true class (a row) was taken for each class."""
     if classes > MATRIX_CLASSES:
         return ()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
-from fmnist_tui.engine.inference.classifier import Pulse
+from fmnist_tui.engine.inference.classifier import OnTick
 from fmnist_tui.engine.run.inbox import Inbox
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.engine.training.step import TrainingStep
@@ -29,22 +29,22 @@ LEAST_BATCHES = 4
 class PendingCommands:
     """What a run is told between two steps, waiting to be done."""
 
-    def __init__(self, control: Inbox, pulse: Pulse) -> None:
-        self.waiting: deque[Command] = deque()
+    def __init__(self, control: Inbox, pulse: OnTick) -> None:
+        self.pending: deque[Command] = deque()
         self._control, self._pulse = control, pulse
 
-    def listen(self) -> None:
+    def poll(self) -> None:
         """See to small jobs, and take in what has been told."""
         self._pulse()
-        self.waiting += self._control.take()
+        self.pending += self._control.take()
 
-    def to_end(self) -> bool:
+    def is_search_ended(self) -> bool:
         """Whether something has been told that ends a search. All else waits for its end."""
-        self.listen()
-        return any(isinstance(told, (CancelSearch, Stop, Detach)) for told in self.waiting)
+        self.poll()
+        return any(isinstance(told, (CancelSearch, Stop, Detach)) for told in self.pending)
 
 
-def check(images: int, batch_size: int) -> None:
+def check_batch_count(images: int, batch_size: int) -> None:
     """Refuse a training split whose curve would say nothing."""
     if images // batch_size < LEAST_BATCHES:
         most = images // LEAST_BATCHES
@@ -64,19 +64,19 @@ def search(
 ) -> LrSearched:
     """Try these rates until the loss explodes or the search is told to end; say each
     probe and, last, what came of it. `step` is what a training under way learns by."""
-    learn = step if step is not None and _usable(step, learner) else learner.ready()
+    learn = step if step is not None and _usable(step, learner) else learner.make_step()
     points: list[Point] = []
     explosion = Explosion()
     ended = False
-    with learner.rehearsing():
+    with learner.undo_on_exit():
         for probe, rows in zip(range(rates.steps), _batches(learner), strict=False):
-            ended = told.to_end()
+            ended = told.is_search_ended()
             if ended:
                 break
             lr = rates.at(probe)
-            learner.aim(lr)
+            learner.apply_lr(lr)
             learn(rows)
-            loss = learn.read()[0] / learner.order.batch
+            loss = learn.read_totals()[0] / learner.order.batch_size
             points.append((lr, loss))
             emit(LrProbed(time.time(), learner.step, probe + 1, rates.steps, lr, loss))
             if explosion.seen(loss):
@@ -92,12 +92,12 @@ def search(
 
 def _usable(step: TrainingStep, learner: Learner) -> bool:
     """Not while it is still to be captured: the graph would hold what is forgotten."""
-    return step.captured or not learner.machine.graph
+    return step.is_captured or not learner.machine.cuda_graph
 
 
 def _batches(learner: Learner) -> Iterator[Tensor]:
     """The batches to come, this epoch's and those of as many after it as are needed."""
     epoch, first = learner.epoch, learner.epoch_step
     while True:
-        yield from learner.order.epoch(epoch)[first:]
+        yield from learner.order.epoch_indices(epoch)[first:]
         epoch, first = epoch + 1, 0

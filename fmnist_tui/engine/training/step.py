@@ -52,12 +52,12 @@ class TrainingStep:
         self._steps = 0
 
     @property
-    def captured(self) -> bool:
+    def is_captured(self) -> bool:
         return self._graph is not None
 
     def __call__(self, indices: Tensor) -> None:
         self._indices.copy_(indices, non_blocking=True)
-        if not self._parts.machine.graph:
+        if not self._parts.machine.cuda_graph:
             self._learn()
         elif self._graph is not None:
             self._graph.replay()
@@ -67,7 +67,7 @@ class TrainingStep:
             self._capture()
         self._steps += 1
 
-    def read(self) -> tuple[float, float]:
+    def read_totals(self) -> tuple[float, float]:
         """The summed loss of the images since the last reading, and the hits among them.
 
         This waits for the device."""
@@ -77,9 +77,9 @@ class TrainingStep:
 
     def _learn(self) -> None:
         parts = self._parts
-        images = parts.data.images(self._indices)
+        images = parts.data.gather(self._indices)
         pixels, targets = parts.augment(images, parts.data.labels[self._indices])
-        with parts.machine.arithmetic():
+        with parts.machine.autocast():
             logits = parts.network(pixels)
         loss = targets.loss(logits, parts.label_smoothing)
         parts.optimizer.zero_grad(set_to_none=True)

@@ -13,13 +13,13 @@ from fmnist_tui.protocol.events import Telemetry
 MB = 1 << 20
 
 
-class Gauges:
+class TelemetryReader:
     """The readings of one process and its GPU; what cannot be read is None."""
 
     def __init__(self, machine: TrainingDevice) -> None:
         self._process = psutil.Process()
         self._process.cpu_percent()  # the first reading only starts the clock
-        self._gpu = _handle(machine) if machine.cuda else None
+        self._gpu = _handle(machine) if machine.is_cuda else None
 
     def read(self) -> Telemetry:
         """The readings now. CPU per cent counts cores: two busy ones are 200."""

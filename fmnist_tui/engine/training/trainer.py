@@ -16,15 +16,15 @@ import numpy as np
 from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointManifest, CheckpointStore
 from fmnist_tui.engine.compute.loader import DeviceSplit
-from fmnist_tui.engine.inference.classifier import Pulse, no_pulse
+from fmnist_tui.engine.inference.classifier import OnTick, no_op
 from fmnist_tui.engine.run.inbox import Inbox
 from fmnist_tui.engine.run.run_record import saved
 from fmnist_tui.engine.training import lr_finder
-from fmnist_tui.engine.training.compiling import compiled
-from fmnist_tui.engine.training.learner import Best, Learner, RunningTotals
+from fmnist_tui.engine.training.compiling import compile_network
+from fmnist_tui.engine.training.learner import BestEpoch, Learner, RunningTotals
 from fmnist_tui.engine.training.live_preview import LivePreview
 from fmnist_tui.engine.training.step import TrainingStep
-from fmnist_tui.engine.training.telemetry import Gauges
+from fmnist_tui.engine.training.telemetry import TelemetryReader
 from fmnist_tui.protocol.commands import (
     CancelSearch,
     Command,
@@ -65,11 +65,11 @@ class TrainingEnd:
     message: str = ""
 
 
-class Halt(Exception):  # noqa: N818 - not an error: the way out of the loop
+class EndTraining(Exception):  # noqa: N818 - not an error: the way out of the loop
     """Training is to end now."""
 
     def __init__(self, ending: TrainingEnd) -> None:
-        self.ending = ending
+        self.end = ending
 
 
 class Trainer:
@@ -82,14 +82,14 @@ class Trainer:
         store: CheckpointStore,
         emit: Callable[[Event], None],
         control: Inbox,
-        pulse: Pulse = no_pulse,
+        pulse: OnTick = no_op,
         glances: LivePreview | None = None,
     ) -> None:
         self.learner, self.config = learner, learner.config
         self._validation, self._glances, self._store = validation, glances, store
         self._emit, self._control, self._pulse = emit, control, pulse
         self._told = lr_finder.PendingCommands(control, lambda: self._pulse())
-        self._gauges = Gauges(learner.machine)
+        self._gauges = TelemetryReader(learner.machine)
         self._window = RunningTotals()
         self._paused = False
         self._save_wanted = False
@@ -106,36 +106,36 @@ class Trainer:
             while self.learner.epoch < self.config.epochs:
                 self._one_epoch()
             ending = TrainingEnd(FINISHED)
-        except Halt as halt:
-            ending = halt.ending
+        except EndTraining as halt:
+            ending = halt.end
         if ending.reason == FAILED:
             return ending
         try:
             self._save("last")
-        except Halt as halt:
-            return halt.ending
+        except EndTraining as halt:
+            return halt.end
         return ending
 
     def _first_step(self) -> TrainingStep:
         learner = self.learner
         if not self.config.compile:
-            return learner.ready()
+            return learner.make_step()
         self._phase("compiling")
-        batch = learner.order.batch
-        network = compiled(learner.model, learner.about, batch, learner.machine, self._warn)
-        return learner.ready(network)
+        batch = learner.order.batch_size
+        network = compile_network(learner.model, learner.info, batch, learner.machine, self._warn)
+        return learner.make_step(network)
 
     def _one_epoch(self) -> None:
         learner, learn = self.learner, self._learn
-        rows = learner.order.epoch(learner.epoch)
+        rows = learner.order.epoch_indices(learner.epoch)
         self._phase("training")
-        while learner.epoch_step < learner.order.steps:
+        while learner.epoch_step < learner.order.steps_per_epoch:
             self._attend()
-            learner.aim()
+            learner.apply_lr()
             learn(rows[learner.epoch_step])
             learner.step += 1
             learner.epoch_step += 1
-            self._window.images += learner.order.batch
+            self._window.images += learner.order.batch_size
             now = time.perf_counter()
             if now - self._reported >= PROGRESS_SECONDS:
                 self._progress()
@@ -154,9 +154,9 @@ class Trainer:
         learner.epoch += 1
         learner.epoch_step = 0
         learner.tally = RunningTotals()
-        better = validated is not None and learner.best.beaten_by(*validated)
+        better = validated is not None and learner.best.is_beaten_by(*validated)
         if validated is not None and better:
-            learner.best = Best(*validated, learner.step, learner.epoch)
+            learner.best = BestEpoch(*validated, learner.step, learner.epoch)
             learner.stale_epochs = 0
             self._save("best")
         elif validated is not None:
@@ -181,7 +181,7 @@ class Trainer:
         self._lap()
         if self.config.patience and learner.stale_epochs >= self.config.patience:
             stale = learner.stale_epochs
-            raise Halt(
+            raise EndTraining(
                 TrainingEnd(FINISHED, f"stopped early: no better validation in {stale} epochs")
             )
 
@@ -190,9 +190,9 @@ class Trainer:
         if self._validation is None:
             return None
         self._phase("validating")
-        answers = self.learner.answers(self._validation, self._pulse)
+        answers = self.learner.predict_logits(self._validation, self._pulse)
         if self._glances is not None:
-            self._emit(self._glances.after_validation(answers))
+            self._emit(self._glances.from_validation(answers))
         labels = self._validation.labels.cpu().numpy()
         own = softmax(answers)[np.arange(len(labels)), labels]
         loss = float(-np.log(np.clip(own, 1e-12, None)).mean())
@@ -222,20 +222,20 @@ class Trainer:
         learner, images = self.learner, self._window.images
         if not images:
             return
-        loss, hits = self._learn.read()
+        loss, hits = self._learn.read_totals()
         passed = self._lap()
-        waited, learner.train.waited = learner.train.waited, 0.0
+        waited, learner.train.fetch_seconds = learner.train.fetch_seconds, 0.0
         self._reported = time.perf_counter()
         self._window = RunningTotals()
         if not math.isfinite(loss):
-            raise Halt(TrainingEnd(FAILED, self._not_a_number()))
+            raise EndTraining(TrainingEnd(FAILED, self._not_a_number()))
         learner.seconds += passed
         tally = learner.tally
         tally.images += images
         tally.loss += loss
         tally.hits += hits
         tally.seconds += passed
-        steps = images / learner.order.batch
+        steps = images / learner.order.batch_size
         self._emit(
             Progress(
                 t=time.time(),
@@ -256,7 +256,7 @@ class Trainer:
         """Say what the model now thinks of a few images, if that is due. To be called when
         the time so far is accounted for: that of looking counts as no training time."""
         if self._glances is not None and self._glances.is_due():
-            self._emit(self._glances.look())
+            self._emit(self._glances.preview())
             self._lap()
 
     def _not_a_number(self) -> str:
@@ -276,9 +276,9 @@ class Trainer:
             self._hold()
 
     def _look(self) -> None:
-        self._told.listen()
-        while self._told.waiting:
-            self._obey(self._told.waiting.popleft())
+        self._told.poll()
+        while self._told.pending:
+            self._obey(self._told.pending.popleft())
 
     def _hold(self) -> None:
         self._progress()
@@ -294,9 +294,9 @@ class Trainer:
     def _obey(self, command: Command) -> None:
         match command:
             case Stop(why=why):
-                raise Halt(TrainingEnd(STOPPED, why))
+                raise EndTraining(TrainingEnd(STOPPED, why))
             case Detach():
-                raise Halt(TrainingEnd(DETACHED))
+                raise EndTraining(TrainingEnd(DETACHED))
             case Pause():
                 self._paused = True
             case Resume():
@@ -322,7 +322,7 @@ class Trainer:
         """Search for a learning rate, then go on as if nothing had been."""
         try:
             rates = RateRange(low, high, steps)
-            lr_finder.check(self.learner.train.count, self.config.batch_size)
+            lr_finder.check_batch_count(self.learner.train.count, self.config.batch_size)
         except UserError as error:
             step = self.learner.step
             self._emit(LrSearched(time.time(), step, FAILED, message=str(error)))
@@ -341,7 +341,7 @@ class Trainer:
         self._progress()
         learner = self.learner
         try:
-            payload = learner.weights() if kind == "best" else learner.state()
+            payload = learner.weights_payload() if kind == "best" else learner.full_payload()
             self._written(self._store.save(kind, payload, learner.step, learner.epoch))
             if self._save_wanted and kind == "last":
                 self._written(self._store.save("step", payload, learner.step, learner.epoch))

@@ -20,14 +20,14 @@ from fmnist_tui.engine.checkpoints import weights_source
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore, check_weights
 from fmnist_tui.engine.inference.classifier import ModelInfo
 from fmnist_tui.engine.training import leakage
-from fmnist_tui.engine.training.freezing import FrozenParts, head, named, tensors
+from fmnist_tui.engine.training.freezing import FrozenParts, head_name, select_tensors, tensor_names
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.resolve_start import locate
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
-MADE_FROM = ("started_from", "started_checkpoint", "started_step", "started_sha256")
+PROVENANCE_KEYS = ("started_from", "started_checkpoint", "started_step", "started_sha256")
 
 
 class TransferStart:
@@ -37,17 +37,21 @@ class TransferStart:
         """Find and read them; a UserError where there are none."""
         path = locate(config.start or "", runs_dir)
         is_run = path.is_dir()
-        found = weights_source.of_run(RunFolder(path)) if is_run else weights_source.of_file(path)
-        self._where, self._notes = found.where, found.notes
+        found = (
+            weights_source.load_from_run(RunFolder(path))
+            if is_run
+            else weights_source.load_from_file(path)
+        )
+        self._where, self._notes = found.source, found.notes
         weights = found.payload.get("weights")
         if not isinstance(weights, Mapping):
-            raise CheckpointError(f"{found.where}: holds no weights")
+            raise CheckpointError(f"{found.source}: holds no weights")
         self._given: Mapping[str, Tensor] = weights
         plain = found.payload.get("about")
-        self._about = ModelInfo.from_plain(plain, found.where) if plain is not None else None
+        self._about = ModelInfo.from_dict(plain, found.source) if plain is not None else None
         if self._about is not None and self._about.members:
             raise CheckpointError(
-                f"{found.where}: is an ensemble, which nothing can begin with: name one of its"
+                f"{found.source}: is an ensemble, which nothing can begin with: name one of its"
                 " members"
             )
         self._taken: dict[str, Tensor] = {}
@@ -55,12 +59,12 @@ class TransferStart:
         # What leads here again, from whatever folder the command is given in.
         inside = is_run and path.parent == runs_dir.absolute()
         self.config = config.changed(start=path.name if inside else str(path))
-        self.made_from: dict[str, str | int] = dict(
+        self.provenance: dict[str, str | int] = dict(
             zip(
-                MADE_FROM,
+                PROVENANCE_KEYS,
                 (
                     self.config.start or "",
-                    Path(found.where).name,
+                    Path(found.source).name,
                     found.step,
                     found.sha256 or _digest(path),
                 ),
@@ -68,21 +72,21 @@ class TransferStart:
             )
         )
         step = f" at step {found.step:,}" if found.step else ""
-        self._told.append(f"started from {self.config.start}{step} ({Path(found.where).name})")
+        self._told.append(f"started from {self.config.start}{step} ({Path(found.source).name})")
 
     def check(self, about: ModelInfo) -> None:
         """Refuse a model that the weights are not for, parts that cannot be frozen, and images
         to be judged by that the weights have learnt from."""
         if self._about is not None:
-            wrong = leakage.learnt_from(self._about.config, about.config)
+            wrong = leakage.leak_reason(self._about.config, about.config)
             if wrong:
                 raise CheckpointError(f"{self._where}: {wrong}")
         model = about.build()
         expected = model.state_dict()
-        last = head(model)
-        new = named(model, about.config.renew, "renew")
+        last = head_name(model)
+        new = select_tensors(model, about.config.renew, "renew")
         if not self._knows(about):
-            new |= tensors(model, last)
+            new |= tensor_names(model, last)
         weights = self._refitted(about.config, model)
         given = {
             name: _in_type_of(expected.get(name), tensor)
@@ -105,10 +109,10 @@ class TransferStart:
             told = f"{len(given)} tensors taken over, new: {', '.join(layers)}"
         self._told.append(told)
 
-    def begin(self, learner: Learner, _: CheckpointStore) -> tuple[str, ...]:
+    def initialise(self, learner: Learner, _: CheckpointStore) -> tuple[str, ...]:
         """Give the learner the weights; returns what the record is to say of it."""
         taken, self._taken, self._given = self._taken, {}, {}
-        learner.take_weights({**learner.model.state_dict(), **taken}, self._where)
+        learner.load_weights({**learner.model.state_dict(), **taken}, self._where)
         return ("; ".join(self._told), *self._notes)
 
     def _knows(self, about: ModelInfo) -> bool:

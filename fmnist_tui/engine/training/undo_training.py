@@ -18,7 +18,7 @@ from fmnist_tui.engine.optim import Optimizer
 
 
 @contextmanager
-def rehearsal(
+def undo_on_exit(
     tensors: Iterable[Tensor],
     optimizer: Optimizer,
     scaler: torch.amp.GradScaler,
@@ -35,7 +35,7 @@ def rehearsal(
         for parameter, state in optimizer.state.items()
     }
     scale = scaler.state_dict()
-    generators = rng.state(device)
+    generators = rng.get_state(device)
     try:
         yield
     finally:
@@ -45,7 +45,7 @@ def rehearsal(
             _put_back(optimizer, states)
         if scale:
             scaler.load_state_dict(scale)
-        rng.restore(generators, device)
+        rng.set_state(generators, device)
 
 
 def _copy(tensor: Tensor) -> Tensor:

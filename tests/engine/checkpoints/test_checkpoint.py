@@ -18,7 +18,11 @@ import torch
 from torch import nn
 
 from fmnist_tui.engine.checkpoints import checkpoint
-from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore, read
+from fmnist_tui.engine.checkpoints.checkpoint import (
+    CheckpointError,
+    CheckpointStore,
+    read_checkpoint,
+)
 
 
 def _payload(value: float, numbers: int = 100) -> dict[str, Any]:
@@ -116,7 +120,7 @@ def test_no_kill_at_any_moment_of_a_save_loses_an_acknowledged_checkpoint(tmp_pa
         assert notes == ()
         assert manifest.step in (acknowledged, acknowledged + 1)
         assert _value(payload) == manifest.step
-        store.sweep()
+        store.remove_leftovers()
         assert not list(folder.glob(".*")), "strays are swept"
         assert {path.stem for path in folder.glob("*.pt")} == {
             path.stem for path in folder.glob("*.json")
@@ -180,7 +184,7 @@ def test_a_pickle_with_code_in_it_is_refused_and_nothing_runs(tmp_path: Path, fo
     else:
         torch.save(trap, path, _use_new_zipfile_serialization=form == "torch zip")
     with pytest.raises(CheckpointError, match="refused"):
-        read(path)
+        read_checkpoint(path)
     assert not proof.exists()
 
 
@@ -191,7 +195,7 @@ def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
         archive.writestr("model/constants.pkl", b"")
         archive.writestr("model/code/__torch__.py", b"")
     with pytest.raises(CheckpointError, match="TorchScript"):
-        read(path)
+        read_checkpoint(path)
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
@@ -200,7 +204,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
         archive.writestr("model/data.pkl", b"")
         archive.writestr("model/data/0", bytes(50_000_000))
     with pytest.raises(CheckpointError, match="compressed"):
-        read(path)
+        read_checkpoint(path)
 
 
 def test_a_truncated_file_is_refused_at_every_length(tmp_path: Path) -> None:
@@ -210,7 +214,7 @@ def test_a_truncated_file_is_refused_at_every_length(tmp_path: Path) -> None:
     for length in range(0, len(whole) - 1, 97):
         path.write_bytes(whole[:length])
         with pytest.raises(CheckpointError):
-            read(path)
+            read_checkpoint(path)
 
 
 def test_weights_of_other_names_shapes_or_types_are_told_apart() -> None:

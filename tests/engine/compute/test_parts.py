@@ -18,8 +18,8 @@ from fmnist_tui.engine.compute import augment
 from fmnist_tui.engine.compute.augment import Augment, Targets
 from fmnist_tui.engine.compute.ema import WeightAverage
 from fmnist_tui.engine.compute.loader import BatchOrder, DeviceSplit, Normalisation
-from fmnist_tui.engine.compute.schedule import share
-from fmnist_tui.engine.device import choose
+from fmnist_tui.engine.compute.schedule import schedule_factor
+from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.models import ModelSpec
 from fmnist_tui.engine.optim import OptimSpec
 from fmnist_tui.util.errors import UserError
@@ -132,7 +132,7 @@ def test_weight_decay_spares_biases_and_norms() -> None:
 def test_schedules_rise_where_they_should_and_end_low() -> None:
     total = 100
     courses = {
-        name: [share(name, step, total) for step in range(total)]
+        name: [schedule_factor(name, step, total) for step in range(total)]
         for name in ("constant", "onecycle", "cosine", "linear", "step")
     }
     assert set(courses["constant"]) == {1.0}
@@ -147,7 +147,7 @@ def test_schedules_rise_where_they_should_and_end_low() -> None:
 
 
 def test_warm_up_rises_in_a_straight_line_to_the_peak() -> None:
-    rise = [share("constant", step, 100, warmup=0.1) for step in range(11)]
+    rise = [schedule_factor("constant", step, 100, warmup=0.1) for step in range(11)]
     assert rise == sorted(rise) and rise[-1] == 1.0
     assert rise[0] == pytest.approx(1 / 11)
 
@@ -157,25 +157,33 @@ def test_warm_up_rises_in_a_straight_line_to_the_peak() -> None:
 
 def test_an_epoch_takes_every_image_once_and_each_epoch_has_its_own_order() -> None:
     order = BatchOrder(64, 16, seed=3, device=torch.device("cpu"))
-    first, second = order.epoch(0), order.epoch(1)
+    first, second = order.epoch_indices(0), order.epoch_indices(1)
     assert sorted(first.flatten().tolist()) == list(range(64))
     assert not torch.equal(first, second)
-    assert torch.equal(first, BatchOrder(64, 16, seed=3, device=torch.device("cpu")).epoch(0))
-    assert not torch.equal(first, BatchOrder(64, 16, seed=4, device=torch.device("cpu")).epoch(0))
+    assert torch.equal(
+        first, BatchOrder(64, 16, seed=3, device=torch.device("cpu")).epoch_indices(0)
+    )
+    assert not torch.equal(
+        first, BatchOrder(64, 16, seed=4, device=torch.device("cpu")).epoch_indices(0)
+    )
 
 
 def test_a_batch_larger_than_the_data_becomes_the_data() -> None:
     order = BatchOrder(10, 256, seed=0, device=torch.device("cpu"))
-    assert (order.batch, order.steps, tuple(order.epoch(0).shape)) == (10, 1, (1, 10))
+    assert (order.batch_size, order.steps_per_epoch, tuple(order.epoch_indices(0).shape)) == (
+        10,
+        1,
+        (1, 10),
+    )
 
 
 def test_normalisation_is_the_training_images_mean_and_deviation() -> None:
     images = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3)).astype(np.uint8)
     split = Split("train", images, np.zeros(50, np.int64), np.arange(50))
-    found = Normalisation.of(split)
+    found = Normalisation.from_split(split)
     assert found.mean == pytest.approx(images.reshape(-1, 3).mean(0), abs=1e-3)
     assert found.std == pytest.approx(images.reshape(-1, 3).std(0), abs=1e-3)
-    pixels = DeviceSplit(split, torch.device("cpu")).images(torch.arange(50)).float()
+    pixels = DeviceSplit(split, torch.device("cpu")).gather(torch.arange(50)).float()
     scaled = found.apply(pixels)
     assert scaled.mean((0, 2, 3)).abs().max() < 1e-3
     assert (scaled.std((0, 2, 3)) - 1).abs().max() < 1e-2
@@ -186,9 +194,9 @@ def test_images_on_the_device_are_the_images_of_the_split() -> None:
     data = DeviceSplit(dataset.train, torch.device("cpu"))
     wanted = torch.tensor([5, 2, 11])
     assert torch.equal(
-        data.images(wanted)[:, 0], torch.from_numpy(dataset.train.images[[5, 2, 11], :, :, 0])
+        data.gather(wanted)[:, 0], torch.from_numpy(dataset.train.images[[5, 2, 11], :, :, 0])
     )
-    assert data.images(wanted).is_contiguous(memory_format=torch.channels_last)
+    assert data.gather(wanted).is_contiguous(memory_format=torch.channels_last)
 
 
 # -- augmentation -----------------------------------------------------------------------
@@ -197,7 +205,7 @@ def test_images_on_the_device_are_the_images_of_the_split() -> None:
 def _picture(change: dict[str, object], images: Tensor, seed: int = 0) -> Tensor:
     torch.manual_seed(seed)
     settings = RunConfig.build({"dataset": "sketches", **change})
-    return Augment(settings, PLAIN).picture(images)
+    return Augment(settings, PLAIN).transform(images)
 
 
 def test_without_augmentation_images_stay_as_they_are() -> None:
@@ -256,9 +264,9 @@ def test_mixup_blends_pictures_and_targets_by_the_same_share() -> None:
     images = torch.stack([torch.full((1, 8, 8), value) for value in (0, 100)]).to(torch.uint8)
     settings = RunConfig.build({"dataset": "sketches", "mixup": 1.0})
     pixels, targets = Augment(settings, PLAIN)(images, torch.tensor([0, 1]))
-    assert targets.share is not None and targets.others is not None
+    assert targets.share is not None and targets.mixed_labels is not None
     assert pixels[0].mean() == pytest.approx(100 * (1 - float(targets.share[0])), rel=1e-4)
-    assert targets.others.tolist() == [1, 0]
+    assert targets.mixed_labels.tolist() == [1, 0]
 
 
 def test_cutmix_counts_the_pixels_it_really_pasted() -> None:
@@ -303,7 +311,7 @@ def test_the_average_follows_the_weights_and_gives_them_back() -> None:
     held["1.num_batches_tracked"].fill_(7)
     own = copy.deepcopy(model.state_dict())
     average.update()
-    with average.in_place():
+    with average.applied():
         assert torch.allclose(held["0.weight"], start["0.weight"] + 1.0)
         assert int(held["1.num_batches_tracked"]) == 7
     for name, tensor in model.state_dict().items():
@@ -316,10 +324,10 @@ def test_the_average_follows_the_weights_and_gives_them_back() -> None:
 def test_a_gpu_that_is_not_there_is_refused_in_one_line() -> None:
     if torch.cuda.is_available():
         with pytest.raises(UserError, match="GPUs, numbered from 0"):
-            choose(config(device="cuda:99"))
+            choose_device(config(device="cuda:99"))
     else:
         with pytest.raises(UserError, match=r"device cuda.*try --device cpu"):
-            choose(config(device="cuda"))
+            choose_device(config(device="cuda"))
 
 
 def test_what_is_judged_in_single_precision_is_not_judged_in_tf32() -> None:
@@ -328,7 +336,7 @@ def test_what_is_judged_in_single_precision_is_not_judged_in_tf32() -> None:
     try:
         for backend in backends:
             backend.allow_tf32 = True
-        with choose(config()).exact():
+        with choose_device(config()).disable_tf32():
             assert [backend.allow_tf32 for backend in backends] == [False, False]
         assert [backend.allow_tf32 for backend in backends] == [True, True]
     finally:
@@ -338,7 +346,7 @@ def test_what_is_judged_in_single_precision_is_not_judged_in_tf32() -> None:
 
 def test_half_precision_on_a_cpu_is_refused() -> None:
     with pytest.raises(UserError, match="fp16"):
-        choose(config(precision="fp16"))
+        choose_device(config(precision="fp16"))
 
 
 @pytest.mark.parametrize(
@@ -348,8 +356,8 @@ def test_auto_precision_on_a_cpu_is_bf16_only_where_the_cpu_multiplies_it(
     monkeypatch: pytest.MonkeyPatch, flags: str, precision: str
 ) -> None:
     monkeypatch.setattr("fmnist_tui.engine.device._cpuinfo", lambda field: flags)
-    machine = choose(config(precision="auto", threads=1))
-    assert (machine.precision, machine.graph, machine.threads) == (precision, False, 1)
+    machine = choose_device(config(precision="auto", threads=1))
+    assert (machine.precision, machine.cuda_graph, machine.threads) == (precision, False, 1)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
@@ -361,23 +369,23 @@ def test_a_captured_graph_learns_what_eager_steps_learn() -> None:
             device="cuda", precision="fp32", cuda_graph=graph, model="custom-cnn", lr=1e-3
         )
         taught = learner(settings, dataset)
-        step = taught.ready()
+        step = taught.make_step()
         for epoch in range(2):
-            for row in taught.order.epoch(epoch):
-                taught.aim()
+            for row in taught.order.epoch_indices(epoch):
+                taught.apply_lr()
                 step(row)
                 taught.step += 1
-        losses.append(step.read()[0])
-        assert step.captured == graph
+        losses.append(step.read_totals()[0])
+        assert step.is_captured == graph
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
 def test_the_same_step_runs_without_a_graph_on_a_cpu() -> None:
     taught = learner(config(cuda_graph=True), blobs(32))
-    step = taught.ready()
-    for row in taught.order.epoch(0):
+    step = taught.make_step()
+    for row in taught.order.epoch_indices(0):
         step(row)
-    loss, hits = step.read()
-    assert not step.captured
+    loss, hits = step.read_totals()
+    assert not step.is_captured
     assert loss > 0 and 0 <= hits <= 32
-    assert step.read() == (0.0, 0.0), "reading starts a new sum"
+    assert step.read_totals() == (0.0, 0.0), "reading starts a new sum"

@@ -18,7 +18,7 @@ from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config import recipes
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
 from fmnist_tui.engine.ensembles import build_ensemble
-from fmnist_tui.engine.inference.classifier import MOST_MEMBERS, ModelInfo
+from fmnist_tui.engine.inference.classifier import MAX_MEMBERS, ModelInfo
 from fmnist_tui.engine.run.inbox import Cancelled
 from fmnist_tui.engine.session import run_training
 from fmnist_tui.engine.session.session import Session
@@ -350,14 +350,14 @@ def test_progress_is_told_to_the_end(session: Session, two: tuple[RunFolder, Run
 
 def plain(count: int = 2) -> dict[str, Any]:
     dataset = blobs(16)
-    member = ModelInfo.of(config(), dataset)
-    return ModelInfo.of_ensemble((member,) * count, config()).to_plain()
+    member = ModelInfo.from_dataset(config(), dataset)
+    return ModelInfo.for_ensemble((member,) * count, config()).to_dict()
 
 
 def test_the_table_of_an_ensemble_is_read_back() -> None:
-    about = ModelInfo.from_plain(plain(3), "file")
+    about = ModelInfo.from_dict(plain(3), "file")
     assert (about.model, len(about.members)) == ("3 × linear", 3)
-    assert about.to_plain() == plain(3)
+    assert about.to_dict() == plain(3)
     assert about.build().state_dict().keys() == {
         f"{number}.{name}" for number in range(3) for name in about.members[0].build().state_dict()
     }
@@ -367,7 +367,7 @@ def test_the_table_of_an_ensemble_is_read_back() -> None:
     "spoil",
     [
         lambda table: table["members"][0].update(members=[plain()]),
-        lambda table: table.update(members=table["members"] * MOST_MEMBERS),
+        lambda table: table.update(members=table["members"] * MAX_MEMBERS),
         lambda table: table.update(members={"0": table["members"][0]}),
         lambda table: table.update(members=[1, 2]),
         lambda table: table["members"][1].update(size=32),
@@ -380,7 +380,7 @@ def test_a_table_of_impossible_members_is_refused(
     table = plain()
     spoil(table)
     with pytest.raises(CheckpointError, match="does not say which model"):
-        ModelInfo.from_plain(table, "file")
+        ModelInfo.from_dict(table, "file")
 
 
 def test_views_that_all_members_are_used_to_are_taken_unless_others_are_asked_for(

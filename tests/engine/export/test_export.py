@@ -25,7 +25,7 @@ from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.engine.checkpoints import untrusted_weights, weights_source
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
 from fmnist_tui.engine.compute.loader import Normalisation
-from fmnist_tui.engine.device import choose
+from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.export import export, onnx_graph, parity
 from fmnist_tui.engine.export.export import Exported
 from fmnist_tui.engine.export.export_request import ONNX, OPSETS, PTH, SAFETENSORS, ExportRequest
@@ -70,13 +70,13 @@ def brisk(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> No
     if "child" in request.fixturenames:
         return
 
-    def vetted(path: Path) -> weights_source.WeightsSource:
+    def vetted(path: Path) -> weights_source.LoadedWeights:
         weights, facts = untrusted_weights._read(path, path.stat().st_size)
-        return weights_source.WeightsSource(
+        return weights_source.LoadedWeights(
             {**facts, "weights": weights}, str(path), path.name, "", 0, 0
         )
 
-    monkeypatch.setattr(weights_source, "_vetted", vetted)
+    monkeypatch.setattr(weights_source, "_load_untrusted", vetted)
 
 
 @dataclass(frozen=True)
@@ -252,8 +252,8 @@ def test_colours_are_normalised_inside_the_graph(tmp_path: Path) -> None:
     means = Normalisation((10.0, 100.0, 200.0), (20.0, 60.0, 90.0))
     about = ModelInfo(config(dataset="folder:x", colour=True, input_size=32), facts, 3, 32, means)
     model = about.build()
-    machine = choose(about.config)
-    classifier = Classifier.fitted(about, model.state_dict(), machine, "here")
+    machine = choose_device(about.config)
+    classifier = Classifier.from_weights(about, model.state_dict(), machine, "here")
     out = tmp_path / "model.onnx"
     told = {"size": 32, "channels": 3, "made_by": "us"}
     out.write_bytes(onnx_graph.written(classifier, 20, told))
@@ -331,7 +331,7 @@ def test_a_file_that_says_other_things_is_not_put_in_place(
 
     def other(classifier: Classifier, *rest: Any) -> bytes:
         weights = {name: -value for name, value in classifier.model.state_dict().items()}
-        changed = Classifier.fitted(classifier.about, weights, classifier.machine, "other")
+        changed = Classifier.from_weights(classifier.info, weights, classifier.machine, "other")
         return written(changed, *rest)
 
     monkeypatch.setattr(export, "_bytes", other)

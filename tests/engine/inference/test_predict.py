@@ -45,7 +45,7 @@ def test_files_lose_at_most_two_points_against_the_arrays(
     dice = np.random.default_rng(0)
     test = load_dataset("sketches", data_dir=tmp_path).test
     chosen = dice.choice(len(test), COUNT, replace=False)
-    names = classifier.about.facts.classes
+    names = classifier.info.facts.classes
     labels = [names[label] for label in test.labels[chosen]]
     straight = classifier.probabilities(test.images[chosen]).argmax(1)
     arrays = np.mean([names[said] == label for said, label in zip(straight, labels, strict=True)])
@@ -88,10 +88,10 @@ def test_a_classifier_survives_its_checkpoint(tmp_path: Path) -> None:
     bench.trainer.run()
     payload, manifest, _ = bench.store.load("last")
     again = Classifier.load(payload, bench.learner.machine, manifest.file)
-    live = Classifier(bench.learner.about, bench.learner.model, bench.learner.machine)
+    live = Classifier(bench.learner.info, bench.learner.model, bench.learner.machine)
     with_average = bench.learner._average
     assert with_average is not None
-    with with_average.in_place():
+    with with_average.applied():
         expected = live.probabilities(dataset.test.images)
     assert again.probabilities(dataset.test.images) == pytest.approx(expected, abs=1e-5)
-    assert again.about == bench.learner.about
+    assert again.info == bench.learner.info

@@ -16,7 +16,7 @@ from PIL import Image
 
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
-from fmnist_tui.engine.device import choose
+from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.inference.classifier import Classifier
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import Evaluated, Progress
@@ -160,7 +160,7 @@ def test_a_classifier_is_made_once_and_again_when_there_is_a_new_checkpoint(
 ) -> None:
     folder = finished(session, epochs=2)
     made: list[str] = []
-    plain = Classifier.fitted
+    plain = Classifier.from_weights
 
     def fitted(about: Any, weights: object, machine: Any, where: str) -> Classifier:
         made.append(Path(where).name)
@@ -187,13 +187,13 @@ def test_a_model_file_is_not_read_again_for_every_drawing(
     taken_away = tmp_path / "model.pt"
     taken_away.write_bytes(next(folder.checkpoints.glob("best-*.pt")).read_bytes())
     read: list[Path] = []
-    plain = weights_source._vetted
+    plain = weights_source._load_untrusted
 
-    def vetted(path: Path) -> weights_source.WeightsSource:
+    def vetted(path: Path) -> weights_source.LoadedWeights:
         read.append(path)
         return plain(path)
 
-    monkeypatch.setattr(weights_source, "_vetted", vetted)
+    monkeypatch.setattr(weights_source, "_load_untrusted", vetted)
     answers = [session.classify(taken_away, drawing()).result(PATIENCE) for _ in range(3)]
     assert read == [taken_away]
     assert answers[0].ranked == answers[2].ranked
@@ -284,9 +284,9 @@ def test_a_machine_settles_the_thread_it_is_used_on() -> None:
     found: list[int] = []
 
     def work() -> None:
-        machine = choose(config(threads=1))
+        machine = choose_device(config(threads=1))
         torch.set_num_threads(2)
-        machine.settle()
+        machine.apply_to_thread()
         found.append(torch.get_num_threads())
 
     thread = threading.Thread(target=work)

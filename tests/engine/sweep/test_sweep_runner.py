@@ -126,13 +126,13 @@ def test_a_trial_is_an_ordinary_run_that_never_reads_the_test_split(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged: list[str] = []
-    judge = evaluate.judge
+    judge = evaluate.evaluate_split
 
     def watched(classifier: object, split: object, *rest: object) -> object:
         judged.append(split.name)  # type: ignore[attr-defined]
         return judge(classifier, split, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(run_training, "judge", watched)
+    monkeypatch.setattr(run_training, "evaluate_split", watched)
     bench = Bench(session, tmp_path, TINY)
     bench.sweep.run()
     assert judged == ["val"] * 3

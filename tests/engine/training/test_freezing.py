@@ -14,7 +14,7 @@ from torch import nn
 from fmnist_tui.config import plugins
 from fmnist_tui.engine.models import ModelSpec
 from fmnist_tui.engine.training import freezing
-from fmnist_tui.engine.training.freezing import FrozenParts, head, named
+from fmnist_tui.engine.training.freezing import FrozenParts, head_name, select_tensors
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.events import FINISHED, STOPPED
@@ -45,18 +45,18 @@ def network(name: str, classes: int = 4) -> nn.Module:
 )
 def test_the_head_is_the_layer_that_the_classes_come_out_of(name: str, last: str) -> None:
     model = network(name)
-    assert head(model) == last
+    assert head_name(model) == last
     assert model.state_dict()[f"{last}.weight"].shape[0] == 4
 
 
 def test_a_convolution_is_the_head_where_nothing_dense_is_behind_it() -> None:
     model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 4, 1))
-    assert head(model) == "2"
-    assert named(model, "convolutions", "freeze") == set(model.state_dict()) - {
+    assert head_name(model) == "2"
+    assert select_tensors(model, "convolutions", "freeze") == set(model.state_dict()) - {
         "2.weight",
         "2.bias",
     }
-    assert named(model, "dense", "renew") == {"2.weight", "2.bias"}
+    assert select_tensors(model, "dense", "renew") == {"2.weight", "2.bias"}
 
 
 @pytest.mark.parametrize(
@@ -72,12 +72,12 @@ def test_a_convolution_is_the_head_where_nothing_dense_is_behind_it() -> None:
 )
 def test_parts_are_named_by_kind_by_name_and_by_pattern(words: str, modules: list[int]) -> None:
     model = network("custom-cnn")
-    found = {int(name.partition(".")[0]) for name in named(model, words, "freeze")}
+    found = {int(name.partition(".")[0]) for name in select_tensors(model, words, "freeze")}
     assert sorted(found) == modules
 
 
 def test_norms_go_with_their_convolutions_with_all_their_statistics() -> None:
-    found = named(network("resnet"), "convolutions", "freeze")
+    found = select_tensors(network("resnet"), "convolutions", "freeze")
     assert {"1.weight", "1.running_mean", "1.running_var", "1.num_batches_tracked"} <= found
     assert not any(name.startswith("15.") for name in found)
 
@@ -106,10 +106,10 @@ def test_parts_that_cannot_be_frozen_are_refused_in_one_line_with_those_there_ar
 def test_neither_train_nor_evaluation_wakes_a_frozen_norm() -> None:
     taught = learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
     norms = [part for part in taught.model.modules() if isinstance(part, nn.BatchNorm2d)]
-    taught.ready()
+    taught.make_step()
     assert taught.model.training and len(norms) == 3
     assert not any(norm.training for norm in norms)
-    taught.answers(taught.train)
+    taught.predict_logits(taught.train)
     taught.model.train()
     assert not any(norm.training for norm in norms)
     assert taught.model.get_submodule("13").training, (
@@ -131,7 +131,7 @@ def _run(folder: Path, stops: list[int], **values: object) -> tuple[str, Learner
             payload, manifest, _ = bench.store.load("last")
             taught.restore(payload, manifest.file)
         if taught.frozen is not None:
-            taught.frozen.seal(taught.model.state_dict())
+            taught.frozen.record_hash(taught.model.state_dict())
 
         def pulse(bench: Bench = bench, stop_at: int | None = stop_at) -> None:
             if bench.learner.step == stop_at:
@@ -150,8 +150,8 @@ def test_what_is_frozen_is_the_same_to_the_last_bit_after_training(tmp_path: Pat
     assert after.frozen is not None and before.frozen is not None
     assert after.step == STEPS
     whole = after.model.state_dict()
-    assert after.frozen.sha256 == before.frozen.digest(before.model.state_dict())
-    kept, how = after.frozen.proof(whole, after.weights()["weights"])
+    assert after.frozen.sha256 == before.frozen.hash_state(before.model.state_dict())
+    kept, how = after.frozen.verify(whole, after.weights_payload()["weights"])
     assert kept and how == f"18 tensors, sha256 {after.frozen.sha256[:16]}"
     moved = [
         name for name, tensor in before.model.state_dict().items() if not tensor.equal(whole[name])
@@ -165,7 +165,7 @@ def test_statistics_that_move_are_found_out(
     monkeypatch.setattr(freezing, "_hold", lambda module: None)
     _, after = _run(tmp_path, [], freeze="convolutions")
     assert after.frozen is not None
-    kept, how = after.frozen.proof(after.model.state_dict())
+    kept, how = after.frozen.verify(after.model.state_dict())
     assert not kept and "is now" in how
 
 
@@ -182,22 +182,22 @@ def test_statistics_that_move_are_found_out(
 def test_the_hash_sees_every_byte_type_and_shape(spoil: Callable[[dict[str, Any]], object]) -> None:
     model = network("custom-cnn")
     frozen = FrozenParts(model, "convolutions")
-    frozen.seal(model.state_dict())
+    frozen.record_hash(model.state_dict())
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    assert frozen.proof(state)[0]
+    assert frozen.verify(state)[0]
     spoil(state)
-    assert not frozen.proof(state)[0]
+    assert not frozen.verify(state)[0]
 
 
 def test_averages_leave_what_is_frozen_alone_even_a_minus_zero() -> None:
     taught = learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
     with torch.no_grad():
         taught.model.state_dict()["0.weight"].fill_(-0.0)
-    taught.take_weights(taught.model.state_dict(), "here")
-    step = taught.ready()
-    for row in taught.order.epoch(0):
+    taught.load_weights(taught.model.state_dict(), "here")
+    step = taught.make_step()
+    for row in taught.order.epoch_indices(0):
         step(row)
-    averaged = taught.weights()["weights"]["0.weight"]
+    averaged = taught.weights_payload()["weights"]["0.weight"]
     assert torch.signbit(averaged).all()
 
 
@@ -223,14 +223,14 @@ def test_a_resumed_run_with_frozen_and_slower_parts_is_the_same_bit_for_bit(
 def test_the_first_hash_is_the_one_that_counts_after_a_resume(tmp_path: Path) -> None:
     taught = learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
     assert taught.frozen is not None
-    taught.frozen.seal(taught.model.state_dict())
-    payload = taught.state()
+    taught.frozen.record_hash(taught.model.state_dict())
+    payload = taught.full_payload()
     payload["model"] = {**payload["model"], "0.weight": payload["model"]["0.weight"] + 1}
     again = learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
     assert again.frozen is not None
     again.restore(payload, "here")
-    again.frozen.seal(again.model.state_dict())
-    assert not again.frozen.proof(again.model.state_dict())[0]
+    again.frozen.record_hash(again.model.state_dict())
+    assert not again.frozen.verify(again.model.state_dict())[0]
 
 
 @pytest.mark.parametrize(
@@ -249,8 +249,8 @@ def test_everything_but_what_is_new_moves_by_its_share_of_the_rate(
         wanted = config(**settings, lr=1e-3, body_lr=factor, renew=renew)
         taught = learner(wanted, blobs(64))
         before = {name: tensor.clone() for name, tensor in taught.model.named_parameters()}
-        taught.aim()
-        taught.ready()(taught.order.epoch(0)[0])
+        taught.apply_lr()
+        taught.make_step()(taught.order.epoch_indices(0)[0])
         moves.append(
             {name: tensor - before[name] for name, tensor in taught.model.named_parameters()}
         )
@@ -264,7 +264,7 @@ def test_the_schedule_and_a_changed_rate_reach_both(tmp_path: Path) -> None:
     taught = learner(config(**SETTINGS, body_lr=0.1, schedule="cosine"), blobs(64))
     taught.step = 3
     taught.set_lr(0.02)
-    taught.aim()
+    taught.apply_lr()
     rates = {round(float(group["lr"]), 6) for group in taught._optimizer.param_groups}
     assert rates == {0.02, 0.002}
 
@@ -279,14 +279,16 @@ def test_a_captured_graph_leaves_frozen_parts_alone_and_heeds_both_rates() -> No
             config(**settings, cuda_graph=graph, freeze="0, 2", body_lr=0.5, lr=1e-3), dataset
         )
         assert taught.frozen is not None
-        taught.frozen.seal(taught.model.state_dict())
-        step = taught.ready()
+        taught.frozen.record_hash(taught.model.state_dict())
+        step = taught.make_step()
         for epoch in range(2):
-            for row in taught.order.epoch(epoch):
-                taught.aim()
+            for row in taught.order.epoch_indices(epoch):
+                taught.apply_lr()
                 step(row)
                 taught.step += 1
-        losses.append(step.read()[0])
-        assert step.captured == graph
-        assert taught.frozen.proof(taught.model.state_dict(), taught.weights()["weights"])[0]
+        losses.append(step.read_totals()[0])
+        assert step.is_captured == graph
+        assert taught.frozen.verify(taught.model.state_dict(), taught.weights_payload()["weights"])[
+            0
+        ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)

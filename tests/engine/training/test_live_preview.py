@@ -16,7 +16,11 @@ from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.engine.inference.classifier import Classifier
 from fmnist_tui.engine.training import live_preview as glance_module
 from fmnist_tui.engine.training import trainer as train_module
-from fmnist_tui.engine.training.live_preview import LivePreview, by_turns, confusion
+from fmnist_tui.engine.training.live_preview import (
+    LivePreview,
+    confusion_matrix,
+    interleave_classes,
+)
 from fmnist_tui.protocol.events import EVENTS, EpochEnded, Glance
 from tests.engine.support import Bench, blobs, config, digest, learner
 
@@ -45,13 +49,13 @@ def many_classes(count: int) -> Dataset:
 
 def test_images_take_turns_by_class_in_their_own_order() -> None:
     labels = np.array([2, 2, 0, 2, 1, 0])
-    assert by_turns(labels).tolist() == [2, 4, 0, 5, 1, 3]
+    assert interleave_classes(labels).tolist() == [2, 4, 0, 5, 1, 3]
 
 
 def test_the_first_image_of_each_of_the_first_ten_classes_is_shown(tmp_path: Path) -> None:
     bench = Bench(tmp_path, many_classes(12), epochs=1)
     assert bench.glances is not None
-    seen = bench.glances.look()
+    seen = bench.glances.preview()
     assert seen.labels == tuple(range(10))
     assert seen.indices == tuple(range(100, 110))
 
@@ -60,7 +64,7 @@ def test_fewer_classes_are_filled_up_with_their_next_images(tmp_path: Path) -> N
     dataset = blobs(64)
     bench = Bench(tmp_path, dataset, epochs=1)
     assert bench.glances is not None
-    seen = bench.glances.look()
+    seen = bench.glances.preview()
     assert len(seen.indices) == len(set(seen.indices)) == 10
     assert seen.labels[:4] == (0, 1, 2, 3)
     assert [dataset.val.labels[index] for index in seen.indices] == list(seen.labels)
@@ -71,8 +75,8 @@ def test_a_glance_after_validation_counts_every_image_of_the_split(tmp_path: Pat
     bench.trainer.run()
     seen = [event for event in bench.of(Glance) if event.count == 512]
     assert len(seen) == 1
-    live = Classifier(bench.learner.about, bench.learner.model.eval(), bench.learner.machine)
-    shares = softmax(live.logits(bench.dataset.val))
+    live = Classifier(bench.learner.info, bench.learner.model.eval(), bench.learner.machine)
+    shares = softmax(live.predict_logits(bench.dataset.val))
     exact = evaluate(shares, bench.dataset.val.labels, bench.dataset.facts.classes)
     assert seen[0].confusion == exact.confusion
     assert (seen[0].step, seen[0].epoch) == (128, 1)
@@ -120,9 +124,9 @@ def test_looking_after_every_step_changes_no_bit_of_the_training(
 
 def test_the_model_trains_on_after_a_look(tmp_path: Path) -> None:
     bench = Bench(tmp_path, blobs(64), model="custom-cnn", width=0.1)
-    bench.learner.ready()
+    bench.learner.make_step()
     assert bench.glances is not None
-    bench.glances.look()
+    bench.glances.preview()
     assert bench.learner.model.training
 
 
@@ -135,7 +139,7 @@ def test_averaged_weights_are_what_is_looked_at(tmp_path: Path) -> None:
     seen = bench.of(Glance)[-1]
     expected = averaged.probabilities(dataset.val.images[list(seen.indices)]).max(1)
     assert seen.shares == pytest.approx(expected, abs=0.002)
-    own = Classifier(bench.learner.about, bench.learner.model.eval(), bench.learner.machine)
+    own = Classifier(bench.learner.info, bench.learner.model.eval(), bench.learner.machine)
     assert own.probabilities(dataset.val.images).max(1).min() > max(seen.shares)
 
 
@@ -152,7 +156,7 @@ def test_a_dear_look_is_taken_less_often(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(glance_module, "time", Clock)
     bench = Bench(tmp_path, blobs(64))
     glances = LivePreview(bench.learner, bench.dataset.val)
-    plain = bench.learner.answers
+    plain = bench.learner.predict_logits
     cost = 5.0
 
     def answers(*arguments: object) -> npt.NDArray[np.float32]:
@@ -160,19 +164,19 @@ def test_a_dear_look_is_taken_less_often(tmp_path: Path, monkeypatch: pytest.Mon
         now += cost
         return plain(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(bench.learner, "answers", answers)
+    monkeypatch.setattr(bench.learner, "predict_logits", answers)
     assert glances.is_due()
-    glances.look()
+    glances.preview()
     # the first look is dear because it is the first
     now += 1.9
     assert not glances.is_due()
     now += 0.2
     assert glances.is_due()
     cost = 0.05
-    glances.look()
+    glances.preview()
     now += 200 * 0.05 - 0.1
     assert not glances.is_due()
-    glances.after_validation(plain(glances._part))
+    glances.from_validation(plain(glances._part))
     now += 0.2
     assert not glances.is_due(), "nor at once after a validation, which tells as much"
     now += 2.0
@@ -184,13 +188,13 @@ def test_time_spent_looking_is_not_training_time(
 ) -> None:
     bench = Bench(tmp_path, blobs(64), epochs=1)
     assert bench.glances is not None
-    plain = bench.glances.look
+    plain = bench.glances.preview
 
     def slow() -> Glance:
         time.sleep(0.2)
         return plain()
 
-    monkeypatch.setattr(bench.glances, "look", slow)
+    monkeypatch.setattr(bench.glances, "preview", slow)
     bench.trainer.run()
     assert len(bench.of(Glance)) > 4
     assert bench.of(EpochEnded)[0].seconds < 0.2
@@ -206,9 +210,11 @@ def test_without_a_validation_split_there_are_no_glances(tmp_path: Path) -> None
 
 def test_a_matrix_too_large_to_be_a_picture_is_left_out() -> None:
     labels = np.arange(51)
-    assert confusion(labels, labels, 51) == ()
-    assert confusion(labels[:50], labels[:50], 50)[49][49] == 1
-    assert len(EVENTS.encode(Glance(0.0, 1, 1, (), (), (), (), 1, confusion(labels, labels, 51))))
+    assert confusion_matrix(labels, labels, 51) == ()
+    assert confusion_matrix(labels[:50], labels[:50], 50)[49][49] == 1
+    assert len(
+        EVENTS.encode(Glance(0.0, 1, 1, (), (), (), (), 1, confusion_matrix(labels, labels, 51)))
+    )
 
 
 def test_weights_that_are_no_numbers_do_not_break_a_look(tmp_path: Path) -> None:
@@ -216,5 +222,5 @@ def test_weights_that_are_no_numbers_do_not_break_a_look(tmp_path: Path) -> None
     broken = learner(config(), dataset)
     with torch.no_grad():
         next(iter(broken.model.parameters())).fill_(float("nan"))
-    seen = LivePreview(broken, dataset.val).look()
+    seen = LivePreview(broken, dataset.val).preview()
     assert "nan" in EVENTS.encode(seen)

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from fmnist_tui.config.recipes import read
-from fmnist_tui.engine.device import choose
+from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.run.inbox import Inbox
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.engine.training import lr_finder
@@ -86,16 +86,16 @@ def fingerprint(learner: Learner) -> str:
         else:
             found.update(repr(value).encode())
 
-    feed(learner.state())
+    feed(learner.full_payload())
     return found.hexdigest()
 
 
 def stepped(model: Learner, steps: int) -> None:
     """Have a learner take some steps, as a trainer would."""
-    learn = model.ready()
-    rows = model.order.epoch(0)
+    learn = model.make_step()
+    rows = model.order.epoch_indices(0)
     for step in range(steps):
-        model.aim()
+        model.apply_lr()
         learn(rows[step])
         model.step += 1
         model.epoch_step += 1
@@ -228,11 +228,11 @@ def test_a_search_that_breaks_leaves_nothing_behind() -> None:
 
 def test_too_few_images_are_refused_with_what_to_do() -> None:
     with pytest.raises(UserError, match=r"40 training images .* set batch_size to 10 or less"):
-        lr_finder.check(40, 16)
+        lr_finder.check_batch_count(40, 16)
     with pytest.raises(UserError) as refused:
-        lr_finder.check(3, 16)
+        lr_finder.check_batch_count(3, 16)
     assert "batch_size to" not in str(refused.value)
-    lr_finder.check(64, 16)
+    lr_finder.check_batch_count(64, 16)
 
 
 # -- on a run that is going on ------------------------------------------------------------
@@ -430,11 +430,12 @@ def test_a_step_recorded_before_during_or_after_a_search_goes_on_as_it_would_hav
     monkeypatch.setattr(TrainingStep, "_aside", TrainingStep._learn)
     monkeypatch.setattr(TrainingStep, "_capture", capture)
     monkeypatch.setattr(
-        "tests.engine.support.choose", lambda config: replace(choose(config), graph=True)
+        "tests.engine.support.choose_device",
+        lambda config: replace(choose_device(config), cuda_graph=True),
     )
     plain, _ = trained(tmp_path / "plain", optimizer=optimizer)
     found, bench = trained(tmp_path / "searched", FIND, at=at, optimizer=optimizer)
-    assert bench.trainer._learn.captured and len(bench.of(LrProbed)) == SHORT.steps
+    assert bench.trainer._learn.is_captured and len(bench.of(LrProbed)) == SHORT.steps
     # Once for each run and, where the training had not come so far, once for the search.
     assert recorded == [3] * (3 if at < 3 else 2)
     assert found == plain
@@ -446,5 +447,5 @@ def test_a_training_by_captured_graph_ends_as_one_without_a_search(tmp_path: Pat
     cuda = {**RICH, "device": "cuda", "precision": "fp32"}
     plain, _ = trained(tmp_path / "plain", **cuda)
     found, bench = trained(tmp_path / "searched", FIND, at=at, **cuda)
-    assert bench.trainer._learn.captured and len(bench.of(LrProbed)) == SHORT.steps
+    assert bench.trainer._learn.is_captured and len(bench.of(LrProbed)) == SHORT.steps
     assert found == plain

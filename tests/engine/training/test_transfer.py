@@ -18,7 +18,7 @@ from fmnist_tui.config.recipes import read
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
-from fmnist_tui.engine.device import choose
+from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.inference.classifier import ModelInfo
 from fmnist_tui.engine.models._torchvision import _refit_filters
 from fmnist_tui.engine.run.training_handle import Training
@@ -128,7 +128,9 @@ def test_parts_that_are_to_begin_anew_are_those_that_the_seed_makes(
 ) -> None:
     folder, listener = trained(session, start="last", renew="dense", **STILL, ema=0.0)
     after = best(folder)
-    fresh = Learner(ModelInfo.of(settings(), blobs(64)), blobs(64), choose(settings()))
+    fresh = Learner(
+        ModelInfo.from_dataset(settings(), blobs(64)), blobs(64), choose_device(settings())
+    )
     own = fresh.model.state_dict()
     assert torch.allclose(after["14.weight"], own["14.weight"], atol=1e-6)
     assert torch.allclose(after["17.weight"], own["17.weight"], atol=1e-6)
@@ -313,11 +315,11 @@ def test_a_published_backbone_is_taken_over_but_for_stem_and_head(
     file = save(published, tmp_path)
     wanted = config(model="torchvision:resnet18", start=str(file), freeze="layer1")
     dataset = blobs(16)
-    about = ModelInfo.of(wanted, dataset)
+    about = ModelInfo.from_dataset(wanted, dataset)
     start = TransferStart(wanted, tmp_path)
     start.check(about)
-    taught = Learner(about, dataset, choose(wanted))
-    told = start.begin(taught, CheckpointStore(tmp_path))[0]
+    taught = Learner(about, dataset, choose_device(wanted))
+    told = start.initialise(taught, CheckpointStore(tmp_path))[0]
     found = taught.model.state_dict()
     assert found["fc.weight"].shape == (4, 512)
     for name, tensor in published.items():
@@ -329,8 +331,8 @@ def test_a_published_backbone_is_taken_over_but_for_stem_and_head(
     even = published["conv1.weight"].sum((1, 2, 3))
     assert torch.allclose(shrunk.sum((1, 2, 3)), even, atol=1e-2)
     assert "3 channels summed to 1" in told and "7×7 to 3×3" in told and "new: fc" in told
-    assert start.made_from["started_from"] == str(file)
-    assert len(str(start.made_from["started_sha256"])) == 64
+    assert start.provenance["started_from"] == str(file)
+    assert len(str(start.provenance["started_sha256"])) == 64
 
 
 def test_filters_for_larger_pictures_are_only_summed() -> None:
@@ -381,11 +383,11 @@ def test_a_wrong_file_is_refused_by_what_does_not_fit(
     change(weights)
     file = tmp_path / "wrong.pth"
     file.touch()
-    found = weights_source.WeightsSource({"weights": weights}, str(file), file.name, "0" * 64, 0, 0)
-    monkeypatch.setattr(weights_source, "of_file", lambda path: found)
+    found = weights_source.LoadedWeights({"weights": weights}, str(file), file.name, "0" * 64, 0, 0)
+    monkeypatch.setattr(weights_source, "load_from_file", lambda path: found)
     wanted = config(model="torchvision:resnet18", start=str(file))
     with pytest.raises(UserError) as caught:
-        TransferStart(wanted, tmp_path).check(ModelInfo.of(wanted, blobs(16)))
+        TransferStart(wanted, tmp_path).check(ModelInfo.from_dataset(wanted, blobs(16)))
     line = str(caught.value)
     assert said in line and "wrong.pth" in line and "resnet18" in line and "\n" not in line
 

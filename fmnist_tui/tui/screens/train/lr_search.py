@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.engine.compute.schedule import share
+from fmnist_tui.engine.compute.schedule import schedule_factor
 from fmnist_tui.protocol.commands import CancelSearch, FindLearningRate, SetLearningRate, Stop
 from fmnist_tui.protocol.events import FAILED, LRFIND, TRAIN
 from fmnist_tui.protocol.lr_curve import RateRange
@@ -159,7 +159,9 @@ def _rise(feed: RunFeed) -> float:
     if config is None or started is None:
         return 1.0
     total = max(1, started.total_steps)
-    now, soon = (share(config.schedule, at, total, config.warmup) for at in (step, step + 1))
+    now, soon = (
+        schedule_factor(config.schedule, at, total, config.warmup) for at in (step, step + 1)
+    )
     if soon <= now:
         return 1.0
     return 1 / now
