@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.text import safe_text
 
 ARCHIVE = "archive"
@@ -75,7 +74,7 @@ class RunFolder:
         made = None
         try:
             runs_dir.mkdir(parents=True, exist_ok=True)
-            with _only_one(runs_dir):
+            with locked(runs_dir):
                 path = runs_dir / f"{stem}_{_new_id(runs_dir)}"
                 path.mkdir()
             made = path
@@ -158,15 +157,3 @@ def _new_id(runs_dir: Path) -> str:
         if run_id not in taken:
             return run_id
     raise FileExistsError("no run id is free")
-
-
-@contextlib.contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """One process at a time, where the file system can tell them apart."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -8,15 +8,13 @@ child to reap.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import secrets
 import subprocess
 from pathlib import Path
 from typing import Self
 
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.util.atomic_write import atomic_write, sweep_strays
+from fmnist_tui.util.atomic_write import atomic_write, create_temporary, sweep_strays
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.paths import ourselves
 from fmnist_tui.util.text import safe_text
@@ -91,18 +89,15 @@ class HandoverOutput:
 
         It is locked as long as any process has it open: what a killed one left is swept.
         """
-        path = runs_dir / f".writing-{secrets.token_hex(8)}.tmp"
         try:
             runs_dir.mkdir(parents=True, exist_ok=True)
             sweep_strays(runs_dir)
-            descriptor = os.open(path, _FLAGS | os.O_EXCL, 0o666)
+            path, descriptor = create_temporary(runs_dir, os.O_RDWR | os.O_APPEND)
         except OSError as error:
             raise UserError(
                 f"cannot create a run in {safe_text(runs_dir)}: {reason(error)};"
                 " choose another folder with --runs DIR"
             ) from error
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
         return cls(path, descriptor, is_aside=True)
 
     def lines(self) -> list[str]:

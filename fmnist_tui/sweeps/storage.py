@@ -7,7 +7,6 @@ imported when a storage is opened, not before.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import threading
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.util.errors import UsageError, UserError, reason
+from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.paths import expanded, from_home
 from fmnist_tui.util.text import safe_text
 
@@ -145,16 +145,9 @@ def alone(where: StudyStorage) -> Iterator[None]:
     if where.path is None or where.journal:
         yield
         return
-    descriptor = os.open(
-        where.path.with_name(f"{where.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o666
-    )
-    try:
-        # On a file system without locks there is but the small chance of a trial done twice.
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    # On a file system without locks there is but the small chance of a trial done twice.
+    with locked(where.path.with_name(f"{where.path.name}.lock")):
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _sqlite(path: Path) -> StudyStorage:

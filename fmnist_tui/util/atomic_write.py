@@ -1,7 +1,7 @@
-"""Files that are whole or not there: written aside, made safe, then renamed into place.
+"""Atomic file writes: to a temporary beside the target, synced, then renamed over it.
 
-A temporary is locked by whoever writes it, so a stray left by a killed process can be
-told from one that is being written at this moment.
+A temporary is locked while it is written, which tells it from a stray that a killed
+process left behind.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import errno
 import fcntl
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 Chunk = bytes | bytearray | memoryview
 
@@ -20,18 +21,24 @@ _PREFIX, _SUFFIX = ".writing-", ".tmp"
 
 
 def atomic_write(path: Path, data: Chunk | Iterable[Chunk]) -> None:
-    """Make `path` hold `data`: after a crash at any moment it is the old file or the new one.
+    """Make `path` hold `data`; see `open_atomic`."""
+    with open_atomic(path) as file:
+        for chunk in [data] if isinstance(data, (bytes, bytearray, memoryview)) else data:
+            file.write(chunk)
 
-    Raises OSError when that cannot be done; the old file is then untouched (unless it
-    was the last step that failed, making the rename itself outlast a power cut) and
-    nothing is left behind.
+
+@contextlib.contextmanager
+def open_atomic(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that replaces `path` once all of it is on the disk.
+
+    After a crash at any moment `path` is the old file or the new one. Raises OSError when
+    it cannot be written; the old file is then untouched (unless only the last step failed,
+    making the rename outlast a power cut) and nothing is left behind.
     """
-    chunks = [data] if isinstance(data, (bytes, bytearray, memoryview)) else data
-    temporary, descriptor = _create_locked(path.parent)
+    temporary, descriptor = create_temporary(path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
+            yield file
             file.flush()
             os.fsync(file.fileno())
             # Renamed while still open, thus still locked: never a moment in which a
@@ -42,6 +49,12 @@ def atomic_write(path: Path, data: Chunk | Iterable[Chunk]) -> None:
             temporary.unlink()
         raise
     sync_folder(path.parent)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file or folder, and make the new name outlast a power cut."""
+    source.replace(target)
+    sync_folder(target.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -57,10 +70,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def sweep_strays(folder: Path) -> list[Path]:
-    """Remove the temporaries that killed writers left in `folder`; says which."""
+    """Remove the temporaries that killed writers left in `folder`; returns their paths."""
     removed = []
     for path in sorted(folder.glob(f"{_PREFIX}*{_SUFFIX}")):
-        # Whatever cannot be opened, locked or removed is another's, or gone by itself.
+        # What cannot be opened, locked or removed is in use or already gone.
         with contextlib.suppress(OSError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
@@ -68,11 +81,11 @@ def sweep_strays(folder: Path) -> list[Path]:
     return removed
 
 
-def _create_locked(folder: Path) -> tuple[Path, int]:
-    """A new temporary in `folder` that no sweep will touch, with its descriptor."""
+def create_temporary(folder: Path, flags: int = os.O_WRONLY) -> tuple[Path, int]:
+    """A new temporary file in `folder` and its descriptor; swept only once that is closed."""
     while True:
         path = folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
         # A file system without locks still gets its file; there strays are never swept.
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -26,8 +26,10 @@ from fmnist_tui.data.folders.folder_listing import ImageFile
 from fmnist_tui.data.images.decode import open_image
 from fmnist_tui.data.images.prepare import Preparation, prepare
 from fmnist_tui.data.load_progress import LoadReporter
-from fmnist_tui.data.sources.files import check_cancel, locked, make_folder, move, replacing
+from fmnist_tui.data.sources.files import check_cancel, make_folder
+from fmnist_tui.util.atomic_write import move, open_atomic, sweep_strays
 from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.text import safe_text
 
 IN_MEMORY = 256 * 2**20
@@ -62,7 +64,7 @@ class Decoded:
         try:
             if not file.exists():
                 self._sweep()
-                with replacing(file) as out:
+                with open_atomic(file) as out:
                     for start in range(0, len(places), _CHUNK):
                         out.write(images[places[start : start + _CHUNK]].tobytes())
             os.utime(file)
@@ -71,8 +73,9 @@ class Decoded:
             raise UserError(f"{safe_text(file)}: cannot be written: {reason(error)}") from error
 
     def _sweep(self) -> None:
-        """Removes splits of other seeds, and halves of them; who has one mapped keeps it."""
-        for old in self.store.glob("*split-*"):
+        """Removes old splits and unfinished ones; a process that has one mapped keeps it."""
+        sweep_strays(self.store)
+        for old in self.store.glob("split-*"):
             if time.time() - old.stat().st_mtime > _SPLIT_KEPT:
                 old.unlink(missing_ok=True)
 
@@ -97,7 +100,9 @@ def decode(
     make_folder(cache)
     try:
         with locked(
-            cache / ".lock", cancel, lambda: tell.progress("waiting: another process decodes")
+            cache / ".lock",
+            lambda: check_cancel(cancel),
+            lambda: tell.progress("waiting: another process decodes"),
         ):
             _sweep(cache, store)
             decoded = _opened(store, size, channels)

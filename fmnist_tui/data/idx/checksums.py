@@ -9,7 +9,8 @@ import contextlib
 import json
 from pathlib import Path
 
-from fmnist_tui.data.sources.files import md5_of, replacing
+from fmnist_tui.data.sources.files import md5_of
+from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
@@ -45,8 +46,8 @@ class ChecksumFile:
 
     def _write(self, record: dict[str, dict[str, object]]) -> None:
         # A folder that cannot be written cannot be changed either: no record is needed.
-        with contextlib.suppress(OSError), replacing(self._path) as file:
-            file.write(json.dumps(record, indent=1, sort_keys=True).encode())
+        with contextlib.suppress(OSError):
+            atomic_write(self._path, json.dumps(record, indent=1, sort_keys=True).encode())
 
     def _read(self) -> dict[str, dict[str, object]]:
         try:

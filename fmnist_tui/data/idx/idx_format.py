@@ -21,7 +21,7 @@ from typing import IO, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.data.sources.files import replacing
+from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
@@ -133,7 +133,6 @@ def write_idx(path: Path, array: npt.NDArray[Any]) -> None:
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, _CODES[stored], array.ndim, *array.shape)
     body = header + array.astype(stored).tobytes()
     try:
-        with replacing(path) as file:
-            file.write(gzip.compress(body, 6, mtime=0) if path.suffix == ".gz" else body)
+        atomic_write(path, gzip.compress(body, 6, mtime=0) if path.suffix == ".gz" else body)
     except OSError as error:
         raise UserError(f"{safe_text(path)}: cannot be written: {reason(error)}") from error

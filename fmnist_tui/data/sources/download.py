@@ -16,9 +16,11 @@ from dataclasses import asdict, dataclass
 from email.message import Message
 from pathlib import Path
 
-from fmnist_tui.data.sources.files import locked, make_folder, md5_of, move
+from fmnist_tui.data.sources.files import check_cancel, make_folder, md5_of
 from fmnist_tui.data.sources.http import PATIENCE, Answer, BrokenError, Head, Patience, StatusError
+from fmnist_tui.util.atomic_write import move
 from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.text import safe_text
 
 Report = Callable[[int, int | None], None]
@@ -68,7 +70,8 @@ def fetch_file(
     """
     make_folder(target.parent)
     try:
-        with locked(target.with_name(f".{target.name}.lock"), cancel, waiting):
+        lock = target.with_name(f".{target.name}.lock")
+        with locked(lock, lambda: check_cancel(cancel), waiting):
             if not target.is_file() or md5_of(target) != md5:
                 _Download(url, target, limit, patience, cancel, report).run(md5)
     except OSError as error:

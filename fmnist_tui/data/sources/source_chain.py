@@ -36,13 +36,12 @@ from fmnist_tui.data.sources.download import LoginPageError, fetch_file
 from fmnist_tui.data.sources.files import (
     CancelError,
     check_cancel,
-    locked,
     make_folder,
-    move,
-    replacing,
 )
 from fmnist_tui.data.sources.http import PATIENCE, BrokenError, Patience, UnreachableError
+from fmnist_tui.util.atomic_write import move, open_atomic, sweep_strays
 from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.text import safe_text
 
 __all__ = ["OFFLINE", "LoadStep", "Say", "is_present", "obtain"]
@@ -190,11 +189,14 @@ class _Chain:
         sums = self._sums if path.parent == self._folder else None
         self._found[part.file] = read_part(self._set, part, path, sums, published)
 
+    def _check_cancel(self) -> None:
+        check_cancel(self._cancel)
+
     def _put_aside(self, part: IdxFile, path: Path) -> str:
         """Renames a file that failed its check; what was done, or nothing if it cannot be."""
         aside = path.with_name(f"{path.name}.bad")
         try:
-            with locked(self._folder / _LOCK, self._cancel):
+            with locked(self._folder / _LOCK, self._check_cancel):
                 # Another process may have put a good one in its place meanwhile.
                 with contextlib.suppress(UserError):
                     self._take(part, path)
@@ -222,12 +224,11 @@ class _Chain:
         try:
             lock = locked(
                 self._folder / _LOCK,
-                self._cancel,
+                self._check_cancel,
                 lambda: self._tell.progress("waiting: another process is getting these files"),
             )
             with lock:
-                for left_behind in self._folder.glob(".*.gz.*.part"):
-                    left_behind.unlink()
+                sweep_strays(self._folder)
                 for part in self.missing:
                     if path := part.within(self._folder):
                         with contextlib.suppress(UserError):
@@ -289,7 +290,7 @@ class _Chain:
         try:
             with zipfile.ZipFile(path) as pack:
                 for part in self.missing:
-                    check_cancel(self._cancel)
+                    self._check_cancel()
                     self._tell.progress(f"{part.file} out of {path.name}")
                     with pack.open(f"{archive.folder}/{part.file}") as packed:
                         self._install(part, packed, self._folder / part.file)
@@ -316,6 +317,6 @@ class _Chain:
 
     def _install(self, part: IdxFile, source: IO[bytes], target: Path) -> None:
         """Copies a file that its publisher vouches for into the data folder, and takes it."""
-        with replacing(target) as file:
+        with open_atomic(target) as file:
             shutil.copyfileobj(source, file)
         self._take(part, target, published=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.util.atomic_write import atomic_write, sweep_strays
+from fmnist_tui.util.atomic_write import atomic_write, open_atomic, sweep_strays
 from tests.unit.support import python, said, tell
 
 
@@ -96,6 +96,20 @@ def test_the_bytes_are_safe_before_the_name_and_the_name_before_the_return(
     monkeypatch.setattr(Path, "replace", replace)
     atomic_write(tmp_path / "a", b"x")
     assert steps == ["sync file", "rename", "sync folder"]
+
+
+def test_a_file_written_piece_by_piece_appears_only_when_complete(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    with open_atomic(path) as file:
+        file.write(b"half")
+        assert not path.exists()
+        file.write(b" and half")
+    assert path.read_bytes() == b"half and half"
+    with pytest.raises(KeyboardInterrupt), open_atomic(path) as file:
+        file.write(b"never")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"half and half"
+    assert names(tmp_path) == ["a"]
 
 
 def test_a_folder_that_is_missing_is_the_systems_own_error(tmp_path: Path) -> None:

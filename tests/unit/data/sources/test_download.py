@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from fmnist_tui.data.sources.download import LoginPageError, fetch_file
-from fmnist_tui.data.sources.files import CancelError, locked
+from fmnist_tui.data.sources.files import CancelError
 from fmnist_tui.data.sources.http import BrokenError, Patience, StatusError, UnreachableError
 from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.file_lock import locked
 from tests.unit.data.support import (
     QUICK,
     Handler,

@@ -252,10 +252,10 @@ def test_labels_out_of_range_are_refused(chain: Chain) -> None:
 
 def test_what_a_killed_copy_left_behind_is_swept(chain: Chain, tiny: TinySet) -> None:
     chain.folder.mkdir(parents=True)
-    (chain.folder / f".{IMAGES}.x1y2.part").write_bytes(b"half")
+    (chain.folder / ".writing-0123456789abcdef.tmp").write_bytes(b"half")
     with serving(**tiny.manners()) as server:
         same(chain(tiny.at(server.url)), tiny)
-    assert not list(chain.folder.glob("*.part"))
+    assert not list(chain.folder.glob("*.tmp"))
 
 
 def test_only_what_is_missing_is_fetched(chain: Chain, tiny: TinySet) -> None:

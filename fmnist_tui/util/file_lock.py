@@ -1,0 +1,139 @@
+"""Locks between processes: `flock` on a file, which the kernel frees however its holder ends."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
+
+_TRIES = 200
+_POLL_SECONDS = 0.1
+
+
+class FileLock:
+    """An exclusive lock on an open file, held until `release`; forked children do not have it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+        _release_in_forks()
+        _held.add(self)
+
+    def release(self) -> None:
+        """Free the lock; doing so twice does no harm."""
+        descriptor, self._descriptor = self._descriptor, None
+        _held.discard(self)
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+@contextlib.contextmanager
+def locked(
+    path: Path,
+    poll: Callable[[], None] | None = None,
+    on_wait: Callable[[], None] | None = None,
+) -> Iterator[None]:
+    """Hold the lock of the file (or folder) at `path`, waiting while another process does.
+
+    `on_wait` is called once if there is a wait, `poll` again and again during it: what it
+    raises ends the wait. A file system without locks has nothing to wait for. The file
+    stays: removing it would let two processes hold two locks of one name.
+    """
+    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o666)
+    with FileLock(descriptor):
+        with contextlib.suppress(OSError):
+            if not _flock(descriptor, fcntl.LOCK_EX):
+                if on_wait is not None:
+                    on_wait()
+                _wait(descriptor, poll)
+        yield
+
+
+def _wait(descriptor: int, poll: Callable[[], None] | None) -> None:
+    if poll is None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return
+    while not _flock(descriptor, fcntl.LOCK_EX):
+        poll()
+        time.sleep(_POLL_SECONDS)
+
+
+def try_lock(path: Path) -> int | None:
+    """A descriptor of `path` that holds its lock; None where another process holds it."""
+    for _ in range(_TRIES):
+        # Never through a link: the holder may write into the file.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, descriptor)
+            # The file may have been moved or deleted since it was opened.
+            if _flock(descriptor, fcntl.LOCK_EX) and _is_still(path, descriptor):
+                stack.pop_all()
+                return descriptor
+            if not _flock(descriptor, fcntl.LOCK_SH):
+                return None
+        # Refused exclusively but not shared: another process is in `read_if_locked`, or
+        # is trying to lock too. Neither takes long.
+        time.sleep(random.uniform(0.0005, 0.005))
+    return None
+
+
+def read_if_locked(path: Path, limit: int) -> bytes | None:
+    """The first bytes of the file at `path` if its lock is held; None where it is free.
+
+    Does not keep others from taking the lock (see `try_lock`). Raises OSError where the
+    lock cannot be examined.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        return None if _flock(descriptor, fcntl.LOCK_SH) else os.pread(descriptor, limit, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _flock(descriptor: int, operation: int) -> bool:
+    try:
+        fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError:
+        return False
+
+
+_held: set[FileLock] = set()
+
+
+@functools.cache
+def _release_in_forks() -> None:
+    """From now on forked children close the locks of their parents.
+
+    `flock` belongs to the open file, which a fork shares: a data loader's worker that
+    outlives a killed trainer would keep the run locked. (Programs started with exec
+    never see the descriptor: Python opens it close-on-exec.)
+    """
+
+    def release() -> None:
+        for lock in list(_held):
+            FileLock.release(lock)
+
+    os.register_at_fork(after_in_child=release)
