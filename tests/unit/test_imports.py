@@ -36,7 +36,7 @@ def _loaded(module: str, *watched: str) -> str:
         ("fmnist_tui.cli.main", ["torch", "numpy", "rich", "sklearn"]),
         ("fmnist_tui.cli.commands.train", ["torch", "torchvision", "sklearn"]),
         ("fmnist_tui.cli.commands.runs", ["torch", "sklearn"]),
-        ("fmnist_tui.data.load", ["torch", "torchvision", "rich"]),
+        ("fmnist_tui.data.load", ["torch", "torchvision", "rich", "aiohttp", "asyncio"]),
         ("fmnist_tui.cli.commands.sweep", ["torch", "optuna", "sqlalchemy"]),
         ("fmnist_tui.sweeps.snapshot", ["torch", "optuna", "sqlalchemy", "rich", "textual"]),
         ("fmnist_tui.engine.sweep.sweep_runner", ["torch", "textual", "rich"]),

@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy.typing as npt
@@ -32,17 +32,19 @@ from fmnist_tui.data.idx.idx_set import (
 )
 from fmnist_tui.data.load_progress import LoadReporter, LoadStep, Say
 from fmnist_tui.data.sources import debian_package
-from fmnist_tui.data.sources.download import LoginPageError, fetch_file
+from fmnist_tui.data.sources.errors import BrokenError, LoginPageError, UnreachableError
 from fmnist_tui.data.sources.files import (
     CancelError,
     check_cancel,
     make_folder,
 )
-from fmnist_tui.data.sources.http import PATIENCE, BrokenError, Patience, UnreachableError
 from fmnist_tui.util.atomic_write import move, open_atomic, sweep_strays
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.text import safe_text
+
+if TYPE_CHECKING:
+    from fmnist_tui.data.sources.http import Patience
 
 __all__ = ["OFFLINE", "LoadStep", "Say", "is_present", "obtain"]
 
@@ -73,7 +75,7 @@ def obtain(
     cancel: threading.Event | None = None,
     fetch: bool = True,
     system_root: Path = Path("/"),
-    patience: Patience = PATIENCE,
+    patience: Patience | None = None,
 ) -> IdxArrays:
     """The whole data set, from the first place that has it; new files go to the data folder.
 
@@ -109,7 +111,7 @@ class _Chain:
         folder: Path,
         tell: LoadReporter,
         cancel: threading.Event | None,
-        patience: Patience,
+        patience: Patience | None,
     ) -> None:
         self._set, self._folder, self._tell = idx_set, folder, tell
         self._cancel, self._patience = cancel, patience
@@ -265,7 +267,10 @@ class _Chain:
         raise UserError("; ".join(troubles) or f"none has {part.file}")
 
     def _fetch(self, url: str, target: Path, md5: str, limit: int) -> None:
-        saying = f"{target.name} from {urlsplit(url).netloc}"
+        # aiohttp and asyncio are imported only when something is downloaded.
+        from fmnist_tui.data.sources.download import fetch_file
+
+        message = f"{target.name} from {urlsplit(url).netloc}"
         fetch_file(
             url,
             target,
@@ -273,7 +278,7 @@ class _Chain:
             limit=limit,
             patience=self._patience,
             cancel=self._cancel,
-            report=lambda done, total: self._tell.progress(saying, done, total),
+            on_progress=lambda done, total: self._tell.progress(message, done, total),
         )
 
     def _fetch_archive(self, archive: ArchiveSource) -> None:

@@ -5,18 +5,27 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fmnist_tui.data.sources.download import LoginPageError, fetch_file
+from fmnist_tui.data.sources.download import fetch_file
+from fmnist_tui.data.sources.errors import (
+    BrokenError,
+    LoginPageError,
+    StatusError,
+    UnreachableError,
+)
 from fmnist_tui.data.sources.files import CancelError
-from fmnist_tui.data.sources.http import BrokenError, Patience, StatusError, UnreachableError
+from fmnist_tui.data.sources.http import Patience
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.file_lock import locked
 from tests.unit.data.support import (
@@ -63,7 +72,7 @@ def target(tmp_path: Path) -> Path:
 def test_a_file_comes_whole_and_its_progress_is_told(target: Path) -> None:
     told: list[tuple[int, int | None]] = []
     with serving(file=whole(BODY)) as server:
-        get(server, target, report=lambda done, total: told.append((done, total)))
+        get(server, target, on_progress=lambda done, total: told.append((done, total)))
     assert target.read_bytes() == BODY
     assert leftovers(target) == ["file"]
     assert told[0] == (0, len(BODY))
@@ -113,16 +122,78 @@ def test_a_server_that_says_nothing_is_left_in_time(target: Path) -> None:
     assert time.monotonic() - began < 3
 
 
-def test_the_helper_left_behind_ends_by_itself(target: Path) -> None:
-    def helpers() -> list[threading.Thread]:
-        return [thread for thread in threading.enumerate() if thread.name == "fmnist-tui fetch"]
+@contextmanager
+def silent_port(backlog: int = 5) -> Iterator[str]:
+    """HOST:PORT of a socket that never accepts; where the backlog is full, nothing connects."""
+    with socket.create_server(("127.0.0.1", 0), backlog=backlog) as listener, ExitStack() as stack:
+        address = listener.getsockname()
+        for _ in range(3 if not backlog else 0):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(address)
+        yield f"127.0.0.1:{address[1]}"
 
-    with serving(file=hang) as server:
+
+@contextmanager
+def hanging_stage(stage: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a file whose download hangs at this stage."""
+    if stage == "name look-up":
+        end = threading.Event()
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: end.wait(20) and [])
+        yield "http://mirror.invalid/file"
+        end.set()
+    elif stage in ("connection", "handshake"):
+        with silent_port(0 if stage == "connection" else 5) as address:
+            yield f"https://{address}/file"
+    else:
+        manner = {"head": hang, "body": stall(BODY, 5000), "drip": dribble(BODY, 0.05)}[stage]
+        with serving(file=manner) as server:
+            yield server.url + "file"
+
+
+STAGES = ["name look-up", "connection", "handshake", "head", "body", "drip"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_cancelling_works_at_every_stage(
+    target: Path, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel = threading.Event()
+    with hanging_stage(stage, monkeypatch) as url:
+        threading.Timer(0.3, cancel.set).start()
+        began = time.monotonic()
+        with pytest.raises(CancelError):
+            fetch_file(url, target, md5="", limit=2**20, patience=Patience(5, 15), cancel=cancel)
+        assert time.monotonic() - began < 1.5
+        # What is left of a name look-up must not keep the process from ending.
+        look_ups = [thread for thread in threading.enumerate() if thread.name == "name look-up"]
+        assert all(thread.daemon for thread in look_ups)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_has_a_time_limit(
+    target: Path, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = time.monotonic()
+    with hanging_stage(stage, monkeypatch) as url:
+        with pytest.raises((UnreachableError, BrokenError)):
+            fetch_file(url, target, md5="", limit=2**20, patience=QUICK)
+        assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_the_environments_proxy_is_used(
+    target: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    with serving() as proxy:
+        proxy.manners["http://mirror.invalid/file"] = whole(BODY)
+        monkeypatch.setenv("http_proxy", scheme + proxy.url.removeprefix("http://"))
+        fetch_file("http://mirror.invalid/file", target, md5=md5(BODY), limit=2**20)
+        monkeypatch.setenv("no_proxy", "mirror.invalid")
         with pytest.raises(UnreachableError):
-            get(server, target)
-        for helper in helpers():
-            helper.join(5)
-        assert helpers() == []
+            fetch_file("http://mirror.invalid/other", target, md5="", limit=2**20)
+        assert proxy.paths() == ["http://mirror.invalid/file"]
+    assert target.read_bytes() == BODY
 
 
 def test_a_server_that_is_not_there_is_told_at_once(target: Path) -> None:
@@ -275,6 +346,14 @@ def test_a_login_page_is_called_that(target: Path) -> None:
     assert not target.exists()
 
 
+def test_a_network_that_asks_for_a_login_by_its_status_is_called_that(target: Path) -> None:
+    def login_required(handler: Handler) -> None:
+        handler.start(511, Content_Length=0)
+
+    with serving(file=login_required) as server, pytest.raises(LoginPageError):
+        get(server, target)
+
+
 def test_a_login_page_after_a_redirect_is_called_that(target: Path) -> None:
     with serving(file=redirect("/login"), login=page) as server, pytest.raises(LoginPageError):
         get(server, target)
@@ -325,7 +404,7 @@ def test_a_length_that_is_not_told_is_no_hindrance(target: Path) -> None:
 
     told: list[int | None] = []
     with serving(file=without_length) as server:
-        get(server, target, report=lambda done, total: told.append(total))
+        get(server, target, on_progress=lambda done, total: told.append(total))
     assert target.read_bytes() == BODY
     assert set(told) == {None}
 
@@ -352,7 +431,7 @@ def test_a_second_process_waits_and_then_finds_the_file(target: Path) -> None:
     target.parent.mkdir()
     waits = threading.Event()
     with serving(file=whole(BODY)) as server:
-        second = threading.Thread(target=get, args=(server, target), kwargs={"waiting": waits.set})
+        second = threading.Thread(target=get, args=(server, target), kwargs={"on_wait": waits.set})
         with locked(target.with_name(".file.lock")):
             second.start()
             assert waits.wait(5)
@@ -366,7 +445,7 @@ def test_waiting_for_the_lock_can_be_cancelled(target: Path) -> None:
     cancel = threading.Event()
     lock = locked(target.with_name(".file.lock"))
     with lock, serving(file=whole(BODY)) as server, pytest.raises(CancelError):
-        get(server, target, waiting=cancel.set, cancel=cancel)
+        get(server, target, on_wait=cancel.set, cancel=cancel)
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
@@ -381,7 +460,7 @@ import sys
 from pathlib import Path
 from fmnist_tui.data.sources.download import fetch_file
 fetch_file(sys.argv[1], Path(sys.argv[2]), md5=sys.argv[3], limit=2**20,
-           report=lambda done, total: print(done, flush=True))
+           on_progress=lambda done, total: print(done, flush=True))
 """
     with serving(file=stall(BODY, 300_000)) as server:
         command = [sys.executable, "-c", child, server.url + "file", str(target), md5(BODY)]
