@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
 from textual import events
 from textual.app import App, SystemCommand
@@ -25,6 +25,7 @@ from fmnist_tui.protocol.events import LRFIND, SWEEP, RunEnded
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.tui import theme as themes
+from fmnist_tui.tui.base import dialog_flow
 from fmnist_tui.tui.base.bars import TopBar
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.command_palette import ActionPalette, PaletteCommands
@@ -50,6 +51,8 @@ from fmnist_tui.tui.terminal.short_colours import ShortColours
 from fmnist_tui.tui.widgets.run_status import run_status
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
+
+Result = TypeVar("Result")
 
 SCREENS: tuple[type[DashboardScreen], ...] = (
     DataScreen,
@@ -164,7 +167,7 @@ class Dashboard(App[int]):
                 self._tell_of(feed, was_live, was_error)
         if self.jobs.poll():
             self.refresh_status()
-        self.plan_runner.look()
+        self.plan_runner.poll()
         self._complain()
         self.set_timer(self._pace.next(), self._tick)
 
@@ -368,6 +371,14 @@ class Dashboard(App[int]):
         for bar in self.screen.query(TopBar):
             bar.status = self.status_line()
 
+    def start_flow(self, steps: Coroutine[Any, Any, None]) -> None:
+        """Run an async method that opens dialogs; see `dialog_flow`."""
+        dialog_flow.start_flow(self, steps)
+
+    async def ask(self, dialog: Screen[Result]) -> Result | None:
+        """Open a dialog and wait for its result; None where it was cancelled."""
+        return await dialog_flow.ask(self, dialog)
+
     def action_command_palette(self) -> None:
         if not isinstance(self.screen, ActionPalette):
             self.push_screen(ActionPalette())
@@ -385,13 +396,13 @@ class Dashboard(App[int]):
     # -- leaving ----------------------------------------------------------------------
 
     def action_leave(self) -> None:
-        self.quit_flow.ask(0)
+        self.start_flow(self.quit_flow.quit(0))
 
     def action_interrupt(self) -> None:
-        self.quit_flow.interrupt()
+        self.start_flow(self.quit_flow.interrupt())
 
     def action_detach(self) -> None:
-        self.quit_flow.detach()
+        self.start_flow(self.quit_flow.detach())
 
     def quit_now(self, mode: QuitMode, code: int) -> None:
         """Close the screen; what becomes of the run is settled once the terminal is back."""

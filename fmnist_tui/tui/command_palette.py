@@ -50,9 +50,7 @@ class PaletteCommands(Provider):
             for name in recipes.names():
                 entries.append((f"Recipe: {name}", _about(name), partial(self._recipe, name)))
                 words = "does it keep what it claims? trained with several seeds"
-                entries.append(
-                    (f"Check recipe: {name}", words, partial(check_recipe, context, name))
-                )
+                entries.append((f"Check recipe: {name}", words, partial(self._check, name)))
         with contextlib.suppress(UserError):
             for summary in await asyncio.to_thread(list_runs, context.app_state.runs_dir):
                 figure = summary.best_val_accuracy
@@ -75,6 +73,9 @@ class PaletteCommands(Provider):
 
     async def _act(self, node: object, action: str) -> None:
         await self.app.run_action(action, default_namespace=cast("DOMNode", node))
+
+    def _check(self, name: str) -> None:
+        self._context.start_flow(check_recipe(self._context, name))
 
     def _recipe(self, name: str) -> None:
         self._context.edit_recipe(name)

@@ -1,8 +1,6 @@
-"""Leaving the dashboard: what is asked first of a run and of errands that are under way."""
+"""Quitting the dashboard: what happens to a run and to background jobs is asked first."""
 
 from __future__ import annotations
-
-from functools import partial
 
 from fmnist_tui.protocol.events import LRFIND
 from fmnist_tui.tui.base.dialogs import Choice, QuitDialog
@@ -10,89 +8,77 @@ from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.tui.state.app_state import QuitMode
 from fmnist_tui.util.text import safe_text
 
-# The exit status of what Ctrl-C ends.
+# The exit status after Ctrl-C.
 _INTERRUPTED = 130
+_MODES = {"s": QuitMode.STOP, "d": QuitMode.DETACH}
 
 
 class QuitFlow:
-    """Asks what is open, and has the dashboard closed once all is answered."""
+    """Asks about a run and jobs that are in progress, then closes the dashboard."""
 
     def __init__(self, context: DashboardContext) -> None:
-        self._context = context
+        self._context, self._app_state = context, context.app_state
 
-    def ask(self, code: int) -> None:
-        """Leave with this exit status; stop, detach or stay where a run is under way."""
+    async def quit(self, code: int) -> None:
+        """Quit with this exit status."""
         if isinstance(self._context.screen, QuitDialog):
             return
-        if not self._context.app_state.training or self._searches:
-            self._past_errands(QuitMode.STOP, code)
-            return
-        question = QuitDialog(
-            "A run is under way",
-            "What is to become of it?",
-            [
-                Choice("s", "stop", "save a checkpoint and end the run"),
-                Choice("d", "detach", "it goes on without a terminal"),
-                Choice("x", "stay", "do not leave"),
-            ],
-        )
-        self._context.push_screen(question, partial(self._answered, code))
+        mode: QuitMode | None = QuitMode.STOP
+        if self._app_state.training and not self._is_searching:
+            dialog = QuitDialog(
+                "A run is in progress",
+                "What should happen to it?",
+                [
+                    Choice("s", "stop", "save a checkpoint and end the run"),
+                    Choice("d", "detach", "it continues without a terminal"),
+                    Choice("x", "stay", "do not quit"),
+                ],
+            )
+            mode = _MODES.get(await self._context.ask(dialog) or "")
+        if mode is not None:
+            await self._quit_after_jobs(mode, code)
 
-    def interrupt(self) -> None:
-        """Ctrl-C asks like any leaving; said again to the question, it stops the run."""
-        if isinstance(self._context.screen, QuitDialog) and self._context.app_state.training:
+    async def interrupt(self) -> None:
+        """Quit on Ctrl-C; pressed again while the dialog about a run is open, stop the run."""
+        if isinstance(self._context.screen, QuitDialog) and self._app_state.training:
             self._context.quit_now(QuitMode.STOP, _INTERRUPTED)
         else:
-            self.ask(_INTERRUPTED)
+            await self.quit(_INTERRUPTED)
 
-    def detach(self) -> None:
-        """Leave the run of this process to go on without a terminal."""
-        feed = self._context.app_state.feed
-        if self._searches:
-            self._context.notify(
-                "a search for a learning rate is not detached; q gives it up", "warning"
-            )
-        elif self._context.app_state.training:
-            self._past_errands(QuitMode.DETACH, 0)
+    async def detach(self) -> None:
+        """Quit; this process's run continues without a terminal."""
+        feed = self._app_state.feed
+        if self._is_searching:
+            self._context.notify("a learning-rate search cannot be detached; q ends it", "warning")
+        elif self._app_state.training:
+            await self._quit_after_jobs(QuitMode.DETACH, 0)
         elif feed is not None and feed.live:
-            self._context.notify(
-                "this run lives in a process of its own already; q leaves it going"
-            )
+            self._context.notify("this run is in another process and continues when you quit (q)")
         else:
-            self._context.notify("no run is going on", "warning")
+            self._context.notify("no run is in progress", "warning")
 
-    def _answered(self, code: int, choice: str | None) -> None:
-        if choice == "s":
-            self._past_errands(QuitMode.STOP, code)
-        elif choice == "d":
-            self._past_errands(QuitMode.DETACH, code)
-
-    def _past_errands(self, how: QuitMode, code: int) -> None:
-        """Leave, but not without a word about what other processes still do for us."""
-        running = self._context.app_state.running_jobs
-        if not running:
-            self._context.quit_now(how, code)
-            return
-
-        def answered(choice: str | None) -> None:
-            if choice in ("s", "g"):
-                self._context.app_state.jobs_to_end = running if choice == "s" else []
-                self._context.quit_now(how, code)
-
-        names = ", ".join(one.title for one in running)
-        question = QuitDialog(
-            "Errands are under way",
-            safe_text(f"What is to become of them: {names}?", 200),
-            [
-                Choice("s", "stop", "have them give up"),
-                Choice("g", "go on", "they finish by themselves"),
-                Choice("x", "stay", "do not leave"),
-            ],
-        )
-        self._context.push_screen(question, answered)
+    async def _quit_after_jobs(self, mode: QuitMode, code: int) -> None:
+        """Quit, after asking about jobs that are running."""
+        running = self._app_state.running_jobs
+        if running:
+            names = ", ".join(job.title for job in running)
+            dialog = QuitDialog(
+                "Jobs are running",
+                safe_text(f"What should happen to them: {names}?", 200),
+                [
+                    Choice("s", "stop", "end them"),
+                    Choice("g", "go on", "they finish without the dashboard"),
+                    Choice("x", "stay", "do not quit"),
+                ],
+            )
+            answer = await self._context.ask(dialog)
+            if answer not in ("s", "g"):
+                return
+            self._app_state.jobs_to_end = running if answer == "s" else []
+        self._context.quit_now(mode, code)
 
     @property
-    def _searches(self) -> bool:
-        """Whether the run of this process is a search, which has nothing to save."""
-        app_state = self._context.app_state
-        return app_state.training and app_state.feed is not None and app_state.feed.kind == LRFIND
+    def _is_searching(self) -> bool:
+        """Whether this process's run is a learning-rate search, which has nothing to save."""
+        feed = self._app_state.feed
+        return self._app_state.training and feed is not None and feed.kind == LRFIND

@@ -1,10 +1,10 @@
-"""Questions and choices that stand above a screen until they are answered."""
+"""Dialogs above a screen: a choice, a line of text, a list to pick from, a text to read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -18,216 +18,211 @@ from textual.widgets.option_list import Option
 
 from fmnist_tui.tui.base.resizing import ResizableScreen
 
-Given = TypeVar("Given")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An answer: its key, its name, and what it does."""
+    """An answer of a ChoiceDialog: its key, its name, and what it does."""
 
     key: str
     name: str
     about: str = ""
 
 
-class ClosedOnce(ResizableScreen[Given]):
-    """A screen over others that can be closed but once.
+class ClosedOnce(ResizableScreen[Result]):
+    """A screen above others that can be closed only once.
 
-    Two keys may come before the first has closed it; the second must not close what is
-    under it."""
+    Two keys may arrive before the first has closed it; the second must not close the screen
+    below."""
 
-    def dismiss(self, result: Given | None = None) -> AwaitComplete:
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
         if self.app.screen is not self:
             return AwaitComplete()
         return super().dismiss(result)
 
 
-class ChoiceDialog(ModalScreen[str | None], ClosedOnce[str | None]):
-    """One question with a few answers, each by its key, the arrows or the mouse.
+class Dialog(ModalScreen[Result], ClosedOnce[Result]):
+    """A box with a title in the middle of the screen. Its result is None where it is cancelled.
 
-    Gives the chosen answer's key, or None where it was left with escape."""
+    FOCUS is the type of the child that gets the keyboard."""
 
     DEFAULT_CSS = """
-    ChoiceDialog { align: center middle; }
-    ChoiceDialog > Vertical { width: 64; max-width: 94%; height: auto; max-height: 90%;
-        border: round $accent; background: $surface; padding: 0 1; }
-    ChoiceDialog Static { margin-bottom: 1; }
-    ChoiceDialog OptionList, ChoiceDialog OptionList:focus {
-        height: auto; max-height: 12; border: none;
+    Dialog { align: center middle; }
+    Dialog > Vertical, Dialog > VerticalScroll { width: 64; max-width: 94%; height: auto;
+        max-height: 90%; border: round $accent; background: $surface; padding: 0 1; }
+    Dialog OptionList, Dialog OptionList:focus { height: auto; max-height: 12; border: none;
         background: $surface; }
-    ChoiceDialog OptionList > .option-list--option-highlighted,
-    ChoiceDialog OptionList:focus > .option-list--option-highlighted { background: $panel;
+    Dialog OptionList > .option-list--option-highlighted,
+    Dialog OptionList:focus > .option-list--option-highlighted { background: $panel;
         color: $foreground; text-style: bold; }
     """
-    BINDINGS = [Binding("escape", "leave", "Cancel", id="dialog.cancel")]
+    BINDINGS = [Binding("escape", "cancel", "Cancel", id="dialog.cancel")]
+    FOCUS: ClassVar[type[Input | OptionList | VerticalScroll]] = OptionList
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title = title
+
+    def on_mount(self) -> None:
+        # A dialog may be closed before its children are mounted: then there is none to focus.
+        self.query(self.FOCUS).focus()
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)
+
+
+class ChoiceDialog(Dialog[str]):
+    """A question with a few answers, chosen by key, arrows or mouse; the result is the key."""
+
+    DEFAULT_CSS = "ChoiceDialog Static { margin-bottom: 1; }"
 
     def __init__(self, title: str, question: str, choices: Sequence[Choice]) -> None:
-        super().__init__()
-        self._title, self._question, self._choices = title, question, choices
+        super().__init__(title)
+        self._question, self._choices = question, choices
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = Content(self._title)
             yield Static(Content(self._question))
-            yield OptionList(
-                *(
-                    Option(
-                        Content.assemble(
-                            (f"{choice.key}  ", "bold $accent"),
-                            (choice.name, "bold"),
-                            (f"  {choice.about}" if choice.about else "", "$foreground-muted"),
-                        ),
-                        id=choice.key,
-                    )
-                    for choice in self._choices
-                )
-            )
+            yield OptionList(*self._options())
 
-    def on_mount(self) -> None:
-        self.query_one(OptionList).focus()
+    def _options(self) -> Iterator[Option]:
+        for choice in self._choices:
+            about = (f"  {choice.about}" if choice.about else "", "$foreground-muted")
+            key, name = (f"{choice.key}  ", "bold $accent"), (choice.name, "bold")
+            yield Option(Content.assemble(key, name, about), id=choice.key)
 
     def on_key(self, event: events.Key) -> None:
         if any(choice.key == event.character for choice in self._choices):
-            # It has done its work: what is below must not take it for a key of its own.
+            # The screen below must not see the key.
             event.stop()
             self.dismiss(event.character)
 
     @on(OptionList.OptionSelected)
-    def _chosen(self, event: OptionList.OptionSelected) -> None:
+    def _on_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option_id)
-
-    def action_leave(self) -> None:
-        self.dismiss(None)
 
 
 class QuitDialog(ChoiceDialog):
-    """What is to become of what goes on, asked of somebody who leaves."""
+    """What is to happen to a run or to jobs when the dashboard quits."""
 
 
-class PromptDialog(ModalScreen[str | None], ClosedOnce[str | None]):
-    """One line of text; None where it was left with escape."""
+class PromptDialog(Dialog[str]):
+    """One line of text.
+
+    `validate` returns what is wrong with a line, or an empty string; the dialog stays open and
+    shows it until the line is right."""
 
     DEFAULT_CSS = """
-    PromptDialog { align: center middle; }
-    PromptDialog > Vertical { width: 64; max-width: 94%; height: auto;
-        border: round $accent; background: $surface; padding: 0 1; }
+    PromptDialog Static { display: none; color: $error; padding: 0 1; }
+    PromptDialog.-invalid Static { display: block; }
     """
-    BINDINGS = [Binding("escape", "leave", "Cancel", id="dialog.cancel")]
+    FOCUS = Input
 
-    def __init__(self, title: str, value: str = "", hint: str = "") -> None:
-        super().__init__()
-        self._title, self._value, self._hint = title, value, hint
+    def __init__(
+        self,
+        title: str,
+        value: str = "",
+        hint: str = "",
+        validate: Callable[[str], str] = lambda line: "",
+    ) -> None:
+        super().__init__(title)
+        self._value, self._hint, self._validate_line = value, hint, validate
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = Content(self._title)
             yield Input(self._value, placeholder=self._hint)
-
-    def on_mount(self) -> None:
-        self.query_one(Input).focus()
+            yield Static()
 
     @on(Input.Submitted)
-    def _given(self, event: Input.Submitted) -> None:
-        self.dismiss(event.value)
+    def _on_submitted(self, event: Input.Submitted) -> None:
+        problem = self._validate_line(event.value)
+        if problem:
+            self.query_one(Static).update(Content(problem))
+            self.add_class("-invalid")
+        else:
+            self.dismiss(event.value)
 
-    def action_leave(self) -> None:
-        self.dismiss(None)
+    @on(Input.Changed)
+    def _on_changed(self) -> None:
+        self.remove_class("-invalid")
 
 
-class PickerDialog(ModalScreen[str | None], ClosedOnce[str | None]):
-    """A list to choose one of, narrowed by typing. Items are (id, text)."""
+class PickerDialog(Dialog[str]):
+    """A list to choose one of, filtered by typing. Items are (id, text); the result is an id."""
 
     DEFAULT_CSS = """
-    PickerDialog { align: center middle; }
-    PickerDialog > Vertical { width: 80; max-width: 94%; height: auto; max-height: 80%;
-        border: round $accent; background: $surface; }
-    PickerDialog OptionList, PickerDialog OptionList:focus {
-        height: auto; max-height: 16; border: none;
-        background: $surface; }
-    PickerDialog OptionList > .option-list--option-highlighted,
-    PickerDialog OptionList:focus > .option-list--option-highlighted { background: $panel;
-        color: $foreground; text-style: bold; }
+    PickerDialog > Vertical { width: 80; max-height: 80%; padding: 0; }
+    PickerDialog OptionList, PickerDialog OptionList:focus { max-height: 16; }
     """
     BINDINGS = [
-        Binding("escape", "leave", "Cancel", id="dialog.cancel"),
         Binding("down", "move(1)", show=False, priority=True),
         Binding("up", "move(-1)", show=False, priority=True),
         Binding("pagedown", "move(10)", show=False, priority=True),
         Binding("pageup", "move(-10)", show=False, priority=True),
     ]
+    FOCUS = Input
 
     def __init__(self, title: str, items: Sequence[tuple[str, str | Content]]) -> None:
-        super().__init__()
-        self._title, self._items = title, items
+        super().__init__(title)
+        self._items = items
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = Content(self._title)
-            yield Input(placeholder="type to narrow, enter chooses")
-            yield OptionList()
-
-    def on_mount(self) -> None:
-        self._fill("")
-        self.query_one(Input).focus()
+            yield Input(placeholder="type to filter, enter chooses")
+            options = OptionList(*self._options(""))
+            options.highlighted = 0 if options.option_count else None
+            yield options
 
     @on(Input.Changed)
-    def _narrowed(self, event: Input.Changed) -> None:
-        self._fill(event.value)
+    def _on_changed(self, event: Input.Changed) -> None:
+        options = self.query_one(OptionList)
+        options.clear_options()
+        options.add_options(self._options(event.value))
+        options.highlighted = 0 if options.option_count else None
 
-    def _fill(self, text: str) -> None:
+    def _options(self, text: str) -> Iterator[Option]:
         words = text.lower().split()
-        listed = self.query_one(OptionList)
-        listed.clear_options()
-        listed.add_options(
-            Option(Content(item) if isinstance(item, str) else item, id=name)
-            for name, item in self._items
-            if all(word in str(item).lower() or word in name.lower() for word in words)
-        )
-        listed.highlighted = 0 if listed.option_count else None
+        for name, item in self._items:
+            if all(word in str(item).lower() or word in name.lower() for word in words):
+                yield Option(Content(item) if isinstance(item, str) else item, id=name)
 
     def action_move(self, by: int) -> None:
-        listed = self.query_one(OptionList)
-        if listed.option_count:
-            place = (listed.highlighted or 0) + by
-            listed.highlighted = max(0, min(listed.option_count - 1, place))
+        options = self.query_one(OptionList)
+        if options.option_count:
+            index = (options.highlighted or 0) + by
+            options.highlighted = max(0, min(options.option_count - 1, index))
 
     @on(Input.Submitted)
-    def _entered(self) -> None:
-        listed = self.query_one(OptionList)
-        if listed.highlighted is not None:
-            self.dismiss(listed.get_option_at_index(listed.highlighted).id)
+    def _on_submitted(self) -> None:
+        option = self.query_one(OptionList).highlighted_option
+        if option is not None:
+            self.dismiss(option.id)
 
     @on(OptionList.OptionSelected)
-    def _chosen(self, event: OptionList.OptionSelected) -> None:
+    def _on_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option_id)
 
-    def action_leave(self) -> None:
-        self.dismiss(None)
 
-
-class TextDialog(ModalScreen[None], ClosedOnce[None]):
-    """A page of text to read; any of escape, q, ? and enter closes it."""
+class TextDialog(Dialog[None]):
+    """A text to read; escape, q, ? and enter close it."""
 
     DEFAULT_CSS = """
-    TextDialog { align: center middle; }
-    TextDialog > VerticalScroll { width: 76; max-width: 96%; height: auto; max-height: 90%;
-        border: round $accent; background: $surface; padding: 0 1; }
+    TextDialog > VerticalScroll { width: 76; max-width: 96%; }
     TextDialog Static { width: 1fr; height: auto; }
     """
-    BINDINGS = [Binding("escape,q,question_mark,enter", "leave", "Close", id="dialog.close")]
+    BINDINGS = [Binding("escape,q,question_mark,enter", "cancel", "Close", id="dialog.close")]
+    FOCUS = VerticalScroll
 
     def __init__(self, title: str, text: Content) -> None:
-        super().__init__()
-        self._title, self._text = title, text
+        super().__init__(title)
+        self._text = text
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
             box.border_title = Content(self._title)
             box.border_subtitle = "escape closes"
             yield Static(self._text)
-
-    def on_mount(self) -> None:
-        self.query_one(VerticalScroll).focus()
-
-    def action_leave(self) -> None:
-        self.dismiss(None)

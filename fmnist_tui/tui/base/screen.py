@@ -16,6 +16,7 @@ from textual.widgets import Static
 from textual.worker import Worker
 
 from fmnist_tui.tui.base.bars import KeyBar, TopBar
+from fmnist_tui.tui.base.dialog_flow import ask
 from fmnist_tui.tui.base.resizing import ResizableScreen
 from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.tui.state.app_state import AppState
@@ -125,12 +126,12 @@ class DashboardScreen(ResizableScreen[None]):
         await super().on_event(event)
 
     async def ask(self, dialog: Screen[Result]) -> Result | None:
-        """Open a dialog above this screen and wait for its result, in a worker (`@work`).
+        """Open a dialog above this screen and wait for its result, in a `dialog_flow`.
 
         None where the user has cancelled it, or has gone to another screen before it opened."""
         if not (self.is_open and self.is_current):
             return None
-        return await self.app.push_screen_wait(dialog)
+        return await ask(self.app, dialog)
 
     def over(self, dialog: Screen[Result], then: Callable[[Result | None], None]) -> None:
         """Open a dialog above this screen, unless the user has gone to another screen."""

@@ -1,4 +1,4 @@
-"""A recipe of several steps in the dashboard: the next begins when the one before has finished."""
+"""Runs the steps of a plan: each begins when the one before has finished."""
 
 from __future__ import annotations
 
@@ -17,103 +17,96 @@ from fmnist_tui.util.text import safe_text
 
 
 class PlanRunner:
-    """Carries out one plan at a time. The plan itself lies on the desk."""
+    """Runs one plan at a time; the plan itself is in the app state."""
 
     def __init__(self, context: DashboardContext) -> None:
-        self._context = context
+        self._context, self._app_state = context, context.app_state
+        # The run of the current step.
         self._feed: RunFeed | None = None
 
     def start(self, plan: Plan) -> bool:
-        """Begin with a plan's first step; whether it could be asked for."""
+        """Start a plan's first run; whether that was possible."""
         step = plan.next
-        if not isinstance(step, TrainStep) or not self._context.start_run(
-            step.config, plan.heading
-        ):
+        if not isinstance(step, TrainStep):
+            return False
+        if not self._context.start_run(step.config, plan.heading):
             return False
         if len(plan.steps) > 1:
-            self._context.app_state.plan, self._feed = plan, self._context.app_state.feed
+            self._app_state.plan, self._feed = plan, self._app_state.feed
         return True
 
-    def look(self) -> None:
-        """See whether the present step has ended, and go on to the next."""
-        app_state, feed = self._context.app_state, self._feed
-        plan = app_state.plan
+    def poll(self) -> None:
+        """Start the next step if the current one has ended."""
+        plan, feed = self._app_state.plan, self._feed
         if plan is None or feed is None or feed.live:
             return
-        if app_state.session.training is not None:
-            self._leave_out(plan, "another run was begun")
+        if self._app_state.session.training is not None:
+            self._abandon(plan, "another run was started")
             return
-        if feed is not app_state.feed:
-            # It has left the bench meanwhile, and nobody else hears its last words.
+        if feed is not self._app_state.feed:
+            # Another run is followed meanwhile: nobody else reads this one's last events.
             feed.drain()
         elif feed.training is not None and feed.training.events:
             return
         self._feed = None
         if feed.folder is None:
-            self._leave_out(plan, "the run did not begin")
+            self._abandon(plan, "the run did not start")
             return
-        plan = app_state.plan = plan.ended(feed.state.ended, feed.folder.path)
-        self._go_on(plan)
+        plan = self._app_state.plan = plan.ended(feed.state.ended, feed.folder.path)
+        self._start_next(plan)
 
-    def _go_on(self, plan: Plan) -> None:
-        context = self._context
+    def _start_next(self, plan: Plan) -> None:
         try:
             step = plan.next
         except UserError as error:
-            self._leave_out(plan, str(error))
+            self._abandon(plan, str(error))
             return
         if step is None:
             if plan.left:
-                self._leave_out(plan, "")
+                self._abandon(plan, "")
             else:
-                self._tell(f"{plan.recipe} is done: {len(plan.steps)} of {len(plan.steps)} steps")
-                context.app_state.plan = None
+                self._report(f"{plan.recipe} is done: all {len(plan.steps)} steps")
+                self._app_state.plan = None
         elif isinstance(step, EnsembleStep):
-            self._tell(f"{plan.recipe}: {step.name}")
-            self._unite(plan, step)
-        elif context.start_run(step.config, plan.heading):
-            self._feed = context.app_state.feed
-            self._tell(f"{plan.recipe} goes on: {plan.heading}")
+            self._report(f"{plan.recipe}: {step.name}")
+            self._start_ensemble(plan, step)
+        elif self._context.start_run(step.config, plan.heading):
+            self._feed = self._app_state.feed
+            self._report(f"{plan.recipe} continues: {plan.heading}")
         else:
-            self._leave_out(plan, "the next run could not be begun")
+            self._abandon(plan, "the next run could not be started")
 
-    def _unite(self, plan: Plan, step: EnsembleStep) -> None:
-        context = self._context
-        app_state = context.app_state
-        places = [f"--runs={app_state.runs_dir}", f"--data={app_state.data_dir}"]
-        words = [
-            "ensemble",
-            *map(str, step.runs),
-            f"--tta={step.tta}",
-            f"--recipe={plan.recipe}",
-            *places,
-        ]
+    def _start_ensemble(self, plan: Plan, step: EnsembleStep) -> None:
+        runs = map(str, step.runs)
+        options = [f"--tta={step.tta}", f"--recipe={plan.recipe}", *self._app_state.folder_options]
 
-        def made(document: Any) -> None:
+        def on_done(document: Any) -> None:
             self._forget(plan)
-            context.select_run(RunFolder(Path(document["path"])))
-            self._tell(f"{plan.recipe} is done: {ensemble_summary(document)}")
+            self._context.select_run(RunFolder(Path(document["path"])))
+            self._report(f"{plan.recipe} is done: {ensemble_summary(document)}")
 
-        context.start_job(
-            f"{plan.recipe}: {step.name}", words, made, lambda why: self._leave_out(plan, why)
+        self._context.start_job(
+            f"{plan.recipe}: {step.name}",
+            ["ensemble", *runs, *options],
+            on_done,
+            lambda why: self._abandon(plan, why),
         )
 
-    def _leave_out(self, plan: Plan, why: str) -> None:
-        """The plan ends before its end."""
+    def _abandon(self, plan: Plan, why: str) -> None:
+        """End the plan before its last step."""
         self._forget(plan)
-        left = f"{plan.left} of its {len(plan.steps)} steps left out"
-        self._tell(f"{plan.recipe} ends here: {left}{f' ({why})' if why else ''}", "warning")
+        skipped = f"{plan.left} of its {len(plan.steps)} steps skipped"
+        self._report(f"{plan.recipe} ends here: {skipped}{f' ({why})' if why else ''}", "warning")
 
     def _forget(self, plan: Plan) -> None:
-        """It is over; while its runs were being united another may have begun."""
-        if self._context.app_state.plan is plan:
-            self._context.app_state.plan = self._feed = None
+        # Another plan may have been started while the ensemble of this one was built.
+        if self._app_state.plan is plan:
+            self._app_state.plan = self._feed = None
 
-    def _tell(self, message: str, severity: SeverityLevel = "information") -> None:
-        """A toast, and a line in the log."""
-        context, feed = self._context, self._context.app_state.feed
-        context.notify(message, severity)
-        context.app_state.printed.append(safe_text(message))
-        if feed is not None:
-            # A run that has ended says nothing more by itself.
-            context.run_updated.publish(feed)
+    def _report(self, message: str, severity: SeverityLevel = "information") -> None:
+        """Show a toast and add a line to the log."""
+        self._context.notify(message, severity)
+        self._app_state.printed.append(safe_text(message))
+        if self._app_state.feed is not None:
+            # The log is drawn when the run is updated; one that has ended is not updated again.
+            self._context.run_updated.publish(self._app_state.feed)

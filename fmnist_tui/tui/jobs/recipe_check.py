@@ -1,4 +1,4 @@
-"""Having a recipe held to its claims meanwhile, and what came of it in a line."""
+"""Check a recipe's claims in a background job, after asking."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import counted, safe_text
 
 
-def check_recipe(context: DashboardContext, name: str) -> None:
-    """Ask whether that is meant, for it trains several runs; then have it done."""
+async def check_recipe(context: DashboardContext, name: str) -> None:
+    """Ask first, for a check trains several runs."""
     try:
         recipe = recipes.load(name)
         steps = Plan.of(recipe).steps
@@ -21,32 +21,24 @@ def check_recipe(context: DashboardContext, name: str) -> None:
         context.notify(str(error), "error")
         return
     if not recipe.claims:
-        context.notify(f"{name} claims nothing that could be checked", "warning")
+        context.notify(f"{name} has no claims to check", "warning")
         return
-    each = sum(not isinstance(step, EnsembleStep) for step in steps)
-    runs = len(recipe.variants) * each * (recipe.seeds or recipes.SEEDS)
-
-    def chosen(key: str | None) -> None:
-        if key == "y":
-            words = ["recipes", "check", name]
-            words += [
-                f"--runs={context.app_state.runs_dir}",
-                f"--data={context.app_state.data_dir}",
-            ]
-            context.start_job(f"check {name}", words, lambda found: context.notify(told(found)))
-
+    trainings = sum(not isinstance(step, EnsembleStep) for step in steps)
+    runs = len(recipe.variants) * trainings * (recipe.seeds or recipes.SEEDS)
     question = ChoiceDialog(
-        f"Hold {safe_text(name)} to its claims?",
-        f"{counted(len(recipe.claims), 'claim')}, {counted(runs, 'run')} to train, each with a seed"
-        " of its own; every run reads the test split once.",
-        [Choice("y", "train them", "E shows how far they are"), Choice("n", "leave it")],
+        f"Check the claims of {safe_text(name)}?",
+        f"{counted(len(recipe.claims), 'claim')}, {counted(runs, 'run')} to train, each with its"
+        " own seed; every run reads the test split once.",
+        [Choice("y", "train them", "E shows the progress"), Choice("n", "cancel")],
     )
-    context.push_screen(question, chosen)
+    if await context.ask(question) == "y":
+        words = ["recipes", "check", name, *context.app_state.folder_options]
+        context.start_job(f"check {name}", words, lambda found: context.notify(summarise(found)))
 
 
-def told(found: list[dict[str, Any]]) -> str:
-    """What came of it, from the command's document."""
-    kept = sum(claim["passed"] is True for claim in found)
-    open_ = sum(claim["passed"] is None for claim in found)
-    words = f"{safe_text(found[0]['recipe'])} keeps {kept} of {counted(len(found), 'claim')}"
-    return words + (f"; {open_} could not be checked" if open_ else "")
+def summarise(claims: list[dict[str, Any]]) -> str:
+    """The results of a check in one line, from the JSON document of the command."""
+    kept = sum(claim["passed"] is True for claim in claims)
+    unchecked = sum(claim["passed"] is None for claim in claims)
+    line = f"{safe_text(claims[0]['recipe'])} keeps {kept} of {counted(len(claims), 'claim')}"
+    return line + (f"; {unchecked} could not be checked" if unchecked else "")

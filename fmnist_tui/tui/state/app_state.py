@@ -82,6 +82,11 @@ class AppState:
         return [job for job in self.jobs if job.status == RUNNING]
 
     @property
+    def folder_options(self) -> list[str]:
+        """The options that have a command use the same folders."""
+        return [f"--runs={self.runs_dir}", f"--data={self.data_dir}"]
+
+    @property
     def renderer(self) -> str:
         """How pictures are drawn: halfblock, braille or ascii."""
         return "ascii" if self.ascii else self.settings.get("renderer", "halfblock")

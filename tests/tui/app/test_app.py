@@ -81,7 +81,7 @@ async def test_d_says_why_there_is_nothing_to_detach(
     async with opened("runs") as (dashboard, pilot):
         said = toasts(dashboard, monkeypatch)
         await pilot.press("d")
-        assert said == ["no run is going on"]
+        assert said == ["no run is in progress"]
         with RunLock.acquire(folder.path):
             dashboard.show_run(RunFeed.open(folder))
             await pilot.press("d")

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from textual.events import Key
 from textual.widgets import Static
 
 from fmnist_tui.tui import app as dashboard
 from fmnist_tui.tui.base.bars import KeyBar, TopBar
+from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PromptDialog, TextDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.screens.train.screen import TrainScreen
@@ -170,21 +172,65 @@ async def test_a_thread_that_ends_while_the_app_closes_calls_back_into_nothing(
     assert calls == []
 
 
-async def test_a_dialog_that_is_waited_for_is_cancelled_by_going_to_another_screen(
+class Asking(Static):
+    """A widget that asks twice when `a` is pressed, and keeps the answers."""
+
+    can_focus = True
+    BINDINGS = [("a", "ask", "Ask"), ("b", "count", "Count")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[str | None] = []
+        self.pressed = 0
+
+    def action_count(self) -> None:
+        self.pressed += 1
+
+    @dialog_flow
+    async def action_ask(self) -> None:
+        screen = cast(DashboardScreen, self.screen)
+        answer = await screen.ask(PromptDialog("first"))
+        self.answers.append(answer)
+        if self.answers == ["x"]:
+            answer = await screen.ask(PromptDialog("second"))
+            self.answers.append(answer)
+
+
+async def test_a_key_typed_ahead_of_a_dialog_does_not_reach_what_is_under_it(
     opened: Opened,
 ) -> None:
-    answers: list[str | None] = []
     async with opened("runs") as (dashboard, pilot):
-        screen = screen_of(dashboard)
+        asking = Asking()
+        await dashboard.screen.mount(asking)
+        asking.focus()
+        await pilot.pause()
+        # Both keys are in the queue before the first is handled.
+        dashboard.post_message(Key("a", "a"))
+        dashboard.post_message(Key("b", "b"))
+        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        await pilot.press("x", "enter")
+        await settled(pilot, lambda: asking.answers == ["x"])
+        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        await pilot.press("z", "enter")
+        await settled(pilot, lambda: asking.answers == ["x", "z"])
+        assert asking.pressed == 0
 
-        async def ask() -> None:
-            answers.append(await screen.ask(PromptDialog("a question")))
 
-        screen.run_worker(ask())
+async def test_a_question_is_cancelled_by_going_to_another_screen(opened: Opened) -> None:
+    async with opened("runs") as (dashboard, pilot):
+        asking = Asking()
+        await dashboard.screen.mount(asking)
+        asking.action_ask()
         await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
         dashboard.show("train")
-        await settled(pilot, lambda: answers == [None])
+        await settled(pilot, lambda: asking.answers == [None])
         assert isinstance(dashboard.screen, TrainScreen)
-        screen.run_worker(ask())
-        await settled(pilot, lambda: answers == [None, None])
-        assert isinstance(dashboard.screen, TrainScreen), "it opened over another screen"
+
+
+async def test_a_question_does_not_open_over_another_screen(opened: Opened) -> None:
+    async with opened("runs") as (dashboard, pilot):
+        asking = Asking()
+        await dashboard.screen.mount(asking)
+        await pilot.press("2")
+        asking.action_ask()
+        assert asking.answers == [None] and isinstance(dashboard.screen, TrainScreen)

@@ -137,12 +137,12 @@ async def test_the_next_stage_begins_when_the_one_before_has_finished(
         assert begun[0].folder is not None
         assert (second.classes, second.start) == ((5, 6, 7, 8, 9), str(begun[0].folder.path))
         await settled(pilot, lambda: not begun[1].events)
-        await settled(pilot, lambda: "goes on: stage 2 of 2: adapt" in logged(dashboard))
-        await settled(pilot, lambda: "staged goes on: stage 2 of 2: adapt" in "\n".join(toasts))
+        await settled(pilot, lambda: "continues: stage 2 of 2: adapt" in logged(dashboard))
+        await settled(pilot, lambda: "staged continues: stage 2 of 2: adapt" in "\n".join(toasts))
         assert "stage 2 of 2: adapt" in str(dashboard.screen.query_one(RunProgress).border_title)
         begun[1].end()
         await settled(pilot, lambda: dashboard.app_state.plan is None)
-        await settled(pilot, lambda: "staged is done: 2 of 2 steps" in "\n".join(toasts))
+        await settled(pilot, lambda: "staged is done: all 2 steps" in "\n".join(toasts))
         await pilot.pause(0.2)
         assert len(begun) == 2
 
@@ -210,7 +210,7 @@ async def test_stopping_a_stage_ends_the_plan(
         begun[0].end(STOPPED)
         await settled(pilot, lambda: dashboard.app_state.plan is None)
         await settled(pilot, lambda: "staged ends here" in logged(dashboard))
-        assert toasts[-1] == "staged ends here: 1 of its 2 steps left out"
+        assert toasts[-1] == "staged ends here: 1 of its 2 steps skipped"
         assert len(begun) == 1
 
 
@@ -232,7 +232,7 @@ async def test_a_stage_that_does_not_begin_ends_the_plan(
         monkeypatch.setattr(app_state.session, "train", refuse)
         begun[0].end()
         await settled(pilot, lambda: dashboard.app_state.plan is None)
-        await settled(pilot, lambda: "1 of its 2 steps left out" in "\n".join(toasts))
+        await settled(pilot, lambda: "1 of its 2 steps skipped" in "\n".join(toasts))
         assert "no more" in "\n".join(toasts)
 
 
@@ -409,7 +409,7 @@ async def test_the_palette_has_a_recipe_held_to_its_claims_after_a_question(
         monkeypatch.setattr(dashboard, "start_job", errand)
         monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: said.append(message))
         for answer in ("n", "y"):
-            check_recipe(dashboard, "fast")
+            dashboard.start_flow(check_recipe(dashboard, "fast"))
             await settled(pilot, lambda: bool(dashboard.screen.query(OptionList)))
             assert "2 claims, 5 runs to train" in str(dashboard.screen.query_one(Static).render())
             await pilot.press(answer)
@@ -417,8 +417,8 @@ async def test_the_palette_has_a_recipe_held_to_its_claims_after_a_question(
         folders = [f"--runs={app_state.runs_dir}", f"--data={app_state.data_dir}"]
         assert asked == [("check fast", ["recipes", "check", "fast", *folders])]
         assert said == ["fast keeps 1 of 2 claims; 1 could not be checked"]
-        check_recipe(dashboard, "staged")
-        assert said[-1] == "staged claims nothing that could be checked"
+        dashboard.start_flow(check_recipe(dashboard, "staged"))
+        assert said[-1] == "staged has no claims to check"
 
 
 FOUND = [{"recipe": "fast", "passed": True}, {"recipe": "fast", "passed": None}]

@@ -1,0 +1,77 @@
+"""Async methods that ask the user several things in a row."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from textual.app import App
+from textual.dom import DOMNode
+from textual.screen import Screen
+
+P = ParamSpec("P")
+Node = TypeVar("Node", bound=DOMNode)
+Result = TypeVar("Result")
+Steps = Coroutine[Any, Any, None]
+
+
+def dialog_flow(
+    method: Callable[Concatenate[Node, P], Steps],
+) -> Callable[Concatenate[Node, P], None]:
+    """Turn an async method of a widget or screen into one that starts it as a worker.
+
+    Unlike Textual's `@work` it runs up to the first `await` at once: the dialog that it opens
+    there gets the next key, also when that was typed before the dialog could be drawn."""
+
+    @functools.wraps(method)
+    def start(self: Node, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        start_flow(self, method(self, *args, **kwargs))
+
+    return start
+
+
+def start_flow(node: DOMNode, steps: Steps) -> None:
+    """Run `steps` up to their first `await` at once, and the rest as a worker of `node`."""
+    try:
+        waiting_for = steps.send(None)
+    except StopIteration:
+        return
+    node.run_worker(_Rest(steps, waiting_for).run(), group="dialog flow")
+
+
+async def ask(app: App[Any], dialog: Screen[Result]) -> Result | None:
+    """Open a dialog and wait for its result; None where it was cancelled."""
+    answer: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
+
+    def on_result(result: Result | None) -> None:
+        if not answer.done():
+            answer.set_result(result)
+
+    app.push_screen(dialog, on_result)
+    return await answer
+
+
+class _Rest:
+    """A coroutine that has been started already, to be awaited from where it waits."""
+
+    def __init__(self, steps: Steps, waiting_for: Any) -> None:
+        self._steps, self._waiting_for = steps, waiting_for
+
+    async def run(self) -> None:
+        await self
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        waiting_for = self._waiting_for
+        while True:
+            try:
+                value = yield waiting_for
+            except BaseException as error:  # noqa: BLE001 - cancellation included
+                resume = functools.partial(self._steps.throw, error)
+            else:
+                resume = functools.partial(self._steps.send, value)
+            try:
+                waiting_for = resume()
+            except StopIteration:
+                return
