@@ -85,7 +85,7 @@ async def test_d_says_why_there_is_nothing_to_detach(
         with RunLock.acquire(folder.path):
             dashboard.show_run(RunFeed.open(folder))
             await pilot.press("d")
-        assert said[1:] == ["this run lives in a process of its own already; q leaves it going"]
+        assert said[1:] == ["this run is in another process and continues when you quit (q)"]
     assert dashboard.return_value is None
 
 
