@@ -1,63 +1,66 @@
-"""How far its confidence can be believed: a reliability diagram and the figures behind it."""
+"""The reliability diagram: how often predictions of each confidence were right."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fmnist_tui.report.formatting import percent
-from fmnist_tui.report.html import Html, join, tag
-from fmnist_tui.report.parts import table
 from fmnist_tui.report.scores import SplitScores
-from fmnist_tui.report.svg_chart import PlotArea, axes, drawing
+from fmnist_tui.report.svg_chart import ChartAxes, PlotArea
+from fmnist_tui.report.tables import ReportTable
 
-# A bin's dot shows by its size how many images are in it.
-_SMALL, _LARGE = 2.5, 7.0
+# A bin's dot grows with the number of its images.
+_MIN_RADIUS, _MAX_RADIUS = 2.5, 7.0
 
 
-def calibration(scores: SplitScores) -> Html | None:
-    """None where single predictions were not kept."""
-    if not scores.reliability:
+@dataclass(frozen=True, slots=True)
+class ReliabilityDot:
+    """A bin in pixels; `ideal_y` is where accuracy would equal confidence."""
+
+    x: float
+    y: float
+    ideal_y: float
+    radius: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityDiagram:
+    """The chart, and its bins as a table."""
+
+    description: str
+    axes: ChartAxes
+    dots: list[ReliabilityDot]
+    table: ReportTable
+
+
+def reliability_diagram(scores: SplitScores) -> ReliabilityDiagram | None:
+    """None if the predictions were not stored."""
+    evaluation = scores.evaluation
+    if not evaluation.reliability:
         return None
-    frame = PlotArea(0.0, 1.0, 0.0, 1.0)
-    parts = [
-        axes(frame, "confidence", "right, %", lambda value: f"{100 * value:.0f}"),
-        tag(
-            "line",
-            x1=frame.x(0),
-            y1=frame.y(0),
-            x2=frame.x(1),
-            y2=frame.y(1),
-            class_="ideal",
-        ),
-    ]
-    for found in scores.reliability:
-        x, y = frame.x(found.confidence), frame.y(found.accuracy)
-        parts.append(tag("line", x1=x, x2=x, y1=frame.y(found.confidence), y2=y, class_="gap"))
-        share = (found.count / scores.count) ** 0.5
-        radius = _SMALL + share * (_LARGE - _SMALL)
-        parts.append(tag("circle", cx=x, cy=y, r=radius, class_="dot bin"))
-    about = (
+    area = PlotArea(0.0, 1.0, 0.0, 1.0)
+    dots = []
+    for reliability_bin in evaluation.reliability:
+        share = (reliability_bin.count / evaluation.count) ** 0.5
+        dots.append(
+            ReliabilityDot(
+                area.x(reliability_bin.confidence),
+                area.y(reliability_bin.accuracy),
+                area.y(reliability_bin.confidence),
+                _MIN_RADIUS + share * (_MAX_RADIUS - _MIN_RADIUS),
+            )
+        )
+    return ReliabilityDiagram(
         f"Reliability on {scores.split}: how often predictions of a confidence were right. On"
-        f" average the two lie {percent(scores.ece)} apart."
-    )
-    chart = tag(
-        "figure",
-        drawing(about, *parts),
-        tag(
-            "figcaption",
-            "Dots on the dashed line would be confidence that can be believed; below it the"
-            " network is surer than it is right. Larger dots are more images.",
-        ),
-    )
-    rows = [
-        (percent(found.confidence, 1), percent(found.accuracy, 1), f"{found.count:,}")
-        for found in scores.reliability
-    ]
-    figures = tag(
-        "details",
-        tag("summary", "The dots as figures"),
-        table(
+        f" average the two lie {percent(evaluation.ece)} apart.",
+        ChartAxes.build(area, "confidence", "right, %", lambda value: f"{100 * value:.0f}"),
+        dots,
+        ReportTable(
             "Mean confidence of a bin, how often it was right, and its images",
             ("confidence", "right", "images"),
-            rows,
+            [
+                (percent(found.confidence, 1), percent(found.accuracy, 1), f"{found.count:,}")
+                for found in evaluation.reliability
+            ],
         ),
     )
-    return join(chart, figures)

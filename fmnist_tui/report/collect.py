@@ -1,7 +1,7 @@
-"""What a report says, gathered from a run's record: figures, settings, what went wrong.
+"""The facts of a report, from a run's record: figures, settings, errors.
 
-Nothing is computed by a network here. What is not there is a `MissingPart`: named in the page, with
-the command that makes it.
+No network runs here. A part that cannot be had is a `MissingPart`, which the page lists with the
+command that produces it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from fmnist_tui.config import dataset_catalog, recipes
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import ENSEMBLE, FINISHED, LRFIND, SWEEP, TRAIN
 from fmnist_tui.protocol.run_state import RunState
-from fmnist_tui.report.pictures import ErrorPictures, gather
-from fmnist_tui.report.scores import SplitScores, of_event, of_predictions
+from fmnist_tui.report.error_images import ErrorImages, load_error_images
+from fmnist_tui.report.scores import SplitScores, scores_from_predictions, scores_from_record
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import BROKEN, RunSummary, summarise
@@ -27,25 +27,25 @@ from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.progress import Tell, untold
 from fmnist_tui.util.text import safe_text
 
-# Kinds of runs that train nothing a report could be about.
-_OTHERS = {LRFIND: "a search for a learning rate", SWEEP: "a sweep"}
+# Kinds of runs without a model to report on
+_UNTRAINED = {LRFIND: "a search for a learning rate", SWEEP: "a sweep"}
+# Keys of a config that name the members of an ensemble
 MEMBER = "member_"
 STAGES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class MissingPart:
-    """Something the page does without: what, why, and the command that makes it."""
+    """A part that the page lacks, why, and the command that produces it."""
 
-    what: str
-    why: str
+    name: str
+    reason: str
     command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MemberFigures:
-    """A run that an ensemble is made of: its name, its checkpoint, and what its own record
-    says of it where that is still there."""
+    """A member of an ensemble; `summary` is None if its run is gone."""
 
     name: str
     checkpoint: str
@@ -54,7 +54,7 @@ class MemberFigures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportFacts:
-    """Everything one page is made of."""
+    """Everything that one page shows."""
 
     folder: RunFolder
     summary: RunSummary
@@ -66,10 +66,10 @@ class ReportFacts:
     split: str
     scores: SplitScores | None
     predictions: Predictions | None
-    pictures: ErrorPictures | None
+    images: ErrorImages | None
     fit: FitJudgement | None
     members: tuple[MemberFigures, ...]
-    gaps: tuple[MissingPart, ...]
+    missing: tuple[MissingPart, ...]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -77,42 +77,36 @@ class ReportFacts:
 
     @property
     def dataset(self) -> dataset_catalog.DatasetFacts | None:
-        """What is known of the data set from its name."""
+        """The catalog's entry of the dataset."""
         return dataset_catalog.facts(self.summary.dataset)
 
 
-def gather_facts(
-    folder: RunFolder, data_dir: Path, split: str | None = None, tell: Tell = untold
+def collect_facts(
+    folder: RunFolder, data_dir: Path, split: str | None = None, on_progress: Tell = untold
 ) -> ReportFacts:
-    """What there is to say of a run on a split: on test where it has been read, else on
-    validation. Raises UserError where the folder holds no trained run."""
-    tell(0, STAGES, "reading the record")
+    """The facts of a run on a split: by default test if it has been evaluated, else validation.
+
+    Raises UserError if the folder holds no trained run.
+    """
+    on_progress(0, STAGES, "reading the record")
     summary = summarise(folder)
     if summary.state == BROKEN:
         raise UserError(f"no report of {safe_text(folder.name)}: {safe_text(summary.reason)}")
     if summary.kind not in (TRAIN, ENSEMBLE):
-        what = _OTHERS.get(summary.kind, f"of the kind {safe_text(summary.kind, 40)}")
+        kind = _UNTRAINED.get(summary.kind, f"of the kind {safe_text(summary.kind, 40)}")
         raise UserError(
-            f"{safe_text(folder.name)} is {what}: a report needs a trained run;"
+            f"{safe_text(folder.name)} is {kind}: a report needs a trained run;"
             " `fmnist-tui runs list` shows those there are"
         )
-    gaps: list[MissingPart] = []
+    missing: list[MissingPart] = []
     state = replay(folder.events)
-    config_text, document = _config_file(folder.config)
-    config = _config(folder, gaps)
-    split = split or _split(folder, state)
-    tell(1, STAGES, f"judging on {split}")
-    predictions = _predictions(folder, split, summary, gaps)
-    verdict = state.verdict(split)
-    scores = None
-    if predictions is not None:
-        scores = of_predictions(predictions, verdict)
-    elif verdict is not None:
-        try:
-            scores = of_event(verdict, state.started.classes if state.started else ())
-        except UserError as error:
-            gaps.append(MissingPart(f"figures on {split}", str(error)))
-    tell(2, STAGES, "gathering pictures")
+    config_text, document = _read_config_file(folder.config)
+    config = _parse_config(folder, missing)
+    split = split or _default_split(folder, state)
+    on_progress(1, STAGES, f"judging on {split}")
+    predictions = _load_predictions(folder, split, summary, missing)
+    scores = _scores(state, split, predictions, missing)
+    on_progress(2, STAGES, "gathering pictures")
     made_with = document.get("made_with", {})
     made_with = made_with if isinstance(made_with, dict) else {}
     return ReportFacts(
@@ -126,100 +120,113 @@ def gather_facts(
         split,
         scores,
         predictions,
-        _pictures(config, predictions, data_dir, gaps),
+        _load_images(config, predictions, data_dir, missing),
         judge_fit(state) if summary.kind == TRAIN else None,
         tuple(_members(folder, made_with)),
-        tuple(gaps),
+        tuple(missing),
     )
 
 
 def _members(folder: RunFolder, made_with: Mapping[str, object]) -> Iterator[MemberFigures]:
-    """The runs that the config of an ensemble names, each with its checkpoint."""
+    """The members that an ensemble's config names, each with its checkpoint."""
     for key, value in made_with.items():
         if not key.startswith(MEMBER):
             continue
         name, *rest = str(value).split()
         sibling = RunFolder(folder.path.parent / Path(name).name)
-        there = sibling.is_run() and sibling.events.is_file()
-        yield MemberFigures(name, " ".join(rest[:1]), summarise(sibling) if there else None)
+        exists = sibling.is_run() and sibling.events.is_file()
+        yield MemberFigures(name, " ".join(rest[:1]), summarise(sibling) if exists else None)
 
 
-def _split(folder: RunFolder, state: RunState) -> str:
+def _default_split(folder: RunFolder, state: RunState) -> str:
     for name in ("test", "val"):
         if state.verdict(name) is not None or (folder.predictions / f"{name}.npz").exists():
             return name
     return "test"
 
 
-def _config_file(path: Path) -> tuple[str, dict[str, Any]]:
-    """The config as it was written, and as a table; nothing of one that cannot be read."""
+def _read_config_file(path: Path) -> tuple[str, dict[str, Any]]:
+    """The config file as text and as a table; empty if it cannot be read or parsed."""
     try:
-        written = path.read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return "", {}
     try:
-        return written, tomllib.loads(written)
+        return text, tomllib.loads(text)
     except (ValueError, RecursionError):
-        return written, {}
+        return text, {}
 
 
-def _config(folder: RunFolder, gaps: list[MissingPart]) -> RunConfig | None:
+def _parse_config(folder: RunFolder, missing: list[MissingPart]) -> RunConfig | None:
     try:
         return recipes.read(folder.config).config()
     except UserError as error:
-        gaps.append(MissingPart("settings", str(error).splitlines()[0]))
+        missing.append(MissingPart("settings", str(error).splitlines()[0]))
         return None
 
 
 def _recipe(config: RunConfig | None) -> recipes.Recipe | None:
-    """The shipped recipe that the run alone was made from; not one of several runs."""
+    """The shipped recipe of this run, unless it is a recipe of several runs."""
     if config is None or config.recipe not in recipes.names():
         return None
     recipe = recipes.load(config.recipe)
     return None if recipe.stages or recipe.ensemble is not None else recipe
 
 
-def _predictions(
-    folder: RunFolder, split: str, summary: RunSummary, gaps: list[MissingPart]
+def _load_predictions(
+    folder: RunFolder, split: str, summary: RunSummary, missing: list[MissingPart]
 ) -> Predictions | None:
     path = folder.predictions / f"{split}.npz"
-    parts = f"figures of single images on {split}: calibration, the errors and their pictures"
+    name = f"figures of single images on {split}: calibration, the errors and their pictures"
     command = f"fmnist-tui evaluate {folder.id} --split {split}"
-    if not path.exists():
-        if summary.is_live:
-            why = "the run is still going; they come when it has finished"
-            gaps.append(MissingPart(parts, why))
-        else:
-            ended = "" if summary.state == FINISHED else f" (the run is {summary.state})"
-            gaps.append(MissingPart(parts, f"no predictions were kept{ended}", command))
-        return None
-    try:
-        return Predictions.load(path)
-    except UserError as error:
-        gaps.append(MissingPart(parts, str(error), command))
-        return None
+    if path.exists():
+        try:
+            return Predictions.load(path)
+        except UserError as error:
+            missing.append(MissingPart(name, str(error), command))
+    elif summary.is_live:
+        why = "the run is still going; they come when it has finished"
+        missing.append(MissingPart(name, why))
+    else:
+        state = "" if summary.state == FINISHED else f" (the run is {summary.state})"
+        missing.append(MissingPart(name, f"no predictions were kept{state}", command))
+    return None
 
 
-def _pictures(
+def _scores(
+    state: RunState, split: str, predictions: Predictions | None, missing: list[MissingPart]
+) -> SplitScores | None:
+    recorded = state.verdict(split)
+    if predictions is not None:
+        return scores_from_predictions(predictions, recorded)
+    if recorded is not None:
+        try:
+            return scores_from_record(recorded, state.started.classes if state.started else ())
+        except UserError as error:
+            missing.append(MissingPart(f"figures on {split}", str(error)))
+    return None
+
+
+def _load_images(
     config: RunConfig | None,
     predictions: Predictions | None,
     data_dir: Path,
-    gaps: list[MissingPart],
-) -> ErrorPictures | None:
+    missing: list[MissingPart],
+) -> ErrorImages | None:
     if config is None or predictions is None:
         return None
     from fmnist_tui.data.load import is_present
 
-    what, name = "pictures of the errors", config.dataset
-    if not is_present(name, data_dir):
-        if ":" in name:
-            gaps.append(MissingPart(what, f"{safe_text(name)} is not there any more"))
+    name, dataset = "pictures of the errors", config.dataset
+    if not is_present(dataset, data_dir):
+        if ":" in dataset:
+            missing.append(MissingPart(name, f"{safe_text(dataset)} is not there any more"))
         else:
-            why = f"{name} is not in {safe_text(data_dir)}"
-            gaps.append(MissingPart(what, why, f"fmnist-tui data get {name}"))
+            why = f"{dataset} is not in {safe_text(data_dir)}"
+            missing.append(MissingPart(name, why, f"fmnist-tui data get {dataset}"))
         return None
     try:
-        return gather(config, predictions, data_dir)
+        return load_error_images(config, predictions, data_dir)
     except (UserError, OSError, MemoryError) as error:
-        gaps.append(MissingPart(what, reason(error)))
+        missing.append(MissingPart(name, reason(error)))
     return None

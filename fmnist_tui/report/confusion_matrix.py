@@ -1,122 +1,76 @@
-"""The confusion matrix as a table of counts with heat, and what it says of each class."""
+"""The confusion matrix as a heat map of counts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
-from fmnist_tui.report.formatting import percent
-from fmnist_tui.report.html import Html, join, tag
-from fmnist_tui.report.parts import scrolled, table
 from fmnist_tui.report.scores import SplitScores
-from fmnist_tui.util.text import counted
 
-# With more classes than these the matrix shows the ones with most errors.
-CLASSES = 30
-LEVELS = 6
-# One mistake in so many of a class is already as hot as a cell becomes.
-_HOT = 0.2
+# A matrix of more classes shows only those with the most errors.
+MAX_CLASSES = 30
+HEAT_LEVELS = 6
+# This share of a class confused with one other class is the hottest level.
+_HOTTEST_SHARE = 0.2
 
 
-def matrix(scores: SplitScores) -> Html:
-    """Counts, true classes as rows. Right ones are on the diagonal, bold and framed."""
-    names = [score.name for score in scores.classes]
-    shown = worst(scores)
-    corner = tag("td", tag("span", "true ↓ predicted →", class_="corner"))
-    heads = (tag("th", tag("span", names[place], class_="upright"), scope="col") for place in shown)
-    rows = []
-    for true in shown:
-        counts = scores.confusion[true]
-        total = max(1, sum(counts))
-        cells = (_cell(counts[said], total, true == said) for said in shown)
-        rows.append(tag("tr", tag("th", names[true], scope="row"), *cells))
-    caption = f"Counts on {scores.split}: true classes as rows, predicted classes as columns"
-    whole = tag(
-        "table",
-        tag("caption", caption),
-        tag("thead", tag("tr", corner, *heads)),
-        tag("tbody", *rows),
-        class_="matrix",
+@dataclass(frozen=True, slots=True)
+class MatrixRow:
+    """The counts of one true class, each with its CSS class."""
+
+    name: str
+    cells: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusionMatrix:
+    """`hidden` counts the classes left out."""
+
+    caption: str
+    columns: list[str]
+    rows: list[MatrixRow]
+    hidden: int
+
+
+def build_matrix(scores: SplitScores) -> ConfusionMatrix:
+    """True classes as rows, predicted classes as columns."""
+    confusion = scores.evaluation.confusion
+    names = [score.name for score in scores.evaluation.classes]
+    shown = worst_classes(confusion)
+    return ConfusionMatrix(
+        f"Counts on {scores.split}: true classes as rows, predicted classes as columns",
+        [names[index] for index in shown],
+        [
+            MatrixRow(
+                names[true],
+                [
+                    _cell(confusion[true][predicted], sum(confusion[true]), true == predicted)
+                    for predicted in shown
+                ],
+            )
+            for true in shown
+        ],
+        len(names) - len(shown),
     )
-    left_out = len(names) - len(shown)
-    note = None
-    if left_out:
-        words = f"The {len(shown)} classes with most errors; {left_out:,} others are left out."
-        note = tag("p", words, class_="note")
-    return join(scrolled(caption, whole), note)
 
 
-def worst(scores: SplitScores, limit: int = CLASSES) -> list[int]:
-    """The classes to show, in their order: all of them, or those with most errors."""
-    count = len(scores.confusion)
-    if count <= limit:
-        return list(range(count))
-    wrong = [
-        sum(row) + sum(other[place] for other in scores.confusion) - 2 * row[place]
-        for place, row in enumerate(scores.confusion)
+def worst_classes(confusion: tuple[tuple[int, ...], ...], limit: int = MAX_CLASSES) -> list[int]:
+    """The classes with the most errors, at most `limit`, in the dataset's order."""
+    errors = [
+        sum(row) + sum(other[index] for other in confusion) - 2 * row[index]
+        for index, row in enumerate(confusion)
     ]
-    return sorted(sorted(range(count), key=lambda place: -wrong[place])[:limit])
+    return sorted(sorted(range(len(errors)), key=lambda index: -errors[index])[:limit])
 
 
-def level(count: int, total: int, right: bool) -> int:
-    """How hot a cell is, 0 to `LEVELS`."""
+def heat_level(count: int, total: int, *, is_diagonal: bool) -> int:
+    """The heat of a cell, from 0 to `HEAT_LEVELS`; any count above zero has at least 1."""
     if not count:
         return 0
-    share = count / total if right else min(1.0, count / total / _HOT)
-    return max(1, round(share * LEVELS))
+    share = count / total if is_diagonal else min(1.0, count / total / _HOTTEST_SHARE)
+    return max(1, round(share * HEAT_LEVELS))
 
 
-def _cell(count: int, total: int, right: bool) -> Html:
-    heat = f"{'r' if right else 'w'}{level(count, total, right)}"
-    return tag("td", f"{count:,}" if count else "·", class_=heat + " right" * right)
-
-
-def class_table(scores: SplitScores) -> Html:
-    """Precision, recall, F1 and count of every class."""
-    rows = [
-        (
-            score.name,
-            percent(score.precision, 1),
-            percent(score.recall, 1),
-            percent(score.f1, 1),
-            f"{score.support:,}",
-        )
-        for score in scores.classes
-    ]
-    count = max(1, len(scores.classes))
-    means = (
-        percent(sum(getattr(score, name) for score in scores.classes) / count, 1)
-        for name in ("precision", "recall", "f1")
-    )
-    return table(
-        f"Each class on {scores.split}",
-        ("class", "precision", "recall", "F1", "images"),
-        rows,
-        ("macro average", *means, f"{scores.count:,}"),
-    )
-
-
-def confused(scores: SplitScores) -> Html | None:
-    """The pairs of classes taken for each other most often."""
-    pairs = scores.pairs()
-    if not pairs:
-        return None
-    names = [score.name for score in scores.classes]
-    rows = [
-        (
-            f"{names[true]} → {names[said]}",
-            f"{count:,}",
-            percent(count / max(1, sum(scores.confusion[true])), 1),
-            percent(count / scores.wrong, 1),
-        )
-        for true, said, count in pairs
-    ]
-    return table(
-        f"Most confused pairs on {scores.split}: true class → predicted class",
-        ("pair", "images", "of the class", "of all errors"),
-        rows,
-    )
-
-
-def listed(classes: Sequence[str]) -> str:
-    """`10 classes: T-shirt/top, Trouser, …`"""
-    return f"{counted(len(classes), 'class', 'classes')}: {', '.join(classes)}"
+def _cell(count: int, total: int, is_diagonal: bool) -> tuple[str, str]:
+    level = heat_level(count, max(1, total), is_diagonal=is_diagonal)
+    css_class = f"r{level} right" if is_diagonal else f"w{level}"
+    return f"{count:,}" if count else "·", css_class

@@ -35,13 +35,13 @@ def run(args: argparse.Namespace) -> int:
     folder = resolve(options.runs_dir(args), args.run)
     out = expanded(args.out)
     _check(out, args.force)
-    from fmnist_tui.report.collect import STAGES, gather_facts
-    from fmnist_tui.report.page import page
+    from fmnist_tui.report.collect import STAGES, collect_facts
+    from fmnist_tui.report.page import render_page
 
     with steps("report") as tell:
-        facts = gather_facts(folder, options.data_dir(args), args.split, tell)
+        facts = collect_facts(folder, options.data_dir(args), args.split, tell)
         tell(STAGES - 1, STAGES, "writing the page")
-        written = page(facts).encode("utf-8")
+        written = render_page(facts).encode("utf-8")
         try:
             atomic_write(out, written)
         except OSError as error:
@@ -50,9 +50,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         console.document(_document(facts, out, len(written)))
         return 0
-    for gap in facts.gaps:
-        how = f"; `{gap.command}` makes it" if gap.command else ""
-        console.note(f"without {gap.what}: {gap.why}{how}")
+    for part in facts.missing:
+        how = f"; `{part.command}` makes it" if part.command else ""
+        console.note(f"without {part.name}: {part.reason}{how}")
     print(f"{safe_text(out)}: {safe_text(folder.name)}, {len(written) / 1000:,.0f} kB")
     return 0
 
@@ -69,20 +69,22 @@ def _check(out: Path, force: bool) -> None:
 
 
 def _document(facts: ReportFacts, out: Path, size: int) -> dict[str, Any]:
-    scores, pictures = facts.scores, facts.pictures
-    shown = {miss.index for group in pictures.groups for miss in group.misses} if pictures else ()
+    evaluation = facts.scores.evaluation if facts.scores is not None else None
+    images = facts.images
+    shown = {miss.index for group in images.groups for miss in group.misses} if images else ()
     return {
         "run": facts.folder.name,
         "path": str(out.absolute()),
         "bytes": size,
         "state": facts.summary.state,
         "split": facts.split,
-        "count": scores.count if scores else None,
-        "accuracy": scores.accuracy if scores else None,
-        "accuracy_ci95": list(scores.interval) if scores else None,
-        "errors": scores.wrong if scores else None,
+        "count": evaluation.count if evaluation else None,
+        "accuracy": evaluation.accuracy if evaluation else None,
+        "accuracy_ci95": list(evaluation.interval) if evaluation else None,
+        "errors": evaluation.wrong if evaluation else None,
         "errors_shown": len(shown),
         "missing": [
-            {"what": gap.what, "why": gap.why, "command": gap.command} for gap in facts.gaps
+            {"what": part.name, "why": part.reason, "command": part.command}
+            for part in facts.missing
         ],
     }

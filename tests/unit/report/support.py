@@ -12,8 +12,8 @@ from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import EVENTS, Alert, RunStarted
-from fmnist_tui.report.collect import ReportFacts, gather_facts
-from fmnist_tui.report.page import page
+from fmnist_tui.report.collect import ReportFacts, collect_facts
+from fmnist_tui.report.page import render_page
 from fmnist_tui.runs.folder import RunFolder
 from tests.tui.scripted import CONFIG, make_run
 
@@ -105,5 +105,5 @@ def with_names(runs_dir: Path, names: tuple[str, ...], words: str) -> RunFolder:
 def shown(
     folder: RunFolder, data_dir: Path, split: str | None = None
 ) -> tuple[ReportFacts, Parsed]:
-    facts = gather_facts(folder, data_dir, split)
-    return facts, Parsed(page(facts))
+    facts = collect_facts(folder, data_dir, split)
+    return facts, Parsed(render_page(facts))

@@ -8,7 +8,7 @@ import pytest
 
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import ENSEMBLE, EVENTS, LRFIND, SWEEP, Evaluated, RunEnded
-from fmnist_tui.report.collect import gather_facts
+from fmnist_tui.report.collect import collect_facts
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.util.errors import UserError
@@ -32,11 +32,8 @@ def test_figures_are_those_of_the_predictions(tmp_path: Path) -> None:
     expected = answers("test").evaluation()
     assert facts.split == "test"
     assert facts.scores is not None
-    assert facts.scores.accuracy == expected.accuracy
-    assert facts.scores.interval == expected.interval
-    assert facts.scores.confusion == expected.confusion
-    assert facts.scores.wrong == expected.wrong
-    assert facts.gaps == ()
+    assert facts.scores.evaluation == expected
+    assert facts.missing == ()
 
 
 def test_without_predictions_the_record_has_the_figures_and_the_page_says_what_is_missing(
@@ -46,11 +43,12 @@ def test_without_predictions_the_record_has_the_figures_and_the_page_says_what_i
     facts, page = shown(folder, tmp_path)
     verdict = facts.state.verdict("test")
     assert verdict is not None and facts.scores is not None
-    assert facts.scores.accuracy == verdict.accuracy
+    assert facts.scores.evaluation.accuracy == verdict.accuracy
     right = sum(row[place] for place, row in enumerate(verdict.confusion))
-    recalls = [score.recall * score.support for score in facts.scores.classes]
+    recalls = [score.recall * score.support for score in facts.scores.evaluation.classes]
     assert sum(recalls) == pytest.approx(right)
-    assert [gap.command for gap in facts.gaps] == [f"fmnist-tui evaluate {folder.id} --split test"]
+    command = f"fmnist-tui evaluate {folder.id} --split test"
+    assert [part.command for part in facts.missing] == [command]
     assert "no predictions were kept" in page.text
     assert "Calibration" not in page.text
     assert "Confusion matrix" in page.text
@@ -73,8 +71,8 @@ def test_a_split_that_is_asked_for_is_the_one(tmp_path: Path) -> None:
 
 def test_pictures_of_a_data_set_that_is_not_here_are_a_gap_with_a_command(tmp_path: Path) -> None:
     facts, page = shown(run_of(tmp_path, FASHION), tmp_path / "nothing")
-    assert facts.pictures is None
-    assert [gap.command for gap in facts.gaps] == ["fmnist-tui data get fashion"]
+    assert facts.images is None
+    assert [part.command for part in facts.missing] == ["fmnist-tui data get fashion"]
     assert "fashion is not in" in page.text
     assert "Calibration" in page.text
 
@@ -82,8 +80,8 @@ def test_pictures_of_a_data_set_that_is_not_here_are_a_gap_with_a_command(tmp_pa
 def test_a_folder_of_pictures_that_has_gone_is_a_gap(tmp_path: Path) -> None:
     config = RunConfig(dataset=f"folder:{tmp_path}/gone", recipe="tiny")
     facts, _ = shown(run_of(tmp_path, config), tmp_path)
-    assert "is not there any more" in facts.gaps[0].why
-    assert facts.gaps[0].command == ""
+    assert "is not there any more" in facts.missing[0].reason
+    assert facts.missing[0].command == ""
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no zip at all"])
@@ -91,7 +89,7 @@ def test_damaged_predictions_are_a_gap(tmp_path: Path, damage: bytes) -> None:
     folder = run_of(tmp_path)
     (folder.predictions / "test.npz").write_bytes(damage)
     facts, page = shown(folder, tmp_path)
-    assert "damaged predictions" in facts.gaps[0].why
+    assert "damaged predictions" in facts.missing[0].reason
     assert "Confusion matrix" in page.text
 
 
@@ -114,7 +112,7 @@ def test_a_verdict_that_does_not_fit_its_classes_is_a_gap(tmp_path: Path) -> Non
         file.write(EVENTS.encode(bad) + "\n")
     facts, _ = shown(folder, tmp_path)
     assert facts.scores is None
-    assert "does not fit the 10 classes" in facts.gaps[-1].why
+    assert "does not fit the 10 classes" in facts.missing[-1].reason
 
 
 def test_a_run_still_going_is_labelled_so(tmp_path: Path) -> None:
@@ -124,7 +122,7 @@ def test_a_run_still_going_is_labelled_so(tmp_path: Path) -> None:
     assert facts.summary.is_live
     assert "STILL GOING" in page.text
     assert "of the 2 of 4 epochs" in page.text
-    assert "when it has finished" in facts.gaps[0].why
+    assert "when it has finished" in facts.missing[0].reason
 
 
 def test_a_crashed_run_is_labelled_so(tmp_path: Path) -> None:
@@ -143,13 +141,13 @@ def test_a_run_that_has_only_just_begun_has_a_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kind", "named"), [(LRFIND, "a search"), (SWEEP, "a sweep")])
 def test_what_trains_nothing_is_refused_in_one_line(tmp_path: Path, kind: str, named: str) -> None:
     with pytest.raises(UserError, match=rf"is {named}.*a report needs a trained run") as caught:
-        gather_facts(of_kind(tmp_path, kind), tmp_path)
+        collect_facts(of_kind(tmp_path, kind), tmp_path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_folder_without_a_record_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no record that can be read"):
-        gather_facts(RunFolder.create(tmp_path, "empty", "fashion"), tmp_path)
+        collect_facts(RunFolder.create(tmp_path, "empty", "fashion"), tmp_path)
 
 
 def test_an_ensemble_names_its_members_and_what_they_are_worth(tmp_path: Path) -> None:
@@ -172,7 +170,7 @@ def test_an_ensemble_names_its_members_and_what_they_are_worth(tmp_path: Path) -
 
 def test_progress_is_told(tmp_path: Path) -> None:
     told: list[tuple[float, float, str]] = []
-    gather_facts(run_of(tmp_path, CONFIG), tmp_path, tell=lambda *what: told.append(what))
+    collect_facts(run_of(tmp_path, CONFIG), tmp_path, on_progress=lambda *what: told.append(what))
     assert [what for _, _, what in told] == [
         "reading the record",
         "judging on test",

@@ -15,9 +15,9 @@ from fmnist_tui.cli.support import options
 from fmnist_tui.config import recipes
 from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.report.confusion_matrix import CLASSES, LEVELS, level
-from fmnist_tui.report.page import page
-from fmnist_tui.report.provenance import command
+from fmnist_tui.report.confusion_matrix import HEAT_LEVELS, MAX_CLASSES, heat_level
+from fmnist_tui.report.page import render_page
+from fmnist_tui.report.provenance import train_command
 from fmnist_tui.runs.folder import RunFolder
 from tests.tui.scripted import CONFIG
 from tests.unit.report.support import Parsed, answers, run_of, shown, with_names
@@ -140,15 +140,16 @@ def test_a_matrix_of_many_classes_shows_those_with_most_errors(tmp_path: Path) -
     names = tuple(f"kind {number}" for number in range(60))
     folder = with_names(tmp_path, names, "many")
     _, parsed = shown(folder, tmp_path)
-    assert f"The {CLASSES} classes with most errors; 30 others are left out." in parsed.text
+    assert f"The {MAX_CLASSES} classes with most errors; 30 others are left out." in parsed.text
     assert parsed.text.count("kind 59") >= 1
 
 
 def test_heat_says_something_of_every_cell_that_is_not_empty() -> None:
-    assert level(0, 1000, right=False) == 0
-    assert level(1, 1000, right=False) == 1
-    assert level(200, 1000, right=False) == level(1000, 1000, right=True) == LEVELS
-    assert level(900, 1000, right=False) == LEVELS
+    assert heat_level(0, 1000, is_diagonal=False) == 0
+    assert heat_level(1, 1000, is_diagonal=False) == 1
+    assert heat_level(200, 1000, is_diagonal=False) == HEAT_LEVELS
+    assert heat_level(1000, 1000, is_diagonal=True) == HEAT_LEVELS
+    assert heat_level(900, 1000, is_diagonal=False) == HEAT_LEVELS
 
 
 def test_the_command_trains_with_the_very_same_settings() -> None:
@@ -157,7 +158,7 @@ def test_the_command_trains_with_the_very_same_settings() -> None:
     )
     for made in (changed, changed.changed(recipe="my own", ema=0.99), CONFIG):
         recipe = recipes.load("two-conv") if made.recipe == "two-conv" else None
-        words = shlex.split(shlex.join(command(made, recipe)))[1:]
+        words = shlex.split(shlex.join(train_command(made, recipe)))[1:]
         args = main.build("train").parse_args(words)
         base = recipe or recipes.Recipe("custom", "", {})
         assert options.build_config(base, args) == made
@@ -198,7 +199,7 @@ def test_text_stands_out_from_whatever_is_behind_it(scheme: int) -> None:
     for line in ("train", "val", "rate"):
         assert contrast(rgb(line), rgb("paper")) >= 3, line
     heats = re.findall(r"\.\w\d \{ background: rgb\(var\(--(\w+)\) / ([\d.]+)\); \}", style)
-    assert len(heats) == 2 * LEVELS
+    assert len(heats) == 2 * HEAT_LEVELS
     for name, share in heats:
         mixed = tuple(
             float(share) * over + (1 - float(share)) * under
@@ -209,4 +210,6 @@ def test_text_stands_out_from_whatever_is_behind_it(scheme: int) -> None:
 
 def test_the_same_facts_make_the_same_page(run: RunFolder) -> None:
     facts, parsed = shown(run, run.path.parent)
-    assert re.sub("Written .*? by", "", page(facts)) == re.sub("Written .*? by", "", parsed.markup)
+    pages = (render_page(facts), parsed.markup)
+    first, second = (re.sub("Written .*? by", "", page) for page in pages)
+    assert first == second

@@ -9,27 +9,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fmnist_tui.report.page import templates
 from fmnist_tui.report.svg_chart import (
-    WIDTH,
     ChartCurve,
     ChartMark,
+    PlotArea,
     Points,
-    finite,
-    line_chart,
+    curve_chart,
+    reduce_points,
     ticks,
 )
 
 
 def chart(points: Points, marks: tuple[ChartMark, ...] = ()) -> str | None:
-    return line_chart(
+    made = curve_chart(
         "loss",
         [ChartCurve("training", "train", points)],
-        about="loss falls",
-        xlabel="epoch",
-        ylabel="loss",
-        told=str,
+        description="loss falls",
+        y_label="loss",
+        format_y=str,
         marks=marks,
     )
+    if made is None:
+        return None
+    macros = templates().get_template("charts.html.jinja").make_module()
+    return str(macros.draw_curves(made))  # type: ignore[attr-defined]
 
 
 def places(drawn: str) -> list[tuple[float, float]]:
@@ -58,14 +62,14 @@ def test_a_long_curve_is_reduced_without_losing_a_spike_or_an_end() -> None:
     points = [(float(step), math.sin(step / 900)) for step in range(50_000)]
     points[31_415] = (31_415.0, 9.0)
     points[27_182] = (27_182.0, -9.0)
-    kept = finite(points)
+    kept = reduce_points(points)
     assert len(kept) <= 650
     assert {points[0], points[-1], points[31_415], points[27_182]} <= set(kept)
     assert kept == sorted(kept)
 
 
 def test_what_is_no_number_is_left_out() -> None:
-    assert finite([(0.0, 1.0), (1.0, math.nan), (2.0, math.inf), (3.0, 2.0)]) == [
+    assert reduce_points([(0.0, 1.0), (1.0, math.nan), (2.0, math.inf), (3.0, 2.0)]) == [
         (0.0, 1.0),
         (3.0, 2.0),
     ]
@@ -81,7 +85,7 @@ def test_a_single_point_and_a_level_curve_have_a_chart(points: Points) -> None:
     assert drawn is not None
     assert "nan" not in drawn
     assert drawn.count("<circle") == len(points)
-    assert all(0 <= x <= WIDTH and 0 <= y <= WIDTH for x, y in places(drawn))
+    assert all(0 <= x <= PlotArea.WIDTH and 0 <= y <= PlotArea.WIDTH for x, y in places(drawn))
 
 
 def test_the_first_steps_do_not_flatten_what_comes_after() -> None:

@@ -1,0 +1,135 @@
+"""Loss, accuracy and learning rate by epoch, as charts and as a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fmnist_tui.protocol.events import EpochEnded
+from fmnist_tui.protocol.run_state import (
+    LR,
+    TRAIN_ACCURACY,
+    TRAIN_LOSS,
+    VAL_ACCURACY,
+    VAL_LOSS,
+    RunState,
+)
+from fmnist_tui.report.formatting import duration, number, percent
+from fmnist_tui.report.svg_chart import ChartCurve, ChartMark, CurveChart, curve_chart
+from fmnist_tui.report.tables import ReportTable
+
+# A longer run shows only some of its epochs in the table.
+MAX_ROWS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class LearningCurves:
+    """`table_title` says how many of the epochs the table has."""
+
+    charts: list[CurveChart]
+    table: ReportTable | None
+    table_title: str
+
+
+def learning_curves(state: RunState) -> LearningCurves | None:
+    """None if nothing was recorded."""
+    steps = max(1, state.started.steps_per_epoch) if state.started is not None else 1
+
+    def curve(label: str, kind: str, name: str) -> ChartCurve:
+        points = [(step / steps, value) for step, value in state.series(name)]
+        return ChartCurve(label, kind, points)
+
+    marks = _marks(state, steps)
+    best = f"; the best epoch is {state.best.epoch}" if state.best is not None else ""
+    charts = (
+        curve_chart(
+            "loss",
+            [curve("training", "train", TRAIN_LOSS), curve("validation", "val", VAL_LOSS)],
+            description=f"Loss by epoch: {_final_values(state, TRAIN_LOSS, VAL_LOSS, number)}"
+            f"{best}.",
+            y_label="loss",
+            format_y=lambda value: f"{value:g}",
+            marks=marks,
+        ),
+        curve_chart(
+            "accuracy",
+            [curve("training", "train", TRAIN_ACCURACY), curve("validation", "val", VAL_ACCURACY)],
+            description="Accuracy by epoch:"
+            f" {_final_values(state, TRAIN_ACCURACY, VAL_ACCURACY, percent)}{best}.",
+            y_label="accuracy, %",
+            format_y=lambda value: f"{100 * value:.4g}",
+            marks=marks,
+            y_limit=1.0,
+        ),
+        curve_chart(
+            "rate",
+            [curve("learning rate", "rate", LR)],
+            description="The learning rate by epoch.",
+            y_label="",
+            format_y=lambda value: f"{value:.3g}",
+            marks=[mark for mark in marks if mark.kind != "best"],
+            from_zero=True,
+        ),
+    )
+    drawn = [chart for chart in charts if chart is not None]
+    if not drawn:
+        return None
+    epochs = list(state.epochs)
+    shown = _thin_out(epochs, state.best)
+    part = f", {len(shown)} of {len(epochs):,}" if len(shown) < len(epochs) else ""
+    title = f"The epochs as figures{part}"
+    return LearningCurves(drawn, _epoch_table(shown, state.best) if shown else None, title)
+
+
+def _final_values(
+    state: RunState, train: str, val: str, format_value: Callable[[float], str]
+) -> str:
+    words = [
+        f"{label} ends at {format_value(points[-1][1])}"
+        for name, label in ((train, "training"), (val, "validation"))
+        if (points := state.series(name))
+    ]
+    return ", ".join(words) or "nothing was recorded"
+
+
+def _marks(state: RunState, steps: int) -> list[ChartMark]:
+    """The best epoch, changes of the learning rate by hand, and resumptions."""
+    marks = []
+    if state.best is not None:
+        marks.append(ChartMark(state.best.step / steps, f"best: {state.best.epoch}", "best"))
+    for marker in state.markers:
+        if marker.what in ("lr", "resumed"):
+            label = "" if marker.what == "resumed" else f"rate {marker.text}"
+            marks.append(ChartMark(marker.step / steps, label, marker.what))
+    return marks
+
+
+def _epoch_table(epochs: Sequence[EpochEnded], best: EpochEnded | None) -> ReportTable:
+    return ReportTable(
+        "Figures of the epochs; accuracy and loss are means over the epoch",
+        ("epoch", "loss", "accuracy", "val loss", "val accuracy", "rate", "time"),
+        [
+            (
+                f"{epoch.epoch} (best)" if epoch == best else f"{epoch.epoch}",
+                number(epoch.train_loss),
+                percent(epoch.train_accuracy),
+                number(epoch.val_loss),
+                percent(epoch.val_accuracy),
+                number(epoch.lr, 6),
+                duration(epoch.seconds),
+            )
+            for epoch in epochs
+        ],
+    )
+
+
+def _thin_out(epochs: Sequence[EpochEnded], best: EpochEnded | None) -> list[EpochEnded]:
+    """Every nth epoch, the last and the best."""
+    stride = math.ceil(len(epochs) / MAX_ROWS)
+    last = len(epochs) - 1
+    return [
+        epoch
+        for index, epoch in enumerate(epochs)
+        if index % stride == 0 or index == last or epoch == best
+    ]
