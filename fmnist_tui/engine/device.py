@@ -1,8 +1,7 @@
-"""Where training runs, and what that place is good at.
+"""The device that a run trains on, with the settings that suit it.
 
-Everything that differs between a CPU, an NVIDIA GPU and Apple's is decided here
-once and handed on as a `TrainingDevice`; the rest of the engine asks it and never looks at
-the device's name.
+Everything that differs between a CPU, an NVIDIA GPU and an Apple GPU is decided here, once;
+the rest of the engine asks the `TrainingDevice` and never looks at the device's name.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from fmnist_tui.util.errors import UserError
 
 # glibc's mallopt parameters (malloc.h)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_KEEP_BELOW = 1 << 30
+_LARGEST_REUSED_BLOCK = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +43,19 @@ class TrainingDevice:
 
     @property
     def scales_gradients(self) -> bool:
-        """Whether gradients need scaling: half precision has too few exponents."""
+        """Whether gradients need scaling: fp16 has too small a range of exponents."""
         return self.precision == "fp16"
 
     def autocast(self) -> AbstractContextManager[object]:
-        """The context in which the network computes."""
+        """The context in which the network computes in the run's precision."""
         if self.precision == "fp32":
             return nullcontext()
         dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
         return torch.autocast(self.device.type, dtype=dtype)
 
     def apply_to_thread(self) -> None:
-        """Make the calling thread compute as this machine does, should anything else that
-        ran on it have chosen other threads or another GPU."""
+        """Restore this device's thread count and current GPU on the calling thread, in case
+        other work on the thread has changed them."""
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
         if self.is_cuda and torch.cuda.current_device() != self.device.index:
@@ -64,17 +63,17 @@ class TrainingDevice:
 
     @contextlib.contextmanager
     def disable_tf32(self) -> Iterator[None]:
-        """Single precision without TF32, whose products are rounded to ten bits."""
-        products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
-        before = products.allow_tf32, convolutions.allow_tf32
-        products.allow_tf32 = convolutions.allow_tf32 = False
+        """Compute in true single precision: TF32 rounds products to ten bits."""
+        matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+        before = matmul.allow_tf32, cudnn.allow_tf32
+        matmul.allow_tf32 = cudnn.allow_tf32 = False
         try:
             yield
         finally:
-            products.allow_tf32, convolutions.allow_tf32 = before
+            matmul.allow_tf32, cudnn.allow_tf32 = before
 
     def synchronize(self) -> None:
-        """Wait for work in flight, so that a clock read now tells the truth."""
+        """Wait for queued work, so that the elapsed time includes it."""
         if self.is_cuda:
             torch.cuda.synchronize(self.device)
         elif self.device.type == "mps":
@@ -82,14 +81,12 @@ class TrainingDevice:
 
 
 def choose_device(config: RunConfig) -> TrainingDevice:
-    """The machine a config asks for; a UserError where it is not to be had.
+    """Return the device that a config requests; raise a UserError if it is not available.
 
-    Called on the thread that will train: current device and CPU threads are set for it.
+    Call it on the thread that will train: it sets that thread's current GPU and thread count.
     """
-    device = _device(config.device)
-    threads = config.threads or len(
-        os.sched_getaffinity(0) if _linux() else range(os.cpu_count() or 1)
-    )
+    device = _resolve_device(config.device)
+    threads = config.threads or _count_cpus()
     torch.set_num_threads(threads)
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -101,74 +98,76 @@ def choose_device(config: RunConfig) -> TrainingDevice:
     else:
         name = f"{cpu_name()}, {threads} thread{'s' if threads > 1 else ''}"
         reuse_freed_memory()
-    precision = _precision(config.precision, device)
-    # Compiled code and the gradient scaler's step are not captured: both look at the host.
+    precision = _resolve_precision(config.precision, device)
+    # Compiled code and the gradient scaler's step read values on the host: not capturable.
     graph = config.cuda_graph and device.type == "cuda" and not config.compile
     return TrainingDevice(device, name, precision, graph and precision != "fp16", threads)
 
 
-def _linux() -> bool:
-    return hasattr(os, "sched_getaffinity")
+def _count_cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
-def _device(wanted: str) -> torch.device:
-    if wanted == "auto":
+def _resolve_device(requested: str) -> torch.device:
+    if requested == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda", torch.cuda.current_device())
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    if wanted.startswith("cuda"):
+    if requested.startswith("cuda"):
         if not torch.cuda.is_available():
-            raise UserError(f"device {wanted}: no NVIDIA GPU can be used here; try --device cpu")
-        device = torch.device(wanted)
+            raise UserError(f"device {requested}: no usable NVIDIA GPU; try --device cpu")
+        device = torch.device(requested)
         if (device.index or 0) >= torch.cuda.device_count():
             raise UserError(
-                f"device {wanted}: there are {torch.cuda.device_count()} GPUs, numbered from 0"
+                f"device {requested}: there are {torch.cuda.device_count()} GPUs, numbered from 0"
             )
         return torch.device("cuda", device.index or 0)
-    if wanted == "mps" and not torch.backends.mps.is_available():
-        raise UserError("device mps: no Apple GPU can be used here; try --device cpu")
-    return torch.device(wanted)
+    if requested == "mps" and not torch.backends.mps.is_available():
+        raise UserError("device mps: no usable Apple GPU; try --device cpu")
+    return torch.device(requested)
 
 
-def _precision(wanted: str, device: torch.device) -> str:
-    if wanted == "auto":
+def _resolve_precision(requested: str, device: torch.device) -> str:
+    if requested == "auto":
         if device.type == "cuda":
             return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
-        return "bf16" if device.type == "cpu" and _multiplies_bf16() else "fp32"
-    if wanted == "fp16" and device.type == "cpu":
-        raise UserError("precision fp16: a CPU cannot train in it; use fp32 or bf16")
-    return wanted
+        return "bf16" if device.type == "cpu" and _has_bf16_instructions() else "fp32"
+    if requested == "fp16" and device.type == "cpu":
+        raise UserError("precision fp16 is not supported on a CPU; use fp32 or bf16")
+    return requested
 
 
-def _multiplies_bf16() -> bool:
-    """Whether the CPU has instructions for bf16, with which convolutions run half as long
-    again faster; without them bf16 is emulated and slower."""
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_cpuinfo("flags").split())
+def _has_bf16_instructions() -> bool:
+    """Whether the CPU has bf16 instructions. With them convolutions run 1.5 times as fast as
+    in fp32; without them bf16 is emulated and slower."""
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_read_cpuinfo("flags").split())
 
 
 def reuse_freed_memory() -> None:
-    """Ask glibc to reuse big blocks instead of giving them back after every step.
+    """Have glibc reuse large freed blocks instead of returning them to the system.
 
-    Activations of a batch are tens of megabytes. By default each is mapped afresh and
-    unmapped again, and the page faults cost a CPU training a third of its time.
+    A batch's activations take tens of megabytes. By default every one is mapped and unmapped
+    in each step, and the page faults take a third of the training time on a CPU.
     """
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return
     libc = ctypes.CDLL(None)
-    libc.mallopt(_M_MMAP_THRESHOLD, _KEEP_BELOW)
-    libc.mallopt(_M_TRIM_THRESHOLD, 2 * _KEEP_BELOW - 1)
+    libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_REUSED_BLOCK)
+    libc.mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST_REUSED_BLOCK - 1)
 
 
 def cpu_name() -> str:
-    """The CPU's name, as far as the system tells it."""
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
+    """The CPU's model name, or its architecture if the system does not tell the name."""
+    return _read_cpuinfo("model name") or platform.processor() or platform.machine()
 
 
-def _cpuinfo(field: str) -> str:
-    """A field of the first CPU in Linux's list; empty where there is none."""
+def _read_cpuinfo(field: str) -> str:
+    """A field of the first CPU in /proc/cpuinfo; empty if there is none."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return ""
-    found = re.search(rf"^{field}\s*:\s*(.*)$", text, re.MULTILINE)
-    return found.group(1).strip() if found else ""
+    match = re.search(rf"^{field}\s*:\s*(.*)$", text, re.MULTILINE)
+    return match.group(1).strip() if match else ""

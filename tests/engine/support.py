@@ -52,7 +52,7 @@ def config(**values: Any) -> RunConfig:
     return RunConfig.build({**plain, "dataset": "sketches", **values})
 
 
-def learner(settings: RunConfig, dataset: Dataset) -> Learner:
+def make_learner(settings: RunConfig, dataset: Dataset) -> Learner:
     return Learner(ModelInfo.from_dataset(settings, dataset), dataset, choose_device(settings))
 
 
@@ -62,7 +62,7 @@ class Bench:
     def __init__(self, folder: Path, dataset: Dataset, **values: Any) -> None:
         self.config = config(**values)
         self.dataset = dataset
-        self.learner = learner(self.config, dataset)
+        self.learner = make_learner(self.config, dataset)
         self.store = CheckpointStore(folder)
         self.control = Inbox()
         self.events: list[Event] = []

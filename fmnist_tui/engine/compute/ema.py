@@ -1,4 +1,4 @@
-"""A running average of the weights, which often classifies better than the last ones."""
+"""An exponential moving average of the weights, which often classifies better than the last."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from torch import Tensor, nn
 
 
 class WeightAverage:
-    """Exponential average of a model's floating-point state; other buffers are copied, and what
-    is `still` is left alone, so that not even a rounding moves it."""
+    """Moving average of a model's floating-point state. Other buffers are copied; `frozen`
+    tensors are never touched, so that not even rounding changes them."""
 
-    def __init__(self, model: nn.Module, decay: float, still: Collection[str] = ()) -> None:
+    def __init__(self, model: nn.Module, decay: float, frozen: Collection[str] = ()) -> None:
         self._decay = decay
-        self._source = list(model.state_dict().values())
-        self._mean = [tensor.detach().clone() for tensor in self._source]
-        self._names = list(model.state_dict())
-        moving = [index for index, name in enumerate(self._names) if name not in still]
-        self._float = [index for index in moving if self._source[index].is_floating_point()]
-        self._rest = [index for index in moving if not self._source[index].is_floating_point()]
+        state = model.state_dict()
+        self._names = list(state)
+        self._live = list(state.values())
+        self._mean = [tensor.detach().clone() for tensor in self._live]
+        learning = [index for index, name in enumerate(self._names) if name not in frozen]
+        self._averaged = [index for index in learning if self._live[index].is_floating_point()]
+        self._copied = [index for index in learning if not self._live[index].is_floating_point()]
 
     @torch.no_grad()
     def update(self) -> None:
-        """Move the average a little towards the present weights."""
+        """Move the average towards the current weights."""
         torch._foreach_lerp_(
-            [self._mean[index] for index in self._float],
-            [self._source[index].detach() for index in self._float],
+            [self._mean[index] for index in self._averaged],
+            [self._live[index].detach() for index in self._averaged],
             1 - self._decay,
         )
-        for index in self._rest:
-            self._mean[index].copy_(self._source[index])
+        for index in self._copied:
+            self._mean[index].copy_(self._live[index])
 
     def state(self) -> dict[str, Tensor]:
         return dict(zip(self._names, self._mean, strict=True))
@@ -42,15 +43,15 @@ class WeightAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The model holds the averaged weights inside this block, its own again after it."""
-        own = [tensor.detach().clone() for tensor in self._source]
-        self._put(self._mean)
+        """Give the model the averaged weights inside this block and its own back after it."""
+        own = [tensor.detach().clone() for tensor in self._live]
+        self._copy_to_model(self._mean)
         try:
             yield
         finally:
-            self._put(own)
+            self._copy_to_model(own)
 
     @torch.no_grad()
-    def _put(self, values: list[Tensor]) -> None:
-        for tensor, value in zip(self._source, values, strict=True):
+    def _copy_to_model(self, values: list[Tensor]) -> None:
+        for tensor, value in zip(self._live, values, strict=True):
             tensor.copy_(value)

@@ -1,8 +1,8 @@
-"""A split on the training device, and the order in which its images are taken.
+"""A split on the training device, and the order in which its images are used.
 
-Pictures stay uint8 and move to the device once; a batch is gathered there by index.
-The order of an epoch depends on the seed and the epoch's number alone, so a resumed
-run finds its place without having kept the permutation.
+Images stay uint8 and move to the device once; a batch is gathered there by index. The order
+of an epoch depends only on the seed and the epoch number, so a resumed run needs no stored
+permutation.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from torch import Tensor
 
 from fmnist_tui.data.dataset import Split
 
-# A folder set larger than this stays memory-mapped on the host and is copied by batches.
-RESIDENT_BYTES = 8 << 30
+# A split larger than this stays memory-mapped on the host and is copied batch by batch.
+MAX_RESIDENT_BYTES = 8 << 30
+# Images that the normalisation is measured on: evenly spaced, so always the same ones.
+NORMALISATION_IMAGES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Normalisation:
-    """Per-channel mean and deviation of the training images, in units of 0 to 255."""
+    """Per-channel mean and standard deviation of the training images, in units of 0 to 255."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -32,8 +34,9 @@ class Normalisation:
     @classmethod
     def from_split(cls, split: Split) -> Normalisation:
         images = split.images
-        if len(images) > 20_000:  # enough to know a mean by; the same ones every time
-            images = images[np.linspace(0, len(images) - 1, 20_000).astype(np.int64)]
+        if len(images) > NORMALISATION_IMAGES:
+            spaced = np.linspace(0, len(images) - 1, NORMALISATION_IMAGES)
+            images = images[spaced.astype(np.int64)]
         values = images.reshape(-1, images.shape[-1])
         histograms = [
             np.bincount(values[:, channel], minlength=256) for channel in range(values.shape[1])
@@ -47,10 +50,10 @@ class Normalisation:
         return cls(tuple(means), tuple(stds))
 
     def apply(self, pixels: Tensor) -> Tensor:
-        """Float pixels, centred and scaled; works in place."""
+        """Centre and scale float pixels, in place."""
         if len(self.mean) == 1:
             return pixels.sub_(self.mean[0]).mul_(1 / self.std[0])
-        # Numbers and no tensors: a captured graph may copy nothing from the host.
+        # Plain numbers, not tensors: a captured graph must not copy from the host.
         for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
             pixels[:, channel].sub_(mean).div_(std)
         return pixels
@@ -62,16 +65,16 @@ class DeviceSplit:
     def __init__(self, split: Split, device: torch.device) -> None:
         self.device = device
         self.count = len(split)
-        # seconds spent fetching batches from the host since somebody last set this to 0
+        # seconds spent copying batches from the host; readers set it back to 0
         self.fetch_seconds = 0.0
         self.labels = torch.from_numpy(_writable(np.ascontiguousarray(split.labels))).to(device)
         self._images = torch.from_numpy(_writable(split.images)).permute(0, 3, 1, 2)
-        self.is_resident = device.type == "cpu" or split.images.nbytes <= RESIDENT_BYTES
+        self.is_resident = device.type == "cpu" or split.images.nbytes <= MAX_RESIDENT_BYTES
         if self.is_resident:
             self._images = self._images.to(device)
 
     def gather(self, indices: Tensor) -> Tensor:
-        """The images at `indices` (a tensor on the device), uint8."""
+        """Images by index (a tensor on the device), uint8."""
         if self.is_resident:
             return self._images[indices]
         start = time.perf_counter()
@@ -84,29 +87,26 @@ class DeviceSplit:
         return self._images[start:stop].to(self.device)
 
 
-def _writable(found: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    # torch warns about read-only memory; a memory map stays one (opened copy-on-write),
-    # anything else is copied once if need be.
-    if found.flags.writeable or isinstance(found, np.memmap):
-        return found
-    return found.copy()
+def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    # torch warns about read-only memory. A memory map (opened copy-on-write) is kept as it is;
+    # any other read-only array is copied once.
+    if array.flags.writeable or isinstance(array, np.memmap):
+        return array
+    return array.copy()
 
 
 class BatchOrder:
     """Which images make up each batch of an epoch."""
 
-    def __init__(self, count: int, batch: int, seed: int, device: torch.device) -> None:
-        self.batch_size = min(batch, count)
+    def __init__(self, count: int, batch_size: int, seed: int, device: torch.device) -> None:
+        self.batch_size = min(batch_size, count)
         self.steps_per_epoch = max(1, count // self.batch_size)
         self._count, self._seed, self._device = count, seed, device
 
-    def epoch_indices(self, number: int) -> Tensor:
-        """The epoch's indices, one row a batch. What is left of a last short batch waits
-        for another epoch, whose order is another."""
-        generator = torch.Generator().manual_seed((self._seed << 20) + number)
+    def epoch_indices(self, epoch: int) -> Tensor:
+        """The indices of an epoch, one row per batch. Images left over from a short last batch
+        are not used in this epoch; another epoch leaves out others."""
+        generator = torch.Generator().manual_seed((self._seed << 20) + epoch)
         permutation = torch.randperm(self._count, generator=generator)
-        return (
-            permutation[: self.steps_per_epoch * self.batch_size]
-            .view(self.steps_per_epoch, self.batch_size)
-            .to(self._device)
-        )
+        used = permutation[: self.steps_per_epoch * self.batch_size]
+        return used.view(self.steps_per_epoch, self.batch_size).to(self._device)

@@ -1,4 +1,4 @@
-"""The four generators a run draws from: Python's, NumPy's, torch's, and CUDA's."""
+"""The four random generators of a run: Python's, NumPy's, torch's and CUDA's."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy.typing as npt
 import torch
 
 
-def seed_all(number: int) -> None:
-    """Start all of them from one number."""
-    random.seed(number)
-    np.random.seed(number)
-    torch.manual_seed(number)
+def seed_all(seed: int) -> None:
+    """Seed all generators."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
 
 
 def get_state(device: torch.device) -> dict[str, Any]:
-    """Their states, in tensors and plain values that torch loads without running code."""
+    """All states, as tensors and plain values that torch loads without running code."""
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = cast(
         "tuple[str, npt.NDArray[np.uint32], int, int, float]", np.random.get_state()
@@ -31,12 +31,12 @@ def get_state(device: torch.device) -> dict[str, Any]:
     }
 
 
-def set_state(kept: dict[str, Any], device: torch.device) -> None:
-    """Set them all to kept states. A state of another kind of device is left out."""
-    version, words, gauss = kept["python"]
+def set_state(state: dict[str, Any], device: torch.device) -> None:
+    """Restore all states; the state of another kind of device is ignored."""
+    version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
-    name, keys, position, has_gauss, cached = kept["numpy"]
+    name, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
-    torch.set_rng_state(kept["torch"])
-    if device.type == "cuda" and kept["cuda"] is not None:
-        torch.cuda.set_rng_state(kept["cuda"], device)
+    torch.set_rng_state(state["torch"])
+    if device.type == "cuda" and state["cuda"] is not None:
+        torch.cuda.set_rng_state(state["cuda"], device)

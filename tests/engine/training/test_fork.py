@@ -20,7 +20,7 @@ from fmnist_tui.protocol.events import FINISHED, Alert, CheckpointSaved, EpochEn
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.util.errors import UserError
-from tests.engine.support import PATIENCE, Bench, Listener, blobs, config, digest, learner
+from tests.engine.support import PATIENCE, Bench, Listener, blobs, config, digest, make_learner
 
 SETTINGS: dict[str, Any] = {
     "model": "custom-cnn",
@@ -142,7 +142,7 @@ def test_the_new_settings_count_and_not_what_was_changed_on_the_way(
     _, listener = forked(session, parent, schedule="constant", lr=0.02, epochs=4)
     assert {event.lr for event in listener.heard if isinstance(event, EpochEnded)} == {0.02}
     payload, manifest, _ = CheckpointStore(parent.checkpoints).load("last")
-    again = learner(settings(weight_decay=0.25, lr=0.02), blobs(64))
+    again = make_learner(settings(weight_decay=0.25, lr=0.02), blobs(64))
     again.restore(payload, manifest.file)
     groups = again._optimizer.param_groups
     assert [group["weight_decay"] for group in groups] == [0.25, 0.0]

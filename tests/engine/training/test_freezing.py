@@ -19,7 +19,7 @@ from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.events import FINISHED, STOPPED
 from fmnist_tui.util.errors import UserError
-from tests.engine.support import Bench, blobs, config, digest, learner
+from tests.engine.support import Bench, blobs, config, digest, make_learner
 
 SETTINGS: dict[str, Any] = {
     "model": "custom-cnn",
@@ -104,20 +104,20 @@ def test_parts_that_cannot_be_frozen_are_refused_in_one_line_with_those_there_ar
 
 
 def test_neither_train_nor_evaluation_wakes_a_frozen_norm() -> None:
-    taught = learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
-    norms = [part for part in taught.model.modules() if isinstance(part, nn.BatchNorm2d)]
-    taught.make_step()
-    assert taught.model.training and len(norms) == 3
+    learner = make_learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
+    norms = [part for part in learner.model.modules() if isinstance(part, nn.BatchNorm2d)]
+    learner.make_step()
+    assert learner.model.training and len(norms) == 3
     assert not any(norm.training for norm in norms)
-    taught.predict_logits(taught.train)
-    taught.model.train()
+    learner.predict_logits(learner.train)
+    learner.model.train()
     assert not any(norm.training for norm in norms)
-    assert taught.model.get_submodule("13").training, (
+    assert learner.model.get_submodule("13").training, (
         "dropout goes on where nothing of it is frozen"
     )
     assert not any(
         parameter.requires_grad
-        for name, parameter in taught.model.named_parameters()
+        for name, parameter in learner.model.named_parameters()
         if int(name.partition(".")[0]) <= 10
     )
 
@@ -126,12 +126,12 @@ def _run(folder: Path, stops: list[int], **values: object) -> tuple[str, Learner
     """The weights' hash after training with a stop at each of these steps."""
     for stop_at in [*stops, None]:
         bench = Bench(folder, blobs(64), **{**SETTINGS, **values})
-        taught = bench.learner
+        learner = bench.learner
         if bench.store.manifests("last"):
             payload, manifest, _ = bench.store.load("last")
-            taught.restore(payload, manifest.file)
-        if taught.frozen is not None:
-            taught.frozen.record_hash(taught.model.state_dict())
+            learner.restore(payload, manifest.file)
+        if learner.frozen is not None:
+            learner.frozen.record_hash(learner.model.state_dict())
 
         def pulse(bench: Bench = bench, stop_at: int | None = stop_at) -> None:
             if bench.learner.step == stop_at:
@@ -140,12 +140,12 @@ def _run(folder: Path, stops: list[int], **values: object) -> tuple[str, Learner
         bench.trainer._pulse = pulse
         assert bench.trainer.run().reason == (FINISHED if stop_at is None else STOPPED)
     payload, _, _ = bench.store.load("last")
-    return digest(payload["model"]) + digest(payload["weights"]), taught
+    return digest(payload["model"]) + digest(payload["weights"]), learner
 
 
 def test_what_is_frozen_is_the_same_to_the_last_bit_after_training(tmp_path: Path) -> None:
     dataset = blobs(64)
-    before = learner(config(**SETTINGS, freeze="convolutions"), dataset)
+    before = make_learner(config(**SETTINGS, freeze="convolutions"), dataset)
     _, after = _run(tmp_path, [], freeze="convolutions")
     assert after.frozen is not None and before.frozen is not None
     assert after.step == STEPS
@@ -190,14 +190,14 @@ def test_the_hash_sees_every_byte_type_and_shape(spoil: Callable[[dict[str, Any]
 
 
 def test_averages_leave_what_is_frozen_alone_even_a_minus_zero() -> None:
-    taught = learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
+    learner = make_learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
     with torch.no_grad():
-        taught.model.state_dict()["0.weight"].fill_(-0.0)
-    taught.load_weights(taught.model.state_dict(), "here")
-    step = taught.make_step()
-    for row in taught.order.epoch_indices(0):
+        learner.model.state_dict()["0.weight"].fill_(-0.0)
+    learner.load_weights(learner.model.state_dict(), "here")
+    step = learner.make_step()
+    for row in learner.order.epoch_indices(0):
         step(row)
-    averaged = taught.weights_payload()["weights"]["0.weight"]
+    averaged = learner.weights_payload()["weights"]["0.weight"]
     assert torch.signbit(averaged).all()
 
 
@@ -221,12 +221,12 @@ def test_a_resumed_run_with_frozen_and_slower_parts_is_the_same_bit_for_bit(
 
 
 def test_the_first_hash_is_the_one_that_counts_after_a_resume(tmp_path: Path) -> None:
-    taught = learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
-    assert taught.frozen is not None
-    taught.frozen.record_hash(taught.model.state_dict())
-    payload = taught.full_payload()
+    learner = make_learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
+    assert learner.frozen is not None
+    learner.frozen.record_hash(learner.model.state_dict())
+    payload = learner.full_payload()
     payload["model"] = {**payload["model"], "0.weight": payload["model"]["0.weight"] + 1}
-    again = learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
+    again = make_learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
     assert again.frozen is not None
     again.restore(payload, "here")
     again.frozen.record_hash(again.model.state_dict())
@@ -247,12 +247,12 @@ def test_everything_but_what_is_new_moves_by_its_share_of_the_rate(
     moves = []
     for factor in (1.0, 0.25):
         wanted = config(**settings, lr=1e-3, body_lr=factor, renew=renew)
-        taught = learner(wanted, blobs(64))
-        before = {name: tensor.clone() for name, tensor in taught.model.named_parameters()}
-        taught.apply_lr()
-        taught.make_step()(taught.order.epoch_indices(0)[0])
+        learner = make_learner(wanted, blobs(64))
+        before = {name: tensor.clone() for name, tensor in learner.model.named_parameters()}
+        learner.apply_lr()
+        learner.make_step()(learner.order.epoch_indices(0)[0])
         moves.append(
-            {name: tensor - before[name] for name, tensor in taught.model.named_parameters()}
+            {name: tensor - before[name] for name, tensor in learner.model.named_parameters()}
         )
     whole, slowed = moves
     for name, move in whole.items():
@@ -261,11 +261,11 @@ def test_everything_but_what_is_new_moves_by_its_share_of_the_rate(
 
 
 def test_the_schedule_and_a_changed_rate_reach_both(tmp_path: Path) -> None:
-    taught = learner(config(**SETTINGS, body_lr=0.1, schedule="cosine"), blobs(64))
-    taught.step = 3
-    taught.set_lr(0.02)
-    taught.apply_lr()
-    rates = {round(float(group["lr"]), 6) for group in taught._optimizer.param_groups}
+    learner = make_learner(config(**SETTINGS, body_lr=0.1, schedule="cosine"), blobs(64))
+    learner.step = 3
+    learner.set_lr(0.02)
+    learner.apply_lr()
+    rates = {round(float(group["lr"]), 6) for group in learner._optimizer.param_groups}
     assert rates == {0.02, 0.002}
 
 
@@ -275,20 +275,20 @@ def test_a_captured_graph_leaves_frozen_parts_alone_and_heeds_both_rates() -> No
     losses = []
     for graph in (False, True):
         settings = {**SETTINGS, "device": "cuda", "precision": "fp32", "dropout": 0.0, "shift": 0}
-        taught = learner(
+        learner = make_learner(
             config(**settings, cuda_graph=graph, freeze="0, 2", body_lr=0.5, lr=1e-3), dataset
         )
-        assert taught.frozen is not None
-        taught.frozen.record_hash(taught.model.state_dict())
-        step = taught.make_step()
+        assert learner.frozen is not None
+        learner.frozen.record_hash(learner.model.state_dict())
+        step = learner.make_step()
         for epoch in range(2):
-            for row in taught.order.epoch_indices(epoch):
-                taught.apply_lr()
+            for row in learner.order.epoch_indices(epoch):
+                learner.apply_lr()
                 step(row)
-                taught.step += 1
+                learner.step += 1
         losses.append(step.read_totals()[0])
         assert step.is_captured == graph
-        assert taught.frozen.verify(taught.model.state_dict(), taught.weights_payload()["weights"])[
-            0
-        ]
+        assert learner.frozen.verify(
+            learner.model.state_dict(), learner.weights_payload()["weights"]
+        )[0]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)

@@ -22,7 +22,7 @@ from fmnist_tui.engine.training.live_preview import (
     interleave_classes,
 )
 from fmnist_tui.protocol.events import EVENTS, EpochEnded, Glance
-from tests.engine.support import Bench, blobs, config, digest, learner
+from tests.engine.support import Bench, blobs, config, digest, make_learner
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_a_matrix_too_large_to_be_a_picture_is_left_out() -> None:
 
 def test_weights_that_are_no_numbers_do_not_break_a_look(tmp_path: Path) -> None:
     dataset = blobs(64)
-    broken = learner(config(), dataset)
+    broken = make_learner(config(), dataset)
     with torch.no_grad():
         next(iter(broken.model.parameters())).fill_(float("nan"))
     seen = LivePreview(broken, dataset.val).preview()

@@ -48,7 +48,7 @@ from fmnist_tui.protocol.lr_curve import HIGH, LOW, RateRange
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.log import CommandBox
 from fmnist_tui.util.errors import UserError
-from tests.engine.support import FOREVER, Bench, Listener, blobs, config, digest, learner
+from tests.engine.support import FOREVER, Bench, Listener, blobs, config, digest, make_learner
 
 # BatchNorm, dropout, averaged weights, a schedule, two rates and every kind of randomness
 RICH: dict[str, Any] = {
@@ -90,19 +90,19 @@ def fingerprint(learner: Learner) -> str:
     return found.hexdigest()
 
 
-def stepped(model: Learner, steps: int) -> None:
+def stepped(learner: Learner, steps: int) -> None:
     """Have a learner take some steps, as a trainer would."""
-    learn = model.make_step()
-    rows = model.order.epoch_indices(0)
+    learn = learner.make_step()
+    rows = learner.order.epoch_indices(0)
     for step in range(steps):
-        model.apply_lr()
+        learner.apply_lr()
         learn(rows[step])
-        model.step += 1
-        model.epoch_step += 1
+        learner.step += 1
+        learner.epoch_step += 1
 
 
 def searched(
-    model: Learner, rates: RateRange = SHORT, *commands: Command, after: int = 0
+    learner: Learner, rates: RateRange = SHORT, *commands: Command, after: int = 0
 ) -> tuple[LrSearched, list[LrProbed]]:
     """Search; the commands come after so many probes."""
     control = Inbox()
@@ -113,7 +113,9 @@ def searched(
             for command in commands:
                 control.send(command)
 
-    ended = lr_finder.search(model, rates, heard.append, lr_finder.PendingCommands(control, pulse))
+    ended = lr_finder.search(
+        learner, rates, heard.append, lr_finder.PendingCommands(control, pulse)
+    )
     assert heard.pop() is ended
     return ended, [event for event in heard if isinstance(event, LrProbed)]
 
@@ -123,44 +125,46 @@ def searched(
 def test_after_a_search_the_learner_is_what_it_was_to_the_last_bit(
     optimizer: str, steps: int
 ) -> None:
-    model = learner(config(**RICH, optimizer=optimizer), blobs(96))
-    stepped(model, steps)
-    before = fingerprint(model)
-    _, probes = searched(model)
+    learner = make_learner(config(**RICH, optimizer=optimizer), blobs(96))
+    stepped(learner, steps)
+    before = fingerprint(learner)
+    _, probes = searched(learner)
     assert len(probes) == SHORT.steps
-    assert fingerprint(model) == before
-    stepped(model, 1)
-    assert fingerprint(model) != before, "the fingerprint sees a single step"
+    assert fingerprint(learner) == before
+    stepped(learner, 1)
+    assert fingerprint(learner) != before, "the fingerprint sees a single step"
 
 
 def test_what_a_captured_step_holds_on_to_is_put_back_in_place() -> None:
-    model = learner(config(**RICH), blobs(96))
-    stepped(model, 3)
-    optimizer = model._optimizer
+    learner = make_learner(config(**RICH), blobs(96))
+    stepped(learner, 3)
+    optimizer = learner._optimizer
 
     def places() -> list[int]:
         states = [value for state in optimizer.state.values() for value in state.values()]
         rates = [group["lr"] for group in optimizer.param_groups]
-        weights = [*model.model.state_dict().values()]
+        weights = [*learner.model.state_dict().values()]
         return [value.data_ptr() for value in (*states, *rates, *weights)]
 
     before = places()
-    searched(model)
+    searched(learner)
     assert places() == before
 
 
 def test_a_gradient_scaler_is_put_back_too() -> None:
-    model = learner(config(model="mlp"), blobs(96))
-    model._scaler = torch.amp.GradScaler("cpu", enabled=True, init_scale=2.0**10, growth_interval=5)
-    stepped(model, 3)
-    before = copy.deepcopy(model._scaler.state_dict())
-    searched(model)
-    assert model._scaler.state_dict() == before
+    learner = make_learner(config(model="mlp"), blobs(96))
+    learner._scaler = torch.amp.GradScaler(
+        "cpu", enabled=True, init_scale=2.0**10, growth_interval=5
+    )
+    stepped(learner, 3)
+    before = copy.deepcopy(learner._scaler.state_dict())
+    searched(learner)
+    assert learner._scaler.state_dict() == before
     assert before["_growth_tracker"] == 3
 
 
 def test_the_rates_rise_by_the_same_factor_from_the_first_to_the_last() -> None:
-    _, probes = searched(learner(config(), blobs(96)), RateRange(1e-6, 1e-2, 21))
+    _, probes = searched(make_learner(config(), blobs(96)), RateRange(1e-6, 1e-2, 21))
     assert [probe.probe for probe in probes] == list(range(1, 22))
     assert probes[0].lr == pytest.approx(1e-6) and probes[-1].lr == pytest.approx(1e-2)
     factors = [after.lr / before.lr for before, after in pairwise(probes)]
@@ -169,28 +173,30 @@ def test_the_rates_rise_by_the_same_factor_from_the_first_to_the_last() -> None:
 
 def test_each_probe_trains_at_its_own_rate() -> None:
     """SGD without momentum moves the weights by the rate times the gradient."""
-    model = learner(config(model="linear", optimizer="sgd", momentum=0.0), blobs(96))
+    learner = make_learner(config(model="linear", optimizer="sgd", momentum=0.0), blobs(96))
     moved: list[tuple[float, float]] = []
-    before = torch.nn.utils.parameters_to_vector(model.model.parameters()).detach()
+    before = torch.nn.utils.parameters_to_vector(learner.model.parameters()).detach()
 
     def look(event: Event) -> None:
         nonlocal before
         if isinstance(event, LrProbed):
-            now = torch.nn.utils.parameters_to_vector(model.model.parameters()).detach()
-            slopes = [weight.grad for weight in model.model.parameters() if weight.grad is not None]
+            now = torch.nn.utils.parameters_to_vector(learner.model.parameters()).detach()
+            slopes = [
+                weight.grad for weight in learner.model.parameters() if weight.grad is not None
+            ]
             slope = torch.nn.utils.parameters_to_vector(slopes).norm()
             moved.append((event.lr, float((now - before).norm() / slope)))
             before = now.clone()
 
     lr_finder.search(
-        model, RateRange(1e-4, 1e-1, 20), look, lr_finder.PendingCommands(Inbox(), lambda: None)
+        learner, RateRange(1e-4, 1e-1, 20), look, lr_finder.PendingCommands(Inbox(), lambda: None)
     )
     assert [far for _, far in moved] == pytest.approx([lr for lr, _ in moved], rel=1e-2)
 
 
 def test_a_rate_is_suggested_that_trains() -> None:
-    model = learner(config(model="mlp", optimizer="adamw"), blobs(256))
-    ended, probes = searched(model, RateRange(steps=120))
+    learner = make_learner(config(model="mlp", optimizer="adamw"), blobs(256))
+    ended, probes = searched(learner, RateRange(steps=120))
     assert ended.reason == FINISHED and ended.lr is not None
     assert ended.low is not None and ended.high is not None
     assert LOW < ended.low <= ended.lr <= ended.high < HIGH
@@ -199,31 +205,31 @@ def test_a_rate_is_suggested_that_trains() -> None:
 
 
 def test_an_exploding_loss_ends_the_search_early() -> None:
-    model = learner(config(model="linear", optimizer="sgd", mixup=0.4), blobs(256))
-    ended, probes = searched(model, RateRange(1e-3, 100.0, 100))
+    learner = make_learner(config(model="linear", optimizer="sgd", mixup=0.4), blobs(256))
+    ended, probes = searched(learner, RateRange(1e-3, 100.0, 100))
     assert ended.reason == FINISHED
     assert len(probes) < 100
     assert all(math.isfinite(probe.loss) for probe in probes[:-1])
 
 
 def test_a_search_given_up_leaves_nothing_behind() -> None:
-    model = learner(config(**RICH), blobs(96))
-    before = fingerprint(model)
-    ended, probes = searched(model, SHORT, CancelSearch(0.0), after=5)
+    learner = make_learner(config(**RICH), blobs(96))
+    before = fingerprint(learner)
+    ended, probes = searched(learner, SHORT, CancelSearch(0.0), after=5)
     assert (ended.reason, ended.lr, len(probes)) == (STOPPED, None, 5)
-    assert fingerprint(model) == before
+    assert fingerprint(learner) == before
 
 
 def test_a_search_that_breaks_leaves_nothing_behind() -> None:
-    model = learner(config(**RICH), blobs(96))
-    before = fingerprint(model)
+    learner = make_learner(config(**RICH), blobs(96))
+    before = fingerprint(learner)
 
     def broken(event: Event) -> None:
         raise KeyError("on purpose")
 
     with pytest.raises(KeyError):
-        lr_finder.search(model, SHORT, broken, lr_finder.PendingCommands(Inbox(), lambda: None))
-    assert fingerprint(model) == before
+        lr_finder.search(learner, SHORT, broken, lr_finder.PendingCommands(Inbox(), lambda: None))
+    assert fingerprint(learner) == before
 
 
 def test_too_few_images_are_refused_with_what_to_do() -> None:

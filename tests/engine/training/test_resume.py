@@ -14,7 +14,7 @@ from fmnist_tui.engine.optim.muon import Muon
 from fmnist_tui.engine.session import run_training
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.events import FINISHED, STOPPED, Changed
-from tests.engine.support import Bench, blobs, config, digest, learner
+from tests.engine.support import Bench, blobs, config, digest, make_learner
 
 SETTINGS = {
     # BatchNorm, dropout, a learning-rate schedule, averaged weights and every kind of
@@ -130,7 +130,7 @@ def test_a_checkpoint_of_another_architecture_is_refused_by_name(tmp_path: Path)
     dataset = blobs(64)
     Bench(tmp_path, dataset, model="mlp", epochs=1).trainer.run()
     payload, manifest, _ = CheckpointStore(tmp_path).load("last")
-    other = learner(config(model="linear"), dataset)
+    other = make_learner(config(model="linear"), dataset)
     with pytest.raises(CheckpointError, match="another architecture than linear"):
         other.restore(payload, manifest.file)
 
@@ -140,4 +140,4 @@ def test_a_best_checkpoint_holds_weights_only_and_says_so_when_resumed(tmp_path:
     Bench(tmp_path, dataset, epochs=1).trainer.run()
     payload, manifest, _ = CheckpointStore(tmp_path).load("best")
     with pytest.raises(CheckpointError, match="weights only"):
-        learner(config(), dataset).restore(payload, manifest.file)
+        make_learner(config(), dataset).restore(payload, manifest.file)

@@ -318,9 +318,9 @@ def test_a_published_backbone_is_taken_over_but_for_stem_and_head(
     about = ModelInfo.from_dataset(wanted, dataset)
     start = TransferStart(wanted, tmp_path)
     start.check(about)
-    taught = Learner(about, dataset, choose_device(wanted))
-    told = start.initialise(taught, CheckpointStore(tmp_path))[0]
-    found = taught.model.state_dict()
+    learner = Learner(about, dataset, choose_device(wanted))
+    told = start.initialise(learner, CheckpointStore(tmp_path))[0]
+    found = learner.model.state_dict()
     assert found["fc.weight"].shape == (4, 512)
     for name, tensor in published.items():
         if not name.startswith(("fc.", "conv1.")):

@@ -1,0 +1,51 @@
+"""The choice of device and precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from fmnist_tui.engine.device import choose_device
+from fmnist_tui.util.errors import UserError
+from tests.engine.support import config
+
+
+def test_a_missing_gpu_is_refused_in_one_line() -> None:
+    if torch.cuda.is_available():
+        with pytest.raises(UserError, match="GPUs, numbered from 0"):
+            choose_device(config(device="cuda:99"))
+    else:
+        with pytest.raises(UserError, match=r"device cuda.*try --device cpu"):
+            choose_device(config(device="cuda"))
+
+
+def test_disable_tf32_turns_it_off_and_restores_it() -> None:
+    backends: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn]
+    before = [backend.allow_tf32 for backend in backends]
+    try:
+        for backend in backends:
+            backend.allow_tf32 = True
+        with choose_device(config()).disable_tf32():
+            assert [backend.allow_tf32 for backend in backends] == [False, False]
+        assert [backend.allow_tf32 for backend in backends] == [True, True]
+    finally:
+        for backend, was in zip(backends, before, strict=True):
+            backend.allow_tf32 = was
+
+
+def test_half_precision_on_a_cpu_is_refused() -> None:
+    with pytest.raises(UserError, match="fp16"):
+        choose_device(config(precision="fp16"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"), [("fpu avx512_bf16 sse", "bf16"), ("fpu avx2", "fp32"), ("", "fp32")]
+)
+def test_auto_precision_on_a_cpu_is_bf16_only_with_bf16_instructions(
+    monkeypatch: pytest.MonkeyPatch, flags: str, precision: str
+) -> None:
+    monkeypatch.setattr("fmnist_tui.engine.device._read_cpuinfo", lambda field: flags)
+    machine = choose_device(config(precision="auto", threads=1))
+    assert (machine.precision, machine.cuda_graph, machine.threads) == (precision, False, 1)
