@@ -1,4 +1,4 @@
-"""Errors: which images are shown, in which order, one at a time, and every key."""
+"""Errors: which images are shown, in which order, and every key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
-from fmnist_tui.tui.screens.errors.detail import Detail
+from fmnist_tui.tui.screens.errors.detail import ImageDetail
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.state.app_state import AppState, ClassPair
 from fmnist_tui.tui.state.dataset_cache import DataSpec
@@ -38,7 +38,7 @@ COUNT = 300
 
 @pytest.fixture(scope="module")
 def sketches() -> Dataset:
-    """Noise in place of the pictures of CONFIG's data set; indices are no places."""
+    """Noise in place of the images of CONFIG's dataset; indices are not positions."""
     random = np.random.default_rng(0)
 
     def split(name: str, first: int) -> Split:
@@ -50,13 +50,13 @@ def sketches() -> Dataset:
     return Dataset(DATASETS["sketches"], *splits, source="noise")
 
 
-def of_sketches(dataset: Dataset, split: str, seed: int = 0) -> Predictions:
-    """Answers about the first pictures of a split; every fifth is wrong."""
+def predictions_of(dataset: Dataset, split: str, seed: int = 0) -> Predictions:
+    """Predictions of the first images of a split; every fifth is wrong."""
     part = dataset.split(split)
     labels, random = part.labels[:COUNT], np.random.default_rng(seed)
     logits = random.normal(0, 0.5, (COUNT, 10))
-    said = np.where(np.arange(COUNT) % 5 == 0, (labels + 1) % 10, labels)
-    logits[np.arange(COUNT), said] += 4 + 2 * random.random(COUNT)
+    predicted = np.where(np.arange(COUNT) % 5 == 0, (labels + 1) % 10, labels)
+    logits[np.arange(COUNT), predicted] += 4 + 2 * random.random(COUNT)
     return Predictions(
         split, logits.astype(np.float32), labels, part.indices[:COUNT], GARMENTS, "best"
     )
@@ -64,10 +64,10 @@ def of_sketches(dataset: Dataset, split: str, seed: int = 0) -> Predictions:
 
 @pytest.fixture
 def run(app_state: AppState, sketches: Dataset) -> RunFolder:
-    """A run in hand whose predictions are of pictures that there are."""
+    """A selected run whose predicted images are available."""
     folder = make_run(app_state.runs_dir)
     for split in ("val", "test"):
-        of_sketches(sketches, split).save(folder.predictions / f"{split}.npz")
+        predictions_of(sketches, split).save(folder.predictions / f"{split}.npz")
     app_state.datasets.keep(DataSpec.of(CONFIG), sketches)
     app_state.selected_run = folder
     return folder
@@ -90,19 +90,19 @@ def facts(dashboard: Dashboard) -> str:
     return str(dashboard.screen.query_one("#facts", Static).content)
 
 
-async def images(dashboard: Dashboard, pilot: Pilot[int], count: int = COUNT // 5) -> None:
-    """Wait until so many are shown, and the one under the cursor with them."""
+async def wait_for_images(dashboard: Dashboard, pilot: Pilot[int], count: int = COUNT // 5) -> None:
+    """Wait until so many are shown, and the one at the cursor in detail."""
 
     def shown() -> bool:
         if not isinstance(dashboard.screen, ErrorsScreen) or notice(dashboard):
             return False
-        told = re.search(rf"   \d+ of {count}\b", facts(dashboard)) or not count
-        return bool(told) and gallery_of(dashboard).count == count
+        position = re.search(rf"   \d+ of {count}\b", facts(dashboard)) or not count
+        return bool(position) and gallery_of(dashboard).count == count
 
     await settled(pilot, shown)
 
 
-async def test_without_a_run_and_without_predictions_it_says_what_to_press(
+async def test_without_a_run_or_predictions_the_notice_names_the_keys(
     app_state: AppState, opened: Opened
 ) -> None:
     async with opened("errors") as (dashboard, pilot):
@@ -113,35 +113,35 @@ async def test_without_a_run_and_without_predictions_it_says_what_to_press(
         assert "e  evaluate best" in notice(dashboard)
 
 
-async def test_what_was_got_wrong_is_shown_most_confident_first(
+async def test_errors_are_shown_most_confident_first(
     run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
     async with opened("errors") as (dashboard, pilot):
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         assert f"{COUNT // 5} of {COUNT} wrong" in headline(dashboard)
         assert "most confident first" in headline(dashboard) and "test" in headline(dashboard)
         assert dashboard.screen.focused is gallery_of(dashboard)
-        found = of_sketches(sketches, "test")
-        first = found.misses()[0]
-        said = softmax(found.logits)[first.place]
+        predicted = predictions_of(sketches, "test")
+        first = predicted.misses()[0]
+        shares = softmax(predicted.logits)[first.place]
         assert f"#{first.index} of test" in facts(dashboard)
-        assert f"{100 * said.max():.1f} % sure" in facts(dashboard)
-        assert f"loss {-np.log(said[first.true]):.2f}" in facts(dashboard)
-        # The picture is the one of that index, and the true class is marked.
-        place = int(np.flatnonzero(sketches.test.indices == first.index)[0])
+        assert f"confidence {100 * shares.max():.1f} %" in facts(dashboard)
+        assert f"loss {-np.log(shares[first.true]):.2f}" in facts(dashboard)
+        # The image is the one of that index, and the true class is marked.
+        position = int(np.flatnonzero(sketches.test.indices == first.index)[0])
         shown = dashboard.screen.query_one(PictureView)._image
-        assert shown is not None and np.array_equal(shown, sketches.test.images[place])
-        shares = dashboard.screen.query_one(ProbabilityBars)
-        assert shares._true == GARMENTS[first.true]
-        assert shares._ranked[0][0] == GARMENTS[first.predicted]
+        assert shown is not None and np.array_equal(shown, sketches.test.images[position])
+        bars = dashboard.screen.query_one(ProbabilityBars)
+        assert bars._true == GARMENTS[first.true]
+        assert bars._ranked[0][0] == GARMENTS[first.predicted]
 
 
-async def test_moving_in_the_gallery_changes_the_detail_at_once(
+async def test_moving_in_the_gallery_changes_the_detail(
     run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
-    misses = of_sketches(sketches, "test").misses()
+    misses = predictions_of(sketches, "test").misses()
     async with opened("errors") as (dashboard, pilot):
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("right", "right", "left")
         await settled(pilot, lambda: f"#{misses[1].index} of" in facts(dashboard))
         assert "2 of 60" in facts(dashboard)
@@ -149,120 +149,120 @@ async def test_moving_in_the_gallery_changes_the_detail_at_once(
         await settled(pilot, lambda: f"#{misses[-1].index} of" in facts(dashboard))
 
 
-async def test_o_goes_through_the_orders_and_is_kept(
+async def test_o_changes_the_order_and_keeps_it_in_the_settings(
     app_state: AppState, run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
-    found = of_sketches(sketches, "test")
+    predicted = predictions_of(sketches, "test")
     async with opened("errors") as (dashboard, pilot):
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("o")
-        await settled(pilot, lambda: "dearest in loss first" in headline(dashboard))
+        await settled(pilot, lambda: "highest loss first" in headline(dashboard))
         await settled(
-            pilot, lambda: f"#{found.misses(order='loss')[0].index} of" in facts(dashboard)
+            pilot, lambda: f"#{predicted.misses(order='loss')[0].index} of" in facts(dashboard)
         )
         await pilot.press("o")
         await settled(
-            pilot, lambda: f"#{found.misses(order='index')[0].index} of" in facts(dashboard)
+            pilot, lambda: f"#{predicted.misses(order='index')[0].index} of" in facts(dashboard)
         )
         assert app_state.settings.get("errors.order") == "index"
 
 
-async def test_a_cell_of_the_matrix_is_shown_with_its_split(
+async def test_a_cell_of_the_matrix_opens_its_images_and_split(
     run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
-    found = of_sketches(sketches, "val")
-    count = len(found.misses(2, 3))
+    predicted = predictions_of(sketches, "val")
+    count = len(predicted.misses(2, 3))
     async with opened("evaluate") as (dashboard, pilot):
         dashboard.open_errors(ClassPair("val", 2, 3))
         await pilot.pause()
-        await images(dashboard, pilot, count)
+        await wait_for_images(dashboard, pilot, count)
         assert "Pullover → Dress" in headline(dashboard) and "val" in headline(dashboard)
         await pilot.press("escape")
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
 
 
-async def test_those_got_right_are_shown_as_right(
+async def test_correct_predictions_are_marked_as_correct(
     run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
-    count = len(of_sketches(sketches, "test").misses(1, 1))
+    count = len(predictions_of(sketches, "test").misses(1, 1))
     async with opened("errors") as (dashboard, pilot):
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         dashboard.open_errors(ClassPair("test", 1, 1))
         dashboard.show("evaluate")
         dashboard.show("errors")
-        await images(dashboard, pilot, count)
+        await wait_for_images(dashboard, pilot, count)
         assert facts(dashboard).startswith("✓ Trouser")
 
 
-async def test_c_picks_a_pair(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
+async def test_c_picks_a_pair_of_classes(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
     async with opened("errors") as (dashboard, pilot):
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("c")
         await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         dashboard.screen.query_one(Input).value = "pullover dress"
         await pilot.press("enter")
-        await images(dashboard, pilot, len(of_sketches(sketches, "test").misses(2, 3)))
+        await wait_for_images(dashboard, pilot, len(predictions_of(sketches, "test").misses(2, 3)))
         assert "Pullover → Dress" in headline(dashboard)
 
 
-async def test_typing_after_a_slash_narrows(
+async def test_slash_opens_a_filter_that_escape_leaves_and_clears(
     run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
-    found = of_sketches(sketches, "test")
+    predicted = predictions_of(sketches, "test")
     async with opened("errors") as (dashboard, pilot):
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("slash", "p")
-        await settled(pilot, lambda: "filter “p” leaves" in headline(dashboard))
+        await settled(pilot, lambda: "filter “p” matches" in headline(dashboard))
         dashboard.screen.query_one("#filter", Input).value = "pull>dress"
-        await images(dashboard, pilot, len(found.misses(2, 3)))
-        assert "filter “pull>dress” leaves" in headline(dashboard)
-        # Escape leaves the line, then clears it.
+        await wait_for_images(dashboard, pilot, len(predicted.misses(2, 3)))
+        assert "filter “pull>dress” matches" in headline(dashboard)
+        # Escape leaves the input, then clears it.
         await pilot.press("escape")
         assert dashboard.screen.focused is gallery_of(dashboard)
-        await images(dashboard, pilot, len(found.misses(2, 3)))
+        await wait_for_images(dashboard, pilot, len(predicted.misses(2, 3)))
         await pilot.press("escape")
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         assert not dashboard.screen.query_one("#filter").display
 
 
-async def test_an_index_can_be_typed_too(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
-    wanted = of_sketches(sketches, "test").misses()[7]
+async def test_the_filter_takes_an_index(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
+    miss = predictions_of(sketches, "test").misses()[7]
     async with opened("errors") as (dashboard, pilot):
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("slash")
-        dashboard.screen.query_one("#filter", Input).value = str(wanted.index)
+        dashboard.screen.query_one("#filter", Input).value = str(miss.index)
         await pilot.press("enter")
-        await images(dashboard, pilot, 1)
-        assert f"#{wanted.index} of" in facts(dashboard)
+        await wait_for_images(dashboard, pilot, 1)
+        assert f"#{miss.index} of" in facts(dashboard)
         assert dashboard.screen.focused is gallery_of(dashboard)
 
 
-async def test_a_filter_that_leaves_nothing_says_so(run: RunFolder, opened: Opened) -> None:
+async def test_a_filter_without_matches_says_so(run: RunFolder, opened: Opened) -> None:
     async with opened("errors") as (dashboard, pilot):
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("slash", "x", "z", "enter")
-        await images(dashboard, pilot, 0)
+        await wait_for_images(dashboard, pilot, 0)
         gallery = gallery_of(dashboard)
         drawn = " ".join(gallery.render_line(y).text for y in range(gallery.size.height))
-        assert "no class is called “xz”" in drawn and "escape" in drawn
+        assert "no class matches “xz”" in drawn and "escape" in drawn
         assert facts(dashboard) == ""
         await pilot.press("right", "enter", "g", "escape", "escape")
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
 
 
 async def test_g_goes_to_an_index(
     monkeypatch: pytest.MonkeyPatch, run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
-    misses = of_sketches(sketches, "test").misses()
+    misses = predictions_of(sketches, "test").misses()
     async with opened("errors") as (dashboard, pilot):
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("g")
         await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
         dashboard.screen.query_one(Input).value = f"#{misses[41].index}"
         await pilot.press("enter")
         await settled(pilot, lambda: gallery_of(dashboard).cursor == 41)
-        said: list[str] = []
-        monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: said.append(message))
+        toasts: list[str] = []
+        monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: toasts.append(message))
         for nonsense in ("999999", "a", ""):
             await settled(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
             await pilot.press("g")
@@ -270,15 +270,15 @@ async def test_g_goes_to_an_index(
             dashboard.screen.query_one(Input).value = nonsense
             await pilot.press("enter")
         await settled(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
-        assert [line.split()[0] for line in said] == ["#999999", "#a"]
+        assert [line.split()[0] for line in toasts] == ["#999999", "#a"]
         assert gallery_of(dashboard).cursor == 41
 
 
-async def test_z_and_r_change_how_pictures_are_drawn(
+async def test_z_and_r_change_how_images_are_drawn(
     app_state: AppState, run: RunFolder, opened: Opened
 ) -> None:
     async with opened("errors") as (dashboard, pilot):
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         gallery = gallery_of(dashboard)
         zooms = []
         for _ in range(3):
@@ -290,14 +290,14 @@ async def test_z_and_r_change_how_pictures_are_drawn(
         assert app_state.settings.get("renderer") == "braille"
 
 
-async def test_p_w_and_e_work_here_too(
+async def test_p_w_and_e_choose_split_and_run_and_evaluate(
     app_state: AppState, run: RunFolder, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Future[Any]] = [Future()]
-    monkeypatch.setattr(app_state.session, "evaluate", lambda *_: asked[0])
+    future: Future[Any] = Future()
+    monkeypatch.setattr(app_state.session, "evaluate", lambda *_: future)
     other = make_run(app_state.runs_dir, splits=())
     async with opened("errors") as (dashboard, pilot):
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("p", "p")
         await settled(pilot, lambda: "val" in headline(dashboard) and not notice(dashboard))
         await pilot.press("w")
@@ -308,23 +308,23 @@ async def test_p_w_and_e_work_here_too(
         await settled(pilot, lambda: "no predictions" in notice(dashboard))
         await pilot.press("e")
         await settled(pilot, lambda: "Evaluating" in notice(dashboard))
-        found = predictions("val")
-        verdict = SimpleNamespace(
-            predictions=found, evaluation=found.evaluation(), step=60, epoch=3
+        predicted = predictions("val")
+        result = SimpleNamespace(
+            predictions=predicted, evaluation=predicted.evaluation(), step=60, epoch=3
         )
-        asked[0].set_result(verdict)
+        future.set_result(result)
         await settled(pilot, lambda: "best @ step 60" in headline(dashboard))
-        # These answers are about other pictures than there are.
-        await settled(pilot, lambda: "not in the data any more" in headline(dashboard))
+        # These predictions are of other images than the dataset has.
+        await settled(pilot, lambda: "images changed since this evaluation" in headline(dashboard))
 
 
-async def test_the_chosen_one_has_a_view_of_its_own_at_80_columns(
+async def test_at_80_columns_the_selected_image_has_a_view_of_its_own(
     run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
-    misses = of_sketches(sketches, "test").misses()
+    misses = predictions_of(sketches, "test").misses()
     async with opened("errors", size=(80, 24)) as (dashboard, pilot):
-        await images(dashboard, pilot)
-        detail = dashboard.screen.query_one(Detail)
+        await wait_for_images(dashboard, pilot)
+        detail = dashboard.screen.query_one(ImageDetail)
         assert not detail.display
         await pilot.press("enter")
         await settled(pilot, lambda: dashboard.screen.focused is detail)
@@ -340,7 +340,7 @@ async def test_the_chosen_one_has_a_view_of_its_own_at_80_columns(
         await pilot.press("escape")
         await settled(pilot, lambda: dashboard.screen.focused is gallery_of(dashboard))
         assert gallery_of(dashboard).cursor == 12
-        # The filter is reached from the single view as well.
+        # The filter works from the single view as well.
         await pilot.press("enter", "slash")
         await settled(pilot, lambda: isinstance(dashboard.screen.focused, Input))
 
@@ -350,37 +350,37 @@ async def test_every_size_shows_images(
     run: RunFolder, opened: Opened, size: tuple[int, int]
 ) -> None:
     async with opened("errors", size=size) as (dashboard, pilot):
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         assert gallery_of(dashboard).region.bottom <= size[1] - 1
         await pilot.press("enter")
         await settled(pilot, lambda: dashboard.screen.has_class("-alone"))
         await pilot.resize_terminal(180, 50)
         await pilot.press("escape")
-        await settled(pilot, lambda: dashboard.screen.query_one(Detail).display)
+        await settled(pilot, lambda: dashboard.screen.query_one(ImageDetail).display)
         assert gallery_of(dashboard).display
 
 
-async def test_pictures_that_are_not_here_are_said_in_place(
+async def test_missing_images_are_reported_and_shown_once_they_are_there(
     app_state: AppState, run: RunFolder, opened: Opened
 ) -> None:
     run.config.write_text(recipes.to_toml(RunConfig(dataset="fashion")))
     async with opened("errors") as (dashboard, pilot):
-        await settled(pilot, lambda: "1 (Data) fetches them" in notice(dashboard))
+        await settled(pilot, lambda: "1 (Data) downloads it" in notice(dashboard))
         run.config.unlink()
         await pilot.press("5", "4")
         await settled(pilot, lambda: "config.toml" in notice(dashboard))
-        # They are shown as soon as there are some.
+        # They are shown as soon as they are available.
         run.config.write_text(recipes.to_toml(CONFIG))
         await pilot.press("5", "4")
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
 
 
-async def test_damaged_predictions_and_a_folder_that_is_gone_are_said_in_place(
+async def test_damaged_predictions_and_a_deleted_folder_are_reported(
     run: RunFolder, opened: Opened
 ) -> None:
     (run.predictions / "val.npz").write_bytes(b"not an archive")
     async with opened("errors") as (dashboard, pilot):
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("p", "p")
         await settled(pilot, lambda: "damaged" in notice(dashboard))
         shutil.rmtree(run.path)
@@ -388,7 +388,7 @@ async def test_damaged_predictions_and_a_folder_that_is_gone_are_said_in_place(
         await settled(pilot, lambda: "is gone" in notice(dashboard))
 
 
-async def test_a_perfect_run_has_nothing_to_show(
+async def test_a_perfect_run_has_no_errors(
     app_state: AppState, run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
     part = sketches.test
@@ -396,17 +396,17 @@ async def test_a_perfect_run_has_nothing_to_show(
     perfect = Predictions("test", logits, part.labels, part.indices, GARMENTS, "best")
     perfect.save(run.predictions / "test.npz")
     async with opened("errors") as (dashboard, pilot):
-        await images(dashboard, pilot, 0)
+        await wait_for_images(dashboard, pilot, 0)
         gallery = gallery_of(dashboard)
         drawn = " ".join(gallery.render_line(y).text for y in range(gallery.size.height))
-        assert "nothing was got wrong" in drawn
+        assert "no errors on this split" in drawn
 
 
-async def test_a_pair_of_classes_that_another_run_lacks_is_dropped(
+async def test_a_pair_of_classes_that_the_run_does_not_have_is_dropped(
     app_state: AppState, run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
     async with opened("errors") as (dashboard, pilot):
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         dashboard.open_errors(ClassPair("test", 9, 0))
         dashboard.show("evaluate")
         dashboard.show("errors")
@@ -421,22 +421,22 @@ async def test_a_pair_of_classes_that_another_run_lacks_is_dropped(
         )
         few.save(run.predictions / "test.npz")
         dashboard.selection_changed.publish(run)
-        await images(dashboard, pilot, 20)
+        await wait_for_images(dashboard, pilot, 20)
 
 
-async def test_names_from_outside_are_shown_as_they_are(
+async def test_hostile_class_names_come_out_as_harmless_text(
     app_state: AppState, run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
-    found = of_sketches(sketches, "test")
+    predicted = predictions_of(sketches, "test")
     names = ("[red]\x1b[31mx", "\u202eevil", *GARMENTS[2:])
-    Predictions("test", found.logits, found.labels, found.indices, names, "best").save(
+    Predictions("test", predicted.logits, predicted.labels, predicted.indices, names, "best").save(
         run.predictions / "test.npz"
     )
     async with opened("errors") as (dashboard, pilot):
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("slash")
         dashboard.screen.query_one("#filter", Input).value = "[red"
-        await settled(pilot, lambda: "leaves" in headline(dashboard))
+        await settled(pilot, lambda: "matches" in headline(dashboard))
         drawn = "".join(
             segment.text
             for widget in dashboard.screen.query("*")
@@ -448,19 +448,19 @@ async def test_names_from_outside_are_shown_as_they_are(
         assert gallery_of(dashboard).count > 0
 
 
-async def test_a_hidden_screen_does_nothing(run: RunFolder, opened: Opened) -> None:
+async def test_a_hidden_screen_waits_until_it_is_shown(run: RunFolder, opened: Opened) -> None:
     async with opened("evaluate") as (dashboard, pilot):
         await settled(pilot, lambda: "accuracy" in headline(dashboard))
         dashboard.show("errors")
         await pilot.pause()
-        await images(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         dashboard.show("evaluate")
         await pilot.pause()
         errors = next(s for s in dashboard._screen_stacks["errors"] if isinstance(s, ErrorsScreen))
-        before = errors._hand.folder
+        before = errors._selected.folder
         other = make_run(dashboard.app_state.runs_dir)
         dashboard.select_run(other)
         await settled(pilot, lambda: other.id in headline(dashboard))
-        assert errors._hand.folder == before
+        assert errors._selected.folder == before
         dashboard.show("errors")
-        await settled(pilot, lambda: errors._hand.folder == other)
+        await settled(pilot, lambda: errors._selected.folder == other)

@@ -1,4 +1,4 @@
-"""One image with all that was said of it: picture, facts, the probability of every class."""
+"""One image in detail: pixels, facts, and the probability of every class."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from textual.widgets import Static
 from fmnist_tui.tui.widgets.picture import PictureView
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
 
-# So many lines are left to the picture before more than a few classes are shown.
-_PICTURE = 14
-_FEWEST, _MOST = 3, 10
+# Lines reserved for the image before more than a few classes are shown.
+_IMAGE_HEIGHT = 14
+_MIN_BARS, _MAX_BARS = 3, 10
 
 
-class Detail(Widget, can_focus=True):
-    """The picture above the words, or beside them where `-beside` is set."""
+class ImageDetail(Widget, can_focus=True):
+    """The image above the text, or beside it where `-beside` is set."""
 
-    KEYS_TITLE = "One picture"
+    KEYS_TITLE = "One image"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "step(-1)", "Previous", id="detail.previous"),
         Binding("right,l", "step(1)", "Next", id="detail.next"),
@@ -34,20 +34,20 @@ class Detail(Widget, can_focus=True):
     ]
 
     class Stepped(Message):
-        """Another image is wanted: so many further on, or back."""
+        """Asks for another image: `by` further on, or back."""
 
         def __init__(self, by: int) -> None:
             super().__init__()
             self.by = by
 
     DEFAULT_CSS = """
-    Detail { layout: vertical; }
-    Detail PictureView { height: 1fr; }
-    Detail #said { height: auto; padding: 0 1; }
-    Detail #facts { height: auto; }
-    Detail.-beside { layout: horizontal; }
-    Detail.-beside PictureView { width: 1fr; }
-    Detail.-beside #said { width: 38; height: 1fr; padding: 1; }
+    ImageDetail { layout: vertical; }
+    ImageDetail PictureView { height: 1fr; }
+    ImageDetail #text { height: auto; padding: 0 1; }
+    ImageDetail #facts { height: auto; }
+    ImageDetail.-beside { layout: horizontal; }
+    ImageDetail.-beside PictureView { width: 1fr; }
+    ImageDetail.-beside #text { width: 38; height: 1fr; padding: 1; }
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class Detail(Widget, can_focus=True):
         classes: str | None = None,
     ) -> None:
         super().__init__(id=id, classes=classes)
-        self._ranked: Sequence[tuple[str, float]] = ()
+        self._probabilities: Sequence[tuple[str, float]] = ()
         self._true: str | None = None
-        self._lines = self._widest = 0
+        self._height = self._width = 0
 
     def compose(self) -> ComposeResult:
         yield PictureView()
-        with Vertical(id="said"):
+        with Vertical(id="text"):
             yield Static(id="facts")
             yield ProbabilityBars()
 
@@ -71,31 +71,32 @@ class Detail(Widget, can_focus=True):
         self,
         image: npt.NDArray[Any] | None,
         facts: Sequence[Content],
-        ranked: Sequence[tuple[str, float]],
+        probabilities: Sequence[tuple[str, float]],
         true: str | None,
     ) -> None:
-        """Show an image (None: it is not to be had) and what there is to say of it."""
-        self.query_one(PictureView).show(image, "" if image is not None else "no picture")
-        told = self.query_one("#facts", Static)
-        # Only as many lines as before, none of them broken, leave everything in its place.
-        wide = max((fact.cell_length for fact in facts), default=0)
-        same = len(facts) == self._lines and max(wide, self._widest) <= told.size.width
-        told.update(Content("\n").join(facts), layout=not same)
-        self._ranked, self._true, self._lines, self._widest = ranked, true, len(facts), wide
-        self._share()
+        """Show an image (None where it is missing) with its facts and class probabilities."""
+        self.query_one(PictureView).show(image, "" if image is not None else "no image")
+        text = self.query_one("#facts", Static)
+        # No layout is needed if the text has as many lines as before and none of them wraps.
+        width = max((fact.cell_length for fact in facts), default=0)
+        same = len(facts) == self._height and max(width, self._width) <= text.size.width
+        text.update(Content("\n").join(facts), layout=not same)
+        self._probabilities, self._true = probabilities, true
+        self._height, self._width = len(facts), width
+        self._update_bars()
 
     def action_step(self, by: int) -> None:
         self.post_message(self.Stepped(by))
 
-    def appear(self, renderer: str) -> None:
-        """Draw pictures in this way."""
+    def set_renderer(self, renderer: str) -> None:
         self.query_one(PictureView).renderer = renderer
 
     def on_resize(self) -> None:
-        self._share()
+        self._update_bars()
 
-    def _share(self) -> None:
-        room = self.size.height - self._lines
+    def _update_bars(self) -> None:
+        height = self.size.height - self._height
         if not self.has_class("-beside"):
-            room = max(_FEWEST, room - _PICTURE)
-        self.query_one(ProbabilityBars).show(self._ranked, self._true, max(1, min(_MOST, room - 1)))
+            height = max(_MIN_BARS, height - _IMAGE_HEIGHT)
+        count = max(1, min(_MAX_BARS, height - 1))
+        self.query_one(ProbabilityBars).show(self._probabilities, self._true, count)

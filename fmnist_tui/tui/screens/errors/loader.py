@@ -1,73 +1,132 @@
-"""The images that Errors is about: gathered in a thread from predictions and a data set."""
+"""Loads the images for Errors in a thread, from a run's predictions and its dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from fmnist_tui.analysis.predictions import Misclassified, MissOrder
+import numpy as np
+import numpy.typing as npt
+
+from fmnist_tui.analysis.predictions import Misclassified, MissOrder, Predictions
+from fmnist_tui.config import recipes
+from fmnist_tui.data.dataset import Dataset, Split
+from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.base.screen import DashboardScreen
-from fmnist_tui.tui.screens.errors.filters import EVERY, Classes, SplitImages, open_album
+from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, Pair
+from fmnist_tui.tui.state.dataset_cache import DatasetCache, DataSpec
 from fmnist_tui.tui.state.evaluation_cache import LoadedEvaluation
 from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
+
+
+class SplitImages:
+    """The images of a split by their index in the dataset."""
+
+    def __init__(self, split: Split) -> None:
+        self._split = split
+        self._order = np.argsort(split.indices, kind="stable")
+        self._sorted = split.indices[self._order]
+
+    def image(self, index: int) -> npt.NDArray[Any] | None:
+        position = int(np.searchsorted(self._sorted, index))
+        if position >= len(self._sorted) or self._sorted[position] != index:
+            return None
+        image: npt.NDArray[Any] = self._split.images[self._order[position]]
+        return image
+
+    def count_changed(self, predictions: Predictions) -> int:
+        """How many of the predicted images are missing now or have another label."""
+        if not len(self._sorted):
+            return len(predictions.labels)
+        positions = np.searchsorted(self._sorted, predictions.indices)
+        positions = positions.clip(0, len(self._sorted) - 1)
+        same = self._sorted[positions] == predictions.indices
+        same &= self._split.labels[self._order[positions]] == predictions.labels
+        return int((~same).sum())
+
+
+def load_images(
+    datasets: DatasetCache, folder: RunFolder, split: str, dataset: Dataset | None = None
+) -> SplitImages:
+    """Load the images of a run's split; call it in a thread.
+
+    `dataset` is the one that the run trains on, if it is in memory. Raises a one-line UserError
+    where the images are not available."""
+    try:
+        config = recipes.read(folder.config).config()
+    except UserError as error:
+        raise UserError(f"the dataset of this run is unknown: {error}") from None
+    # A run with a limit is still evaluated on all training images.
+    all_images = split == "train" and config.limit is not None
+    if dataset is not None and not all_images:
+        return SplitImages(dataset.split(split))
+    if ":" not in config.dataset and not datasets.present(config.dataset):
+        name = safe_text(config.dataset, 60)
+        raise UserError(f"{name} is not on this machine: 1 (Data) downloads it")
+    spec = DataSpec.of(config)
+    spec = replace(spec, limit=None) if all_images else spec
+    return SplitImages(datasets.load(spec, fetch=False).split(split))
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedErrors:
-    """The images of a pair in their order, the pictures of the split, and how many images
-    are not what they were when they were predicted."""
+    """The images of a pair in the requested order. `changed` counts the images that are missing
+    or have another label since they were predicted."""
 
-    found: LoadedEvaluation
+    evaluation: LoadedEvaluation
     misses: list[Misclassified]
-    album: SplitImages
-    strays: int
+    images: SplitImages
+    changed: int
 
 
 class ErrorLoader:
-    """`pair` is which images are wanted, `gathered` what there is of them, `trouble` why not."""
+    """Loads the images of `pair` into `loaded`; `error` says why that failed."""
 
-    def __init__(self, screen: DashboardScreen, changed: Callable[[], None]) -> None:
-        self._screen, self._changed = screen, changed
-        self.pair: Classes = EVERY
-        self.gathered: LoadedErrors | None = None
-        self.trouble = ""
-        self._wanted: object = None
-        self._album: tuple[tuple[Path, str], SplitImages] | None = None
+    def __init__(self, screen: DashboardScreen, on_change: Callable[[], None]) -> None:
+        self._screen, self._on_change = screen, on_change
+        self.pair: Pair = ALL_ERRORS
+        self.loaded: LoadedErrors | None = None
+        self.error = ""
+        self._request: object = None
+        self._images: tuple[tuple[Path, str], SplitImages] | None = None
 
-    def nothing(self) -> None:
-        """There are no predictions to gather from."""
-        self.gathered, self._wanted, self.trouble = None, None, ""
+    def reset(self) -> None:
+        self.loaded, self._request, self.error = None, None, ""
 
-    def gather(self, found: LoadedEvaluation, order: MissOrder, feed: RunFeed | None) -> None:
-        """Gather what is wanted, if that is not done already. `feed` is the run on the bench,
-        if it is this one: its data set is at hand."""
-        known = len(found.predictions.classes)
-        if any(number is not None and number >= known for number in self.pair):
-            self.pair = EVERY
-        wanted = (found, self.pair, order)
-        if self._wanted == wanted:
+    def load(self, evaluation: LoadedEvaluation, order: MissOrder, feed: RunFeed | None) -> None:
+        """Load the images of the current pair, unless that is done already. `feed` is the run
+        in progress if it is this one, since its dataset is in memory."""
+        count = len(evaluation.predictions.classes)
+        if any(number is not None and number >= count for number in self.pair):
+            self.pair = ALL_ERRORS
+        request = (evaluation, self.pair, order)
+        if self._request == request:
             return
-        self._wanted, self.trouble = wanted, ""
-        pair, place = self.pair, (found.folder.path, found.split)
-        at_hand = self._album[1] if self._album is not None and self._album[0] == place else None
-        if at_hand is None:
-            self.gathered = None
-        own = feed.training.dataset if feed is not None and feed.training is not None else None
-        library = self._screen.app_state.datasets
+        self._request, self.error = request, ""
+        pair, source = self.pair, (evaluation.folder.path, evaluation.split)
+        known = self._images[1] if self._images is not None and self._images[0] == source else None
+        if known is None:
+            self.loaded = None
+        dataset = feed.training.dataset if feed is not None and feed.training is not None else None
+        datasets = self._screen.app_state.datasets
 
-        def work() -> LoadedErrors:
-            album = at_hand or open_album(library, found.folder, found.split, own)
-            misses = found.predictions.misses(*pair, order)
-            return LoadedErrors(found, misses, album, album.strays(found.predictions))
+        def load() -> LoadedErrors:
+            predictions = evaluation.predictions
+            images = known or load_images(datasets, evaluation.folder, evaluation.split, dataset)
+            misses = predictions.misses(*pair, order)
+            return LoadedErrors(evaluation, misses, images, images.count_changed(predictions))
 
-        def then(gathered: LoadedErrors) -> None:
-            self._album = (place, gathered.album)
-            self.gathered = gathered
-            self._changed()
+        def on_done(loaded: LoadedErrors) -> None:
+            self._images = (source, loaded.images)
+            self.loaded = loaded
+            self._on_change()
 
-        def failed(why: str) -> None:
-            self.gathered, self.trouble = None, why
-            self._changed()
+        def on_error(message: str) -> None:
+            self.loaded, self.error = None, message
+            self._on_change()
 
-        self._screen.later(work, then, failed, group="gather")
+        self._screen.later(load, on_done, on_error, group="errors")

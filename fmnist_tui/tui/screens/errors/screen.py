@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from textual import on
+from textual import on, work
 from textual.binding import Binding
 from textual.containers import Container, Vertical
 from textual.content import Content
@@ -15,10 +15,10 @@ from textual.widgets import Input, Static
 from fmnist_tui.analysis.predictions import Misclassified, MissOrder
 from fmnist_tui.render import names as renderers
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
-from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.base.screen import FOLDED, DashboardScreen
 from fmnist_tui.tui.screens.errors import captions, filters
-from fmnist_tui.tui.screens.errors.detail import Detail
-from fmnist_tui.tui.screens.errors.filters import EVERY, IN_WORDS, ORDERS, Classes, Filter
+from fmnist_tui.tui.screens.errors.detail import ImageDetail
+from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, ORDERS, ImageFilter, Pair
 from fmnist_tui.tui.screens.errors.loader import ErrorLoader, LoadedErrors
 from fmnist_tui.tui.shared import selected_run_text
 from fmnist_tui.tui.shared.selected_run import SelectedRun
@@ -28,25 +28,25 @@ from fmnist_tui.tui.widgets.incremental import entitle
 from fmnist_tui.tui.widgets.summary_line import SummaryLine
 from fmnist_tui.util.text import safe_text
 
-_ORDER = "errors.order"
+_ORDER_SETTING = "errors.order"
 
 
 class ErrorsScreen(DashboardScreen):
     NAME, KEY, TITLE = "errors", "4", "Errors"
     HELP = (
-        "What the run in hand got wrong on a split. Type after / to narrow: shirt, shirt>coat, "
-        ">coat or an index; c shows any pair of classes, also the ones got right."
+        "The images that the selected run got wrong on a split. / filters them by what you type: "
+        "shirt, shirt>coat, >coat or an index. c shows any pair of classes, correct ones included."
     )
     CSS = """
     ErrorsScreen {
         #notice { padding: 1 2; text-align: center; display: none; }
-        #both { height: 1fr; layout: horizontal; }
+        #columns { height: 1fr; layout: horizontal; }
         #left { width: 1fr; }
-        Detail { width: 44; height: 100%; }
-        &.-wide Detail { width: 62; }
-        &.-nothing #both { display: none; }
+        ImageDetail { width: 44; height: 100%; }
+        &.-wide ImageDetail { width: 62; }
+        &.-nothing #columns { display: none; }
         &.-nothing #notice { display: block; }
-        &.-alone Detail { width: 1fr; }
+        &.-alone ImageDetail { width: 1fr; }
     }
     """
     BINDINGS = [
@@ -58,289 +58,286 @@ class ErrorsScreen(DashboardScreen):
         Binding("z", "zoom", "Zoom", id="view.zoom"),
         Binding("g", "goto", "Go to", id="errors.goto"),
         Binding("e", "evaluate", "Evaluate now", show=False, id="errors.evaluate"),
-        Binding("r", "renderer", "How pictures are drawn", show=False, id="view.renderer"),
+        Binding("r", "renderer", "How images are drawn", show=False, id="view.renderer"),
         Binding("escape", "back", "Back, or all again", show=False, id="errors.back"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._hand = SelectedRun(self, self._changed)
-        self._images = ErrorLoader(self, self._narrow)
-        self._filter = Filter()
+        self._selected = SelectedRun(self, self._on_selection_change)
+        self._loader = ErrorLoader(self, self._apply_filter)
+        self._filter = ImageFilter()
         self._misses: list[Misclassified] = []
+        # Whether one image fills the screen.
         self._alone = False
 
     def panes(self) -> Iterable[Widget]:
-        yield SummaryLine(id="headline")
+        yield SummaryLine(id="summary")
         yield Static(id="notice", classes="empty")
-        with Container(id="both"):
+        with Container(id="columns"):
             with Vertical(id="left"):
                 yield Gallery(classes="pane")
                 yield Input(placeholder="shirt, shirt>coat, >coat, #123", id="filter")
-            yield Detail(classes="pane")
+            yield ImageDetail(classes="pane")
 
     def on_mount(self) -> None:
         self._gallery.border_title = Content("images")
-        self.query_one(Detail).border_title = Content("the chosen one")
-        self.query_one("#filter").display = False
-        self._hand.attach()
+        self._detail.border_title = Content("selected image")
+        self._filter_input.display = False
+        self._selected.attach()
 
     def on_screen_resume(self) -> None:
         pair, self.app_state.class_pair = self.app_state.class_pair, None
         folder = self.context.selected_run
         if pair is not None and folder is not None:
             self.app_state.evaluations.choose(folder, pair.split)
-            self._images.pair = (pair.true, pair.predicted)
+            self._loader.pair = (pair.true, pair.predicted)
             self._clear_filter()
             self._alone = False
-        if self._images.trouble:
-            # Other screens may have put that right.
-            self._images.nothing()
-        self._appear()
+        if self._loader.error:
+            # Another screen may have fixed the cause.
+            self._loader.reset()
+        self._apply_settings()
         self._arrange()
-        self._hand.resume()
+        self._selected.resume()
 
     def on_screen_suspend(self) -> None:
-        self._hand.suspend()
+        self._selected.suspend()
 
     @property
     def _gallery(self) -> Gallery:
         return self.query_one(Gallery)
 
     @property
+    def _detail(self) -> ImageDetail:
+        return self.query_one(ImageDetail)
+
+    @property
+    def _filter_input(self) -> Input:
+        return self.query_one("#filter", Input)
+
+    @property
     def _order(self) -> MissOrder:
-        kept = self.app_state.settings.get(_ORDER)
-        return next((order for order in ORDERS if order == kept), ORDERS[0])
+        setting = self.app_state.settings.get(_ORDER_SETTING)
+        return next((order for order in ORDERS if order == setting), "confidence")
 
-    # -- what there is ----------------------------------------------------------------
+    # -- loading ----------------------------------------------------------------------
 
-    def _changed(self) -> None:
-        """The run, its predictions or what is going on with them are others now."""
+    def _on_selection_change(self) -> None:
+        """The run, its predictions or the state of its evaluation has changed."""
         if not self.is_mounted:
             return
-        found = self._hand.found
-        if found is None:
-            self._images.nothing()
+        evaluation = self._selected.found
+        if evaluation is None:
+            self._loader.reset()
         else:
-            self._images.gather(found, self._order, self._hand.feed)
-        self._tell()
+            self._loader.load(evaluation, self._order, self._selected.feed)
+        self._update_text()
 
-    def _narrow(self) -> None:
-        """Show those of the images that the filter leaves."""
-        gathered = self._images.gathered
-        if gathered is None:
-            self._tell()
+    def _apply_filter(self) -> None:
+        """Show the loaded images that the filter matches."""
+        loaded = self._loader.loaded
+        if loaded is None:
+            self._update_text()
             return
-        filtering = self.query_one("#filter", Input)
-        self._filter = filters.parsed(filtering.value, gathered.found.predictions.classes)
-        self._misses = [miss for miss in gathered.misses if self._filter.keeps(miss)]
-        self._tell()
-        self._gallery.show(len(self._misses), partial(self._tile, gathered), self._empty())
+        classes = loaded.evaluation.predictions.classes
+        self._filter = filters.parse_filter(self._filter_input.value, classes)
+        self._misses = [miss for miss in loaded.misses if self._filter.matches(miss)]
+        self._update_text()
+        self._gallery.show(len(self._misses), partial(self._tile, loaded), self._empty_text())
         if not self._misses:
             self._gallery.border_subtitle = ""
-            self.query_one(Detail).show(None, [], [], None)
+            self._detail.show(None, [], [], None)
         if self.is_current and self.focused is None:
-            (self.query_one(Detail) if self._alone else self._gallery).focus()
+            (self._detail if self._alone else self._gallery).focus()
 
-    def _empty(self) -> str:
+    def _empty_text(self) -> str:
         if self._filter.problem:
             return f"{self._filter.problem}\nescape clears the filter"
-        if self.query_one("#filter", Input).value.strip():
-            return "no image is left by this filter\nescape clears it"
-        if self._images.pair != EVERY:
-            return "there is no such image\nescape shows all errors"
-        return "nothing was got wrong on this split"
+        if self._filter_input.value.strip():
+            return "no image matches this filter\nescape clears it"
+        if self._loader.pair != ALL_ERRORS:
+            return "no images of this pair\nescape shows all errors"
+        return "no errors on this split"
 
-    def _tile(self, gathered: LoadedErrors, number: int) -> Tile:
+    def _tile(self, loaded: LoadedErrors, number: int) -> Tile:
         miss = self._misses[number]
-        classes = gathered.found.predictions.classes
+        classes = loaded.evaluation.predictions.classes
         columns = ZOOMS[self._gallery.zoom][0]
-        image = gathered.album.image(miss.index)
-        return captions.tile(miss, classes, columns, image)
+        return captions.build_tile(miss, classes, columns, loaded.images.image(miss.index))
 
     # -- showing ----------------------------------------------------------------------
 
-    def _tell(self) -> None:
-        """Bring the words around the pictures up to date."""
-        hand, gathered = self._hand, self._images.gathered
-        who = selected_run_text.who(hand) if hand.folder is not None else []
-        self.set_class(gathered is None, "-nothing")
-        if gathered is None:
+    def _update_text(self) -> None:
+        """Update the text around the images."""
+        selected, loaded = self._selected, self._loader.loaded
+        summary = self.query_one(SummaryLine)
+        who = selected_run_text.who(selected) if selected.folder is not None else []
+        self.set_class(loaded is None, "-nothing")
+        if loaded is None:
             self.set_focus(None)
-            told = selected_run_text.absence(hand)
-            if hand.found is not None:
-                told = captions.without_pictures(self._images.trouble)
-            self.query_one("#notice", Static).update(told)
-            self.query_one(SummaryLine).show(who)
+            notice = selected_run_text.absence(selected)
+            if selected.found is not None:
+                notice = captions.loading_notice(self._loader.error)
+            self.query_one("#notice", Static).update(notice)
+            summary.show(who)
         else:
-            facts = captions.facts(
-                gathered.found, self._images.pair, len(gathered.misses), IN_WORDS[self._order]
-            )
-            filtering = self.query_one("#filter", Input)
-            if filtering.value.strip():
-                typed = safe_text(filtering.value.strip(), 30)
-                facts.append(Content(f"filter “{typed}” leaves {len(self._misses):,}"))
-            if gathered.strays:
-                facts.append(captions.strays(gathered.strays))
-            self.query_one(SummaryLine).show(who, facts, selected_run_text.afoot(hand))
+            facts = captions.summary_facts(loaded, self._loader.pair, ORDERS[self._order])
+            text = safe_text(self._filter_input.value.strip(), 30)
+            if text:
+                facts.append(Content(f"filter “{text}” matches {len(self._misses):,}"))
+            if loaded.changed:
+                facts.append(captions.changed_images(loaded.changed))
+            summary.show(who, facts, selected_run_text.afoot(selected))
         self.refresh_bindings()
 
     @on(Gallery.Moved)
-    def _moved(self, event: Gallery.Moved) -> None:
-        gathered = self._images.gathered
+    def _show_image(self, event: Gallery.Moved) -> None:
+        loaded = self._loader.loaded
         entitle(self._gallery, subtitle=self._gallery.place)
-        if gathered is None or not 0 <= event.number < len(self._misses):
+        if loaded is None or not 0 <= event.number < len(self._misses):
             return
-        miss, predictions = self._misses[event.number], gathered.found.predictions
-        self.query_one(Detail).show(
-            gathered.album.image(miss.index),
-            captions.described(miss, predictions, event.number, len(self._misses)),
-            filters.ranked(predictions, miss),
+        miss, predictions = self._misses[event.number], loaded.evaluation.predictions
+        self._detail.show(
+            loaded.images.image(miss.index),
+            captions.image_facts(miss, predictions, event.number, len(self._misses)),
+            captions.class_probabilities(predictions, miss),
             predictions.classes[miss.true],
         )
 
-    def _appear(self) -> None:
-        """Draw pictures in the way that was chosen, here or on another screen."""
-        # The chosen one is shown large beside the others.
-        usual = "full" if self.has_class("-wide") else "small"
-        zoom = self.app_state.settings.get("zoom", usual)
-        self._gallery.zoom = zoom if zoom in ZOOMS else usual
+    def _apply_settings(self) -> None:
+        """Use the zoom and renderer of the settings, which other screens change too."""
+        # The selected image is shown large beside the others.
+        default = "full" if self.has_class("-wide") else "small"
+        zoom = self.app_state.settings.get("zoom", default)
+        self._gallery.zoom = zoom if zoom in ZOOMS else default
         self._gallery.renderer = self.app_state.renderer
-        self.query_one(Detail).appear(self.app_state.renderer)
+        self._detail.set_renderer(self.app_state.renderer)
 
     def _arrange(self) -> None:
-        """Gallery and detail side by side, or the one of them that is in view."""
-        narrow = self.app.size.width < 100
-        detail = self.query_one(Detail)
+        """Show the gallery and the selected image side by side, or one of them."""
         self.set_class(self._alone, "-alone")
-        detail.set_class(self._alone, "-beside")
+        self._detail.set_class(self._alone, "-beside")
         self.query_one("#left").display = not self._alone
-        detail.display = self._alone or not narrow
+        self._detail.display = self._alone or self.app.size.width >= FOLDED
 
     def on_resize(self) -> None:
-        self._appear()
+        self._apply_settings()
         self._arrange()
         entitle(self._gallery, subtitle=self._gallery.place)
 
     # -- moving -----------------------------------------------------------------------
 
     @on(Gallery.Opened)
-    def _opened(self) -> None:
+    def _open_image(self) -> None:
         self._show_alone(True)
 
     def _show_alone(self, alone: bool) -> None:
         self._alone = alone
         self.set_focus(None)
         self._arrange()
-        (self.query_one(Detail) if alone else self._gallery).focus()
+        (self._detail if alone else self._gallery).focus()
         self.refresh_bindings()
 
-    @on(Detail.Stepped)
-    def _stepped(self, event: Detail.Stepped) -> None:
+    @on(ImageDetail.Stepped)
+    def _step(self, event: ImageDetail.Stepped) -> None:
         self._gallery.go_to(self._gallery.cursor + event.by)
 
     def action_back(self) -> None:
-        """One step back: out of the filter's line, the single view, the filter, the pair."""
-        filtering = self.query_one("#filter", Input)
-        if filtering.has_focus:
+        """Go back one step: from the filter input, the single image, the filter, the pair."""
+        if self._filter_input.has_focus:
             self._leave_filter()
         elif self._alone:
             self._show_alone(False)
-        elif filtering.value:
+        elif self._filter_input.value:
             self._clear_filter()
-        elif self._images.pair != EVERY:
-            self._choose(EVERY)
+        elif self._loader.pair != ALL_ERRORS:
+            self._show_pair(ALL_ERRORS)
 
-    def action_goto(self) -> None:
-        ask = PromptDialog("go to index", hint="12: the picture's place in its file")
-        self.app.push_screen(ask, self._go)
-
-    def _go(self, text: str | None) -> None:
-        number = (text or "").strip().removeprefix("#")
-        if text is None or not number:
+    @work
+    async def action_goto(self) -> None:
+        hint = "12: the image's index in its dataset"
+        text = await self.ask(PromptDialog("go to index", hint=hint))
+        index = (text or "").strip().removeprefix("#")
+        if not index:
             return
-        places = (at for at, miss in enumerate(self._misses) if str(miss.index) == number)
-        place = next(places, None)
-        if place is None:
-            self.notify_error(f"#{safe_text(number, 20)} is not among these images")
+        numbers = (n for n, miss in enumerate(self._misses) if str(miss.index) == index)
+        number = next(numbers, None)
+        if number is None:
+            self.notify_error(f"#{safe_text(index, 20)} is not among these images")
         else:
-            self._gallery.go_to(place)
+            self._gallery.go_to(number)
 
     # -- choosing ---------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that have nothing to work on are not offered."""
+        """Hide keys that have nothing to act on."""
         if action in ("filter", "order", "zoom", "goto"):
-            return self._images.gathered is not None
+            return self._loader.loaded is not None
         if action == "pair":
-            return self._hand.found is not None
+            return self._selected.found is not None
         if action in ("split", "evaluate"):
-            return self._hand.folder is not None
+            return self._selected.folder is not None
         return True
 
-    def action_pair(self) -> None:
-        found = self._hand.found
-        if found is not None:
-            classes = found.predictions.classes
-            items = filters.choices(found.evaluation.confusion, classes)
-            self.app.push_screen(
-                PickerDialog("Which classes: true → predicted", items), self._picked
-            )
+    @work
+    async def action_pair(self) -> None:
+        evaluation = self._selected.found
+        if evaluation is None:
+            return
+        classes = evaluation.predictions.classes
+        choices = filters.pair_choices(evaluation.evaluation.confusion, classes)
+        key = await self.ask(PickerDialog("Which classes: true → predicted", choices))
+        if key is not None:
+            self._show_pair(filters.parse_key(key))
 
-    def _picked(self, name: str | None) -> None:
-        if name is not None:
-            self._choose(filters.from_key(name))
-
-    def _choose(self, pair: Classes) -> None:
-        self._images.pair = pair
-        self._changed()
+    def _show_pair(self, pair: Pair) -> None:
+        self._loader.pair = pair
+        self._on_selection_change()
 
     def action_filter(self) -> None:
         if self._alone:
             self._show_alone(False)
-        filtering = self.query_one("#filter", Input)
-        filtering.display = True
-        filtering.focus()
+        self._filter_input.display = True
+        self._filter_input.focus()
 
     @on(Input.Changed, "#filter")
-    def _typed(self) -> None:
-        self._narrow()
+    def _filter_changed(self) -> None:
+        self._apply_filter()
 
     @on(Input.Submitted, "#filter")
     def _leave_filter(self) -> None:
-        filtering = self.query_one("#filter", Input)
         self._gallery.focus()
-        filtering.display = bool(filtering.value.strip())
+        self._filter_input.display = bool(self._filter_input.value.strip())
 
     def _clear_filter(self) -> None:
-        filtering = self.query_one("#filter", Input)
-        filtering.value = ""
-        filtering.display = False
+        self._filter_input.value = ""
+        self._filter_input.display = False
 
     def action_order(self) -> None:
-        order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]
-        self.app_state.settings.keep(_ORDER, order)
-        self._changed()
+        orders = list(ORDERS)
+        order = orders[(orders.index(self._order) + 1) % len(orders)]
+        self.app_state.settings.keep(_ORDER_SETTING, order)
+        self._on_selection_change()
 
     def action_split(self) -> None:
-        self._hand.next_split()
+        self._selected.next_split()
 
     def action_run(self) -> None:
-        self._hand.pick_run()
+        self._selected.pick_run()
 
     def action_evaluate(self) -> None:
-        self._hand.evaluate()
+        self._selected.evaluate()
 
     def action_zoom(self) -> None:
         zooms = list(ZOOMS)
-        self.app_state.settings.keep(
-            "zoom", zooms[(zooms.index(self._gallery.zoom) + 1) % len(zooms)]
-        )
-        self._appear()
+        zoom = zooms[(zooms.index(self._gallery.zoom) + 1) % len(zooms)]
+        self.app_state.settings.keep("zoom", zoom)
+        self._apply_settings()
 
     def action_renderer(self) -> None:
         kinds = renderers()
         now = self._gallery.renderer
         self.app_state.settings.keep("renderer", kinds[(kinds.index(now) + 1) % len(kinds)])
-        self._appear()
-        self.notify(f"pictures as {self.app_state.renderer}")
+        self._apply_settings()
+        self.notify(f"images as {self.app_state.renderer}")
