@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+from fmnist_tui.util.errors import UserError
 
 State = Literal["trying", "progress", "failed", "ok"]
 Unit = Literal["bytes", "%", "pictures"]
@@ -27,6 +30,19 @@ class LoadStep:
 
 
 Say = Callable[[LoadStep], None]
+
+
+class CancelError(UserError):
+    """Loading was cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__("cancelled before the dataset was loaded; what has arrived is kept")
+
+
+def check_cancel(cancel: threading.Event | None) -> None:
+    """Raise CancelError if `cancel` is set."""
+    if cancel is not None and cancel.is_set():
+        raise CancelError
 
 
 class LoadReporter:

@@ -25,8 +25,7 @@ from fmnist_tui.data.dataset import Images, Labels
 from fmnist_tui.data.folders.folder_listing import ImageFile
 from fmnist_tui.data.images.decode import open_image
 from fmnist_tui.data.images.prepare import Preparation, prepare
-from fmnist_tui.data.load_progress import LoadReporter
-from fmnist_tui.data.sources.files import check_cancel, make_folder
+from fmnist_tui.data.load_progress import LoadReporter, check_cancel
 from fmnist_tui.util.atomic_write import move, open_atomic, sweep_strays
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.file_lock import locked
@@ -97,8 +96,8 @@ def decode(
     """The entries' pictures, from the store they were decoded into or decoded now."""
     facts = [_VERSION, size, channels, [(item.name, item.size, item.mtime_ns) for item in entries]]
     store = cache / hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
-    make_folder(cache)
     try:
+        cache.mkdir(parents=True, exist_ok=True)
         with locked(
             cache / ".lock",
             lambda: check_cancel(cancel),

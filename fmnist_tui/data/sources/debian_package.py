@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from fmnist_tui.data.sources.files import check_cancel
+from fmnist_tui.data.load_progress import check_cancel
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 

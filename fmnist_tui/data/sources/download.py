@@ -16,9 +16,10 @@ from pathlib import Path
 
 from aiohttp import ClientResponse
 
+from fmnist_tui.data.idx.checksums import md5_of
+from fmnist_tui.data.load_progress import check_cancel
 from fmnist_tui.data.sources import http
 from fmnist_tui.data.sources.errors import BrokenError, LoginPageError, StatusError
-from fmnist_tui.data.sources.files import check_cancel, make_folder, md5_of
 from fmnist_tui.data.sources.http import Patience
 from fmnist_tui.util.atomic_write import move
 from fmnist_tui.util.errors import UserError, reason
@@ -63,8 +64,8 @@ def fetch_file(
     `on_progress` gets the number of bytes so far, and in all where that is known. Raises
     UserError without the address in it, CancelError when `cancel` is set.
     """
-    make_folder(target.parent)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         lock = target.with_name(f".{target.name}.lock")
         with locked(lock, lambda: check_cancel(cancel), on_wait):
             if not target.is_file() or md5_of(target) != md5:

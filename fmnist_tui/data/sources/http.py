@@ -19,13 +19,13 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 
 import fmnist_tui
+from fmnist_tui.data.load_progress import check_cancel
 from fmnist_tui.data.sources.errors import (
     BrokenError,
     LoginPageError,
     StatusError,
     UnreachableError,
 )
-from fmnist_tui.data.sources.files import check_cancel
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 

@@ -30,14 +30,9 @@ from fmnist_tui.data.idx.idx_set import (
     SystemPackage,
     read_part,
 )
-from fmnist_tui.data.load_progress import LoadReporter, LoadStep, Say
+from fmnist_tui.data.load_progress import CancelError, LoadReporter, LoadStep, Say, check_cancel
 from fmnist_tui.data.sources import debian_package
 from fmnist_tui.data.sources.errors import BrokenError, LoginPageError, UnreachableError
-from fmnist_tui.data.sources.files import (
-    CancelError,
-    check_cancel,
-    make_folder,
-)
 from fmnist_tui.util.atomic_write import move, open_atomic, sweep_strays
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.file_lock import locked
@@ -222,8 +217,8 @@ class _Chain:
     @contextlib.contextmanager
     def _filling(self) -> Iterator[None]:
         """The data folder, made and locked, with what another process may just have brought."""
-        make_folder(self._folder)
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
             lock = locked(
                 self._folder / _LOCK,
                 self._check_cancel,

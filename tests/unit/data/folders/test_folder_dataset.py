@@ -21,8 +21,7 @@ from fmnist_tui.data.folders import decoded_cache
 from fmnist_tui.data.images.decode import open_image
 from fmnist_tui.data.images.prepare import Preparation, prepare
 from fmnist_tui.data.load import load_dataset
-from fmnist_tui.data.load_progress import LoadStep
-from fmnist_tui.data.sources.files import CancelError
+from fmnist_tui.data.load_progress import CancelError, LoadStep
 from fmnist_tui.util.errors import UserError
 
 
@@ -361,7 +360,7 @@ load_dataset("folder:" + sys.argv[1], data_dir=Path(sys.argv[2]))
 def test_a_data_folder_that_cannot_be_written_is_told(folder: Folder) -> None:
     folder.classes("a", "b")
     folder.data.write_text("in the way")
-    with pytest.raises(UserError, match="cannot be made"):
+    with pytest.raises(UserError, match="cannot be written"):
         folder.load()
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from fmnist_tui.data.idx.idx_set import SystemPackage
+from fmnist_tui.data.load_progress import CancelError
 from fmnist_tui.data.sources import debian_package
-from fmnist_tui.data.sources.files import CancelError
 from fmnist_tui.data.sources.source_chain import OFFLINE, obtain
 from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import QUICK, TinySet

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from fmnist_tui.data.load_progress import CancelError
 from fmnist_tui.data.sources.download import fetch_file
 from fmnist_tui.data.sources.errors import (
     BrokenError,
@@ -24,7 +25,6 @@ from fmnist_tui.data.sources.errors import (
     StatusError,
     UnreachableError,
 )
-from fmnist_tui.data.sources.files import CancelError
 from fmnist_tui.data.sources.http import Patience
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.file_lock import locked
@@ -450,7 +450,7 @@ def test_waiting_for_the_lock_can_be_cancelled(target: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
-    with serving(file=whole(BODY)) as server, pytest.raises(UserError, match="cannot be made"):
+    with serving(file=whole(BODY)) as server, pytest.raises(UserError, match="cannot be written"):
         get(server, tmp_path / "taken" / "file")
 
 

@@ -20,8 +20,8 @@ import pytest
 from fmnist_tui.data.idx.fashion import FASHION
 from fmnist_tui.data.idx.idx_set import ArchiveSource, IdxArrays, IdxFile, IdxSet, SystemPackage
 from fmnist_tui.data.idx.mnist_family import EMNIST, KMNIST, MNIST, QMNIST
+from fmnist_tui.data.load_progress import CancelError
 from fmnist_tui.data.sources import debian_package
-from fmnist_tui.data.sources.files import CancelError
 from fmnist_tui.data.sources.source_chain import OFFLINE, LoadStep, is_present, obtain
 from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import (
@@ -309,7 +309,7 @@ def test_cancelling_ends_the_chain_and_not_only_a_step(
 
 def test_a_data_folder_that_cannot_be_made_is_told(chain: Chain, tiny: TinySet) -> None:
     chain.data.write_text("in the way")
-    with serving(**tiny.manners()) as server, pytest.raises(UserError, match="cannot be made"):
+    with serving(**tiny.manners()) as server, pytest.raises(UserError, match="cannot be written"):
         chain(tiny.at(server.url))
 
 
