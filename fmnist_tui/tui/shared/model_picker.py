@@ -58,6 +58,5 @@ def _offer(
 
 
 def _listed(run: RunSummary) -> str:
-    return (
-        f"{run_name(run):<24} {run.state:<9} best val {formatting.percent(run.best_val_accuracy)}"
-    )
+    best = formatting.percent(run.best_val_accuracy)
+    return f"{run_name(run):<24} {run.state:<9} best val {best}"

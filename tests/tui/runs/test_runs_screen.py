@@ -144,7 +144,7 @@ async def test_space_marks_up_to_six_runs_and_c_clears(
         for _ in range(7):
             await pilot.press("space", "down")
         assert [line[:2] for line in rows(dashboard)] == [*(f"◆{n}" for n in range(1, 7)), "  "]
-        assert "6 runs are marked" in said[0]
+        assert "at most 6 runs" in said[0]
         await settled(pilot, lambda: len(curve(dashboard)._lines) == 6)
         assert curve(dashboard)._lines[1].label.startswith("2 ")
         await pilot.press("home", "space")

@@ -1,4 +1,4 @@
-"""Runs side by side: their curves, what they came to, and in what their settings differ."""
+"""Compare runs: their curves, their results and the settings in which they differ."""
 
 from __future__ import annotations
 
@@ -22,98 +22,93 @@ from fmnist_tui.util import formatting
 from fmnist_tui.util.paths import from_home
 from fmnist_tui.util.text import safe_text
 
-_VALUE = 24
-# What is said of every run, whether or not it is the usual.
-_MAIN = ("epochs", "batch_size", "optimizer", "lr", "schedule", "seed")
-_OF_ENSEMBLE = ("tta",)
-_UNSAID = ("recipe", "dataset", "model", *_MAIN)
-_NAME, _MUTED = "$primary", "$foreground 70%"
-_LEVELS = {"note": _MUTED, "error": "$error"}
-_NO_DIFFERENCE = "their settings are the same"
+_VALUE_WIDTH = 24
+# Settings shown for every run, even at their defaults.
+_MAIN_SETTINGS = ("epochs", "batch_size", "optimizer", "lr", "schedule", "seed")
+# The other settings of an ensemble are those of its first member.
+_ENSEMBLE_SETTINGS = ("tta",)
+_NOT_LISTED = ("recipe", "dataset", "model", *_MAIN_SETTINGS)
+_NAME, _MUTED, _WARNING = "$primary", "$foreground 70%", "$warning"
+_ALERT_STYLES = {"note": _MUTED, "error": "$error"}
 
 
 @dataclass(frozen=True, slots=True)
 class RunComparison:
-    """A run with the number it is marked with, if it is."""
+    """A run to compare; `mark` is its number if the user has marked it."""
 
     summary: RunSummary
-    course: RunHistory
-    number: int | None = None
+    history: RunHistory
+    mark: int | None = None
     colour: str = ""
 
 
-def compared(runs: Sequence[RunComparison]) -> Content:
-    """One run by itself, or several side by side."""
+def build_page(runs: Sequence[RunComparison]) -> Content:
+    """All facts of one run, or several runs side by side."""
     if not runs:
         return Content("")
-    return _alone(runs[0]) if len(runs) == 1 else _beside(runs)
+    return _single_run(runs[0]) if len(runs) == 1 else _side_by_side(runs)
 
 
-def lines(runs: Sequence[RunComparison], curve: str) -> list[Line]:
-    """A curve of each run that has one, by epoch."""
-    found = []
+def build_lines(runs: Sequence[RunComparison], curve: str) -> list[Line]:
+    """A chart line for each run that has this curve, by epoch."""
+    lines = []
     for run in runs:
-        points = run.course.curves.get(curve, ())
-        if points:
-            label = f"{run.number} {run.summary.run.id}" if run.number else run_name(run.summary)
-            colour = MARK_COLOURS[(run.number or 1) - 1]
-            found.append(Line(label, [x for x, _ in points], [y for _, y in points], colour))
-    return found
+        if points := run.history.curves.get(curve, ()):
+            name = f"{run.mark} {run.summary.run.id}" if run.mark else run_name(run.summary)
+            xs, ys = zip(*points, strict=True)
+            lines.append(Line(name, list(xs), list(ys), MARK_COLOURS[(run.mark or 1) - 1]))
+    return lines
 
 
-def _alone(run: RunComparison) -> Content:
-    summary, course = run.summary, run.course
+def _single_run(run: RunComparison) -> Content:
+    summary, history = run.summary, run.history
+    started, config = history.started, history.config
     rows = [("state", _state(summary))]
     if summary.kind == SWEEP:
-        rows += _of_sweep(run)
-    elif course.started is not None:
-        started = course.started
+        trials = f"{summary.epochs_done} of {summary.epochs_total} here (7 Sweep shows all)"
+        rows += [
+            ("data", safe_text(summary.dataset)),
+            ("model", safe_text(summary.model)),
+            ("trials", trials),
+            ("best val", formatting.percent(summary.best_val_accuracy)),
+            *history.varied.items(),
+        ]
+    elif started is not None:
         synthetic = " (SYNTHETIC)" if started.synthetic else ""
         rows += [
             ("data", f"{safe_text(started.dataset)}{synthetic}"),
             ("", f"{started.train_count:,} train, {started.val_count:,} val"),
-            ("network", f"{safe_text(started.model)}, {started.parameters:,} parameters"),
-            ("on", safe_text(f"{started.device_name or started.device}, {started.precision}")),
+            ("model", f"{safe_text(started.model)}, {started.parameters:,} parameters"),
+            ("device", safe_text(f"{started.device_name or started.device}, {started.precision}")),
         ]
-    rows += _results(course)
-    if course.config is not None:
-        config = course.config
-        unusual = [name for name in RunConfig().differences(config) if name not in _UNSAID]
-        # An ensemble's other settings are those of its first member.
-        names = _OF_ENSEMBLE if summary.kind == ENSEMBLE else (*_MAIN, *unusual)
-        rows += [(name, _setting(config, name)) for name in names if name not in course.varied]
-    column = max(len(name) for name, _ in rows)
-    told = [Content.assemble((f"{name:<{column}}  ", _NAME), value) for name, value in rows]
-    if course.trouble:
-        told.append(Content.styled(safe_text(course.trouble), "$warning"))
-    for note in course.notes:
-        told.append(Content.styled(safe_text(note.message), _LEVELS.get(note.level, "$warning")))
-    return Content("\n").join([*told, Content.styled(from_home(summary.run.path), _MUTED)])
-
-
-def _of_sweep(run: RunComparison) -> list[tuple[str, str]]:
-    summary = run.summary
-    rows = [
-        ("data", safe_text(summary.dataset)),
-        ("network", safe_text(summary.model)),
-        ("trials", f"{summary.epochs_done} of {summary.epochs_total} here (7 Sweep shows all)"),
-        ("best val", formatting.percent(summary.best_val_accuracy)),
-    ]
-    return rows + list(run.course.varied.items())
+    rows += _result_rows(history)
+    if config is not None:
+        changed = [name for name in RunConfig().differences(config) if name not in _NOT_LISTED]
+        names = _ENSEMBLE_SETTINGS if summary.kind == ENSEMBLE else (*_MAIN_SETTINGS, *changed)
+        rows += [(name, _setting(config, name)) for name in names if name not in history.varied]
+    width = max(len(name) for name, _ in rows)
+    lines = [Content.assemble((f"{name:<{width}}  ", _NAME), value) for name, value in rows]
+    if history.error:
+        lines.append(Content.styled(safe_text(history.error), _WARNING))
+    for alert in history.alerts:
+        style = _ALERT_STYLES.get(alert.level, _WARNING)
+        lines.append(Content.styled(safe_text(alert.message), style))
+    lines.append(Content.styled(from_home(summary.run.path), _MUTED))
+    return Content("\n").join(lines)
 
 
 def _state(summary: RunSummary) -> str:
-    words = summary.state
+    text = summary.state
     if summary.holder is not None:
-        words += f" in {summary.holder}"
-    return words + (f": {safe_text(summary.reason)}" if summary.reason else "")
+        text += f" in {summary.holder}"
+    return text + (f": {safe_text(summary.reason)}" if summary.reason else "")
 
 
-def _results(course: RunHistory) -> list[tuple[str, str]]:
-    val, val_count, test, test_count = _figures(course)
+def _result_rows(history: RunHistory) -> list[tuple[str, str]]:
+    val, val_count, test, test_count = _results(history)
     rows = []
-    if course.best is not None and val_count:
-        rows.append(("best val", f"{val} of {val_count}, epoch {course.best.epoch}"))
+    if history.best is not None and val_count:
+        rows.append(("best val", f"{val} of {val_count}, epoch {history.best.epoch}"))
     elif val_count:
         rows.append(("val", f"{val} of {val_count}"))
     if test_count:
@@ -121,74 +116,64 @@ def _results(course: RunHistory) -> list[tuple[str, str]]:
     return rows
 
 
-def _beside(runs: Sequence[RunComparison]) -> Content:
-    """A column for each run, a row for each setting that is not the same in all of them."""
-    names = ["val", "of", "test", "of"]
-    cells = [list(row) for row in zip(*(_figures(run.course) for run in runs), strict=True)]
-    configs = [run.course.config for run in runs]
-    differing = _differing(configs)
-    for name in differing:
+def _side_by_side(runs: Sequence[RunComparison]) -> Content:
+    """A column for each run, a row for each setting in which they differ."""
+    names = ["val", "images", "test", "images"]
+    cells = [list(row) for row in zip(*(_results(run.history) for run in runs), strict=True)]
+    configs = [run.history.config for run in runs]
+    differences = _differences(configs)
+    for name in differences:
         names.append(name)
         cells.append([_setting(config, name) for config in configs])
-    heads = [f"{run.number or ''} {safe_text(run.summary.run.id, _VALUE - 2)}" for run in runs]
-    widths = [
-        max(cell_len(head), *(cell_len(row[place]) for row in cells))
-        for place, head in enumerate(heads)
+    heads = [f"{run.mark or ''} {safe_text(run.summary.run.id, _VALUE_WIDTH - 2)}" for run in runs]
+    widths = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
+    name_width = max(map(len, names))
+    head = [
+        (f"  {fitted(text, width)}", f"bold {run.colour}")
+        for text, width, run in zip(heads, widths, runs, strict=True)
     ]
-    column = max(map(len, names))
-    told = [
-        Content.assemble(
-            " " * column,
-            *(
-                (f"  {fitted(head, width)}", f"bold {run.colour}")
-                for head, width, run in zip(heads, widths, runs, strict=True)
-            ),
-        )
-    ]
+    lines = [Content.assemble(" " * name_width, *head)]
     for name, row in zip(names, cells, strict=True):
         values = "".join(
             f"  {fitted(cell, width)}" for cell, width in zip(row, widths, strict=True)
         )
-        told.append(Content.assemble((f"{name:<{column}}", _NAME), values.rstrip()))
-    if not differing and all(config is not None for config in configs):
-        told.append(Content.styled(_NO_DIFFERENCE, _MUTED))
-    for run in runs:
-        if run.course.trouble:
-            told.append(Content.styled(safe_text(run.course.trouble), "$warning"))
-    return Content("\n").join(told)
+        lines.append(Content.assemble((f"{name:<{name_width}}", _NAME), values.rstrip()))
+    if not differences and all(config is not None for config in configs):
+        lines.append(Content.styled("all settings are the same", _MUTED))
+    errors = [run.history.error for run in runs if run.history.error]
+    lines += [Content.styled(safe_text(error), _WARNING) for error in errors]
+    return Content("\n").join(lines)
 
 
-def _figures(course: RunHistory) -> tuple[str, str, str, str]:
-    """Accuracies with half the width of their intervals, each with its count of images."""
-    best, test = course.best, course.test
-    val, val_count = formatting.NONE, ""
+def _results(history: RunHistory) -> tuple[str, str, str, str]:
+    """Validation and test accuracy, each with half its interval and its number of images."""
+    best, val, test = history.best, history.val, history.test
+    val_accuracy, val_count = formatting.NONE, ""
     if best is not None and best.val_accuracy is not None:
-        ends = interval(round(best.val_accuracy * best.val_count), best.val_count)
-        val, val_count = _about(best.val_accuracy, ends), f"{best.val_count:,}"
-    elif best is None and course.val is not None:
-        found = course.val
-        ends = found.accuracy_low, found.accuracy_high
-        val, val_count = _about(found.accuracy, ends), f"{found.count:,}"
+        bounds = interval(round(best.val_accuracy * best.val_count), best.val_count)
+        val_accuracy, val_count = _accuracy(best.val_accuracy, *bounds), f"{best.val_count:,}"
+    elif best is None and val is not None:
+        val_accuracy = _accuracy(val.accuracy, val.accuracy_low, val.accuracy_high)
+        val_count = f"{val.count:,}"
     if test is None:
-        return val, val_count, formatting.NONE, ""
-    ends = test.accuracy_low, test.accuracy_high
-    return val, val_count, _about(test.accuracy, ends), f"{test.count:,}"
+        return val_accuracy, val_count, formatting.NONE, ""
+    test_accuracy = _accuracy(test.accuracy, test.accuracy_low, test.accuracy_high)
+    return val_accuracy, val_count, test_accuracy, f"{test.count:,}"
 
 
-def _about(accuracy: float, ends: tuple[float, float]) -> str:
-    return f"{100 * accuracy:.2f} ±{50 * (ends[1] - ends[0]):.2f} %"
+def _accuracy(accuracy: float, low: float, high: float) -> str:
+    return f"{100 * accuracy:.2f} ±{50 * (high - low):.2f} %"
 
 
-def _differing(configs: Sequence[RunConfig | None]) -> list[str]:
+def _differences(configs: Sequence[RunConfig | None]) -> list[str]:
+    """The settings that are not the same in all configs, in their usual order."""
     known = [config for config in configs if config is not None]
-    found: dict[str, None] = {}
-    for other in known[1:]:
-        found.update(dict.fromkeys(known[0].differences(other)))
-    return [name for name in RunConfig.model_fields if name in found]
+    names = {name for other in known[1:] for name in known[0].differences(other)}
+    return [name for name in RunConfig.model_fields if name in names]
 
 
 def _setting(config: RunConfig | None, name: str) -> str:
     if config is None:
         return formatting.NONE
     value = getattr(config, name)
-    return safe_text(value if isinstance(value, str) else format_setting(value), _VALUE)
+    return safe_text(value if isinstance(value, str) else format_setting(value), _VALUE_WIDTH)

@@ -1,4 +1,4 @@
-"""Curves of several runs in one chart, one kind at a time, beside a page of figures."""
+"""Curves of several runs in one chart, one kind of curve at a time, beside a page of details."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from fmnist_tui.render.line_chart import Line
 from fmnist_tui.tui.widgets.incremental import entitle
 from fmnist_tui.tui.widgets.line_chart import LineChart
 
-# Names of curves with their titles; a fourth view, where there is no room for it beside
-# them, is the page of figures.
+# Chart titles by curve.
 TITLES = {"val_accuracy": "val accuracy", "val_loss": "val loss", "train_loss": "train loss"}
+# The view of the page alone, where it does not fit beside the chart.
 PAGE = "page"
-NO_FIGURES = "no such figures yet"
+NO_CURVE = "no data yet"
 
 
-class Page(ScrollableContainer, can_focus=True):
-    """Figures to be scrolled."""
+class ComparePage(ScrollableContainer, can_focus=True):
+    """Scrollable results and settings."""
 
     KEYS_TITLE = "Settings"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -33,15 +33,15 @@ class Page(ScrollableContainer, can_focus=True):
 
 
 class ComparePane(Container):
-    """`show` gives it lines by kind and the page; `turn` goes to the next kind."""
+    """Shows one of the curves in TITLES, and the page."""
 
     DEFAULT_CSS = """
     ComparePane { layout: horizontal;
         & LineChart { width: 3fr; }
-        & Page { width: 2fr; }
-        & Page { scrollbar-size: 1 1; }
-        & Page Static { width: 1fr; padding: 0 1; }
-        & Page Static.-wide { width: auto; }
+        & ComparePage { width: 2fr; }
+        & ComparePage { scrollbar-size: 1 1; }
+        & ComparePage Static { width: 1fr; padding: 0 1; }
+        & ComparePage Static.-wide { width: auto; }
     }
     """
 
@@ -50,7 +50,7 @@ class ComparePane(Container):
         self.view = view if view in TITLES else next(iter(TITLES))
         self._page = Content("")
         self._folded = False
-        self._empty = NO_FIGURES
+        self._empty = NO_CURVE
         self._lines: Mapping[str, Sequence[Line]] = {}
 
     def compose(self) -> ComposeResult:
@@ -58,31 +58,31 @@ class ComparePane(Container):
             yield LineChart(
                 title,
                 percent=name == "val_accuracy",
-                empty=NO_FIGURES,
+                empty=NO_CURVE,
                 id=f"curve-{name}",
                 classes="pane",
             )
-        with Page(id="page", classes="pane"):
+        with ComparePage(id="page", classes="pane"):
             yield Static(id="figures", markup=False)
 
     def on_mount(self) -> None:
         for chart in self.query(LineChart):
             chart.border_title = "Curves"
-        self._arrange()
+        self._update_display()
 
     def fold(self, folded: bool) -> None:
-        """Whether the page takes the place of the chart instead of standing beside it."""
+        """Show the chart or the page instead of both side by side."""
         if folded != self._folded:
             self._folded = folded
             if not folded and self.view == PAGE:
                 self.view = next(iter(TITLES))
-            self._arrange()
+            self._update_display()
 
-    def turn(self) -> str:
-        """Show the next kind; its name."""
+    def next_view(self) -> str:
+        """Show the next view; returns its name."""
         views = [*TITLES, PAGE] if self._folded else list(TITLES)
         self.view = views[(views.index(self.view) + 1) % len(views)]
-        self._arrange()
+        self._update_display()
         return self.view
 
     def show(
@@ -93,17 +93,16 @@ class ComparePane(Container):
         *,
         wide: bool = False,
         live: bool = False,
-        empty: str = NO_FIGURES,
+        empty: str = NO_CURVE,
     ) -> None:
-        """Draw these curves (by epoch) and this page under its title; a wide page's lines are
-        not wrapped. `empty` is said where there is no curve."""
-        before, self._lines = (self._lines, self._empty), lines
-        self._empty = empty
+        """Draw these lines, by curve, and this page under its title. The lines of a wide page
+        are not wrapped; a chart without lines shows `empty`."""
         for name in TITLES:
-            if (lines.get(name, ()), empty) != (before[0].get(name, ()), before[1]):
-                self.query_one(f"#curve-{name}", LineChart).show(
-                    lines.get(name, ()), xlabel="epoch", live=live, empty=empty
-                )
+            new, old = lines.get(name, ()), self._lines.get(name, ())
+            if (new, empty) != (old, self._empty):
+                chart = self.query_one(f"#curve-{name}", LineChart)
+                chart.show(new, xlabel="epoch", live=live, empty=empty)
+        self._lines, self._empty = lines, empty
         entitle(self.query_one("#page"), title)
         figures = self.query_one("#figures", Static)
         figures.set_class(wide, "-wide")
@@ -111,7 +110,7 @@ class ComparePane(Container):
             self._page = page
             figures.update(page)
 
-    def _arrange(self) -> None:
+    def _update_display(self) -> None:
         focused = self.screen.focused
         for name in TITLES:
             self.query_one(f"#curve-{name}").display = name == self.view

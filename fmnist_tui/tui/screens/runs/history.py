@@ -1,7 +1,6 @@
-"""What the records of a few runs say of their course, read as far as they go and kept.
+"""Training histories for the compare pane, read from the runs' event files and cached.
 
-A record is read on from where the last look ended, so that a run that is going on costs
-what is new, and one that has ended nothing at all.
+A file is read on from where the last read ended, so a live run costs only its new events.
 """
 
 from __future__ import annotations
@@ -21,122 +20,119 @@ from fmnist_tui.runs.jsonl_reader import EventTail
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.util.errors import UserError
 
-KEPT = 16
+CACHE_SIZE = 16
 CURVES = (VAL_ACCURACY, VAL_LOSS, TRAIN_LOSS)
-# An ensemble's tell its members.
-NOTES, NOTES_OF_ENSEMBLE = 3, 12
+# The alerts of an ensemble list its members.
+ALERTS, ENSEMBLE_ALERTS = 3, 12
 _BATCH = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class RunHistory:
-    """A run at a moment.
+    """A run's config, results and curves at one moment.
 
-    Curves are points (epoch, value), `notes` the latest alerts, `trouble` why there is no
-    config or no record, `varied` what a sweep varies, and between which values."""
+    Curves are (epoch, value) points; `alerts` are the latest; `error` says why the config or
+    the events could not be read; `varied` maps the settings that a sweep varies to their ranges.
+    """
 
     folder: RunFolder
     config: RunConfig | None = None
-    trouble: str = ""
+    error: str = ""
     started: RunStarted | None = None
     best: EpochEnded | None = None
     val: Evaluated | None = None
     test: Evaluated | None = None
     curves: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
-    notes: tuple[Alert, ...] = ()
+    alerts: tuple[Alert, ...] = ()
     varied: dict[str, str] = field(default_factory=dict)
 
 
-class _Record:
+class _CacheEntry:
     def __init__(self, folder: RunFolder) -> None:
-        self.tail = EventTail(folder.events)
+        self.reader = EventTail(folder.events)
         self.state = RunState()
-        self.stamp: object = None
-        self.course = RunHistory(folder)
+        self.version: object = None
+        self.history = RunHistory(folder)
 
 
 class HistoryCache:
-    """Courses of runs. Its methods take a while: call them in a thread."""
+    """Histories of the latest runs asked for. Reads files: call it in a thread."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[RunFolder, _Record] = OrderedDict()
+        self._entries: OrderedDict[RunFolder, _CacheEntry] = OrderedDict()
         self._lock = threading.Lock()
 
-    def look(self, folders: Sequence[RunFolder]) -> list[RunHistory]:
-        """The runs as they stand; the same objects as before where nothing has changed."""
+    def load(self, folders: Sequence[RunFolder]) -> list[RunHistory]:
+        """The histories of these runs; unchanged runs return the same objects as before."""
         with self._lock:
-            found = [self._course(folder) for folder in folders]
-            while len(self._kept) > max(KEPT, len(folders)):
-                self._kept.popitem(last=False)
-            return found
+            histories = [self._load(folder) for folder in folders]
+            while len(self._entries) > max(CACHE_SIZE, len(folders)):
+                self._entries.popitem(last=False)
+            return histories
 
-    def _course(self, folder: RunFolder) -> RunHistory:
-        stamp = _stamp(folder)
-        record = self._kept.get(folder)
-        if record is None or stamp[0] < record.tail.offset:
-            record = self._kept[folder] = _Record(folder)
-        self._kept.move_to_end(folder)
-        if stamp != record.stamp:
-            record.stamp = stamp
-            trouble = _read_on(record)
-            record.course = _as_it_stands(folder, record.state, trouble)
-        return record.course
-
-
-def _notes(state: RunState) -> int:
-    ensemble = state.started is not None and state.started.kind == ENSEMBLE
-    return NOTES_OF_ENSEMBLE if ensemble else NOTES
+    def _load(self, folder: RunFolder) -> RunHistory:
+        version = _version(folder)
+        entry = self._entries.get(folder)
+        if entry is None or version[0] < entry.reader.offset:
+            entry = self._entries[folder] = _CacheEntry(folder)
+        self._entries.move_to_end(folder)
+        if version != entry.version:
+            entry.version = version
+            error = _read_new_events(entry)
+            entry.history = _build_history(folder, entry.state, error)
+        return entry.history
 
 
-def _stamp(folder: RunFolder) -> tuple[int, int, int]:
-    """The sizes of a run's files, and when its config was written; 0 where one is not there."""
-    sizes = []
+def _version(folder: RunFolder) -> tuple[int, int, int]:
+    """Size of the events file, size and modification time of the config; 0 if missing."""
+    stats = []
     for path in (folder.events, folder.config):
         try:
-            found = os.stat(path)  # noqa: PTH116 - twice as fast, and done for every run
+            stat = os.stat(path)  # noqa: PTH116 - twice as fast, and called for every run
         except OSError:
-            sizes += [0, 0]
+            stats += [0, 0]
         else:
-            sizes += [found.st_size, found.st_mtime_ns]
-    return sizes[0], sizes[2], sizes[3]
+            stats += [stat.st_size, stat.st_mtime_ns]
+    return stats[0], stats[2], stats[3]
 
 
-def _read_on(record: _Record) -> str:
+def _read_new_events(entry: _CacheEntry) -> str:
+    """Apply what was appended since the last read; the error message if that fails."""
     try:
-        while events := record.tail.read(_BATCH):
+        while events := entry.reader.read(_BATCH):
             for event in events:
-                record.state.apply(event)
+                entry.state.apply(event)
     except UserError as error:
         return str(error)
     return ""
 
 
-def _as_it_stands(folder: RunFolder, state: RunState, trouble: str) -> RunHistory:
+def _build_history(folder: RunFolder, state: RunState, error: str) -> RunHistory:
     config, varied = None, {}
-    sweep = state.started is not None and state.started.kind == SWEEP
+    kind = state.started.kind if state.started is not None else ""
     try:
-        if sweep:
+        if kind == SWEEP:
             spec = specs.read(folder.config)
             config, varied = spec.base, {part.key: part.told() for part in spec.space}
         else:
             config = recipes.read(folder.config).config()
-    except UserError as error:
-        trouble = trouble or str(error)
+    except UserError as config_error:
+        error = error or str(config_error)
     steps = state.started.steps_per_epoch if state.started else 0
     curves = {
         name: tuple((step / max(1, steps), value) for step, value in state.series(name))
-        # Those of a sweep go by its trials, not by epochs.
-        for name in (CURVES if not sweep else ())
+        # A sweep has trials instead of epochs.
+        for name in (CURVES if kind != SWEEP else ())
     }
     return RunHistory(
         folder,
         config,
-        trouble,
+        error,
         state.started,
         state.best,
         state.verdict("val"),
         state.verdict("test"),
         curves,
-        tuple(state.alerts)[-_notes(state) :],
+        tuple(state.alerts)[-(ENSEMBLE_ALERTS if kind == ENSEMBLE else ALERTS) :],
         varied,
     )

@@ -1,9 +1,10 @@
-"""Runs: all there are, live ones ticking, a few of them compared, and what to do with them."""
+"""The Runs screen: list all runs, compare some of them, and act on the one under the cursor."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from textual import events, on
@@ -17,10 +18,9 @@ from textual.widgets import DataTable, Input
 from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, SWEEP
 from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.tui.base.table_screen import TableScreen
-from fmnist_tui.tui.screens.runs import compare
 from fmnist_tui.tui.screens.runs.actions import RunActions
-from fmnist_tui.tui.screens.runs.compare import RunComparison, compared
-from fmnist_tui.tui.screens.runs.compare_pane import NO_FIGURES, ComparePane
+from fmnist_tui.tui.screens.runs.compare import RunComparison, build_lines, build_page
+from fmnist_tui.tui.screens.runs.compare_pane import NO_CURVE, ComparePane
 from fmnist_tui.tui.screens.runs.ensemble import unite
 from fmnist_tui.tui.screens.runs.export import export_run
 from fmnist_tui.tui.screens.runs.history import CURVES, HistoryCache, RunHistory
@@ -42,19 +42,24 @@ from fmnist_tui.tui.widgets.incremental import entitle
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.text import safe_text
 
-# The cursor may pass over a run for so long before its record is read.
-REST_SECONDS = 0.12
+# A run's events are read once the cursor has rested on it this long.
+COMPARE_DELAY = 0.12
 NO_RUNS = "no runs yet\npress 2, then space, to train the first"
+EMPTY_CURVES = {
+    LRFIND: "enter shows the curve of a search",
+    ENSEMBLE: "its members have the curves",
+    SWEEP: "enter shows the trials of a sweep",
+}
 
 
 class RunsScreen(TableScreen):
-    """The table is refreshed while the screen is shown; records are read for what is compared."""
+    """The table is refreshed while the screen is shown; events are read for compared runs only."""
 
     NAME, KEY, TITLE = "runs", "6", "Runs"
     TABLE, LOOK_SECONDS, ORDERS = "#table", 2.0, ORDERS
     HELP = (
-        "Marked runs (or else the one under the cursor) are compared below the table. The"
-        " other keys are about the run under the cursor."
+        "Marked runs, or else the one under the cursor, are compared below the table. All other"
+        " keys act on the run under the cursor."
     )
     CSS = """
     RunsScreen {
@@ -62,14 +67,14 @@ class RunsScreen(TableScreen):
         #table { height: 1fr; }
         ComparePane { height: 1fr; }
         &.-narrow ComparePane { layout: vertical; }
-        &.-narrow LineChart, &.-narrow Page { width: 1fr; height: 1fr; }
+        &.-narrow LineChart, &.-narrow ComparePage { width: 1fr; height: 1fr; }
         &.-narrow.-tall ComparePane { height: 3fr; }
         &.-narrow.-tall #table { height: 2fr; }
         &.-wide #panes { layout: grid; grid-size: 2 2; grid-rows: 1fr auto;
             grid-columns: 3fr 2fr; }
         &.-wide #table { height: 100%; }
         &.-wide ComparePane { layout: vertical; height: 100%; row-span: 2; }
-        &.-wide LineChart, &.-wide Page { width: 1fr; height: 1fr; }
+        &.-wide LineChart, &.-wide ComparePage { width: 1fr; height: 1fr; }
     }
     """
     BINDINGS = [
@@ -92,45 +97,45 @@ class RunsScreen(TableScreen):
     def __init__(self) -> None:
         super().__init__()
         self._runs: list[RunSummary] = []
-        self._shown: dict[str, RunSummary] = {}
+        self._visible: dict[str, RunSummary] = {}
         self._marks: dict[Path, int] = {}
-        self._trouble = ""
-        self._looking = False
-        self._known = False
-        self._lines = RunRows()
-        self._steering = RunActions(self, self.look)
-        self._rest: Timer | None = None
+        self._error = ""
+        self._is_loading = False
+        self._is_loaded = False
+        self._rows = RunRows()
+        self._actions = RunActions(self, self.look)
+        self._compare_timer: Timer | None = None
 
     def panes(self) -> Iterable[Widget]:
         self._index = RunIndex(self.app_state.runs_dir)
-        self._records = HistoryCache()
+        self._histories = HistoryCache()
         table = LineTable(id="table", classes="pane")
-        table.empty = "looking for runs …"
+        table.empty = "loading runs …"
         yield table
         yield ComparePane(self.app_state.settings.get("runs.curves"))
-        yield FilterInput(table, "words of a name, state, data set or model")
+        yield FilterInput(table, "words of a name, state, dataset or model")
 
     def on_resize(self, event: events.Resize) -> None:
         narrow, low = event.size.width < 100, event.size.height < 30
         self.query_one(ComparePane).fold(narrow and low)
 
-    # -- what there is --------------------------------------------------------------------
+    # -- the table ------------------------------------------------------------------------
 
     def look(self) -> None:
-        if not self._looking:
-            self._looking = True
-            self.later(self._index.load, self._listed, self._unlisted, group="look")
+        if not self._is_loading:
+            self._is_loading = True
+            self.later(self._index.load, self._on_loaded, self._on_load_failed, group="look")
 
-    def _listed(self, runs: list[RunSummary]) -> None:
-        self._looking, self._known, self._trouble = False, True, ""
+    def _on_loaded(self, runs: list[RunSummary]) -> None:
+        self._is_loading, self._is_loaded, self._error = False, True, ""
         self._runs = runs
-        there = {run.run.path for run in runs}
-        self._marks = {path: mark for path, mark in self._marks.items() if path in there}
+        paths = {run.run.path for run in runs}
+        self._marks = {path: mark for path, mark in self._marks.items() if path in paths}
         self.draw()
         self._compare()
 
-    def _unlisted(self, why: str) -> None:
-        self._looking, self._known, self._trouble = False, True, why
+    def _on_load_failed(self, error: str) -> None:
+        self._is_loading, self._is_loaded, self._error = False, True, error
         self._runs = []
         self.draw()
 
@@ -140,78 +145,81 @@ class RunsScreen(TableScreen):
 
     @on(LineTable.Resized)
     def draw(self) -> None:
-        """Bring the table up to date."""
+        """Update the table."""
         table = self.table
-        if not self._known or table.room <= 0:
+        if not self._is_loaded or table.room <= 0:
             return
         columns = laid_out(COLUMNS, table.room)
         runs = sort_runs(filter_runs(self._runs, self.words), self.order)
-        self._shown = {str(run.run.path): run for run in runs}
-        lines = self._lines.build(runs, columns, self._marks, self.palette(), time.time())
-        table.show(head(columns), list(zip(self._shown, lines, strict=True)), self._empty())
-        words = f"Runs  {len(runs):,}" + (f" of {len(self._runs):,}" if self.words else "")
-        about = f"order: {self.order}"
+        self._visible = {str(run.run.path): run for run in runs}
+        rows = self._rows.build(runs, columns, self._marks, self.palette(), time.time())
+        table.show(head(columns), list(zip(self._visible, rows, strict=True)), self._empty_text())
+        title = f"Runs  {len(runs):,}" + (f" of {len(self._runs):,}" if self.words else "")
+        subtitle = f"order: {self.order}"
         if self.words:
-            about = f"filter: {safe_text(self.words, 24)}  {about}"
+            subtitle = f"filter: {safe_text(self.words, 24)}  {subtitle}"
         if self._marks:
-            about += f"  {len(self._marks)} marked"
-        entitle(table, words, about)
+            subtitle += f"  {len(self._marks)} marked"
+        entitle(table, title, subtitle)
 
-    def _empty(self) -> str:
-        if self._trouble:
-            return self._trouble
+    def _empty_text(self) -> str:
+        if self._error:
+            return self._error
         if self._runs:
             return f"no run matches {safe_text(self.words, 40)}\nescape clears the filter"
         return NO_RUNS
 
     @property
     def _current(self) -> RunSummary | None:
-        return self._shown.get(self.table.current or "")
+        """The run under the cursor."""
+        return self._visible.get(self.table.current or "")
+
+    @property
+    def _marked(self) -> list[RunSummary]:
+        """The marked runs, by their marks."""
+        marked = [run for run in self._runs if run.run.path in self._marks]
+        return sorted(marked, key=lambda run: self._marks[run.run.path])
 
     # -- comparing ------------------------------------------------------------------------
 
     @on(DataTable.RowHighlighted)
-    def _moved(self) -> None:
-        if self._rest is not None:
-            self._rest.stop()
-        self._rest = self.set_timer(REST_SECONDS, self._compare)
+    def _compare_soon(self) -> None:
+        if self._compare_timer is not None:
+            self._compare_timer.stop()
+        self._compare_timer = self.set_timer(COMPARE_DELAY, self._compare)
 
-    def _compared(self) -> list[RunSummary]:
-        """The marked runs by their numbers, or else the one under the cursor."""
-        marked = [run for run in self._runs if run.run.path in self._marks]
-        if marked:
-            return sorted(marked, key=lambda run: self._marks[run.run.path])
-        return [self._current] if self._current is not None else []
+    def _compared_runs(self) -> list[RunSummary]:
+        current = self._current
+        return self._marked or ([current] if current is not None else [])
 
     def _compare(self) -> None:
-        runs = self._compared()
-        if not self.is_current or not runs:
-            if not runs:
-                self.query_one(ComparePane).show({}, Content(""), "Settings")
-            return
-        folders = [run.run for run in runs]
-        self.later(lambda: self._records.look(folders), self._beside, group="records")
+        folders = [run.run for run in self._compared_runs()]
+        if not folders:
+            self.query_one(ComparePane).show({}, Content(""), "Settings")
+        elif self.is_current:
+            work = partial(self._histories.load, folders)
+            self.later(work, self._show_comparison, group="histories")
 
-    def _beside(self, courses: list[RunHistory]) -> None:
-        by_folder = {course.folder: course for course in courses}
-        marks = self.palette().lines
+    def _show_comparison(self, histories: list[RunHistory]) -> None:
+        by_folder = {history.folder: history for history in histories}
+        colours = self.palette().lines
         runs = []
-        for run in self._compared():
-            course = by_folder.get(run.run)
-            if course is not None:
-                number = self._marks.get(run.run.path)
-                colour = marks[MARK_COLOURS[number - 1]] if number else ""
-                runs.append(RunComparison(run, course, number, colour))
+        for run in self._compared_runs():
+            if run.run in by_folder:
+                mark = self._marks.get(run.run.path)
+                colour = colours[MARK_COLOURS[mark - 1]] if mark else ""
+                runs.append(RunComparison(run, by_folder[run.run], mark, colour))
         title = "Differences" if len(runs) > 1 else "Settings"
         if len(runs) == 1:
             title += f" of {run_name(runs[0].summary)}"
+        kinds = {run.summary.kind for run in runs}
         self.query_one(ComparePane).show(
-            {curve: compare.lines(runs, curve) for curve in CURVES},
-            compared(runs),
+            {curve: build_lines(runs, curve) for curve in CURVES},
+            build_page(runs),
             title,
             wide=len(runs) > 1,
             live=any(run.summary.is_live for run in runs),
-            empty=_no_curve({run.summary.kind for run in runs}),
+            empty=EMPTY_CURVES.get(kinds.pop(), NO_CURVE) if len(kinds) == 1 else NO_CURVE,
         )
 
     # -- keys -----------------------------------------------------------------------------
@@ -223,11 +231,11 @@ class RunsScreen(TableScreen):
         if run.run.path in self._marks:
             del self._marks[run.run.path]
         else:
-            number = next_free_mark(self._marks)
-            if number is None:
-                self.notify_error(f"{MAX_MARKS} runs are marked, and no more can be told apart")
+            mark = next_free_mark(self._marks)
+            if mark is None:
+                self.notify_error(f"at most {MAX_MARKS} runs can be marked")
                 return
-            self._marks[run.run.path] = number
+            self._marks[run.run.path] = mark
         self.draw()
         self._compare()
 
@@ -242,18 +250,16 @@ class RunsScreen(TableScreen):
             self.context.open_listed_run(self._current)
 
     def action_curves(self) -> None:
-        self.app_state.settings.keep("runs.curves", self.query_one(ComparePane).turn())
+        self.app_state.settings.keep("runs.curves", self.query_one(ComparePane).next_view())
 
     @on(Input.Changed, "#filter")
-    def _filtered(self) -> None:
+    def _on_filter_changed(self) -> None:
         self.draw()
-        self._moved()
+        self._compare_soon()
 
     def action_unite(self) -> None:
         """Make an ensemble of the marked runs."""
-        marked = [run for run in self._runs if run.run.path in self._marks]
-        marked.sort(key=lambda run: self._marks[run.run.path])
-        unite(self, marked, self.look)
+        unite(self, self._marked, self.look)
 
     def action_act(self, what: str) -> None:
         """Do something with the run under the cursor."""
@@ -262,21 +268,12 @@ class RunsScreen(TableScreen):
             self.notify_error("no run is under the cursor")
             return
         acts = {
-            "resume": self._steering.resume,
-            "fork": self._steering.fork,
-            "stop": self._steering.stop,
+            "resume": self._actions.resume,
+            "fork": self._actions.fork,
+            "stop": self._actions.stop,
             "export": lambda run: export_run(self, run),
-            "report": self._steering.report,
-            "archive": self._steering.archive,
-            "delete": self._steering.delete,
+            "report": self._actions.report,
+            "archive": self._actions.archive,
+            "delete": self._actions.delete,
         }
         acts[what](run)
-
-
-def _no_curve(kinds: set[str]) -> str:
-    """What is said in place of curves where runs of these kinds have none."""
-    if kinds == {LRFIND}:
-        return "enter shows the curve of a search"
-    if kinds == {ENSEMBLE}:
-        return "its members have the curves"
-    return "enter shows the trials of a sweep" if kinds == {SWEEP} else NO_FIGURES
