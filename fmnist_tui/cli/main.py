@@ -1,4 +1,4 @@
-"""The command line: one parser, one place where errors become one line and a status."""
+"""The command line: the parser, and the one place that turns errors into a line and a status."""
 
 from __future__ import annotations
 
@@ -18,36 +18,41 @@ from fmnist_tui.cli.support import console
 from fmnist_tui.util.errors import UsageError, UserError, near, reason
 from fmnist_tui.util.text import safe_text
 
-# Every command is a module of its own with `arguments(parser)` and `run(args) -> int`,
-# imported when it is called for.
+# Each command is a module in `cli.commands` with `add_arguments(parser)` and `run(args) -> int`,
+# imported only when it is used.
 COMMANDS = {
-    "dashboard": "the dashboard (also without any command)",
-    "attach": "the dashboard, opened on a live run",
-    "data": "list, fetch and look at data sets",
-    "train": "train a recipe, a config file, or settings of your own",
-    "lrfind": "try learning rates on a few training steps, show the curve, suggest one",
-    "runs": "list runs, look into one, steer a live one, compare, archive, delete",
-    "evaluate": "accuracy, per-class figures, calibration and confusion of a run on a split",
+    "dashboard": "open the dashboard (also without any command)",
+    "attach": "open the dashboard on a live run",
+    "data": "list, download and show datasets",
+    "train": "train a recipe, a config file or your own settings",
+    "lrfind": "find a learning rate: try rates on a few training steps and plot the loss",
+    "runs": "list, show, control, compare, archive and delete runs",
+    "evaluate": "evaluate a run on a split: accuracy, per-class scores, calibration, confusion",
     "errors": "list the misclassified images of a run, or those of one pair of classes",
-    "predict": "classify picture files with a run or a model file",
-    "ensemble": "make one classifier of several runs, or of one training with several seeds",
-    "export": "a run or model file as .pth, .safetensors or .onnx, compared and timed",
-    "sweep": "search for good settings, alone or several machines on one study",
-    "recipes": "list, show, run and check the recipes that come with the program",
-    "report": "one HTML page of a run: figures, curves, matrix, errors, settings",
-    "serve": "the dashboard in a browser on this machine, with a token",
-    "bench": "measure this machine: the plain loop against ours, in images a second",
-    "doctor": "look at terminal, GPU, versions, data and folders, and say what to do about each",
+    "predict": "classify image files with a run or a model file",
+    "ensemble": "combine several runs, or several seeds of one recipe, into one classifier",
+    "export": "export a model as .pth, .safetensors or .onnx, verify the file and time it",
+    "sweep": "search for good settings; several machines can work on one study",
+    "recipes": "list, show, run and check the recipes",
+    "report": "write a run as one HTML page: scores, curves, confusion matrix, errors, settings",
+    "serve": "serve the dashboard to browsers on this machine, protected by a token",
+    "bench": "benchmark training and the dashboard on this machine",
+    "doctor": "check terminal, GPU, versions, datasets and folders, and suggest fixes",
 }
-ABOUT_ITSELF = ("-h", "--help", "--version")
-EPILOG = "fmnist-tui COMMAND --help tells more; --debug anywhere shows tracebacks."
+GLOBAL_OPTIONS = ("-h", "--help", "--version")
+EPILOG = (
+    "`fmnist-tui COMMAND --help` describes a command; `--debug` with any command shows tracebacks."
+)
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse without abbreviations; what is wrong is a UsageError with the near names."""
+    """argparse without abbreviations, whose errors are a UsageError that suggests similar names."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **{**options, "allow_abbrev": False})
+        # What the list of commands says of a command, made a sentence.
+        about = options["description"].removesuffix(".")
+        description = f"{about[:1].upper()}{about[1:]}."
+        super().__init__(*args, **{**options, "description": description, "allow_abbrev": False})
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see {self.prog} --help)")
@@ -55,33 +60,39 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: object) -> None:
         choices = list(action.choices or ())
         if choices and value not in choices:
-            known = ", ".join(str(choice) for choice in choices)
-            hint = near(str(value), [str(choice) for choice in choices])
-            raise UsageError(f"{safe_text(value)!r} is not known{hint} (there are {known})")
+            names = [str(choice) for choice in choices]
+            if action.option_strings:
+                what = f"{action.option_strings[0]}: unknown value"
+            else:
+                what = f"unknown {str(action.metavar).partition('|')[0].lower()}"
+            raise UsageError(
+                f"{what} {safe_text(value)!r}{near(str(value), names)}"
+                f" (choose from {', '.join(names)})"
+            )
 
 
-def build(command: str | None = None) -> Parser:
-    """The parser; only the named command's arguments are filled in."""
+def build_parser(command: str | None = None) -> Parser:
+    """The parser, with the arguments of this command only."""
     parser = Parser(prog="fmnist-tui", description=fmnist_tui.__doc__, epilog=EPILOG)
     parser.add_argument("--version", action="version", version=fmnist_tui.__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, about in COMMANDS.items():
         part = commands.add_parser(name, help=about, description=about)
         if name == command:
-            _module(name).arguments(part)
+            _import_command(name).add_arguments(part)
     return parser
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Do what the arguments say; returns the exit status."""
+    """Run the program with these arguments; returns the exit status."""
     debug = "--debug" in arguments
     try:
-        with _ended_by(signal.SIGTERM):
+        with _exit_on(signal.SIGTERM):
             return _dispatch([word for word in arguments if word != "--debug"], debug)
-    except SystemExit as left:
-        if isinstance(left.code, str):
+    except SystemExit as exit_:
+        if isinstance(exit_.code, str):
             raise
-        return left.code or 0
+        return exit_.code or 0
     except UserError as error:
         if debug:
             raise
@@ -90,74 +101,72 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read our output has gone; leave without a second complaint at exit.
+        # The reader of our output has closed it: prevent a second error when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
         if debug:
             raise
-        console.error(f"{type(error).__name__}: {reason(error)} (--debug shows where)")
+        console.error(f"{type(error).__name__}: {reason(error)} (--debug shows the traceback)")
         return 1
 
 
 @contextlib.contextmanager
-def _ended_by(number: signal.Signals) -> Iterator[None]:
-    """A signal that nothing below heeds better ends the command as Ctrl-C does: what is under
-    way is given up in good order. Where somebody heeds or ignores it already, it stays so."""
+def _exit_on(number: signal.Signals) -> Iterator[None]:
+    """End the command in an orderly way on this signal, unless it is handled or ignored already."""
 
     def end(number: int, _: object) -> NoReturn:
         raise SystemExit(128 + number)
 
-    ours = threading.current_thread() is threading.main_thread()
-    ours = ours and signal.getsignal(number) is signal.SIG_DFL
-    if ours:
+    is_main = threading.current_thread() is threading.main_thread()
+    installs = is_main and signal.getsignal(number) is signal.SIG_DFL
+    if installs:
         signal.signal(number, end)
     try:
         yield
     finally:
-        if ours:
+        if installs:
             signal.signal(number, signal.SIG_DFL)
 
 
 def _dispatch(arguments: list[str], debug: bool) -> int:
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ABOUT_ITSELF):
-        on_terminal = sys.stdout.isatty() and sys.stdin.isatty()
-        arguments = ["dashboard" if on_terminal else "train", *arguments]
-    named = next((word for word in arguments if not word.startswith("-")), None)
-    parser = build(named)
-    args, unknown = parser.parse_known_args(_spelled_out(arguments, named))
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in GLOBAL_OPTIONS):
+        has_terminal = sys.stdout.isatty() and sys.stdin.isatty()
+        arguments = ["dashboard" if has_terminal else "train", *arguments]
+    command = next((word for word in arguments if not word.startswith("-")), None)
+    parser = build_parser(command)
+    args, unknown = parser.parse_known_args(_add_default_action(arguments, command))
     if unknown:
-        raise UsageError(
-            f"{safe_text(unknown[0])} is not known here{_near_flag(parser, args, unknown[0])}"
-        )
+        hint = _suggest_flag(parser, args, unknown[0])
+        raise UsageError(f"unknown argument {safe_text(unknown[0])!r}{hint}")
     args.debug = debug
-    runner: Callable[[argparse.Namespace], int] = _module(args.command).run
+    runner: Callable[[argparse.Namespace], int] = _import_command(args.command).run
     return runner(args)
 
 
-def _spelled_out(arguments: list[str], command: str | None) -> list[str]:
-    """With the action that need not be named: `sweep FILE` is `sweep start FILE`."""
+def _add_default_action(arguments: list[str], command: str | None) -> list[str]:
+    """The arguments with a left-out default action: `sweep FILE` is `sweep start FILE`."""
     if command not in COMMANDS:
         return arguments
-    module = _module(command)
-    place = arguments.index(command) + 1
-    word = arguments[place] if place < len(arguments) else "--help"
-    if not hasattr(module, "DEFAULT_ACTION") or word in (*module.ACTIONS, *ABOUT_ITSELF):
+    module = _import_command(command)
+    index = arguments.index(command) + 1
+    word = arguments[index] if index < len(arguments) else "--help"
+    if not hasattr(module, "DEFAULT_ACTION") or word in (*module.ACTIONS, *GLOBAL_OPTIONS):
         return arguments
-    return [*arguments[:place], module.DEFAULT_ACTION, *arguments[place:]]
+    return [*arguments[:index], module.DEFAULT_ACTION, *arguments[index:]]
 
 
-def _near_flag(parser: argparse.ArgumentParser, args: argparse.Namespace, word: str) -> str:
-    """The flags of the command (or of its action) that `word` may have meant."""
+def _suggest_flag(parser: argparse.ArgumentParser, args: argparse.Namespace, word: str) -> str:
+    """The flags of the command and its action that are similar to `word`."""
     flags: set[str] = set()
-    for chosen in (args.command, getattr(args, "action", None)):
-        inner = [part for part in parser._actions if isinstance(part, argparse._SubParsersAction)]
-        if chosen is None or not inner:
+    for name in (args.command, getattr(args, "action", None)):
+        choices = [part for part in parser._actions if isinstance(part, argparse._SubParsersAction)]
+        if name is None or not choices:
             break
-        parser = inner[0].choices[chosen]
+        parser = choices[0].choices[name]
         flags |= set(parser._option_string_actions)
     return near(word.partition("=")[0], flags)
 
 
-def _module(name: str) -> ModuleType:
+def _import_command(name: str) -> ModuleType:
     return importlib.import_module(f"fmnist_tui.cli.commands.{name}")

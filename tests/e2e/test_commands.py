@@ -149,7 +149,7 @@ def test_data_that_cannot_be_had_tells_everything_that_was_tried(home: Home) -> 
         (["runs", "stop", "last"], 1, "not going on"),
         (["runs", "set", "last", "epochs=3"], 2, "lr=RATE"),
         (["runs", "delete", "last"], 2, "--yes"),
-        (["runs", "compare", "last"], 2, "two runs or more"),
+        (["runs", "compare", "last"], 2, "two or more runs"),
         (["runs", "lst"], 2, '"list"'),
         (["evaluate", "last", "--checkpoint", "gone.pt"], 1, "gone.pt"),
         (["errors", "last", "--true", "Boot"], 2, "Ankle boot"),
@@ -158,7 +158,7 @@ def test_data_that_cannot_be_had_tells_everything_that_was_tried(home: Home) -> 
         (["predict", "last", "x.png", "--watch"], 2, "folder"),
         (["recipes", "show", "bst"], 1, "is not known"),
         (["data", "show", "sketchs"], 2, '"sketches"'),
-        (["frobnicate"], 2, "is not known"),
+        (["frobnicate"], 2, "unknown command"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

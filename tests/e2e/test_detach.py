@@ -62,7 +62,7 @@ def test_a_detached_run_outlives_its_terminal_and_finishes(home: Home) -> None:
     words = " ".join([sys.executable, "-m", "fmnist_tui", "train", *QUICK, "--epochs", "300"])
     with Terminal(env=home.environment, size=(200, 24), code=SHELL) as shell:
         shell.type(f"{words} --detach; sleep 100\r")
-        process = int(shell.until(r"trains in process (\d+)")[1])
+        process = int(shell.until(r"in the background, process (\d+)")[1])
         run = home.runs / shell.until(r"fmnist-tui attach (\S+)\s")[1]
         shell.until(f"fmnist-tui runs stop {run.name}")
         assert not gone(process)
@@ -126,7 +126,7 @@ def test_ctrl_c_before_the_run_has_begun_takes_it_back(home: Home) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 130
-    assert err.endswith("stopped before the run began\n")
+    assert err.endswith("stopped before the run started\n")
     assert list(home.runs.iterdir()) == []
 
 

@@ -138,7 +138,7 @@ def test_without_a_place_an_export_goes_into_the_runs_folder(home: Home, trained
         (["ensemble", "last"], 1, "2 to 64"),
         (["ensemble", "last", "last"], 1, "named twice"),
         (["ensemble", "last", "nothing"], 1, "nothing"),
-        (["ensemble", "last", "last", "--lr", "0.1"], 2, "trained already"),
+        (["ensemble", "last", "last", "--lr", "0.1"], 2, "already trained"),
         (["ensemble", "last", "last", "--tta", "flp"], 1, "named twice"),
         (["ensemble", "--seeds", "1"], 2, "2 to 64"),
         (["ensemble", "--seeds", "2", "one-conv", "two-conv"], 2, "one recipe"),
@@ -195,5 +195,5 @@ def test_ctrl_c_leaves_the_finished_members(home: Home) -> None:
     assert process.returncode == 130, err
     states = [run["state"] for run in home.json("runs", "list")]
     assert states[-1] == "finished" and "crashed" not in states and "running" not in states
-    assert "no ensemble was made; the finished members stay" in err and "Traceback" not in err
+    assert "no ensemble was created; finished members" in err and "Traceback" not in err
     assert out == ""

@@ -120,14 +120,14 @@ def test_a_stopped_stage_is_followed_by_none(home: Home) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 130
-    assert "staged ends here: 1 of its 2 steps left out" in err
+    assert "staged ends here: 1 of 2 steps not run" in err
     assert "stopped after" in out and made(home, "staged") == [run]
 
 
 def test_a_detached_plan_goes_on_to_its_end_without_a_terminal(home: Home) -> None:
     done = home.run("train", "staged", "--detach")
     assert done.returncode == 0, done.stderr
-    assert "it is stage 1 of 2: pretrain; 1 more of staged follow" in done.stdout
+    assert "stage 1 of 2: pretrain; the process continues with the other steps" in done.stdout
     deadline = time.monotonic() + LIMIT
     while not made(home, "staged-adapt") or holder(made(home, "staged-adapt")[0]) is not None:
         assert time.monotonic() < deadline
@@ -144,7 +144,7 @@ def test_a_run_is_resumed_with_what_follows_it(home: Home, tmp_path: Path) -> No
     said = home.complaint("train", "--resume", run, f"--plan={file}", status=1)
     assert "plan.json: no plan that can be read" in said
     said = home.complaint("train", f"--plan={file}", status=2)
-    assert "--plan says what follows --resume" in said
+    assert "--plan needs --resume" in said
     file.write_text(Plan.of(recipes.read(united), {"epochs": 1}).kept())
     found = home.json("train", "--resume", run, "--epochs", "2", f"--plan={file}")
     names = [step["stage"] for step in found["stages"]]
@@ -168,13 +168,13 @@ def test_an_ensemble_recipe_trains_its_members_and_unites_them(home: Home) -> No
 
 def test_a_flag_that_every_stage_sets_itself_is_refused(home: Home) -> None:
     said = home.complaint("train", "staged", "--classes", "0,1", status=2)
-    assert "--classes: every stage of staged says that itself" in said
+    assert "--classes is set by every stage of staged" in said
 
 
 def test_recipes_show_tells_of_stages_and_of_what_is_claimed(home: Home) -> None:
     shown = home.run("recipes", "show", "staged").stdout
     assert tomllib.loads(shown)["stage"][1]["run"]["freeze"] == "convolutions"
-    assert "# one after another: pretrain, adapt" in shown
+    assert "# steps: pretrain, adapt" in shown
     assert "# claim: pretrain: test_accuracy ≥ 30.00 %" in shown
     assert "# claim: train_seconds ≤ 1000 s" in shown
     found = home.json("recipes", "show", "united")

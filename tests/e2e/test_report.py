@@ -45,7 +45,7 @@ def test_a_file_that_is_there_is_written_over_only_when_told_to(
     page = tmp_path / "page.html"
     page.write_text("mine")
     said = trained.complaint("report", "last", "--out", str(page), status=1)
-    assert "is there already" in said and "--force" in said
+    assert "already exists" in said and "--force" in said
     assert page.read_text() == "mine"
     assert trained.run("report", "last", "--out", str(page), "--force").returncode == 0
     assert page.read_text().startswith("<!doctype html>")
@@ -57,7 +57,7 @@ def test_a_file_that_is_there_is_written_over_only_when_told_to(
         (("nothing-like-it",), 1, "no run matches"),
         (("last", "--out", "."), 1, "is a folder"),
         (("last", "--out", "/nowhere/at/all.html"), 1, "there is no folder"),
-        (("last", "--split", "train"), 2, "is not known"),
+        (("last", "--split", "train"), 2, "unknown value"),
         (("/tmp",), 1, "no run in"),
     ],
 )

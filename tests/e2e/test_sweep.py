@@ -116,7 +116,7 @@ def test_a_study_that_has_its_trials_is_left_alone(
     home, _ = searched
     before = sorted(home.runs.iterdir())
     done = home.run("sweep", "start", "--name", "search")
-    assert done.returncode == 0 and "--trials N does N more" in done.stderr
+    assert done.returncode == 0 and "--trials N runs N more" in done.stderr
     assert sorted(home.runs.iterdir()) == before
 
 
@@ -129,7 +129,7 @@ def test_a_study_that_has_its_trials_is_left_alone(
         (["sweep", "kill", "search", "0"], 1, "trial 0 of search is not going on: it is complete"),
         (["sweep", "promote", "search", "--trial", "99"], 1, "there is no trial 99"),
         (["sweep", "promote", "search", "--seeds", "0"], 2, "--seeds must be 1 or more"),
-        (["sweep", "promote", "search", "--split-seed", "1"], 2, "found for another task"),
+        (["sweep", "promote", "search", "--split-seed", "1"], 2, "a different task"),
         (["sweep", "start"], 2, "give a sweep file"),
         (["sweep", "start", "--name", "other"], 1, "there is no study other"),
         (["sweep", "two-conv", "--trials", "0"], 2, "--trials must be 1 or more"),

@@ -156,7 +156,7 @@ def test_without_a_terminal_the_program_alone_trains_the_default_recipe(home: Ho
     home.environment |= {"FMNIST_TUI_MODEL": "linear", "FMNIST_TUI_LIMIT": "300"}
     done = home.run()
     assert done.returncode == 0, done.stderr
-    assert "linear" in done.stderr and "finished after 1 epochs" in done.stdout
+    assert "linear" in done.stderr and "finished after 1 epoch," in done.stdout
 
 
 def test_a_reader_that_leaves_early_is_no_traceback(trained: Home) -> None:

@@ -1,12 +1,10 @@
-"""`fmnist-tui data`: what data sets there are, getting one, looking at one."""
+"""`fmnist-tui data`: list, download and show datasets."""
 
 from __future__ import annotations
 
 import argparse
 import shutil
 import sys
-
-from rich.table import Table
 
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.cli.support.training_view import PlainView
@@ -17,21 +15,25 @@ from fmnist_tui.util.errors import UsageError, near
 from fmnist_tui.util.text import safe_text
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="the data sets, and which are here")
-    get = actions.add_parser("get", help="bring a data set here, telling what is tried")
-    show = actions.add_parser("show", help="counts and pictures of a data set")
+    listing = options.add_action(actions, "list", "list the datasets and which are on this machine")
+    get = options.add_action(actions, "get", "download a dataset, reporting every source tried")
+    show = options.add_action(actions, "show", "show class counts and images of a dataset")
     for part in (get, show):
-        part.add_argument("name", metavar="NAME", help="a data set, folder:PATH or idx:PATH")
-    show.add_argument("--split", default="train", choices=("train", "val", "test"))
-    show.add_argument("--class", dest="of_class", metavar="CLASS", help="only this class")
-    show.add_argument("--count", type=int, default=8, metavar="N", help="pictures to draw [8]")
-    show.add_argument("--start", type=int, default=0, metavar="N", help="first of them [0]")
-    show.add_argument("--renderer", "--render", default=None, metavar="KIND", help="how to draw")
+        part.add_argument("name", metavar="NAME", help="a dataset, folder:PATH or idx:PATH")
+    show.add_argument("--split", default="train", choices=("train", "val", "test"), help="[train]")
+    show.add_argument("--class", dest="of_class", metavar="CLASS", help="only images of this class")
+    show.add_argument("--count", type=int, default=8, metavar="N", help="number of images [8]")
+    show.add_argument("--start", type=int, default=0, metavar="N", help="skip N images [0]")
+    show.add_argument(
+        "--renderer",
+        "--render",
+        metavar="KIND",
+        help="how to draw: halfblock, braille or ascii [the best for the terminal]",
+    )
     for part in (listing, get, show):
-        options.folders(part, runs=False)
-        options.as_json(part)
+        options.add_common(part, runs=False)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,9 +42,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     data_dir = options.data_dir(args)
-    here = {name: is_present(name, data_dir) for name in dataset_catalog.DATASETS}
+    present = {name: is_present(name, data_dir) for name in dataset_catalog.DATASETS}
     if args.json:
-        console.document(
+        console.print_json(
             [
                 {
                     "name": facts.name,
@@ -50,18 +52,16 @@ def _list(args: argparse.Namespace) -> int:
                     "classes": list(facts.classes),
                     "train": facts.train,
                     "test": facts.test,
-                    "present": here[facts.name],
+                    "present": present[facts.name],
                     "synthetic": facts.synthetic,
                 }
                 for facts in dataset_catalog.DATASETS.values()
             ]
         )
         return 0
-    table = Table(box=None, pad_edge=False)
-    for heading in ("name", "here", "images", "classes", "about"):
-        table.add_column(heading, justify="right" if heading in ("images", "classes") else "left")
+    table = console.create_table("name", "present", ">images", ">classes", "about")
     for facts in dataset_catalog.DATASETS.values():
-        word = "yes" if here[facts.name] else "no"
+        word = "yes" if present[facts.name] else "no"
         images = f"{facts.train + facts.test:,}"
         table.add_row(facts.name, word, images, str(len(facts.classes)), facts.about)
     for kind, about in dataset_catalog.FROM_PATH.items():
@@ -74,33 +74,28 @@ def _load(args: argparse.Namespace) -> Dataset:
     if not dataset_catalog.is_dataset_name(args.name):
         known = [*dataset_catalog.DATASETS, *(f"{kind}:PATH" for kind in dataset_catalog.FROM_PATH)]
         raise UsageError(
-            f"data set {safe_text(args.name)!r} is not known{near(args.name, known)} "
-            f"(there are {', '.join(known)})"
+            f"unknown dataset {safe_text(args.name)!r}{near(args.name, known)} "
+            f"(choose from {', '.join(known)})"
         )
     view = PlainView()
-    return load_dataset(args.name, data_dir=options.data_dir(args), say=view.step)
+    return load_dataset(args.name, data_dir=options.data_dir(args), say=view.on_load_step)
 
 
 def _get(args: argparse.Namespace) -> int:
     dataset = _load(args)
-    counts = {name: len(dataset.split(name)) for name in ("train", "val", "test")}
     if args.json:
-        console.document(
+        console.print_json(
             {
                 "name": dataset.facts.name,
                 "source": dataset.source,
-                "counts": counts,
+                "counts": {split: len(dataset.split(split)) for split in ("train", "val", "test")},
                 "classes": list(dataset.facts.classes),
                 "notes": list(dataset.notes),
             }
         )
         return 0
-    print(
-        f"{dataset.facts.title}: train {counts['train']:,} · val {counts['val']:,} · "
-        f"test {counts['test']:,}, from {safe_text(dataset.source)}"
-    )
-    for line in dataset.notes:
-        console.note(line)
+    _print_sizes(dataset)
+    _print_notes(dataset)
     return 0
 
 
@@ -112,13 +107,13 @@ def _show(args: argparse.Namespace) -> int:
     dataset = _load(args)
     split, names = dataset.split(args.split), dataset.facts.classes
     per_class = [int((split.labels == number).sum()) for number in range(len(names))]
-    chosen = list(range(len(split)))
+    rows = list(range(len(split)))
     if args.of_class is not None:
-        wanted = options.class_number(names, args.of_class)
-        chosen = [place for place in chosen if split.labels[place] == wanted]
-    chosen = chosen[args.start : args.start + args.count]
+        class_ = options.parse_class(names, args.of_class)
+        rows = [row for row in rows if split.labels[row] == class_]
+    rows = rows[args.start : args.start + args.count]
     if args.json:
-        console.document(
+        console.print_json(
             {
                 "name": dataset.facts.name,
                 "split": args.split,
@@ -126,40 +121,46 @@ def _show(args: argparse.Namespace) -> int:
                 "per_class": dict(zip(names, per_class, strict=True)),
                 "images": [
                     {
-                        "index": int(split.indices[place]),
-                        "label": names[split.labels[place]],
-                        "pixels": split.images[place].tolist(),
+                        "index": int(split.indices[row]),
+                        "label": names[split.labels[row]],
+                        "pixels": split.images[row].tolist(),
                     }
-                    for place in chosen
+                    for row in rows
                 ],
             }
         )
         return 0
-    _print_counts(dataset, args.split, per_class)
-    captions = [f"#{split.indices[place]} {names[split.labels[place]]}" for place in chosen]
+    _print_sizes(dataset)
+    _print_class_counts(dataset, args.split, per_class)
+    _print_notes(dataset)
     lines = render.sheet(
-        [split.images[place] for place in chosen],
-        captions,
+        [split.images[row] for row in rows],
+        [f"#{split.indices[row]} {names[split.labels[row]]}" for row in rows],
         width=shutil.get_terminal_size().columns,
         kind=args.renderer,
-        colours=console.colours(),
+        colours=console.colour_depth(),
     )
     for line in lines:
         print(line)
     return 0
 
 
-def _print_counts(dataset: Dataset, split: str, per_class: list[int]) -> None:
-    facts = dataset.facts
+def _print_sizes(dataset: Dataset) -> None:
     print(
-        f"{facts.title}: train {len(dataset.train):,} · val {len(dataset.val):,} · "
+        f"{dataset.facts.title}: train {len(dataset.train):,} · val {len(dataset.val):,} · "
         f"test {len(dataset.test):,}, from {safe_text(dataset.source)}"
     )
-    most = max([*per_class, 1])
-    full = "▇" if console.unicode() else "#"
-    for number, (name, count) in enumerate(zip(facts.classes, per_class, strict=True)):
-        bar = full * round(24 * count / most)
-        print(f"{number:>3} {safe_text(name, 20):20} {bar:24} {count:>7,} {split}")
+
+
+def _print_notes(dataset: Dataset) -> None:
+    sys.stdout.flush()
     for line in dataset.notes:
         console.note(line)
-    sys.stdout.flush()
+
+
+def _print_class_counts(dataset: Dataset, split: str, counts: list[int]) -> None:
+    most = max([*counts, 1])
+    full = "▇" if console.has_unicode() else "#"
+    for number, (name, count) in enumerate(zip(dataset.facts.classes, counts, strict=True)):
+        bar = full * round(24 * count / most)
+        print(f"{number:>3} {safe_text(name, 20):20} {bar:24} {count:>7,} {split}")

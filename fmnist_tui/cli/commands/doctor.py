@@ -1,4 +1,4 @@
-"""`fmnist-tui doctor`: what this machine has, and what to do where something is missing."""
+"""`fmnist-tui doctor`: check what the program needs on this machine, and suggest fixes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ GB = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: what was found, whether that is well, and what to do if not."""
+    """The result of one check. Printed as JSON under these names."""
 
     name: str
     found: str
@@ -41,23 +41,22 @@ class Finding:
     advice: str = ""
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    options.folders(parser)
-    options.as_json(parser)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_common(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     runs_dir, data_dir = options.runs_dir(args), options.data_dir(args)
     findings = [
-        *_terminal(),
-        *_versions(),
-        *_device(),
-        *_data(data_dir),
-        _folder("runs folder", runs_dir, "--runs DIR or FMNIST_TUI_RUNS"),
-        _folder("data folder", data_dir, "--data DIR or FMNIST_TUI_DATA"),
+        *_check_terminal(),
+        *_check_versions(),
+        *_check_device(),
+        *_check_datasets(data_dir),
+        _check_folder("runs folder", runs_dir, "--runs DIR or FMNIST_TUI_RUNS"),
+        _check_folder("data folder", data_dir, "--data DIR or FMNIST_TUI_DATA"),
     ]
     if args.json:
-        console.document([asdict(finding) for finding in findings])
+        console.print_json([asdict(finding) for finding in findings])
     else:
         mark = {True: "ok", False: "!!"}
         for finding in findings:
@@ -67,9 +66,9 @@ def run(args: argparse.Namespace) -> int:
     return 0 if all(finding.ok for finding in findings) else 1
 
 
-def _terminal() -> Iterator[Finding]:
+def _check_terminal() -> Iterator[Finding]:
     if not sys.stdout.isatty():
-        yield Finding("terminal", "none: output goes to a file or pipe, plain lines are used")
+        yield Finding("terminal", "none: output to a file or pipe is plain text")
         return
     columns, lines = shutil.get_terminal_size()
     small = columns < 80 or lines < 24
@@ -77,45 +76,45 @@ def _terminal() -> Iterator[Finding]:
         "terminal",
         f"{os.environ.get('TERM', 'TERM is not set')}, {columns}×{lines}",
         not small,
-        "make the window 80×24 or larger" if small else "",
+        "enlarge the window to at least 80×24" if small else "",
     )
-    has = console.colours()
-    plain = has in ("none", "16") and "NO_COLOR" not in os.environ
+    depth = console.colour_depth()
+    few = depth in ("none", "16") and "NO_COLOR" not in os.environ
     yield Finding(
         "colours",
-        has,
+        depth,
         True,
-        "for true colour: COLORTERM=truecolor, in tmux also `set -as terminal-features ',*:RGB'`"
-        if plain
+        "for true colour set COLORTERM=truecolor, in tmux also `set -as terminal-features ',*:RGB'`"
+        if few
         else "",
     )
     yield Finding(
         "characters",
         sys.stdout.encoding or "unknown",
-        console.unicode(),
-        "" if console.unicode() else "set a UTF-8 locale: LANG=C.UTF-8",
+        console.has_unicode(),
+        "" if console.has_unicode() else "set a UTF-8 locale: LANG=C.UTF-8",
     )
 
 
-def _versions() -> Iterator[Finding]:
+def _check_versions() -> Iterator[Finding]:
     yield Finding("fmnist-tui", f"{fmnist_tui.__version__}, Python {platform.python_version()}")
     for package in PACKAGES:
         try:
             yield Finding(package, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
-            yield Finding(package, "missing", False, "install again: pip install fmnist-tui")
+            yield Finding(package, "missing", False, "reinstall: pip install fmnist-tui")
 
 
-def _device() -> Iterator[Finding]:
+def _check_device() -> Iterator[Finding]:
     try:
         import torch
-        import torchvision  # noqa: F401 - the two must fit each other
+        import torchvision  # noqa: F401 - the versions must match
     except Exception as error:  # noqa: BLE001 - a broken install fails in many ways
         yield Finding(
             "torch",
             f"cannot be imported: {reason(error)[:160]}",
             False,
-            "install the two together: pip install --force-reinstall torch torchvision",
+            "reinstall both: pip install --force-reinstall torch torchvision",
         )
         return
     from fmnist_tui.engine.device import cpu_name
@@ -128,44 +127,49 @@ def _device() -> Iterator[Finding]:
             yield Finding(f"GPU {index}", f"{facts.name}, {facts.total_memory / GB:.0f} GB")
         return
     if torch.backends.mps.is_available():
-        yield Finding("GPU", "Apple's, used through MPS")
+        yield Finding("GPU", "Apple GPU, used through MPS")
         return
-    has_card = Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi")
+    has_driver = Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi")
     yield Finding(
         "GPU",
-        "an NVIDIA driver is here, but torch cannot use it"
-        if has_card
+        "an NVIDIA driver is installed, but torch cannot use it"
+        if has_driver
         else "none; training uses the CPU",
-        not has_card,
-        f"torch was built for CUDA {torch.version.cuda}: update the driver, or install a torch "
-        "built for yours"
-        if has_card
+        not has_driver,
+        f"torch was built for CUDA {torch.version.cuda}: update the driver, or install a version "
+        "of torch built for it"
+        if has_driver
         else "",
     )
 
 
-def _data(data_dir: Path) -> Iterator[Finding]:
+def _check_datasets(data_dir: Path) -> Iterator[Finding]:
     from fmnist_tui.data.load import is_present
 
     for name in ("fashion", "mnist"):
-        here = is_present(name, data_dir)
+        present = is_present(name, data_dir)
         yield Finding(
             name,
-            "here" if here else "not here yet",
+            "present" if present else "not downloaded yet",
             True,
-            "" if here else f"it is fetched when first used, or now: fmnist-tui data get {name}",
+            ""
+            if present
+            else f"downloaded on first use; to download it now: fmnist-tui data get {name}",
         )
 
 
-def _folder(name: str, folder: Path, other: str) -> Finding:
+def _check_folder(name: str, folder: Path, option: str) -> Finding:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        return Finding(name, f"{folder}: {reason(error)}", False, f"choose another with {other}")
+        return Finding(
+            name, f"{folder}: {reason(error)}", False, f"choose another folder with {option}"
+        )
     found = f"{folder}, {free / GB:.1f} GB free"
     if free < LEAST_FREE:
-        return Finding(name, found, False, f"make room, or choose another with {other}")
+        advice = f"free some space, or choose another folder with {option}"
+        return Finding(name, found, False, advice)
     return Finding(name, found)

@@ -1,74 +1,77 @@
-"""`fmnist-tui errors RUN`: the images a run got wrong, from the predictions it kept."""
+"""`fmnist-tui errors RUN`: list misclassified images, from the predictions that a run saved."""
 
 from __future__ import annotations
 
 import argparse
 
-from rich.table import Table
 from rich.text import Text
 
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.cli.support import console, options
-from fmnist_tui.runs.listing import resolve
 from fmnist_tui.util.errors import UsageError
+from fmnist_tui.util.formatting import percent
 from fmnist_tui.util.text import safe_text
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="id, part of the name, `last`, or a path")
-    parser.add_argument("--split", default="test", choices=("test", "val", "train"))
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_run(parser)
+    options.add_split(parser)
     parser.add_argument("--true", metavar="CLASS", help="only images of this class")
-    parser.add_argument("--pred", metavar="CLASS", help="only images taken for this class")
-    parser.add_argument("--order", default="confidence", choices=("confidence", "loss", "index"))
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="at most N [20]")
-    options.folders(parser, data=False)
-    options.as_json(parser)
+    parser.add_argument("--pred", metavar="CLASS", help="only images classified as this class")
+    parser.add_argument(
+        "--order",
+        default="confidence",
+        choices=("confidence", "loss", "index"),
+        help="highest confidence or loss first, or by index [confidence]",
+    )
+    parser.add_argument("--limit", type=int, default=20, metavar="N", help="at most N images [20]")
+    options.add_common(parser, data=False)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.limit < 1:
         raise UsageError("--limit must be 1 or more")
-    folder = resolve(options.runs_dir(args), args.run)
-    kept = Predictions.load(folder.predictions / f"{args.split}.npz")
-    names = kept.classes
-    true, said = (
-        None if name is None else options.class_number(names, name)
+    folder = options.find_run(args)
+    predictions = Predictions.load(folder.predictions / f"{args.split}.npz")
+    names = predictions.classes
+    true, predicted = (
+        None if name is None else options.parse_class(names, name)
         for name in (args.true, args.pred)
     )
-    misses = kept.misses(true, said, args.order)
-    shown = misses[: args.limit]
+    errors = predictions.misses(true, predicted, args.order)
+    listed = errors[: args.limit]
     if args.json:
-        console.document(
+        console.print_json(
             {
                 "run": folder.path.name,
                 "split": args.split,
-                "count": len(misses),
-                "of": len(kept.labels),
+                "count": len(errors),
+                "of": len(predictions.labels),
                 "errors": [
                     {
-                        "index": miss.index,
-                        "true": names[miss.true],
-                        "predicted": names[miss.predicted],
-                        "probability": miss.probability,
-                        "true_probability": miss.true_probability,
+                        "index": error.index,
+                        "true": names[error.true],
+                        "predicted": names[error.predicted],
+                        "probability": error.probability,
+                        "true_probability": error.true_probability,
                     }
-                    for miss in shown
+                    for error in listed
                 ],
             }
         )
         return 0
-    out = console.console()
-    table = Table(box=None, pad_edge=False)
-    for heading in ("image", "true", "predicted", "sure", "true one"):
-        table.add_column(heading, justify="left" if heading in ("true", "predicted") else "right")
-    for miss in shown:
+    table = console.create_table(">image", "true", "predicted", ">confidence", ">true class")
+    for error in listed:
         table.add_row(
-            f"#{miss.index}",
-            Text(safe_text(names[miss.true])),
-            Text(safe_text(names[miss.predicted])),
-            console.percent(miss.probability, 1),
-            console.percent(miss.true_probability, 1),
+            f"#{error.index}",
+            Text(safe_text(names[error.true])),
+            Text(safe_text(names[error.predicted])),
+            percent(error.probability, 1),
+            percent(error.true_probability, 1),
         )
-    out.print(f"{len(misses):,} of {len(kept.labels):,} images of {args.split}, by {args.order}")
+    out = console.console()
+    out.print(
+        f"{len(errors):,} of {len(predictions.labels):,} {args.split} images, by {args.order}"
+    )
     out.print(table)
     return 0

@@ -1,4 +1,4 @@
-"""`fmnist-tui evaluate RUN`: what a checkpoint is worth on a split."""
+"""`fmnist-tui evaluate RUN`: evaluate a checkpoint on a split."""
 
 from __future__ import annotations
 
@@ -7,58 +7,55 @@ from typing import Any
 
 from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.cli.support import console, options
-from fmnist_tui.engine.session.session import Session
-from fmnist_tui.runs.listing import resolve
+from fmnist_tui.util.formatting import percent
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="id, part of the name, `last`, or a path")
-    parser.add_argument("--split", default="test", choices=("test", "val", "train"))
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_run(parser)
+    options.add_split(parser)
     parser.add_argument(
-        "--checkpoint", default="best", metavar="best|last|FILE", help="which weights [best]"
+        "--checkpoint", default="best", metavar="best|last|FILE", help="weights to use [best]"
     )
-    options.device(parser)
-    options.folders(parser)
-    options.as_json(parser)
+    options.add_device(parser)
+    options.add_common(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    runs_dir = options.runs_dir(args)
-    folder = resolve(runs_dir, args.run)
-    with Session(runs_dir, options.data_dir(args)) as session:
-        verdict = session.evaluate(folder, args.split, args.checkpoint, args.device).result()
-    evaluation = verdict.evaluation
+    folder = options.find_run(args)
+    with options.open_session(args) as session:
+        result = session.evaluate(folder, args.split, args.checkpoint, args.device).result()
+    evaluation = result.evaluation
     if args.json:
-        console.document({"run": folder.path.name, **as_document(evaluation, args.split)})
+        console.print_json({"run": folder.path.name, **_to_json(evaluation, args.split)})
         return 0
-    from fmnist_tui.cli.support.run_summary import class_table, confusion_table
+    from fmnist_tui.cli.support.run_summary import create_class_table, create_confusion_table
 
     names = tuple(score.name for score in evaluation.classes)
     out = console.console()
     low, high = evaluation.interval
     out.print(
-        f"{folder.path.name} · {verdict.checkpoint} (epoch {verdict.epoch}) · {args.split}",
+        f"{folder.path.name} · {result.checkpoint} (epoch {result.epoch}) · {args.split}",
         soft_wrap=True,
     )
     out.print(
-        f"accuracy {console.percent(evaluation.accuracy)} (95 %: {console.percent(low)} to "
-        f"{console.percent(high)}, {evaluation.count:,} images)  loss {evaluation.loss:.4f}  "
-        f"ECE {console.percent(evaluation.ece)}"
+        f"accuracy {percent(evaluation.accuracy)} (95 % interval: {percent(low)} to "
+        f"{percent(high)}, {evaluation.count:,} images)  loss {evaluation.loss:.4f}  "
+        f"ECE {percent(evaluation.ece)}"
     )
     out.print()
-    out.print(class_table(evaluation.classes))
+    out.print(create_class_table(evaluation.classes))
     out.print()
-    out.print(confusion_table(evaluation.confusion, names, args.split))
+    out.print(create_confusion_table(evaluation.confusion, names, args.split))
     confused = ", ".join(
-        f"{names[true]} → {names[said]} {count}" for true, said, count in evaluation.most_confused()
+        f"{names[true]} → {names[predicted]} {count}"
+        for true, predicted, count in evaluation.most_confused()
     )
     if confused:
         out.print(f"\nmost confused: {confused}", markup=False)
     return 0
 
 
-def as_document(evaluation: Evaluation, split: str) -> dict[str, Any]:
-    """An evaluation as the JSON document of the command."""
+def _to_json(evaluation: Evaluation, split: str) -> dict[str, Any]:
     return {
         "split": split,
         "count": evaluation.count,
@@ -81,7 +78,7 @@ def as_document(evaluation: Evaluation, split: str) -> dict[str, Any]:
         "confusion": [list(row) for row in evaluation.confusion],
         "ece": evaluation.ece,
         "reliability": [
-            {"confidence": part.confidence, "accuracy": part.accuracy, "count": part.count}
-            for part in evaluation.reliability
+            {"confidence": bin_.confidence, "accuracy": bin_.accuracy, "count": bin_.count}
+            for bin_ in evaluation.reliability
         ],
     }

@@ -1,4 +1,4 @@
-"""`fmnist-tui predict RUN|MODELFILE FILE…`: what is on these pictures?"""
+"""`fmnist-tui predict RUN|MODELFILE FILE…`: classify image files."""
 
 from __future__ import annotations
 
@@ -11,57 +11,57 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.cli.support import console, options
-from fmnist_tui.engine.session.session import Session
 from fmnist_tui.util.errors import UsageError, UserError
+from fmnist_tui.util.formatting import percent
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.engine.inference.predict import Prediction
 
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 WATCH_SECONDS = 0.5
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="RUN|MODELFILE", help="what to ask")
-    parser.add_argument("files", nargs="+", metavar="FILE|FOLDER", help="pictures")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="RUN|MODELFILE", help="the model to use")
     parser.add_argument(
-        "--watch", action="store_true", help="go on with pictures that arrive in the folders"
+        "files", nargs="+", metavar="FILE|FOLDER", help="images, or folders of them"
     )
-    options.device(parser)
-    options.folders(parser)
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print one JSON document")
-    form.add_argument("--csv", action="store_true", help="print lines of CSV")
+    parser.add_argument(
+        "--watch", action="store_true", help="wait for new images in the folders until Ctrl-C"
+    )
+    options.add_device(parser)
+    options.add_folders(parser)
+    output = parser.add_mutually_exclusive_group()
+    options.add_json(output)
+    output.add_argument("--csv", action="store_true", help="print CSV")
 
 
 def run(args: argparse.Namespace) -> int:
     if args.watch and args.json:
-        raise UsageError("--watch never ends and --json is one document: use --csv")
-    runs_dir = options.runs_dir(args)
-    source = options.model_source(runs_dir, args.source)
-    given = [Path(file) for file in args.files]
-    folders = [path for path in given if path.is_dir()]
+        raise UsageError("--watch does not end, so it cannot print one --json document: use --csv")
+    source = options.find_model(args)
+    paths = [Path(file) for file in args.files]
+    folders = [path for path in paths if path.is_dir()]
     if args.watch and not folders:
         raise UsageError("--watch needs a folder")
-    found: list[Prediction] = []
-    printer = _printer(args)
-    with Session(runs_dir, options.data_dir(args)) as session:
-        for file in _files(given):
-            found.extend(session.predict(source, [file], args.device).result())
-            printer(found[-1])
+    predictions: list[Prediction] = []
+    printer = PredictionPrinter(args)
+    with options.open_session(args) as session:
+        for file in _list_files(paths):
+            predictions.extend(session.predict(source, [file], args.device).result())
+            printer.print(predictions[-1])
         if args.watch:
-            for file in _arrivals(folders, {prediction.file for prediction in found}):
-                printer(session.predict(source, [file], args.device).result()[0])
+            for file in _watch(folders, {prediction.file for prediction in predictions}):
+                printer.print(session.predict(source, [file], args.device).result()[0])
     if args.json:
-        console.document([as_document(prediction) for prediction in found])
-    if not found:
-        raise UserError("there is no picture to predict (PNG JPEG WEBP BMP GIF TIFF)")
-    return 1 if all(prediction.error for prediction in found) else 0
+        console.print_json([_to_json(prediction) for prediction in predictions])
+    if not predictions:
+        raise UserError("there are no images to classify (PNG JPEG WEBP BMP GIF TIFF)")
+    return 1 if all(prediction.error for prediction in predictions) else 0
 
 
-def as_document(prediction: Prediction) -> dict[str, Any]:
-    """A prediction as the command's JSON has it."""
+def _to_json(prediction: Prediction) -> dict[str, Any]:
     return {
         "file": str(prediction.file).encode("utf-8", "replace").decode(),
         "label": prediction.label or None,
@@ -71,30 +71,30 @@ def as_document(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def _files(given: list[Path]) -> Iterator[Path]:
-    """The files themselves, and of folders the pictures directly inside."""
-    for path in given:
-        yield from _pictures(path) if path.is_dir() else [path]
+def _list_files(paths: list[Path]) -> Iterator[Path]:
+    """The files, and the images directly inside the folders."""
+    for path in paths:
+        yield from _list_images(path) if path.is_dir() else [path]
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _list_images(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in PICTURE_ENDINGS and not path.name.startswith(".")
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     )
 
 
-def _arrivals(folders: list[Path], seen: set[Path]) -> Iterator[Path]:
-    """Pictures that appear in the folders, once their size stands still, until Ctrl-C."""
+def _watch(folders: list[Path], seen: set[Path]) -> Iterator[Path]:
+    """Images that appear in the folders, each once its size has stopped changing."""
     sizes: dict[Path, int] = {}
     while True:
         for folder in folders:
             try:
-                present = _pictures(folder)
+                images = _list_images(folder)
             except OSError:
                 raise UserError(f"{safe_text(folder)}: the watched folder is gone") from None
-            for path in present:
+            for path in images:
                 if path in seen or not path.exists():
                     continue
                 size = path.stat().st_size
@@ -105,8 +105,8 @@ def _arrivals(folders: list[Path], seen: set[Path]) -> Iterator[Path]:
         time.sleep(WATCH_SECONDS)
 
 
-class _printer:  # noqa: N801 - a function with a memory
-    """Prints each prediction as it comes, as text or CSV; JSON waits for all of them."""
+class PredictionPrinter:
+    """Prints predictions as they come, as text or CSV; --json prints all of them at the end."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._args = args
@@ -114,19 +114,19 @@ class _printer:  # noqa: N801 - a function with a memory
         if args.csv:
             self._csv.writerow(["file", "label", "probability", "error"])
 
-    def __call__(self, prediction: Prediction) -> None:
+    def print(self, prediction: Prediction) -> None:
         if self._args.json:
             return
         if self._args.csv:
-            document = as_document(prediction)
+            row = _to_json(prediction)
             self._csv.writerow(
-                [document["file"], prediction.label, document["probability"], prediction.error]
+                [row["file"], prediction.label, row["probability"], prediction.error]
             )
             sys.stdout.flush()
         elif prediction.error:
             console.error(prediction.error)
         else:
             ranked = ", ".join(
-                f"{safe_text(name)} {console.percent(share, 1)}" for name, share in prediction.top
+                f"{safe_text(name)} {percent(share, 1)}" for name, share in prediction.top
             )
             print(f"{safe_text(prediction.file)}: {ranked}", flush=True)

@@ -1,4 +1,4 @@
-"""`fmnist-tui report RUN`: a run as one HTML page that stands alone."""
+"""`fmnist-tui report RUN`: write a run as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.cli.support import console, options
-from fmnist_tui.cli.support.progress import steps
-from fmnist_tui.runs.listing import resolve
+from fmnist_tui.cli.support.progress import show_progress
 from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.paths import expanded
@@ -20,55 +19,56 @@ if TYPE_CHECKING:
 FILE = "report.html"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="id, part of the name, `last`, or a path")
-    parser.add_argument("--out", default=FILE, metavar="FILE", help=f"the page [{FILE}]")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_run(parser)
+    parser.add_argument("--out", default=FILE, metavar="FILE", help=f"file to write [{FILE}]")
     parser.add_argument(
-        "--split", choices=("test", "val"), help="which split to report on [test where it was read]"
+        "--split",
+        choices=("test", "val"),
+        help="the split to report on [test if the run has read it, else val]",
     )
-    parser.add_argument("--force", action="store_true", help="write over a file that is there")
-    options.folders(parser)
-    options.as_json(parser)
+    parser.add_argument("--force", action="store_true", help="overwrite an existing file")
+    options.add_common(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    folder = resolve(options.runs_dir(args), args.run)
+    folder = options.find_run(args)
     out = expanded(args.out)
-    _check(out, args.force)
+    _check_writable(out, args.force)
     from fmnist_tui.report.collect import STAGES, collect_facts
     from fmnist_tui.report.page import render_page
 
-    with steps("report") as tell:
-        facts = collect_facts(folder, options.data_dir(args), args.split, tell)
-        tell(STAGES - 1, STAGES, "writing the page")
-        written = render_page(facts).encode("utf-8")
+    with show_progress("report") as on_progress:
+        facts = collect_facts(folder, options.data_dir(args), args.split, on_progress)
+        on_progress(STAGES - 1, STAGES, "writing the page")
+        html = render_page(facts).encode("utf-8")
         try:
-            atomic_write(out, written)
+            atomic_write(out, html)
         except OSError as error:
             raise UserError(f"cannot write {safe_text(out)}: {reason(error)}") from error
-        tell(STAGES, STAGES, "done")
+        on_progress(STAGES, STAGES, "done")
     if args.json:
-        console.document(_document(facts, out, len(written)))
+        console.print_json(_to_json(facts, out, len(html)))
         return 0
     for part in facts.missing:
-        how = f"; `{part.command}` makes it" if part.command else ""
-        console.note(f"without {part.name}: {part.reason}{how}")
-    print(f"{safe_text(out)}: {safe_text(folder.name)}, {len(written) / 1000:,.0f} kB")
+        fix = f"; create it with `{part.command}`" if part.command else ""
+        console.note(f"without {part.name}: {part.reason}{fix}")
+    print(f"{safe_text(out)}: {safe_text(folder.name)}, {len(html) / 1000:,.0f} kB")
     return 0
 
 
-def _check(out: Path, force: bool) -> None:
-    """Whether the page may be written there, asked before any work is done."""
-    where = safe_text(out)
+def _check_writable(out: Path, force: bool) -> None:
+    """Refuse a file that cannot or must not be written, before any work is done."""
+    name = safe_text(out)
     if out.is_dir():
-        raise UserError(f"{where} is a folder: give the file to write, such as {where}/{FILE}")
+        raise UserError(f"{name} is a folder: give the file to write, such as {name}/{FILE}")
     if not out.parent.is_dir():
-        raise UserError(f"cannot write {where}: there is no folder {safe_text(out.parent)}")
+        raise UserError(f"cannot write {name}: there is no folder {safe_text(out.parent)}")
     if not force and (out.exists() or out.is_symlink()):
-        raise UserError(f"{where} is there already: choose another --out, or give --force")
+        raise UserError(f"{name} already exists: choose another --out, or give --force")
 
 
-def _document(facts: ReportFacts, out: Path, size: int) -> dict[str, Any]:
+def _to_json(facts: ReportFacts, out: Path, size: int) -> dict[str, Any]:
     evaluation = facts.scores.evaluation if facts.scores is not None else None
     images = facts.images
     shown = {miss.index for group in images.groups for miss in group.misses} if images else ()

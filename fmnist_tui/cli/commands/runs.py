@@ -1,4 +1,4 @@
-"""`fmnist-tui runs`: list, look into, steer, compare, put away."""
+"""`fmnist-tui runs`: list, show, control, compare, archive and delete runs."""
 
 from __future__ import annotations
 
@@ -9,26 +9,29 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
-from fmnist_tui.cli.commands import lrfind
-from fmnist_tui.cli.support import console, options
-from fmnist_tui.cli.support.console import duration, percent
+from fmnist_tui.cli.support import console, lr_search, options
+from fmnist_tui.cli.support.progress import show_progress
 from fmnist_tui.config import recipes, run_config
 from fmnist_tui.config.problems import format_setting
 from fmnist_tui.protocol import commands
 from fmnist_tui.protocol.events import SWEEP
+from fmnist_tui.protocol.lr_search import LrSearch
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.archive import archive, delete
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.jsonl_reader import replay
+from fmnist_tui.runs.jsonl_reader import EventTail, replay
 from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise
+from fmnist_tui.runs.lock import holder
 from fmnist_tui.runs.log import CommandBox
 from fmnist_tui.util.errors import UsageError, UserError
+from fmnist_tui.util.formatting import duration, percent
 from fmnist_tui.util.text import safe_text
 
+POLL_SECONDS = 0.1
 STOP_SECONDS = 60.0
-COLOURS = {
+STATE_STYLES = {
     "running": "green",
     "paused": "yellow",
     "finished": "",
@@ -38,34 +41,41 @@ COLOURS = {
     "crashed": "red",
     "broken": "red",
 }
+LIST_HEADINGS = (
+    *("id", "state", "recipe", "dataset", "model"),
+    *(">epochs", ">val", ">test", ">time", "started"),
+)
+# Columns that are left out on narrower terminals; the recipe's name mostly tells the model.
+LEAST_WIDTH = {"model": 110, "started": 96}
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, (about, _) in ACTIONS.items():
-        part = actions.add_parser(name, help=about, description=about)
+        part = options.add_action(actions, name, about)
         if name == "compare":
-            part.add_argument("runs_given", nargs="+", metavar="RUN", help="two runs or more")
+            part.add_argument("names", nargs="+", metavar="RUN", help="two or more runs")
         elif name != "list":
-            part.add_argument("run", metavar="RUN", help="id, part of the name, `last`, or a path")
+            options.add_run(part)
         if name == "set":
-            part.add_argument("setting", metavar="lr=RATE", help="the learning rate from now on")
+            part.add_argument("setting", metavar="lr=RATE", help="the new learning rate")
         if name == "lrfind":
-            lrfind.asked(part)
+            lr_search.add_range(part)
         if name == "delete":
-            part.add_argument("--yes", action="store_true", help="do not ask")
+            part.add_argument("--yes", action="store_true", help="do not ask for confirmation")
         if name == "stop":
-            part.add_argument("--no-wait", action="store_true", help="do not wait for its end")
-        options.folders(part, data=False)
-        options.as_json(part)
+            part.add_argument(
+                "--no-wait", action="store_true", help="return before the run has ended"
+            )
+        options.add_common(part, data=False)
 
 
 def run(args: argparse.Namespace) -> int:
     return ACTIONS[args.action][1](args)
 
 
-def as_document(summary: RunSummary) -> dict[str, Any]:
-    """A run as JSON documents list it."""
+def to_json(summary: RunSummary) -> dict[str, Any]:
+    """A run as the JSON documents list it."""
     return {
         "run": summary.run.name,
         "id": summary.run.id,
@@ -88,90 +98,82 @@ def as_document(summary: RunSummary) -> dict[str, Any]:
 
 
 def _list(args: argparse.Namespace) -> int:
-    found = list_runs(options.runs_dir(args))
+    summaries = list_runs(options.runs_dir(args))
     if args.json:
-        console.document([as_document(summary) for summary in found])
+        console.print_json([to_json(summary) for summary in summaries])
         return 0
-    if not found:
-        console.note("there are no runs yet; `fmnist-tui train` makes one")
+    if not summaries:
+        console.note("there are no runs yet; `fmnist-tui train` starts one")
         return 0
     out = console.console()
-    headings = ["id", "state", "recipe", "data", "model", "epochs", "val", "test", "time", "when"]
-    # What a narrow terminal can do without: the recipe's name mostly tells the model.
-    hidden = {"model": out.width < 110, "when": out.width < 96}
-    kept = [heading for heading in headings if not hidden.get(heading)]
-    table = Table(box=None, pad_edge=False)
-    for heading in kept:
-        right = heading in ("epochs", "val", "test", "time")
-        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
-    for summary in found:
-        cells: dict[str, str | Text] = {
-            "id": safe_text(summary.run.id, 24),
-            "state": Text(summary.state, style=COLOURS.get(summary.state, "")),
-            "recipe": Text(safe_text(summary.title, 20)),
-            "data": Text(safe_text(summary.dataset, 20)),
-            "model": Text(safe_text(summary.model, 20)),
-            "epochs": _epochs(summary),
-            "val": percent(summary.best_val_accuracy),
-            "test": percent(summary.test_accuracy),
-            "time": duration(summary.seconds),
-            "when": f"{datetime.fromtimestamp(summary.started):%Y-%m-%d %H:%M}",
-        }
-        table.add_row(*(cells[heading] for heading in kept))
+    headings = [name for name in LIST_HEADINGS if out.width >= LEAST_WIDTH.get(name, 0)]
+    table = console.create_table(*headings)
+    for column in table.columns:
+        column.no_wrap = True
+    for summary in summaries:
+        epochs = f"{summary.epochs_done}/{summary.epochs_total}" if summary.epochs_total else "–"
+        cells: tuple[str | Text, ...] = (
+            safe_text(summary.run.id, 24),
+            Text(summary.state, style=STATE_STYLES.get(summary.state, "")),
+            Text(safe_text(summary.title, 20)),
+            Text(safe_text(summary.dataset, 20)),
+            Text(safe_text(summary.model, 20)),
+            epochs,
+            percent(summary.best_val_accuracy),
+            percent(summary.test_accuracy),
+            duration(summary.seconds),
+            f"{datetime.fromtimestamp(summary.started):%Y-%m-%d %H:%M}",
+        )
+        row = dict(zip(LIST_HEADINGS, cells, strict=True))
+        table.add_row(*(row[heading] for heading in headings))
     out.print(table)
     return 0
 
 
-def _epochs(summary: RunSummary) -> str:
-    total = summary.epochs_total
-    return f"{summary.epochs_done}/{total}" if total else "–"
-
-
 def _show(args: argparse.Namespace) -> int:
-    from fmnist_tui.cli.support.run_summary import summary as print_summary
+    folder = options.find_run(args)
+    summary, state = summarise(folder), replay(folder.events)
+    if summary.kind == SWEEP:
+        from fmnist_tui.cli.support.studies import print_sweep_run
 
-    folder = resolve(options.runs_dir(args), args.run)
-    glance, state = summarise(folder), replay(folder.events)
-    if glance.kind == SWEEP:
-        from fmnist_tui.cli.support import studies
-
-        return studies.show_run(folder, as_document(glance), as_json=args.json)
-    settings = recipes.read(folder.config).config() if folder.config.exists() else None
+        return print_sweep_run(folder, to_json(summary), as_json=args.json)
+    config = recipes.read(folder.config).config() if folder.config.exists() else None
     if args.json:
-        console.document(
+        console.print_json(
             {
-                **as_document(glance),
-                "config": settings.model_dump() if settings else None,
+                **to_json(summary),
+                "config": config.model_dump() if config else None,
                 "epochs_table": [
                     {
-                        "epoch": ended.epoch,
-                        "step": ended.step,
-                        "train_loss": _finite(ended.train_loss),
-                        "train_accuracy": ended.train_accuracy,
-                        "val_loss": _finite(ended.val_loss),
-                        "val_accuracy": ended.val_accuracy,
-                        "lr": ended.lr,
-                        "seconds": ended.seconds,
-                        "images_per_second": ended.images_per_second,
-                        "best": ended.best,
+                        "epoch": epoch.epoch,
+                        "step": epoch.step,
+                        "train_loss": _finite(epoch.train_loss),
+                        "train_accuracy": epoch.train_accuracy,
+                        "val_loss": _finite(epoch.val_loss),
+                        "val_accuracy": epoch.val_accuracy,
+                        "lr": epoch.lr,
+                        "seconds": epoch.seconds,
+                        "images_per_second": epoch.images_per_second,
+                        "best": epoch.best,
                     }
-                    for ended in state.epochs
+                    for epoch in state.epochs
                 ],
-                "checkpoints": [saved.file for saved in state.checkpoints.values()],
+                "checkpoints": [checkpoint.file for checkpoint in state.checkpoints.values()],
                 "alerts": [f"{alert.level}: {alert.message}" for alert in state.alerts],
             }
         )
         return 0
-    holder = f", {glance.holder}" if glance.holder else ""
-    print(f"{folder.name}: {glance.state}{holder}")
-    if settings is not None:
-        plain = run_config.RunConfig()
+    from fmnist_tui.cli.support.run_summary import print_run
+
+    process = f", {summary.holder}" if summary.holder else ""
+    print(f"{folder.name}: {summary.state}{process}")
+    if config is not None:
         changed = [
-            f"{key} {format_setting(mine)}"
-            for key, (_, mine) in plain.differences(settings).items()
+            f"{key} {format_setting(value)}"
+            for key, (_, value) in run_config.RunConfig().differences(config).items()
         ]
-        print(", ".join(changed) or "every setting at its default")
-    print_summary(state, folder)
+        print(", ".join(changed) or "all settings at their defaults")
+    print_run(state, folder)
     for alert in state.alerts:
         print(safe_text(f"{alert.level}: {alert.message}"))
     return 0
@@ -182,21 +184,24 @@ def _finite(value: float | None) -> float | None:
 
 
 def _send(
-    make: Callable[[argparse.Namespace], commands.Command],
+    build: Callable[[argparse.Namespace], commands.Command], done: str
 ) -> Callable[[argparse.Namespace], int]:
-    def act(args: argparse.Namespace) -> int:
-        folder = resolve(options.runs_dir(args), args.run)
-        command = make(args)
+    """An action that sends a live run the command that `build` makes of the arguments."""
+
+    def send(args: argparse.Namespace) -> int:
+        folder = options.find_run(args)
+        command = build(args)
         CommandBox.send(folder, command)
-        if isinstance(command, commands.Stop) and not args.no_wait:
+        waits = isinstance(command, commands.Stop) and not args.no_wait
+        if waits:
             _wait_for_end(folder)
         if args.json:
-            console.document(as_document(summarise(folder)))
+            console.print_json(to_json(summarise(folder)))
         else:
-            console.note(f"{folder.name}: {args.action}")
+            console.note(f"{folder.name}: {'stopped' if waits else done}")
         return 0
 
-    return act
+    return send
 
 
 def _wait_for_end(folder: RunFolder) -> None:
@@ -204,52 +209,88 @@ def _wait_for_end(folder: RunFolder) -> None:
     while summarise(folder).is_live:
         if time.monotonic() > deadline:
             raise UserError(
-                f"{folder.name} was told to stop and has not ended in {STOP_SECONDS:.0f} s"
+                f"{folder.name} was asked to stop but has not ended after {STOP_SECONDS:.0f} s"
             )
-        time.sleep(0.1)
+        time.sleep(POLL_SECONDS)
 
 
-def _setting(args: argparse.Namespace) -> commands.Command:
+def _build_set_lr(args: argparse.Namespace) -> commands.Command:
     key, equals, text = args.setting.partition("=")
     if key.strip() != "lr" or not equals:
         raise UsageError(
-            f"{safe_text(args.setting)!r} cannot be set while a run goes on: lr=RATE can"
+            f"{safe_text(args.setting)!r} cannot be set during a run: only lr=RATE can"
         )
     rate = run_config.parse("lr", text)
-    found = run_config.problems({"lr": rate})
-    if found:
-        raise UsageError(str(found[0]))
+    problems = run_config.problems({"lr": rate})
+    if problems:
+        raise UsageError(str(problems[0]))
     return commands.SetLearningRate(time.time(), float(rate))
 
 
+def _find_lr(args: argparse.Namespace) -> int:
+    """Have a live run search for a learning rate; then it continues unchanged."""
+    folder = options.find_run(args)
+    rates = lr_search.parse_range(args)
+    refusal = summarise(folder).refusal("searched")
+    if refusal:
+        raise UserError(refusal)
+    tail = EventTail(folder.events, folder.events.stat().st_size if folder.events.exists() else 0)
+    command = commands.FindLearningRate(time.time(), rates.low, rates.high, rates.steps)
+    CommandBox.send(folder, command)
+    try:
+        search = _wait_for_search(folder, tail)
+    except KeyboardInterrupt:
+        CommandBox.send(folder, commands.CancelSearch(time.time()))
+        raise
+    runs = [f"--runs={args.runs}"] if args.runs else []
+    words = ["runs", "set", folder.id, *runs, "lr"]
+    return lr_search.print_result(search, folder, words, as_json=args.json)
+
+
+def _wait_for_search(folder: RunFolder, tail: EventTail) -> LrSearch:
+    """Show the progress of the search that the run was asked for, and return it when it ends."""
+    state = RunState()
+    with show_progress("finding a learning rate") as on_progress:
+        while state.search is None or state.search.end is None:
+            # Checked first, so that all events before the end of the run are read.
+            is_live = holder(folder.path) is not None
+            for event in tail.read():
+                state.apply(event)
+                if state.search is not None and state.search.end is not None:
+                    break
+            if not is_live and (state.search is None or state.search.end is None):
+                raise UserError(f"the run {folder.name} ended before the search did")
+            if state.search is not None and state.search.points:
+                lr, loss = state.search.points[-1]
+                done, total = len(state.search.points), state.search.probes
+                on_progress(done, total, f"lr {lr:.2g} loss {loss:.3g}")
+            time.sleep(POLL_SECONDS)
+    return state.search
+
+
 def _compare(args: argparse.Namespace) -> int:
-    if len(args.runs_given) < 2:
-        raise UsageError("compare takes two runs or more")
+    if len(args.names) < 2:
+        raise UsageError("compare needs two or more runs")
     runs_dir = options.runs_dir(args)
-    folders = [resolve(runs_dir, text) for text in args.runs_given]
-    glances = [summarise(folder) for folder in folders]
-    settings = [recipes.read(folder.config).config().model_dump() for folder in folders]
-    differing = [
-        key for key in settings[0] if any(other[key] != settings[0][key] for other in settings[1:])
-    ]
+    folders = [resolve(runs_dir, name) for name in args.names]
+    summaries = [summarise(folder) for folder in folders]
+    configs = [recipes.read(folder.config).config().model_dump() for folder in folders]
+    differing = {
+        key: [config[key] for config in configs]
+        for key, value in configs[0].items()
+        if any(config[key] != value for config in configs[1:])
+    }
     if args.json:
-        console.document(
-            {
-                "runs": [as_document(glance) for glance in glances],
-                "differences": {key: [values[key] for values in settings] for key in differing},
-            }
-        )
+        documents = [to_json(summary) for summary in summaries]
+        console.print_json({"runs": documents, "differences": differing})
         return 0
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    for folder in folders:
-        table.add_column(Text(safe_text(folder.id, 24)), justify="right")
+    table = console.create_table("", *(f">{safe_text(folder.id, 24)}" for folder in folders))
     rows = {
-        "state": [glance.state for glance in glances],
-        "val": [percent(glance.best_val_accuracy) for glance in glances],
-        "test": [percent(glance.test_accuracy) for glance in glances],
-        "time": [duration(glance.seconds) for glance in glances],
-        **{key: [format_setting(values[key]) for values in settings] for key in differing},
+        "state": [summary.state for summary in summaries],
+        "val": [percent(summary.best_val_accuracy) for summary in summaries],
+        "test": [percent(summary.test_accuracy) for summary in summaries],
+        "time": [duration(summary.seconds) for summary in summaries],
+        **{key: [format_setting(value) for value in values] for key, values in differing.items()},
     }
     for heading, cells in rows.items():
         table.add_row(heading, *(Text(cell) for cell in cells))
@@ -258,50 +299,59 @@ def _compare(args: argparse.Namespace) -> int:
 
 
 def _archive(args: argparse.Namespace) -> int:
-    folder = resolve(options.runs_dir(args), args.run)
-    moved = archive(folder)
+    folder = options.find_run(args)
+    archived = archive(folder)
     if args.json:
-        console.document({"run": folder.name, "path": str(moved.path)})
+        console.print_json({"run": folder.name, "path": str(archived.path)})
     else:
-        console.note(f"{folder.name} is now in {moved.path.parent}")
+        console.note(f"{folder.name} is now in {archived.path.parent}")
     return 0
 
 
 def _delete(args: argparse.Namespace) -> int:
-    folder = resolve(options.runs_dir(args), args.run)
+    folder = options.find_run(args)
     if not args.yes:
         if not sys.stdin.isatty():
-            raise UsageError("nobody is there to ask: give --yes to delete without a question")
-        console.note(f"delete {folder.name} with its checkpoints for good? [y/N]")
+            raise UsageError("cannot ask for confirmation without a terminal: give --yes")
+        console.note(f"permanently delete {folder.name} and its checkpoints? [y/N]")
         if input().strip().lower() not in ("y", "yes"):
             raise UserError("nothing was deleted")
     delete(folder)
     if args.json:
-        console.document({"run": folder.name, "deleted": True})
+        console.print_json({"run": folder.name, "deleted": True})
     else:
-        console.note(f"{folder.name} is deleted")
+        console.note(f"{folder.name}: deleted")
     return 0
 
 
 ACTIONS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
-    "list": ("all runs, newest first", _list),
-    "show": ("everything about a run", _show),
+    "list": ("list all runs, newest first", _list),
+    "show": ("show a run: settings, curves, scores, alerts", _show),
     "stop": (
-        "have a live run save and end",
-        _send(lambda args: commands.Stop(time.time(), "told to")),
+        "stop a live run after it has saved",
+        _send(lambda args: commands.Stop(time.time(), "runs stop"), "stopping"),
     ),
-    "pause": ("hold a live run", _send(lambda args: commands.Pause(time.time()))),
-    "resume": ("let a paused run go on", _send(lambda args: commands.Resume(time.time()))),
+    "pause": (
+        "pause a live run",
+        _send(lambda args: commands.Pause(time.time()), "pausing"),
+    ),
+    "resume": (
+        "resume a paused run",
+        _send(lambda args: commands.Resume(time.time()), "resuming"),
+    ),
     "checkpoint": (
-        "have a live run keep a checkpoint now",
-        _send(lambda args: commands.SaveCheckpoint(time.time())),
+        "have a live run save a checkpoint now",
+        _send(lambda args: commands.SaveCheckpoint(time.time()), "saving a checkpoint"),
     ),
-    "set": ("change a live run's learning rate", _send(_setting)),
+    "set": (
+        "change the learning rate of a live run",
+        _send(_build_set_lr, "changing the learning rate"),
+    ),
     "lrfind": (
-        "find a learning rate for a live run, which then goes on as if nothing had been",
-        lrfind.live,
+        "find a learning rate for a live run, which then continues unchanged",
+        _find_lr,
     ),
-    "compare": ("what runs came to, and in what their settings differ", _compare),
-    "archive": ("move a run into the archive folder", _archive),
-    "delete": ("remove a run for good", _delete),
+    "compare": ("compare the results of runs and the settings in which they differ", _compare),
+    "archive": ("move a run to the archive folder", _archive),
+    "delete": ("delete a run permanently", _delete),
 }

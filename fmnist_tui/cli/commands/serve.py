@@ -1,4 +1,4 @@
-"""`fmnist-tui serve`: the dashboard in a browser, on loopback, with a token."""
+"""`fmnist-tui serve`: serve the dashboard to browsers on this machine, protected by a token."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ PORT, VISITORS = 8000, 4
 _LAST_PORT = 65_535
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--port", type=int, default=PORT, metavar="N", help=f"port [{PORT}]; 0 for any free one"
+        "--port", type=int, default=PORT, metavar="N", help=f"port; 0 picks a free one [{PORT}]"
     )
     parser.add_argument(
         "--host",
         default="127.0.0.1",
         metavar="ADDRESS",
-        help="address of this machine alone [127.0.0.1]",
+        help="address to listen on, on this machine only [127.0.0.1]",
     )
     parser.add_argument(
         "--visitors",
         type=int,
         default=VISITORS,
         metavar="N",
-        help=f"dashboards open at once, at most [{VISITORS}]",
+        help=f"most dashboards open at once [{VISITORS}]",
     )
-    options.folders(parser)
-    options.as_json(parser)
+    options.add_common(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,21 +42,22 @@ def run(args: argparse.Namespace) -> int:
         from fmnist_tui.serve.server import ListenAddress, serve
     except ModuleNotFoundError as error:
         raise UserError(
-            f"serving needs the package textual-serve ({error}); pip install textual-serve"
+            f"`serve` needs the package textual-serve ({error}): pip install textual-serve"
         ) from error
 
-    def listening(place: ListenAddress) -> None:
+    def on_listening(address: ListenAddress) -> None:
         if args.json:
-            console.document({"url": place.url, "token": place.token, "port": place.port})
+            console.print_json({"url": address.url, "token": address.token, "port": address.port})
         else:
-            print(place.url)
+            print(address.url)
             console.note(
-                "open this address in a browser on this machine; Ctrl-C ends the server, runs go on"
+                "open this address in a browser on this machine; Ctrl-C stops the server, runs"
+                " continue"
             )
         sys.stdout.flush()
 
-    def told(message: str) -> None:
-        # The terminal may have gone, and the visitors are still to be seen off.
+    def on_message(message: str) -> None:
+        # Without a terminal left to print to, the open dashboards must still be closed.
         with contextlib.suppress(OSError, ValueError):
             console.note(message)
 
@@ -67,6 +67,6 @@ def run(args: argparse.Namespace) -> int:
         args.visitors,
         options.runs_dir(args),
         options.data_dir(args),
-        listening,
-        told,
+        on_listening,
+        on_message,
     )

@@ -1,29 +1,35 @@
-"""`fmnist-tui sweep`: search for good settings, alone or together with other workers."""
+"""`fmnist-tui sweep`: search for good settings, alone or with other workers."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from rich.text import Text
+
 from fmnist_tui.cli.support import console, options, studies
-from fmnist_tui.cli.support.follow import heeding, status
-from fmnist_tui.cli.support.progress import steps
+from fmnist_tui.cli.support.follow import (
+    ABANDONED,
+    exit_immediately,
+    exit_status,
+    handle_signals,
+)
+from fmnist_tui.cli.support.progress import show_progress
 from fmnist_tui.config import recipes, run_config
-from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import FAILED, FINISHED
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.resolve_start import locate
 from fmnist_tui.sweeps import spec as specs
-from fmnist_tui.sweeps import storage
+from fmnist_tui.sweeps import storage, study_locations
 from fmnist_tui.sweeps.snapshot import SnapshotReader
 from fmnist_tui.sweeps.spec import SweepSpec
 from fmnist_tui.sweeps.storage import StudyStorage
 from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UsageError, UserError, near, reason
+from fmnist_tui.util.formatting import percent
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -31,73 +37,57 @@ if TYPE_CHECKING:
 
 # `sweep FILE` is `sweep start FILE` (see `cli.main`).
 DEFAULT_ACTION = "start"
-NOTHING_LEFT = "the study has its trials already; --trials N does N more"
-_ABOUT = {
-    "start": "work on a sweep: CONFIG is a sweep file or the name of one that comes along",
-    "show": "a study: its trials, the best, which settings matter",
-    "list": "the studies there are",
-    "promote": "train a trial's settings in full, one run for each seed, test read once by each",
-    "kill": "end a running trial, in whatever process it runs",
-    "stop": "have every worker of a study stop; trials under way are tried again later",
-}
-ACTIONS = tuple(_ABOUT)
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION|CONFIG", required=True)
-    for name, about in _ABOUT.items():
-        part = actions.add_parser(name, help=about, description=about)
+    for name, (about, _) in ACTIONS.items():
+        part = options.add_action(actions, name, about)
         if name == "start":
-            _start_arguments(part)
+            _add_start_arguments(part)
         elif name != "list":
-            part.add_argument("study", metavar="STUDY", help="a study's name, or a sweep's run")
+            part.add_argument("study", metavar="STUDY", help="name of the study, or a sweep's run")
         if name == "kill":
-            part.add_argument("trial", metavar="TRIAL", type=int, help="its number")
+            part.add_argument("trial", metavar="TRIAL", type=int, help="the trial's number")
         if name == "promote":
-            studies.promote_arguments(part)
+            part.add_argument("--trial", type=int, metavar="N", help="trial number [the best]")
+            part.add_argument(
+                "--seeds", type=int, default=3, metavar="N", help="runs, with seeds 0 to N − 1 [3]"
+            )
         part.add_argument(
             "--storage",
             metavar="URL",
-            help="a database URL or journal:FILE"
-            f" [{storage.VARIABLE}, or {storage.DEFAULT} in the folder of the runs]",
+            help="database URL, or journal:FILE"
+            f" [{storage.VARIABLE}, or {storage.DEFAULT} in the runs folder]",
         )
-        options.folders(part, data=name in ("start", "promote"))
-        options.as_json(part)
+        options.add_common(part, data=name in ("start", "promote"))
         if name in ("start", "promote"):
-            options.settings(part)
+            options.add_settings(part)
 
 
-def _start_arguments(part: argparse.ArgumentParser) -> None:
+def _add_start_arguments(part: argparse.ArgumentParser) -> None:
     part.add_argument(
         "config",
         nargs="?",
         metavar="CONFIG",
-        help=f"a sweep file or one of {', '.join(specs.names())}; may be left out where the"
-        " study of that --name has begun",
+        help=f"a sweep file, or a built-in one: {', '.join(specs.names())}; not needed with the"
+        " --name of an existing study",
     )
-    part.add_argument("--name", help="the study's name [the file's]")
+    part.add_argument("--name", help="name of the study [from the file]")
     part.add_argument(
         "--trials",
         type=int,
         metavar="N",
-        help="do N trials here [as many as the study lacks of the file's number]",
+        help="run N trials here [as many as the study still needs]",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    acts = {
-        "start": start,
-        "show": studies.show,
-        "list": studies.listed,
-        "promote": studies.promote,
-        "kill": studies.kill,
-        "stop": studies.stop,
-    }
-    return acts[args.action](args)
+    return ACTIONS[args.action][1](args)
 
 
-def start(args: argparse.Namespace) -> int:
-    """Work on a study until its trials, or N of them, are done."""
+def _start(args: argparse.Namespace) -> int:
+    """Work on a study until it has its trials, or N have been run here."""
     if args.trials is not None and args.trials < 1:
         raise UsageError("--trials must be 1 or more")
     if args.name is not None and not specs.is_name(args.name):
@@ -105,70 +95,71 @@ def start(args: argparse.Namespace) -> int:
     if args.config is None and args.name is None:
         raise UsageError(f"give a sweep file, or one of {', '.join(specs.names())}")
     runs_dir = options.runs_dir(args)
-    # What the file has against it is said before anything is opened.
-    given = _given(args) if args.config is not None else None
-    where = storage.place(args.storage, runs_dir)
+    # Read before the storage is opened, so that errors in the file come first.
+    spec = _load_spec(args) if args.config is not None else None
+    place = storage.place(args.storage, runs_dir)
     if args.storage is None:
-        _make(runs_dir)
-    opened = storage.connect(where)
-    spec = given or _joined(where, args)
+        _create_runs_dir(runs_dir)
+    connection = storage.connect(place)
+    spec = spec or _join_spec(place, args)
     if spec.base.start is not None:
-        # Found before there is a folder of this sweep, which would be the `last` run.
+        # Resolved now: later, `last` would be the run of this sweep.
         start = str(locate(spec.base.start, runs_dir))
         spec = replace(spec, base=spec.base.changed(start=start))
 
     from fmnist_tui.engine.sweep.sweep_runner import LOST_WORKER, SweepOutcome, SweepRunner
     from fmnist_tui.sweeps.study import StudyLedger
 
-    ledger = StudyLedger.join(where, opened, spec)
+    ledger = StudyLedger.join(place, connection, spec)
     total = spec.trials if args.trials is None else None
     for number in ledger.recover():
         console.note(LOST_WORKER.format(number))
     if not ledger.has_room(ledger.standing(), total):
-        return _told(args, where, spec, SweepOutcome(FINISHED, NOTHING_LEFT, 0), None)
+        why = "the study has all its trials; --trials N runs N more"
+        return _print_outcome(args, place, spec, SweepOutcome(FINISHED, why, 0), None)
     folder = RunFolder.create(runs_dir, spec.name, spec.base.dataset)
-    _write_config(folder, spec, where)
-    with Session(runs_dir, options.data_dir(args)) as session, steps(f"sweep {spec.name}") as tell:
+    _write_config(folder, spec, place)
+    with (
+        options.open_session(args) as session,
+        show_progress(f"sweep {spec.name}") as on_progress,
+    ):
         sweep = SweepRunner(
-            session, ledger, folder, trials=args.trials, tell=tell, say=console.note
+            session, ledger, folder, trials=args.trials, tell=on_progress, say=console.note
         )
 
-        def ask(name: str) -> None:
+        def stop(name: str) -> None:
             sweep.stop(name)
-            console.note("the trial is given back; Ctrl-C again ends at once")
+            console.note("returning the trial to the study; press Ctrl-C again to quit at once")
 
-        def end() -> NoReturn:
+        def interrupt() -> NoReturn:
             raise KeyboardInterrupt
 
-        with heeding(ask, end) as caught:
+        with handle_signals(stop, interrupt) as received:
             try:
                 outcome = sweep.run()
             except KeyboardInterrupt:
                 if sweep.training is not None:
-                    sweep.training.abandon("Ctrl-C, twice", 0, 0)
-                sys.stderr.flush()
-                os._exit(130)
+                    sweep.training.abandon(ABANDONED, 0, 0)
+                exit_immediately()
     if outcome.reason == FAILED:
         raise UserError(f"the sweep ended: {outcome.message}")
-    return _told(args, where, spec, outcome, folder) or status(caught)
+    return _print_outcome(args, place, spec, outcome, folder) or exit_status(received)
 
 
-def _told(
+def _print_outcome(
     args: argparse.Namespace,
-    where: StudyStorage,
+    place: StudyStorage,
     spec: SweepSpec,
     outcome: SweepOutcome,
     folder: RunFolder | None,
 ) -> int:
-    """Say what came of it."""
     if outcome.message:
         console.note(f"the sweep ended: {outcome.message}")
     reader = SnapshotReader()
     if args.json:
-        document = studies.document(reader, where, spec.name)
-        console.document(
+        console.print_json(
             {
-                **document,
+                **studies.to_json(reader, place, spec.name),
                 "run": folder.name if folder else None,
                 "path": str(folder.path) if folder else None,
                 "state": outcome.reason,
@@ -177,31 +168,30 @@ def _told(
             }
         )
     else:
-        studies.told(reader, where, spec.name)
+        studies.print_study(reader, place, spec.name)
     return 0
 
 
-def _given(args: argparse.Namespace) -> SweepSpec:
-    word = args.config
-    if word not in specs.names() and not Path(word).exists() and (hint := near(word, ACTIONS)):
-        raise UsageError(f"{safe_text(word, 80)} is neither an action nor a sweep file{hint}")
-    spec = specs.load(args.config, options.given(args), recipes.from_environment())
+def _load_spec(args: argparse.Namespace) -> SweepSpec:
+    text = args.config
+    if text not in specs.names() and not Path(text).exists() and (hint := near(text, ACTIONS)):
+        raise UsageError(f"{safe_text(text, 80)} is neither an action nor a sweep file{hint}")
+    spec = specs.load(text, options.parse_settings(args), recipes.from_environment())
     return replace(spec, name=args.name.strip()) if args.name is not None else spec
 
 
-def _joined(where: StudyStorage, args: argparse.Namespace) -> SweepSpec:
-    """The sweep of a study that another worker has begun."""
-    spec = SnapshotReader().look(where, args.name).spec
-    changes = options.given(args)
-    other = [key for key in changes if run_config.group(key) != "machine"]
-    if other:
-        raise UsageError(
-            f"--{other[0].replace('_', '-')} cannot be changed in a study that has begun"
-        )
+def _join_spec(place: StudyStorage, args: argparse.Namespace) -> SweepSpec:
+    """The sweep of a study that another worker has started."""
+    spec = SnapshotReader().look(place, args.name).spec
+    changes = options.parse_settings(args)
+    options.refuse_settings(
+        (key for key in changes if run_config.group(key) != "machine"),
+        "cannot change in an existing study",
+    )
     return replace(spec, base=spec.base.changed(**changes))
 
 
-def _make(runs_dir: Path) -> None:
+def _create_runs_dir(runs_dir: Path) -> None:
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -211,14 +201,109 @@ def _make(runs_dir: Path) -> None:
         ) from error
 
 
-def _write_config(folder: RunFolder, spec: SweepSpec, where: StudyStorage) -> None:
+def _write_config(folder: RunFolder, spec: SweepSpec, place: StudyStorage) -> None:
     import fmnist_tui
 
-    made_with = {"fmnist_tui": fmnist_tui.__version__, "storage": where.shown}
+    made_with = {"fmnist_tui": fmnist_tui.__version__, "storage": place.shown}
     try:
         text = specs.to_toml(spec, made_with)
         atomic_write(folder.config, text.encode("utf-8", "surrogateescape"))
     except OSError as error:
-        raise UserError(
-            f"the sweep cannot be recorded in {folder.path}: {reason(error)}"
-        ) from error
+        raise UserError(f"cannot write {safe_text(folder.config)}: {reason(error)}") from error
+
+
+def _show(args: argparse.Namespace) -> int:
+    reader = SnapshotReader()
+    place, name = studies.find_study(reader, args)
+    if args.json:
+        console.print_json(studies.to_json(reader, place, name))
+    else:
+        studies.print_study(reader, place, name, with_trials=True)
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    runs_dir, reader = options.runs_dir(args), SnapshotReader()
+    if args.storage is not None:
+        places = [storage.place(args.storage, runs_dir)]
+        if places[0].is_missing:
+            raise UserError(f"there is no storage {places[0].name()}")
+    else:
+        places = study_locations.places(runs_dir)
+    found = []
+    for place in places:
+        try:
+            found += reader.studies(place)
+        except UserError as error:
+            if len(places) == 1:
+                raise
+            console.note(str(error))
+    if args.json:
+        console.print_json(
+            [
+                {
+                    "study": study.name,
+                    "storage": study.place.shown,
+                    "done": study.done,
+                    "running": study.running,
+                    "trials": study.total,
+                    "best": study.best,
+                    "trouble": study.trouble,
+                }
+                for study in found
+            ]
+        )
+        return 0
+    if not found:
+        console.note("there are no studies yet; `fmnist-tui sweep two-conv` starts one")
+        return 0
+    table = console.create_table("study", ">done", ">running", ">best", "storage")
+    for study in found:
+        table.add_row(
+            Text(safe_text(study.name)),
+            f"{study.done}/{study.total}",
+            str(study.running),
+            percent(study.best),
+            Text(study.trouble, "yellow") if study.trouble else Text(study.place.name()),
+        )
+    console.console().print(table)
+    return 0
+
+
+def _kill(args: argparse.Namespace) -> int:
+    from fmnist_tui.sweeps import remote_control
+
+    reader = SnapshotReader()
+    place, name = studies.find_study(reader, args)
+    message = remote_control.kill(reader, place, name, args.trial)
+    if args.json:
+        console.print_json({"study": name, "trial": args.trial, "said": message})
+    else:
+        console.note(message)
+    return 0
+
+
+def _stop(args: argparse.Namespace) -> int:
+    from fmnist_tui.sweeps import remote_control
+
+    reader = SnapshotReader()
+    place, name = studies.find_study(reader, args)
+    running = remote_control.stop(reader, place, name)
+    if args.json:
+        console.print_json({"study": name, "running": running})
+    else:
+        console.note(f"{name}: asked all workers to stop; {running} trials are still running")
+    return 0
+
+
+ACTIONS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
+    "start": ("work on a sweep, given as a file or by the name of a built-in one", _start),
+    "show": ("show a study: its trials, the best one, the importance of each setting", _show),
+    "list": ("list the known studies", _list),
+    "promote": (
+        "train a trial's settings in full, once for each of several seeds",
+        studies.promote,
+    ),
+    "kill": ("end a running trial, on whatever machine it runs", _kill),
+    "stop": ("stop all workers of a study; their trials return to the queue", _stop),
+}

@@ -1,33 +1,37 @@
-"""Holding recipes to their claims: every run they ask for trained over several seeds."""
+"""Checking the claims of recipes: every run they call for, trained over several seeds."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from rich.table import Table
 from rich.text import Text
 
 from fmnist_tui.analysis.metrics import grouped_accuracy
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.cli.support import console
 from fmnist_tui.cli.support.progress import ProgressPart
-from fmnist_tui.cli.support.run_plan import CompletedPlan, carried_out
+from fmnist_tui.cli.support.run_plan import CompletedStep, run_plan
 from fmnist_tui.config.dataset_catalog import worlds
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.recipes import SECONDS, SEEDS, Claim, Recipe
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import FINISHED
 from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.formatting import percent
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 FROZEN = "frozen_unchanged"
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimResult:
-    """A claim beside what was measured. `passed` is None where the claim could not be checked,
-    and `why` says what kept it from that, or from being held."""
+    """A claim and what was measured. `passed` is None if the claim could not be checked; `why`
+    says what prevented that, or what failed. Printed as JSON under these names."""
 
     recipe: str
     about: str
@@ -51,70 +55,69 @@ class ClaimResult:
 
 
 @dataclass(frozen=True, slots=True)
-class RecipeTrial:
-    """What a recipe came to with its seeds: the steps of each, as far as all of them were
-    done; `begun` says whether there was anything to try."""
+class SeedResults:
+    """The completed steps of a recipe for each seed. With an `error` the remaining seeds are
+    missing; `started` says whether any run was started before it."""
 
-    outcomes: tuple[tuple[CompletedPlan, ...], ...]
-    why: str = ""
-    begun: bool = True
+    seeds: tuple[tuple[CompletedStep, ...], ...]
+    error: str = ""
+    started: bool = True
 
 
-def check(
+def check_recipes(
     session: Session, chosen: Sequence[Recipe], seeds: int | None, device: str
 ) -> Iterator[ClaimResult]:
-    """Every claim of these recipes, over so many seeds or as many as each recipe says."""
+    """Check every claim of these recipes over `seeds` seeds, or as many as a recipe says."""
     variants = [(recipe, claims) for recipe in chosen for claims in recipe.variants]
-    for place, (recipe, claims) in enumerate(variants):
-        part = ProgressPart(place, len(variants))
-        tried = _tried(session, recipe, claims[0], seeds, device, part)
+    for index, (recipe, claims) in enumerate(variants):
+        part = ProgressPart(index, len(variants))
+        results = _run_seeds(session, recipe, claims[0], seeds, device, part)
         for claim in claims:
-            yield _held_to(recipe, claim, tried)
+            yield _check_claim(recipe, claim, results)
 
 
-def _tried(
+def _run_seeds(
     session: Session,
     recipe: Recipe,
     claim: Claim,
     seeds: int | None,
     device: str,
     part: ProgressPart,
-) -> RecipeTrial:
+) -> SeedResults:
     count = seeds or recipe.seeds or SEEDS
-    apart = recipe.ensemble.seeds if recipe.ensemble is not None else 1
-    outcomes: list[tuple[CompletedPlan, ...]] = []
+    # Each seed of an ensemble is a different set of members.
+    seed_step = recipe.ensemble.seeds if recipe.ensemble is not None else 1
+    results: list[tuple[CompletedStep, ...]] = []
     about = f", {claim.about}" if claim.run and claim.about else ""
+    variant = f" ({part.index + 1} of {part.count})" if part.count > 1 else ""
     for number in range(count):
-        here = f" ({part.at + 1} of {part.of})" if part.of > 1 else ""
-        console.note(f"checking {recipe.name}{about}{here}: seed {number + 1} of {count}")
-        done: list[CompletedPlan] = []
+        console.note(f"checking {recipe.name}{about}{variant}: seed {number + 1} of {count}")
+        completed: list[CompletedStep] = []
         try:
-            # Each seed of an ensemble is another set of members.
-            changes = {**claim.run, "device": device, "seed": number * apart}
-            for step in carried_out(session, Plan.of(recipe, changes), part.split(number, count)):
-                done.append(step)
+            changes = {**claim.run, "device": device, "seed": number * seed_step}
+            plan = Plan.of(recipe, changes)
+            for step in run_plan(session, plan, part.split(number, count)):
+                completed.append(step)
                 if step.status:
                     raise SystemExit(step.status)
                 if step.state.ended != FINISHED:
-                    return RecipeTrial(
-                        tuple(outcomes), step.state.message or "a run did not finish"
-                    )
+                    return SeedResults(tuple(results), step.state.message or "a run did not finish")
         except UserError as error:
-            return RecipeTrial(tuple(outcomes), str(error), begun=bool(done or outcomes))
-        outcomes.append(tuple(done))
-    return RecipeTrial(tuple(outcomes))
+            return SeedResults(tuple(results), str(error), started=bool(completed or results))
+        results.append(tuple(completed))
+    return SeedResults(tuple(results))
 
 
-def _held_to(recipe: Recipe, claim: Claim, tried: RecipeTrial) -> ClaimResult:
+def _check_claim(recipe: Recipe, claim: Claim, results: SeedResults) -> ClaimResult:
     values: tuple[float, ...] = ()
-    why = tried.why
+    why = results.error
     try:
-        values = tuple(_measured(claim, outcome) for outcome in tried.outcomes)
+        values = tuple(_measure(claim, steps) for steps in results.seeds)
     except UserError as error:
         why = str(error)
-    verdict = None
-    if tried.outcomes and claim.metric not in (SECONDS, FROZEN):
-        verdict = _meant(claim, tried.outcomes[0])[-1].state.verdict(_split(claim))
+    evaluated = None
+    if results.seeds and claim.metric not in (SECONDS, FROZEN):
+        evaluated = _claimed_steps(claim, results.seeds[0])[-1].state.verdict(_split(claim))
     return ClaimResult(
         recipe=recipe.name,
         about=claim.about,
@@ -123,94 +126,96 @@ def _held_to(recipe: Recipe, claim: Claim, tried: RecipeTrial) -> ClaimResult:
         bound="at most" if claim.at_least is None else "at least",
         claim=claim.bound,
         values=values,
-        seconds=tuple(_seconds(_meant(claim, outcome)) for outcome in tried.outcomes),
-        count=verdict.count if verdict else 0,
-        passed=_passed(claim, values, why, tried.begun),
+        seconds=tuple(_train_seconds(_claimed_steps(claim, steps)) for steps in results.seeds),
+        count=evaluated.count if evaluated else 0,
+        passed=_has_passed(claim, values, why, results.started),
         why=why,
     )
 
 
-def _passed(claim: Claim, values: Sequence[float], why: str, begun: bool) -> bool | None:
-    """A recipe that breaks down keeps no claim; one that cannot even begin is not checked."""
+def _has_passed(claim: Claim, values: Sequence[float], why: str, started: bool) -> bool | None:
+    """A recipe that fails does not keep its claims; one that cannot start is not checked."""
     if why:
-        return False if begun else None
+        return False if started else None
     return claim.kept_by(statistics.fmean(values))
 
 
-def _meant(claim: Claim, outcome: tuple[CompletedPlan, ...]) -> tuple[CompletedPlan, ...]:
+def _claimed_steps(claim: Claim, steps: tuple[CompletedStep, ...]) -> tuple[CompletedStep, ...]:
     """The steps that a claim is about: those of its stage, or all."""
-    return tuple(done for done in outcome if claim.stage in ("", done.name))
+    return tuple(step for step in steps if claim.stage in ("", step.name))
 
 
-def _measured(claim: Claim, outcome: tuple[CompletedPlan, ...]) -> float:
-    """The claim's metric: seconds of all the steps it is about, anything else of the last."""
-    meant = _meant(claim, outcome)
+def _measure(claim: Claim, steps: tuple[CompletedStep, ...]) -> float:
+    """The claim's metric: seconds are summed over its steps, others are those of the last."""
+    steps = _claimed_steps(claim, steps)
     if claim.metric == SECONDS:
-        return _seconds(meant)
-    state, folder = meant[-1].state, meant[-1].folder
+        return _train_seconds(steps)
+    state, folder = steps[-1].state, steps[-1].folder
     assert folder is not None, "a finished run has a folder"
     if claim.metric == FROZEN:
         return float(state.frozen_unchanged is True)
     if claim.metric == "group_accuracy":
-        kept = Predictions.load(folder.predictions / "test.npz")
-        return grouped_accuracy(kept.logits.argmax(1), kept.labels, worlds(kept.classes))
-    verdict = state.verdict(_split(claim))
-    if verdict is None:
-        raise UserError(f"the run in {folder.path.name} has no {claim.metric}")
-    return verdict.accuracy
+        predictions = Predictions.load(folder.predictions / "test.npz")
+        predicted = predictions.logits.argmax(1)
+        return grouped_accuracy(predicted, predictions.labels, worlds(predictions.classes))
+    evaluated = state.verdict(_split(claim))
+    if evaluated is None:
+        raise UserError(f"the run {folder.path.name} has no {claim.metric}")
+    return evaluated.accuracy
 
 
 def _split(claim: Claim) -> str:
     return "val" if claim.metric == "val_accuracy" else "test"
 
 
-def _seconds(steps: Sequence[CompletedPlan]) -> float:
-    return sum(done.state.train_seconds for done in steps)
+def _train_seconds(steps: Sequence[CompletedStep]) -> float:
+    return sum(step.state.train_seconds for step in steps)
 
 
-def claimed(metric: str, bound: str, value: float) -> str:
-    """A claim's figure as people read it: `≥ 90.50 %`."""
+def format_bound(metric: str, bound: str, value: float) -> str:
+    """What is claimed of a metric: `≥ 90.50 %`."""
     if metric == FROZEN:
         return "all of them" if value else "none"
     sign = {"at most": "≤", "at least": "≥"}[bound]
-    return f"{sign} {value:g} s" if metric == SECONDS else f"{sign} {console.percent(value)}"
+    return f"{sign} {value:g} s" if metric == SECONDS else f"{sign} {percent(value)}"
 
 
-def claimed_by(done: ClaimResult) -> str:
-    """Which claim it is, in a line: `fast, fashion: ≥ 90.17 %`."""
-    about = done.about or done.metric
-    return f"{done.recipe}, {about}: {claimed(done.metric, done.bound, done.claim)}"
+def format_claim(result: ClaimResult) -> str:
+    """Which claim it is, in one line: `fast, fashion: ≥ 90.17 %`."""
+    about = result.about or result.metric
+    return f"{result.recipe}, {about}: {format_bound(result.metric, result.bound, result.claim)}"
 
 
-def found(done: ClaimResult) -> str:
-    """What was measured, as people read it: `91.23 % ± 0.12`."""
-    if done.mean is None:
+def format_measured(result: ClaimResult) -> str:
+    """What was measured: `91.23 % ± 0.12`."""
+    if result.mean is None:
         return "–"
-    if done.metric == FROZEN:
-        return f"{sum(done.values):.0f} of {len(done.values)} runs"
-    if done.metric == SECONDS:
-        return f"{done.mean:.1f} s" + (f" ± {done.sd:.1f}" if done.sd is not None else "")
-    spread = f" ± {done.sd * 100:.2f}" if done.sd is not None else ""
-    return console.percent(done.mean) + spread
+    if result.metric == FROZEN:
+        return f"{sum(result.values):.0f} of {len(result.values)} runs"
+    if result.metric == SECONDS:
+        return f"{result.mean:.1f} s" + (f" ± {result.sd:.1f}" if result.sd is not None else "")
+    spread = f" ± {result.sd * 100:.2f}" if result.sd is not None else ""
+    return percent(result.mean) + spread
 
 
-def table(results: Sequence[ClaimResult]) -> Table:
-    """One line a claim."""
-    lines = Table(box=None, pad_edge=False)
-    for heading in ("recipe", "what", "claim", "ours", "seeds", "seconds", "pass"):
-        lines.add_column(heading, overflow="fold")
-    for done in results:
-        word = {True: "yes", False: "NO", None: "not checked"}[done.passed]
-        colour = {True: "green", False: "bold red", None: "yellow"}[done.passed]
-        seconds = f"{statistics.fmean(done.seconds):.0f}" if done.seconds else "–"
-        what = done.about or " ".join((done.stage, done.metric.replace("_", " "))).strip()
-        lines.add_row(
-            done.recipe,
-            f"{what} ({done.count:,})" if done.count else what,
-            claimed(done.metric, done.bound, done.claim),
-            found(done),
-            str(len(done.values)),
-            seconds,
-            Text(word, colour),
+def create_claim_table(results: Sequence[ClaimResult]) -> Table:
+    """One row a claim."""
+    headings = ("recipe", "what", "claim", "measured", "seeds", "seconds", "passed")
+    table = console.create_table(*headings, fold=True)
+    for result in results:
+        word, style = {
+            True: ("yes", "green"),
+            False: ("NO", "bold red"),
+            None: ("not checked", "yellow"),
+        }[result.passed]
+        what = result.about or f"{result.stage} {result.metric.replace('_', ' ')}".strip()
+        table.add_row(
+            result.recipe,
+            f"{what} ({result.count:,})" if result.count else what,
+            format_bound(result.metric, result.bound, result.claim),
+            format_measured(result),
+            str(len(result.values)),
+            f"{statistics.fmean(result.seconds):.0f}" if result.seconds else "–",
+            Text(word, style),
         )
-    return lines
+    return table

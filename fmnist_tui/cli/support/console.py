@@ -11,62 +11,66 @@ from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from fmnist_tui.render.ansi import Colours
 
-
+# How every error line begins.
+ERROR_PREFIX = "fmnist-tui: "
+# Tables written to a file or pipe get this width, so that nothing is cut off.
 FILE_WIDTH = 200
 
 
 def error(message: str) -> None:
-    """Say what is wrong, a line for each thing."""
+    """Print an error, each of its lines with the program's name in front."""
     for line in message.splitlines():
-        print(f"fmnist-tui: {safe_text(line)}", file=sys.stderr)
+        print(f"{ERROR_PREFIX}{safe_text(line)}", file=sys.stderr)
 
 
 def note(message: str) -> None:
-    """Say something that is no result."""
+    """Print something that is not a result."""
     print(safe_text(message), file=sys.stderr, flush=True)
 
 
-def document(value: Any) -> None:
-    """The one JSON document of a command called with --json."""
+def print_json(value: Any) -> None:
+    """Print the single JSON document of a command run with --json."""
     print(json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False))
 
 
 @cache
 def console(stderr: bool = False) -> Console:
-    """Rich's console on standard output, or standard error; plain where it is no terminal."""
+    """Rich's console on standard output or standard error; plain text where it is no terminal."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    # A file has no width; tables are not cut for its sake.
     width = None if stream.isatty() else FILE_WIDTH
     return Console(stderr=stderr, highlight=False, soft_wrap=False, width=width)
 
 
-def unicode() -> bool:
+def create_table(*headings: str, fold: bool = False) -> Table:
+    """A table without a frame; columns whose heading starts with `>` are right-aligned. Words
+    wider than their column are folded, or cut."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(
+            Text(heading.removeprefix(">")),
+            justify="right" if heading.startswith(">") else "left",
+            overflow="fold" if fold else "ellipsis",
+        )
+    return table
+
+
+def has_unicode() -> bool:
     """Whether standard output can show more than ASCII."""
     return (sys.stdout.encoding or "").lower().replace("-", "") in ("utf8", "utf16", "utf32")
 
 
-def colours() -> Colours:
-    """What standard output can show: truecolor, 256, 16 or none."""
+def colour_depth() -> Colours:
+    """The colours that standard output can show: truecolor, 256, 16 or none."""
     if not sys.stdout.isatty() or console().no_color:
         return "none"
     known: dict[str, Colours] = {"truecolor": "truecolor", "256": "256", "standard": "16"}
     return known.get(console().color_system or "", "none")
-
-
-def percent(share: float | None, digits: int = 2) -> str:
-    """A fraction as people read it."""
-    return "–" if share is None else f"{share * 100:.{digits}f} %"
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as 0:42 or 1:02:03."""
-    if seconds is None:
-        return "–"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,7 +1,6 @@
-"""`fmnist-tui train --detach`: start the run in a process of its own, and be gone.
+"""`fmnist-tui train --detach`: start the run in a background process and return.
 
-The command stays until the run has begun, so that whatever keeps it from beginning is
-said where it was asked for.
+The command waits until the run has started, so that an error that prevents it is printed here.
 """
 
 from __future__ import annotations
@@ -13,11 +12,12 @@ import shlex
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from fmnist_tui.cli.support import console, options
-from fmnist_tui.config import run_config
+from fmnist_tui.cli.support.console import ERROR_PREFIX
+from fmnist_tui.cli.support.follow import defer_signals, exit_status
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.protocol.events import RunStarted
 from fmnist_tui.runs.folder import RunFolder, run_folders
@@ -26,136 +26,122 @@ from fmnist_tui.runs.jsonl_reader import EventTail
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 STOP_SECONDS = 30.0
-# How every error begins that a command prints (`output.error`).
-PREFIX = "fmnist-tui: "
 
-# The run that a process of this number has begun, once it has.
-Find = Callable[[int], RunFolder | None]
+# The run that the process with this ID has started, or None if it has not yet.
+FindRun = Callable[[int], RunFolder | None]
 
 
-def run(
+def train_detached(
     args: argparse.Namespace, resumed: RunFolder | None, parent: RunFolder | None, plan: Plan
 ) -> int:
-    """Do in another process what `train` was asked to do; the status is 0 once it has begun."""
+    """Do what `train` was asked to do in a process of its own; 0 once the run has started."""
     runs_dir = options.runs_dir(args).absolute()
-    find = _finder(runs_dir, resumed)
+    find_run = _run_finder(runs_dir, resumed)
     with (
-        _signals() as caught,
-        HandoverOutput.of(resumed) if resumed else HandoverOutput.aside(runs_dir) as said,
+        defer_signals() as received,
+        HandoverOutput.of(resumed) if resumed else HandoverOutput.aside(runs_dir) as output,
     ):
-        process = start(_words(args, runs_dir, resumed, parent), said)
-        folder = _wait(process, find, said, caught)
+        pid = start(_command(args, runs_dir, resumed, parent), output)
+        folder = _wait_for_run(pid, find_run, output, received)
         if folder is None:
-            _stop(process)
-            console.note("stopped before the run began")
-            return 128 + caught[0]
-        said.move_to(folder)
+            _stop(pid)
+            console.note("stopped before the run started")
+            return exit_status(received)
+        output.move_to(folder)
     if args.json:
-        console.document({"run": folder.name, "path": str(folder.path), "pid": process})
-    else:
-        where = f" --runs {shlex.quote(args.runs)}" if args.runs else ""
-        name = safe_text(folder.name + where)
-        print(f"{safe_text(folder.name)} trains in process {process}, without this terminal")
-        print(f"  fmnist-tui attach {name}")
-        print(f"  fmnist-tui runs stop {name}")
-        if len(plan.steps) > 1:
-            last = len(plan.steps) - 1
-            print(f"it is {plan.heading}; {last} more of {plan.recipe} follow in that process")
+        console.print_json({"run": folder.name, "path": str(folder.path), "pid": pid})
+        return 0
+    name = safe_text(folder.name)
+    where = safe_text(f" --runs {shlex.quote(args.runs)}") if args.runs else ""
+    print(f"{name} is training in the background, process {pid}")
+    print(f"  fmnist-tui attach {name}{where}")
+    print(f"  fmnist-tui runs stop {name}{where}")
+    if len(plan.steps) > 1:
+        print(f"{plan.heading}; the process continues with the other steps of {plan.recipe}")
     return 0
 
 
-def _words(
+def _command(
     args: argparse.Namespace, runs_dir: Path, resumed: RunFolder | None, parent: RunFolder | None
 ) -> list[str]:
-    """The arguments of a command that does the same, but stays."""
-    words = ["train", f"--runs={runs_dir}", f"--data={options.data_dir(args).absolute()}"]
-    if args.recipe_name:
-        words.append(args.recipe_name)
-    named = {
+    """The arguments of the command that trains in the background."""
+    values = {
+        "runs": runs_dir,
+        "data": options.data_dir(args).absolute(),
         "config": args.config,
         "resume": resumed.path.absolute() if resumed else None,
         "fork": parent.path.absolute() if parent else None,
         "checkpoint": args.checkpoint,
-        **{name: getattr(args, name) for name in run_config.FIELDS},
+        **options.raw_settings(args),
     }
-    return words + [
-        f"--{name.replace('_', '-')}={value}" for name, value in named.items() if value is not None
-    ]
+    recipe = [args.recipe_name] if args.recipe_name else []
+    return ["train", *recipe, *options.format_flags(values)]
 
 
-def _finder(runs_dir: Path, resumed: RunFolder | None) -> Find:
-    """To be called before the process is started: what is there already is not its run."""
-    place = 0
-    known: set[str] = set()
+def _run_finder(runs_dir: Path, resumed: RunFolder | None) -> FindRun:
+    """Called before the process starts: what the record holds by then is not of its run."""
+    offset = 0
+    existing: set[str] = set()
     if resumed is not None:
         with contextlib.suppress(OSError):
-            place = resumed.events.stat().st_size
+            offset = resumed.events.stat().st_size
     else:
-        known = {folder.name for folder in run_folders(runs_dir)}
+        existing = {folder.name for folder in run_folders(runs_dir)}
 
-    def find(process: int) -> RunFolder | None:
-        new = (folder for folder in run_folders(runs_dir) if folder.name not in known)
+    def find_run(pid: int) -> RunFolder | None:
+        new = (folder for folder in run_folders(runs_dir) if folder.name not in existing)
         for folder in [resumed] if resumed else new:
-            for event in EventTail(folder.events, place).read():
-                who = (event.host, event.pid) if isinstance(event, RunStarted) else None
-                if who == (socket.gethostname(), process):
+            for event in EventTail(folder.events, offset).read():
+                if isinstance(event, RunStarted) and (event.host, event.pid) == (
+                    socket.gethostname(),
+                    pid,
+                ):
                     return folder
         return None
 
-    return find
+    return find_run
 
 
-@contextlib.contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Keep Ctrl-C and SIGTERM for later: until the run has begun, its process is ours."""
-    caught: list[int] = []
-    heeded = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda got, _: caught.append(got)) for number in heeded]
-    try:
-        yield caught
-    finally:
-        for number, handler in zip(heeded, before, strict=True):
-            signal.signal(number, handler)
-
-
-def _wait(process: int, find: Find, said: HandoverOutput, caught: list[int]) -> RunFolder | None:
-    """The run, once it has begun; None where a signal comes first. What the process says
-    until then is passed on; if it ends instead, its last words are the error."""
+def _wait_for_run(
+    pid: int, find_run: FindRun, output: HandoverOutput, received: list[int]
+) -> RunFolder | None:
+    """The run once it has started, or None after a signal. Until then the output of the process
+    is printed; if it ends instead, its error lines are the error."""
     errors: list[str] = []
-    last = "without a word"
-    while not caught:
-        # Asked first: all that it did before its end is then seen.
-        lives = _lives(process)
-        folder = find(process)
+    last = "without any output"
+    while not received:
+        # Checked first, so that all the process did before it ended is seen.
+        is_alive = _is_alive(pid)
+        folder = find_run(pid)
         if folder is not None:
             return folder
-        for last in said.lines():
-            if last.startswith(PREFIX):
-                errors.append(last.removeprefix(PREFIX))
+        for last in output.lines():
+            if last.startswith(ERROR_PREFIX):
+                errors.append(last.removeprefix(ERROR_PREFIX))
             else:
                 console.note(last)
-        if not lives:
+        if not is_alive:
             raise UserError("\n".join(errors) or f"the run's process ended: {safe_text(last)}")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     return None
 
 
-def _lives(process: int) -> bool:
+def _is_alive(pid: int) -> bool:
     import psutil
 
     try:
-        # In a container nobody may be there to reap it.
-        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)
+        # In a container there may be no init process to reap it.
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
-def _stop(process: int) -> None:
-    """Have it save and end, and wait until it has."""
+def _stop(pid: int) -> None:
+    """Have the process save and end, and wait for that."""
     with contextlib.suppress(ProcessLookupError):
-        os.kill(process, signal.SIGTERM)
+        os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
-    while _lives(process) and time.monotonic() < deadline:
-        time.sleep(LOOK_SECONDS)
+    while _is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Following a training in a command: what it says goes to a view, signals go to it."""
+"""Following a training in a command: its events go to a view, signals go to the training."""
 
 from __future__ import annotations
 
@@ -11,80 +11,103 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-from fmnist_tui.cli.support.training_view import View
+from fmnist_tui.cli.support.training_view import TrainingView
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.run_state import RunState
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
+ABANDONED = "Ctrl-C, twice"
 
 
-def follow(training: Training, view: View) -> tuple[RunState, int]:
-    """Show a training until it has ended; the status is 0, or what a signal asks for."""
+def follow_training(training: Training, view: TrainingView) -> tuple[RunState, int]:
+    """Show a training until it has ended. The exit status is 0, or that of a signal."""
     state = RunState()
 
-    def ask(name: str) -> None:
+    def stop(name: str) -> None:
         training.stop(name)
-        view.notice("saving; Ctrl-C again ends at once, without saving")
+        view.show_notice("saving; press Ctrl-C again to quit without saving")
 
-    def end() -> NoReturn:
-        # Whatever was being written when the signal came stays half said.
+    def quit_now() -> NoReturn:
+        # The signal may have interrupted a write to the same stream: RuntimeError.
         with suppress(RuntimeError):
             view.close()
-        training.abandon("Ctrl-C, twice", state.step, state.epochs_done)
-        with suppress(RuntimeError):
-            sys.stderr.flush()
-        os._exit(130)
+        training.abandon(ABANDONED, state.step, state.epochs_done)
+        exit_immediately()
 
-    with heeding(ask, end) as caught, view:
+    with handle_signals(stop, quit_now) as received, view:
         while True:
-            ended = training.wait(LOOK_SECONDS)
+            has_ended = training.wait(POLL_SECONDS)
             while training.steps:
-                view.step(training.steps.popleft())
+                view.on_load_step(training.steps.popleft())
             while training.events:
                 event = training.events.popleft()
                 state.apply(event)
-                view.event(event, state)
-            if ended and not training.events:
+                view.on_event(event, state)
+            if has_ended and not training.events:
                 break
-    return state, status(caught)
+    return state, exit_status(received)
 
 
-def status(caught: Sequence[int]) -> int:
-    """The exit status by the signals that came: 0 for none."""
-    return 128 + caught[0] if caught else 0
+def exit_immediately() -> NoReturn:
+    """End the process as Ctrl-C does, without waiting for any thread."""
+    with suppress(RuntimeError):
+        sys.stderr.flush()
+    os._exit(130)
+
+
+def exit_status(received: Sequence[int]) -> int:
+    """The exit status after these signals: 0 for none."""
+    return 128 + received[0] if received else 0
 
 
 @contextmanager
-def heeding(ask: Callable[[str], None], end: Callable[[], None]) -> Iterator[list[int]]:
-    """The first signal asks (by its name, in a thread) for an orderly end; a second Ctrl-C
-    does not wait for that.
+def handle_signals(
+    on_first: Callable[[str], None], on_second_interrupt: Callable[[], None]
+) -> Iterator[list[int]]:
+    """Collect the signals that ask for an end. `on_first` is called with the signal's name, in
+    a thread; a second Ctrl-C calls `on_second_interrupt` at once.
 
-    Once the work has ended on a signal, another Ctrl-C is ignored: what is left takes a
-    moment, and it must not change the status, not even while the interpreter closes."""
-    caught: list[int] = []
-    asking: list[threading.Thread] = []
+    After a signal, Ctrl-C stays ignored on leaving: the little that is left to do, closing the
+    interpreter included, must not change the exit status."""
+    received: list[int] = []
+    threads: list[threading.Thread] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if caught and number == signal.SIGINT:
-            end()
-        caught.append(number)
-        # A handler must not write: it may have come in the middle of a line being written.
-        asking.append(threading.Thread(target=ask, args=(SIGNALS[signal.Signals(number)],)))
-        asking[-1].start()
+        if received and number == signal.SIGINT:
+            on_second_interrupt()
+        received.append(number)
+        # A handler must not print: it may interrupt a line that is being written.
+        threads.append(threading.Thread(target=on_first, args=(SIGNALS[signal.Signals(number)],)))
+        threads[-1].start()
 
-    # Whoever started this with SIGHUP ignored, as nohup does, wants it to outlive a terminal.
-    heeded = [number for number in SIGNALS if number != signal.SIGHUP or not _ignored(number)]
-    before = {number: signal.signal(number, handle) for number in heeded}
+    # nohup ignores SIGHUP for the command to outlive its terminal.
+    handled = [number for number in SIGNALS if number != signal.SIGHUP or not _is_ignored(number)]
+    before = {number: signal.signal(number, handle) for number in handled}
     try:
-        yield caught
+        yield received
     finally:
-        for thread in asking:
+        for thread in threads:
             thread.join()
         for number, handler in before.items():
-            ignored = caught and number == signal.SIGINT
-            signal.signal(number, signal.SIG_IGN if ignored else handler)
+            ignore = received and number == signal.SIGINT
+            signal.signal(number, signal.SIG_IGN if ignore else handler)
 
 
-def _ignored(number: signal.Signals) -> bool:
+@contextmanager
+def defer_signals() -> Iterator[list[int]]:
+    """Collect Ctrl-C and SIGTERM, for the block to look at when it is ready."""
+    received: list[int] = []
+    handled = (signal.SIGINT, signal.SIGTERM)
+    before = [
+        signal.signal(number, lambda caught, _: received.append(caught)) for number in handled
+    ]
+    try:
+        yield received
+    finally:
+        for number, handler in zip(handled, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _is_ignored(number: signal.Signals) -> bool:
     return signal.getsignal(number) == signal.SIG_IGN

@@ -1,30 +1,130 @@
-"""Arguments that several commands share."""
+"""Arguments that several commands share, and what their values mean."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.config import recipes, run_config
 from fmnist_tui.config.problems import format_setting
-from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.config.recipes import Recipe
+from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import resolve
 from fmnist_tui.util import paths
 from fmnist_tui.util.errors import UsageError, near
 from fmnist_tui.util.paths import expanded
 from fmnist_tui.util.text import safe_text
 
-MODEL_ENDINGS = (".pt", ".pth", ".safetensors")
+if TYPE_CHECKING:
+    from fmnist_tui.engine.session.session import Session
+
+MODEL_SUFFIXES = (".pt", ".pth", ".safetensors")
 ONNX_SCRIPT = "assets/predict_onnx.py"
 
 
-def folders(parser: argparse.ArgumentParser, *, runs: bool = True, data: bool = True) -> None:
+def add_action(
+    actions: argparse._SubParsersAction[Any], name: str, about: str
+) -> argparse.ArgumentParser:
+    """An action of a command."""
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=about, description=about)
+    return parser
+
+
+def add_common(parser: argparse.ArgumentParser, *, runs: bool = True, data: bool = True) -> None:
+    """--runs, --data and --json."""
+    add_folders(parser, runs=runs, data=data)
+    add_json(parser)
+
+
+def add_folders(parser: argparse.ArgumentParser, *, runs: bool = True, data: bool = True) -> None:
     """--runs and --data."""
     if runs:
-        parser.add_argument("--runs", metavar="DIR", help="folder of the runs")
+        parser.add_argument("--runs", metavar="DIR", help="the runs folder")
     if data:
-        parser.add_argument("--data", metavar="DIR", help="folder of the data sets")
+        parser.add_argument("--data", metavar="DIR", help="the data folder")
+
+
+def add_json(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """RUN, one of the runs folder or a path."""
+    parser.add_argument("run", metavar="RUN", help="run ID, part of its name, `last`, or a path")
+
+
+def add_split(parser: argparse.ArgumentParser, default: str = "test") -> None:
+    parser.add_argument(
+        "--split", default=default, choices=("test", "val", "train"), help=f"[{default}]"
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help=run_config.DEVICES)
+
+
+def add_recipe(parser: argparse.ArgumentParser) -> None:
+    """RECIPE and --config."""
+    parser.add_argument(
+        "recipe_name", nargs="?", metavar="RECIPE", help=f"recipe name [{recipes.DEFAULT}]"
+    )
+    parser.add_argument("--config", metavar="FILE", help="recipe file, or a run's config.toml")
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """A flag for every field of RunConfig, in the fields' groups."""
+    groups: dict[str, Any] = {}
+    for name, field in run_config.FIELDS.items():
+        heading = run_config.group(name)
+        group = groups.setdefault(heading, parser.add_argument_group(heading))
+        about = f"{field.description} [{format_setting(field.default)}]".replace("%", "%%")
+        if run_config.kind(name) is bool:
+            group.add_argument(
+                flag(name), dest=name, nargs="?", const="true", metavar="true|false", help=about
+            )
+            off = f"--no-{name.replace('_', '-')}"
+            group.add_argument(off, dest=name, action="store_const", const="false")
+        else:
+            group.add_argument(flag(name), dest=name, metavar=name.upper(), help=about)
+
+
+def flag(name: str) -> str:
+    """The flag of a setting: `--batch-size` for `batch_size`."""
+    return f"--{name.replace('_', '-')}"
+
+
+def format_flags(values: Mapping[str, Any]) -> list[str]:
+    """Values as arguments of a command, those that are None left out."""
+    return [f"{flag(name)}={value}" for name, value in values.items() if value is not None]
+
+
+def raw_settings(args: argparse.Namespace) -> dict[str, str | None]:
+    """The settings as they were typed; None for those that were not given."""
+    return {name: getattr(args, name, None) for name in run_config.FIELDS}
+
+
+def parse_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings given as flags, in their own types."""
+    return {
+        name: run_config.parse(name, text)
+        for name, text in raw_settings(args).items()
+        if text is not None
+    }
+
+
+def refuse_settings(names: Iterable[str], why: str) -> None:
+    """A UsageError about the first of these settings, if there is any."""
+    for name in names:
+        raise UsageError(f"{flag(name)} {why}")
+
+
+def load_recipe(args: argparse.Namespace) -> Recipe:
+    """The recipe that RECIPE or --config names; the default without either."""
+    if args.config:
+        return recipes.read(Path(args.config))
+    return recipes.load(args.recipe_name or recipes.DEFAULT)
 
 
 def runs_dir(args: argparse.Namespace) -> Path:
@@ -35,63 +135,37 @@ def data_dir(args: argparse.Namespace) -> Path:
     return paths.data_dir(args.data)
 
 
-def as_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+def find_run(args: argparse.Namespace) -> RunFolder:
+    """The run that RUN names."""
+    return resolve(runs_dir(args), args.run)
 
 
-def device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="auto", help=run_config.DEVICES)
+def open_session(args: argparse.Namespace) -> Session:
+    """A session of the engine on the folders that --runs and --data name."""
+    from fmnist_tui.engine.session.session import Session
+
+    return Session(runs_dir(args), data_dir(args))
 
 
-def settings(parser: argparse.ArgumentParser) -> None:
-    """A flag for every field of RunConfig, in the fields' groups."""
-    groups: dict[str, Any] = {}
-    for name, field in run_config.FIELDS.items():
-        heading = run_config.group(name)
-        group = groups.setdefault(heading, parser.add_argument_group(heading))
-        about = f"{field.description} [{format_setting(field.default)}]".replace("%", "%%")
-        flag = f"--{name.replace('_', '-')}"
-        if run_config.kind(name) is bool:
-            group.add_argument(
-                flag, dest=name, nargs="?", const="true", metavar="true|false", help=about
-            )
-            off = f"--no-{name.replace('_', '-')}"
-            group.add_argument(off, dest=name, action="store_const", const="false")
-        else:
-            group.add_argument(flag, dest=name, metavar=name.upper(), help=about)
-
-
-def given(args: argparse.Namespace) -> dict[str, Any]:
-    """The settings given as flags, in their own types."""
-    return {
-        name: run_config.parse(name, text)
-        for name in run_config.FIELDS
-        if (text := getattr(args, name, None)) is not None
-    }
-
-
-def build_config(recipe: recipes.Recipe, args: argparse.Namespace) -> RunConfig:
-    """The recipe's values, then the environment's, then the flags'."""
-    return recipe.config(**{**recipes.from_environment(), **given(args)})
-
-
-def model_source(runs_dir: Path, text: str) -> Path:
-    """A model file by its ending, or the folder of the run that the text means."""
-    path = expanded(text)
+def find_model(args: argparse.Namespace) -> Path:
+    """What RUN|MODELFILE names: a model file, known by its suffix, or a run's folder."""
+    text, path = args.source, expanded(args.source)
     if path.suffix == ".onnx":
         raise UsageError(
-            f"{safe_text(text)}: an ONNX file is for other programs (see {ONNX_SCRIPT});"
-            f" name a run, or a file of {', '.join(MODEL_ENDINGS)}"
+            f"{safe_text(text)}: ONNX files are for other programs (see {ONNX_SCRIPT});"
+            f" give a run, or a file ending in {', '.join(MODEL_SUFFIXES)}"
         )
-    return path if path.suffix in MODEL_ENDINGS else resolve(runs_dir, text).path
+    return path if path.suffix in MODEL_SUFFIXES else resolve(runs_dir(args), text).path
 
 
-def class_number(names: tuple[str, ...], wanted: str) -> int:
-    """A class given by name (in any case) or by number."""
+def parse_class(names: tuple[str, ...], text: str) -> int:
+    """The index of a class given by name (in any case) or by number."""
     lowered = [name.lower() for name in names]
-    if wanted.lower() in lowered:
-        return lowered.index(wanted.lower())
-    if wanted.isdecimal() and int(wanted) < len(names):
-        return int(wanted)
-    known = ", ".join(safe_text(name) for name in names)
-    raise UsageError(f"{safe_text(wanted)!r} is no class{near(wanted, names)} (there are {known})")
+    if text.lower() in lowered:
+        return lowered.index(text.lower())
+    if text.isdecimal() and int(text) < len(names):
+        return int(text)
+    choices = ", ".join(safe_text(name) for name in names)
+    raise UsageError(
+        f"unknown class {safe_text(text)!r}{near(text, names)} (choose from {choices})"
+    )

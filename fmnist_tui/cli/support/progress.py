@@ -1,7 +1,7 @@
-"""How far a long command is, on standard error: a bar, a plain line now and then, or JSON.
+"""The progress of a long command on standard error: a bar, plain lines, or JSON lines.
 
-JSON lines are for a program that started the command and shows its progress in its own
-way, as the dashboard does; it asks for them by the environment variable below.
+JSON lines are for a program, such as the dashboard, that starts the command and draws the
+progress itself; it sets the environment variable below.
 """
 
 from __future__ import annotations
@@ -14,108 +14,121 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fmnist_tui.cli.support.console import console, duration, note
+from fmnist_tui.cli.support.console import console, note
+from fmnist_tui.util.formatting import duration
 from fmnist_tui.util.progress import Tell
 from fmnist_tui.util.text import safe_text
 
-AS_JSON = "FMNIST_TUI_STEPS"
-PLAIN_SECONDS = 3.0
+FORMAT_VARIABLE = "FMNIST_TUI_STEPS"
+LINE_SECONDS = 3.0
 JSON_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressPart:
-    """One of several long things that are one together: the one after `at` others, `of` so many."""
+    """Part `index` (from 0) of `count` equally long parts of a job."""
 
-    at: int = 0
-    of: int = 1
+    index: int = 0
+    count: int = 1
 
-    def split(self, at: int, of: int) -> ProgressPart:
-        """A part of this part."""
-        return ProgressPart(self.at * of + at, self.of * of)
+    def split(self, index: int, count: int) -> ProgressPart:
+        """Part `index` of `count` of this part."""
+        return ProgressPart(self.index * count + index, self.count * count)
 
-    def tell(self, tell: Tell) -> Tell:
-        """How far the whole is, told by how far this part is."""
-        if self.of == 1:
-            return tell
+    def scale(self, on_progress: Tell) -> Tell:
+        """A callback for the progress of this part, which reports that of the whole job."""
+        if self.count == 1:
+            return on_progress
 
-        def told(done: float, total: float, what: str) -> None:
-            done = self.at + (done / total if total else 0.0)
-            tell(done, self.of, f"{self.at + 1} of {self.of}: {what}")
+        def report(done: float, total: float, what: str) -> None:
+            done = self.index + (done / total if total else 0.0)
+            on_progress(done, self.count, f"{self.index + 1} of {self.count}: {what}")
 
-        return told
+        return report
 
 
 WHOLE = ProgressPart()
 
 
-def as_json() -> bool:
-    """Whether whoever started this command wants to be told in JSON."""
-    return os.environ.get(AS_JSON) == "json"
+def wants_json() -> bool:
+    """Whether the program that started this command asks for progress as JSON lines."""
+    return os.environ.get(FORMAT_VARIABLE) == "json"
+
+
+def has_live_terminal() -> bool:
+    """Whether standard error is a terminal that can redraw a bar in place."""
+    return sys.stderr.isatty() and not console(stderr=True).is_dumb_terminal
 
 
 @contextlib.contextmanager
-def steps(what: str, part: ProgressPart = WHOLE) -> Iterator[Tell]:
-    """Something to tell the progress of `what` to, shown as standard error can. Of several
-    parts the whole is told in JSON alone: people see one after the other."""
-    if as_json():
-        yield part.tell(json_steps())
-    elif sys.stderr.isatty() and not console(stderr=True).is_dumb_terminal:
-        with _bar(what) as tell:
-            yield tell
+def show_progress(title: str, part: ProgressPart = WHOLE) -> Iterator[Tell]:
+    """Show the progress reported to the yielded callback. JSON lines report the whole job
+    that `part` belongs to; bars and plain lines show this part alone."""
+    if wants_json():
+        yield part.scale(json_progress())
+    elif has_live_terminal():
+        with _show_bar(title) as on_progress:
+            yield on_progress
     else:
-        yield _lines(what)
+        yield _line_progress(title)
 
 
-def json_steps() -> Tell:
-    """Tells by JSON lines, not too many of them; another text is told at once."""
-    last, said = 0.0, ""
+def json_progress() -> Tell:
+    """Report progress as JSON lines: ten a second at most, but a new text at once."""
+    last_time, last_text = 0.0, ""
 
-    def tell(done: float, total: float, what: str) -> None:
-        nonlocal last, said
+    def report(done: float, total: float, what: str) -> None:
+        nonlocal last_time, last_text
         now = time.monotonic()
-        if what == said and done < total and now - last < JSON_SECONDS:
+        if what == last_text and done < total and now - last_time < JSON_SECONDS:
             return
-        last, said = now, what
+        last_time, last_text = now, what
         line = json.dumps({"done": done, "total": total, "what": what})
         print(line, file=sys.stderr, flush=True)
 
-    return tell
+    return report
 
 
 @contextlib.contextmanager
-def _bar(title: str) -> Iterator[Tell]:
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-    from rich.progress import TimeRemainingColumn as Left
+def _show_bar(title: str) -> Iterator[Tell]:
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         TaskProgressColumn(),
-        Left(),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=console(stderr=True), transient=True, expand=True) as bars:
         task = bars.add_task(safe_text(title), total=None)
 
-        def tell(done: float, total: float, what: str) -> None:
-            words = safe_text(f"{title}: {what}" if what else title, 60)
-            bars.update(task, completed=done, total=total or None, description=words)
+        def report(done: float, total: float, what: str) -> None:
+            text = safe_text(f"{title}: {what}" if what else title, 60)
+            bars.update(task, completed=done, total=total or None, description=text)
 
-        yield tell
+        yield report
 
 
-def _lines(title: str) -> Tell:
-    began = time.monotonic()
-    last, said = 0.0, ""
+def _line_progress(title: str) -> Tell:
+    started = time.monotonic()
+    last_time, last_text = 0.0, ""
 
-    def tell(done: float, total: float, what: str) -> None:
-        nonlocal last, said
+    def report(done: float, total: float, what: str) -> None:
+        nonlocal last_time, last_text
         now = time.monotonic()
-        if now - last < PLAIN_SECONDS and (what == said or now - last < JSON_SECONDS):
+        elapsed = now - last_time
+        if elapsed < LINE_SECONDS and (what == last_text or elapsed < JSON_SECONDS):
             return
-        last, said = now, what
-        left = (now - began) / done * (total - done) if done and total else None
+        last_time, last_text = now, what
+        remaining = (now - started) / done * (total - done) if done and total else None
         share = f" {done / total:.0%}" if total else ""
-        note(f"{title}:{share} {what}" + (f", {duration(left)} left" if left is not None else ""))
+        left = f", {duration(remaining)} left" if remaining is not None else ""
+        note(f"{title}:{share} {what}{left}")
 
-    return tell
+    return report

@@ -1,17 +1,23 @@
-"""Carrying out a plan in a command: its trainings one after another, its ensemble last."""
+"""Running a plan in a command: its trainings one after another, its ensemble last."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from fmnist_tui.cli.support.console import note
-from fmnist_tui.cli.support.follow import follow
-from fmnist_tui.cli.support.progress import WHOLE, ProgressPart, steps
+from fmnist_tui.analysis.overfitting import judge_fit
+from fmnist_tui.cli.support import console, options
+from fmnist_tui.cli.support.follow import follow_training
+from fmnist_tui.cli.support.progress import WHOLE, ProgressPart, show_progress
 from fmnist_tui.cli.support.training_view import choose_view
+from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import EnsembleStep, Plan
+from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.session.session import Session
+from fmnist_tui.protocol.events import FAILED, FINISHED
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
@@ -20,10 +26,10 @@ from fmnist_tui.util.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
-class CompletedPlan:
-    """A step that has been done, or broken off: `status` is what a signal asks for, `error`
-    what went wrong besides what the record says, `folder` missing where a signal came before
-    there was one."""
+class CompletedStep:
+    """A step that has ended. `status` is the exit status that a signal asks for, `error` an
+    exception that the run's record does not tell; without a `folder` a signal came before the
+    run had started."""
 
     name: str
     state: RunState
@@ -31,43 +37,119 @@ class CompletedPlan:
     status: int = 0
     error: BaseException | None = None
 
+    def require_finished(self) -> RunFolder:
+        """The folder of a finished run; raises what kept any other from finishing."""
+        if self.status:
+            raise SystemExit(self.status)
+        if self.error is not None:
+            raise self.error
+        if self.folder is None or self.state.ended != FINISHED:
+            raise UserError(self.state.message or "the run did not finish")
+        return self.folder
 
-def followed(training: Training, name: str = "", part: ProgressPart = WHOLE) -> CompletedPlan:
-    """Show a training to its end; raises what kept it from beginning."""
-    state, status = follow(training, choose_view(part))
+
+def build_plan(recipe: Recipe, args: argparse.Namespace) -> Plan:
+    """The plan of a recipe, with the settings of the environment and of the flags."""
+    settings = options.parse_settings(args)
+    options.refuse_settings(
+        (name for name in settings if recipe.stages and all(name in s.run for s in recipe.stages)),
+        f"is set by every stage of {recipe.name}: change it in a copy of the recipe, and give"
+        " that with --config",
+    )
+    return Plan.of(recipe, {**recipes.from_environment(), **settings})
+
+
+def run_training(training: Training, name: str = "", part: ProgressPart = WHOLE) -> CompletedStep:
+    """Show a training until it has ended; raises what kept it from starting."""
+    state, status = follow_training(training, choose_view(part))
     if state.started is None or training.folder is None:
         if status:
-            return CompletedPlan(name, state, None, status)
-        raise training.error or UserError(state.message or "the run did not begin")
-    return CompletedPlan(name, state, training.folder, status, training.error)
+            return CompletedStep(name, state, None, status)
+        raise training.error or UserError(state.message or "the run did not start")
+    return CompletedStep(name, state, training.folder, status, training.error)
 
 
-def carried_out(
-    session: Session, plan: Plan, whole: ProgressPart = WHOLE
-) -> Iterator[CompletedPlan]:
-    """Do a plan's steps; there is no further one after one that has not finished."""
+def run_plan(session: Session, plan: Plan, part: ProgressPart = WHOLE) -> Iterator[CompletedStep]:
+    """Run the steps of a plan, up to the first that does not finish."""
     plan = plan.settled(lambda start: str(locate(start, session.runs_dir)))
     while (step := plan.next) is not None:
         if plan.heading:
-            note(f"{plan.recipe}, {plan.heading}")
-        part = whole.split(len(plan.runs), len(plan.steps))
+            console.note(f"{plan.recipe}, {plan.heading}")
+        step_part = part.split(len(plan.runs), len(plan.steps))
         if isinstance(step, EnsembleStep):
-            done = _united(session, plan, step, part)
+            completed = _build_ensemble(session, plan, step, step_part)
         else:
-            done = followed(session.train(step.config), step.name, part)
-        yield done
-        if done.folder is None or done.status:
+            completed = run_training(session.train(step.config), step.name, step_part)
+        yield completed
+        if completed.folder is None or completed.status:
             return
-        plan = plan.ended(done.state.ended, done.folder.path)
+        plan = plan.ended(completed.state.ended, completed.folder.path)
 
 
-def _united(session: Session, plan: Plan, step: EnsembleStep, part: ProgressPart) -> CompletedPlan:
+def _build_ensemble(
+    session: Session, plan: Plan, step: EnsembleStep, part: ProgressPart
+) -> CompletedStep:
     first = plan.steps[0]
     device = "auto" if isinstance(first, EnsembleStep) else first.config.device
     members = [RunFolder(path) for path in step.runs]
-    with steps(step.name, part) as tell:
-        future = session.ensemble(
-            members, tta=step.tta, recipe=plan.recipe, device=device, tell=tell
-        )
-        folder = future.result()
-    return CompletedPlan(step.name, replay(folder.events), folder)
+    with show_progress(step.name, part) as on_progress:
+        folder = session.ensemble(
+            members, tta=step.tta, recipe=plan.recipe, device=device, tell=on_progress
+        ).result()
+    return CompletedStep(step.name, replay(folder.events), folder)
+
+
+def print_steps(steps: Iterator[CompletedStep], plan: Plan, args: argparse.Namespace) -> int:
+    """Print the result of each step as soon as it ends; the exit status is that of the last."""
+    from fmnist_tui.cli.support.run_summary import print_run
+
+    documents: list[dict[str, Any]] = []
+    status, ended, count = 0, None, len(plan.steps)
+    for number, step in enumerate(steps, 1 + len(plan.runs)):
+        status, ended = step.status, step.state.ended
+        if step.folder is None:
+            console.note("stopped before the run started")
+            break
+        if args.debug and step.error is not None:
+            raise step.error
+        if args.json:
+            documents.append({"stage": step.name, **to_json(step.state, step.folder)})
+        else:
+            print_run(step.state, step.folder)
+        if ended == FAILED:
+            console.error(f"the run failed: {step.state.message}")
+            status = 1
+        if ended != FINISHED and number < count:
+            console.note(f"{plan.recipe} ends here: {count - number} of {count} steps not run")
+    if args.json and count > 1:
+        console.print_json({"recipe": plan.recipe, "state": ended, "stages": documents})
+    elif args.json and documents:
+        console.print_json({key: value for key, value in documents[0].items() if key != "stage"})
+    return status
+
+
+def to_json(state: RunState, folder: RunFolder) -> dict[str, Any]:
+    """The JSON document of a training."""
+
+    def split_to_json(split: str) -> dict[str, float | int] | None:
+        result = state.verdict(split)
+        if result is None:
+            return None
+        return {"loss": result.loss, "accuracy": result.accuracy, "count": result.count}
+
+    started, fit = state.started, judge_fit(state)
+    return {
+        "run": folder.path.name,
+        "path": str(folder.path),
+        "state": state.ended,
+        "message": state.message,
+        "epochs": state.epochs_done,
+        "steps": state.step,
+        "seconds": state.train_seconds,
+        "images_per_second": state.mean_images_per_second,
+        "device": f"{started.device} ({started.device_name})" if started else "",
+        "val": split_to_json("val"),
+        "test": split_to_json("test"),
+        "frozen_unchanged": state.frozen_unchanged,
+        "fit": {"verdict": fit.verdict, "words": fit.words},
+    }

@@ -1,4 +1,4 @@
-"""Signals that ask a command for its end."""
+"""Signals that ask a command to end."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from fmnist_tui.cli.support.follow import heeding, status
+from fmnist_tui.cli.support.follow import exit_status, handle_signals
 
 
 @pytest.fixture(autouse=True)
-def ctrl_c() -> Iterator[None]:
-    """As it was, after the test."""
+def restored_handler() -> Iterator[None]:
+    """Restores the handler of Ctrl-C after each test."""
     before = signal.getsignal(signal.SIGINT)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-class Interrupted(io.RawIOBase):
+class InterruptedFile(io.RawIOBase):
     """A file during whose first write Ctrl-C is pressed."""
 
     def __init__(self) -> None:
@@ -36,27 +36,27 @@ class Interrupted(io.RawIOBase):
         return len(data)
 
 
-def test_a_signal_in_the_middle_of_a_line_may_be_answered_by_another_line() -> None:
-    raw = Interrupted()
+def test_a_signal_in_the_middle_of_a_line_can_print_another_line() -> None:
+    raw = InterruptedFile()
     buffered = io.BufferedWriter(raw)  # type: ignore[type-var]
 
-    def say(line: bytes) -> None:
+    def write(line: bytes) -> None:
         buffered.write(line)
         buffered.flush()
 
-    with heeding(lambda name: say(name.encode() + b"\n"), lambda: None) as caught:
-        say(b"epoch 1\n")
+    with handle_signals(lambda name: write(name.encode() + b"\n"), lambda: None) as received:
+        write(b"epoch 1\n")
     assert raw.written == b"epoch 1\nCtrl-C\n"
-    assert status(caught) == 130
+    assert exit_status(received) == 130
 
 
-def test_only_a_second_ctrl_c_does_not_wait() -> None:
-    asked: list[str] = []
-    ended: list[bool] = []
-    with heeding(asked.append, lambda: ended.append(True)) as caught:
+def test_only_a_second_ctrl_c_quits_at_once() -> None:
+    names: list[str] = []
+    quits: list[bool] = []
+    with handle_signals(names.append, lambda: quits.append(True)) as received:
         for number in (signal.SIGTERM, signal.SIGTERM):
             os.kill(os.getpid(), number)
-        assert ended == []
+        assert quits == []
         os.kill(os.getpid(), signal.SIGINT)
-        assert ended == [True]
-    assert asked[0] == "SIGTERM" and status(caught) == 143
+        assert quits == [True]
+    assert names[0] == "SIGTERM" and exit_status(received) == 143

@@ -1,4 +1,4 @@
-"""The one place where commands become exit statuses."""
+"""Exit statuses of commands."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ import pytest
 from fmnist_tui.cli import main
 
 
-def command(monkeypatch: pytest.MonkeyPatch, run: Any) -> None:
-    """Have `doctor` do this."""
-    module = SimpleNamespace(arguments=lambda parser: None, run=run)
-    monkeypatch.setattr(main, "_module", lambda name: module)
+def replace_doctor(monkeypatch: pytest.MonkeyPatch, run: Any) -> None:
+    """Have `doctor` call `run`."""
+    module = SimpleNamespace(add_arguments=lambda parser: None, run=run)
+    monkeypatch.setattr(main, "_import_command", lambda name: module)
 
 
-def test_sigterm_has_a_command_give_up_in_good_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    put_away: list[bool] = []
+def test_sigterm_ends_a_command_in_an_orderly_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    cleaned_up: list[bool] = []
 
     def run(_: Any) -> int:
         try:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(10)
         finally:
-            put_away.append(True)
+            cleaned_up.append(True)
         return 0
 
-    command(monkeypatch, run)
+    replace_doctor(monkeypatch, run)
     assert main.run(["doctor"]) == 143
-    assert put_away == [True]
+    assert cleaned_up == [True]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_a_command_that_ends_by_a_status_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    command(monkeypatch, lambda _: sys.exit(143))
+def test_the_status_of_sys_exit_is_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_doctor(monkeypatch, lambda _: sys.exit(143))
     assert main.run(["doctor"]) == 143
-    command(monkeypatch, lambda _: sys.exit())
+    replace_doctor(monkeypatch, lambda _: sys.exit())
     assert main.run(["doctor"]) == 0

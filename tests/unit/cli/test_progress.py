@@ -1,4 +1,4 @@
-"""How far several long things are that are one together."""
+"""The progress of several parts of one job."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from fmnist_tui.cli.support.progress import WHOLE, ProgressPart
 
 
 def test_a_part_of_a_part_is_a_part_of_the_whole() -> None:
-    assert [WHOLE.split(at, 2).split(inner, 3) for at in range(2) for inner in range(3)] == [
-        ProgressPart(place, 6) for place in range(6)
-    ]
+    parts = [WHOLE.split(outer, 2).split(inner, 3) for outer in range(2) for inner in range(3)]
+    assert parts == [ProgressPart(index, 6) for index in range(6)]
 
 
-def test_the_whole_never_goes_back_when_a_part_begins_anew() -> None:
-    said: list[tuple[float, float, str]] = []
-    for at in range(3):
-        tell = ProgressPart(at, 3).tell(lambda *told: said.append(told))
-        tell(0, 0, "looking")
-        tell(5, 10, "half")
-        tell(10, 10, "all")
-    assert [done for done, _, _ in said] == pytest.approx([0, 0.5, 1, 1, 1.5, 2, 2, 2.5, 3])
-    assert {total for _, total, _ in said} == {3}
-    assert said[4][2] == "2 of 3: half"
+def test_progress_does_not_go_back_when_the_next_part_starts() -> None:
+    reports: list[tuple[float, float, str]] = []
+    for index in range(3):
+        on_progress = ProgressPart(index, 3).scale(lambda *report: reports.append(report))
+        on_progress(0, 0, "looking")
+        on_progress(5, 10, "half")
+        on_progress(10, 10, "all")
+    assert [done for done, _, _ in reports] == pytest.approx([0, 0.5, 1, 1, 1.5, 2, 2, 2.5, 3])
+    assert {total for _, total, _ in reports} == {3}
+    assert reports[4][2] == "2 of 3: half"
 
 
-def test_what_is_one_alone_is_told_as_it_is() -> None:
-    said: list[tuple[float, float, str]] = []
-    WHOLE.tell(lambda *told: said.append(told))(3, 10, "x")
-    assert said == [(3, 10, "x")]
+def test_the_progress_of_a_single_part_is_not_changed() -> None:
+    reports: list[tuple[float, float, str]] = []
+    WHOLE.scale(lambda *report: reports.append(report))(3, 10, "x")
+    assert reports == [(3, 10, "x")]

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from fmnist_tui.cli import main
-from fmnist_tui.cli.support import options
+from fmnist_tui.cli.support.run_plan import build_plan
 from fmnist_tui.config import recipes
 from fmnist_tui.config.dataset_catalog import GARMENTS
+from fmnist_tui.config.plans import TrainStep
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.report.confusion_matrix import HEAT_LEVELS, MAX_CLASSES, heat_level
 from fmnist_tui.report.page import render_page
@@ -159,9 +160,10 @@ def test_the_command_trains_with_the_very_same_settings() -> None:
     for made in (changed, changed.changed(recipe="my own", ema=0.99), CONFIG):
         recipe = recipes.load("two-conv") if made.recipe == "two-conv" else None
         words = shlex.split(shlex.join(train_command(made, recipe)))[1:]
-        args = main.build("train").parse_args(words)
+        args = main.build_parser("train").parse_args(words)
         base = recipe or recipes.Recipe("custom", "", {})
-        assert options.build_config(base, args) == made
+        (step,) = build_plan(base, args).steps
+        assert isinstance(step, TrainStep) and step.config == made
 
 
 def luminance(colour: tuple[float, ...]) -> float:
