@@ -104,7 +104,7 @@ def test_weights_of_another_network_are_refused_by_evaluate(
     foreign = tmp_path / "other.pt"
     torch.save({"layer.weight": torch.zeros(3, 3)}, foreign)
     said = trained.complaint("evaluate", "last", "--checkpoint", str(foreign), status=1)
-    assert "another architecture than linear" in said
+    assert "does not fit the model linear" in said
 
 
 def test_data_list_get_and_show_work_without_a_network(trained: Home) -> None:

@@ -1,9 +1,9 @@
-"""Reading a stranger's weights in a process of their own.
+"""Reading untrusted weights in a process of their own.
 
-`python -m fmnist_tui.engine.checkpoints.untrusted_weights FILE FOLDER` turns a `.pt`, `.pth`
-or `.safetensors` file into FOLDER/weights.safetensors and FOLDER/facts.json, or prints one
-line saying why not and exits with 1. The parent never interprets the original; memory and
-time of this process are limited before the first byte of it is.
+`python -m fmnist_tui.engine.checkpoints.untrusted_weights FILE FOLDER` converts a `.pt`, `.pth`
+or `.safetensors` file to FOLDER/weights.safetensors and FOLDER/facts.json, or prints the reason
+for refusing it in one line and exits with 1. The parent never interprets the original file; this
+process limits its own memory and time before it does.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from pathlib import Path
 from typing import Any
 
 CPU_SECONDS = 60
-SPARE_MEMORY = 1 << 30
-LARGEST_FILE = 4 << 30
-LARGEST_FACTS = 16 << 20
+EXTRA_MEMORY = 1 << 30
+MAX_FILE_SIZE = 4 << 30
+MAX_FACTS_SIZE = 16 << 20
 FACTS = ("about", "step", "epoch")
-# Where all of them stand in a safetensors file.
+# The metadata key of a safetensors file that holds the facts.
 METADATA = "fmnist_tui"
 
 
 def main(arguments: list[str]) -> int:
     source, folder = Path(arguments[0]), Path(arguments[1])
-    import torch  # noqa: F401 - loaded before memory is limited
+    import torch  # noqa: F401 - imported before memory is limited
     from safetensors.torch import save_file
 
     from fmnist_tui.util.errors import UserError
 
     size = source.stat().st_size
-    _limit(size)
+    _limit_resources(size)
     try:
-        weights, facts = _read(source, size)
+        weights, facts = _read_weights(source, size)
         save_file(weights, folder / "weights.safetensors")
         (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
     except UserError as error:
         print(error)
     except MemoryError:
-        print(f"{source}: refused, it asks for more memory than its size explains")
+        print(f"{source}: refused, it needs more memory than its size justifies")
     except OSError as error:
         print(f"{source}: {error.strerror or error}")
     except (TypeError, ValueError, RecursionError):
@@ -51,57 +51,61 @@ def main(arguments: list[str]) -> int:
     return 1
 
 
-def _limit(size: int) -> None:
+def _limit_resources(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS,) * 2)
     memory = Path("/proc/self/statm")
     if memory.exists():
-        # Address space as it stands (torch's libraries are large) and a bounded part more.
+        # The current address space (torch's libraries are large) plus a bounded amount.
         mapped = int(memory.read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (mapped + 4 * size + SPARE_MEMORY,) * 2)
+        resource.setrlimit(resource.RLIMIT_AS, (mapped + 4 * size + EXTRA_MEMORY,) * 2)
 
 
-def _read(source: Path, size: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read_weights(source: Path, size: int) -> tuple[dict[str, Any], dict[str, Any]]:
     from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, parse_checkpoint
 
-    where = source.name
-    if size > LARGEST_FILE:
-        raise CheckpointError(f"{where}: refused, {size >> 20} MB is more than any model here")
+    name = source.name
+    if size > MAX_FILE_SIZE:
+        raise CheckpointError(f"{name}: refused, {size >> 20} MB is larger than any model here")
     if source.suffix.lower() == ".safetensors":
-        return _safetensors(source)
+        return _read_safetensors(source)
     data = source.read_bytes()
-    payload = parse_checkpoint(data, where)
+    payload = parse_checkpoint(data, name)
     if "weights" in payload:
-        return _tensors(payload["weights"], where), _told(payload)
-    return _tensors(payload, where), _beside(source, data)
+        return _check_tensors(payload["weights"], name), _select_facts(payload)
+    return _check_tensors(payload, name), _read_sidecar(source, data)
 
 
-def _told(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Of all that is said of some weights, what is of use here."""
+def _select_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {key: facts[key] for key in FACTS if key in facts}
 
 
-def _beside(source: Path, data: bytes) -> dict[str, Any]:
-    """What the JSON file beside bare weights says of them, if it is one of ours."""
+def _read_sidecar(source: Path, data: bytes) -> dict[str, Any]:
+    """The facts in the JSON file beside bare weights, if that file was written by us."""
     from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError
 
     sidecar = source.with_name(f"{source.name}.json")
-    if not sidecar.is_file() or sidecar.stat().st_size > LARGEST_FACTS:
+    if not sidecar.is_file() or sidecar.stat().st_size > MAX_FACTS_SIZE:
         return {}
-    try:
-        found = json.loads(sidecar.read_bytes())
-    except (ValueError, RecursionError):
+    facts = _parse_facts(sidecar.read_bytes())
+    if "about" not in facts:
         return {}
-    if not isinstance(found, dict) or "about" not in found:
-        return {}
-    if found.get("sha256") != hashlib.sha256(data).hexdigest():
+    if facts.get("sha256") != hashlib.sha256(data).hexdigest():
         raise CheckpointError(
             f"{source.name}: {sidecar.name} describes another file (SHA-256 differs); export"
-            " the model anew, or move that file away"
+            " the model again, or move that file away"
         )
-    return _told(found)
+    return _select_facts(facts)
 
 
-def _safetensors(source: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def _parse_facts(text: str | bytes) -> dict[str, Any]:
+    try:
+        facts = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _read_safetensors(source: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
     from safetensors.torch import load_file
 
@@ -110,37 +114,29 @@ def _safetensors(source: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         with safe_open(source, "pt") as file:
             metadata = file.metadata() or {}
-        return _tensors(load_file(source), source.name), _inside(metadata)
+        facts = _select_facts(_parse_facts(metadata.get(METADATA, "{}")))
+        return _check_tensors(load_file(source), source.name), facts
     except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"{source.name}: damaged safetensors file ({error})") from None
 
 
-def _inside(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """What the metadata of a safetensors file say, if they are ours."""
-    try:
-        found = json.loads(metadata.get(METADATA, "{}"))
-    except (ValueError, RecursionError):
-        return {}
-    return _told(found) if isinstance(found, dict) else {}
-
-
-def _tensors(weights: object, where: str) -> dict[str, Any]:
+def _check_tensors(weights: object, name: str) -> dict[str, Any]:
     import torch
 
     from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError
 
     if not isinstance(weights, Mapping) or not weights:
-        raise CheckpointError(f"{where}: holds no weights")
-    found = {}
-    for name, tensor in weights.items():
-        if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
-            raise CheckpointError(f"{where}: holds something other than named tensors")
+        raise CheckpointError(f"{name}: holds no weights")
+    checked = {}
+    for key, tensor in weights.items():
+        if not isinstance(key, str) or not isinstance(tensor, torch.Tensor):
+            raise CheckpointError(f"{name}: holds something other than named tensors")
         if tensor.layout != torch.strided or tensor.is_quantized:
-            raise CheckpointError(f"{where}: {name} is a tensor of a kind not used here")
+            raise CheckpointError(f"{name}: {key} is a tensor of an unsupported kind")
         if tensor.numel() * tensor.element_size() > max(1, tensor.untyped_storage().nbytes()):
-            raise CheckpointError(f"{where}: {name} claims more numbers than the file holds")
-        found[name] = tensor.contiguous().clone()
-    return found
+            raise CheckpointError(f"{name}: {key} claims more values than the file holds")
+        checked[key] = tensor.contiguous().clone()
+    return checked
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Finding the weights somebody names: a run's checkpoint, or a file from anywhere.
+"""Loading weights from what a user names: a run's checkpoint, or a file from anywhere.
 
-A run's own checkpoints are read here, after their hash has been checked. Any other file
-is read by a child process with limits (`untrusted_weights.py`), and only what that makes of
-it comes in.
+A run's own checkpoints are read here, after their hash has been verified. Any other file is
+read by a child process with limits (`untrusted_weights.py`), which returns only plain tensors
+and facts.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fmnist_tui.engine.checkpoints.checkpoint import (
     CheckpointError,
@@ -33,7 +35,7 @@ READ_SECONDS = 90
 
 @dataclass(frozen=True, slots=True)
 class LoadedWeights:
-    """A payload with where it came from and what identifies it."""
+    """A payload with the file it came from (`source`, safe to show) and what identifies it."""
 
     payload: Payload
     source: str
@@ -44,118 +46,129 @@ class LoadedWeights:
     epoch: int
     notes: tuple[str, ...] = ()
 
+    @property
+    def weights(self) -> Mapping[str, Any]:
+        """The tensors by name, not yet checked against a model."""
+        weights = self.payload.get("weights")
+        if not isinstance(weights, Mapping):
+            raise CheckpointError(f"{self.source}: holds no weights")
+        return weights
+
+
+def load(source: Path) -> LoadedWeights:
+    """Load a run folder's best checkpoint, or a weights file."""
+    if source.is_dir():
+        return load_from_run(RunFolder.open(source))
+    return load_from_file(source)
+
 
 def load_from_run(folder: RunFolder, checkpoint: str = "best") -> LoadedWeights:
-    """A run's `best` (where there is none, `last`), `last`, or a checkpoint file by name."""
+    """Load a run's `best` (or `last`, if there is no best), `last`, or a checkpoint by name."""
     store = CheckpointStore(folder.checkpoints)
-    if checkpoint in ("best", "last"):
-        kind = checkpoint if store.manifests(checkpoint) else "last"
-        if not any(folder.checkpoints.glob("*.json")):
-            kind = summarise(folder).kind
-            if kind == LRFIND:
-                raise CheckpointError(
-                    f"{safe_text(folder.name)} is a search for a learning rate, which keeps no"
-                    " weights; `fmnist-tui runs list` shows the runs that do"
-                )
-            if kind == SWEEP:
-                raise CheckpointError(
-                    f"{safe_text(folder.name)} is a sweep, which keeps no weights itself: name one"
-                    f" of its trials, a folder in {safe_text(folder.path / TRIALS)}"
-                )
-            raise CheckpointError(
-                f"{safe_text(folder.name)}: there is no checkpoint yet; a live run saves one now"
-                f" with `fmnist-tui runs checkpoint {safe_text(folder.id)}`"
-            )
-        payload, manifest, notes = store.load(kind)
-        return _from_manifest(payload, manifest, folder.checkpoints, notes)
-    return load_from_file(find_checkpoint_file(folder, checkpoint) or Path(checkpoint))
+    if checkpoint not in ("best", "last"):
+        return load_from_file(find_checkpoint_file(folder, checkpoint) or Path(checkpoint))
+    if not any(folder.checkpoints.glob("*.json")):
+        raise CheckpointError(_explain_no_checkpoint(folder))
+    payload, manifest, notes = store.load(checkpoint if store.manifests(checkpoint) else "last")
+    return _verified(payload, manifest, folder.checkpoints, notes)
+
+
+def _explain_no_checkpoint(folder: RunFolder) -> str:
+    name, kind = safe_text(folder.name), summarise(folder).kind
+    if kind == LRFIND:
+        return (
+            f"{name} is a learning-rate search, which saves no weights;"
+            " `fmnist-tui runs list` shows the runs that do"
+        )
+    if kind == SWEEP:
+        return (
+            f"{name} is a sweep, which saves no weights itself: name one of its trials,"
+            f" a folder in {safe_text(folder.path / TRIALS)}"
+        )
+    return (
+        f"{name}: there is no checkpoint yet; to save one now from a live run, use"
+        f" `fmnist-tui runs checkpoint {safe_text(folder.id)}`"
+    )
 
 
 def find_checkpoint_file(folder: RunFolder, checkpoint: str) -> Path | None:
-    """The run's own checkpoint file of this name, with or without its ending."""
+    """The run's checkpoint file of this name, with or without its suffix."""
     name = Path(checkpoint).name
-    paths = (folder.checkpoints / known for known in (name, f"{name}.pt"))
+    paths = (folder.checkpoints / candidate for candidate in (name, f"{name}.pt"))
     return next((path for path in paths if path.suffix == ".pt" and path.is_file()), None)
 
 
 def fingerprint(source: Path) -> str:
-    """What is another as soon as the weights are that a run folder or a file stands for.
+    """A value that changes when the weights of a run folder or file change.
 
-    Reads no weights: this is asked before every prediction."""
+    It reads no weights: it is computed before every prediction."""
     if source.is_dir():
         store = CheckpointStore(RunFolder(source).checkpoints)
         newest = [*store.manifests("best"), *store.manifests("last")][:1]
         return "".join(manifest.sha256 for manifest in newest)
     try:
-        found = source.stat()
+        status = source.stat()
     except OSError:
         return ""
-    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
+    return f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"
 
 
 def load_from_file(path: Path) -> LoadedWeights:
-    """A checkpoint or weights file from anywhere."""
+    """Load a checkpoint or a weights file from anywhere."""
     manifest_path = path.with_suffix(".json")
     if path.suffix == ".pt" and path.parent.name == "checkpoints" and manifest_path.exists():
         manifest = CheckpointManifest.read(manifest_path)
-        return _from_manifest(read_checkpoint(path, manifest), manifest, path.parent)
+        return _verified(read_checkpoint(path, manifest), manifest, path.parent)
     return _load_untrusted(path)
 
 
-def _from_manifest(
+def _verified(
     payload: Payload, manifest: CheckpointManifest, folder: Path, notes: tuple[str, ...] = ()
 ) -> LoadedWeights:
-    where = safe_text(folder / manifest.file)
+    source = safe_text(folder / manifest.file)
     name = f"step-{manifest.step}" if manifest.kind == "step" else manifest.kind
     return LoadedWeights(
-        payload, where, name, manifest.sha256, manifest.step, manifest.epoch, notes
+        payload, source, name, manifest.sha256, manifest.step, manifest.epoch, notes
     )
 
 
 def _load_untrusted(path: Path) -> LoadedWeights:
     from safetensors.torch import load_file
 
-    where = safe_text(path)
+    source = safe_text(path)
     if not path.exists():
-        raise CheckpointError(f"{where}: there is no such model file")
+        raise CheckpointError(f"{source}: there is no such model file")
     if not path.is_file():
-        raise CheckpointError(f"{where}: not a file")
+        raise CheckpointError(f"{source}: not a file")
     with tempfile.TemporaryDirectory(prefix="fmnist-tui-") as folder:
-        command = [
-            *ourselves("fmnist_tui.engine.checkpoints.untrusted_weights"),
-            str(path.absolute()),
-            folder,
-        ]
-        try:
-            child = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=READ_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise CheckpointError(f"{where}: refused, reading it takes too long") from None
-        if child.returncode:
-            said = child.stdout.decode("utf-8", "replace").strip().splitlines()
-            why = (
-                safe_text(said[-1], 300)
-                if said and child.returncode == 1
-                else (f"{where}: refused, reading it ended the reader (status {child.returncode})")
-            )
-            raise CheckpointError(why)
+        _read_in_child(path, folder, source)
         try:
             weights = load_file(Path(folder) / "weights.safetensors")
             facts = json.loads((Path(folder) / "facts.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise CheckpointError(f"{where}: cannot be read: {safe_text(reason(error))}") from None
-    payload = {**facts, "weights": weights}
-    step, epoch = (facts.get(key) for key in ("step", "epoch"))
-    return LoadedWeights(
-        payload,
-        where,
-        path.name,
-        "",
-        step if isinstance(step, int) else 0,
-        epoch if isinstance(epoch, int) else 0,
+            raise CheckpointError(f"{source}: cannot be read: {safe_text(reason(error))}") from None
+    step, epoch = (
+        value if isinstance(value := facts.get(key), int) else 0 for key in ("step", "epoch")
     )
+    return LoadedWeights({**facts, "weights": weights}, source, path.name, "", step, epoch)
+
+
+def _read_in_child(path: Path, folder: str, source: str) -> None:
+    command = ourselves("fmnist_tui.engine.checkpoints.untrusted_weights")
+    try:
+        child = subprocess.run(
+            [*command, str(path.absolute()), folder],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=READ_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise CheckpointError(f"{source}: refused, reading it takes too long") from None
+    if child.returncode:
+        lines = child.stdout.decode("utf-8", "replace").strip().splitlines()
+        if lines and child.returncode == 1:
+            raise CheckpointError(safe_text(lines[-1], 300))
+        raise CheckpointError(
+            f"{source}: refused, the process reading it failed (status {child.returncode})"
+        )

@@ -1,4 +1,4 @@
-"""Checkpoints are whole or not there, and damage is noticed whatever it is."""
+"""Checkpoints are complete or absent, and every kind of damage is detected."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _value(payload: dict[str, Any]) -> float:
     return float(payload["weights"]["w"][0])
 
 
-def test_a_saved_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_saved_checkpoint_loads_unchanged(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path)
     saved = store.save("last", _payload(3), step=3, epoch=1)
     payload, manifest, notes = store.load("last")
@@ -41,7 +41,7 @@ def test_a_saved_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
     assert (manifest.step, manifest.epoch, manifest.kind) == (3, 1, "last")
 
 
-def test_two_generations_are_kept_and_step_checkpoints_for_good(tmp_path: Path) -> None:
+def test_two_generations_and_all_step_checkpoints_are_kept(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path)
     for step in range(1, 6):
         store.save("last", _payload(step), step, 0)
@@ -51,7 +51,7 @@ def test_two_generations_are_kept_and_step_checkpoints_for_good(tmp_path: Path) 
     assert len(list(tmp_path.glob("last-*"))) == 4
 
 
-def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_skipped_for_the_previous_one(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path)
     store.save("last", _payload(1), 1, 0)
     newest = store.save("last", _payload(2), 2, 0)
@@ -62,15 +62,15 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(tmp_path: Pat
     assert len(notes) == 1 and newest.file in notes[0]
 
 
-def test_every_one_of_a_thousand_flipped_bits_is_detected(tmp_path: Path) -> None:
+def test_every_one_of_a_thousand_bit_flips_is_detected(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path)
     manifest = store.save("step", _payload(7, numbers=40), 7, 0)
     data_path, manifest_path = tmp_path / manifest.file, tmp_path / "step-7.json"
-    draw = random.Random(1)
+    rng = random.Random(1)
     for path, flips in ((data_path, 800), (manifest_path, 200)):
         whole = path.read_bytes()
         for _ in range(flips):
-            bit = draw.randrange(len(whole) * 8)
+            bit = rng.randrange(len(whole) * 8)
             flipped = bytearray(whole)
             flipped[bit // 8] ^= 1 << bit % 8
             path.write_bytes(flipped)
@@ -92,8 +92,8 @@ def _same_json(one: bytes, other: bytes) -> bool:
         return False
 
 
-def test_no_kill_at_any_moment_of_a_save_loses_an_acknowledged_checkpoint(tmp_path: Path) -> None:
-    draw = random.Random(2)
+def test_a_kill_during_a_save_never_loses_an_acknowledged_checkpoint(tmp_path: Path) -> None:
+    rng = random.Random(2)
     for attempt in range(100):
         folder = tmp_path / str(attempt)
         reader, writer = os.pipe()
@@ -108,7 +108,7 @@ def test_no_kill_at_any_moment_of_a_save_loses_an_acknowledged_checkpoint(tmp_pa
                 os._exit(1)
         os.close(writer)
         os.read(reader, 1)
-        time.sleep(draw.random() * 0.02)
+        time.sleep(rng.random() * 0.02)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         acknowledged = 1
@@ -121,14 +121,14 @@ def test_no_kill_at_any_moment_of_a_save_loses_an_acknowledged_checkpoint(tmp_pa
         assert manifest.step in (acknowledged, acknowledged + 1)
         assert _value(payload) == manifest.step
         store.remove_leftovers()
-        assert not list(folder.glob(".*")), "strays are swept"
+        assert not list(folder.glob(".*")), "leftovers are removed"
         assert {path.stem for path in folder.glob("*.pt")} == {
             path.stem for path in folder.glob("*.json")
         }
 
 
 @pytest.mark.parametrize("failing", ["write", "fsync", "rename"])
-def test_a_full_disk_leaves_the_checkpoint_before(
+def test_a_full_disk_leaves_the_previous_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
     store = CheckpointStore(tmp_path)
@@ -152,12 +152,12 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     assert store.load("last")[1].step == 3
 
 
-def test_a_run_without_checkpoints_says_so(tmp_path: Path) -> None:
+def test_loading_without_checkpoints_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no last checkpoint yet"):
         CheckpointStore(tmp_path).load("last")
 
 
-def test_a_checkpoint_that_is_gone_is_named(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_file_is_named(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path)
     manifest = store.save("best", _payload(1), 1, 0)
     (tmp_path / manifest.file).unlink()
@@ -176,7 +176,7 @@ class _Trap:
 
 
 @pytest.mark.parametrize("form", ["bare pickle", "torch zip", "legacy torch"])
-def test_a_pickle_with_code_in_it_is_refused_and_nothing_runs(tmp_path: Path, form: str) -> None:
+def test_a_pickle_with_code_is_refused_and_nothing_runs(tmp_path: Path, form: str) -> None:
     proof, path = tmp_path / "proof", tmp_path / "model.pt"
     trap = {"weights": _Trap(proof)}
     if form == "bare pickle":
@@ -198,7 +198,7 @@ def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
         read_checkpoint(path)
 
 
-def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+def test_a_zip_bomb_is_refused_before_unpacking(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("model/data.pkl", b"")
@@ -217,14 +217,14 @@ def test_a_truncated_file_is_refused_at_every_length(tmp_path: Path) -> None:
             read_checkpoint(path)
 
 
-def test_weights_of_other_names_shapes_or_types_are_told_apart() -> None:
+def test_weights_of_other_names_shapes_or_types_are_refused() -> None:
     expected = nn.Linear(3, 2).state_dict()
     cases = {
         "bias is missing": {"weight": expected["weight"]},
-        "extra is not a part of it": {**expected, "extra": torch.zeros(1)},
-        "weight is 3×2 where 2×3 is needed": {**expected, "weight": torch.zeros(3, 2)},
+        "it has no extra": {**expected, "extra": torch.zeros(1)},
+        "weight is 3×2, expected 2×3": {**expected, "weight": torch.zeros(3, 2)},
         "weight is torch.float64": {**expected, "weight": torch.zeros(2, 3).double()},
-        "bias is no tensor": {**expected, "bias": [0.0, 0.0]},
+        "bias is not a tensor": {**expected, "bias": [0.0, 0.0]},
     }
     for message, weights in cases.items():
         with pytest.raises(CheckpointError, match=message):

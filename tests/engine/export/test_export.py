@@ -71,7 +71,7 @@ def brisk(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> No
         return
 
     def vetted(path: Path) -> weights_source.LoadedWeights:
-        weights, facts = untrusted_weights._read(path, path.stat().st_size)
+        weights, facts = untrusted_weights._read_weights(path, path.stat().st_size)
         return weights_source.LoadedWeights(
             {**facts, "weights": weights}, str(path), path.name, "", 0, 0
         )

@@ -166,7 +166,7 @@ def test_a_classifier_is_made_once_and_again_when_there_is_a_new_checkpoint(
         made.append(Path(where).name)
         return plain(about, weights, machine, where)
 
-    monkeypatch.setattr(Classifier, "fitted", fitted)
+    monkeypatch.setattr(Classifier, "from_weights", fitted)
     before = [session.classify(folder.path, drawing()).result(PATIENCE) for _ in range(3)]
     assert len(made) == 1
     store = CheckpointStore(folder.checkpoints)

@@ -207,8 +207,8 @@ def test_a_run_of_its_own_says_nothing_of_a_fork(session: Session) -> None:
     [
         ("step-6.pt", {}, "no checkpoint step-6.pt (there are last, best, step-5.pt)"),
         ("../../x\x1b.pt", {}, "no checkpoint ../../x␛.pt"),
-        ("last", {"model": "mlp"}, "another architecture than mlp"),
-        ("best", {"width": 0.2}, "another architecture than custom-cnn"),
+        ("last", {"model": "mlp"}, "does not fit the model mlp"),
+        ("best", {"width": 0.2}, "does not fit the model custom-cnn"),
         ("last", {"optimizer": "sgd"}, "goes on with optimizer adamw, not sgd"),
         ("last", {"epochs": 2}, "set epochs above that"),
         ("last", {"split_seed": 1}, "split_seed 0 / 1: it has learnt from images"),

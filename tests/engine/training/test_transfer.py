@@ -358,15 +358,15 @@ def test_a_shrunk_filter_sees_a_picture_as_the_whole_one_sees_it_enlarged() -> N
         (lambda weights: weights.pop("layer3.0.conv1.weight"), "layer3.0.conv1.weight is missing"),
         (
             lambda weights: weights.update({"layer9.weight": torch.zeros(2)}),
-            "layer9.weight is not a part of it",
+            "it has no layer9.weight",
         ),
         (
             lambda weights: weights.update({"bn1.bias": torch.zeros(3)}),
-            "bn1.bias is 3 where 64 is needed",
+            "bn1.bias is 3, expected 64",
         ),
         (
             lambda weights: weights.update({"conv1.weight": torch.zeros(64, 4, 7, 7)}),
-            "conv1.weight is 64×4×3×3 where 64×1×3×3 is needed",
+            "conv1.weight is 64×4×3×3, expected 64×1×3×3",
         ),
     ],
 )
