@@ -34,6 +34,7 @@ from itertools import pairwise
 
 from fmnist_tui.protocol.events import ENSEMBLE, EpochEnded
 from fmnist_tui.protocol.run_state import RunState
+from fmnist_tui.util.formatting import format_percent
 
 GOOD, OVER, UNDER, EARLY = "good", "overfitting", "underfitting", "too early to say"
 # Of an ensemble, which is made of what was trained.
@@ -108,16 +109,17 @@ def _overfits(epochs: list[EpochEnded], best: EpochEnded, gap: _Gap | None) -> s
     if risen and last.train_loss < least.train_loss:
         rise = _val(last) / _val(least) - 1 if _val(least) else math.inf
         return (
-            f"Since epoch {least.epoch} validation loss has risen by {_percent(rise)} "
+            f"Since epoch {least.epoch} validation loss has risen by {format_percent(rise, 0)} "
             f"({_val(least):.3f} to {_val(last):.3f}) while training loss fell "
             f"({least.train_loss:.3f} to {last.train_loss:.3f}); the checkpoint with the best "
             f"accuracy is of epoch {best.epoch}. Stop earlier, augment more or regularise."
         )
     if gap is not None and gap.value - gap.margin > GAP:
         return (
-            f"In the best epoch ({best.epoch}) it is right on {_share(best.train_accuracy)} of "
-            f"the images it learns from but on {_share(best.val_accuracy)} of those it does "
-            f"not: {gap}. Augment more, regularise or take a smaller model."
+            f"In the best epoch ({best.epoch}) it is right on "
+            f"{format_percent(best.train_accuracy, 1)} of the images it learns from but on "
+            f"{format_percent(best.val_accuracy, 1)} of those it does not: {gap}. "
+            "Augment more, regularise or take a smaller model."
         )
     return ""
 
@@ -129,16 +131,16 @@ def _underfits(epochs: list[EpochEnded], best: EpochEnded, gap: _Gap | None) -> 
     drop = 1 - _val(last) / _val(before) if _val(before) else 0.0
     if drop > DROP and last.step == best.step and _gained(before, last):
         return (
-            f"The last epoch still took {_percent(drop)} off validation loss "
+            f"The last epoch still took {format_percent(drop, 0)} off validation loss "
             f"({_val(before):.3f} to {_val(last):.3f}): it ended before it was done. "
             f"Train longer.{_aside(gap)}"
         )
     train, val = best.train_accuracy, best.val_accuracy
     if train is not None and val is not None and 1 - max(train, val) > MISSED:
         return (
-            f"It misses {_share(1 - train)} of the very images it learns from and "
-            f"{_share(1 - val)} of new ones. Train longer, take a larger model or regularise "
-            "less."
+            f"It misses {format_percent(1 - train, 1)} of the very images it learns from and "
+            f"{format_percent(1 - val, 1)} of new ones. Train longer, take a larger model or "
+            "regularise less."
         )
     return ""
 
@@ -178,11 +180,3 @@ def _aside(gap: _Gap | None) -> str:
 
 def _val(epoch: EpochEnded) -> float:
     return epoch.val_loss if epoch.val_loss is not None else math.nan
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
-def _share(share: float | None) -> str:
-    return f"{100 * share:.1f} %" if share is not None else "–"

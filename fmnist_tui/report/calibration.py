@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fmnist_tui.report.formatting import percent
 from fmnist_tui.report.scores import SplitScores
 from fmnist_tui.report.svg_chart import ChartAxes, PlotArea
 from fmnist_tui.report.tables import ReportTable
+from fmnist_tui.util.formatting import format_percent
 
 # A bin's dot grows with the number of its images.
 _MIN_RADIUS, _MAX_RADIUS = 2.5, 7.0
@@ -52,14 +52,18 @@ def reliability_diagram(scores: SplitScores) -> ReliabilityDiagram | None:
         )
     return ReliabilityDiagram(
         f"Reliability on {scores.split}: how often predictions of a confidence were right. On"
-        f" average the two lie {percent(evaluation.ece)} apart.",
+        f" average the two lie {format_percent(evaluation.ece)} apart.",
         ChartAxes.build(area, "confidence", "right, %", lambda value: f"{100 * value:.0f}"),
         dots,
         ReportTable(
             "Mean confidence of a bin, how often it was right, and its images",
             ("confidence", "right", "images"),
             [
-                (percent(found.confidence, 1), percent(found.accuracy, 1), f"{found.count:,}")
+                (
+                    format_percent(found.confidence, 1),
+                    format_percent(found.accuracy, 1),
+                    f"{found.count:,}",
+                )
                 for found in evaluation.reliability
             ],
         ),

@@ -15,9 +15,9 @@ from fmnist_tui.protocol.run_state import (
     VAL_LOSS,
     RunState,
 )
-from fmnist_tui.report.formatting import duration, number, percent
 from fmnist_tui.report.svg_chart import ChartCurve, ChartMark, CurveChart, curve_chart
 from fmnist_tui.report.tables import ReportTable
+from fmnist_tui.util.formatting import format_duration, format_number, format_percent
 
 # A longer run shows only some of its epochs in the table.
 MAX_ROWS = 100
@@ -46,8 +46,8 @@ def learning_curves(state: RunState) -> LearningCurves | None:
         curve_chart(
             "loss",
             [curve("training", "train", TRAIN_LOSS), curve("validation", "val", VAL_LOSS)],
-            description=f"Loss by epoch: {_final_values(state, TRAIN_LOSS, VAL_LOSS, number)}"
-            f"{best}.",
+            description="Loss by epoch:"
+            f" {_final_values(state, TRAIN_LOSS, VAL_LOSS, format_number)}{best}.",
             y_label="loss",
             format_y=lambda value: f"{value:g}",
             marks=marks,
@@ -56,7 +56,7 @@ def learning_curves(state: RunState) -> LearningCurves | None:
             "accuracy",
             [curve("training", "train", TRAIN_ACCURACY), curve("validation", "val", VAL_ACCURACY)],
             description="Accuracy by epoch:"
-            f" {_final_values(state, TRAIN_ACCURACY, VAL_ACCURACY, percent)}{best}.",
+            f" {_final_values(state, TRAIN_ACCURACY, VAL_ACCURACY, format_percent)}{best}.",
             y_label="accuracy, %",
             format_y=lambda value: f"{100 * value:.4g}",
             marks=marks,
@@ -112,12 +112,12 @@ def _epoch_table(epochs: Sequence[EpochEnded], best: EpochEnded | None) -> Repor
         [
             (
                 f"{epoch.epoch} (best)" if epoch == best else f"{epoch.epoch}",
-                number(epoch.train_loss),
-                percent(epoch.train_accuracy),
-                number(epoch.val_loss),
-                percent(epoch.val_accuracy),
-                number(epoch.lr, 6),
-                duration(epoch.seconds),
+                format_number(epoch.train_loss),
+                format_percent(epoch.train_accuracy),
+                format_number(epoch.val_loss),
+                format_percent(epoch.val_accuracy),
+                format_number(epoch.lr, 6),
+                format_duration(epoch.seconds, units=True),
             )
             for epoch in epochs
         ],

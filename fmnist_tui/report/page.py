@@ -18,11 +18,17 @@ from fmnist_tui.report import provenance
 from fmnist_tui.report.calibration import reliability_diagram
 from fmnist_tui.report.collect import ReportFacts
 from fmnist_tui.report.confusion_matrix import build_matrix
-from fmnist_tui.report.formatting import duration, number, percent, when
 from fmnist_tui.report.learning_curves import learning_curves
 from fmnist_tui.report.scores import SplitScores
 from fmnist_tui.report.tables import class_table, confused_pairs_table, members_table
-from fmnist_tui.util.text import counted, safe_text
+from fmnist_tui.util.formatting import (
+    format_count,
+    format_duration,
+    format_number,
+    format_percent,
+    format_time,
+)
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     import jinja2
@@ -65,7 +71,7 @@ def render_page(facts: ReportFacts) -> str:
             style=style,
             style_digest=digest,
             version=fmnist_tui.__version__,
-            written=when(time.time()),
+            written=format_time(time.time(), utc=True),
             title=safe_text(f"{facts.summary.recipe} {facts.folder.id}".strip(), 80),
             subtitle=_subtitle(facts),
             status=_status(facts),
@@ -90,7 +96,11 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "when": when, "thousands": "{:,}".format}
+    environment.filters |= {
+        "percent": format_percent,
+        "utc_time": lambda t: format_time(t, utc=True),
+        "thousands": "{:,}".format,
+    }
     return environment
 
 
@@ -107,15 +117,15 @@ def _subtitle(facts: ReportFacts) -> str:
     summary, started = facts.summary, facts.state.started
     words = [facts.dataset.title if facts.dataset is not None else summary.dataset, summary.model]
     if started is not None and started.parameters:
-        words.append(counted(started.parameters, "parameter"))
-    words.append(when(summary.started))
+        words.append(format_count(started.parameters, "parameter"))
+    words.append(format_time(summary.started, utc=True))
     return " · ".join(word for word in words if word)
 
 
 def _status(facts: ReportFacts) -> str:
     """Whether the run has ended, and how."""
     summary, state = facts.summary, facts.state
-    done = counted(state.epochs_done, "epoch")
+    done = format_count(state.epochs_done, "epoch")
     if summary.is_live:
         total = f" of {summary.epochs_total:,}" if summary.epochs_total else ""
         return (
@@ -124,7 +134,7 @@ def _status(facts: ReportFacts) -> str:
         )
     if summary.state == FINISHED:
         after = f" after {done}" if summary.kind != ENSEMBLE else ""
-        return f"finished{after}, {duration(state.seconds)}"
+        return f"finished{after}, {format_duration(state.seconds, units=True)}"
     why = f": {summary.reason}" if summary.reason else ""
     return f"{summary.state.upper()} after {done}{why}"
 
@@ -136,7 +146,7 @@ def _tiles(facts: ReportFacts) -> Iterator[ScoreTile]:
     if best is not None and best.val_accuracy is not None:
         yield ScoreTile(
             f"accuracy on val, epoch {best.epoch}",
-            percent(best.val_accuracy),
+            format_percent(best.val_accuracy),
             _interval_text(
                 interval(round(best.val_accuracy * best.val_count), best.val_count), best.val_count
             ),
@@ -152,15 +162,15 @@ def _tiles(facts: ReportFacts) -> Iterator[ScoreTile]:
 
 def _score_tiles(scores: SplitScores) -> Iterator[ScoreTile]:
     found, split = scores.evaluation, scores.split
-    accuracy, details = percent(found.accuracy), _interval_text(found.interval, found.count)
+    accuracy, details = format_percent(found.accuracy), _interval_text(found.interval, found.count)
     yield ScoreTile(f"accuracy on {split}", accuracy, details, is_wide=True)
-    yield ScoreTile("macro F1", percent(found.macro_f1), f"loss {number(found.loss)}")
-    yield ScoreTile("calibration error", percent(found.ece), f"ECE on {split}")
+    yield ScoreTile("macro F1", format_percent(found.macro_f1), f"loss {format_number(found.loss)}")
+    yield ScoreTile("calibration error", format_percent(found.ece), f"ECE on {split}")
 
 
 def _interval_text(bounds: tuple[float, float], count: int) -> str:
     low, high = bounds
-    return f"95 %: {percent(low)} – {percent(high)}, {counted(count, 'image')}"
+    return f"95 %: {format_percent(low)} – {format_percent(high)}, {format_count(count, 'image')}"
 
 
 def _sections(facts: ReportFacts) -> Iterator[ReportSection]:

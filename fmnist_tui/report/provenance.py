@@ -12,10 +12,15 @@ from fmnist_tui.config import recipes, run_config
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import ENSEMBLE
 from fmnist_tui.report.collect import MEMBER, ReportFacts
-from fmnist_tui.report.formatting import NONE, duration, size, when
 from fmnist_tui.report.tables import ReportTable
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.util.text import counted
+from fmnist_tui.util.formatting import (
+    NO_VALUE,
+    format_count,
+    format_duration,
+    format_size,
+    format_time,
+)
 
 _VERSIONS = ("fmnist_tui", "python", "torch", "numpy")
 _MACHINE = ("device", "device_name", "precision", "threads", "system")
@@ -127,9 +132,9 @@ def data(facts: ReportFacts) -> Rows:
         rows.append(("what it is", known.about))
     if started is not None:
         rows += [
-            ("training", counted(started.train_count, "image")),
-            ("validation", counted(started.val_count, "image")),
-            ("test", counted(started.test_count, "image")),
+            ("training", format_count(started.train_count, "image")),
+            ("validation", format_count(started.val_count, "image")),
+            ("test", format_count(started.test_count, "image")),
             ("classes", _class_list(started.classes)),
         ]
     if facts.summary.synthetic:
@@ -139,7 +144,7 @@ def data(facts: ReportFacts) -> Rows:
 
 def _class_list(classes: Sequence[str]) -> str:
     """`10 classes: T-shirt/top, Trouser, …`"""
-    return f"{counted(len(classes), 'class', 'classes')}: {', '.join(classes)}"
+    return f"{format_count(len(classes), 'class', 'classes')}: {', '.join(classes)}"
 
 
 def machine(facts: ReportFacts) -> MachineSection:
@@ -153,15 +158,20 @@ def machine(facts: ReportFacts) -> MachineSection:
         if name in made_with
     ]
     if started is not None:
-        rows += [("host", started.host or NONE), ("seed", str(started.seed))]
-    rows.append(("begun", when(facts.summary.started)))
+        rows += [("host", started.host or NO_VALUE), ("seed", str(started.seed))]
+    rows.append(("begun", format_time(facts.summary.started, utc=True)))
     if state.sessions > 1:
-        rows.append(("taken up again", counted(state.sessions - 1, "time")))
+        rows.append(("taken up again", format_count(state.sessions - 1, "time")))
     if facts.summary.kind != ENSEMBLE:
-        rows.append(("training steps", f"{duration(state.train_seconds)} ({state.step:,} steps)"))
+        rows.append(
+            (
+                "training steps",
+                f"{format_duration(state.train_seconds, units=True)} ({state.step:,} steps)",
+            )
+        )
         speed = state.mean_images_per_second
-        rows.append(("pace", f"{speed:,.0f} images/s" if speed else NONE))
-    rows.append(("last session", duration(state.seconds)))
+        rows.append(("pace", f"{speed:,.0f} images/s" if speed else NO_VALUE))
+    rows.append(("last session", format_duration(state.seconds, units=True)))
     return MachineSection(rows, _checkpoints(facts))
 
 
@@ -170,7 +180,13 @@ def _checkpoints(facts: ReportFacts) -> ReportTable:
         "Checkpoints of the run",
         ("file", "kind", "epoch", "size", "SHA-256"),
         [
-            (saved.file, saved.kind, f"{saved.epoch:,}", size(saved.size), saved.sha256[:16] + "…")
+            (
+                saved.file,
+                saved.kind,
+                f"{saved.epoch:,}",
+                format_size(saved.size, digits=1),
+                saved.sha256[:16] + "…",
+            )
             for saved in facts.state.checkpoints.values()
         ],
     )

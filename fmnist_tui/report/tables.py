@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fmnist_tui.report.collect import ReportFacts
-from fmnist_tui.report.formatting import NONE, percent
 from fmnist_tui.report.scores import SplitScores
+from fmnist_tui.util.formatting import NO_VALUE, format_percent
 
 MAX_PAIRS = 10
 
@@ -31,18 +31,18 @@ def class_table(scores: SplitScores) -> ReportTable:
         [
             (
                 score.name,
-                percent(score.precision, 1),
-                percent(score.recall, 1),
-                percent(score.f1, 1),
+                format_percent(score.precision, 1),
+                format_percent(score.recall, 1),
+                format_percent(score.f1, 1),
                 f"{score.support:,}",
             )
             for score in evaluation.classes
         ],
         (
             "macro average",
-            percent(evaluation.macro_precision, 1),
-            percent(evaluation.macro_recall, 1),
-            percent(evaluation.macro_f1, 1),
+            format_percent(evaluation.macro_precision, 1),
+            format_percent(evaluation.macro_recall, 1),
+            format_percent(evaluation.macro_f1, 1),
             f"{evaluation.count:,}",
         ),
     )
@@ -56,8 +56,8 @@ def confused_pairs_table(scores: SplitScores) -> ReportTable | None:
         (
             f"{names[true]} → {names[predicted]}",
             f"{count:,}",
-            percent(count / max(1, sum(evaluation.confusion[true])), 1),
-            percent(count / evaluation.wrong, 1),
+            format_percent(count / max(1, sum(evaluation.confusion[true])), 1),
+            format_percent(count / evaluation.wrong, 1),
         )
         for true, predicted, count in evaluation.most_confused(MAX_PAIRS)
     ]
@@ -76,11 +76,15 @@ def members_table(facts: ReportFacts) -> ReportTable:
     for member in facts.members:
         summary = member.summary
         figures = (
-            (summary.model, percent(summary.best_val_accuracy), percent(summary.test_accuracy))
+            (
+                summary.model,
+                format_percent(summary.best_val_accuracy),
+                format_percent(summary.test_accuracy),
+            )
             if summary is not None
-            else (NONE, NONE, NONE)
+            else (NO_VALUE, NO_VALUE, NO_VALUE)
         )
-        rows.append((member.name, *figures, member.checkpoint or NONE))
+        rows.append((member.name, *figures, member.checkpoint or NO_VALUE))
     return ReportTable(
         "What it is made of; accuracies of each member by itself, where its run is still there",
         ("run", "model", "val", "test", "checkpoint"),

@@ -1,40 +1,70 @@
-"""Figures as people read them: shares, times, sizes."""
+"""Numbers as text: percentages, durations, times, sizes, counts."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import math
+from datetime import UTC, datetime
 
-NONE = "–"
+NO_VALUE = "–"
 
 
-def percent(share: float | None, digits: int = 2) -> str:
+def format_percent(share: float | None, digits: int = 2) -> str:
     """A fraction in per cent."""
-    return NONE if share is None else f"{share * 100:.{digits}f} %"
+    if share is None or not math.isfinite(share):
+        return NO_VALUE
+    return f"{share * 100:.{digits}f} %"
 
 
-def duration(seconds: float | None) -> str:
-    """Seconds as 0:42 or 1:02:03."""
-    if seconds is None:
-        return NONE
+def format_number(value: float | None, digits: int = 4) -> str:
+    """A number with few digits, in scientific notation where they would all be zero."""
+    if value is None or not math.isfinite(value):
+        return NO_VALUE if value is None else str(value)
+    if value and abs(value) < 10**-digits * 10:
+        return f"{value:.2e}"
+    return f"{value:.{digits}f}".rstrip("0").rstrip(".")
+
+
+def format_count(count: int, singular: str, plural: str = "") -> str:
+    """`1 image`, `1,200 images`."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def format_duration(seconds: float | None, units: bool = False) -> str:
+    """Seconds as 0:42 or 1:02:03; with `units` as 42.0 s, 1 min 05 s or 2 h 03 min."""
+    if seconds is None or not math.isfinite(seconds):
+        return NO_VALUE
+    seconds = max(0.0, seconds)
+    if units and seconds < 59.95:
+        return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
+    if units:
+        return f"{hours:,} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def when(moment: float, now: float) -> str:
-    """A moment in at most eleven characters: with the hour, or with the year if it is not now's."""
+def format_time(timestamp: float, utc: bool = False) -> str:
+    """A time in seconds since 1970 as 2026-02-28 17:30, local or in UTC."""
     try:
-        then, today = datetime.fromtimestamp(moment), datetime.fromtimestamp(now)
+        moment = datetime.fromtimestamp(timestamp, UTC if utc else None)
     except (ValueError, OverflowError, OSError):
-        return NONE
-    return f"{then:%m-%d %H:%M}" if then.year == today.year else f"{then:%Y-%m-%d}"
+        return NO_VALUE
+    return f"{moment:%Y-%m-%d %H:%M}" + (" UTC" if utc else "")
 
 
-def size(count: int) -> str:
-    """So many bytes as 12 kB or 3.4 MB."""
+def format_short_time(timestamp: float, now: float) -> str:
+    """A time in at most eleven characters: 02-28 17:30 in the year of `now`, else 2025-02-28."""
+    text = format_time(timestamp)
+    return text[5:] if text[:5] == format_time(now)[:5] else text[:10]
+
+
+def format_size(count: int, digits: int | None = None) -> str:
+    """Bytes as 12 kB or 3.4 MB; `digits` sets how many follow the decimal point."""
     amount = float(count)
     for unit in ("bytes", "kB", "MB", "GB"):
         if amount < 1000 or unit == "GB":
             break
         amount /= 1000
-    return f"{amount:.0f} {unit}" if amount >= 10 or unit == "bytes" else f"{amount:.1f} {unit}"
+    if digits is None:
+        digits = 0 if amount >= 10 or unit == "bytes" else 1
+    return f"{amount:.{digits}f} {unit}"

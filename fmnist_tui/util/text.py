@@ -44,8 +44,3 @@ def safe_text(value: object, limit: int | None = None) -> str:
 def ascii_text(value: object) -> str:
     """`safe_text` for a terminal that shows ASCII only."""
     return safe_text(value).encode("ascii", "replace").decode("ascii")
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """`1 image`, `1,200 images`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

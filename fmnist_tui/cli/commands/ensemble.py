@@ -22,7 +22,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import RunSummary, resolve, summarise
 from fmnist_tui.util.errors import UsageError
-from fmnist_tui.util.formatting import percent
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
 # The settings that apply to an ensemble of trained members, with their defaults.
@@ -138,15 +138,15 @@ def _print(folder: RunFolder, state: RunState, members: Sequence[RunSummary]) ->
         table.add_row(
             Text(safe_text(f"{member.recipe} {member.run.id}", 40)),
             Text(safe_text(member.model, 30)),
-            percent(member.best_val_accuracy),
-            percent(member.test_accuracy),
+            format_percent(member.best_val_accuracy),
+            format_percent(member.test_accuracy),
         )
     val, test = state.verdict("val"), state.verdict("test")
     table.add_row(
         Text(f"ensemble {folder.id}", "bold"),
         Text(safe_text(state.started.model if state.started else "", 30), "bold"),
-        Text(percent(val.accuracy if val else None), "bold"),
-        Text(percent(test.accuracy if test else None), "bold"),
+        Text(format_percent(val.accuracy if val else None), "bold"),
+        Text(format_percent(test.accuracy if test else None), "bold"),
         f"{test.accuracy_low * 100:.2f} – {test.accuracy_high * 100:.2f} %" if test else "",
     )
     out = console.console()

@@ -9,7 +9,7 @@ from rich.text import Text
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.util.errors import UsageError
-from fmnist_tui.util.formatting import percent
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
 
@@ -66,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
             f"#{error.index}",
             Text(safe_text(names[error.true])),
             Text(safe_text(names[error.predicted])),
-            percent(error.probability, 1),
-            percent(error.true_probability, 1),
+            format_percent(error.probability, 1),
+            format_percent(error.true_probability, 1),
         )
     out = console.console()
     out.print(

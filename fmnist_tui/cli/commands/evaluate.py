@@ -7,7 +7,7 @@ from typing import Any
 
 from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.cli.support import console, options
-from fmnist_tui.util.formatting import percent
+from fmnist_tui.util.formatting import format_percent
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +38,9 @@ def run(args: argparse.Namespace) -> int:
         soft_wrap=True,
     )
     out.print(
-        f"accuracy {percent(evaluation.accuracy)} (95 % interval: {percent(low)} to "
-        f"{percent(high)}, {evaluation.count:,} images)  loss {evaluation.loss:.4f}  "
-        f"ECE {percent(evaluation.ece)}"
+        f"accuracy {format_percent(evaluation.accuracy)} (95 % interval: {format_percent(low)} to "
+        f"{format_percent(high)}, {evaluation.count:,} images)  loss {evaluation.loss:.4f}  "
+        f"ECE {format_percent(evaluation.ece)}"
     )
     out.print()
     out.print(create_class_table(evaluation.classes))

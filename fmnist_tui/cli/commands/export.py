@@ -12,7 +12,7 @@ from fmnist_tui.cli.support.progress import show_progress
 from fmnist_tui.engine.export.export_request import FORMATS, OPSET, OPSETS, ExportRequest
 from fmnist_tui.runs.folder import EXPORTS, RunFolder
 from fmnist_tui.util.errors import UsageError, UserError, reason
-from fmnist_tui.util.formatting import percent
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.paths import expanded
 from fmnist_tui.util.text import safe_text
 
@@ -105,7 +105,7 @@ def _print(exported: Exported) -> None:
         return
     print(
         f"same label for {parity.same_labels:,} of {parity.count:,} {parity.split} images"
-        f" ({percent(parity.share)}), largest difference of a probability"
+        f" ({format_percent(parity.share)}), largest difference of a probability"
         f" {parity.largest_difference:.2g}"
     )
     for runtime, times in exported.latency.items():

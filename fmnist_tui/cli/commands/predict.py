@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.util.errors import UsageError, UserError
-from fmnist_tui.util.formatting import percent
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -127,6 +127,6 @@ class PredictionPrinter:
             console.error(prediction.error)
         else:
             ranked = ", ".join(
-                f"{safe_text(name)} {percent(share, 1)}" for name, share in prediction.top
+                f"{safe_text(name)} {format_percent(share, 1)}" for name, share in prediction.top
             )
             print(f"{safe_text(prediction.file)}: {ranked}", flush=True)

@@ -26,7 +26,7 @@ from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise
 from fmnist_tui.runs.lock import holder
 from fmnist_tui.runs.log import CommandBox
 from fmnist_tui.util.errors import UsageError, UserError
-from fmnist_tui.util.formatting import duration, percent
+from fmnist_tui.util.formatting import format_duration, format_percent
 from fmnist_tui.util.text import safe_text
 
 POLL_SECONDS = 0.1
@@ -119,9 +119,9 @@ def _list(args: argparse.Namespace) -> int:
             Text(safe_text(summary.dataset, 20)),
             Text(safe_text(summary.model, 20)),
             epochs,
-            percent(summary.best_val_accuracy),
-            percent(summary.test_accuracy),
-            duration(summary.seconds),
+            format_percent(summary.best_val_accuracy),
+            format_percent(summary.test_accuracy),
+            format_duration(summary.seconds),
             f"{datetime.fromtimestamp(summary.started):%Y-%m-%d %H:%M}",
         )
         row = dict(zip(LIST_HEADINGS, cells, strict=True))
@@ -287,9 +287,9 @@ def _compare(args: argparse.Namespace) -> int:
     table = console.create_table("", *(f">{safe_text(folder.id, 24)}" for folder in folders))
     rows = {
         "state": [summary.state for summary in summaries],
-        "val": [percent(summary.best_val_accuracy) for summary in summaries],
-        "test": [percent(summary.test_accuracy) for summary in summaries],
-        "time": [duration(summary.seconds) for summary in summaries],
+        "val": [format_percent(summary.best_val_accuracy) for summary in summaries],
+        "test": [format_percent(summary.test_accuracy) for summary in summaries],
+        "time": [format_duration(summary.seconds) for summary in summaries],
         **{key: [format_setting(value) for value in values] for key, values in differing.items()},
     }
     for heading, cells in rows.items():

@@ -29,7 +29,7 @@ from fmnist_tui.sweeps.spec import SweepSpec
 from fmnist_tui.sweeps.storage import StudyStorage
 from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UsageError, UserError, near, reason
-from fmnist_tui.util.formatting import percent
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ def _list(args: argparse.Namespace) -> int:
             Text(safe_text(study.name)),
             f"{study.done}/{study.total}",
             str(study.running),
-            percent(study.best),
+            format_percent(study.best),
             Text(study.trouble, "yellow") if study.trouble else Text(study.place.name()),
         )
     console.console().print(table)

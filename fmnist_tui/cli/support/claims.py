@@ -20,7 +20,7 @@ from fmnist_tui.config.recipes import SECONDS, SEEDS, Claim, Recipe
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import FINISHED
 from fmnist_tui.util.errors import UserError
-from fmnist_tui.util.formatting import percent
+from fmnist_tui.util.formatting import format_percent
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -177,7 +177,7 @@ def format_bound(metric: str, bound: str, value: float) -> str:
     if metric == FROZEN:
         return "all of them" if value else "none"
     sign = {"at most": "≤", "at least": "≥"}[bound]
-    return f"{sign} {value:g} s" if metric == SECONDS else f"{sign} {percent(value)}"
+    return f"{sign} {value:g} s" if metric == SECONDS else f"{sign} {format_percent(value)}"
 
 
 def format_claim(result: ClaimResult) -> str:
@@ -195,7 +195,7 @@ def format_measured(result: ClaimResult) -> str:
     if result.metric == SECONDS:
         return f"{result.mean:.1f} s" + (f" ± {result.sd:.1f}" if result.sd is not None else "")
     spread = f" ± {result.sd * 100:.2f}" if result.sd is not None else ""
-    return percent(result.mean) + spread
+    return format_percent(result.mean) + spread
 
 
 def create_claim_table(results: Sequence[ClaimResult]) -> Table:

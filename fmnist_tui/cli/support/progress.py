@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fmnist_tui.cli.support.console import console, note
-from fmnist_tui.util.formatting import duration
+from fmnist_tui.util.formatting import format_duration
 from fmnist_tui.util.progress import Tell
 from fmnist_tui.util.text import safe_text
 
@@ -128,7 +128,7 @@ def _line_progress(title: str) -> Tell:
         last_time, last_text = now, what
         remaining = (now - started) / done * (total - done) if done and total else None
         share = f" {done / total:.0%}" if total else ""
-        left = f", {duration(remaining)} left" if remaining is not None else ""
+        left = f", {format_duration(remaining)} left" if remaining is not None else ""
         note(f"{title}:{share} {what}{left}")
 
     return report

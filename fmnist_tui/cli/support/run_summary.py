@@ -20,8 +20,8 @@ from fmnist_tui.protocol.lr_search import summary as format_search
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.render.line_chart import Line, line_chart
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.util.formatting import duration, percent
-from fmnist_tui.util.text import counted, safe_text
+from fmnist_tui.util.formatting import format_count, format_duration, format_percent
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -121,11 +121,11 @@ def _format_work(state: RunState) -> str:
     started = state.started
     if started is not None and started.kind == ENSEMBLE:
         model = safe_text(started.model)
-        return f"after {duration(state.seconds)}: {model}, {started.parameters:,} parameters"
+        return f"after {format_duration(state.seconds)}: {model}, {started.parameters:,} parameters"
     speed = state.mean_images_per_second
     return (
-        f"after {counted(state.epochs_done, 'epoch')}, {counted(state.step, 'step')}, "
-        f"{duration(state.train_seconds)} of training"
+        f"after {format_count(state.epochs_done, 'epoch')}, {format_count(state.step, 'step')}, "
+        f"{format_duration(state.train_seconds)} of training"
         + (f" at {speed:,.0f} images/s" if speed else "")
     )
 
@@ -139,11 +139,11 @@ def _create_split_table(results: Sequence[Evaluated]) -> Table:
         table.add_row(
             result.split,
             f"{result.count:,}",
-            Text(percent(result.accuracy), style="bold"),
+            Text(format_percent(result.accuracy), style="bold"),
             f"{result.accuracy_low * 100:.2f} – {result.accuracy_high * 100:.2f} %",
             f"{result.loss:.4f}",
-            percent(result.macro_f1),
-            percent(result.ece),
+            format_percent(result.macro_f1),
+            format_percent(result.ece),
         )
     return table
 
@@ -191,10 +191,10 @@ def create_class_table(scores: Sequence[ClassScore]) -> Table:
     """Precision, recall and F1 of every class."""
     table = create_table("class", ">precision", ">recall", ">F1", ">support")
     for score in scores:
-        figures = (percent(value, 1) for value in (score.precision, score.recall, score.f1))
+        figures = (format_percent(value, 1) for value in (score.precision, score.recall, score.f1))
         table.add_row(Text(safe_text(score.name)), *figures, f"{score.support:,}")
     averages = (
-        percent(fmean(getattr(score, figure) for score in scores), 1)
+        format_percent(fmean(getattr(score, figure) for score in scores), 1)
         for figure in ("precision", "recall", "f1")
     )
     count = sum(score.support for score in scores)

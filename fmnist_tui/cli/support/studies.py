@@ -22,7 +22,7 @@ from fmnist_tui.sweeps.space import told as format_value
 from fmnist_tui.sweeps.spec import NOT_PROMOTED
 from fmnist_tui.sweeps.storage import StudyStorage
 from fmnist_tui.util.errors import UsageError, UserError
-from fmnist_tui.util.formatting import duration, percent
+from fmnist_tui.util.formatting import format_duration, format_percent
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ def print_study(
         out.print("no trial is complete yet")
         return
     out.print(
-        f"best: trial {best.number}, {percent(best.value)} on validation: {_format_params(best)}",
+        f"best: trial {best.number}, {format_percent(best.value)} on validation:"
+        f" {_format_params(best)}",
         soft_wrap=True,
         markup=False,
     )
@@ -160,13 +161,13 @@ def _create_trial_table(study: Snapshot) -> Table:
     headings = (">trial", "state", ">value", ">epochs", ">time", "curve", *keys, "")
     table = console.create_table(*headings)
     for trial in study.trials:
-        silent = f"no sign of life for {duration(trial.quiet)}"
+        silent = f"no sign of life for {format_duration(trial.quiet)}"
         table.add_row(
             str(trial.number),
             Text(trial.state, STATE_STYLES.get(trial.state, "")),
-            percent(trial.value),
+            format_percent(trial.value),
             str(trial.epochs or "–"),
-            duration(trial.seconds),
+            format_duration(trial.seconds),
             sparks([value for _, value in trial.curve], CURVE_WIDTH)
             if console.has_unicode()
             else "",
@@ -263,10 +264,10 @@ def _print_promoted(document: dict[str, Any]) -> None:
         table.add_row(
             run["run"],
             str(run["seed"]),
-            percent(run["val_accuracy"]),
-            percent(run["test_accuracy"]),
+            format_percent(run["val_accuracy"]),
+            format_percent(run["test_accuracy"]),
             f"{run['test_count']:,}",
-            duration(run["seconds"]),
+            format_duration(run["seconds"]),
         )
     console.console().print(table)
     console.console().print(
@@ -278,4 +279,6 @@ def _print_promoted(document: dict[str, Any]) -> None:
 
 def _format_mean(document: dict[str, Any], split: str) -> str:
     sd = document[f"{split}_sd"]
-    return percent(document[f"{split}_mean"]) + (f" ± {100 * sd:.2f}" if sd is not None else "")
+    return format_percent(document[f"{split}_mean"]) + (
+        f" ± {100 * sd:.2f}" if sd is not None else ""
+    )

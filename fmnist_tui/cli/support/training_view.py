@@ -29,7 +29,7 @@ from fmnist_tui.protocol.events import (
     RunStarted,
 )
 from fmnist_tui.protocol.lr_search import summary
-from fmnist_tui.util.formatting import duration, percent
+from fmnist_tui.util.formatting import format_duration, format_percent
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -100,10 +100,12 @@ def format_event(event: Event, state: RunState) -> str | None:
             val = ""
             if event.val_accuracy is not None:
                 val = (
-                    f", val loss {event.val_loss:.4f} accuracy {percent(event.val_accuracy)}"
+                    f", val loss {event.val_loss:.4f} accuracy {format_percent(event.val_accuracy)}"
                     f" ({event.val_count:,})"
                 )
-            train = "" if event.train_accuracy is None else f" {percent(event.train_accuracy)}"
+            train = (
+                "" if event.train_accuracy is None else f" {format_percent(event.train_accuracy)}"
+            )
             star = " *" if event.best else ""
             return (
                 f"epoch {event.epoch}: train loss {event.train_loss:.4f}{train}{val}, "
@@ -121,8 +123,8 @@ def format_event(event: Event, state: RunState) -> str | None:
             return f"checkpoint {event.file} saved"
         case Evaluated():
             return (
-                f"{event.split} ({event.count:,}): accuracy {percent(event.accuracy)} "
-                f"({percent(event.accuracy_low)} to {percent(event.accuracy_high)})"
+                f"{event.split} ({event.count:,}): accuracy {format_percent(event.accuracy)} "
+                f"({format_percent(event.accuracy_low)} to {format_percent(event.accuracy_high)})"
             )
     return None
 
@@ -132,7 +134,7 @@ def format_probe(event: LrProbed, state: RunState) -> str:
     left = state.search.eta_seconds if state.search is not None else None
     return (
         f"{event.probe}/{event.probes} lr {event.lr:.2g} loss {event.loss:.4f},"
-        f" {duration(left)} left"
+        f" {format_duration(left)} left"
     )
 
 
@@ -177,7 +179,7 @@ class PlainView:
             self._print_progress(
                 f"epoch {event.epoch}/{_total_epochs(state)} step {event.step:,} "
                 f"loss {event.loss:.4f} {event.images_per_second:,.0f} images/s, "
-                f"{duration(state.eta_seconds)} left"
+                f"{format_duration(state.eta_seconds)} left"
             )
 
 
@@ -275,5 +277,7 @@ class BarView:
                     note=f"loss {event.loss:.4f}  {event.images_per_second:,.0f} images/s",
                 )
                 self._bars.update(
-                    self._total, completed=event.step, note=f"{duration(state.eta_seconds)} left"
+                    self._total,
+                    completed=event.step,
+                    note=f"{format_duration(state.eta_seconds)} left",
                 )

@@ -9,7 +9,8 @@ from fmnist_tui.config.plans import EnsembleStep, Plan
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog
 from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.util.errors import UserError
-from fmnist_tui.util.text import counted, safe_text
+from fmnist_tui.util.formatting import format_count
+from fmnist_tui.util.text import safe_text
 
 
 async def check_recipe(context: DashboardContext, name: str) -> None:
@@ -27,8 +28,8 @@ async def check_recipe(context: DashboardContext, name: str) -> None:
     runs = len(recipe.variants) * trainings * (recipe.seeds or recipes.SEEDS)
     question = ChoiceDialog(
         f"Check the claims of {safe_text(name)}?",
-        f"{counted(len(recipe.claims), 'claim')}, {counted(runs, 'run')} to train, each with its"
-        " own seed; every run reads the test split once.",
+        f"{format_count(len(recipe.claims), 'claim')}, {format_count(runs, 'run')} to train,"
+        " each with its own seed; every run reads the test split once.",
         [Choice("y", "train them", "E shows the progress"), Choice("n", "cancel")],
     )
     if await context.ask(question) == "y":
@@ -40,5 +41,5 @@ def summarise(claims: list[dict[str, Any]]) -> str:
     """The results of a check in one line, from the JSON document of the command."""
     kept = sum(claim["passed"] is True for claim in claims)
     unchecked = sum(claim["passed"] is None for claim in claims)
-    line = f"{safe_text(claims[0]['recipe'])} keeps {kept} of {counted(len(claims), 'claim')}"
+    line = f"{safe_text(claims[0]['recipe'])} keeps {kept} of {format_count(len(claims), 'claim')}"
     return line + (f"; {unchecked} could not be checked" if unchecked else "")

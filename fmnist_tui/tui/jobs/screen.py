@@ -17,7 +17,7 @@ from fmnist_tui.tui.state import job
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.job import BackgroundJob
 from fmnist_tui.tui.widgets.line_table import LineTable
-from fmnist_tui.util import formatting
+from fmnist_tui.util.formatting import format_duration
 from fmnist_tui.util.text import safe_text
 
 LOOK_SECONDS = 0.5
@@ -100,7 +100,7 @@ def line(one: BackgroundJob, width: int) -> Text:
     full = round(BAR * (share or 0.0))
     per_cent = f"{share:>4.0%}" if share is not None else "    "
     time = one.left if one.status == job.RUNNING else one.seconds
-    clock = formatting.duration(time) if time is not None else ""
+    clock = format_duration(time) if time is not None else ""
     title = safe_text(one.title, 24)
     text = Text(f"{SIGNS[one.status]} {title:<24} ")
     text.append("━" * full, "cyan")

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.util import formatting
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
 
 def ensemble_summary(document: Any) -> str:
     """`ensemble 7f3a: val 95.12 % of 10,000, test 94.40 % of 10,000; now selected`."""
     splits = [
-        f"{split} {formatting.percent(document[split]['accuracy'])} of {document[split]['count']:,}"
+        f"{split} {format_percent(document[split]['accuracy'])} of {document[split]['count']:,}"
         for split in ("val", "test")
         if document[split]
     ]

@@ -11,7 +11,7 @@ from fmnist_tui.runs.listing import BROKEN, RunSummary, list_runs
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.shared.run_names import run_name
-from fmnist_tui.util import formatting
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.paths import expanded
 
 FILE = ("", "a model file …")
@@ -58,5 +58,5 @@ def _offer(
 
 
 def _listed(run: RunSummary) -> str:
-    best = formatting.percent(run.best_val_accuracy)
+    best = format_percent(run.best_val_accuracy)
     return f"{run_name(run):<24} {run.state:<9} best val {best}"

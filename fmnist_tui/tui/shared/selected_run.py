@@ -21,7 +21,7 @@ from fmnist_tui.tui.state.evaluation_cache import SPLITS, LoadedEvaluation
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.run_status import status_mark
 from fmnist_tui.util.errors import UserError
-from fmnist_tui.util.formatting import percent
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
 
@@ -246,7 +246,7 @@ class SelectedRun:
                 say(what)
 
         def then(found: LoadedEvaluation) -> None:
-            accuracy = percent(found.evaluation.accuracy)
+            accuracy = format_percent(found.evaluation.accuracy)
             settled(screen.notify, f"{safe_text(folder.id, 40)}: {accuracy} on {split}")
 
         def failed(why: str) -> None:
@@ -260,7 +260,7 @@ def _listed(run: RunSummary) -> Content:
     """`● two-conv 7f3a  fashion  finished  val 91.24 %  test 91.87 %`."""
     sign, colour = status_mark(run.state)
     figures = [
-        f"{split} {percent(share):>7}"
+        f"{split} {format_percent(share):>7}"
         for split, share in (("val", run.best_val_accuracy), ("test", run.test_accuracy))
         if share is not None
     ]

@@ -21,7 +21,7 @@ from fmnist_tui.tui.screens.train import progress
 from fmnist_tui.tui.shared.job_results import ensemble_summary
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.gallery import Gallery
-from fmnist_tui.util import formatting
+from fmnist_tui.util.formatting import NO_VALUE
 from tests.tui.conftest import Opened
 from tests.tui.runs.test_runs_screen import checkpoint, listed, page, rows, told
 from tests.tui.scripted import CONFIG, make_run, predictions, settled
@@ -190,7 +190,7 @@ async def test_the_page_of_an_ensemble_tells_its_members_and_no_epochs(
         (test,) = [line for line in shown.splitlines() if line.startswith("test")]
         assert val.split()[1:] == test.split()[1:] and "of 300" in val
         assert "epochs" not in shown and "tta" in shown
-        assert f" {formatting.NONE} " in rows(dashboard)[0]
+        assert f" {NO_VALUE} " in rows(dashboard)[0]
 
 
 async def test_evaluate_and_errors_show_an_ensemble_like_any_run(

@@ -6,7 +6,7 @@ from textual.content import Content
 
 from fmnist_tui.analysis.metrics import Evaluation, ReliabilityBin
 from fmnist_tui.analysis.overfitting import EARLY, GOOD, OVER, UNDER, UNTRAINED, FitJudgement
-from fmnist_tui.util.formatting import percent
+from fmnist_tui.util.formatting import format_percent
 
 _SIGNS = {
     GOOD: ("✓", "$success"),
@@ -23,10 +23,12 @@ def figures(found: Evaluation) -> list[Content]:
     """`accuracy 91.87 % ±0.54 (95 %)  macro F1 91.80 %  ECE 1.20 %  loss 0.2345`."""
     return [
         Content.assemble(
-            "accuracy ", (percent(found.accuracy), "bold $accent"), f" {margin(found)} (95 %)"
+            "accuracy ",
+            (format_percent(found.accuracy), "bold $accent"),
+            f" {margin(found)} (95 %)",
         ),
-        Content(f"macro F1 {percent(found.macro_f1)}"),
-        Content(f"ECE {percent(found.ece)}"),
+        Content(f"macro F1 {format_percent(found.macro_f1)}"),
+        Content(f"ECE {format_percent(found.ece)}"),
         Content(f"loss {found.loss:.4f}"),
     ]
 
@@ -63,8 +65,8 @@ def fit(found: FitJudgement, width: int) -> Content:
                 f"{epoch.epoch}",
                 _loss(epoch.train_loss),
                 _loss(epoch.val_loss),
-                percent(epoch.train_accuracy),
-                percent(epoch.val_accuracy),
+                format_percent(epoch.train_accuracy),
+                format_percent(epoch.val_accuracy),
             )
             for name, epoch in (("best", found.best), ("last", found.last))
         ]

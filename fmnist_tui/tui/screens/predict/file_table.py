@@ -10,7 +10,7 @@ from rich.text import Text
 from fmnist_tui.tui.screens.predict.results import Result
 from fmnist_tui.tui.widgets.columns import Column, head, laid_out, line, line_width
 from fmnist_tui.tui.widgets.line_table import LineTable
-from fmnist_tui.util import formatting
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
 COLUMNS = (
@@ -67,7 +67,7 @@ def told(file: Path, answer: Result | None, columns: Iterable[Column], wrong: st
         return line(columns, {"file": name, "label": Text(WAITING)})
     if not answer.error:
         label, share = answer.ranked[0] if answer.ranked else ("", None)
-        shown = {"label": Text(safe_text(label)), "share": Text(formatting.percent(share, 1))}
+        shown = {"label": Text(safe_text(label)), "share": Text(format_percent(share, 1))}
         return line(columns, {"file": name, **shown})
     # The reason may take the room of the figures; where it begins with the path, that
     # is told by the line already.

@@ -20,8 +20,8 @@ from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.runs.log import CommandBox
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.shared.run_names import run_name
-from fmnist_tui.util import formatting
 from fmnist_tui.util.errors import UsageError, UserError
+from fmnist_tui.util.formatting import format_size
 from fmnist_tui.util.paths import from_home
 from fmnist_tui.util.text import safe_text
 
@@ -221,7 +221,7 @@ class RunActions:
         def ask(size: int) -> None:
             question = ChoiceDialog(
                 f"Delete {run_name(run)}?",
-                f"{safe_text(run.run.name)}: {formatting.size(size)} with its checkpoints,"
+                f"{safe_text(run.run.name)}: {format_size(size)} with its checkpoints,"
                 " gone for good.",
                 [Choice("y", "delete"), Choice("n", "keep it")],
             )

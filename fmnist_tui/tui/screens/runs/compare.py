@@ -18,7 +18,7 @@ from fmnist_tui.tui.screens.runs.history import RunHistory
 from fmnist_tui.tui.screens.runs.table import MARK_COLOURS
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.tui.widgets.columns import fitted
-from fmnist_tui.util import formatting
+from fmnist_tui.util.formatting import NO_VALUE, format_percent
 from fmnist_tui.util.paths import from_home
 from fmnist_tui.util.text import safe_text
 
@@ -70,7 +70,7 @@ def _single_run(run: RunComparison) -> Content:
             ("data", safe_text(summary.dataset)),
             ("model", safe_text(summary.model)),
             ("trials", trials),
-            ("best val", formatting.percent(summary.best_val_accuracy)),
+            ("best val", format_percent(summary.best_val_accuracy)),
             *history.varied.items(),
         ]
     elif started is not None:
@@ -148,7 +148,7 @@ def _side_by_side(runs: Sequence[RunComparison]) -> Content:
 def _results(history: RunHistory) -> tuple[str, str, str, str]:
     """Validation and test accuracy, each with half its interval and its number of images."""
     best, val, test = history.best, history.val, history.test
-    val_accuracy, val_count = formatting.NONE, ""
+    val_accuracy, val_count = NO_VALUE, ""
     if best is not None and best.val_accuracy is not None:
         bounds = interval(round(best.val_accuracy * best.val_count), best.val_count)
         val_accuracy, val_count = _accuracy(best.val_accuracy, *bounds), f"{best.val_count:,}"
@@ -156,7 +156,7 @@ def _results(history: RunHistory) -> tuple[str, str, str, str]:
         val_accuracy = _accuracy(val.accuracy, val.accuracy_low, val.accuracy_high)
         val_count = f"{val.count:,}"
     if test is None:
-        return val_accuracy, val_count, formatting.NONE, ""
+        return val_accuracy, val_count, NO_VALUE, ""
     test_accuracy = _accuracy(test.accuracy, test.accuracy_low, test.accuracy_high)
     return val_accuracy, val_count, test_accuracy, f"{test.count:,}"
 
@@ -174,6 +174,6 @@ def _differences(configs: Sequence[RunConfig | None]) -> list[str]:
 
 def _setting(config: RunConfig | None, name: str) -> str:
     if config is None:
-        return formatting.NONE
+        return NO_VALUE
     value = getattr(config, name)
     return safe_text(value if isinstance(value, str) else format_setting(value), _VALUE_WIDTH)

@@ -14,7 +14,7 @@ from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.shared.run_names import run_name
-from fmnist_tui.util import formatting
+from fmnist_tui.util.formatting import NO_VALUE, format_size
 from fmnist_tui.util.paths import expanded, from_home
 from fmnist_tui.util.text import safe_text
 
@@ -96,7 +96,7 @@ def told(found: Any) -> str:
         for who, times in latency.items()
     )
     return (
-        f"{from_home(Path(found['file']))}: {formatting.size(found['size'])},"
+        f"{from_home(Path(found['file']))}: {format_size(found['size'])},"
         f" {parity['same_labels']:,} of {parity['count']:,} {parity['split']} images as here,"
-        f" probabilities within {formatting.NONE if apart is None else f'{apart:.1e}'}; {times}"
+        f" probabilities within {NO_VALUE if apart is None else f'{apart:.1e}'}; {times}"
     )

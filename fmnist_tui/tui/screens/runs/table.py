@@ -17,7 +17,7 @@ from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.tui.theme import TableColours
 from fmnist_tui.tui.widgets.columns import Column, laid_out, line, line_width
 from fmnist_tui.tui.widgets.run_status import status_mark
-from fmnist_tui.util import formatting
+from fmnist_tui.util.formatting import NO_VALUE, format_duration, format_percent, format_short_time
 from fmnist_tui.util.text import safe_text
 
 MARK = "◆"
@@ -148,17 +148,17 @@ def format_run(
         name = f"{name}: {safe_text(run.reason)}"
         width = line_width(columns)
         columns = laid_out([column for column in columns if column.key in _BROKEN_COLUMNS], width)
-    epochs = f"{run.epochs_done}/{run.epochs_total}" if run.epochs_total else formatting.NONE
+    epochs = f"{run.epochs_done}/{run.epochs_total}" if run.epochs_total else NO_VALUE
     cells = {
         "state": Text(f"{sign} {run.state}", colours.get(colour)),
         "name": Text(name),
         "dataset": Text(safe_text(run.dataset)),
         "model": Text(safe_text(run.model)),
         "epochs": Text(epochs),
-        "val": Text(formatting.percent(run.best_val_accuracy)),
-        "test": Text(formatting.percent(run.test_accuracy)),
-        "time": Text(formatting.duration(run.seconds)),
-        "when": Text(formatting.when(run.started, now)),
+        "val": Text(format_percent(run.best_val_accuracy)),
+        "test": Text(format_percent(run.test_accuracy)),
+        "time": Text(format_duration(run.seconds)),
+        "when": Text(format_short_time(run.started, now)),
     }
     if mark is not None:
         cells["mark"] = Text(f"{MARK}{mark}", f"bold {colours.lines[MARK_COLOURS[mark - 1]]}")

@@ -13,7 +13,7 @@ from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, StudyLine, Tria
 from fmnist_tui.sweeps.spec import SweepSpec
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.util.errors import UserError
-from fmnist_tui.util.formatting import percent
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.paths import expanded
 from fmnist_tui.util.text import safe_text
 
@@ -102,10 +102,13 @@ class SweepActions:
             spread = f" ± {100 * sd:.2f}" if sd is not None else ""
             runs = len(document["runs"])
             self._screen.context.notify(
-                f"trial {trial.number} in full: test {percent(test)}{spread}, {runs} runs (6 Runs)"
+                f"trial {trial.number} in full: test {format_percent(test)}{spread},"
+                f" {runs} runs (6 Runs)"
             )
 
-        title = f"Train trial {trial.number} ({percent(trial.value)}) in full: how many seeds?"
+        title = (
+            f"Train trial {trial.number} ({format_percent(trial.value)}) in full: how many seeds?"
+        )
         self._screen.over(PromptDialog(title, "3", "runs, one for each seed"), given)
 
     # -- a sweep ------------------------------------------------------------------------
@@ -226,7 +229,7 @@ class SweepActions:
                 then(document)
             else:
                 best = document["best"]
-                value = percent(best["value"]) if best else "none is complete"
+                value = format_percent(best["value"]) if best else "none is complete"
                 self._screen.context.notify(
                     f"{title}: {document['trials_here']} trials done, best {value}"
                 )

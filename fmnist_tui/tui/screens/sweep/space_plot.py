@@ -9,7 +9,7 @@ from fmnist_tui.sweeps.snapshot import COMPLETE, Snapshot, TrialView
 from fmnist_tui.sweeps.space import Dimension, told
 from fmnist_tui.tui.screens.sweep.braille_canvas import BrailleCanvas
 from fmnist_tui.tui.widgets.columns import fitted
-from fmnist_tui.util import formatting
+from fmnist_tui.util.formatting import format_percent
 
 Rows = list[list[tuple[str, str]]]
 
@@ -47,7 +47,7 @@ def ends(trials: Sequence[TrialView]) -> tuple[float, float]:
 def span(shown: Snapshot) -> str:
     """Between which values the plots are drawn."""
     low, high = ends(drawable(shown))
-    return f"{formatting.percent(low, 1)} … {formatting.percent(high, 1)}"
+    return f"{format_percent(low, 1)} … {format_percent(high, 1)}"
 
 
 # -- slices -------------------------------------------------------------------------------
@@ -171,9 +171,9 @@ def parallel(
     bottoms = [told(part.choices[0] if part.choices else part.low) for part in space]
     rows: Rows = [
         [(_labels([part.key for part in space] + ["value"], columns, width), f"bold {NAME}")],
-        [(_labels([*tops, formatting.percent(high, 1)], columns, width), FADED)],
+        [(_labels([*tops, format_percent(high, 1)], columns, width), FADED)],
         *canvas.rows(),
-        [(_labels([*bottoms, formatting.percent(low, 1)], columns, width), FADED)],
+        [(_labels([*bottoms, format_percent(low, 1)], columns, width), FADED)],
     ]
     return rows, count
 

@@ -13,7 +13,7 @@ from fmnist_tui.sweeps.snapshot import Snapshot, StudyLine, TrialView
 from fmnist_tui.sweeps.space import Dimension, told
 from fmnist_tui.tui.theme import TableColours
 from fmnist_tui.tui.widgets.columns import Column, laid_out, line, line_width
-from fmnist_tui.util import formatting
+from fmnist_tui.util.formatting import NO_VALUE, format_duration, format_percent
 from fmnist_tui.util.text import safe_text
 
 # A running trial that has given no sign for so long may be dead.
@@ -88,7 +88,7 @@ def study_line(study: StudyLine, columns: Sequence[Column], palette: TableColour
             "sign": Text(sign, palette.get(colour)),
             "name": Text(safe_text(study.name)),
             "done": Text(f"{study.done}/{study.total}"),
-            "best": Text(formatting.percent(study.best, 1)),
+            "best": Text(format_percent(study.best, 1)),
         },
     )
 
@@ -150,10 +150,10 @@ def _told(
         "best": Text(BEST if is_best else "", palette.get("accent")),
         "number": Text(str(trial.number)),
         "state": Text(f"{sign} {trial.state}", palette.get(colour)),
-        "value": Text(formatting.percent(trial.value), "bold" if is_best else ""),
+        "value": Text(format_percent(trial.value), "bold" if is_best else ""),
         "curve": Text(sparks(curve, 10, low, high)),
-        "epochs": Text(str(trial.epochs or formatting.NONE)),
-        "time": Text(formatting.duration(trial.seconds)),
+        "epochs": Text(str(trial.epochs or NO_VALUE)),
+        "time": Text(format_duration(trial.seconds)),
         "settings": Text(_together([_reason(trial), *_settings(trial)], columns[-1].width)),
         "why": Text(_reason(trial)),
         **{f"={key}": Text(told(value)) for key, value in trial.params.items()},
@@ -167,7 +167,7 @@ def title(shown: Snapshot | None) -> str:
         return "Trials"
     going = f"  {shown.running} running" if shown.running else ""
     best = shown.best
-    found = f"  best {formatting.percent(best.value)} (trial {best.number})" if best else ""
+    found = f"  best {format_percent(best.value)} (trial {best.number})" if best else ""
     return f"{safe_text(shown.name, 30)}  {shown.done}/{shown.total}{going}{found}"
 
 
@@ -191,7 +191,7 @@ def ends(shown: Snapshot) -> tuple[float, float]:
 
 def _reason(trial: TrialView) -> str:
     if trial.quiet > QUIET_SECONDS:
-        return f"quiet {formatting.duration(trial.quiet)}"
+        return f"quiet {format_duration(trial.quiet)}"
     why = safe_text(trial.why)
     return f"again {trial.again}" if not why and trial.again is not None else why
 

@@ -19,9 +19,10 @@ from fmnist_tui.protocol.events import FINISHED
 from fmnist_tui.protocol.lr_curve import LrSuggestion, Point, frame, rounded
 from fmnist_tui.protocol.lr_search import LrSearch
 from fmnist_tui.render.line_chart import Chart, Line
-from fmnist_tui.tui.screens.train.progress import clock, wrapped
+from fmnist_tui.tui.screens.train.progress import wrapped
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.tui.widgets.line_chart import LineChart, LineMark
+from fmnist_tui.util.formatting import format_duration
 from fmnist_tui.util.text import safe_text
 
 FAR = 10
@@ -261,7 +262,7 @@ class LrPanel(Vertical):
             f"step {len(search.points)} of {search.probes}",
             f"lr {rate:.2g}",
             f"loss {loss:.4g}",
-            f"{clock(left)} left" if left is not None else "",
+            f"{format_duration(left)} left" if left is not None else "",
         ]
 
     def _verdict(self, search: LrSearch) -> tuple[str, list[str]]:

@@ -16,6 +16,7 @@ from fmnist_tui.protocol.events import LRFIND, Telemetry
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
+from fmnist_tui.util.formatting import format_duration
 from fmnist_tui.util.text import safe_text
 
 
@@ -75,7 +76,9 @@ class RunProgress(IncrementalWidget):
             description="search" if started.kind == LRFIND else "run",
             completed=min(state.step, total),
             total=total,
-            note=f"{clock(left)} left" if left is not None else f"{clock(state.seconds)} taken",
+            note=f"{format_duration(left)} left"
+            if left is not None
+            else f"{format_duration(state.seconds)} taken",
         )
         self._figures = [*figures(state, feed.status), *machine(state)]
 
@@ -155,11 +158,3 @@ def gauges(told: Telemetry) -> list[str]:
     if told.memory_mb is not None:
         parts.append(f"{told.memory_mb:,.0f} MB")
     return parts
-
-
-def clock(seconds: float) -> str:
-    """`0:07`, `12:34`, `1:02:03`."""
-    whole = max(0, round(seconds))
-    hours, rest = divmod(whole, 3600)
-    minutes, seconds = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
