@@ -1,4 +1,4 @@
-"""The dashboard: screens side by side over one desk, and what is common to all of them."""
+"""The Textual app: its screens, the followed and the selected run, jobs, toasts and quitting."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.tui import theme as themes
 from fmnist_tui.tui.base import dialog_flow
-from fmnist_tui.tui.base.bars import TopBar
+from fmnist_tui.tui.base.nav_bar import NavBar
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.command_palette import ActionPalette, PaletteCommands
 from fmnist_tui.tui.context import Tab
-from fmnist_tui.tui.help import binding_ids, help_sheet
+from fmnist_tui.tui.help import binding_ids, help_dialog
 from fmnist_tui.tui.jobs.job_manager import JobManager
 from fmnist_tui.tui.jobs.plan_runner import PlanRunner
 from fmnist_tui.tui.jobs.screen import JobsScreen
@@ -66,7 +66,7 @@ SCREENS: tuple[type[DashboardScreen], ...] = (
 
 
 class Dashboard(App[int]):
-    """`fmnist-tui` in a terminal. What it gives back is the exit status."""
+    """`fmnist-tui` in a terminal; the app's return value is the exit status."""
 
     TITLE = "fmnist-tui"
     CSS_PATH = "app.tcss"
@@ -75,11 +75,11 @@ class Dashboard(App[int]):
     NOTIFICATION_TIMEOUT = 4
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "Keys of this screen", show=False, id="app.help"),
-        Binding("q", "leave", "Leave", show=False, id="app.leave"),
-        Binding("ctrl+c", "interrupt", "Leave", show=False, priority=True, id="app.interrupt"),
-        Binding("ctrl+q", "leave", "Leave", show=False, priority=True, id="app.quit"),
-        Binding("d", "detach", "Detach the run and leave", show=False, id="app.detach"),
-        Binding("E", "errands", "Errands under way", show=False, id="app.errands"),
+        Binding("q", "leave", "Quit", show=False, id="app.leave"),
+        Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True, id="app.interrupt"),
+        Binding("ctrl+q", "leave", "Quit", show=False, priority=True, id="app.quit"),
+        Binding("d", "detach", "Detach the run and quit", show=False, id="app.detach"),
+        Binding("E", "jobs", "Background jobs", show=False, id="app.jobs"),
         Binding("t", "theme", "Dark or light theme", show=False, id="app.theme"),
     ]
 
@@ -89,19 +89,17 @@ class Dashboard(App[int]):
         super().__init__(driver_class=driver)
         self.app_state = app_state
         self._first = first
-        self._filters_of_ours: list[LineFilter] = [ShortColours()]
+        self._own_filters: list[LineFilter] = [ShortColours()]
         if app_state.ascii:
-            self._filters_of_ours.append(AsciiFilter())
+            self._own_filters.append(AsciiFilter())
         self.jobs = JobManager(self)
         self.plan_runner = PlanRunner(self)
         self.quit_flow = QuitFlow(self)
-        self._pace = RefreshRate()
-        self._told_end: RunEnded | None = None
-        # The run on the bench has said something; another run is on the bench; another
-        # run is in hand (or its predictions have changed).
-        self.run_updated: Signal[RunFeed] = Signal(self, "feed moved")
-        self.run_replaced: Signal[RunFeed | None] = Signal(self, "feed changed")
-        self.selection_changed: Signal[RunFolder | None] = Signal(self, "run changed")
+        self._refresh_rate = RefreshRate()
+        self._reported_end: RunEnded | None = None
+        self.run_updated: Signal[RunFeed] = Signal(self, "run updated")
+        self.run_replaced: Signal[RunFeed | None] = Signal(self, "run replaced")
+        self.selection_changed: Signal[RunFolder | None] = Signal(self, "selection changed")
         for screen in SCREENS:
             self.add_mode(screen.NAME, screen)
             self.bind(screen.KEY, f"show('{screen.NAME}')", description=screen.TITLE, show=False)
@@ -110,10 +108,10 @@ class Dashboard(App[int]):
     def tabs(self) -> Sequence[Tab]:
         return [Tab(screen.NAME, screen.KEY, screen.TITLE) for screen in SCREENS]
 
-    # -- what Textual asks --------------------------------------------------------
+    # -- Textual's hooks --------------------------------------------------------
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), *self._filters_of_ours]
+        return [*super().get_line_filters(), *self._own_filters]
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return themes.DEFAULTS
@@ -124,7 +122,7 @@ class Dashboard(App[int]):
     async def on_event(self, event: events.Event) -> None:
         typed = isinstance(event, events.Key | events.Paste) and not event.is_forwarded
         if typed and isinstance(self.screen, DashboardScreen):
-            self.screen.focus_in_sight()
+            self.screen.focus_visible()
         await super().on_event(event)
 
     def on_load(self) -> None:
@@ -140,43 +138,43 @@ class Dashboard(App[int]):
         if self.app_state.ascii:
             self.add_class("-ascii")
         self.switch_mode(self._first)
-        self.theme_changed_signal.subscribe(self, lambda theme: self._keep_theme(theme.name))
-        self._complain()
-        self.set_timer(self._pace.delay, self._tick)
+        self.theme_changed_signal.subscribe(self, lambda theme: self._save_theme(theme.name))
+        self._show_warnings()
+        self.set_timer(self._refresh_rate.delay, self._tick)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        yield SystemCommand("Theme…", "Choose how it looks", self.action_change_theme)
+        yield SystemCommand("Theme…", "Choose the colours", self.action_change_theme)
         yield SystemCommand("Keys of this screen", "What every key does here", self.action_help)
-        yield SystemCommand("Leave", "Leave the dashboard", self.action_leave)
+        yield SystemCommand("Quit", "Quit the dashboard", self.action_leave)
 
-    def _complain(self) -> None:
-        """Say what is wrong with the user's settings, once."""
-        while self.app_state.settings.complaints:
-            self.notify(self.app_state.settings.complaints.pop(0), "warning")
+    def _show_warnings(self) -> None:
+        """Show what is wrong with the user's settings, once."""
+        while self.app_state.settings.warnings:
+            self.notify(self.app_state.settings.warnings.pop(0), "warning")
 
-    # -- the run on the bench -------------------------------------------------------
+    # -- the followed run -------------------------------------------------------------
 
     def _tick(self) -> None:
-        """Take in what the run has said. How soon again depends on what showing it cost."""
+        """Read new events of the followed run and of jobs; the next time depends on the cost."""
         feed = self.app_state.feed
         if feed is not None:
             was_live, was_error = feed.live, feed.error
             if feed.drain():
                 self.run_updated.publish(feed)
                 self.refresh_status()
-                self._tell_of(feed, was_live, was_error)
+                self._report_end(feed, was_live, was_error)
         if self.jobs.poll():
             self.refresh_status()
         self.plan_runner.poll()
-        self._complain()
-        self.set_timer(self._pace.next(), self._tick)
+        self._show_warnings()
+        self.set_timer(self._refresh_rate.next(), self._tick)
 
-    def _tell_of(self, feed: RunFeed, was_live: bool, was_error: str) -> None:
+    def _report_end(self, feed: RunFeed, was_live: bool, was_error: str) -> None:
         end = feed.state.end
         if feed.error and feed.error != was_error:
             self.notify(feed.error, "error")
-        elif end is not None and end is not self._told_end:
-            self._told_end = end
+        elif end is not None and end is not self._reported_end:
+            self._reported_end = end
             message = f": {end.message}" if end.message else ""
             self.notify(
                 f"{feed.name} {end.reason}{message}",
@@ -186,35 +184,35 @@ class Dashboard(App[int]):
                 self.selection_changed.publish(self.app_state.selected_run)
 
     def show_run(self, feed: RunFeed | None) -> None:
-        """Show another run on Train (and in the bar above every screen)."""
+        """Follow another run: Train and the bar above every screen show it."""
         self.app_state.feed = feed
-        self._told_end = feed.state.end if feed is not None else None
+        self._reported_end = feed.state.end if feed is not None else None
         self.run_replaced.publish(feed)
         self.refresh_status()
 
     def start_run(self, config: RunConfig, heading: str = "") -> bool:
-        """Begin a run in this process, in its place in a plan; whether it could be asked for."""
-        return self._begin(lambda: self.app_state.session.train(config), heading)
+        """Start a run in this process; `heading` is its place in a plan. False if that failed."""
+        return self._start(lambda: self.app_state.session.train(config), heading)
 
     def start_lr_search(self, config: RunConfig) -> bool:
-        """Search for a learning rate in this process, as a run of its own."""
-        return self._begin(lambda: self.app_state.session.lrfind(config))
+        """Start a learning-rate search in this process, as a run of its own."""
+        return self._start(lambda: self.app_state.session.lrfind(config))
 
     def start_plan(self, plan: Plan) -> bool:
-        """Start the runs of a plan, one after another; whether the first one could be started."""
+        """Start the runs of a plan, one after another. False if the first could not be started."""
         return self.plan_runner.start(plan)
 
     def resume_run(self, folder: RunFolder, config: RunConfig) -> bool:
-        """Take a run up again in this process."""
-        return self._begin(lambda: self.app_state.session.resume(folder, config))
+        """Resume a run in this process."""
+        return self._start(lambda: self.app_state.session.resume(folder, config))
 
     def fork_run(self, folder: RunFolder, checkpoint: str, config: RunConfig) -> bool:
-        """Begin a new run in this process from another's checkpoint."""
-        return self._begin(lambda: self.app_state.session.fork(folder, checkpoint, config))
+        """Start a new run in this process from a checkpoint of another."""
+        return self._start(lambda: self.app_state.session.fork(folder, checkpoint, config))
 
-    def _begin(self, begin: Callable[[], Any], heading: str = "") -> bool:
+    def _start(self, start: Callable[[], Any], heading: str = "") -> bool:
         try:
-            training = begin()
+            training = start()
         except UserError as error:
             self.notify(str(error), "error")
             return False
@@ -224,13 +222,13 @@ class Dashboard(App[int]):
         return True
 
     def follow_run(self, folder: RunFolder) -> None:
-        """Put a run of the shelf, or of another process, on the bench."""
+        """Follow a run on disk, which another process may be training."""
         self.workers.cancel_group(self, "follow")
         feed = self.app_state.feed
         if feed is not None and feed.folder == folder and (feed.live or not feed.own):
             return
         if self.app_state.training:
-            self.notify("a run is under way here; it stays on the bench until it ends", "warning")
+            self.notify("a run is in progress here; it is shown until it ends", "warning")
             return
 
         async def open_it() -> None:
@@ -239,17 +237,17 @@ class Dashboard(App[int]):
             except UserError as error:
                 self.notify(str(error), "error")
                 return
-            # A training that was begun meanwhile is not to be pushed off.
+            # A training that was started in the meantime stays.
             if not self.app_state.training:
                 self.show_run(opened)
 
         self.run_worker(open_it(), group="follow", exclusive=True)
 
     def send_command(self, command: Command) -> bool:
-        """Tell the run on the bench something; whether somebody listens."""
+        """Send a command to the followed run. False if it is not running."""
         feed = self.app_state.feed
         if feed is None or not feed.live:
-            self.notify("no run is going on", "warning")
+            self.notify("no run is in progress", "warning")
             return False
         try:
             feed.send(command)
@@ -258,28 +256,28 @@ class Dashboard(App[int]):
             return False
         return True
 
-    # -- the run in hand ------------------------------------------------------------
+    # -- the selected run -------------------------------------------------------------
 
     def select_run(self, folder: RunFolder | None) -> None:
-        """Take a run in hand: the one that Evaluate, Errors and Predict ask about."""
+        """Select the run that Evaluate, Errors and Predict are about."""
         self.app_state.selected_run = folder
         self.selection_changed.publish(folder)
 
     @property
     def selected_run(self) -> RunFolder | None:
-        """The run taken in hand, or else the one on the bench."""
+        """The selected run, or else the followed one."""
         if self.app_state.selected_run is not None:
             return self.app_state.selected_run
         return self.app_state.feed.folder if self.app_state.feed is not None else None
 
     def open_run(self, folder: RunFolder) -> None:
-        """Take a run in hand, put it on the bench, and go where there is most to see of it."""
+        """Select and follow a run, and show Evaluate if it has predictions, else Train."""
         self.select_run(folder)
         self.follow_run(folder)
         self.show("evaluate" if any(folder.predictions.glob("*.npz")) else "train")
 
     def open_listed_run(self, run: RunSummary) -> None:
-        """Open a run of any kind where it is shown."""
+        """Open a run of any kind on the screen for its kind."""
         if run.state == BROKEN:
             self.notify(f"{run_name(run)} is broken: {safe_text(run.reason)}", "error")
         elif run.kind == LRFIND:
@@ -292,16 +290,16 @@ class Dashboard(App[int]):
             self.open_run(run.run)
 
     def edit_config(self, values: Mapping[str, Any], recipe: Recipe | None = None) -> None:
-        """Go to Train with these settings in the form, the first of a recipe's perhaps."""
+        """Show Train with these settings in the form; `recipe` is the recipe they start."""
         self.app_state.draft, self.app_state.recipe = dict(values), recipe
         if self.current_mode == "train" and isinstance(self.screen, DashboardScreen):
-            # It is in view: nothing will resume it.
+            # The screen loads a draft when it is shown, and it is shown already.
             self.screen.load_draft()
         else:
             self.show("train")
 
     def edit_recipe(self, name: str) -> None:
-        """Go to Train with a recipe's settings in the form."""
+        """Show Train with a recipe's settings in the form."""
         try:
             recipe = recipes.load(name)
             self.edit_config(first_run(recipe)[0].model_dump(), recipe)
@@ -309,11 +307,11 @@ class Dashboard(App[int]):
             self.notify(str(error), "error")
 
     def open_errors(self, pair: ClassPair) -> None:
-        """Show the images of a cell of the matrix."""
+        """Show the images of one cell of the confusion matrix."""
         self.app_state.class_pair = pair
         self.show("errors")
 
-    # -- what other processes do meanwhile ----------------------------------------------
+    # -- background jobs ----------------------------------------------------------------
 
     def start_job(
         self,
@@ -322,22 +320,22 @@ class Dashboard(App[int]):
         on_done: Callable[[Any], None] | None = None,
         on_failed: Callable[[str], None] | None = None,
     ) -> None:
-        """Have a command of ours (`words`) done by a process of its own; its JSON document
-        goes to `on_done`. Where it fails a toast says why, and `on_failed` is called."""
+        """Run `fmnist-tui WORDS` in another process; `on_done` gets its JSON document.
+
+        If it fails, a toast says why and `on_failed` is called."""
         self.jobs.run(title, words, on_done, on_failed)
         self.refresh_status()
-        self.notify(f"{title}: under way (E shows it)")
+        self.notify(f"{title}: started (E shows it)")
 
-    def action_errands(self) -> None:
+    def action_jobs(self) -> None:
         if not isinstance(self.screen, JobsScreen):
             self.push_screen(JobsScreen(self.app_state, self.jobs))
 
-    # -- around them ------------------------------------------------------------------
+    # -- screens, toasts, dialogs -------------------------------------------------------
 
     def show(self, name: str) -> None:
-        """Go to a screen."""
+        """Switch to a screen; open dialogs are cancelled."""
         if self.current_mode != name:
-            # Dialogs are cancelled: whoever waits for one is told.
             while len(self.screen_stack) > 1:
                 self.screen.dismiss(None)
             self.switch_mode(name)
@@ -359,16 +357,16 @@ class Dashboard(App[int]):
         super().notify(text, title=title, severity=severity, timeout=timeout, markup=False)
 
     def status_line(self) -> Content:
-        """The run on the bench in a few words."""
-        feed, errands = self.app_state.feed, self.jobs.summary()
+        """Running jobs and the followed run in a few words."""
+        feed, jobs = self.app_state.feed, self.jobs.summary()
         run = run_status(feed) if feed is not None else Content("")
-        if not errands:
+        if not jobs:
             return run
-        return Content.assemble(("⚙ ", "$accent"), safe_text(errands, 40), "  ", run)
+        return Content.assemble(("⚙ ", "$accent"), safe_text(jobs, 40), "  ", run)
 
     def refresh_status(self) -> None:
-        """Bring the bar above the screen that is shown up to date."""
-        for bar in self.screen.query(TopBar):
+        """Update the bar above the current screen."""
+        for bar in self.screen.query(NavBar):
             bar.status = self.status_line()
 
     def start_flow(self, steps: Coroutine[Any, Any, None]) -> None:
@@ -384,16 +382,16 @@ class Dashboard(App[int]):
             self.push_screen(ActionPalette())
 
     def action_help(self) -> None:
-        self.push_screen(help_sheet(self.screen))
+        self.push_screen(help_dialog(self.screen))
 
     def action_theme(self) -> None:
         dark = self.current_theme.dark
         self.theme = themes.LIGHT if dark else themes.DARK
 
-    def _keep_theme(self, name: str) -> None:
+    def _save_theme(self, name: str) -> None:
         self.app_state.settings.keep("theme", name)
 
-    # -- leaving ----------------------------------------------------------------------
+    # -- quitting -----------------------------------------------------------------------
 
     def action_leave(self) -> None:
         self.start_flow(self.quit_flow.quit(0))
@@ -405,6 +403,6 @@ class Dashboard(App[int]):
         self.start_flow(self.quit_flow.detach())
 
     def quit_now(self, mode: QuitMode, code: int) -> None:
-        """Close the screen; what becomes of the run is settled once the terminal is back."""
-        self.app_state.leaving, self.app_state.exit_code = mode, code
+        """Close the app; `launch` stops or detaches the run once the terminal is restored."""
+        self.app_state.quit_mode, self.app_state.exit_code = mode, code
         self.exit(code)

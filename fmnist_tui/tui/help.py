@@ -1,4 +1,4 @@
-"""What the dashboard says of itself: which keys there are, and how the run fares."""
+"""The help dialog: every key of the current screen, and the names that keys.toml uses."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from fmnist_tui.tui.state.settings import settings_dir
 from fmnist_tui.util.paths import from_home
 
 
-def help_sheet(screen: Screen[object]) -> TextDialog:
-    """Every key that works now, under what it belongs to."""
+def help_dialog(screen: Screen[object]) -> TextDialog:
+    """Every key that works now, grouped by screen and pane."""
     groups: dict[str, list[tuple[str, str, str]]] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
@@ -33,29 +33,32 @@ def help_sheet(screen: Screen[object]) -> TextDialog:
         lines += [Content(about), Content("")]
     for owner, keys in sorted(groups.items(), key=lambda group: group[0] == "Everywhere"):
         lines.append(Content.styled(owner, "bold $primary"))
-        for key, description, names in _together(keys):
-            told = (f"  {names}", "$foreground-muted")
-            lines.append(Content.assemble((f"  {key:<18}", "bold $accent"), description, told))
+        for key, description, names in _merge_keys(keys):
+            shown_key = (f"  {key:<18}", "bold $accent")
+            shown_names = (f"  {names}", "$foreground-muted")
+            lines.append(Content.assemble(shown_key, description, shown_names))
         lines.append(Content(""))
-    lines.append(Content(f"keys.toml in {from_home(settings_dir())} changes them: [keys]"))
+    lines.append(
+        Content(f"Change keys in {from_home(settings_dir())}/keys.toml, for example: [keys]")
+    )
     lines.append(Content('"train.stop" = "S"'))
     return TextDialog(f"{title}: keys", Content("\n").join(lines))
 
 
 def binding_ids(nodes: Iterable[object]) -> set[str]:
-    """The names of all actions whose keys a user may change."""
-    found: set[str] = set()
-    for node in [*nodes, *_widgets(DOMNode)]:
-        for binding in getattr(node, "BINDINGS", ()):
-            if isinstance(binding, Binding) and binding.id:
-                found.add(binding.id)
-    return found
+    """The ids of all bindings, which keys.toml may change."""
+    return {
+        binding.id
+        for node in [*nodes, *_subclasses(DOMNode)]
+        for binding in getattr(node, "BINDINGS", ())
+        if isinstance(binding, Binding) and binding.id
+    }
 
 
-def _widgets(base: type[DOMNode]) -> Iterable[type[DOMNode]]:
+def _subclasses(base: type[DOMNode]) -> Iterable[type[DOMNode]]:
     for child in base.__subclasses__():
         yield child
-        yield from _widgets(child)
+        yield from _subclasses(child)
 
 
 def _owner(node: DOMNode, screen: Screen[object]) -> str:
@@ -63,18 +66,18 @@ def _owner(node: DOMNode, screen: Screen[object]) -> str:
         return "Everywhere"
     if node is screen:
         return "This screen"
-    return str(getattr(node, "KEYS_TITLE", "") or "The pane in use")
+    return str(getattr(node, "KEYS_TITLE", "") or "The focused pane")
 
 
-def _together(keys: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-    """The keys that do the same on one line, with the names by which they can be changed."""
-    told: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+def _merge_keys(keys: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """Keys with the same description on one line, with the ids of their bindings."""
+    merged: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for key, description, name in keys:
-        found, names = told.setdefault(description, ({}, {}))
-        found[key] = None
+        same_keys, names = merged.setdefault(description, ({}, {}))
+        same_keys[key] = None
         if name:
             names[name] = None
     return [
-        (" ".join(found), description, " ".join([*names][:1]) + (" …" if len(names) > 1 else ""))
-        for description, (found, names) in told.items()
+        (" ".join(same), description, " ".join([*names][:1]) + (" …" if len(names) > 1 else ""))
+        for description, (same, names) in merged.items()
     ]

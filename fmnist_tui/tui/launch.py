@@ -54,7 +54,7 @@ def open_dashboard(
     try:
         broken = _show(app_state, "train" if attach is not None else "data", size)
         if broken:
-            app_state.leaving, app_state.exit_code = QuitMode.DETACH, 1
+            app_state.quit_mode, app_state.exit_code = QuitMode.DETACH, 1
             _tell(f"the screen failed: {broken}" + ("" if debug else " (--debug shows where)"))
             if debug:
                 _tell("\n".join(printed))
@@ -116,7 +116,7 @@ def _settle(app_state: AppState) -> None:
     if feed is None or training is None:
         return
     if not training.done:
-        if app_state.leaving is QuitMode.DETACH:
+        if app_state.quit_mode is QuitMode.DETACH:
             training.send(Detach(0.0))
             _tell(f"{feed.name}: saving, to go on without a terminal …")
         else:

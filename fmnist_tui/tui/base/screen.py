@@ -1,4 +1,4 @@
-"""What every screen of the bench is: bars above and below, panes between, work in threads."""
+"""The base of all screens: bars above and below, panes between, work in threads."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker
 
-from fmnist_tui.tui.base.bars import KeyBar, TopBar
 from fmnist_tui.tui.base.dialog_flow import ask
+from fmnist_tui.tui.base.key_bar import KeyBar
+from fmnist_tui.tui.base.nav_bar import NavBar
 from fmnist_tui.tui.base.resizing import ResizableScreen
 from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.tui.state.app_state import AppState
@@ -25,9 +26,9 @@ from fmnist_tui.util.text import safe_text
 
 Result = TypeVar("Result")
 
-# Below this a screen says only that the terminal is too small.
-LEAST_COLUMNS, LEAST_ROWS = 50, 14
-# Below so many columns panes that stand side by side elsewhere are folded.
+# On a smaller terminal a screen shows only that it is too small.
+MIN_COLUMNS, MIN_ROWS = 50, 14
+# On a narrower terminal panes that are side by side elsewhere become views.
 FOLDED = 100
 
 
@@ -36,10 +37,10 @@ class TooSmall(Static):
 
     def on_resize(self) -> None:
         width, height = self.screen.size
-        self.update(f"{width}×{height} is too small: {LEAST_COLUMNS}×{LEAST_ROWS} is needed")
+        self.update(f"{width}×{height} is too small: {MIN_COLUMNS}×{MIN_ROWS} is needed")
 
 
-def in_sight(widget: Widget) -> bool:
+def is_visible(widget: Widget) -> bool:
     """Whether a widget is on its screen, and nothing around it is hidden."""
     return widget.is_attached and all(node.display for node in widget.ancestors_with_self)
 
@@ -59,14 +60,13 @@ class DashboardScreen(ResizableScreen[None]):
     AUTO_FOCUS = None
     HORIZONTAL_BREAKPOINTS = [
         (0, "-small"),
-        (LEAST_COLUMNS, "-narrow"),
+        (MIN_COLUMNS, "-narrow"),
         (FOLDED, "-medium"),
         (160, "-wide"),
     ]
-    VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST_ROWS, "-low"), (30, "-tall")]
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (MIN_ROWS, "-low"), (30, "-tall")]
 
-    # What had the focus last, whether it has it still or not.
-    _held: Widget | None = None
+    _last_focused: Widget | None = None
 
     @property
     def context(self) -> DashboardContext:
@@ -77,41 +77,41 @@ class DashboardScreen(ResizableScreen[None]):
         return self.context.app_state
 
     def compose(self) -> ComposeResult:
-        yield TopBar()
+        yield NavBar()
         with Container(id="panes"):
             yield from self.panes()
         yield TooSmall(id="too-small")
         yield KeyBar()
 
     def panes(self) -> Iterable[Widget]:
-        """What is between the bars."""
+        """The widgets between the bars."""
         raise NotImplementedError
 
     def set_focus(
         self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False
     ) -> None:
         super().set_focus(widget, scroll_visible, from_app_focus)
-        self._held = self.focused or self._held
+        self._last_focused = self.focused or self._last_focused
 
-    def focus_in_sight(self) -> None:
-        """See to it that keys reach what can be seen.
+    def focus_visible(self) -> None:
+        """Make sure that keys go to a visible widget.
 
-        Textual gives the focus to what is hidden by then if a key comes just before, and
-        takes it for good from what a small terminal hides for a moment."""
-        if self.focused is not None and in_sight(self.focused):
+        Textual may focus a widget that has been hidden in the meantime, and does not give the
+        focus back to one that a small terminal hid for a moment."""
+        if self.focused is not None and is_visible(self.focused):
             return
-        if self._held is not None and in_sight(self._held):
-            self.set_focus(self._held)
-        elif self._held is not None:
+        if self._last_focused is not None and is_visible(self._last_focused):
+            self.set_focus(self._last_focused)
+        elif self._last_focused is not None:
             self.set_focus(None)
             self.focus_next()
 
     @on(events.Resize)
-    def _other_size(self) -> None:
-        self.call_after_refresh(self.focus_in_sight)
+    def _refocus(self) -> None:
+        self.call_after_refresh(self.focus_visible)
 
     @on(events.ScreenResume)
-    def _in_view_again(self) -> None:
+    def _refresh_status(self) -> None:
         self.context.refresh_status()
 
     @property
@@ -139,7 +139,7 @@ class DashboardScreen(ResizableScreen[None]):
             self.app.push_screen(dialog, then)
 
     def load_draft(self) -> None:
-        """Take in the settings that were laid on the desk, on the screen that has a form."""
+        """Load `app_state.draft`, on the screen that has a form."""
 
     def later(
         self,

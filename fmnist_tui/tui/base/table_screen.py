@@ -1,4 +1,4 @@
-"""A screen over a table of what changes: looked at again and again, narrowed, put in an order."""
+"""The base of screens with a table that is refreshed, filtered and sorted: Runs and Sweep."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ from fmnist_tui.tui.widgets.line_table import LineTable
 
 
 class TableScreen(DashboardScreen):
-    """Looks every LOOK_SECONDS while it is in view, and at once when it comes into view.
+    """Refreshes every REFRESH_SECONDS while it is shown, and at once when it becomes shown.
 
-    Subclasses look in `look` (and less than all of it in `tick`, where that is enough), show
-    what was found in `draw`, and have a `FilterInput` over the table that TABLE finds."""
+    Subclasses load everything in `load` (or less in `tick`), show it in `draw`, and have a
+    `FilterInput` above the table that the selector TABLE finds."""
 
     TABLE: ClassVar[str]
-    LOOK_SECONDS: ClassVar[float]
+    REFRESH_SECONDS: ClassVar[float]
     ORDERS: ClassVar[Collection[str]]
 
-    _ticking: Timer | None = None
+    _refresh_timer: Timer | None = None
 
-    def look(self) -> None:
-        """Look at everything, now."""
+    def load(self) -> None:
+        """Load everything, now."""
         raise NotImplementedError
 
     def tick(self) -> None:
-        self.look()
+        self.load()
 
     def draw(self) -> None:
-        """Bring everything up to date."""
+        """Show what has been loaded."""
         raise NotImplementedError
 
     def on_mount(self) -> None:
         self.table.focus()
-        self._ticking = self.set_interval(self.LOOK_SECONDS, self.tick)
-        self.app.theme_changed_signal.subscribe(self, self._recoloured)
-        self.look()
+        self._refresh_timer = self.set_interval(self.REFRESH_SECONDS, self.tick)
+        self.app.theme_changed_signal.subscribe(self, self._on_theme_changed)
+        self.load()
 
     def on_screen_suspend(self) -> None:
-        if self._ticking is not None:
-            self._ticking.pause()
+        if self._refresh_timer is not None:
+            self._refresh_timer.pause()
 
     def on_screen_resume(self) -> None:
-        if self._ticking is not None:
-            self._ticking.resume()
-            self.look()
+        if self._refresh_timer is not None:
+            self._refresh_timer.resume()
+            self.load()
 
-    def _recoloured(self, theme: Theme) -> None:
+    def _on_theme_changed(self, theme: Theme) -> None:
         self.draw()
 
     @property
@@ -62,12 +62,12 @@ class TableScreen(DashboardScreen):
 
     @property
     def words(self) -> str:
-        """What the table is narrowed to."""
+        """The words that the table is filtered by."""
         return self.query_one(FilterInput).words
 
     @property
     def order(self) -> str:
-        """The order the user has chosen, here or the last time."""
+        """The order that the user chose last."""
         kept = self.app_state.settings.get(f"{self.NAME}.order")
         return kept if kept in self.ORDERS else next(iter(self.ORDERS))
 

@@ -1,4 +1,4 @@
-"""The list of errands, above any screen: how far each is, what it says, and its end."""
+"""The list of background jobs, above any screen: progress, output and result of each."""
 
 from __future__ import annotations
 
@@ -20,16 +20,14 @@ from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.formatting import format_duration
 from fmnist_tui.util.text import safe_text
 
-LOOK_SECONDS = 0.5
+REFRESH_SECONDS = 0.5
 BAR = 12
 SIGNS = {job.RUNNING: "●", job.DONE: "✓", job.FAILED: "✗", job.CANCELLED: "○"}
-EMPTY = (
-    "nothing is under way: exports, ensembles, sweeps, checks, reports show here while they go on"
-)
+EMPTY = "No jobs. Exports, ensembles, sweeps, recipe checks and reports are listed here."
 
 
 class JobsScreen(ModalScreen[None], ClosedOnce[None]):
-    """All errands of this dashboard; those that have ended stay until they are cleared."""
+    """All jobs of this dashboard; those that have ended stay until they are cleared."""
 
     DEFAULT_CSS = """
     JobsScreen { align: center middle; }
@@ -39,9 +37,9 @@ class JobsScreen(ModalScreen[None], ClosedOnce[None]):
     JobsScreen Static { height: 1; color: $foreground-muted; padding: 0 1; }
     """
     BINDINGS = [
-        Binding("escape,E,q", "leave", "Close", id="errands.close"),
-        Binding("x", "cancel", "Cancel it", id="errands.cancel"),
-        Binding("c", "clear", "Clear what has ended", id="errands.clear"),
+        Binding("escape,E,q", "close", "Close", id="jobs.close"),
+        Binding("x", "cancel", "Cancel the job", id="jobs.cancel"),
+        Binding("c", "clear", "Clear ended jobs", id="jobs.clear"),
     ]
 
     def __init__(self, app_state: AppState, manager: JobManager) -> None:
@@ -50,38 +48,38 @@ class JobsScreen(ModalScreen[None], ClosedOnce[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = "errands"
+            box.border_title = "jobs"
             yield LineTable()
-            yield Static(Content("enter: what it says   x: cancel   c: clear   escape: close"))
+            yield Static(Content("enter: output   x: cancel   c: clear ended   escape: close"))
 
     def on_mount(self) -> None:
         self.query_one(LineTable).focus()
         self._show()
-        self.set_interval(LOOK_SECONDS, self._show)
+        self.set_interval(REFRESH_SECONDS, self._show)
 
     @on(LineTable.Resized)
     def _show(self) -> None:
         table = self.query_one(LineTable)
         width = max(40, table.room)
-        head = Text(f"{'':2}{'errand':<24} {'':{BAR}}        left  now"[:width])
-        rows = [(str(id(one)), line(one, width)) for one in self._app_state.jobs]
+        head = Text(f"{'':2}{'job':<24} {'':{BAR}}        left  now"[:width])
+        rows = [(str(id(one)), format_job(one, width)) for one in self._app_state.jobs]
         table.show(head, rows, EMPTY)
 
     @property
-    def _chosen(self) -> BackgroundJob | None:
+    def _selected(self) -> BackgroundJob | None:
         key = self.query_one(LineTable).current
         return next((one for one in self._app_state.jobs if str(id(one)) == key), None)
 
     @on(DataTable.RowSelected)
     def _open(self) -> None:
-        one = self._chosen
+        one = self._selected
         if one is not None:
-            said = "\n".join(one.lines) or "it has said nothing yet"
+            output = "\n".join(one.lines) or "no output yet"
             command = "fmnist-tui " + " ".join(safe_text(word) for word in one.words)
-            self.app.push_screen(TextDialog(one.title, Content(f"{command}\n\n{said}")))
+            self.app.push_screen(TextDialog(one.title, Content(f"{command}\n\n{output}")))
 
     def action_cancel(self) -> None:
-        one = self._chosen
+        one = self._selected
         if one is not None:
             one.cancel()
             self._show()
@@ -90,12 +88,12 @@ class JobsScreen(ModalScreen[None], ClosedOnce[None]):
         self._manager.clear_ended()
         self._show()
 
-    def action_leave(self) -> None:
+    def action_close(self) -> None:
         self.dismiss(None)
 
 
-def line(one: BackgroundJob, width: int) -> Text:
-    """An errand on one line: sign, title, bar, per cent, time left, what it does now."""
+def format_job(one: BackgroundJob, width: int) -> Text:
+    """A job as a table row: status, title, progress bar, per cent, time left, current step."""
     share = 1.0 if one.status == job.DONE else one.share
     full = round(BAR * (share or 0.0))
     per_cent = f"{share:>4.0%}" if share is not None else "    "

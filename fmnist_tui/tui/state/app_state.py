@@ -1,4 +1,4 @@
-"""What all screens share: the session, the run on the bench, the run in hand, the choices made."""
+"""The state that all screens share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fmnist_tui.tui.state.settings import Settings
 
 
 class QuitMode(Enum):
-    """What becomes of a run of this process when the dashboard goes."""
+    """What happens to this process's run when the dashboard quits."""
 
     STOP = "stop"
     DETACH = "detach"
@@ -29,7 +29,7 @@ class QuitMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ClassPair:
-    """Which images to open in Errors: a true and a predicted class, None for any."""
+    """The images that Errors shows: true and predicted class, None for any."""
 
     split: str
     true: int | None = None
@@ -38,29 +38,29 @@ class ClassPair:
 
 @dataclass
 class AppState:
-    """`feed` is the run that Train shows, `run` the one that Evaluate, Errors and Predict
-    ask about; the app's signals say when either has changed. `plan` is what is being carried
-    out where that is more than one run. `printed` is what libraries have printed, for the log
-    pane."""
+    """`feed` is the followed run, which Train shows; `selected_run` is the one that Evaluate,
+    Errors and Predict are about. The app's signals tell when either changes."""
 
     runs_dir: Path
     data_dir: Path
     session: Session
     settings: Settings
     ascii: bool = False
+    # Lines that libraries have printed, for the log pane.
     printed: deque[str] = field(default_factory=deque)
     feed: RunFeed | None = None
     selected_run: RunFolder | None = None
     class_pair: ClassPair | None = None
-    # the sweep that Sweep is to show next, by its folder
+    # The sweep that Sweep shows next, by its folder.
     sweep: RunFolder | None = None
-    # Settings for the form on Train, and the recipe they begin where it has several runs.
-    # What the form on Train holds, once it has been opened.
+    # What the form on Train holds, once Train has been shown.
     form: ConfigDraft | None = None
+    # Settings to load into that form, and the recipe they start where it has several runs.
     draft: dict[str, Any] | None = None
     recipe: Recipe | None = None
+    # The plan that is being run, if it has more than one run.
     plan: Plan | None = None
-    leaving: QuitMode = QuitMode.STOP
+    quit_mode: QuitMode = QuitMode.STOP
     jobs: list[BackgroundJob] = field(default_factory=list)
     # The jobs that the dashboard ends when it quits.
     jobs_to_end: list[BackgroundJob] = field(default_factory=list)

@@ -34,12 +34,12 @@ def settings_dir() -> Path:
 
 @dataclass
 class Settings:
-    """Choices by name, kept as soon as they are made. `complaints` is what to tell the user."""
+    """Choices by name, kept as soon as they are made. `warnings` are to be shown to the user."""
 
     folder: Path | None = None
     values: dict[str, str] = field(default_factory=dict)
     keymap: dict[str, str] = field(default_factory=dict)
-    complaints: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     unkept: bool = False
 
     @classmethod
@@ -52,16 +52,16 @@ class Settings:
         }
         document = settings._read(KEYS, tomllib.loads)
         for key in document.keys() - {"keys"}:
-            settings._complain(KEYS, f"{key} is no part of it (bindings go under [keys])")
+            settings._warn(KEYS, f"{key} is not a section (bindings go under [keys])")
         keys = document.get("keys", {})
         if not isinstance(keys, dict):
-            settings._complain(KEYS, "keys must be a table: [keys]")
+            settings._warn(KEYS, "keys must be a table: [keys]")
             keys = {}
         for name, key in keys.items():
             if isinstance(key, str) and key:
                 settings.keymap[name] = key
             else:
-                settings._complain(KEYS, f"{name} must be a key's name in quotes")
+                settings._warn(KEYS, f"{name} must be a key's name in quotes")
         return settings
 
     def get(self, name: str, otherwise: str = "") -> str:
@@ -79,17 +79,17 @@ class Settings:
             atomic_write(self.folder / VIEW, json.dumps(self.values, indent=1).encode())
         except OSError as error:
             self.unkept = True
-            self._complain(VIEW, f"choices are not kept: {reason(error)}")
+            self._warn(VIEW, f"not saved: {reason(error)}")
 
     def check_keys(self, known: set[str]) -> None:
         """Drop bindings of actions that there are not, and say so."""
         for name in sorted(self.keymap.keys() - known):
             del self.keymap[name]
-            self._complain(KEYS, f"there is no action {name}{near(name, known)}")
+            self._warn(KEYS, f"there is no action {name}{near(name, known)}")
 
-    def _complain(self, file: str, what: str) -> None:
+    def _warn(self, file: str, what: str) -> None:
         where = f"{self.folder / file}: " if self.folder else ""
-        self.complaints.append(safe_text(f"{where}{what}"))
+        self.warnings.append(safe_text(f"{where}{what}"))
 
     def _read(self, name: str, parse: Any) -> dict[str, Any]:
         if self.folder is None:
@@ -99,6 +99,6 @@ class Settings:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:
-            self._complain(name, f"not read: {reason(error)}")
+            self._warn(name, f"not read: {reason(error)}")
             return {}
         return found if isinstance(found, dict) else {}

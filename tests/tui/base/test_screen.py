@@ -13,9 +13,10 @@ from textual.events import Key
 from textual.widgets import Static
 
 from fmnist_tui.tui import app as dashboard
-from fmnist_tui.tui.base.bars import KeyBar, TopBar
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PromptDialog, TextDialog
+from fmnist_tui.tui.base.key_bar import KeyBar
+from fmnist_tui.tui.base.nav_bar import NavBar
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState
@@ -71,7 +72,7 @@ async def test_the_bar_of_a_screen_tells_what_is_so_when_it_comes_into_view(
         await pilot.press("1")
         now = dashboard.status_line().plain
         assert now
-        await settled(pilot, lambda: dashboard.screen.query_one(TopBar).status.plain == now)
+        await settled(pilot, lambda: dashboard.screen.query_one(NavBar).status.plain == now)
 
 
 async def test_a_run_that_is_read_slowly_does_not_push_a_training_off_the_bench(

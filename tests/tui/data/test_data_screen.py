@@ -21,8 +21,8 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.base.bars import KeyBar
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog, TextDialog
+from fmnist_tui.tui.base.key_bar import KeyBar
 from fmnist_tui.tui.screens.data import screen as data_screen
 from fmnist_tui.tui.screens.data.browser import Browser
 from fmnist_tui.tui.screens.data.class_list import ClassList, Head

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fmnist_tui.tui.base.dialogs import ChoiceDialog, TextDialog
-from fmnist_tui.tui.jobs.screen import JobsScreen, line
+from fmnist_tui.tui.jobs.screen import JobsScreen, format_job
 from fmnist_tui.tui.state import job
 from fmnist_tui.tui.state.job import BackgroundJob
 from fmnist_tui.tui.widgets.line_table import LineTable
@@ -235,9 +235,9 @@ def test_ending_many_waits_for_each() -> None:
 def test_a_line_of_the_list_tells_state_share_and_what_is_wrong() -> None:
     one = BackgroundJob("export", [])
     one._hear('{"done": 1, "total": 2, "what": "checking"}')
-    assert "50%" in line(one, 100).plain
-    assert "checking" in line(one, 100).plain
+    assert "50%" in format_job(one, 100).plain
+    assert "checking" in format_job(one, 100).plain
     one.status = job.FAILED
     one.lines.append("fmnist-tui: no room")
-    assert line(one, 100).plain.startswith("✗")
-    assert "no room" in line(one, 100).plain
+    assert format_job(one, 100).plain.startswith("✗")
+    assert "no room" in format_job(one, 100).plain

@@ -306,7 +306,7 @@ async def test_s_stops_a_live_run_of_any_process(
         await pilot.press("s")
         assert "nothing to stop" in said.pop()
         with live(run):
-            runs_screen.RunsScreen.look(dashboard.screen)  # type: ignore[arg-type]
+            runs_screen.RunsScreen.load(dashboard.screen)  # type: ignore[arg-type]
             await settled(pilot, lambda: "running" in rows(dashboard)[0])
             await pilot.press("s")
             await settled(pilot, lambda: bool(said))
@@ -401,7 +401,7 @@ async def test_o_orders_and_keeps_the_cursor_on_its_run(
 async def test_a_live_run_ticks_and_nothing_else_moves(
     opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs_screen.RunsScreen, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(runs_screen.RunsScreen, "REFRESH_SECONDS", 0.05)
     others = [make_run(app_state.runs_dir, splits=()) for _ in range(3)]
     run = make_run(app_state.runs_dir, epochs=1, ended=False, splits=())
     with live(run):
@@ -421,7 +421,7 @@ async def test_a_live_run_ticks_and_nothing_else_moves(
 async def test_a_half_deleted_run_is_told_and_the_rest_goes_on(
     opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs_screen.RunsScreen, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(runs_screen.RunsScreen, "REFRESH_SECONDS", 0.05)
     whole, half = (make_run(app_state.runs_dir) for _ in range(2))
     async with opened("runs", size=(200, 60)) as (dashboard, pilot):
         await listed(dashboard, pilot, 2)

@@ -19,8 +19,8 @@ def test_files_that_cannot_be_read_are_said_and_passed_over(tmp_path: Path) -> N
     (tmp_path / KEYS).write_text('[keys]\n"train.stop" = 7\n"train.go" = "x"\n[other]\n')
     settings = Settings.load(tmp_path)
     assert settings.keymap == {"train.go": "x"}
-    assert len(settings.complaints) == 3
-    assert all("\n" not in complaint for complaint in settings.complaints)
+    assert len(settings.warnings) == 3
+    assert all("\n" not in complaint for complaint in settings.warnings)
 
 
 def test_a_folder_that_cannot_be_written_is_said_once_and_nothing_else(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_nothing_else(tmp_path:
     settings = Settings(tmp_path / "file" / "below")
     settings.keep("theme", "bench-light")
     assert settings.get("theme") == "bench-light"
-    assert len(settings.complaints) == 1
+    assert len(settings.warnings) == 1
 
 
 async def test_a_key_of_the_users_own_takes_the_place_of_ours(

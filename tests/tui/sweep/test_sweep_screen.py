@@ -42,7 +42,7 @@ Errands = list[tuple[str, list[str]]]
 @pytest.fixture(autouse=True)
 def usual(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> StudyStorage:
     """Studies are in a journal, which is made sooner than a database; looks come often."""
-    monkeypatch.setattr(sweep_screen.SweepScreen, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(sweep_screen.SweepScreen, "REFRESH_SECONDS", 0.05)
     monkeypatch.setenv(storage.VARIABLE, f"journal:{app_state.runs_dir}/studies.log")
     return storage.place(None, app_state.runs_dir)
 

@@ -435,7 +435,7 @@ async def test_a_search_is_left_without_a_question_and_is_not_detached(
         await pilot.press(key)
         await pilot.pause()
         assert dashboard.is_running == (key == "d")
-    assert app_state.leaving is QuitMode.STOP
+    assert app_state.quit_mode is QuitMode.STOP
 
 
 # -- with a run going ---------------------------------------------------------------------

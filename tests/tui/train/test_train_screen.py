@@ -304,7 +304,11 @@ async def test_leaving_while_a_run_goes_asks_what_becomes_of_it(
         await drained(dashboard, pilot, run)
         await pilot.press(*keys)
         await pilot.pause()
-    assert (app_state.leaving, app_state.exit_code, dashboard.return_value) == (leaving, code, code)
+    assert (app_state.quit_mode, app_state.exit_code, dashboard.return_value) == (
+        leaving,
+        code,
+        code,
+    )
 
 
 @pytest.mark.parametrize("key", ["x", "escape"])
@@ -329,7 +333,7 @@ async def test_ctrl_c_in_another_question_asks_what_becomes_of_the_run(
         assert isinstance(dashboard.screen, QuitDialog) and dashboard.is_running
         await pilot.press("ctrl+c")
         await pilot.pause()
-    assert (app_state.leaving, app_state.exit_code) == (QuitMode.STOP, 130)
+    assert (app_state.quit_mode, app_state.exit_code) == (QuitMode.STOP, 130)
 
 
 async def test_a_recipe_of_the_palette_comes_into_the_form_that_is_in_view(opened: Opened) -> None:

@@ -56,7 +56,7 @@ class RunsScreen(TableScreen):
     """The table is refreshed while the screen is shown; events are read for compared runs only."""
 
     NAME, KEY, TITLE = "runs", "6", "Runs"
-    TABLE, LOOK_SECONDS, ORDERS = "#table", 2.0, ORDERS
+    TABLE, REFRESH_SECONDS, ORDERS = "#table", 2.0, ORDERS
     HELP = (
         "Marked runs, or else the one under the cursor, are compared below the table. All other"
         " keys act on the run under the cursor."
@@ -103,7 +103,7 @@ class RunsScreen(TableScreen):
         self._is_loading = False
         self._is_loaded = False
         self._rows = RunRows()
-        self._actions = RunActions(self, self.look)
+        self._actions = RunActions(self, self.load)
         self._compare_timer: Timer | None = None
 
     def panes(self) -> Iterable[Widget]:
@@ -121,7 +121,7 @@ class RunsScreen(TableScreen):
 
     # -- the table ------------------------------------------------------------------------
 
-    def look(self) -> None:
+    def load(self) -> None:
         if not self._is_loading:
             self._is_loading = True
             self.later(self._index.load, self._on_loaded, self._on_load_failed, group="look")
@@ -139,8 +139,8 @@ class RunsScreen(TableScreen):
         self._runs = []
         self.draw()
 
-    def _recoloured(self, theme: Theme) -> None:
-        super()._recoloured(theme)
+    def _on_theme_changed(self, theme: Theme) -> None:
+        super()._on_theme_changed(theme)
         self._compare()
 
     @on(LineTable.Resized)
@@ -259,7 +259,7 @@ class RunsScreen(TableScreen):
 
     def action_unite(self) -> None:
         """Make an ensemble of the marked runs."""
-        unite(self, self._marked, self.look)
+        unite(self, self._marked, self.load)
 
     def action_act(self, what: str) -> None:
         """Do something with the run under the cursor."""

@@ -43,7 +43,7 @@ class SweepScreen(TableScreen):
     """The storage is read in a thread, about once a second while something goes on in it."""
 
     NAME, KEY, TITLE = "sweep", "7", "Sweep"
-    TABLE, LOOK_SECONDS, ORDERS = "#trials", 1.0, ORDERS
+    TABLE, REFRESH_SECONDS, ORDERS = "#trials", 1.0, ORDERS
     HELP = (
         "A sweep tries settings and is judged on validation alone. Any number of workers, here or"
         " on other machines, may work on one study. ◆ is the best trial, ◉ the one under the"
@@ -78,7 +78,7 @@ class SweepScreen(TableScreen):
 
     def panes(self) -> Iterable[Widget]:
         self._studies = StudyWatcher(self.app_state.runs_dir)
-        self._foreman = SweepActions(self, self._studies.reader, self.look, self._expect)
+        self._foreman = SweepActions(self, self._studies.reader, self.load, self._expect)
         kept = self.app_state.settings
         yield LineTable(id="studies", classes="pane")
         with Container(id="right"):
@@ -99,7 +99,7 @@ class SweepScreen(TableScreen):
         if now or self._look_at.running or self.app_state.running_jobs:
             self._look(all_of_them=now)
 
-    def look(self) -> None:
+    def load(self) -> None:
         """Look at everything, now."""
         if self.is_current:
             self._look(all_of_them=True, again=True)
