@@ -11,6 +11,8 @@ from textual.app import App
 from textual.dom import DOMNode
 from textual.screen import Screen
 
+from fmnist_tui.util.errors import UserError, reason
+
 P = ParamSpec("P")
 Node = TypeVar("Node", bound=DOMNode)
 Result = TypeVar("Result")
@@ -23,7 +25,8 @@ def dialog_flow(
     """Turn an async method of a widget or screen into one that starts it as a worker.
 
     Unlike Textual's `@work` it runs up to the first `await` at once: the dialog that it opens
-    there gets the next key, also when that was typed before the dialog could be drawn."""
+    there gets the next key, also when that was typed before the dialog could be drawn. A
+    UserError or OSError in the method becomes a toast."""
 
     @functools.wraps(method)
     def start(self: Node, /, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -34,11 +37,20 @@ def dialog_flow(
 
 def start_flow(node: DOMNode, steps: Steps) -> None:
     """Run `steps` up to their first `await` at once, and the rest as a worker of `node`."""
+    steps = _show_errors(node, steps)
     try:
         waiting_for = steps.send(None)
     except StopIteration:
         return
     node.run_worker(_Rest(steps, waiting_for).run(), group="dialog flow")
+
+
+async def _show_errors(node: DOMNode, steps: Steps) -> None:
+    try:
+        await steps
+    except (UserError, OSError) as error:
+        line = str(error).split("\n")[0] if isinstance(error, UserError) else reason(error)
+        node.app.notify(line, severity="error")
 
 
 async def ask(app: App[Any], dialog: Screen[Result]) -> Result | None:

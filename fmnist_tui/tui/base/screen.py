@@ -133,6 +133,13 @@ class DashboardScreen(ResizableScreen[None]):
             return None
         return await ask(self.app, dialog)
 
+    async def in_thread(self, work: Callable[[], Result]) -> Result:
+        """Do `work` in a thread, in a `dialog_flow`, which ends here if the screen has closed."""
+        result = await asyncio.to_thread(work)
+        if not self.is_open:
+            raise asyncio.CancelledError
+        return result
+
     def over(self, dialog: Screen[Result], then: Callable[[Result | None], None]) -> None:
         """Open a dialog above this screen, unless the user has gone to another screen."""
         if self.is_open and self.is_current:

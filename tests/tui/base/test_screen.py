@@ -177,15 +177,23 @@ class Asking(Static):
     """A widget that asks twice when `a` is pressed, and keeps the answers."""
 
     can_focus = True
-    BINDINGS = [("a", "ask", "Ask"), ("b", "count", "Count")]
+    BINDINGS = [("a", "ask", "Ask"), ("b", "count", "Count"), ("f", "fail", "Fail")]
 
     def __init__(self) -> None:
         super().__init__()
         self.answers: list[str | None] = []
         self.pressed = 0
+        self.error: Exception = UserError("")
 
     def action_count(self) -> None:
         self.pressed += 1
+
+    @dialog_flow
+    async def action_fail(self) -> None:
+        def work() -> None:
+            raise self.error
+
+        await cast(DashboardScreen, self.screen).in_thread(work)
 
     @dialog_flow
     async def action_ask(self) -> None:
@@ -235,3 +243,21 @@ async def test_a_question_does_not_open_over_another_screen(opened: Opened) -> N
         await pilot.press("2")
         asking.action_ask()
         assert asking.answers == [None] and isinstance(dashboard.screen, TrainScreen)
+
+
+@pytest.mark.parametrize(
+    ("error", "toast"),
+    [
+        (UserError("no such file\nand more"), "no such file"),
+        (OSError(28, "No space left on device", "x"), "No space left on device: x"),
+    ],
+)
+async def test_an_error_in_a_dialog_flow_is_a_toast(
+    opened: Opened, said: list[str], error: Exception, toast: str
+) -> None:
+    async with opened("runs") as (dashboard, pilot):
+        asking = Asking()
+        asking.error = error
+        await dashboard.screen.mount(asking)
+        asking.action_fail()
+        await settled(pilot, lambda: said == [toast])
