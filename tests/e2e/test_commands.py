@@ -210,6 +210,10 @@ def test_bench_prints_both_sides_and_the_machine(home: Home) -> None:
     )
     assert found["machine"]["cores"] >= 1 and found["machine"]["torch"]
     (row,) = found["throughput"]
+    assert set(row) == {
+        *("model", "batch", "images", "dataset", "precision", "ratio"),
+        *("plain", "ours", "ours_fp32", "plain_runs", "ours_runs"),
+    }
     assert row["model"] == "one-conv" and row["batch"] == 64
     assert row["ratio"] == pytest.approx(row["ours"] / row["plain"])
     assert 100 < found["memory_mb"] < 1500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.cli.support import console, options
@@ -25,11 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--images", type=int, default=12_800, metavar="N", help="images per epoch [12,800]"
     )
     parser.add_argument(
-        "--turns",
-        type=int,
-        default=3,
-        metavar="N",
-        help="measurements of each side, taken alternately [3]",
+        "--turns", type=int, default=3, metavar="N", help="measurements of each side [3]"
     )
     parser.add_argument(
         "--part",
@@ -70,7 +67,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         document: dict[str, Any] = {"machine": facts}
         if throughput is not None:
-            document |= _throughput_to_json(throughput, dataset)
+            document["throughput"] = [
+                {**asdict(row), "dataset": dataset, "ratio": row.ratio} for row in throughput.rows
+            ]
+            document["memory_mb"] = throughput.memory_mb
         if screen is not None:
             document["screen"] = screen.to_plain()
         console.print_json(document)
@@ -82,28 +82,6 @@ def run(args: argparse.Namespace) -> int:
     if screen is not None:
         _print_screen(out, screen)
     return 0
-
-
-def _throughput_to_json(throughput: Throughput, dataset: str) -> dict[str, Any]:
-    return {
-        "throughput": [
-            {
-                "model": row.model,
-                "batch": row.batch,
-                "images": row.images,
-                "dataset": dataset,
-                "plain": row.plain,
-                "ours": row.ours,
-                "ratio": row.ratio,
-                "precision": row.precision,
-                "ours_fp32": row.ours_fp32,
-                "plain_runs": list(row.plain_runs),
-                "ours_runs": list(row.ours_runs),
-            }
-            for row in throughput.rows
-        ],
-        "memory_mb": throughput.memory_mb,
-    }
 
 
 def _print_throughput(out: Console, throughput: Throughput) -> None:

@@ -71,29 +71,18 @@ def _check_terminal() -> Iterator[Finding]:
         yield Finding("terminal", "none: output to a file or pipe is plain text")
         return
     columns, lines = shutil.get_terminal_size()
-    small = columns < 80 or lines < 24
-    yield Finding(
-        "terminal",
-        f"{os.environ.get('TERM', 'TERM is not set')}, {columns}×{lines}",
-        not small,
-        "enlarge the window to at least 80×24" if small else "",
-    )
-    depth = console.colour_depth()
-    few = depth in ("none", "16") and "NO_COLOR" not in os.environ
-    yield Finding(
-        "colours",
-        depth,
-        True,
-        "for true colour set COLORTERM=truecolor, in tmux also `set -as terminal-features ',*:RGB'`"
-        if few
-        else "",
-    )
-    yield Finding(
-        "characters",
-        sys.stdout.encoding or "unknown",
-        console.has_unicode(),
-        "" if console.has_unicode() else "set a UTF-8 locale: LANG=C.UTF-8",
-    )
+    term = os.environ.get("TERM", "TERM is not set")
+    is_large = columns >= 80 and lines >= 24
+    advice = "" if is_large else "enlarge the window to at least 80×24"
+    yield Finding("terminal", f"{term}, {columns}×{lines}", is_large, advice)
+    depth, advice = console.colour_depth(), ""
+    if depth in ("none", "16") and "NO_COLOR" not in os.environ:
+        advice = "for true colour set COLORTERM=truecolor, in tmux also "
+        advice += "`set -as terminal-features ',*:RGB'`"
+    yield Finding("colours", depth, True, advice)
+    has_unicode = console.has_unicode()
+    advice = "" if has_unicode else "set a UTF-8 locale: LANG=C.UTF-8"
+    yield Finding("characters", sys.stdout.encoding or "unknown", has_unicode, advice)
 
 
 def _check_versions() -> Iterator[Finding]:
@@ -110,12 +99,8 @@ def _check_device() -> Iterator[Finding]:
         import torch
         import torchvision  # noqa: F401 - the versions must match
     except Exception as error:  # noqa: BLE001 - a broken install fails in many ways
-        yield Finding(
-            "torch",
-            f"cannot be imported: {reason(error)[:160]}",
-            False,
-            "reinstall both: pip install --force-reinstall torch torchvision",
-        )
+        advice = "reinstall both: pip install --force-reinstall torch torchvision"
+        yield Finding("torch", f"cannot be imported: {reason(error)[:160]}", False, advice)
         return
     from fmnist_tui.engine.device import cpu_name
 
@@ -125,37 +110,25 @@ def _check_device() -> Iterator[Finding]:
         for index in range(torch.cuda.device_count()):
             facts = torch.cuda.get_device_properties(index)
             yield Finding(f"GPU {index}", f"{facts.name}, {facts.total_memory / GB:.0f} GB")
-        return
-    if torch.backends.mps.is_available():
+    elif torch.backends.mps.is_available():
         yield Finding("GPU", "Apple GPU, used through MPS")
-        return
-    has_driver = Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi")
-    yield Finding(
-        "GPU",
-        "an NVIDIA driver is installed, but torch cannot use it"
-        if has_driver
-        else "none; training uses the CPU",
-        not has_driver,
-        f"torch was built for CUDA {torch.version.cuda}: update the driver, or install a version "
-        "of torch built for it"
-        if has_driver
-        else "",
-    )
+    elif Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
+        advice = f"torch was built for CUDA {torch.version.cuda}: update the driver, or install a"
+        advice += " version of torch built for it"
+        yield Finding("GPU", "there is an NVIDIA driver, but torch cannot use it", False, advice)
+    else:
+        yield Finding("GPU", "none; training uses the CPU")
 
 
 def _check_datasets(data_dir: Path) -> Iterator[Finding]:
     from fmnist_tui.data.load import is_present
 
     for name in ("fashion", "mnist"):
-        present = is_present(name, data_dir)
-        yield Finding(
-            name,
-            "present" if present else "not downloaded yet",
-            True,
-            ""
-            if present
-            else f"downloaded on first use; to download it now: fmnist-tui data get {name}",
-        )
+        if is_present(name, data_dir):
+            yield Finding(name, "present")
+        else:
+            advice = f"downloaded on first use, or now with: fmnist-tui data get {name}"
+            yield Finding(name, "not downloaded yet", True, advice)
 
 
 def _check_folder(name: str, folder: Path, option: str) -> Finding:
@@ -165,9 +138,8 @@ def _check_folder(name: str, folder: Path, option: str) -> Finding:
             pass
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        return Finding(
-            name, f"{folder}: {reason(error)}", False, f"choose another folder with {option}"
-        )
+        advice = f"choose another folder with {option}"
+        return Finding(name, f"{folder}: {reason(error)}", False, advice)
     found = f"{folder}, {free / GB:.1f} GB free"
     if free < LEAST_FREE:
         advice = f"free some space, or choose another folder with {option}"

@@ -28,10 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files", nargs="+", metavar="FILE|FOLDER", help="images, or folders of them"
     )
     parser.add_argument(
-        "--watch", action="store_true", help="wait for new images in the folders until Ctrl-C"
+        "--watch", action="store_true", help="then watch the folders for new images, until Ctrl-C"
     )
     options.add_device(parser)
-    options.add_folders(parser)
+    options.add_common(parser, json=False)
     output = parser.add_mutually_exclusive_group()
     options.add_json(output)
     output.add_argument("--csv", action="store_true", help="print CSV")

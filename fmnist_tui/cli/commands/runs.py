@@ -41,6 +41,11 @@ STATE_STYLES = {
     "crashed": "red",
     "broken": "red",
 }
+# What `runs show --json` tells of each epoch.
+EPOCH_KEYS = (
+    *("epoch", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy"),
+    *("lr", "seconds", "images_per_second", "best"),
+)
 LIST_HEADINGS = (
     *("id", "state", "recipe", "dataset", "model"),
     *(">epochs", ">val", ">test", ">time", "started"),
@@ -64,9 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name == "delete":
             part.add_argument("--yes", action="store_true", help="do not ask for confirmation")
         if name == "stop":
-            part.add_argument(
-                "--no-wait", action="store_true", help="return before the run has ended"
-            )
+            about = "return without waiting for the run to end"
+            part.add_argument("--no-wait", action="store_true", help=about)
         options.add_common(part, data=False)
 
 
@@ -144,18 +148,7 @@ def _show(args: argparse.Namespace) -> int:
                 **to_json(summary),
                 "config": config.model_dump() if config else None,
                 "epochs_table": [
-                    {
-                        "epoch": epoch.epoch,
-                        "step": epoch.step,
-                        "train_loss": _finite(epoch.train_loss),
-                        "train_accuracy": epoch.train_accuracy,
-                        "val_loss": _finite(epoch.val_loss),
-                        "val_accuracy": epoch.val_accuracy,
-                        "lr": epoch.lr,
-                        "seconds": epoch.seconds,
-                        "images_per_second": epoch.images_per_second,
-                        "best": epoch.best,
-                    }
+                    {key: _finite(getattr(epoch, key)) for key in EPOCH_KEYS}
                     for epoch in state.epochs
                 ],
                 "checkpoints": [checkpoint.file for checkpoint in state.checkpoints.values()],
@@ -251,21 +244,20 @@ def _wait_for_search(folder: RunFolder, tail: EventTail) -> LrSearch:
     """Show the progress of the search that the run was asked for, and return it when it ends."""
     state = RunState()
     with show_progress("finding a learning rate") as on_progress:
-        while state.search is None or state.search.end is None:
+        while True:
             # Checked first, so that all events before the end of the run are read.
             is_live = holder(folder.path) is not None
             for event in tail.read():
                 state.apply(event)
                 if state.search is not None and state.search.end is not None:
-                    break
-            if not is_live and (state.search is None or state.search.end is None):
+                    return state.search
+            if not is_live:
                 raise UserError(f"the run {folder.name} ended before the search did")
             if state.search is not None and state.search.points:
                 lr, loss = state.search.points[-1]
                 done, total = len(state.search.points), state.search.probes
                 on_progress(done, total, f"lr {lr:.2g} loss {loss:.3g}")
             time.sleep(POLL_SECONDS)
-    return state.search
 
 
 def _compare(args: argparse.Namespace) -> int:
@@ -328,17 +320,11 @@ ACTIONS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "list": ("list all runs, newest first", _list),
     "show": ("show a run: settings, curves, scores, alerts", _show),
     "stop": (
-        "stop a live run after it has saved",
+        "save and stop a live run",
         _send(lambda args: commands.Stop(time.time(), "runs stop"), "stopping"),
     ),
-    "pause": (
-        "pause a live run",
-        _send(lambda args: commands.Pause(time.time()), "pausing"),
-    ),
-    "resume": (
-        "resume a paused run",
-        _send(lambda args: commands.Resume(time.time()), "resuming"),
-    ),
+    "pause": ("pause a live run", _send(lambda args: commands.Pause(time.time()), "pausing")),
+    "resume": ("resume a paused run", _send(lambda args: commands.Resume(time.time()), "resuming")),
     "checkpoint": (
         "have a live run save a checkpoint now",
         _send(lambda args: commands.SaveCheckpoint(time.time()), "saving a checkpoint"),
@@ -347,10 +333,7 @@ ACTIONS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
         "change the learning rate of a live run",
         _send(_build_set_lr, "changing the learning rate"),
     ),
-    "lrfind": (
-        "find a learning rate for a live run, which then continues unchanged",
-        _find_lr,
-    ),
+    "lrfind": ("find a learning rate for a live run, which then continues unchanged", _find_lr),
     "compare": ("compare the results of runs and the settings in which they differ", _compare),
     "archive": ("move a run to the archive folder", _archive),
     "delete": ("delete a run permanently", _delete),

@@ -11,12 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from rich.text import Text
 
 from fmnist_tui.cli.support import console, options, studies
-from fmnist_tui.cli.support.follow import (
-    ABANDONED,
-    exit_immediately,
-    exit_status,
-    handle_signals,
-)
+from fmnist_tui.cli.support.follow import ABANDONED, exit_immediately, exit_status, handle_signals
 from fmnist_tui.cli.support.progress import show_progress
 from fmnist_tui.config import recipes, run_config
 from fmnist_tui.protocol.events import FAILED, FINISHED
@@ -119,10 +114,7 @@ def _start(args: argparse.Namespace) -> int:
         return _print_outcome(args, place, spec, SweepOutcome(FINISHED, why, 0), None)
     folder = RunFolder.create(runs_dir, spec.name, spec.base.dataset)
     _write_config(folder, spec, place)
-    with (
-        options.open_session(args) as session,
-        show_progress(f"sweep {spec.name}") as on_progress,
-    ):
+    with options.open_session(args) as session, show_progress(f"sweep {spec.name}") as on_progress:
         sweep = SweepRunner(
             session, ledger, folder, trials=args.trials, tell=on_progress, say=console.note
         )

@@ -15,7 +15,7 @@ FRAMES = "500"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    options.add_folders(parser)
+    options.add_common(parser, json=False)
     parser.add_argument(
         "--ascii",
         action="store_true",

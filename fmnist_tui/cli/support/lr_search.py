@@ -17,27 +17,13 @@ from fmnist_tui.runs.folder import RunFolder
 def add_range(parser: argparse.ArgumentParser) -> None:
     """--from-lr, --to-lr and --steps."""
     default = RateRange()
-    parser.add_argument(
-        "--from-lr",
-        type=float,
-        default=default.low,
-        metavar="LR",
-        help=f"lowest rate [{default.low:g}]",
-    )
-    parser.add_argument(
-        "--to-lr",
-        type=float,
-        default=default.high,
-        metavar="LR",
-        help=f"highest rate [{default.high:g}]",
-    )
-    parser.add_argument(
-        "--steps",
-        type=int,
-        default=default.steps,
-        metavar="N",
-        help=f"number of rates, one training step each [{default.steps}]",
-    )
+    for flag, metavar, value, about in (
+        ("--from-lr", "LR", default.low, "lowest rate"),
+        ("--to-lr", "LR", default.high, "highest rate"),
+        ("--steps", "N", default.steps, "number of rates, one training step each"),
+    ):
+        about = f"{about} [{value:g}]"
+        parser.add_argument(flag, type=type(value), default=value, metavar=metavar, help=about)
 
 
 def parse_range(args: argparse.Namespace) -> RateRange:

@@ -32,33 +32,31 @@ def add_action(
     return parser
 
 
-def add_common(parser: argparse.ArgumentParser, *, runs: bool = True, data: bool = True) -> None:
+def add_common(
+    parser: argparse.ArgumentParser, *, runs: bool = True, data: bool = True, json: bool = True
+) -> None:
     """--runs, --data and --json."""
-    add_folders(parser, runs=runs, data=data)
-    add_json(parser)
-
-
-def add_folders(parser: argparse.ArgumentParser, *, runs: bool = True, data: bool = True) -> None:
-    """--runs and --data."""
     if runs:
-        parser.add_argument("--runs", metavar="DIR", help="the runs folder")
+        about = f"runs folder [{paths.RUNS_VARIABLE} or in the user data folder]"
+        parser.add_argument("--runs", metavar="DIR", help=about)
     if data:
-        parser.add_argument("--data", metavar="DIR", help="the data folder")
+        about = f"dataset folder [{paths.DATA_VARIABLE} or in the user data folder]"
+        parser.add_argument("--data", metavar="DIR", help=about)
+    if json:
+        add_json(parser)
 
 
 def add_json(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
-    """RUN, one of the runs folder or a path."""
     parser.add_argument("run", metavar="RUN", help="run ID, part of its name, `last`, or a path")
 
 
-def add_split(parser: argparse.ArgumentParser, default: str = "test") -> None:
-    parser.add_argument(
-        "--split", default=default, choices=("test", "val", "train"), help=f"[{default}]"
-    )
+def add_split(parser: argparse.ArgumentParser) -> None:
+    splits = ("test", "val", "train")
+    parser.add_argument("--split", default="test", choices=splits, help="the split [test]")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol, Self
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Self
 
 from fmnist_tui.cli.support.console import console, note
 from fmnist_tui.cli.support.progress import (
@@ -39,15 +40,24 @@ if TYPE_CHECKING:
 MB = 1 << 20
 
 
-class TrainingView(Protocol):
+class TrainingView(ABC):
     """Shows a training. `close` may be called at any moment and restores the terminal."""
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        sys.stderr.flush()
+
+    @abstractmethod
     def on_load_step(self, step: LoadStep) -> None: ...
+    @abstractmethod
     def on_event(self, event: Event, state: RunState) -> None: ...
+    @abstractmethod
     def show_notice(self, message: str) -> None: ...
-    def close(self) -> None: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *_: object) -> None: ...
 
 
 def choose_view(part: ProgressPart = WHOLE) -> TrainingView:
@@ -138,20 +148,11 @@ def format_probe(event: LrProbed, state: RunState) -> str:
     )
 
 
-class PlainView:
+class PlainView(TrainingView):
     """A line every few seconds, for logs and pipes."""
 
     def __init__(self) -> None:
         self._last_line = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        sys.stderr.flush()
 
     def show_notice(self, message: str) -> None:
         note(message)
@@ -200,7 +201,7 @@ class JsonView(PlainView):
             self._on_progress(state.step, state.started.total_steps, text)
 
 
-class BarView:
+class BarView(TrainingView):
     """Two bars, one for the epoch and one for the run, and lines above them for other events."""
 
     def __init__(self) -> None:
@@ -224,9 +225,6 @@ class BarView:
     def __enter__(self) -> Self:
         self._bars.start()
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         self._bars.stop()
