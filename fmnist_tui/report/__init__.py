@@ -1,1 +1,1 @@
-"""A run as one HTML page that stands alone: gathered from its record, written without a script."""
+"""A run as one self-contained HTML page, without scripts."""

@@ -1,4 +1,4 @@
-"""The reliability diagram: how often predictions of each confidence were right."""
+"""The reliability diagram: accuracy by confidence."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def reliability_diagram(scores: SplitScores) -> ReliabilityDiagram | None:
             )
         )
     return ReliabilityDiagram(
-        f"Reliability on {scores.split}: how often predictions of a confidence were right. On"
-        f" average the two lie {format_percent(evaluation.ece)} apart.",
-        ChartAxes.build(area, "confidence", "right, %", lambda value: f"{100 * value:.0f}"),
+        f"Reliability on {scores.split}: accuracy by confidence. On average they differ by"
+        f" {format_percent(evaluation.ece)}.",
+        ChartAxes.build(area, "confidence", "accuracy, %", lambda value: f"{100 * value:.0f}"),
         dots,
         ReportTable(
-            "Mean confidence of a bin, how often it was right, and its images",
-            ("confidence", "right", "images"),
+            "Mean confidence, accuracy and number of images of each bin",
+            ("confidence", "accuracy", "images"),
             [
                 (
                     format_percent(found.confidence, 1),

@@ -1,6 +1,6 @@
-"""The facts of a report, from a run's record: figures, settings, errors.
+"""The facts of a report, read from a run's folder: scores, settings, errors.
 
-No network runs here. A part that cannot be had is a `MissingPart`, which the page lists with the
+No network runs here. A part that is not available is a `MissingPart`, which the page lists with the
 command that produces it.
 """
 
@@ -88,25 +88,25 @@ def collect_facts(
 
     Raises UserError if the folder holds no trained run.
     """
-    on_progress(0, STAGES, "reading the record")
+    on_progress(0, STAGES, "reading the run")
     summary = summarise(folder)
     if summary.state == BROKEN:
-        raise UserError(f"no report of {safe_text(folder.name)}: {safe_text(summary.reason)}")
+        raise UserError(f"cannot report on {safe_text(folder.name)}: {safe_text(summary.reason)}")
     if summary.kind not in (TRAIN, ENSEMBLE):
         kind = _UNTRAINED.get(summary.kind, f"of the kind {safe_text(summary.kind, 40)}")
         raise UserError(
             f"{safe_text(folder.name)} is {kind}: a report needs a trained run;"
-            " `fmnist-tui runs list` shows those there are"
+            " `fmnist-tui runs list` lists them"
         )
     missing: list[MissingPart] = []
     state = replay(folder.events)
     config_text, document = _read_config_file(folder.config)
     config = _parse_config(folder, missing)
     split = split or _default_split(folder, state)
-    on_progress(1, STAGES, f"judging on {split}")
+    on_progress(1, STAGES, f"evaluating on {split}")
     predictions = _load_predictions(folder, split, summary, missing)
     scores = _scores(state, split, predictions, missing)
-    on_progress(2, STAGES, "gathering pictures")
+    on_progress(2, STAGES, "loading images")
     made_with = document.get("made_with", {})
     made_with = made_with if isinstance(made_with, dict) else {}
     return ReportFacts(
@@ -177,7 +177,7 @@ def _load_predictions(
     folder: RunFolder, split: str, summary: RunSummary, missing: list[MissingPart]
 ) -> Predictions | None:
     path = folder.predictions / f"{split}.npz"
-    name = f"figures of single images on {split}: calibration, the errors and their pictures"
+    name = f"results of single images on {split}: calibration, errors and their images"
     command = f"fmnist-tui evaluate {folder.id} --split {split}"
     if path.exists():
         try:
@@ -185,11 +185,10 @@ def _load_predictions(
         except UserError as error:
             missing.append(MissingPart(name, str(error), command))
     elif summary.is_live:
-        why = "the run is still going; they come when it has finished"
-        missing.append(MissingPart(name, why))
+        missing.append(MissingPart(name, "the run has not finished yet"))
     else:
         state = "" if summary.state == FINISHED else f" (the run is {summary.state})"
-        missing.append(MissingPart(name, f"no predictions were kept{state}", command))
+        missing.append(MissingPart(name, f"no predictions are stored{state}", command))
     return None
 
 
@@ -203,7 +202,7 @@ def _scores(
         try:
             return scores_from_record(recorded, state.started.classes if state.started else ())
         except UserError as error:
-            missing.append(MissingPart(f"figures on {split}", str(error)))
+            missing.append(MissingPart(f"results on {split}", str(error)))
     return None
 
 
@@ -217,10 +216,10 @@ def _load_images(
         return None
     from fmnist_tui.data.load import is_present
 
-    name, dataset = "pictures of the errors", config.dataset
+    name, dataset = "images of the errors", config.dataset
     if not is_present(dataset, data_dir):
         if ":" in dataset:
-            missing.append(MissingPart(name, f"{safe_text(dataset)} is not there any more"))
+            missing.append(MissingPart(name, f"{safe_text(dataset)} no longer exists"))
         else:
             why = f"{dataset} is not in {safe_text(data_dir)}"
             missing.append(MissingPart(name, why, f"fmnist-tui data get {dataset}"))

@@ -85,7 +85,7 @@ def load_error_images(
     )
     if not is_same:
         raise UserError(
-            f"{safe_text(config.dataset)} does not hold the pictures any more that were predicted"
+            f"{safe_text(config.dataset)} no longer contains the images that were predicted"
         )
     images = split.images[rows]
     side = min(_MAX_SIDE, max(images.shape[1:3]))

@@ -77,8 +77,8 @@ def learning_curves(state: RunState) -> LearningCurves | None:
         return None
     epochs = list(state.epochs)
     shown = _thin_out(epochs, state.best)
-    part = f", {len(shown)} of {len(epochs):,}" if len(shown) < len(epochs) else ""
-    title = f"The epochs as figures{part}"
+    part = f" ({len(shown)} of {len(epochs):,})" if len(shown) < len(epochs) else ""
+    title = f"Epochs as a table{part}"
     return LearningCurves(drawn, _epoch_table(shown, state.best) if shown else None, title)
 
 
@@ -90,7 +90,7 @@ def _final_values(
         for name, label in ((train, "training"), (val, "validation"))
         if (points := state.series(name))
     ]
-    return ", ".join(words) or "nothing was recorded"
+    return ", ".join(words) or "no values recorded"
 
 
 def _marks(state: RunState, steps: int) -> list[ChartMark]:
@@ -107,7 +107,7 @@ def _marks(state: RunState, steps: int) -> list[ChartMark]:
 
 def _epoch_table(epochs: Sequence[EpochEnded], best: EpochEnded | None) -> ReportTable:
     return ReportTable(
-        "Figures of the epochs; accuracy and loss are means over the epoch",
+        "Results by epoch; training loss and accuracy are means over the epoch",
         ("epoch", "loss", "accuracy", "val loss", "val accuracy", "rate", "time"),
         [
             (

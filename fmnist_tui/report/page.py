@@ -129,8 +129,8 @@ def _status(facts: ReportFacts) -> str:
     if summary.is_live:
         total = f" of {summary.epochs_total:,}" if summary.epochs_total else ""
         return (
-            f"STILL GOING ({summary.state}): a report of the {state.epochs_done:,}{total} epochs"
-            " there were when it was written"
+            f"NOT FINISHED ({summary.state}): {state.epochs_done:,}{total} epochs done when this"
+            " report was written"
         )
     if summary.state == FINISHED:
         after = f" after {done}" if summary.kind != ENSEMBLE else ""
@@ -157,7 +157,7 @@ def _tiles(facts: ReportFacts) -> Iterator[ScoreTile]:
         details = f"checkpoint {scores.checkpoint}{epoch}"
         yield ScoreTile("errors", f"{scores.evaluation.wrong:,}", details)
     if facts.fit is not None:
-        yield ScoreTile("fit", facts.fit.verdict, "why is told below")
+        yield ScoreTile("fit", facts.fit.verdict, "explained below")
 
 
 def _score_tiles(scores: SplitScores) -> Iterator[ScoreTile]:
@@ -192,8 +192,10 @@ def _sections(facts: ReportFacts) -> Iterator[ReportSection]:
     yield ReportSection("members", "Members", "members", members)
     yield ReportSection("fit", "Fit", "fit", facts.fit)
     yield ReportSection("settings", "Settings", "settings", provenance.settings(facts))
-    yield ReportSection("again", "How it was made", "reproduce", provenance.reproduce(facts))
+    yield ReportSection(
+        "reproduce", "How to reproduce it", "reproduce", provenance.reproduce(facts)
+    )
     yield ReportSection("data", "Data", "definitions", provenance.data(facts), True)
     machine = provenance.machine(facts)
     yield ReportSection("machine", "Machine and versions", "machine", machine, True)
-    yield ReportSection("notes", "Notes of the run", "notes", facts.state.alerts or None)
+    yield ReportSection("alerts", "Alerts", "alerts", facts.state.alerts or None)

@@ -59,13 +59,13 @@ class MachineSection:
 
 
 def settings(facts: ReportFacts) -> SettingsSection | None:
-    """The settings that are not the defaults, and the config file as written."""
+    """The settings that differ from the defaults, and the config file as written."""
     changed = None
     # An ensemble's settings are those of its first member.
     if facts.config is not None and facts.summary.kind != ENSEMBLE:
         changed = ReportTable(
-            "Settings that are not the defaults",
-            ("setting", "value", "default", "what it is"),
+            "Settings that differ from the defaults",
+            ("setting", "value", "default", "description"),
             [
                 (
                     name,
@@ -88,7 +88,7 @@ def reproduce(facts: ReportFacts) -> ReproduceSection | None:
         runs = [RunFolder(Path(member.name)).id for member in facts.members]
         tta = config.tta if config is not None else "none"
         words = ["fmnist-tui", "ensemble", *runs, f"--tta={tta}"]
-        return ReproduceSection("To make it again:", shlex.join(words)) if runs else None
+        return ReproduceSection("To build it again:", shlex.join(words)) if runs else None
     if config is None:
         return None
     return ReproduceSection(
@@ -127,9 +127,9 @@ def data(facts: ReportFacts) -> Rows:
     started, known = facts.state.started, facts.dataset
     name = facts.summary.dataset
     title = f"{known.title} ({name})" if known is not None and known.title != name else name
-    rows = [("data set", title)]
+    rows = [("dataset", title)]
     if known is not None and known.about:
-        rows.append(("what it is", known.about))
+        rows.append(("description", known.about))
     if started is not None:
         rows += [
             ("training", format_count(started.train_count, "image")),
@@ -138,7 +138,7 @@ def data(facts: ReportFacts) -> Rows:
             ("classes", _class_list(started.classes)),
         ]
     if facts.summary.synthetic:
-        rows.append(("drawn", "SYNTHETIC: pictures drawn by this program, not photographs"))
+        rows.append(("source", "SYNTHETIC: images drawn by this program, not photographs"))
     return rows
 
 
@@ -159,18 +159,18 @@ def machine(facts: ReportFacts) -> MachineSection:
     ]
     if started is not None:
         rows += [("host", started.host or NO_VALUE), ("seed", str(started.seed))]
-    rows.append(("begun", format_time(facts.summary.started, utc=True)))
+    rows.append(("started", format_time(facts.summary.started, utc=True)))
     if state.sessions > 1:
-        rows.append(("taken up again", format_count(state.sessions - 1, "time")))
+        rows.append(("resumed", format_count(state.sessions - 1, "time")))
     if facts.summary.kind != ENSEMBLE:
         rows.append(
             (
-                "training steps",
+                "training time",
                 f"{format_duration(state.train_seconds, units=True)} ({state.step:,} steps)",
             )
         )
         speed = state.mean_images_per_second
-        rows.append(("pace", f"{speed:,.0f} images/s" if speed else NO_VALUE))
+        rows.append(("speed", f"{speed:,.0f} images/s" if speed else NO_VALUE))
     rows.append(("last session", format_duration(state.seconds, units=True)))
     return MachineSection(rows, _checkpoints(facts))
 

@@ -37,8 +37,8 @@ def scores_from_record(recorded: Evaluated, names: Sequence[str]) -> SplitScores
     confusion = recorded.confusion
     if len(confusion) != len(names) or any(len(row) != len(names) for row in confusion):
         raise UserError(
-            f"the record's verdict on {recorded.split} is damaged: its matrix does not fit the"
-            f" {len(names)} classes; `fmnist-tui evaluate` makes it anew"
+            f"the recorded evaluation on {recorded.split} is damaged: its confusion matrix does not"
+            f" match the {len(names)} classes; run `fmnist-tui evaluate` again"
         )
     classes = class_scores(confusion, names)
     return SplitScores(

@@ -26,7 +26,7 @@ def class_table(scores: SplitScores) -> ReportTable:
     """Precision, recall, F1 and image count of every class."""
     evaluation = scores.evaluation
     return ReportTable(
-        f"Each class on {scores.split}",
+        f"Scores by class on {scores.split}",
         ("class", "precision", "recall", "F1", "images"),
         [
             (
@@ -65,7 +65,7 @@ def confused_pairs_table(scores: SplitScores) -> ReportTable | None:
         return None
     return ReportTable(
         f"Most confused pairs on {scores.split}: true class → predicted class",
-        ("pair", "images", "of the class", "of all errors"),
+        ("pair", "images", "share of class", "share of errors"),
         rows,
     )
 
@@ -86,7 +86,7 @@ def members_table(facts: ReportFacts) -> ReportTable:
         )
         rows.append((member.name, *figures, member.checkpoint or NO_VALUE))
     return ReportTable(
-        "What it is made of; accuracies of each member by itself, where its run is still there",
+        "Members of the ensemble; each accuracy is the member's own, if its run still exists",
         ("run", "model", "val", "test", "checkpoint"),
         rows,
     )

@@ -1,4 +1,4 @@
-"""The drawn pictures are drawn once for all tests of this room."""
+"""`sketches` is drawn once for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _LOAD = load.load_dataset
 
 
 @cache
-def _drawn() -> Dataset:
+def _sketches() -> Dataset:
     return _LOAD("sketches", data_dir=Path("nowhere"))
 
 
 @pytest.fixture(autouse=True)
-def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def draw_sketches_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def loaded(name: str, **options: Any) -> Dataset:
-        return _drawn() if name == "sketches" else _LOAD(name, **options)
+        return _sketches() if name == "sketches" else _LOAD(name, **options)
 
     monkeypatch.setattr(load, "load_dataset", loaded)

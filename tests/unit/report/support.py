@@ -1,4 +1,4 @@
-"""Pages taken apart, and runs to make pages of."""
+"""Parsed pages, and runs to report on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COUNT = 300
 
 @dataclass
 class Parsed(HTMLParser):
-    """A page as a browser would take it apart."""
+    """A page as a browser parses it."""
 
     markup: str
     tags: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
@@ -59,8 +59,8 @@ class Parsed(HTMLParser):
         return sum(name == tag for name, _ in self.tags)
 
 
-def answers(split: str, classes: tuple[str, ...] = GARMENTS) -> Predictions:
-    """Answers about the first drawn pictures of a split; class 6 is mostly taken for 0."""
+def make_predictions(split: str, classes: tuple[str, ...] = GARMENTS) -> Predictions:
+    """Predictions for the first sketches of a split; class 6 is mostly predicted as 0."""
     random = np.random.default_rng(0)
     labels = np.arange(COUNT) % len(classes)
     logits = random.normal(0, 1.0, (COUNT, len(classes)))
@@ -76,16 +76,18 @@ def answers(split: str, classes: tuple[str, ...] = GARMENTS) -> Predictions:
     )
 
 
-def run_of(runs_dir: Path, config: RunConfig = CONFIG, *, ended: bool = True) -> RunFolder:
-    """A run whose predictions are of the pictures that `sketches` draws."""
+def make_run_with_predictions(
+    runs_dir: Path, config: RunConfig = CONFIG, *, ended: bool = True
+) -> RunFolder:
+    """A run on `sketches` with stored predictions on test."""
     folder = make_run(runs_dir, config, ended=ended, splits=())
-    answers("test").save(folder.predictions / "test.npz")
+    make_predictions("test").save(folder.predictions / "test.npz")
     return folder
 
 
-def with_names(runs_dir: Path, names: tuple[str, ...], words: str) -> RunFolder:
-    """A run whose classes, recipe, host, alerts and settings are called so."""
-    folder = run_of(runs_dir)
+def make_run_with_names(runs_dir: Path, names: tuple[str, ...], words: str) -> RunFolder:
+    """A run with these class names, and `words` as recipe, host, model, alert and setting."""
+    folder = make_run_with_predictions(runs_dir)
     lines = []
     for line in folder.events.read_text().splitlines():
         event = EVENTS.decode(line.encode())
@@ -98,11 +100,11 @@ def with_names(runs_dir: Path, names: tuple[str, ...], words: str) -> RunFolder:
     folder.events.write_text("\n".join(lines) + "\n")
     written = folder.config.read_text().replace("[made_with]", f"[made_with]\nnote = {words!r}")
     folder.config.write_text(written, errors="replace")
-    answers("test", names).save(folder.predictions / "test.npz")
+    make_predictions("test", names).save(folder.predictions / "test.npz")
     return folder
 
 
-def shown(
+def build_report(
     folder: RunFolder, data_dir: Path, split: str | None = None
 ) -> tuple[ReportFacts, Parsed]:
     facts = collect_facts(folder, data_dir, split)

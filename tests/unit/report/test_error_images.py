@@ -1,4 +1,4 @@
-"""The errors that a page shows, and the sheet of their pictures."""
+"""The errors that a page shows, and their contact sheet."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from fmnist_tui.report.error_images import (
 )
 from fmnist_tui.util.errors import UserError
 from tests.tui.scripted import CONFIG
-from tests.unit.report.support import answers
+from tests.unit.report.support import make_predictions
 
 
 def test_the_most_confident_come_first_then_the_most_confused_pairs() -> None:
-    predictions = answers("test")
+    predictions = make_predictions("test")
     first, *pairs = select_errors(predictions)
     misses = predictions.misses()
     assert first.misses == tuple(misses[:MOST_CONFIDENT])
@@ -36,38 +36,40 @@ def test_the_most_confident_come_first_then_the_most_confused_pairs() -> None:
     assert [pair.count for pair in pairs] == sorted((p.count for p in pairs), reverse=True)
 
 
-def test_every_error_is_on_the_sheet_where_it_is_said_to_be(tmp_path: Path) -> None:
-    pictures = load_error_images(CONFIG, answers("test"), tmp_path)
-    assert pictures is not None
-    whole = np.asarray(Image.open(io.BytesIO(pictures.sheet)))
+def test_every_error_is_at_its_place_on_the_sheet(tmp_path: Path) -> None:
+    errors = load_error_images(CONFIG, make_predictions("test"), tmp_path)
+    assert errors is not None
+    sheet = np.asarray(Image.open(io.BytesIO(errors.sheet)))
     images = load_dataset("sketches", data_dir=tmp_path).test.images
-    for group in pictures.groups:
+    for group in errors.groups:
         for miss in group.misses:
-            x, y = pictures.corner(miss)
-            assert np.array_equal(whole[y : y + 28, x : x + 28], images[miss.index][..., 0])
-    assert pictures.uri.startswith("data:image/png;base64,iVBOR")
+            x, y = errors.corner(miss)
+            assert np.array_equal(sheet[y : y + 28, x : x + 28], images[miss.index][..., 0])
+    assert errors.uri.startswith("data:image/png;base64,iVBOR")
 
 
-def test_nothing_wrong_is_no_gallery(tmp_path: Path) -> None:
-    right = answers("test")
-    sure = np.zeros_like(right.logits)
-    sure[np.arange(len(sure)), right.labels] = 9.0
-    perfect = Predictions("test", sure, right.labels, right.indices, right.classes)
+def test_without_errors_there_is_no_gallery(tmp_path: Path) -> None:
+    correct = make_predictions("test")
+    logits = np.zeros_like(correct.logits)
+    logits[np.arange(len(logits)), correct.labels] = 9.0
+    perfect = Predictions("test", logits, correct.labels, correct.indices, correct.classes)
     assert load_error_images(CONFIG, perfect, tmp_path) is None
 
 
-def test_pictures_that_are_another_class_by_now_are_refused(tmp_path: Path) -> None:
-    kept = answers("test")
-    shifted = Predictions("test", kept.logits, (kept.labels + 1) % 10, kept.indices, kept.classes)
-    with pytest.raises(UserError, match="does not hold the pictures any more"):
+def test_images_whose_class_has_changed_are_refused(tmp_path: Path) -> None:
+    stored = make_predictions("test")
+    shifted = Predictions(
+        "test", stored.logits, (stored.labels + 1) % 10, stored.indices, stored.classes
+    )
+    with pytest.raises(UserError, match="no longer contains the images"):
         load_error_images(CONFIG, shifted, tmp_path)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_large_pictures_are_made_smaller(channels: int) -> None:
+def test_large_images_are_scaled_down(channels: int) -> None:
     images = np.zeros((3, 200, 200, channels), np.uint8)
     images[1] = 255
-    whole = np.asarray(Image.open(io.BytesIO(contact_sheet(images, 64, 2))))
-    assert whole.shape[:2] == (128, 128)
-    assert whole[:64, 64:].min() == 255
-    assert whole[64:].max() == 0
+    sheet = np.asarray(Image.open(io.BytesIO(contact_sheet(images, 64, 2))))
+    assert sheet.shape[:2] == (128, 128)
+    assert sheet[:64, 64:].min() == 255
+    assert sheet[64:].max() == 0

@@ -1,4 +1,4 @@
-"""The page as a browser and its reader meet it."""
+"""The page as browsers and readers see it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,16 @@ from fmnist_tui.report.page import render_page
 from fmnist_tui.report.provenance import train_command
 from fmnist_tui.runs.folder import RunFolder
 from tests.tui.scripted import CONFIG
-from tests.unit.report.support import Parsed, answers, run_of, shown, with_names
+from tests.unit.report.support import (
+    Parsed,
+    build_report,
+    make_predictions,
+    make_run_with_names,
+    make_run_with_predictions,
+)
 
 STYLE = Path(recipes.__file__).parents[1] / "report" / "style.css"
-# What would do something if it were markup, or steer whatever shows it.
+# Active if taken for markup, or control characters
 HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -41,52 +47,52 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    return run_of(tmp_path_factory.mktemp("runs"))
+    return make_run_with_predictions(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")
-def made(run: RunFolder) -> Parsed:
-    return shown(run, run.path.parent)[1]
+def page(run: RunFolder) -> Parsed:
+    return build_report(run, run.path.parent)[1]
 
 
-def test_the_page_is_whole_and_its_figures_are_there(made: Parsed) -> None:
-    assert not made.unbalanced and not made.open
-    found = answers("test").evaluation()
-    for figure in (found.accuracy, *found.interval, found.macro_f1, found.ece):
-        assert f"{100 * figure:.2f} %" in made.text
-    assert f"{found.wrong}" in made.text
-    assert "SYNTHETIC" in made.text
+def test_the_page_is_well_formed_and_has_the_scores(page: Parsed) -> None:
+    assert not page.unbalanced and not page.open
+    evaluation = make_predictions("test").evaluation()
+    for figure in (evaluation.accuracy, *evaluation.interval, evaluation.macro_f1, evaluation.ece):
+        assert f"{100 * figure:.2f} %" in page.text
+    assert f"{evaluation.wrong}" in page.text
+    assert "SYNTHETIC" in page.text
     for heading in ("Learning curves", "Confusion matrix", "Calibration", "Errors", "Fit"):
-        assert heading in made.text
+        assert heading in page.text
 
 
-def test_settings_versions_and_machine_are_told(tmp_path: Path) -> None:
-    run = run_of(tmp_path)
+def test_settings_versions_and_machine_are_listed(tmp_path: Path) -> None:
+    run = make_run_with_predictions(tmp_path)
     written = run.config.read_text()
     assert "[made_with]\n" in written
     more = '[made_with]\ntorch = "9.8.7"\ndevice = "a very quick one"\n'
     run.config.write_text(written.replace("[made_with]\n", more))
-    text = shown(run, tmp_path)[1].text
-    for fact in ("All of config.toml", "two-conv", "9.8.7", "a very quick one", "host", "seed"):
+    text = build_report(run, tmp_path)[1].text
+    for fact in ("Complete config.toml", "two-conv", "9.8.7", "a very quick one", "host", "seed"):
         assert fact in text, fact
 
 
-def test_nothing_leads_out_of_the_page_and_nothing_runs_in_it(made: Parsed) -> None:
-    assert made.has("script") == made.has("iframe") == made.has("object") == made.has("form") == 0
-    leading = [value for _, name, value in made.values if name in ("href", "src", "srcset")]
+def test_the_page_has_no_scripts_and_no_outside_links(page: Parsed) -> None:
+    assert page.has("script") == page.has("iframe") == page.has("object") == page.has("form") == 0
+    leading = [value for _, name, value in page.values if name in ("href", "src", "srcset")]
     assert leading
     assert all(value.startswith(("#", "data:")) for value in leading)
-    names = {name for _, attributes in made.tags for name in attributes}
+    names = {name for _, attributes in page.tags for name in attributes}
     assert not [name for name in names if name.startswith("on") or name == "style"]
-    assert "http:" not in made.markup and "https:" not in made.markup
+    assert "http:" not in page.markup and "https:" not in page.markup
     assert "url(" not in STYLE.read_text() and "@import" not in STYLE.read_text()
 
 
-def test_the_policy_allows_this_style_and_pictures_in_the_page_alone(made: Parsed) -> None:
+def test_the_policy_allows_only_this_style_and_inline_images(page: Parsed) -> None:
     policy = next(
-        value for tag, _, value in made.values if tag == "meta" and "default-src" in value
+        value for tag, _, value in page.values if tag == "meta" and "default-src" in value
     )
-    style = re.search(r"<style>(.*?)</style>", made.markup, re.DOTALL)
+    style = re.search(r"<style>(.*?)</style>", page.markup, re.DOTALL)
     assert style
     digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
     assert policy == (
@@ -96,56 +102,58 @@ def test_the_policy_allows_this_style_and_pictures_in_the_page_alone(made: Parse
 
 
 @pytest.mark.parametrize("words", HOSTILE)
-def test_hostile_names_do_not_change_what_the_page_is_made_of(tmp_path: Path, words: str) -> None:
-    plain = with_names(tmp_path, GARMENTS, "harmless")
+def test_hostile_names_do_not_change_the_markup(tmp_path: Path, words: str) -> None:
+    plain = make_run_with_names(tmp_path, GARMENTS, "harmless")
     names = tuple(f"{words}{number}" for number in range(10))
-    hostile = with_names(tmp_path, names, words)
-    ours, theirs = shown(plain, tmp_path)[1], shown(hostile, tmp_path)[1]
-    assert theirs.tags == ours.tags
-    assert not theirs.unbalanced and not theirs.open
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\u2066]", theirs.markup)
-    theirs.markup.encode("utf-8")
+    hostile = make_run_with_names(tmp_path, names, words)
+    harmless_page = build_report(plain, tmp_path)[1]
+    hostile_page = build_report(hostile, tmp_path)[1]
+    assert hostile_page.tags == harmless_page.tags
+    assert not hostile_page.unbalanced and not hostile_page.open
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\u2066]", hostile_page.markup)
+    hostile_page.markup.encode("utf-8")
 
 
-def test_tables_have_captions_and_heads_for_rows_and_columns(made: Parsed) -> None:
-    assert made.has("table") == made.has("caption") >= 5
-    scopes = [value for tag, name, value in made.values if tag == "th" and name == "scope"]
-    assert made.has("th") == len(scopes)
+def test_tables_have_captions_and_header_cells(page: Parsed) -> None:
+    assert page.has("table") == page.has("caption") >= 5
+    scopes = [value for tag, name, value in page.values if tag == "th" and name == "scope"]
+    assert page.has("th") == len(scopes)
     assert {"row", "col"} == set(scopes)
 
 
-def test_every_picture_and_chart_says_what_it_is(made: Parsed) -> None:
-    drawings = [names for tag, names in made.tags if tag == "svg"]
+def test_every_image_and_chart_is_described(page: Parsed) -> None:
+    drawings = [names for tag, names in page.tags if tag == "svg"]
     assert all("aria-label" in names or "aria-hidden" in names for names in drawings)
-    labels = [value for tag, name, value in made.values if tag == "svg" and name == "aria-label"]
+    labels = [value for tag, name, value in page.values if tag == "svg" and name == "aria-label"]
     assert any(label.startswith("Loss by epoch: training ends at") for label in labels)
-    assert any("Shirt, taken for T-shirt/top" in label for label in labels)
-    ids = [value for _, name, value in made.values if name == "id"]
+    assert any("Shirt, predicted as T-shirt/top" in label for label in labels)
+    ids = [value for _, name, value in page.values if name == "id"]
     assert len(ids) == len(set(ids))
-    targets = [value[1:] for _, name, value in made.values if name == "href" and value[0] == "#"]
+    targets = [value[1:] for _, name, value in page.values if name == "href" and value[0] == "#"]
     assert set(targets) <= set(ids)
 
 
-def test_it_says_how_many_errors_of_how_many_are_shown(made: Parsed) -> None:
-    wrong = answers("test").evaluation().wrong
-    assert f"Most confident errors 20 of {wrong}" in made.text
-    pair = len(answers("test").misses(6, 0))
-    assert f"Shirt → T-shirt/top 10 of {pair}" in made.text
+def test_the_gallery_shows_how_many_of_all_errors_it_has(page: Parsed) -> None:
+    wrong = make_predictions("test").evaluation().wrong
+    assert f"Most confident errors 20 of {wrong}" in page.text
+    pair = len(make_predictions("test").misses(6, 0))
+    assert f"Shirt → T-shirt/top 10 of {pair}" in page.text
 
 
-def test_the_whole_is_small(made: Parsed) -> None:
-    assert len(made.markup.encode()) < 150_000
+def test_the_page_is_small(page: Parsed) -> None:
+    assert len(page.markup.encode()) < 150_000
 
 
-def test_a_matrix_of_many_classes_shows_those_with_most_errors(tmp_path: Path) -> None:
+def test_a_large_matrix_shows_the_classes_with_the_most_errors(tmp_path: Path) -> None:
     names = tuple(f"kind {number}" for number in range(60))
-    folder = with_names(tmp_path, names, "many")
-    _, parsed = shown(folder, tmp_path)
-    assert f"The {MAX_CLASSES} classes with most errors; 30 others are left out." in parsed.text
+    folder = make_run_with_names(tmp_path, names, "many")
+    _, parsed = build_report(folder, tmp_path)
+    words = f"The {MAX_CLASSES} classes with the most errors; 30 others are not shown."
+    assert words in parsed.text
     assert parsed.text.count("kind 59") >= 1
 
 
-def test_heat_says_something_of_every_cell_that_is_not_empty() -> None:
+def test_every_cell_that_is_not_empty_has_heat() -> None:
     assert heat_level(0, 1000, is_diagonal=False) == 0
     assert heat_level(1, 1000, is_diagonal=False) == 1
     assert heat_level(200, 1000, is_diagonal=False) == HEAT_LEVELS
@@ -153,17 +161,17 @@ def test_heat_says_something_of_every_cell_that_is_not_empty() -> None:
     assert heat_level(900, 1000, is_diagonal=False) == HEAT_LEVELS
 
 
-def test_the_command_trains_with_the_very_same_settings() -> None:
+def test_the_command_trains_with_the_same_settings() -> None:
     changed = RunConfig(
         recipe="two-conv", dataset="sketches", lr=0.0123, flip=False, classes=(0, 3, 5), epochs=7
     )
-    for made in (changed, changed.changed(recipe="my own", ema=0.99), CONFIG):
-        recipe = recipes.load("two-conv") if made.recipe == "two-conv" else None
-        words = shlex.split(shlex.join(train_command(made, recipe)))[1:]
+    for config in (changed, changed.changed(recipe="my own", ema=0.99), CONFIG):
+        recipe = recipes.load("two-conv") if config.recipe == "two-conv" else None
+        words = shlex.split(shlex.join(train_command(config, recipe)))[1:]
         args = main.build_parser("train").parse_args(words)
         base = recipe or recipes.Recipe("custom", "", {})
         (step,) = build_plan(base, args).steps
-        assert isinstance(step, TrainStep) and step.config == made
+        assert isinstance(step, TrainStep) and step.config == config
 
 
 def luminance(colour: tuple[float, ...]) -> float:
@@ -178,7 +186,7 @@ def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
 
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
-def test_text_stands_out_from_whatever_is_behind_it(scheme: int) -> None:
+def test_text_has_enough_contrast(scheme: int) -> None:
     style = STYLE.read_text()
     block = re.findall(r":root \{(.*?)\}", style, re.DOTALL)[scheme]
     values = dict(re.findall(r"--([\w-]+): ([^;]+);", block))
@@ -210,8 +218,8 @@ def test_text_stands_out_from_whatever_is_behind_it(scheme: int) -> None:
         assert contrast(rgb("ink"), mixed) >= 4.5, (name, share)
 
 
-def test_the_same_facts_make_the_same_page(run: RunFolder) -> None:
-    facts, parsed = shown(run, run.path.parent)
-    pages = (render_page(facts), parsed.markup)
-    first, second = (re.sub("Written .*? by", "", page) for page in pages)
+def test_a_page_depends_only_on_its_facts(run: RunFolder) -> None:
+    facts, page = build_report(run, run.path.parent)
+    pages = (render_page(facts), page.markup)
+    first, second = (re.sub("Written .*? by", "", html) for html in pages)
     assert first == second

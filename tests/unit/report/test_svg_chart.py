@@ -1,4 +1,4 @@
-"""Charts: round ticks, no spike lost, nothing drawn of what is no number."""
+"""Charts: round ticks, no spike lost, only finite values drawn."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fmnist_tui.report.svg_chart import (
 
 
 def chart(points: Points, marks: tuple[ChartMark, ...] = ()) -> str | None:
-    made = curve_chart(
+    plotted = curve_chart(
         "loss",
         [ChartCurve("training", "train", points)],
         description="loss falls",
@@ -30,27 +30,27 @@ def chart(points: Points, marks: tuple[ChartMark, ...] = ()) -> str | None:
         format_y=str,
         marks=marks,
     )
-    if made is None:
+    if plotted is None:
         return None
     macros = templates().get_template("charts.html.jinja").make_module()
-    return str(macros.draw_curves(made))  # type: ignore[attr-defined]
+    return str(macros.draw_curves(plotted))  # type: ignore[attr-defined]
 
 
-def places(drawn: str) -> list[tuple[float, float]]:
-    found = re.search(r'points="([^"]*)"', drawn)
-    assert found
-    return [(float(x), float(y)) for x, y in (pair.split(",") for pair in found[1].split())]
+def coordinates(svg: str) -> list[tuple[float, float]]:
+    match = re.search(r'points="([^"]*)"', svg)
+    assert match
+    return [(float(x), float(y)) for x, y in (pair.split(",") for pair in match[1].split())]
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-9, 1e6), st.integers(3, 8))
-def test_ticks_are_few_and_lie_between_the_ends(low: float, span: float, count: int) -> None:
+def test_ticks_are_few_and_inside_the_range(low: float, span: float, count: int) -> None:
     high = low + span
     if high - low < abs(low) * 1e-9:
         return
-    found = ticks(low, high, count)
+    values = ticks(low, high, count)
     slack = (high - low) * 1e-6 + 1e-9
-    assert all(low - slack <= value <= high + slack for value in found)
-    assert len(found) <= 2 * count + 1
+    assert all(low - slack <= value <= high + slack for value in values)
+    assert len(values) <= 2 * count + 1
 
 
 def test_ticks_are_round() -> None:
@@ -58,17 +58,17 @@ def test_ticks_are_round() -> None:
     assert ticks(0.3, 2.1, 5) == [0.5, 1.0, 1.5, 2.0]
 
 
-def test_a_long_curve_is_reduced_without_losing_a_spike_or_an_end() -> None:
+def test_a_long_curve_is_reduced_without_losing_spikes_or_ends() -> None:
     points = [(float(step), math.sin(step / 900)) for step in range(50_000)]
     points[31_415] = (31_415.0, 9.0)
     points[27_182] = (27_182.0, -9.0)
-    kept = reduce_points(points)
-    assert len(kept) <= 650
-    assert {points[0], points[-1], points[31_415], points[27_182]} <= set(kept)
-    assert kept == sorted(kept)
+    reduced = reduce_points(points)
+    assert len(reduced) <= 650
+    assert {points[0], points[-1], points[31_415], points[27_182]} <= set(reduced)
+    assert reduced == sorted(reduced)
 
 
-def test_what_is_no_number_is_left_out() -> None:
+def test_values_that_are_not_finite_are_left_out() -> None:
     assert reduce_points([(0.0, 1.0), (1.0, math.nan), (2.0, math.inf), (3.0, 2.0)]) == [
         (0.0, 1.0),
         (3.0, 2.0),
@@ -80,26 +80,26 @@ def test_what_is_no_number_is_left_out() -> None:
 @pytest.mark.parametrize(
     "points", [[(1.0, 0.5)], [(1.0, 0.5), (2.0, 0.5)], [(1.0, 0.0), (2.0, 0.0)]]
 )
-def test_a_single_point_and_a_level_curve_have_a_chart(points: Points) -> None:
-    drawn = chart(points)
-    assert drawn is not None
-    assert "nan" not in drawn
-    assert drawn.count("<circle") == len(points)
-    assert all(0 <= x <= PlotArea.WIDTH and 0 <= y <= PlotArea.WIDTH for x, y in places(drawn))
+def test_a_single_point_and_a_constant_curve_have_a_chart(points: Points) -> None:
+    svg = chart(points)
+    assert svg is not None
+    assert "nan" not in svg
+    assert svg.count("<circle") == len(points)
+    assert all(0 <= x <= PlotArea.WIDTH and 0 <= y <= PlotArea.WIDTH for x, y in coordinates(svg))
 
 
-def test_the_first_steps_do_not_flatten_what_comes_after() -> None:
+def test_the_first_steps_do_not_flatten_the_rest() -> None:
     points = [(step / 100, 50.0 if step < 3 else 1.0 - step / 200) for step in range(100)]
-    drawn = chart(points)
-    assert drawn is not None
-    heights = [y for _, y in places(drawn)[10:]]
+    svg = chart(points)
+    assert svg is not None
+    heights = [y for _, y in coordinates(svg)[10:]]
     assert max(heights) - min(heights) > 100
-    assert 'clip-path="url(#frame-loss)"' in drawn
+    assert 'clip-path="url(#frame-loss)"' in svg
 
 
 def test_marks_outside_the_frame_are_left_out() -> None:
     marks = (ChartMark(1.0, "best: 1", "best"), ChartMark(9.0, "rate 0.1", "lr"))
-    drawn = chart([(0.0, 1.0), (2.0, 0.5)], marks)
-    assert drawn is not None
-    assert "best: 1" in drawn
-    assert "rate 0.1" not in drawn
+    svg = chart([(0.0, 1.0), (2.0, 0.5)], marks)
+    assert svg is not None
+    assert "best: 1" in svg
+    assert "rate 0.1" not in svg
