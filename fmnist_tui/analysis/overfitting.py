@@ -32,6 +32,7 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
+from fmnist_tui.analysis.metrics import Z95
 from fmnist_tui.protocol.events import ENSEMBLE, EpochEnded
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.util.formatting import format_percent
@@ -45,7 +46,6 @@ GAP = 0.04
 NARROW = 0.01
 MISSED = 0.10
 DROP = 0.05
-_Z95 = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def _gained(before: EpochEnded, last: EpochEnded) -> bool:
     if before.val_accuracy is None or last.val_accuracy is None or last.val_count <= 0:
         return False
     spread = last.val_accuracy * (1 - last.val_accuracy) / last.val_count
-    return last.val_accuracy - before.val_accuracy > _Z95 * math.sqrt(max(0.0, spread))
+    return last.val_accuracy - before.val_accuracy > Z95 * math.sqrt(max(0.0, spread))
 
 
 def _gap(epoch: EpochEnded, train_count: int) -> _Gap | None:
@@ -160,7 +160,7 @@ def _gap(epoch: EpochEnded, train_count: int) -> _Gap | None:
         return None
     spread = train * (1 - train) / train_count + val * (1 - val) / count
     # Half an image's worth is left where all or none are right.
-    return _Gap(train - val, max(_Z95 * math.sqrt(max(0.0, spread)), 0.5 / count))
+    return _Gap(train - val, max(Z95 * math.sqrt(max(0.0, spread)), 0.5 / count))
 
 
 def _trend(epochs: list[EpochEnded]) -> str:

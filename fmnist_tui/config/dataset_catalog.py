@@ -11,6 +11,9 @@ from typing import Literal
 
 Centre = Literal["box", "mass"]
 
+SPLITS = ("train", "val", "test")
+IMAGE_SIDE = 28
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 DEFAULT_VALIDATION = 1 / 6
 
 

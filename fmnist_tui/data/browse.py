@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fmnist_tui.config.dataset_catalog import SPLITS
 from fmnist_tui.data.dataset import Dataset, Images, Labels, Split
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
-SPLITS = ("train", "val", "test")
 # A pixel below this is dark.
 DARK = 32
 

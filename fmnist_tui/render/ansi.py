@@ -14,8 +14,8 @@ from fmnist_tui.render.halfblock import HALF
 
 Colours = Literal["truecolor", "256", "16", "none"]
 
-_STEPS = (0, 95, 135, 175, 215, 255)
-_CUBE = [(red, green, blue) for red in _STEPS for green in _STEPS for blue in _STEPS]
+CUBE_LEVELS = (0, 95, 135, 175, 215, 255)
+_CUBE = [(red, green, blue) for red in CUBE_LEVELS for green in CUBE_LEVELS for blue in CUBE_LEVELS]
 _GREYS = [(level, level, level) for level in range(8, 239, 10)]
 # What most terminals show for their sixteen colours, the eight dark ones first.
 _SIXTEEN = [(0, 0, 0), (205, 0, 0), (0, 205, 0), (205, 205, 0), (0, 0, 238), (205, 0, 205)]

@@ -8,10 +8,11 @@ can draw marks and a cursor over it; `line_chart` is the same as text for a cons
 from __future__ import annotations
 
 import math
-import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from fmnist_tui.util.text import STYLE_CODE
 
 # what tells lines apart where colour cannot
 SYMBOLS = "*+x."
@@ -20,7 +21,6 @@ _FIGURE = threading.Lock()
 COLOURS = {"cyan": "36", "orange": "33", "green": "32", "magenta": "35", "blue": "34", "red": "31"}
 # the numbers by which plotext writes them
 _NUMBERS = {"6": "cyan", "3": "orange", "2": "green", "5": "magenta", "4": "blue", "1": "red"}
-_STYLED = re.compile(r"\x1b\[([0-9;]*)m")
 _TICK_CELLS = 11
 FEW = 12
 _SMALLEST = (20, 5)
@@ -240,7 +240,7 @@ def _runs(line: str) -> list[tuple[str, str]]:
     """A line with ANSI colours as runs of (text, name of a colour)."""
     runs: list[tuple[str, str]] = []
     colour = ""
-    parts = _STYLED.split(line)
+    parts = STYLE_CODE.split(line)
     for place, part in enumerate(parts):
         if place % 2:
             colour = _NUMBERS.get(part.rpartition(";")[2], "") if ";" in part else ""

@@ -18,6 +18,7 @@ from fmnist_tui.util.text import safe_text
 ARCHIVE = "archive"
 CONFIG, EVENTS, COMMANDS = "config.toml", "events.jsonl", "commands.jsonl"
 CHECKPOINTS, PREDICTIONS, EXPORTS = "checkpoints", "predictions", "exports"
+REPORT = "report.html"
 
 _NAME = re.compile(r"\d{4}-\d\d-\d\d_\d{6}_[a-z0-9-]+_[a-z0-9-]+_(?P<id>[0-9a-f]{4,8})")
 _PART_LIMIT = 40

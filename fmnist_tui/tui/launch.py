@@ -26,9 +26,8 @@ from fmnist_tui.tui.state.settings import Settings, settings_dir
 from fmnist_tui.tui.terminal import browser_driver, stdio
 from fmnist_tui.tui.terminal.gc_tuning import brief_collections
 from fmnist_tui.util.errors import UserError
-from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.text import safe_text, strip_style
 
-_STYLED = re.compile(r"\x1b\[[0-9;]*m")
 _EXCEPTION = re.compile(r"[A-Za-z_.]*(Error|Exception|Exists|Missing|NotFound)\w*\b")
 LOG_LINES = 2000
 HUNG_UP = 128 + signal.SIGHUP
@@ -100,7 +99,7 @@ def _show(app_state: AppState, first: str, size: browser_driver.Size | None) -> 
 
 def _named(printed: Iterable[str]) -> str:
     """The exception in what Textual printed of it, which ends in `SomeError: why`."""
-    lines = [_STYLED.sub("", line).strip() for line in printed]
+    lines = [strip_style(line).strip() for line in printed]
     named = [line for line in lines if _EXCEPTION.match(line)]
     return named[-1] if named else "it ended unexpectedly"
 

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 
 from fmnist_tui.util.text import safe_text
 
+ERROR_PREFIX = "fmnist-tui: "
+"""Begins each line that a command prints about an error."""
+
 
 class UserError(Exception):
     """Something given or found cannot be used: says what, where, and what to do.

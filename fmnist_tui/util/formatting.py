@@ -6,6 +6,7 @@ import math
 from datetime import UTC, datetime
 
 NO_VALUE = "–"
+MEGABYTE = 1 << 20
 
 
 def format_percent(share: float | None, digits: int = 2) -> str:

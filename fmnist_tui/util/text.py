@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+STYLE_CODE = re.compile(r"\x1b\[([0-9;]*)m")
+
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _SEPARATORS = "\u2028\u2029"
 _INVISIBLE = (
@@ -39,6 +41,11 @@ def safe_text(value: object, limit: int | None = None) -> str:
         return "…"[:limit]
     tail = (limit - 1) // 2
     return f"{text[: limit - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def strip_style(text: str) -> str:
+    """`text` without the escape codes for colours and styles."""
+    return STYLE_CODE.sub("", text)
 
 
 def ascii_text(value: object) -> str:

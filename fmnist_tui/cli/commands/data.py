@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = options.add_action(actions, "show", "show class counts and images of a dataset")
     for part in (get, show):
         part.add_argument("name", metavar="NAME", help="a dataset, folder:PATH or idx:PATH")
-    show.add_argument("--split", default="train", choices=("train", "val", "test"), help="[train]")
+    show.add_argument("--split", default="train", choices=dataset_catalog.SPLITS, help="[train]")
     show.add_argument("--class", dest="of_class", metavar="CLASS", help="only images of this class")
     show.add_argument("--count", type=int, default=8, metavar="N", help="number of images [8]")
     show.add_argument("--start", type=int, default=0, metavar="N", help="skip N images [0]")
@@ -88,7 +88,7 @@ def _get(args: argparse.Namespace) -> int:
             {
                 "name": dataset.facts.name,
                 "source": dataset.source,
-                "counts": {split: len(dataset.split(split)) for split in ("train", "val", "test")},
+                "counts": {split: len(dataset.split(split)) for split in dataset_catalog.SPLITS},
                 "classes": list(dataset.facts.classes),
                 "notes": list(dataset.notes),
             }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.cli.support import console, options
+from fmnist_tui.config.dataset_catalog import IMAGE_SUFFIXES
 from fmnist_tui.util.errors import UsageError, UserError
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
@@ -18,7 +19,6 @@ from fmnist_tui.util.text import safe_text
 if TYPE_CHECKING:
     from fmnist_tui.engine.inference.predict import Prediction
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 WATCH_SECONDS = 0.5
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.cli.support.progress import show_progress
+from fmnist_tui.runs.folder import REPORT
 from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.paths import expanded
@@ -16,12 +17,10 @@ from fmnist_tui.util.text import safe_text
 if TYPE_CHECKING:
     from fmnist_tui.report.collect import ReportFacts
 
-FILE = "report.html"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
-    parser.add_argument("--out", default=FILE, metavar="FILE", help=f"file to write [{FILE}]")
+    parser.add_argument("--out", default=REPORT, metavar="FILE", help=f"file to write [{REPORT}]")
     parser.add_argument(
         "--split",
         choices=("test", "val"),
@@ -61,7 +60,7 @@ def _check_writable(out: Path, force: bool) -> None:
     """Refuse a file that cannot or must not be written, before any work is done."""
     name = safe_text(out)
     if out.is_dir():
-        raise UserError(f"{name} is a folder: give the file to write, such as {name}/{FILE}")
+        raise UserError(f"{name} is a folder: give the file to write, such as {name}/{REPORT}")
     if not out.parent.is_dir():
         raise UserError(f"cannot write {name}: there is no folder {safe_text(out.parent)}")
     if not force and (out.exists() or out.is_symlink()):

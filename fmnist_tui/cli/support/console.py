@@ -7,6 +7,7 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from fmnist_tui.util.errors import ERROR_PREFIX
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from fmnist_tui.render.ansi import Colours
 
 # How every error line begins.
-ERROR_PREFIX = "fmnist-tui: "
 # Tables written to a file or pipe get this width, so that nothing is cut off.
 FILE_WIDTH = 200
 

@@ -16,14 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fmnist_tui.cli.support import console, options
-from fmnist_tui.cli.support.console import ERROR_PREFIX
 from fmnist_tui.cli.support.follow import defer_signals, exit_status
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.protocol.events import RunStarted
 from fmnist_tui.runs.folder import RunFolder, run_folders
 from fmnist_tui.runs.handover import HandoverOutput, start
 from fmnist_tui.runs.jsonl_reader import EventTail
-from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.errors import ERROR_PREFIX, UserError
 from fmnist_tui.util.text import safe_text
 
 POLL_SECONDS = 0.1

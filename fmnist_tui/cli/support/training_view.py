@@ -30,14 +30,12 @@ from fmnist_tui.protocol.events import (
     RunStarted,
 )
 from fmnist_tui.protocol.lr_search import summary
-from fmnist_tui.util.formatting import format_duration, format_percent
+from fmnist_tui.util.formatting import MEGABYTE, format_duration, format_percent
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.data.load_progress import LoadStep
     from fmnist_tui.protocol.run_state import RunState
-
-MB = 1 << 20
 
 
 class TrainingView(ABC):
@@ -92,7 +90,7 @@ def format_load_step(step: LoadStep) -> str:
     """A step of loading a dataset, in one line."""
     parts = [step.source, step.message]
     if step.state == "progress":
-        scale = MB if step.unit == "bytes" else 1
+        scale = MEGABYTE if step.unit == "bytes" else 1
         unit = "MB" if step.unit == "bytes" else step.unit
         done = f"{step.done / scale:,.0f}"
         parts.append(f"{done} of {step.total / scale:,.0f} {unit}" if step.total else "")

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fmnist_tui.config.dataset_catalog import SPLITS
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fmnist_tui.config.dataset_catalog import DatasetFacts
+from fmnist_tui.config.dataset_catalog import IMAGE_SIDE, DatasetFacts
 from fmnist_tui.data.dataset import Images, Labels
 from fmnist_tui.data.idx.idx_format import read_idx
-from fmnist_tui.data.idx.idx_set import SIDE, check_labels
+from fmnist_tui.data.idx.idx_set import check_labels
 from fmnist_tui.data.unsplit import LabelledImages, LoadRequest, UnsplitDataset
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
@@ -47,7 +47,7 @@ def read_folder(folder: Path) -> tuple[LabelledImages, LabelledImages]:
 
 def _read_pair(folder: Path, images_name: str, labels_name: str) -> LabelledImages:
     images_file, labels_file = _file(folder, images_name), _file(folder, labels_name)
-    images: Images = read_idx(images_file, (None, SIDE, SIDE), "u1").array[..., None]
+    images: Images = read_idx(images_file, (None, IMAGE_SIDE, IMAGE_SIDE), "u1").array[..., None]
     labels: Labels = read_idx(labels_file, (None,), "u1").array.astype("int64")
     if len(images) != len(labels):
         raise UserError(

@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.config.dataset_catalog import DATASETS
+from fmnist_tui.config.dataset_catalog import DATASETS, IMAGE_SIDE
 from fmnist_tui.data.dataset import Images, Labels
 from fmnist_tui.data.idx.checksums import ChecksumFile
 from fmnist_tui.data.idx.idx_format import read_idx
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
-
-SIDE = 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class IdxFile:
 
     def shape(self) -> tuple[int, ...]:
         if not self.labels:
-            return (self.count, SIDE, SIDE)
+            return (self.count, IMAGE_SIDE, IMAGE_SIDE)
         return (self.count, self.columns) if self.columns else (self.count,)
 
     def within(self, folder: Path) -> Path | None:

@@ -21,12 +21,12 @@ from typing import Any
 
 import torch
 
+from fmnist_tui.protocol.run_state import GENERATIONS
 from fmnist_tui.util.atomic_write import atomic_write, sweep_strays
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
 FORMAT = 1
-GENERATIONS = 2
 Payload = dict[str, Any]
 
 

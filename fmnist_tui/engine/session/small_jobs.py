@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from fmnist_tui.config.dataset_catalog import SPLITS
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import load_wanted
@@ -38,7 +39,6 @@ from fmnist_tui.util.errors import UserError, near
 from fmnist_tui.util.progress import Tell
 
 KEPT = 4
-SPLITS = ("train", "val", "test")
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 

@@ -9,8 +9,7 @@ import psutil
 
 from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.protocol.events import Telemetry
-
-MB = 1 << 20
+from fmnist_tui.util.formatting import MEGABYTE
 
 
 class TelemetryReader:
@@ -26,7 +25,7 @@ class TelemetryReader:
         return Telemetry(
             t=time.time(),
             cpu_percent=self._process.cpu_percent(),
-            memory_mb=self._process.memory_info().rss / MB,
+            memory_mb=self._process.memory_info().rss / MEGABYTE,
             **self._gpu_readings(),
         )
 
@@ -39,8 +38,8 @@ class TelemetryReader:
             memory = pynvml.nvmlDeviceGetMemoryInfo(self._gpu)
             return {
                 "gpu_percent": float(pynvml.nvmlDeviceGetUtilizationRates(self._gpu).gpu),
-                "gpu_memory_mb": memory.used / MB,
-                "gpu_memory_total_mb": memory.total / MB,
+                "gpu_memory_mb": memory.used / MEGABYTE,
+                "gpu_memory_total_mb": memory.total / MEGABYTE,
                 "gpu_watts": pynvml.nvmlDeviceGetPowerUsage(self._gpu) / 1000,
                 "gpu_celsius": float(
                     pynvml.nvmlDeviceGetTemperature(self._gpu, pynvml.NVML_TEMPERATURE_GPU)

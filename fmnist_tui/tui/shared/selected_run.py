@@ -17,7 +17,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary, list_runs
 from fmnist_tui.tui.base.dialogs import PickerDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
-from fmnist_tui.tui.state.evaluation_cache import SPLITS, LoadedEvaluation
+from fmnist_tui.tui.state.evaluation_cache import SPLIT_ORDER, LoadedEvaluation
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.run_status import status_mark
 from fmnist_tui.util.errors import UserError
@@ -203,7 +203,7 @@ class SelectedRun:
     def next_split(self) -> None:
         """Val, test, train, and round again."""
         if self.folder is not None:
-            split = SPLITS[(SPLITS.index(self.split) + 1) % len(SPLITS)]
+            split = SPLIT_ORDER[(SPLIT_ORDER.index(self.split) + 1) % len(SPLIT_ORDER)]
             self._screen.app_state.evaluations.choose(self.folder, split)
             self.look()
 

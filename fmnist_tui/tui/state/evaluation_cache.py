@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fmnist_tui.engine.inference.evaluate import SplitEvaluation
     from fmnist_tui.engine.session.session import Session
 
-SPLITS = ("val", "test", "train")
+SPLIT_ORDER = ("val", "test", "train")
 KEPT = 24
 Stamp = tuple[str, int, int, int] | None
 

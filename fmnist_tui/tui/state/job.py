@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import ERROR_PREFIX, UserError, reason
 from fmnist_tui.util.paths import ourselves
 from fmnist_tui.util.text import safe_text
 
@@ -26,7 +26,6 @@ LINES = 500
 # So long may one that was told to stop take before it is ended.
 STOP_SECONDS = 20.0
 # How every error begins that a command prints (`cli.output.error`).
-_PREFIX = "fmnist-tui: "
 _BLOCK = 1 << 16
 
 
@@ -90,7 +89,9 @@ class BackgroundJob:
     @property
     def error(self) -> str:
         """Why it failed, as the command said it."""
-        told = [line.removeprefix(_PREFIX) for line in self.lines if line.startswith(_PREFIX)]
+        told = [
+            line.removeprefix(ERROR_PREFIX) for line in self.lines if line.startswith(ERROR_PREFIX)
+        ]
         return "; ".join(told) or (self.lines[-1] if self.lines else "it ended without a word")
 
     def poll(self) -> bool:

@@ -15,15 +15,16 @@ from rich.style import Style
 from textual.color import Color
 from textual.filter import LineFilter
 
-_STEPS = (0, 95, 135, 175, 215, 255)
+from fmnist_tui.render.ansi import CUBE_LEVELS
+
 # The first sixteen are left out: people give these colours of their own.
 _NUMBERS: dict[tuple[int | None, ...], int] = {
     **{(level, level, level): 232 + at for at, level in enumerate(range(8, 248, 10))},
     **{
         (red, green, blue): 16 + 36 * r + 6 * g + b
-        for r, red in enumerate(_STEPS)
-        for g, green in enumerate(_STEPS)
-        for b, blue in enumerate(_STEPS)
+        for r, red in enumerate(CUBE_LEVELS)
+        for g, green in enumerate(CUBE_LEVELS)
+        for b, blue in enumerate(CUBE_LEVELS)
     },
 }
 
@@ -64,7 +65,7 @@ def _number(red: int, green: int, blue: int) -> int | None:
     if exact is not None:
         return exact
     near = [
-        next((step for step in _STEPS if abs(step - level) <= 1), None)
+        next((step for step in CUBE_LEVELS if abs(step - level) <= 1), None)
         for level in (red, green, blue)
     ]
     return _NUMBERS.get((near[0], near[1], near[2]))

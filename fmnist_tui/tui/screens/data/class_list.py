@@ -14,7 +14,8 @@ from textual.strip import Strip
 from textual.style import Style
 from textual.widget import Widget
 
-from fmnist_tui.data.browse import SPLITS, DatasetFilter
+from fmnist_tui.config.dataset_catalog import SPLITS
+from fmnist_tui.data.browse import DatasetFilter
 from fmnist_tui.tui.widgets.picture import ground
 from fmnist_tui.util.text import safe_text
 

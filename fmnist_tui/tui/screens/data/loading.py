@@ -15,12 +15,12 @@ from fmnist_tui.config import dataset_catalog
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.tui.state.dataset_cache import DatasetCache, DataSpec
+from fmnist_tui.util.formatting import MEGABYTE
 from fmnist_tui.util.paths import expanded
 from fmnist_tui.util.text import safe_text
 
 SKETCHES = "sketches"
 _SIGNS = {"trying": ("▸", "$accent"), "failed": ("✗", "$error"), "ok": ("✓", "$success")}
-_MEGABYTE = 1 << 20
 _BAR = 40
 
 
@@ -169,7 +169,7 @@ def _lines(step: LoadStep, width: int, several: bool) -> Iterator[Content]:
 
 def bar(step: LoadStep, width: int) -> Content:
     """`━━━━━━╸─────  12.3 of 26.4 MB`; where the end is not known, what is there so far."""
-    scale, unit = (_MEGABYTE, "MB") if step.unit == "bytes" else (1, step.unit)
+    scale, unit = (MEGABYTE, "MB") if step.unit == "bytes" else (1, step.unit)
     digits = 1 if step.unit == "bytes" else 0
     done = f"{step.done / scale:,.{digits}f}"
     if not step.total:

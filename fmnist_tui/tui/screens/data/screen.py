@@ -13,8 +13,9 @@ from textual.reactive import Reactive
 from textual.widget import Widget
 
 from fmnist_tui.config import dataset_catalog
+from fmnist_tui.config.dataset_catalog import SPLITS
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.data.browse import SPLITS, DatasetFilter, class_means
+from fmnist_tui.data.browse import DatasetFilter, class_means
 from fmnist_tui.render import names as renderers
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog, TextDialog
 from fmnist_tui.tui.base.screen import DashboardScreen

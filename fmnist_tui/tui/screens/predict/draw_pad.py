@@ -13,12 +13,13 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from fmnist_tui.config.dataset_catalog import IMAGE_SIDE
 from fmnist_tui.render import render
-from fmnist_tui.tui.screens.predict.drawing import SIDE, DrawingCanvas, Pixels
+from fmnist_tui.tui.screens.predict.drawing import DrawingCanvas, Pixels
 from fmnist_tui.tui.widgets.picture import known_renderer, strips
 
 # Cells that the canvas may take across, the largest that fits.
-SIZES = (2 * SIDE, SIDE, 20, SIDE // 2)
+SIZES = (2 * IMAGE_SIDE, IMAGE_SIDE, 20, IMAGE_SIDE // 2)
 RIGHT = 3
 _HELP = (
     "mouse draws, right rubs out",
@@ -50,7 +51,7 @@ class DrawPad(Widget, can_focus=True):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self._canvas = DrawingCanvas()
-        self._pen = (SIDE // 2, SIDE // 2)
+        self._pen = (IMAGE_SIDE // 2, IMAGE_SIDE // 2)
         self.lowered = False
         self._last: tuple[float, float] | None = None
         self._rubbing = False
@@ -72,7 +73,7 @@ class DrawPad(Widget, can_focus=True):
     def action_move(self, across: int, down: int) -> None:
         before = self._under_pen()
         x, y = self._pen
-        self._pen = min(SIDE - 1, max(0, x + across)), min(SIDE - 1, max(0, y + down))
+        self._pen = min(IMAGE_SIDE - 1, max(0, x + across)), min(IMAGE_SIDE - 1, max(0, y + down))
         if self.lowered:
             self._stroke(before, self._under_pen(), rub=False)
         self.refresh()
@@ -120,7 +121,7 @@ class DrawPad(Widget, can_focus=True):
         """The place on the canvas in the middle of the cell that the mouse is over."""
         offset = event.get_content_offset_capture(self)
         left, columns = self._frame()
-        scale = SIDE / columns
+        scale = IMAGE_SIDE / columns
         return (offset.x - left + 0.5) * scale, (2 * offset.y + 1) * scale
 
     def _stroke(self, start: tuple[float, float], end: tuple[float, float], *, rub: bool) -> None:
@@ -161,7 +162,7 @@ class DrawPad(Widget, can_focus=True):
         return self._drawn[1]
 
     def _with_pen(self, strip: Strip, y: int, columns: int) -> Strip:
-        x, row = (int(part * columns / SIDE) for part in self._under_pen())
+        x, row = (int(part * columns / IMAGE_SIDE) for part in self._under_pen())
         if row // 2 != y:
             return strip
         accent = self.app.theme_variables["accent"][:7]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-SIDE = 28
+from fmnist_tui.config.dataset_catalog import IMAGE_SIDE
+
 RADIUS = 1.6
 # The picture is asked about at this many times its size: one of the model's own size would
 # be taken as it is, and a drawing in a corner is to be found and centred as in any picture.
@@ -19,8 +20,8 @@ class DrawingCanvas:
     whole numbers the edges between pixels."""
 
     def __init__(self) -> None:
-        self.pixels: Pixels = np.zeros((SIDE, SIDE), np.uint8)
-        centres = np.arange(SIDE) + 0.5
+        self.pixels: Pixels = np.zeros((IMAGE_SIDE, IMAGE_SIDE), np.uint8)
+        centres = np.arange(IMAGE_SIDE) + 0.5
         self._x, self._y = np.meshgrid(centres, centres)
 
     @property

@@ -6,13 +6,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from fmnist_tui.config.dataset_catalog import IMAGE_SUFFIXES
 from fmnist_tui.tui.screens.predict import dropped_paths
 from fmnist_tui.tui.screens.predict.results import MOST
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.paths import expanded
 from fmnist_tui.util.text import safe_text
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 KINDS = "PNG, JPEG, WebP, BMP, GIF, TIFF"
 # So many names of a folder are looked at to complete one.
 _LOOKED_AT = 20_000
@@ -67,7 +67,7 @@ def pictures(folder: Path) -> list[Path]:
 
 def is_picture(name: str) -> bool:
     """Whether a file of this name is taken to be a picture."""
-    return name.lower().endswith(ENDINGS) and not name.startswith(".")
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
 def completed(text: str) -> str | None:
@@ -87,7 +87,10 @@ def completed(text: str) -> str | None:
                 if not name.startswith(part) or (name.startswith(".") and not part):
                     continue
                 is_folder = entry.is_dir()
-                if not (is_folder or name.lower().endswith(ENDINGS)) or safe_text(name) != name:
+                if (
+                    not (is_folder or name.lower().endswith(IMAGE_SUFFIXES))
+                    or safe_text(name) != name
+                ):
                     continue
                 shown = f"{name}/" if is_folder else name
                 best = min(best, shown) if best else shown

@@ -15,7 +15,7 @@ from fmnist_tui.protocol.events import FINISHED
 from fmnist_tui.runs import archive as shelf
 from fmnist_tui.runs import checkpoints
 from fmnist_tui.runs.checkpoints import CheckpointEntry
-from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.folder import REPORT, RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.runs.log import CommandBox
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
@@ -28,7 +28,6 @@ from fmnist_tui.util.text import safe_text
 if TYPE_CHECKING:
     from fmnist_tui.tui.base.screen import DashboardScreen
 
-REPORT = "report.html"
 WHY_STOPPED = "told to from the list of runs"
 
 

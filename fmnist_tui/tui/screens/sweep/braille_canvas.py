@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-_BLANK = 0x2800
-_BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+from fmnist_tui.render.braille import BLANK, DOT_BITS
 
 
 class BrailleCanvas:
@@ -64,7 +63,7 @@ class BrailleCanvas:
     def _cell(self, row: int, column: int) -> str:
         dots, sign = self._dots[row][column], self._signs.get((row, column), " ")
         # What is thin and behind gives way to dots.
-        return chr(_BLANK + dots) if dots and sign in " │" else sign
+        return chr(BLANK + dots) if dots and sign in " │" else sign
 
     def _place(self, x: float, y: float) -> tuple[int, int]:
         across, down = 2 * self.width - 1, 4 * self.height - 1
@@ -74,5 +73,5 @@ class BrailleCanvas:
     def _set(self, across: int, down: int, colour: str) -> None:
         if 0 <= across < 2 * self.width and 0 <= down < 4 * self.height:
             row, column = down // 4, across // 2
-            self._dots[row][column] |= _BITS[down % 4][across % 2]
+            self._dots[row][column] |= DOT_BITS[down % 4][across % 2]
             self._colours[row][column] = colour

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -18,9 +17,8 @@ from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.protocol.events import LRFIND, EpochEnded
 from fmnist_tui.protocol.lr_search import summary
 from fmnist_tui.tui.state.run_feed import RunFeed
-from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.text import safe_text, strip_style
 
-_STYLED = re.compile(r"\x1b\[[0-9;]*m")
 Told = TypeVar("Told")
 # Epochs shorter than so many seconds are gathered; more than so many become one line.
 FASTEST = 1.0
@@ -48,7 +46,7 @@ class RunLog:
         """The lines to add, oldest first; `printed` is emptied."""
         entries: list[LogEntry] = []
         while printed:
-            entries.append(LogEntry(_STYLED.sub("", printed.popleft()), "printed"))
+            entries.append(LogEntry(strip_style(printed.popleft()), "printed"))
         if feed is None:
             return entries
         if feed is not self._feed:
