@@ -1,7 +1,7 @@
-"""A trained network with all it needs to be asked: classes, normalisation, picture size.
+"""A trained network with everything needed to use it: classes, normalisation, image size.
 
-Checkpoints carry an `about` table beside the weights; a `Classifier` is made from the
-two and answers for uint8 images. Evaluation, prediction and export all go through it.
+A checkpoint holds an `about` table beside its weights; a `Classifier` is built from the two and
+classifies uint8 images. Evaluation, prediction and export all use it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.config import plugins
 from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.config.problems import ConfigError
@@ -25,45 +26,47 @@ from fmnist_tui.data.images.prepare import Preparation
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Payload, check_weights
 from fmnist_tui.engine.compute.loader import DeviceSplit, Normalisation
 from fmnist_tui.engine.device import TrainingDevice
-from fmnist_tui.engine.inference.ensemble_module import LEAST, EnsembleModule
+from fmnist_tui.engine.inference.ensemble_module import MIN_PROBABILITY, EnsembleModule
 from fmnist_tui.engine.models import ModelSpec
 
 EVAL_BATCH_SIZE = 1000
 MAX_MEMBERS = 64
+# Called between two batches or steps: serves small jobs, and may raise to cancel the work.
 OnTick = Callable[[], None]
 
 
 def no_op() -> None:
-    """Nothing needs doing between two batches."""
+    """The `OnTick` of work that nothing interrupts."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a checkpoint says of its weights, in plain values."""
+    """What a checkpoint states about its weights (its `about` table)."""
 
     config: RunConfig
     facts: DatasetFacts
     channels: int
     size: int
     normalisation: Normalisation
-    # Of an ensemble, which averages their probabilities; none where it is one network.
+    # the members of an ensemble; empty for a single network
     members: tuple[ModelInfo, ...] = ()
 
     @classmethod
     def from_dataset(cls, config: RunConfig, dataset: Dataset) -> ModelInfo:
         _, size, _, channels = dataset.train.images.shape
-        return cls(config, dataset.facts, channels, size, Normalisation.from_split(dataset.train))
+        normalisation = Normalisation.from_split(dataset.train)
+        return cls(config, dataset.facts, channels, size, normalisation)
 
     @classmethod
     def for_ensemble(cls, members: tuple[ModelInfo, ...], config: RunConfig) -> ModelInfo:
-        """Of networks for the same pictures and classes, asked as one."""
+        """The ensemble of networks for the same images and classes; it takes raw pixels."""
         first = members[0]
-        raw = Normalisation((0.0,) * first.channels, (1.0,) * first.channels)
-        return cls(config, first.facts, first.channels, first.size, raw, members)
+        identity = Normalisation((0.0,) * first.channels, (1.0,) * first.channels)
+        return cls(config, first.facts, first.channels, first.size, identity, members)
 
     @property
     def model(self) -> str:
-        """The model's name; of an ensemble, what it is made of."""
+        """The model's name, or for an ensemble its number of members and their model."""
         names = {member.config.model for member in self.members}
         if len(names) == 1:
             return f"{len(self.members)} × {names.pop()}"
@@ -71,13 +74,12 @@ class ModelInfo:
 
     @property
     def spec(self) -> ModelSpec:
-        config = self.config
-        classes = len(self.facts.classes)
+        classes, config = len(self.facts.classes), self.config
         return ModelSpec(self.channels, self.size, classes, config.width, config.dropout)
 
     @property
     def signature(self) -> tuple[tuple[str, ...], int, int]:
-        """What is told apart, and what the pictures are: classes, channels and size."""
+        """Output and input of the network: classes, channels and image size."""
         return self.facts.classes, self.channels, self.size
 
     @property
@@ -85,172 +87,169 @@ class ModelInfo:
         return Preparation.for_dataset(self.facts, self.size, self.channels)
 
     def build(self) -> nn.Module:
-        """The network, untrained."""
+        """Build the untrained network."""
         if self.members:
             return EnsembleModule((member.build(), member.normalisation) for member in self.members)
         model: nn.Module = plugins.load("models", self.config.model).build(self.spec)
         return model
 
     def to_dict(self) -> dict[str, Any]:
-        """The table as `from_plain` takes it, of values that JSON has as well."""
-        config = {
-            key: value for key, value in self.config.model_dump().items() if value is not None
-        }
-        plain = {
-            "config": _listed(config),
-            "facts": _listed(asdict(self.facts)),
+        """The `about` table of a checkpoint, in values that JSON supports."""
+        table = {
+            "config": _tuples_to_lists(self.config.model_dump(exclude_none=True)),
+            "facts": _tuples_to_lists(asdict(self.facts)),
             "channels": self.channels,
             "size": self.size,
             "mean": list(self.normalisation.mean),
             "std": list(self.normalisation.std),
         }
         if self.members:
-            plain["members"] = [member.to_dict() for member in self.members]
-        return plain
+            table["members"] = [member.to_dict() for member in self.members]
+        return table
 
     @classmethod
-    def from_dict(cls, plain: object, where: str) -> ModelInfo:
-        """The table back from a checkpoint; a CheckpointError if it is not one."""
+    def from_payload(cls, payload: Payload, source: str) -> ModelInfo:
+        """Parse the `about` table of a checkpoint's payload."""
+        return cls.from_dict(payload.get("about"), source)
+
+    @classmethod
+    def from_dict(cls, table: object, source: str) -> ModelInfo:
+        """Parse an `about` table; raise a CheckpointError if it is not a valid one."""
         try:
-            if not isinstance(plain, Mapping):
+            if not isinstance(table, Mapping):
                 raise TypeError("no table")
-            # A setting that a later version knows and this one does not is no obstacle.
-            config = {key: value for key, value in plain["config"].items() if key in FIELDS}
+            # Ignore settings and facts that only a later version knows.
+            config = {key: value for key, value in table["config"].items() if key in FIELDS}
             known = {field.name for field in fields(DatasetFacts)}
-            facts = {key: value for key, value in plain["facts"].items() if key in known}
+            facts = {key: value for key, value in table["facts"].items() if key in known}
             names = tuple(str(name) for name in facts.pop("classes"))
-            means, stds = (tuple(float(value) for value in plain[key]) for key in ("mean", "std"))
-            channels, size = int(plain["channels"]), int(plain["size"])
+            means, stds = (tuple(float(value) for value in table[key]) for key in ("mean", "std"))
+            channels, size = int(table["channels"]), int(table["size"])
             if channels not in (1, 3) or not 8 <= size <= 256 or len(names) < 2:
                 raise ValueError("sizes out of range")
             if not len(means) == len(stds) == channels or min(stds) <= 0:
                 raise ValueError("normalisation out of range")
-            members = tuple(cls.from_dict(part, where) for part in _members(plain))
-            about = cls(
+            info = cls(
                 RunConfig.build(config),
                 DatasetFacts(classes=names, **facts),
                 channels,
                 size,
                 Normalisation(means, stds),
-                members,
+                tuple(cls.from_dict(member, source) for member in _member_tables(table)),
             )
-            if any(member.signature != about.signature for member in members):
-                raise ValueError("members for other pictures or classes")
-            return about
+            if any(member.signature != info.signature for member in info.members):
+                raise ValueError("members for other images or classes")
+            return info
         except ConfigError as error:
-            raise CheckpointError(f"{where}: its config is not usable: {error}") from None
+            raise CheckpointError(f"{source}: its config is not usable: {error}") from None
         except (KeyError, TypeError, ValueError, AttributeError):
             raise CheckpointError(
-                f"{where}: does not say which model and data its weights are for"
+                f"{source}: does not say which model and data its weights are for"
             ) from None
 
 
-def _members(plain: Mapping[str, Any]) -> list[Any]:
-    """The tables of an ensemble's members, which are single networks and not too many."""
-    members = plain.get("members", [])
+def _member_tables(table: Mapping[str, Any]) -> list[Any]:
+    """The tables of an ensemble's members; a member must not be an ensemble itself."""
+    members = table.get("members", [])
     if not isinstance(members, list) or len(members) > MAX_MEMBERS:
         raise ValueError("no list of members")
-    if any("members" in part for part in members):
-        raise ValueError("ensembles inside")
+    if any("members" in member for member in members):
+        raise ValueError("nested ensembles")
     return members
 
 
-def _listed(values: dict[str, Any]) -> dict[str, Any]:
+def _tuples_to_lists(values: dict[str, Any]) -> dict[str, Any]:
     return {
         key: list(value) if isinstance(value, tuple) else value for key, value in values.items()
     }
 
 
 class Classifier:
-    """A network in evaluation mode on a machine."""
+    """A network in evaluation mode on a device."""
 
-    def __init__(self, about: ModelInfo, model: nn.Module, machine: TrainingDevice) -> None:
-        self.info = about
-        self.machine = machine
-        self.model = model
+    def __init__(self, info: ModelInfo, model: nn.Module, machine: TrainingDevice) -> None:
+        self.info, self.model, self.machine = info, model, machine
 
     @classmethod
-    def load(cls, payload: Payload, machine: TrainingDevice, where: str) -> Classifier:
-        """The classifier in a checkpoint's payload."""
-        about = ModelInfo.from_dict(payload.get("about"), where)
-        return cls.from_weights(about, payload.get("weights"), machine, where)
+    def load(cls, payload: Payload, machine: TrainingDevice, source: str) -> Classifier:
+        """Build the classifier of a checkpoint's payload."""
+        info = ModelInfo.from_payload(payload, source)
+        return cls.from_weights(info, payload.get("weights"), machine, source)
 
     @classmethod
     def from_weights(
-        cls, about: ModelInfo, weights: object, machine: TrainingDevice, where: str
+        cls, info: ModelInfo, weights: object, machine: TrainingDevice, source: str
     ) -> Classifier:
-        """A classifier of the kind described, holding these weights.
+        """Build a classifier with these weights.
 
-        It computes in fp32 wherever it runs, so that a checkpoint's figures are its own."""
+        It always computes in fp32, so that a checkpoint has the same figures on every device."""
         if not isinstance(weights, Mapping):
-            raise CheckpointError(f"{where}: holds no weights")
-        # Before any memory is asked for: a stranger's file may describe a network of any size.
+            raise CheckpointError(f"{source}: holds no weights")
+        # Before allocating anything: an untrusted file may describe a network of any size.
         with torch.device("meta"):
-            expected = about.build().state_dict()
-        check_weights(weights, expected, where, about.model)
-        # The random weights it is born with must cost a training under way no random number.
+            expected = info.build().state_dict()
+        check_weights(weights, expected, source, info.model)
+        # Initialising the model must not draw from the generator of a running training.
         with torch.random.fork_rng(devices=[]):
-            model = about.build()
+            model = info.build()
         model.load_state_dict(weights)
         model = model.to(machine.device).to(memory_format=torch.channels_last)
-        return cls(about, model.eval(), replace(machine, precision="fp32"))
+        return cls(info, model.eval(), replace(machine, precision="fp32"))
 
-    def predict_logits(self, split: Split, pulse: OnTick = no_op) -> npt.NDArray[np.float32]:
-        """Logits (with several views, their mean log-probabilities) of every image."""
+    def predict_logits(self, split: Split, on_tick: OnTick = no_op) -> npt.NDArray[np.float32]:
+        """Logits of every image; with test-time augmentation, log of the mean probabilities."""
         data = DeviceSplit(split, self.machine.device)
         with self.machine.disable_tf32():
-            return predict_logits(self.model, data, self.info, self.machine, pulse)
+            return predict_logits(self.model, data, self.info, self.machine, on_tick)
 
     def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Class probabilities of a few images, (count, height, width, channels)."""
-        from fmnist_tui.analysis.metrics import softmax
-
-        none = np.zeros(len(images), np.int64)
-        return softmax(self.predict_logits(Split("given", images, none, none)))
+        zeros = np.zeros(len(images), np.int64)
+        return softmax(self.predict_logits(Split("images", images, zeros, zeros)))
 
 
 def predict_logits(
     model: nn.Module,
     data: DeviceSplit,
-    about: ModelInfo,
+    info: ModelInfo,
     machine: TrainingDevice,
-    pulse: OnTick = no_op,
+    on_tick: OnTick = no_op,
 ) -> npt.NDArray[np.float32]:
-    """The model's logits for a whole split, in order; leaves the model's mode as it was."""
-    training = model.training
+    """The model's logits for a split, in order; restores the model's mode."""
+    was_training = model.training
     model.eval()
-    found: list[Tensor] = []
+    batches: list[Tensor] = []
     try:
         for start in range(0, data.count, EVAL_BATCH_SIZE):
-            pulse()
+            on_tick()
             with torch.inference_mode():
                 images = data.slice(start, start + EVAL_BATCH_SIZE)
-                pixels = about.normalisation.apply(images.float())
-                found.append(forward_views(model, pixels, about.config.tta, machine).cpu())
+                pixels = info.normalisation.apply(images.float())
+                batches.append(forward_views(model, pixels, info.config.tta, machine).cpu())
     finally:
-        model.train(training)
-    result: npt.NDArray[np.float32] = torch.cat(found).numpy()
-    return result
+        model.train(was_training)
+    logits: npt.NDArray[np.float32] = torch.cat(batches).numpy()
+    return logits
 
 
 def forward_views(model: nn.Module, pixels: Tensor, tta: str, machine: TrainingDevice) -> Tensor:
-    """The model's logits for normalised pixels, or the logarithms of the mean probabilities
-    that it gives the views of `tta`."""
+    """The model's logits for normalised pixels or, with test-time augmentation (`tta`), the
+    logarithm of its mean probabilities over several views of each image."""
     pixels = pixels.contiguous(memory_format=torch.channels_last)
 
-    def ask(view: Tensor) -> Tensor:
+    def forward(view: Tensor) -> Tensor:
         with machine.autocast():
-            answer: Tensor = model(view.contiguous(memory_format=torch.channels_last))
-        return answer.float()
+            logits: Tensor = model(view.contiguous(memory_format=torch.channels_last))
+        return logits.float()
 
     if tta == "none":
-        return ask(pixels)
+        return forward(pixels)
     views = [pixels, pixels.flip(-1)]
     if tta == "flip+shift":
-        # One pixel up-left and down-right of a frame mirrored by one pixel all round.
+        # Shifted by one pixel up-left and down-right, with reflected borders.
         padded = F.pad(pixels, (1,) * 4, mode="reflect")
         height, width = pixels.shape[-2:]
-        moved = [padded[..., :height, :width], padded[..., 2:, 2:]]
-        views += [*moved, *(view.flip(-1) for view in moved)]
-    shares = torch.stack([ask(view).softmax(1) for view in views]).mean(0)
-    return shares.clamp_min(LEAST).log()
+        shifted = [padded[..., :height, :width], padded[..., 2:, 2:]]
+        views += [*shifted, *(view.flip(-1) for view in shifted)]
+    mean = torch.stack([forward(view).softmax(1) for view in views]).mean(0)
+    return mean.clamp_min(MIN_PROBABILITY).log()

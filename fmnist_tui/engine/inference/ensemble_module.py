@@ -1,4 +1,4 @@
-"""Several networks as one: what an ensemble computes."""
+"""The network of an ensemble: several networks as one module."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 from fmnist_tui.engine.compute.loader import Normalisation
 
-# No logarithm of nothing.
-LEAST = 1e-12
+# Keeps the logarithm of a probability finite.
+MIN_PROBABILITY = 1e-12
 
 
 class EnsembleModule(nn.ModuleList):
-    """Takes pixels as they are, 0 to 255; gives the logarithm of its members' mean probability.
+    """Takes raw pixels, 0 to 255; returns the logarithm of its members' mean probabilities.
 
-    Each member normalises for itself, since each may have been trained on another part of
-    the images. A member's weights go by its number: `0.`, `1.` and so on."""
+    Each member has a normalisation of its own, since members may have been trained on different
+    parts of the images. A member's weights are prefixed by its number: `0.`, `1.` and so on."""
 
     def __init__(self, members: Iterable[tuple[nn.Module, Normalisation]]) -> None:
         networks, normalisations = zip(*members, strict=True)
@@ -25,9 +25,8 @@ class EnsembleModule(nn.ModuleList):
         self._normalisations: tuple[Normalisation, ...] = normalisations
 
     def forward(self, pixels: Tensor) -> Tensor:
-        pairs = zip(self, self._normalisations, strict=True)
-        shares = [
+        probabilities = [
             network(normalisation.apply(pixels.clone())).float().softmax(1)
-            for network, normalisation in pairs
+            for network, normalisation in zip(self, self._normalisations, strict=True)
         ]
-        return torch.stack(shares).mean(0).clamp_min(LEAST).log()
+        return torch.stack(probabilities).mean(0).clamp_min(MIN_PROBABILITY).log()

@@ -1,4 +1,4 @@
-"""Judging a classifier on a split: the figures, and every prediction behind them."""
+"""Evaluating a classifier on a split: the figures, and every prediction behind them."""
 
 from __future__ import annotations
 
@@ -25,37 +25,36 @@ class SplitEvaluation:
     epoch: int
 
     def to_event(self) -> Evaluated:
-        """The verdict as a run's record keeps it."""
-        found = self.evaluation
+        figures = self.evaluation
         return Evaluated(
             t=time.time(),
             step=self.step,
             epoch=self.epoch,
             checkpoint=self.checkpoint,
             split=self.predictions.split,
-            count=found.count,
-            loss=found.loss,
-            accuracy=found.accuracy,
-            accuracy_low=found.interval[0],
-            accuracy_high=found.interval[1],
-            macro_f1=found.macro_f1,
-            ece=found.ece,
-            confusion=found.confusion,
+            count=figures.count,
+            loss=figures.loss,
+            accuracy=figures.accuracy,
+            accuracy_low=figures.interval[0],
+            accuracy_high=figures.interval[1],
+            macro_f1=figures.macro_f1,
+            ece=figures.ece,
+            confusion=figures.confusion,
         )
 
 
 def tick_with_progress(
-    pulse: OnTick, tell: Tell, what: str, count: int, done: int, total: int
+    on_tick: OnTick, on_progress: Tell, what: str, count: int, done: int, total: int
 ) -> OnTick:
-    """A pulse that also tells how far `what`, a pass over `count` images, has come; of `total`
-    images `done` are behind it."""
-    begun = itertools.count(0, EVAL_BATCH_SIZE)
+    """An `on_tick` for a pass over `count` images that also reports progress: of `total` images,
+    `done` were processed before the pass."""
+    starts = itertools.count(0, EVAL_BATCH_SIZE)
 
-    def told() -> None:
-        pulse()
-        tell(done + min(next(begun), count), total, what)
+    def tick() -> None:
+        on_tick()
+        on_progress(done + min(next(starts), count), total, what)
 
-    return told
+    return tick
 
 
 def evaluate_split(
@@ -64,12 +63,12 @@ def evaluate_split(
     checkpoint: str,
     step: int,
     epoch: int,
-    pulse: OnTick = no_op,
+    on_tick: OnTick = no_op,
 ) -> SplitEvaluation:
-    """Ask the classifier about every image of a split and score the answers."""
+    """Classify every image of a split and compute the figures."""
     predictions = Predictions(
         split=split.name,
-        logits=classifier.predict_logits(split, pulse),
+        logits=classifier.predict_logits(split, on_tick),
         labels=split.labels,
         indices=split.indices,
         classes=classifier.info.facts.classes,

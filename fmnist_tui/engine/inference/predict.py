@@ -1,4 +1,4 @@
-"""Classifying pictures as the training data were: open, prepare, ask."""
+"""Classifying image files prepared like the training data: open, prepare, classify."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ DRAWING = Path("drawing")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What a classifier says of a file: every class with its probability, likeliest first.
+    """A classifier's result for a file: every class with its probability, most likely first.
 
-    `prepared` keeps the pictures of every step on the way; `error` says why there is
-    neither.
+    `prepared` holds the image after every preparation step. If the file cannot be read, `error`
+    says why and the rest is empty.
     """
 
     file: Path
@@ -44,7 +44,7 @@ class Prediction:
 
 
 def predict_file(classifier: Classifier, file: Path) -> Prediction:
-    """The prediction for a file; one that cannot be read says so in its `error`."""
+    """Classify a file; if it cannot be read, the prediction's `error` says why."""
     try:
         return _predict(classifier, file, open_image(file))
     except UserError as error:
@@ -52,9 +52,9 @@ def predict_file(classifier: Classifier, file: Path) -> Prediction:
 
 
 def predict_drawing(classifier: Classifier, pixels: npt.NDArray[np.uint8]) -> Prediction:
-    """The prediction for a picture that is no file: (height, width), or with 3 colours."""
-    plane = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3))
-    if not plane or not pixels.size or pixels.dtype != np.uint8:
+    """Classify an image that is not a file: (height, width), or with 3 channels."""
+    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3))
+    if not is_image or not pixels.size or pixels.dtype != np.uint8:
         raise UserError(
             f"a drawing of {pixels.dtype} {pixels.shape} cannot be classified: it must be uint8,"
             " (height, width) or (height, width, 3)"
@@ -64,8 +64,8 @@ def predict_drawing(classifier: Classifier, pixels: npt.NDArray[np.uint8]) -> Pr
 
 def _predict(classifier: Classifier, file: Path, image: DecodedImage) -> Prediction:
     prepared = prepare(image, classifier.info.preparation)
-    shares = classifier.probabilities(prepared.image[None])[0]
+    probabilities = classifier.probabilities(prepared.image[None])[0]
     names = classifier.info.facts.classes
-    order = shares.argsort()[::-1]
-    ranked = tuple((names[index], float(shares[index])) for index in order)
+    order = probabilities.argsort()[::-1]
+    ranked = tuple((names[index], float(probabilities[index])) for index in order)
     return Prediction(file, ranked, prepared)

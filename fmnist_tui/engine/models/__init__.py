@@ -1,4 +1,4 @@
-"""The networks, one file each: a file's name is the model's, its `build` makes one."""
+"""The models, one file each: the file name is the model's name, its `build` builds one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """What a model must fit: the images it is given and the classes it tells apart."""
+    """What a model is built for: its images and classes, and its hidden width and dropout."""
 
     channels: int
     size: int
@@ -16,5 +16,5 @@ class ModelSpec:
     dropout: float = 0.0
 
     def wide(self, count: int) -> int:
-        """A hidden width, scaled by the config's `width`."""
+        """Scale a hidden width by the config's `width`."""
         return max(1, round(count * self.width))

@@ -1,4 +1,4 @@
-"""Any classifier of torchvision's, with its first convolution and last layer refitted."""
+"""Any torchvision classifier, with its first convolution and last layer adapted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fmnist_tui.util.text import safe_text
 
 
 class TorchvisionModel:
-    """Stands where a model's module would: has a `build`."""
+    """A stand-in for a model module: has a `build`, and a `refit` for published weights."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -28,72 +28,72 @@ class TorchvisionModel:
             raise UserError(
                 f"model 'torchvision:{safe_text(self.name)}' is not known{near(self.name, known)}"
             )
-        maker = torchvision.models.get_model_builder(self.name)
+        builder = torchvision.models.get_model_builder(self.name)
         options: dict[str, Any] = {}
-        if "aux_logits" in inspect.signature(maker).parameters:
+        if "aux_logits" in inspect.signature(builder).parameters:
             options["aux_logits"] = False
         if self.name in ("googlenet", "inception_v3"):
             options["init_weights"] = True
         if self.name.startswith("vit_"):
             options["image_size"] = spec.size
         try:
-            model: nn.Module = maker(weights=None, num_classes=spec.classes, **options)
+            model: nn.Module = builder(weights=None, num_classes=spec.classes, **options)
         except (TypeError, ValueError, AssertionError) as error:
             raise UserError(
                 f"model 'torchvision:{self.name}' cannot be built for {spec.size}×{spec.size} "
                 f"images: {reason(error)}"
             ) from error
-        _refit_stem(model, spec)
+        _adapt_stem(model, spec)
         return model
 
     def refit(
         self, weights: Mapping[str, Tensor], model: nn.Module
     ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-        """Weights of the published network made to fit the adapted one, as far as the two are
-        known to differ, and what was done to them."""
+        """Adapt published weights to this model where the two are known to differ; returns them
+        with a note for each change."""
         expected = model.state_dict()
-        found = {
+        adapted = {
             name: tensor
             for name, tensor in weights.items()
-            # Heads that only the training of the published network needed.
+            # Auxiliary heads are only used to train the published network.
             if name in expected or not name.startswith(("aux1.", "aux2.", "AuxLogits."))
         }
         for name, tensor in expected.items():
-            # Older files do not have these counters.
-            if name.endswith(".num_batches_tracked") and name not in found:
-                found[name] = torch.zeros_like(tensor)
+            # Older files lack these counters.
+            if name.endswith(".num_batches_tracked") and name not in adapted:
+                adapted[name] = torch.zeros_like(tensor)
         stem = next(name for name, tensor in expected.items() if tensor.ndim == 4)
-        given = found.get(stem)
-        if given is None or given.ndim != 4 or not given.is_floating_point():
-            return found, ()
-        found[stem], told = _refit_filters(given, expected[stem])
-        return found, told
+        filters = adapted.get(stem)
+        if filters is None or filters.ndim != 4 or not filters.is_floating_point():
+            return adapted, ()
+        adapted[stem], notes = _refit_filters(filters, expected[stem])
+        return adapted, notes
 
 
-def _refit_filters(filters: Tensor, wanted: Tensor) -> tuple[Tensor, tuple[str, ...]]:
-    """The filters of a first convolution for another number of channels and another size.
+def _refit_filters(filters: Tensor, target: Tensor) -> tuple[Tensor, tuple[str, ...]]:
+    """Convert the filters of a first convolution to another channel count and filter size.
 
-    A grey image is the same in all its channels: their filters are summed. A small image
-    is met as if it had been enlarged, by as much as the filters are wider than those of
-    `_refit_stem`: each of the wanted cells is the sum of those it covers."""
-    told = []
-    if filters.shape[1] == 3 and wanted.shape[1] == 1:
+    A grey image has the same values in all channels, so their filters are summed. Smaller
+    filters respond to a small image as the original ones do to the enlarged image: each cell
+    is the sum of the original cells that it covers."""
+    notes = []
+    if filters.shape[1] == 3 and target.shape[1] == 1:
         filters = filters.sum(1, keepdim=True)
-        told.append("the first filters' 3 channels summed to 1")
-    before, after = filters.shape[-1], wanted.shape[-1]
-    if filters.shape[2] == before and wanted.shape[2] == after < before:
+        notes.append("the first filters' 3 channels summed to 1")
+    before, after = filters.shape[-1], target.shape[-1]
+    if filters.shape[2] == before and target.shape[2] == after < before:
         edges = torch.arange(before + 1, dtype=filters.dtype) * (after / before)
         cells = torch.arange(after, dtype=filters.dtype)[:, None]
-        # How much of each cell of the given filters lies in each of the wanted ones.
-        covered = (edges[1:].minimum(cells + 1) - edges[:-1].maximum(cells)).clamp_min(0)
-        covered = covered * (before / after)
-        filters = covered @ filters @ covered.T
-        told.append(f"the first filters shrunk from {before}×{before} to {after}×{after}")
-    return filters, tuple(told)
+        # How much of each original cell lies in each new one.
+        overlap = (edges[1:].minimum(cells + 1) - edges[:-1].maximum(cells)).clamp_min(0)
+        overlap = overlap * (before / after)
+        filters = overlap @ filters @ overlap.T
+        notes.append(f"the first filters shrunk from {before}×{before} to {after}×{after}")
+    return filters, tuple(notes)
 
 
-def _refit_stem(model: nn.Module, spec: ModelSpec) -> None:
-    """Give the first convolution the images' channels, and small images a gentler start."""
+def _adapt_stem(model: nn.Module, spec: ModelSpec) -> None:
+    """Give the first convolution the images' channels, and a smaller stride for small images."""
     for name, layer in model.named_modules():
         if not isinstance(layer, nn.Conv2d):
             continue

@@ -1,8 +1,8 @@
-"""Made to learn quickly: a fixed whitening layer, then a few cheap convolutions.
+"""A model that learns quickly: a fixed whitening layer, then a few cheap convolutions.
 
-The first layer is not learnt. Its filters are the principal directions of the
-training images' 3×3 patches, each scaled to unit variance and taken with both
-signs, so that what follows starts from decorrelated inputs.
+The first layer is not trained. Its filters are the principal directions of the training
+images' 3×3 patches, each scaled to unit variance and used with both signs, so that the layers
+after it get decorrelated inputs.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Fast(nn.Module):
         )
 
     def prepare(self, images: Tensor) -> None:
-        """Look at normalised training images once, before the first step of a new run."""
+        """Set the whitening filters from normalised training images, before the first step."""
         self.whitening.prepare(images)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""One matrix: what can be told from single pixels."""
+"""A linear classifier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two hidden layers that know nothing of neighbourhood."""
+"""A multilayer perceptron with two hidden layers."""
 
 from __future__ import annotations
 

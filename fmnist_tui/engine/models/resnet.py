@@ -1,4 +1,4 @@
-"""A residual network of the CIFAR kind: three stages of basic blocks, 20 layers."""
+"""A CIFAR-style residual network: three stages of basic blocks, 20 layers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fmnist_tui.engine.models import ModelSpec
 
 
 class BasicBlock(nn.Module):
-    """Two convolutions beside a shortcut."""
+    """Two convolutions with a shortcut around them."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A wide residual network (16 layers, widths ×4): pre-activation blocks, dropout inside."""
+"""A wide residual network (16 layers, widths ×4): pre-activation blocks with dropout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fmnist_tui.engine.models import ModelSpec
 
 
 class PreActivationBlock(nn.Module):
-    """Normalise, activate, convolve, twice; the shortcut takes the activated input."""
+    """Normalise, activate, convolve, twice; a shortcut convolution gets the activated input."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, dropout: float) -> None:
         super().__init__()
@@ -26,10 +26,10 @@ class PreActivationBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         active = F.relu(self.norm1(x))
-        beside = x if self.shortcut is None else self.shortcut(active)
+        shortcut = x if self.shortcut is None else self.shortcut(active)
         y = self.conv1(active)
         y = self.conv2(self.dropout(F.relu(self.norm2(y), inplace=True)))
-        out: Tensor = y + beside
+        out: Tensor = y + shortcut
         return out
 
 

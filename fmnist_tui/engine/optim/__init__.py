@@ -1,7 +1,7 @@
-"""The optimisers, one file each: a file's name is the optimiser's, its `build` makes one.
+"""The optimisers, one file each: the file name is the optimiser's name, its `build` builds one.
 
-The learning rate is a tensor on the training device, so that a captured CUDA graph
-sees every change of it.
+The learning rate is a tensor on the training device, so that a captured CUDA graph uses its
+current value.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class OptimSpec:
-    """What an optimiser is to do. `graph` says that its step will be captured."""
+    """The settings of an optimiser. `graph` says that its step will be captured."""
 
     lr: Tensor
     momentum: float
@@ -24,19 +24,19 @@ class OptimSpec:
 
 
 def parameter_groups(model: nn.Module, spec: OptimSpec) -> list[dict[str, object]]:
-    """Parameters in two groups: matrices and filters decay, biases and norms do not."""
-    learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    decayed = [parameter for parameter in learnt if parameter.ndim >= 2]
-    plain = [parameter for parameter in learnt if parameter.ndim < 2]
+    """Two groups: matrices and filters with weight decay, biases and norms without."""
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    decayed = [parameter for parameter in trainable if parameter.ndim >= 2]
+    undecayed = [parameter for parameter in trainable if parameter.ndim < 2]
     return [
         {"params": parameters, "weight_decay": decay, "lr": spec.lr}
-        for parameters, decay in ((decayed, spec.weight_decay), (plain, 0.0))
+        for parameters, decay in ((decayed, spec.weight_decay), (undecayed, 0.0))
         if parameters
     ]
 
 
 def supports_fused(parameters: Iterable[Tensor]) -> bool:
-    """Whether torch has fused kernels for where these parameters live."""
+    """Whether torch has fused kernels for the device of these parameters."""
     return all(parameter.device.type in ("cpu", "cuda", "mps") for parameter in parameters)
 
 

@@ -1,7 +1,7 @@
-"""Muon: filters move along the nearest orthogonal matrix of their momentum.
+"""Muon: filters move along the orthogonal matrix nearest to their momentum.
 
-Parameters that are no matrices (biases, norms) and the last layer, whose rows are
-classes and not features, are left to AdamW at a tenth of the rate.
+Parameters that are not matrices (biases, norms) and the last layer, whose rows are classes and
+not features, are updated by Adam at a tenth of the rate.
 """
 
 from __future__ import annotations
@@ -13,66 +13,64 @@ from torch import Tensor, nn
 
 from fmnist_tui.engine.optim import Optimizer, OptimSpec
 
-# Coefficients of the odd quintic that drives singular values towards one.
+# Coefficients of the odd quintic polynomial that drives singular values towards one.
 A, B, C = 3.4445, -4.7750, 2.0315
 ITERATIONS = 5
 ADAM_SHARE = 0.1
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """The matrix with all its singular values brought near one."""
+def orthogonalise(matrix: Tensor) -> Tensor:
+    """Bring all singular values of a matrix close to one."""
     x = matrix.bfloat16() if matrix.is_cuda else matrix.float()
     x = x / (x.norm() + 1e-7)
-    tall = x.shape[0] > x.shape[1]
-    if tall:
+    is_tall = x.shape[0] > x.shape[1]
+    if is_tall:
         x = x.T
     for _ in range(ITERATIONS):
         gram = x @ x.T
         x = A * x + (B * gram + C * gram @ gram) @ x
-    back: Tensor = x.T if tall else x
-    return back.to(matrix.dtype)
+    result: Tensor = x.T if is_tall else x
+    return result.to(matrix.dtype)
 
 
 class Muon(torch.optim.Optimizer):
-    """One optimiser with two ways to move; each parameter group names its own (`way`)."""
+    """An optimiser with two update rules; each parameter group names its own (`way`)."""
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
-            move = self._muon if group["way"] == "muon" else self._adam
+            update = self._update_muon if group["way"] == "muon" else self._update_adam
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    move(parameter, parameter.grad, self.state[parameter], group)
+                    update(parameter, parameter.grad, self.state[parameter], group)
 
     def load_state_dict(self, state_dict: Any) -> None:
         super().load_state_dict(state_dict)
-        # torch leaves what is called `step` where it was read, on the CPU; there a captured
-        # graph would take it for a constant.
+        # torch keeps state called `step` on the CPU, where a captured graph would treat it as
+        # a constant.
         for parameter, state in self.state.items():
             if "step" in state:
                 state["step"] = state["step"].to(parameter.device)
 
-    def _muon(
+    def _update_muon(
         self, parameter: Tensor, grad: Tensor, state: dict[str, Tensor], group: dict[str, Any]
     ) -> None:
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
         momentum = state["momentum"]
         momentum.lerp_(grad, 1 - group["momentum"])
-        aim = grad.lerp(momentum, group["momentum"]).flatten(1)
-        size = max(1.0, aim.shape[0] / aim.shape[1]) ** 0.5
+        direction = grad.lerp(momentum, group["momentum"]).flatten(1)
+        scale = max(1.0, direction.shape[0] / direction.shape[1]) ** 0.5
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        parameter.sub_(orthogonal(aim).view_as(parameter) * (group["lr"] * size))
+        parameter.sub_(orthogonalise(direction).view_as(parameter) * (group["lr"] * scale))
 
-    def _adam(
+    def _update_adam(
         self, parameter: Tensor, grad: Tensor, state: dict[str, Tensor], group: dict[str, Any]
     ) -> None:
         if not state:
-            state["mean"], state["square"] = (
-                torch.zeros_like(parameter),
-                torch.zeros_like(parameter),
-            )
+            state["mean"] = torch.zeros_like(parameter)
+            state["square"] = torch.zeros_like(parameter)
             state["step"] = torch.zeros((), device=parameter.device)
         state["step"] += 1
         state["mean"].lerp_(grad, 1 - BETA1)
@@ -83,11 +81,11 @@ class Muon(torch.optim.Optimizer):
 
 
 def build(model: nn.Module, spec: OptimSpec) -> Optimizer:
-    learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    matrices = [parameter for parameter in learnt if parameter.ndim >= 2]
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    matrices = [parameter for parameter in trainable if parameter.ndim >= 2]
     head = matrices[-1] if matrices else None
     muon = [parameter for parameter in matrices if parameter is not head]
-    rest = [parameter for parameter in learnt if parameter is head or parameter.ndim < 2]
+    rest = [parameter for parameter in trainable if parameter is head or parameter.ndim < 2]
     return Muon(
         [
             {"params": parameters, "way": way}

@@ -38,7 +38,7 @@ def test_every_optimiser_learns_and_follows_the_rate_tensor(name: str) -> None:
 def test_muon_updates_are_nearly_orthogonal() -> None:
     muon = plugins.load("optim", "muon")
     for shape in ((8, 20), (20, 8)):
-        values = torch.linalg.svdvals(muon.orthogonal(torch.randn(shape)))
+        values = torch.linalg.svdvals(muon.orthogonalise(torch.randn(shape)))
         assert values.min() > 0.5 and values.max() < 1.4
 
 
