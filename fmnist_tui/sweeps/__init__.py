@@ -1,1 +1,1 @@
-"""Searching for good settings: what is varied, where trials are kept, how they stand. No torch."""
+"""Hyperparameter sweeps: the search space, where studies are stored, their trials. No torch."""

@@ -1,4 +1,4 @@
-"""A journal file that stays whole: a line is written to its end, or not at all."""
+"""Optuna's journal file, written so that it never holds a partial line."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fmnist_tui.runs.log import append_line
 
 
 class AtomicLineFile(JournalFileBackend):
-    """Optuna's journal, appended to as a run's record is.
+    """A journal file appended to in the same way as a run's event log.
 
-    On a full disk Optuna's own leaves a piece of a line behind, to which the next line is
-    added: from then on nobody can read the file. The lock is the kernel's, so that a killed
-    worker does not leave it to be waited for."""
+    On a full disk, Optuna's own backend leaves a partial line to which the next line is
+    appended; the file is unreadable from then on. The lock used here is the kernel's, so a
+    killed worker cannot leave a stale one."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)

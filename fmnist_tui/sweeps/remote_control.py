@@ -1,9 +1,9 @@
-"""Telling the workers of a study something, from whatever process: kill a trial, stop.
+"""Kill a trial or stop the workers of a study, from any process.
 
-The word goes into the storage, where every worker looks once an epoch, and where the trial's
-or the sweep's folder can be reached from here also there, which is quicker.
+The request goes into the storage, where every worker looks once an epoch, and also into the
+folder of the trial or sweep if it is on this machine, which is faster.
 
-This room imports Optuna; it is itself imported where a study is worked on.
+Imports Optuna, so it is itself imported only where a study is worked on.
 """
 
 from __future__ import annotations
@@ -19,61 +19,57 @@ from optuna.trial import TrialState
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.log import CommandBox
-from fmnist_tui.sweeps import study as studies
 from fmnist_tui.sweeps.snapshot import SnapshotReader
-from fmnist_tui.sweeps.storage import StudyStorage, trouble
-from fmnist_tui.sweeps.study import KILL, RUN, STOP, SWEEP, WORKER, TakenError
+from fmnist_tui.sweeps.storage import StorageLocation, format_error
+from fmnist_tui.sweeps.study import TrialTakenError, end_lost_trial, is_worker_dead
+from fmnist_tui.sweeps.trial_states import KILL, RUN, STOP, SWEEP, trial_worker
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
-WHY_KILLED = "killed"
 
-
-def kill(reader: SnapshotReader, where: StudyStorage, name: str, number: int) -> str:
-    """Have a running trial ended; what that came to, in words."""
-    study, storage = reader.study(where, name)
+def kill(reader: SnapshotReader, location: StorageLocation, name: str, number: int) -> str:
+    """End a running trial; returns a message with the result."""
+    study, storage = reader.open_study(location, name)
     try:
-        return _kill(study, storage, where, number)
-    except (UserError, TakenError):
+        return _kill(study, storage, location, number)
+    except (UserError, TrialTakenError):
         raise
     except Exception as error:
-        raise UserError(trouble(where, error)) from error
+        raise UserError(format_error(location, error)) from error
 
 
-def _kill(study: optuna.Study, storage: BaseStorage, where: StudyStorage, number: int) -> str:
+def _kill(study: optuna.Study, storage: BaseStorage, location: StorageLocation, number: int) -> str:
     trials = study.get_trials(deepcopy=False)
-    trial = next((one for one in trials if one.number == number), None)
-    called = f"trial {number} of {safe_text(study.study_name)}"
+    trial = next((trial for trial in trials if trial.number == number), None)
+    title = f"trial {number} of {safe_text(study.study_name)}"
     if trial is None:
-        raise UserError(f"there is no {called}: it has {len(trials):,}")
+        raise UserError(f"there is no {title}: it has {len(trials):,}")
     if trial.state != TrialState.RUNNING:
-        raise UserError(f"{called} is not going on: it is {trial.state.name.lower()}")
-    if studies.is_gone(trial):
-        with contextlib.suppress(TakenError):
-            studies.bury(study, storage, where, trial, killed=True)
-        return f"{called}: its worker was dead already, it is ended now"
+        raise UserError(f"{title} is not running: it is {trial.state.name.lower()}")
+    if is_worker_dead(trial):
+        with contextlib.suppress(TrialTakenError):
+            end_lost_trial(study, storage, location, trial, killed=True)
+        return f"{title}: its worker process was dead; the trial is now ended"
     study.set_user_attr(f"{KILL}{number}", time.time())
-    _told(str(trial.user_attrs.get(RUN, "")), WHY_KILLED)
-    return f"{called}: told to end"
+    _send_stop(str(trial.user_attrs.get(RUN, "")), "killed")
+    return f"{title}: kill requested"
 
 
-def stop(reader: SnapshotReader, where: StudyStorage, name: str) -> int:
-    """Have all workers of a study stop; how many trials are going on."""
-    study, _ = reader.study(where, name)
+def stop(reader: SnapshotReader, location: StorageLocation, name: str) -> int:
+    """Stop all workers of a study; returns how many trials are running."""
+    study, _ = reader.open_study(location, name)
     try:
         study.set_user_attr(STOP, int(study.user_attrs.get(STOP, 0)) + 1)
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     except Exception as error:
-        raise UserError(trouble(where, error)) from error
+        raise UserError(format_error(location, error)) from error
     for trial in running:
-        worker = trial.user_attrs.get(WORKER)
-        if isinstance(worker, dict):
-            _told(str(worker.get(SWEEP, "")), "stopped")
+        _send_stop(str(trial_worker(trial).get(SWEEP, "")), "stopped")
     return len(running)
 
 
-def _told(path: str, why: str) -> None:
-    """Tell the run in a folder to stop, if it is one of this machine's."""
+def _send_stop(path: str, why: str) -> None:
+    """Tell the run in a folder to stop, if the folder is on this machine."""
     with contextlib.suppress(UserError, OSError, ValueError):
         if path:
             CommandBox.send(RunFolder.open(Path(path)), Stop(time.time(), why))

@@ -1,4 +1,4 @@
-"""Asking a storage that may be away for a while: a full disk, a server that starts anew."""
+"""Retries of storage calls: a disk may be full or a database server restarting for a while."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ from typing import TypeVar
 
 from fmnist_tui.util.errors import UserError
 
-# So long is a storage given to recover, less where the program is to end; and so often is it
-# asked meanwhile.
-SECONDS, HURRIED_SECONDS = 30.0, 4.0
-AGAIN_SECONDS = 1.0
-SAY_AGAIN_SECONDS = 600.0
+# How long a call is retried, in general and while the program is stopping, and how often.
+TIMEOUT_SECONDS, STOPPING_TIMEOUT_SECONDS = 30.0, 4.0
+RETRY_SECONDS = 1.0
+WARN_AGAIN_SECONDS = 600.0
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class StorageRetry:
-    """`warn` is told of an outage once, and again if it lasts; `hurried` says whether the
-    program is to end. A TakenError goes through."""
+    """Calls a storage; `warn` receives each error once, and again if it lasts.
+
+    Only UserErrors are retried. `is_stopping` tells whether the program is about to end."""
 
     def __init__(
-        self, warn: Callable[[str], None], hurried: Callable[[], bool] = lambda: False
+        self, warn: Callable[[str], None], is_stopping: Callable[[], bool] = lambda: False
     ) -> None:
-        self._warn, self._hurried = warn, hurried
-        self._said: dict[str, float] = {}
+        self._warn, self._is_stopping = warn, is_stopping
+        self._warned_at: dict[str, float] = {}
 
-    def patiently(self, ask: Callable[[], Found]) -> Found:
-        """The answer, asked for again and again if need be; a UserError where none comes."""
-        began = time.monotonic()
+    def retry(self, call: Callable[[], Result]) -> Result:
+        """The call's result; raises its last UserError when the time is up."""
+        started = time.monotonic()
         while True:
             try:
-                return ask()
+                return call()
             except UserError as error:
-                self._note(str(error))
-                seconds = HURRIED_SECONDS if self._hurried() else SECONDS
-                if time.monotonic() - began >= seconds:
+                self._report(str(error))
+                timeout = STOPPING_TIMEOUT_SECONDS if self._is_stopping() else TIMEOUT_SECONDS
+                if time.monotonic() - started >= timeout:
                     raise
-                time.sleep(AGAIN_SECONDS)
+                time.sleep(RETRY_SECONDS)
 
-    def once(self, ask: Callable[[], Found]) -> Found | None:
-        """The answer; None where there is none now."""
+    def attempt(self, call: Callable[[], Result]) -> Result | None:
+        """The call's result, None if it fails now."""
         try:
-            return ask()
+            return call()
         except UserError as error:
-            self._note(str(error))
+            self._report(str(error))
             return None
 
-    def _note(self, trouble: str) -> None:
-        # Not by what succeeds in between: a full disk can still be read.
+    def _report(self, message: str) -> None:
+        # A call that succeeds in between ends no outage: a full disk can still be read.
         now = time.monotonic()
-        if now - self._said.get(trouble, -SAY_AGAIN_SECONDS) >= SAY_AGAIN_SECONDS:
-            self._said[trouble] = now
-            self._warn(trouble)
+        if now - self._warned_at.get(message, -WARN_AGAIN_SECONDS) >= WARN_AGAIN_SECONDS:
+            self._warned_at[message] = now
+            self._warn(message)

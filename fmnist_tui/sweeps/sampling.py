@@ -1,6 +1,6 @@
-"""How a sweep's next trial is chosen, and when one is given up: Optuna's samplers and pruners.
+"""How the settings of a trial are sampled and when it is pruned, by Optuna.
 
-This room imports Optuna; it is itself imported where a study is worked on.
+Imports Optuna, so it is itself imported only where a study is worked on.
 """
 
 from __future__ import annotations
@@ -23,26 +23,24 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fmnist_tui.sweeps.space import Dimension, Value
 from fmnist_tui.sweeps.spec import SweepSpec
-
-# Of a trial that does another's settings again: that one's number.
-AGAIN = "again"
+from fmnist_tui.sweeps.trial_states import RETRY_OF
 
 
-def distributions(spec: SweepSpec) -> dict[str, BaseDistribution]:
-    """The search space as Optuna has it."""
+def build_distributions(spec: SweepSpec) -> dict[str, BaseDistribution]:
+    """The search space as Optuna's distributions."""
     return {dimension.key: _distribution(dimension) for dimension in spec.space}
 
 
 def _distribution(dimension: Dimension) -> BaseDistribution:
     if dimension.choices:
         return CategoricalDistribution(dimension.choices)
-    if dimension.whole:
+    if dimension.is_integer:
         step = int(dimension.step or 1)
         return IntDistribution(int(dimension.low), int(dimension.high), dimension.log, step)
     return FloatDistribution(dimension.low, dimension.high, dimension.log, dimension.step)
 
 
-def pruner(spec: SweepSpec) -> BasePruner:
+def build_pruner(spec: SweepSpec) -> BasePruner:
     if spec.pruner == "median":
         return MedianPruner(n_startup_trials=spec.startup)
     if spec.pruner == "hyperband":
@@ -51,17 +49,17 @@ def pruner(spec: SweepSpec) -> BasePruner:
 
 
 class NumberedSampler(BaseSampler):
-    """The sampler of a sweep, its dice thrown anew for each trial by seed and trial number.
+    """A sampler seeded anew for each trial, from the sweep's seed and the trial's number.
 
-    Workers with the same file and seed then never draw the same values, and a trial's draw
-    does not depend on which of them did the ones before. A grid's points go by the trials'
-    numbers for the same reason: no two workers can take the same one."""
+    Workers that share a seed draw different settings, and a trial's draw does not depend on
+    which worker ran the trials before it. Grid points are assigned by trial number, so no two
+    workers take the same one."""
 
     def __init__(self, spec: SweepSpec) -> None:
         self._spec = spec
-        self._distributions = distributions(spec)
+        self._distributions = build_distributions(spec)
         self._inner: BaseSampler = RandomSampler(seed=spec.seed)
-        self._grid: list[dict[str, Value]] = _grid(spec) if spec.sampler == "grid" else []
+        self._grid = _grid_points(spec) if spec.sampler == "grid" else []
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         seed = random.Random(f"{self._spec.seed} {trial.number}").getrandbits(32)
@@ -83,9 +81,11 @@ class NumberedSampler(BaseSampler):
     ) -> dict[str, Any]:
         if not self._grid:
             return self._inner.sample_relative(study, trial, search_space)
-        before = study.get_trials(deepcopy=False)
-        place = sum(one.number < trial.number and AGAIN not in one.user_attrs for one in before)
-        return dict(self._grid[place % len(self._grid)])
+        index = sum(
+            other.number < trial.number and RETRY_OF not in other.user_attrs
+            for other in study.get_trials(deepcopy=False)
+        )
+        return dict(self._grid[index % len(self._grid)])
 
     def sample_independent(
         self,
@@ -106,19 +106,19 @@ class NumberedSampler(BaseSampler):
         self._inner.after_trial(study, trial, state, values)
 
 
-def _grid(spec: SweepSpec) -> list[dict[str, Value]]:
-    """Every point, in an order without a system: a part of it is then a fair sample."""
+def _grid_points(spec: SweepSpec) -> list[dict[str, Value]]:
+    """Every point, shuffled: any first part of the list is then a fair sample."""
     keys = [dimension.key for dimension in spec.space]
     values = [dimension.points() or () for dimension in spec.space]
-    found = [dict(zip(keys, point, strict=True)) for point in itertools.product(*values)]
-    random.Random(spec.seed).shuffle(found)
-    return found
+    points = [dict(zip(keys, point, strict=True)) for point in itertools.product(*values)]
+    random.Random(spec.seed).shuffle(points)
+    return points
 
 
-def plain(params: Mapping[str, Any], spec: SweepSpec) -> dict[str, Value]:
-    """A trial's parameters as RunConfig wants them, in the order of the file."""
+def typed_params(params: Mapping[str, Any], spec: SweepSpec) -> dict[str, Value]:
+    """A trial's parameters with the types of RunConfig, in the order of the sweep file."""
     return {
-        dimension.key: int(params[dimension.key]) if dimension.whole else params[dimension.key]
+        dimension.key: int(params[dimension.key]) if dimension.is_integer else params[dimension.key]
         for dimension in spec.space
         if dimension.key in params
     }

@@ -1,4 +1,4 @@
-"""A study at a moment, as plain values: for screens, tables and JSON.
+"""A study at one moment as plain values, for screens, tables and JSON.
 
 Optuna is imported when a study is read. Reading takes a moment: screens do it in a thread.
 """
@@ -13,29 +13,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from fmnist_tui.sweeps import trial_states
 from fmnist_tui.sweeps.space import Value
 from fmnist_tui.sweeps.spec import SweepSpec
-from fmnist_tui.sweeps.storage import StudyStorage, connect, trouble
-from fmnist_tui.util.errors import UserError
+from fmnist_tui.sweeps.storage import StorageLocation, connect, format_error
+from fmnist_tui.sweeps.trial_states import (
+    COMPLETE,
+    FAILED,
+    REQUEUED,
+    RUNNING,
+    STATES,
+    WAITING,
+    trial_end,
+    trial_worker,
+)
+from fmnist_tui.util.errors import UserError, near
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-WAITING, RUNNING, COMPLETE, PRUNED = "waiting", "running", "complete", "pruned"
-KILLED, FAILED, STOPPED, LOST = "killed", "failed", "stopped", "lost"
-# In the order in which a list sorted by state has them.
-STATES = (RUNNING, WAITING, COMPLETE, PRUNED, KILLED, FAILED, STOPPED, LOST)
-# Ended without a result, their settings put back to be tried again.
-GIVEN_BACK = (STOPPED, LOST)
-
 
 @dataclass(frozen=True, slots=True)
 class TrialView:
-    """A trial. `curve` is its validation accuracy by epoch, `value` the best of that;
-    `again` is the number of the trial whose settings it tries again, `quiet` for how long
-    a running one has given no sign of life."""
+    """A trial. `curve` is its validation accuracy by epoch and `value` the best of it;
+    `retry_of` is the number of the trial whose settings it repeats, `silent_seconds` the time
+    since the last heartbeat of a running one."""
 
     number: int
     state: str
@@ -47,17 +52,17 @@ class TrialView:
     host: str = ""
     pid: int = 0
     why: str = ""
-    again: int | None = None
-    quiet: float = 0.0
+    retry_of: int | None = None
+    silent_seconds: float = 0.0
 
     @property
     def epochs(self) -> int:
         return self.curve[-1][0] if self.curve else 0
 
     @property
-    def counts(self) -> bool:
-        """Whether it stands: one that was given back is done again by another."""
-        return self.state not in GIVEN_BACK
+    def is_counted(self) -> bool:
+        """False for a requeued trial: another one tries its settings again."""
+        return self.state not in REQUEUED
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +75,21 @@ class Snapshot:
 
     @property
     def best(self) -> TrialView | None:
-        """The best of the trials that were done to their end."""
-        done = [trial for trial in self.trials if trial.state == COMPLETE]
-        return max(done, key=lambda trial: (trial.value or 0.0, -trial.number), default=None)
+        """The best of the complete trials."""
+        complete = [trial for trial in self.trials if trial.state == COMPLETE]
+        return max(complete, key=lambda trial: (trial.value or 0.0, -trial.number), default=None)
 
     @property
     def done(self) -> int:
-        """How many trials have ended for good."""
-        return sum(trial.counts and trial.state not in (RUNNING, WAITING) for trial in self.trials)
+        """How many trials have ended, requeued ones not counted."""
+        return sum(
+            trial.is_counted and trial.state not in (RUNNING, WAITING) for trial in self.trials
+        )
 
     @property
     def total(self) -> int:
-        """How many there are to be, as far as anybody knows."""
-        return max(self.spec.trials, sum(trial.counts for trial in self.trials))
+        """How many trials are planned."""
+        return max(self.spec.trials, sum(trial.is_counted for trial in self.trials))
 
     @property
     def running(self) -> int:
@@ -91,155 +98,145 @@ class Snapshot:
     def trial(self, number: int) -> TrialView | None:
         return next((trial for trial in self.trials if trial.number == number), None)
 
-    def so_far(self) -> tuple[tuple[int, float], ...]:
-        """The best value by the number of the trial that raised it, in steps, up to the last
-        one that is complete."""
-        found: list[tuple[int, float]] = []
+    def best_so_far(self) -> tuple[tuple[int, float], ...]:
+        """The best value by trial number, as the corners of a step curve."""
+        points: list[tuple[int, float]] = []
         for trial in self.trials:
             if trial.state == COMPLETE and trial.value is not None:
-                before = found[-1][1] if found else trial.value
-                found.append((trial.number, before))
-                if trial.value > before:
-                    found.append((trial.number, trial.value))
-        return tuple(found)
+                best = points[-1][1] if points else trial.value
+                points.append((trial.number, best))
+                if trial.value > best:
+                    points.append((trial.number, trial.value))
+        return tuple(points)
 
 
 @dataclass(frozen=True, slots=True)
-class StudyLine:
-    """A study in a list; `trouble` says why there is no more to say of it."""
+class StudySummary:
+    """A study in a list; `error` says why nothing else is known of it."""
 
     name: str
-    place: StudyStorage
+    location: StorageLocation
     done: int = 0
     running: int = 0
     total: int = 0
     best: float | None = None
-    trouble: str = ""
+    error: str = ""
 
 
 class SnapshotReader:
-    """Studies of several places, read again and again. One thread reads at a time.
+    """Reads studies of several locations again and again, one thread at a time.
 
-    What has been opened is kept: trials that have ended are read once."""
+    Opened storages are kept, so ended trials are read only once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._storages: dict[str, BaseStorage] = {}
         self._studies: dict[tuple[str, str], tuple[Study, SweepSpec]] = {}
-        self._shares: dict[tuple[str, str], tuple[int, tuple[tuple[str, float], ...]]] = {}
+        # With the number of complete trials that they were computed from.
+        self._importances: dict[tuple[str, str], tuple[int, tuple[tuple[str, float], ...]]] = {}
 
-    def studies(self, where: StudyStorage) -> list[StudyLine]:
-        """The sweeps kept there, newest first; none where there is no such file yet."""
+    def list_studies(self, location: StorageLocation) -> list[StudySummary]:
+        """The sweeps stored there, newest first; none if the file does not exist yet."""
         with self._lock:
-            if where.is_missing:
-                self._forget(where)
+            if location.is_missing:
+                self._forget(location)
                 return []
             try:
-                names = [study.study_name for study in self._storage(where).get_all_studies()]
+                studies = self._storage(location).get_all_studies()
             except UserError:
                 raise
             except Exception as error:
-                self._forget(where)
-                raise UserError(trouble(where, error)) from error
-            return [self._line(where, name) for name in reversed(names)]
+                self._forget(location)
+                raise UserError(format_error(location, error)) from error
+            return [self._summary(location, study.study_name) for study in reversed(studies)]
 
-    def look(self, where: StudyStorage, name: str) -> Snapshot:
-        """A study as it stands; UserError where there is none of that name."""
+    def read(self, location: StorageLocation, name: str) -> Snapshot:
+        """The study as it is now; a UserError if there is none of that name."""
         with self._lock:
-            return self._look(where, name)
+            return self._read(location, name)
 
-    def importances(self, where: StudyStorage, name: str) -> tuple[tuple[str, float], ...]:
-        """How much of what the values differ in is due to each setting, most first.
+    def importances(self, location: StorageLocation, name: str) -> tuple[tuple[str, float], ...]:
+        """The share of each setting in the differences between values, largest first.
 
-        Worked out anew only when further trials are complete; empty where nothing can be
-        said yet."""
+        Computed again only when more trials are complete; empty while there are too few."""
         with self._lock:
-            snapshot = self._look(where, name)
+            snapshot = self._read(location, name)
+            key = location.public_url, name
             complete = sum(trial.state == COMPLETE for trial in snapshot.trials)
-            kept = self._shares.get((where.shown, name))
-            if kept is None or kept[0] != complete:
-                study, _ = self._studies[where.shown, name]
+            cached = self._importances.get(key)
+            if cached is None or cached[0] != complete:
                 try:
-                    kept = complete, _importances(study, complete)
+                    cached = complete, _importances(self._studies[key][0], complete)
                 except Exception as error:
-                    self._forget(where)
-                    raise UserError(trouble(where, error)) from error
-                self._shares[where.shown, name] = kept
-            return kept[1]
+                    self._forget(location)
+                    raise UserError(format_error(location, error)) from error
+                self._importances[key] = cached
+            return cached[1]
 
-    def study(self, where: StudyStorage, name: str) -> tuple[Study, BaseStorage]:
-        """Optuna's own, for those who change something in it."""
+    def open_study(self, location: StorageLocation, name: str) -> tuple[Study, BaseStorage]:
+        """Optuna's own objects, for code that changes the study."""
         with self._lock:
-            self._look(where, name)
-            return self._studies[where.shown, name][0], self._storage(where)
+            self._read(location, name)
+            return self._studies[location.public_url, name][0], self._storage(location)
 
     # -- holding the lock ------------------------------------------------------------------
 
-    def _storage(self, where: StudyStorage) -> BaseStorage:
-        if where.shown not in self._storages:
-            self._storages[where.shown] = connect(where)
-        return self._storages[where.shown]
+    def _storage(self, location: StorageLocation) -> BaseStorage:
+        if location.public_url not in self._storages:
+            self._storages[location.public_url] = connect(location)
+        return self._storages[location.public_url]
 
-    def _forget(self, where: StudyStorage) -> None:
-        self._storages.pop(where.shown, None)
-        self._studies = {key: one for key, one in self._studies.items() if key[0] != where.shown}
+    def _forget(self, location: StorageLocation) -> None:
+        url = location.public_url
+        self._storages.pop(url, None)
+        self._studies = {key: study for key, study in self._studies.items() if key[0] != url}
 
-    def _line(self, where: StudyStorage, name: str) -> StudyLine:
+    def _summary(self, location: StorageLocation, name: str) -> StudySummary:
         try:
-            snapshot = self._look(where, name)
+            snapshot = self._read(location, name)
         except UserError as error:
-            return StudyLine(name, where, trouble=str(error).splitlines()[0])
-        best = snapshot.best
-        return StudyLine(
-            name,
-            where,
-            snapshot.done,
-            snapshot.running,
-            snapshot.total,
-            best.value if best else None,
-        )
+            return StudySummary(name, location, error=str(error).splitlines()[0])
+        best = snapshot.best.value if snapshot.best else None
+        return StudySummary(name, location, snapshot.done, snapshot.running, snapshot.total, best)
 
-    def _look(self, where: StudyStorage, name: str) -> Snapshot:
-        if where.is_missing:
-            self._forget(where)
-            raise UserError(f"there is no study {name!r}: {where.name()} is not there")
+    def _read(self, location: StorageLocation, name: str) -> Snapshot:
+        if location.is_missing:
+            self._forget(location)
+            raise UserError(f"there is no study {name!r}: {location.name} does not exist")
         try:
-            key = where.shown, name
+            key = location.public_url, name
             if key not in self._studies:
-                self._studies[key] = _loaded(self._storage(where), where, name)
+                self._studies[key] = _load_study(self._storage(location), location, name)
             study, spec = self._studies[key]
             now = time.time()
             trials = study.get_trials(deepcopy=False)
-            return Snapshot(name, spec, tuple(_view(trial, spec, now) for trial in trials))
+            return Snapshot(name, spec, tuple(_trial_view(trial, spec, now) for trial in trials))
         except UserError:
             raise
         except Exception as error:
-            self._forget(where)
-            raise UserError(trouble(where, error)) from error
+            self._forget(location)
+            raise UserError(format_error(location, error)) from error
 
 
-def _loaded(storage: BaseStorage, where: StudyStorage, name: str) -> tuple[Study, SweepSpec]:
+def _load_study(
+    storage: BaseStorage, location: StorageLocation, name: str
+) -> tuple[Study, SweepSpec]:
     import optuna
 
-    from fmnist_tui.sweeps import study as studies
-    from fmnist_tui.util.errors import near
-    from fmnist_tui.util.text import safe_text
+    from fmnist_tui.sweeps.study import read_spec
 
     names = [study.study_name for study in storage.get_all_studies()]
     if name not in names:
         hint = near(name, names) or "; `fmnist-tui sweep list` shows them"
-        raise UserError(f"there is no study {safe_text(name, 80)} in {where.name()}{hint}")
+        raise UserError(f"there is no study {safe_text(name, 80)} in {location.name}{hint}")
     study = optuna.load_study(study_name=name, storage=storage)
-    return study, studies.spec_of(study, where)
+    return study, read_spec(study, location)
 
 
-def _view(trial: FrozenTrial, spec: SweepSpec, now: float) -> TrialView:
-    from fmnist_tui.sweeps import sampling
-    from fmnist_tui.sweeps import study as studies
+def _trial_view(trial: FrozenTrial, spec: SweepSpec, now: float) -> TrialView:
+    from fmnist_tui.sweeps.sampling import typed_params
 
-    end = studies.ending(trial)
-    worker = trial.user_attrs.get(studies.WORKER)
-    worker = worker if isinstance(worker, dict) else {}
+    end, worker, attributes = trial_end(trial), trial_worker(trial), trial.user_attrs
     curve = tuple(
         sorted(
             (int(step), float(value))
@@ -247,44 +244,45 @@ def _view(trial: FrozenTrial, spec: SweepSpec, now: float) -> TrialView:
             if math.isfinite(value)
         )
     )
-    state = str(end.get("as") or _NAMES.get(trial.state.name, FAILED))
+    state = str(end.get("as") or _STATES_OF_OPTUNA.get(trial.state.name, FAILED))
     best = max((value for _, value in curve), default=None)
     value = _number(trial.value) if state == COMPLETE else best
-    running = state == RUNNING
-    beat = _number(trial.user_attrs.get(studies.BEAT))
-    began = _number(worker.get("began"))
+    is_running = state == RUNNING
+    heartbeat = _number(attributes.get(trial_states.HEARTBEAT))
+    started = _number(worker.get("began"))
     seconds = _number(end.get("seconds"))
-    if running and began is not None:
-        seconds = max(0.0, now - began)
-    again = trial.user_attrs.get(sampling.AGAIN)
+    if is_running and started is not None:
+        seconds = max(0.0, now - started)
+    retry_of = attributes.get(trial_states.RETRY_OF)
+    params = trial.params or trial.system_attrs.get("fixed_params", {})
     return TrialView(
         number=trial.number,
         state=state if state in STATES else FAILED,
         value=value,
-        params=sampling.plain(trial.params or trial.system_attrs.get("fixed_params", {}), spec),
+        params=typed_params(params, spec),
         curve=curve,
         seconds=seconds,
-        run=str(trial.user_attrs.get(studies.RUN, "")),
+        run=str(attributes.get(trial_states.RUN, "")),
         host=str(worker.get("host", "")),
         pid=int(_number(worker.get("pid")) or 0),
         why=str(end.get("why", "")),
-        again=again if isinstance(again, int) else None,
-        quiet=max(0.0, now - beat) if running and beat is not None else 0.0,
+        retry_of=retry_of if isinstance(retry_of, int) else None,
+        silent_seconds=max(0.0, now - heartbeat) if is_running and heartbeat is not None else 0.0,
     )
 
 
-_NAMES = {
+_STATES_OF_OPTUNA = {
     "WAITING": WAITING,
     "RUNNING": RUNNING,
     "COMPLETE": COMPLETE,
-    "PRUNED": PRUNED,
+    "PRUNED": trial_states.PRUNED,
     "FAIL": FAILED,
 }
 
 
 def _number(value: Any) -> float | None:
-    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if plain and math.isfinite(value) else None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and math.isfinite(value) else None
 
 
 def _importances(study: Study, complete: int) -> tuple[tuple[str, float], ...]:
@@ -295,9 +293,9 @@ def _importances(study: Study, complete: int) -> tuple[tuple[str, float], ...]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = get_param_importances(study)
+            shares = get_param_importances(study)
     except (ValueError, RuntimeError, ZeroDivisionError):
-        # Values that are all the same, settings that never differed.
+        # All values are equal, or a setting never varied.
         return ()
-    shares = [(key, float(share)) for key, share in found.items() if share == share]
-    return tuple(sorted(shares, key=lambda pair: -pair[1]))
+    valid = [(key, float(share)) for key, share in shares.items() if share == share]
+    return tuple(sorted(valid, key=lambda pair: -pair[1]))

@@ -1,4 +1,4 @@
-"""What a sweep varies: settings between two ends, or among choices."""
+"""The search space of a sweep: settings varied within a range or among choices."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from fmnist_tui.util.errors import near
 
 Value = bool | int | float | str
 
-# A grid of more points than this is no grid that anybody would wait for.
+# The largest number of grid points accepted.
 GRID_LIMIT = 10_000
 _BOUNDS = ("low", "high", "log", "step")
 _NOT_VARIED = {
-    "run": "names and seeds stay as they are: seeds are for `sweep promote`",
-    "data": "every trial must be judged on the same images: set it under [run]",
+    "run": "names and seeds are fixed: `sweep promote` varies the seed",
+    "data": "every trial must be evaluated on the same images: set it under [run]",
     "machine": "it does not change what is learned: set it under [run]",
 }
-_NOT_EPOCHS = "trials are compared epoch by epoch: set it under [run]"
+_EPOCHS_FIXED = "trials are compared epoch by epoch: set it under [run]"
 
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """A setting that is varied: among `choices`, or from `low` to `high` where there are none."""
+    """A varied setting: one of `choices`, or a number from `low` to `high`."""
 
     key: str
     choices: tuple[Value, ...] = ()
@@ -36,12 +36,12 @@ class Dimension:
     step: float | None = None
 
     @property
-    def whole(self) -> bool:
-        """Whether its values are whole numbers between two ends."""
+    def is_integer(self) -> bool:
+        """Whether its values are integers in a range."""
         return not self.choices and run_config.kind(self.key) is int
 
-    def place(self, value: object) -> float:
-        """Where a value lies between the ends, 0 to 1, as a plot would have it."""
+    def position(self, value: object) -> float:
+        """A value's position on a plot's axis, 0 to 1."""
         if self.choices:
             last = len(self.choices) - 1
             return self.choices.index(value) / last if last and value in self.choices else 0.5
@@ -51,57 +51,59 @@ class Dimension:
         return min(1.0, max(0.0, (at - low) / (high - low)))
 
     def points(self) -> tuple[Value, ...] | None:
-        """Every value it can have; None where there is no end of them."""
+        """Every value it can have; None if they are continuous."""
         if self.choices:
             return self.choices
-        step = self.step or (1 if self.whole and not self.log else None)
+        step = self.step or (1 if self.is_integer and not self.log else None)
         if step is None:
             return None
         count = math.floor((self.high - self.low) / step + 1e-9) + 1
-        if self.whole:
+        if self.is_integer:
             return tuple(int(self.low + number * step) for number in range(count))
-        # Rounded, lest a sum of tenths be kept with all its digits.
+        # Rounded, because sums of decimal steps are inexact.
         return tuple(float(f"{self.low + number * step:.12g}") for number in range(count))
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """`1e-4 … 0.1, log` or `adamw, sgd`."""
         if self.choices:
-            return ", ".join(told(choice) for choice in self.choices)
+            return ", ".join(format_value(choice) for choice in self.choices)
         extra = ", log" if self.log else ""
-        extra += f", step {told(self.step)}" if self.step else ""
-        return f"{told(self.low)} … {told(self.high)}{extra}"
+        extra += f", step {format_value(self.step)}" if self.step else ""
+        return f"{format_value(self.low)} … {format_value(self.high)}{extra}"
 
-    def table(self) -> dict[str, Any]:
-        """What a sweep file says of it."""
+    def to_table(self) -> dict[str, Any]:
+        """Its table in a sweep file."""
         if self.choices:
             return {"choices": self.choices}
-        number = int if self.whole else float
-        found: dict[str, Any] = {"low": number(self.low), "high": number(self.high)}
+        number = int if self.is_integer else float
+        table: dict[str, Any] = {"low": number(self.low), "high": number(self.high)}
         if self.log:
-            found["log"] = True
+            table["log"] = True
         if self.step:
-            found["step"] = number(self.step)
-        return found
+            table["step"] = number(self.step)
+        return table
 
 
-def told(value: object) -> str:
+def format_value(value: object) -> str:
     """A parameter's value in few characters."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return format_setting(value).strip("'") if isinstance(value, str) else format_setting(value)
 
 
-def dimension(key: str, table: object, base: Mapping[str, Any]) -> Dimension | list[ConfigProblem]:
-    """What the file's `[space.KEY]` says, or what is wrong with it."""
-    found = list(_refusals(key, table))
-    if found or not isinstance(table, Mapping):
-        return found
+def parse_dimension(
+    key: str, table: object, base: Mapping[str, Any]
+) -> Dimension | list[ConfigProblem]:
+    """The dimension that `[space.KEY]` describes, or the problems with it."""
+    problems = list(_key_problems(key, table))
+    if problems or not isinstance(table, Mapping):
+        return problems
     if "choices" in table:
-        found = list(_wrong_choices(key, table, base))
-        return found or Dimension(key, tuple(_typed(key, choice) for choice in table["choices"]))
-    found = list(_wrong_bounds(key, table, base))
-    if found:
-        return found
+        problems = list(_choice_problems(key, table, base))
+        return problems or Dimension(key, tuple(_typed(key, value) for value in table["choices"]))
+    problems = list(_range_problems(key, table, base))
+    if problems:
+        return problems
     step = table.get("step")
     return Dimension(
         key,
@@ -112,13 +114,13 @@ def dimension(key: str, table: object, base: Mapping[str, Any]) -> Dimension | l
     )
 
 
-def _refusals(key: str, table: object) -> Iterator[ConfigProblem]:
-    """Keys that cannot be varied, tables that are none."""
+def _key_problems(key: str, table: object) -> Iterator[ConfigProblem]:
+    """Keys that cannot be varied, values that are not tables, unknown parts."""
     where = f"space.{key}"
     if key not in run_config.FIELDS:
         yield ConfigProblem(where, table, f"no such setting{near(key, run_config.FIELDS)}")
     elif key == "epochs":
-        yield ConfigProblem(where, table, _NOT_EPOCHS)
+        yield ConfigProblem(where, table, _EPOCHS_FIXED)
     elif run_config.group(key) in _NOT_VARIED:
         yield ConfigProblem(where, table, f"cannot be varied: {_NOT_VARIED[run_config.group(key)]}")
     elif not isinstance(table, Mapping):
@@ -130,45 +132,45 @@ def _refusals(key: str, table: object) -> Iterator[ConfigProblem]:
         for name, value in table.items():
             if name not in known:
                 hint = near(name, known)
-                yield ConfigProblem(f"{where}.{name}", value, f"no such part{hint}")
+                yield ConfigProblem(f"{where}.{name}", value, f"unknown key{hint}")
         others = [name for name in table if name in _BOUNDS]
         if "choices" in table and others:
-            why = f"choices stand alone: leave out {', '.join(others)}"
+            why = f"choices cannot be combined with {', '.join(others)}"
             yield ConfigProblem(where, dict(table), why)
 
 
-def _wrong_choices(
+def _choice_problems(
     key: str, table: Mapping[str, Any], base: Mapping[str, Any]
 ) -> Iterator[ConfigProblem]:
     where, choices = f"space.{key}.choices", table["choices"]
     if not isinstance(choices, list) or not choices:
-        yield ConfigProblem(where, choices, f"must be a list, each of it {run_config.allowed(key)}")
+        yield ConfigProblem(where, choices, f"must be a list, each item {run_config.allowed(key)}")
         return
-    plain = [_typed(key, choice) for choice in choices]
-    for number, choice in enumerate(plain):
-        if any(type(other) is type(choice) and other == choice for other in plain[:number]):
-            yield ConfigProblem(where, choice, "is there twice")
+    typed = [_typed(key, choice) for choice in choices]
+    for index, choice in enumerate(typed):
+        if any(type(other) is type(choice) and other == choice for other in typed[:index]):
+            yield ConfigProblem(where, choice, "is listed twice")
         elif not isinstance(choice, (bool, int, float, str)):
             yield ConfigProblem(where, choice, f"must be {run_config.allowed(key)}")
         else:
-            yield from _unfit(where, key, choice, base)
+            yield from _value_problems(where, key, choice, base)
 
 
-def _wrong_bounds(
+def _range_problems(
     key: str, table: Mapping[str, Any], base: Mapping[str, Any]
 ) -> Iterator[ConfigProblem]:
     where = f"space.{key}"
     if run_config.kind(key) not in (int, float):
         yield ConfigProblem(where, dict(table), f"needs choices, each {run_config.allowed(key)}")
         return
-    number = "a whole number" if run_config.kind(key) is int else "a number"
+    kind = "a whole number" if run_config.kind(key) is int else "a number"
     missing = [name for name in ("low", "high") if name not in table]
     if missing:
         yield ConfigProblem(where, dict(table), f"needs {' and '.join(missing)}, or choices")
     for name in ("low", "high", "step"):
         value = table.get(name)
-        if name in table and not _fits(key, value):
-            yield ConfigProblem(f"{where}.{name}", value, f"must be {number}")
+        if name in table and not _is_valid_number(key, value):
+            yield ConfigProblem(f"{where}.{name}", value, f"must be {kind}")
             return
     if not isinstance(table.get("log", False), bool):
         yield ConfigProblem(f"{where}.log", table["log"], "must be true or false")
@@ -180,30 +182,32 @@ def _wrong_bounds(
         yield ConfigProblem(f"{where}.low", low, f"must be below high ({format_setting(high)})")
         return
     if table.get("log") and low <= 0:
-        yield ConfigProblem(f"{where}.low", low, "must be above 0 where log = true")
+        yield ConfigProblem(f"{where}.low", low, "must be above 0 when log = true")
         return
     if step is not None and table.get("log"):
         yield ConfigProblem(f"{where}.step", step, "cannot be used with log = true")
     elif step is not None and not 0 < step <= high - low:
         yield ConfigProblem(f"{where}.step", step, "must be above 0, at most high − low")
     for name in ("low", "high"):
-        yield from _unfit(f"{where}.{name}", key, _typed(key, table[name]), base)
+        yield from _value_problems(f"{where}.{name}", key, _typed(key, table[name]), base)
 
 
-def _unfit(where: str, key: str, value: Value, base: Mapping[str, Any]) -> Iterator[ConfigProblem]:
-    """What RunConfig has against this value of the key, the other settings being as they are."""
+def _value_problems(
+    where: str, key: str, value: Value, base: Mapping[str, Any]
+) -> Iterator[ConfigProblem]:
+    """RunConfig's problems with this value, the other settings being those of the base."""
     for problem in run_config.problems({**base, key: value}):
         if problem.key == key:
             yield ConfigProblem(where, value, problem.message)
 
 
 def _typed(key: str, value: Any) -> Any:
-    """A whole number where a number is wanted is that number."""
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if is_whole and run_config.kind(key) is float else value
+    """The value, an int converted where the setting is a float."""
+    is_int = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if is_int and run_config.kind(key) is float else value
 
 
-def _fits(key: str, value: object) -> bool:
+def _is_valid_number(key: str, value: object) -> bool:
     if not _is_number(value) or (run_config.kind(key) is int and not isinstance(value, int)):
         return False
     return math.isfinite(value)  # type: ignore[arg-type]

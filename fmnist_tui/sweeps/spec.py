@@ -1,6 +1,6 @@
-"""Sweeps as files: a base, a search space, and how it is searched; TOML as recipes are.
+"""Sweep files: a base config, a search space and how to search it, as TOML.
 
-    about = "what it is for"
+    about = "its purpose"
     recipe = "two-conv"          # the base; [run] changes it
     [run]
     epochs = 3
@@ -10,11 +10,11 @@
     low = 1e-4
     high = 1e-1
     log = true
-    [promote]                    # what is different when a trial is trained in full
+    [promote]                    # settings that differ when a trial is trained in full
     epochs = 12
 
-A sweep's run folder holds a `config.toml` of the same form, complete, with a `[made_with]`
-table; it can be given back to `fmnist-tui sweep`.
+A sweep's run folder holds a `config.toml` of this form with every setting and a `[made_with]`
+table; `fmnist-tui sweep` accepts it too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from fmnist_tui.config import run_config as config
 from fmnist_tui.config.problems import ConfigError, ConfigProblem, format_setting
 from fmnist_tui.config.recipes import toml_value
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.sweeps.space import GRID_LIMIT, Dimension, dimension
+from fmnist_tui.sweeps.space import GRID_LIMIT, Dimension, parse_dimension
 from fmnist_tui.util.errors import UsageError, UserError, near, reason
 from fmnist_tui.util.paths import expanded
 from fmnist_tui.util.text import safe_text
@@ -38,20 +38,19 @@ from fmnist_tui.util.text import safe_text
 SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("median", "hyperband", "none")
 NAME_LIMIT = 60
-NAMES = f"1 to {NAME_LIMIT} characters without a /"
-_PARTS = ("about", "recipe", "run", "sweep", "space", "promote", "made_with")
-NOTHING: Mapping[str, Any] = {}
+NAME_RULE = f"1 to {NAME_LIMIT} characters without a /"
+_TABLES = ("about", "recipe", "run", "sweep", "space", "promote", "made_with")
+NO_SETTINGS: Mapping[str, Any] = {}
 NOT_PROMOTED = ("seed", "recipe", "dataset", "classes", "val_fraction", "split_seed")
 
 
 @dataclass(frozen=True, slots=True)
 class SweepSpec:
-    """A sweep: `base` with the `space` varied.
+    """A sweep: `base` with the settings in `space` varied.
 
-    `trials` is how many the study is to have in all, `startup` how many of them are drawn at
-    random before the sampler and the pruner judge by what was found, `timeout` after how
-    many seconds a worker begins no further trial. `promote` is what is different when a
-    trial is trained in full.
+    `trials` is the study's planned total, `startup` the number of random trials before the
+    sampler and the pruner use earlier results, `timeout` the seconds after which a worker
+    starts no further trial, `promote` the settings that differ when a trial is trained in full.
     """
 
     name: str
@@ -66,79 +65,80 @@ class SweepSpec:
     timeout: float | None = None
     promote: Mapping[str, Any] = field(default_factory=dict)
 
-    def config(self, params: Mapping[str, Any], number: int) -> RunConfig:
+    def trial_config(self, params: Mapping[str, Any], number: int) -> RunConfig:
         """The settings of a trial."""
-        return self.base.changed(**params, recipe=self._named(number))
+        return self.base.changed(**params, recipe=self._trial_name(number))
 
-    def promoted(self, params: Mapping[str, Any], number: int, **changes: Any) -> RunConfig:
-        """The settings of a trial trained in full."""
-        values = {**params, **self.promote, **changes, "recipe": self._named(number)}
+    def promoted_config(self, params: Mapping[str, Any], number: int, **changes: Any) -> RunConfig:
+        """The settings for training a trial in full."""
+        values = {**params, **self.promote, **changes, "recipe": self._trial_name(number)}
         return self.base.changed(**values)
 
-    def points(self) -> int | None:
-        """How many points a grid over the space has; None where there is no end of them."""
+    def grid_size(self) -> int | None:
+        """The number of points in a grid over the space; None if a dimension is continuous."""
         count = 1
-        for dimension_ in self.space:
-            values = dimension_.points()
+        for dimension in self.space:
+            values = dimension.points()
             if values is None:
                 return None
             count *= len(values)
         return count
 
     def differences(self, other: SweepSpec) -> list[str]:
-        """In what two sweeps differ that must agree for their trials to be compared."""
+        """The differences that keep the trials of two sweeps from being compared."""
         free = {key for key in config.FIELDS if config.group(key) == "machine"} | {"recipe"}
-        free |= {part.key for part in self.space}
+        free |= {dimension.key for dimension in self.space}
         changed = [
             f"{key} {format_setting(mine)} against {format_setting(theirs)}"
             for key, (mine, theirs) in self.base.differences(other.base).items()
             if key not in free
         ]
-        mine, theirs = ({part.key: part for part in spec.space} for spec in (self, other))
+        mine, theirs = (
+            {dimension.key: dimension for dimension in spec.space} for spec in (self, other)
+        )
         for key in dict.fromkeys((*mine, *theirs)):
             if mine.get(key) != theirs.get(key):
-                ends = [
-                    part.told() if part else "not varied"
-                    for part in (mine.get(key), theirs.get(key))
+                values = [
+                    dimension.describe() if dimension else "not varied"
+                    for dimension in (mine.get(key), theirs.get(key))
                 ]
-                changed.append(f"{key} {ends[0]} against {ends[1]}")
+                changed.append(f"{key} {values[0]} against {values[1]}")
         return changed
 
-    def _named(self, number: int) -> str:
-        tail = f"-{number}"
-        return self.name[: NAME_LIMIT - len(tail)] + tail
+    def _trial_name(self, number: int) -> str:
+        suffix = f"-{number}"
+        return self.name[: NAME_LIMIT - len(suffix)] + suffix
 
 
-def is_name(text: str) -> bool:
-    """Whether a study may be called so: what has a / in it is taken for a path."""
+def is_valid_name(text: str) -> bool:
+    """Whether a study may have this name; a word with a / in it is read as a path."""
     return 0 < len(text.strip()) <= NAME_LIMIT and "/" not in text
 
 
-def names() -> tuple[str, ...]:
+def shipped_names() -> tuple[str, ...]:
     """The sweeps that come with the program."""
     return tuple(sorted(path.stem for path in _shipped().glob("*.toml")))
 
 
 def load(
-    given: str, changes: Mapping[str, Any] = NOTHING, usual: Mapping[str, Any] = NOTHING
+    source: str, changes: Mapping[str, Any] = NO_SETTINGS, defaults: Mapping[str, Any] = NO_SETTINGS
 ) -> SweepSpec:
-    """A sweep by the name of a shipped one, or from a file; see `parse`."""
-    path = expanded(given)
-    if path.is_file() or "/" in given or given.endswith(".toml"):
-        return read(path, changes, usual)
-    if given in names():
-        return read(_shipped() / f"{given}.toml", changes, usual)
-    known = names()
+    """A sweep from a file or by the name of a shipped one; see `parse`."""
+    path, names = expanded(source), shipped_names()
+    if path.is_file() or "/" in source or source.endswith(".toml"):
+        return read_file(path, changes, defaults)
+    if source in names:
+        return read_file(_shipped() / f"{source}.toml", changes, defaults)
     raise UserError(
-        f"{safe_text(given, 80)} is neither a sweep file nor one that comes with the program"
-        f"{near(given, known)} (there are {', '.join(known)})"
+        f"{safe_text(source, 80)} is neither a sweep file nor one that comes with the program"
+        f"{near(source, names)} (there are {', '.join(names)})"
     )
 
 
-def read(
-    path: Path, changes: Mapping[str, Any] = NOTHING, usual: Mapping[str, Any] = NOTHING
+def read_file(
+    path: Path, changes: Mapping[str, Any] = NO_SETTINGS, defaults: Mapping[str, Any] = NO_SETTINGS
 ) -> SweepSpec:
-    """A sweep from a file; ConfigError with every problem found in it."""
+    """A sweep from a file; a ConfigError lists every problem with it."""
     where = safe_text(path)
     try:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
@@ -146,66 +146,65 @@ def read(
         raise UserError(f"{where}: there is no such sweep file") from None
     except OSError as error:
         raise UserError(f"{where}: cannot be read: {safe_text(reason(error))}") from None
-    return parse(text, where, path.stem, changes, usual)
+    return parse(text, where, path.stem, changes, defaults)
 
 
 def parse(
     text: str,
     where: str,
-    otherwise: str = "sweep",
-    changes: Mapping[str, Any] = NOTHING,
-    usual: Mapping[str, Any] = NOTHING,
+    default_name: str = "sweep",
+    changes: Mapping[str, Any] = NO_SETTINGS,
+    defaults: Mapping[str, Any] = NO_SETTINGS,
 ) -> SweepSpec:
-    """A sweep from its text; `otherwise` is its name where it says none itself.
+    """A sweep from the text of its file; `where` names the file in error messages.
 
-    `changes` are settings of the base that have been asked for besides, which must not be
-    among those varied; of `usual` ones (the environment's) those that are varied are passed
-    over."""
+    `changes` override settings of the base and must not be among those varied. `defaults` (from
+    the environment) apply below the file's; varied settings in them are ignored."""
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{where}: not a readable TOML file: {safe_text(reason(error))}") from None
-    found = list(_misplaced(document))
-    if found:
-        raise ConfigError(found, where)
-    base = _base(document, where, {**usual, **changes})
+    problems = list(_layout_problems(document))
+    if problems:
+        raise ConfigError(problems, where)
+    base = _parse_base(document, where, {**defaults, **changes})
     table = document.get("sweep", {})
-    found += _wrong_parts(table)
-    space, wrong = _space(document["space"], base)
-    found += wrong
-    found += [
+    problems += _sweep_problems(table)
+    space, found = _parse_space(document["space"], base)
+    problems += found
+    problems += [
         ConfigProblem(key, value, "is varied by this sweep")
         for key, value in changes.items()
         if key in document["space"]
     ]
     if not base.val_fraction:
         why = "validation decides which trial is best: must be above 0"
-        found.append(ConfigProblem("val_fraction", base.val_fraction, why))
-    promote, wrong = _promote(document.get("promote", {}), base, document["space"])
-    found += wrong
-    if found:
-        raise ConfigError(found, where)
+        problems.append(ConfigProblem("val_fraction", base.val_fraction, why))
+    promote, found = _parse_promote(document.get("promote", {}), base, document["space"])
+    problems += found
+    if problems:
+        raise ConfigError(problems, where)
     spec = SweepSpec(
-        name=str(table.get("name", otherwise))[:NAME_LIMIT],
+        name=str(table.get("name", default_name))[:NAME_LIMIT],
         base=base,
         space=tuple(space),
         about=str(document.get("about", "")),
         promote=promote,
         **{key: table[key] for key in _LIMITS if key in table},
     )
-    return _counted(spec, where, "trials" in table)
+    return _limit_grid(spec, where, has_trials="trials" in table)
 
 
 def to_toml(spec: SweepSpec, made_with: Mapping[str, str | int | float] | None = None) -> str:
-    """A sweep as a file that `read` takes back, with every setting in it."""
-    parts: dict[str, Mapping[str, Any]] = {
+    """The text of a file with every setting, which `parse` reads back."""
+    tables: dict[str, Mapping[str, Any]] = {
         "sweep": {key: getattr(spec, key) for key in ("name", *_LIMITS)},
-        **{f"space.{dimension_.key}": dimension_.table() for dimension_ in spec.space},
+        **{f"space.{dimension.key}": dimension.to_table() for dimension in spec.space},
         "promote": {key: "none" if value is None else value for key, value in spec.promote.items()},
         "made_with": made_with or {},
     }
     lines = [f"about = {toml_value(spec.about)}", "", recipes.to_toml(spec.base)]
-    for name, table in parts.items():
+    for name, table in tables.items():
         if table:
             lines.append(f"[{name}]")
             lines += [
@@ -219,14 +218,14 @@ def _shipped() -> Path:
     return recipes.shipped("configs") / "sweeps"
 
 
-# -- the parts of a file -----------------------------------------------------------------
+# -- the tables of a file -----------------------------------------------------------------
 
 
-def _misplaced(document: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+def _layout_problems(document: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     for key, value in document.items():
-        if key not in _PARTS:
-            hint = near(key, _PARTS)
-            yield ConfigProblem(key, value, f"no such part of a sweep file{hint}")
+        if key not in _TABLES:
+            hint = near(key, _TABLES)
+            yield ConfigProblem(key, value, f"unknown key in a sweep file{hint}")
     for key in ("run", "sweep", "space", "promote"):
         if not isinstance(document.get(key, {}), dict):
             yield ConfigProblem(key, document[key], f"must be a table: [{key}]")
@@ -237,7 +236,7 @@ def _misplaced(document: Mapping[str, Any]) -> Iterator[ConfigProblem]:
         yield ConfigProblem("space", {}, "is empty: vary at least one setting, as in [space.lr]")
 
 
-def _base(document: Mapping[str, Any], where: str, changes: Mapping[str, Any]) -> RunConfig:
+def _parse_base(document: Mapping[str, Any], where: str, changes: Mapping[str, Any]) -> RunConfig:
     varied = document["space"]
     run = {**document.get("run", {})}
     run |= {key: value for key, value in changes.items() if key not in varied}
@@ -245,7 +244,7 @@ def _base(document: Mapping[str, Any], where: str, changes: Mapping[str, Any]) -
         return RunConfig.build(run, where)
     recipe = recipes.load(document["recipe"])
     if recipe.stages:
-        why = "is made of several runs, of which none can be varied alone"
+        why = "consists of several runs, none of which can be varied alone"
         raise ConfigError([ConfigProblem("recipe", recipe.name, why)], where)
     device = {key: value for key, value in run.items() if key == "device"}
     return RunConfig.build({**recipe.config(**device).model_dump(), **run}, where)
@@ -259,58 +258,58 @@ _LIMITS: Mapping[str, tuple[type, float, str]] = {
     "seed": (int, 0, "a whole number from 0 to 4,294,967,295"),
     "timeout": (float, 1e-9, "seconds, a number above 0"),
 }
-_MOST = {"trials": 100_000, "startup": 100_000, "seed": 2**32 - 1, "timeout": 1e9}
-_WORDS = {"sampler": SAMPLERS, "pruner": PRUNERS}
+_MAXIMUM = {"trials": 100_000, "startup": 100_000, "seed": 2**32 - 1, "timeout": 1e9}
+_CHOICES = {"sampler": SAMPLERS, "pruner": PRUNERS}
 
 
-def _wrong_parts(table: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+def _sweep_problems(table: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     known = ("name", *_LIMITS)
     for key, value in table.items():
         where = f"sweep.{key}"
         if key not in known:
-            yield ConfigProblem(where, value, f"no such part of [sweep]{near(key, known)}")
+            yield ConfigProblem(where, value, f"unknown key in [sweep]{near(key, known)}")
         elif key == "name":
-            if not isinstance(value, str) or not is_name(value):
-                yield ConfigProblem(where, value, f"must be {NAMES}")
-        elif key in _WORDS:
-            if value not in _WORDS[key]:
+            if not isinstance(value, str) or not is_valid_name(value):
+                yield ConfigProblem(where, value, f"must be {NAME_RULE}")
+        elif key in _CHOICES:
+            if value not in _CHOICES[key]:
                 yield ConfigProblem(where, value, f"must be {_LIMITS[key][2]}")
-        elif not _within(key, value):
+        elif not _is_within_limits(key, value):
             yield ConfigProblem(where, value, f"must be {_LIMITS[key][2]}")
 
 
-def _within(key: str, value: object) -> bool:
-    kind, least, _ = _LIMITS[key]
+def _is_within_limits(key: str, value: object) -> bool:
+    kind, minimum, _ = _LIMITS[key]
     if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else int):
         return False
-    return least <= value <= _MOST[key]
+    return minimum <= value <= _MAXIMUM[key]
 
 
-def _space(
+def _parse_space(
     table: Mapping[str, Any], base: RunConfig
 ) -> tuple[list[Dimension], list[ConfigProblem]]:
     space: list[Dimension] = []
-    wrong: list[ConfigProblem] = []
+    problems: list[ConfigProblem] = []
     values = base.model_dump()
     for key, part in table.items():
-        found = dimension(key, part, values)
-        if isinstance(found, Dimension):
-            space.append(found)
+        parsed = parse_dimension(key, part, values)
+        if isinstance(parsed, Dimension):
+            space.append(parsed)
         else:
-            wrong += found
-    return space, wrong
+            problems += parsed
+    return space, problems
 
 
-def _promote(
+def _parse_promote(
     table: Mapping[str, Any], base: RunConfig, varied: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[ConfigProblem]]:
-    """What [promote] changes; "none" stands for none, which TOML has no word for."""
-    wrong = [
-        ConfigProblem(f"promote.{key}", value, "must be as in the trials, or it is another task")
+    """The settings in [promote]; TOML has no null, so "none" stands for it."""
+    problems = [
+        ConfigProblem(f"promote.{key}", value, "must be the same as in the trials")
         for key, value in table.items()
         if key in NOT_PROMOTED
     ]
-    wrong += [
+    problems += [
         ConfigProblem(f"promote.{key}", value, "is varied by this sweep")
         for key, value in table.items()
         if key in varied
@@ -321,24 +320,25 @@ def _promote(
         else value
         for key, value in table.items()
     }
-    if not wrong:
-        wrong = [
+    if not problems:
+        problems = [
             replace(problem, key=f"promote.{problem.key}")
             for problem in config.problems({**base.model_dump(), **values})
         ]
-    return values, wrong
+    return values, problems
 
 
-def _counted(spec: SweepSpec, where: str, said: bool) -> SweepSpec:
-    """A grid has as many trials as it has points, unless fewer are asked for."""
+def _limit_grid(spec: SweepSpec, where: str, *, has_trials: bool) -> SweepSpec:
+    """A grid has as many trials as points, unless the file asks for fewer."""
     if spec.sampler != "grid":
         return spec
-    endless = [part.key for part in spec.space if part.points() is None]
-    if endless:
+    continuous = [dimension.key for dimension in spec.space if dimension.points() is None]
+    if continuous:
         why = "a grid needs choices or a step"
-        raise ConfigError([ConfigProblem(f"space.{key}", "", why) for key in endless], where)
-    points = spec.points() or 0
-    if points > GRID_LIMIT:
-        why = f"this grid has {points:,} points, {GRID_LIMIT:,} at most: use larger steps"
-        raise UsageError(f"{where}: {why}")
-    return replace(spec, trials=min(points, spec.trials) if said else points)
+        raise ConfigError([ConfigProblem(f"space.{key}", "", why) for key in continuous], where)
+    size = spec.grid_size() or 0
+    if size > GRID_LIMIT:
+        raise UsageError(
+            f"{where}: this grid has {size:,} points, more than {GRID_LIMIT:,}: use larger steps"
+        )
+    return replace(spec, trials=min(size, spec.trials) if has_trials else size)

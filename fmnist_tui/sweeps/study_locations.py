@@ -1,4 +1,4 @@
-"""What the folders of sweeps say of where their studies are kept."""
+"""Where studies are stored, as the run folders of sweeps record it."""
 
 from __future__ import annotations
 
@@ -7,39 +7,41 @@ import tomllib
 from pathlib import Path
 
 from fmnist_tui.runs.folder import RunFolder, run_folders
-from fmnist_tui.sweeps.storage import StudyStorage, place
+from fmnist_tui.sweeps.storage import StorageLocation, parse_location
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
-# The folder in a sweep's own in which its trials are recorded.
+# The subfolder of a sweep's run folder that holds the runs of its trials.
 TRIALS = "trials"
 
 
-def of_run(folder: RunFolder) -> tuple[StudyStorage, str]:
-    """Where the study of a sweep's folder is kept, and its name."""
-    where = safe_text(folder.config)
+def study_of_run(folder: RunFolder) -> tuple[StorageLocation, str]:
+    """Where the study of a sweep's run is stored, and its name."""
+    file = safe_text(folder.config)
     try:
         document = tomllib.loads(folder.config.read_text(encoding="utf-8"))
         storage, name = document["made_with"]["storage"], document["sweep"]["name"]
     except OSError as error:
-        raise UserError(f"{where}: cannot be read: {safe_text(reason(error))}") from None
+        raise UserError(f"{file}: cannot be read: {safe_text(reason(error))}") from None
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise UserError(f"{where}: is not the record of a sweep") from None
+        raise UserError(f"{file}: is not the config of a sweep") from None
     if not isinstance(storage, str) or not isinstance(name, str):
-        raise UserError(f"{where}: is not the record of a sweep")
-    return place(storage, folder.path.parent), name
+        raise UserError(f"{file}: is not the config of a sweep")
+    return parse_location(storage, folder.path.parent), name
 
 
-def places(runs_dir: Path, given: str | None = None) -> list[StudyStorage]:
-    """Where studies may be: where it was said, or as usual, and where the sweeps of the runs
-    folder say. What was given comes first: it may hold a password, which records do not."""
-    found = {(first := place(given, runs_dir)).shown: first}
+def list_locations(runs_dir: Path, requested: str | None = None) -> list[StorageLocation]:
+    """The requested or default storage, then those recorded by the sweeps in the runs folder.
+
+    The requested one comes first: it may hold a password, which records never do."""
+    first = parse_location(requested, runs_dir)
+    locations = {first.public_url: first}
     for folder in run_folders(runs_dir):
-        if not os.path.isdir(folder.path / TRIALS):  # noqa: PTH112 - done for every run
+        if not os.path.isdir(folder.path / TRIALS):  # noqa: PTH112 - called for every run
             continue
         try:
-            where, _ = of_run(folder)
+            location, _ = study_of_run(folder)
         except UserError:
             continue
-        found.setdefault(where.shown, where)
-    return list(found.values())
+        locations.setdefault(location.public_url, location)
+    return list(locations.values())

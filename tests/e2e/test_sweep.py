@@ -126,7 +126,7 @@ def test_a_study_that_has_its_trials_is_left_alone(
         (["sweep", "none.toml"], 1, "there is no such sweep file"),
         (["sweep", "shwo"], 2, 'did you mean "show"'),
         (["sweep", "show", "serach"], 1, "there is no study serach"),
-        (["sweep", "kill", "search", "0"], 1, "trial 0 of search is not going on: it is complete"),
+        (["sweep", "kill", "search", "0"], 1, "trial 0 of search is not running: it is complete"),
         (["sweep", "promote", "search", "--trial", "99"], 1, "there is no trial 99"),
         (["sweep", "promote", "search", "--seeds", "0"], 2, "--seeds must be 1 or more"),
         (["sweep", "promote", "search", "--split-seed", "1"], 2, "a different task"),

@@ -21,7 +21,7 @@ from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps import storage, study_locations
 from fmnist_tui.sweeps.snapshot import SnapshotReader
 from fmnist_tui.sweeps.spec import SweepSpec
-from fmnist_tui.sweeps.storage import StudyStorage
+from fmnist_tui.sweeps.storage import StorageLocation
 from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UsageError, UserError, near, reason
 from fmnist_tui.util.formatting import format_percent
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--storage",
             metavar="URL",
             help="database URL, or journal:FILE"
-            f" [{storage.VARIABLE}, or {storage.DEFAULT} in the runs folder]",
+            f" [{storage.VARIABLE}, or {storage.DEFAULT_FILE} in the runs folder]",
         )
         options.add_common(part, data=name in ("start", "promote"))
         if name in ("start", "promote"):
@@ -65,8 +65,8 @@ def _add_start_arguments(part: argparse.ArgumentParser) -> None:
         "config",
         nargs="?",
         metavar="CONFIG",
-        help=f"a sweep file, or a built-in one: {', '.join(specs.names())}; not needed with the"
-        " --name of an existing study",
+        help=f"a sweep file, or a built-in one: {', '.join(specs.shipped_names())};"
+        " not needed with the --name of an existing study",
     )
     part.add_argument("--name", help="name of the study [from the file]")
     part.add_argument(
@@ -85,14 +85,14 @@ def _start(args: argparse.Namespace) -> int:
     """Work on a study until it has its trials, or N have been run here."""
     if args.trials is not None and args.trials < 1:
         raise UsageError("--trials must be 1 or more")
-    if args.name is not None and not specs.is_name(args.name):
-        raise UsageError(f"--name must have {specs.NAMES}")
+    if args.name is not None and not specs.is_valid_name(args.name):
+        raise UsageError(f"--name must have {specs.NAME_RULE}")
     if args.config is None and args.name is None:
-        raise UsageError(f"give a sweep file, or one of {', '.join(specs.names())}")
+        raise UsageError(f"give a sweep file, or one of {', '.join(specs.shipped_names())}")
     runs_dir = options.runs_dir(args)
     # Read before the storage is opened, so that errors in the file come first.
     spec = _load_spec(args) if args.config is not None else None
-    place = storage.place(args.storage, runs_dir)
+    place = storage.parse_location(args.storage, runs_dir)
     if args.storage is None:
         _create_runs_dir(runs_dir)
     connection = storage.connect(place)
@@ -109,7 +109,7 @@ def _start(args: argparse.Namespace) -> int:
     total = spec.trials if args.trials is None else None
     for number in ledger.recover():
         console.note(LOST_WORKER.format(number))
-    if not ledger.has_room(ledger.standing(), total):
+    if not ledger.has_room(ledger.counts(), total):
         why = "the study has all its trials; --trials N runs N more"
         return _print_outcome(args, place, spec, SweepOutcome(FINISHED, why, 0), None)
     folder = RunFolder.create(runs_dir, spec.name, spec.base.dataset)
@@ -140,7 +140,7 @@ def _start(args: argparse.Namespace) -> int:
 
 def _print_outcome(
     args: argparse.Namespace,
-    place: StudyStorage,
+    place: StorageLocation,
     spec: SweepSpec,
     outcome: SweepOutcome,
     folder: RunFolder | None,
@@ -166,15 +166,19 @@ def _print_outcome(
 
 def _load_spec(args: argparse.Namespace) -> SweepSpec:
     text = args.config
-    if text not in specs.names() and not Path(text).exists() and (hint := near(text, ACTIONS)):
+    if (
+        text not in specs.shipped_names()
+        and not Path(text).exists()
+        and (hint := near(text, ACTIONS))
+    ):
         raise UsageError(f"{safe_text(text, 80)} is neither an action nor a sweep file{hint}")
     spec = specs.load(text, options.parse_settings(args), recipes.from_environment())
     return replace(spec, name=args.name.strip()) if args.name is not None else spec
 
 
-def _join_spec(place: StudyStorage, args: argparse.Namespace) -> SweepSpec:
+def _join_spec(place: StorageLocation, args: argparse.Namespace) -> SweepSpec:
     """The sweep of a study that another worker has started."""
-    spec = SnapshotReader().look(place, args.name).spec
+    spec = SnapshotReader().read(place, args.name).spec
     changes = options.parse_settings(args)
     options.refuse_settings(
         (key for key in changes if run_config.group(key) != "machine"),
@@ -193,10 +197,10 @@ def _create_runs_dir(runs_dir: Path) -> None:
         ) from error
 
 
-def _write_config(folder: RunFolder, spec: SweepSpec, place: StudyStorage) -> None:
+def _write_config(folder: RunFolder, spec: SweepSpec, place: StorageLocation) -> None:
     import fmnist_tui
 
-    made_with = {"fmnist_tui": fmnist_tui.__version__, "storage": place.shown}
+    made_with = {"fmnist_tui": fmnist_tui.__version__, "storage": place.public_url}
     try:
         text = specs.to_toml(spec, made_with)
         atomic_write(folder.config, text.encode("utf-8", "surrogateescape"))
@@ -217,15 +221,15 @@ def _show(args: argparse.Namespace) -> int:
 def _list(args: argparse.Namespace) -> int:
     runs_dir, reader = options.runs_dir(args), SnapshotReader()
     if args.storage is not None:
-        places = [storage.place(args.storage, runs_dir)]
+        places = [storage.parse_location(args.storage, runs_dir)]
         if places[0].is_missing:
-            raise UserError(f"there is no storage {places[0].name()}")
+            raise UserError(f"there is no storage {places[0].name}")
     else:
-        places = study_locations.places(runs_dir)
+        places = study_locations.list_locations(runs_dir)
     found = []
     for place in places:
         try:
-            found += reader.studies(place)
+            found += reader.list_studies(place)
         except UserError as error:
             if len(places) == 1:
                 raise
@@ -235,12 +239,12 @@ def _list(args: argparse.Namespace) -> int:
             [
                 {
                     "study": study.name,
-                    "storage": study.place.shown,
+                    "storage": study.location.public_url,
                     "done": study.done,
                     "running": study.running,
                     "trials": study.total,
                     "best": study.best,
-                    "trouble": study.trouble,
+                    "trouble": study.error,
                 }
                 for study in found
             ]
@@ -256,7 +260,7 @@ def _list(args: argparse.Namespace) -> int:
             f"{study.done}/{study.total}",
             str(study.running),
             format_percent(study.best),
-            Text(study.trouble, "yellow") if study.trouble else Text(study.place.name()),
+            Text(study.error, "yellow") if study.error else Text(study.location.name),
         )
     console.console().print(table)
     return 0

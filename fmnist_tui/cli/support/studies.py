@@ -16,11 +16,11 @@ from fmnist_tui.render.sparkline import sparks
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import resolve
 from fmnist_tui.runs.resolve_start import locate
-from fmnist_tui.sweeps import snapshot, storage, study_locations
+from fmnist_tui.sweeps import storage, study_locations, trial_states
 from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, TrialView
-from fmnist_tui.sweeps.space import told as format_value
+from fmnist_tui.sweeps.space import format_value as format_value
 from fmnist_tui.sweeps.spec import NOT_PROMOTED
-from fmnist_tui.sweeps.storage import StudyStorage
+from fmnist_tui.sweeps.storage import StorageLocation
 from fmnist_tui.util.errors import UsageError, UserError
 from fmnist_tui.util.formatting import format_duration, format_percent
 from fmnist_tui.util.text import safe_text
@@ -29,29 +29,29 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 STATE_STYLES = {
-    snapshot.RUNNING: "green",
-    snapshot.WAITING: "dim",
-    snapshot.PRUNED: "yellow",
-    snapshot.KILLED: "yellow",
-    snapshot.FAILED: "red",
-    snapshot.STOPPED: "dim",
-    snapshot.LOST: "dim",
+    trial_states.RUNNING: "green",
+    trial_states.WAITING: "dim",
+    trial_states.PRUNED: "yellow",
+    trial_states.KILLED: "yellow",
+    trial_states.FAILED: "red",
+    trial_states.STOPPED: "dim",
+    trial_states.LOST: "dim",
 }
 BAR_WIDTH, CURVE_WIDTH = 24, 8
 # A running trial that has shown no sign of life for so long may be dead.
 SILENT_SECONDS = 60.0
 
 
-def find_study(reader: SnapshotReader, args: argparse.Namespace) -> tuple[StudyStorage, str]:
+def find_study(reader: SnapshotReader, args: argparse.Namespace) -> tuple[StorageLocation, str]:
     """The storage and name of STUDY: a study's name, or a run of its sweep."""
     runs_dir, text = options.runs_dir(args), args.study
-    default = storage.place(args.storage, runs_dir)
+    default = storage.parse_location(args.storage, runs_dir)
     not_found = None
     if "/" not in text:
-        places = [default] if args.storage is not None else study_locations.places(runs_dir)
+        places = [default] if args.storage is not None else study_locations.list_locations(runs_dir)
         for place in places:
             try:
-                reader.look(place, text)
+                reader.read(place, text)
             except UserError as error:
                 not_found = not_found or error
             else:
@@ -62,17 +62,17 @@ def find_study(reader: SnapshotReader, args: argparse.Namespace) -> tuple[StudyS
         if not_found is not None:
             raise not_found from None
         raise
-    place, name = study_locations.of_run(folder)
+    place, name = study_locations.study_of_run(folder)
     # The URL in a record has no password; that of --storage or the environment may.
-    return (default if default.shown == place.shown else place), name
+    return (default if default.public_url == place.public_url else place), name
 
 
-def to_json(reader: SnapshotReader, place: StudyStorage, name: str) -> dict[str, Any]:
+def to_json(reader: SnapshotReader, place: StorageLocation, name: str) -> dict[str, Any]:
     """A study as a JSON document."""
-    study = reader.look(place, name)
+    study = reader.read(place, name)
     return {
         "study": name,
-        "storage": place.shown,
+        "storage": place.public_url,
         "about": study.spec.about,
         "done": study.done,
         "running": study.running,
@@ -95,22 +95,22 @@ def _trial_to_json(trial: TrialView) -> dict[str, Any]:
         "run": trial.run,
         "host": trial.host,
         "why": trial.why,
-        "again": trial.again,
+        "again": trial.retry_of,
     }
 
 
 def print_study(
-    reader: SnapshotReader, place: StudyStorage, name: str, *, with_trials: bool = False
+    reader: SnapshotReader, place: StorageLocation, name: str, *, with_trials: bool = False
 ) -> None:
     """Print a study's progress, its best trial and the importance of its settings."""
-    study = reader.look(place, name)
+    study = reader.read(place, name)
     out = console.console()
     if with_trials:
         out.print(_create_trial_table(study))
         out.print()
     running = f", {study.running} running" if study.running else ""
     out.print(
-        f"{safe_text(name)}: {study.done} of {study.total} trials done{running}, in {place.name()}",
+        f"{safe_text(name)}: {study.done} of {study.total} trials done{running}, in {place.name}",
         soft_wrap=True,
         markup=False,
     )
@@ -136,7 +136,7 @@ def print_study(
 def print_sweep_run(folder: RunFolder, run: dict[str, Any], *, as_json: bool) -> int:
     """What `runs show` prints of a sweep: `run`, the document of its run, and its study."""
     reader, study, trouble = SnapshotReader(), None, ""
-    place, name = study_locations.of_run(folder)
+    place, name = study_locations.study_of_run(folder)
     try:
         study = to_json(reader, place, name)
     except UserError as error:
@@ -161,7 +161,7 @@ def _create_trial_table(study: Snapshot) -> Table:
     headings = (">trial", "state", ">value", ">epochs", ">time", "curve", *keys, "")
     table = console.create_table(*headings)
     for trial in study.trials:
-        silent = f"no sign of life for {format_duration(trial.quiet)}"
+        silent = f"no sign of life for {format_duration(trial.silent_seconds)}"
         table.add_row(
             str(trial.number),
             Text(trial.state, STATE_STYLES.get(trial.state, "")),
@@ -172,7 +172,11 @@ def _create_trial_table(study: Snapshot) -> Table:
             if console.has_unicode()
             else "",
             *(format_value(trial.params[key]) if key in trial.params else "–" for key in keys),
-            Text(safe_text(trial.why or (silent if trial.quiet > SILENT_SECONDS else ""), 60)),
+            Text(
+                safe_text(
+                    trial.why or (silent if trial.silent_seconds > SILENT_SECONDS else ""), 60
+                )
+            ),
         )
     return table
 
@@ -187,7 +191,7 @@ def promote(args: argparse.Namespace) -> int:
         raise UsageError("--seeds must be 1 or more")
     reader = SnapshotReader()
     place, name = find_study(reader, args)
-    study = reader.look(place, name)
+    study = reader.read(place, name)
     trial = _find_trial(study, args.trial)
     changes = options.parse_settings(args)
     if "seed" in changes:
@@ -196,7 +200,7 @@ def promote(args: argparse.Namespace) -> int:
         (key for key in NOT_PROMOTED if key in changes),
         "would make it a different task from the trial's; use fmnist-tui train",
     )
-    config = study.spec.promoted(trial.params, trial.number, **changes)
+    config = study.spec.promoted_config(trial.params, trial.number, **changes)
     if config.start is not None:
         config = config.changed(start=str(locate(config.start, options.runs_dir(args))))
     console.note(f"trial {trial.number} of {name}: {_format_params(trial)}; {args.seeds} seeds")

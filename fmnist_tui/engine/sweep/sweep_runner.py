@@ -32,10 +32,10 @@ from fmnist_tui.protocol.events import (
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader, EventLog
-from fmnist_tui.sweeps import snapshot
+from fmnist_tui.sweeps import trial_states
 from fmnist_tui.sweeps.retry import StorageRetry
-from fmnist_tui.sweeps.space import told
-from fmnist_tui.sweeps.study import ClaimedTrial, StudyCounts, StudyLedger, TakenError
+from fmnist_tui.sweeps.space import format_value
+from fmnist_tui.sweeps.study import ClaimedTrial, StudyCounts, StudyLedger, TrialTakenError
 from fmnist_tui.sweeps.study_locations import TRIALS
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.progress import Tell, untold
@@ -93,7 +93,7 @@ class SweepRunner:
             self._commands = CommandReader(self._folder.commands)
             outcome = SweepOutcome(FAILED, "the program was ended", 0)
             try:
-                self._emit(self._started(self._asking.patiently(self._ledger.standing)))
+                self._emit(self._started(self._asking.retry(self._ledger.counts)))
                 outcome = self._trials()
             except UserError as error:
                 outcome = SweepOutcome(FAILED, str(error), self._done)
@@ -119,18 +119,18 @@ class SweepRunner:
         ledger, asking = self._ledger, self._asking
         while True:
             self._listen()
-            for number in asking.once(ledger.recover) or ():
+            for number in asking.attempt(ledger.recover) or ():
                 self._note(LOST_WORKER.format(number))
-            _, stopped = asking.once(lambda: ledger.marks(None)) or (False, False)
+            _, stopped = asking.attempt(lambda: ledger.read_requests(None)) or (False, False)
             if stopped:
                 self._why = self._why or TOLD_TO
-            standing = asking.patiently(ledger.standing)
+            standing = asking.retry(ledger.counts)
             end = self._end(standing)
             if end is not None:
                 return SweepOutcome(*end, self._done)
             try:
-                begun = asking.patiently(lambda: ledger.begin(str(self._folder.path)))
-            except TakenError:
+                begun = asking.retry(lambda: ledger.claim(str(self._folder.path)))
+            except TrialTakenError:
                 continue
             self._take_down(begun, self._trial(begun, standing))
 
@@ -142,11 +142,11 @@ class SweepRunner:
         if len(same) == SAME_FAILURES and len({alike(why) for _, why in same}) == 1:
             began, why = same[-1]
             # Where some trials do well, others may fail for what their settings ask for.
-            if not (began and standing.good):
+            if not (began and standing.successful):
                 return FAILED, f"{SAME_FAILURES} trials in a row failed alike: {why}"
         timeout = self._spec.timeout
         if timeout is not None and time.monotonic() - self._began >= timeout:
-            return FINISHED, f"{told(timeout)} s are over"
+            return FINISHED, f"{format_value(timeout)} s are over"
         total = self._spec.trials if self._wanted is None else None
         enough = self._wanted is not None and self._done >= self._wanted
         if enough or not self._ledger.has_room(standing, total):
@@ -156,11 +156,11 @@ class SweepRunner:
     def _trial(self, begun: ClaimedTrial, standing: StudyCounts) -> TrialResult:
         """Train it to its end and tell the study."""
         try:
-            config = self._spec.config(begun.params, begun.number)
+            config = self._spec.trial_config(begun.params, begun.number)
         except ConfigError as error:
             why = str(error.problems[0])
-            self._asking.patiently(lambda: self._ledger.fail(begun, why))
-            return TrialResult(snapshot.FAILED, why=why, began=True)
+            self._asking.retry(lambda: self._ledger.fail(begun, why))
+            return TrialResult(trial_states.FAILED, why=why, began=True)
         training = self._session.trial(config, self._folder.path / TRIALS)
         self.training = training
         trial = TrialRunner(self._ledger, begun, training, self._asking)
@@ -189,14 +189,14 @@ class SweepRunner:
 
     def _take_down(self, begun: ClaimedTrial, result: TrialResult) -> None:
         """Put into the record, and say, how a trial ended."""
-        self._done += result.state not in snapshot.GIVEN_BACK
-        if result.state == snapshot.FAILED:
+        self._done += result.state not in trial_states.REQUEUED
+        if result.state == trial_states.FAILED:
             self._failures.append((result.began, result.why))
         else:
             self._failures.clear()
-        standing = self._asking.once(self._ledger.standing)
+        standing = self._asking.attempt(self._ledger.counts)
         best = standing.best if standing else None
-        params = tuple((key, told(value)) for key, value in begun.params.items())
+        params = tuple((key, format_value(value)) for key, value in begun.params.items())
         self._emit(
             TrialEnded(
                 t=time.time(),
@@ -205,7 +205,7 @@ class SweepRunner:
                 value=result.value,
                 params=params,
                 epochs=result.epochs,
-                seconds=time.time() - begun.began,
+                seconds=time.time() - begun.started_at,
                 done=self._done,
                 best=best,
                 run=result.run,

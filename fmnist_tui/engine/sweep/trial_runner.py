@@ -15,9 +15,9 @@ from typing import TypeVar
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.events import FAILED, FINISHED, STOPPED, EpochEnded
 from fmnist_tui.protocol.run_state import RunState
-from fmnist_tui.sweeps import snapshot
+from fmnist_tui.sweeps import trial_states
 from fmnist_tui.sweeps.retry import StorageRetry
-from fmnist_tui.sweeps.study import BEAT_SECONDS, ClaimedTrial, StudyLedger, TakenError
+from fmnist_tui.sweeps.study import HEARTBEAT_SECONDS, ClaimedTrial, StudyLedger, TrialTakenError
 from fmnist_tui.util.errors import UserError, reason
 
 LOOK_SECONDS = 0.1
@@ -81,9 +81,9 @@ class TrialRunner:
             self._epoch_ended(epoch)
         if ended and not self.training.events:
             return True
-        if time.monotonic() - self._beat >= BEAT_SECONDS:
+        if time.monotonic() - self._beat >= HEARTBEAT_SECONDS:
             self._beat = time.monotonic()
-            self._say(partial(self._ledger.beat, self._begun))
+            self._say(partial(self._ledger.send_heartbeat, self._begun))
             self._ask()
         return False
 
@@ -102,19 +102,19 @@ class TrialRunner:
         value = state.best.val_accuracy if state.best else None
         word, why = self._ending(stop, value)
         tell: Callable[[], None]
-        if word == snapshot.COMPLETE and value is not None:
+        if word == trial_states.COMPLETE and value is not None:
             tell = partial(ledger.complete, begun, value)
-        elif word == snapshot.STOPPED:
-            tell = partial(ledger.give_back, begun, why)
-        elif word == snapshot.FAILED:
+        elif word == trial_states.STOPPED:
+            tell = partial(ledger.requeue, begun, why)
+        elif word == trial_states.FAILED:
             tell = partial(ledger.fail, begun, why)
         else:
-            tell = partial(ledger.prune, begun, why, killed=word == snapshot.KILLED)
+            tell = partial(ledger.prune, begun, why, killed=word == trial_states.KILLED)
         try:
-            self._asking.patiently(self._report)
-            self._asking.patiently(tell)
-        except TakenError:
-            word, why = snapshot.LOST, TAKEN
+            self._asking.retry(self._report)
+            self._asking.retry(tell)
+        except TrialTakenError:
+            word, why = trial_states.LOST, TAKEN
         run = self.training.folder.name if self.training.folder is not None else ""
         began = state.started is not None
         return TrialResult(word, value, why, state.epochs_done, run, began)
@@ -146,19 +146,22 @@ class TrialRunner:
         self._tell_run()
         if self._unsaid:
             self._say(self._report)
-        killed, stopped = self._say(partial(self._ledger.marks, self._begun)) or (False, False)
+        killed, stopped = self._say(partial(self._ledger.read_requests, self._begun)) or (
+            False,
+            False,
+        )
         self._killed = self._killed or killed
         self.stopped = self.stopped or stopped
 
     def _tell_run(self) -> None:
         if self._run is not None and not self._is_told:
-            found = self._say(partial(self._ledger.found, self._begun, self._run))
+            found = self._say(partial(self._ledger.record_run, self._begun, self._run))
             self._is_told = found is not None
 
     def _say(self, ask: Callable[[], Found]) -> Found | None:
         try:
-            return self._asking.once(ask)
-        except TakenError:
+            return self._asking.attempt(ask)
+        except TrialTakenError:
             self._taken = True
             return None
 
@@ -166,14 +169,14 @@ class TrialRunner:
         """In which state of `TrialView` it ended, and why."""
         ended, message = self.state.ended, self.state.message
         if ended == FINISHED and value is not None:
-            return snapshot.COMPLETE, ""
+            return trial_states.COMPLETE, ""
         if ended == STOPPED and self._pruned and not self._killed:
-            return snapshot.PRUNED, ""
+            return trial_states.PRUNED, ""
         if stop is not None and ended in (STOPPED, None) and not self._killed:
-            return snapshot.STOPPED, stop
+            return trial_states.STOPPED, stop
         if ended in (FAILED, FINISHED, None):
-            return snapshot.FAILED, message or self._why_not()
-        return snapshot.KILLED, message or "stopped by hand"
+            return trial_states.FAILED, message or self._why_not()
+        return trial_states.KILLED, message or "stopped by hand"
 
     def _why_not(self) -> str:
         error = self.training.error

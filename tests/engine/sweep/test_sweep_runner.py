@@ -21,11 +21,11 @@ from fmnist_tui.runs.listing import list_runs, summarise
 from fmnist_tui.runs.log import CommandBox, append_line
 from fmnist_tui.sweeps import remote_control, retry
 from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader
-from fmnist_tui.sweeps.storage import StudyStorage
+from fmnist_tui.sweeps.storage import StorageLocation
 from fmnist_tui.sweeps.study import StudyLedger
 from fmnist_tui.util.errors import UserError
 from tests.engine.support import FOREVER, PATIENCE, blobs
-from tests.unit.sweeps.support import journal, ledger, search
+from tests.unit.sweeps.support import join_study, journal_in, make_spec
 
 TINY = """
 [run]
@@ -52,8 +52,8 @@ class Bench:
     def __init__(
         self, session: Session, folder: Path, text: str, trials: int | None = None
     ) -> None:
-        self.where: StudyStorage = journal(folder)
-        self.book: StudyLedger = ledger(self.where, search(text))
+        self.where: StorageLocation = journal_in(folder)
+        self.book: StudyLedger = join_study(self.where, make_spec(text))
         self.run = RunFolder.create(session.runs_dir, "search", "sketches")
         self.said: list[str] = []
         self.told: list[tuple[float, float, str]] = []
@@ -80,7 +80,7 @@ class Bench:
         return self.outcome
 
     def look(self) -> Snapshot:
-        return SnapshotReader().look(self.where, "search")
+        return SnapshotReader().read(self.where, "search")
 
     def until(self, done: Callable[[Snapshot], bool]) -> Snapshot:
         until = time.monotonic() + PATIENCE
@@ -150,7 +150,7 @@ def test_a_trial_is_an_ordinary_run_that_never_reads_the_test_split(
 
 
 def test_an_ordinary_run_still_reads_the_test_split(session: Session) -> None:
-    training = session.train(search(TINY).base)
+    training = session.train(make_spec(TINY).base)
     assert training.wait(PATIENCE) and training.folder is not None
     assert replay(training.folder.events).verdict("test") is not None
     kinds = {path.name.partition("-")[0] for path in training.folder.checkpoints.iterdir()}
@@ -160,7 +160,7 @@ def test_an_ordinary_run_still_reads_the_test_split(session: Session) -> None:
 def test_the_pruner_ends_a_trial_before_its_time(session: Session, tmp_path: Path) -> None:
     bench = Bench(session, tmp_path, LONG.replace('"none"', '"median"\nstartup = 0'), trials=1)
     for _ in range(3):
-        begun = bench.book.begin()
+        begun = bench.book.claim()
         for epoch in range(1, 40):
             bench.book.report(begun, epoch, 1.01)
         bench.book.complete(begun, 1.01)
@@ -296,7 +296,7 @@ def test_failures_that_differ_in_figures_only_are_alike() -> None:
 def test_a_full_disk_is_said_once_and_the_study_is_told_later(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retry, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 0.01)
     bench = Bench(session, tmp_path, TINY, trials=1)
     full = threading.Event()
     refused: list[bytes] = []
@@ -322,8 +322,8 @@ def test_a_full_disk_is_said_once_and_the_study_is_told_later(
 def test_a_storage_that_stays_away_ends_the_sweep_with_one_line(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retry, "AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr(retry, "SECONDS", 0.2)
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "TIMEOUT_SECONDS", 0.2)
     bench = Bench(session, tmp_path, TINY)
     bench.start()
     bench.until(lambda shown: shown.done >= 1)
@@ -347,7 +347,7 @@ def test_a_trial_that_another_worker_has_taken_for_dead_is_let_go(
     bench = Bench(session, tmp_path, LONG, trials=1)
     bench.start()
     bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
-    other = ledger(bench.where, search(LONG))
+    other = join_study(bench.where, make_spec(LONG))
     monkeypatch.setattr(other, "_is_lost", lambda trial: True)
     assert other.recover() == [0]
     bench.until(lambda shown: shown.done + shown.running == 1 and len(shown.trials) == 2)

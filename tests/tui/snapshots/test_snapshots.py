@@ -26,7 +26,7 @@ from tests.tui.answering import Model
 from tests.tui.conftest import Opened
 from tests.tui.scripted import events, make_run, settled
 from tests.tui.snapshots.snapshots import picture
-from tests.unit.sweeps.support import done, ledger
+from tests.unit.sweeps.support import join_study, run_trial
 
 KEPT = Path(__file__).parent / "kept"
 SAMPLE = Path(__file__).parents[3] / "assets" / "samples" / "bag-cut-out.png"
@@ -95,13 +95,13 @@ STATES: dict[str, Callable[[AppState], Iterator[None]]] = {
 
 def searched(app_state: AppState) -> None:
     """A study that has ended well, in a journal beside the runs."""
-    book = ledger(storage.place(None, app_state.runs_dir))
+    book = join_study(storage.parse_location(None, app_state.runs_dir))
     for values in ([0.5, 0.6, 0.62], [0.55, 0.7, 0.81], [0.3, 0.4, 0.6], [0.6, 0.75, 0.8]):
-        done(book, values)
-    poor = book.begin()
+        run_trial(book, values)
+    poor = book.claim()
     book.report(poor, 1, 0.2)
     book.prune(poor)
-    book.fail(book.begin(), "the loss stopped being a number")
+    book.fail(book.claim(), "the loss stopped being a number")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=lambda size: f"{size[0]}x{size[1]}")

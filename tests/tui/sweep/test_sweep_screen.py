@@ -17,8 +17,8 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps import storage
 from fmnist_tui.sweeps import study as studies
-from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, StudyLine, TrialView
-from fmnist_tui.sweeps.storage import StudyStorage
+from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, StudySummary, TrialView
+from fmnist_tui.sweeps.storage import StorageLocation
 from fmnist_tui.sweeps.study import StudyLedger
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import ChoiceDialog, PickerDialog, PromptDialog
@@ -34,33 +34,33 @@ from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
 from tests.tui.conftest import Opened
 from tests.tui.scripted import make_run, settled
-from tests.unit.sweeps.support import SEARCH, done, ledger, search
+from tests.unit.sweeps.support import SEARCH, join_study, make_spec, run_trial
 
 Errands = list[tuple[str, list[str]]]
 
 
 @pytest.fixture(autouse=True)
-def usual(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> StudyStorage:
+def usual(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> StorageLocation:
     """Studies are in a journal, which is made sooner than a database; looks come often."""
     monkeypatch.setattr(sweep_screen.SweepScreen, "REFRESH_SECONDS", 0.05)
     monkeypatch.setenv(storage.VARIABLE, f"journal:{app_state.runs_dir}/studies.log")
-    return storage.place(None, app_state.runs_dir)
+    return storage.parse_location(None, app_state.runs_dir)
 
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """The workers are on another machine."""
-    other = {**studies._here(), "host": "elsewhere"}
-    monkeypatch.setattr(studies, "_here", lambda: other)
+    other = {**studies._this_process(), "host": "elsewhere"}
+    monkeypatch.setattr(studies, "_this_process", lambda: other)
 
 
 @pytest.fixture
-def book(usual: StudyStorage, elsewhere: None) -> StudyLedger:
+def book(usual: StorageLocation, elsewhere: None) -> StudyLedger:
     """A study with three trials that are complete, the second the best, and one that failed."""
-    book = ledger(usual)
+    book = join_study(usual)
     for values in ([0.5, 0.6], [0.6, 0.8], [0.4, 0.7]):
-        done(book, values)
-    book.fail(book.begin(), "the loss stopped being a number")
+        run_trial(book, values)
+    book.fail(book.claim(), "the loss stopped being a number")
     return book
 
 
@@ -176,7 +176,7 @@ async def test_a_study_shows_its_trials_newest_first_and_the_best_marked(
 async def test_trials_tick_while_workers_elsewhere_go_on(opened: Opened, book: StudyLedger) -> None:
     async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
         await listed(dashboard, pilot, 4)
-        begun = book.begin()
+        begun = book.claim()
         await listed(dashboard, pilot, 5)
         assert "● running" in rows(dashboard)[0] and "1 running" in str(
             table(dashboard).border_title
@@ -207,13 +207,13 @@ async def test_the_screens_thread_never_reads_a_storage(
     import threading
 
     readers: set[int] = set()
-    look = SnapshotReader.look
+    look = SnapshotReader.read
 
-    def watched(self: SnapshotReader, where: StudyStorage, name: str) -> Snapshot:
+    def watched(self: SnapshotReader, where: StorageLocation, name: str) -> Snapshot:
         readers.add(threading.get_ident())
         return look(self, where, name)
 
-    monkeypatch.setattr(SnapshotReader, "look", watched)
+    monkeypatch.setattr(SnapshotReader, "read", watched)
     async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
         await listed(dashboard, pilot, 4)
         assert readers and threading.get_ident() not in readers
@@ -227,18 +227,18 @@ async def test_a_storage_that_cannot_be_reached_is_a_line_and_is_left_in_peace(
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        monkeypatch.setattr(storage, "SECONDS", 0.2)
+        monkeypatch.setattr(storage, "CONNECT_SECONDS", 0.2)
         far = f"postgresql+psycopg://me@127.0.0.1:{silent.getsockname()[1]}/x"
-        folder.config.write_text(specs.to_toml(search(name="far"), {"storage": far}))
+        folder.config.write_text(specs.to_toml(make_spec(name="far"), {"storage": far}))
         async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
             await settled(pilot, lambda: len(rows(dashboard, "studies")) == 2)
             assert (
                 "✗" in rows(dashboard, "studies")[1] and "storage" in rows(dashboard, "studies")[1]
             )
             await listed(dashboard, pilot, 4)
-            asked: list[StudyStorage] = []
+            asked: list[StorageLocation] = []
 
-            def connect(where: StudyStorage) -> object:
+            def connect(where: StorageLocation) -> object:
                 asked.append(where)
                 return storage.connect(where)
 
@@ -248,9 +248,9 @@ async def test_a_storage_that_cannot_be_reached_is_a_line_and_is_left_in_peace(
 
 
 async def test_another_study_is_shown_when_the_cursor_moves_to_it(
-    opened: Opened, book: StudyLedger, usual: StudyStorage
+    opened: Opened, book: StudyLedger, usual: StorageLocation
 ) -> None:
-    done(ledger(usual, search(name="newer")), [0.3])
+    run_trial(join_study(usual, make_spec(name="newer")), [0.3])
     async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
         await listed(dashboard, pilot, 1)
         table(dashboard, "studies").focus()
@@ -261,12 +261,12 @@ async def test_another_study_is_shown_when_the_cursor_moves_to_it(
 
 
 async def test_a_sweep_of_the_list_of_runs_is_opened_here(
-    opened: Opened, book: StudyLedger, usual: StudyStorage, app_state: AppState
+    opened: Opened, book: StudyLedger, usual: StorageLocation, app_state: AppState
 ) -> None:
-    done(ledger(usual, search(name="newer")), [0.3])
+    run_trial(join_study(usual, make_spec(name="newer")), [0.3])
     folder = RunFolder.create(app_state.runs_dir, "search", "sketches")
     (folder.path / "trials").mkdir()
-    folder.config.write_text(specs.to_toml(search(), {"storage": usual.shown}))
+    folder.config.write_text(specs.to_toml(make_spec(), {"storage": usual.public_url}))
     best = TrialEnded(1.0, 1, "complete", 0.8, (("lr", "0.1"),), 2, 3.0, 4, 0.8, "x", "")
     started = RunStarted(
         0.0, folder.name, "search", "sketches", "linear", 0, "cpu", "", "auto", 0, 6, 1, 64,
@@ -373,8 +373,8 @@ async def test_enter_takes_the_trials_run_in_hand(
     opened: Opened, book: StudyLedger, app_state: AppState, elsewhere: None
 ) -> None:
     run = make_run(app_state.runs_dir / "trials", splits=("val",))
-    begun = book.begin()
-    book.found(begun, str(run.path))
+    begun = book.claim()
+    book.record_run(begun, str(run.path))
     async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
         await listed(dashboard, pilot, 5)
         await pilot.press("enter")
@@ -385,7 +385,7 @@ async def test_enter_takes_the_trials_run_in_hand(
 async def test_enter_says_where_a_run_is_that_is_not_here(
     opened: Opened, book: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    book.found(book.begin(), "/far/away/run")
+    book.record_run(book.claim(), "/far/away/run")
     async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
         await listed(dashboard, pilot, 5)
         said = told(dashboard, monkeypatch)
@@ -400,7 +400,7 @@ async def test_enter_says_where_a_run_is_that_is_not_here(
 async def test_x_kills_a_running_trial_after_a_question(
     opened: Opened, book: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = book.begin()
+    begun = book.claim()
     async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
         await listed(dashboard, pilot, 5)
         said = told(dashboard, monkeypatch)
@@ -408,23 +408,23 @@ async def test_x_kills_a_running_trial_after_a_question(
         assert isinstance(dashboard.screen, ChoiceDialog)
         await pilot.press("x")
         await pilot.pause()
-        assert book.marks(begun) == (False, False)
+        assert book.read_requests(begun) == (False, False)
         await pilot.press("x", "k")
-        await settled(pilot, lambda: book.marks(begun)[0])
-        await settled(pilot, lambda: "told to end" in " ".join(said))
+        await settled(pilot, lambda: book.read_requests(begun)[0])
+        await settled(pilot, lambda: "kill requested" in " ".join(said))
         await pilot.press("down", "x")
-        await settled(pilot, lambda: "is not going on: it is failed" in said[-1])
+        await settled(pilot, lambda: "is not running: it is failed" in said[-1])
 
 
 async def test_s_stops_all_workers_after_a_question(
     opened: Opened, book: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = book.begin()
+    begun = book.claim()
     async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
         await listed(dashboard, pilot, 5)
         said = told(dashboard, monkeypatch)
         await pilot.press("s", "s")
-        await settled(pilot, lambda: book.marks(begun)[1])
+        await settled(pilot, lambda: book.read_requests(begun)[1])
         await settled(pilot, lambda: "1 trials are told to end" in " ".join(said))
 
 
@@ -452,11 +452,11 @@ async def test_p_promotes_a_trial_with_as_many_seeds_as_are_asked_for(
 async def test_w_has_one_more_process_work_on_a_study_wherever_it_is_kept(
     opened: Opened, errands: Errands, app_state: AppState, tmp_path: Path, elsewhere: None
 ) -> None:
-    other = storage.place(f"journal:{tmp_path}/other.log", app_state.runs_dir)
-    done(ledger(other), [0.5])
+    other = storage.parse_location(f"journal:{tmp_path}/other.log", app_state.runs_dir)
+    run_trial(join_study(other), [0.5])
     folder = RunFolder.create(app_state.runs_dir, "search", "sketches")
     (folder.path / "trials").mkdir()
-    folder.config.write_text(specs.to_toml(search(), {"storage": other.shown}))
+    folder.config.write_text(specs.to_toml(make_spec(), {"storage": other.public_url}))
     async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
         await listed(dashboard, pilot, 1)
         await pilot.press("w")
@@ -466,7 +466,7 @@ async def test_w_has_one_more_process_work_on_a_study_wherever_it_is_kept(
         await pilot.pause()
         ((_, words),) = errands
         assert words[:4] == ["sweep", "start", "--name=search", "--trials=5"]
-        assert words[-1] == f"--storage={other.shown}"
+        assert words[-1] == f"--storage={other.public_url}"
 
 
 async def test_n_begins_a_shipped_sweep(opened: Opened, errands: Errands) -> None:
@@ -482,7 +482,7 @@ async def test_n_begins_a_shipped_sweep(opened: Opened, errands: Errands) -> Non
 
 
 async def test_n_begins_a_sweep_of_ones_own_and_says_what_is_wrong_with_it(
-    opened: Opened, errands: Errands, tmp_path: Path, usual: StudyStorage,
+    opened: Opened, errands: Errands, tmp_path: Path, usual: StorageLocation,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     path = tmp_path / "mine.toml"
@@ -501,8 +501,8 @@ async def test_n_begins_a_sweep_of_ones_own_and_says_what_is_wrong_with_it(
         assert words[:4] == ["sweep", "start", str(path), "--trials=2"]
         assert f"--storage=journal:{tmp_path}/s.log" in words
         # As soon as it is there it is the one that is shown.
-        done(ledger(usual, search(name="zzz")), [0.3])
-        done(ledger(usual, search(name="mine")), [0.3, 0.4])
+        run_trial(join_study(usual, make_spec(name="zzz")), [0.3])
+        run_trial(join_study(usual, make_spec(name="mine")), [0.3, 0.4])
         await settled(pilot, lambda: "mine" in str(table(dashboard).border_title))
 
 
@@ -518,7 +518,7 @@ PLAIN = TableColours("x", {}, {})
 
 @pytest.mark.parametrize("width", [30, 60, 76, 90, 120, 200])
 def test_lines_of_trials_are_as_wide_as_the_table(width: int) -> None:
-    spec = search()
+    spec = make_spec()
     shown = Snapshot(
         "search",
         spec,
@@ -546,15 +546,15 @@ def test_lines_that_are_as_they_were_are_not_made_anew() -> None:
 
 
 def test_what_others_have_written_steers_no_terminal() -> None:
-    shown = Snapshot("search", search(), ())
+    shown = Snapshot("search", make_spec(), ())
     hostile = view(state="failed", why="\x1b[2J\u202e boom")
-    columns = tables.trial_columns(search().space, 160)
+    columns = tables.trial_columns(make_spec().space, 160)
     (told,) = tables.TrialRows().of([hostile], shown, columns, PLAIN)
     assert "\x1b" not in told.plain and "\u202e" not in told.plain
-    study = StudyLine("\x1b]0;name", storage.StudyStorage("x"), trouble="")
+    study = StudySummary("\x1b]0;name", storage.StorageLocation("x"), error="")
     line = tables.study_line(study, tables.study_columns(30), PLAIN)
     assert "\x1b" not in line.plain and line.cell_len == 30
-    assert "\x1b" not in tables.title(Snapshot("\x1b[0m", search(), ()))
+    assert "\x1b" not in tables.title(Snapshot("\x1b[0m", make_spec(), ()))
 
 
 def test_trials_are_found_by_any_of_their_words() -> None:
@@ -570,7 +570,7 @@ def many(count: int) -> Snapshot:
     text = (
         SEARCH + "[space.dropout]\nlow = 0.0\nhigh = 0.5\n[space.flip]\nchoices = [false, true]\n"
     )
-    spec = search(text.replace("[promote]\nepochs = 8\n", ""))
+    spec = make_spec(text.replace("[promote]\nepochs = 8\n", ""))
     return Snapshot(
         "search",
         spec,

@@ -1,4 +1,4 @@
-"""Sweeps and studies for tests: small specs, trials done by hand, none of them trained."""
+"""Small sweeps and studies for tests; their trials are not trained."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import optuna
 
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps.spec import SweepSpec
-from fmnist_tui.sweeps.storage import StudyStorage, connect, place
+from fmnist_tui.sweeps.storage import StorageLocation, connect, parse_location
 from fmnist_tui.sweeps.study import StudyLedger
 
 SEARCH = """
@@ -32,27 +32,29 @@ epochs = 8
 """
 
 
-def search(text: str = SEARCH, name: str = "search") -> SweepSpec:
+def make_spec(text: str = SEARCH, name: str = "search") -> SweepSpec:
     return specs.parse(text, f"{name}.toml", name)
 
 
-def journal(folder: Path) -> StudyStorage:
-    return place(f"journal:{folder / 'studies.log'}", folder)
+def journal_in(folder: Path) -> StorageLocation:
+    return parse_location(f"journal:{folder / 'studies.log'}", folder)
 
 
-def ledger(where: StudyStorage, spec: SweepSpec | None = None) -> StudyLedger:
-    return StudyLedger.join(where, connect(where), spec or search())
+def join_study(location: StorageLocation, spec: SweepSpec | None = None) -> StudyLedger:
+    return StudyLedger.join(location, connect(location), spec or make_spec())
 
 
-def done(book: StudyLedger, values: Sequence[float]) -> int:
-    """A trial that came to these values by epoch; its number."""
-    begun = book.begin()
+def run_trial(ledger: StudyLedger, values: Sequence[float]) -> int:
+    """Add a complete trial with these values by epoch; its number."""
+    claimed = ledger.claim()
     for epoch, value in enumerate(values, 1):
-        book.report(begun, epoch, value)
-    book.complete(begun, max(values))
-    return begun.number
+        ledger.report(claimed, epoch, value)
+    ledger.complete(claimed, max(values))
+    return claimed.number
 
 
-def trials(where: StudyStorage, name: str = "search") -> list[optuna.trial.FrozenTrial]:
-    """What Optuna itself reads of a study."""
-    return optuna.load_study(study_name=name, storage=connect(where)).get_trials()
+def optuna_trials(
+    location: StorageLocation, name: str = "search"
+) -> list[optuna.trial.FrozenTrial]:
+    """The trials of a study as Optuna itself reads them."""
+    return optuna.load_study(study_name=name, storage=connect(location)).get_trials()

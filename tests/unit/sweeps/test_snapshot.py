@@ -11,23 +11,23 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps import study_locations
 from fmnist_tui.sweeps.snapshot import SnapshotReader
-from fmnist_tui.sweeps.storage import place
+from fmnist_tui.sweeps.storage import parse_location
 from fmnist_tui.util.errors import UserError
-from tests.unit.sweeps.support import done, journal, ledger, search
+from tests.unit.sweeps.support import join_study, journal_in, make_spec, run_trial
 
 
 def test_a_snapshot_tells_of_every_trial(tmp_path: Path) -> None:
-    where = journal(tmp_path)
-    book = ledger(where)
-    done(book, [0.5, 0.7, 0.6])
-    pruned = book.begin()
+    where = journal_in(tmp_path)
+    book = join_study(where)
+    run_trial(book, [0.5, 0.7, 0.6])
+    pruned = book.claim()
     book.report(pruned, 1, 0.2)
     book.prune(pruned)
-    book.fail(book.begin(), "the loss stopped being a number")
-    running = book.begin("/runs/a")
-    book.found(running, "/runs/a/trials/b")
+    book.fail(book.claim(), "the loss stopped being a number")
+    running = book.claim("/runs/a")
+    book.record_run(running, "/runs/a/trials/b")
     book.report(running, 1, 0.4)
-    shown = SnapshotReader().look(where, "search")
+    shown = SnapshotReader().read(where, "search")
     assert [(trial.state, trial.value, trial.epochs) for trial in shown.trials] == [
         ("complete", 0.7, 3),
         ("pruned", 0.2, 1),
@@ -43,11 +43,11 @@ def test_a_snapshot_tells_of_every_trial(tmp_path: Path) -> None:
 
 
 def test_the_best_so_far_goes_up_in_steps(tmp_path: Path) -> None:
-    where = journal(tmp_path)
-    book = ledger(where)
+    where = journal_in(tmp_path)
+    book = join_study(where)
     for value in (0.5, 0.4, 0.7):
-        done(book, [value])
-    assert SnapshotReader().look(where, "search").so_far() == (
+        run_trial(book, [value])
+    assert SnapshotReader().read(where, "search").best_so_far() == (
         (0, 0.5),
         (1, 0.5),
         (2, 0.5),
@@ -56,30 +56,30 @@ def test_the_best_so_far_goes_up_in_steps(tmp_path: Path) -> None:
 
 
 def test_a_reader_sees_what_others_have_done_since(tmp_path: Path) -> None:
-    where, reader = journal(tmp_path), SnapshotReader()
-    assert reader.studies(where) == []
-    book = ledger(where)
-    assert [(line.name, line.done) for line in reader.studies(where)] == [("search", 0)]
-    done(book, [0.5])
-    assert reader.look(where, "search").done == 1
-    assert [(line.done, line.best) for line in reader.studies(where)] == [(1, 0.5)]
+    where, reader = journal_in(tmp_path), SnapshotReader()
+    assert reader.list_studies(where) == []
+    book = join_study(where)
+    assert [(line.name, line.done) for line in reader.list_studies(where)] == [("search", 0)]
+    run_trial(book, [0.5])
+    assert reader.read(where, "search").done == 1
+    assert [(line.done, line.best) for line in reader.list_studies(where)] == [(1, 0.5)]
 
 
 def test_a_study_that_there_is_not_is_said_with_the_near_ones(tmp_path: Path) -> None:
-    where = journal(tmp_path)
-    with pytest.raises(UserError, match=r"there is no study .* is not there"):
-        SnapshotReader().look(where, "search")
-    ledger(where)
+    where = journal_in(tmp_path)
+    with pytest.raises(UserError, match=r"there is no study .* does not exist"):
+        SnapshotReader().read(where, "search")
+    join_study(where)
     with pytest.raises(UserError, match=r'no study serach in .*; did you mean "search"\?'):
-        SnapshotReader().look(where, "serach")
+        SnapshotReader().read(where, "serach")
 
 
 def test_importances_say_which_setting_matters(tmp_path: Path) -> None:
-    where, reader = journal(tmp_path), SnapshotReader()
-    book = ledger(where)
+    where, reader = journal_in(tmp_path), SnapshotReader()
+    book = join_study(where)
     assert reader.importances(where, "search") == ()
     for _ in range(12):
-        begun = book.begin()
+        begun = book.claim()
         book.complete(begun, 0.9 if begun.params["optimizer"] == "sgd" else 0.1)
     shares = reader.importances(where, "search")
     assert [key for key, _ in shares] == ["optimizer", "lr"]
@@ -88,29 +88,29 @@ def test_importances_say_which_setting_matters(tmp_path: Path) -> None:
 
 
 def test_values_that_are_all_the_same_say_nothing_about_settings(tmp_path: Path) -> None:
-    where = journal(tmp_path)
-    book = ledger(where)
+    where = journal_in(tmp_path)
+    book = join_study(where)
     for _ in range(4):
-        done(book, [0.5])
+        run_trial(book, [0.5])
     shares = SnapshotReader().importances(where, "search")
     assert shares == () or all(0 <= share <= 1 for _, share in shares)
 
 
 def test_the_folder_of_a_sweep_says_where_its_study_is(tmp_path: Path) -> None:
-    where = journal(tmp_path)
+    where = journal_in(tmp_path)
     folder = RunFolder.create(tmp_path / "runs", "search", "sketches")
     (folder.path / "trials").mkdir()
-    folder.config.write_text(specs.to_toml(search(), {"storage": where.shown}))
-    assert study_locations.of_run(folder) == (where, "search")
-    usual = place(None, tmp_path / "runs")
-    assert [one.shown for one in study_locations.places(tmp_path / "runs")] == [
-        usual.shown,
-        where.shown,
+    folder.config.write_text(specs.to_toml(make_spec(), {"storage": where.public_url}))
+    assert study_locations.study_of_run(folder) == (where, "search")
+    usual = parse_location(None, tmp_path / "runs")
+    assert [one.public_url for one in study_locations.list_locations(tmp_path / "runs")] == [
+        usual.public_url,
+        where.public_url,
     ]
     folder.config.write_text("[run]\n")
-    with pytest.raises(UserError, match="is not the record of a sweep"):
-        study_locations.of_run(folder)
-    assert study_locations.places(tmp_path / "runs") == [usual]
+    with pytest.raises(UserError, match="is not the config of a sweep"):
+        study_locations.study_of_run(folder)
+    assert study_locations.list_locations(tmp_path / "runs") == [usual]
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from fmnist_tui.config.problems import ConfigError
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps.space import Dimension
 from fmnist_tui.util.errors import UserError
-from tests.unit.sweeps.support import SEARCH, search
+from tests.unit.sweeps.support import SEARCH, make_spec
 
 
 def test_a_sweep_file_is_read_as_it_is_written() -> None:
-    spec = search()
+    spec = make_spec()
     assert (spec.name, spec.trials, spec.startup, spec.sampler) == ("search", 6, 2, "tpe")
     assert spec.base.model == "linear" and spec.base.epochs == 3
     assert spec.space == (
@@ -24,15 +24,15 @@ def test_a_sweep_file_is_read_as_it_is_written() -> None:
 
 
 def test_what_is_written_whole_is_read_back_the_same() -> None:
-    spec = search(SEARCH + 'limit = "none"\n')
+    spec = make_spec(SEARCH + 'limit = "none"\n')
     assert spec.promote == {"epochs": 8, "limit": None}
     text = specs.to_toml(spec, {"storage": "sqlite:///x", "version": "1"})
     assert specs.parse(text, "x") == spec
 
 
 def test_the_shipped_sweeps_are_right_and_name_recipes_that_there_are() -> None:
-    assert "two-conv" in specs.names()
-    for name in specs.names():
+    assert "two-conv" in specs.shipped_names()
+    for name in specs.shipped_names():
         spec = specs.load(name)
         assert spec.about and spec.space and spec.base.epochs <= 5
 
@@ -44,19 +44,19 @@ def test_a_sweep_may_stand_on_a_recipe() -> None:
 
 
 def test_a_trial_has_the_base_with_its_parameters_and_a_name_of_its_own() -> None:
-    config = search().config({"lr": 0.02, "optimizer": "sgd"}, 12)
+    config = make_spec().trial_config({"lr": 0.02, "optimizer": "sgd"}, 12)
     assert (config.lr, config.optimizer, config.epochs) == (0.02, "sgd", 3)
     assert config.recipe == "search-12"
 
 
 def test_a_promoted_trial_has_what_promote_says_besides() -> None:
-    config = search().promoted({"lr": 0.02, "optimizer": "sgd"}, 12, seed=3)
+    config = make_spec().promoted_config({"lr": 0.02, "optimizer": "sgd"}, 12, seed=3)
     assert (config.epochs, config.lr, config.seed) == (8, 0.02, 3)
 
 
 def test_settings_asked_for_besides_change_the_base_but_not_what_is_varied() -> None:
     assert specs.parse(SEARCH, "x", changes={"epochs": 9}).base.epochs == 9
-    assert specs.parse(SEARCH, "x", usual={"lr": 9.0, "epochs": 4}).base.epochs == 4
+    assert specs.parse(SEARCH, "x", defaults={"lr": 9.0, "epochs": 4}).base.epochs == 4
     with pytest.raises(ConfigError, match=r"lr = 0\.1: is varied by this sweep"):
         specs.parse(SEARCH, "x", changes={"lr": 0.1})
 
@@ -73,11 +73,11 @@ def space(lines: str) -> str:
         ("[space.rl]\nlow = 1\nhigh = 2\n", 'space.rl = {.*}: no such setting; did you mean "lr"'),
         ("[space.lr]\nlow = 0.1\nhigh = 0.1\n", r"space.lr.low = 0.1: must be below high \(0.1\)"),
         ("[space.lr]\nlow = 2.0\nhigh = 0.1\n", "space.lr.low = 2.0: must be below high"),
-        ("[space.lr]\nlow = 0.0\nhigh = 0.1\nlog = true\n", "low = 0.0: must be above 0 where log"),
+        ("[space.lr]\nlow = 0.0\nhigh = 0.1\nlog = true\n", "low = 0.0: must be above 0 when log"),
         ("[space.lr]\nlow = 0.1\n", "space.lr = {'low': 0.1}: needs high, or choices"),
         ("[space.lr]\nlow = 'a'\nhigh = 0.1\n", "space.lr.low = 'a': must be a number"),
         ("[space.lr]\nlow = 0.1\nhigh = 500\n", "space.lr.high = 500.0: must be a number above 0"),
-        ("[space.lr]\nlow = 0.1\nhigh = 0.2\nlgo = true\n", "lgo = true: no such part; did you"),
+        ("[space.lr]\nlow = 0.1\nhigh = 0.2\nlgo = true\n", "lgo = true: unknown key; did you"),
         ("[space.lr]\nlow = 0.1\nhigh = 0.2\nlog = 1\n", "log = 1: must be true or false"),
         (
             "[space.lr]\nlow = 0.1\nhigh = 0.2\nstep = 5\n",
@@ -87,10 +87,13 @@ def space(lines: str) -> str:
             "[space.lr]\nlow = 0.1\nhigh = 0.2\nstep = 0.1\nlog = true\n",
             "step = 0.1: cannot be used with log",
         ),
-        ("[space.lr]\nlow = 0.1\nhigh = 0.2\nchoices = [0.1]\n", "choices stand alone"),
+        (
+            "[space.lr]\nlow = 0.1\nhigh = 0.2\nchoices = [0.1]\n",
+            "choices cannot be combined with low, high",
+        ),
         ("[space.lr]\nchoices = []\n", r"space.lr.choices = \[\]: must be a list"),
         ("[space.lr]\nchoices = [0.1, 'x']\n", "choices = 'x': must be a number above 0"),
-        ("[space.lr]\nchoices = [0.1, 0.1]\n", "choices = 0.1: is there twice"),
+        ("[space.lr]\nchoices = [0.1, 0.1]\n", "choices = 0.1: is listed twice"),
         ("[space.flip]\nlow = 0\nhigh = 1\n", "space.flip = {.*}: needs choices, each true or"),
         ("[space.batch_size]\nlow = 1.5\nhigh = 8\n", "low = 1.5: must be a whole number"),
         ("[space.optimizer]\nchoices = ['adam', 'smd']\n", "choices = 'smd': not known"),
@@ -118,7 +121,7 @@ def test_a_search_space_that_cannot_be_is_said_in_one_line(text: str, line: str)
         ("[sweep]\ntrials = true\n", "sweep.trials = true: must be"),
         ("[sweep]\nsampler = 'tpq'\n", "sweep.sampler = 'tpq': must be one of tpe, random, grid"),
         ("[sweep]\npruner = 3\n", "sweep.pruner = 3: must be one of median, hyperband, none"),
-        ("[sweep]\ntrails = 3\n", r"sweep.trails = 3: no such part of \[sweep\]; did you mean"),
+        ("[sweep]\ntrails = 3\n", r"sweep.trails = 3: unknown key in \[sweep\]; did you mean"),
         ("[sweep]\nname = ''\n", "sweep.name = '': must be 1 to 60 characters without a /"),
         ("[sweep]\nname = 'a/b'\n", "sweep.name = 'a/b': must be 1 to 60 characters without a /"),
         ("[sweep]\ntimeout = 0\n", "sweep.timeout = 0: must be seconds, a number above 0"),
@@ -127,7 +130,7 @@ def test_a_search_space_that_cannot_be_is_said_in_one_line(text: str, line: str)
         ("[promote]\nseed = 3\n", "promote.seed = 3: must be as in the trials"),
         ("[promote]\nlr = 0.3\n", "promote.lr = 0.3: is varied by this sweep"),
         ("[promote]\nepochs = 0\n", "promote.epochs = 0: must be a whole number from 1"),
-        ("[spaec.lr]\nlow = 1\n", "spaec = {.*}: no such part of a sweep file; did you mean"),
+        ("[spaec.lr]\nlow = 1\n", "spaec = {.*}: unknown key in a sweep file; did you mean"),
         ("[run]\nval_fraction = 0.0\n", "val_fraction = 0.0: validation decides which trial"),
         ("[run]\nepocs = 3\n", "epocs = 3: no such setting; did you mean"),
         ("[run]\nlimit = 70000\n", "limit = 70000: fashion leaves 50,000 training images"),
@@ -163,7 +166,7 @@ def test_a_recipe_of_several_runs_cannot_be_varied(
     stages = "".join(f'[[stage]]\nname = "{name}"\nrun = {{seed = 1}}\n' for name in "ab")
     (tmp_path / "twice.toml").write_text(f'about = "two runs"\n[run]\nepochs = 1\n{stages}')
     text = 'recipe = "twice"\n[space.lr]\nlow = 0.1\nhigh = 0.2\n'
-    with pytest.raises(ConfigError, match="recipe = 'twice': is made of several runs"):
+    with pytest.raises(ConfigError, match="recipe = 'twice': consists of several runs"):
         specs.parse(text, "x")
 
 
@@ -173,29 +176,29 @@ def test_a_grid_has_as_many_trials_as_points_and_must_have_an_end() -> None:
         "[space.flip]\nchoices = [false, true]\n[space.shift]\nlow = 0\nhigh = 2\n"
     )
     spec = specs.parse(text, "x")
-    assert spec.points() == spec.trials == 24
+    assert spec.grid_size() == spec.trials == 24
     assert spec.space[0].points() == (0.0, 0.1, 0.2, 0.3)
     assert specs.parse(text.replace("'grid'", "'grid'\ntrials = 5"), "x").trials == 5
     with pytest.raises(ConfigError, match=r"space\.lr = .*: a grid needs choices or a step"):
         specs.parse(f"{text}[space.lr]\nlow = 0.1\nhigh = 0.2\n", "x")
-    with pytest.raises(UserError, match="this grid has 240,000 points, 10,000 at most"):
+    with pytest.raises(UserError, match="this grid has 240,000 points, more than 10,000"):
         specs.parse(f"{text}[space.momentum]\nlow = 0.0\nhigh = 0.9999\nstep = 0.0001\n", "x")
 
 
 def test_two_sweeps_differ_in_what_their_trials_depend_on_only() -> None:
-    spec = search()
-    same = search(SEARCH.replace('model = "linear"', 'model = "linear"\nthreads = 2'))
+    spec = make_spec()
+    same = make_spec(SEARCH.replace('model = "linear"', 'model = "linear"\nthreads = 2'))
     assert spec.differences(same) == []
-    assert spec.differences(search(SEARCH.replace("trials = 6", "trials = 60"))) == []
-    longer = search(SEARCH.replace("epochs = 3", "epochs = 4"))
+    assert spec.differences(make_spec(SEARCH.replace("trials = 6", "trials = 60"))) == []
+    longer = make_spec(SEARCH.replace("epochs = 3", "epochs = 4"))
     assert spec.differences(longer) == ["epochs 3 against 4"]
-    wider = search(SEARCH.replace("high = 1e-1", "high = 1.0"))
+    wider = make_spec(SEARCH.replace("high = 1e-1", "high = 1.0"))
     assert spec.differences(wider) == ["lr 0.0001 … 0.1, log against 0.0001 … 1, log"]
-    fewer = search(SEARCH.replace('[space.optimizer]\nchoices = ["adamw", "sgd"]\n', ""))
+    fewer = make_spec(SEARCH.replace('[space.optimizer]\nchoices = ["adamw", "sgd"]\n', ""))
     assert spec.differences(fewer) == ["optimizer adamw, sgd against not varied"]
 
 
 def test_a_value_has_its_place_between_the_ends() -> None:
-    lr, optimizer = search().space
-    assert [round(lr.place(value), 3) for value in (1e-4, 1e-3, 1e-1, 9.0)] == [0, 0.333, 1, 1]
-    assert [optimizer.place(value) for value in ("adamw", "sgd", "gone")] == [0, 1, 0.5]
+    lr, optimizer = make_spec().space
+    assert [round(lr.position(value), 3) for value in (1e-4, 1e-3, 1e-1, 9.0)] == [0, 0.333, 1, 1]
+    assert [optimizer.position(value) for value in ("adamw", "sgd", "gone")] == [0, 1, 0.5]

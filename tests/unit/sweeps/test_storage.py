@@ -14,7 +14,7 @@ import pytest
 
 from fmnist_tui.sweeps import storage
 from fmnist_tui.sweeps.journal import AtomicLineFile
-from fmnist_tui.sweeps.storage import connect, place
+from fmnist_tui.sweeps.storage import connect, parse_location
 from fmnist_tui.util.errors import UserError
 
 SECRET = "s3cr3t-word"
@@ -26,8 +26,8 @@ def unset(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_usually_studies_are_in_a_file_beside_the_runs(tmp_path: Path) -> None:
-    usual = place(None, tmp_path)
-    assert usual.path == tmp_path / "sweeps.db" and not usual.journal and usual.is_missing
+    usual = parse_location(None, tmp_path)
+    assert usual.path == tmp_path / "sweeps.db" and not usual.is_journal and usual.is_missing
     assert connect(usual).get_all_studies() == []
     assert not usual.is_missing
 
@@ -36,48 +36,53 @@ def test_the_environment_says_where_they_are_unless_it_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(storage.VARIABLE, f"journal:{tmp_path}/a.log")
-    assert place(None, tmp_path).path == tmp_path / "a.log"
-    assert place(f"sqlite:///{tmp_path}/b.db", tmp_path).path == tmp_path / "b.db"
+    assert parse_location(None, tmp_path).path == tmp_path / "a.log"
+    assert parse_location(f"sqlite:///{tmp_path}/b.db", tmp_path).path == tmp_path / "b.db"
 
 
 def test_a_journal_is_a_file_by_its_path(tmp_path: Path) -> None:
-    where = place(f"journal:{tmp_path}/studies.log", tmp_path)
-    assert where.journal and where.shown == f"journal:{tmp_path}/studies.log"
+    where = parse_location(f"journal:{tmp_path}/studies.log", tmp_path)
+    assert where.is_journal and where.public_url == f"journal:{tmp_path}/studies.log"
     assert connect(where).get_all_studies() == []
 
 
 def test_a_file_may_have_any_name(tmp_path: Path) -> None:
     folder = tmp_path / "me@corp" / "what?%20"
     folder.mkdir(parents=True)
-    where = place(None, folder)
+    where = parse_location(None, folder)
     assert connect(where).get_all_studies() == []
     assert [path.name for path in folder.iterdir()] == ["sweeps.db"]
     # What a record says of it leads there again.
-    assert place(where.shown, tmp_path) == where
+    assert parse_location(where.public_url, tmp_path) == where
 
 
 def test_no_password_is_shown_or_kept(tmp_path: Path) -> None:
-    where = place(f"postgresql://me:{SECRET}@db.example/studies?sslpassword={SECRET}", tmp_path)
-    assert where.shown == "postgresql+psycopg://me@db.example/studies"
-    assert SECRET not in f"{where.name()} {where!r}"
+    where = parse_location(
+        f"postgresql://me:{SECRET}@db.example/studies?sslpassword={SECRET}", tmp_path
+    )
+    assert where.public_url == "postgresql+psycopg://me@db.example/studies"
+    assert SECRET not in f"{where.name} {where!r}"
     assert where.url is not None and where.url.password == SECRET
-    assert SECRET not in where.clean(f"cannot log in with {SECRET}")
+    assert SECRET not in where.redact(f"cannot log in with {SECRET}")
 
 
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ("sweeps.db", "--storage sweeps.db is none: give a database URL"),
+        ("sweeps.db", "--storage sweeps.db is not a storage: give a database URL"),
         ("journal:", "needs a file: journal:FILE"),
         ("sqlite://", "needs a file: sqlite:///FILE"),
         ("sqlite:///:memory:", "needs a file: sqlite:///FILE"),
         (f"postgresql://me:{SECRET}@db:port/x", "postgresql://… cannot be read as a URL"),
-        (f"postgresql://me:{SECRET}@{SECRET}@db/x", "odd characters of a password as %40"),
+        (
+            f"postgresql://me:{SECRET}@{SECRET}@db/x",
+            "special characters of a password percent-encoded, such as %40",
+        ),
     ],
 )
 def test_what_is_no_storage_is_refused_in_one_line(given: str, line: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        place(given, tmp_path)
+        parse_location(given, tmp_path)
     assert line in str(caught.value) and "\n" not in str(caught.value)
     assert SECRET not in str(caught.value)
 
@@ -85,11 +90,11 @@ def test_what_is_no_storage_is_refused_in_one_line(given: str, line: str, tmp_pa
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ("foo://x", "--storage foo:// is of no known kind"),
+        ("foo://x", "--storage foo:// is not supported"),
         ("sqlite:///{folder}/none/x.db", "there is no folder"),
         ("sqlite:///{folder}", "it is a folder"),
         ("sqlite:///{folder}/text", "file is not a database"),
-        ("journal:{folder}/text", "it is no journal of Optuna's"),
+        ("journal:{folder}/text", "it is not an Optuna journal"),
         ("journal:{folder}/none/x.log", "there is no folder"),
         ("oracle+oracledb://me:s3cr3t-word@db/x", "needs the driver oracledb, which is not"),
         ("postgresql://me:s3cr3t-word@127.0.0.1:1/x", "Connection refused"),
@@ -100,7 +105,7 @@ def test_a_storage_that_cannot_be_opened_is_said_in_one_line(
 ) -> None:
     (tmp_path / "text").write_text("no database, and no journal either\n" * 100)
     with pytest.raises(UserError) as caught:
-        connect(place(given.format(folder=tmp_path), tmp_path))
+        connect(parse_location(given.format(folder=tmp_path), tmp_path))
     assert line in str(caught.value) and "\n" not in str(caught.value)
     assert SECRET not in str(caught.value)
 
@@ -115,7 +120,7 @@ def test_a_driver_that_is_missing_is_named_with_what_to_install(
 
     monkeypatch.setattr(dialect.PGDialect_psycopg, "import_dbapi", lambda: without("psycopg"))
     with pytest.raises(UserError) as caught:
-        connect(place(f"postgresql://me:{SECRET}@127.0.0.1/x", tmp_path))
+        connect(parse_location(f"postgresql://me:{SECRET}@127.0.0.1/x", tmp_path))
     assert "needs the driver psycopg" in str(caught.value)
     assert str(caught.value).endswith("pip install fmnist-tui[postgres]")
     assert SECRET not in str(caught.value)
@@ -133,11 +138,11 @@ def silent() -> Iterator[int]:
 def test_a_server_that_never_answers_is_not_waited_for(
     silent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert storage.SECONDS < 10
-    monkeypatch.setattr(storage, "SECONDS", 0.5)
+    assert storage.CONNECT_SECONDS < 10
+    monkeypatch.setattr(storage, "CONNECT_SECONDS", 0.5)
     began = time.monotonic()
-    with pytest.raises(UserError, match=r"has not answered in 0 s: see whether the address"):
-        connect(place(f"postgresql://me:{SECRET}@127.0.0.1:{silent}/x", tmp_path))
+    with pytest.raises(UserError, match=r"has not answered in 0 s: check the address"):
+        connect(parse_location(f"postgresql://me:{SECRET}@127.0.0.1:{silent}/x", tmp_path))
     assert time.monotonic() - began < 3
 
 

@@ -112,8 +112,8 @@ def _build_history(folder: RunFolder, state: RunState, error: str) -> RunHistory
     kind = state.started.kind if state.started is not None else ""
     try:
         if kind == SWEEP:
-            spec = specs.read(folder.config)
-            config, varied = spec.base, {part.key: part.told() for part in spec.space}
+            spec = specs.read_file(folder.config)
+            config, varied = spec.base, {part.key: part.describe() for part in spec.space}
         else:
             config = recipes.read(folder.config).config()
     except UserError as config_error:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.sweeps import snapshot, storage
 from fmnist_tui.sweeps import spec as specs
-from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, StudyLine, TrialView
+from fmnist_tui.sweeps import storage, trial_states
+from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, StudySummary, TrialView
 from fmnist_tui.sweeps.spec import SweepSpec
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.util.errors import UserError
@@ -55,16 +55,16 @@ class SweepActions:
 
         self._screen.later(found, self._screen.context.open_run, group="open")
 
-    def kill(self, study: StudyLine, trial: TrialView) -> None:
+    def kill(self, study: StudySummary, trial: TrialView) -> None:
         """End a running trial, if the user means it."""
-        if trial.state != snapshot.RUNNING:
-            self._screen.notify_error(f"trial {trial.number} is not going on: it is {trial.state}")
+        if trial.state != trial_states.RUNNING:
+            self._screen.notify_error(f"trial {trial.number} is not running: it is {trial.state}")
             return
 
         def work() -> str:
             from fmnist_tui.sweeps import remote_control
 
-            return remote_control.kill(self._reader, study.place, study.name, trial.number)
+            return remote_control.kill(self._reader, study.location, study.name, trial.number)
 
         def told(said: str) -> None:
             self._screen.notify(said)
@@ -81,7 +81,7 @@ class SweepActions:
         )
         self._screen.over(question, answered)
 
-    def promote(self, study: StudyLine, trial: TrialView, shown: Snapshot) -> None:
+    def promote(self, study: StudySummary, trial: TrialView, shown: Snapshot) -> None:
         """Train the trial's settings in full, with as many seeds as are asked for."""
         if len(trial.params) < len(shown.spec.space):
             self._screen.notify_error(f"trial {trial.number} has no settings yet")
@@ -115,7 +115,7 @@ class SweepActions:
 
     def new(self) -> None:
         """Begin a sweep: one that comes along, or a file."""
-        items = [(name, f"{name}  {_about(name)}") for name in specs.names()]
+        items = [(name, f"{name}  {_about(name)}") for name in specs.shipped_names()]
         items.append((OWN, "a sweep file of your own …"))
 
         def picked(name: str | None) -> None:
@@ -168,7 +168,7 @@ class SweepActions:
         hint = f"of {spec.base.epochs} epochs each; another storage's URL may follow"
         self._screen.over(PromptDialog(title, str(spec.trials), hint), answered)
 
-    def worker(self, study: StudyLine) -> None:
+    def worker(self, study: StudySummary) -> None:
         """Have one more process work on the study."""
         left = max(0, study.total - study.done - study.running) or MORE_TRIALS
 
@@ -185,7 +185,7 @@ class SweepActions:
         title = f"One more worker on {safe_text(study.name, 30)}: how many trials?"
         self._screen.over(PromptDialog(title, str(left), "it stops when they are done"), answered)
 
-    def stop(self, study: StudyLine) -> None:
+    def stop(self, study: StudySummary) -> None:
         """Have every worker of the study stop, if the user means it."""
         if not study.running:
             self._screen.notify_error(f"nobody works on {safe_text(study.name, 40)}")
@@ -194,7 +194,7 @@ class SweepActions:
         def work() -> int:
             from fmnist_tui.sweeps import remote_control
 
-            return remote_control.stop(self._reader, study.place, study.name)
+            return remote_control.stop(self._reader, study.location, study.name)
 
         def answered(choice: str | None) -> None:
             if choice == "s":
@@ -218,7 +218,7 @@ class SweepActions:
         self,
         title: str,
         words: list[str],
-        study: StudyLine | None,
+        study: StudySummary | None,
         then: Callable[[Any], None] | None = None,
     ) -> None:
         app_state = self._screen.app_state
@@ -243,10 +243,14 @@ class SweepActions:
         self._screen.context.start_job(title, [*words, *places], done, lambda _: self._after())
         self._after()
 
-    def _storage(self, study: StudyLine) -> list[str]:
+    def _storage(self, study: StudySummary) -> list[str]:
         """Where the other process is to look; what it finds by itself may hold a password."""
-        usual = storage.place(None, self._screen.app_state.runs_dir)
-        return [] if usual.shown == study.place.shown else [f"--storage={study.place.shown}"]
+        usual = storage.parse_location(None, self._screen.app_state.runs_dir)
+        return (
+            []
+            if usual.public_url == study.location.public_url
+            else [f"--storage={study.location.public_url}"]
+        )
 
     def _count(self, text: str, what: str) -> int | None:
         word = text.strip()

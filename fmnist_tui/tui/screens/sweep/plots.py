@@ -55,7 +55,7 @@ class Plots(Container):
         live: bool = False,
     ) -> None:
         """Draw a study: `shares` is how much each setting matters, `here` the trial in view."""
-        points = shown.so_far() if shown is not None else ()
+        points = shown.best_so_far() if shown is not None else ()
         xs = [float(number) for number, _ in points]
         line = Line("best", xs, [value for _, value in points], "green")
         self.query_one(LineChart).show([line] if points else [], xlabel="trial", live=live)

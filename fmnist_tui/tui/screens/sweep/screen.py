@@ -12,7 +12,8 @@ from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.sweeps.snapshot import COMPLETE, TrialView
+from fmnist_tui.sweeps.snapshot import TrialView
+from fmnist_tui.sweeps.trial_states import COMPLETE
 from fmnist_tui.tui.base.table_screen import TableScreen
 from fmnist_tui.tui.screens.sweep.actions import SweepActions
 from fmnist_tui.tui.screens.sweep.plots import Plots
@@ -141,7 +142,7 @@ class SweepScreen(TableScreen):
         if (key_of(study), complete) == self._shares_of:
             return
         self._shares_of = key_of(study), complete
-        work = partial(self._studies.importances, study.place, study.name)
+        work = partial(self._studies.importances, study.location, study.name)
         self.later(work, partial(self._weighed, key_of(study)), lambda _: None, group="importances")
 
     def _weighed(self, study: Key, shares: tuple[tuple[str, float], ...]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from fmnist_tui.sweeps.snapshot import COMPLETE, Snapshot, TrialView
-from fmnist_tui.sweeps.space import Dimension, told
+from fmnist_tui.sweeps.snapshot import Snapshot, TrialView
+from fmnist_tui.sweeps.space import Dimension, format_value
+from fmnist_tui.sweeps.trial_states import COMPLETE
 from fmnist_tui.tui.screens.sweep.braille_canvas import BrailleCanvas
 from fmnist_tui.tui.widgets.columns import fitted
 from fmnist_tui.util.formatting import format_percent
@@ -118,17 +119,17 @@ def _across(part: Dimension, trial: TrialView) -> float:
     value = trial.params[part.key]
     if part.choices and value in part.choices:
         return (part.choices.index(value) + 0.5) / len(part.choices)
-    return part.place(value)
+    return part.position(value)
 
 
 def _axis(part: Dimension, width: int) -> str:
     if part.choices:
         each = width // len(part.choices)
         if each >= 3:
-            names = (_cut(told(choice), each - 1).center(each) for choice in part.choices)
+            names = (_cut(format_value(choice), each - 1).center(each) for choice in part.choices)
             return fitted("".join(names), width)
         return fitted(f"{len(part.choices)} choices", width)
-    left, right = told(part.low), told(part.high)
+    left, right = format_value(part.low), format_value(part.high)
     room = max(1, width - len(left) - len(right) - 2)
     return fitted(f"{left} {'─' * room} {right}", width)
 
@@ -167,8 +168,8 @@ def parallel(
         if trial.number in (best, here):
             colour = BEST if trial.number == best else HERE
             _thread(canvas, axes, space, trial, (low, high), colour)
-    tops = [told(part.choices[-1] if part.choices else part.high) for part in space]
-    bottoms = [told(part.choices[0] if part.choices else part.low) for part in space]
+    tops = [format_value(part.choices[-1] if part.choices else part.high) for part in space]
+    bottoms = [format_value(part.choices[0] if part.choices else part.low) for part in space]
     rows: Rows = [
         [(_labels([part.key for part in space] + ["value"], columns, width), f"bold {NAME}")],
         [(_labels([*tops, format_percent(high, 1)], columns, width), FADED)],
@@ -187,7 +188,7 @@ def _thread(
     colour: str,
 ) -> None:
     low, high = span
-    heights = [part.place(trial.params[part.key]) for part in space]
+    heights = [part.position(trial.params[part.key]) for part in space]
     heights.append(((trial.value or 0.0) - low) / (high - low))
     places = list(zip(axes, heights, strict=True))
     for start, end in pairwise(places):

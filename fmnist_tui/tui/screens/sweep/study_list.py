@@ -8,8 +8,8 @@ from pathlib import Path
 
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import study_locations
-from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, StudyLine
-from fmnist_tui.sweeps.storage import StudyStorage
+from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, StudySummary
+from fmnist_tui.sweeps.storage import StorageLocation
 from fmnist_tui.util.errors import UserError
 
 # A storage that could not be reached is left alone for so long.
@@ -19,9 +19,9 @@ Key = tuple[str, str]
 Wanted = RunFolder | str | None
 
 
-def key_of(line: StudyLine) -> Key:
+def key_of(line: StudySummary) -> Key:
     """What tells a study from all others: where it is kept, and its name."""
-    return line.place.shown, line.name
+    return line.location.public_url, line.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class StudyListing:
     """What there was at a moment: the studies, the one in view and its trials, or why they
     cannot be read."""
 
-    lines: tuple[StudyLine, ...] = ()
-    study: StudyLine | None = None
+    lines: tuple[StudySummary, ...] = ()
+    study: StudySummary | None = None
     snapshot: Snapshot | None = None
     trouble: str = ""
 
@@ -45,7 +45,7 @@ class StudyWatcher:
     def __init__(self, runs_dir: Path) -> None:
         self.reader = SnapshotReader()
         self._runs_dir = runs_dir
-        self._lines: tuple[StudyLine, ...] = ()
+        self._lines: tuple[StudySummary, ...] = ()
         self._resting: dict[str, tuple[float, str]] = {}
 
     def look(self, chosen: Key | None, *, all_of_them: bool, wanted: Wanted = None) -> StudyListing:
@@ -58,47 +58,47 @@ class StudyWatcher:
         known = {key_of(line): line for line in self._lines if line.name}
         line = known.get(chosen) if chosen is not None else None
         if isinstance(wanted, RunFolder):
-            where, name = study_locations.of_run(wanted)
-            line = known.get((where.shown, name), line)
+            where, name = study_locations.study_of_run(wanted)
+            line = known.get((where.public_url, name), line)
         elif wanted is not None:
             line = next((one for one in known.values() if one.name == wanted), line)
         line = line or next(iter(known.values()), None)
         if line is None:
             return StudyListing(self._lines)
         try:
-            return StudyListing(self._lines, line, self._asked(line.place, line.name))
+            return StudyListing(self._lines, line, self._asked(line.location, line.name))
         except UserError as error:
             return StudyListing(self._lines, line, None, str(error).splitlines()[0])
 
-    def importances(self, where: StudyStorage, name: str) -> tuple[tuple[str, float], ...]:
+    def importances(self, where: StorageLocation, name: str) -> tuple[tuple[str, float], ...]:
         return self.reader.importances(where, name)
 
-    def _listed(self) -> tuple[StudyLine, ...]:
-        found: list[StudyLine] = []
-        for where in study_locations.places(self._runs_dir):
+    def _listed(self) -> tuple[StudySummary, ...]:
+        found: list[StudySummary] = []
+        for where in study_locations.list_locations(self._runs_dir):
             try:
                 self._refuse_if_resting(where)
-                found += self.reader.studies(where)
+                found += self.reader.list_studies(where)
             except UserError as error:
                 self._rest(where, error)
-                found.append(StudyLine("", where, trouble=str(error).splitlines()[0]))
+                found.append(StudySummary("", where, error=str(error).splitlines()[0]))
         return tuple(found)
 
-    def _asked(self, where: StudyStorage, name: str) -> Snapshot:
+    def _asked(self, where: StorageLocation, name: str) -> Snapshot:
         self._refuse_if_resting(where)
         try:
-            return self.reader.look(where, name)
+            return self.reader.read(where, name)
         except UserError as error:
             self._rest(where, error)
             raise
 
-    def _refuse_if_resting(self, where: StudyStorage) -> None:
-        until, why = self._resting.get(where.shown, (0.0, ""))
+    def _refuse_if_resting(self, where: StorageLocation) -> None:
+        until, why = self._resting.get(where.public_url, (0.0, ""))
         if time.monotonic() < until:
             raise UserError(why)
 
-    def _rest(self, where: StudyStorage, error: UserError) -> None:
+    def _rest(self, where: StorageLocation, error: UserError) -> None:
         # Files answer at once, well or badly; a server may keep everybody waiting.
-        until, _ = self._resting.get(where.shown, (0.0, ""))
+        until, _ = self._resting.get(where.public_url, (0.0, ""))
         if where.path is None and time.monotonic() >= until:
-            self._resting[where.shown] = time.monotonic() + REST_SECONDS, str(error)
+            self._resting[where.public_url] = time.monotonic() + REST_SECONDS, str(error)

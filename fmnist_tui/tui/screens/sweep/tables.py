@@ -8,9 +8,9 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from fmnist_tui.render.sparkline import sparks
-from fmnist_tui.sweeps import snapshot
-from fmnist_tui.sweeps.snapshot import Snapshot, StudyLine, TrialView
-from fmnist_tui.sweeps.space import Dimension, told
+from fmnist_tui.sweeps import trial_states
+from fmnist_tui.sweeps.snapshot import Snapshot, StudySummary, TrialView
+from fmnist_tui.sweeps.space import Dimension
 from fmnist_tui.tui.theme import TableColours
 from fmnist_tui.tui.widgets.columns import Column, laid_out, line, line_width
 from fmnist_tui.util.formatting import NO_VALUE, format_duration, format_percent
@@ -19,14 +19,14 @@ from fmnist_tui.util.text import safe_text
 # A running trial that has given no sign for so long may be dead.
 QUIET_SECONDS = 60.0
 SIGNS = {
-    snapshot.RUNNING: ("●", "success"),
-    snapshot.WAITING: ("·", "foreground-muted"),
-    snapshot.COMPLETE: ("✓", "foreground"),
-    snapshot.PRUNED: ("▽", "warning"),
-    snapshot.KILLED: ("✗", "warning"),
-    snapshot.FAILED: ("✗", "error"),
-    snapshot.STOPPED: ("○", "foreground-muted"),
-    snapshot.LOST: ("○", "foreground-muted"),
+    trial_states.RUNNING: ("●", "success"),
+    trial_states.WAITING: ("·", "foreground-muted"),
+    trial_states.COMPLETE: ("✓", "foreground"),
+    trial_states.PRUNED: ("▽", "warning"),
+    trial_states.KILLED: ("✗", "warning"),
+    trial_states.FAILED: ("✗", "error"),
+    trial_states.STOPPED: ("○", "foreground-muted"),
+    trial_states.LOST: ("○", "foreground-muted"),
 }
 BEST = "◆"
 
@@ -35,7 +35,7 @@ ORDERS: dict[str, Order] = {
     "newest": lambda trial: (0, -trial.number),
     "best": lambda trial: (-(trial.value or 0.0), trial.number),
     "number": lambda trial: (0, trial.number),
-    "state": lambda trial: (snapshot.STATES.index(trial.state), -trial.number),
+    "state": lambda trial: (trial_states.STATES.index(trial.state), -trial.number),
 }
 
 _STUDY = (
@@ -71,12 +71,12 @@ def study_columns(width: int) -> list[Column]:
     return laid_out(_STUDY, width)
 
 
-def study_line(study: StudyLine, columns: Sequence[Column], palette: TableColours) -> Text:
+def study_line(study: StudySummary, columns: Sequence[Column], palette: TableColours) -> Text:
     """A study on a line; of a storage that cannot be read the reason takes all the room."""
-    if study.trouble:
+    if study.error:
         width = line_width(columns)
         whole = [Column("sign", "", 1, 1), Column("why", "", width - 3, 0)]
-        what = f"{study.name}: {study.trouble}" if study.name else study.trouble
+        what = f"{study.name}: {study.error}" if study.name else study.error
         cells = {"sign": Text("✗", palette.get("error")), "why": Text(safe_text(what))}
         return line(whole, cells)
     sign, colour = ("●", "success") if study.running else ("○", "foreground-muted")
@@ -156,7 +156,7 @@ def _told(
         "time": Text(format_duration(trial.seconds)),
         "settings": Text(_together([_reason(trial), *_settings(trial)], columns[-1].width)),
         "why": Text(_reason(trial)),
-        **{f"={key}": Text(told(value)) for key, value in trial.params.items()},
+        **{f"={key}": Text(format_value(value)) for key, value in trial.params.items()},
     }
     return line(columns, cells)
 
@@ -190,14 +190,14 @@ def ends(shown: Snapshot) -> tuple[float, float]:
 
 
 def _reason(trial: TrialView) -> str:
-    if trial.quiet > QUIET_SECONDS:
-        return f"quiet {format_duration(trial.quiet)}"
+    if trial.silent_seconds > QUIET_SECONDS:
+        return f"quiet {format_duration(trial.silent_seconds)}"
     why = safe_text(trial.why)
-    return f"again {trial.again}" if not why and trial.again is not None else why
+    return f"again {trial.retry_of}" if not why and trial.retry_of is not None else why
 
 
 def _settings(trial: TrialView) -> list[str]:
-    return [f"{key} {told(value)}" for key, value in trial.params.items()]
+    return [f"{key} {format_value(value)}" for key, value in trial.params.items()]
 
 
 def _together(parts: Sequence[str], width: int) -> str:
@@ -213,8 +213,10 @@ def _together(parts: Sequence[str], width: int) -> str:
 
 def _widest(part: Dimension) -> int:
     if part.choices:
-        return max(len(told(choice)) for choice in part.choices)
-    return 9 if not part.whole else max(len(told(part.low)), len(told(part.high)))
+        return max(len(format_value(choice)) for choice in part.choices)
+    return (
+        9 if not part.is_integer else max(len(format_value(part.low)), len(format_value(part.high)))
+    )
 
 
 def _said(trial: TrialView) -> str:
