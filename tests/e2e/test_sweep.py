@@ -135,7 +135,7 @@ def test_a_study_that_has_its_trials_is_left_alone(
         (["sweep", "two-conv", "--trials", "0"], 2, "--trials must be 1 or more"),
         (["sweep", "two-conv", "--lr", "0.1"], 2, "lr = 0.1: is varied by this sweep"),
         (["sweep", "two-conv", "--val-fraction", "0"], 2, "val_fraction = 0.0: validation"),
-        (["sweep", "two-conv", "--storage", "what"], 2, "--storage what is none"),
+        (["sweep", "two-conv", "--storage", "what"], 2, "--storage what is not a storage"),
         (["sweep", "two-conv", "--storage", "mysql+pymysql://a:s3cr3t@h/x"], 1, "pip install PyMy"),
     ],
 )

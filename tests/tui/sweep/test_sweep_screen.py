@@ -525,7 +525,9 @@ def test_lines_of_trials_are_as_wide_as_the_table(width: int) -> None:
         (
             view(value=0.5, params={"lr": 0.0123456, "optimizer": "adamw"}, curve=((1, 0.5),)),
             view(number=12345, state="failed", why="w" * 200, params={}),
-            view(number=2, state="running", quiet=200.0, seconds=90000.0, params={"lr": 0.1}),
+            view(
+                number=2, state="running", silent_seconds=200.0, seconds=90000.0, params={"lr": 0.1}
+            ),
         ),
     )
     columns = tables.trial_columns(spec.space, width)

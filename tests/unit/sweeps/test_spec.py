@@ -100,7 +100,10 @@ def space(lines: str) -> str:
         ("[space]\nlr = 3\n", "space.lr = 3: must be a table"),
         ("[space.seed]\nlow = 0\nhigh = 9\n", "space.seed = .*: cannot be varied: names and seeds"),
         ("[space.device]\nchoices = ['cpu']\n", "space.device = .*: cannot be varied"),
-        ("[space.dataset]\nchoices = ['mnist']\n", "cannot be varied: every trial must be evaluated"),
+        (
+            "[space.dataset]\nchoices = ['mnist']\n",
+            "cannot be varied: every trial must be evaluated",
+        ),
         ("[space.val_fraction]\nlow = 0.1\nhigh = 0.2\n", "space.val_fraction = .*: cannot be"),
         ("[space.recipe]\nchoices = ['a']\n", "space.recipe = .*: cannot be varied"),
         ("[space.split_seed]\nlow = 0\nhigh = 3\n", "space.split_seed = .*: cannot be varied"),
