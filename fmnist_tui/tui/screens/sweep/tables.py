@@ -10,7 +10,7 @@ from rich.text import Text
 from fmnist_tui.render.sparkline import sparks
 from fmnist_tui.sweeps import trial_states
 from fmnist_tui.sweeps.snapshot import Snapshot, StudySummary, TrialView
-from fmnist_tui.sweeps.space import Dimension
+from fmnist_tui.sweeps.space import Dimension, format_value
 from fmnist_tui.tui.theme import TableColours
 from fmnist_tui.tui.widgets.columns import Column, laid_out, line, line_width
 from fmnist_tui.util.formatting import NO_VALUE, format_duration, format_percent
