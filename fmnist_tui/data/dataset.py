@@ -1,4 +1,4 @@
-"""A data set in memory: uint8 pictures with labels, in three splits."""
+"""A dataset in memory: uint8 images with labels, in three splits."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Labels = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Pictures of one split: `images` is (count, height, width, channels), channels 1 or 3.
+    """One split: `images` is (count, height, width, channels) with 1 or 3 channels.
 
-    `indices` are the pictures' places in the file (or listing) they came from:
-    train and val share the numbering of the training file.
+    `indices` are the images' positions in the file (or listing) they came from: train and
+    val share the numbering of the training file.
     """
 
     name: str
@@ -32,9 +32,9 @@ class Split:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Three splits, the facts that hold for them, and where they came from.
+    """Three splits, facts about them, and the source they came from.
 
-    `notes` tells what a person should know about the reading: files skipped, images left out.
+    `notes` are for the user: files that were skipped, class folders without images.
     """
 
     facts: DatasetFacts

@@ -1,9 +1,10 @@
-"""One way to any data set: by its name, cut into train, val and test."""
+"""Loading of any dataset by its name, split into train, val and test."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -13,30 +14,29 @@ from fmnist_tui.config import dataset_catalog
 from fmnist_tui.data import splits
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.data.folders import folder_dataset
-from fmnist_tui.data.idx import idx_folder
-from fmnist_tui.data.load_progress import Say
+from fmnist_tui.data.idx import idx_folder, published_datasets
+from fmnist_tui.data.load_progress import OnStep
 from fmnist_tui.data.sketches import sketch_dataset
-from fmnist_tui.data.sources import published
-from fmnist_tui.data.sources.source_chain import is_present as files_are_there
+from fmnist_tui.data.sources.source_chain import has_all_files
 from fmnist_tui.data.unsplit import LabelledImages, LoadRequest, UnsplitDataset
 from fmnist_tui.util.errors import UserError, near
 from fmnist_tui.util.paths import expanded
 from fmnist_tui.util.text import safe_text
 
 _LOADERS: dict[str, Callable[[LoadRequest], UnsplitDataset]] = {
-    **dict.fromkeys(published.SETS, published.load),
-    "both": published.load_both,
+    **dict.fromkeys(published_datasets.SETS, published_datasets.load),
+    "both": published_datasets.load_both,
     "sketches": sketch_dataset.load,
 }
 _FROM_PATH: dict[str, Callable[[LoadRequest], UnsplitDataset]] = {
     "folder": folder_dataset.load,
     "idx": idx_folder.load,
-    "both": published.load_both,
+    "both": published_datasets.load_both,
 }
 
 
 class DatasetSettings(Protocol):
-    """What of which data set: a run's settings, or as much of them as says that."""
+    """The settings that decide what is loaded; a run's config has them."""
 
     @property
     def dataset(self) -> str: ...
@@ -54,25 +54,25 @@ class DatasetSettings(Protocol):
     def colour(self) -> bool: ...
 
 
-def load_wanted(
-    wanted: DatasetSettings,
+def load_dataset_for(
+    settings: DatasetSettings,
     data_dir: Path,
     *,
-    say: Say | None = None,
+    on_step: OnStep | None = None,
     cancel: threading.Event | None = None,
     fetch: bool = True,
 ) -> Dataset:
-    """The data set as these settings want it; otherwise as `load_dataset`."""
+    """`load_dataset` by the settings of a run."""
     return load_dataset(
-        wanted.dataset,
+        settings.dataset,
         data_dir=data_dir,
-        val_fraction=wanted.val_fraction,
-        split_seed=wanted.split_seed,
-        classes=wanted.classes,
-        limit=wanted.limit,
-        input_size=wanted.input_size,
-        colour=wanted.colour,
-        say=say,
+        val_fraction=settings.val_fraction,
+        split_seed=settings.split_seed,
+        classes=settings.classes,
+        limit=settings.limit,
+        input_size=settings.input_size,
+        colour=settings.colour,
+        on_step=on_step,
         cancel=cancel,
         fetch=fetch,
     )
@@ -89,64 +89,67 @@ def load_dataset(
     input_size: int = 28,
     colour: bool = False,
     sketch_seed: int = 0,
-    say: Say | None = None,
+    on_step: OnStep | None = None,
     cancel: threading.Event | None = None,
     fetch: bool = True,
 ) -> Dataset:
-    """The data set `name`, got if need be, with validation cut from its training pictures.
+    """Load the dataset `name`; download it if needed, and if `fetch` allows it.
 
-    The cut depends on `split_seed` alone, whatever `classes` and `limit` say: those choose
-    among the pictures afterwards. `classes` are numbered anew in the order given; `limit`
-    is the number of training pictures. Raises UserError, one line, if it cannot be had.
+    Validation is split off the training images by `split_seed` alone: `classes` and `limit`
+    select among the images afterwards. `classes` are renumbered in the given order; `limit`
+    is the number of training images. Raises UserError, one line, if it cannot be loaded.
     """
     request = LoadRequest(
-        name, data_dir, input_size, colour, sketch_seed, split_seed, say, cancel, fetch
+        name, data_dir, input_size, colour, sketch_seed, split_seed, on_step, cancel, fetch
     )
     loader = _loader(name)
     if loader is not folder_dataset.load and (input_size != 28 or colour):
         raise UserError(
-            f"{safe_text(name)} is 28×28 and grey: only folder: sets take another size or colour"
+            f"{safe_text(name)} is 28×28 and grey: only folder: datasets have other sizes or colour"
         )
-    whole = loader(request)
-    train, val = whole.train, whole.val
+    unsplit = loader(request)
+    train, val = unsplit.train, unsplit.val
     if val is None:
-        stay, off = splits.cut(train.labels, val_fraction, split_seed, splits.VALIDATION)
-        train, val = train.only(stay), train.only(off)
-    test, facts = whole.test, whole.facts
+        remaining, split_off = splits.stratified_split(
+            train.labels, val_fraction, split_seed, splits.VALIDATION
+        )
+        train, val = train.select(remaining), train.select(split_off)
+    test, facts = unsplit.test, unsplit.facts
     if classes is not None:
         _check_classes(classes, facts)
-        train, val, test = (_of_classes(pool, classes) for pool in (train, val, test))
+        train, val, test = (_select_classes(part, classes) for part in (train, val, test))
         facts = facts.subset(classes)
     if limit is not None:
-        train = train.only(splits.part(train.labels, limit, split_seed))
-    for split, pool in (("training", train), ("test", test)):
-        if not len(pool):
-            raise UserError(f"{safe_text(name)}: no pictures are left for the {split} split")
+        train = train.select(splits.stratified_sample(train.labels, limit, split_seed))
+    for split, part in (("training", train), ("test", test)):
+        if not len(part):
+            raise UserError(f"{safe_text(name)}: no images are left for the {split} split")
 
-    def split_of(split: str, pool: LabelledImages) -> Split:
-        return Split(split, whole.take(pool.images, pool.places), pool.labels, pool.indices)
+    def make_split(split: str, part: LabelledImages) -> Split:
+        images = unsplit.select(part.images, part.positions)
+        return Split(split, images, part.labels, part.indices)
 
     return Dataset(
         facts,
-        split_of("train", train),
-        split_of("val", val),
-        split_of("test", test),
-        whole.source,
-        whole.notes,
+        make_split("train", train),
+        make_split("val", val),
+        make_split("test", test),
+        unsplit.source,
+        unsplit.notes,
     )
 
 
 def is_present(name: str, data_dir: Path) -> bool:
-    """Whether the data set can be loaded without a network; no picture is read."""
+    """Whether the dataset can be loaded without a network; reads no image."""
     kind, colon, path = name.partition(":")
     if colon:
-        there = bool(path) and expanded(path).is_dir()
+        exists = bool(path) and expanded(path).is_dir()
         known = kind in _FROM_PATH
-        return there and known and (kind != "both" or is_present("fashion", data_dir))
+        return exists and known and (kind != "both" or is_present("fashion", data_dir))
     if name == "both":
         return is_present("fashion", data_dir) and is_present("mnist", data_dir)
-    idx_set = published.SETS.get(name)
-    return name in _LOADERS if idx_set is None else files_are_there(idx_set, data_dir)
+    idx_set = published_datasets.SETS.get(name)
+    return name in _LOADERS if idx_set is None else has_all_files(idx_set, data_dir)
 
 
 def _loader(name: str) -> Callable[[LoadRequest], UnsplitDataset]:
@@ -155,26 +158,26 @@ def _loader(name: str) -> Callable[[LoadRequest], UnsplitDataset]:
     if loader is None:
         known = (*_LOADERS, *(f"{kind}:PATH" for kind in _FROM_PATH))
         raise UserError(
-            f"data set {safe_text(name)!r} is not known{near(name, known)} "
-            f"(there are {', '.join(known)})"
+            f"unknown dataset {safe_text(name)!r}{near(name, known)} "
+            f"(choose from {', '.join(known)})"
         )
     return loader
 
 
 def _check_classes(classes: tuple[int, ...], facts: dataset_catalog.DatasetFacts) -> None:
     count = len(facts.classes)
-    sound = len(set(classes)) == len(classes) >= 2
-    if not sound or min(classes) < 0 or max(classes) >= count:
+    distinct = len(set(classes)) == len(classes) >= 2
+    if not distinct or min(classes) < 0 or max(classes) >= count:
         raise UserError(
             f"classes = {list(classes)}: {safe_text(facts.name)} has {count} classes, 0 to "
-            f"{count - 1}; two or more of them can be chosen, each once"
+            f"{count - 1}; choose two or more of them, each once"
         )
 
 
-def _of_classes(pool: LabelledImages, classes: tuple[int, ...]) -> LabelledImages:
-    """The pool's pictures of these classes, numbered in the order of `classes`."""
-    number = np.full(max(int(pool.labels.max(initial=0)), *classes) + 1, -1)
-    number[list(classes)] = np.arange(len(classes))
-    labels = number[pool.labels]
-    chosen = pool.only(np.flatnonzero(labels >= 0))
-    return LabelledImages(chosen.images, number[chosen.labels], chosen.places, chosen.indices)
+def _select_classes(part: LabelledImages, classes: tuple[int, ...]) -> LabelledImages:
+    """The images of these classes, with labels in the order of `classes`."""
+    new_labels = np.full(max(int(part.labels.max(initial=0)), *classes) + 1, -1)
+    new_labels[list(classes)] = np.arange(len(classes))
+    labels = new_labels[part.labels]
+    rows = np.flatnonzero(labels >= 0)
+    return replace(part.select(rows), labels=labels[rows])

@@ -1,4 +1,4 @@
-"""What is told while a data set is being got: which place is tried and how that goes."""
+"""Progress of loading a dataset, source by source, and cancelling it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Literal
 from fmnist_tui.util.errors import UserError
 
 State = Literal["trying", "progress", "failed", "ok"]
-Unit = Literal["bytes", "%", "pictures"]
+Unit = Literal["bytes", "%", "images"]
 
-_TELL_EVERY = 0.1
+_PROGRESS_INTERVAL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class LoadStep:
-    """A place tried. `done` of `total` (None where unknown) counts `unit`s of progress."""
+    """The state of one source: `done` of `total` (None if unknown) `unit`s are there."""
 
     dataset: str
     source: str
@@ -29,14 +29,14 @@ class LoadStep:
     unit: Unit = "bytes"
 
 
-Say = Callable[[LoadStep], None]
+OnStep = Callable[[LoadStep], None]
 
 
 class CancelError(UserError):
     """Loading was cancelled."""
 
     def __init__(self) -> None:
-        super().__init__("cancelled before the dataset was loaded; what has arrived is kept")
+        super().__init__("cancelled before the dataset was loaded; partial downloads are kept")
 
 
 def check_cancel(cancel: threading.Event | None) -> None:
@@ -46,32 +46,32 @@ def check_cancel(cancel: threading.Event | None) -> None:
 
 
 class LoadReporter:
-    """Tells the steps of one data set; progress with the same thing at most ten times a second."""
+    """Reports the steps of one dataset; repeated progress at most ten times a second."""
 
-    def __init__(self, dataset: str, say: Say | None) -> None:
-        self._dataset, self._say = dataset, say
+    def __init__(self, dataset: str, on_step: OnStep | None) -> None:
+        self._dataset, self._on_step = dataset, on_step
         self._source = ""
-        self._doing, self._quiet_until = "", 0.0
+        self._last_message, self._next_report = "", 0.0
 
     def trying(self, source: str, message: str = "") -> None:
         self._source = source
-        self._tell("trying", message)
+        self._report("trying", message)
 
     def failed(self, message: str) -> None:
-        self._tell("failed", message)
+        self._report("failed", message)
 
     def ok(self, message: str) -> None:
-        self._tell("ok", message)
+        self._report("ok", message)
 
     def progress(
         self, message: str, done: int = 0, total: int | None = None, unit: Unit = "bytes"
     ) -> None:
         now = time.monotonic()
-        if now >= self._quiet_until or done == total or message != self._doing:
-            self._doing, self._quiet_until = message, now + _TELL_EVERY
-            self._tell("progress", message, done, total, unit)
+        if now >= self._next_report or done == total or message != self._last_message:
+            self._last_message, self._next_report = message, now + _PROGRESS_INTERVAL
+            self._report("progress", message, done, total, unit)
 
-    def _tell(
+    def _report(
         self,
         state: State,
         message: str,
@@ -79,5 +79,5 @@ class LoadReporter:
         total: int | None = None,
         unit: Unit = "bytes",
     ) -> None:
-        if self._say is not None:
-            self._say(LoadStep(self._dataset, self._source, state, message, done, total, unit))
+        if self._on_step is not None:
+            self._on_step(LoadStep(self._dataset, self._source, state, message, done, total, unit))

@@ -1,8 +1,7 @@
-"""Cutting splits out of labelled pictures: by class, by seed, and the same on every machine.
+"""Stratified selections from labelled images, by seed, the same on every machine.
 
-A picture's rank within its class depends on the seed, the class and the picture's place
-among its class alone; so neither a subset of classes nor a limit moves a picture from
-one split to another.
+An image's rank within its class depends only on the seed, the class and the image's position
+in its class. So neither a subset of classes nor a limit moves an image to another split.
 """
 
 from __future__ import annotations
@@ -13,51 +12,52 @@ from fmnist_tui.data.dataset import Labels
 from fmnist_tui.util.errors import UserError
 
 VALIDATION, TEST, LIMIT = 0, 1, 2
-"""What a cut is for: cuts of one seed for different ends are independent of each other."""
+"""Purposes: selections of one seed for different purposes are independent of each other."""
 
 
-def cut(labels: Labels, share: float, seed: int, purpose: int) -> tuple[Labels, Labels]:
-    """The places that stay, and the places cut off: `share` of all, and of every class.
+def stratified_split(
+    labels: Labels, share: float, seed: int, purpose: int
+) -> tuple[Labels, Labels]:
+    """The positions that remain, and those split off: `share` of all and of every class.
 
-    Where a class has two pictures or more, neither side is left without it.
+    A class with two images or more has at least one on either side.
     """
     if not 0 <= share < 1:
-        raise UserError(f"a share of {share} cannot be cut off: it must be from 0 up to 1")
+        raise UserError(f"a share of {share} cannot be split off: it must be at least 0, below 1")
     counts = np.bincount(labels)
-    wanted = _parts(counts, round(share * len(labels)))
+    split_off = _apportion(counts, round(share * len(labels)))
     if share:
-        wanted = np.clip(wanted, np.minimum(1, counts - 1), np.maximum(counts - 1, 0))
-    off = _ranks(labels, seed, purpose) < np.maximum(wanted, 0)[labels]
-    return np.flatnonzero(~off), np.flatnonzero(off)
+        split_off = np.clip(split_off, np.minimum(1, counts - 1), np.maximum(counts - 1, 0))
+    mask = _ranks(labels, seed, purpose) < np.maximum(split_off, 0)[labels]
+    return np.flatnonzero(~mask), np.flatnonzero(mask)
 
 
-def part(labels: Labels, size: int, seed: int) -> Labels:
-    """The places of `size` pictures, each class with its share."""
+def stratified_sample(labels: Labels, size: int, seed: int) -> Labels:
+    """The positions of `size` images, from every class in proportion."""
     if not 1 <= size <= len(labels):
-        raise UserError(f"limit = {size}: there are {len(labels):,} training images to take from")
-    wanted = _parts(np.bincount(labels), size)
-    return np.flatnonzero(_ranks(labels, seed, LIMIT) < wanted[labels])
+        raise UserError(f"limit = {size}: there are {len(labels):,} training images")
+    sizes = _apportion(np.bincount(labels), size)
+    return np.flatnonzero(_ranks(labels, seed, LIMIT) < sizes[labels])
 
 
-def _parts(counts: Labels, total: int) -> Labels:
-    """`total` shared out in proportion to the counts, by largest remainder."""
+def _apportion(counts: Labels, total: int) -> Labels:
+    """Divide `total` in proportion to the counts, by largest remainder."""
     exact = counts * (total / max(int(counts.sum()), 1))
-    whole: Labels = np.floor(exact).astype(np.int64)
-    order = np.argsort(whole - exact, kind="stable")
-    whole[order[: total - int(whole.sum())]] += 1
-    return whole
+    sizes: Labels = np.floor(exact).astype(np.int64)
+    order = np.argsort(sizes - exact, kind="stable")
+    sizes[order[: total - int(sizes.sum())]] += 1
+    return sizes
 
 
 def _ranks(labels: Labels, seed: int, purpose: int) -> Labels:
-    """Each picture's place in a shuffled row of its class.
+    """Each image's rank in a random order of its class.
 
-    The raw numbers of PCG64 are the same in every version of numpy; its `shuffle` need not be.
+    PCG64's raw numbers are the same in every version of numpy; its `shuffle` may change.
     """
     ranks = np.empty(len(labels), np.int64)
     for label in range(int(labels.max(initial=-1)) + 1):
-        places = np.flatnonzero(labels == label)
-        draws = np.random.PCG64(np.random.SeedSequence([seed, purpose, label])).random_raw(
-            len(places)
-        )
-        ranks[places[np.argsort(draws, kind="stable")]] = np.arange(len(places))
+        positions = np.flatnonzero(labels == label)
+        bits = np.random.PCG64(np.random.SeedSequence([seed, purpose, label]))
+        order = np.argsort(bits.random_raw(len(positions)), kind="stable")
+        ranks[positions[order]] = np.arange(len(positions))
     return ranks

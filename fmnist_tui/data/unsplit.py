@@ -1,4 +1,4 @@
-"""A data set as it was found, before anything is cut: what every kind of source delivers."""
+"""A dataset as its loader delivers it, before splits are made."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 
 from fmnist_tui.config.dataset_catalog import DatasetFacts
 from fmnist_tui.data.dataset import Images, Labels
-from fmnist_tui.data.load_progress import Say
+from fmnist_tui.data.load_progress import OnStep
 from fmnist_tui.util.paths import expanded
 
 
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
-    """What a source may need to know: where files belong, and who wants to hear of it."""
+    """What to load, and where to keep and report it; every loader takes what it needs."""
 
     name: str
     data_dir: Path
@@ -25,7 +25,7 @@ class LoadRequest:
     colour: bool = False
     sketch_seed: int = 0
     split_seed: int = 0
-    say: Say | None = None
+    on_step: OnStep | None = None
     cancel: threading.Event | None = None
     fetch: bool = True
 
@@ -37,46 +37,46 @@ class LoadRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledImages:
-    """Pictures to cut splits from: the `places` in `images` that belong to it, with labels.
+    """Labels of a selection of `images`, which stand at `positions` in that array.
 
-    `indices` are the numbers the pictures go by. Nothing is copied before a split is made.
+    `indices` are the numbers that users know the images by. No image is copied until the
+    splits are final.
     """
 
     images: Images
     labels: Labels
-    places: Labels
+    positions: Labels
     indices: Labels
 
     @classmethod
-    def of(cls, images: Images, labels: Labels) -> LabelledImages:
-        everything = np.arange(len(labels))
-        return cls(images, labels, everything, everything)
+    def from_arrays(cls, images: Images, labels: Labels) -> LabelledImages:
+        positions = np.arange(len(labels))
+        return cls(images, labels, positions, positions)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def only(self, which: Labels) -> LabelledImages:
-        """The pictures at these positions of the pool."""
+    def select(self, rows: Labels) -> LabelledImages:
         return replace(
             self,
-            labels=self.labels[which],
-            places=self.places[which],
-            indices=self.indices[which],
+            labels=self.labels[rows],
+            positions=self.positions[rows],
+            indices=self.indices[rows],
         )
 
 
-def in_memory(images: Images, places: Labels) -> Images:
-    """The pictures at these places: a copy, or the very array if that is all of it."""
-    if len(places) == len(images) and np.array_equal(places, np.arange(len(images))):
+def select_images(images: Images, positions: Labels) -> Images:
+    """The images at these positions: a copy, or the array itself if that is all of it."""
+    if len(positions) == len(images) and np.array_equal(positions, np.arange(len(images))):
         return images
-    return images[places]
+    return images[positions]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UnsplitDataset:
-    """A data set's pools; `val` is None where validation is to be cut from train.
+    """Training and test images; `val` is None if validation is to be split off train.
 
-    `take` makes the array of a split from a pool's images and places.
+    `select` makes the array of a split from the images and its positions.
     """
 
     facts: DatasetFacts
@@ -85,4 +85,4 @@ class UnsplitDataset:
     source: str
     val: LabelledImages | None = None
     notes: tuple[str, ...] = ()
-    take: Callable[[Images, Labels], Images] = in_memory
+    select: Callable[[Images, Labels], Images] = select_images

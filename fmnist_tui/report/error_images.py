@@ -73,9 +73,9 @@ def load_error_images(
     groups = select_errors(predictions)
     if not groups:
         return None
-    from fmnist_tui.data.load import load_wanted
+    from fmnist_tui.data.load import load_dataset_for
 
-    split = load_wanted(config, data_dir, fetch=False).split(predictions.split)
+    split = load_dataset_for(config, data_dir, fetch=False).split(predictions.split)
     labels = {miss.index: miss.true for group in groups for miss in group.misses}
     row_of = {int(index): row for row, index in enumerate(split.indices)}
     rows = [row_of.get(index, -1) for index in labels]

@@ -17,7 +17,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session
     def load(*_: object, **__: object) -> object:
         return blobs(64)
 
-    monkeypatch.setattr(run_training, "load_wanted", load)
-    monkeypatch.setattr("fmnist_tui.engine.session.small_jobs.load_wanted", load)
+    monkeypatch.setattr(run_training, "load_dataset_for", load)
+    monkeypatch.setattr("fmnist_tui.engine.session.small_jobs.load_dataset_for", load)
     with Session(tmp_path / "runs", tmp_path / "data") as opened:
         yield opened

@@ -78,7 +78,7 @@ def _load(args: argparse.Namespace) -> Dataset:
             f"(choose from {', '.join(known)})"
         )
     view = PlainView()
-    return load_dataset(args.name, data_dir=options.data_dir(args), say=view.on_load_step)
+    return load_dataset(args.name, data_dir=options.data_dir(args), on_step=view.on_load_step)
 
 
 def _get(args: argparse.Namespace) -> int:

@@ -150,7 +150,7 @@ def _build(
                     skipped += 1
                     if len(complaints) < _COMPLAINTS:
                         complaints.append(str(error))
-                tell.progress("decoding", row + 1, len(entries), "pictures")
+                tell.progress("decoding", row + 1, len(entries), "images")
             file.flush()
             os.fsync(file.fileno())
         facts = {"rows": rows, "skipped": skipped, "complaints": complaints}

@@ -20,7 +20,7 @@ TEST_SHARE = 1 / 6
 def load(request: LoadRequest) -> UnsplitDataset:
     """The folder's own splits where it has them; otherwise test is cut off by the split seed."""
     where = f"folder {safe_text(request.path)}"
-    tell = LoadReporter(request.name, request.say)
+    tell = LoadReporter(request.name, request.on_step)
     tell.trying(where)
     listing = list_folder(request.path)
     if not listing.entries:
@@ -80,16 +80,16 @@ def _pools(
     everything = LabelledImages(decoded.images, labels, np.arange(len(labels)), decoded.rows)
     own = np.array([listing.entries[row].split for row in decoded.rows])
     pools = {
-        split: everything.only(np.flatnonzero((own == split) & (labels >= 0)))
+        split: everything.select(np.flatnonzero((own == split) & (labels >= 0)))
         for split in sorted({entry.split or "train" for entry in listing.entries})
         if split in own
     }
     if not any(own):
         pools = {"train": everything}
     if "test" not in pools:
-        stay, off = splits.cut(pools["train"].labels, TEST_SHARE, seed, splits.TEST)
-        pools["test"] = pools["train"].only(off)
-        pools["train"] = pools["train"].only(stay)
+        stay, off = splits.stratified_split(pools["train"].labels, TEST_SHARE, seed, splits.TEST)
+        pools["test"] = pools["train"].select(off)
+        pools["train"] = pools["train"].select(stay)
     return pools
 
 

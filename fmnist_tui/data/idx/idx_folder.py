@@ -56,7 +56,7 @@ def _read_pair(folder: Path, images_name: str, labels_name: str) -> LabelledImag
         )
     if not len(images):
         raise UserError(f"{safe_text(images_file)}: holds no pictures")
-    return LabelledImages.of(images, labels)
+    return LabelledImages.from_arrays(images, labels)
 
 
 def _file(folder: Path, name: str) -> Path:

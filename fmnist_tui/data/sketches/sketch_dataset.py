@@ -30,10 +30,10 @@ Floats = npt.NDArray[np.float32]
 def load(request: LoadRequest) -> UnsplitDataset:
     """As many pictures as the catalogue says."""
     facts = DATASETS["sketches"]
-    tell = LoadReporter(request.name, request.say)
+    tell = LoadReporter(request.name, request.on_step)
     tell.trying(SOURCE, "drawing")
     train, test = (
-        LabelledImages.of(*draw(count, request.sketch_seed, stream))
+        LabelledImages.from_arrays(*draw(count, request.sketch_seed, stream))
         for stream, count in enumerate((facts.train, facts.test))
     )
     tell.ok(f"{facts.title} is drawn")

@@ -22,7 +22,7 @@ from fmnist_tui.data.load_progress import check_cancel
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
-Say = Callable[[str, float], None]
+OnStep = Callable[[str, float], None]
 
 SILENCE = 25.0  # seconds without any progress after which a program is ended
 LONGEST = 600.0  # seconds for one program in all
@@ -45,7 +45,7 @@ _NO_HOOKS = """\
 
 
 @contextlib.contextmanager
-def unpacked(package: str, say: Say, cancel: threading.Event | None = None) -> Iterator[Path]:
+def unpacked(package: str, say: OnStep, cancel: threading.Event | None = None) -> Iterator[Path]:
     """The root of the unpacked package, there for as long as the context lasts.
 
     `say` is told what is being done and the share of it that is done. Raises UserError.
@@ -63,7 +63,7 @@ def unpacked(package: str, say: Say, cancel: threading.Event | None = None) -> I
         raise UserError(f"the package cannot be fetched or unpacked: {reason(error)}") from error
 
 
-def _package_file(package: str, work: Path, say: Say, cancel: threading.Event | None) -> Path:
+def _package_file(package: str, work: Path, say: OnStep, cancel: threading.Event | None) -> Path:
     for name in ("cache", "lists", "download"):
         (work / name).mkdir()
     (work / "no-hooks.conf").write_text(_NO_HOOKS)
@@ -89,7 +89,7 @@ def _package_file(package: str, work: Path, say: Say, cancel: threading.Event | 
     return files[0]
 
 
-def _unpack(file: Path, work: Path, say: Say, cancel: threading.Event | None) -> Path:
+def _unpack(file: Path, work: Path, say: OnStep, cancel: threading.Event | None) -> Path:
     root = work / "root"
     say(f"dpkg-deb -x {file.name}", 0.0)
     _run(["dpkg-deb", "-x", str(file), str(root)], work, lambda share: None, cancel)

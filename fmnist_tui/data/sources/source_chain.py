@@ -30,7 +30,7 @@ from fmnist_tui.data.idx.idx_set import (
     SystemPackage,
     read_part,
 )
-from fmnist_tui.data.load_progress import CancelError, LoadReporter, LoadStep, Say, check_cancel
+from fmnist_tui.data.load_progress import CancelError, LoadReporter, OnStep, check_cancel
 from fmnist_tui.data.sources import debian_package
 from fmnist_tui.data.sources.errors import BrokenError, LoginPageError, UnreachableError
 from fmnist_tui.util.atomic_write import move, open_atomic, sweep_strays
@@ -40,8 +40,6 @@ from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.data.sources.http import Patience
-
-__all__ = ["OFFLINE", "LoadStep", "Say", "is_present", "obtain"]
 
 OFFLINE = "FMNIST_TUI_OFFLINE"
 DATA_FOLDER, SYSTEM, MIRRORS, DEBIAN = (
@@ -54,7 +52,7 @@ _PART_LIMIT = 96 * 2**20  # bytes of a published file; the largest has a third o
 _LOCK = ".lock"
 
 
-def is_present(idx_set: IdxSet, data_dir: Path, system_root: Path = Path("/")) -> bool:
+def has_all_files(idx_set: IdxSet, data_dir: Path, system_root: Path = Path("/")) -> bool:
     """Whether all four files lie in the data folder or a system package's; none is read."""
     places = [data_dir / idx_set.name]
     if idx_set.package is not None:
@@ -62,11 +60,11 @@ def is_present(idx_set: IdxSet, data_dir: Path, system_root: Path = Path("/")) -
     return all(any(part.within(place) for place in places) for part in idx_set.parts)
 
 
-def obtain(
+def load_idx_arrays(
     idx_set: IdxSet,
     data_dir: Path,
     *,
-    say: Say | None = None,
+    on_step: OnStep | None = None,
     cancel: threading.Event | None = None,
     fetch: bool = True,
     system_root: Path = Path("/"),
@@ -78,7 +76,7 @@ def obtain(
     `fetch`, or with FMNIST_TUI_OFFLINE set, only this machine's own files are looked at.
     """
     chain = _Chain(
-        idx_set, data_dir / idx_set.name, LoadReporter(idx_set.name, say), cancel, patience
+        idx_set, data_dir / idx_set.name, LoadReporter(idx_set.name, on_step), cancel, patience
     )
     package, offline = idx_set.package, _offline(fetch)
     chain.attempt(DATA_FOLDER, chain.look_in_data_folder)

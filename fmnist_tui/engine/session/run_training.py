@@ -18,7 +18,7 @@ import torch
 import fmnist_tui
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
-from fmnist_tui.data.load import load_wanted
+from fmnist_tui.data.load import load_dataset_for
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
 from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.device import TrainingDevice, choose_device
@@ -59,7 +59,9 @@ Begin = Callable[[Learner, CheckpointStore], tuple[str, ...]]
 
 def load(config: RunConfig, training: Training, data_dir: Path) -> Dataset:
     """The config's data set, its fetching told and cancellable through the training."""
-    return load_wanted(config, data_dir, say=training.steps.append, cancel=training.cancel_data)
+    return load_dataset_for(
+        config, data_dir, on_step=training.steps.append, cancel=training.cancel_data
+    )
 
 
 def run(training: Training, runs_dir: Path, data_dir: Path, pulse: OnTick) -> None:

@@ -17,7 +17,7 @@ import torch
 from fmnist_tui.config.dataset_catalog import SPLITS
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
-from fmnist_tui.data.load import load_wanted
+from fmnist_tui.data.load import load_dataset_for
 from fmnist_tui.engine.checkpoints import weights_source
 from fmnist_tui.engine.checkpoints.weights_source import LoadedWeights
 from fmnist_tui.engine.compute.augment import Augment
@@ -166,7 +166,7 @@ class SmallJobs:
         key = repr([getattr(config, part) for part in parts])
 
         def make() -> Dataset:
-            return load_wanted(config.changed(limit=None), self._data_dir)
+            return load_dataset_for(config.changed(limit=None), self._data_dir)
 
         return _kept(self._datasets, key, make)
 

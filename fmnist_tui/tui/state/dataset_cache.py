@@ -10,7 +10,7 @@ from pathlib import Path
 from fmnist_tui.config import dataset_catalog
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
-from fmnist_tui.data.load_progress import Say
+from fmnist_tui.data.load_progress import OnStep
 
 KEPT = 3
 
@@ -57,7 +57,7 @@ class DatasetCache:
     def load(
         self,
         spec: DataSpec,
-        say: Say | None = None,
+        on_step: OnStep | None = None,
         cancel: threading.Event | None = None,
         fetch: bool = True,
     ) -> Dataset:
@@ -67,9 +67,9 @@ class DatasetCache:
         found = self.at_hand(spec)
         if found is not None:
             return found
-        from fmnist_tui.data.load import load_wanted
+        from fmnist_tui.data.load import load_dataset_for
 
-        dataset = load_wanted(spec, self.data_dir, say=say, cancel=cancel, fetch=fetch)
+        dataset = load_dataset_for(spec, self.data_dir, on_step=on_step, cancel=cancel, fetch=fetch)
         self.keep(spec, dataset)
         return dataset
 

@@ -151,7 +151,7 @@ def test_each_member_normalises_for_itself(
     first = trained(session, epochs=1)
     whole = blobs(64)
     whole.train.images[:] = whole.train.images // 2
-    monkeypatch.setattr(run_training, "load_wanted", lambda *_, **__: whole)
+    monkeypatch.setattr(run_training, "load_dataset_for", lambda *_, **__: whole)
     dim = trained(session, epochs=1)
     folder = united(session, first, dim)
     expected = np.mean([shares(member, "test") for member in (first, dim)], axis=0)
@@ -167,7 +167,7 @@ def test_views_are_averaged_over_the_whole_ensemble(
         split.images[:] = split.images[:, :, ::-1].copy()
     views = united(session, *two, tta="flip")
     monkeypatch.setattr(
-        "fmnist_tui.engine.session.small_jobs.load_wanted", lambda *_, **__: mirrored
+        "fmnist_tui.engine.session.small_jobs.load_dataset_for", lambda *_, **__: mirrored
     )
     session.ask(lambda workshop: workshop._datasets.clear()).result(PATIENCE)
     other = united(session, *two)
@@ -194,7 +194,7 @@ def refused(session: Session, *members: RunFolder, **options: Any) -> str:
 
 def test_members_must_agree_on_classes(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     first = trained(session, epochs=1)
-    monkeypatch.setattr(run_training, "load_wanted", lambda *_, **__: blobs(64, classes=3))
+    monkeypatch.setattr(run_training, "load_dataset_for", lambda *_, **__: blobs(64, classes=3))
     other = trained(session, epochs=1)
     line = refused(session, first, other)
     assert first.name in line and other.name in line and "other classes" in line
@@ -204,7 +204,7 @@ def test_members_must_agree_on_the_size_of_pictures(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = trained(session, epochs=1)
-    monkeypatch.setattr(run_training, "load_wanted", lambda *_, **__: blobs(64, size=32))
+    monkeypatch.setattr(run_training, "load_dataset_for", lambda *_, **__: blobs(64, size=32))
     line = refused(session, first, trained(session, epochs=1))
     assert "28×28×1 / 32×32×1" in line
 
@@ -271,7 +271,8 @@ def test_data_that_have_other_classes_by_now_are_refused(
     session: Session, two: tuple[RunFolder, RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "fmnist_tui.engine.session.small_jobs.load_wanted", lambda *_, **__: blobs(64, classes=3)
+        "fmnist_tui.engine.session.small_jobs.load_dataset_for",
+        lambda *_, **__: blobs(64, classes=3),
     )
     assert "other classes by now" in refused(session, *two)
 

@@ -98,7 +98,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("job", "workshop"):
-            patch.setattr(f"fmnist_tui.engine.{name}.load_wanted", lambda *_, **__: blobs(64))
+            patch.setattr(f"fmnist_tui.engine.{name}.load_dataset_for", lambda *_, **__: blobs(64))
         patch.setattr(parity, "SECONDS", 0.0)
         with Session(folder / "runs", folder / "data") as session:
             run = trained(session)

@@ -200,7 +200,7 @@ from pathlib import Path
 from fmnist_tui.engine.session.session import Session
 from tests.engine.support import FOREVER, PATIENCE, Listener, blobs, config
 import fmnist_tui.engine.session.run_training as job
-job.load_wanted = lambda *a, **k: blobs(64)
+job.load_dataset_for = lambda *a, **k: blobs(64)
 training = Session(Path({str(tmp_path)!r}), Path("d")).train(config(epochs={FOREVER}))
 while training.folder is None or not training.events:
     time.sleep(0.05)
@@ -219,7 +219,7 @@ def test_data_that_cannot_be_had_leaves_no_run_folder(
     def fail(*_: object, **__: object) -> None:
         raise UserError("no data, sorry")
 
-    monkeypatch.setattr(run_training, "load_wanted", fail)
+    monkeypatch.setattr(run_training, "load_dataset_for", fail)
     training = session.train(config())
     assert training.wait(PATIENCE)
     assert isinstance(training.error, UserError)

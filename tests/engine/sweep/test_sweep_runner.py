@@ -261,7 +261,7 @@ def test_three_failures_alike_at_the_start_end_the_sweep_with_their_reason(
     def missing(*_: object, **__: object) -> object:
         raise UserError("the data set fashion is not here and cannot be fetched (try 3)")
 
-    monkeypatch.setattr(run_training, "load_wanted", missing)
+    monkeypatch.setattr(run_training, "load_dataset_for", missing)
     bench = Bench(session, tmp_path, TINY.replace("trials = 3", "trials = 9"))
     outcome = bench.sweep.run()
     assert (outcome.reason, outcome.done) == ("failed", 3)
@@ -280,7 +280,7 @@ def test_a_data_set_that_comes_back_lets_the_sweep_go_on(
             raise UserError("the disk is asleep")
         return blobs(64)
 
-    monkeypatch.setattr(run_training, "load_wanted", moody)
+    monkeypatch.setattr(run_training, "load_dataset_for", moody)
     bench = Bench(session, tmp_path, TINY.replace("trials = 3", "trials = 6"))
     assert bench.sweep.run() == SweepOutcome("finished", "", 6)
     states = [trial.state for trial in bench.look().trials]

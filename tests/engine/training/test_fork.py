@@ -225,7 +225,7 @@ def test_what_cannot_fit_is_refused_before_there_is_a_folder(
 def test_other_classes_are_refused_by_name(
     session: Session, parent: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_training, "load_wanted", lambda *_, **__: blobs(64, classes=3))
+    monkeypatch.setattr(run_training, "load_dataset_for", lambda *_, **__: blobs(64, classes=3))
     said = refused(session, parent)
     assert "knows other classes (T-shirt/top, Trouser, Pullover, Dress)" in said
     assert "sketches has (T-shirt/top, Trouser, Pullover)" in said

@@ -54,7 +54,7 @@ def parent(session: Session) -> RunFolder:
 def others(monkeypatch: pytest.MonkeyPatch) -> Dataset:
     """Three classes instead of four, from here on."""
     dataset = blobs(64, classes=3, seed=5)
-    monkeypatch.setattr(run_training, "load_wanted", lambda *_, **__: dataset)
+    monkeypatch.setattr(run_training, "load_dataset_for", lambda *_, **__: dataset)
     return dataset
 
 

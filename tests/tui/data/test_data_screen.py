@@ -676,9 +676,9 @@ async def test_g_goes_to_an_index_and_says_what_is_wrong_with_it(
         await shown(dashboard, pilot)
         said = complaints(dashboard, monkeypatch)
         for text, why in {
-            "many": "“many” is no index",
-            "-3": "“-3” is no index",
-            "": "is no index",
+            "many": "“many” is not an index",
+            "-3": "“-3” is not an index",
+            "": "is not an index",
             "65": "#65 is in val, not in train",
             "9" * 30: "its indices are from 0 to 59",
         }.items():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fmnist_tui.config.dataset_catalog import DatasetFacts
-from fmnist_tui.data.browse import DatasetFilter, ImageStatistics, class_means, matching
+from fmnist_tui.data.browse import DatasetFilter, ImageStatistics, class_means, match_classes
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.util.errors import UserError
 
@@ -32,59 +32,63 @@ def browse() -> DatasetFilter:
 
 
 def test_all_classes_are_looked_at_until_some_are_chosen(browse: DatasetFilter) -> None:
-    assert (len(browse), browse.counts, browse.filter()) == (5, (2, 2, 1), "all classes")
-    browse.choose({2, 0})
+    assert (len(browse), browse.counts, browse.describe()) == (5, (2, 2, 1), "all classes")
+    browse.select_classes({2, 0})
     assert [browse.index(number) for number in range(len(browse))] == [0, 3, 5]
-    assert [browse.label(number) for number in range(3)] == ["T-shirt/top", "Shirt", "T-shirt/top"]
-    assert browse.filter() == "T-shirt/top, Shirt"
+    assert [browse.class_name(number) for number in range(3)] == [
+        "T-shirt/top",
+        "Shirt",
+        "T-shirt/top",
+    ]
+    assert browse.describe() == "T-shirt/top, Shirt"
     assert browse.image(2)[0, 0, 0] == 5
-    browse.choose(())
+    browse.select_classes(())
     assert len(browse) == 5
 
 
 def test_another_split_is_looked_at_through_the_same_filter(browse: DatasetFilter) -> None:
-    browse.choose({1})
-    browse.to_split("val")
+    browse.select_classes({1})
+    browse.select_split("val")
     assert (len(browse), browse.counts) == (0, (0, 0, 2))
 
 
 def test_the_next_split_is_one_that_has_pictures(browse: DatasetFilter) -> None:
     assert browse.next_split() == "val"
-    browse.to_split("val")
+    browse.select_split("val")
     assert browse.next_split() == "train"
 
 
 @pytest.mark.parametrize("text", ["5", " 5 ", "#5", "#005"])
 def test_a_picture_is_found_by_its_index(browse: DatasetFilter, text: str) -> None:
     assert browse.find(text) == 3
-    browse.choose({0})
+    browse.select_classes({0})
     assert browse.find(text) == 1
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("2", "#2 is of class Trouser, which the filter leaves out"),
+        ("2", "#2 is of class Trouser, which the filter excludes"),
         ("4", "#4 is in val, not in train"),
-        ("7", "train has no picture #7: its indices are from 0 to 9"),
+        ("7", "train has no image #7: its indices are from 0 to 9"),
         ("9" * 50, "its indices are from 0 to 9"),
-        ("boot", "“boot” is no index: a whole number is asked for"),
-        ("", "is no index"),
-        ("-1", "is no index"),
-        ("²", "is no index"),
-        ("\x1b[2J", "“␛[2J” is no index"),
+        ("boot", "“boot” is not an index: enter a whole number"),
+        ("", "is not an index"),
+        ("-1", "is not an index"),
+        ("²", "is not an index"),
+        ("\x1b[2J", "“␛[2J” is not an index"),
     ],
 )
 def test_why_a_picture_is_not_found_is_said(browse: DatasetFilter, text: str, why: str) -> None:
-    browse.choose({0, 2})
+    browse.select_classes({0, 2})
     with pytest.raises(UserError) as caught:
         browse.find(text)
     assert why in str(caught.value)
 
 
 def test_an_empty_split_has_nothing_to_find(browse: DatasetFilter) -> None:
-    browse.to_split("test")
-    with pytest.raises(UserError, match="test has no pictures"):
+    browse.select_split("test")
+    with pytest.raises(UserError, match="test has no images"):
         browse.find("0")
 
 
@@ -102,18 +106,23 @@ def test_an_empty_split_has_nothing_to_find(browse: DatasetFilter) -> None:
     ],
 )
 def test_classes_are_named_by_part_of_a_name_or_by_number(text: str, found: set[int]) -> None:
-    assert matching(CLASSES, text) == found
+    assert match_classes(CLASSES, text) == found
 
 
 def test_where_names_are_numbers_a_number_is_a_name() -> None:
-    assert matching(("7", "8", "0"), "0") == {2}
+    assert match_classes(("7", "8", "0"), "0") == {2}
 
 
 def test_numbers_of_a_picture() -> None:
     image = np.array([[0, 31], [32, 255]], np.uint8)[..., None]
-    numbers = ImageStatistics.of(image)
-    assert (numbers.least, numbers.most, numbers.mean, numbers.dark) == (0, 255, 79.5, 0.5)
-    assert numbers.shares == (0.5, 0.25, 0, 0, 0, 0, 0, 0.25)
+    numbers = ImageStatistics.measure(image)
+    assert (numbers.minimum, numbers.maximum, numbers.mean, numbers.dark_share) == (
+        0,
+        255,
+        79.5,
+        0.5,
+    )
+    assert numbers.histogram == (0.5, 0.25, 0, 0, 0, 0, 0, 0.25)
 
 
 def test_class_means_are_means_and_black_where_there_is_nothing(browse: DatasetFilter) -> None:

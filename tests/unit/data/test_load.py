@@ -10,10 +10,11 @@ import pytest
 
 from fmnist_tui.config import dataset_catalog
 from fmnist_tui.data.dataset import Dataset
+from fmnist_tui.data.idx import published_datasets
 from fmnist_tui.data.idx.idx_format import write_idx
 from fmnist_tui.data.load import is_present, load_dataset
-from fmnist_tui.data.sources import published
-from fmnist_tui.data.sources.source_chain import OFFLINE, LoadStep
+from fmnist_tui.data.load_progress import LoadStep
+from fmnist_tui.data.sources.source_chain import OFFLINE
 from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import TinySet
 
@@ -26,7 +27,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("fashion", "mnist"):
         tiny = TinySet(name)
         tiny.write(folder / name)
-        monkeypatch.setitem(published.SETS, name, replace(tiny.idx_set, package=None))
+        monkeypatch.setitem(published_datasets.SETS, name, replace(tiny.idx_set, package=None))
     return folder
 
 
@@ -146,10 +147,10 @@ def test_idx_files_that_do_not_fit_together_are_explained(tmp_path: Path) -> Non
     ("name", "words"),
     [
         ("fashon", 'did you mean "fashion"'),
-        ("folder:", "is not known"),
-        ("fashion:x", "is not known"),
-        ("\x1b[31m", "is not known"),
-        ("", "is not known"),
+        ("folder:", "unknown dataset"),
+        ("fashion:x", "unknown dataset"),
+        ("\x1b[31m", "unknown dataset"),
+        ("", "unknown dataset"),
     ],
 )
 def test_an_unknown_name_is_refused_with_those_that_are_near(
@@ -168,7 +169,7 @@ def test_every_name_of_the_catalogue_can_be_asked_for(
     monkeypatch.setenv(OFFLINE, "1")
     steps: list[LoadStep] = []
     try:
-        load_dataset(name, data_dir=tmp_path, say=steps.append)
+        load_dataset(name, data_dir=tmp_path, on_step=steps.append)
     except UserError as error:
         assert "cannot be had" in str(error)
         assert '"sketches"' in str(error)
@@ -188,7 +189,7 @@ def test_a_limit_beyond_what_is_left_is_refused(data: Path) -> None:
 
 @pytest.mark.parametrize("more", [{"input_size": 32}, {"colour": True}])
 def test_size_and_colour_belong_to_folders_of_images(data: Path, more: dict[str, int]) -> None:
-    with pytest.raises(UserError, match="only folder: sets"):
+    with pytest.raises(UserError, match="only folder: datasets"):
         load_dataset("fashion", data_dir=data, **more)  # type: ignore[arg-type]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_tui.data.splits import TEST, VALIDATION, cut, part
+from fmnist_tui.data.splits import TEST, VALIDATION, stratified_sample, stratified_split
 from fmnist_tui.util.errors import UserError
 
 some_labels = st.lists(st.integers(0, 5), max_size=60).map(lambda rows: np.array(rows, np.int64))
@@ -21,13 +21,13 @@ seeds = st.integers(0, 2**32 - 1)
 def test_the_two_sides_are_apart_and_hold_everything(
     labels: np.ndarray, share: float, seed: int
 ) -> None:
-    stay, off = cut(labels, share, seed, VALIDATION)
+    stay, off = stratified_split(labels, share, seed, VALIDATION)
     np.testing.assert_array_equal(np.sort(np.concatenate([stay, off])), np.arange(len(labels)))
 
 
 @given(labels=some_labels, share=st.floats(0.01, 0.9), seed=seeds)
 def test_every_class_has_its_share(labels: np.ndarray, share: float, seed: int) -> None:
-    _, off = cut(labels, share, seed, VALIDATION)
+    _, off = stratified_split(labels, share, seed, VALIDATION)
     counts = np.bincount(labels, minlength=6)
     for label, count in enumerate(counts):
         taken = int((labels[off] == label).sum())
@@ -40,13 +40,13 @@ def test_every_class_has_its_share(labels: np.ndarray, share: float, seed: int) 
 
 def test_the_usual_cut_of_uneven_classes_is_exact() -> None:
     labels = np.repeat(np.arange(10), [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949])
-    stay, off = cut(labels, 1 / 6, 0, VALIDATION)
+    stay, off = stratified_split(labels, 1 / 6, 0, VALIDATION)
     assert (len(stay), len(off)) == (50_000, 10_000)
 
 
 def test_a_seed_cuts_the_same_for_ever() -> None:
     labels = np.arange(1000) % 7
-    _, off = cut(labels, 0.25, 12, VALIDATION)
+    _, off = stratified_split(labels, 0.25, 12, VALIDATION)
     digest = hashlib.sha256(off.astype("<i8").tobytes()).hexdigest()
     assert digest == "7074c738f182b7edaae0ec4b781179103b250e34749a3f1789263ab72bfc0dbc"
 
@@ -54,40 +54,43 @@ def test_a_seed_cuts_the_same_for_ever() -> None:
 def test_other_seeds_and_other_ends_cut_otherwise() -> None:
     labels = np.zeros(1000, np.int64)
     cuts = [
-        cut(labels, 0.5, seed, end)[1]
+        stratified_split(labels, 0.5, seed, end)[1]
         for seed, end in ((0, VALIDATION), (1, VALIDATION), (0, TEST))
     ]
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert 0.4 < np.isin(cuts[one], cuts[other]).mean() < 0.6
 
 
-def test_a_larger_share_holds_the_smaller_one() -> None:
+def test_a_larger_share_contains_the_smaller_one() -> None:
     labels = np.arange(1000) % 10
-    small, large = cut(labels, 0.1, 3, VALIDATION)[1], cut(labels, 0.3, 3, VALIDATION)[1]
+    _, small = stratified_split(labels, 0.1, 3, VALIDATION)
+    _, large = stratified_split(labels, 0.3, 3, VALIDATION)
     assert np.isin(small, large).all()
 
 
-def test_a_class_is_cut_the_same_whatever_other_classes_there_are() -> None:
+def test_the_split_of_a_class_does_not_depend_on_other_classes() -> None:
     alone = np.full(100, 2)
-    among = np.concatenate([np.zeros(40, np.int64), alone])
-    assert set(cut(alone, 0.2, 5, VALIDATION)[1] + 40) <= set(cut(among, 0.2, 5, VALIDATION)[1])
+    with_others = np.concatenate([np.zeros(40, np.int64), alone])
+    _, off_alone = stratified_split(alone, 0.2, 5, VALIDATION)
+    _, off_with_others = stratified_split(with_others, 0.2, 5, VALIDATION)
+    assert set(off_alone + 40) <= set(off_with_others)
 
 
 def test_nothing_is_cut_for_a_share_of_nothing() -> None:
-    stay, off = cut(np.arange(10) % 2, 0, 0, VALIDATION)
+    stay, off = stratified_split(np.arange(10) % 2, 0, 0, VALIDATION)
     assert (len(stay), len(off)) == (10, 0)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1, 3, float("nan")])
 def test_an_impossible_share_is_refused(share: float) -> None:
     with pytest.raises(UserError, match="share"):
-        cut(np.arange(10) % 2, share, 0, VALIDATION)
+        stratified_split(np.arange(10) % 2, share, 0, VALIDATION)
 
 
 @given(size=st.integers(1, 90), seed=seeds)
 def test_a_part_has_the_size_asked_for_and_all_classes_alike(size: int, seed: int) -> None:
     labels = np.arange(90) % 9
-    chosen = part(labels, size, seed)
+    chosen = stratified_sample(labels, size, seed)
     assert len(set(chosen)) == size
     counts = np.bincount(labels[chosen], minlength=9)
     assert counts.max() - counts.min() <= 1
@@ -96,4 +99,4 @@ def test_a_part_has_the_size_asked_for_and_all_classes_alike(size: int, seed: in
 @pytest.mark.parametrize("size", [0, -3, 11])
 def test_a_part_larger_than_the_whole_is_refused(size: int) -> None:
     with pytest.raises(UserError, match=f"limit = {size}: there are 10 training images"):
-        part(np.arange(10) % 2, size, 0)
+        stratified_sample(np.arange(10) % 2, size, 0)

@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Input
 
-from fmnist_tui.data.browse import matching
+from fmnist_tui.data.browse import match_classes
 from fmnist_tui.tui.screens.data.class_list import ClassList, Head
 from fmnist_tui.tui.screens.data.sample import SampleNumbers, SampleView
 from fmnist_tui.tui.screens.data.view import DatasetView
@@ -87,8 +87,8 @@ class Browser(Horizontal):
         self.query_one(Head).show(browse, exhibit.on_disk)
         self.query_one(ClassList).show(browse)
         self._count_classes()
-        empty = f"no pictures of {browse.filter()} in {browse.split.name}"
-        if browse.chosen:
+        empty = f"no pictures of {browse.describe()} in {browse.split.name}"
+        if browse.selected:
             empty += "\nbackspace shows all classes"
         self.gallery.show(len(exhibit), exhibit.tile, empty, at)
         if not len(exhibit):
@@ -103,7 +103,7 @@ class Browser(Horizontal):
 
     def _count_classes(self) -> None:
         if self.exhibit is not None:
-            chosen, classes = self.exhibit.browse.chosen, self.exhibit.browse.classes
+            chosen, classes = self.exhibit.browse.selected, self.exhibit.browse.classes
             self.query_one(ClassList).border_title = (
                 f"{len(chosen)} of {len(classes)} classes" if chosen else "all classes"
             )
@@ -189,7 +189,7 @@ class Browser(Horizontal):
 
     def _to_split(self, name: str) -> None:
         if self.exhibit is not None and self.exhibit.browse.split.name != name:
-            self.exhibit.browse.to_split(name)
+            self.exhibit.browse.select_split(name)
             self.exhibit.forget()
             self.renew()
 
@@ -209,10 +209,10 @@ class Browser(Horizontal):
         if self.exhibit is None or not self.has_class("-filtering"):
             return
         browse = self.exhibit.browse
-        found = matching(browse.classes, event.value)
+        found = match_classes(browse.classes, event.value)
         if event.value.strip() and not found:
             self.query_one(ClassList).border_title = "no class is called so"
-        elif found != browse.chosen:
+        elif found != browse.selected:
             self._choose(found)
         else:
             self._count_classes()
@@ -224,12 +224,12 @@ class Browser(Horizontal):
     @on(ClassList.Toggled)
     def _toggled(self, event: ClassList.Toggled) -> None:
         if self.exhibit is not None:
-            self._choose(self.exhibit.browse.chosen ^ {event.number})
+            self._choose(self.exhibit.browse.selected ^ {event.number})
 
     def _choose(self, classes: Iterable[int]) -> None:
         if self.exhibit is None:
             return
-        self.exhibit.browse.choose(classes)
+        self.exhibit.browse.select_classes(classes)
         if self.exhibit.view == "means":
             self.exhibit.show_plain()
         self.exhibit.forget()
@@ -257,5 +257,5 @@ class Browser(Horizontal):
         elif exhibit.view == "augmented":
             exhibit.show_plain()
             self.redraw()
-        elif exhibit.browse.chosen:
+        elif exhibit.browse.selected:
             self._choose(())

@@ -121,7 +121,7 @@ class ClassList(Widget, can_focus=True):
     def show(self, browse: DatasetFilter) -> None:
         """Show the classes of the split that is looked at, and which are chosen."""
         self._names = tuple(safe_text(name) for name in browse.classes)
-        self._counts, self._chosen = browse.counts, browse.chosen
+        self._counts, self._chosen = browse.counts, browse.selected
         self.cursor = self.validate_cursor(self.cursor)
         self.refresh(layout=True)
 

@@ -166,7 +166,7 @@ class SampleNumbers(Widget):
     def show(self, facts: list[tuple[str, str]], image: npt.NDArray[Any] | None) -> None:
         """Show facts (a name and what it is) and count the pixels; None for no picture."""
         self._facts = facts
-        self._numbers = ImageStatistics.of(image) if image is not None else None
+        self._numbers = ImageStatistics.measure(image) if image is not None else None
         self.refresh()
 
     def render(self) -> Content:
@@ -175,8 +175,8 @@ class SampleNumbers(Widget):
             return Content("")
         facts = [
             *self._facts,
-            ("pixels", f"{numbers.least}–{numbers.most}, mean {numbers.mean:.1f}"),
-            ("dark", f"{100 * numbers.dark:.1f} % below {DARK}"),
+            ("pixels", f"{numbers.minimum}–{numbers.maximum}, mean {numbers.mean:.1f}"),
+            ("dark", f"{100 * numbers.dark_share:.1f} % below {DARK}"),
         ]
         lines = [
             Content.assemble(
@@ -184,10 +184,10 @@ class SampleNumbers(Widget):
             )
             for name, value in facts
         ]
-        if height >= len(lines) + len(numbers.shares):
-            if height > len(lines) + len(numbers.shares):
+        if height >= len(lines) + len(numbers.histogram):
+            if height > len(lines) + len(numbers.histogram):
                 lines.append(Content(""))
-            lines += _shares(numbers.shares, width)
+            lines += _shares(numbers.histogram, width)
         return Content("\n").join(lines)
 
 

@@ -82,7 +82,7 @@ class DatasetView:
             caption = Content(safe_text(self.browse.classes[number]))
             return Tile(self.image(number), caption, Content(f"{self.browse.counts[number]:,}"))
         note = "…" if self.lacks((number,)) else f"#{self.browse.index(number)}"
-        return Tile(self.image(number), Content(self.browse.label(number)), Content(note))
+        return Tile(self.image(number), Content(self.browse.class_name(number)), Content(note))
 
     def facts(self, number: int) -> list[tuple[str, str]]:
         """What is known of a picture besides its pixels."""
@@ -93,7 +93,7 @@ class DatasetView:
                 ("count", f"{browse.counts[number]:,} in {browse.split.name}"),
             ]
         return [
-            ("label", browse.label(number)),
+            ("label", browse.class_name(number)),
             ("index", f"#{browse.index(number)} of {browse.split.name}"),
             ("place", f"{number + 1:,} of {len(browse):,}"),
         ]
@@ -106,5 +106,5 @@ class DatasetView:
         if self.view == "means":
             return f"{browse.split.name} · the mean of each class{synthetic}"
         kind = [f"augmented: {self._told}"] if self.view == "augmented" else []
-        classes = [browse.filter()] if browse.chosen or not kind else []
+        classes = [browse.describe()] if browse.selected or not kind else []
         return " · ".join([browse.split.name, *kind, *classes]) + synthetic

@@ -319,17 +319,17 @@ def test_progress_is_told_and_decoding_can_be_cancelled(folder: Folder) -> None:
     cancel = threading.Event()
     steps: list[LoadStep] = []
 
-    def say(step: LoadStep) -> None:
+    def on_step(step: LoadStep) -> None:
         steps.append(step)
         if step.state == "progress":
             cancel.set()
 
     with pytest.raises(CancelError):
-        folder.load(say=say, cancel=cancel)
-    assert (steps[-1].done, steps[-1].total, steps[-1].unit) == (1, 24, "pictures")
+        folder.load(on_step=on_step, cancel=cancel)
+    assert (steps[-1].done, steps[-1].total, steps[-1].unit) == (1, 24, "images")
     assert folder.stores() == []
     steps.clear()
-    folder.load(say=steps.append)
+    folder.load(on_step=steps.append)
     assert [step.state for step in (steps[0], steps[-1])] == ["trying", "ok"]
 
 

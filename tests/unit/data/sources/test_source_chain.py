@@ -20,9 +20,9 @@ import pytest
 from fmnist_tui.data.idx.fashion import FASHION
 from fmnist_tui.data.idx.idx_set import ArchiveSource, IdxArrays, IdxFile, IdxSet, SystemPackage
 from fmnist_tui.data.idx.mnist_family import EMNIST, KMNIST, MNIST, QMNIST
-from fmnist_tui.data.load_progress import CancelError
+from fmnist_tui.data.load_progress import CancelError, LoadStep
 from fmnist_tui.data.sources import debian_package
-from fmnist_tui.data.sources.source_chain import OFFLINE, LoadStep, is_present, obtain
+from fmnist_tui.data.sources.source_chain import OFFLINE, has_all_files, load_idx_arrays
 from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import (
     QUICK,
@@ -51,7 +51,7 @@ def tiny() -> TinySet:
 
 
 class Chain:
-    """`obtain` with a data folder and system of its own; what was told is in `steps`."""
+    """`load_idx_arrays` with a data folder and system of its own; what was told is in `steps`."""
 
     def __init__(self, folder: Path) -> None:
         self.data, self.system = folder / "data", folder / "system"
@@ -59,10 +59,10 @@ class Chain:
 
     def __call__(self, idx_set: IdxSet, **more: Any) -> IdxArrays:
         self.steps.clear()
-        return obtain(
+        return load_idx_arrays(
             idx_set,
             self.data,
-            say=self.steps.append,
+            on_step=self.steps.append,
             system_root=self.system,
             patience=QUICK,
             **more,
@@ -103,7 +103,7 @@ def without_package(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
 
 def with_package(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     @contextmanager
-    def give(package: str, say: debian_package.Say, cancel: object) -> Iterator[Path]:
+    def give(package: str, say: debian_package.OnStep, cancel: object) -> Iterator[Path]:
         say(f"apt-get download {package}", 0.5)
         yield root
 
@@ -316,7 +316,7 @@ def test_a_data_folder_that_cannot_be_made_is_told(chain: Chain, tiny: TinySet) 
 def at_once(idx_set: IdxSet, data: Path) -> None:
     """Four at the same time; a lock held by a thread holds off the others as well."""
     threads = [
-        threading.Thread(target=obtain, args=(idx_set, data), kwargs={"patience": QUICK})
+        threading.Thread(target=load_idx_arrays, args=(idx_set, data), kwargs={"patience": QUICK})
         for _ in range(4)
     ]
     for thread in threads:
@@ -456,12 +456,12 @@ def test_an_archive_without_the_part_is_told(chain: Chain, tiny: TinySet) -> Non
 
 def test_presence_is_told_by_names_alone(chain: Chain, tiny: TinySet) -> None:
     idx_set = replace(tiny.at(), package=PACKAGE)
-    assert not is_present(idx_set, chain.data, chain.system)
+    assert not has_all_files(idx_set, chain.data, chain.system)
     for file in tiny.files:
         (chain.system / PACKAGE.folder).mkdir(parents=True, exist_ok=True)
         (chain.system / PACKAGE.folder / file).write_bytes(b"")
-    assert is_present(idx_set, chain.data, chain.system)
-    assert not is_present(idx_set, chain.data, chain.data)
+    assert has_all_files(idx_set, chain.data, chain.system)
+    assert not has_all_files(idx_set, chain.data, chain.data)
 
 
 @pytest.mark.parametrize("idx_set", [FASHION, MNIST, KMNIST, QMNIST, EMNIST])

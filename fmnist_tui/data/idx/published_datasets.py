@@ -9,7 +9,7 @@ from fmnist_tui.data.idx.fashion import FASHION
 from fmnist_tui.data.idx.idx_folder import read_folder
 from fmnist_tui.data.idx.idx_set import IdxSet
 from fmnist_tui.data.idx.mnist_family import EMNIST, KMNIST, MNIST, QMNIST
-from fmnist_tui.data.sources.source_chain import obtain
+from fmnist_tui.data.sources.source_chain import load_idx_arrays
 from fmnist_tui.data.unsplit import LabelledImages, LoadRequest, UnsplitDataset
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
@@ -22,15 +22,15 @@ def load(request: LoadRequest) -> UnsplitDataset:
 
 
 def _whole(idx_set: IdxSet, request: LoadRequest) -> UnsplitDataset:
-    arrays = obtain(
+    arrays = load_idx_arrays(
         idx_set,
         request.data_dir,
-        say=request.say,
+        on_step=request.on_step,
         cancel=request.cancel,
         fetch=request.fetch,
     )
-    train = LabelledImages.of(arrays.train_images, arrays.train_labels)
-    test = LabelledImages.of(arrays.test_images, arrays.test_labels)
+    train = LabelledImages.from_arrays(arrays.train_images, arrays.train_labels)
+    test = LabelledImages.from_arrays(arrays.test_images, arrays.test_labels)
     return UnsplitDataset(DATASETS[idx_set.name], train, test, arrays.source, notes=arrays.notes)
 
 
@@ -66,7 +66,7 @@ def _digits(request: LoadRequest) -> UnsplitDataset:
 
 def _joined(one: LabelledImages, other: LabelledImages, first_label: int) -> LabelledImages:
     """Both pools' pictures, numbered on, the second one's labels after the first one's."""
-    return LabelledImages.of(
+    return LabelledImages.from_arrays(
         np.concatenate([one.images, other.images]),
         np.concatenate([one.labels, other.labels + first_label]),
     )
