@@ -6,7 +6,7 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.events import MouseScrollDown
 
-from fmnist_tui.tui.screens.evaluate import confusion_layout
+from fmnist_tui.tui.screens.evaluate.confusion_layout import ConfusionLayout, describe_cell
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
 
 
@@ -30,36 +30,41 @@ async def test_hostile_names_come_out_as_harmless_text() -> None:
         assert "[bol" in drawn
 
 
-def test_the_matrix_uses_the_room_there_is() -> None:
-    narrow = confusion_layout.layout(78, 11, 10, 11, 3)
-    assert (narrow.columns, narrow.rows, narrow.tall) == (10, 10, 1)
-    wide = confusion_layout.layout(130, 31, 10, 11, 3)
-    assert wide.cell > narrow.cell and wide.tall == 3
-    many = confusion_layout.layout(78, 20, 47, 11, 3)
+def test_the_table_uses_the_available_space() -> None:
+    narrow = ConfusionLayout.fit(78, 11, 10, 11, 3)
+    assert (narrow.columns, narrow.rows, narrow.row_height) == (10, 10, 1)
+    wide = ConfusionLayout.fit(130, 31, 10, 11, 3)
+    assert wide.cell_width > narrow.cell_width and wide.row_height == 3
+    many = ConfusionLayout.fit(78, 20, 47, 11, 3)
     assert many.columns < 47 and many.rows == 19
-    assert many.head + many.columns * many.cell <= 78
+    assert many.head_width + many.columns * many.cell_width <= 78
 
 
 @pytest.mark.parametrize("size", [(0, 0), (1, 1), (10, 2), (300, 100)])
 @pytest.mark.parametrize("count", [0, 1, 2, 47])
-def test_any_room_makes_a_layout(size: tuple[int, int], count: int) -> None:
-    found = confusion_layout.layout(*size, count, 30, 3)
-    assert found.cell > 0 and found.rows <= max(count, 1) and found.columns <= max(count, 1)
+def test_every_size_has_a_layout(size: tuple[int, int], count: int) -> None:
+    layout = ConfusionLayout.fit(*size, count, 30, 3)
+    assert (
+        layout.cell_width > 0 and layout.rows <= max(count, 1) and layout.columns <= max(count, 1)
+    )
 
 
-def test_a_cell_is_told_in_words() -> None:
+def test_a_cell_is_described_in_words() -> None:
     counts, names = [[900, 100], [71, 929]], ("Coat", "Shirt")
-    assert confusion_layout.in_words(counts, names, (1, 0)) == (
+    assert describe_cell(counts, names, (1, 0)) == (
         "true Shirt → predicted Coat: 71 of 1,000 (7.1 %)"
     )
-    assert confusion_layout.in_words(counts, names, (0, 0)) == "Coat, right: 900 of 1,000 (90.0 %)"
-    assert "71 of 971" in confusion_layout.in_words(counts, names, (1, 0), by_column=True)
-    assert "none" in confusion_layout.in_words([[0, 0], [1, 1]], names, (0, 1))
+    assert describe_cell(counts, names, (0, 0)) == "Coat, correct: 900 of 1,000 (90.0 %)"
+    assert "71 of 971 predictions (7.3 %)" in describe_cell(counts, names, (1, 0), by_column=True)
+    assert "none" in describe_cell([[0, 0], [1, 1]], names, (0, 1))
 
 
-async def test_the_cursor_is_in_view_wherever_it_goes_among_many_classes() -> None:
+async def test_the_cursor_stays_visible_among_many_classes() -> None:
     count = 47
-    counts = [[100 + true if true == said else 1 for said in range(count)] for true in range(count)]
+    counts = [
+        [100 + true if true == predicted else 1 for predicted in range(count)]
+        for true in range(count)
+    ]
     async with TableApp().run_test(size=(80, 24)) as pilot:
         table = pilot.app.query_one(ConfusionTable)
         table.show(counts, [f"class {number}" for number in range(count)])
@@ -74,7 +79,7 @@ async def test_the_cursor_is_in_view_wherever_it_goes_among_many_classes() -> No
         assert table.cursor == (46, 46)
 
 
-async def test_the_wheel_scrolls_no_further_than_there_is_something() -> None:
+async def test_the_wheel_stops_at_the_last_class() -> None:
     count = 30
     counts = [[1] * count] * count
     async with TableApp().run_test(size=(80, 20)) as pilot:

@@ -16,6 +16,7 @@ from fmnist_tui.render.contact_sheet import FULL, SMALL
 from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, Pair, pair_name
 from fmnist_tui.tui.screens.errors.loader import LoadedErrors
 from fmnist_tui.tui.widgets.gallery import Tile
+from fmnist_tui.util.formatting import format_count, format_percent
 from fmnist_tui.util.text import safe_text
 
 # Letters of each class name by the width of the image.
@@ -31,7 +32,7 @@ def build_tile(
     true, predicted = (
         safe_text(classes[number])[:letters] for number in (miss.true, miss.predicted)
     )
-    confidence = ">99 %" if miss.probability > 0.995 else f"{100 * miss.probability:.0f} %"
+    confidence = ">99 %" if miss.probability > 0.995 else format_percent(miss.probability, 0)
     caption = f"{true} ✓" if miss.true == miss.predicted else f"{true} → {predicted}"
     if columns < FULL:
         caption, confidence = caption.replace(" → ", "→"), confidence.replace(" ", "")
@@ -56,7 +57,7 @@ def image_facts(
     return [
         result,
         Content(f"#{miss.index} of {predictions.split}   {number + 1:,} of {count:,}"),
-        Content(f"confidence {100 * miss.probability:.1f} %   loss {loss:.2f}"),
+        Content(f"confidence {format_percent(miss.probability, 1)}   loss {loss:.2f}"),
         Content(""),
     ]
 
@@ -80,9 +81,8 @@ def summary_facts(loaded: LoadedErrors, pair: Pair, order: str) -> list[Content]
 
 def changed_images(count: int) -> Content:
     """A warning that images differ from those that were predicted."""
-    return Content.styled(
-        f"▲ {count:,} images changed since this evaluation: e evaluates again", "$warning"
-    )
+    text = f"▲ {format_count(count, 'image')} changed since this evaluation: e evaluates again"
+    return Content.styled(text, "$warning")
 
 
 def loading_notice(error: str) -> Content:

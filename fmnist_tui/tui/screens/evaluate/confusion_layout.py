@@ -1,4 +1,4 @@
-"""Where the cells of a confusion matrix lie on a screen, and what they mean in words."""
+"""The layout of the confusion table, and its cells described in words."""
 
 from __future__ import annotations
 
@@ -6,71 +6,74 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fmnist_tui.tui.widgets.confusion_heatmap import Counts
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
-_SHORTEST_NAME, _LONGEST_NAME = 5, 14
-_WIDEST = 12
-_TALLEST = 3
+_MIN_NAME, _MAX_NAME = 5, 14
+_MAX_CELL_WIDTH = 12
+_MAX_ROW_HEIGHT = 3
 Cell = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class ConfusionLayout:
-    """How the matrix lies in the widget: cells wide and high, and how many are in view."""
+    """The sizes of the parts of the table, and how many columns and rows are visible."""
 
-    head: int
-    cell: int
-    tall: int
+    head_width: int
+    cell_width: int
+    row_height: int
     columns: int
     rows: int
 
-
-def layout(width: int, height: int, count: int, longest: int, figures: int) -> ConfusionLayout:
-    """`count` classes with names of at most `longest` cells and numbers of `figures`."""
-    least = figures + 2
-    # Names are cut where that brings all columns into view, or where there is hardly any room.
-    room = width - least * count - 2
-    room = room if room >= _SHORTEST_NAME else width // 3
-    # One cell for the mark of the cursor's row, one between name and numbers.
-    head = min(longest, _LONGEST_NAME, max(_SHORTEST_NAME, room)) + 2
-    room = max(least, width - head)
-    cell = max(least, min(_WIDEST, room // max(1, count)))
-    tall = max(1, min(_TALLEST, (height - 1) // max(1, count)))
-    rows = max(1, (height - 1) // tall)
-    return ConfusionLayout(head, cell, tall, max(1, min(count, room // cell)), min(count, rows))
-
-
-def height_for(count: int, most: int) -> int:
-    """How many lines `count` classes fill best where there are at most `most`."""
-    tall = max(1, min(_TALLEST, (most - 1) // max(1, count)))
-    return min(most, 1 + tall * count)
+    @classmethod
+    def fit(
+        cls, width: int, height: int, count: int, name_width: int, digits: int
+    ) -> ConfusionLayout:
+        """The layout for `count` classes, with names of at most `name_width` cells and numbers
+        of at most `digits`."""
+        min_cell = digits + 2
+        # Names are cut where that makes all columns visible, or where there is hardly any room.
+        room = width - min_cell * count - 2
+        room = room if room >= _MIN_NAME else width // 3
+        # One cell for the mark of the cursor's row, one between name and numbers.
+        head = min(name_width, _MAX_NAME, max(_MIN_NAME, room)) + 2
+        room = max(min_cell, width - head)
+        cell = max(min_cell, min(_MAX_CELL_WIDTH, room // max(1, count)))
+        row_height = _row_height(count, height)
+        rows = max(1, (height - 1) // row_height)
+        return cls(head, cell, row_height, max(1, min(count, room // cell)), min(count, rows))
 
 
-def in_words(confusion: Counts, classes: Sequence[str], cell: Cell, by_column: bool = False) -> str:
-    """What a cell of the matrix means."""
-    true, said = cell
-    count, name = confusion[true][said], safe_text(classes[true], 24)
-    what = f"true {name} → predicted {safe_text(classes[said], 24)}"
-    if true == said:
-        what = f"{name}, right"
-    if by_column:
-        total = sum(row[said] for row in confusion)
-        return f"{what}: {count:,} of {total:,} so predicted ({_percent(count, total)})"
-    total = sum(confusion[true])
-    return f"{what}: {count:,} of {total:,} ({_percent(count, total)})"
+def best_height(count: int, limit: int) -> int:
+    """The lines that `count` classes use best, of at most `limit`."""
+    return min(limit, 1 + _row_height(count, limit) * count)
 
 
-def worst(confusion: Counts) -> Cell:
-    """The largest number off the diagonal."""
-    places = [
-        (count, -true, -said)
+def _row_height(count: int, height: int) -> int:
+    return max(1, min(_MAX_ROW_HEIGHT, (height - 1) // max(1, count)))
+
+
+def describe_cell(
+    confusion: Counts, classes: Sequence[str], cell: Cell, by_column: bool = False
+) -> str:
+    """`true Shirt → predicted Coat: 71 of 1,000 (7.1 %)`."""
+    true, predicted = cell
+    count, name = confusion[true][predicted], safe_text(classes[true], 24)
+    label = f"true {name} → predicted {safe_text(classes[predicted], 24)}"
+    if true == predicted:
+        label = f"{name}, correct"
+    total = sum(row[predicted] for row in confusion) if by_column else sum(confusion[true])
+    share = format_percent(count / total, 1) if total else "none"
+    return f"{label}: {count:,} of {total:,}{' predictions' if by_column else ''} ({share})"
+
+
+def most_confused_cell(confusion: Counts) -> Cell:
+    """The cell with the largest count off the diagonal."""
+    cells = [
+        (count, -true, -predicted)
         for true, row in enumerate(confusion)
-        for said, count in enumerate(row)
-        if true != said
+        for predicted, count in enumerate(row)
+        if true != predicted
     ]
-    count, true, said = max(places, default=(0, 0, 0))
-    return (-true, -said) if count else (0, 0)
-
-
-def _percent(count: int, total: int) -> str:
-    return f"{100 * count / total:.1f} %" if total else "none"
+    count, true, predicted = max(cells, default=(0, 0, 0))
+    return (-true, -predicted) if count else (0, 0)

@@ -1,4 +1,4 @@
-"""The confusion matrix as a table: heat, numbers, and a cursor on one cell of it."""
+"""The confusion matrix as a table of coloured numbers with a cursor."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ MODES = (COUNTS, ROWS, COLUMNS)
 
 
 class ConfusionTable(Widget, can_focus=True):
-    """True classes as rows, predicted ones as columns; `enter` opens the cell under the cursor.
+    """True classes as rows, predicted classes as columns; `enter` opens the cell at the cursor.
 
-    Whatever the number of classes, the cursor's cell is in view, and its row and column are
-    marked at their heads."""
+    The table scrolls with the cursor, whose row and column are marked in the headings."""
 
     DEFAULT_CSS = "ConfusionTable { height: 1fr; min-height: 4; }"
     KEYS_TITLE = "Confusion matrix"
@@ -48,8 +47,8 @@ class ConfusionTable(Widget, can_focus=True):
     cursor: reactive[Cell] = reactive((0, 0), repaint=False)
     mode: reactive[str] = reactive(COUNTS)
 
-    class Opened(Message):
-        """The cell under the cursor was asked for."""
+    class CellOpened(Message):
+        """The user opens the cell at the cursor."""
 
         def __init__(self, true: int, predicted: int) -> None:
             super().__init__()
@@ -65,28 +64,30 @@ class ConfusionTable(Widget, can_focus=True):
         self._confusion: tuple[tuple[int, ...], ...] = ()
         self._names: tuple[str, ...] = ()
         self._shares: dict[bool, tuple[tuple[float, ...], ...]] = {}
-        self._longest = self._figures = 0
+        self._name_width = self._digits = 0
         self._left = self._top = 0
 
     def show(self, confusion: Counts, classes: Sequence[str]) -> None:
-        """Show these counts. Where the classes are others the cursor goes to the worst cell."""
+        """Show these counts. New classes put the cursor on the most frequent confusion."""
         names = tuple(classes)
         self._confusion = tuple(tuple(row) for row in confusion)
         self._shares = {by: shares(self._confusion, by) for by in (False, True)}
-        self._longest = max((cells(safe_text(name)) for name in names), default=0)
-        most = max((max(row) for row in self._confusion), default=0)
-        self._figures = max(3, len(str(most)))
+        self._name_width = max((cells(safe_text(name)) for name in names), default=0)
+        highest = max((max(row) for row in self._confusion), default=0)
+        self._digits = max(3, len(str(highest)))
         if names != self._names:
             self._names = names
             self._left = self._top = 0
             self.refresh_bindings()
-            self.set_reactive(ConfusionTable.cursor, confusion_layout.worst(self._confusion))
-        self._follow()
-        self._tell()
+            self.set_reactive(
+                ConfusionTable.cursor, confusion_layout.most_confused_cell(self._confusion)
+            )
+        self._scroll_to_cursor()
+        self._update_titles()
         self.refresh()
 
     def next_mode(self) -> None:
-        """Counts, then per cent of the row, then of the column."""
+        """Switch from counts to per cent of the row, then of the column."""
         self.mode = MODES[(MODES.index(self.mode) + 1) % len(MODES)]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -99,16 +100,15 @@ class ConfusionTable(Widget, can_focus=True):
         return max(0, min(last, cursor[0])), max(0, min(last, cursor[1]))
 
     def watch_cursor(self) -> None:
-        self._follow()
-        # What is told of the cell is in the border: all of it is drawn anew.
-        self._tell()
+        self._scroll_to_cursor()
+        self._update_titles()
 
     def watch_mode(self) -> None:
-        self._follow()
-        self._tell()
+        self._scroll_to_cursor()
+        self._update_titles()
 
     def on_resize(self) -> None:
-        self._follow()
+        self._scroll_to_cursor()
 
     def action_move(self, down: int, right: int) -> None:
         self.cursor = (self.cursor[0] + down, self.cursor[1] + right)
@@ -118,7 +118,7 @@ class ConfusionTable(Widget, can_focus=True):
 
     def action_open(self) -> None:
         if self._names:
-            self.post_message(self.Opened(*self.cursor))
+            self.post_message(self.CellOpened(*self.cursor))
 
     def on_click(self, event: events.Click) -> None:
         cell = self._cell_at(event)
@@ -145,114 +145,119 @@ class ConfusionTable(Widget, can_focus=True):
             down, right = right, down
         self._top += down
         self._left += right
-        self._keep_inside()
+        self._clamp_scroll()
         self.refresh()
 
     def _cell_at(self, event: events.MouseEvent) -> Cell | None:
-        found, place = self._layout, event.get_content_offset(self)
-        if place is None or place.y < 1 or place.x < found.head:
+        layout, offset = self._layout, event.get_content_offset(self)
+        if offset is None or offset.y < 1 or offset.x < layout.head_width:
             return None
-        row, column = (place.y - 1) // found.tall, (place.x - found.head) // found.cell
-        if row >= found.rows or column >= found.columns:
+        row = (offset.y - 1) // layout.row_height
+        column = (offset.x - layout.head_width) // layout.cell_width
+        if row >= layout.rows or column >= layout.columns:
             return None
         return self._top + row, self._left + column
 
-    def _follow(self) -> None:
-        """Bring the cursor's cell into view."""
-        found, (true, said) = self._layout, self.cursor
-        self._top = max(true - found.rows + 1, min(self._top, true))
-        self._left = max(said - found.columns + 1, min(self._left, said))
-        self._keep_inside()
+    def _scroll_to_cursor(self) -> None:
+        """Make the cell at the cursor visible."""
+        layout, (row, column) = self._layout, self.cursor
+        self._top = max(row - layout.rows + 1, min(self._top, row))
+        self._left = max(column - layout.columns + 1, min(self._left, column))
+        self._clamp_scroll()
 
-    def _keep_inside(self) -> None:
-        found, count = self._layout, len(self._names)
-        self._top = max(0, min(self._top, count - found.rows))
-        self._left = max(0, min(self._left, count - found.columns))
+    def _clamp_scroll(self) -> None:
+        layout, count = self._layout, len(self._names)
+        self._top = max(0, min(self._top, count - layout.rows))
+        self._left = max(0, min(self._left, count - layout.columns))
 
-    def _tell(self) -> None:
+    def _update_titles(self) -> None:
         self.border_title = Content(f"confusion, {self.mode}")
-        told = ""
+        subtitle = ""
         if self._names:
-            told = confusion_layout.in_words(
+            subtitle = confusion_layout.describe_cell(
                 self._confusion, self._names, self.cursor, self.mode == COLUMNS
             )
-        self.border_subtitle = Content(told)
+        self.border_subtitle = Content(subtitle)
 
     # -- drawing ----------------------------------------------------------------------
 
     @property
     def _layout(self) -> ConfusionLayout:
-        figures = self._figures if self.mode == COUNTS else 4
-        return confusion_layout.layout(*self.size, len(self._names), self._longest, figures)
+        digits = self._digits if self.mode == COUNTS else 4
+        return ConfusionLayout.fit(*self.size, len(self._names), self._name_width, digits)
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
         if not self._names:
             return Strip.blank(width, base)
-        # A line may be wanted before the widget has been told that its size is another.
-        self._keep_inside()
-        found = self._layout
-        row, line = divmod(y - 1, found.tall)
+        # Lines may be drawn before the resize event comes.
+        self._clamp_scroll()
+        layout = self._layout
+        row, line = divmod(y - 1, layout.row_height)
         if y == 0:
-            segments = self._heads(found, base)
-        elif row >= found.rows:
+            segments = self._headings(layout, base)
+        elif row >= layout.rows:
             return Strip.blank(width, base)
         else:
-            heat = palette(self.app.theme_variables, self.app.current_theme.dark)
-            told = line == (found.tall - 1) // 2
-            segments = self._row(found, heat, self._top + row, base, told)
+            colours = palette(self.app.theme_variables, self.app.current_theme.dark)
+            has_text = line == (layout.row_height - 1) // 2
+            segments = self._row(layout, colours, self._top + row, base, has_text)
         return Strip(segments).adjust_cell_length(width, base)
 
-    def _heads(self, found: ConfusionLayout, base: Style) -> list[Segment]:
+    def _headings(self, layout: ConfusionLayout, base: Style) -> list[Segment]:
         plain, marked = base + Style(dim=True), base + Style(bold=True, reverse=True)
-        last = self._left + found.columns
-        corner = "true↓ pred→" if found.head > 11 else "↓ →"
-        # An arrow at either end says that there are more columns there.
-        more = "◀" if self._left else " "
-        segments = [Segment(fitted(corner, found.head - 1) + more, plain)]
-        for said in range(self._left, last):
-            name = fitted(
-                fitted(self._names[said], found.cell - 1).rstrip(), found.cell - 1, right=True
-            )
-            segments.append(Segment(name, marked if said == self.cursor[1] else plain))
-            gap = "▶" if said == last - 1 and last < len(self._names) else " "
-            segments.append(Segment(gap, plain))
+        end = self._left + layout.columns
+        corner = "true↓ pred→" if layout.head_width > 11 else "↓ →"
+        # An arrow at either end shows that there are more columns.
+        arrow = "◀" if self._left else " "
+        segments = [Segment(fitted(corner, layout.head_width - 1) + arrow, plain)]
+        width = layout.cell_width - 1
+        for column in range(self._left, end):
+            name = fitted(fitted(self._names[column], width).rstrip(), width, right=True)
+            segments.append(Segment(name, marked if column == self.cursor[1] else plain))
+            arrow = "▶" if column == end - 1 and end < len(self._names) else " "
+            segments.append(Segment(arrow, plain))
         return segments
 
     def _row(
-        self, found: ConfusionLayout, heat: HeatColours, true: int, base: Style, told: bool
+        self, layout: ConfusionLayout, colours: HeatColours, row: int, base: Style, has_text: bool
     ) -> list[Segment]:
-        here, count = self.cursor[0] == true, len(self._names)
-        sign = "▸" if here else " "
-        if true == self._top and true > 0 and not here:
+        has_cursor, count = self.cursor[0] == row, len(self._names)
+        sign = " "
+        if has_cursor:
+            sign = "▸"
+        elif row == self._top and row > 0:
             sign = "▲"
-        elif true == self._top + found.rows - 1 and true < count - 1 and not here:
+        elif row == self._top + layout.rows - 1 and row < count - 1:
             sign = "▼"
-        name = fitted(self._names[true], found.head - 2)
-        head = f"{sign}{name} " if told else " " * found.head
-        marked = Style(bold=True, reverse=True) if here and told else Style()
+        name = fitted(self._names[row], layout.head_width - 2)
+        head = f"{sign}{name} " if has_text else " " * layout.head_width
+        marked = Style(bold=True, reverse=True) if has_cursor and has_text else Style()
         segments = [Segment(head[:-1], base + marked), Segment(head[-1:], base)]
-        for said in range(self._left, self._left + found.columns):
-            segments.append(self._cell(found, heat, (true, said), base, told))
+        for column in range(self._left, self._left + layout.columns):
+            segments.append(self._cell(layout, colours, (row, column), base, has_text))
         return segments
 
     def _cell(
-        self, found: ConfusionLayout, heat: HeatColours, cell: Cell, base: Style, told: bool
+        self, layout: ConfusionLayout, colours: HeatColours, cell: Cell, base: Style, has_text: bool
     ) -> Segment:
-        true, said = cell
-        count = self._confusion[true][said]
-        share = self._shares[self.mode == COLUMNS][true][said]
-        style = base + (heat.style(share, true == said) if count else Style(dim=True))
-        text = str(count) if self.mode == COUNTS else _hundredths(share)
-        text = fitted(text if count and told else "·" if told else "", found.cell - 1, right=True)
+        row, column = cell
+        count = self._confusion[row][column]
+        share = self._shares[self.mode == COLUMNS][row][column]
+        style = base + (colours.style(share, row == column) if count else Style(dim=True))
+        text = ""
+        if has_text:
+            text = str(count) if self.mode == COUNTS else _percent_text(share)
+            text = text if count else "·"
+        text = fitted(text, layout.cell_width - 1, right=True)
         if cell != self.cursor:
             return Segment(f"{text} ", style)
-        if told:
+        if has_text:
             text = f"[{text[1:]}]"
-        chosen = heat.cursor if self.has_focus else Style(bold=True)
-        return Segment(text.ljust(found.cell), style + chosen)
+        cursor = colours.cursor if self.has_focus else Style(bold=True)
+        return Segment(text.ljust(layout.cell_width), style + cursor)
 
 
-def _hundredths(share: float) -> str:
-    """Per cent with a decimal; all of it, and only that, is 100."""
+def _percent_text(share: float) -> str:
+    """Per cent with one decimal; only a share of exactly 1 is `100`."""
     return "100" if share >= 1 else f"{min(99.9, 100 * share):.1f}"

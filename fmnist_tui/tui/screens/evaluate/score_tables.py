@@ -1,8 +1,7 @@
-"""Two tables of an evaluation: the classes with their scores, and the pairs mixed up most."""
+"""Two tables of an evaluation: the scores of each class, and the most confused pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -15,20 +14,21 @@ from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.render.contact_sheet import cells
 from fmnist_tui.tui.widgets.columns import Column, head, laid_out, line
 from fmnist_tui.tui.widgets.line_table import LineTable
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
-# The orders of the classes and how they are told; the worst class comes first.
+# The orders of the classes, with the names of the scores; lowest score first.
 ORDERS = {"class": "", "precision": "precision", "recall": "recall", "f1": "F1"}
-_PAIRS = 200
-_SCORES = (
+_MAX_PAIRS = 200
+_SCORE_COLUMNS = (
     Column("class", "class", 11, 0),
     Column("precision", "prec.", 5, 2, right=True),
     Column("recall", "recall", 6, 1, right=True),
     Column("f1", "F1", 5, 1, right=True),
     Column("support", "images", 6, 3, right=True),
-    Column("mostly", "most often taken for", 20, 4),
+    Column("confused", "most confused with", 20, 4),
 )
-_CONFUSED = (
+_PAIR_COLUMNS = (
     Column("pair", "true → predicted", 12, 0),
     Column("count", "images", 6, 1, right=True),
     Column("share", "share", 6, 2, right=True),
@@ -36,12 +36,12 @@ _CONFUSED = (
 )
 
 
-class Judged(LineTable):
-    """A table that opens the images behind the row under its cursor."""
+class ScoreTable(LineTable):
+    """A table of an evaluation; `enter` opens the images of the row at the cursor."""
 
     @dataclass
-    class Opened(Message):
-        """The images of a pair of classes were asked for; None stands for any."""
+    class RowOpened(Message):
+        """The user opens the images of a pair of classes; None stands for any class."""
 
         true: int | None
         predicted: int | None
@@ -55,8 +55,7 @@ class Judged(LineTable):
         super().__init__(id=id, classes=classes)
         self._evaluation: Evaluation | None = None
 
-    def judge(self, evaluation: Evaluation) -> None:
-        """Show this evaluation, as soon as there is room for it."""
+    def show_evaluation(self, evaluation: Evaluation) -> None:
         self._evaluation = evaluation
         self.refill()
 
@@ -64,115 +63,106 @@ class Judged(LineTable):
         self.refill()
 
     def refill(self) -> None:
-        """Lay the lines out anew."""
+        """Fill the table for the present width, once there is one."""
         if self._evaluation is not None and self.size.width:
-            self._fill(self._evaluation)
+            # The last column is left to the scroll bar.
+            self._fill(self._evaluation, max(1, self.size.width - 1))
 
-    @property
-    def _room(self) -> int:
-        """The cells of a line; the last column is left to the scroll bar."""
-        return max(1, self.size.width - 1)
-
-    def _fill(self, evaluation: Evaluation) -> None:
+    def _fill(self, evaluation: Evaluation, width: int) -> None:
         raise NotImplementedError
 
     @on(LineTable.RowSelected)
-    def _selected(self, event: LineTable.RowSelected) -> None:
+    def _open_row(self, event: LineTable.RowSelected) -> None:
         event.stop()
-        true, _, said = (event.row_key.value or "").partition(">")
+        true, _, predicted = (event.row_key.value or "").partition(">")
         if true:
-            self.post_message(self.Opened(int(true), int(said) if said else None))
+            self.post_message(self.RowOpened(int(true), int(predicted) if predicted else None))
 
 
-class ClassScores(Judged):
-    """Precision, recall and F1 of every class, in the order of the classes or worst first."""
+class ClassScores(ScoreTable):
+    """Precision, recall and F1 of every class, by class or lowest score first."""
 
     KEYS_TITLE = "Classes"
     order = "class"
 
     def next_order(self) -> None:
-        """By class, then worst precision, recall and F1 first."""
         orders = list(ORDERS)
         self.order = orders[(orders.index(self.order) + 1) % len(orders)]
         self.refill()
         self.move_cursor(row=0)
 
-    def _fill(self, evaluation: Evaluation) -> None:
-        told = ORDERS[self.order]
-        self.border_title = Content(f"classes, %, lowest {told} first" if told else "classes, %")
-        columns = laid_out(_SCORES, self._room)
+    def _fill(self, evaluation: Evaluation, width: int) -> None:
+        score_name = ORDERS[self.order]
+        order = f", lowest {score_name} first" if score_name else ""
+        self.border_title = Content(f"classes, %{order}")
+        columns = laid_out(_SCORE_COLUMNS, width)
         scores = list(enumerate(evaluation.classes))
-        if self.order != "class":
-            scores.sort(key=lambda score: getattr(score[1], self.order))
+        if score_name:
+            scores.sort(key=lambda item: getattr(item[1], self.order))
         rows = []
-        for place, score in scores:
-            cells = {
+        for number, score in scores:
+            texts = {
                 "class": Text(safe_text(score.name)),
-                "precision": _hundred(score.precision),
-                "recall": _hundred(score.recall),
-                "f1": _hundred(score.f1),
+                "precision": _score_text(score.precision),
+                "recall": _score_text(score.recall),
+                "f1": _score_text(score.f1),
                 "support": Text(f"{score.support:,}"),
-                "mostly": Text(_mostly(evaluation, place)),
+                "confused": Text(_most_confused_with(evaluation, number)),
             }
-            rows.append((str(place), line(columns, cells)))
-        averages = {
+            rows.append((str(number), line(columns, texts)))
+        means = {
             "class": Text("mean", style="bold"),
-            "precision": _hundred(evaluation.macro_precision, "bold"),
-            "recall": _hundred(evaluation.macro_recall, "bold"),
-            "f1": _hundred(evaluation.macro_f1, "bold"),
+            "precision": _score_text(evaluation.macro_precision, "bold"),
+            "recall": _score_text(evaluation.macro_recall, "bold"),
+            "f1": _score_text(evaluation.macro_f1, "bold"),
             "support": Text(f"{evaluation.count:,}", style="bold"),
         }
-        self.show(head(columns), [*rows, ("", line(columns, averages))])
+        self.show(head(columns), [*rows, ("", line(columns, means))])
 
 
-class ConfusedPairs(Judged):
-    """The pairs of classes that are mixed up most, most first."""
+class ConfusedPairs(ScoreTable):
+    """The pairs of classes that are confused, most frequent first."""
 
     KEYS_TITLE = "Most confused"
 
-    def _fill(self, evaluation: Evaluation) -> None:
+    def _fill(self, evaluation: Evaluation, width: int) -> None:
         self.border_title = Content("most confused")
         names = [safe_text(score.name) for score in evaluation.classes]
-        pairs = evaluation.most_confused(_PAIRS)
-        columns = laid_out(_CONFUSED, self._room)
+        pairs = evaluation.most_confused(_MAX_PAIRS)
+        columns = laid_out(_PAIR_COLUMNS, width)
         highest = pairs[0][2] if pairs else 1
-        wide = next((column.width for column in columns if column.key == "bar"), 0)
-        wrong = self.app.theme_variables["error"]
+        bar_width = next((column.width for column in columns if column.key == "bar"), 0)
+        colour = Color.parse(self.app.theme_variables["error"]).hex6
         rows = []
-        for true, said, count in pairs:
+        for true, predicted, count in pairs:
             share = count / max(1, evaluation.classes[true].support)
-            cells = {
-                "pair": Text(_pair(names, true, said, columns[0].width)),
+            texts = {
+                "pair": Text(_fit_pair(names[true], names[predicted], columns[0].width)),
                 "count": Text(f"{count:,}"),
-                "share": Text(f"{100 * share:.1f} %"),
-                "bar": Text("━" * max(1, round(wide * count / highest)), style=_colour(wrong)),
+                "share": Text(format_percent(share, 1)),
+                "bar": Text("━" * max(1, round(bar_width * count / highest)), style=colour),
             }
-            rows.append((f"{true}>{said}", line(columns, cells)))
-        self.show(head(columns), rows, "nothing was got wrong")
+            rows.append((f"{true}>{predicted}", line(columns, texts)))
+        self.show(head(columns), rows, "no errors")
 
 
-def _pair(names: Sequence[str], true: int, said: int, width: int) -> str:
-    """`Shirt → Coat`; where there is no room, the longer name ends earlier."""
-    first, second = names[true], names[said]
-    while cells(first) + cells(second) + 3 > width and len(first) + len(second) > 4:
-        if cells(first) >= cells(second):
-            first = first[:-1]
+def _fit_pair(true: str, predicted: str, width: int) -> str:
+    """`Shirt → Coat`; where there is no room, the longer name is cut."""
+    while cells(true) + cells(predicted) + 3 > width and len(true) + len(predicted) > 4:
+        if cells(true) >= cells(predicted):
+            true = true[:-1]
         else:
-            second = second[:-1]
-    return f"{first} → {second}"
+            predicted = predicted[:-1]
+    return f"{true} → {predicted}"
 
 
-def _colour(name: str) -> str:
-    """A theme's colour as rich writes it."""
-    return Color.parse(name).hex6
+def _most_confused_with(evaluation: Evaluation, true: int) -> str:
+    """The wrong class that is predicted most often, and how often."""
+    row = evaluation.confusion[true]
+    counts = [(count, -number) for number, count in enumerate(row) if number != true]
+    count, number = max(counts, default=(0, 0))
+    return f"{safe_text(evaluation.classes[-number].name, 14)} {count:,}" if count else "–"
 
 
-def _mostly(evaluation: Evaluation, true: int) -> str:
-    """The class that a class is most often taken for, and how often."""
-    row = [(count, -said) for said, count in enumerate(evaluation.confusion[true]) if said != true]
-    count, said = max(row, default=(0, 0))
-    return f"{safe_text(evaluation.classes[-said].name, 14)} {count:,}" if count else "–"
-
-
-def _hundred(share: float, style: str = "") -> Text:
+def _score_text(share: float, style: str = "") -> Text:
     return Text(f"{100 * share:.1f}", style=style)

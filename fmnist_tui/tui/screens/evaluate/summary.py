@@ -1,12 +1,12 @@
-"""What Evaluate says of an evaluation and of a run's fit, in words."""
+"""The text on Evaluate: figures, reliability, and how well the run fits its data."""
 
 from __future__ import annotations
 
 from textual.content import Content
 
-from fmnist_tui.analysis.metrics import Evaluation, ReliabilityBin
+from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.analysis.overfitting import EARLY, GOOD, OVER, UNDER, UNTRAINED, FitJudgement
-from fmnist_tui.util.formatting import format_percent
+from fmnist_tui.util.formatting import NO_VALUE, format_percent
 
 _SIGNS = {
     GOOD: ("✓", "$success"),
@@ -15,73 +15,69 @@ _SIGNS = {
     EARLY: ("…", "$foreground-muted"),
     UNTRAINED: ("–", "$foreground-muted"),
 }
-_SURE = 0.9
-_SIDE_BY_SIDE = 62
+_CONFIDENT = 0.9
+# The columns that the epochs need as rows; below that they are columns.
+_WIDE = 62
 
 
-def figures(found: Evaluation) -> list[Content]:
+def score_facts(evaluation: Evaluation) -> list[Content]:
     """`accuracy 91.87 % ±0.54 (95 %)  macro F1 91.80 %  ECE 1.20 %  loss 0.2345`."""
+    accuracy = (format_percent(evaluation.accuracy), "bold $accent")
     return [
-        Content.assemble(
-            "accuracy ",
-            (format_percent(found.accuracy), "bold $accent"),
-            f" {margin(found)} (95 %)",
-        ),
-        Content(f"macro F1 {format_percent(found.macro_f1)}"),
-        Content(f"ECE {format_percent(found.ece)}"),
-        Content(f"loss {found.loss:.4f}"),
+        Content.assemble("accuracy ", accuracy, f" {_margin(evaluation)} (95 %)"),
+        Content(f"macro F1 {format_percent(evaluation.macro_f1)}"),
+        Content(f"ECE {format_percent(evaluation.ece)}"),
+        Content(f"loss {evaluation.loss:.4f}"),
     ]
 
 
-def margin(found: Evaluation) -> str:
-    """The 95 % interval of the accuracy as a distance from it, in points."""
-    low, high = found.interval
-    below, above = 100 * (found.accuracy - low), 100 * (high - found.accuracy)
+def _margin(evaluation: Evaluation) -> str:
+    """The 95 % interval of the accuracy as a distance from it, in percentage points."""
+    low, high = evaluation.interval
+    below, above = 100 * (evaluation.accuracy - low), 100 * (high - evaluation.accuracy)
     if f"{below:.1f}" == f"{above:.1f}":
         return f"±{(below + above) / 2:.2f}"
     return f"−{below:.2f} +{above:.2f}"
 
 
-def reliability(found: Evaluation) -> str:
-    """What the curve rests on, in words."""
-    sure = sum(part.count for part in found.reliability if part.confidence >= _SURE)
-    return f"{100 * sure / found.count:.0f} % of answers are at least {100 * _SURE:.0f} % sure"
+def reliability_text(evaluation: Evaluation) -> str:
+    """`confidence ≥ 90 %: 84 % of predictions`."""
+    count = sum(group.count for group in evaluation.reliability if group.confidence >= _CONFIDENT)
+    share = format_percent(count / evaluation.count, 0)
+    return f"confidence ≥ {format_percent(_CONFIDENT, 0)}: {share} of predictions"
 
 
-def curve(bins: tuple[ReliabilityBin, ...]) -> tuple[list[float], list[float]]:
-    """The bins as the points of a line."""
-    return [part.confidence for part in bins], [part.accuracy for part in bins]
-
-
-def fit(found: FitJudgement, width: int) -> Content:
+def fit_text(judgement: FitJudgement, width: int) -> Content:
     """The judgement, its reasons, and the figures of the best and the last epoch."""
-    sign, colour = _SIGNS[found.verdict]
-    lines = [Content.styled(f"{sign} {found.verdict}", f"bold {colour}"), Content(found.words)]
-    if found.best is not None and found.last is not None:
-        titles = ("", "epoch", "train loss", "val loss", "train acc.", "val acc.")
-        rows = [
+    sign, colour = _SIGNS[judgement.verdict]
+    verdict = Content.styled(f"{sign} {judgement.verdict}", f"bold {colour}")
+    lines = [verdict, Content(judgement.words)]
+    if judgement.best is not None and judgement.last is not None:
+        rows = [("", "epoch", "train loss", "val loss", "train acc.", "val acc.")]
+        rows += [
             (
                 name,
                 f"{epoch.epoch}",
-                _loss(epoch.train_loss),
-                _loss(epoch.val_loss),
+                _format_loss(epoch.train_loss),
+                _format_loss(epoch.val_loss),
                 format_percent(epoch.train_accuracy),
                 format_percent(epoch.val_accuracy),
             )
-            for name, epoch in (("best", found.best), ("last", found.last))
+            for name, epoch in (("best", judgement.best), ("last", judgement.last))
         ]
-        table = [titles, *rows]
-        if width < _SIDE_BY_SIDE:
-            table = list(zip(*table, strict=True))
         lines.append(Content(""))
-        lines += [
-            Content(f"{row[0]:<11}" + "".join(f"{cell:>11}" for cell in row[1:]))
-            if width < _SIDE_BY_SIDE
-            else Content(f"{row[0]:<4}{row[1]:>6}" + "".join(f"{cell:>12}" for cell in row[2:]))
-            for row in table
-        ]
+        if width < _WIDE:
+            lines += [
+                Content(f"{name:<11}" + "".join(f"{cell:>11}" for cell in cells))
+                for name, *cells in zip(*rows, strict=True)
+            ]
+        else:
+            lines += [
+                Content(f"{name:<4}{epoch:>6}" + "".join(f"{cell:>12}" for cell in cells))
+                for name, epoch, *cells in rows
+            ]
     return Content("\n").join(lines)
 
 
-def _loss(loss: float | None) -> str:
-    return f"{loss:.4f}" if loss is not None else "–"
+def _format_loss(loss: float | None) -> str:
+    return f"{loss:.4f}" if loss is not None else NO_VALUE
