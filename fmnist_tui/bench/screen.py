@@ -23,7 +23,7 @@ from typing import Any
 from fmnist_tui.bench.probes import PROBES, KeyProbe
 from fmnist_tui.bench.terminal import WatchedTerminal
 from fmnist_tui.util.errors import UserError
-from fmnist_tui.util.paths import ourselves
+from fmnist_tui.util.paths import program_command
 
 SIDE_SECONDS = 900
 QUIET_SECONDS = 6.0
@@ -115,7 +115,7 @@ class BenchFolders:
 
     def _run(self, *words: str) -> str:
         done = subprocess.run(
-            [*ourselves(), *words, "--json"],
+            [*program_command(), *words, "--json"],
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Self
 
 from fmnist_tui.util.errors import UserError
-from fmnist_tui.util.paths import ourselves
+from fmnist_tui.util.paths import program_command
 
 LIMIT = 60.0
 _CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\^_]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
@@ -34,7 +34,7 @@ class WatchedTerminal:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
-            [*ourselves(), *words],
+            [*program_command(), *words],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

@@ -19,7 +19,7 @@ from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.idx.idx_format import write_idx
 from fmnist_tui.data.load import load_dataset
 from fmnist_tui.util.errors import UserError
-from fmnist_tui.util.paths import ourselves
+from fmnist_tui.util.paths import program_command
 
 EPOCHS = 2  # the first warms up, the second counts
 SIDE_SECONDS = 900
@@ -116,7 +116,7 @@ def _lay_out(dataset: Dataset, root: Path) -> None:
 
 
 def _side(name: str, arguments: list[str]) -> dict[str, Any]:
-    command = [*ourselves(f"fmnist_tui.bench.{name}"), *arguments]
+    command = [*program_command(f"fmnist_tui.bench.{name}"), *arguments]
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,

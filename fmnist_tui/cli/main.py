@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import fmnist_tui
 from fmnist_tui.cli.support import console
-from fmnist_tui.util.errors import UsageError, UserError, near, reason
+from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, reason
 from fmnist_tui.util.text import safe_text
 
 # Each command is a module in `cli.commands` with `add_arguments(parser)` and `run(args) -> int`,
@@ -66,7 +66,7 @@ class Parser(argparse.ArgumentParser):
             else:
                 what = f"unknown {str(action.metavar).partition('|')[0].lower()}"
             raise UsageError(
-                f"{what} {safe_text(value)!r}{near(str(value), names)}"
+                f"{what} {safe_text(value)!r}{did_you_mean(str(value), names)}"
                 f" (choose from {', '.join(names)})"
             )
 
@@ -165,7 +165,7 @@ def _suggest_flag(parser: argparse.ArgumentParser, args: argparse.Namespace, wor
             break
         parser = choices[0].choices[name]
         flags |= set(parser._option_string_actions)
-    return near(word.partition("=")[0], flags)
+    return did_you_mean(word.partition("=")[0], flags)
 
 
 def _import_command(name: str) -> ModuleType:

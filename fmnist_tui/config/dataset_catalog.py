@@ -18,7 +18,7 @@ DEFAULT_VALIDATION = 1 / 6
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetFacts:
+class DatasetInfo:
     """A data set's name, classes and manners.
 
     `mirror` says whether a mirrored image is still one of its class. `fit` and
@@ -39,7 +39,7 @@ class DatasetFacts:
     centre: Centre = "box"
     about: str = ""
 
-    def subset(self, classes: tuple[int, ...]) -> DatasetFacts:
+    def subset(self, classes: tuple[int, ...]) -> DatasetInfo:
         """The same facts for some of the classes, in the order given."""
         return replace(self, classes=tuple(self.classes[index] for index in classes))
 
@@ -61,7 +61,7 @@ KANA = ("お", "き", "す", "つ", "な", "は", "ま", "や", "れ", "を")
 LETTERS = tuple(f"{upper}{upper.lower()}" for upper in "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 _BUILT_IN = (
-    DatasetFacts(
+    DatasetInfo(
         "fashion",
         "Fashion-MNIST",
         GARMENTS,
@@ -69,7 +69,7 @@ _BUILT_IN = (
         10_000,
         about="70,000 photographs of garments, 28×28 grey",
     ),
-    DatasetFacts(
+    DatasetInfo(
         "mnist",
         "MNIST",
         DIGITS,
@@ -80,7 +80,7 @@ _BUILT_IN = (
         centre="mass",
         about="70,000 handwritten digits, 28×28 grey",
     ),
-    DatasetFacts(
+    DatasetInfo(
         "both",
         "Fashion-MNIST + MNIST",
         GARMENTS + DIGITS,
@@ -89,7 +89,7 @@ _BUILT_IN = (
         mirror=False,
         about="garments and digits in one set of twenty classes",
     ),
-    DatasetFacts(
+    DatasetInfo(
         "kmnist",
         "Kuzushiji-MNIST",
         KANA,
@@ -98,7 +98,7 @@ _BUILT_IN = (
         mirror=False,
         about="70,000 cursive Japanese characters, 28×28 grey",
     ),
-    DatasetFacts(
+    DatasetInfo(
         "qmnist",
         "QMNIST",
         DIGITS,
@@ -109,7 +109,7 @@ _BUILT_IN = (
         centre="mass",
         about="MNIST rebuilt, with its 60,000 original test digits",
     ),
-    DatasetFacts(
+    DatasetInfo(
         "emnist",
         "EMNIST letters",
         LETTERS,
@@ -118,7 +118,7 @@ _BUILT_IN = (
         mirror=False,
         about="145,600 handwritten letters, 28×28 grey",
     ),
-    DatasetFacts(
+    DatasetInfo(
         "sketches",
         "Sketches (SYNTHETIC)",
         GARMENTS,
@@ -129,7 +129,7 @@ _BUILT_IN = (
         about="garment silhouettes drawn by this program: no network, always there",
     ),
 )
-DATASETS = {facts.name: facts for facts in _BUILT_IN}
+DATASETS = {info.name: info for info in _BUILT_IN}
 
 FROM_PATH = {
     "folder": "folder:PATH, a folder of class folders of images",
@@ -138,7 +138,7 @@ FROM_PATH = {
 }
 
 
-def facts(dataset: str) -> DatasetFacts | None:
+def find_dataset_info(dataset: str) -> DatasetInfo | None:
     """What is known of `dataset`; None for a name that only its files can explain."""
     if dataset.startswith("both:"):
         return replace(DATASETS["both"], name=dataset, train=0, test=0)
@@ -151,6 +151,6 @@ def is_dataset_name(dataset: str) -> bool:
     return dataset in DATASETS or bool(colon and path and kind in FROM_PATH)
 
 
-def worlds(classes: tuple[str, ...]) -> tuple[int, ...]:
+def garment_groups(classes: tuple[str, ...]) -> tuple[int, ...]:
     """For each class whether it is a garment (0) or something else (1)."""
     return tuple(0 if name in GARMENTS else 1 for name in classes)

@@ -15,7 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui.util.errors import UserError, near, reason
+from fmnist_tui.util.errors import UserError, did_you_mean, reason
 
 TORCHVISION = "torchvision:"
 KINDS = {"models": "model", "optim": "optimiser"}
@@ -48,7 +48,8 @@ def check(kind: str, name: str) -> str:
         return name
     known = names(kind)
     raise UserError(
-        f"{KINDS[kind]} {name!r} is not known{near(name, known)} (there are {', '.join(known)})"
+        f"{KINDS[kind]} {name!r} is not known{did_you_mean(name, known)}"
+        f" (there are {', '.join(known)})"
     )
 
 

@@ -35,7 +35,7 @@ from fmnist_tui.config.run_config import (
     choices,
     parse,
 )
-from fmnist_tui.util.errors import UserError, near, reason
+from fmnist_tui.util.errors import UserError, did_you_mean, reason
 from fmnist_tui.util.text import safe_text
 
 DEFAULT = "two-conv"
@@ -138,7 +138,7 @@ def names() -> tuple[str, ...]:
 def load(name: str) -> Recipe:
     """A recipe by name; a UserError offers the near names."""
     if name not in names():
-        hint = near(name, names())
+        hint = did_you_mean(name, names())
         raise UserError(
             f"recipe {safe_text(name)!r} is not known{hint} (there are {', '.join(names())})"
         )
@@ -171,7 +171,9 @@ def read(path: Path) -> Recipe:
         )
     found = [
         ConfigProblem(
-            key, value, f"no such part of a config file{near(key, PARTS)} (settings go under [run])"
+            key,
+            value,
+            f"no such part of a config file{did_you_mean(key, PARTS)} (settings go under [run])",
         )
         for key, value in document.items()
         if key not in PARTS
@@ -266,7 +268,7 @@ def _unknown(
     for key, value in table.items():
         if key not in known:
             yield ConfigProblem(
-                f"{part}.{key}", value, f"no such part of a {part}{near(key, known)}"
+                f"{part}.{key}", value, f"no such part of a {part}{did_you_mean(key, known)}"
             )
 
 
@@ -282,7 +284,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> dict[str, A
         if key == name or key in NOT_SETTINGS:
             continue
         if key.lower() not in FIELDS:
-            hint = near(name, (f"{ENV_PREFIX}{known.upper()}" for known in FIELDS))
+            hint = did_you_mean(name, (f"{ENV_PREFIX}{known.upper()}" for known in FIELDS))
             raise ConfigError([ConfigProblem(name, text, f"no such setting{hint}")], "environment")
         values[key.lower()] = parse(key.lower(), text)
     return values

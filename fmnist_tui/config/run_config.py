@@ -26,7 +26,7 @@ from pydantic_core import PydanticCustomError
 
 from fmnist_tui.config import dataset_catalog, plugins, validators
 from fmnist_tui.config.problems import ConfigError, ConfigProblem
-from fmnist_tui.util.errors import near
+from fmnist_tui.util.errors import did_you_mean
 
 DEVICES = "auto, cpu, mps, cuda or cuda:N"
 
@@ -289,7 +289,7 @@ def _explain(error: ValidationError) -> Iterator[ConfigProblem]:
             continue
         named.add(key)
         if item["type"] == "extra_forbidden":
-            yield ConfigProblem(key, item["input"], f"no such setting{near(key, FIELDS)}")
+            yield ConfigProblem(key, item["input"], f"no such setting{did_you_mean(key, FIELDS)}")
         elif item["type"] == "wrong":
             yield ConfigProblem(key, item["input"], item["msg"])
         else:
@@ -298,7 +298,7 @@ def _explain(error: ValidationError) -> Iterator[ConfigProblem]:
 
 def _conflicts(config: RunConfig) -> Iterator[ConfigProblem]:
     """Combinations of settings that are valid one by one but not together."""
-    info = dataset_catalog.facts(config.dataset)
+    info = dataset_catalog.find_dataset_info(config.dataset)
     if info is not None and not info.mirror:
         if config.flip:
             yield ConfigProblem(
@@ -341,7 +341,7 @@ def _conflicts(config: RunConfig) -> Iterator[ConfigProblem]:
         yield ConfigProblem("body_lr", config.body_lr, message)
 
 
-def _class_conflict(classes: tuple[int, ...], info: dataset_catalog.DatasetFacts | None) -> str:
+def _class_conflict(classes: tuple[int, ...], info: dataset_catalog.DatasetInfo | None) -> str:
     if len(set(classes)) != len(classes):
         return "names a class twice"
     if len(classes) < 2:

@@ -8,7 +8,7 @@ from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from fmnist_tui.config import dataset_catalog, plugins
-from fmnist_tui.util.errors import near
+from fmnist_tui.util.errors import did_you_mean
 
 # The parts of a network that have the same name in all of them.
 CONVOLUTIONS, DENSE, BODY = "convolutions", "dense", "body"
@@ -22,7 +22,7 @@ def wrong(message: str) -> PydanticCustomError:
 
 def _among(value: str, known: tuple[str, ...]) -> str:
     if value not in known:
-        raise wrong(f"not known{near(value, known)} (there are {', '.join(known)})")
+        raise wrong(f"not known{did_you_mean(value, known)} (there are {', '.join(known)})")
     return value
 
 
@@ -44,14 +44,14 @@ def dataset(value: str) -> str:
     )
 
 
-def class_numbers(value: object, info: ValidationInfo) -> object:
+def class_numbers(value: object, context: ValidationInfo) -> object:
     """Class names and numbers, in a list or separated by commas, as a tuple of numbers."""
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
     if not isinstance(value, (list, tuple)):
         return value
-    facts = dataset_catalog.facts(info.data.get("dataset", ""))
-    by_name = {name.lower(): number for number, name in enumerate(facts.classes)} if facts else {}
+    info = dataset_catalog.find_dataset_info(context.data.get("dataset", ""))
+    by_name = {name.lower(): number for number, name in enumerate(info.classes)} if info else {}
 
     def number(part: object) -> object:
         if not isinstance(part, str):
@@ -60,9 +60,9 @@ def class_numbers(value: object, info: ValidationInfo) -> object:
             return int(part)
         if part.lower() in by_name:
             return by_name[part.lower()]
-        if facts is None:
+        if info is None:
             raise wrong(f"{part!r} is not a class number (names are known only for built-in sets)")
-        raise wrong(f"{part!r} is not a class of {facts.name}{near(part, facts.classes)}")
+        raise wrong(f"{part!r} is not a class of {info.name}{did_you_mean(part, info.classes)}")
 
     return tuple(number(part) for part in value)
 

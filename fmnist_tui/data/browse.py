@@ -36,7 +36,7 @@ class DatasetFilter:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.dataset.facts.classes
+        return self.dataset.info.classes
 
     def select_split(self, name: str) -> None:
         """Switch to another split; the selected classes stay."""

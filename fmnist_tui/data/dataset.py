@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.config.dataset_catalog import DatasetFacts
+from fmnist_tui.config.dataset_catalog import DatasetInfo
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -32,12 +32,12 @@ class Split:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Three splits, facts about them, and the source they came from.
+    """Three splits, info about them, and the source they came from.
 
     `notes` are for the user: files that were skipped, class folders without images.
     """
 
-    facts: DatasetFacts
+    info: DatasetInfo
     train: Split
     val: Split
     test: Split

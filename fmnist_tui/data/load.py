@@ -19,8 +19,8 @@ from fmnist_tui.data.load_progress import OnStep
 from fmnist_tui.data.sketches import sketch_dataset
 from fmnist_tui.data.sources.source_chain import has_all_files
 from fmnist_tui.data.unsplit import LabelledImages, LoadRequest, UnsplitDataset
-from fmnist_tui.util.errors import UserError, near
-from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.errors import UserError, did_you_mean
+from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
 _LOADERS: dict[str, Callable[[LoadRequest], UnsplitDataset]] = {
@@ -114,11 +114,11 @@ def load_dataset(
             train.labels, val_fraction, split_seed, splits.VALIDATION
         )
         train, val = train.select(remaining), train.select(split_off)
-    test, facts = unsplit.test, unsplit.facts
+    test, info = unsplit.test, unsplit.info
     if classes is not None:
-        _check_classes(classes, facts)
+        _check_classes(classes, info)
         train, val, test = (_select_classes(part, classes) for part in (train, val, test))
-        facts = facts.subset(classes)
+        info = info.subset(classes)
     if limit is not None:
         train = train.select(splits.stratified_sample(train.labels, limit, split_seed))
     for split, part in (("training", train), ("test", test)):
@@ -130,7 +130,7 @@ def load_dataset(
         return Split(split, images, part.labels, part.indices)
 
     return Dataset(
-        facts,
+        info,
         make_split("train", train),
         make_split("val", val),
         make_split("test", test),
@@ -143,7 +143,7 @@ def is_present(name: str, data_dir: Path) -> bool:
     """Whether the dataset can be loaded without a network; reads no image."""
     kind, colon, path = name.partition(":")
     if colon:
-        exists = bool(path) and expanded(path).is_dir()
+        exists = bool(path) and expand_home(path).is_dir()
         known = kind in _FROM_PATH
         return exists and known and (kind != "both" or is_present("fashion", data_dir))
     if name == "both":
@@ -158,18 +158,18 @@ def _loader(name: str) -> Callable[[LoadRequest], UnsplitDataset]:
     if loader is None:
         known = (*_LOADERS, *(f"{kind}:PATH" for kind in _FROM_PATH))
         raise UserError(
-            f"unknown dataset {safe_text(name)!r}{near(name, known)} "
+            f"unknown dataset {safe_text(name)!r}{did_you_mean(name, known)} "
             f"(choose from {', '.join(known)})"
         )
     return loader
 
 
-def _check_classes(classes: tuple[int, ...], facts: dataset_catalog.DatasetFacts) -> None:
-    count = len(facts.classes)
+def _check_classes(classes: tuple[int, ...], info: dataset_catalog.DatasetInfo) -> None:
+    count = len(info.classes)
     distinct = len(set(classes)) == len(classes) >= 2
     if not distinct or min(classes) < 0 or max(classes) >= count:
         raise UserError(
-            f"classes = {list(classes)}: {safe_text(facts.name)} has {count} classes, 0 to "
+            f"classes = {list(classes)}: {safe_text(info.name)} has {count} classes, 0 to "
             f"{count - 1}; choose two or more of them, each once"
         )
 

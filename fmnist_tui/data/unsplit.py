@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fmnist_tui.config.dataset_catalog import DatasetFacts
+from fmnist_tui.config.dataset_catalog import DatasetInfo
 from fmnist_tui.data.dataset import Images, Labels
 from fmnist_tui.data.load_progress import OnStep
-from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.paths import expand_home
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class LoadRequest:
     @property
     def path(self) -> Path:
         """The PATH of a name such as folder:PATH."""
-        return expanded(self.name.partition(":")[2])
+        return expand_home(self.name.partition(":")[2])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +79,7 @@ class UnsplitDataset:
     `select` makes the array of a split from the images and its positions.
     """
 
-    facts: DatasetFacts
+    info: DatasetInfo
     train: LabelledImages
     test: LabelledImages
     source: str

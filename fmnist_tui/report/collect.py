@@ -24,7 +24,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import BROKEN, RunSummary, summarise
 from fmnist_tui.util.errors import UserError, reason
-from fmnist_tui.util.progress import Tell, untold
+from fmnist_tui.util.progress import OnProgress, ignore_progress
 from fmnist_tui.util.text import safe_text
 
 # Kinds of runs without a model to report on
@@ -76,13 +76,16 @@ class ReportFacts:
         return self.state.started.classes if self.state.started is not None else ()
 
     @property
-    def dataset(self) -> dataset_catalog.DatasetFacts | None:
+    def dataset(self) -> dataset_catalog.DatasetInfo | None:
         """The catalog's entry of the dataset."""
-        return dataset_catalog.facts(self.summary.dataset)
+        return dataset_catalog.find_dataset_info(self.summary.dataset)
 
 
 def collect_facts(
-    folder: RunFolder, data_dir: Path, split: str | None = None, on_progress: Tell = untold
+    folder: RunFolder,
+    data_dir: Path,
+    split: str | None = None,
+    on_progress: OnProgress = ignore_progress,
 ) -> ReportFacts:
     """The facts of a run on a split: by default test if it has been evaluated, else validation.
 

@@ -16,7 +16,7 @@ from typing import Self
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.util.atomic_write import atomic_write, create_temporary, sweep_strays
 from fmnist_tui.util.errors import UserError, reason
-from fmnist_tui.util.paths import ourselves
+from fmnist_tui.util.paths import program_command
 from fmnist_tui.util.text import safe_text
 
 OUTPUT = "output.log"
@@ -53,7 +53,7 @@ def start(arguments: list[str], output: HandoverOutput) -> int:
     """Run this program apart from the present process; gives its number."""
     try:
         shell = subprocess.run(
-            ["/bin/sh", "-c", _SHELL, "sh", *ourselves(), *arguments],
+            ["/bin/sh", "-c", _SHELL, "sh", *program_command(), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=output.descriptor,

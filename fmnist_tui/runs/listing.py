@@ -22,8 +22,8 @@ from fmnist_tui.protocol.json_codec import WireError
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder, run_folders
 from fmnist_tui.runs.lock import LockHolder, holder
-from fmnist_tui.util.errors import UserError, near, reason
-from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.errors import UserError, did_you_mean, reason
+from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
 RUNNING, PAUSED, CRASHED, BROKEN = "running", "paused", "crashed", "broken"
@@ -159,12 +159,12 @@ def resolve(runs_dir: Path, text: str) -> RunFolder:
     words = {word for run in runs for word in run.name.split("_")[2:]} | {run.id for run in runs}
     raise UserError(
         f'no run matches "{safe_text(text, 80)}" in {safe_text(runs_dir)}'
-        f"{near(text, sorted(words)) or '; `fmnist-tui runs list` shows them'}"
+        f"{did_you_mean(text, sorted(words)) or '; `fmnist-tui runs list` shows them'}"
     )
 
 
 def _by_path(runs_dir: Path, text: str) -> RunFolder:
-    path = expanded(text)
+    path = expand_home(text)
     # Runs below the runs folder, the archived ones, may be given from there too.
     below = runs_dir / path
     with contextlib.suppress(OSError, ValueError):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fmnist_tui.runs.listing import resolve
 from fmnist_tui.util.errors import UserError
-from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
 _ENDINGS = (".pt", ".pth", ".safetensors")
@@ -16,7 +16,7 @@ _ENDINGS = (".pt", ".pth", ".safetensors")
 def locate(text: str, runs_dir: Path) -> Path:
     """The file or the folder of the run that `start` means, now: `last` is another run as
     soon as one has begun."""
-    path = expanded(text)
+    path = expand_home(text)
     for candidate in (path, runs_dir / path):
         if os.path.isfile(candidate):  # noqa: PTH113 - Path's fails on an overlong name
             return candidate.absolute()

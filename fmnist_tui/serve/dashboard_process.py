@@ -15,7 +15,7 @@ from asyncio.subprocess import PIPE, Process
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 
-from fmnist_tui.util.paths import ourselves
+from fmnist_tui.util.paths import program_command
 from fmnist_tui.util.text import safe_text
 
 # What the web driver writes before the first packet.
@@ -59,7 +59,7 @@ class DashboardProcess:
         by the keyboard does not end it too."""
         size = f"--in-browser={within(columns)}x{within(rows)}"
         self._process = await asyncio.create_subprocess_exec(
-            *(*ourselves(), *words, size),
+            *(*program_command(), *words, size),
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,

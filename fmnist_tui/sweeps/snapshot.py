@@ -27,7 +27,7 @@ from fmnist_tui.sweeps.trial_states import (
     trial_end,
     trial_worker,
 )
-from fmnist_tui.util.errors import UserError, near
+from fmnist_tui.util.errors import UserError, did_you_mean
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ def _load_study(
 
     names = [study.study_name for study in storage.get_all_studies()]
     if name not in names:
-        hint = near(name, names) or "; `fmnist-tui sweep list` shows them"
+        hint = did_you_mean(name, names) or "; `fmnist-tui sweep list` shows them"
         raise UserError(f"there is no study {safe_text(name, 80)} in {location.name}{hint}")
     study = optuna.load_study(study_name=name, storage=storage)
     return study, read_spec(study, location)

@@ -9,7 +9,7 @@ from typing import Any
 
 from fmnist_tui.config import run_config
 from fmnist_tui.config.problems import ConfigProblem, format_setting
-from fmnist_tui.util.errors import near
+from fmnist_tui.util.errors import did_you_mean
 
 Value = bool | int | float | str
 
@@ -118,7 +118,7 @@ def _key_problems(key: str, table: object) -> Iterator[ConfigProblem]:
     """Keys that cannot be varied, values that are not tables, unknown parts."""
     where = f"space.{key}"
     if key not in run_config.FIELDS:
-        yield ConfigProblem(where, table, f"no such setting{near(key, run_config.FIELDS)}")
+        yield ConfigProblem(where, table, f"no such setting{did_you_mean(key, run_config.FIELDS)}")
     elif key == "epochs":
         yield ConfigProblem(where, table, _EPOCHS_FIXED)
     elif run_config.group(key) in _NOT_VARIED:
@@ -131,7 +131,7 @@ def _key_problems(key: str, table: object) -> Iterator[ConfigProblem]:
         known = (*_BOUNDS, "choices")
         for name, value in table.items():
             if name not in known:
-                hint = near(name, known)
+                hint = did_you_mean(name, known)
                 yield ConfigProblem(f"{where}.{name}", value, f"unknown key{hint}")
         others = [name for name in table if name in _BOUNDS]
         if "choices" in table and others:

@@ -31,8 +31,8 @@ from fmnist_tui.config.problems import ConfigError, ConfigProblem, format_settin
 from fmnist_tui.config.recipes import toml_value
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.sweeps.space import GRID_LIMIT, Dimension, parse_dimension
-from fmnist_tui.util.errors import UsageError, UserError, near, reason
-from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, reason
+from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
 SAMPLERS = ("tpe", "random", "grid")
@@ -124,14 +124,14 @@ def load(
     source: str, changes: Mapping[str, Any] = NO_SETTINGS, defaults: Mapping[str, Any] = NO_SETTINGS
 ) -> SweepSpec:
     """A sweep from a file or by the name of a shipped one; see `parse`."""
-    path, names = expanded(source), shipped_names()
+    path, names = expand_home(source), shipped_names()
     if path.is_file() or "/" in source or source.endswith(".toml"):
         return read_file(path, changes, defaults)
     if source in names:
         return read_file(_shipped() / f"{source}.toml", changes, defaults)
     raise UserError(
         f"{safe_text(source, 80)} is neither a sweep file nor one that comes with the program"
-        f"{near(source, names)} (there are {', '.join(names)})"
+        f"{did_you_mean(source, names)} (there are {', '.join(names)})"
     )
 
 
@@ -224,7 +224,7 @@ def _shipped() -> Path:
 def _layout_problems(document: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     for key, value in document.items():
         if key not in _TABLES:
-            hint = near(key, _TABLES)
+            hint = did_you_mean(key, _TABLES)
             yield ConfigProblem(key, value, f"unknown key in a sweep file{hint}")
     for key in ("run", "sweep", "space", "promote"):
         if not isinstance(document.get(key, {}), dict):
@@ -267,7 +267,7 @@ def _sweep_problems(table: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     for key, value in table.items():
         where = f"sweep.{key}"
         if key not in known:
-            yield ConfigProblem(where, value, f"unknown key in [sweep]{near(key, known)}")
+            yield ConfigProblem(where, value, f"unknown key in [sweep]{did_you_mean(key, known)}")
         elif key == "name":
             if not isinstance(value, str) or not is_valid_name(value):
                 yield ConfigProblem(where, value, f"must be {NAME_RULE}")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.util.errors import UsageError, UserError, reason
 from fmnist_tui.util.file_lock import locked
-from fmnist_tui.util.paths import expanded, from_home
+from fmnist_tui.util.paths import expand_home, format_path
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class StorageLocation:
     @property
     def name(self) -> str:
         """The file relative to the home folder, or the URL without a password."""
-        return from_home(self.path) if self.path is not None else safe_text(self.public_url)
+        return format_path(self.path) if self.path is not None else safe_text(self.public_url)
 
     def redact(self, message: str) -> str:
         """A driver's message without the passwords it may hold."""
@@ -74,7 +74,7 @@ def parse_location(text: str | None, runs_dir: Path) -> StorageLocation:
         file = text.removeprefix(JOURNAL)
         if not file:
             raise UsageError(f"--storage {JOURNAL}: needs a file: {JOURNAL}FILE")
-        path = expanded(file).absolute()
+        path = expand_home(file).absolute()
         return StorageLocation(f"{JOURNAL}{path}", path, is_journal=True)
     scheme = text.partition("://")[0] if "://" in text else ""
     if not scheme:
@@ -83,7 +83,7 @@ def parse_location(text: str | None, runs_dir: Path) -> StorageLocation:
         file = text.removeprefix("sqlite://").removeprefix("/")
         if not file or file == ":memory:":
             raise UsageError("--storage sqlite:// needs a file: sqlite:///FILE")
-        return _sqlite(expanded(file))
+        return _sqlite(expand_home(file))
     # From here on messages quote only the scheme: the rest may hold a password.
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
@@ -241,11 +241,11 @@ def _driver_timeouts(url: URL) -> Mapping[str, Any]:
 
 def _check_folder(path: Path) -> None:
     if path.is_dir():
-        raise UserError(f"the storage {from_home(path)} cannot be used: it is a folder")
+        raise UserError(f"the storage {format_path(path)} cannot be used: it is a folder")
     if not path.parent.is_dir():
         raise UserError(
-            f"the storage {from_home(path)} cannot be used: there is no folder"
-            f" {from_home(path.parent)}"
+            f"the storage {format_path(path)} cannot be used: there is no folder"
+            f" {format_path(path.parent)}"
         )
 
 

@@ -11,7 +11,7 @@ from textual.screen import Screen
 
 from fmnist_tui.tui.base.dialogs import TextDialog
 from fmnist_tui.tui.state.settings import settings_dir
-from fmnist_tui.util.paths import from_home
+from fmnist_tui.util.paths import format_path
 
 
 def help_dialog(screen: Screen[object]) -> TextDialog:
@@ -39,7 +39,7 @@ def help_dialog(screen: Screen[object]) -> TextDialog:
             lines.append(Content.assemble(shown_key, description, shown_names))
         lines.append(Content(""))
     lines.append(
-        Content(f"Change keys in {from_home(settings_dir())}/keys.toml, for example: [keys]")
+        Content(f"Change keys in {format_path(settings_dir())}/keys.toml, for example: [keys]")
     )
     lines.append(Content('"train.stop" = "S"'))
     return TextDialog(f"{title}: keys", Content("\n").join(lines))

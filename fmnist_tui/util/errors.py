@@ -28,7 +28,7 @@ class UsageError(UserError):
     exit_code = 2
 
 
-def near(word: str, known: Iterable[str], limit: int = 3) -> str:
+def did_you_mean(word: str, known: Iterable[str], limit: int = 3) -> str:
     """`; did you mean "x"?` for the known words close to `word`, or nothing."""
     lowered = {name.lower(): name for name in known}
     matches = difflib.get_close_matches(word.lower(), lowered, n=limit, cutoff=0.5)

@@ -23,7 +23,7 @@ def data_dir(given: str | None = None) -> Path:
     return _folder(given, DATA_VARIABLE, "data")
 
 
-def from_home(path: Path) -> str:
+def format_path(path: Path) -> str:
     """A path to show, the user's own folder as ~."""
     with contextlib.suppress(ValueError, RuntimeError):
         path = Path("~") / path.relative_to(Path.home())
@@ -33,13 +33,13 @@ def from_home(path: Path) -> str:
 def _folder(given: str | None, variable: str, part: str) -> Path:
     chosen = given or os.environ.get(variable)
     if chosen:
-        return expanded(chosen)
+        return expand_home(chosen)
     from platformdirs import user_data_path
 
     return user_data_path("fmnist-tui", appauthor=False) / part
 
 
-def ourselves(module: str = "fmnist_tui") -> list[str]:
+def program_command(module: str = "fmnist_tui") -> list[str]:
     """The command that runs this program, or another module of it, in a process of its own.
 
     Without -P the folder it is called in would come first among those that modules are taken
@@ -47,6 +47,6 @@ def ourselves(module: str = "fmnist_tui") -> list[str]:
     return [sys.executable, "-P", "-m", module]
 
 
-def expanded(name: str) -> Path:
+def expand_home(name: str) -> Path:
     """The path with `~` spelt out."""
     return Path(os.path.expanduser(name))  # noqa: PTH111 - Path's fails on unknown users

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-Tell = Callable[[float, float, str], None]
+OnProgress = Callable[[float, float, str], None]
 
 
-def untold(done: float, total: float, what: str) -> None:
+def ignore_progress(done: float, total: float, what: str) -> None:
     """For whoever does not want to know."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fmnist_tui.config.dataset_catalog import GARMENTS, DatasetFacts
+from fmnist_tui.config.dataset_catalog import GARMENTS, DatasetInfo
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
@@ -31,7 +31,7 @@ PATIENCE = 60.0
 
 def blobs(count: int, classes: int = 4, seed: int = 0, size: int = 28) -> Dataset:
     """Images in which a bright square's corner of the picture tells the class: learnt at once."""
-    facts = DatasetFacts("blobs", "Blobs", GARMENTS[:classes], synthetic=True)
+    info = DatasetInfo("blobs", "Blobs", GARMENTS[:classes], synthetic=True)
     random = np.random.default_rng(seed)
 
     def split(name: str, count: int) -> Split:
@@ -43,7 +43,7 @@ def blobs(count: int, classes: int = 4, seed: int = 0, size: int = 28) -> Datase
         return Split(name, images, labels.astype(np.int64), np.arange(count))
 
     val, test = max(8, count // 4), max(8, count // 4)
-    return Dataset(facts, split("train", count), split("val", val), split("test", test), "drawn")
+    return Dataset(info, split("train", count), split("val", val), split("test", test), "drawn")
 
 
 def config(**values: Any) -> RunConfig:

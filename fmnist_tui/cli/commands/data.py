@@ -11,7 +11,7 @@ from fmnist_tui.cli.support.training_view import PlainView
 from fmnist_tui.config import dataset_catalog
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import is_present, load_dataset
-from fmnist_tui.util.errors import UsageError, near
+from fmnist_tui.util.errors import UsageError, did_you_mean
 from fmnist_tui.util.text import safe_text
 
 
@@ -47,23 +47,23 @@ def _list(args: argparse.Namespace) -> int:
         console.print_json(
             [
                 {
-                    "name": facts.name,
-                    "title": facts.title,
-                    "classes": list(facts.classes),
-                    "train": facts.train,
-                    "test": facts.test,
-                    "present": present[facts.name],
-                    "synthetic": facts.synthetic,
+                    "name": info.name,
+                    "title": info.title,
+                    "classes": list(info.classes),
+                    "train": info.train,
+                    "test": info.test,
+                    "present": present[info.name],
+                    "synthetic": info.synthetic,
                 }
-                for facts in dataset_catalog.DATASETS.values()
+                for info in dataset_catalog.DATASETS.values()
             ]
         )
         return 0
     table = console.create_table("name", "present", ">images", ">classes", "about")
-    for facts in dataset_catalog.DATASETS.values():
-        word = "yes" if present[facts.name] else "no"
-        images = f"{facts.train + facts.test:,}"
-        table.add_row(facts.name, word, images, str(len(facts.classes)), facts.about)
+    for info in dataset_catalog.DATASETS.values():
+        word = "yes" if present[info.name] else "no"
+        images = f"{info.train + info.test:,}"
+        table.add_row(info.name, word, images, str(len(info.classes)), info.about)
     for kind, about in dataset_catalog.FROM_PATH.items():
         table.add_row(f"{kind}:PATH", "", "", "", about.partition(", ")[2])
     console.console().print(table)
@@ -74,7 +74,7 @@ def _load(args: argparse.Namespace) -> Dataset:
     if not dataset_catalog.is_dataset_name(args.name):
         known = [*dataset_catalog.DATASETS, *(f"{kind}:PATH" for kind in dataset_catalog.FROM_PATH)]
         raise UsageError(
-            f"unknown dataset {safe_text(args.name)!r}{near(args.name, known)} "
+            f"unknown dataset {safe_text(args.name)!r}{did_you_mean(args.name, known)} "
             f"(choose from {', '.join(known)})"
         )
     view = PlainView()
@@ -86,10 +86,10 @@ def _get(args: argparse.Namespace) -> int:
     if args.json:
         console.print_json(
             {
-                "name": dataset.facts.name,
+                "name": dataset.info.name,
                 "source": dataset.source,
                 "counts": {split: len(dataset.split(split)) for split in dataset_catalog.SPLITS},
-                "classes": list(dataset.facts.classes),
+                "classes": list(dataset.info.classes),
                 "notes": list(dataset.notes),
             }
         )
@@ -105,7 +105,7 @@ def _show(args: argparse.Namespace) -> int:
     if args.count < 0 or args.start < 0:
         raise UsageError("--count and --start must be 0 or more")
     dataset = _load(args)
-    split, names = dataset.split(args.split), dataset.facts.classes
+    split, names = dataset.split(args.split), dataset.info.classes
     per_class = [int((split.labels == number).sum()) for number in range(len(names))]
     rows = list(range(len(split)))
     if args.of_class is not None:
@@ -115,7 +115,7 @@ def _show(args: argparse.Namespace) -> int:
     if args.json:
         console.print_json(
             {
-                "name": dataset.facts.name,
+                "name": dataset.info.name,
                 "split": args.split,
                 "count": len(split),
                 "per_class": dict(zip(names, per_class, strict=True)),
@@ -147,7 +147,7 @@ def _show(args: argparse.Namespace) -> int:
 
 def _print_sizes(dataset: Dataset) -> None:
     print(
-        f"{dataset.facts.title}: train {len(dataset.train):,} · val {len(dataset.val):,} · "
+        f"{dataset.info.title}: train {len(dataset.train):,} · val {len(dataset.val):,} · "
         f"test {len(dataset.test):,}, from {safe_text(dataset.source)}"
     )
 
@@ -161,6 +161,6 @@ def _print_notes(dataset: Dataset) -> None:
 def _print_class_counts(dataset: Dataset, split: str, counts: list[int]) -> None:
     most = max([*counts, 1])
     full = "▇" if console.has_unicode() else "#"
-    for number, (name, count) in enumerate(zip(dataset.facts.classes, counts, strict=True)):
+    for number, (name, count) in enumerate(zip(dataset.info.classes, counts, strict=True)):
         bar = full * round(24 * count / most)
         print(f"{number:>3} {safe_text(name, 20):20} {bar:24} {count:>7,} {split}")

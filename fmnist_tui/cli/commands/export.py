@@ -13,7 +13,7 @@ from fmnist_tui.engine.export.export_request import FORMATS, OPSET, OPSETS, Expo
 from fmnist_tui.runs.folder import EXPORTS, RunFolder
 from fmnist_tui.util.errors import UsageError, UserError, reason
 from fmnist_tui.util.formatting import format_percent
-from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     source = options.find_model(args)
-    out = expanded(args.out) if args.out else _default_file(source, args.to)
+    out = expand_home(args.out) if args.out else _default_file(source, args.to)
     request = ExportRequest(args.to, out, args.opset, not args.no_check, args.force)
     with options.open_session(args) as session, show_progress("exporting") as on_progress:
         exported = session.export(source, request, tell=on_progress).result()

@@ -11,7 +11,7 @@ from fmnist_tui.cli.support.progress import show_progress
 from fmnist_tui.runs.folder import REPORT
 from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UserError, reason
-from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     folder = options.find_run(args)
-    out = expanded(args.out)
+    out = expand_home(args.out)
     _check_writable(out, args.force)
     from fmnist_tui.report.collect import STAGES, collect_facts
     from fmnist_tui.report.page import render_page

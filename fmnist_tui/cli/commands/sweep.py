@@ -23,7 +23,7 @@ from fmnist_tui.sweeps.snapshot import SnapshotReader
 from fmnist_tui.sweeps.spec import SweepSpec
 from fmnist_tui.sweeps.storage import StorageLocation
 from fmnist_tui.util.atomic_write import atomic_write
-from fmnist_tui.util.errors import UsageError, UserError, near, reason
+from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, reason
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
@@ -169,7 +169,7 @@ def _load_spec(args: argparse.Namespace) -> SweepSpec:
     if (
         text not in specs.shipped_names()
         and not Path(text).exists()
-        and (hint := near(text, ACTIONS))
+        and (hint := did_you_mean(text, ACTIONS))
     ):
         raise UsageError(f"{safe_text(text, 80)} is neither an action nor a sweep file{hint}")
     spec = specs.load(text, options.parse_settings(args), recipes.from_environment())

@@ -14,7 +14,7 @@ from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.cli.support import console
 from fmnist_tui.cli.support.progress import ProgressPart
 from fmnist_tui.cli.support.run_plan import CompletedStep, run_plan
-from fmnist_tui.config.dataset_catalog import worlds
+from fmnist_tui.config.dataset_catalog import garment_groups
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.recipes import SECONDS, SEEDS, Claim, Recipe
 from fmnist_tui.engine.session.session import Session
@@ -157,7 +157,7 @@ def _measure(claim: Claim, steps: tuple[CompletedStep, ...]) -> float:
     if claim.metric == "group_accuracy":
         predictions = Predictions.load(folder.predictions / "test.npz")
         predicted = predictions.logits.argmax(1)
-        return grouped_accuracy(predicted, predictions.labels, worlds(predictions.classes))
+        return grouped_accuracy(predicted, predictions.labels, garment_groups(predictions.classes))
     evaluated = state.verdict(_split(claim))
     if evaluated is None:
         raise UserError(f"the run {folder.path.name} has no {claim.metric}")

@@ -13,8 +13,8 @@ from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import resolve
 from fmnist_tui.util import paths
-from fmnist_tui.util.errors import UsageError, near
-from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.errors import UsageError, did_you_mean
+from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def open_session(args: argparse.Namespace) -> Session:
 
 def find_model(args: argparse.Namespace) -> Path:
     """What RUN|MODELFILE names: a model file, known by its suffix, or a run's folder."""
-    text, path = args.source, expanded(args.source)
+    text, path = args.source, expand_home(args.source)
     if path.suffix == ".onnx":
         raise UsageError(
             f"{safe_text(text)}: ONNX files are for other programs (see {ONNX_SCRIPT});"
@@ -165,5 +165,5 @@ def parse_class(names: tuple[str, ...], text: str) -> int:
         return int(text)
     choices = ", ".join(safe_text(name) for name in names)
     raise UsageError(
-        f"unknown class {safe_text(text)!r}{near(text, names)} (choose from {choices})"
+        f"unknown class {safe_text(text)!r}{did_you_mean(text, names)} (choose from {choices})"
     )

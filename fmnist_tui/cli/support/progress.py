@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from fmnist_tui.cli.support.console import console, note
 from fmnist_tui.util.formatting import format_duration
-from fmnist_tui.util.progress import Tell
+from fmnist_tui.util.progress import OnProgress
 from fmnist_tui.util.text import safe_text
 
 FORMAT_VARIABLE = "FMNIST_TUI_STEPS"
@@ -35,7 +35,7 @@ class ProgressPart:
         """Part `index` of `count` of this part."""
         return ProgressPart(self.index * count + index, self.count * count)
 
-    def scale(self, on_progress: Tell) -> Tell:
+    def scale(self, on_progress: OnProgress) -> OnProgress:
         """A callback for the progress of this part, which reports that of the whole job."""
         if self.count == 1:
             return on_progress
@@ -61,7 +61,7 @@ def has_live_terminal() -> bool:
 
 
 @contextlib.contextmanager
-def show_progress(title: str, part: ProgressPart = WHOLE) -> Iterator[Tell]:
+def show_progress(title: str, part: ProgressPart = WHOLE) -> Iterator[OnProgress]:
     """Show the progress reported to the yielded callback. JSON lines report the whole job
     that `part` belongs to; bars and plain lines show this part alone."""
     if wants_json():
@@ -73,7 +73,7 @@ def show_progress(title: str, part: ProgressPart = WHOLE) -> Iterator[Tell]:
         yield _line_progress(title)
 
 
-def json_progress() -> Tell:
+def json_progress() -> OnProgress:
     """Report progress as JSON lines: ten a second at most, but a new text at once."""
     last_time, last_text = 0.0, ""
 
@@ -90,7 +90,7 @@ def json_progress() -> Tell:
 
 
 @contextlib.contextmanager
-def _show_bar(title: str) -> Iterator[Tell]:
+def _show_bar(title: str) -> Iterator[OnProgress]:
     from rich.progress import (
         BarColumn,
         Progress,
@@ -115,7 +115,7 @@ def _show_bar(title: str) -> Iterator[Tell]:
         yield report
 
 
-def _line_progress(title: str) -> Tell:
+def _line_progress(title: str) -> OnProgress:
     started = time.monotonic()
     last_time, last_text = 0.0, ""
 

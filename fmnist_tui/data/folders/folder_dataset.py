@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.config.dataset_catalog import DatasetFacts
+from fmnist_tui.config.dataset_catalog import DatasetInfo
 from fmnist_tui.data import splits
 from fmnist_tui.data.folders.decoded_cache import Decoded, decode
 from fmnist_tui.data.folders.folder_listing import Listing, list_folder
@@ -35,7 +35,7 @@ def load(request: LoadRequest) -> UnsplitDataset:
     pools = _pools(listing, decoded, labels, request.split_seed)
     if not len(pools["test"]):
         raise UserError(f"{where}: too few images: no class has one to spare for the test split")
-    facts = DatasetFacts(
+    info = DatasetInfo(
         request.name,
         safe_text(request.path.name, 40),
         classes,
@@ -46,7 +46,7 @@ def load(request: LoadRequest) -> UnsplitDataset:
     )
     tell.ok(f"{len(labels):,} images of {len(classes)} classes")
     return UnsplitDataset(
-        facts,
+        info,
         pools["train"],
         pools["test"],
         where,

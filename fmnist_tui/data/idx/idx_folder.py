@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fmnist_tui.config.dataset_catalog import IMAGE_SIDE, DatasetFacts
+from fmnist_tui.config.dataset_catalog import IMAGE_SIDE, DatasetInfo
 from fmnist_tui.data.dataset import Images, Labels
 from fmnist_tui.data.idx.idx_format import read_idx
 from fmnist_tui.data.idx.idx_set import check_labels
@@ -26,7 +26,7 @@ def load(request: LoadRequest) -> UnsplitDataset:
     if classes < 2:
         raise UserError(f"{safe_text(folder)}: its labels are of one class; two or more are needed")
     check_labels(test.labels, classes, _file(folder, _NAMES[1][1]))
-    facts = DatasetFacts(
+    info = DatasetInfo(
         request.name,
         safe_text(folder.name, 40),
         tuple(str(number) for number in range(classes)),
@@ -34,7 +34,7 @@ def load(request: LoadRequest) -> UnsplitDataset:
         len(test),
         about=f"idx files in {safe_text(folder)}",
     )
-    return UnsplitDataset(facts, train, test, f"idx files in {safe_text(folder)}")
+    return UnsplitDataset(info, train, test, f"idx files in {safe_text(folder)}")
 
 
 def read_folder(folder: Path) -> tuple[LabelledImages, LabelledImages]:

@@ -41,10 +41,10 @@ def load_both(request: LoadRequest) -> UnsplitDataset:
     garments = _whole(SETS["fashion"], request)
     if digits is None:
         digits = _whole(SETS["mnist"], request)
-    facts = DATASETS["both"]
-    first = len(garments.facts.classes)
+    info = DATASETS["both"]
+    first = len(garments.info.classes)
     return UnsplitDataset(
-        facts,
+        info,
         _joined(garments.train, digits.train, first),
         _joined(garments.test, digits.test, first),
         f"garments: {garments.source}; digits: {digits.source}",
@@ -54,14 +54,14 @@ def load_both(request: LoadRequest) -> UnsplitDataset:
 
 def _digits(request: LoadRequest) -> UnsplitDataset:
     train, test = read_folder(request.path)
-    facts = DATASETS["mnist"]
+    info = DATASETS["mnist"]
     for pool in (train, test):
-        if pool.labels.max() >= len(facts.classes):
+        if pool.labels.max() >= len(info.classes):
             raise UserError(
                 f"{safe_text(request.path)}: labels up to {pool.labels.max()} where digits are "
                 "expected"
             )
-    return UnsplitDataset(facts, train, test, f"idx files in {safe_text(request.path)}")
+    return UnsplitDataset(info, train, test, f"idx files in {safe_text(request.path)}")
 
 
 def _joined(one: LabelledImages, other: LabelledImages, first_label: int) -> LabelledImages:

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.config.dataset_catalog import Centre, DatasetFacts
+from fmnist_tui.config.dataset_catalog import Centre, DatasetInfo
 from fmnist_tui.data.images.decode import DecodedImage
 from fmnist_tui.data.images.find_object import ObjectBounds, find
 from fmnist_tui.data.images.framing import (
@@ -63,15 +63,15 @@ class Preparation:
             raise UserError(f"pictures cannot be prepared like this: {safe_text(self, 200)}")
 
     @classmethod
-    def for_dataset(cls, facts: DatasetFacts, size: int = 28, channels: int = 1) -> Preparation:
+    def for_dataset(cls, info: DatasetInfo, size: int = 28, channels: int = 1) -> Preparation:
         """The manner of a data set, for models that take `size`×`size`×`channels`."""
         return cls(
             size=size,
             channels=channels,
-            crop=facts.crop,
-            fit=facts.fit,
-            centre=facts.centre,
-            invert="auto" if facts.crop else "never",
+            crop=info.crop,
+            fit=info.fit,
+            centre=info.centre,
+            invert="auto" if info.crop else "never",
         )
 
     @property

@@ -29,15 +29,15 @@ Floats = npt.NDArray[np.float32]
 
 def load(request: LoadRequest) -> UnsplitDataset:
     """As many pictures as the catalogue says."""
-    facts = DATASETS["sketches"]
+    info = DATASETS["sketches"]
     tell = LoadReporter(request.name, request.on_step)
     tell.trying(SOURCE, "drawing")
     train, test = (
         LabelledImages.from_arrays(*draw(count, request.sketch_seed, stream))
-        for stream, count in enumerate((facts.train, facts.test))
+        for stream, count in enumerate((info.train, info.test))
     )
-    tell.ok(f"{facts.title} is drawn")
-    return UnsplitDataset(facts, train, test, SOURCE)
+    tell.ok(f"{info.title} is drawn")
+    return UnsplitDataset(info, train, test, SOURCE)
 
 
 @lru_cache(maxsize=2)

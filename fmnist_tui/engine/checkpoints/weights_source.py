@@ -27,7 +27,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import summarise
 from fmnist_tui.sweeps.study_locations import TRIALS
 from fmnist_tui.util.errors import reason
-from fmnist_tui.util.paths import ourselves
+from fmnist_tui.util.paths import program_command
 from fmnist_tui.util.text import safe_text
 
 READ_SECONDS = 90
@@ -154,7 +154,7 @@ def _load_untrusted(path: Path) -> LoadedWeights:
 
 
 def _read_in_child(path: Path, folder: str, source: str) -> None:
-    command = ourselves("fmnist_tui.engine.checkpoints.untrusted_weights")
+    command = program_command("fmnist_tui.engine.checkpoints.untrusted_weights")
     try:
         child = subprocess.run(
             [*command, str(path.absolute()), folder],

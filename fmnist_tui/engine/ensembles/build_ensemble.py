@@ -41,7 +41,7 @@ from fmnist_tui.protocol.events import ENSEMBLE, Alert, Changed, RunStarted
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import summarise
 from fmnist_tui.util.errors import UserError, reason
-from fmnist_tui.util.progress import Tell, untold
+from fmnist_tui.util.progress import OnProgress, ignore_progress
 from fmnist_tui.util.text import safe_text
 
 RECIPE = "ensemble"
@@ -73,7 +73,7 @@ def build(
     tta: str | None = None,
     recipe: str = RECIPE,
     device: str = "auto",
-    tell: Tell = untold,
+    tell: OnProgress = ignore_progress,
     pulse: OnTick = no_op,
 ) -> RunFolder:
     """Make an ensemble of the runs' best checkpoints, judged on validation and then on test.
@@ -117,7 +117,7 @@ def build(
     return folder
 
 
-def _read(folders: Sequence[RunFolder], tell: Tell, pulse: OnTick) -> list[EnsembleMember]:
+def _read(folders: Sequence[RunFolder], tell: OnProgress, pulse: OnTick) -> list[EnsembleMember]:
     """The members with their weights; a UserError for what cannot be one."""
     if not 2 <= len(folders) <= MAX_MEMBERS:
         raise UserError(
@@ -154,8 +154,8 @@ def _agree(first: EnsembleMember, other: EnsembleMember) -> None:
     def differ(why: str) -> UserError:
         return UserError(f"{first.name} and {other.name} make no ensemble: {why}")
 
-    if mine.facts.classes != theirs.facts.classes:
-        names = (safe_text(", ".join(about.facts.classes), 60) for about in (mine, theirs))
+    if mine.dataset.classes != theirs.dataset.classes:
+        names = (safe_text(", ".join(about.dataset.classes), 60) for about in (mine, theirs))
         raise differ(f"other classes ({' / '.join(names)})")
     if mine.signature != theirs.signature:
         sizes = (f"{about.size}×{about.size}×{about.channels}" for about in (mine, theirs))
@@ -178,8 +178,8 @@ def _weights(member: EnsembleMember) -> dict[str, object]:
 
 def _check_data(members: Sequence[EnsembleMember], dataset: Dataset) -> None:
     """Refuse data that are by now other ones than the members were trained and judged on."""
-    name = safe_text(dataset.facts.name, 60)
-    if dataset.facts.classes != members[0].about.facts.classes:
+    name = safe_text(dataset.info.name, 60)
+    if dataset.info.classes != members[0].about.dataset.classes:
         raise UserError(f"{name} has other classes by now than {members[0].name} was trained on")
     for member in members:
         kept = _validated(member)
@@ -235,8 +235,8 @@ def _started(classifier: Classifier, dataset: Dataset, folder: RunFolder) -> Run
         train_count=len(dataset.train),
         val_count=len(dataset.val),
         test_count=len(dataset.test),
-        classes=dataset.facts.classes,
-        synthetic=dataset.facts.synthetic,
+        classes=dataset.info.classes,
+        synthetic=dataset.info.synthetic,
         host=socket.gethostname(),
         pid=os.getpid(),
         version=fmnist_tui.__version__,
@@ -265,7 +265,7 @@ def _judge(
     dataset: Dataset,
     folder: RunFolder,
     emit: Emit,
-    tell: Tell,
+    tell: OnProgress,
     pulse: OnTick,
 ) -> None:
     """Judge it on validation and then, once, on test."""

@@ -39,7 +39,7 @@ from fmnist_tui.engine.inference.classifier import (
 from fmnist_tui.engine.inference.evaluate import tick_with_progress
 from fmnist_tui.util.atomic_write import atomic_write, sync_folder
 from fmnist_tui.util.errors import UserError, reason
-from fmnist_tui.util.progress import Tell, untold
+from fmnist_tui.util.progress import OnProgress, ignore_progress
 from fmnist_tui.util.text import safe_text
 
 # Whose answers took how long.
@@ -76,7 +76,7 @@ def export(
     wanted: ExportRequest,
     split: Split | None,
     *,
-    tell: Tell = untold,
+    tell: OnProgress = ignore_progress,
     pulse: OnTick = no_op,
 ) -> Exported:
     """Write a classifier (on the CPU) and put it in place if it passes.
@@ -143,7 +143,12 @@ def _description(told: dict[str, Any], done: Exported) -> bytes:
 
 
 def _checked(
-    classifier: Classifier, made: Path, done: Exported, split: Split, tell: Tell, pulse: OnTick
+    classifier: Classifier,
+    made: Path,
+    done: Exported,
+    split: Split,
+    tell: OnProgress,
+    pulse: OnTick,
 ) -> Exported:
     """The export with what reading it back has shown; a UserError where it says other things."""
     count = len(split)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.config import plugins
-from fmnist_tui.config.dataset_catalog import DatasetFacts
+from fmnist_tui.config.dataset_catalog import DatasetInfo
 from fmnist_tui.config.problems import ConfigError
 from fmnist_tui.config.run_config import FIELDS, RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
@@ -44,7 +44,7 @@ class ModelInfo:
     """What a checkpoint states about its weights (its `about` table)."""
 
     config: RunConfig
-    facts: DatasetFacts
+    dataset: DatasetInfo
     channels: int
     size: int
     normalisation: Normalisation
@@ -55,14 +55,14 @@ class ModelInfo:
     def from_dataset(cls, config: RunConfig, dataset: Dataset) -> ModelInfo:
         _, size, _, channels = dataset.train.images.shape
         normalisation = Normalisation.from_split(dataset.train)
-        return cls(config, dataset.facts, channels, size, normalisation)
+        return cls(config, dataset.info, channels, size, normalisation)
 
     @classmethod
     def for_ensemble(cls, members: tuple[ModelInfo, ...], config: RunConfig) -> ModelInfo:
         """The ensemble of networks for the same images and classes; it takes raw pixels."""
         first = members[0]
         identity = Normalisation((0.0,) * first.channels, (1.0,) * first.channels)
-        return cls(config, first.facts, first.channels, first.size, identity, members)
+        return cls(config, first.dataset, first.channels, first.size, identity, members)
 
     @property
     def model(self) -> str:
@@ -74,17 +74,17 @@ class ModelInfo:
 
     @property
     def spec(self) -> ModelSpec:
-        classes, config = len(self.facts.classes), self.config
+        classes, config = len(self.dataset.classes), self.config
         return ModelSpec(self.channels, self.size, classes, config.width, config.dropout)
 
     @property
     def signature(self) -> tuple[tuple[str, ...], int, int]:
         """Output and input of the network: classes, channels and image size."""
-        return self.facts.classes, self.channels, self.size
+        return self.dataset.classes, self.channels, self.size
 
     @property
     def preparation(self) -> Preparation:
-        return Preparation.for_dataset(self.facts, self.size, self.channels)
+        return Preparation.for_dataset(self.dataset, self.size, self.channels)
 
     def build(self) -> nn.Module:
         """Build the untrained network."""
@@ -97,7 +97,7 @@ class ModelInfo:
         """The `about` table of a checkpoint, in values that JSON supports."""
         table = {
             "config": _tuples_to_lists(self.config.model_dump(exclude_none=True)),
-            "facts": _tuples_to_lists(asdict(self.facts)),
+            "facts": _tuples_to_lists(asdict(self.dataset)),
             "channels": self.channels,
             "size": self.size,
             "mean": list(self.normalisation.mean),
@@ -120,7 +120,7 @@ class ModelInfo:
                 raise TypeError("no table")
             # Ignore settings and facts that only a later version knows.
             config = {key: value for key, value in table["config"].items() if key in FIELDS}
-            known = {field.name for field in fields(DatasetFacts)}
+            known = {field.name for field in fields(DatasetInfo)}
             facts = {key: value for key, value in table["facts"].items() if key in known}
             names = tuple(str(name) for name in facts.pop("classes"))
             means, stds = (tuple(float(value) for value in table[key]) for key in ("mean", "std"))
@@ -131,7 +131,7 @@ class ModelInfo:
                 raise ValueError("normalisation out of range")
             info = cls(
                 RunConfig.build(config),
-                DatasetFacts(classes=names, **facts),
+                DatasetInfo(classes=names, **facts),
                 channels,
                 size,
                 Normalisation(means, stds),

@@ -11,7 +11,7 @@ from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.data.dataset import Split
 from fmnist_tui.engine.inference.classifier import EVAL_BATCH_SIZE, Classifier, OnTick, no_op
 from fmnist_tui.protocol.events import Evaluated
-from fmnist_tui.util.progress import Tell
+from fmnist_tui.util.progress import OnProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class SplitEvaluation:
 
 
 def tick_with_progress(
-    on_tick: OnTick, on_progress: Tell, what: str, count: int, done: int, total: int
+    on_tick: OnTick, on_progress: OnProgress, what: str, count: int, done: int, total: int
 ) -> OnTick:
     """An `on_tick` for a pass over `count` images that also reports progress: of `total` images,
     `done` were processed before the pass."""
@@ -71,7 +71,7 @@ def evaluate_split(
         logits=classifier.predict_logits(split, on_tick),
         labels=split.labels,
         indices=split.indices,
-        classes=classifier.info.facts.classes,
+        classes=classifier.info.dataset.classes,
         checkpoint=checkpoint,
     )
     return SplitEvaluation(predictions.evaluation(), predictions, checkpoint, step, epoch)

@@ -65,7 +65,7 @@ def predict_drawing(classifier: Classifier, pixels: npt.NDArray[np.uint8]) -> Pr
 def _predict(classifier: Classifier, file: Path, image: DecodedImage) -> Prediction:
     prepared = prepare(image, classifier.info.preparation)
     probabilities = classifier.probabilities(prepared.image[None])[0]
-    names = classifier.info.facts.classes
+    names = classifier.info.dataset.classes
     order = probabilities.argsort()[::-1]
     ranked = tuple((names[index], float(probabilities[index])) for index in order)
     return Prediction(file, ranked, prepared)

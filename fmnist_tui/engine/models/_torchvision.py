@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fmnist_tui.engine.models import ModelSpec
-from fmnist_tui.util.errors import UserError, near, reason
+from fmnist_tui.util.errors import UserError, did_you_mean, reason
 from fmnist_tui.util.text import safe_text
 
 
@@ -26,7 +26,8 @@ class TorchvisionModel:
         known = torchvision.models.list_models(module=torchvision.models)
         if self.name not in known:
             raise UserError(
-                f"model 'torchvision:{safe_text(self.name)}' is not known{near(self.name, known)}"
+                f"model 'torchvision:{safe_text(self.name)}' is not known"
+                f"{did_you_mean(self.name, known)}"
             )
         builder = torchvision.models.get_model_builder(self.name)
         options: dict[str, Any] = {}

@@ -24,7 +24,7 @@ from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.util.errors import UserError
-from fmnist_tui.util.progress import Tell, untold
+from fmnist_tui.util.progress import OnProgress, ignore_progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,7 +122,7 @@ class Session:
         tta: str | None = None,
         recipe: str = "ensemble",
         device: str = "auto",
-        tell: Tell = untold,
+        tell: OnProgress = ignore_progress,
     ) -> Future[RunFolder]:
         """Make one classifier of several runs, in a run folder of its own, and judge it."""
         return self.ask(
@@ -138,7 +138,7 @@ class Session:
         )
 
     def export(
-        self, source: Path, wanted: ExportRequest, *, tell: Tell = untold
+        self, source: Path, wanted: ExportRequest, *, tell: OnProgress = ignore_progress
     ) -> Future[Exported]:
         """Take the run folder or model file `source` away as a file of another kind."""
         return self.ask(

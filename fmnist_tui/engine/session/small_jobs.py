@@ -35,8 +35,8 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import EventLog
-from fmnist_tui.util.errors import UserError, near
-from fmnist_tui.util.progress import Tell
+from fmnist_tui.util.errors import UserError, did_you_mean
+from fmnist_tui.util.progress import OnProgress
 
 KEPT = 4
 Key = TypeVar("Key")
@@ -79,7 +79,7 @@ class SmallJobs:
     ) -> SplitEvaluation:
         """Judge a run's checkpoint on a split of the run's data."""
         if split not in SPLITS:
-            raise UserError(f"split {split!r} is not known{near(split, SPLITS)}")
+            raise UserError(f"split {split!r} is not known{did_you_mean(split, SPLITS)}")
         found = weights_source.load_from_run(folder, checkpoint)
         own = (
             weights_source.load_from_run(folder, "last") if "about" not in found.payload else found
@@ -102,7 +102,7 @@ class SmallJobs:
         tta: str | None,
         recipe: str,
         device: str,
-        tell: Tell,
+        tell: OnProgress,
         pulse: OnTick,
     ) -> RunFolder:
         """Make an ensemble of the runs' best checkpoints; gives its own run folder."""
@@ -117,7 +117,9 @@ class SmallJobs:
             pulse=pulse,
         )
 
-    def export(self, source: Path, wanted: ExportRequest, *, tell: Tell, pulse: OnTick) -> Exported:
+    def export(
+        self, source: Path, wanted: ExportRequest, *, tell: OnProgress, pulse: OnTick
+    ) -> Exported:
         """Take what a run folder or a model file holds away as a file of another kind."""
         wanted.possible()
         run = RunFolder.open(source) if source.is_dir() else None

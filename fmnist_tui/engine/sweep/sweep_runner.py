@@ -38,7 +38,7 @@ from fmnist_tui.sweeps.space import format_value
 from fmnist_tui.sweeps.study import ClaimedTrial, StudyCounts, StudyLedger, TrialTakenError
 from fmnist_tui.sweeps.study_locations import TRIALS
 from fmnist_tui.util.errors import UserError, reason
-from fmnist_tui.util.progress import Tell, untold
+from fmnist_tui.util.progress import OnProgress, ignore_progress
 
 # So many failures of one kind in a row are no accident.
 SAME_FAILURES = 3
@@ -66,7 +66,7 @@ class SweepRunner:
         folder: RunFolder,
         *,
         trials: int | None = None,
-        tell: Tell = untold,
+        tell: OnProgress = ignore_progress,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._session, self._ledger, self._folder = session, ledger, folder

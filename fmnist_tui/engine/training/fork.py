@@ -67,7 +67,7 @@ class ForkStart:
 
     def check(self, about: ModelInfo) -> None:
         """Refuse a model or data that the weights are not for."""
-        theirs, ours = self._about.facts.classes, about.facts.classes
+        theirs, ours = self._about.dataset.classes, about.dataset.classes
         if theirs != ours:
             raise CheckpointError(
                 f"{self._where} knows other classes ({_listed(theirs)}) than"

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from fmnist_tui.config.validators import BODY, CONVOLUTIONS, DENSE
-from fmnist_tui.util.errors import UserError, near
+from fmnist_tui.util.errors import UserError, did_you_mean
 from fmnist_tui.util.text import safe_text
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -128,7 +128,7 @@ def _meant(model: nn.Module, word: str, setting: str) -> set[str]:
         modules = [name for name, _ in model.named_modules() if name]
         meant = [name for name in modules if fnmatchcase(name, word)]
         if not meant:
-            hint = near(word, (*modules, CONVOLUTIONS, DENSE, BODY))
+            hint = did_you_mean(word, (*modules, CONVOLUTIONS, DENSE, BODY))
             raise UserError(
                 f"{setting}: there is no part {safe_text(word)!r}{hint} ({_parts(model)})"
             )

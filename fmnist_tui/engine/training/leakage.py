@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.paths import expand_home
 
 # What decides which images a run is validated on (and, in folders without a test split of
 # their own, tested on).
@@ -13,7 +13,7 @@ _CUT = ("val_fraction", "split_seed")
 def dataset_key(config: RunConfig) -> str:
     """A config's data set; a path is the same however it is written."""
     kind, colon, path = config.dataset.partition(":")
-    return f"{kind}:{expanded(path).resolve()}" if colon else kind
+    return f"{kind}:{expand_home(path).resolve()}" if colon else kind
 
 
 def split_difference(mine: RunConfig, theirs: RunConfig) -> str:

@@ -117,7 +117,7 @@ class TransferStart:
 
     def _knows(self, about: ModelInfo) -> bool:
         """Whether the weights are for the very classes that are to be told apart."""
-        return self._about is not None and self._about.facts.classes == about.facts.classes
+        return self._about is not None and self._about.dataset.classes == about.dataset.classes
 
     def _refitted(self, config: RunConfig, model: nn.Module) -> Mapping[str, Tensor]:
         theirs = self._about.config if self._about is not None else None

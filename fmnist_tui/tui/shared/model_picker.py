@@ -12,7 +12,7 @@ from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.util.formatting import format_percent
-from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.paths import expand_home
 
 FILE = ("", "a model file …")
 NONE = ("none", "none: begin with random weights")
@@ -52,7 +52,7 @@ def _offer(
 
     def named(name: str | None) -> None:
         if name and name.strip():
-            file(expanded(name.strip()))
+            file(expand_home(name.strip()))
 
     screen.over(PickerDialog("Which model", offered), picked)
 

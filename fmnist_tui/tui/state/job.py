@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from fmnist_tui.util.errors import ERROR_PREFIX, UserError, reason
-from fmnist_tui.util.paths import ourselves
+from fmnist_tui.util.paths import program_command
 from fmnist_tui.util.text import safe_text
 
 RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
@@ -56,7 +56,7 @@ class BackgroundJob:
             self._out = tempfile.TemporaryFile()  # noqa: SIM115
             self._err = tempfile.TemporaryFile()  # noqa: SIM115
             self._process = subprocess.Popen(
-                [*ourselves(), *self.words, "--json"],
+                [*program_command(), *self.words, "--json"],
                 stdin=subprocess.DEVNULL,
                 stdout=self._out,
                 stderr=self._err,

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from fmnist_tui.util.atomic_write import atomic_write
-from fmnist_tui.util.errors import near, reason
-from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.errors import did_you_mean, reason
+from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
 VARIABLE = "FMNIST_TUI_SETTINGS"
@@ -26,7 +26,7 @@ def settings_dir() -> Path:
     """The folder of both files: from the environment, or the user's config path."""
     chosen = os.environ.get(VARIABLE)
     if chosen:
-        return expanded(chosen)
+        return expand_home(chosen)
     from platformdirs import user_config_path
 
     return user_config_path("fmnist-tui", appauthor=False)
@@ -85,7 +85,7 @@ class Settings:
         """Drop bindings of actions that there are not, and say so."""
         for name in sorted(self.keymap.keys() - known):
             del self.keymap[name]
-            self._warn(KEYS, f"there is no action {name}{near(name, known)}")
+            self._warn(KEYS, f"there is no action {name}{did_you_mean(name, known)}")
 
     def _warn(self, file: str, what: str) -> None:
         where = f"{self.folder / file}: " if self.folder else ""

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from fmnist_tui.config import plugins
-from fmnist_tui.config.dataset_catalog import DatasetFacts
+from fmnist_tui.config.dataset_catalog import DatasetInfo
 from fmnist_tui.engine.checkpoints import untrusted_weights, weights_source
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
 from fmnist_tui.engine.compute.loader import Normalisation
@@ -71,9 +71,9 @@ def brisk(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> No
         return
 
     def vetted(path: Path) -> weights_source.LoadedWeights:
-        weights, facts = untrusted_weights._read_weights(path, path.stat().st_size)
+        weights, info = untrusted_weights._read_weights(path, path.stat().st_size)
         return weights_source.LoadedWeights(
-            {**facts, "weights": weights}, str(path), path.name, "", 0, 0
+            {**info, "weights": weights}, str(path), path.name, "", 0, 0
         )
 
     monkeypatch.setattr(weights_source, "_load_untrusted", vetted)
@@ -248,9 +248,9 @@ def test_ensembles_and_views_are_exported_whole(session: Session, tmp_path: Path
 
 
 def test_colours_are_normalised_inside_the_graph(tmp_path: Path) -> None:
-    facts = DatasetFacts("folder", "Folder", ("a", "b", "c"), crop=False)
+    info = DatasetInfo("folder", "Folder", ("a", "b", "c"), crop=False)
     means = Normalisation((10.0, 100.0, 200.0), (20.0, 60.0, 90.0))
-    about = ModelInfo(config(dataset="folder:x", colour=True, input_size=32), facts, 3, 32, means)
+    about = ModelInfo(config(dataset="folder:x", colour=True, input_size=32), info, 3, 32, means)
     model = about.build()
     machine = choose_device(about.config)
     classifier = Classifier.from_weights(about, model.state_dict(), machine, "here")

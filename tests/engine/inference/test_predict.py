@@ -45,7 +45,7 @@ def test_files_lose_at_most_two_points_against_the_arrays(
     rng = np.random.default_rng(0)
     test = load_dataset("sketches", data_dir=tmp_path).test
     indices = rng.choice(len(test), COUNT, replace=False)
-    names = classifier.info.facts.classes
+    names = classifier.info.dataset.classes
     labels = test.labels[indices]
     from_arrays = classifier.probabilities(test.images[indices]).argmax(1)
     predictions = [

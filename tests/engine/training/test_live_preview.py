@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fmnist_tui.analysis.metrics import evaluate, softmax
-from fmnist_tui.config.dataset_catalog import LETTERS, DatasetFacts
+from fmnist_tui.config.dataset_catalog import LETTERS, DatasetInfo
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.engine.inference.classifier import Classifier
 from fmnist_tui.engine.training import live_preview as glance_module
@@ -36,7 +36,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 def many_classes(count: int) -> Dataset:
     """Two noisy pictures of each of `count` classes in every split."""
     names = tuple(f"{LETTERS[number % 26]}{number}" for number in range(count))
-    facts = DatasetFacts("many", "Many", names, synthetic=True)
+    info = DatasetInfo("many", "Many", names, synthetic=True)
     dice = np.random.default_rng(0)
 
     def split(name: str) -> Split:
@@ -44,7 +44,7 @@ def many_classes(count: int) -> Dataset:
         images = dice.integers(0, 255, (len(labels), 8, 8, 1)).astype(np.uint8)
         return Split(name, images, labels, 100 + np.arange(len(labels)))
 
-    return Dataset(facts, split("train"), split("val"), split("test"), "drawn")
+    return Dataset(info, split("train"), split("val"), split("test"), "drawn")
 
 
 def test_images_take_turns_by_class_in_their_own_order() -> None:
@@ -77,7 +77,7 @@ def test_a_glance_after_validation_counts_every_image_of_the_split(tmp_path: Pat
     assert len(seen) == 1
     live = Classifier(bench.learner.info, bench.learner.model.eval(), bench.learner.machine)
     shares = softmax(live.predict_logits(bench.dataset.val))
-    exact = evaluate(shares, bench.dataset.val.labels, bench.dataset.facts.classes)
+    exact = evaluate(shares, bench.dataset.val.labels, bench.dataset.info.classes)
     assert seen[0].confusion == exact.confusion
     assert (seen[0].step, seen[0].epoch) == (128, 1)
     places = list(seen[0].indices)
@@ -203,7 +203,7 @@ def test_time_spent_looking_is_not_training_time(
 def test_without_a_validation_split_there_are_no_glances(tmp_path: Path) -> None:
     whole = blobs(64)
     none = Split("val", whole.val.images[:0], whole.val.labels[:0], whole.val.indices[:0])
-    bench = Bench(tmp_path, Dataset(whole.facts, whole.train, none, whole.test, "drawn"))
+    bench = Bench(tmp_path, Dataset(whole.info, whole.train, none, whole.test, "drawn"))
     bench.trainer.run()
     assert bench.of(Glance) == []
 

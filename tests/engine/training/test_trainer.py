@@ -212,7 +212,7 @@ def test_patience_ends_a_run_that_no_longer_improves(tmp_path: Path) -> None:
 def test_without_validation_nothing_is_best_and_training_still_ends(tmp_path: Path) -> None:
     whole = blobs(64)
     none = Split("val", whole.val.images[:0], whole.val.labels[:0], whole.val.indices[:0])
-    dataset = Dataset(whole.facts, whole.train, none, whole.test, "drawn")
+    dataset = Dataset(whole.info, whole.train, none, whole.test, "drawn")
     bench = Bench(tmp_path, dataset, val_fraction=0.0)
     assert bench.trainer.run().reason == FINISHED
     assert bench.store.manifests("best") == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fmnist_tui.config.dataset_catalog import DatasetFacts
+from fmnist_tui.config.dataset_catalog import DatasetInfo
 from fmnist_tui.data.browse import DatasetFilter, ImageStatistics, class_means, match_classes
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.util.errors import UserError
@@ -22,7 +22,7 @@ def split(name: str, labels: list[int], indices: list[int]) -> Split:
 def browse() -> DatasetFilter:
     return DatasetFilter(
         Dataset(
-            DatasetFacts("own", "Own", CLASSES),
+            DatasetInfo("own", "Own", CLASSES),
             split("train", [0, 1, 2, 0, 1], [0, 2, 3, 5, 9]),
             split("val", [2, 2], [1, 4]),
             split("test", [], []),

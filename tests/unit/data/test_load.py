@@ -51,7 +51,7 @@ def test_validation_is_cut_from_train_and_nothing_is_lost(data: Path) -> None:
     assert counts(dataset) == (30, 10, 20)
     assert set(dataset.train.indices) | set(dataset.val.indices) == set(range(40))
     np.testing.assert_array_equal(dataset.test.indices, np.arange(20))
-    assert dataset.facts == dataset_catalog.DATASETS["fashion"]
+    assert dataset.info == dataset_catalog.DATASETS["fashion"]
     assert dataset.source == "data folder"
     assert np.bincount(dataset.val.labels).tolist() == [1] * 10
 
@@ -67,7 +67,7 @@ def test_a_split_holds_the_pictures_its_indices_say(data: Path) -> None:
 
 def test_classes_are_numbered_in_the_order_given(data: Path) -> None:
     dataset = load_dataset("fashion", data_dir=data, classes=(9, 0))
-    assert dataset.facts.classes == ("Ankle boot", "T-shirt/top")
+    assert dataset.info.classes == ("Ankle boot", "T-shirt/top")
     for split in (dataset.train, dataset.val, dataset.test):
         assert set(split.labels) <= {0, 1}
     np.testing.assert_array_equal(dataset.test.indices[dataset.test.labels == 0] % 10, [9, 9])
@@ -92,7 +92,7 @@ def test_without_a_share_there_is_no_validation(data: Path) -> None:
 def test_both_number_the_digits_after_the_garments(data: Path) -> None:
     dataset = load_dataset("both", data_dir=data, val_fraction=0.25)
     assert counts(dataset) == (60, 20, 40)
-    assert dataset.facts.classes[9:11] == ("Ankle boot", "0")
+    assert dataset.info.classes[9:11] == ("Ankle boot", "0")
     for split, garments in ((dataset.train, 40), (dataset.val, 40), (dataset.test, 20)):
         np.testing.assert_array_equal(split.labels >= 10, split.indices >= garments)
         np.testing.assert_array_equal(split.labels % 10, split.indices % 10)
@@ -116,8 +116,8 @@ def test_a_folder_of_idx_files_is_a_data_set(tmp_path: Path) -> None:
     folder = digits(tmp_path / "mine", range(4))
     dataset = load_dataset(f"idx:{folder}", data_dir=tmp_path, val_fraction=0.2)
     assert counts(dataset) == (24, 6, 10)
-    assert dataset.facts.classes == ("0", "1", "2", "3")
-    assert dataset.facts.title == "mine"
+    assert dataset.info.classes == ("0", "1", "2", "3")
+    assert dataset.info.title == "mine"
     assert not list(folder.glob("*.bad"))
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_tui.util.errors import UsageError, UserError, near, reason
+from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, reason
 from fmnist_tui.util.text import ascii_text, safe_text
 from tests.unit.support import PROPERTY, TEXTS
 
@@ -77,17 +77,17 @@ def test_ascii_text_is_ascii(text: str) -> None:
 
 
 def test_near_names_are_offered_and_far_ones_are_not() -> None:
-    assert near("two-cnv", ["two-conv", "linear"]) == '; did you mean "two-conv"?'
-    assert near("TWO-CONV", ["Two-Conv"]) == '; did you mean "Two-Conv"?'
-    assert near("zebra", ["two-conv", "linear"]) == ""
-    assert near("conv", ["conv1", "conv2"]) in (
+    assert did_you_mean("two-cnv", ["two-conv", "linear"]) == '; did you mean "two-conv"?'
+    assert did_you_mean("TWO-CONV", ["Two-Conv"]) == '; did you mean "Two-Conv"?'
+    assert did_you_mean("zebra", ["two-conv", "linear"]) == ""
+    assert did_you_mean("conv", ["conv1", "conv2"]) in (
         '; did you mean "conv1" or "conv2"?',
         '; did you mean "conv2" or "conv1"?',
     )
 
 
 def test_near_names_and_reasons_are_safe_to_show() -> None:
-    assert near("boots", ["boots\x1b[2J"]) == '; did you mean "boots␛[2J"?'
+    assert did_you_mean("boots", ["boots\x1b[2J"]) == '; did you mean "boots␛[2J"?'
     assert reason(ValueError("bad\x1b[2J  line\nhere")) == "bad␛[2J line here"
     missing = FileNotFoundError(2, "No such file or directory", "a\x1b\nb")
     assert reason(missing) == "No such file or directory: a␛␊b"

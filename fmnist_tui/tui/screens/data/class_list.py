@@ -50,9 +50,9 @@ class Head(Widget):
         if browse is None:
             return Content("")
         dataset = browse.dataset
-        facts, images = dataset.facts, browse.split.images
-        warning = "  SYNTHETIC" if facts.synthetic else ""
-        title = facts.title.removesuffix(" (SYNTHETIC)")
+        info, images = dataset.info, browse.split.images
+        warning = "  SYNTHETIC" if info.synthetic else ""
+        title = info.title.removesuffix(" (SYNTHETIC)")
         tabs, counts = [Content("")], [Content("")]
         for name in SPLITS:
             here = name == browse.split.name
@@ -68,7 +68,7 @@ class Head(Widget):
             ),
             Content("").join(tabs),
             Content("").join(counts),
-            Content(f"{len(facts.classes)} classes · {images.shape[2]}×{images.shape[1]} {colour}"),
+            Content(f"{len(info.classes)} classes · {images.shape[2]}×{images.shape[1]} {colour}"),
         ]
         if not self._on_disk:
             lines[-1] = Content.styled("files gone, kept in memory", "$warning")

@@ -16,7 +16,7 @@ from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.tui.state.dataset_cache import DatasetCache, DataSpec
 from fmnist_tui.util.formatting import MEGABYTE
-from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
 SKETCHES = "sketches"
@@ -58,8 +58,8 @@ class DatasetLoad:
 
 def title(name: str) -> str:
     """What a data set is called."""
-    facts = dataset_catalog.DATASETS.get(name)
-    return facts.title if facts is not None else safe_text(name, 60)
+    info = dataset_catalog.DATASETS.get(name)
+    return info.title if info is not None else safe_text(name, 60)
 
 
 def can_be_fetched(name: str) -> bool:
@@ -93,11 +93,9 @@ def choices(there: Mapping[str, bool]) -> list[tuple[str, Content]]:
     wide = max(len(title(name)) for name in there)
     found = []
     for name, here in there.items():
-        facts = dataset_catalog.DATASETS.get(name)
+        info = dataset_catalog.DATASETS.get(name)
         sign = ("✓ here  ", "$success") if here else ("· away  ", "$foreground-muted")
-        size = (
-            f"{facts.train + facts.test:>9,} images, {len(facts.classes)} classes" if facts else ""
-        )
+        size = f"{info.train + info.test:>9,} images, {len(info.classes)} classes" if info else ""
         found.append((name, Content.assemble(sign, (f"{title(name):<{wide}}", "bold"), size)))
     return found
 
@@ -111,7 +109,7 @@ def named(text: str) -> str:
         or text.partition(":")[0] in dataset_catalog.FROM_PATH
     ):
         return text
-    path = expanded(text)
+    path = expand_home(text)
     files = (path / f"train-images-idx3-ubyte{end}" for end in ("", ".gz"))
     # Path's own raises where a name is overlong or a folder is closed.
     idx = any(os.path.exists(file) for file in files)  # noqa: PTH110

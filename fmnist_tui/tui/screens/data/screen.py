@@ -248,13 +248,13 @@ class DataScreen(DashboardScreen):
             return
         dataset = exhibit.browse.dataset
         counts = (f"{name} {len(dataset.split(name)):,}" for name in SPLITS)
-        lines = [dataset.facts.about, f"from {dataset.source}", " · ".join(counts)]
+        lines = [dataset.info.about, f"from {dataset.source}", " · ".join(counts)]
         if not exhibit.on_disk:
             lines.append("its files are gone; what is shown here is kept in memory")
         if dataset.notes:
             lines += ["", *dataset.notes]
         text = "\n".join(safe_text(line) for line in lines)
-        self.app.push_screen(TextDialog(safe_text(dataset.facts.title), Content(text)))
+        self.app.push_screen(TextDialog(safe_text(dataset.info.title), Content(text)))
 
     # -- looking at it -------------------------------------------------------------------
 

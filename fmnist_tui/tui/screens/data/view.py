@@ -102,7 +102,7 @@ class DatasetView:
     def title(self) -> str:
         """What the pictures are, in a line."""
         browse = self.browse
-        synthetic = " · SYNTHETIC" if browse.dataset.facts.synthetic else ""
+        synthetic = " · SYNTHETIC" if browse.dataset.info.synthetic else ""
         if self.view == "means":
             return f"{browse.split.name} · the mean of each class{synthetic}"
         kind = [f"augmented: {self._told}"] if self.view == "augmented" else []

@@ -10,7 +10,7 @@ from fmnist_tui.config.dataset_catalog import IMAGE_SUFFIXES
 from fmnist_tui.tui.screens.predict import dropped_paths
 from fmnist_tui.tui.screens.predict.results import MOST
 from fmnist_tui.util.errors import UserError, reason
-from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
 KINDS = "PNG, JPEG, WebP, BMP, GIF, TIFF"
@@ -39,7 +39,7 @@ def gather(text: str) -> PictureInput:
     files: dict[Path, None] = {}
     folder = None
     for name in names:
-        path = expanded(name)
+        path = expand_home(name)
         if path.is_dir():
             found = pictures(path)
             folder = path if len(names) == 1 else None
@@ -78,7 +78,7 @@ def completed(text: str) -> str | None:
         return None
     cut = text.rfind("/") + 1
     beginning, part = text[:cut], text[cut:]
-    where = "." if not cut else expanded(beginning)
+    where = "." if not cut else expand_home(beginning)
     best = ""
     try:
         with os.scandir(where) as entries:
@@ -101,6 +101,6 @@ def completed(text: str) -> str | None:
 
 def _there(name: str) -> bool:
     try:
-        return bool(name) and os.path.lexists(expanded(name))
+        return bool(name) and os.path.lexists(expand_home(name))
     except ValueError:
         return False

@@ -32,7 +32,7 @@ from fmnist_tui.tui.shared.model_picker import pick_model
 from fmnist_tui.tui.widgets.incremental import entitle
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.tui.widgets.picture import known_renderer
-from fmnist_tui.util.paths import expanded, from_home
+from fmnist_tui.util.paths import expand_home, format_path
 from fmnist_tui.util.text import safe_text
 
 NO_MODEL = "no model yet: w chooses a run or a model file; 2, then space, trains one"
@@ -224,7 +224,7 @@ class PredictScreen(DashboardScreen):
         place = found.folder or (found.files[0] if len(found.files) == 1 else "")
         # A name that had to be made safe would not be the file's name any more.
         self.query_one("#path", PathInput).value = (
-            from_home(Path(place)) if place and str(place) == safe_text(place) else ""
+            format_path(Path(place)) if place and str(place) == safe_text(place) else ""
         )
         self._list()
         self._focus()
@@ -248,7 +248,7 @@ class PredictScreen(DashboardScreen):
 
         def named(folder: str | None) -> None:
             if folder and folder.strip():
-                path = expanded(folder.strip())
+                path = expand_home(folder.strip())
                 self.later(
                     lambda: PictureInput(tuple(inputs.pictures(path)[:MOST]), path),
                     self._watched,

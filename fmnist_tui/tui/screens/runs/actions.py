@@ -22,7 +22,7 @@ from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, Prom
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.util.errors import UsageError, UserError
 from fmnist_tui.util.formatting import format_size
-from fmnist_tui.util.paths import from_home
+from fmnist_tui.util.paths import format_path
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class RunActions:
         def written(document: Any) -> None:
             missing = ", ".join(str(gap["what"]) for gap in document["missing"])
             without = f" (without {missing})" if missing else ""
-            context.notify(f"{run_name(run)}: {from_home(page)}{without}")
+            context.notify(f"{run_name(run)}: {format_path(page)}{without}")
 
         words = ["report", str(folder.path.absolute()), f"--out={page}", "--force"]
         context.start_job(

@@ -19,7 +19,7 @@ from fmnist_tui.tui.screens.runs.table import MARK_COLOURS
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.tui.widgets.columns import fitted
 from fmnist_tui.util.formatting import NO_VALUE, format_percent
-from fmnist_tui.util.paths import from_home
+from fmnist_tui.util.paths import format_path
 from fmnist_tui.util.text import safe_text
 
 _VALUE_WIDTH = 24
@@ -93,7 +93,7 @@ def _single_run(run: RunComparison) -> Content:
     for alert in history.alerts:
         style = _ALERT_STYLES.get(alert.level, _WARNING)
         lines.append(Content.styled(safe_text(alert.message), style))
-    lines.append(Content.styled(from_home(summary.run.path), _MUTED))
+    lines.append(Content.styled(format_path(summary.run.path), _MUTED))
     return Content("\n").join(lines)
 
 

@@ -26,8 +26,8 @@ def unite(screen: DashboardScreen, runs: Sequence[RunSummary], after: Callable[[
     if len(runs) < 2:
         screen.notify_error("mark two runs or more with space; then m makes one ensemble of them")
         return
-    facts = [dataset_catalog.facts(run.dataset) for run in runs]
-    if any(fact is not None and not fact.mirror for fact in facts):
+    datasets = [dataset_catalog.find_dataset_info(run.dataset) for run in runs]
+    if any(info is not None and not info.mirror for info in datasets):
         _unite(screen, runs, "none", after)
         return
 

@@ -15,7 +15,7 @@ from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.util.formatting import NO_VALUE, format_size
-from fmnist_tui.util.paths import expanded, from_home
+from fmnist_tui.util.paths import expand_home, format_path
 from fmnist_tui.util.text import safe_text
 
 FORMS = {"o": ONNX, "s": SAFETENSORS, "p": PTH}
@@ -56,13 +56,13 @@ def _ask_where(screen: DashboardScreen, run: RunSummary, to: str) -> None:
     def named(text: str | None) -> None:
         if text is None or not text.strip():
             return
-        out = expanded(text.strip()).absolute()
+        out = expand_home(text.strip()).absolute()
         # Path's own raises where a name is overlong or a folder is closed.
         if os.path.isfile(out):  # noqa: PTH113
             screen.over(
                 ChoiceDialog(
                     "Overwrite it?",
-                    f"{from_home(out)} exists already.",
+                    f"{format_path(out)} exists already.",
                     [Choice("y", "overwrite"), Choice("n", "leave it")],
                 ),
                 lambda key: _export(screen, run, to, out, True) if key == "y" else None,
@@ -71,7 +71,7 @@ def _ask_where(screen: DashboardScreen, run: RunSummary, to: str) -> None:
             _export(screen, run, to, None if out == usual.absolute() else out, False)
 
     title = f"Export {run_name(run)} as {to}"
-    screen.over(PromptDialog(title, from_home(usual), f"a path that ends in .{to}"), named)
+    screen.over(PromptDialog(title, format_path(usual), f"a path that ends in .{to}"), named)
 
 
 def _export(
@@ -96,7 +96,7 @@ def told(found: Any) -> str:
         for who, times in latency.items()
     )
     return (
-        f"{from_home(Path(found['file']))}: {format_size(found['size'])},"
+        f"{format_path(Path(found['file']))}: {format_size(found['size'])},"
         f" {parity['same_labels']:,} of {parity['count']:,} {parity['split']} images as here,"
         f" probabilities within {NO_VALUE if apart is None else f'{apart:.1e}'}; {times}"
     )

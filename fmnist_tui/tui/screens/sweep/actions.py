@@ -14,7 +14,7 @@ from fmnist_tui.sweeps.spec import SweepSpec
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import format_percent
-from fmnist_tui.util.paths import expanded
+from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class SweepActions:
     def _ask_path(self, value: str) -> None:
         def given(text: str | None) -> None:
             if text and text.strip():
-                self._read(str(expanded(text.strip()).absolute()), value=text)
+                self._read(str(expand_home(text.strip()).absolute()), value=text)
 
         hint = "search.toml; see configs/sweeps for one"
         self._screen.over(PromptDialog("Path of the sweep file", value, hint), given)

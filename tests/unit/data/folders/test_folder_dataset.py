@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fmnist_tui.config.dataset_catalog import DatasetFacts
+from fmnist_tui.config.dataset_catalog import DatasetInfo
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.data.folders import decoded_cache
 from fmnist_tui.data.images.decode import open_image
@@ -62,14 +62,14 @@ def splits(dataset: Dataset) -> tuple[Split, Split, Split]:
 def test_classes_come_by_name_and_every_picture_once(folder: Folder) -> None:
     folder.classes("shoe", "Bag", "coat")
     dataset = folder.load()
-    assert dataset.facts.classes == ("Bag", "coat", "shoe")
+    assert dataset.info.classes == ("Bag", "coat", "shoe")
     assert sorted(np.concatenate([split.indices for split in splits(dataset)])) == list(range(36))
     for split in splits(dataset):
         np.testing.assert_array_equal(split.labels, split.indices // 12)
         assert split.images.shape == (len(split), 28, 28, 1)
     assert [len(split) for split in splits(dataset)] == [25, 5, 6]
     assert dataset.notes == ()
-    assert not dataset.facts.crop
+    assert not dataset.info.crop
 
 
 def test_the_cuts_depend_on_the_seed_alone(folder: Folder) -> None:
@@ -93,7 +93,7 @@ def test_a_picture_is_read_as_it_will_be_prepared_for_the_model(folder: Folder) 
             for split in splits(dataset)
             if 0 in split.indices
         ]
-        how = Preparation.for_dataset(dataset.facts, size, channels)
+        how = Preparation.for_dataset(dataset.info, size, channels)
         np.testing.assert_array_equal(image, prepare(open_image(path), how).image)
 
 
@@ -110,7 +110,7 @@ def test_folders_of_splits_are_taken_as_they_are(folder: Folder) -> None:
         folder.classes(f"{split}/a", f"{split}/b", count=count)
     dataset = folder.load()
     assert [len(split) for split in splits(dataset)] == [12, 4, 6]
-    assert dataset.facts.classes == ("a", "b")
+    assert dataset.info.classes == ("a", "b")
     indices = np.concatenate([split.indices for split in splits(dataset)])
     assert sorted(indices) == list(range(22))
 
@@ -132,7 +132,7 @@ def test_a_class_of_test_that_train_has_not_is_named(folder: Folder) -> None:
 
 def test_classes_that_happen_to_be_named_like_splits_are_classes(folder: Folder) -> None:
     folder.classes("train", "bus")
-    assert folder.load().facts.classes == ("bus", "train")
+    assert folder.load().info.classes == ("bus", "train")
 
 
 def test_unreadable_files_are_named_skipped_and_counted(folder: Folder) -> None:
@@ -162,7 +162,7 @@ def test_a_class_without_a_readable_picture_is_left_out_with_a_note(folder: Fold
     (folder.root / "b" / "x.png").write_bytes(b"no")
     (folder.root / "d").mkdir()
     dataset = folder.load()
-    assert dataset.facts.classes == ("a", "c")
+    assert dataset.info.classes == ("a", "c")
     assert sorted(set(dataset.train.labels)) == [0, 1]
     assert dataset.notes[-1] == "class folders without an image, left out: b, d"
 
@@ -179,7 +179,7 @@ def test_hidden_files_links_in_circles_and_pipes_do_no_harm(folder: Folder) -> N
     (folder.root / "b" / "round").symlink_to(folder.root / "b" / "round")
     os.mkfifo(folder.root / "b" / "pipe")
     dataset = folder.load()
-    assert dataset.facts.classes == ("a", "b")
+    assert dataset.info.classes == ("a", "b")
     assert sum(len(split) for split in splits(dataset)) == 24
     assert "1 file was left out" in dataset.notes[0]
 
@@ -197,7 +197,7 @@ def test_names_that_are_no_text_are_read_and_shown_safely(folder: Folder) -> Non
     folder.classes("a", "b")
     strange = os.fsdecode(os.fsencode(folder.root) + b"/c\x1b[31m\xff")
     (folder.root / "b").rename(strange)
-    classes = folder.load().facts.classes
+    classes = folder.load().info.classes
     assert len(classes) == 2
     assert not {"\x1b", "\udcff"} & set("".join(classes))
 
@@ -366,8 +366,8 @@ def test_a_data_folder_that_cannot_be_written_is_told(folder: Folder) -> None:
 
 def test_the_facts_are_of_the_folder(folder: Folder) -> None:
     folder.classes("a", "b")
-    facts = folder.load().facts
-    assert isinstance(facts, DatasetFacts)
-    assert facts.name == f"folder:{folder.root}"
-    assert facts.title == "pictures"
-    assert (facts.train, facts.test) == (20, 4)
+    info = folder.load().info
+    assert isinstance(info, DatasetInfo)
+    assert info.name == f"folder:{folder.root}"
+    assert info.title == "pictures"
+    assert (info.train, info.test) == (20, 4)

@@ -110,8 +110,8 @@ def test_six_thousand_are_drawn_in_under_three_seconds() -> None:
 
 def test_the_data_set_says_that_it_is_synthetic(tmp_path: Path) -> None:
     dataset = load_dataset("sketches", data_dir=tmp_path, sketch_seed=4)
-    assert dataset.facts.synthetic
-    assert "SYNTHETIC" in dataset.facts.title
-    assert len(dataset.train) + len(dataset.val) == dataset.facts.train == 5000
-    assert len(dataset.test) == dataset.facts.test == 1000
+    assert dataset.info.synthetic
+    assert "SYNTHETIC" in dataset.info.title
+    assert len(dataset.train) + len(dataset.val) == dataset.info.train == 5000
+    assert len(dataset.test) == dataset.info.test == 1000
     assert not list(tmp_path.iterdir())
