@@ -389,7 +389,7 @@ class Dashboard(App[int]):
         self.theme = themes.LIGHT if dark else themes.DARK
 
     def _save_theme(self, name: str) -> None:
-        self.app_state.settings.keep("theme", name)
+        self.app_state.settings.save("theme", name)
 
     # -- quitting -----------------------------------------------------------------------
 

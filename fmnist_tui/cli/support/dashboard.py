@@ -35,7 +35,7 @@ def open_dashboard(args: argparse.Namespace, attach: RunFolder | None = None) ->
     from fmnist_tui.tui.terminal import ascii_filter
 
     # An invalid setting in the environment is reported before the screen opens.
-    config_draft.usual()
+    config_draft.default_values()
     return launch.open_dashboard(
         options.runs_dir(args),
         options.data_dir(args),

@@ -79,7 +79,7 @@ class TableScreen(DashboardScreen):
     def action_order(self) -> None:
         names = list(self.ORDERS)
         following = names[(names.index(self.order) + 1) % len(names)]
-        self.app_state.settings.keep(f"{self.NAME}.order", following)
+        self.app_state.settings.save(f"{self.NAME}.order", following)
         self.draw()
 
     def action_filter(self) -> None:

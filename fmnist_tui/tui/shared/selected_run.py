@@ -133,13 +133,13 @@ class SelectedRun:
     def asked(self) -> float | None:
         """Since when an evaluation of this is under way."""
         verdicts = self._screen.app_state.evaluations
-        return verdicts.asked(self.folder, self.split) if self.folder is not None else None
+        return verdicts.started_at(self.folder, self.split) if self.folder is not None else None
 
     @property
     def refused(self) -> str:
         """Why the last evaluation of this came to nothing."""
         verdicts = self._screen.app_state.evaluations
-        return verdicts.refused(self.folder, self.split) if self.folder is not None else ""
+        return verdicts.error(self.folder, self.split) if self.folder is not None else ""
 
     # -- looking ----------------------------------------------------------------------
 
@@ -151,9 +151,7 @@ class SelectedRun:
         if (folder, split) != (self.folder, self.split):
             self._record = self._record if folder == self.folder else None
             self.folder, self.split, self.trouble = folder, split, ""
-            self.found = (
-                app_state.evaluations.at_hand(folder, split) if folder is not None else None
-            )
+            self.found = app_state.evaluations.get(folder, split) if folder is not None else None
             self.reading = folder is not None and self.found is None
             self._tell()
         if folder is None:
@@ -166,10 +164,10 @@ class SelectedRun:
                 return _Look(None, None, gone)
             found, trouble = None, ""
             try:
-                found = verdicts.read(folder, split)
+                found = verdicts.load(folder, split)
             except UserError as error:
                 trouble = str(error)
-            return _Look(None if of_bench else verdicts.record(folder), found, trouble)
+            return _Look(None if of_bench else verdicts.load_state(folder), found, trouble)
 
         def then(look: _Look) -> None:
             before = (self.reading, self.found, self.trouble, self._record)
@@ -204,7 +202,7 @@ class SelectedRun:
         """Val, test, train, and round again."""
         if self.folder is not None:
             split = SPLIT_ORDER[(SPLIT_ORDER.index(self.split) + 1) % len(SPLIT_ORDER)]
-            self._screen.app_state.evaluations.choose(self.folder, split)
+            self._screen.app_state.evaluations.choose_split(self.folder, split)
             self.look()
 
     def pick_run(self) -> None:
@@ -232,7 +230,7 @@ class SelectedRun:
             return
         screen, app_state = self._screen, self._screen.app_state
         try:
-            answer = app_state.evaluations.ask(app_state.session, folder, split)
+            answer = app_state.evaluations.evaluate(app_state.session, folder, split)
         except UserError as error:
             screen.notify_error(str(error))
             return

@@ -19,7 +19,7 @@ def who(hand: SelectedRun) -> list[Content]:
         facts.append(Content.styled("SYNTHETIC", "bold $warning"))
     if hand.found is not None:
         checkpoint = safe_text(hand.found.predictions.checkpoint or "?", 30)
-        trained = hand.found.trained(state)
+        trained = hand.found.trained_until(state)
         at = f" @ step {trained[0]:,}" if trained and trained[0] else ""
         facts.append(Content(f"{checkpoint}{at}"))
     count = hand.found.evaluation.count if hand.found is not None else hand.count
@@ -37,7 +37,7 @@ def afoot(hand: SelectedRun) -> list[Content]:
     if hand.refused:
         return [Content.styled(f"✗ {hand.refused}", "$error")]
     state = hand.state
-    trained = hand.found.trained(state) if hand.found is not None else None
+    trained = hand.found.trained_until(state) if hand.found is not None else None
     if trained and state is not None and state.best is not None and state.best.step > trained[0]:
         newer = f"a newer best is of step {state.best.step:,}: e evaluates it"
         return [Content.styled(newer, "$warning")]

@@ -1,4 +1,4 @@
-"""The settings of a run to come, as they are being written: right, or wrong with a reason."""
+"""The settings in the form on Train while they are edited: valid, or with problems."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fmnist_tui.util.text import safe_text
 
 @dataclass(frozen=True, slots=True)
 class DraftRow:
-    """A line of the form: a heading (no `value`), or a field."""
+    """A row of the form: a group heading (without `value`), or a field."""
 
     name: str
     heading: bool = False
@@ -24,55 +24,55 @@ class DraftRow:
 
 
 class ConfigDraft:
-    """Values for every field of RunConfig, some perhaps not (yet) possible."""
+    """A value for every field of RunConfig; some may be invalid."""
 
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
         self.values: dict[str, Any] = {}
         self._base: dict[str, Any] = {}
         self.problems: dict[str, str] = {}
-        self.take(values or usual())
+        self.reset(values or default_values())
 
-    def take(self, values: Mapping[str, Any]) -> None:
-        """Begin anew from these values; what differs from them later is shown as changed."""
+    def reset(self, values: Mapping[str, Any]) -> None:
+        """Replace all values. Fields that are edited later are shown as changed."""
         defaults = {name: field.default for name, field in FIELDS.items()}
         self.values = {**defaults, **{name: values[name] for name in FIELDS if name in values}}
         self._base = dict(self.values)
         self._check()
 
     def set(self, name: str, text: str) -> str:
-        """Give a field a value as it is typed; what is wrong with it, if anything is."""
+        """Set a field from typed text; returns what is wrong with it, or an empty string."""
         self.values[name] = config.parse(name, text)
         self._check()
         return self.problems.get(name, "")
 
-    def step(self, name: str, by: int) -> bool:
-        """Go to the next or previous choice of a field; False where it has none."""
+    def cycle(self, name: str, by: int) -> bool:
+        """Select the next or previous choice of a field; False if it has no choices."""
         words: tuple[str, ...] = config.choices(name)
         if config.kind(name) is bool:
             self.values[name] = not self.values[name]
         elif words:
-            now = str(self.values[name])
-            place = words.index(now) + by if now in words else 0
-            self.values[name] = words[place % len(words)]
+            current = str(self.values[name])
+            index = words.index(current) + by if current in words else 0
+            self.values[name] = words[index % len(words)]
         else:
             return False
         self._check()
         return True
 
     def config(self) -> RunConfig | None:
-        """The config, if all is right."""
+        """The config, or None while there are problems."""
         return None if self.problems else RunConfig.build(self.values)
 
-    def text(self, name: str) -> str:
-        """A field's value as it is typed."""
+    def format_value(self, name: str) -> str:
+        """A field's value as the user would type it."""
         value = self.values[name]
-        # With all its digits where fewer would be another number.
-        if isinstance(value, float) and float(shown(value)) != value:
+        # With all digits if fewer would be another number.
+        if isinstance(value, float) and float(format_setting(value)) != value:
             return repr(value)
-        return shown(value)
+        return format_setting(value)
 
     def rows(self) -> list[DraftRow]:
-        """The form's lines: every field under its group's heading."""
+        """The rows of the form: every field under its group's heading."""
         rows: list[DraftRow] = []
         group = ""
         for name in FIELDS:
@@ -82,7 +82,7 @@ class ConfigDraft:
             rows.append(
                 DraftRow(
                     name,
-                    value=shown(self.values[name]),
+                    value=format_setting(self.values[name]),
                     changed=self.values[name] != self._base[name],
                     problem=self.problems.get(name, ""),
                 )
@@ -90,21 +90,22 @@ class ConfigDraft:
         return rows
 
     def _check(self) -> None:
-        # Where several fields do not go together the first reason for each is enough.
+        # One problem for each field is enough.
         self.problems = {}
         for problem in config.problems(self.values):
             self.problems.setdefault(problem.key, safe_text(problem.message, 200))
 
 
-def usual() -> dict[str, Any]:
-    """What a run is made of where nobody says otherwise: the default recipe, changed by the
-    environment. Raises ConfigError where that holds something impossible."""
+def default_values() -> dict[str, Any]:
+    """The settings of the default recipe, changed by the environment.
+
+    Raises ConfigError if the environment has an invalid value."""
     recipe = recipes.load(recipes.DEFAULT)
     return recipe.config(**recipes.from_environment()).model_dump()
 
 
-def shown(value: Any) -> str:
-    """A value as a person would type it."""
+def format_setting(value: Any) -> str:
+    """A value as the user would type it."""
     if value is None or value == "":
         return "none"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Data sets and predictions at hand: read once, in a thread, and kept while they are used."""
+"""Datasets in memory: loaded once, in a thread, and kept while they are used."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load_progress import OnStep
 
-KEPT = 3
+MAX_LOADED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class DataSpec:
-    """Which pictures: everything in a config that decides what a data set holds."""
+class DatasetSpec:
+    """Every setting of a config that decides what a dataset contains."""
 
     dataset: str
     val_fraction: float = dataset_catalog.DEFAULT_VALIDATION
@@ -28,55 +28,55 @@ class DataSpec:
     colour: bool = False
 
     @classmethod
-    def of(cls, config: RunConfig) -> DataSpec:
+    def of(cls, config: RunConfig) -> DatasetSpec:
         return cls(**{name: getattr(config, name) for name in cls.__slots__})
 
 
 class DatasetCache:
-    """Data sets by their spec. Its methods may be called by any thread."""
+    """Datasets by their spec. Thread-safe."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
-        self._kept: OrderedDict[DataSpec, Dataset] = OrderedDict()
+        self._loaded: OrderedDict[DatasetSpec, Dataset] = OrderedDict()
         self._lock = threading.Lock()
 
-    def at_hand(self, spec: DataSpec) -> Dataset | None:
-        """The data set, if it is in memory."""
+    def get(self, spec: DatasetSpec) -> Dataset | None:
+        """The dataset, if it is in memory."""
         with self._lock:
-            dataset = self._kept.get(spec)
+            dataset = self._loaded.get(spec)
             if dataset is not None:
-                self._kept.move_to_end(spec)
+                self._loaded.move_to_end(spec)
             return dataset
 
-    def present(self, name: str) -> bool:
-        """Whether the data set's files are there."""
+    def is_present(self, name: str) -> bool:
+        """Whether the dataset's files are on disk."""
         from fmnist_tui.data.load import is_present
 
         return is_present(name, self.data_dir)
 
     def load(
         self,
-        spec: DataSpec,
+        spec: DatasetSpec,
         on_step: OnStep | None = None,
         cancel: threading.Event | None = None,
         fetch: bool = True,
     ) -> Dataset:
-        """The data set, read (and fetched) if need be: call it in a thread.
+        """The dataset, loaded (and downloaded) if necessary. Slow: call it in a thread.
 
-        Raises UserError, one line, if it cannot be had."""
-        found = self.at_hand(spec)
-        if found is not None:
-            return found
+        Raises UserError if it is not available."""
+        loaded = self.get(spec)
+        if loaded is not None:
+            return loaded
         from fmnist_tui.data.load import load_dataset_for
 
         dataset = load_dataset_for(spec, self.data_dir, on_step=on_step, cancel=cancel, fetch=fetch)
-        self.keep(spec, dataset)
+        self.put(spec, dataset)
         return dataset
 
-    def keep(self, spec: DataSpec, dataset: Dataset) -> None:
-        """Have a data set at hand that somebody else has read."""
+    def put(self, spec: DatasetSpec, dataset: Dataset) -> None:
+        """Add a dataset that has been loaded elsewhere."""
         with self._lock:
-            self._kept[spec] = dataset
-            self._kept.move_to_end(spec)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            self._loaded[spec] = dataset
+            self._loaded.move_to_end(spec)
+            while len(self._loaded) > MAX_LOADED:
+                self._loaded.popitem(last=False)

@@ -1,8 +1,8 @@
-"""What is known of runs on their splits: predictions from disk or from this very session.
+"""Predictions and scores of runs on their splits, from disk or evaluated in this session.
 
-Evaluate and Errors look here. A run's predictions are read once and scored once; they are
-read anew when their file has changed. A verdict on a run that another process (or thread)
-is training is recorded nowhere, and lives here for as long as the dashboard does.
+Evaluate and Errors read them here. A run's predictions are loaded and scored once, and again
+when their file changes. An evaluation of a run that another process (or thread) is training is
+not written to disk: it is kept here until the dashboard quits.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from fmnist_tui.engine.session.session import Session
 
 SPLIT_ORDER = ("val", "test", "train")
-KEPT = 24
+MAX_LOADED = 24
 Stamp = tuple[str, int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedEvaluation:
-    """A run's predictions on a split and their figures. `step` and `epoch` are those of the
-    checkpoint, None where only the record knows them."""
+    """A run's predictions on a split and their scores. `step` and `epoch` are those of the
+    checkpoint, None where only the run's events tell them."""
 
     folder: RunFolder
     predictions: Predictions
@@ -47,159 +47,159 @@ class LoadedEvaluation:
     def split(self) -> str:
         return self.predictions.split
 
-    def trained(self, state: RunState | None) -> tuple[int, int] | None:
-        """The step and the epoch of the checkpoint, as far as anybody knows."""
+    def trained_until(self, state: RunState | None) -> tuple[int, int] | None:
+        """The step and the epoch of the checkpoint, if known."""
         if self.step is not None and self.epoch is not None:
             return self.step, self.epoch
         if state is None:
             return None
-        told = state.evaluations.get((self.split, self.predictions.checkpoint))
-        told = told or state.verdict(self.split)
-        return (told.step, told.epoch) if told is not None else None
+        event = state.evaluations.get((self.split, self.predictions.checkpoint))
+        event = event or state.verdict(self.split)
+        return (event.step, event.epoch) if event is not None else None
 
 
 class EvaluationCache:
-    """Predictions by run and split. Its methods may be called by any thread."""
+    """Loaded predictions by run and split. Thread-safe."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[Path, str], tuple[Stamp, LoadedEvaluation]] = OrderedDict()
-        self._records: OrderedDict[Path, tuple[Stamp, RunState]] = OrderedDict()
+        self._loaded: OrderedDict[tuple[Path, str], tuple[Stamp, LoadedEvaluation]] = OrderedDict()
+        self._states: OrderedDict[Path, tuple[Stamp, RunState]] = OrderedDict()
         self._splits: dict[Path, str] = {}
-        self._asked: dict[tuple[Path, str], float] = {}
-        self._refused: dict[tuple[Path, str], str] = {}
+        self._started: dict[tuple[Path, str], float] = {}
+        self._errors: dict[tuple[Path, str], str] = {}
         self._lock = threading.Lock()
 
-    # -- which split ------------------------------------------------------------------
+    # -- the split -------------------------------------------------------------------
 
     def split(self, folder: RunFolder) -> str:
-        """The split to look at: the one chosen, or else test where it has been read."""
+        """The split to show: the one chosen, or else test if it has been evaluated."""
         chosen = self._splits.get(folder.path)
-        return chosen or ("test" if self.present(folder, "test") else "val")
+        return chosen or ("test" if self.has_predictions(folder, "test") else "val")
 
-    def choose(self, folder: RunFolder, split: str) -> None:
+    def choose_split(self, folder: RunFolder, split: str) -> None:
         self._splits[folder.path] = split
 
-    # -- what there is ----------------------------------------------------------------
+    # -- loading ---------------------------------------------------------------------
 
-    def present(self, folder: RunFolder, split: str) -> bool:
-        """Whether there are predictions, read or not."""
+    def has_predictions(self, folder: RunFolder, split: str) -> bool:
+        """Whether there are predictions, loaded or not."""
         with self._lock:
-            kept = (folder.path, split) in self._kept
-        return kept or _file(folder, split) is not None
+            is_loaded = (folder.path, split) in self._loaded
+        return is_loaded or _file(folder, split) is not None
 
-    def at_hand(self, folder: RunFolder, split: str) -> LoadedEvaluation | None:
-        """The predictions, if they have been read and have not changed since."""
+    def get(self, folder: RunFolder, split: str) -> LoadedEvaluation | None:
+        """The predictions, if they are loaded and have not changed on disk since."""
         with self._lock:
-            stamp, found = self._kept.get((folder.path, split), (None, None))
-        if found is None or _stamp(_file(folder, split)) != stamp:
+            stamp, loaded = self._loaded.get((folder.path, split), (None, None))
+        if loaded is None or _stamp(_file(folder, split)) != stamp:
             return None
-        return found
+        return loaded
 
-    def read(self, folder: RunFolder, split: str) -> LoadedEvaluation | None:
-        """The predictions, None where there are none: call it in a thread.
+    def load(self, folder: RunFolder, split: str) -> LoadedEvaluation | None:
+        """The predictions, or None if there are none. Slow: call it in a thread.
 
-        Raises UserError, one line, where they are damaged."""
+        Raises UserError if they are damaged."""
         path = _file(folder, split)
         stamp = _stamp(path)
-        known = self.at_hand(folder, split)
-        if known is not None or path is None:
-            return known
-        predictions = _load(path)
+        loaded = self.get(folder, split)
+        if loaded is not None or path is None:
+            return loaded
+        predictions = _load_predictions(path)
         try:
             evaluation = predictions.evaluation()
         except ValueError as error:
             raise UserError(
                 f"{safe_text(path)}: these predictions cannot be scored ({reason(error)})"
             ) from None
-        return self._keep(LoadedEvaluation(folder, predictions, evaluation), split, stamp)
+        return self._put(LoadedEvaluation(folder, predictions, evaluation), split, stamp)
 
-    def record(self, folder: RunFolder) -> RunState:
-        """What the run's events add up to; do not change it. Call it in a thread."""
+    def load_state(self, folder: RunFolder) -> RunState:
+        """The state after all events of the run; do not modify it. Slow: call it in a thread."""
         stamp = _stamp(folder.events)
         with self._lock:
-            known, state = self._records.get(folder.path, (None, None))
-        if state is not None and known == stamp:
+            old_stamp, state = self._states.get(folder.path, (None, None))
+        if state is not None and old_stamp == stamp:
             return state
         state = replay(folder.events)
         with self._lock:
-            self._records[folder.path] = (stamp, state)
-            while len(self._records) > KEPT:
-                self._records.popitem(last=False)
+            self._states[folder.path] = (stamp, state)
+            while len(self._states) > MAX_LOADED:
+                self._states.popitem(last=False)
         return state
 
-    # -- making more of it --------------------------------------------------------------
+    # -- evaluating -------------------------------------------------------------------
 
-    def asked(self, folder: RunFolder, split: str) -> float | None:
-        """Since when an evaluation is under way, by the monotonic clock."""
-        return self._asked.get((folder.path, split))
+    def started_at(self, folder: RunFolder, split: str) -> float | None:
+        """When an evaluation that is in progress was started, by the monotonic clock."""
+        return self._started.get((folder.path, split))
 
-    def refused(self, folder: RunFolder, split: str) -> str:
-        """Why the last evaluation came to nothing; empty where it did not."""
-        return self._refused.get((folder.path, split), "")
+    def error(self, folder: RunFolder, split: str) -> str:
+        """Why the last evaluation failed; empty if it did not."""
+        return self._errors.get((folder.path, split), "")
 
-    def ask(self, session: Session, folder: RunFolder, split: str) -> Future[LoadedEvaluation]:
-        """Have the best checkpoint judged now, by the session's thread.
+    def evaluate(self, session: Session, folder: RunFolder, split: str) -> Future[LoadedEvaluation]:
+        """Evaluate the best checkpoint now, on the session's thread.
 
-        The verdict is kept whether or not somebody still waits for it, and whatever goes
-        wrong is a UserError, also to be had from `refused`."""
-        answer: Future[LoadedEvaluation] = Future()
+        The result is kept even if nobody waits for it any more; every failure is a UserError,
+        which `error` returns too."""
+        result: Future[LoadedEvaluation] = Future()
         key = (folder.path, split)
 
-        def done(asked: Future[SplitEvaluation]) -> None:
+        def on_done(evaluated: Future[SplitEvaluation]) -> None:
             error: BaseException | None = None
-            found = None
+            loaded = None
             try:
-                found = self._take(folder, split, asked.result())
-            except BaseException as raised:  # noqa: BLE001 - it belongs to whoever asked
-                error = _told(raised, folder, split)
-                self._refused[key] = safe_text(error)
-            self._asked.pop(key, None)
-            if not answer.set_running_or_notify_cancel():
+                loaded = self._put_evaluation(folder, split, evaluated.result())
+            except BaseException as raised:  # noqa: BLE001 - passed on to the caller
+                error = _as_user_error(raised, folder, split)
+                self._errors[key] = safe_text(error)
+            self._started.pop(key, None)
+            if not result.set_running_or_notify_cancel():
                 return
             if error is not None:
-                answer.set_exception(error)
-            elif found is not None:
-                answer.set_result(found)
+                result.set_exception(error)
+            elif loaded is not None:
+                result.set_result(loaded)
 
-        self._refused.pop(key, None)
+        self._errors.pop(key, None)
         future = session.evaluate(folder, split)
-        self._asked[key] = time.monotonic()
-        future.add_done_callback(done)
-        return answer
+        self._started[key] = time.monotonic()
+        future.add_done_callback(on_done)
+        return result
 
-    def _take(self, folder: RunFolder, split: str, verdict: SplitEvaluation) -> LoadedEvaluation:
-        found = LoadedEvaluation(
-            folder, verdict.predictions, verdict.evaluation, verdict.step, verdict.epoch
-        )
-        return self._keep(found, split, _stamp(_file(folder, split)))
+    def _put_evaluation(
+        self, folder: RunFolder, split: str, new: SplitEvaluation
+    ) -> LoadedEvaluation:
+        loaded = LoadedEvaluation(folder, new.predictions, new.evaluation, new.step, new.epoch)
+        return self._put(loaded, split, _stamp(_file(folder, split)))
 
-    def _keep(self, found: LoadedEvaluation, split: str, stamp: Stamp) -> LoadedEvaluation:
+    def _put(self, loaded: LoadedEvaluation, split: str, stamp: Stamp) -> LoadedEvaluation:
         with self._lock:
-            self._kept[(found.folder.path, split)] = (stamp, found)
-            self._kept.move_to_end((found.folder.path, split))
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        return found
+            self._loaded[(loaded.folder.path, split)] = (stamp, loaded)
+            self._loaded.move_to_end((loaded.folder.path, split))
+            while len(self._loaded) > MAX_LOADED:
+                self._loaded.popitem(last=False)
+        return loaded
 
 
 def _file(folder: RunFolder, split: str) -> Path | None:
-    """Where the record keeps predictions: of the best checkpoint, or else of the last."""
+    """The file with the predictions of the best checkpoint, or else of the last."""
     paths = (folder.predictions / f"{split}{what}.npz" for what in ("", "-last"))
     return next((path for path in paths if _stamp(path) is not None), None)
 
 
 def _stamp(path: Path | None) -> Stamp:
-    """What is another as soon as the file is."""
+    """A value that changes when the file does."""
     if path is None:
         return None
     try:
-        found = path.stat()
+        status = path.stat()
     except (OSError, ValueError):
         return None
-    return path.name, found.st_mtime_ns, found.st_size, found.st_ino
+    return path.name, status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _load(path: Path) -> Predictions:
+def _load_predictions(path: Path) -> Predictions:
     try:
         return Predictions.load(path)
     except UserError:
@@ -208,7 +208,7 @@ def _load(path: Path) -> Predictions:
         raise UserError(f"{safe_text(path)}: damaged predictions ({reason(error)})") from None
 
 
-def _told(error: BaseException, folder: RunFolder, split: str) -> UserError:
+def _as_user_error(error: BaseException, folder: RunFolder, split: str) -> UserError:
     if isinstance(error, UserError):
         return error
     what = f"{type(error).__name__}: {reason(error)}"

@@ -1,7 +1,7 @@
-"""A run as the screens see it: its state, kept up to date, and a way to tell it things.
+"""A run as screens see it: its state, updated from its events, and a way to control it.
 
-A run of this process says its events through a deque, any other through the tail of its
-record; what is made of them is the same. One `RunFeed` at a time is the run on the bench.
+Events of a run of this process come through a deque, those of any other from the end of its
+`events.jsonl`. One `RunFeed` at a time is the followed run.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from fmnist_tui.runs.log import CommandBox
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
-# So many lines of a record are read in one look while the screen waits; the long way
-# from the beginning is gone in a thread, by `open`.
-_LINES = 2_000
-_LOOK_SECONDS = 0.5
+# Lines of events.jsonl that `drain` reads at most, on the screen's thread; `open` reads
+# everything before them, in another thread.
+_MAX_LINES = 2_000
+_CHECK_SECONDS = 0.5
 _BATCH = 10_000
 
 
 class RunFeed:
-    """A run being followed. Used by the screen's thread; `open` by any."""
+    """A run being followed. `open` may be called in any thread, the rest in the screen's."""
 
     def __init__(self, state: RunState | None = None) -> None:
         self.state = state or RunState()
         self.training: Training | None = None
         self.config: RunConfig | None = None
-        self.steps: deque[LoadStep] = deque(maxlen=200)
-        self.trouble = ""
-        # Its place in a plan of several runs: `stage 1 of 2: pretrain`.
+        self.load_steps: deque[LoadStep] = deque(maxlen=200)
+        self.record_error = ""
+        # Its position in a plan of several runs: `stage 1 of 2: pretrain`.
         self.heading = ""
         self._folder: RunFolder | None = None
         self._tail: EventTail | None = None
         self._holder: LockHolder | None = None
-        self._looked = 0.0
+        self._checked_at = 0.0
         self._ended = False
 
     @classmethod
@@ -58,7 +58,7 @@ class RunFeed:
 
     @classmethod
     def open(cls, folder: RunFolder) -> RunFeed:
-        """A run by its record, read to its end: takes a while for a long one."""
+        """A run on disk, its events read to the end. Slow for a long run: call it in a thread."""
         feed = cls()
         feed._folder = folder
         feed._tail = EventTail(folder.events)
@@ -68,8 +68,8 @@ class RunFeed:
         try:
             feed.config = recipes.read(folder.config).config()
         except UserError as error:
-            feed.trouble = str(error)
-        feed._look(force=True)
+            feed.record_error = str(error)
+        feed._check_folder(force=True)
         return feed
 
     @property
@@ -86,7 +86,7 @@ class RunFeed:
 
     @property
     def kind(self) -> str:
-        """What kind of run it is: a training, or one of the others in `events`."""
+        """The kind of run: TRAIN or another one defined in `events`."""
         if self.state.started is not None:
             return self.state.started.kind
         searches = self.training is not None and self.training.rates is not None
@@ -105,28 +105,28 @@ class RunFeed:
 
     @property
     def live(self) -> bool:
-        """Whether somebody trains the run now."""
+        """Whether a process trains the run now."""
         if self.training is not None:
             return not self.training.done
         return self._holder is not None
 
     @property
     def holder(self) -> LockHolder | None:
-        """Which other process trains the run."""
+        """The other process that trains the run."""
         return None if self.own else self._holder
 
     @property
     def error(self) -> str:
-        """Why the run did not begin, or what its record cannot say."""
+        """Why the run did not start, or why its files cannot be read."""
         if self.training is not None and self.training.done and self.state.started is None:
             error = self.training.error
             if error is not None:
                 return str(error) if isinstance(error, UserError) else reason(error)
-        return self.trouble
+        return self.record_error
 
     @property
     def status(self) -> str:
-        """One word: what the run is doing, or how it ended."""
+        """What the run is doing, or how it ended, in one word."""
         state = self.state
         if self.live:
             if state.started is None:
@@ -139,61 +139,63 @@ class RunFeed:
         return "crashed" if state.started is not None else "empty"
 
     def send(self, command: Command) -> None:
-        """Tell the run something, in this process or in another."""
+        """Send a command to the run, in this process or another."""
         if self.training is not None:
             self.training.send(command)
         elif self._folder is not None:
             CommandBox.send(self._folder, command)
 
     def drain(self) -> bool:
-        """Take in what has been said since the last time; whether anything has changed."""
+        """Apply new events; whether anything has changed."""
         if self.training is not None:
             return self._drain_own(self.training)
-        return self._drain_record()
+        return self._drain_file()
 
     def _drain_own(self, training: Training) -> bool:
         ended = training.done
         changed = ended != self._ended
         self._ended = ended
         while training.steps:
-            self.steps.append(training.steps.popleft())
+            self.load_steps.append(training.steps.popleft())
             changed = True
         while training.events:
             self.state.apply(training.events.popleft())
             changed = True
         return changed
 
-    def _drain_record(self) -> bool:
+    def _drain_file(self) -> bool:
         if self._tail is None:
             return False
-        changed = self._look()
+        changed = self._check_folder()
         try:
-            events = self._tail.read(_LINES)
+            events = self._tail.read(_MAX_LINES)
         except UserError as error:
-            changed = changed or self.trouble != str(error)
-            self.trouble = str(error)
+            changed = changed or self.record_error != str(error)
+            self.record_error = str(error)
             return changed
         for event in events:
             self.state.apply(event)
         return changed or bool(events)
 
-    def _look(self, force: bool = False) -> bool:
-        """See now and then who holds the lock, and whether the record is still there."""
+    def _check_folder(self, force: bool = False) -> bool:
+        """Check now and then which process holds the lock, and that the folder still exists."""
         now = time.monotonic()
-        if self._folder is None or (now - self._looked < _LOOK_SECONDS and not force):
+        if self._folder is None or (now - self._checked_at < _CHECK_SECONDS and not force):
             return False
-        self._looked = now
-        before = (self._holder, self.trouble)
-        if not _there(self._folder.path):
+        self._checked_at = now
+        before = (self._holder, self.record_error)
+        if not _is_folder(self._folder.path):
             self._holder = None
-            self.trouble = f"the folder of this run is gone: {safe_text(self._folder.path)}"
+            self.record_error = (
+                f"the folder of this run no longer exists: {safe_text(self._folder.path)}"
+            )
         else:
             with contextlib.suppress(OSError):
                 self._holder = holder(self._folder.path)
-        return before != (self._holder, self.trouble)
+        return before != (self._holder, self.record_error)
 
 
-def _there(path: Path) -> bool:
+def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
     except OSError:

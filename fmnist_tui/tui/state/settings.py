@@ -1,7 +1,7 @@
-"""What the dashboard remembers of its user: how things are shown, and which key does what.
+"""The user's settings of the dashboard: how things are shown, and changed keys.
 
-`view.json` is written by the program whenever a choice is made; `keys.toml` is the
-user's own and only read. A file that cannot be used is said once and passed over.
+`view.json` is written whenever the user makes a choice; `keys.toml` is written by the user and
+only read. A file that cannot be used causes one warning and is ignored.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ def settings_dir() -> Path:
 
 @dataclass
 class Settings:
-    """Choices by name, kept as soon as they are made. `warnings` are to be shown to the user."""
+    """Choices by name, saved at once. `warnings` are messages to show to the user."""
 
     folder: Path | None = None
     values: dict[str, str] = field(default_factory=dict)
     keymap: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    unkept: bool = False
+    unsaved: bool = False
 
     @classmethod
     def load(cls, folder: Path) -> Settings:
@@ -64,25 +64,25 @@ class Settings:
                 settings._warn(KEYS, f"{name} must be a key's name in quotes")
         return settings
 
-    def get(self, name: str, otherwise: str = "") -> str:
-        return self.values.get(name, otherwise)
+    def get(self, name: str, default: str = "") -> str:
+        return self.values.get(name, default)
 
-    def keep(self, name: str, value: str) -> None:
-        """Remember a choice; a folder that cannot be written is no reason to stop."""
+    def save(self, name: str, value: str) -> None:
+        """Save a choice. If the folder is not writable it holds until the dashboard quits."""
         if self.values.get(name) == value:
             return
         self.values[name] = value
-        if self.folder is None or self.unkept:
+        if self.folder is None or self.unsaved:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             atomic_write(self.folder / VIEW, json.dumps(self.values, indent=1).encode())
         except OSError as error:
-            self.unkept = True
+            self.unsaved = True
             self._warn(VIEW, f"not saved: {reason(error)}")
 
     def check_keys(self, known: set[str]) -> None:
-        """Drop bindings of actions that there are not, and say so."""
+        """Drop bindings of unknown actions, with a warning."""
         for name in sorted(self.keymap.keys() - known):
             del self.keymap[name]
             self._warn(KEYS, f"there is no action {name}{did_you_mean(name, known)}")
@@ -95,10 +95,10 @@ class Settings:
         if self.folder is None:
             return {}
         try:
-            found = parse((self.folder / name).read_text(encoding="utf-8"))
+            document = parse((self.folder / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:
             self._warn(name, f"not read: {reason(error)}")
             return {}
-        return found if isinstance(found, dict) else {}
+        return document if isinstance(document, dict) else {}

@@ -30,7 +30,7 @@ from fmnist_tui.tui.screens.data.loading_pane import LoadingPane
 from fmnist_tui.tui.screens.data.sample import PixelValues, SampleNumbers, SampleView
 from fmnist_tui.tui.screens.data.screen import DataScreen
 from fmnist_tui.tui.state.app_state import AppState
-from fmnist_tui.tui.state.dataset_cache import DataSpec
+from fmnist_tui.tui.state.dataset_cache import DatasetSpec
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.tui.widgets.picture import PictureView
@@ -74,13 +74,13 @@ class Shop:
         self.go_on.set()
         self.cancelled: threading.Event | None = None
         self.heeds = False  # whether a fetch ends when it is cancelled
-        self._keep = app_state.datasets.keep
+        self._keep = app_state.datasets.put
 
     def present(self, name: str) -> bool:
         return name in self.here
 
     def load(
-        self, spec: DataSpec, say: Any = None, cancel: Any = None, fetch: bool = True
+        self, spec: DatasetSpec, say: Any = None, cancel: Any = None, fetch: bool = True
     ) -> Dataset:
         self.asked.append((spec.dataset, fetch))
         self.cancelled = cancel
@@ -101,7 +101,7 @@ class Shop:
 def shop(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     """The library sells from a shop where nothing but sketches is in stock."""
     shop = Shop(app_state)
-    monkeypatch.setattr(app_state.datasets, "present", shop.present)
+    monkeypatch.setattr(app_state.datasets, "is_present", shop.present)
     monkeypatch.setattr(app_state.datasets, "load", shop.load)
     yield shop
     shop.go_on.set()
@@ -463,7 +463,7 @@ async def test_a_folder_is_typed_browsed_and_may_vanish_and_come_back(
         await settled(pilot, lambda: "2 classes · 28×28 grey" in head(dashboard))
 
         # Gone before it is read: the reason is told in place, and f looks again.
-        app_state.datasets._kept.clear()
+        app_state.datasets._loaded.clear()
         folder.rename(elsewhere)
         await pilot.press("S")
         await settled(pilot, lambda: is_open(dashboard) and "SYNTHETIC" in head(dashboard))
@@ -505,7 +505,7 @@ async def test_files_that_cannot_be_looked_at_are_gone(
             raise PermissionError(13, "Permission denied", name)
 
         said = complaints(dashboard, monkeypatch)
-        monkeypatch.setattr(dashboard.app_state.datasets, "present", refused)
+        monkeypatch.setattr(dashboard.app_state.datasets, "is_present", refused)
         await settled(pilot, lambda: "files gone, kept in memory" in head(dashboard))
         assert said == []
 

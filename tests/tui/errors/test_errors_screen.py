@@ -25,7 +25,7 @@ from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.screens.errors.detail import ImageDetail
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.state.app_state import AppState, ClassPair
-from fmnist_tui.tui.state.dataset_cache import DataSpec
+from fmnist_tui.tui.state.dataset_cache import DatasetSpec
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.tui.widgets.picture import PictureView
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
@@ -68,7 +68,7 @@ def run(app_state: AppState, sketches: Dataset) -> RunFolder:
     folder = make_run(app_state.runs_dir)
     for split in ("val", "test"):
         predictions_of(sketches, split).save(folder.predictions / f"{split}.npz")
-    app_state.datasets.keep(DataSpec.of(CONFIG), sketches)
+    app_state.datasets.put(DatasetSpec.of(CONFIG), sketches)
     app_state.selected_run = folder
     return folder
 

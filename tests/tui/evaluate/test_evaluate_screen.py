@@ -297,7 +297,7 @@ async def test_reading_test_of_an_unfinished_run_shows_a_warning(
     app_state: AppState, opened: Opened
 ) -> None:
     app_state.selected_run = make_run(app_state.runs_dir, epochs=2, ended=False, splits=())
-    app_state.evaluations.choose(app_state.selected_run, "test")
+    app_state.evaluations.choose_split(app_state.selected_run, "test")
     async with opened("evaluate") as (dashboard, pilot):
         await settled(pilot, lambda: "read once" in notice(dashboard))
         await pilot.press("p")

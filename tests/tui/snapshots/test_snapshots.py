@@ -73,7 +73,7 @@ def training(app_state: AppState) -> Iterator[None]:
     run.events.extend(events(epochs=2, ended=False, run=run.folder.name))
     app_state.feed = RunFeed.of(run)
     app_state.selected_run = done
-    app_state.settings.keep("dataset", "sketches")
+    app_state.settings.save("dataset", "sketches")
     yield
     run.finish()
 
@@ -82,7 +82,7 @@ def finished(app_state: AppState) -> Iterator[None]:
     """A run that has ended, in hand and on the bench."""
     run = make_run(app_state.runs_dir)
     app_state.feed, app_state.selected_run = RunFeed.open(run), run
-    app_state.settings.keep("dataset", "sketches")
+    app_state.settings.save("dataset", "sketches")
     yield
 
 

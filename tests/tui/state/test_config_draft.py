@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fmnist_tui.config.run_config import FIELDS, RunConfig
-from fmnist_tui.tui.state.config_draft import ConfigDraft, shown
+from fmnist_tui.tui.state.config_draft import ConfigDraft, format_setting
 from tests.tui.scripted import CONFIG
 
 
@@ -29,30 +29,30 @@ def test_what_is_typed_is_checked_and_the_reason_stands_beside_it() -> None:
 def test_impossible_combinations_are_told_at_the_field_they_are_about() -> None:
     draft = ConfigDraft(CONFIG.model_dump())
     draft.set("dataset", "mnist")
-    draft.step("flip", 1)
+    draft.cycle("flip", 1)
     assert "mirrored" in draft.problems["flip"]
 
 
 def test_choices_go_round_and_text_has_none() -> None:
     draft = ConfigDraft(CONFIG.model_dump())
     first = draft.values["schedule"]
-    draft.step("schedule", 1)
+    draft.cycle("schedule", 1)
     assert draft.values["schedule"] != first
-    draft.step("schedule", -1)
+    draft.cycle("schedule", -1)
     assert draft.values["schedule"] == first
-    assert not draft.step("lr", 1)
+    assert not draft.cycle("lr", 1)
 
 
 @pytest.mark.parametrize("name", list(FIELDS))
 def test_a_value_typed_as_it_is_shown_is_the_same_value(name: str) -> None:
     config = CONFIG.changed(classes=(0, 3, 5), limit=500)
     draft = ConfigDraft(config.model_dump())
-    draft.set(name, draft.text(name))
+    draft.set(name, draft.format_value(name))
     assert draft.config() == config
 
 
 def test_shown_values_hold_nothing_that_steers_a_terminal() -> None:
-    assert "\x1b" not in shown("folder:/\x1b[2J")
+    assert "\x1b" not in format_setting("folder:/\x1b[2J")
 
 
 def test_the_environment_changes_what_a_form_begins_with(monkeypatch: pytest.MonkeyPatch) -> None:

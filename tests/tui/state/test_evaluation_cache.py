@@ -40,79 +40,79 @@ class Asked:
 
 def test_predictions_are_read_once(tmp_path: Path) -> None:
     folder, verdicts = make_run(tmp_path), EvaluationCache()
-    assert verdicts.at_hand(folder, "val") is None
-    found = verdicts.read(folder, "val")
+    assert verdicts.get(folder, "val") is None
+    found = verdicts.load(folder, "val")
     assert found is not None and found.evaluation.count == 300
-    assert verdicts.read(folder, "val") is found
-    assert verdicts.at_hand(folder, "val") is found
+    assert verdicts.load(folder, "val") is found
+    assert verdicts.get(folder, "val") is found
 
 
 def test_predictions_that_have_changed_are_read_anew(tmp_path: Path) -> None:
     folder, verdicts = make_run(tmp_path), EvaluationCache()
-    before = verdicts.read(folder, "val")
+    before = verdicts.load(folder, "val")
     predictions("val", count=200, seed=1).save(folder.predictions / "val.npz")
-    assert verdicts.at_hand(folder, "val") is None
-    after = verdicts.read(folder, "val")
+    assert verdicts.get(folder, "val") is None
+    after = verdicts.load(folder, "val")
     assert after is not before
     assert after is not None and after.evaluation.count == 200
 
 
 def test_there_is_nothing_where_nothing_was_predicted(tmp_path: Path) -> None:
     folder, verdicts = make_run(tmp_path, splits=()), EvaluationCache()
-    assert verdicts.read(folder, "val") is None
-    assert not verdicts.present(folder, "val")
+    assert verdicts.load(folder, "val") is None
+    assert not verdicts.has_predictions(folder, "val")
     assert verdicts.split(folder) == "val"
 
 
 def test_test_is_looked_at_first_where_it_was_read_and_a_choice_stays(tmp_path: Path) -> None:
     folder, verdicts = make_run(tmp_path), EvaluationCache()
     assert verdicts.split(folder) == "test"
-    verdicts.choose(folder, "train")
+    verdicts.choose_split(folder, "train")
     assert verdicts.split(folder) == "train"
 
 
 def test_predictions_of_the_last_checkpoint_stand_in_for_the_best(tmp_path: Path) -> None:
     folder, verdicts = make_run(tmp_path, splits=()), EvaluationCache()
     predictions("val").save(folder.predictions / "val-last.npz")
-    assert verdicts.read(folder, "val") is not None
+    assert verdicts.load(folder, "val") is not None
 
 
 def test_the_record_says_which_step_was_judged(tmp_path: Path) -> None:
     folder, verdicts = make_run(tmp_path), EvaluationCache()
-    found = verdicts.read(folder, "test")
+    found = verdicts.load(folder, "test")
     assert found is not None
-    assert found.trained(None) is None
-    assert found.trained(verdicts.record(folder)) == (80, 4)
-    assert verdicts.record(folder) is verdicts.record(folder)
+    assert found.trained_until(None) is None
+    assert found.trained_until(verdicts.load_state(folder)) == (80, 4)
+    assert verdicts.load_state(folder) is verdicts.load_state(folder)
 
 
 def test_a_verdict_of_this_session_is_kept_without_a_file(tmp_path: Path) -> None:
     folder, verdicts, asked = make_run(tmp_path, splits=()), EvaluationCache(), Asked()
-    answer = verdicts.ask(asked.session, folder, "val")
-    assert verdicts.asked(folder, "val") is not None
+    answer = verdicts.evaluate(asked.session, folder, "val")
+    assert verdicts.started_at(folder, "val") is not None
     asked.futures[0].set_result(verdict())
     found = answer.result(1)
-    assert found.trained(None) == (60, 3)
-    assert verdicts.asked(folder, "val") is None
-    assert verdicts.read(folder, "val") is found
-    assert verdicts.present(folder, "val")
+    assert found.trained_until(None) == (60, 3)
+    assert verdicts.started_at(folder, "val") is None
+    assert verdicts.load(folder, "val") is found
+    assert verdicts.has_predictions(folder, "val")
 
 
 def test_a_file_that_comes_later_takes_the_place_of_that_verdict(tmp_path: Path) -> None:
     folder, verdicts, asked = make_run(tmp_path, splits=()), EvaluationCache(), Asked()
-    answer = verdicts.ask(asked.session, folder, "val")
+    answer = verdicts.evaluate(asked.session, folder, "val")
     asked.futures[0].set_result(verdict())
     predictions("val", count=120).save(folder.predictions / "val.npz")
-    found = verdicts.read(folder, "val")
+    found = verdicts.load(folder, "val")
     assert found is not answer.result(1)
     assert found is not None and found.evaluation.count == 120
 
 
 def test_a_verdict_that_nobody_waits_for_any_more_is_kept_all_the_same(tmp_path: Path) -> None:
     folder, verdicts, asked = make_run(tmp_path, splits=()), EvaluationCache(), Asked()
-    verdicts.ask(asked.session, folder, "val").cancel()
+    verdicts.evaluate(asked.session, folder, "val").cancel()
     asked.futures[0].set_result(verdict())
-    assert verdicts.at_hand(folder, "val") is not None
+    assert verdicts.get(folder, "val") is not None
 
 
 @pytest.mark.parametrize(
@@ -126,14 +126,14 @@ def test_whatever_goes_wrong_in_the_engine_becomes_one_line(
     tmp_path: Path, error: Exception, told: str
 ) -> None:
     folder, verdicts, asked = make_run(tmp_path), EvaluationCache(), Asked()
-    answer = verdicts.ask(asked.session, folder, "val")
+    answer = verdicts.evaluate(asked.session, folder, "val")
     asked.futures[0].set_exception(error)
     with pytest.raises(UserError, match=told):
         answer.result(1)
-    assert told in verdicts.refused(folder, "val")
-    assert verdicts.asked(folder, "val") is None
-    verdicts.ask(asked.session, folder, "val")
-    assert not verdicts.refused(folder, "val")
+    assert told in verdicts.error(folder, "val")
+    assert verdicts.started_at(folder, "val") is None
+    verdicts.evaluate(asked.session, folder, "val")
+    assert not verdicts.error(folder, "val")
 
 
 def test_a_session_that_refuses_leaves_nothing_under_way(tmp_path: Path) -> None:
@@ -141,8 +141,8 @@ def test_a_session_that_refuses_leaves_nothing_under_way(tmp_path: Path) -> None
     session = Session(tmp_path, tmp_path)
     session.close()
     with pytest.raises(UserError):
-        verdicts.ask(session, folder, "val")
-    assert verdicts.asked(folder, "val") is None
+        verdicts.evaluate(session, folder, "val")
+    assert verdicts.started_at(folder, "val") is None
 
 
 def test_a_damaged_file_is_one_line_whatever_is_damaged_in_it(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_damaged_file_is_one_line_whatever_is_damaged_in_it(tmp_path: Path) ->
         damaged[dice.randrange(len(whole))] ^= 1 << dice.randrange(8)
         path.write_bytes(damaged if dice.random() < 0.8 else damaged[: dice.randrange(len(whole))])
         try:
-            verdicts.read(folder, "val")
+            verdicts.load(folder, "val")
         except UserError as error:
             refused += 1
             assert "\n" not in str(error)
@@ -175,4 +175,4 @@ def test_predictions_that_are_no_numbers_cannot_be_scored(tmp_path: Path) -> Non
     )
     broken.save(folder.predictions / "val.npz")
     with pytest.raises(UserError, match="cannot be scored"):
-        verdicts.read(folder, "val")
+        verdicts.load(folder, "val")

@@ -69,9 +69,9 @@ def test_a_folder_that_goes_away_is_said_and_the_state_stays(tmp_path: Path) -> 
     folder = make_run(tmp_path)
     feed = RunFeed.open(folder)
     shutil.rmtree(folder.path)
-    feed._looked = 0.0
+    feed._checked_at = 0.0
     assert feed.drain()
-    assert "gone" in feed.error
+    assert "no longer exists" in feed.error
     assert feed.state.step == 80
 
 
@@ -79,7 +79,7 @@ def test_a_config_that_cannot_be_read_is_told_and_the_record_shown(tmp_path: Pat
     folder = make_run(tmp_path)
     folder.config.unlink()
     feed = RunFeed.open(folder)
-    assert feed.config is None and feed.trouble
+    assert feed.config is None and feed.record_error
     assert feed.state.step == 80
 
 

@@ -10,7 +10,7 @@ from tests.tui.conftest import Opened
 
 
 def test_a_choice_is_there_again_next_time(tmp_path: Path) -> None:
-    Settings.load(tmp_path).keep("theme", "bench-light")
+    Settings.load(tmp_path).save("theme", "bench-light")
     assert Settings.load(tmp_path).get("theme") == "bench-light"
 
 
@@ -26,7 +26,7 @@ def test_files_that_cannot_be_read_are_said_and_passed_over(tmp_path: Path) -> N
 def test_a_folder_that_cannot_be_written_is_said_once_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     settings = Settings(tmp_path / "file" / "below")
-    settings.keep("theme", "bench-light")
+    settings.save("theme", "bench-light")
     assert settings.get("theme") == "bench-light"
     assert len(settings.warnings) == 1
 

@@ -326,7 +326,7 @@ async def test_plots_stand_side_by_side_where_there_is_room(
 async def test_slices_and_lines_across_show_the_trial_under_the_cursor(
     opened: Opened, book: StudyLedger, app_state: AppState
 ) -> None:
-    app_state.settings.keep("sweep.view", "slices")
+    app_state.settings.save("sweep.view", "slices")
     async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
         await listed(dashboard, pilot, 4)
         plot = dashboard.screen.query_one(SpacePlot)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fmnist_tui.config import run_config as settings
 from fmnist_tui.config.run_config import FIELDS, RunConfig
 from fmnist_tui.tui.state.app_state import AppState
-from fmnist_tui.tui.state.config_draft import usual
+from fmnist_tui.tui.state.config_draft import default_values
 from fmnist_tui.util.text import safe_text
 
 
@@ -21,7 +21,7 @@ def in_use(app_state: AppState) -> tuple[RunConfig, str]:
     config = form.config() if form is not None else None
     if config is not None:
         return config, f"{safe_text(config.recipe, 40)} on Train"
-    config = RunConfig.build(usual())
+    config = RunConfig.build(default_values())
     return config, f"recipe {safe_text(config.recipe, 40)}"
 
 

@@ -14,7 +14,7 @@ from textual.content import Content
 from fmnist_tui.config import dataset_catalog
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load_progress import LoadStep
-from fmnist_tui.tui.state.dataset_cache import DatasetCache, DataSpec
+from fmnist_tui.tui.state.dataset_cache import DatasetCache, DatasetSpec
 from fmnist_tui.util.formatting import MEGABYTE
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
@@ -36,7 +36,7 @@ class DatasetLoad:
 
     def read(self) -> Dataset | None:
         """The data set, if it is on this machine; None for one that can be fetched."""
-        if can_be_fetched(self.name) and not self._library.present(self.name):
+        if can_be_fetched(self.name) and not self._library.is_present(self.name):
             return None
         return self._load(fetch=False)
 
@@ -52,7 +52,7 @@ class DatasetLoad:
         self._cancel.set()
 
     def _load(self, fetch: bool) -> Dataset:
-        spec = DataSpec(self.name)
+        spec = DatasetSpec(self.name)
         return self._library.load(spec, self._told.append, self._cancel, fetch)
 
 

@@ -25,7 +25,7 @@ from fmnist_tui.tui.screens.data.class_list import Head
 from fmnist_tui.tui.screens.data.loading import DatasetLoad
 from fmnist_tui.tui.screens.data.loading_pane import LoadingPane
 from fmnist_tui.tui.screens.data.view import DatasetView, Image
-from fmnist_tui.tui.state.dataset_cache import DataSpec
+from fmnist_tui.tui.state.dataset_cache import DatasetSpec
 from fmnist_tui.tui.widgets.gallery_layout import ZOOMS
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
@@ -95,7 +95,9 @@ class DataScreen(DashboardScreen):
         elif self._exhibit is None and loading.can_be_fetched(self._wanted):
             # A training may have brought it meanwhile.
             name = self._wanted
-            self.later(partial(self.app_state.datasets.present, name), partial(self._again, name))
+            self.later(
+                partial(self.app_state.datasets.is_present, name), partial(self._again, name)
+            )
 
     def _again(self, name: str, there: bool) -> None:
         if there and name == self._wanted and self._getting is None:
@@ -113,7 +115,7 @@ class DataScreen(DashboardScreen):
 
     def _look_for(self, name: str) -> None:
         """Show a data set if it is on this machine; else say what can be done."""
-        found = self.app_state.datasets.at_hand(DataSpec(name))
+        found = self.app_state.datasets.get(DatasetSpec(name))
         task = self._begin(name, f"reading {loading.title(name)} …")
         if found is not None:
             self._open(found)
@@ -185,7 +187,7 @@ class DataScreen(DashboardScreen):
     def _open(self, dataset: Dataset) -> None:
         self._getting = None
         self._steps.pause()
-        self.app_state.settings.keep("dataset", self._wanted)
+        self.app_state.settings.save("dataset", self._wanted)
         self._config = None
         self.remove_class("-getting")
         self._browser.open(DatasetView(DatasetFilter(dataset)))
@@ -197,7 +199,7 @@ class DataScreen(DashboardScreen):
         exhibit = self._exhibit
         if exhibit is not None:
             told = partial(self._files, exhibit)
-            look = partial(self.app_state.datasets.present, self._wanted)
+            look = partial(self.app_state.datasets.is_present, self._wanted)
             self.later(look, told, lambda why: told(False), group="files")
 
     def _files(self, exhibit: DatasetView, there: bool) -> None:
@@ -211,7 +213,7 @@ class DataScreen(DashboardScreen):
         names = [*dataset_catalog.DATASETS]
         if self._wanted and self._wanted not in names:
             names.append(self._wanted)
-        present = self.app_state.datasets.present
+        present = self.app_state.datasets.is_present
         self.later(lambda: {name: present(name) for name in names}, self._pick, group="pick")
 
     def _pick(self, there: dict[str, bool]) -> None:
@@ -274,7 +276,7 @@ class DataScreen(DashboardScreen):
     def action_zoom(self) -> None:
         zooms = list(ZOOMS)
         now = self._browser.gallery.zoom
-        self.app_state.settings.keep("zoom", zooms[(zooms.index(now) + 1) % len(zooms)])
+        self.app_state.settings.save("zoom", zooms[(zooms.index(now) + 1) % len(zooms)])
         self._appear()
 
     def action_renderer(self) -> None:
@@ -283,7 +285,7 @@ class DataScreen(DashboardScreen):
             return
         kinds = renderers()
         now = self._browser.gallery.renderer
-        self.app_state.settings.keep("renderer", kinds[(kinds.index(now) + 1) % len(kinds)])
+        self.app_state.settings.save("renderer", kinds[(kinds.index(now) + 1) % len(kinds)])
         self._appear()
 
     def action_goto(self) -> None:

@@ -16,7 +16,7 @@ from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, Pair
-from fmnist_tui.tui.state.dataset_cache import DatasetCache, DataSpec
+from fmnist_tui.tui.state.dataset_cache import DatasetCache, DatasetSpec
 from fmnist_tui.tui.state.evaluation_cache import LoadedEvaluation
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
@@ -64,10 +64,10 @@ def load_images(
     all_images = split == "train" and config.limit is not None
     if dataset is not None and not all_images:
         return SplitImages(dataset.split(split))
-    if ":" not in config.dataset and not datasets.present(config.dataset):
+    if ":" not in config.dataset and not datasets.is_present(config.dataset):
         name = safe_text(config.dataset, 60)
         raise UserError(f"{name} is not on this machine: 1 (Data) downloads it")
-    spec = DataSpec.of(config)
+    spec = DatasetSpec.of(config)
     spec = replace(spec, limit=None) if all_images else spec
     return SplitImages(datasets.load(spec, fetch=False).split(split))
 

@@ -90,7 +90,7 @@ class ErrorsScreen(DashboardScreen):
         pair, self.app_state.class_pair = self.app_state.class_pair, None
         folder = self.context.selected_run
         if pair is not None and folder is not None:
-            self.app_state.evaluations.choose(folder, pair.split)
+            self.app_state.evaluations.choose_split(folder, pair.split)
             self._loader.pair = (pair.true, pair.predicted)
             self._clear_filter()
             self._alone = False
@@ -317,7 +317,7 @@ class ErrorsScreen(DashboardScreen):
     def action_order(self) -> None:
         orders = list(ORDERS)
         order = orders[(orders.index(self._order) + 1) % len(orders)]
-        self.app_state.settings.keep(_ORDER_SETTING, order)
+        self.app_state.settings.save(_ORDER_SETTING, order)
         self._on_selection_change()
 
     def action_split(self) -> None:
@@ -332,12 +332,12 @@ class ErrorsScreen(DashboardScreen):
     def action_zoom(self) -> None:
         zooms = list(ZOOMS)
         zoom = zooms[(zooms.index(self._gallery.zoom) + 1) % len(zooms)]
-        self.app_state.settings.keep("zoom", zoom)
+        self.app_state.settings.save("zoom", zoom)
         self._apply_settings()
 
     def action_renderer(self) -> None:
         kinds = renderers()
         now = self._gallery.renderer
-        self.app_state.settings.keep("renderer", kinds[(kinds.index(now) + 1) % len(kinds)])
+        self.app_state.settings.save("renderer", kinds[(kinds.index(now) + 1) % len(kinds)])
         self._apply_settings()
         self.notify(f"images as {self.app_state.renderer}")

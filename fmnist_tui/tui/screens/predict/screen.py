@@ -333,7 +333,7 @@ class PredictScreen(DashboardScreen):
     def action_renderer(self) -> None:
         kinds = renderers()
         kind = kinds[(kinds.index(self._renderer) + 1) % len(kinds)]
-        self.app_state.settings.keep("renderer", kind)
+        self.app_state.settings.save("renderer", kind)
         self._appear()
         self.notify(f"pictures as {self.app_state.renderer}")
 

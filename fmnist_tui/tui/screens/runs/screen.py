@@ -250,7 +250,7 @@ class RunsScreen(TableScreen):
             self.context.open_listed_run(self._current)
 
     def action_curves(self) -> None:
-        self.app_state.settings.keep("runs.curves", self.query_one(ComparePane).next_view())
+        self.app_state.settings.save("runs.curves", self.query_one(ComparePane).next_view())
 
     @on(Input.Changed, "#filter")
     def _on_filter_changed(self) -> None:

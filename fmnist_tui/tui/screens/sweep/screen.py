@@ -272,7 +272,7 @@ class SweepScreen(TableScreen):
             self._foreman.promote(look.study, trial, look.snapshot)
 
     def action_view(self) -> None:
-        self.app_state.settings.keep("sweep.view", self.query_one(Plots).turn())
+        self.app_state.settings.save("sweep.view", self.query_one(Plots).turn())
 
     @on(Input.Changed, "#filter")
     def _filtered(self) -> None:

@@ -89,7 +89,7 @@ class Fields(ScrollView, can_focus=True):
         self._place(place)
 
     def action_step(self, by: int) -> None:
-        if self.draft.step(self.field, by):
+        if self.draft.cycle(self.field, by):
             self.renew()
 
     def action_edit(self) -> None:
@@ -207,7 +207,7 @@ class Form(Vertical):
             self.post_message(self.Pick(name, choices))
             return
         typed = self.query_one(Input)
-        self._before = self.draft.text(name)
+        self._before = self.draft.format_value(name)
         self.add_class("-typing")
         typed.value = self._before
         typed.focus()

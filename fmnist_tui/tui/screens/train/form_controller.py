@@ -41,7 +41,7 @@ class FormController:
         """The same, but stay."""
         heading = first_run(recipe)[1] if recipe is not None else ""
         self._recipe = recipe if heading else None
-        self.draft.take(values)
+        self.draft.reset(values)
         form = self._form
         form.renew()
         form.border_title = Content(safe_text(f"{heading} · {told}" if heading else told, 60))

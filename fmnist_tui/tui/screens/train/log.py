@@ -53,7 +53,7 @@ class RunLog:
             self._feed, self._last = feed, {}
         state = feed.state
         entries += [
-            _step(step) for step in self._new("steps", feed.steps) if step.state != "progress"
+            _step(step) for step in self._new("steps", feed.load_steps) if step.state != "progress"
         ]
         if state.started is not None and state.started is not self._last.get("started"):
             self._last["started"] = state.started

@@ -15,7 +15,7 @@ from textual.strip import Strip
 from fmnist_tui.protocol.events import Glance
 from fmnist_tui.render import SMALL, TINY, render
 from fmnist_tui.tui.base.screen import DashboardScreen
-from fmnist_tui.tui.state.dataset_cache import DataSpec
+from fmnist_tui.tui.state.dataset_cache import DatasetSpec
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget, entitle
@@ -184,14 +184,14 @@ class SamplePredictions:
             return
 
         def find() -> dict[int, Any]:
-            spec = DataSpec.of(config) if config is not None else None
+            spec = DatasetSpec.of(config) if config is not None else None
             data = own
             if data is None and spec is not None:
                 data = library.load(spec, fetch=False)
             if data is None:
                 return {}
             if own is not None and spec is not None:
-                library.keep(spec, own)
+                library.put(spec, own)
             return pictures_of(data.val, indices)
 
         pictures = self._screen.query_one(SamplePane).pictures

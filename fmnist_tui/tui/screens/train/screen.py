@@ -303,7 +303,7 @@ class TrainScreen(DashboardScreen):
         kinds = renderers()
         now = self.app_state.renderer
         following = kinds[(kinds.index(now) + 1) % len(kinds)] if now in kinds else kinds[0]
-        self.app_state.settings.keep("renderer", following)
+        self.app_state.settings.save("renderer", following)
         self._glancing.renew(self.app_state.feed)
         self.notify(f"pictures as {self.app_state.renderer}")
 
