@@ -260,7 +260,7 @@ async def test_e_evaluates_and_shows_the_scores(
         session.answer()
         await wait_for_scores(dashboard, pilot, "best @ step 40")
         # It is not written to disk, but kept in memory for Errors.
-        assert app_state.evaluations.at_hand(app_state.selected_run, "val") is not None
+        assert app_state.evaluations.get(app_state.selected_run, "val") is not None
 
 
 async def test_a_new_evaluation_is_reported_beside_the_old_scores(
