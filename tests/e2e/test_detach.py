@@ -106,7 +106,7 @@ def test_what_keeps_a_run_from_beginning_is_said_and_leaves_nothing(home: Home) 
     lines = done.stderr.splitlines()
     assert "fashion: mirrors: failed: FMNIST_TUI_OFFLINE is set" in lines
     assert [line for line in lines if line.startswith("fmnist-tui: ")] == lines[-1:]
-    assert "Fashion-MNIST cannot be had" in lines[-1]
+    assert "Fashion-MNIST cannot be loaded" in lines[-1]
     assert list(home.runs.iterdir()) == []
 
 

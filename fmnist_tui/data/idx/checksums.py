@@ -1,6 +1,6 @@
-"""A folder's own record of what its files held when they were first read.
+"""MD5 of published files, and a folder's record of what its files contained when first read.
 
-Kept where no SHA-256 is published, so that a file which changes later is noticed.
+The record is used where no SHA-256 is published, so that a later change is noticed.
 """
 
 from __future__ import annotations
@@ -17,26 +17,32 @@ from fmnist_tui.util.text import safe_text
 RECORD = "sums.json"
 
 
+def md5_of(path: Path) -> str:
+    """The MD5 of a file, as publishers state it; no protection against malice."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
 class ChecksumFile:
-    """The SHA-256 of each file's bare idx bytes, and whether the file was the published one."""
+    """The SHA-256 of each file's bare idx bytes, and whether it was the published file."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / RECORD
         self.unpublished: list[str] = []
 
-    def check(self, path: Path, sha256: str, md5: str, published: bool = False) -> None:
-        """Compares with the record, or begins one. Raises UserError for a changed file.
+    def check(self, path: Path, sha256: str, md5: str, verified: bool = False) -> None:
+        """Compare with the record, or start one; raise UserError for a changed file.
 
-        A file that is the published one is right whatever the record says: it has the
-        published MD5, or the caller knows.
+        The published file is right whatever the record says: it has the published MD5, or
+        the caller has `verified` it.
         """
         record = self._read()
-        if record.get(path.name) == {"sha256": sha256, "published": True}:
+        entry = record.get(path.name)
+        if entry == {"sha256": sha256, "published": True}:
             return
-        published = published or (bool(md5) and path.suffix == ".gz" and md5_of(path) == md5)
+        published = verified or (bool(md5) and path.suffix == ".gz" and md5_of(path) == md5)
         if not published:
-            known = record.get(path.name)
-            if known is not None and known.get("sha256") != sha256:
+            if entry is not None and entry.get("sha256") != sha256:
                 raise UserError(
                     f"{safe_text(path)}: has changed since it was first read "
                     f"(its SHA-256 is not the one in {RECORD})"
@@ -45,7 +51,7 @@ class ChecksumFile:
         self._write({**record, path.name: {"sha256": sha256, "published": published}})
 
     def _write(self, record: dict[str, dict[str, object]]) -> None:
-        # A folder that cannot be written cannot be changed either: no record is needed.
+        # Files in a read-only folder do not change either: no record is needed.
         with contextlib.suppress(OSError):
             atomic_write(self._path, json.dumps(record, indent=1, sort_keys=True).encode())
 
@@ -54,11 +60,5 @@ class ChecksumFile:
             record = json.loads(self._path.read_bytes())
         except (OSError, ValueError):
             return {}
-        sound = isinstance(record, dict) and all(isinstance(item, dict) for item in record.values())
-        return record if sound else {}
-
-
-def md5_of(path: Path) -> str:
-    """The MD5 of a file, as publishers state it; no protection against malice."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        valid = isinstance(record, dict) and all(isinstance(item, dict) for item in record.values())
+        return record if valid else {}

@@ -1,4 +1,4 @@
-"""A folder of four idx files under MNIST's names, of anybody's making."""
+"""idx:PATH, a folder of four idx files under MNIST's names."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ _NAMES = (
 
 
 def load(request: LoadRequest) -> UnsplitDataset:
-    """The files of idx:PATH; as many classes as the training labels count to."""
+    """The dataset in the folder; the largest training label decides the number of classes."""
     folder = request.path
     train, test = read_folder(folder)
     classes = int(train.labels.max()) + 1
     if classes < 2:
-        raise UserError(f"{safe_text(folder)}: its labels are of one class; two or more are needed")
+        raise UserError(
+            f"{safe_text(folder)}: only one class in its labels; two or more are needed"
+        )
     check_labels(test.labels, classes, _file(folder, _NAMES[1][1]))
     info = DatasetInfo(
         request.name,
@@ -38,9 +40,9 @@ def load(request: LoadRequest) -> UnsplitDataset:
 
 
 def read_folder(folder: Path) -> tuple[LabelledImages, LabelledImages]:
-    """Training and test pictures of a folder of idx files; UserError names what is wrong."""
+    """Training and test images of a folder of idx files; UserError says what is wrong."""
     if not folder.is_dir():
-        raise UserError(f"{safe_text(folder)}: no such folder; four idx files are expected there")
+        raise UserError(f"{safe_text(folder)}: no such folder; expected four idx files there")
     train, test = (_read_pair(folder, *names) for names in _NAMES)
     return train, test
 
@@ -51,15 +53,15 @@ def _read_pair(folder: Path, images_name: str, labels_name: str) -> LabelledImag
     labels: Labels = read_idx(labels_file, (None,), "u1").array.astype("int64")
     if len(images) != len(labels):
         raise UserError(
-            f"{safe_text(labels_file)}: {len(labels):,} labels for the {len(images):,} pictures "
+            f"{safe_text(labels_file)}: {len(labels):,} labels for the {len(images):,} images "
             f"of {images_file.name}"
         )
     if not len(images):
-        raise UserError(f"{safe_text(images_file)}: holds no pictures")
+        raise UserError(f"{safe_text(images_file)}: contains no images")
     return LabelledImages.from_arrays(images, labels)
 
 
 def _file(folder: Path, name: str) -> Path:
-    """The file, gzipped or not; the plain name where neither is there."""
+    """The path of the file, gzipped if that exists."""
     gzipped = folder / f"{name}.gz"
     return gzipped if gzipped.exists() else folder / name

@@ -1,4 +1,4 @@
-"""Data sets that are four idx files: what the files must be, and reading them from a folder."""
+"""Datasets of four idx files: what the files must contain, and reading and checking them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from fmnist_tui.util.text import safe_text
 
 @dataclass(frozen=True, slots=True)
 class IdxFile:
-    """One of the four files: its name as published (gzipped), and what it must hold.
+    """One of the four files: its published name (gzipped) and what it must contain.
 
     `md5` is of the published file, `sha256` of the bare idx bytes; either may be unknown.
-    Labels come as a list, or as a table of `columns` whose first column is the class.
+    Labels are a list, or a table of `columns` whose first column is the class.
     """
 
-    file: str
+    name: str
     count: int
     md5: str = ""
     sha256: str = ""
@@ -37,9 +37,9 @@ class IdxFile:
             return (self.count, IMAGE_SIDE, IMAGE_SIDE)
         return (self.count, self.columns) if self.columns else (self.count,)
 
-    def within(self, folder: Path) -> Path | None:
-        """Where the file lies in `folder`, gzipped or not."""
-        for name in (self.file, self.file.removesuffix(".gz")):
+    def find_in(self, folder: Path) -> Path | None:
+        """The path of the file in `folder`, gzipped or not."""
+        for name in (self.name, self.name.removesuffix(".gz")):
             if (folder / name).is_file():
                 return folder / name
         return None
@@ -47,7 +47,7 @@ class IdxFile:
 
 @dataclass(frozen=True, slots=True)
 class SystemPackage:
-    """A Debian package that holds the files, in `folder` below the root."""
+    """A Debian package with the files, in `folder` below the root."""
 
     name: str
     folder: str
@@ -55,7 +55,7 @@ class SystemPackage:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSource:
-    """A zip file that holds the parts, all in `folder`."""
+    """A zip file with the files, all in its `folder`."""
 
     url: str
     md5: str
@@ -65,10 +65,10 @@ class ArchiveSource:
 
 @dataclass(frozen=True, slots=True)
 class IdxSet:
-    """The files of a data set and where they are published.
+    """The files of a dataset and where they are published.
 
-    `mirrors` are addresses that a part's name is appended to. Labels start at
-    `first_label`. `transposed` says that rows and columns are exchanged in the files.
+    `mirrors` are addresses that a file's name is appended to. Labels start at `first_label`.
+    With `transposed`, the files exchange rows and columns.
     """
 
     name: str
@@ -91,13 +91,13 @@ class IdxSet:
         return len(DATASETS[self.name].classes)
 
     @property
-    def parts(self) -> tuple[IdxFile, ...]:
+    def files(self) -> tuple[IdxFile, ...]:
         return (self.train_images, self.train_labels, self.test_images, self.test_labels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IdxArrays:
-    """A whole data set as it was published: images (count, 28, 28, 1), upright; labels from 0."""
+    """A published dataset: images (count, 28, 28, 1), upright; labels from 0."""
 
     train_images: Images
     train_labels: Labels
@@ -107,40 +107,40 @@ class IdxArrays:
     notes: tuple[str, ...] = ()
 
 
-def read_part(
+def read_idx_file(
     idx_set: IdxSet,
-    part: IdxFile,
+    file: IdxFile,
     path: Path,
-    sums: ChecksumFile | None = None,
-    published: bool = False,
+    checksums: ChecksumFile | None = None,
+    verified: bool = False,
 ) -> npt.NDArray[Any]:
-    """The part's numbers, checked in every way there is; UserError says what is wrong.
+    """The array in the file at `path`, fully checked; UserError says what is wrong.
 
-    Images are (count, 28, 28, 1) and upright, labels int64 from 0. `published` says that
-    the file has just come from its publisher, checked on the way.
+    Images are (count, 28, 28, 1) and upright, labels int64 from 0. `verified` says that the
+    file comes from a source that vouches for it.
     """
-    idx = read_idx(path, part.shape(), "i4" if part.columns else "u1")
-    if part.sha256:
-        if idx.sha256 != part.sha256:
+    idx = read_idx(path, file.shape(), "i4" if file.columns else "u1")
+    if file.sha256:
+        if idx.sha256 != file.sha256:
             raise UserError(
                 f"{safe_text(path)}: not the published file: its SHA-256 is {idx.sha256} "
-                f"instead of {part.sha256}; for files of your own there is idx:PATH"
+                f"instead of {file.sha256}; for your own files use idx:PATH"
             )
-    elif sums is not None:
-        sums.check(path, idx.sha256, part.md5, published)
-    if not part.labels:
-        pictures = idx.array
+    elif checksums is not None:
+        checksums.check(path, idx.sha256, file.md5, verified)
+    if not file.labels:
+        images = idx.array
         if idx_set.transposed:
-            pictures = np.ascontiguousarray(pictures.swapaxes(1, 2))
-        return pictures[..., None]
-    column = idx.array[:, 0] if part.columns else idx.array
+            images = np.ascontiguousarray(images.swapaxes(1, 2))
+        return images[..., None]
+    column = idx.array[:, 0] if file.columns else idx.array
     labels = column.astype(np.int64) - idx_set.first_label
     check_labels(labels, idx_set.classes, path, idx_set.first_label)
     return labels
 
 
 def check_labels(labels: Labels, classes: int, path: Path, first: int = 0) -> None:
-    """Raises UserError unless every label is of one of the classes."""
+    """Raise UserError if a label is out of range."""
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise UserError(
             f"{safe_text(path)}: labels from {labels.min() + first} to {labels.max() + first} "

@@ -1,8 +1,40 @@
-"""MNIST and the sets made in its image: their files, sums, and where they are published."""
+"""MNIST and the datasets in its format: their files, checksums and where they are published."""
 
 from __future__ import annotations
 
-from fmnist_tui.data.idx.idx_set import ArchiveSource, IdxFile, IdxSet
+from fmnist_tui.data.idx.idx_set import ArchiveSource, IdxFile, IdxSet, SystemPackage
+
+FASHION = IdxSet(
+    "fashion",
+    IdxFile(
+        "train-images-idx3-ubyte.gz",
+        60_000,
+        "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    ),
+    IdxFile(
+        "train-labels-idx1-ubyte.gz",
+        60_000,
+        "25c81989df183df01b3e8a0aad5dffbe",
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        labels=True,
+    ),
+    IdxFile(
+        "t10k-images-idx3-ubyte.gz",
+        10_000,
+        "bef4ecab320f06d8554ea6380940ec79",
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    ),
+    IdxFile(
+        "t10k-labels-idx1-ubyte.gz",
+        10_000,
+        "bb300cfdad3c16e7a12a480ee83cd310",
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        labels=True,
+    ),
+    mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+    package=SystemPackage("dataset-fashion-mnist", "usr/share/datasets/fashion-mnist"),
+)
 
 MNIST = IdxSet(
     "mnist",
@@ -47,7 +79,7 @@ KMNIST = IdxSet(
     mirrors=("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
 )
 
-# Its labels are tables: the class, then who wrote the digit and where it is in NIST's own set.
+# Its labels are tables: the class, then the writer and the digit's index in NIST's dataset.
 QMNIST = IdxSet(
     "qmnist",
     IdxFile("qmnist-train-images-idx3-ubyte.gz", 60_000, "ed72d4157d28c017586c42bc6afe6370"),
@@ -69,7 +101,7 @@ QMNIST = IdxSet(
     mirrors=("https://raw.githubusercontent.com/facebookresearch/qmnist/master/",),
 )
 
-# One zip of all of EMNIST's arrangements; its pictures lie on their sides, mirrored.
+# The zip file has all variants of EMNIST; its images are transposed.
 EMNIST = IdxSet(
     "emnist",
     IdxFile("emnist-letters-train-images-idx3-ubyte.gz", 124_800),

@@ -1,14 +1,13 @@
-"""The published data sets of four idx files, and garments and digits put together."""
+"""Published datasets of four idx files, and the combination of garments and digits."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from fmnist_tui.config.dataset_catalog import DATASETS
-from fmnist_tui.data.idx.fashion import FASHION
 from fmnist_tui.data.idx.idx_folder import read_folder
 from fmnist_tui.data.idx.idx_set import IdxSet
-from fmnist_tui.data.idx.mnist_family import EMNIST, KMNIST, MNIST, QMNIST
+from fmnist_tui.data.idx.mnist_family import EMNIST, FASHION, KMNIST, MNIST, QMNIST
 from fmnist_tui.data.sources.source_chain import load_idx_arrays
 from fmnist_tui.data.unsplit import LabelledImages, LoadRequest, UnsplitDataset
 from fmnist_tui.util.errors import UserError
@@ -18,10 +17,27 @@ SETS = {idx_set.name: idx_set for idx_set in (FASHION, MNIST, KMNIST, QMNIST, EM
 
 
 def load(request: LoadRequest) -> UnsplitDataset:
-    return _whole(SETS[request.name], request)
+    return _load_set(SETS[request.name], request)
 
 
-def _whole(idx_set: IdxSet, request: LoadRequest) -> UnsplitDataset:
+def load_both(request: LoadRequest) -> UnsplitDataset:
+    """Fashion-MNIST's classes, then the digits: MNIST's, or those of both:PATH."""
+    # A wrong path is reported before anything is downloaded.
+    digits = _read_digits(request) if ":" in request.name else None
+    garments = _load_set(SETS["fashion"], request)
+    if digits is None:
+        digits = _load_set(SETS["mnist"], request)
+    first = len(garments.info.classes)
+    return UnsplitDataset(
+        DATASETS["both"],
+        _join(garments.train, digits.train, first),
+        _join(garments.test, digits.test, first),
+        f"garments: {garments.source}; digits: {digits.source}",
+        notes=garments.notes + digits.notes,
+    )
+
+
+def _load_set(idx_set: IdxSet, request: LoadRequest) -> UnsplitDataset:
     arrays = load_idx_arrays(
         idx_set,
         request.data_dir,
@@ -34,39 +50,19 @@ def _whole(idx_set: IdxSet, request: LoadRequest) -> UnsplitDataset:
     return UnsplitDataset(DATASETS[idx_set.name], train, test, arrays.source, notes=arrays.notes)
 
 
-def load_both(request: LoadRequest) -> UnsplitDataset:
-    """Fashion-MNIST's classes, then the digits: MNIST's, or those of both:PATH."""
-    # The digits of a path are read first: a slip in it should not cost a download.
-    digits = _digits(request) if ":" in request.name else None
-    garments = _whole(SETS["fashion"], request)
-    if digits is None:
-        digits = _whole(SETS["mnist"], request)
-    info = DATASETS["both"]
-    first = len(garments.info.classes)
-    return UnsplitDataset(
-        info,
-        _joined(garments.train, digits.train, first),
-        _joined(garments.test, digits.test, first),
-        f"garments: {garments.source}; digits: {digits.source}",
-        notes=garments.notes + digits.notes,
-    )
-
-
-def _digits(request: LoadRequest) -> UnsplitDataset:
+def _read_digits(request: LoadRequest) -> UnsplitDataset:
     train, test = read_folder(request.path)
     info = DATASETS["mnist"]
-    for pool in (train, test):
-        if pool.labels.max() >= len(info.classes):
-            raise UserError(
-                f"{safe_text(request.path)}: labels up to {pool.labels.max()} where digits are "
-                "expected"
-            )
+    largest = max(train.labels.max(), test.labels.max())
+    if largest >= len(info.classes):
+        raise UserError(
+            f"{safe_text(request.path)}: labels up to {largest} where digits are expected"
+        )
     return UnsplitDataset(info, train, test, f"idx files in {safe_text(request.path)}")
 
 
-def _joined(one: LabelledImages, other: LabelledImages, first_label: int) -> LabelledImages:
-    """Both pools' pictures, numbered on, the second one's labels after the first one's."""
+def _join(first: LabelledImages, second: LabelledImages, label_offset: int) -> LabelledImages:
     return LabelledImages.from_arrays(
-        np.concatenate([one.images, other.images]),
-        np.concatenate([one.labels, other.labels + first_label]),
+        np.concatenate([first.images, second.images]),
+        np.concatenate([first.labels, second.labels + label_offset]),
     )

@@ -1,8 +1,8 @@
-"""A package of Debian's or Ubuntu's, fetched and unpacked without being root.
+"""Download and unpack a Debian or Ubuntu package without root.
 
-`apt-get download` needs no rights, only package lists. Where the system has none, or
-old ones, lists of our own are fetched into a temporary folder. apt checks the
-signatures; nothing of the system is changed and nobody is asked anything.
+`apt-get download` needs no privileges, only package lists. If the system has none, or old
+ones, private lists are fetched into a temporary folder. apt checks the signatures; the system
+is not changed and nothing is asked.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from fmnist_tui.data.load_progress import check_cancel
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
-OnStep = Callable[[str, float], None]
+OnProgress = Callable[[str, float], None]
 
-SILENCE = 25.0  # seconds without any progress after which a program is ended
-LONGEST = 600.0  # seconds for one program in all
-_LOOK_EVERY = 0.1
+STALL_SECONDS = 25.0  # without progress, after which a program is killed
+MAX_SECONDS = 600.0  # for one program
+_POLL_SECONDS = 0.1
 
 _SETTINGS = (
     "APT::Status-Fd=1",
@@ -36,7 +36,7 @@ _SETTINGS = (
     "Acquire::Languages=none",
     "Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false",
 )
-# What a machine has hooked onto its own updates is not for ours.
+# The system's own hooks on updates must not run for the private lists.
 _NO_HOOKS = """\
 #clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
@@ -45,72 +45,79 @@ _NO_HOOKS = """\
 
 
 @contextlib.contextmanager
-def unpacked(package: str, say: OnStep, cancel: threading.Event | None = None) -> Iterator[Path]:
-    """The root of the unpacked package, there for as long as the context lasts.
+def fetch_package(
+    package: str, on_progress: OnProgress, cancel: threading.Event | None = None
+) -> Iterator[Path]:
+    """Download and unpack a package into a folder that is deleted when the context ends.
 
-    `say` is told what is being done and the share of it that is done. Raises UserError.
+    `on_progress` gets the current step and its completed share. Raises UserError.
     """
     missing = [name for name in ("apt-get", "dpkg-deb") if shutil.which(name) is None]
     if missing:
-        raise UserError(f"no {' and no '.join(missing)} here: not a Debian or Ubuntu system")
+        raise UserError(f"no {' and no '.join(missing)}: not a Debian or Ubuntu system")
     try:
         with tempfile.TemporaryDirectory(prefix="fmnist-tui-", ignore_cleanup_errors=True) as name:
             work = Path(name)
-            # Run by root, apt fetches as its own user, who must get in here.
+            # apt started by root downloads as a user of its own, who needs access.
             work.chmod(0o755)
-            yield _unpack(_package_file(package, work, say, cancel), work, say, cancel)
+            file = _download(package, work, on_progress, cancel)
+            yield _unpack(file, work, on_progress, cancel)
     except OSError as error:
-        raise UserError(f"the package cannot be fetched or unpacked: {reason(error)}") from error
+        raise UserError(f"the package cannot be downloaded or unpacked: {reason(error)}") from error
 
 
-def _package_file(package: str, work: Path, say: OnStep, cancel: threading.Event | None) -> Path:
+def _download(
+    package: str, work: Path, on_progress: OnProgress, cancel: threading.Event | None
+) -> Path:
     for name in ("cache", "lists", "download"):
         (work / name).mkdir()
     (work / "no-hooks.conf").write_text(_NO_HOOKS)
     settings = [*_SETTINGS, f"Dir::Cache={work}/cache"]
-    own_lists = [*settings, f"Dir::State::lists={work}/lists"]
+    private_lists = [*settings, f"Dir::State::lists={work}/lists"]
 
-    def apt(verb: Sequence[str], settings: list[str], doing: str) -> None:
+    def apt(command: Sequence[str], settings: list[str], message: str) -> None:
         options = [part for setting in settings for part in ("-o", setting)]
-        command = ["apt-get", "-q", "-c", str(work / "no-hooks.conf"), *options, *verb]
-        _run(command, work / "download", lambda share: say(doing, share), cancel)
+        arguments = ["apt-get", "-q", "-c", str(work / "no-hooks.conf"), *options, *command]
+        _run(arguments, work / "download", lambda share: on_progress(message, share), cancel)
 
-    download, doing = ("download", package), f"apt-get download {package}"
+    download, message = ("download", package), f"apt-get download {package}"
     try:
-        apt(download, settings, doing)
-    except _FailedError:
-        # Some of a machine's sources may be out of reach; what counts is the package.
-        with contextlib.suppress(_FailedError):
-            apt(("update",), own_lists, "apt-get update, into a folder of our own")
-        apt(download, own_lists, doing)
+        apt(download, settings, message)
+    except _ProgramError:
+        # An update fails if only one of the system's sources is down; the package may be elsewhere.
+        with contextlib.suppress(_ProgramError):
+            apt(("update",), private_lists, "apt-get update of private package lists")
+        apt(download, private_lists, message)
     files = sorted((work / "download").glob("*.deb"))
     if not files:
-        raise UserError(f"apt-get download {package} left no file")
+        raise UserError(f"apt-get download {package} did not create a file")
     return files[0]
 
 
-def _unpack(file: Path, work: Path, say: OnStep, cancel: threading.Event | None) -> Path:
+def _unpack(
+    file: Path, work: Path, on_progress: OnProgress, cancel: threading.Event | None
+) -> Path:
     root = work / "root"
-    say(f"dpkg-deb -x {file.name}", 0.0)
+    on_progress(f"dpkg-deb -x {file.name}", 0.0)
     _run(["dpkg-deb", "-x", str(file), str(root)], work, lambda share: None, cancel)
     file.unlink()
     return root
 
 
-class _FailedError(UserError):
-    """A program that ended badly."""
+class _ProgramError(UserError):
+    """A program failed or was killed."""
 
 
 def _run(
     command: list[str],
     folder: Path,
-    progress: Callable[[float], None],
+    on_share: Callable[[float], None],
     cancel: threading.Event | None,
 ) -> None:
-    """Runs the program to its end, or ends it when it stands still, or on `cancel`."""
+    """Run the program to its end; kill it when it stalls or on `cancel`."""
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
     with tempfile.TemporaryFile() as output:
-        # In a session of its own: no terminal to ask on, and its helpers end with it.
+        # A session of its own has no terminal to ask on, and is killed with all its processes.
         program = subprocess.Popen(
             command,
             cwd=folder,
@@ -121,44 +128,45 @@ def _run(
             start_new_session=True,
         )
         try:
-            _watch(program, command[0], output.fileno(), progress, cancel)
+            _watch(program, command[0], output.fileno(), on_share, cancel)
         finally:
             if program.poll() is None:
                 os.killpg(program.pid, signal.SIGKILL)
                 program.wait()
         if program.returncode:
-            raise _FailedError(f"{command[0]}: {_complaint(_output(output.fileno()), program)}")
+            raise _ProgramError(f"{command[0]}: {_error_message(_read(output.fileno()), program)}")
 
 
 def _watch(
     program: subprocess.Popen[bytes],
     name: str,
     output: int,
-    progress: Callable[[float], None],
+    on_share: Callable[[float], None],
     cancel: threading.Event | None,
 ) -> None:
-    start = moved = time.monotonic()
-    before: set[str] = set()
+    started = last_progress = time.monotonic()
+    seen: set[str] = set()
     while program.poll() is None:
         check_cancel(cancel)
         now = time.monotonic()
-        # A line seen before, such as an unchanged percentage, is no progress.
-        lines = _output(output).splitlines()
-        if not before.issuperset(lines):
-            moved, before = now, before.union(lines)
-            progress(_share(lines))
-        if now - moved > SILENCE or now - start > LONGEST:
-            raise _FailedError(f"{name}: no progress for too long")
+        # A repeated line, such as an unchanged percentage, is not progress.
+        lines = _read(output).splitlines()
+        if not seen.issuperset(lines):
+            last_progress = now
+            seen.update(lines)
+            on_share(_parse_share(lines))
+        if now - last_progress > STALL_SECONDS or now - started > MAX_SECONDS:
+            raise _ProgramError(f"{name}: no progress for too long")
         with contextlib.suppress(subprocess.TimeoutExpired):
-            program.wait(_LOOK_EVERY)
+            program.wait(_POLL_SECONDS)
 
 
-def _output(handle: int) -> str:
-    return os.pread(handle, 2**20, 0).decode(errors="replace")
+def _read(descriptor: int) -> str:
+    return os.pread(descriptor, 2**20, 0).decode(errors="replace")
 
 
-def _share(lines: list[str]) -> float:
-    """How far apt says it is, from its last line of the form `dlstatus:1:33.3:…`."""
+def _parse_share(lines: list[str]) -> float:
+    """apt's progress, from the last line of the form `dlstatus:1:33.3:…`."""
     for line in reversed(lines):
         parts = line.split(":")
         if parts[0] == "dlstatus" and len(parts) > 2:
@@ -167,11 +175,11 @@ def _share(lines: list[str]) -> float:
     return 0.0
 
 
-def _complaint(output: str, program: subprocess.Popen[bytes]) -> str:
-    """The program's own last words about what went wrong."""
+def _error_message(output: str, program: subprocess.Popen[bytes]) -> str:
+    """apt's first error, or the program's last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line[2:].strip() for line in lines if line.startswith("E:")]
     if errors:
         return safe_text(errors[0], 200)
-    said = [line for line in lines if not line.startswith("dlstatus:")]
-    return safe_text(said[-1] if said else f"ended with code {program.returncode}", 200)
+    messages = [line for line in lines if not line.startswith("dlstatus:")]
+    return safe_text(messages[-1] if messages else f"exit status {program.returncode}", 200)

@@ -1,9 +1,8 @@
-"""Where a data set's files come from: one place after another, until all four are there.
+"""Finding the four files of a published dataset: one source after the other.
 
-The data folder, a system package's files, the mirrors, the Debian package fetched
-without root; then one message that names everything tried. Whatever the place, a file
-counts only once it has passed every check; one in the data folder that does not is put
-aside under the name `NAME.bad`.
+The data folder, a system package, the mirrors, a Debian package downloaded without root. If
+files are still missing then, one message names everything that was tried. A file counts only
+once it has passed every check; one in the data folder that fails is renamed to `NAME.bad`.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from fmnist_tui.data.idx.idx_set import (
     IdxFile,
     IdxSet,
     SystemPackage,
-    read_part,
+    read_idx_file,
 )
 from fmnist_tui.data.load_progress import CancelError, LoadReporter, OnStep, check_cancel
 from fmnist_tui.data.sources import debian_package
@@ -42,22 +41,21 @@ if TYPE_CHECKING:
     from fmnist_tui.data.sources.http import Patience
 
 OFFLINE = "FMNIST_TUI_OFFLINE"
-DATA_FOLDER, SYSTEM, MIRRORS, DEBIAN = (
-    "data folder",
-    "system package",
-    "mirrors",
-    "Debian package",
-)
-_PART_LIMIT = 96 * 2**20  # bytes of a published file; the largest has a third of that
+DATA_FOLDER = "data folder"
+SYSTEM_PACKAGE = "system package"
+MIRRORS = "mirrors"
+DEBIAN_PACKAGE = "Debian package"
+
+_FILE_LIMIT = 96 * 2**20  # bytes; three times the largest published file
 _LOCK = ".lock"
 
 
 def has_all_files(idx_set: IdxSet, data_dir: Path, system_root: Path = Path("/")) -> bool:
-    """Whether all four files lie in the data folder or a system package's; none is read."""
-    places = [data_dir / idx_set.name]
+    """Whether the data folder or a system package has all four files; reads none."""
+    folders = [data_dir / idx_set.name]
     if idx_set.package is not None:
-        places.append(system_root / idx_set.package.folder)
-    return all(any(part.within(place) for place in places) for part in idx_set.parts)
+        folders.append(system_root / idx_set.package.folder)
+    return all(any(file.find_in(folder) for folder in folders) for file in idx_set.files)
 
 
 def load_idx_arrays(
@@ -70,196 +68,198 @@ def load_idx_arrays(
     system_root: Path = Path("/"),
     patience: Patience | None = None,
 ) -> IdxArrays:
-    """The whole data set, from the first place that has it; new files go to the data folder.
+    """The dataset from the first sources that have its files; downloads go to the data folder.
 
-    Where all is there already, no network is touched and nothing is written. Without
-    `fetch`, or with FMNIST_TUI_OFFLINE set, only this machine's own files are looked at.
+    If nothing is missing there, no network is used and nothing is written. Without `fetch`,
+    or with FMNIST_TUI_OFFLINE set, only files on this machine are used.
     """
-    chain = _Chain(
-        idx_set, data_dir / idx_set.name, LoadReporter(idx_set.name, on_step), cancel, patience
-    )
-    package, offline = idx_set.package, _offline(fetch)
-    chain.attempt(DATA_FOLDER, chain.look_in_data_folder)
+    reporter = LoadReporter(idx_set.name, on_step)
+    chain = _SourceChain(idx_set, data_dir / idx_set.name, reporter, cancel, patience)
+    package, offline = idx_set.package, _offline_reason(fetch)
+    chain.attempt(DATA_FOLDER, chain.read_data_folder)
     if package:
-        chain.attempt(SYSTEM, lambda: chain.look_in_system(system_root / package.folder))
+        chain.attempt(SYSTEM_PACKAGE, lambda: chain.read_system(system_root / package.folder))
     chain.attempt(MIRRORS, chain.fetch_from_mirrors, offline)
     if package:
-        chain.attempt(DEBIAN, lambda: chain.fetch_package(package), offline)
+        chain.attempt(DEBIAN_PACKAGE, lambda: chain.fetch_package(package), offline)
     return chain.arrays()
 
 
-def _offline(fetch: bool) -> str:
-    """Why the network is not to be used; empty if it may be."""
+def _offline_reason(fetch: bool) -> str:
+    """Why the network may not be used; empty if it may."""
     if os.environ.get(OFFLINE, "").strip().lower() not in ("", "0", "false", "no"):
         return f"{OFFLINE} is set"
-    return "" if fetch else "not asked to fetch"
+    return "" if fetch else "downloads not requested"
 
 
-class _Chain:
-    """What has been found so far, what failed, and how each place is searched."""
+class _SourceChain:
+    """The arrays loaded so far, the failures, and one method per source."""
 
     def __init__(
         self,
         idx_set: IdxSet,
         folder: Path,
-        tell: LoadReporter,
+        reporter: LoadReporter,
         cancel: threading.Event | None,
         patience: Patience | None,
     ) -> None:
-        self._set, self._folder, self._tell = idx_set, folder, tell
+        self._set, self._folder, self._reporter = idx_set, folder, reporter
         self._cancel, self._patience = cancel, patience
-        self._sums = ChecksumFile(folder)
-        self._found: dict[str, npt.NDArray[Any]] = {}
+        self._checksums = ChecksumFile(folder)
+        self._arrays: dict[str, npt.NDArray[Any]] = {}
         self._sources: list[str] = []
         self._failures: list[str] = []
 
     @property
     def missing(self) -> list[IdxFile]:
-        return [part for part in self._set.parts if part.file not in self._found]
+        return [file for file in self._set.files if file.name not in self._arrays]
 
     def arrays(self) -> IdxArrays:
-        """Everything found; or the UserError that says what was tried and what to do."""
+        """All four arrays; or the UserError that says what was tried and what to do."""
         if self.missing:
-            files = ", ".join(part.file for part in self._set.parts)
+            names = ", ".join(file.name for file in self._set.files)
             raise UserError(
-                f"{self._set.title} cannot be had: {'; '.join(self._failures)}. Without a network, "
-                f"copy the files {files} to the folder {safe_text(self._folder)}, or use the data "
-                'set "sketches", which this program draws itself'
+                f"{self._set.title} cannot be loaded: {'; '.join(self._failures)}. Without a "
+                f"network, copy the files {names} to the folder {safe_text(self._folder)}, or use "
+                'the dataset "sketches", which this program draws itself'
             )
         train_images, train_labels, test_images, test_labels = (
-            self._found[part.file] for part in self._set.parts
+            self._arrays[file.name] for file in self._set.files
         )
         notes = [
-            f"{name} is not the published file: only its form was checked"
-            for name in self._sums.unpublished
+            f"{name} is not the published file: only its format was checked"
+            for name in self._checksums.unpublished
         ]
         source = " + ".join(self._sources)
         return IdxArrays(train_images, train_labels, test_images, test_labels, source, tuple(notes))
 
-    def attempt(self, source: str, look: Callable[[], None], forbidden: str = "") -> None:
-        """One place, if anything is still missing: tells how it goes, and keeps why it failed."""
+    def attempt(self, source: str, load: Callable[[], None], forbidden: str = "") -> None:
+        """Try one source if files are missing: report how it goes, remember why it failed."""
         if not self.missing:
             return
-        before = len(self._found)
-        self._tell.trying(source)
+        loaded_before = len(self._arrays)
+        self._reporter.trying(source)
         try:
             check_cancel(self._cancel)
             if forbidden:
                 raise UserError(forbidden)
-            look()
+            load()
         except CancelError as error:
-            self._tell.failed(str(error))
+            self._reporter.failed(str(error))
             raise
         except UserError as error:
-            self._tell.failed(str(error))
+            self._reporter.failed(str(error))
             self._failures.append(f"{source}: {error}")
         else:
-            self._tell.ok(f"{self._set.title} is complete")
-        if len(self._found) > before:
+            self._reporter.ok(f"{self._set.title} is complete")
+        if len(self._arrays) > loaded_before:
             self._sources.append(source)
 
-    def look_in_data_folder(self) -> None:
-        """Takes what is there and right; puts aside what is there and wrong."""
-        troubles = []
-        for part in self.missing:
-            while part.file not in self._found and (path := part.within(self._folder)):
+    def read_data_folder(self) -> None:
+        """Load the files that are there; rename those that are wrong."""
+        problems = []
+        for file in self.missing:
+            while file.name not in self._arrays and (path := file.find_in(self._folder)):
                 check_cancel(self._cancel)
                 try:
-                    self._take(part, path)
+                    self._load(file, path)
                 except UserError as error:
-                    aside = self._put_aside(part, path)
-                    troubles.append(f"{error} ({aside})" if aside else str(error))
-                    if not aside:
+                    outcome = self._set_aside(file, path)
+                    problems.append(f"{error} ({outcome})" if outcome else str(error))
+                    if not outcome:
                         break
-        absent = [part.file for part in self.missing if part.within(self._folder) is None]
-        if len(absent) == len(self._set.parts) and not troubles:
-            raise UserError(f"nothing of it in {safe_text(self._folder)}")
+        absent = [file.name for file in self.missing if file.find_in(self._folder) is None]
+        if len(absent) == len(self._set.files) and not problems:
+            raise UserError(f"none of the files is in {safe_text(self._folder)}")
         if self.missing:
-            lacking = f"{', '.join(absent)} not in {safe_text(self._folder)}"
-            raise UserError("; ".join([*troubles, *([lacking] if absent else [])]))
-        for trouble in troubles:
-            self._tell.progress(trouble)
+            if absent:
+                problems.append(f"{', '.join(absent)} not in {safe_text(self._folder)}")
+            raise UserError("; ".join(problems))
+        for problem in problems:
+            self._reporter.progress(problem)
 
-    def _take(self, part: IdxFile, path: Path, *, published: bool = False) -> None:
-        sums = self._sums if path.parent == self._folder else None
-        self._found[part.file] = read_part(self._set, part, path, sums, published)
+    def _load(self, file: IdxFile, path: Path, *, verified: bool = False) -> None:
+        checksums = self._checksums if path.parent == self._folder else None
+        self._arrays[file.name] = read_idx_file(self._set, file, path, checksums, verified)
+
+    def _set_aside(self, file: IdxFile, path: Path) -> str:
+        """Rename a file that failed its check; returns what was done, empty if nothing could be."""
+        bad = path.with_name(f"{path.name}.bad")
+        try:
+            with locked(self._folder / _LOCK, self._check_cancel):
+                # Another process may have replaced it meanwhile.
+                with contextlib.suppress(UserError):
+                    self._load(file, path)
+                    return "replaced by another process"
+                move(path, bad)
+        except OSError as error:
+            self._reporter.progress(f"{safe_text(path)}: cannot be renamed: {reason(error)}")
+            return ""
+        return f"renamed to {safe_text(bad.name)}"
 
     def _check_cancel(self) -> None:
         check_cancel(self._cancel)
 
-    def _put_aside(self, part: IdxFile, path: Path) -> str:
-        """Renames a file that failed its check; what was done, or nothing if it cannot be."""
-        aside = path.with_name(f"{path.name}.bad")
-        try:
-            with locked(self._folder / _LOCK, self._check_cancel):
-                # Another process may have put a good one in its place meanwhile.
-                with contextlib.suppress(UserError):
-                    self._take(part, path)
-                    return "replaced by another process"
-                move(path, aside)
-        except OSError as error:
-            self._tell.progress(f"{safe_text(path)}: cannot be put aside: {reason(error)}")
-            return ""
-        return f"put aside as {safe_text(aside.name)}"
-
-    def look_in_system(self, folder: Path) -> None:
-        """Takes what a package installed for the whole machine, where it lies."""
+    def read_system(self, folder: Path) -> None:
+        """Load the files that a package installed for the whole machine."""
         if not folder.is_dir():
-            raise UserError(f"{safe_text(folder)} is not there")
-        for part in self.missing:
-            path = part.within(folder)
+            raise UserError(f"no folder {safe_text(folder)}")
+        for file in self.missing:
+            path = file.find_in(folder)
             if path is None:
-                raise UserError(f"{part.file} is not in {safe_text(folder)}")
-            self._take(part, path)
+                raise UserError(f"{file.name} is not in {safe_text(folder)}")
+            self._load(file, path)
 
     @contextlib.contextmanager
-    def _filling(self) -> Iterator[None]:
-        """The data folder, made and locked, with what another process may just have brought."""
+    def _locked_folder(self) -> Iterator[None]:
+        """The data folder, created and locked, after loading what other processes put there."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             lock = locked(
                 self._folder / _LOCK,
                 self._check_cancel,
-                lambda: self._tell.progress("waiting: another process is getting these files"),
+                lambda: self._reporter.progress(
+                    "waiting: another process is downloading these files"
+                ),
             )
             with lock:
                 sweep_strays(self._folder)
-                for part in self.missing:
-                    if path := part.within(self._folder):
+                for file in self.missing:
+                    if path := file.find_in(self._folder):
                         with contextlib.suppress(UserError):
-                            self._take(part, path)
+                            self._load(file, path)
                 yield
         except OSError as error:
-            where = safe_text(self._folder)
-            raise UserError(f"{where}: cannot be written: {reason(error)}") from error
+            folder = safe_text(self._folder)
+            raise UserError(f"{folder}: cannot be written: {reason(error)}") from error
 
     def fetch_from_mirrors(self) -> None:
-        with self._filling():
-            if self._set.archive is not None:
+        with self._locked_folder():
+            if self._set.archive is not None and self.missing:
                 self._fetch_archive(self._set.archive)
-            silent: set[str] = set()
-            for part in self.missing:
-                self._fetch_part(part, silent)
+            failed_hosts: set[str] = set()
+            for file in self.missing:
+                self._fetch_from_mirror(file, failed_hosts)
 
-    def _fetch_part(self, part: IdxFile, silent: set[str]) -> None:
-        """From the first mirror that has it; those that do not serve at all join `silent`."""
-        troubles = []
+    def _fetch_from_mirror(self, file: IdxFile, failed_hosts: set[str]) -> None:
+        """Load the file from the first mirror that has it; mirrors that are down are skipped."""
+        problems = []
         for mirror in self._set.mirrors:
             host = urlsplit(mirror).netloc
-            if host in silent:
+            if host in failed_hosts:
                 continue
             try:
-                self._fetch(mirror + part.file, self._folder / part.file, part.md5, _PART_LIMIT)
-                return self._take(part, self._folder / part.file)
+                self._download(mirror + file.name, self._folder / file.name, file.md5, _FILE_LIMIT)
+                return self._load(file, self._folder / file.name)
             except CancelError:
                 raise
             except UserError as error:
-                troubles.append(f"{host}: {error}")
+                problems.append(f"{host}: {error}")
                 if isinstance(error, (UnreachableError, LoginPageError, BrokenError)):
-                    silent.add(host)
-        raise UserError("; ".join(troubles) or f"none has {part.file}")
+                    failed_hosts.add(host)
+        raise UserError("; ".join(problems) or f"none has {file.name}")
 
-    def _fetch(self, url: str, target: Path, md5: str, limit: int) -> None:
+    def _download(self, url: str, target: Path, md5: str, limit: int) -> None:
         # aiohttp and asyncio are imported only when something is downloaded.
         from fmnist_tui.data.sources.download import fetch_file
 
@@ -271,50 +271,49 @@ class _Chain:
             limit=limit,
             patience=self._patience,
             cancel=self._cancel,
-            on_progress=lambda done, total: self._tell.progress(message, done, total),
+            on_progress=lambda done, total: self._reporter.progress(message, done, total),
         )
 
     def _fetch_archive(self, archive: ArchiveSource) -> None:
-        """The whole archive, then the parts out of it; the archive goes once they are out."""
-        if not self.missing:
-            return
+        """Download the archive, extract the missing files, delete the archive."""
         path = self._folder / archive.url.rpartition("/")[2]
         try:
-            self._fetch(archive.url, path, archive.md5, archive.limit)
+            self._download(archive.url, path, archive.md5, archive.limit)
         except CancelError:
             raise
         except UserError as error:
             raise UserError(f"{urlsplit(archive.url).netloc}: {error}") from error
         try:
-            with zipfile.ZipFile(path) as pack:
-                for part in self.missing:
-                    self._check_cancel()
-                    self._tell.progress(f"{part.file} out of {path.name}")
-                    with pack.open(f"{archive.folder}/{part.file}") as packed:
-                        self._install(part, packed, self._folder / part.file)
+            with zipfile.ZipFile(path) as zip_file:
+                for file in self.missing:
+                    check_cancel(self._cancel)
+                    self._reporter.progress(f"{file.name} from {path.name}")
+                    with zip_file.open(f"{archive.folder}/{file.name}") as member:
+                        self._install(file, member, self._folder / file.name)
         except (zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError) as error:
             raise UserError(
-                f"{safe_text(path)}: not the archive it should be: {reason(error)}"
+                f"{safe_text(path)}: not the expected archive: {reason(error)}"
             ) from error
         path.unlink()
 
     def fetch_package(self, package: SystemPackage) -> None:
-        """The Debian package, fetched and unpacked without root; its files are copied."""
+        """Download and unpack the Debian package without root; copy its files."""
 
-        def say(doing: str, share: float) -> None:
-            self._tell.progress(doing, round(share * 100), 100, "%")
+        def on_progress(message: str, share: float) -> None:
+            self._reporter.progress(message, round(share * 100), 100, "%")
 
-        with debian_package.unpacked(package.name, say, self._cancel) as root, self._filling():
-            for part in self.missing:
-                path = part.within(root / package.folder)
+        unpacked = debian_package.fetch_package(package.name, on_progress, self._cancel)
+        with unpacked as root, self._locked_folder():
+            for file in self.missing:
+                path = file.find_in(root / package.folder)
                 if path is None:
-                    raise UserError(f"{package.name} does not hold {part.file}")
-                read_part(self._set, part, path)
-                with path.open("rb") as file:
-                    self._install(part, file, self._folder / path.name)
+                    raise UserError(f"{package.name} does not contain {file.name}")
+                read_idx_file(self._set, file, path)
+                with path.open("rb") as source:
+                    self._install(file, source, self._folder / path.name)
 
-    def _install(self, part: IdxFile, source: IO[bytes], target: Path) -> None:
-        """Copies a file that its publisher vouches for into the data folder, and takes it."""
-        with open_atomic(target) as file:
-            shutil.copyfileobj(source, file)
-        self._take(part, target, published=True)
+    def _install(self, file: IdxFile, source: IO[bytes], target: Path) -> None:
+        """Copy a file from a verified source into the data folder, and load it."""
+        with open_atomic(target) as copy:
+            shutil.copyfileobj(source, copy)
+        self._load(file, target, verified=True)

@@ -125,10 +125,10 @@ def test_idx_files_that_do_not_fit_together_are_explained(tmp_path: Path) -> Non
     folder = digits(tmp_path / "mine")
     name = f"idx:{folder}"
     write_idx(folder / "train-labels-idx1-ubyte", np.zeros(29, np.uint8))
-    with pytest.raises(UserError, match="29 labels for the 30 pictures"):
+    with pytest.raises(UserError, match="29 labels for the 30 images"):
         load_dataset(name, data_dir=tmp_path)
     write_idx(folder / "train-labels-idx1-ubyte", np.zeros(30, np.uint8))
-    with pytest.raises(UserError, match="of one class"):
+    with pytest.raises(UserError, match="only one class"):
         load_dataset(name, data_dir=tmp_path)
     write_idx(folder / "train-labels-idx1-ubyte", np.arange(30, dtype=np.uint8) % 3)
     with pytest.raises(UserError, match="labels from 0 to 9 where 0 to 2 are expected"):
@@ -171,7 +171,7 @@ def test_every_name_of_the_catalogue_can_be_asked_for(
     try:
         load_dataset(name, data_dir=tmp_path, on_step=steps.append)
     except UserError as error:
-        assert "cannot be had" in str(error)
+        assert "cannot be loaded" in str(error)
         assert '"sketches"' in str(error)
     assert steps
 

@@ -62,7 +62,7 @@ def test_the_package_is_downloaded_and_unpacked(machine: Machine) -> None:
     (machine.files / "usr").mkdir(parents=True)
     (machine.files / "usr" / "file").write_text("here")
     told: list[tuple[str, float]] = []
-    with debian_package.unpacked("dataset-tiny", lambda *said: told.append(said)) as root:
+    with debian_package.fetch_package("dataset-tiny", lambda *said: told.append(said)) as root:
         assert (root / "usr" / "file").read_text() == "here"
         work = root.parent
     assert not work.exists()
@@ -85,7 +85,7 @@ def test_without_lists_private_ones_are_fetched_first(machine: Machine) -> None:
         """,
     )
     machine.files.mkdir()
-    with debian_package.unpacked("dataset-tiny", quiet):
+    with debian_package.fetch_package("dataset-tiny", quiet):
         pass
     first, update, second, _ = machine.calls()
     assert update.startswith("apt-get -q -c ")
@@ -107,7 +107,7 @@ def test_an_update_that_fails_in_part_does_not_end_it(machine: Machine) -> None:
         """,
     )
     machine.files.mkdir()
-    with debian_package.unpacked("dataset-tiny", quiet) as root:
+    with debian_package.fetch_package("dataset-tiny", quiet) as root:
         assert root.is_dir()
 
 
@@ -117,15 +117,15 @@ def test_apts_own_words_say_why_it_failed(machine: Machine) -> None:
         'echo "W: a warning"; echo "E: Unable to locate package dataset-tiny" >&2; exit 100',
     )
     words = "^apt-get: Unable to locate package dataset-tiny$"
-    with pytest.raises(UserError, match=words), debian_package.unpacked("dataset-tiny", quiet):
+    with pytest.raises(UserError, match=words), debian_package.fetch_package("dataset-tiny", quiet):
         pass
 
 
 def test_a_download_that_leaves_no_file_is_told(machine: Machine) -> None:
     machine.program("apt-get", "exit 0")
     with (
-        pytest.raises(UserError, match="left no file"),
-        debian_package.unpacked("dataset-tiny", quiet),
+        pytest.raises(UserError, match="did not create a file"),
+        debian_package.fetch_package("dataset-tiny", quiet),
     ):
         pass
 
@@ -134,7 +134,7 @@ def test_a_package_that_cannot_be_unpacked_is_told(machine: Machine) -> None:
     machine.program("apt-get", DOWNLOADS)
     machine.program("dpkg-deb", "echo 'dpkg-deb: error: not a Debian format archive' >&2; exit 2")
     words = "not a Debian format archive"
-    with pytest.raises(UserError, match=words), debian_package.unpacked("dataset-tiny", quiet):
+    with pytest.raises(UserError, match=words), debian_package.fetch_package("dataset-tiny", quiet):
         pass
 
 
@@ -142,8 +142,8 @@ def test_another_kind_of_system_is_told_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    words = "no apt-get and no dpkg-deb here"
-    with pytest.raises(UserError, match=words), debian_package.unpacked("dataset-tiny", quiet):
+    words = "no apt-get and no dpkg-deb: not a Debian or Ubuntu system"
+    with pytest.raises(UserError, match=words), debian_package.fetch_package("dataset-tiny", quiet):
         pass
 
 
@@ -172,14 +172,14 @@ def test_nobody_is_asked_and_no_terminal_is_there_to_ask_on(machine: Machine) ->
         """,
     )
     machine.files.mkdir()
-    with debian_package.unpacked("dataset-tiny", quiet):
+    with debian_package.fetch_package("dataset-tiny", quiet):
         pass
 
 
 def test_a_program_that_stands_still_is_ended_with_its_helpers(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(debian_package, "SILENCE", 0.3)
+    monkeypatch.setattr(debian_package, "STALL_SECONDS", 0.3)
     helper = tmp_path / "helper"
     machine.program(
         "apt-get",
@@ -188,7 +188,7 @@ def test_a_program_that_stands_still_is_ended_with_its_helpers(
     began = time.monotonic()
     with (
         pytest.raises(UserError, match="no progress"),
-        debian_package.unpacked("dataset-tiny", quiet),
+        debian_package.fetch_package("dataset-tiny", quiet),
     ):
         pass
     assert time.monotonic() - began < 5
@@ -213,7 +213,7 @@ def test_cancelling_ends_the_program_at_once(machine: Machine) -> None:
     cancel = threading.Event()
     threading.Timer(0.2, cancel.set).start()
     began = time.monotonic()
-    with pytest.raises(CancelError), debian_package.unpacked("dataset-tiny", quiet, cancel):
+    with pytest.raises(CancelError), debian_package.fetch_package("dataset-tiny", quiet, cancel):
         pass
     assert time.monotonic() - began < 3
 

@@ -17,9 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from fmnist_tui.data.idx.fashion import FASHION
 from fmnist_tui.data.idx.idx_set import ArchiveSource, IdxArrays, IdxFile, IdxSet, SystemPackage
-from fmnist_tui.data.idx.mnist_family import EMNIST, KMNIST, MNIST, QMNIST
+from fmnist_tui.data.idx.mnist_family import EMNIST, FASHION, KMNIST, MNIST, QMNIST
 from fmnist_tui.data.load_progress import CancelError, LoadStep
 from fmnist_tui.data.sources import debian_package
 from fmnist_tui.data.sources.source_chain import OFFLINE, has_all_files, load_idx_arrays
@@ -98,16 +97,16 @@ def without_package(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
     def refuse(*_: object) -> None:
         raise UserError(why)
 
-    monkeypatch.setattr(debian_package, "unpacked", refuse)
+    monkeypatch.setattr(debian_package, "fetch_package", refuse)
 
 
 def with_package(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     @contextmanager
-    def give(package: str, say: debian_package.OnStep, cancel: object) -> Iterator[Path]:
+    def give(package: str, say: debian_package.OnProgress, cancel: object) -> Iterator[Path]:
         say(f"apt-get download {package}", 0.5)
         yield root
 
-    monkeypatch.setattr(debian_package, "unpacked", give)
+    monkeypatch.setattr(debian_package, "fetch_package", give)
 
 
 def test_what_lies_in_the_data_folder_needs_no_network(chain: Chain, tiny: TinySet) -> None:
@@ -181,9 +180,9 @@ def test_the_last_word_names_everything_tried_and_what_to_do(
         host = server.url.removeprefix("http://").rstrip("/")
     message = str(caught.value)
     for part in (
-        "Fashion-MNIST cannot be had",
-        f"data folder: nothing of it in {chain.folder}",
-        f"system package: {chain.system / PACKAGE.folder} is not there",
+        "Fashion-MNIST cannot be loaded",
+        f"data folder: none of the files is in {chain.folder}",
+        f"system package: no folder {chain.system / PACKAGE.folder}",
         f"mirrors: {host}: HTTP 404 Not Found",
         "Debian package: no apt-get here",
         f"copy the files {', '.join(tiny.files)} to the folder {chain.folder}",
@@ -211,7 +210,7 @@ def test_off_line_only_this_machine_is_looked_at(
         with pytest.raises(UserError) as caught:
             chain(replace(tiny.at(server.url), package=PACKAGE), fetch=way == "variable")
         assert server.asked == []
-    why = f"{OFFLINE} is set" if way == "variable" else "not asked to fetch"
+    why = f"{OFFLINE} is set" if way == "variable" else "downloads not requested"
     assert f"mirrors: {why}; Debian package: {why}" in str(caught.value)
     assert not chain.folder.exists()
 
@@ -220,7 +219,7 @@ def test_off_line_only_this_machine_is_looked_at(
     ("damage", "words"),
     [
         (lambda data: b"", "empty"),
-        (lambda data: data[:-300], "cut short"),
+        (lambda data: data[:-300], "truncated"),
         (lambda data: gzip.compress(idx_bytes(np.zeros((3, 28, 28), np.uint8))), "40×28×28"),
         (lambda data: gzip.compress(idx_bytes(np.zeros((40, 28, 28), np.uint8))), "SHA-256"),
         (lambda data: b"<html>log in</html>", "not an idx file"),
@@ -238,7 +237,7 @@ def test_a_wrong_file_is_named_put_aside_and_replaced(
     assert (chain.folder / f"{IMAGES}.bad").read_bytes() == damaged
     [failed] = [step for step in chain.steps if step.state == "failed"]
     assert words in failed.message
-    assert f"put aside as {IMAGES}.bad" in failed.message
+    assert f"renamed to {IMAGES}.bad" in failed.message
 
 
 def test_labels_out_of_range_are_refused(chain: Chain) -> None:
@@ -355,7 +354,7 @@ def test_files_of_ones_own_are_taken_with_a_note(chain: Chain) -> None:
     (chain.folder / IMAGES).write_bytes(gzip.compress(idx_bytes(mine)))
     for _ in range(2):
         arrays = chain(tiny.at(), fetch=False)
-        assert arrays.notes == (f"{IMAGES} is not the published file: only its form was checked",)
+        assert arrays.notes == (f"{IMAGES} is not the published file: only its format was checked",)
     assert arrays.train_images.min() == 1
 
 
@@ -450,7 +449,7 @@ def test_an_archive_without_the_part_is_told(chain: Chain, tiny: TinySet) -> Non
     data = pack.getvalue()
     with serving(all__zip=whole(data)) as server:
         archive = ArchiveSource(f"{server.url}all.zip", md5(data), "gzip", 10**7)
-        with pytest.raises(UserError, match="not the archive it should be"):
+        with pytest.raises(UserError, match="not the expected archive"):
             chain(replace(tiny.at(), archive=archive))
 
 
@@ -467,10 +466,10 @@ def test_presence_is_told_by_names_alone(chain: Chain, tiny: TinySet) -> None:
 @pytest.mark.parametrize("idx_set", [FASHION, MNIST, KMNIST, QMNIST, EMNIST])
 def test_every_published_set_says_where_it_is_and_how_to_check_it(idx_set: IdxSet) -> None:
     assert idx_set.mirrors or idx_set.archive
-    for part in idx_set.parts:
-        assert part.file.endswith(".gz")
-        assert len(part.md5) == 32 or idx_set.archive
-        assert len(part.sha256) in (0, 64)
-        assert part.labels == ("labels" in part.file)
+    for file in idx_set.files:
+        assert file.name.endswith(".gz")
+        assert len(file.md5) == 32 or idx_set.archive
+        assert len(file.sha256) in (0, 64)
+        assert file.labels == ("labels" in file.name)
     assert idx_set.train_images.count == idx_set.train_labels.count
     assert idx_set.test_images.count == idx_set.test_labels.count
