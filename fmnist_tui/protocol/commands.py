@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fmnist_tui.protocol.json_codec import Vocabulary
+from fmnist_tui.protocol.json_codec import JsonCodec
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ Command = (
     | CancelSearch
 )
 
-COMMANDS: Vocabulary[Command] = Vocabulary(
+COMMANDS: JsonCodec[Command] = JsonCodec(
     Stop,
     Detach,
     Pause,

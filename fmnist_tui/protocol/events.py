@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fmnist_tui.protocol.json_codec import Vocabulary
+from fmnist_tui.protocol.json_codec import JsonCodec
 
 FINISHED, STOPPED, DETACHED, FAILED = "finished", "stopped", "detached", "failed"
 # How the Alert begins by which a run says, at its end, what became of its frozen parts.
@@ -17,7 +17,7 @@ FROZEN_KEPT, FROZEN_CHANGED = "frozen parts unchanged", "frozen parts changed"
 TRAIN, LRFIND, ENSEMBLE, SWEEP = "train", "lrfind", "ensemble", "sweep"
 
 
-def titled(kind: str, recipe: str) -> str:
+def run_title(kind: str, recipe: str) -> str:
     """What a run is called: its recipe, after the kind where it is no training."""
     return recipe if kind in (TRAIN, recipe) else f"{kind} {recipe}"
 
@@ -265,7 +265,7 @@ Event = (
     | RunEnded
 )
 
-EVENTS: Vocabulary[Event] = Vocabulary(
+EVENTS: JsonCodec[Event] = JsonCodec(
     RunStarted,
     Progress,
     EpochEnded,

@@ -31,11 +31,11 @@ _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _WHOLE_LIMIT = 2**63 - 1
 
 
-class WireError(ValueError):
+class DecodeError(ValueError):
     """A line that is not one of ours."""
 
 
-class UnknownKindError(WireError):
+class UnknownKindError(DecodeError):
     """A well-formed line of a kind this version does not know."""
 
 
@@ -124,7 +124,7 @@ class _Kind:
         )
 
 
-class Vocabulary(Generic[Thing]):
+class JsonCodec(Generic[Thing]):
     """The kinds that may stand on a line, with their encoder and decoder."""
 
     def __init__(self, *kinds: type[Thing]) -> None:
@@ -166,16 +166,16 @@ class Vocabulary(Generic[Thing]):
         try:
             body = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise WireError("not a line of JSON") from error
+            raise DecodeError("not a line of JSON") from error
         try:
             return cast(Thing, self._validator.validate_python(body))
         except ValidationError as error:
             raise _wire_error(error) from error
 
 
-def _wire_error(error: ValidationError) -> WireError:
+def _wire_error(error: ValidationError) -> DecodeError:
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "union_tag_invalid":
         return UnknownKindError(f"unknown kind {str(first['ctx']['tag'])[:80]!r}")
     where = ".".join(str(part) for part in first["loc"])
-    return WireError(f"{where}: {first['msg']}" if where else first["msg"])
+    return DecodeError(f"{where}: {first['msg']}" if where else first["msg"])

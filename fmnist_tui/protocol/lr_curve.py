@@ -15,15 +15,15 @@ from dataclasses import dataclass
 
 from fmnist_tui.util.errors import UsageError
 
-LOW, HIGH, STEPS = 1e-6, 10.0, 160
+DEFAULT_LOW, DEFAULT_HIGH, DEFAULT_STEPS = 1e-6, 10.0, 160
 # Within the bounds of RunConfig.lr: whatever is found must be of use.
-LOWEST, HIGHEST = 1e-12, 100.0
-FEWEST, MOST = 20, 2000
+MIN_RATE, MAX_RATE = 1e-12, 100.0
+MIN_STEPS, MAX_STEPS = 20, 2000
 
 # What is larger is no loss: sums of such would be no numbers.
 _HUGE = 1e30
 # Of fewer losses that are numbers nothing can be told.
-FEW = 12
+MIN_POINTS = 12
 # The smoothing's bandwidth as a share of the curve, and the least of it in points.
 _SHARE, _NARROWEST = 0.04, 2.0
 # So many standard errors of the smoothed curve must the loss have fallen, and by such a share.
@@ -36,7 +36,7 @@ _EDGE = 0.1
 # higher: an exploding loss must not drag the points before it along.
 _BEYOND = 0.5
 # Loss above the best one by this factor: the steps are too long for good.
-EXPLODED = 4.0
+DIVERGENCE_FACTOR = 4.0
 _STEADY = 0.8
 
 Point = tuple[float, float]
@@ -46,28 +46,29 @@ Point = tuple[float, float]
 class RateRange:
     """The rates that a search tries: `steps` of them from `low` to `high`."""
 
-    low: float = LOW
-    high: float = HIGH
-    steps: int = STEPS
+    low: float = DEFAULT_LOW
+    high: float = DEFAULT_HIGH
+    steps: int = DEFAULT_STEPS
 
     def __post_init__(self) -> None:
         """Refuse what would be no search."""
         for name, value in (("from-lr", self.low), ("to-lr", self.high)):
-            if not LOWEST <= value <= HIGHEST:
+            if not MIN_RATE <= value <= MAX_RATE:
                 raise UsageError(
-                    f"{name} = {value:g}: must be a number from {LOWEST:g} to {HIGHEST:g}"
+                    f"{name} = {value:g}: must be a number from {MIN_RATE:g} to {MAX_RATE:g}"
                 )
         if not self.low < self.high:
             raise UsageError(
                 f"from-lr = {self.low:g} is not below to-lr = {self.high:g}: the rate rises"
                 " from the first to the second"
             )
-        if not FEWEST <= self.steps <= MOST:
+        if not MIN_STEPS <= self.steps <= MAX_STEPS:
             raise UsageError(
-                f"steps = {self.steps}: a curve needs {FEWEST} to {MOST:,} steps (usual: {STEPS})"
+                f"steps = {self.steps}: a curve needs {MIN_STEPS} to {MAX_STEPS:,} steps"
+                f" (default: {DEFAULT_STEPS})"
             )
 
-    def at(self, step: int) -> float:
+    def rate_at(self, step: int) -> float:
         """The rate of step `step`, counted from 0."""
         return float(self.low * (self.high / self.low) ** (step / (self.steps - 1)))
 
@@ -78,7 +79,7 @@ class LrSuggestion:
 
     `lr` is the rate at which the loss falls fastest (rounded, so that it can be typed),
     `loss` the smoothed loss there; the loss falls from `low` on and is lowest at `high`.
-    None, with the reason in `why`, where nothing can be suggested.
+    None, with the reason in `message`, where nothing can be suggested.
     """
 
     smooth: tuple[Point, ...] = ()
@@ -86,9 +87,9 @@ class LrSuggestion:
     loss: float | None = None
     low: float | None = None
     high: float | None = None
-    why: str = ""
+    message: str = ""
 
-    def nearest(self, lr: float) -> int:
+    def nearest_index(self, lr: float) -> int:
         """The place among `smooth` of the point nearest to a rate."""
         return min(
             range(len(self.smooth)),
@@ -97,14 +98,14 @@ class LrSuggestion:
         )
 
 
-class Explosion:
+class DivergenceDetector:
     """Watches a loss as it comes: whether it is beyond hope."""
 
     def __init__(self) -> None:
         self._mean = self._weight = 0.0
         self._best = math.inf
 
-    def seen(self, loss: float) -> bool:
+    def diverges(self, loss: float) -> bool:
         """Take in the next loss; whether higher rates can only make it worse."""
         if not math.isfinite(loss):
             return True
@@ -112,15 +113,15 @@ class Explosion:
         self._weight = _STEADY * self._weight + (1 - _STEADY)
         steady = self._mean / self._weight
         self._best = min(self._best, steady)
-        return steady > EXPLODED * max(self._best, 1e-3)
+        return steady > DIVERGENCE_FACTOR * max(self._best, 1e-3)
 
 
-def read(points: Iterable[Point]) -> LrSuggestion:
+def suggest_rate(points: Iterable[Point]) -> LrSuggestion:
     """What the points (rate, loss), in the order of their rates, say."""
     found = _usable(points)
-    if len(found) < FEW:
-        few = f"only {len(found)} steps gave a loss of use and {FEW} are needed"
-        return LrSuggestion(tuple(found), why=f"{few}: begin lower, or take more steps")
+    if len(found) < MIN_POINTS:
+        few = f"only {len(found)} steps gave a loss of use and {MIN_POINTS} are needed"
+        return LrSuggestion(tuple(found), message=f"{few}: begin lower, or take more steps")
     losses = [loss for _, loss in found]
     head = max(3, len(losses) // 10)
     start = statistics.median(losses[:head])
@@ -132,25 +133,25 @@ def read(points: Iterable[Point]) -> LrSuggestion:
     fall = start - levels[least]
     error = _error(capped, levels, least)
     if least < head or fall <= max(_ERRORS * error, _WORTH * abs(start)):
-        return LrSuggestion(smooth, why=_flat(found, start, levels[least], error))
+        return LrSuggestion(smooth, message=_flat(found, start, levels[least], error))
     begun = max(at for at in range(least + 1) if levels[at] >= start - _EDGE * fall or at == 0)
     done = min(at for at in range(begun, least + 1) if levels[at] <= levels[least] + _EDGE * fall)
     steepest = min(range(begun, done + 1), key=lambda at: lines[at][1])
     return LrSuggestion(
         smooth,
-        lr=rounded(smooth[steepest][0]),
+        lr=round_rate(smooth[steepest][0]),
         loss=levels[steepest],
-        low=rounded(smooth[begun][0]),
-        high=rounded(smooth[least][0]),
+        low=round_rate(smooth[begun][0]),
+        high=round_rate(smooth[least][0]),
     )
 
 
-def rounded(lr: float) -> float:
+def round_rate(lr: float) -> float:
     """A rate with two digits: no curve knows more."""
     return float(f"{lr:.1e}")
 
 
-def frame(points: Iterable[Point], smooth: Sequence[Point]) -> list[Point]:
+def chart_points(points: Iterable[Point], smooth: Sequence[Point]) -> list[Point]:
     """The points for a chart: what explodes goes no higher than the frame, whose height
     is for what falls."""
     levels = [level for _, level in smooth]
@@ -199,7 +200,7 @@ def _error(losses: Sequence[float], levels: Sequence[float], least: int) -> floa
     """The standard error of the smoothed level at `least`, by how far the losses lie off the
     curve up to there, or on the first half of it."""
     count = len(losses)
-    until = max(least + 1, count // 2, FEW)
+    until = max(least + 1, count // 2, MIN_POINTS)
     apart = [abs(a - b) for a, b in zip(losses[:until], levels[:until], strict=False)]
     width = max(_NARROWEST, _SHARE * count)
     together = 2 * math.sqrt(math.pi) * width

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from fmnist_tui.protocol.events import STOPPED, LrProbed, LrSearched
-from fmnist_tui.protocol.lr_curve import MOST, LrSuggestion, read
+from fmnist_tui.protocol.lr_curve import MAX_STEPS, LrSuggestion, suggest_rate
 
 # The logarithm of more than any learning rate.
 _BEYOND = 100.0
@@ -20,15 +20,15 @@ class LrSearch:
     It began at `step` of its run and is of `probes` in all; `end` is None while it goes on.
     """
 
-    began: float
+    started: float
     step: int
     probes: int
     t: float = 0.0
-    points: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=MOST))
+    points: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=MAX_STEPS))
     end: LrSearched | None = None
 
     @classmethod
-    def begun(cls, event: LrProbed) -> LrSearch:
+    def from_probe(cls, event: LrProbed) -> LrSearch:
         """The search whose first probe this is."""
         return cls(event.t, event.step, event.probes)
 
@@ -61,15 +61,15 @@ class LrSearch:
         left = self.probes - len(self.points)
         if self.end is not None or done < 1:
             return None
-        seconds = (self.t - self.began) / done * max(0, left)
+        seconds = (self.t - self.started) / done * max(0, left)
         return seconds if 0 <= seconds < math.inf else None
 
-    def reading(self) -> LrSuggestion:
+    def suggestion(self) -> LrSuggestion:
         """What the points say so far."""
-        return read(self.points)
+        return suggest_rate(self.points)
 
 
-def summary(event: LrSearched) -> str:
+def format_search_result(event: LrSearched) -> str:
     """What a search came to, in a line."""
     if event.lr is None:
         return event.message or "the search was given up"

@@ -142,7 +142,7 @@ class RunState:
         return bool(_plain(self) == _plain(other))
 
     @property
-    def ended(self) -> str | None:
+    def end_reason(self) -> str | None:
         """How the run ended: a reason of RunEnded; None while it has not."""
         return self.end.reason if self.end else None
 
@@ -204,7 +204,7 @@ class RunState:
         """The points (step, value) of a curve: train_loss, val_accuracy, lr, …"""
         return self.curves[name].points()
 
-    def verdict(self, split: str) -> Evaluated | None:
+    def evaluation(self, split: str) -> Evaluated | None:
         """The newest evaluation on `split`, one of a best checkpoint before any other."""
         found = [e for (name, _), e in reversed(self.evaluations.items()) if name == split]
         return next((e for e in found if e.checkpoint.startswith("best")), next(iter(found), None))
@@ -303,7 +303,7 @@ class RunState:
 
     def _lr_probed(self, event: LrProbed) -> None:
         if self.search is None or self.search.end is not None or event.probe <= 1:
-            self.search = LrSearch.begun(event)
+            self.search = LrSearch.from_probe(event)
             self._pace.pause(event.t)
         self.search.add(event)
         if self.started is not None and self.started.kind == LRFIND:

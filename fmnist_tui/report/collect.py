@@ -143,7 +143,7 @@ def _members(folder: RunFolder, made_with: Mapping[str, object]) -> Iterator[Mem
 
 def _default_split(folder: RunFolder, state: RunState) -> str:
     for name in ("test", "val"):
-        if state.verdict(name) is not None or (folder.predictions / f"{name}.npz").exists():
+        if state.evaluation(name) is not None or (folder.predictions / f"{name}.npz").exists():
             return name
     return "test"
 
@@ -198,7 +198,7 @@ def _load_predictions(
 def _scores(
     state: RunState, split: str, predictions: Predictions | None, missing: list[MissingPart]
 ) -> SplitScores | None:
-    recorded = state.verdict(split)
+    recorded = state.evaluation(split)
     if predictions is not None:
         return scores_from_predictions(predictions, recorded)
     if recorded is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from fmnist_tui.protocol.events import EVENTS, Event
-from fmnist_tui.protocol.json_codec import UnknownKindError, Vocabulary, WireError
+from fmnist_tui.protocol.json_codec import DecodeError, JsonCodec, UnknownKindError
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
@@ -28,7 +28,7 @@ class LineTail(Generic[Thing]):
     over in silence.
     """
 
-    def __init__(self, path: Path, vocabulary: Vocabulary[Thing], offset: int = 0) -> None:
+    def __init__(self, path: Path, vocabulary: JsonCodec[Thing], offset: int = 0) -> None:
         self.path = path
         self.offset = offset
         self.garbage = 0
@@ -76,7 +76,7 @@ class LineTail(Generic[Thing]):
                 add(decode(line))
             except UnknownKindError:
                 pass
-            except WireError:
+            except DecodeError:
                 self.garbage += 1
 
     def _block(self, descriptor: int) -> bytes:

@@ -16,9 +16,9 @@ from fmnist_tui.protocol.events import (
     EpochEnded,
     Event,
     RunStarted,
-    titled,
+    run_title,
 )
-from fmnist_tui.protocol.json_codec import WireError
+from fmnist_tui.protocol.json_codec import DecodeError
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder, run_folders
 from fmnist_tui.runs.lock import LockHolder, holder
@@ -79,7 +79,7 @@ class RunSummary:
     @property
     def title(self) -> str:
         """The recipe it was made by, after the kind of run where it is no training."""
-        return titled(self.kind, self.recipe)
+        return run_title(self.kind, self.recipe)
 
     @property
     def is_live(self) -> bool:
@@ -108,7 +108,7 @@ def summarise(run: RunFolder) -> RunSummary:
             return RunSummary(run, RUNNING, holder=live, started=live.started)
         why = "it has no record that can be read"
         return RunSummary(run, BROKEN, why, started=_changed_at(run))
-    val, test = state.verdict("val"), state.verdict("test")
+    val, test = state.evaluation("val"), state.evaluation("test")
     # What was not trained in epochs, an ensemble, has been judged all the same.
     best = state.best.val_accuracy if state.best else val.accuracy if val else None
     done = state.epochs_done or max(0, state.epoch - 1)
@@ -116,7 +116,8 @@ def summarise(run: RunFolder) -> RunSummary:
         best, done = state.trial.best, state.trial.done
     return RunSummary(
         run=run,
-        state=state.ended or (CRASHED if live is None else PAUSED if state.paused else RUNNING),
+        state=state.end_reason
+        or (CRASHED if live is None else PAUSED if state.paused else RUNNING),
         reason=state.message,
         holder=live,
         kind=state.started.kind,
@@ -238,7 +239,7 @@ def _decoded(lines: list[bytes]) -> list[Event]:
     found = []
     for line in lines:
         if line.startswith(_EVENT):
-            with contextlib.suppress(WireError):
+            with contextlib.suppress(DecodeError):
                 found.append(EVENTS.decode(line))
     return found
 

@@ -127,7 +127,7 @@ def _settle(app_state: AppState) -> None:
             training.abandon("Ctrl-C while saving", feed.state.step, feed.state.epochs_done)
             os._exit(130)
     feed.drain()
-    if feed.state.ended == DETACHED:
+    if feed.state.end_reason == DETACHED:
         _hand_over(app_state, training, feed)
         return
     if feed.state.end is not None and training.folder is not None:

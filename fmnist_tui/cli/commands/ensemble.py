@@ -84,7 +84,7 @@ def _train_members(session: Session, plan: Plan) -> list[RunFolder]:
     are kept and no ensemble is created."""
     folders: list[RunFolder] = []
     for step in run_plan(session, plan):
-        if folders and (step.folder is None or step.state.ended != FINISHED):
+        if folders and (step.folder is None or step.state.end_reason != FINISHED):
             names = " ".join(safe_text(folder.id) for folder in folders)
             console.note(f"no ensemble was created; finished members: {names}")
         folders.append(step.require_finished())
@@ -127,8 +127,8 @@ def _to_json(folder: RunFolder, state: RunState, members: Sequence[RunSummary]) 
             }
             for member in members
         ],
-        "val": split_to_json(state.verdict("val")),
-        "test": split_to_json(state.verdict("test")),
+        "val": split_to_json(state.evaluation("val")),
+        "test": split_to_json(state.evaluation("test")),
     }
 
 
@@ -141,7 +141,7 @@ def _print(folder: RunFolder, state: RunState, members: Sequence[RunSummary]) ->
             format_percent(member.best_val_accuracy),
             format_percent(member.test_accuracy),
         )
-    val, test = state.verdict("val"), state.verdict("test")
+    val, test = state.evaluation("val"), state.evaluation("test")
     table.add_row(
         Text(f"ensemble {folder.id}", "bold"),
         Text(safe_text(state.started.model if state.started else "", 30), "bold"),

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     status = lr_search.print_result(
         step.state.search, step.folder, _train_command(args), as_json=args.json
     )
-    if step.state.ended == FAILED:
+    if step.state.end_reason == FAILED:
         console.error(f"the search failed: {step.state.message}")
     return step.status or status
 

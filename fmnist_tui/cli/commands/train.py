@@ -85,7 +85,7 @@ def _resume(
     step = run_training(session.resume(folder, config))
     yield step
     if plan.steps and step.folder is not None and not step.status:
-        yield from run_plan(session, plan.ended(step.state.ended, step.folder.path))
+        yield from run_plan(session, plan.ended(step.state.end_reason, step.folder.path))
 
 
 def _resume_config(folder: RunFolder, args: argparse.Namespace) -> RunConfig:

@@ -100,7 +100,7 @@ def _run_seeds(
                 completed.append(step)
                 if step.status:
                     raise SystemExit(step.status)
-                if step.state.ended != FINISHED:
+                if step.state.end_reason != FINISHED:
                     return SeedResults(tuple(results), step.state.message or "a run did not finish")
         except UserError as error:
             return SeedResults(tuple(results), str(error), started=bool(completed or results))
@@ -117,7 +117,7 @@ def _check_claim(recipe: Recipe, claim: Claim, results: SeedResults) -> ClaimRes
         why = str(error)
     evaluated = None
     if results.seeds and claim.metric not in (SECONDS, FROZEN):
-        evaluated = _claimed_steps(claim, results.seeds[0])[-1].state.verdict(_split(claim))
+        evaluated = _claimed_steps(claim, results.seeds[0])[-1].state.evaluation(_split(claim))
     return ClaimResult(
         recipe=recipe.name,
         about=claim.about,
@@ -158,7 +158,7 @@ def _measure(claim: Claim, steps: tuple[CompletedStep, ...]) -> float:
         predictions = Predictions.load(folder.predictions / "test.npz")
         predicted = predictions.logits.argmax(1)
         return grouped_accuracy(predicted, predictions.labels, garment_groups(predictions.classes))
-    evaluated = state.verdict(_split(claim))
+    evaluated = state.evaluation(_split(claim))
     if evaluated is None:
         raise UserError(f"the run {folder.path.name} has no {claim.metric}")
     return evaluated.accuracy

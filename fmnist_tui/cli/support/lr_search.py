@@ -10,7 +10,7 @@ from fmnist_tui.cli.support import console
 from fmnist_tui.protocol import lr_curve
 from fmnist_tui.protocol.events import STOPPED
 from fmnist_tui.protocol.lr_curve import RateRange
-from fmnist_tui.protocol.lr_search import LrSearch, summary
+from fmnist_tui.protocol.lr_search import LrSearch, format_search_result
 from fmnist_tui.runs.folder import RunFolder
 
 
@@ -54,13 +54,13 @@ def print_result(
 def to_json(search: LrSearch | None, folder: RunFolder) -> dict[str, Any]:
     """The JSON document of a search; losses that are not numbers are null."""
     points = list(search.points) if search is not None else []
-    smoothed = dict(lr_curve.read(points).smooth)
+    smoothed = dict(lr_curve.suggest_rate(points).smooth)
     end = search.end if search is not None else None
     return {
         "run": folder.name,
         "path": str(folder.path),
         "state": end.reason if end is not None else None,
-        "message": summary(end) if end is not None else "",
+        "message": format_search_result(end) if end is not None else "",
         "lr": end.lr if end is not None else None,
         "low": end.low if end is not None else None,
         "high": end.high if end is not None else None,

@@ -43,7 +43,7 @@ class CompletedStep:
             raise SystemExit(self.status)
         if self.error is not None:
             raise self.error
-        if self.folder is None or self.state.ended != FINISHED:
+        if self.folder is None or self.state.end_reason != FINISHED:
             raise UserError(self.state.message or "the run did not finish")
         return self.folder
 
@@ -83,7 +83,7 @@ def run_plan(session: Session, plan: Plan, part: ProgressPart = WHOLE) -> Iterat
         yield completed
         if completed.folder is None or completed.status:
             return
-        plan = plan.ended(completed.state.ended, completed.folder.path)
+        plan = plan.ended(completed.state.end_reason, completed.folder.path)
 
 
 def _build_ensemble(
@@ -106,7 +106,7 @@ def print_steps(steps: Iterator[CompletedStep], plan: Plan, args: argparse.Names
     documents: list[dict[str, Any]] = []
     status, ended, count = 0, None, len(plan.steps)
     for number, step in enumerate(steps, 1 + len(plan.runs)):
-        status, ended = step.status, step.state.ended
+        status, ended = step.status, step.state.end_reason
         if step.folder is None:
             console.note("stopped before the run started")
             break
@@ -132,7 +132,7 @@ def to_json(state: RunState, folder: RunFolder) -> dict[str, Any]:
     """The JSON document of a training."""
 
     def split_to_json(split: str) -> dict[str, float | int] | None:
-        result = state.verdict(split)
+        result = state.evaluation(split)
         if result is None:
             return None
         return {"loss": result.loss, "accuracy": result.accuracy, "count": result.count}
@@ -141,7 +141,7 @@ def to_json(state: RunState, folder: RunFolder) -> dict[str, Any]:
     return {
         "run": folder.path.name,
         "path": str(folder.path),
-        "state": state.ended,
+        "state": state.end_reason,
         "message": state.message,
         "epochs": state.epochs_done,
         "steps": state.step,

@@ -14,9 +14,9 @@ from fmnist_tui.analysis.metrics import ClassScore, class_scores
 from fmnist_tui.analysis.overfitting import judge_fit
 from fmnist_tui.cli.support.console import colour_depth, console, create_table, has_unicode
 from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, Evaluated
-from fmnist_tui.protocol.lr_curve import Point, frame
+from fmnist_tui.protocol.lr_curve import Point, chart_points
 from fmnist_tui.protocol.lr_search import LrSearch
-from fmnist_tui.protocol.lr_search import summary as format_search
+from fmnist_tui.protocol.lr_search import format_search_result as format_search
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.render.line_chart import Line, line_chart
 from fmnist_tui.runs.folder import RunFolder
@@ -48,7 +48,7 @@ def _print_scores(state: RunState) -> None:
     chart = _draw_losses(state)
     if chart:
         out.print(Text.from_ansi(chart))
-    results = [result for split in ("val", "test") if (result := state.verdict(split))]
+    results = [result for split in ("val", "test") if (result := state.evaluation(split))]
     if results and state.started is not None:
         last, classes = results[-1], state.started.classes
         out.print()
@@ -62,7 +62,9 @@ def _print_scores(state: RunState) -> None:
         out.print(f"fit: {fit.verdict}. {fit.words}", soft_wrap=True, markup=False)
     reason = f": {safe_text(state.message)}" if state.message else ""
     out.print(
-        f"{state.ended or 'not ended'} {_format_work(state)}{reason}", soft_wrap=True, markup=False
+        f"{state.end_reason or 'not ended'} {_format_work(state)}{reason}",
+        soft_wrap=True,
+        markup=False,
     )
 
 
@@ -77,9 +79,9 @@ def print_search(search: LrSearch) -> None:
 
 def _draw_search(search: LrSearch) -> str:
     """The losses by learning rate, smoothed, and the suggested point."""
-    suggestion = search.reading()
+    suggestion = search.suggestion()
     curves: list[tuple[str, Sequence[Point], str]] = [
-        ("loss", frame(search.points, suggestion.smooth), "blue"),
+        ("loss", chart_points(search.points, suggestion.smooth), "blue"),
         ("smoothed", suggestion.smooth, "orange"),
     ]
     if suggestion.lr is not None and suggestion.loss is not None:

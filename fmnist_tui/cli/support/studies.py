@@ -242,7 +242,7 @@ def _find_trial(study: Snapshot, number: int | None) -> TrialView:
 
 
 def _promoted_to_json(folder: RunFolder, state: RunState, seed: int) -> dict[str, Any]:
-    val, test = state.verdict("val"), state.verdict("test")
+    val, test = state.evaluation("val"), state.evaluation("test")
     return {
         "run": folder.name,
         "path": str(folder.path),

@@ -29,7 +29,7 @@ from fmnist_tui.protocol.events import (
     Progress,
     RunStarted,
 )
-from fmnist_tui.protocol.lr_search import summary
+from fmnist_tui.protocol.lr_search import format_search_result
 from fmnist_tui.util.formatting import MEGABYTE, format_duration, format_percent
 from fmnist_tui.util.text import safe_text
 
@@ -126,7 +126,7 @@ def format_event(event: Event, state: RunState) -> str | None:
         case Changed(what="paused"):
             return "paused" if event.value == "true" else "resumed"
         case LrSearched() if not _is_search(state):
-            return f"learning rate: {summary(event)}"
+            return f"learning rate: {format_search_result(event)}"
         case CheckpointSaved(kind="step"):
             return f"checkpoint {event.file} saved"
         case Evaluated():

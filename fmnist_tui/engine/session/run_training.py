@@ -47,7 +47,7 @@ from fmnist_tui.protocol.events import (
     RunStarted,
 )
 from fmnist_tui.protocol.lr_curve import RateRange
-from fmnist_tui.protocol.lr_search import summary
+from fmnist_tui.protocol.lr_search import format_search_result
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader, EventLog
@@ -192,7 +192,7 @@ def _search(
     emit(Changed(time.time(), 0, "phase", lr_finder.PHASE))
     searched = lr_finder.search(learner, rates, emit, told)
     why = next((command.why for command in told.pending if isinstance(command, Stop)), "")
-    return TrainingEnd(searched.reason, why or summary(searched))
+    return TrainingEnd(searched.reason, why or format_search_result(searched))
 
 
 def _proven(

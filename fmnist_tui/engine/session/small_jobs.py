@@ -128,7 +128,7 @@ class SmallJobs:
         key = (found.source, found.sha256 or weights_source.fingerprint(source), "cpu")
         classifier = self._classifier(key, lambda: (found, about))
         split = self._dataset(about.config).test if wanted.check else None
-        tested = replay(run.events).verdict("test") if run else None
+        tested = replay(run.events).evaluation("test") if run else None
         if tested is not None and tested.step != found.step:
             tested = None
         told = metadata.facts(classifier, found, run.name if run else source.name, tested)

@@ -167,7 +167,7 @@ class TrialRunner:
 
     def _ending(self, stop: str | None, value: float | None) -> tuple[str, str]:
         """In which state of `TrialView` it ended, and why."""
-        ended, message = self.state.ended, self.state.message
+        ended, message = self.state.end_reason, self.state.message
         if ended == FINISHED and value is not None:
             return trial_states.COMPLETE, ""
         if ended == STOPPED and self._pruned and not self._killed:
@@ -184,4 +184,6 @@ class TrialRunner:
             return str(error).splitlines()[0]
         if error is not None:
             return f"{type(error).__name__}: {reason(error)}"
-        return "it has no validation images to be judged by" if self.state.ended else "not begun"
+        return (
+            "it has no validation images to be judged by" if self.state.end_reason else "not begun"
+        )

@@ -18,7 +18,13 @@ from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.engine.training.step import TrainingStep
 from fmnist_tui.protocol.commands import CancelSearch, Command, Detach, Stop
 from fmnist_tui.protocol.events import FINISHED, STOPPED, Event, LrProbed, LrSearched
-from fmnist_tui.protocol.lr_curve import Explosion, LrSuggestion, Point, RateRange, read
+from fmnist_tui.protocol.lr_curve import (
+    DivergenceDetector,
+    LrSuggestion,
+    Point,
+    RateRange,
+    suggest_rate,
+)
 from fmnist_tui.util.errors import UserError
 
 PHASE = "finding a rate"
@@ -66,25 +72,25 @@ def search(
     probe and, last, what came of it. `step` is what a training under way learns by."""
     learn = step if step is not None and _usable(step, learner) else learner.make_step()
     points: list[Point] = []
-    explosion = Explosion()
+    explosion = DivergenceDetector()
     ended = False
     with learner.undo_on_exit():
         for probe, rows in zip(range(rates.steps), _batches(learner), strict=False):
             ended = told.is_search_ended()
             if ended:
                 break
-            lr = rates.at(probe)
+            lr = rates.rate_at(probe)
             learner.apply_lr(lr)
             learn(rows)
             loss = learn.read_totals()[0] / learner.order.batch_size
             points.append((lr, loss))
             emit(LrProbed(time.time(), learner.step, probe + 1, rates.steps, lr, loss))
-            if explosion.seen(loss):
+            if explosion.diverges(loss):
                 break
-    found = LrSuggestion() if ended else read(points)
+    found = LrSuggestion() if ended else suggest_rate(points)
     reason = STOPPED if ended else FINISHED
     searched = LrSearched(
-        time.time(), learner.step, reason, found.lr, found.low, found.high, found.why
+        time.time(), learner.step, reason, found.lr, found.low, found.high, found.message
     )
     emit(searched)
     return searched

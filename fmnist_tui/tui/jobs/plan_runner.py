@@ -52,7 +52,7 @@ class PlanRunner:
         if feed.folder is None:
             self._abandon(plan, "the run did not start")
             return
-        plan = self._app_state.plan = plan.ended(feed.state.ended, feed.folder.path)
+        plan = self._app_state.plan = plan.ended(feed.state.end_reason, feed.folder.path)
         self._start_next(plan)
 
     def _start_next(self, plan: Plan) -> None:

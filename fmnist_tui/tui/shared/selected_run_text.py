@@ -76,7 +76,7 @@ def absence(hand: SelectedRun) -> Content:
             lines.append(_keys(("e", about)))
         else:
             lines.append(Content("It has saved no checkpoint yet; c on Train saves one now."))
-        if hand.split == "test" and hand.state.ended != FINISHED:
+        if hand.split == "test" and hand.state.end_reason != FINISHED:
             lines.append(
                 Content.styled(
                     "The run has not finished, and test should be read once, at the end.",

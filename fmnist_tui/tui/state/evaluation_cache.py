@@ -54,7 +54,7 @@ class LoadedEvaluation:
         if state is None:
             return None
         event = state.evaluations.get((self.split, self.predictions.checkpoint))
-        event = event or state.verdict(self.split)
+        event = event or state.evaluation(self.split)
         return (event.step, event.epoch) if event is not None else None
 
 

@@ -16,7 +16,7 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import Command
-from fmnist_tui.protocol.events import LRFIND, TRAIN, titled
+from fmnist_tui.protocol.events import LRFIND, TRAIN, run_title
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventTail
@@ -95,8 +95,8 @@ class RunFeed:
     @property
     def _recipe(self) -> str:
         if self.state.started is not None:
-            return titled(self.kind, self.state.started.recipe)
-        return titled(self.kind, self.config.recipe) if self.config is not None else ""
+            return run_title(self.kind, self.state.started.recipe)
+        return run_title(self.kind, self.config.recipe) if self.config is not None else ""
 
     @property
     def own(self) -> bool:
@@ -134,8 +134,8 @@ class RunFeed:
             return "paused" if state.paused else (state.phase or "starting")
         if self.error and state.started is None:
             return "not started"
-        if state.ended:
-            return state.ended
+        if state.end_reason:
+            return state.end_reason
         return "crashed" if state.started is not None else "empty"
 
     def send(self, command: Command) -> None:

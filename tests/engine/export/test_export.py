@@ -174,7 +174,7 @@ def test_a_pth_file_holds_plain_weights_and_a_description_beside(
     )
     assert told["classes"] == ["T-shirt/top", "Trouser", "Pullover", "Dress"]
     assert told["preparation"]["centre"] == "box" and "bounding box" in told["preparation_in_words"]
-    verdict = replay(run.events).verdict("test")
+    verdict = replay(run.events).evaluation("test")
     assert verdict is not None
     assert (told["test_accuracy"], told["test_count"]) == (verdict.accuracy, 16)
     assert told["versions"]["torch"] == torch.__version__
@@ -219,7 +219,7 @@ def test_an_onnx_file_says_how_it_is_used(made: Made) -> None:
     ]
     assert json.loads(told["preparation"])["light_on_dark"] is True
     assert "not normalised" in told["input"] and "probabilities" in told["output"]
-    verdict = replay(made.run.events).verdict("test")
+    verdict = replay(made.run.events).evaluation("test")
     assert verdict is not None
     assert json.loads(told["test_accuracy"]) == verdict.accuracy
     assert json.loads(told["test_count"]) == 16

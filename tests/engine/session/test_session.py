@@ -51,7 +51,7 @@ def test_a_finished_run_leaves_a_folder_that_tells_everything(session: Session) 
     folder = training.folder
     assert folder is not None
     state = replay(folder.events)
-    assert state.ended == FINISHED and state.epochs_done == 2
+    assert state.end_reason == FINISHED and state.epochs_done == 2
     assert isinstance(listener.heard[0], RunStarted)
     verdicts = {event.split: event for event in listener.heard if isinstance(event, Evaluated)}
     assert set(verdicts) == {"val", "test"}
@@ -210,7 +210,7 @@ while training.folder is None or not training.events:
     )
     assert (done.returncode, done.stderr) == (0, "")
     folder = next(path for path in tmp_path.iterdir() if path.is_dir())
-    assert replay(folder / "events.jsonl").ended == STOPPED
+    assert replay(folder / "events.jsonl").end_reason == STOPPED
 
 
 def test_data_that_cannot_be_had_leaves_no_run_folder(
@@ -270,7 +270,7 @@ def test_a_stopped_run_is_taken_up_in_its_own_folder_and_finished(session: Sessi
     assert started.step == ended.step
     assert again.folder == first.folder
     state = replay(first.folder.events)
-    assert (state.ended, state.epochs_done) == (FINISHED, 40)
+    assert (state.end_reason, state.epochs_done) == (FINISHED, 40)
 
 
 def test_a_run_that_another_process_trains_cannot_be_resumed(session: Session) -> None:

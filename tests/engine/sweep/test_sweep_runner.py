@@ -140,9 +140,9 @@ def test_a_trial_is_an_ordinary_run_that_never_reads_the_test_split(
         folder = RunFolder.open(Path(trial.run))
         state = replay(folder.events)
         assert folder.path.parent == bench.run.path / "trials"
-        assert summarise(folder).kind == "train" and state.ended == "finished"
+        assert summarise(folder).kind == "train" and state.end_reason == "finished"
         assert state.best is not None and state.best.val_accuracy == trial.value
-        assert state.verdict("val") is not None and state.verdict("test") is None
+        assert state.evaluation("val") is not None and state.evaluation("test") is None
         assert [path.name for path in folder.predictions.iterdir()] == ["val.npz"]
         # The best is what is evaluated; where training stood at its end is of no use.
         kinds = {path.name.partition("-")[0] for path in folder.checkpoints.iterdir()}
@@ -152,7 +152,7 @@ def test_a_trial_is_an_ordinary_run_that_never_reads_the_test_split(
 def test_an_ordinary_run_still_reads_the_test_split(session: Session) -> None:
     training = session.train(make_spec(TINY).base)
     assert training.wait(PATIENCE) and training.folder is not None
-    assert replay(training.folder.events).verdict("test") is not None
+    assert replay(training.folder.events).evaluation("test") is not None
     kinds = {path.name.partition("-")[0] for path in training.folder.checkpoints.iterdir()}
     assert kinds == {"best", "last"}
 
@@ -336,7 +336,7 @@ def test_a_storage_that_stays_away_ends_the_sweep_with_one_line(
         outcome = bench.end()
     assert outcome.reason == "failed" and "Input/output error" in outcome.message
     assert "\n" not in outcome.message
-    assert replay(bench.run.events).ended == "failed"
+    assert replay(bench.run.events).end_reason == "failed"
     # What was told before is whole, and another worker takes it from there.
     assert bench.look().done >= 1
 

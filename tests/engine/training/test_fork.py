@@ -112,7 +112,7 @@ def test_a_fork_goes_on_from_the_step_in_a_folder_of_its_own(
     made_with = tomllib.loads(folder.config.read_text())["made_with"]
     assert (made_with["forked_from"], made_with["forked_step"]) == (parent.name, STOPPED_AT)
     state = replay(folder.events)
-    assert (state.ended, state.step, state.train_steps) == (FINISHED, 24, 15)
+    assert (state.end_reason, state.step, state.train_steps) == (FINISHED, 24, 15)
 
 
 def test_a_fork_with_the_same_settings_is_the_same_training_bit_for_bit(

@@ -44,7 +44,7 @@ from fmnist_tui.protocol.events import (
     Progress,
     RunStarted,
 )
-from fmnist_tui.protocol.lr_curve import HIGH, LOW, RateRange
+from fmnist_tui.protocol.lr_curve import DEFAULT_HIGH, DEFAULT_LOW, RateRange
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.log import CommandBox
 from fmnist_tui.util.errors import UserError
@@ -199,7 +199,7 @@ def test_a_rate_is_suggested_that_trains() -> None:
     ended, probes = searched(learner, RateRange(steps=120))
     assert ended.reason == FINISHED and ended.lr is not None
     assert ended.low is not None and ended.high is not None
-    assert LOW < ended.low <= ended.lr <= ended.high < HIGH
+    assert DEFAULT_LOW < ended.low <= ended.lr <= ended.high < DEFAULT_HIGH
     assert 1e-4 < ended.lr < 1.0
     assert min(probe.loss for probe in probes) < probes[0].loss / 2
 

@@ -183,7 +183,7 @@ def test_the_record_proves_that_frozen_parts_are_what_they_were(
     shown = said[1].rpartition("sha256 ")[2].rstrip(")")
     assert said[2] == f"frozen parts unchanged: 18 tensors, sha256 {shown}"
     assert replay(folder.events).frozen_unchanged is True
-    assert replay(folder.events).verdict("test") is not None
+    assert replay(folder.events).evaluation("test") is not None
 
 
 def test_a_run_whose_frozen_parts_have_moved_fails_and_is_not_tested(

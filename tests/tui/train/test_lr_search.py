@@ -31,8 +31,8 @@ from fmnist_tui.protocol.events import (
     RunEnded,
     RunStarted,
 )
-from fmnist_tui.protocol.lr_curve import RateRange, read
-from fmnist_tui.protocol.lr_search import summary
+from fmnist_tui.protocol.lr_curve import RateRange, suggest_rate
+from fmnist_tui.protocol.lr_search import format_search_result
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
@@ -65,8 +65,8 @@ def probes(count: int = STEPS_OF_SEARCH, *, step: int = 0, flat: bool = False) -
             step,
             place + 1,
             STEPS_OF_SEARCH,
-            rates.at(place),
-            2.3 if flat else loss(rates.at(place)),
+            rates.rate_at(place),
+            2.3 if flat else loss(rates.rate_at(place)),
         )
         for place in range(count)
     ]
@@ -74,8 +74,10 @@ def probes(count: int = STEPS_OF_SEARCH, *, step: int = 0, flat: bool = False) -
 
 def searched(found: list[LrProbed]) -> LrSearched:
     """What comes of these probes."""
-    said = read([(probe.lr, probe.loss) for probe in found])
-    return LrSearched(found[-1].t, found[-1].step, FINISHED, said.lr, said.low, said.high, said.why)
+    said = suggest_rate([(probe.lr, probe.loss) for probe in found])
+    return LrSearched(
+        found[-1].t, found[-1].step, FINISHED, said.lr, said.low, said.high, said.message
+    )
 
 
 def started(config: RunConfig = CONFIG) -> RunStarted:
@@ -92,7 +94,7 @@ def whole(*, flat: bool = False, config: RunConfig = CONFIG) -> list[Event]:
         started(config),
         *found,
         end,
-        RunEnded(end.t, 0, 0, FINISHED, 20.0, summary(end)),
+        RunEnded(end.t, 0, 0, FINISHED, 20.0, format_search_result(end)),
     ]
 
 

@@ -59,7 +59,7 @@ class FakeRuns:
             state.apply(RunEnded(0.0, 1, 1, FAILED if why else FINISHED, 1.0, why))
             state.train_seconds = 10.0
             yield CompletedStep(step.name, state, RunFolder(Path("/none")))
-            plan = plan.ended(state.ended, Path("/none"))
+            plan = plan.ended(state.end_reason, Path("/none"))
 
 
 def _evaluated(split: str, accuracy: float) -> Evaluated:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fmnist_tui.protocol.commands import COMMANDS, SetLearningRate, Stop
 from fmnist_tui.protocol.events import EVENTS, Alert, Changed, Event, Telemetry
-from fmnist_tui.protocol.json_codec import UnknownKindError, Vocabulary, WireError
+from fmnist_tui.protocol.json_codec import DecodeError, JsonCodec, UnknownKindError
 from tests.unit.support import ANY_EVENT, PROPERTY, epoch_ended, evaluated, progress, things
 
 
@@ -71,7 +71,7 @@ def test_a_pair_of_surrogates_arrives_as_the_character_it_stands_for() -> None:
 def test_a_torn_line_is_never_taken_for_another_event(event: Event, data: st.DataObject) -> None:
     line = EVENTS.encode(event)
     cut = data.draw(st.integers(0, len(line) - 1))
-    with pytest.raises(WireError):
+    with pytest.raises(DecodeError):
         EVENTS.decode(line[:cut])
 
 
@@ -85,7 +85,7 @@ def test_a_torn_line_is_never_taken_for_another_event(event: Event, data: st.Dat
 @example('{"is":["Alert"]}')
 @example('{"is":"Alert","t":1,"level":"\ud800","message":""}')
 def test_garbage_is_refused_as_such(line: str | bytes) -> None:
-    with pytest.raises(WireError):
+    with pytest.raises(DecodeError):
         EVENTS.decode(line)
 
 
@@ -109,7 +109,7 @@ def test_garbage_is_refused_as_such(line: str | bytes) -> None:
 def test_a_value_of_the_wrong_type_is_refused(field: str, value: str) -> None:
     fields = {"t": "1.0", "step": "1", "what": '"lr"', "value": '"0.1"', field: value}
     body = ",".join(f'"{name}":{text}' for name, text in fields.items())
-    with pytest.raises(WireError, match=field):
+    with pytest.raises(DecodeError, match=field):
         EVENTS.decode(f'{{"is":"Changed",{body}}}')
 
 
@@ -119,7 +119,7 @@ def test_a_field_of_the_future_is_ignored_and_a_missing_one_takes_its_default() 
 
 
 def test_a_missing_field_without_a_default_is_named() -> None:
-    with pytest.raises(WireError, match="message"):
+    with pytest.raises(DecodeError, match="message"):
         EVENTS.decode('{"is":"Alert","t":1,"level":"note"}')
 
 
@@ -170,7 +170,7 @@ def test_a_field_that_cannot_travel_is_refused_when_the_vocabulary_is_first_used
         t: complex
 
     with pytest.raises(TypeError, match="cannot travel"):
-        Vocabulary(Odd).encode(Odd(1j))
+        JsonCodec(Odd).encode(Odd(1j))
 
 
 def test_commands_and_events_do_not_read_each_other() -> None:

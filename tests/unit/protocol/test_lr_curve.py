@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmnist_tui.protocol.lr_curve import (
-    FEW,
-    FEWEST,
-    HIGHEST,
-    LOWEST,
-    MOST,
-    Explosion,
+    MAX_RATE,
+    MAX_STEPS,
+    MIN_POINTS,
+    MIN_RATE,
+    MIN_STEPS,
+    DivergenceDetector,
     Point,
     RateRange,
-    frame,
-    read,
-    rounded,
+    chart_points,
+    round_rate,
+    suggest_rate,
 )
 from fmnist_tui.util.errors import UsageError
 from tests.unit.support import PROPERTY
@@ -41,7 +41,7 @@ def curve(
     rates = rates or RateRange()
     found = []
     for step in range(rates.steps):
-        lr = rates.at(step)
+        lr = rates.rate_at(step)
         x = math.log10(lr)
         loss = floor + (start - floor) / (1 + math.exp(8 * (x - centre)))
         if explodes is not None:
@@ -52,8 +52,8 @@ def curve(
 
 def ended(points: list[Point]) -> list[Point]:
     """The points of a search that ends when its loss explodes."""
-    watch = Explosion()
-    return [point for point in points if not watch.seen(point[1])]
+    watch = DivergenceDetector()
+    return [point for point in points if not watch.diverges(point[1])]
 
 
 def decades(lr: float | None, centre: float) -> float:
@@ -66,7 +66,7 @@ def decades(lr: float | None, centre: float) -> float:
 
 def test_rates_go_from_the_first_to_the_last_by_equal_factors() -> None:
     rates = RateRange(1e-4, 1.0, 21)
-    tried = [rates.at(step) for step in range(21)]
+    tried = [rates.rate_at(step) for step in range(21)]
     assert tried[0] == 1e-4 and tried[-1] == pytest.approx(1.0)
     assert [b / a for a, b in zip(tried, tried[1:])] == pytest.approx([10**0.2] * 20)  # noqa: B905, RUF007
 
@@ -81,8 +81,8 @@ def test_rates_go_from_the_first_to_the_last_by_equal_factors() -> None:
         (math.nan, 0.1, 100, "from-lr = nan"),
         (0.1, math.inf, 100, "to-lr = inf"),
         (0.1, 1000.0, 100, "to-lr = 1000"),
-        (1e-6, 0.1, FEWEST - 1, "a curve needs 20 to 2,000 steps"),
-        (1e-6, 0.1, MOST + 1, "steps = 2001"),
+        (1e-6, 0.1, MIN_STEPS - 1, "a curve needs 20 to 2,000 steps"),
+        (1e-6, 0.1, MAX_STEPS + 1, "steps = 2001"),
     ],
 )
 def test_what_would_be_no_search_is_refused_in_one_line(
@@ -106,10 +106,10 @@ def test_what_would_be_no_search_is_refused_in_one_line(
 def test_the_suggestion_is_where_the_loss_falls_fastest_however_noisy(
     centre: float, noise: float, seed: int, steps: int
 ) -> None:
-    found = read(curve(centre, noise=noise, seed=seed, rates=RateRange(steps=steps)))
+    found = suggest_rate(curve(centre, noise=noise, seed=seed, rates=RateRange(steps=steps)))
     assert decades(found.lr, centre) < 0.35
     assert found.low is not None and found.high is not None and found.lr is not None
-    assert found.low <= found.lr <= found.high and not found.why
+    assert found.low <= found.lr <= found.high and not found.message
 
 
 @PROPERTY
@@ -118,8 +118,8 @@ def test_neither_the_losses_units_nor_the_rates_change_what_a_curve_says(
     height: float, faster: float, seed: int
 ) -> None:
     points = curve(noise=0.05, seed=seed)
-    plain = read(points)
-    scaled = read([(lr * faster, loss * height) for lr, loss in points])
+    plain = suggest_rate(points)
+    scaled = suggest_rate([(lr * faster, loss * height) for lr, loss in points])
     assert plain.lr is not None and scaled.lr is not None
     # Within a digit that is rounded away.
     assert scaled.lr / faster == pytest.approx(plain.lr, rel=0.06)
@@ -128,40 +128,42 @@ def test_neither_the_losses_units_nor_the_rates_change_what_a_curve_says(
 @PROPERTY
 @given(seed=st.integers(0, 10_000), steps=st.integers(60, 400), noise=st.floats(0, 0.5))
 def test_a_flat_curve_suggests_nothing_and_says_why(seed: int, steps: int, noise: float) -> None:
-    found = read(
+    found = suggest_rate(
         curve(floor=2.3, noise=noise, explodes=None, seed=seed, rates=RateRange(steps=steps))
     )
     assert found.lr is None and found.low is None and found.high is None
-    assert "the loss never falls between 1e-06 and 10" in found.why
+    assert "the loss never falls between 1e-06 and 10" in found.message
     assert len(found.smooth) == steps
 
 
 def test_a_curve_that_only_rises_says_so() -> None:
-    found = read(ended([(RateRange().at(step), 2.3 * 1.03**step) for step in range(160)]))
-    assert found.lr is None and "only rises from 1e-06 on: begin lower" in found.why
+    found = suggest_rate(
+        ended([(RateRange().rate_at(step), 2.3 * 1.03**step) for step in range(160)])
+    )
+    assert found.lr is None and "only rises from 1e-06 on: begin lower" in found.message
 
 
 def test_a_curve_that_rises_without_having_fallen_says_where() -> None:
-    found = read(ended(curve(floor=2.3, explodes=-1, noise=0.05)))
+    found = suggest_rate(ended(curve(floor=2.3, explodes=-1, noise=0.05)))
     assert found.lr is None
-    assert "does not fall before it rises near 0.0" in found.why
+    assert "does not fall before it rises near 0.0" in found.message
 
 
 def test_a_curve_that_still_falls_at_the_end_is_read_all_the_same() -> None:
-    found = read(curve(-2.0, explodes=None, rates=RateRange(1e-6, 1e-2)))
+    found = suggest_rate(curve(-2.0, explodes=None, rates=RateRange(1e-6, 1e-2)))
     assert found.lr is not None and 3e-3 < found.lr <= 1e-2
     assert found.high == pytest.approx(1e-2)
 
 
 def test_a_curve_that_falls_from_the_beginning_is_read_all_the_same() -> None:
-    found = read(curve(-5.9, rates=RateRange(1e-6, 10.0)))
+    found = suggest_rate(curve(-5.9, rates=RateRange(1e-6, 10.0)))
     assert found.lr is not None and found.lr < 1e-5
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, FEW - 1])
+@pytest.mark.parametrize("count", [0, 1, 2, MIN_POINTS - 1])
 def test_too_few_losses_suggest_nothing_and_say_so(count: int) -> None:
-    found = read(curve()[:count])
-    assert found.lr is None and f"only {count} steps" in found.why
+    found = suggest_rate(curve()[:count])
+    assert found.lr is None and f"only {count} steps" in found.message
     assert list(found.smooth) == curve()[:count]
 
 
@@ -169,7 +171,7 @@ def test_losses_that_are_no_numbers_are_left_out() -> None:
     points = curve(noise=0.05)
     odd = [(lr, loss if place % 7 else math.nan) for place, (lr, loss) in enumerate(points)]
     odd += [(20.0, math.inf), (30.0, 1e300), (-1.0, 1.0), (math.nan, 1.0)]
-    found = read(odd)
+    found = suggest_rate(odd)
     assert decades(found.lr, -2.5) < 0.2
     assert len(found.smooth) == sum(1 for place in range(len(points)) if place % 7)
 
@@ -178,14 +180,14 @@ def test_an_explosion_does_not_drag_the_curve_before_it_along() -> None:
     mild, wild = curve(noise=0.02), curve(noise=0.02)
     place = next(at for at, (lr, _) in enumerate(wild) if lr > 1.0)
     wild[place:] = [(lr, 1e12) for lr, _ in wild[place:]]
-    assert read(wild).lr == read(mild).lr
+    assert suggest_rate(wild).lr == suggest_rate(mild).lr
 
 
 def test_a_few_spikes_are_no_descent() -> None:
     points = curve(floor=2.3, noise=0.02, explodes=None)
     for place in (40, 90, 120):
         points[place] = (points[place][0], 9.0)
-    assert read(points).lr is None
+    assert suggest_rate(points).lr is None
 
 
 @PROPERTY
@@ -193,49 +195,49 @@ def test_a_few_spikes_are_no_descent() -> None:
     st.lists(st.tuples(st.floats(), st.floats(allow_nan=True, allow_infinity=True)), max_size=40)
 )
 def test_no_points_however_odd_break_it(points: list[Point]) -> None:
-    found = read(points)
-    assert (found.lr is None) == bool(found.why)
+    found = suggest_rate(points)
+    assert (found.lr is None) == bool(found.message)
     assert all(math.isfinite(level) for _, level in found.smooth)
-    assert all(math.isfinite(loss) for _, loss in frame(points, found.smooth))
+    assert all(math.isfinite(loss) for _, loss in chart_points(points, found.smooth))
 
 
 def test_the_nearest_point_is_nearest_by_factors() -> None:
-    found = read(curve())
+    found = suggest_rate(curve())
     assert found.lr is not None
-    place = found.nearest(found.lr)
+    place = found.nearest_index(found.lr)
     assert decades(found.smooth[place][0], math.log10(found.lr)) < 0.03
-    assert found.nearest(LOWEST) == 0
-    assert found.nearest(HIGHEST) == len(found.smooth) - 1
-    assert read([]).nearest(0.1) == 0
+    assert found.nearest_index(MIN_RATE) == 0
+    assert found.nearest_index(MAX_RATE) == len(found.smooth) - 1
+    assert suggest_rate([]).nearest_index(0.1) == 0
 
 
 def test_a_rate_is_rounded_to_two_digits() -> None:
-    assert rounded(0.00237468) == 0.0024
-    assert rounded(9.96e-4) == 1e-3
+    assert round_rate(0.00237468) == 0.0024
+    assert round_rate(9.96e-4) == 1e-3
 
 
 def test_the_frame_cuts_what_explodes_and_leaves_what_falls() -> None:
     points = curve(explodes=-1.0)
-    shown = frame(points, read(points).smooth)
+    shown = chart_points(points, suggest_rate(points).smooth)
     assert max(loss for _, loss in shown) < 5
     assert [loss for _, loss in shown[:100]] == [loss for _, loss in points[:100]]
-    assert frame([], ()) == []
+    assert chart_points([], ()) == []
 
 
 # -- when to stop -------------------------------------------------------------------------
 
 
 def test_a_loss_that_explodes_is_seen_soon_and_a_noisy_one_is_not() -> None:
-    watch = Explosion()
-    seen = [watch.seen(loss) for _, loss in curve(noise=0.1)]
+    watch = DivergenceDetector()
+    seen = [watch.diverges(loss) for _, loss in curve(noise=0.1)]
     assert True in seen
     lr, loss = curve()[seen.index(True)]
     assert lr > 1 and loss > 2.3
     draw = random.Random(0)
-    steady = Explosion()
-    assert not any(steady.seen(1 + draw.gauss(0, 0.3)) for _ in range(2000))
+    steady = DivergenceDetector()
+    assert not any(steady.diverges(1 + draw.gauss(0, 0.3)) for _ in range(2000))
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_no_number_ends_a_search_at_once(loss: float) -> None:
-    assert Explosion().seen(loss)
+    assert DivergenceDetector().diverges(loss)

@@ -17,10 +17,10 @@ from fmnist_tui.protocol.events import (
     LrProbed,
     LrSearched,
     RunStarted,
-    titled,
+    run_title,
 )
-from fmnist_tui.protocol.lr_curve import MOST, RateRange
-from fmnist_tui.protocol.lr_search import LrSearch, summary
+from fmnist_tui.protocol.lr_curve import MAX_STEPS, RateRange
+from fmnist_tui.protocol.lr_search import LrSearch, format_search_result
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import summarise
@@ -33,7 +33,7 @@ def probes(count: int, of: int = 20, step: int = 40, t: float = 1000.0) -> list[
     """The first probes of a search that takes a second for each."""
     rates = RateRange(steps=of)
     return [
-        LrProbed(t + place, step, place + 1, of, rates.at(place), 2.0 - place / 100)
+        LrProbed(t + place, step, place + 1, of, rates.rate_at(place), 2.0 - place / 100)
         for place in range(count)
     ]
 
@@ -65,7 +65,7 @@ def test_a_search_in_a_training_leaves_the_trainings_place_alone() -> None:
 def test_the_probes_of_a_run_that_only_searches_are_its_steps() -> None:
     state = reduced(search_run(), *probes(5, step=0))
     assert (state.step, state.fraction) == (5, 0.25)
-    assert state.lr == pytest.approx(RateRange(steps=20).at(4))
+    assert state.lr == pytest.approx(RateRange(steps=20).rate_at(4))
     assert state.eta_seconds == pytest.approx(15.0)
 
 
@@ -97,7 +97,7 @@ def test_a_search_of_a_paused_run_leaves_its_clock_stopped() -> None:
 def test_a_second_search_takes_the_place_of_the_first() -> None:
     state = reduced(started(), *probes(20), FOUND, *probes(3, t=1100.0))
     assert searching(state).end is None and len(searching(state).points) == 3
-    assert searching(state).began == 1100.0
+    assert searching(state).started == 1100.0
 
 
 def test_a_refused_search_does_not_end_one_that_has_ended() -> None:
@@ -132,8 +132,8 @@ def test_the_span_is_known_from_the_second_probe_on() -> None:
 
 
 def test_the_points_of_a_search_are_bounded() -> None:
-    endless = [LrProbed(0.0, 0, place, 5, 0.1, math.nan) for place in range(2, MOST + 50)]
-    assert len(searching(reduced(*endless)).points) == MOST
+    endless = [LrProbed(0.0, 0, place, 5, 0.1, math.nan) for place in range(2, MAX_STEPS + 50)]
+    assert len(searching(reduced(*endless)).points) == MAX_STEPS
 
 
 @pytest.mark.parametrize(
@@ -146,12 +146,12 @@ def test_the_points_of_a_search_are_bounded() -> None:
     ],
 )
 def test_what_a_search_came_to_is_one_line(event: LrSearched, words: str) -> None:
-    assert summary(event) == words
+    assert format_search_result(event) == words
 
 
 def test_a_run_that_only_searches_is_listed_as_what_it_is(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "two-conv-lrfind", "fashion")
-    told = ended(message=summary(FOUND))
+    told = ended(message=format_search_result(FOUND))
     record(run.events, [search_run(), *probes(20), FOUND, told])
     found = summarise(run)
     assert (found.kind, found.title, found.state) == (LRFIND, "lrfind two-conv", "finished")
@@ -160,6 +160,6 @@ def test_a_run_that_only_searches_is_listed_as_what_it_is(tmp_path: Path) -> Non
 
 
 def test_a_title_says_the_kind_unless_it_is_a_training_or_said_already() -> None:
-    assert titled("train", "fast") == "fast"
-    assert titled("ensemble", "ensemble") == "ensemble"
-    assert titled("lrfind", "fast") == "lrfind fast"
+    assert run_title("train", "fast") == "fast"
+    assert run_title("ensemble", "ensemble") == "ensemble"
+    assert run_title("lrfind", "fast") == "lrfind fast"

@@ -48,9 +48,9 @@ def test_no_sequence_of_events_breaks_the_state_or_what_is_asked_of_it(events: l
     for name in state.curves:
         state.series(name)
     for split in ("val", "test"):
-        state.verdict(split)
+        state.evaluation(split)
     assert state.eta_seconds is None or not state.eta_seconds < 0
-    repr((state.seconds, state.epochs_done, state.mean_images_per_second, state.ended))
+    repr((state.seconds, state.epochs_done, state.mean_images_per_second, state.end_reason))
 
 
 def test_states_of_different_events_differ() -> None:
@@ -85,8 +85,8 @@ def test_a_run_is_told_from_beginning_to_end() -> None:
     assert state.checkpoints == {"best-0001.pt": saved(100)}
     assert list(state.alerts) == [note("look")]
     assert state.telemetry == telemetry()
-    assert state.verdict("test") == evaluated(0.9) and state.verdict("val") is None
-    assert (state.ended, state.message, state.seconds) == ("finished", "stopped early", 60.0)
+    assert state.evaluation("test") == evaluated(0.9) and state.evaluation("val") is None
+    assert (state.end_reason, state.message, state.seconds) == ("finished", "stopped early", 60.0)
     assert state.fraction == 0.2
 
 
@@ -116,7 +116,7 @@ def test_a_resume_takes_back_what_came_after_its_step() -> None:
     assert [epoch.epoch for epoch in state.epochs] == [1]
     assert state.best == epoch_ended(1, 0.8)
     assert list(state.markers) == [Marker(150, "resumed", "")]
-    assert (state.ended, state.message) == (None, "")
+    assert (state.end_reason, state.message) == (None, "")
     assert (state.step, state.sessions, state.progress) == (150, 2, None)
     assert state.started == started(t=2000.0, step=150)
 
@@ -214,19 +214,19 @@ def test_two_generations_of_last_and_best_are_listed_and_every_step() -> None:
 
 def test_a_verdict_on_a_file_since_written_anew_is_forgotten() -> None:
     state = reduced(started(), evaluated(0.9, step=500), saved(500))
-    assert state.verdict("test") == evaluated(0.9, step=500)
+    assert state.evaluation("test") == evaluated(0.9, step=500)
     state.apply(saved(600))
-    assert state.verdict("test") is None
+    assert state.evaluation("test") is None
 
 
 def test_the_verdict_on_a_best_checkpoint_goes_before_any_other() -> None:
     last = evaluated(0.7, file="last-0004.pt")
     state = reduced(started(), evaluated(0.8), last)
-    assert state.verdict("test") == evaluated(0.8)
+    assert state.evaluation("test") == evaluated(0.8)
     newer = evaluated(0.9, file="best-0002.pt")
     state.apply(newer)
-    assert state.verdict("test") == newer
-    assert reduced(last).verdict("test") == last
+    assert state.evaluation("test") == newer
+    assert reduced(last).evaluation("test") == last
 
 
 def test_memory_is_bounded_whatever_is_said_how_often() -> None:

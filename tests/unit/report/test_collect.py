@@ -43,7 +43,7 @@ def test_without_predictions_scores_come_from_the_record_and_the_page_lists_what
 ) -> None:
     folder = make_run(tmp_path, splits=())
     facts, page = build_report(folder, tmp_path)
-    verdict = facts.state.verdict("test")
+    verdict = facts.state.evaluation("test")
     assert verdict is not None and facts.scores is not None
     assert facts.scores.evaluation.accuracy == verdict.accuracy
     right = sum(row[place] for place, row in enumerate(verdict.confusion))

@@ -15,7 +15,7 @@ from textual.widgets import RichLog
 
 from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.protocol.events import LRFIND, EpochEnded
-from fmnist_tui.protocol.lr_search import summary
+from fmnist_tui.protocol.lr_search import format_search_result
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.text import safe_text, strip_style
 
@@ -82,7 +82,9 @@ class RunLog:
             self._last["searched"] = searched
             if feed.kind != LRFIND:
                 level = "warning" if searched.lr is None else "note"
-                entries.append(LogEntry(f"learning rate: {summary(searched)}", level, searched.t))
+                entries.append(
+                    LogEntry(f"learning rate: {format_search_result(searched)}", level, searched.t)
+                )
         if state.end is not None and state.end is not self._last.get("end"):
             end = state.end
             self._last["end"] = end

@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from fmnist_tui.protocol.events import FINISHED
-from fmnist_tui.protocol.lr_curve import LrSuggestion, Point, frame, rounded
+from fmnist_tui.protocol.lr_curve import LrSuggestion, Point, chart_points, round_rate
 from fmnist_tui.protocol.lr_search import LrSearch
 from fmnist_tui.render.line_chart import Chart, Line
 from fmnist_tui.tui.screens.train.progress import wrapped
@@ -152,7 +152,7 @@ class LrPanel(Vertical):
     @property
     def lr(self) -> float | None:
         """The rate of the chosen point, as it would be taken."""
-        return rounded(self._reading.smooth[self._at][0]) if self._at is not None else None
+        return round_rate(self._reading.smooth[self._at][0]) if self._at is not None else None
 
     def show(
         self, search: LrSearch | None, *, live: bool, trouble: str = "", rise: float = 1.0
@@ -194,12 +194,12 @@ class LrPanel(Vertical):
 
     def action_suggested(self) -> None:
         if self._reading.lr is not None:
-            self._choose(self._reading.nearest(self._reading.lr))
+            self._choose(self._reading.nearest_index(self._reading.lr))
 
     @on(LrCurve.Picked)
     def _picked(self, event: LrCurve.Picked) -> None:
         if self._search is not None and self._search.end is not None and self._reading.smooth:
-            self._choose(self._reading.nearest(10**event.x))
+            self._choose(self._reading.nearest_index(10**event.x))
 
     def action_take(self) -> None:
         if self.lr is not None:
@@ -223,9 +223,9 @@ class LrPanel(Vertical):
             self.curve.show([])
             self.curve.choose(None)
             return
-        self._reading = found = search.reading()
+        self._reading = found = search.suggestion()
         lines = [
-            _line("loss", frame(search.points, found.smooth), "cyan"),
+            _line("loss", chart_points(search.points, found.smooth), "cyan"),
             _line("smoothed", found.smooth, "orange"),
         ]
         over = search.end is not None
@@ -236,7 +236,7 @@ class LrPanel(Vertical):
         drawn = [line for line in lines if line.xs]
         self.curve.show(drawn, marks, "lr", span=span, live=not over)
         if over and found.lr is not None:
-            self._at = found.nearest(found.lr)
+            self._at = found.nearest_index(found.lr)
         self.curve.choose(found.smooth[self._at][0] if self._at is not None else None)
 
     def _tell(self) -> None:
@@ -281,7 +281,7 @@ class LrPanel(Vertical):
             return "accent", parts
         if end is not None and end.reason != FINISHED:
             return "warning", [end.message or "the search was given up"]
-        return "warning", [f"✗ {found.why}"]
+        return "warning", [f"✗ {found.message}"]
 
     def _keys(self) -> tuple[str, list[str]]:
         parts = ["← → move the point, with shift further"] if self._reading.smooth else []

@@ -114,7 +114,7 @@ def figures(state: RunState, status: str) -> list[str]:
     parts = [status]
     if state.started is not None and not state.started.total_steps:
         parts += [safe_text(state.started.model, 40), f"{state.started.parameters:,} parameters"]
-        verdicts = (state.verdict(split) for split in ("val", "test"))
+        verdicts = (state.evaluation(split) for split in ("val", "test"))
         parts += [f"{v.split} {100 * v.accuracy:.2f} %" for v in verdicts if v is not None]
     elif state.started is not None:
         parts.append(f"step {state.step:,}/{state.started.total_steps:,}")

@@ -276,7 +276,7 @@ class TrainScreen(DashboardScreen):
         if feed is None or feed.live or feed.folder is None or feed.config is None:
             self.notify_error("there is no run to resume here")
             return
-        if feed.state.ended == FINISHED:
+        if feed.state.end_reason == FINISHED:
             self.notify("this run has finished; Runs (6) resumes it for more epochs, or forks it")
             return
         self.context.resume_run(feed.folder, feed.config)
