@@ -16,7 +16,7 @@ from fmnist_tui.runs.jsonl_reader import EventTail
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import ChoiceDialog, PromptDialog
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
-from fmnist_tui.tui.screens.runs.export import told as told_of_export
+from fmnist_tui.tui.screens.runs.export import export_summary
 from fmnist_tui.tui.screens.train import progress
 from fmnist_tui.tui.shared.job_results import ensemble_summary
 from fmnist_tui.tui.state.app_state import AppState
@@ -74,7 +74,7 @@ async def test_e_asks_for_form_and_file_and_has_the_run_exported(
             ["export", str(run.path), "--to=onnx", f"--data={app_state.data_dir}"]
         ]
         errands.then[0](EXPORTED)
-        assert said[-1] == told_of_export(EXPORTED)
+        assert said[-1] == export_summary(EXPORTED)
 
 
 async def test_a_file_that_is_there_is_overwritten_after_a_question(
@@ -117,9 +117,10 @@ async def test_there_must_be_something_to_export(
 
 
 def test_an_export_is_told_in_one_line() -> None:
-    assert told_of_export(EXPORTED) == (
-        "/there/m.onnx: 2.8 MB, 10,000 of 10,000 test images as here, probabilities within"
-        " 1.4e-06; torch 0.17 ms for one, 2.0 for 64, onnxruntime 0.06 ms for one, 1.9 for 64"
+    assert export_summary(EXPORTED) == (
+        "/there/m.onnx: 2.8 MB, same class for 10,000 of 10,000 test images, probabilities within"
+        " 1.4e-06; torch 0.17 ms for 1 image, 2.0 ms for 64, onnxruntime 0.06 ms for 1 image,"
+        " 1.9 ms for 64"
     )
 
 
@@ -131,7 +132,7 @@ async def test_m_makes_an_ensemble_of_the_marked_runs_and_takes_it_in_hand(
         await listed(dashboard, pilot, 2)
         errands, said = Errands(dashboard, monkeypatch), told(dashboard, monkeypatch)
         await pilot.press("space", "m")
-        assert "mark two runs or more" in said.pop()
+        assert "mark at least two runs" in said.pop()
         first = RunFolder(next(iter(dashboard.screen._marks)))  # type: ignore[attr-defined]
         (second,) = [run for run in runs if run != first]
         await pilot.press("down", "space", "m")

@@ -1,279 +1,217 @@
-"""What can be done with a run of the list, and the questions that come before."""
+"""What the Runs screen does with the run under the cursor, and the dialogs before it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fmnist_tui.config import recipes
 from fmnist_tui.config import run_config as settings
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.events import FINISHED
-from fmnist_tui.runs import archive as shelf
-from fmnist_tui.runs import checkpoints
+from fmnist_tui.runs import archive, checkpoints
 from fmnist_tui.runs.checkpoints import CheckpointEntry
 from fmnist_tui.runs.folder import REPORT, RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.runs.log import CommandBox
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
+from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.util.errors import UsageError, UserError
 from fmnist_tui.util.formatting import format_size
 from fmnist_tui.util.paths import format_path
 from fmnist_tui.util.text import safe_text
 
-if TYPE_CHECKING:
-    from fmnist_tui.tui.base.screen import DashboardScreen
-
-WHY_STOPPED = "told to from the list of runs"
-
-
-def changed(config: RunConfig, text: str) -> RunConfig:
-    """A config with changes as they are typed: `lr=0.001 epochs=10`."""
-    values: dict[str, Any] = {}
-    for word in text.split():
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise UsageError(f"{safe_text(word, 40)} is no change: write it as lr=0.001")
-        values[name] = settings.parse(name, value) if name in settings.FIELDS else value
-    return config.changed(**values) if values else config
+STOP_REASON = "stopped from the Runs screen"
 
 
 class RunActions:
-    """Acts on one run at a time. `after` is called when the list is another than before."""
+    """Acts on one run at a time; `on_changed` is called when the list of runs has changed.
 
-    def __init__(self, screen: DashboardScreen, after: Callable[[], None]) -> None:
-        self._screen, self._after = screen, after
+    The methods are dialog flows and raise UserError."""
 
-    # -- going on -----------------------------------------------------------------------
+    def __init__(self, screen: DashboardScreen, on_changed: Callable[[], None]) -> None:
+        self._screen, self._on_changed = screen, on_changed
 
-    def resume(self, run: RunSummary) -> None:
-        """Take the run up again in this process; more epochs are asked for where it is done."""
+    async def resume(self, run: RunSummary) -> None:
+        """Resume the run in this process, a finished one for more epochs; follow a live one."""
         if run.is_live:
-            self._follow(run)
+            await self._follow(run)
             return
-        config = self._config(run, "resumed")
-        if config is None:
-            return
+        config = _read_config(run, "resumed")
         if run.state == FINISHED:
-            self._ask_epochs(run, config, str(2 * run.epochs_done))
-        else:
-            self._resume(run.run, config)
-
-    def _resume(self, folder: RunFolder, config: RunConfig) -> None:
-        context = self._screen.context
-        if context.resume_run(folder, config):
-            context.select_run(folder)
-            context.show("train")
-
-    def _ask_epochs(self, run: RunSummary, config: RunConfig, value: str) -> None:
-        title = f"{run_name(run)} has finished {run.epochs_done} epochs: go on to"
-
-        def given(text: str | None) -> None:
+            parse = partial(_with_epochs, config, run.epochs_done)
+            dialog = PromptDialog(
+                f"{run_name(run)} has finished {run.epochs_done} epochs: continue to",
+                str(2 * run.epochs_done),
+                "total number of epochs",
+                validate=_validator(parse),
+            )
+            text = await self._screen.ask(dialog)
             if text is None:
                 return
-            epochs = settings.parse("epochs", text)
-            try:
-                if isinstance(epochs, int) and epochs <= run.epochs_done:
-                    raise UsageError(f"{epochs} epochs are behind it already: give more")
-                longer = config.changed(epochs=epochs)
-            except UserError as error:
-                self._refuse(error)
-                self._ask_epochs(run, config, text)
-            else:
-                self._resume(run.run, longer)
+            config = parse(text)
+        context = self._screen.context
+        if context.resume_run(run.run, config):
+            context.select_run(run.run)
+            context.show("train")
 
-        self._screen.over(PromptDialog(title, value, "epochs in all"), given)
-
-    def _follow(self, run: RunSummary) -> None:
+    async def _follow(self, run: RunSummary) -> None:
         context = self._screen.context
         feed = context.app_state.feed
-        if feed is not None and feed.own and feed.folder == run.run:
-            context.show("train")
-            return
+        if feed is None or not feed.own or feed.folder != run.run:
+            dialog = ChoiceDialog(
+                f"{run_name(run)} is running",
+                f"It is trained by {run.holder} and cannot be resumed until it ends.",
+                [Choice("f", "follow", "show it on Train"), Choice("x", "cancel")],
+            )
+            if await self._screen.ask(dialog) != "f":
+                return
+            context.select_run(run.run)
+            context.follow_run(run.run)
+        context.show("train")
 
-        def answered(choice: str | None) -> None:
-            if choice == "f":
-                context.select_run(run.run)
-                context.follow_run(run.run)
-                context.show("train")
-
-        self._screen.over(
-            ChoiceDialog(
-                f"{run_name(run)} is going on",
-                f"It is trained by {run.holder}; it cannot be taken up a second time.",
-                [Choice("f", "follow", "show it on Train"), Choice("x", "leave it")],
-            ),
-            answered,
-        )
-
-    def stop(self, run: RunSummary) -> None:
-        """Have a live run save and end, in whatever process it lives."""
+    async def stop(self, run: RunSummary) -> None:
+        """Have a live run save a checkpoint and end, whichever process trains it."""
         if not run.is_live:
-            self._screen.notify_error(f"{run_name(run)} is not going on: there is nothing to stop")
+            raise UserError(f"{run_name(run)} is not running")
+        command = Stop(time.time(), STOP_REASON)
+        await self._screen.in_thread(lambda: CommandBox.send(run.run, command))
+        self._screen.notify(f"{run_name(run)}: saving a checkpoint and stopping")
+
+    async def fork(self, run: RunSummary) -> None:
+        """Start a new run from a checkpoint, with changed settings."""
+        config = _read_config(run, "forked")
+        entries = await self._screen.in_thread(partial(checkpoints.kept, run.run))
+        if not entries:
+            raise UserError(f"{run_name(run)} has no checkpoint to fork from")
+        items = [(entry.name, _format_checkpoint(entry)) for entry in entries]
+        name = await self._screen.ask(PickerDialog(f"Fork {run_name(run)} from", items))
+        if name is None:
             return
-
-        def tell() -> None:
-            CommandBox.send(run.run, Stop(time.time(), WHY_STOPPED))
-
-        self._screen.later(
-            tell, lambda _: self._screen.notify(f"{run_name(run)}: saves and stops"), group="stop"
+        entry = next(entry for entry in entries if entry.name == name)
+        is_complete = entry.whole and entry.epoch >= config.epochs
+        dialog = PromptDialog(
+            f"New run from {name}: changed settings",
+            f"epochs={entry.epoch + config.epochs}" if is_complete else "",
+            "lr=0.001 epochs=10; empty for the same settings",
+            validate=_validator(partial(_with_changes, config)),
         )
+        text = await self._screen.ask(dialog)
+        context = self._screen.context
+        if text is not None and context.fork_run(
+            run.run, f"{name}.pt", _with_changes(config, text)
+        ):
+            context.show("train")
 
-    # -- a new run from a checkpoint ------------------------------------------------------
+    async def report(self, run: RunSummary) -> None:
+        """Write an HTML report into the run's folder, in a background job."""
+        context = self._screen.context
+        folder = run.run.path.absolute()
+        file = folder / REPORT
 
-    def fork(self, run: RunSummary) -> None:
-        """Choose a checkpoint and what is to be different, then begin a new run from it."""
-        config = self._config(run, "forked")
-        if config is None:
-            return
-
-        def listed(found: list[CheckpointEntry]) -> None:
-            if not found:
-                self._screen.notify_error(f"{run_name(run)} has no checkpoint to begin from")
-                return
-            known = {one.name: one for one in found}
-            items = [(one.name, _about(one)) for one in found]
-            picker = PickerDialog(f"Fork {run_name(run)} from", items)
-
-            def picked(name: str | None) -> None:
-                if name is not None:
-                    one = known[name]
-                    longer = one.whole and one.epoch >= config.epochs
-                    self._ask_changes(
-                        run, config, one, f"epochs={one.epoch + config.epochs}" if longer else ""
-                    )
-
-            self._screen.over(picker, picked)
-
-        self._screen.later(partial(checkpoints.kept, run.run), listed, group="fork")
-
-    def _ask_changes(
-        self, run: RunSummary, config: RunConfig, one: CheckpointEntry, value: str
-    ) -> None:
-        def given(text: str | None) -> None:
-            if text is None:
-                return
-            try:
-                new = changed(config, text)
-            except UserError as error:
-                self._refuse(error)
-                self._ask_changes(run, config, one, text)
-                return
-            context = self._screen.context
-            if context.fork_run(run.run, f"{one.name}.pt", new):
-                context.show("train")
-
-        title = f"New run from {one.name}: what is different?"
-        hint = "lr=0.001 epochs=10; nothing for the same settings"
-        self._screen.over(PromptDialog(title, value, hint), given)
-
-    def report(self, run: RunSummary) -> None:
-        """Write the run as a page into its folder."""
-        folder, context = run.run, self._screen.context
-        page = folder.path.absolute() / REPORT
-
-        def written(document: Any) -> None:
-            missing = ", ".join(str(gap["what"]) for gap in document["missing"])
+        def on_done(document: Any) -> None:
+            missing = ", ".join(str(item["what"]) for item in document["missing"])
             without = f" (without {missing})" if missing else ""
-            context.notify(f"{run_name(run)}: {format_path(page)}{without}")
+            context.notify(f"{run_name(run)}: {format_path(file)}{without}")
 
-        words = ["report", str(folder.path.absolute()), f"--out={page}", "--force"]
-        context.start_job(
-            f"report {safe_text(folder.id)}",
-            [*words, f"--data={context.app_state.data_dir}"],
-            written,
-        )
+        words = ["report", str(folder), f"--out={file}", "--force"]
+        words.append(f"--data={context.app_state.data_dir}")
+        context.start_job(f"report {safe_text(run.run.id)}", words, on_done)
 
-    # -- putting away ---------------------------------------------------------------------
-
-    def archive(self, run: RunSummary) -> None:
-        """Move a run into the archive, if the user means it."""
-        if self._is_live(run, "archived"):
-            return
-        question = ChoiceDialog(
+    async def archive(self, run: RunSummary) -> None:
+        """Move the run into the archive, after asking."""
+        _refuse_live(run, "archived")
+        dialog = ChoiceDialog(
             f"Archive {run_name(run)}?",
-            "It goes into the folder archive beside the runs, whole, and off this list.",
-            [Choice("a", "archive"), Choice("x", "leave it")],
+            "The run moves to the subfolder archive and is no longer listed here.",
+            [Choice("a", "archive"), Choice("x", "cancel")],
         )
-
-        def answered(choice: str | None) -> None:
-            if choice == "a":
-                self._screen.later(
-                    partial(shelf.archive, run.run), gone, group=f"shelf {run.run.id}"
-                )
-
-        def gone(moved: RunFolder) -> None:
-            self._let_go(run.run, moved)
+        if await self._screen.ask(dialog) == "a":
+            moved = await self._screen.in_thread(partial(archive.archive, run.run))
+            self._forget(run.run, moved)
             self._screen.notify(f"{run_name(run)} is in {safe_text(moved.path.parent)}")
 
-        self._screen.over(question, answered)
-
-    def delete(self, run: RunSummary) -> None:
-        """Remove a run for good, if the user means it."""
-        if self._is_live(run, "deleted"):
-            return
-
-        def ask(size: int) -> None:
-            question = ChoiceDialog(
-                f"Delete {run_name(run)}?",
-                f"{safe_text(run.run.name)}: {format_size(size)} with its checkpoints,"
-                " gone for good.",
-                [Choice("y", "delete"), Choice("n", "keep it")],
-            )
-            self._screen.over(question, answered)
-
-        def answered(choice: str | None) -> None:
-            if choice == "y":
-                self._screen.later(
-                    partial(shelf.delete, run.run), gone, group=f"shelf {run.run.id}"
-                )
-
-        def gone(_: None) -> None:
-            self._let_go(run.run, None)
+    async def delete(self, run: RunSummary) -> None:
+        """Delete the run, after asking."""
+        _refuse_live(run, "deleted")
+        size = await self._screen.in_thread(run.run.size)
+        dialog = ChoiceDialog(
+            f"Delete {run_name(run)}?",
+            f"{safe_text(run.run.name)}, {format_size(size)} with its checkpoints."
+            " This cannot be undone.",
+            [Choice("y", "delete"), Choice("n", "cancel")],
+        )
+        if await self._screen.ask(dialog) == "y":
+            await self._screen.in_thread(partial(archive.delete, run.run))
+            self._forget(run.run, None)
             self._screen.notify(f"{run_name(run)} is deleted")
 
-        self._screen.later(run.run.size, ask, group="size")
-
-    def _let_go(self, folder: RunFolder, moved: RunFolder | None) -> None:
-        """Nothing on the desk is to lead to where the run was."""
+    def _forget(self, folder: RunFolder, moved: RunFolder | None) -> None:
+        """Drop references to a folder that is gone, or point them to where it has moved."""
         context = self._screen.context
         feed = context.app_state.feed
         if feed is not None and feed.folder == folder and not feed.live:
             context.show_run(None)
         if context.app_state.selected_run == folder:
             context.select_run(moved)
-        self._after()
+        self._on_changed()
 
-    # -- common to them -------------------------------------------------------------------
 
-    def _config(self, run: RunSummary, what: str) -> RunConfig | None:
-        """The settings of a run that is to be resumed or forked (`what`); None, with the
-        reason said, where that cannot be."""
+def refuse_broken(run: RunSummary) -> None:
+    if run.state == BROKEN:
+        raise UserError(f"{run_name(run)} is broken: {safe_text(run.reason)}")
+
+
+def _refuse_live(run: RunSummary, action: str) -> None:
+    if run.is_live:
+        raise UserError(
+            f"{run_name(run)} cannot be {action} while {run.holder} trains it; s stops it"
+        )
+
+
+def _read_config(run: RunSummary, action: str) -> RunConfig:
+    """The config of a run that is to be resumed or forked (`action`), if it can be."""
+    refuse_broken(run)
+    if refusal := run.refusal(action):
+        raise UserError(refusal)
+    return recipes.read(run.run.config).config()
+
+
+def _with_epochs(config: RunConfig, done: int, text: str) -> RunConfig:
+    epochs = settings.parse("epochs", text)
+    if isinstance(epochs, int) and epochs <= done:
+        raise UsageError(f"must be more than {done}, the epochs already trained")
+    return config.changed(epochs=epochs)
+
+
+def _with_changes(config: RunConfig, text: str) -> RunConfig:
+    """The config with changes such as `lr=0.001 epochs=10`."""
+    values: dict[str, Any] = {}
+    for word in text.split():
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise UsageError(f"{safe_text(word, 40)}: write a change as lr=0.001")
+        values[name] = settings.parse(name, value) if name in settings.FIELDS else value
+    return config.changed(**values) if values else config
+
+
+def _validator(parse: Callable[[str], object]) -> Callable[[str], str]:
+    """A `validate` for PromptDialog: the first line of the error that `parse` raises."""
+
+    def validate(text: str) -> str:
         try:
-            if run.state == BROKEN:
-                raise UserError(f"{run_name(run)} is broken: {safe_text(run.reason)}")
-            if refused := run.refusal(what):
-                raise UserError(refused)
-            return recipes.read(run.run.config).config()
+            parse(text)
         except UserError as error:
-            self._refuse(error)
-            return None
+            return str(error).split("\n")[0]
+        return ""
 
-    def _is_live(self, run: RunSummary, what: str) -> bool:
-        if run.is_live:
-            self._screen.notify_error(
-                f"{run_name(run)} cannot be {what}: it is trained by {run.holder}; s stops it"
-            )
-        return run.is_live
-
-    def _refuse(self, error: UserError) -> None:
-        self._screen.notify_error(str(error).split("\n")[0])
+    return validate
 
 
-def _about(one: CheckpointEntry) -> str:
-    what = "goes on from there" if one.whole else "its weights, from the beginning"
-    return f"{one.kind:<4}  step {one.step:>7,}  epoch {one.epoch:>4}  {what}"
+def _format_checkpoint(entry: CheckpointEntry) -> str:
+    effect = "continues from there" if entry.whole else "weights only, starts at epoch 0"
+    return f"{entry.kind:<4}  step {entry.step:>7,}  epoch {entry.epoch:>4}  {effect}"

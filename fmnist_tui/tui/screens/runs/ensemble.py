@@ -1,4 +1,4 @@
-"""Making one classifier of several runs: by which views, and what came of it."""
+"""Make an ensemble of the marked runs: ask for the views of each image, then start a job."""
 
 from __future__ import annotations
 
@@ -12,48 +12,42 @@ from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.shared.job_results import ensemble_summary
+from fmnist_tui.util.errors import UserError
 
+# Values of --tta, by key.
 VIEWS = {"n": "none", "f": "flip", "s": "flip+shift"}
 CHOICES = [
-    Choice("n", "as they are", "each image once"),
-    Choice("f", "flip", "and mirrored"),
-    Choice("s", "flip+shift", "and moved by a pixel, both mirrored: six views"),
+    Choice("n", "none", "each image as it is"),
+    Choice("f", "flip", "two views: also mirrored"),
+    Choice("s", "flip+shift", "six views: also moved by a pixel, and mirrored"),
 ]
 
 
-def unite(screen: DashboardScreen, runs: Sequence[RunSummary], after: Callable[[], None]) -> None:
-    """Make an ensemble of these runs and take it in hand; then call `after`."""
-    if len(runs) < 2:
-        screen.notify_error("mark two runs or more with space; then m makes one ensemble of them")
-        return
-    datasets = [dataset_catalog.find_dataset_info(run.dataset) for run in runs]
-    if any(info is not None and not info.mirror for info in datasets):
-        _unite(screen, runs, "none", after)
-        return
-
-    def chosen(key: str | None) -> None:
-        if key is not None:
-            _unite(screen, runs, VIEWS[key], after)
-
-    question = ChoiceDialog(
-        f"Ensemble of {len(runs)} runs",
-        "What the members say is averaged. Other views of an image help those that were"
-        " trained with such views.",
-        CHOICES,
-    )
-    screen.over(question, chosen)
-
-
-def _unite(
-    screen: DashboardScreen, runs: Sequence[RunSummary], tta: str, after: Callable[[], None]
+async def make_ensemble(
+    screen: DashboardScreen, runs: Sequence[RunSummary], on_done: Callable[[], None]
 ) -> None:
-    context, app_state = screen.context, screen.app_state
+    """Make an ensemble in a background job, select it, then call `on_done`."""
+    if len(runs) < 2:
+        raise UserError("mark at least two runs with space to make an ensemble of them")
+    tta: str | None = "none"
+    datasets = [dataset_catalog.find_dataset_info(run.dataset) for run in runs]
+    if all(info is None or info.mirror for info in datasets):
+        dialog = ChoiceDialog(
+            f"Ensemble of {len(runs)} runs",
+            "The probabilities of the members are averaged. Models that were trained with flips"
+            " and shifts gain from several views of each image.",
+            CHOICES,
+        )
+        tta = VIEWS.get(await screen.ask(dialog) or "")
+    if tta is None:
+        return
+    context = screen.context
 
-    def made(found: Any) -> None:
-        context.select_run(RunFolder(Path(found["path"])))
-        after()
-        context.notify(ensemble_summary(found))
+    def on_result(document: Any) -> None:
+        context.select_run(RunFolder(Path(document["path"])))
+        on_done()
+        context.notify(ensemble_summary(document))
 
     words = ["ensemble", *(str(run.run.path.absolute()) for run in runs), f"--tta={tta}"]
-    words += [f"--runs={app_state.runs_dir}", f"--data={app_state.data_dir}"]
-    context.start_job(f"ensemble of {len(runs)}", words, made)
+    words += context.app_state.folder_options
+    context.start_job(f"ensemble of {len(runs)}", words, on_result)

@@ -1,4 +1,4 @@
-"""Taking a run's model away as a file: as what, where to, and what came of it."""
+"""Export a run's model to a file: ask for the format and the path, then start a job."""
 
 from __future__ import annotations
 
@@ -9,94 +9,82 @@ from typing import Any
 
 from fmnist_tui.engine.export.export_request import ONNX, PTH, SAFETENSORS
 from fmnist_tui.runs import checkpoints
-from fmnist_tui.runs.checkpoints import CheckpointEntry
-from fmnist_tui.runs.listing import BROKEN, RunSummary
+from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.screens.runs.actions import refuse_broken
 from fmnist_tui.tui.shared.run_names import run_name
+from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import NO_VALUE, format_size
 from fmnist_tui.util.paths import expand_home, format_path
 from fmnist_tui.util.text import safe_text
 
-FORMS = {"o": ONNX, "s": SAFETENSORS, "p": PTH}
+FORMATS = {"o": ONNX, "s": SAFETENSORS, "p": PTH}
 CHOICES = [
-    Choice("o", ONNX, "pixels to probabilities; for any runtime"),
-    Choice("s", SAFETENSORS, "the weights with their facts"),
-    Choice("p", PTH, "the weights for torch.load, facts beside"),
+    Choice("o", ONNX, "pixels to probabilities, for any runtime"),
+    Choice("s", SAFETENSORS, "weights with metadata"),
+    Choice("p", PTH, "weights for torch.load, metadata in a second file"),
 ]
 
 
-def export_run(screen: DashboardScreen, run: RunSummary) -> None:
-    """Ask what is needed, then export the run's best checkpoint."""
-    if run.state == BROKEN:
-        screen.notify_error(f"{run_name(run)} is broken: {safe_text(run.reason)}")
+async def export_run(screen: DashboardScreen, run: RunSummary) -> None:
+    """Export the run's best checkpoint, in a background job."""
+    refuse_broken(run)
+    if not await screen.in_thread(partial(checkpoints.kept, run.run)):
+        raise UserError(f"{run_name(run)} has no checkpoint to export")
+    dialog = ChoiceDialog(
+        f"Export {run_name(run)}",
+        "The file is read back and compared with the model on the test images.",
+        CHOICES,
+    )
+    key = await screen.ask(dialog)
+    if key is None:
         return
-
-    def listed(found: list[CheckpointEntry]) -> None:
-        if not found:
-            screen.notify_error(f"{run_name(run)} has no checkpoint to export")
-            return
-        question = ChoiceDialog(
-            f"Export {run_name(run)}",
-            "The file is read back and compared with the model on the test images.",
-            CHOICES,
+    file_format = FORMATS[key]
+    default = run.run.exports / f"{run.run.id}.{file_format}"
+    prompt = PromptDialog(
+        f"Export {run_name(run)} as {file_format}",
+        format_path(default),
+        f"a path that ends in .{file_format}",
+    )
+    path = (await screen.ask(prompt) or "").strip()
+    if not path:
+        return
+    out = expand_home(path).absolute()
+    options = []
+    # Path.is_file raises for names that are too long and folders that cannot be read.
+    if os.path.isfile(out):  # noqa: PTH113
+        dialog = ChoiceDialog(
+            "Overwrite the file?",
+            f"{format_path(out)} exists already.",
+            [Choice("y", "overwrite"), Choice("n", "cancel")],
         )
-        screen.over(question, chosen)
-
-    def chosen(key: str | None) -> None:
-        if key is not None:
-            _ask_where(screen, run, FORMS[key])
-
-    screen.later(partial(checkpoints.kept, run.run), listed, group="export")
-
-
-def _ask_where(screen: DashboardScreen, run: RunSummary, to: str) -> None:
-    usual = run.run.exports / f"{run.run.id}.{to}"
-
-    def named(text: str | None) -> None:
-        if text is None or not text.strip():
+        if await screen.ask(dialog) != "y":
             return
-        out = expand_home(text.strip()).absolute()
-        # Path's own raises where a name is overlong or a folder is closed.
-        if os.path.isfile(out):  # noqa: PTH113
-            screen.over(
-                ChoiceDialog(
-                    "Overwrite it?",
-                    f"{format_path(out)} exists already.",
-                    [Choice("y", "overwrite"), Choice("n", "leave it")],
-                ),
-                lambda key: _export(screen, run, to, out, True) if key == "y" else None,
-            )
-        else:
-            _export(screen, run, to, None if out == usual.absolute() else out, False)
-
-    title = f"Export {run_name(run)} as {to}"
-    screen.over(PromptDialog(title, format_path(usual), f"a path that ends in .{to}"), named)
-
-
-def _export(
-    screen: DashboardScreen, run: RunSummary, to: str, out: Path | None, force: bool
-) -> None:
-    """`out` is None for the usual place, whose folder the command makes."""
-    context, app_state = screen.context, screen.app_state
-    words = ["export", str(run.run.path.absolute()), f"--to={to}", f"--data={app_state.data_dir}"]
-    words += [f"--out={out}"] if out is not None else []
-    words += ["--force"] if force else []
+        options = [f"--out={out}", "--force"]
+    elif out != default.absolute():
+        # The command creates the folder of the default path only.
+        options = [f"--out={out}"]
+    context = screen.context
+    words = ["export", str(run.run.path.absolute()), f"--to={file_format}"]
+    words += [f"--data={context.app_state.data_dir}", *options]
     context.start_job(
-        f"export {safe_text(run.run.id)}", words, lambda found: context.notify(told(found))
+        f"export {safe_text(run.run.id)}",
+        words,
+        lambda document: context.notify(export_summary(document)),
     )
 
 
-def told(found: Any) -> str:
-    """What came of an export, in a line, from the command's document."""
-    parity, latency = found["parity"], found["latency_ms"]
-    apart = parity["largest_difference"]
-    times = ", ".join(
-        f"{who} {times['1']:.2f} ms for one, {times['64']:.1f} for 64"
-        for who, times in latency.items()
+def export_summary(document: Any) -> str:
+    """The result of an export in one line, from the JSON document of the command."""
+    parity = document["parity"]
+    difference = parity["largest_difference"]
+    latency = ", ".join(
+        f"{runtime} {times['1']:.2f} ms for 1 image, {times['64']:.1f} ms for 64"
+        for runtime, times in document["latency_ms"].items()
     )
     return (
-        f"{format_path(Path(found['file']))}: {format_size(found['size'])},"
-        f" {parity['same_labels']:,} of {parity['count']:,} {parity['split']} images as here,"
-        f" probabilities within {NO_VALUE if apart is None else f'{apart:.1e}'}; {times}"
+        f"{format_path(Path(document['file']))}: {format_size(document['size'])}, same class for"
+        f" {parity['same_labels']:,} of {parity['count']:,} {parity['split']} images, probabilities"
+        f" within {NO_VALUE if difference is None else f'{difference:.1e}'}; {latency}"
     )

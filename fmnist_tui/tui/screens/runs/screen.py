@@ -17,11 +17,12 @@ from textual.widgets import DataTable, Input
 
 from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, SWEEP
 from fmnist_tui.runs.listing import RunSummary
+from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.table_screen import TableScreen
 from fmnist_tui.tui.screens.runs.actions import RunActions
 from fmnist_tui.tui.screens.runs.compare import RunComparison, build_lines, build_page
 from fmnist_tui.tui.screens.runs.compare_pane import NO_CURVE, ComparePane
-from fmnist_tui.tui.screens.runs.ensemble import unite
+from fmnist_tui.tui.screens.runs.ensemble import make_ensemble
 from fmnist_tui.tui.screens.runs.export import export_run
 from fmnist_tui.tui.screens.runs.history import CURVES, HistoryCache, RunHistory
 from fmnist_tui.tui.screens.runs.table import (
@@ -40,6 +41,7 @@ from fmnist_tui.tui.widgets.columns import head, laid_out
 from fmnist_tui.tui.widgets.filter_input import FilterInput
 from fmnist_tui.tui.widgets.incremental import entitle
 from fmnist_tui.tui.widgets.line_table import LineTable
+from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
 # A run's events are read once the cursor has rested on it this long.
@@ -86,7 +88,7 @@ class RunsScreen(TableScreen):
         Binding("slash", "filter", "Filter", id="runs.filter"),
         Binding("o", "order", "Order", id="runs.order"),
         Binding("e", "act('export')", "Export", id="runs.export"),
-        Binding("m", "unite", "Ensemble of the marked", id="runs.ensemble"),
+        Binding("m", "ensemble", "Ensemble of the marked", id="runs.ensemble"),
         Binding("R", "act('report')", "Report", id="runs.report"),
         Binding("a", "act('archive')", "Archive", id="runs.archive"),
         Binding("x", "act('delete')", "Delete", id="runs.delete"),
@@ -257,23 +259,18 @@ class RunsScreen(TableScreen):
         self.draw()
         self._compare_soon()
 
-    def action_unite(self) -> None:
+    @dialog_flow
+    async def action_ensemble(self) -> None:
         """Make an ensemble of the marked runs."""
-        unite(self, self._marked, self.load)
+        await make_ensemble(self, self._marked, self.load)
 
-    def action_act(self, what: str) -> None:
+    @dialog_flow
+    async def action_act(self, name: str) -> None:
         """Do something with the run under the cursor."""
         run = self._current
         if run is None:
-            self.notify_error("no run is under the cursor")
-            return
-        acts = {
-            "resume": self._actions.resume,
-            "fork": self._actions.fork,
-            "stop": self._actions.stop,
-            "export": lambda run: export_run(self, run),
-            "report": self._actions.report,
-            "archive": self._actions.archive,
-            "delete": self._actions.delete,
-        }
-        acts[what](run)
+            raise UserError("no run selected")
+        if name == "export":
+            await export_run(self, run)
+        else:
+            await getattr(self._actions, name)(run)
