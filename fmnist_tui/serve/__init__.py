@@ -1,6 +1,5 @@
-"""The dashboard in a browser on this machine: textual-serve's page behind a guard of our own.
+"""The dashboard in a browser on this machine: textual-serve's page behind our own access checks.
 
-A visitor's dashboard is a process of its own, which ends when the visitor goes and hands
-its run over before. What textual-serve brings is the terminal in the page; it is let at
-nothing but that page.
+Every connection gets a dashboard process of its own. When the browser disconnects, the process
+hands its run over and ends. Of textual-serve only the page is used, not its service.
 """

@@ -1,10 +1,9 @@
-"""Who is let in: from this machine, under a name of this machine, with the token.
+"""Access checks: requests come from this machine, under a name of this machine, with the token.
 
-Any page in the browser can send requests to loopback, and any name can be made to point
-there. So the name in `Host` must be one of ours to the letter (a foreign name that leads
-here is not), a websocket must be opened by our own page (`Origin`), and all must carry the
-token: once in the address that was printed, from then on in a cookie that no script reads
-and no foreign page sends along.
+Any page in the browser can send requests to loopback, and any host name can be made to resolve
+to it. So `Host` must be exactly one of our names, a websocket must be opened by our own page
+(`Origin`), and every request needs the token: first in the printed address, from then on in a
+cookie that scripts cannot read and other sites do not send.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
-from fmnist_tui.serve.pages import refused
+from fmnist_tui.serve.pages import refusal_page
 
-TOKEN = "token"
-HEADERS = {
+TOKEN_PARAMETER = "token"
+SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline';"
         " font-src 'self'; img-src 'self' data:; connect-src 'self';"
@@ -35,84 +34,83 @@ HEADERS = {
     "Server": "fmnist-tui",
 }
 _METHODS = (hdrs.METH_GET, hdrs.METH_HEAD)
-_WHERE_TO_FIND_IT = "Open the address that `fmnist-tui serve` has printed, token and all."
+_HINT = "Open the complete address that `fmnist-tui serve` printed, including the token."
 
 
 @dataclass(frozen=True, slots=True)
 class RequestGuard:
-    """`names` are what this server may be called in `Host`, with its port."""
+    """`hosts` are the values of `Host` that this server accepts."""
 
     token: str
-    names: frozenset[str]
+    hosts: frozenset[str]
     cookie: str
 
     @classmethod
-    def of(cls, token: str, host: str, port: int) -> RequestGuard:
-        own = f"[{host}]" if ":" in host else host
-        names = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]", own)}
+    def for_address(cls, token: str, host: str, port: int) -> RequestGuard:
+        own_host = f"[{host}]" if ":" in host else host
+        hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]", own_host)}
         if port == 80:
-            names |= {name.rpartition(":")[0] for name in names}
-        # Cookies do not tell ports apart; two servers must not overwrite each other's.
-        return cls(token, frozenset(names), f"fmnist-tui-{port}")
+            hosts |= {name.rpartition(":")[0] for name in hosts}
+        # Browsers share cookies between ports; servers must not overwrite each other's.
+        return cls(token, frozenset(hosts), f"fmnist-tui-{port}")
 
-    def objection(self, request: web.Request, *, is_socket: bool) -> str:
-        """Why a request is refused; empty if it is not, but for the token."""
+    def refusal(self, request: web.Request, *, is_socket: bool) -> str:
+        """Why a request is refused, apart from its token; empty if it is accepted."""
         if request.method not in _METHODS:
-            return "This server only shows."
-        if not _is_near(request.remote):
-            return "This server is for its own machine alone."
-        names = request.headers.getall(hdrs.HOST, [])
-        if len(names) != 1 or names[0].lower() not in self.names:
+            return "This server is read-only."
+        if not _is_loopback(request.remote):
+            return "This server accepts connections from its own machine only."
+        hosts = request.headers.getall(hdrs.HOST, [])
+        if len(hosts) != 1 or hosts[0].lower() not in self.hosts:
             return (
-                "This server answers to 127.0.0.1 and localhost with its own port alone."
-                " Through ssh, forward the same port."
+                "This server answers only to 127.0.0.1 and localhost with its own port."
+                " With ssh, forward the same port."
             )
         origins = request.headers.getall(hdrs.ORIGIN, [])
-        if origins != [f"http://{names[0]}"] and (origins or is_socket):
-            return "This server is for its own page alone."
+        if origins != [f"http://{hosts[0]}"] and (origins or is_socket):
+            return "This server accepts requests from its own page only."
         return ""
 
-    def knows(self, given: str | None) -> bool:
-        """Whether this is the token, in a time that does not depend on how nearly it is."""
-        if given is None:
+    def is_token(self, value: str | None) -> bool:
+        """Compares in constant time."""
+        if value is None:
             return False
-        return hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode("ascii"))
+        return hmac.compare_digest(value.encode("utf-8", "replace"), self.token.encode("ascii"))
 
-    def admitted(self) -> web.Response:
-        """The answer to the address with the token: a cookie, and on to the address without."""
-        answer = web.Response(status=303, headers={hdrs.LOCATION: "/"})
-        answer.set_cookie(self.cookie, self.token, httponly=True, samesite="Strict", path="/")
-        return answer
+    def login_response(self) -> web.Response:
+        """Sets the cookie and redirects to the address without the token."""
+        response = web.Response(status=303, headers={hdrs.LOCATION: "/"})
+        response.set_cookie(self.cookie, self.token, httponly=True, samesite="Strict", path="/")
+        return response
 
 
-def middleware(guard: RequestGuard, socket_path: str) -> Middleware:
-    """Every request through the guard, whatever it asks for."""
+def auth_middleware(guard: RequestGuard, socket_path: str) -> Middleware:
+    """Checks every request, whatever its path."""
 
     @web.middleware
-    async def guarded(
+    async def check(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        why = guard.objection(request, is_socket=request.path == socket_path)
-        if why:
-            return refused(why)
-        given = request.query.getall(TOKEN, [])
-        if given and request.path == "/":
-            if len(given) == 1 and guard.knows(given[0]):
-                return guard.admitted()
-            return refused(f"This is not the token of this server. {_WHERE_TO_FIND_IT}")
-        if not guard.knows(request.cookies.get(guard.cookie)):
-            return refused(f"This page needs a token. {_WHERE_TO_FIND_IT}")
+        refusal = guard.refusal(request, is_socket=request.path == socket_path)
+        if refusal:
+            return refusal_page(refusal)
+        tokens = request.query.getall(TOKEN_PARAMETER, [])
+        if tokens and request.path == "/":
+            if len(tokens) == 1 and guard.is_token(tokens[0]):
+                return guard.login_response()
+            return refusal_page(f"This is not the token of this server. {_HINT}")
+        if not guard.is_token(request.cookies.get(guard.cookie)):
+            return refusal_page(f"This page needs a token. {_HINT}")
         return await handler(request)
 
-    return guarded
+    return check
 
 
-async def protect(_: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Every answer with the headers that keep the browser from doing more than is meant."""
-    response.headers.update(HEADERS)
+async def add_security_headers(_: web.BaseRequest, response: web.StreamResponse) -> None:
+    response.headers.update(SECURITY_HEADERS)
 
 
-def _is_near(remote: str | None) -> bool:
+def _is_loopback(remote: str | None) -> bool:
     try:
         address = ipaddress.ip_address((remote or "").partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""All visitors: so many places and no more, and nobody left behind."""
+"""The dashboards of all connections: limited in number, and all stopped at the end."""
 
 from __future__ import annotations
 
@@ -7,79 +7,78 @@ from collections.abc import Callable
 
 from fmnist_tui.serve.dashboard_process import DashboardProcess
 
-# So long may a dashboard take to hand its run over once its tab is closed; while the server
-# lives there is no hurry.
-LEAVING_SECONDS = 120.0
-# A page that is loaded anew comes back before the dashboard it had has gone.
+# How long a dashboard may take to hand its run over after its tab is closed. There is no hurry
+# while the server runs.
+RELEASE_SECONDS = 120.0
+# A reloaded page reconnects before its previous dashboard has ended.
 WAIT_SECONDS = 15.0
 
 
 class ConnectionPool:
-    """`admit` gives a visitor a place, `dismiss` lets one go; `close` lets all go."""
+    """At most `limit` dashboards at once, those about to end included."""
 
-    def __init__(self, places: int, told: Callable[[str], None]) -> None:
-        self.places = places
-        self._told = told
-        self._here: set[DashboardProcess] = set()
-        self._leaving: dict[asyncio.Task[None], DashboardProcess] = {}
-        self._closed = False
+    def __init__(self, limit: int, on_message: Callable[[str], None]) -> None:
+        self.limit = limit
+        self._on_message = on_message
+        self._active: set[DashboardProcess] = set()
+        self._stopping: set[asyncio.Task[None]] = set()
+        self._is_closed = False
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no place, nor will one be free in a moment."""
-        return self._closed or (self._taken >= self.places and not self._leaving)
+        """Whether there is no free slot and none is about to become free."""
+        return self._is_closed or (self._count >= self.limit and not self._stopping)
 
     @property
-    def _taken(self) -> int:
-        return len(self._here) + len(self._leaving)
+    def _count(self) -> int:
+        return len(self._active) + len(self._stopping)
 
-    async def admit(self) -> DashboardProcess | None:
-        """A place for a new visitor; None if none is free, and none becomes free soon."""
+    async def acquire(self) -> DashboardProcess | None:
+        """A dashboard for a new connection, not yet started; None if no slot becomes free soon."""
         end = asyncio.get_running_loop().time() + WAIT_SECONDS
-        while self._taken >= self.places and not self._closed:
-            left = end - asyncio.get_running_loop().time()
-            if not self._leaving or left <= 0:
+        while self._count >= self.limit and not self._is_closed:
+            remaining = end - asyncio.get_running_loop().time()
+            if not self._stopping or remaining <= 0:
                 return None
             await asyncio.wait(
-                set(self._leaving), timeout=left, return_when=asyncio.FIRST_COMPLETED
+                self._stopping, timeout=remaining, return_when=asyncio.FIRST_COMPLETED
             )
-        if self._closed:
+        if self._is_closed:
             return None
-        visitor = DashboardProcess(self._told)
-        self._here.add(visitor)
-        return visitor
+        dashboard = DashboardProcess(self._on_message)
+        self._active.add(dashboard)
+        return dashboard
 
-    def dismiss(self, visitor: DashboardProcess) -> None:
-        """Let a visitor go: the place is free once the dashboard has ended."""
-        if visitor not in self._here:
+    def release(self, dashboard: DashboardProcess) -> None:
+        """Stop a dashboard in the background. Its slot is free once it has ended."""
+        if dashboard not in self._active:
             return
-        self._here.remove(visitor)
-        task = asyncio.create_task(self._end(visitor, LEAVING_SECONDS))
-        self._leaving[task] = visitor
-        task.add_done_callback(self._leaving.pop)
+        self._active.remove(dashboard)
+        task = asyncio.create_task(self._stop(dashboard))
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
 
     async def close(self, seconds: float) -> None:
-        """Let everybody go, those too who are about to, and wait until they have gone: so long
-        and no longer."""
-        self._closed = True
-        for visitor in list(self._here):
-            self.dismiss(visitor)
-        if not self._leaving:
+        """Stop all dashboards, and kill those that have not ended after `seconds`."""
+        self._is_closed = True
+        for dashboard in list(self._active):
+            self.release(dashboard)
+        if not self._stopping:
             return
-        _, late = await asyncio.wait(set(self._leaving), timeout=seconds)
+        _, late = await asyncio.wait(self._stopping, timeout=seconds)
         for task in late:
-            # Cancelled, it kills what is left of the dashboard and waits for that.
+            # When cancelled, it kills the dashboard and waits for its end.
             task.cancel()
         if late:
             await asyncio.wait(late)
 
-    async def _end(self, visitor: DashboardProcess, seconds: float) -> None:
+    async def _stop(self, dashboard: DashboardProcess) -> None:
         try:
-            by_itself = await visitor.end(seconds)
+            has_ended = await dashboard.stop(RELEASE_SECONDS)
         except asyncio.CancelledError:
-            by_itself = False
-        if not by_itself:
-            self._told(
+            has_ended = False
+        if not has_ended:
+            self._on_message(
                 "a dashboard did not end in time and was killed; `fmnist-tui runs list` shows"
-                " whether a run is to be resumed"
+                " whether a run needs to be resumed"
             )

@@ -1,7 +1,7 @@
-"""A visitor's dashboard: a process of its own, spoken with in the packets of Textual's web driver.
+"""One connection's dashboard: a process that speaks the packets of Textual's web driver.
 
-textual-serve's own service starts it by a shell and waits for its end without limit; here
-nothing stands between, and the end comes in steps that leave a run time to be handed over.
+textual-serve's own service starts it through a shell and waits for its end without a limit. Here
+the process is started directly, and stopped in steps that leave time to hand a run over.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from fmnist_tui.util.paths import program_command
 from fmnist_tui.util.text import safe_text
 
-# What the web driver writes before the first packet.
+# What the web driver writes before the first packet
 _READY = b"__GANGLION__\n"
 _DATA, _META = b"D", b"M"
-# A process that does not see the end of its input is told by a signal after so long.
-_DEAF_SECONDS = 10.0
-_LAST_SECONDS = 0.5
-_LINES = 20
+# A process that ignores the end of its input for so long gets SIGHUP.
+_HANGUP_SECONDS = 10.0
+_LAST_MESSAGE_SECONDS = 0.5
+_MAX_MESSAGES = 20
 _BLOCK = 1 << 16
-LEAST, MOST = 1, 1000
+_MIN_CELLS, _MAX_CELLS = 1, 1000
 
 
-def environment() -> dict[str, str]:
-    """What a dashboard in a browser is to know of its terminal, whatever ours is."""
-    kept = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
+def _environment() -> dict[str, str]:
+    """Describes the terminal in the browser, whatever the server's own terminal is."""
+    inherited = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
     return {
-        **kept,
+        **inherited,
         "TERM": "xterm-256color",
         "COLORTERM": "truecolor",
         "TEXTUAL_COLOR_SYSTEM": "truecolor",
@@ -42,84 +42,84 @@ def environment() -> dict[str, str]:
 
 
 class DashboardProcess:
-    """Begun by `start`; `screen` is what it draws, `end` lets it go."""
+    """`on_message` gets the lines that the dashboard writes to standard error."""
 
-    def __init__(self, told: Callable[[str], None]) -> None:
-        self._told = told
+    def __init__(self, on_message: Callable[[str], None]) -> None:
+        self._on_message = on_message
         self._process: Process | None = None
-        self._listener: asyncio.Task[None] | None = None
-        self.said: deque[str] = deque(maxlen=_LINES)
+        self._reader: asyncio.Task[None] | None = None
+        self._messages: deque[str] = deque(maxlen=_MAX_MESSAGES)
 
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None else None
 
     async def start(self, words: Sequence[str], columns: int, rows: int) -> None:
-        """Begin a dashboard of this size. It has a session of its own: what ends the server
-        by the keyboard does not end it too."""
-        size = f"--in-browser={within(columns)}x{within(rows)}"
+        """Start a dashboard of this size, in a session of its own: Ctrl-C on the server's
+        terminal does not reach it."""
+        size = f"--in-browser={_clamp(columns)}x{_clamp(rows)}"
         self._process = await asyncio.create_subprocess_exec(
             *(*program_command(), *words, size),
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
             start_new_session=True,
-            env=environment(),
+            env=_environment(),
         )
-        self._listener = asyncio.create_task(self._listen(self._process))
+        self._reader = asyncio.create_task(self._read_messages(self._process))
 
-    async def screen(self) -> AsyncGenerator[bytes, None]:
-        """What the dashboard draws, until it ends; or else why it could not be opened."""
+    async def output(self) -> AsyncGenerator[bytes, None]:
+        """What the dashboard draws until it ends, or its messages if it could not start."""
         if self._process is None or self._process.stdout is None:
             return
-        out = self._process.stdout
-        if await out.readline() != _READY:
-            if self._listener is not None:
-                await self._listener
-            yield "\r\n".join(self.said or ["the dashboard did not open"]).encode()
+        stdout = self._process.stdout
+        if await stdout.readline() != _READY:
+            if self._reader is not None:
+                await self._reader
+            yield "\r\n".join(self._messages or ["the dashboard did not start"]).encode()
             return
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while await out.readexactly(1) == _DATA:
-                size = int.from_bytes(await out.readexactly(4), "big")
-                yield await out.readexactly(size)
+            while await stdout.readexactly(1) == _DATA:
+                size = int.from_bytes(await stdout.readexactly(4), "big")
+                yield await stdout.readexactly(size)
 
-    async def typed(self, text: str) -> None:
-        """Keys, and what the mouse does."""
+    async def send_input(self, text: str) -> None:
+        """Pass on keys and mouse events."""
         await self._send(_DATA, text.encode("utf-8", "replace"))
 
-    async def resized(self, columns: int, rows: int) -> None:
-        size = {"type": "resize", "width": within(columns), "height": within(rows)}
+    async def resize(self, columns: int, rows: int) -> None:
+        size = {"type": "resize", "width": _clamp(columns), "height": _clamp(rows)}
         await self._send(_META, json.dumps(size).encode())
 
-    async def looked_at(self, is_so: bool) -> None:
-        """Whether the page has the focus."""
-        await self._send(_META, json.dumps({"type": "focus" if is_so else "blur"}).encode())
+    async def set_focus(self, has_focus: bool) -> None:
+        event = {"type": "focus" if has_focus else "blur"}
+        await self._send(_META, json.dumps(event).encode())
 
-    async def end(self, seconds: float) -> bool:
-        """Let the dashboard go, by the end of its input, and wait until it has gone; whether it
-        went by itself. One that takes longer is killed, with all it has started."""
+    async def stop(self, seconds: float) -> bool:
+        """Close the dashboard's input and wait until it has ended; whether it ended by itself.
+        After `seconds` it is killed with all its children."""
         process = self._process
         if process is None:
             return True
         if process.stdin is not None:
             process.stdin.close()
-        drained = asyncio.create_task(_drain(process))
-        by_itself = True
+        drain = asyncio.create_task(_drain(process))
+        has_ended = True
         try:
-            if not await _gone(process, min(seconds, _DEAF_SECONDS)):
-                _signal(process, signal.SIGHUP)
-                by_itself = await _gone(process, max(0.0, seconds - _DEAF_SECONDS))
+            if not await _wait_for_exit(process, min(seconds, _HANGUP_SECONDS)):
+                _send_signal(process, signal.SIGHUP)
+                has_ended = await _wait_for_exit(process, max(0.0, seconds - _HANGUP_SECONDS))
         finally:
             if process.returncode is None:
-                by_itself = False
-                _signal(process, signal.SIGKILL, group=True)
+                has_ended = False
+                _send_signal(process, signal.SIGKILL, group=True)
                 await process.wait()
-            drained.cancel()
-            if self._listener is not None:
-                # Its last words are there already; a child that lives on may hold the other end.
-                await asyncio.wait({self._listener}, timeout=_LAST_SECONDS)
-                self._listener.cancel()
-        return by_itself
+            drain.cancel()
+            if self._reader is not None:
+                # The last messages are there already; a surviving child may keep the pipe open.
+                await asyncio.wait({self._reader}, timeout=_LAST_MESSAGE_SECONDS)
+                self._reader.cancel()
+        return has_ended
 
     async def _send(self, kind: bytes, data: bytes) -> None:
         if self._process is None or self._process.stdin is None:
@@ -128,8 +128,7 @@ class DashboardProcess:
             self._process.stdin.write(kind + len(data).to_bytes(4, "big") + data)
             await self._process.stdin.drain()
 
-    async def _listen(self, process: Process) -> None:
-        """Pass on what it says besides its screen: what became of its run."""
+    async def _read_messages(self, process: Process) -> None:
         assert process.stderr is not None
         rest = b""
         while block := await process.stderr.read(_BLOCK):
@@ -138,24 +137,24 @@ class DashboardProcess:
             for line in lines:
                 text = safe_text(line.decode("utf-8", "replace").strip())
                 if text:
-                    self.said.append(text)
-                    self._told(text)
+                    self._messages.append(text)
+                    self._on_message(text)
 
 
-def within(cells: int) -> int:
-    """A number of columns or rows that a screen can have."""
-    return max(LEAST, min(MOST, cells))
+def _clamp(cells: int) -> int:
+    """A valid number of columns or rows."""
+    return max(_MIN_CELLS, min(_MAX_CELLS, cells))
 
 
 async def _drain(process: Process) -> None:
-    """Read on, so that nothing it still draws keeps it from ending."""
+    """Read on, so that a full pipe does not keep the process from ending."""
     assert process.stdout is not None
     with contextlib.suppress(ConnectionError):
         while await process.stdout.read(_BLOCK):
             pass
 
 
-async def _gone(process: Process, seconds: float) -> bool:
+async def _wait_for_exit(process: Process, seconds: float) -> bool:
     try:
         await asyncio.wait_for(process.wait(), seconds)
     except TimeoutError:
@@ -163,6 +162,6 @@ async def _gone(process: Process, seconds: float) -> bool:
     return True
 
 
-def _signal(process: Process, number: signal.Signals, *, group: bool = False) -> None:
+def _send_signal(process: Process, number: signal.Signals, *, group: bool = False) -> None:
     with contextlib.suppress(ProcessLookupError):
         (os.killpg if group else os.kill)(process.pid, number)

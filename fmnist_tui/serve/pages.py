@@ -1,4 +1,4 @@
-"""The few pages there are: the dashboard's own, and those that say why there is none."""
+"""The HTML pages: the dashboard, and the reasons why there is none."""
 
 from __future__ import annotations
 
@@ -8,30 +8,29 @@ from pathlib import Path
 from aiohttp import web
 
 _HERE = Path(__file__).parent
-# What the dashboard's page is made of besides textual-serve's own files
-PARTS = (_HERE / "page.css", _HERE / "page.js")
+# Files of the dashboard's page, besides textual-serve's
+ASSETS = (_HERE / "page.css", _HERE / "page.js")
 FONT_PIXELS = 15
 
 
-def dashboard(socket: str) -> web.Response:
-    """The terminal in the page, which opens a websocket to `socket`."""
-    return _page("dashboard.html", 200, socket=socket, font_size=str(FONT_PIXELS))
+def dashboard_page(socket_url: str) -> web.Response:
+    """A terminal that connects to the websocket."""
+    return _render("dashboard.html", 200, socket=socket_url, font_size=str(FONT_PIXELS))
 
 
-def refused(why: str) -> web.Response:
-    """Nothing here for whoever asks so."""
-    return _page("notice.html", 403, title="Not here", why=why)
+def refusal_page(reason: str) -> web.Response:
+    return _render("notice.html", 403, title="Access denied", reason=reason)
 
 
-def full(places: int) -> web.Response:
-    """No place is free."""
-    many = "one dashboard is" if places == 1 else f"{places} dashboards are"
-    why = f"{many.capitalize()} open already, and no more are let in. Close one and try again."
-    return _page("notice.html", 503, title="No place is free", why=why)
+def full_page(limit: int) -> web.Response:
+    """The answer when the limit of open dashboards is reached."""
+    count = "One dashboard is" if limit == 1 else f"{limit} dashboards are"
+    reason = f"{count} open already, which is the limit. Close one and try again."
+    return _render("notice.html", 503, title="Too many dashboards", reason=reason)
 
 
-def _page(name: str, status: int, **words: str) -> web.Response:
+def _render(name: str, status: int, **values: str) -> web.Response:
     text = (_HERE / name).read_text(encoding="utf-8")
-    for key, word in words.items():
-        text = text.replace(f"{{{{ {key} }}}}", html.escape(word, quote=True))
+    for key, value in values.items():
+        text = text.replace(f"{{{{ {key} }}}}", html.escape(value, quote=True))
     return web.Response(text=text, status=status, content_type="text/html")

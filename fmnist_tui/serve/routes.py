@@ -1,4 +1,4 @@
-"""What can be asked for: the page, its files from textual-serve, and the websocket."""
+"""The routes: the page, its files from textual-serve, and the websocket."""
 
 from __future__ import annotations
 
@@ -13,111 +13,117 @@ import textual_serve
 from aiohttp import WSMsgType, web
 
 from fmnist_tui.serve import pages
-from fmnist_tui.serve.auth import RequestGuard, middleware, protect
+from fmnist_tui.serve.auth import RequestGuard, add_security_headers, auth_middleware
 from fmnist_tui.serve.connections import ConnectionPool
 from fmnist_tui.serve.dashboard_process import DashboardProcess
 
-SOCKET = "/socket"
-# The longest message a page sends is what is pasted into it.
-_MESSAGE = 1 << 20
-_HEARTBEAT = 15.0
+SOCKET_PATH = "/socket"
+# The longest message of a page is a paste.
+_MAX_MESSAGE = 1 << 20
+_HEARTBEAT_SECONDS = 15.0
 _CLOSE_SECONDS = 2.0
-_USUAL = (80, 24)
+_DEFAULT_SIZE = (80, 24)
 _STATIC = Path(textual_serve.__file__).parent / "static"
 
-# Which words of the command line open a visitor's dashboard
-Opening = Callable[[], Awaitable[list[str]]]
+# The words of the command line that open a connection's dashboard
+GetCommand = Callable[[], Awaitable[list[str]]]
 
 
-def site(guard: RequestGuard, house: ConnectionPool, opening: Opening) -> web.Application:
-    """The application behind the guard."""
-    app = web.Application(middlewares=[middleware(guard, SOCKET)])
+def build_app(
+    guard: RequestGuard, pool: ConnectionPool, get_command: GetCommand
+) -> web.Application:
+    app = web.Application(middlewares=[auth_middleware(guard, SOCKET_PATH)])
     sockets: set[web.WebSocketResponse] = set()
 
     async def index(request: web.Request) -> web.StreamResponse:
-        if house.is_full:
-            return pages.full(house.places)
-        return pages.dashboard(f"ws://{request.host}{SOCKET}")
+        if pool.is_full:
+            return pages.full_page(pool.limit)
+        return pages.dashboard_page(f"ws://{request.host}{SOCKET_PATH}")
 
-    async def socket(request: web.Request) -> web.StreamResponse:
-        visitor = await house.admit()
-        if visitor is None:
-            return pages.full(house.places)
-        answer = web.WebSocketResponse(
-            timeout=_CLOSE_SECONDS, heartbeat=_HEARTBEAT, max_msg_size=_MESSAGE, compress=False
+    async def connect(request: web.Request) -> web.StreamResponse:
+        dashboard = await pool.acquire()
+        if dashboard is None:
+            return pages.full_page(pool.limit)
+        socket = web.WebSocketResponse(
+            timeout=_CLOSE_SECONDS,
+            heartbeat=_HEARTBEAT_SECONDS,
+            max_msg_size=_MAX_MESSAGE,
+            compress=False,
         )
-        sockets.add(answer)
+        sockets.add(socket)
         try:
-            await answer.prepare(request)
-            await visitor.start(await opening(), *_asked(request))
-            await _serve(visitor, answer)
+            await socket.prepare(request)
+            await dashboard.start(await get_command(), *_terminal_size(request))
+            await _relay(dashboard, socket)
         finally:
-            sockets.discard(answer)
-            house.dismiss(visitor)
-        return answer
+            sockets.discard(socket)
+            pool.release(dashboard)
+        return socket
 
-    async def close(_: web.Application) -> None:
-        await asyncio.gather(*(answer.close() for answer in sockets))
+    async def close_sockets(_: web.Application) -> None:
+        await asyncio.gather(*(socket.close() for socket in sockets))
 
     app.router.add_get("/", index)
-    for part in pages.PARTS:
-        app.router.add_get(f"/{part.name}", _file(part))
-    app.router.add_get(SOCKET, socket)
+    for path in pages.ASSETS:
+        app.router.add_get(f"/{path.name}", _file_handler(path))
+    app.router.add_get(SOCKET_PATH, connect)
     app.router.add_static("/static", _STATIC, show_index=False, follow_symlinks=False)
-    app.on_response_prepare.append(protect)
-    app.on_shutdown.append(close)
+    app.on_response_prepare.append(add_security_headers)
+    app.on_shutdown.append(close_sockets)
     return app
 
 
-def _file(path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def file(_: web.Request) -> web.StreamResponse:
+def _file_handler(path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def send_file(_: web.Request) -> web.StreamResponse:
         return web.FileResponse(path)
 
-    return file
+    return send_file
 
 
-async def _serve(visitor: DashboardProcess, socket: web.WebSocketResponse) -> None:
-    """Between the page and the dashboard, until one of them has gone."""
+async def _relay(dashboard: DashboardProcess, socket: web.WebSocketResponse) -> None:
+    """Pass data both ways until the page disconnects or the dashboard ends."""
 
-    async def show() -> None:
+    async def send_output() -> None:
         with contextlib.suppress(ConnectionError):
-            async for block in visitor.screen():
+            async for block in dashboard.output():
                 await socket.send_bytes(block)
         await socket.close()
 
-    showing = asyncio.create_task(show())
+    sender = asyncio.create_task(send_output())
     try:
         async for message in socket:
             if message.type is WSMsgType.TEXT:
-                await _heard(visitor, socket, message.data)
+                await _handle_message(dashboard, socket, message.data)
     finally:
-        showing.cancel()
+        sender.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await showing
+            await sender
 
 
-async def _heard(visitor: DashboardProcess, socket: web.WebSocketResponse, text: str) -> None:
-    """Do what the page says; whatever else comes is passed over."""
+async def _handle_message(
+    dashboard: DashboardProcess, socket: web.WebSocketResponse, text: str
+) -> None:
+    """Handle a message of textual-serve's script; anything else is ignored."""
     try:
-        what, *rest = json.loads(text)
-        told: Any = rest[0] if rest else None
+        kind, *rest = json.loads(text)
+        value: Any = rest[0] if rest else None
     except (ValueError, TypeError, RecursionError):
         return
-    if what == "stdin" and isinstance(told, str):
-        await visitor.typed(told)
-    elif what == "resize" and isinstance(told, dict):
-        columns, rows = told.get("width"), told.get("height")
+    if kind == "stdin" and isinstance(value, str):
+        await dashboard.send_input(value)
+    elif kind == "resize" and isinstance(value, dict):
+        columns, rows = value.get("width"), value.get("height")
         if isinstance(columns, int) and isinstance(rows, int):
-            await visitor.resized(columns, rows)
-    elif what in ("focus", "blur"):
-        await visitor.looked_at(what == "focus")
-    elif what == "ping" and isinstance(told, (str, int, float)):
-        await socket.send_json(["pong", told])
+            await dashboard.resize(columns, rows)
+    elif kind in ("focus", "blur"):
+        await dashboard.set_focus(kind == "focus")
+    elif kind == "ping" and isinstance(value, (str, int, float)):
+        await socket.send_json(["pong", value])
 
 
-def _asked(request: web.Request) -> tuple[int, int]:
-    """The size of the terminal in the page, as it says in its address."""
+def _terminal_size(request: web.Request) -> tuple[int, int]:
+    """Columns and rows of the terminal in the page, from the query."""
     try:
         return int(request.query["width"]), int(request.query["height"])
     except (KeyError, ValueError):
-        return _USUAL
+        return _DEFAULT_SIZE

@@ -1,4 +1,4 @@
-"""Listening on loopback until a signal comes, then letting all visitors go."""
+"""The server: listens on loopback until a signal, then stops all dashboards."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from aiohttp import web
 from fmnist_tui.protocol.events import DETACHED, TRAIN
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import list_runs
-from fmnist_tui.serve.auth import TOKEN, RequestGuard
+from fmnist_tui.serve.auth import TOKEN_PARAMETER, RequestGuard
 from fmnist_tui.serve.connections import ConnectionPool
-from fmnist_tui.serve.routes import site
+from fmnist_tui.serve.routes import build_app
 from fmnist_tui.util.errors import UsageError, UserError, reason
 from fmnist_tui.util.text import safe_text
 
-# So long may the dashboards take to hand their runs over once the server is told to end.
-END_SECONDS = 30.0
-# So long may the process that takes a run over take to begin.
-HANDED_OVER_SECONDS = 60.0
+# How long the dashboards may take to hand their runs over when the server stops
+STOP_SECONDS = 30.0
+# How long the process that takes a run over may take to start
+HANDOVER_SECONDS = 60.0
 _TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """Where the server listens, and the address to open."""
+    """Where the server listens; `url` includes the token."""
 
     host: str
     port: int
@@ -43,46 +43,49 @@ class ListenAddress:
     @property
     def url(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}/?{TOKEN}={self.token}"
+        return f"http://{host}:{self.port}/?{TOKEN_PARAMETER}={self.token}"
 
 
 def serve(
     host: str,
     port: int,
-    visitors: int,
+    max_connections: int,
     runs_dir: Path,
     data_dir: Path,
-    listening: Callable[[ListenAddress], None],
-    told: Callable[[str], None],
+    on_listening: Callable[[ListenAddress], None],
+    on_message: Callable[[str], None],
 ) -> int:
-    """Serve dashboards until a signal comes; the value is the exit status. `listening` is
-    called once a browser can be pointed here, `told` with what there is to say meanwhile."""
-    listener = _listen(loopback(host), port)
+    """Serve dashboards until a signal; returns the exit status. `on_listening` is called once
+    a browser can connect."""
+    listener = _listen(parse_loopback(host), port)
     with listener:
-        address, port = listener.getsockname()[:2]
-        place = ListenAddress(address, port, secrets.token_urlsafe(_TOKEN_BYTES))
+        host, port = listener.getsockname()[:2]
+        address = ListenAddress(host, port, secrets.token_urlsafe(_TOKEN_BYTES))
         folders = [f"--runs={runs_dir.absolute()}", f"--data={data_dir.absolute()}"]
 
-        async def opening() -> list[str]:
-            live = await asyncio.to_thread(_live, runs_dir)
-            return [*(("attach", live) if live else ("dashboard",)), *folders]
+        async def get_command() -> list[str]:
+            run = await asyncio.to_thread(_live_training, runs_dir)
+            return [*(("attach", run) if run else ("dashboard",)), *folders]
 
-        house = ConnectionPool(visitors, told)
-        guard = RequestGuard.of(place.token, address, port)
-        app = site(guard, house, opening)
-        return asyncio.run(_until_told(app, house, listener, lambda: listening(place), told))
+        pool = ConnectionPool(max_connections, on_message)
+        guard = RequestGuard.for_address(address.token, host, port)
+        app = build_app(guard, pool, get_command)
+        return asyncio.run(
+            _run_until_signal(app, pool, listener, lambda: on_listening(address), on_message)
+        )
 
 
-def loopback(host: str) -> str:
-    """The address that a host stands for; refused if any other machine could reach it."""
+def parse_loopback(host: str) -> str:
+    """The loopback address of a host; any other address is a UsageError."""
     try:
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
         address = None
     if address is None or not address.is_loopback:
         raise UsageError(
-            f"--host {safe_text(host, 60)}: only this machine may be served: 127.0.0.1, ::1 or"
-            " localhost; from another one, forward the port: ssh -L 8000:127.0.0.1:8000 HOST"
+            f"--host {safe_text(host, 60)}: must be an address of this machine only: 127.0.0.1, ::1"
+            " or localhost; to connect from another machine, forward the port:"
+            " ssh -L 8000:127.0.0.1:8000 HOST"
         )
     return str(address)
 
@@ -102,70 +105,70 @@ def _listen(address: str, port: int) -> socket.socket:
         ) from error
 
 
-def _live(runs_dir: Path) -> str:
-    """The newest training that goes on, to be shown to whoever comes; nothing if there is none.
-    One that has just been handed over counts: the process that takes it up is about to start."""
+def _live_training(runs_dir: Path) -> str:
+    """The path of the newest live training; empty if there is none. A run that was just handed
+    over counts: the process that takes it over is about to start."""
     try:
         for run in list_runs(runs_dir):
-            going = run.is_live or (run.state == DETACHED and _is_fresh(run.run))
-            if going and run.kind == TRAIN:
+            is_live = run.is_live or (run.state == DETACHED and _is_fresh(run.run))
+            if is_live and run.kind == TRAIN:
                 return str(run.run.path.absolute())
     except UserError:
-        # A folder that cannot be read is for the dashboard to tell of.
+        # The dashboard reports an unreadable folder.
         pass
     return ""
 
 
 def _is_fresh(run: RunFolder) -> bool:
     try:
-        return time.time() - run.events.stat().st_mtime < HANDED_OVER_SECONDS
+        return time.time() - run.events.stat().st_mtime < HANDOVER_SECONDS
     except OSError:
         return False
 
 
-class _Telling(logging.Handler):
-    """What goes wrong with a request, in one line."""
+class _MessageHandler(logging.Handler):
+    """Passes errors of requests on, each as one line."""
 
-    def __init__(self, told: Callable[[str], None]) -> None:
+    def __init__(self, on_message: Callable[[str], None]) -> None:
         super().__init__()
-        self._told = told
+        self._on_message = on_message
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        why = f": {type(error).__name__}: {reason(error)}" if error is not None else ""
-        self._told(safe_text(record.getMessage() + why, 300))
+        cause = f": {type(error).__name__}: {reason(error)}" if error is not None else ""
+        self._on_message(safe_text(record.getMessage() + cause, 300))
 
 
-async def _until_told(
+async def _run_until_signal(
     app: web.Application,
-    house: ConnectionPool,
+    pool: ConnectionPool,
     listener: socket.socket,
-    listening: Callable[[], None],
-    told: Callable[[str], None],
+    on_listening: Callable[[], None],
+    on_message: Callable[[str], None],
 ) -> int:
     loop = asyncio.get_running_loop()
-    ends: asyncio.Queue[int] = asyncio.Queue()
+    signals: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # Whoever has SIGHUP ignored, as nohup does, wants it to outlive the terminal.
+        # With SIGHUP ignored, as nohup does, the server outlives its terminal.
         if signal.getsignal(number) != signal.SIG_IGN or number != signal.SIGHUP:
-            loop.add_signal_handler(number, ends.put_nowait, number)
+            loop.add_signal_handler(number, signals.put_nowait, number)
     logger = logging.Logger("serve", logging.WARNING)
-    logger.addHandler(_Telling(told))
+    logger.addHandler(_MessageHandler(on_message))
     runner = web.AppRunner(app, access_log=None, logger=logger, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.SockSite(runner, listener).start()
-        listening()
-        first = await ends.get()
+        on_listening()
+        first_signal = await signals.get()
     finally:
-        # No new visitors from here on.
+        # No new connections from here on. A second signal kills the dashboards.
         await runner.cleanup()
-        closing = asyncio.create_task(house.close(END_SECONDS))
-        again = asyncio.create_task(ends.get())
-        await asyncio.wait({closing, again}, return_when=asyncio.FIRST_COMPLETED)
+        closing = asyncio.create_task(pool.close(STOP_SECONDS))
+        second_signal = asyncio.create_task(signals.get())
+        await asyncio.wait({closing, second_signal}, return_when=asyncio.FIRST_COMPLETED)
         if not closing.done():
-            told("ending at once")
-            await house.close(0.0)
+            on_message("stopping now")
+            await pool.close(0.0)
             await closing
-        again.cancel()
-    return 128 + first
+        second_signal.cancel()
+    return 128 + first_signal

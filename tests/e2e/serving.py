@@ -1,4 +1,4 @@
-"""The server as a process of its own, and visitors with or without a browser."""
+"""The server as a process, and clients without a browser."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pyte
 from tests.e2e.support import Home
 from tests.e2e.terminal import dashboard_env
 
-# A training that does not end by itself before anybody has looked.
+# Settings of a training that does not end by itself
 LONG = {
     "FMNIST_TUI_DATASET": "sketches",
     "FMNIST_TUI_MODEL": "linear",
@@ -38,13 +38,13 @@ def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Wait until there is something."""
     end = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < end, "it never came to that"
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.05)
     return found
 
 
 class Server:
-    """`fmnist-tui serve`, listening; `url` and `token` are what it has told."""
+    """A running `fmnist-tui serve`; `url` and `token` are those it printed."""
 
     def __init__(self, folder: Path, *words: str, **environment: str) -> None:
         home = Home(folder)
@@ -60,12 +60,12 @@ class Server:
         )
         self.log = folder / "serve.log"
         assert self.process.stdout is not None
-        told = ""
-        while not told.endswith("}\n"):
+        output = ""
+        while not output.endswith("}\n"):
             line = self.process.stdout.readline()
             assert line, self.log.read_text()
-            told += line
-        document = json.loads(told)
+            output += line
+        document = json.loads(output)
         self.url, self.token, self.port = document["url"], document["token"], document["port"]
         self.host = f"127.0.0.1:{self.port}"
 
@@ -73,12 +73,12 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        left = self.dashboards()
+        dashboards = self.dashboards()
         self.process.kill()
         self.process.wait()
         assert self.process.stdout is not None
         self.process.stdout.close()
-        for process in left:
+        for process in dashboards:
             if process.is_running():
                 process.kill()
 
@@ -87,52 +87,52 @@ class Server:
         return f"fmnist-tui-{self.port}={self.token}"
 
     def dashboards(self) -> list[psutil.Process]:
-        """The processes of visitors, whoever is their parent by now."""
-        found = []
+        """The dashboard processes, even without their parent."""
+        dashboards = []
         for process in psutil.process_iter(["cmdline"]):
             words = process.info["cmdline"] or []
             if f"--runs={self.runs}" in words and any("--in-browser" in word for word in words):
-                found.append(process)
-        return found
+                dashboards.append(process)
+        return dashboards
 
-    def told(self, signal_number: signal.Signals, seconds: float = 60.0) -> int:
-        """Give the server a signal; its exit status."""
+    def stop(self, signal_number: signal.Signals, seconds: float = 60.0) -> int:
+        """Send the server a signal; returns its exit status."""
         self.process.send_signal(signal_number)
         return self.process.wait(seconds)
 
-    def ask(self, path: str, *headers: tuple[str, str], method: str = "GET") -> tuple[int, str]:
-        """One request with these headers and no others: its status, and all that came back."""
+    def request(self, path: str, *headers: tuple[str, str], method: str = "GET") -> tuple[int, str]:
+        """One request with only these headers; returns the status and the whole response."""
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
-        request = "\r\n".join([*lines, "Connection: close", "", ""])
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as line:
-            line.sendall(request.encode("latin-1"))
-            answer = b""
-            while block := line.recv(65536):
-                answer += block
-                if answer.startswith(b"HTTP/1.1 101"):
+        text = "\r\n".join([*lines, "Connection: close", "", ""])
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            connection.sendall(text.encode("latin-1"))
+            response = b""
+            while block := connection.recv(65536):
+                response += block
+                if response.startswith(b"HTTP/1.1 101"):
                     break
-        text = answer.decode("utf-8", "replace")
+        text = response.decode("utf-8", "replace")
         return int(text.split(" ", 2)[1]), text
 
     def events(self) -> list[dict[str, Any]]:
-        """All that the one run has said."""
+        """All events of the only run."""
         [record] = self.runs.glob("*/events.jsonl")
         return [json.loads(line) for line in record.read_text().splitlines()]
 
-    def said(self, kind: str) -> list[dict[str, Any]]:
+    def events_of(self, kind: str) -> list[dict[str, Any]]:
         if not list(self.runs.glob("*/events.jsonl")):
             return []
         return [event for event in self.events() if event["is"] == kind]
 
     def stop_run(self) -> None:
-        """End the process that has taken the run over, as a person would in the end."""
-        pid = self.said("RunStarted")[-1]["pid"]
+        """Stop the process that has taken the run over."""
+        pid = self.events_of("RunStarted")[-1]["pid"]
         psutil.Process(pid).terminate()
         until(lambda: self.events()[-1]["is"] == "RunEnded")
 
 
-class Seen:
-    """A terminal's screen, drawn from the bytes that came for it."""
+class TerminalView:
+    """A terminal's screen, drawn from received bytes."""
 
     def __init__(self, size: tuple[int, int] = SIZE) -> None:
         self._screen = pyte.Screen(*size)
@@ -146,40 +146,42 @@ class Seen:
         return "\n".join(self._screen.display)
 
 
-class Guest:
-    """A visitor without a browser: the websocket alone."""
+class SocketClient:
+    """A client without a browser: only the websocket."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
-        self.seen = Seen()
+        self.view = TerminalView()
 
     async def until(self, words: str, seconds: float = 60.0) -> None:
-        """Look on until the screen says so."""
+        """Wait until the screen shows this text."""
         end = time.monotonic() + seconds
-        while words not in self.seen.text:
+        while words not in self.view.text:
             left = end - time.monotonic()
-            assert left > 0, f"never saw {words!r}:\n{self.seen.text}"
+            assert left > 0, f"never saw {words!r}:\n{self.view.text}"
             message = await self.socket.receive(timeout=left)
-            assert message.type is aiohttp.WSMsgType.BINARY, (message, self.seen.text)
-            self.seen.feed(message.data)
+            assert message.type is aiohttp.WSMsgType.BINARY, (message, self.view.text)
+            self.view.feed(message.data)
 
     async def press(self, keys: str) -> None:
         await self.socket.send_json(["stdin", keys])
 
-    def vanish(self) -> None:
-        """Be gone without a word, as a browser that is killed."""
+    def disconnect(self) -> None:
+        """Break the connection without closing it, as a killed browser does."""
         connection = self.socket.get_extra_info("socket")
         connection.shutdown(socket.SHUT_RDWR)
 
 
 @asynccontextmanager
-async def guests(server: Server, count: int) -> AsyncIterator[list[Guest]]:
-    """So many visitors at once."""
+async def connect_clients(server: Server, count: int) -> AsyncIterator[list[SocketClient]]:
+    """Several clients at once."""
     columns, rows = SIZE
     headers = {"Cookie": server.cookie, "Origin": f"http://{server.host}"}
     address = f"ws://{server.host}/socket?width={columns}&height={rows}"
     async with aiohttp.ClientSession(headers=headers) as session:
-        found = [Guest(await session.ws_connect(address, max_msg_size=0)) for _ in range(count)]
-        yield found
-        for guest in found:
-            await guest.socket.close()
+        clients = [
+            SocketClient(await session.ws_connect(address, max_msg_size=0)) for _ in range(count)
+        ]
+        yield clients
+        for client in clients:
+            await client.socket.close()

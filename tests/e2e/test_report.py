@@ -74,10 +74,10 @@ async def test_long_names_fit_a_phone(tmp_path: Path) -> None:
     file = tmp_path / "page.html"
     file.write_text(built.markup)
     async with browser() as chromium:
-        page = await (await chromium.page()).view(390, 900)
+        page = await (await chromium.page()).set_view(390, 900)
         await page.open(file.as_uri())
-        assert await page.ask(OVERFLOW) == 0
-        assert page.complaints == []
+        assert await page.evaluate(OVERFLOW) == 0
+        assert page.errors == []
 
 
 @needs_chromium
@@ -87,12 +87,12 @@ async def test_a_browser_reports_no_errors(written: Path, width: int) -> None:
         backgrounds = set()
         for scheme in ("light", "dark"):
             page = await chromium.page()
-            await page.view(width, 900, scheme)
+            await page.set_view(width, 900, scheme)
             await page.open(written.as_uri())
-            assert await page.ask(OVERFLOW) == 0
-            assert await page.ask(GALLERY) > 10
-            backgrounds.add(await page.ask(BACKGROUND))
-            assert page.complaints == []
+            assert await page.evaluate(OVERFLOW) == 0
+            assert await page.evaluate(GALLERY) > 10
+            backgrounds.add(await page.evaluate(BACKGROUND))
+            assert page.errors == []
             assert [url for url in page.requests if not url.startswith("data:")] == [
                 written.as_uri()
             ]

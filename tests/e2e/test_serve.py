@@ -1,4 +1,4 @@
-"""`fmnist-tui serve`: who is let in, what becomes of visitors and their runs, and a browser."""
+"""`fmnist-tui serve`: access checks, connections and their runs, and a browser."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.browser import Page, browser, needs_chromium
-from tests.e2e.serving import LONG, Guest, Seen, Server, guests, until
+from tests.e2e.serving import LONG, Server, SocketClient, TerminalView, connect_clients, until
 from tests.e2e.support import Home
 
 UPGRADE = (
@@ -41,11 +41,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-# -- who is let in ----------------------------------------------------------------------------
+# -- access ------------------------------------------------------------------------------------
 
 
 def bad_requests(server: Server) -> dict[str, tuple[str, tuple[tuple[str, str], ...]]]:
-    """What must not be let in: path and headers, by what is wrong with them."""
+    """Requests to refuse, as path and headers, by what is wrong with them."""
     host, port = server.host, server.port
     own, cookie = ("Host", host), ("Cookie", server.cookie)
     origin = ("Origin", f"http://{host}")
@@ -94,27 +94,27 @@ def bad_requests(server: Server) -> dict[str, tuple[str, tuple[tuple[str, str], 
     }
 
 
-def test_of_bad_hosts_origins_and_tokens_none_is_accepted(server: Server) -> None:
-    asked = bad_requests(server)
-    assert len(asked) >= 12
-    answers = {what: server.ask(path, *headers) for what, (path, headers) in asked.items()}
+def test_bad_hosts_origins_and_tokens_are_refused(server: Server) -> None:
+    requests = bad_requests(server)
+    assert len(requests) >= 12
+    answers = {what: server.request(path, *headers) for what, (path, headers) in requests.items()}
     accepted = {what: status for what, (status, _) in answers.items() if status not in (400, 403)}
     assert accepted == {}
     assert all(server.token not in text for _, text in answers.values())
     assert server.dashboards() == []
 
 
-def test_the_same_requests_put_right_are_accepted(server: Server) -> None:
+def test_correct_requests_are_accepted(server: Server) -> None:
     own, cookie = ("Host", server.host), ("Cookie", server.cookie)
-    status, text = server.ask(f"/?token={server.token}", own)
+    status, text = server.request(f"/?token={server.token}", own)
     assert status == 303
     assert "Location: /\r\n" in text
-    kept = re.search(r"Set-Cookie: (.*?)\r\n", text)
-    assert kept and kept[1].startswith(server.cookie)
-    assert "HttpOnly" in kept[1] and "SameSite=Strict" in kept[1]
+    cookies = re.search(r"Set-Cookie: (.*?)\r\n", text)
+    assert cookies and cookies[1].startswith(server.cookie)
+    assert "HttpOnly" in cookies[1] and "SameSite=Strict" in cookies[1]
     for name in (server.host, f"localhost:{server.port}", f"[::1]:{server.port}"):
-        assert server.ask("/", ("Host", name), cookie)[0] == 200
-    status, _ = server.ask(
+        assert server.request("/", ("Host", name), cookie)[0] == 200
+    status, _ = server.request(
         "/socket?width=80&height=24", *UPGRADE, own, cookie, ("Origin", f"http://{server.host}")
     )
     assert status == 101
@@ -138,9 +138,11 @@ def test_the_same_requests_put_right_are_accepted(server: Server) -> None:
         ("/favicon.ico", 404),
     ],
 )
-def test_there_are_these_files_and_no_listing(server: Server, path: str, status: int) -> None:
-    found, text = server.ask(path, ("Host", server.host), ("Cookie", server.cookie))
-    assert found == status
+def test_only_these_files_are_served_without_listings(
+    server: Server, path: str, status: int
+) -> None:
+    actual, text = server.request(path, ("Host", server.host), ("Cookie", server.cookie))
+    assert actual == status
     assert 'xterm.css"' not in text or path == "/"
     for header in HEADERS:
         assert header in text
@@ -148,46 +150,46 @@ def test_there_are_these_files_and_no_listing(server: Server, path: str, status:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_nothing_can_be_sent_to_it(server: Server, method: str) -> None:
+def test_other_methods_are_refused(server: Server, method: str) -> None:
     headers = (("Host", server.host), ("Cookie", server.cookie), ("Content-Length", "0"))
-    assert server.ask("/", *headers, method=method)[0] == 403
+    assert server.request("/", *headers, method=method)[0] == 403
 
 
-def test_the_page_refers_to_nothing_outside(server: Server) -> None:
-    _, page = server.ask("/", ("Host", server.host), ("Cookie", server.cookie))
-    _, style = server.ask("/page.css", ("Host", server.host), ("Cookie", server.cookie))
-    leading = re.findall(r"(?:href|src)=\"([^\"]*)\"|url\(\"?([^\")]*)", page + style)
-    found = [one or other for one, other in leading]
-    assert len(found) >= 5
-    assert all(address.startswith(("/", "data:")) and address[:2] != "//" for address in found)
+def test_the_page_links_to_nothing_outside(server: Server) -> None:
+    _, page = server.request("/", ("Host", server.host), ("Cookie", server.cookie))
+    _, style = server.request("/page.css", ("Host", server.host), ("Cookie", server.cookie))
+    links = re.findall(r"(?:href|src)=\"([^\"]*)\"|url\(\"?([^\")]*)", page + style)
+    addresses = [first or second for first, second in links]
+    assert len(addresses) >= 5
+    assert all(address.startswith(("/", "data:")) and address[:2] != "//" for address in addresses)
     assert f'data-session-websocket-url="ws://{server.host}/socket"' in page
 
 
-# -- what it cannot do ------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "error"),
     [
-        (("--host", "0.0.0.0"), "only this machine"),
-        (("--host", "192.168.1.7"), "only this machine"),
-        (("--host", "::"), "only this machine"),
-        (("--host", "example.org"), "only this machine"),
+        (("--host", "0.0.0.0"), "this machine only"),
+        (("--host", "192.168.1.7"), "this machine only"),
+        (("--host", "::"), "this machine only"),
+        (("--host", "example.org"), "this machine only"),
         (("--port", "99999"), "from 0 to 65535"),
         (("--visitors", "0"), "1 or more"),
     ],
 )
-def test_what_is_put_wrongly_is_said(home: Home, words: tuple[str, ...], told: str) -> None:
-    assert told in home.complaint("serve", *words, status=2)
+def test_invalid_arguments_are_reported(home: Home, words: tuple[str, ...], error: str) -> None:
+    assert error in home.complaint("serve", *words, status=2)
 
 
-def test_a_port_in_use_is_said(home: Home, server: Server) -> None:
-    said = home.complaint("serve", "--port", str(server.port), status=1)
-    assert f"port {server.port} of 127.0.0.1 is in use" in said
+def test_a_port_in_use_is_reported(home: Home, server: Server) -> None:
+    error = home.complaint("serve", "--port", str(server.port), status=1)
+    assert f"port {server.port} of 127.0.0.1 is in use" in error
 
 
 @pytest.mark.parametrize("package", ["textual_serve", "aiohttp"])
-def test_a_missing_package_is_said(package: str) -> None:
+def test_a_missing_package_is_reported(package: str) -> None:
     code = (
         f"import sys; sys.modules[{package!r}] = None;"
         "from fmnist_tui.cli.main import run; sys.exit(run(['serve', '--port', '0']))"
@@ -195,30 +197,35 @@ def test_a_missing_package_is_said(package: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
-    assert "serving needs the package textual-serve" in line
+    assert "needs the package textual-serve" in line
 
 
-# -- visitors come and go ---------------------------------------------------------------------
+# -- connections -------------------------------------------------------------------------------
 
 
-async def test_one_visitor_more_than_there_are_places_gets_a_page_that_says_so(
+async def test_beyond_the_limit_of_connections_a_page_says_so(
     tmp_path: Path,
 ) -> None:
     with Server(tmp_path, "--visitors", "1") as server:
         own, cookie = ("Host", server.host), ("Cookie", server.cookie)
-        async with guests(server, 1) as [guest]:
-            await guest.until("1 Data")
-            status, text = await asyncio.to_thread(server.ask, "/", own, cookie)
+        async with connect_clients(server, 1) as [client]:
+            await client.until("1 Data")
+            status, text = await asyncio.to_thread(server.request, "/", own, cookie)
             assert status == 503
             assert "One dashboard is open already" in text
             status, _ = await asyncio.to_thread(
-                server.ask, "/socket", *UPGRADE, own, cookie, ("Origin", f"http://{server.host}")
+                server.request,
+                "/socket",
+                *UPGRADE,
+                own,
+                cookie,
+                ("Origin", f"http://{server.host}"),
             )
             assert status == 503
             assert len(server.dashboards()) == 1
-        async with guests(server, 1) as [guest]:
-            await guest.until("1 Data")
-        assert server.told(signal.SIGTERM) == 143
+        async with connect_clients(server, 1) as [client]:
+            await client.until("1 Data")
+        assert server.stop(signal.SIGTERM) == 143
 
 
 def test_with_sighup_ignored_it_outlives_its_terminal(tmp_path: Path) -> None:
@@ -229,66 +236,71 @@ def test_with_sighup_ignored_it_outlives_its_terminal(tmp_path: Path) -> None:
         signal.signal(signal.SIGHUP, before)
     with server:
         server.process.send_signal(signal.SIGHUP)
-        assert server.ask("/", ("Host", server.host), ("Cookie", server.cookie))[0] == 200
-        assert server.told(signal.SIGTERM) == 143
+        assert server.request("/", ("Host", server.host), ("Cookie", server.cookie))[0] == 200
+        assert server.stop(signal.SIGTERM) == 143
 
 
-async def test_of_twenty_visitors_nothing_is_left(tmp_path: Path) -> None:
-    """Half of them leave as a closed tab does, half as a killed browser does."""
+async def test_nothing_is_left_of_twenty_connections(tmp_path: Path) -> None:
+    """Half of them close the tab, half break the connection."""
     with Server(tmp_path, "--visitors", "20") as server:
-        async with guests(server, 20) as visitors:
-            await asyncio.gather(*(guest.until("1 Data", 100) for guest in visitors))
+        async with connect_clients(server, 20) as clients:
+            await asyncio.gather(*(client.until("1 Data", 100) for client in clients))
             assert len(server.dashboards()) == 20
-            for guest in visitors[::2]:
-                guest.vanish()
+            for client in clients[::2]:
+                client.disconnect()
         await asyncio.to_thread(until, lambda: not server.dashboards())
-        assert server.ask("/", ("Host", server.host), ("Cookie", server.cookie))[0] == 200
+        assert server.request("/", ("Host", server.host), ("Cookie", server.cookie))[0] == 200
 
 
-async def test_what_a_page_should_not_say_is_passed_over(tmp_path: Path) -> None:
+async def test_invalid_messages_are_ignored(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
-        async with guests(server, 1) as [guest]:
-            for said in ("no json", "[]", "{}", "7", '["resize", {"width": "x"}]', '["stdin", 7]'):
-                await guest.socket.send_str(said)
-            await guest.socket.send_bytes(b"\x00")
-            await guest.socket.send_json(["resize", {"width": 10**9, "height": -5}])
-            await guest.socket.send_json(["resize", {"width": 120, "height": 36}])
-            await guest.until("1 Data")
+        async with connect_clients(server, 1) as [client]:
+            for message in (
+                "no json",
+                "[]",
+                "{}",
+                "7",
+                '["resize", {"width": "x"}]',
+                '["stdin", 7]',
+            ):
+                await client.socket.send_str(message)
+            await client.socket.send_bytes(b"\x00")
+            await client.socket.send_json(["resize", {"width": 10**9, "height": -5}])
+            await client.socket.send_json(["resize", {"width": 120, "height": 36}])
+            await client.until("1 Data")
 
 
-async def training(server: Server, guest: Guest) -> None:
-    """Have a run under way, begun by this visitor."""
-    await guest.until("1 Data")
-    await guest.press("2")
-    await guest.until("settings")
-    await guest.press(" ")
-    await asyncio.to_thread(until, lambda: len(server.said("Progress")) > 3)
+async def start_training(server: Server, client: SocketClient) -> None:
+    """Start a run in this client's dashboard."""
+    await client.until("1 Data")
+    await client.press("2")
+    await client.until("settings")
+    await client.press(" ")
+    await asyncio.to_thread(until, lambda: len(server.events_of("Progress")) > 3)
 
 
-def handed_over(server: Server) -> None:
-    """The run was let go once, by the visitor's process, and taken up by another."""
-    until(lambda: len(server.said("RunStarted")) == 2)
-    first, second = server.said("RunStarted")
-    [ended] = server.said("RunEnded")
+def wait_for_handover(server: Server) -> None:
+    """Wait until another process has taken the run over."""
+    until(lambda: len(server.events_of("RunStarted")) == 2)
+    first, second = server.events_of("RunStarted")
+    [ended] = server.events_of("RunEnded")
     assert ended["reason"] == "detached"
     assert second["step"] == ended["step"] > 0
     assert second["pid"] != first["pid"]
 
 
-@pytest.mark.parametrize("end", ["vanishes", "SIGTERM", "SIGKILL"])
-async def test_a_run_goes_on_when_its_visitor_or_the_server_has_gone(
-    tmp_path: Path, end: str
-) -> None:
+@pytest.mark.parametrize("end", ["disconnects", "SIGTERM", "SIGKILL"])
+async def test_a_run_continues_without_its_client_or_the_server(tmp_path: Path, end: str) -> None:
     with Server(tmp_path, **LONG) as server:
-        async with guests(server, 1) as [guest]:
-            await training(server, guest)
-            if end == "vanishes":
-                guest.vanish()
+        async with connect_clients(server, 1) as [client]:
+            await start_training(server, client)
+            if end == "disconnects":
+                client.disconnect()
             elif end.startswith("SIG"):
                 number = signal.Signals[end]
-                status = await asyncio.to_thread(server.told, number)
+                status = await asyncio.to_thread(server.stop, number)
                 assert status == (143 if end == "SIGTERM" else -signal.SIGKILL)
-        await asyncio.to_thread(handed_over, server)
+        await asyncio.to_thread(wait_for_handover, server)
         await asyncio.to_thread(until, lambda: not server.dashboards())
         if end == "SIGTERM":
             with socket.create_server(("127.0.0.1", server.port)):
@@ -296,16 +308,16 @@ async def test_a_run_goes_on_when_its_visitor_or_the_server_has_gone(
         server.stop_run()
 
 
-async def test_q_and_stop_end_the_run_and_the_page_is_told(tmp_path: Path) -> None:
+async def test_quitting_and_stopping_ends_the_run_and_closes_the_page(tmp_path: Path) -> None:
     with Server(tmp_path, **LONG) as server:
-        async with guests(server, 1) as [guest]:
-            await training(server, guest)
-            await guest.press("q")
-            await guest.until("What is to become of it")
-            await guest.press("s")
+        async with connect_clients(server, 1) as [client]:
+            await start_training(server, client)
+            await client.press("q")
+            await client.until("What should happen to it")
+            await client.press("s")
             message: Any = None
             while message is None or message.type.name == "BINARY":
-                message = await guest.socket.receive(timeout=60)
+                message = await client.socket.receive(timeout=60)
             assert message.type.name in ("CLOSE", "CLOSED", "CLOSING")
         assert server.events()[-1]["reason"] == "stopped"
 
@@ -313,19 +325,19 @@ async def test_q_and_stop_end_the_run_and_the_page_is_told(tmp_path: Path) -> No
 # -- in a browser -----------------------------------------------------------------------------
 
 
-class Shown:
-    """What a tab shows, and keys for it."""
+class BrowserTab:
+    """The terminal in a browser tab."""
 
     def __init__(self, page: Page, columns: int, rows: int) -> None:
-        self.page, self.seen, self._taken = page, Seen((columns, rows)), 0
+        self.page, self.view, self._position = page, TerminalView((columns, rows)), 0
 
     @classmethod
-    async def open(cls, page: Page, url: str) -> Shown:
-        await page.view(1280, 800, "dark")
+    async def open(cls, page: Page, url: str) -> BrowserTab:
+        await page.set_view(1280, 800, "dark")
         await page.open(url)
         await page.until("document.body.classList.contains('-first-byte')")
-        asked = next(found for found in page.requests if found.startswith("ws:"))
-        size = re.search(r"width=(\d+)&height=(\d+)", asked)
+        socket_url = next(url for url in page.requests if url.startswith("ws:"))
+        size = re.search(r"width=(\d+)&height=(\d+)", socket_url)
         assert size
         return cls(page, int(size[1]), int(size[2]))
 
@@ -337,34 +349,34 @@ class Shown:
 
     @property
     def text(self) -> str:
-        new = bytes(self.page.received[self._taken :])
-        self._taken += len(new)
-        self.seen.feed(new)
-        return self.seen.text
+        new = bytes(self.page.received[self._position :])
+        self._position += len(new)
+        self.view.feed(new)
+        return self.view.text
 
 
 @needs_chromium
-async def test_a_training_is_begun_left_and_found_again_in_a_browser(tmp_path: Path) -> None:
+async def test_a_training_continues_between_two_browser_tabs(tmp_path: Path) -> None:
     with Server(tmp_path, **LONG) as server:
         async with browser() as chromium:
-            first = await Shown.open(await chromium.page(), server.url)
-            assert server.token not in await first.page.ask("location.href")
+            first = await BrowserTab.open(await chromium.page(), server.url)
+            assert server.token not in await first.page.evaluate("location.href")
             await first.until("1 Data")
             await first.page.press("2")
             await first.until("settings")
             await first.page.press(" ")
             await first.until(r"step [\d,]{2,}/")
-            picture = tmp_path / "training.png"
-            await first.page.shot(picture)
-            colours = Image.open(picture).convert("RGB").getcolors(1 << 24)
-            # What is drawn on a canvas is seen too, not only sent.
+            screenshot = tmp_path / "training.png"
+            await first.page.screenshot(screenshot)
+            colours = Image.open(screenshot).convert("RGB").getcolors(1 << 24)
+            # What is drawn on a canvas is view too, not only sent.
             assert colours is not None and len(colours) > 50
             outside = [url for url in first.page.requests if f"//{server.host}/" not in url]
             assert [url for url in outside if not url.startswith("data:")] == []
-            assert [said for said in first.page.complaints if "WebGL" not in said] == []
+            assert [error for error in first.page.errors if "WebGL" not in error] == []
             await first.page.close()
-            await asyncio.to_thread(handed_over, server)
-            second = await Shown.open(await chromium.page(), f"http://{server.host}/")
+            await asyncio.to_thread(wait_for_handover, server)
+            second = await BrowserTab.open(await chromium.page(), f"http://{server.host}/")
             await second.until(r"process \d+")
             await second.until(r"step [\d,]{2,}/")
             await second.page.press("s")
