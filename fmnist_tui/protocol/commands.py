@@ -1,7 +1,7 @@
-"""What a run is told, by a key, another process or a signal.
+"""Commands to a run, sent by a key, another process or a signal.
 
-The same few commands arrive through a queue inside one process and through
-`commands.jsonl` from another; the training loop looks at both between steps.
+They arrive through a queue within a process and through `commands.jsonl` from another;
+the training loop reads both between steps.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fmnist_tui.protocol.json_codec import JsonCodec
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Checkpoint, end, say `RunEnded(stopped)`."""
+    """Save a checkpoint and end the run as stopped."""
 
     t: float
     why: str = ""
@@ -21,35 +21,35 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Detach:
-    """Checkpoint, end, say `RunEnded(detached)`: another process takes the run on."""
+    """Save a checkpoint and end as detached: another process continues the run."""
 
     t: float
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Hold still after the current step, still answering commands."""
+    """Pause after the current step; commands are still answered."""
 
     t: float
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Go on after a pause."""
+    """Continue after a pause."""
 
     t: float
 
 
 @dataclass(frozen=True, slots=True)
 class SaveCheckpoint:
-    """Keep the present state as `step-N`, as well as `last`."""
+    """Save the current state as `step-N` as well as `last`."""
 
     t: float
 
 
 @dataclass(frozen=True, slots=True)
 class SetLearningRate:
-    """Make the learning rate `lr` now; the schedule goes on from there in proportion."""
+    """Set the learning rate to `lr`; the rest of the schedule is scaled in proportion."""
 
     t: float
     lr: float
@@ -65,8 +65,8 @@ class ScaleLearningRate:
 
 @dataclass(frozen=True, slots=True)
 class FindLearningRate:
-    """Try `steps` rates from `low` to `high`, tell their losses, forget what they taught,
-    and go on."""
+    """Try `steps` rates from `low` to `high`, report their losses, restore the weights and
+    continue."""
 
     t: float
     low: float
@@ -76,7 +76,7 @@ class FindLearningRate:
 
 @dataclass(frozen=True, slots=True)
 class CancelSearch:
-    """Give up the search for a learning rate that is going on, if one is."""
+    """Cancel the learning-rate search in progress, if any."""
 
     t: float
 

@@ -1,8 +1,8 @@
-"""What a run says, in the order it says it.
+"""Events of a run, in the order in which they are emitted.
 
-Every event carries `t`, seconds since 1970 by the trainer's clock. A run's
-`events.jsonl` holds one event a line; a screen, a report and a test rebuild
-everything they show from these lines alone (see `state.RunState`).
+Every event has `t`, seconds since 1970 by the trainer's clock. A run's `events.jsonl`
+holds one event per line; screens and reports rebuild everything they show from these
+lines alone (see `run_state.RunState`).
 """
 
 from __future__ import annotations
@@ -12,22 +12,23 @@ from dataclasses import dataclass
 from fmnist_tui.protocol.json_codec import JsonCodec
 
 FINISHED, STOPPED, DETACHED, FAILED = "finished", "stopped", "detached", "failed"
-# How the Alert begins by which a run says, at its end, what became of its frozen parts.
+# Beginnings of the Alert at the end of a run with frozen parts.
 FROZEN_KEPT, FROZEN_CHANGED = "frozen parts unchanged", "frozen parts changed"
 TRAIN, LRFIND, ENSEMBLE, SWEEP = "train", "lrfind", "ensemble", "sweep"
 
 
 def run_title(kind: str, recipe: str) -> str:
-    """What a run is called: its recipe, after the kind where it is no training."""
+    """The title of a run: its recipe, after its kind if that is not training."""
     return recipe if kind in (TRAIN, recipe) else f"{kind} {recipe}"
 
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A process begins, or takes up again at `step`, a run: a training (`kind` train), a
-    search for a learning rate (lrfind), an ensemble or a sweep.
+    """A process starts a run, or resumes it at `step`; `kind` is train, lrfind, ensemble or
+    sweep.
 
-    The probes of a search are the steps of its one epoch."""
+    The probes of a learning-rate search are the steps of its only epoch.
+    """
 
     t: float
     run: str
@@ -60,10 +61,10 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where training stands; at most ten a second whatever the step rate.
+    """Progress of the training; at most ten per second whatever the step rate.
 
-    `loss` and `accuracy` are means over the training images since the last Progress
-    of the epoch (`accuracy` is not given while labels are mixed).
+    `loss` and `accuracy` are means over the training images since the last Progress of
+    the epoch (`accuracy` is None while labels are mixed).
     """
 
     t: float
@@ -81,7 +82,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class EpochEnded:
-    """An epoch's training figures and, where there is a validation split, its verdict."""
+    """Metrics of an epoch: training and, if there is a validation split, validation."""
 
     t: float
     step: int
@@ -99,7 +100,7 @@ class EpochEnded:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSaved:
-    """A checkpoint is safely on the disk. `kind` is last, best or step."""
+    """A checkpoint has been written and synced. `kind` is last, best or step."""
 
     t: float
     step: int
@@ -112,7 +113,7 @@ class CheckpointSaved:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """Something about the run is different from `step` on: phase, lr, paused."""
+    """A property of the run changes at `step`: phase, lr or paused."""
 
     t: float
     step: int
@@ -122,7 +123,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something a person should know. `level` is note, warning or error."""
+    """A message for the user. `level` is note, warning or error."""
 
     t: float
     level: str
@@ -131,7 +132,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """How hard the machine works; None where it cannot be read."""
+    """Load of the machine; None for what cannot be measured."""
 
     t: float
     cpu_percent: float | None
@@ -145,7 +146,7 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """The verdict of one checkpoint on one split. Accuracies are fractions."""
+    """Metrics of a checkpoint on a split. Accuracies are fractions."""
 
     t: float
     step: int
@@ -164,14 +165,13 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What the model thinks of a few validation images that stay the same all through the run.
+    """Predictions for a few validation images, the same ones throughout the run.
 
-    `indices` are up to ten images' places in the data set (`Split.indices`): the first of
-    each of the first ten classes, then second ones where there are fewer. `said` is the
-    class taken to be the likeliest and `shares` its probability. `confusion` has the true
-    classes as rows and counts `count` images: after a validation pass all of the split,
-    in between a part with about as many of each class. It is empty where there are more
-    classes than a screen could show.
+    `indices` are the positions of up to ten images in the dataset (`Split.indices`): the
+    first of each of the first ten classes, then second ones if there are fewer classes.
+    `said` is the predicted class and `shares` its probability. `confusion` has a row per
+    true class and counts `count` images: all of the split after a validation pass, a
+    stratified sample in between. It is empty if there are too many classes to show.
     """
 
     t: float
@@ -187,8 +187,7 @@ class Glance:
 
 @dataclass(frozen=True, slots=True)
 class LrProbed:
-    """One training step in search of a learning rate: probe number `probe` (from 1) of
-    `probes`, at `lr`, had the loss `loss`. What it learnt will be forgotten."""
+    """One step of a learning-rate search: probe number `probe` (from 1) of `probes`."""
 
     t: float
     step: int
@@ -200,10 +199,10 @@ class LrProbed:
 
 @dataclass(frozen=True, slots=True)
 class LrSearched:
-    """A search for a learning rate is over: finished, stopped, or failed (and why).
+    """A learning-rate search has ended; `reason` is finished, stopped or failed.
 
-    `lr` is what it suggests, in a range from `low` to `high`; None where nothing can be
-    suggested, for the reason in `message`.
+    `lr` is the suggested rate, in a range from `low` to `high`; None if there is no
+    suggestion, for the reason in `message`.
     """
 
     t: float
@@ -217,11 +216,11 @@ class LrSearched:
 
 @dataclass(frozen=True, slots=True)
 class TrialEnded:
-    """A trial of a sweep is over, in this process the number `done` of them.
+    """A trial of a sweep has ended, the `done`-th of this process.
 
-    `state` is complete, pruned, killed, failed (and why), or stopped or lost where its
+    `state` is complete, pruned, killed or failed (with `message`), or stopped or lost if its
     settings are to be tried again; `params` are names and values as text. `best` is the best
-    value of the study so far, whoever found it.
+    value of the study so far, by any worker.
     """
 
     t: float
@@ -239,7 +238,7 @@ class TrialEnded:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """The process stops training: finished, stopped, detached or failed (and why)."""
+    """The process stops training; `reason` is finished, stopped, detached or failed."""
 
     t: float
     step: int

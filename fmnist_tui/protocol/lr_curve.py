@@ -1,9 +1,8 @@
-"""The curve of a search for a learning rate: which rates are tried, and what their losses say.
+"""The curve of a learning-rate search: the rates to try, and the suggestion from their losses.
 
-The rate rises by the same factor from one training step to the next while the loss is
-watched. At first nothing happens; then the loss falls, at some rate fastest; in the end the
-steps are too long and it rises. `read` finds these places in points however noisy, or says
-why there are none.
+The rate rises by a constant factor from one training step to the next. At first the loss
+hardly changes, then it falls, fastest at some rate, and finally the steps are too large and
+it rises. `suggest_rate` finds these points in a noisy curve, or says why there are none.
 """
 
 from __future__ import annotations
@@ -16,52 +15,48 @@ from dataclasses import dataclass
 from fmnist_tui.util.errors import UsageError
 
 DEFAULT_LOW, DEFAULT_HIGH, DEFAULT_STEPS = 1e-6, 10.0, 160
-# Within the bounds of RunConfig.lr: whatever is found must be of use.
+# Within the bounds of RunConfig.lr, so that any suggestion can be used.
 MIN_RATE, MAX_RATE = 1e-12, 100.0
 MIN_STEPS, MAX_STEPS = 20, 2000
 
-# What is larger is no loss: sums of such would be no numbers.
-_HUGE = 1e30
-# Of fewer losses that are numbers nothing can be told.
+# Larger losses are ignored, so that sums stay finite.
+_MAX_LOSS = 1e30
+# Fewer usable losses give no suggestion.
 MIN_POINTS = 12
-# The smoothing's bandwidth as a share of the curve, and the least of it in points.
-_SHARE, _NARROWEST = 0.04, 2.0
-# So many standard errors of the smoothed curve must the loss have fallen, and by such a share.
-_ERRORS, _WORTH = 8.0, 0.02
-# Where the end is above the beginning by such a share of it, the loss rises.
-_RISE = 0.2
-# The fall begins and ends where this much of it is behind or ahead.
-_EDGE = 0.1
-# What rises further above the beginning than the deepest fall went below it counts as no
-# higher: an exploding loss must not drag the points before it along.
-_BEYOND = 0.5
-# Loss above the best one by this factor: the steps are too long for good.
+# Bandwidth of the smoothing: share of the curve, and least number of points.
+_BANDWIDTH_SHARE, _MIN_BANDWIDTH = 0.04, 2.0
+# A fall counts from this many standard errors of the smoothed curve and this share of the loss.
+_MIN_FALL_ERRORS, _MIN_FALL_SHARE = 8.0, 0.02
+# A rise counts from this share of the initial loss.
+_MIN_RISE_SHARE = 0.2
+# Share of the fall that is left out at its beginning and its end.
+_FALL_MARGIN = 0.1
+# Losses are capped at the initial loss plus this share of the deepest fall, so that an
+# exploding loss does not distort the smoothed points before it.
+_CAP_SHARE = 0.5
+# The loss diverges when it exceeds the best one by this factor.
 DIVERGENCE_FACTOR = 4.0
-_STEADY = 0.8
+_DECAY = 0.8
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class RateRange:
-    """The rates that a search tries: `steps` of them from `low` to `high`."""
+    """The rates of a search: `steps` rates from `low` to `high`, evenly on a log scale."""
 
     low: float = DEFAULT_LOW
     high: float = DEFAULT_HIGH
     steps: int = DEFAULT_STEPS
 
     def __post_init__(self) -> None:
-        """Refuse what would be no search."""
         for name, value in (("from-lr", self.low), ("to-lr", self.high)):
             if not MIN_RATE <= value <= MAX_RATE:
                 raise UsageError(
                     f"{name} = {value:g}: must be a number from {MIN_RATE:g} to {MAX_RATE:g}"
                 )
         if not self.low < self.high:
-            raise UsageError(
-                f"from-lr = {self.low:g} is not below to-lr = {self.high:g}: the rate rises"
-                " from the first to the second"
-            )
+            raise UsageError(f"from-lr = {self.low:g} must be below to-lr = {self.high:g}")
         if not MIN_STEPS <= self.steps <= MAX_STEPS:
             raise UsageError(
                 f"steps = {self.steps}: a curve needs {MIN_STEPS} to {MAX_STEPS:,} steps"
@@ -69,17 +64,17 @@ class RateRange:
             )
 
     def rate_at(self, step: int) -> float:
-        """The rate of step `step`, counted from 0."""
+        """The rate at `step`, counted from 0."""
         return float(self.low * (self.high / self.low) ** (step / (self.steps - 1)))
 
 
 @dataclass(frozen=True, slots=True)
 class LrSuggestion:
-    """What a curve says. `smooth` has a point for each loss that is a number.
+    """The result of a curve. `smooth` has a point for each usable loss.
 
-    `lr` is the rate at which the loss falls fastest (rounded, so that it can be typed),
-    `loss` the smoothed loss there; the loss falls from `low` on and is lowest at `high`.
-    None, with the reason in `message`, where nothing can be suggested.
+    `lr` is the rate at which the loss falls fastest (rounded to two digits), `loss` the
+    smoothed loss there; the loss falls from `low` on and is lowest at `high`. They are None,
+    with the reason in `message`, if there is no suggestion.
     """
 
     smooth: tuple[Point, ...] = ()
@@ -90,70 +85,71 @@ class LrSuggestion:
     message: str = ""
 
     def nearest_index(self, lr: float) -> int:
-        """The place among `smooth` of the point nearest to a rate."""
+        """The index in `smooth` of the point nearest to a rate."""
         return min(
             range(len(self.smooth)),
-            key=lambda at: abs(math.log(self.smooth[at][0] / lr)),
+            key=lambda index: abs(math.log(self.smooth[index][0] / lr)),
             default=0,
         )
 
 
 class DivergenceDetector:
-    """Watches a loss as it comes: whether it is beyond hope."""
+    """Watches a loss from step to step for divergence."""
 
     def __init__(self) -> None:
         self._mean = self._weight = 0.0
         self._best = math.inf
 
     def diverges(self, loss: float) -> bool:
-        """Take in the next loss; whether higher rates can only make it worse."""
+        """Add the next loss; whether the search should end."""
         if not math.isfinite(loss):
             return True
-        self._mean = _STEADY * self._mean + (1 - _STEADY) * loss
-        self._weight = _STEADY * self._weight + (1 - _STEADY)
-        steady = self._mean / self._weight
-        self._best = min(self._best, steady)
-        return steady > DIVERGENCE_FACTOR * max(self._best, 1e-3)
+        self._mean = _DECAY * self._mean + (1 - _DECAY) * loss
+        self._weight = _DECAY * self._weight + (1 - _DECAY)
+        average = self._mean / self._weight
+        self._best = min(self._best, average)
+        return average > DIVERGENCE_FACTOR * max(self._best, 1e-3)
 
 
 def suggest_rate(points: Iterable[Point]) -> LrSuggestion:
-    """What the points (rate, loss), in the order of their rates, say."""
-    found = _usable(points)
-    if len(found) < MIN_POINTS:
-        few = f"only {len(found)} steps gave a loss of use and {MIN_POINTS} are needed"
-        return LrSuggestion(tuple(found), message=f"{few}: begin lower, or take more steps")
-    losses = [loss for _, loss in found]
+    """The suggestion from points (rate, loss) in the order of their rates."""
+    usable = _usable(points)
+    if len(usable) < MIN_POINTS:
+        few = f"only {len(usable)} steps gave a usable loss and {MIN_POINTS} are needed"
+        return LrSuggestion(tuple(usable), message=f"{few}: start lower, or take more steps")
+    losses = [loss for _, loss in usable]
     head = max(3, len(losses) // 10)
     start = statistics.median(losses[:head])
     capped = _capped(losses, start)
-    lines = _fitted(capped)
+    lines = _fit_lines(capped)
     levels = [level for level, _ in lines]
-    smooth = tuple((lr, level) for (lr, _), level in zip(found, levels, strict=True))
+    smooth = tuple((lr, level) for (lr, _), level in zip(usable, levels, strict=True))
     least = min(range(len(levels)), key=levels.__getitem__)
     fall = start - levels[least]
-    error = _error(capped, levels, least)
-    if least < head or fall <= max(_ERRORS * error, _WORTH * abs(start)):
-        return LrSuggestion(smooth, message=_flat(found, start, levels[least], error))
-    begun = max(at for at in range(least + 1) if levels[at] >= start - _EDGE * fall or at == 0)
-    done = min(at for at in range(begun, least + 1) if levels[at] <= levels[least] + _EDGE * fall)
-    steepest = min(range(begun, done + 1), key=lambda at: lines[at][1])
+    error = _standard_error(capped, levels, least)
+    if least < head or fall <= max(_MIN_FALL_ERRORS * error, _MIN_FALL_SHARE * abs(start)):
+        return LrSuggestion(smooth, message=_explain_no_fall(usable, start, levels[least], error))
+    high = start - _FALL_MARGIN * fall
+    low = levels[least] + _FALL_MARGIN * fall
+    first = max(index for index in range(least + 1) if levels[index] >= high or index == 0)
+    last = min(index for index in range(first, least + 1) if levels[index] <= low)
+    steepest = min(range(first, last + 1), key=lambda index: lines[index][1])
     return LrSuggestion(
         smooth,
         lr=round_rate(smooth[steepest][0]),
         loss=levels[steepest],
-        low=round_rate(smooth[begun][0]),
+        low=round_rate(smooth[first][0]),
         high=round_rate(smooth[least][0]),
     )
 
 
 def round_rate(lr: float) -> float:
-    """A rate with two digits: no curve knows more."""
+    """A rate rounded to two digits."""
     return float(f"{lr:.1e}")
 
 
 def chart_points(points: Iterable[Point], smooth: Sequence[Point]) -> list[Point]:
-    """The points for a chart: what explodes goes no higher than the frame, whose height
-    is for what falls."""
+    """The points for a chart, with diverging losses capped so that the fall stays visible."""
     levels = [level for _, level in smooth]
     if not levels:
         return []
@@ -163,61 +159,59 @@ def chart_points(points: Iterable[Point], smooth: Sequence[Point]) -> list[Point
 
 
 def _usable(points: Iterable[Point]) -> list[Point]:
-    return [(lr, loss) for lr, loss in points if 0 < lr < math.inf and abs(loss) < _HUGE]
+    return [(lr, loss) for lr, loss in points if 0 < lr < math.inf and abs(loss) < _MAX_LOSS]
 
 
 def _capped(losses: Sequence[float], start: float) -> list[float]:
-    ceiling = start + _BEYOND * max(start - min(losses), 0.0)
+    ceiling = start + _CAP_SHARE * max(start - min(losses), 0.0)
     return [min(loss, ceiling) for loss in losses]
 
 
-def _fitted(losses: Sequence[float]) -> list[tuple[float, float]]:
-    """Level and slope at each place: of the line that fits best there, near points counting
-    most."""
+def _fit_lines(losses: Sequence[float]) -> list[tuple[float, float]]:
+    """Level and slope at each point of a local linear regression with Gaussian weights."""
     count = len(losses)
-    width = max(_NARROWEST, _SHARE * count)
+    width = max(_MIN_BANDWIDTH, _BANDWIDTH_SHARE * count)
     reach = math.ceil(3 * width)
-    weights = [math.exp(-0.5 * (away / width) ** 2) for away in range(reach + 1)]
-    found = []
-    for at in range(count):
+    weights = [math.exp(-0.5 * (distance / width) ** 2) for distance in range(reach + 1)]
+    lines = []
+    for index in range(count):
         total = first = second = level = slope = 0.0
-        for place in range(max(0, at - reach), min(count, at + reach + 1)):
-            away = place - at
-            weight = weights[abs(away)]
+        for other in range(max(0, index - reach), min(count, index + reach + 1)):
+            offset = other - index
+            weight = weights[abs(offset)]
             total += weight
-            first += weight * away
-            second += weight * away * away
-            level += weight * losses[place]
-            slope += weight * away * losses[place]
+            first += weight * offset
+            second += weight * offset * offset
+            level += weight * losses[other]
+            slope += weight * offset * losses[other]
         spread = total * second - first * first
-        found.append(
+        lines.append(
             ((second * level - first * slope) / spread, (total * slope - first * level) / spread)
         )
-    return found
+    return lines
 
 
-def _error(losses: Sequence[float], levels: Sequence[float], least: int) -> float:
-    """The standard error of the smoothed level at `least`, by how far the losses lie off the
-    curve up to there, or on the first half of it."""
+def _standard_error(losses: Sequence[float], levels: Sequence[float], least: int) -> float:
+    """The standard error of the smoothed level at `least`, from the residuals up to there or
+    of the first half of the curve, whichever is longer."""
     count = len(losses)
-    until = max(least + 1, count // 2, MIN_POINTS)
-    apart = [abs(a - b) for a, b in zip(losses[:until], levels[:until], strict=False)]
-    width = max(_NARROWEST, _SHARE * count)
-    together = 2 * math.sqrt(math.pi) * width
-    # A line through points on one side only is twice as unsure.
-    unsure = 2 if min(least, count - 1 - least) < width else 1
-    return unsure * 1.4826 * statistics.median(apart) / math.sqrt(together)
+    end = max(least + 1, count // 2, MIN_POINTS)
+    residuals = [abs(a - b) for a, b in zip(losses[:end], levels[:end], strict=False)]
+    width = max(_MIN_BANDWIDTH, _BANDWIDTH_SHARE * count)
+    samples = 2 * math.sqrt(math.pi) * width
+    # Near an end, where points lie on one side only, the error is twice as large.
+    factor = 2 if min(least, count - 1 - least) < width else 1
+    return factor * 1.4826 * statistics.median(residuals) / math.sqrt(samples)
 
 
-def _flat(found: Sequence[Point], start: float, lowest: float, error: float) -> str:
-    """Why there is nothing to suggest on a curve that never falls."""
-    first, last = found[0][0], found[-1][0]
+def _explain_no_fall(points: Sequence[Point], start: float, lowest: float, error: float) -> str:
+    first, last = points[0][0], points[-1][0]
     figures = f"({start:.3g} at first, {lowest:.3g} at best)"
-    high = start + max(2 * _ERRORS * error, _RISE * abs(start))
-    levels = [loss for _, loss in found]
-    risen = [at for at in range(len(found) - 2) if min(levels[at : at + 3]) > high]
+    high = start + max(2 * _MIN_FALL_ERRORS * error, _MIN_RISE_SHARE * abs(start))
+    losses = [loss for _, loss in points]
+    risen = [index for index in range(len(points) - 2) if min(losses[index : index + 3]) > high]
     if not risen:
         return f"the loss never falls between {first:.2g} and {last:.2g} {figures}"
-    if risen[0] < len(found) // 4:
-        return f"the loss only rises from {first:.2g} on: begin lower"
-    return f"the loss does not fall before it rises near {found[risen[0]][0]:.2g} {figures}"
+    if risen[0] < len(points) // 4:
+        return f"the loss only rises from {first:.2g} on: start lower"
+    return f"the loss does not fall before it rises near {points[risen[0]][0]:.2g} {figures}"

@@ -1,8 +1,7 @@
-"""What a run's events add up to: the one state behind every screen, report and test.
+"""The state of a run, built from its events: what every screen and report shows.
 
-`RunState.apply` takes the events in the order in which they were said and looks at
-nothing else, no clock and no file: the same events give equal states. Its memory is
-bounded whatever the length of the run.
+`RunState.apply` takes the events in order and reads nothing else, no clock and no file:
+the same events give equal states. Memory is bounded whatever the length of the run.
 """
 
 from __future__ import annotations
@@ -36,24 +35,24 @@ from fmnist_tui.protocol.events import (
 from fmnist_tui.protocol.lr_search import LrSearch
 from fmnist_tui.protocol.series import Point, Series
 
-EPOCHS = 2000
-ALERTS = 200
-MARKERS = 500
-CHECKPOINTS = 200
+MAX_EPOCHS = 2000
+MAX_ALERTS = 200
+MAX_MARKERS = 500
+MAX_CHECKPOINTS = 200
+MAX_EVALUATIONS = 64
 GENERATIONS = 2
-EVALUATIONS = 64
 
 TRAIN_LOSS, TRAIN_ACCURACY = "train_loss", "train_accuracy"
 VAL_LOSS, VAL_ACCURACY, LR = "val_loss", "val_accuracy", "lr"
 
-# The pace behind the time left is an average that forgets over this many seconds: long
-# enough to hold the validations between epochs, short enough to follow a busier machine.
-_PACE_SECONDS = 600.0
+# Time constant of the average step time behind the time left: long enough to include the
+# validations between epochs, short enough to follow a change of load.
+_AVERAGING_SECONDS = 600.0
 
 
 @dataclass(slots=True)
-class _Pace:
-    """Seconds a step takes, by the times the events carry, pauses left out."""
+class _StepTimer:
+    """Average seconds per step by the times of the events, without pauses."""
 
     t: float = math.nan
     step: int = 0
@@ -61,11 +60,11 @@ class _Pace:
     steps: float = 0.0
     paused_at: float | None = None
 
-    def at(self, t: float, step: int) -> None:
+    def update(self, t: float, step: int) -> None:
         seconds, steps = t - self.t, step - self.step
-        # Not so before the first step seen, nor where the clock was set.
+        # False before the first step and after the clock was set back.
         if 0 <= seconds < math.inf and steps > 0:
-            keep = math.exp(-seconds / _PACE_SECONDS)
+            keep = math.exp(-seconds / _AVERAGING_SECONDS)
             self.seconds = self.seconds * keep + seconds
             self.steps = self.steps * keep + steps
         self.t, self.step = t, step
@@ -82,7 +81,7 @@ class _Pace:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """Something worth a mark on the curves: `what` is lr, best, step or resumed."""
+    """A mark on the curves: `what` is lr, best, step or resumed."""
 
     step: int
     what: str
@@ -95,16 +94,15 @@ def _new_curves() -> dict[str, Series]:
 
 @dataclass(eq=False, repr=False, slots=True)
 class RunState:
-    """All that can be said of a run from its events.
+    """Everything that the events of a run tell about it.
 
-    `t` is the time of the last event, `started` the latest RunStarted and `sessions` how
-    many there were. `epochs`, `alerts` and `markers` hold the most recent; `best` is the
-    best epoch whether or not it is among them. `checkpoints` go by file, `evaluations` by
-    (split, checkpoint). `search` is the latest search for a learning rate, whose probes are
-    the steps of a run that is nothing else. `trial` is the latest of a sweep, whose steps
-    are its trials and whose validation accuracy is the best so far. `train_seconds` is time
-    spent on training steps alone, and `train_steps` counts those steps: fewer than `step`
-    where the run is a fork.
+    `t` is the time of the last event, `started` the latest RunStarted and `sessions` their
+    number. `epochs`, `alerts` and `markers` hold the most recent; `best` is the best epoch
+    even if it is no longer among them. `checkpoints` are by file, `evaluations` by (split,
+    checkpoint). `search` is the latest learning-rate search; in a run of kind lrfind the
+    steps are its probes. `trial` is the latest trial of a sweep; there the steps are the
+    trials and the validation accuracy is the best so far. `train_seconds` is the time spent
+    in training steps, and `train_steps` counts these: fewer than `step` in a fork.
     """
 
     t: float = 0.0
@@ -125,12 +123,12 @@ class RunState:
     train_seconds: float = 0.0
     train_steps: int = 0
     curves: dict[str, Series] = field(default_factory=_new_curves)
-    epochs: deque[EpochEnded] = field(default_factory=lambda: deque(maxlen=EPOCHS))
-    alerts: deque[Alert] = field(default_factory=lambda: deque(maxlen=ALERTS))
-    markers: deque[Marker] = field(default_factory=lambda: deque(maxlen=MARKERS))
+    epochs: deque[EpochEnded] = field(default_factory=lambda: deque(maxlen=MAX_EPOCHS))
+    alerts: deque[Alert] = field(default_factory=lambda: deque(maxlen=MAX_ALERTS))
+    markers: deque[Marker] = field(default_factory=lambda: deque(maxlen=MAX_MARKERS))
     checkpoints: dict[str, CheckpointSaved] = field(default_factory=dict)
     evaluations: dict[tuple[str, str], Evaluated] = field(default_factory=dict)
-    _pace: _Pace = field(default_factory=_Pace)
+    _step_timer: _StepTimer = field(default_factory=_StepTimer)
 
     def apply(self, event: Event) -> None:
         self.t = event.t
@@ -139,16 +137,16 @@ class RunState:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RunState):
             return NotImplemented
-        return bool(_plain(self) == _plain(other))
+        return bool(_comparable(self) == _comparable(other))
 
     @property
     def end_reason(self) -> str | None:
-        """How the run ended: a reason of RunEnded; None while it has not."""
+        """The reason of RunEnded; None while the run has not ended."""
         return self.end.reason if self.end else None
 
     @property
     def message(self) -> str:
-        """What was said when the run ended."""
+        """The message of RunEnded."""
         return self.end.message if self.end else ""
 
     @property
@@ -157,57 +155,59 @@ class RunState:
 
     @property
     def fraction(self) -> float:
-        """How much of the training is done, 0 to 1."""
+        """Share of the training that is done, 0 to 1."""
         total = self.started.total_steps if self.started else 0
         return min(1.0, max(0.0, self.step / total)) if total > 0 else 0.0
 
     @property
     def images_per_second(self) -> float | None:
-        """The pace of the last moment."""
+        """The current speed."""
         return self.progress.images_per_second if self.progress else None
 
     @property
     def mean_images_per_second(self) -> float | None:
-        """The pace of the training as a whole."""
+        """The average speed of the training."""
         if self.started is None or self.train_seconds <= 0:
             return None
         return self.train_steps * self.started.batch_size / self.train_seconds
 
     @property
     def eta_seconds(self) -> float | None:
-        """Seconds of training left at the present pace; None where nothing can be said."""
+        """Estimated seconds of training left; None if unknown."""
         if self.started is not None and self.started.kind == LRFIND and self.search is not None:
             return self.search.eta_seconds
-        if self.started is None or self.end is not None or self._pace.steps <= 0:
+        if self.started is None or self.end is not None or self._step_timer.steps <= 0:
             return None
         left = max(0, self.started.total_steps - self.step)
-        return left * self._pace.seconds / self._pace.steps
+        return left * self._step_timer.seconds / self._step_timer.steps
 
     @property
     def seconds(self) -> float:
-        """How long the present session has gone on, or as long as an ended one says it took."""
+        """Duration of the current session, or of the last one once it has ended."""
         if self.end is not None:
             return self.end.seconds
         return max(0.0, self.t - self.started.t) if self.started else 0.0
 
     @property
     def frozen_unchanged(self) -> bool | None:
-        """Whether what was frozen is at the end what it was; None where nothing was frozen, or
-        the end has not come."""
+        """Whether frozen parts were unchanged at the end; None if nothing was frozen or the
+        run has not ended."""
         for alert in reversed(self.alerts):
-            for said, kept in ((FROZEN_KEPT, True), (FROZEN_CHANGED, False)):
-                if alert.message.startswith(said):
-                    return kept
+            for beginning, unchanged in ((FROZEN_KEPT, True), (FROZEN_CHANGED, False)):
+                if alert.message.startswith(beginning):
+                    return unchanged
         return None
 
     def series(self, name: str) -> list[Point]:
-        """The points (step, value) of a curve: train_loss, val_accuracy, lr, …"""
+        """The points (step, value) of a curve such as train_loss or lr."""
         return self.curves[name].points()
 
     def evaluation(self, split: str) -> Evaluated | None:
-        """The newest evaluation on `split`, one of a best checkpoint before any other."""
-        found = [e for (name, _), e in reversed(self.evaluations.items()) if name == split]
-        return next((e for e in found if e.checkpoint.startswith("best")), next(iter(found), None))
+        """The newest evaluation on `split`, preferably of a best checkpoint."""
+        newest = [e for (name, _), e in reversed(self.evaluations.items()) if name == split]
+        return next(
+            (e for e in newest if e.checkpoint.startswith("best")), next(iter(newest), None)
+        )
 
     def _run_started(self, event: RunStarted) -> None:
         step = event.step
@@ -215,15 +215,15 @@ class RunState:
         self.sessions += 1
         self.phase, self.paused, self.end, self.telemetry = "", False, None, None
         self.search = self.trial = None
-        self._pace = _Pace()
+        self._step_timer = _StepTimer()
         for curve in self.curves.values():
             curve.drop_after(step)
-        self.epochs = deque((e for e in self.epochs if e.step <= step), EPOCHS)
+        self.epochs = deque((e for e in self.epochs if e.step <= step), MAX_EPOCHS)
         if self.best is not None and self.best.step > step:
             self.best = next((e for e in reversed(self.epochs) if e.best), None)
-        self.markers = deque((m for m in self.markers if m.step <= step), MARKERS)
+        self.markers = deque((m for m in self.markers if m.step <= step), MAX_MARKERS)
         if step < self.step and self.train_steps > 0:
-            # The steps to be done again count once.
+            # Steps that are repeated count once.
             kept = max(0, self.train_steps - (self.step - step))
             self.train_seconds *= kept / self.train_steps
             self.train_steps = kept
@@ -248,7 +248,7 @@ class RunState:
         if event.accuracy is not None:
             curves[TRAIN_ACCURACY].add(step, event.accuracy)
         curves[LR].add(step, event.lr)
-        self._pace.at(event.t, step)
+        self._step_timer.update(event.t, step)
 
     def _epoch_ended(self, event: EpochEnded) -> None:
         self.step, self.epoch, self.lr = event.step, event.epoch, event.lr
@@ -261,14 +261,14 @@ class RunState:
             self.curves[VAL_ACCURACY].add(event.step, event.val_accuracy)
 
     def _checkpoint_saved(self, event: CheckpointSaved) -> None:
-        _put(self.checkpoints, event.file, event, CHECKPOINTS)
+        _insert(self.checkpoints, event.file, event, MAX_CHECKPOINTS)
         if event.kind != "last":
             self.markers.append(Marker(event.step, event.kind, event.file))
-        # `last` and `best` live for two generations; only `step` checkpoints are for good.
+        # `last` and `best` are kept for two generations, `step` checkpoints for ever.
         same = [file for file, saved in self.checkpoints.items() if saved.kind == event.kind]
         for file in same[:-GENERATIONS] if event.kind != "step" else ():
             del self.checkpoints[file]
-        # What was found out about an earlier file of that name is not true of this one.
+        # Evaluations of an earlier file of that name do not apply to this one.
         for key, evaluated in list(self.evaluations.items()):
             if evaluated.checkpoint == event.file and evaluated.step != event.step:
                 del self.evaluations[key]
@@ -279,9 +279,9 @@ class RunState:
         elif event.what == "paused":
             self.paused = event.value == "true"
             if self.paused:
-                self._pace.pause(event.t)
+                self._step_timer.pause(event.t)
             else:
-                self._pace.resume(event.t)
+                self._step_timer.resume(event.t)
         elif event.what == "lr":
             try:
                 self.lr = float(event.value)
@@ -296,7 +296,7 @@ class RunState:
         self.telemetry = event
 
     def _evaluated(self, event: Evaluated) -> None:
-        _put(self.evaluations, (event.split, event.checkpoint), event, EVALUATIONS)
+        _insert(self.evaluations, (event.split, event.checkpoint), event, MAX_EVALUATIONS)
 
     def _glance(self, event: Glance) -> None:
         self.glance = event
@@ -304,7 +304,7 @@ class RunState:
     def _lr_probed(self, event: LrProbed) -> None:
         if self.search is None or self.search.end is not None or event.probe <= 1:
             self.search = LrSearch.from_probe(event)
-            self._pace.pause(event.t)
+            self._step_timer.pause(event.t)
         self.search.add(event)
         if self.started is not None and self.started.kind == LRFIND:
             self.step, self.lr = event.probe, event.lr
@@ -314,13 +314,13 @@ class RunState:
             self.search = LrSearch(event.t, event.step, 0)
         self.search.end = event
         if not self.paused:
-            self._pace.resume(event.t)
+            self._step_timer.resume(event.t)
 
     def _trial_ended(self, event: TrialEnded) -> None:
         self.trial, self.step = event, event.done
         if event.best is not None:
             self.curves[VAL_ACCURACY].add(event.done, event.best)
-        self._pace.at(event.t, event.done)
+        self._step_timer.update(event.t, event.done)
 
     def _run_ended(self, event: RunEnded) -> None:
         if self.search is not None:
@@ -346,24 +346,27 @@ _APPLY: dict[type[Event], Callable[[RunState, Any], None]] = {
 }
 
 
-def _put(table: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
-    """Enter `value` as the newest; the oldest goes where there are too many."""
+def _insert(table: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
+    """Insert `value` as the newest entry; drop the oldest beyond `limit`."""
     table.pop(key, None)
     table[key] = value
     if len(table) > limit:
         del table[next(iter(table))]
 
 
-def _plain(value: Any) -> Any:
-    """`value` for comparison: one NaN is as good as another."""
+def _comparable(value: Any) -> Any:
+    """`value` in a form in which any two NaNs are equal."""
     if isinstance(value, float):
         return value if value == value else "nan"
     if isinstance(value, Series):
-        return _plain(value.kept())
+        return _comparable(value.snapshot())
     if dataclasses.is_dataclass(value):
-        return [type(value), *(_plain(getattr(value, f.name)) for f in dataclasses.fields(value))]
+        return [
+            type(value),
+            *(_comparable(getattr(value, f.name)) for f in dataclasses.fields(value)),
+        ]
     if isinstance(value, (tuple, list, deque)):
-        return [_plain(part) for part in value]
+        return [_comparable(part) for part in value]
     if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
+        return {key: _comparable(part) for key, part in value.items()}
     return value

@@ -7,15 +7,15 @@ import math
 Point = tuple[int, float]
 Bucket = tuple[Point, Point, Point, Point]
 
-POINTS = 4096
+MAX_POINTS = 4096
 
 
 class Series:
-    """A curve of any length in at most `POINTS` points (step, value).
+    """A curve of any length in at most `MAX_POINTS` points (step, value).
 
-    Points are gathered into buckets of equally many; of each bucket the first, lowest,
-    highest and last point stay, so that no spike is lost. When there are too many buckets
-    each two become one. A value that is no number is kept only as a first or last.
+    Points are grouped into buckets of equal size; of each bucket the first, lowest, highest
+    and last point are kept, so that no spike is lost. When there are too many buckets,
+    neighbours are merged in pairs. NaN is kept only as a first or last point.
     """
 
     __slots__ = ("_buckets", "_count", "_first", "_high", "_last", "_low", "_width")
@@ -41,21 +41,21 @@ class Series:
             self._close()
 
     def drop_after(self, step: int) -> None:
-        """Forget the points beyond `step`."""
-        self._buckets = [kept for bucket in self._buckets if (kept := _until(step, bucket))]
+        """Remove the points after `step`."""
+        self._buckets = [kept for bucket in self._buckets if (kept := _truncate(step, bucket))]
         if self._count:
-            kept = _until(step, (self._first, self._low, self._high, self._last))
+            kept = _truncate(step, (self._first, self._low, self._high, self._last))
             if kept:
                 self._first, self._low, self._high, self._last = kept
             else:
                 self._count = 0
 
     def points(self) -> list[Point]:
-        """The points kept, in the order in which they came."""
-        found = [point for bucket in self._buckets for point in _in_order(bucket)]
+        """The points kept, in the order in which they were added."""
+        points = [point for bucket in self._buckets for point in _in_order(bucket)]
         if self._count:
-            found += _in_order((self._first, self._low, self._high, self._last))
-        return found
+            points += _in_order((self._first, self._low, self._high, self._last))
+        return points
 
     @property
     def last(self) -> Point | None:
@@ -63,8 +63,8 @@ class Series:
             return self._last
         return self._buckets[-1][3] if self._buckets else None
 
-    def kept(self) -> tuple[object, ...]:
-        """All that is remembered, for comparison."""
+    def snapshot(self) -> tuple[object, ...]:
+        """The complete content, for comparison."""
         return tuple(getattr(self, name) for name in self.__slots__)
 
     def __bool__(self) -> bool:
@@ -73,8 +73,8 @@ class Series:
     def _close(self) -> None:
         self._count = 0
         self._buckets.append((self._first, self._low, self._high, self._last))
-        # One bucket of four points is always left for those to come.
-        if len(self._buckets) >= POINTS // 4 - 1:
+        # One bucket of four points is always left for new points.
+        if len(self._buckets) >= MAX_POINTS // 4 - 1:
             self._width *= 2
             pairs = self._buckets
             self._buckets = [
@@ -93,8 +93,8 @@ def _higher(a: Point, b: Point) -> Point:
     return b if b[1] > a[1] or math.isnan(a[1]) else a
 
 
-def _until(step: int, bucket: Bucket) -> Bucket | None:
-    """What is left of a bucket when nothing beyond `step` is; None if nothing is."""
+def _truncate(step: int, bucket: Bucket) -> Bucket | None:
+    """The bucket without points after `step`; None if none is left."""
     points = [point for point in _in_order(bucket) if point[0] <= step]
     if not points:
         return None
@@ -109,6 +109,6 @@ def _in_order(bucket: Bucket) -> list[Point]:
     if first is last:
         return [first]
     between = (low, high) if low[0] <= high[0] else (high, low)
-    found = [first]
-    found += [point for point in between if point is not found[-1] and point is not last]
-    return [*found, last]
+    points = [first]
+    points += [point for point in between if point is not points[-1] and point is not last]
+    return [*points, last]

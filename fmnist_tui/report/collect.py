@@ -28,7 +28,7 @@ from fmnist_tui.util.progress import OnProgress, ignore_progress
 from fmnist_tui.util.text import safe_text
 
 # Kinds of runs without a model to report on
-_UNTRAINED = {LRFIND: "a search for a learning rate", SWEEP: "a sweep"}
+_UNTRAINED = {LRFIND: "a learning-rate search", SWEEP: "a sweep"}
 # Keys of a config that name the members of an ensemble
 MEMBER = "member_"
 STAGES = 4

@@ -69,7 +69,7 @@ class RunSummary:
         nothing for a training."""
         if self.kind == TRAIN:
             return ""
-        known = {ENSEMBLE: "an ensemble", LRFIND: "a search for a learning rate", SWEEP: "a sweep"}
+        known = {ENSEMBLE: "an ensemble", LRFIND: "a learning-rate search", SWEEP: "a sweep"}
         members = {ENSEMBLE: ": its members can", SWEEP: ": its trials can"}
         kind = known.get(self.kind, "no training")
         return f"{safe_text(self.run.name)} is {kind} and cannot be {what}" + members.get(

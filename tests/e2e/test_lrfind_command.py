@@ -63,12 +63,12 @@ def test_the_document_of_a_search_holds_every_point(home: Home) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why", "status"),
     [
-        (["--from-lr", "1", "--to-lr", "0.1"], "from-lr = 1 is not below to-lr = 0.1", 2),
+        (["--from-lr", "1", "--to-lr", "0.1"], "from-lr = 1 must be below to-lr = 0.1", 2),
         (["--steps", "5"], "steps = 5: a curve needs 20 to 2,000 steps", 2),
         (["--from-lr", "much"], "invalid float value", 2),
         (["--limit", "100"], "100 training images are less than 4 batches of 64", 1),
         (["--from-lr", "1e-9", "--to-lr", "1e-8", "--steps", "30"], "the loss never falls", 1),
-        (["--from-lr", "50", "--to-lr", "100", "--steps", "20"], "gave a loss of use", 1),
+        (["--from-lr", "50", "--to-lr", "100", "--steps", "20"], "gave a usable loss", 1),
         (["--config", "nowhere.toml"], "there is no such config file", 1),
     ],
 )
@@ -92,12 +92,12 @@ def test_a_search_is_listed_and_shown_as_what_it_is(home: Home, found: Path) -> 
 @pytest.mark.parametrize("command", [["evaluate"], ["predict"], ["train", "--resume"]])
 def test_a_search_is_no_model_and_says_so(home: Home, found: Path, command: list[str]) -> None:
     picture = ["x.png"] if command == ["predict"] else []
-    assert "search for a learning rate" in home.complaint(*command, found.name, *picture, status=1)
+    assert "learning-rate search" in home.complaint(*command, found.name, *picture, status=1)
 
 
 def test_only_a_training_can_be_searched_from_elsewhere(home: Home, found: Path) -> None:
     said = home.complaint("runs", "lrfind", found.name, status=1)
-    assert "is a search for a learning rate and cannot be searched" in said
+    assert "is a learning-rate search and cannot be searched" in said
 
 
 def test_ctrl_c_gives_a_search_up_and_ends_its_record(home: Home) -> None:

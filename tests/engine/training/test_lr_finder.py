@@ -326,7 +326,7 @@ def test_a_stop_during_a_search_saves_what_was_before_it(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("command", "why"),
     [
-        (FindLearningRate(0.0, 1.0, 0.1, 50), "from-lr = 1 is not below to-lr = 0.1"),
+        (FindLearningRate(0.0, 1.0, 0.1, 50), "from-lr = 1 must be below to-lr = 0.1"),
         (FindLearningRate(0.0, math.nan, 0.1, 50), "from-lr = nan"),
         (FindLearningRate(0.0, 1e-4, 0.1, 10**9), "steps = 1000000000"),
     ],

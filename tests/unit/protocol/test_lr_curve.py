@@ -74,8 +74,8 @@ def test_rates_go_from_the_first_to_the_last_by_equal_factors() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "steps", "why"),
     [
-        (1.0, 0.1, 100, "from-lr = 1 is not below to-lr = 0.1"),
-        (0.1, 0.1, 100, "not below"),
+        (1.0, 0.1, 100, "from-lr = 1 must be below to-lr = 0.1"),
+        (0.1, 0.1, 100, "must be below"),
         (0.0, 0.1, 100, "from-lr = 0: must be a number from 1e-12 to 100"),
         (-1.0, 0.1, 100, "from-lr = -1"),
         (math.nan, 0.1, 100, "from-lr = nan"),
@@ -140,7 +140,7 @@ def test_a_curve_that_only_rises_says_so() -> None:
     found = suggest_rate(
         ended([(RateRange().rate_at(step), 2.3 * 1.03**step) for step in range(160)])
     )
-    assert found.lr is None and "only rises from 1e-06 on: begin lower" in found.message
+    assert found.lr is None and "only rises from 1e-06 on: start lower" in found.message
 
 
 def test_a_curve_that_rises_without_having_fallen_says_where() -> None:

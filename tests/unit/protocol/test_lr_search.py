@@ -142,7 +142,7 @@ def test_the_points_of_a_search_are_bounded() -> None:
         (FOUND, "suggests lr 0.0024, where the loss falls fastest (it falls from 0.0003 to 0.01)"),
         (LrSearched(0.0, 0, FINISHED, 0.1), "suggests lr 0.1, where the loss falls fastest"),
         (LrSearched(0.0, 0, FINISHED, message="it never falls"), "it never falls"),
-        (LrSearched(0.0, 0, STOPPED), "the search was given up"),
+        (LrSearched(0.0, 0, STOPPED), "the search was cancelled"),
     ],
 )
 def test_what_a_search_came_to_is_one_line(event: LrSearched, words: str) -> None:

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 
 from fmnist_tui.protocol.events import EVENTS, Event
-from fmnist_tui.protocol.run_state import ALERTS, CHECKPOINTS, EPOCHS, MARKERS, Marker, RunState
+from fmnist_tui.protocol.run_state import (
+    MAX_ALERTS,
+    MAX_CHECKPOINTS,
+    MAX_EPOCHS,
+    MAX_MARKERS,
+    Marker,
+    RunState,
+)
 from tests.unit.support import (
     ANY_EVENTS,
     PROPERTY,
@@ -237,8 +244,8 @@ def test_memory_is_bounded_whatever_is_said_how_often() -> None:
         state.apply(changed("lr", "0.1", step=number))
         state.apply(saved(number, "step", f"step-{number}.pt"))
         state.apply(evaluated(0.5, file=f"step-{number}.pt"))
-    assert len(state.epochs) == EPOCHS and len(state.alerts) == ALERTS
-    assert len(state.markers) == MARKERS and len(state.checkpoints) == CHECKPOINTS
+    assert len(state.epochs) == MAX_EPOCHS and len(state.alerts) == MAX_ALERTS
+    assert len(state.markers) == MAX_MARKERS and len(state.checkpoints) == MAX_CHECKPOINTS
     assert len(state.evaluations) == 64
     assert state.alerts[-1] == note("4999") and "step-4999.pt" in state.checkpoints
     assert state.epochs_done == 4999

@@ -7,7 +7,7 @@ import math
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fmnist_tui.protocol.series import POINTS, Point, Series
+from fmnist_tui.protocol.series import MAX_POINTS, Point, Series
 from tests.unit.support import PROPERTY
 
 
@@ -33,9 +33,9 @@ def test_a_curve_of_any_length_stays_small_and_in_order() -> None:
     for step, value in enumerate(wave(100_000)):
         series.add(step, value)
         if step % 997 == 0:
-            assert len(series.points()) <= POINTS
+            assert len(series.points()) <= MAX_POINTS
     steps = [step for step, _ in series.points()]
-    assert POINTS // 4 < len(steps) <= POINTS
+    assert MAX_POINTS // 4 < len(steps) <= MAX_POINTS
     assert steps == sorted(set(steps))
 
 
@@ -102,7 +102,7 @@ def test_dropping_again_and_again_keeps_a_curve_small() -> None:
     for step in range(1200):
         series.add(step, step % 7)
         series.drop_after(step)
-    assert len(series.points()) <= POINTS
+    assert len(series.points()) <= MAX_POINTS
 
 
 def test_an_empty_curve_has_no_points_and_no_last() -> None:

@@ -140,7 +140,9 @@ def test_a_run_without_results_has_a_page(tmp_path: Path) -> None:
     assert not page.unbalanced
 
 
-@pytest.mark.parametrize(("kind", "named"), [(LRFIND, "a search"), (SWEEP, "a sweep")])
+@pytest.mark.parametrize(
+    ("kind", "named"), [(LRFIND, "a learning-rate search"), (SWEEP, "a sweep")]
+)
 def test_runs_without_a_model_are_refused_in_one_line(
     tmp_path: Path, kind: str, named: str
 ) -> None:

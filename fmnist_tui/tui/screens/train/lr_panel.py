@@ -280,7 +280,7 @@ class LrPanel(Vertical):
                 parts.append(f"it falls from {found.low:g} to {found.high:g}")
             return "accent", parts
         if end is not None and end.reason != FINISHED:
-            return "warning", [end.message or "the search was given up"]
+            return "warning", [end.message or "the search was cancelled"]
         return "warning", [f"✗ {found.message}"]
 
     def _keys(self) -> tuple[str, list[str]]:

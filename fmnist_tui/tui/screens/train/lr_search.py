@@ -131,7 +131,7 @@ class LrSearchController:
                 context.send_command(CancelSearch(time.time()))
             self._close()
         elif feed.own and feed.live:
-            feed.send(Stop(time.time(), "the search was given up"))
+            feed.send(Stop(time.time(), "the search was cancelled"))
             self._leaving = True
         else:
             context.show_run(self._before)
