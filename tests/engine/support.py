@@ -1,4 +1,4 @@
-"""Small data sets and learners for the engine's tests."""
+"""Small datasets and learners for the engine's tests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PATIENCE = 60.0
 
 
 def blobs(count: int, classes: int = 4, seed: int = 0, size: int = 28) -> Dataset:
-    """Images in which a bright square's corner of the picture tells the class: learnt at once."""
+    """Images whose class is the corner with a bright square: learnt within a few steps."""
     info = DatasetInfo("blobs", "Blobs", GARMENTS[:classes], synthetic=True)
     random = np.random.default_rng(seed)
 
@@ -47,7 +47,7 @@ def blobs(count: int, classes: int = 4, seed: int = 0, size: int = 28) -> Datase
 
 
 def config(**values: Any) -> RunConfig:
-    """A small, quick run on one thread."""
+    """A small, fast run on one thread."""
     plain = {"model": "linear", "epochs": 2, "batch_size": 16, "threads": 1, "device": "cpu"}
     return RunConfig.build({**plain, "dataset": "sketches", **values})
 
@@ -57,44 +57,37 @@ def make_learner(settings: RunConfig, dataset: Dataset) -> Learner:
 
 
 class Bench:
-    """A trainer with everything around it, its events in a list."""
+    """A trainer with everything that it needs; its events are collected in a list."""
 
     def __init__(self, folder: Path, dataset: Dataset, **values: Any) -> None:
         self.config = config(**values)
         self.dataset = dataset
         self.learner = make_learner(self.config, dataset)
         self.store = CheckpointStore(folder)
-        self.control = Inbox()
+        self.inbox = Inbox()
         self.events: list[Event] = []
         validation = DeviceSplit(dataset.val, torch.device("cpu")) if len(dataset.val) else None
-        self.glances = LivePreview(self.learner, dataset.val) if len(dataset.val) else None
+        self.preview = LivePreview(self.learner, dataset.val) if len(dataset.val) else None
         self.trainer = Trainer(
             self.learner,
             validation,
             self.store,
-            self.hear,
-            self.control,
-            self.pulse,
-            self.glances,
+            self.events.append,
+            self.inbox,
+            preview=self.preview,
         )
-
-    def hear(self, event: Event) -> None:
-        self.events.append(event)
-
-    def pulse(self) -> None:
-        """Called between steps; tests put their own in its place."""
 
     def of(self, *kinds: type) -> list[Any]:
         return [event for event in self.events if isinstance(event, kinds)]
 
 
 def digest(weights: Mapping[str, torch.Tensor]) -> str:
-    """A hash of every bit of some weights."""
-    found = hashlib.sha256()
+    """Hash every bit of some weights."""
+    hash_ = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
-        found.update(name.encode())
-        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()
+        hash_.update(name.encode())
+        hash_.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return hash_.hexdigest()
 
 
 class Listener:

@@ -1,4 +1,4 @@
-"""Compiling a network ahead of the first step, without a trace in what it learns."""
+"""Compiling a network before the first step, without any effect on what it learns."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from fmnist_tui.util.errors import reason
 
 def compile_network(
     model: nn.Module,
-    about: ModelInfo,
-    batch: int,
+    info: ModelInfo,
+    batch_size: int,
     machine: TrainingDevice,
     warn: Callable[[str], None],
 ) -> Callable[[Tensor], Tensor]:
-    """The compiled network, or the model itself with a warning where that fails.
+    """The compiled network, or the model itself with a warning if compiling fails.
 
-    The trial batch moves BatchNorm's statistics and the generators: both are put back.
+    The trial batch changes batch-norm statistics and random generators; both are restored.
     """
     weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     generators = rng.get_state(machine.device)
     network: Callable[[Tensor], Tensor] = torch.compile(model)
     try:
         model.train()
-        pixels = torch.zeros(batch, about.channels, about.size, about.size, device=machine.device)
+        shape = batch_size, info.channels, info.size, info.size
+        pixels = torch.zeros(shape, device=machine.device)
         with machine.autocast():
-            answer = network(pixels.contiguous(memory_format=torch.channels_last))
-        answer.float().sum().backward()  # type: ignore[no-untyped-call]
+            logits = network(pixels.contiguous(memory_format=torch.channels_last))
+        logits.float().sum().backward()  # type: ignore[no-untyped-call]
         machine.synchronize()
     except Exception as error:  # noqa: BLE001 - the compiler has many ways to fail, none fatal
-        warn(f"not compiled, going on without: {reason(error)[:200]}")
+        warn(f"not compiled, continuing without: {reason(error)[:200]}")
         network = model
     finally:
         model.zero_grad(set_to_none=True)

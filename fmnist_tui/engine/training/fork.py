@@ -1,8 +1,8 @@
-"""A new run that begins from a checkpoint of another.
+"""A new run that starts from a checkpoint of another run.
 
-A checkpoint with everything in it (`last`, `step-N`) goes on from its step, by the new
-config's rates and length. One with weights only (`best`) gives them to a fresh learner at
-step 0. What cannot fit is refused before there is a folder for the new run.
+A full checkpoint (`last`, `step-N`) continues from its step, with the rates and length of the new
+config. A checkpoint of weights only (`best`) provides the initial weights of a run that starts at
+step 0. Whatever does not fit is refused before the new run has a folder.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fmnist_tui.engine.checkpoints import weights_source
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore, check_weights
 from fmnist_tui.engine.inference.classifier import ModelInfo
 from fmnist_tui.engine.run.training_handle import ParentRun
-from fmnist_tui.engine.training import leakage, transfer
+from fmnist_tui.engine.training import leakage
 from fmnist_tui.engine.training.freezing import FrozenParts
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.runs.folder import RunFolder
@@ -24,116 +24,120 @@ from fmnist_tui.runs.listing import summarise
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
-PROVENANCE_KEYS = ("forked_from", "forked_step")
-# What the state of the optimiser in a whole checkpoint is made for.
-FIXED = ("optimizer", "freeze", "body_lr")
+# The settings that the optimiser state of a full checkpoint depends on.
+FIXED_SETTINGS = ("optimizer", "freeze", "body_lr")
+PROVENANCE_PREFIXES = ("forked_", "started_")
 
 
 class ForkStart:
-    """A parent's checkpoint, read and waiting for the learner that begins from it."""
+    """A parent's checkpoint, loaded and ready for the learner that starts from it."""
 
     def __init__(self, parent: ParentRun, config: RunConfig) -> None:
-        """Read the checkpoint; a CheckpointError where it cannot begin such a run."""
+        """Load the checkpoint; raise a CheckpointError if such a run cannot start from it."""
         check_is_training(parent.folder, "forked")
-        self._run = parent.folder.name
-        found = _found(parent)
-        self._payload, self._where, self._notes = found.payload, found.source, found.notes
-        self._file = Path(found.source).name
-        self.step = found.step
-        self._about = ModelInfo.from_dict(found.payload.get("about"), found.source)
-        self._whole = "optimizer" in found.payload
-        if self._whole and found.epoch >= config.epochs:
+        self._parent = parent.folder.name
+        self._loaded = loaded = _load(parent)
+        self._source = loaded.source
+        self._info = ModelInfo.from_payload(loaded.payload, loaded.source)
+        self._is_full = "optimizer" in loaded.payload
+        if self._is_full:
+            self._check_continuation(config, loaded.epoch)
+        if config.start not in (None, self._info.config.start):
             raise CheckpointError(
-                f"{found.source} has {found.epoch} epochs behind it: set epochs above that, or"
-                " begin anew from the weights in best"
-            )
-        for key in FIXED if self._whole else ():
-            before, now = getattr(self._about.config, key), getattr(config, key)
-            if before != now:
-                raise CheckpointError(
-                    f"{found.source} goes on with {key} {before or 'none'}, not {now or 'none'}:"
-                    " keep it, or begin anew from the weights in best"
-                )
-        if config.start not in (None, self._about.config.start):
-            raise CheckpointError(
-                f"a fork begins from its checkpoint ({found.source}), not from start ="
+                f"a fork starts from its checkpoint ({loaded.source}), not from start ="
                 f" {safe_text(config.start, 80)!r}: leave start out, or do not fork"
             )
+
+    def _check_continuation(self, config: RunConfig, epoch: int) -> None:
+        if epoch >= config.epochs:
+            raise CheckpointError(
+                f"{self._source} has already trained {epoch} epochs: set epochs above that, or"
+                " start again from the weights in best"
+            )
+        for key in FIXED_SETTINGS:
+            before, now = getattr(self._info.config, key), getattr(config, key)
+            if before != now:
+                raise CheckpointError(
+                    f"{self._source} continues with {key} {before or 'none'}, not {now or 'none'}:"
+                    " keep it, or start again from the weights in best"
+                )
 
     @property
     def provenance(self) -> dict[str, str | int]:
         """Where the run came from, for its config.toml."""
-        return dict(zip(PROVENANCE_KEYS, (self._run, self.step), strict=True))
+        return {"forked_from": self._parent, "forked_step": self._loaded.step}
 
-    def check(self, about: ModelInfo) -> None:
-        """Refuse a model or data that the weights are not for."""
-        theirs, ours = self._about.dataset.classes, about.dataset.classes
-        if theirs != ours:
+    def check(self, info: ModelInfo) -> None:
+        """Refuse a model or dataset that the weights do not fit."""
+        before, now = self._info.dataset.classes, info.dataset.classes
+        if before != now:
             raise CheckpointError(
-                f"{self._where} knows other classes ({_listed(theirs)}) than"
-                f" {safe_text(about.config.dataset, 60)} has ({_listed(ours)})"
+                f"{self._source} was trained on other classes ({_list_classes(before)}) than"
+                f" {safe_text(info.config.dataset, 60)} has ({_list_classes(now)})"
             )
-        wrong = leakage.leak_reason(self._about.config, about.config)
-        if wrong:
-            raise CheckpointError(f"{self._where}: {wrong}")
-        weights = self._payload["model" if self._whole else "weights"]
-        model = about.build()
-        check_weights(weights, model.state_dict(), self._where, about.config.model)
-        if about.config.freeze:
-            FrozenParts(model, about.config.freeze)
+        leakage.check_no_leak(self._source, self._info.config, info.config)
+        weights = self._loaded.payload["model" if self._is_full else "weights"]
+        model = info.build()
+        check_weights(weights, model.state_dict(), self._source, info.config.model)
+        if info.config.freeze:
+            FrozenParts(model, info.config.freeze)
 
     def initialise(self, learner: Learner, _: CheckpointStore) -> tuple[str, ...]:
-        """Give the learner what was kept; returns what the record is to say of it."""
-        payload, self._payload = self._payload, {}
-        notes = [f"forked from {self._run} at step {self.step:,} ({self._file})", *self._notes]
-        if not self._whole:
-            learner.load_weights(payload["weights"], self._where)
+        """Restore the checkpoint into the learner; returns notes for the run's record."""
+        step, file = self._loaded.step, Path(self._source).name
+        notes = [f"forked from {self._parent} at step {step:,} ({file})", *self._loaded.notes]
+        payload = dict(self._loaded.payload)
+        # Frees the weights early: this object lives as long as the run.
+        self._loaded.payload.clear()
+        if not self._is_full:
+            learner.load_weights(payload["weights"], self._source)
             return tuple(notes)
-        learner.restore(payload, self._where)
+        learner.restore(payload, self._source)
         learner.reset_history()
-        if (
-            not learner.is_position_consistent
-            or learner.config.batch_size != self._about.config.batch_size
-        ):
+        has_same_batches = learner.config.batch_size == self._info.config.batch_size
+        if not learner.is_position_consistent or not has_same_batches:
             learner.restart_epoch()
-            notes.append(f"its batches are other ones: epoch {learner.epoch + 1} begins anew")
+            notes.append(f"its batches differ: epoch {learner.epoch + 1} starts again")
         return tuple(notes)
 
 
 def check_is_training(folder: RunFolder, what: str) -> None:
-    """Refuse to train on what was no training; `what` is resumed or forked."""
-    refused = summarise(folder).refusal(what)
-    if refused:
-        raise UserError(refused)
+    """Refuse a run that is not a training; `what` is "resumed" or "forked"."""
+    refusal = summarise(folder).refusal(what)
+    if refusal:
+        raise UserError(refusal)
 
 
 def read_provenance(config: Path) -> dict[str, str | int]:
-    """What a run's config.toml says of where its weights came from; nothing for its own."""
+    """What a run's config.toml states about the origin of its weights; empty if it has none."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         text = config.read_text(encoding="utf-8", errors="surrogateescape")
         table = tomllib.loads(text)["made_with"]
-        known = (*PROVENANCE_KEYS, *transfer.PROVENANCE_KEYS)
-        return {key: table[key] for key in known if isinstance(table.get(key), (str, int))}
+        return {
+            key: value
+            for key, value in table.items()
+            if key.startswith(PROVENANCE_PREFIXES) and isinstance(value, (str, int))
+        }
     return {}
 
 
-def _found(parent: ParentRun) -> weights_source.LoadedWeights:
-    folder, wanted = parent.folder, parent.checkpoint
+def _load(parent: ParentRun) -> weights_source.LoadedWeights:
+    folder, checkpoint = parent.folder, parent.checkpoint
     store = CheckpointStore(folder.checkpoints)
     name = safe_text(folder.name)
-    if wanted == "best" and not store.manifests("best"):
+    if checkpoint == "best" and not store.manifests("best"):
         raise CheckpointError(f"{name}: there is no best checkpoint yet; fork from last")
-    if wanted in ("best", "last"):
-        return weights_source.load_from_run(folder, wanted)
-    path = weights_source.find_checkpoint_file(folder, wanted)
+    if checkpoint in ("best", "last"):
+        return weights_source.load_from_run(folder, checkpoint)
+    path = weights_source.find_checkpoint_file(folder, checkpoint)
     if path is None:
         steps = (manifest.file for manifest in store.manifests("step"))
         raise CheckpointError(
-            f"{name}: there is no checkpoint {safe_text(wanted, 80)}"
+            f"{name}: there is no checkpoint {safe_text(checkpoint, 80)}"
             f" (there are {', '.join(('last', 'best', *steps))})"
         )
     return weights_source.load_from_file(path)
 
 
-def _listed(classes: tuple[str, ...]) -> str:
+def _list_classes(classes: tuple[str, ...]) -> str:
     return safe_text(", ".join(classes), 60)

@@ -1,38 +1,44 @@
-"""Which images are kept from a training, to judge it by."""
+"""Checks that no run is evaluated on images that its weights were trained on."""
 
 from __future__ import annotations
 
 from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError
 from fmnist_tui.util.paths import expand_home
 
-# What decides which images a run is validated on (and, in folders without a test split of
-# their own, tested on).
-_CUT = ("val_fraction", "split_seed")
+# The settings that decide which images are used for validation (and, in image folders without a
+# test split, for the test).
+_SPLIT_SETTINGS = ("val_fraction", "split_seed")
 
 
 def dataset_key(config: RunConfig) -> str:
-    """A config's data set; a path is the same however it is written."""
+    """Identify a config's dataset; a path gives the same key however it is written."""
     kind, colon, path = config.dataset.partition(":")
     return f"{kind}:{expand_home(path).resolve()}" if colon else kind
 
 
-def split_difference(mine: RunConfig, theirs: RunConfig) -> str:
-    """What cuts the same data set otherwise in one config than in the other, with both
-    values; nothing where there is no such thing."""
-    if dataset_key(mine) == dataset_key(theirs):
-        for key in _CUT:
-            values = [getattr(config, key) for config in (mine, theirs)]
+def split_difference(one: RunConfig, other: RunConfig) -> str:
+    """The setting, with both values, by which two configs split the same dataset differently;
+    empty if they do not."""
+    if dataset_key(one) == dataset_key(other):
+        for key in _SPLIT_SETTINGS:
+            values = getattr(one, key), getattr(other, key)
             if values[0] != values[1]:
                 return f"{key} {values[0]:g} / {values[1]:g}"
     return ""
 
 
-def leak_reason(before: RunConfig, now: RunConfig) -> str:
-    """Why weights that were trained so must not be judged so: they have learnt from images
-    that are kept from them now. Nothing where all is well."""
-    apart = before.classes and now.classes and not set(before.classes) & set(now.classes)
-    found = "" if apart else split_difference(before, now)
-    # Who validates on nothing any more may learn from what was validation before.
-    if not found or (now.val_fraction == 0 and before.split_seed == now.split_seed):
-        return ""
-    return f"{found}: it has learnt from images that would be kept from it here; keep its value"
+def check_no_leak(source: str, before: RunConfig, now: RunConfig) -> None:
+    """Refuse the weights in `source`, trained with one config, for a run with another that holds
+    out images which they were trained on."""
+    if before.classes and now.classes and not set(before.classes) & set(now.classes):
+        return
+    # A run without validation images may train on what used to be validation images.
+    if now.val_fraction == 0 and before.split_seed == now.split_seed:
+        return
+    difference = split_difference(before, now)
+    if difference:
+        raise CheckpointError(
+            f"{source}: {difference}: it was trained on images that are held out here; keep its"
+            " value"
+        )

@@ -1,7 +1,7 @@
-"""What learns: a network with its optimiser, its averages and its place in the run.
+"""The state of a training: a network with its optimiser, averages and position in the run.
 
-This is all that a checkpoint keeps. `state` and `restore` are each other's inverse:
-a learner restored in another process goes on bit for bit as this one would have.
+This is all that a checkpoint saves. `full_payload` and `restore` are inverses: a learner restored
+in another process continues bit for bit like the original.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from fmnist_tui.engine.training.step import Network, StepParts, TrainingStep
 from fmnist_tui.engine.training.undo_training import undo_on_exit
 from fmnist_tui.util.errors import reason
 
-LOOK_BEFORE_TRAINING = 4096
+# Training images that a model may look at before the first step.
+PREPARATION_IMAGES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +50,23 @@ class BestEpoch:
 
 
 @dataclass(slots=True)
-class RunningTotals:
-    """What a number of steps has come to."""
+class EpochTotals:
+    """Sums over the steps of an epoch so far."""
 
     images: int = 0
     loss: float = 0.0
-    hits: float = 0.0
+    correct: float = 0.0
     seconds: float = 0.0
 
 
 class Learner:
-    """One run's network on one machine, ready for its first or a restored step."""
+    """A run's network on a device, ready for its first step or for a restored one."""
 
-    def __init__(self, about: ModelInfo, dataset: Dataset, machine: TrainingDevice) -> None:
-        self.info, self.config, self.machine = about, about.config, machine
+    def __init__(self, info: ModelInfo, dataset: Dataset, machine: TrainingDevice) -> None:
+        self.info, self.config, self.machine = info, info.config, machine
         self.train = DeviceSplit(dataset.train, machine.device)
         if not self.train.is_resident:
-            # A graph cannot hold what the host does in between: fetching the batch.
+            # A graph cannot include work on the host: copying the batch to the device.
             self.machine = machine = replace(machine, cuda_graph=False)
         self.order = BatchOrder(
             len(dataset.train), self.config.batch_size, self.config.seed, machine.device
@@ -79,32 +80,32 @@ class Learner:
         self.best = BestEpoch()
         self.stale_epochs = 0
         self.seconds = 0.0
-        self.tally = RunningTotals()
+        self.totals = EpochTotals()
 
         rng.seed_all(self.config.seed)
-        self.model = about.build().to(machine.device)
+        self.model = info.build().to(machine.device)
         self.model = self.model.to(memory_format=torch.channels_last)
         prepare = getattr(self.model, "prepare", None)
         if prepare is not None:
-            first = self.train.slice(0, LOOK_BEFORE_TRAINING).float()
-            prepare(about.normalisation.apply(first))
+            images = self.train.slice(0, PREPARATION_IMAGES).float()
+            prepare(info.normalisation.apply(images))
         self.frozen = FrozenParts(self.model, self.config.freeze) if self.config.freeze else None
-        # Tensors, so that a captured graph sees each step's rates.
-        self._rate = torch.tensor(self.config.lr, dtype=torch.float32, device=machine.device)
-        self._body_rate = self._rate * self.config.body_lr
+        # Tensors, so that a captured graph uses the rates of each step.
+        self._lr = torch.tensor(self.config.lr, dtype=torch.float32, device=machine.device)
+        self._body_lr = self._lr * self.config.body_lr
         spec = OptimSpec(
-            self._rate, self.config.momentum, self.config.weight_decay, machine.cuda_graph
+            self._lr, self.config.momentum, self.config.weight_decay, machine.cuda_graph
         )
         self._optimizer = plugins.load("optim", self.config.optimizer).build(self.model, spec)
         if self.config.body_lr != 1:
-            use_body_lr(self.model, self._optimizer, self._body_rate, self.config.renew)
+            use_body_lr(self.model, self._optimizer, self._body_lr, self.config.renew)
         if machine.cuda_graph:
-            # Of the few steps before the capture torch would say that they are slow.
+            # Suppress torch's warning that the few steps before the capture are slow.
             setattr(self._optimizer, "_warned_capturable_if_run_uncaptured", True)  # noqa: B010
         self._scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.scales_gradients)
-        still = self.frozen.names if self.frozen is not None else ()
+        frozen = self.frozen.names if self.frozen is not None else ()
         self._average = (
-            WeightAverage(self.model, self.config.ema, still) if self.config.ema else None
+            WeightAverage(self.model, self.config.ema, frozen) if self.config.ema else None
         )
 
     @property
@@ -113,15 +114,21 @@ class Learner:
 
     @property
     def lr(self) -> float:
-        """The learning rate of the step to come."""
+        """The learning rate of the next step."""
         return learning_rate(self.config, self.step, self.total_steps) * self.lr_factor
 
     def set_lr(self, lr: float) -> None:
-        """Make the rate `lr` now, and the rest of the schedule in proportion."""
+        """Make the rate `lr` now, and scale the rest of the schedule in proportion."""
         self.lr_factor = lr / learning_rate(self.config, self.step, self.total_steps)
 
+    def apply_lr(self, lr: float | None = None) -> None:
+        """Copy the rate of the next step, or the given one, to the device."""
+        rate = self.lr if lr is None else lr
+        self._lr.fill_(rate)
+        self._body_lr.fill_(rate * self.config.body_lr)
+
     def make_step(self, network: Network | None = None) -> TrainingStep:
-        """The training step, through `network` where the model has been compiled."""
+        """Build the training step, with a compiled `network` if there is one."""
         self.model.train()
         parts = StepParts(
             model=self.model,
@@ -139,46 +146,39 @@ class Learner:
 
     @property
     def is_position_consistent(self) -> bool:
-        """Whether the step is what epoch and step within it make in this run's batches."""
-        whole = self.epoch * self.order.steps_per_epoch + self.epoch_step
-        return self.step == whole and self.epoch_step <= self.order.steps_per_epoch
+        """Whether the step count agrees with the epoch and the step within it."""
+        step = self.epoch * self.order.steps_per_epoch + self.epoch_step
+        return self.step == step and self.epoch_step <= self.order.steps_per_epoch
 
     def restart_epoch(self) -> None:
-        """Stand at the beginning of the present epoch, as this run counts its steps."""
+        """Go back to the start of the current epoch, in this run's count of steps."""
         self.step, self.epoch_step = self.epoch * self.order.steps_per_epoch, 0
-        self.tally = RunningTotals()
+        self.totals = EpochTotals()
 
     def reset_history(self) -> None:
-        """Keep the place and what was learnt, forget what another run made of it: the
-        schedule is the config's own again, and the best epoch is still to come."""
+        """Keep position and weights, but forget the other run's rate changes and best epoch."""
         self.lr_factor, self.seconds = 1.0, 0.0
         self.best, self.stale_epochs = BestEpoch(), 0
 
-    def apply_lr(self, lr: float | None = None) -> None:
-        """Give the device the rates of the step to come: the schedule's, or another."""
-        rate = self.lr if lr is None else lr
-        self._rate.fill_(rate)
-        self._body_rate.fill_(rate * self.config.body_lr)
-
     @contextmanager
     def undo_on_exit(self) -> Iterator[None]:
-        """What is learnt inside this block is forgotten after it, to the last bit."""
+        """Undo all training inside this block, to the last bit."""
         averages = self._average.state().values() if self._average is not None else ()
         tensors = (*self.model.state_dict().values(), *averages)
-        waited = self.train.fetch_seconds
+        fetch_seconds = self.train.fetch_seconds
         with undo_on_exit(tensors, self._optimizer, self._scaler, self.machine.device):
             yield
-        self.train.fetch_seconds = waited
+        self.train.fetch_seconds = fetch_seconds
 
-    def predict_logits(self, data: DeviceSplit, pulse: OnTick = no_op) -> npt.NDArray[np.float32]:
-        """Logits of a split by the weights that count: the averaged ones, if there are any."""
+    def predict_logits(self, data: DeviceSplit, on_tick: OnTick = no_op) -> npt.NDArray[np.float32]:
+        """Logits of a split, by the averaged weights if there are any."""
         if self._average is None:
-            return predict_logits(self.model, data, self.info, self.machine, pulse)
+            return predict_logits(self.model, data, self.info, self.machine, on_tick)
         with self._average.applied():
-            return predict_logits(self.model, data, self.info, self.machine, pulse)
+            return predict_logits(self.model, data, self.info, self.machine, on_tick)
 
     def weights_payload(self) -> Payload:
-        """What is needed to classify: the weights that count, and what they are for."""
+        """What classification needs: the (averaged) weights and the model's facts."""
         weights = self._average.state() if self._average else self.model.state_dict()
         return {
             "format": FORMAT,
@@ -190,7 +190,8 @@ class Learner:
         }
 
     def full_payload(self) -> Payload:
-        """Everything, so that training can go on from here as if nothing had happened."""
+        """Everything that training needs to continue exactly from here."""
+        totals = asdict(self.totals)
         return {
             **self.weights_payload(),
             "model": dict(self.model.state_dict()),
@@ -201,30 +202,30 @@ class Learner:
             "stale_epochs": self.stale_epochs,
             "lr_factor": self.lr_factor,
             "seconds": self.seconds,
-            "tally": asdict(self.tally),
+            "tally": {"hits": totals.pop("correct"), **totals},
             "frozen": self.frozen.sha256 if self.frozen is not None else "",
         }
 
-    def load_weights(self, weights: Mapping[str, Tensor], where: str) -> None:
-        """Begin with these weights instead of random ones."""
-        check_weights(weights, self.model.state_dict(), where, self.config.model)
+    def load_weights(self, weights: Mapping[str, Tensor], source: str) -> None:
+        """Replace the initial random weights."""
+        check_weights(weights, self.model.state_dict(), source, self.config.model)
         self.model.load_state_dict(weights)
         if self._average is not None:
             self._average.restore(weights)
 
-    def restore(self, payload: Payload, where: str) -> None:
-        """Become what `state` described; a CheckpointError if that is not this network."""
+    def restore(self, payload: Payload, source: str) -> None:
+        """Restore a `full_payload`; raise a CheckpointError if it does not fit this network."""
         if "optimizer" not in payload:
-            raise CheckpointError(f"{where}: holds weights only and cannot be resumed from")
+            raise CheckpointError(f"{source}: holds weights only and cannot be resumed from")
         try:
-            self._restore(payload, where)
+            self._restore(payload, source)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"{where}: cannot be resumed from: {reason(error)}") from error
+            raise CheckpointError(f"{source}: cannot be resumed from: {reason(error)}") from error
 
-    def _restore(self, payload: Payload, where: str) -> None:
-        check_weights(payload["model"], self.model.state_dict(), where, self.config.model)
+    def _restore(self, payload: Payload, source: str) -> None:
+        check_weights(payload["model"], self.model.state_dict(), source, self.config.model)
         self.model.load_state_dict(payload["model"])
-        # Options are the config's, which a fork may have changed; the state is what was kept.
+        # Keep the options of the config, which a fork may have changed; restore the state.
         options = [
             {key: value for key, value in group.items() if key != "params"}
             for group in self._optimizer.param_groups
@@ -242,7 +243,8 @@ class Learner:
         self.lr_factor = payload["lr_factor"]
         self.seconds = payload["seconds"]
         self.best = BestEpoch(**payload["best"])
-        self.tally = RunningTotals(**payload["tally"])
+        totals = dict(payload["tally"])
+        self.totals = EpochTotals(correct=totals.pop("hits"), **totals)
         if self.frozen is not None:
             self.frozen.sha256 = payload["frozen"]
         rng.set_state(payload["rng"], self.machine.device)

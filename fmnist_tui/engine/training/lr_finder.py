@@ -1,7 +1,7 @@
-"""The search for a learning rate: one training step at each of many rates, then all forgotten.
+"""The learning-rate search: one training step at each of many rates, all undone afterwards.
 
-The steps are the learner's own, with its data, augmentation and optimiser as they stand, so
-that what is found holds for it; afterwards the learner is as it was, to the last bit.
+The steps are the learner's own, with its current data, augmentation and optimiser state, so that
+the result holds for it; afterwards the learner is unchanged to the last bit.
 """
 
 from __future__ import annotations
@@ -28,36 +28,36 @@ from fmnist_tui.protocol.lr_curve import (
 from fmnist_tui.util.errors import UserError
 
 PHASE = "finding a rate"
-# On fewer batches an epoch a loss falls by learning those few by heart.
-LEAST_BATCHES = 4
+# With fewer batches per epoch the loss falls because the model memorises them.
+MIN_BATCHES = 4
 
 
 class PendingCommands:
-    """What a run is told between two steps, waiting to be done."""
+    """The commands of a run that have arrived and not been executed yet."""
 
-    def __init__(self, control: Inbox, pulse: OnTick) -> None:
+    def __init__(self, inbox: Inbox, on_tick: OnTick) -> None:
         self.pending: deque[Command] = deque()
-        self._control, self._pulse = control, pulse
+        self._inbox, self._on_tick = inbox, on_tick
 
     def poll(self) -> None:
-        """See to small jobs, and take in what has been told."""
-        self._pulse()
-        self.pending += self._control.take()
+        """Serve small jobs and collect new commands."""
+        self._on_tick()
+        self.pending += self._inbox.take()
 
     def is_search_ended(self) -> bool:
-        """Whether something has been told that ends a search. All else waits for its end."""
+        """Whether a command has arrived that ends a search. All others wait until it is over."""
         self.poll()
-        return any(isinstance(told, (CancelSearch, Stop, Detach)) for told in self.pending)
+        return any(isinstance(command, (CancelSearch, Stop, Detach)) for command in self.pending)
 
 
 def check_batch_count(images: int, batch_size: int) -> None:
-    """Refuse a training split whose curve would say nothing."""
-    if images // batch_size < LEAST_BATCHES:
-        most = images // LEAST_BATCHES
+    """Refuse a training split that is too small for a meaningful curve."""
+    if images // batch_size < MIN_BATCHES:
+        largest = images // MIN_BATCHES
         raise UserError(
-            f"{images:,} training images are less than {LEAST_BATCHES} batches of {batch_size}:"
-            " too few to find a learning rate by"
-            + (f"; set batch_size to {most} or less" if most else "")
+            f"{images:,} training images are less than {MIN_BATCHES} batches of {batch_size}:"
+            " too few for a learning-rate search"
+            + (f"; set batch_size to {largest} or less" if largest else "")
         )
 
 
@@ -65,44 +65,50 @@ def search(
     learner: Learner,
     rates: RateRange,
     emit: Callable[[Event], None],
-    told: PendingCommands,
+    commands: PendingCommands,
     step: TrainingStep | None = None,
 ) -> LrSearched:
-    """Try these rates until the loss explodes or the search is told to end; say each
-    probe and, last, what came of it. `step` is what a training under way learns by."""
-    learn = step if step is not None and _usable(step, learner) else learner.make_step()
+    """Try these rates until the loss diverges or a command ends the search; report every probe
+    and finally the result. `step` is the step of a training in progress."""
+    if step is None or not _can_reuse(step, learner):
+        step = learner.make_step()
     points: list[Point] = []
-    explosion = DivergenceDetector()
-    ended = False
+    divergence = DivergenceDetector()
+    is_stopped = False
     with learner.undo_on_exit():
-        for probe, rows in zip(range(rates.steps), _batches(learner), strict=False):
-            ended = told.is_search_ended()
-            if ended:
+        for probe, indices in zip(range(rates.steps), _batches(learner), strict=False):
+            is_stopped = commands.is_search_ended()
+            if is_stopped:
                 break
             lr = rates.rate_at(probe)
             learner.apply_lr(lr)
-            learn(rows)
-            loss = learn.read_totals()[0] / learner.order.batch_size
+            step(indices)
+            loss = step.read_totals()[0] / learner.order.batch_size
             points.append((lr, loss))
             emit(LrProbed(time.time(), learner.step, probe + 1, rates.steps, lr, loss))
-            if explosion.diverges(loss):
+            if divergence.diverges(loss):
                 break
-    found = LrSuggestion() if ended else suggest_rate(points)
-    reason = STOPPED if ended else FINISHED
-    searched = LrSearched(
-        time.time(), learner.step, reason, found.lr, found.low, found.high, found.message
+    suggestion = LrSuggestion() if is_stopped else suggest_rate(points)
+    result = LrSearched(
+        time.time(),
+        learner.step,
+        STOPPED if is_stopped else FINISHED,
+        suggestion.lr,
+        suggestion.low,
+        suggestion.high,
+        suggestion.message,
     )
-    emit(searched)
-    return searched
+    emit(result)
+    return result
 
 
-def _usable(step: TrainingStep, learner: Learner) -> bool:
-    """Not while it is still to be captured: the graph would hold what is forgotten."""
+def _can_reuse(step: TrainingStep, learner: Learner) -> bool:
+    """Not before its capture: the graph would hold optimiser state that is then discarded."""
     return step.is_captured or not learner.machine.cuda_graph
 
 
 def _batches(learner: Learner) -> Iterator[Tensor]:
-    """The batches to come, this epoch's and those of as many after it as are needed."""
+    """The indices of the next batches, over as many epochs as needed."""
     epoch, first = learner.epoch, learner.epoch_step
     while True:
         yield from learner.order.epoch_indices(epoch)[first:]

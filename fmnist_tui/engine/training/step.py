@@ -1,7 +1,7 @@
 """One training step, run eagerly or as a captured CUDA graph.
 
-Nothing in a step waits for the device: loss and hits add up in tensors there and are
-read a few times a second by the loop.
+Nothing in a step waits for the device: the loss and the number of correct predictions are summed
+in tensors there, which the training loop reads a few times a second.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.optim import Optimizer
 
-WARM_STEPS = 3
+WARM_UP_STEPS = 3
 Network = Callable[[Tensor], Tensor]
 
 
 @dataclass(slots=True)
 class StepParts:
-    """Everything a step works with."""
+    """Everything that a step uses."""
 
     model: nn.Module
     network: Network
@@ -39,13 +39,13 @@ class StepParts:
 
 
 class TrainingStep:
-    """Takes a row of indices, learns from those images; `read` tells what came of it."""
+    """Trains on the images of a row of indices; `read_totals` returns loss and accuracy sums."""
 
-    def __init__(self, parts: StepParts, batch: int) -> None:
+    def __init__(self, parts: StepParts, batch_size: int) -> None:
         self._parts = parts
         device = parts.machine.device
-        self._indices = torch.zeros(batch, dtype=torch.int64, device=device)
-        # loss × images, and hits; MPS has no double precision
+        self._indices = torch.zeros(batch_size, dtype=torch.int64, device=device)
+        # loss × images, and correct predictions; MPS has no double precision
         dtype = torch.float32 if device.type == "mps" else torch.float64
         self._sums = torch.zeros(2, dtype=dtype, device=device)
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -58,24 +58,24 @@ class TrainingStep:
     def __call__(self, indices: Tensor) -> None:
         self._indices.copy_(indices, non_blocking=True)
         if not self._parts.machine.cuda_graph:
-            self._learn()
+            self._train_batch()
         elif self._graph is not None:
             self._graph.replay()
-        elif self._steps < WARM_STEPS:
-            self._aside()
+        elif self._steps < WARM_UP_STEPS:
+            self._warm_up()
         else:
             self._capture()
         self._steps += 1
 
     def read_totals(self) -> tuple[float, float]:
-        """The summed loss of the images since the last reading, and the hits among them.
+        """The summed loss and the correct predictions since the last call.
 
         This waits for the device."""
-        loss, hits = self._sums.tolist()
+        loss, correct = self._sums.tolist()
         self._sums.zero_()
-        return loss, hits
+        return loss, correct
 
-    def _learn(self) -> None:
+    def _train_batch(self) -> None:
         parts = self._parts
         images = parts.data.gather(self._indices)
         pixels, targets = parts.augment(images, parts.data.labels[self._indices])
@@ -91,28 +91,28 @@ class TrainingStep:
         parts.scaler.update()
         if parts.average is not None:
             parts.average.update()
-        self._count(loss.detach(), logits.detach(), targets.labels)
+        self._add_totals(loss.detach(), logits.detach(), targets.labels)
 
     @torch.no_grad()
-    def _count(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+    def _add_totals(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         self._sums[0] += loss * len(labels)
         self._sums[1] += (logits.argmax(1) == labels).sum()
 
-    def _aside(self) -> None:
-        """A real step on a side stream, as CUDA graphs ask for before a capture."""
+    def _warm_up(self) -> None:
+        """Train on a side stream, as CUDA graphs require before a capture."""
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            self._learn()
+            self._train_batch()
         torch.cuda.current_stream().wait_stream(stream)
 
     def _capture(self) -> None:
-        """Record the step, which does not run it, then run it once."""
+        """Capture the step, which does not run it, then run it once."""
         graph = torch.cuda.CUDAGraph()
         self._parts.optimizer.zero_grad(set_to_none=True)
-        # By itself torch captures on a stream of the GPU that was captured on first.
+        # By default torch captures on a stream of the GPU that the first capture was on.
         stream = torch.cuda.Stream(self._indices.device)  # type: ignore[no-untyped-call]
         with torch.cuda.graph(graph, stream=stream):
-            self._learn()
+            self._train_batch()
         self._graph = graph
         graph.replay()

@@ -1,4 +1,4 @@
-"""How hard the machine works, read once a second from psutil and NVIDIA's library."""
+"""The load of the machine, read from psutil and NVIDIA's management library."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from fmnist_tui.util.formatting import MEGABYTE
 
 
 class TelemetryReader:
-    """The readings of one process and its GPU; what cannot be read is None."""
+    """Reads the load of this process and its GPU; None for what cannot be read."""
 
     def __init__(self, machine: TrainingDevice) -> None:
         self._process = psutil.Process()
-        self._process.cpu_percent()  # the first reading only starts the clock
-        self._gpu = _handle(machine) if machine.is_cuda else None
+        self._process.cpu_percent()  # the first reading only starts the measurement
+        self._gpu = _open_gpu(machine) if machine.is_cuda else None
 
     def read(self) -> Telemetry:
-        """The readings now. CPU per cent counts cores: two busy ones are 200."""
+        """Read the current load. CPU load counts cores: two busy ones are 200 %."""
         return Telemetry(
             t=time.time(),
             cpu_percent=self._process.cpu_percent(),
             memory_mb=self._process.memory_info().rss / MEGABYTE,
-            **self._gpu_readings(),
+            **self._read_gpu(),
         )
 
-    def _gpu_readings(self) -> dict[str, float]:
+    def _read_gpu(self) -> dict[str, float]:
         if self._gpu is None:
             return {}
         import pynvml
@@ -49,14 +49,14 @@ class TelemetryReader:
             return {}
 
 
-def _handle(machine: TrainingDevice) -> Any:
+def _open_gpu(machine: TrainingDevice) -> Any:
     import pynvml
     import torch
 
     try:
         pynvml.nvmlInit()
-        # NVML counts all GPUs of the box, torch only the visible ones: match by identity.
-        identity = str(torch.cuda.get_device_properties(machine.device).uuid)
-        return pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{identity}")
+        # NVML counts all GPUs of the machine, torch only the visible ones: match by UUID.
+        uuid = str(torch.cuda.get_device_properties(machine.device).uuid)
+        return pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
     except (pynvml.NVMLError, AttributeError):
         return None

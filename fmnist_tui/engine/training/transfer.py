@@ -1,8 +1,8 @@
-"""A run that begins with the weights of another run, or with those in a file.
+"""A run that starts with the weights of another run, or with those in a file.
 
-Unlike a fork it has a step 0, and settings and classes of its own: what fits by name is
-taken over. Where the classes are others, or not known, the head is new. What cannot fit is
-refused before there is a folder for the run.
+Unlike a fork it starts at step 0 and has its own settings and classes: weights are copied by name.
+If the classes differ or are unknown, the head is new. Whatever does not fit is refused before the
+run has a folder.
 """
 
 from __future__ import annotations
@@ -22,128 +22,104 @@ from fmnist_tui.engine.inference.classifier import ModelInfo
 from fmnist_tui.engine.training import leakage
 from fmnist_tui.engine.training.freezing import FrozenParts, head_name, select_tensors, tensor_names
 from fmnist_tui.engine.training.learner import Learner
-from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.resolve_start import locate
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
-PROVENANCE_KEYS = ("started_from", "started_checkpoint", "started_step", "started_sha256")
-
 
 class TransferStart:
-    """The weights that a config's `start` names, read and waiting for a learner."""
+    """The weights that a config's `start` names, loaded and ready for a learner."""
 
     def __init__(self, config: RunConfig, runs_dir: Path) -> None:
-        """Find and read them; a UserError where there are none."""
+        """Find and load them; raise a UserError if there are none."""
         path = locate(config.start or "", runs_dir)
-        is_run = path.is_dir()
-        found = (
-            weights_source.load_from_run(RunFolder(path))
-            if is_run
-            else weights_source.load_from_file(path)
-        )
-        self._where, self._notes = found.source, found.notes
-        weights = found.payload.get("weights")
-        if not isinstance(weights, Mapping):
-            raise CheckpointError(f"{found.source}: holds no weights")
-        self._given: Mapping[str, Tensor] = weights
-        plain = found.payload.get("about")
-        self._about = ModelInfo.from_dict(plain, found.source) if plain is not None else None
-        if self._about is not None and self._about.members:
+        loaded = weights_source.load(path)
+        self._source, self._notes = loaded.source, loaded.notes
+        self._weights = loaded.weights
+        has_info = loaded.payload.get("about") is not None
+        self._info = ModelInfo.from_payload(loaded.payload, loaded.source) if has_info else None
+        if self._info is not None and self._info.members:
             raise CheckpointError(
-                f"{found.source}: is an ensemble, which nothing can begin with: name one of its"
+                f"{loaded.source}: is an ensemble, which no run can start from: name one of its"
                 " members"
             )
-        self._taken: dict[str, Tensor] = {}
-        self._told: list[str] = []
-        # What leads here again, from whatever folder the command is given in.
-        inside = is_run and path.parent == runs_dir.absolute()
-        self.config = config.changed(start=path.name if inside else str(path))
-        self.provenance: dict[str, str | int] = dict(
-            zip(
-                PROVENANCE_KEYS,
-                (
-                    self.config.start or "",
-                    Path(found.source).name,
-                    found.step,
-                    found.sha256 or _digest(path),
-                ),
-                strict=True,
-            )
-        )
-        step = f" at step {found.step:,}" if found.step else ""
-        self._told.append(f"started from {self.config.start}{step} ({Path(found.source).name})")
+        # A name that leads here again, whatever folder the command runs in.
+        is_listed = path.is_dir() and path.parent == runs_dir.absolute()
+        self.config = config.changed(start=path.name if is_listed else str(path))
+        file = Path(loaded.source).name
+        self.provenance: dict[str, str | int] = {
+            "started_from": self.config.start or "",
+            "started_checkpoint": file,
+            "started_step": loaded.step,
+            "started_sha256": loaded.sha256 or _hash_file(path),
+        }
+        step = f" at step {loaded.step:,}" if loaded.step else ""
+        self._summary = [f"started from {self.config.start}{step} ({file})"]
 
-    def check(self, about: ModelInfo) -> None:
-        """Refuse a model that the weights are not for, parts that cannot be frozen, and images
-        to be judged by that the weights have learnt from."""
-        if self._about is not None:
-            wrong = leakage.leak_reason(self._about.config, about.config)
-            if wrong:
-                raise CheckpointError(f"{self._where}: {wrong}")
-        model = about.build()
+    def check(self, info: ModelInfo) -> None:
+        """Refuse a model that the weights do not fit, parts that cannot be frozen, and held-out
+        images that the weights were trained on."""
+        if self._info is not None:
+            leakage.check_no_leak(self._source, self._info.config, info.config)
+        model = info.build()
         expected = model.state_dict()
-        last = head_name(model)
-        new = select_tensors(model, about.config.renew, "renew")
-        if not self._knows(about):
-            new |= tensor_names(model, last)
-        weights = self._refitted(about.config, model)
-        given = {
-            name: _in_type_of(expected.get(name), tensor)
-            for name, tensor in weights.items()
+        new = select_tensors(model, info.config.renew, "renew")
+        if self._info is None or self._info.dataset.classes != info.dataset.classes:
+            new |= tensor_names(model, head_name(model))
+        copied = {
+            name: _match_float_type(tensor, expected.get(name))
+            for name, tensor in self._adapt_weights(info.config, model).items()
             if name not in new
         }
         needed = {name: tensor for name, tensor in expected.items() if name not in new}
-        check_weights(given, needed, self._where, about.config.model)
-        if about.config.freeze:
-            unkept = sorted(new.intersection(FrozenParts(model, about.config.freeze).names))
-            if unkept:
+        check_weights(copied, needed, self._source, info.config.model)
+        if info.config.freeze:
+            frozen_new = sorted(new.intersection(FrozenParts(model, info.config.freeze).names))
+            if frozen_new:
                 raise UserError(
-                    f"freeze = {about.config.freeze!r}: {unkept[0]} is new here and has nothing to"
-                    " keep; freeze parts that are taken over"
+                    f"freeze = {info.config.freeze!r}: {frozen_new[0]} is new in this run and"
+                    " cannot be frozen; freeze only parts that are copied"
                 )
-        self._taken = given
-        told = f"all {len(given)} tensors taken over, the head too"
+        self._weights = copied
         if new:
             layers = {name.rpartition(".")[0]: None for name in expected if name in new}
-            told = f"{len(given)} tensors taken over, new: {', '.join(layers)}"
-        self._told.append(told)
+            self._summary.append(f"{len(copied)} tensors copied, new: {', '.join(layers)}")
+        else:
+            self._summary.append(f"all {len(copied)} tensors copied, including the head")
 
     def initialise(self, learner: Learner, _: CheckpointStore) -> tuple[str, ...]:
-        """Give the learner the weights; returns what the record is to say of it."""
-        taken, self._taken, self._given = self._taken, {}, {}
-        learner.load_weights({**learner.model.state_dict(), **taken}, self._where)
-        return ("; ".join(self._told), *self._notes)
+        """Copy the weights into the learner; returns notes for the run's record."""
+        # Frees the weights early: this object lives as long as the run.
+        weights, self._weights = self._weights, {}
+        learner.load_weights({**learner.model.state_dict(), **weights}, self._source)
+        return ("; ".join(self._summary), *self._notes)
 
-    def _knows(self, about: ModelInfo) -> bool:
-        """Whether the weights are for the very classes that are to be told apart."""
-        return self._about is not None and self._about.dataset.classes == about.dataset.classes
-
-    def _refitted(self, config: RunConfig, model: nn.Module) -> Mapping[str, Tensor]:
-        theirs = self._about.config if self._about is not None else None
-        if theirs is not None and (theirs.model, theirs.width) != (config.model, config.width):
+    def _adapt_weights(self, config: RunConfig, model: nn.Module) -> Mapping[str, Tensor]:
+        """Check that the weights are for the same model; adapt published ones to it."""
+        before = self._info.config if self._info is not None else None
+        if before is not None and (before.model, before.width) != (config.model, config.width):
             raise CheckpointError(
-                f"{self._where}: holds a {safe_text(theirs.model)} of width {theirs.width:g}, not"
-                f" a {config.model} of width {config.width:g}: give it --model"
-                f" {safe_text(theirs.model)} --width {theirs.width:g}"
+                f"{self._source}: holds a {safe_text(before.model)} of width {before.width:g}, not"
+                f" a {config.model} of width {config.width:g}: use --model"
+                f" {safe_text(before.model)} --width {before.width:g}"
             )
         refit = getattr(plugins.load("models", config.model), "refit", None)
-        if theirs is not None or refit is None:
-            return self._given
-        weights, told = refit(self._given, model)
-        self._told.extend(told)
-        found: Mapping[str, Tensor] = weights
-        return found
+        if before is not None or refit is None:
+            return self._weights
+        weights, notes = refit(self._weights, model)
+        self._summary.extend(notes)
+        adapted: Mapping[str, Tensor] = weights
+        return adapted
 
 
-def _in_type_of(wanted: Tensor | None, given: Any) -> Any:
-    """Weights kept with fewer digits, as floats of the kind the model has."""
-    if wanted is None or not isinstance(given, Tensor):
-        return given
-    floats = given.is_floating_point() and wanted.is_floating_point()
-    return given.to(wanted.dtype) if floats else given
+def _match_float_type(tensor: Any, target: Tensor | None) -> Any:
+    """Convert floats that were saved in another precision to the model's type."""
+    if target is None or not isinstance(tensor, Tensor):
+        return tensor
+    are_floats = tensor.is_floating_point() and target.is_floating_point()
+    return tensor.to(target.dtype) if are_floats else tensor
 
 
-def _digest(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

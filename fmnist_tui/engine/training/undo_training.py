@@ -1,8 +1,7 @@
-"""Training that leaves no trace: what is learnt in a rehearsal is forgotten after it.
+"""Training that is undone: everything it changed is restored to the last bit.
 
-Everything is put back in place, bit for bit and into the very tensors there were, so that
-a step captured as a CUDA graph goes on with them. What is kept meanwhile lies in the host's
-memory: a GPU that is nearly full can rehearse as well.
+Values are copied back into the same tensors, so that a step captured as a CUDA graph remains
+valid. The copies are kept in host memory, so that a nearly full GPU can do this as well.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ def undo_on_exit(
     scaler: torch.amp.GradScaler,
     device: torch.device,
 ) -> Iterator[None]:
-    """What happens in this block to these tensors, to the optimiser, to the scaler of
-    gradients and to the random generators has not happened after it."""
-    kept = [(tensor, _copy(tensor)) for tensor in (*tensors, *_options(optimizer))]
+    """Restore these tensors, the optimiser, the gradient scaler and the random generators when
+    the block ends."""
+    copies = [(tensor, _copy(tensor)) for tensor in (*tensors, *_learning_rates(optimizer))]
     states = {
         parameter: {
             name: (value, _copy(value) if isinstance(value, Tensor) else value)
@@ -40,9 +39,9 @@ def undo_on_exit(
         yield
     finally:
         with torch.no_grad():
-            for tensor, before in kept:
-                tensor.copy_(before)
-            _put_back(optimizer, states)
+            for tensor, copy in copies:
+                tensor.copy_(copy)
+            _restore_states(optimizer, states)
         if scale:
             scaler.load_state_dict(scale)
         rng.set_state(generators, device)
@@ -52,8 +51,8 @@ def _copy(tensor: Tensor) -> Tensor:
     return tensor.detach().to("cpu", copy=True)
 
 
-def _options(optimizer: Optimizer) -> list[Tensor]:
-    """The tensors among the groups' options: the learning rates."""
+def _learning_rates(optimizer: Optimizer) -> list[Tensor]:
+    """The tensors among the options of the parameter groups."""
     return [
         value
         for group in optimizer.param_groups
@@ -62,13 +61,15 @@ def _options(optimizer: Optimizer) -> list[Tensor]:
     ]
 
 
-def _put_back(optimizer: Optimizer, states: dict[Tensor, dict[str, tuple[object, object]]]) -> None:
+def _restore_states(
+    optimizer: Optimizer, states: dict[Tensor, dict[str, tuple[object, object]]]
+) -> None:
     for parameter in list(optimizer.state):
         if parameter not in states:
             del optimizer.state[parameter]
     for parameter, state in states.items():
         optimizer.state[parameter].clear()
-        for name, (value, before) in state.items():
-            if isinstance(value, Tensor) and isinstance(before, Tensor):
-                value.copy_(before)
+        for name, (value, copy) in state.items():
+            if isinstance(value, Tensor) and isinstance(copy, Tensor):
+                value.copy_(copy)
             optimizer.state[parameter][name] = value

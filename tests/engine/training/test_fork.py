@@ -1,4 +1,4 @@
-"""A new run from a checkpoint of another: what it takes along and what it leaves."""
+"""Runs forked from a checkpoint of another run."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ def parent(session: Session) -> RunFolder:
     folder = RunFolder.create(session.runs_dir, "parent", "blobs")
     bench = Bench(folder.checkpoints, blobs(64), **SETTINGS)
 
-    def pulse() -> None:
+    def on_tick() -> None:
         if bench.learner.step == 4:
-            bench.control.send(SaveCheckpoint(0.0))
+            bench.inbox.send(SaveCheckpoint(0.0))
         if bench.learner.step == 8:
-            bench.control.send(SetLearningRate(0.0, 1e-3))
+            bench.inbox.send(SetLearningRate(0.0, 1e-3))
         if bench.learner.step == STOPPED_AT:
-            bench.control.send(Stop(0.0))
+            bench.inbox.send(Stop(0.0))
 
-    bench.trainer._pulse = pulse
+    bench.trainer.on_tick = on_tick
     bench.trainer.run()
     return folder
 
@@ -72,7 +72,7 @@ def forked(
 
 
 def refused(session: Session, parent: RunFolder, checkpoint: str = "last", **values: Any) -> str:
-    """Why a fork cannot be; it must not leave a run folder either."""
+    """The reason why a fork is refused; it must not leave a run folder either."""
     before = sorted(session.runs_dir.iterdir())
     training = session.fork(parent, checkpoint, settings(**values))
     assert training.wait(PATIENCE)
@@ -94,7 +94,7 @@ def contents(folder: RunFolder) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
 
 
-def test_a_fork_goes_on_from_the_step_in_a_folder_of_its_own(
+def test_a_fork_continues_from_the_step_in_its_own_folder(
     session: Session, parent: RunFolder
 ) -> None:
     before = contents(parent)
@@ -115,28 +115,28 @@ def test_a_fork_goes_on_from_the_step_in_a_folder_of_its_own(
     assert (state.end_reason, state.step, state.train_steps) == (FINISHED, 24, 15)
 
 
-def test_a_fork_with_the_same_settings_is_the_same_training_bit_for_bit(
+def test_a_fork_with_the_same_settings_trains_identically_bit_for_bit(
     session: Session, tmp_path: Path
 ) -> None:
     parent = RunFolder.create(session.runs_dir, "parent", "blobs")
     found = []
-    for folder, stop_at in ((tmp_path / "whole", None), (parent.checkpoints, STOPPED_AT)):
+    for folder, stop_at in ((tmp_path / "uninterrupted", None), (parent.checkpoints, STOPPED_AT)):
         bench = Bench(folder, blobs(64), **SETTINGS)
 
-        def pulse(bench: Bench = bench, stop_at: int | None = stop_at) -> None:
+        def on_tick(bench: Bench = bench, stop_at: int | None = stop_at) -> None:
             if bench.learner.step == stop_at:
-                bench.control.send(Stop(0.0))
+                bench.inbox.send(Stop(0.0))
 
-        bench.trainer._pulse = pulse
+        bench.trainer.on_tick = on_tick
         bench.trainer.run()
         found.append(bench.store.load("last")[0])
-    whole = found[0]
+    uninterrupted = found[0]
     fork = CheckpointStore(forked(session, parent)[0].checkpoints).load("last")[0]
-    assert digest(fork["model"]) == digest(whole["model"]) != digest(found[1]["model"])
-    assert digest(fork["weights"]) == digest(whole["weights"])
+    assert digest(fork["model"]) == digest(uninterrupted["model"]) != digest(found[1]["model"])
+    assert digest(fork["weights"]) == digest(uninterrupted["weights"])
 
 
-def test_the_new_settings_count_and_not_what_was_changed_on_the_way(
+def test_a_fork_uses_the_new_settings_and_not_rates_changed_during_the_run(
     session: Session, parent: RunFolder
 ) -> None:
     _, listener = forked(session, parent, schedule="constant", lr=0.02, epochs=4)
@@ -146,24 +146,24 @@ def test_the_new_settings_count_and_not_what_was_changed_on_the_way(
     again.restore(payload, manifest.file)
     groups = again._optimizer.param_groups
     assert [group["weight_decay"] for group in groups] == [0.25, 0.0]
-    assert all(group["lr"] is again._rate for group in groups)
+    assert all(group["lr"] is again._lr for group in groups)
 
 
-def test_a_kept_step_is_forked_by_the_name_of_its_file(session: Session, parent: RunFolder) -> None:
+def test_a_step_checkpoint_is_forked_by_its_file_name(session: Session, parent: RunFolder) -> None:
     for name in ("step-5.pt", "step-5"):
         _, listener = forked(session, parent, name)
         assert started(listener).step == 5
         assert "(step-5.pt)" in notes(listener)[0]
 
 
-def test_the_best_epoch_of_a_fork_is_one_of_its_own(session: Session, parent: RunFolder) -> None:
+def test_the_best_epoch_of_a_fork_is_its_own(session: Session, parent: RunFolder) -> None:
     folder, listener = forked(session, parent, epochs=3)
     ends = [event for event in listener.heard if isinstance(event, EpochEnded)]
     assert [(event.epoch, event.best) for event in ends] == [(3, True)]
     assert CheckpointStore(folder.checkpoints).manifests("best")[0].step == 12
 
 
-def test_weights_alone_begin_a_run_at_step_0(session: Session, parent: RunFolder) -> None:
+def test_a_fork_from_weights_only_starts_at_step_0(session: Session, parent: RunFolder) -> None:
     best = CheckpointStore(parent.checkpoints).load("best")[0]
     folder, listener = forked(session, parent, "best", epochs=1, lr=1e-30, schedule="constant")
     assert started(listener).step == 0
@@ -171,23 +171,21 @@ def test_weights_alone_begin_a_run_at_step_0(session: Session, parent: RunFolder
     last = CheckpointStore(folder.checkpoints).load("last")[0]
     assert last["step"] == STEPS_PER_EPOCH
     name = next(name for name, tensor in best["weights"].items() if tensor.ndim == 4)
-    # both the weights and their average began as the parent's
+    # both the weights and their average start from the parent's
     assert torch.allclose(last["model"][name], best["weights"][name], atol=1e-6)
     assert torch.allclose(last["weights"][name], best["weights"][name], atol=1e-6)
 
 
-def test_other_batches_begin_the_epoch_anew(session: Session, parent: RunFolder) -> None:
+def test_a_changed_batch_size_restarts_the_epoch(session: Session, parent: RunFolder) -> None:
     _, listener = forked(session, parent, batch_size=8)
-    begun = started(listener)
-    assert (begun.step, begun.steps_per_epoch) == (2 * 8, 8)
-    assert "epoch 3 begins anew" in notes(listener)[1]
+    start = started(listener)
+    assert (start.step, start.steps_per_epoch) == (2 * 8, 8)
+    assert "epoch 3 starts again" in notes(listener)[1]
     ends = [event for event in listener.heard if isinstance(event, EpochEnded)]
     assert [event.step for event in ends] == [24, 32, 40, 48]
 
 
-def test_a_fork_that_is_resumed_still_says_where_it_came_from(
-    session: Session, parent: RunFolder
-) -> None:
+def test_a_resumed_fork_still_records_its_origin(session: Session, parent: RunFolder) -> None:
     folder, _ = forked(session, parent, epochs=4)
     listener = Listener(session.resume(folder, read(folder.config).config(epochs=5)))
     assert listener.to_the_end().reason == FINISHED
@@ -195,7 +193,7 @@ def test_a_fork_that_is_resumed_still_says_where_it_came_from(
     assert (made_with["forked_from"], made_with["forked_step"]) == (parent.name, STOPPED_AT)
 
 
-def test_a_run_of_its_own_says_nothing_of_a_fork(session: Session) -> None:
+def test_an_ordinary_run_does_not_mention_a_fork(session: Session) -> None:
     training = session.train(config(epochs=1))
     Listener(training).to_the_end()
     assert training.folder is not None
@@ -203,37 +201,35 @@ def test_a_run_of_its_own_says_nothing_of_a_fork(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    ("checkpoint", "values", "said"),
+    ("checkpoint", "values", "message"),
     [
         ("step-6.pt", {}, "no checkpoint step-6.pt (there are last, best, step-5.pt)"),
         ("../../x\x1b.pt", {}, "no checkpoint ../../x␛.pt"),
         ("last", {"model": "mlp"}, "does not fit the model mlp"),
         ("best", {"width": 0.2}, "does not fit the model custom-cnn"),
-        ("last", {"optimizer": "sgd"}, "goes on with optimizer adamw, not sgd"),
+        ("last", {"optimizer": "sgd"}, "continues with optimizer adamw, not sgd"),
         ("last", {"epochs": 2}, "set epochs above that"),
-        ("last", {"split_seed": 1}, "split_seed 0 / 1: it has learnt from images"),
-        ("best", {"val_fraction": 0.3}, "val_fraction 0.166667 / 0.3: it has learnt from"),
-        ("best", {"val_fraction": 0.0, "split_seed": 1}, "has learnt from images"),
+        ("last", {"split_seed": 1}, "split_seed 0 / 1: it was trained on images"),
+        ("best", {"val_fraction": 0.3}, "val_fraction 0.166667 / 0.3: it was trained on"),
+        ("best", {"val_fraction": 0.0, "split_seed": 1}, "was trained on images"),
     ],
 )
-def test_what_cannot_fit_is_refused_before_there_is_a_folder(
-    session: Session, parent: RunFolder, checkpoint: str, values: dict[str, Any], said: str
+def test_a_fork_that_does_not_fit_is_refused_before_there_is_a_folder(
+    session: Session, parent: RunFolder, checkpoint: str, values: dict[str, Any], message: str
 ) -> None:
-    assert said in refused(session, parent, checkpoint, **values)
+    assert message in refused(session, parent, checkpoint, **values)
 
 
-def test_other_classes_are_refused_by_name(
+def test_other_classes_are_refused_with_their_names(
     session: Session, parent: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_training, "load_dataset_for", lambda *_, **__: blobs(64, classes=3))
-    said = refused(session, parent)
-    assert "knows other classes (T-shirt/top, Trouser, Pullover, Dress)" in said
-    assert "sketches has (T-shirt/top, Trouser, Pullover)" in said
+    message = refused(session, parent)
+    assert "was trained on other classes (T-shirt/top, Trouser, Pullover, Dress)" in message
+    assert "sketches has (T-shirt/top, Trouser, Pullover)" in message
 
 
-def test_best_is_not_replaced_by_last_where_there_is_none(
-    session: Session, parent: RunFolder
-) -> None:
+def test_a_missing_best_is_not_replaced_by_last(session: Session, parent: RunFolder) -> None:
     for path in parent.checkpoints.glob("best-*"):
         path.unlink()
     assert "there is no best checkpoint yet; fork from last" in refused(session, parent, "best")
@@ -242,7 +238,7 @@ def test_best_is_not_replaced_by_last_where_there_is_none(
     assert "no checkpoint yet" in refused(session, parent)
 
 
-def test_another_optimiser_or_length_is_no_matter_for_weights_alone(
+def test_weights_only_allow_another_optimiser_and_length(
     session: Session, parent: RunFolder
 ) -> None:
     _, listener = forked(session, parent, "best", epochs=1, optimizer="sgd", ema=0.0)
@@ -252,7 +248,7 @@ def test_another_optimiser_or_length_is_no_matter_for_weights_alone(
     ]
 
 
-def test_averages_may_begin_or_end_with_a_fork(session: Session, parent: RunFolder) -> None:
+def test_averaging_may_start_or_end_with_a_fork(session: Session, parent: RunFolder) -> None:
     without, _ = forked(session, parent, ema=0.0)
     payload = CheckpointStore(without.checkpoints).load("last")[0]
     assert digest(payload["model"]) == digest(payload["weights"])

@@ -1,4 +1,4 @@
-"""The parts of a network, and those that stay as they were, to the last bit."""
+"""The parts of a network, and frozen parts that stay unchanged to the last bit."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def network(name: str, classes: int = 4) -> nn.Module:
     ("name", "last"),
     [("two-conv", "11"), ("linear", "2"), ("fast", "body.15"), ("resnet", "15")],
 )
-def test_the_head_is_the_layer_that_the_classes_come_out_of(name: str, last: str) -> None:
+def test_the_head_is_the_layer_that_outputs_the_classes(name: str, last: str) -> None:
     model = network(name)
     assert head_name(model) == last
     assert model.state_dict()[f"{last}.weight"].shape[0] == 4
 
 
-def test_a_convolution_is_the_head_where_nothing_dense_is_behind_it() -> None:
+def test_a_convolution_is_the_head_without_a_dense_layer_after_it() -> None:
     model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 4, 1))
     assert head_name(model) == "2"
     assert select_tensors(model, "convolutions", "freeze") == set(model.state_dict()) - {
@@ -70,20 +70,20 @@ def test_a_convolution_is_the_head_where_nothing_dense_is_behind_it() -> None:
         ("convolutions, 14", [0, 2, 4, 6, 8, 10, 14]),
     ],
 )
-def test_parts_are_named_by_kind_by_name_and_by_pattern(words: str, modules: list[int]) -> None:
+def test_parts_are_selected_by_kind_name_and_pattern(words: str, modules: list[int]) -> None:
     model = network("custom-cnn")
     found = {int(name.partition(".")[0]) for name in select_tensors(model, words, "freeze")}
     assert sorted(found) == modules
 
 
-def test_norms_go_with_their_convolutions_with_all_their_statistics() -> None:
+def test_norms_and_their_statistics_belong_to_the_convolutions() -> None:
     found = select_tensors(network("resnet"), "convolutions", "freeze")
     assert {"1.weight", "1.running_mean", "1.running_var", "1.num_batches_tracked"} <= found
     assert not any(name.startswith("15.") for name in found)
 
 
 @pytest.mark.parametrize(
-    ("model", "words", "said"),
+    ("model", "words", "message"),
     [
         ("two-conv", "convolution", 'did you mean "convolutions"? (its parts are 0 (Conv2d), 3'),
         ("two-conv", "9\x1b", "there is no part '9␛'"),
@@ -94,16 +94,16 @@ def test_norms_go_with_their_convolutions_with_all_their_statistics() -> None:
         ("two-conv", "convolutions, dense", "leaves nothing to learn"),
     ],
 )
-def test_parts_that_cannot_be_frozen_are_refused_in_one_line_with_those_there_are(
-    model: str, words: str, said: str
+def test_unfreezable_parts_are_refused_in_one_line_that_lists_the_parts(
+    model: str, words: str, message: str
 ) -> None:
     with pytest.raises(UserError) as caught:
         FrozenParts(network(model), words)
-    assert said in str(caught.value) and "\n" not in str(caught.value)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
     assert "its parts are" in str(caught.value)
 
 
-def test_neither_train_nor_evaluation_wakes_a_frozen_norm() -> None:
+def test_frozen_norms_stay_in_evaluation_mode() -> None:
     learner = make_learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
     norms = [part for part in learner.model.modules() if isinstance(part, nn.BatchNorm2d)]
     learner.make_step()
@@ -112,9 +112,7 @@ def test_neither_train_nor_evaluation_wakes_a_frozen_norm() -> None:
     learner.predict_logits(learner.train)
     learner.model.train()
     assert not any(norm.training for norm in norms)
-    assert learner.model.get_submodule("13").training, (
-        "dropout goes on where nothing of it is frozen"
-    )
+    assert learner.model.get_submodule("13").training, "dropout is not frozen"
     assert not any(
         parameter.requires_grad
         for name, parameter in learner.model.named_parameters()
@@ -133,17 +131,17 @@ def _run(folder: Path, stops: list[int], **values: object) -> tuple[str, Learner
         if learner.frozen is not None:
             learner.frozen.record_hash(learner.model.state_dict())
 
-        def pulse(bench: Bench = bench, stop_at: int | None = stop_at) -> None:
+        def on_tick(bench: Bench = bench, stop_at: int | None = stop_at) -> None:
             if bench.learner.step == stop_at:
-                bench.control.send(Stop(time.time()))
+                bench.inbox.send(Stop(time.time()))
 
-        bench.trainer._pulse = pulse
+        bench.trainer.on_tick = on_tick
         assert bench.trainer.run().reason == (FINISHED if stop_at is None else STOPPED)
     payload, _, _ = bench.store.load("last")
     return digest(payload["model"]) + digest(payload["weights"]), learner
 
 
-def test_what_is_frozen_is_the_same_to_the_last_bit_after_training(tmp_path: Path) -> None:
+def test_frozen_parts_are_unchanged_to_the_last_bit_after_training(tmp_path: Path) -> None:
     dataset = blobs(64)
     before = make_learner(config(**SETTINGS, freeze="convolutions"), dataset)
     _, after = _run(tmp_path, [], freeze="convolutions")
@@ -159,10 +157,8 @@ def test_what_is_frozen_is_the_same_to_the_last_bit_after_training(tmp_path: Pat
     assert sorted(moved) == ["14.bias", "14.weight", "17.bias", "17.weight"]
 
 
-def test_statistics_that_move_are_found_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(freezing, "_hold", lambda module: None)
+def test_changed_statistics_are_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(freezing, "_keep_in_eval_mode", lambda module: None)
     _, after = _run(tmp_path, [], freeze="convolutions")
     assert after.frozen is not None
     kept, how = after.frozen.verify(after.model.state_dict())
@@ -179,7 +175,9 @@ def test_statistics_that_move_are_found_out(
         lambda state: state.update({"0.weight": state["0.weight"].flatten(1)}),
     ],
 )
-def test_the_hash_sees_every_byte_type_and_shape(spoil: Callable[[dict[str, Any]], object]) -> None:
+def test_the_hash_covers_every_byte_type_and_shape(
+    spoil: Callable[[dict[str, Any]], object],
+) -> None:
     model = network("custom-cnn")
     frozen = FrozenParts(model, "convolutions")
     frozen.record_hash(model.state_dict())
@@ -189,7 +187,7 @@ def test_the_hash_sees_every_byte_type_and_shape(spoil: Callable[[dict[str, Any]
     assert not frozen.verify(state)[0]
 
 
-def test_averages_leave_what_is_frozen_alone_even_a_minus_zero() -> None:
+def test_averaging_does_not_touch_frozen_parts_even_a_negative_zero() -> None:
     learner = make_learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
     with torch.no_grad():
         learner.model.state_dict()["0.weight"].fill_(-0.0)
@@ -210,7 +208,7 @@ def test_averages_leave_what_is_frozen_alone_even_a_minus_zero() -> None:
         {"freeze": "convolutions", "body_lr": 0.5, "optimizer": "sgd", "lr": 0.05},
     ],
 )
-def test_a_resumed_run_with_frozen_and_slower_parts_is_the_same_bit_for_bit(
+def test_a_resumed_run_with_frozen_and_slower_parts_is_identical(
     tmp_path: Path, values: dict[str, Any]
 ) -> None:
     whole, before = _run(tmp_path / "whole", [], **values)
@@ -220,7 +218,7 @@ def test_a_resumed_run_with_frozen_and_slower_parts_is_the_same_bit_for_bit(
         assert after.frozen.sha256 == before.frozen.sha256
 
 
-def test_the_first_hash_is_the_one_that_counts_after_a_resume(tmp_path: Path) -> None:
+def test_after_a_resume_the_first_hash_is_used(tmp_path: Path) -> None:
     learner = make_learner(config(**SETTINGS, freeze="convolutions"), blobs(64))
     assert learner.frozen is not None
     learner.frozen.record_hash(learner.model.state_dict())
@@ -240,14 +238,14 @@ def test_the_first_hash_is_the_one_that_counts_after_a_resume(tmp_path: Path) ->
         ("sgd", "dense", ("14.", "17.")),
     ],
 )
-def test_everything_but_what_is_new_moves_by_its_share_of_the_rate(
+def test_the_body_learns_at_its_fraction_of_the_rate(
     optimizer: str, renew: str, new: tuple[str, ...]
 ) -> None:
     settings = {**SETTINGS, "optimizer": optimizer, "momentum": 0.0, "ema": 0.0, "dropout": 0.0}
     moves = []
     for factor in (1.0, 0.25):
-        wanted = config(**settings, lr=1e-3, body_lr=factor, renew=renew)
-        learner = make_learner(wanted, blobs(64))
+        settings_ = config(**settings, lr=1e-3, body_lr=factor, renew=renew)
+        learner = make_learner(settings_, blobs(64))
         before = {name: tensor.clone() for name, tensor in learner.model.named_parameters()}
         learner.apply_lr()
         learner.make_step()(learner.order.epoch_indices(0)[0])
@@ -260,7 +258,7 @@ def test_everything_but_what_is_new_moves_by_its_share_of_the_rate(
         assert torch.allclose(slowed[name], share * move, atol=2e-7), name
 
 
-def test_the_schedule_and_a_changed_rate_reach_both(tmp_path: Path) -> None:
+def test_the_schedule_and_a_changed_rate_apply_to_head_and_body(tmp_path: Path) -> None:
     learner = make_learner(config(**SETTINGS, body_lr=0.1, schedule="cosine"), blobs(64))
     learner.step = 3
     learner.set_lr(0.02)
@@ -270,7 +268,7 @@ def test_the_schedule_and_a_changed_rate_reach_both(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-def test_a_captured_graph_leaves_frozen_parts_alone_and_heeds_both_rates() -> None:
+def test_a_captured_graph_respects_frozen_parts_and_both_rates() -> None:
     dataset = blobs(512)
     losses = []
     for graph in (False, True):

@@ -108,13 +108,13 @@ def searched(
     control = Inbox()
     heard: list[Event] = []
 
-    def pulse() -> None:
+    def on_tick() -> None:
         if len(heard) == after:
             for command in commands:
                 control.send(command)
 
     ended = lr_finder.search(
-        learner, rates, heard.append, lr_finder.PendingCommands(control, pulse)
+        learner, rates, heard.append, lr_finder.PendingCommands(control, on_tick)
     )
     assert heard.pop() is ended
     return ended, [event for event in heard if isinstance(event, LrProbed)]
@@ -249,11 +249,11 @@ def trained(folder: Path, *commands: Command, at: int = 4, **values: object) -> 
     bench = Bench(folder, blobs(96), **{**RICH, **values})
     told = list(commands)
 
-    def pulse() -> None:
+    def on_tick() -> None:
         while told and bench.learner.step == at:
-            bench.control.send(told.pop(0))
+            bench.inbox.send(told.pop(0))
 
-    bench.trainer._pulse = pulse
+    bench.trainer.on_tick = on_tick
     assert bench.trainer.run().reason == FINISHED
     payload, _, _ = bench.store.load("last")
     best, _, _ = bench.store.load("best")
@@ -276,11 +276,11 @@ def test_a_paused_run_searches_and_stays_paused(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "paused", blobs(96), **RICH)
     told: list[Command] = [Pause(0.0), FIND, Resume(0.0)]
 
-    def pulse() -> None:
+    def on_tick() -> None:
         if bench.learner.step == 4 and told:
-            bench.control.send(told.pop(0))
+            bench.inbox.send(told.pop(0))
 
-    bench.trainer._pulse = pulse
+    bench.trainer.on_tick = on_tick
     assert bench.trainer.run().reason == FINISHED
     said = [event for event in bench.events if isinstance(event, (Changed, LrSearched))]
     words = [event.value if isinstance(event, Changed) else "searched" for event in said]
@@ -308,15 +308,15 @@ def test_a_stop_during_a_search_saves_what_was_before_it(tmp_path: Path) -> None
     bench = Bench(tmp_path, blobs(96), **RICH)
     before = ""
 
-    def pulse() -> None:
+    def on_tick() -> None:
         nonlocal before
         if bench.learner.step == 5 and not before:
             before = digest(bench.learner.model.state_dict())
-            bench.control.send(FIND)
+            bench.inbox.send(FIND)
         elif len(bench.of(LrProbed)) == 3:
-            bench.control.send(Stop(0.0, "enough"))
+            bench.inbox.send(Stop(0.0, "enough"))
 
-    bench.trainer._pulse = pulse
+    bench.trainer.on_tick = on_tick
     ending = bench.trainer.run()
     assert (ending.reason, ending.message) == (STOPPED, "enough")
     payload, manifest, _ = bench.store.load("last")
@@ -418,7 +418,7 @@ class Recorded:
 
     def replay(self) -> None:
         assert self._places() == self._held, "the graph writes into tensors that are not used"
-        self._step._learn()
+        self._step._train_batch()
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "muon"])
@@ -431,9 +431,9 @@ def test_a_step_recorded_before_during_or_after_a_search_goes_on_as_it_would_hav
     def capture(step: TrainingStep) -> None:
         step._graph = cast(torch.cuda.CUDAGraph, Recorded(step))
         recorded.append(step._steps)
-        step._learn()
+        step._train_batch()
 
-    monkeypatch.setattr(TrainingStep, "_aside", TrainingStep._learn)
+    monkeypatch.setattr(TrainingStep, "_warm_up", TrainingStep._train_batch)
     monkeypatch.setattr(TrainingStep, "_capture", capture)
     monkeypatch.setattr(
         "tests.engine.support.choose_device",
@@ -441,7 +441,7 @@ def test_a_step_recorded_before_during_or_after_a_search_goes_on_as_it_would_hav
     )
     plain, _ = trained(tmp_path / "plain", optimizer=optimizer)
     found, bench = trained(tmp_path / "searched", FIND, at=at, optimizer=optimizer)
-    assert bench.trainer._learn.is_captured and len(bench.of(LrProbed)) == SHORT.steps
+    assert bench.trainer._step.is_captured and len(bench.of(LrProbed)) == SHORT.steps
     # Once for each run and, where the training had not come so far, once for the search.
     assert recorded == [3] * (3 if at < 3 else 2)
     assert found == plain
@@ -453,5 +453,5 @@ def test_a_training_by_captured_graph_ends_as_one_without_a_search(tmp_path: Pat
     cuda = {**RICH, "device": "cuda", "precision": "fp32"}
     plain, _ = trained(tmp_path / "plain", **cuda)
     found, bench = trained(tmp_path / "searched", FIND, at=at, **cuda)
-    assert bench.trainer._learn.is_captured and len(bench.of(LrProbed)) == SHORT.steps
+    assert bench.trainer._step.is_captured and len(bench.of(LrProbed)) == SHORT.steps
     assert found == plain

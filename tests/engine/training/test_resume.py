@@ -1,4 +1,4 @@
-"""A run that was interrupted and resumed ends with the very weights of one that was not."""
+"""An interrupted and resumed run ends with exactly the weights of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def _trained(folder: Path, interruptions: list[int], **values: object) -> str:
             assert notes == ()
             bench.learner.restore(payload, manifest.file)
 
-        def pulse(bench: Bench = bench, stop_at: int | None = stop_at) -> None:
+        def on_tick(bench: Bench = bench, stop_at: int | None = stop_at) -> None:
             if bench.learner.step == stop_at:
-                bench.control.send(Stop(time.time()))
+                bench.inbox.send(Stop(time.time()))
 
-        bench.trainer._pulse = pulse
+        bench.trainer.on_tick = on_tick
         ending = bench.trainer.run()
         assert ending.reason == (FINISHED if stop_at is None else STOPPED)
     assert bench.learner.step == STEPS
@@ -62,14 +62,16 @@ def _trained(folder: Path, interruptions: list[int], **values: object) -> str:
     return both + digest(best["weights"])
 
 
-def test_twenty_random_interruptions_change_no_bit_of_the_weights(tmp_path: Path) -> None:
-    whole = _trained(tmp_path / "whole", [])
-    assert _trained(tmp_path / "again", []) == whole, "training itself is not deterministic"
+def test_twenty_random_interruptions_do_not_change_the_weights(tmp_path: Path) -> None:
+    uninterrupted = _trained(tmp_path / "uninterrupted", [])
+    assert _trained(tmp_path / "again", []) == uninterrupted, "training itself is not deterministic"
     draw = random.Random(0)
     points = [draw.randrange(1, STEPS) for _ in range(20)]
     assert len(set(points)) > 10
     for number, point in enumerate(points):
-        assert _trained(tmp_path / str(number), [point]) == whole, f"stopped at step {point}"
+        assert _trained(tmp_path / str(number), [point]) == uninterrupted, (
+            f"stopped at step {point}"
+        )
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "muon"])
@@ -77,15 +79,15 @@ def test_every_optimiser_resumes_exactly_after_several_stops(
     tmp_path: Path, optimizer: str
 ) -> None:
     lr = {"sgd": 0.05, "adam": 3e-3, "muon": 0.01}[optimizer]
-    whole = _trained(tmp_path / "whole", [], optimizer=optimizer, lr=lr)
-    assert _trained(tmp_path / "cut", [2, 7, 12], optimizer=optimizer, lr=lr) == whole
+    uninterrupted = _trained(tmp_path / "uninterrupted", [], optimizer=optimizer, lr=lr)
+    assert _trained(tmp_path / "cut", [2, 7, 12], optimizer=optimizer, lr=lr) == uninterrupted
 
 
-def test_a_changed_learning_rate_is_still_in_force_after_a_resume(tmp_path: Path) -> None:
+def test_a_changed_learning_rate_still_applies_after_a_resume(tmp_path: Path) -> None:
     dataset = blobs(64)
     bench = Bench(tmp_path, dataset, epochs=2, schedule="constant", lr=0.01)
     bench.learner.set_lr(0.001)
-    bench.control.send(Stop(time.time()))
+    bench.inbox.send(Stop(time.time()))
     bench.trainer.run()
     again = Bench(tmp_path, dataset, epochs=2, schedule="constant", lr=0.01)
     payload, manifest, _ = again.store.load("last")
@@ -93,11 +95,11 @@ def test_a_changed_learning_rate_is_still_in_force_after_a_resume(tmp_path: Path
     assert again.learner.lr == pytest.approx(0.001)
 
 
-def test_a_learning_rate_asked_for_with_a_resume_is_the_one_in_force(tmp_path: Path) -> None:
+def test_a_learning_rate_set_for_a_resume_applies(tmp_path: Path) -> None:
     dataset = blobs(64)
     bench = Bench(tmp_path, dataset, epochs=2, schedule="constant", lr=0.01)
     bench.learner.set_lr(0.001)
-    bench.control.send(Stop(time.time()))
+    bench.inbox.send(Stop(time.time()))
     bench.trainer.run()
     for asked, found in ((0.01, 0.001), (0.002, 0.002)):
         again = Bench(tmp_path, dataset, epochs=2, schedule="constant", lr=asked)
@@ -105,7 +107,7 @@ def test_a_learning_rate_asked_for_with_a_resume_is_the_one_in_force(tmp_path: P
         assert again.learner.lr == pytest.approx(found)
 
 
-def test_muons_count_of_steps_is_where_its_parameters_are() -> None:
+def test_muons_step_count_is_on_the_device_of_its_parameters() -> None:
     parameter = torch.nn.Parameter(torch.zeros(2, device="meta"))
     optimizer = Muon([{"params": [parameter], "way": "adam"}], {})
     kept = {"step": torch.tensor(3.0), "mean": torch.ones(2), "square": torch.ones(2)}
@@ -114,7 +116,7 @@ def test_muons_count_of_steps_is_where_its_parameters_are() -> None:
     assert {tensor.device.type for tensor in optimizer.state[parameter].values()} == {"meta"}
 
 
-def test_a_resumed_run_does_not_repeat_an_ended_epoch(tmp_path: Path) -> None:
+def test_a_resumed_run_does_not_repeat_a_finished_epoch(tmp_path: Path) -> None:
     dataset = blobs(64)
     bench = Bench(tmp_path, dataset, epochs=1)
     bench.trainer.run()
@@ -126,7 +128,7 @@ def test_a_resumed_run_does_not_repeat_an_ended_epoch(tmp_path: Path) -> None:
     assert again.learner.step == bench.learner.step
 
 
-def test_a_checkpoint_of_another_architecture_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
     dataset = blobs(64)
     Bench(tmp_path, dataset, model="mlp", epochs=1).trainer.run()
     payload, manifest, _ = CheckpointStore(tmp_path).load("last")
@@ -135,7 +137,7 @@ def test_a_checkpoint_of_another_architecture_is_refused_by_name(tmp_path: Path)
         other.restore(payload, manifest.file)
 
 
-def test_a_best_checkpoint_holds_weights_only_and_says_so_when_resumed(tmp_path: Path) -> None:
+def test_resuming_from_a_weights_only_checkpoint_is_refused(tmp_path: Path) -> None:
     dataset = blobs(64)
     Bench(tmp_path, dataset, epochs=1).trainer.run()
     payload, manifest, _ = CheckpointStore(tmp_path).load("best")

@@ -1,4 +1,4 @@
-"""What the training loop says, and what it does when told."""
+"""The events of the training loop, and how it executes commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from fmnist_tui.data.dataset import Dataset, Split
-from fmnist_tui.engine.training import trainer as train_module
+from fmnist_tui.engine.training import trainer
 from fmnist_tui.protocol.commands import (
     Command,
     Detach,
@@ -39,27 +39,27 @@ from tests.engine.support import Bench, blobs
 
 
 def _at(bench: Bench, step: int, act: Callable[[], None]) -> None:
-    """Have something happen just before the given step."""
+    """Call `act` just before the given step."""
     done = False
 
-    def pulse() -> None:
+    def on_tick() -> None:
         nonlocal done
         if bench.learner.step == step and not done:
             done = True
             act()
 
-    bench.trainer._pulse = pulse
+    bench.trainer.on_tick = on_tick
 
 
 def _send_at(bench: Bench, step: int, *commands: Command) -> None:
     def act() -> None:
         for command in commands:
-            bench.control.send(command)
+            bench.inbox.send(command)
 
     _at(bench, step, act)
 
 
-def test_a_run_says_its_phases_epochs_and_checkpoints_in_order(tmp_path: Path) -> None:
+def test_phases_epochs_and_checkpoints_are_reported_in_order(tmp_path: Path) -> None:
     bench = Bench(tmp_path, blobs(64), epochs=2)
     assert bench.trainer.run().reason == FINISHED
     phases = [event.value for event in bench.of(Changed)]
@@ -75,10 +75,10 @@ def test_a_run_says_its_phases_epochs_and_checkpoints_in_order(tmp_path: Path) -
     assert epochs[-1].train_loss < epochs[0].train_loss
 
 
-def test_progress_adds_up_to_the_epoch_whatever_its_rate(
+def test_progress_events_add_up_to_the_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train_module, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(trainer, "PROGRESS_SECONDS", 0.0)
     bench = Bench(tmp_path, blobs(64), epochs=1)
     bench.trainer.run()
     steps = bench.of(Progress)
@@ -88,7 +88,7 @@ def test_progress_adds_up_to_the_epoch_whatever_its_rate(
     assert ended.train_accuracy == pytest.approx(sum(event.accuracy for event in steps) / 4)
 
 
-def test_progress_comes_at_most_ten_times_a_second(tmp_path: Path) -> None:
+def test_progress_is_reported_at_most_ten_times_a_second(tmp_path: Path) -> None:
     bench = Bench(tmp_path, blobs(2048), epochs=3)
     start = time.perf_counter()
     bench.trainer.run()
@@ -112,19 +112,19 @@ def test_the_optimiser_uses_the_rate_that_was_set(tmp_path: Path) -> None:
     bench = Bench(tmp_path, blobs(64), epochs=1, lr=0.1, optimizer="sgd", momentum=0.0)
     _send_at(bench, 1, SetLearningRate(0.0, 1e-30))
     before: list[torch.Tensor] = []
-    plain = bench.trainer._obey
+    plain = bench.trainer._execute
 
     def obey(command: Command) -> None:
         plain(command)
         before.append(next(bench.learner.model.parameters()).detach().clone())
 
-    bench.trainer._obey = obey  # type: ignore[method-assign]
+    bench.trainer._execute = obey  # type: ignore[method-assign]
     bench.trainer.run()
     assert torch.equal(before[0], next(bench.learner.model.parameters()))
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
-def test_an_impossible_learning_rate_is_ignored_with_a_word(tmp_path: Path, rate: float) -> None:
+def test_an_impossible_learning_rate_is_ignored_with_a_warning(tmp_path: Path, rate: float) -> None:
     bench = Bench(tmp_path, blobs(64), epochs=1, lr=0.01)
     _send_at(bench, 1, SetLearningRate(0.0, rate))
     bench.trainer.run()
@@ -132,7 +132,7 @@ def test_an_impossible_learning_rate_is_ignored_with_a_word(tmp_path: Path, rate
     assert bench.learner.lr_factor == 1
 
 
-def test_stop_saves_the_very_step_it_stopped_at(tmp_path: Path) -> None:
+def test_stop_saves_the_step_it_stopped_at(tmp_path: Path) -> None:
     bench = Bench(tmp_path, blobs(64), epochs=5)
     _send_at(bench, 6, Stop(0.0, "enough"))
     ending = bench.trainer.run()
@@ -148,24 +148,23 @@ def test_detach_saves_and_ends_like_stop(tmp_path: Path) -> None:
     assert bench.store.load("last")[1].step == 2
 
 
-def test_a_paused_run_holds_still_still_saves_and_goes_on(tmp_path: Path) -> None:
+def test_a_paused_run_waits_saves_and_continues(tmp_path: Path) -> None:
     bench = Bench(tmp_path, blobs(64), epochs=1)
     seen: list[int] = []
 
-    def pulse() -> None:
+    def on_tick() -> None:
         if bench.learner.step == 2 and not seen:
-            bench.control.send(Pause(0.0))
-        if bench.trainer._paused:
+            bench.inbox.send(Pause(0.0))
+        if bench.trainer._is_paused:
             seen.append(bench.learner.step)
             if len(seen) == 3:
-                bench.control.send(SaveCheckpoint(0.0))
+                bench.inbox.send(SaveCheckpoint(0.0))
             if len(seen) == 6:
-                bench.control.send(Resume(0.0))
+                bench.inbox.send(Resume(0.0))
 
-    seen_before_pause: list[int] = seen
-    bench.trainer._pulse = pulse
+    bench.trainer.on_tick = on_tick
     assert bench.trainer.run().reason == FINISHED
-    assert set(seen_before_pause) == {2}
+    assert set(seen) == {2}
     assert [event.value for event in bench.of(Changed) if event.what == "paused"] == [
         "true",
         "false",
@@ -180,7 +179,7 @@ def test_a_paused_run_can_be_stopped(tmp_path: Path) -> None:
     assert bench.trainer.run().reason == STOPPED
 
 
-def test_checkpoint_now_keeps_the_step_for_good(tmp_path: Path) -> None:
+def test_a_requested_checkpoint_is_kept_as_a_step_checkpoint(tmp_path: Path) -> None:
     bench = Bench(tmp_path, blobs(64), epochs=2)
     _send_at(bench, 3, SaveCheckpoint(0.0))
     bench.trainer.run()
@@ -188,7 +187,7 @@ def test_checkpoint_now_keeps_the_step_for_good(tmp_path: Path) -> None:
     assert (manifest.file, payload["step"]) == ("step-4.pt", 4)
 
 
-def test_last_is_saved_as_often_as_the_config_says(tmp_path: Path) -> None:
+def test_last_is_saved_at_the_configured_interval(tmp_path: Path) -> None:
     bench = Bench(tmp_path, blobs(64), epochs=1, checkpoint_seconds=0.0)
     bench.trainer.run()
     assert [event.step for event in bench.of(CheckpointSaved) if event.kind == "last"] == [
@@ -209,7 +208,7 @@ def test_patience_ends_a_run_that_no_longer_improves(tmp_path: Path) -> None:
     assert bench.store.load("best")[1].epoch == 1
 
 
-def test_without_validation_nothing_is_best_and_training_still_ends(tmp_path: Path) -> None:
+def test_training_without_validation_has_no_best_checkpoint(tmp_path: Path) -> None:
     whole = blobs(64)
     none = Split("val", whole.val.images[:0], whole.val.labels[:0], whole.val.indices[:0])
     dataset = Dataset(whole.info, whole.train, none, whole.test, "drawn")
@@ -219,7 +218,7 @@ def test_without_validation_nothing_is_best_and_training_still_ends(tmp_path: Pa
     assert {event.val_accuracy for event in bench.of(EpochEnded)} == {None}
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_spoils_no_checkpoint(tmp_path: Path) -> None:
+def test_a_nan_loss_ends_the_run_and_damages_no_checkpoint(tmp_path: Path) -> None:
     bench = Bench(tmp_path, blobs(64), epochs=4, model="mlp")
 
     def poison() -> None:
@@ -236,7 +235,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_spoils_no_checkpoint(tmp_path
     assert bench.store.manifests("best")[0].step == 4
 
 
-def test_a_full_disk_is_said_once_and_training_goes_on(
+def test_a_full_disk_is_reported_once_and_training_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = Bench(tmp_path, blobs(64), epochs=3, checkpoint_seconds=0.0)
@@ -249,21 +248,21 @@ def test_a_full_disk_is_said_once_and_training_goes_on(
 
     monkeypatch.setattr(bench.store, "save", full)
     assert bench.trainer.run().reason == FINISHED
-    said = [event.message for event in bench.of(Alert)]
-    assert len(said) == 2
-    assert "No space left" in said[0] and "older ones stay" in said[0]
-    assert said[1] == "checkpoints are saved again"
+    messages = [event.message for event in bench.of(Alert)]
+    assert len(messages) == 2
+    assert "No space left" in messages[0] and "earlier checkpoints remain" in messages[0]
+    assert messages[1] == "checkpoints are saved again"
     assert bench.learner.step == 12
 
 
-def test_telemetry_tells_of_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train_module, "TELEMETRY_SECONDS", 0.0)
+def test_telemetry_describes_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "TELEMETRY_SECONDS", 0.0)
     bench = Bench(tmp_path, blobs(64), epochs=1)
     bench.trainer.run()
-    told = bench.of(Telemetry)[-1]
-    assert told.memory_mb > 50
-    assert told.cpu_percent >= 0
-    assert told.gpu_percent is None
+    telemetry = bench.of(Telemetry)[-1]
+    assert telemetry.memory_mb > 50
+    assert telemetry.cpu_percent >= 0
+    assert telemetry.gpu_percent is None
 
 
 @pytest.mark.parametrize(
@@ -277,7 +276,7 @@ def test_telemetry_tells_of_the_process(tmp_path: Path, monkeypatch: pytest.Monk
         {"crop": 3, "scale": 0.2, "erase": 1.0},
     ],
 )
-def test_every_way_of_training_learns(tmp_path: Path, values: dict[str, object]) -> None:
+def test_every_training_option_learns(tmp_path: Path, values: dict[str, object]) -> None:
     bench = Bench(tmp_path, blobs(512), epochs=4, model="mlp", width=0.25, lr=3e-3, **values)
     assert bench.trainer.run().reason == FINISHED
     assert bench.learner.best.accuracy > 0.9
@@ -285,7 +284,7 @@ def test_every_way_of_training_learns(tmp_path: Path, values: dict[str, object])
     assert (bench.of(EpochEnded)[0].train_accuracy is None) == mixed
 
 
-def test_averaged_weights_are_what_is_validated_and_saved(tmp_path: Path) -> None:
+def test_averaged_weights_are_saved(tmp_path: Path) -> None:
     bench = Bench(tmp_path, blobs(64), epochs=1, ema=0.99)
     bench.trainer.run()
     payload, _, _ = bench.store.load("last")
@@ -293,7 +292,7 @@ def test_averaged_weights_are_what_is_validated_and_saved(tmp_path: Path) -> Non
     assert torch.equal(payload["model"]["2.weight"], bench.learner.model.state_dict()["2.weight"])
 
 
-def test_a_compiler_that_fails_is_a_warning_and_leaves_no_trace(
+def test_a_failing_compiler_is_a_warning_and_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = Bench(tmp_path / "plain", blobs(64), model="custom-cnn", width=0.1, dropout=0.2)

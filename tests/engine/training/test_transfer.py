@@ -1,4 +1,4 @@
-"""A run that begins with the weights of another, or with those in a file."""
+"""Runs that start with the weights of another run, or with those in a file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from fmnist_tui.util.errors import UserError
 from tests.engine.support import PATIENCE, Bench, Listener, blobs, config
 
 SETTINGS: dict[str, Any] = {"model": "custom-cnn", "width": 0.1, "ema": 0.9, "epochs": 2}
-STILL = {"lr": 1e-30, "schedule": "constant", "epochs": 1}
+FIXED = {"lr": 1e-30, "schedule": "constant", "epochs": 1}
 
 
 def settings(**values: Any) -> RunConfig:
@@ -51,8 +51,8 @@ def parent(session: Session) -> RunFolder:
 
 
 @pytest.fixture
-def others(monkeypatch: pytest.MonkeyPatch) -> Dataset:
-    """Three classes instead of four, from here on."""
+def other_classes(monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """Three classes instead of four, from now on."""
     dataset = blobs(64, classes=3, seed=5)
     monkeypatch.setattr(run_training, "load_dataset_for", lambda *_, **__: dataset)
     return dataset
@@ -75,7 +75,7 @@ def ended(
 
 
 def refused(session: Session, **values: Any) -> str:
-    """Why a run cannot begin so; it must not leave a folder either."""
+    """The reason why a run cannot start; it must not leave a folder either."""
     before = sorted(session.runs_dir.iterdir())
     training = session.train(settings(**values))
     assert training.wait(PATIENCE)
@@ -99,34 +99,32 @@ def best(folder: RunFolder) -> dict[str, Tensor]:
 # -- from a run --------------------------------------------------------------------------
 
 
-def test_the_same_classes_keep_everything_the_head_too(session: Session, parent: RunFolder) -> None:
-    folder, listener = trained(session, start=parent.id, **STILL, ema=0.0)
+def test_the_head_is_copied_for_the_same_classes(session: Session, parent: RunFolder) -> None:
+    folder, listener = trained(session, start=parent.id, **FIXED, ema=0.0)
     before, after = best(parent), best(folder)
     learnt = [name for name, tensor in before.items() if tensor.ndim >= 2]
     assert len(learnt) == 5
     assert all(torch.allclose(after[name], before[name], atol=1e-6) for name in learnt)
-    begun = next(event for event in listener.heard if isinstance(event, RunStarted))
-    assert begun.step == 0
+    started = next(event for event in listener.heard if isinstance(event, RunStarted))
+    assert started.step == 0
     file = CheckpointStore(parent.checkpoints).manifests("best")[0].file
     assert notes(listener)[0] == (
-        f"started from {parent.name} at step 8 ({file}); all 22 tensors taken over, the head too"
+        f"started from {parent.name} at step 8 ({file}); all 22 tensors copied, including the head"
     )
 
 
-def test_other_classes_get_a_head_of_their_own_and_the_rest_is_kept(
-    session: Session, parent: RunFolder, others: Dataset
+def test_other_classes_get_a_new_head_and_the_rest_is_copied(
+    session: Session, parent: RunFolder, other_classes: Dataset
 ) -> None:
-    folder, listener = trained(session, start=parent.name, **STILL, ema=0.0)
+    folder, listener = trained(session, start=parent.name, **FIXED, ema=0.0)
     before, after = best(parent), best(folder)
     assert after["17.weight"].shape[0] == 3 and before["17.weight"].shape[0] == 4
     assert torch.allclose(after["14.weight"], before["14.weight"], atol=1e-6)
-    assert "20 tensors taken over, new: 17" in notes(listener)[0]
+    assert "20 tensors copied, new: 17" in notes(listener)[0]
 
 
-def test_parts_that_are_to_begin_anew_are_those_that_the_seed_makes(
-    session: Session, parent: RunFolder
-) -> None:
-    folder, listener = trained(session, start="last", renew="dense", **STILL, ema=0.0)
+def test_renewed_parts_are_initialised_from_the_seed(session: Session, parent: RunFolder) -> None:
+    folder, listener = trained(session, start="last", renew="dense", **FIXED, ema=0.0)
     after = best(folder)
     fresh = Learner(
         ModelInfo.from_dataset(settings(), blobs(64)), blobs(64), choose_device(settings())
@@ -138,10 +136,10 @@ def test_parts_that_are_to_begin_anew_are_those_that_the_seed_makes(
     assert "new: 14, 17" in notes(listener)[0]
 
 
-def test_config_toml_says_where_the_weights_came_from_and_leads_there_again(
+def test_config_toml_records_the_origin_and_starts_the_same_run_again(
     session: Session, parent: RunFolder
 ) -> None:
-    folder, _ = trained(session, start=parent.id, **STILL)
+    folder, _ = trained(session, start=parent.id, **FIXED)
     manifest = CheckpointStore(parent.checkpoints).manifests("best")[0]
     document = tomllib.loads(folder.config.read_text())
     assert document["run"]["start"] == parent.name
@@ -156,40 +154,38 @@ def test_config_toml_says_where_the_weights_came_from_and_leads_there_again(
 
 def test_a_checkpoint_of_a_run_is_a_start_by_its_path(session: Session, parent: RunFolder) -> None:
     file = parent.checkpoints / CheckpointStore(parent.checkpoints).manifests("last")[0].file
-    folder, listener = trained(session, start=str(file), **STILL)
+    folder, listener = trained(session, start=str(file), **FIXED)
     assert f"({file.name})" in notes(listener)[0]
     assert tomllib.loads(folder.config.read_text())["run"]["start"] == str(file)
 
 
-def test_the_averages_begin_as_the_weights_that_were_taken_over(
-    session: Session, parent: RunFolder
-) -> None:
-    folder, _ = trained(session, start=parent.id, **STILL)
+def test_averages_start_from_the_copied_weights(session: Session, parent: RunFolder) -> None:
+    folder, _ = trained(session, start=parent.id, **FIXED)
     assert torch.allclose(best(folder)["0.weight"], best(parent)["0.weight"], atol=1e-6)
 
 
 # -- frozen parts ---------------------------------------------------------------------------
 
 
-def test_the_record_proves_that_frozen_parts_are_what_they_were(
-    session: Session, parent: RunFolder, others: Dataset
+def test_the_record_proves_that_frozen_parts_are_unchanged(
+    session: Session, parent: RunFolder, other_classes: Dataset
 ) -> None:
     folder, listener = trained(session, start=parent.id, freeze="convolutions", shift=1, lr=0.01)
     frozen = {name: best(parent)[name] for name in best(parent) if int(name.split(".")[0]) <= 10}
     assert len(frozen) == 18
     assert all(best(folder)[name].equal(tensor) for name, tensor in frozen.items())
-    said = notes(listener)
-    assert said[1].startswith("frozen: convolutions (18 tensors, ")
-    shown = said[1].rpartition("sha256 ")[2].rstrip(")")
-    assert said[2] == f"frozen parts unchanged: 18 tensors, sha256 {shown}"
+    message = notes(listener)
+    assert message[1].startswith("frozen: convolutions (18 tensors, ")
+    shown = message[1].rpartition("sha256 ")[2].rstrip(")")
+    assert message[2] == f"frozen parts unchanged: 18 tensors, sha256 {shown}"
     assert replay(folder.events).frozen_unchanged is True
     assert replay(folder.events).evaluation("test") is not None
 
 
-def test_a_run_whose_frozen_parts_have_moved_fails_and_is_not_tested(
+def test_a_run_whose_frozen_parts_changed_fails_and_is_not_tested(
     session: Session, parent: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(freezing, "_hold", lambda module: None)
+    monkeypatch.setattr(freezing, "_keep_in_eval_mode", lambda module: None)
     training = session.train(settings(start=parent.id, freeze="convolutions"))
     folder, listener = ended(session, training, FAILED)
     state = replay(folder.events)
@@ -199,14 +195,14 @@ def test_a_run_whose_frozen_parts_have_moved_fails_and_is_not_tested(
     assert not [event for event in listener.heard if isinstance(event, Evaluated)]
 
 
-def test_a_run_without_frozen_parts_says_nothing_of_them(
+def test_a_run_without_frozen_parts_does_not_mention_them(
     session: Session, parent: RunFolder
 ) -> None:
-    folder, _ = trained(session, start=parent.id, **STILL)
+    folder, _ = trained(session, start=parent.id, **FIXED)
     assert replay(folder.events).frozen_unchanged is None
 
 
-def test_a_resumed_run_keeps_its_frozen_parts_though_its_start_is_gone(
+def test_a_resumed_run_keeps_its_frozen_parts_after_its_start_was_deleted(
     session: Session, parent: RunFolder
 ) -> None:
     folder, _ = trained(session, start=parent.id, freeze="convolutions")
@@ -219,59 +215,61 @@ def test_a_resumed_run_keeps_its_frozen_parts_though_its_start_is_gone(
     assert made_with["started_from"] == parent.name
 
 
-def test_a_fork_keeps_what_is_frozen_and_refuses_to_thaw_the_optimiser(
+def test_a_full_fork_keeps_its_frozen_parts_and_refuses_to_unfreeze(
     session: Session, parent: RunFolder
 ) -> None:
     folder, _ = trained(session, start=parent.id, freeze="convolutions", body_lr=0.5)
     longer = read(folder.config).config(epochs=3)
     _, listener = ended(session, session.fork(folder, "last", longer))
     assert notes(listener)[-1].startswith("frozen parts unchanged")
-    for change, said in (
-        ({"freeze": ""}, "goes on with freeze convolutions, not none"),
-        ({"body_lr": 1.0}, "goes on with body_lr 0.5, not 1.0"),
+    for change, message in (
+        ({"freeze": ""}, "continues with freeze convolutions, not none"),
+        ({"body_lr": 1.0}, "continues with body_lr 0.5, not 1.0"),
         ({"start": "elsewhere"}, "not from start = 'elsewhere'"),
     ):
         training = session.fork(folder, "last", longer.changed(**change))
-        assert training.wait(PATIENCE) and said in str(training.error)
+        assert training.wait(PATIENCE) and message in str(training.error)
         while session.training is not None:
             time.sleep(0.01)
-    thawed = longer.changed(freeze="", body_lr=0.1)
-    _, listener = ended(session, session.fork(folder, "best", thawed))
+    unfrozen = longer.changed(freeze="", body_lr=0.1)
+    _, listener = ended(session, session.fork(folder, "best", unfrozen))
     assert not [note for note in notes(listener) if "frozen" in note]
 
 
-# -- what cannot be -----------------------------------------------------------------------------
+# -- refusals -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"start": "nothing"}, 'start: no run matches "nothing"'),
         ({"start": "gone.pth"}, "start = 'gone.pth': there is no such file"),
         ({"start": "parent", "model": "mlp"}, "holds a custom-cnn of width 0.1, not a mlp"),
-        ({"start": "parent", "width": 0.3}, "give it --model custom-cnn --width 0.1"),
+        ({"start": "parent", "width": 0.3}, "use --model custom-cnn --width 0.1"),
         ({"start": "parent", "freeze": "convs"}, "there is no part 'convs'; did you mean"),
         ({"start": "parent", "freeze": "*"}, "leaves nothing to learn"),
         ({"start": "parent", "renew": "99"}, "renew: there is no part '99'"),
-        ({"start": "parent", "split_seed": 1}, "split_seed 0 / 1: it has learnt from images"),
+        ({"start": "parent", "split_seed": 1}, "split_seed 0 / 1: it was trained on images"),
         (
             {"start": "parent", "renew": "dense", "freeze": "14"},
-            "14.bias is new here and has nothing to keep",
+            "14.bias is new in this run and cannot be frozen",
         ),
     ],
 )
-def test_a_start_that_cannot_be_is_refused_before_there_is_a_folder(
-    session: Session, parent: RunFolder, values: dict[str, Any], said: str
+def test_an_impossible_start_is_refused_before_there_is_a_folder(
+    session: Session, parent: RunFolder, values: dict[str, Any], message: str
 ) -> None:
-    assert said in refused(session, **values)
+    assert message in refused(session, **values)
 
 
-def test_a_new_head_cannot_be_frozen(session: Session, parent: RunFolder, others: Dataset) -> None:
-    said = refused(session, start="parent", freeze="17")
-    assert "17.bias is new here and has nothing to keep" in said
+def test_a_new_head_cannot_be_frozen(
+    session: Session, parent: RunFolder, other_classes: Dataset
+) -> None:
+    message = refused(session, start="parent", freeze="17")
+    assert "17.bias is new in this run and cannot be frozen" in message
 
 
-def test_a_run_without_a_checkpoint_is_no_start(session: Session) -> None:
+def test_a_run_without_a_checkpoint_cannot_be_started_from(session: Session) -> None:
     folder = RunFolder.create(session.runs_dir, "empty", "blobs")
     folder.events.touch()
     assert "there is no checkpoint yet" in refused(session, start=folder.id)
@@ -282,7 +280,7 @@ def test_a_run_without_a_checkpoint_is_no_start(session: Session) -> None:
 
 @pytest.fixture(scope="module")
 def published() -> dict[str, Tensor]:
-    """A network of torchvision's, as its makers publish them: 3 channels, 1,000 classes."""
+    """A torchvision network as published: 3 channels, 1,000 classes."""
     import torchvision
 
     torch.manual_seed(3)
@@ -299,7 +297,7 @@ def _save_safetensors(weights: dict[str, Tensor], folder: Path) -> Path:
     half = {
         name: tensor.half() if tensor.is_floating_point() else tensor
         for name, tensor in weights.items()
-        # Files of before these counters were kept lack them.
+        # Old files lack these counters.
         if not name.endswith("num_batches_tracked")
     }
     save_file(half, folder / "resnet18.safetensors")
@@ -307,53 +305,53 @@ def _save_safetensors(weights: dict[str, Tensor], folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("save", [_save_pth, _save_safetensors])
-def test_a_published_backbone_is_taken_over_but_for_stem_and_head(
+def test_a_published_backbone_is_copied_except_for_stem_and_head(
     tmp_path: Path,
     published: dict[str, Tensor],
     save: Callable[[dict[str, Tensor], Path], Path],
 ) -> None:
     file = save(published, tmp_path)
-    wanted = config(model="torchvision:resnet18", start=str(file), freeze="layer1")
+    settings_ = config(model="torchvision:resnet18", start=str(file), freeze="layer1")
     dataset = blobs(16)
-    about = ModelInfo.from_dataset(wanted, dataset)
-    start = TransferStart(wanted, tmp_path)
+    about = ModelInfo.from_dataset(settings_, dataset)
+    start = TransferStart(settings_, tmp_path)
     start.check(about)
-    learner = Learner(about, dataset, choose_device(wanted))
-    told = start.initialise(learner, CheckpointStore(tmp_path))[0]
-    found = learner.model.state_dict()
-    assert found["fc.weight"].shape == (4, 512)
+    learner = Learner(about, dataset, choose_device(settings_))
+    note = start.initialise(learner, CheckpointStore(tmp_path))[0]
+    weights = learner.model.state_dict()
+    assert weights["fc.weight"].shape == (4, 512)
     for name, tensor in published.items():
         if not name.startswith(("fc.", "conv1.")):
-            assert torch.allclose(found[name].double(), tensor.double(), atol=1e-3), name
-    shrunk = found["conv1.weight"]
+            assert torch.allclose(weights[name].double(), tensor.double(), atol=1e-3), name
+    shrunk = weights["conv1.weight"]
     assert shrunk.shape == (64, 1, 3, 3)
-    # What a filter says of an even grey image is what it said of it before.
-    even = published["conv1.weight"].sum((1, 2, 3))
-    assert torch.allclose(shrunk.sum((1, 2, 3)), even, atol=1e-2)
-    assert "3 channels summed to 1" in told and "7×7 to 3×3" in told and "new: fc" in told
+    # The response of a filter to a uniform grey image is unchanged.
+    uniform = published["conv1.weight"].sum((1, 2, 3))
+    assert torch.allclose(shrunk.sum((1, 2, 3)), uniform, atol=1e-2)
+    assert "3 channels summed to 1" in note and "7×7 to 3×3" in note and "new: fc" in note
     assert start.provenance["started_from"] == str(file)
     assert len(str(start.provenance["started_sha256"])) == 64
 
 
-def test_filters_for_larger_pictures_are_only_summed() -> None:
+def test_filters_for_large_images_are_only_summed() -> None:
     filters = torch.randn(8, 3, 7, 7)
-    found, told = _refit_filters(filters, torch.zeros(8, 1, 7, 7))
-    assert found.equal(filters.sum(1, keepdim=True))
-    assert told == ("the first filters' 3 channels summed to 1",)
-    kept, told = _refit_filters(filters, torch.zeros(8, 3, 7, 7))
-    assert kept is filters and told == ()
+    weights, note = _refit_filters(filters, torch.zeros(8, 1, 7, 7))
+    assert weights.equal(filters.sum(1, keepdim=True))
+    assert note == ("the first filters' 3 channels summed to 1",)
+    kept, note = _refit_filters(filters, torch.zeros(8, 3, 7, 7))
+    assert kept is filters and note == ()
 
 
-def test_a_shrunk_filter_sees_a_picture_as_the_whole_one_sees_it_enlarged() -> None:
+def test_a_shrunk_filter_responds_as_the_original_does_to_the_enlarged_image() -> None:
     filters, picture = torch.randn(2, 1, 6, 6), torch.randn(1, 1, 3, 3)
-    found, _ = _refit_filters(filters, torch.zeros(2, 1, 3, 3))
+    weights, _ = _refit_filters(filters, torch.zeros(2, 1, 3, 3))
     enlarged = nn.functional.interpolate(picture, scale_factor=2, mode="nearest")
-    small = nn.functional.conv2d(picture, found)
+    small = nn.functional.conv2d(picture, weights)
     assert torch.allclose(small, nn.functional.conv2d(enlarged, filters), atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda weights: weights.pop("layer3.0.conv1.weight"), "layer3.0.conv1.weight is missing"),
         (
@@ -370,12 +368,12 @@ def test_a_shrunk_filter_sees_a_picture_as_the_whole_one_sees_it_enlarged() -> N
         ),
     ],
 )
-def test_a_wrong_file_is_refused_by_what_does_not_fit(
+def test_a_wrong_file_is_refused_with_what_does_not_fit(
     published: dict[str, Tensor],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     change: Callable[[dict[str, Tensor]], object],
-    said: str,
+    message: str,
 ) -> None:
     from fmnist_tui.engine.checkpoints import weights_source
 
@@ -383,16 +381,18 @@ def test_a_wrong_file_is_refused_by_what_does_not_fit(
     change(weights)
     file = tmp_path / "wrong.pth"
     file.touch()
-    found = weights_source.LoadedWeights({"weights": weights}, str(file), file.name, "0" * 64, 0, 0)
-    monkeypatch.setattr(weights_source, "load_from_file", lambda path: found)
-    wanted = config(model="torchvision:resnet18", start=str(file))
+    loaded = weights_source.LoadedWeights(
+        {"weights": weights}, str(file), file.name, "0" * 64, 0, 0
+    )
+    monkeypatch.setattr(weights_source, "load_from_file", lambda path: loaded)
+    settings_ = config(model="torchvision:resnet18", start=str(file))
     with pytest.raises(UserError) as caught:
-        TransferStart(wanted, tmp_path).check(ModelInfo.from_dataset(wanted, blobs(16)))
+        TransferStart(settings_, tmp_path).check(ModelInfo.from_dataset(settings_, blobs(16)))
     line = str(caught.value)
-    assert said in line and "wrong.pth" in line and "resnet18" in line and "\n" not in line
+    assert message in line and "wrong.pth" in line and "resnet18" in line and "\n" not in line
 
 
-def test_a_file_that_is_no_weights_is_refused_by_the_reader_apart(
+def test_a_file_without_weights_is_refused_by_the_reading_process(
     session: Session, parent: RunFolder, tmp_path: Path
 ) -> None:
     file = tmp_path / "evil.pth"
