@@ -1,1 +1,1 @@
-"""Measurements of this program on the machine at hand, each side in a process of its own."""
+"""Benchmarks of this program on this machine, each side in its own process."""

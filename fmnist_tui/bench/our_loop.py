@@ -1,7 +1,7 @@
-"""The same training by this program's own session, run folder, events and all.
+"""The same training by this program, with session, run folder and events.
 
 Run as `python -m fmnist_tui.bench.our_loop DATA DATASET PRECISION MODEL BATCH IMAGES EPOCHS`;
-prints images a second for each epoch, the precision used and the process's peak memory.
+prints images per second of each epoch, the precision used and the process's peak memory.
 """
 
 from __future__ import annotations
@@ -41,12 +41,14 @@ def main(
         if training.error is not None:
             raise training.error
     speeds = [event.images_per_second for event in training.events if isinstance(event, EpochEnded)]
-    used = next(event.precision for event in training.events if isinstance(event, RunStarted))
+    used_precision = next(
+        event.precision for event in training.events if isinstance(event, RunStarted)
+    )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts kibibytes, macOS bytes
+    # In KiB on Linux, in bytes on macOS
     return {
         "images_per_second": speeds,
-        "precision": used,
+        "precision": used_precision,
         "memory_mb": peak / (1 << 20 if sys.platform == "darwin" else 1 << 10),
     }
 

@@ -1,8 +1,8 @@
-"""The loop a beginner would write: torchvision's data set, a DataLoader, Adam.
+"""The textbook training loop: torchvision's dataset, a DataLoader, Adam.
 
-Run as `python -m fmnist_tui.bench.plain_loop ROOT MODEL BATCH IMAGES EPOCHS`; prints images a
-second for each epoch. It is the yardstick, so nothing in it is made slow on purpose or
-quick by knowledge from elsewhere in this program.
+Run as `python -m fmnist_tui.bench.plain_loop ROOT MODEL BATCH IMAGES EPOCHS`; prints images per
+second of each epoch. It is the baseline: not slowed down on purpose, nor tuned with knowledge from
+this program.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ def two_conv() -> nn.Module:
     )
 
 
-def model(name: str) -> nn.Module:
-    """The textbook form of a model; models without one are taken as they are."""
+def build_model(name: str) -> nn.Module:
+    """The textbook version of a model if there is one, else this program's."""
     textbook = {"one-conv": one_conv, "two-conv": two_conv}
     if name in textbook:
         return textbook[name]()
-    built: nn.Module = plugins.load("models", name).build(ModelSpec(1, 28, 10))
-    return built
+    network: nn.Module = plugins.load("models", name).build(ModelSpec(1, 28, 10))
+    return network
 
 
 def main(root: str, name: str, batch: int, images: int, epochs: int) -> list[float]:
@@ -61,16 +61,16 @@ def main(root: str, name: str, batch: int, images: int, epochs: int) -> list[flo
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
     data = datasets.FashionMNIST(root, train=True, download=False, transform=transform)
     loader = DataLoader(Subset(data, range(images)), batch_size=batch, shuffle=True)
-    network = model(name).to(device)
+    network = build_model(name).to(device)
     criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     speeds = []
     for _ in range(epochs):
         start, seen, running_loss = time.perf_counter(), 0, 0.0
-        for pictures, labels in loader:
-            pictures, labels = pictures.to(device), labels.to(device)
+        for inputs, labels in loader:
+            inputs, labels = inputs.to(device), labels.to(device)
             optimizer.zero_grad()
-            loss = criterion(network(pictures), labels)
+            loss = criterion(network(inputs), labels)
             loss.backward()
             optimizer.step()
             running_loss += loss.item()

@@ -1,7 +1,6 @@
-"""Which keys the benchmark presses on each screen, and how it knows that they were answered.
+"""The keys that the benchmark presses on each screen, and the text that answers each.
 
-The answer to a key must be something that nothing else draws: a training that goes on
-draws all the time.
+An answer must be text that nothing else draws: a training in progress draws all the time.
 """
 
 from __future__ import annotations
@@ -10,18 +9,18 @@ from dataclasses import dataclass
 
 UP, DOWN, RIGHT, LEFT = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D"
 HOME, SHIFT_TAB = "\x1b[H", "\x1b[Z"
-# The row of a run, as drawn when the cursor comes to it or goes; the bar above has no state.
-NAME = r"(?:running|finished) +two-conv"
-# A letter that no screen shows by itself.
-TYPED = "ж"
+# The row of a run, drawn when the cursor enters or leaves it. The bar above shows no state.
+RUN_ROW = r"(?:running|finished) +two-conv"
+# A letter that is on no screen
+RARE_LETTER = "ж"
 
 
 @dataclass(frozen=True, slots=True)
 class KeyProbe:
-    """`before` leads to the screen, `keys` go round; each is a key and what it has drawn."""
+    """`setup` opens the screen, `keys` are pressed in turn; each key has a pattern of its answer."""
 
     screen: str
-    before: tuple[tuple[str, str], ...]
+    setup: tuple[tuple[str, str], ...]
     keys: tuple[tuple[str, str], ...]
 
 
@@ -32,15 +31,15 @@ PROBES = (
         (("2", "settings"), (SHIFT_TAB, "."), (HOME, "name of the recipe")),
         ((DOWN, "seed of"), (UP, "name of the recipe")),
     ),
-    KeyProbe("runs", (("6", "finished"),), ((DOWN, NAME), (UP, NAME))),
-    # The run that has ended is the second: it has predictions to look at.
+    KeyProbe("runs", (("6", "finished"),), ((DOWN, RUN_ROW), (UP, RUN_ROW))),
+    # The second run has ended: it has predictions.
     KeyProbe(
         "evaluate",
-        (("6", "finished"), (HOME, "."), (DOWN, NAME), ("\r", "true .* predicted")),
+        (("6", "finished"), (HOME, "."), (DOWN, RUN_ROW), ("\r", "true .* predicted")),
         ((RIGHT, "true .* predicted "), (LEFT, "true .* predicted ")),
     ),
     KeyProbe("errors", (("4", r"#\d+ of "),), ((RIGHT, r"#\d+ of "), (LEFT, r"#\d+ of "))),
     KeyProbe("sweep", (("7", "complete"),), ((DOWN, "complete"), (UP, "complete"))),
-    # The last: from its line no key leads to another screen.
-    KeyProbe("predict", (("5", "picture"), ("\r", ".")), ((TYPED, TYPED),)),
+    # Last, because no key leaves its text field
+    KeyProbe("predict", (("5", "picture"), ("\r", ".")), ((RARE_LETTER, RARE_LETTER),)),
 )

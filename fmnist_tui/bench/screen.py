@@ -1,9 +1,8 @@
-"""What the dashboard costs and how fast it answers, measured in a real pty.
+"""The costs and the response times of the dashboard, measured in a pty.
 
-Every figure is of the program as a user runs it: the time from the command to the first
-paint, from a key to what it changes while a training has all cores, the bytes that reach
-the terminal, and a training's images a second with the screen open and without one, in
-turns.
+The program runs as a user runs it. Measured are the time from the command to the first paint, the
+time from a key to its effect while a training uses all cores, the bytes written to the terminal,
+and a training's images per second with and without a screen, in turns.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ from fmnist_tui.bench.terminal import WatchedTerminal
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.paths import program_command
 
-SIDE_SECONDS = 900
-QUIET_SECONDS = 6.0
+TIMEOUT_SECONDS = 900
+IDLE_SECONDS = 6.0
 STARTS = 5
 PAGES = 20
 SCREENS = dict(
     zip("1234567", ("data", "train", "evaluate", "errors", "predict", "runs", "sweep"), strict=True)
 )
-# A small one, to have trials to look at.
+# A small sweep, for the Sweep screen
 SWEEP = """
 [run]
 model = "linear"
@@ -50,7 +49,7 @@ log = true
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds from a key to its paint, over `count` keys of one screen."""
+    """Milliseconds from a key to its effect, over `count` keys of one screen."""
 
     screen: str
     count: int
@@ -60,7 +59,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class ScreenCost:
-    """All figures; bytes are bytes a second to the terminal, but for a page of thumbnails."""
+    """All results. Bytes are per second, except those of a page of thumbnails."""
 
     first_paint_s: float
     torch_before_paint: bool
@@ -77,7 +76,7 @@ class ScreenCost:
 
     @property
     def ratio(self) -> float:
-        """The training's speed with the screen open, as a share of its speed without."""
+        """The training's speed with a screen as a share of its speed without."""
         return self.with_screen / self.headless
 
     def to_plain(self) -> dict[str, Any]:
@@ -85,7 +84,7 @@ class ScreenCost:
 
 
 class BenchFolders:
-    """Folders of its own, with a finished run in them to look at."""
+    """The benchmark's own folders, and runs in them."""
 
     def __init__(self, root: Path, data_dir: Path, dataset: str) -> None:
         self.runs = root / "runs"
@@ -94,51 +93,53 @@ class BenchFolders:
             "FMNIST_TUI_DATA": str(data_dir),
             "FMNIST_TUI_SETTINGS": str(root / "settings"),
             "FMNIST_TUI_DATASET": dataset,
-            # Its study is nobody else's business.
+            # Studies stay in these folders.
             "FMNIST_TUI_STORAGE": "",
             "LANG": "C.UTF-8",
         }
 
     def open(self, **changes: str) -> WatchedTerminal:
         watched = WatchedTerminal([], {**self.environment, **changes})
-        watched.until("1 Data")
+        watched.wait_for("1 Data")
         return watched
 
-    def headless(self, epochs: int) -> float:
-        return pace(Path(json.loads(self._run("train", "--epochs", str(epochs)))["path"]))
+    def train_headless(self, epochs: int) -> float:
+        return images_per_second(
+            Path(json.loads(self._run("train", "--epochs", str(epochs)))["path"])
+        )
 
-    def sweep(self, dataset: str) -> None:
-        """Leave a study with a few trials."""
+    def run_sweep(self, dataset: str) -> None:
+        """Run a sweep of a few trials."""
         file = self.runs.parent / "bench.toml"
         file.write_text(SWEEP.format(dataset=dataset), encoding="utf-8")
         self._run("sweep", "start", str(file))
 
     def _run(self, *words: str) -> str:
-        done = subprocess.run(
+        result = subprocess.run(
             [*program_command(), *words, "--json"],
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=SIDE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
             check=False,
         )
-        if done.returncode:
-            raise UserError(f"the headless side failed: {done.stderr.strip()[-200:]}")
-        return done.stdout
+        if result.returncode:
+            raise UserError(f"a headless command failed: {result.stderr.strip()[-200:]}")
+        return result.stdout
 
-    def with_screen(self, epochs: int) -> tuple[float, float]:
-        """Images a second with the Train screen open, and the bytes a second it took."""
+    def train_with_screen(self, epochs: int) -> tuple[float, float]:
+        """Images per second with the Train screen open, and its bytes per second."""
         before = set(self.runs.glob("*/events.jsonl"))
         with self.open(FMNIST_TUI_EPOCHS=str(epochs)) as watched:
             start_training(watched)
             time.sleep(2)
-            began, bytes_before = time.perf_counter(), watched.bytes
-            record = wait_for_end(self.runs, before)
-            drawn = (watched.bytes - bytes_before) / (time.perf_counter() - began)
+            start, bytes_before = time.perf_counter(), watched.bytes
+            run = wait_for_end(self.runs, before)
+            drawn = (watched.bytes - bytes_before) / (time.perf_counter() - start)
             watched.press("q")
-            watched.process.wait(SIDE_SECONDS)
-        return pace(record), drawn
+            watched.process.wait(TIMEOUT_SECONDS)
+        return images_per_second(run), drawn
 
 
 def measure_screen(
@@ -146,38 +147,40 @@ def measure_screen(
     dataset: str,
     turns: int,
     keys: int,
-    say: Callable[[str], None],
+    on_progress: Callable[[str], None],
 ) -> ScreenCost:
-    """Measure it all on a training as it usually is; `keys` keys on each screen."""
+    """Measure everything with the default settings, and `keys` keys on each screen."""
     with tempfile.TemporaryDirectory(prefix="fmnist-tui-bench-") as root:
-        place = BenchFolders(Path(root), data_dir, dataset)
-        # The oldest of the runs: the newest are those that are looked at.
-        place.sweep(dataset)
-        without, shown, drawn = [], [], []
+        folders = BenchFolders(Path(root), data_dir, dataset)
+        # Before the trainings: the Runs screen must have those on top.
+        folders.run_sweep(dataset)
+        headless, with_screen, drawn = [], [], []
         for turn in range(turns):
-            without.append(place.headless(EPOCHS))
-            found, rate = place.with_screen(EPOCHS)
-            shown.append(found)
+            headless.append(folders.train_headless(EPOCHS))
+            speed, rate = folders.train_with_screen(EPOCHS)
+            with_screen.append(speed)
             drawn.append(rate)
-            say(
-                f"turn {turn + 1}/{turns}: headless {without[-1]:,.0f}, with the Train screen "
-                f"{shown[-1]:,.0f} images/s, {rate / 1000:.1f} KB/s to the terminal"
+            on_progress(
+                f"turn {turn + 1}/{turns}: headless {headless[-1]:,.0f}, with the Train screen "
+                f"{with_screen[-1]:,.0f} images/s, {rate / 1000:.1f} KB/s to the terminal"
             )
-        paints, early = zip(*(_first_paint(place) for _ in range(STARTS)), strict=True)
-        say(f"first paint {statistics.median(paints):.2f} s")
-        idle = _idle(place)
-        say(f"idle {idle / 1000:.2f} KB/s")
-        page_bytes, page_ms = _pages(place)
-        say(f"a page of thumbnails {page_bytes / 1000:.1f} KB in {page_ms:.0f} ms")
-        latencies = _keys(place, keys, say)
+        paints, torch_loaded = zip(
+            *(_measure_first_paint(folders) for _ in range(STARTS)), strict=True
+        )
+        on_progress(f"first paint {statistics.median(paints):.2f} s")
+        idle = _measure_idle(folders)
+        on_progress(f"idle {idle / 1000:.2f} KB/s")
+        page_bytes, page_ms = _measure_pages(folders)
+        on_progress(f"a page of thumbnails {page_bytes / 1000:.1f} KB in {page_ms:.0f} ms")
+        latencies = _measure_keys(folders, keys, on_progress)
         return ScreenCost(
             first_paint_s=statistics.median(paints),
-            torch_before_paint=any(early),
+            torch_before_paint=any(torch_loaded),
             keys=latencies,
-            headless=statistics.median(without),
-            with_screen=statistics.median(shown),
-            headless_runs=tuple(without),
-            with_screen_runs=tuple(shown),
+            headless=statistics.median(headless),
+            with_screen=statistics.median(with_screen),
+            headless_runs=tuple(headless),
+            with_screen_runs=tuple(with_screen),
             idle_bytes=idle,
             training_bytes=statistics.median(drawn),
             page_bytes=page_bytes,
@@ -190,18 +193,18 @@ EPOCHS = 3
 
 
 def start_training(watched: WatchedTerminal) -> None:
-    """Go to Train and start a run with the settings in the form."""
-    since = watched.place
+    """Start a run on the Train screen with the settings of the form."""
+    start = watched.position
     watched.press("2")
-    watched.until("settings", since)
-    since = watched.place
+    watched.wait_for("settings", start)
+    start = watched.position
     watched.press(" ")
-    watched.until(r"step [\d,]+/", since)
+    watched.wait_for(r"step [\d,]+/", start)
 
 
 def wait_for_end(runs: Path, before: set[Path]) -> Path:
-    """The folder of the run that has begun since, once it has ended."""
-    end = time.monotonic() + SIDE_SECONDS
+    """Wait until a run that is not in `before` has ended; returns its folder."""
+    end = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < end:
         for record in set(runs.glob("*/events.jsonl")) - before:
             if b'"RunEnded"' in record.read_bytes()[-4096:]:
@@ -210,75 +213,79 @@ def wait_for_end(runs: Path, before: set[Path]) -> Path:
     raise UserError("the training with the screen open did not end")
 
 
-def pace(folder: Path) -> float:
-    """Images a second of wall clock, validation and saving among it, after the first epoch."""
+def images_per_second(folder: Path) -> float:
+    """Images per second of wall time after the first epoch, with validation and saving."""
     lines = (folder / "events.jsonl").read_text().splitlines()
-    said = [json.loads(line) for line in lines if '"EpochEnded"' in line or '"RunStarted"' in line]
-    started = next(event for event in said if event["is"] == "RunStarted")
-    epochs = [event for event in said if event["is"] == "EpochEnded"]
+    records = [
+        json.loads(line) for line in lines if '"EpochEnded"' in line or '"RunStarted"' in line
+    ]
+    started = next(event for event in records if event["is"] == "RunStarted")
+    epochs = [event for event in records if event["is"] == "EpochEnded"]
     images = started["steps_per_epoch"] * started["batch_size"] * (len(epochs) - 1)
     return float(images / (epochs[-1]["t"] - epochs[0]["t"]))
 
 
-def _first_paint(place: BenchFolders) -> tuple[float, bool]:
-    """Seconds from the command to the first screen, and whether torch was loaded by then."""
-    with WatchedTerminal([], place.environment) as watched:
-        painted = watched.until("1 Data")
-        early = False
+def _measure_first_paint(folders: BenchFolders) -> tuple[float, bool]:
+    """Seconds from the command to the first paint, and whether torch was loaded by then."""
+    with WatchedTerminal([], folders.environment) as watched:
+        painted = watched.wait_for("1 Data")
+        torch_loaded = False
         if Path("/proc").is_dir():
             maps = Path(f"/proc/{watched.process.pid}/maps").read_text(errors="replace")
-            early = "libtorch" in maps
-        return painted - watched.began, early
+            torch_loaded = "libtorch" in maps
+        return painted - watched.started_at, torch_loaded
 
 
-def _idle(place: BenchFolders) -> float:
-    """The most bytes a second that any screen draws when nothing happens."""
+def _measure_idle(folders: BenchFolders) -> float:
+    """The most bytes per second that any idle screen writes."""
     worst = 0.0
-    with place.open() as watched:
+    with folders.open() as watched:
         for key in SCREENS:
             watched.press(key)
             time.sleep(3)
             before = watched.bytes
-            time.sleep(QUIET_SECONDS)
-            worst = max(worst, (watched.bytes - before) / QUIET_SECONDS)
+            time.sleep(IDLE_SECONDS)
+            worst = max(worst, (watched.bytes - before) / IDLE_SECONDS)
     return worst
 
 
-def _pages(place: BenchFolders) -> tuple[float, float]:
+def _measure_pages(folders: BenchFolders) -> tuple[float, float]:
     """Bytes of a page of full-size thumbnails, and milliseconds to flip to it."""
     sizes, times = [], []
-    with place.open() as watched:
+    with folders.open() as watched:
         _full_size(watched)
         for _ in range(PAGES):
-            before, since = watched.bytes, watched.place
+            before, start = watched.bytes, watched.position
             pressed = watched.press("\x1b[6~")
-            times.append((watched.until("#", since) - pressed) * 1000)
+            times.append((watched.wait_for("#", start) - pressed) * 1000)
             time.sleep(0.3)
             sizes.append(watched.bytes - before)
     return statistics.median(sizes), statistics.median(times)
 
 
 def _full_size(watched: WatchedTerminal) -> None:
-    """Have the Data screen show its thumbnails at full size."""
-    watched.until("#")
+    """Show the thumbnails of the Data screen at full size."""
+    watched.wait_for("#")
     for _ in range(3):
-        since = watched.place
+        start = watched.position
         watched.press("z")
         time.sleep(0.5)
-        watched.until("full|small|tiny", since)
-        if "full" in watched.since(since):
+        watched.wait_for("full|small|tiny", start)
+        if "full" in watched.text_since(start):
             return
     raise UserError("the Data screen has no full size")
 
 
-def _keys(place: BenchFolders, count: int, say: Callable[[str], None]) -> tuple[Latency, ...]:
-    found = []
-    with place.open(FMNIST_TUI_EPOCHS="100000", FMNIST_TUI_CHECKPOINT_SECONDS="3600") as watched:
+def _measure_keys(
+    folders: BenchFolders, count: int, on_progress: Callable[[str], None]
+) -> tuple[Latency, ...]:
+    latencies = []
+    with folders.open(FMNIST_TUI_EPOCHS="100000", FMNIST_TUI_CHECKPOINT_SECONDS="3600") as watched:
         start_training(watched)
         time.sleep(3)
         for probe in PROBES:
-            times = _of_screen(watched, probe, count)
-            found.append(
+            times = _measure_probe(watched, probe, count)
+            latencies.append(
                 Latency(
                     probe.screen,
                     len(times),
@@ -286,24 +293,24 @@ def _keys(place: BenchFolders, count: int, say: Callable[[str], None]) -> tuple[
                     statistics.quantiles(times, n=100)[98],
                 )
             )
-            say(
-                f"{probe.screen}: {len(times)} keys, median {found[-1].median_ms:.1f} ms, "
-                f"99th percentile {found[-1].p99_ms:.1f} ms"
+            on_progress(
+                f"{probe.screen}: {len(times)} keys, median {latencies[-1].median_ms:.1f} ms, "
+                f"99th percentile {latencies[-1].p99_ms:.1f} ms"
             )
-    return tuple(found)
+    return tuple(latencies)
 
 
-def _of_screen(watched: WatchedTerminal, probe: KeyProbe, count: int) -> list[float]:
-    """Milliseconds of `count` keys on a screen, the training going on."""
-    for key, shown in probe.before:
-        since = watched.place
+def _measure_probe(watched: WatchedTerminal, probe: KeyProbe, count: int) -> list[float]:
+    """Milliseconds of `count` keys on a screen while a training runs."""
+    for key, answer in probe.setup:
+        start = watched.position
         watched.press(key)
-        watched.until(shown, since)
+        watched.wait_for(answer, start)
         time.sleep(1)
     times = []
-    for key, shown in itertools.islice(itertools.cycle(probe.keys), count):
-        since = watched.place
+    for key, answer in itertools.islice(itertools.cycle(probe.keys), count):
+        start = watched.position
         pressed = watched.press(key)
-        times.append((watched.until(shown, since) - pressed) * 1000)
+        times.append((watched.wait_for(answer, start) - pressed) * 1000)
         time.sleep(0.05)
     return times

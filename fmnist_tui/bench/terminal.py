@@ -1,4 +1,4 @@
-"""The program in a terminal of the benchmark's own: keys in, bytes and their times out."""
+"""The program in a pty: sends keys, records output and its times."""
 
 from __future__ import annotations
 
@@ -19,40 +19,38 @@ from typing import Self
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.paths import program_command
 
-LIMIT = 60.0
+TIMEOUT = 60.0
+# Environment variables that would change what the program draws
+_DROPPED = ("COLUMNS", "LINES", "NO_COLOR")
 _CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\^_]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 
 
 class WatchedTerminal:
-    """A `fmnist-tui` process in a pty. `text` is all it has drawn, without control sequences."""
+    """A `fmnist-tui` process in a pty, with its output as text without control sequences."""
 
     def __init__(
         self, words: list[str], environment: Mapping[str, str], size: tuple[int, int] = (120, 36)
     ) -> None:
-        ours, theirs = pty.openpty()
+        inherited = {name: value for name, value in os.environ.items() if name not in _DROPPED}
+        primary, secondary = pty.openpty()
         columns, rows = size
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self.began = time.perf_counter()
+        fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.started_at = time.perf_counter()
         self.process = subprocess.Popen(
             [*program_command(), *words],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env={
-                **{key: value for key, value in os.environ.items() if key not in _NOT_PASSED_ON},
-                "TERM": "xterm-256color",
-                "COLORTERM": "truecolor",
-                **environment,
-            },
+            stdin=secondary,
+            stdout=secondary,
+            stderr=secondary,
+            env={**inherited, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
             start_new_session=True,
         )
-        os.close(theirs)
-        self._descriptor = ours
-        self._drawn = threading.Condition()
+        os.close(secondary)
+        self._descriptor = primary
+        self._changed = threading.Condition()
         self._text = ""
-        self._rest = ""
+        self._incomplete = ""
         self._bytes = 0
-        # (length of the text, time) after each block that came
+        # (length of the text, time) after each block of output
         self._times: list[tuple[int, float]] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -64,7 +62,7 @@ class WatchedTerminal:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(LIMIT)
+                self.process.wait(TIMEOUT)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -74,43 +72,43 @@ class WatchedTerminal:
 
     @property
     def bytes(self) -> int:
-        """How many bytes have reached the terminal."""
-        with self._drawn:
+        """How many bytes the program has written."""
+        with self._changed:
             return self._bytes
 
     @property
-    def place(self) -> int:
-        """Where the text drawn from now on begins."""
-        with self._drawn:
+    def position(self) -> int:
+        """The end of the text so far."""
+        with self._changed:
             return len(self._text)
 
-    def since(self, place: int) -> str:
-        """The text drawn from a place on."""
-        with self._drawn:
-            return self._text[place:]
+    def text_since(self, position: int) -> str:
+        """The text written after a position."""
+        with self._changed:
+            return self._text[position:]
 
     def press(self, key: str) -> float:
-        """Send a key; when."""
+        """Send a key; returns the time."""
         now = time.perf_counter()
         os.write(self._descriptor, key.encode())
         return now
 
-    def until(self, pattern: str, since: int = 0, seconds: float = LIMIT) -> float:
-        """When the text from `since` on first matched; waits for it."""
-        wanted = re.compile(pattern)
+    def wait_for(self, pattern: str, start: int = 0, seconds: float = TIMEOUT) -> float:
+        """Wait until the text after `start` matches; returns when that output came."""
+        regex = re.compile(pattern)
         end = time.perf_counter() + seconds
-        with self._drawn:
+        with self._changed:
             while True:
-                found = wanted.search(self._text, since)
-                if found:
-                    return next(t for length, t in self._times if length >= found.end())
-                left = end - time.perf_counter()
-                if left <= 0 or self.process.poll() is not None:
-                    tail = self._text[since:][-300:]
+                match = regex.search(self._text, start)
+                if match:
+                    return next(t for length, t in self._times if length >= match.end())
+                remaining = end - time.perf_counter()
+                if remaining <= 0 or self.process.poll() is not None:
+                    tail = self._text[start:][-300:]
                     raise UserError(
-                        f"the dashboard never showed {pattern!r}; it ended with {tail!r}"
+                        f"the dashboard did not show {pattern!r}; its last output was {tail!r}"
                     )
-                self._drawn.wait(min(left, 0.5))
+                self._changed.wait(min(remaining, 0.5))
 
     def _read(self) -> None:
         while True:
@@ -121,16 +119,14 @@ class WatchedTerminal:
             if not block:
                 return
             now = time.perf_counter()
-            with self._drawn:
+            with self._changed:
                 self._bytes += len(block)
-                whole = self._rest + block.decode("utf-8", "replace")
-                # A control sequence may go on in the next block.
-                start = whole.rfind("\x1b", max(0, len(whole) - 64))
-                cut = start if start >= 0 and not _CONTROL.match(whole, start) else len(whole)
-                self._rest = whole[cut:]
-                self._text += _CONTROL.sub("", whole[:cut])
+                text = self._incomplete + block.decode("utf-8", "replace")
+                # A control sequence may continue in the next block.
+                escape = text.rfind("\x1b", max(0, len(text) - 64))
+                is_complete = escape < 0 or _CONTROL.match(text, escape)
+                end = len(text) if is_complete else escape
+                self._incomplete = text[end:]
+                self._text += _CONTROL.sub("", text[:end])
                 self._times.append((len(self._text), now))
-                self._drawn.notify_all()
-
-
-_NOT_PASSED_ON = ("COLUMNS", "LINES", "NO_COLOR")
+                self._changed.notify_all()

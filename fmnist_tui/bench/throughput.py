@@ -1,4 +1,4 @@
-"""Images a second: the plain loop against this program's, taking turns."""
+"""Images per second of the plain loop and of this program, in turns."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from fmnist_tui.data.load import load_dataset
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.paths import program_command
 
-EPOCHS = 2  # the first warms up, the second counts
-SIDE_SECONDS = 900
+EPOCHS = 2  # the first is a warm-up, the second counts
+TIMEOUT_SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True)
 class ThroughputRow:
-    """One model at one batch size: medians of all sides in images a second.
+    """One model at one batch size: medians in images per second.
 
-    `ours` is in the precision that `auto` chooses here, `ours_fp32` in the plain loop's.
+    `ours` uses the precision that `auto` chooses here, `ours_fp32` the plain loop's.
     """
 
     model: str
@@ -49,7 +49,7 @@ class ThroughputRow:
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """All rows, and the most memory a process of ours took."""
+    """All rows, and the peak memory of this program's processes."""
 
     rows: tuple[ThroughputRow, ...]
     memory_mb: float
@@ -61,34 +61,34 @@ def measure(
     model: str,
     batches: tuple[int, ...],
     images: int,
-    runs: int,
-    say: Callable[[str], None],
+    turns: int,
+    on_progress: Callable[[str], None],
 ) -> Throughput:
-    """Run all sides in turn, `runs` times for each batch size: the plain loop, ours in the
-    precision it chooses, and ours in the plain loop's precision if that is another."""
+    """Measure each batch size in `turns` rounds: the plain loop, this program in the precision that
+    it chooses, and in fp32 if that is another."""
     loaded = load_dataset(dataset, data_dir=data_dir)
     images = min(images, len(loaded.train))
     memory, rows = 0.0, []
     with tempfile.TemporaryDirectory(prefix="fmnist-tui-bench-") as root:
-        _lay_out(loaded, Path(root))
+        _write_raw_files(loaded, Path(root))
         for batch in batches:
-            plain, ours, single = [], [], []
+            plain, ours, ours_fp32 = [], [], []
             precision = "fp32"
-            for turn in range(runs):
-                sides = [str(part) for part in (model, batch, images, EPOCHS)]
-                plain.append(_side("plain_loop", [root, *sides])["images_per_second"][-1])
-                mine = _side("our_loop", [str(data_dir), dataset, "auto", *sides])
-                precision = mine["precision"]
-                ours.append(mine["images_per_second"][-1])
-                memory = max(memory, mine["memory_mb"])
+            for turn in range(turns):
+                arguments = [str(value) for value in (model, batch, images, EPOCHS)]
+                plain.append(_run_loop("plain_loop", [root, *arguments])["images_per_second"][-1])
+                result = _run_loop("our_loop", [str(data_dir), dataset, "auto", *arguments])
+                precision = result["precision"]
+                ours.append(result["images_per_second"][-1])
+                memory = max(memory, result["memory_mb"])
                 if precision != "fp32":
-                    mine = _side("our_loop", [str(data_dir), dataset, "fp32", *sides])
-                    memory = max(memory, mine["memory_mb"])
-                single.append(mine["images_per_second"][-1])
-                say(
-                    f"{model} batch {batch} turn {turn + 1}/{runs}: "
+                    result = _run_loop("our_loop", [str(data_dir), dataset, "fp32", *arguments])
+                    memory = max(memory, result["memory_mb"])
+                ours_fp32.append(result["images_per_second"][-1])
+                on_progress(
+                    f"{model} batch {batch} turn {turn + 1}/{turns}: "
                     f"plain {plain[-1]:,.0f}, ours {ours[-1]:,.0f} ({precision}), "
-                    f"ours in fp32 {single[-1]:,.0f} images/s"
+                    f"ours in fp32 {ours_fp32[-1]:,.0f} images/s"
                 )
             rows.append(
                 ThroughputRow(
@@ -98,7 +98,7 @@ def measure(
                     precision=precision,
                     plain=statistics.median(plain),
                     ours=statistics.median(ours),
-                    ours_fp32=statistics.median(single),
+                    ours_fp32=statistics.median(ours_fp32),
                     plain_runs=tuple(plain),
                     ours_runs=tuple(ours),
                 )
@@ -106,8 +106,8 @@ def measure(
     return Throughput(tuple(rows), memory)
 
 
-def _lay_out(dataset: Dataset, root: Path) -> None:
-    """The images as torchvision expects Fashion-MNIST's raw files."""
+def _write_raw_files(dataset: Dataset, root: Path) -> None:
+    """Write the images as torchvision expects Fashion-MNIST's raw files."""
     raw = root / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
     for stem, split in (("train", dataset.train), ("t10k", dataset.test)):
@@ -115,25 +115,25 @@ def _lay_out(dataset: Dataset, root: Path) -> None:
         write_idx(raw / f"{stem}-labels-idx1-ubyte", split.labels.astype("uint8"))
 
 
-def _side(name: str, arguments: list[str]) -> dict[str, Any]:
+def _run_loop(name: str, arguments: list[str]) -> dict[str, Any]:
     command = [*program_command(f"fmnist_tui.bench.{name}"), *arguments]
-    done = subprocess.run(
+    process = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=SIDE_SECONDS,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
-        raise UserError(f"the {name} side of the benchmark failed: {last[0]}")
-    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    if process.returncode:
+        last = process.stderr.strip().splitlines()[-1:] or [f"status {process.returncode}"]
+        raise UserError(f"{name} of the benchmark failed: {last[0]}")
+    result: dict[str, Any] = json.loads(process.stdout.strip().splitlines()[-1])
     return result
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+def describe_machine() -> dict[str, Any]:
+    """The machine and versions of a measurement."""
     import torch
 
     from fmnist_tui.engine.device import cpu_name

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from fmnist_tui.bench.screen import measure_screen
-    from fmnist_tui.bench.throughput import machine, measure
+    from fmnist_tui.bench.throughput import describe_machine, measure
     from fmnist_tui.data.load import is_present
 
     plugins.check("models", args.model)
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.part != "throughput":
         screen = measure_screen(data_dir, dataset, args.turns, args.keys, console.note)
-    facts = machine()
+    facts = describe_machine()
     if args.json:
         document: dict[str, Any] = {"machine": facts}
         if throughput is not None:
