@@ -138,7 +138,8 @@ class Dashboard(App[int]):
         if self.app_state.ascii:
             self.add_class("-ascii")
         self.switch_mode(self._first)
-        self.theme_changed_signal.subscribe(self, lambda theme: self._save_theme(theme.name))
+        settings = self.app_state.settings
+        self.theme_changed_signal.subscribe(self, lambda theme: settings.save("theme", theme.name))
         self._show_warnings()
         self.set_timer(self._refresh_rate.delay, self._tick)
 
@@ -370,11 +371,9 @@ class Dashboard(App[int]):
             bar.status = self.status_line()
 
     def start_flow(self, steps: Coroutine[Any, Any, None]) -> None:
-        """Run an async method that opens dialogs; see `dialog_flow`."""
         dialog_flow.start_flow(self, steps)
 
     async def ask(self, dialog: Screen[Result]) -> Result | None:
-        """Open a dialog and wait for its result; None where it was cancelled."""
         return await dialog_flow.ask(self, dialog)
 
     def action_command_palette(self) -> None:
@@ -387,9 +386,6 @@ class Dashboard(App[int]):
     def action_theme(self) -> None:
         dark = self.current_theme.dark
         self.theme = themes.LIGHT if dark else themes.DARK
-
-    def _save_theme(self, name: str) -> None:
-        self.app_state.settings.save("theme", name)
 
     # -- quitting -----------------------------------------------------------------------
 

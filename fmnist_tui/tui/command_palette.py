@@ -1,4 +1,4 @@
-"""The command palette: every screen, every action of the screen in view, every recipe and run."""
+"""The command palette: screens, actions of the current screen, recipes and runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Entry = tuple[str, str, Callable[[], object]]
 
 
 class ActionPalette(CommandPalette, ClosedOnce[None]):
-    """Textual's palette, which in a terminal with no room for its list pages through none."""
+    """Textual's palette, without paging when the terminal has no space for its list."""
 
     def _action_command_list(self, action: str) -> None:
         if self.query_one(CommandList).scrollable_content_region.height:
@@ -45,11 +45,11 @@ class PaletteCommands(Provider):
             for tab in context.tabs
         ]
         entries += self._actions()
-        # A folder that cannot be read must not empty the palette.
+        # An unreadable folder must not empty the palette.
         with contextlib.suppress(UserError):
             for name in recipes.names():
                 entries.append((f"Recipe: {name}", _about(name), partial(self._recipe, name)))
-                words = "does it keep what it claims? trained with several seeds"
+                words = "train it with several seeds and compare with its claims"
                 entries.append((f"Check recipe: {name}", words, partial(self._check, name)))
         with contextlib.suppress(UserError):
             for summary in await asyncio.to_thread(list_runs, context.app_state.runs_dir):
@@ -60,7 +60,7 @@ class PaletteCommands(Provider):
         self._entries = entries
 
     def _actions(self) -> list[Entry]:
-        """The bindings of the screen below and of the pane in use."""
+        """The bindings of the current screen and of the focused pane."""
         found: dict[str, Entry] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
@@ -82,20 +82,20 @@ class PaletteCommands(Provider):
 
     async def discover(self) -> Hits:
         for name, about, run in self._entries:
-            yield DiscoveryHit(Content(name), run, name, help=plain(about))
+            yield DiscoveryHit(Content(name), run, name, help=escape_markup(about))
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for name, about, run in self._entries:
             score = matcher.match(name)
             if score > 0:
-                # Textual takes what it highlights for markup.
+                # Textual would interpret brackets in a highlighted name as markup.
                 shown = Content(name) if "[" in name else matcher.highlight(name)
-                yield Hit(score, shown, run, name, help=plain(about))
+                yield Hit(score, shown, run, name, help=escape_markup(about))
 
 
-def plain(text: str) -> str:
-    """A text that Textual's markup leaves as it is."""
+def escape_markup(text: str) -> str:
+    """The text, with brackets escaped for Textual's markup."""
     return text.replace("[", "\\[")
 
 

@@ -1,4 +1,4 @@
-"""Opening the dashboard and, once the terminal is back, settling what becomes of its run."""
+"""Opens the dashboard and, once the terminal is restored, stops or detaches its run."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from fmnist_tui.tui.state.job import end_all
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.state.settings import Settings, settings_dir
 from fmnist_tui.tui.terminal import browser_driver, stdio
-from fmnist_tui.tui.terminal.gc_tuning import brief_collections
+from fmnist_tui.tui.terminal.gc_tuning import short_collections
 from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.formatting import format_count
 from fmnist_tui.util.text import safe_text, strip_style
 
 _EXCEPTION = re.compile(r"[A-Za-z_.]*(Error|Exception|Exists|Missing|NotFound)\w*\b")
@@ -42,8 +43,8 @@ def open_dashboard(
     size: browser_driver.Size | None = None,
     debug: bool = False,
 ) -> int:
-    """Show the dashboard until it is left; the value is the exit status. In a browser it has
-    the size that is given, and in a terminal the terminal's."""
+    """Show the dashboard until the user quits; returns the exit status. `size` is given for a
+    browser; in a terminal the size is the terminal's."""
     printed: deque[str] = deque(maxlen=LOG_LINES)
     session = Session(runs_dir, data_dir)
     settings = Settings.load(settings_dir())
@@ -51,64 +52,64 @@ def open_dashboard(
     if attach is not None:
         app_state.feed, app_state.selected_run = RunFeed.open(attach), attach
     try:
-        broken = _show(app_state, "train" if attach is not None else "data", size)
-        if broken:
+        failure = _run_app(app_state, "train" if attach is not None else "data", size)
+        if failure:
             app_state.quit_mode, app_state.exit_code = QuitMode.DETACH, 1
-            _tell(f"the screen failed: {broken}" + ("" if debug else " (--debug shows where)"))
+            _print(f"the dashboard failed: {failure}" + ("" if debug else " (--debug shows where)"))
             if debug:
-                _tell("\n".join(printed))
-        _settle(app_state)
+                _print("\n".join(printed))
+        _finish_run(app_state)
         return app_state.exit_code
     finally:
         session.close()
 
 
-def _show(app_state: AppState, first: str, size: browser_driver.Size | None) -> str:
-    """Run the screen to its end; why it failed, if it did."""
+def _run_app(app_state: AppState, first: str, size: browser_driver.Size | None) -> str:
+    """Run the app to its end; returns why it failed, or an empty string."""
 
     def hang_up() -> None:
-        # The terminal is gone: what is drawn goes nowhere, and nobody can be asked.
-        screen.cut()
+        # The terminal is gone: nothing can be drawn, and no question asked.
+        screen.discard()
         app.quit_now(QuitMode.DETACH, HUNG_UP)
 
-    def heed() -> None:
+    def install_signal_handlers() -> None:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, app.quit_now, QuitMode.STOP, 143)
         loop.add_signal_handler(signal.SIGHUP, hang_up)
 
     async def run() -> int | None:
-        heed()
+        install_signal_handlers()
         return await app.run_async(size=size)
 
-    app = Dashboard(app_state, first, browser_driver.driver(heed) if size is not None else None)
-    with stdio.lent(app_state.printed) as screen, brief_collections():
+    driver = browser_driver.driver_class(install_signal_handlers) if size is not None else None
+    app = Dashboard(app_state, first, driver)
+    with stdio.redirected_output(app_state.printed) as screen, short_collections():
         try:
-            left = asyncio.run(run())
+            result = asyncio.run(run())
         except (OSError, KeyboardInterrupt) as error:
-            left, failure = None, f"{type(error).__name__}: {error}"
+            result, failure = None, f"{type(error).__name__}: {error}"
         else:
             failure = ""
-        # From here on a lost terminal ends nothing any more.
+        # A terminal that is lost from here on must not end the process.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        if left is not None:
+        if result is not None:
             return ""
         if size is None:
             screen.reset()
-    return safe_text(failure or _named(app_state.printed), 300)
+    return safe_text(failure or _find_exception(app_state.printed), 300)
 
 
-def _named(printed: Iterable[str]) -> str:
-    """The exception in what Textual printed of it, which ends in `SomeError: why`."""
+def _find_exception(printed: Iterable[str]) -> str:
+    """The exception in Textual's printed traceback, which ends in `SomeError: why`."""
     lines = [strip_style(line).strip() for line in printed]
-    named = [line for line in lines if _EXCEPTION.match(line)]
-    return named[-1] if named else "it ended unexpectedly"
+    errors = [line for line in lines if _EXCEPTION.match(line)]
+    return errors[-1] if errors else "it ended unexpectedly"
 
 
-def _settle(app_state: AppState) -> None:
-    """Wait for the run of this process to do what it was told: to stop, or to be handed over;
-    and for the errands that were to be stopped."""
+def _finish_run(app_state: AppState) -> None:
+    """End the jobs that should end, then wait for this process's run to stop or hand it over."""
     if app_state.jobs_to_end:
-        _tell(f"ending {', '.join(one.title for one in app_state.jobs_to_end)} …")
+        _print(f"ending {', '.join(one.title for one in app_state.jobs_to_end)} …")
         end_all(app_state.jobs_to_end)
     feed = app_state.feed
     training = feed.training if feed is not None else None
@@ -117,10 +118,10 @@ def _settle(app_state: AppState) -> None:
     if not training.done:
         if app_state.quit_mode is QuitMode.DETACH:
             training.send(Detach(0.0))
-            _tell(f"{feed.name}: saving, to go on without a terminal …")
+            _print(f"{feed.name}: saving; the run continues without a terminal …")
         else:
-            training.stop("the dashboard was left")
-            _tell(f"{feed.name}: saving …")
+            training.stop("the dashboard quit")
+            _print(f"{feed.name}: saving …")
         try:
             training.wait()
         except KeyboardInterrupt:
@@ -132,19 +133,17 @@ def _settle(app_state: AppState) -> None:
         return
     if feed.state.end is not None and training.folder is not None:
         end = feed.state.end
-        _tell(f"{feed.name} {end.reason} at step {end.step:,}: {safe_text(training.folder.path)}")
+        _print(f"{feed.name} {end.reason} at step {end.step:,}: {safe_text(training.folder.path)}")
         if end.reason == FAILED:
             app_state.exit_code = app_state.exit_code or 1
     if app_state.plan is not None and app_state.plan.left > 1:
-        left = app_state.plan.left - 1
-        _tell(
-            f"{app_state.plan.recipe}: what was to come after that ({left} of its"
-            f" {len(app_state.plan.steps)} steps) is left out"
-        )
+        plan = app_state.plan
+        steps = format_count(len(plan.steps), "step")
+        _print(f"{plan.recipe}: {plan.left - 1} of {steps} skipped")
 
 
-def _following(app_state: AppState) -> str:
-    """What the run in hand is a step of, for the process that goes on with it."""
+def _remaining_plan(app_state: AppState) -> str:
+    """The rest of the run's plan, for the process that continues it."""
     plan = app_state.plan
     if plan is None or plan.left < 2 or isinstance(plan.next, EnsembleStep):
         return ""
@@ -158,20 +157,21 @@ def _hand_over(app_state: AppState, training: Training, feed: RunFeed) -> None:
     if folder is None:
         return
     try:
-        following = _following(app_state)
-        process = handover.go_on(folder, app_state.data_dir, following)
+        remaining = _remaining_plan(app_state)
+        process = handover.go_on(folder, app_state.data_dir, remaining)
     except UserError as error:
-        _tell(f"{error}; `fmnist-tui train --resume {folder.id}` goes on from the checkpoint")
+        _print(f"{error}; `fmnist-tui train --resume {folder.id}` continues from the checkpoint")
         app_state.exit_code = 1
     else:
-        _tell(f"{feed.name} goes on in process {process}; `fmnist-tui attach {folder.id}` shows it")
-        if following and app_state.plan is not None:
-            _tell(
-                f"{app_state.plan.left - 1} more of {app_state.plan.recipe} follow in that process"
-            )
+        _print(
+            f"{feed.name} continues in process {process}; `fmnist-tui attach {folder.id}` shows it"
+        )
+        if remaining and app_state.plan is not None:
+            steps = format_count(app_state.plan.left - 1, "more step")
+            _print(f"{steps} of {app_state.plan.recipe} run in that process")
 
 
-def _tell(message: str) -> None:
-    """A line for whoever still sees the terminal."""
+def _print(message: str) -> None:
+    """Print a line to the terminal, if it is still there."""
     with contextlib.suppress(OSError, ValueError):
         print(message, file=sys.stderr, flush=True)

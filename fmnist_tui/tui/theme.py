@@ -1,4 +1,4 @@
-"""The two themes of the house, and the colours that charts and heat maps take from a theme."""
+"""The two themes, and the colours of charts, heat maps and tables in a theme."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ THEMES = (
     ),
 )
 
-# What the themes above say beyond Textual's own, for the themes that do not.
+# For Textual's own themes, which do not have this variable.
 DEFAULTS = {"edge": "#808080"}
 
-# The colours of lines by the names that charts use, on dark and on light ground.
+# The colours of chart lines by name, on dark and on light backgrounds.
 LINES_DARK = {
     "cyan": "#5fd7ff",
     "orange": "#ffaf5f",

@@ -191,9 +191,9 @@ def test_an_exception_in_a_widget_loses_neither_the_terminal_nor_the_run(
         terminal.press("space")
         assert terminal.ended() == 1
         assert terminal.is_restored()
-        assert "the screen failed: ValueError: a widget is broken" in terminal.text()
+        assert "the dashboard failed: ValueError: a widget is broken" in terminal.text()
         assert "Traceback" not in terminal.text()
-        assert "goes on in process" in terminal.text()
+        assert "continues in process" in terminal.text()
     wait_for(lambda: len(starts(env)) == 2)
     stop_for_good(env)
 
@@ -250,7 +250,7 @@ def test_a_tour_from_the_first_picture_to_a_picture_of_ones_own(env: dict[str, s
         terminal.press("s")
         terminal.until("stopped")
         terminal.press("3")
-        terminal.until("There are no predictions")
+        terminal.until("No predictions")
         terminal.press("e")
         terminal.until("true .* predicted")
         terminal.press("enter")

@@ -304,7 +304,7 @@ async def test_a_run_continues_without_its_client_or_the_server(tmp_path: Path, 
         await asyncio.to_thread(until, lambda: not server.dashboards())
         if end == "SIGTERM":
             with socket.create_server(("127.0.0.1", server.port)):
-                assert "goes on in process" in server.log.read_text()
+                assert "continues in process" in server.log.read_text()
         server.stop_run()
 
 

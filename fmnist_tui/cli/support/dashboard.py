@@ -39,7 +39,7 @@ def open_dashboard(args: argparse.Namespace, attach: RunFolder | None = None) ->
     return launch.open_dashboard(
         options.runs_dir(args),
         options.data_dir(args),
-        ascii_only=args.ascii or (args.in_browser is None and ascii_filter.wanted()),
+        ascii_only=args.ascii or (args.in_browser is None and ascii_filter.needs_ascii()),
         attach=attach,
         size=args.in_browser,
         debug=args.debug,

@@ -1,7 +1,7 @@
-"""The run in hand on the split in view: what is known of it, and how more is found out.
+"""The selected run on the shown split, for Evaluate and Errors, which each have one of these.
 
-Evaluate and Errors each have one of these. It reads in threads, asks the session, and
-tells its screen when there is something else to show.
+It loads predictions and events in threads, has the session evaluate, and calls its screen
+when there is something new to show.
 """
 
 from __future__ import annotations
@@ -26,77 +26,75 @@ from fmnist_tui.util.text import safe_text
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Loaded:
     state: RunState | None
-    found: LoadedEvaluation | None
-    trouble: str
+    evaluation: LoadedEvaluation | None
+    problem: str
 
 
 class SelectedRun:
-    """`folder` and `split` are what is in view, `found` the predictions, `state` what the
-    run's events add up to, `trouble` why there is less than that."""
+    """`loaded` has the predictions, `state` is the run's state, `problem` says what is missing."""
 
-    def __init__(self, screen: DashboardScreen, changed: Callable[[], None]) -> None:
-        self._screen, self._changed = screen, changed
+    def __init__(self, screen: DashboardScreen, on_changed: Callable[[], None]) -> None:
+        self._screen, self._on_changed = screen, on_changed
         self.folder: RunFolder | None = None
         self.split = ""
-        self.found: LoadedEvaluation | None = None
-        self.trouble = ""
-        self.reading = False
-        self._record: RunState | None = None
+        self.loaded: LoadedEvaluation | None = None
+        self.problem = ""
+        self.is_loading = False
+        self._state: RunState | None = None
         self._seen: object = None
-        self._clock: Timer | None = None
+        self._timer: Timer | None = None
 
-    # -- the screen's comings and goings ------------------------------------------------
+    # -- while the screen is shown -----------------------------------------------------
 
-    def attach(self) -> None:
-        """Listen to what happens to runs, from now on. While the screen is hidden nothing is
-        done; `resume` makes up for it."""
+    def subscribe(self) -> None:
+        """Follow changes of runs while the screen is shown; `resume` catches up later."""
         screen, context = self._screen, self._screen.context
 
         def when_shown(do: Callable[[], None]) -> Callable[[object], None]:
             return lambda _: do() if screen.is_current else None
 
-        context.selection_changed.subscribe(screen, when_shown(self.look))
-        context.run_replaced.subscribe(screen, when_shown(self.look))
-        context.run_updated.subscribe(screen, when_shown(self._moved))
-        self._clock = screen.set_interval(1, self._changed, pause=True)
+        context.selection_changed.subscribe(screen, when_shown(self.reload))
+        context.run_replaced.subscribe(screen, when_shown(self.reload))
+        context.run_updated.subscribe(screen, when_shown(self._on_run_updated))
+        self._timer = screen.set_interval(1, self._on_changed, pause=True)
 
     def resume(self) -> None:
         """The screen is shown."""
-        self.look()
-        self._tell()
+        self.reload()
+        self._notify_screen()
 
     def suspend(self) -> None:
         """The screen is hidden."""
-        if self._clock is not None:
-            self._clock.pause()
+        if self._timer is not None:
+            self._timer.pause()
 
-    def _tell(self) -> None:
-        """Have the screen show what there is; once a second while the session is asked."""
-        if self._clock is not None:
-            if self.asked is not None and self._screen.is_current:
-                self._clock.resume()
+    def _notify_screen(self) -> None:
+        """Call the screen, and then every second while an evaluation is in progress."""
+        if self._timer is not None:
+            if self.evaluating_since is not None and self._screen.is_current:
+                self._timer.resume()
             else:
-                self._clock.pause()
-        self._changed()
+                self._timer.pause()
+        self._on_changed()
 
-    # -- what there is ----------------------------------------------------------------
+    # -- the run ------------------------------------------------------------------------
 
     @property
     def feed(self) -> RunFeed | None:
-        """The run on the bench, if it is this one."""
+        """The followed run, if it is this one."""
         feed = self._screen.app_state.feed
         return feed if feed is not None and feed.folder == self.folder and self.folder else None
 
     @property
     def state(self) -> RunState | None:
         feed = self.feed
-        return feed.state if feed is not None else self._record
+        return feed.state if feed is not None else self._state
 
     @property
-    def live(self) -> bool:
-        """Whether the run has not said its end: it goes on, or was cut off."""
+    def is_unfinished(self) -> bool:
+        """Whether the run has no end: it is in progress, or has crashed."""
         state = self.state
         return state is not None and state.end is None
 
@@ -111,7 +109,7 @@ class SelectedRun:
 
     @property
     def count(self) -> int | None:
-        """How many images the split has, by the record."""
+        """The number of images in the split, from the run's events."""
         started = self.state.started if self.state is not None else None
         if started is None:
             return None
@@ -120,7 +118,7 @@ class SelectedRun:
 
     @property
     def checkpoint(self) -> str:
-        """Which checkpoint would be asked now, in words; empty where there is none."""
+        """The checkpoint that would be evaluated now, in words; empty if there is none."""
         if self.state is None:
             return ""
         for kind in ("best", "last"):
@@ -130,62 +128,63 @@ class SelectedRun:
         return ""
 
     @property
-    def asked(self) -> float | None:
-        """Since when an evaluation of this is under way."""
-        verdicts = self._screen.app_state.evaluations
-        return verdicts.started_at(self.folder, self.split) if self.folder is not None else None
+    def evaluating_since(self) -> float | None:
+        """When an evaluation that is in progress was started, by the monotonic clock."""
+        cache = self._screen.app_state.evaluations
+        return cache.started_at(self.folder, self.split) if self.folder is not None else None
 
     @property
-    def refused(self) -> str:
-        """Why the last evaluation of this came to nothing."""
-        verdicts = self._screen.app_state.evaluations
-        return verdicts.error(self.folder, self.split) if self.folder is not None else ""
+    def evaluation_error(self) -> str:
+        """Why the last evaluation failed; empty if it did not."""
+        cache = self._screen.app_state.evaluations
+        return cache.error(self.folder, self.split) if self.folder is not None else ""
 
-    # -- looking ----------------------------------------------------------------------
+    # -- loading ------------------------------------------------------------------------
 
-    def look(self) -> None:
-        """See which run and split are meant now, and read what is new about them."""
+    def reload(self) -> None:
+        """Load what is new about the run that is selected now."""
         app_state, context = self._screen.app_state, self._screen.context
         folder = context.selected_run
         split = app_state.evaluations.split(folder) if folder is not None else ""
         if (folder, split) != (self.folder, self.split):
-            self._record = self._record if folder == self.folder else None
-            self.folder, self.split, self.trouble = folder, split, ""
-            self.found = app_state.evaluations.get(folder, split) if folder is not None else None
-            self.reading = folder is not None and self.found is None
-            self._tell()
+            self._state = self._state if folder == self.folder else None
+            self.folder, self.split, self.problem = folder, split, ""
+            self.loaded = app_state.evaluations.get(folder, split) if folder is not None else None
+            self.is_loading = folder is not None and self.loaded is None
+            self._notify_screen()
         if folder is None:
             return
-        of_bench, verdicts = self.feed is not None, app_state.evaluations
+        is_followed, cache = self.feed is not None, app_state.evaluations
 
-        def read() -> _Look:
+        def load() -> _Loaded:
             if not folder.path.is_dir():
-                gone = f"the folder of this run is gone: {safe_text(folder.path)}"
-                return _Look(None, None, gone)
-            found, trouble = None, ""
+                problem = f"the folder of this run no longer exists: {safe_text(folder.path)}"
+                return _Loaded(None, None, problem)
+            evaluation, problem = None, ""
             try:
-                found = verdicts.load(folder, split)
+                evaluation = cache.load(folder, split)
             except UserError as error:
-                trouble = str(error)
-            return _Look(None if of_bench else verdicts.load_state(folder), found, trouble)
+                problem = str(error)
+            state = None if is_followed else cache.load_state(folder)
+            return _Loaded(state, evaluation, problem)
 
-        def then(look: _Look) -> None:
-            before = (self.reading, self.found, self.trouble, self._record)
-            self.reading, self.found, self.trouble = False, look.found, look.trouble
-            self._record = look.state
-            if before != (self.reading, self.found, self.trouble, self._record):
-                self._tell()
+        def on_loaded(new: _Loaded) -> None:
+            before = (self.is_loading, self.loaded, self.problem, self._state)
+            self.is_loading, self.loaded, self.problem = False, new.evaluation, new.problem
+            self._state = new.state
+            if before != (self.is_loading, self.loaded, self.problem, self._state):
+                self._notify_screen()
 
-        self._screen.later(read, then, self._failed, group="look")
+        self._screen.later(load, on_loaded, self._on_failed, group="selected run")
 
-    def _failed(self, trouble: str) -> None:
-        self.reading, self.found, self.trouble = False, None, trouble
-        self._tell()
+    def _on_failed(self, problem: str) -> None:
+        self.is_loading, self.loaded, self.problem = False, None, problem
+        self._notify_screen()
 
-    def _moved(self) -> None:
-        """The run on the bench has said something: see whether it matters here."""
+    def _on_run_updated(self) -> None:
+        """Call the screen if new events of the followed run matter here."""
         if self._screen.context.selected_run != self.folder:
-            self.look()
+            self.reload()
             return
         state = self.state
         if self.feed is None or state is None:
@@ -194,25 +193,25 @@ class SelectedRun:
         seen = (self.folder, last, state.sessions, state.end, len(state.checkpoints), state.best)
         if seen != self._seen:
             self._seen = seen
-            self._tell()
+            self._notify_screen()
 
-    # -- asking -----------------------------------------------------------------------
+    # -- actions ------------------------------------------------------------------------
 
     def next_split(self) -> None:
-        """Val, test, train, and round again."""
+        """Show the next split: val, test, train, val …"""
         if self.folder is not None:
             split = SPLIT_ORDER[(SPLIT_ORDER.index(self.split) + 1) % len(SPLIT_ORDER)]
             self._screen.app_state.evaluations.choose_split(self.folder, split)
-            self.look()
+            self.reload()
 
     def pick_run(self) -> None:
-        """Take another run in hand, from the list of those there are."""
+        """Let the user select another run from a list."""
         runs_dir = self._screen.app_state.runs_dir
         self._screen.later(lambda: list_runs(runs_dir), self._offer, group="runs")
 
     def _offer(self, runs: list[RunSummary]) -> None:
         if not runs:
-            self._screen.notify("there are no runs yet: 2 trains one")
+            self._screen.notify("no runs yet: 2 opens Train")
             return
         folders = {run.run.name: run.run for run in runs}
 
@@ -220,41 +219,41 @@ class SelectedRun:
             if name is not None:
                 self._screen.context.select_run(folders[name])
 
-        items = [(run.run.name, _listed(run)) for run in runs]
+        items = [(run.run.name, _format_run(run)) for run in runs]
         self._screen.over(PickerDialog("Which run", items), take)
 
     def evaluate(self) -> None:
-        """Have the run's best checkpoint judged on the split, now."""
+        """Evaluate the run's best checkpoint on the split, now."""
         folder, split = self.folder, self.split
-        if folder is None or self.asked is not None:
+        if folder is None or self.evaluating_since is not None:
             return
         screen, app_state = self._screen, self._screen.app_state
         try:
-            answer = app_state.evaluations.evaluate(app_state.session, folder, split)
+            future = app_state.evaluations.evaluate(app_state.session, folder, split)
         except UserError as error:
             screen.notify_error(str(error))
             return
 
-        def settled(say: Callable[[str], None], what: str) -> None:
-            in_view = screen.is_current and (folder, split) == (self.folder, self.split)
-            # Every screen that shows the run looks again.
+        def finish(notify: Callable[[str], None], message: str) -> None:
+            is_shown = screen.is_current and (folder, split) == (self.folder, self.split)
+            # Every screen that shows the run reloads it.
             screen.context.selection_changed.publish(screen.context.selected_run)
-            self._tell()
-            if not in_view:
-                say(what)
+            self._notify_screen()
+            if not is_shown:
+                notify(message)
 
-        def then(found: LoadedEvaluation) -> None:
-            accuracy = format_percent(found.evaluation.accuracy)
-            settled(screen.notify, f"{safe_text(folder.id, 40)}: {accuracy} on {split}")
+        def on_done(loaded: LoadedEvaluation) -> None:
+            accuracy = format_percent(loaded.evaluation.accuracy)
+            finish(screen.notify, f"{safe_text(folder.id, 40)}: {accuracy} on {split}")
 
-        def failed(why: str) -> None:
-            settled(screen.notify_error, why)
+        def on_failed(why: str) -> None:
+            finish(screen.notify_error, why)
 
-        screen.answer(answer, then, failed, group=f"evaluate {folder.path} {split}")
-        self._tell()
+        screen.answer(future, on_done, on_failed, group=f"evaluate {folder.path} {split}")
+        self._notify_screen()
 
 
-def _listed(run: RunSummary) -> Content:
+def _format_run(run: RunSummary) -> Content:
     """`● two-conv 7f3a  fashion  finished  val 91.24 %  test 91.87 %`."""
     sign, colour = status_mark(run.state)
     figures = [

@@ -1,4 +1,4 @@
-"""How the run in hand stands, in words: what is known of it, or why nothing is."""
+"""Texts about the selected run: what is shown, what is in progress, what is missing."""
 
 from __future__ import annotations
 
@@ -11,75 +11,75 @@ from fmnist_tui.tui.shared.selected_run import SelectedRun
 from fmnist_tui.util.text import safe_text
 
 
-def who(hand: SelectedRun) -> list[Content]:
+def describe(run: SelectedRun) -> list[Content]:
     """`two-conv 7f3a  best @ step 1,562  test (10,000)`."""
-    facts = [Content.styled(hand.name, "bold")]
-    state = hand.state
+    facts = [Content.styled(run.name, "bold")]
+    state = run.state
     if state is not None and state.started is not None and state.started.synthetic:
         facts.append(Content.styled("SYNTHETIC", "bold $warning"))
-    if hand.found is not None:
-        checkpoint = safe_text(hand.found.predictions.checkpoint or "?", 30)
-        trained = hand.found.trained_until(state)
+    if run.loaded is not None:
+        checkpoint = safe_text(run.loaded.predictions.checkpoint or "?", 30)
+        trained = run.loaded.trained_until(state)
         at = f" @ step {trained[0]:,}" if trained and trained[0] else ""
         facts.append(Content(f"{checkpoint}{at}"))
-    count = hand.found.evaluation.count if hand.found is not None else hand.count
+    count = run.loaded.evaluation.count if run.loaded is not None else run.count
     size = f" ({count:,})" if count is not None else ""
-    facts.append(Content.styled(f"{hand.split}{size}", "bold"))
+    facts.append(Content.styled(f"{run.split}{size}", "bold"))
     return facts
 
 
-def afoot(hand: SelectedRun) -> list[Content]:
-    """What is going on with these figures: an evaluation, its failure, a newer checkpoint."""
-    asked = hand.asked
-    if asked is not None:
-        seconds = int(time.monotonic() - asked)
-        return [Content.styled(f"evaluating {hand.split} now … {seconds} s", "$accent")]
-    if hand.refused:
-        return [Content.styled(f"✗ {hand.refused}", "$error")]
-    state = hand.state
-    trained = hand.found.trained_until(state) if hand.found is not None else None
+def evaluation_status(run: SelectedRun) -> list[Content]:
+    """An evaluation in progress, its failure, or a newer checkpoint."""
+    since = run.evaluating_since
+    if since is not None:
+        seconds = int(time.monotonic() - since)
+        return [Content.styled(f"evaluating {run.split} now … {seconds} s", "$accent")]
+    if run.evaluation_error:
+        return [Content.styled(f"✗ {run.evaluation_error}", "$error")]
+    state = run.state
+    trained = run.loaded.trained_until(state) if run.loaded is not None else None
     if trained and state is not None and state.best is not None and state.best.step > trained[0]:
-        newer = f"a newer best is of step {state.best.step:,}: e evaluates it"
+        newer = f"the best checkpoint is now at step {state.best.step:,}: e evaluates it"
         return [Content.styled(newer, "$warning")]
     return []
 
 
-def absence(hand: SelectedRun) -> Content:
-    """Why there are no figures, and which key makes some."""
-    if hand.folder is None:
+def explain_missing(run: SelectedRun) -> Content:
+    """Why there are no scores, and which keys help."""
+    if run.folder is None:
         return Content.assemble(
-            ("No run is in hand.", "bold"),
+            ("No run selected", "bold"),
             "\n\n",
-            _keys(("w", "choose one of the runs there are"), ("2", "train one")),
+            _keys(("w", "select a run"), ("2", "train one")),
         )
-    what = f"{hand.name} on {hand.split}"
-    if hand.asked is not None:
-        seconds = int(time.monotonic() - hand.asked)
-        told = f"\n\n{hand.checkpoint or 'its best checkpoint'}, {_images(hand)} … {seconds} s"
-        return Content.assemble((f"Evaluating {what}", "bold $accent"), told)
-    if hand.reading:
-        return Content(f"Reading what is known of {what} …")
-    lines = [Content.styled(f"There are no predictions of {what} yet.", "bold")]
-    if hand.trouble:
-        lines = [Content.styled(f"✗ {hand.trouble}", "$error")]
-    if hand.refused:
-        lines.append(Content.styled(f"✗ {hand.refused}", "$error"))
+    what = f"{run.name} on {run.split}"
+    if run.evaluating_since is not None:
+        seconds = int(time.monotonic() - run.evaluating_since)
+        details = f"\n\n{run.checkpoint or 'its best checkpoint'}, {_images(run)} … {seconds} s"
+        return Content.assemble((f"Evaluating {what}", "bold $accent"), details)
+    if run.is_loading:
+        return Content(f"Loading {what} …")
+    lines = [Content.styled(f"No predictions of {what} yet", "bold")]
+    if run.problem:
+        lines = [Content.styled(f"✗ {run.problem}", "$error")]
+    if run.evaluation_error:
+        lines.append(Content.styled(f"✗ {run.evaluation_error}", "$error"))
     lines.append(Content(""))
-    if hand.state is not None and hand.state.started is not None:
-        if hand.state.started.kind == LRFIND:
-            about = "It is a search for a learning rate, which trains nothing: 2 shows its curve."
+    if run.state is not None and run.state.started is not None:
+        if run.state.started.kind == LRFIND:
+            about = "A learning-rate search trains no model: 2 shows its curve."
             return Content("\n").join(
                 [*lines, Content(about), Content(""), _keys(("w", "another run"))]
             )
-        if hand.checkpoint:
-            about = f"evaluate {hand.checkpoint} on {_images(hand)}, also while a run trains"
+        if run.checkpoint:
+            about = f"evaluate {run.checkpoint} on {_images(run)}, also while a run trains"
             lines.append(_keys(("e", about)))
         else:
-            lines.append(Content("It has saved no checkpoint yet; c on Train saves one now."))
-        if hand.split == "test" and hand.state.end_reason != FINISHED:
+            lines.append(Content("No checkpoint saved yet; c on Train saves one now."))
+        if run.split == "test" and run.state.end_reason != FINISHED:
             lines.append(
                 Content.styled(
-                    "The run has not finished, and test should be read once, at the end.",
+                    "The run has not finished; the test split should be read once, at the end.",
                     "$warning",
                 )
             )
@@ -87,9 +87,9 @@ def absence(hand: SelectedRun) -> Content:
     return Content("\n").join(lines)
 
 
-def _images(hand: SelectedRun) -> str:
-    count = hand.count
-    return f"the {count:,} images of {hand.split}" if count is not None else hand.split
+def _images(run: SelectedRun) -> str:
+    count = run.count
+    return f"the {count:,} images of {run.split}" if count is not None else run.split
 
 
 def _keys(*keys: tuple[str, str]) -> Content:

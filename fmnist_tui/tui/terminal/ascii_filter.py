@@ -1,4 +1,4 @@
-"""The whole screen in ASCII, for terminals and locales that have nothing else."""
+"""The screen in ASCII, for terminals and locales that support nothing else."""
 
 from __future__ import annotations
 
@@ -55,25 +55,25 @@ _SAME_WIDTH = {
 
 
 class AsciiFilter(LineFilter):
-    """Every character that leaves for the terminal as one of ASCII, or as two where it is wide."""
+    """Replaces every character by an ASCII one, or two if it is wide."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return [
             segment
             if segment.control or segment.text.isascii()
-            else Segment(ascii_cells(segment.text), segment.style)
+            else Segment(to_ascii(segment.text), segment.style)
             for segment in segments
         ]
 
 
 @lru_cache(maxsize=4096)
-def ascii_cells(text: str) -> str:
-    """The text in ASCII, taking as many cells as before."""
-    return "".join(_cell(sign) for sign in text)
+def to_ascii(text: str) -> str:
+    """The text in ASCII, in the same number of cells."""
+    return "".join(_replace(character) for character in text)
 
 
-def wanted(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the terminal or the locale can show nothing but ASCII."""
+def needs_ascii(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the terminal or the locale supports only ASCII."""
     if environment.get("TERM", "") in ("dumb", "vt100", "vt220"):
         return True
     locale = next(
@@ -83,16 +83,16 @@ def wanted(environment: Mapping[str, str] = os.environ) -> bool:
     return locale.lower().replace("-", "").rpartition(".")[2] not in ("utf8",) and bool(locale)
 
 
-def _cell(sign: str) -> str:
-    if sign.isascii():
-        return sign
-    if sign in _SAME_WIDTH:
-        return _SAME_WIDTH[sign]
-    if "\u2800" <= sign <= "\u28ff":  # braille, by how many dots are set
-        return " .:*#"[min(4, ((ord(sign) - 0x2800).bit_count() + 1) // 2)]
-    if unicodedata.combining(sign):
+def _replace(character: str) -> str:
+    if character.isascii():
+        return character
+    if character in _SAME_WIDTH:
+        return _SAME_WIDTH[character]
+    if "\u2800" <= character <= "\u28ff":  # braille, by how many dots are set
+        return " .:*#"[min(4, ((ord(character) - 0x2800).bit_count() + 1) // 2)]
+    if unicodedata.combining(character):
         return ""
-    letter = unicodedata.normalize("NFKD", sign)[0]
+    letter = unicodedata.normalize("NFKD", character)[0]
     if letter.isascii() and letter.isprintable():
         return letter
-    return "??" if unicodedata.east_asian_width(sign) in "WF" else "?"
+    return "??" if unicodedata.east_asian_width(character) in "WF" else "?"

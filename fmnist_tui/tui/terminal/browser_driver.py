@@ -1,8 +1,8 @@
-"""The dashboard in a browser: what stands in for the terminal there.
+"""The driver of a dashboard that is shown in a browser.
 
-Textual's web driver speaks packets over the standard streams with whoever serves the page.
-Here the end of its input is what a hang-up is to a terminal: whoever looked on has gone,
-and the run goes on without them. That also holds where the server was killed.
+Textual's web driver exchanges packets with the server over the standard streams. The end of its
+input is treated like the loss of a terminal: the run continues without the dashboard. That
+includes a server that was killed.
 """
 
 from __future__ import annotations
@@ -16,57 +16,57 @@ from textual.app import App
 from textual.drivers.web_driver import WebDriver
 
 Size = tuple[int, int]
-_HEEDED = ("resize", "focus", "blur")
+_FORWARDED = ("resize", "focus", "blur")
 
 
-def driver(heed: Callable[[], None]) -> type[WebDriver]:
-    """The driver for a dashboard that heeds signals by itself: `heed` says so to the loop."""
+def driver_class(install_signal_handlers: Callable[[], None]) -> type[WebDriver]:
+    """A driver that calls `install_signal_handlers` once it has started."""
 
-    class Heeding(BrowserDriver):
+    class SignalSafeDriver(BrowserDriver):
         def start_application_mode(self) -> None:
             super().start_application_mode()
-            # It has taken the signals for itself.
-            heed()
+            # The base class has just installed its own handlers.
+            install_signal_handlers()
 
-    return Heeding
+    return SignalSafeDriver
 
 
 class BrowserDriver(WebDriver):
-    """Ends the dashboard by SIGHUP once nobody is on the other side any more."""
+    """Sends SIGHUP to this process once the browser or the server is gone."""
 
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
-        self._hung_up = False
+        self._hangup_sent = False
 
     def write(self, data: str) -> None:
-        self._whole(b"D", data.encode("utf-8", "replace"))
+        self._write_packet(b"D", data.encode("utf-8", "replace"))
 
     def write_meta(self, data: dict[str, object]) -> None:
-        # That the dashboard has ended is all it may tell the browser, and the end of its
-        # output says as much: no addresses to open, no files to fetch.
+        # Nothing is sent: the browser must not be told to open addresses or fetch files, and the
+        # end of the output says that the dashboard has ended.
         return
 
     def on_meta(self, packet_type: str, payload: dict[str, object]) -> None:
-        if packet_type in _HEEDED:
+        if packet_type in _FORWARDED:
             super().on_meta(packet_type, payload)
         elif packet_type == "quit":
-            self._hang_up()
+            self._send_hangup()
 
     def run_input_thread(self) -> None:
         super().run_input_thread()
         if not self.exit_event.is_set():
-            self._hang_up()
+            self._send_hangup()
 
-    def _whole(self, kind: bytes, data: bytes) -> None:
-        """Write a packet to its last byte: a signal may come in the middle."""
+    def _write_packet(self, kind: bytes, data: bytes) -> None:
+        """Write a whole packet, also if a signal interrupts the write."""
         rest = memoryview(kind + len(data).to_bytes(4, "big") + data)
         try:
             while rest:
                 rest = rest[os.write(self.fileno, rest) :]
         except OSError:
-            self._hang_up()
+            self._send_hangup()
 
-    def _hang_up(self) -> None:
-        if not self._hung_up:
-            self._hung_up = True
+    def _send_hangup(self) -> None:
+        if not self._hangup_sent:
+            self._hangup_sent = True
             os.kill(os.getpid(), signal.SIGHUP)

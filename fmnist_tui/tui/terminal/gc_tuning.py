@@ -1,9 +1,8 @@
 """Garbage collection that does not hold up the screen.
 
-torch brings hundreds of thousands of objects that live as long as the
-process. A full collection looks through all of them, a tenth of a second or more each
-time, with no key answered meanwhile. So what has survived a collection that took long is
-not looked at again.
+torch creates hundreds of thousands of objects that live as long as the process. A full
+collection visits all of them, which takes a tenth of a second or more, and no key is answered
+meanwhile. So objects that have survived a slow collection are frozen: never visited again.
 """
 
 from __future__ import annotations
@@ -13,27 +12,27 @@ import gc
 import time
 from collections.abc import Iterator
 
-LONG_SECONDS = 0.02
+SLOW_SECONDS = 0.02
 
 
 @contextlib.contextmanager
-def brief_collections(long: float = LONG_SECONDS) -> Iterator[None]:
-    """Within this, what survives a long full collection is left out of those to come."""
-    began = 0.0
+def short_collections(slow: float = SLOW_SECONDS) -> Iterator[None]:
+    """Inside this context, objects that survive a slow full collection are frozen."""
+    started = 0.0
 
-    def looked(phase: str, about: dict[str, int]) -> None:
-        nonlocal began
+    def on_collection(phase: str, about: dict[str, int]) -> None:
+        nonlocal started
         if about["generation"] < 2:
             return
         if phase == "start":
-            began = time.perf_counter()
-        elif time.perf_counter() - began >= long:
+            started = time.perf_counter()
+        elif time.perf_counter() - started >= slow:
             gc.freeze()
 
-    gc.callbacks.append(looked)
+    gc.callbacks.append(on_collection)
     try:
         yield
     finally:
-        gc.callbacks.remove(looked)
-        # What is frozen to the end is never freed, and extension modules complain of that.
+        gc.callbacks.remove(on_collection)
+        # Extension modules warn about objects that are still frozen at exit.
         gc.unfreeze()

@@ -1,4 +1,4 @@
-"""How often the screen looks at the run: as often as it can for a small share of the machine."""
+"""How often the dashboard updates: as often as a small share of the CPU time allows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ SHORTEST, LONGEST = 0.1, 1.0
 
 
 class RefreshRate:
-    """Seconds until the next look, by what the thread of the screen has used since the last.
+    """The delay until the next update, from the CPU time that this thread has used.
 
-    Whatever that thread does (drawing the last look among it) is charged, and the next
-    look waits until the charge is at most `SHARE` of the time.
+    Everything that the screen's thread did since the last update counts; the delay is chosen so
+    that it is at most `share` of the time.
     """
 
     def __init__(self, share: float = SHARE) -> None:
@@ -23,7 +23,7 @@ class RefreshRate:
     def next(self) -> float:
         used = time.thread_time()
         cost, self._used = used - self._used, used
-        wanted = min(LONGEST, max(SHORTEST, cost / self._share))
-        # Half-way, so that one dear moment (a key, a resize) does not make the screen sleep.
-        self.delay = (self.delay + wanted) / 2
+        target = min(LONGEST, max(SHORTEST, cost / self._share))
+        # Half way only: one expensive moment (a key, a resize) must not stop the updates.
+        self.delay = (self.delay + target) / 2
         return self.delay

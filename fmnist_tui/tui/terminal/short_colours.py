@@ -1,7 +1,7 @@
-"""Colours in as few bytes as say them: over a slow line every byte of a screen counts.
+"""Colours in fewer bytes, for slow connections.
 
-Most of the themes' colours are among the 256 that every terminal knows by number, and
-`38;5;74` is half as long as `38;2;95;175;215`.
+Most of the themes' colours are in the 256-colour palette of terminals, and `38;5;74` is half as
+long as `38;2;95;175;215`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from textual.filter import LineFilter
 
 from fmnist_tui.render.ansi import CUBE_LEVELS
 
-# The first sixteen are left out: people give these colours of their own.
+# Without the first sixteen, which users redefine.
 _NUMBERS: dict[tuple[int | None, ...], int] = {
     **{(level, level, level): 232 + at for at, level in enumerate(range(8, 248, 10))},
     **{
@@ -30,20 +30,20 @@ _NUMBERS: dict[tuple[int | None, ...], int] = {
 
 
 class ShortColours(LineFilter):
-    """The colours that have a number, by their number."""
+    """Replaces RGB colours by palette colours where they are equal."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return [
             segment
             if segment.style is None
-            else Segment(segment.text, shortened(segment.style), segment.control)
+            else Segment(segment.text, shorten(segment.style), segment.control)
             for segment in segments
         ]
 
 
 @lru_cache(maxsize=4096)
-def shortened(style: Style) -> Style:
-    """The same style, its colours by number where they have one."""
+def shorten(style: Style) -> Style:
+    """The same style with palette colours where they are equal."""
     front, back = _short(style.color), _short(style.bgcolor)
     if front is style.color and back is style.bgcolor:
         return style
@@ -53,14 +53,14 @@ def shortened(style: Style) -> Style:
 def _short(colour: RichColor | None) -> RichColor | None:
     if colour is None or colour.type is not ColorType.TRUECOLOR or colour.triplet is None:
         return colour
-    number = _number(*colour.triplet)
+    number = _palette_number(*colour.triplet)
     if number is None:
         return colour
     return RichColor(colour.name, ColorType.EIGHT_BIT, number, colour.triplet)
 
 
-def _number(red: int, green: int, blue: int) -> int | None:
-    """The number of a colour, or of one that differs by no more than rounding."""
+def _palette_number(red: int, green: int, blue: int) -> int | None:
+    """The number of a palette colour that is equal up to rounding."""
     exact = _NUMBERS.get((red, green, blue))
     if exact is not None:
         return exact

@@ -106,10 +106,10 @@ async def test_without_a_run_or_predictions_the_notice_names_the_keys(
     app_state: AppState, opened: Opened
 ) -> None:
     async with opened("errors") as (dashboard, pilot):
-        assert "No run is in hand" in notice(dashboard)
+        assert "No run selected" in notice(dashboard)
         app_state.selected_run = make_run(app_state.runs_dir, splits=())
         dashboard.selection_changed.publish(app_state.selected_run)
-        await settled(pilot, lambda: "no predictions" in notice(dashboard))
+        await settled(pilot, lambda: "No predictions" in notice(dashboard))
         assert "e  evaluate best" in notice(dashboard)
 
 
@@ -305,7 +305,7 @@ async def test_p_w_and_e_choose_split_and_run_and_evaluate(
         dashboard.screen.query_one(Input).value = other.id
         await pilot.press("enter")
         await settled(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
-        await settled(pilot, lambda: "no predictions" in notice(dashboard))
+        await settled(pilot, lambda: "No predictions" in notice(dashboard))
         await pilot.press("e")
         await settled(pilot, lambda: "Evaluating" in notice(dashboard))
         predicted = predictions("val")
@@ -385,7 +385,7 @@ async def test_damaged_predictions_and_a_deleted_folder_are_reported(
         await settled(pilot, lambda: "damaged" in notice(dashboard))
         shutil.rmtree(run.path)
         await pilot.press("p")
-        await settled(pilot, lambda: "is gone" in notice(dashboard))
+        await settled(pilot, lambda: "no longer exists" in notice(dashboard))
 
 
 async def test_a_perfect_run_has_no_errors(

@@ -74,7 +74,7 @@ async def test_without_a_run_the_notice_names_the_keys(
     monkeypatch: pytest.MonkeyPatch, opened: Opened
 ) -> None:
     async with opened("evaluate") as (dashboard, pilot):
-        assert "No run is in hand" in notice(dashboard) and "w" in notice(dashboard)
+        assert "No run selected" in notice(dashboard) and "w" in notice(dashboard)
         toasts: list[str] = []
         monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: toasts.append(message))
         await pilot.press("w")
@@ -285,7 +285,7 @@ async def test_a_failed_evaluation_is_reported_in_the_notice(
     app_state.selected_run = make_run(app_state.runs_dir, splits=())
     session = FakeSession(monkeypatch, app_state)
     async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "no predictions" in notice(dashboard))
+        await settled(pilot, lambda: "No predictions" in notice(dashboard))
         await pilot.press("e")
         session.futures[-1].set_exception(RuntimeError("out of\nmemory"))
         await settled(pilot, lambda: "✗" in notice(dashboard))
@@ -310,7 +310,7 @@ async def test_without_a_checkpoint_the_notice_says_how_to_save_one(
 ) -> None:
     app_state.selected_run = make_run(app_state.runs_dir, epochs=0, ended=False, splits=())
     async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "no checkpoint yet" in notice(dashboard))
+        await settled(pilot, lambda: "No checkpoint saved yet" in notice(dashboard))
 
 
 async def test_a_newer_best_checkpoint_of_a_live_run_is_reported(
@@ -324,19 +324,19 @@ async def test_a_newer_best_checkpoint_of_a_live_run_is_reported(
         await pilot.press("e")
         session.answer(step=40)
         await wait_for_scores(dashboard, pilot)
-        assert "newer best" not in headline(dashboard)
+        assert "best checkpoint is now" not in headline(dashboard)
         later = list(events(epochs=3, ended=False))
         with folder.events.open("a") as file:
             for event in later[len(list(events(epochs=2, ended=False))) :]:
                 file.write(EVENTS.encode(event) + "\n")
-        await settled(pilot, lambda: "a newer best is of step 60" in headline(dashboard))
+        await settled(pilot, lambda: "the best checkpoint is now at step 60" in headline(dashboard))
 
 
 async def test_the_end_of_a_run_brings_its_scores(app_state: AppState, opened: Opened) -> None:
     folder = make_run(app_state.runs_dir, epochs=2, ended=False, splits=())
     app_state.feed = RunFeed.open(folder)
     async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "no predictions" in notice(dashboard))
+        await settled(pilot, lambda: "No predictions" in notice(dashboard))
         predictions("val").save(folder.predictions / "val.npz")
         with folder.events.open("a") as file:
             file.write(EVENTS.encode(RunEnded(1.0, 40, 2, STOPPED, 1.0)) + "\n")
@@ -364,7 +364,7 @@ async def test_a_deleted_folder_is_reported(
         await wait_for_scores(dashboard, pilot)
         shutil.rmtree(app_state.selected_run.path)
         await pilot.press("p")
-        await settled(pilot, lambda: "is gone" in notice(dashboard))
+        await settled(pilot, lambda: "no longer exists" in notice(dashboard))
         toasts: list[str] = []
         monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: toasts.append(message))
         await pilot.press("w")
@@ -389,7 +389,7 @@ async def test_a_half_deleted_folder_shows_what_is_left(
         await wait_for_scores(dashboard, pilot, "test (300)")
         shutil.rmtree(app_state.selected_run.predictions)
         await pilot.press("p", "p")
-        await settled(pilot, lambda: "no predictions" in notice(dashboard))
+        await settled(pilot, lambda: "No predictions" in notice(dashboard))
         assert app_state.selected_run.id in notice(dashboard)
 
 

@@ -21,7 +21,7 @@ from fmnist_tui.runs.handover import HandoverOutput
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.jobs.recipe_check import check_recipe
-from fmnist_tui.tui.launch import _settle
+from fmnist_tui.tui.launch import _finish_run
 from fmnist_tui.tui.screens.train.form import Form
 from fmnist_tui.tui.screens.train.log import LogPane
 from fmnist_tui.tui.screens.train.progress import RunProgress
@@ -308,7 +308,7 @@ async def test_who_leaves_in_the_middle_of_a_plan_is_told_what_is_left_out(
     opened: Opened, begun: list[Scripted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr("fmnist_tui.tui.launch._tell", told.append)
+    monkeypatch.setattr("fmnist_tui.tui.launch._print", told.append)
     async with opened("train") as (dashboard, pilot):
         await chosen(dashboard, pilot, "staged")
         await pilot.press("space")
@@ -316,8 +316,8 @@ async def test_who_leaves_in_the_middle_of_a_plan_is_told_what_is_left_out(
         begun[0].end(STOPPED)
         app_state = dashboard.app_state
         assert app_state.plan is not None
-        _settle(app_state)
-    assert told[-1] == "staged: what was to come after that (1 of its 2 steps) is left out"
+        _finish_run(app_state)
+    assert told[-1] == "staged: 1 of 2 steps skipped"
 
 
 async def test_a_detached_run_takes_what_follows_it_along(
@@ -330,7 +330,7 @@ async def test_a_detached_run_takes_what_follows_it_along(
         started.append(words)
         return 4711
 
-    monkeypatch.setattr("fmnist_tui.tui.launch._tell", told.append)
+    monkeypatch.setattr("fmnist_tui.tui.launch._print", told.append)
     monkeypatch.setattr(handover, "start", start)
     async with opened("train") as (dashboard, pilot):
         await chosen(dashboard, pilot, "staged")
@@ -339,13 +339,13 @@ async def test_a_detached_run_takes_what_follows_it_along(
         begun[0].end(DETACHED)
         assert app_state.plan is not None
         plan = app_state.plan
-        _settle(app_state)
+        _finish_run(app_state)
     (words,) = started
     assert begun[0].folder is not None
     assert words[:2] == ["train", f"--resume={begun[0].folder.path.absolute()}"]
     kept = Plan.read(Path(words[-1].removeprefix("--plan=")))
     assert kept == plan and kept.left == 2
-    assert told[-1] == "1 more of staged follow in that process"
+    assert told[-1] == "1 more step of staged run in that process"
 
 
 async def test_m_trains_several_seeds_of_the_form_for_an_ensemble(

@@ -9,23 +9,23 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 
-from fmnist_tui.tui.terminal.ascii_filter import AsciiFilter, ascii_cells, wanted
+from fmnist_tui.tui.terminal.ascii_filter import AsciiFilter, needs_ascii, to_ascii
 from fmnist_tui.util.text import safe_text
 
 
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FFF), max_size=30))
 def test_text_becomes_ascii_without_moving_what_stands_beside_it(text: str) -> None:
-    shown = ascii_cells(safe_text(text))
+    shown = to_ascii(safe_text(text))
     assert shown.isascii()
 
 
 @pytest.mark.parametrize("text", ["╭─ loss ─╮", "▀▄█ 98 %", "Shirt → Coat", "±0.27 · ✓ … 28×14"])
 def test_what_the_screens_draw_keeps_its_width(text: str) -> None:
-    assert cell_len(ascii_cells(text)) == cell_len(text)
+    assert cell_len(to_ascii(text)) == cell_len(text)
 
 
 def test_wide_signs_keep_their_two_cells() -> None:
-    assert ascii_cells("おa") == "??a"
+    assert to_ascii("おa") == "??a"
 
 
 def test_the_filter_leaves_styles_and_controls_alone() -> None:
@@ -47,4 +47,4 @@ def test_the_filter_leaves_styles_and_controls_alone() -> None:
 def test_ascii_is_chosen_where_locale_or_terminal_say_so(
     environment: dict[str, str], expected: bool
 ) -> None:
-    assert wanted(environment) is expected
+    assert needs_ascii(environment) is expected

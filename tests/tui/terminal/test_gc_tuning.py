@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fmnist_tui.tui.terminal.gc_tuning import brief_collections
+from fmnist_tui.tui.terminal.gc_tuning import short_collections
 
 
 @pytest.fixture(autouse=True)
@@ -18,26 +18,26 @@ def thawed() -> Iterator[None]:
 
 
 def test_what_survives_a_long_collection_is_not_looked_at_again() -> None:
-    with brief_collections(long=0.0):
+    with short_collections(slow=0.0):
         gc.collect()
         assert gc.get_freeze_count() > 1000
 
 
 def test_a_short_collection_changes_nothing() -> None:
-    with brief_collections(long=60.0):
+    with short_collections(slow=60.0):
         gc.collect()
     assert gc.get_freeze_count() == 0
 
 
 def test_a_young_generation_changes_nothing() -> None:
-    with brief_collections(long=0.0):
+    with short_collections(slow=0.0):
         gc.collect(1)
         assert gc.get_freeze_count() == 0
 
 
 def test_afterwards_all_is_as_before() -> None:
     before = list(gc.callbacks)
-    with brief_collections(long=0.0):
+    with short_collections(slow=0.0):
         assert len(gc.callbacks) == len(before) + 1
         gc.collect()
     assert gc.get_freeze_count() == 0

@@ -84,7 +84,7 @@ class ErrorsScreen(DashboardScreen):
         self._gallery.border_title = Content("images")
         self._detail.border_title = Content("selected image")
         self._filter_input.display = False
-        self._selected.attach()
+        self._selected.subscribe()
 
     def on_screen_resume(self) -> None:
         pair, self.app_state.class_pair = self.app_state.class_pair, None
@@ -127,7 +127,7 @@ class ErrorsScreen(DashboardScreen):
         """The run, its predictions or the state of its evaluation has changed."""
         if not self.is_mounted:
             return
-        evaluation = self._selected.found
+        evaluation = self._selected.loaded
         if evaluation is None:
             self._loader.reset()
         else:
@@ -172,12 +172,12 @@ class ErrorsScreen(DashboardScreen):
         """Update the text around the images."""
         selected, loaded = self._selected, self._loader.loaded
         summary = self.query_one(SummaryLine)
-        who = selected_run_text.who(selected) if selected.folder is not None else []
+        who = selected_run_text.describe(selected) if selected.folder is not None else []
         self.set_class(loaded is None, "-nothing")
         if loaded is None:
             self.set_focus(None)
-            notice = selected_run_text.absence(selected)
-            if selected.found is not None:
+            notice = selected_run_text.explain_missing(selected)
+            if selected.loaded is not None:
                 notice = captions.loading_notice(self._loader.error)
             self.query_one("#notice", Static).update(notice)
             summary.show(who)
@@ -188,7 +188,7 @@ class ErrorsScreen(DashboardScreen):
                 facts.append(Content(f"filter “{text}” matches {len(self._misses):,}"))
             if loaded.changed:
                 facts.append(captions.changed_images(loaded.changed))
-            summary.show(who, facts, selected_run_text.afoot(selected))
+            summary.show(who, facts, selected_run_text.evaluation_status(selected))
         self.refresh_bindings()
 
     @on(Gallery.Moved)
@@ -275,14 +275,14 @@ class ErrorsScreen(DashboardScreen):
         if action in ("filter", "order", "zoom", "goto"):
             return self._loader.loaded is not None
         if action == "pair":
-            return self._selected.found is not None
+            return self._selected.loaded is not None
         if action in ("split", "evaluate"):
             return self._selected.folder is not None
         return True
 
     @work
     async def action_pair(self) -> None:
-        evaluation = self._selected.found
+        evaluation = self._selected.loaded
         if evaluation is None:
             return
         classes = evaluation.predictions.classes

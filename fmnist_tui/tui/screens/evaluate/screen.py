@@ -70,7 +70,7 @@ class EvaluateScreen(DashboardScreen):
             )
 
     def on_mount(self) -> None:
-        self._selected.attach()
+        self._selected.subscribe()
 
     def on_screen_resume(self) -> None:
         self._selected.resume()
@@ -84,7 +84,7 @@ class EvaluateScreen(DashboardScreen):
         """The run, its predictions or the state of its evaluation has changed."""
         if not self.is_mounted:
             return
-        loaded = self._selected.found
+        loaded = self._selected.loaded
         self.set_class(loaded is None, "-nothing")
         self._update_text()
         self.refresh_bindings()
@@ -127,12 +127,12 @@ class EvaluateScreen(DashboardScreen):
 
     def _update_text(self) -> None:
         selected, line = self._selected, self.query_one(SummaryLine)
-        who = selected_run_text.who(selected) if selected.folder is not None else []
-        if selected.found is not None:
-            scores = summary.score_facts(selected.found.evaluation)
-            line.show(who, scores, selected_run_text.afoot(selected))
+        who = selected_run_text.describe(selected) if selected.folder is not None else []
+        if selected.loaded is not None:
+            scores = summary.score_facts(selected.loaded.evaluation)
+            line.show(who, scores, selected_run_text.evaluation_status(selected))
         else:
-            self.query_one("#notice", Static).update(selected_run_text.absence(selected))
+            self.query_one("#notice", Static).update(selected_run_text.explain_missing(selected))
             line.show(who)
 
     # -- layout -----------------------------------------------------------------------
@@ -207,7 +207,7 @@ class EvaluateScreen(DashboardScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide keys that have nothing to act on."""
         if action in ("numbers", "order", "pane"):
-            return self._selected.found is not None
+            return self._selected.loaded is not None
         if action in ("split", "evaluate"):
             return self._selected.folder is not None
         return True
