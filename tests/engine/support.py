@@ -27,6 +27,20 @@ from fmnist_tui.protocol.events import Event, RunEnded
 
 FOREVER = 100_000
 PATIENCE = 60.0
+# BatchNorm, dropout, averaged weights, a schedule, two rates and every kind of randomness
+RICH: dict[str, Any] = {
+    "model": "custom-cnn",
+    "width": 0.25,
+    "dropout": 0.3,
+    "schedule": "onecycle",
+    "ema": 0.9,
+    "body_lr": 0.5,
+    "shift": 2,
+    "erase": 0.5,
+    "mixup": 0.4,
+    "epochs": 3,
+    "checkpoint_seconds": 1000.0,
+}
 
 
 def blobs(count: int, classes: int = 4, seed: int = 0, size: int = 28) -> Dataset:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from fmnist_tui.config import plugins
 from fmnist_tui.engine.models import ModelSpec
+from fmnist_tui.engine.models._torchvision import _refit_filters
 from fmnist_tui.util.errors import UserError
 
 
@@ -67,3 +69,20 @@ def test_an_unknown_torchvision_model_is_refused_with_similar_names() -> None:
 def test_an_unknown_model_is_refused_with_similar_names() -> None:
     with pytest.raises(UserError, match=r"model 'tow-conv' is not known.*two-conv"):
         plugins.load("models", "tow-conv")
+
+
+def test_filters_for_large_images_are_only_summed() -> None:
+    filters = torch.randn(8, 3, 7, 7)
+    shrunk, notes = _refit_filters(filters, torch.zeros(8, 1, 7, 7))
+    assert shrunk.equal(filters.sum(1, keepdim=True))
+    assert notes == ("the first filters' 3 channels summed to 1",)
+    unchanged, notes = _refit_filters(filters, torch.zeros(8, 3, 7, 7))
+    assert unchanged is filters and notes == ()
+
+
+def test_a_shrunk_filter_responds_as_the_original_does_to_the_enlarged_image() -> None:
+    filters, image = torch.randn(2, 1, 6, 6), torch.randn(1, 1, 3, 3)
+    shrunk, _ = _refit_filters(filters, torch.zeros(2, 1, 3, 3))
+    enlarged = nn.functional.interpolate(image, scale_factor=2, mode="nearest")
+    response = nn.functional.conv2d(image, shrunk)
+    assert torch.allclose(response, nn.functional.conv2d(enlarged, filters), atol=1e-5)

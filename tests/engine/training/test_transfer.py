@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from fmnist_tui.config.recipes import read
 from fmnist_tui.config.run_config import RunConfig
@@ -20,7 +20,6 @@ from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.inference.classifier import ModelInfo
-from fmnist_tui.engine.models._torchvision import _refit_filters
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.session import run_training
 from fmnist_tui.engine.session.session import Session
@@ -331,23 +330,6 @@ def test_a_published_backbone_is_copied_except_for_stem_and_head(
     assert "3 channels summed to 1" in note and "7×7 to 3×3" in note and "new: fc" in note
     assert start.provenance["started_from"] == str(file)
     assert len(str(start.provenance["started_sha256"])) == 64
-
-
-def test_filters_for_large_images_are_only_summed() -> None:
-    filters = torch.randn(8, 3, 7, 7)
-    weights, note = _refit_filters(filters, torch.zeros(8, 1, 7, 7))
-    assert weights.equal(filters.sum(1, keepdim=True))
-    assert note == ("the first filters' 3 channels summed to 1",)
-    kept, note = _refit_filters(filters, torch.zeros(8, 3, 7, 7))
-    assert kept is filters and note == ()
-
-
-def test_a_shrunk_filter_responds_as_the_original_does_to_the_enlarged_image() -> None:
-    filters, picture = torch.randn(2, 1, 6, 6), torch.randn(1, 1, 3, 3)
-    weights, _ = _refit_filters(filters, torch.zeros(2, 1, 3, 3))
-    enlarged = nn.functional.interpolate(picture, scale_factor=2, mode="nearest")
-    small = nn.functional.conv2d(picture, weights)
-    assert torch.allclose(small, nn.functional.conv2d(enlarged, filters), atol=1e-5)
 
 
 @pytest.mark.parametrize(

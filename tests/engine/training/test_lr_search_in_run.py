@@ -1,0 +1,261 @@
+"""A learning-rate search in a training run, and as a run of its own."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+import torch
+
+from fmnist_tui.config.recipes import read
+from fmnist_tui.engine.device import choose_device
+from fmnist_tui.engine.session.session import Session
+from fmnist_tui.engine.training.step import TrainingStep
+from fmnist_tui.protocol.commands import (
+    CancelSearch,
+    Command,
+    FindLearningRate,
+    Pause,
+    Resume,
+    SetLearningRate,
+    Stop,
+)
+from fmnist_tui.protocol.events import (
+    FAILED,
+    FINISHED,
+    LRFIND,
+    STOPPED,
+    Alert,
+    Changed,
+    EpochEnded,
+    Evaluated,
+    LrProbed,
+    LrSearched,
+    Progress,
+    RunStarted,
+)
+from fmnist_tui.protocol.lr_curve import RateRange
+from fmnist_tui.runs.jsonl_reader import replay
+from fmnist_tui.runs.log import CommandBox
+from fmnist_tui.util.errors import UserError
+from tests.engine.support import FOREVER, RICH, Bench, Listener, blobs, config, digest
+
+SHORT = RateRange(1e-5, 1.0, 20)
+FIND = FindLearningRate(0.0, SHORT.low, SHORT.high, SHORT.steps)
+
+
+def trained(folder: Path, *commands: Command, at: int = 4, **values: object) -> tuple[str, Bench]:
+    """A run that gets commands at a step, and the hash of its final weights."""
+    bench = Bench(folder, blobs(96), **{**RICH, **values})
+    remaining = list(commands)
+
+    def on_tick() -> None:
+        while remaining and bench.learner.step == at:
+            bench.inbox.send(remaining.pop(0))
+
+    bench.trainer.on_tick = on_tick
+    assert bench.trainer.run().reason == FINISHED
+    payload, _, _ = bench.store.load("last")
+    best, _, _ = bench.store.load("best")
+    return digest(payload["model"]) + digest(payload["weights"]) + digest(best["weights"]), bench
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
+@pytest.mark.parametrize("at", [0, 7])
+def test_a_training_with_a_search_ends_like_one_without(
+    tmp_path: Path, optimizer: str, at: int
+) -> None:
+    plain, _ = trained(tmp_path / "plain", optimizer=optimizer)
+    with_search, bench = trained(tmp_path / "searched", FIND, at=at, optimizer=optimizer)
+    assert len(bench.of(LrProbed)) == SHORT.steps and len(bench.of(LrSearched)) == 1
+    assert with_search == plain
+
+
+def test_a_paused_run_searches_and_stays_paused(tmp_path: Path) -> None:
+    plain, _ = trained(tmp_path / "plain")
+    bench = Bench(tmp_path / "paused", blobs(96), **RICH)
+    remaining: list[Command] = [Pause(0.0), FIND, Resume(0.0)]
+
+    def on_tick() -> None:
+        if bench.learner.step == 4 and remaining:
+            bench.inbox.send(remaining.pop(0))
+
+    bench.trainer.on_tick = on_tick
+    assert bench.trainer.run().reason == FINISHED
+    events = [event for event in bench.events if isinstance(event, (Changed, LrSearched))]
+    words = [event.value if isinstance(event, Changed) else "searched" for event in events]
+    assert words[words.index("true") :][:5] == [
+        "true", "finding a rate", "searched", "training", "false",
+    ]  # fmt: skip
+    assert digest(bench.store.load("last")[0]["model"]) in plain
+
+
+def test_commands_during_a_search_are_executed_after_it(tmp_path: Path) -> None:
+    _, bench = trained(tmp_path, FIND, SetLearningRate(0.0, 0.0123))
+    kinds = [event for event in bench.events if isinstance(event, (LrProbed, LrSearched, Changed))]
+    rate = next(at for at, event in enumerate(kinds) if getattr(event, "what", "") == "lr")
+    assert isinstance(kinds[rate - 2], LrSearched)
+
+
+def test_cancelling_a_search_does_not_end_the_run(tmp_path: Path) -> None:
+    plain, _ = trained(tmp_path / "plain")
+    with_search, bench = trained(tmp_path / "given up", FIND, CancelSearch(0.0))
+    assert bench.of(LrSearched)[0].reason == STOPPED and not bench.of(LrProbed)
+    assert with_search == plain
+
+
+def test_a_stop_during_a_search_saves_the_state_before_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, blobs(96), **RICH)
+    before = ""
+
+    def on_tick() -> None:
+        nonlocal before
+        if bench.learner.step == 5 and not before:
+            before = digest(bench.learner.model.state_dict())
+            bench.inbox.send(FIND)
+        elif len(bench.of(LrProbed)) == 3:
+            bench.inbox.send(Stop(0.0, "enough"))
+
+    bench.trainer.on_tick = on_tick
+    ending = bench.trainer.run()
+    assert (ending.reason, ending.message) == (STOPPED, "enough")
+    payload, manifest, _ = bench.store.load("last")
+    assert manifest.step == 5 and digest(payload["model"]) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        (FindLearningRate(0.0, 1.0, 0.1, 50), "from-lr = 1 must be below to-lr = 0.1"),
+        (FindLearningRate(0.0, math.nan, 0.1, 50), "from-lr = nan"),
+        (FindLearningRate(0.0, 1e-4, 0.1, 10**9), "steps = 1000000000"),
+    ],
+)
+def test_an_invalid_search_is_reported_and_changes_nothing(
+    tmp_path: Path, command: Command, why: str
+) -> None:
+    _, bench = trained(tmp_path, command, model="linear", ema=0.0, mixup=0.0, body_lr=1.0)
+    failed = bench.of(LrSearched)[0]
+    assert failed.reason == FAILED and why in failed.message
+
+
+def test_epoch_figures_exclude_the_search(tmp_path: Path) -> None:
+    _, plain = trained(tmp_path / "plain", mixup=0.0)
+    _, bench = trained(tmp_path / "searched", FIND, mixup=0.0)
+
+    def figures(bench: Bench) -> list[float]:
+        result = bench.of(EpochEnded)
+        return [value for event in result for value in (event.train_loss, event.train_accuracy)]
+
+    assert figures(bench) == pytest.approx(figures(plain))
+    assert bench.of(LrProbed)[0].loss < 10, "probes exclude the losses of earlier steps"
+    assert all(event.images <= 96 for event in bench.of(Progress))
+
+
+class CapturedStep:
+    """A stand-in for a CUDA graph: replays the step, only on the tensors it was captured with."""
+
+    def __init__(self, step: TrainingStep) -> None:
+        self._step = step
+        self._captured = self._addresses()
+
+    def _addresses(self) -> list[int]:
+        optimizer = self._step._parts.optimizer
+        states = [value for state in optimizer.state.values() for value in state.values()]
+        weights = self._step._parts.model.state_dict().values()
+        return [value.data_ptr() for value in (*states, *weights)]
+
+    def replay(self) -> None:
+        assert self._addresses() == self._captured, "the graph writes to unused tensors"
+        self._step._train_batch()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "muon"])
+@pytest.mark.parametrize("at", [0, 2, 7])
+def test_a_step_captured_before_during_or_after_a_search_trains_as_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str, at: int
+) -> None:
+    captures: list[int] = []
+
+    def capture(step: TrainingStep) -> None:
+        step._graph = cast(torch.cuda.CUDAGraph, CapturedStep(step))
+        captures.append(step._steps)
+        step._train_batch()
+
+    monkeypatch.setattr(TrainingStep, "_warm_up", TrainingStep._train_batch)
+    monkeypatch.setattr(TrainingStep, "_capture", capture)
+    monkeypatch.setattr(
+        "tests.engine.support.choose_device",
+        lambda config: replace(choose_device(config), cuda_graph=True),
+    )
+    plain, _ = trained(tmp_path / "plain", optimizer=optimizer)
+    with_search, bench = trained(tmp_path / "searched", FIND, at=at, optimizer=optimizer)
+    assert bench.trainer._step.is_captured and len(bench.of(LrProbed)) == SHORT.steps
+    # Once per run, and once for the search if the training step was not yet captured.
+    assert captures == [3] * (3 if at < 3 else 2)
+    assert with_search == plain
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("at", [0, 2, 7])
+def test_a_training_with_a_cuda_graph_and_a_search_ends_like_one_without(
+    tmp_path: Path, at: int
+) -> None:
+    cuda = {**RICH, "device": "cuda", "precision": "fp32"}
+    plain, _ = trained(tmp_path / "plain", **cuda)
+    with_search, bench = trained(tmp_path / "searched", FIND, at=at, **cuda)
+    assert bench.trainer._step.is_captured and len(bench.of(LrProbed)) == SHORT.steps
+    assert with_search == plain
+
+
+# -- as a run of its own ------------------------------------------------------------------
+
+
+def test_a_search_run_records_everything_in_its_folder(session: Session) -> None:
+    training = session.lrfind(config(model="mlp"), RateRange(steps=60))
+    listener = Listener(training)
+    result = listener.to_the_end()
+    assert result.reason == FINISHED and result.message.startswith("suggests lr 0.")
+    folder = training.folder
+    assert folder is not None and "lrfind" in folder.name
+    state = replay(folder.events)
+    assert state.started is not None and state.search is not None
+    assert (state.started.kind, state.started.total_steps) == (LRFIND, 60)
+    assert state.search.end is not None and state.search.end.lr is not None
+    assert len(state.search.points) == len([e for e in listener.heard if isinstance(e, LrProbed)])
+    assert read(folder.config).config() == training.config
+    assert not [event for event in listener.heard if isinstance(event, Evaluated)]
+    assert not list(folder.predictions.iterdir()) and not list(folder.checkpoints.iterdir())
+
+
+def test_a_search_is_stopped_by_a_command_from_another_process(session: Session) -> None:
+    training = session.lrfind(config(model="mlp"), RateRange(steps=2000))
+    listener = Listener(training)
+    listener.until(RunStarted)
+    assert training.folder is not None
+    CommandBox.send(training.folder, Stop(0.0, "requested"))
+    result = listener.to_the_end()
+    assert (result.reason, result.message) == (STOPPED, "requested")
+
+
+def test_another_process_can_start_a_search_in_a_live_run(session: Session) -> None:
+    training = session.train(config(epochs=FOREVER))
+    listener = Listener(training)
+    listener.until(RunStarted)
+    assert training.folder is not None
+    CommandBox.send(training.folder, FIND)
+    assert listener.until(LrSearched).reason == FINISHED
+    listener.until(Changed, what="phase", value="training")
+    training.stop()
+    listener.to_the_end()
+    assert not [event for event in listener.heard if isinstance(event, Alert)]
+
+
+def test_a_search_on_too_few_images_leaves_no_run_folder(session: Session, tmp_path: Path) -> None:
+    training = session.lrfind(config(batch_size=32))
+    assert training.wait(60)
+    assert isinstance(training.error, UserError) and "too few" in str(training.error)
+    assert not (tmp_path / "runs").exists()
