@@ -66,7 +66,7 @@ def main(root: str, name: str, batch: int, images: int, epochs: int) -> list[flo
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     speeds = []
     for _ in range(epochs):
-        start, seen, running_loss = time.perf_counter(), 0, 0.0
+        start, count, running_loss = time.perf_counter(), 0, 0.0
         for inputs, labels in loader:
             inputs, labels = inputs.to(device), labels.to(device)
             optimizer.zero_grad()
@@ -74,8 +74,8 @@ def main(root: str, name: str, batch: int, images: int, epochs: int) -> list[flo
             loss.backward()
             optimizer.step()
             running_loss += loss.item()
-            seen += len(labels)
-        speeds.append(seen / (time.perf_counter() - start))
+            count += len(labels)
+        speeds.append(count / (time.perf_counter() - start))
     return speeds
 
 

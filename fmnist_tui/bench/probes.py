@@ -17,7 +17,7 @@ RARE_LETTER = "ж"
 
 @dataclass(frozen=True, slots=True)
 class KeyProbe:
-    """`setup` opens the screen, `keys` are pressed in turn; each key has a pattern of its answer."""
+    """`setup` opens the screen, `keys` are pressed in turn; each has the pattern of its answer."""
 
     screen: str
     setup: tuple[tuple[str, str], ...]

@@ -60,11 +60,11 @@ def reliability_diagram(scores: SplitScores) -> ReliabilityDiagram | None:
             ("confidence", "accuracy", "images"),
             [
                 (
-                    format_percent(found.confidence, 1),
-                    format_percent(found.accuracy, 1),
-                    f"{found.count:,}",
+                    format_percent(entry.confidence, 1),
+                    format_percent(entry.accuracy, 1),
+                    f"{entry.count:,}",
                 )
-                for found in evaluation.reliability
+                for entry in evaluation.reliability
             ],
         ),
     )

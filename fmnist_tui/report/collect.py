@@ -65,7 +65,6 @@ class ReportFacts:
     recipe: recipes.Recipe | None
     split: str
     scores: SplitScores | None
-    predictions: Predictions | None
     images: ErrorImages | None
     fit: FitJudgement | None
     members: tuple[MemberFigures, ...]
@@ -122,7 +121,6 @@ def collect_facts(
         _recipe(config),
         split,
         scores,
-        predictions,
         _load_images(config, predictions, data_dir, missing),
         judge_fit(state) if summary.kind == TRAIN else None,
         tuple(_members(folder, made_with)),

@@ -161,11 +161,14 @@ def _tiles(facts: ReportFacts) -> Iterator[ScoreTile]:
 
 
 def _score_tiles(scores: SplitScores) -> Iterator[ScoreTile]:
-    found, split = scores.evaluation, scores.split
-    accuracy, details = format_percent(found.accuracy), _interval_text(found.interval, found.count)
+    result, split = scores.evaluation, scores.split
+    accuracy = format_percent(result.accuracy)
+    details = _interval_text(result.interval, result.count)
     yield ScoreTile(f"accuracy on {split}", accuracy, details, is_wide=True)
-    yield ScoreTile("macro F1", format_percent(found.macro_f1), f"loss {format_number(found.loss)}")
-    yield ScoreTile("calibration error", format_percent(found.ece), f"ECE on {split}")
+    yield ScoreTile(
+        "macro F1", format_percent(result.macro_f1), f"loss {format_number(result.loss)}"
+    )
+    yield ScoreTile("calibration error", format_percent(result.ece), f"ECE on {split}")
 
 
 def _interval_text(bounds: tuple[float, float], count: int) -> str:
