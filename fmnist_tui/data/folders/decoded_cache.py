@@ -1,8 +1,8 @@
-"""Picture files decoded once, into one file of bytes that is mapped rather than read.
+"""Cache of decoded image files: one file of pixels per dataset, mapped into memory.
 
-A store is a folder named by what went in: names, sizes and times of the files, and the
-options. It is built under another name and renamed when complete, so what a killed
-process leaves behind is never used; it is swept the next time. The stores used last stay.
+A cache entry is a folder named by a hash of its input: names, sizes and times of the image
+files, and the options. It is built under a temporary name and renamed when complete, so what a
+killed process leaves behind is never used. The most recently used entries are kept.
 """
 
 from __future__ import annotations
@@ -32,57 +32,57 @@ from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.text import safe_text
 
 IN_MEMORY = 256 * 2**20
-"""Bytes up to which a split of a decoded set is copied into memory."""
+"""Splits up to this many bytes are copied into memory; larger ones are mapped."""
 
-_VERSION = 1  # of the pixels: another way to decode needs another number
-_KEPT = 6
-_SPLIT_KEPT = 3600  # seconds after its last use
-_NEW, _PIXELS, _FACTS = ".new-", "pixels", "facts.json"
-_COMPLAINTS = 5
+_VERSION = 1  # increase it when decoding changes
+_MAX_ENTRIES = 6
+_MAX_SPLIT_AGE = 3600  # seconds since its last use
+_TEMPORARY_PREFIX, _PIXELS, _INFO = ".new-", "pixels", "facts.json"
+_MAX_ERRORS = 5
 _CHUNK = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Decoded:
-    """The pictures that could be read: `rows` are their places among the entries.
+class DecodedImages:
+    """The images that could be read; `rows` are their positions in the folder listing.
 
-    `skipped` counts the others, `complaints` says what is wrong with the first of them.
+    `skipped` counts the others, `errors` has the messages for the first of them.
     """
 
     images: Images
     rows: Labels
     skipped: int
-    complaints: tuple[str, ...]
-    store: Path
+    errors: tuple[str, ...]
+    folder: Path
 
-    def take(self, images: Images, places: Labels) -> Images:
-        """These pictures as an array: in memory, or mapped from a file where they are many."""
-        if len(places) * images[:1].nbytes <= IN_MEMORY:
-            return images[places]
-        file = self.store / f"split-{hashlib.sha256(places.tobytes()).hexdigest()[:32]}"
+    def select(self, images: Images, positions: Labels) -> Images:
+        """The images at these positions: in memory, or mapped from a file if there are many."""
+        if len(positions) * images[:1].nbytes <= IN_MEMORY:
+            return images[positions]
+        file = self.folder / f"split-{hashlib.sha256(positions.tobytes()).hexdigest()[:32]}"
         try:
             if not file.exists():
-                self._sweep()
+                self._remove_old_splits()
                 with open_atomic(file) as out:
-                    for start in range(0, len(places), _CHUNK):
-                        out.write(images[places[start : start + _CHUNK]].tobytes())
+                    for start in range(0, len(positions), _CHUNK):
+                        out.write(images[positions[start : start + _CHUNK]].tobytes())
             os.utime(file)
-            return _mapped(file, (len(places), *images.shape[1:]))
+            return _map(file, (len(positions), *images.shape[1:]))
         except OSError as error:
             raise UserError(f"{safe_text(file)}: cannot be written: {reason(error)}") from error
 
-    def _sweep(self) -> None:
-        """Removes old splits and unfinished ones; a process that has one mapped keeps it."""
-        sweep_strays(self.store)
-        for old in self.store.glob("split-*"):
-            if time.time() - old.stat().st_mtime > _SPLIT_KEPT:
+    def _remove_old_splits(self) -> None:
+        """Remove old and unfinished splits; a process that has one mapped keeps its pixels."""
+        sweep_strays(self.folder)
+        for old in self.folder.glob("split-*"):
+            if time.time() - old.stat().st_mtime > _MAX_SPLIT_AGE:
                 old.unlink(missing_ok=True)
 
 
 def read_image(path: Path, size: int, channels: int) -> Images:
-    """The whole picture in a square, (size, size, channels), as any picture is prepared."""
-    how = Preparation(size=size, channels=channels, crop=False, invert="never")
-    return prepare(open_image(path), how).image
+    """The whole image in a square, (size, size, channels)."""
+    preparation = Preparation(size=size, channels=channels, crop=False, invert="never")
+    return prepare(open_image(path), preparation).image
 
 
 def decode(
@@ -90,57 +90,57 @@ def decode(
     size: int,
     channels: int,
     cache: Path,
-    tell: LoadReporter,
+    reporter: LoadReporter,
     cancel: threading.Event | None = None,
-) -> Decoded:
-    """The entries' pictures, from the store they were decoded into or decoded now."""
-    facts = [_VERSION, size, channels, [(item.name, item.size, item.mtime_ns) for item in entries]]
-    store = cache / hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+) -> DecodedImages:
+    """The images of these files, from the cache if they are in it."""
+    key = [_VERSION, size, channels, [(item.name, item.size, item.mtime_ns) for item in entries]]
+    folder = cache / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with locked(
             cache / ".lock",
             lambda: check_cancel(cancel),
-            lambda: tell.progress("waiting: another process decodes"),
+            lambda: reporter.progress("waiting: another process is decoding"),
         ):
-            _sweep(cache, store)
-            decoded = _opened(store, size, channels)
+            _remove_old_entries(cache, folder)
+            decoded = _open(folder, size, channels)
             if decoded is None:
-                _build(store, entries, size, channels, tell, cancel)
-                decoded = _opened(store, size, channels)
+                _build(folder, entries, size, channels, reporter, cancel)
+                decoded = _open(folder, size, channels)
             if decoded is None:
-                raise UserError(f"{safe_text(store)}: is not what was written there; try again")
-            os.utime(store)
+                raise UserError(f"{safe_text(folder)}: changed while it was written; try again")
+            os.utime(folder)
             return decoded
     except OSError as error:
         raise UserError(f"{safe_text(cache)}: cannot be written: {reason(error)}") from error
 
 
-def _sweep(cache: Path, wanted: Path) -> None:
-    """Removes what killed processes left behind, and all but the stores used last."""
-    for left_behind in cache.glob(f"{_NEW}*"):
-        shutil.rmtree(left_behind, ignore_errors=True)
-    stores = [path for path in cache.iterdir() if path.is_dir() and path != wanted]
-    stores.sort(key=lambda path: path.stat().st_mtime)
-    for old in stores[: 1 - _KEPT]:
+def _remove_old_entries(cache: Path, current: Path) -> None:
+    """Remove what killed processes left behind, and all but the most recently used entries."""
+    for stray in cache.glob(f"{_TEMPORARY_PREFIX}*"):
+        shutil.rmtree(stray, ignore_errors=True)
+    others = [path for path in cache.iterdir() if path.is_dir() and path != current]
+    others.sort(key=lambda path: path.stat().st_mtime)
+    for old in others[: 1 - _MAX_ENTRIES]:
         shutil.rmtree(old, ignore_errors=True)
 
 
 def _build(
-    store: Path,
+    folder: Path,
     entries: Sequence[ImageFile],
     size: int,
     channels: int,
-    tell: LoadReporter,
+    reporter: LoadReporter,
     cancel: threading.Event | None,
 ) -> None:
-    """Decodes into a folder beside the store, which then takes its place."""
-    new = Path(tempfile.mkdtemp(prefix=_NEW, dir=store.parent))
+    """Decode the files into a temporary folder, then rename it to `folder`."""
+    temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX, dir=folder.parent))
     try:
         rows: list[int] = []
-        complaints: list[str] = []
+        errors: list[str] = []
         skipped = 0
-        with (new / _PIXELS).open("wb") as file:
+        with (temporary / _PIXELS).open("wb") as file:
             for row, entry in enumerate(entries):
                 check_cancel(cancel)
                 try:
@@ -148,32 +148,32 @@ def _build(
                     rows.append(row)
                 except UserError as error:
                     skipped += 1
-                    if len(complaints) < _COMPLAINTS:
-                        complaints.append(str(error))
-                tell.progress("decoding", row + 1, len(entries), "images")
+                    if len(errors) < _MAX_ERRORS:
+                        errors.append(str(error))
+                reporter.progress("decoding", row + 1, len(entries), "images")
             file.flush()
             os.fsync(file.fileno())
-        facts = {"rows": rows, "skipped": skipped, "complaints": complaints}
-        (new / _FACTS).write_text(json.dumps(facts))
-        shutil.rmtree(store, ignore_errors=True)
-        move(new, store)
+        info = {"rows": rows, "skipped": skipped, "complaints": errors}
+        (temporary / _INFO).write_text(json.dumps(info))
+        shutil.rmtree(folder, ignore_errors=True)
+        move(temporary, folder)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _opened(store: Path, size: int, channels: int) -> Decoded | None:
-    """The store's pictures; None where there is none, or not all of it."""
+def _open(folder: Path, size: int, channels: int) -> DecodedImages | None:
+    """The images of a cache entry; None if it does not exist or is damaged."""
     try:
-        facts = json.loads((store / _FACTS).read_bytes())
-        rows = np.array(facts["rows"], np.int64)
-        images = _mapped(store / _PIXELS, (len(rows), size, size, channels))
-        return Decoded(images, rows, facts["skipped"], tuple(facts["complaints"]), store)
+        info = json.loads((folder / _INFO).read_bytes())
+        rows = np.array(info["rows"], np.int64)
+        images = _map(folder / _PIXELS, (len(rows), size, size, channels))
+        return DecodedImages(images, rows, info["skipped"], tuple(info["complaints"]), folder)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _mapped(file: Path, shape: tuple[int, ...]) -> Images:
-    """The file's bytes as an array; what is written to the array never reaches the file."""
+def _map(file: Path, shape: tuple[int, ...]) -> Images:
+    """The file's bytes as an array; writes to the array do not reach the file."""
     if not shape[0]:
         return np.empty(shape, np.uint8)
     if file.stat().st_size != math.prod(shape):

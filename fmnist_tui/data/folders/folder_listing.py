@@ -1,4 +1,4 @@
-"""What lies in a folder of class folders, before a single picture is opened."""
+"""Listing of a folder of class folders; opens no image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fmnist_tui.util.text import safe_text
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """A file in a class folder. `split` is empty where the folder has no splits of its own."""
+    """A file in a class folder; `split` is empty if the folder is not divided into splits."""
 
     path: Path
     name: str
@@ -26,8 +26,8 @@ class ImageFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """The classes by name, and every file of theirs in the order of the names."""
+class FolderListing:
+    """The classes, sorted by name, and all their files, sorted by name."""
 
     root: Path
     classes: tuple[str, ...]
@@ -35,53 +35,52 @@ class Listing:
     unreadable: tuple[str, ...]
 
 
-def list_folder(root: Path) -> Listing:
-    """Everything in the class folders of `root`, or of its train, val and test folders.
+def list_folder(root: Path) -> FolderListing:
+    """List the files in the class folders of `root`, or of its train, val and test folders.
 
-    Hidden files are left out, links are followed, a folder met twice is entered once.
+    Skips hidden files and follows links, but enters no folder twice.
     """
     if not root.is_dir():
         problem = "is not a folder" if root.exists() else "no such folder"
-        raise UserError(f"{safe_text(root)}: {problem}; class folders of images are expected there")
+        raise UserError(f"{safe_text(root)}: {problem}; expected class folders of images")
     unreadable: list[str] = []
-    tops = _folders(root)
-    names = {top.name for top in tops}
-    parts = [root / split for split in SPLITS if split in names]
-    if "train" not in names or names - set(SPLITS) or not _folders(root / "train"):
-        parts = [root]
-    folders = {part: _folders(part) for part in parts}
-    classes = sorted({folder.name for folder in folders[parts[0]]})
+    names = {folder.name for folder in _subfolders(root)}
+    parents = [root / split for split in SPLITS if split in names]
+    if "train" not in names or names - set(SPLITS) or not _subfolders(root / "train"):
+        parents = [root]
+    class_folders = {parent: _subfolders(parent) for parent in parents}
+    classes = sorted({folder.name for folder in class_folders[parents[0]]})
     entries: list[ImageFile] = []
-    for part in parts:
-        strangers = [folder.name for folder in folders[part] if folder.name not in classes]
-        if strangers:
+    for parent in parents:
+        unknown = [folder.name for folder in class_folders[parent] if folder.name not in classes]
+        if unknown:
             raise UserError(
-                f"{safe_text(part)}: has the class {safe_text(strangers[0], 60)}, "
-                f"which {safe_text(parts[0])} has not"
+                f"{safe_text(parent)}: has the class {safe_text(unknown[0], 60)}, "
+                f"which {safe_text(parents[0])} does not have"
             )
-        avoid = {_identity(folder) for folder in (root, *parts, *folders[part])}
-        for folder in folders[part]:
+        visited = {_identity(folder) for folder in (root, *parents, *class_folders[parent])}
+        for folder in class_folders[parent]:
             label = classes.index(folder.name)
-            split = part.name if part != root else ""
-            for path, status in _files(folder, avoid - {_identity(folder)}, unreadable):
+            split = parent.name if parent != root else ""
+            for path, status in _files(folder, visited - {_identity(folder)}, unreadable):
                 name = path.relative_to(root).as_posix()
                 entry = ImageFile(path, name, status.st_size, status.st_mtime_ns, label, split)
                 entries.append(entry)
     entries.sort(key=lambda entry: entry.name)
-    return Listing(root, tuple(classes), tuple(entries), tuple(unreadable))
+    return FolderListing(root, tuple(classes), tuple(entries), tuple(unreadable))
 
 
-def _folders(folder: Path) -> list[Path]:
-    """The visible folders in `folder`, by name, without those that lead back up."""
+def _subfolders(folder: Path) -> list[Path]:
+    """The visible folders in `folder`, sorted, without links to it or to its parents."""
     try:
-        inside = sorted(folder.iterdir())
+        paths = sorted(folder.iterdir())
     except OSError as error:
         raise UserError(f"{safe_text(folder)}: cannot be read: {reason(error)}") from error
-    above = {_identity(parent) for parent in (folder, *folder.resolve().parents)}
+    parents = {_identity(parent) for parent in (folder, *folder.resolve().parents)}
     return [
         path
-        for path in inside
-        if not path.name.startswith(".") and path.is_dir() and _identity(path) not in above
+        for path in paths
+        if not path.name.startswith(".") and path.is_dir() and _identity(path) not in parents
     ]
 
 
@@ -91,32 +90,32 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def _files(
-    folder: Path, avoid: set[tuple[int, int]], unreadable: list[str]
+    folder: Path, visited: set[tuple[int, int]], unreadable: list[str]
 ) -> Iterator[tuple[Path, os.stat_result]]:
-    """The visible regular files below `folder`, entering no folder twice and none of `avoid`."""
-    entered = set(avoid)
+    """The visible regular files below `folder`, entering no folder twice and none of `visited`."""
+    visited = set(visited)
 
-    def complain(error: OSError) -> None:
+    def on_error(error: OSError) -> None:
         unreadable.append(safe_text(reason(error), 200))
 
-    for here, folders, files in os.walk(folder, onerror=complain, followlinks=True):
-        entered.add(_identity(Path(here)))
+    for parent, folders, files in os.walk(folder, onerror=on_error, followlinks=True):
+        visited.add(_identity(Path(parent)))
         for name in tuple(folders):
             try:
-                known = name.startswith(".") or _identity(Path(here, name)) in entered
+                skip = name.startswith(".") or _identity(Path(parent, name)) in visited
             except OSError:
-                known = True
-            if known:
+                skip = True
+            if skip:
                 folders.remove(name)
         folders.sort()
         for name in files:
-            path = Path(here, name)
+            path = Path(parent, name)
             if name.startswith("."):
                 continue
             try:
                 status = path.stat()
             except OSError as error:
-                complain(error)
+                on_error(error)
                 continue
             if stat.S_ISREG(status.st_mode):
                 yield path, status

@@ -126,7 +126,7 @@ def test_a_missing_split_is_cut_from_train(folder: Folder) -> None:
 
 def test_a_class_of_test_that_train_has_not_is_named(folder: Folder) -> None:
     folder.classes("train/a", "train/b", "test/a", "test/z")
-    with pytest.raises(UserError, match=r"has the class z, which .*train has not"):
+    with pytest.raises(UserError, match=r"has the class z, which .*train does not have"):
         folder.load()
 
 
@@ -146,7 +146,7 @@ def test_unreadable_files_are_named_skipped_and_counted(folder: Folder) -> None:
         (folder.root / "b" / f"zz{number}.gif").write_bytes(b"GIF89a")
     dataset = folder.load()
     assert sum(len(split) for split in splits(dataset)) == 24
-    assert dataset.notes[0] == "11 files were left out: not readable as images"
+    assert dataset.notes[0] == "11 files skipped: not readable as images"
     assert dataset.notes[-1] == "and 6 more"
     assert len(dataset.notes) == 7
     told = "\n".join(dataset.notes)
@@ -164,7 +164,7 @@ def test_a_class_without_a_readable_picture_is_left_out_with_a_note(folder: Fold
     dataset = folder.load()
     assert dataset.info.classes == ("a", "c")
     assert sorted(set(dataset.train.labels)) == [0, 1]
-    assert dataset.notes[-1] == "class folders without an image, left out: b, d"
+    assert dataset.notes[-1] == "class folders without images skipped: b, d"
 
 
 def test_hidden_files_links_in_circles_and_pipes_do_no_harm(folder: Folder) -> None:
@@ -181,7 +181,7 @@ def test_hidden_files_links_in_circles_and_pipes_do_no_harm(folder: Folder) -> N
     dataset = folder.load()
     assert dataset.info.classes == ("a", "b")
     assert sum(len(split) for split in splits(dataset)) == 24
-    assert "1 file was left out" in dataset.notes[0]
+    assert "1 file skipped" in dataset.notes[0]
 
 
 def test_pictures_may_lie_deeper_and_be_linked(folder: Folder, tmp_path: Path) -> None:
