@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.data.images.decode import DecodedImage, open_image
-from fmnist_tui.data.images.prepare import Preparation, Prepared, prepare
+from fmnist_tui.data.images.prepare import Preparation, PreparedImage, prepare
 from fmnist_tui.util.errors import UserError
 
 RANKED = (("Bag", 0.97), ("Coat", 0.02), *((name, 0.001) for name in GARMENTS[:8]))
@@ -25,7 +25,7 @@ class Said:
 
     file: Path
     ranked: tuple[tuple[str, float], ...] = ()
-    prepared: Prepared | None = None
+    prepared: PreparedImage | None = None
     error: str = ""
 
 
@@ -45,7 +45,7 @@ class Model:
 
     def classify(self, source: Path, picture: npt.NDArray[np.uint8]) -> Future[Any]:
         self.drawn.append(picture)
-        seen = prepare(DecodedImage.of(picture), Preparation())
+        seen = prepare(DecodedImage.from_array(picture), Preparation())
         return self._answer(lambda: Said(Path("drawing"), RANKED, seen))
 
     def release(self) -> None:

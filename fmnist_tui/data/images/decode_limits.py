@@ -1,7 +1,7 @@
-"""What a picture file would cost to decode, judged before a pixel of it is decoded.
+"""Limits on the cost of decoding an image file, checked before any pixel is decoded.
 
-The limits hold every file, whatever its makers meant by it, to about a second and
-256 MB; they are what each decoder was measured to need for a pixel.
+They keep every file, even a hostile one, to about a second and 256 MB; they follow from the
+measured cost per pixel of each decoder.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ PIXEL_LIMITS = {
     "TIFF": 12_500_000,
     "WEBP": 12_500_000,
 }
-STAGED_JPEG_PIXELS = 20_000_000
-STAGED_JPEG_SCANS = 100
+PROGRESSIVE_JPEG_PIXELS = 20_000_000
+PROGRESSIVE_JPEG_SCANS = 100
 RLE_BITMAP_PIXELS = 2_000_000
 
 SECONDS = 0.3
@@ -35,7 +35,7 @@ SECONDS_PER_PIXEL = 40e-9
 
 _RLE = (1, 2)
 _START_OF_SCAN = b"\xff\xda"
-_WITHOUT_LENGTH = b"\x00\x01\xd0\xd1\xd2\xd3\xd4\xd5\xd6\xd7\xd8\xd9"
+_MARKERS_WITHOUT_LENGTH = b"\x00\x01\xd0\xd1\xd2\xd3\xd4\xd5\xd6\xd7\xd8\xd9"
 _TIFF_STARTS = {b"II*\0": "<", b"MM\0*": ">"}
 _TIFF_COMPRESSIONS = (
     *("raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate"),
@@ -46,38 +46,38 @@ _TIFF_TABLE_LIMIT = 100_000
 
 
 class DecodeLimitError(Exception):
-    """The file is refused for what it would cost; the message says why and what to do."""
+    """The file would cost too much; the message says why and what to do."""
 
 
 class MeteredFile(io.BytesIO):
-    """A file in memory whose readers are stopped when they have worked for too long.
+    """A file in memory that refuses to be read once a time limit has passed.
 
-    The parsers of headers are loops over whatever a file holds: millions of empty chunks,
-    thousands of compressed profiles. All of them come by here for more.
+    Header parsers loop over whatever is in a file: millions of empty chunks, thousands of
+    compressed profiles. All of them read from here.
     """
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
         self._reads = 0
-        self.allow(SECONDS)
+        self.set_time_limit(SECONDS)
 
-    def allow(self, seconds: float) -> None:
-        """Starts the clock: processor time of this thread, so a busy machine changes nothing."""
-        self._until = time.thread_time() + seconds
+    def set_time_limit(self, seconds: float) -> None:
+        """Restart the clock, which counts CPU time of this thread: a busy machine is no problem."""
+        self._deadline = time.thread_time() + seconds
 
     def read(self, size: int | None = -1, /) -> bytes:
         self._reads += 1
-        if (self._reads % 32 == 0 or (size or 0) > 512) and time.thread_time() > self._until:
+        if (self._reads % 32 == 0 or (size or 0) > 512) and time.thread_time() > self._deadline:
             raise DecodeLimitError("takes too long to read; save it again without its metadata")
         return super().read(size)
 
 
-def judge_start(data: bytes) -> None:
-    """Raises CostError for a TIFF whose tables alone would fill the memory."""
+def check_tiff_tables(data: bytes) -> None:
+    """Raise DecodeLimitError for a TIFF whose tables alone would fill the memory."""
     order = _TIFF_STARTS.get(data[:4])
     if order is None:
         return
-    # Tables that are cut short end here as they will for the decoder.
+    # Truncated tables end the loop here as in the decoder.
     with contextlib.suppress(struct.error):
         (start,) = struct.unpack_from(f"{order}L", data, 4)
         (count,) = struct.unpack_from(f"{order}H", data, start)
@@ -87,46 +87,46 @@ def judge_start(data: bytes) -> None:
             width = _TIFF_WIDTHS.get(kind, 0)
             total += width * length
             if (width > 1 and length > _TIFF_TABLE_LIMIT) or total > len(data):
-                raise DecodeLimitError("a TIFF with impossible tables; save it afresh")
+                raise DecodeLimitError("a TIFF with impossible tables; save it again")
 
 
-def judge_header(image: Image.Image, kind: str, data: bytes) -> None:
-    """Raises CostError for an image, opened but not decoded, of too many pixels for its kind."""
+def check_size(image: Image.Image, kind: str, data: bytes) -> None:
+    """Raise DecodeLimitError if an opened image has too many pixels for its format."""
     width, height = image.size
     limit = PIXEL_LIMITS[kind]
     compression = image.info.get("compression")
-    if isinstance(image, JpegImageFile) and _comes_in_stages(image, data):
-        limit = STAGED_JPEG_PIXELS
-        if data.count(_START_OF_SCAN) > STAGED_JPEG_SCANS:
-            raise DecodeLimitError("a JPEG of too many scans; save it afresh")
+    if isinstance(image, JpegImageFile) and _is_progressive(image, data):
+        limit = PROGRESSIVE_JPEG_PIXELS
+        if data.count(_START_OF_SCAN) > PROGRESSIVE_JPEG_SCANS:
+            raise DecodeLimitError("a JPEG with too many scans; save it again")
     if kind == "BMP" and compression in _RLE:
         limit = RLE_BITMAP_PIXELS
     if kind == "TIFF" and compression not in _TIFF_COMPRESSIONS:
         raise DecodeLimitError(
-            f"a TIFF compressed as {safe_text(compression)}; save it with LZW or none"
+            f"a TIFF compressed as {safe_text(compression)}; save it with LZW or uncompressed"
         )
     if width < 1 or height < 1:
-        raise DecodeLimitError("has no pixels; save it afresh")
+        raise DecodeLimitError("has no pixels; save it again")
     if max(width, height) > EDGE_LIMIT or width * height > limit:
         raise DecodeLimitError(
-            f"an image bomb or too large: {width}×{height} pixels, where {limit / 1e6:g} million "
-            f"and {EDGE_LIMIT:,} along an edge are the most for its kind; make it smaller"
+            f"an image bomb or too large: {width}×{height} pixels; the limit for its format is "
+            f"{limit / 1e6:g} million, and {EDGE_LIMIT:,} along an edge; make it smaller"
         )
 
 
-def _comes_in_stages(image: JpegImageFile, data: bytes) -> bool:
-    """Whether a JPEG has several scans, so that its decoder holds all of it until the last."""
+def _is_progressive(image: JpegImageFile, data: bytes) -> bool:
+    """Whether a JPEG has several scans, all of which its decoder keeps in memory."""
     if image.info.get("progressive"):
         return True
-    at = 2
-    while (at := data.find(b"\xff", at)) >= 0:
-        marker = data[at + 1 : at + 2]
+    position = 2
+    while (position := data.find(b"\xff", position)) >= 0:
+        marker = data[position + 1 : position + 2]
         if marker == _START_OF_SCAN[1:]:
-            return data[at + 4] < image.layers
+            return data[position + 4] < image.layers
         if marker == b"\xff":
-            at += 1
-        elif marker in _WITHOUT_LENGTH:
-            at += 2
+            position += 1
+        elif marker in _MARKERS_WITHOUT_LENGTH:
+            position += 2
         else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+            position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
     return False

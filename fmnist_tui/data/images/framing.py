@@ -1,4 +1,4 @@
-"""Bringing a part of a picture into a model's small square."""
+"""Resizing, sharpening and centring within the small square that a model sees."""
 
 from __future__ import annotations
 
@@ -12,56 +12,55 @@ _SHARPNESS = 0.5
 
 
 def to_grey(colour: Plane) -> Plane:
-    """(height, width, 1 or 3) as (height, width), by the weights of luma."""
+    """(height, width, 1 or 3) as (height, width), weighted by luma."""
     return colour[..., 0] if colour.shape[2] == 1 else colour @ _LUMA
 
 
 def to_square(colour: Plane, size: int) -> Plane:
-    """All of (height, width, channels) in a square, padded with what its border mostly is."""
+    """The whole image (height, width, channels) in a square, padded with its border's median."""
     height, width, channels = colour.shape
-    wide, high, left, top = placed(width, height, size, size)
+    new_width, new_height, left, top = fit_rectangle(width, height, size, size)
     border = np.concatenate((colour[0], colour[-1], colour[:, 0], colour[:, -1]))
     square = np.empty((size, size, channels), np.float32)
     square[:] = np.median(border, axis=0)
     for channel in range(channels):
-        part = scaled(colour[..., channel], wide, high)
-        square[top : top + high, left : left + wide, channel] = part
+        part = resize(colour[..., channel], new_width, new_height)
+        square[top : top + new_height, left : left + new_width, channel] = part
     return square
 
 
-def placed(width: int, height: int, edge: int, size: int) -> tuple[int, int, int, int]:
-    """A rectangle whose longer side takes `edge` pixels of a square: its width, height, left, top.
+def fit_rectangle(width: int, height: int, edge: int, size: int) -> tuple[int, int, int, int]:
+    """Scale a rectangle to a longer side of `edge` and centre it: its width, height, left, top.
 
-    Where the margins cannot be equal, the makers of Fashion-MNIST left one more on the left
-    and at the top.
+    If the margins in the square of `size` cannot be equal, the larger one is left and top, as
+    in Fashion-MNIST.
     """
     longest = max(width, height)
-    wide, high = max(1, round(width * edge / longest)), max(1, round(height * edge / longest))
-    return wide, high, (size - wide + 1) // 2, (size - high + 1) // 2
+    new_width, new_height = (max(1, round(side * edge / longest)) for side in (width, height))
+    return new_width, new_height, (size - new_width + 1) // 2, (size - new_height + 1) // 2
 
 
-def scaled(plane: Plane, width: int, height: int) -> Plane:
-    """The plane at another size, each pixel a weighted mean of all it covers."""
+def resize(plane: Plane, width: int, height: int) -> Plane:
     image = Image.fromarray(plane).resize((width, height), Image.Resampling.LANCZOS)
     return np.asarray(image, np.float32)
 
 
-def sharpened(plane: Plane) -> Plane:
-    """A little crisper: Fashion-MNIST's makers sharpened each picture once it was small."""
-    around = np.pad(plane, 1, mode="edge")
-    rows = around[:-2] + 2 * around[1:-1] + around[2:]
+def sharpen(plane: Plane) -> Plane:
+    """Sharpen a little, as Fashion-MNIST's images were after they were reduced."""
+    padded = np.pad(plane, 1, mode="edge")
+    rows = padded[:-2] + 2 * padded[1:-1] + padded[2:]
     blurred = (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 16
     return np.asarray(plane + _SHARPNESS * (plane - blurred), np.float32)
 
 
-def centred_by_mass(square: Plane, box: Box) -> Plane:
-    """Moved by whole pixels, as MNIST was, but never so far that the box would leave the square."""
+def centre_by_mass(square: Plane, box: Box) -> Plane:
+    """Shift the centre of mass to the middle by whole pixels, keeping the box in the square."""
     size, total = len(square), float(square.sum())
     if total == 0:
         return square
-    places = np.arange(size)
+    positions = np.arange(size)
     across, down = (
-        min(max(round(size / 2 - float(sums @ places) / total), -low), size - high)
+        min(max(round(size / 2 - float(sums @ positions) / total), -low), size - high)
         for sums, low, high in zip(
             (square.sum(axis=0), square.sum(axis=1)), box[:2], box[2:], strict=True
         )

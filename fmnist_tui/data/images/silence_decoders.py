@@ -1,4 +1,4 @@
-"""Keeping the decoders of pictures off the terminal, where they would wreck the screen."""
+"""Keeps warnings and messages of image decoders off the terminal, where they break the screen."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import warnings
 from collections.abc import Iterator
 from functools import cache
 
-# Warnings are muted for the whole process, so only one thread at a time may do that.
-_one_at_a_time = threading.Lock()
+# Warning filters belong to the whole process: only one thread at a time may change them.
+_filters_lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def quietly() -> Iterator[None]:
+def silence_decoders() -> Iterator[None]:
     """Inside, Pillow and its libraries neither warn nor log nor print."""
-    _mute_libtiff()
+    _silence_libtiff()
     log = logging.getLogger("PIL")
     if not log.handlers:
-        # With no handler at all, Python itself would print what is logged.
+        # Without any handler, Python prints log messages itself.
         log.addHandler(logging.NullHandler())
-    with _one_at_a_time, warnings.catch_warnings():
+    with _filters_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 @cache
-def _mute_libtiff() -> None:
-    """libtiff prints every complaint on standard error by itself, unless told not to."""
-    with contextlib.suppress(OSError, AttributeError):  # where it is built in, it has no handle
+def _silence_libtiff() -> None:
+    """Remove libtiff's own error handlers, which print on standard error."""
+    with contextlib.suppress(OSError, AttributeError):  # statically linked: no such symbols
         library = ctypes.CDLL(importlib.import_module("PIL._imaging").__file__)
         for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
             set_handler = getattr(library, name)

@@ -47,7 +47,7 @@ def facts(
         "std": list(about.normalisation.std),
         "views": VIEWS[about.config.tta],
         "preparation": about.preparation.as_dict(),
-        "preparation_in_words": about.preparation.in_words,
+        "preparation_in_words": about.preparation.description,
         "step": found.step,
         "epoch": found.epoch,
         "versions": {

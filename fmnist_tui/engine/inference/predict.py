@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_tui.data.images.decode import DecodedImage, open_image
-from fmnist_tui.data.images.prepare import Prepared, prepare
+from fmnist_tui.data.images.prepare import PreparedImage, prepare
 from fmnist_tui.engine.inference.classifier import Classifier
 from fmnist_tui.util.errors import UserError
 
@@ -27,7 +27,7 @@ class Prediction:
 
     file: Path
     ranked: tuple[tuple[str, float], ...] = ()
-    prepared: Prepared | None = None
+    prepared: PreparedImage | None = None
     error: str = ""
 
     @property
@@ -59,7 +59,7 @@ def predict_drawing(classifier: Classifier, pixels: npt.NDArray[np.uint8]) -> Pr
             f"a drawing of {pixels.dtype} {pixels.shape} cannot be classified: it must be uint8,"
             " (height, width) or (height, width, 3)"
         )
-    return _predict(classifier, DRAWING, DecodedImage.of(pixels))
+    return _predict(classifier, DRAWING, DecodedImage.from_array(pixels))
 
 
 def _predict(classifier: Classifier, file: Path, image: DecodedImage) -> Prediction:

@@ -163,9 +163,9 @@ async def test_a_folder_is_a_table_in_which_errors_have_their_place(
     async with opened("predict", size=(200, 60)) as (dashboard, pilot):
         await paste(dashboard, pilot, f"'{tmp_path}'\n")
         await settled(pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == 5)
-        assert "✗ not a pic" in rows(dashboard)[2]
+        assert "✗ not an image" in rows(dashboard)[2]
         await pilot.press("down", "j")
-        await settled(pilot, lambda: "not a picture, or damaged" in answer(dashboard))
+        await settled(pilot, lambda: "not an image, or damaged" in answer(dashboard))
         assert stages(dashboard) == []
         await pilot.press("end")
         await settled(pilot, lambda: "f.png" in answer(dashboard))

@@ -148,7 +148,7 @@ def test_nothing_but_a_regular_file_is_opened(tmp_path: Path) -> None:
     assert "a folder" in refusal("")
     assert "No such file" in refusal(tmp_path / "dangling.png")
     assert "cannot be read" in refusal(tmp_path / "round.png")
-    assert "no file can have this name" in refusal("a\0b.png")
+    assert "not a valid file name" in refusal("a\0b.png")
 
 
 def test_a_pipe_put_in_the_place_of_a_file_does_not_hang(
@@ -177,7 +177,7 @@ def test_memory_that_runs_out_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     def full(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("fmnist_tui.data.images.decode.planes", full)
+    monkeypatch.setattr("fmnist_tui.data.images.decode.extract_planes", full)
     assert "not enough memory" in refusal(path)
 
 
@@ -217,7 +217,7 @@ def test_many_threads_may_open_pictures(tmp_path: Path) -> None:
 
 def test_reading_stops_when_the_time_is_spent() -> None:
     file = decode_limits.MeteredFile(bytes(1_000_000))
-    file.allow(-1)
+    file.set_time_limit(-1)
     assert file.read(4) == bytes(4)
     with pytest.raises(decode_limits.DecodeLimitError):
         file.read(100_000)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from fmnist_tui.data.images.decode import EDGE, DecodedImage, open_image
-from fmnist_tui.data.images.pixels import planes, turned
+from fmnist_tui.data.images.pixels import apply_orientation, extract_planes
 from fmnist_tui.util.errors import UserError
 from tests.pictures_for_tests import save_picture
 from tests.unit.data.images.hostile import chunk, png
@@ -125,15 +125,15 @@ def test_ink_in_a_jpeg_is_inverted_only_where_adobe_says_so(tmp_path: Path) -> N
 def test_see_through_colours_let_the_ground_shine(tmp_path: Path) -> None:
     pixels = [[[200, 100, 0, 255], [200, 100, 0, 0], [255, 255, 255, 0], [0, 0, 0, 51]]]
     picture = opened(Image.fromarray(np.array(pixels, np.uint8)), tmp_path / "a.png")
-    over_white = picture.over(255)[0].tolist()
+    over_white = picture.composite(255)[0].tolist()
     assert over_white == [[200, 100, 0], [255, 255, 255], [255, 255, 255], [204, 204, 204]]
-    assert picture.over(0)[0].tolist() == [[200, 100, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert picture.composite(0)[0].tolist() == [[200, 100, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
 
 
 def test_see_through_grey_lets_the_ground_shine(tmp_path: Path) -> None:
     image = Image.frombytes("LA", (3, 1), bytes((10, 255, 10, 0, 0, 51)))
     picture = opened(image, tmp_path / "a.png")
-    assert picture.over(255)[0, :, 0].tolist() == [10, 255, 204]
+    assert picture.composite(255)[0, :, 0].tolist() == [10, 255, 204]
 
 
 def test_a_palette_may_name_one_see_through_colour_or_grade_them_all(tmp_path: Path) -> None:
@@ -142,9 +142,9 @@ def test_a_palette_may_name_one_see_through_colour_or_grade_them_all(tmp_path: P
     for name, transparency in (("a.png", 1), ("a.gif", 1), ("b.png", bytes((255, 0, 255)))):
         picture = opened(image, tmp_path / name, transparency=transparency)
         expected = [[10, 20, 30], [255, 255, 255], [0, 0, 0]]
-        assert picture.over(255)[0].tolist() == expected, name
+        assert picture.composite(255)[0].tolist() == expected, name
     graded = opened(image, tmp_path / "c.png", transparency=bytes((255, 255, 51)))
-    assert graded.over(255)[0, 2].tolist() == [204, 204, 204]
+    assert graded.composite(255)[0, 2].tolist() == [204, 204, 204]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_one_colour_can_be_see_through_without_a_palette(
     expected: list[list[int]],
 ) -> None:
     picture = opened(image, tmp_path / "a.png", transparency=transparency)
-    assert picture.over(255)[0].tolist() == expected
+    assert picture.composite(255)[0].tolist() == expected
 
 
 def test_one_of_sixteen_bits_of_grey_can_be_see_through(tmp_path: Path) -> None:
@@ -175,8 +175,8 @@ def test_one_of_sixteen_bits_of_grey_can_be_see_through(tmp_path: Path) -> None:
     data = png16(2, 1, 0, b"\0" + rows, chunk(b"tRNS", (1000).to_bytes(2, "big")))
     path.write_bytes(data)
     picture = open_image(path)
-    assert picture.over(255)[0, :, 0].tolist() == [255, 255]
-    assert picture.over(0)[0, :, 0].tolist() == [0, 255]
+    assert picture.composite(255)[0, :, 0].tolist() == [255, 255]
+    assert picture.composite(0)[0, :, 0].tolist() == [0, 255]
 
 
 def test_a_see_through_colour_may_be_named_in_sixteen_bits(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_see_through_colour_may_be_named_in_sixteen_bits(tmp_path: Path) -> No
     pixels = np.array([[0xAB12, 0, 0], [0, 65_535, 0]], ">u2").tobytes()
     colour = np.array([0xAB12, 0, 0], ">u2").tobytes()
     path.write_bytes(png16(2, 1, 2, b"\0" + pixels, chunk(b"tRNS", colour)))
-    assert open_image(path).over(255)[0].tolist() == [[255, 255, 255], [0, 255, 0]]
+    assert open_image(path).composite(255)[0].tolist() == [[255, 255, 255], [0, 255, 0]]
 
 
 def png16(width: int, height: int, colour_type: int, rows: bytes, before: bytes) -> bytes:
@@ -200,7 +200,7 @@ def png16(width: int, height: int, colour_type: int, rows: bytes, before: bytes)
 def test_every_mode_with_opacity_is_laid_over_its_ground(mode: str) -> None:
     half = Image.new("RGBA", (2, 2), (100, 100, 100, 51))
     image = half.convert("LA").convert("La") if mode == "La" else half.convert(mode)
-    colour, alpha = planes(image, 1)
+    colour, alpha = extract_planes(image, 1)
     assert alpha is not None
     assert alpha == pytest.approx(0.2)
     assert colour == pytest.approx(20, abs=1)
@@ -208,7 +208,7 @@ def test_every_mode_with_opacity_is_laid_over_its_ground(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "YCbCr", "HSV", "LAB", "CMYK", "RGBX", "P", "L", "1"])
 def test_every_opaque_mode_shows_white_as_white(mode: str) -> None:
-    colour, alpha = planes(Image.new("RGB", (2, 2), "white").convert(mode), 1)
+    colour, alpha = extract_planes(Image.new("RGB", (2, 2), "white").convert(mode), 1)
     assert alpha is None
     assert colour == pytest.approx(255, abs=1)
 
@@ -249,7 +249,7 @@ def test_planes_are_turned_as_pillow_turns_images(orientation: int) -> None:
     image = Image.fromarray(numbers)
     image.getexif()[0x0112] = orientation
     expected = np.asarray(ImageOps.exif_transpose(image))
-    assert turned(numbers, orientation).tolist() == expected.tolist()
+    assert apply_orientation(numbers, orientation).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_large_pictures_are_reduced_by_averaging(tmp_path: Path, mode: str) -> N
     picture = opened(image, tmp_path / ("a.tif" if mode in ("I;16", "F") else "a.png"))
     assert picture.size == (2300, 600)
     assert picture.colour.shape[:2] == (200, 767)
-    shades = picture.over(255).mean(axis=2)
+    shades = picture.composite(255).mean(axis=2)
     assert shades[:, :380] == pytest.approx(100, abs=12)
     assert shades[:, 390:] == pytest.approx(50, abs=1)
 
@@ -329,9 +329,12 @@ def test_a_long_thin_picture_keeps_every_row(tmp_path: Path) -> None:
 
 def test_a_picture_can_be_drawn_instead_of_read() -> None:
     grey = np.array([[0, 255]], np.uint8)
-    assert DecodedImage.of(grey).colour.tolist() == [[[0], [255]]]
+    assert DecodedImage.from_array(grey).colour.tolist() == [[[0], [255]]]
     colours = np.zeros((2, 3, 3), np.uint8)
-    assert (DecodedImage.of(colours).size, DecodedImage.of(colours).mode) == ((3, 2), "RGB")
+    assert (DecodedImage.from_array(colours).size, DecodedImage.from_array(colours).mode) == (
+        (3, 2),
+        "RGB",
+    )
 
 
 def test_formats_outside_the_six_are_refused(tmp_path: Path) -> None:
@@ -340,7 +343,7 @@ def test_formats_outside_the_six_are_refused(tmp_path: Path) -> None:
         Image.new("RGB", (32, 32)).save(out, kind)
         path = tmp_path / f"{kind}.png"
         path.write_bytes(out.getvalue())
-        with pytest.raises(UserError, match="not a picture"):
+        with pytest.raises(UserError, match="not an image"):
             open_image(path)
 
 

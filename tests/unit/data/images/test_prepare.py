@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from fmnist_tui.config.dataset_catalog import DATASETS
 from fmnist_tui.data.images.decode import DecodedImage, open_image
-from fmnist_tui.data.images.prepare import Preparation, Prepared, prepare
+from fmnist_tui.data.images.prepare import Preparation, PreparedImage, prepare
 from fmnist_tui.util.errors import UserError
 from tests.pictures_for_tests import photographed
 
@@ -39,7 +39,7 @@ def scene(
 
 
 def seen(image: Bytes, how: Preparation = GARMENTS) -> Bytes:
-    return prepare(DecodedImage.of(image), how).image[..., 0]
+    return prepare(DecodedImage.from_array(image), how).image[..., 0]
 
 
 def extent(image: Bytes, over: int = 127) -> Box:
@@ -47,7 +47,7 @@ def extent(image: Bytes, over: int = 127) -> Box:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def step_names(prepared: Prepared) -> list[str]:
+def step_names(prepared: PreparedImage) -> list[str]:
     return [step.name for step in prepared.steps]
 
 
@@ -83,7 +83,7 @@ def test_what_is_darker_than_its_ground_is_inverted(
     ground: int, shade: int, inverted: bool
 ) -> None:
     prepared = prepare(
-        DecodedImage.of(scene((80, 90, 200, 210), ground=ground, shade=shade)), GARMENTS
+        DecodedImage.from_array(scene((80, 90, 200, 210), ground=ground, shade=shade)), GARMENTS
     )
     assert ("inverted" in step_names(prepared)) is inverted
     assert prepared.image[14, 14] == 255
@@ -91,8 +91,8 @@ def test_what_is_darker_than_its_ground_is_inverted(
 
 
 def test_inverting_can_be_forbidden_or_forced() -> None:
-    dark = DecodedImage.of(scene((80, 90, 200, 210), ground=255, shade=0))
-    light = DecodedImage.of(scene((80, 90, 200, 210), ground=0, shade=255))
+    dark = DecodedImage.from_array(scene((80, 90, 200, 210), ground=255, shade=0))
+    light = DecodedImage.from_array(scene((80, 90, 200, 210), ground=0, shade=255))
     never = dataclasses.replace(GARMENTS, invert="never")
     always = dataclasses.replace(GARMENTS, invert="always")
     assert prepare(light, never).image[14, 14] == 255
@@ -105,7 +105,7 @@ def test_data_may_be_dark_on_light() -> None:
     how = dataclasses.replace(GARMENTS, light_on_dark=False)
     for ground, shade in ((255, 0), (0, 255)):
         prepared = prepare(
-            DecodedImage.of(scene((80, 140, 200, 160), ground=ground, shade=shade)), how
+            DecodedImage.from_array(scene((80, 140, 200, 160), ground=ground, shade=shade)), how
         )
         assert ("inverted" in step_names(prepared)) is (ground == 0)
         assert prepared.image[14, 14] == 0
@@ -114,7 +114,7 @@ def test_data_may_be_dark_on_light() -> None:
 
 @pytest.mark.parametrize("shade", [0, 7, 128, 255])
 def test_a_blank_picture_is_noted_and_stays_blank(shade: int) -> None:
-    prepared = prepare(DecodedImage.of(np.full((50, 70), shade, np.uint8)), GARMENTS)
+    prepared = prepare(DecodedImage.from_array(np.full((50, 70), shade, np.uint8)), GARMENTS)
     assert prepared.notes == ("nothing stands out from the background",)
     assert prepared.image.max() == 0
 
@@ -122,7 +122,7 @@ def test_a_blank_picture_is_noted_and_stays_blank(shade: int) -> None:
 def test_grain_alone_is_no_object() -> None:
     dice = np.random.default_rng(0)
     grain = np.clip(dice.normal(200, 6, (300, 400)), 0, 255).astype(np.uint8)
-    assert prepare(DecodedImage.of(grain), GARMENTS).notes
+    assert prepare(DecodedImage.from_array(grain), GARMENTS).notes
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (2, 3), (27, 29)])
@@ -130,7 +130,7 @@ def test_any_shape_of_picture_is_bearable(shape: tuple[int, int]) -> None:
     image = np.full(shape, 255, np.uint8)
     image[shape[0] // 3 : 1 + shape[0] // 2, shape[1] // 3 : 1 + shape[1] // 2] = 0
     for how in (GARMENTS, DIGITS, Preparation(crop=False), Preparation(size=1)):
-        prepared = prepare(DecodedImage.of(image), how)
+        prepared = prepare(DecodedImage.from_array(image), how)
         assert prepared.image.shape == (how.size, how.size, 1)
 
 
@@ -144,9 +144,9 @@ def test_a_picture_of_the_right_size_is_taken_as_it_is() -> None:
     image = np.random.default_rng(0).integers(0, 120, (28, 28), dtype=np.uint8)
     image[:2], image[:, :3], image[-1], image[:, -2:] = 0, 0, 0, 0
     for shown in (image, 255 - image):
-        prepared = prepare(DecodedImage.of(shown), GARMENTS)
+        prepared = prepare(DecodedImage.from_array(shown), GARMENTS)
         assert prepared.image[..., 0].tolist() == image.tolist()
-        assert prepared.notes == ("already 28×28: taken as it is",)
+        assert prepared.notes == ("already 28×28: used unchanged",)
 
 
 def photo(box: Box, tilt: float, noise: float, quality: int) -> DecodedImage:
@@ -160,7 +160,7 @@ def photo(box: Box, tilt: float, noise: float, quality: int) -> DecodedImage:
     file = io.BytesIO()
     image = Image.fromarray(np.clip(light, 0, 255).astype(np.uint8)).convert("RGB")
     image.filter(ImageFilter.GaussianBlur(1)).save(file, "JPEG", quality=quality)
-    return DecodedImage.of(np.asarray(Image.open(file)))
+    return DecodedImage.from_array(np.asarray(Image.open(file)))
 
 
 @pytest.mark.parametrize("tilt", [0, 40])
@@ -186,7 +186,7 @@ def test_a_light_object_is_found_on_an_unevenly_lit_wall() -> None:
 
 def test_a_trace_that_nobody_can_see_is_no_object() -> None:
     trace = scene((80, 90, 200, 210), ground=200, shade=199)
-    assert prepare(DecodedImage.of(trace), GARMENTS).notes
+    assert prepare(DecodedImage.from_array(trace), GARMENTS).notes
 
 
 def test_dust_is_no_part_of_the_object() -> None:
@@ -225,7 +225,7 @@ def test_what_is_too_light_for_white_is_laid_over_black() -> None:
     image = Image.fromarray(shades, "LA")
     prepared = prepare(saved(image), GARMENTS)
     assert step_names(prepared)[:2] == ["upright", "over black"]
-    assert prepared.notes == ("too light to be seen on white, so laid over black",)
+    assert prepared.notes == ("invisible on white, so laid over black",)
     assert extent(prepared.image[..., 0]) == (3, 0, 26, 28)
 
 
@@ -256,7 +256,7 @@ def stroke(points: list[tuple[int, int]], width: int = 24) -> Bytes:
 def test_digits_are_fitted_to_twenty_pixels_and_centred_by_mass(
     points: list[tuple[int, int]],
 ) -> None:
-    prepared = prepare(DecodedImage.of(stroke(points)), DIGITS)
+    prepared = prepare(DecodedImage.from_array(stroke(points)), DIGITS)
     image = prepared.image[..., 0].astype(float)
     left, top, right, bottom = extent(prepared.image[..., 0], 60)
     assert max(right - left, bottom - top) in (19, 20)
@@ -294,13 +294,13 @@ def test_the_steps_tell_the_whole_way() -> None:
 
 
 def test_a_turned_picture_says_so() -> None:
-    picture = dataclasses.replace(DecodedImage.of(scene((80, 90, 200, 210))), orientation=6)
+    picture = dataclasses.replace(DecodedImage.from_array(scene((80, 90, 200, 210))), orientation=6)
     assert "EXIF orientation 6" in prepare(picture, GARMENTS).steps[0].caption
 
 
 def test_a_grey_model_of_three_channels_sees_grey_thrice() -> None:
     how = Preparation.for_dataset(DATASETS["fashion"], size=64, channels=3)
-    image = prepare(DecodedImage.of(scene((80, 90, 200, 190))), how).image
+    image = prepare(DecodedImage.from_array(scene((80, 90, 200, 190))), how).image
     assert image.shape == (64, 64, 3)
     assert (image == image[..., :1]).all()
 
@@ -309,7 +309,7 @@ def test_uncut_colour_data_keep_their_colours_and_their_surroundings() -> None:
     colours = np.full((100, 200, 3), (10, 200, 30), np.uint8)
     colours[40:60, 90:110] = (250, 0, 0)
     how = Preparation(size=40, channels=3, crop=False)
-    prepared = prepare(DecodedImage.of(colours), how)
+    prepared = prepare(DecodedImage.from_array(colours), how)
     assert step_names(prepared) == ["upright", "scaled"]
     assert prepared.image[0, 0].tolist() == [10, 200, 30]
     assert prepared.image[39, 39].tolist() == [10, 200, 30]
@@ -362,11 +362,13 @@ def test_a_preparation_travels_as_plain_values() -> None:
 
 
 def test_a_preparation_is_told_in_words_with_its_numbers() -> None:
-    digits, garments = DIGITS.in_words, GARMENTS.in_words
+    digits, garments = DIGITS.description, GARMENTS.description
     assert "20 pixels" in digits and "centre of mass in the middle of 28×28" in digits
     assert "28 pixels" in garments and "bounding box" in garments
     assert "light on dark" in garments and "0.299 R" in garments
-    whole = dataclasses.replace(GARMENTS, crop=False, invert="never", channels=3, size=64).in_words
+    whole = dataclasses.replace(
+        GARMENTS, crop=False, invert="never", channels=3, size=64
+    ).description
     assert "64×64" in whole and "inverted" not in whole and "grey" not in whole
 
 
