@@ -128,10 +128,9 @@ class Dashboard(App[int]):
     def on_load(self) -> None:
         for theme in themes.THEMES:
             self.register_theme(theme)
-        wanted = self.app_state.settings.get("theme", themes.DARK)
-        self.theme = wanted if wanted in self.available_themes else themes.DARK
-        known = binding_ids([self, *SCREENS])
-        self.app_state.settings.check_keys(known)
+        saved = self.app_state.settings.get("theme", themes.DARK)
+        self.theme = saved if saved in self.available_themes else themes.DARK
+        self.app_state.settings.check_keys(binding_ids([self, *SCREENS]))
         self.set_keymap(self.app_state.settings.keymap)
 
     def on_mount(self) -> None:
@@ -361,9 +360,7 @@ class Dashboard(App[int]):
         """Running jobs and the followed run in a few words."""
         feed, jobs = self.app_state.feed, self.jobs.summary()
         run = run_status(feed) if feed is not None else Content("")
-        if not jobs:
-            return run
-        return Content.assemble(("⚙ ", "$accent"), safe_text(jobs, 40), "  ", run)
+        return Content.assemble(("⚙ ", "$accent"), safe_text(jobs, 40), "  ", run) if jobs else run
 
     def refresh_status(self) -> None:
         """Update the bar above the current screen."""
@@ -384,8 +381,7 @@ class Dashboard(App[int]):
         self.push_screen(help_dialog(self.screen))
 
     def action_theme(self) -> None:
-        dark = self.current_theme.dark
-        self.theme = themes.LIGHT if dark else themes.DARK
+        self.theme = themes.LIGHT if self.current_theme.dark else themes.DARK
 
     # -- quitting -----------------------------------------------------------------------
 
