@@ -1,1 +1,0 @@
-"""The record of a run: a folder that says everything, for whoever looks at it."""

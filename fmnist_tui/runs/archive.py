@@ -1,4 +1,4 @@
-"""Putting runs away: into the archive, or out of the world."""
+"""Archives and deletes runs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from fmnist_tui.runs.lock import LOCK, RunLock
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
-_DOOMED = ".deleting-"
+_DELETING = ".deleting-"
 
 
 def archive(run: RunFolder) -> RunFolder:
-    """Move the run into the folder `archive` beside it; refused while it is live."""
+    """Move the run into the folder `archive` beside it; a UserError if it is live."""
     if run.path.parent.name == ARCHIVE:
-        raise UserError(f"the run {safe_text(run.name)} is archived already")
+        raise UserError(f"the run {safe_text(run.name)} is already archived")
     if run.path.is_symlink():
-        raise UserError(f"the run {safe_text(run.path)} is a link; archive what it leads to")
+        raise UserError(f"the run {safe_text(run.path)} is a link; archive its target instead")
     target = run.path.parent / ARCHIVE / run.name
     if target.exists():
-        raise UserError(f"the archive holds a run {safe_text(run.name)} already; rename one")
-    with _held_still(run):
+        raise UserError(f"the archive already holds a run {safe_text(run.name)}; rename one")
+    with _locked(run):
         try:
             target.parent.mkdir(exist_ok=True)
             run.path.rename(target)
@@ -38,32 +38,32 @@ def archive(run: RunFolder) -> RunFolder:
 
 
 def delete(run: RunFolder) -> None:
-    """Remove the run and all it holds; refused while it is live.
+    """Delete the run and all its files; a UserError if it is live.
 
-    Links are removed, never followed. The run is renamed first, so that it is gone at
-    once for everybody; what an interrupted removal leaves goes with the next.
+    Links are removed, never followed. The run is renamed first, so that it disappears at
+    once; leftovers of an interrupted deletion are removed by the next one.
     """
     if not run.is_run():
-        raise UserError(f"not deleted: {safe_text(run.path)} is no run")
+        raise UserError(f"not deleted: {safe_text(run.path)} is not a run")
     folder = run.path.parent
-    doomed = folder / f"{_DOOMED}{secrets.token_hex(8)}"
+    deleting = folder / f"{_DELETING}{secrets.token_hex(8)}"
     try:
-        with _held_still(run):
-            run.path.rename(doomed)
-        if doomed.is_symlink():
-            doomed.unlink()
+        with _locked(run):
+            run.path.rename(deleting)
+        if deleting.is_symlink():
+            deleting.unlink()
         else:
-            _remove(doomed)
+            _remove(deleting)
     except OSError as error:
         raise UserError(f"cannot delete the run {safe_text(run.path)}: {reason(error)}") from error
-    for left in folder.glob(f"{_DOOMED}*"):
+    for left in folder.glob(f"{_DELETING}*"):
         shutil.rmtree(left, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _held_still(run: RunFolder) -> Iterator[None]:
-    """Nobody trains the run meanwhile. A run without a lock was never trained, or is in
-    pieces; none is made then, for deleting must work on a full disk."""
+def _locked(run: RunFolder) -> Iterator[None]:
+    """Hold the run's lock. A run without a lock file was never trained, or is damaged; no file
+    is created then, because deleting must work on a full disk."""
     if (run.path / LOCK).is_file():
         with RunLock.acquire(run.path):
             yield
@@ -75,7 +75,7 @@ def _remove(folder: Path) -> None:
     try:
         shutil.rmtree(folder)
     except PermissionError:
-        # Folders without the right to write keep what is in them.
+        # Entries of a folder without write permission cannot be removed.
         folder.chmod(0o700)
         for parent, names, _ in os.walk(folder):
             for name in names:

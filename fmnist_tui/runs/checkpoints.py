@@ -1,4 +1,4 @@
-"""The checkpoints of a run, by what stands beside them; no weights are read for that."""
+"""Lists the checkpoints of a run from their manifests, without reading weights."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ _ORDER = {"last": 0, "best": 1, "step": 2}
 
 @dataclass(frozen=True, slots=True)
 class CheckpointEntry:
-    """A checkpoint to begin from. A `whole` one goes on from its epoch; of `best` only the
-    weights are kept."""
+    """A checkpoint to start from."""
 
     name: str
     kind: str
@@ -27,32 +26,33 @@ class CheckpointEntry:
     size: int
 
     @property
-    def whole(self) -> bool:
+    def is_resumable(self) -> bool:
+        """Whether a run can continue at its epoch; a `best` checkpoint holds weights only."""
         return self.kind != "best"
 
 
-def kept(folder: RunFolder) -> list[CheckpointEntry]:
-    """The newest `last` and `best`, and every `step` checkpoint, the latest first."""
+def list_checkpoints(folder: RunFolder) -> list[CheckpointEntry]:
+    """The newest `last` and `best`, and all `step` checkpoints, latest first."""
     newest: dict[str, tuple[int, CheckpointEntry]] = {}
     try:
         for path in folder.checkpoints.glob("*.json"):
             name = _NAME.fullmatch(path.stem)
-            about = _manifest(path.read_bytes()) if name else None
-            if name is None or about is None or not path.with_suffix(".pt").is_file():
+            manifest = _read_manifest(path.read_bytes()) if name else None
+            if name is None or manifest is None or not path.with_suffix(".pt").is_file():
                 continue
             kind, generation = name[1], int(name[2])
             key = path.stem if kind == "step" else kind
             if key not in newest or newest[key][0] < generation:
-                newest[key] = generation, CheckpointEntry(path.stem, kind, *about)
+                newest[key] = generation, CheckpointEntry(path.stem, kind, *manifest)
     except OSError as error:
         raise UserError(
             f"cannot read the checkpoints of {safe_text(folder.name)}: {reason(error)}"
         ) from error
-    found = [one for _, one in newest.values()]
-    return sorted(found, key=lambda one: (_ORDER[one.kind], -one.step))
+    entries = (entry for _, entry in newest.values())
+    return sorted(entries, key=lambda entry: (_ORDER[entry.kind], -entry.step))
 
 
-def _manifest(data: bytes) -> tuple[int, int, int] | None:
+def _read_manifest(data: bytes) -> tuple[int, int, int] | None:
     try:
         body: Any = json.loads(data)
         return int(body["step"]), int(body["epoch"]), int(body["size"])

@@ -1,4 +1,4 @@
-"""A run is a folder: what it is called and where its parts are."""
+"""The folder of a run: its name, and the paths of its files."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ CHECKPOINTS, PREDICTIONS, EXPORTS = "checkpoints", "predictions", "exports"
 REPORT = "report.html"
 
 _NAME = re.compile(r"\d{4}-\d\d-\d\d_\d{6}_[a-z0-9-]+_[a-z0-9-]+_(?P<id>[0-9a-f]{4,8})")
-_PART_LIMIT = 40
-_SHORT_IDS_TRIED = 64
+_SLUG_LIMIT = 40
+_SHORT_ID_TRIES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class RunFolder:
 
     @property
     def id(self) -> str:
-        """The short name of the run: the end of the folder's, or all of it if it is not ours."""
+        """The end of a generated folder name; of any other name all of it."""
         match = _NAME.fullmatch(self.name)
         return match["id"] if match else self.name
 
@@ -67,23 +67,23 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, runs_dir: Path, recipe: str, dataset: str, when: datetime | None = None
+        cls, runs_dir: Path, recipe: str, dataset: str, now: datetime | None = None
     ) -> RunFolder:
-        """A new, empty run below `runs_dir`, with an id that no other run there has."""
-        stamp = f"{when or datetime.now():%Y-%m-%d_%H%M%S}"
-        stem = f"{stamp}_{_part(recipe, 'run')}_{_part(_short(dataset), 'data')}"
-        made = None
+        """Create an empty run in `runs_dir`, with an id that no other run there has."""
+        stamp = f"{now or datetime.now():%Y-%m-%d_%H%M%S}"
+        stem = f"{stamp}_{_slug(recipe, 'run')}_{_slug(_short_dataset(dataset), 'data')}"
+        created = None
         try:
             runs_dir.mkdir(parents=True, exist_ok=True)
             with locked(runs_dir):
                 path = runs_dir / f"{stem}_{_new_id(runs_dir)}"
                 path.mkdir()
-            made = path
+            created = path
             (path / CHECKPOINTS).mkdir()
             (path / PREDICTIONS).mkdir()
         except OSError as error:
-            if made is not None:
-                shutil.rmtree(made, ignore_errors=True)
+            if created is not None:
+                shutil.rmtree(created, ignore_errors=True)
             raise UserError(
                 f"cannot create a run in {safe_text(runs_dir)}: {reason(error)};"
                 " choose another folder with --runs DIR"
@@ -92,23 +92,23 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """The run in the folder `path`; refused where there is nothing of a run."""
+        """The run in the folder `path`; a UserError if it is none."""
         run = cls(Path(os.path.abspath(path)))  # noqa: PTH100 - resolve() would follow links
         if not os.path.isdir(run.path):  # noqa: PTH112 - Path's fails on an overlong name
             raise UserError(f"no run in {safe_text(path)}: not a folder")
         if not run.is_run():
             raise UserError(
-                f"no run in {safe_text(path)}: neither {EVENTS} nor a run's name;"
-                " `fmnist-tui runs list` shows the runs there are"
+                f"no run in {safe_text(path)}: it has neither {EVENTS} nor the name of a run;"
+                " `fmnist-tui runs list` shows all runs"
             )
         return run
 
     def is_run(self) -> bool:
-        """Whether this folder is ours: by its name, or because it holds a record."""
+        """Whether this folder is a run: by its name, or because it has events."""
         return bool(_NAME.fullmatch(self.name)) or self.events.is_file()
 
     def size(self) -> int:
-        """Bytes in the files of this folder; what cannot be looked at counts nothing."""
+        """Bytes in the files of this folder that can be read."""
         total = 0
         for folder, _, names in os.walk(self.path):
             for name in names:
@@ -117,8 +117,8 @@ class RunFolder:
         return total
 
 
-def run_folders(runs_dir: Path) -> list[RunFolder]:
-    """The runs in `runs_dir`, those archived aside, in no order; none where it is missing."""
+def list_run_folders(runs_dir: Path) -> list[RunFolder]:
+    """The runs in `runs_dir` in any order, without the archived ones."""
     try:
         entries = list(os.scandir(runs_dir))
     except FileNotFoundError:
@@ -127,24 +127,24 @@ def run_folders(runs_dir: Path) -> list[RunFolder]:
         raise UserError(
             f"cannot read the runs in {safe_text(runs_dir)}: {reason(error)}"
         ) from error
-    found = []
+    runs = []
     for entry in entries:
         if entry.name == ARCHIVE or entry.name.startswith("."):
             continue
         run = RunFolder(runs_dir / entry.name)
         with contextlib.suppress(OSError):
             if entry.is_dir() and run.is_run():
-                found.append(run)
-    return found
+                runs.append(run)
+    return runs
 
 
-def _part(text: str, otherwise: str) -> str:
-    plain = re.sub(r"[^a-z0-9]+", "-", text.lower())[:_PART_LIMIT].strip("-")
-    return plain or otherwise
+def _slug(text: str, default: str) -> str:
+    slug = re.sub(r"[^a-z0-9]+", "-", text.lower())[:_SLUG_LIMIT].strip("-")
+    return slug or default
 
 
-def _short(dataset: str) -> str:
-    # Of `folder:/long/way/to/boots` the ends say most.
+def _short_dataset(dataset: str) -> str:
+    # `folder:/data/boots` becomes `folder-boots`.
     kind, colon, path = dataset.partition(":")
     return f"{kind}-{Path(path).name}" if colon else kind
 
@@ -153,8 +153,8 @@ def _new_id(runs_dir: Path) -> str:
     archive = runs_dir / ARCHIVE
     folders = [runs_dir, archive] if archive.is_dir() else [runs_dir]
     taken = {path.name.rpartition("_")[2] for folder in folders for path in folder.iterdir()}
-    for attempt in range(2 * _SHORT_IDS_TRIED):
-        run_id = secrets.token_hex(2 if attempt < _SHORT_IDS_TRIED else 4)
+    for attempt in range(2 * _SHORT_ID_TRIES):
+        run_id = secrets.token_hex(2 if attempt < _SHORT_ID_TRIES else 4)
         if run_id not in taken:
             return run_id
     raise FileExistsError("no run id is free")

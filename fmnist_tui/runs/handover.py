@@ -1,8 +1,7 @@
-"""Handing a run to a process of its own: without a terminal, in nobody's care.
+"""Starts processes that are detached from this one and from any terminal.
 
-Such a process leads a life apart: in a session of its own, deaf to SIGHUP, with nothing
-to read and a file to write to. A shell that ends at once starts it, so that it is nobody's
-child to reap.
+Such a process has a session of its own, ignores SIGHUP, reads nothing and writes to a file.
+A shell that ends at once starts it, so that no parent has to reap it.
 """
 
 from __future__ import annotations
@@ -22,35 +21,35 @@ from fmnist_tui.util.text import safe_text
 OUTPUT = "output.log"
 PLAN = "plan.json"
 
-# The process writes to the shell's standard error; the shell's output is its number.
+# The process writes to the shell's standard error; the shell prints its process id.
 _SHELL = 'trap "" HUP; (exec "$@" </dev/null >&2) & echo "$!"'
 _SHELL_SECONDS = 30
-# Never through a link: what is appended to must be ours.
+# Never through a link, which might lead to a file of someone else.
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
 
 
-def go_on(folder: RunFolder, data_dir: Path, plan: str = "") -> int:
-    """Have another process take the run up from its last checkpoint; gives its number.
+def resume_detached(folder: RunFolder, data_dir: Path, plan: str = "") -> int:
+    """Resume the run from its last checkpoint in a detached process; returns its id.
 
-    For a run whose lock is free. `plan` is what it is a step of, as `Plan.kept` has it: that
-    process goes on with the rest too. What it says is added to the run's `output.log`;
-    how it fares is told, as always, by the run's events.
+    The run's lock must be free. `plan` is the plan that the run is a step of, as JSON: the
+    process continues with the rest of it too. Its output is appended to the run's
+    `output.log`.
     """
     path = folder.path.absolute()
-    places = [f"--runs={path.parent}", f"--data={data_dir.absolute()}"]
+    options = [f"--runs={path.parent}", f"--data={data_dir.absolute()}"]
     if plan:
-        kept = path / PLAN
+        plan_file = path / PLAN
         try:
-            atomic_write(kept, plan.encode())
+            atomic_write(plan_file, plan.encode())
         except OSError as error:
-            raise UserError(f"cannot write {safe_text(kept)}: {reason(error)}") from error
-        places.append(f"--plan={kept}")
-    with HandoverOutput.of(folder) as output:
-        return start(["train", f"--resume={path}", *places], output)
+            raise UserError(f"cannot write {safe_text(plan_file)}: {reason(error)}") from error
+        options.append(f"--plan={plan_file}")
+    with HandoverOutput.for_run(folder) as output:
+        return start_detached(["train", f"--resume={path}", *options], output)
 
 
-def start(arguments: list[str], output: HandoverOutput) -> int:
-    """Run this program apart from the present process; gives its number."""
+def start_detached(arguments: list[str], output: HandoverOutput) -> int:
+    """Run this program in a detached process; returns its id."""
     try:
         shell = subprocess.run(
             ["/bin/sh", "-c", _SHELL, "sh", *program_command(), *arguments],
@@ -67,16 +66,16 @@ def start(arguments: list[str], output: HandoverOutput) -> int:
 
 
 class HandoverOutput:
-    """The file a process apart writes to, read here as it grows."""
+    """The file that a detached process writes to, read here as it grows."""
 
-    def __init__(self, path: Path, descriptor: int, is_aside: bool = False) -> None:
+    def __init__(self, path: Path, descriptor: int, is_temporary: bool = False) -> None:
         self.path, self.descriptor = path, descriptor
-        self._is_aside = is_aside
-        self._place = os.fstat(descriptor).st_size
+        self._is_temporary = is_temporary
+        self._offset = os.fstat(descriptor).st_size
 
     @classmethod
-    def of(cls, folder: RunFolder) -> HandoverOutput:
-        """The `output.log` of a run, to be added to."""
+    def for_run(cls, folder: RunFolder) -> HandoverOutput:
+        """The `output.log` of a run, to append to."""
         path = folder.path / OUTPUT
         try:
             return cls(path, os.open(path, _FLAGS, 0o666))
@@ -84,10 +83,10 @@ class HandoverOutput:
             raise UserError(f"cannot write {safe_text(path)}: {reason(error)}") from error
 
     @classmethod
-    def aside(cls, runs_dir: Path) -> HandoverOutput:
-        """One for a run that has no folder yet; gone afterwards unless `move_to` was called.
+    def temporary(cls, runs_dir: Path) -> HandoverOutput:
+        """A file for a run that has no folder yet; deleted unless `move_to` is called.
 
-        It is locked as long as any process has it open: what a killed one left is swept.
+        It is locked while any process has it open; strays are swept.
         """
         try:
             runs_dir.mkdir(parents=True, exist_ok=True)
@@ -98,28 +97,28 @@ class HandoverOutput:
                 f"cannot create a run in {safe_text(runs_dir)}: {reason(error)};"
                 " choose another folder with --runs DIR"
             ) from error
-        return cls(path, descriptor, is_aside=True)
+        return cls(path, descriptor, is_temporary=True)
 
-    def lines(self) -> list[str]:
-        """The whole lines that have been added since the last call."""
-        found = b""
-        while block := os.pread(self.descriptor, 1 << 16, self._place + len(found)):
-            found += block
-        whole = found[: found.rfind(b"\n") + 1]
-        self._place += len(whole)
-        return whole.decode("utf-8", "replace").splitlines()
+    def read_lines(self) -> list[str]:
+        """The complete lines added since the last call."""
+        data = b""
+        while block := os.pread(self.descriptor, 1 << 16, self._offset + len(data)):
+            data += block
+        lines = data[: data.rfind(b"\n") + 1]
+        self._offset += len(lines)
+        return lines.decode("utf-8", "replace").splitlines()
 
     def move_to(self, folder: RunFolder) -> None:
-        """Make the file the run's own, if it is not; whoever writes to it does not notice."""
-        if self._is_aside:
+        """Move a temporary file to the run as its `output.log`; its writer is not disturbed."""
+        if self._is_temporary:
             with contextlib.suppress(OSError):
                 self.path = self.path.replace(folder.path / OUTPUT)
-            self._is_aside = False
+            self._is_temporary = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._is_aside:
+        if self._is_temporary:
             self.path.unlink(missing_ok=True)
         os.close(self.descriptor)

@@ -1,4 +1,4 @@
-"""Following a file of JSON lines that another thread or process appends to."""
+"""Reads a file of JSON lines while another thread or process appends to it."""
 
 from __future__ import annotations
 
@@ -12,75 +12,73 @@ from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
-Thing = TypeVar("Thing")
+Message = TypeVar("Message")
 
 CHUNK = 1 << 18
-# No line of ours is longer, not even the confusion matrix of a thousand classes.
+# No line is longer, not even the confusion matrix of a thousand classes.
 LINE_LIMIT = 1 << 23
 
 
-class LineTail(Generic[Thing]):
-    """What has been added to a file since the last look; every whole line once, in order.
+class JsonlReader(Generic[Message]):
+    """Reads each complete line of a growing file once, in order.
 
-    Only a place in the file is kept. A last line without its newline is left alone until
-    it is whole, or until the writer has cut it off and written another in its place.
-    `garbage` counts the lines that were not ours; kinds of a later version are passed
-    over in silence.
+    Keeps an offset only. A last line without a newline is left until it is complete, or
+    until the writer has replaced it. `invalid_lines` counts lines that hold no message;
+    kinds of a later version are skipped silently.
     """
 
-    def __init__(self, path: Path, vocabulary: JsonCodec[Thing], offset: int = 0) -> None:
+    def __init__(self, path: Path, codec: JsonCodec[Message], offset: int = 0) -> None:
         self.path = path
         self.offset = offset
-        self.garbage = 0
-        self._decode = vocabulary.decode
-        self._searched = 0
+        self.invalid_lines = 0
+        self._decode = codec.decode
+        self._scanned = 0
 
-    def read(self, limit: int | None = None) -> list[Thing]:
-        """The next things in the file, `limit` at most; none where there is no file yet."""
+    def read(self, limit: int | None = None) -> list[Message]:
+        """The next messages, at most `limit`; none if there is no file yet."""
         try:
             descriptor = os.open(self.path, os.O_RDONLY)
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise self._unreadable(error) from error
+            raise self._read_error(error) from error
         try:
             return self._read(descriptor, limit)
         except OSError as error:
-            raise self._unreadable(error) from error
+            raise self._read_error(error) from error
         finally:
             os.close(descriptor)
 
-    def _unreadable(self, error: OSError) -> UserError:
+    def _read_error(self, error: OSError) -> UserError:
         return UserError(f"cannot read {safe_text(self.path)}: {reason(error)}")
 
-    def _read(self, descriptor: int, limit: int | None) -> list[Thing]:
-        # A file that has become shorter than what was read of it was cut by a stranger:
-        # what is added from here on is new.
+    def _read(self, descriptor: int, limit: int | None) -> list[Message]:
+        # If the file was truncated from outside, everything appended from here on is new.
         self.offset = min(self.offset, os.fstat(descriptor).st_size)
-        found: list[Thing] = []
-        while limit is None or len(found) < limit:
+        messages: list[Message] = []
+        while limit is None or len(messages) < limit:
             lines = self._block(descriptor).split(b"\n")
             lines.pop()
             if not lines:
                 break
             if limit is not None:
-                del lines[limit - len(found) :]
+                del lines[limit - len(messages) :]
             self.offset += sum(map(len, lines)) + len(lines)
-            self._decode_into(found, lines)
-        return found
+            self._decode_into(messages, lines)
+        return messages
 
-    def _decode_into(self, found: list[Thing], lines: list[bytes]) -> None:
-        decode, add = self._decode, found.append
+    def _decode_into(self, messages: list[Message], lines: list[bytes]) -> None:
+        decode, add = self._decode, messages.append
         for line in lines:
             try:
                 add(decode(line))
             except UnknownKindError:
                 pass
             except DecodeError:
-                self.garbage += 1
+                self.invalid_lines += 1
 
     def _block(self, descriptor: int) -> bytes:
-        """Bytes from the present place on, with a newline in them unless none is there."""
+        """The next bytes, up to a newline at least if there is one."""
         size = CHUNK
         while True:
             block = os.pread(descriptor, size, self.offset)
@@ -94,37 +92,37 @@ class LineTail(Generic[Thing]):
                 return b""
 
     def _skip_line(self, descriptor: int) -> bool:
-        """Go past a line that no memory should have to hold, once its end is there."""
-        place = max(self._searched, self.offset + LINE_LIMIT)
-        while block := os.pread(descriptor, CHUNK, place):
+        """Skip a line that is too long, once it is complete; whether it was."""
+        offset = max(self._scanned, self.offset + LINE_LIMIT)
+        while block := os.pread(descriptor, CHUNK, offset):
             newline = block.find(b"\n")
             if newline >= 0:
-                self.garbage += 1
-                self.offset = place + newline + 1
+                self.invalid_lines += 1
+                self.offset = offset + newline + 1
                 return True
-            place += len(block)
-        self._searched = place
+            offset += len(block)
+        self._scanned = offset
         return False
 
 
-class EventTail(LineTail[Event]):
-    """The tail of a run's `events.jsonl`."""
+class EventReader(JsonlReader[Event]):
+    """Reads the `events.jsonl` of a run."""
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         super().__init__(path, EVENTS, offset)
 
 
 def replay(path: Path, batch: int = 10_000) -> RunState:
-    """The state that the events in the file add up to, in bounded memory."""
-    state, tail = RunState(), EventTail(path)
-    while events := tail.read(batch):
+    """The state after all events in the file, read in bounded memory."""
+    state, reader = RunState(), EventReader(path)
+    while events := reader.read(batch):
         for event in events:
             state.apply(event)
     return state
 
 
-def end_of_whole_lines(descriptor: int) -> int:
-    """The place after the last newline of a file; 0 where there is none."""
+def find_end_of_lines(descriptor: int) -> int:
+    """The offset after the last newline of a file; 0 if there is none."""
     end = os.fstat(descriptor).st_size
     while end > 0:
         start = max(0, end - CHUNK)

@@ -1,4 +1,4 @@
-"""The runs there are, told from a glance at each: nothing here reads a record whole."""
+"""Lists and finds runs; reads only the beginning and the end of each run's events."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from fmnist_tui.protocol.events import (
 )
 from fmnist_tui.protocol.json_codec import DecodeError
 from fmnist_tui.protocol.run_state import RunState
-from fmnist_tui.runs.folder import RunFolder, run_folders
-from fmnist_tui.runs.lock import LockHolder, holder
+from fmnist_tui.runs.folder import RunFolder, list_run_folders
+from fmnist_tui.runs.lock import LockHolder, find_holder
 from fmnist_tui.util.errors import UserError, did_you_mean, reason
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
 RUNNING, PAUSED, CRASHED, BROKEN = "running", "paused", "crashed", "broken"
 
-# So much of a record's beginning and end is looked at; more of the end where the best
-# epoch (or whether a live run is paused) is not in it.
+# Bytes read of a file's beginning and end; more of the end if the best epoch (or whether a
+# live run is paused) is not in it.
 _HEAD = _TAIL = 1 << 16
 _LONG_TAIL = 1 << 22
 
-_EVENT, _BEGINNING, _PROGRESS = b'{"is":"', b'{"is":"RunStarted"', b'{"is":"Progress"'
+_EVENT, _STARTED, _PROGRESS = b'{"is":"', b'{"is":"RunStarted"', b'{"is":"Progress"'
 _FREQUENT = (_PROGRESS, b'{"is":"Telemetry"', b'{"is":"Glance"', b'{"is":"LrProbed"')
-_CANDIDATES = 5
+_MAX_CANDIDATES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
     """A line of the list of runs.
 
-    `state` is running, paused, finished, stopped, detached, failed, crashed or broken,
-    the last with its `reason` (which also says why a run failed). `best_val_accuracy` and
-    `test_accuracy` are fractions. `started` is when the run first began, in seconds since
-    1970; `seconds` how long its latest session took so far. A sweep's epochs are its trials.
+    `state` is running, paused, finished, stopped, detached, failed, crashed or broken;
+    `reason` says why it failed or is broken. `best_val_accuracy` and `test_accuracy` are
+    fractions. `started` is when the run first started, in seconds since 1970; `seconds` the
+    duration of its latest session. The epochs of a sweep are its trials.
     """
 
     run: RunFolder
@@ -64,21 +64,21 @@ class RunSummary:
     seconds: float = 0.0
     started: float = 0.0
 
-    def refusal(self, what: str) -> str:
-        """Why this run cannot be resumed, forked or searched (`what`), which only trainings can;
-        nothing for a training."""
+    def refusal(self, action: str) -> str:
+        """Why this run cannot be resumed, forked or searched (`action`), as only trainings can;
+        empty for a training."""
         if self.kind == TRAIN:
             return ""
-        known = {ENSEMBLE: "an ensemble", LRFIND: "a learning-rate search", SWEEP: "a sweep"}
-        members = {ENSEMBLE: ": its members can", SWEEP: ": its trials can"}
-        kind = known.get(self.kind, "no training")
-        return f"{safe_text(self.run.name)} is {kind} and cannot be {what}" + members.get(
+        kinds = {ENSEMBLE: "an ensemble", LRFIND: "a learning-rate search", SWEEP: "a sweep"}
+        hints = {ENSEMBLE: ": its members can", SWEEP: ": its trials can"}
+        kind = kinds.get(self.kind, "no training")
+        return f"{safe_text(self.run.name)} is {kind} and cannot be {action}" + hints.get(
             self.kind, ""
         )
 
     @property
     def title(self) -> str:
-        """The recipe it was made by, after the kind of run where it is no training."""
+        """The recipe, after the kind of run if that is not training."""
         return run_title(self.kind, self.recipe)
 
     @property
@@ -87,29 +87,28 @@ class RunSummary:
 
 
 def list_runs(runs_dir: Path) -> list[RunSummary]:
-    """The runs in `runs_dir`, newest first; one that cannot be read is listed as broken."""
-    summaries = [summarise(run) for run in run_folders(runs_dir)]
+    """The runs in `runs_dir`, newest first; unreadable ones are listed as broken."""
+    summaries = [summarise(run) for run in list_run_folders(runs_dir)]
     return sorted(summaries, key=lambda s: (s.started, s.run.name), reverse=True)
 
 
 def summarise(run: RunFolder) -> RunSummary:
-    """What the ends of a run's record and its lock say of it."""
+    """Summarise a run from the ends of its event file and from its lock."""
     try:
-        # The lock first: a run that ends in between is then seen as ended, not as crashed.
-        live = holder(run.path)
-        first, state = _glance(run.events, is_live=live is not None)
+        # The lock first, so that a run that ends in between is not reported as crashed.
+        live = find_holder(run.path)
+        first, state = _read_ends(run.events, is_live=live is not None)
         if live is None and state.end is None:
-            # It may have begun in between.
-            live = holder(run.path)
+            # It may have started in between.
+            live = find_holder(run.path)
     except OSError as error:
-        return RunSummary(run, BROKEN, reason(error), started=_changed_at(run))
+        return RunSummary(run, BROKEN, reason(error), started=_modified_at(run))
     if state.started is None:
         if live is not None:
             return RunSummary(run, RUNNING, holder=live, started=live.started)
-        why = "it has no record that can be read"
-        return RunSummary(run, BROKEN, why, started=_changed_at(run))
+        return RunSummary(run, BROKEN, "it has no readable events", started=_modified_at(run))
     val, test = state.evaluation("val"), state.evaluation("test")
-    # What was not trained in epochs, an ensemble, has been judged all the same.
+    # An ensemble has no epochs but an evaluation.
     best = state.best.val_accuracy if state.best else val.accuracy if val else None
     done = state.epochs_done or max(0, state.epoch - 1)
     if state.trial is not None:
@@ -135,8 +134,8 @@ def summarise(run: RunFolder) -> RunSummary:
 
 
 def resolve(runs_dir: Path, text: str) -> RunFolder:
-    """The run that `text` means: an id, a part of one folder's name, `last`, or a path."""
-    runs = sorted(run_folders(runs_dir), key=lambda run: (run.id != run.name, run.name))
+    """The run named by an id, a part of its folder's name, `last`, or a path."""
+    runs = sorted(list_run_folders(runs_dir), key=lambda run: (run.id != run.name, run.name))
     runs.reverse()
     if text == "last":
         recorded = next((run for run in runs if run.events.exists()), None)
@@ -146,15 +145,15 @@ def resolve(runs_dir: Path, text: str) -> RunFolder:
     if "/" in text or text.startswith(("~", ".")):
         return _by_path(runs_dir, text)
     word = text.lower()
-    for found in (
+    for matches in (
         [run for run in runs if run.name == text],
         [run for run in runs if run.id == word],
         [run for run in runs if word and word in run.name.lower()],
     ):
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise _ambiguous(text, found)
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise _ambiguous(text, matches)
     if not runs:
         raise _no_runs(runs_dir)
     words = {word for run in runs for word in run.name.split("_")[2:]} | {run.id for run in runs}
@@ -166,7 +165,7 @@ def resolve(runs_dir: Path, text: str) -> RunFolder:
 
 def _by_path(runs_dir: Path, text: str) -> RunFolder:
     path = expand_home(text)
-    # Runs below the runs folder, the archived ones, may be given from there too.
+    # A path may be relative to the runs folder, as that of an archived run.
     below = runs_dir / path
     with contextlib.suppress(OSError, ValueError):
         if not path.exists() and below.is_dir():
@@ -180,25 +179,27 @@ def _no_runs(runs_dir: Path) -> UserError:
     )
 
 
-def _ambiguous(text: str, found: list[RunFolder]) -> UserError:
-    names = ", ".join(safe_text(run.name) for run in found[:_CANDIDATES])
-    more = f" and {len(found) - _CANDIDATES} more" if len(found) > _CANDIDATES else ""
-    return UserError(f'"{safe_text(text, 80)}" could be {names}{more}; give an id, its last part')
+def _ambiguous(text: str, matches: list[RunFolder]) -> UserError:
+    names = ", ".join(safe_text(run.name) for run in matches[:_MAX_CANDIDATES])
+    more = f" and {len(matches) - _MAX_CANDIDATES} more" if len(matches) > _MAX_CANDIDATES else ""
+    return UserError(
+        f'"{safe_text(text, 80)}" could be {names}{more}; give an id, the last part of a name'
+    )
 
 
-def _glance(path: Path, *, is_live: bool) -> tuple[RunStarted | None, RunState]:
-    """How a record began, and the state that its end adds up to (without the curves)."""
+def _read_ends(path: Path, *, is_live: bool) -> tuple[RunStarted | None, RunState]:
+    """The first event of a file, and the state after its last events (without curves)."""
     state = RunState()
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return None, state
     try:
-        first = _beginning(os.pread(descriptor, _HEAD, 0))
+        first = _find_start(os.pread(descriptor, _HEAD, 0))
         size = os.fstat(descriptor).st_size
-        events = _telling(os.pread(descriptor, _TAIL, max(0, size - _TAIL)))
+        events = _decode_end(os.pread(descriptor, _TAIL, max(0, size - _TAIL)))
         if size > _TAIL and (is_live or not any(_is_best(event) for event in events)):
-            events = _telling(os.pread(descriptor, _LONG_TAIL, max(0, size - _LONG_TAIL)))
+            events = _decode_end(os.pread(descriptor, _LONG_TAIL, max(0, size - _LONG_TAIL)))
     finally:
         os.close(descriptor)
     if first is not None and events[:1] != [first]:
@@ -212,22 +213,22 @@ def _is_best(event: Event) -> bool:
     return isinstance(event, EpochEnded) and event.best
 
 
-def _beginning(block: bytes) -> RunStarted | None:
-    place = block.find(_BEGINNING)
-    found = _decoded([block[place:].partition(b"\n")[0]]) if place >= 0 else []
-    return next((event for event in found if isinstance(event, RunStarted)), None)
+def _find_start(block: bytes) -> RunStarted | None:
+    start = block.find(_STARTED)
+    events = _decode([block[start:].partition(b"\n")[0]]) if start >= 0 else []
+    return next((event for event in events if isinstance(event, RunStarted)), None)
 
 
-def _telling(block: bytes) -> list[Event]:
-    """The events in a piece of a record that tell how the run fares, in their order.
+def _decode_end(block: bytes) -> list[Event]:
+    """The events in the last bytes of a file, without the frequent ones.
 
-    Of Progress, which is nearly all there is, only the last is decoded.
+    Of Progress, which is most of a file, only the last is decoded.
     """
     lines = block[: block.rfind(b"\n") + 1].split(b"\n")
     last = len(lines) - 1
     while last >= 0 and not lines[last].startswith(_PROGRESS):
         last -= 1
-    return _decoded(
+    return _decode(
         [
             *(line for line in lines[: max(0, last)] if not line.startswith(_FREQUENT)),
             *lines[max(0, last) :],
@@ -235,16 +236,16 @@ def _telling(block: bytes) -> list[Event]:
     )
 
 
-def _decoded(lines: list[bytes]) -> list[Event]:
-    found = []
+def _decode(lines: list[bytes]) -> list[Event]:
+    events = []
     for line in lines:
         if line.startswith(_EVENT):
             with contextlib.suppress(DecodeError):
-                found.append(EVENTS.decode(line))
-    return found
+                events.append(EVENTS.decode(line))
+    return events
 
 
-def _changed_at(run: RunFolder) -> float:
+def _modified_at(run: RunFolder) -> float:
     try:
         return run.path.stat().st_mtime
     except OSError:

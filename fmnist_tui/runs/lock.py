@@ -53,8 +53,8 @@ class RunLock(FileLock):
             ) from error
         if descriptor is None:
             raise UserError(
-                f"the run {safe_text(folder.name)} is in use by {holder(folder) or 'a process'}:"
-                " stop it there first, or wait until it ends"
+                f"the run {safe_text(folder.name)} is in use by"
+                f" {find_holder(folder) or 'a process'}: stop it there first, or wait until it ends"
             )
         with contextlib.suppress(OSError):
             note = json.dumps(asdict(LockHolder(socket.gethostname(), os.getpid(), _start_time())))
@@ -70,7 +70,7 @@ class RunLock(FileLock):
         super().release()
 
 
-def holder(folder: Path) -> LockHolder | None:
+def find_holder(folder: Path) -> LockHolder | None:
     """The holder of the lock of the run in `folder`; None where it is free.
 
     Raises OSError where the lock cannot be examined.

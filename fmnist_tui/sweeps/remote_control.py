@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.log import CommandBox
+from fmnist_tui.runs.log import send_command
 from fmnist_tui.sweeps.snapshot import SnapshotReader
 from fmnist_tui.sweeps.storage import StorageLocation, format_error
 from fmnist_tui.sweeps.study import TrialTakenError, end_lost_trial, is_worker_dead
@@ -72,4 +72,4 @@ def _send_stop(path: str, why: str) -> None:
     """Tell the run in a folder to stop, if the folder is on this machine."""
     with contextlib.suppress(UserError, OSError, ValueError):
         if path:
-            CommandBox.send(RunFolder.open(Path(path)), Stop(time.time(), why))
+            send_command(RunFolder.open(Path(path)), Stop(time.time(), why))

@@ -6,7 +6,7 @@ import os
 import tomllib
 from pathlib import Path
 
-from fmnist_tui.runs.folder import RunFolder, run_folders
+from fmnist_tui.runs.folder import RunFolder, list_run_folders
 from fmnist_tui.sweeps.storage import StorageLocation, parse_location
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
@@ -36,7 +36,7 @@ def list_locations(runs_dir: Path, requested: str | None = None) -> list[Storage
     The requested one comes first: it may hold a password, which records never do."""
     first = parse_location(requested, runs_dir)
     locations = {first.public_url: first}
-    for folder in run_folders(runs_dir):
+    for folder in list_run_folders(runs_dir):
         if not os.path.isdir(folder.path / TRIALS):  # noqa: PTH112 - called for every run
             continue
         try:

@@ -158,7 +158,7 @@ def _hand_over(app_state: AppState, training: Training, feed: RunFeed) -> None:
         return
     try:
         remaining = _remaining_plan(app_state)
-        process = handover.go_on(folder, app_state.data_dir, remaining)
+        process = handover.resume_detached(folder, app_state.data_dir, remaining)
     except UserError as error:
         _print(f"{error}; `fmnist-tui train --resume {folder.id}` continues from the checkpoint")
         app_state.exit_code = 1

@@ -17,9 +17,9 @@ import pytest
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.protocol.commands import Detach
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.handover import go_on
-from fmnist_tui.runs.lock import holder
-from fmnist_tui.runs.log import CommandBox
+from fmnist_tui.runs.handover import resume_detached
+from fmnist_tui.runs.lock import find_holder
+from fmnist_tui.runs.log import send_command
 from tests.e2e.support import LIMIT, QUICK, Home, events
 from tests.e2e.terminal import Terminal
 from tests.engine.support import digest
@@ -33,7 +33,7 @@ def home(home: Home) -> Iterator[Home]:
     """A home in which nothing goes on training after the test."""
     yield home
     for path in home.runs.glob("*/"):
-        left = holder(path)
+        left = find_holder(path)
         if left is not None and left.pid:
             os.kill(left.pid, signal.SIGKILL)
 
@@ -41,7 +41,7 @@ def home(home: Home) -> Iterator[Home]:
 def until_it_ends(run: Path) -> dict[str, Any]:
     """A run's last event, once nobody trains it any more."""
     deadline = time.monotonic() + LIMIT
-    while holder(run) is not None or events(run)[-1]["is"] != "RunEnded":
+    while find_holder(run) is not None or events(run)[-1]["is"] != "RunEnded":
         assert time.monotonic() < deadline, events(run)[-1]
         time.sleep(0.05)
     return events(run)[-1]
@@ -138,14 +138,14 @@ def test_a_run_handed_over_ends_with_the_weights_of_one_that_was_not(
     undisturbed = other.start("train", *settings, "--json")
     process = home.start("train", *settings)
     run = RunFolder(home.wait_for_steps(process, 100))
-    CommandBox.send(run, Detach(time.time()))
+    send_command(run, Detach(time.time()))
     process.communicate(timeout=LIMIT)
     assert process.returncode == 0
     end = events(run.path)[-1]
     assert (end["is"], end["reason"]) == ("RunEnded", "detached")
     for name, value in home.environment.items():
         monkeypatch.setenv(name, value)
-    go_on(run, home.data)
+    resume_detached(run, home.data)
     deadline = time.monotonic() + LIMIT
     while len(starts(run.path)) < 2:
         assert time.monotonic() < deadline, (run.path / "output.log").read_text()

@@ -141,4 +141,4 @@ def test_a_live_run_is_searched_from_another_process_and_goes_on(home: Home) -> 
 
 
 def test_a_run_that_has_ended_is_searched_no_more(trained: Home) -> None:
-    assert "nobody would listen" in trained.complaint("runs", "lrfind", "last", status=1)
+    assert "is not running" in trained.complaint("runs", "lrfind", "last", status=1)

@@ -13,7 +13,7 @@ import pytest
 
 from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import Plan
-from fmnist_tui.runs.lock import holder
+from fmnist_tui.runs.lock import find_holder
 from tests.e2e.support import LIMIT, Home, events
 
 BASE = """
@@ -129,7 +129,7 @@ def test_a_detached_plan_goes_on_to_its_end_without_a_terminal(home: Home) -> No
     assert done.returncode == 0, done.stderr
     assert "stage 1 of 2: pretrain; the process continues with the other steps" in done.stdout
     deadline = time.monotonic() + LIMIT
-    while not made(home, "staged-adapt") or holder(made(home, "staged-adapt")[0]) is not None:
+    while not made(home, "staged-adapt") or find_holder(made(home, "staged-adapt")[0]) is not None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert events(made(home, "staged-adapt")[0])[-1]["reason"] == "finished"

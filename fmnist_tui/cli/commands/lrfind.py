@@ -12,7 +12,7 @@ from fmnist_tui.cli.support.run_plan import run_training
 from fmnist_tui.config import recipes
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import FAILED
-from fmnist_tui.runs.resolve_start import locate
+from fmnist_tui.runs.resolve_start import resolve_start
 from fmnist_tui.util.errors import UsageError
 
 
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     config = _build_config(args)
     if config.start is not None:
         # Resolved now: later, `last` would be this search itself.
-        args.start = str(locate(config.start, options.runs_dir(args)))
+        args.start = str(resolve_start(config.start, options.runs_dir(args)))
         config = config.changed(start=args.start)
     with options.open_session(args) as session:
         step = run_training(session.lrfind(config, rates))

@@ -21,10 +21,10 @@ from fmnist_tui.protocol.lr_search import LrSearch
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.archive import archive, delete
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.jsonl_reader import EventTail, replay
+from fmnist_tui.runs.jsonl_reader import EventReader, replay
 from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise
-from fmnist_tui.runs.lock import holder
-from fmnist_tui.runs.log import CommandBox
+from fmnist_tui.runs.lock import find_holder
+from fmnist_tui.runs.log import send_command
 from fmnist_tui.util.errors import UsageError, UserError
 from fmnist_tui.util.formatting import format_duration, format_percent
 from fmnist_tui.util.text import safe_text
@@ -184,7 +184,7 @@ def _send(
     def send(args: argparse.Namespace) -> int:
         folder = options.find_run(args)
         command = build(args)
-        CommandBox.send(folder, command)
+        send_command(folder, command)
         waits = isinstance(command, commands.Stop) and not args.no_wait
         if waits:
             _wait_for_end(folder)
@@ -227,26 +227,26 @@ def _find_lr(args: argparse.Namespace) -> int:
     refusal = summarise(folder).refusal("searched")
     if refusal:
         raise UserError(refusal)
-    tail = EventTail(folder.events, folder.events.stat().st_size if folder.events.exists() else 0)
+    tail = EventReader(folder.events, folder.events.stat().st_size if folder.events.exists() else 0)
     command = commands.FindLearningRate(time.time(), rates.low, rates.high, rates.steps)
-    CommandBox.send(folder, command)
+    send_command(folder, command)
     try:
         search = _wait_for_search(folder, tail)
     except KeyboardInterrupt:
-        CommandBox.send(folder, commands.CancelSearch(time.time()))
+        send_command(folder, commands.CancelSearch(time.time()))
         raise
     runs = [f"--runs={args.runs}"] if args.runs else []
     words = ["runs", "set", folder.id, *runs, "lr"]
     return lr_search.print_result(search, folder, words, as_json=args.json)
 
 
-def _wait_for_search(folder: RunFolder, tail: EventTail) -> LrSearch:
+def _wait_for_search(folder: RunFolder, tail: EventReader) -> LrSearch:
     """Show the progress of the search that the run was asked for, and return it when it ends."""
     state = RunState()
     with show_progress("finding a learning rate") as on_progress:
         while True:
             # Checked first, so that all events before the end of the run are read.
-            is_live = holder(folder.path) is not None
+            is_live = find_holder(folder.path) is not None
             for event in tail.read():
                 state.apply(event)
                 if state.search is not None and state.search.end is not None:

@@ -16,7 +16,7 @@ from fmnist_tui.cli.support.progress import show_progress
 from fmnist_tui.config import recipes, run_config
 from fmnist_tui.protocol.events import FAILED, FINISHED
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.resolve_start import locate
+from fmnist_tui.runs.resolve_start import resolve_start
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps import storage, study_locations
 from fmnist_tui.sweeps.snapshot import SnapshotReader
@@ -99,7 +99,7 @@ def _start(args: argparse.Namespace) -> int:
     spec = spec or _join_spec(place, args)
     if spec.base.start is not None:
         # Resolved now: later, `last` would be the run of this sweep.
-        start = str(locate(spec.base.start, runs_dir))
+        start = str(resolve_start(spec.base.start, runs_dir))
         spec = replace(spec, base=spec.base.changed(start=start))
 
     from fmnist_tui.engine.sweep.sweep_runner import LOST_WORKER, SweepOutcome, SweepRunner

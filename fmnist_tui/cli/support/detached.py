@@ -19,9 +19,9 @@ from fmnist_tui.cli.support import console, options
 from fmnist_tui.cli.support.follow import defer_signals, exit_status
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.protocol.events import RunStarted
-from fmnist_tui.runs.folder import RunFolder, run_folders
-from fmnist_tui.runs.handover import HandoverOutput, start
-from fmnist_tui.runs.jsonl_reader import EventTail
+from fmnist_tui.runs.folder import RunFolder, list_run_folders
+from fmnist_tui.runs.handover import HandoverOutput, start_detached
+from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.util.errors import ERROR_PREFIX, UserError
 from fmnist_tui.util.text import safe_text
 
@@ -40,9 +40,11 @@ def train_detached(
     find_run = _run_finder(runs_dir, resumed)
     with (
         defer_signals() as received,
-        HandoverOutput.of(resumed) if resumed else HandoverOutput.aside(runs_dir) as output,
+        HandoverOutput.for_run(resumed)
+        if resumed
+        else HandoverOutput.temporary(runs_dir) as output,
     ):
-        pid = start(_command(args, runs_dir, resumed, parent), output)
+        pid = start_detached(_command(args, runs_dir, resumed, parent), output)
         folder = _wait_for_run(pid, find_run, output, received)
         if folder is None:
             _stop(pid)
@@ -87,12 +89,12 @@ def _run_finder(runs_dir: Path, resumed: RunFolder | None) -> FindRun:
         with contextlib.suppress(OSError):
             offset = resumed.events.stat().st_size
     else:
-        existing = {folder.name for folder in run_folders(runs_dir)}
+        existing = {folder.name for folder in list_run_folders(runs_dir)}
 
     def find_run(pid: int) -> RunFolder | None:
-        new = (folder for folder in run_folders(runs_dir) if folder.name not in existing)
+        new = (folder for folder in list_run_folders(runs_dir) if folder.name not in existing)
         for folder in [resumed] if resumed else new:
-            for event in EventTail(folder.events, offset).read():
+            for event in EventReader(folder.events, offset).read():
                 if isinstance(event, RunStarted) and (event.host, event.pid) == (
                     socket.gethostname(),
                     pid,
@@ -116,7 +118,7 @@ def _wait_for_run(
         folder = find_run(pid)
         if folder is not None:
             return folder
-        for last in output.lines():
+        for last in output.read_lines():
             if last.startswith(ERROR_PREFIX):
                 errors.append(last.removeprefix(ERROR_PREFIX))
             else:

@@ -21,7 +21,7 @@ from fmnist_tui.protocol.events import FAILED, FINISHED
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
-from fmnist_tui.runs.resolve_start import locate
+from fmnist_tui.runs.resolve_start import resolve_start
 from fmnist_tui.util.errors import UserError
 
 
@@ -71,7 +71,7 @@ def run_training(training: Training, name: str = "", part: ProgressPart = WHOLE)
 
 def run_plan(session: Session, plan: Plan, part: ProgressPart = WHOLE) -> Iterator[CompletedStep]:
     """Run the steps of a plan, up to the first that does not finish."""
-    plan = plan.settled(lambda start: str(locate(start, session.runs_dir)))
+    plan = plan.settled(lambda start: str(resolve_start(start, session.runs_dir)))
     while (step := plan.next) is not None:
         if plan.heading:
             console.note(f"{plan.recipe}, {plan.heading}")

@@ -15,7 +15,7 @@ from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.render.sparkline import sparks
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import resolve
-from fmnist_tui.runs.resolve_start import locate
+from fmnist_tui.runs.resolve_start import resolve_start
 from fmnist_tui.sweeps import storage, study_locations, trial_states
 from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, TrialView
 from fmnist_tui.sweeps.space import format_value as format_value
@@ -202,7 +202,7 @@ def promote(args: argparse.Namespace) -> int:
     )
     config = study.spec.promoted_config(trial.params, trial.number, **changes)
     if config.start is not None:
-        config = config.changed(start=str(locate(config.start, options.runs_dir(args))))
+        config = config.changed(start=str(resolve_start(config.start, options.runs_dir(args))))
     console.note(f"trial {trial.number} of {name}: {_format_params(trial)}; {args.seeds} seeds")
     runs: list[dict[str, Any]] = []
     with options.open_session(args) as session:

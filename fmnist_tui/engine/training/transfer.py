@@ -22,7 +22,7 @@ from fmnist_tui.engine.inference.classifier import ModelInfo
 from fmnist_tui.engine.training import leakage
 from fmnist_tui.engine.training.freezing import FrozenParts, head_name, select_tensors, tensor_names
 from fmnist_tui.engine.training.learner import Learner
-from fmnist_tui.runs.resolve_start import locate
+from fmnist_tui.runs.resolve_start import resolve_start
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
@@ -32,7 +32,7 @@ class TransferStart:
 
     def __init__(self, config: RunConfig, runs_dir: Path) -> None:
         """Find and load them; raise a UserError if there are none."""
-        path = locate(config.start or "", runs_dir)
+        path = resolve_start(config.start or "", runs_dir)
         loaded = weights_source.load(path)
         self._source, self._notes = loaded.source, loaded.notes
         self._weights = loaded.weights

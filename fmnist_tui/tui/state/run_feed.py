@@ -19,9 +19,9 @@ from fmnist_tui.protocol.commands import Command
 from fmnist_tui.protocol.events import LRFIND, TRAIN, run_title
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.jsonl_reader import EventTail
-from fmnist_tui.runs.lock import LockHolder, holder
-from fmnist_tui.runs.log import CommandBox
+from fmnist_tui.runs.jsonl_reader import EventReader
+from fmnist_tui.runs.lock import LockHolder, find_holder
+from fmnist_tui.runs.log import send_command
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
@@ -44,7 +44,7 @@ class RunFeed:
         # Its position in a plan of several runs: `stage 1 of 2: pretrain`.
         self.heading = ""
         self._folder: RunFolder | None = None
-        self._tail: EventTail | None = None
+        self._tail: EventReader | None = None
         self._holder: LockHolder | None = None
         self._checked_at = 0.0
         self._ended = False
@@ -61,7 +61,7 @@ class RunFeed:
         """A run on disk, its events read to the end. Slow for a long run: call it in a thread."""
         feed = cls()
         feed._folder = folder
-        feed._tail = EventTail(folder.events)
+        feed._tail = EventReader(folder.events)
         while events := feed._tail.read(_BATCH):
             for event in events:
                 feed.state.apply(event)
@@ -143,7 +143,7 @@ class RunFeed:
         if self.training is not None:
             self.training.send(command)
         elif self._folder is not None:
-            CommandBox.send(self._folder, command)
+            send_command(self._folder, command)
 
     def drain(self) -> bool:
         """Apply new events; whether anything has changed."""
@@ -191,7 +191,7 @@ class RunFeed:
             )
         else:
             with contextlib.suppress(OSError):
-                self._holder = holder(self._folder.path)
+                self._holder = find_holder(self._folder.path)
         return before != (self._holder, self.record_error)
 
 

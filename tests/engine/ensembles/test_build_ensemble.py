@@ -35,7 +35,7 @@ from fmnist_tui.protocol.events import (
     RunStarted,
 )
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.jsonl_reader import EventTail
+from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.runs.listing import list_runs, summarise
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
@@ -62,7 +62,7 @@ def shares(folder: RunFolder, split: str) -> Floats:
 
 
 def told(folder: RunFolder) -> list[Event]:
-    return EventTail(folder.events).read()
+    return EventReader(folder.events).read()
 
 
 def began(folder: RunFolder) -> RunStarted:

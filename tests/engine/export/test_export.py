@@ -35,7 +35,7 @@ from fmnist_tui.engine.run.inbox import Cancelled
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import Alert
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.jsonl_reader import EventTail, replay
+from fmnist_tui.runs.jsonl_reader import EventReader, replay
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.util.errors import UsageError, UserError
 from fmnist_tui.util.text import safe_text
@@ -274,9 +274,9 @@ def test_the_run_remembers_its_exports_unless_another_trains_it(
     run = trained(session)
     with RunLock.acquire(run.path):
         exported(session, run.path, tmp_path / "model.safetensors")
-    assert not [e for e in EventTail(run.events).read() if isinstance(e, Alert)]
+    assert not [e for e in EventReader(run.events).read() if isinstance(e, Alert)]
     exported(session, run.path, tmp_path / "model.safetensors", force=True)
-    (note,) = [e.message for e in EventTail(run.events).read() if isinstance(e, Alert)]
+    (note,) = [e.message for e in EventReader(run.events).read() if isinstance(e, Alert)]
     assert (
         note
         == f"exported as safetensors to {tmp_path}/model.safetensors: 16 of 16 test images as here"

@@ -28,8 +28,8 @@ from fmnist_tui.protocol.events import (
 )
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
-from fmnist_tui.runs.lock import RunLock, holder
-from fmnist_tui.runs.log import CommandBox
+from fmnist_tui.runs.lock import RunLock, find_holder
+from fmnist_tui.runs.log import send_command
 from fmnist_tui.util.errors import UserError
 from tests.engine.support import FOREVER, PATIENCE, Listener, config
 
@@ -59,17 +59,17 @@ def test_a_finished_run_leaves_a_folder_that_tells_everything(session: Session) 
     assert kept.evaluation().accuracy == verdicts["test"].accuracy
     assert kept.evaluation().confusion == verdicts["test"].confusion
     assert read(folder.config).config() == training.config
-    assert holder(folder.path) is None
+    assert find_holder(folder.path) is None
 
 
 def test_the_record_on_disk_is_what_was_heard(session: Session) -> None:
-    from fmnist_tui.runs.jsonl_reader import EventTail
+    from fmnist_tui.runs.jsonl_reader import EventReader
 
     training = session.train(config(epochs=2))
     listener = Listener(training)
     listener.to_the_end()
     assert training.folder is not None
-    assert EventTail(training.folder.events).read() == listener.heard
+    assert EventReader(training.folder.events).read() == listener.heard
 
 
 def test_a_second_training_is_refused_until_the_first_has_ended(session: Session) -> None:
@@ -106,7 +106,7 @@ def test_commands_from_another_process_arrive_through_the_run_folder(session: Se
     listener = Listener(training)
     listener.until(RunStarted)
     assert training.folder is not None
-    CommandBox.send(training.folder, SetLearningRate(0.0, 0.004))
+    send_command(training.folder, SetLearningRate(0.0, 0.004))
     listener.until(Changed, what="lr", value="0.004")
     training.stop()
     listener.to_the_end()

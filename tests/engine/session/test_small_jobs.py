@@ -21,7 +21,7 @@ from fmnist_tui.engine.inference.classifier import Classifier
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import Evaluated, Progress
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.jsonl_reader import EventTail
+from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.util.errors import UserError
 from tests.engine.support import FOREVER, PATIENCE, Listener, blobs, config, digest
 
@@ -231,7 +231,7 @@ def test_a_live_run_is_evaluated_without_a_word_in_its_record(session: Session) 
     assert verdict.evaluation.count == sum(map(sum, verdict.evaluation.confusion)) == 16
     training.stop()
     listener.to_the_end()
-    told = EventTail(training.folder.events).read()
+    told = EventReader(training.folder.events).read()
     assert told == listener.heard
     assert not [event for event in told if isinstance(event, Evaluated)]
     assert not list(training.folder.predictions.iterdir())

@@ -16,9 +16,9 @@ from fmnist_tui.engine.sweep.sweep_runner import SweepOutcome, SweepRunner, alik
 from fmnist_tui.protocol.commands import Pause, Resume, Stop
 from fmnist_tui.protocol.events import Alert, RunEnded, RunStarted, TrialEnded
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.jsonl_reader import EventTail, replay
+from fmnist_tui.runs.jsonl_reader import EventReader, replay
 from fmnist_tui.runs.listing import list_runs, summarise
-from fmnist_tui.runs.log import CommandBox, append_line
+from fmnist_tui.runs.log import append_line, send_command
 from fmnist_tui.sweeps import remote_control, retry
 from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader
 from fmnist_tui.sweeps.storage import StorageLocation
@@ -97,7 +97,7 @@ def test_a_sweep_does_its_trials_and_leaves_a_record(session: Session, tmp_path:
     assert bench.sweep.run() == SweepOutcome("finished", "", 3)
     shown = bench.look()
     assert [trial.state for trial in shown.trials] == ["complete"] * 3
-    events = EventTail(bench.run.events).read()
+    events = EventReader(bench.run.events).read()
     started, *trials, ended = events
     assert isinstance(started, RunStarted) and (started.kind, started.epochs) == ("sweep", 3)
     assert isinstance(ended, RunEnded) and (ended.reason, ended.step) == ("finished", 3)
@@ -204,11 +204,11 @@ def test_a_sweep_heeds_the_commands_in_its_folder(session: Session, tmp_path: Pa
             assert time.monotonic() < until
             time.sleep(0.02)
 
-    CommandBox.send(bench.run, Pause(time.time()))
+    send_command(bench.run, Pause(time.time()))
     paused(True)
-    CommandBox.send(bench.run, Resume(time.time()))
+    send_command(bench.run, Resume(time.time()))
     paused(False)
-    CommandBox.send(bench.run, Stop(time.time(), "told to from the list of runs"))
+    send_command(bench.run, Stop(time.time(), "told to from the list of runs"))
     assert bench.end() == SweepOutcome("stopped", "told to from the list of runs", 0)
 
 
@@ -314,7 +314,7 @@ def test_a_full_disk_is_said_once_and_the_study_is_told_later(
     assert bench.sweep.run() == SweepOutcome("finished", "", 1)
     (trial,) = bench.look().trials
     assert (trial.state, trial.epochs) == ("complete", 2) and Path(trial.run).is_dir()
-    alerts = [one for one in EventTail(bench.run.events).read() if isinstance(one, Alert)]
+    alerts = [one for one in EventReader(bench.run.events).read() if isinstance(one, Alert)]
     assert len(refused) == 8 and len(alerts) == 1
     assert "No space left on device" in alerts[0].message and alerts[0].level == "warning"
 

@@ -39,7 +39,7 @@ from fmnist_tui.protocol.events import (
 )
 from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.runs.jsonl_reader import replay
-from fmnist_tui.runs.log import CommandBox
+from fmnist_tui.runs.log import send_command
 from fmnist_tui.util.errors import UserError
 from tests.engine.support import FOREVER, RICH, Bench, Listener, blobs, config, digest
 
@@ -236,7 +236,7 @@ def test_a_search_is_stopped_by_a_command_from_another_process(session: Session)
     listener = Listener(training)
     listener.until(RunStarted)
     assert training.folder is not None
-    CommandBox.send(training.folder, Stop(0.0, "requested"))
+    send_command(training.folder, Stop(0.0, "requested"))
     result = listener.to_the_end()
     assert (result.reason, result.message) == (STOPPED, "requested")
 
@@ -246,7 +246,7 @@ def test_another_process_can_start_a_search_in_a_live_run(session: Session) -> N
     listener = Listener(training)
     listener.until(RunStarted)
     assert training.folder is not None
-    CommandBox.send(training.folder, FIND)
+    send_command(training.folder, FIND)
     assert listener.until(LrSearched).reason == FINISHED
     listener.until(Changed, what="phase", value="training")
     training.stop()

@@ -331,7 +331,7 @@ async def test_a_detached_run_takes_what_follows_it_along(
         return 4711
 
     monkeypatch.setattr("fmnist_tui.tui.launch._print", told.append)
-    monkeypatch.setattr(handover, "start", start)
+    monkeypatch.setattr(handover, "start_detached", start)
     async with opened("train") as (dashboard, pilot):
         await chosen(dashboard, pilot, "staged")
         await pilot.press("space")

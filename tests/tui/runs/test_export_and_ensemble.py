@@ -12,7 +12,7 @@ from textual.widgets import Input, OptionList
 
 from fmnist_tui.protocol.events import ENSEMBLE, EVENTS, Alert, Evaluated, RunStarted
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.jsonl_reader import EventTail
+from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import ChoiceDialog, PromptDialog
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
@@ -165,7 +165,7 @@ async def test_digits_are_not_offered_mirrored(
 
 def as_ensemble(folder: RunFolder) -> None:
     """Make the record that of an ensemble: nothing trained, two members, two verdicts."""
-    told = EventTail(folder.events).read()
+    told = EventReader(folder.events).read()
     started, tested, ended = told[0], told[-2], told[-1]
     assert isinstance(started, RunStarted) and isinstance(tested, Evaluated)
     model = "2 × two-conv"

@@ -60,7 +60,7 @@ def test_telling_a_run_that_is_over_says_that_nobody_listens(tmp_path: Path) -> 
     try:
         feed.send(Stop(0.0))
     except UserError as error:
-        assert "nobody would listen" in str(error)
+        assert "is not running" in str(error)
     else:
         raise AssertionError("nobody was there")
 

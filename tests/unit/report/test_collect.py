@@ -152,7 +152,7 @@ def test_runs_without_a_model_are_refused_in_one_line(
 
 
 def test_a_folder_without_events_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no record that can be read"):
+    with pytest.raises(UserError, match="no readable events"):
         collect_facts(RunFolder.create(tmp_path, "empty", "fashion"), tmp_path)
 
 

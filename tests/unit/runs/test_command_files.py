@@ -12,9 +12,9 @@ import pytest
 
 from fmnist_tui.protocol.commands import COMMANDS, Command, Pause, Resume, SetLearningRate, Stop
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.jsonl_reader import LineTail
+from fmnist_tui.runs.jsonl_reader import JsonlReader
 from fmnist_tui.runs.lock import RunLock
-from fmnist_tui.runs.log import CommandBox, CommandReader
+from fmnist_tui.runs.log import CommandReader, send_command
 from fmnist_tui.util.errors import UserError
 from tests.unit.support import python
 
@@ -30,21 +30,21 @@ def run(tmp_path: Path) -> Iterator[RunFolder]:
 def test_commands_arrive_once_in_the_order_sent(run: RunFolder) -> None:
     reader = CommandReader(run.commands, interval=0)
     assert reader.poll() == []
-    CommandBox.send(run, Pause(1.0))
-    CommandBox.send(run, SetLearningRate(2.0, 0.001))
+    send_command(run, Pause(1.0))
+    send_command(run, SetLearningRate(2.0, 0.001))
     assert reader.poll() == [Pause(1.0), SetLearningRate(2.0, 0.001)]
     assert reader.poll() == []
-    CommandBox.send(run, Resume(3.0))
+    send_command(run, Resume(3.0))
     assert reader.poll() == [Resume(3.0)]
 
 
 def test_a_command_from_before_is_not_obeyed(run: RunFolder) -> None:
-    CommandBox.send(run, Stop(1.0))
+    send_command(run, Stop(1.0))
     with run.commands.open("ab") as file:
         file.write(b'{"is":"Pau')
     reader = CommandReader(run.commands, interval=0)
     assert reader.poll() == []
-    CommandBox.send(run, Pause(2.0))
+    send_command(run, Pause(2.0))
     assert reader.poll() == [Pause(2.0)]
 
 
@@ -54,7 +54,7 @@ def test_half_a_command_left_by_a_killed_sender_spoils_none_after_it(run: RunFol
     # As long as what then takes its place: only its bytes tell them apart.
     run.commands.write_bytes(b"x" * len(line))
     assert reader.poll() == []
-    CommandBox.send(run, Pause(2.0))
+    send_command(run, Pause(2.0))
     assert run.commands.stat().st_size == len(line)
     assert reader.poll() == [Pause(2.0)]
 
@@ -68,7 +68,7 @@ def test_a_line_that_is_no_command_is_passed_over(run: RunFolder) -> None:
 def test_the_file_is_looked_at_ten_times_a_second_and_no_more(run: RunFolder) -> None:
     now = 100.0
     reader = CommandReader(run.commands)
-    CommandBox.send(run, Pause(1.0))
+    send_command(run, Pause(1.0))
     found: list[Command] = []
     with (
         mock.patch("time.monotonic", lambda: now),
@@ -83,20 +83,20 @@ def test_the_file_is_looked_at_ten_times_a_second_and_no_more(run: RunFolder) ->
 
 def test_a_run_that_nobody_trains_is_told_nothing(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "two-conv", "fashion")
-    with pytest.raises(UserError, match=f"{run.name} is not going on"):
-        CommandBox.send(run, Stop(1.0))
+    with pytest.raises(UserError, match=f"{run.name} is not running"):
+        send_command(run, Stop(1.0))
     assert not run.commands.exists()
 
 
 def test_a_command_that_cannot_be_written_is_said_and_leaves_nothing(run: RunFolder) -> None:
-    CommandBox.send(run, Pause(1.0))
+    send_command(run, Pause(1.0))
     before = run.commands.read_bytes()
     write = os.write
     with (
         mock.patch.object(os, "write", lambda file, data: write(file, data[:5])),
-        pytest.raises(UserError, match="cannot tell the run"),
+        pytest.raises(UserError, match="cannot send a command to the run"),
     ):
-        CommandBox.send(run, Stop(1.0))
+        send_command(run, Stop(1.0))
     assert run.commands.read_bytes() == before
 
 
@@ -115,13 +115,13 @@ import os, sys, time
 from pathlib import Path
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.log import CommandBox
+from fmnist_tui.runs.log import send_command
 
 # Slowly, so that the others come in between.
 truncate = os.ftruncate
 os.ftruncate = lambda file, size: (time.sleep(0.001), truncate(file, size))
 for number in range(30):
-    CommandBox.send(RunFolder(Path(sys.argv[1])), Stop(float(number), sys.argv[2]))
+    send_command(RunFolder(Path(sys.argv[1])), Stop(float(number), sys.argv[2]))
 """
 
 
@@ -134,7 +134,7 @@ def test_several_processes_may_send_at_once(run: RunFolder) -> None:
     for sender in senders:
         sender.communicate()
         assert sender.returncode == 0
-    assert LineTail(run.commands, COMMANDS).read() == found
+    assert JsonlReader(run.commands, COMMANDS).read() == found
     for name in "abc":
         own = [command.t for command in found if isinstance(command, Stop) and command.why == name]
         assert own == [float(number) for number in range(30)]

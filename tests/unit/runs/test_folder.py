@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 
-from fmnist_tui.runs.folder import RunFolder, run_folders
+from fmnist_tui.runs.folder import RunFolder, list_run_folders
 from fmnist_tui.util.errors import UserError
 from tests.unit.support import PROPERTY, TEXTS, python, said
 
@@ -47,7 +47,7 @@ def test_any_recipe_and_data_make_a_plain_name(
     run = RunFolder.create(folder, recipe, dataset, WHEN)
     assert re.fullmatch(r"2026-11-21_081403_[a-z0-9-]{1,40}_[a-z0-9-]{1,40}_[0-9a-f]{4}", run.name)
     assert run.path.parent == folder
-    assert run_folders(folder) == [run]
+    assert list_run_folders(folder) == [run]
 
 
 def test_of_a_folder_of_images_the_last_part_is_in_the_name(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_where_every_short_id_is_taken_a_longer_one_is_given(
     assert RunFolder.create(tmp_path, "fast", "mnist").id == "abababab"
     with pytest.raises(UserError, match="no run id is free"):
         RunFolder.create(tmp_path, "fast", "mnist")
-    assert len(run_folders(tmp_path)) == 2
+    assert len(list_run_folders(tmp_path)) == 2
 
 
 CREATOR = """
@@ -153,10 +153,10 @@ def test_runs_are_told_from_what_else_lies_among_them(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("")
     (tmp_path / "2026-11-21_081403_fast_mnist_0000").write_text("a file")
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
-    assert run_folders(tmp_path) == [run]
-    assert run_folders(tmp_path / "none") == []
+    assert list_run_folders(tmp_path) == [run]
+    assert list_run_folders(tmp_path / "none") == []
     with pytest.raises(UserError, match="cannot read the runs in"):
-        run_folders(tmp_path / "notes.txt")
+        list_run_folders(tmp_path / "notes.txt")
 
 
 def test_the_size_of_a_run_counts_its_files_and_follows_no_link(tmp_path: Path) -> None:

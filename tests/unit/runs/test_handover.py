@@ -15,7 +15,7 @@ import pytest
 
 from fmnist_tui.runs import handover
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.handover import OUTPUT, HandoverOutput, go_on, start
+from fmnist_tui.runs.handover import OUTPUT, HandoverOutput, resume_detached, start_detached
 from fmnist_tui.util.errors import UserError
 
 PATIENCE = 30.0
@@ -52,7 +52,7 @@ def heard(output: HandoverOutput, lines: int) -> list[str]:
     found: list[str] = []
     deadline = time.monotonic() + PATIENCE
     while len(found) < lines and time.monotonic() < deadline:
-        found += output.lines()
+        found += output.read_lines()
         time.sleep(0.02)
     return found
 
@@ -64,8 +64,8 @@ def test_a_run_goes_on_in_a_process_that_belongs_to_nobody(
     (folder.path / OUTPUT).write_text("earlier words\n")
     open_here = os.open(tmp_path, os.O_RDONLY)
     os.set_inheritable(open_here, True)
-    with HandoverOutput.of(folder) as output:
-        number = go_on(folder, tmp_path / "data")
+    with HandoverOutput.for_run(folder) as output:
+        number = resume_detached(folder, tmp_path / "data")
         program.append(number)
         told, complaint = heard(output, 2)
     os.close(open_here)
@@ -95,7 +95,7 @@ def test_a_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, "two-conv", "fashion")
     (folder.path / OUTPUT).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UserError, match=OUTPUT):
-        go_on(folder, tmp_path)
+        resume_detached(folder, tmp_path)
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -105,30 +105,30 @@ def test_a_shell_that_cannot_start_is_one_line(
     folder = RunFolder.create(tmp_path, "two-conv", "fashion")
     monkeypatch.setattr(handover, "_SHELL", "exit 3")
     with (
-        HandoverOutput.of(folder) as output,
+        HandoverOutput.for_run(folder) as output,
         pytest.raises(UserError, match="cannot start a process"),
     ):
-        start(["train"], output)
+        start_detached(["train"], output)
 
 
 def test_only_whole_new_lines_are_read(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, "two-conv", "fashion")
     (folder.path / OUTPUT).write_text("old\n")
-    with HandoverOutput.of(folder) as output:
+    with HandoverOutput.for_run(folder) as output:
         os.write(output.descriptor, b"one\nhal")
-        assert output.lines() == ["one"]
-        assert output.lines() == []
+        assert output.read_lines() == ["one"]
+        assert output.read_lines() == []
         os.write(output.descriptor, b"f\xff\n")
-        assert output.lines() == ["half\ufffd"]
+        assert output.read_lines() == ["half\ufffd"]
 
 
 def test_output_put_aside_becomes_the_run_s_own_or_goes(tmp_path: Path) -> None:
-    with HandoverOutput.aside(tmp_path / "new" / "runs") as output:
+    with HandoverOutput.temporary(tmp_path / "new" / "runs") as output:
         os.write(output.descriptor, b"nothing came of it\n")
         assert output.path.exists()
     assert list((tmp_path / "new" / "runs").iterdir()) == []
     folder = RunFolder.create(tmp_path, "two-conv", "fashion")
-    with HandoverOutput.aside(tmp_path) as output:
+    with HandoverOutput.temporary(tmp_path) as output:
         os.write(output.descriptor, b"begun\n")
         output.move_to(folder)
         os.write(output.descriptor, b"going on\n")
@@ -139,7 +139,7 @@ def test_output_put_aside_becomes_the_run_s_own_or_goes(tmp_path: Path) -> None:
 def test_what_a_killed_start_left_aside_is_swept_but_not_what_is_in_use(tmp_path: Path) -> None:
     left = tmp_path / ".writing-0123456789abcdef.tmp"
     left.write_text("left")
-    with HandoverOutput.aside(tmp_path) as in_use, HandoverOutput.aside(tmp_path):
+    with HandoverOutput.temporary(tmp_path) as in_use, HandoverOutput.temporary(tmp_path):
         assert not left.exists()
         assert in_use.path.exists()
 
@@ -147,4 +147,4 @@ def test_what_a_killed_start_left_aside_is_swept_but_not_what_is_in_use(tmp_path
 def test_a_runs_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="--runs DIR"):
-        HandoverOutput.aside(tmp_path / "file" / "runs")
+        HandoverOutput.temporary(tmp_path / "file" / "runs")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fmnist_tui.protocol.events import EVENTS, Event, RunEnded
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs import jsonl_reader as tails
-from fmnist_tui.runs.jsonl_reader import EventTail, replay
+from fmnist_tui.runs.jsonl_reader import EventReader, replay
 from fmnist_tui.runs.log import EventLog
 from fmnist_tui.util.errors import UserError
 from tests.unit.support import (
@@ -57,11 +57,11 @@ def test_events_written_torn_read_back_and_reduced_give_the_state_of_the_whole_l
     last = len(whole) - len(whole.splitlines(keepends=True)[-1])
     path.write_bytes(whole[: data.draw(st.integers(last, len(whole) - 1))])
 
-    tail = EventTail(path)
+    tail = EventReader(path)
     found = tail.read()
     assert [EVENTS.encode(event) for event in found] == [EVENTS.encode(e) for e in events[:-1]]
     assert state_of(found) == state_of(events[:-1]) == replay(path, batch=2)
-    assert tail.garbage == 0
+    assert tail.invalid_lines == 0
 
     # A process that takes the run up again cuts the torn line off; the reader goes on.
     log = EventLog(path)
@@ -69,12 +69,12 @@ def test_events_written_torn_read_back_and_reduced_give_the_state_of_the_whole_l
     log.close()
     assert path.read_bytes() == whole
     assert state_of(found + tail.read()) == state_of(events) == replay(path)
-    assert tail.garbage == 0
+    assert tail.invalid_lines == 0
 
 
 def test_a_torn_last_line_is_left_alone_until_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    tail = EventTail(path)
+    tail = EventReader(path)
     assert tail.read() == []
     line = lines(note("one"))
     for end in range(len(line) - 1):
@@ -83,12 +83,12 @@ def test_a_torn_last_line_is_left_alone_until_it_is_whole(tmp_path: Path) -> Non
     path.write_bytes(line)
     assert tail.read() == [note("one")]
     assert tail.read() == []
-    assert tail.garbage == 0
+    assert tail.invalid_lines == 0
 
 
 def test_a_torn_line_cut_off_and_grown_anew_is_read_as_it_then_is(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    tail = EventTail(path)
+    tail = EventReader(path)
     path.write_bytes(lines(note("one")) + lines(note("a rather long one, torn"))[:40])
     assert tail.read() == [note("one")]
     path.write_bytes(lines(note("one"), note("two"), note("three")))
@@ -103,9 +103,9 @@ def test_garbage_is_counted_and_a_kind_of_the_future_passed_over(tmp_path: Path)
         + b'{"is":"Rollback","t":1}\n[1]\n'
         + lines(note("two"))
     )
-    tail = EventTail(path)
+    tail = EventReader(path)
     assert tail.read() == [note("one"), note("two")]
-    assert tail.garbage == 4
+    assert tail.invalid_lines == 4
 
 
 def test_a_limit_is_kept_and_nothing_is_read_twice(tmp_path: Path) -> None:
@@ -113,20 +113,20 @@ def test_a_limit_is_kept_and_nothing_is_read_twice(tmp_path: Path) -> None:
     events: list[Event] = [progress(step) for step in range(5000)]
     record(path, events)
     append(path, b"garbage\n" * 10)
-    tail, found = EventTail(path), []
+    tail, found = EventReader(path), []
     while batch := tail.read(limit=7):
         assert len(batch) <= 7
         found += batch
     assert found == events
-    assert tail.garbage == 10
+    assert tail.invalid_lines == 10
 
 
 def test_a_reader_can_begin_where_another_stopped(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     record(path, [note("one"), note("two")])
-    first = EventTail(path)
+    first = EventReader(path)
     first.read(limit=1)
-    assert EventTail(path, first.offset).read() == [note("two")]
+    assert EventReader(path, first.offset).read() == [note("two")]
 
 
 def test_a_line_longer_than_a_chunk_is_read_and_one_beyond_all_measure_skipped(
@@ -137,9 +137,9 @@ def test_a_line_longer_than_a_chunk_is_read_and_one_beyond_all_measure_skipped(
     path = tmp_path / "events.jsonl"
     long, overlong = note("x" * 700), note("y" * 5000)
     path.write_bytes(lines(note("one"), long, overlong, note("two")))
-    tail = EventTail(path)
+    tail = EventReader(path)
     assert tail.read() == [note("one"), long, note("two")]
-    assert tail.garbage == 1
+    assert tail.invalid_lines == 1
 
 
 def test_an_overlong_torn_line_is_waited_for_like_any_other(
@@ -149,13 +149,13 @@ def test_an_overlong_torn_line_is_waited_for_like_any_other(
     monkeypatch.setattr(tails, "LINE_LIMIT", 1024)
     path = tmp_path / "events.jsonl"
     path.write_bytes(lines(note("one")) + b"z" * 5000)
-    tail = EventTail(path)
+    tail = EventReader(path)
     assert tail.read() == [note("one")]
     append(path, b"z" * 5000)
     assert tail.read() == []
     append(path, b"z\n" + lines(note("two")))
     assert tail.read() == [note("two")]
-    assert tail.garbage == 1
+    assert tail.invalid_lines == 1
     # Cut off instead of finished, what then stands in its place is read.
     append(path, b"z" * 5000)
     assert tail.read() == []
@@ -166,7 +166,7 @@ def test_an_overlong_torn_line_is_waited_for_like_any_other(
 def test_a_record_that_lost_lines_already_read_goes_on_with_the_new_ones(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     record(path, [note("one"), note("two")])
-    tail = EventTail(path)
+    tail = EventReader(path)
     tail.read()
     record(path, [note("one")])
     assert tail.read() == []
@@ -176,10 +176,10 @@ def test_a_record_that_lost_lines_already_read_goes_on_with_the_new_ones(tmp_pat
 
 def test_a_record_that_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"cannot read {tmp_path}: Is a directory"):
-        EventTail(tmp_path).read()
+        EventReader(tmp_path).read()
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UserError, match="Not a directory"):
-        EventTail(tmp_path / "file" / "events.jsonl").read()
+        EventReader(tmp_path / "file" / "events.jsonl").read()
 
 
 def test_a_reader_beside_a_writing_thread_sees_every_event_once_in_order(tmp_path: Path) -> None:
@@ -192,14 +192,14 @@ def test_a_reader_beside_a_writing_thread_sees_every_event_once_in_order(tmp_pat
             log.append(event)
         log.close()
 
-    tail, found = EventTail(path), list[Event]()
+    tail, found = EventReader(path), list[Event]()
     writer = threading.Thread(target=write)
     writer.start()
     while not (found and isinstance(found[-1], RunEnded)):
         found += tail.read(limit=100)
     writer.join()
     assert found == events
-    assert tail.garbage == 0
+    assert tail.invalid_lines == 0
 
 
 WRITER = """
@@ -218,10 +218,10 @@ for start in range(0, len(data), 37):
 
 def test_a_reader_beside_a_writing_process_sees_every_event_once_in_order(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    tail, found = EventTail(path), list[Event]()
+    tail, found = EventReader(path), list[Event]()
     with python(WRITER, path) as writer:
         while not (found and isinstance(found[-1], RunEnded)):
             found += tail.read()
             assert writer.poll() in (None, 0)
     assert [event.t for event in found[:-1]] == [float(number) for number in range(3000)]
-    assert tail.garbage == 0
+    assert tail.invalid_lines == 0

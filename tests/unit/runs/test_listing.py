@@ -21,7 +21,7 @@ from fmnist_tui.runs.archive import archive
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise
 from fmnist_tui.runs.lock import LockHolder, RunLock
-from fmnist_tui.runs.lock import holder as real_holder
+from fmnist_tui.runs.lock import find_holder as real_holder
 from fmnist_tui.util.errors import UserError
 from tests.unit.support import (
     PROPERTY,
@@ -91,7 +91,7 @@ TRAINER = """
 import sys
 from pathlib import Path
 from fmnist_tui.runs.lock import LockHolder, RunLock
-from fmnist_tui.runs.lock import holder as real_holder
+from fmnist_tui.runs.lock import find_holder
 
 lock = RunLock.acquire(Path(sys.argv[1]))
 print("held", flush=True)
@@ -153,7 +153,7 @@ def test_a_lock_taken_while_the_record_is_read_is_noticed(
             stack.enter_context(RunLock.acquire(run.path)) if found is None else None
             return found
 
-        monkeypatch.setattr(listing, "holder", holder)
+        monkeypatch.setattr(listing, "find_holder", holder)
         assert summarise(run).state == "running"
 
 
@@ -327,7 +327,7 @@ def test_what_could_be_several_runs_names_them(tmp_path: Path, three: list[RunFo
     with pytest.raises(UserError) as caught:
         resolve(tmp_path, "conv")
     assert str(caught.value) == (
-        f'"conv" could be {three[2].name}, {three[0].name}; give an id, its last part'
+        f'"conv" could be {three[2].name}, {three[0].name}; give an id, the last part of a name'
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.runs.lock import LockHolder, RunLock, holder
+from fmnist_tui.runs.lock import LockHolder, RunLock, find_holder
 from fmnist_tui.util.errors import UserError
 from tests.unit.support import python, said, tell
 
@@ -60,14 +60,14 @@ def test_the_second_in_one_process_is_refused_as_well(tmp_path: Path) -> None:
 
 
 def test_the_holder_is_known_with_its_host_pid_and_beginning(tmp_path: Path) -> None:
-    assert holder(tmp_path) is None
+    assert find_holder(tmp_path) is None
     before = time.time()
     with keeper(tmp_path) as other:
-        found = holder(tmp_path)
+        found = find_holder(tmp_path)
         assert found is not None
         assert (found.host, found.pid) == (socket.gethostname(), other.pid)
         assert before - 1 < found.started < time.time() + 1
-    assert holder(tmp_path) is None
+    assert find_holder(tmp_path) is None
 
 
 def test_a_killed_process_frees_its_run(tmp_path: Path) -> None:
@@ -75,9 +75,9 @@ def test_a_killed_process_frees_its_run(tmp_path: Path) -> None:
         other.send_signal(signal.SIGKILL)
         other.wait()
         assert (tmp_path / "lock").read_text() != ""
-        assert holder(tmp_path) is None
+        assert find_holder(tmp_path) is None
         with RunLock.acquire(tmp_path):
-            assert holder(tmp_path) is not None
+            assert find_holder(tmp_path) is not None
 
 
 def test_releasing_twice_does_no_harm(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_releasing_twice_does_no_harm(tmp_path: Path) -> None:
     lock.release()
     with RunLock.acquire(tmp_path):
         lock.release()
-        assert holder(tmp_path) is not None
+        assert find_holder(tmp_path) is not None
 
 
 FORKER = """
@@ -107,7 +107,7 @@ def test_children_do_not_keep_the_run_of_a_killed_parent(tmp_path: Path) -> None
     with keeper(tmp_path, FORKER) as parent:
         children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
         assert len(children) == 2
-        assert holder(tmp_path) is not None
+        assert find_holder(tmp_path) is not None
         try:
             parent.send_signal(signal.SIGKILL)
             parent.wait()
@@ -115,7 +115,7 @@ def test_children_do_not_keep_the_run_of_a_killed_parent(tmp_path: Path) -> None
                 os.kill(int(child), 0)
             # A child lets go as its first deed, but it may not have had its turn yet.
             end = time.monotonic() + 10
-            while holder(tmp_path) is not None:
+            while find_holder(tmp_path) is not None:
                 assert time.monotonic() < end
                 time.sleep(0.01)
         finally:
@@ -141,7 +141,7 @@ sys.stdin.readline()
 
 def test_a_forked_child_cannot_free_the_run_of_its_parent(tmp_path: Path) -> None:
     with keeper(tmp_path, LEAVER) as parent:
-        found = holder(tmp_path)
+        found = find_holder(tmp_path)
         assert found is not None and found.pid == parent.pid
 
 
@@ -172,7 +172,7 @@ def test_of_eight_at_once_one_is_always_the_writer_also_while_others_look(tmp_pa
 
     def look() -> None:
         while not is_over.is_set():
-            holder(tmp_path)
+            find_holder(tmp_path)
 
     looker = threading.Thread(target=look)
     looker.start()
@@ -184,11 +184,11 @@ def test_of_eight_at_once_one_is_always_the_writer_also_while_others_look(tmp_pa
             answers = [said(process) for process in processes]
             assert sorted(answers) == ["lost"] * 7 + ["won"]
             winner = processes[answers.index("won")]
-            found = holder(tmp_path)
+            found = find_holder(tmp_path)
             assert found is not None and found.pid == winner.pid
             for process in processes:
                 tell(process, "free")
-            while holder(tmp_path) is not None:
+            while find_holder(tmp_path) is not None:
                 time.sleep(0.001)
     finally:
         is_over.set()
@@ -221,7 +221,7 @@ def test_a_lock_whose_run_was_moved_away_meanwhile_is_not_taken(
     monkeypatch.setattr(fcntl, "flock", flock)
     with pytest.raises(UserError, match="No such file or directory"):
         RunLock.acquire(run)
-    assert holder(moved) is None
+    assert find_holder(moved) is None
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_holder_that_has_not_said_who_it_is_holds_all_the_same(
 ) -> None:
     with RunLock.acquire(tmp_path):
         (tmp_path / "lock").write_text(content)
-        assert holder(tmp_path) == LockHolder("", 0, 0.0)
+        assert find_holder(tmp_path) == LockHolder("", 0, 0.0)
         with pytest.raises(UserError, match="in use by a process"):
             RunLock.acquire(tmp_path)
 
@@ -275,4 +275,4 @@ def test_a_full_disk_does_not_keep_a_run_from_being_locked(
 
     monkeypatch.setattr(os, "pwrite", full)
     with RunLock.acquire(tmp_path):
-        assert holder(tmp_path) == LockHolder("", 0, 0.0)
+        assert find_holder(tmp_path) == LockHolder("", 0, 0.0)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from fmnist_tui.protocol.events import EVENTS, Event, Glance, Progress, Telemetry
 from fmnist_tui.runs import log as logs
-from fmnist_tui.runs.jsonl_reader import EventTail
+from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.runs.log import EventLog
 from tests.unit.support import (
     PROPERTY,
@@ -36,9 +36,9 @@ Write = Callable[[int, bytes], int]
 
 
 def read(path: Path) -> list[Event]:
-    tail = EventTail(path)
+    tail = EventReader(path)
     events = tail.read()
-    assert tail.garbage == 0
+    assert tail.invalid_lines == 0
     return events
 
 
@@ -51,14 +51,14 @@ def failing(code: int) -> Write:
 
 def test_every_event_is_one_write_that_a_reader_sees_at_once(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    log, tail = EventLog(path), EventTail(path)
+    log, tail = EventLog(path), EventReader(path)
     with mock.patch.object(os, "write", side_effect=os.write) as write:
         for event in (started(), progress(1), ended()):
             log.append(event)
             assert tail.read() == [event]
     assert write.call_count == 3
     log.close()
-    assert log.left_out == 0 and log.trouble == ""
+    assert log.dropped == 0 and log.error == ""
 
 
 def test_a_torn_last_line_is_cut_off_before_anything_is_added(tmp_path: Path) -> None:
@@ -99,13 +99,13 @@ def test_an_outage_is_told_once_and_what_matters_is_written_when_it_is_over(
     with mock.patch.object(os, "write", failing(errno.ENOSPC)):
         for event in (progress(1), epoch_ended(1), telemetry(), note("one"), progress(2)):
             log.append(event)
-        assert log.trouble == told[0]
+        assert log.error == told[0]
     assert len(told) == 1
     assert "No space left on device" in told[0] and str(path) in told[0]
     log.append(progress(3))
-    assert log.trouble == ""
+    assert log.error == ""
     assert read(path) == [started(), epoch_ended(1), note("one"), progress(3)]
-    assert log.left_out == 3
+    assert log.dropped == 3
     with mock.patch.object(os, "write", failing(errno.EIO)):
         log.append(note("two"))
         log.append(note("three"))
@@ -126,7 +126,7 @@ def test_whoever_is_told_of_an_outage_may_append_an_event_about_it(tmp_path: Pat
         log.append(started())
     log.close()
     first, second = read(path)
-    assert first == started() and "not being kept" in second.message  # type: ignore[union-attr]
+    assert first == started() and "cannot write" in second.message  # type: ignore[union-attr]
 
 
 def test_a_record_that_cannot_be_opened_is_begun_when_it_can(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_what_a_closed_record_could_not_write_is_counted(tmp_path: Path) -> None
     log.append(started())
     log.append(ended())
     log.close()
-    assert log.left_out == 2
+    assert log.dropped == 2
 
 
 def test_a_record_is_never_written_through_a_link(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_what_waits_is_bounded_and_keeps_how_the_run_began(
     assert found[0] == started()
     assert found[1:] == [note(f"{number:04d}") for number in range(1001 - len(found), 1000)]
     assert 9000 < path.stat().st_size <= 10_000
-    assert log.left_out == 1001 - len(found)
+    assert log.dropped == 1001 - len(found)
 
 
 EVENT = st.sampled_from(
@@ -222,7 +222,7 @@ def test_a_disk_that_fails_anywhere_leaves_whole_lines_and_costs_nothing_that_ma
         nonlocal outages
         outages += 1
 
-    tail, seen = EventTail(path), list[Event]()
+    tail, seen = EventReader(path), list[Event]()
     log = EventLog(path, count)
     with (
         mock.patch.object(os, "write", faulty_write),
@@ -236,8 +236,8 @@ def test_a_disk_that_fails_anywhere_leaves_whole_lines_and_costs_nothing_that_ma
             for line in whole.splitlines():
                 json.loads(line)
             seen += tail.read()
-            expected_outages += was_well and bool(log.trouble)
-            was_well = not log.trouble
+            expected_outages += was_well and bool(log.error)
+            was_well = not log.error
     log.append(ended("stopped"))
     log.close()
     assert outages == expected_outages
@@ -249,8 +249,8 @@ def test_a_disk_that_fails_anywhere_leaves_whole_lines_and_costs_nothing_that_ma
         *lasting,
         ended("stopped"),
     ]
-    assert len(found) + log.left_out == len(events) + 1
-    assert seen + tail.read() == found and tail.garbage == 0
+    assert len(found) + log.dropped == len(events) + 1
+    assert seen + tail.read() == found and tail.invalid_lines == 0
 
 
 def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ sys.stdin.readline()
 room(resource.RLIM_INFINITY)
 log.append(Alert(100.0, "note", ""))
 log.close()
-print(log.left_out, flush=True)
+print(log.dropped, flush=True)
 """
 
 

@@ -16,7 +16,7 @@ from fmnist_tui.runs import archive, checkpoints
 from fmnist_tui.runs.checkpoints import CheckpointEntry
 from fmnist_tui.runs.folder import REPORT, RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
-from fmnist_tui.runs.log import CommandBox
+from fmnist_tui.runs.log import send_command
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.shared.run_names import run_name
@@ -79,13 +79,13 @@ class RunActions:
         if not run.is_live:
             raise UserError(f"{run_name(run)} is not running")
         command = Stop(time.time(), STOP_REASON)
-        await self._screen.in_thread(lambda: CommandBox.send(run.run, command))
+        await self._screen.in_thread(lambda: send_command(run.run, command))
         self._screen.notify(f"{run_name(run)}: saving a checkpoint and stopping")
 
     async def fork(self, run: RunSummary) -> None:
         """Start a new run from a checkpoint, with changed settings."""
         config = _read_config(run, "forked")
-        entries = await self._screen.in_thread(partial(checkpoints.kept, run.run))
+        entries = await self._screen.in_thread(partial(checkpoints.list_checkpoints, run.run))
         if not entries:
             raise UserError(f"{run_name(run)} has no checkpoint to fork from")
         items = [(entry.name, _format_checkpoint(entry)) for entry in entries]
@@ -93,7 +93,7 @@ class RunActions:
         if name is None:
             return
         entry = next(entry for entry in entries if entry.name == name)
-        is_complete = entry.whole and entry.epoch >= config.epochs
+        is_complete = entry.is_resumable and entry.epoch >= config.epochs
         dialog = PromptDialog(
             f"New run from {name}: changed settings",
             f"epochs={entry.epoch + config.epochs}" if is_complete else "",
@@ -213,5 +213,5 @@ def _validator(parse: Callable[[str], object]) -> Callable[[str], str]:
 
 
 def _format_checkpoint(entry: CheckpointEntry) -> str:
-    effect = "continues from there" if entry.whole else "weights only, starts at epoch 0"
+    effect = "continues from there" if entry.is_resumable else "weights only, starts at epoch 0"
     return f"{entry.kind:<4}  step {entry.step:>7,}  epoch {entry.epoch:>4}  {effect}"

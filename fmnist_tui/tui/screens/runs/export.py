@@ -30,7 +30,7 @@ CHOICES = [
 async def export_run(screen: DashboardScreen, run: RunSummary) -> None:
     """Export the run's best checkpoint, in a background job."""
     refuse_broken(run)
-    if not await screen.in_thread(partial(checkpoints.kept, run.run)):
+    if not await screen.in_thread(partial(checkpoints.list_checkpoints, run.run)):
         raise UserError(f"{run_name(run)} has no checkpoint to export")
     dialog = ChoiceDialog(
         f"Export {run_name(run)}",

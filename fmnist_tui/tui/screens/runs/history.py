@@ -16,7 +16,7 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import ENSEMBLE, SWEEP, Alert, EpochEnded, Evaluated, RunStarted
 from fmnist_tui.protocol.run_state import TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS, RunState
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.jsonl_reader import EventTail
+from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.util.errors import UserError
 
@@ -49,7 +49,7 @@ class RunHistory:
 
 class _CacheEntry:
     def __init__(self, folder: RunFolder) -> None:
-        self.reader = EventTail(folder.events)
+        self.reader = EventReader(folder.events)
         self.state = RunState()
         self.version: object = None
         self.history = RunHistory(folder)

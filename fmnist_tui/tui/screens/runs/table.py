@@ -10,9 +10,9 @@ from pathlib import Path
 from rich.text import Text
 
 from fmnist_tui.protocol.events import DETACHED, FAILED, FINISHED, STOPPED
-from fmnist_tui.runs.folder import RunFolder, run_folders
+from fmnist_tui.runs.folder import RunFolder, list_run_folders
 from fmnist_tui.runs.listing import BROKEN, CRASHED, PAUSED, RUNNING, RunSummary, summarise
-from fmnist_tui.runs.lock import LockHolder, holder
+from fmnist_tui.runs.lock import LockHolder, find_holder
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.tui.theme import TableColours
 from fmnist_tui.tui.widgets.columns import Column, laid_out, line, line_width
@@ -66,7 +66,7 @@ class RunIndex:
         """All runs; UserError if the folder cannot be read."""
         with self._lock:
             cache: dict[Path, tuple[object, RunSummary]] = {}
-            for run in run_folders(self._runs_dir):
+            for run in list_run_folders(self._runs_dir):
                 version = _version(run)
                 entry = self._cache.get(run.path)
                 if version is None or entry is None or entry[0] != version:
@@ -79,7 +79,7 @@ class RunIndex:
 def _version(run: RunFolder) -> tuple[int, int, LockHolder | None] | None:
     try:
         stat = run.events.stat()
-        return stat.st_size, stat.st_mtime_ns, holder(run.path)
+        return stat.st_size, stat.st_mtime_ns, find_holder(run.path)
     except OSError:
         return None
 
