@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmnist_tui.config.dataset_catalog import GARMENTS
+from fmnist_tui.config.dataset_catalog import DATASETS
 from fmnist_tui.data.dataset import Images, Labels
 from fmnist_tui.data.load import load_dataset
-from fmnist_tui.data.sketches.garment_shapes import OUTLINES
+from fmnist_tui.data.sketches.garment_shapes import GARMENTS
 from fmnist_tui.data.sketches.sketch_dataset import draw
 
 
@@ -31,8 +31,8 @@ def test_every_garment_is_drawn_as_often_as_every_other(drawn: tuple[Images, Lab
     images, labels = drawn
     assert images.shape == (3000, 28, 28, 1)
     assert images.dtype == np.uint8
-    assert np.bincount(labels).tolist() == [300] * len(GARMENTS)
-    assert len(OUTLINES) == len(GARMENTS)
+    assert np.bincount(labels).tolist() == [300] * 10
+    assert len(GARMENTS) == len(DATASETS["sketches"].classes) == 10
 
 
 def test_a_seed_draws_the_same_in_every_process(drawn: tuple[Images, Labels]) -> None:
