@@ -16,6 +16,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, parse_checkpoint
+from fmnist_tui.util.errors import UserError
+
 CPU_SECONDS = 60
 EXTRA_MEMORY = 1 << 30
 MAX_FILE_SIZE = 4 << 30
@@ -27,11 +34,6 @@ METADATA = "fmnist_tui"
 
 def main(arguments: list[str]) -> int:
     source, folder = Path(arguments[0]), Path(arguments[1])
-    import torch  # noqa: F401 - imported before memory is limited
-    from safetensors.torch import save_file
-
-    from fmnist_tui.util.errors import UserError
-
     size = source.stat().st_size
     _limit_resources(size)
     try:
@@ -55,14 +57,12 @@ def _limit_resources(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS,) * 2)
     memory = Path("/proc/self/statm")
     if memory.exists():
-        # The current address space (torch's libraries are large) plus a bounded amount.
+        # The address space in use (torch, already imported, is large) plus a bounded amount.
         mapped = int(memory.read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (mapped + 4 * size + EXTRA_MEMORY,) * 2)
 
 
 def _read_weights(source: Path, size: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, parse_checkpoint
-
     name = source.name
     if size > MAX_FILE_SIZE:
         raise CheckpointError(f"{name}: refused, {size >> 20} MB is larger than any model here")
@@ -81,8 +81,6 @@ def _select_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_sidecar(source: Path, data: bytes) -> dict[str, Any]:
     """The facts in the JSON file beside bare weights, if that file was written by us."""
-    from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError
-
     sidecar = source.with_name(f"{source.name}.json")
     if not sidecar.is_file() or sidecar.stat().st_size > MAX_FACTS_SIZE:
         return {}
@@ -106,11 +104,6 @@ def _parse_facts(text: str | bytes) -> dict[str, Any]:
 
 
 def _read_safetensors(source: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    from safetensors import SafetensorError, safe_open
-    from safetensors.torch import load_file
-
-    from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError
-
     try:
         with safe_open(source, "pt") as file:
             metadata = file.metadata() or {}
@@ -121,10 +114,6 @@ def _read_safetensors(source: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _check_tensors(weights: object, name: str) -> dict[str, Any]:
-    import torch
-
-    from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError
-
     if not isinstance(weights, Mapping) or not weights:
         raise CheckpointError(f"{name}: holds no weights")
     checked = {}

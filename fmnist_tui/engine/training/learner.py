@@ -28,12 +28,14 @@ from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.inference.classifier import ModelInfo, OnTick, no_op, predict_logits
 from fmnist_tui.engine.optim import OptimSpec
 from fmnist_tui.engine.training.freezing import FrozenParts, use_body_lr
-from fmnist_tui.engine.training.step import Network, StepParts, TrainingStep
+from fmnist_tui.engine.training.step import Network, TrainingStep
 from fmnist_tui.engine.training.undo_training import undo_on_exit
 from fmnist_tui.util.errors import reason
 
 # Training images that a model may look at before the first step.
 PREPARATION_IMAGES = 4096
+# Attributes that a checkpoint saves under their own name.
+COUNTERS = ("step", "epoch", "epoch_step", "stale_epochs", "lr_factor", "seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +132,19 @@ class Learner:
     def make_step(self, network: Network | None = None) -> TrainingStep:
         """Build the training step, with a compiled `network` if there is one."""
         self.model.train()
-        parts = StepParts(
+        return TrainingStep(
             model=self.model,
             network=network or self.model,
             optimizer=self._optimizer,
             scaler=self._scaler,
             augment=Augment(self.config, self.info.normalisation),
             data=self.train,
+            batch_size=self.order.batch_size,
             machine=self.machine,
             average=self._average,
             label_smoothing=self.config.label_smoothing,
             clip_norm=self.config.clip_norm,
         )
-        return TrainingStep(parts, self.order.batch_size)
 
     @property
     def is_position_consistent(self) -> bool:
@@ -198,10 +200,7 @@ class Learner:
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
             "rng": rng.get_state(self.machine.device),
-            "epoch_step": self.epoch_step,
-            "stale_epochs": self.stale_epochs,
-            "lr_factor": self.lr_factor,
-            "seconds": self.seconds,
+            **{key: getattr(self, key) for key in COUNTERS},
             "tally": {"hits": totals.pop("correct"), **totals},
             "frozen": self.frozen.sha256 if self.frozen is not None else "",
         }
@@ -237,11 +236,8 @@ class Learner:
             self._scaler.load_state_dict(payload["scaler"])
         if self._average is not None:
             self._average.restore(payload["weights"])
-        self.step, self.epoch = payload["step"], payload["epoch"]
-        self.epoch_step = payload["epoch_step"]
-        self.stale_epochs = payload["stale_epochs"]
-        self.lr_factor = payload["lr_factor"]
-        self.seconds = payload["seconds"]
+        for key in COUNTERS:
+            setattr(self, key, payload[key])
         self.best = BestEpoch(**payload["best"])
         totals = dict(payload["tally"])
         self.totals = EpochTotals(correct=totals.pop("hits"), **totals)

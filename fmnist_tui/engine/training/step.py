@@ -22,29 +22,26 @@ WARM_UP_STEPS = 3
 Network = Callable[[Tensor], Tensor]
 
 
-@dataclass(slots=True)
-class StepParts:
-    """Everything that a step uses."""
+@dataclass(eq=False)
+class TrainingStep:
+    """Trains on the images of a row of indices; `read_totals` returns loss and accuracy sums."""
 
     model: nn.Module
+    # the model, or its compiled form
     network: Network
     optimizer: Optimizer
     scaler: torch.amp.GradScaler
     augment: Augment
     data: DeviceSplit
+    batch_size: int
     machine: TrainingDevice
     average: WeightAverage | None
     label_smoothing: float
     clip_norm: float
 
-
-class TrainingStep:
-    """Trains on the images of a row of indices; `read_totals` returns loss and accuracy sums."""
-
-    def __init__(self, parts: StepParts, batch_size: int) -> None:
-        self._parts = parts
-        device = parts.machine.device
-        self._indices = torch.zeros(batch_size, dtype=torch.int64, device=device)
+    def __post_init__(self) -> None:
+        device = self.machine.device
+        self._indices = torch.zeros(self.batch_size, dtype=torch.int64, device=device)
         # loss × images, and correct predictions; MPS has no double precision
         dtype = torch.float32 if device.type == "mps" else torch.float64
         self._sums = torch.zeros(2, dtype=dtype, device=device)
@@ -57,7 +54,7 @@ class TrainingStep:
 
     def __call__(self, indices: Tensor) -> None:
         self._indices.copy_(indices, non_blocking=True)
-        if not self._parts.machine.cuda_graph:
+        if not self.machine.cuda_graph:
             self._train_batch()
         elif self._graph is not None:
             self._graph.replay()
@@ -76,27 +73,23 @@ class TrainingStep:
         return loss, correct
 
     def _train_batch(self) -> None:
-        parts = self._parts
-        images = parts.data.gather(self._indices)
-        pixels, targets = parts.augment(images, parts.data.labels[self._indices])
-        with parts.machine.autocast():
-            logits = parts.network(pixels)
-        loss = targets.loss(logits, parts.label_smoothing)
-        parts.optimizer.zero_grad(set_to_none=True)
-        parts.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        if parts.clip_norm:
-            parts.scaler.unscale_(parts.optimizer)
-            nn.utils.clip_grad_norm_(parts.model.parameters(), parts.clip_norm)
-        parts.scaler.step(parts.optimizer)
-        parts.scaler.update()
-        if parts.average is not None:
-            parts.average.update()
-        self._add_totals(loss.detach(), logits.detach(), targets.labels)
-
-    @torch.no_grad()
-    def _add_totals(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        self._sums[0] += loss * len(labels)
-        self._sums[1] += (logits.argmax(1) == labels).sum()
+        images = self.data.gather(self._indices)
+        pixels, targets = self.augment(images, self.data.labels[self._indices])
+        with self.machine.autocast():
+            logits = self.network(pixels)
+        loss = targets.loss(logits, self.label_smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if self.clip_norm:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average is not None:
+            self.average.update()
+        with torch.no_grad():
+            self._sums[0] += loss.detach() * len(targets.labels)
+            self._sums[1] += (logits.detach().argmax(1) == targets.labels).sum()
 
     def _warm_up(self) -> None:
         """Train on a side stream, as CUDA graphs require before a capture."""
@@ -109,7 +102,7 @@ class TrainingStep:
     def _capture(self) -> None:
         """Capture the step, which does not run it, then run it once."""
         graph = torch.cuda.CUDAGraph()
-        self._parts.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         # By default torch captures on a stream of the GPU that the first capture was on.
         stream = torch.cuda.Stream(self._indices.device)  # type: ignore[no-untyped-call]
         with torch.cuda.graph(graph, stream=stream):

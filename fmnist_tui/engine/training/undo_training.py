@@ -6,8 +6,10 @@ valid. The copies are kept in host memory, so that a nearly full GPU can do this
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,14 +27,10 @@ def undo_on_exit(
 ) -> Iterator[None]:
     """Restore these tensors, the optimiser, the gradient scaler and the random generators when
     the block ends."""
-    copies = [(tensor, _copy(tensor)) for tensor in (*tensors, *_learning_rates(optimizer))]
-    states = {
-        parameter: {
-            name: (value, _copy(value) if isinstance(value, Tensor) else value)
-            for name, value in state.items()
-        }
-        for parameter, state in optimizer.state.items()
-    }
+    states = {parameter: dict(state) for parameter, state in optimizer.state.items()}
+    # The options of the parameter groups hold the learning rates.
+    changing = chain(tensors, _tensors(optimizer.param_groups), _tensors(states.values()))
+    copies = [(tensor, tensor.detach().to("cpu", copy=True)) for tensor in changing]
     scale = scaler.state_dict()
     generators = rng.get_state(device)
     try:
@@ -41,35 +39,13 @@ def undo_on_exit(
         with torch.no_grad():
             for tensor, copy in copies:
                 tensor.copy_(copy)
-            _restore_states(optimizer, states)
+        optimizer.state.clear()
+        optimizer.state.update(states)
         if scale:
             scaler.load_state_dict(scale)
         rng.set_state(generators, device)
 
 
-def _copy(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu", copy=True)
-
-
-def _learning_rates(optimizer: Optimizer) -> list[Tensor]:
-    """The tensors among the options of the parameter groups."""
-    return [
-        value
-        for group in optimizer.param_groups
-        for value in group.values()
-        if isinstance(value, Tensor)
-    ]
-
-
-def _restore_states(
-    optimizer: Optimizer, states: dict[Tensor, dict[str, tuple[object, object]]]
-) -> None:
-    for parameter in list(optimizer.state):
-        if parameter not in states:
-            del optimizer.state[parameter]
-    for parameter, state in states.items():
-        optimizer.state[parameter].clear()
-        for name, (value, copy) in state.items():
-            if isinstance(value, Tensor) and isinstance(copy, Tensor):
-                value.copy_(copy)
-            optimizer.state[parameter][name] = value
+def _tensors(tables: Iterable[Mapping[Any, Any]]) -> Iterator[Tensor]:
+    for table in tables:
+        yield from (value for value in table.values() if isinstance(value, Tensor))

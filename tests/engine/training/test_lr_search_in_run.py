@@ -163,9 +163,9 @@ class CapturedStep:
         self._captured = self._addresses()
 
     def _addresses(self) -> list[int]:
-        optimizer = self._step._parts.optimizer
+        optimizer = self._step.optimizer
         states = [value for state in optimizer.state.values() for value in state.values()]
-        weights = self._step._parts.model.state_dict().values()
+        weights = self._step.model.state_dict().values()
         return [value.data_ptr() for value in (*states, *weights)]
 
     def replay(self) -> None:
