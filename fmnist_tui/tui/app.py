@@ -196,7 +196,7 @@ class Dashboard(App[int]):
 
     def start_lr_search(self, config: RunConfig) -> bool:
         """Start a learning-rate search in this process, as a run of its own."""
-        return self._start(lambda: self.app_state.session.lrfind(config))
+        return self._start(lambda: self.app_state.session.find_lr(config))
 
     def start_plan(self, plan: Plan) -> bool:
         """Start the runs of a plan, one after another. False if the first could not be started."""

@@ -115,7 +115,7 @@ def _finish_run(app_state: AppState) -> None:
     training = feed.training if feed is not None else None
     if feed is None or training is None:
         return
-    if not training.done:
+    if not training.is_done:
         if app_state.quit_mode is QuitMode.DETACH:
             training.send(Detach(0.0))
             _print(f"{feed.name}: saving; the run continues without a terminal …")
@@ -125,7 +125,7 @@ def _finish_run(app_state: AppState) -> None:
         try:
             training.wait()
         except KeyboardInterrupt:
-            training.abandon("Ctrl-C while saving", feed.state.step, feed.state.epochs_done)
+            training.record_end("Ctrl-C while saving", feed.state.step, feed.state.epochs_done)
             os._exit(130)
     feed.drain()
     if feed.state.end_reason == DETACHED:

@@ -99,7 +99,7 @@ def _combine(session: Session, members: Sequence[RunFolder], args: argparse.Name
     )
     with show_progress("ensemble") as on_progress:
         values = {**ENSEMBLE_SETTINGS, **settings}
-        return session.ensemble(members, **values, tell=on_progress).result()
+        return session.build_ensemble(members, **values, on_progress=on_progress).result()
 
 
 def _to_json(folder: RunFolder, state: RunState, members: Sequence[RunSummary]) -> dict[str, Any]:

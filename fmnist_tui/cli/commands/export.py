@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     out = expand_home(args.out) if args.out else _default_file(source, args.to)
     request = ExportRequest(args.to, out, args.opset, not args.no_check, args.force)
     with options.open_session(args) as session, show_progress("exporting") as on_progress:
-        exported = session.export(source, request, tell=on_progress).result()
+        exported = session.export(source, request, on_progress=on_progress).result()
     if args.json:
         console.print_json(_to_json(exported))
     else:

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         args.start = str(resolve_start(config.start, options.runs_dir(args)))
         config = config.changed(start=args.start)
     with options.open_session(args) as session:
-        step = run_training(session.lrfind(config, rates))
+        step = run_training(session.find_lr(config, rates))
     if step.folder is None:
         console.note("stopped before the search started")
         return step.status

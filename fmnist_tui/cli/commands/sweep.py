@@ -116,7 +116,12 @@ def _start(args: argparse.Namespace) -> int:
     _write_config(folder, spec, place)
     with options.open_session(args) as session, show_progress(f"sweep {spec.name}") as on_progress:
         sweep = SweepRunner(
-            session, ledger, folder, trials=args.trials, tell=on_progress, say=console.note
+            session,
+            ledger,
+            folder,
+            limit=args.trials,
+            on_progress=on_progress,
+            on_message=console.note,
         )
 
         def stop(name: str) -> None:
@@ -131,7 +136,7 @@ def _start(args: argparse.Namespace) -> int:
                 outcome = sweep.run()
             except KeyboardInterrupt:
                 if sweep.training is not None:
-                    sweep.training.abandon(ABANDONED, 0, 0)
+                    sweep.training.record_end(ABANDONED, 0, 0)
                 exit_immediately()
     if outcome.reason == FAILED:
         raise UserError(f"the sweep ended: {outcome.message}")

@@ -32,14 +32,14 @@ def follow_training(training: Training, view: TrainingView) -> tuple[RunState, i
         # The signal may have interrupted a write to the same stream: RuntimeError.
         with suppress(RuntimeError):
             view.close()
-        training.abandon(ABANDONED, state.step, state.epochs_done)
+        training.record_end(ABANDONED, state.step, state.epochs_done)
         exit_immediately()
 
     with handle_signals(stop, quit_now) as received, view:
         while True:
             has_ended = training.wait(POLL_SECONDS)
-            while training.steps:
-                view.on_load_step(training.steps.popleft())
+            while training.load_steps:
+                view.on_load_step(training.load_steps.popleft())
             while training.events:
                 event = training.events.popleft()
                 state.apply(event)

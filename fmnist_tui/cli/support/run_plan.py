@@ -93,8 +93,8 @@ def _build_ensemble(
     device = "auto" if isinstance(first, EnsembleStep) else first.config.device
     members = [RunFolder(path) for path in step.runs]
     with show_progress(step.name, part) as on_progress:
-        folder = session.ensemble(
-            members, tta=step.tta, recipe=plan.recipe, device=device, tell=on_progress
+        folder = session.build_ensemble(
+            members, tta=step.tta, recipe=plan.recipe, device=device, on_progress=on_progress
         ).result()
     return CompletedStep(step.name, replay(folder.events), folder)
 

@@ -1,30 +1,26 @@
-"""An ensemble: trained networks asked as one, kept and judged as a run of its own.
+"""Build an ensemble: trained networks used as one classifier, saved and evaluated as a run.
 
-What its members say is averaged as probabilities. Its checkpoint holds all of them, so
-that the members' runs may go. Members must agree on classes, pictures and data, and on
-which images they were validated on: one that had learnt from another's validation images
-would make the ensemble's validation a lie.
+The ensemble averages the probabilities of its members. Its checkpoint contains all of them, so
+the members' runs may be deleted. Members must have the same classes, image size, dataset and
+validation images: a member trained on another's validation images would make the ensemble's
+validation accuracy meaningless.
 """
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-import fmnist_tui
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.data.dataset import Dataset, Split
-from fmnist_tui.engine.checkpoints import weights_source as origin
-from fmnist_tui.engine.checkpoints.checkpoint import FORMAT, CheckpointError, CheckpointStore
-from fmnist_tui.engine.checkpoints.weights_source import LoadedWeights
+from fmnist_tui.data.dataset import Dataset
+from fmnist_tui.engine.checkpoints.checkpoint import FORMAT, CheckpointStore
+from fmnist_tui.engine.checkpoints.weights_source import LoadedWeights, load_from_run
 from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.inference.classifier import (
     EVAL_BATCH_SIZE,
@@ -34,26 +30,31 @@ from fmnist_tui.engine.inference.classifier import (
     OnTick,
     no_op,
 )
-from fmnist_tui.engine.inference.evaluate import evaluate_split, tick_with_progress
-from fmnist_tui.engine.run.run_record import Emit, recorded, saved, write_config
+from fmnist_tui.engine.inference.evaluate import tick_with_progress
+from fmnist_tui.engine.run.run_record import (
+    Emit,
+    checkpoint_saved,
+    evaluate_and_record,
+    record_run,
+    write_config,
+)
+from fmnist_tui.engine.run.run_started import build_run_started
 from fmnist_tui.engine.training import leakage
-from fmnist_tui.protocol.events import ENSEMBLE, Alert, Changed, RunStarted
+from fmnist_tui.protocol.events import ENSEMBLE, Alert
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import summarise
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.progress import OnProgress, ignore_progress
 from fmnist_tui.util.text import safe_text
 
-RECIPE = "ensemble"
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EnsembleMember:
-    """A run with the checkpoint that stands for it, and what its record says of that."""
+    """A run with its best checkpoint and the accuracy in its record."""
 
     folder: RunFolder
-    about: ModelInfo
-    origin: LoadedWeights
+    info: ModelInfo
+    loaded: LoadedWeights
     val_accuracy: float | None
 
     @property
@@ -62,190 +63,161 @@ class EnsembleMember:
 
     @property
     def file(self) -> str:
-        return Path(self.origin.source).name
+        return Path(self.loaded.source).name
+
+    def __str__(self) -> str:
+        val = self.val_accuracy
+        accuracy = "no validation" if val is None else f"val {val * 100:.2f} %"
+        return f"{self.name} ({self.file}), {accuracy}"
 
 
-def build(
+def build_ensemble(
     runs_dir: Path,
-    load: Callable[[RunConfig], Dataset],
-    members: Sequence[RunFolder],
+    load_dataset: Callable[[RunConfig], Dataset],
+    folders: Sequence[RunFolder],
     *,
     tta: str | None = None,
-    recipe: str = RECIPE,
+    recipe: str = "ensemble",
     device: str = "auto",
-    tell: OnProgress = ignore_progress,
-    pulse: OnTick = no_op,
+    on_progress: OnProgress = ignore_progress,
+    on_tick: OnTick = no_op,
 ) -> RunFolder:
-    """Make an ensemble of the runs' best checkpoints, judged on validation and then on test.
+    """Build an ensemble of the runs' best checkpoints and evaluate it on validation and test.
 
-    `load` gives the data set of a config. `tta` is which views of an image are averaged, None
-    for those that the members are used to, if they agree. `pulse` is called between batches and
-    may raise `Cancelled`. Raises UserError, one line, where these runs make no ensemble; then
-    there is no run folder either."""
-    found = _read(members, tell, pulse)
-    for first, other in pairwise(found):
-        _agree(first, other)
-    own = {member.about.config.tta for member in found}
-    views = tta or (min(own) if len(own) == 1 else "none")
-    config = found[0].about.config.changed(recipe=recipe, tta=views, device=device)
-    about = ModelInfo.for_ensemble(tuple(member.about for member in found), config)
+    `tta` is the test-time augmentation, None for that of the members if they agree. `on_tick` is
+    called between batches and may raise `Cancelled`. A UserError, one line, says why these runs
+    cannot form an ensemble; no run folder exists then."""
+    members = _load_members(folders, on_progress, on_tick)
+    for first, second in pairwise(members):
+        _check_compatible(first, second)
+    member_ttas = {member.info.config.tta for member in members}
+    common_tta = min(member_ttas) if len(member_ttas) == 1 else "none"
+    config = members[0].info.config.changed(recipe=recipe, tta=tta or common_tta, device=device)
+    info = ModelInfo.for_ensemble(tuple(member.info for member in members), config)
     machine = choose_device(config.changed(precision="fp32"))
     weights = {
         f"{number}.{name}": tensor
-        for number, member in enumerate(found)
-        for name, tensor in _weights(member).items()
+        for number, member in enumerate(members)
+        for name, tensor in member.loaded.weights.items()
     }
-    classifier = Classifier.from_weights(about, weights, machine, "the ensemble")
-    tell(0, 0, "reading the data")
-    dataset = load(config)
-    _check_data(found, dataset)
+    classifier = Classifier.from_weights(info, weights, machine, "the ensemble")
+    on_progress(0, 0, "reading the data")
+    dataset = load_dataset(config)
+    _check_dataset(members, dataset)
     folder = RunFolder.create(runs_dir, recipe, config.dataset)
-    with recorded(folder) as emit:
-        write_config(folder, config, machine, _made_from(found))
-        emit(_started(classifier, dataset, folder))
-        for number, member in enumerate(found, 1):
-            for note in (f"member {number}: {_told(member)}", *member.origin.notes):
-                emit(Alert(time.time(), "note", note))
-        if tta is None and len(own) > 1:
-            told = "its members are used to different views of an image: it is given one alone"
-            emit(Alert(time.time(), "note", told))
-        if views != "none" and not all(member.about.config.flip for member in found):
-            told = "not every member was trained with flip: mirrored views may mislead it"
-            emit(Alert(time.time(), "warning", told))
+    with record_run(folder) as emit:
+        write_config(folder, config, machine, _provenance(members))
+        emit(
+            replace(
+                build_run_started(folder, config, ENSEMBLE, dataset, machine),
+                model=info.model,
+                parameters=sum(tensor.numel() for tensor in classifier.model.parameters()),
+                batch_size=EVAL_BATCH_SIZE,
+            )
+        )
+        notes = [
+            note
+            for number, member in enumerate(members, 1)
+            for note in (f"member {number}: {member}", *member.loaded.notes)
+        ]
+        if tta is None and len(member_ttas) > 1:
+            notes.append("its members use different test-time augmentation: it uses none")
+        for note in notes:
+            emit(Alert(time.time(), "note", note))
+        if config.tta != "none" and not all(member.info.config.flip for member in members):
+            why = "not every member was trained with flip: mirrored images may mislead it"
+            emit(Alert(time.time(), "warning", why))
         _save(folder, classifier, emit)
-        _judge(classifier, dataset, folder, emit, tell, pulse)
+        splits = [split for split in (dataset.val, dataset.test) if len(split)]
+        done, total = 0, sum(map(len, splits))
+        for split in splits:
+            what = f"evaluating on {split.name}"
+            tick = tick_with_progress(on_tick, on_progress, what, len(split), done, total)
+            evaluate_and_record(classifier, split, "best", 0, 0, folder, emit, tick)
+            done += len(split)
+        on_progress(total, total, "done")
     return folder
 
 
-def _read(folders: Sequence[RunFolder], tell: OnProgress, pulse: OnTick) -> list[EnsembleMember]:
-    """The members with their weights; a UserError for what cannot be one."""
+def _load_members(
+    folders: Sequence[RunFolder], on_progress: OnProgress, on_tick: OnTick
+) -> list[EnsembleMember]:
     if not 2 <= len(folders) <= MAX_MEMBERS:
-        raise UserError(
-            f"an ensemble has 2 to {MAX_MEMBERS} members: {len(folders)} cannot make one"
-        )
+        raise UserError(f"an ensemble has 2 to {MAX_MEMBERS} members, not {len(folders)}")
     paths = [folder.path.resolve() for folder in folders]
-    twice = next((path for path in paths if paths.count(path) > 1), None)
-    if twice is not None:
-        raise UserError(f"{safe_text(twice.name)} is named twice: give every member once")
+    repeated = next((path for path in paths if paths.count(path) > 1), None)
+    if repeated is not None:
+        raise UserError(f"{safe_text(repeated.name)} is named twice: name every member once")
     members = []
     for number, folder in enumerate(folders):
-        pulse()
-        tell(number, len(folders), f"reading {folder.name}")
-        members.append(_member(folder))
+        on_tick()
+        on_progress(number, len(folders), f"reading {folder.name}")
+        members.append(_load_member(folder))
     return members
 
 
-def _member(folder: RunFolder) -> EnsembleMember:
+def _load_member(folder: RunFolder) -> EnsembleMember:
     summary = summarise(folder)
     if summary.kind == ENSEMBLE:
         raise UserError(
             f"{safe_text(folder.name)} is an ensemble itself: name its members instead"
             f" (`fmnist-tui runs show {safe_text(folder.id)}` lists them)"
         )
-    found = origin.load_from_run(folder)
-    about = ModelInfo.from_dict(found.payload.get("about"), found.source)
-    return EnsembleMember(folder, about, found, summary.best_val_accuracy)
+    loaded = load_from_run(folder)
+    info = ModelInfo.from_payload(loaded.payload, loaded.source)
+    return EnsembleMember(folder, info, loaded, summary.best_val_accuracy)
 
 
-def _agree(first: EnsembleMember, other: EnsembleMember) -> None:
-    """Refuse two runs that cannot be members of one ensemble."""
-    mine, theirs = first.about, other.about
-
-    def differ(why: str) -> UserError:
-        return UserError(f"{first.name} and {other.name} make no ensemble: {why}")
-
-    if mine.dataset.classes != theirs.dataset.classes:
-        names = (safe_text(", ".join(about.dataset.classes), 60) for about in (mine, theirs))
-        raise differ(f"other classes ({' / '.join(names)})")
-    if mine.signature != theirs.signature:
-        sizes = (f"{about.size}×{about.size}×{about.channels}" for about in (mine, theirs))
-        raise differ(f"pictures of other sizes ({' / '.join(sizes)})")
-    data = [(leakage.dataset_key(about.config), about.config.classes) for about in (mine, theirs)]
-    if data[0] != data[1]:
-        names = (safe_text(about.config.dataset, 60) for about in (mine, theirs))
-        raise differ(f"trained on other data ({' / '.join(names)})")
-    found = leakage.split_difference(mine.config, theirs.config)
-    if found:
-        raise differ(f"{found}, so that one has learnt from images that the other is validated on")
-
-
-def _weights(member: EnsembleMember) -> dict[str, object]:
-    weights = member.origin.payload.get("weights")
-    if not isinstance(weights, dict):
-        raise CheckpointError(f"{member.origin.source}: holds no weights")
-    return weights
+def _check_compatible(first: EnsembleMember, second: EnsembleMember) -> None:
+    """Raise a UserError if the two cannot be members of one ensemble."""
+    infos = first.info, second.info
+    classes = [info.dataset.classes for info in infos]
+    sizes = [f"{info.size}×{info.size}×{info.channels}" for info in infos]
+    datasets = [(leakage.dataset_key(info.config), info.config.classes) for info in infos]
+    difference = leakage.split_difference(infos[0].config, infos[1].config)
+    if classes[0] != classes[1]:
+        names = (safe_text(", ".join(each), 60) for each in classes)
+        why = f"different classes ({' / '.join(names)})"
+    elif sizes[0] != sizes[1]:
+        why = f"different image sizes ({' / '.join(sizes)})"
+    elif datasets[0] != datasets[1]:
+        names = (safe_text(info.config.dataset, 60) for info in infos)
+        why = f"trained on different datasets ({' / '.join(names)})"
+    elif difference:
+        why = f"{difference}: one was trained on validation images of the other"
+    else:
+        return
+    raise UserError(f"{first.name} and {second.name} cannot form an ensemble: {why}")
 
 
-def _check_data(members: Sequence[EnsembleMember], dataset: Dataset) -> None:
-    """Refuse data that are by now other ones than the members were trained and judged on."""
+def _check_dataset(members: Sequence[EnsembleMember], dataset: Dataset) -> None:
+    """Raise a UserError if the dataset has changed since the members were trained."""
     name = safe_text(dataset.info.name, 60)
-    if dataset.info.classes != members[0].about.dataset.classes:
-        raise UserError(f"{name} has other classes by now than {members[0].name} was trained on")
+    if dataset.info.classes != members[0].info.dataset.classes:
+        raise UserError(f"{name} no longer has the classes that {members[0].name} was trained on")
     for member in members:
-        kept = _validated(member)
-        if kept is not None and not _of_split(kept, dataset.val):
+        try:
+            predictions = Predictions.load(member.folder.predictions / "val.npz")
+        except UserError:
+            continue
+        if not np.array_equal(predictions.indices, dataset.val.indices) or not np.array_equal(
+            predictions.labels, dataset.val.labels
+        ):
             raise UserError(
-                f"{member.name} was validated on other images than {name} has for that by now"
+                f"{name} no longer has the validation images that {member.name} was evaluated on"
             )
 
 
-def _validated(member: EnsembleMember) -> Predictions | None:
-    """What the member has kept of its validation; it need not have."""
-    try:
-        return Predictions.load(member.folder.predictions / "val.npz")
-    except UserError:
-        return None
-
-
-def _of_split(kept: Predictions, split: Split) -> bool:
-    return np.array_equal(kept.indices, split.indices) and np.array_equal(kept.labels, split.labels)
-
-
-def _made_from(members: Sequence[EnsembleMember]) -> dict[str, str | int | float]:
-    """The members with their checkpoints' hashes, for the ensemble's config.toml."""
+def _provenance(members: Sequence[EnsembleMember]) -> dict[str, str | int | float]:
+    """The members with the hashes of their checkpoints, for the ensemble's config.toml."""
     return {
-        f"member_{number}": f"{member.folder.name} {member.file} {member.origin.sha256}"
+        f"member_{number}": f"{member.folder.name} {member.file} {member.loaded.sha256}"
         for number, member in enumerate(members, 1)
     }
 
 
-def _told(member: EnsembleMember) -> str:
-    val = member.val_accuracy
-    accuracy = "no validation" if val is None else f"val {val * 100:.2f} %"
-    return f"{member.name} ({member.file}), {accuracy}"
-
-
-def _started(classifier: Classifier, dataset: Dataset, folder: RunFolder) -> RunStarted:
-    about, machine = classifier.info, classifier.machine
-    config = about.config
-    return RunStarted(
-        t=time.time(),
-        run=folder.path.name,
-        recipe=config.recipe,
-        dataset=config.dataset,
-        model=about.model,
-        parameters=sum(parameter.numel() for parameter in classifier.model.parameters()),
-        device=str(machine.device),
-        device_name=machine.name,
-        precision=machine.precision,
-        seed=config.seed,
-        epochs=0,
-        steps_per_epoch=0,
-        batch_size=EVAL_BATCH_SIZE,
-        train_count=len(dataset.train),
-        val_count=len(dataset.val),
-        test_count=len(dataset.test),
-        classes=dataset.info.classes,
-        synthetic=dataset.info.synthetic,
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        version=fmnist_tui.__version__,
-        kind=ENSEMBLE,
-    )
-
-
 def _save(folder: RunFolder, classifier: Classifier, emit: Emit) -> None:
-    """Keep the ensemble whole, as a training keeps its best checkpoint."""
+    """Save the ensemble as a best checkpoint."""
     payload = {
         "format": FORMAT,
         "about": classifier.info.to_dict(),
@@ -257,29 +229,4 @@ def _save(folder: RunFolder, classifier: Classifier, emit: Emit) -> None:
         manifest = CheckpointStore(folder.checkpoints).save("best", payload, 0, 0)
     except OSError as error:
         raise UserError(f"the ensemble cannot be saved: {reason(error)}") from error
-    emit(saved(manifest))
-
-
-def _judge(
-    classifier: Classifier,
-    dataset: Dataset,
-    folder: RunFolder,
-    emit: Emit,
-    tell: OnProgress,
-    pulse: OnTick,
-) -> None:
-    """Judge it on validation and then, once, on test."""
-    splits = [split for split in (dataset.val, dataset.test) if len(split)]
-    done, total = 0, sum(map(len, splits))
-    for split in splits:
-        what = f"evaluating on {split.name}"
-        emit(Changed(time.time(), 0, "phase", what))
-        between = tick_with_progress(pulse, tell, what, len(split), done, total)
-        verdict = evaluate_split(classifier, split, "best", 0, 0, between)
-        done += len(split)
-        emit(verdict.to_event())
-        try:
-            verdict.predictions.save(folder.predictions / f"{split.name}.npz")
-        except OSError as error:
-            emit(Alert(time.time(), "warning", f"predictions not saved ({reason(error)})"))
-    tell(total, total, "done")
+    emit(checkpoint_saved(manifest))

@@ -1,9 +1,9 @@
-"""Taking a classifier away as a file: written aside, read back, compared, then put in place.
+"""Export a classifier as a file: written to a temporary folder, verified, then moved into place.
 
-What is put in place has been found to say the same as the classifier on the test split;
-nothing is chosen by that, and no figure of it but the agreement is told. `.pth` and
-`.safetensors` hold the weights, to be used with this program or with the same network
-elsewhere; `.onnx` holds the whole way from pixels to probabilities.
+A file is put in place only if it gives the same labels as the classifier on the test split;
+nothing is chosen by that, and only the agreement is reported. `.pth` and `.safetensors` hold the
+weights, for this program or the same network elsewhere; `.onnx` holds the whole way from pixels
+to probabilities.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,16 @@ from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.data.dataset import Split
 from fmnist_tui.engine.checkpoints import weights_source
 from fmnist_tui.engine.checkpoints.untrusted_weights import METADATA
-from fmnist_tui.engine.export.export_request import ONNX, PTH, SAFETENSORS, ExportRequest
-from fmnist_tui.engine.export.metadata import of_weights
-from fmnist_tui.engine.export.onnx_graph import ExportModule, Runtime, written
-from fmnist_tui.engine.export.parity import Parity, compared, latency
+from fmnist_tui.engine.export.export_request import (
+    ONNX,
+    PTH,
+    SAFETENSORS,
+    ExportRequest,
+    sidecar_path,
+)
+from fmnist_tui.engine.export.metadata import weights_metadata
+from fmnist_tui.engine.export.onnx_graph import ExportModule, OnnxRuntime, to_onnx
+from fmnist_tui.engine.export.parity import Parity, compare, measure_latency
 from fmnist_tui.engine.inference.classifier import (
     EVAL_BATCH_SIZE,
     Classifier,
@@ -42,17 +48,15 @@ from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.progress import OnProgress, ignore_progress
 from fmnist_tui.util.text import safe_text
 
-# Whose answers took how long.
+# The keys of `Exported.latency`.
 TORCH, ONNXRUNTIME = "torch", "onnxruntime"
-SIDECAR = ".json"
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A file in its place, and what was found out about it.
+    """A file in its place, with the results of verifying it.
 
-    `latency` has the median milliseconds of an answer, by who gave it and for how many
-    pictures at once."""
+    `latency` has the median milliseconds of a prediction, by runtime and batch size."""
 
     file: Path
     format: str
@@ -63,140 +67,134 @@ class Exported:
     latency: dict[str, dict[int, float]] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        same = ""
-        if self.parity is not None:
-            found = self.parity
-            same = f": {found.same_labels:,} of {found.count:,} {found.split} images as here"
-        return f"exported as {self.format} to {safe_text(self.file)}{same}"
+        text = f"exported as {self.format} to {safe_text(self.file)}"
+        if self.parity is None:
+            return text
+        same, count, split = self.parity.same_labels, self.parity.count, self.parity.split
+        return f"{text}: same label for {same:,} of {count:,} {split} images"
 
 
 def export(
     classifier: Classifier,
-    told: dict[str, Any],
-    wanted: ExportRequest,
+    facts: dict[str, Any],
+    request: ExportRequest,
     split: Split | None,
     *,
-    tell: OnProgress = ignore_progress,
-    pulse: OnTick = no_op,
+    on_progress: OnProgress = ignore_progress,
+    on_tick: OnTick = no_op,
 ) -> Exported:
-    """Write a classifier (on the CPU) and put it in place if it passes.
+    """Write a classifier (on the CPU) and put it in place if it passes verification.
 
-    `told` are its facts, `split` the images to compare by, None for no comparison. Raises
-    UserError, one line, and leaves nothing behind where it does not come to that."""
-    wanted.possible()
+    `facts` go into the metadata, `split` has the images to verify with, None for no verification.
+    Raises a UserError, one line, and leaves nothing behind if the export fails."""
+    request.validate()
     classifier.machine.apply_to_thread()
-    where = safe_text(wanted.out)
+    path = request.path
     try:
-        with tempfile.TemporaryDirectory(prefix=".exporting-", dir=wanted.out.parent) as aside:
-            made = Path(aside) / wanted.out.name
-            tell(0, 0, f"writing {wanted.out.name}")
-            data = _bytes(classifier, told, wanted)
-            done = Exported(
-                file=wanted.out,
-                format=wanted.to,
+        with tempfile.TemporaryDirectory(prefix=".exporting-", dir=path.parent) as folder:
+            temporary = Path(folder) / path.name
+            on_progress(0, 0, f"writing {path.name}")
+            data = _to_bytes(classifier, facts, request)
+            exported = Exported(
+                file=path,
+                format=request.format,
                 size=len(data),
                 sha256=hashlib.sha256(data).hexdigest(),
-                opset=wanted.opset if wanted.to == ONNX else None,
+                opset=request.opset if request.format == ONNX else None,
             )
-            atomic_write(made, data)
-            if wanted.to == PTH:
-                atomic_write(_sidecar(made), _description(told, done))
-            pulse()
+            atomic_write(temporary, data)
+            if request.format == PTH:
+                atomic_write(sidecar_path(temporary), _sidecar(facts, exported))
+            on_tick()
             if split is not None:
-                done = _checked(classifier, made, done, split, tell, pulse)
-            # The sidecar first: one without its file does no harm.
-            for path in (_sidecar(made), made):
-                if path.exists():
-                    path.replace(wanted.out.parent / path.name)
-            sync_folder(wanted.out.parent)
-            return done
+                exported = _verify(classifier, temporary, exported, split, on_progress, on_tick)
+            # The sidecar first: a sidecar without its file does no harm.
+            for file in (sidecar_path(temporary), temporary):
+                if file.exists():
+                    file.replace(path.parent / file.name)
+            sync_folder(path.parent)
+            return exported
     except OSError as error:
-        raise UserError(f"{where}: cannot be written: {error.strerror or reason(error)}") from error
+        why = error.strerror or reason(error)
+        raise UserError(f"{safe_text(path)}: cannot be written: {why}") from error
 
 
-def _bytes(classifier: Classifier, told: dict[str, Any], wanted: ExportRequest) -> bytes:
-    if wanted.to == ONNX:
-        return written(classifier, wanted.opset, told)
+def _to_bytes(classifier: Classifier, facts: dict[str, Any], request: ExportRequest) -> bytes:
+    if request.format == ONNX:
+        return to_onnx(classifier, request.opset, facts)
     weights = {
         name: tensor.detach().cpu().contiguous().clone()
         for name, tensor in classifier.model.state_dict().items()
     }
-    if wanted.to == SAFETENSORS:
+    if request.format == SAFETENSORS:
         from safetensors.torch import save
 
-        # Under one key: of several the order would be another each time.
-        data: bytes = save(weights, {METADATA: json.dumps(of_weights(told))})
+        # Under one key: safetensors writes several keys in a varying order.
+        data: bytes = save(weights, {METADATA: json.dumps(weights_metadata(facts))})
         return data
     buffer = io.BytesIO()
     torch.save(weights, buffer)
     return buffer.getvalue()
 
 
-def _sidecar(path: Path) -> Path:
-    """The file beside a `.pth` that says what it holds: plain weights can say nothing."""
-    return path.with_name(path.name + SIDECAR)
+def _sidecar(facts: dict[str, Any], exported: Exported) -> bytes:
+    file = {"file": exported.file.name, "sha256": exported.sha256, "bytes": exported.size}
+    return json.dumps({**file, **weights_metadata(facts)}, indent=1).encode()
 
 
-def _description(told: dict[str, Any], done: Exported) -> bytes:
-    body = {"file": done.file.name, "sha256": done.sha256, "bytes": done.size, **of_weights(told)}
-    return json.dumps(body, indent=1).encode()
-
-
-def _checked(
+def _verify(
     classifier: Classifier,
-    made: Path,
-    done: Exported,
+    file: Path,
+    exported: Exported,
     split: Split,
-    tell: OnProgress,
-    pulse: OnTick,
+    on_progress: OnProgress,
+    on_tick: OnTick,
 ) -> Exported:
-    """The export with what reading it back has shown; a UserError where it says other things."""
+    """Compare and time the model and the file; a UserError if their labels differ."""
     count = len(split)
-    asking = tick_with_progress(pulse, tell, "asking the model", count, 0, 2 * count)
-    reading = tick_with_progress(pulse, tell, "asking the file", count, count, 2 * count)
-    about = classifier.info
-    whole = ExportModule(classifier).eval()
+    model_tick = tick_with_progress(on_tick, on_progress, "running the model", count, 0, 2 * count)
+    file_tick = tick_with_progress(
+        on_tick, on_progress, "running the file", count, count, 2 * count
+    )
+    info = classifier.info
+    module = ExportModule(classifier).eval()
 
-    def ask_ours(pixels: npt.NDArray[np.float32]) -> Tensor:
+    def predict(pixels: npt.NDArray[np.float32]) -> Tensor:
         with torch.inference_mode():
-            shares: Tensor = whole(torch.from_numpy(pixels))[0]
-        return shares
+            probabilities: Tensor = module(torch.from_numpy(pixels))[0]
+        return probabilities
 
-    ours = softmax(classifier.predict_logits(split, asking))
-    times = {TORCH: latency(ask_ours, about.channels, about.size)}
-    if done.format == ONNX:
-        runtime = Runtime(made, classifier.machine.threads)
-        theirs = _asked(runtime, split, reading)
-        times[ONNXRUNTIME] = latency(runtime.probabilities, about.channels, about.size)
+    ours = softmax(classifier.predict_logits(split, model_tick))
+    latency = {TORCH: measure_latency(predict, info.channels, info.size)}
+    if exported.format == ONNX:
+        runtime = OnnxRuntime(file, classifier.machine.threads)
+        theirs = _predict_onnx(runtime, split, file_tick)
+        latency[ONNXRUNTIME] = measure_latency(runtime.predict, info.channels, info.size)
     else:
-        back = _read_back(made, classifier)
-        theirs = softmax(back.predict_logits(split, reading))
-    parity = compared(split.name, ours, theirs)
-    if not parity.holds:
+        theirs = softmax(_read_back(file, classifier).predict_logits(split, file_tick))
+    parity = compare(split.name, ours, theirs)
+    if not parity.is_sufficient:
         raise UserError(
-            f"{safe_text(done.file)}: not put in place, it says other things than the model:"
-            f" {parity.same_labels:,} of {count:,} {split.name} images get the same label"
+            f"{safe_text(exported.file)}: not exported, its predictions differ from the model's:"
+            f" same label for {parity.same_labels:,} of {count:,} {split.name} images"
             f" (largest difference {parity.largest_difference:.2g})"
         )
-    tell(2 * count, 2 * count, "done")
-    return Exported(done.file, done.format, done.size, done.sha256, done.opset, parity, times)
+    on_progress(2 * count, 2 * count, "done")
+    return replace(exported, parity=parity, latency=latency)
 
 
-def _read_back(made: Path, classifier: Classifier) -> Classifier:
-    """The file's classifier, by the way that any stranger's file takes."""
-    found = weights_source.load_from_file(made)
-    about = ModelInfo.from_dict(found.payload.get("about"), found.source)
-    return Classifier.from_weights(
-        about, found.payload.get("weights"), classifier.machine, found.source
-    )
+def _read_back(file: Path, classifier: Classifier) -> Classifier:
+    """The file's classifier, read like any untrusted file."""
+    loaded = weights_source.load_from_file(file)
+    info = ModelInfo.from_payload(loaded.payload, loaded.source)
+    return Classifier.from_weights(info, loaded.weights, classifier.machine, loaded.source)
 
 
-def _asked(runtime: Runtime, split: Split, pulse: OnTick) -> npt.NDArray[np.float64]:
-    found = []
+def _predict_onnx(runtime: OnnxRuntime, split: Split, on_tick: OnTick) -> npt.NDArray[np.float64]:
+    batches = []
     for start in range(0, len(split), EVAL_BATCH_SIZE):
-        pulse()
-        pixels = (
-            split.images[start : start + EVAL_BATCH_SIZE].transpose(0, 3, 1, 2).astype(np.float32)
-        )
-        found.append(runtime.probabilities(np.ascontiguousarray(pixels)))
-    return np.concatenate(found).astype(np.float64)
+        on_tick()
+        images = split.images[start : start + EVAL_BATCH_SIZE]
+        pixels = images.transpose(0, 3, 1, 2).astype(np.float32)
+        batches.append(runtime.predict(np.ascontiguousarray(pixels)))
+    return np.concatenate(batches).astype(np.float64)

@@ -1,8 +1,7 @@
-"""What an exported file says of itself: enough to be used without this program.
+"""The metadata of exported files: enough to use them without this program.
 
-The same facts stand in the JSON beside a `.pth` file, as JSON in the metadata of a
-`.safetensors` file, and in the metadata of an `.onnx` file one by one, there as strings
-(JSON where a value is no string).
+A `.pth` has it in a JSON file beside it, a `.safetensors` as JSON in its metadata, an `.onnx`
+one entry per fact, as a string (JSON if the value is not a string).
 """
 
 from __future__ import annotations
@@ -20,20 +19,20 @@ from fmnist_tui.protocol.events import Evaluated
 
 INPUT, PROBABILITIES, LOGITS = "pixels", "probabilities", "logits"
 VIEWS = {
-    "none": "the picture as it is",
-    "flip": "the mean probability of the picture and its mirror image",
-    "flip+shift": "the mean probability of the picture moved by a pixel up-left, down-right and"
-    " not at all, each also mirrored",
+    "none": "the image as it is",
+    "flip": "the mean probability of the image and its mirror image",
+    "flip+shift": "the mean probability of the image unmoved and moved by one pixel up-left and"
+    " down-right, each also mirrored",
 }
 
 
-def facts(
-    classifier: Classifier, found: LoadedWeights, run: str, tested: Evaluated | None
+def build_facts(
+    classifier: Classifier, loaded: LoadedWeights, run: str, test: Evaluated | None
 ) -> dict[str, Any]:
-    """The facts of a classifier; `tested` is the verdict on test that its run has recorded."""
+    """The facts of a classifier; `test` is the evaluation on test recorded by its run."""
     about = classifier.info
     parameters = sum(parameter.numel() for parameter in classifier.model.parameters())
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "made_by": f"fmnist-tui {fmnist_tui.__version__}",
         "run": run,
         "recipe": about.config.recipe,
@@ -48,8 +47,8 @@ def facts(
         "views": VIEWS[about.config.tta],
         "preparation": about.preparation.as_dict(),
         "preparation_in_words": about.preparation.description,
-        "step": found.step,
-        "epoch": found.epoch,
+        "step": loaded.step,
+        "epoch": loaded.epoch,
         "versions": {
             "fmnist_tui": fmnist_tui.__version__,
             "torch": torch.__version__,
@@ -57,42 +56,38 @@ def facts(
         },
         "about": about.to_dict(),
     }
-    if tested is not None:
-        told["test_accuracy"] = tested.accuracy
-        told["test_count"] = tested.count
-    return told
+    if test is not None:
+        facts["test_accuracy"] = test.accuracy
+        facts["test_count"] = test.count
+    return facts
 
 
-def of_weights(told: dict[str, Any]) -> dict[str, Any]:
-    """The facts as they stand beside bare weights, whose user has to normalise."""
-    size, channels = told["size"], told["channels"]
+def weights_metadata(facts: dict[str, Any]) -> dict[str, Any]:
+    """The metadata of bare weights, whose user has to normalise images."""
+    size, channels = facts["size"], facts["channels"]
     normalised = (
-        "as they are: each member normalises by its own mean and std (about.members)"
-        if "members" in told["about"]
+        "as they are: each member normalises with its own mean and std (about.members)"
+        if "members" in facts["about"]
         else "as (pixel - mean) / std, a mean and a std for every channel"
     )
     return {
-        **told,
+        **facts,
         "input": f"float32 (batch, {channels}, {size}, {size}), pixels of 0 to 255, {normalised}",
-        "output": "the logarithms of mean probabilities" if "members" in told["about"] else LOGITS,
+        "output": "the logarithms of mean probabilities" if "members" in facts["about"] else LOGITS,
     }
 
 
-def of_onnx(told: dict[str, Any], opset: int) -> dict[str, Any]:
-    """The facts as they stand in an ONNX file, which normalises by itself."""
-    size, channels = told["size"], told["channels"]
-    return {
-        **told,
+def onnx_metadata(facts: dict[str, Any], opset: int) -> dict[str, str]:
+    """The metadata of an ONNX file, whose graph normalises; all values are strings."""
+    size, channels = facts["size"], facts["channels"]
+    table = {
+        **facts,
         "input": f"{INPUT}: float32 (batch, {channels}, {size}, {size}), 0 to 255, not normalised:"
         " the graph does that",
         "output": f"{PROBABILITIES}: float32 (batch, classes), of sum 1; {LOGITS}: their"
         " logarithms but for a constant",
         "opset": opset,
     }
-
-
-def as_strings(told: dict[str, Any]) -> dict[str, str]:
-    """The facts as ONNX's metadata can hold them."""
     return {
-        key: value if isinstance(value, str) else json.dumps(value) for key, value in told.items()
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in table.items()
     }

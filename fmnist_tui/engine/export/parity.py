@@ -1,4 +1,4 @@
-"""Whether an exported file says what its classifier says, and how quickly each does."""
+"""Whether an exported file gives the results of its classifier, and how fast each one is."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating]
-Ask = Callable[[npt.NDArray[np.float32]], object]
+Predict = Callable[[npt.NDArray[np.float32]], object]
 
-# One image in ten thousand may stand so near the edge between two classes that the last
-# bit of a sum decides.
-LEAST_SAME = 0.9999
-BATCHES = (1, 64)
-WARM, SECONDS, MOST = 3, 0.5, 200
+# One image in ten thousand may be so close to the border between two classes that rounding
+# decides.
+MIN_SAME = 0.9999
+BATCH_SIZES = (1, 64)
+WARMUP_CALLS, MAX_SECONDS, MAX_CALLS = 3, 0.5, 200
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How far two classifiers agree on a split."""
+    """The agreement of two classifiers on a split."""
 
     split: str
     count: int
@@ -34,29 +34,29 @@ class Parity:
         return self.same_labels / self.count
 
     @property
-    def holds(self) -> bool:
-        return self.share >= LEAST_SAME
+    def is_sufficient(self) -> bool:
+        return self.share >= MIN_SAME
 
 
-def compared(split: str, ours: Floats, theirs: Floats) -> Parity:
-    """Two tables of probabilities for the same images."""
+def compare(split: str, ours: Floats, theirs: Floats) -> Parity:
+    """Compare two tables of probabilities for the same images."""
     same = int((ours.argmax(1) == theirs.argmax(1)).sum())
     return Parity(split, len(ours), same, float(np.abs(ours - theirs).max()))
 
 
-def latency(ask: Ask, channels: int, size: int) -> dict[int, float]:
-    """Median milliseconds of an answer, by the number of pictures asked about at once."""
-    dice = np.random.default_rng(0)
-    found = {}
-    for batch in BATCHES:
-        pixels = dice.integers(0, 256, (batch, channels, size, size)).astype(np.float32)
-        for _ in range(WARM):
-            ask(pixels)
+def measure_latency(predict: Predict, channels: int, size: int) -> dict[int, float]:
+    """Median milliseconds of a call, by batch size."""
+    random = np.random.default_rng(0)
+    medians = {}
+    for batch_size in BATCH_SIZES:
+        pixels = random.integers(0, 256, (batch_size, channels, size, size)).astype(np.float32)
+        for _ in range(WARMUP_CALLS):
+            predict(pixels)
         times: list[float] = []
-        end = time.perf_counter() + SECONDS
-        while len(times) < MOST and (not times or time.perf_counter() < end):
-            began = time.perf_counter()
-            ask(pixels)
-            times.append(1000 * (time.perf_counter() - began))
-        found[batch] = statistics.median(times)
-    return found
+        end = time.perf_counter() + MAX_SECONDS
+        while len(times) < MAX_CALLS and (not times or time.perf_counter() < end):
+            started = time.perf_counter()
+            predict(pixels)
+            times.append(1000 * (time.perf_counter() - started))
+        medians[batch_size] = statistics.median(times)
+    return medians

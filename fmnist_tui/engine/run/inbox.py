@@ -1,7 +1,7 @@
-"""How a running training is told things, from other threads and other processes.
+"""Commands to a running training, from other threads and other processes.
 
-The loop calls `take()` between steps. It costs a look at a deque, and ten times a
-second a look at the run's `commands.jsonl`.
+The training loop calls `receive()` between steps. Most calls cost one look at a deque; ten
+times a second the run's `commands.jsonl` is read too.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from fmnist_tui.protocol.commands import Command
 from fmnist_tui.util.errors import UserError
 
 
-class Cancelled(UserError):  # noqa: N818 - nothing is wrong
-    """The work is not wanted any more; whoever does it tidies up and ends."""
+class Cancelled(UserError):  # noqa: N818 - not an error
+    """The work is no longer needed; the function that does it cleans up and ends."""
 
 
 class Inbox:
-    """A run's inbox. `send` may be called from any thread and any signal handler."""
+    """The commands to one run. `send` may be called from any thread and any signal handler."""
 
     def __init__(self) -> None:
-        self._inbox: deque[Command] = deque()
+        self._commands: deque[Command] = deque()
         self._arrived = threading.Event()
         self._poll: Callable[[], Iterable[Command]] = lambda: ()
 
     def send(self, command: Command) -> None:
-        self._inbox.append(command)
+        self._commands.append(command)
         self._arrived.set()
 
-    def listen(self, poll: Callable[[], Iterable[Command]]) -> None:
-        """Also take what `poll` finds, each time the loop looks."""
+    def set_source(self, poll: Callable[[], Iterable[Command]]) -> None:
+        """Also receive what `poll` returns."""
         self._poll = poll
 
-    def take(self) -> list[Command]:
+    def receive(self) -> list[Command]:
         """Every command that has arrived, oldest first."""
         commands = list(self._poll())
         if self._arrived.is_set():
             self._arrived.clear()
-            while self._inbox:
-                commands.append(self._inbox.popleft())
+            while self._commands:
+                commands.append(self._commands.popleft())
         return commands
 
     def wait(self, seconds: float) -> None:
-        """Sleep until a command arrives in this process, or for so long."""
+        """Wait for a command from this process, at most this long."""
         self._arrived.wait(seconds)

@@ -1,4 +1,4 @@
-"""What every kind of run writes down: its settings and what made it, and how it ended."""
+"""The record of a run: its config, its end, its checkpoints and evaluations."""
 
 from __future__ import annotations
 
@@ -14,10 +14,22 @@ import torch
 import fmnist_tui
 from fmnist_tui.config import recipes
 from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.data.dataset import Split
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointManifest
 from fmnist_tui.engine.device import TrainingDevice
+from fmnist_tui.engine.inference.classifier import Classifier, OnTick, no_op
+from fmnist_tui.engine.inference.evaluate import evaluate_split
 from fmnist_tui.engine.run.inbox import Cancelled
-from fmnist_tui.protocol.events import FAILED, FINISHED, STOPPED, CheckpointSaved, Event, RunEnded
+from fmnist_tui.protocol.events import (
+    FAILED,
+    FINISHED,
+    STOPPED,
+    Alert,
+    Changed,
+    CheckpointSaved,
+    Event,
+    RunEnded,
+)
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import EventLog
@@ -28,30 +40,30 @@ Emit = Callable[[Event], None]
 
 
 @contextlib.contextmanager
-def recorded(folder: RunFolder) -> Iterator[Emit]:
-    """Somewhere to say what happens in a run that is done in one go.
+def record_run(folder: RunFolder) -> Iterator[Emit]:
+    """Lock a run and give a function that writes its events; used by runs without a Training.
 
-    The run is locked meanwhile, and exactly one `RunEnded` says how it went: finished,
-    stopped (by `Cancelled`), or failed and why. What went wrong is raised all the same."""
-    began = time.perf_counter()
+    Exactly one `RunEnded` is written: finished, stopped (after `Cancelled`) or failed. Every
+    exception is raised again."""
+    started = time.perf_counter()
     with RunLock.acquire(folder.path):
         log = EventLog(folder.events)
-        ending, message = FAILED, "the program was ended"
+        outcome, message = FAILED, "the program was ended"
         try:
             yield log.append
-            ending, message = FINISHED, ""
+            outcome, message = FINISHED, ""
         except Cancelled as error:
-            ending, message = STOPPED, str(error)
+            outcome, message = STOPPED, str(error)
             raise
         except UserError as error:
             message = str(error)
             raise
         except Exception as error:
-            keep_traceback(folder, error)
+            write_traceback(folder, error)
             message = f"{type(error).__name__}: {reason(error)}"
             raise
         finally:
-            log.append(RunEnded(time.time(), 0, 0, ending, time.perf_counter() - began, message))
+            log.append(RunEnded(time.time(), 0, 0, outcome, time.perf_counter() - started, message))
             log.close()
 
 
@@ -59,9 +71,9 @@ def write_config(
     folder: RunFolder,
     config: RunConfig,
     machine: TrainingDevice,
-    made_from: Mapping[str, str | int | float],
+    provenance: Mapping[str, str | int | float],
 ) -> None:
-    """Keep a run's settings, with the versions and the machine, and where it comes from."""
+    """Write a run's settings with the versions, the machine and what the run is made from."""
     made_with: dict[str, str | int | float] = {
         "fmnist_tui": fmnist_tui.__version__,
         "python": platform.python_version(),
@@ -72,18 +84,20 @@ def write_config(
         "precision": machine.precision,
         "threads": machine.threads,
         "system": platform.platform(),
-        **made_from,
+        **provenance,
     }
     try:
         atomic_write(
             folder.config, recipes.to_toml(config, made_with).encode("utf-8", "surrogateescape")
         )
     except OSError as error:
-        raise UserError(f"the run cannot be recorded in {folder.path}: {reason(error)}") from error
+        raise UserError(
+            f"cannot write the run's config in {folder.path}: {reason(error)}"
+        ) from error
 
 
-def saved(manifest: CheckpointManifest) -> CheckpointSaved:
-    """A checkpoint on the disk, as a run's record has it."""
+def checkpoint_saved(manifest: CheckpointManifest) -> CheckpointSaved:
+    """The event for a checkpoint that has been written."""
     return CheckpointSaved(
         t=time.time(),
         step=manifest.step,
@@ -95,9 +109,29 @@ def saved(manifest: CheckpointManifest) -> CheckpointSaved:
     )
 
 
-def keep_traceback(folder: RunFolder, error: BaseException) -> None:
-    """Where the run's folder can be written, leave the traceback of what broke it there."""
+def evaluate_and_record(
+    classifier: Classifier,
+    split: Split,
+    checkpoint: str,
+    step: int,
+    epoch: int,
+    folder: RunFolder,
+    emit: Emit,
+    on_tick: OnTick = no_op,
+) -> None:
+    """Evaluate a run's checkpoint on a split, emit the result and save the predictions."""
+    emit(Changed(time.time(), step, "phase", f"evaluating on {split.name}"))
+    evaluation = evaluate_split(classifier, split, checkpoint, step, epoch, on_tick)
+    emit(evaluation.to_event())
+    try:
+        evaluation.predictions.save(folder.predictions / f"{split.name}.npz")
+    except OSError as error:
+        emit(Alert(time.time(), "warning", f"predictions not saved ({reason(error)})"))
+
+
+def write_traceback(folder: RunFolder, error: BaseException) -> None:
+    """Write the traceback of a failed run into its folder."""
     text = "".join(traceback.format_exception(error))
-    # Where this cannot be written, the message in RunEnded has to do.
+    # If the folder cannot be written, the message in RunEnded has to do.
     with contextlib.suppress(OSError):
         atomic_write(folder.path / "traceback.txt", text.encode("utf-8", "replace"))

@@ -1,7 +1,6 @@
-"""A training as seen from outside its thread: tell it things, hear what it says.
+"""A training as other threads see it: send it commands, read its events.
 
-Free of torch, so that a screen may hold one. The session's thread fills it; any
-number of others read.
+Imports no torch, so that a screen can hold one. The session's thread fills it.
 """
 
 from __future__ import annotations
@@ -28,73 +27,73 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ParentRun:
-    """Where a forked run begins: another run's `last`, `best`, or a file among its checkpoints."""
+    """The start of a forked run: another run's `last`, `best` or a checkpoint file."""
 
     folder: RunFolder
     checkpoint: str
 
 
 class Training:
-    """One run in this process, from the moment it is asked for until it has ended."""
+    """One run of this process, from the request until its end."""
 
     def __init__(
         self,
         config: RunConfig,
         folder: RunFolder | None = None,
         parent: ParentRun | None = None,
-        rates: RateRange | None = None,
-        trials: Path | None = None,
+        rate_range: RateRange | None = None,
+        trials_dir: Path | None = None,
     ) -> None:
         self.config = config
         self.parent = parent
-        # what to search where the run is a search for a learning rate
-        self.rates = rates
-        # where a sweep keeps its trials, of which this is one: it is judged on validation
-        # alone, and of its checkpoints only the best is kept
-        self.trials = trials
-        # None until the data are there and the run folder is made
+        # set for a learning-rate search
+        self.rate_range = rate_range
+        # set for a trial of a sweep: the folder of its trials. A trial does not read the test
+        # split and keeps only its best checkpoint
+        self.trials_dir = trials_dir
+        # None until the dataset is loaded and the run folder created
         self.folder = folder
-        # None until they are loaded; for whoever shows pictures of them
+        # None until it is loaded; for screens that show its images
         self.dataset: Dataset | None = None
-        # drained by whoever shows the run; the record on disk is written apart from it
+        # drained by the reader; the event log on disk is written separately
         self.events: deque[Event] = deque()
-        self.steps: deque[LoadStep] = deque()
-        self.control = Inbox()
-        self.cancel_data = threading.Event()
-        # what kept the run from starting, or broke it; the traceback is for --debug
+        self.load_steps: deque[LoadStep] = deque()
+        self.inbox = Inbox()
+        self.cancel_loading = threading.Event()
+        # what prevented the run or broke it; its traceback is for --debug
         self.error: BaseException | None = None
         self._done = threading.Event()
         self._emit: Callable[[Event], None] | None = None
-        self._began = time.time()
+        self._started = time.time()
 
-    def begin(self, folder: RunFolder, emit: Callable[[Event], None]) -> None:
-        """Called by the session's thread once there is a record to write to."""
+    def set_record(self, folder: RunFolder, emit: Callable[[Event], None]) -> None:
+        """Called by the session's thread once events can be written."""
         self.folder = folder
         self._emit = emit
 
-    def abandon(self, why: str, step: int, epoch: int) -> None:
-        """Write the end into the record now, for a process that is about to end itself."""
-        if self._emit is not None and not self.done:
-            seconds = time.time() - self._began
+    def record_end(self, why: str, step: int, epoch: int) -> None:
+        """Write the end of the run now, for a process that is about to exit at once."""
+        if self._emit is not None and not self.is_done:
+            seconds = time.time() - self._started
             self._emit(RunEnded(time.time(), step, epoch, STOPPED, seconds, why))
 
     def send(self, command: Command) -> None:
-        """Tell the run something; it listens between two steps."""
+        """Send a command; the run reads it between two steps."""
         if isinstance(command, Stop):
-            self.cancel_data.set()
-        self.control.send(command)
+            self.cancel_loading.set()
+        self.inbox.send(command)
 
     def stop(self, why: str = "") -> None:
-        """Ask the run to save and end. Returns at once: `wait` for the end."""
+        """Ask the run to save and end. Returns at once; `wait` waits for the end."""
         self.send(Stop(time.time(), why))
 
     @property
-    def done(self) -> bool:
-        """Whether the thread has let go of the run: everything is said and written."""
+    def is_done(self) -> bool:
+        """Whether the thread has finished with the run: every event is emitted and written."""
         return self._done.is_set()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait for the end; False if it has not come by then."""
+        """Wait for the end; returns whether it has come in time."""
         return self._done.wait(seconds)
 
     def finish(self, error: BaseException | None = None) -> None:

@@ -1,8 +1,8 @@
-"""The session: one thread that owns every torch and CUDA call of a process.
+"""The session: one thread that makes all torch and CUDA calls of a process.
 
-Anyone may build a session and ask it things; torch is imported by its thread when the
-first work arrives. One training runs at a time. Small jobs (predict an image, evaluate
-a checkpoint) run at once when the thread is idle and between two steps while it trains.
+Any thread may create a session and submit work; torch is imported by the session's thread when
+the first work arrives. One training runs at a time. Small jobs (predict an image, evaluate a
+checkpoint) run at once if the thread is idle, and between two steps while it trains.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ if TYPE_CHECKING:
     from fmnist_tui.engine.inference.predict import Prediction
     from fmnist_tui.engine.session.small_jobs import SmallJobs
 
-Answer = TypeVar("Answer")
-LOOK_SECONDS = 0.5
-# So long may small jobs hold a training up in one go; then it has as long to itself.
-SERVE_SECONDS = 0.2
+Result = TypeVar("Result")
+POLL_SECONDS = 0.5
+# Small jobs interrupt a training for at most this long; then it runs for as long undisturbed.
+SMALL_JOBS_SECONDS = 0.2
 
 
 class Session:
-    """The door to the engine. Its methods return at once and may be called by any thread."""
+    """The interface of the engine. Its methods return at once and are thread-safe."""
 
     def __init__(self, runs_dir: Path, data_dir: Path) -> None:
         self.runs_dir, self.data_dir = runs_dir, data_dir
-        self._small: deque[Callable[[SmallJobs], None]] = deque()
-        self._wanted: Training | None = None
+        self._jobs: deque[tuple[Future[Any], Callable[[SmallJobs], Any]]] = deque()
+        self._next: Training | None = None
         self._running: Training | None = None
-        self._closing = False
-        self._serve_again = 0.0
+        self._is_closing = False
+        self._no_jobs_until = 0.0
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._workshop: SmallJobs | None = None
+        self._small_jobs: SmallJobs | None = None
 
     def __enter__(self) -> Session:
         return self
@@ -62,113 +62,104 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # -- asked from outside --------------------------------------------------------
+    # -- called by other threads -----------------------------------------------------------
 
     @property
     def training(self) -> Training | None:
-        """The training under way or about to begin, if any."""
-        return self._running or self._wanted
+        """The training that runs or is about to start, if any."""
+        return self._running or self._next
 
     def train(self, config: RunConfig) -> Training:
-        """Begin a run. Refused while another is under way."""
-        return self._begin(Training(config))
+        """Start a run; a UserError while another one is running."""
+        return self._start(Training(config))
 
     def resume(self, folder: RunFolder, config: RunConfig) -> Training:
-        """Take a run up where its last checkpoint left it."""
-        return self._begin(Training(config, folder))
+        """Continue a run from its last checkpoint."""
+        return self._start(Training(config, folder))
 
     def fork(self, folder: RunFolder, checkpoint: str, config: RunConfig) -> Training:
-        """Begin a new run from `last`, `best` or a checkpoint file of another."""
-        return self._begin(Training(config, parent=ParentRun(folder, checkpoint)))
+        """Start a new run from `last`, `best` or a checkpoint file of another."""
+        return self._start(Training(config, parent=ParentRun(folder, checkpoint)))
 
-    def trial(self, config: RunConfig, trials: Path) -> Training:
-        """Begin a trial of a sweep, in the folder of its trials. It reads no test split."""
-        return self._begin(Training(config, trials=trials))
+    def run_trial(self, config: RunConfig, trials_dir: Path) -> Training:
+        """Start a trial of a sweep in the folder of its trials. It does not read the test split."""
+        return self._start(Training(config, trials_dir=trials_dir))
 
-    def lrfind(self, config: RunConfig, rates: RateRange | None = None) -> Training:
-        """Search for a learning rate; a run of its own, which trains nothing."""
-        return self._begin(Training(config, rates=rates or RateRange()))
+    def find_lr(self, config: RunConfig, rate_range: RateRange | None = None) -> Training:
+        """Search for a learning rate, in a run of its own that trains nothing."""
+        return self._start(Training(config, rate_range=rate_range or RateRange()))
 
     def predict(
         self, source: Path, files: list[Path], device: str = "auto"
     ) -> Future[list[Prediction]]:
-        """Classify picture files with the run folder or model file `source`."""
-        return self.ask(lambda workshop: workshop.predict(source, files, device))
+        """Classify image files with a run folder's best checkpoint or a model file."""
+        return self.submit(lambda jobs: jobs.predict(source, files, device))
 
     def classify(
-        self, source: Path, picture: npt.NDArray[np.uint8], device: str = "auto"
+        self, source: Path, drawing: npt.NDArray[np.uint8], device: str = "auto"
     ) -> Future[Prediction]:
-        """Classify a drawing, (height, width) or (height, width, 3), as if it were a file."""
-        return self.ask(lambda workshop: workshop.classify(source, picture, device))
+        """Classify a drawing, (height, width) or (height, width, 3), like an image file."""
+        return self.submit(lambda jobs: jobs.classify(source, drawing, device))
 
-    def augmented(
-        self, config: RunConfig, images: npt.NDArray[np.uint8], count_seed: int
+    def augment(
+        self, config: RunConfig, images: npt.NDArray[np.uint8], seed: int
     ) -> Future[npt.NDArray[np.uint8]]:
-        """The images (count, height, width, channels) as a model is shown them in training.
-
-        Another `count_seed` is another throw of the dice."""
-        return self.ask(lambda workshop: workshop.augmented(config, images, count_seed))
+        """Images (count, height, width, channels) augmented as in training, by a seed."""
+        return self.submit(lambda jobs: jobs.augment(config, images, seed))
 
     def evaluate(
         self, folder: RunFolder, split: str, checkpoint: str = "best", device: str = "auto"
     ) -> Future[SplitEvaluation]:
-        """Judge a run's checkpoint on a split and keep the predictions."""
-        return self.ask(lambda workshop: workshop.evaluate(folder, split, checkpoint, device))
+        """Evaluate a run's checkpoint on a split and save the predictions."""
+        return self.submit(lambda jobs: jobs.evaluate(folder, split, checkpoint, device))
 
-    def ensemble(
+    def build_ensemble(
         self,
         members: Sequence[RunFolder],
         *,
         tta: str | None = None,
         recipe: str = "ensemble",
         device: str = "auto",
-        tell: OnProgress = ignore_progress,
+        on_progress: OnProgress = ignore_progress,
     ) -> Future[RunFolder]:
-        """Make one classifier of several runs, in a run folder of its own, and judge it."""
-        return self.ask(
-            lambda workshop: workshop.ensemble(
+        """Build one classifier from several runs, in a run folder of its own, and evaluate it."""
+        return self.submit(
+            lambda jobs: jobs.build_ensemble(
                 self.runs_dir,
                 members,
                 tta=tta,
                 recipe=recipe,
                 device=device,
-                tell=tell,
-                pulse=self._go_on,
+                on_progress=on_progress,
+                on_tick=self._cancel_if_closing,
             )
         )
 
     def export(
-        self, source: Path, wanted: ExportRequest, *, tell: OnProgress = ignore_progress
+        self, source: Path, request: ExportRequest, *, on_progress: OnProgress = ignore_progress
     ) -> Future[Exported]:
-        """Take the run folder or model file `source` away as a file of another kind."""
-        return self.ask(
-            lambda workshop: workshop.export(source, wanted, tell=tell, pulse=self._go_on)
+        """Export the model of a run folder or model file."""
+        return self.submit(
+            lambda jobs: jobs.export(
+                source, request, on_progress=on_progress, on_tick=self._cancel_if_closing
+            )
         )
 
-    def ask(self, job: Callable[[SmallJobs], Answer]) -> Future[Answer]:
-        """Have a small job done on the session's thread. A cancelled future is not begun."""
-        future: Future[Answer] = Future()
-
-        def do(workshop: SmallJobs) -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(job(workshop))
-            except BaseException as error:  # noqa: BLE001 - it belongs to whoever asked
-                future.set_exception(error)
-
+    def submit(self, job: Callable[[SmallJobs], Result]) -> Future[Result]:
+        """Run a small job on the session's thread, unless its future is cancelled before."""
+        future: Future[Result] = Future()
         with self._changed:
             self._refuse_if_closing()
-            self._small.append(do)
+            self._jobs.append((future, job))
             self._wake()
         return future
 
     def close(self, seconds: float | None = None) -> bool:
-        """Stop a running training (it saves), leave waiting jobs undone, join the thread.
+        """Stop a running training (it saves), fail waiting jobs, join the thread.
 
         Returns whether the thread has ended in time. Call it on every way out."""
         with self._changed:
-            self._closing = True
+            self._is_closing = True
             training = self.training
             self._changed.notify_all()
         if training is not None:
@@ -178,89 +169,92 @@ class Session:
             return not self._thread.is_alive()
         return True
 
-    def _begin(self, training: Training) -> Training:
+    def _start(self, training: Training) -> Training:
         with self._changed:
             self._refuse_if_closing()
             if self.training is not None:
-                raise UserError("a training is under way; stop it before you start another")
-            self._wanted = training
+                raise UserError("a training is running; stop it before you start another")
+            self._next = training
             self._wake()
         return training
 
     def _refuse_if_closing(self) -> None:
-        if self._closing:
+        if self._is_closing:
             raise UserError("the session is closed")
 
     def _wake(self) -> None:
         if self._thread is None:
             # Not a daemon: a daemon thread inside torch at interpreter exit aborts the process.
-            self._thread = threading.Thread(target=self._work, name="engine", daemon=False)
+            self._thread = threading.Thread(target=self._run, name="engine", daemon=False)
             self._thread.start()
         self._changed.notify_all()
 
-    # -- on the session's thread -----------------------------------------------------
+    # -- on the session's thread -----------------------------------------------------------
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         while True:
             with self._changed:
-                while not (self._small or self._wanted or self._abandoned()):
-                    self._changed.wait(LOOK_SECONDS)
-                if self._abandoned():
+                while not (self._jobs or self._next or self._should_end()):
+                    self._changed.wait(POLL_SECONDS)
+                if self._should_end():
                     break
-                self._running, self._wanted = self._wanted, None
-            self._serve()
+                self._running, self._next = self._next, None
+            self._run_jobs()
             if self._running is not None:
-                training, error = self._running, self._train(self._running)
+                training, error = self._running, self._run_training(self._running)
                 with self._changed:
                     self._running = None
-                # Only now: whoever waits for the end may begin another run at once.
+                # Only now: code that waits for the end may start another run at once.
                 training.finish(error)
-        self._leave()
+        self._refuse_waiting()
 
-    def _train(self, training: Training) -> BaseException | None:
-        """Do the whole of it; what kept it from starting, or broke it."""
+    def _run_training(self, training: Training) -> BaseException | None:
+        """Run a training; returns what prevented or broke it."""
         try:
-            job: Any = importlib.import_module("fmnist_tui.engine.session.run_training")
-            job.run(training, self.runs_dir, self.data_dir, self._pulse)
-        except BaseException as raised:  # noqa: BLE001 - it belongs to whoever asked
-            return raised
+            # Imported by name, so that importing a session does not depend on torch.
+            module: Any = importlib.import_module("fmnist_tui.engine.session.run_training")
+            module.run_training(training, self.runs_dir, self.data_dir, self._tick)
+        except BaseException as error:  # noqa: BLE001 - kept in Training.error
+            return error
         return training.error
 
-    def _pulse(self) -> None:
-        """Between two steps: answer small jobs, and notice that the program has gone."""
-        if self._small and (began := time.monotonic()) >= self._serve_again:
-            self._serve(began + SERVE_SECONDS)
-            taken = time.monotonic() - began
-            self._serve_again = began + taken + min(taken, SERVE_SECONDS)
-        if self._abandoned() and self._running is not None:
-            self._running.control.send(Stop(time.time(), "the program is closing"))
+    def _tick(self) -> None:
+        """Between two steps: run small jobs; stop the training if the program is ending."""
+        if self._jobs and (started := time.monotonic()) >= self._no_jobs_until:
+            self._run_jobs(started + SMALL_JOBS_SECONDS)
+            now = time.monotonic()
+            self._no_jobs_until = now + min(now - started, SMALL_JOBS_SECONDS)
+        if self._should_end() and self._running is not None:
+            self._running.inbox.send(Stop(time.time(), "the program is closing"))
 
-    def _go_on(self) -> None:
-        """Within a small job that takes long: give it up where nobody waits for it any more."""
-        if self._abandoned():
+    def _cancel_if_closing(self) -> None:
+        """The `on_tick` of small jobs that take long."""
+        if self._should_end():
             raise Cancelled("the program is closing")
 
-    def _serve(self, until: float = math.inf) -> None:
-        while self._small and time.monotonic() < until:
-            if self._workshop is None:
-                workshop: Any = importlib.import_module("fmnist_tui.engine.session.small_jobs")
-                self._workshop = workshop.SmallJobs(self.data_dir)
-            self._small.popleft()(self._workshop)
+    def _run_jobs(self, until: float = math.inf) -> None:
+        while self._jobs and time.monotonic() < until:
+            future, job = self._jobs.popleft()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(job(self._load_small_jobs()))
+                except BaseException as error:  # noqa: BLE001 - raised by future.result
+                    future.set_exception(error)
 
-    def _abandoned(self) -> bool:
-        return self._closing or not threading.main_thread().is_alive()
+    def _load_small_jobs(self) -> SmallJobs:
+        if self._small_jobs is None:
+            module: Any = importlib.import_module("fmnist_tui.engine.session.small_jobs")
+            self._small_jobs = module.SmallJobs(self.data_dir)
+        return self._small_jobs
 
-    def _leave(self) -> None:
-        waiting, self._wanted = self._wanted, None
-        if waiting is not None:
-            waiting.finish(UserError("the session was closed before the run began"))
-        closed = UserError("the session was closed before it came to this")
-        while self._small:
-            self._refused(self._small.popleft(), closed)
+    def _should_end(self) -> bool:
+        return self._is_closing or not threading.main_thread().is_alive()
 
-    def _refused(self, do: Callable[[SmallJobs], None], why: UserError) -> None:
-        class Shut:
-            def __getattr__(self, name: str) -> object:
-                raise why
-
-        do(Shut())  # type: ignore[arg-type]
+    def _refuse_waiting(self) -> None:
+        training, self._next = self._next, None
+        if training is not None:
+            training.finish(UserError("the session was closed before the run started"))
+        while self._jobs:
+            future, _ = self._jobs.popleft()
+            if future.set_running_or_notify_cancel():
+                future.set_exception(UserError("the session was closed before the job started"))

@@ -1,19 +1,17 @@
-"""A sweep at work: trials asked of a study, trained one after the other, told what they came to.
+"""A worker of a sweep: claims trials of a study, trains them one after another, records results.
 
-`SweepRunner.run` belongs to the thread that calls it; the trainings are the session's, as ever.
+`SweepRunner.run` runs in the thread that calls it; the session's thread trains.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import fmnist_tui
 from fmnist_tui.config.problems import ConfigError
+from fmnist_tui.engine.run.run_started import build_run_started
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.engine.sweep.trial_runner import TrialResult, TrialRunner
@@ -40,9 +38,9 @@ from fmnist_tui.sweeps.study_locations import TRIALS
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.progress import OnProgress, ignore_progress
 
-# So many failures of one kind in a row are no accident.
-SAME_FAILURES = 3
-TOLD_TO = "told to"
+# This many failures in a row for the same reason end the sweep.
+MAX_SAME_FAILURES = 3
+STOP_REQUESTED = "stop requested"
 LOST_WORKER = "trial {} lost its worker: its settings will be tried again"
 
 
@@ -56,8 +54,8 @@ class SweepOutcome:
 
 
 class SweepRunner:
-    """One worker on a study. `trials` is how many it does; None for as many as the study
-    lacks. `say` is told what is worth a line."""
+    """One worker of a study. `limit` is how many trials it does; None for all that are missing.
+    `on_message` receives lines for the user."""
 
     def __init__(
         self,
@@ -65,215 +63,201 @@ class SweepRunner:
         ledger: StudyLedger,
         folder: RunFolder,
         *,
-        trials: int | None = None,
-        tell: OnProgress = ignore_progress,
-        say: Callable[[str], None] = lambda _: None,
+        limit: int | None = None,
+        on_progress: OnProgress = ignore_progress,
+        on_message: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._session, self._ledger, self._folder = session, ledger, folder
         self._spec = ledger.spec
-        self._wanted, self._tell, self._say = trials, tell, say
-        self._asking = StorageRetry(self._warn, lambda: self._why is not None)
-        self._began = time.monotonic()
+        self._limit, self._on_progress, self._on_message = limit, on_progress, on_message
+        self._storage = StorageRetry(self._warn, lambda: self._stop_reason is not None)
+        self._started = time.monotonic()
         self._done = 0
-        self._why: str | None = None
+        self._stop_reason: str | None = None
+        # of the trials in a row that failed: whether each had started, and why it failed
         self._failures: list[tuple[bool, str]] = []
         self._commands: CommandReader | None = None
         self._log: EventLog | None = None
         self.training: Training | None = None
 
     def stop(self, why: str) -> None:
-        """Have the running trial stopped and given back, then end. May be called by any
-        thread and any signal handler."""
-        self._why = why
+        """Stop the running trial, requeue it and end. May be called from any thread and any
+        signal handler."""
+        self._stop_reason = why
 
     def run(self) -> SweepOutcome:
-        """Do trials until there are none to do; the record says how it ended, whatever happens."""
+        """Run trials until there are none left; the record gets one `RunEnded` in any case."""
         with RunLock.acquire(self._folder.path):
-            self._log = EventLog(self._folder.events, self._say)
+            self._log = EventLog(self._folder.events, self._on_message)
             self._commands = CommandReader(self._folder.commands)
             outcome = SweepOutcome(FAILED, "the program was ended", 0)
             try:
-                self._emit(self._started(self._asking.retry(self._ledger.counts)))
-                outcome = self._trials()
+                self._emit(self._run_started(self._storage.retry(self._ledger.counts)))
+                outcome = self._run_trials()
             except UserError as error:
                 outcome = SweepOutcome(FAILED, str(error), self._done)
             except KeyboardInterrupt:
                 outcome = SweepOutcome(STOPPED, "ended at once", self._done)
                 raise
             except Exception as error:
-                outcome = SweepOutcome(
-                    FAILED, f"{type(error).__name__}: {reason(error)}", self._done
-                )
+                message = f"{type(error).__name__}: {reason(error)}"
+                outcome = SweepOutcome(FAILED, message, self._done)
                 raise
             finally:
-                seconds = time.monotonic() - self._began
+                seconds = time.monotonic() - self._started
                 self._emit(
                     RunEnded(time.time(), self._done, 0, outcome.reason, seconds, outcome.message)
                 )
                 self._log.close()
         return outcome
 
-    # -- one trial after the other ------------------------------------------------------
+    def _run_started(self, counts: StudyCounts) -> RunStarted:
+        missing = max(1, self._spec.trials - counts.ended)
+        return replace(
+            build_run_started(self._folder, self._spec.base, SWEEP),
+            recipe=self._spec.name,
+            seed=self._spec.seed,
+            epochs=missing if self._limit is None else self._limit,
+            steps_per_epoch=1,
+        )
 
-    def _trials(self) -> SweepOutcome:
-        ledger, asking = self._ledger, self._asking
+    # -- trials ----------------------------------------------------------------------------
+
+    def _run_trials(self) -> SweepOutcome:
+        ledger, storage = self._ledger, self._storage
         while True:
-            self._listen()
-            for number in asking.attempt(ledger.recover) or ():
-                self._note(LOST_WORKER.format(number))
-            _, stopped = asking.attempt(lambda: ledger.read_requests(None)) or (False, False)
-            if stopped:
-                self._why = self._why or TOLD_TO
-            standing = asking.retry(ledger.counts)
-            end = self._end(standing)
+            self._receive_commands()
+            for number in storage.attempt(ledger.recover) or ():
+                self._alert(LOST_WORKER.format(number))
+            _, is_stopped = storage.attempt(lambda: ledger.read_requests(None)) or (False, False)
+            if is_stopped:
+                self._stop_reason = self._stop_reason or STOP_REQUESTED
+            counts = storage.retry(ledger.counts)
+            end = self._end(counts)
             if end is not None:
                 return SweepOutcome(*end, self._done)
             try:
-                begun = asking.retry(lambda: ledger.claim(str(self._folder.path)))
+                trial = storage.retry(lambda: ledger.claim(str(self._folder.path)))
             except TrialTakenError:
                 continue
-            self._take_down(begun, self._trial(begun, standing))
+            self._record_result(trial, self._run_trial(trial, counts))
 
-    def _end(self, standing: StudyCounts) -> tuple[str, str] | None:
-        """How it ends, if it does now, and why."""
-        if self._why is not None:
-            return STOPPED, self._why
-        same = self._failures[-SAME_FAILURES:]
-        if len(same) == SAME_FAILURES and len({alike(why) for _, why in same}) == 1:
-            began, why = same[-1]
-            # Where some trials do well, others may fail for what their settings ask for.
-            if not (began and standing.successful):
-                return FAILED, f"{SAME_FAILURES} trials in a row failed alike: {why}"
+    def _end(self, counts: StudyCounts) -> tuple[str, str] | None:
+        """The reason and message of the sweep's end, None if it goes on."""
+        if self._stop_reason is not None:
+            return STOPPED, self._stop_reason
+        failures = self._failures[-MAX_SAME_FAILURES:]
+        if len(failures) == MAX_SAME_FAILURES and len({normalise(why) for _, why in failures}) == 1:
+            has_started, why = failures[-1]
+            # If other trials succeed, these may fail because of their settings.
+            if not (has_started and counts.successful):
+                return FAILED, f"{MAX_SAME_FAILURES} trials in a row failed alike: {why}"
         timeout = self._spec.timeout
-        if timeout is not None and time.monotonic() - self._began >= timeout:
-            return FINISHED, f"{format_value(timeout)} s are over"
-        total = self._spec.trials if self._wanted is None else None
-        enough = self._wanted is not None and self._done >= self._wanted
-        if enough or not self._ledger.has_room(standing, total):
+        if timeout is not None and time.monotonic() - self._started >= timeout:
+            return FINISHED, f"the time limit of {format_value(timeout)} s is over"
+        total = self._spec.trials if self._limit is None else None
+        is_enough = self._limit is not None and self._done >= self._limit
+        if is_enough or not self._ledger.has_room(counts, total):
             return FINISHED, ""
         return None
 
-    def _trial(self, begun: ClaimedTrial, standing: StudyCounts) -> TrialResult:
-        """Train it to its end and tell the study."""
+    def _run_trial(self, trial: ClaimedTrial, counts: StudyCounts) -> TrialResult:
+        """Train a trial to its end and end it in the study."""
         try:
-            config = self._spec.trial_config(begun.params, begun.number)
+            config = self._spec.trial_config(trial.params, trial.number)
         except ConfigError as error:
             why = str(error.problems[0])
-            self._asking.retry(lambda: self._ledger.fail(begun, why))
-            return TrialResult(trial_states.FAILED, why=why, began=True)
-        training = self._session.trial(config, self._folder.path / TRIALS)
+            self._storage.retry(lambda: self._ledger.fail(trial, why))
+            return TrialResult(trial_states.FAILED, why=why, has_started=True)
+        training = self._session.run_trial(config, self._folder.path / TRIALS)
         self.training = training
-        trial = TrialRunner(self._ledger, begun, training, self._asking)
-        while not trial.look():
-            self._listen()
-            if trial.stopped:
-                self._why = self._why or TOLD_TO
-            trial.obey(self._why)
-            self._progress(begun, trial, standing)
+        runner = TrialRunner(self._ledger, trial, training, self._storage)
+        while not runner.poll():
+            self._receive_commands()
+            if runner.is_stop_requested:
+                self._stop_reason = self._stop_reason or STOP_REQUESTED
+            runner.stop_if_requested(self._stop_reason)
+            self._report_trial_progress(trial, runner, counts)
         self.training = None
-        return trial.conclude(self._why)
+        return runner.conclude(self._stop_reason)
 
-    def _listen(self) -> None:
+    def _receive_commands(self) -> None:
         for command in self._commands.poll() if self._commands else ():
-            self._hear(command)
+            self._obey(command)
 
-    def _hear(self, command: Command) -> None:
+    def _obey(self, command: Command) -> None:
         if isinstance(command, Stop):
-            self._why = command.why or TOLD_TO
+            self._stop_reason = command.why or STOP_REQUESTED
         elif isinstance(command, (Pause, Resume)) and self.training is not None:
             self.training.send(command)
         else:
-            self._note(f"ignored: {command}")
+            self._alert(f"ignored: {command}")
 
-    # -- what it says ---------------------------------------------------------------------
+    # -- record and messages ---------------------------------------------------------------
 
-    def _take_down(self, begun: ClaimedTrial, result: TrialResult) -> None:
-        """Put into the record, and say, how a trial ended."""
+    def _record_result(self, trial: ClaimedTrial, result: TrialResult) -> None:
         self._done += result.state not in trial_states.REQUEUED
         if result.state == trial_states.FAILED:
-            self._failures.append((result.began, result.why))
+            self._failures.append((result.has_started, result.why))
         else:
             self._failures.clear()
-        standing = self._asking.attempt(self._ledger.counts)
-        best = standing.best if standing else None
-        params = tuple((key, format_value(value)) for key, value in begun.params.items())
+        counts = self._storage.attempt(self._ledger.counts)
+        best = counts.best if counts else None
+        params = tuple((key, format_value(value)) for key, value in trial.params.items())
         self._emit(
             TrialEnded(
                 t=time.time(),
-                trial=begun.number,
+                trial=trial.number,
                 state=result.state,
                 value=result.value,
                 params=params,
                 epochs=result.epochs,
-                seconds=time.time() - begun.started_at,
+                seconds=time.time() - trial.started_at,
                 done=self._done,
                 best=best,
                 run=result.run,
                 message=result.why,
             )
         )
-        words = [f"trial {begun.number} {result.state}"]
-        words += [f"{100 * result.value:.2f} %"] if result.value is not None else []
-        words += [f"(best {100 * best:.2f} %)"] if best is not None else []
-        words.append(", ".join(f"{key} {value}" for key, value in params))
-        words += [f"· {result.why}"] if result.why else []
-        self._say(" ".join(words))
-        if standing is not None:
-            self._tell_how_far(standing, 0.0, words[0])
+        title = f"trial {trial.number} {result.state}"
+        parts = [title]
+        parts += [f"{100 * result.value:.2f} %"] if result.value is not None else []
+        parts += [f"(best {100 * best:.2f} %)"] if best is not None else []
+        parts.append(", ".join(f"{key} {value}" for key, value in params))
+        parts += [f"· {result.why}"] if result.why else []
+        self._on_message(" ".join(parts))
+        if counts is not None:
+            self._report_progress(counts, 0.0, title)
 
-    def _progress(self, begun: ClaimedTrial, trial: TrialRunner, standing: StudyCounts) -> None:
-        state, epochs = trial.state, self._spec.base.epochs
-        what = trial.step
+    def _report_trial_progress(
+        self, trial: ClaimedTrial, runner: TrialRunner, counts: StudyCounts
+    ) -> None:
+        state, epochs = runner.state, self._spec.base.epochs
+        what = runner.step
         if state.started is not None:
             what = f"epoch {min(max(1, state.epoch), epochs)}/{epochs}"
         if state.best is not None:
             what += f", {100 * (state.best.val_accuracy or 0):.2f} %"
-        self._tell_how_far(standing, state.fraction, f"trial {begun.number}: {what}")
+        self._report_progress(counts, state.fraction, f"trial {trial.number}: {what}")
 
-    def _tell_how_far(self, standing: StudyCounts, fraction: float, what: str) -> None:
-        done, total = standing.ended, self._spec.trials
-        if self._wanted is not None:
-            done, total = self._done, self._wanted
-        self._tell(min(total, done + fraction), total, what)
+    def _report_progress(self, counts: StudyCounts, fraction: float, what: str) -> None:
+        done, total = counts.ended, self._spec.trials
+        if self._limit is not None:
+            done, total = self._done, self._limit
+        self._on_progress(min(total, done + fraction), total, what)
 
-    def _warn(self, trouble: str) -> None:
-        self._note(f"{trouble}; it is asked again", "warning")
+    def _warn(self, message: str) -> None:
+        self._alert(f"{message}; trying again", "warning")
 
-    def _note(self, message: str, level: str = "note") -> None:
+    def _alert(self, message: str, level: str = "note") -> None:
         self._emit(Alert(time.time(), level, message))
-        self._say(message)
+        self._on_message(message)
 
     def _emit(self, event: Event) -> None:
         if self._log is not None:
             self._log.append(event)
 
-    def _started(self, standing: StudyCounts) -> RunStarted:
-        base, left = self._spec.base, max(1, self._spec.trials - standing.ended)
-        return RunStarted(
-            t=time.time(),
-            run=self._folder.name,
-            recipe=self._spec.name,
-            dataset=base.dataset,
-            model=base.model,
-            parameters=0,
-            device=base.device,
-            device_name="",
-            precision=base.precision,
-            seed=self._spec.seed,
-            epochs=left if self._wanted is None else self._wanted,
-            steps_per_epoch=1,
-            batch_size=base.batch_size,
-            train_count=0,
-            val_count=0,
-            test_count=0,
-            classes=(),
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            version=fmnist_tui.__version__,
-            kind=SWEEP,
-        )
 
-
-def alike(why: str) -> str:
-    """A failure without its figures: two that differ in nothing else are of one kind."""
+def normalise(why: str) -> str:
+    """A failure message without its numbers, to compare the kinds of two failures."""
     return re.sub(r"[\d.,]+", "#", why)

@@ -1,7 +1,7 @@
-"""One trial of a sweep: a training as the session does it, with the study told of every epoch.
+"""One trial of a sweep: a training of the session, whose epochs are reported to the study.
 
-The training does not wait for the study: epochs that a storage cannot be told of now are
-told later. The last word (complete, pruned, killed, failed, given back) is `conclude`.
+The training does not wait for the study: epochs that cannot be reported now are reported later.
+`conclude` ends the trial in the study as complete, pruned, killed, failed or requeued.
 """
 
 from __future__ import annotations
@@ -20,170 +20,168 @@ from fmnist_tui.sweeps.retry import StorageRetry
 from fmnist_tui.sweeps.study import HEARTBEAT_SECONDS, ClaimedTrial, StudyLedger, TrialTakenError
 from fmnist_tui.util.errors import UserError, reason
 
-LOOK_SECONDS = 0.1
-MOST_AT_ONCE = 20
+POLL_SECONDS = 0.1
+# More unreported epochs than this are thinned out.
+MAX_REPORTS = 20
 TAKEN = "ended by another process"
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """What a trial came to: a state of `TrialView`, and why, where there is more to say.
+    """The end of a trial: a state of `trial_states`, and why.
 
-    `began` is whether its settings came to matter: where the data are not to be had, or no
-    folder can be made, they do not. `run` is its folder's name."""
+    `has_started` is False if it failed before its settings had any effect: the dataset could
+    not be loaded or no folder created. `run` is the name of its folder."""
 
     state: str
     value: float | None = None
     why: str = ""
     epochs: int = 0
     run: str = ""
-    began: bool = False
+    has_started: bool = False
 
 
 class TrialRunner:
-    """`look` again and again until it says that the training has ended, then `conclude`.
+    """Call `poll` until it returns True, then `conclude`.
 
-    `stopped` becomes true where somebody has told all workers of the study to stop."""
+    `is_stop_requested` becomes True when all workers of the study are asked to stop."""
 
     def __init__(
-        self, ledger: StudyLedger, begun: ClaimedTrial, training: Training, asking: StorageRetry
+        self, ledger: StudyLedger, trial: ClaimedTrial, training: Training, storage: StorageRetry
     ) -> None:
-        self._ledger, self._begun, self._asking = ledger, begun, asking
+        self._ledger, self._trial, self._storage = ledger, trial, storage
         self.training = training
         self.state = RunState()
-        self.stopped = False
+        self.is_stop_requested = False
         self.step = "starting"
-        self._unsaid: dict[int, float] = {}
-        self._beat = time.monotonic()
-        self._pruned = self._killed = self._taken = False
-        self._is_told = self._is_stopping = False
-        self._run: str | None = None
+        # values by epoch
+        self._unreported: dict[int, float] = {}
+        self._heartbeat = time.monotonic()
+        self._is_pruned = self._is_killed = self._is_taken = self._is_stopping = False
+        self._is_run_known = self._is_run_recorded = False
 
-    def look(self) -> bool:
-        """Wait a moment, take in what the training has said, pass it on; whether it is over."""
-        ended = self.training.wait(LOOK_SECONDS)
-        while self.training.steps:
-            step = self.training.steps.popleft()
+    def poll(self) -> bool:
+        """Wait a moment and pass the training's news to the study; True when it has ended."""
+        is_done = self.training.wait(POLL_SECONDS)
+        while self.training.load_steps:
+            step = self.training.load_steps.popleft()
             self.step = f"{step.dataset}: {step.message or step.source}"
-        if self.training.folder is not None and self._run is None:
-            self._run = str(self.training.folder.path)
-            self._tell_run()
+        if self.training.folder is not None and not self._is_run_known:
+            self._is_run_known = True
+            self._attempt(self._record_run)
         epoch = 0
         while self.training.events:
             event = self.training.events.popleft()
             self.state.apply(event)
             if isinstance(event, EpochEnded) and event.val_accuracy is not None:
                 epoch = event.epoch
-                self._unsaid[epoch] = event.val_accuracy
+                self._unreported[epoch] = event.val_accuracy
         if epoch:
-            self._epoch_ended(epoch)
-        if ended and not self.training.events:
+            self._report_epoch(epoch)
+        if is_done and not self.training.events:
             return True
-        if time.monotonic() - self._beat >= HEARTBEAT_SECONDS:
-            self._beat = time.monotonic()
-            self._say(partial(self._ledger.send_heartbeat, self._begun))
-            self._ask()
+        if time.monotonic() - self._heartbeat >= HEARTBEAT_SECONDS:
+            self._heartbeat = time.monotonic()
+            self._attempt(partial(self._ledger.send_heartbeat, self._trial))
+            self._read_requests()
         return False
 
-    def obey(self, stop: str | None) -> None:
-        """Stop the training where that is due, once; `stop` says why all of it is to stop."""
-        why = stop or ("pruned" if self._pruned else None)
-        why = "killed" if self._killed else why
-        why = TAKEN if self._taken else why
+    def stop_if_requested(self, why_all: str | None) -> None:
+        """Stop the training, once, if anything requires it; `why_all` is why the sweep stops."""
+        why = why_all or ("pruned" if self._is_pruned else None)
+        why = "killed" if self._is_killed else why
+        why = TAKEN if self._is_taken else why
         if why is not None and not self._is_stopping:
             self._is_stopping = True
             self.training.stop(why)
 
-    def conclude(self, stop: str | None) -> TrialResult:
-        """Tell the study how it ended. A UserError says that it could not be told."""
-        ledger, begun, state = self._ledger, self._begun, self.state
+    def conclude(self, why_all: str | None) -> TrialResult:
+        """End the trial in the study; a UserError says that the storage could not be written."""
+        ledger, trial, state = self._ledger, self._trial, self.state
         value = state.best.val_accuracy if state.best else None
-        word, why = self._ending(stop, value)
-        tell: Callable[[], None]
-        if word == trial_states.COMPLETE and value is not None:
-            tell = partial(ledger.complete, begun, value)
-        elif word == trial_states.STOPPED:
-            tell = partial(ledger.requeue, begun, why)
-        elif word == trial_states.FAILED:
-            tell = partial(ledger.fail, begun, why)
+        result, why = self._result(why_all, value)
+        end: Callable[[], None]
+        if result == trial_states.COMPLETE and value is not None:
+            end = partial(ledger.complete, trial, value)
+        elif result == trial_states.STOPPED:
+            end = partial(ledger.requeue, trial, why)
+        elif result == trial_states.FAILED:
+            end = partial(ledger.fail, trial, why)
         else:
-            tell = partial(ledger.prune, begun, why, killed=word == trial_states.KILLED)
+            end = partial(ledger.prune, trial, why, killed=result == trial_states.KILLED)
         try:
-            self._asking.retry(self._report)
-            self._asking.retry(tell)
+            self._storage.retry(self._report)
+            self._storage.retry(end)
         except TrialTakenError:
-            word, why = trial_states.LOST, TAKEN
+            result, why = trial_states.LOST, TAKEN
         run = self.training.folder.name if self.training.folder is not None else ""
-        began = state.started is not None
-        return TrialResult(word, value, why, state.epochs_done, run, began)
+        has_started = state.started is not None
+        return TrialResult(result, value, why, state.epochs_done, run, has_started)
 
-    # -- what the study is told and says ---------------------------------------------------
+    # -- talking to the study --------------------------------------------------------------
 
-    def _epoch_ended(self, epoch: int) -> None:
-        prune = self._say(self._report)
+    def _report_epoch(self, epoch: int) -> None:
+        should_prune = self._attempt(self._report)
         started = self.state.started
-        # The last epoch is never one too many.
-        if prune and started is not None and epoch < started.epochs and not self.training.done:
-            self._pruned = True
-        self._ask()
+        # After the last epoch there is nothing left to prune.
+        if should_prune and started and epoch < started.epochs and not self.training.is_done:
+            self._is_pruned = True
+        self._read_requests()
 
     def _report(self) -> bool:
-        prune = False
-        if len(self._unsaid) > MOST_AT_ONCE:
-            # Where epochs come faster than they can be told, some are told for all.
-            few = len(self._unsaid) // MOST_AT_ONCE
-            epochs = sorted(self._unsaid, reverse=True)[:: few + 1]
-            self._unsaid = {epoch: self._unsaid[epoch] for epoch in epochs}
-        for epoch, value in sorted(self._unsaid.items()):
-            prune = self._ledger.report(self._begun, epoch, value)
-            del self._unsaid[epoch]
-        return prune
+        should_prune = False
+        if len(self._unreported) > MAX_REPORTS:
+            # Epochs end faster than they can be reported: report only every n-th.
+            step = len(self._unreported) // MAX_REPORTS + 1
+            epochs = sorted(self._unreported, reverse=True)[::step]
+            self._unreported = {epoch: self._unreported[epoch] for epoch in epochs}
+        for epoch, value in sorted(self._unreported.items()):
+            should_prune = self._ledger.report(self._trial, epoch, value)
+            del self._unreported[epoch]
+        return should_prune
 
-    def _ask(self) -> None:
-        """See whether it is to go on; and whatever could not be said before may be said now."""
-        self._tell_run()
-        if self._unsaid:
-            self._say(self._report)
-        killed, stopped = self._say(partial(self._ledger.read_requests, self._begun)) or (
-            False,
-            False,
-        )
-        self._killed = self._killed or killed
-        self.stopped = self.stopped or stopped
+    def _read_requests(self) -> None:
+        """Read kill and stop requests; retry what could not be written before."""
+        self._attempt(self._record_run)
+        if self._unreported:
+            self._attempt(self._report)
+        requests = self._attempt(partial(self._ledger.read_requests, self._trial))
+        killed, stopped = requests or (False, False)
+        self._is_killed = self._is_killed or killed
+        self.is_stop_requested = self.is_stop_requested or stopped
 
-    def _tell_run(self) -> None:
-        if self._run is not None and not self._is_told:
-            found = self._say(partial(self._ledger.record_run, self._begun, self._run))
-            self._is_told = found is not None
+    def _record_run(self) -> None:
+        folder = self.training.folder
+        if folder is not None and not self._is_run_recorded:
+            self._ledger.record_run(self._trial, str(folder.path))
+            self._is_run_recorded = True
 
-    def _say(self, ask: Callable[[], Found]) -> Found | None:
+    def _attempt(self, call: Callable[[], Result]) -> Result | None:
         try:
-            return self._asking.attempt(ask)
+            return self._storage.attempt(call)
         except TrialTakenError:
-            self._taken = True
+            self._is_taken = True
             return None
 
-    def _ending(self, stop: str | None, value: float | None) -> tuple[str, str]:
-        """In which state of `TrialView` it ended, and why."""
+    def _result(self, why_all: str | None, value: float | None) -> tuple[str, str]:
+        """The state in which the trial ended, and why."""
         ended, message = self.state.end_reason, self.state.message
         if ended == FINISHED and value is not None:
             return trial_states.COMPLETE, ""
-        if ended == STOPPED and self._pruned and not self._killed:
+        if ended == STOPPED and self._is_pruned and not self._is_killed:
             return trial_states.PRUNED, ""
-        if stop is not None and ended in (STOPPED, None) and not self._killed:
-            return trial_states.STOPPED, stop
+        if why_all is not None and ended in (STOPPED, None) and not self._is_killed:
+            return trial_states.STOPPED, why_all
         if ended in (FAILED, FINISHED, None):
-            return trial_states.FAILED, message or self._why_not()
-        return trial_states.KILLED, message or "stopped by hand"
+            return trial_states.FAILED, message or self._failure()
+        return trial_states.KILLED, message or "stopped by the user"
 
-    def _why_not(self) -> str:
+    def _failure(self) -> str:
         error = self.training.error
         if isinstance(error, UserError):
             return str(error).splitlines()[0]
         if error is not None:
             return f"{type(error).__name__}: {reason(error)}"
-        return (
-            "it has no validation images to be judged by" if self.state.end_reason else "not begun"
-        )
+        return "it has no validation images" if self.state.end_reason else "not started"

@@ -42,7 +42,7 @@ class PendingCommands:
     def poll(self) -> None:
         """Serve small jobs and collect new commands."""
         self._on_tick()
-        self.pending += self._inbox.take()
+        self.pending += self._inbox.receive()
 
     def is_search_ended(self) -> bool:
         """Whether a command has arrived that ends a search. All others wait until it is over."""

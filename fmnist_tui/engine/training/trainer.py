@@ -18,7 +18,7 @@ from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.inference.classifier import OnTick, no_op
 from fmnist_tui.engine.run.inbox import Inbox
-from fmnist_tui.engine.run.run_record import saved
+from fmnist_tui.engine.run.run_record import checkpoint_saved
 from fmnist_tui.engine.training import lr_finder
 from fmnist_tui.engine.training.compiling import compile_network
 from fmnist_tui.engine.training.learner import BestEpoch, EpochTotals, Learner
@@ -349,7 +349,7 @@ class Trainer:
             kinds = [kind, "step"] if self._save_requested and kind == "last" else [kind]
             for each in kinds:
                 manifest = self._store.save(each, payload, learner.step, learner.epoch)
-                self._emit(saved(manifest))
+                self._emit(checkpoint_saved(manifest))
         except OSError as error:
             if not self._is_disk_full:
                 self._warn(

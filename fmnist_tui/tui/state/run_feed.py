@@ -89,7 +89,7 @@ class RunFeed:
         """The kind of run: TRAIN or another one defined in `events`."""
         if self.state.started is not None:
             return self.state.started.kind
-        searches = self.training is not None and self.training.rates is not None
+        searches = self.training is not None and self.training.rate_range is not None
         return LRFIND if searches else TRAIN
 
     @property
@@ -107,7 +107,7 @@ class RunFeed:
     def live(self) -> bool:
         """Whether a process trains the run now."""
         if self.training is not None:
-            return not self.training.done
+            return not self.training.is_done
         return self._holder is not None
 
     @property
@@ -118,7 +118,7 @@ class RunFeed:
     @property
     def error(self) -> str:
         """Why the run did not start, or why its files cannot be read."""
-        if self.training is not None and self.training.done and self.state.started is None:
+        if self.training is not None and self.training.is_done and self.state.started is None:
             error = self.training.error
             if error is not None:
                 return str(error) if isinstance(error, UserError) else reason(error)
@@ -152,11 +152,11 @@ class RunFeed:
         return self._drain_file()
 
     def _drain_own(self, training: Training) -> bool:
-        ended = training.done
+        ended = training.is_done
         changed = ended != self._ended
         self._ended = ended
-        while training.steps:
-            self.load_steps.append(training.steps.popleft())
+        while training.load_steps:
+            self.load_steps.append(training.load_steps.popleft())
             changed = True
         while training.events:
             self.state.apply(training.events.popleft())

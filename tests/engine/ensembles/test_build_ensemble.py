@@ -17,7 +17,7 @@ from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config import recipes
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
-from fmnist_tui.engine.ensembles import build_ensemble
+from fmnist_tui.engine.ensembles.build_ensemble import build_ensemble
 from fmnist_tui.engine.inference.classifier import MAX_MEMBERS, ModelInfo
 from fmnist_tui.engine.run.inbox import Cancelled
 from fmnist_tui.engine.session import run_training
@@ -54,7 +54,7 @@ def trained(session: Session, **values: Any) -> RunFolder:
 
 
 def united(session: Session, *members: RunFolder, **options: Any) -> RunFolder:
-    return session.ensemble(members, **options).result(PATIENCE)
+    return session.build_ensemble(members, **options).result(PATIENCE)
 
 
 def shares(folder: RunFolder, split: str) -> Floats:
@@ -169,7 +169,7 @@ def test_views_are_averaged_over_the_whole_ensemble(
     monkeypatch.setattr(
         "fmnist_tui.engine.session.small_jobs.load_dataset_for", lambda *_, **__: mirrored
     )
-    session.ask(lambda workshop: workshop._datasets.clear()).result(PATIENCE)
+    session.submit(lambda workshop: workshop._datasets.clear()).result(PATIENCE)
     other = united(session, *two)
     expected = (shares(plain, "test") + shares(other, "test")) / 2
     assert shares(views, "test") == pytest.approx(expected, abs=1e-6)
@@ -197,7 +197,7 @@ def test_members_must_agree_on_classes(session: Session, monkeypatch: pytest.Mon
     monkeypatch.setattr(run_training, "load_dataset_for", lambda *_, **__: blobs(64, classes=3))
     other = trained(session, epochs=1)
     line = refused(session, first, other)
-    assert first.name in line and other.name in line and "other classes" in line
+    assert first.name in line and other.name in line and "different classes" in line
 
 
 def test_members_must_agree_on_the_size_of_pictures(
@@ -212,9 +212,9 @@ def test_members_must_agree_on_the_size_of_pictures(
 @pytest.mark.parametrize(
     ("other", "why"),
     [
-        ({"dataset": "fashion"}, "other data (sketches / fashion)"),
+        ({"dataset": "fashion"}, "different datasets (sketches / fashion)"),
         ({"split_seed": 1}, "split_seed 0 / 1"),
-        ({"val_fraction": 0.25}, "that the other is validated on"),
+        ({"val_fraction": 0.25}, "trained on validation images of the other"),
     ],
 )
 def test_members_must_agree_on_data_and_validation(
@@ -262,7 +262,7 @@ def test_a_member_that_was_validated_on_other_images_is_refused(
     kept = Predictions.load(path)
     kept.indices[0] += 1000
     kept.save(path)
-    assert "validated on other images" in refused(session, *two)
+    assert "no longer has the validation images" in refused(session, *two)
     path.unlink()
     assert summarise(united(session, *two)).state == FINISHED
 
@@ -274,7 +274,7 @@ def test_data_that_have_other_classes_by_now_are_refused(
         "fmnist_tui.engine.session.small_jobs.load_dataset_for",
         lambda *_, **__: blobs(64, classes=3),
     )
-    assert "other classes by now" in refused(session, *two)
+    assert "no longer has the classes" in refused(session, *two)
 
 
 # -- what is not done with one, and what goes wrong --------------------------------------
@@ -316,13 +316,13 @@ def test_a_full_disk_ends_it_and_the_record_says_so(
 def test_given_up_half_way_it_ends_as_stopped(
     session: Session, two: tuple[RunFolder, RunFolder], tmp_path: Path
 ) -> None:
-    def pulse() -> None:
+    def on_tick() -> None:
         made = [run for run in list_runs(session.runs_dir) if run.kind == ENSEMBLE]
         if made and any(isinstance(e, CheckpointSaved) for e in told(made[0].run)):
             raise Cancelled("told to")
 
     with pytest.raises(Cancelled):
-        build_ensemble.build(session.runs_dir, lambda _: blobs(64), two, pulse=pulse)
+        build_ensemble(session.runs_dir, lambda _: blobs(64), two, on_tick=on_tick)
     (made,) = [run for run in list_runs(session.runs_dir) if run.kind == ENSEMBLE]
     assert (made.state, made.reason) == (STOPPED, "told to")
     assert not list(made.run.predictions.iterdir())
@@ -331,17 +331,17 @@ def test_given_up_half_way_it_ends_as_stopped(
 def test_a_session_that_closes_gives_an_ensemble_up(
     session: Session, two: tuple[RunFolder, RunFolder]
 ) -> None:
-    def tell(done: float, total: float, what: str) -> None:
+    def on_progress(done: float, total: float, what: str) -> None:
         if what.startswith("evaluating"):
-            session._closing = True
+            session._is_closing = True
 
     with pytest.raises(Cancelled):
-        united(session, *two, tell=tell)
+        united(session, *two, on_progress=on_progress)
 
 
 def test_progress_is_told_to_the_end(session: Session, two: tuple[RunFolder, RunFolder]) -> None:
     heard: list[tuple[float, ...]] = []
-    united(session, *two, tell=lambda done, total, what: heard.append((done, total)))
+    united(session, *two, on_progress=lambda done, total, what: heard.append((done, total)))
     assert list(heard[-1]) == [32, 32]
     assert all(done <= total or not total for done, total in heard)
 
@@ -399,4 +399,4 @@ def test_views_that_all_members_are_used_to_are_taken_unless_others_are_asked_fo
     mixed = united(session, used, not_used)
     assert views(mixed) == "none"
     notes = [event.message for event in told(mixed) if isinstance(event, Alert)]
-    assert any("used to different views" in note for note in notes)
+    assert any("different test-time augmentation" in note for note in notes)

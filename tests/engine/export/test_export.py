@@ -66,7 +66,7 @@ def child() -> None:
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Time a few answers only; read files in this process, but where the child is meant."""
-    monkeypatch.setattr(parity, "SECONDS", 0.0)
+    monkeypatch.setattr(parity, "MAX_SECONDS", 0.0)
     if "child" in request.fixturenames:
         return
 
@@ -97,15 +97,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         return torch.get_rng_state().numpy().tobytes()
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("job", "workshop"):
-            patch.setattr(f"fmnist_tui.engine.{name}.load_dataset_for", lambda *_, **__: blobs(64))
-        patch.setattr(parity, "SECONDS", 0.0)
+        for name in ("run_training", "small_jobs"):
+            module = f"fmnist_tui.engine.session.{name}"
+            patch.setattr(f"{module}.load_dataset_for", lambda *_, **__: blobs(64))
+        patch.setattr(parity, "MAX_SECONDS", 0.0)
         with Session(folder / "runs", folder / "data") as session:
             run = trained(session)
             known = dict(session.classify(run.path, drawing()).result(PATIENCE).ranked)
-            before = session.ask(dice).result(PATIENCE)
+            before = session.submit(dice).result(PATIENCE)
             done = exported(session, run.path, folder / "model.onnx", opset=18)
-            yield Made(run, done, known, (before, session.ask(dice).result(PATIENCE)))
+            yield Made(run, done, known, (before, session.submit(dice).result(PATIENCE)))
 
 
 def drawing() -> Pixels:
@@ -238,7 +239,7 @@ def test_an_export_draws_no_random_number(made: Made) -> None:
 
 def test_ensembles_and_views_are_exported_whole(session: Session, tmp_path: Path) -> None:
     members = [trained(session, model="one-conv"), trained(session, seed=1)]
-    run = session.ensemble(members, tta="flip").result(PATIENCE)
+    run = session.build_ensemble(members, tta="flip").result(PATIENCE)
     for to in (PTH, ONNX):
         done = exported(session, run.path, tmp_path / f"all.{to}")
         assert done.parity is not None and done.parity.largest_difference < 1e-5
@@ -256,7 +257,7 @@ def test_colours_are_normalised_inside_the_graph(tmp_path: Path) -> None:
     classifier = Classifier.from_weights(about, model.state_dict(), machine, "here")
     out = tmp_path / "model.onnx"
     told = {"size": 32, "channels": 3, "made_by": "us"}
-    out.write_bytes(onnx_graph.written(classifier, 20, told))
+    out.write_bytes(onnx_graph.to_onnx(classifier, 20, told))
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype(np.uint8)
     shares, _ = asked(out, images.transpose(0, 3, 1, 2))
     assert shares == pytest.approx(classifier.probabilities(images), abs=1e-5)
@@ -277,10 +278,8 @@ def test_the_run_remembers_its_exports_unless_another_trains_it(
     assert not [e for e in EventReader(run.events).read() if isinstance(e, Alert)]
     exported(session, run.path, tmp_path / "model.safetensors", force=True)
     (note,) = [e.message for e in EventReader(run.events).read() if isinstance(e, Alert)]
-    assert (
-        note
-        == f"exported as safetensors to {tmp_path}/model.safetensors: 16 of 16 test images as here"
-    )
+    where = tmp_path / "model.safetensors"
+    assert note == f"exported as safetensors to {where}: same label for 16 of 16 test images"
 
 
 # -- what is not put in place ----------------------------------------------------------------
@@ -307,7 +306,7 @@ def test_what_cannot_be_is_refused_before_any_work(session: Session, tmp_path: P
     assert "no folder" in refused(session, nowhere, tmp_path / "none" / "model.onnx")
     assert "is a folder" in refused(session, nowhere, out / "folder.onnx")
     assert "--force" in refused(session, nowhere, out / "there.onnx")
-    assert "there are pth, safetensors, onnx" in refused(session, nowhere, out / "m.gguf")
+    assert "must be one of pth, safetensors, onnx" in refused(session, nowhere, out / "m.gguf")
     for opset in (OPSETS[0] - 1, OPSETS[-1] + 1):
         assert "18 to 23" in refused(session, nowhere, out / "model.onnx", opset=opset)
     assert (out / "there.onnx").read_bytes() == b"precious"
@@ -327,7 +326,7 @@ def test_a_file_that_says_other_things_is_not_put_in_place(
     (tmp_path / "out").mkdir()
     before = tmp_path / "out" / f"model.{to}"
     before.write_bytes(b"the one before")
-    written = export._bytes
+    written = export._to_bytes
 
     def other(classifier: Classifier, *rest: Any) -> bytes:
         weights = {name: -value for name, value in classifier.model.state_dict().items()}
@@ -336,7 +335,7 @@ def test_a_file_that_says_other_things_is_not_put_in_place(
 
     monkeypatch.setattr(export, "_bytes", other)
     line = refused(session, run.path, before, force=True)
-    assert "not put in place" in line and "of 16 test images" in line
+    assert "not exported" in line and "of 16 test images" in line
     assert before.read_bytes() == b"the one before"
 
 
@@ -365,13 +364,13 @@ def test_an_export_that_is_given_up_leaves_nothing(session: Session, tmp_path: P
     run = trained(session)
     (tmp_path / "out").mkdir()
 
-    def tell(done: float, total: float, what: str) -> None:
+    def on_progress(done: float, total: float, what: str) -> None:
         if total:
-            session._closing = True
+            session._is_closing = True
 
     wanted = ExportRequest(SAFETENSORS, tmp_path / "out" / "model.safetensors")
     with pytest.raises(Cancelled):
-        session.export(run.path, wanted, tell=tell).result(PATIENCE)
+        session.export(run.path, wanted, on_progress=on_progress).result(PATIENCE)
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -398,7 +397,7 @@ def _data_decide(x: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("odd", "why"),
     [
-        (torch.special.bessel_j0, "its operator prims.bessel_j0 has no form in opset 20"),
+        (torch.special.bessel_j0, "the operator prims.bessel_j0 is not supported in opset 20"),
         (_data_decide, "cannot be written as ONNX: Could not guard"),
     ],
 )
@@ -426,10 +425,10 @@ def test_a_model_that_onnx_cannot_hold_is_named_with_what_it_lacks(
     capfd.readouterr()
     line = refused(session, run.path, tmp_path / "out" / "model.onnx")
     assert line.startswith("odd cannot be written as ONNX") and why in line
-    assert "safetensors and pth hold any model" in line
+    assert "safetensors and pth support every model" in line
     assert capfd.readouterr() == ("", "")
     kept = exported(session, run.path, tmp_path / "out" / "model.safetensors")
-    assert kept.parity is not None and kept.parity.holds
+    assert kept.parity is not None and kept.parity.is_sufficient
 
 
 # -- what stands beside weights ----------------------------------------------------------------

@@ -126,7 +126,7 @@ def test_small_jobs_are_answered_while_a_training_runs(session: Session, tmp_pat
     assert "none.png" in answer[1].error
     verdict = session.evaluate(done.folder, "val").result(PATIENCE)
     assert verdict.evaluation.count == 16
-    assert not running.done
+    assert not running.is_done
     running.stop()
     assert listener.to_the_end().reason == STOPPED
 
@@ -139,7 +139,7 @@ def test_a_job_served_in_between_changes_no_bit_of_the_training(
 
     def train(disturbed: bool) -> str:
         training = session.train(config(epochs=30, model="custom-cnn", width=0.1, dropout=0.3))
-        while disturbed and not training.done:
+        while disturbed and not training.is_done:
             if previous is not None:
                 session.evaluate(previous, "test").result(PATIENCE)
         Listener(training).to_the_end()
@@ -159,7 +159,7 @@ def test_a_job_that_fails_tells_whoever_asked_and_harms_nobody(session: Session)
         raise ZeroDivisionError("on purpose")
 
     with pytest.raises(ZeroDivisionError):
-        session.ask(broken).result(PATIENCE)
+        session.submit(broken).result(PATIENCE)
     assert Listener(session.train(config(epochs=1))).to_the_end().reason == FINISHED
 
 
@@ -183,9 +183,9 @@ def test_jobs_that_wait_when_the_session_closes_are_refused_not_lost(session: Se
         started.set()
         time.sleep(0.2)
 
-    session.ask(slow)
+    session.submit(slow)
     started.wait(PATIENCE)
-    waiting = session.ask(lambda workshop: workshop.predict(Path("x"), [], "cpu"))
+    waiting = session.submit(lambda workshop: workshop.predict(Path("x"), [], "cpu"))
     closer = threading.Thread(target=session.close)
     closer.start()
     with pytest.raises(UserError):

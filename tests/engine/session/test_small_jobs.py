@@ -73,7 +73,7 @@ def generators() -> tuple[bytes, ...]:
 
 
 def augmented(session: Session, settings: RunConfig, images: Pixels, seed: int = 0) -> Pixels:
-    return session.augmented(settings, images, seed).result(PATIENCE)
+    return session.augment(settings, images, seed).result(PATIENCE)
 
 
 def test_augmented_pictures_are_of_the_kind_that_was_given(session: Session) -> None:
@@ -107,9 +107,9 @@ def test_pictures_are_mixed_with_each_other_and_one_alone_is_not(
 
 
 def test_no_generator_moves_when_pictures_are_augmented(session: Session) -> None:
-    before = session.ask(lambda _: generators()).result(PATIENCE)
+    before = session.submit(lambda _: generators()).result(PATIENCE)
     augmented(session, config(**ALL_SORTS), pictures())
-    assert session.ask(lambda _: generators()).result(PATIENCE) == before
+    assert session.submit(lambda _: generators()).result(PATIENCE) == before
 
 
 def test_a_training_does_not_notice_what_is_augmented_and_classified_meanwhile(
@@ -119,7 +119,7 @@ def test_a_training_does_not_notice_what_is_augmented_and_classified_meanwhile(
     quiet = finished(session, **settings)
     training = session.train(config(**settings))
     jobs = 0
-    while not training.done:
+    while not training.is_done:
         augmented(session, config(**ALL_SORTS), pictures(), jobs)
         session.classify(quiet.path, drawing()).result(PATIENCE)
         jobs += 1
@@ -224,7 +224,7 @@ def test_a_live_run_is_evaluated_without_a_word_in_its_record(session: Session) 
     while training.folder is None or not list(training.folder.checkpoints.glob("best-*.json")):
         time.sleep(0.01)
     verdict = session.evaluate(training.folder, "val").result(PATIENCE)
-    assert not training.done
+    assert not training.is_done
     assert verdict.checkpoint == "best"
     assert verdict.predictions.logits.shape == (16, 4)
     assert verdict.evaluation == verdict.predictions.evaluation()
@@ -258,7 +258,7 @@ def test_many_small_jobs_leave_the_training_its_turn(session: Session) -> None:
         time.sleep(0.15)
         steps.append(max(e.step for e in listener.drain() if isinstance(e, Progress)))
 
-    for future in [session.ask(slow) for _ in range(6)]:
+    for future in [session.submit(slow) for _ in range(6)]:
         future.result(PATIENCE)
     assert len(set(steps)) > 1, "it trained in between"
     training.stop()
@@ -270,12 +270,12 @@ def test_threads_that_a_small_job_sets_are_set_back(session: Session) -> None:
     listener = Listener(training)
     listener.until(Progress)
     threads: Callable[[object], int] = lambda _: torch.get_num_threads()  # noqa: E731
-    assert session.ask(threads).result(PATIENCE) == 1
-    session.ask(lambda _: torch.set_num_threads(2)).result(PATIENCE)
+    assert session.submit(threads).result(PATIENCE) == 1
+    session.submit(lambda _: torch.set_num_threads(2)).result(PATIENCE)
     since = time.time()
     while listener.until(Progress).t < since:
         listener.heard.clear()
-    assert session.ask(threads).result(PATIENCE) == 1
+    assert session.submit(threads).result(PATIENCE) == 1
     training.stop()
     listener.to_the_end()
 

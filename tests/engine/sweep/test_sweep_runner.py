@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from fmnist_tui.engine.inference import evaluate
+from fmnist_tui.engine.run import run_record
 from fmnist_tui.engine.session import run_training
 from fmnist_tui.engine.session.session import Session
-from fmnist_tui.engine.sweep.sweep_runner import SweepOutcome, SweepRunner, alike
+from fmnist_tui.engine.sweep.sweep_runner import SweepOutcome, SweepRunner, normalise
 from fmnist_tui.protocol.commands import Pause, Resume, Stop
 from fmnist_tui.protocol.events import Alert, RunEnded, RunStarted, TrialEnded
 from fmnist_tui.runs.folder import RunFolder
@@ -55,15 +56,15 @@ class Bench:
         self.where: StorageLocation = journal_in(folder)
         self.book: StudyLedger = join_study(self.where, make_spec(text))
         self.run = RunFolder.create(session.runs_dir, "search", "sketches")
-        self.said: list[str] = []
-        self.told: list[tuple[float, float, str]] = []
+        self.messages: list[str] = []
+        self.progress: list[tuple[float, float, str]] = []
         self.sweep = SweepRunner(
             session,
             self.book,
             self.run,
-            trials=trials,
-            tell=lambda *told: self.told.append(told),
-            say=self.said.append,
+            limit=trials,
+            on_progress=lambda *progress: self.progress.append(progress),
+            on_message=self.messages.append,
         )
         self.outcome: SweepOutcome | None = None
         self._thread = threading.Thread(target=self._work)
@@ -106,8 +107,8 @@ def test_a_sweep_does_its_trials_and_leaves_a_record(session: Session, tmp_path:
         (trial.number, trial.number + 1, trial.value) for trial in shown.trials
     ]
     assert shown.best is not None and ends[-1].best == shown.best.value
-    assert bench.told[-1] == (3.0, 3.0, "trial 2 complete")
-    assert len(bench.said) == 3
+    assert bench.progress[-1] == (3.0, 3.0, "trial 2 complete")
+    assert len(bench.messages) == 3
 
 
 def test_a_sweep_is_one_run_in_the_list_with_its_trials_and_best_value(
@@ -132,7 +133,7 @@ def test_a_trial_is_an_ordinary_run_that_never_reads_the_test_split(
         judged.append(split.name)  # type: ignore[attr-defined]
         return judge(classifier, split, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(run_training, "evaluate_split", watched)
+    monkeypatch.setattr(run_record, "evaluate_split", watched)
     bench = Bench(session, tmp_path, TINY)
     bench.sweep.run()
     assert judged == ["val"] * 3
@@ -215,7 +216,7 @@ def test_a_sweep_heeds_the_commands_in_its_folder(session: Session, tmp_path: Pa
 def test_when_the_time_is_over_no_further_trial_is_begun(session: Session, tmp_path: Path) -> None:
     text = TINY.replace("trials = 3", "trials = 3\ntimeout = 0.000001")
     assert Bench(session, tmp_path, text).sweep.run() == SweepOutcome(
-        "finished", "1e-06 s are over", 0
+        "finished", "the time limit of 1e-06 s is over", 0
     )
 
 
@@ -287,10 +288,10 @@ def test_a_data_set_that_comes_back_lets_the_sweep_go_on(
     assert states == ["failed", "failed", "complete", "failed", "failed", "complete"]
 
 
-def test_failures_that_differ_in_figures_only_are_alike() -> None:
+def test_failures_that_differ_in_figures_only_are_normalise() -> None:
     near = "too little memory for batch_size = {}; try batch_size = {}"
-    assert alike(near.format(512, 256)) == alike(near.format("1,024", 512))
-    assert alike(near.format(512, 256)) != alike("the disk is full")
+    assert normalise(near.format(512, 256)) == normalise(near.format("1,024", 512))
+    assert normalise(near.format(512, 256)) != normalise("the disk is full")
 
 
 def test_a_full_disk_is_said_once_and_the_study_is_told_later(
@@ -354,7 +355,7 @@ def test_a_trial_that_another_worker_has_taken_for_dead_is_let_go(
     bench.sweep.stop("enough")
     bench.end()
     states = [trial.state for trial in bench.look().trials]
-    assert states[0] == "lost" and "ended by another process" in " ".join(bench.said)
+    assert states[0] == "lost" and "ended by another process" in " ".join(bench.messages)
 
 
 def test_epochs_that_come_faster_than_they_can_be_told_hold_nothing_up(
@@ -377,6 +378,6 @@ def test_small_jobs_are_served_while_a_trial_trains(session: Session, tmp_path: 
     bench = Bench(session, tmp_path, LONG)
     bench.start()
     bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
-    assert session.ask(lambda workshop: 42).result(PATIENCE) == 42
+    assert session.submit(lambda workshop: 42).result(PATIENCE) == 42
     bench.sweep.stop("enough")
     assert bench.end().reason == "stopped"

@@ -215,7 +215,7 @@ def test_a_training_with_a_cuda_graph_and_a_search_ends_like_one_without(
 
 
 def test_a_search_run_records_everything_in_its_folder(session: Session) -> None:
-    training = session.lrfind(config(model="mlp"), RateRange(steps=60))
+    training = session.find_lr(config(model="mlp"), RateRange(steps=60))
     listener = Listener(training)
     result = listener.to_the_end()
     assert result.reason == FINISHED and result.message.startswith("suggests lr 0.")
@@ -232,7 +232,7 @@ def test_a_search_run_records_everything_in_its_folder(session: Session) -> None
 
 
 def test_a_search_is_stopped_by_a_command_from_another_process(session: Session) -> None:
-    training = session.lrfind(config(model="mlp"), RateRange(steps=2000))
+    training = session.find_lr(config(model="mlp"), RateRange(steps=2000))
     listener = Listener(training)
     listener.until(RunStarted)
     assert training.folder is not None
@@ -255,7 +255,7 @@ def test_another_process_can_start_a_search_in_a_live_run(session: Session) -> N
 
 
 def test_a_search_on_too_few_images_leaves_no_run_folder(session: Session, tmp_path: Path) -> None:
-    training = session.lrfind(config(batch_size=32))
+    training = session.find_lr(config(batch_size=32))
     assert training.wait(60)
     assert isinstance(training.error, UserError) and "too few" in str(training.error)
     assert not (tmp_path / "runs").exists()

@@ -103,7 +103,7 @@ def test_a_learning_rate_set_for_a_resume_applies(tmp_path: Path) -> None:
     bench.trainer.run()
     for asked, found in ((0.01, 0.001), (0.002, 0.002)):
         again = Bench(tmp_path, dataset, epochs=2, schedule="constant", lr=asked)
-        run_training._take_up(again.learner, again.store)
+        run_training._resume(again.learner, again.store)
         assert again.learner.lr == pytest.approx(found)
 
 

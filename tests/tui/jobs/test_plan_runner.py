@@ -60,7 +60,9 @@ class Scripted(Training):
     def __init__(self, config: RunConfig, runs_dir: Path) -> None:
         super().__init__(config)
         self.told: list[Command] = []
-        self.begin(RunFolder.create(runs_dir, config.recipe, config.dataset), self.events.append)
+        self.set_record(
+            RunFolder.create(runs_dir, config.recipe, config.dataset), self.events.append
+        )
         self.events.extend(events(config, epochs=1, ended=False))
 
     def send(self, command: Command) -> None:

@@ -102,7 +102,7 @@ class Scripted(Training):
     """A run that says what a test wants, and remembers what it is told."""
 
     def __init__(self, config: RunConfig = CONFIG, rates: RateRange | None = None) -> None:
-        super().__init__(config, rates=rates)
+        super().__init__(config, rate_range=rates)
         self.told: list[Command] = []
 
     def send(self, command: Command) -> None:

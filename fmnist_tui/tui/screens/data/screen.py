@@ -365,7 +365,7 @@ class DataScreen(DashboardScreen):
             )
             return
         try:
-            future = self.app_state.session.augmented(self._config, originals, self._seed)
+            future = self.app_state.session.augment(self._config, originals, self._seed)
         except UserError as error:
             self._give_up(exhibit, str(error))
             return

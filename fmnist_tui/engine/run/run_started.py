@@ -1,0 +1,53 @@
+"""The first event of every kind of run. Imports no torch: a sweep starts without it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import fmnist_tui
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.protocol.events import RunStarted
+from fmnist_tui.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from fmnist_tui.data.dataset import Dataset
+    from fmnist_tui.engine.device import TrainingDevice
+
+
+def build_run_started(
+    folder: RunFolder,
+    config: RunConfig,
+    kind: str,
+    dataset: Dataset | None = None,
+    machine: TrainingDevice | None = None,
+) -> RunStarted:
+    """The event with what a config, a dataset and a machine determine; callers `replace` the rest.
+
+    A sweep has neither dataset nor machine: its trials have."""
+    return RunStarted(
+        t=time.time(),
+        run=folder.name,
+        recipe=config.recipe,
+        dataset=config.dataset,
+        model=config.model,
+        parameters=0,
+        device=str(machine.device) if machine else config.device,
+        device_name=machine.name if machine else "",
+        precision=machine.precision if machine else config.precision,
+        seed=config.seed,
+        epochs=0,
+        steps_per_epoch=0,
+        batch_size=config.batch_size,
+        train_count=len(dataset.train) if dataset else 0,
+        val_count=len(dataset.val) if dataset else 0,
+        test_count=len(dataset.test) if dataset else 0,
+        classes=dataset.info.classes if dataset else (),
+        synthetic=dataset is not None and dataset.info.synthetic,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        version=fmnist_tui.__version__,
+        kind=kind,
+    )
