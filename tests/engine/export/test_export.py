@@ -333,7 +333,7 @@ def test_a_file_that_says_other_things_is_not_put_in_place(
         changed = Classifier.from_weights(classifier.info, weights, classifier.machine, "other")
         return written(changed, *rest)
 
-    monkeypatch.setattr(export, "_bytes", other)
+    monkeypatch.setattr(export, "_to_bytes", other)
     line = refused(session, run.path, before, force=True)
     assert "not exported" in line and "of 16 test images" in line
     assert before.read_bytes() == b"the one before"

@@ -74,7 +74,7 @@ def test_the_record_on_disk_is_what_was_heard(session: Session) -> None:
 
 def test_a_second_training_is_refused_until_the_first_has_ended(session: Session) -> None:
     first = session.train(config(epochs=FOREVER))
-    with pytest.raises(UserError, match="under way"):
+    with pytest.raises(UserError, match="a training is running"):
         session.train(config())
     first.stop("enough")
     ended = Listener(first).to_the_end()

@@ -126,7 +126,7 @@ def dice(
         thrown.append((config, images, seed, future))
         return future
 
-    monkeypatch.setattr(app_state.session, "augmented", augmented)
+    monkeypatch.setattr(app_state.session, "augment", augmented)
     return thrown
 
 

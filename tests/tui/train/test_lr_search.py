@@ -118,7 +118,7 @@ def searches(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[l
         begun.append(Scripted(config, RateRange()))
         return begun[-1]
 
-    monkeypatch.setattr(app_state.session, "lrfind", lrfind)
+    monkeypatch.setattr(app_state.session, "find_lr", lrfind)
     yield begun
     for training in begun:
         training.finish()
