@@ -1,4 +1,4 @@
-"""One home folder a test, and one trained run shared by those that only read it."""
+"""A home folder for each test, and one trained run shared by the tests that only read it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.support import QUICK, WARM, Home
+from tests.e2e.support import FORK_SERVER, QUICK, Home
 
 
 @pytest.fixture(scope="session", autouse=True)
-def warm() -> Iterator[None]:
-    """Whatever is kept warm ends with the tests."""
+def fork_server() -> Iterator[None]:
+    """Stops the fork server after the tests."""
     yield
-    WARM.close()
+    FORK_SERVER.close()
 
 
 @pytest.fixture

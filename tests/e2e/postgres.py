@@ -1,4 +1,4 @@
-"""A PostgreSQL of one's own: a throw-away cluster on loopback, gone with the test."""
+"""A temporary PostgreSQL server on loopback."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pathlib import Path
 
 PROGRAMS = ("initdb", "postgres")
 START_SECONDS = 30.0
-# The server refuses to run as root; these are the accounts it may run as then.
+# The server refuses to run as root; for root, one of these accounts runs it.
 ACCOUNTS = ("postgres", "nobody")
 
 
 def programs() -> Path | None:
-    """The folder with `initdb` and `postgres`, if they are installed."""
-    found = shutil.which("initdb")
-    folders = [Path(found).resolve().parent] if found else []
+    """The folder with `initdb` and `postgres`, or None if they are not installed."""
+    initdb = shutil.which("initdb")
+    folders = [Path(initdb).resolve().parent] if initdb else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     return next(
         (folder for folder in folders if all((folder / name).exists() for name in PROGRAMS)), None
@@ -32,40 +32,40 @@ def programs() -> Path | None:
 
 @contextmanager
 def cluster() -> Iterator[str]:
-    """The URL of an empty database, with its password in it."""
+    """The URL of an empty database, including its password."""
     folder = programs()
     assert folder is not None
     account = _account()
-    place = Path(tempfile.mkdtemp(prefix="fmnist-pg-", dir="/tmp"))
+    root = Path(tempfile.mkdtemp(prefix="fmnist-pg-", dir="/tmp"))
     password, port = secrets.token_hex(8), _free_port()
     try:
-        (place / "password").write_text(password)
+        (root / "password").write_text(password)
         if account is not None:
-            for path in (place, place / "password"):
+            for path in (root, root / "password"):
                 os.chown(path, account.pw_uid, account.pw_gid)
-        data = place / "data"
+        data = root / "data"
         initdb = [str(folder / "initdb"), "-D", str(data), "-U", "tester", "--no-sync"]
-        initdb += ["--auth=scram-sha-256", f"--pwfile={place / 'password'}", "-E", "UTF8"]
-        _run(initdb, place, account)
-        settings = [f"unix_socket_directories={place}", "listen_addresses=127.0.0.1"]
+        initdb += ["--auth=scram-sha-256", f"--pwfile={root / 'password'}", "-E", "UTF8"]
+        _run(initdb, root, account)
+        settings = [f"unix_socket_directories={root}", "listen_addresses=127.0.0.1"]
         settings = [word for setting in settings for word in ("-c", setting)]
         server = subprocess.Popen(
             [str(folder / "postgres"), "-D", str(data), "-F", "-p", str(port), *settings],
-            cwd=place,
+            cwd=root,
             stdout=subprocess.DEVNULL,
-            stderr=(place / "log").open("wb"),
+            stderr=(root / "log").open("wb"),
             user=account.pw_uid if account else None,
             group=account.pw_gid if account else None,
         )
         try:
             url = f"postgresql://tester:{password}@127.0.0.1:{port}/postgres"
-            _wait(url, server, place / "log")
+            _wait(url, server, root / "log")
             yield url
         finally:
             server.terminate()
             server.wait(START_SECONDS)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def _account() -> pwd.struct_passwd | None:
@@ -75,10 +75,10 @@ def _account() -> pwd.struct_passwd | None:
     return next(known[name] for name in ACCOUNTS if name in known)
 
 
-def _run(words: list[str], place: Path, account: pwd.struct_passwd | None) -> None:
+def _run(words: list[str], root: Path, account: pwd.struct_passwd | None) -> None:
     done = subprocess.run(
         words,
-        cwd=place,
+        cwd=root,
         capture_output=True,
         text=True,
         check=False,

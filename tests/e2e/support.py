@@ -1,4 +1,4 @@
-"""Running the program as its users do: a process of its own, real signals, real files."""
+"""Running the program as its users do: as a process, with real signals and files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.warm import Forked, Warm
+from tests.e2e.fork_server import ForkedProcess, ForkServer
 
 LIMIT = 90.0
 QUICK = [
@@ -25,11 +25,11 @@ QUICK = [
     "--threads",
     "1",
 ]
-WARM = Warm()
+FORK_SERVER = ForkServer()
 
 
 class Home:
-    """A runs and a data folder of one's own, and the program run in them."""
+    """The program with a runs folder and a data folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.runs, self.data = folder / "runs", folder / "data"
@@ -42,11 +42,12 @@ class Home:
             "COLUMNS": "100",
         }
 
-    def start(self, *arguments: str) -> Forked:
-        """The program under way, in a process that need not import torch first."""
-        return WARM.start(arguments, self.environment)
+    def start(self, *arguments: str) -> ForkedProcess:
+        """Start the program in a forked process, which has torch imported already."""
+        return FORK_SERVER.start(arguments, self.environment)
 
     def start_cold(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the program in a new interpreter."""
         return subprocess.Popen(
             [sys.executable, "-m", "fmnist_tui", *arguments],
             env=self.environment,
@@ -57,11 +58,11 @@ class Home:
         )
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """The program run to its end, in a process that need not import torch first."""
-        return WARM.run(arguments, self.environment)
+        """Run the program in a forked process until it ends."""
+        return FORK_SERVER.run(arguments, self.environment)
 
     def run_cold(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """The program run to its end from nothing."""
+        """Run the program in a new interpreter until it ends."""
         process = self.start_cold(*arguments)
         out, err = process.communicate(timeout=LIMIT)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
@@ -71,8 +72,8 @@ class Home:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    def complaint(self, *arguments: str, status: int) -> str:
-        """The one line that the program says when it cannot do something."""
+    def error_line(self, *arguments: str, status: int) -> str:
+        """Run the program, which must fail with this status; its only error line."""
         done = self.run(*arguments)
         assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
@@ -80,8 +81,8 @@ class Home:
         assert len(lines) == 1, done.stderr
         return lines[0]
 
-    def wait_for_steps(self, process: Forked, steps: int = 20) -> Path:
-        """The run folder of a started training, once it has come so far."""
+    def wait_for_steps(self, process: ForkedProcess, steps: int = 20) -> Path:
+        """The run folder of a training, once it has done so many steps."""
         deadline = time.monotonic() + LIMIT
         while time.monotonic() < deadline:
             assert process.poll() is None, process.communicate()[1]
@@ -91,7 +92,7 @@ class Home:
                 if last and json.loads(last)["step"] >= steps:
                     return record.parent
             time.sleep(0.05)
-        raise AssertionError("the training did not come so far")
+        raise AssertionError(f"the training has not reached step {steps}")
 
 
 def events(run: Path) -> list[dict[str, Any]]:

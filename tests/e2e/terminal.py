@@ -1,4 +1,4 @@
-"""The program in a real terminal: keys in, the screen as a person sees it out."""
+"""The program in a real terminal: sends keys, reads the screen as a person sees it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from typing import Any, Self
 
 import pyte
 
-from tests.e2e.support import WARM
-from tests.e2e.warm import Forked
+from tests.e2e.fork_server import ForkedProcess
+from tests.e2e.support import FORK_SERVER
 
 KEYS = {
     "enter": "\r",
@@ -35,15 +35,15 @@ KEYS = {
     "ctrl+c": "\x03",
     "ctrl+p": "\x10",
 }
-# The private modes that a program may switch and must switch back.
+# The private modes that a program may switch and must restore; those that are on by default.
 MODE = re.compile(rb"\x1b\[\?(\d+(?:;\d+)*)([hl])")
-AT_REST = {7, 25}
+DEFAULT_MODES = {7, 25}
 LIMIT = 60.0
 
 
 class Terminal:
-    """The program in a pty of its own, forked off a warm process; or, begun from nothing, it
-    (`cold`), or Python `code` that runs it after meddling with it."""
+    """The program in a pty: forked from the fork server, or in a new interpreter (`cold`), there
+    also started by Python `code` that patches it first."""
 
     def __init__(
         self,
@@ -53,30 +53,30 @@ class Terminal:
         code: str | None = None,
         cold: bool = False,
     ) -> None:
-        self._controlling, theirs = pty.openpty()
-        self._attributes: list[Any] = termios.tcgetattr(self._controlling)
+        self._our_end, child_end = pty.openpty()
+        self._attributes: list[Any] = termios.tcgetattr(self._our_end)
         self._set_size(*size)
         kept = {k: v for k, v in os.environ.items() if not k.startswith("FMNIST_TUI_")}
         env = {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", **env}
-        self.process: subprocess.Popen[bytes] | Forked
+        self.process: subprocess.Popen[bytes] | ForkedProcess
         if code or cold:
             self.process = subprocess.Popen(
                 [sys.executable, *(("-c", code) if code else ("-m", "fmnist_tui")), *words],
-                stdin=theirs,
-                stdout=theirs,
-                stderr=theirs,
+                stdin=child_end,
+                stdout=child_end,
+                stderr=child_end,
                 env=env,
                 start_new_session=True,
                 preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
             )
-            os.close(theirs)
+            os.close(child_end)
         else:
-            self.process = WARM.start_in(theirs, words, env)
+            self.process = FORK_SERVER.start_in(child_end, words, env)
         self.raw = bytearray()
         self._screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self._screen)
         self._lock = threading.Lock()
-        self._lost = False
+        self._is_closed = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -87,21 +87,21 @@ class Terminal:
         if self.alive:
             self.process.kill()
             self.process.wait()
-        if not self._lost:
-            self.lose()
+        if not self._is_closed:
+            self.hang_up()
 
-    def lose(self) -> None:
-        """The terminal goes: the window is closed, the line drops."""
-        self._lost = True
+    def hang_up(self) -> None:
+        """Close the terminal, as when its window is closed or the connection drops."""
+        self._is_closed = True
         self._reader.join()
-        os.close(self._controlling)
+        os.close(self._our_end)
 
     def _read(self) -> None:
-        while not self._lost:
-            if not select.select([self._controlling], [], [], 0.2)[0]:
+        while not self._is_closed:
+            if not select.select([self._our_end], [], [], 0.2)[0]:
                 continue
             try:
-                data = os.read(self._controlling, 65536)
+                data = os.read(self._our_end, 65536)
             except OSError:
                 return
             with self._lock:
@@ -110,7 +110,7 @@ class Terminal:
 
     def _set_size(self, columns: int, rows: int) -> None:
         size = struct.pack("HHHH", rows, columns, 0, 0)
-        fcntl.ioctl(self._controlling, termios.TIOCSWINSZ, size)
+        fcntl.ioctl(self._our_end, termios.TIOCSWINSZ, size)
 
     @property
     def pid(self) -> int:
@@ -128,9 +128,9 @@ class Terminal:
         """Wait until the screen's text matches."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            found = re.search(pattern, self.text())
-            if found:
-                return found
+            match = re.search(pattern, self.text())
+            if match:
+                return match
             time.sleep(0.02)
         raise AssertionError(f"never saw {pattern!r}; the screen was:\n{self.text()}")
 
@@ -143,38 +143,38 @@ class Terminal:
         self.type(f"\x1b[200~{text}\x1b[201~")
 
     def type(self, text: str) -> None:
-        os.write(self._controlling, text.encode())
+        os.write(self._our_end, text.encode())
 
     def resize(self, columns: int, rows: int) -> None:
         with self._lock:
             self._screen.resize(rows, columns)
         self._set_size(columns, rows)
 
-    def ended(self, seconds: float = LIMIT) -> int:
-        """Wait for the end; the exit status (128 and the number for a signal)."""
+    def wait_for_exit(self, seconds: float = LIMIT) -> int:
+        """Wait for the process to end; its exit status (128 + number for a signal)."""
         end = time.monotonic() + seconds
         while (status := self.process.poll()) is None:
-            assert time.monotonic() < end, f"it did not end; the screen was:\n{self.text()}"
+            assert time.monotonic() < end, f"still running; the screen was:\n{self.text()}"
             time.sleep(0.02)
         self._reader.join(2)
         return status if status >= 0 else 128 - status
 
     def is_restored(self) -> bool:
-        """Whether the terminal is as it was: line modes, screen, cursor, mouse, paste, keys."""
-        modes = set(AT_REST)
+        """Whether line modes, screen, cursor, mouse, paste and keyboard modes are restored."""
+        modes = set(DEFAULT_MODES)
         for numbers, switch in MODE.findall(bytes(self.raw)):
             for number in map(int, numbers.split(b";")):
                 (modes.add if switch == b"h" else modes.discard)(number)
-        pushed = self.raw.count(b"\x1b[>") - self.raw.count(b"\x1b[<u")
+        pushed_keyboard_modes = self.raw.count(b"\x1b[>") - self.raw.count(b"\x1b[<u")
         try:
-            same = termios.tcgetattr(self._controlling)[:4] == self._attributes[:4]
+            same = termios.tcgetattr(self._our_end)[:4] == self._attributes[:4]
         except (termios.error, OSError):
             same = True
-        return modes == AT_REST and pushed <= 0 and same
+        return modes == DEFAULT_MODES and pushed_keyboard_modes <= 0 and same
 
 
 def dashboard_env(folder: Path) -> dict[str, str]:
-    """Folders of its own for a dashboard."""
+    """The environment of a dashboard whose files are in this folder."""
     return {
         "FMNIST_TUI_RUNS": str(folder / "runs"),
         "FMNIST_TUI_DATA": str(folder / "data"),

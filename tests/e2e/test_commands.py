@@ -1,4 +1,4 @@
-"""The other commands as processes, and what they say to bad input."""
+"""The other commands as processes, and their errors for bad input."""
 
 from __future__ import annotations
 
@@ -16,70 +16,70 @@ from PIL import Image
 from tests.e2e.support import Home
 
 
-def _picture(path: Path) -> Path:
+def _save_image(path: Path) -> Path:
     pixels = np.full((60, 60), 255, np.uint8)
     pixels[10:50, 20:40] = 40
     Image.fromarray(pixels).save(path)
     return path
 
 
-def test_evaluate_gives_the_figures_that_training_recorded(trained: Home) -> None:
+def test_evaluate_agrees_with_the_scores_recorded_in_training(trained: Home) -> None:
     shown = trained.json("runs", "show", "last")
-    found = trained.json("evaluate", "last")
-    assert found["accuracy"] == shown["test_accuracy"]
-    assert found["count"] == 1000
-    assert sum(map(sum, found["confusion"])) == 1000
-    low, high = found["accuracy_ci95"]
-    assert low < found["accuracy"] < high
-    assert {score["name"] for score in found["per_class"]} >= {"Coat", "Bag"}
-    assert 0 <= found["ece"] <= 1
+    result = trained.json("evaluate", "last")
+    assert result["accuracy"] == shown["test_accuracy"]
+    assert result["count"] == 1000
+    assert sum(map(sum, result["confusion"])) == 1000
+    low, high = result["accuracy_ci95"]
+    assert low < result["accuracy"] < high
+    assert {score["name"] for score in result["per_class"]} >= {"Coat", "Bag"}
+    assert 0 <= result["ece"] <= 1
     assert trained.json("evaluate", "last", "--split", "val")["count"] == 833
 
 
-def test_errors_lists_the_most_confident_mistakes_first(trained: Home) -> None:
-    found = trained.json("errors", "last", "--limit", "5")
-    assert found["of"] == 1000 and found["count"] > 5 == len(found["errors"])
-    sure = [miss["probability"] for miss in found["errors"]]
-    assert sure == sorted(sure, reverse=True)
+def test_errors_lists_the_most_confident_errors_first(trained: Home) -> None:
+    result = trained.json("errors", "last", "--limit", "5")
+    assert result["of"] == 1000 and result["count"] > 5 == len(result["errors"])
+    confidences = [miss["probability"] for miss in result["errors"]]
+    assert confidences == sorted(confidences, reverse=True)
     pair = trained.json("errors", "last", "--true", "shirt", "--pred", "Coat")
     assert {(miss["true"], miss["predicted"]) for miss in pair["errors"]} <= {("Shirt", "Coat")}
 
 
-def test_predict_answers_for_files_folders_and_says_which_cannot_be_read(
+def test_predict_takes_files_and_folders_and_reports_unreadable_files(
     trained: Home, tmp_path: Path
 ) -> None:
-    good = _picture(tmp_path / "one.png")
-    _picture(tmp_path / "two.jpg")
+    good = _save_image(tmp_path / "one.png")
+    _save_image(tmp_path / "two.jpg")
     bad = tmp_path / "three.png"
-    bad.write_bytes(b"not a picture")
-    found = trained.json("predict", "last", str(tmp_path))
-    assert [Path(item["file"]).name for item in found] == ["one.png", "three.png", "two.jpg"]
-    assert found[0]["label"] == found[0]["top"][0][0]
-    assert len(found[0]["top"]) == 5
-    assert "three.png" in found[1]["error"] and found[1]["label"] is None
+    bad.write_bytes(b"not an image")
+    results = trained.json("predict", "last", str(tmp_path))
+    assert [Path(item["file"]).name for item in results] == ["one.png", "three.png", "two.jpg"]
+    assert results[0]["label"] == results[0]["top"][0][0]
+    assert len(results[0]["top"]) == 5
+    assert "three.png" in results[1]["error"] and results[1]["label"] is None
     lines = trained.run("predict", "last", str(good), str(bad), "--csv").stdout
     rows = list(csv.reader(io.StringIO(lines)))
     assert rows[0] == ["file", "label", "probability", "error"]
-    assert rows[1][1] == found[0]["label"] and "three.png" in rows[2][3]
+    assert rows[1][1] == results[0]["label"] and "three.png" in rows[2][3]
 
 
 def test_a_checkpoint_file_predicts_like_its_run(trained: Home, tmp_path: Path) -> None:
-    picture = _picture(tmp_path / "one.png")
+    picture = _save_image(tmp_path / "one.png")
     run = Path(trained.json("runs", "show", "last")["path"])
     inside = max((run / "checkpoints").glob("best-*.pt"))
-    taken_away = tmp_path / "model.pt"
-    taken_away.write_bytes(inside.read_bytes())
+    copy = tmp_path / "model.pt"
+    copy.write_bytes(inside.read_bytes())
     by_run, by_file, outside = (
         trained.json("predict", source, str(picture))[0]["top"]
-        for source in ("last", str(inside), str(taken_away))
+        for source in ("last", str(inside), str(copy))
     )
     assert by_run == by_file == outside
 
 
-def test_hostile_model_files_are_refused_in_one_line_and_run_nothing(
+def test_hostile_model_files_are_refused_without_running_their_code(
     trained: Home, tmp_path: Path
 ) -> None:
-    picture = str(_picture(tmp_path / "one.png"))
+    picture = str(_save_image(tmp_path / "one.png"))
     proof = tmp_path / "proof"
 
     class Trap:
@@ -90,9 +90,9 @@ def test_hostile_model_files_are_refused_in_one_line_and_run_nothing(
     pickled.write_bytes(pickle.dumps({"weights": Trap()}))
     truncated = tmp_path / "short.safetensors"
     truncated.write_bytes(b"\xff\xff\xff\xff\x00\x00\x00\x00{}")
-    assert "refused" in trained.complaint("predict", str(pickled), picture, status=1)
-    assert "damaged" in trained.complaint("predict", str(truncated), picture, status=1)
-    assert "no such model file" in trained.complaint("predict", "none.pt", picture, status=1)
+    assert "refused" in trained.error_line("predict", str(pickled), picture, status=1)
+    assert "damaged" in trained.error_line("predict", str(truncated), picture, status=1)
+    assert "no such model file" in trained.error_line("predict", "none.pt", picture, status=1)
     assert not proof.exists()
 
 
@@ -101,10 +101,10 @@ def test_weights_of_another_network_are_refused_by_evaluate(
 ) -> None:
     import torch
 
-    foreign = tmp_path / "other.pt"
-    torch.save({"layer.weight": torch.zeros(3, 3)}, foreign)
-    said = trained.complaint("evaluate", "last", "--checkpoint", str(foreign), status=1)
-    assert "does not fit the model linear" in said
+    other_model = tmp_path / "other.pt"
+    torch.save({"layer.weight": torch.zeros(3, 3)}, other_model)
+    error = trained.error_line("evaluate", "last", "--checkpoint", str(other_model), status=1)
+    assert "does not fit the model linear" in error
 
 
 def test_data_list_get_and_show_work_without_a_network(trained: Home) -> None:
@@ -119,7 +119,7 @@ def test_data_list_get_and_show_work_without_a_network(trained: Home) -> None:
     assert "Ankle boot" in text and len(text.splitlines()) > 20
 
 
-def test_data_that_cannot_be_had_tells_everything_that_was_tried(home: Home) -> None:
+def test_a_failed_download_reports_every_source_tried(home: Home) -> None:
     done = home.run("data", "get", "mnist")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -162,10 +162,10 @@ def test_data_that_cannot_be_had_tells_everything_that_was_tried(home: Home) -> 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_bad_input_gets_one_line_and_its_status(
+def test_bad_input_prints_one_error_line(
     trained: Home, arguments: list[str], status: int, part: str
 ) -> None:
-    assert part in trained.complaint(*arguments, status=status)
+    assert part in trained.error_line(*arguments, status=status)
 
 
 def test_runs_are_archived_and_deleted(home: Home) -> None:
@@ -189,31 +189,31 @@ def test_recipes_are_listed_and_shown(trained: Home) -> None:
     assert shown["run"]["model"] == "two-conv" and shown["claims"][0]["at_least"] == 0.91
 
 
-def test_recipes_check_says_which_claims_could_not_be_looked_at(home: Home) -> None:
+def test_recipes_check_reports_claims_that_could_not_be_checked(home: Home) -> None:
     done = home.run("recipes", "check", "two-conv", "--json")
-    (found,) = json.loads(done.stdout)
-    assert found["passed"] is None and "fashion" in found["why"]
+    (result,) = json.loads(done.stdout)
+    assert result["passed"] is None and "fashion" in result["why"]
 
 
 def test_doctor_finds_the_folders_and_versions(trained: Home) -> None:
     done = trained.run("doctor", "--json")
-    found = {item["name"]: item for item in json.loads(done.stdout)}
-    assert found["runs folder"]["found"].startswith(str(trained.runs))
-    assert found["torch"]["ok"] and found["CPU"]["ok"]
-    assert done.returncode == (0 if all(item["ok"] for item in found.values()) else 1)
+    checks = {item["name"]: item for item in json.loads(done.stdout)}
+    assert checks["runs folder"]["found"].startswith(str(trained.runs))
+    assert checks["torch"]["ok"] and checks["CPU"]["ok"]
+    assert done.returncode == (0 if all(item["ok"] for item in checks.values()) else 1)
 
 
 def test_bench_prints_both_sides_and_the_machine(home: Home) -> None:
-    found = home.json(
+    result = home.json(
         *("bench", "--dataset", "sketches", "--images", "256", "--turns", "1", "--batch", "64"),
         *("--model", "one-conv", "--part", "throughput"),
     )
-    assert found["machine"]["cores"] >= 1 and found["machine"]["torch"]
-    (row,) = found["throughput"]
+    assert result["machine"]["cores"] >= 1 and result["machine"]["torch"]
+    (row,) = result["throughput"]
     assert set(row) == {
         *("model", "batch", "images", "dataset", "precision", "ratio"),
         *("plain", "ours", "ours_fp32", "plain_runs", "ours_runs"),
     }
     assert row["model"] == "one-conv" and row["batch"] == 64
     assert row["ratio"] == pytest.approx(row["ours"] / row["plain"])
-    assert 100 < found["memory_mb"] < 1500
+    assert 100 < result["memory_mb"] < 1500

@@ -39,13 +39,13 @@ def events(folder: Path) -> list[dict[str, Any]]:
 
 
 def only_run(env: dict[str, str]) -> Path:
-    found = [path.parent for path in Path(env["FMNIST_TUI_RUNS"]).glob("*/events.jsonl")]
-    assert len(found) == 1, found
-    return found[0]
+    result = [path.parent for path in Path(env["FMNIST_TUI_RUNS"]).glob("*/events.jsonl")]
+    assert len(result) == 1, result
+    return result[0]
 
 
 def training(env: dict[str, str], *words: str, size: tuple[int, int] = (120, 36)) -> Terminal:
-    """The dashboard on Train, with a run that does not end by itself under way."""
+    """The Train screen of the dashboard, with a run that does not end by itself."""
     terminal = Terminal(*words, env={**env, **LONG}, size=size)
     terminal.until("2 Train")
     terminal.press("2")
@@ -61,48 +61,48 @@ def busy(env: dict[str, str]) -> Iterator[Terminal]:
         yield terminal
 
 
-def test_the_first_paint_comes_before_torch(env: dict[str, str]) -> None:
+def test_the_first_paint_comes_before_torch_is_imported(env: dict[str, str]) -> None:
     with Terminal(env=env, cold=True) as terminal:
         terminal.until("1 Data.*6 Runs")
         assert "libtorch" not in Path(f"/proc/{terminal.pid}/maps").read_text()
         terminal.press("q")
-        assert terminal.ended() == 0
+        assert terminal.wait_for_exit() == 0
         assert terminal.is_restored()
 
 
-def test_a_run_is_started_stopped_and_its_record_is_whole(
+def test_a_run_is_started_and_stopped_and_its_record_is_complete(
     env: dict[str, str], busy: Terminal
 ) -> None:
     busy.press("s")
     busy.until("stopped")
     busy.press("q")
-    assert busy.ended() == 0
+    assert busy.wait_for_exit() == 0
     assert busy.is_restored()
-    said = [event["is"] for event in events(only_run(env))]
-    assert said.count("RunEnded") == 1 and "CheckpointSaved" in said
+    kinds = [event["is"] for event in events(only_run(env))]
+    assert kinds.count("RunEnded") == 1 and "CheckpointSaved" in kinds
 
 
 @pytest.mark.parametrize(
     ("keys", "status"), [(("q", "s"), 0), (("ctrl+c", "s"), 130), (("ctrl+c", "ctrl+c"), 130)]
 )
-def test_leaving_with_a_stop_saves_and_restores_the_terminal(
+def test_quitting_with_a_stop_saves_and_restores_the_terminal(
     env: dict[str, str], busy: Terminal, keys: tuple[str, ...], status: int
 ) -> None:
     busy.press(keys[0])
-    busy.until("What is to become of it")
+    busy.until("What should happen to it")
     busy.press(keys[1])
-    assert busy.ended() == status
+    assert busy.wait_for_exit() == status
     assert busy.is_restored()
     last = events(only_run(env))[-1]
     assert (last["is"], last["reason"]) == ("RunEnded", "stopped")
 
 
-def test_escape_stays(busy: Terminal) -> None:
+def test_x_cancels_quitting(busy: Terminal) -> None:
     busy.press("q")
-    busy.until("What is to become of it")
+    busy.until("What should happen to it")
     busy.press("x")
     time.sleep(0.3)
-    assert "What is to become of it" not in busy.text()
+    assert "What should happen to it" not in busy.text()
     assert busy.alive
 
 
@@ -110,7 +110,7 @@ def test_sigterm_saves_ends_with_143_and_restores_the_terminal(
     env: dict[str, str], busy: Terminal
 ) -> None:
     os.kill(busy.pid, signal.SIGTERM)
-    assert busy.ended() == 143
+    assert busy.wait_for_exit() == 143
     assert busy.is_restored()
     last = events(only_run(env))[-1]
     assert (last["is"], last["reason"]) == ("RunEnded", "stopped")
@@ -119,12 +119,12 @@ def test_sigterm_saves_ends_with_143_and_restores_the_terminal(
 def wait_for(condition: Any, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it never came to that"
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.05)
 
 
-def stop_for_good(env: dict[str, str]) -> None:
-    """End the process that has taken the run over, and wait for the end of its record."""
+def stop_process(env: dict[str, str]) -> None:
+    """Stop the process that has taken the run over, and wait for the end of its record."""
     folder = only_run(env)
     pid = [event for event in events(folder) if event["is"] == "RunStarted"][-1]["pid"]
     os.kill(pid, signal.SIGTERM)
@@ -135,11 +135,11 @@ def starts(env: dict[str, str]) -> list[int]:
     return [event["step"] for event in events(only_run(env)) if event["is"] == "RunStarted"]
 
 
-def test_detaching_leaves_the_run_going_without_a_terminal_and_attach_shows_it(
+def test_a_detached_run_continues_without_a_terminal_and_attach_shows_it(
     env: dict[str, str], busy: Terminal
 ) -> None:
     busy.press("d")
-    assert busy.ended() == 0
+    assert busy.wait_for_exit() == 0
     assert busy.is_restored()
     wait_for(lambda: len(starts(env)) == 2)
     assert starts(env)[1] > 0
@@ -153,17 +153,17 @@ def test_detaching_leaves_the_run_going_without_a_terminal_and_attach_shows_it(
         other.press("s")
         other.until("stopped")
         other.press("q")
-        assert other.ended() == 0
+        assert other.wait_for_exit() == 0
     wait_for(lambda: events(only_run(env))[-1]["is"] == "RunEnded")
 
 
-def test_a_lost_terminal_hands_the_run_over_by_itself(env: dict[str, str], busy: Terminal) -> None:
-    busy.lose()
+def test_closing_the_terminal_hands_the_run_over(env: dict[str, str], busy: Terminal) -> None:
+    busy.hang_up()
     wait_for(lambda: len(starts(env)) == 2)
     detached = [event for event in events(only_run(env)) if event["is"] == "RunEnded"]
     assert [event["reason"] for event in detached] == ["detached"]
     assert detached[0]["step"] == starts(env)[1]
-    stop_for_good(env)
+    stop_process(env)
 
 
 BREAKS = """
@@ -181,7 +181,7 @@ sys.exit(main())
 """
 
 
-def test_an_exception_in_a_widget_loses_neither_the_terminal_nor_the_run(
+def test_an_exception_in_a_widget_restores_the_terminal_and_keeps_the_run(
     env: dict[str, str],
 ) -> None:
     with Terminal(env={**env, **LONG}, code=BREAKS) as terminal:
@@ -189,54 +189,54 @@ def test_an_exception_in_a_widget_loses_neither_the_terminal_nor_the_run(
         terminal.press("2")
         terminal.until("settings")
         terminal.press("space")
-        assert terminal.ended() == 1
+        assert terminal.wait_for_exit() == 1
         assert terminal.is_restored()
         assert "the dashboard failed: ValueError: a widget is broken" in terminal.text()
         assert "Traceback" not in terminal.text()
         assert "continues in process" in terminal.text()
     wait_for(lambda: len(starts(env)) == 2)
-    stop_for_good(env)
+    stop_process(env)
 
 
-def test_random_keys_and_resizes_while_training_leave_it_alive(
+def test_random_keys_and_resizes_while_training_do_not_crash_it(
     env: dict[str, str], busy: Terminal
 ) -> None:
-    """500 keys and 200 resizes by a fixed die; keys that leave are left out."""
-    die = random.Random(7)
+    """500 keys and 200 resizes in random order with a fixed seed, without the keys that quit."""
+    rng = random.Random(7)
     keys = [*"123456asecnfuvymrzgopw/x[]?lkj ", "up", "down", "left", "right", "tab", "enter"]
     keys += ["escape", "escape", "pageup", "pagedown", "ctrl+p"]
     turns = ["key"] * 500 + ["size"] * 200
-    die.shuffle(turns)
+    rng.shuffle(turns)
     for turn in turns:
         if turn == "key":
-            busy.press(die.choice(keys), pause=0.005)
+            busy.press(rng.choice(keys), pause=0.005)
         else:
-            busy.resize(die.randint(10, 220), die.randint(3, 70))
+            busy.resize(rng.randint(10, 220), rng.randint(3, 70))
     busy.resize(120, 36)
-    leave(busy)
+    quit_dashboard(busy)
     assert busy.is_restored()
     assert len(events(only_run(env))) > 2
 
 
-def leave(terminal: Terminal) -> None:
-    """Close whatever is open, and leave with a stop.
+def quit_dashboard(terminal: Terminal) -> None:
+    """Close all dialogs and quit, stopping the run.
 
-    Escape and a key right after it are one key (alt) to a program that is busy; so each
-    waits for what the one before has come to."""
-    question = "What is to become of it"
+    A busy program reads escape and a key right after it as one key (alt), so there is a pause
+    between them."""
+    question = "What should happen to it"
     terminal.until("6 Runs")
     end = time.monotonic() + 60
     while terminal.alive and question not in terminal.text():
-        assert time.monotonic() < end, f"it cannot be left:\n{terminal.text()}"
+        assert time.monotonic() < end, f"cannot quit:\n{terminal.text()}"
         terminal.press("escape", pause=0.5)
         terminal.press("q", pause=0.5)
     if terminal.alive:
         terminal.press("s")
-    assert terminal.ended() == 0
+    assert terminal.wait_for_exit() == 0
 
 
-def test_a_tour_from_the_first_picture_to_a_picture_of_ones_own(env: dict[str, str]) -> None:
-    """Browse, train for real, stop, evaluate, look at a cell's images, predict a file."""
+def test_a_tour_of_the_screens(env: dict[str, str]) -> None:
+    """Browse, train, stop, evaluate, open the images of a cell, classify a file."""
     with Terminal(env={**env, **LONG}) as terminal:
         terminal.until("S  opens sketches")
         terminal.press("S")
@@ -259,5 +259,5 @@ def test_a_tour_from_the_first_picture_to_a_picture_of_ones_own(env: dict[str, s
         terminal.until("Picture|picture")
         terminal.paste(str(SAMPLES / "bag-cut-out.png"))
         terminal.until(r"\d\d? ?%")
-        leave(terminal)
+        quit_dashboard(terminal)
         assert terminal.is_restored()

@@ -1,4 +1,4 @@
-"""Runs without a terminal: `train --detach`, forks from the command line, handing a run over."""
+"""Runs without a terminal: `train --detach`, `train --fork`, handing a run over."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHELL = "import os; os.execv('/bin/sh', ['sh', '-i'])"
 
 @pytest.fixture
 def home(home: Home) -> Iterator[Home]:
-    """A home in which nothing goes on training after the test."""
+    """A home whose training processes are killed after the test."""
     yield home
     for path in home.runs.glob("*/"):
         left = find_holder(path)
@@ -38,8 +38,8 @@ def home(home: Home) -> Iterator[Home]:
             os.kill(left.pid, signal.SIGKILL)
 
 
-def until_it_ends(run: Path) -> dict[str, Any]:
-    """A run's last event, once nobody trains it any more."""
+def wait_for_end(run: Path) -> dict[str, Any]:
+    """Wait until a run has ended; its last event."""
     deadline = time.monotonic() + LIMIT
     while find_holder(run) is not None or events(run)[-1]["is"] != "RunEnded":
         assert time.monotonic() < deadline, events(run)[-1]
@@ -51,7 +51,7 @@ def starts(run: Path) -> list[int]:
     return [event["step"] for event in events(run) if event["is"] == "RunStarted"]
 
 
-def gone(process: int) -> bool:
+def has_ended(process: int) -> bool:
     try:
         return bool(psutil.Process(process).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -65,18 +65,18 @@ def test_a_detached_run_outlives_its_terminal_and_finishes(home: Home) -> None:
         process = int(shell.until(r"in the background, process (\d+)")[1])
         run = home.runs / shell.until(r"fmnist-tui attach (\S+)\s")[1]
         shell.until(f"fmnist-tui runs stop {run.name}")
-        assert not gone(process)
-        shell.lose()
-    assert until_it_ends(run)["reason"] == "finished"
+        assert not has_ended(process)
+        shell.hang_up()
+    assert wait_for_end(run)["reason"] == "finished"
     assert starts(run) == [0]
-    while not gone(process):
+    while not has_ended(process):
         time.sleep(0.05)
-    said = (run / "output.log").read_text()
-    assert "epoch 300" in said and "confusion on test" in said
+    output = (run / "output.log").read_text()
+    assert "epoch 300" in output and "confusion on test" in output
     assert [path.name for path in home.runs.iterdir()] == [run.name]
 
 
-def test_json_names_the_process_which_heeds_sigterm_and_not_sighup(home: Home) -> None:
+def test_the_detached_process_handles_sigterm_and_ignores_sighup(home: Home) -> None:
     document = home.json("train", *LONG, "--detach")
     assert set(document) == {"run", "path", "pid"}
     run, process = Path(document["path"]), document["pid"]
@@ -84,11 +84,11 @@ def test_json_names_the_process_which_heeds_sigterm_and_not_sighup(home: Home) -
     assert events(run)[0]["pid"] == process
     os.kill(process, signal.SIGHUP)
     time.sleep(0.5)
-    assert not gone(process)
-    said = home.complaint("train", "--resume", "last", "--detach", status=1)
-    assert "in use" in said and str(process) in said
+    assert not has_ended(process)
+    error = home.error_line("train", "--resume", "last", "--detach", status=1)
+    assert "in use" in error and str(process) in error
     os.kill(process, signal.SIGTERM)
-    end = until_it_ends(run)
+    end = wait_for_end(run)
     assert (end["reason"], end["message"]) == ("stopped", "SIGTERM")
     saved = [event for event in events(run) if event["is"] == "CheckpointSaved"]
     assert saved[-1]["step"] == end["step"]
@@ -96,11 +96,11 @@ def test_json_names_the_process_which_heeds_sigterm_and_not_sighup(home: Home) -
     epochs = str(end["step"] // 7 + 2)
     again = home.json("train", "--resume", "last", "--epochs", epochs, "--detach")
     assert again["run"] == document["run"]
-    assert until_it_ends(run)["reason"] == "finished"
+    assert wait_for_end(run)["reason"] == "finished"
     assert starts(run) == [0, end["step"]]
 
 
-def test_what_keeps_a_run_from_beginning_is_said_and_leaves_nothing(home: Home) -> None:
+def test_an_error_before_the_start_is_printed_and_leaves_no_files(home: Home) -> None:
     done = home.run("train", "--dataset", "fashion", "--detach")
     assert (done.returncode, done.stdout) == (1, "")
     lines = done.stderr.splitlines()
@@ -110,14 +110,14 @@ def test_what_keeps_a_run_from_beginning_is_said_and_leaves_nothing(home: Home) 
     assert list(home.runs.iterdir()) == []
 
 
-def test_mistakes_are_found_before_anything_is_started(home: Home) -> None:
-    assert "epochs" in home.complaint("train", "--epochs", "0", "--detach", status=2)
-    assert "--fork" in home.complaint("train", "--checkpoint", "best", status=2)
-    assert "one of" in home.complaint("train", "mlp", "--fork", "last", "--detach", status=2)
+def test_bad_arguments_are_refused_before_anything_starts(home: Home) -> None:
+    assert "epochs" in home.error_line("train", "--epochs", "0", "--detach", status=2)
+    assert "--fork" in home.error_line("train", "--checkpoint", "best", status=2)
+    assert "one of" in home.error_line("train", "mlp", "--fork", "last", "--detach", status=2)
     assert not home.runs.exists()
 
 
-def test_ctrl_c_before_the_run_has_begun_takes_it_back(home: Home) -> None:
+def test_ctrl_c_before_the_run_has_started_cancels_it(home: Home) -> None:
     process = home.start("train", *LONG, "--detach")
     deadline = time.monotonic() + LIMIT
     while not list(home.runs.glob(".writing-*")):
@@ -130,12 +130,12 @@ def test_ctrl_c_before_the_run_has_begun_takes_it_back(home: Home) -> None:
     assert list(home.runs.iterdir()) == []
 
 
-def test_a_run_handed_over_ends_with_the_weights_of_one_that_was_not(
+def test_handing_a_run_over_does_not_change_its_weights(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = [*QUICK, "--epochs", "300", "--ema", "0.9", "--shift", "2", "--schedule", "cosine"]
     other = Home(tmp_path / "other")
-    undisturbed = other.start("train", *settings, "--json")
+    whole_run = other.start("train", *settings, "--json")
     process = home.start("train", *settings)
     run = RunFolder(home.wait_for_steps(process, 100))
     send_command(run, Detach(time.time()))
@@ -150,24 +150,24 @@ def test_a_run_handed_over_ends_with_the_weights_of_one_that_was_not(
     while len(starts(run.path)) < 2:
         assert time.monotonic() < deadline, (run.path / "output.log").read_text()
         time.sleep(0.05)
-    assert until_it_ends(run.path)["reason"] == "finished"
+    assert wait_for_end(run.path)["reason"] == "finished"
     assert starts(run.path) == [0, end["step"]]
 
-    out, _ = undisturbed.communicate(timeout=LIMIT)
+    out, _ = whole_run.communicate(timeout=LIMIT)
     whole = Path(json.loads(out)["path"])
-    found = [CheckpointStore(path / "checkpoints").load("last")[0] for path in (run.path, whole)]
+    result = [CheckpointStore(path / "checkpoints").load("last")[0] for path in (run.path, whole)]
     for part in ("model", "weights"):
-        assert digest(found[0][part]) == digest(found[1][part])
+        assert digest(result[0][part]) == digest(result[1][part])
 
 
-def test_a_fork_is_a_run_of_its_own_from_the_command_line_too(home: Home, trained: Home) -> None:
+def test_train_fork_creates_a_run_of_its_own(home: Home, trained: Home) -> None:
     parent = Path(trained.json("runs", "list")[0]["path"])
-    said = home.complaint("train", "--fork", str(parent), status=1)
-    assert "set epochs above that" in said
+    error = home.error_line("train", "--fork", str(parent), status=1)
+    assert "set epochs above that" in error
     words = ["--fork", str(parent), "--checkpoint", "best", "--epochs", "1", "--lr", "0.001"]
     run = Path(home.json("train", *words, "--detach")["path"])
     assert run.parent == home.runs
-    assert until_it_ends(run)["reason"] == "finished"
+    assert wait_for_end(run)["reason"] == "finished"
     assert starts(run) == [0]
     text = (run / "config.toml").read_text()
     assert f'forked_from = "{parent.name}"' in text and "forked_step = " in text

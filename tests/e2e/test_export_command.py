@@ -1,4 +1,4 @@
-"""`export` and `ensemble` as processes, and what they say to bad input."""
+"""`export` and `ensemble` as processes, and their errors for bad input."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from fmnist_tui.config.recipes import shipped
 from tests.e2e.support import LIMIT, QUICK, Home, events
 
 SCRIPT = shipped("assets") / "predict_onnx.py"
-# Runs the script where torch cannot be imported, nor this program.
-ALONE = (
+# Runs the script where neither torch nor this program can be imported.
+ISOLATED = (
     "import runpy, sys;"
     "sys.modules['torch'] = sys.modules['fmnist_tui'] = None;"
     "sys.argv = sys.argv[1:];"
@@ -30,9 +30,9 @@ ALONE = (
 )
 
 
-def alone(*arguments: object) -> list[str]:
+def run_script(*arguments: object) -> list[str]:
     """The lines that the script prints."""
-    command = [sys.executable, "-c", ALONE, str(SCRIPT), *map(str, arguments)]
+    command = [sys.executable, "-c", ISOLATED, str(SCRIPT), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -40,13 +40,13 @@ def alone(*arguments: object) -> list[str]:
 
 @pytest.fixture(scope="module")
 def exported(trained: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The document of a run's export as ONNX."""
+    """The JSON result of exporting a run as ONNX."""
     out = tmp_path_factory.mktemp("exported") / "model.onnx"
-    found: dict[str, Any] = trained.json("export", "last", "--to", "onnx", "--out", str(out))
-    return found
+    document: dict[str, Any] = trained.json("export", "last", "--to", "onnx", "--out", str(out))
+    return document
 
 
-def test_export_prints_what_it_has_found(exported: dict[str, Any]) -> None:
+def test_export_reports_the_file_and_the_comparison(exported: dict[str, Any]) -> None:
     file = Path(exported["file"])
     assert exported["format"] == "onnx" and exported["opset"] == 20
     assert exported["size"] == file.stat().st_size
@@ -57,12 +57,12 @@ def test_export_prints_what_it_has_found(exported: dict[str, Any]) -> None:
     assert all(times.keys() == {"1", "64"} for times in exported["latency_ms"].values())
 
 
-def test_the_script_needs_nothing_but_the_file(trained: Home, exported: dict[str, Any]) -> None:
+def test_the_script_needs_only_the_exported_file(trained: Home, exported: dict[str, Any]) -> None:
     picture = shipped("assets") / "samples" / "ankle-boot.jpg"
     known = trained.json("predict", "last", str(picture))[0]
-    said = alone(exported["file"], picture)
-    assert len(said) == 5
-    assert said[0].split("  ")[-1] == known["label"]
+    lines = run_script(exported["file"], picture)
+    assert len(lines) == 5
+    assert lines[0].split("  ")[-1] == known["label"]
 
 
 @pytest.mark.parametrize(
@@ -73,10 +73,10 @@ def test_the_script_needs_nothing_but_the_file(trained: Home, exported: dict[str
         ({"crop": False, "fit": 1.0, "centre": "box"}, (5, 20)),
     ],
 )
-def test_the_script_prepares_a_picture_as_the_file_says(
+def test_the_script_prepares_an_image_as_the_metadata_say(
     tmp_path: Path, how: dict[str, Any], place: tuple[int, int]
 ) -> None:
-    """The file here answers with the pixels it is given: the brightest comes first."""
+    """The model here returns its input: the brightest pixel comes first."""
     pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 1, 28, 28])
     shares = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 784])
     shape = helper.make_tensor("shape", TensorProto.INT64, [2], [-1, 784])
@@ -89,20 +89,20 @@ def test_the_script_prepares_a_picture_as_the_file_says(
     facts = {"classes": json.dumps(names), "preparation": json.dumps(preparation)}
     helper.set_model_props(model, facts)
     onnx.save(model, tmp_path / "echo.onnx")
-    # A blot on a dark ground, far from the middle, brightest in its own.
+    # An off-centre blot on a dark background, brightest in its middle.
     rows, columns = np.mgrid[:140, :140]
     light = 255 - 12 * np.hypot(rows - 27, columns - 102)
     picture = Image.fromarray(light.clip(20, 255).astype(np.uint8))
     picture.save(tmp_path / "blot.png")
-    first = alone(tmp_path / "echo.onnx", tmp_path / "blot.png")[0].split()[-1]
+    first = run_script(tmp_path / "echo.onnx", tmp_path / "blot.png")[0].split()[-1]
     row, column = map(int, first.split(","))
     assert abs(row - place[0]) <= 1 and abs(column - place[1]) <= 1
 
 
-def test_weights_predict_like_their_run(trained: Home, tmp_path: Path) -> None:
+def test_exported_weights_predict_like_their_run(trained: Home, tmp_path: Path) -> None:
     out = tmp_path / "model.safetensors"
-    said = trained.run("export", "last", "--to", "safetensors", "--out", str(out), "--no-check")
-    assert said.returncode == 0 and f"{out}: " in said.stdout
+    done = trained.run("export", "last", "--to", "safetensors", "--out", str(out), "--no-check")
+    assert done.returncode == 0 and f"{out}: " in done.stdout
     picture = str(shipped("assets") / "samples" / "bag-cut-out.png")
     by_run, by_file = (
         trained.json("predict", source, picture)[0]["top"] for source in ("last", str(out))
@@ -110,15 +110,15 @@ def test_weights_predict_like_their_run(trained: Home, tmp_path: Path) -> None:
     assert by_run == by_file
 
 
-def test_without_a_place_an_export_goes_into_the_runs_folder(home: Home, trained: Home) -> None:
+def test_without_out_an_export_goes_into_the_folder_of_the_run(home: Home, trained: Home) -> None:
     shutil.copytree(trained.runs, home.runs)
     (run,) = (path for path in home.runs.iterdir() if path.is_dir())
     words = ("export", "last", "--to", "safetensors", "--no-check")
-    found = home.json(*words)
-    assert Path(found["file"]) == run / "exports" / f"{run.name[-4:]}.safetensors"
-    assert found["parity"] is None and found["latency_ms"] == {}
-    assert "--force" in home.complaint(*words, status=1)
-    assert home.json(*words, "--force")["sha256"] == found["sha256"]
+    result = home.json(*words)
+    assert Path(result["file"]) == run / "exports" / f"{run.name[-4:]}.safetensors"
+    assert result["parity"] is None and result["latency_ms"] == {}
+    assert "--force" in home.error_line(*words, status=1)
+    assert home.json(*words, "--force")["sha256"] == result["sha256"]
     assert "exported as safetensors" in home.run("runs", "show", "last").stdout
 
 
@@ -147,41 +147,41 @@ def test_without_a_place_an_export_goes_into_the_runs_folder(home: Home, trained
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_bad_input_gets_one_line_and_its_status(
+def test_bad_input_prints_one_error_line(
     trained: Home, arguments: list[str], status: int, part: str
 ) -> None:
-    assert part in trained.complaint(*arguments, status=status)
+    assert part in trained.error_line(*arguments, status=status)
 
 
-def test_an_ensemble_of_seeds_is_a_run_like_any(home: Home, tmp_path: Path) -> None:
+def test_an_ensemble_of_seeds_is_a_run(home: Home, tmp_path: Path) -> None:
     words = ("ensemble", "--seeds", "2", *QUICK, "--epochs", "1")
-    found = home.json(*words)
-    assert found["model"] == "2 × linear" and len(found["members"]) == 2
+    result = home.json(*words)
+    assert result["model"] == "2 × linear" and len(result["members"]) == 2
     seeds = {
-        home.json("runs", "show", member["run"])["config"]["seed"] for member in found["members"]
+        home.json("runs", "show", member["run"])["config"]["seed"] for member in result["members"]
     }
     assert seeds == {0, 1}
     listed = {run["run"]: run for run in home.json("runs", "list")}
-    assert listed.keys() == {found["run"], *(member["run"] for member in found["members"])}
-    for member in found["members"]:
+    assert listed.keys() == {result["run"], *(member["run"] for member in result["members"])}
+    for member in result["members"]:
         assert member["test_accuracy"] == listed[member["run"]]["test_accuracy"]
     for split, count in (("val", 833), ("test", 1000)):
-        assert found[split]["count"] == count
-        again = home.json("evaluate", found["run"], "--split", split)
-        assert again["accuracy"] == found[split]["accuracy"]
-    assert home.json("errors", found["run"])["of"] == 1000
+        assert result[split]["count"] == count
+        again = home.json("evaluate", result["run"], "--split", split)
+        assert again["accuracy"] == result[split]["accuracy"]
+    assert home.json("errors", result["run"])["of"] == 1000
     picture = str(shipped("assets") / "samples" / "trouser.webp")
-    assert home.json("predict", found["run"], picture)[0]["label"]
-    shown = home.run("runs", "show", found["run"]).stdout
-    assert "2 × linear" in shown and f"member 1: {found['members'][0]['run']}" in shown
-    line = home.complaint("train", "--resume", found["run"], status=1)
+    assert home.json("predict", result["run"], picture)[0]["label"]
+    shown = home.run("runs", "show", result["run"]).stdout
+    assert "2 × linear" in shown and f"member 1: {result['members'][0]['run']}" in shown
+    line = home.error_line("train", "--resume", result["run"], status=1)
     assert "is an ensemble and cannot be resumed" in line
-    table = home.run("ensemble", *(member["run"] for member in found["members"])).stdout
+    table = home.run("ensemble", *(member["run"] for member in result["members"])).stdout
     assert table.splitlines()[0].split() == ["run", "model", "val", "test", "95", "%", "interval"]
     assert "ensemble" in table.splitlines()[3]
 
 
-def test_ctrl_c_leaves_the_finished_members(home: Home) -> None:
+def test_ctrl_c_keeps_the_finished_members(home: Home) -> None:
     words = ("--seeds", "3", *QUICK, "--limit", "64", "--epochs", "3")
     process = home.start("ensemble", *words)
     deadline = time.monotonic() + LIMIT

@@ -1,4 +1,4 @@
-"""`fmnist-tui lrfind` and `runs lrfind`, as users run them."""
+"""`fmnist-tui lrfind` and `runs lrfind` as processes."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 @pytest.fixture(scope="module")
-def found(home: Home) -> Path:
-    """The run folder of a search that has found something."""
+def result(home: Home) -> Path:
+    """The run folder of a search that result a rate."""
     return Path(home.json("lrfind", *QUICK, "--steps", "80")["path"])
 
 
-def test_a_search_shows_its_curve_a_rate_and_the_command_that_uses_it(home: Home) -> None:
+def test_a_search_prints_its_curve_a_rate_and_the_command_that_uses_it(home: Home) -> None:
     done = home.run("lrfind", "two-conv", *QUICK, "--steps", "80", "--seed", "3")
     assert done.returncode == 0, done.stderr
-    *chart, told, command = done.stdout.splitlines()
+    *chart, suggestion, command = done.stdout.splitlines()
     assert "loss by learning rate" in chart[0] and "learning rate" in chart[-1]
-    assert "suggests lr 0.0" in told
+    assert "suggests lr 0.0" in suggestion
     words = shlex.split(command)
     assert words[:3] == ["fmnist-tui", "train", "two-conv"]
     assert {"--dataset=sketches", "--model=linear", "--seed=3"} < set(words)
@@ -38,19 +38,19 @@ def test_a_search_shows_its_curve_a_rate_and_the_command_that_uses_it(home: Home
     assert trained.returncode == 0, trained.stderr
 
 
-def test_a_search_leaves_a_run_folder_and_reads_no_test_split(found: Path) -> None:
-    heard = events(found)
-    kinds = [event["is"] for event in heard]
+def test_a_search_leaves_a_run_folder_and_reads_no_test_split(result: Path) -> None:
+    recorded = events(result)
+    kinds = [event["is"] for event in recorded]
     assert (kinds[0], kinds[-1]) == ("RunStarted", "RunEnded")
-    assert heard[0]["kind"] == "lrfind" and heard[-1]["reason"] == "finished"
+    assert recorded[0]["kind"] == "lrfind" and recorded[-1]["reason"] == "finished"
     assert kinds.count("RunEnded") == 1 and kinds.count("LrSearched") == 1
     assert "Evaluated" not in kinds and "EpochEnded" not in kinds
-    assert (found / "config.toml").is_file()
-    assert not list((found / "predictions").iterdir())
-    assert not list((found / "checkpoints").iterdir())
+    assert (result / "config.toml").is_file()
+    assert not list((result / "predictions").iterdir())
+    assert not list((result / "checkpoints").iterdir())
 
 
-def test_the_document_of_a_search_holds_every_point(home: Home) -> None:
+def test_the_json_of_a_search_has_every_point(home: Home) -> None:
     document = home.json("lrfind", *QUICK, "--from-lr", "1e-4", "--to-lr", "1", "--steps", "60")
     assert document["state"] == "finished" and Path(document["path"]).is_dir()
     assert document["low"] <= document["lr"] <= document["high"]
@@ -72,36 +72,36 @@ def test_the_document_of_a_search_holds_every_point(home: Home) -> None:
         (["--config", "nowhere.toml"], "there is no such config file", 1),
     ],
 )
-def test_what_cannot_be_searched_is_one_clear_line(
+def test_a_bad_search_prints_one_error_line(
     home: Home, arguments: list[str], why: str, status: int
 ) -> None:
-    assert why in home.complaint("lrfind", *QUICK, *arguments, status=status)
+    assert why in home.error_line("lrfind", *QUICK, *arguments, status=status)
 
 
-def test_a_search_is_listed_and_shown_as_what_it_is(home: Home, found: Path) -> None:
+def test_a_search_is_listed_and_shown_as_a_search(home: Home, result: Path) -> None:
     table = home.run("runs", "list").stdout
-    line = next(line for line in table.splitlines() if line.startswith(found.name[-4:]))
+    line = next(line for line in table.splitlines() if line.startswith(result.name[-4:]))
     assert "lrfind two-conv" in line and line.count("–") == 3
     listed = {run["run"]: run for run in home.json("runs", "list")}
-    assert listed[found.name]["kind"] == "lrfind"
-    shown = home.run("runs", "show", found.name).stdout
+    assert listed[result.name]["kind"] == "lrfind"
+    shown = home.run("runs", "show", result.name).stdout
     assert "loss by learning rate" in shown and "suggests lr" in shown
     assert "confusion" not in shown
 
 
 @pytest.mark.parametrize("command", [["evaluate"], ["predict"], ["train", "--resume"]])
-def test_a_search_is_no_model_and_says_so(home: Home, found: Path, command: list[str]) -> None:
+def test_a_search_cannot_be_used_as_a_model(home: Home, result: Path, command: list[str]) -> None:
     picture = ["x.png"] if command == ["predict"] else []
-    assert "learning-rate search" in home.complaint(*command, found.name, *picture, status=1)
+    assert "learning-rate search" in home.error_line(*command, result.name, *picture, status=1)
 
 
-def test_only_a_training_can_be_searched_from_elsewhere(home: Home, found: Path) -> None:
-    said = home.complaint("runs", "lrfind", found.name, status=1)
-    assert "is a learning-rate search and cannot be searched" in said
+def test_only_a_training_can_be_asked_to_search(home: Home, result: Path) -> None:
+    error = home.error_line("runs", "lrfind", result.name, status=1)
+    assert "is a learning-rate search and cannot be searched" in error
 
 
-def test_ctrl_c_gives_a_search_up_and_ends_its_record(home: Home) -> None:
-    # A network that would take a minute.
+def test_ctrl_c_stops_a_search_and_ends_its_record(home: Home) -> None:
+    # A network whose search would take a minute.
     before = set(home.runs.glob("*"))
     slow = (*QUICK, "--model", "custom-cnn")
     process = home.start("lrfind", *slow, "--steps", "2000", "--from-lr", "1e-9")
@@ -117,16 +117,16 @@ def test_ctrl_c_gives_a_search_up_and_ends_its_record(home: Home) -> None:
     assert (last["is"], last["reason"], last["message"]) == ("RunEnded", "stopped", "Ctrl-C")
 
 
-def test_a_live_run_is_searched_from_another_process_and_goes_on(home: Home) -> None:
+def test_a_live_run_searches_on_request_and_continues(home: Home) -> None:
     process = home.start("train", *QUICK, "--epochs", "100000", "--lr", "0.001")
     try:
         run = home.wait_for_steps(process)
         document = home.json("runs", "lrfind", run.name, "--steps", "40")
         assert document["run"] == run.name and document["state"] == "finished"
-        heard = events(run)
-        over = next(at for at, event in enumerate(heard) if event["is"] == "LrSearched")
-        before = max(event["step"] for event in heard[:over] if event["is"] == "Progress")
-        probed = {event["step"] for event in heard if event["is"] == "LrProbed"}
+        recorded = events(run)
+        over = next(at for at, event in enumerate(recorded) if event["is"] == "LrSearched")
+        before = max(event["step"] for event in recorded[:over] if event["is"] == "Progress")
+        probed = {event["step"] for event in recorded if event["is"] == "LrProbed"}
         assert probed == {before}
         if document["command"]:
             assert document["command"][:3] == ["fmnist-tui", "runs", "set"]
@@ -140,5 +140,5 @@ def test_a_live_run_is_searched_from_another_process_and_goes_on(home: Home) -> 
     assert after
 
 
-def test_a_run_that_has_ended_is_searched_no_more(trained: Home) -> None:
-    assert "is not running" in trained.complaint("runs", "lrfind", "last", status=1)
+def test_an_ended_run_cannot_be_asked_to_search(trained: Home) -> None:
+    assert "is not running" in trained.error_line("runs", "lrfind", "last", status=1)

@@ -1,4 +1,4 @@
-"""Recipes of several runs as commands: stages, ensembles, and whether claims are kept."""
+"""Recipes with several runs as processes: stages, ensembles, and checking claims."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ stage = "adapt"
 metric = "train_seconds"
 at_most = 1000
 """
-UNITED = f"""{BASE}
+ENSEMBLE = f"""{BASE}
 [ensemble]
 seeds = 2
 tta = "flip"
@@ -75,20 +75,20 @@ def home(home: Home, tmp_path: Path) -> Home:
     """A home with recipes of its own."""
     folder = tmp_path / "configs"
     folder.mkdir()
-    for name, text in (("staged", STAGED), ("united", UNITED), ("no-data", NO_DATA)):
+    for name, text in (("staged", STAGED), ("united", ENSEMBLE), ("no-data", NO_DATA)):
         (folder / f"{name}.toml").write_text(text)
     home.environment["FMNIST_TUI_CONFIGS"] = str(folder)
     return home
 
 
-def made(home: Home, part: str) -> list[Path]:
+def find_runs(home: Home, part: str) -> list[Path]:
     return sorted(home.runs.glob(f"*{part}*"))
 
 
 def test_stages_are_trained_one_after_another_and_linked(home: Home) -> None:
-    found = home.json("train", "staged", "--lr", "0.002")
-    assert (found["recipe"], found["state"]) == ("staged", "finished")
-    first, second = found["stages"]
+    result = home.json("train", "staged", "--lr", "0.002")
+    assert (result["recipe"], result["state"]) == ("staged", "finished")
+    first, second = result["stages"]
     assert (first["stage"], first["epochs"], first["frozen_unchanged"]) == ("pretrain", 2, None)
     assert (second["stage"], second["epochs"], second["frozen_unchanged"]) == ("adapt", 1, True)
     assert first["test"]["count"] == second["test"]["count"] == 500
@@ -99,7 +99,7 @@ def test_stages_are_trained_one_after_another_and_linked(home: Home) -> None:
     assert document["made_with"]["started_from"] == first["run"]
 
 
-def test_each_stage_is_summed_up_with_precision_recall_and_fit(home: Home) -> None:
+def test_each_stage_prints_precision_recall_and_fit(home: Home) -> None:
     done = home.run("train", "staged", "--epochs", "1")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("confusion on test") == 2
@@ -108,105 +108,105 @@ def test_each_stage_is_summed_up_with_precision_recall_and_fit(home: Home) -> No
     assert "Ankle boot" in done.stdout and "T-shirt/top" in done.stdout
     assert "staged, stage 2 of 2: adapt" in done.stderr
     assert "frozen parts unchanged: 2 tensors" in done.stderr
-    run = made(home, "staged-pretrain")[0]
+    run = find_runs(home, "staged-pretrain")[0]
     again = home.json("train", "--resume", run.name, "--epochs", "2")
     assert again["run"] == run.name and "stages" not in again
-    assert len(made(home, "staged")) == 2
+    assert len(find_runs(home, "staged")) == 2
 
 
-def test_a_stopped_stage_is_followed_by_none(home: Home) -> None:
+def test_no_stage_follows_a_stopped_one(home: Home) -> None:
     process = home.start("train", "staged", "--epochs", "100000")
     run = home.wait_for_steps(process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 130
     assert "staged ends here: 1 of 2 steps not run" in err
-    assert "stopped after" in out and made(home, "staged") == [run]
+    assert "stopped after" in out and find_runs(home, "staged") == [run]
 
 
-def test_a_detached_plan_goes_on_to_its_end_without_a_terminal(home: Home) -> None:
+def test_a_detached_plan_runs_to_its_end(home: Home) -> None:
     done = home.run("train", "staged", "--detach")
     assert done.returncode == 0, done.stderr
     assert "stage 1 of 2: pretrain; the process continues with the other steps" in done.stdout
     deadline = time.monotonic() + LIMIT
-    while not made(home, "staged-adapt") or find_holder(made(home, "staged-adapt")[0]) is not None:
+    while not (runs := find_runs(home, "staged-adapt")) or find_holder(runs[0]) is not None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert events(made(home, "staged-adapt")[0])[-1]["reason"] == "finished"
+    assert events(runs[0])[-1]["reason"] == "finished"
 
 
-def test_a_run_is_resumed_with_what_follows_it(home: Home, tmp_path: Path) -> None:
+def test_a_run_is_resumed_with_the_rest_of_its_plan(home: Home, tmp_path: Path) -> None:
     base, united = tmp_path / "configs" / "base.toml", tmp_path / "configs" / "united.toml"
     base.write_text(BASE)
     run = home.json("train", "--config", str(base), "--epochs", "1")["run"]
     file = tmp_path / "plan.json"
     file.write_text('{"recipe": 7}')
-    said = home.complaint("train", "--resume", run, f"--plan={file}", status=1)
-    assert "plan.json: no plan that can be read" in said
-    said = home.complaint("train", f"--plan={file}", status=2)
-    assert "--plan needs --resume" in said
+    error = home.error_line("train", "--resume", run, f"--plan={file}", status=1)
+    assert "plan.json: no plan that can be read" in error
+    error = home.error_line("train", f"--plan={file}", status=2)
+    assert "--plan needs --resume" in error
     file.write_text(Plan.of(recipes.read(united), {"epochs": 1}).kept())
-    found = home.json("train", "--resume", run, "--epochs", "2", f"--plan={file}")
-    names = [step["stage"] for step in found["stages"]]
+    result = home.json("train", "--resume", run, "--epochs", "2", f"--plan={file}")
+    names = [step["stage"] for step in result["stages"]]
     assert names == ["", "member 2 of 2", "ensemble of 2"]
-    assert found["stages"][0]["run"] == run
-    members = tomllib.loads((Path(found["stages"][2]["path"]) / "config.toml").read_text())
+    assert result["stages"][0]["run"] == run
+    members = tomllib.loads((Path(result["stages"][2]["path"]) / "config.toml").read_text())
     assert run in str(members["made_with"])
 
 
-def test_an_ensemble_recipe_trains_its_members_and_unites_them(home: Home) -> None:
-    found = home.json("train", "united", "--seed", "7")
-    names = [step["stage"] for step in found["stages"]]
+def test_an_ensemble_recipe_trains_its_members_and_combines_them(home: Home) -> None:
+    result = home.json("train", "united", "--seed", "7")
+    names = [step["stage"] for step in result["stages"]]
     assert names == ["member 1 of 2", "member 2 of 2", "ensemble of 2"]
-    runs = [Path(step["path"]) for step in found["stages"]]
+    runs = [Path(step["path"]) for step in result["stages"]]
     seeds = [tomllib.loads((run / "config.toml").read_text())["run"]["seed"] for run in runs[:2]]
     assert seeds == [7, 8]
     started = events(runs[2])[0]
     assert (started["kind"], started["recipe"]) == ("ensemble", "united")
-    assert found["stages"][2]["test"]["count"] == 1000
+    assert result["stages"][2]["test"]["count"] == 1000
 
 
 def test_a_flag_that_every_stage_sets_itself_is_refused(home: Home) -> None:
-    said = home.complaint("train", "staged", "--classes", "0,1", status=2)
-    assert "--classes is set by every stage of staged" in said
+    error = home.error_line("train", "staged", "--classes", "0,1", status=2)
+    assert "--classes is set by every stage of staged" in error
 
 
-def test_recipes_show_tells_of_stages_and_of_what_is_claimed(home: Home) -> None:
+def test_recipes_show_prints_stages_and_claims(home: Home) -> None:
     shown = home.run("recipes", "show", "staged").stdout
     assert tomllib.loads(shown)["stage"][1]["run"]["freeze"] == "convolutions"
     assert "# steps: pretrain, adapt" in shown
     assert "# claim: pretrain: test_accuracy ≥ 30.00 %" in shown
     assert "# claim: train_seconds ≤ 1000 s" in shown
-    found = home.json("recipes", "show", "united")
-    assert found["ensemble"] == {"seeds": 2, "tta": "flip"}
-    assert found["gpu"] == {} and found["stages"] == []
+    result = home.json("recipes", "show", "united")
+    assert result["ensemble"] == {"seeds": 2, "tta": "flip"}
+    assert result["gpu"] == {} and result["stages"] == []
 
 
 def test_check_measures_every_claim_over_the_seeds(home: Home) -> None:
     done = home.run("recipes", "check", "staged", "no-data", "--seeds", "2", "--json")
     assert done.returncode == 1, done.stderr
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    assert [one["passed"] for one in found] == [True, False, True, True, None]
-    assert all(len(one["values"]) == len(one["seconds"]) == 2 for one in found[:4])
-    first, second, frozen, seconds, never = found
+    claims: list[dict[str, Any]] = json.loads(done.stdout)
+    assert [claim["passed"] for claim in claims] == [True, False, True, True, None]
+    assert all(len(claim["values"]) == len(claim["seconds"]) == 2 for claim in claims[:4])
+    first, second, frozen, seconds, never = claims
     assert first["mean"] == pytest.approx(sum(first["values"]) / 2) and first["sd"] is not None
     assert (first["count"], first["bound"], first["claim"]) == (500, "at least", 0.3)
     assert first["values"] != second["values"] and second["stage"] == "adapt"
     assert frozen["values"] == [1.0, 1.0]
     assert seconds["bound"] == "at most"
-    # The whole is as long as its stages together.
+    # The recipe takes as long as its stages together.
     both = [sum(pair) for pair in zip(first["seconds"], second["seconds"], strict=True)]
     assert seconds["values"] == seconds["seconds"] == pytest.approx(both)
     assert never["values"] == [] and "/nowhere/at/all" in never["why"]
     assert "checking staged (1 of 2): seed 2 of 2" in done.stderr
-    assert len(made(home, "staged")) == 4
+    assert len(find_runs(home, "staged")) == 4
 
 
-def test_a_check_on_a_device_that_is_none_is_wrong_usage(home: Home) -> None:
-    assert "device" in home.complaint("recipes", "check", "--device", "gpu9", status=2)
+def test_checking_on_an_unknown_device_is_a_usage_error(home: Home) -> None:
+    assert "device" in home.error_line("recipes", "check", "--device", "gpu9", status=2)
 
 
-def test_too_many_seeds_or_none_are_wrong_usage(home: Home) -> None:
+def test_a_wrong_number_of_seeds_is_a_usage_error(home: Home) -> None:
     for count in ("0", "65"):
-        said = home.complaint("recipes", "check", "staged", "--seeds", count, status=2)
-        assert "--seeds must be from 1 to 64" in said
+        error = home.error_line("recipes", "check", "staged", "--seeds", count, status=2)
+        assert "--seeds must be from 1 to 64" in error

@@ -44,7 +44,7 @@ def test_a_page_is_written_and_summarised(trained: Home, tmp_path: Path) -> None
 def test_an_existing_file_is_overwritten_only_with_force(trained: Home, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text("mine")
-    error = trained.complaint("report", "last", "--out", str(page), status=1)
+    error = trained.error_line("report", "last", "--out", str(page), status=1)
     assert "already exists" in error and "--force" in error
     assert page.read_text() == "mine"
     assert trained.run("report", "last", "--out", str(page), "--force").returncode == 0
@@ -64,7 +64,7 @@ def test_an_existing_file_is_overwritten_only_with_force(trained: Home, tmp_path
 def test_errors_are_one_line(
     trained: Home, words: tuple[str, ...], status: int, error: str
 ) -> None:
-    assert error in trained.complaint("report", *words, status=status)
+    assert error in trained.error_line("report", *words, status=status)
 
 
 @needs_chromium

@@ -180,11 +180,11 @@ def test_the_page_links_to_nothing_outside(server: Server) -> None:
     ],
 )
 def test_invalid_arguments_are_reported(home: Home, words: tuple[str, ...], error: str) -> None:
-    assert error in home.complaint("serve", *words, status=2)
+    assert error in home.error_line("serve", *words, status=2)
 
 
 def test_a_port_in_use_is_reported(home: Home, server: Server) -> None:
-    error = home.complaint("serve", "--port", str(server.port), status=1)
+    error = home.error_line("serve", "--port", str(server.port), status=1)
     assert f"port {server.port} of 127.0.0.1 is in use" in error
 
 

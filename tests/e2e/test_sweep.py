@@ -1,4 +1,4 @@
-"""`fmnist-tui sweep` as processes: alone, several on one study, killed, stopped, refused."""
+"""`fmnist-tui sweep` as processes: one worker or several, killed, stopped, bad input."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.e2e import postgres
+from tests.e2e.fork_server import ForkedProcess
 from tests.e2e.support import LIMIT, Home, events
-from tests.e2e.warm import Forked
 
 SEARCH = """
 about = "a search for tests"
@@ -42,7 +42,7 @@ NEEDS_POSTGRES = pytest.mark.skipif(
 )
 
 
-def file(folder: Path, text: str = SEARCH, name: str = "search") -> str:
+def write_sweep(folder: Path, text: str = SEARCH, name: str = "search") -> str:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.toml"
     path.write_text(text)
@@ -51,66 +51,69 @@ def file(folder: Path, text: str = SEARCH, name: str = "search") -> str:
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, dict[str, Any]]:
-    """A home in which a sweep has been done, and what the command said of it."""
+    """A home with a finished sweep, and the JSON that the command printed."""
     home = Home(tmp_path_factory.mktemp("searched"))
-    return home, home.json("sweep", file(home.runs.parent))
+    return home, home.json("sweep", write_sweep(home.runs.parent))
 
 
-def test_a_sweep_says_what_it_found_as_json(searched: tuple[Home, dict[str, Any]]) -> None:
-    home, said = searched
-    assert (said["study"], said["state"], said["done"], said["total"]) == (
+def test_a_sweep_prints_its_study_as_json(searched: tuple[Home, dict[str, Any]]) -> None:
+    home, result = searched
+    assert (result["study"], result["state"], result["done"], result["total"]) == (
         "search",
         "finished",
         3,
         3,
     )
-    assert [trial["state"] for trial in said["trials"]] == ["complete"] * 3
-    assert said["best"]["value"] == max(trial["value"] for trial in said["trials"])
-    assert said["storage"] == f"sqlite:///{home.runs}/sweeps.db"
-    assert json.loads(json.dumps(home.json("sweep", "show", "search")))["best"] == said["best"]
+    assert [trial["state"] for trial in result["trials"]] == ["complete"] * 3
+    assert result["best"]["value"] == max(trial["value"] for trial in result["trials"])
+    assert result["storage"] == f"sqlite:///{home.runs}/sweeps.db"
+    assert json.loads(json.dumps(home.json("sweep", "show", "search")))["best"] == result["best"]
 
 
-def test_a_sweep_is_a_run_among_others_that_can_be_shown_and_given_back(
+def test_a_sweep_is_a_run_whose_config_is_a_sweep_file(
     searched: tuple[Home, dict[str, Any]],
 ) -> None:
-    home, said = searched
+    home, result = searched
     listed = [run for run in home.json("runs", "list") if run["kind"] == "sweep"]
-    (run,) = (one for one in listed if one["run"] == said["run"])
+    (run,) = (item for item in listed if item["run"] == result["run"])
     assert (run["epochs"], run["val_accuracy"], run["test_accuracy"]) == (
         3,
-        said["best"]["value"],
+        result["best"]["value"],
         None,
     )
-    assert home.json("runs", "show", said["path"])["study"]["best"] == said["best"]
-    assert home.json("sweep", "show", said["path"])["study"] == "search"
+    assert home.json("runs", "show", result["path"])["study"]["best"] == result["best"]
+    assert home.json("sweep", "show", result["path"])["study"] == "search"
     assert [line["study"] for line in home.json("sweep", "list")] == ["search"]
-    config = (Path(said["path"]) / "config.toml").read_text()
+    config = (Path(result["path"]) / "config.toml").read_text()
     assert "[space.lr]" in config and "[made_with]" in config
-    # The record is a sweep file: with it another worker does one more trial.
-    more = home.json("sweep", str(Path(said["path"]) / "config.toml"), "--trials", "1")
+    # The config is a sweep file: another worker runs one more trial with it.
+    more = home.json("sweep", str(Path(result["path"]) / "config.toml"), "--trials", "1")
     assert (more["study"], more["done"], more["trials_here"]) == ("search", 4, 1)
 
 
 def test_a_trial_is_promoted_to_full_runs_that_read_the_test_split_once(
     searched: tuple[Home, dict[str, Any]],
 ) -> None:
-    home, said = searched
-    best = said["best"]
+    home, result = searched
+    best = result["best"]
     done = home.json("sweep", "promote", "search", f"--trial={best['number']}", "--seeds=2")
     assert [run["seed"] for run in done["runs"]] == [0, 1]
     assert done["params"] == best["params"]
     tests = [run["test_accuracy"] for run in done["runs"]]
     assert done["test_mean"] == pytest.approx(sum(tests) / 2) and done["test_sd"] > 0
     for run in done["runs"]:
-        said_of_it = events(Path(run["path"]))
+        recorded = events(Path(run["path"]))
         assert Path(run["path"]).parent == home.runs
-        (started,) = (event for event in said_of_it if event["is"] == "RunStarted")
-        # All images this time: the sweep's own 500 were not enough.
+        (started,) = (event for event in recorded if event["is"] == "RunStarted")
+        # On all images, where the sweep used 500.
         assert started["train_count"] > 500 and run["test_count"] == 1000
-        assert [one["split"] for one in said_of_it if one["is"] == "Evaluated"] == ["val", "test"]
+        assert [event["split"] for event in recorded if event["is"] == "Evaluated"] == [
+            "val",
+            "test",
+        ]
 
 
-def test_a_study_that_has_its_trials_is_left_alone(
+def test_a_complete_study_starts_no_run(
     searched: tuple[Home, dict[str, Any]],
 ) -> None:
     home, _ = searched
@@ -139,58 +142,58 @@ def test_a_study_that_has_its_trials_is_left_alone(
         (["sweep", "two-conv", "--storage", "mysql+pymysql://a:s3cr3t@h/x"], 1, "pip install PyMy"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(
+def test_bad_input_prints_one_error_line(
     searched: tuple[Home, dict[str, Any]], words: list[str], status: int, line: str
 ) -> None:
-    said = searched[0].complaint(*words, status=status)
-    assert line in said and "s3cr3t" not in said
+    error = searched[0].error_line(*words, status=status)
+    assert line in error and "s3cr3t" not in error
 
 
-def test_a_search_space_that_is_empty_is_one_line(home: Home) -> None:
-    path = file(home.runs.parent, SEARCH.partition("[space.lr]")[0])
-    assert "space = {}: is empty" in home.complaint("sweep", path, status=2)
+def test_an_empty_search_space_prints_one_error_line(home: Home) -> None:
+    path = write_sweep(home.runs.parent, SEARCH.partition("[space.lr]")[0])
+    assert "space = {}: is empty" in home.error_line("sweep", path, status=2)
     assert not home.runs.exists()
 
 
-def test_a_server_that_does_not_answer_is_said_within_ten_seconds(home: Home) -> None:
+def test_an_unresponsive_server_is_reported_within_ten_seconds(home: Home) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         url = f"postgresql://me:s3cr3t@127.0.0.1:{silent.getsockname()[1]}/x"
         began = time.monotonic()
-        said = home.complaint("sweep", "two-conv", "--storage", url, status=1)
+        error = home.error_line("sweep", "two-conv", "--storage", url, status=1)
     assert time.monotonic() - began < 10
-    assert "cannot be used" in said or "has not answered" in said
-    assert "s3cr3t" not in said and "me@127.0.0.1" in said
+    assert "cannot be used" in error or "has not answered" in error
+    assert "s3cr3t" not in error and "me@127.0.0.1" in error
 
 
 # -- several workers ----------------------------------------------------------------------
 
 
-def together(home: Home, storage: str, each: int = 4) -> list[dict[str, Any]]:
-    """What two processes say that worked on one study at the same time."""
-    path = file(home.runs.parent, name="shared")
+def run_two_workers(home: Home, storage: str, each: int = 4) -> list[dict[str, Any]]:
+    """The JSON printed by two processes that work on one study at the same time."""
+    path = write_sweep(home.runs.parent, name="shared")
     words = ["sweep", path, "--storage", storage, "--trials", str(each), "--json"]
     workers = [home.start(*words) for _ in range(2)]
-    said = []
+    results = []
     for worker in workers:
         out, err = worker.communicate(timeout=LIMIT)
         assert worker.returncode == 0, err
         assert "s3cr3t" not in out + err
-        said.append(json.loads(out))
-    return said
+        results.append(json.loads(out))
+    return results
 
 
-def check(home: Home, storage: str, said: list[dict[str, Any]], each: int = 4) -> None:
-    """Every trial exactly once, no number twice, and the same best whoever is asked."""
+def check_study(home: Home, storage: str, results: list[dict[str, Any]], each: int = 4) -> None:
+    """Check that every trial was run exactly once and that all agree on the best."""
     shown = home.json("sweep", "show", "shared", "--storage", storage)
     numbers = [trial["number"] for trial in shown["trials"]]
     assert numbers == list(range(2 * each)) and shown["done"] == 2 * each
-    assert [one["trials_here"] for one in said] == [each, each]
+    assert [result["trials_here"] for result in results] == [each, each]
     done: list[int] = []
-    for one in said:
-        ended = [event for event in events(Path(one["path"])) if event["is"] == "TrialEnded"]
-        folders = list((Path(one["path"]) / "trials").iterdir())
+    for result in results:
+        ended = [event for event in events(Path(result["path"])) if event["is"] == "TrialEnded"]
+        folders = list((Path(result["path"]) / "trials").iterdir())
         assert len(ended) == len(folders) == each
         assert {event["run"] for event in ended} == {folder.name for folder in folders}
         done += [event["trial"] for event in ended]
@@ -204,33 +207,33 @@ def check(home: Home, storage: str, said: list[dict[str, Any]], each: int = 4) -
     assert len({tuple(trial["params"].items()) for trial in shown["trials"]}) == 2 * each
     complete = [trial["value"] for trial in shown["trials"] if trial["state"] == "complete"]
     assert shown["best"]["value"] == max(complete)
-    # Whoever ended last has seen everything.
-    assert shown["best"] in [one["best"] for one in said]
+    # The worker that ended last has seen all trials.
+    assert shown["best"] in [result["best"] for result in results]
 
 
 def test_two_processes_share_a_study_in_a_journal_file(home: Home) -> None:
     storage = f"journal:{home.runs.parent}/studies.log"
-    check(home, storage, together(home, storage))
+    check_study(home, storage, run_two_workers(home, storage))
 
 
 @pytest.mark.apt
 @NEEDS_POSTGRES
 def test_two_processes_share_a_study_in_a_postgresql_database(home: Home) -> None:
     with postgres.cluster() as url:
-        said = together(home, url)
-        check(home, url, said)
+        results = run_two_workers(home, url)
+        check_study(home, url, results)
         password = url.partition("tester:")[2].partition("@")[0]
-        assert said[0]["storage"].startswith("postgresql+psycopg://tester@127.0.0.1")
-        for one in said:
-            config = (Path(one["path"]) / "config.toml").read_text()
-            assert password not in config + json.dumps(one) and "tester@" in config
+        assert results[0]["storage"].startswith("postgresql+psycopg://tester@127.0.0.1")
+        for result in results:
+            config = (Path(result["path"]) / "config.toml").read_text()
+            assert password not in config + json.dumps(result) and "tester@" in config
         wrong = url.replace(password, "s3cr3t")
-        line = home.complaint("sweep", "list", "--storage", wrong, status=1)
+        line = home.error_line("sweep", "list", "--storage", wrong, status=1)
         assert "password authentication failed" in line and "s3cr3t" not in line
 
 
-def running(home: Home, process: Forked, number: int) -> dict[str, Any]:
-    """The trial of that number, once it has done an epoch."""
+def wait_for_trial(home: Home, process: ForkedProcess, number: int) -> dict[str, Any]:
+    """The trial with this number, once it has completed an epoch."""
     return until(
         home,
         process,
@@ -247,32 +250,32 @@ def running(home: Home, process: Forked, number: int) -> dict[str, Any]:
 
 def until(
     home: Home,
-    process: Forked | None,
+    process: ForkedProcess | None,
     find: Callable[[list[dict[str, Any]]], dict[str, Any] | None],
 ) -> dict[str, Any]:
     deadline = time.monotonic() + LIMIT
     while time.monotonic() < deadline:
         done = home.run("sweep", "show", "search", "--json")
-        found = find(json.loads(done.stdout)["trials"]) if done.returncode == 0 else None
-        if found is not None:
-            return found
+        result = find(json.loads(done.stdout)["trials"]) if done.returncode == 0 else None
+        if result is not None:
+            return result
         assert process is None or process.poll() is None, process.communicate()[1]
-    raise AssertionError("it never came to that")
+    raise AssertionError("timed out")
 
 
-def test_what_is_killed_lost_or_stopped_is_told_apart_and_tried_again(home: Home) -> None:
-    path = file(home.runs.parent, SEARCH.replace("epochs = 2", "epochs = 100000"))
+def test_killed_lost_and_stopped_trials_differ_and_those_not_killed_are_retried(home: Home) -> None:
+    path = write_sweep(home.runs.parent, SEARCH.replace("epochs = 2", "epochs = 100000"))
     first = home.start("sweep", path)
-    running(home, first, 0)
-    # Killed by a person, from another process: it has had its chance.
+    wait_for_trial(home, first, 0)
+    # Killed on request: not retried.
     home.json("sweep", "kill", "search", "0")
-    lost = running(home, first, 1)
-    # Killed with its worker: the next one notices, and tries its settings again.
+    lost = wait_for_trial(home, first, 1)
+    # Lost with its worker: the next worker notices and retries its settings.
     first.kill()
     first.wait()
     first.communicate()
     second = home.start("sweep", path)
-    again = running(home, second, 2)
+    again = wait_for_trial(home, second, 2)
     assert again["params"] == lost["params"] and again["again"] == 1
     second.send_signal(signal.SIGINT)
     out, err = second.communicate(timeout=LIMIT)
@@ -290,11 +293,11 @@ def test_what_is_killed_lost_or_stopped_is_told_apart_and_tried_again(home: Home
     assert "its settings will be tried again" in err and not out.startswith("{")
 
 
-def test_a_second_ctrl_c_does_not_wait(home: Home) -> None:
-    path = file(home.runs.parent, SEARCH.replace("epochs = 2", "epochs = 100000"))
+def test_a_second_ctrl_c_quits_at_once(home: Home) -> None:
+    path = write_sweep(home.runs.parent, SEARCH.replace("epochs = 2", "epochs = 100000"))
     process = home.start("sweep", path)
-    running(home, process, 0)
-    # A process that is held still takes both at once when it goes on.
+    wait_for_trial(home, process, 0)
+    # A stopped process receives both signals at once when it continues.
     process.send_signal(signal.SIGSTOP)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGCONT)

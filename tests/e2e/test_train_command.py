@@ -49,7 +49,7 @@ def test_without_a_terminal_the_summary_is_plain_text(trained: Home) -> None:
 
 
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_saves_says_stopped_and_gives_its_status(
+def test_a_signal_saves_and_stops_the_run_and_sets_the_exit_status(
     home: Home, sent: signal.Signals, status: int
 ) -> None:
     process = home.start("train", *LONG, "--json")
@@ -78,10 +78,10 @@ def test_a_stopped_run_is_resumed_to_its_end_by_name(home: Home) -> None:
     assert [event["step"] for event in starts] == [0, stopped_at]
 
 
-def test_two_ctrl_c_end_at_once_and_leave_a_record_that_says_so(home: Home) -> None:
+def test_two_ctrl_c_quit_at_once_and_end_the_record(home: Home) -> None:
     process = home.start("train", *LONG)
     run = home.wait_for_steps(process)
-    process.send_signal(signal.SIGSTOP)  # so that both are there before it can act on one
+    process.send_signal(signal.SIGSTOP)  # so that it receives both before it can act on the first
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGCONT)
     time.sleep(0.02)
@@ -106,7 +106,7 @@ def test_a_killed_run_is_listed_as_crashed_and_can_be_resumed(home: Home) -> Non
     assert document["state"] == "finished"
 
 
-def test_a_live_run_is_steered_from_another_process(home: Home) -> None:
+def test_a_live_run_is_controlled_from_another_process(home: Home) -> None:
     process = home.start("train", *LONG)
     run = home.wait_for_steps(process)
     assert home.run("runs", "set", "last", "lr=0.0005").returncode == 0
@@ -125,8 +125,8 @@ def test_a_live_run_is_steered_from_another_process(home: Home) -> None:
 def test_the_same_run_cannot_be_trained_twice_at_once(home: Home) -> None:
     process = home.start("train", *LONG, "--checkpoint-seconds", "0")
     home.wait_for_steps(process)
-    said = home.complaint("train", "--resume", "last", status=1)
-    assert "in use" in said and str(process.pid) in said
+    error = home.error_line("train", "--resume", "last", status=1)
+    assert "in use" in error and str(process.pid) in error
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=LIMIT)
 
@@ -136,22 +136,22 @@ def test_on_a_terminal_there_are_bars_and_a_coloured_summary(home: Home) -> None
     with Terminal(*words, env=home.environment, size=(100, 40)) as terminal:
         terminal.until(r"epoch \d+/40")
         terminal.until("images/s")
-        assert terminal.ended() == 0
-        said = terminal.raw.decode().rpartition("confusion on test")[2]
-    assert "48;2;" in said, "heat behind the counts"
-    assert "95 % interval" in said
+        assert terminal.wait_for_exit() == 0
+        output = terminal.raw.decode().rpartition("confusion on test")[2]
+    assert "48;2;" in output, "coloured cells"
+    assert "95 % interval" in output
 
 
-def test_ctrl_c_on_a_terminal_gives_the_cursor_back(home: Home) -> None:
+def test_ctrl_c_on_a_terminal_restores_the_cursor(home: Home) -> None:
     with Terminal("train", *LONG, env=home.environment, size=(100, 40)) as terminal:
         terminal.until("images/s")
         terminal.press("ctrl+c")
-        assert terminal.ended() == 130
+        assert terminal.wait_for_exit() == 130
         assert terminal.is_restored()
         assert b"\x1b[?25l" in terminal.raw
 
 
-def test_without_a_terminal_the_program_alone_trains_the_default_recipe(home: Home) -> None:
+def test_without_terminal_and_command_the_default_recipe_is_trained(home: Home) -> None:
     home.environment |= {"FMNIST_TUI_DATASET": "sketches", "FMNIST_TUI_EPOCHS": "1"}
     home.environment |= {"FMNIST_TUI_MODEL": "linear", "FMNIST_TUI_LIMIT": "300"}
     done = home.run()
@@ -159,19 +159,19 @@ def test_without_a_terminal_the_program_alone_trains_the_default_recipe(home: Ho
     assert "linear" in done.stderr and "finished after 1 epoch," in done.stdout
 
 
-def test_a_reader_that_leaves_early_is_no_traceback(trained: Home) -> None:
+def test_a_closed_output_pipe_prints_no_traceback(trained: Home) -> None:
     process = trained.start("runs", "show", "last")
     assert process.stdout is not None
     process.stdout.close()
     assert process.stderr is not None
-    said = process.stderr.read()
+    output = process.stderr.read()
     process.wait(LIMIT)
-    assert "Traceback" not in said
-    assert "Exception ignored" not in said
+    assert "Traceback" not in output
+    assert "Exception ignored" not in output
 
 
-def test_a_full_disk_during_training_is_survived(home: Home, tmp_path: Path) -> None:
-    # A limit on the size of files this process may write stands for a disk that is full.
+def test_training_survives_a_full_disk(home: Home, tmp_path: Path) -> None:
+    # A limit on the size of files stands in for a full disk.
     script = tmp_path / "small.sh"
     script.write_text('trap "" XFSZ; ulimit -f 24; exec "$@"\n')
     done = subprocess.run(

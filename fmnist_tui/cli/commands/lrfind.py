@@ -56,7 +56,7 @@ def _build_config(args: argparse.Namespace) -> RunConfig:
 
 
 def _train_command(args: argparse.Namespace) -> list[str]:
-    """The command that trains with the rate to be found."""
+    """The command that trains with these settings; the rate is still missing."""
     values = {"config": args.config, "runs": args.runs, "data": args.data}
     settings = {name: text for name, text in options.raw_settings(args).items() if name != "lr"}
     recipe = [args.recipe_name] if args.recipe_name else []

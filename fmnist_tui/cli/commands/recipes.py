@@ -49,12 +49,12 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    found = [recipes.load(name) for name in recipes.names()]
+    loaded = [recipes.load(name) for name in recipes.names()]
     if args.json:
-        console.print_json([{"name": recipe.name, "about": recipe.about} for recipe in found])
+        console.print_json([{"name": recipe.name, "about": recipe.about} for recipe in loaded])
         return 0
     table = console.create_table("recipe", "model", "epochs", "runs", "about", fold=True)
-    for recipe in found:
+    for recipe in loaded:
         config = recipe.config()
         runs = sum(not isinstance(step, EnsembleStep) for step in Plan.of(recipe).steps)
         table.add_row(recipe.name, config.model, str(config.epochs), str(runs), recipe.about)

@@ -6,7 +6,6 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from rich.text import Text
@@ -26,7 +25,7 @@ from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise
 from fmnist_tui.runs.lock import find_holder
 from fmnist_tui.runs.log import send_command
 from fmnist_tui.util.errors import UsageError, UserError
-from fmnist_tui.util.formatting import format_duration, format_percent
+from fmnist_tui.util.formatting import format_duration, format_percent, format_time
 from fmnist_tui.util.text import safe_text
 
 POLL_SECONDS = 0.1
@@ -126,7 +125,7 @@ def _list(args: argparse.Namespace) -> int:
             format_percent(summary.best_val_accuracy),
             format_percent(summary.test_accuracy),
             format_duration(summary.seconds),
-            f"{datetime.fromtimestamp(summary.started):%Y-%m-%d %H:%M}",
+            format_time(summary.started),
         )
         row = dict(zip(LIST_HEADINGS, cells, strict=True))
         table.add_row(*(row[heading] for heading in headings))

@@ -24,7 +24,7 @@ from fmnist_tui.sweeps.spec import SweepSpec
 from fmnist_tui.sweeps.storage import StorageLocation
 from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, reason
-from fmnist_tui.util.formatting import format_percent
+from fmnist_tui.util.formatting import format_count, format_percent
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -92,11 +92,11 @@ def _start(args: argparse.Namespace) -> int:
     runs_dir = options.runs_dir(args)
     # Read before the storage is opened, so that errors in the file come first.
     spec = _load_spec(args) if args.config is not None else None
-    place = storage.parse_location(args.storage, runs_dir)
+    location = storage.parse_location(args.storage, runs_dir)
     if args.storage is None:
         _create_runs_dir(runs_dir)
-    connection = storage.connect(place)
-    spec = spec or _join_spec(place, args)
+    connection = storage.connect(location)
+    spec = spec or _join_spec(location, args)
     if spec.base.start is not None:
         # Resolved now: later, `last` would be the run of this sweep.
         start = str(resolve_start(spec.base.start, runs_dir))
@@ -105,15 +105,15 @@ def _start(args: argparse.Namespace) -> int:
     from fmnist_tui.engine.sweep.sweep_runner import LOST_WORKER, SweepOutcome, SweepRunner
     from fmnist_tui.sweeps.study import StudyLedger
 
-    ledger = StudyLedger.join(place, connection, spec)
+    ledger = StudyLedger.join(location, connection, spec)
     total = spec.trials if args.trials is None else None
     for number in ledger.recover():
         console.note(LOST_WORKER.format(number))
     if not ledger.has_room(ledger.counts(), total):
         why = "the study has all its trials; --trials N runs N more"
-        return _print_outcome(args, place, spec, SweepOutcome(FINISHED, why, 0), None)
+        return _print_outcome(args, location, spec, SweepOutcome(FINISHED, why, 0), None)
     folder = RunFolder.create(runs_dir, spec.name, spec.base.dataset)
-    _write_config(folder, spec, place)
+    _write_config(folder, spec, location)
     with options.open_session(args) as session, show_progress(f"sweep {spec.name}") as on_progress:
         sweep = SweepRunner(
             session,
@@ -140,12 +140,12 @@ def _start(args: argparse.Namespace) -> int:
                 exit_immediately()
     if outcome.reason == FAILED:
         raise UserError(f"the sweep ended: {outcome.message}")
-    return _print_outcome(args, place, spec, outcome, folder) or exit_status(received)
+    return _print_outcome(args, location, spec, outcome, folder) or exit_status(received)
 
 
 def _print_outcome(
     args: argparse.Namespace,
-    place: StorageLocation,
+    location: StorageLocation,
     spec: SweepSpec,
     outcome: SweepOutcome,
     folder: RunFolder | None,
@@ -156,7 +156,7 @@ def _print_outcome(
     if args.json:
         console.print_json(
             {
-                **studies.to_json(reader, place, spec.name),
+                **studies.to_json(reader, location, spec.name),
                 "run": folder.name if folder else None,
                 "path": str(folder.path) if folder else None,
                 "state": outcome.reason,
@@ -165,7 +165,7 @@ def _print_outcome(
             }
         )
     else:
-        studies.print_study(reader, place, spec.name)
+        studies.print_study(reader, location, spec.name)
     return 0
 
 
@@ -181,9 +181,9 @@ def _load_spec(args: argparse.Namespace) -> SweepSpec:
     return replace(spec, name=args.name.strip()) if args.name is not None else spec
 
 
-def _join_spec(place: StorageLocation, args: argparse.Namespace) -> SweepSpec:
+def _join_spec(location: StorageLocation, args: argparse.Namespace) -> SweepSpec:
     """The sweep of a study that another worker has started."""
-    spec = SnapshotReader().read(place, args.name).spec
+    spec = SnapshotReader().read(location, args.name).spec
     changes = options.parse_settings(args)
     options.refuse_settings(
         (key for key in changes if run_config.group(key) != "machine"),
@@ -202,10 +202,10 @@ def _create_runs_dir(runs_dir: Path) -> None:
         ) from error
 
 
-def _write_config(folder: RunFolder, spec: SweepSpec, place: StorageLocation) -> None:
+def _write_config(folder: RunFolder, spec: SweepSpec, location: StorageLocation) -> None:
     import fmnist_tui
 
-    made_with = {"fmnist_tui": fmnist_tui.__version__, "storage": place.public_url}
+    made_with = {"fmnist_tui": fmnist_tui.__version__, "storage": location.public_url}
     try:
         text = specs.to_toml(spec, made_with)
         atomic_write(folder.config, text.encode("utf-8", "surrogateescape"))
@@ -215,28 +215,28 @@ def _write_config(folder: RunFolder, spec: SweepSpec, place: StorageLocation) ->
 
 def _show(args: argparse.Namespace) -> int:
     reader = SnapshotReader()
-    place, name = studies.find_study(reader, args)
+    location, name = studies.find_study(reader, args)
     if args.json:
-        console.print_json(studies.to_json(reader, place, name))
+        console.print_json(studies.to_json(reader, location, name))
     else:
-        studies.print_study(reader, place, name, with_trials=True)
+        studies.print_study(reader, location, name, with_trials=True)
     return 0
 
 
 def _list(args: argparse.Namespace) -> int:
     runs_dir, reader = options.runs_dir(args), SnapshotReader()
     if args.storage is not None:
-        places = [storage.parse_location(args.storage, runs_dir)]
-        if places[0].is_missing:
-            raise UserError(f"there is no storage {places[0].name}")
+        locations = [storage.parse_location(args.storage, runs_dir)]
+        if locations[0].is_missing:
+            raise UserError(f"there is no storage {locations[0].name}")
     else:
-        places = study_locations.list_locations(runs_dir)
-    found = []
-    for place in places:
+        locations = study_locations.list_locations(runs_dir)
+    listed = []
+    for location in locations:
         try:
-            found += reader.list_studies(place)
+            listed += reader.list_studies(location)
         except UserError as error:
-            if len(places) == 1:
+            if len(locations) == 1:
                 raise
             console.note(str(error))
     if args.json:
@@ -251,15 +251,15 @@ def _list(args: argparse.Namespace) -> int:
                     "best": study.best,
                     "trouble": study.error,
                 }
-                for study in found
+                for study in listed
             ]
         )
         return 0
-    if not found:
+    if not listed:
         console.note("there are no studies yet; `fmnist-tui sweep two-conv` starts one")
         return 0
     table = console.create_table("study", ">done", ">running", ">best", "storage")
-    for study in found:
+    for study in listed:
         table.add_row(
             Text(safe_text(study.name)),
             f"{study.done}/{study.total}",
@@ -275,8 +275,8 @@ def _kill(args: argparse.Namespace) -> int:
     from fmnist_tui.sweeps import remote_control
 
     reader = SnapshotReader()
-    place, name = studies.find_study(reader, args)
-    message = remote_control.kill(reader, place, name, args.trial)
+    location, name = studies.find_study(reader, args)
+    message = remote_control.kill(reader, location, name, args.trial)
     if args.json:
         console.print_json({"study": name, "trial": args.trial, "said": message})
     else:
@@ -288,12 +288,14 @@ def _stop(args: argparse.Namespace) -> int:
     from fmnist_tui.sweeps import remote_control
 
     reader = SnapshotReader()
-    place, name = studies.find_study(reader, args)
-    running = remote_control.stop(reader, place, name)
+    location, name = studies.find_study(reader, args)
+    running = remote_control.stop(reader, location, name)
     if args.json:
         console.print_json({"study": name, "running": running})
     else:
-        console.note(f"{name}: asked all workers to stop; {running} trials are still running")
+        console.note(
+            f"{name}: asked all workers to stop; {format_count(running, 'trial')} still running"
+        )
     return 0
 
 

@@ -28,7 +28,7 @@ from fmnist_tui.util.errors import UserError
 @dataclass(frozen=True, slots=True)
 class CompletedStep:
     """A step that has ended. `status` is the exit status that a signal asks for, `error` an
-    exception that the run's record does not tell; without a `folder` a signal came before the
+    exception that is not in the run's record; there is no `folder` if a signal came before the
     run had started."""
 
     name: str
@@ -38,7 +38,7 @@ class CompletedStep:
     error: BaseException | None = None
 
     def require_finished(self) -> RunFolder:
-        """The folder of a finished run; raises what kept any other from finishing."""
+        """The folder of a finished run; raises the reason why any other did not finish."""
         if self.status:
             raise SystemExit(self.status)
         if self.error is not None:
@@ -60,7 +60,7 @@ def build_plan(recipe: Recipe, args: argparse.Namespace) -> Plan:
 
 
 def run_training(training: Training, name: str = "", part: ProgressPart = WHOLE) -> CompletedStep:
-    """Show a training until it has ended; raises what kept it from starting."""
+    """Show a training until it has ended; raises the reason if it could not start."""
     state, status = follow_training(training, choose_view(part))
     if state.started is None or training.folder is None:
         if status:

@@ -48,37 +48,39 @@ def find_study(reader: SnapshotReader, args: argparse.Namespace) -> tuple[Storag
     default = storage.parse_location(args.storage, runs_dir)
     not_found = None
     if "/" not in text:
-        places = [default] if args.storage is not None else study_locations.list_locations(runs_dir)
-        for place in places:
+        locations = (
+            [default] if args.storage is not None else study_locations.list_locations(runs_dir)
+        )
+        for location in locations:
             try:
-                reader.read(place, text)
+                reader.read(location, text)
             except UserError as error:
                 not_found = not_found or error
             else:
-                return place, text
+                return location, text
     try:
         folder = resolve(runs_dir, text)
     except UserError:
         if not_found is not None:
             raise not_found from None
         raise
-    place, name = study_locations.study_of_run(folder)
+    location, name = study_locations.study_of_run(folder)
     # The URL in a record has no password; that of --storage or the environment may.
-    return (default if default.public_url == place.public_url else place), name
+    return (default if default.public_url == location.public_url else location), name
 
 
-def to_json(reader: SnapshotReader, place: StorageLocation, name: str) -> dict[str, Any]:
+def to_json(reader: SnapshotReader, location: StorageLocation, name: str) -> dict[str, Any]:
     """A study as a JSON document."""
-    study = reader.read(place, name)
+    study = reader.read(location, name)
     return {
         "study": name,
-        "storage": place.public_url,
+        "storage": location.public_url,
         "about": study.spec.about,
         "done": study.done,
         "running": study.running,
         "total": study.total,
         "best": _trial_to_json(study.best) if study.best else None,
-        "importances": dict(reader.importances(place, name)),
+        "importances": dict(reader.importances(location, name)),
         "trials": [_trial_to_json(trial) for trial in study.trials],
     }
 
@@ -100,20 +102,17 @@ def _trial_to_json(trial: TrialView) -> dict[str, Any]:
 
 
 def print_study(
-    reader: SnapshotReader, place: StorageLocation, name: str, *, with_trials: bool = False
+    reader: SnapshotReader, location: StorageLocation, name: str, *, with_trials: bool = False
 ) -> None:
     """Print a study's progress, its best trial and the importance of its settings."""
-    study = reader.read(place, name)
+    study = reader.read(location, name)
     out = console.console()
     if with_trials:
         out.print(_create_trial_table(study))
         out.print()
     running = f", {study.running} running" if study.running else ""
-    out.print(
-        f"{safe_text(name)}: {study.done} of {study.total} trials done{running}, in {place.name}",
-        soft_wrap=True,
-        markup=False,
-    )
+    done = f"{study.done} of {study.total} trials done{running}"
+    out.print(f"{safe_text(name)}: {done}, in {location.name}", soft_wrap=True, markup=False)
     best = study.best
     if best is None:
         out.print("no trial is complete yet")
@@ -124,7 +123,7 @@ def print_study(
         soft_wrap=True,
         markup=False,
     )
-    importances = reader.importances(place, name)
+    importances = reader.importances(location, name)
     if importances:
         table = console.create_table("setting", ">importance", "")
         for key, share in importances:
@@ -136,9 +135,9 @@ def print_study(
 def print_sweep_run(folder: RunFolder, run: dict[str, Any], *, as_json: bool) -> int:
     """What `runs show` prints of a sweep: `run`, the document of its run, and its study."""
     reader, study, trouble = SnapshotReader(), None, ""
-    place, name = study_locations.study_of_run(folder)
+    location, name = study_locations.study_of_run(folder)
     try:
-        study = to_json(reader, place, name)
+        study = to_json(reader, location, name)
     except UserError as error:
         trouble = str(error)
     if as_json:
@@ -150,7 +149,7 @@ def print_sweep_run(folder: RunFolder, run: dict[str, Any], *, as_json: bool) ->
         f" {run['epochs']} of {run['epochs_total']} trials by this run"
     )
     if study is not None:
-        print_study(reader, place, name, with_trials=True)
+        print_study(reader, location, name, with_trials=True)
     else:
         console.note(trouble)
     return 0
@@ -190,8 +189,8 @@ def promote(args: argparse.Namespace) -> int:
     if args.seeds < 1:
         raise UsageError("--seeds must be 1 or more")
     reader = SnapshotReader()
-    place, name = find_study(reader, args)
-    study = reader.read(place, name)
+    location, name = find_study(reader, args)
+    study = reader.read(location, name)
     trial = _find_trial(study, args.trial)
     changes = options.parse_settings(args)
     if "seed" in changes:

@@ -1,12 +1,11 @@
-"""The program as a process that has imported everything already: forked off one that has.
+"""A server that forks the program off a process with all imports done.
 
-Each still has a process, an environment, standard streams and, where asked, a terminal of its
-own; only the seconds of importing are spent once. What is about starting starts a process from
-nothing instead.
+Each forked program has its own process, environment, standard streams and, if asked for, its own
+terminal; only the seconds of importing are saved. Tests about starting use a new interpreter.
 
-As a program this listens on a socket at the path that it is given. A request is one message:
-arguments, environment and whether its streams are a terminal, as JSON, with the three streams
-beside it. The answers are the process's number, and, once it has ended, its exit status.
+Run as a program, this listens on a socket at the given path. A request is one message: arguments,
+environment and whether the streams are a terminal, as JSON, with the three streams attached. The
+answers are the process ID and, when the process has ended, its exit status.
 """
 
 from __future__ import annotations
@@ -46,8 +45,8 @@ PRELOADED = (
 REQUEST_BYTES = 1 << 18
 
 
-class Forked:
-    """A process that was forked off, with as much of `subprocess.Popen` as tests need."""
+class ForkedProcess:
+    """A process forked by the server, with the part of `subprocess.Popen` that tests need."""
 
     def __init__(
         self, line: socket.socket, out: IO[str] | None = None, err: IO[str] | None = None
@@ -80,15 +79,15 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """All that it has said, once it has ended."""
-        said: dict[int, str] = {}
+        """Wait for the process to end; its output."""
+        output: dict[int, str] = {}
 
-        def listen(number: int, stream: IO[str] | None) -> None:
+        def read(number: int, stream: IO[str] | None) -> None:
             with contextlib.suppress(ValueError):
-                said[number] = stream.read() if stream else ""
+                output[number] = stream.read() if stream else ""
 
         readers = [
-            threading.Thread(target=listen, args=(number, stream), daemon=True)
+            threading.Thread(target=read, args=(number, stream), daemon=True)
             for number, stream in enumerate((self.stdout, self.stderr))
         ]
         for reader in readers:
@@ -99,30 +98,30 @@ class Forked:
         for stream in (self.stdout, self.stderr):
             if stream is not None:
                 stream.close()
-        return said.get(0, ""), said.get(1, "")
+        return output.get(0, ""), output.get(1, "")
 
 
-class Warm:
-    """The process to fork off, begun at the first use and shared by all tests of a worker."""
+class ForkServer:
+    """Starts the server on first use; shared by all tests of a pytest worker."""
 
     def __init__(self) -> None:
         self._server: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._lock = threading.Lock()
 
-    def start(self, arguments: tuple[str, ...], environment: dict[str, str]) -> Forked:
-        """With its output in pipes, and nothing to read."""
-        (out, writes_out), (err, writes_err) = os.pipe(), os.pipe()
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        line = self._ask(arguments, environment, (nothing, writes_out, writes_err))
-        return Forked(line, os.fdopen(out, "r"), os.fdopen(err, "r"))
+    def start(self, arguments: tuple[str, ...], environment: dict[str, str]) -> ForkedProcess:
+        """Start the program with its output in pipes and no input."""
+        (out, child_out), (err, child_err) = os.pipe(), os.pipe()
+        no_input = os.open(os.devnull, os.O_RDONLY)
+        line = self._request(arguments, environment, (no_input, child_out, child_err))
+        return ForkedProcess(line, os.fdopen(out, "r"), os.fdopen(err, "r"))
 
     def start_in(
         self, terminal: int, arguments: tuple[str, ...], environment: dict[str, str]
-    ) -> Forked:
-        """In that terminal, which it leads; the descriptor is used up."""
+    ) -> ForkedProcess:
+        """Start the program in this terminal, as its session leader. Closes the descriptor."""
         streams = (terminal, os.dup(terminal), os.dup(terminal))
-        return Forked(self._ask(arguments, environment, streams, leads=True))
+        return ForkedProcess(self._request(arguments, environment, streams, controls_terminal=True))
 
     def run(
         self, arguments: tuple[str, ...], environment: dict[str, str]
@@ -131,39 +130,39 @@ class Warm:
         out, err = process.communicate()
         return subprocess.CompletedProcess(arguments, process.wait(), out, err)
 
-    def _ask(
+    def _request(
         self,
         arguments: tuple[str, ...],
         environment: dict[str, str],
         streams: tuple[int, int, int],
         *,
-        leads: bool = False,
+        controls_terminal: bool = False,
     ) -> socket.socket:
         with self._lock:
-            path = self._listening(environment)
+            path = self._start_server(environment)
         line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, REQUEST_BYTES)
         line.connect(path)
-        request = json.dumps([list(arguments), environment, leads]).encode()
+        request = json.dumps([list(arguments), environment, controls_terminal]).encode()
         socket.send_fds(line, [request], list(streams))
         for stream in streams:
             os.close(stream)
         return line
 
-    def _listening(self, environment: dict[str, str]) -> str:
+    def _start_server(self, environment: dict[str, str]) -> str:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory()
         path = f"{self._folder.name}/line"
         if self._server is None or self._server.poll() is not None:
             Path(path).unlink(missing_ok=True)
             self._server = subprocess.Popen(
-                [sys.executable, "-m", "tests.e2e.warm", path],
+                [sys.executable, "-m", "tests.e2e.fork_server", path],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
             while not Path(path).exists():
-                assert self._server.poll() is None, "the process to fork off has ended"
+                assert self._server.poll() is None, "the fork server has ended"
                 time.sleep(0.02)
         return path
 
@@ -184,27 +183,27 @@ def _serve(path: str) -> None:
         importlib.import_module(name)
     load_dataset("sketches", data_dir=Path())
     gc.freeze()
-    wakes, wake = os.pipe()
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake)
+    wake_reader, wake_writer = os.pipe()
+    os.set_blocking(wake_writer, False)
+    signal.set_wakeup_fd(wake_writer)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    # Under its name only once it listens: whoever sees it may ask.
+    # Renamed once it listens: a client that sees the path can connect.
     listener.bind(f"{path}.new")
     listener.listen(16)
     Path(f"{path}.new").rename(path)
     waiting: dict[int, socket.socket] = {}
     while True:
-        ready, _, _ = select.select([listener.fileno(), wakes], [], [])
-        if wakes in ready:
-            os.read(wakes, 64)
+        ready, _, _ = select.select([listener.fileno(), wake_reader], [], [])
+        if wake_reader in ready:
+            os.read(wake_reader, 64)
         if listener.fileno() in ready:
             line, _ = listener.accept()
-            message, streams = _received(line)
+            message, streams = _receive(line)
             child = os.fork()
             if child == 0:
-                ours = [listener, line, *waiting.values()]
-                _become(json.loads(message), streams, [end.fileno() for end in ours])
+                inherited = [listener, line, *waiting.values()]
+                _run_program(json.loads(message), streams, [end.fileno() for end in inherited])
             for stream in streams:
                 os.close(stream)
             waiting[child] = line
@@ -218,7 +217,7 @@ def _serve(path: str) -> None:
                 line.close()
 
 
-def _received(line: socket.socket) -> tuple[bytes, list[int]]:
+def _receive(line: socket.socket) -> tuple[bytes, list[int]]:
     streams = array.array("i")
     message, ancillary, _, _ = line.recvmsg(REQUEST_BYTES, socket.CMSG_LEN(3 * streams.itemsize))
     for level, kind, data in ancillary:
@@ -227,22 +226,22 @@ def _received(line: socket.socket) -> tuple[bytes, list[int]]:
     return message, list(streams)
 
 
-def _become(
-    request: tuple[list[str], dict[str, str], bool], streams: list[int], ours: list[int]
+def _run_program(
+    request: tuple[list[str], dict[str, str], bool], streams: list[int], inherited: list[int]
 ) -> None:
-    """In the child: be the program with these arguments."""
-    arguments, environment, leads = request
+    """Run the program in the forked child, and exit."""
+    arguments, environment, controls_terminal = request
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for descriptor in ours:
+    for descriptor in inherited:
         os.close(descriptor)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
-    if leads:
+    if controls_terminal:
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    _stand_on_new_streams(buffered=not leads)
+    _reopen_streams(buffered=not controls_terminal)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["fmnist-tui", *arguments]
@@ -264,13 +263,13 @@ def _become(
     os._exit(status)
 
 
-def _stand_on_new_streams(*, buffered: bool) -> None:
-    made: dict[str, Any] = {
+def _reopen_streams(*, buffered: bool) -> None:
+    streams: dict[str, Any] = {
         "stdin": os.fdopen(0, "r", closefd=False),
         "stdout": os.fdopen(1, "w", closefd=False, buffering=-1 if buffered else 1),
         "stderr": os.fdopen(2, "w", closefd=False, buffering=1),
     }
-    for name, stream in made.items():
+    for name, stream in streams.items():
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 
