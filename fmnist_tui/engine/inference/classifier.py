@@ -6,6 +6,7 @@ classifies uint8 images. Evaluation, prediction and export all use it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -95,17 +96,19 @@ class ModelInfo:
 
     def to_dict(self) -> dict[str, Any]:
         """The `about` table of a checkpoint, in values that JSON supports."""
-        table = {
-            "config": _tuples_to_lists(self.config.model_dump(exclude_none=True)),
-            "facts": _tuples_to_lists(asdict(self.dataset)),
+        table: dict[str, Any] = {
+            "config": self.config.model_dump(exclude_none=True),
+            "facts": asdict(self.dataset),
             "channels": self.channels,
             "size": self.size,
-            "mean": list(self.normalisation.mean),
-            "std": list(self.normalisation.std),
+            "mean": self.normalisation.mean,
+            "std": self.normalisation.std,
         }
         if self.members:
             table["members"] = [member.to_dict() for member in self.members]
-        return table
+        # Turns tuples into lists.
+        plain: dict[str, Any] = json.loads(json.dumps(table))
+        return plain
 
     @classmethod
     def from_payload(cls, payload: Payload, source: str) -> ModelInfo:
@@ -156,12 +159,6 @@ def _member_tables(table: Mapping[str, Any]) -> list[Any]:
     if any("members" in member for member in members):
         raise ValueError("nested ensembles")
     return members
-
-
-def _tuples_to_lists(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: list(value) if isinstance(value, tuple) else value for key, value in values.items()
-    }
 
 
 class Classifier:
