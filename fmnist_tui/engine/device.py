@@ -31,7 +31,7 @@ _LARGEST_REUSED_BLOCK = 1 << 30
 class TrainingDevice:
     """A device with the settings that suit it for one run."""
 
-    device: torch.device
+    torch_device: torch.device
     name: str
     precision: str
     cuda_graph: bool
@@ -39,7 +39,7 @@ class TrainingDevice:
 
     @property
     def is_cuda(self) -> bool:
-        return self.device.type == "cuda"
+        return self.torch_device.type == "cuda"
 
     @property
     def scales_gradients(self) -> bool:
@@ -51,15 +51,15 @@ class TrainingDevice:
         if self.precision == "fp32":
             return nullcontext()
         dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
-        return torch.autocast(self.device.type, dtype=dtype)
+        return torch.autocast(self.torch_device.type, dtype=dtype)
 
     def apply_to_thread(self) -> None:
         """Restore this device's thread count and current GPU on the calling thread, in case
         other work on the thread has changed them."""
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
-        if self.is_cuda and torch.cuda.current_device() != self.device.index:
-            torch.cuda.set_device(self.device)
+        if self.is_cuda and torch.cuda.current_device() != self.torch_device.index:
+            torch.cuda.set_device(self.torch_device)
 
     @contextlib.contextmanager
     def disable_tf32(self) -> Iterator[None]:
@@ -75,8 +75,8 @@ class TrainingDevice:
     def synchronize(self) -> None:
         """Wait for queued work, so that the elapsed time includes it."""
         if self.is_cuda:
-            torch.cuda.synchronize(self.device)
-        elif self.device.type == "mps":
+            torch.cuda.synchronize(self.torch_device)
+        elif self.torch_device.type == "mps":
             torch.mps.synchronize()
 
 

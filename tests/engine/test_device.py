@@ -47,5 +47,5 @@ def test_auto_precision_on_a_cpu_is_bf16_only_with_bf16_instructions(
     monkeypatch: pytest.MonkeyPatch, flags: str, precision: str
 ) -> None:
     monkeypatch.setattr("fmnist_tui.engine.device._read_cpuinfo", lambda field: flags)
-    machine = choose_device(config(precision="auto", threads=1))
-    assert (machine.precision, machine.cuda_graph, machine.threads) == (precision, False, 1)
+    device = choose_device(config(precision="auto", threads=1))
+    assert (device.precision, device.cuda_graph, device.threads) == (precision, False, 1)

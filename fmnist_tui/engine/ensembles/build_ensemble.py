@@ -94,22 +94,22 @@ def build_ensemble(
     common_tta = min(member_ttas) if len(member_ttas) == 1 else "none"
     config = members[0].info.config.changed(recipe=recipe, tta=tta or common_tta, device=device)
     info = ModelInfo.for_ensemble(tuple(member.info for member in members), config)
-    machine = choose_device(config.changed(precision="fp32"))
+    fp32_device = choose_device(config.changed(precision="fp32"))
     weights = {
         f"{number}.{name}": tensor
         for number, member in enumerate(members)
         for name, tensor in member.loaded.weights.items()
     }
-    classifier = Classifier.from_weights(info, weights, machine, "the ensemble")
+    classifier = Classifier.from_weights(info, weights, fp32_device, "the ensemble")
     on_progress(0, 0, "reading the data")
     dataset = load_dataset(config)
     _check_dataset(members, dataset)
     folder = RunFolder.create(runs_dir, recipe, config.dataset)
     with record_run(folder) as emit:
-        write_config(folder, config, machine, _provenance(members))
+        write_config(folder, config, fp32_device, _provenance(members))
         emit(
             replace(
-                build_run_started(folder, config, ENSEMBLE, dataset, machine),
+                build_run_started(folder, config, ENSEMBLE, dataset, fp32_device),
                 model=info.model,
                 parameters=sum(tensor.numel() for tensor in classifier.model.parameters()),
                 batch_size=EVAL_BATCH_SIZE,

@@ -88,7 +88,7 @@ def export(
     `facts` go into the metadata, `split` has the images to verify with, None for no verification.
     Raises a UserError, one line, and leaves nothing behind if the export fails."""
     request.validate()
-    classifier.machine.apply_to_thread()
+    classifier.device.apply_to_thread()
     path = request.path
     try:
         with tempfile.TemporaryDirectory(prefix=".exporting-", dir=path.parent) as folder:
@@ -167,7 +167,7 @@ def _verify(
     ours = softmax(classifier.predict_logits(split, model_tick))
     latency = {TORCH: measure_latency(predict, info.channels, info.size)}
     if exported.format == ONNX:
-        runtime = OnnxRuntime(file, classifier.machine.threads)
+        runtime = OnnxRuntime(file, classifier.device.threads)
         theirs = _predict_onnx(runtime, split, file_tick)
         latency[ONNXRUNTIME] = measure_latency(runtime.predict, info.channels, info.size)
     else:
@@ -187,7 +187,7 @@ def _read_back(file: Path, classifier: Classifier) -> Classifier:
     """The file's classifier, read like any untrusted file."""
     loaded = weights_source.load_from_file(file)
     info = ModelInfo.from_payload(loaded.payload, loaded.source)
-    return Classifier.from_weights(info, loaded.weights, classifier.machine, loaded.source)
+    return Classifier.from_weights(info, loaded.weights, classifier.device, loaded.source)
 
 
 def _predict_onnx(runtime: OnnxRuntime, split: Split, on_tick: OnTick) -> npt.NDArray[np.float64]:

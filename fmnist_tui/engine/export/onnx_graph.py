@@ -36,11 +36,11 @@ class ExportModule(nn.Module):
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
         self.model = classifier.model
-        self._info, self._machine = classifier.info, classifier.machine
+        self._info, self._device = classifier.info, classifier.device
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         normalised = self._info.normalisation.apply(pixels.clone())
-        logits = forward_views(self.model, normalised, self._info.config.tta, self._machine)
+        logits = forward_views(self.model, normalised, self._info.config.tta, self._device)
         return logits.softmax(1), logits
 
 

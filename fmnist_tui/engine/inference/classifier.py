@@ -164,18 +164,18 @@ def _member_tables(table: Mapping[str, Any]) -> list[Any]:
 class Classifier:
     """A network in evaluation mode on a device."""
 
-    def __init__(self, info: ModelInfo, model: nn.Module, machine: TrainingDevice) -> None:
-        self.info, self.model, self.machine = info, model, machine
+    def __init__(self, info: ModelInfo, model: nn.Module, device: TrainingDevice) -> None:
+        self.info, self.model, self.device = info, model, device
 
     @classmethod
-    def load(cls, payload: Payload, machine: TrainingDevice, source: str) -> Classifier:
+    def load(cls, payload: Payload, device: TrainingDevice, source: str) -> Classifier:
         """Build the classifier of a checkpoint's payload."""
         info = ModelInfo.from_payload(payload, source)
-        return cls.from_weights(info, payload.get("weights"), machine, source)
+        return cls.from_weights(info, payload.get("weights"), device, source)
 
     @classmethod
     def from_weights(
-        cls, info: ModelInfo, weights: object, machine: TrainingDevice, source: str
+        cls, info: ModelInfo, weights: object, device: TrainingDevice, source: str
     ) -> Classifier:
         """Build a classifier with these weights.
 
@@ -190,14 +190,14 @@ class Classifier:
         with torch.random.fork_rng(devices=[]):
             model = info.build()
         model.load_state_dict(weights)
-        model = model.to(machine.device).to(memory_format=torch.channels_last)
-        return cls(info, model.eval(), replace(machine, precision="fp32"))
+        model = model.to(device.torch_device).to(memory_format=torch.channels_last)
+        return cls(info, model.eval(), replace(device, precision="fp32"))
 
     def predict_logits(self, split: Split, on_tick: OnTick = no_op) -> npt.NDArray[np.float32]:
         """Logits of every image; with test-time augmentation, log of the mean probabilities."""
-        data = DeviceSplit(split, self.machine.device)
-        with self.machine.disable_tf32():
-            return predict_logits(self.model, data, self.info, self.machine, on_tick)
+        data = DeviceSplit(split, self.device.torch_device)
+        with self.device.disable_tf32():
+            return predict_logits(self.model, data, self.info, self.device, on_tick)
 
     def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Class probabilities of a few images, (count, height, width, channels)."""
@@ -209,7 +209,7 @@ def predict_logits(
     model: nn.Module,
     data: DeviceSplit,
     info: ModelInfo,
-    machine: TrainingDevice,
+    device: TrainingDevice,
     on_tick: OnTick = no_op,
 ) -> npt.NDArray[np.float32]:
     """The model's logits for a split, in order; restores the model's mode."""
@@ -222,20 +222,20 @@ def predict_logits(
             with torch.inference_mode():
                 images = data.slice(start, start + EVAL_BATCH_SIZE)
                 pixels = info.normalisation.apply(images.float())
-                batches.append(forward_views(model, pixels, info.config.tta, machine).cpu())
+                batches.append(forward_views(model, pixels, info.config.tta, device).cpu())
     finally:
         model.train(was_training)
     logits: npt.NDArray[np.float32] = torch.cat(batches).numpy()
     return logits
 
 
-def forward_views(model: nn.Module, pixels: Tensor, tta: str, machine: TrainingDevice) -> Tensor:
+def forward_views(model: nn.Module, pixels: Tensor, tta: str, device: TrainingDevice) -> Tensor:
     """The model's logits for normalised pixels or, with test-time augmentation (`tta`), the
     logarithm of its mean probabilities over several views of each image."""
     pixels = pixels.contiguous(memory_format=torch.channels_last)
 
     def forward(view: Tensor) -> Tensor:
-        with machine.autocast():
+        with device.autocast():
             logits: Tensor = model(view.contiguous(memory_format=torch.channels_last))
         return logits.float()
 

@@ -70,7 +70,7 @@ def record_run(folder: RunFolder) -> Iterator[Emit]:
 def write_config(
     folder: RunFolder,
     config: RunConfig,
-    machine: TrainingDevice,
+    device: TrainingDevice,
     provenance: Mapping[str, str | int | float],
 ) -> None:
     """Write a run's settings with the versions, the machine and what the run is made from."""
@@ -79,10 +79,10 @@ def write_config(
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
-        "device": str(machine.device),
-        "device_name": machine.name,
-        "precision": machine.precision,
-        "threads": machine.threads,
+        "device": str(device.torch_device),
+        "device_name": device.name,
+        "precision": device.precision,
+        "threads": device.threads,
         "system": platform.platform(),
         **provenance,
     }

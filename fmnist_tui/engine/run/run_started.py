@@ -22,11 +22,11 @@ def build_run_started(
     config: RunConfig,
     kind: str,
     dataset: Dataset | None = None,
-    machine: TrainingDevice | None = None,
+    device: TrainingDevice | None = None,
 ) -> RunStarted:
-    """The event with what a config, a dataset and a machine determine; callers `replace` the rest.
+    """The event with what a config, a dataset and a device determine; callers `replace` the rest.
 
-    A sweep has neither dataset nor machine: its trials have."""
+    A sweep has neither dataset nor device: its trials have."""
     return RunStarted(
         t=time.time(),
         run=folder.name,
@@ -34,9 +34,9 @@ def build_run_started(
         dataset=config.dataset,
         model=config.model,
         parameters=0,
-        device=str(machine.device) if machine else config.device,
-        device_name=machine.name if machine else "",
-        precision=machine.precision if machine else config.precision,
+        device=str(device.torch_device) if device else config.device,
+        device_name=device.name if device else "",
+        precision=device.precision if device else config.precision,
         seed=config.seed,
         epochs=0,
         steps_per_epoch=0,

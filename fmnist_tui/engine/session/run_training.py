@@ -75,7 +75,7 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
     dataset = training.dataset = load_dataset_for(
         config, data_dir, on_step=training.load_steps.append, cancel=training.cancel_loading
     )
-    machine = choose_device(config)
+    device = choose_device(config)
     if origin is not None:
         origin.check(ModelInfo.from_dataset(config, dataset))
     if training.rate_range is not None:
@@ -99,13 +99,13 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
 
         def tick() -> None:
             on_tick()
-            machine.apply_to_thread()
+            device.apply_to_thread()
 
         try:
             training.inbox.set_source(CommandReader(folder.commands).poll)
-            write_config(folder, config, machine, provenance)
+            write_config(folder, config, device, provenance)
             training.set_record(folder, emit)
-            _TrainingRun(training, dataset, machine, folder, emit, tick).run(initialise)
+            _TrainingRun(training, dataset, device, folder, emit, tick).run(initialise)
         finally:
             log.close()
 
@@ -117,12 +117,12 @@ class _TrainingRun:
         self,
         training: Training,
         dataset: Dataset,
-        machine: TrainingDevice,
+        device: TrainingDevice,
         folder: RunFolder,
         emit: Emit,
         on_tick: OnTick,
     ) -> None:
-        self._training, self._dataset, self._machine = training, dataset, machine
+        self._training, self._dataset, self._device = training, dataset, device
         self._folder, self._emit, self._on_tick = folder, emit, on_tick
         self._store = CheckpointStore(folder.checkpoints)
 
@@ -133,7 +133,7 @@ class _TrainingRun:
         try:
             self._store.remove_leftovers()
             info = ModelInfo.from_dataset(training.config, self._dataset)
-            learner = Learner(info, self._dataset, self._machine)
+            learner = Learner(info, self._dataset, self._device)
             notes = initialise(learner, self._store)
             if learner.frozen is not None:
                 notes = (*notes, learner.frozen.record_hash(learner.model.state_dict()))
@@ -156,7 +156,7 @@ class _TrainingRun:
             training.error = error
             write_traceback(self._folder, error)
             end = TrainingEnd(FAILED, f"{type(error).__name__}: {reason(error)}")
-        if out_of_memory and self._machine.is_cuda:
+        if out_of_memory and self._device.is_cuda:
             torch.cuda.empty_cache()
         self._emit(
             RunEnded(
@@ -173,7 +173,7 @@ class _TrainingRun:
         rate_range, config = self._training.rate_range, learner.config
         kind = TRAIN if rate_range is None else LRFIND
         return replace(
-            build_run_started(self._folder, config, kind, self._dataset, self._machine),
+            build_run_started(self._folder, config, kind, self._dataset, self._device),
             parameters=learner.parameter_count,
             epochs=1 if rate_range else config.epochs,
             steps_per_epoch=rate_range.steps if rate_range else learner.order.steps_per_epoch,
@@ -186,7 +186,7 @@ class _TrainingRun:
         val, store = self._dataset.val, self._store
         trainer = Trainer(
             learner,
-            DeviceSplit(val, self._machine.device) if len(val) else None,
+            DeviceSplit(val, self._device.torch_device) if len(val) else None,
             store,
             self._emit,
             self._training.inbox,
@@ -228,7 +228,7 @@ class _TrainingRun:
             self._on_tick()
             for command in self._training.inbox.receive():
                 if isinstance(command, Stop):
-                    raise EndTraining(TrainingEnd(STOPPED, command.why))
+                    raise EndTraining(STOPPED, command.why)
 
         checkpoint = self._chosen_checkpoint()
         try:
@@ -236,7 +236,7 @@ class _TrainingRun:
         except CheckpointError as error:
             self._alert("warning", f"not evaluated: {error}")
             return
-        classifier = Classifier.load(payload, self._machine, manifest.file)
+        classifier = Classifier.load(payload, self._device, manifest.file)
         is_trial = self._training.trials_dir is not None
         for split in (self._dataset.val,) if is_trial else (self._dataset.val, self._dataset.test):
             if len(split):
@@ -261,7 +261,7 @@ def _resume(learner: Learner, store: CheckpointStore) -> tuple[str, ...]:
     """Restore the run's own last checkpoint."""
     payload, manifest, notes = store.load("last")
     learner.restore(payload, manifest.file)
-    if ModelInfo.from_dict(payload.get("about"), manifest.file).config.lr != learner.config.lr:
+    if ModelInfo.from_payload(payload, manifest.file).config.lr != learner.config.lr:
         # A newly requested learning rate replaces one that was changed during the run.
         learner.lr_factor = 1.0
     return notes

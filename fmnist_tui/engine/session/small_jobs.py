@@ -159,8 +159,8 @@ class SmallJobs:
     ) -> Classifier:
         def build() -> Classifier:
             loaded, info = load()
-            machine = choose_device(info.config.changed(device=key[2], precision="auto"))
-            return Classifier.from_weights(info, loaded.weights, machine, loaded.source)
+            device = choose_device(info.config.changed(device=key[2], precision="auto"))
+            return Classifier.from_weights(info, loaded.weights, device, loaded.source)
 
         return _cached(self._classifiers, key, build)
 

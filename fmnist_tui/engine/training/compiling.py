@@ -17,7 +17,7 @@ def compile_network(
     model: nn.Module,
     info: ModelInfo,
     batch_size: int,
-    machine: TrainingDevice,
+    device: TrainingDevice,
     warn: Callable[[str], None],
 ) -> Callable[[Tensor], Tensor]:
     """The compiled network, or the model itself with a warning if compiling fails.
@@ -25,21 +25,21 @@ def compile_network(
     The trial batch changes batch-norm statistics and random generators; both are restored.
     """
     weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    generators = rng.get_state(machine.device)
+    generators = rng.get_state(device.torch_device)
     network: Callable[[Tensor], Tensor] = torch.compile(model)
     try:
         model.train()
         shape = batch_size, info.channels, info.size, info.size
-        pixels = torch.zeros(shape, device=machine.device)
-        with machine.autocast():
+        pixels = torch.zeros(shape, device=device.torch_device)
+        with device.autocast():
             logits = network(pixels.contiguous(memory_format=torch.channels_last))
         logits.float().sum().backward()  # type: ignore[no-untyped-call]
-        machine.synchronize()
+        device.synchronize()
     except Exception as error:  # noqa: BLE001 - the compiler has many ways to fail, none fatal
         warn(f"not compiled, continuing without: {reason(error)[:200]}")
         network = model
     finally:
         model.zero_grad(set_to_none=True)
         model.load_state_dict(weights)
-        rng.set_state(generators, machine.device)
+        rng.set_state(generators, device.torch_device)
     return network

@@ -64,14 +64,14 @@ class EpochTotals:
 class Learner:
     """A run's network on a device, ready for its first step or for a restored one."""
 
-    def __init__(self, info: ModelInfo, dataset: Dataset, machine: TrainingDevice) -> None:
-        self.info, self.config, self.machine = info, info.config, machine
-        self.train = DeviceSplit(dataset.train, machine.device)
+    def __init__(self, info: ModelInfo, dataset: Dataset, device: TrainingDevice) -> None:
+        self.info, self.config, self.device = info, info.config, device
+        self.train = DeviceSplit(dataset.train, device.torch_device)
         if not self.train.is_resident:
             # A graph cannot include work on the host: copying the batch to the device.
-            self.machine = machine = replace(machine, cuda_graph=False)
+            self.device = device = replace(device, cuda_graph=False)
         self.order = BatchOrder(
-            len(dataset.train), self.config.batch_size, self.config.seed, machine.device
+            len(dataset.train), self.config.batch_size, self.config.seed, device.torch_device
         )
         self.total_steps = self.config.epochs * self.order.steps_per_epoch
 
@@ -85,7 +85,7 @@ class Learner:
         self.totals = EpochTotals()
 
         rng.seed_all(self.config.seed)
-        self.model = info.build().to(machine.device)
+        self.model = info.build().to(device.torch_device)
         self.model = self.model.to(memory_format=torch.channels_last)
         prepare = getattr(self.model, "prepare", None)
         if prepare is not None:
@@ -93,18 +93,20 @@ class Learner:
             prepare(info.normalisation.apply(images))
         self.frozen = FrozenParts(self.model, self.config.freeze) if self.config.freeze else None
         # Tensors, so that a captured graph uses the rates of each step.
-        self._lr = torch.tensor(self.config.lr, dtype=torch.float32, device=machine.device)
+        self._lr = torch.tensor(self.config.lr, dtype=torch.float32, device=device.torch_device)
         self._body_lr = self._lr * self.config.body_lr
         spec = OptimSpec(
-            self._lr, self.config.momentum, self.config.weight_decay, machine.cuda_graph
+            self._lr, self.config.momentum, self.config.weight_decay, device.cuda_graph
         )
         self._optimizer = plugins.load("optim", self.config.optimizer).build(self.model, spec)
         if self.config.body_lr != 1:
             use_body_lr(self.model, self._optimizer, self._body_lr, self.config.renew)
-        if machine.cuda_graph:
+        if device.cuda_graph:
             # Suppress torch's warning that the few steps before the capture are slow.
             setattr(self._optimizer, "_warned_capturable_if_run_uncaptured", True)  # noqa: B010
-        self._scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.scales_gradients)
+        self._scaler = torch.amp.GradScaler(
+            device.torch_device.type, enabled=device.scales_gradients
+        )
         frozen = self.frozen.names if self.frozen is not None else ()
         self._average = (
             WeightAverage(self.model, self.config.ema, frozen) if self.config.ema else None
@@ -140,7 +142,7 @@ class Learner:
             augment=Augment(self.config, self.info.normalisation),
             data=self.train,
             batch_size=self.order.batch_size,
-            machine=self.machine,
+            device=self.device,
             average=self._average,
             label_smoothing=self.config.label_smoothing,
             clip_norm=self.config.clip_norm,
@@ -168,16 +170,16 @@ class Learner:
         averages = self._average.state().values() if self._average is not None else ()
         tensors = (*self.model.state_dict().values(), *averages)
         fetch_seconds = self.train.fetch_seconds
-        with undo_on_exit(tensors, self._optimizer, self._scaler, self.machine.device):
+        with undo_on_exit(tensors, self._optimizer, self._scaler, self.device.torch_device):
             yield
         self.train.fetch_seconds = fetch_seconds
 
     def predict_logits(self, data: DeviceSplit, on_tick: OnTick = no_op) -> npt.NDArray[np.float32]:
         """Logits of a split, by the averaged weights if there are any."""
         if self._average is None:
-            return predict_logits(self.model, data, self.info, self.machine, on_tick)
+            return predict_logits(self.model, data, self.info, self.device, on_tick)
         with self._average.applied():
-            return predict_logits(self.model, data, self.info, self.machine, on_tick)
+            return predict_logits(self.model, data, self.info, self.device, on_tick)
 
     def weights_payload(self) -> Payload:
         """What classification needs: the (averaged) weights and the model's facts."""
@@ -199,7 +201,7 @@ class Learner:
             "model": dict(self.model.state_dict()),
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
-            "rng": rng.get_state(self.machine.device),
+            "rng": rng.get_state(self.device.torch_device),
             **{key: getattr(self, key) for key in COUNTERS},
             "tally": {"hits": totals.pop("correct"), **totals},
             "frozen": self.frozen.sha256 if self.frozen is not None else "",
@@ -243,4 +245,4 @@ class Learner:
         self.totals = EpochTotals(correct=totals.pop("hits"), **totals)
         if self.frozen is not None:
             self.frozen.sha256 = payload["frozen"]
-        rng.set_state(payload["rng"], self.machine.device)
+        rng.set_state(payload["rng"], self.device.torch_device)

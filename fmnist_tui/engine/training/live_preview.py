@@ -38,7 +38,7 @@ class LivePreview:
         self._sample_labels = split.labels[sample]
         self._sample = DeviceSplit(
             Split(split.name, split.images[sample], self._sample_labels, split.indices[sample]),
-            learner.machine.device,
+            learner.device.torch_device,
         )
         self._next = 0.0
         self._is_warm = False

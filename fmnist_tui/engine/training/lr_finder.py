@@ -104,7 +104,7 @@ def search(
 
 def _can_reuse(step: TrainingStep, learner: Learner) -> bool:
     """Not before its capture: the graph would hold optimiser state that is then discarded."""
-    return step.is_captured or not learner.machine.cuda_graph
+    return step.is_captured or not learner.device.cuda_graph
 
 
 def _batches(learner: Learner) -> Iterator[Tensor]:

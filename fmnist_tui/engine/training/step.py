@@ -34,13 +34,13 @@ class TrainingStep:
     augment: Augment
     data: DeviceSplit
     batch_size: int
-    machine: TrainingDevice
+    device: TrainingDevice
     average: WeightAverage | None
     label_smoothing: float
     clip_norm: float
 
     def __post_init__(self) -> None:
-        device = self.machine.device
+        device = self.device.torch_device
         self._indices = torch.zeros(self.batch_size, dtype=torch.int64, device=device)
         # loss × images, and correct predictions; MPS has no double precision
         dtype = torch.float32 if device.type == "mps" else torch.float64
@@ -54,7 +54,7 @@ class TrainingStep:
 
     def __call__(self, indices: Tensor) -> None:
         self._indices.copy_(indices, non_blocking=True)
-        if not self.machine.cuda_graph:
+        if not self.device.cuda_graph:
             self._train_batch()
         elif self._graph is not None:
             self._graph.replay()
@@ -75,7 +75,7 @@ class TrainingStep:
     def _train_batch(self) -> None:
         images = self.data.gather(self._indices)
         pixels, targets = self.augment(images, self.data.labels[self._indices])
-        with self.machine.autocast():
+        with self.device.autocast():
             logits = self.network(pixels)
         loss = targets.loss(logits, self.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)

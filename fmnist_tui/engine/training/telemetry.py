@@ -15,10 +15,10 @@ from fmnist_tui.util.formatting import MEGABYTE
 class TelemetryReader:
     """Reads the load of this process and its GPU; None for what cannot be read."""
 
-    def __init__(self, machine: TrainingDevice) -> None:
+    def __init__(self, device: TrainingDevice) -> None:
         self._process = psutil.Process()
         self._process.cpu_percent()  # the first reading only starts the measurement
-        self._gpu = _open_gpu(machine) if machine.is_cuda else None
+        self._gpu = _open_gpu(device) if device.is_cuda else None
 
     def read(self) -> Telemetry:
         """Read the current load. CPU load counts cores: two busy ones are 200 %."""
@@ -49,14 +49,14 @@ class TelemetryReader:
             return {}
 
 
-def _open_gpu(machine: TrainingDevice) -> Any:
+def _open_gpu(device: TrainingDevice) -> Any:
     import pynvml
     import torch
 
     try:
         pynvml.nvmlInit()
         # NVML counts all GPUs of the machine, torch only the visible ones: match by UUID.
-        uuid = str(torch.cuda.get_device_properties(machine.device).uuid)
+        uuid = str(torch.cuda.get_device_properties(device.torch_device).uuid)
         return pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
     except (pynvml.NVMLError, AttributeError):
         return None

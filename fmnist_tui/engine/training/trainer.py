@@ -68,8 +68,8 @@ class TrainingEnd:
 class EndTraining(Exception):  # noqa: N818 - not an error: the way out of the loop
     """Raised to end the training now."""
 
-    def __init__(self, end: TrainingEnd) -> None:
-        self.end = end
+    def __init__(self, reason: str, message: str = "") -> None:
+        self.end = TrainingEnd(reason, message)
 
 
 class Trainer:
@@ -89,7 +89,7 @@ class Trainer:
         self.on_tick, self.preview = on_tick, preview
         self._validation, self._store, self._emit, self._inbox = validation, store, emit, inbox
         self._commands = lr_finder.PendingCommands(inbox, lambda: self.on_tick())
-        self._telemetry = TelemetryReader(learner.machine)
+        self._telemetry = TelemetryReader(learner.device)
         self._images_since_progress = 0
         self._is_paused = False
         self._save_requested = False
@@ -127,7 +127,7 @@ class Trainer:
         self._set_phase("compiling")
         batch_size = learner.order.batch_size
         return learner.make_step(
-            compile_network(learner.model, learner.info, batch_size, learner.machine, self._warn)
+            compile_network(learner.model, learner.info, batch_size, learner.device, self._warn)
         )
 
     def _run_epoch(self) -> None:
@@ -189,7 +189,7 @@ class Trainer:
         stale = learner.stale_epochs
         if self.config.patience and stale >= self.config.patience:
             message = f"stopped early: no better validation in {stale} epochs"
-            raise EndTraining(TrainingEnd(FINISHED, message))
+            raise EndTraining(FINISHED, message)
 
     def _validate(self) -> tuple[float, float] | None:
         """Accuracy and loss on the validation split, if there is one."""
@@ -237,7 +237,7 @@ class Trainer:
         self._progress_time = time.perf_counter()
         self._images_since_progress = 0
         if not math.isfinite(loss):
-            raise EndTraining(TrainingEnd(FAILED, self._explain_non_finite_loss()))
+            raise EndTraining(FAILED, self._explain_non_finite_loss())
         learner.seconds += elapsed
         totals = learner.totals
         totals.images += images
@@ -298,9 +298,9 @@ class Trainer:
     def _execute(self, command: Command) -> None:
         match command:
             case Stop(why=why):
-                raise EndTraining(TrainingEnd(STOPPED, why))
+                raise EndTraining(STOPPED, why)
             case Detach():
-                raise EndTraining(TrainingEnd(DETACHED))
+                raise EndTraining(DETACHED)
             case Pause():
                 self._is_paused = True
             case Resume():

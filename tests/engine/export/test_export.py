@@ -253,8 +253,8 @@ def test_colours_are_normalised_inside_the_graph(tmp_path: Path) -> None:
     means = Normalisation((10.0, 100.0, 200.0), (20.0, 60.0, 90.0))
     about = ModelInfo(config(dataset="folder:x", colour=True, input_size=32), info, 3, 32, means)
     model = about.build()
-    machine = choose_device(about.config)
-    classifier = Classifier.from_weights(about, model.state_dict(), machine, "here")
+    device = choose_device(about.config)
+    classifier = Classifier.from_weights(about, model.state_dict(), device, "here")
     out = tmp_path / "model.onnx"
     told = {"size": 32, "channels": 3, "made_by": "us"}
     out.write_bytes(onnx_graph.to_onnx(classifier, 20, told))
@@ -330,7 +330,7 @@ def test_a_file_that_says_other_things_is_not_put_in_place(
 
     def other(classifier: Classifier, *rest: Any) -> bytes:
         weights = {name: -value for name, value in classifier.model.state_dict().items()}
-        changed = Classifier.from_weights(classifier.info, weights, classifier.machine, "other")
+        changed = Classifier.from_weights(classifier.info, weights, classifier.device, "other")
         return written(changed, *rest)
 
     monkeypatch.setattr(export, "_to_bytes", other)

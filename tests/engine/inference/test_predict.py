@@ -36,7 +36,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     )
     bench.trainer.run()
     payload, manifest, _ = bench.store.load("best")
-    return Classifier.load(payload, bench.learner.machine, manifest.file)
+    return Classifier.load(payload, bench.learner.device, manifest.file)
 
 
 def test_files_lose_at_most_two_points_against_the_arrays(
@@ -89,8 +89,8 @@ def test_a_checkpoint_loads_as_the_classifier_that_was_saved(tmp_path: Path) -> 
     bench = Bench(tmp_path, dataset, epochs=3, ema=0.5)
     bench.trainer.run()
     payload, manifest, _ = bench.store.load("last")
-    loaded = Classifier.load(payload, bench.learner.machine, manifest.file)
-    live = Classifier(bench.learner.info, bench.learner.model, bench.learner.machine)
+    loaded = Classifier.load(payload, bench.learner.device, manifest.file)
+    live = Classifier(bench.learner.info, bench.learner.model, bench.learner.device)
     average = bench.learner._average
     assert average is not None
     with average.applied():

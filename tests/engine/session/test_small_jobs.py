@@ -162,9 +162,9 @@ def test_a_classifier_is_made_once_and_again_when_there_is_a_new_checkpoint(
     made: list[str] = []
     plain = Classifier.from_weights
 
-    def fitted(about: Any, weights: object, machine: Any, where: str) -> Classifier:
+    def fitted(about: Any, weights: object, device: Any, where: str) -> Classifier:
         made.append(Path(where).name)
-        return plain(about, weights, machine, where)
+        return plain(about, weights, device, where)
 
     monkeypatch.setattr(Classifier, "from_weights", fitted)
     before = [session.classify(folder.path, drawing()).result(PATIENCE) for _ in range(3)]
@@ -284,9 +284,9 @@ def test_a_machine_settles_the_thread_it_is_used_on() -> None:
     found: list[int] = []
 
     def work() -> None:
-        machine = choose_device(config(threads=1))
+        device = choose_device(config(threads=1))
         torch.set_num_threads(2)
-        machine.apply_to_thread()
+        device.apply_to_thread()
         found.append(torch.get_num_threads())
 
     thread = threading.Thread(target=work)

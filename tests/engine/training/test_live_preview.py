@@ -73,7 +73,7 @@ def test_a_preview_after_validation_counts_every_image_of_the_split(tmp_path: Pa
     bench = Bench(tmp_path, blobs(2048), epochs=1)
     bench.trainer.run()
     (glance,) = [event for event in bench.of(Glance) if event.count == 512]
-    live = Classifier(bench.learner.info, bench.learner.model.eval(), bench.learner.machine)
+    live = Classifier(bench.learner.info, bench.learner.model.eval(), bench.learner.device)
     probabilities = softmax(live.predict_logits(bench.dataset.val))
     exact = evaluate(probabilities, bench.dataset.val.labels, bench.dataset.info.classes)
     assert glance.confusion == exact.confusion
@@ -133,11 +133,11 @@ def test_previews_use_the_averaged_weights(tmp_path: Path) -> None:
     bench = Bench(tmp_path, dataset, epochs=2, ema=0.99, precision="fp32")
     bench.trainer.run()
     payload, manifest, _ = bench.store.load("last")
-    averaged = Classifier.load(payload, bench.learner.machine, manifest.file)
+    averaged = Classifier.load(payload, bench.learner.device, manifest.file)
     glance = bench.of(Glance)[-1]
     expected = averaged.probabilities(dataset.val.images[list(glance.indices)]).max(1)
     assert glance.shares == pytest.approx(expected, abs=0.002)
-    own = Classifier(bench.learner.info, bench.learner.model.eval(), bench.learner.machine)
+    own = Classifier(bench.learner.info, bench.learner.model.eval(), bench.learner.device)
     assert own.probabilities(dataset.val.images).max(1).min() > max(glance.shares)
 
 
