@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from rich.text import Text
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from fmnist_tui.protocol.events import EVENTS, FINISHED, SWEEP, RunEnded, RunStarted, TrialEnded
 from fmnist_tui.runs.folder import RunFolder
@@ -26,7 +26,7 @@ from fmnist_tui.tui.screens.sweep import screen as sweep_screen
 from fmnist_tui.tui.screens.sweep import space_plot, study_list, tables
 from fmnist_tui.tui.screens.sweep.braille_canvas import BrailleCanvas
 from fmnist_tui.tui.screens.sweep.plots import Plots
-from fmnist_tui.tui.screens.sweep.space_pane import SpacePlot
+from fmnist_tui.tui.screens.sweep.space_plot import SpacePlot
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.theme import TableColours
 from fmnist_tui.tui.widgets.line_chart import LineChart
@@ -127,9 +127,9 @@ async def test_what_matters_in_another_study_is_not_shown_for_this_one(
     async with opened("sweep") as (dashboard, pilot):
         await listed(dashboard, pilot, 4)
         screen = cast(sweep_screen.SweepScreen, dashboard.screen)
-        assert screen._chosen is not None
-        screen._weighed((screen._chosen[0], "another"), (("lr", 1.0),))
-        assert ("lr", 1.0) not in screen._shares
+        assert screen._selected is not None
+        screen._show_importances((screen._selected[0], "another"), (("lr", 1.0),))
+        assert ("lr", 1.0) not in screen._importances
 
 
 def told(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -196,7 +196,7 @@ async def test_a_hidden_screen_does_not_look(
         await pilot.press("1")
         await pilot.pause(0.2)
         looks: list[int] = []
-        monkeypatch.setattr(study_list.StudyWatcher, "look", lambda *_, **__: looks.append(1))
+        monkeypatch.setattr(study_list.StudyWatcher, "load", lambda *_, **__: looks.append(1))
         await pilot.pause(0.3)
         assert looks == []
 
@@ -391,7 +391,7 @@ async def test_enter_says_where_a_run_is_that_is_not_here(
         said = told(dashboard, monkeypatch)
         await pilot.press("enter")
         await settled(pilot, lambda: bool(said))
-        assert "is not here: /far/away/run on elsewhere" in said[0]
+        assert "is not on this machine: /far/away/run on elsewhere" in said[0]
         await pilot.press("down", "enter")
         await settled(pilot, lambda: len(said) == 2)
         assert "has no run yet: it is failed" in said[1]
@@ -425,7 +425,7 @@ async def test_s_stops_all_workers_after_a_question(
         said = told(dashboard, monkeypatch)
         await pilot.press("s", "s")
         await settled(pilot, lambda: book.read_requests(begun)[1])
-        await settled(pilot, lambda: "1 trials are told to end" in " ".join(said))
+        await settled(pilot, lambda: "stopping 1 trial" in " ".join(said))
 
 
 async def test_p_promotes_a_trial_with_as_many_seeds_as_are_asked_for(
@@ -433,14 +433,13 @@ async def test_p_promotes_a_trial_with_as_many_seeds_as_are_asked_for(
     book: StudyLedger,
     errands: Errands,
     app_state: AppState,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
         await listed(dashboard, pilot, 4)
-        said = told(dashboard, monkeypatch)
         await pilot.press("down", "down", "p")
         await answer(dashboard, pilot, "none")
-        assert "'none' is no number of seeds" in said[0]
+        problem = str(dashboard.screen.query_one(Static).content)
+        assert problem == "'none' is not a number of seeds"
         await answer(dashboard, pilot, "2")
         ((title, words),) = errands
         assert title == "promote trial 1"
@@ -531,7 +530,7 @@ def test_lines_of_trials_are_as_wide_as_the_table(width: int) -> None:
         ),
     )
     columns = tables.trial_columns(spec.space, width)
-    lines = tables.TrialRows().of(shown.trials, shown, columns, PLAIN)
+    lines = tables.TrialRows().build(shown.trials, shown, columns, PLAIN)
     assert {line.cell_len for line in lines} == {width}
     assert all(isinstance(line, Text) for line in lines)
     assert "quiet 3:20" in lines[2].plain or width < 60
@@ -540,9 +539,9 @@ def test_lines_of_trials_are_as_wide_as_the_table(width: int) -> None:
 def test_lines_that_are_as_they_were_are_not_made_anew() -> None:
     shown, lines = many(30), tables.TrialRows()
     columns = tables.trial_columns(shown.spec.space, 120)
-    before = lines.of(shown.trials, shown, columns, PLAIN)
+    before = lines.build(shown.trials, shown, columns, PLAIN)
     changed = [*shown.trials[:-1], view(number=29, state="failed")]
-    after = lines.of(changed, shown, columns, PLAIN)
+    after = lines.build(changed, shown, columns, PLAIN)
     assert [new is old for new, old in zip(after, before, strict=True)] == [True] * 29 + [False]
     assert "failed" in after[-1].plain
 
@@ -551,12 +550,12 @@ def test_what_others_have_written_steers_no_terminal() -> None:
     shown = Snapshot("search", make_spec(), ())
     hostile = view(state="failed", why="\x1b[2J\u202e boom")
     columns = tables.trial_columns(make_spec().space, 160)
-    (told,) = tables.TrialRows().of([hostile], shown, columns, PLAIN)
+    (told,) = tables.TrialRows().build([hostile], shown, columns, PLAIN)
     assert "\x1b" not in told.plain and "\u202e" not in told.plain
     study = StudySummary("\x1b]0;name", storage.StorageLocation("x"), error="")
-    line = tables.study_line(study, tables.study_columns(30), PLAIN)
+    line = tables.format_study(study, tables.study_columns(30), PLAIN)
     assert "\x1b" not in line.plain and line.cell_len == 30
-    assert "\x1b" not in tables.title(Snapshot("\x1b[0m", make_spec(), ()))
+    assert "\x1b" not in tables.table_title(Snapshot("\x1b[0m", make_spec(), ()))
 
 
 def test_trials_are_found_by_any_of_their_words() -> None:
@@ -564,8 +563,8 @@ def test_trials_are_found_by_any_of_their_words() -> None:
         view(number=1, params={"optimizer": "sgd"}),
         view(number=2, state="failed", why="too little memory"),
     ]
-    assert [trial.number for trial in tables.matching(some, "optimizer sgd")] == [1]
-    assert [trial.number for trial in tables.matching(some, "FAILED memory")] == [2]
+    assert [trial.number for trial in tables.filter_trials(some, "optimizer sgd")] == [1]
+    assert [trial.number for trial in tables.filter_trials(some, "FAILED memory")] == [2]
 
 
 def many(count: int) -> Snapshot:
@@ -597,8 +596,8 @@ def many(count: int) -> Snapshot:
 def test_plots_fill_their_room_and_no_more(count: int, width: int, height: int) -> None:
     shown = many(count)
     for rows_, kept in (
-        space_plot.slices(shown, ("flip",), 1, width, height),
-        space_plot.parallel(shown, ("flip",), 1, width, height),
+        space_plot.draw_slices(shown, ("flip",), 1, width, height),
+        space_plot.draw_parallel(shown, ("flip",), 1, width, height),
     ):
         assert len(rows_) <= height and 0 <= kept <= 4
         for row in rows_:
@@ -606,7 +605,7 @@ def test_plots_fill_their_room_and_no_more(count: int, width: int, height: int) 
 
 
 def test_what_matters_most_is_drawn_where_there_is_room_for_little() -> None:
-    rows_, kept = space_plot.slices(many(20), ("flip", "lr"), None, 40, 5)
+    rows_, kept = space_plot.draw_slices(many(20), ("flip", "lr"), None, 40, 5)
     assert kept == 2
     title = "".join(part for part, _ in rows_[0])
     assert title.split() == ["flip", "lr", "(log)"]
@@ -614,16 +613,16 @@ def test_what_matters_most_is_drawn_where_there_is_room_for_little() -> None:
 
 def test_a_few_hopeless_trials_do_not_squeeze_the_others() -> None:
     good = [view(number=number, value=0.9 + number / 1000) for number in range(9)]
-    low, high = space_plot.ends([view(number=9, value=0.1), *good])
+    low, high = space_plot.value_bounds([view(number=9, value=0.1), *good])
     assert 0.88 < low < 0.9 and high == pytest.approx(0.908)
 
 
 def test_a_canvas_puts_dots_lines_and_signs_where_they_belong() -> None:
     canvas = BrailleCanvas(4, 2)
     canvas.line((0, 0), (1, 1), "a")
-    canvas.sign(0, 1, "◆", "b")
+    canvas.symbol(0, 1, "◆", "b")
     top, bottom = ("".join(text for text, _ in row) for row in canvas.rows())
     assert top[0] == "◆" and top[3] != " " and bottom[0] != " " and bottom[3] == " "
     canvas = BrailleCanvas(3, 1)
-    canvas.upright(0.5, "a")
+    canvas.vertical_line(0.5, "a")
     assert canvas.rows() == [[(" ", ""), ("│", "a"), (" ", "")]]

@@ -1,10 +1,11 @@
-"""What can be done with sweeps and their trials from the screen, and the questions before."""
+"""What the Sweep screen does with studies and trials, and the dialogs before it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import spec as specs
@@ -12,252 +13,213 @@ from fmnist_tui.sweeps import storage, trial_states
 from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, StudySummary, TrialView
 from fmnist_tui.sweeps.spec import SweepSpec
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
+from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.util.errors import UserError
-from fmnist_tui.util.formatting import format_percent
+from fmnist_tui.util.formatting import format_count, format_percent
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
-if TYPE_CHECKING:
-    from fmnist_tui.tui.base.screen import DashboardScreen
-
-OWN = "a file"
+OWN_FILE = "a file"
 MORE_TRIALS = 10
+MAX_COUNT = 100_000
 
 
 class SweepActions:
-    """Acts on one study at a time. What takes long is an errand; `after` is called when
-    something is other than before, `begun` with the name of a study that will be there."""
+    """Acts on one study at a time. `on_changed` is called when something has changed,
+    `on_start` with the name of a study that is about to be created.
+
+    The methods are dialog flows and raise UserError."""
 
     def __init__(
         self,
         screen: DashboardScreen,
         reader: SnapshotReader,
-        after: Callable[[], None],
-        begun: Callable[[str], None],
+        on_changed: Callable[[], None],
+        on_start: Callable[[str], None],
     ) -> None:
         self._screen, self._reader = screen, reader
-        self._after, self._begun = after, begun
+        self._on_changed, self._on_start = on_changed, on_start
 
     # -- a trial ------------------------------------------------------------------------
 
-    def open(self, trial: TrialView) -> None:
-        """Take the trial's run in hand, as any other."""
-        path = Path(trial.run) if trial.run else None
-        if path is None:
-            self._screen.notify_error(f"trial {trial.number} has no run yet: it is {trial.state}")
-            return
+    async def open(self, trial: TrialView) -> None:
+        """Open the trial's run."""
+        self._screen.context.open_run(await self._screen.in_thread(partial(_find_run, trial)))
 
-        def found() -> RunFolder:
-            if not path.is_dir():
-                on = f" on {trial.host}" if trial.host else ""
-                raise UserError(f"the run of trial {trial.number} is not here: {path}{on}")
-            return RunFolder.open(path)
-
-        self._screen.later(found, self._screen.context.open_run, group="open")
-
-    def kill(self, study: StudySummary, trial: TrialView) -> None:
-        """End a running trial, if the user means it."""
+    async def kill(self, study: StudySummary, trial: TrialView) -> None:
+        """End a running trial, after asking."""
         if trial.state != trial_states.RUNNING:
-            self._screen.notify_error(f"trial {trial.number} is not running: it is {trial.state}")
+            raise UserError(f"trial {trial.number} is not running: it is {trial.state}")
+        dialog = ChoiceDialog(
+            f"Kill trial {trial.number}?",
+            "Its training ends after the next step; the sweep continues with another trial.",
+            [Choice("k", "kill"), Choice("x", "cancel")],
+        )
+        if await self._screen.ask(dialog) != "k":
             return
 
-        def work() -> str:
+        def kill() -> str:
             from fmnist_tui.sweeps import remote_control
 
             return remote_control.kill(self._reader, study.location, study.name, trial.number)
 
-        def told(said: str) -> None:
-            self._screen.notify(said)
-            self._after()
+        self._screen.notify(await self._screen.in_thread(kill))
+        self._on_changed()
 
-        def answered(choice: str | None) -> None:
-            if choice == "k":
-                self._screen.later(work, told, group="kill")
-
-        question = ChoiceDialog(
-            f"Kill trial {trial.number}?",
-            "Its training ends with its next step; the sweep goes on with another trial.",
-            [Choice("k", "kill"), Choice("x", "leave it")],
-        )
-        self._screen.over(question, answered)
-
-    def promote(self, study: StudySummary, trial: TrialView, shown: Snapshot) -> None:
-        """Train the trial's settings in full, with as many seeds as are asked for."""
-        if len(trial.params) < len(shown.spec.space):
-            self._screen.notify_error(f"trial {trial.number} has no settings yet")
+    async def promote(self, study: StudySummary, trial: TrialView, snapshot: Snapshot) -> None:
+        """Train the trial's settings in full with several seeds, in a background job."""
+        if len(trial.params) < len(snapshot.spec.space):
+            raise UserError(f"trial {trial.number} has no settings yet")
+        name = f"trial {trial.number}"
+        title = f"Train {name} ({format_percent(trial.value)}) in full: how many seeds?"
+        seeds = await self._ask_count("seeds", title, 3, "one run for each seed")
+        if seeds is None:
             return
 
-        def given(text: str | None) -> None:
-            if text is None:
-                return
-            seeds = self._count(text, "seeds")
-            if seeds is None:
-                self.promote(study, trial, shown)
-                return
-            words = ["sweep", "promote", study.name, f"--trial={trial.number}", f"--seeds={seeds}"]
-            self._errand(f"promote trial {trial.number}", words, study, then)
-
-        def then(document: Any) -> None:
+        def summarise(document: Any) -> str:
             test, sd = document["test_mean"], document["test_sd"]
             spread = f" ± {100 * sd:.2f}" if sd is not None else ""
-            runs = len(document["runs"])
-            self._screen.context.notify(
-                f"trial {trial.number} in full: test {format_percent(test)}{spread},"
-                f" {runs} runs (6 Runs)"
-            )
+            runs = format_count(len(document["runs"]), "run")
+            return f"{name} in full: test {format_percent(test)}{spread}, {runs} (6 Runs)"
 
-        title = (
-            f"Train trial {trial.number} ({format_percent(trial.value)}) in full: how many seeds?"
+        words = ["sweep", "promote", study.name, f"--trial={trial.number}", f"--seeds={seeds}"]
+        self._start_job(f"promote {name}", words, summarise, study)
+
+    # -- a study ------------------------------------------------------------------------
+
+    async def new(self) -> None:
+        """Start a sweep in a background job: a shipped one, or one from a file."""
+        chosen = await self._choose_sweep()
+        if chosen is None:
+            return
+        source, spec = chosen
+        prompt = PromptDialog(
+            f"{safe_text(spec.name, 30)}: how many trials?",
+            str(spec.trials),
+            f"of {spec.base.epochs} epochs each; a storage URL may follow",
+            validate=lambda text: _count_problem("trials", text.strip().partition(" ")[0]),
         )
-        self._screen.over(PromptDialog(title, "3", "runs, one for each seed"), given)
+        text = await self._screen.ask(prompt)
+        if text is None:
+            return
+        trials, _, url = text.strip().partition(" ")
+        words = ["sweep", "start", source, f"--trials={int(trials)}"]
+        words += [f"--storage={url.strip()}"] if url.strip() else []
+        self._on_start(spec.name)
+        self._start_sweep(spec.name, words)
 
-    # -- a sweep ------------------------------------------------------------------------
-
-    def new(self) -> None:
-        """Begin a sweep: one that comes along, or a file."""
+    async def _choose_sweep(self) -> tuple[str, SweepSpec] | None:
+        """A shipped sweep or a file; asks again for a file that cannot be read."""
         items = [(name, f"{name}  {_about(name)}") for name in specs.shipped_names()]
-        items.append((OWN, "a sweep file of your own …"))
+        items.append((OWN_FILE, "a sweep file of your own …"))
+        name = await self._screen.ask(PickerDialog("Which sweep", items))
+        if name is None:
+            return None
+        if name != OWN_FILE:
+            return name, await self._screen.in_thread(partial(specs.load, name))
+        text, hint = "", "search.toml; see configs/sweeps for one"
+        while True:
+            answer = await self._screen.ask(PromptDialog("Path of the sweep file", text, hint))
+            if answer is None or not answer.strip():
+                return None
+            text = answer
+            path = str(expand_home(answer.strip()).absolute())
+            try:
+                return path, await self._screen.in_thread(partial(specs.load, path))
+            except UserError as error:
+                self._screen.notify_error(str(error))
 
-        def picked(name: str | None) -> None:
-            if name == OWN:
-                self._ask_path("")
-            elif name is not None:
-                self._read(name)
-
-        self._screen.over(PickerDialog("Sweep what", items), picked)
-
-    def _ask_path(self, value: str) -> None:
-        def given(text: str | None) -> None:
-            if text and text.strip():
-                self._read(str(expand_home(text.strip()).absolute()), value=text)
-
-        hint = "search.toml; see configs/sweeps for one"
-        self._screen.over(PromptDialog("Path of the sweep file", value, hint), given)
-
-    def _read(self, given: str, value: str = "") -> None:
-        def failed(why: str) -> None:
-            self._screen.notify_error(why)
-            if value:
-                self._ask_path(value)
-
-        self._screen.later(
-            lambda: specs.load(given),
-            lambda spec: self._ask_trials(given, spec),
-            failed,
-            group="new",
-        )
-
-    def _ask_trials(self, given: str, spec: SweepSpec) -> None:
-        def answered(text: str | None) -> None:
-            if text is None:
-                return
-            count, _, storage = text.strip().partition(" ")
-            trials = self._count(count, "trials")
-            if trials is None:
-                self._ask_trials(given, spec)
-                return
-            elsewhere = [f"--storage={storage.strip()}"] if storage.strip() else []
-            self._begun(spec.name)
-            self._errand(
-                f"sweep {safe_text(spec.name, 20)}",
-                ["sweep", "start", given, f"--trials={trials}", *elsewhere],
-                None,
-            )
-
-        title = f"{safe_text(spec.name, 30)}: how many trials?"
-        hint = f"of {spec.base.epochs} epochs each; another storage's URL may follow"
-        self._screen.over(PromptDialog(title, str(spec.trials), hint), answered)
-
-    def worker(self, study: StudySummary) -> None:
-        """Have one more process work on the study."""
-        left = max(0, study.total - study.done - study.running) or MORE_TRIALS
-
-        def answered(text: str | None) -> None:
-            if text is None:
-                return
-            trials = self._count(text, "trials")
-            if trials is None:
-                self.worker(study)
-                return
-            words = ["sweep", "start", f"--name={study.name}", f"--trials={trials}"]
-            self._errand(f"sweep {safe_text(study.name, 20)}", words, study)
-
+    async def add_worker(self, study: StudySummary) -> None:
+        """Run more trials of the study in a background job."""
+        remaining = max(0, study.total - study.done - study.running) or MORE_TRIALS
         title = f"One more worker on {safe_text(study.name, 30)}: how many trials?"
-        self._screen.over(PromptDialog(title, str(left), "it stops when they are done"), answered)
+        trials = await self._ask_count("trials", title, remaining, "it ends after these")
+        if trials is not None:
+            words = ["sweep", "start", f"--name={study.name}", f"--trials={trials}"]
+            self._start_sweep(study.name, words, study)
 
-    def stop(self, study: StudySummary) -> None:
-        """Have every worker of the study stop, if the user means it."""
+    async def stop(self, study: StudySummary) -> None:
+        """Stop every worker of the study, after asking."""
+        name = safe_text(study.name, 40)
         if not study.running:
-            self._screen.notify_error(f"nobody works on {safe_text(study.name, 40)}")
+            raise UserError(f"no worker is running on {name}")
+        dialog = ChoiceDialog(
+            f"Stop {name}?",
+            "All its workers end, on every machine. Their running trials are tried again when the"
+            " sweep continues (w).",
+            [Choice("s", "stop"), Choice("x", "cancel")],
+        )
+        if await self._screen.ask(dialog) != "s":
             return
 
-        def work() -> int:
+        def stop() -> int:
             from fmnist_tui.sweeps import remote_control
 
             return remote_control.stop(self._reader, study.location, study.name)
 
-        def answered(choice: str | None) -> None:
-            if choice == "s":
-                self._screen.later(work, told, group="stop")
+        running = await self._screen.in_thread(stop)
+        self._screen.notify(f"{name}: stopping {format_count(running, 'trial')}")
+        self._on_changed()
 
-        def told(running: int) -> None:
-            self._screen.notify(f"{safe_text(study.name, 40)}: {running} trials are told to end")
-            self._after()
+    # -- helpers ------------------------------------------------------------------------
 
-        question = ChoiceDialog(
-            f"Stop {safe_text(study.name, 40)}?",
-            "All its workers end, wherever they are. What their trials try is tried again when"
-            " the sweep goes on (w).",
-            [Choice("s", "stop"), Choice("x", "let it go on")],
-        )
-        self._screen.over(question, answered)
+    async def _ask_count(self, what: str, title: str, default: int, hint: str) -> int | None:
+        prompt = PromptDialog(title, str(default), hint, validate=partial(_count_problem, what))
+        text = await self._screen.ask(prompt)
+        return int(text) if text is not None else None
 
-    # -- common to them -------------------------------------------------------------------
+    def _start_sweep(self, name: str, words: list[str], study: StudySummary | None = None) -> None:
+        title = f"sweep {safe_text(name, 20)}"
 
-    def _errand(
+        def summarise(document: Any) -> str:
+            best = document["best"]
+            value = f"best {format_percent(best['value'])}" if best else "none complete"
+            return f"{title}: {document['trials_here']} trials done, {value}"
+
+        self._start_job(title, words, summarise, study)
+
+    def _start_job(
         self,
         title: str,
         words: list[str],
+        summarise: Callable[[Any], str],
         study: StudySummary | None,
-        then: Callable[[Any], None] | None = None,
     ) -> None:
-        app_state = self._screen.app_state
+        """Start a command; `summarise` turns its JSON document into a toast."""
+        context = self._screen.context
+        runs_dir, data_dir = context.app_state.runs_dir, context.app_state.data_dir
 
-        def done(document: Any) -> None:
-            self._after()
-            if then is not None:
-                then(document)
-            else:
-                best = document["best"]
-                value = format_percent(best["value"]) if best else "none is complete"
-                self._screen.context.notify(
-                    f"{title}: {document['trials_here']} trials done, best {value}"
-                )
+        def on_done(document: Any) -> None:
+            self._on_changed()
+            context.notify(summarise(document))
 
-        places = [
-            f"--runs={app_state.runs_dir.absolute()}",
-            f"--data={app_state.data_dir.absolute()}",
-        ]
-        if study is not None:
-            places += self._storage(study)
-        self._screen.context.start_job(title, [*words, *places], done, lambda _: self._after())
-        self._after()
+        words = [*words, f"--runs={runs_dir.absolute()}", f"--data={data_dir.absolute()}"]
+        words += self._storage_option(study) if study is not None else []
+        context.start_job(title, words, on_done, lambda _: self._on_changed())
+        self._on_changed()
 
-    def _storage(self, study: StudySummary) -> list[str]:
-        """Where the other process is to look; what it finds by itself may hold a password."""
-        usual = storage.parse_location(None, self._screen.app_state.runs_dir)
-        return (
-            []
-            if usual.public_url == study.location.public_url
-            else [f"--storage={study.location.public_url}"]
-        )
+    def _storage_option(self, study: StudySummary) -> list[str]:
+        """Nothing for the default location: its URL in the environment may hold a password."""
+        default = storage.parse_location(None, self._screen.app_state.runs_dir)
+        url = study.location.public_url
+        return [f"--storage={url}"] if url != default.public_url else []
 
-    def _count(self, text: str, what: str) -> int | None:
-        word = text.strip()
-        if word.isdecimal() and 1 <= int(word) <= 100_000:
-            return int(word)
-        self._screen.notify_error(f"{safe_text(word, 20)!r} is no number of {what}")
-        return None
+
+def _find_run(trial: TrialView) -> RunFolder:
+    if not trial.run:
+        raise UserError(f"trial {trial.number} has no run yet: it is {trial.state}")
+    path = Path(trial.run)
+    if not path.is_dir():
+        host = f" on {trial.host}" if trial.host else ""
+        raise UserError(f"the run of trial {trial.number} is not on this machine: {path}{host}")
+    return RunFolder.open(path)
+
+
+def _count_problem(what: str, text: str) -> str:
+    word = text.strip()
+    if word.isdecimal() and 1 <= int(word) <= MAX_COUNT:
+        return ""
+    return f"{safe_text(word, 20)!r} is not a number of {what}"
 
 
 def _about(name: str) -> str:

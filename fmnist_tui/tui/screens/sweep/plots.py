@@ -1,4 +1,4 @@
-"""What a study's trials add up to: the best so far, values over settings, which matter."""
+"""The plots of a study: best value so far, values over settings, importance of each setting."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from textual.containers import Container
 
 from fmnist_tui.render.line_chart import Line
 from fmnist_tui.sweeps.snapshot import Snapshot
-from fmnist_tui.tui.screens.sweep.space_pane import PARALLEL, SLICES, SpacePlot
+from fmnist_tui.tui.screens.sweep.space_plot import PARALLEL, SLICES, SpacePlot
 from fmnist_tui.tui.widgets.incremental import entitle
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
 
-COURSE, IMPORTANCE = "course", "importance"
-VIEWS = (COURSE, SLICES, PARALLEL, IMPORTANCE)
-# Below so many columns there is room for one plot, from so many on for all.
+# View names, as the settings file keeps them.
+PROGRESS, IMPORTANCE = "course", "importance"
+VIEWS = (PROGRESS, SLICES, PARALLEL, IMPORTANCE)
+# Below NARROW columns one plot fits, from WIDE on all.
 NARROW, WIDE = 100, 160
 
 
 class Plots(Container):
-    """`show` gives it a study, `turn` goes to the next view of it."""
+    """Shows as many plots of a study as fit; `next_view` goes through the others."""
 
     DEFAULT_CSS = """
     Plots { height: 1fr; layout: horizontal;
@@ -32,62 +33,65 @@ class Plots(Container):
 
     def __init__(self, view: str, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self._view = view if view in VIEWS else COURSE
+        self._view = view if view in VIEWS else PROGRESS
         self._columns = 0
 
     def compose(self) -> ComposeResult:
         empty = "no trial is complete yet"
-        yield LineChart("best so far", percent=True, empty=empty, id=COURSE, classes="pane")
+        yield LineChart("best so far", percent=True, empty=empty, id=PROGRESS, classes="pane")
         yield SpacePlot(id="space", classes="pane")
         yield ProbabilityBars(id=IMPORTANCE, classes="pane")
 
     def on_mount(self) -> None:
-        entitle(self.query_one(LineChart), "Course")
-        entitle(self.query_one(ProbabilityBars), "what matters")
-        self.query_one(ProbabilityBars).empty = "known once trials are complete"
+        entitle(self.query_one(LineChart), "Progress")
+        entitle(self.query_one(ProbabilityBars), "importance")
+        self.query_one(ProbabilityBars).empty = "shown once trials complete"
 
     def show(
         self,
-        shown: Snapshot | None,
-        shares: Sequence[tuple[str, float]],
-        here: int | None,
+        study: Snapshot | None,
+        importances: Sequence[tuple[str, float]],
+        current: int | None,
         *,
         live: bool = False,
     ) -> None:
-        """Draw a study: `shares` is how much each setting matters, `here` the trial in view."""
-        points = shown.best_so_far() if shown is not None else ()
+        """Draw a study; `current` is the number of the trial under the cursor."""
+        points = study.best_so_far() if study is not None else ()
         xs = [float(number) for number, _ in points]
         line = Line("best", xs, [value for _, value in points], "green")
         self.query_one(LineChart).show([line] if points else [], xlabel="trial", live=live)
-        known = {part.key for part in shown.spec.space} if shown is not None else set()
-        shares = [pair for pair in shares if pair[0] in known]
-        self.query_one(SpacePlot).show(shown, [key for key, _ in shares], here)
-        self.query_one(ProbabilityBars).show(shares)
+        keys = {part.key for part in study.spec.space} if study is not None else set()
+        importances = [(key, share) for key, share in importances if key in keys]
+        self.query_one(SpacePlot).show(study, [key for key, _ in importances], current)
+        self.query_one(ProbabilityBars).show(importances)
 
     def fold(self, columns: int) -> None:
-        """Show what there is room for in a window of so many columns."""
+        """Show the plots that fit in a window of this width."""
         self._columns = columns
         views = self._views()
         view = self._view if self._view in views else views[0]
-        wide, space = columns >= WIDE, self.query_one(SpacePlot)
+        wide, space, bars = (
+            columns >= WIDE,
+            self.query_one(SpacePlot),
+            self.query_one(ProbabilityBars),
+        )
         if view in (SLICES, PARALLEL):
-            space.turn_to(view)
+            space.view = view
         space.display = wide or view in (SLICES, PARALLEL)
-        self.query_one(LineChart).display = wide or view == COURSE
-        shares = self.query_one(ProbabilityBars)
-        shares.display = columns >= NARROW or view == IMPORTANCE
-        shares.styles.width = "1fr" if columns < NARROW else 44 if wide else 36
+        self.query_one(LineChart).display = wide or view == PROGRESS
+        bars.display = columns >= NARROW or view == IMPORTANCE
+        bars.styles.width = "1fr" if columns < NARROW else 44 if wide else 36
 
-    def turn(self) -> str:
-        """Show the next view; its name."""
+    def next_view(self) -> str:
+        """Show the next view; returns its name."""
         views = self._views()
-        here = views.index(self._view) if self._view in views else 0
-        self._view = views[(here + 1) % len(views)]
+        index = views.index(self._view) if self._view in views else 0
+        self._view = views[(index + 1) % len(views)]
         self.fold(self._columns)
         return self._view
 
     def _views(self) -> tuple[str, ...]:
-        """The views that do not stand beside each other anyway."""
+        """The views that are not shown anyway."""
         if self._columns >= WIDE:
             return SLICES, PARALLEL
         return VIEWS if self._columns < NARROW else VIEWS[:-1]

@@ -1,4 +1,4 @@
-"""Sweep: studies, their trials as they go, which settings matter, and what to do about it."""
+"""The Sweep screen: studies, their trials and plots, and the actions on them."""
 
 from __future__ import annotations
 
@@ -8,25 +8,33 @@ from functools import partial
 from textual import events, on
 from textual.binding import Binding
 from textual.containers import Container
+from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps.snapshot import TrialView
 from fmnist_tui.sweeps.trial_states import COMPLETE
+from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.table_screen import TableScreen
 from fmnist_tui.tui.screens.sweep.actions import SweepActions
 from fmnist_tui.tui.screens.sweep.plots import Plots
-from fmnist_tui.tui.screens.sweep.study_list import Key, StudyListing, StudyWatcher, Wanted, key_of
+from fmnist_tui.tui.screens.sweep.study_list import (
+    StudyKey,
+    StudyListing,
+    StudyRequest,
+    StudyWatcher,
+    study_key,
+)
 from fmnist_tui.tui.screens.sweep.tables import (
     ORDERS,
     TrialRows,
-    about,
-    matching,
-    ordered,
+    filter_trials,
+    format_study,
+    sort_trials,
     study_columns,
-    study_line,
-    title,
+    table_subtitle,
+    table_title,
     trial_columns,
 )
 from fmnist_tui.tui.widgets.columns import head
@@ -35,20 +43,20 @@ from fmnist_tui.tui.widgets.incremental import entitle
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.text import safe_text
 
-# Where nothing goes on, and for the list of studies, a look now and then is enough.
-EVERY = 4
-NO_SWEEPS = "no sweeps yet\npress n to begin one"
+# The list of studies is read every so many ticks, and so is a study in which nothing runs.
+LIST_TICKS = 4
+NO_SWEEPS = "no sweeps yet\npress n to start one"
 
 
 class SweepScreen(TableScreen):
-    """The storage is read in a thread, about once a second while something goes on in it."""
+    """The storage is read in a thread, once a second while trials or jobs are running."""
 
     NAME, KEY, TITLE = "sweep", "7", "Sweep"
     TABLE, REFRESH_SECONDS, ORDERS = "#trials", 1.0, ORDERS
     HELP = (
-        "A sweep tries settings and is judged on validation alone. Any number of workers, here or"
-        " on other machines, may work on one study. ◆ is the best trial, ◉ the one under the"
-        " cursor."
+        "A sweep searches for the settings with the best validation accuracy. Any number of"
+        " workers, on any machine, can work on one study. ◆ is the best trial, ◉ the one under"
+        " the cursor."
     )
     CSS_PATH = "screen.tcss"
     BINDINGS = [
@@ -63,221 +71,232 @@ class SweepScreen(TableScreen):
         Binding("escape", "back", "Clear the filter", show=False, id="sweep.back"),
     ]
 
+    # Whether there is a study to act on, and whether trials are running in it.
+    _usable = reactive((False, False), repaint=False, bindings=True)
+
     def __init__(self) -> None:
         super().__init__()
-        self._look_at = StudyListing()
-        self._chosen: Key | None = None
-        self._wanted: Wanted = None
-        self._known = self._looking = False
-        self._turn = 0
-        self._trouble = ""
-        self._trials: dict[str, TrialView] = {}
-        self._lines = TrialRows()
-        self._shares: tuple[tuple[str, float], ...] = ()
-        self._shares_of: object = None
-        self._possible: object = None
+        self._listing = StudyListing()
+        self._selected: StudyKey | None = None
+        self._requested: StudyRequest = None
+        self._is_loaded = self._is_loading = False
+        self._ticks = 0
+        self._error = ""
+        self._visible: dict[str, TrialView] = {}
+        self._rows = TrialRows()
+        self._importances: tuple[tuple[str, float], ...] = ()
+        # The study and the number of complete trials that these were computed from.
+        self._importances_of: object = None
 
     def panes(self) -> Iterable[Widget]:
-        self._studies = StudyWatcher(self.app_state.runs_dir)
-        self._foreman = SweepActions(self, self._studies.reader, self.load, self._expect)
-        kept = self.app_state.settings
+        self._watcher = StudyWatcher(self.app_state.runs_dir)
+        self._actions = SweepActions(self, self._watcher.reader, self.load, self._request)
         yield LineTable(id="studies", classes="pane")
         with Container(id="right"):
             trials = LineTable(id="trials", classes="pane")
-            trials.empty = "looking for sweeps …"
+            trials.empty = "loading sweeps …"
             yield trials
             yield FilterInput(trials, "words of a state, a setting, a reason")
-            yield Plots(kept.get("sweep.view"), id="plots")
+            yield Plots(self.app_state.settings.get("sweep.view"), id="plots")
 
     def on_resize(self, event: events.Resize) -> None:
         self.query_one(Plots).fold(event.size.width)
 
-    # -- looking ------------------------------------------------------------------------
+    # -- loading ------------------------------------------------------------------------
 
     def tick(self) -> None:
-        self._turn += 1
-        now = self._turn % EVERY == 0
-        if now or self._look_at.running or self.app_state.running_jobs:
-            self._look(all_of_them=now)
+        self._ticks += 1
+        reload_list = self._ticks % LIST_TICKS == 0
+        if reload_list or self._listing.running or self.app_state.running_jobs:
+            self._load(reload_list=reload_list)
 
     def load(self) -> None:
-        """Look at everything, now."""
         if self.is_current:
-            self._look(all_of_them=True, again=True)
+            self._load(reload_list=True, force=True)
 
-    def _expect(self, name: str) -> None:
-        self._wanted = name
+    def _request(self, name: str) -> None:
+        """Select the study of this name as soon as it exists."""
+        self._requested = name
 
-    def _look(self, *, all_of_them: bool, again: bool = False) -> None:
-        # A storage that is slow to answer is not asked a second time meanwhile.
-        if self._looking and not again:
+    def _load(self, *, reload_list: bool, force: bool = False) -> None:
+        # Do not pile up requests to a slow storage.
+        if self._is_loading and not force:
             return
-        self._looking = True
-        wanted = self._wanted = self.app_state.sweep or self._wanted
+        self._is_loading = True
+        self._requested = self.app_state.sweep or self._requested
         self.app_state.sweep = None
-        work = partial(self._studies.look, self._chosen, all_of_them=all_of_them, wanted=wanted)
-        self.later(work, self._looked, self._failed, group="look")
+        work = partial(
+            self._watcher.load,
+            self._selected,
+            reload_list=reload_list,
+            requested=self._requested,
+        )
+        self.later(work, self._on_loaded, self._on_load_failed, group="load")
 
-    def _looked(self, look: StudyListing) -> None:
-        self._looking, self._known, self._trouble = False, True, ""
-        self._look_at = look
-        if look.study is not None:
-            self._chosen = key_of(look.study)
-            if isinstance(self._wanted, RunFolder) or look.study.name == self._wanted:
-                self._wanted = None
+    def _on_loaded(self, listing: StudyListing) -> None:
+        self._is_loading, self._is_loaded, self._error = False, True, ""
+        self._listing = listing
+        if listing.selected is not None:
+            self._selected = study_key(listing.selected)
+            if isinstance(self._requested, RunFolder) or listing.selected.name == self._requested:
+                self._requested = None
         self.draw()
-        self._weigh()
+        self._update_importances()
 
-    def _failed(self, why: str) -> None:
-        self._looking, self._known, self._trouble = False, True, why
-        self._look_at, self._wanted = StudyListing(), None
+    def _on_load_failed(self, error: str) -> None:
+        self._is_loading, self._is_loaded, self._error = False, True, error
+        self._listing, self._requested = StudyListing(), None
         self.draw()
 
-    def _weigh(self) -> None:
-        """Work out anew which settings matter, where more trials are complete than before."""
-        shown, study = self._look_at.snapshot, self._look_at.study
-        if shown is None or study is None:
+    def _update_importances(self) -> None:
+        """Compute the importance of each setting again if more trials are complete."""
+        snapshot, study = self._listing.snapshot, self._listing.selected
+        if snapshot is None or study is None:
             return
-        complete = sum(trial.state == COMPLETE for trial in shown.trials)
-        if (key_of(study), complete) == self._shares_of:
-            return
-        self._shares_of = key_of(study), complete
-        work = partial(self._studies.importances, study.location, study.name)
-        self.later(work, partial(self._weighed, key_of(study)), lambda _: None, group="importances")
+        key = study_key(study)
+        complete = sum(trial.state == COMPLETE for trial in snapshot.trials)
+        if (key, complete) != self._importances_of:
+            self._importances_of = key, complete
+            work = partial(self._watcher.reader.importances, study.location, study.name)
+            show = partial(self._show_importances, key)
+            self.later(work, show, lambda _: None, group="importances")
 
-    def _weighed(self, study: Key, shares: tuple[tuple[str, float], ...]) -> None:
-        if study == self._chosen:
-            self._shares = shares
+    def _show_importances(self, key: StudyKey, importances: tuple[tuple[str, float], ...]) -> None:
+        if key == self._selected:
+            self._importances = importances
             self._draw_plots()
 
     # -- showing ------------------------------------------------------------------------
 
     @property
-    def _trial(self) -> TrialView | None:
+    def _current(self) -> TrialView | None:
         """The trial under the cursor."""
-        return self._trials.get(self.table.current or "")
+        return self._visible.get(self.table.current or "")
 
     @on(LineTable.Resized)
     def draw(self) -> None:
-        """Bring everything up to date."""
-        if not self._known:
-            return
-        self._draw_studies()
-        self._draw_trials()
-        self._draw_plots()
-        possible = self._look_at.snapshot is not None, self._look_at.running > 0
-        if possible != self._possible:
-            self._possible = possible
-            self.refresh_bindings()
+        """Update tables, plots and keys."""
+        if self._is_loaded:
+            self._draw_studies()
+            self._draw_trials()
+            self._draw_plots()
+            self._usable = self._listing.snapshot is not None, self._listing.running > 0
 
     def _draw_studies(self) -> None:
-        table, lines = self.query_one("#studies", LineTable), self._look_at.lines
+        table, studies = self.query_one("#studies", LineTable), self._listing.studies
         if table.room <= 0:
             return
-        columns = study_columns(table.room)
-        rows = {_row(key_of(line)): study_line(line, columns, self.palette()) for line in lines}
+        columns, colours = study_columns(table.room), self.palette()
+        rows = {
+            _row_key(study_key(study)): format_study(study, columns, colours) for study in studies
+        }
         with self.prevent(DataTable.RowHighlighted):
-            table.show(head(columns), list(rows.items()), self._trouble or NO_SWEEPS)
-            if self._chosen is not None:
-                table.go_to(_row(self._chosen))
-        entitle(table, f"Sweeps  {sum(bool(line.name) for line in lines)}")
+            table.show(head(columns), list(rows.items()), self._error or NO_SWEEPS)
+            if self._selected is not None:
+                table.go_to(_row_key(self._selected))
+        entitle(table, f"Sweeps  {sum(bool(study.name) for study in studies)}")
 
     def _draw_trials(self) -> None:
-        table, shown = self.table, self._look_at.snapshot
+        table, study = self.table, self._listing.snapshot
         if table.room <= 0:
             return
-        trials = list(shown.trials) if shown is not None else []
-        found = ordered(matching(trials, self.words), self.order)
-        self._trials = {str(trial.number): trial for trial in found}
-        columns = trial_columns(shown.spec.space if shown is not None else (), table.room)
-        lines = self._lines.of(found, shown, columns, self.palette()) if shown else []
-        rows = list(zip(self._trials, lines, strict=True))
-        table.show(head(columns), rows, self._empty())
-        entitle(table, title(shown))
-        self._draw_about()
+        found = filter_trials(study.trials if study is not None else (), self.words)
+        trials = sort_trials(found, self.order)
+        self._visible = {str(trial.number): trial for trial in trials}
+        columns = trial_columns(study.spec.space if study is not None else (), table.room)
+        lines = self._rows.build(trials, study, columns, self.palette()) if study else []
+        rows = list(zip(self._visible, lines, strict=True))
+        table.show(head(columns), rows, self._empty_text())
+        entitle(table, table_title(study))
+        self._draw_subtitle()
 
-    def _draw_about(self) -> None:
-        """Below the trials: all settings of the one under the cursor, and the order."""
-        width = self.table.room
-        entitle(self.table, subtitle=about(self._trial, self.order, self.words, width))
+    def _draw_subtitle(self) -> None:
+        subtitle = table_subtitle(self._current, self.order, self.words, self.table.room)
+        entitle(self.table, subtitle=subtitle)
 
-    def _empty(self) -> str:
-        look = self._look_at
-        if self._trouble or look.trouble:
-            return self._trouble or look.trouble
-        if look.snapshot is None:
+    def _empty_text(self) -> str:
+        if error := self._error or self._listing.error:
+            return error
+        if self._listing.snapshot is None:
             return NO_SWEEPS
-        if look.snapshot.trials:
+        if self._listing.snapshot.trials:
             return f"no trial matches {safe_text(self.words, 40)}\nescape clears the filter"
-        return "no trial has begun yet\npress w for a worker"
+        return "no trial has started yet\npress w to start a worker"
 
     def _draw_plots(self) -> None:
-        here, look = self._trial, self._look_at
-        number = here.number if here is not None else None
-        self.query_one(Plots).show(look.snapshot, self._shares, number, live=bool(look.running))
+        trial, listing = self._current, self._listing
+        number = trial.number if trial is not None else None
+        live = listing.running > 0
+        self.query_one(Plots).show(listing.snapshot, self._importances, number, live=live)
 
     # -- keys ---------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that have nothing to work on are not offered."""
-        shown = self._look_at.snapshot
+        """Disable keys that have nothing to act on."""
+        has_study, is_running = self._usable
         if action in ("worker", "promote", "order", "filter", "view"):
-            return True if shown is not None else None
+            return has_study or None
         if action in ("kill", "stop"):
-            return True if self._look_at.running else None
+            return is_running or None
         return True
 
     @on(DataTable.RowHighlighted, "#studies")
-    def _other_study(self, event: DataTable.RowHighlighted) -> None:
-        line = next(
-            (one for one in self._look_at.lines if _row(key_of(one)) == event.row_key.value), None
-        )
-        if line is not None and line.name and key_of(line) != self._chosen:
-            self._chosen, self._shares, self._shares_of = key_of(line), (), None
-            self._look(all_of_them=False, again=True)
+    def _select_study(self, event: DataTable.RowHighlighted) -> None:
+        for study in self._listing.studies:
+            key = study_key(study)
+            if _row_key(key) == event.row_key.value and study.name and key != self._selected:
+                self._selected, self._importances, self._importances_of = key, (), None
+                self._load(reload_list=False, force=True)
+                return
 
     @on(DataTable.RowSelected, "#studies")
-    def _to_trials(self) -> None:
+    def _focus_trials(self) -> None:
         self.table.focus()
 
     @on(DataTable.RowHighlighted, "#trials")
-    def _other_trial(self) -> None:
-        self._draw_about()
+    def _on_trial_highlighted(self) -> None:
+        self._draw_subtitle()
         self._draw_plots()
 
     @on(DataTable.RowSelected, "#trials")
-    def _open(self) -> None:
-        if self._trial is not None:
-            self._foreman.open(self._trial)
+    @dialog_flow
+    async def _open_trial(self) -> None:
+        if self._current is not None:
+            await self._actions.open(self._current)
 
-    def action_new(self) -> None:
-        self._foreman.new()
+    @dialog_flow
+    async def action_new(self) -> None:
+        await self._actions.new()
 
-    def action_worker(self) -> None:
-        if self._look_at.study is not None:
-            self._foreman.worker(self._look_at.study)
+    @dialog_flow
+    async def action_worker(self) -> None:
+        if self._listing.selected is not None:
+            await self._actions.add_worker(self._listing.selected)
 
-    def action_stop(self) -> None:
-        if self._look_at.study is not None:
-            self._foreman.stop(self._look_at.study)
+    @dialog_flow
+    async def action_stop(self) -> None:
+        if self._listing.selected is not None:
+            await self._actions.stop(self._listing.selected)
 
-    def action_kill(self) -> None:
-        study, trial = self._look_at.study, self._trial
+    @dialog_flow
+    async def action_kill(self) -> None:
+        study, trial = self._listing.selected, self._current
         if study is not None and trial is not None:
-            self._foreman.kill(study, trial)
+            await self._actions.kill(study, trial)
 
-    def action_promote(self) -> None:
-        look, trial = self._look_at, self._trial
-        if look.study is not None and look.snapshot is not None and trial is not None:
-            self._foreman.promote(look.study, trial, look.snapshot)
+    @dialog_flow
+    async def action_promote(self) -> None:
+        study, snapshot, trial = self._listing.selected, self._listing.snapshot, self._current
+        if study is not None and snapshot is not None and trial is not None:
+            await self._actions.promote(study, trial, snapshot)
 
     def action_view(self) -> None:
-        self.app_state.settings.save("sweep.view", self.query_one(Plots).turn())
+        self.app_state.settings.save("sweep.view", self.query_one(Plots).next_view())
 
     @on(Input.Changed, "#filter")
-    def _filtered(self) -> None:
+    def _on_filter_changed(self) -> None:
         self.draw()
 
 
-def _row(key: Key) -> str:
+def _row_key(key: StudyKey) -> str:
     return "\n".join(key)

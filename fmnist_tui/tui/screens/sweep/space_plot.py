@@ -1,121 +1,201 @@
-"""A study's trials drawn over its search space: a slice for each setting, or lines across all."""
+"""The trials of a study over its search space: a slice per setting, or parallel coordinates."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.reactive import reactive
+from textual.strip import Strip
 
 from fmnist_tui.sweeps.snapshot import Snapshot, TrialView
 from fmnist_tui.sweeps.space import Dimension, format_value
 from fmnist_tui.sweeps.trial_states import COMPLETE
 from fmnist_tui.tui.screens.sweep.braille_canvas import BrailleCanvas
 from fmnist_tui.tui.widgets.columns import fitted
+from fmnist_tui.tui.widgets.incremental import IncrementalWidget, entitle
 from fmnist_tui.util.formatting import format_percent
+from fmnist_tui.util.text import safe_text
 
+SLICES, PARALLEL = "slices", "parallel"
+
+# Spans of (text, theme variable) for each row.
 Rows = list[list[tuple[str, str]]]
+# Symbol and colour of the trials that stand out, by number.
+Highlights = Mapping[int | None, tuple[str, str]]
 
-# The colours by what they are for, as themes name them.
-USUAL, FADED, BEST, HERE, NAME = "primary", "edge", "accent", "foreground", "foreground"
-BEST_SIGN, HERE_SIGN = "◆", "◉"
-# A slice narrower or lower than this says nothing.
-SLICE_WIDTH, SLICE_HEIGHT = 16, 5
+# Theme variables.
+NORMAL, FADED, TITLE = "primary", "edge", "bold foreground"
+BEST, CURRENT = ("◆", "accent"), ("◉", "foreground")
+
+MIN_SLICE_WIDTH, MIN_SLICE_HEIGHT = 16, 5
 _WIDE_SLICE = 26
-_GAP = 2
-# So many lines across the settings are as many as can be drawn in a moment.
-MOST_LINES = 250
-_LEAST_GAP = 7
+_SLICE_GAP = 2
+# More lines take too long to draw.
+MAX_LINES = 250
+_MIN_AXIS_GAP = 7
 
 
-def drawable(shown: Snapshot) -> list[TrialView]:
-    """The trials that have a value and all their settings, worst first."""
-    count = len(shown.spec.space)
-    found = [
-        trial for trial in shown.trials if trial.value is not None and len(trial.params) == count
+class SpacePlot(IncrementalWidget):
+    """Draws a study; settings are ordered by importance, the trial under the cursor stands out."""
+
+    DEFAULT_CSS = "SpacePlot { height: 1fr; min-height: 5; }"
+    view = reactive(SLICES, repaint=False, init=False)
+
+    def __init__(
+        self,
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's name for it
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._study: Snapshot | None = None
+        self._order: tuple[str, ...] = ()
+        self._current: int | None = None
+        self._drawn: object = None
+
+    def watch_view(self) -> None:
+        self.repaint()
+
+    def show(
+        self, study: Snapshot | None, order: Sequence[str] = (), current: int | None = None
+    ) -> None:
+        """Draw a study, if anything has changed; `current` is a trial's number."""
+        trials = study and [(trial.number, trial.state, trial.value) for trial in study.trials]
+        content = (study and study.name, trials, tuple(order), current)
+        if content != self._drawn:
+            self._drawn = content
+            self._study, self._order, self._current = study, tuple(order), current
+            self.repaint()
+
+    def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
+        study = self._study
+        trials = plottable_trials(study) if study is not None else []
+        if study is None or not trials:
+            self._update_titles("")
+            text = "no trial has a value yet".center(width)
+            return [Strip.blank(width, base)] * (height // 2) + [Strip([Segment(text, base)])]
+        draw = draw_parallel if self.view == PARALLEL else draw_slices
+        rows, count = draw(study, self._order, self._current, width - 2, height)
+        about = f"{BEST[0]} best" if study.best is not None else ""
+        if self.view == SLICES:
+            low, high = value_bounds(trials)
+            about = f"{format_percent(low, 1)} … {format_percent(high, 1)}"
+        hidden = len(study.spec.space) - count
+        self._update_titles(
+            f"{about}  {hidden} more in a larger window" if rows and hidden else about
+        )
+        if not rows:
+            return [Strip([Segment("not enough space".center(width), base)])]
+        return [
+            Strip([Segment(" ", base), *(self._segment(span, base) for span in row)])
+            for row in rows
+        ]
+
+    def _update_titles(self, about: str) -> None:
+        title = "value over each setting" if self.view == SLICES else "trials across all settings"
+        # Not while painting: changing a border refreshes the whole pane.
+        self.call_later(entitle, self, title, safe_text(about))
+
+    def _segment(self, span: tuple[str, str], base: Style) -> Segment:
+        text, name = span
+        bold = name.startswith("bold ")
+        colour = self.app.theme_variables.get(name.removeprefix("bold "), "")[:7]
+        style = Style(color=colour if colour.startswith("#") else None, bold=bold or None)
+        return Segment(safe_text(text), base + style)
+
+
+def plottable_trials(study: Snapshot) -> list[TrialView]:
+    """The trials with a value and all their settings, lowest value first."""
+    count = len(study.spec.space)
+    trials = [
+        trial for trial in study.trials if trial.value is not None and len(trial.params) == count
     ]
-    return sorted(found, key=lambda trial: (trial.value or 0.0, -trial.number))
+    return sorted(trials, key=lambda trial: (trial.value or 0.0, -trial.number))
 
 
-def ends(trials: Sequence[TrialView]) -> tuple[float, float]:
-    """Which values are told apart: a few that are hopeless are not to squeeze the others."""
+def value_bounds(trials: Sequence[TrialView]) -> tuple[float, float]:
+    """The range of the value axis. It leaves out low outliers, which would squeeze the rest."""
     values = [trial.value or 0.0 for trial in trials]
     if not values:
         return 0.0, 1.0
-    top, middle = values[-1], values[len(values) // 2]
-    low = max(values[0], top - 3 * (top - middle)) if top > middle else values[0]
+    top, median = values[-1], values[len(values) // 2]
+    low = max(values[0], top - 3 * (top - median)) if top > median else values[0]
     return (low, top) if top > low else (low - 0.01, top + 0.01)
 
 
-def span(shown: Snapshot) -> str:
-    """Between which values the plots are drawn."""
-    low, high = ends(drawable(shown))
-    return f"{format_percent(low, 1)} … {format_percent(high, 1)}"
+def _height(trial: TrialView, bounds: tuple[float, float]) -> float:
+    low, high = bounds
+    return ((trial.value or 0.0) - low) / (high - low)
+
+
+def _highlights(study: Snapshot, current: int | None) -> Highlights:
+    best = study.best
+    return {current: CURRENT} | ({best.number: BEST} if best is not None else {})
 
 
 # -- slices -------------------------------------------------------------------------------
 
 
-def slices(
-    shown: Snapshot, order: Sequence[str], here: int | None, width: int, height: int
+def draw_slices(
+    study: Snapshot, order: Sequence[str], current: int | None, width: int, height: int
 ) -> tuple[Rows, int]:
-    """Values over each setting, in `order` as far as there is room; and how many are shown."""
-    space = {part.key: part for part in shown.spec.space}
+    """Values over each setting, in `order`, as many as fit; and how many these are."""
+    space = {part.key: part for part in study.spec.space}
     keys = [key for key in order if key in space] + [key for key in space if key not in order]
-    across, down = _grid(len(keys), width, height)
+    across, down = _slice_grid(len(keys), width, height)
     keys = keys[: across * down]
     if not keys:
         return [], 0
     down = -(-len(keys) // across)
-    each = (width - _GAP * (across - 1)) // across
-    heights = [height // down + (row < height % down) for row in range(down)]
+    slice_width = (width - _SLICE_GAP * (across - 1)) // across
+    trials, highlights = plottable_trials(study), _highlights(study, current)
     rows: Rows = []
-    for row, high in enumerate(heights):
-        blocks = [
-            _slice(shown, space[key], here, each, high)
+    for row in range(down):
+        slice_height = height // down + (row < height % down)
+        slices = [
+            _draw_slice(trials, highlights, space[key], slice_width, slice_height)
             for key in keys[row * across : (row + 1) * across]
         ]
-        for parts in zip(*blocks, strict=True):
-            line: list[tuple[str, str]] = []
-            for part in parts:
-                line += [*part, (" " * _GAP, "")]
-            rows.append(line)
+        for parts in zip(*slices, strict=True):
+            rows.append([span for part in parts for span in (*part, (" " * _SLICE_GAP, ""))])
     return rows, len(keys)
 
 
-def _grid(count: int, width: int, height: int) -> tuple[int, int]:
-    """How many slices stand beside and above each other."""
-    if not count or width < SLICE_WIDTH or height < SLICE_HEIGHT:
+def _slice_grid(count: int, width: int, height: int) -> tuple[int, int]:
+    """How many slices fit beside and above each other."""
+    if not count or width < MIN_SLICE_WIDTH or height < MIN_SLICE_HEIGHT:
         return 0, 0
-    most = (width + _GAP) // (SLICE_WIDTH + _GAP)
-    across = max(1, min(count, (width + _GAP) // (_WIDE_SLICE + _GAP)))
-    while across < min(most, count) and -(-count // across) * SLICE_HEIGHT > height:
+    most = (width + _SLICE_GAP) // (MIN_SLICE_WIDTH + _SLICE_GAP)
+    across = max(1, min(count, (width + _SLICE_GAP) // (_WIDE_SLICE + _SLICE_GAP)))
+    while across < min(most, count) and -(-count // across) * MIN_SLICE_HEIGHT > height:
         across += 1
-    return across, max(1, height // SLICE_HEIGHT)
+    return across, max(1, height // MIN_SLICE_HEIGHT)
 
 
-def _slice(shown: Snapshot, part: Dimension, here: int | None, width: int, height: int) -> Rows:
-    trials = drawable(shown)
-    low, high = ends(trials)
+def _draw_slice(
+    trials: Sequence[TrialView], highlights: Highlights, part: Dimension, width: int, height: int
+) -> Rows:
+    bounds = value_bounds(trials)
     canvas = BrailleCanvas(width, height - 2)
-    best = shown.best
-    for trial in trials:
-        x, y = _across(part, trial), ((trial.value or 0.0) - low) / (high - low)
-        canvas.dot(x, y, USUAL if trial.state == COMPLETE else FADED)
-    for trial in trials:
-        x, y = _across(part, trial), ((trial.value or 0.0) - low) / (high - low)
-        if best is not None and trial.number == best.number:
-            canvas.sign(x, y, BEST_SIGN, BEST)
-        elif trial.number == here:
-            canvas.sign(x, y, HERE_SIGN, HERE)
+    points = [(trial, _slice_x(part, trial), _height(trial, bounds)) for trial in trials]
+    for trial, x, y in points:
+        canvas.point(x, y, NORMAL if trial.state == COMPLETE else FADED)
+    for trial, x, y in points:
+        if trial.number in highlights:
+            canvas.symbol(x, y, *highlights[trial.number])
     title = part.key + (" (log)" if part.log else "")
     return [
-        [(fitted(_cut(title, width), width), f"bold {NAME}")],
+        [(fitted(_truncate(title, width), width), TITLE)],
         *canvas.rows(),
         [(_axis(part, width), FADED)],
     ]
 
 
-def _across(part: Dimension, trial: TrialView) -> float:
-    """Where a trial stands in a slice: choices in the middle of their shares of the width."""
+def _slice_x(part: Dimension, trial: TrialView) -> float:
+    """A trial's position in a slice; choices are in the middle of equal parts of the width."""
     value = trial.params[part.key]
     if part.choices and value in part.choices:
         return (part.choices.index(value) + 0.5) / len(part.choices)
@@ -125,53 +205,52 @@ def _across(part: Dimension, trial: TrialView) -> float:
 def _axis(part: Dimension, width: int) -> str:
     if part.choices:
         each = width // len(part.choices)
-        if each >= 3:
-            names = (_cut(format_value(choice), each - 1).center(each) for choice in part.choices)
-            return fitted("".join(names), width)
-        return fitted(f"{len(part.choices)} choices", width)
+        if each < 3:
+            return fitted(f"{len(part.choices)} choices", width)
+        names = [_truncate(format_value(choice), each - 1).center(each) for choice in part.choices]
+        return fitted("".join(names), width)
     left, right = format_value(part.low), format_value(part.high)
     room = max(1, width - len(left) - len(right) - 2)
     return fitted(f"{left} {'─' * room} {right}", width)
 
 
-# -- lines across all settings --------------------------------------------------------------
+# -- parallel coordinates -----------------------------------------------------------------
 
 
-def parallel(
-    shown: Snapshot, order: Sequence[str], here: int | None, width: int, height: int
+def draw_parallel(
+    study: Snapshot, order: Sequence[str], current: int | None, width: int, height: int
 ) -> tuple[Rows, int]:
-    """A line for each trial, through its settings to its value on the right; and through how
-    many: where there is no room for all, those first in `order`."""
-    space = shown.spec.space
-    if width < 2 * _LEAST_GAP or height < SLICE_HEIGHT + 2:
+    """A line per trial, through its settings to its value on the right; and how many settings
+    fit: the first in `order`."""
+    space = study.spec.space
+    if width < 2 * _MIN_AXIS_GAP or height < MIN_SLICE_HEIGHT + 2:
         return [], 0
-    count = min(len(space), width // _LEAST_GAP - 1)
+    count = min(len(space), width // _MIN_AXIS_GAP - 1)
     if count < len(space):
         ranks = {key: rank for rank, key in enumerate(order)}
         first = sorted(space, key=lambda part: ranks.get(part.key, len(ranks)))[:count]
         space = tuple(part for part in space if part in first)
     gap = (width - 1) / count
     columns = [round(number * gap) for number in range(count + 1)]
-    trials = drawable(shown)
-    low, high = ends(trials)
-    canvas = BrailleCanvas(width, height - 3)
     axes = [column / max(1, width - 1) for column in columns]
+    trials, highlights = plottable_trials(study), _highlights(study, current)
+    bounds = low, high = value_bounds(trials)
+    canvas = BrailleCanvas(width, height - 3)
     for axis in axes:
-        canvas.upright(axis, FADED)
-    best = shown.best.number if shown.best is not None else None
-    trials = trials[-MOST_LINES:]
-    good = len(trials) * 3 // 4
-    for rank, trial in enumerate(trials):
-        if trial.number not in (best, here):
-            _thread(canvas, axes, space, trial, (low, high), USUAL if rank >= good else FADED)
-    for trial in trials:
-        if trial.number in (best, here):
-            colour = BEST if trial.number == best else HERE
-            _thread(canvas, axes, space, trial, (low, high), colour)
+        canvas.vertical_line(axis, FADED)
+    trials = trials[-MAX_LINES:]
+    top_quarter = {trial.number for trial in trials[len(trials) * 3 // 4 :]}
+    for trial in sorted(trials, key=lambda trial: trial.number in highlights):
+        heights = [part.position(trial.params[part.key]) for part in space]
+        heights.append(_height(trial, bounds))
+        colour = NORMAL if trial.number in top_quarter else FADED
+        _, colour = highlights.get(trial.number, ("", colour))
+        for start, end in pairwise(zip(axes, heights, strict=True)):
+            canvas.line(start, end, colour)
     tops = [format_value(part.choices[-1] if part.choices else part.high) for part in space]
     bottoms = [format_value(part.choices[0] if part.choices else part.low) for part in space]
     rows: Rows = [
-        [(_labels([part.key for part in space] + ["value"], columns, width), f"bold {NAME}")],
+        [(_labels([part.key for part in space] + ["value"], columns, width), TITLE)],
         [(_labels([*tops, format_percent(high, 1)], columns, width), FADED)],
         *canvas.rows(),
         [(_labels([*bottoms, format_percent(low, 1)], columns, width), FADED)],
@@ -179,32 +258,16 @@ def parallel(
     return rows, count
 
 
-def _thread(
-    canvas: BrailleCanvas,
-    axes: Sequence[float],
-    space: Sequence[Dimension],
-    trial: TrialView,
-    span: tuple[float, float],
-    colour: str,
-) -> None:
-    low, high = span
-    heights = [part.position(trial.params[part.key]) for part in space]
-    heights.append(((trial.value or 0.0) - low) / (high - low))
-    places = list(zip(axes, heights, strict=True))
-    for start, end in pairwise(places):
-        canvas.line(start, end, colour)
-
-
 def _labels(words: Sequence[str], columns: Sequence[int], width: int) -> str:
-    """Words at their columns, none over another; the last one ends at the right."""
+    """Words at their columns without overlap; the last one is right-aligned."""
     last = words[-1][:width]
     line = ""
-    for place, word in enumerate(words[:-1]):
-        start = columns[place]
-        following = columns[place + 1] if place + 2 < len(words) else width - len(last)
-        line = line.ljust(start)[:start] + _cut(word, max(1, following - start - 1))
+    for index, word in enumerate(words[:-1]):
+        start = columns[index]
+        end = columns[index + 1] if index + 2 < len(words) else width - len(last)
+        line = line.ljust(start)[:start] + _truncate(word, max(1, end - start - 1))
     return line.ljust(width - len(last))[: width - len(last)] + last
 
 
-def _cut(word: str, width: int) -> str:
+def _truncate(word: str, width: int) -> str:
     return word if len(word) <= width else f"{word[: width - 1]}…"

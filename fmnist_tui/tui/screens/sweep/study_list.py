@@ -1,4 +1,4 @@
-"""The studies there are, looked at again and again for the screen that shows them."""
+"""The list of studies and the trials of the selected one, as the Sweep screen polls them."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, StudySummary
 from fmnist_tui.sweeps.storage import StorageLocation
 from fmnist_tui.util.errors import UserError
 
-# A storage that could not be reached is left alone for so long.
-REST_SECONDS = 30.0
+# A database server that could not be reached is not asked again for this long.
+RETRY_SECONDS = 30.0
 
-Key = tuple[str, str]
-Wanted = RunFolder | str | None
+# Location and name.
+StudyKey = tuple[str, str]
+# A study to select: the run folder of a sweep, or the name of a study.
+StudyRequest = RunFolder | str | None
 
 
-def key_of(line: StudySummary) -> Key:
-    """What tells a study from all others: where it is kept, and its name."""
-    return line.location.public_url, line.name
+def study_key(study: StudySummary) -> StudyKey:
+    return study.location.public_url, study.name
 
 
 @dataclass(frozen=True, slots=True)
 class StudyListing:
-    """What there was at a moment: the studies, the one in view and its trials, or why they
-    cannot be read."""
+    """All studies, and the selected one with its trials, or the error of reading them."""
 
-    lines: tuple[StudySummary, ...] = ()
-    study: StudySummary | None = None
+    studies: tuple[StudySummary, ...] = ()
+    selected: StudySummary | None = None
     snapshot: Snapshot | None = None
-    trouble: str = ""
+    error: str = ""
 
     @property
     def running(self) -> int:
@@ -40,65 +40,63 @@ class StudyListing:
 
 
 class StudyWatcher:
-    """Used by one thread at a time, and never by the screen's: a storage may be slow."""
+    """Reads studies; a storage may be slow, so call it in a thread, one at a time."""
 
     def __init__(self, runs_dir: Path) -> None:
         self.reader = SnapshotReader()
         self._runs_dir = runs_dir
-        self._lines: tuple[StudySummary, ...] = ()
-        self._resting: dict[str, tuple[float, str]] = {}
+        self._studies: tuple[StudySummary, ...] = ()
+        # Until when a location is not asked again, and its last error.
+        self._unreachable: dict[str, tuple[float, str]] = {}
 
-    def look(self, chosen: Key | None, *, all_of_them: bool, wanted: Wanted = None) -> StudyListing:
-        """The list, read anew where `all_of_them` is asked for, and the chosen study.
-
-        The study `wanted`, by the folder of a sweep or by its name, is chosen before any
-        other as soon as it is there."""
-        if all_of_them:
-            self._lines = self._listed()
-        known = {key_of(line): line for line in self._lines if line.name}
-        line = known.get(chosen) if chosen is not None else None
-        if isinstance(wanted, RunFolder):
-            where, name = study_locations.study_of_run(wanted)
-            line = known.get((where.public_url, name), line)
-        elif wanted is not None:
-            line = next((one for one in known.values() if one.name == wanted), line)
-        line = line or next(iter(known.values()), None)
-        if line is None:
-            return StudyListing(self._lines)
+    def load(
+        self, selected: StudyKey | None, *, reload_list: bool, requested: StudyRequest = None
+    ) -> StudyListing:
+        """Load the list if `reload_list`, and the trials of one study: the requested one if it
+        exists, else the selected one, else the first."""
+        if reload_list:
+            self._studies = self._load_list()
+        known = {study_key(study): study for study in self._studies if study.name}
+        study = known.get(selected) if selected is not None else None
+        if isinstance(requested, RunFolder):
+            location, name = study_locations.study_of_run(requested)
+            study = known.get((location.public_url, name), study)
+        elif requested is not None:
+            study = next((each for each in known.values() if each.name == requested), study)
+        study = study or next(iter(known.values()), None)
+        if study is None:
+            return StudyListing(self._studies)
         try:
-            return StudyListing(self._lines, line, self._asked(line.location, line.name))
+            return StudyListing(self._studies, study, self._read(study))
         except UserError as error:
-            return StudyListing(self._lines, line, None, str(error).splitlines()[0])
+            return StudyListing(self._studies, study, None, str(error).splitlines()[0])
 
-    def importances(self, where: StorageLocation, name: str) -> tuple[tuple[str, float], ...]:
-        return self.reader.importances(where, name)
-
-    def _listed(self) -> tuple[StudySummary, ...]:
-        found: list[StudySummary] = []
-        for where in study_locations.list_locations(self._runs_dir):
+    def _load_list(self) -> tuple[StudySummary, ...]:
+        studies: list[StudySummary] = []
+        for location in study_locations.list_locations(self._runs_dir):
             try:
-                self._refuse_if_resting(where)
-                found += self.reader.list_studies(where)
+                self._check_reachable(location)
+                studies += self.reader.list_studies(location)
             except UserError as error:
-                self._rest(where, error)
-                found.append(StudySummary("", where, error=str(error).splitlines()[0]))
-        return tuple(found)
+                self._mark_unreachable(location, error)
+                studies.append(StudySummary("", location, error=str(error).splitlines()[0]))
+        return tuple(studies)
 
-    def _asked(self, where: StorageLocation, name: str) -> Snapshot:
-        self._refuse_if_resting(where)
+    def _read(self, study: StudySummary) -> Snapshot:
+        self._check_reachable(study.location)
         try:
-            return self.reader.read(where, name)
+            return self.reader.read(study.location, study.name)
         except UserError as error:
-            self._rest(where, error)
+            self._mark_unreachable(study.location, error)
             raise
 
-    def _refuse_if_resting(self, where: StorageLocation) -> None:
-        until, why = self._resting.get(where.public_url, (0.0, ""))
+    def _check_reachable(self, location: StorageLocation) -> None:
+        until, error = self._unreachable.get(location.public_url, (0.0, ""))
         if time.monotonic() < until:
-            raise UserError(why)
+            raise UserError(error)
 
-    def _rest(self, where: StorageLocation, error: UserError) -> None:
-        # Files answer at once, well or badly; a server may keep everybody waiting.
-        until, _ = self._resting.get(where.public_url, (0.0, ""))
-        if where.path is None and time.monotonic() >= until:
-            self._resting[where.public_url] = time.monotonic() + REST_SECONDS, str(error)
+    def _mark_unreachable(self, location: StorageLocation, error: UserError) -> None:
+        # Files answer at once; a server may block until a timeout.
+        until, _ = self._unreachable.get(location.public_url, (0.0, ""))
+        if location.path is None and time.monotonic() >= until:
+            self._unreachable[location.public_url] = time.monotonic() + RETRY_SECONDS, str(error)

@@ -1,4 +1,4 @@
-"""Trials and studies as lines of tables: in which order, and what of them there is room for."""
+"""The tables of studies and trials: filter, sort, format as rows."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from fmnist_tui.tui.widgets.columns import Column, laid_out, line, line_width
 from fmnist_tui.util.formatting import NO_VALUE, format_duration, format_percent
 from fmnist_tui.util.text import safe_text
 
-# A running trial that has given no sign for so long may be dead.
-QUIET_SECONDS = 60.0
-SIGNS = {
+# A running trial without a heartbeat for this long may be dead.
+SILENT_SECONDS = 60.0
+STATE_SIGNS = {
     trial_states.RUNNING: ("●", "success"),
     trial_states.WAITING: ("·", "foreground-muted"),
     trial_states.COMPLETE: ("✓", "foreground"),
@@ -30,21 +30,20 @@ SIGNS = {
 }
 BEST = "◆"
 
-Order = Callable[[TrialView], tuple[float, float]]
-ORDERS: dict[str, Order] = {
+ORDERS: dict[str, Callable[[TrialView], tuple[float, float]]] = {
     "newest": lambda trial: (0, -trial.number),
     "best": lambda trial: (-(trial.value or 0.0), trial.number),
     "number": lambda trial: (0, trial.number),
     "state": lambda trial: (trial_states.STATES.index(trial.state), -trial.number),
 }
 
-_STUDY = (
+_STUDY_COLUMNS = (
     Column("sign", "", 1, 1),
     Column("name", "study", 8, 0),
     Column("done", "done", 6, 2, right=True),
     Column("best", "best", 6, 3, right=True),
 )
-_TRIAL = (
+_TRIAL_COLUMNS = (
     Column("best", "", 1, 2),
     Column("number", "trial", 5, 1, right=True),
     Column("state", "state", 10, 1),
@@ -53,39 +52,45 @@ _TRIAL = (
     Column("epochs", "ep", 4, 6, right=True),
     Column("time", "time", 7, 7, right=True),
 )
-_LEAST_SETTINGS = 30
+_MIN_SETTINGS_WIDTH = 30
+_FLOAT_WIDTH = 9
 
 
-def matching(trials: Sequence[TrialView], text: str) -> list[TrialView]:
-    """The trials that every word of the text says something of."""
+def filter_trials(trials: Sequence[TrialView], text: str) -> list[TrialView]:
+    """The trials that match every word of the text."""
     words = text.lower().split()
-    return [trial for trial in trials if all(word in _said(trial) for word in words)]
+    return [trial for trial in trials if all(word in _searchable_text(trial) for word in words)]
 
 
-def ordered(trials: Sequence[TrialView], order: str) -> list[TrialView]:
+def _searchable_text(trial: TrialView) -> str:
+    parts = (str(trial.number), trial.state, trial.why, trial.host, *_settings(trial))
+    return " ".join(parts).lower()
+
+
+def sort_trials(trials: Sequence[TrialView], order: str) -> list[TrialView]:
     """The trials in one of `ORDERS`."""
     return sorted(trials, key=ORDERS[order])
 
 
 def study_columns(width: int) -> list[Column]:
-    return laid_out(_STUDY, width)
+    return laid_out(_STUDY_COLUMNS, width)
 
 
-def study_line(study: StudySummary, columns: Sequence[Column], palette: TableColours) -> Text:
-    """A study on a line; of a storage that cannot be read the reason takes all the room."""
+def format_study(study: StudySummary, columns: Sequence[Column], colours: TableColours) -> Text:
+    """A study as a row; an error takes its whole width."""
     if study.error:
         width = line_width(columns)
-        whole = [Column("sign", "", 1, 1), Column("why", "", width - 3, 0)]
-        what = f"{study.name}: {study.error}" if study.name else study.error
-        cells = {"sign": Text("✗", palette.get("error")), "why": Text(safe_text(what))}
-        return line(whole, cells)
+        columns = [Column("sign", "", 1, 1), Column("error", "", width - 3, 0)]
+        error = f"{study.name}: {study.error}" if study.name else study.error
+        cells = {"sign": Text("✗", colours.get("error")), "error": Text(safe_text(error))}
+        return line(columns, cells)
     sign, colour = ("●", "success") if study.running else ("○", "foreground-muted")
     if not study.running and study.done >= study.total:
         sign, colour = "✓", "success"
     return line(
         columns,
         {
-            "sign": Text(sign, palette.get(colour)),
+            "sign": Text(sign, colours.get(colour)),
             "name": Text(safe_text(study.name)),
             "done": Text(f"{study.done}/{study.total}"),
             "best": Text(format_percent(study.best, 1)),
@@ -94,132 +99,134 @@ def study_line(study: StudySummary, columns: Sequence[Column], palette: TableCol
 
 
 def trial_columns(space: Sequence[Dimension], width: int) -> list[Column]:
-    """The columns there is room for: one for each setting, or one for them all."""
-    each = [
-        Column(f"={part.key}", part.key, max(len(part.key), _widest(part)), 1, right=True)
+    """The columns that fit: one for each setting, or else one for all of them."""
+    settings = [
+        Column(f"={part.key}", part.key, max(len(part.key), _value_width(part)), 1, right=True)
         for part in space
     ]
     why = Column("why", "", 10, 0)
     for left_out in ((), ("time",), ("time", "epochs")):
-        columns = [column for column in _TRIAL if column.key not in left_out] + each
+        columns = [column for column in _TRIAL_COLUMNS if column.key not in left_out] + settings
         if line_width([*columns, why]) <= width:
             return laid_out([*columns, why], width)
-    return laid_out([*_TRIAL, Column("settings", "settings", _LEAST_SETTINGS, 0)], width)
+    return laid_out(
+        [*_TRIAL_COLUMNS, Column("settings", "settings", _MIN_SETTINGS_WIDTH, 0)], width
+    )
+
+
+def _value_width(part: Dimension) -> int:
+    if part.choices:
+        return max(len(format_value(choice)) for choice in part.choices)
+    if part.is_integer:
+        return max(len(format_value(part.low)), len(format_value(part.high)))
+    return _FLOAT_WIDTH
 
 
 class TrialRows:
-    """Trials as lines; those that would be what they were are not made anew."""
+    """Formats trials as table rows and reuses the rows of unchanged trials."""
 
     def __init__(self) -> None:
-        self._look: object = None
-        self._kept: dict[int, tuple[TrialView, Text]] = {}
+        self._layout: object = None
+        self._cache: dict[int, tuple[TrialView, Text]] = {}
 
-    def of(
+    def build(
         self,
         trials: Sequence[TrialView],
-        shown: Snapshot,
+        study: Snapshot,
         columns: Sequence[Column],
-        palette: TableColours,
+        colours: TableColours,
     ) -> list[Text]:
-        best, span = shown.best, ends(shown)
-        number = best.number if best is not None else None
-        look = (shown.name, tuple(columns), palette.theme, number, span)
-        if look != self._look:
-            self._look, self._kept = look, {}
-        found = []
+        best, bounds = study.best, curve_bounds(study)
+        best_number = best.number if best is not None else None
+        layout = (study.name, tuple(columns), colours.theme, best_number, bounds)
+        if layout != self._layout:
+            self._layout, self._cache = layout, {}
+        rows = []
         for trial in trials:
-            before = self._kept.get(trial.number)
-            if before is None or before[0] != trial:
-                before = trial, _told(trial, trial.number == number, span, columns, palette)
-                self._kept[trial.number] = before
-            found.append(before[1])
-        return found
+            entry = self._cache.get(trial.number)
+            if entry is None or entry[0] != trial:
+                is_best = trial.number == best_number
+                entry = trial, _format_trial(trial, is_best, bounds, columns, colours)
+                self._cache[trial.number] = entry
+            rows.append(entry[1])
+        return rows
 
 
-def _told(
+def curve_bounds(study: Snapshot) -> tuple[float, float]:
+    """The lowest and highest accuracy of all trials: the scale of their sparklines."""
+    values = [value for trial in study.trials for _, value in trial.curve if value == value]
+    return min(values, default=0.0), max(values, default=1.0)
+
+
+def _format_trial(
     trial: TrialView,
     is_best: bool,
-    span: tuple[float, float],
+    bounds: tuple[float, float],
     columns: Sequence[Column],
-    palette: TableColours,
+    colours: TableColours,
 ) -> Text:
-    sign, colour = SIGNS[trial.state]
-    low, high = span
+    sign, colour = STATE_SIGNS[trial.state]
     curve = [value for _, value in trial.curve]
     cells = {
-        "best": Text(BEST if is_best else "", palette.get("accent")),
+        "best": Text(BEST if is_best else "", colours.get("accent")),
         "number": Text(str(trial.number)),
-        "state": Text(f"{sign} {trial.state}", palette.get(colour)),
+        "state": Text(f"{sign} {trial.state}", colours.get(colour)),
         "value": Text(format_percent(trial.value), "bold" if is_best else ""),
-        "curve": Text(sparks(curve, 10, low, high)),
+        "curve": Text(sparks(curve, 10, *bounds)),
         "epochs": Text(str(trial.epochs or NO_VALUE)),
         "time": Text(format_duration(trial.seconds)),
-        "settings": Text(_together([_reason(trial), *_settings(trial)], columns[-1].width)),
+        "settings": Text(_join_fitting(_details(trial), columns[-1].width)),
         "why": Text(_reason(trial)),
         **{f"={key}": Text(format_value(value)) for key, value in trial.params.items()},
     }
     return line(columns, cells)
 
 
-def title(shown: Snapshot | None) -> str:
-    """A study in a few words."""
-    if shown is None:
+def table_title(study: Snapshot | None) -> str:
+    """`search  4/6  1 running  best 80.00 % (trial 1)`."""
+    if study is None:
         return "Trials"
-    going = f"  {shown.running} running" if shown.running else ""
-    best = shown.best
-    found = f"  best {format_percent(best.value)} (trial {best.number})" if best else ""
-    return f"{safe_text(shown.name, 30)}  {shown.done}/{shown.total}{going}{found}"
+    running = f"  {study.running} running" if study.running else ""
+    best = study.best
+    result = f"  best {format_percent(best.value)} (trial {best.number})" if best else ""
+    return f"{safe_text(study.name, 30)}  {study.done}/{study.total}{running}{result}"
 
 
-def about(trial: TrialView | None, order: str, words: str, width: int) -> str:
-    """Below the trials: all settings of the one under the cursor, the filter and the order."""
+def table_subtitle(trial: TrialView | None, order: str, words: str, width: int) -> str:
+    """All settings of the trial under the cursor, the filter and the order."""
     ending = f"order: {order}"
     if words:
         ending = f"filter: {safe_text(words, 20)}  {ending}"
     if trial is None or not trial.params:
         return ending
     room = max(1, width - len(ending) - 6)
-    said = f"{trial.number}: {', '.join(filter(None, [_reason(trial), *_settings(trial)]))}"
-    return f"{said if len(said) <= room else f'{said[: room - 1]}…'}  {ending}"
+    details = f"{trial.number}: {', '.join(_details(trial))}"
+    return f"{details if len(details) <= room else f'{details[: room - 1]}…'}  {ending}"
 
 
-def ends(shown: Snapshot) -> tuple[float, float]:
-    """Between which accuracies the trials of a study lie, so that their curves compare."""
-    values = [value for trial in shown.trials for _, value in trial.curve if value == value]
-    return min(values, default=0.0), max(values, default=1.0)
+def _details(trial: TrialView) -> list[str]:
+    """The reason of its state, if there is one, and its settings."""
+    return [part for part in (_reason(trial), *_settings(trial)) if part]
 
 
 def _reason(trial: TrialView) -> str:
-    if trial.silent_seconds > QUIET_SECONDS:
+    if trial.silent_seconds > SILENT_SECONDS:
         return f"quiet {format_duration(trial.silent_seconds)}"
-    why = safe_text(trial.why)
-    return f"again {trial.retry_of}" if not why and trial.retry_of is not None else why
+    if trial.why or trial.retry_of is None:
+        return safe_text(trial.why)
+    return f"retry of {trial.retry_of}"
 
 
 def _settings(trial: TrialView) -> list[str]:
     return [f"{key} {format_value(value)}" for key, value in trial.params.items()]
 
 
-def _together(parts: Sequence[str], width: int) -> str:
-    """As many of the parts as there is room for, from the first."""
-    found = ""
-    for part in filter(None, parts):
-        longer = f"{found} · {part}" if found else part
-        if cell_len(longer) > width - 2 and found:
-            return f"{found} …"
-        found = longer
-    return found
-
-
-def _widest(part: Dimension) -> int:
-    if part.choices:
-        return max(len(format_value(choice)) for choice in part.choices)
-    return (
-        9 if not part.is_integer else max(len(format_value(part.low)), len(format_value(part.high)))
-    )
-
-
-def _said(trial: TrialView) -> str:
-    return " ".join(
-        (str(trial.number), trial.state, trial.why, trial.host, *_settings(trial))
-    ).lower()
+def _join_fitting(parts: Sequence[str], width: int) -> str:
+    """As many of the parts as fit, from the first."""
+    text = ""
+    for part in parts:
+        longer = f"{text} · {part}" if text else part
+        if cell_len(longer) > width - 2 and text:
+            return f"{text} …"
+        text = longer
+    return text
