@@ -88,10 +88,14 @@ class BenchFolders:
 
     def __init__(self, root: Path, data_dir: Path, dataset: str) -> None:
         self.runs = root / "runs"
+        # The Data screen opens the dataset that was last shown, not that of the form.
+        settings = root / "settings"
+        settings.mkdir()
+        (settings / "view.json").write_text(json.dumps({"dataset": dataset}), encoding="utf-8")
         self.environment = {
             "FMNIST_TUI_RUNS": str(self.runs),
             "FMNIST_TUI_DATA": str(data_dir),
-            "FMNIST_TUI_SETTINGS": str(root / "settings"),
+            "FMNIST_TUI_SETTINGS": str(settings),
             "FMNIST_TUI_DATASET": dataset,
             # Studies stay in these folders.
             "FMNIST_TUI_STORAGE": "",

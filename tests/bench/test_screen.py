@@ -9,7 +9,7 @@ import pytest
 
 from fmnist_tui import __version__
 from fmnist_tui.bench.probes import PROBES
-from fmnist_tui.bench.screen import SCREENS, images_per_second
+from fmnist_tui.bench.screen import SCREENS, BenchFolders, images_per_second
 from fmnist_tui.bench.terminal import WatchedTerminal
 from fmnist_tui.tui import app
 from fmnist_tui.util.errors import UserError
@@ -37,6 +37,11 @@ def test_a_timeout_reports_the_last_output() -> None:
         pytest.raises(UserError, match="did not show"),
     ):
         watched.wait_for("something else", seconds=5)
+
+
+def test_the_data_screen_shows_the_benchmarks_dataset(tmp_path: Path) -> None:
+    with BenchFolders(tmp_path, tmp_path / "data", "sketches").open() as watched:
+        watched.wait_for("#0", seconds=30)
 
 
 def test_the_speed_leaves_out_the_first_epoch(tmp_path: Path) -> None:
