@@ -23,7 +23,7 @@ from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.engine.training.live_preview import LivePreview
 from fmnist_tui.engine.training.trainer import Trainer
-from fmnist_tui.protocol.events import Event, RunEnded
+from fmnist_tui.protocol.events import Alert, Event, RunEnded
 
 FOREVER = 100_000
 PATIENCE = 60.0
@@ -105,18 +105,22 @@ def digest(weights: Mapping[str, torch.Tensor]) -> str:
 
 
 class Listener:
-    """Drains a training's events as a screen does, keeping them all."""
+    """Drains a training's events, like a screen, and keeps them all."""
 
     def __init__(self, training: Training) -> None:
         self.training = training
-        self.heard: list[Event] = []
+        self.events: list[Event] = []
 
     def drain(self) -> list[Event]:
         while self.training.events:
-            self.heard.append(self.training.events.popleft())
-        return self.heard
+            self.events.append(self.training.events.popleft())
+        return self.events
 
-    def until(self, kind: type, **fields: Any) -> Any:
+    @property
+    def notes(self) -> list[str]:
+        return [event.message for event in self.events if isinstance(event, Alert)]
+
+    def wait_for(self, kind: type, **fields: Any) -> Any:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             for event in self.drain():
@@ -127,9 +131,9 @@ class Listener:
             time.sleep(0.01)
         raise AssertionError(f"no {kind.__name__} with {fields} came")
 
-    def to_the_end(self) -> RunEnded:
+    def wait_for_end(self) -> RunEnded:
         assert self.training.wait(PATIENCE)
         ends = [event for event in self.drain() if isinstance(event, RunEnded)]
         assert len(ends) == 1, "exactly one RunEnded"
-        assert self.heard[-1] is ends[0], "and nothing after it"
+        assert self.events[-1] is ends[0], "no event after it"
         return ends[0]

@@ -46,7 +46,7 @@ Floats = npt.NDArray[np.floating]
 
 def trained(session: Session, **values: Any) -> RunFolder:
     training = session.train(config(**values))
-    Listener(training).to_the_end()
+    Listener(training).wait_for_end()
     assert training.folder is not None
     while session.training is not None:
         time.sleep(0.01)

@@ -47,13 +47,13 @@ def test_a_session_is_built_and_asked_without_importing_torch() -> None:
 def test_a_finished_run_leaves_a_folder_that_tells_everything(session: Session) -> None:
     training = session.train(config(epochs=2))
     listener = Listener(training)
-    assert listener.to_the_end().reason == FINISHED
+    assert listener.wait_for_end().reason == FINISHED
     folder = training.folder
     assert folder is not None
     state = replay(folder.events)
     assert state.end_reason == FINISHED and state.epochs_done == 2
-    assert isinstance(listener.heard[0], RunStarted)
-    verdicts = {event.split: event for event in listener.heard if isinstance(event, Evaluated)}
+    assert isinstance(listener.events[0], RunStarted)
+    verdicts = {event.split: event for event in listener.events if isinstance(event, Evaluated)}
     assert set(verdicts) == {"val", "test"}
     kept = Predictions.load(folder.predictions / "test.npz")
     assert kept.evaluation().accuracy == verdicts["test"].accuracy
@@ -67,9 +67,9 @@ def test_the_record_on_disk_is_what_was_heard(session: Session) -> None:
 
     training = session.train(config(epochs=2))
     listener = Listener(training)
-    listener.to_the_end()
+    listener.wait_for_end()
     assert training.folder is not None
-    assert EventReader(training.folder.events).read() == listener.heard
+    assert EventReader(training.folder.events).read() == listener.events
 
 
 def test_a_second_training_is_refused_until_the_first_has_ended(session: Session) -> None:
@@ -77,50 +77,50 @@ def test_a_second_training_is_refused_until_the_first_has_ended(session: Session
     with pytest.raises(UserError, match="a training is running"):
         session.train(config())
     first.stop("enough")
-    ended = Listener(first).to_the_end()
+    ended = Listener(first).wait_for_end()
     assert (ended.reason, ended.message) == (STOPPED, "enough")
     deadline = time.monotonic() + PATIENCE
     while session.training is not None and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert Listener(session.train(config(epochs=1))).to_the_end().reason == FINISHED
+    assert Listener(session.train(config(epochs=1))).wait_for_end().reason == FINISHED
 
 
 def test_commands_from_another_thread_are_obeyed(session: Session) -> None:
     training = session.train(config(epochs=FOREVER))
     listener = Listener(training)
-    listener.until(RunStarted)
+    listener.wait_for(RunStarted)
     sender = threading.Thread(target=training.send, args=(SetLearningRate(0.0, 0.005),))
     sender.start()
     sender.join()
-    listener.until(Changed, what="lr", value="0.005")
+    listener.wait_for(Changed, what="lr", value="0.005")
     training.send(Pause(0.0))
-    listener.until(Changed, what="paused", value="true")
+    listener.wait_for(Changed, what="paused", value="true")
     training.send(Resume(0.0))
-    listener.until(Changed, what="paused", value="false")
+    listener.wait_for(Changed, what="paused", value="false")
     training.stop()
-    assert listener.to_the_end().reason == STOPPED
+    assert listener.wait_for_end().reason == STOPPED
 
 
 def test_commands_from_another_process_arrive_through_the_run_folder(session: Session) -> None:
     training = session.train(config(epochs=FOREVER))
     listener = Listener(training)
-    listener.until(RunStarted)
+    listener.wait_for(RunStarted)
     assert training.folder is not None
     send_command(training.folder, SetLearningRate(0.0, 0.004))
-    listener.until(Changed, what="lr", value="0.004")
+    listener.wait_for(Changed, what="lr", value="0.004")
     training.stop()
-    listener.to_the_end()
+    listener.wait_for_end()
 
 
 def test_small_jobs_are_answered_while_a_training_runs(session: Session, tmp_path: Path) -> None:
     done = session.train(config(epochs=2))
-    Listener(done).to_the_end()
+    Listener(done).wait_for_end()
     assert done.folder is not None
     picture = tmp_path / "garment.png"
     Image.fromarray(np.full((50, 50), 200, np.uint8)).save(picture)
     running = session.train(config(epochs=FOREVER))
     listener = Listener(running)
-    listener.until(RunStarted)
+    listener.wait_for(RunStarted)
     answer = session.predict(done.folder.path, [picture, tmp_path / "none.png"]).result(PATIENCE)
     assert sum(share for _, share in answer[0].ranked) == pytest.approx(1.0)
     assert "none.png" in answer[1].error
@@ -128,7 +128,7 @@ def test_small_jobs_are_answered_while_a_training_runs(session: Session, tmp_pat
     assert verdict.evaluation.count == 16
     assert not running.is_done
     running.stop()
-    assert listener.to_the_end().reason == STOPPED
+    assert listener.wait_for_end().reason == STOPPED
 
 
 def test_a_job_served_in_between_changes_no_bit_of_the_training(
@@ -142,7 +142,7 @@ def test_a_job_served_in_between_changes_no_bit_of_the_training(
         while disturbed and not training.is_done:
             if previous is not None:
                 session.evaluate(previous, "test").result(PATIENCE)
-        Listener(training).to_the_end()
+        Listener(training).wait_for_end()
         assert training.folder is not None
         folders.append(training.folder)
         return digest(CheckpointStore(training.folder.checkpoints).load("last")[0]["model"])
@@ -160,15 +160,15 @@ def test_a_job_that_fails_tells_whoever_asked_and_harms_nobody(session: Session)
 
     with pytest.raises(ZeroDivisionError):
         session.submit(broken).result(PATIENCE)
-    assert Listener(session.train(config(epochs=1))).to_the_end().reason == FINISHED
+    assert Listener(session.train(config(epochs=1))).wait_for_end().reason == FINISHED
 
 
 def test_closing_stops_a_training_saves_it_and_joins_the_thread(session: Session) -> None:
     training = session.train(config(epochs=FOREVER))
     listener = Listener(training)
-    listener.until(RunStarted)
+    listener.wait_for(RunStarted)
     assert session.close(PATIENCE)
-    assert listener.to_the_end().reason == STOPPED
+    assert listener.wait_for_end().reason == STOPPED
     assert training.folder is not None
     assert list(training.folder.checkpoints.glob("last-*.pt"))
     assert not [thread for thread in threading.enumerate() if thread.name == "engine"]
@@ -235,7 +235,7 @@ def test_a_bug_in_training_ends_the_run_as_failed_with_a_traceback_kept(
 
     monkeypatch.setattr("fmnist_tui.engine.training.trainer.Trainer.run", broken)
     training = session.train(config())
-    ended = Listener(training).to_the_end()
+    ended = Listener(training).wait_for_end()
     assert ended.reason == FAILED and "surprise" in ended.message
     assert training.folder is not None
     assert "surprise" in (training.folder.path / "traceback.txt").read_text()
@@ -250,23 +250,23 @@ def test_memory_that_runs_out_names_a_batch_size_to_try(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr("fmnist_tui.engine.training.trainer.Trainer.run", full)
-    ended = Listener(session.train(config(batch_size=64))).to_the_end()
+    ended = Listener(session.train(config(batch_size=64))).wait_for_end()
     assert ended.reason == FAILED and "batch_size = 32" in ended.message
 
 
 def test_a_stopped_run_is_taken_up_in_its_own_folder_and_finished(session: Session) -> None:
     first = session.train(config(epochs=40))
     listener = Listener(first)
-    listener.until(RunStarted)
+    listener.wait_for(RunStarted)
     first.stop()
-    ended = listener.to_the_end()
+    ended = listener.wait_for_end()
     assert first.folder is not None
     while session.training is not None:
         time.sleep(0.01)
     again = session.resume(first.folder, read(first.folder.config).config())
     heard = Listener(again)
-    assert heard.to_the_end().reason == FINISHED
-    started = next(event for event in heard.heard if isinstance(event, RunStarted))
+    assert heard.wait_for_end().reason == FINISHED
+    started = next(event for event in heard.events if isinstance(event, RunStarted))
     assert started.step == ended.step
     assert again.folder == first.folder
     state = replay(first.folder.events)
@@ -275,7 +275,7 @@ def test_a_stopped_run_is_taken_up_in_its_own_folder_and_finished(session: Sessi
 
 def test_a_run_that_another_process_trains_cannot_be_resumed(session: Session) -> None:
     first = session.train(config(epochs=1))
-    Listener(first).to_the_end()
+    Listener(first).wait_for_end()
     assert first.folder is not None
     while session.training is not None:
         time.sleep(0.01)
@@ -289,10 +289,10 @@ def test_a_run_that_another_process_trains_cannot_be_resumed(session: Session) -
 def test_a_damaged_last_checkpoint_is_told_and_the_one_before_it_used(session: Session) -> None:
     first = session.train(config(epochs=FOREVER, checkpoint_seconds=0.05))
     listener = Listener(first)
-    listener.until(RunStarted)
+    listener.wait_for(RunStarted)
     time.sleep(0.5)
     first.stop()
-    listener.to_the_end()
+    listener.wait_for_end()
     assert first.folder is not None
     newest = sorted(first.folder.checkpoints.glob("last-*.pt"))[-1]
     newest.write_bytes(b"PK" + newest.read_bytes()[2:-1])
@@ -300,8 +300,8 @@ def test_a_damaged_last_checkpoint_is_told_and_the_one_before_it_used(session: S
         time.sleep(0.01)
     again = session.resume(first.folder, first.config.changed(epochs=1))
     heard = Listener(again)
-    heard.to_the_end()
-    alerts = [event.message for event in heard.heard if isinstance(event, Alert)]
+    heard.wait_for_end()
+    alerts = [event.message for event in heard.events if isinstance(event, Alert)]
     assert any(newest.name in message for message in alerts)
 
 

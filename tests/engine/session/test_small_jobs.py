@@ -51,7 +51,7 @@ def drawing() -> Pixels:
 
 def finished(session: Session, **values: Any) -> RunFolder:
     training = session.train(config(**values))
-    Listener(training).to_the_end()
+    Listener(training).wait_for_end()
     assert training.folder is not None
     while session.training is not None:
         time.sleep(0.01)
@@ -220,7 +220,7 @@ def test_a_run_without_any_checkpoint_says_so_in_one_line(session: Session) -> N
 def test_a_live_run_is_evaluated_without_a_word_in_its_record(session: Session) -> None:
     training = session.train(config(epochs=FOREVER))
     listener = Listener(training)
-    listener.until(Progress)
+    listener.wait_for(Progress)
     while training.folder is None or not list(training.folder.checkpoints.glob("best-*.json")):
         time.sleep(0.01)
     verdict = session.evaluate(training.folder, "val").result(PATIENCE)
@@ -230,9 +230,9 @@ def test_a_live_run_is_evaluated_without_a_word_in_its_record(session: Session) 
     assert verdict.evaluation == verdict.predictions.evaluation()
     assert verdict.evaluation.count == sum(map(sum, verdict.evaluation.confusion)) == 16
     training.stop()
-    listener.to_the_end()
+    listener.wait_for_end()
     told = EventReader(training.folder.events).read()
-    assert told == listener.heard
+    assert told == listener.events
     assert not [event for event in told if isinstance(event, Evaluated)]
     assert not list(training.folder.predictions.iterdir())
 
@@ -240,7 +240,7 @@ def test_a_live_run_is_evaluated_without_a_word_in_its_record(session: Session) 
 def test_the_data_of_a_training_are_there_for_whoever_shows_them(session: Session) -> None:
     training = session.train(config(epochs=1))
     assert training.dataset is None or len(training.dataset.val)
-    Listener(training).to_the_end()
+    Listener(training).wait_for_end()
     assert training.dataset is not None
     assert np.array_equal(training.dataset.val.images, blobs(64).val.images)
 
@@ -251,7 +251,7 @@ def test_the_data_of_a_training_are_there_for_whoever_shows_them(session: Sessio
 def test_many_small_jobs_leave_the_training_its_turn(session: Session) -> None:
     training = session.train(config(epochs=FOREVER))
     listener = Listener(training)
-    listener.until(Progress)
+    listener.wait_for(Progress)
     steps: list[int] = []
 
     def slow(_: object) -> None:
@@ -262,22 +262,22 @@ def test_many_small_jobs_leave_the_training_its_turn(session: Session) -> None:
         future.result(PATIENCE)
     assert len(set(steps)) > 1, "it trained in between"
     training.stop()
-    listener.to_the_end()
+    listener.wait_for_end()
 
 
 def test_threads_that_a_small_job_sets_are_set_back(session: Session) -> None:
     training = session.train(config(epochs=FOREVER, threads=1))
     listener = Listener(training)
-    listener.until(Progress)
+    listener.wait_for(Progress)
     threads: Callable[[object], int] = lambda _: torch.get_num_threads()  # noqa: E731
     assert session.submit(threads).result(PATIENCE) == 1
     session.submit(lambda _: torch.set_num_threads(2)).result(PATIENCE)
     since = time.time()
-    while listener.until(Progress).t < since:
-        listener.heard.clear()
+    while listener.wait_for(Progress).t < since:
+        listener.events.clear()
     assert session.submit(threads).result(PATIENCE) == 1
     training.stop()
-    listener.to_the_end()
+    listener.wait_for_end()
 
 
 def test_a_machine_settles_the_thread_it_is_used_on() -> None:

@@ -16,7 +16,7 @@ from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.session import run_training
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.commands import SaveCheckpoint, SetLearningRate, Stop
-from fmnist_tui.protocol.events import FINISHED, Alert, CheckpointSaved, EpochEnded, RunStarted
+from fmnist_tui.protocol.events import FINISHED, CheckpointSaved, EpochEnded, RunStarted
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.util.errors import UserError
@@ -64,7 +64,7 @@ def forked(
     """A fork, trained to its end."""
     training = session.fork(parent, checkpoint, settings(**values))
     listener = Listener(training)
-    assert listener.to_the_end().reason == FINISHED
+    assert listener.wait_for_end().reason == FINISHED
     assert training.folder is not None
     while session.training is not None:
         time.sleep(0.01)
@@ -83,11 +83,7 @@ def refused(session: Session, parent: RunFolder, checkpoint: str = "last", **val
 
 
 def started(listener: Listener) -> RunStarted:
-    return next(event for event in listener.heard if isinstance(event, RunStarted))
-
-
-def notes(listener: Listener) -> list[str]:
-    return [event.message for event in listener.heard if isinstance(event, Alert)]
+    return next(event for event in listener.events if isinstance(event, RunStarted))
 
 
 def contents(folder: RunFolder) -> dict[str, bytes]:
@@ -102,8 +98,8 @@ def test_a_fork_continues_from_the_step_in_its_own_folder(
     assert folder.path != parent.path and contents(parent) == before
     assert started(listener).step == STOPPED_AT
     file = CheckpointStore(parent.checkpoints).manifests("last")[0].file
-    assert notes(listener) == [f"forked from {parent.name} at step 9 ({file})"]
-    assert [event.step for event in listener.heard if isinstance(event, EpochEnded)] == [
+    assert listener.notes == [f"forked from {parent.name} at step 9 ({file})"]
+    assert [event.step for event in listener.events if isinstance(event, EpochEnded)] == [
         12,
         16,
         20,
@@ -140,7 +136,7 @@ def test_a_fork_uses_the_new_settings_and_not_rates_changed_during_the_run(
     session: Session, parent: RunFolder
 ) -> None:
     _, listener = forked(session, parent, schedule="constant", lr=0.02, epochs=4)
-    assert {event.lr for event in listener.heard if isinstance(event, EpochEnded)} == {0.02}
+    assert {event.lr for event in listener.events if isinstance(event, EpochEnded)} == {0.02}
     payload, manifest, _ = CheckpointStore(parent.checkpoints).load("last")
     again = make_learner(settings(weight_decay=0.25, lr=0.02), blobs(64))
     again.restore(payload, manifest.file)
@@ -153,12 +149,12 @@ def test_a_step_checkpoint_is_forked_by_its_file_name(session: Session, parent: 
     for name in ("step-5.pt", "step-5"):
         _, listener = forked(session, parent, name)
         assert started(listener).step == 5
-        assert "(step-5.pt)" in notes(listener)[0]
+        assert "(step-5.pt)" in listener.notes[0]
 
 
 def test_the_best_epoch_of_a_fork_is_its_own(session: Session, parent: RunFolder) -> None:
     folder, listener = forked(session, parent, epochs=3)
-    ends = [event for event in listener.heard if isinstance(event, EpochEnded)]
+    ends = [event for event in listener.events if isinstance(event, EpochEnded)]
     assert [(event.epoch, event.best) for event in ends] == [(3, True)]
     assert CheckpointStore(folder.checkpoints).manifests("best")[0].step == 12
 
@@ -167,7 +163,7 @@ def test_a_fork_from_weights_only_starts_at_step_0(session: Session, parent: Run
     best = CheckpointStore(parent.checkpoints).load("best")[0]
     folder, listener = forked(session, parent, "best", epochs=1, lr=1e-30, schedule="constant")
     assert started(listener).step == 0
-    assert notes(listener)[0].startswith(f"forked from {parent.name} at step ")
+    assert listener.notes[0].startswith(f"forked from {parent.name} at step ")
     last = CheckpointStore(folder.checkpoints).load("last")[0]
     assert last["step"] == STEPS_PER_EPOCH
     name = next(name for name, tensor in best["weights"].items() if tensor.ndim == 4)
@@ -180,22 +176,22 @@ def test_a_changed_batch_size_restarts_the_epoch(session: Session, parent: RunFo
     _, listener = forked(session, parent, batch_size=8)
     start = started(listener)
     assert (start.step, start.steps_per_epoch) == (2 * 8, 8)
-    assert "epoch 3 starts again" in notes(listener)[1]
-    ends = [event for event in listener.heard if isinstance(event, EpochEnded)]
+    assert "epoch 3 starts again" in listener.notes[1]
+    ends = [event for event in listener.events if isinstance(event, EpochEnded)]
     assert [event.step for event in ends] == [24, 32, 40, 48]
 
 
 def test_a_resumed_fork_still_records_its_origin(session: Session, parent: RunFolder) -> None:
     folder, _ = forked(session, parent, epochs=4)
     listener = Listener(session.resume(folder, read(folder.config).config(epochs=5)))
-    assert listener.to_the_end().reason == FINISHED
+    assert listener.wait_for_end().reason == FINISHED
     made_with = tomllib.loads(folder.config.read_text())["made_with"]
     assert (made_with["forked_from"], made_with["forked_step"]) == (parent.name, STOPPED_AT)
 
 
 def test_an_ordinary_run_does_not_mention_a_fork(session: Session) -> None:
     training = session.train(config(epochs=1))
-    Listener(training).to_the_end()
+    Listener(training).wait_for_end()
     assert training.folder is not None
     assert "forked" not in training.folder.config.read_text()
 
@@ -242,7 +238,7 @@ def test_weights_only_allow_another_optimiser_and_length(
     session: Session, parent: RunFolder
 ) -> None:
     _, listener = forked(session, parent, "best", epochs=1, optimizer="sgd", ema=0.0)
-    assert [event.kind for event in listener.heard if isinstance(event, CheckpointSaved)] == [
+    assert [event.kind for event in listener.events if isinstance(event, CheckpointSaved)] == [
         "best",
         "last",
     ]

@@ -217,7 +217,7 @@ def test_a_training_with_a_cuda_graph_and_a_search_ends_like_one_without(
 def test_a_search_run_records_everything_in_its_folder(session: Session) -> None:
     training = session.find_lr(config(model="mlp"), RateRange(steps=60))
     listener = Listener(training)
-    result = listener.to_the_end()
+    result = listener.wait_for_end()
     assert result.reason == FINISHED and result.message.startswith("suggests lr 0.")
     folder = training.folder
     assert folder is not None and "lrfind" in folder.name
@@ -225,33 +225,33 @@ def test_a_search_run_records_everything_in_its_folder(session: Session) -> None
     assert state.started is not None and state.search is not None
     assert (state.started.kind, state.started.total_steps) == (LRFIND, 60)
     assert state.search.end is not None and state.search.end.lr is not None
-    assert len(state.search.points) == len([e for e in listener.heard if isinstance(e, LrProbed)])
+    assert len(state.search.points) == len([e for e in listener.events if isinstance(e, LrProbed)])
     assert read(folder.config).config() == training.config
-    assert not [event for event in listener.heard if isinstance(event, Evaluated)]
+    assert not [event for event in listener.events if isinstance(event, Evaluated)]
     assert not list(folder.predictions.iterdir()) and not list(folder.checkpoints.iterdir())
 
 
 def test_a_search_is_stopped_by_a_command_from_another_process(session: Session) -> None:
     training = session.find_lr(config(model="mlp"), RateRange(steps=2000))
     listener = Listener(training)
-    listener.until(RunStarted)
+    listener.wait_for(RunStarted)
     assert training.folder is not None
     send_command(training.folder, Stop(0.0, "requested"))
-    result = listener.to_the_end()
+    result = listener.wait_for_end()
     assert (result.reason, result.message) == (STOPPED, "requested")
 
 
 def test_another_process_can_start_a_search_in_a_live_run(session: Session) -> None:
     training = session.train(config(epochs=FOREVER))
     listener = Listener(training)
-    listener.until(RunStarted)
+    listener.wait_for(RunStarted)
     assert training.folder is not None
     send_command(training.folder, FIND)
-    assert listener.until(LrSearched).reason == FINISHED
-    listener.until(Changed, what="phase", value="training")
+    assert listener.wait_for(LrSearched).reason == FINISHED
+    listener.wait_for(Changed, what="phase", value="training")
     training.stop()
-    listener.to_the_end()
-    assert not [event for event in listener.heard if isinstance(event, Alert)]
+    listener.wait_for_end()
+    assert not [event for event in listener.events if isinstance(event, Alert)]
 
 
 def test_a_search_on_too_few_images_leaves_no_run_folder(session: Session, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from fmnist_tui.engine.session.session import Session
 from fmnist_tui.engine.training import freezing
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.engine.training.transfer import TransferStart
-from fmnist_tui.protocol.events import FAILED, FINISHED, Alert, Evaluated, RunStarted
+from fmnist_tui.protocol.events import FAILED, FINISHED, Evaluated, RunStarted
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.util.errors import UserError
@@ -65,7 +65,7 @@ def ended(
     session: Session, training: Training, reason: str = FINISHED
 ) -> tuple[RunFolder, Listener]:
     listener = Listener(training)
-    end = listener.to_the_end()
+    end = listener.wait_for_end()
     assert end.reason == reason, end.message
     assert training.folder is not None
     while session.training is not None:
@@ -86,10 +86,6 @@ def refused(session: Session, **values: Any) -> str:
     return str(training.error)
 
 
-def notes(listener: Listener) -> list[str]:
-    return [event.message for event in listener.heard if isinstance(event, Alert)]
-
-
 def best(folder: RunFolder) -> dict[str, Tensor]:
     weights: dict[str, Tensor] = CheckpointStore(folder.checkpoints).load("best")[0]["weights"]
     return weights
@@ -104,10 +100,10 @@ def test_the_head_is_copied_for_the_same_classes(session: Session, parent: RunFo
     learnt = [name for name, tensor in before.items() if tensor.ndim >= 2]
     assert len(learnt) == 5
     assert all(torch.allclose(after[name], before[name], atol=1e-6) for name in learnt)
-    started = next(event for event in listener.heard if isinstance(event, RunStarted))
+    started = next(event for event in listener.events if isinstance(event, RunStarted))
     assert started.step == 0
     file = CheckpointStore(parent.checkpoints).manifests("best")[0].file
-    assert notes(listener)[0] == (
+    assert listener.notes[0] == (
         f"started from {parent.name} at step 8 ({file}); all 22 tensors copied, including the head"
     )
 
@@ -119,7 +115,7 @@ def test_other_classes_get_a_new_head_and_the_rest_is_copied(
     before, after = best(parent), best(folder)
     assert after["17.weight"].shape[0] == 3 and before["17.weight"].shape[0] == 4
     assert torch.allclose(after["14.weight"], before["14.weight"], atol=1e-6)
-    assert "20 tensors copied, new: 17" in notes(listener)[0]
+    assert "20 tensors copied, new: 17" in listener.notes[0]
 
 
 def test_renewed_parts_are_initialised_from_the_seed(session: Session, parent: RunFolder) -> None:
@@ -132,7 +128,7 @@ def test_renewed_parts_are_initialised_from_the_seed(session: Session, parent: R
     assert torch.allclose(after["14.weight"], own["14.weight"], atol=1e-6)
     assert torch.allclose(after["17.weight"], own["17.weight"], atol=1e-6)
     assert torch.allclose(after["0.weight"], best(parent)["0.weight"], atol=1e-6)
-    assert "new: 14, 17" in notes(listener)[0]
+    assert "new: 14, 17" in listener.notes[0]
 
 
 def test_config_toml_records_the_origin_and_starts_the_same_run_again(
@@ -154,7 +150,7 @@ def test_config_toml_records_the_origin_and_starts_the_same_run_again(
 def test_a_checkpoint_of_a_run_is_a_start_by_its_path(session: Session, parent: RunFolder) -> None:
     file = parent.checkpoints / CheckpointStore(parent.checkpoints).manifests("last")[0].file
     folder, listener = trained(session, start=str(file), **FIXED)
-    assert f"({file.name})" in notes(listener)[0]
+    assert f"({file.name})" in listener.notes[0]
     assert tomllib.loads(folder.config.read_text())["run"]["start"] == str(file)
 
 
@@ -173,7 +169,7 @@ def test_the_record_proves_that_frozen_parts_are_unchanged(
     frozen = {name: best(parent)[name] for name in best(parent) if int(name.split(".")[0]) <= 10}
     assert len(frozen) == 18
     assert all(best(folder)[name].equal(tensor) for name, tensor in frozen.items())
-    message = notes(listener)
+    message = listener.notes
     assert message[1].startswith("frozen: convolutions (18 tensors, ")
     shown = message[1].rpartition("sha256 ")[2].rstrip(")")
     assert message[2] == f"frozen parts unchanged: 18 tensors, sha256 {shown}"
@@ -191,7 +187,7 @@ def test_a_run_whose_frozen_parts_changed_fails_and_is_not_tested(
     assert state.frozen_unchanged is False
     assert state.message.startswith("frozen parts changed: 18 tensors, sha256 ")
     assert [alert.level for alert in state.alerts][-1] == "error"
-    assert not [event for event in listener.heard if isinstance(event, Evaluated)]
+    assert not [event for event in listener.events if isinstance(event, Evaluated)]
 
 
 def test_a_run_without_frozen_parts_does_not_mention_them(
@@ -208,7 +204,7 @@ def test_a_resumed_run_keeps_its_frozen_parts_after_its_start_was_deleted(
     shutil.rmtree(parent.path)
     longer = read(folder.config).config(epochs=3)
     _, listener = ended(session, session.resume(folder, longer))
-    frozen = [note for note in notes(listener) if "frozen" in note]
+    frozen = [note for note in listener.notes if "frozen" in note]
     assert len(frozen) == 2 and frozen[1].startswith("frozen parts unchanged")
     made_with = tomllib.loads(folder.config.read_text())["made_with"]
     assert made_with["started_from"] == parent.name
@@ -220,7 +216,7 @@ def test_a_full_fork_keeps_its_frozen_parts_and_refuses_to_unfreeze(
     folder, _ = trained(session, start=parent.id, freeze="convolutions", body_lr=0.5)
     longer = read(folder.config).config(epochs=3)
     _, listener = ended(session, session.fork(folder, "last", longer))
-    assert notes(listener)[-1].startswith("frozen parts unchanged")
+    assert listener.notes[-1].startswith("frozen parts unchanged")
     for change, message in (
         ({"freeze": ""}, "continues with freeze convolutions, not none"),
         ({"body_lr": 1.0}, "continues with body_lr 0.5, not 1.0"),
@@ -232,7 +228,7 @@ def test_a_full_fork_keeps_its_frozen_parts_and_refuses_to_unfreeze(
             time.sleep(0.01)
     unfrozen = longer.changed(freeze="", body_lr=0.1)
     _, listener = ended(session, session.fork(folder, "best", unfrozen))
-    assert not [note for note in notes(listener) if "frozen" in note]
+    assert not [note for note in listener.notes if "frozen" in note]
 
 
 # -- refusals -----------------------------------------------------------------------------
