@@ -1,4 +1,4 @@
-"""A web server of bad manners on loopback, and data sets small enough to make up."""
+"""A misbehaving web server on loopback, and tiny datasets."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from fmnist_tui.data.idx.idx_set import IdxFile, IdxSet
 from fmnist_tui.data.sources.http import Patience
 
 QUICK = Patience(connect=1.0, silence=0.5)
-"""Time-outs short enough for tests; everything here answers at once or never."""
+"""Time limits for tests: their servers answer at once or never."""
 
-Manner = Callable[["Handler"], None]
+Response = Callable[["Handler"], None]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers each path in the manner that the test chose."""
+    """Answers each path with the response that the test chose."""
 
     protocol_version = "HTTP/1.1"
     server: Server
 
     def do_GET(self) -> None:
-        self.server.asked.append((self.path, dict(self.headers.items())))
+        self.server.requests.append((self.path, dict(self.headers.items())))
         self.close_connection = True
-        manner = self.server.manners.get(self.path)
+        response = self.server.responses.get(self.path)
         try:
-            if manner is None:
+            if response is None:
                 self.send_error(404)
             else:
-                manner(self)
+                response(self)
         except (BrokenPipeError, ConnectionResetError):
             pass
 
@@ -54,14 +54,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """What it was asked is in `asked`: paths with headers, in order."""
+    """`requests` has the paths and headers of all requests, in order."""
 
     daemon_threads = True
 
-    def __init__(self, manners: dict[str, Manner]) -> None:
+    def __init__(self, responses: dict[str, Response]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.manners = manners
-        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.responses = responses
+        self.requests: list[tuple[str, dict[str, str]]] = []
         self.ending = threading.Event()
 
     @property
@@ -69,13 +69,15 @@ class Server(http.server.ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/"
 
     def paths(self) -> list[str]:
-        return [path for path, _ in self.asked]
+        return [path for path, _ in self.requests]
 
 
 @contextmanager
-def serving(**manners: Manner) -> Iterator[Server]:
-    """A server whose paths are the keywords, with dots for double underscores."""
-    server = Server({f"/{name.replace('__', '.')}": manner for name, manner in manners.items()})
+def serving(**responses: Response) -> Iterator[Server]:
+    """A server for the paths in the keywords, with dots for double underscores."""
+    server = Server(
+        {f"/{name.replace('__', '.')}": response for name, response in responses.items()}
+    )
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
@@ -87,10 +89,10 @@ def serving(**manners: Manner) -> Iterator[Server]:
         thread.join()
 
 
-def whole(body: bytes, tag: str = '"v1"', ranges: bool = True) -> Manner:
-    """The file as it should be served, with parts of it for whoever has the rest."""
+def complete(body: bytes, tag: str = '"v1"', ranges: bool = True) -> Response:
+    """The file, or the requested range of it."""
 
-    def manner(handler: Handler) -> None:
+    def response(handler: Handler) -> None:
         wanted = handler.headers.get("Range", "")
         if ranges and wanted and handler.headers.get("If-Range") == tag:
             first = int(wanted.removeprefix("bytes=").rstrip("-"))
@@ -105,66 +107,66 @@ def whole(body: bytes, tag: str = '"v1"', ranges: bool = True) -> Manner:
             handler.start(Content_Length=len(body), ETag=tag)
             handler.wfile.write(body)
 
-    return manner
+    return response
 
 
-def cut_short(body: bytes, after: int, tag: str = '"v1"') -> Manner:
-    """All of it promised, the connection closed early; every time anew."""
+def truncated(body: bytes, after: int, tag: str = '"v1"') -> Response:
+    """Announces the whole file, but closes the connection early, every time."""
 
-    def manner(handler: Handler) -> None:
+    def response(handler: Handler) -> None:
         handler.start(Content_Length=len(body), ETag=tag)
         handler.wfile.write(body[:after])
 
-    return manner
+    return response
 
 
-def then(*manners: Manner) -> Manner:
-    """One manner after the other, the last one for ever."""
-    left = list(manners)
+def then(*responses: Response) -> Response:
+    """One response after the other; the last one repeats."""
+    left = list(responses)
     return lambda handler: (left.pop(0) if len(left) > 1 else left[0])(handler)
 
 
-def redirect(to: str) -> Manner:
+def redirect(to: str) -> Response:
     return lambda handler: handler.start(302, Location=to, Content_Length=0)
 
 
-def page(handler: Handler) -> None:
-    """A hotel's network that wants a room number first."""
+def login_page(handler: Handler) -> None:
+    """The login page of a hotel's network."""
     body = b"<!DOCTYPE html><html><body>Welcome! Please log in.</body></html>"
     handler.start(Content_Type="text/html; charset=utf-8", Content_Length=len(body))
     handler.wfile.write(body)
 
 
-def hang(handler: Handler) -> None:
-    """Takes the request and says nothing."""
+def silent(handler: Handler) -> None:
+    """Accepts the request and never answers."""
     server = handler.server
     server.ending.wait(20)
 
 
-def stall(body: bytes, after: int) -> Manner:
-    """Begins, and then sends nothing more while keeping the connection."""
+def stalled(body: bytes, after: int) -> Response:
+    """Starts to send, then keeps the connection open without sending more."""
 
-    def manner(handler: Handler) -> None:
+    def response(handler: Handler) -> None:
         handler.start(Content_Length=len(body), ETag='"v1"')
         handler.wfile.write(body[:after])
         handler.wfile.flush()
         handler.server.ending.wait(20)
 
-    return manner
+    return response
 
 
-def dribble(body: bytes, pause: float) -> Manner:
-    """A byte now and a byte then."""
+def dripping(body: bytes, pause: float) -> Response:
+    """Sends single bytes with pauses."""
 
-    def manner(handler: Handler) -> None:
+    def response(handler: Handler) -> None:
         handler.start(Content_Length=len(body))
-        for place in range(len(body)):
-            handler.wfile.write(body[place : place + 1])
+        for position in range(len(body)):
+            handler.wfile.write(body[position : position + 1])
             handler.wfile.flush()
             if handler.server.ending.wait(pause):
                 return
 
-    return manner
+    return response
 
 
 def md5(data: bytes) -> str:
@@ -172,14 +174,14 @@ def md5(data: bytes) -> str:
 
 
 def idx_bytes(array: npt.NDArray[Any]) -> bytes:
-    """An idx file's bytes, put together without the code under test."""
+    """An idx file's bytes, built without the code under test."""
     code = {"uint8": 0x08, "int8": 0x09, "int16": 0x0B, "int32": 0x0C}[array.dtype.name]
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, code, array.ndim, *array.shape)
     return header + array.astype(array.dtype.newbyteorder(">")).tobytes()
 
 
 class TinySet:
-    """A data set like Fashion-MNIST with 40 training and 20 test pictures."""
+    """A dataset like Fashion-MNIST with 40 training and 20 test images."""
 
     def __init__(self, name: str = "fashion", known: bool = True, **more: Any) -> None:
         numbers = np.random.default_rng(3)
@@ -212,6 +214,6 @@ class TinySet:
             (folder / file).write_bytes(data)
         return folder
 
-    def manners(self) -> dict[str, Manner]:
-        """Every file served as it should be."""
-        return {file.replace(".", "__"): whole(data) for file, data in self.files.items()}
+    def responses(self) -> dict[str, Response]:
+        """Correct responses for all files."""
+        return {file.replace(".", "__"): complete(data) for file, data in self.files.items()}

@@ -1,4 +1,4 @@
-"""Looking through a data set: splits, filters, finding a picture, what is counted of it."""
+"""Browsing a dataset: splits, filters, finding an image, image statistics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def browse() -> DatasetFilter:
     )
 
 
-def test_all_classes_are_looked_at_until_some_are_chosen(browse: DatasetFilter) -> None:
+def test_all_classes_are_shown_until_some_are_selected(browse: DatasetFilter) -> None:
     assert (len(browse), browse.counts, browse.describe()) == (5, (2, 2, 1), "all classes")
     browse.select_classes({2, 0})
     assert [browse.index(number) for number in range(len(browse))] == [0, 3, 5]
@@ -46,20 +46,20 @@ def test_all_classes_are_looked_at_until_some_are_chosen(browse: DatasetFilter) 
     assert len(browse) == 5
 
 
-def test_another_split_is_looked_at_through_the_same_filter(browse: DatasetFilter) -> None:
+def test_another_split_keeps_the_filter(browse: DatasetFilter) -> None:
     browse.select_classes({1})
     browse.select_split("val")
     assert (len(browse), browse.counts) == (0, (0, 0, 2))
 
 
-def test_the_next_split_is_one_that_has_pictures(browse: DatasetFilter) -> None:
+def test_the_next_split_is_one_that_has_images(browse: DatasetFilter) -> None:
     assert browse.next_split() == "val"
     browse.select_split("val")
     assert browse.next_split() == "train"
 
 
 @pytest.mark.parametrize("text", ["5", " 5 ", "#5", "#005"])
-def test_a_picture_is_found_by_its_index(browse: DatasetFilter, text: str) -> None:
+def test_an_image_is_found_by_its_index(browse: DatasetFilter, text: str) -> None:
     assert browse.find(text) == 3
     browse.select_classes({0})
     assert browse.find(text) == 1
@@ -79,14 +79,16 @@ def test_a_picture_is_found_by_its_index(browse: DatasetFilter, text: str) -> No
         ("\x1b[2J", "“␛[2J” is not an index"),
     ],
 )
-def test_why_a_picture_is_not_found_is_said(browse: DatasetFilter, text: str, why: str) -> None:
+def test_the_reason_why_an_image_is_not_found_is_reported(
+    browse: DatasetFilter, text: str, why: str
+) -> None:
     browse.select_classes({0, 2})
     with pytest.raises(UserError) as caught:
         browse.find(text)
     assert why in str(caught.value)
 
 
-def test_an_empty_split_has_nothing_to_find(browse: DatasetFilter) -> None:
+def test_an_empty_split_has_no_image_to_find(browse: DatasetFilter) -> None:
     browse.select_split("test")
     with pytest.raises(UserError, match="test has no images"):
         browse.find("0")
@@ -109,23 +111,23 @@ def test_classes_are_named_by_part_of_a_name_or_by_number(text: str, found: set[
     assert match_classes(CLASSES, text) == found
 
 
-def test_where_names_are_numbers_a_number_is_a_name() -> None:
+def test_numeric_class_names_are_matched_as_names() -> None:
     assert match_classes(("7", "8", "0"), "0") == {2}
 
 
-def test_numbers_of_a_picture() -> None:
+def test_image_statistics() -> None:
     image = np.array([[0, 31], [32, 255]], np.uint8)[..., None]
-    numbers = ImageStatistics.measure(image)
-    assert (numbers.minimum, numbers.maximum, numbers.mean, numbers.dark_share) == (
+    statistics = ImageStatistics.measure(image)
+    assert (statistics.minimum, statistics.maximum, statistics.mean, statistics.dark_share) == (
         0,
         255,
         79.5,
         0.5,
     )
-    assert numbers.histogram == (0.5, 0.25, 0, 0, 0, 0, 0, 0.25)
+    assert statistics.histogram == (0.5, 0.25, 0, 0, 0, 0, 0, 0.25)
 
 
-def test_class_means_are_means_and_black_where_there_is_nothing(browse: DatasetFilter) -> None:
+def test_class_means_are_black_for_empty_classes(browse: DatasetFilter) -> None:
     means = class_means(browse.dataset.train, 3)
     assert means.shape == (3, 4, 4, 1)
     assert means[:, 0, 0, 0].tolist() == [2, 6, 3]  # (0+5)/2 and (2+9)/2, to the even neighbour

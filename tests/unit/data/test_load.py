@@ -1,4 +1,4 @@
-"""Data sets by name: what is cut, chosen, numbered and refused."""
+"""Loading datasets by name: splits, classes, limits and errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.unit.data.support import TinySet
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder with tiny garments and digits under their proper names."""
+    """A data folder with tiny garments and digits under their own names."""
     monkeypatch.setenv(OFFLINE, "1")
     folder = tmp_path / "data"
     for name in ("fashion", "mnist"):
@@ -35,8 +35,8 @@ def digits(folder: Path, labels: range = range(10), zipped: bool = False) -> Pat
     folder.mkdir()
     ending = ".gz" if zipped else ""
     for name, count in (("train", 30), ("t10k", 10)):
-        pictures = np.full((count, 28, 28), count, np.uint8)
-        write_idx(folder / f"{name}-images-idx3-ubyte{ending}", pictures)
+        images = np.full((count, 28, 28), count, np.uint8)
+        write_idx(folder / f"{name}-images-idx3-ubyte{ending}", images)
         numbers = np.resize(np.array(labels, np.uint8), count)
         write_idx(folder / f"{name}-labels-idx1-ubyte{ending}", numbers)
     return folder
@@ -46,7 +46,7 @@ def counts(dataset: Dataset) -> tuple[int, int, int]:
     return len(dataset.train), len(dataset.val), len(dataset.test)
 
 
-def test_validation_is_cut_from_train_and_nothing_is_lost(data: Path) -> None:
+def test_validation_is_split_off_train_and_nothing_is_lost(data: Path) -> None:
     dataset = load_dataset("fashion", data_dir=data, val_fraction=0.25)
     assert counts(dataset) == (30, 10, 20)
     assert set(dataset.train.indices) | set(dataset.val.indices) == set(range(40))
@@ -56,12 +56,12 @@ def test_validation_is_cut_from_train_and_nothing_is_lost(data: Path) -> None:
     assert np.bincount(dataset.val.labels).tolist() == [1] * 10
 
 
-def test_a_split_holds_the_pictures_its_indices_say(data: Path) -> None:
+def test_the_indices_of_a_split_identify_its_images(data: Path) -> None:
     tiny = TinySet("fashion")
-    pictures = tiny.arrays["train-images-idx3-ubyte.gz"]
+    images = tiny.arrays["train-images-idx3-ubyte.gz"]
     dataset = load_dataset("fashion", data_dir=data, val_fraction=0.25, classes=(7, 2), limit=5)
     for split in (dataset.train, dataset.val):
-        np.testing.assert_array_equal(split.images[..., 0], pictures[split.indices])
+        np.testing.assert_array_equal(split.images[..., 0], images[split.indices])
         np.testing.assert_array_equal(split.indices % 10, np.array([7, 2])[split.labels])
 
 
@@ -73,7 +73,7 @@ def test_classes_are_numbered_in_the_order_given(data: Path) -> None:
     np.testing.assert_array_equal(dataset.test.indices[dataset.test.labels == 0] % 10, [9, 9])
 
 
-def test_the_cut_stays_whatever_classes_and_limit_say(data: Path) -> None:
+def test_the_validation_split_does_not_depend_on_classes_or_limit(data: Path) -> None:
     whole = load_dataset("fashion", data_dir=data, val_fraction=0.5, split_seed=8)
     some = load_dataset(
         "fashion", data_dir=data, val_fraction=0.5, split_seed=8, classes=(1, 2, 3), limit=4
@@ -85,11 +85,11 @@ def test_the_cut_stays_whatever_classes_and_limit_say(data: Path) -> None:
     assert set(other.val.indices) != set(whole.val.indices)
 
 
-def test_without_a_share_there_is_no_validation(data: Path) -> None:
+def test_a_validation_share_of_zero_leaves_no_validation(data: Path) -> None:
     assert counts(load_dataset("fashion", data_dir=data, val_fraction=0)) == (40, 0, 20)
 
 
-def test_both_number_the_digits_after_the_garments(data: Path) -> None:
+def test_both_numbers_the_digits_after_the_garments(data: Path) -> None:
     dataset = load_dataset("both", data_dir=data, val_fraction=0.25)
     assert counts(dataset) == (60, 20, 40)
     assert dataset.info.classes[9:11] == ("Ankle boot", "0")
@@ -98,7 +98,7 @@ def test_both_number_the_digits_after_the_garments(data: Path) -> None:
         np.testing.assert_array_equal(split.labels % 10, split.indices % 10)
 
 
-def test_both_takes_its_digits_from_a_folder(data: Path, tmp_path: Path) -> None:
+def test_both_reads_its_digits_from_a_folder(data: Path, tmp_path: Path) -> None:
     folder = digits(tmp_path / "digits", zipped=True)
     dataset = load_dataset(f"both:{folder}", data_dir=data, val_fraction=0)
     assert counts(dataset) == (70, 0, 30)
@@ -106,13 +106,13 @@ def test_both_takes_its_digits_from_a_folder(data: Path, tmp_path: Path) -> None
     assert str(folder) in dataset.source
 
 
-def test_digits_that_are_none_are_refused_before_anything_is_fetched(tmp_path: Path) -> None:
+def test_invalid_digits_are_reported_before_anything_is_fetched(tmp_path: Path) -> None:
     folder = digits(tmp_path / "letters", range(26))
     with pytest.raises(UserError, match="labels up to 25 where digits are expected"):
         load_dataset(f"both:{folder}", data_dir=tmp_path / "data")
 
 
-def test_a_folder_of_idx_files_is_a_data_set(tmp_path: Path) -> None:
+def test_a_folder_of_idx_files_is_a_dataset(tmp_path: Path) -> None:
     folder = digits(tmp_path / "mine", range(4))
     dataset = load_dataset(f"idx:{folder}", data_dir=tmp_path, val_fraction=0.2)
     assert counts(dataset) == (24, 6, 10)
@@ -121,7 +121,7 @@ def test_a_folder_of_idx_files_is_a_data_set(tmp_path: Path) -> None:
     assert not list(folder.glob("*.bad"))
 
 
-def test_idx_files_that_do_not_fit_together_are_explained(tmp_path: Path) -> None:
+def test_idx_files_that_do_not_fit_together_are_an_error(tmp_path: Path) -> None:
     folder = digits(tmp_path / "mine")
     name = f"idx:{folder}"
     write_idx(folder / "train-labels-idx1-ubyte", np.zeros(29, np.uint8))
@@ -153,7 +153,7 @@ def test_idx_files_that_do_not_fit_together_are_explained(tmp_path: Path) -> Non
         ("", "unknown dataset"),
     ],
 )
-def test_an_unknown_name_is_refused_with_those_that_are_near(
+def test_an_unknown_name_is_an_error_with_suggestions(
     tmp_path: Path, name: str, words: str
 ) -> None:
     with pytest.raises(UserError, match=words) as caught:
@@ -163,7 +163,7 @@ def test_an_unknown_name_is_refused_with_those_that_are_near(
 
 
 @pytest.mark.parametrize("name", sorted(dataset_catalog.DATASETS))
-def test_every_name_of_the_catalogue_can_be_asked_for(
+def test_every_name_in_the_catalog_can_be_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(OFFLINE, "1")
@@ -177,18 +177,20 @@ def test_every_name_of_the_catalogue_can_be_asked_for(
 
 
 @pytest.mark.parametrize("classes", [(), (1,), (1, 1), (0, 10), (-1, 2)])
-def test_impossible_classes_are_refused(data: Path, classes: tuple[int, ...]) -> None:
+def test_invalid_classes_are_an_error(data: Path, classes: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match="fashion has 10 classes, 0 to 9"):
         load_dataset("fashion", data_dir=data, classes=classes)
 
 
-def test_a_limit_beyond_what_is_left_is_refused(data: Path) -> None:
+def test_a_limit_above_the_number_of_images_is_an_error(data: Path) -> None:
     with pytest.raises(UserError, match="limit = 31: there are 30 training images"):
         load_dataset("fashion", data_dir=data, limit=31)
 
 
 @pytest.mark.parametrize("more", [{"input_size": 32}, {"colour": True}])
-def test_size_and_colour_belong_to_folders_of_images(data: Path, more: dict[str, int]) -> None:
+def test_size_and_colour_are_settings_of_image_folders_only(
+    data: Path, more: dict[str, int]
+) -> None:
     with pytest.raises(UserError, match="only folder: datasets"):
         load_dataset("fashion", data_dir=data, **more)  # type: ignore[arg-type]
 

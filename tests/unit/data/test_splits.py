@@ -1,4 +1,4 @@
-"""Cuts by class and seed."""
+"""Stratified splits and samples by seed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @given(labels=some_labels, share=shares, seed=seeds)
-def test_the_two_sides_are_apart_and_hold_everything(
+def test_the_two_parts_are_disjoint_and_complete(
     labels: np.ndarray, share: float, seed: int
 ) -> None:
     stay, off = stratified_split(labels, share, seed, VALIDATION)
@@ -38,20 +38,20 @@ def test_every_class_has_its_share(labels: np.ndarray, share: float, seed: int) 
             assert taken == 0
 
 
-def test_the_usual_cut_of_uneven_classes_is_exact() -> None:
+def test_the_default_split_of_unbalanced_classes_is_exact() -> None:
     labels = np.repeat(np.arange(10), [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949])
     stay, off = stratified_split(labels, 1 / 6, 0, VALIDATION)
     assert (len(stay), len(off)) == (50_000, 10_000)
 
 
-def test_a_seed_cuts_the_same_for_ever() -> None:
+def test_a_seed_always_gives_the_same_split() -> None:
     labels = np.arange(1000) % 7
     _, off = stratified_split(labels, 0.25, 12, VALIDATION)
     digest = hashlib.sha256(off.astype("<i8").tobytes()).hexdigest()
     assert digest == "7074c738f182b7edaae0ec4b781179103b250e34749a3f1789263ab72bfc0dbc"
 
 
-def test_other_seeds_and_other_ends_cut_otherwise() -> None:
+def test_other_seeds_and_purposes_give_independent_splits() -> None:
     labels = np.zeros(1000, np.int64)
     cuts = [
         stratified_split(labels, 0.5, seed, end)[1]
@@ -76,19 +76,19 @@ def test_the_split_of_a_class_does_not_depend_on_other_classes() -> None:
     assert set(off_alone + 40) <= set(off_with_others)
 
 
-def test_nothing_is_cut_for_a_share_of_nothing() -> None:
+def test_a_share_of_zero_splits_off_nothing() -> None:
     stay, off = stratified_split(np.arange(10) % 2, 0, 0, VALIDATION)
     assert (len(stay), len(off)) == (10, 0)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1, 3, float("nan")])
-def test_an_impossible_share_is_refused(share: float) -> None:
+def test_an_invalid_share_is_an_error(share: float) -> None:
     with pytest.raises(UserError, match="share"):
         stratified_split(np.arange(10) % 2, share, 0, VALIDATION)
 
 
 @given(size=st.integers(1, 90), seed=seeds)
-def test_a_part_has_the_size_asked_for_and_all_classes_alike(size: int, seed: int) -> None:
+def test_a_sample_has_the_requested_size_and_balanced_classes(size: int, seed: int) -> None:
     labels = np.arange(90) % 9
     chosen = stratified_sample(labels, size, seed)
     assert len(set(chosen)) == size
@@ -97,6 +97,6 @@ def test_a_part_has_the_size_asked_for_and_all_classes_alike(size: int, seed: in
 
 
 @pytest.mark.parametrize("size", [0, -3, 11])
-def test_a_part_larger_than_the_whole_is_refused(size: int) -> None:
+def test_a_sample_larger_than_the_dataset_is_an_error(size: int) -> None:
     with pytest.raises(UserError, match=f"limit = {size}: there are 10 training images"):
         stratified_sample(np.arange(10) % 2, size, 0)

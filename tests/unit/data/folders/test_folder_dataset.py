@@ -1,4 +1,4 @@
-"""folder: sets, well-kept and hostile."""
+"""folder: datasets, tidy and hostile."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from fmnist_tui.util.errors import UserError
 
 
 class Folder:
-    """A folder to fill with pictures, and the data set that is read from it."""
+    """A folder to fill with images, and the dataset in it."""
 
     def __init__(self, base: Path) -> None:
-        self.root, self.data = base / "pictures", base / "data"
+        self.root, self.data = base / "photos", base / "data"
         self.root.mkdir()
 
-    def picture(self, name: str, shade: int = 100, size: tuple[int, int] = (20, 30)) -> Path:
+    def image(self, name: str, shade: int = 100, size: tuple[int, int] = (20, 30)) -> Path:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", size, (shade, shade // 2, 0)).save(path)
@@ -40,13 +40,13 @@ class Folder:
 
     def classes(self, *names: str, count: int = 12) -> None:
         for number, name in enumerate(names):
-            for place in range(count):
-                self.picture(f"{name}/{place:02}.png", number * 50 + place)
+            for number_in_class in range(count):
+                self.image(f"{name}/{number_in_class:02}.png", number * 50 + number_in_class)
 
     def load(self, **more: Any) -> Dataset:
         return load_dataset(f"folder:{self.root}", data_dir=self.data, **more)
 
-    def stores(self) -> list[Path]:
+    def cache_entries(self) -> list[Path]:
         return [path for path in (self.data / "cache").iterdir() if path.is_dir()]
 
 
@@ -59,7 +59,7 @@ def splits(dataset: Dataset) -> tuple[Split, Split, Split]:
     return dataset.train, dataset.val, dataset.test
 
 
-def test_classes_come_by_name_and_every_picture_once(folder: Folder) -> None:
+def test_classes_are_sorted_and_every_image_occurs_once(folder: Folder) -> None:
     folder.classes("shoe", "Bag", "coat")
     dataset = folder.load()
     assert dataset.info.classes == ("Bag", "coat", "shoe")
@@ -72,7 +72,7 @@ def test_classes_come_by_name_and_every_picture_once(folder: Folder) -> None:
     assert not dataset.info.crop
 
 
-def test_the_cuts_depend_on_the_seed_alone(folder: Folder) -> None:
+def test_the_splits_depend_on_the_seed_alone(folder: Folder) -> None:
     folder.classes("a", "b", count=30)
     first, again, other = folder.load(), folder.load(limit=20), folder.load(split_seed=1)
     np.testing.assert_array_equal(first.val.indices, again.val.indices)
@@ -81,7 +81,7 @@ def test_the_cuts_depend_on_the_seed_alone(folder: Folder) -> None:
     assert set(other.test.indices) != set(first.test.indices)
 
 
-def test_a_picture_is_read_as_it_will_be_prepared_for_the_model(folder: Folder) -> None:
+def test_images_are_read_as_they_are_prepared_for_the_model(folder: Folder) -> None:
     folder.classes("a", "b")
     noise = np.random.default_rng(0).integers(0, 256, (50, 31, 3), np.uint8)
     path = folder.root / "a" / "00.png"
@@ -97,7 +97,7 @@ def test_a_picture_is_read_as_it_will_be_prepared_for_the_model(folder: Folder) 
         np.testing.assert_array_equal(image, prepare(open_image(path), how).image)
 
 
-def test_wide_pictures_are_padded_with_their_borders_colour(folder: Folder) -> None:
+def test_wide_images_are_padded_with_their_border_colour(folder: Folder) -> None:
     folder.classes("a", "b", count=3)
     for path in folder.root.rglob("*.png"):
         Image.new("L", (40, 10), 200).save(path)
@@ -105,7 +105,7 @@ def test_wide_pictures_are_padded_with_their_borders_colour(folder: Folder) -> N
     assert (dataset.train.images == 200).all()
 
 
-def test_folders_of_splits_are_taken_as_they_are(folder: Folder) -> None:
+def test_folders_of_splits_become_the_splits(folder: Folder) -> None:
     for split, count in (("train", 6), ("val", 2), ("test", 3)):
         folder.classes(f"{split}/a", f"{split}/b", count=count)
     dataset = folder.load()
@@ -115,7 +115,7 @@ def test_folders_of_splits_are_taken_as_they_are(folder: Folder) -> None:
     assert sorted(indices) == list(range(22))
 
 
-def test_a_missing_split_is_cut_from_train(folder: Folder) -> None:
+def test_a_missing_split_is_split_off_train(folder: Folder) -> None:
     for split in ("train", "test"):
         folder.classes(f"{split}/a", f"{split}/b")
     assert [len(split) for split in splits(folder.load())] == [20, 4, 24]
@@ -124,21 +124,21 @@ def test_a_missing_split_is_cut_from_train(folder: Folder) -> None:
     assert [len(split) for split in splits(only_train.load())] == [17, 3, 4]
 
 
-def test_a_class_of_test_that_train_has_not_is_named(folder: Folder) -> None:
+def test_a_test_class_missing_from_train_is_an_error(folder: Folder) -> None:
     folder.classes("train/a", "train/b", "test/a", "test/z")
     with pytest.raises(UserError, match=r"has the class z, which .*train does not have"):
         folder.load()
 
 
-def test_classes_that_happen_to_be_named_like_splits_are_classes(folder: Folder) -> None:
+def test_classes_may_be_named_like_splits(folder: Folder) -> None:
     folder.classes("train", "bus")
     assert folder.load().info.classes == ("bus", "train")
 
 
 def test_unreadable_files_are_named_skipped_and_counted(folder: Folder) -> None:
     folder.classes("a", "b")
-    (folder.root / "a" / "notes.txt").write_text("not a picture")
-    torn = folder.picture("a/torn.png", size=(200, 200))
+    (folder.root / "a" / "notes.txt").write_text("not an image")
+    torn = folder.image("a/torn.png", size=(200, 200))
     torn.write_bytes(torn.read_bytes()[:80])
     (folder.root / "b" / "empty.jpg").write_bytes(b"")
     (folder.root / "b" / "\x1b]0;evil\x07.png").write_bytes(b"x")
@@ -149,14 +149,14 @@ def test_unreadable_files_are_named_skipped_and_counted(folder: Folder) -> None:
     assert dataset.notes[0] == "11 files skipped: not readable as images"
     assert dataset.notes[-1] == "and 6 more"
     assert len(dataset.notes) == 7
-    told = "\n".join(dataset.notes)
+    notes = "\n".join(dataset.notes)
     for name in ("notes.txt", "torn.png", "empty.jpg"):
-        assert name in told
-    assert "\x1b" not in told
+        assert name in notes
+    assert "\x1b" not in notes
     assert folder.load().notes == dataset.notes
 
 
-def test_a_class_without_a_readable_picture_is_left_out_with_a_note(folder: Folder) -> None:
+def test_a_class_without_readable_images_is_skipped_with_a_note(folder: Folder) -> None:
     folder.classes("a", "c")
     (folder.root / "b").mkdir()
     (folder.root / "b" / "x.png").write_bytes(b"no")
@@ -167,7 +167,7 @@ def test_a_class_without_a_readable_picture_is_left_out_with_a_note(folder: Fold
     assert dataset.notes[-1] == "class folders without images skipped: b, d"
 
 
-def test_hidden_files_links_in_circles_and_pipes_do_no_harm(folder: Folder) -> None:
+def test_hidden_files_circular_links_and_pipes_are_skipped(folder: Folder) -> None:
     folder.classes("a", "b")
     (folder.root / "a" / ".DS_Store").write_bytes(b"x")
     (folder.root / ".git").mkdir()
@@ -184,16 +184,16 @@ def test_hidden_files_links_in_circles_and_pipes_do_no_harm(folder: Folder) -> N
     assert "1 file skipped" in dataset.notes[0]
 
 
-def test_pictures_may_lie_deeper_and_be_linked(folder: Folder, tmp_path: Path) -> None:
+def test_images_may_be_in_subfolders_and_linked(folder: Folder, tmp_path: Path) -> None:
     folder.classes("a", "b")
-    folder.picture("a/deep/er/x.png")
+    folder.image("a/deep/er/x.png")
     (tmp_path / "elsewhere").mkdir()
-    folder.picture("a/00.png").rename(tmp_path / "elsewhere" / "00.png")
+    folder.image("a/00.png").rename(tmp_path / "elsewhere" / "00.png")
     (folder.root / "a" / "linked").symlink_to(tmp_path / "elsewhere")
     assert sum(len(split) for split in splits(folder.load())) == 25
 
 
-def test_names_that_are_no_text_are_read_and_shown_safely(folder: Folder) -> None:
+def test_names_that_are_not_text_are_read_and_shown_safely(folder: Folder) -> None:
     folder.classes("a", "b")
     strange = os.fsdecode(os.fsencode(folder.root) + b"/c\x1b[31m\xff")
     (folder.root / "b").rename(strange)
@@ -216,7 +216,7 @@ def make_empty(folder: Folder) -> None:
 
 
 def make_flat(folder: Folder) -> None:
-    folder.picture("x.png")
+    folder.image("x.png")
 
 
 def make_one_class(folder: Folder) -> None:
@@ -245,7 +245,7 @@ def make_too_few(folder: Folder) -> None:
         (make_too_few, "too few images"),
     ],
 )
-def test_a_folder_that_is_no_data_set_is_explained(
+def test_a_folder_that_is_not_a_dataset_is_an_error(
     folder: Folder, make: Callable[[Folder], None], words: str
 ) -> None:
     make(folder)
@@ -255,7 +255,7 @@ def test_a_folder_that_is_no_data_set_is_explained(
     assert "\n" not in str(caught.value)
 
 
-def test_pictures_are_decoded_once(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_are_decoded_once(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.classes("a", "b")
     first = folder.load()
     monkeypatch.setattr(decoded_cache, "read_image", lambda *_: pytest.fail("decoded again"))
@@ -265,19 +265,19 @@ def test_pictures_are_decoded_once(folder: Folder, monkeypatch: pytest.MonkeyPat
         folder.load(colour=True)
 
 
-def test_a_changed_picture_is_decoded_again(folder: Folder) -> None:
+def test_a_changed_image_is_decoded_again(folder: Folder) -> None:
     folder.classes("a", "b")
     before = folder.load()
-    path = folder.picture("a/00.png", 255)
+    path = folder.image("a/00.png", 255)
     os.utime(path, ns=(1, 1))
     after = folder.load()
     assert before.train.images.sum() + before.test.images.sum() + before.val.images.sum() != (
         after.train.images.sum() + after.test.images.sum() + after.val.images.sum()
     )
-    assert len(folder.stores()) == 2
+    assert len(folder.cache_entries()) == 2
 
 
-def test_a_store_that_was_damaged_is_made_again(folder: Folder) -> None:
+def test_a_damaged_cache_entry_is_replaced(folder: Folder) -> None:
     folder.classes("a", "b")
     first = folder.load()
     for name, data in (
@@ -285,18 +285,18 @@ def test_a_store_that_was_damaged_is_made_again(folder: Folder) -> None:
         ("pixels", bytes(24 * 28 * 28 + 1)),
         ("facts.json", b"{"),
     ):
-        (folder.stores()[0] / name).write_bytes(data)
+        (folder.cache_entries()[0] / name).write_bytes(data)
         np.testing.assert_array_equal(folder.load().train.images, first.train.images)
 
 
-def test_only_the_stores_used_last_are_kept(folder: Folder) -> None:
+def test_only_the_most_recently_used_cache_entries_are_kept(folder: Folder) -> None:
     folder.classes("a", "b", count=3)
     for size in range(8, 20):
         folder.load(input_size=size, val_fraction=0.3)
-    assert len(folder.stores()) == 6
+    assert len(folder.cache_entries()) == 6
 
 
-def test_a_split_of_many_pictures_is_mapped_and_not_copied(
+def test_a_large_split_is_mapped_and_not_copied(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.classes("a", "b", count=30)
@@ -307,14 +307,14 @@ def test_a_split_of_many_pictures_is_mapped_and_not_copied(
     for one, other in zip(splits(in_memory), splits(mapped), strict=True):
         np.testing.assert_array_equal(one.images, other.images)
         assert isinstance(other.images.base, np.memmap)
-    files = {path.name for path in folder.stores()[0].iterdir()}
+    files = {path.name for path in folder.cache_entries()[0].iterdir()}
     folder.load()
-    assert {path.name for path in folder.stores()[0].iterdir()} == files
-    mapped.train.images[:] = 0  # a slip of a user's hand does not reach the store
+    assert {path.name for path in folder.cache_entries()[0].iterdir()} == files
+    mapped.train.images[:] = 0  # writing to the array does not change the cache
     np.testing.assert_array_equal(folder.load().train.images, in_memory.train.images)
 
 
-def test_progress_is_told_and_decoding_can_be_cancelled(folder: Folder) -> None:
+def test_decoding_reports_progress_and_can_be_cancelled(folder: Folder) -> None:
     folder.classes("a", "b")
     cancel = threading.Event()
     steps: list[LoadStep] = []
@@ -327,13 +327,13 @@ def test_progress_is_told_and_decoding_can_be_cancelled(folder: Folder) -> None:
     with pytest.raises(CancelError):
         folder.load(on_step=on_step, cancel=cancel)
     assert (steps[-1].done, steps[-1].total, steps[-1].unit) == (1, 24, "images")
-    assert folder.stores() == []
+    assert folder.cache_entries() == []
     steps.clear()
     folder.load(on_step=steps.append)
     assert [step.state for step in (steps[0], steps[-1])] == ["trying", "ok"]
 
 
-def test_a_decoding_that_is_killed_leaves_nothing_half_used(folder: Folder) -> None:
+def test_a_killed_decoding_leaves_no_usable_cache_entry(folder: Folder) -> None:
     folder.classes("a", "b")
     child = """
 import os, signal, sys
@@ -351,23 +351,23 @@ load_dataset("folder:" + sys.argv[1], data_dir=Path(sys.argv[2]))
 """
     done = subprocess.run([sys.executable, "-c", child, folder.root, folder.data], check=False)
     assert done.returncode == -signal.SIGKILL
-    assert [path.name[:5] for path in folder.stores()] == [".new-"]
+    assert [path.name[:5] for path in folder.cache_entries()] == [".new-"]
     dataset = folder.load()
     assert sum(len(split) for split in splits(dataset)) == 24
-    assert not [path for path in folder.stores() if path.name.startswith(".")]
+    assert not [path for path in folder.cache_entries() if path.name.startswith(".")]
 
 
-def test_a_data_folder_that_cannot_be_written_is_told(folder: Folder) -> None:
+def test_a_data_folder_that_cannot_be_written_is_reported(folder: Folder) -> None:
     folder.classes("a", "b")
     folder.data.write_text("in the way")
     with pytest.raises(UserError, match="cannot be written"):
         folder.load()
 
 
-def test_the_facts_are_of_the_folder(folder: Folder) -> None:
+def test_the_dataset_info_describes_the_folder(folder: Folder) -> None:
     folder.classes("a", "b")
     info = folder.load().info
     assert isinstance(info, DatasetInfo)
     assert info.name == f"folder:{folder.root}"
-    assert info.title == "pictures"
+    assert info.title == "photos"
     assert (info.train, info.test) == (20, 4)

@@ -1,4 +1,4 @@
-"""idx files, sound and hostile."""
+"""idx files, valid and hostile."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from fmnist_tui.data.idx.idx_format import LIMIT, read_idx, write_idx
 from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import idx_bytes
 
-PICTURES = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
+IMAGES = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
 
 
 def header(*lengths: int, code: int = 0x08) -> bytes:
     return struct.pack(f">BBBB{len(lengths)}I", 0, 0, code, len(lengths), *lengths)
 
 
-def complaint(path: Path, *args: object) -> str:
+def error_of(path: Path, *args: object) -> str:
     with pytest.raises(UserError) as caught:
         read_idx(path, *args)  # type: ignore[arg-type]
     message = str(caught.value)
@@ -43,7 +43,7 @@ def complaint(path: Path, *args: object) -> str:
     ),
     zipped=st.booleans(),
 )
-def test_what_is_written_is_read_back(
+def test_written_arrays_are_read_back(
     tmp_path_factory: pytest.TempPathFactory, array: np.ndarray, zipped: bool
 ) -> None:
     path = tmp_path_factory.mktemp("idx") / ("a.gz" if zipped else "a")
@@ -55,18 +55,18 @@ def test_what_is_written_is_read_back(
     assert found.sha256 == hashlib.sha256(raw).hexdigest()
 
 
-def test_a_file_is_written_in_the_published_form(tmp_path: Path) -> None:
-    write_idx(tmp_path / "a", PICTURES)
-    assert (tmp_path / "a").read_bytes() == idx_bytes(PICTURES)
+def test_a_file_is_written_in_the_published_format(tmp_path: Path) -> None:
+    write_idx(tmp_path / "a", IMAGES)
+    assert (tmp_path / "a").read_bytes() == idx_bytes(IMAGES)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_gzipped_file_is_known_by_its_bytes_not_its_name(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(gzip.compress(idx_bytes(PICTURES)))
-    np.testing.assert_array_equal(read_idx(tmp_path / "a").array, PICTURES)
+def test_a_gzip_file_is_recognised_by_its_content_not_its_name(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(gzip.compress(idx_bytes(IMAGES)))
+    np.testing.assert_array_equal(read_idx(tmp_path / "a").array, IMAGES)
 
 
-def test_tables_of_int32_come_in_the_machines_byte_order(tmp_path: Path) -> None:
+def test_int32_tables_are_in_native_byte_order(tmp_path: Path) -> None:
     table = np.array([[1, -2], [300_000, 4]], np.int32)
     (tmp_path / "a").write_bytes(idx_bytes(table))
     found = read_idx(tmp_path / "a", (2, 2), "i4").array
@@ -74,7 +74,7 @@ def test_tables_of_int32_come_in_the_machines_byte_order(tmp_path: Path) -> None
     np.testing.assert_array_equal(found, table)
 
 
-def test_an_array_that_idx_cannot_hold_is_refused(tmp_path: Path) -> None:
+def test_an_array_that_idx_cannot_store_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="int64"):
         write_idx(tmp_path / "a", np.zeros(3, np.int64))
     assert not list(tmp_path.iterdir())
@@ -102,68 +102,68 @@ def test_a_broken_file_is_explained_in_one_line(
 ) -> None:
     path = tmp_path / "broken"
     path.write_bytes(gzip.compress(data) if zipped else data)
-    assert words in complaint(path)
+    assert words in error_of(path)
 
 
-def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
-    assert "no such file" in complaint(tmp_path / "nowhere")
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
+    assert "no such file" in error_of(tmp_path / "nowhere")
 
 
-def test_a_folder_or_a_pipe_is_not_read(tmp_path: Path) -> None:
+def test_folders_and_pipes_are_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert "not a regular file" in complaint(tmp_path / "pipe")
+    assert "not a regular file" in error_of(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
-    assert "not a regular file" in complaint(tmp_path / "folder")
+    assert "not a regular file" in error_of(tmp_path / "folder")
 
 
-def test_the_wrong_size_is_told_with_the_right_one(tmp_path: Path) -> None:
+def test_a_wrong_shape_is_reported_with_the_expected_one(tmp_path: Path) -> None:
     path = tmp_path / "a"
-    path.write_bytes(idx_bytes(PICTURES))
-    message = complaint(path, (60000, 28, 28))
+    path.write_bytes(idx_bytes(IMAGES))
+    message = error_of(path, (60000, 28, 28))
     assert "3×4×5" in message
     assert "60000×28×28" in message
-    assert "any×28×28" in complaint(path, (None, 28, 28))
-    assert "3" in complaint(path, (3,))
+    assert "any×28×28" in error_of(path, (None, 28, 28))
+    assert "3" in error_of(path, (3,))
 
 
-def test_the_wrong_kind_of_number_is_told_with_the_right_one(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(idx_bytes(PICTURES))
-    assert "uint8 where int32" in complaint(tmp_path / "a", (3, 4, 5), "i4")
+def test_a_wrong_number_type_is_reported_with_the_expected_one(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(idx_bytes(IMAGES))
+    assert "uint8 where int32" in error_of(tmp_path / "a", (3, 4, 5), "i4")
 
 
 @pytest.mark.parametrize("keep", [5, 20, 60, -1, -5])
-def test_a_gzip_file_cut_anywhere_is_noticed(tmp_path: Path, keep: int) -> None:
+def test_a_gzip_file_truncated_anywhere_is_detected(tmp_path: Path, keep: int) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (3, 4, 5), np.uint8)
     data = gzip.compress(idx_bytes(noise))
     (tmp_path / "a").write_bytes(data[:keep])
-    assert "a: " in complaint(tmp_path / "a")
+    assert "a: " in error_of(tmp_path / "a")
 
 
-def test_a_flipped_bit_in_a_gzip_file_is_noticed(tmp_path: Path) -> None:
+def test_a_flipped_bit_in_a_gzip_file_is_detected(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (3, 4, 5), np.uint8)
     data = bytearray(gzip.compress(idx_bytes(noise)))
     data[60] ^= 4
     (tmp_path / "a").write_bytes(data)
-    complaint(tmp_path / "a")
+    error_of(tmp_path / "a")
 
 
-def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path) -> None:
+def test_a_gzip_bomb_is_not_decompressed(tmp_path: Path) -> None:
     # 200 MB of zeros behind a header that promises 60 bytes.
     (tmp_path / "a").write_bytes(gzip.compress(header(3, 4, 5) + bytes(200 * 2**20), 1))
     tracemalloc.start()
     try:
-        assert "continues after" in complaint(tmp_path / "a")
+        assert "continues after" in error_of(tmp_path / "a")
         assert tracemalloc.get_traced_memory()[1] < 20 * 2**20
     finally:
         tracemalloc.stop()
 
 
-def test_a_header_alone_does_not_fill_memory(tmp_path: Path) -> None:
+def test_a_header_alone_does_not_allocate_memory(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(header(LIMIT) + bytes(10))
-    assert "10 bytes of numbers" in complaint(tmp_path / "a")
+    assert "10 bytes of numbers" in error_of(tmp_path / "a")
 
 
-def test_a_name_cannot_steer_the_terminal(tmp_path: Path) -> None:
+def test_a_file_name_cannot_control_the_terminal(tmp_path: Path) -> None:
     path = tmp_path / "\x1b[31mred"
     path.write_bytes(b"")
     with pytest.raises(UserError) as caught:

@@ -1,4 +1,4 @@
-"""Files that mean no good, as bytes."""
+"""Hostile and broken image files, as bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
 def saved(kind: str, mode: str = "RGB", size: tuple[int, int] = (80, 60), **options: Any) -> bytes:
-    """A well-meant file of noise."""
+    """A valid file of noise."""
     dice = np.random.default_rng(0)
     noise = dice.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     out = io.BytesIO()
@@ -56,7 +56,7 @@ def jpeg_claiming(width: int, height: int, *, progressive: bool = False) -> byte
 
 
 def jpeg_a_colour_at_a_time(width: int, height: int, before: bytes = b"") -> bytes:
-    """The first scan holds one of three components, so that all of them are kept until the end."""
+    """The first scan has one of three components, so that a decoder keeps all until the end."""
     jpeg = jpeg_claiming(width, height)
     at = jpeg.index(b"\xff\xda")
     scan = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0"
@@ -91,7 +91,7 @@ def webp_claiming(width: int, height: int) -> bytes:
 
 @cache
 def bombs() -> dict[str, bytes]:
-    """Small files that ask for much: of pixels, of memory, or of time."""
+    """Small files that need many pixels, much memory or much time."""
     icc = chunk(b"iCCP", b"a\0\0" + zlib.compress(b"\0" * 1_000_000, 9))
     exif = segment(0xE1, b"Exif\0\0" + b"\0" * 65_000)
     size = ((256, 4, 1, 16), (257, 4, 1, 16))
@@ -134,7 +134,7 @@ def bombs() -> dict[str, bytes]:
 
 
 def broken() -> dict[str, bytes]:
-    """Files cut short, damaged, or no pictures at all."""
+    """Files that are truncated, damaged, or not images at all."""
     whole = {
         "png": saved("PNG"),
         "jpg": saved("JPEG"),

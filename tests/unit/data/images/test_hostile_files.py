@@ -1,4 +1,4 @@
-"""Whatever a file holds, it costs one line, little time and little memory."""
+"""Opening any file costs at most one line, little time and little memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.unit.data.images import hostile
 
 SECONDS, MEMORY = 1.0, 256 * 2**20
 
-# Opens every file it is given and tells what came of it, in a process whose memory is its own.
+# Opens every file and prints the errors, in a separate process to measure its memory.
 _OPENER = """
 import json, sys, time
 from fmnist_tui.data.images.decode import open_image
@@ -37,15 +37,15 @@ def peak():
     lines = open("/proc/self/status").read().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
-told, before = {}, peak()
+results, before = {}, peak()
 for path in sys.argv[1:]:
     start = time.thread_time()
     try:
         open_image(path)
-        told[path] = ["", 0]
+        results[path] = ["", 0]
     except UserError as error:
-        told[path] = [str(error), time.thread_time() - start]
-print(json.dumps({"told": told, "memory": peak() - before}))
+        results[path] = [str(error), time.thread_time() - start]
+print(json.dumps({"results": results, "memory": peak() - before}))
 """
 
 
@@ -60,7 +60,7 @@ def test_every_hostile_file_costs_one_line_and_little_else(tmp_path: Path) -> No
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
     assert done.stderr == ""
     report = json.loads(done.stdout)
-    for path, (message, seconds) in report["told"].items():
+    for path, (message, seconds) in report["results"].items():
         assert message.startswith(f"{path}: "), path
         assert message.count("\n") == 0, path
         assert seconds < SECONDS, path
@@ -96,7 +96,7 @@ TOO_MANY = {
 
 
 @pytest.mark.parametrize("data", TOO_MANY.values(), ids=TOO_MANY)
-def test_each_kind_has_its_own_limit_of_pixels(tmp_path: Path, data: bytes) -> None:
+def test_each_format_has_its_own_pixel_limit(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(data)
     assert "image bomb" in refusal(path)
@@ -113,28 +113,28 @@ def test_each_kind_has_its_own_limit_of_pixels(tmp_path: Path, data: bytes) -> N
         ("has no pixels.png", "damaged"),
     ],
 )
-def test_what_costs_too_much_is_said_to(tmp_path: Path, name: str, reason: str) -> None:
+def test_files_that_cost_too_much_are_an_error(tmp_path: Path, name: str, reason: str) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(hostile.bombs()[name])
     assert reason in refusal(path)
 
 
-def test_a_plain_jpeg_of_many_pixels_is_decoded_small(tmp_path: Path) -> None:
+def test_a_baseline_jpeg_with_many_pixels_is_decoded_at_a_reduced_size(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     Image.new("L", (5_000, 5_000), 77).save(path)
-    picture = open_image(path)
-    assert picture.size == (5_000, 5_000)
-    assert picture.colour == pytest.approx(77)
+    decoded = open_image(path)
+    assert decoded.size == (5_000, 5_000)
+    assert decoded.colour == pytest.approx(77)
 
 
 @pytest.mark.parametrize("data", hostile.broken().values(), ids=hostile.broken())
-def test_what_is_broken_is_said_to_be(tmp_path: Path, data: bytes) -> None:
+def test_broken_files_are_an_error(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(data)
     assert any(word in refusal(path) for word in ("damaged", "empty", "tables"))
 
 
-def test_nothing_but_a_regular_file_is_opened(tmp_path: Path) -> None:
+def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "dangling.png").symlink_to(tmp_path / "nothing")
@@ -151,18 +151,18 @@ def test_nothing_but_a_regular_file_is_opened(tmp_path: Path) -> None:
     assert "not a valid file name" in refusal("a\0b.png")
 
 
-def test_a_pipe_put_in_the_place_of_a_file_does_not_hang(
+def test_a_pipe_that_replaces_a_file_does_not_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     regular, pipe = tmp_path / "a.png", tmp_path / "b.png"
     regular.write_bytes(hostile.png(3, 3))
     os.mkfifo(pipe)
-    looked_at = regular.stat()
-    monkeypatch.setattr(Path, "stat", lambda _: looked_at)
+    status = regular.stat()
+    monkeypatch.setattr(Path, "stat", lambda _: status)
     assert "empty" in refusal(pipe)
 
 
-def test_a_name_cannot_steer_the_terminal(tmp_path: Path) -> None:
+def test_a_file_name_cannot_control_the_terminal(tmp_path: Path) -> None:
     path = tmp_path / "\x1b[31mred\n\u202e.png"
     path.write_bytes(b"nothing")
     message = refusal(path)
@@ -170,7 +170,7 @@ def test_a_name_cannot_steer_the_terminal(tmp_path: Path) -> None:
     assert "\u202e" not in message
 
 
-def test_memory_that_runs_out_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_out_of_memory_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(hostile.png(3, 3))
 
@@ -182,7 +182,7 @@ def test_memory_that_runs_out_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_decoders_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Among them libtiff, which by itself prints from C."""
+    """Not even libtiff, which prints from C."""
     for compression in ("tiff_adobe_deflate", "tiff_lzw", "group4", "jpeg"):
         mode = "1" if compression == "group4" else "RGB"
         data = bytearray(hostile.saved("TIFF", mode, compression=compression))
@@ -195,7 +195,7 @@ def test_decoders_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str
     assert capfd.readouterr() == ("", "")
 
 
-def test_warnings_are_muted_only_meanwhile(tmp_path: Path) -> None:
+def test_warnings_are_silenced_only_while_decoding(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(hostile.png(3, 3))
     with warnings.catch_warnings(record=True) as caught:
@@ -205,17 +205,17 @@ def test_warnings_are_muted_only_meanwhile(tmp_path: Path) -> None:
     assert [str(one.message) for one in caught] == ["heard"]
 
 
-def test_many_threads_may_open_pictures(tmp_path: Path) -> None:
+def test_many_threads_may_open_images(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(hostile.saved("PNG", size=(200, 200)))
     filters = list(warnings.filters)
     with ThreadPoolExecutor(8) as pool:
-        sizes = {picture.size for picture in pool.map(open_image, [path] * 64)}
+        sizes = {decoded.size for decoded in pool.map(open_image, [path] * 64)}
     assert sizes == {(200, 200)}
     assert list(warnings.filters) == filters
 
 
-def test_reading_stops_when_the_time_is_spent() -> None:
+def test_reading_stops_at_the_time_limit() -> None:
     file = decode_limits.MeteredFile(bytes(1_000_000))
     file.set_time_limit(-1)
     assert file.read(4) == bytes(4)
@@ -232,21 +232,21 @@ def test_reading_stops_when_the_time_is_spent() -> None:
     st.integers(0, 5_000),
 )
 @settings(max_examples=150, deadline=None)
-def test_any_change_to_a_file_leaves_a_picture_or_one_line(
+def test_any_change_to_a_file_gives_an_image_or_one_line(
     kind: str, changes: list[tuple[int, int]], cut: int
 ) -> None:
     data = bytearray(_whole(kind))
-    for place, value in changes:
-        data[place % len(data)] = value
+    for position, value in changes:
+        data[position % len(data)] = value
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.png")
         path.write_bytes(data[: len(data) - cut] if cut < len(data) else data)
         try:
-            picture = open_image(path)
+            decoded = open_image(path)
         except UserError as error:
             assert "\n" not in str(error)
         else:
-            assert np.isfinite(picture.colour).all()
+            assert np.isfinite(decoded.colour).all()
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What a model sees is the object as the data would show it: found, inverted, scaled, centred."""
+"""A model sees the object as in its data: result, inverted, scaled, centred."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ DIGITS = Preparation.for_dataset(DATASETS["mnist"])
 
 
 def scene(
-    box: Box, size: tuple[int, int] = (300, 300), ground: float = 255, shade: float = 40
+    box: Box, size: tuple[int, int] = (300, 300), background: float = 255, shade: float = 40
 ) -> Bytes:
-    """A rectangle (left, top, right, bottom) on a uniform ground."""
-    image = np.full(size[::-1], ground, np.uint8)
+    """A rectangle (left, top, right, bottom) on a uniform background."""
+    image = np.full(size[::-1], background, np.uint8)
     left, top, right, bottom = box
     image[top:bottom, left:right] = shade
     return image
@@ -57,42 +57,45 @@ def step_names(prepared: PreparedImage) -> list[str]:
     st.sampled_from([(255, 0), (255, 200), (0, 255), (30, 90), (180, 240), (100, 20)]),
 )
 @settings(max_examples=60, deadline=None)
-def test_a_rectangle_is_found_wherever_it_is_and_however_it_is_lit(
+def test_a_rectangle_is_found_at_any_position_and_brightness(
     corner: tuple[int, int], sides: tuple[int, int], light: tuple[int, int]
 ) -> None:
     (left, top), (width, height) = corner, sides
-    image = seen(scene((left, top, left + width, top + height), ground=light[0], shade=light[1]))
+    image = seen(
+        scene((left, top, left + width, top + height), background=light[0], shade=light[1])
+    )
     longest = max(sides)
     wide, high = (max(1, round(side * 28 / longest)) for side in sides)
-    found = extent(image)
-    assert (found[2] - found[0], found[3] - found[1]) == (wide, high)
-    assert found[0] == (28 - wide + 1) // 2
-    assert found[1] == (28 - high + 1) // 2
+    result = extent(image)
+    assert (result[2] - result[0], result[3] - result[1]) == (wide, high)
+    assert result[0] == (28 - wide + 1) // 2
+    assert result[1] == (28 - high + 1) // 2
     assert image.max() == 255
     assert image[image <= 127].max(initial=0) == 0
 
 
 @pytest.mark.parametrize(
-    ("ground", "shade", "inverted"),
+    ("background", "shade", "inverted"),
     [
         *[(255, 0, True), (250, 235, True), (128, 100, True), (60, 10, True)],
         *[(0, 255, False), (5, 30, False), (120, 160, False), (200, 255, False)],
     ],
 )
-def test_what_is_darker_than_its_ground_is_inverted(
-    ground: int, shade: int, inverted: bool
+def test_objects_darker_than_the_background_are_inverted(
+    background: int, shade: int, inverted: bool
 ) -> None:
     prepared = prepare(
-        DecodedImage.from_array(scene((80, 90, 200, 210), ground=ground, shade=shade)), GARMENTS
+        DecodedImage.from_array(scene((80, 90, 200, 210), background=background, shade=shade)),
+        GARMENTS,
     )
     assert ("inverted" in step_names(prepared)) is inverted
     assert prepared.image[14, 14] == 255
     assert not prepared.notes
 
 
-def test_inverting_can_be_forbidden_or_forced() -> None:
-    dark = DecodedImage.from_array(scene((80, 90, 200, 210), ground=255, shade=0))
-    light = DecodedImage.from_array(scene((80, 90, 200, 210), ground=0, shade=255))
+def test_inverting_can_be_disabled_or_forced() -> None:
+    dark = DecodedImage.from_array(scene((80, 90, 200, 210), background=255, shade=0))
+    light = DecodedImage.from_array(scene((80, 90, 200, 210), background=0, shade=255))
     never = dataclasses.replace(GARMENTS, invert="never")
     always = dataclasses.replace(GARMENTS, invert="always")
     assert prepare(light, never).image[14, 14] == 255
@@ -103,30 +106,31 @@ def test_inverting_can_be_forbidden_or_forced() -> None:
 
 def test_data_may_be_dark_on_light() -> None:
     how = dataclasses.replace(GARMENTS, light_on_dark=False)
-    for ground, shade in ((255, 0), (0, 255)):
+    for background, shade in ((255, 0), (0, 255)):
         prepared = prepare(
-            DecodedImage.from_array(scene((80, 140, 200, 160), ground=ground, shade=shade)), how
+            DecodedImage.from_array(scene((80, 140, 200, 160), background=background, shade=shade)),
+            how,
         )
-        assert ("inverted" in step_names(prepared)) is (ground == 0)
+        assert ("inverted" in step_names(prepared)) is (background == 0)
         assert prepared.image[14, 14] == 0
         assert prepared.image[0, 0] == 255
 
 
 @pytest.mark.parametrize("shade", [0, 7, 128, 255])
-def test_a_blank_picture_is_noted_and_stays_blank(shade: int) -> None:
+def test_a_blank_image_gets_a_note_and_stays_blank(shade: int) -> None:
     prepared = prepare(DecodedImage.from_array(np.full((50, 70), shade, np.uint8)), GARMENTS)
     assert prepared.notes == ("nothing stands out from the background",)
     assert prepared.image.max() == 0
 
 
-def test_grain_alone_is_no_object() -> None:
+def test_grain_alone_is_not_an_object() -> None:
     dice = np.random.default_rng(0)
     grain = np.clip(dice.normal(200, 6, (300, 400)), 0, 255).astype(np.uint8)
     assert prepare(DecodedImage.from_array(grain), GARMENTS).notes
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (2, 3), (27, 29)])
-def test_any_shape_of_picture_is_bearable(shape: tuple[int, int]) -> None:
+def test_images_of_any_shape_can_be_prepared(shape: tuple[int, int]) -> None:
     image = np.full(shape, 255, np.uint8)
     image[shape[0] // 3 : 1 + shape[0] // 2, shape[1] // 3 : 1 + shape[1] // 2] = 0
     for how in (GARMENTS, DIGITS, Preparation(crop=False), Preparation(size=1)):
@@ -134,13 +138,13 @@ def test_any_shape_of_picture_is_bearable(shape: tuple[int, int]) -> None:
         assert prepared.image.shape == (how.size, how.size, 1)
 
 
-def test_a_line_stays_a_line() -> None:
+def test_a_thin_line_stays_visible() -> None:
     image = np.full((400, 300), 255, np.uint8)
     image[50:350, 140:141] = 0
     assert extent(seen(image)) == (14, 0, 15, 28)
 
 
-def test_a_picture_of_the_right_size_is_taken_as_it_is() -> None:
+def test_an_image_of_the_right_size_is_used_unchanged() -> None:
     image = np.random.default_rng(0).integers(0, 120, (28, 28), dtype=np.uint8)
     image[:2], image[:, :3], image[-1], image[:, -2:] = 0, 0, 0, 0
     for shown in (image, 255 - image):
@@ -165,7 +169,7 @@ def photo(box: Box, tilt: float, noise: float, quality: int) -> DecodedImage:
 
 @pytest.mark.parametrize("tilt", [0, 40])
 @pytest.mark.parametrize(("noise", "quality"), [(0, 95), (3, 75), (12, 50)])
-def test_uneven_light_grain_and_compression_become_black_ground(
+def test_uneven_light_grain_and_compression_become_a_black_background(
     tilt: float, noise: float, quality: int
 ) -> None:
     prepared = prepare(photo((120, 60, 260, 340), tilt, noise, quality), GARMENTS)
@@ -175,7 +179,7 @@ def test_uneven_light_grain_and_compression_become_black_ground(
     assert image[:, 23:].max() == 0
 
 
-def test_a_light_object_is_found_on_an_unevenly_lit_wall() -> None:
+def test_a_light_object_is_found_on_an_unevenly_lit_background() -> None:
     down, across = np.indices((400, 500)) / 500.0
     light = 150 + 80 * across - 40 * down
     light[100:300, 200:300] -= 25
@@ -184,12 +188,12 @@ def test_a_light_object_is_found_on_an_unevenly_lit_wall() -> None:
     assert image[:, :6].max() == 0
 
 
-def test_a_trace_that_nobody_can_see_is_no_object() -> None:
-    trace = scene((80, 90, 200, 210), ground=200, shade=199)
+def test_an_invisible_trace_is_not_an_object() -> None:
+    trace = scene((80, 90, 200, 210), background=200, shade=199)
     assert prepare(DecodedImage.from_array(trace), GARMENTS).notes
 
 
-def test_dust_is_no_part_of_the_object() -> None:
+def test_dust_is_not_part_of_the_object() -> None:
     image = scene((100, 100, 180, 200))
     clean = seen(image)
     for row, column in ((20, 20), (270, 40), (30, 280)):
@@ -197,7 +201,7 @@ def test_dust_is_no_part_of_the_object() -> None:
     assert seen(image).tolist() == clean.tolist()
 
 
-def test_all_parts_of_an_object_belong_to_it() -> None:
+def test_all_parts_of_an_object_are_kept() -> None:
     image = scene((60, 100, 110, 200))
     image[150:180, 220:240] = 40
     assert extent(seen(image)) == (0, 6, 28, 22)
@@ -208,7 +212,7 @@ def test_an_object_may_touch_the_border() -> None:
     assert extent(seen(scene((0, 220, 300, 300)))) == (0, 11, 28, 18)
 
 
-def test_the_frame_is_recovered_where_outer_pixels_are_nearly_black() -> None:
+def test_the_frame_is_recovered_if_outer_pixels_are_nearly_black() -> None:
     small = np.zeros((28, 28), np.uint8)
     small[0, 10:18], small[1:27, 6:22], small[27, 6:22] = 20, 220, 25
     large = Image.fromarray(small).resize((336, 336), Image.Resampling.BILINEAR)
@@ -219,7 +223,7 @@ def test_the_frame_is_recovered_where_outer_pixels_are_nearly_black() -> None:
     assert 0 < image[0, 14] < 50
 
 
-def test_what_is_too_light_for_white_is_laid_over_black() -> None:
+def test_images_invisible_on_white_are_laid_over_black() -> None:
     shades = np.full((200, 200, 2), 255, np.uint8)
     shades[..., 1] = 255 - scene((50, 40, 150, 160), (200, 200), shade=0)
     image = Image.fromarray(shades, "LA")
@@ -253,7 +257,7 @@ def stroke(points: list[tuple[int, int]], width: int = 24) -> Bytes:
     ],
     ids=["seven", "one", "four", "heavy on the left"],
 )
-def test_digits_are_fitted_to_twenty_pixels_and_centred_by_mass(
+def test_digits_are_scaled_to_twenty_pixels_and_centred_by_mass(
     points: list[tuple[int, int]],
 ) -> None:
     prepared = prepare(DecodedImage.from_array(stroke(points)), DIGITS)
@@ -266,17 +270,17 @@ def test_digits_are_fitted_to_twenty_pixels_and_centred_by_mass(
     assert step_names(prepared)[-2:] == ["scaled", "centred"]
 
 
-def test_centring_by_mass_never_pushes_the_object_out() -> None:
+def test_centring_by_mass_keeps_the_object_inside() -> None:
     image = np.zeros((280, 280), np.uint8)
     image[20:260, 20:30] = 30
     image[250:260, 20:260] = 30
     image[20:50, 20:50] = 255
     how = dataclasses.replace(GARMENTS, fit=26 / 28, centre="mass")
-    found = seen(image, how)
-    assert extent(found, 2) == (2, 2, 28, 28)
+    result = seen(image, how)
+    assert extent(result, 2) == (2, 2, 28, 28)
 
 
-def test_the_steps_tell_the_whole_way() -> None:
+def test_the_steps_show_every_stage() -> None:
     colours = np.full((120, 90, 4), (250, 250, 250, 0), np.uint8)
     colours[30:90, 30:60] = (200, 40, 40, 255)
     prepared = prepare(saved(Image.fromarray(colours)), GARMENTS)
@@ -293,19 +297,19 @@ def test_the_steps_tell_the_whole_way() -> None:
     assert prepared.steps[2].image[60, 45, 0] == round(0.299 * 200 + 0.701 * 40)
 
 
-def test_a_turned_picture_says_so() -> None:
-    picture = dataclasses.replace(DecodedImage.from_array(scene((80, 90, 200, 210))), orientation=6)
-    assert "EXIF orientation 6" in prepare(picture, GARMENTS).steps[0].caption
+def test_a_rotated_image_says_so() -> None:
+    decoded = dataclasses.replace(DecodedImage.from_array(scene((80, 90, 200, 210))), orientation=6)
+    assert "EXIF orientation 6" in prepare(decoded, GARMENTS).steps[0].caption
 
 
-def test_a_grey_model_of_three_channels_sees_grey_thrice() -> None:
+def test_a_model_with_three_channels_sees_grey_in_each() -> None:
     how = Preparation.for_dataset(DATASETS["fashion"], size=64, channels=3)
     image = prepare(DecodedImage.from_array(scene((80, 90, 200, 190))), how).image
     assert image.shape == (64, 64, 3)
     assert (image == image[..., :1]).all()
 
 
-def test_uncut_colour_data_keep_their_colours_and_their_surroundings() -> None:
+def test_uncropped_colour_datasets_keep_colours_and_surroundings() -> None:
     colours = np.full((100, 200, 3), (10, 200, 30), np.uint8)
     colours[40:60, 90:110] = (250, 0, 0)
     how = Preparation(size=40, channels=3, crop=False)
@@ -318,8 +322,8 @@ def test_uncut_colour_data_keep_their_colours_and_their_surroundings() -> None:
     assert (reds.any(0).sum(), reds.any(1).sum()) == (4, 4)
 
 
-def test_uncut_grey_data_are_not_inverted_unless_asked() -> None:
-    image = scene((80, 90, 200, 210), ground=240, shade=20)
+def test_uncropped_grey_datasets_are_not_inverted_unless_requested() -> None:
+    image = scene((80, 90, 200, 210), background=240, shade=20)
     plain = Preparation(crop=False, invert="never")
     assert seen(image, plain)[0, 0] == 240
     assert seen(image, dataclasses.replace(plain, invert="always"))[0, 0] == 15
@@ -327,7 +331,7 @@ def test_uncut_grey_data_are_not_inverted_unless_asked() -> None:
     assert seen(255 - image, dataclasses.replace(plain, invert="auto"))[0, 0] == 15
 
 
-def test_an_enlarged_image_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_an_enlarged_image_is_recovered(tmp_path: Path) -> None:
     dice = np.random.default_rng(3)
     apart = []
     for number in range(40):
@@ -349,7 +353,7 @@ def garment(dice: np.random.Generator) -> Bytes:
     return np.asarray(np.rint(image * 255 / image.max()), np.uint8)
 
 
-def test_a_preparation_travels_as_plain_values() -> None:
+def test_a_preparation_round_trips_as_plain_values() -> None:
     for name, facts in DATASETS.items():
         how = Preparation.for_dataset(facts, 32, 3)
         assert Preparation.from_dict(how.as_dict()) == how, name
@@ -361,7 +365,7 @@ def test_a_preparation_travels_as_plain_values() -> None:
     )
 
 
-def test_a_preparation_is_told_in_words_with_its_numbers() -> None:
+def test_a_preparation_describes_itself_with_its_numbers() -> None:
     digits, garments = DIGITS.description, GARMENTS.description
     assert "20 pixels" in digits and "centre of mass in the middle of 28×28" in digits
     assert "28 pixels" in garments and "bounding box" in garments
@@ -389,6 +393,6 @@ def test_a_preparation_is_told_in_words_with_its_numbers() -> None:
         {"surprise": 1},
     ],
 )
-def test_a_preparation_that_cannot_be_is_refused(fields: dict[str, Any]) -> None:
+def test_an_invalid_preparation_is_an_error(fields: dict[str, Any]) -> None:
     with pytest.raises(UserError):
         Preparation.from_dict({**GARMENTS.as_dict(), **fields})

@@ -1,4 +1,4 @@
-"""The drawn data set: the same everywhere, varied, and neither too easy nor too hard."""
+"""The sketches dataset: reproducible, varied, neither too easy nor too hard."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def digest(images: Images) -> str:
     return hashlib.sha256(images.tobytes()).hexdigest()
 
 
-def test_every_garment_is_drawn_as_often_as_every_other(drawn: tuple[Images, Labels]) -> None:
+def test_every_garment_is_drawn_equally_often(drawn: tuple[Images, Labels]) -> None:
     images, labels = drawn
     assert images.shape == (3000, 28, 28, 1)
     assert images.dtype == np.uint8
@@ -46,18 +46,18 @@ def test_a_seed_draws_the_same_in_every_process(drawn: tuple[Images, Labels]) ->
     assert other.stdout.strip() == digest(drawn[0][:200])
 
 
-def test_a_picture_does_not_depend_on_how_many_are_drawn(drawn: tuple[Images, Labels]) -> None:
+def test_an_image_does_not_depend_on_how_many_are_drawn(drawn: tuple[Images, Labels]) -> None:
     np.testing.assert_array_equal(draw(30, 0, 0)[0], drawn[0][:30])
 
 
-def test_seeds_and_splits_share_no_picture(drawn: tuple[Images, Labels]) -> None:
+def test_seeds_and_splits_share_no_image(drawn: tuple[Images, Labels]) -> None:
     seen = {image.tobytes() for image in drawn[0]}
     assert len(seen) == len(drawn[0])
     for seed, stream in ((0, 1), (1, 0)):
         assert not seen & {image.tobytes() for image in draw(500, seed, stream)[0]}
 
 
-def test_pictures_are_light_on_black_and_use_the_range(drawn: tuple[Images, Labels]) -> None:
+def test_images_are_light_on_black_and_use_the_full_range(drawn: tuple[Images, Labels]) -> None:
     images = drawn[0].astype(np.float32)
     edge = np.concatenate([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]], axis=1)
     middle = images[:, 8:20, 8:20]
@@ -73,7 +73,7 @@ def test_no_garment_is_cut_off_or_lost(drawn: tuple[Images, Labels]) -> None:
     assert np.quantile(shares, 0.99) < 0.7
 
 
-def test_the_nearest_class_mean_does_not_do(drawn: tuple[Images, Labels]) -> None:
+def test_the_nearest_class_mean_is_not_enough(drawn: tuple[Images, Labels]) -> None:
     images, labels = drawn[0].reshape(3000, -1).astype(np.float32), drawn[1]
     means = np.stack([images[:2000][labels[:2000] == label].mean(axis=0) for label in range(10)])
     distances = ((images[2000:, None] - means) ** 2).sum(axis=2)
@@ -81,8 +81,8 @@ def test_the_nearest_class_mean_does_not_do(drawn: tuple[Images, Labels]) -> Non
     assert 0.3 < accuracy < 0.75
 
 
-def test_a_linear_model_stays_below_nine_in_ten(drawn: tuple[Images, Labels]) -> None:
-    # Ridge regression onto the classes, the best of several strengths on the very test pictures.
+def test_a_linear_model_stays_below_85_percent(drawn: tuple[Images, Labels]) -> None:
+    # Ridge regression onto the classes, the best of several strengths on the test images.
     images, labels = drawn[0].reshape(3000, -1) / 255.0 - 0.2, drawn[1]
     train, test = slice(0, 2500), slice(2500, 3000)
     targets = np.eye(10)[labels[train]]
@@ -108,7 +108,7 @@ def test_six_thousand_are_drawn_in_under_three_seconds() -> None:
     assert (time.process_time() - began) * 5 < 3
 
 
-def test_the_data_set_says_that_it_is_synthetic(tmp_path: Path) -> None:
+def test_the_dataset_says_that_it_is_synthetic(tmp_path: Path) -> None:
     dataset = load_dataset("sketches", data_dir=tmp_path, sketch_seed=4)
     assert dataset.info.synthetic
     assert "SYNTHETIC" in dataset.info.title

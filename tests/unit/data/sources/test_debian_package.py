@@ -1,4 +1,4 @@
-"""The package fetched without root, with an apt-get and a dpkg-deb of our own making."""
+"""Debian packages fetched without root, with fake apt-get and dpkg-deb programs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ echo content > dataset-tiny_1_all.deb
 
 
 class Machine:
-    """Programs on the PATH; every call of one is written to the log."""
+    """Programs on the PATH; every call is written to the log."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.programs, self.log, self.files = folder / "bin", folder / "log", folder / "files"
@@ -53,7 +53,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return Machine(tmp_path, monkeypatch)
 
 
-def quiet(doing: str, share: float) -> None:
+def ignore(message: str, share: float) -> None:
     pass
 
 
@@ -61,8 +61,10 @@ def test_the_package_is_downloaded_and_unpacked(machine: Machine) -> None:
     machine.program("apt-get", DOWNLOADS)
     (machine.files / "usr").mkdir(parents=True)
     (machine.files / "usr" / "file").write_text("here")
-    told: list[tuple[str, float]] = []
-    with debian_package.fetch_package("dataset-tiny", lambda *said: told.append(said)) as root:
+    reports: list[tuple[str, float]] = []
+    with debian_package.fetch_package(
+        "dataset-tiny", lambda *report: reports.append(report)
+    ) as root:
         assert (root / "usr" / "file").read_text() == "here"
         work = root.parent
     assert not work.exists()
@@ -70,10 +72,10 @@ def test_the_package_is_downloaded_and_unpacked(machine: Machine) -> None:
     assert download.endswith("download dataset-tiny")
     assert "Dir::State::lists" not in download
     assert unpack.startswith("dpkg-deb -x ")
-    assert ("apt-get download dataset-tiny", 0.4) in told
+    assert ("apt-get download dataset-tiny", 0.4) in reports
 
 
-def test_without_lists_private_ones_are_fetched_first(machine: Machine) -> None:
+def test_private_package_lists_are_fetched_if_the_system_has_none(machine: Machine) -> None:
     machine.program(
         "apt-get",
         f"""
@@ -85,7 +87,7 @@ def test_without_lists_private_ones_are_fetched_first(machine: Machine) -> None:
         """,
     )
     machine.files.mkdir()
-    with debian_package.fetch_package("dataset-tiny", quiet):
+    with debian_package.fetch_package("dataset-tiny", ignore):
         pass
     first, update, second, _ = machine.calls()
     assert update.startswith("apt-get -q -c ")
@@ -95,7 +97,7 @@ def test_without_lists_private_ones_are_fetched_first(machine: Machine) -> None:
     assert second.endswith("download dataset-tiny")
 
 
-def test_an_update_that_fails_in_part_does_not_end_it(machine: Machine) -> None:
+def test_a_partly_failed_update_is_not_fatal(machine: Machine) -> None:
     machine.program(
         "apt-get",
         f"""
@@ -107,49 +109,58 @@ def test_an_update_that_fails_in_part_does_not_end_it(machine: Machine) -> None:
         """,
     )
     machine.files.mkdir()
-    with debian_package.fetch_package("dataset-tiny", quiet) as root:
+    with debian_package.fetch_package("dataset-tiny", ignore) as root:
         assert root.is_dir()
 
 
-def test_apts_own_words_say_why_it_failed(machine: Machine) -> None:
+def test_the_error_message_of_apt_is_reported(machine: Machine) -> None:
     machine.program(
         "apt-get",
         'echo "W: a warning"; echo "E: Unable to locate package dataset-tiny" >&2; exit 100',
     )
     words = "^apt-get: Unable to locate package dataset-tiny$"
-    with pytest.raises(UserError, match=words), debian_package.fetch_package("dataset-tiny", quiet):
-        pass
-
-
-def test_a_download_that_leaves_no_file_is_told(machine: Machine) -> None:
-    machine.program("apt-get", "exit 0")
     with (
-        pytest.raises(UserError, match="did not create a file"),
-        debian_package.fetch_package("dataset-tiny", quiet),
+        pytest.raises(UserError, match=words),
+        debian_package.fetch_package("dataset-tiny", ignore),
     ):
         pass
 
 
-def test_a_package_that_cannot_be_unpacked_is_told(machine: Machine) -> None:
-    machine.program("apt-get", DOWNLOADS)
-    machine.program("dpkg-deb", "echo 'dpkg-deb: error: not a Debian format archive' >&2; exit 2")
-    words = "not a Debian format archive"
-    with pytest.raises(UserError, match=words), debian_package.fetch_package("dataset-tiny", quiet):
+def test_a_download_without_a_file_is_reported(machine: Machine) -> None:
+    machine.program("apt-get", "exit 0")
+    with (
+        pytest.raises(UserError, match="did not create a file"),
+        debian_package.fetch_package("dataset-tiny", ignore),
+    ):
         pass
 
 
-def test_another_kind_of_system_is_told_at_once(
+def test_a_package_that_cannot_be_unpacked_is_reported(machine: Machine) -> None:
+    machine.program("apt-get", DOWNLOADS)
+    machine.program("dpkg-deb", "echo 'dpkg-deb: error: not a Debian format archive' >&2; exit 2")
+    words = "not a Debian format archive"
+    with (
+        pytest.raises(UserError, match=words),
+        debian_package.fetch_package("dataset-tiny", ignore),
+    ):
+        pass
+
+
+def test_systems_without_apt_are_reported_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     words = "no apt-get and no dpkg-deb: not a Debian or Ubuntu system"
-    with pytest.raises(UserError, match=words), debian_package.fetch_package("dataset-tiny", quiet):
+    with (
+        pytest.raises(UserError, match=words),
+        debian_package.fetch_package("dataset-tiny", ignore),
+    ):
         pass
 
 
 @pytest.fixture
 def waiting_input() -> Iterator[None]:
-    """A standard input on which an answer already waits."""
+    """A standard input with an answer already in it."""
     saved, (end, other) = os.dup(0), os.pipe()
     os.write(other, b"yes\n")
     os.dup2(end, 0)
@@ -160,23 +171,23 @@ def waiting_input() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("waiting_input")
-def test_nobody_is_asked_and_no_terminal_is_there_to_ask_on(machine: Machine) -> None:
+def test_apt_has_no_terminal_to_ask_questions_on(machine: Machine) -> None:
     machine.program(
         "apt-get",
         f"""
         if read answer; then exit 3; fi
         set -- $(cat /proc/$$/stat)
-        [ "$6" = "$$" ] || exit 4  # a session of its own, and so no terminal
+        [ "$6" = "$$" ] || exit 4  # a session of its own has no terminal
         [ "$DEBIAN_FRONTEND" = noninteractive ] || exit 5
         {DOWNLOADS}
         """,
     )
     machine.files.mkdir()
-    with debian_package.fetch_package("dataset-tiny", quiet):
+    with debian_package.fetch_package("dataset-tiny", ignore):
         pass
 
 
-def test_a_program_that_stands_still_is_ended_with_its_helpers(
+def test_a_stalled_program_is_killed_with_its_children(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(debian_package, "STALL_SECONDS", 0.3)
@@ -185,18 +196,18 @@ def test_a_program_that_stands_still_is_ended_with_its_helpers(
         "apt-get",
         f'sleep 30 & echo $! > "{helper}"; while sleep 0.05; do echo "dlstatus:1:0.0:same"; done',
     )
-    began = time.monotonic()
+    started = time.monotonic()
     with (
         pytest.raises(UserError, match="no progress"),
-        debian_package.fetch_package("dataset-tiny", quiet),
+        debian_package.fetch_package("dataset-tiny", ignore),
     ):
         pass
-    assert time.monotonic() - began < 5
-    assert gone(int(helper.read_text()))
+    assert time.monotonic() - started < 5
+    assert has_ended(int(helper.read_text()))
 
 
-def gone(process: int) -> bool:
-    """Whether it ends within a moment (an orphan may wait for somebody to bury it)."""
+def has_ended(process: int) -> bool:
+    """Whether the process ends soon (an orphan may remain as a zombie)."""
     for _ in range(100):
         try:
             state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
@@ -208,17 +219,17 @@ def gone(process: int) -> bool:
     return False
 
 
-def test_cancelling_ends_the_program_at_once(machine: Machine) -> None:
+def test_cancelling_kills_the_program_at_once(machine: Machine) -> None:
     machine.program("apt-get", "sleep 30")
     cancel = threading.Event()
     threading.Timer(0.2, cancel.set).start()
-    began = time.monotonic()
-    with pytest.raises(CancelError), debian_package.fetch_package("dataset-tiny", quiet, cancel):
+    started = time.monotonic()
+    with pytest.raises(CancelError), debian_package.fetch_package("dataset-tiny", ignore, cancel):
         pass
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - started < 3
 
 
-def test_the_chain_takes_the_packages_files_once_they_are_checked(
+def test_the_chain_uses_the_package_after_checking_its_files(
     machine: Machine, tmp_path: Path
 ) -> None:
     tiny = TinySet()
@@ -235,7 +246,7 @@ def test_the_chain_takes_the_packages_files_once_they_are_checked(
     assert installed.stat().st_mode & 0o777 == 0o644
 
 
-def test_a_package_with_other_files_in_it_is_not_used(machine: Machine, tmp_path: Path) -> None:
+def test_a_package_with_wrong_files_is_not_used(machine: Machine, tmp_path: Path) -> None:
     tiny = TinySet()
     machine.program("apt-get", DOWNLOADS)
     folder = tiny.write(machine.files / PACKAGE.folder)

@@ -1,4 +1,4 @@
-"""The chain of places a data set may come from, its order, and its last word."""
+"""The chain of dataset sources: its order, its checks and its final error."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from fmnist_tui.data.sources.source_chain import OFFLINE, has_all_files, load_id
 from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import (
     QUICK,
-    Manner,
+    Response,
     TinySet,
-    hang,
+    complete,
     idx_bytes,
+    login_page,
     md5,
-    page,
     serving,
-    whole,
+    silent,
 )
 
 IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
@@ -40,7 +40,7 @@ PACKAGE = SystemPackage("dataset-tiny", "usr/share/datasets/tiny")
 
 
 @pytest.fixture(autouse=True)
-def on_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(OFFLINE, raising=False)
 
 
@@ -50,7 +50,7 @@ def tiny() -> TinySet:
 
 
 class Chain:
-    """`load_idx_arrays` with a data folder and system of its own; what was told is in `steps`."""
+    """`load_idx_arrays` with temporary data and system folders; `steps` has its reports."""
 
     def __init__(self, folder: Path) -> None:
         self.data, self.system = folder / "data", folder / "system"
@@ -102,24 +102,24 @@ def without_package(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
 
 def with_package(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     @contextmanager
-    def give(package: str, say: debian_package.OnProgress, cancel: object) -> Iterator[Path]:
+    def fetch(package: str, say: debian_package.OnProgress, cancel: object) -> Iterator[Path]:
         say(f"apt-get download {package}", 0.5)
         yield root
 
-    monkeypatch.setattr(debian_package, "fetch_package", give)
+    monkeypatch.setattr(debian_package, "fetch_package", fetch)
 
 
-def test_what_lies_in_the_data_folder_needs_no_network(chain: Chain, tiny: TinySet) -> None:
+def test_files_in_the_data_folder_need_no_network(chain: Chain, tiny: TinySet) -> None:
     tiny.write(chain.folder)
     before = sorted(chain.folder.iterdir())
     with serving() as server:
         same(chain(tiny.at(server.url)), tiny)
-        assert server.asked == []
+        assert server.requests == []
     assert chain.outcome() == [("data folder", "ok")]
     assert sorted(chain.folder.iterdir()) == before
 
 
-def test_files_may_lie_there_unzipped(chain: Chain, tiny: TinySet) -> None:
+def test_files_may_be_uncompressed(chain: Chain, tiny: TinySet) -> None:
     tiny.write(chain.folder)
     zipped = chain.folder / IMAGES
     (chain.folder / IMAGES.removesuffix(".gz")).write_bytes(gzip.decompress(zipped.read_bytes()))
@@ -127,32 +127,32 @@ def test_files_may_lie_there_unzipped(chain: Chain, tiny: TinySet) -> None:
     same(chain(tiny.at()), tiny)
 
 
-def test_the_system_package_comes_second_and_is_read_where_it_lies(
+def test_the_system_package_is_the_second_source_and_is_read_in_place(
     chain: Chain, tiny: TinySet
 ) -> None:
     tiny.write(chain.system / PACKAGE.folder)
     with serving() as server:
         arrays = chain(replace(tiny.at(server.url), package=PACKAGE))
-        assert server.asked == []
+        assert server.requests == []
     same(arrays, tiny)
     assert arrays.source == "system package"
     assert chain.outcome() == [("data folder", "failed"), ("system package", "ok")]
     assert not chain.data.exists()
 
 
-def test_the_mirrors_come_third_and_fill_the_data_folder(chain: Chain, tiny: TinySet) -> None:
-    with serving(**tiny.manners()) as server:
+def test_mirrors_are_the_third_source_and_fill_the_data_folder(chain: Chain, tiny: TinySet) -> None:
+    with serving(**tiny.responses()) as server:
         arrays = chain(replace(tiny.at(server.url), package=PACKAGE))
     same(arrays, tiny)
     assert arrays.source == "mirrors"
     assert [source for source, _ in chain.outcome()] == ["data folder", "system package", "mirrors"]
-    told = [step for step in chain.steps if step.state == "progress"]
-    assert any(step.total == len(tiny.files[IMAGES]) and IMAGES in step.message for step in told)
+    reports = [step for step in chain.steps if step.state == "progress"]
+    assert any(step.total == len(tiny.files[IMAGES]) and IMAGES in step.message for step in reports)
     same(chain(tiny.at()), tiny)
     assert chain.outcome() == [("data folder", "ok")]
 
 
-def test_the_debian_package_comes_fourth_and_fills_the_data_folder(
+def test_the_debian_package_is_the_fourth_source_and_fills_the_data_folder(
     chain: Chain, tiny: TinySet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny.write(tmp_path / "root" / PACKAGE.folder)
@@ -170,7 +170,7 @@ def test_the_debian_package_comes_fourth_and_fills_the_data_folder(
     assert {path.name for path in chain.folder.glob("*.gz")} == set(tiny.files)
 
 
-def test_the_last_word_names_everything_tried_and_what_to_do(
+def test_the_final_error_lists_all_sources_and_what_to_do(
     chain: Chain, tiny: TinySet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_package(monkeypatch, "no apt-get here")
@@ -192,7 +192,7 @@ def test_the_last_word_names_everything_tried_and_what_to_do(
     assert "\n" not in message
 
 
-def test_following_the_last_words_advice_helps(chain: Chain, tiny: TinySet) -> None:
+def test_the_advice_in_the_final_error_works(chain: Chain, tiny: TinySet) -> None:
     with pytest.raises(UserError):
         chain(tiny.at(), fetch=False)
     tiny.write(chain.folder)
@@ -200,16 +200,16 @@ def test_following_the_last_words_advice_helps(chain: Chain, tiny: TinySet) -> N
 
 
 @pytest.mark.parametrize("way", ["variable", "argument"])
-def test_off_line_only_this_machine_is_looked_at(
+def test_offline_only_local_files_are_used(
     chain: Chain, tiny: TinySet, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     if way == "variable":
         monkeypatch.setenv(OFFLINE, "1")
     with_package(monkeypatch, tiny.write(chain.data / "x"))
-    with serving(**tiny.manners()) as server:
+    with serving(**tiny.responses()) as server:
         with pytest.raises(UserError) as caught:
             chain(replace(tiny.at(server.url), package=PACKAGE), fetch=way == "variable")
-        assert server.asked == []
+        assert server.requests == []
     why = f"{OFFLINE} is set" if way == "variable" else "downloads not requested"
     assert f"mirrors: {why}; Debian package: {why}" in str(caught.value)
     assert not chain.folder.exists()
@@ -225,13 +225,13 @@ def test_off_line_only_this_machine_is_looked_at(
         (lambda data: b"<html>log in</html>", "not an idx file"),
     ],
 )
-def test_a_wrong_file_is_named_put_aside_and_replaced(
+def test_a_wrong_file_is_reported_renamed_and_replaced(
     chain: Chain, tiny: TinySet, damage: Any, words: str
 ) -> None:
     tiny.write(chain.folder)
     damaged = damage(tiny.files[IMAGES])
     (chain.folder / IMAGES).write_bytes(damaged)
-    with serving(**tiny.manners()) as server:
+    with serving(**tiny.responses()) as server:
         same(chain(tiny.at(server.url)), tiny)
         assert server.paths() == [f"/{IMAGES}"]
     assert (chain.folder / f"{IMAGES}.bad").read_bytes() == damaged
@@ -240,7 +240,7 @@ def test_a_wrong_file_is_named_put_aside_and_replaced(
     assert f"renamed to {IMAGES}.bad" in failed.message
 
 
-def test_labels_out_of_range_are_refused(chain: Chain) -> None:
+def test_labels_out_of_range_are_an_error(chain: Chain) -> None:
     tiny = TinySet(known=False)
     tiny.write(chain.folder)
     labels = np.full(40, 10, np.uint8)
@@ -249,10 +249,10 @@ def test_labels_out_of_range_are_refused(chain: Chain) -> None:
         chain(tiny.at(), fetch=False)
 
 
-def test_what_a_killed_copy_left_behind_is_swept(chain: Chain, tiny: TinySet) -> None:
+def test_leftovers_of_a_killed_copy_are_removed(chain: Chain, tiny: TinySet) -> None:
     chain.folder.mkdir(parents=True)
     (chain.folder / ".writing-0123456789abcdef.tmp").write_bytes(b"half")
-    with serving(**tiny.manners()) as server:
+    with serving(**tiny.responses()) as server:
         same(chain(tiny.at(server.url)), tiny)
     assert not list(chain.folder.glob("*.tmp"))
 
@@ -260,37 +260,37 @@ def test_what_a_killed_copy_left_behind_is_swept(chain: Chain, tiny: TinySet) ->
 def test_only_what_is_missing_is_fetched(chain: Chain, tiny: TinySet) -> None:
     tiny.write(chain.folder)
     (chain.folder / LABELS).unlink()
-    with serving(**tiny.manners()) as server:
+    with serving(**tiny.responses()) as server:
         arrays = chain(tiny.at(server.url))
         assert server.paths() == [f"/{LABELS}"]
     same(arrays, tiny)
     assert arrays.source == "data folder + mirrors"
 
 
-def test_a_mirror_that_does_not_serve_is_not_asked_twice(chain: Chain, tiny: TinySet) -> None:
-    silent: dict[str, Manner] = {file.replace(".", "__"): hang for file in tiny.files}
-    with serving(**silent) as dead, serving(**tiny.manners()) as alive:
+def test_a_mirror_that_is_down_is_not_asked_twice(chain: Chain, tiny: TinySet) -> None:
+    hanging: dict[str, Response] = {file.replace(".", "__"): silent for file in tiny.files}
+    with serving(**hanging) as dead, serving(**tiny.responses()) as alive:
         same(chain(tiny.at(dead.url, alive.url)), tiny)
-        assert len(dead.asked) == 1
-        assert len(alive.asked) == 4
+        assert len(dead.requests) == 1
+        assert len(alive.requests) == 4
 
 
-def test_a_login_page_on_every_mirror_is_told_as_such(chain: Chain, tiny: TinySet) -> None:
-    pages: dict[str, Manner] = {file.replace(".", "__"): page for file in tiny.files}
+def test_a_login_page_on_every_mirror_is_reported(chain: Chain, tiny: TinySet) -> None:
+    pages: dict[str, Response] = {file.replace(".", "__"): login_page for file in tiny.files}
     with serving(**pages) as server, pytest.raises(UserError, match="a login page answered"):
         chain(tiny.at(server.url))
     assert not list(chain.folder.glob("*.gz"))
 
 
-def test_right_sized_wrong_bytes_are_never_used(chain: Chain, tiny: TinySet) -> None:
-    manners = tiny.manners()
-    manners[IMAGES.replace(".", "__")] = whole(bytes(len(tiny.files[IMAGES])))
-    with serving(**manners) as server, pytest.raises(UserError, match="not the expected file"):
+def test_wrong_bytes_of_the_right_size_are_never_used(chain: Chain, tiny: TinySet) -> None:
+    responses = tiny.responses()
+    responses[IMAGES.replace(".", "__")] = complete(bytes(len(tiny.files[IMAGES])))
+    with serving(**responses) as server, pytest.raises(UserError, match="not the expected file"):
         chain(tiny.at(server.url))
     assert not (chain.folder / IMAGES).exists()
 
 
-def test_cancelling_ends_the_chain_and_not_only_a_step(
+def test_cancelling_ends_the_whole_chain(
     chain: Chain, tiny: TinySet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_package(monkeypatch, tmp_path)
@@ -298,22 +298,22 @@ def test_cancelling_ends_the_chain_and_not_only_a_step(
 
     def and_cancel(handler: Any) -> None:
         cancel.set()
-        hang(handler)
+        silent(handler)
 
-    manners = {**tiny.manners(), IMAGES.replace(".", "__"): and_cancel}
-    with serving(**manners) as server, pytest.raises(CancelError):
+    responses = {**tiny.responses(), IMAGES.replace(".", "__"): and_cancel}
+    with serving(**responses) as server, pytest.raises(CancelError):
         chain(replace(tiny.at(server.url), package=PACKAGE), cancel=cancel)
     assert chain.outcome()[-1] == ("mirrors", "failed")
 
 
-def test_a_data_folder_that_cannot_be_made_is_told(chain: Chain, tiny: TinySet) -> None:
+def test_a_data_folder_that_cannot_be_created_is_reported(chain: Chain, tiny: TinySet) -> None:
     chain.data.write_text("in the way")
-    with serving(**tiny.manners()) as server, pytest.raises(UserError, match="cannot be written"):
+    with serving(**tiny.responses()) as server, pytest.raises(UserError, match="cannot be written"):
         chain(tiny.at(server.url))
 
 
-def at_once(idx_set: IdxSet, data: Path) -> None:
-    """Four at the same time; a lock held by a thread holds off the others as well."""
+def load_in_parallel(idx_set: IdxSet, data: Path) -> None:
+    """Four loads in parallel; the locks work between threads, too."""
     threads = [
         threading.Thread(target=load_idx_arrays, args=(idx_set, data), kwargs={"patience": QUICK})
         for _ in range(4)
@@ -324,17 +324,19 @@ def at_once(idx_set: IdxSet, data: Path) -> None:
         thread.join()
 
 
-def test_two_at_once_fetch_every_file_once(chain: Chain, tiny: TinySet) -> None:
-    with serving(**tiny.manners()) as server:
+def test_parallel_loads_fetch_every_file_once(chain: Chain, tiny: TinySet) -> None:
+    with serving(**tiny.responses()) as server:
         idx_set = tiny.at(server.url)
-        at_once(idx_set, chain.data)
+        load_in_parallel(idx_set, chain.data)
         assert sorted(server.paths()) == sorted(f"/{file}" for file in tiny.files)
     same(chain(idx_set), tiny)
 
 
-def test_a_set_of_unknown_sums_is_remembered_and_a_later_change_is_noticed(chain: Chain) -> None:
+def test_a_dataset_without_published_checksums_is_recorded_and_later_changes_are_detected(
+    chain: Chain,
+) -> None:
     tiny = TinySet(known=False)
-    with serving(**tiny.manners()) as server:
+    with serving(**tiny.responses()) as server:
         arrays = chain(tiny.at(server.url))
     assert arrays.notes == ()
     record = json.loads((chain.folder / "sums.json").read_text())
@@ -347,7 +349,7 @@ def test_a_set_of_unknown_sums_is_remembered_and_a_later_change_is_noticed(chain
     assert (chain.folder / f"{IMAGES}.bad").exists()
 
 
-def test_files_of_ones_own_are_taken_with_a_note(chain: Chain) -> None:
+def test_unpublished_files_are_used_with_a_note(chain: Chain) -> None:
     tiny = TinySet(known=False)
     tiny.write(chain.folder)
     mine = np.ones((40, 28, 28), np.uint8)
@@ -358,7 +360,7 @@ def test_files_of_ones_own_are_taken_with_a_note(chain: Chain) -> None:
     assert arrays.train_images.min() == 1
 
 
-def test_the_published_file_is_right_whatever_the_record_says(chain: Chain) -> None:
+def test_the_published_file_is_right_despite_the_record(chain: Chain) -> None:
     tiny = TinySet(known=False)
     tiny.write(chain.folder)
     (chain.folder / "sums.json").write_text(
@@ -368,7 +370,7 @@ def test_the_published_file_is_right_whatever_the_record_says(chain: Chain) -> N
 
 
 @pytest.mark.parametrize("record", ["", "[]", '{"a": 3}', "\x00"])
-def test_a_broken_record_is_begun_anew(chain: Chain, record: str) -> None:
+def test_a_damaged_checksum_record_is_replaced(chain: Chain, record: str) -> None:
     tiny = TinySet(known=False)
     tiny.write(chain.folder)
     (chain.folder / "sums.json").write_text(record)
@@ -376,19 +378,19 @@ def test_a_broken_record_is_begun_anew(chain: Chain, record: str) -> None:
     assert set(json.loads((chain.folder / "sums.json").read_text())) == set(tiny.files)
 
 
-def test_qmnists_tables_give_their_first_column(chain: Chain) -> None:
+def test_qmnist_labels_are_the_first_column_of_its_tables(chain: Chain) -> None:
     tiny = TinySet("qmnist", known=False)
     table = np.random.default_rng(0).integers(0, 10**6, (40, 8)).astype(np.int32)
     table[:, 0] = tiny.arrays[LABELS]
     packed = gzip.compress(idx_bytes(table))
     labels = IdxFile("labels-idx2-int.gz", 40, md5(packed), columns=8, labels=True)
-    manners = {**tiny.manners(), "labels-idx2-int__gz": whole(packed)}
-    with serving(**manners) as server:
+    responses = {**tiny.responses(), "labels-idx2-int__gz": complete(packed)}
+    with serving(**responses) as server:
         arrays = chain(replace(tiny.at(server.url), train_labels=labels))
     same(arrays, tiny)
 
 
-def test_emnist_comes_out_of_its_archive_upright_and_counted_from_nought(chain: Chain) -> None:
+def test_emnist_is_read_from_its_archive_upright_with_labels_from_zero(chain: Chain) -> None:
     numbers = np.random.default_rng(1)
     pictures = numbers.integers(0, 256, (52, 28, 28), np.uint8)
     letters = (np.arange(52) % 26 + 1).astype(np.uint8)
@@ -400,11 +402,11 @@ def test_emnist_comes_out_of_its_archive_upright_and_counted_from_nought(chain: 
     }
     pack = io.BytesIO()
     with zipfile.ZipFile(pack, "w") as writer:
-        writer.writestr("gzip/emnist-other.gz", b"never looked at")
+        writer.writestr("gzip/emnist-other.gz", b"never read")
         for file, array in files.items():
             writer.writestr(f"gzip/{file}", gzip.compress(idx_bytes(array)))
     data = pack.getvalue()
-    with serving(all__zip=whole(data)) as server:
+    with serving(all__zip=complete(data)) as server:
         train_images, train_labels, test_images, test_labels = (
             IdxFile(file, len(array), labels="-l" in file) for file, array in files.items()
         )
@@ -429,31 +431,31 @@ def test_emnist_comes_out_of_its_archive_upright_and_counted_from_nought(chain: 
     assert not (chain.data / "emnist" / "all.zip").exists()
 
 
-def test_two_at_once_fetch_an_archive_once(chain: Chain, tiny: TinySet) -> None:
+def test_parallel_loads_fetch_an_archive_once(chain: Chain, tiny: TinySet) -> None:
     pack = io.BytesIO()
     with zipfile.ZipFile(pack, "w") as writer:
         for file, packed in tiny.files.items():
             writer.writestr(f"gzip/{file}", packed)
     data = pack.getvalue()
-    with serving(all__zip=whole(data)) as server:
+    with serving(all__zip=complete(data)) as server:
         archive = ArchiveSource(f"{server.url}all.zip", md5(data), "gzip", 10**7)
-        at_once(replace(tiny.at(), archive=archive), chain.data)
+        load_in_parallel(replace(tiny.at(), archive=archive), chain.data)
         assert server.paths() == ["/all.zip"]
     same(chain(tiny.at()), tiny)
 
 
-def test_an_archive_without_the_part_is_told(chain: Chain, tiny: TinySet) -> None:
+def test_an_archive_without_the_file_is_reported(chain: Chain, tiny: TinySet) -> None:
     pack = io.BytesIO()
     with zipfile.ZipFile(pack, "w") as writer:
         writer.writestr("gzip/other", b"")
     data = pack.getvalue()
-    with serving(all__zip=whole(data)) as server:
+    with serving(all__zip=complete(data)) as server:
         archive = ArchiveSource(f"{server.url}all.zip", md5(data), "gzip", 10**7)
         with pytest.raises(UserError, match="not the expected archive"):
             chain(replace(tiny.at(), archive=archive))
 
 
-def test_presence_is_told_by_names_alone(chain: Chain, tiny: TinySet) -> None:
+def test_presence_is_checked_by_names_alone(chain: Chain, tiny: TinySet) -> None:
     idx_set = replace(tiny.at(), package=PACKAGE)
     assert not has_all_files(idx_set, chain.data, chain.system)
     for file in tiny.files:
@@ -464,7 +466,7 @@ def test_presence_is_told_by_names_alone(chain: Chain, tiny: TinySet) -> None:
 
 
 @pytest.mark.parametrize("idx_set", [FASHION, MNIST, KMNIST, QMNIST, EMNIST])
-def test_every_published_set_says_where_it_is_and_how_to_check_it(idx_set: IdxSet) -> None:
+def test_every_published_dataset_has_sources_and_checksums(idx_set: IdxSet) -> None:
     assert idx_set.mirrors or idx_set.archive
     for file in idx_set.files:
         assert file.name.endswith(".gz")
