@@ -68,17 +68,17 @@ def test_every_one_of_a_thousand_bit_flips_is_detected(tmp_path: Path) -> None:
     data_path, manifest_path = tmp_path / manifest.file, tmp_path / "step-7.json"
     rng = random.Random(1)
     for path, flips in ((data_path, 800), (manifest_path, 200)):
-        whole = path.read_bytes()
+        original = path.read_bytes()
         for _ in range(flips):
-            bit = rng.randrange(len(whole) * 8)
-            flipped = bytearray(whole)
+            bit = rng.randrange(len(original) * 8)
+            flipped = bytearray(original)
             flipped[bit // 8] ^= 1 << bit % 8
             path.write_bytes(flipped)
-            if path == manifest_path and _same_json(whole, bytes(flipped)):
+            if path == manifest_path and _same_json(original, bytes(flipped)):
                 continue
             with pytest.raises(CheckpointError):
                 store.load("step")
-        path.write_bytes(whole)
+        path.write_bytes(original)
     store.load("step")
 
 
@@ -210,9 +210,9 @@ def test_a_zip_bomb_is_refused_before_unpacking(tmp_path: Path) -> None:
 def test_a_truncated_file_is_refused_at_every_length(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     torch.save(_payload(1), buffer)
-    whole, path = buffer.getvalue(), tmp_path / "model.pt"
-    for length in range(0, len(whole) - 1, 97):
-        path.write_bytes(whole[:length])
+    original, path = buffer.getvalue(), tmp_path / "model.pt"
+    for length in range(0, len(original) - 1, 97):
+        path.write_bytes(original[:length])
         with pytest.raises(CheckpointError):
             read_checkpoint(path)
 

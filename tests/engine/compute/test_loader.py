@@ -36,11 +36,11 @@ def test_a_batch_size_above_the_image_count_is_reduced_to_it() -> None:
 def test_normalisation_uses_the_mean_and_deviation_of_the_training_images() -> None:
     images = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3)).astype(np.uint8)
     split = Split("train", images, np.zeros(50, np.int64), np.arange(50))
-    found = Normalisation.from_split(split)
-    assert found.mean == pytest.approx(images.reshape(-1, 3).mean(0), abs=1e-3)
-    assert found.std == pytest.approx(images.reshape(-1, 3).std(0), abs=1e-3)
+    normalisation = Normalisation.from_split(split)
+    assert normalisation.mean == pytest.approx(images.reshape(-1, 3).mean(0), abs=1e-3)
+    assert normalisation.std == pytest.approx(images.reshape(-1, 3).std(0), abs=1e-3)
     pixels = DeviceSplit(split, torch.device("cpu")).gather(torch.arange(50)).float()
-    scaled = found.apply(pixels)
+    scaled = normalisation.apply(pixels)
     assert scaled.mean((0, 2, 3)).abs().max() < 1e-3
     assert (scaled.std((0, 2, 3)) - 1).abs().max() < 1e-2
 
@@ -48,8 +48,8 @@ def test_normalisation_uses_the_mean_and_deviation_of_the_training_images() -> N
 def test_images_on_the_device_equal_the_images_of_the_split() -> None:
     dataset = blobs(20)
     data = DeviceSplit(dataset.train, torch.device("cpu"))
-    wanted = torch.tensor([5, 2, 11])
+    indices = torch.tensor([5, 2, 11])
     assert torch.equal(
-        data.gather(wanted)[:, 0], torch.from_numpy(dataset.train.images[[5, 2, 11], :, :, 0])
+        data.gather(indices)[:, 0], torch.from_numpy(dataset.train.images[[5, 2, 11], :, :, 0])
     )
-    assert data.gather(wanted).is_contiguous(memory_format=torch.channels_last)
+    assert data.gather(indices).is_contiguous(memory_format=torch.channels_last)

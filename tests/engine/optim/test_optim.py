@@ -45,6 +45,6 @@ def test_muon_updates_are_nearly_orthogonal() -> None:
 def test_weight_decay_spares_biases_and_norms() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
     spec = OptimSpec(torch.tensor(0.1), 0.9, 0.5)
-    found = plugins.load("optim", "adamw").build(model, spec).param_groups
-    assert [group["weight_decay"] for group in found] == [0.5, 0.0]
-    assert [len(group["params"]) for group in found] == [1, 3]
+    groups = plugins.load("optim", "adamw").build(model, spec).param_groups
+    assert [group["weight_decay"] for group in groups] == [0.5, 0.0]
+    assert [len(group["params"]) for group in groups] == [1, 3]

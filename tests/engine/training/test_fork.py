@@ -115,7 +115,7 @@ def test_a_fork_with_the_same_settings_trains_identically_bit_for_bit(
     session: Session, tmp_path: Path
 ) -> None:
     parent = RunFolder.create(session.runs_dir, "parent", "blobs")
-    found = []
+    payloads = []
     for folder, stop_at in ((tmp_path / "uninterrupted", None), (parent.checkpoints, STOPPED_AT)):
         bench = Bench(folder, blobs(64), **SETTINGS)
 
@@ -125,10 +125,10 @@ def test_a_fork_with_the_same_settings_trains_identically_bit_for_bit(
 
         bench.trainer.on_tick = on_tick
         bench.trainer.run()
-        found.append(bench.store.load("last")[0])
-    uninterrupted = found[0]
+        payloads.append(bench.store.load("last")[0])
+    uninterrupted = payloads[0]
     fork = CheckpointStore(forked(session, parent)[0].checkpoints).load("last")[0]
-    assert digest(fork["model"]) == digest(uninterrupted["model"]) != digest(found[1]["model"])
+    assert digest(fork["model"]) == digest(uninterrupted["model"]) != digest(payloads[1]["model"])
     assert digest(fork["weights"]) == digest(uninterrupted["weights"])
 
 

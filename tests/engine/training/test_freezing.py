@@ -72,14 +72,14 @@ def test_a_convolution_is_the_head_without_a_dense_layer_after_it() -> None:
 )
 def test_parts_are_selected_by_kind_name_and_pattern(words: str, modules: list[int]) -> None:
     model = network("custom-cnn")
-    found = {int(name.partition(".")[0]) for name in select_tensors(model, words, "freeze")}
-    assert sorted(found) == modules
+    names = {int(name.partition(".")[0]) for name in select_tensors(model, words, "freeze")}
+    assert sorted(names) == modules
 
 
 def test_norms_and_their_statistics_belong_to_the_convolutions() -> None:
-    found = select_tensors(network("resnet"), "convolutions", "freeze")
-    assert {"1.weight", "1.running_mean", "1.running_var", "1.num_batches_tracked"} <= found
-    assert not any(name.startswith("15.") for name in found)
+    names = select_tensors(network("resnet"), "convolutions", "freeze")
+    assert {"1.weight", "1.running_mean", "1.running_var", "1.num_batches_tracked"} <= names
+    assert not any(name.startswith("15.") for name in names)
 
 
 @pytest.mark.parametrize(
@@ -147,12 +147,12 @@ def test_frozen_parts_are_unchanged_to_the_last_bit_after_training(tmp_path: Pat
     _, after = _run(tmp_path, [], freeze="convolutions")
     assert after.frozen is not None and before.frozen is not None
     assert after.step == STEPS
-    whole = after.model.state_dict()
+    state = after.model.state_dict()
     assert after.frozen.sha256 == before.frozen.hash_state(before.model.state_dict())
-    kept, how = after.frozen.verify(whole, after.weights_payload()["weights"])
-    assert kept and how == f"18 tensors, sha256 {after.frozen.sha256[:16]}"
+    is_unchanged, text = after.frozen.verify(state, after.weights_payload()["weights"])
+    assert is_unchanged and text == f"18 tensors, sha256 {after.frozen.sha256[:16]}"
     moved = [
-        name for name, tensor in before.model.state_dict().items() if not tensor.equal(whole[name])
+        name for name, tensor in before.model.state_dict().items() if not tensor.equal(state[name])
     ]
     assert sorted(moved) == ["14.bias", "14.weight", "17.bias", "17.weight"]
 
@@ -161,8 +161,8 @@ def test_changed_statistics_are_detected(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(freezing, "_keep_in_eval_mode", lambda module: None)
     _, after = _run(tmp_path, [], freeze="convolutions")
     assert after.frozen is not None
-    kept, how = after.frozen.verify(after.model.state_dict())
-    assert not kept and "is now" in how
+    is_unchanged, text = after.frozen.verify(after.model.state_dict())
+    assert not is_unchanged and "is now" in text
 
 
 @pytest.mark.parametrize(
@@ -211,9 +211,9 @@ def test_averaging_does_not_touch_frozen_parts_even_a_negative_zero() -> None:
 def test_a_resumed_run_with_frozen_and_slower_parts_is_identical(
     tmp_path: Path, values: dict[str, Any]
 ) -> None:
-    whole, before = _run(tmp_path / "whole", [], **values)
-    cut, after = _run(tmp_path / "cut", [2, 7, 10], **values)
-    assert cut == whole
+    uninterrupted, before = _run(tmp_path / "uninterrupted", [], **values)
+    interrupted, after = _run(tmp_path / "interrupted", [2, 7, 10], **values)
+    assert interrupted == uninterrupted
     if before.frozen is not None and after.frozen is not None:
         assert after.frozen.sha256 == before.frozen.sha256
 
@@ -252,8 +252,8 @@ def test_the_body_learns_at_its_fraction_of_the_rate(
         moves.append(
             {name: tensor - before[name] for name, tensor in learner.model.named_parameters()}
         )
-    whole, slowed = moves
-    for name, move in whole.items():
+    full, slowed = moves
+    for name, move in full.items():
         share = 1.0 if name.startswith(new) else 0.25
         assert torch.allclose(slowed[name], share * move, atol=2e-7), name
 

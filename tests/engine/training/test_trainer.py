@@ -209,9 +209,9 @@ def test_patience_ends_a_run_that_no_longer_improves(tmp_path: Path) -> None:
 
 
 def test_training_without_validation_has_no_best_checkpoint(tmp_path: Path) -> None:
-    whole = blobs(64)
-    none = Split("val", whole.val.images[:0], whole.val.labels[:0], whole.val.indices[:0])
-    dataset = Dataset(whole.info, whole.train, none, whole.test, "drawn")
+    full = blobs(64)
+    empty = Split("val", full.val.images[:0], full.val.labels[:0], full.val.indices[:0])
+    dataset = Dataset(full.info, full.train, empty, full.test, "drawn")
     bench = Bench(tmp_path, dataset, val_fraction=0.0)
     assert bench.trainer.run().reason == FINISHED
     assert bench.store.manifests("best") == []
@@ -239,12 +239,12 @@ def test_a_full_disk_is_reported_once_and_training_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = Bench(tmp_path, blobs(64), epochs=3, checkpoint_seconds=0.0)
-    whole = bench.store.save
+    save = bench.store.save
 
     def full(kind: str, payload: dict[str, object], step: int, epoch: int) -> object:
         if 3 <= step <= 9:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return whole(kind, payload, step, epoch)
+        return save(kind, payload, step, epoch)
 
     monkeypatch.setattr(bench.store, "save", full)
     assert bench.trainer.run().reason == FINISHED
