@@ -52,7 +52,7 @@ def build_model(name: str) -> nn.Module:
     textbook = {"one-conv": one_conv, "two-conv": two_conv}
     if name in textbook:
         return textbook[name]()
-    network: nn.Module = plugins.load("models", name).build(ModelSpec(1, 28, 10))
+    network: nn.Module = plugins.load_plugin("models", name).build(ModelSpec(1, 28, 10))
     return network
 
 

@@ -1,7 +1,6 @@
-"""What is known of each built-in data set before a byte of it is read.
+"""Static information about the built-in datasets.
 
-Configs are checked against these facts, screens list them, and the data files
-themselves take their names and sizes from here.
+With it a config can be checked, and a form shown, before any data is loaded.
 """
 
 from __future__ import annotations
@@ -19,12 +18,11 @@ DEFAULT_VALIDATION = 1 / 6
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
-    """A data set's name, classes and manners.
+    """A dataset's name, classes and conventions.
 
-    `mirror` says whether a mirrored image is still one of its class. `fit` and
-    `centre` say how its makers placed an object: scaled so that the longer side
-    takes this share of the image, then centred by bounding box or by mass. `crop`
-    says whether the makers cut the object out of its surroundings at all.
+    `mirror` is whether a mirrored image keeps its class. `fit` and `centre` say how objects
+    are placed: scaled so that the longer side takes this share of the image, then centred
+    by bounding box or by mass. `crop` is whether objects are cut out of their surroundings.
     """
 
     name: str
@@ -40,7 +38,7 @@ class DatasetInfo:
     about: str = ""
 
     def subset(self, classes: tuple[int, ...]) -> DatasetInfo:
-        """The same facts for some of the classes, in the order given."""
+        """The same dataset with only these classes, in this order."""
         return replace(self, classes=tuple(self.classes[index] for index in classes))
 
 
@@ -87,7 +85,7 @@ _BUILT_IN = (
         120_000,
         20_000,
         mirror=False,
-        about="garments and digits in one set of twenty classes",
+        about="garments and digits in one dataset of twenty classes",
     ),
     DatasetInfo(
         "kmnist",
@@ -126,7 +124,7 @@ _BUILT_IN = (
         1_000,
         synthetic=True,
         fit=24 / 28,
-        about="garment silhouettes drawn by this program: no network, always there",
+        about="garment silhouettes drawn by this program: no download, always available",
     ),
 )
 DATASETS = {info.name: info for info in _BUILT_IN}
@@ -139,7 +137,7 @@ FROM_PATH = {
 
 
 def find_dataset_info(dataset: str) -> DatasetInfo | None:
-    """What is known of `dataset`; None for a name that only its files can explain."""
+    """The information about a dataset; None if only its files tell more than its name."""
     if dataset.startswith("both:"):
         return replace(DATASETS["both"], name=dataset, train=0, test=0)
     return DATASETS.get(dataset)
@@ -152,5 +150,5 @@ def is_dataset_name(dataset: str) -> bool:
 
 
 def garment_groups(classes: tuple[str, ...]) -> tuple[int, ...]:
-    """For each class whether it is a garment (0) or something else (1)."""
+    """For each class whether it is a garment (0) or not (1)."""
     return tuple(0 if name in GARMENTS else 1 for name in classes)

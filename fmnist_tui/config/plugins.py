@@ -1,10 +1,9 @@
-"""Names of interchangeable parts, without importing what they name.
+"""Models and optimisers by name, listed without importing them.
 
-A built-in part is a file: `engine/models/two_conv.py` is the model `two-conv`. Other
-people's packages add parts through the entry point groups `fmnist_tui.models` and
-`fmnist_tui.optim`. Listing names reads a folder and package metadata, never torch;
-`load` imports the one that is wanted. `torchvision:NAME` is any classifier of
-torchvision's, adapted to the images at hand.
+A built-in one is a file: `engine/models/two_conv.py` is the model `two-conv`. Other
+packages add theirs through the entry point groups `fmnist_tui.models` and
+`fmnist_tui.optim`. Listing names reads a folder and package metadata, never torch.
+`torchvision:NAME` is any classifier of torchvision, adapted to the size of the images.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any
 
 from fmnist_tui.util.errors import UserError, did_you_mean, reason
 
-TORCHVISION = "torchvision:"
+TORCHVISION_PREFIX = "torchvision:"
 KINDS = {"models": "model", "optim": "optimiser"}
 _ENGINE = Path(__file__).parents[1] / "engine"
 
@@ -33,37 +32,36 @@ def _built_in(kind: str) -> dict[str, str]:
 
 @cache
 def _plugins(kind: str) -> dict[str, EntryPoint]:
-    found = {entry.name: entry for entry in entry_points(group=f"fmnist_tui.{kind}")}
-    return {name: entry for name, entry in found.items() if name not in _built_in(kind)}
+    entries = {entry.name: entry for entry in entry_points(group=f"fmnist_tui.{kind}")}
+    return {name: entry for name, entry in entries.items() if name not in _built_in(kind)}
 
 
-def names(kind: str) -> tuple[str, ...]:
-    """Every name of `kind` ("models" or "optim") that `load` would accept."""
+def plugin_names(kind: str) -> tuple[str, ...]:
+    """All names of `kind` ("models" or "optim"), without those of torchvision."""
     return (*_built_in(kind), *_plugins(kind))
 
 
-def check(kind: str, name: str) -> str:
-    """`name` itself, if it names a part; otherwise a UserError that offers near names."""
-    if name in names(kind):
+def check_plugin_name(kind: str, name: str) -> str:
+    """`name` if it exists; otherwise a UserError that suggests similar names."""
+    if name in plugin_names(kind):
         return name
-    known = names(kind)
+    known = plugin_names(kind)
     raise UserError(
-        f"{KINDS[kind]} {name!r} is not known{did_you_mean(name, known)}"
-        f" (there are {', '.join(known)})"
+        f"unknown {KINDS[kind]} {name!r}{did_you_mean(name, known)} (there are {', '.join(known)})"
     )
 
 
-def load(kind: str, name: str) -> Any:
-    """The part's module (a plugin may be any object with the same attributes)."""
-    if kind == "models" and name.startswith(TORCHVISION):
+def load_plugin(kind: str, name: str) -> Any:
+    """The module of that name (a plugin may be any object with the same attributes)."""
+    if kind == "models" and name.startswith(TORCHVISION_PREFIX):
         adapter = importlib.import_module("fmnist_tui.engine.models._torchvision")
-        return adapter.TorchvisionModel(name.removeprefix(TORCHVISION))
-    check(kind, name)
+        return adapter.TorchvisionModel(name.removeprefix(TORCHVISION_PREFIX))
+    check_plugin_name(kind, name)
     if name in _built_in(kind):
         return importlib.import_module(_built_in(kind)[name])
     try:
         return _plugins(kind)[name].load()
     except Exception as error:
         raise UserError(
-            f"{KINDS[kind]} {name!r} (a plugin) cannot be loaded: {reason(error)}"
+            f"cannot load {KINDS[kind]} {name!r} (a plugin): {reason(error)}"
         ) from error

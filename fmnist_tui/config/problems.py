@@ -1,4 +1,4 @@
-"""What is wrong with a config: problems, and the error that lists them."""
+"""Problems of a config, and the error that lists them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fmnist_tui.util.text import safe_text
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """One thing wrong with a config: the key, its value, and what would be right."""
+    """A problem of a config: the key, its value, and what is allowed."""
 
     key: str
     value: object
@@ -21,7 +21,7 @@ class ConfigProblem:
 
 
 class ConfigError(UsageError):
-    """A config that cannot be used, with every problem found in it, one a line."""
+    """A config that cannot be used, with all its problems, one per line."""
 
     def __init__(self, problems: list[ConfigProblem], where: str = "") -> None:
         self.problems = problems
@@ -30,7 +30,7 @@ class ConfigError(UsageError):
 
 
 def format_setting(value: object) -> str:
-    """A config value as TOML would have it, short enough for a line."""
+    """A setting's value as in TOML, shortened to fit a line."""
     if value is None:
         return "none"
     if isinstance(value, bool):

@@ -1,17 +1,16 @@
-"""Recipes: configs with a story and a claim, one TOML file each.
+"""Recipes: configs with a description and claims, one TOML file each.
 
-A recipe has `about`, a `[run]` table of RunConfig's keys and any number of `[[claim]]`
-tables saying what the recipe must reach. Beyond that it may have
+A recipe has `about`, a `[run]` table with settings and any number of `[[claim]]` tables
+with results that it must reach. It may also have
 
-- `[gpu]`: what is different where the training is done by an NVIDIA GPU;
-- `[[stage]]` tables, each with a `name` and changes (`run`): as many runs one after
-  another, the later beginning with the weights of the one before;
-- `[ensemble]`: so many `seeds`, trained one after another and then asked as one;
-- `seeds`: over how many seeds its claims are checked.
+- `[gpu]`: changes for training on an NVIDIA GPU;
+- `[[stage]]` tables, each with a `name` and changes (`run`): a run per stage, each
+  starting from the weights of the previous one;
+- `[ensemble]`: a number of `seeds` to train and combine;
+- `seeds`: the number of seeds that its claims are checked with.
 
-What such a recipe comes to is a `plans.Plan`. A run folder's `config.toml` is of the same
-form, with a `[made_with]` table instead of claims, so that it can be given back to
-`--config`.
+`plans.Plan` lists the runs of a recipe. A run folder's `config.toml` has the same format,
+with a `[made_with]` table instead of claims, so that it can be passed to `--config`.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ from fmnist_tui.config.problems import ConfigError, ConfigProblem
 from fmnist_tui.config.run_config import (
     FIELDS,
     RunConfig,
-    allowed,
-    choices,
-    parse,
+    describe_allowed,
+    parse_setting,
+    setting_choices,
 )
 from fmnist_tui.util.errors import UserError, did_you_mean, reason
 from fmnist_tui.util.text import safe_text
 
-DEFAULT = "two-conv"
+DEFAULT_RECIPE = "two-conv"
 ENV_PREFIX = "FMNIST_TUI_"
 METRICS = (
     "test_accuracy",
@@ -48,17 +47,16 @@ METRICS = (
     "frozen_unchanged",
 )
 SECONDS = "train_seconds"
-PARTS = ("about", "seeds", "run", "gpu", "stage", "ensemble", "claim", "made_with")
-MOST_SEEDS = 64
-# So many runs show whether a claim is kept, where a recipe does not say otherwise.
-SEEDS = 3
+KEYS = ("about", "seeds", "run", "gpu", "stage", "ensemble", "claim", "made_with")
+MAX_SEEDS = 64
+DEFAULT_SEEDS = 3
 NOT_SETTINGS = ("RUNS", "DATA", "OFFLINE", "CONFIGS", "ASSETS", "SETTINGS", "STEPS", "STORAGE")
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a recipe must reach: a metric at least or at most so much, of its stage of that
-    name (of the whole where there is none), with `run` changed so."""
+    """A result that a recipe must reach: a bound on a metric of a stage (of the last run if
+    empty), with changes to the settings (`run`)."""
 
     metric: str
     at_least: float | None = None
@@ -69,25 +67,25 @@ class Claim:
 
     @property
     def bound(self) -> float:
-        """The figure that is claimed, the least or the most that may be."""
-        found = self.at_most if self.at_least is None else self.at_least
-        return math.nan if found is None else found
+        """The least or the greatest value that meets the claim."""
+        bound = self.at_most if self.at_least is None else self.at_least
+        return math.nan if bound is None else bound
 
-    def kept_by(self, value: float) -> bool:
+    def is_met_by(self, value: float) -> bool:
         return value <= self.bound if self.at_least is None else value >= self.bound
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One of several linked runs, by what is different in it."""
+    """One of several linked runs, with its changes to the settings."""
 
     name: str
     run: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Members:
-    """An ensemble of one training with so many seeds, asked by these views of an image."""
+class EnsembleMembers:
+    """An ensemble of one training with several seeds, and its test-time augmentation."""
 
     seeds: int
     tta: str = "none"
@@ -95,7 +93,7 @@ class Members:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A named config, what it is for, what it claims, and how many runs make it."""
+    """A named config with a description, claims, and the runs that it consists of."""
 
     name: str
     about: str
@@ -103,61 +101,61 @@ class Recipe:
     claims: tuple[Claim, ...] = ()
     gpu: Mapping[str, Any] = field(default_factory=dict)
     stages: tuple[Stage, ...] = ()
-    ensemble: Members | None = None
+    ensemble: EnsembleMembers | None = None
     seeds: int | None = None
 
     @property
     def variants(self) -> list[list[Claim]]:
-        """The claims, together where the same training shows them."""
-        found: dict[str, list[Claim]] = {}
+        """The claims, grouped by the training that they need."""
+        groups: dict[str, list[Claim]] = {}
         for claim in self.claims:
-            found.setdefault(repr(sorted(claim.run.items())), []).append(claim)
-        return list(found.values())
+            groups.setdefault(repr(sorted(claim.run.items())), []).append(claim)
+        return list(groups.values())
 
     def config(self, **changes: Any) -> RunConfig:
-        """The settings of one training: the recipe's own, those for a GPU where one will
-        train, then the changes."""
+        """The settings of a training: the recipe's own, those for a GPU if one is used, and
+        `changes`."""
         values = {"recipe": self.name, **self.values}
         device = changes.get("device", values.get("device", "auto"))
-        if self.gpu and gpu_detect.trains(str(device)):
+        if self.gpu and gpu_detect.will_use_gpu(str(device)):
             values.update(self.gpu)
         return RunConfig.build({**values, **changes}, f"recipe {self.name}")
 
 
-def shipped(part: str) -> Path:
+def shipped_folder(part: str) -> Path:
     """The folder `configs` or `assets`, in a checkout or inside the installed wheel."""
     inside = Path(__file__).parents[1] / "_shipped" / part
     return inside if inside.is_dir() else Path(__file__).parents[2] / part
 
 
-def names() -> tuple[str, ...]:
-    """The recipes that come with the program, and those in a folder of the user's own."""
+def recipe_names() -> tuple[str, ...]:
+    """The names of the shipped recipes and of those in the user's folder."""
     return tuple(sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")}))
 
 
-def load(name: str) -> Recipe:
-    """A recipe by name; a UserError offers the near names."""
-    if name not in names():
-        hint = did_you_mean(name, names())
+def load_recipe(name: str) -> Recipe:
+    """A recipe by name; a UserError suggests similar names."""
+    if name not in recipe_names():
+        hint = did_you_mean(name, recipe_names())
         raise UserError(
-            f"recipe {safe_text(name)!r} is not known{hint} (there are {', '.join(names())})"
+            f"unknown recipe {safe_text(name)!r}{hint} (there are {', '.join(recipe_names())})"
         )
     paths = (folder / f"{name}.toml" for folder in _folders())
-    return read(next(path for path in paths if path.is_file()))
+    return read_recipe(next(path for path in paths if path.is_file()))
 
 
 def _folders() -> tuple[Path, ...]:
-    """Where recipes are looked for; the user's come before the program's of the same name."""
+    """The folders of recipes; the user's recipes replace shipped ones of the same name."""
     own = os.environ.get(f"{ENV_PREFIX}CONFIGS")
     if not own:
-        return (shipped("configs"),)
+        return (shipped_folder("configs"),)
     if not Path(own).is_dir():
         raise UserError(f"{ENV_PREFIX}CONFIGS = {safe_text(own)}: there is no such folder")
-    return (Path(own), shipped("configs"))
+    return (Path(own), shipped_folder("configs"))
 
 
-def read(path: Path) -> Recipe:
-    """A recipe or a run's config.toml from a file, its form checked, its values not yet."""
+def read_recipe(path: Path) -> Recipe:
+    """A recipe or a run's config.toml; its structure is checked, its settings are not."""
     where = safe_text(path)
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
@@ -166,29 +164,27 @@ def read(path: Path) -> Recipe:
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{where}: not a readable TOML file: {safe_text(reason(error))}") from None
     if "space" in document:
-        raise UserError(
-            f"{where}: is a sweep, not the settings of one run; `fmnist-tui sweep` takes it"
-        )
-    found = [
+        raise UserError(f"{where}: is a sweep, not the settings of a run; use `fmnist-tui sweep`")
+    problems = [
         ConfigProblem(
             key,
             value,
-            f"no such part of a config file{did_you_mean(key, PARTS)} (settings go under [run])",
+            f"no such key{did_you_mean(key, KEYS)} (settings go under [run])",
         )
         for key, value in document.items()
-        if key not in PARTS
+        if key not in KEYS
     ]
     for part in ("run", "gpu", "ensemble"):
         if not isinstance(document.get(part, {}), dict):
-            found.append(ConfigProblem(part, document[part], f"must be a table: [{part}]"))
+            problems.append(ConfigProblem(part, document[part], f"must be a table: [{part}]"))
     for part in ("stage", "claim"):
         tables = document.get(part, [])
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-            found.append(ConfigProblem(part, tables, f"must be tables: [[{part}]]"))
-    if not found:
-        found = list(_faults(document))
-    if found:
-        raise ConfigError(found, where)
+            problems.append(ConfigProblem(part, tables, f"must be tables: [[{part}]]"))
+    if not problems:
+        problems = list(_find_problems(document))
+    if problems:
+        raise ConfigError(problems, where)
     values = document.get("run", {})
     members = document.get("ensemble")
     return Recipe(
@@ -198,54 +194,56 @@ def read(path: Path) -> Recipe:
         claims=tuple(Claim(**claim) for claim in document.get("claim", [])),
         gpu=document.get("gpu", {}),
         stages=tuple(Stage(stage["name"], stage["run"]) for stage in document.get("stage", [])),
-        ensemble=Members(**members) if members else None,
+        ensemble=EnsembleMembers(**members) if members else None,
         seeds=document.get("seeds"),
     )
 
 
-def _faults(document: Mapping[str, Any]) -> Iterator[ConfigProblem]:
-    """What is wrong inside the parts of a recipe that say how it is trained and checked."""
+def _find_problems(document: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+    """Problems in the tables of a recipe, except for its settings."""
     stages, members = document.get("stage", []), document.get("ensemble")
     stage_names = [stage.get("name") for stage in stages]
-    if not _count(document.get("seeds", 1), 1):
+    if not _is_seed_count(document.get("seeds", 1), 1):
         yield ConfigProblem(
-            "seeds", document["seeds"], f"must be a whole number from 1 to {MOST_SEEDS}"
+            "seeds", document["seeds"], f"must be a whole number from 1 to {MAX_SEEDS}"
         )
     for stage in stages:
-        yield from _unknown("stage", stage, ("name", "run"))
+        yield from _find_unknown_keys("stage", stage, ("name", "run"))
         name = stage.get("name")
         if not isinstance(name, str) or not re.fullmatch(r"[\w-]{1,30}", name):
             yield ConfigProblem(
                 "stage.name", name, "must be a word of 1 to 30 letters, digits, _ and -"
             )
         elif stage_names.count(name) > 1:
-            yield ConfigProblem("stage.name", name, "is the name of two stages")
+            yield ConfigProblem("stage.name", name, "is the name of more than one stage")
         if not isinstance(stage.get("run"), dict):
             yield ConfigProblem(
-                "stage.run", stage.get("run"), "must be a table of what is different"
+                "stage.run", stage.get("run"), "must be a table of changed settings"
             )
     if members is not None:
-        yield from _unknown("ensemble", members, ("seeds", "tta"))
-        if not _count(members.get("seeds"), 2):
-            least = f"must be a whole number from 2 to {MOST_SEEDS}"
+        yield from _find_unknown_keys("ensemble", members, ("seeds", "tta"))
+        if not _is_seed_count(members.get("seeds"), 2):
+            least = f"must be a whole number from 2 to {MAX_SEEDS}"
             yield ConfigProblem("ensemble.seeds", members.get("seeds"), least)
-        if members.get("tta", "none") not in choices("tta"):
-            yield ConfigProblem("ensemble.tta", members["tta"], f"must be {allowed('tta')}")
+        if members.get("tta", "none") not in setting_choices("tta"):
+            yield ConfigProblem(
+                "ensemble.tta", members["tta"], f"must be {describe_allowed('tta')}"
+            )
         if stages:
-            yield ConfigProblem("ensemble", dict(members), "is not for recipes with stages")
+            yield ConfigProblem("ensemble", dict(members), "cannot be combined with stages")
     for claim in document.get("claim", []):
-        yield from _claim_faults(claim, stage_names)
+        yield from _find_claim_problems(claim, stage_names)
 
 
-def _claim_faults(claim: Mapping[str, Any], stages: list[object]) -> Iterator[ConfigProblem]:
-    yield from _unknown("claim", claim, tuple(part.name for part in fields(Claim)))
+def _find_claim_problems(claim: Mapping[str, Any], stages: list[object]) -> Iterator[ConfigProblem]:
+    yield from _find_unknown_keys("claim", claim, tuple(part.name for part in fields(Claim)))
     metric = claim.get("metric")
     if metric not in METRICS:
         yield ConfigProblem("claim.metric", metric, f"must be one of {', '.join(METRICS)}")
     bounds = [key for key in ("at_least", "at_most") if key in claim]
     if len(bounds) != 1:
         yield ConfigProblem(
-            "claim.at_least", claim.get("at_least"), "give it, or at_most; one of them"
+            "claim.at_least", claim.get("at_least"), "set either at_least or at_most"
         )
     for key in bounds:
         number = isinstance(claim[key], (int, float)) and not isinstance(claim[key], bool)
@@ -262,22 +260,22 @@ def _claim_faults(claim: Mapping[str, Any], stages: list[object]) -> Iterator[Co
         yield ConfigProblem("claim.stage", claim["stage"], f"no such stage (there are {known})")
 
 
-def _unknown(
+def _find_unknown_keys(
     part: str, table: Mapping[str, Any], known: tuple[str, ...]
 ) -> Iterator[ConfigProblem]:
     for key, value in table.items():
         if key not in known:
             yield ConfigProblem(
-                f"{part}.{key}", value, f"no such part of a {part}{did_you_mean(key, known)}"
+                f"{part}.{key}", value, f"no such key of a {part}{did_you_mean(key, known)}"
             )
 
 
-def _count(value: object, least: int) -> bool:
-    return type(value) is int and least <= value <= MOST_SEEDS
+def _is_seed_count(value: object, least: int) -> bool:
+    return type(value) is int and least <= value <= MAX_SEEDS
 
 
-def from_environment(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """Settings given as FMNIST_TUI_LR=0.01 and the like."""
+def settings_from_environment(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Settings from variables such as FMNIST_TUI_LR=0.01."""
     values: dict[str, Any] = {}
     for name, text in sorted(environment.items()):
         key = name.removeprefix(ENV_PREFIX)
@@ -286,33 +284,33 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> dict[str, A
         if key.lower() not in FIELDS:
             hint = did_you_mean(name, (f"{ENV_PREFIX}{known.upper()}" for known in FIELDS))
             raise ConfigError([ConfigProblem(name, text, f"no such setting{hint}")], "environment")
-        values[key.lower()] = parse(key.lower(), text)
+        values[key.lower()] = parse_setting(key.lower(), text)
     return values
 
 
 def to_toml(config: RunConfig, made_with: Mapping[str, str | int | float] | None = None) -> str:
-    """A config as a file that `read` takes back; keys that are none are left out."""
+    """A config as a file that `read_recipe` reads; settings that are none are left out."""
     lines = ["[run]"]
     for key, value in config.model_dump().items():
         if value is not None:
-            lines.append(f"{key} = {toml_value(value)}")
+            lines.append(f"{key} = {format_toml_value(value)}")
     if made_with:
         lines += [
             "",
             "[made_with]",
-            *(f"{key} = {toml_value(value)}" for key, value in made_with.items()),
+            *(f"{key} = {format_toml_value(value)}" for key, value in made_with.items()),
         ]
     return "\n".join(lines) + "\n"
 
 
-def toml_value(value: object) -> str:
-    """A value as TOML has it."""
+def format_toml_value(value: object) -> str:
+    """A value in TOML."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        # A JSON string is a TOML string, but for DEL, which JSON leaves as it is, and for
-        # JSON's pairs of escapes beyond 16 bits, which are therefore not asked for.
+        # A JSON string is a TOML string, except for DEL, which JSON does not escape, and for
+        # surrogate pairs, which ensure_ascii=False avoids.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
     if isinstance(value, (tuple, list)):
-        return "[" + ", ".join(toml_value(part) for part in value) + "]"
+        return "[" + ", ".join(format_toml_value(part) for part in value) + "]"
     return repr(value)

@@ -1,9 +1,7 @@
-"""RunConfig: everything that decides what a training run does, declared once.
+"""RunConfig: all settings of a training run, declared once.
 
-Recipes and run folders (TOML), the environment, command-line flags and forms all
-derive from the fields below: names, types, ranges, help texts and groups. Whatever
-is wrong with a config is a list of `ConfigProblem`s, each naming the key, the value and
-what is allowed.
+Recipes and run folders (TOML), the environment, command-line flags and forms derive from
+the fields below: names, types, ranges, help texts and groups.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ def _setting(default: Any, group: str, about: str, **limits: Any) -> Any:
 
 
 class RunConfig(BaseModel):
-    """What to train, on what, and how. Immutable; `changed()` makes a variant."""
+    """The settings of a run. Immutable; `changed()` makes a variant."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -45,80 +43,84 @@ class RunConfig(BaseModel):
         0, "run", "seed of weights, batch order and augmentation", ge=0, le=2**32 - 1
     )
 
-    dataset: Annotated[str, AfterValidator(validators.dataset)] = _setting(
-        "fashion", "data", "data set"
+    dataset: Annotated[str, AfterValidator(validators.validate_dataset)] = _setting(
+        "fashion", "data", "dataset"
     )
-    classes: Annotated[tuple[int, ...] | None, BeforeValidator(validators.class_numbers)] = (
+    classes: Annotated[tuple[int, ...] | None, BeforeValidator(validators.parse_class_numbers)] = (
         _setting(None, "data", "only these classes (numbers or names, in this order); none for all")
     )
     val_fraction: float = _setting(
         dataset_catalog.DEFAULT_VALIDATION,
         "data",
-        "share of the train split validated on",
+        "share of the train split used for validation",
         ge=0,
         le=0.5,
     )
-    split_seed: int = _setting(0, "data", "seed of the validation cut", ge=0, le=2**32 - 1)
+    split_seed: int = _setting(0, "data", "seed of the validation split", ge=0, le=2**32 - 1)
     limit: int | None = _setting(
         None, "data", "train on this many images only (stratified); none for all", ge=1
     )
     input_size: int = _setting(
-        28, "data", "side of the squares a folder: set is scaled to", ge=8, le=256
+        28, "data", "side length that the images of a folder: dataset are scaled to", ge=8, le=256
     )
-    colour: bool = _setting(False, "data", "read a folder: set in colour")
+    colour: bool = _setting(False, "data", "read a folder: dataset in colour")
 
-    model: Annotated[str, AfterValidator(validators.model)] = _setting("two-conv", "model", "model")
+    model: Annotated[str, AfterValidator(validators.validate_model)] = _setting(
+        "two-conv", "model", "model"
+    )
     width: float = _setting(1.0, "model", "factor on the model's hidden widths", gt=0, le=16)
     dropout: float = _setting(0.0, "model", "share of activations dropped", ge=0, lt=1)
 
     epochs: int = _setting(5, "training", "passes over the training images", ge=1, le=100_000)
-    batch_size: int = _setting(256, "training", "images a step", ge=1, le=65_536)
-    optimizer: Annotated[str, AfterValidator(validators.optimiser)] = _setting(
+    batch_size: int = _setting(256, "training", "images per step", ge=1, le=65_536)
+    optimizer: Annotated[str, AfterValidator(validators.validate_optimiser)] = _setting(
         "adamw", "training", "optimiser"
     )
     lr: float = _setting(3e-3, "training", "peak learning rate", gt=0, le=100)
     momentum: float = _setting(0.9, "training", "momentum of sgd and muon", ge=0, lt=1)
     weight_decay: float = _setting(0.0, "training", "weight decay", ge=0, le=10)
     schedule: Literal["constant", "onecycle", "cosine", "linear", "step"] = _setting(
-        "constant", "training", "course of the learning rate over the run"
+        "constant", "training", "learning rate schedule"
     )
     warmup: float = _setting(
-        0.0, "training", "share of the run in which the rate rises", ge=0, lt=1
+        0.0, "training", "share of the run in which the learning rate rises", ge=0, lt=1
     )
     label_smoothing: float = _setting(
         0.0, "training", "share of each target spread over all classes", ge=0, lt=1
     )
-    clip_norm: float = _setting(0.0, "training", "largest gradient norm; 0 for any", ge=0)
+    clip_norm: float = _setting(0.0, "training", "largest gradient norm; 0 for no limit", ge=0)
     ema: float = _setting(
         0.0, "training", "decay of averaged weights, used to evaluate; 0 for none", ge=0, lt=1
     )
     patience: int = _setting(
-        0, "training", "stop after this many epochs without a better one; 0 for never", ge=0
+        0, "training", "stop after this many epochs without improvement; 0 for never", ge=0
     )
 
     start: Annotated[str | None, Field(min_length=1)] = _setting(
-        None, "transfer", "the weights to begin with"
+        None, "transfer", "initial weights"
     )
-    freeze: Annotated[str, AfterValidator(validators.parts)] = _setting(
-        "", "transfer", "parts that stay as they were"
+    freeze: Annotated[str, AfterValidator(validators.validate_parts)] = _setting(
+        "", "transfer", "parts that are not trained"
     )
-    renew: Annotated[str, AfterValidator(validators.parts)] = _setting(
-        "", "transfer", "parts that begin anew, besides a new head"
+    renew: Annotated[str, AfterValidator(validators.validate_parts)] = _setting(
+        "", "transfer", "parts that are initialised anew, besides a new head"
     )
     body_lr: float = _setting(
-        1.0, "transfer", "factor on the rate of all but what is new", gt=0, le=1
+        1.0, "transfer", "factor on the learning rate of all but the new parts", gt=0, le=1
     )
 
     flip: bool = _setting(False, "augmentation", "mirror left and right at random")
     shift: int = _setting(
-        0, "augmentation", "move by up to this many pixels, black behind", ge=0, le=64
+        0, "augmentation", "shift by up to this many pixels, filled with black", ge=0, le=64
     )
     crop: int = _setting(
-        0, "augmentation", "move by up to this many pixels, mirrored behind", ge=0, le=64
+        0, "augmentation", "shift by up to this many pixels, filled by mirroring", ge=0, le=64
     )
-    rotate: float = _setting(0.0, "augmentation", "turn by up to this many degrees", ge=0, le=180)
+    rotate: float = _setting(0.0, "augmentation", "rotate by up to this many degrees", ge=0, le=180)
     scale: float = _setting(0.0, "augmentation", "grow or shrink by up to this share", ge=0, lt=1)
-    erase: float = _setting(0.0, "augmentation", "chance that a random box is erased", ge=0, le=1)
+    erase: float = _setting(
+        0.0, "augmentation", "probability that a random box is erased", ge=0, le=1
+    )
     mixup: float = _setting(
         0.0, "augmentation", "strength of blending pairs of images; 0 for none", ge=0, le=10
     )
@@ -127,7 +129,7 @@ class RunConfig(BaseModel):
     )
 
     tta: Literal["none", "flip", "flip+shift"] = _setting(
-        "none", "evaluation", "views of an image averaged when it is classified"
+        "none", "evaluation", "views of an image that are averaged in classification"
     )
 
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = _setting(
@@ -144,21 +146,21 @@ class RunConfig(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _possible(self) -> Self:
+    def _check_conflicts(self) -> Self:
         if conflicts := [*_conflicts(self)]:
             raise PydanticCustomError("conflict", "{text}", {"text": "", "conflicts": conflicts})
         return self
 
     @classmethod
     def build(cls, values: Mapping[str, Any], where: str = "") -> RunConfig:
-        """A config from plain values, or a ConfigError with every problem."""
+        """A config from plain values; a ConfigError lists every problem."""
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
             raise ConfigError(list(_explain(error)), where) from None
 
     def changed(self, **values: Any) -> RunConfig:
-        """This config with some values replaced, checked again as a whole."""
+        """This config with some values replaced and checked again."""
         return RunConfig.build({**self.model_dump(), **values})
 
     def differences(self, other: RunConfig) -> dict[str, tuple[Any, Any]]:
@@ -170,14 +172,14 @@ class RunConfig(BaseModel):
 FIELDS = RunConfig.model_fields
 
 
-def group(name: str) -> str:
-    """The group a field belongs to, as forms and help pages head it."""
+def setting_group(name: str) -> str:
+    """The group of a setting: its heading in forms and help pages."""
     extra = FIELDS[name].json_schema_extra
     return str(extra["group"]) if isinstance(extra, dict) else ""
 
 
-def kind(name: str) -> type:
-    """The plain type of a field: bool, int, float, str or tuple."""
+def setting_type(name: str) -> type:
+    """The plain type of a setting: bool, int, float, str or tuple."""
     hint: Any = FIELDS[name].annotation
     if get_origin(hint) in (Union, types.UnionType):
         hint = next(part for part in get_args(hint) if part is not type(None))
@@ -189,25 +191,25 @@ def kind(name: str) -> type:
     return origin if isinstance(origin, type) else str
 
 
-def choices(name: str) -> tuple[str, ...]:
-    """The words a field may take, where they can be listed."""
+def setting_choices(name: str) -> tuple[str, ...]:
+    """The allowed words of a setting, if they can be listed."""
     if name == "dataset":
         return tuple(dataset_catalog.DATASETS)
     if name == "model":
-        return plugins.names("models")
+        return plugins.plugin_names("models")
     if name == "optimizer":
-        return plugins.names("optim")
+        return plugins.plugin_names("optim")
     hint = FIELDS[name].annotation
     return get_args(hint) if get_origin(hint) is Literal else ()
 
 
-def optional(name: str) -> bool:
-    """Whether the field may be none."""
+def is_optional(name: str) -> bool:
+    """Whether the setting may be none."""
     return FIELDS[name].default is None
 
 
-def allowed(name: str) -> str:
-    """What a field may be, in words: `a whole number from 1 to 65,536`."""
+def describe_allowed(name: str) -> str:
+    """The allowed values of a setting in words: `a whole number from 1 to 65,536`."""
     if name == "device":
         return DEVICES
     if name == "classes":
@@ -215,11 +217,11 @@ def allowed(name: str) -> str:
     if name == "start":
         return "a run (id, part of its name, path), a checkpoint or a weights file, or none"
     if name in ("freeze", "renew"):
-        return f"{validators.PARTS}, or none"
-    if choices(name):
-        return "one of " + ", ".join(choices(name))
+        return f"{validators.ALLOWED_PARTS}, or none"
+    if setting_choices(name):
+        return "one of " + ", ".join(setting_choices(name))
     words = {bool: "true or false", int: "a whole number", float: "a number"}.get(
-        kind(name), "text"
+        setting_type(name), "text"
     )
     limits = {
         limit: getattr(rule, limit)
@@ -237,7 +239,7 @@ def allowed(name: str) -> str:
     elif "ge" in limits:
         words += f" of {limits['ge']:,} or more"
         words += f", below {limits['lt']:,}" if "lt" in limits else ""
-    return words + (", or none" if optional(name) else "")
+    return words + (", or none" if is_optional(name) else "")
 
 
 _SWITCH = {
@@ -246,31 +248,30 @@ _SWITCH = {
 }
 
 
-def parse(name: str, text: str) -> Any:
-    """A field's value from a flag, an environment variable or a form row.
+def parse_setting(name: str, text: str) -> Any:
+    """A setting's value from a flag, an environment variable or a form row.
 
-    Text that cannot be of the field's type comes back as it is: RunConfig then says
-    what would have been right.
+    Text that does not fit the setting's type is returned unchanged, for RunConfig to reject.
     """
     word = text.strip()
-    if optional(name) and word.lower() in ("", "none"):
+    if is_optional(name) and word.lower() in ("", "none"):
         return None
     if FIELDS[name].default == "" and word.lower() == "none":
         return ""
     try:
-        if kind(name) is bool:
+        if setting_type(name) is bool:
             return _SWITCH.get(word.lower(), text)
-        if kind(name) is int:
+        if setting_type(name) is int:
             return int(word)
-        if kind(name) is float:
+        if setting_type(name) is float:
             return float(word)
     except ValueError:
         return text
-    return word if kind(name) is str else text
+    return word if setting_type(name) is str else text
 
 
-def problems(values: Mapping[str, Any]) -> list[ConfigProblem]:
-    """What is wrong with these values; empty when they make a RunConfig."""
+def find_problems(values: Mapping[str, Any]) -> list[ConfigProblem]:
+    """The problems of these values; empty if they make a RunConfig."""
     try:
         RunConfig.build(values)
     except ConfigError as error:
@@ -279,21 +280,21 @@ def problems(values: Mapping[str, Any]) -> list[ConfigProblem]:
 
 
 def _explain(error: ValidationError) -> Iterator[ConfigProblem]:
-    named = set()
+    reported = set()
     for item in error.errors():
         if item["type"] == "conflict":
             yield from item["ctx"]["conflicts"]
             continue
         key = str(item["loc"][0]) if item["loc"] else ""
-        if key in named:
+        if key in reported:
             continue
-        named.add(key)
+        reported.add(key)
         if item["type"] == "extra_forbidden":
             yield ConfigProblem(key, item["input"], f"no such setting{did_you_mean(key, FIELDS)}")
-        elif item["type"] == "wrong":
+        elif item["type"] == "invalid":
             yield ConfigProblem(key, item["input"], item["msg"])
         else:
-            yield ConfigProblem(key, item["input"], f"must be {allowed(key)}")
+            yield ConfigProblem(key, item["input"], f"must be {describe_allowed(key)}")
 
 
 def _conflicts(config: RunConfig) -> Iterator[ConfigProblem]:

@@ -160,7 +160,7 @@ def _read_config_file(path: Path) -> tuple[str, dict[str, Any]]:
 
 def _parse_config(folder: RunFolder, missing: list[MissingPart]) -> RunConfig | None:
     try:
-        return recipes.read(folder.config).config()
+        return recipes.read_recipe(folder.config).config()
     except UserError as error:
         missing.append(MissingPart("settings", str(error).splitlines()[0]))
         return None
@@ -168,9 +168,9 @@ def _parse_config(folder: RunFolder, missing: list[MissingPart]) -> RunConfig | 
 
 def _recipe(config: RunConfig | None) -> recipes.Recipe | None:
     """The shipped recipe of this run, unless it is a recipe of several runs."""
-    if config is None or config.recipe not in recipes.names():
+    if config is None or config.recipe not in recipes.recipe_names():
         return None
-    recipe = recipes.load(config.recipe)
+    recipe = recipes.load_recipe(config.recipe)
     return None if recipe.stages or recipe.ensemble is not None else recipe
 
 

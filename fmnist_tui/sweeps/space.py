@@ -38,7 +38,7 @@ class Dimension:
     @property
     def is_integer(self) -> bool:
         """Whether its values are integers in a range."""
-        return not self.choices and run_config.kind(self.key) is int
+        return not self.choices and run_config.setting_type(self.key) is int
 
     def position(self, value: object) -> float:
         """A value's position on a plot's axis, 0 to 1."""
@@ -121,8 +121,10 @@ def _key_problems(key: str, table: object) -> Iterator[ConfigProblem]:
         yield ConfigProblem(where, table, f"no such setting{did_you_mean(key, run_config.FIELDS)}")
     elif key == "epochs":
         yield ConfigProblem(where, table, _EPOCHS_FIXED)
-    elif run_config.group(key) in _NOT_VARIED:
-        yield ConfigProblem(where, table, f"cannot be varied: {_NOT_VARIED[run_config.group(key)]}")
+    elif run_config.setting_group(key) in _NOT_VARIED:
+        yield ConfigProblem(
+            where, table, f"cannot be varied: {_NOT_VARIED[run_config.setting_group(key)]}"
+        )
     elif not isinstance(table, Mapping):
         yield ConfigProblem(
             where, table, f"must be a table [{where}] with low and high, or choices"
@@ -144,14 +146,16 @@ def _choice_problems(
 ) -> Iterator[ConfigProblem]:
     where, choices = f"space.{key}.choices", table["choices"]
     if not isinstance(choices, list) or not choices:
-        yield ConfigProblem(where, choices, f"must be a list, each item {run_config.allowed(key)}")
+        yield ConfigProblem(
+            where, choices, f"must be a list, each item {run_config.describe_allowed(key)}"
+        )
         return
     typed = [_typed(key, choice) for choice in choices]
     for index, choice in enumerate(typed):
         if any(type(other) is type(choice) and other == choice for other in typed[:index]):
             yield ConfigProblem(where, choice, "is listed twice")
         elif not isinstance(choice, (bool, int, float, str)):
-            yield ConfigProblem(where, choice, f"must be {run_config.allowed(key)}")
+            yield ConfigProblem(where, choice, f"must be {run_config.describe_allowed(key)}")
         else:
             yield from _value_problems(where, key, choice, base)
 
@@ -160,10 +164,12 @@ def _range_problems(
     key: str, table: Mapping[str, Any], base: Mapping[str, Any]
 ) -> Iterator[ConfigProblem]:
     where = f"space.{key}"
-    if run_config.kind(key) not in (int, float):
-        yield ConfigProblem(where, dict(table), f"needs choices, each {run_config.allowed(key)}")
+    if run_config.setting_type(key) not in (int, float):
+        yield ConfigProblem(
+            where, dict(table), f"needs choices, each {run_config.describe_allowed(key)}"
+        )
         return
-    kind = "a whole number" if run_config.kind(key) is int else "a number"
+    kind = "a whole number" if run_config.setting_type(key) is int else "a number"
     missing = [name for name in ("low", "high") if name not in table]
     if missing:
         yield ConfigProblem(where, dict(table), f"needs {' and '.join(missing)}, or choices")
@@ -196,7 +202,7 @@ def _value_problems(
     where: str, key: str, value: Value, base: Mapping[str, Any]
 ) -> Iterator[ConfigProblem]:
     """RunConfig's problems with this value, the other settings being those of the base."""
-    for problem in run_config.problems({**base, key: value}):
+    for problem in run_config.find_problems({**base, key: value}):
         if problem.key == key:
             yield ConfigProblem(where, value, problem.message)
 
@@ -204,11 +210,13 @@ def _value_problems(
 def _typed(key: str, value: Any) -> Any:
     """The value, an int converted where the setting is a float."""
     is_int = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if is_int and run_config.kind(key) is float else value
+    return float(value) if is_int and run_config.setting_type(key) is float else value
 
 
 def _is_valid_number(key: str, value: object) -> bool:
-    if not _is_number(value) or (run_config.kind(key) is int and not isinstance(value, int)):
+    if not _is_number(value) or (
+        run_config.setting_type(key) is int and not isinstance(value, int)
+    ):
         return False
     return math.isfinite(value)  # type: ignore[arg-type]
 

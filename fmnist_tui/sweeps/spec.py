@@ -28,7 +28,7 @@ from typing import Any
 from fmnist_tui.config import recipes
 from fmnist_tui.config import run_config as config
 from fmnist_tui.config.problems import ConfigError, ConfigProblem, format_setting
-from fmnist_tui.config.recipes import toml_value
+from fmnist_tui.config.recipes import format_toml_value
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.sweeps.space import GRID_LIMIT, Dimension, parse_dimension
 from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, reason
@@ -86,7 +86,7 @@ class SweepSpec:
 
     def differences(self, other: SweepSpec) -> list[str]:
         """The differences that keep the trials of two sweeps from being compared."""
-        free = {key for key in config.FIELDS if config.group(key) == "machine"} | {"recipe"}
+        free = {key for key in config.FIELDS if config.setting_group(key) == "machine"} | {"recipe"}
         free |= {dimension.key for dimension in self.space}
         changed = [
             f"{key} {format_setting(mine)} against {format_setting(theirs)}"
@@ -203,19 +203,21 @@ def to_toml(spec: SweepSpec, made_with: Mapping[str, str | int | float] | None =
         "promote": {key: "none" if value is None else value for key, value in spec.promote.items()},
         "made_with": made_with or {},
     }
-    lines = [f"about = {toml_value(spec.about)}", "", recipes.to_toml(spec.base)]
+    lines = [f"about = {format_toml_value(spec.about)}", "", recipes.to_toml(spec.base)]
     for name, table in tables.items():
         if table:
             lines.append(f"[{name}]")
             lines += [
-                f"{key} = {toml_value(value)}" for key, value in table.items() if value is not None
+                f"{key} = {format_toml_value(value)}"
+                for key, value in table.items()
+                if value is not None
             ]
             lines.append("")
     return "\n".join(lines)
 
 
 def _shipped() -> Path:
-    return recipes.shipped("configs") / "sweeps"
+    return recipes.shipped_folder("configs") / "sweeps"
 
 
 # -- the tables of a file -----------------------------------------------------------------
@@ -242,7 +244,7 @@ def _parse_base(document: Mapping[str, Any], where: str, changes: Mapping[str, A
     run |= {key: value for key, value in changes.items() if key not in varied}
     if "recipe" not in document:
         return RunConfig.build(run, where)
-    recipe = recipes.load(document["recipe"])
+    recipe = recipes.load_recipe(document["recipe"])
     if recipe.stages:
         why = "consists of several runs, none of which can be varied alone"
         raise ConfigError([ConfigProblem("recipe", recipe.name, why)], where)
@@ -315,15 +317,15 @@ def _parse_promote(
         if key in varied
     ]
     values = {
-        key: config.parse(key, value)
-        if isinstance(value, str) and key in config.FIELDS and config.optional(key)
+        key: config.parse_setting(key, value)
+        if isinstance(value, str) and key in config.FIELDS and config.is_optional(key)
         else value
         for key, value in table.items()
     }
     if not problems:
         problems = [
             replace(problem, key=f"promote.{problem.key}")
-            for problem in config.problems({**base.model_dump(), **values})
+            for problem in config.find_problems({**base.model_dump(), **values})
         ]
     return values, problems
 

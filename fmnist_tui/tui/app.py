@@ -301,7 +301,7 @@ class Dashboard(App[int]):
     def edit_recipe(self, name: str) -> None:
         """Show Train with a recipe's settings in the form."""
         try:
-            recipe = recipes.load(name)
+            recipe = recipes.load_recipe(name)
             self.edit_config(first_run(recipe)[0].model_dump(), recipe)
         except UserError as error:
             self.notify(str(error), "error")

@@ -47,7 +47,7 @@ class PaletteCommands(Provider):
         entries += self._actions()
         # An unreadable folder must not empty the palette.
         with contextlib.suppress(UserError):
-            for name in recipes.names():
+            for name in recipes.recipe_names():
                 entries.append((f"Recipe: {name}", _about(name), partial(self._recipe, name)))
                 words = "train it with several seeds and compare with its claims"
                 entries.append((f"Check recipe: {name}", words, partial(self._check, name)))
@@ -101,6 +101,6 @@ def escape_markup(text: str) -> str:
 
 def _about(name: str) -> str:
     try:
-        return safe_text(recipes.load(name).about.split("\n")[0])
+        return safe_text(recipes.load_recipe(name).about.split("\n")[0])
     except Exception:  # noqa: BLE001 - a broken recipe must not empty the palette
         return ""

@@ -136,18 +136,18 @@ def _finish_run(app_state: AppState) -> None:
         _print(f"{feed.name} {end.reason} at step {end.step:,}: {safe_text(training.folder.path)}")
         if end.reason == FAILED:
             app_state.exit_code = app_state.exit_code or 1
-    if app_state.plan is not None and app_state.plan.left > 1:
+    if app_state.plan is not None and app_state.plan.remaining > 1:
         plan = app_state.plan
         steps = format_count(len(plan.steps), "step")
-        _print(f"{plan.recipe}: {plan.left - 1} of {steps} skipped")
+        _print(f"{plan.recipe}: {plan.remaining - 1} of {steps} skipped")
 
 
 def _remaining_plan(app_state: AppState) -> str:
     """The rest of the run's plan, for the process that continues it."""
     plan = app_state.plan
-    if plan is None or plan.left < 2 or isinstance(plan.next, EnsembleStep):
+    if plan is None or plan.remaining < 2 or isinstance(plan.next, EnsembleStep):
         return ""
-    return plan.kept()
+    return plan.to_json()
 
 
 def _hand_over(app_state: AppState, training: Training, feed: RunFeed) -> None:
@@ -167,7 +167,7 @@ def _hand_over(app_state: AppState, training: Training, feed: RunFeed) -> None:
             f"{feed.name} continues in process {process}; `fmnist-tui attach {folder.id}` shows it"
         )
         if remaining and app_state.plan is not None:
-            steps = format_count(app_state.plan.left - 1, "more step")
+            steps = format_count(app_state.plan.remaining - 1, "more step")
             _print(f"{steps} of {app_state.plan.recipe} run in that process")
 
 

@@ -156,7 +156,7 @@ def test_a_failed_download_reports_every_source_tried(home: Home) -> None:
         (["errors", "last", "--split", "train"], 1, "no predictions"),
         (["predict", "last", "/nowhere.png"], 1, "/nowhere.png"),
         (["predict", "last", "x.png", "--watch"], 2, "folder"),
-        (["recipes", "show", "bst"], 1, "is not known"),
+        (["recipes", "show", "bst"], 1, "unknown recipe"),
         (["data", "show", "sketchs"], 2, '"sketches"'),
         (["frobnicate"], 2, "unknown command"),
     ],

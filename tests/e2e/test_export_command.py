@@ -17,10 +17,10 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from fmnist_tui.config.recipes import shipped
+from fmnist_tui.config.recipes import shipped_folder
 from tests.e2e.support import LIMIT, QUICK, Home, events
 
-SCRIPT = shipped("assets") / "predict_onnx.py"
+SCRIPT = shipped_folder("assets") / "predict_onnx.py"
 # Runs the script where neither torch nor this program can be imported.
 ISOLATED = (
     "import runpy, sys;"
@@ -58,7 +58,7 @@ def test_export_reports_the_file_and_the_comparison(exported: dict[str, Any]) ->
 
 
 def test_the_script_needs_only_the_exported_file(trained: Home, exported: dict[str, Any]) -> None:
-    picture = shipped("assets") / "samples" / "ankle-boot.jpg"
+    picture = shipped_folder("assets") / "samples" / "ankle-boot.jpg"
     known = trained.json("predict", "last", str(picture))[0]
     lines = run_script(exported["file"], picture)
     assert len(lines) == 5
@@ -103,7 +103,7 @@ def test_exported_weights_predict_like_their_run(trained: Home, tmp_path: Path) 
     out = tmp_path / "model.safetensors"
     done = trained.run("export", "last", "--to", "safetensors", "--out", str(out), "--no-check")
     assert done.returncode == 0 and f"{out}: " in done.stdout
-    picture = str(shipped("assets") / "samples" / "bag-cut-out.png")
+    picture = str(shipped_folder("assets") / "samples" / "bag-cut-out.png")
     by_run, by_file = (
         trained.json("predict", source, picture)[0]["top"] for source in ("last", str(out))
     )
@@ -170,7 +170,7 @@ def test_an_ensemble_of_seeds_is_a_run(home: Home, tmp_path: Path) -> None:
         again = home.json("evaluate", result["run"], "--split", split)
         assert again["accuracy"] == result[split]["accuracy"]
     assert home.json("errors", result["run"])["of"] == 1000
-    picture = str(shipped("assets") / "samples" / "trouser.webp")
+    picture = str(shipped_folder("assets") / "samples" / "trouser.webp")
     assert home.json("predict", result["run"], picture)[0]["label"]
     shown = home.run("runs", "show", result["run"]).stdout
     assert "2 × linear" in shown and f"member 1: {result['members'][0]['run']}" in shown

@@ -142,10 +142,10 @@ def test_a_run_is_resumed_with_the_rest_of_its_plan(home: Home, tmp_path: Path) 
     file = tmp_path / "plan.json"
     file.write_text('{"recipe": 7}')
     error = home.error_line("train", "--resume", run, f"--plan={file}", status=1)
-    assert "plan.json: no plan that can be read" in error
+    assert "plan.json: not a readable plan" in error
     error = home.error_line("train", f"--plan={file}", status=2)
     assert "--plan needs --resume" in error
-    file.write_text(Plan.of(recipes.read(united), {"epochs": 1}).kept())
+    file.write_text(Plan.from_recipe(recipes.read_recipe(united), {"epochs": 1}).to_json())
     result = home.json("train", "--resume", run, "--epochs", "2", f"--plan={file}")
     names = [step["stage"] for step in result["stages"]]
     assert names == ["", "member 2 of 2", "ensemble of 2"]

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     from fmnist_tui.bench.throughput import describe_machine, measure
     from fmnist_tui.data.load import is_present
 
-    plugins.check("models", args.model)
+    plugins.check_plugin_name("models", args.model)
     batches = tuple(args.batch or (64, 256))
     if min(args.turns, args.images, args.keys, *batches) < 1:
         raise UsageError("--turns, --images, --keys and --batch must be 1 or more")

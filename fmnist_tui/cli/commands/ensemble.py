@@ -14,7 +14,7 @@ from fmnist_tui.cli.support.progress import show_progress
 from fmnist_tui.cli.support.run_plan import run_plan
 from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import Plan
-from fmnist_tui.config.recipes import MOST_SEEDS, Members
+from fmnist_tui.config.recipes import MAX_SEEDS, EnsembleMembers
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import FINISHED, Evaluated
 from fmnist_tui.protocol.run_state import RunState
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names",
         nargs="*",
         metavar="RUN|RECIPE",
-        help=f"two or more runs, or with --seeds the recipe to train [{recipes.DEFAULT}]",
+        help=f"two or more runs, or with --seeds the recipe to train [{recipes.DEFAULT_RECIPE}]",
     )
     parser.add_argument(
         "--seeds", type=int, metavar="N", help="train N members first, each with its own seed"
@@ -63,20 +63,20 @@ def run(args: argparse.Namespace) -> int:
 
 def _build_plan(args: argparse.Namespace) -> Plan:
     """The trainings of the members, and their ensemble."""
-    if not 2 <= args.seeds <= MOST_SEEDS:
-        raise UsageError(f"--seeds {args.seeds}: must be 2 to {MOST_SEEDS}")
+    if not 2 <= args.seeds <= MAX_SEEDS:
+        raise UsageError(f"--seeds {args.seeds}: must be 2 to {MAX_SEEDS}")
     if len(args.names) > 1:
         raise UsageError("--seeds trains one recipe: give only one name, or leave out --seeds")
-    recipe = recipes.load(args.names[0] if args.names else recipes.DEFAULT)
+    recipe = recipes.load_recipe(args.names[0] if args.names else recipes.DEFAULT_RECIPE)
     if recipe.stages:
         raise UsageError(
             f"{recipe.name} has stages: train it several times, each with another --seed, and give"
             " `ensemble` the runs"
         )
-    settings = {**recipes.from_environment(), **options.parse_settings(args)}
+    settings = {**recipes.settings_from_environment(), **options.parse_settings(args)}
     default_tta = recipe.ensemble.tta if recipe.ensemble else recipe.config(**settings).tta
-    members = Members(args.seeds, settings.pop("tta", default_tta))
-    return Plan.of(replace(recipe, ensemble=members), settings)
+    members = EnsembleMembers(args.seeds, settings.pop("tta", default_tta))
+    return Plan.from_recipe(replace(recipe, ensemble=members), settings)
 
 
 def _train_members(session: Session, plan: Plan) -> list[RunFolder]:

@@ -52,7 +52,7 @@ def _build_config(args: argparse.Namespace) -> RunConfig:
     # Of a recipe with stages the first: the others start from weights that do not exist yet.
     first = recipe.stages[0].run if recipe.stages else {}
     settings = options.parse_settings(args)
-    return recipe.config(**{**first, **recipes.from_environment(), **settings})
+    return recipe.config(**{**first, **recipes.settings_from_environment(), **settings})
 
 
 def _train_command(args: argparse.Namespace) -> list[str]:

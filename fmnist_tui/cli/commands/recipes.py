@@ -43,27 +43,27 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     from fmnist_tui.cli.support.run_plan import build_plan, print_steps, run_plan
 
-    plan = build_plan(recipes.load(args.name), args)
+    plan = build_plan(recipes.load_recipe(args.name), args)
     with options.open_session(args) as session:
         return print_steps(run_plan(session, plan), plan, args)
 
 
 def _list(args: argparse.Namespace) -> int:
-    loaded = [recipes.load(name) for name in recipes.names()]
+    loaded = [recipes.load_recipe(name) for name in recipes.recipe_names()]
     if args.json:
         console.print_json([{"name": recipe.name, "about": recipe.about} for recipe in loaded])
         return 0
     table = console.create_table("recipe", "model", "epochs", "runs", "about", fold=True)
     for recipe in loaded:
         config = recipe.config()
-        runs = sum(not isinstance(step, EnsembleStep) for step in Plan.of(recipe).steps)
+        runs = sum(not isinstance(step, EnsembleStep) for step in Plan.from_recipe(recipe).steps)
         table.add_row(recipe.name, config.model, str(config.epochs), str(runs), recipe.about)
     console.console().print(table)
     return 0
 
 
 def _show(args: argparse.Namespace) -> int:
-    recipe = recipes.load(args.name)
+    recipe = recipes.load_recipe(args.name)
     config = recipe.config()
     if args.json:
         console.print_json(
@@ -72,7 +72,7 @@ def _show(args: argparse.Namespace) -> int:
                 "about": recipe.about,
                 "run": config.model_dump(),
                 "gpu": dict(recipe.gpu),
-                "gpu_here": gpu_detect.trains(config.device),
+                "gpu_here": gpu_detect.will_use_gpu(config.device),
                 "stages": [asdict(stage) for stage in recipe.stages],
                 "ensemble": asdict(recipe.ensemble) if recipe.ensemble else None,
                 "seeds": recipe.seeds,
@@ -83,7 +83,7 @@ def _show(args: argparse.Namespace) -> int:
     print(f"# {recipe.about}")
     print(recipes.to_toml(config), end="")
     if recipe.gpu:
-        here = "used on this machine" if gpu_detect.trains(config.device) else "not used here"
+        here = "used on this machine" if gpu_detect.will_use_gpu(config.device) else "not used here"
         print(f"\n[gpu]  # replaces settings when training on an NVIDIA GPU ({here})")
         _print_settings(recipe.gpu)
     for stage in recipe.stages:
@@ -92,7 +92,7 @@ def _show(args: argparse.Namespace) -> int:
     if recipe.ensemble is not None:
         print("\n[ensemble]")
         _print_settings(asdict(recipe.ensemble))
-    plan = Plan.of(recipe)
+    plan = Plan.from_recipe(recipe)
     if len(plan.steps) > 1:
         names = (step.name for step in plan.steps)
         print(f"\n# steps: {', '.join(names)}")
@@ -103,7 +103,7 @@ def _show(args: argparse.Namespace) -> int:
 
 def _print_settings(values: Mapping[str, Any]) -> None:
     for key, value in values.items():
-        print(f"{key} = {recipes.toml_value(value)}")
+        print(f"{key} = {recipes.format_toml_value(value)}")
 
 
 def _format_claim(claim: Claim) -> str:
@@ -119,9 +119,9 @@ def _format_claim(claim: Claim) -> str:
 def _check(args: argparse.Namespace) -> int:
     from fmnist_tui.cli.support import claims
 
-    if args.seeds is not None and not 1 <= args.seeds <= recipes.MOST_SEEDS:
-        raise UsageError(f"--seeds must be from 1 to {recipes.MOST_SEEDS}")
-    chosen = [recipes.load(name) for name in args.names or recipes.names()]
+    if args.seeds is not None and not 1 <= args.seeds <= recipes.MAX_SEEDS:
+        raise UsageError(f"--seeds must be from 1 to {recipes.MAX_SEEDS}")
+    chosen = [recipes.load_recipe(name) for name in args.names or recipes.recipe_names()]
     RunConfig.build({"device": args.device}, "--device")
     with options.open_session(args) as session:
         results = list(claims.check_recipes(session, chosen, args.seeds, args.device))

@@ -140,7 +140,7 @@ def _show(args: argparse.Namespace) -> int:
         from fmnist_tui.cli.support.studies import print_sweep_run
 
         return print_sweep_run(folder, to_json(summary), as_json=args.json)
-    config = recipes.read(folder.config).config() if folder.config.exists() else None
+    config = recipes.read_recipe(folder.config).config() if folder.config.exists() else None
     if args.json:
         console.print_json(
             {
@@ -212,8 +212,8 @@ def _build_set_lr(args: argparse.Namespace) -> commands.Command:
         raise UsageError(
             f"{safe_text(args.setting)!r} cannot be set during a run: only lr=RATE can"
         )
-    rate = run_config.parse("lr", text)
-    problems = run_config.problems({"lr": rate})
+    rate = run_config.parse_setting("lr", text)
+    problems = run_config.find_problems({"lr": rate})
     if problems:
         raise UsageError(str(problems[0]))
     return commands.SetLearningRate(time.time(), float(rate))
@@ -265,7 +265,7 @@ def _compare(args: argparse.Namespace) -> int:
     runs_dir = options.runs_dir(args)
     folders = [resolve(runs_dir, name) for name in args.names]
     summaries = [summarise(folder) for folder in folders]
-    configs = [recipes.read(folder.config).config().model_dump() for folder in folders]
+    configs = [recipes.read_recipe(folder.config).config().model_dump() for folder in folders]
     differing = {
         key: [config[key] for config in configs]
         for key, value in configs[0].items()

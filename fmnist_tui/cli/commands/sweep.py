@@ -177,7 +177,7 @@ def _load_spec(args: argparse.Namespace) -> SweepSpec:
         and (hint := did_you_mean(text, ACTIONS))
     ):
         raise UsageError(f"{safe_text(text, 80)} is neither an action nor a sweep file{hint}")
-    spec = specs.load(text, options.parse_settings(args), recipes.from_environment())
+    spec = specs.load(text, options.parse_settings(args), recipes.settings_from_environment())
     return replace(spec, name=args.name.strip()) if args.name is not None else spec
 
 
@@ -186,7 +186,7 @@ def _join_spec(location: StorageLocation, args: argparse.Namespace) -> SweepSpec
     spec = SnapshotReader().read(location, args.name).spec
     changes = options.parse_settings(args)
     options.refuse_settings(
-        (key for key in changes if run_config.group(key) != "machine"),
+        (key for key in changes if run_config.setting_group(key) != "machine"),
         "cannot change in an existing study",
     )
     return replace(spec, base=spec.base.changed(**changes))

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     plan = Plan("", ())
     if resumed is not None:
         config = _resume_config(resumed, args)
-        plan = Plan.read(Path(args.plan)) if args.plan is not None else plan
+        plan = Plan.from_file(Path(args.plan)) if args.plan is not None else plan
     elif parent is not None:
         config = _change_config(parent, "forked", args)
     else:
@@ -85,7 +85,7 @@ def _resume(
     step = run_training(session.resume(folder, config))
     yield step
     if plan.steps and step.folder is not None and not step.status:
-        yield from run_plan(session, plan.ended(step.state.end_reason, step.folder.path))
+        yield from run_plan(session, plan.advance(step.state.end_reason, step.folder.path))
 
 
 def _resume_config(folder: RunFolder, args: argparse.Namespace) -> RunConfig:
@@ -101,4 +101,4 @@ def _change_config(folder: RunFolder, action: str, args: argparse.Namespace) -> 
     refusal = summarise(folder).refusal(action)
     if refusal:
         raise UserError(refusal)
-    return recipes.read(folder.config).config(**options.parse_settings(args))
+    return recipes.read_recipe(folder.config).config(**options.parse_settings(args))

@@ -16,7 +16,7 @@ from fmnist_tui.cli.support.progress import ProgressPart
 from fmnist_tui.cli.support.run_plan import CompletedStep, run_plan
 from fmnist_tui.config.dataset_catalog import garment_groups
 from fmnist_tui.config.plans import Plan
-from fmnist_tui.config.recipes import SECONDS, SEEDS, Claim, Recipe
+from fmnist_tui.config.recipes import DEFAULT_SEEDS, SECONDS, Claim, Recipe
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import FINISHED
 from fmnist_tui.util.errors import UserError
@@ -84,7 +84,7 @@ def _run_seeds(
     device: str,
     part: ProgressPart,
 ) -> SeedResults:
-    count = seeds or recipe.seeds or SEEDS
+    count = seeds or recipe.seeds or DEFAULT_SEEDS
     # Each seed of an ensemble is a different set of members.
     seed_step = recipe.ensemble.seeds if recipe.ensemble is not None else 1
     results: list[tuple[CompletedStep, ...]] = []
@@ -95,7 +95,7 @@ def _run_seeds(
         completed: list[CompletedStep] = []
         try:
             changes = {**claim.run, "device": device, "seed": number * seed_step}
-            plan = Plan.of(recipe, changes)
+            plan = Plan.from_recipe(recipe, changes)
             for step in run_plan(session, plan, part.split(number, count)):
                 completed.append(step)
                 if step.status:
@@ -137,7 +137,7 @@ def _has_passed(claim: Claim, values: Sequence[float], why: str, started: bool) 
     """A recipe that fails does not keep its claims; one that cannot start is not checked."""
     if why:
         return False if started else None
-    return claim.kept_by(statistics.fmean(values))
+    return claim.is_met_by(statistics.fmean(values))
 
 
 def _claimed_steps(claim: Claim, steps: tuple[CompletedStep, ...]) -> tuple[CompletedStep, ...]:

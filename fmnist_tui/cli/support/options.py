@@ -66,7 +66,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     """RECIPE and --config."""
     parser.add_argument(
-        "recipe_name", nargs="?", metavar="RECIPE", help=f"recipe name [{recipes.DEFAULT}]"
+        "recipe_name", nargs="?", metavar="RECIPE", help=f"recipe name [{recipes.DEFAULT_RECIPE}]"
     )
     parser.add_argument("--config", metavar="FILE", help="recipe file, or a run's config.toml")
 
@@ -75,10 +75,10 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     """A flag for every field of RunConfig, in the fields' groups."""
     groups: dict[str, Any] = {}
     for name, field in run_config.FIELDS.items():
-        heading = run_config.group(name)
+        heading = run_config.setting_group(name)
         group = groups.setdefault(heading, parser.add_argument_group(heading))
         about = f"{field.description} [{format_setting(field.default)}]".replace("%", "%%")
-        if run_config.kind(name) is bool:
+        if run_config.setting_type(name) is bool:
             group.add_argument(
                 flag(name), dest=name, nargs="?", const="true", metavar="true|false", help=about
             )
@@ -106,7 +106,7 @@ def raw_settings(args: argparse.Namespace) -> dict[str, str | None]:
 def parse_settings(args: argparse.Namespace) -> dict[str, Any]:
     """The settings given as flags, in their own types."""
     return {
-        name: run_config.parse(name, text)
+        name: run_config.parse_setting(name, text)
         for name, text in raw_settings(args).items()
         if text is not None
     }
@@ -121,8 +121,8 @@ def refuse_settings(names: Iterable[str], why: str) -> None:
 def load_recipe(args: argparse.Namespace) -> Recipe:
     """The recipe that RECIPE or --config names; the default without either."""
     if args.config:
-        return recipes.read(Path(args.config))
-    return recipes.load(args.recipe_name or recipes.DEFAULT)
+        return recipes.read_recipe(Path(args.config))
+    return recipes.load_recipe(args.recipe_name or recipes.DEFAULT_RECIPE)
 
 
 def runs_dir(args: argparse.Namespace) -> Path:

@@ -56,7 +56,7 @@ def build_plan(recipe: Recipe, args: argparse.Namespace) -> Plan:
         f"is set by every stage of {recipe.name}: change it in a copy of the recipe, and give"
         " that with --config",
     )
-    return Plan.of(recipe, {**recipes.from_environment(), **settings})
+    return Plan.from_recipe(recipe, {**recipes.settings_from_environment(), **settings})
 
 
 def run_training(training: Training, name: str = "", part: ProgressPart = WHOLE) -> CompletedStep:
@@ -71,7 +71,7 @@ def run_training(training: Training, name: str = "", part: ProgressPart = WHOLE)
 
 def run_plan(session: Session, plan: Plan, part: ProgressPart = WHOLE) -> Iterator[CompletedStep]:
     """Run the steps of a plan, up to the first that does not finish."""
-    plan = plan.settled(lambda start: str(resolve_start(start, session.runs_dir)))
+    plan = plan.resolve_starts(lambda start: str(resolve_start(start, session.runs_dir)))
     while (step := plan.next) is not None:
         if plan.heading:
             console.note(f"{plan.recipe}, {plan.heading}")
@@ -83,7 +83,7 @@ def run_plan(session: Session, plan: Plan, part: ProgressPart = WHOLE) -> Iterat
         yield completed
         if completed.folder is None or completed.status:
             return
-        plan = plan.ended(completed.state.end_reason, completed.folder.path)
+        plan = plan.advance(completed.state.end_reason, completed.folder.path)
 
 
 def _build_ensemble(

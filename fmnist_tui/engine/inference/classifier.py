@@ -91,7 +91,7 @@ class ModelInfo:
         """Build the untrained network."""
         if self.members:
             return EnsembleModule((member.build(), member.normalisation) for member in self.members)
-        model: nn.Module = plugins.load("models", self.config.model).build(self.spec)
+        model: nn.Module = plugins.load_plugin("models", self.config.model).build(self.spec)
         return model
 
     def to_dict(self) -> dict[str, Any]:

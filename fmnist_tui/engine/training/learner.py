@@ -98,7 +98,9 @@ class Learner:
         spec = OptimSpec(
             self._lr, self.config.momentum, self.config.weight_decay, device.cuda_graph
         )
-        self._optimizer = plugins.load("optim", self.config.optimizer).build(self.model, spec)
+        self._optimizer = plugins.load_plugin("optim", self.config.optimizer).build(
+            self.model, spec
+        )
         if self.config.body_lr != 1:
             use_body_lr(self.model, self._optimizer, self._body_lr, self.config.renew)
         if device.cuda_graph:

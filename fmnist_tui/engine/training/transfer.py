@@ -103,7 +103,7 @@ class TransferStart:
                 f" a {config.model} of width {config.width:g}: use --model"
                 f" {safe_text(before.model)} --width {before.width:g}"
             )
-        refit = getattr(plugins.load("models", config.model), "refit", None)
+        refit = getattr(plugins.load_plugin("models", config.model), "refit", None)
         if before is not None or refit is None:
             return self._weights
         weights, notes = refit(self._weights, model)

@@ -52,7 +52,7 @@ class PlanRunner:
         if feed.folder is None:
             self._abandon(plan, "the run did not start")
             return
-        plan = self._app_state.plan = plan.ended(feed.state.end_reason, feed.folder.path)
+        plan = self._app_state.plan = plan.advance(feed.state.end_reason, feed.folder.path)
         self._start_next(plan)
 
     def _start_next(self, plan: Plan) -> None:
@@ -62,7 +62,7 @@ class PlanRunner:
             self._abandon(plan, str(error))
             return
         if step is None:
-            if plan.left:
+            if plan.remaining:
                 self._abandon(plan, "")
             else:
                 self._report(f"{plan.recipe} is done: all {len(plan.steps)} steps")
@@ -95,7 +95,7 @@ class PlanRunner:
     def _abandon(self, plan: Plan, why: str) -> None:
         """End the plan before its last step."""
         self._forget(plan)
-        skipped = f"{plan.left} of its {len(plan.steps)} steps skipped"
+        skipped = f"{plan.remaining} of its {len(plan.steps)} steps skipped"
         self._report(f"{plan.recipe} ends here: {skipped}{f' ({why})' if why else ''}", "warning")
 
     def _forget(self, plan: Plan) -> None:

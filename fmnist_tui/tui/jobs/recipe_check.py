@@ -16,8 +16,8 @@ from fmnist_tui.util.text import safe_text
 async def check_recipe(context: DashboardContext, name: str) -> None:
     """Ask first, for a check trains several runs."""
     try:
-        recipe = recipes.load(name)
-        steps = Plan.of(recipe).steps
+        recipe = recipes.load_recipe(name)
+        steps = Plan.from_recipe(recipe).steps
     except UserError as error:
         context.notify(str(error), "error")
         return
@@ -25,7 +25,7 @@ async def check_recipe(context: DashboardContext, name: str) -> None:
         context.notify(f"{name} has no claims to check", "warning")
         return
     trainings = sum(not isinstance(step, EnsembleStep) for step in steps)
-    runs = len(recipe.variants) * trainings * (recipe.seeds or recipes.SEEDS)
+    runs = len(recipe.variants) * trainings * (recipe.seeds or recipes.DEFAULT_SEEDS)
     question = ChoiceDialog(
         f"Check the claims of {safe_text(name)}?",
         f"{format_count(len(recipe.claims), 'claim')}, {format_count(runs, 'run')} to train,"

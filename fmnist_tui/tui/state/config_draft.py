@@ -41,14 +41,14 @@ class ConfigDraft:
 
     def set(self, name: str, text: str) -> str:
         """Set a field from typed text; returns what is wrong with it, or an empty string."""
-        self.values[name] = config.parse(name, text)
+        self.values[name] = config.parse_setting(name, text)
         self._check()
         return self.problems.get(name, "")
 
     def cycle(self, name: str, by: int) -> bool:
         """Select the next or previous choice of a field; False if it has no choices."""
-        words: tuple[str, ...] = config.choices(name)
-        if config.kind(name) is bool:
+        words: tuple[str, ...] = config.setting_choices(name)
+        if config.setting_type(name) is bool:
             self.values[name] = not self.values[name]
         elif words:
             current = str(self.values[name])
@@ -76,8 +76,8 @@ class ConfigDraft:
         rows: list[DraftRow] = []
         group = ""
         for name in FIELDS:
-            if config.group(name) != group:
-                group = config.group(name)
+            if config.setting_group(name) != group:
+                group = config.setting_group(name)
                 rows.append(DraftRow(group, heading=True))
             rows.append(
                 DraftRow(
@@ -92,7 +92,7 @@ class ConfigDraft:
     def _check(self) -> None:
         # One problem for each field is enough.
         self.problems = {}
-        for problem in config.problems(self.values):
+        for problem in config.find_problems(self.values):
             self.problems.setdefault(problem.key, safe_text(problem.message, 200))
 
 
@@ -100,8 +100,8 @@ def default_values() -> dict[str, Any]:
     """The settings of the default recipe, changed by the environment.
 
     Raises ConfigError if the environment has an invalid value."""
-    recipe = recipes.load(recipes.DEFAULT)
-    return recipe.config(**recipes.from_environment()).model_dump()
+    recipe = recipes.load_recipe(recipes.DEFAULT_RECIPE)
+    return recipe.config(**recipes.settings_from_environment()).model_dump()
 
 
 def format_setting(value: Any) -> str:

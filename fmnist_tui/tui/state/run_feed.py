@@ -66,7 +66,7 @@ class RunFeed:
             for event in events:
                 feed.state.apply(event)
         try:
-            feed.config = recipes.read(folder.config).config()
+            feed.config = recipes.read_recipe(folder.config).config()
         except UserError as error:
             feed.record_error = str(error)
         feed._check_folder(force=True)

@@ -392,7 +392,7 @@ def test_views_that_all_members_are_used_to_are_taken_unless_others_are_asked_fo
     not_used = trained(session, epochs=1, seed=2, flip=True)
 
     def views(folder: RunFolder) -> str:
-        return recipes.read(folder.config).config().tta
+        return recipes.read_recipe(folder.config).config().tta
 
     assert views(united(session, used, also)) == "flip"
     assert views(united(session, used, also, tta="none")) == "none"

@@ -181,7 +181,7 @@ def test_a_pth_file_holds_plain_weights_and_a_description_beside(
     assert told["versions"]["torch"] == torch.__version__
     mean, std = told["mean"][0], told["std"][0]
     pixels = torch.from_numpy(drawing()).float().view(1, 1, 28, 28)
-    model = plugins.load("models", "linear").build(ModelSpec(1, 28, 4))
+    model = plugins.load_plugin("models", "linear").build(ModelSpec(1, 28, 4))
     model.load_state_dict(weights)
     shares = model((pixels - mean) / std).softmax(1)[0]
     (known,) = (s.ranked for s in [session.classify(run.path, drawing()).result(PATIENCE)])

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from fmnist_tui.analysis.predictions import Predictions
-from fmnist_tui.config.recipes import read
+from fmnist_tui.config.recipes import read_recipe
 from fmnist_tui.engine.session import run_training
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.commands import Pause, Resume, SetLearningRate
@@ -58,7 +58,7 @@ def test_a_finished_run_leaves_a_folder_that_tells_everything(session: Session) 
     kept = Predictions.load(folder.predictions / "test.npz")
     assert kept.evaluation().accuracy == verdicts["test"].accuracy
     assert kept.evaluation().confusion == verdicts["test"].confusion
-    assert read(folder.config).config() == training.config
+    assert read_recipe(folder.config).config() == training.config
     assert find_holder(folder.path) is None
 
 
@@ -263,7 +263,7 @@ def test_a_stopped_run_is_taken_up_in_its_own_folder_and_finished(session: Sessi
     assert first.folder is not None
     while session.training is not None:
         time.sleep(0.01)
-    again = session.resume(first.folder, read(first.folder.config).config())
+    again = session.resume(first.folder, read_recipe(first.folder.config).config())
     heard = Listener(again)
     assert heard.wait_for_end().reason == FINISHED
     started = next(event for event in heard.events if isinstance(event, RunStarted))

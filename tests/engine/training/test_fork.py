@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from fmnist_tui.config.recipes import read
+from fmnist_tui.config.recipes import read_recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.session import run_training
@@ -183,7 +183,7 @@ def test_a_changed_batch_size_restarts_the_epoch(session: Session, parent: RunFo
 
 def test_a_resumed_fork_still_records_its_origin(session: Session, parent: RunFolder) -> None:
     folder, _ = forked(session, parent, epochs=4)
-    listener = Listener(session.resume(folder, read(folder.config).config(epochs=5)))
+    listener = Listener(session.resume(folder, read_recipe(folder.config).config(epochs=5)))
     assert listener.wait_for_end().reason == FINISHED
     made_with = tomllib.loads(folder.config.read_text())["made_with"]
     assert (made_with["forked_from"], made_with["forked_step"]) == (parent.name, STOPPED_AT)

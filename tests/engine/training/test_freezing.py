@@ -35,7 +35,9 @@ STEPS = 12
 
 
 def network(name: str, classes: int = 4) -> nn.Module:
-    model: nn.Module = plugins.load("models", name).build(ModelSpec(1, 28, classes, width=0.2))
+    model: nn.Module = plugins.load_plugin("models", name).build(
+        ModelSpec(1, 28, classes, width=0.2)
+    )
     return model
 
 

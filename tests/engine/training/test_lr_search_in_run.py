@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 import torch
 
-from fmnist_tui.config.recipes import read
+from fmnist_tui.config.recipes import read_recipe
 from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.engine.training.step import TrainingStep
@@ -226,7 +226,7 @@ def test_a_search_run_records_everything_in_its_folder(session: Session) -> None
     assert (state.started.kind, state.started.total_steps) == (LRFIND, 60)
     assert state.search.end is not None and state.search.end.lr is not None
     assert len(state.search.points) == len([e for e in listener.events if isinstance(e, LrProbed)])
-    assert read(folder.config).config() == training.config
+    assert read_recipe(folder.config).config() == training.config
     assert not [event for event in listener.events if isinstance(event, Evaluated)]
     assert not list(folder.predictions.iterdir()) and not list(folder.checkpoints.iterdir())
 

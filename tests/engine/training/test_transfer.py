@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fmnist_tui.config.recipes import read
+from fmnist_tui.config.recipes import read_recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
@@ -143,7 +143,7 @@ def test_config_toml_records_the_origin_and_starts_the_same_run_again(
     assert made_with["started_checkpoint"] == manifest.file
     assert made_with["started_step"] == manifest.step
     assert made_with["started_sha256"] == manifest.sha256
-    again, _ = ended(session, session.train(read(folder.config).config()))
+    again, _ = ended(session, session.train(read_recipe(folder.config).config()))
     assert all(best(again)[name].equal(tensor) for name, tensor in best(folder).items())
 
 
@@ -202,7 +202,7 @@ def test_a_resumed_run_keeps_its_frozen_parts_after_its_start_was_deleted(
 ) -> None:
     folder, _ = trained(session, start=parent.id, freeze="convolutions")
     shutil.rmtree(parent.path)
-    longer = read(folder.config).config(epochs=3)
+    longer = read_recipe(folder.config).config(epochs=3)
     _, listener = ended(session, session.resume(folder, longer))
     frozen = [note for note in listener.notes if "frozen" in note]
     assert len(frozen) == 2 and frozen[1].startswith("frozen parts unchanged")
@@ -214,7 +214,7 @@ def test_a_full_fork_keeps_its_frozen_parts_and_refuses_to_unfreeze(
     session: Session, parent: RunFolder
 ) -> None:
     folder, _ = trained(session, start=parent.id, freeze="convolutions", body_lr=0.5)
-    longer = read(folder.config).config(epochs=3)
+    longer = read_recipe(folder.config).config(epochs=3)
     _, listener = ended(session, session.fork(folder, "last", longer))
     assert listener.notes[-1].startswith("frozen parts unchanged")
     for change, message in (

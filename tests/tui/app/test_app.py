@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
-from fmnist_tui.config.recipes import DEFAULT
+from fmnist_tui.config.recipes import DEFAULT_RECIPE
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.tui import theme
 from fmnist_tui.tui.app import SCREENS, Dashboard
@@ -130,7 +130,7 @@ async def test_the_palette_knows_screens_actions_recipes_and_runs(
         await palette(dashboard, pilot, "Keys of this screen")
         assert isinstance(dashboard.screen, TextDialog)
         await pilot.press("escape")
-        await palette(dashboard, pilot, f"Recipe: {DEFAULT}")
+        await palette(dashboard, pilot, f"Recipe: {DEFAULT_RECIPE}")
         assert dashboard.current_mode == "train"
         await palette(dashboard, pilot, f"Run: {folder.name}")
         assert dashboard.current_mode == "evaluate" and app_state.selected_run == folder

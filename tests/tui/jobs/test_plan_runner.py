@@ -345,8 +345,8 @@ async def test_a_detached_run_takes_what_follows_it_along(
     (words,) = started
     assert begun[0].folder is not None
     assert words[:2] == ["train", f"--resume={begun[0].folder.path.absolute()}"]
-    kept = Plan.read(Path(words[-1].removeprefix("--plan=")))
-    assert kept == plan and kept.left == 2
+    kept = Plan.from_file(Path(words[-1].removeprefix("--plan=")))
+    assert kept == plan and kept.remaining == 2
     assert told[-1] == "1 more step of staged run in that process"
 
 

@@ -144,7 +144,7 @@ async def test_tab_completes_and_then_goes_on(opened: Opened, model: Model, tmp_
 
 
 async def test_enter_on_the_empty_line_takes_the_samples(opened: Opened, model: Model) -> None:
-    samples = sorted((recipes.shipped("assets") / "samples").iterdir())
+    samples = sorted((recipes.shipped_folder("assets") / "samples").iterdir())
     async with opened("predict") as (dashboard, pilot):
         await pilot.press("enter", "enter")
         await settled(

@@ -14,7 +14,7 @@ from fmnist_tui.cli.support.claims import ClaimResult, check_recipes, create_cla
 from fmnist_tui.cli.support.progress import ProgressPart
 from fmnist_tui.cli.support.run_plan import CompletedStep
 from fmnist_tui.config.plans import Plan, TrainStep
-from fmnist_tui.config.recipes import Claim, Members, Recipe, Stage
+from fmnist_tui.config.recipes import Claim, EnsembleMembers, Recipe, Stage
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import (
     FAILED,
@@ -59,7 +59,7 @@ class FakeRuns:
             state.apply(RunEnded(0.0, 1, 1, FAILED if why else FINISHED, 1.0, why))
             state.train_seconds = 10.0
             yield CompletedStep(step.name, state, RunFolder(Path("/none")))
-            plan = plan.ended(state.end_reason, Path("/none"))
+            plan = plan.advance(state.end_reason, Path("/none"))
 
 
 def _evaluated(split: str, accuracy: float) -> Evaluated:
@@ -115,7 +115,7 @@ def test_every_variant_that_the_claims_need_is_trained_separately(runs: FakeRuns
 
 def test_each_seed_of_an_ensemble_trains_a_different_set_of_members(runs: FakeRuns) -> None:
     claims = (Claim("test_accuracy", 0.5), Claim("train_seconds", at_most=29.0))
-    results = check(plain(*claims, ensemble=Members(2)), seeds=2)
+    results = check(plain(*claims, ensemble=EnsembleMembers(2)), seeds=2)
     assert runs.seeds == [0, 1, -1, 2, 3, -1]
     assert results[0].values == pytest.approx((0.89, 0.89)), "the ensemble's own accuracy"
     assert results[1].values == (30.0, 30.0) and results[1].passed is False

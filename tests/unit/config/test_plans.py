@@ -10,7 +10,7 @@ import pytest
 from fmnist_tui.config import gpu_detect
 from fmnist_tui.config.plans import EnsembleStep, Plan, TrainStep
 from fmnist_tui.config.problems import ConfigError
-from fmnist_tui.config.recipes import Members, Recipe, Stage
+from fmnist_tui.config.recipes import EnsembleMembers, Recipe, Stage
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import FAILED, FINISHED, STOPPED
 
@@ -20,7 +20,7 @@ STAGES = (
     Stage("adapt", {"classes": [3, 4], "freeze": "convolutions", "epochs": 7}),
 )
 TWO = Recipe("two", "", {"epochs": 3, "batch_size": 64}, stages=STAGES)
-MANY = Recipe("many", "", {"seed": 10}, ensemble=Members(3, "flip"))
+MANY = Recipe("many", "", {"seed": 10}, ensemble=EnsembleMembers(3, "flip"))
 
 
 def configs(plan: Plan) -> list[RunConfig]:
@@ -34,15 +34,15 @@ def now(plan: Plan) -> RunConfig:
 
 
 def test_a_plain_recipe_is_one_run_and_no_more() -> None:
-    plan = Plan.of(Recipe("plain", "", {"epochs": 2}), {"lr": 0.5})
+    plan = Plan.from_recipe(Recipe("plain", "", {"epochs": 2}), {"lr": 0.5})
     assert now(plan) == RunConfig(recipe="plain", epochs=2, lr=0.5)
     assert plan.heading == ""
-    done = plan.ended(FINISHED, FIRST)
-    assert done.next is None and done.left == 0
+    done = plan.advance(FINISHED, FIRST)
+    assert done.next is None and done.remaining == 0
 
 
 def test_a_later_stage_begins_with_the_run_before() -> None:
-    plan = Plan.of(TWO)
+    plan = Plan.from_recipe(TWO)
     assert plan.heading == "stage 1 of 2: pretrain"
     first = now(plan)
     assert (first.recipe, first.classes, first.start, first.epochs) == (
@@ -51,7 +51,7 @@ def test_a_later_stage_begins_with_the_run_before() -> None:
         None,
         3,
     )
-    plan = plan.ended(FINISHED, FIRST)
+    plan = plan.advance(FINISHED, FIRST)
     assert plan.heading == "stage 2 of 2: adapt"
     second = now(plan)
     assert (second.recipe, second.classes, second.start, second.freeze, second.epochs) == (
@@ -61,80 +61,84 @@ def test_a_later_stage_begins_with_the_run_before() -> None:
         "convolutions",
         7,
     )
-    done = plan.ended(FINISHED, SECOND)
-    assert done.next is None and done.left == 0 and done.heading == ""
+    done = plan.advance(FINISHED, SECOND)
+    assert done.next is None and done.remaining == 0 and done.heading == ""
     assert done.runs == (FIRST, SECOND)
 
 
 @pytest.mark.parametrize("reason", [STOPPED, FAILED, "detached", ""])
 def test_nothing_follows_a_run_that_has_not_finished(reason: str) -> None:
-    broken = Plan.of(TWO).ended(reason, FIRST)
-    assert broken.next is None and broken.left == 1
+    broken = Plan.from_recipe(TWO).advance(reason, FIRST)
+    assert broken.next is None and broken.remaining == 1
 
 
 def test_changes_hold_for_every_stage_but_for_what_a_stage_sets_itself() -> None:
-    first, second = configs(Plan.of(TWO, {"epochs": 1, "lr": 0.5, "dataset": "sketches"}))
+    first, second = configs(Plan.from_recipe(TWO, {"epochs": 1, "lr": 0.5, "dataset": "sketches"}))
     assert (first.epochs, second.epochs) == (1, 7)
     assert first.lr == second.lr == 0.5
     assert first.dataset == second.dataset == "sketches"
 
 
 def test_a_start_that_is_given_is_that_of_the_first_stage() -> None:
-    plan = Plan.of(TWO, {"start": "elsewhere"})
+    plan = Plan.from_recipe(TWO, {"start": "elsewhere"})
     assert now(plan).start == "elsewhere"
-    assert now(plan.ended(FINISHED, FIRST)).start == str(FIRST)
+    assert now(plan.advance(FINISHED, FIRST)).start == str(FIRST)
 
 
 def test_a_stage_with_a_start_of_its_own_is_not_linked() -> None:
     stages = (*STAGES, Stage("third", {"start": "/a/file.pth"}))
-    plan = Plan.of(Recipe("three", "", {}, stages=stages))
-    plan = plan.ended(FINISHED, FIRST).ended(FINISHED, SECOND)
+    plan = Plan.from_recipe(Recipe("three", "", {}, stages=stages))
+    plan = plan.advance(FINISHED, FIRST).advance(FINISHED, SECOND)
     assert now(plan).start == "/a/file.pth"
 
 
 def test_a_third_stage_begins_with_the_second() -> None:
     stages = (*STAGES, Stage("third", {"body_lr": 0.1}))
-    plan = Plan.of(Recipe("three", "", {}, stages=stages)).ended(FINISHED, FIRST)
-    plan = plan.ended(FINISHED, SECOND)
+    plan = Plan.from_recipe(Recipe("three", "", {}, stages=stages)).advance(FINISHED, FIRST)
+    plan = plan.advance(FINISHED, SECOND)
     assert (plan.heading, now(plan).start) == ("stage 3 of 3: third", str(SECOND))
 
 
 def test_an_impossible_stage_is_told_before_anything_is_trained() -> None:
     stages = (STAGES[0], Stage("adapt", {"freeze": "convolutions", "flip": True}))
     with pytest.raises(ConfigError, match="recipe two: flip = true: MNIST must not be mirrored"):
-        Plan.of(Recipe("two", "", {"dataset": "mnist"}, stages=stages))
+        Plan.from_recipe(Recipe("two", "", {"dataset": "mnist"}, stages=stages))
     with pytest.raises(ConfigError, match=r"freeze.*set start"):
-        Plan.of(TWO, {"freeze": "convolutions"})
+        Plan.from_recipe(TWO, {"freeze": "convolutions"})
 
 
 def test_members_differ_by_their_seed_and_are_united_at_the_end() -> None:
-    plan = Plan.of(MANY)
+    plan = Plan.from_recipe(MANY)
     assert [config.seed for config in configs(plan)] == [10, 11, 12]
     headings = []
     for run in (FIRST, SECOND, THIRD):
         headings.append(plan.heading)
         assert now(plan).start is None
-        plan = plan.ended(FINISHED, run)
+        plan = plan.advance(FINISHED, run)
     assert headings == ["member 1 of 3", "member 2 of 3", "member 3 of 3"]
     assert plan.heading == "ensemble of 3"
     assert plan.next == EnsembleStep("ensemble of 3", "flip", (FIRST, SECOND, THIRD))
-    assert plan.ended(FINISHED, Path("/runs/all")).next is None
+    assert plan.advance(FINISHED, Path("/runs/all")).next is None
 
 
 def test_a_seed_that_is_given_shifts_those_of_all_members() -> None:
-    assert [config.seed for config in configs(Plan.of(MANY, {"seed": 100}))] == [100, 101, 102]
+    assert [config.seed for config in configs(Plan.from_recipe(MANY, {"seed": 100}))] == [
+        100,
+        101,
+        102,
+    ]
 
 
 def test_a_member_that_fails_leaves_the_rest_out() -> None:
-    plan = Plan.of(MANY).ended(FINISHED, FIRST).ended(FAILED, SECOND)
-    assert plan.next is None and plan.left == 2
+    plan = Plan.from_recipe(MANY).advance(FINISHED, FIRST).advance(FAILED, SECOND)
+    assert plan.next is None and plan.remaining == 2
 
 
 def test_the_form_decides_the_first_run_and_its_changes_hold_for_the_others() -> None:
-    first = configs(Plan.of(TWO))[0].changed(lr=0.5, classes=(1, 2))
-    plan = Plan.beginning_with(first, TWO)
+    first = configs(Plan.from_recipe(TWO))[0].changed(lr=0.5, classes=(1, 2))
+    plan = Plan.starting_with(first, TWO)
     assert now(plan) == first
-    second = now(plan.ended(FINISHED, FIRST))
+    second = now(plan.advance(FINISHED, FIRST))
     assert (second.lr, second.classes, second.start) == (0.5, (3, 4), str(FIRST))
 
 
@@ -155,15 +159,15 @@ GPU = Recipe("quick", "", {"batch_size": 64, "epochs": 3}, gpu={"batch_size": 20
 def test_settings_for_a_gpu_hold_where_one_trains_and_yield_to_what_is_given(
     monkeypatch: pytest.MonkeyPatch, present: bool, changes: dict[str, Any], batch_size: int
 ) -> None:
-    monkeypatch.setattr(gpu_detect, "present", lambda: present)
+    monkeypatch.setattr(gpu_detect, "has_gpu", lambda: present)
     assert GPU.config(**changes).batch_size == batch_size
 
 
 def test_a_stage_overrides_the_settings_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu_detect, "present", lambda: True)
+    monkeypatch.setattr(gpu_detect, "has_gpu", lambda: True)
     stages = (Stage("one", {}), Stage("two", {"epochs": 9}))
     recipe = Recipe("x", "", {"epochs": 3}, gpu={"epochs": 30}, stages=stages)
-    assert [config.epochs for config in configs(Plan.of(recipe))] == [30, 9]
+    assert [config.epochs for config in configs(Plan.from_recipe(recipe))] == [30, 9]
 
 
 @pytest.mark.parametrize(
@@ -192,9 +196,9 @@ def test_a_gpu_counts_where_torch_and_driver_have_it_and_it_is_not_hidden(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    monkeypatch.setattr(gpu_detect, "_made_for", lambda: made_for)
-    monkeypatch.setattr(gpu_detect, "_counted", lambda: counted)
-    assert gpu_detect.present.__wrapped__() is found
+    monkeypatch.setattr(gpu_detect, "_torch_cuda_version", lambda: made_for)
+    monkeypatch.setattr(gpu_detect, "_query_driver", lambda: counted)
+    assert gpu_detect.has_gpu.__wrapped__() is found
 
 
 @pytest.mark.parametrize(
@@ -215,20 +219,20 @@ def test_whether_torch_is_made_for_nvidia_is_read_off_its_version_file(
         origin = str(tmp_path / "__init__.py")
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: Spec())
-    assert gpu_detect._made_for() == found
+    assert gpu_detect._torch_cuda_version() == found
 
 
 def test_views_asked_for_are_the_ensembles_and_impossible_ones_are_refused_at_once() -> None:
-    plan = Plan.of(MANY, {"tta": "flip+shift"})
+    plan = Plan.from_recipe(MANY, {"tta": "flip+shift"})
     assert [config.tta for config in configs(plan)] == ["none"] * 3
     assert plan.steps[-1] == EnsembleStep("ensemble of 3", "flip+shift")
     with pytest.raises(ConfigError, match="MNIST must not be mirrored"):
-        Plan.of(MANY, {"dataset": "mnist"})
+        Plan.from_recipe(MANY, {"dataset": "mnist"})
 
 
 def test_what_runs_begin_with_is_found_once_for_all_of_them() -> None:
-    plan = Plan.of(MANY, {"start": "last"}).settled(lambda start: f"/runs/{start}")
+    plan = Plan.from_recipe(MANY, {"start": "last"}).resolve_starts(lambda start: f"/runs/{start}")
     assert [config.start for config in configs(plan)] == ["/runs/last"] * 3
     # The weights of the run before are not there yet.
-    staged = Plan.of(TWO).settled(lambda start: f"/runs/{start}")
-    assert now(staged.ended(FINISHED, FIRST)).start == str(FIRST)
+    staged = Plan.from_recipe(TWO).resolve_starts(lambda start: f"/runs/{start}")
+    assert now(staged.advance(FINISHED, FIRST)).start == str(FIRST)

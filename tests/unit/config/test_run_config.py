@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fmnist_tui.config import recipes, run_config
 from fmnist_tui.config.problems import ConfigError, format_setting
-from fmnist_tui.config.run_config import FIELDS, RunConfig, parse, problems
+from fmnist_tui.config.run_config import FIELDS, RunConfig, find_problems, parse_setting
 
 
 def _said(**values: Any) -> str:
@@ -39,7 +39,7 @@ def _said(**values: Any) -> str:
         ({"model": "tow-conv"}, "model", ['did you mean "two-conv"', "custom-cnn"]),
         ({"optimizer": "admw"}, "optimizer", ['"adamw"', "sgd"]),
         ({"dataset": "fasion"}, "dataset", ['"fashion"', "folder:PATH"]),
-        ({"dataset": "folder:"}, "dataset", ["not known"]),
+        ({"dataset": "folder:"}, "dataset", ["unknown"]),
         ({"dataset": "mnist", "flip": True}, "flip = true", ["must not be mirrored", "false"]),
         ({"dataset": "both:x", "flip": True}, "flip = true", ["must not be mirrored"]),
         ({"dataset": "mnist", "tta": "flip"}, "tta", ["allowed is none"]),
@@ -56,7 +56,11 @@ def _said(**values: Any) -> str:
         ({"start": ""}, "start = ''", ["a run (id, part of its name, path)", "or none"]),
         ({"freeze": "body"}, "freeze = 'body'", ["no weights to keep", "set start"]),
         ({"renew": "dense"}, "renew = 'dense'", ["leave it empty"]),
-        ({"freeze": "a b", "start": "x"}, "freeze = 'a b'", ["'a b' is no name", "convolutions"]),
+        (
+            {"freeze": "a b", "start": "x"},
+            "freeze = 'a b'",
+            ["'a b' is not the name", "convolutions"],
+        ),
         ({"freeze": 3}, "freeze = 3", ["convolutions, dense, body", "or none"]),
         ({"body_lr": 0.0}, "body_lr = 0.0", ["a number above 0, at most 1"]),
         ({"body_lr": 1.5}, "body_lr = 1.5", ["at most 1"]),
@@ -77,12 +81,12 @@ def test_each_mistake_gets_one_line_with_the_key_and_what_is_allowed(
 
 
 def test_every_mistake_is_told_at_once() -> None:
-    found = problems({"epochs": 0, "lr": "fast", "modle": "x"})
+    found = find_problems({"epochs": 0, "lr": "fast", "modle": "x"})
     assert {problem.key for problem in found} == {"epochs", "lr", "modle"}
 
 
 def test_a_config_without_values_is_the_default_and_has_no_problems() -> None:
-    assert problems({}) == []
+    assert find_problems({}) == []
     assert RunConfig.build({}) == RunConfig()
 
 
@@ -102,22 +106,26 @@ def test_a_changed_config_is_checked_as_a_whole() -> None:
 
 def test_every_field_says_what_it_is_for_where_it_belongs_and_what_it_may_be() -> None:
     for name, field in FIELDS.items():
-        assert field.description and run_config.group(name) and run_config.allowed(name)
-        assert run_config.kind(name) in (bool, int, float, str, tuple)
+        assert (
+            field.description
+            and run_config.setting_group(name)
+            and run_config.describe_allowed(name)
+        )
+        assert run_config.setting_type(name) in (bool, int, float, str, tuple)
 
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_default_survives_being_written_as_text(name: str) -> None:
     value = FIELDS[name].default
     text = format_setting(value).strip("'")
-    assert parse(name, text) == value
+    assert parse_setting(name, text) == value
 
 
 def test_text_that_cannot_be_of_its_type_is_left_for_the_check_to_complain_of() -> None:
-    assert parse("epochs", "five") == "five"
-    assert parse("flip", "maybe") == "maybe"
-    assert parse("flip", "ON") is True and parse("flip", "0") is False
-    assert parse("limit", "none") is None
+    assert parse_setting("epochs", "five") == "five"
+    assert parse_setting("flip", "maybe") == "maybe"
+    assert parse_setting("flip", "ON") is True and parse_setting("flip", "0") is False
+    assert parse_setting("limit", "none") is None
 
 
 @given(
@@ -141,11 +149,11 @@ def test_a_config_written_as_toml_is_read_back_the_same(
     path = tmp_path_factory.mktemp("toml") / "config.toml"
     text = recipes.to_toml(plain, {"torch": "2", "threads": 2})
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert recipes.read(path).config() == plain
+    assert recipes.read_recipe(path).config() == plain
 
 
 def test_parts_are_listed_once_each_and_none_is_no_part() -> None:
     built = RunConfig.build({"start": "x", "freeze": " 0,convolutions, 0 ,layer*.conv[12]"})
     assert built.freeze == "0, convolutions, layer*.conv[12]"
     assert RunConfig.build({"freeze": "none"}).freeze == ""
-    assert RunConfig.build({"freeze": ""}).freeze == parse("freeze", "None") == ""
+    assert RunConfig.build({"freeze": ""}).freeze == parse_setting("freeze", "None") == ""

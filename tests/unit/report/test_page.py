@@ -166,7 +166,7 @@ def test_the_command_trains_with_the_same_settings() -> None:
         recipe="two-conv", dataset="sketches", lr=0.0123, flip=False, classes=(0, 3, 5), epochs=7
     )
     for config in (changed, changed.changed(recipe="my own", ema=0.99), CONFIG):
-        recipe = recipes.load("two-conv") if config.recipe == "two-conv" else None
+        recipe = recipes.load_recipe("two-conv") if config.recipe == "two-conv" else None
         words = shlex.split(shlex.join(train_command(config, recipe)))[1:]
         args = main.build_parser("train").parse_args(words)
         base = recipe or recipes.Recipe("custom", "", {})

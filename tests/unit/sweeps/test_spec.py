@@ -96,7 +96,7 @@ def space(lines: str) -> str:
         ("[space.lr]\nchoices = [0.1, 0.1]\n", "choices = 0.1: is listed twice"),
         ("[space.flip]\nlow = 0\nhigh = 1\n", "space.flip = {.*}: needs choices, each true or"),
         ("[space.batch_size]\nlow = 1.5\nhigh = 8\n", "low = 1.5: must be a whole number"),
-        ("[space.optimizer]\nchoices = ['adam', 'smd']\n", "choices = 'smd': not known"),
+        ("[space.optimizer]\nchoices = ['adam', 'smd']\n", "choices = 'smd': unknown"),
         ("[space]\nlr = 3\n", "space.lr = 3: must be a table"),
         ("[space.seed]\nlow = 0\nhigh = 9\n", "space.seed = .*: cannot be varied: names and seeds"),
         ("[space.device]\nchoices = ['cpu']\n", "space.device = .*: cannot be varied"),

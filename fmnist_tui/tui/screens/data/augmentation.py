@@ -30,6 +30,6 @@ def described(config: RunConfig) -> str:
     found = []
     for name, field in FIELDS.items():
         value = getattr(config, name)
-        if settings.group(name) == "augmentation" and value != field.default:
+        if settings.setting_group(name) == "augmentation" and value != field.default:
             found.append(name if value is True else f"{name} {value:g}")
     return ", ".join(found)

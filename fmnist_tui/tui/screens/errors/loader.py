@@ -57,7 +57,7 @@ def load_images(
     `dataset` is the one that the run trains on, if it is in memory. Raises a one-line UserError
     where the images are not available."""
     try:
-        config = recipes.read(folder.config).config()
+        config = recipes.read_recipe(folder.config).config()
     except UserError as error:
         raise UserError(f"the dataset of this run is unknown: {error}") from None
     # A run with a limit is still evaluated on all training images.

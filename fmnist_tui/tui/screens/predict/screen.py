@@ -197,7 +197,9 @@ class PredictScreen(DashboardScreen):
 
     @on(Input.Submitted, "#path")
     def _typed(self, event: Input.Submitted) -> None:
-        self._give(event.value if event.value.strip() else str(recipes.shipped("assets") / SAMPLES))
+        self._give(
+            event.value if event.value.strip() else str(recipes.shipped_folder("assets") / SAMPLES)
+        )
 
     @on(PathInput.Dropped)
     def _dropped(self, event: PathInput.Dropped) -> None:

@@ -178,11 +178,11 @@ def _read_config(run: RunSummary, action: str) -> RunConfig:
     refuse_broken(run)
     if refusal := run.refusal(action):
         raise UserError(refusal)
-    return recipes.read(run.run.config).config()
+    return recipes.read_recipe(run.run.config).config()
 
 
 def _with_epochs(config: RunConfig, done: int, text: str) -> RunConfig:
-    epochs = settings.parse("epochs", text)
+    epochs = settings.parse_setting("epochs", text)
     if isinstance(epochs, int) and epochs <= done:
         raise UsageError(f"must be more than {done}, the epochs already trained")
     return config.changed(epochs=epochs)
@@ -195,7 +195,7 @@ def _with_changes(config: RunConfig, text: str) -> RunConfig:
         name, equals, value = word.partition("=")
         if not equals:
             raise UsageError(f"{safe_text(word, 40)}: write a change as lr=0.001")
-        values[name] = settings.parse(name, value) if name in settings.FIELDS else value
+        values[name] = settings.parse_setting(name, value) if name in settings.FIELDS else value
     return config.changed(**values) if values else config
 
 

@@ -115,7 +115,7 @@ def _build_history(folder: RunFolder, state: RunState, error: str) -> RunHistory
             spec = specs.read_file(folder.config)
             config, varied = spec.base, {part.key: part.describe() for part in spec.space}
         else:
-            config = recipes.read(folder.config).config()
+            config = recipes.read_recipe(folder.config).config()
     except UserError as config_error:
         error = error or str(config_error)
     steps = state.started.steps_per_epoch if state.started else 0

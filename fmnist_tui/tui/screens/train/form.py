@@ -93,7 +93,7 @@ class Fields(ScrollView, can_focus=True):
             self.renew()
 
     def action_edit(self) -> None:
-        if run_config.kind(self.field) is bool:
+        if run_config.setting_type(self.field) is bool:
             self.action_step(1)
         else:
             self.post_message(self.Edit())
@@ -195,14 +195,14 @@ class Form(Vertical):
         second = (
             (f"✗ {problem}", "$error")
             if problem
-            else (run_config.allowed(name), "$foreground-muted")
+            else (run_config.describe_allowed(name), "$foreground-muted")
         )
         self.query_one("#about", Static).update(Content.assemble(about, "\n", second), layout=False)
 
     @on(Fields.Edit)
     def _edit(self) -> None:
         name = self.fields.field
-        choices = run_config.choices(name)
+        choices = run_config.setting_choices(name)
         if name == "start" or (choices and name not in ("dataset", "model")):
             self.post_message(self.Pick(name, choices))
             return

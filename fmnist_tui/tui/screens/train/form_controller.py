@@ -49,7 +49,7 @@ class FormController:
     def take_recipe(self, name: str) -> None:
         """Put the first run of a recipe into the form."""
         try:
-            recipe = recipes.load(name)
+            recipe = recipes.load_recipe(name)
             self.take(first_run(recipe)[0].model_dump(), f"recipe {name}", recipe)
         except UserError as error:
             self._screen.notify_error(str(error))
@@ -58,13 +58,13 @@ class FormController:
         """Have the user choose one of the recipes there are."""
         items = []
         try:
-            names = recipes.names()
+            names = recipes.recipe_names()
         except UserError as error:
             self._screen.notify_error(str(error))
             return
         for name in names:
             with contextlib.suppress(UserError):
-                about = recipes.load(name).about.strip().split("\n")[0]
+                about = recipes.load_recipe(name).about.strip().split("\n")[0]
                 items.append((name, f"{name:<16} {about}"))
 
         def chosen(name: str | None) -> None:
@@ -99,7 +99,7 @@ class FormController:
         if self._recipe is None:
             return context.start_run(config)
         try:
-            return context.start_plan(Plan.beginning_with(config, self._recipe))
+            return context.start_plan(Plan.starting_with(config, self._recipe))
         except UserError as error:
             self._screen.notify_error(str(error).split("\n")[0])
             return False
@@ -111,12 +111,12 @@ class FormController:
             word = (text or "").strip()
             if not word:
                 return
-            if not (word.isdecimal() and 2 <= int(word) <= recipes.MOST_SEEDS):
+            if not (word.isdecimal() and 2 <= int(word) <= recipes.MAX_SEEDS):
                 self._screen.notify_error(
-                    f"{safe_text(word, 20)!r}: an ensemble is of 2 to {recipes.MOST_SEEDS} seeds"
+                    f"{safe_text(word, 20)!r}: an ensemble is of 2 to {recipes.MAX_SEEDS} seeds"
                 )
                 self.ask_seeds(config, begun)
-            elif self._screen.context.start_plan(Plan.of_seeds(config, int(word))):
+            elif self._screen.context.start_plan(Plan.for_seeds(config, int(word))):
                 begun()
 
         hint = "trained one after another from the form's seed on, then asked as one"
