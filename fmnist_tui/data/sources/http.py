@@ -92,7 +92,7 @@ async def open_url(
                 response = await _follow_redirects(session, url)
         except TimeoutError as error:
             raise UnreachableError("no answer in time") from error
-        except (aiohttp.ClientError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise UnreachableError(_explain(error)) from error
         async with response:
             if response.status == _LOGIN_REQUIRED:
@@ -103,7 +103,7 @@ async def open_url(
 
 
 async def _follow_redirects(session: aiohttp.ClientSession, url: str) -> aiohttp.ClientResponse:
-    # aiohttp would keep the proxy of the first address for all of them.
+    # Not left to aiohttp, which would use the proxy of the first address for all of them.
     for _ in range(_MAX_REDIRECTS):
         response = await session.get(url, proxy=_proxy_for(url), allow_redirects=False)
         location = response.headers.get("Location")
@@ -135,7 +135,7 @@ async def read_chunks(response: aiohttp.ClientResponse, patience: Patience) -> A
                 chunk = await response.content.readany()
         except TimeoutError as error:
             raise BrokenError(f"it stopped sending for {patience.silence:g} s") from error
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise BrokenError("the connection broke") from error
         if not chunk:
             return

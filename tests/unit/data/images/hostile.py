@@ -129,7 +129,7 @@ def bombs() -> dict[str, bytes]:
         "is compressed as lzma.tif": tiff(
             *size, (258, 3, 1, 8), (259, 3, 1, 34_925), (262, 3, 1, 1), (273, 4, 1, 8)
         ),
-        "is larger than a picture is.png": PNG_START + bytes(49 * 2**20),
+        "is too large.png": PNG_START + bytes(49 * 2**20),
     }
 
 

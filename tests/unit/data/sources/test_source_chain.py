@@ -392,12 +392,12 @@ def test_qmnist_labels_are_the_first_column_of_its_tables(chain: Chain) -> None:
 
 def test_emnist_is_read_from_its_archive_upright_with_labels_from_zero(chain: Chain) -> None:
     numbers = np.random.default_rng(1)
-    pictures = numbers.integers(0, 256, (52, 28, 28), np.uint8)
+    images = numbers.integers(0, 256, (52, 28, 28), np.uint8)
     letters = (np.arange(52) % 26 + 1).astype(np.uint8)
     files = {
-        "tr-i.gz": pictures,
+        "tr-i.gz": images,
         "tr-l.gz": letters,
-        "te-i.gz": pictures[:26],
+        "te-i.gz": images[:26],
         "te-l.gz": letters[:26],
     }
     pack = io.BytesIO()
@@ -423,7 +423,7 @@ def test_emnist_is_read_from_its_archive_upright_with_labels_from_zero(chain: Ch
         arrays = chain(idx_set)
         again = chain(idx_set)
         assert server.paths() == ["/all.zip"]
-    np.testing.assert_array_equal(arrays.train_images[7, :, :, 0], pictures[7].T)
+    np.testing.assert_array_equal(arrays.train_images[7, :, :, 0], images[7].T)
     np.testing.assert_array_equal(arrays.train_labels, letters.astype(int) - 1)
     assert arrays.notes == again.notes == ()
     assert again.source == "data folder"
