@@ -176,6 +176,8 @@ class _Download:
                         raise UserError(f"too large: more than {self.limit:,} bytes")
                     file.write(chunk)
                     self.on_progress(done, total)
+                if total is not None and done < total:
+                    raise BrokenError("it ended")
             except BrokenError as error:
                 size = f"{done:,} bytes" if total is None else f"{done:,} of {total:,} bytes"
                 raise BrokenError(f"{error} after {size}") from error

@@ -287,6 +287,21 @@ def test_a_range_that_starts_elsewhere_is_not_appended(target: Path) -> None:
     assert target.read_bytes() == BODY
 
 
+def test_ranges_shorter_than_requested_are_continued(target: Path) -> None:
+    def short_range(handler: Handler) -> None:
+        first = int(handler.headers["Range"].removeprefix("bytes=").rstrip("-"))
+        body = BODY[first : first + 150_000]
+        content_range = f"bytes {first}-{first + len(body) - 1}/{len(BODY)}"
+        handler.start(206, Content_Range=content_range, Content_Length=len(body), ETag='"v1"')
+        handler.wfile.write(body)
+
+    with serving(file=then(truncated(BODY, 100_000), short_range)) as server:
+        get(server, target)
+        ranges = [headers.get("Range") for _, headers in server.requests]
+    assert ranges == [None, "bytes=100000-", "bytes=250000-", "bytes=400000-"]
+    assert target.read_bytes() == BODY
+
+
 def test_a_partial_file_longer_than_the_file_is_replaced(target: Path) -> None:
     with serving(file=truncated(BODY + BODY, 600_000)) as server:
         with pytest.raises(BrokenError):
