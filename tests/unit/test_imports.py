@@ -61,8 +61,8 @@ def test_importing_a_room_brings_nothing_that_it_should_not(
 def test_names_of_parts_are_listed_without_importing_them() -> None:
     code = (
         "import sys; from fmnist_tui.config import plugins;"
-        "assert 'two-conv' in plugins.names('models');"
-        "assert 'muon' in plugins.names('optim');"
+        "assert 'two-conv' in plugins.plugin_names('models');"
+        "assert 'muon' in plugins.plugin_names('optim');"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
