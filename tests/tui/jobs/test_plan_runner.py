@@ -360,9 +360,9 @@ async def test_m_trains_several_seeds_of_the_form_for_an_ensemble(
         await pilot.press("M")
         await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
         await pilot.press("1", "enter")
-        await settled(pilot, lambda: any("2 to 64 seeds" in toast for toast in toasts))
-        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
-        await pilot.press("2", "enter")
+        problem = dashboard.screen.query_one(Static)
+        await settled(pilot, lambda: "2 to 64 seeds" in str(problem.content))
+        await pilot.press("backspace", "2", "enter")
         await settled(pilot, lambda: len(begun) == 1)
         plan = dashboard.app_state.plan
         assert plan is not None and plan.heading == "member 1 of 2"
@@ -371,7 +371,7 @@ async def test_m_trains_several_seeds_of_the_form_for_an_ensemble(
         await settled(pilot, lambda: len(begun) == 2)
         assert [run.config.seed for run in begun] == [5, 6]
         await pilot.press("M")
-        await settled(pilot, lambda: any("a run is under way here" in toast for toast in toasts))
+        await settled(pilot, lambda: any("a run is in progress" in toast for toast in toasts))
 
 
 async def test_a_start_is_picked_among_the_runs_typed_or_taken_back(opened: Opened) -> None:

@@ -215,7 +215,7 @@ async def test_train_shows_an_ensemble_without_bars(opened: Opened, app_state: A
         dashboard.follow_run(run)
         await settled(pilot, lambda: app_state.feed is not None)
         assert app_state.feed is not None
-        parts = progress.figures(app_state.feed.state, "finished")
+        parts = progress.training_figures(app_state.feed.state, "finished")
         assert parts[:3] == ["finished", "2 × two-conv", "225,034 parameters"]
         assert [part.split()[0] for part in parts[3:]] == ["val", "test"]
         bars = dashboard.screen.query_one(progress.RunProgress)

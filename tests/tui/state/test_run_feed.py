@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections import deque
 from pathlib import Path
 
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import Stop
-from fmnist_tui.protocol.events import EpochEnded
 from fmnist_tui.runs.lock import RunLock
-from fmnist_tui.tui.screens.train.log import RunLog
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
 from tests.tui.scripted import CONFIG, events, make_run
@@ -90,29 +87,3 @@ def test_a_run_that_could_not_begin_says_why(tmp_path: Path) -> None:
     training.finish(UserError("no such data"))
     assert feed.drain()
     assert (feed.status, feed.error) == ("not started", "no such data")
-
-
-def test_every_thing_is_told_once_and_in_order(tmp_path: Path) -> None:
-    training = Training(CONFIG)
-    feed, narration = RunFeed.of(training), RunLog()
-    told = []
-    for event in events():
-        training.events.append(event)
-        feed.drain()
-        told += narration.news(feed, deque())
-    epochs = [entry.message for entry in told if entry.message.startswith("epoch")]
-    assert [message.split(":")[0] for message in epochs] == [f"epoch {n}" for n in (1, 2, 3, 4)]
-    assert told[0].message.startswith("two-conv, 225,034 parameters")
-    assert told[-1].message == "finished"
-
-
-def test_epochs_too_fast_to_read_are_told_together() -> None:
-    training = Training(CONFIG)
-    feed, narration = RunFeed.of(training), RunLog()
-    for number in range(1, 101):
-        t = number / 100
-        training.events.append(
-            EpochEnded(t, number, number, 0.5, 0.8, 0.4, 0.9, 833, 3e-3, 0.01, 6400.0, False)
-        )
-        feed.drain()
-    assert len(narration.news(feed, deque())) == 1

@@ -1,4 +1,4 @@
-"""The search for a learning rate on Train: every key, with searches that are scripted."""
+"""The search for a learning rate on Train: every key, with scripted searches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import (
     CancelSearch,
-    Command,
     FindLearningRate,
     SetLearningRate,
     Stop,
@@ -39,13 +38,14 @@ from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
 from fmnist_tui.tui.screens.train.form import Form
 from fmnist_tui.tui.screens.train.log import LogPane
 from fmnist_tui.tui.screens.train.lr_panel import LrPanel
-from fmnist_tui.tui.screens.train.progress import RunProgress, wrapped
+from fmnist_tui.tui.screens.train.progress import RunProgress
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState, QuitMode
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
 from tests.tui.scripted import CONFIG, START, STEPS, events, make_run, settled
+from tests.tui.train.support import FakeTraining
 
 STEPS_OF_SEARCH = 80
 SUGGESTED = 0.0029
@@ -61,23 +61,21 @@ def probes(count: int = STEPS_OF_SEARCH, *, step: int = 0, flat: bool = False) -
     rates = RateRange(steps=STEPS_OF_SEARCH)
     return [
         LrProbed(
-            START + 100 + place / 10,
+            START + 100 + number / 10,
             step,
-            place + 1,
+            number + 1,
             STEPS_OF_SEARCH,
-            rates.rate_at(place),
-            2.3 if flat else loss(rates.rate_at(place)),
+            rates.rate_at(number),
+            2.3 if flat else loss(rates.rate_at(number)),
         )
-        for place in range(count)
+        for number in range(count)
     ]
 
 
-def searched(found: list[LrProbed]) -> LrSearched:
-    """What comes of these probes."""
-    said = suggest_rate([(probe.lr, probe.loss) for probe in found])
-    return LrSearched(
-        found[-1].t, found[-1].step, FINISHED, said.lr, said.low, said.high, said.message
-    )
+def result_of(probes: list[LrProbed]) -> LrSearched:
+    """The result of a search with these probes."""
+    found, last = suggest_rate([(probe.lr, probe.loss) for probe in probes]), probes[-1]
+    return LrSearched(last.t, last.step, FINISHED, found.lr, found.low, found.high, found.message)
 
 
 def started(config: RunConfig = CONFIG) -> RunStarted:
@@ -86,56 +84,45 @@ def started(config: RunConfig = CONFIG) -> RunStarted:
     return dataclasses.replace(first, kind=LRFIND, epochs=1, steps_per_epoch=STEPS_OF_SEARCH)
 
 
-def whole(*, flat: bool = False, config: RunConfig = CONFIG) -> list[Event]:
-    """All that a run says which only searches."""
-    found = probes(flat=flat)
-    end = searched(found)
+def search_events(*, flat: bool = False, config: RunConfig = CONFIG) -> list[Event]:
+    """All events of a run that is only a search."""
+    probed = probes(flat=flat)
+    end = result_of(probed)
     return [
         started(config),
-        *found,
+        *probed,
         end,
         RunEnded(end.t, 0, 0, FINISHED, 20.0, format_search_result(end)),
     ]
 
 
-class Scripted(Training):
-    """A run that says what a test wants, and remembers what it is told."""
-
-    def __init__(self, config: RunConfig = CONFIG, rates: RateRange | None = None) -> None:
-        super().__init__(config, rate_range=rates)
-        self.told: list[Command] = []
-
-    def send(self, command: Command) -> None:
-        self.told.append(command)
-
-
 @pytest.fixture
-def searches(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Scripted]]:
-    """The searches that are asked for, instead of the session's own."""
-    begun: list[Scripted] = []
+def searches(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[FakeTraining]]:
+    """The searches that are started, in place of the session's own."""
+    started: list[FakeTraining] = []
 
     def lrfind(config: RunConfig) -> Training:
-        begun.append(Scripted(config, RateRange()))
-        return begun[-1]
+        started.append(FakeTraining(config, RateRange()))
+        return started[-1]
 
     monkeypatch.setattr(app_state.session, "find_lr", lrfind)
-    yield begun
-    for training in begun:
+    yield started
+    for training in started:
         training.finish()
 
 
 @pytest.fixture
-def run(app_state: AppState) -> Iterator[Scripted]:
-    """A training that goes on, half-way through."""
-    training = Scripted()
+def run(app_state: AppState) -> Iterator[FakeTraining]:
+    """A training in progress, half-way through."""
+    training = FakeTraining()
     training.events.extend(events(epochs=2, ended=False))
     app_state.feed = RunFeed.of(training)
     yield training
     training.finish()
 
 
-def called(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
-    """With which configs a run is to be started from now on; none is."""
+def record_starts(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
+    """The configs of the runs that are started from now on; none really is."""
     configs: list[RunConfig] = []
 
     def start(config: RunConfig) -> bool:
@@ -159,69 +146,75 @@ def is_open(dashboard: Dashboard) -> bool:
     return bool(panel(dashboard).region.area)
 
 
-async def opens(dashboard: Dashboard, pilot: Pilot[int]) -> None:
-    """Wait for the layout to have been done with the panel in it."""
+async def wait_for_panel(dashboard: Dashboard, pilot: Pilot[int]) -> None:
+    """Wait for the layout with the panel."""
     await settled(pilot, lambda: is_open(dashboard))
 
 
-async def closes(dashboard: Dashboard, pilot: Pilot[int]) -> None:
+async def wait_for_charts(dashboard: Dashboard, pilot: Pilot[int]) -> None:
     await settled(pilot, lambda: not is_open(dashboard))
     await settled(pilot, lambda: bool(dashboard.screen.query_one("#charts").region.area))
 
 
-def said(dashboard: Dashboard) -> str:
-    return panel(dashboard).said
+def text_of(dashboard: Dashboard) -> str:
+    return panel(dashboard).text
 
 
-async def heard(dashboard: Dashboard, pilot: Pilot[int], training: Scripted, *more: Event) -> None:
-    """The training says these things, and the screen has taken them in."""
+async def send_events(
+    dashboard: Dashboard, pilot: Pilot[int], training: FakeTraining, *more: Event
+) -> None:
+    """Append events to a training and wait until the screen has handled them."""
     training.events.extend(more)
     await settled(pilot, lambda: not training.events)
     await pilot.pause(0.05)
 
 
-async def begun(dashboard: Dashboard, pilot: Pilot[int], searches: list[Scripted]) -> Scripted:
-    """A search by key, with the settings as they stand."""
+async def start_search(
+    dashboard: Dashboard, pilot: Pilot[int], searches: list[FakeTraining]
+) -> FakeTraining:
+    """Start a search by key, with the settings of the form."""
     await pilot.press("l")
     await pilot.pause()
     return searches[-1]
 
 
-async def found(dashboard: Dashboard, pilot: Pilot[int], searches: list[Scripted]) -> Scripted:
-    """The same, to its end."""
-    training = await begun(dashboard, pilot, searches)
+async def finish_search(
+    dashboard: Dashboard, pilot: Pilot[int], searches: list[FakeTraining]
+) -> FakeTraining:
+    """Start a search by key and let it finish."""
+    training = await start_search(dashboard, pilot, searches)
     training.finish()
-    await heard(dashboard, pilot, training, *whole())
+    await send_events(dashboard, pilot, training, *search_events())
     return training
 
 
-# -- with no run going --------------------------------------------------------------------
+# -- without a run --------------------------------------------------------------------
 
 
 async def test_l_searches_with_the_settings_of_the_form(
-    opened: Opened, searches: list[Scripted]
+    opened: Opened, searches: list[FakeTraining]
 ) -> None:
     async with opened("train") as (dashboard, pilot):
         screen_of(dashboard).draft.set("batch_size", "32")
-        training = await begun(dashboard, pilot, searches)
+        training = await start_search(dashboard, pilot, searches)
         assert training.config.batch_size == 32
         assert (
             dashboard.app_state.feed is not None and dashboard.app_state.feed.training is training
         )
-        await opens(dashboard, pilot)
-        assert "waiting for the first step" in said(dashboard)
+        await wait_for_panel(dashboard, pilot)
+        assert "waiting for the first step" in text_of(dashboard)
         assert dashboard.focused is panel(dashboard).curve
         assert not dashboard.screen.query_one("#charts").region.area
 
 
-async def test_progress_and_time_left_are_told_while_it_searches(
-    opened: Opened, searches: list[Scripted]
+async def test_progress_and_time_left_are_shown_during_a_search(
+    opened: Opened, searches: list[FakeTraining]
 ) -> None:
     async with opened("train") as (dashboard, pilot):
-        training = await begun(dashboard, pilot, searches)
-        await heard(dashboard, pilot, training, started(), *probes(20))
-        assert "step 20 of 80" in said(dashboard) and "0:06 left" in said(dashboard)
-        assert "escape gives it up" in said(dashboard)
+        training = await start_search(dashboard, pilot, searches)
+        await send_events(dashboard, pilot, training, started(), *probes(20))
+        assert "step 20 of 80" in text_of(dashboard) and "0:06 left" in text_of(dashboard)
+        assert "escape cancels it" in text_of(dashboard)
         progress = dashboard.screen.query_one(RunProgress)
         drawn = "\n".join(progress.render_line(y).text for y in range(progress.size.height))
         assert "search" in drawn and "25 %" in drawn and "epoch" not in drawn
@@ -230,12 +223,14 @@ async def test_progress_and_time_left_are_told_while_it_searches(
         )
 
 
-async def test_the_curve_is_drawn_with_its_marks_and_the_suggested_point(
-    opened: Opened, searches: list[Scripted]
+async def test_the_curve_has_marks_and_the_suggested_point(
+    opened: Opened, searches: list[FakeTraining]
 ) -> None:
     async with opened("train") as (dashboard, pilot):
-        await found(dashboard, pilot, searches)
-        assert f"lr {SUGGESTED}" in said(dashboard) and "falls fastest here" in said(dashboard)
+        await finish_search(dashboard, pilot, searches)
+        assert f"lr {SUGGESTED}" in text_of(dashboard) and "falls fastest here" in text_of(
+            dashboard
+        )
         curve = panel(dashboard).curve
         drawn = [curve.render_line(y).text for y in range(curve.size.height)]
         assert "loss" in drawn[0] and "smoothed" in drawn[0]
@@ -245,15 +240,15 @@ async def test_the_curve_is_drawn_with_its_marks_and_the_suggested_point(
         assert any("1e-6" in line for line in drawn)
 
 
-async def test_the_arrows_move_the_point_and_home_brings_it_back(
-    opened: Opened, searches: list[Scripted]
+async def test_arrows_move_the_point_and_home_restores_the_suggestion(
+    opened: Opened, searches: list[FakeTraining]
 ) -> None:
     async with opened("train") as (dashboard, pilot):
-        await found(dashboard, pilot, searches)
+        await finish_search(dashboard, pilot, searches)
         factor = 10 ** (7 / (STEPS_OF_SEARCH - 1))
         await pilot.press("right")
         assert panel(dashboard).lr == pytest.approx(SUGGESTED * factor, rel=0.05)
-        assert f"suggested: S {SUGGESTED}" in said(dashboard)
+        assert f"suggested: S {SUGGESTED}" in text_of(dashboard)
         await pilot.press("left", "left")
         assert panel(dashboard).lr == pytest.approx(SUGGESTED / factor, rel=0.05)
         await pilot.press("shift+right")
@@ -265,12 +260,14 @@ async def test_the_arrows_move_the_point_and_home_brings_it_back(
         for _ in range(12):
             await pilot.press("shift+left")
         assert panel(dashboard).lr == 1e-6
-        assert f"loss {loss(1e-6):.4g}" in said(dashboard)
+        assert f"loss {loss(1e-6):.4g}" in text_of(dashboard)
 
 
-async def test_a_click_chooses_the_nearest_point(opened: Opened, searches: list[Scripted]) -> None:
+async def test_a_click_chooses_the_nearest_point(
+    opened: Opened, searches: list[FakeTraining]
+) -> None:
     async with opened("train") as (dashboard, pilot):
-        await found(dashboard, pilot, searches)
+        await finish_search(dashboard, pilot, searches)
         chart = panel(dashboard).curve._chart
         assert chart is not None
         await pilot.click(panel(dashboard).curve, offset=(chart.column(-4), chart.top + 3))
@@ -278,87 +275,89 @@ async def test_a_click_chooses_the_nearest_point(opened: Opened, searches: list[
         assert lr is not None and abs(math.log10(lr) + 4) < 0.15
 
 
-async def test_enter_takes_the_rate_into_the_form_and_again_starts_the_run(
-    opened: Opened, searches: list[Scripted], monkeypatch: pytest.MonkeyPatch
+async def test_enter_puts_the_rate_into_the_form_and_then_starts_the_run(
+    opened: Opened, searches: list[FakeTraining], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened("train") as (dashboard, pilot):
         screen = screen_of(dashboard)
         screen.draft.set("epochs", "7")
-        await found(dashboard, pilot, searches)
-        configs = called(dashboard, monkeypatch)
+        await finish_search(dashboard, pilot, searches)
+        configs = record_starts(dashboard, monkeypatch)
         await pilot.press("right", "left", "enter")
         assert (screen.draft.values["lr"], screen.draft.values["epochs"]) == (SUGGESTED, 7)
         assert screen.query_one(Form).fields.field == "lr"
-        assert f"lr {SUGGESTED} is in the settings" in said(dashboard) and not configs
+        assert f"lr {SUGGESTED} is in the settings" in text_of(dashboard) and not configs
         await pilot.press("enter")
         assert [(config.lr, config.epochs) for config in configs] == [(SUGGESTED, 7)]
         await pilot.press("space")
         assert len(configs) == 2
 
 
-async def test_a_point_moved_after_it_was_taken_is_to_be_taken_again(
-    opened: Opened, searches: list[Scripted], monkeypatch: pytest.MonkeyPatch
+async def test_a_moved_point_has_to_be_used_again(
+    opened: Opened, searches: list[FakeTraining], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened("train") as (dashboard, pilot):
-        await found(dashboard, pilot, searches)
-        configs = called(dashboard, monkeypatch)
+        await finish_search(dashboard, pilot, searches)
+        configs = record_starts(dashboard, monkeypatch)
         await pilot.press("enter", "shift+right", "enter")
         assert not configs
         assert screen_of(dashboard).draft.values["lr"] == panel(dashboard).lr != SUGGESTED
 
 
-async def test_escape_leaves_all_as_it_was(
-    opened: Opened, searches: list[Scripted], app_state: AppState
+async def test_escape_restores_what_was_shown_before(
+    opened: Opened, searches: list[FakeTraining], app_state: AppState
 ) -> None:
     before = app_state.feed = RunFeed.open(make_run(app_state.runs_dir))
     async with opened("train") as (dashboard, pilot):
         values = dict(screen_of(dashboard).draft.values)
-        await found(dashboard, pilot, searches)
+        await finish_search(dashboard, pilot, searches)
         await pilot.press("right", "escape")
         await pilot.pause()
         assert app_state.feed is before
-        await closes(dashboard, pilot)
+        await wait_for_charts(dashboard, pilot)
         assert screen_of(dashboard).draft.values == values
         assert dashboard.screen.query_one("#charts").region.area
         assert dashboard.focused is dashboard.screen.query_one(Form).fields
 
 
-async def test_escape_gives_up_a_search_that_goes_on(
-    opened: Opened, searches: list[Scripted], app_state: AppState
+async def test_escape_cancels_a_search_in_progress(
+    opened: Opened, searches: list[FakeTraining], app_state: AppState
 ) -> None:
     before = app_state.feed = RunFeed.open(make_run(app_state.runs_dir))
     async with opened("train") as (dashboard, pilot):
-        training = await begun(dashboard, pilot, searches)
-        await heard(dashboard, pilot, training, started(), *probes(20))
+        training = await start_search(dashboard, pilot, searches)
+        await send_events(dashboard, pilot, training, started(), *probes(20))
         await pilot.press("escape")
-        assert [type(command) for command in training.told] == [Stop]
-        assert app_state.feed is not before, "until the run has ended it stays on the bench"
+        assert [type(command) for command in training.commands] == [Stop]
+        assert app_state.feed is not before, "it is shown until the run has ended"
         training.finish()
-        await heard(dashboard, pilot, training, RunEnded(START, 0, 0, STOPPED, 1.0, "given up"))
+        await send_events(
+            dashboard, pilot, training, RunEnded(START, 0, 0, STOPPED, 1.0, "cancelled")
+        )
         assert app_state.feed is before
-        await closes(dashboard, pilot)
+        await wait_for_charts(dashboard, pilot)
 
 
-async def test_two_searches_in_a_row_lead_back_to_the_run_before_both(
-    opened: Opened, searches: list[Scripted], app_state: AppState
+async def test_after_two_searches_escape_shows_the_run_before_both(
+    opened: Opened, searches: list[FakeTraining], app_state: AppState
 ) -> None:
     before = app_state.feed = RunFeed.open(make_run(app_state.runs_dir))
     async with opened("train") as (dashboard, pilot):
-        await found(dashboard, pilot, searches)
-        await found(dashboard, pilot, searches)
+        await finish_search(dashboard, pilot, searches)
+        await finish_search(dashboard, pilot, searches)
         assert len(searches) == 2
         await pilot.press("escape")
         assert app_state.feed is before
 
 
-async def test_a_loss_that_never_falls_is_told_and_a_point_can_be_chosen_all_the_same(
-    opened: Opened, searches: list[Scripted]
+async def test_without_a_suggestion_a_point_can_still_be_chosen(
+    opened: Opened, searches: list[FakeTraining]
 ) -> None:
     async with opened("train") as (dashboard, pilot):
-        training = await begun(dashboard, pilot, searches)
+        training = await start_search(dashboard, pilot, searches)
         training.finish()
-        await heard(dashboard, pilot, training, *whole(flat=True))
-        assert "✗ the loss never falls" in said(dashboard) and "enter" not in said(dashboard)
+        await send_events(dashboard, pilot, training, *search_events(flat=True))
+        assert "✗ the loss never falls" in text_of(dashboard) and "enter" not in text_of(dashboard)
         before = screen_of(dashboard).draft.values["lr"]
         await pilot.press("enter")
         assert screen_of(dashboard).draft.values["lr"] == before
@@ -366,29 +365,31 @@ async def test_a_loss_that_never_falls_is_told_and_a_point_can_be_chosen_all_the
         assert screen_of(dashboard).draft.values["lr"] == panel(dashboard).lr
 
 
-async def test_why_a_search_could_not_begin_is_told_in_the_panel(
-    opened: Opened, searches: list[Scripted]
+async def test_the_panel_says_why_a_search_did_not_start(
+    opened: Opened, searches: list[FakeTraining]
 ) -> None:
     async with opened("train") as (dashboard, pilot):
-        training = await begun(dashboard, pilot, searches)
+        training = await start_search(dashboard, pilot, searches)
         training.finish(UserError("40 training images are too few"))
-        await settled(pilot, lambda: "too few" in said(dashboard))
+        await settled(pilot, lambda: "too few" in text_of(dashboard))
         await pilot.press("escape")
         await settled(pilot, lambda: not is_open(dashboard))
         assert dashboard.app_state.feed is None
 
 
-async def test_a_search_that_failed_says_why(opened: Opened, searches: list[Scripted]) -> None:
+async def test_the_panel_says_why_a_search_failed(
+    opened: Opened, searches: list[FakeTraining]
+) -> None:
     async with opened("train") as (dashboard, pilot):
-        training = await begun(dashboard, pilot, searches)
+        training = await start_search(dashboard, pilot, searches)
         training.finish()
         failed = RunEnded(START, 0, 0, FAILED, 1.0, "the GPU has too little memory")
-        await heard(dashboard, pilot, training, started(), *probes(5), failed)
-        assert "✗ the GPU has too little memory" in said(dashboard)
+        await send_events(dashboard, pilot, training, started(), *probes(5), failed)
+        assert "✗ the GPU has too little memory" in text_of(dashboard)
 
 
-async def test_wrong_settings_are_shown_and_nothing_is_searched(
-    opened: Opened, searches: list[Scripted]
+async def test_an_invalid_setting_prevents_a_search(
+    opened: Opened, searches: list[FakeTraining]
 ) -> None:
     async with opened("train") as (dashboard, pilot):
         screen_of(dashboard).draft.set("epochs", "0")
@@ -397,237 +398,239 @@ async def test_wrong_settings_are_shown_and_nothing_is_searched(
         assert screen_of(dashboard).query_one(Form).fields.field == "epochs"
 
 
-async def test_keys_of_a_training_are_not_those_of_a_search(
-    opened: Opened, searches: list[Scripted]
+async def test_keys_of_a_training_do_nothing_in_a_search(
+    opened: Opened, searches: list[FakeTraining]
 ) -> None:
     async with opened("train") as (dashboard, pilot):
-        training = await begun(dashboard, pilot, searches)
-        await heard(dashboard, pilot, training, started(), *probes(5))
+        training = await start_search(dashboard, pilot, searches)
+        await send_events(dashboard, pilot, training, started(), *probes(5))
         await pilot.press("space", "c", "left_square_bracket", "right_square_bracket", "enter", "u")
-        assert not training.told
+        assert not training.commands
         await pilot.press("l")
         assert len(searches) == 1
-        await opens(dashboard, pilot)
+        await wait_for_panel(dashboard, pilot)
         await pilot.press("s")
-        assert [type(command) for command in training.told] == [Stop]
+        assert [type(command) for command in training.commands] == [Stop]
 
 
-async def test_other_screens_can_be_looked_at_meanwhile(
-    opened: Opened, searches: list[Scripted]
+async def test_other_screens_can_be_shown_during_a_search(
+    opened: Opened, searches: list[FakeTraining]
 ) -> None:
     async with opened("train") as (dashboard, pilot):
-        training = await begun(dashboard, pilot, searches)
-        await heard(dashboard, pilot, training, started(), *probes(5))
+        training = await start_search(dashboard, pilot, searches)
+        await send_events(dashboard, pilot, training, started(), *probes(5))
         await pilot.press("3")
         assert isinstance(dashboard.screen, EvaluateScreen)
         training.finish()
-        await heard(dashboard, pilot, training, *whole()[6:])
+        await send_events(dashboard, pilot, training, *search_events()[6:])
         await pilot.press("2")
-        await settled(pilot, lambda: "falls fastest" in said(dashboard))
-        await opens(dashboard, pilot)
+        await settled(pilot, lambda: "falls fastest" in text_of(dashboard))
+        await wait_for_panel(dashboard, pilot)
 
 
 @pytest.mark.parametrize("key", ["q", "d"])
-async def test_a_search_is_left_without_a_question_and_is_not_detached(
-    opened: Opened, searches: list[Scripted], app_state: AppState, key: str
+async def test_quitting_ends_a_search_without_a_question(
+    opened: Opened, searches: list[FakeTraining], app_state: AppState, key: str
 ) -> None:
     async with opened("train") as (dashboard, pilot):
-        training = await begun(dashboard, pilot, searches)
-        await heard(dashboard, pilot, training, started(), *probes(5))
+        training = await start_search(dashboard, pilot, searches)
+        await send_events(dashboard, pilot, training, started(), *probes(5))
         await pilot.press(key)
         await pilot.pause()
         assert dashboard.is_running == (key == "d")
     assert app_state.quit_mode is QuitMode.STOP
 
 
-# -- with a run going ---------------------------------------------------------------------
+# -- with a run in progress ---------------------------------------------------------------------
 
 
-async def test_l_has_a_live_run_searched(opened: Opened, run: Scripted) -> None:
+async def test_l_searches_in_a_live_run(opened: Opened, run: FakeTraining) -> None:
     async with opened("train") as (dashboard, pilot):
-        await heard(dashboard, pilot, run)
+        await send_events(dashboard, pilot, run)
         await pilot.press("l")
-        asked = run.told[0]
-        assert isinstance(asked, FindLearningRate)
-        assert (asked.low, asked.high, asked.steps) == (1e-6, 10.0, 160)
-        await opens(dashboard, pilot)
-        assert "waiting" in said(dashboard)
-        await heard(dashboard, pilot, run, *probes(20, step=2 * STEPS))
-        assert "step 20 of 80" in said(dashboard)
+        command = run.commands[0]
+        assert isinstance(command, FindLearningRate)
+        assert (command.low, command.high, command.steps) == (1e-6, 10.0, 160)
+        await wait_for_panel(dashboard, pilot)
+        assert "waiting" in text_of(dashboard)
+        await send_events(dashboard, pilot, run, *probes(20, step=2 * STEPS))
+        assert "step 20 of 80" in text_of(dashboard)
         await pilot.press("l")
-        assert len(run.told) == 1, "one search at a time"
+        assert len(run.commands) == 1, "one search at a time"
 
 
-async def test_enter_gives_the_rate_to_the_live_run(opened: Opened, run: Scripted) -> None:
+async def test_enter_sends_the_rate_to_the_live_run(opened: Opened, run: FakeTraining) -> None:
     async with opened("train") as (dashboard, pilot):
-        await heard(dashboard, pilot, run)
+        await send_events(dashboard, pilot, run)
         await pilot.press("l")
         all_of_them = probes(step=2 * STEPS)
-        await heard(dashboard, pilot, run, *all_of_them, searched(all_of_them))
-        assert "enter gives it to the run" in said(dashboard)
+        await send_events(dashboard, pilot, run, *all_of_them, result_of(all_of_them))
+        assert "enter sends it to the run" in text_of(dashboard)
         await pilot.press("enter")
-        given = run.told[-1]
-        assert isinstance(given, SetLearningRate) and given.lr == SUGGESTED
+        command = run.commands[-1]
+        assert isinstance(command, SetLearningRate) and command.lr == SUGGESTED
         await pilot.pause()
-        await closes(dashboard, pilot)
+        await wait_for_charts(dashboard, pilot)
         log = "\n".join(line.text for line in dashboard.screen.query_one(LogPane).lines)
         assert f"learning rate: suggests lr {SUGGESTED}" in log
 
 
-async def test_a_rising_schedule_is_told_of_before_it_is_given_a_rate(opened: Opened) -> None:
+async def test_a_schedule_that_will_raise_the_rate_is_mentioned(opened: Opened) -> None:
     config = CONFIG.changed(schedule="onecycle", warmup=0.5)
-    training = Scripted(config)
+    training = FakeTraining(config)
     training.events.extend(events(config, epochs=1, ended=False))
     async with opened("train") as (dashboard, pilot):
         dashboard.show_run(RunFeed.of(training))
-        await heard(dashboard, pilot, training)
+        await send_events(dashboard, pilot, training)
         await pilot.press("l")
         all_of_them = probes(step=STEPS)
-        await heard(dashboard, pilot, training, *all_of_them, searched(all_of_them))
-        assert "from there the schedule rises to 0.0057" in said(dashboard)
+        await send_events(dashboard, pilot, training, *all_of_them, result_of(all_of_them))
+        assert "from there the schedule rises to 0.0057" in text_of(dashboard)
         training.finish()
 
 
-async def test_escape_gives_up_the_search_and_not_the_run(opened: Opened, run: Scripted) -> None:
+async def test_escape_cancels_the_search_and_not_the_run(opened: Opened, run: FakeTraining) -> None:
     async with opened("train") as (dashboard, pilot):
-        await heard(dashboard, pilot, run)
+        await send_events(dashboard, pilot, run)
         await pilot.press("l")
-        await heard(dashboard, pilot, run, *probes(5, step=2 * STEPS))
+        await send_events(dashboard, pilot, run, *probes(5, step=2 * STEPS))
         await pilot.press("escape")
         await pilot.pause()
-        assert [type(command) for command in run.told] == [FindLearningRate, CancelSearch]
-        await closes(dashboard, pilot)
+        assert [type(command) for command in run.commands] == [FindLearningRate, CancelSearch]
+        await wait_for_charts(dashboard, pilot)
 
 
-async def test_escape_after_the_search_tells_the_run_nothing(opened: Opened, run: Scripted) -> None:
+async def test_escape_after_the_search_sends_nothing(opened: Opened, run: FakeTraining) -> None:
     async with opened("train") as (dashboard, pilot):
-        await heard(dashboard, pilot, run)
+        await send_events(dashboard, pilot, run)
         await pilot.press("l")
         all_of_them = probes(step=2 * STEPS)
-        await heard(dashboard, pilot, run, *all_of_them, searched(all_of_them))
+        await send_events(dashboard, pilot, run, *all_of_them, result_of(all_of_them))
         await pilot.press("escape")
-        assert [type(command) for command in run.told] == [FindLearningRate]
-        await closes(dashboard, pilot)
+        assert [type(command) for command in run.commands] == [FindLearningRate]
+        await wait_for_charts(dashboard, pilot)
 
 
-async def test_a_second_search_does_not_show_the_first(opened: Opened, run: Scripted) -> None:
+async def test_a_second_search_does_not_show_the_first(opened: Opened, run: FakeTraining) -> None:
     async with opened("train") as (dashboard, pilot):
         all_of_them = probes(step=2 * STEPS)
-        await heard(dashboard, pilot, run, *all_of_them, searched(all_of_them))
-        assert not is_open(dashboard), "somebody else's search opens nothing here"
+        await send_events(dashboard, pilot, run, *all_of_them, result_of(all_of_them))
+        assert not is_open(dashboard), "a search that was not started here opens no panel"
         await pilot.press("l")
-        await heard(dashboard, pilot, run)
-        assert "waiting" in said(dashboard)
+        await send_events(dashboard, pilot, run)
+        assert "waiting" in text_of(dashboard)
 
 
-async def test_a_run_that_ends_before_its_search_says_so(opened: Opened, run: Scripted) -> None:
+async def test_a_run_that_ends_before_its_search_is_reported(
+    opened: Opened, run: FakeTraining
+) -> None:
     async with opened("train") as (dashboard, pilot):
-        await heard(dashboard, pilot, run)
+        await send_events(dashboard, pilot, run)
         await pilot.press("l")
         run.finish()
-        await heard(dashboard, pilot, run, RunEnded(START + 500, 40, 2, FINISHED, 9.0))
-        assert "it ended before anything was found" in said(dashboard)
+        await send_events(dashboard, pilot, run, RunEnded(START + 500, 40, 2, FINISHED, 9.0))
+        assert "the run ended before the search did" in text_of(dashboard)
         await pilot.press("escape")
-        await closes(dashboard, pilot)
+        await wait_for_charts(dashboard, pilot)
 
 
-async def test_a_refused_search_says_why(opened: Opened, run: Scripted) -> None:
+async def test_the_panel_says_why_a_live_search_failed(opened: Opened, run: FakeTraining) -> None:
     async with opened("train") as (dashboard, pilot):
-        await heard(dashboard, pilot, run)
+        await send_events(dashboard, pilot, run)
         await pilot.press("l")
-        refused = LrSearched(START + 200, 40, FAILED, message="10 training images are too few")
-        await heard(dashboard, pilot, run, refused)
-        assert "10 training images are too few" in said(dashboard)
+        failed = LrSearched(START + 200, 40, FAILED, message="10 training images are too few")
+        await send_events(dashboard, pilot, run, failed)
+        assert "10 training images are too few" in text_of(dashboard)
 
 
-# -- from the shelf -----------------------------------------------------------------------
+# -- from the list of runs -----------------------------------------------------------------------
 
 
-def kept(app_state: AppState, config: RunConfig) -> RunFolder:
-    """A search that is over, as a folder."""
+def save_search(app_state: AppState, config: RunConfig) -> RunFolder:
+    """The folder of a finished search."""
     folder = RunFolder.create(app_state.runs_dir, "tiny-lrfind", config.dataset)
     folder.config.write_text(recipes.to_toml(config, {"version": "0"}))
-    folder.events.write_text("".join(EVENTS.encode(event) + "\n" for event in whole()))
+    folder.events.write_text("".join(EVENTS.encode(event) + "\n" for event in search_events()))
     return folder
 
 
-async def test_a_search_opened_from_runs_shows_its_curve_and_brings_its_settings(
+async def test_a_search_opened_from_runs_shows_its_curve_and_settings(
     opened: Opened, app_state: AppState
 ) -> None:
     make_run(app_state.runs_dir)
-    folder = kept(app_state, CONFIG.changed(optimizer="sgd"))
+    folder = save_search(app_state, CONFIG.changed(optimizer="sgd"))
     async with opened("runs") as (dashboard, pilot):
         table = dashboard.screen.query_one("LineTable")
         await settled(pilot, lambda: getattr(table, "row_count", 0) == 2)
-        lines = [table.get_row_at(place)[0].plain for place in range(2)]  # type: ignore[attr-defined]
-        place = next(at for at, line in enumerate(lines) if "lrfind" in line)
-        assert "%" not in lines[place] and "–" in lines[place]
-        table.move_cursor(row=place)  # type: ignore[attr-defined]
+        lines = [table.get_row_at(row)[0].plain for row in range(2)]  # type: ignore[attr-defined]
+        row = next(row for row, line in enumerate(lines) if "lrfind" in line)
+        assert "%" not in lines[row] and "–" in lines[row]
+        table.move_cursor(row=row)  # type: ignore[attr-defined]
         await pilot.press("enter")
         await settled(
             pilot, lambda: isinstance(dashboard.screen, TrainScreen) and is_open(dashboard)
         )
-        await settled(pilot, lambda: "falls fastest" in said(dashboard))
-        assert app_state.selected_run != folder, "it is nothing to be evaluated"
+        await settled(pilot, lambda: "falls fastest" in text_of(dashboard))
+        assert app_state.selected_run != folder, "a search cannot be evaluated"
         await pilot.press("enter")
         values = screen_of(dashboard).draft.values
         assert (values["optimizer"], values["lr"]) == ("sgd", SUGGESTED)
         assert dashboard.focused is panel(dashboard).curve
         await pilot.press("escape")
         assert app_state.feed is None
-        await closes(dashboard, pilot)
+        await wait_for_charts(dashboard, pilot)
 
 
-async def test_evaluate_says_that_a_search_is_nothing_to_evaluate(
+async def test_evaluate_says_that_a_search_has_no_predictions(
     opened: Opened, app_state: AppState
 ) -> None:
-    app_state.selected_run = kept(app_state, CONFIG)
+    app_state.selected_run = save_search(app_state, CONFIG)
     async with opened("evaluate") as (dashboard, pilot):
 
-        def told() -> str:
+        def text() -> str:
             return "\n".join(
                 str(getattr(widget, "content", "")) for widget in dashboard.screen.query("Static")
             )
 
-        await settled(pilot, lambda: "search for a learning rate" in told())
+        await settled(pilot, lambda: "learning-rate search" in text())
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60), (60, 16)])
-async def test_it_is_whole_at_any_size(
-    opened: Opened, searches: list[Scripted], size: tuple[int, int]
+async def test_the_panel_fits_at_any_size(
+    opened: Opened, searches: list[FakeTraining], size: tuple[int, int]
 ) -> None:
     async with opened("train", size=size) as (dashboard, pilot):
-        await found(dashboard, pilot, searches)
-        await opens(dashboard, pilot)
+        await finish_search(dashboard, pilot, searches)
+        await wait_for_panel(dashboard, pilot)
         assert (
             panel(dashboard).region.right <= size[0] and panel(dashboard).region.bottom <= size[1]
         )
-        words = panel(dashboard).query_one("Words")
-        drawn = "\n".join(words.render_line(y).text for y in range(words.size.height))
-        assert f"lr {SUGGESTED}" in drawn and "enter takes it" in drawn
+        text = panel(dashboard).query_one("LrText")
+        drawn = "\n".join(text.render_line(y).text for y in range(text.size.height))
+        assert f"lr {SUGGESTED}" in drawn and "enter uses it" in drawn
         if size[1] > 16:
             assert panel(dashboard).curve._chart is not None
 
 
 @pytest.mark.parametrize(("size", "focused"), [((80, 24), "loss"), ((120, 36), None)])
-async def test_after_a_search_the_keys_go_to_what_is_in_view(
-    opened: Opened, run: Scripted, size: tuple[int, int], focused: str | None
+async def test_after_a_search_the_focus_is_visible(
+    opened: Opened, run: FakeTraining, size: tuple[int, int], focused: str | None
 ) -> None:
     async with opened("train", size=size) as (dashboard, pilot):
-        await heard(dashboard, pilot, run)
+        await send_events(dashboard, pilot, run)
         await pilot.press("l")
-        await heard(dashboard, pilot, run, *probes(5, step=2 * STEPS))
+        await send_events(dashboard, pilot, run, *probes(5, step=2 * STEPS))
         await pilot.press("escape")
         await pilot.pause()
         assert dashboard.focused is not None
         assert dashboard.focused.id == focused and dashboard.focused.region.area
 
 
-async def test_a_narrow_terminal_reaches_the_other_views_from_a_search(
-    opened: Opened, searches: list[Scripted]
+async def test_v_shows_the_other_views_from_a_search(
+    opened: Opened, searches: list[FakeTraining]
 ) -> None:
     async with opened("train", size=(80, 24)) as (dashboard, pilot):
-        await found(dashboard, pilot, searches)
+        await finish_search(dashboard, pilot, searches)
         seen = []
         for _ in range(4):
             seen.append(
@@ -639,17 +642,12 @@ async def test_a_narrow_terminal_reaches_the_other_views_from_a_search(
         assert seen == [["LrPanel"], ["#model"], ["#log"], ["#settings"]]
 
 
-async def test_hovering_reads_the_curve(opened: Opened, searches: list[Scripted]) -> None:
+async def test_hovering_shows_the_values_of_the_curve(
+    opened: Opened, searches: list[FakeTraining]
+) -> None:
     async with opened("train") as (dashboard, pilot):
-        await found(dashboard, pilot, searches)
+        await finish_search(dashboard, pilot, searches)
         curve = panel(dashboard).curve
         assert curve._chart is not None
         await pilot.hover(curve, offset=(curve._chart.column(-3), curve._chart.top + 2))
         assert "lr 0.0009" in curve.reading and "smoothed" in curve.reading
-
-
-def test_a_reason_longer_than_a_line_is_broken_between_words() -> None:
-    reason = "the loss never falls between 1e-06 and 0.073 (0.325 at first)"
-    lines = wrapped(["step 3", reason, "enter takes it"], 30)
-    assert max(map(len, lines)) <= 30
-    assert " ".join(lines) == f"step 3 {reason}  enter takes it"

@@ -1,4 +1,4 @@
-"""Train: every key, with a run that is scripted."""
+"""Train: every key, with a scripted run."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import (
     Command,
     Pause,
@@ -31,22 +29,12 @@ from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from tests.tui.conftest import Opened
 from tests.tui.scripted import CONFIG, events, make_run, settled
-
-
-class Scripted(Training):
-    """A run that says what a test wants, and remembers what it is told."""
-
-    def __init__(self, config: RunConfig = CONFIG) -> None:
-        super().__init__(config)
-        self.told: list[Command] = []
-
-    def send(self, command: Command) -> None:
-        self.told.append(command)
+from tests.tui.train.support import FakeTraining
 
 
 @pytest.fixture
-def run(app_state: AppState) -> Iterator[Scripted]:
-    training = Scripted()
+def run(app_state: AppState) -> Iterator[FakeTraining]:
+    training = FakeTraining()
     training.events.extend(events(epochs=2, ended=False))
     app_state.feed = RunFeed.of(training)
     yield training
@@ -58,39 +46,39 @@ def screen_of(dashboard: Dashboard) -> TrainScreen:
     return dashboard.screen
 
 
-def shown(dashboard: Dashboard, widget: type[LogPane] | type[RunProgress]) -> str:
-    found = dashboard.screen.query_one(widget)
-    return "\n".join(found.render_line(y).text for y in range(found.size.height))
+def text_of(dashboard: Dashboard, widget_type: type[LogPane] | type[RunProgress]) -> str:
+    widget = dashboard.screen.query_one(widget_type)
+    return "\n".join(widget.render_line(y).text for y in range(widget.size.height))
 
 
-async def drained(dashboard: Dashboard, pilot: Pilot[int], run: Scripted) -> None:
+async def wait_for_events(dashboard: Dashboard, pilot: Pilot[int], run: FakeTraining) -> None:
     await settled(pilot, lambda: not run.events)
     await pilot.pause(0.05)
 
 
-async def test_without_a_run_the_panes_say_what_to_press(opened: Opened) -> None:
+async def test_without_a_run_the_progress_names_the_key(opened: Opened) -> None:
     async with opened("train") as (dashboard, _):
-        assert "space starts one" in shown(dashboard, RunProgress)
+        assert "space starts one" in text_of(dashboard, RunProgress)
 
 
-async def test_a_run_is_shown_with_bars_figures_and_a_log(opened: Opened, run: Scripted) -> None:
+async def test_a_run_is_shown_with_bars_figures_and_log(opened: Opened, run: FakeTraining) -> None:
     async with opened("train") as (dashboard, pilot):
-        await drained(dashboard, pilot, run)
-        progress = shown(dashboard, RunProgress)
+        await wait_for_events(dashboard, pilot, run)
+        progress = text_of(dashboard, RunProgress)
         assert "epoch 3/4" in progress and "50 %" in progress and "6,400 images/s" in progress
         assert "CPU 187 %" in progress and "step 40/80" in progress
-        assert "epoch 2" in shown(dashboard, LogPane)
+        assert "epoch 2" in text_of(dashboard, LogPane)
 
 
-async def test_space_pauses_and_goes_on(opened: Opened, run: Scripted) -> None:
+async def test_space_pauses_and_resumes(opened: Opened, run: FakeTraining) -> None:
     async with opened("train") as (dashboard, pilot):
-        await drained(dashboard, pilot, run)
+        await wait_for_events(dashboard, pilot, run)
         await pilot.press("space")
         run.events.append(Changed(0.0, 40, "paused", "true"))
-        await drained(dashboard, pilot, run)
-        assert "paused" in shown(dashboard, RunProgress)
+        await wait_for_events(dashboard, pilot, run)
+        assert "paused" in text_of(dashboard, RunProgress)
         await pilot.press("space")
-        assert [type(command) for command in run.told] == [Pause, Resume]
+        assert [type(command) for command in run.commands] == [Pause, Resume]
 
 
 @pytest.mark.parametrize(
@@ -102,17 +90,17 @@ async def test_space_pauses_and_goes_on(opened: Opened, run: Scripted) -> None:
         ("right_square_bracket", ScaleLearningRate(0.0, 2.0)),
     ],
 )
-async def test_keys_tell_the_run_what_they_say(
-    opened: Opened, run: Scripted, key: str, command: Command
+async def test_keys_send_their_command(
+    opened: Opened, run: FakeTraining, key: str, command: Command
 ) -> None:
     async with opened("train") as (dashboard, pilot):
-        await drained(dashboard, pilot, run)
+        await wait_for_events(dashboard, pilot, run)
         await pilot.press(key)
-        assert len(run.told) == 1
-        told = run.told[0]
-        assert type(told) is type(command)
+        assert len(run.commands) == 1
+        sent = run.commands[0]
+        assert type(sent) is type(command)
         for name in ("why", "factor"):
-            assert getattr(told, name, None) == getattr(command, name, None)
+            assert getattr(sent, name, None) == getattr(command, name, None)
 
 
 @pytest.mark.parametrize("key", ["s", "c", "left_square_bracket", "right_square_bracket", "u"])
@@ -123,7 +111,7 @@ async def test_keys_for_a_run_do_nothing_without_one(opened: Opened, key: str) -
         assert dashboard.app_state.feed is None
 
 
-async def test_a_field_is_typed_and_checked_at_every_key(opened: Opened) -> None:
+async def test_a_value_is_checked_at_every_key(opened: Opened) -> None:
     async with opened("train") as (dashboard, pilot):
         screen = screen_of(dashboard)
         form = screen.query_one(Form)
@@ -139,7 +127,7 @@ async def test_a_field_is_typed_and_checked_at_every_key(opened: Opened) -> None
         assert dashboard.screen.focused is form.fields
 
 
-async def test_escape_leaves_a_field_as_it_was(opened: Opened) -> None:
+async def test_escape_restores_the_value(opened: Opened) -> None:
     async with opened("train") as (dashboard, pilot):
         screen = screen_of(dashboard)
         screen.query_one(Form).fields.go_to("epochs")
@@ -149,17 +137,17 @@ async def test_escape_leaves_a_field_as_it_was(opened: Opened) -> None:
         assert dashboard.focused is screen.query_one(Form).fields
 
 
-async def test_nothing_starts_while_something_is_wrong(opened: Opened) -> None:
+async def test_an_invalid_setting_prevents_the_start(opened: Opened) -> None:
     async with opened("train") as (dashboard, pilot):
         screen = screen_of(dashboard)
         screen.draft.set("epochs", "0")
-        screen.query_one(Form).renew()
+        screen.query_one(Form).reload()
         await pilot.press("space")
         assert dashboard.app_state.feed is None
         assert screen.query_one(Form).fields.field == "epochs"
 
 
-async def test_left_and_right_step_through_choices_and_enter_lists_them(opened: Opened) -> None:
+async def test_choices_are_stepped_through_and_listed(opened: Opened) -> None:
     async with opened("train") as (dashboard, pilot):
         screen = screen_of(dashboard)
         screen.query_one(Form).fields.go_to("schedule")
@@ -180,15 +168,15 @@ async def test_a_recipe_fills_the_form(opened: Opened) -> None:
         assert screen_of(dashboard).draft.values["model"] == "one-conv"
 
 
-async def test_n_takes_the_settings_of_the_run(opened: Opened, run: Scripted) -> None:
+async def test_n_copies_the_settings_of_the_run(opened: Opened, run: FakeTraining) -> None:
     async with opened("train") as (dashboard, pilot):
         await pilot.press("n")
         assert screen_of(dashboard).draft.config() == CONFIG
 
 
-async def test_the_chart_reads_values_and_changes_its_scale(opened: Opened, run: Scripted) -> None:
+async def test_the_chart_has_a_cursor_and_a_log_scale(opened: Opened, run: FakeTraining) -> None:
     async with opened("train") as (dashboard, pilot):
-        await drained(dashboard, pilot, run)
+        await wait_for_events(dashboard, pilot, run)
         chart = dashboard.screen.query_one("#loss", LineChart)
         chart.focus()
         await pilot.press("left")
@@ -201,45 +189,45 @@ async def test_the_chart_reads_values_and_changes_its_scale(opened: Opened, run:
         await pilot.pause()
 
 
-async def test_marks_tell_of_rate_changes_and_kept_checkpoints(
-    opened: Opened, run: Scripted
+async def test_rate_changes_and_kept_checkpoints_are_marked(
+    opened: Opened, run: FakeTraining
 ) -> None:
     run.events.append(Changed(0.0, 33, "lr", "0.001"))
     async with opened("train") as (dashboard, pilot):
-        await drained(dashboard, pilot, run)
+        await wait_for_events(dashboard, pilot, run)
         await pilot.press("y", "y")
         chart = dashboard.screen.query_one("#loss", LineChart)
         drawn = "".join(chart.render_line(y).text for y in range(chart.size.height))
         assert "L" in drawn and "B" in drawn
 
 
-async def test_what_the_model_thinks_comes_with_each_glance(opened: Opened, run: Scripted) -> None:
-    said = Glance(
+async def test_sample_predictions_are_shown(opened: Opened, run: FakeTraining) -> None:
+    glance = Glance(
         0.0, 41, 3, tuple(range(10)), tuple(range(10)), (1, *range(1, 10)), (0.5,) * 10, 100,
         tuple(tuple(10 if row == column else 0 for column in range(10)) for row in range(10)),
     )  # fmt: skip
     async with opened("train") as (dashboard, pilot):
-        await drained(dashboard, pilot, run)
-        run.events.append(said)
-        await drained(dashboard, pilot, run)
-        thinks = dashboard.screen.query_one("SamplePane")
-        drawn = "\n".join(thinks.render_line(y).text for y in range(thinks.size.height))
+        await wait_for_events(dashboard, pilot, run)
+        run.events.append(glance)
+        await wait_for_events(dashboard, pilot, run)
+        samples = dashboard.screen.query_one("SamplePane")
+        drawn = "\n".join(samples.render_line(y).text for y in range(samples.size.height))
         assert "✗ Trouser" in drawn and "is T-shir" in drawn and "✓ Pullove" in drawn
 
 
-async def test_the_log_shows_alerts_and_what_libraries_print_and_nothing_steers(
-    opened: Opened, run: Scripted, app_state: AppState
+async def test_the_log_shows_alerts_and_printed_lines_as_harmless_text(
+    opened: Opened, run: FakeTraining, app_state: AppState
 ) -> None:
-    app_state.printed.append("a library says \x1b[2J[red]this")
+    app_state.printed.append("a library prints \x1b[2J[red]this")
     run.events.append(Alert(0.0, "warning", "the disk is nearly full"))
     async with opened("train") as (dashboard, pilot):
-        await drained(dashboard, pilot, run)
+        await wait_for_events(dashboard, pilot, run)
         log = "\n".join(line.text for line in dashboard.screen.query_one(LogPane).lines)
         assert "the disk is nearly full" in log
         assert "[red]this" in log and "\x1b" not in log
 
 
-async def test_the_views_of_a_narrow_terminal_are_reached_in_turn(opened: Opened) -> None:
+async def test_v_shows_the_views_of_a_narrow_terminal_in_turn(opened: Opened) -> None:
     async with opened("train", size=(80, 24)) as (dashboard, pilot):
         seen = []
         for _ in range(4):
@@ -253,20 +241,22 @@ async def test_the_views_of_a_narrow_terminal_are_reached_in_turn(opened: Opened
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 60), (100, 20), (60, 16)])
-async def test_it_opens_at_any_size(opened: Opened, run: Scripted, size: tuple[int, int]) -> None:
+async def test_the_screen_opens_at_any_size(
+    opened: Opened, run: FakeTraining, size: tuple[int, int]
+) -> None:
     async with opened("train", size=size) as (dashboard, pilot):
-        await drained(dashboard, pilot, run)
+        await wait_for_events(dashboard, pilot, run)
         assert dashboard.screen.query_one("#panes").region.area
 
 
-async def test_a_terminal_too_small_says_so_and_nothing_else(opened: Opened) -> None:
+async def test_a_tiny_terminal_shows_only_that_it_is_too_small(opened: Opened) -> None:
     async with opened("train", size=(20, 5)) as (dashboard, pilot):
         await pilot.pause()
         assert not dashboard.screen.query_one("#panes").region.area
         assert dashboard.screen.query_one("#too-small").region.area
 
 
-async def test_pictures_are_drawn_another_way_by_r(opened: Opened, app_state: AppState) -> None:
+async def test_r_changes_how_images_are_drawn(opened: Opened, app_state: AppState) -> None:
     async with opened("train") as (_, pilot):
         before = app_state.renderer
         await pilot.press("r")
@@ -292,16 +282,16 @@ async def test_help_lists_the_keys_of_the_screen(opened: Opened) -> None:
         (("ctrl+c", "ctrl+c"), QuitMode.STOP, 130),
     ],
 )
-async def test_leaving_while_a_run_goes_asks_what_becomes_of_it(
+async def test_quitting_during_a_run_asks_what_happens_to_it(
     opened: Opened,
-    run: Scripted,
+    run: FakeTraining,
     app_state: AppState,
     keys: tuple[str, ...],
     leaving: QuitMode,
     code: int,
 ) -> None:
     async with opened("train") as (dashboard, pilot):
-        await drained(dashboard, pilot, run)
+        await wait_for_events(dashboard, pilot, run)
         await pilot.press(*keys)
         await pilot.pause()
     assert (app_state.quit_mode, app_state.exit_code, dashboard.return_value) == (
@@ -312,20 +302,20 @@ async def test_leaving_while_a_run_goes_asks_what_becomes_of_it(
 
 
 @pytest.mark.parametrize("key", ["x", "escape"])
-async def test_one_may_stay(opened: Opened, run: Scripted, key: str) -> None:
+async def test_quitting_can_be_cancelled(opened: Opened, run: FakeTraining, key: str) -> None:
     async with opened("train") as (dashboard, pilot):
-        await drained(dashboard, pilot, run)
+        await wait_for_events(dashboard, pilot, run)
         await pilot.press("q")
         assert len(dashboard.screen_stack) == 2
         await pilot.press(key)
         assert len(dashboard.screen_stack) == 1 and dashboard.is_running
 
 
-async def test_ctrl_c_in_another_question_asks_what_becomes_of_the_run(
-    opened: Opened, run: Scripted, app_state: AppState
+async def test_ctrl_c_in_a_dialog_asks_what_happens_to_the_run(
+    opened: Opened, run: FakeTraining, app_state: AppState
 ) -> None:
     async with opened("train") as (dashboard, pilot):
-        await drained(dashboard, pilot, run)
+        await wait_for_events(dashboard, pilot, run)
         dashboard.push_screen(ChoiceDialog("Delete it?", "", [Choice("y", "yes")]))
         await pilot.pause()
         await pilot.press("ctrl+c")
@@ -336,7 +326,7 @@ async def test_ctrl_c_in_another_question_asks_what_becomes_of_the_run(
     assert (app_state.quit_mode, app_state.exit_code) == (QuitMode.STOP, 130)
 
 
-async def test_a_recipe_of_the_palette_comes_into_the_form_that_is_in_view(opened: Opened) -> None:
+async def test_a_recipe_of_the_palette_fills_the_visible_form(opened: Opened) -> None:
     async with opened("train") as (dashboard, pilot):
         await pilot.pause()
         dashboard.edit_recipe("split-50k-10k")
@@ -346,23 +336,23 @@ async def test_a_recipe_of_the_palette_comes_into_the_form_that_is_in_view(opene
         assert screen.draft.values["epochs"] == 10
 
 
-async def test_a_run_on_the_shelf_is_shown_from_its_record(
+async def test_a_run_of_the_past_is_shown_from_its_events(
     opened: Opened, app_state: AppState
 ) -> None:
     folder = make_run(app_state.runs_dir)
     app_state.feed = RunFeed.open(folder)
     async with opened("train") as (dashboard, pilot):
         await pilot.pause()
-        assert "finished" in shown(dashboard, RunProgress)
+        assert "finished" in text_of(dashboard, RunProgress)
 
 
-async def test_folded_panes_are_whole_when_they_come_into_view(
-    opened: Opened, run: Scripted
+async def test_hidden_panes_are_complete_when_they_are_shown(
+    opened: Opened, run: FakeTraining
 ) -> None:
     async with opened("train", size=(80, 24)) as (dashboard, pilot):
-        await drained(dashboard, pilot, run)
+        await wait_for_events(dashboard, pilot, run)
         run.events.append(Alert(0.0, "note", "a line that needs more than twenty cells"))
-        await drained(dashboard, pilot, run)
+        await wait_for_events(dashboard, pilot, run)
         heat, log = dashboard.screen.query_one(ConfusionHeat), dashboard.screen.query_one(LogPane)
         await pilot.press("v")
         await settled(pilot, lambda: heat.region.width > 20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from textual import on, work
+from textual import on
 from textual.binding import Binding
 from textual.containers import Container, Vertical
 from textual.content import Content
@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 
 from fmnist_tui.analysis.predictions import Misclassified, MissOrder
 from fmnist_tui.render import names as renderers
+from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.base.screen import FOLDED, DashboardScreen
 from fmnist_tui.tui.screens.errors import captions, filters
@@ -254,19 +255,25 @@ class ErrorsScreen(DashboardScreen):
         elif self._loader.pair != ALL_ERRORS:
             self._show_pair(ALL_ERRORS)
 
-    @work
+    @dialog_flow
     async def action_goto(self) -> None:
         hint = "12: the image's index in its dataset"
-        text = await self.ask(PromptDialog("go to index", hint=hint))
-        index = (text or "").strip().removeprefix("#")
-        if not index:
-            return
-        numbers = (n for n, miss in enumerate(self._misses) if str(miss.index) == index)
-        number = next(numbers, None)
-        if number is None:
-            self.notify_error(f"#{safe_text(index, 20)} is not among these images")
-        else:
+        text = await self.ask(PromptDialog("go to index", "", hint, self._check_index))
+        number = self._find_number(text or "")
+        if number is not None:
             self._gallery.go_to(number)
+
+    def _find_number(self, text: str) -> int | None:
+        """The position of the image with a typed index."""
+        index = text.strip().removeprefix("#")
+        numbers = (number for number, miss in enumerate(self._misses) if str(miss.index) == index)
+        return next(numbers, None)
+
+    def _check_index(self, text: str) -> str:
+        """What is wrong with a typed index; empty input cancels."""
+        if not text.strip() or self._find_number(text) is not None:
+            return ""
+        return f"#{safe_text(text.strip().removeprefix('#'), 20)} is not among these images"
 
     # -- choosing ---------------------------------------------------------------------
 
@@ -280,7 +287,7 @@ class ErrorsScreen(DashboardScreen):
             return self._selected.folder is not None
         return True
 
-    @work
+    @dialog_flow
     async def action_pair(self) -> None:
         evaluation = self._selected.loaded
         if evaluation is None:

@@ -1,7 +1,8 @@
-"""A run's state as lines and marks for charts."""
+"""The lines and marks of the charts on Train, from the state of a run."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from fmnist_tui.protocol.run_state import (
@@ -19,43 +20,46 @@ _LETTERS = {"lr": "L", "best": "B", "step": "C", "resumed": "R"}
 Points = Sequence[tuple[float, float]]
 
 
-def loss(state: RunState, smoothing: float = 0.0) -> list[Line]:
+def loss_lines(state: RunState, smoothing: float = 0.0) -> list[Line]:
     """Training and validation loss by step."""
-    return _lines(state, TRAIN_LOSS, VAL_LOSS, smoothing)
+    return _build_lines(state, TRAIN_LOSS, VAL_LOSS, smoothing)
 
 
-def accuracy(state: RunState, smoothing: float = 0.0) -> list[Line]:
+def accuracy_lines(state: RunState, smoothing: float = 0.0) -> list[Line]:
     """Training and validation accuracy by step."""
-    return _lines(state, TRAIN_ACCURACY, VAL_ACCURACY, smoothing)
+    return _build_lines(state, TRAIN_ACCURACY, VAL_ACCURACY, smoothing)
 
 
-def _lines(state: RunState, train: str, val: str, smoothing: float) -> list[Line]:
-    lines = []
-    for name, label, colour in ((train, "train", "cyan"), (val, "val", "orange")):
-        points: Points = state.series(name)
-        if smoothing and name == train:
-            points = smoothed(points, smoothing)
-        if points:
-            lines.append(Line(label, [x for x, _ in points], [y for _, y in points], colour))
-    return lines
+def _build_lines(state: RunState, train: str, val: str, smoothing: float) -> list[Line]:
+    train_points: Points = state.series(train)
+    if smoothing:
+        train_points = smooth(train_points, smoothing)
+    return [
+        Line(label, [x for x, _ in points], [y for _, y in points], colour)
+        for label, points, colour in (
+            ("train", train_points, "cyan"),
+            ("val", state.series(val), "orange"),
+        )
+        if points
+    ]
 
 
-def smoothed(points: Points, weight: float) -> list[tuple[float, float]]:
-    """An exponential moving average that starts without a bias; what is no number is left out."""
+def smooth(points: Points, weight: float) -> list[tuple[float, float]]:
+    """A bias-corrected exponential moving average; values that are not finite are left out."""
     mean = total = 0.0
-    found = []
+    smoothed = []
     for x, y in points:
-        if y == y and abs(y) != float("inf"):
+        if math.isfinite(y):
             mean = weight * mean + (1 - weight) * y
             total = weight * total + (1 - weight)
-            found.append((x, mean / total))
-    return found
+            smoothed.append((x, mean / total))
+    return smoothed
 
 
-def marks(state: RunState) -> list[LineMark]:
-    """Rate changes, kept checkpoints and resumptions, and of the bests the latest."""
-    found = []
-    best = max((m.step for m in state.markers if m.what == "best"), default=None)
+def chart_marks(state: RunState) -> list[LineMark]:
+    """Marks at rate changes, kept checkpoints, resumptions and the latest best epoch."""
+    marks = []
+    best = max((marker.step for marker in state.markers if marker.what == "best"), default=None)
     for marker in state.markers:
         if marker.what == "best" and marker.step != best:
             continue
@@ -63,7 +67,6 @@ def marks(state: RunState) -> list[LineMark]:
             "lr": f"lr → {marker.text}",
             "best": "best so far",
             "step": f"checkpoint {marker.text}",
-            "resumed": "resumed",
         }.get(marker.what, marker.what)
-        found.append(LineMark(marker.step, _LETTERS.get(marker.what, "·"), text))
-    return found
+        marks.append(LineMark(marker.step, _LETTERS.get(marker.what, "·"), text))
+    return marks

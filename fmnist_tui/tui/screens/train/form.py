@@ -1,6 +1,6 @@
-"""A form of many fields as one list: a cursor, values, and the reason beside what is wrong.
+"""A form with one setting per line: a cursor, the value, and what is wrong with it.
 
-Choices are stepped through with left and right; everything is typed in the line below,
+Left and right step through choices; everything else is typed in an input below the list and
 checked at every key.
 """
 
@@ -24,14 +24,14 @@ from textual.widgets import Input, Static
 from fmnist_tui.config import run_config
 from fmnist_tui.tui.state.config_draft import ConfigDraft, DraftRow
 
-NAME_CELLS = 19
+NAME_WIDTH = 19
 
 
-class Fields(ScrollView, can_focus=True):
-    """The lines of a draft."""
+class FieldList(ScrollView, can_focus=True):
+    """The settings of a draft, a line each, under the headings of their groups."""
 
     KEYS_TITLE = "Settings"
-    DEFAULT_CSS = "Fields { height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; }"
+    DEFAULT_CSS = "FieldList { height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Field above", show=False, id="form.up"),
         Binding("down,j", "move(1)", "Field below", show=False, id="form.down"),
@@ -39,16 +39,16 @@ class Fields(ScrollView, can_focus=True):
         Binding("pagedown", "move(12)", "Page down", show=False, id="form.page_down"),
         Binding("home", "move(-999)", "First field", show=False, id="form.first"),
         Binding("end", "move(999)", "Last field", show=False, id="form.last"),
-        Binding("left", "step(-1)", "Choice before", show=False, id="form.before"),
+        Binding("left", "step(-1)", "Previous choice", show=False, id="form.before"),
         Binding("right", "step(1)", "Next choice", show=False, id="form.next"),
         Binding("enter", "edit", "Edit", id="form.edit"),
     ]
 
-    class Moved(Message):
-        """The cursor is on another field, or its value has changed."""
+    class FieldChanged(Message):
+        """The cursor is on another field, or the field's value has changed."""
 
-    class Edit(Message):
-        """The field under the cursor is to be typed."""
+    class EditRequested(Message):
+        """The user wants to enter a value for the field at the cursor."""
 
     def __init__(self, draft: ConfigDraft) -> None:
         super().__init__()
@@ -57,99 +57,90 @@ class Fields(ScrollView, can_focus=True):
         self._cursor = 1
 
     def on_mount(self) -> None:
-        self.renew()
+        self.reload()
 
     @property
     def field(self) -> str:
-        """The name of the field under the cursor."""
+        """The name of the field at the cursor."""
         return self._rows[self._cursor].name
 
-    def renew(self) -> None:
-        """Show the draft as it is now."""
+    def reload(self) -> None:
+        """Show the present values of the draft."""
         self._rows = self.draft.rows()
-        self.virtual_size = Size(max(10, self.size.width - 1), len(self._rows))
+        self._update_size()
         self.refresh()
-        self.post_message(self.Moved())
+        self.post_message(self.FieldChanged())
 
     def go_to(self, name: str) -> None:
-        """Put the cursor on a field."""
-        for place, row in enumerate(self._rows):
+        for index, row in enumerate(self._rows):
             if row.name == name and not row.heading:
-                self._place(place)
+                self._set_cursor(index)
 
     def action_move(self, by: int) -> None:
-        place = self._cursor
-        for _ in range(abs(by)):
-            following = place + (1 if by > 0 else -1)
-            while 0 <= following < len(self._rows) and self._rows[following].heading:
-                following += 1 if by > 0 else -1
-            if not 0 <= following < len(self._rows):
-                break
-            place = following
-        self._place(place)
+        fields = [index for index, row in enumerate(self._rows) if not row.heading]
+        number = fields.index(self._cursor) + by
+        self._set_cursor(fields[max(0, min(len(fields) - 1, number))])
 
     def action_step(self, by: int) -> None:
         if self.draft.cycle(self.field, by):
-            self.renew()
+            self.reload()
 
     def action_edit(self) -> None:
         if run_config.setting_type(self.field) is bool:
             self.action_step(1)
         else:
-            self.post_message(self.Edit())
+            self.post_message(self.EditRequested())
 
     def on_click(self, event: events.Click) -> None:
-        place = event.y + int(self.scroll_offset.y)
-        if 0 <= place < len(self._rows) and not self._rows[place].heading:
-            self._place(place)
+        index = event.y + int(self.scroll_offset.y)
+        if 0 <= index < len(self._rows) and not self._rows[index].heading:
+            self._set_cursor(index)
             if event.chain > 1:
                 self.action_edit()
 
     def on_resize(self) -> None:
+        self._update_size()
+
+    def _update_size(self) -> None:
         self.virtual_size = Size(max(10, self.size.width - 1), len(self._rows))
 
-    def _place(self, place: int) -> None:
-        self._cursor = place
-        # The heading of a group comes into view with its first field.
-        above = 1 if self._rows[place - 1].heading else 0
+    def _set_cursor(self, index: int) -> None:
+        self._cursor = index
+        # The heading of a group becomes visible with its first field.
+        above = 1 if self._rows[index - 1].heading else 0
         self.scroll_to_region(
-            Region(0, place - above, 1, 1 + above), animate=False, force=True, immediate=True
+            Region(0, index - above, 1, 1 + above), animate=False, force=True, immediate=True
         )
         self.refresh()
-        self.post_message(self.Moved())
+        self.post_message(self.FieldChanged())
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
-        place = y + int(self.scroll_offset.y)
-        base = self.rich_style
-        if place >= len(self._rows):
+        width, base = self.size.width, self.rich_style
+        index = y + int(self.scroll_offset.y)
+        if index >= len(self._rows):
             return Strip.blank(width, base)
-        row = self._rows[place]
+        row = self._rows[index]
         if row.heading:
             style = base + Style(bold=True, color=self._colour("primary"))
             return Strip([Segment(row.name, style)]).adjust_cell_length(width, base)
-        here = place == self._cursor
-        if here:
+        has_cursor = index == self._cursor
+        if has_cursor:
             base += Style(bgcolor=self._colour("panel"), bold=self.has_focus)
-        sign = "▸" if here else "•" if row.changed else " "
-        segments = [
-            Segment(f"{sign}{row.name:<{NAME_CELLS}}", base),
-            Segment(
-                row.value, base + Style(color=self._colour("error" if row.problem else "accent"))
-            ),
-        ]
+        sign = "▸" if has_cursor else "•" if row.changed else " "
+        error = base + Style(color=self._colour("error"))
+        value = error if row.problem else base + Style(color=self._colour("accent"))
+        segments = [Segment(f"{sign}{row.name:<{NAME_WIDTH}}", base), Segment(row.value, value)]
         if row.problem:
-            reason = f"  ✗ {row.problem}"
-            segments.append(Segment(reason, base + Style(color=self._colour("error"))))
+            segments.append(Segment(f"  ✗ {row.problem}", error))
         return Strip(segments).adjust_cell_length(width, base)
 
     def _colour(self, name: str) -> str:
-        # Textual's variables hold colours as hex, rich takes them as they are.
+        # Textual's variables are hex colours, perhaps with alpha, which rich does not take.
         return str(self.app.theme_variables[name])[:7]
 
 
 class Form(Vertical):
-    """The fields, and below them what the chosen one means and, on enter, where it is typed."""
+    """The fields, a description of the one at the cursor, and an input for its value."""
 
     DEFAULT_CSS = """
     Form #about { height: 4; color: $text-muted; border-top: solid $panel; }
@@ -157,12 +148,12 @@ class Form(Vertical):
     Form.-typing Input { display: block; }
     """
 
-    class Pick(Message):
-        """The field's choices are asked for as a list."""
+    class ChoicesRequested(Message):
+        """The user wants to pick the value of a field from a list."""
 
-        def __init__(self, name: str, choices: tuple[str, ...]) -> None:
+        def __init__(self, field: str, choices: tuple[str, ...]) -> None:
             super().__init__()
-            self.name, self.choices = name, choices
+            self.field, self.choices = field, choices
 
     def __init__(
         self,
@@ -172,65 +163,63 @@ class Form(Vertical):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.draft = draft
-        self._before = ""
+        self._old_value = ""
 
     def compose(self) -> ComposeResult:
-        yield Fields(self.draft)
+        yield FieldList(self.draft)
         yield Static(id="about")
         yield Input()
 
     @property
-    def fields(self) -> Fields:
-        return self.query_one(Fields)
+    def fields(self) -> FieldList:
+        return self.query_one(FieldList)
 
-    def renew(self) -> None:
-        """Show the draft as it is now."""
-        self.fields.renew()
+    def reload(self) -> None:
+        """Show the present values of the draft."""
+        self.fields.reload()
 
-    @on(Fields.Moved)
-    def _explain(self) -> None:
+    @on(FieldList.FieldChanged)
+    def _describe_field(self) -> None:
         name = self.fields.field
         problem = self.draft.problems.get(name, "")
         about = run_config.FIELDS[name].description or ""
-        second = (
-            (f"✗ {problem}", "$error")
-            if problem
-            else (run_config.describe_allowed(name), "$foreground-muted")
-        )
-        self.query_one("#about", Static).update(Content.assemble(about, "\n", second), layout=False)
+        note = (run_config.describe_allowed(name), "$foreground-muted")
+        if problem:
+            note = (f"✗ {problem}", "$error")
+        self.query_one("#about", Static).update(Content.assemble(about, "\n", note), layout=False)
 
-    @on(Fields.Edit)
-    def _edit(self) -> None:
+    @on(FieldList.EditRequested)
+    def _edit_field(self) -> None:
         name = self.fields.field
         choices = run_config.setting_choices(name)
         if name == "start" or (choices and name not in ("dataset", "model")):
-            self.post_message(self.Pick(name, choices))
+            self.post_message(self.ChoicesRequested(name, choices))
             return
-        typed = self.query_one(Input)
-        self._before = self.draft.format_value(name)
+        value_input = self.query_one(Input)
+        self._old_value = self.draft.format_value(name)
         self.add_class("-typing")
-        typed.value = self._before
-        typed.focus()
+        value_input.value = self._old_value
+        value_input.focus()
 
     @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
+    def _set_value(self, event: Input.Changed) -> None:
         event.stop()
         if self.has_class("-typing"):
             self.draft.set(self.fields.field, event.value)
-            self.renew()
+            self.reload()
 
     @on(Input.Submitted)
-    def _done(self, event: Input.Submitted) -> None:
+    def _submit(self, event: Input.Submitted) -> None:
         event.stop()
-        self._close()
+        self._close_input()
 
     def on_key(self, event: events.Key) -> None:
         if event.key == "escape" and self.has_class("-typing"):
             event.stop()
-            self.draft.set(self.fields.field, self._before)
-            self._close()
+            self.draft.set(self.fields.field, self._old_value)
+            self._close_input()
 
-    def _close(self) -> None:
+    def _close_input(self) -> None:
         self.remove_class("-typing")
-        self.renew()
+        self.reload()
         self.fields.focus()

@@ -1,4 +1,4 @@
-"""The form on Train: where its settings come from, and what is begun with them."""
+"""Fills the form on Train from recipes, runs and dialogs, and starts what it holds."""
 
 from __future__ import annotations
 
@@ -22,79 +22,73 @@ from fmnist_tui.util.text import safe_text
 
 
 class FormController:
-    """Fills one screen's form. `filled` is called when it holds other settings than before."""
+    """Controls a screen's form; `show_form` makes it visible."""
 
-    def __init__(self, screen: DashboardScreen, filled: Callable[[], None]) -> None:
+    def __init__(self, screen: DashboardScreen, show_form: Callable[[], None]) -> None:
         self.draft = ConfigDraft()
-        self._screen, self._filled = screen, filled
-        # The recipe that the form holds the first run of, where it has several.
+        self._screen, self._show_form = screen, show_form
+        # The recipe whose first run the form holds, where it has several.
         self._recipe: Recipe | None = None
 
-    def take(self, values: Mapping[str, Any], told: str, recipe: Recipe | None = None) -> None:
-        """Put settings into the form and go there; with a recipe, they are those of its first
-        run."""
-        self.fill(values, told, recipe)
-        self._filled()
-        self._form.fields.focus()
+    @property
+    def _form(self) -> Form:
+        return self._screen.query_one(Form)
 
-    def fill(self, values: Mapping[str, Any], told: str, recipe: Recipe | None = None) -> None:
-        """The same, but stay."""
+    def fill(
+        self,
+        values: Mapping[str, Any],
+        source: str,
+        recipe: Recipe | None = None,
+        *,
+        focus: bool = True,
+    ) -> None:
+        """Put settings into the form, and by default the focus. With a recipe, they are those
+        of its first run. `source` is shown in the title."""
         heading = first_run(recipe)[1] if recipe is not None else ""
         self._recipe = recipe if heading else None
         self.draft.reset(values)
         form = self._form
-        form.renew()
-        form.border_title = Content(safe_text(f"{heading} · {told}" if heading else told, 60))
+        form.reload()
+        form.border_title = Content(safe_text(f"{heading} · {source}" if heading else source, 60))
+        if focus:
+            self._show_form()
+            form.fields.focus()
 
-    def take_recipe(self, name: str) -> None:
-        """Put the first run of a recipe into the form."""
-        try:
-            recipe = recipes.load_recipe(name)
-            self.take(first_run(recipe)[0].model_dump(), f"recipe {name}", recipe)
-        except UserError as error:
-            self._screen.notify_error(str(error))
-
-    def choose_recipe(self) -> None:
-        """Have the user choose one of the recipes there are."""
+    async def choose_recipe(self) -> None:
+        """Let the user pick a recipe, and fill the form with its first run."""
         items = []
-        try:
-            names = recipes.recipe_names()
-        except UserError as error:
-            self._screen.notify_error(str(error))
-            return
-        for name in names:
+        for name in recipes.recipe_names():
             with contextlib.suppress(UserError):
                 about = recipes.load_recipe(name).about.strip().split("\n")[0]
                 items.append((name, f"{name:<16} {about}"))
+        choice = await self._screen.ask(PickerDialog("recipe", items))
+        if choice is not None:
+            recipe = recipes.load_recipe(choice)
+            self.fill(first_run(recipe)[0].model_dump(), f"recipe {choice}", recipe)
 
-        def chosen(name: str | None) -> None:
-            if name is not None:
-                self.take_recipe(name)
+    async def choose_value(self, field: str, choices: tuple[str, ...]) -> None:
+        """Let the user pick the value of a field."""
 
-        self._screen.over(PickerDialog("recipe", items), chosen)
+        def set_value(value: str) -> None:
+            self.draft.set(field, value)
+            self._form.reload()
 
-    def pick(self, name: str, choices: tuple[str, ...]) -> None:
-        """Have the user choose a field's value."""
-
-        def chosen(choice: str | None) -> None:
-            if choice is not None:
-                self.draft.set(name, choice)
-                self._form.renew()
-
-        if name == "start":
+        if field == "start":
             pick_model(
                 self._screen,
-                lambda run: chosen(run.name),
-                lambda file: chosen(str(file)),
-                lambda: chosen("none"),
+                lambda run: set_value(run.name),
+                lambda file: set_value(str(file)),
+                lambda: set_value("none"),
             )
             return
         items = [(choice, choice) for choice in choices]
-        self._screen.over(PickerDialog(name, items), chosen)
+        choice = await self._screen.ask(PickerDialog(field, items))
+        if choice is not None:
+            set_value(choice)
 
-    def begin(self, config: RunConfig) -> bool:
-        """Begin the run in the form, and with it the others of its recipe if it has any;
-        whether it could be asked for."""
+    def start(self, config: RunConfig) -> bool:
+        """Start the run in the form, and the others of its recipe after it; False where that is
+        not possible."""
         context = self._screen.context
         if self._recipe is None:
             return context.start_run(config)
@@ -104,24 +98,21 @@ class FormController:
             self._screen.notify_error(str(error).split("\n")[0])
             return False
 
-    def ask_seeds(self, config: RunConfig, begun: Callable[[], None]) -> None:
-        """Ask how many seeds of the form's run are to become an ensemble, and begin with them."""
+    async def start_ensemble(self, config: RunConfig) -> bool:
+        """Ask for a number of seeds, and start an ensemble of the form's run with them."""
+        dialog = PromptDialog(
+            "Ensemble of how many seeds?",
+            "3",
+            "trained one after another from the form's seed on, then combined",
+            _check_seeds,
+        )
+        text = (await self._screen.ask(dialog) or "").strip()
+        return bool(text) and self._screen.context.start_plan(Plan.for_seeds(config, int(text)))
 
-        def given(text: str | None) -> None:
-            word = (text or "").strip()
-            if not word:
-                return
-            if not (word.isdecimal() and 2 <= int(word) <= recipes.MAX_SEEDS):
-                self._screen.notify_error(
-                    f"{safe_text(word, 20)!r}: an ensemble is of 2 to {recipes.MAX_SEEDS} seeds"
-                )
-                self.ask_seeds(config, begun)
-            elif self._screen.context.start_plan(Plan.for_seeds(config, int(word))):
-                begun()
 
-        hint = "trained one after another from the form's seed on, then asked as one"
-        self._screen.over(PromptDialog("Ensemble of how many seeds?", "3", hint), given)
-
-    @property
-    def _form(self) -> Form:
-        return self._screen.query_one(Form)
+def _check_seeds(text: str) -> str:
+    """What is wrong with a number of seeds; empty input cancels."""
+    text = text.strip()
+    if not text or (text.isdecimal() and 2 <= int(text[:9]) <= recipes.MAX_SEEDS):
+        return ""
+    return f"{safe_text(text, 20)!r}: an ensemble has 2 to {recipes.MAX_SEEDS} seeds"

@@ -1,4 +1,4 @@
-"""A search for a learning rate: its curve as it grows, and then a point on it to be chosen."""
+"""The panel of a search for a learning rate: its curve, and a point on it to choose."""
 
 from __future__ import annotations
 
@@ -19,34 +19,35 @@ from fmnist_tui.protocol.events import FINISHED
 from fmnist_tui.protocol.lr_curve import LrSuggestion, Point, chart_points, round_rate
 from fmnist_tui.protocol.lr_search import LrSearch
 from fmnist_tui.render.line_chart import Chart, Line
-from fmnist_tui.tui.screens.train.progress import wrapped
+from fmnist_tui.tui.screens.train.progress import wrap_parts
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.tui.widgets.line_chart import LineChart, LineMark
 from fmnist_tui.util.formatting import format_duration
 from fmnist_tui.util.text import safe_text
 
 FAR = 10
+TextLine = tuple[str, Sequence[str]]
 
 
 class LrCurve(LineChart, inherit_bindings=False):
-    """The losses by their rates, with a line where the chosen point is."""
+    """The loss by learning rate, with a line at the chosen point."""
 
     KEYS_TITLE = "Learning rate"
-    # Nothing that is learnt meanwhile is kept: it need not be learnt at full speed.
+    # Training is undone after a search, so that it need not run at full speed.
     SHARE: ClassVar[float] = 0.05
 
-    class Picked(Message):
-        """A place of the chart has been clicked: the exponent of its rate."""
+    class RateClicked(Message):
+        """The user has clicked on the chart, at a rate of 10 ** exponent."""
 
-        def __init__(self, x: float) -> None:
+        def __init__(self, exponent: float) -> None:
             super().__init__()
-            self.x = x
+            self.exponent = exponent
 
     def __init__(self) -> None:
         super().__init__("", powers=True, empty="the curve comes here, step by step")
         self._point: float | None = None
 
-    def choose(self, rate: float | None) -> None:
+    def set_point(self, rate: float | None) -> None:
         """Draw the line at this rate."""
         self._point = math.log10(rate) if rate else None
         self.repaint()
@@ -54,7 +55,7 @@ class LrCurve(LineChart, inherit_bindings=False):
     def on_click(self, event: events.Click) -> None:
         chart = self._chart
         if chart is not None and chart.left <= event.x <= chart.right:
-            self.post_message(self.Picked(chart.x_at(event.x)))
+            self.post_message(self.RateClicked(chart.x_at(event.x)))
 
     def _overlaid(self, strip: Strip, chart: Chart, row: int, base: Style) -> Strip:
         if self._point is not None:
@@ -66,45 +67,43 @@ class LrCurve(LineChart, inherit_bindings=False):
         return super()._overlaid(strip, chart, row, base)
 
 
-class Words(IncrementalWidget):
-    """A few lines of text, each in a style of the theme; what does not fit is wrapped."""
+class LrText(IncrementalWidget):
+    """Lines of text: each has a colour of the theme, and parts that are not broken."""
 
-    DEFAULT_CSS = "Words { height: 3; }"
+    DEFAULT_CSS = "LrText { height: 3; }"
 
     def __init__(self) -> None:
         super().__init__()
-        self._said: Sequence[tuple[str, Sequence[str]]] = ()
+        self._lines: Sequence[TextLine] = ()
 
-    def say(self, *lines: tuple[str, Sequence[str]]) -> None:
-        """Show these lines: a theme variable's name, and the parts that are not broken."""
-        self._said = lines
+    def show(self, *lines: TextLine) -> None:
+        self._lines = lines
         self.repaint()
 
     @property
     def text(self) -> str:
-        """What is shown."""
-        return "\n".join("  ".join(parts) for _, parts in self._said)
+        return "\n".join("  ".join(parts) for _, parts in self._lines)
 
     def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
         strips = []
-        for name, parts in self._said:
+        for name, parts in self._lines:
             colour = str(self.app.theme_variables.get(name, ""))[:7]
             style = base + Style(color=colour) if colour.startswith("#") else base
-            for line in wrapped([safe_text(part) for part in parts if part], width):
+            for line in wrap_parts([safe_text(part) for part in parts if part], width):
                 strips.append(Strip([Segment(line, style)]))
         return strips
 
 
 class LrPanel(Vertical):
-    """`show` gives it a search as it stands. The point chosen goes out as a message."""
+    """Shows a search as it stands; the rate that the user chooses goes out as a message."""
 
     DEFAULT_CSS = """
     LrPanel { height: 1fr; }
-    LrPanel Words { padding: 0 1; }
+    LrPanel LrText { padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "take", "Take this rate", id="lr.take"),
-        Binding("escape", "leave", "Leave the search", id="lr.leave"),
+        Binding("enter", "use", "Use this rate", id="lr.take"),
+        Binding("escape", "close", "Close the search", id="lr.leave"),
         Binding("left", "move(-1)", "Move the point", id="lr.lower"),
         Binding("right", "move(1)", "Move the point", id="lr.higher"),
         Binding("shift+left", f"move(-{FAR})", "Lower by ten steps", show=False, id="lr.far_lower"),
@@ -112,30 +111,31 @@ class LrPanel(Vertical):
         Binding("home", "suggested", "Back to the suggestion", show=False, id="lr.suggested"),
     ]
 
-    class Taken(Message):
-        """This rate is wanted; `again` if it had been taken already."""
+    class RateChosen(Message):
+        """The user wants this rate; `again` if it is in use already."""
 
         def __init__(self, lr: float, again: bool) -> None:
             super().__init__()
             self.lr, self.again = lr, again
 
-    class Left(Message):
-        """The search is not wanted, or not any more."""
+    class SearchClosed(Message):
+        """The user closes the search, or cancels it."""
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self._search: LrSearch | None = None
-        self._seen: object = None
-        self._reading = LrSuggestion()
-        self._at: int | None = None
-        self._taken: float | None = None
+        self._drawn: object = None
+        self._suggestion = LrSuggestion()
+        # The chosen point, by its number on the smoothed curve.
+        self._point: int | None = None
+        self._used_lr: float | None = None
         self._live = False
-        self._trouble = ""
+        self._error = ""
         self._rise = 1.0
 
     def compose(self) -> ComposeResult:
         yield LrCurve()
-        yield Words()
+        yield LrText()
 
     def on_mount(self) -> None:
         self.border_title = "learning rate"
@@ -145,117 +145,121 @@ class LrPanel(Vertical):
         return self.query_one(LrCurve)
 
     @property
-    def said(self) -> str:
-        """What is told below the curve."""
-        return self.query_one(Words).text
+    def text(self) -> str:
+        """The text below the curve."""
+        return self.query_one(LrText).text
 
     @property
     def lr(self) -> float | None:
-        """The rate of the chosen point, as it would be taken."""
-        return round_rate(self._reading.smooth[self._at][0]) if self._at is not None else None
+        """The rate at the chosen point, rounded."""
+        return None if self._point is None else round_rate(self._suggestion.smooth[self._point][0])
+
+    @property
+    def _ended(self) -> bool:
+        return self._search is not None and self._search.end is not None
 
     def show(
-        self, search: LrSearch | None, *, live: bool, trouble: str = "", rise: float = 1.0
+        self, search: LrSearch | None, *, live: bool, error: str = "", rise: float = 1.0
     ) -> None:
-        """Show a search, None while it has not begun. `live` says that a training goes on which
-        a rate would be given to, and whose schedule would take it up by the factor `rise`;
-        `trouble` says why there is nothing more to come."""
-        self._live, self._trouble, self._rise = live, trouble, rise
-        if search is not self._search:
-            self._search, self._at, self._taken = search, None, None
-        over = search is not None and search.end is not None
-        seen = (id(search), len(search.points) if search is not None else 0, over)
-        if seen != self._seen and (over or search is None or self.curve.due):
-            self._seen = seen
-            self._read()
-            if over or search is None:
-                self.refresh_bindings()
-        self._tell()
+        """Show a search, None where it has not started.
 
-    def done(self, lr: float) -> None:
-        """The rate has been taken."""
-        self._taken = lr
-        self._tell()
+        `live`: a training is in progress that can use the rate, and whose schedule will raise
+        it by the factor `rise`. `error` says why the search has no result."""
+        self._live, self._error, self._rise = live, error, rise
+        if search is not self._search:
+            self._search, self._point, self._used_lr = search, None, None
+        settled = search is None or self._ended
+        drawn = (id(search), len(search.points) if search is not None else 0, self._ended)
+        if drawn != self._drawn and (settled or self.curve.due):
+            self._drawn = drawn
+            self._draw_curve()
+            if settled:
+                self.refresh_bindings()
+        self._update_text()
+
+    def mark_used(self, lr: float) -> None:
+        """Say that the rate is in the settings now."""
+        self._used_lr = lr
+        self._update_text()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        over = self._search is not None and self._search.end is not None
         if action in ("move", "suggested"):
-            return True if over and self._reading.smooth else None
-        if action == "take":
-            return True if over and self._at is not None else None
+            return True if self._ended and self._suggestion.smooth else None
+        if action == "use":
+            return True if self._ended and self._point is not None else None
         return True
 
-    # -- what the keys do ---------------------------------------------------------------------
+    # -- keys ---------------------------------------------------------------------------------
 
     def action_move(self, by: int) -> None:
-        points = self._reading.smooth
-        here = self._at if self._at is not None else len(points) // 2
-        self._choose(max(0, min(len(points) - 1, here + by)))
+        count = len(self._suggestion.smooth)
+        point = self._point if self._point is not None else count // 2
+        self._set_point(max(0, min(count - 1, point + by)))
 
     def action_suggested(self) -> None:
-        if self._reading.lr is not None:
-            self._choose(self._reading.nearest_index(self._reading.lr))
+        if self._suggestion.lr is not None:
+            self._set_point(self._suggestion.nearest_index(self._suggestion.lr))
 
-    @on(LrCurve.Picked)
-    def _picked(self, event: LrCurve.Picked) -> None:
-        if self._search is not None and self._search.end is not None and self._reading.smooth:
-            self._choose(self._reading.nearest_index(10**event.x))
+    @on(LrCurve.RateClicked)
+    def _go_to_rate(self, event: LrCurve.RateClicked) -> None:
+        if self._ended and self._suggestion.smooth:
+            self._set_point(self._suggestion.nearest_index(10**event.exponent))
 
-    def action_take(self) -> None:
+    def action_use(self) -> None:
         if self.lr is not None:
-            self.post_message(self.Taken(self.lr, again=self._taken == self.lr))
+            self.post_message(self.RateChosen(self.lr, again=self._used_lr == self.lr))
 
-    def action_leave(self) -> None:
-        self.post_message(self.Left())
+    def action_close(self) -> None:
+        self.post_message(self.SearchClosed())
 
-    def _choose(self, at: int) -> None:
-        self._at, self._taken = at, None
+    def _set_point(self, point: int) -> None:
+        self._point, self._used_lr = point, None
         self.refresh_bindings()
-        self.curve.choose(self._reading.smooth[at][0])
-        self._tell()
+        self.curve.set_point(self._suggestion.smooth[point][0])
+        self._update_text()
 
-    # -- what is shown ------------------------------------------------------------------------
+    # -- showing ------------------------------------------------------------------------------
 
-    def _read(self) -> None:
+    def _draw_curve(self) -> None:
         search = self._search
         if search is None:
-            self._reading = LrSuggestion()
+            self._suggestion = LrSuggestion()
             self.curve.show([])
-            self.curve.choose(None)
+            self.curve.set_point(None)
             return
-        self._reading = found = search.suggestion()
+        self._suggestion = suggestion = search.suggestion()
         lines = [
-            _line("loss", chart_points(search.points, found.smooth), "cyan"),
-            _line("smoothed", found.smooth, "orange"),
+            _build_line("loss", chart_points(search.points, suggestion.smooth), "cyan"),
+            _build_line("smoothed", suggestion.smooth, "orange"),
         ]
-        over = search.end is not None
-        marks = _marks(found) if over else []
+        marks = _build_marks(suggestion) if self._ended else []
         span = None
-        if not over and search.span is not None:
+        if not self._ended and search.span is not None:
             span = (math.log10(search.span[0]), math.log10(search.span[1]))
         drawn = [line for line in lines if line.xs]
-        self.curve.show(drawn, marks, "lr", span=span, live=not over)
-        if over and found.lr is not None:
-            self._at = found.nearest_index(found.lr)
-        self.curve.choose(found.smooth[self._at][0] if self._at is not None else None)
+        self.curve.show(drawn, marks, "lr", span=span, live=not self._ended)
+        if self._ended and suggestion.lr is not None:
+            self._point = suggestion.nearest_index(suggestion.lr)
+        rate = suggestion.smooth[self._point][0] if self._point is not None else None
+        self.curve.set_point(rate)
 
-    def _tell(self) -> None:
-        words, search = self.query_one(Words), self._search
-        if self._trouble:
-            words.say(("error", [f"✗ {self._trouble}"]), ("foreground-muted", ["escape leaves it"]))
+    def _update_text(self) -> None:
+        text, search = self.query_one(LrText), self._search
+        if self._error:
+            text.show(("error", [f"✗ {self._error}"]), ("foreground-muted", [_CLOSE]))
         elif search is None:
-            words.say(("foreground", ["waiting for the first step …"]), _GIVE_UP)
-        elif search.end is None:
-            words.say(("foreground", self._progress(search)), _GIVE_UP)
-        elif self._taken is not None and not self._live:
-            words.say(
-                ("success", [f"✓ lr {self._taken:g} is in the settings"]),
-                ("foreground-muted", ["enter or space starts a run with it", "escape leaves it"]),
+            text.show(("foreground", ["waiting for the first step …"]), _CANCEL)
+        elif not self._ended:
+            text.show(("foreground", self._progress_parts(search)), _CANCEL)
+        elif self._used_lr is not None and not self._live:
+            text.show(
+                ("success", [f"✓ lr {self._used_lr:g} is in the settings"]),
+                ("foreground-muted", ["enter or space starts a run with it", _CLOSE]),
             )
         else:
-            words.say(self._verdict(search), self._keys())
+            text.show(self._result_line(search), self._keys_line())
 
-    def _progress(self, search: LrSearch) -> list[str]:
+    def _progress_parts(self, search: LrSearch) -> list[str]:
         left = search.eta_seconds
         rate, loss = search.points[-1]
         return [
@@ -265,43 +269,44 @@ class LrPanel(Vertical):
             f"{format_duration(left)} left" if left is not None else "",
         ]
 
-    def _verdict(self, search: LrSearch) -> tuple[str, list[str]]:
+    def _result_line(self, search: LrSearch) -> TextLine:
         """The chosen point, or why there is none."""
-        end = search.end
-        found = self._reading
-        if self._at is not None and self.lr is not None:
-            mine = self.lr == found.lr
-            told = f"S {found.lr:g}" if found.lr is not None else ""
-            parts = [f"lr {self.lr:g}", f"loss {found.smooth[self._at][1]:.4g}"]
-            parts.append("the loss falls fastest here" if mine else f"suggested: {told}")
+        end, suggestion = search.end, self._suggestion
+        if self._point is not None and self.lr is not None:
+            parts = [f"lr {self.lr:g}", f"loss {suggestion.smooth[self._point][1]:.4g}"]
+            if self.lr == suggestion.lr:
+                parts.append("the loss falls fastest here")
+            elif suggestion.lr is not None:
+                parts.append(f"suggested: S {suggestion.lr:g}")
             if self._live and self._rise > 1:
                 parts.append(f"from there the schedule rises to {self.lr * self._rise:.2g}")
-            elif found.low is not None and found.high is not None:
-                parts.append(f"it falls from {found.low:g} to {found.high:g}")
+            elif suggestion.low is not None and suggestion.high is not None:
+                parts.append(f"it falls from {suggestion.low:g} to {suggestion.high:g}")
             return "accent", parts
         if end is not None and end.reason != FINISHED:
             return "warning", [end.message or "the search was cancelled"]
-        return "warning", [f"✗ {found.message}"]
+        return "warning", [f"✗ {suggestion.message}"]
 
-    def _keys(self) -> tuple[str, list[str]]:
-        parts = ["← → move the point, with shift further"] if self._reading.smooth else []
-        if self._at is not None:
-            parts.append("enter gives it to the run" if self._live else "enter takes it")
-        return "foreground-muted", [*parts, "escape leaves it"]
-
-
-_GIVE_UP = ("foreground-muted", ["nothing that is learnt meanwhile is kept", "escape gives it up"])
+    def _keys_line(self) -> TextLine:
+        parts = ["← → move the point, with shift further"] if self._suggestion.smooth else []
+        if self._point is not None:
+            parts.append("enter sends it to the run" if self._live else "enter uses it")
+        return "foreground-muted", [*parts, _CLOSE]
 
 
-def _line(label: str, points: Sequence[Point], colour: str) -> Line:
+_CLOSE = "escape closes the search"
+_CANCEL: TextLine = ("foreground-muted", ["its training is undone afterwards", "escape cancels it"])
+
+
+def _build_line(label: str, points: Sequence[Point], colour: str) -> Line:
     return Line(label, [math.log10(lr) for lr, _ in points], [loss for _, loss in points], colour)
 
 
-def _marks(found: LrSuggestion) -> list[LineMark]:
-    """The suggestion, and the range in which the loss falls."""
-    told = (
-        (found.low, "[", "from here on it falls"),
-        (found.high, "]", "here it is lowest"),
-        (found.lr, "S", "suggested"),
+def _build_marks(suggestion: LrSuggestion) -> list[LineMark]:
+    """Marks at the suggestion and at the range in which the loss falls."""
+    marks = (
+        (suggestion.low, "[", "the loss falls from here"),
+        (suggestion.high, "]", "lowest loss"),
+        (suggestion.lr, "S", "suggested"),
     )
-    return [LineMark(math.log10(lr), letter, text) for lr, letter, text in told if lr is not None]
+    return [LineMark(math.log10(lr), letter, text) for lr, letter, text in marks if lr is not None]

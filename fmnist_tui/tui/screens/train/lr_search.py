@@ -1,4 +1,4 @@
-"""What becomes of a search for a learning rate on Train: begun, shown, its rate taken, left."""
+"""The search for a learning rate on Train: start it, show it, use its rate, close it."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from fmnist_tui.tui.screens.train.form_controller import FormController
 from fmnist_tui.tui.screens.train.lr_panel import LrPanel
 from fmnist_tui.tui.state.run_feed import RunFeed
 
-# The screen has this class while a search is what its middle shows.
+# The class of the screen while it shows a search in place of the charts.
 SEARCHING = "-searching"
 
 
 class LrSearchController:
-    """The search on the bench, which is a run of its own or part of a training.
+    """Controls a search, which is a run of its own or part of a training.
 
-    `opened` is called when there is one to show, `config` for the settings as they stand, if
-    they are right."""
+    `config` returns the settings of the form if they are valid; `on_open` is called when the
+    panel opens."""
 
     def __init__(
         self,
         screen: DashboardScreen,
-        drafting: FormController,
+        form: FormController,
         config: Callable[[], RunConfig | None],
-        opened: Callable[[], None],
+        on_open: Callable[[], None],
     ) -> None:
-        self._screen, self._drafting = screen, drafting
-        self._config, self._opened = config, opened
+        self._screen, self._form = screen, form
+        self._config, self._on_open = config, on_open
         self._feed: RunFeed | None = None
-        # what was on the bench before a search came there
-        self._before: RunFeed | None = None
-        # of a training: the search that was there before the one that was asked for
-        self._earlier: LrSearch | None = None
-        self._leaving = False
+        # The run that was followed before the search.
+        self._run_before: RunFeed | None = None
+        # An earlier search of the same training, which is not shown.
+        self._search_before: LrSearch | None = None
+        self._closing = False
 
     @property
     def _panel(self) -> LrPanel:
@@ -51,110 +51,114 @@ class LrSearchController:
     def is_open(self) -> bool:
         return self._screen.has_class(SEARCHING)
 
-    def find(self) -> None:
-        """Search: in the training that goes on, or else with the settings as they stand."""
+    def start(self) -> None:
+        """Search in the training that is in progress, or else with the settings of the form."""
         feed, context = self._screen.app_state.feed, self._screen.context
         if feed is not None and feed.live and feed.kind == TRAIN:
-            state, rates = feed.state, RateRange()
-            if state.search is None or state.search.end is not None:
-                asked = FindLearningRate(time.time(), rates.low, rates.high, rates.steps)
-                if not context.send_command(asked):
+            search, rates = feed.state.search, RateRange()
+            if search is None or search.end is not None:
+                command = FindLearningRate(time.time(), rates.low, rates.high, rates.steps)
+                if not context.send_command(command):
                     return
-                self._earlier = state.search
-            self._open()
-            self.show(feed)
+                self._search_before = search
+            self._open_panel()
+            self.update(feed)
         elif feed is not None and feed.live:
             if feed.kind == LRFIND:
-                self._open()
+                self._open_panel()
             else:
-                self._screen.notify_error(f"{feed.name} is no training: it has no learning rate")
+                message = f"{feed.name} is not a training and has no learning rate"
+                self._screen.notify_error(message)
         else:
             config = self._config()
             if config is not None:
-                before = self._before if feed is not None and feed.kind == LRFIND else feed
+                run = self._run_before if feed is not None and feed.kind == LRFIND else feed
                 if context.start_lr_search(config):
-                    self._before = before
+                    self._run_before = run
 
-    def run_replaced(self, feed: RunFeed | None) -> None:
-        """Another run is on the bench, or the same after a while."""
+    def set_feed(self, feed: RunFeed | None) -> None:
+        """Open the panel for a search, close it for any other run."""
         if feed is not self._feed:
-            self._feed, self._earlier, self._leaving = feed, None, False
+            self._feed, self._search_before, self._closing = feed, None, False
             if feed is not None and feed.kind == LRFIND:
-                self._open()
+                self._open_panel()
             else:
-                self._before = None
-                self._close()
-        self.show(feed)
+                self._run_before = None
+                self._close_panel()
+        self.update(feed)
 
-    def show(self, feed: RunFeed | None) -> None:
-        """Bring the panel up to date."""
+    def update(self, feed: RunFeed | None) -> None:
         if feed is None or not self.is_open:
             return
-        if self._leaving and not feed.live:
-            self._screen.context.show_run(self._before)
+        if self._closing and not feed.live:
+            self._screen.context.show_run(self._run_before)
             return
         search, end = feed.state.search, feed.state.end
-        trouble = feed.error
+        error = feed.error
         if feed.kind == LRFIND and end is not None and end.reason == FAILED:
-            trouble = end.message
-        elif not feed.live and not trouble and (search is None or search.end is None):
-            trouble = "it ended before anything was found"
-        if search is self._earlier:
+            error = end.message
+        elif not feed.live and not error and (search is None or search.end is None):
+            error = "the run ended before the search did"
+        if search is self._search_before:
             search = None
         live = feed.live and feed.kind == TRAIN
-        self._panel.show(search, live=live, trouble=trouble, rise=_rise(feed) if live else 1.0)
+        rise = _remaining_rise(feed) if live else 1.0
+        self._panel.show(search, live=live, error=error, rise=rise)
 
-    def take(self, lr: float) -> None:
-        """Give the rate to the training that goes on, or write it into the settings."""
+    def use_rate(self, lr: float) -> None:
+        """Send the rate to the training that is in progress, or put it into the form."""
         feed, context = self._screen.app_state.feed, self._screen.context
         if feed is not None and feed.live and feed.kind == TRAIN:
             if context.send_command(SetLearningRate(time.time(), lr)):
                 self._screen.notify(f"learning rate {lr:g}")
-                self._close()
+                self._close_panel()
             return
         form = self._screen.query_one(Form)
         if feed is not None and feed.kind == LRFIND and not feed.own and feed.config is not None:
-            # It was found with these settings and says nothing of others.
-            self._drafting.fill(feed.config.model_dump(), f"settings of {feed.name}")
-        self._drafting.draft.set("lr", f"{lr:g}")
-        form.renew()
+            # The rate holds only for the settings that it was found with.
+            source = f"settings of {feed.name}"
+            self._form.fill(feed.config.model_dump(), source, focus=False)
+        self._form.draft.set("lr", f"{lr:g}")
+        form.reload()
         form.fields.go_to("lr")
-        self._panel.done(lr)
+        self._panel.mark_used(lr)
 
-    def leave(self) -> None:
-        """Give the search up if it goes on, and have all as it was before."""
+    def close(self) -> None:
+        """Cancel a search that is in progress, and show what was shown before it."""
         feed, context = self._screen.app_state.feed, self._screen.context
         if feed is None or feed.kind != LRFIND:
             search = feed.state.search if feed is not None else None
-            over = search is not self._earlier and search is not None and search.end is not None
-            if feed is not None and feed.live and not over:
+            ended = (
+                search is not self._search_before and search is not None and search.end is not None
+            )
+            if feed is not None and feed.live and not ended:
                 context.send_command(CancelSearch(time.time()))
-            self._close()
+            self._close_panel()
         elif feed.own and feed.live:
             feed.send(Stop(time.time(), "the search was cancelled"))
-            self._leaving = True
+            self._closing = True
         else:
-            context.show_run(self._before)
+            context.show_run(self._run_before)
 
-    def _open(self) -> None:
+    def _open_panel(self) -> None:
         self._screen.add_class(SEARCHING)
-        self._opened()
+        self._on_open()
 
-    def _close(self) -> None:
+    def _close_panel(self) -> None:
         if self.is_open:
-            inside = self._screen.focused
+            focused = self._screen.focused
             self._screen.remove_class(SEARCHING)
-            if inside is not None and self._panel in inside.ancestors:
+            if focused is not None and self._panel in focused.ancestors:
                 self._screen.call_after_refresh(self._refocus)
 
     def _refocus(self) -> None:
-        """Have the keys go to the form again or, where it is folded away, to the curves."""
+        """Focus the form or, where it is hidden, the charts."""
         fields = self._screen.query_one(Form).fields
         (fields if fields.region.area else self._screen.query_one("#loss")).focus()
 
 
-def _rise(feed: RunFeed) -> float:
-    """By how much the schedule will still raise the rate that a training has now."""
+def _remaining_rise(feed: RunFeed) -> float:
+    """The factor by which the schedule will still raise the rate of a training."""
     config, started, step = feed.config, feed.state.started, feed.state.step
     if config is None or started is None:
         return 1.0
@@ -162,6 +166,4 @@ def _rise(feed: RunFeed) -> float:
     now, soon = (
         schedule_factor(config.schedule, at, total, config.warmup) for at in (step, step + 1)
     )
-    if soon <= now:
-        return 1.0
-    return 1 / now
+    return 1 / now if soon > now else 1.0

@@ -1,4 +1,4 @@
-"""How far a run is: rich's bars for the epoch and the whole, and the figures of the moment."""
+"""The progress of a run: bars for the epoch and the run, and the present figures."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from rich.style import Style
 from rich.text import Text
 from textual.strip import Strip
 
-from fmnist_tui.protocol.events import LRFIND, Telemetry
+from fmnist_tui.protocol.events import LRFIND, RunStarted, Telemetry
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
-from fmnist_tui.util.formatting import format_duration
+from fmnist_tui.util.formatting import format_duration, format_percent
 from fmnist_tui.util.text import safe_text
 
 
 class RunProgress(IncrementalWidget):
-    """The bars and below them the figures; `show` brings them up to date."""
+    """Two bars and below them the figures of a run."""
 
     DEFAULT_CSS = "RunProgress { height: 4; }"
 
@@ -36,60 +36,59 @@ class RunProgress(IncrementalWidget):
             auto_refresh=False,
             disable=True,
         )
-        self._epoch = self._bars.add_task("epoch", total=1, note="")
-        self._whole = self._bars.add_task("run", total=1, note="")
+        self._epoch_task = self._bars.add_task("epoch", total=1, note="")
+        self._run_task = self._bars.add_task("run", total=1, note="")
         self._figures: list[str] = []
-        self._shown = False
-        # An ensemble takes no steps.
-        self._steps = True
+        self._has_run = False
+        # An ensemble has no steps.
+        self._has_steps = True
 
     def show(self, feed: RunFeed | None) -> None:
-        """Show how far the run is."""
-        self._shown = feed is not None and feed.state.started is not None
-        if feed is not None and self._shown:
-            self._take(feed.state, feed)
+        started = feed.state.started if feed is not None else None
+        self._has_run = started is not None
+        if feed is not None and started is not None:
+            self._update_bars(feed, started)
+            self._figures = [
+                *training_figures(feed.state, feed.status),
+                *machine_figures(feed.state),
+            ]
         self.repaint()
 
-    def _take(self, state: RunState, feed: RunFeed) -> None:
-        started = state.started
-        if started is None:
-            return
-        self._steps = started.total_steps > 0
+    def _update_bars(self, feed: RunFeed, started: RunStarted) -> None:
+        state = feed.state
+        self._has_steps = started.total_steps > 0
         per_epoch = max(1, started.steps_per_epoch)
         total = max(1, started.total_steps)
         done = state.step >= total
         epoch = min(started.epochs, state.step // per_epoch + (0 if done else 1))
-        within = per_epoch if done else state.step % per_epoch
-        pace = state.images_per_second if feed.live else state.mean_images_per_second
+        speed = state.images_per_second if feed.live else state.mean_images_per_second
         left = state.eta_seconds if feed.live else None
         self._bars.update(
-            self._epoch,
+            self._epoch_task,
             description=f"epoch {epoch}/{started.epochs}",
-            completed=within,
+            completed=per_epoch if done else state.step % per_epoch,
             total=per_epoch,
-            note=f"{pace:,.0f} images/s" if pace else "",
-            # All of a search is one epoch.
+            note=f"{speed:,.0f} images/s" if speed else "",
+            # A search is a single epoch.
             visible=started.kind != LRFIND,
         )
+        elapsed = f"{format_duration(state.seconds)} elapsed"
         self._bars.update(
-            self._whole,
+            self._run_task,
             description="search" if started.kind == LRFIND else "run",
             completed=min(state.step, total),
             total=total,
-            note=f"{format_duration(left)} left"
-            if left is not None
-            else f"{format_duration(state.seconds)} taken",
+            note=f"{format_duration(left)} left" if left is not None else elapsed,
         )
-        self._figures = [*figures(state, feed.status), *machine(state)]
 
     def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
-        if not self._shown:
-            told = Text("no run yet: space starts one with these settings", style="dim")
-            return self._strips(told, width, base)
+        if not self._has_run:
+            hint = Text("no run yet: space starts one with these settings", style="dim")
+            return self._strips(hint, width, base)
         bars: list[Strip] = []
-        if self._steps:
+        if self._has_steps:
             bars = self._strips(self._bars.make_tasks_table(self._bars.tasks), width, base)
-        lines = wrapped(self._figures, width)[: height - len(bars)]
+        lines = wrap_parts(self._figures, width)[: height - len(bars)]
         return [*bars, *(Strip([Segment(line, base)]) for line in lines)]
 
     def _strips(self, renderable: RenderableType, width: int, base: Style) -> list[Strip]:
@@ -98,8 +97,8 @@ class RunProgress(IncrementalWidget):
         return [Strip(line) for line in lines]
 
 
-def wrapped(parts: Sequence[str], width: int) -> list[str]:
-    """The parts in lines of at most `width`, none broken but one that is longer than a line."""
+def wrap_parts(parts: Sequence[str], width: int) -> list[str]:
+    """The parts in lines of at most `width`; only a part longer than a line is broken."""
     lines: list[str] = []
     for part in parts:
         if lines and len(lines[-1]) + 2 + len(part) <= width:
@@ -109,52 +108,55 @@ def wrapped(parts: Sequence[str], width: int) -> list[str]:
     return lines
 
 
-def figures(state: RunState, status: str) -> list[str]:
-    """How the training stands: status, step, loss, accuracies, learning rate."""
+def training_figures(state: RunState, status: str) -> list[str]:
+    """Status, step, loss, accuracies and learning rate."""
     parts = [status]
     if state.started is not None and not state.started.total_steps:
         parts += [safe_text(state.started.model, 40), f"{state.started.parameters:,} parameters"]
-        verdicts = (state.evaluation(split) for split in ("val", "test"))
-        parts += [f"{v.split} {100 * v.accuracy:.2f} %" for v in verdicts if v is not None]
+        for split in ("val", "test"):
+            evaluated = state.evaluation(split)
+            if evaluated is not None:
+                parts.append(f"{split} {format_percent(evaluated.accuracy)}")
     elif state.started is not None:
         parts.append(f"step {state.step:,}/{state.started.total_steps:,}")
     if state.progress is not None:
         parts.append(f"loss {state.progress.loss:.3f}")
     if state.epochs and state.epochs[-1].val_accuracy is not None:
-        parts.append(f"val {100 * state.epochs[-1].val_accuracy:.2f} %")
+        parts.append(f"val {format_percent(state.epochs[-1].val_accuracy)}")
     if state.best is not None and state.best.val_accuracy is not None:
-        parts.append(f"best {100 * state.best.val_accuracy:.2f} %")
+        parts.append(f"best {format_percent(state.best.val_accuracy)}")
     if state.lr is not None:
         parts.append(f"lr {state.lr:.3g}")
     return parts
 
 
-def machine(state: RunState) -> list[str]:
-    """How the machine works: device and precision, load, memory, time of a step."""
+def machine_figures(state: RunState) -> list[str]:
+    """Device and precision, load, memory and the time of a step."""
     parts = []
     if state.started is not None:
         parts.append(f"{state.started.device} {state.started.precision}")
     if state.telemetry is not None:
-        parts += gauges(state.telemetry)
+        parts += telemetry_figures(state.telemetry)
     if state.progress is not None:
         parts.append(f"step {state.progress.step_ms:.1f} ms")
         parts.append(f"data wait {state.progress.wait_ms:.1f} ms")
     return parts
 
 
-def gauges(told: Telemetry) -> list[str]:
-    """The readings there are, in words."""
+def telemetry_figures(reading: Telemetry) -> list[str]:
+    """The values that this machine can measure."""
     parts = []
-    if told.gpu_percent is not None:
-        parts.append(f"GPU {told.gpu_percent:.0f} %")
-    if told.gpu_memory_mb is not None and told.gpu_memory_total_mb:
-        parts.append(f"{told.gpu_memory_mb / 1024:.1f}/{told.gpu_memory_total_mb / 1024:.0f} GB")
-    if told.gpu_watts is not None:
-        parts.append(f"{told.gpu_watts:.0f} W")
-    if told.gpu_celsius is not None:
-        parts.append(f"{told.gpu_celsius:.0f} °C")
-    if told.cpu_percent is not None:
-        parts.append(f"CPU {told.cpu_percent:.0f} %")
-    if told.memory_mb is not None:
-        parts.append(f"{told.memory_mb:,.0f} MB")
+    if reading.gpu_percent is not None:
+        parts.append(f"GPU {reading.gpu_percent:.0f} %")
+    if reading.gpu_memory_mb is not None and reading.gpu_memory_total_mb:
+        used, total = reading.gpu_memory_mb / 1024, reading.gpu_memory_total_mb / 1024
+        parts.append(f"{used:.1f}/{total:.0f} GB")
+    if reading.gpu_watts is not None:
+        parts.append(f"{reading.gpu_watts:.0f} W")
+    if reading.gpu_celsius is not None:
+        parts.append(f"{reading.gpu_celsius:.0f} °C")
+    if reading.cpu_percent is not None:
+        parts.append(f"CPU {reading.cpu_percent:.0f} %")
+    if reading.memory_mb is not None:
+        parts.append(f"{reading.memory_mb:,.0f} MB")
     return parts

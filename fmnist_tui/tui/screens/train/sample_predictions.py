@@ -25,35 +25,36 @@ from fmnist_tui.util.text import safe_text
 if TYPE_CHECKING:
     from fmnist_tui.data.dataset import Split
 
-CAPTION = 9
+CAPTION_WIDTH = 9
 GAP = 1
+_HINT = "ten validation images and their predictions come here during a run"
 
 
 @dataclass(frozen=True, slots=True)
 class SampleLayout:
-    """How large the pictures are and how many stand side by side."""
+    """The width of an image in cells, and how many images are side by side."""
 
-    columns: int
-    abreast: int
+    width: int
+    per_row: int
 
     @property
-    def rows(self) -> int:
-        """The rows of a picture: a cell is two pixels high."""
-        return (self.columns + 1) // 2
+    def height(self) -> int:
+        """The lines of an image: a cell is two pixels high."""
+        return (self.width + 1) // 2
 
     @classmethod
-    def fitting(cls, width: int, height: int, count: int) -> SampleLayout:
-        """The largest pictures of which all fit; the smallest where none do."""
-        for columns in (SMALL, TINY):
-            abreast = max(1, (width + GAP) // (columns + CAPTION + GAP))
-            layout = cls(columns, abreast)
-            if -(-count // abreast) * layout.rows <= height:
+    def fit(cls, width: int, height: int, count: int) -> SampleLayout:
+        """The largest images of which all fit; the smallest where none do."""
+        for image_width in (SMALL, TINY):
+            per_row = max(1, (width + GAP) // (image_width + CAPTION_WIDTH + GAP))
+            layout = cls(image_width, per_row)
+            if -(-count // per_row) * layout.height <= height:
                 return layout
         return layout
 
 
 class SamplePane(IncrementalWidget):
-    """The images of a run's glances. Pictures come when the data are at hand."""
+    """The sample images with class and confidence; blank until the images are loaded."""
 
     DEFAULT_CSS = "SamplePane { height: 1fr; }"
 
@@ -61,150 +62,134 @@ class SamplePane(IncrementalWidget):
         super().__init__(id=id, classes=classes)
         self._glance: Glance | None = None
         self._names: tuple[str, ...] = ()
-        self._pictures: Mapping[int, npt.NDArray[Any]] = {}
+        self._images: Mapping[int, npt.NDArray[Any]] = {}
         self._renderer = "halfblock"
-        self._empty = ""
         self._drawn: dict[tuple[int, int, str], list[Strip]] = {}
 
-    def show(
-        self, glance: Glance | None, classes: tuple[str, ...], renderer: str, empty: str = ""
-    ) -> None:
-        """Show a glance; `empty` is what to say where there is none."""
-        self._glance, self._names, self._empty = glance, classes, empty
-        self._renderer = renderer
+    def show(self, glance: Glance | None, names: tuple[str, ...], renderer: str) -> None:
+        self._glance, self._names, self._renderer = glance, names, renderer
         self.repaint()
 
-    def pictures(self, found: Mapping[int, npt.NDArray[Any]]) -> None:
-        """The images by their index in the data set."""
-        self._pictures = found
+    def set_images(self, images: Mapping[int, npt.NDArray[Any]]) -> None:
+        """Set the images by their index in the dataset."""
+        self._images = images
         self._drawn.clear()
         self.repaint()
 
     def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
         glance = self._glance
         if glance is None or not glance.indices:
-            words = textwrap.wrap(self._empty, max(1, width - 2))
+            words = textwrap.wrap(_HINT, max(1, width - 2))
             above = max(0, (height - len(words)) // 2)
             lines = [""] * above + [word.center(width) for word in words]
             return [Strip([Segment(line, base)]) for line in lines]
-        layout = SampleLayout.fitting(width, height, len(glance.indices))
-        caption = width // layout.abreast - layout.columns - GAP
+        count = len(glance.indices)
+        layout = SampleLayout.fit(width, height, count)
+        caption_width = width // layout.per_row - layout.width
         drawn: list[Strip] = []
-        for first in range(0, len(glance.indices), layout.abreast):
-            places = range(first, min(first + layout.abreast, len(glance.indices)))
-            for line in range(layout.rows):
+        for first in range(0, count, layout.per_row):
+            row = range(first, min(first + layout.per_row, count))
+            for line in range(layout.height):
                 parts: list[Strip] = []
-                for place in places:
-                    said = self._caption(glance, place, line - (layout.rows - 3) // 2, base)
-                    parts.append(self._picture(glance.indices[place], layout, base)[line])
-                    parts.append(
-                        Strip([Segment(" " * GAP, base), said]).adjust_cell_length(
-                            caption + GAP, base
-                        )
-                    )
+                for sample in row:
+                    caption = self._caption(glance, sample, line - (layout.height - 3) // 2, base)
+                    caption_strip = Strip([Segment(" " * GAP, base), caption])
+                    parts.append(self._image(glance.indices[sample], layout, base)[line])
+                    parts.append(caption_strip.adjust_cell_length(caption_width, base))
                 drawn.append(Strip.join(parts))
         return drawn
 
-    def _caption(self, glance: Glance, place: int, line: int, base: Style) -> Segment:
-        said, true = glance.said[place], glance.labels[place]
-        right = said == true
+    def _caption(self, glance: Glance, sample: int, line: int, base: Style) -> Segment:
+        predicted, true = glance.said[sample], glance.labels[sample]
+        correct = predicted == true
         if line == 0:
-            colour = self.app.theme_variables["success" if right else "error"][:7]
-            sign = "✓" if right else "✗"
-            return Segment(f"{sign} {self._named(said)}", base + Style(color=colour))
+            colour = self.app.theme_variables["success" if correct else "error"][:7]
+            sign = "✓" if correct else "✗"
+            return Segment(f"{sign} {self._class_name(predicted)}", base + Style(color=colour))
         if line == 1:
-            return Segment(f"  {100 * glance.shares[place]:.0f} %", base)
-        if line == 2 and not right:
-            return Segment(f"is {self._named(true)}", base + Style(dim=True))
+            return Segment(f"  {100 * glance.shares[sample]:.0f} %", base)
+        if line == 2 and not correct:
+            return Segment(f"is {self._class_name(true)}", base + Style(dim=True))
         return Segment("", base)
 
-    def _named(self, number: int) -> str:
+    def _class_name(self, number: int) -> str:
         known = 0 <= number < len(self._names)
         return safe_text(self._names[number], 40) if known else str(number)
 
-    def _picture(self, index: int, layout: SampleLayout, base: Style) -> list[Strip]:
-        key = (index, layout.columns, self._renderer)
+    def _image(self, index: int, layout: SampleLayout, base: Style) -> list[Strip]:
+        key = (index, layout.width, self._renderer)
         if key not in self._drawn:
-            picture = self._pictures.get(index)
-            blank = Strip([Segment(" " * layout.columns, base)], layout.columns)
+            image = self._images.get(index)
+            blank = Strip([Segment(" " * layout.width, base)], layout.width)
             drawn: list[Strip] = []
-            if picture is not None:
-                rows = render(picture, self._renderer, layout.columns)
+            if image is not None:
+                rows = render(image, self._renderer, layout.width)
                 drawn = [
-                    strip.adjust_cell_length(layout.columns, base) for strip in strips(rows, base)
+                    strip.adjust_cell_length(layout.width, base) for strip in strips(rows, base)
                 ]
-            self._drawn[key] = (drawn + [blank] * layout.rows)[: layout.rows]
+            self._drawn[key] = (drawn + [blank] * layout.height)[: layout.height]
         return self._drawn[key]
 
 
 class SamplePredictions:
-    """Keeps a screen's pictures and small matrix at the latest glance of the run on the bench."""
+    """Shows the latest predictions of the followed run on a screen: samples and heatmap."""
 
     def __init__(self, screen: DashboardScreen) -> None:
         self._screen = screen
-        self._pictured: tuple[object, tuple[int, ...]] | None = None
-        self._glanced: object = None
+        self._shown: object = None
+        self._loaded: tuple[object, tuple[int, ...]] | None = None
 
-    def renew(self, feed: RunFeed | None) -> None:
-        """Show the same anew, as pictures may be drawn another way."""
-        self._glanced = None
+    def redraw(self, feed: RunFeed | None) -> None:
+        """Draw again, as the renderer may have changed."""
+        self._shown = None
         self.show(feed)
 
     def show(self, feed: RunFeed | None) -> None:
-        """Show the run's latest glance, if it is another than before."""
-        thinks, heat = self._screen.query_one(SamplePane), self._screen.query_one(ConfusionHeat)
+        """Show the run's latest predictions, if they are new."""
+        pane, heatmap = self._screen.query_one(SamplePane), self._screen.query_one(ConfusionHeat)
         glance = feed.state.glance if feed is not None else None
-        if glance is self._glanced and glance is not None:
+        if glance is self._shown and glance is not None:
             return
-        self._glanced = glance
-        renderer = self._screen.app_state.renderer
-        classes = feed.state.started.classes if feed is not None and feed.state.started else ()
-        if glance is None:
-            thinks.show(
-                None,
-                classes,
-                renderer,
-                "ten validation images and what the model says of them, once a run goes",
-            )
-            heat.show((), ())
+        self._shown = glance
+        names = feed.state.started.classes if feed is not None and feed.state.started else ()
+        pane.show(glance, names, self._screen.app_state.renderer)
+        if feed is None or glance is None:
+            heatmap.show((), ())
             return
-        thinks.show(glance, classes, renderer)
-        heat.show(glance.confusion, classes)
-        entitle(thinks, subtitle=f"epoch {glance.epoch}")
-        entitle(heat, subtitle=f"{glance.count:,} of val")
-        if feed is not None and self._pictured != (feed, glance.indices):
-            self._pictured = (feed, glance.indices)
-            self._fetch_pictures(feed, glance.indices)
+        heatmap.show(glance.confusion, names)
+        entitle(pane, subtitle=f"epoch {glance.epoch}")
+        entitle(heatmap, subtitle=f"{glance.count:,} of val")
+        if self._loaded != (feed, glance.indices):
+            self._loaded = (feed, glance.indices)
+            self._load_images(feed, glance.indices)
 
-    def _fetch_pictures(self, feed: RunFeed, indices: tuple[int, ...]) -> None:
-        """The pictures of a glance: from the training itself, or read by a thread."""
+    def _load_images(self, feed: RunFeed, indices: tuple[int, ...]) -> None:
+        """Take the images from the training in this process, or load them in a thread."""
         own = feed.training.dataset if feed.training is not None else None
-        config, library = feed.config, self._screen.app_state.datasets
-        if own is None and config is None:
-            return
+        spec = DatasetSpec.of(feed.config) if feed.config is not None else None
+        datasets = self._screen.app_state.datasets
 
-        def find() -> dict[int, Any]:
-            spec = DatasetSpec.of(config) if config is not None else None
-            data = own
-            if data is None and spec is not None:
-                data = library.load(spec, fetch=False)
-            if data is None:
-                return {}
+        def load() -> dict[int, Any]:
             if own is not None and spec is not None:
-                library.put(spec, own)
-            return pictures_of(data.val, indices)
+                datasets.put(spec, own)
+            dataset = own
+            if dataset is None and spec is not None:
+                dataset = datasets.load(spec, fetch=False)
+            return find_images(dataset.val, indices) if dataset is not None else {}
 
-        pictures = self._screen.query_one(SamplePane).pictures
-        self._screen.later(find, pictures, lambda _: None, group="pictures")
+        if own is not None or spec is not None:
+            set_images = self._screen.query_one(SamplePane).set_images
+            # Without the dataset the images stay blank.
+            self._screen.later(load, set_images, lambda _: None, group="sample images")
 
 
-def pictures_of(split: Split, indices: tuple[int, ...]) -> dict[int, Any]:
-    """The split's pictures at these places of the data set."""
+def find_images(split: Split, indices: tuple[int, ...]) -> dict[int, Any]:
+    """The images of a split by their index in the dataset."""
     import numpy as np
 
-    found = {}
+    images = {}
     for index in indices:
-        places = np.flatnonzero(split.indices == index)
-        if len(places):
-            found[index] = split.images[places[0]]
-    return found
+        positions = np.flatnonzero(split.indices == index)
+        if len(positions):
+            images[index] = split.images[positions[0]]
+    return images

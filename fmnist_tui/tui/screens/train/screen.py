@@ -1,4 +1,4 @@
-"""Train: the settings of a run, and the run itself while it learns."""
+"""Train: the settings of a run, and the run in progress."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.commands import Pause, Resume, SaveCheckpoint, ScaleLearningRate, Stop
 from fmnist_tui.protocol.events import FINISHED, TRAIN
 from fmnist_tui.render import names as renderers
+from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.screen import FOLDED, DashboardScreen
 from fmnist_tui.tui.screens.train import curves
 from fmnist_tui.tui.screens.train.form import Form
@@ -34,13 +35,13 @@ VIEWS = ("settings", "run", "model", "log")
 
 
 class TrainScreen(DashboardScreen):
-    """The form on the left, curves and progress in the middle, the model's mind on the right."""
+    """The form on the left, charts and progress in the middle, sample predictions on the right."""
 
     NAME, KEY, TITLE = "train", "2", "Train"
     HELP = (
         "space starts a run with the settings on the left, and pauses it. l tries learning rates "
-        "on a few steps and suggests one. In a narrow terminal the panes are views: v goes from "
-        "one to the next."
+        "for a few steps and suggests one. In a narrow terminal the panes are views: v shows the "
+        "next one."
     )
     CSS_PATH = "screen.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -54,28 +55,31 @@ class TrainScreen(DashboardScreen):
             "right_square_bracket", "rate(2)", "Double the rate", key_display="]", id="train.faster"
         ),
         Binding("l", "find_rate", "Find a rate", id="train.find_rate"),
-        Binding("n", "renew", "New from this", id="train.new"),
+        Binding("n", "copy_settings", "Copy settings", id="train.new"),
         Binding("f", "recipe", "Recipe", id="train.recipe"),
         Binding("u", "resume", "Resume", id="train.resume"),
-        Binding("M", "seeds", "Ensemble of several seeds", show=False, id="train.ensemble"),
+        Binding("M", "ensemble", "Ensemble of several seeds", show=False, id="train.ensemble"),
         Binding("y", "log_scale", "Log scale", show=False, id="train.log_scale"),
         Binding("m", "smooth", "Smooth the training curves", show=False, id="train.smooth"),
         Binding("v", "view", "View", id="view.next"),
-        Binding("r", "renderer", "How pictures are drawn", show=False, id="view.renderer"),
+        Binding("r", "renderer", "How images are drawn", show=False, id="view.renderer"),
     ]
 
     def __init__(self) -> None:
         super().__init__(classes=f"-view-{VIEWS[0]}")
-        self._drafting = FormController(self, lambda: self._to("settings"))
-        self.draft = self._drafting.draft
+        self._form = FormController(self, lambda: self._show_view("settings"))
+        self.draft = self._form.draft
+        self._lr_search = LrSearchController(
+            self, self._form, self._valid_config, self._show_lr_search
+        )
+        self._run_log = RunLog()
+        self._samples = SamplePredictions(self)
         self._smoothing = 0
-        self._narration = RunLog()
-        self._glancing = SamplePredictions(self)
-        self._titled = ""
         self._view = VIEWS[0]
-        self._followed: RunFeed | None = None
-        self._possible: object = None
-        self._searching = LrSearchController(self, self._drafting, self._config, self._show_search)
+        self._run_title = ""
+        self._shown_feed: RunFeed | None = None
+        # What the keys depend on.
+        self._run_state: object = None
 
     def panes(self) -> Iterable[Widget]:
         with Horizontal(id="columns"):
@@ -85,124 +89,108 @@ class TrainScreen(DashboardScreen):
             with Vertical(id="run", classes="view"):
                 yield LrPanel(classes="pane")
                 with Vertical(id="charts"):
-                    loss = LineChart("loss", empty="the curves of a run come here", id="loss")
-                    yield loss
+                    yield LineChart("loss", empty="the curves of a run come here", id="loss")
                     yield LineChart("accuracy", percent=True, id="accuracy")
-                progress = RunProgress(classes="pane")
-                yield progress
+                yield RunProgress(classes="pane")
                 log = LogPane(id="log", classes="pane")
                 log.border_title = "log"
                 yield log
             with Vertical(id="model", classes="view"):
-                thinks = SamplePane(classes="pane")
-                thinks.border_title = "what it thinks now"
-                yield thinks
-                heat = ConfusionHeat(classes="pane")
-                heat.border_title = "true ↓ predicted →"
-                yield heat
+                samples = SamplePane(classes="pane")
+                samples.border_title = "sample predictions"
+                yield samples
+                heatmap = ConfusionHeat(classes="pane")
+                heatmap.border_title = "true ↓ predicted →"
+                yield heatmap
 
     def on_mount(self) -> None:
         self.query_one(Form).fields.focus()
-        self.context.run_replaced.subscribe(self, self._show_run)
-        self.context.run_updated.subscribe(self, self._update_run)
-        self.app.theme_changed_signal.subscribe(self, lambda _: self._show_run(self.app_state.feed))
+        self.context.run_replaced.subscribe(self, self._show_feed)
+        self.context.run_updated.subscribe(self, self._update_feed)
+        self.app.theme_changed_signal.subscribe(
+            self, lambda _: self._show_feed(self.app_state.feed)
+        )
         self.app_state.form = self.draft
-        self._show_run(self.app_state.feed)
+        self._show_feed(self.app_state.feed)
 
     def on_screen_resume(self) -> None:
         self.load_draft()
-        self._show_run(self.app_state.feed)
+        self._show_feed(self.app_state.feed)
 
     def load_draft(self) -> None:
-        """Put the settings that lie on the desk, if there are any, into the form."""
+        """Load the settings that another screen has left for the form."""
         values, self.app_state.draft = self.app_state.draft, None
         if values is not None:
             recipe = self.app_state.recipe
-            name = recipe.name if recipe is not None else values.get("recipe", "custom")
-            told = f"{'recipe' if recipe is not None else 'settings of'} {name}"
-            self._drafting.take(values, told, recipe)
+            source = f"settings of {values.get('recipe', 'custom')}"
+            if recipe is not None:
+                source = f"recipe {recipe.name}"
+            self._form.fill(values, source, recipe)
 
-    # -- showing the run on the bench -----------------------------------------------------
+    # -- showing the followed run -----------------------------------------------------------
 
-    def _show_run(self, feed: RunFeed | None) -> None:
-        """Another run, or the same after a while: everything anew."""
+    def _show_feed(self, feed: RunFeed | None) -> None:
+        """Draw everything: another run is followed, or the screen is shown again."""
         if not self.is_current:
             return
-        self._searching.run_replaced(feed)
-        self._show(feed, live=False)
-        if feed is not self._followed and feed is not None and feed.live:
-            # Where the panes are folded, a run that goes is more than its settings.
-            self._to("run", focus=self.app.size.width < FOLDED)
-        self._followed = feed
+        self._lr_search.set_feed(feed)
+        self._update(feed, live=False)
+        if feed is not self._shown_feed and feed is not None and feed.live:
+            # Where only one view fits, show the run rather than its settings.
+            self._show_view("run", focus=self.app.size.width < FOLDED)
+        self._shown_feed = feed
 
-    def _update_run(self, feed: RunFeed) -> None:
+    def _update_feed(self, feed: RunFeed) -> None:
         if self.is_current:
-            self._searching.show(feed)
-            self._show(feed, live=feed.live)
+            self._lr_search.update(feed)
+            self._update(feed, live=feed.live)
 
-    def _show(self, feed: RunFeed | None, live: bool) -> None:
+    def _update(self, feed: RunFeed | None, live: bool) -> None:
         log = self.query_one(LogPane)
-        for entry in self._narration.news(feed, self.app_state.printed):
-            log.add(entry.message, entry.level, entry.t)
+        for entry in self._run_log.new_entries(feed, self.app_state.printed):
+            log.add(entry)
         progress = self.query_one(RunProgress)
         progress.show(feed)
-        self._title(feed, progress)
-        self._charts(feed, live)
-        self._glancing.show(feed)
-        possible = (
+        title = _run_title(feed) if feed is not None else ""
+        if title != self._run_title:
+            self._run_title = title
+            progress.border_title = Content(safe_text(title, 200))
+        self._update_charts(feed, live)
+        self._samples.show(feed)
+        run_state = (
             feed is not None and (feed.live, feed.folder is not None),
             self.app_state.training,
         )
-        if possible != self._possible:
-            self._possible = possible
+        if run_state != self._run_state:
+            self._run_state = run_state
             self.refresh_bindings()
 
-    def _title(self, feed: RunFeed | None, progress: RunProgress) -> None:
-        title = ""
-        if feed is not None:
-            where = f"{feed.holder} · " if feed.holder is not None else ""
-            synthetic = feed.state.started is not None and feed.state.started.synthetic
-            data = feed.config.dataset if feed.config is not None else ""
-            place = f"{feed.heading} · " if feed.heading else ""
-            title = f"{feed.name} · {place}{where}{data}{' (SYNTHETIC)' if synthetic else ''}"
-            if feed.error:
-                title = f"{feed.name} · {feed.error}"
-        if title != self._titled:
-            self._titled = title
-            progress.border_title = Content(safe_text(title, 200))
-
-    def _charts(self, feed: RunFeed | None, live: bool) -> None:
+    def _update_charts(self, feed: RunFeed | None, live: bool) -> None:
         loss, accuracy = self.query_one("#loss", LineChart), self.query_one("#accuracy", LineChart)
-        if feed is None or self._searching.is_open:
+        if feed is None or self._lr_search.is_open:
             loss.show([])
             accuracy.show([])
-            return
-        smoothing = curves.SMOOTHINGS[self._smoothing]
-        state = feed.state
         # Both or neither, so that they end at the same step.
-        if not live or (loss.due and accuracy.due):
-            loss.show(curves.loss(state, smoothing), curves.marks(state), "step", live=live)
-            accuracy.show(curves.accuracy(state, smoothing), curves.marks(state), "step", live=live)
+        elif not live or (loss.due and accuracy.due):
+            state, smoothing = feed.state, curves.SMOOTHINGS[self._smoothing]
+            marks = curves.chart_marks(state)
+            loss.show(curves.loss_lines(state, smoothing), marks, "step", live=live)
+            accuracy.show(curves.accuracy_lines(state, smoothing), marks, "step", live=live)
 
-    # -- what the keys do ---------------------------------------------------------------------
-
-    @property
-    def _live(self) -> bool:
-        feed = self.app_state.feed
-        return feed is not None and feed.live
+    # -- keys -----------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         feed = self.app_state.feed
-        if action in ("checkpoint", "rate"):
-            return True if feed is not None and feed.live and feed.kind == TRAIN else None
-        if action == "stop":
-            return True if self._live else None
-        if action == "resume":
-            ended = feed is not None and not feed.live and feed.folder is not None
-            return True if ended and feed is not None and feed.kind == TRAIN else None
-        if action == "renew":
-            return True if self.app_state.feed is not None else None
-        return True
+        live = feed is not None and feed.live
+        training = feed is not None and feed.kind == TRAIN
+        enabled = {
+            "checkpoint": live and training,
+            "rate": live and training,
+            "stop": live,
+            "resume": training and not live and feed is not None and feed.folder is not None,
+            "copy_settings": feed is not None,
+        }
+        return enabled.get(action, True) or None
 
     def action_go(self) -> None:
         feed = self.app_state.feed
@@ -212,27 +200,28 @@ class TrainScreen(DashboardScreen):
         if feed is not None and feed.live:
             pause = not feed.state.paused
             if self.context.send_command(Pause(time.time()) if pause else Resume(time.time())):
-                self.notify("pausing" if pause else "going on")
+                self.notify("pausing" if pause else "resuming")
             return
-        config = self._config()
-        if config is not None and self._drafting.begin(config):
-            self._to("run")
+        config = self._valid_config()
+        if config is not None and self._form.start(config):
+            self._show_view("run")
 
-    def action_seeds(self) -> None:
+    @dialog_flow
+    async def action_ensemble(self) -> None:
         if self.app_state.training:
-            self.notify_error("a run is under way here; an ensemble is begun when it has ended")
+            self.notify_error("a run is in progress: start the ensemble when it has ended")
             return
-        config = self._config()
-        if config is not None:
-            self._drafting.ask_seeds(config, lambda: self._to("run"))
+        config = self._valid_config()
+        if config is not None and await self._form.start_ensemble(config):
+            self._show_view("run")
 
-    def _config(self) -> RunConfig | None:
-        """The settings as they stand; where something is wrong with them, that is shown."""
+    def _valid_config(self) -> RunConfig | None:
+        """The settings of the form; where one is invalid, say why and go to its field."""
         config = self.draft.config()
         if config is None:
-            name, why = next(iter(self.draft.problems.items()))
-            self.notify_error(f"{name}: {why}")
-            self._to("settings")
+            name, problem = next(iter(self.draft.problems.items()))
+            self.notify_error(f"{name}: {problem}")
+            self._show_view("settings")
             self.query_one(Form).fields.go_to(name)
         return config
 
@@ -242,51 +231,52 @@ class TrainScreen(DashboardScreen):
 
     def action_checkpoint(self) -> None:
         if self.context.send_command(SaveCheckpoint(time.time())):
-            self.notify("a checkpoint is being saved")
+            self.notify("saving a checkpoint")
 
     def action_rate(self, factor: float) -> None:
         if self.context.send_command(ScaleLearningRate(time.time(), float(factor))):
             self.notify("learning rate " + ("halved" if factor < 1 else "doubled"))
 
     def action_find_rate(self) -> None:
-        self._searching.find()
+        self._lr_search.start()
 
-    def _show_search(self) -> None:
-        self._to("run", focus=False)
+    def _show_lr_search(self) -> None:
+        self._show_view("run", focus=False)
         self.query_one(LrPanel).curve.focus()
 
-    @on(LrPanel.Taken)
-    def _rate_taken(self, event: LrPanel.Taken) -> None:
+    @on(LrPanel.RateChosen)
+    def _use_rate(self, event: LrPanel.RateChosen) -> None:
         if event.again:
             self.action_go()
         else:
-            self._searching.take(event.lr)
+            self._lr_search.use_rate(event.lr)
 
-    @on(LrPanel.Left)
-    def _search_left(self) -> None:
-        self._searching.leave()
+    @on(LrPanel.SearchClosed)
+    def _close_lr_search(self) -> None:
+        self._lr_search.close()
 
-    def action_renew(self) -> None:
+    def action_copy_settings(self) -> None:
         feed = self.app_state.feed
         if feed is not None and feed.config is not None:
-            self._drafting.take(feed.config.model_dump(), f"settings of {feed.name}")
+            self._form.fill(feed.config.model_dump(), f"settings of {feed.name}")
 
     def action_resume(self) -> None:
         feed = self.app_state.feed
         if feed is None or feed.live or feed.folder is None or feed.config is None:
-            self.notify_error("there is no run to resume here")
-            return
-        if feed.state.end_reason == FINISHED:
-            self.notify("this run has finished; Runs (6) resumes it for more epochs, or forks it")
-            return
-        self.context.resume_run(feed.folder, feed.config)
+            self.notify_error("no run to resume")
+        elif feed.state.end_reason == FINISHED:
+            self.notify("this run has finished: Runs (6) resumes it for more epochs or forks it")
+        else:
+            self.context.resume_run(feed.folder, feed.config)
 
-    def action_recipe(self) -> None:
-        self._drafting.choose_recipe()
+    @dialog_flow
+    async def action_recipe(self) -> None:
+        await self._form.choose_recipe()
 
-    @on(Form.Pick)
-    def _pick(self, event: Form.Pick) -> None:
-        self._drafting.pick(event.name, event.choices)
+    @on(Form.ChoicesRequested)
+    @dialog_flow
+    async def _choose_value(self, event: Form.ChoicesRequested) -> None:
+        await self._form.choose_value(event.field, event.choices)
 
     def action_log_scale(self) -> None:
         chart = self.query_one("#loss", LineChart)
@@ -296,27 +286,27 @@ class TrainScreen(DashboardScreen):
     def action_smooth(self) -> None:
         self._smoothing = (self._smoothing + 1) % len(curves.SMOOTHINGS)
         weight = curves.SMOOTHINGS[self._smoothing]
-        self.notify(f"training curves smoothed by {weight:g}" if weight else "curves as they are")
-        self._charts(self.app_state.feed, live=False)
+        self.notify(f"training curves smoothed by {weight:g}" if weight else "curves not smoothed")
+        self._update_charts(self.app_state.feed, live=False)
 
     def action_renderer(self) -> None:
         kinds = renderers()
         now = self.app_state.renderer
         following = kinds[(kinds.index(now) + 1) % len(kinds)] if now in kinds else kinds[0]
         self.app_state.settings.save("renderer", following)
-        self._glancing.renew(self.app_state.feed)
-        self.notify(f"pictures as {self.app_state.renderer}")
+        self._samples.redraw(self.app_state.feed)
+        self.notify(f"images as {self.app_state.renderer}")
 
     def action_view(self) -> None:
-        self._to(VIEWS[(VIEWS.index(self._view) + 1) % len(VIEWS)])
+        self._show_view(VIEWS[(VIEWS.index(self._view) + 1) % len(VIEWS)])
 
-    def _to(self, view: str, *, focus: bool = True) -> None:
-        """In a narrow or low terminal show this of the folded panes."""
+    def _show_view(self, view: str, *, focus: bool = True) -> None:
+        """Show a view where the terminal is too small for all."""
         self.remove_class(*(f"-view-{name}" for name in VIEWS))
         self.add_class(f"-view-{view}")
         self._view = view
-        target = {"settings": "Fields", "run": "#loss", "model": "#loss", "log": "#log"}[view]
         if focus:
+            target = {"settings": "FieldList", "log": "#log"}.get(view, "#loss")
             self.call_after_refresh(self._focus_on, target)
 
     def _focus_on(self, target: str) -> None:
@@ -325,3 +315,14 @@ class TrainScreen(DashboardScreen):
             widget.focus()
         elif self.focused is not None and not self.focused.region.area:
             self.set_focus(None)
+
+
+def _run_title(feed: RunFeed) -> str:
+    """`two-conv 7f3a · stage 1 of 2: pretrain · fashion`."""
+    if feed.error:
+        return f"{feed.name} · {feed.error}"
+    dataset = feed.config.dataset if feed.config is not None else ""
+    if feed.state.started is not None and feed.state.started.synthetic:
+        dataset += " (SYNTHETIC)"
+    holder = str(feed.holder) if feed.holder is not None else ""
+    return " · ".join([feed.name, *filter(None, (feed.heading, holder)), dataset])
