@@ -33,7 +33,7 @@ def scores_from_predictions(
 
 
 def scores_from_record(recorded: Evaluated, names: Sequence[str]) -> SplitScores:
-    """The figures of an evaluation in the record of the run."""
+    """The scores of an evaluation in the record of the run."""
     confusion = recorded.confusion
     if len(confusion) != len(names) or any(len(row) != len(names) for row in confusion):
         raise UserError(
