@@ -1,0 +1,105 @@
+"""Helpers for tests of the Runs screen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from fmnist_tui.protocol.events import EVENTS, STOPPED, RunEnded
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.lock import RunLock
+from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.widgets.line_chart import LineChart
+from fmnist_tui.tui.widgets.line_table import LineTable
+from tests.tui.scripted import settled
+
+
+def table(dashboard: Dashboard) -> LineTable:
+    return dashboard.screen.query_one("#table", LineTable)
+
+
+def rows(dashboard: Dashboard) -> list[str]:
+    """The text of the rows."""
+    shown = table(dashboard)
+    return [shown.get_row_at(index)[0].plain for index in range(shown.row_count)]
+
+
+def page(dashboard: Dashboard) -> str:
+    return str(dashboard.screen.query_one("#figures", Static).content)
+
+
+def curve(dashboard: Dashboard) -> LineChart:
+    return next(chart for chart in dashboard.screen.query(LineChart) if chart.display)
+
+
+def is_displayed(dashboard: Dashboard, selector: str) -> bool:
+    return bool(dashboard.screen.query_one(selector).display)
+
+
+async def wait_for_rows(dashboard: Dashboard, pilot: Pilot[int], count: int) -> None:
+    await settled(pilot, lambda: table(dashboard).row_count == count)
+    await pilot.pause()
+
+
+def record_toasts(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The messages of all toasts from now on."""
+    toasts: list[str] = []
+    monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: toasts.append(message))
+    return toasts
+
+
+def record_calls(dashboard: Dashboard, name: str, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Replace a method of the dashboard by one that records its arguments."""
+    calls: list[Any] = []
+
+    def call(*arguments: Any) -> bool:
+        calls.append(arguments)
+        return False
+
+    monkeypatch.setattr(dashboard, name, call)
+    return calls
+
+
+def append_events(folder: RunFolder, *events: Any) -> None:
+    with folder.events.open("a") as file:
+        for event in events:
+            file.write(EVENTS.encode(event) + "\n")
+
+
+def mark_stopped(folder: RunFolder) -> None:
+    append_events(folder, RunEnded(1_700_000_100.0, 40, 2, STOPPED, 9.0))
+
+
+def add_checkpoint(folder: RunFolder, name: str, step: int, epoch: int) -> None:
+    (folder.checkpoints / f"{name}.pt").write_bytes(b"weights")
+    (folder.checkpoints / f"{name}.json").write_text(
+        json.dumps({"step": step, "epoch": epoch, "size": 7})
+    )
+
+
+@contextmanager
+def hold_lock(folder: RunFolder) -> Iterator[None]:
+    """Make the run look live."""
+    with RunLock.acquire(folder.path):
+        yield
+
+
+class RecordedJobs:
+    """The jobs that the dashboard is asked to start; none is started."""
+
+    def __init__(self, dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.titles: list[str] = []
+        self.words: list[list[str]] = []
+        self.on_done: list[Any] = []
+        monkeypatch.setattr(dashboard, "start_job", self)
+
+    def __call__(self, title: str, words: list[str], on_done: Any = None) -> None:
+        self.titles.append(title)
+        self.words.append(words)
+        self.on_done.append(on_done)

@@ -1,0 +1,133 @@
+"""Ensembles: made from the Runs screen, and shown on every screen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from rich.style import Style
+
+from fmnist_tui.protocol.events import ENSEMBLE, EVENTS, Alert, Evaluated, RunStarted
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import EventReader
+from fmnist_tui.tui.base.dialogs import ChoiceDialog, PromptDialog
+from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
+from fmnist_tui.tui.screens.train import progress
+from fmnist_tui.tui.shared.job_results import ensemble_summary
+from fmnist_tui.tui.state.app_state import AppState
+from fmnist_tui.tui.widgets.gallery import Gallery
+from fmnist_tui.util.formatting import NO_VALUE
+from tests.tui.conftest import Opened
+from tests.tui.runs.support import RecordedJobs, page, record_toasts, rows, wait_for_rows
+from tests.tui.scripted import CONFIG, make_run, predictions, settled
+
+
+async def test_m_makes_an_ensemble_of_the_marked_runs_and_selects_it(
+    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [make_run(app_state.runs_dir, CONFIG.changed(seed=seed)) for seed in (0, 1)]
+    async with opened("runs") as (dashboard, pilot):
+        await wait_for_rows(dashboard, pilot, 2)
+        jobs, toasts = RecordedJobs(dashboard, monkeypatch), record_toasts(dashboard, monkeypatch)
+        await pilot.press("space", "m")
+        assert "mark at least two runs" in toasts.pop()
+        first = RunFolder(next(iter(dashboard.screen._marks)))  # type: ignore[attr-defined]
+        (second,) = [run for run in runs if run != first]
+        await pilot.press("down", "space", "m")
+        await settled(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
+        await pilot.press("f")
+        (words,) = jobs.words
+        assert words[:4] == ["ensemble", str(first.path), str(second.path), "--tta=flip"]
+        assert words[4:] == [f"--runs={app_state.runs_dir}", f"--data={app_state.data_dir}"]
+        made = make_run(app_state.runs_dir, CONFIG.changed(recipe="ensemble"))
+        verdict = {"accuracy": 0.9, "count": 833}
+        document = {"path": str(made.path), "val": verdict, "test": None}
+        jobs.on_done[0](document)
+        assert app_state.selected_run == made
+        assert toasts == [ensemble_summary(document)]
+        assert toasts[0] == f"ensemble {made.id}: val 90.00 % of 833; now selected"
+        await wait_for_rows(dashboard, pilot, 3)
+
+
+async def test_flips_are_not_offered_for_digits(
+    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in (0, 1):
+        make_run(app_state.runs_dir, CONFIG.changed(seed=seed, dataset="mnist"))
+    async with opened("runs") as (dashboard, pilot):
+        await wait_for_rows(dashboard, pilot, 2)
+        jobs = RecordedJobs(dashboard, monkeypatch)
+        await pilot.press("space", "down", "space", "m")
+        assert jobs.words[0][3] == "--tta=none"
+
+
+def convert_to_ensemble(folder: RunFolder) -> None:
+    """Make the record that of an ensemble: nothing trained, two members, two verdicts."""
+    told = EventReader(folder.events).read()
+    started, tested, ended = told[0], told[-2], told[-1]
+    assert isinstance(started, RunStarted) and isinstance(tested, Evaluated)
+    model = "2 × two-conv"
+    begun = replace(started, kind=ENSEMBLE, model=model, epochs=0, steps_per_epoch=0)
+    notes = [Alert(started.t, "note", f"member {number}: run {number}") for number in (1, 2)]
+    verdicts = [
+        replace(tested, split=split, checkpoint="best", step=0) for split in ("val", "test")
+    ]
+    lines = [EVENTS.encode(event) for event in (begun, *notes, *verdicts, ended)]
+    folder.events.write_text("\n".join(lines) + "\n")
+
+
+async def test_the_page_of_an_ensemble_lists_its_members_and_no_epochs(
+    opened: Opened, app_state: AppState
+) -> None:
+    make_run(app_state.runs_dir, change=convert_to_ensemble)
+    async with opened("runs", size=(200, 60)) as (dashboard, pilot):
+        await wait_for_rows(dashboard, pilot, 1)
+        await settled(pilot, lambda: "member 2: run 2" in page(dashboard))
+        shown = page(dashboard)
+        assert "2 × two-conv, 225,034 parameters" in shown and "member 1: run 1" in shown
+        (val,) = [line for line in shown.splitlines() if line.startswith("val")]
+        (test,) = [line for line in shown.splitlines() if line.startswith("test")]
+        assert val.split()[1:] == test.split()[1:] and "of 300" in val
+        assert "epochs" not in shown and "tta" in shown
+        assert f" {NO_VALUE} " in rows(dashboard)[0]
+
+
+async def test_evaluate_and_errors_show_an_ensemble_like_any_run(
+    opened: Opened, app_state: AppState
+) -> None:
+    app_state.selected_run = make_run(app_state.runs_dir, change=convert_to_ensemble)
+    async with opened("evaluate", size=(160, 50)) as (dashboard, pilot):
+        await settled(pilot, lambda: not dashboard.screen.has_class("-nothing"))
+        matrix = dashboard.screen.query_one(ConfusionTable)
+        await settled(pilot, lambda: bool(matrix.region.area))
+        await pilot.press("4")
+        await settled(pilot, lambda: not dashboard.screen.has_class("-nothing"))
+        gallery = dashboard.screen.query_one(Gallery)
+        wrong = predictions("test").evaluation().wrong
+        await settled(pilot, lambda: gallery.count == wrong)
+
+
+async def test_train_shows_an_ensemble_without_bars(opened: Opened, app_state: AppState) -> None:
+    run = make_run(app_state.runs_dir, change=convert_to_ensemble)
+    async with opened("train") as (dashboard, pilot):
+        dashboard.follow_run(run)
+        await settled(pilot, lambda: app_state.feed is not None)
+        assert app_state.feed is not None
+        parts = progress.training_figures(app_state.feed.state, "finished")
+        assert parts[:3] == ["finished", "2 × two-conv", "225,034 parameters"]
+        assert [part.split()[0] for part in parts[3:]] == ["val", "test"]
+        bars = dashboard.screen.query_one(progress.RunProgress)
+        strips = bars.paint(100, 4, Style())
+        assert strips and not any("epoch" in strip.text for strip in strips)
+
+
+async def test_an_ensemble_is_neither_resumed_nor_forked(
+    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(app_state.runs_dir, change=convert_to_ensemble)
+    async with opened("runs") as (dashboard, pilot):
+        await wait_for_rows(dashboard, pilot, 1)
+        toasts = record_toasts(dashboard, monkeypatch)
+        await pilot.press("u", "f")
+        assert ["is an ensemble and cannot be" in line for line in toasts] == [True, True]
+        assert not isinstance(dashboard.screen, (PromptDialog, ChoiceDialog))

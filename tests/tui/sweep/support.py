@@ -1,0 +1,78 @@
+"""Helpers for tests of the Sweep screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from fmnist_tui.sweeps.snapshot import Snapshot, TrialView
+from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.base.dialogs import PromptDialog
+from fmnist_tui.tui.widgets.line_table import LineTable
+from tests.tui.scripted import settled
+from tests.unit.sweeps.support import SEARCH, make_spec
+
+StartedJobs = list[tuple[str, list[str]]]
+
+
+def table(dashboard: Dashboard, name: str = "trials") -> LineTable:
+    return dashboard.screen.query_one(f"#{name}", LineTable)
+
+
+def rows(dashboard: Dashboard, name: str = "trials") -> list[str]:
+    shown = table(dashboard, name)
+    return [shown.get_row_at(index)[0].plain for index in range(shown.row_count)]
+
+
+def trial_numbers(dashboard: Dashboard) -> list[int]:
+    """The numbers of the trials in the table, from the top."""
+    return [int(row.replace("◆", " ").split()[0]) for row in rows(dashboard)]
+
+
+def drawn_text(widget: Any) -> str:
+    width, height = widget.size
+    strips = widget.paint(width, height, widget.rich_style)
+    return "\n".join(strip.text for strip in strips)
+
+
+async def wait_for_rows(dashboard: Dashboard, pilot: Pilot[int], count: int) -> None:
+    await settled(pilot, lambda: table(dashboard).row_count == count)
+    await pilot.pause()
+
+
+async def answer(dashboard: Dashboard, pilot: Pilot[int], value: str) -> None:
+    """Enter a value in the open prompt."""
+    await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+    dashboard.screen.query_one(Input).value = value
+    await pilot.press("enter")
+    await pilot.pause()
+
+
+def make_trial(**values: Any) -> TrialView:
+    return TrialView(**{"number": 0, "state": "complete", **values})
+
+
+def make_study(count: int) -> Snapshot:
+    text = (
+        SEARCH + "[space.dropout]\nlow = 0.0\nhigh = 0.5\n[space.flip]\nchoices = [false, true]\n"
+    )
+    spec = make_spec(text.replace("[promote]\nepochs = 8\n", ""))
+    return Snapshot(
+        "search",
+        spec,
+        tuple(
+            make_trial(
+                number=number,
+                value=(number % 89) / 100,
+                params={
+                    "lr": 1e-4 * 10 ** (number % 4),
+                    "optimizer": ("adamw", "sgd")[number % 2],
+                    "dropout": (number % 6) / 10,
+                    "flip": number % 3 == 0,
+                },
+            )
+            for number in range(count)
+        ),
+    )

@@ -1,0 +1,69 @@
+"""The tables of studies and trials."""
+
+from __future__ import annotations
+
+import pytest
+from rich.text import Text
+
+from fmnist_tui.sweeps import storage
+from fmnist_tui.sweeps.snapshot import Snapshot, StudySummary
+from fmnist_tui.tui.screens.sweep import tables
+from fmnist_tui.tui.theme import TableColours
+from tests.tui.sweep.support import make_study, make_trial
+from tests.unit.sweeps.support import make_spec
+
+PLAIN = TableColours("x", {}, {})
+
+
+@pytest.mark.parametrize("width", [30, 60, 76, 90, 120, 200])
+def test_trial_rows_are_as_wide_as_the_table(width: int) -> None:
+    spec = make_spec()
+    shown = Snapshot(
+        "search",
+        spec,
+        (
+            make_trial(
+                value=0.5, params={"lr": 0.0123456, "optimizer": "adamw"}, curve=((1, 0.5),)
+            ),
+            make_trial(number=12345, state="failed", why="w" * 200, params={}),
+            make_trial(
+                number=2, state="running", silent_seconds=200.0, seconds=90000.0, params={"lr": 0.1}
+            ),
+        ),
+    )
+    columns = tables.trial_columns(spec.space, width)
+    lines = tables.TrialRows().build(shown.trials, shown, columns, PLAIN)
+    assert {line.cell_len for line in lines} == {width}
+    assert all(isinstance(line, Text) for line in lines)
+    assert "quiet 3:20" in lines[2].plain or width < 60
+
+
+def test_rows_of_unchanged_trials_are_reused() -> None:
+    shown, lines = make_study(30), tables.TrialRows()
+    columns = tables.trial_columns(shown.spec.space, 120)
+    before = lines.build(shown.trials, shown, columns, PLAIN)
+    changed = [*shown.trials[:-1], make_trial(number=29, state="failed")]
+    after = lines.build(changed, shown, columns, PLAIN)
+    assert [new is old for new, old in zip(after, before, strict=True)] == [True] * 29 + [False]
+    assert "failed" in after[-1].plain
+
+
+def test_control_characters_from_a_storage_are_escaped() -> None:
+    shown = Snapshot("search", make_spec(), ())
+    hostile = make_trial(state="failed", why="\x1b[2J\u202e boom")
+    columns = tables.trial_columns(make_spec().space, 160)
+    (told,) = tables.TrialRows().build([hostile], shown, columns, PLAIN)
+    assert "\x1b" not in told.plain and "\u202e" not in told.plain
+    study = StudySummary("\x1b]0;name", storage.StorageLocation("x"), error="")
+    line = tables.format_study(study, tables.study_columns(30), PLAIN)
+    assert "\x1b" not in line.plain and line.cell_len == 30
+    assert "\x1b" not in tables.table_title(Snapshot("\x1b[0m", make_spec(), ()))
+
+
+def test_the_filter_matches_every_word_of_a_trial() -> None:
+    some = [
+        make_trial(number=1, params={"optimizer": "sgd"}),
+        make_trial(number=2, state="failed", why="too little memory"),
+    ]
+    assert [trial.number for trial in tables.filter_trials(some, "optimizer sgd")] == [1]
+    assert [trial.number for trial in tables.filter_trials(some, "FAILED memory")] == [2]
