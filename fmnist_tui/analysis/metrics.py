@@ -1,4 +1,4 @@
-"""What predictions are worth: one set of figures for every screen, command and report."""
+"""Metrics of classifiers, the same for every screen, command and report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 Z95 = 1.959963984540054
-BINS = 15
+CALIBRATION_BINS = 15
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.integer[Any]]
@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.integer[Any]]
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """One class's precision, recall and F1, and how many images of it there were."""
+    """Precision, recall and F1 of a class, and the number of its images."""
 
     name: str
     precision: float
@@ -31,7 +31,7 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """How often predictions of about this confidence were right."""
+    """Accuracy of the predictions in a range of confidence."""
 
     confidence: float
     accuracy: float
@@ -40,7 +40,7 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A classifier's figures on a number of labelled images. Shares are fractions."""
+    """Metrics of a classifier on labelled images. Shares are fractions."""
 
     count: int
     loss: float
@@ -59,7 +59,7 @@ class Evaluation:
         return self.count - sum(row[index] for index, row in enumerate(self.confusion))
 
     def most_confused(self, limit: int = 5) -> list[tuple[int, int, int]]:
-        """The largest (true, predicted, count) off the diagonal."""
+        """The most frequent errors as (true, predicted, count)."""
         pairs = [
             (true, predicted, count)
             for true, row in enumerate(self.confusion)
@@ -69,40 +69,40 @@ class Evaluation:
         return sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))[:limit]
 
 
-def class_scores(
+def compute_class_scores(
     confusion: Sequence[Sequence[int]], names: Sequence[str]
 ) -> tuple[ClassScore, ...]:
-    """Each class's figures, from how often each true class (a row) was taken for each."""
-    predicted = [sum(row[place] for row in confusion) for place in range(len(names))]
+    """The scores of each class from a confusion matrix with a row per true class."""
+    predicted = [sum(column) for column in zip(*confusion, strict=True)]
     scores = []
-    for place, (name, row) in enumerate(zip(names, confusion, strict=True)):
-        right, support = row[place], sum(row)
-        precision = right / predicted[place] if predicted[place] else 0.0
+    for index, (name, row) in enumerate(zip(names, confusion, strict=True)):
+        right, support = row[index], sum(row)
+        precision = right / predicted[index] if predicted[index] else 0.0
         recall = right / support if support else 0.0
-        f1 = 2 * right / (predicted[place] + support) if right else 0.0
+        f1 = 2 * right / (predicted[index] + support) if right else 0.0
         scores.append(ClassScore(name, precision, recall, f1, support))
     return tuple(scores)
 
 
-def evaluate(probabilities: Floats, labels: Ints, names: tuple[str, ...]) -> Evaluation:
-    """The figures for these class probabilities against these labels."""
+def compute_metrics(probabilities: Floats, labels: Ints, names: tuple[str, ...]) -> Evaluation:
+    """The metrics of class probabilities against labels."""
     if not len(labels):
         raise ValueError("there is nothing to evaluate")
     if not np.isfinite(probabilities).all():
-        raise ValueError("the probabilities are no numbers")
+        raise ValueError("the probabilities are not finite")
     count = len(names)
     probabilities = np.clip(probabilities.astype(np.float64), 1e-12, None)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     pairs = labels.astype(np.int64) * count + probabilities.argmax(axis=1)
     confusion = np.bincount(pairs, minlength=count * count).reshape(count, count).tolist()
-    classes = class_scores(confusion, names)
-    right = sum(confusion[place][place] for place in range(count))
-    ece, reliability = calibration(probabilities, labels)
+    classes = compute_class_scores(confusion, names)
+    right = sum(confusion[index][index] for index in range(count))
+    ece, reliability = compute_calibration(probabilities, labels)
     return Evaluation(
         count=len(labels),
         loss=float(-np.log(probabilities[np.arange(len(labels)), labels]).mean()),
         accuracy=right / len(labels),
-        interval=interval(right, len(labels)),
+        interval=wilson_interval(right, len(labels)),
         classes=classes,
         macro_precision=statistics.fmean(score.precision for score in classes),
         macro_recall=statistics.fmean(score.recall for score in classes),
@@ -113,36 +113,36 @@ def evaluate(probabilities: Floats, labels: Ints, names: tuple[str, ...]) -> Eva
     )
 
 
-def interval(right: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share by Wilson's method, which stays honest near 0 and 1."""
+def wilson_interval(right: int, count: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a share by Wilson's method."""
     if not count:
         return 0.0, 1.0
     share, spread = right / count, Z95**2 / count
     middle = (share + spread / 2) / (1 + spread)
     half = Z95 * math.sqrt(share * (1 - share) / count + spread / count / 4) / (1 + spread)
-    # Rounding must not push a bound past the share itself.
+    # Rounding must not push a bound past the share.
     return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
-def calibration(
-    probabilities: Floats, labels: Ints, bins: int = BINS
+def compute_calibration(
+    probabilities: Floats, labels: Ints, bins: int = CALIBRATION_BINS
 ) -> tuple[float, tuple[ReliabilityBin, ...]]:
     """Expected calibration error over equal-width bins of confidence, and the bins."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
-    # A confidence on an edge belongs to the bin below it, 0 to the first.
-    places = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    found = []
-    for place in range(bins):
-        inside = places == place
+    # A confidence on an edge belongs to the bin below, 0 to the first.
+    numbers = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    filled = []
+    for number in range(bins):
+        inside = numbers == number
         if inside.any():
-            found.append(
+            filled.append(
                 ReliabilityBin(
                     float(confidence[inside].mean()), float(right[inside].mean()), int(inside.sum())
                 )
             )
-    error = sum(part.count * abs(part.accuracy - part.confidence) for part in found) / len(labels)
-    return float(error), tuple(found)
+    error = sum(part.count * abs(part.accuracy - part.confidence) for part in filled) / len(labels)
+    return float(error), tuple(filled)
 
 
 def softmax(logits: Floats) -> npt.NDArray[np.float64]:
@@ -154,9 +154,9 @@ def softmax(logits: Floats) -> npt.NDArray[np.float64]:
 
 
 def grouped_accuracy(predicted: Ints, labels: Ints, groups: tuple[int, ...]) -> float:
-    """How often the predicted class lies in the same group as the true one.
+    """Share of predictions in the same group as the true class.
 
-    `groups` gives each class's group: for the twenty classes of `both`, garment or digit.
+    `groups` has the group of each class, such as garment or digit in the dataset `both`.
     """
-    of = np.asarray(groups)
-    return float((of[predicted] == of[labels]).mean())
+    group_of = np.asarray(groups)
+    return float((group_of[predicted] == group_of[labels]).mean())

@@ -1,29 +1,25 @@
-"""How well a run has fitted its data, said in plain words with the figures behind them.
+"""Judges whether a run overfits or underfits, and explains why.
 
-What is compared are the training figures of an epoch and the validation figures at its
-end. The former are means over the epoch, of images as they were shown (augmented) to a
-network that was still changing: they look worse than the network is at the end of the
-epoch, so that a gap found here is, if anything, too small. Losses of training and
-validation are not held against each other, because label smoothing, mixing and dropout
-change the one and not the other; each is compared with itself.
+Compared are the training metrics of an epoch and the validation metrics at its end. The
+former are means over the epoch, on augmented images and a changing network, so that a gap
+between them is underestimated rather than overestimated. Training and validation losses are
+not compared with each other, because label smoothing, mixing and dropout affect only the
+former; each is compared with its own earlier values.
 
-The judgement, in the order in which it is made:
+The verdicts, in the order in which they are tried:
 
-- *too early to say*: fewer than two epochs with validation, figures that are no numbers,
-  or a run still under way that does not overfit.
-- *overfitting*: the validation loss of the last two epochs lies `RISE` above its least,
-  which was before them, while the training loss went on falling; or, in the best epoch,
-  the accuracy on training images lies ahead of that on validation images by more than
-  `GAP`, after the uncertainty of the difference has been taken off.
-- *underfitting*: no gap beyond chance and `NARROW`, and either the last epoch still took
-  `DROP` off the validation loss and gained more accuracy than chance would, so that the
-  run ended before it was done; or the network misses more than `MISSED` both of the images
-  it is trained on and of new ones (small networks learn garments and digits better).
+- *too early to say*: fewer than two epochs with validation, losses that are not finite, or
+  a run that has not ended and does not overfit.
+- *overfitting*: the validation loss of the last two epochs is `RISE` above an earlier
+  minimum while the training loss has fallen; or in the best epoch the training accuracy
+  exceeds the validation accuracy by more than `GAP`, less the uncertainty of the difference.
+- *underfitting*: no gap beyond its uncertainty and `NARROW`, and either the last epoch still
+  reduced the validation loss by `DROP` with a significant gain in accuracy, or more than
+  `MISSED` of both training and validation images are misclassified.
 - *good*: none of these.
 
-The uncertainty is that of the counts alone (95 %, normal approximation): another seed
-moves the figures too, and validation accuracy is a little flattered by having chosen the
-best epoch.
+The uncertainty is that of the counts only (95 %, normal approximation); it ignores the
+variation between seeds and the bias of selecting the best epoch.
 """
 
 from __future__ import annotations
@@ -37,8 +33,13 @@ from fmnist_tui.protocol.events import ENSEMBLE, EpochEnded
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.util.formatting import format_percent
 
-GOOD, OVER, UNDER, EARLY = "good", "overfitting", "underfitting", "too early to say"
-# Of an ensemble, which is made of what was trained.
+GOOD, OVERFITTING, UNDERFITTING, TOO_EARLY = (
+    "good",
+    "overfitting",
+    "underfitting",
+    "too early to say",
+)
+# The verdict on an ensemble.
 UNTRAINED = "not trained"
 
 RISE = 0.05
@@ -50,17 +51,17 @@ DROP = 0.05
 
 @dataclass(frozen=True, slots=True)
 class FitJudgement:
-    """A judgement, why, and the epochs it rests on (None where there are none yet)."""
+    """A verdict with its explanation and the epochs that it is based on, if any."""
 
     verdict: str
-    words: str
+    explanation: str
     best: EpochEnded | None = None
     last: EpochEnded | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Gap:
-    """Training accuracy less validation accuracy, and the half of its 95 % interval."""
+    """Training accuracy minus validation accuracy, and half of its 95 % interval."""
 
     value: float
     margin: float
@@ -70,34 +71,32 @@ class _Gap:
 
 
 def judge_fit(state: RunState) -> FitJudgement:
-    """What the epochs of a run say of its fit; see above for what each judgement means."""
+    """Judge the fit of a run by its epochs; see above for the verdicts."""
     if state.started is not None and state.started.kind == ENSEMBLE:
-        return FitJudgement(
-            UNTRAINED, "How well each member has fitted its data is told with its run."
-        )
+        return FitJudgement(UNTRAINED, "The fit of each member is shown with its run.")
     epochs = [epoch for epoch in state.epochs if epoch.val_loss is not None]
     if not epochs:
-        told = "This run has no validation split." if state.epochs else "No epoch has ended yet."
-        return FitJudgement(EARLY, told)
+        words = "This run has no validation split." if state.epochs else "No epoch has ended yet."
+        return FitJudgement(TOO_EARLY, words)
     best, last = state.best or epochs[-1], epochs[-1]
     if not all(map(math.isfinite, (last.train_loss, _val(last), _val(best)))):
-        return FitJudgement(EARLY, "The losses are no numbers any more.", best, last)
+        return FitJudgement(TOO_EARLY, "The losses are not finite any more.", best, last)
     epochs = [epoch for epoch in epochs if math.isfinite(_val(epoch))]
     if len(epochs) < 2:
-        told = "There is one epoch only; what matters is how the figures move."
-        return FitJudgement(EARLY, told, best, last)
+        words = "There is only one epoch; the verdict depends on how the metrics change."
+        return FitJudgement(TOO_EARLY, words, best, last)
     gap = _gap(best, state.started.train_count if state.started else 0)
     words = _overfits(epochs, best, gap)
     if words:
-        return FitJudgement(OVER, words, best, last)
+        return FitJudgement(OVERFITTING, words, best, last)
     if state.end is None and state.started is not None and last.epoch < state.started.epochs:
-        told = f"Epoch {last.epoch} of {state.started.epochs}, no sign of overfitting so far"
-        return FitJudgement(EARLY, f"{told}{_told(gap)}.", best, last)
+        words = f"Epoch {last.epoch} of {state.started.epochs}, no sign of overfitting so far"
+        return FitJudgement(TOO_EARLY, f"{words}{_gap_note(gap)}.", best, last)
     words = _underfits(epochs, best, gap)
     if words:
-        return FitJudgement(UNDER, words, best, last)
+        return FitJudgement(UNDERFITTING, words, best, last)
     return FitJudgement(
-        GOOD, f"Validation keeps up with training{_told(gap)}; {_trend(epochs)}.", best, last
+        GOOD, f"Validation keeps up with training{_gap_note(gap)}; {_trend(epochs)}.", best, last
     )
 
 
@@ -112,14 +111,14 @@ def _overfits(epochs: list[EpochEnded], best: EpochEnded, gap: _Gap | None) -> s
             f"Since epoch {least.epoch} validation loss has risen by {format_percent(rise, 0)} "
             f"({_val(least):.3f} to {_val(last):.3f}) while training loss fell "
             f"({least.train_loss:.3f} to {last.train_loss:.3f}); the checkpoint with the best "
-            f"accuracy is of epoch {best.epoch}. Stop earlier, augment more or regularise."
+            f"accuracy is from epoch {best.epoch}. Stop earlier, augment more or regularise."
         )
     if gap is not None and gap.value - gap.margin > GAP:
         return (
-            f"In the best epoch ({best.epoch}) it is right on "
-            f"{format_percent(best.train_accuracy, 1)} of the images it learns from but on "
-            f"{format_percent(best.val_accuracy, 1)} of those it does not: {gap}. "
-            "Augment more, regularise or take a smaller model."
+            f"In the best epoch ({best.epoch}) accuracy is "
+            f"{format_percent(best.train_accuracy, 1)} on training images but "
+            f"{format_percent(best.val_accuracy, 1)} on validation images: {gap}. "
+            "Augment more, regularise or use a smaller model."
         )
     return ""
 
@@ -131,22 +130,22 @@ def _underfits(epochs: list[EpochEnded], best: EpochEnded, gap: _Gap | None) -> 
     drop = 1 - _val(last) / _val(before) if _val(before) else 0.0
     if drop > DROP and last.step == best.step and _gained(before, last):
         return (
-            f"The last epoch still took {format_percent(drop, 0)} off validation loss "
-            f"({_val(before):.3f} to {_val(last):.3f}): it ended before it was done. "
-            f"Train longer.{_aside(gap)}"
+            f"The last epoch still reduced validation loss by {format_percent(drop, 0)} "
+            f"({_val(before):.3f} to {_val(last):.3f}): the run ended too early. "
+            f"Train longer.{_gap_sentence(gap)}"
         )
     train, val = best.train_accuracy, best.val_accuracy
     if train is not None and val is not None and 1 - max(train, val) > MISSED:
         return (
-            f"It misses {format_percent(1 - train, 1)} of the very images it learns from and "
-            f"{format_percent(1 - val, 1)} of new ones. Train longer, take a larger model or "
-            "regularise less."
+            f"{format_percent(1 - train, 1)} of the training images and "
+            f"{format_percent(1 - val, 1)} of the validation images are misclassified. Train "
+            "longer, use a larger model or regularise less."
         )
     return ""
 
 
 def _gained(before: EpochEnded, last: EpochEnded) -> bool:
-    """Whether validation accuracy has grown by more than the half of its 95 % interval."""
+    """Whether validation accuracy has grown by more than half of its 95 % interval."""
     if before.val_accuracy is None or last.val_accuracy is None or last.val_count <= 0:
         return False
     spread = last.val_accuracy * (1 - last.val_accuracy) / last.val_count
@@ -154,12 +153,12 @@ def _gained(before: EpochEnded, last: EpochEnded) -> bool:
 
 
 def _gap(epoch: EpochEnded, train_count: int) -> _Gap | None:
-    """None where labels were mixed, or counts are not known."""
+    """The gap; None if labels were mixed or counts are unknown."""
     train, val, count = epoch.train_accuracy, epoch.val_accuracy, epoch.val_count
     if train is None or val is None or count <= 0 or train_count <= 0:
         return None
     spread = train * (1 - train) / train_count + val * (1 - val) / count
-    # Half an image's worth is left where all or none are right.
+    # At least half an image, also if all or none are right.
     return _Gap(train - val, max(Z95 * math.sqrt(max(0.0, spread)), 0.5 / count))
 
 
@@ -170,12 +169,12 @@ def _trend(epochs: list[EpochEnded]) -> str:
     return f"validation loss has settled near {min(map(_val, epochs)):.3f}"
 
 
-def _told(gap: _Gap | None) -> str:
-    return f" (training less validation accuracy {gap})" if gap is not None else ""
+def _gap_note(gap: _Gap | None) -> str:
+    return f" (accuracy gap {gap})" if gap is not None else ""
 
 
-def _aside(gap: _Gap | None) -> str:
-    return f" Training less validation accuracy is {gap}." if gap is not None else ""
+def _gap_sentence(gap: _Gap | None) -> str:
+    return f" The accuracy gap is {gap}." if gap is not None else ""
 
 
 def _val(epoch: EpochEnded) -> float:

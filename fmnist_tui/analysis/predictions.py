@@ -1,6 +1,6 @@
-"""What a classifier said of every image of a split, kept as a file in the run folder.
+"""Predictions for every image of a split, saved in the run folder.
 
-Screens, comparisons and reports read these files; none of them needs torch.
+Screens, comparisons and reports read these files without torch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.analysis.metrics import Evaluation, evaluate, softmax
+from fmnist_tui.analysis.metrics import Evaluation, compute_metrics, softmax
 from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
@@ -24,10 +24,13 @@ MissOrder = Literal["confidence", "loss", "index"]
 
 @dataclass(frozen=True, slots=True)
 class Misclassified:
-    """One image that was got wrong (or simply asked for): what it is and what was said."""
+    """A misclassified image (or any requested one) with its prediction.
+
+    `index` is its position in the dataset, `row` that in the predictions.
+    """
 
     index: int
-    place: int
+    row: int
     true: int
     predicted: int
     probability: float
@@ -36,7 +39,7 @@ class Misclassified:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """Logits for every image of a split; `indices` are the images' places in the data set."""
+    """Logits for every image of a split; `indices` are positions in the dataset."""
 
     split: str
     logits: npt.NDArray[np.float32]
@@ -46,45 +49,45 @@ class Predictions:
     checkpoint: str = ""
 
     def evaluation(self) -> Evaluation:
-        return evaluate(softmax(self.logits), self.labels, self.classes)
+        return compute_metrics(softmax(self.logits), self.labels, self.classes)
 
-    def misses(
+    def find_misses(
         self,
         true: int | None = None,
         predicted: int | None = None,
         order: MissOrder = "confidence",
     ) -> list[Misclassified]:
-        """The images got wrong, or all of one pair of classes (right ones too, if asked for).
+        """The misclassified images, or all of a pair of classes (also of one class twice).
 
-        Most confidently wrong first, dearest in loss first, or in the data set's order.
+        Highest confidence first, highest loss first, or in the order of the dataset.
         """
-        shares = softmax(self.logits)
-        said = shares.argmax(axis=1)
-        chosen = np.ones(len(said), bool)
+        probabilities = softmax(self.logits)
+        guesses = probabilities.argmax(axis=1)
+        chosen = np.ones(len(guesses), bool)
         if true is not None:
             chosen &= self.labels == true
         if predicted is not None:
-            chosen &= said == predicted
+            chosen &= guesses == predicted
         if true is None or true != predicted:
-            chosen &= said != self.labels
-        places = np.flatnonzero(chosen)
-        own = shares[np.arange(len(said)), self.labels]
-        keys = {"confidence": -shares.max(axis=1), "loss": own, "index": self.indices}
-        places = places[np.argsort(keys[order][places], kind="stable")]
+            chosen &= guesses != self.labels
+        rows = np.flatnonzero(chosen)
+        of_true = probabilities[np.arange(len(guesses)), self.labels]
+        keys = {"confidence": -probabilities.max(axis=1), "loss": of_true, "index": self.indices}
+        rows = rows[np.argsort(keys[order][rows], kind="stable")]
         return [
             Misclassified(
-                index=int(self.indices[place]),
-                place=int(place),
-                true=int(self.labels[place]),
-                predicted=int(said[place]),
-                probability=float(shares[place, said[place]]),
-                true_probability=float(own[place]),
+                index=int(self.indices[row]),
+                row=int(row),
+                true=int(self.labels[row]),
+                predicted=int(guesses[row]),
+                probability=float(probabilities[row, guesses[row]]),
+                true_probability=float(of_true[row]),
             )
-            for place in places
+            for row in rows
         ]
 
     def save(self, path: Path) -> None:
-        """Write the file whole or not at all."""
+        """Write the file atomically."""
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer,
@@ -100,7 +103,7 @@ class Predictions:
 
     @classmethod
     def load(cls, path: Path) -> Predictions:
-        """The predictions in a file; a UserError if they are missing or damaged."""
+        """The predictions in a file; a UserError if it is missing or damaged."""
         where = safe_text(path)
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -115,7 +118,7 @@ class Predictions:
             raise UserError(f"{where}: damaged predictions ({safe_text(reason(error))})") from None
         shape = (len(labels), len(classes))
         if logits.shape != shape or indices.shape != labels.shape or labels.ndim != 1:
-            raise UserError(f"{where}: damaged predictions (sizes do not agree)")
+            raise UserError(f"{where}: damaged predictions (sizes differ)")
         if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(classes):
             raise UserError(f"{where}: damaged predictions (labels out of range)")
         return cls(

@@ -1,4 +1,4 @@
-"""Rows of cells as lines for a terminal, in as many colours as it has."""
+"""Formats rows of cells as lines with ANSI colour codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from fmnist_tui.render.ascii_art import letter
+from fmnist_tui.render.ascii_art import brightness_character
 from fmnist_tui.render.cells import Colour, Row, Run, luma
 from fmnist_tui.render.halfblock import HALF
 
@@ -17,29 +17,29 @@ Colours = Literal["truecolor", "256", "16", "none"]
 CUBE_LEVELS = (0, 95, 135, 175, 215, 255)
 _CUBE = [(red, green, blue) for red in CUBE_LEVELS for green in CUBE_LEVELS for blue in CUBE_LEVELS]
 _GREYS = [(level, level, level) for level in range(8, 239, 10)]
-# What most terminals show for their sixteen colours, the eight dark ones first.
+# The sixteen colours as most terminals show them, the eight dark ones first.
 _SIXTEEN = [(0, 0, 0), (205, 0, 0), (0, 205, 0), (205, 205, 0), (0, 0, 238), (205, 0, 205)]
 _SIXTEEN += [(0, 205, 205), (229, 229, 229), (127, 127, 127), (255, 0, 0), (0, 255, 0)]
 _SIXTEEN += [(255, 255, 0), (92, 92, 255), (255, 0, 255), (0, 255, 255), (255, 255, 255)]
 
 
 def to_ansi(rows: Iterable[Row], colours: Colours) -> list[str]:
-    """A string a row. Without colours, coloured cells become letters of the same brightness."""
+    """A string per row. Without colours, cells become characters of the same brightness."""
     if colours == "none":
-        return ["".join(_letters(run) for run in runs) for runs in rows]
-    return [_line(runs, colours) for runs in rows]
+        return ["".join(_to_characters(run) for run in runs) for runs in rows]
+    return [_format_row(runs, colours) for runs in rows]
 
 
-def _letters(run: Run) -> str:
-    shown = [colour for colour in (run.foreground, run.background) if colour is not None]
-    if not shown:
+def _to_characters(run: Run) -> str:
+    used = [colour for colour in (run.foreground, run.background) if colour is not None]
+    if not used:
         return run.text
-    # Half of a cell without a colour is taken to be as dark as the terminal.
-    halves = 2 if run.text.startswith(HALF) else len(shown)
-    return letter(float(luma(shown).sum()) / halves) * len(run.text)
+    # The half of a cell without a colour counts as dark.
+    halves = 2 if run.text.startswith(HALF) else len(used)
+    return brightness_character(float(luma(used).sum()) / halves) * len(run.text)
 
 
-def _line(runs: Row, colours: Colours) -> str:
+def _format_row(runs: Row, colours: Colours) -> str:
     parts: list[str] = []
     foreground: Colour | None = None
     background: Colour | None = None
@@ -60,9 +60,9 @@ def _line(runs: Row, colours: Colours) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _code(colour: Colour | None, colours: Colours, behind: bool) -> str:
-    """What selects a colour, without the escape around it."""
-    base = 40 if behind else 30
+def _code(colour: Colour | None, colours: Colours, is_background: bool) -> str:
+    """The parameters of the escape code for a colour."""
+    base = 40 if is_background else 30
     if colour is None:
         return str(base + 9)
     if colours == "truecolor":
@@ -74,5 +74,5 @@ def _code(colour: Colour | None, colours: Colours, behind: bool) -> str:
 
 
 def _nearest(colour: Colour, palette: list[Colour]) -> int:
-    apart = np.array(palette, np.int64) - np.array(colour, np.int64)
-    return int((apart**2).sum(axis=1).argmin())
+    difference = np.array(palette, np.int64) - np.array(colour, np.int64)
+    return int((difference**2).sum(axis=1).argmin())

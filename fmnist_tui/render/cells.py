@@ -1,4 +1,4 @@
-"""What a drawing is made of: rows of runs of terminal cells."""
+"""Drawings as rows of runs of terminal cells, and the image operations behind them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LUMA = np.array((0.299, 0.587, 0.114))
 
 
 class Run(NamedTuple):
-    """Neighbouring cells that look alike; a colour of None is the terminal's own."""
+    """Neighbouring cells of the same colours; None is the terminal's own colour."""
 
     text: str
     foreground: Colour | None = None
@@ -25,8 +25,8 @@ class Run(NamedTuple):
 Row = tuple[Run, ...]
 
 
-def row(cells: Iterable[Run]) -> Row:
-    """The cells with equal neighbours made one run."""
+def merge_runs(cells: Iterable[Run]) -> Row:
+    """The cells with neighbours of the same colours merged."""
     runs: list[Run] = []
     for cell in cells:
         if runs and runs[-1][1:] == cell[1:]:
@@ -37,34 +37,34 @@ def row(cells: Iterable[Run]) -> Row:
 
 
 def luma(colour: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """How bright colours are, 0 to 255: one or many, the last axis being red, green, blue."""
+    """The brightness of colours, 0 to 255; the last axis is red, green, blue."""
     return np.asarray(np.asarray(colour, np.float64) @ _LUMA)
 
 
-def resized(image: npt.NDArray[Any], longest: int) -> Pixels:
-    """(height, width[, 1 or 3]) as (rows, columns, 1 or 3) whose longer side is `longest`.
+def resize(image: npt.NDArray[Any], longest: int) -> Pixels:
+    """Resize (height, width[, 1 or 3]) to (rows, columns, 1 or 3) with a longer side of `longest`.
 
-    Every pixel is the mean of the area it covers.
+    Every pixel is the mean of the area that it covers.
     """
     pixels = np.asarray(image, np.float64)
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     height, width = (
         max(1, round(side * longest / max(pixels.shape[:2]))) for side in pixels.shape[:2]
     )
-    down, across = _shares(pixels.shape[0], height), _shares(pixels.shape[1], width)
+    down, across = _area_weights(pixels.shape[0], height), _area_weights(pixels.shape[1], width)
     mean = np.tensordot(np.tensordot(down, pixels, 1), across, ((1,), (1,))).swapaxes(1, 2)
     return np.clip(np.rint(mean), 0, 255).astype(np.uint8)
 
 
-def grey(pixels: Pixels) -> Pixels:
-    """(rows, columns, 1 or 3) as (rows, columns)."""
+def to_grey(pixels: Pixels) -> Pixels:
+    """Convert (rows, columns, 1 or 3) to (rows, columns)."""
     if pixels.shape[2] == 1:
         return pixels[..., 0]
     return np.rint(luma(pixels)).astype(np.uint8)
 
 
-def _shares(length: int, pieces: int) -> npt.NDArray[np.float64]:
-    """(pieces, length): how much of each piece every unit of the length makes up."""
+def _area_weights(length: int, pieces: int) -> npt.NDArray[np.float64]:
+    """(pieces, length): the share of each unit of the length in each piece."""
     edges = np.linspace(0, length, pieces + 1)
     units = np.arange(length)
     overlap = np.minimum(edges[1:, None], units + 1) - np.maximum(edges[:-1, None], units)

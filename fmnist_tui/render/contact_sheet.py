@@ -1,4 +1,4 @@
-"""Several images side by side, each with a caption below it."""
+"""Draws several images side by side, each with a caption below."""
 
 from __future__ import annotations
 
@@ -9,80 +9,82 @@ from typing import Any
 import numpy.typing as npt
 
 from fmnist_tui.render.ansi import Colours, to_ansi
-from fmnist_tui.render.cells import Row, Run, row
-from fmnist_tui.render.renderers import render
+from fmnist_tui.render.cells import Row, Run, merge_runs
+from fmnist_tui.render.renderers import draw_image
 from fmnist_tui.util.text import safe_text
 
 Image = npt.NDArray[Any]
 
 FULL, SMALL, TINY = 28, 14, 7
-"""Columns at which an image of 28×28 is shown pixel by pixel, at a half and at a quarter."""
+"""Columns of a 28×28 image at full, half and quarter resolution."""
 
 _GAP = 2
 
 
-def grid(
+def draw_grid(
     images: Sequence[Image],
     captions: Sequence[str],
     columns: int,
     width: int,
     kind: str = "halfblock",
 ) -> tuple[Row, ...]:
-    """The images, `columns` cells each, in as many lines as a screen of `width` cells needs."""
+    """The images, `columns` cells each, in as many lines as a width of `width` cells needs."""
     columns = max(1, min(columns, width))
-    abreast = _abreast(columns, width)
+    per_line = _count_per_line(columns, width)
     rows: list[Row] = []
-    for start in range(0, len(images), abreast):
+    for start in range(0, len(images), per_line):
         if rows:
             rows.append(())
-        drawn = [render(image, kind, columns) for image in images[start : start + abreast]]
+        drawn = [draw_image(image, kind, columns) for image in images[start : start + per_line]]
         for line in range(max(map(len, drawn))):
-            rows.append(_joined([one[line] if line < len(one) else () for one in drawn], columns))
-        names = [(Run(fitted(text, columns)),) for text in captions[start : start + abreast]]
-        rows.append(_joined(names, columns))
+            rows.append(
+                _join([image[line] if line < len(image) else () for image in drawn], columns)
+            )
+        names = [(Run(fit_caption(text, columns)),) for text in captions[start : start + per_line]]
+        rows.append(_join(names, columns))
     return tuple(rows)
 
 
-def sheet(
+def draw_contact_sheet(
     images: Sequence[Image],
     captions: Sequence[str],
     width: int,
     kind: str | None = None,
     colours: Colours = "truecolor",
 ) -> list[str]:
-    """The images as lines to print: as large as fits in two lines of images, or else small."""
-    fits = 2 * _abreast(FULL, width) >= len(images)
+    """The images as lines to print, in full resolution if two lines of images suffice."""
+    fits = 2 * _count_per_line(FULL, width) >= len(images)
     kind = kind or ("ascii" if colours == "none" else "halfblock")
-    return to_ansi(grid(images, captions, FULL if fits else SMALL, width, kind), colours)
+    return to_ansi(draw_grid(images, captions, FULL if fits else SMALL, width, kind), colours)
 
 
-def fitted(text: str, columns: int) -> str:
-    """A caption of at most so many cells, whatever it contains."""
+def fit_caption(text: str, columns: int) -> str:
+    """A caption shortened to at most `columns` cells."""
     text = safe_text(text)
     limit = len(text)
-    while cells(text) > columns:
+    while cell_width(text) > columns:
         limit -= 1
         text = safe_text(text, limit)
     return text
 
 
-def cells(text: str) -> int:
-    """How many cells a text takes: ideographs take two, accents of their own none."""
+def cell_width(text: str) -> int:
+    """The cells that a text takes: two for an ideograph, none for a combining accent."""
     return sum(
-        0 if unicodedata.combining(sign) else 1 + (unicodedata.east_asian_width(sign) in "WF")
-        for sign in text
+        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in text
     )
 
 
-def _abreast(columns: int, width: int) -> int:
+def _count_per_line(columns: int, width: int) -> int:
     return max(1, (width + _GAP) // (columns + _GAP))
 
 
-def _joined(parts: Sequence[Row], columns: int) -> Row:
-    """Rows side by side, each filled up to its columns; nothing stands at the end of the line."""
+def _join(parts: Sequence[Row], columns: int) -> Row:
+    """Rows side by side, each padded to `columns` except the last."""
     runs: list[Run] = []
     for part in parts:
         runs.extend(part)
-        runs.append(Run(" " * (columns - sum(cells(run.text) for run in part) + _GAP)))
+        runs.append(Run(" " * (columns - sum(cell_width(run.text) for run in part) + _GAP)))
     runs.pop()
-    return row(runs)
+    return merge_runs(runs)

@@ -1,4 +1,4 @@
-"""Two pixels a cell: the upper half in the foreground colour, the lower in the background."""
+"""Draws images with half blocks: two pixels per cell, in foreground and background colour."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.render.cells import Colour, Pixels, Row, Run, resized
+from fmnist_tui.render.cells import Colour, Pixels, Row, Run, resize
 
 HALF = "▀"
-# In place of a colour's code: nothing is drawn in this half of the cell.
+# Instead of a colour: nothing is drawn in this half of the cell.
 _NONE = -1
 _Codes = npt.NDArray[np.int64]
 
 
 def draw(image: npt.NDArray[Any], columns: int) -> tuple[Row, ...]:
-    """On `columns` cells by half as many: 28 show 28×28 pixels one by one, in 14 rows."""
-    codes = _codes(resized(image, columns))
+    """Draw on `columns` by half as many cells: 28 columns show 28×28 pixels in 14 rows."""
+    codes = _codes(resize(image, columns))
     if len(codes) % 2:
         codes = np.vstack([codes, np.full_like(codes[:1], _NONE)])
     lower = codes[1::2]
-    # A space needs one colour only, and so often goes on with its neighbour.
+    # A space needs one colour only, so that it can often be merged with its neighbour.
     upper = np.where(codes[::2] == lower, _NONE, codes[::2])
     return tuple(_row(*pair) for pair in zip(upper, lower, strict=True))
 
 
 def _codes(pixels: Pixels) -> _Codes:
-    """Each pixel's colour as one number, by which whole rows are compared at once."""
+    """The colour of each pixel as one number, for fast comparison of rows."""
     red, green, blue = np.moveaxis(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), 2, 0)
     return np.asarray((red.astype(np.int64) << 16) | (green.astype(np.int64) << 8) | blue)
 

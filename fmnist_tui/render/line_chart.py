@@ -1,8 +1,8 @@
 """Line charts for terminals, drawn by plotext.
 
-plotext keeps one figure for the process; this room owns it and guards it with a lock.
-A `Chart` is rows of coloured runs and the place of the plot in them, so that a screen
-can draw marks and a cursor over it; `line_chart` is the same as text for a console.
+plotext has one figure per process, which is guarded by a lock here. A `Chart` holds rows of
+coloured runs and the position of the plot in them, so that a screen can draw marks and a
+cursor over it; `format_chart` gives the same as text for a console.
 """
 
 from __future__ import annotations
@@ -14,21 +14,28 @@ from dataclasses import dataclass
 
 from fmnist_tui.util.text import STYLE_CODE
 
-# what tells lines apart where colour cannot
+# Distinguish lines without colour.
 SYMBOLS = "*+x."
 _FIGURE = threading.Lock()
-# plotext's names of the colours used here, with their ANSI codes
+# plotext's names of colours, with their ANSI codes
 COLOURS = {"cyan": "36", "orange": "33", "green": "32", "magenta": "35", "blue": "34", "red": "31"}
-# the numbers by which plotext writes them
-_NUMBERS = {"6": "cyan", "3": "orange", "2": "green", "5": "magenta", "4": "blue", "1": "red"}
+# plotext's numbers of the same colours
+_COLOUR_NUMBERS = {
+    "6": "cyan",
+    "3": "orange",
+    "2": "green",
+    "5": "magenta",
+    "4": "blue",
+    "1": "red",
+}
 _TICK_CELLS = 11
-FEW = 12
-_SMALLEST = (20, 5)
+MAX_DOTTED_POINTS = 12
+_MIN_SIZE = (20, 5)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One named line of a chart."""
+    """A line of a chart."""
 
     label: str
     xs: Sequence[float]
@@ -38,11 +45,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawn chart: rows of (text, name of a colour or nothing).
+    """A drawn chart: rows of (text, name of a colour or empty).
 
-    The plot lies in the columns `left` to `right` and the rows `top` to `bottom`, ends
-    included; x runs from `low` to `high` over them. `symbols` are what the lines are
-    drawn with, in their order.
+    The plot is in the columns `left` to `right` and the rows `top` to `bottom`, both
+    inclusive; x goes from `low` to `high`. `symbols` are the symbols of the lines.
     """
 
     rows: tuple[tuple[tuple[str, str], ...], ...]
@@ -55,18 +61,18 @@ class Chart:
     symbols: tuple[str, ...]
 
     def column(self, x: float) -> int:
-        """The column of an x, within the plot."""
+        """The column of an x, clipped to the plot."""
         span = self.high - self.low or 1.0
         share = min(1.0, max(0.0, (x - self.low) / span))
         return self.left + round(share * (self.right - self.left))
 
     def x_at(self, column: int) -> float:
-        """The x that a column stands for."""
+        """The x of a column."""
         width = max(1, self.right - self.left)
         return self.low + (self.high - self.low) * (column - self.left) / width
 
 
-def draw(
+def draw_chart(
     lines: Sequence[Line],
     width: int,
     height: int,
@@ -80,14 +86,14 @@ def draw(
     powers: bool = False,
     span: tuple[float, float] | None = None,
 ) -> Chart | None:
-    """The lines in one frame of `width` by `height` cells; None where no point can be drawn.
+    """Draw lines on `width` by `height` cells; None if no point can be drawn.
 
-    `percent` labels fractions as per cent, `square` keeps both axes from 0 to 1, and with
-    `powers` the xs are exponents of ten. `span` is what the xs are at least to reach over.
+    `percent` labels fractions in per cent, `square` makes both axes go from 0 to 1, and with
+    `powers` the xs are exponents of ten. `span` is the least range of the x axis.
     """
     drawn = [_finite(line, log) for line in lines]
     drawn = [line for line in drawn if line.xs]
-    if not drawn or width < _SMALLEST[0] or height < _SMALLEST[1]:
+    if not drawn or width < _MIN_SIZE[0] or height < _MIN_SIZE[1]:
         return None
     import plotext
 
@@ -95,9 +101,9 @@ def draw(
         "braille" if colour and not ascii_only else SYMBOLS[number % 4]
         for number in range(len(drawn))
     )
-    low, high = _ends([*(span or ()), *(x for line in drawn for x in line.xs)], square)
+    low, high = _axis_limits([*(span or ()), *(x for line in drawn for x in line.xs)], square)
     heights = [y for line in drawn for y in line.ys]
-    bottom, top = _ends(heights, square)
+    bottom, top = _axis_limits(heights, square)
     with _FIGURE:
         plotext.terminal.limit(width=False, height=False)
         figure = plotext.figure
@@ -109,34 +115,36 @@ def draw(
             signal = figure.signal(list(line.xs), list(line.ys), marker=marker)
             signal.lines()
             figure.draw(signal)
-            if len(line.xs) <= FEW and symbol == "braille":
-                # So few points are told one by one; a single one would not be seen at all.
+            if len(line.xs) <= MAX_DOTTED_POINTS and symbol == "braille":
+                # Show few points one by one; a single point is not visible as a line.
                 dots = figure.signal(
                     list(line.xs), list(line.ys), marker=plotext.marker("•", line.colour)
                 )
                 figure.draw(dots)
         if xlabel:
             figure.label(xlabel)
-        across = figure.ruler("x")
-        across.lim(low, high)
-        marks = ticks(low, high, max(2, width // _TICK_CELLS))
-        across.ticks(marks, [power(mark) if powers else short(mark) for mark in marks])
-        upright = figure.ruler("y")
+        x_axis = figure.ruler("x")
+        x_axis.lim(low, high)
+        marks = tick_values(low, high, max(2, width // _TICK_CELLS))
+        x_axis.ticks(
+            marks, [format_power(mark) if powers else format_axis_number(mark) for mark in marks]
+        )
+        y_axis = figure.ruler("y")
         if log and min(heights) < max(heights):
-            upright.scale("log")
+            y_axis.scale("log")
         else:
-            upright.lim(bottom, top)
-            marks = ticks(bottom, top, max(2, height // 3))
+            y_axis.lim(bottom, top)
+            marks = tick_values(bottom, top, max(2, height // 3))
             labels = [f"{mark:.4g}" for mark in marks]
             if percent:
                 labels = [f"{100 * mark:.4g}%" for mark in marks]
-            upright.ticks(marks, labels)
+            y_axis.ticks(marks, labels)
         text: str = figure.build().string()
         figure.clear()
-    return _chart(text, low, high, symbols)
+    return _parse_chart(text, low, high, symbols)
 
 
-def line_chart(
+def format_chart(
     title: str,
     lines: Sequence[Line],
     width: int,
@@ -148,8 +156,8 @@ def line_chart(
     ascii_only: bool = False,
     powers: bool = False,
 ) -> str:
-    """The chart under a line with title and legend; an empty string where it has no point."""
-    chart = draw(
+    """The chart under a line with title and legend; empty if no point can be drawn."""
+    chart = draw_chart(
         lines,
         width,
         height - 1,
@@ -161,14 +169,17 @@ def line_chart(
     )
     if chart is None:
         return ""
-    shown = [line for line in (_finite(line, log) for line in lines) if line.xs]
-    return "\n".join([_head(title, shown, chart.symbols, colour), *_ansi(chart, colour)]).rstrip()
+    drawn = [line for line in (_finite(line, log) for line in lines) if line.xs]
+    return "\n".join(
+        [_format_head(title, drawn, chart.symbols, colour), *_to_ansi(chart, colour)]
+    ).rstrip()
 
 
-def thinned(points: Sequence[tuple[float, float]], columns: int) -> list[tuple[float, float]]:
-    """Of so many points of a curve those that a chart of that many dots across can show.
+def downsample(points: Sequence[tuple[float, float]], columns: int) -> list[tuple[float, float]]:
+    """The points of a curve that a chart `columns` dots wide can show.
 
-    Of every dot's points the first, lowest, highest and last stay: no spike is lost.
+    Of the points of every dot the first, lowest, highest and last are kept, so that no spike
+    is lost.
     """
     if len(points) <= 4 * columns:
         return list(points)
@@ -177,36 +188,36 @@ def thinned(points: Sequence[tuple[float, float]], columns: int) -> list[tuple[f
     for number in range(columns):
         bucket = points[int(number * size) : int((number + 1) * size)]
         if bucket:
-            chosen = {
+            indices = {
                 0,
                 len(bucket) - 1,
-                min(range(len(bucket)), key=lambda place: bucket[place][1]),
-                max(range(len(bucket)), key=lambda place: bucket[place][1]),
+                min(range(len(bucket)), key=lambda index: bucket[index][1]),
+                max(range(len(bucket)), key=lambda index: bucket[index][1]),
             }
-            kept += [bucket[place] for place in sorted(chosen)]
+            kept += [bucket[index] for index in sorted(indices)]
     return kept
 
 
-def ticks(low: float, high: float, most: int) -> list[float]:
-    """Round numbers between two ends, at most so many."""
+def tick_values(low: float, high: float, most: int) -> list[float]:
+    """Round numbers from `low` to `high`, about `most` of them."""
     if not high > low:
         return [low]
     rough = (high - low) / max(1, most)
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * part for part in (1, 2, 5, 10) if power * part >= rough)
+    magnitude = 10.0 ** math.floor(math.log10(rough))
+    step = next(magnitude * part for part in (1, 2, 5, 10) if magnitude * part >= rough)
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
-    # Rounded, lest a sum of tenths be shown with all its digits.
+    # Rounded to remove binary fractions.
     return [float(f"{number * step:.10g}") for number in range(first, last + 1)] or [low, high]
 
 
-def power(exponent: float) -> str:
-    """A power of ten, briefly: 1e-6, 0.003, 3.2."""
+def format_power(exponent: float) -> str:
+    """A power of ten in short form: 1e-6, 0.003, 3.2."""
     return f"{10**exponent:.2g}".replace("e-0", "e-")
 
 
-def short(number: float) -> str:
-    """A number for an axis: 1500 is 1.5k."""
+def format_axis_number(number: float) -> str:
+    """A number for an axis: 15000 is 15k."""
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(number) >= limit:
             scale = {"G": 1e9, "M": 1e6, "k": 1e3}[unit]
@@ -214,21 +225,21 @@ def short(number: float) -> str:
     return f"{number:.4g}"
 
 
-def _ends(values: Sequence[float], square: bool) -> tuple[float, float]:
+def _axis_limits(values: Sequence[float], square: bool) -> tuple[float, float]:
     if square:
         return 0.0, 1.0
     low, high = min(values), max(values)
     if low == high:
-        room = abs(low) / 10 or 0.5
-        return low - room, high + room
+        margin = abs(low) / 10 or 0.5
+        return low - margin, high + margin
     return low, high
 
 
-def _chart(text: str, low: float, high: float, symbols: tuple[str, ...]) -> Chart:
-    rows = [_runs(line) for line in text.rstrip("\n").split("\n")]
+def _parse_chart(text: str, low: float, high: float, symbols: tuple[str, ...]) -> Chart:
+    rows = [_parse_line(line) for line in text.rstrip("\n").split("\n")]
     plain = ["".join(part for part, _ in row) for row in rows]
-    top = next((place for place, line in enumerate(plain) if "┌" in line), 0)
-    bottom = next((place for place, line in enumerate(plain) if "└" in line), len(plain) - 1)
+    top = next((index for index, line in enumerate(plain) if "┌" in line), 0)
+    bottom = next((index for index, line in enumerate(plain) if "└" in line), len(plain) - 1)
     left = plain[top].find("┌") + 1
     right = plain[top].rfind("┐") - 1
     return Chart(
@@ -236,20 +247,20 @@ def _chart(text: str, low: float, high: float, symbols: tuple[str, ...]) -> Char
     )
 
 
-def _runs(line: str) -> list[tuple[str, str]]:
+def _parse_line(line: str) -> list[tuple[str, str]]:
     """A line with ANSI colours as runs of (text, name of a colour)."""
     runs: list[tuple[str, str]] = []
     colour = ""
     parts = STYLE_CODE.split(line)
-    for place, part in enumerate(parts):
-        if place % 2:
-            colour = _NUMBERS.get(part.rpartition(";")[2], "") if ";" in part else ""
+    for index, part in enumerate(parts):
+        if index % 2:
+            colour = _COLOUR_NUMBERS.get(part.rpartition(";")[2], "") if ";" in part else ""
         elif part:
             runs.append((part, colour))
     return runs
 
 
-def _ansi(chart: Chart, colour: bool) -> list[str]:
+def _to_ansi(chart: Chart, colour: bool) -> list[str]:
     return [
         "".join(
             f"\x1b[{COLOURS[name]}m{text}\x1b[0m" if name and colour else text for text, name in row
@@ -258,8 +269,8 @@ def _ansi(chart: Chart, colour: bool) -> list[str]:
     ]
 
 
-def _head(title: str, lines: Sequence[Line], symbols: Sequence[str], colour: bool) -> str:
-    """Title and legend in one line: plotext's own legend would hide a part of the lines."""
+def _format_head(title: str, lines: Sequence[Line], symbols: Sequence[str], colour: bool) -> str:
+    """Title and legend in one line; plotext's own legend would hide part of the lines."""
     parts = [title]
     for line, symbol in zip(lines, symbols, strict=True):
         sample = symbol * 2 if symbol != "braille" else "──"

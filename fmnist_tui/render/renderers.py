@@ -1,4 +1,4 @@
-"""The ways of drawing an image, by name."""
+"""The renderers of images, by name."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from fmnist_tui.render.cells import Row
 from fmnist_tui.util.errors import UsageError, did_you_mean
 from fmnist_tui.util.text import safe_text
 
-_KINDS = {"halfblock": halfblock.draw, "braille": braille.draw, "ascii": ascii_art.draw}
+_RENDERERS = {"halfblock": halfblock.draw, "braille": braille.draw, "ascii": ascii_art.draw}
 
 
-def names() -> tuple[str, ...]:
-    """The ways of drawing, the finest first."""
-    return tuple(_KINDS)
+def renderer_names() -> tuple[str, ...]:
+    """The names of the renderers, the best first."""
+    return tuple(_RENDERERS)
 
 
-def render(image: npt.NDArray[Any], kind: str, columns: int) -> tuple[Row, ...]:
-    """(height, width[, 1 or 3]) of 0 to 255, in proportion, on `columns` cells by half as many."""
-    if kind not in _KINDS:
+def draw_image(image: npt.NDArray[Any], kind: str, columns: int) -> tuple[Row, ...]:
+    """Draw (height, width[, 1 or 3]) of 0 to 255 on `columns` by at most half as many cells."""
+    if kind not in _RENDERERS:
         raise UsageError(
-            f'there is no renderer "{safe_text(kind)}"{did_you_mean(kind, _KINDS)} '
-            f"(there are {', '.join(_KINDS)})"
+            f'unknown renderer "{safe_text(kind)}"{did_you_mean(kind, _RENDERERS)} '
+            f"(there are {', '.join(_RENDERERS)})"
         )
-    return _KINDS[kind](image, columns)
+    return _RENDERERS[kind](image, columns)

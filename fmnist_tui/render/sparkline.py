@@ -1,4 +1,4 @@
-"""A curve as a few blocks on one line: ▁▃▆▇█."""
+"""Draws a curve as blocks on one line: ▁▃▆▇█."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from collections.abc import Sequence
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 
-def sparks(
+def draw_sparkline(
     values: Sequence[float], width: int, low: float | None = None, high: float | None = None
 ) -> str:
-    """The values in at most `width` blocks, between the ends given or those they have.
+    """The values in at most `width` blocks, scaled from `low` to `high` or their own range.
 
-    Of values that must share a block the last is shown; what is no number is a blank."""
+    Of values that share a block the last is shown; a value that is not finite is blank.
+    """
     if not values or width < 1:
         return ""
     count = min(width, len(values))
-    shown = [values[(number + 1) * len(values) // count - 1] for number in range(count)]
-    known = [value for value in shown if math.isfinite(value)]
-    low = min(known, default=0.0) if low is None else low
-    high = max(known, default=0.0) if high is None else high
-    return "".join(_block(value, low, high) for value in shown)
+    sampled = [values[(number + 1) * len(values) // count - 1] for number in range(count)]
+    finite = [value for value in sampled if math.isfinite(value)]
+    low = min(finite, default=0.0) if low is None else low
+    high = max(finite, default=0.0) if high is None else high
+    return "".join(_block(value, low, high) for value in sampled)
 
 
 def _block(value: float, low: float, high: float) -> str:

@@ -101,7 +101,7 @@ def load_error_images(
 
 def select_errors(predictions: Predictions) -> tuple[ErrorGroup, ...]:
     """The most confident errors, then those of the most confused pairs of classes."""
-    misses = predictions.misses()
+    misses = predictions.find_misses()
     if not misses:
         return ()
     by_pair: dict[tuple[int, int], list[Misclassified]] = {}

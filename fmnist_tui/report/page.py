@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fmnist_tui
-from fmnist_tui.analysis.metrics import interval
+from fmnist_tui.analysis.metrics import wilson_interval
 from fmnist_tui.protocol.events import ENSEMBLE, FINISHED
 from fmnist_tui.report import provenance
 from fmnist_tui.report.calibration import reliability_diagram
@@ -148,7 +148,8 @@ def _tiles(facts: ReportFacts) -> Iterator[ScoreTile]:
             f"accuracy on val, epoch {best.epoch}",
             format_percent(best.val_accuracy),
             _interval_text(
-                interval(round(best.val_accuracy * best.val_count), best.val_count), best.val_count
+                wilson_interval(round(best.val_accuracy * best.val_count), best.val_count),
+                best.val_count,
             ),
             is_wide=True,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fmnist_tui.analysis.metrics import ClassScore, Evaluation, class_scores
+from fmnist_tui.analysis.metrics import ClassScore, Evaluation, compute_class_scores
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.protocol.events import Evaluated
 from fmnist_tui.util.errors import UserError
@@ -40,7 +40,7 @@ def scores_from_record(recorded: Evaluated, names: Sequence[str]) -> SplitScores
             f"the recorded evaluation on {recorded.split} is damaged: its confusion matrix does not"
             f" match the {len(names)} classes; run `fmnist-tui evaluate` again"
         )
-    classes = class_scores(confusion, names)
+    classes = compute_class_scores(confusion, names)
     return SplitScores(
         recorded.split,
         recorded.checkpoint,

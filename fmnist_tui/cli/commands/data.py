@@ -11,6 +11,7 @@ from fmnist_tui.cli.support.training_view import PlainView
 from fmnist_tui.config import dataset_catalog
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import is_present, load_dataset
+from fmnist_tui.render.contact_sheet import draw_contact_sheet
 from fmnist_tui.util.errors import UsageError, did_you_mean
 from fmnist_tui.util.text import safe_text
 
@@ -100,7 +101,6 @@ def _get(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from fmnist_tui import render
 
     if args.count < 0 or args.start < 0:
         raise UsageError("--count and --start must be 0 or more")
@@ -133,7 +133,7 @@ def _show(args: argparse.Namespace) -> int:
     _print_sizes(dataset)
     _print_class_counts(dataset, args.split, per_class)
     _print_notes(dataset)
-    lines = render.sheet(
+    lines = draw_contact_sheet(
         [split.images[row] for row in rows],
         [f"#{split.indices[row]} {names[split.labels[row]]}" for row in rows],
         width=shutil.get_terminal_size().columns,

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         None if name is None else options.parse_class(names, name)
         for name in (args.true, args.pred)
     )
-    errors = predictions.misses(true, predicted, args.order)
+    errors = predictions.find_misses(true, predicted, args.order)
     listed = errors[: args.limit]
     if args.json:
         console.print_json(

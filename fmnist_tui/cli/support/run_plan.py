@@ -151,5 +151,5 @@ def to_json(state: RunState, folder: RunFolder) -> dict[str, Any]:
         "val": split_to_json("val"),
         "test": split_to_json("test"),
         "frozen_unchanged": state.frozen_unchanged,
-        "fit": {"verdict": fit.verdict, "words": fit.words},
+        "fit": {"verdict": fit.verdict, "words": fit.explanation},
     }

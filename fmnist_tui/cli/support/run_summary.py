@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from fmnist_tui.analysis.metrics import ClassScore, class_scores
+from fmnist_tui.analysis.metrics import ClassScore, compute_class_scores
 from fmnist_tui.analysis.overfitting import judge_fit
 from fmnist_tui.cli.support.console import colour_depth, console, create_table, has_unicode
 from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, Evaluated
@@ -18,7 +18,7 @@ from fmnist_tui.protocol.lr_curve import Point, chart_points
 from fmnist_tui.protocol.lr_search import LrSearch
 from fmnist_tui.protocol.lr_search import format_search_result as format_search
 from fmnist_tui.protocol.run_state import RunState
-from fmnist_tui.render.line_chart import Line, line_chart
+from fmnist_tui.render.line_chart import Line, format_chart
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.util.formatting import format_count, format_duration, format_percent
 from fmnist_tui.util.text import safe_text
@@ -54,12 +54,12 @@ def _print_scores(state: RunState) -> None:
         out.print()
         out.print(create_confusion_table(last.confusion, classes, last.split))
         out.print()
-        out.print(create_class_table(class_scores(last.confusion, classes)))
+        out.print(create_class_table(compute_class_scores(last.confusion, classes)))
     out.print()
     out.print(_create_split_table(results))
     if state.epochs:
         fit = judge_fit(state)
-        out.print(f"fit: {fit.verdict}. {fit.words}", soft_wrap=True, markup=False)
+        out.print(f"fit: {fit.verdict}. {fit.explanation}", soft_wrap=True, markup=False)
     reason = f": {safe_text(state.message)}" if state.message else ""
     out.print(
         f"{state.end_reason or 'not ended'} {_format_work(state)}{reason}",
@@ -106,7 +106,7 @@ def _draw_losses(state: RunState) -> str:
 
 
 def _draw_chart(title: str, lines: list[Line], xlabel: str, *, powers: bool = False) -> str:
-    return line_chart(
+    return format_chart(
         title,
         lines,
         min(CHART_WIDTH, shutil.get_terminal_size().columns),

@@ -12,7 +12,7 @@ from fmnist_tui.cli.support import console, options
 from fmnist_tui.cli.support.progress import ProgressPart
 from fmnist_tui.cli.support.run_plan import run_training
 from fmnist_tui.protocol.run_state import RunState
-from fmnist_tui.render.sparkline import sparks
+from fmnist_tui.render.sparkline import draw_sparkline
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import resolve
 from fmnist_tui.runs.resolve_start import resolve_start
@@ -167,7 +167,7 @@ def _create_trial_table(study: Snapshot) -> Table:
             format_percent(trial.value),
             str(trial.epochs or "–"),
             format_duration(trial.seconds),
-            sparks([value for _, value in trial.curve], CURVE_WIDTH)
+            draw_sparkline([value for _, value in trial.curve], CURVE_WIDTH)
             if console.has_unicode()
             else "",
             *(format_value(trial.params[key]) if key in trial.params else "–" for key in keys),

@@ -17,7 +17,7 @@ from rich.style import Style
 from textual.color import Color
 from textual.strip import Strip
 
-from fmnist_tui.render.contact_sheet import cells
+from fmnist_tui.render.contact_sheet import cell_width
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.text import safe_text
 
@@ -98,9 +98,9 @@ def shares(confusion: Counts, by_column: bool = False) -> tuple[tuple[float, ...
 def fitted(text: str, width: int, *, right: bool = False) -> str:
     """A class's name in exactly so many cells: its beginning is what tells it apart."""
     text = safe_text(text)
-    while cells(text) > width:
+    while cell_width(text) > width:
         text = text[:-1]
-    blank = " " * (width - cells(text))
+    blank = " " * (width - cell_width(text))
     return blank + text if right else text + blank
 
 
@@ -189,7 +189,7 @@ class ConfusionHeat(IncrementalWidget):
         if not self._confusion:
             return None
         most = max(max(row) for row in self._confusion)
-        longest = max(cells(safe_text(name)) for name in self._names)
+        longest = max(cell_width(safe_text(name)) for name in self._names)
         return plan(width, height, len(self._names), longest, len(str(most)))
 
     def _told(self, y: int, base: Style) -> Strip:
@@ -199,7 +199,7 @@ class ConfusionHeat(IncrementalWidget):
             told = f"{len(self._names)} classes need more room"
         width = self.size.width
         text = told if y == self.size.height // 2 else ""
-        centred = fitted(text, min(width, cells(text))).center(width)
+        centred = fitted(text, min(width, cell_width(text))).center(width)
         return Strip([Segment(centred, base)]).adjust_cell_length(width, base)
 
     def _heads(self, found: _Plan, base: Style) -> list[Segment]:

@@ -19,7 +19,7 @@ from textual.strip import Strip
 from textual.style import Style
 from textual.widget import Widget
 
-from fmnist_tui.render import render
+from fmnist_tui.render.renderers import draw_image
 from fmnist_tui.tui.widgets.gallery_layout import ZOOMS, GalleryLayout, plan
 from fmnist_tui.tui.widgets.picture import ground, known_renderer, strips
 
@@ -306,7 +306,7 @@ class Gallery(Widget, can_focus=True):
         drawn = self._kept.get(number)
         if drawn is None and self._fetch is not None:
             tile = self._fetch(number)
-            rows = render(tile.image, self.renderer, columns)
+            rows = draw_image(tile.image, self.renderer, columns)
             drawn = _Drawn(strips(rows, style.rich_style), (tile.caption, tile.note))
             self._kept[number] = drawn
             while len(self._kept) > _KEPT:

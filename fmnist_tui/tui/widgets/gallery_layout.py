@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fmnist_tui.render import FULL, SMALL, TINY
+from fmnist_tui.render.contact_sheet import FULL, SMALL, TINY
 
 # The zooms, the largest first: columns and rows of an image of 28×28, lines of text below.
 ZOOMS = {"full": (FULL, 14, 2), "small": (SMALL, 7, 2), "tiny": (TINY, 4, 1)}

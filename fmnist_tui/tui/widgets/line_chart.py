@@ -114,7 +114,9 @@ class LineChart(IncrementalWidget, can_focus=True):
         if chart is None or self._cursor is None:
             return ""
         x = chart.x_at(self._cursor)
-        told = line_chart.power(x) if self._powers else line_chart.short(round(x))
+        told = (
+            line_chart.format_power(x) if self._powers else line_chart.format_axis_number(round(x))
+        )
         found = [f"{self._xlabel or 'x'} {told}"]
         for line in self._lines:
             value = _nearest(line, x)
@@ -165,7 +167,7 @@ class LineChart(IncrementalWidget, can_focus=True):
         width, height = self.size.width, self.size.height - 1
         columns = max(1, 2 * width)
         thin = [_thinned(line, columns) for line in self._lines]
-        self._chart = line_chart.draw(
+        self._chart = line_chart.draw_chart(
             thin,
             width,
             height,
@@ -253,7 +255,7 @@ class LineChart(IncrementalWidget, can_focus=True):
 
 
 def _thinned(line: Line, columns: int) -> Line:
-    points = line_chart.thinned(list(zip(line.xs, line.ys, strict=True)), columns)
+    points = line_chart.downsample(list(zip(line.xs, line.ys, strict=True)), columns)
     return Line(line.label, [x for x, _ in points], [y for _, y in points], line.colour)
 
 

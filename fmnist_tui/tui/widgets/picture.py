@@ -19,7 +19,8 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from fmnist_tui.render import Colour, Row, names, render
+from fmnist_tui.render.cells import Colour, Row
+from fmnist_tui.render.renderers import draw_image, renderer_names
 
 # No image is drawn larger than this many cells a pixel.
 LARGEST = 2
@@ -46,7 +47,7 @@ def largest(height: int, width: int, columns: int, rows: int) -> int:
 
 def known_renderer(name: str) -> str:
     """A renderer by its name; the first there is for a name that is none."""
-    return name if name in names() else names()[0]
+    return name if name in renderer_names() else renderer_names()[0]
 
 
 class PictureView(Widget):
@@ -99,7 +100,7 @@ class PictureView(Widget):
         room = height - len(captions)
         if self._image is not None and width > 0 and room > 0:
             columns = largest(self._image.shape[0], self._image.shape[1], width, room)
-            lines = strips(render(self._image, self.renderer, columns), base)[:room]
+            lines = strips(draw_image(self._image, self.renderer, columns), base)[:room]
         blank = ground(base)
         shown = [_centred(strip, width, blank) for strip in [*lines, *captions]]
         self._drawn = (wanted, shown)

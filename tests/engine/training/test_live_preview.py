@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from fmnist_tui.analysis.metrics import evaluate, softmax
+from fmnist_tui.analysis.metrics import compute_metrics, softmax
 from fmnist_tui.config.dataset_catalog import LETTERS, DatasetInfo
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.engine.inference.classifier import Classifier
@@ -75,7 +75,7 @@ def test_a_preview_after_validation_counts_every_image_of_the_split(tmp_path: Pa
     (glance,) = [event for event in bench.of(Glance) if event.count == 512]
     live = Classifier(bench.learner.info, bench.learner.model.eval(), bench.learner.device)
     probabilities = softmax(live.predict_logits(bench.dataset.val))
-    exact = evaluate(probabilities, bench.dataset.val.labels, bench.dataset.info.classes)
+    exact = compute_metrics(probabilities, bench.dataset.val.labels, bench.dataset.info.classes)
     assert glance.confusion == exact.confusion
     assert (glance.step, glance.epoch) == (128, 1)
     shown = list(glance.indices)

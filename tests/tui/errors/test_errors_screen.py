@@ -122,8 +122,8 @@ async def test_errors_are_shown_most_confident_first(
         assert "most confident first" in headline(dashboard) and "test" in headline(dashboard)
         assert dashboard.screen.focused is gallery_of(dashboard)
         predicted = predictions_of(sketches, "test")
-        first = predicted.misses()[0]
-        shares = softmax(predicted.logits)[first.place]
+        first = predicted.find_misses()[0]
+        shares = softmax(predicted.logits)[first.row]
         assert f"#{first.index} of test" in facts(dashboard)
         assert f"confidence {100 * shares.max():.1f} %" in facts(dashboard)
         assert f"loss {-np.log(shares[first.true]):.2f}" in facts(dashboard)
@@ -139,7 +139,7 @@ async def test_errors_are_shown_most_confident_first(
 async def test_moving_in_the_gallery_changes_the_detail(
     run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
-    misses = predictions_of(sketches, "test").misses()
+    misses = predictions_of(sketches, "test").find_misses()
     async with opened("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("right", "right", "left")
@@ -158,11 +158,12 @@ async def test_o_changes_the_order_and_keeps_it_in_the_settings(
         await pilot.press("o")
         await settled(pilot, lambda: "highest loss first" in headline(dashboard))
         await settled(
-            pilot, lambda: f"#{predicted.misses(order='loss')[0].index} of" in facts(dashboard)
+            pilot, lambda: f"#{predicted.find_misses(order='loss')[0].index} of" in facts(dashboard)
         )
         await pilot.press("o")
         await settled(
-            pilot, lambda: f"#{predicted.misses(order='index')[0].index} of" in facts(dashboard)
+            pilot,
+            lambda: f"#{predicted.find_misses(order='index')[0].index} of" in facts(dashboard),
         )
         assert app_state.settings.get("errors.order") == "index"
 
@@ -171,7 +172,7 @@ async def test_a_cell_of_the_matrix_opens_its_images_and_split(
     run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
     predicted = predictions_of(sketches, "val")
-    count = len(predicted.misses(2, 3))
+    count = len(predicted.find_misses(2, 3))
     async with opened("evaluate") as (dashboard, pilot):
         dashboard.open_errors(ClassPair("val", 2, 3))
         await pilot.pause()
@@ -184,7 +185,7 @@ async def test_a_cell_of_the_matrix_opens_its_images_and_split(
 async def test_correct_predictions_are_marked_as_correct(
     run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
-    count = len(predictions_of(sketches, "test").misses(1, 1))
+    count = len(predictions_of(sketches, "test").find_misses(1, 1))
     async with opened("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         dashboard.open_errors(ClassPair("test", 1, 1))
@@ -201,7 +202,9 @@ async def test_c_picks_a_pair_of_classes(run: RunFolder, sketches: Dataset, open
         await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         dashboard.screen.query_one(Input).value = "pullover dress"
         await pilot.press("enter")
-        await wait_for_images(dashboard, pilot, len(predictions_of(sketches, "test").misses(2, 3)))
+        await wait_for_images(
+            dashboard, pilot, len(predictions_of(sketches, "test").find_misses(2, 3))
+        )
         assert "Pullover → Dress" in headline(dashboard)
 
 
@@ -214,19 +217,19 @@ async def test_slash_opens_a_filter_that_escape_leaves_and_clears(
         await pilot.press("slash", "p")
         await settled(pilot, lambda: "filter “p” matches" in headline(dashboard))
         dashboard.screen.query_one("#filter", Input).value = "pull>dress"
-        await wait_for_images(dashboard, pilot, len(predicted.misses(2, 3)))
+        await wait_for_images(dashboard, pilot, len(predicted.find_misses(2, 3)))
         assert "filter “pull>dress” matches" in headline(dashboard)
         # Escape leaves the input, then clears it.
         await pilot.press("escape")
         assert dashboard.screen.focused is gallery_of(dashboard)
-        await wait_for_images(dashboard, pilot, len(predicted.misses(2, 3)))
+        await wait_for_images(dashboard, pilot, len(predicted.find_misses(2, 3)))
         await pilot.press("escape")
         await wait_for_images(dashboard, pilot)
         assert not dashboard.screen.query_one("#filter").display
 
 
 async def test_the_filter_takes_an_index(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
-    miss = predictions_of(sketches, "test").misses()[7]
+    miss = predictions_of(sketches, "test").find_misses()[7]
     async with opened("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("slash")
@@ -251,7 +254,7 @@ async def test_a_filter_without_matches_says_so(run: RunFolder, opened: Opened) 
 
 
 async def test_g_goes_to_an_index(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
-    misses = predictions_of(sketches, "test").misses()
+    misses = predictions_of(sketches, "test").find_misses()
     async with opened("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("g")
@@ -319,7 +322,7 @@ async def test_p_w_and_e_choose_split_and_run_and_evaluate(
 async def test_at_80_columns_the_selected_image_has_a_view_of_its_own(
     run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
-    misses = predictions_of(sketches, "test").misses()
+    misses = predictions_of(sketches, "test").find_misses()
     async with opened("errors", size=(80, 24)) as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         detail = dashboard.screen.query_one(ImageDetail)

@@ -15,7 +15,8 @@ from textual.app import App, ComposeResult
 from textual.content import Content
 from textual.pilot import Pilot
 
-from fmnist_tui.render import Run, render
+from fmnist_tui.render.cells import Run
+from fmnist_tui.render.renderers import draw_image
 from fmnist_tui.tui.widgets.gallery import Gallery, Tile
 from fmnist_tui.tui.widgets.gallery_layout import ZOOMS, plan
 from fmnist_tui.tui.widgets.picture import PictureView, largest, strips
@@ -83,7 +84,9 @@ async def shown(
 
 def test_greys_are_written_as_numbers_of_the_palette_that_textual_leaves_alone() -> None:
     segments = [
-        segment for strip in strips(render(picture(), "halfblock", 28), BASE) for segment in strip
+        segment
+        for strip in strips(draw_image(picture(), "halfblock", 28), BASE)
+        for segment in strip
     ]
     for segment in segments:
         assert segment.style is not None
@@ -105,7 +108,7 @@ def test_a_grey_is_at_most_nine_levels_off() -> None:
 def test_equal_neighbours_and_near_equal_halves_are_one_segment_of_blanks() -> None:
     image = picture(100)
     image[1::2] += 3
-    (strip, *_) = strips(render(image, "halfblock", 28), BASE)
+    (strip, *_) = strips(draw_image(image, "halfblock", 28), BASE)
     (segment,) = strip
     assert segment.text == " " * 28
     assert segment.style is not None and segment.style.color is None
@@ -114,7 +117,7 @@ def test_equal_neighbours_and_near_equal_halves_are_one_segment_of_blanks() -> N
 def test_colours_stay_colours() -> None:
     image = np.zeros((28, 28, 3), np.uint8)
     image[..., 0] = 200
-    (strip, *_) = strips(render(image, "halfblock", 28), BASE)
+    (strip, *_) = strips(draw_image(image, "halfblock", 28), BASE)
     (segment,) = strip
     assert segment.style is not None and segment.style.bgcolor is not None
     assert segment.style.bgcolor.triplet == (200, 0, 0)
@@ -122,7 +125,7 @@ def test_colours_stay_colours() -> None:
 
 def test_letters_are_in_the_colours_of_what_is_around_them() -> None:
     for kind in ("ascii", "braille"):
-        (strip, *_) = strips(render(picture(255), kind, 14), BASE)
+        (strip, *_) = strips(draw_image(picture(255), kind, 14), BASE)
         assert {segment.style for segment in strip} == {BASE}
 
 

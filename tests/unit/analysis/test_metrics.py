@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmnist_tui.analysis.metrics import (
-    calibration,
-    class_scores,
-    evaluate,
+    compute_calibration,
+    compute_class_scores,
+    compute_metrics,
     grouped_accuracy,
-    interval,
     softmax,
+    wilson_interval,
 )
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.util.errors import UserError
@@ -28,7 +28,7 @@ LABELS = np.array([0, 1, 1, 2, 2])
 
 
 def test_the_figures_of_a_small_case_are_those_worked_out_by_hand() -> None:
-    found = evaluate(SHARES, LABELS, NAMES)
+    found = compute_metrics(SHARES, LABELS, NAMES)
     assert found.confusion == ((1, 0, 0), (1, 1, 0), (0, 1, 1))
     assert found.accuracy == pytest.approx(3 / 5)
     assert [score.precision for score in found.classes] == pytest.approx([1 / 2, 1 / 2, 1])
@@ -42,31 +42,31 @@ def test_the_figures_of_a_small_case_are_those_worked_out_by_hand() -> None:
 
 
 def test_a_class_nobody_predicted_or_had_counts_as_nothing_without_a_warning() -> None:
-    found = evaluate(np.array([[0.9, 0.1, 0.0]]), np.array([0]), NAMES)
+    found = compute_metrics(np.array([[0.9, 0.1, 0.0]]), np.array([0]), NAMES)
     assert [score.f1 for score in found.classes] == [1, 0, 0]
 
 
 def test_nothing_cannot_be_evaluated() -> None:
     with pytest.raises(ValueError, match="nothing"):
-        evaluate(np.zeros((0, 3)), np.zeros(0, int), NAMES)
+        compute_metrics(np.zeros((0, 3)), np.zeros(0, int), NAMES)
 
 
 def test_wilsons_interval_is_the_published_one() -> None:
-    assert interval(9180, 10_000) == pytest.approx((0.91246, 0.92322), abs=1e-5)
-    assert interval(0, 10) == pytest.approx((0.0, 0.27753), abs=1e-5)
-    assert interval(10, 10)[1] == 1.0
+    assert wilson_interval(9180, 10_000) == pytest.approx((0.91246, 0.92322), abs=1e-5)
+    assert wilson_interval(0, 10) == pytest.approx((0.0, 0.27753), abs=1e-5)
+    assert wilson_interval(10, 10)[1] == 1.0
 
 
 @given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_an_interval_holds_its_share_and_stays_between_0_and_1(case: tuple[int, int]) -> None:
-    low, high = interval(*case)
+    low, high = wilson_interval(*case)
     assert 0 <= low <= case[0] / case[1] <= high <= 1
 
 
 def test_calibration_error_is_the_weighted_gap_between_sure_and_right() -> None:
     shares = np.array([[0.9, 0.1]] * 10 + [[0.6, 0.4]] * 10)
     labels = np.array([0] * 9 + [1] + [0] * 3 + [1] * 7)
-    error, bins = calibration(shares, labels)
+    error, bins = compute_calibration(shares, labels)
     assert error == pytest.approx(0.5 * 0.0 + 0.5 * 0.3)
     assert [(part.count, round(part.accuracy, 2)) for part in bins] == [(10, 0.3), (10, 0.9)]
 
@@ -102,16 +102,16 @@ def test_predictions_survive_the_disk(tmp_path: Path) -> None:
 
 def test_misses_are_found_ordered_and_filtered() -> None:
     kept = _predictions()
-    by_confidence = kept.misses()
+    by_confidence = kept.find_misses()
     assert [(miss.index, miss.true, miss.predicted) for miss in by_confidence] == [
         (102, 1, 0),
         (104, 2, 1),
     ]
     assert by_confidence[0].probability == pytest.approx(0.6)
-    assert [miss.index for miss in kept.misses(order="loss")] == [102, 104]
-    assert [miss.index for miss in kept.misses(true=2)] == [104]
-    assert [miss.index for miss in kept.misses(predicted=0)] == [102]
-    assert [miss.index for miss in kept.misses(true=0, predicted=0)] == [100], "a right pair"
+    assert [miss.index for miss in kept.find_misses(order="loss")] == [102, 104]
+    assert [miss.index for miss in kept.find_misses(true=2)] == [104]
+    assert [miss.index for miss in kept.find_misses(predicted=0)] == [102]
+    assert [miss.index for miss in kept.find_misses(true=0, predicted=0)] == [100], "a right pair"
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "pickled", "short"])
@@ -139,8 +139,8 @@ def test_the_figures_of_classes_are_the_same_from_a_matrix_alone() -> None:
     shares = random.random((200, 5))
     shares[:, 3] = 0.0
     names = ("a", "b", "c", "never said", "not there")
-    whole = evaluate(shares / shares.sum(1, keepdims=True), labels, names)
-    found = class_scores(whole.confusion, names)
+    whole = compute_metrics(shares / shares.sum(1, keepdims=True), labels, names)
+    found = compute_class_scores(whole.confusion, names)
     for mine, theirs in zip(found, whole.classes, strict=True):
         assert (mine.name, mine.support) == (theirs.name, theirs.support)
         assert mine.precision == pytest.approx(theirs.precision)

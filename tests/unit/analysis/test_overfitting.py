@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import pytest
 
 from fmnist_tui.analysis.overfitting import (
-    EARLY,
     GOOD,
-    OVER,
-    UNDER,
+    OVERFITTING,
+    TOO_EARLY,
+    UNDERFITTING,
     UNTRAINED,
     FitJudgement,
     judge_fit,
@@ -97,13 +97,13 @@ def test_an_ensemble_is_referred_to_its_members() -> None:
     assert made.started is not None
     made.apply(dataclasses.replace(made.started, kind=ENSEMBLE))
     found = judge_fit(made)
-    assert found.verdict == UNTRAINED and "member" in found.words
+    assert found.verdict == UNTRAINED and "member" in found.explanation
 
 
 def test_a_run_whose_validation_keeps_up_and_has_settled_is_good() -> None:
     found = fit(*SETTLED)
     assert found.verdict == GOOD
-    assert "+1.5" in found.words  # 92.5 % less 91.0 %
+    assert "+1.5" in found.explanation  # 92.5 % less 91.0 %
 
 
 def test_the_epochs_it_rests_on_are_the_best_and_the_last() -> None:
@@ -114,10 +114,10 @@ def test_the_epochs_it_rests_on_are_the_best_and_the_last() -> None:
 
 def test_validation_loss_that_rises_while_training_loss_falls_is_overfitting() -> None:
     found = fit(*SETTLED, (0.15, 0.95, 0.285, 0.909), (0.08, 0.97, 0.32, 0.908))
-    assert found.verdict == OVER
+    assert found.verdict == OVERFITTING
     # From which epoch, from what to what, and by how much.
     for figure in ("epoch 5", "0.268", "0.320", "19 %"):
-        assert figure in found.words
+        assert figure in found.explanation
 
 
 def test_one_bad_epoch_is_not_overfitting() -> None:
@@ -127,22 +127,22 @@ def test_one_bad_epoch_is_not_overfitting() -> None:
 
 def test_validation_loss_that_rises_with_training_loss_is_something_else() -> None:
     worse = fit(*SETTLED, (0.40, 0.88, 0.40, 0.87), (0.50, 0.85, 0.45, 0.85))
-    assert worse.verdict != OVER
+    assert worse.verdict != OVERFITTING
 
 
 def test_a_gap_in_accuracy_beyond_its_uncertainty_is_overfitting() -> None:
     gap: list[Epoch] = [(0.5, 0.85, 0.50, 0.85), (0.05, 0.99, 0.45, 0.88)]
     found = judge_fit(state(gap))
-    assert found.verdict == OVER
-    assert "+11.0" in found.words and "99.0 %" in found.words
+    assert found.verdict == OVERFITTING
+    assert "+11.0" in found.explanation and "99.0 %" in found.explanation
     # The same figures of a handful of images prove nothing.
-    assert judge_fit(state(gap, train=40, val=20)).verdict != OVER
+    assert judge_fit(state(gap, train=40, val=20)).verdict != OVERFITTING
 
 
 def test_a_run_that_ended_while_it_still_learned_is_underfitting() -> None:
     found = fit((0.6, 0.80, 0.45, 0.85), (0.4, 0.86, 0.36, 0.88), (0.32, 0.89, 0.30, 0.905))
-    assert found.verdict == UNDER
-    assert "17 %" in found.words
+    assert found.verdict == UNDERFITTING
+    assert "17 %" in found.explanation
 
 
 def test_a_last_gain_that_chance_explains_is_not_underfitting() -> None:
@@ -152,37 +152,37 @@ def test_a_last_gain_that_chance_explains_is_not_underfitting() -> None:
 
 def test_a_network_that_misses_even_what_it_learns_from_is_underfitting() -> None:
     found = fit((0.70, 0.78, 0.66, 0.78), (0.62, 0.80, 0.63, 0.80), (0.61, 0.80, 0.62, 0.801))
-    assert found.verdict == UNDER
-    assert "20.0 %" in found.words
+    assert found.verdict == UNDERFITTING
+    assert "20.0 %" in found.explanation
 
 
 def test_little_can_be_said_of_no_epoch_or_one() -> None:
-    assert judge_fit(RunState()).verdict == EARLY
-    assert fit(SETTLED[0]).verdict == EARLY
+    assert judge_fit(RunState()).verdict == TOO_EARLY
+    assert fit(SETTLED[0]).verdict == TOO_EARLY
 
 
 def test_a_run_without_validation_says_so() -> None:
     found = fit((0.5, 0.8, None, None), (0.4, 0.9, None, None))
-    assert found.verdict == EARLY
-    assert "no validation" in found.words
+    assert found.verdict == TOO_EARLY
+    assert "no validation" in found.explanation
 
 
 def test_a_run_under_way_is_too_early_unless_it_overfits() -> None:
-    assert judge_fit(state(SETTLED, ended=False, planned=20)).verdict == EARLY
+    assert judge_fit(state(SETTLED, ended=False, planned=20)).verdict == TOO_EARLY
     rising: list[Epoch] = [*SETTLED, (0.15, 0.95, 0.285, 0.909), (0.08, 0.97, 0.32, 0.908)]
-    assert judge_fit(state(rising, ended=False, planned=20)).verdict == OVER
+    assert judge_fit(state(rising, ended=False, planned=20)).verdict == OVERFITTING
 
 
 def test_mixed_labels_leave_the_trend_to_judge_by() -> None:
     mixed: list[Epoch] = [(loss, None, val, share) for loss, _, val, share in SETTLED]
     found = judge_fit(state(mixed))
     assert found.verdict == GOOD
-    assert "training less" not in found.words
+    assert "accuracy gap" not in found.explanation
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_losses_that_are_no_numbers_are_no_ground_for_a_verdict(bad: float) -> None:
-    assert fit(*SETTLED, (bad, 0.1, bad, 0.1)).verdict == EARLY
+    assert fit(*SETTLED, (bad, 0.1, bad, 0.1)).verdict == TOO_EARLY
     # One such epoch in between does not spoil the rest.
     assert fit(*SETTLED[:2], (0.3, 0.9, bad, 0.2), *SETTLED[2:]).verdict == GOOD
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from fmnist_tui.render.line_chart import Line, draw, line_chart
+from fmnist_tui.render.line_chart import Line, draw_chart, format_chart
 
 FALLING = Line("train", range(50), [math.exp(-step / 10) for step in range(50)])
 VALIDATION = Line("val", [10, 20, 49], [0.6, 0.4, 0.3], "orange")
@@ -14,20 +14,22 @@ VALIDATION = Line("val", [10, 20, 49], [0.6, 0.4, 0.3], "orange")
 
 def test_a_chart_keeps_to_its_size() -> None:
     for width, height in ((60, 10), (100, 20)):
-        lines = line_chart("loss", [FALLING, VALIDATION], width, height, colour=False).splitlines()
+        lines = format_chart(
+            "loss", [FALLING, VALIDATION], width, height, colour=False
+        ).splitlines()
         assert len(lines) == height
         assert max(map(len, lines)) == width
 
 
 def test_colour_is_ansi_and_without_it_there_is_no_escape() -> None:
-    assert "\x1b[" in line_chart("loss", [FALLING], 60, 10)
-    plain = line_chart("loss", [FALLING, VALIDATION], 60, 10, colour=False)
+    assert "\x1b[" in format_chart("loss", [FALLING], 60, 10)
+    plain = format_chart("loss", [FALLING, VALIDATION], 60, 10, colour=False)
     assert "\x1b" not in plain
     assert "** train" in plain and "++ val" in plain
 
 
 def test_ascii_charts_draw_their_lines_in_ascii() -> None:
-    body = line_chart("loss", [FALLING], 60, 10, ascii_only=True, colour=False)
+    body = format_chart("loss", [FALLING], 60, 10, ascii_only=True, colour=False)
     assert "*" in body and not any(0x2800 <= ord(letter) < 0x2900 for letter in body)
 
 
@@ -37,23 +39,23 @@ def test_ascii_charts_draw_their_lines_in_ascii() -> None:
     [[], [1.0], [1.0, 1.0], [0.0, 0.0], [math.nan, 1.0], [math.inf, -math.inf], [-1.0, 1e30]],
 )
 def test_no_values_however_odd_break_a_chart(values: list[float], log: bool) -> None:
-    text = line_chart("x", [Line("y", range(len(values)), values)], 60, 10, log=log)
+    text = format_chart("x", [Line("y", range(len(values)), values)], 60, 10, log=log)
     drawable = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
     assert bool(text) == bool(drawable)
 
 
 def test_powers_of_ten_are_told_as_what_they_are() -> None:
     rates = Line("loss", [-6.0, -4.0, -2.0, 0.0], [2.0, 1.0, 0.5, 3.0])
-    foot = line_chart("loss", [rates], 80, 12, colour=False, powers=True).splitlines()[-1]
+    foot = format_chart("loss", [rates], 80, 12, colour=False, powers=True).splitlines()[-1]
     assert foot.split() == ["1e-6", "1e-5", "0.0001", "0.001", "0.01", "0.1", "1"]
 
 
 def test_a_span_is_what_a_chart_reaches_over_at_least() -> None:
-    chart = draw([Line("loss", [2.0, 3.0], [1.0, 0.5])], 60, 10, span=(0.0, 10.0))
+    chart = draw_chart([Line("loss", [2.0, 3.0], [1.0, 0.5])], 60, 10, span=(0.0, 10.0))
     assert chart is not None and (chart.low, chart.high) == (0.0, 10.0)
-    beyond = draw([Line("loss", [-5.0, 3.0], [1.0, 0.5])], 60, 10, span=(0.0, 10.0))
+    beyond = draw_chart([Line("loss", [-5.0, 3.0], [1.0, 0.5])], 60, 10, span=(0.0, 10.0))
     assert beyond is not None and (beyond.low, beyond.high) == (-5.0, 10.0)
 
 
 def test_a_space_too_small_for_a_chart_stays_empty() -> None:
-    assert line_chart("loss", [FALLING], 10, 3) == ""
+    assert format_chart("loss", [FALLING], 10, 3) == ""

@@ -11,20 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fmnist_tui.render import (
+from fmnist_tui.render.ansi import Colours, to_ansi
+from fmnist_tui.render.cells import Row, Run
+from fmnist_tui.render.contact_sheet import (
     FULL,
     SMALL,
     TINY,
-    Colours,
-    Row,
-    Run,
-    grid,
-    names,
-    render,
-    sheet,
-    to_ansi,
+    cell_width,
+    draw_contact_sheet,
+    draw_grid,
+    fit_caption,
 )
-from fmnist_tui.render.contact_sheet import cells, fitted
+from fmnist_tui.render.renderers import draw_image, renderer_names
 from fmnist_tui.util.errors import UsageError
 
 Bytes = npt.NDArray[np.uint8]
@@ -52,69 +50,69 @@ def garment() -> Bytes:
 
 
 def test_a_half_block_is_two_pixels() -> None:
-    rows = render(image([255, 0, 9], [0, 255, 9]), "halfblock", 3)
+    rows = draw_image(image([255, 0, 9], [0, 255, 9]), "halfblock", 3)
     nine = (9, 9, 9)
     assert rows == ((Run("▀", WHITE, BLACK), Run("▀", BLACK, WHITE), Run(" ", None, nine)),)
 
 
 def test_half_blocks_keep_colours() -> None:
     colours = np.array([[[1, 2, 3]], [[4, 5, 6]]], np.uint8)
-    assert render(colours.repeat(2, axis=1), "halfblock", 2) == (
+    assert draw_image(colours.repeat(2, axis=1), "halfblock", 2) == (
         (Run("▀▀", (1, 2, 3), (4, 5, 6)),),
     )
 
 
 def test_equal_neighbours_are_one_run() -> None:
-    rows = render(np.zeros((28, 28), np.uint8), "halfblock", FULL)
+    rows = draw_image(np.zeros((28, 28), np.uint8), "halfblock", FULL)
     assert rows == ((Run(" " * 28, None, BLACK),),) * 14
 
 
 def test_an_odd_last_row_has_no_colour_below_it() -> None:
-    rows = render(image([9] * 3, [9] * 3, [9] * 3), "halfblock", 3)
+    rows = draw_image(image([9] * 3, [9] * 3, [9] * 3), "halfblock", 3)
     assert rows[1] == (Run("▀▀▀", (9, 9, 9), None),)
 
 
-@pytest.mark.parametrize("kind", names())
+@pytest.mark.parametrize("kind", renderer_names())
 @pytest.mark.parametrize(("columns", "lines"), [(FULL, 14), (SMALL, 7), (TINY, 4)])
 @pytest.mark.parametrize("shape", [(28, 28), (28, 28, 1), (28, 28, 3)])
 def test_an_image_takes_columns_by_half_as_many_lines(
     kind: str, columns: int, lines: int, shape: tuple[int, ...]
 ) -> None:
-    rows = render(np.full(shape, 130, np.uint8), kind, columns)
+    rows = draw_image(np.full(shape, 130, np.uint8), kind, columns)
     assert [len(text) for text in texts(rows)] == [columns] * lines
 
 
 def test_shrinking_averages() -> None:
     fine = np.indices((28, 28)).sum(axis=0) % 2 * 254
-    rows = render(fine.astype(np.uint8), "halfblock", SMALL)
+    rows = draw_image(fine.astype(np.uint8), "halfblock", SMALL)
     assert rows == ((Run(" " * 14, None, (127, 127, 127)),),) * 7
 
 
 def test_means_are_rounded() -> None:
-    assert render(image([0, 0], [0, 255]), "halfblock", 1) == ((Run("▀", (64, 64, 64), None),),)
+    assert draw_image(image([0, 0], [0, 255]), "halfblock", 1) == ((Run("▀", (64, 64, 64), None),),)
 
 
 def test_enlarging_repeats() -> None:
-    assert render(image([0, 255]), "halfblock", 4) == (
+    assert draw_image(image([0, 255]), "halfblock", 4) == (
         (Run("  ", None, BLACK), Run("  ", None, WHITE)),
     )
 
 
-@pytest.mark.parametrize("kind", names())
+@pytest.mark.parametrize("kind", renderer_names())
 @pytest.mark.parametrize("shape", [(1024, 1), (1, 1024), (1, 1), (300, 200), (200, 300)])
 def test_every_shape_stays_within_its_square(kind: str, shape: tuple[int, int]) -> None:
-    rows = render(np.full(shape, 200, np.uint8), kind, FULL)
+    rows = draw_image(np.full(shape, 200, np.uint8), kind, FULL)
     assert 1 <= len(rows) <= 14
     assert max(len(text) for text in texts(rows)) <= 28
 
 
 def test_letters_are_denser_where_it_is_brighter() -> None:
     shades = image([0, 26, 60, 255], [0, 26, 60, 255])
-    assert texts(render(shades, "ascii", 4)) == [" .:@"]
+    assert texts(draw_image(shades, "ascii", 4)) == [" .:@"]
 
 
 def test_letters_know_no_colour() -> None:
-    for run in render(garment(), "ascii", FULL)[7]:
+    for run in draw_image(garment(), "ascii", FULL)[7]:
         assert (run.foreground, run.background) == (None, None)
         assert run.text.isascii()
 
@@ -122,15 +120,15 @@ def test_letters_know_no_colour() -> None:
 def test_braille_has_eight_dots_a_cell() -> None:
     dots = np.zeros((4, 4), np.uint8)
     dots[0, 0] = dots[3, 1] = dots[1, 2] = 255
-    assert texts(render(dots, "braille", 2)) == ["⢁⠂"]
-    assert texts(render(np.full((4, 4), 255, np.uint8), "braille", 2)) == ["⣿⣿"]
+    assert texts(draw_image(dots, "braille", 2)) == ["⢁⠂"]
+    assert texts(draw_image(np.full((4, 4), 255, np.uint8), "braille", 2)) == ["⣿⣿"]
 
 
 @pytest.mark.parametrize(
     ("shade", "share"), [(0, 0), (64, 0.25), (128, 0.5), (192, 0.75), (255, 1)]
 )
 def test_braille_keeps_the_tone_of_an_area(shade: int, share: float) -> None:
-    rows = render(np.full((28, 28), shade, np.uint8), "braille", SMALL)
+    rows = draw_image(np.full((28, 28), shade, np.uint8), "braille", SMALL)
     dots = sum((ord(sign) - 0x2800).bit_count() for text in texts(rows) for sign in text)
     assert dots / (28 * 28) == pytest.approx(share, abs=0.04)
 
@@ -139,19 +137,19 @@ def test_colours_count_by_luma_where_only_brightness_can_be_shown() -> None:
     blue = np.zeros((2, 2, 3), np.uint8)
     blue[..., 2] = 255
     green = blue[..., [0, 2, 1]]
-    assert texts(render(blue, "ascii", 2)) == [".."]
-    assert texts(render(green, "ascii", 2)) == ["++"]
+    assert texts(draw_image(blue, "ascii", 2)) == [".."]
+    assert texts(draw_image(green, "ascii", 2)) == ["++"]
 
 
 def test_an_unknown_kind_names_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r'"halfblok"; did you mean "halfblock".*braille, ascii'):
-        render(garment(), "halfblok", FULL)
-    assert names() == ("halfblock", "braille", "ascii")
+        draw_image(garment(), "halfblok", FULL)
+    assert renderer_names() == ("halfblock", "braille", "ascii")
 
 
 @given(arrays(np.uint8, (4, 6), elements=st.sampled_from([0, 80, 255])))
 def test_merging_loses_no_cell(pixels: Bytes) -> None:
-    rows = render(pixels, "halfblock", 6)
+    rows = draw_image(pixels, "halfblock", 6)
     for number, row in enumerate(rows):
         assert all(left[1:] != right[1:] for left, right in pairwise(row))
         for column, cell in enumerate(unmerged(row)):
@@ -162,7 +160,7 @@ def test_merging_loses_no_cell(pixels: Bytes) -> None:
 
 
 def test_only_what_changes_is_sent() -> None:
-    rows = render(image([255, 255, 0, 0], [0, 0, 0, 0]), "halfblock", 4)
+    rows = draw_image(image([255, 255, 0, 0], [0, 0, 0, 0]), "halfblock", 4)
     assert to_ansi(rows, "truecolor") == ["\x1b[38;2;255;255;255;48;2;0;0;0m▀▀  \x1b[0m"]
     assert to_ansi(((Run("plain"),), ()), "truecolor") == ["plain", ""]
     back = ((Run("a", (1, 2, 3)), Run("b")),)
@@ -178,7 +176,7 @@ def test_only_what_changes_is_sent() -> None:
     ],
 )
 def test_fewer_colours_are_the_nearest_there_are(colours: Colours, expected: str) -> None:
-    rows = render(image([255], [130]), "halfblock", 2)
+    rows = draw_image(image([255], [130]), "halfblock", 2)
     assert to_ansi(((rows[0][0]._replace(text="▀"),),), colours) == [expected]
 
 
@@ -192,8 +190,8 @@ def test_sixteen_colours_are_named_by_their_own_numbers() -> None:
 
 
 def test_without_colours_half_blocks_become_letters() -> None:
-    drawn = to_ansi(render(garment(), "halfblock", FULL), "none")
-    assert drawn == texts(render(garment(), "ascii", FULL))
+    drawn = to_ansi(draw_image(garment(), "halfblock", FULL), "none")
+    assert drawn == texts(draw_image(garment(), "ascii", FULL))
     assert all(line.isascii() for line in drawn)
     half = (Run("▀", WHITE, None),), (Run(" ", None, WHITE), Run(" caption"))
     assert to_ansi(half, "none") == ["=", "@ caption"]
@@ -201,16 +199,16 @@ def test_without_colours_half_blocks_become_letters() -> None:
 
 @pytest.mark.parametrize("columns", [FULL, SMALL, TINY])
 def test_an_image_costs_few_bytes(columns: int) -> None:
-    lines = to_ansi(render(garment(), "halfblock", columns), "truecolor")
+    lines = to_ansi(draw_image(garment(), "halfblock", columns), "truecolor")
     # A cell costs 41 bytes at most, for two colours and the character.
     assert sum(len(line.encode()) for line in lines) < 33 * columns * len(lines)
-    empty = to_ansi(render(np.zeros((28, 28), np.uint8), "halfblock", columns), "truecolor")
+    empty = to_ansi(draw_image(np.zeros((28, 28), np.uint8), "halfblock", columns), "truecolor")
     assert sum(len(line.encode()) for line in empty) < 50 * len(empty)
 
 
 def test_images_lie_side_by_side_with_their_captions() -> None:
     white = np.full((4, 4), 255, np.uint8)
-    rows = grid([white] * 3, ["one", "a long name", "三"], 4, 10, "ascii")
+    rows = draw_grid([white] * 3, ["one", "a long name", "三"], 4, 10, "ascii")
     assert texts(rows) == [
         *("@@@@  @@@@", "@@@@  @@@@", "one   a …e"),
         *("", "@@@@", "@@@@", "三"),
@@ -219,48 +217,54 @@ def test_images_lie_side_by_side_with_their_captions() -> None:
 
 def test_images_of_any_shape_share_a_line() -> None:
     tall, wide = np.full((4, 2), 255, np.uint8), np.full((2, 4), 255, np.uint8)
-    rows = grid([tall, wide], ["", ""], 4, 80, "ascii")
+    rows = draw_grid([tall, wide], ["", ""], 4, 80, "ascii")
     assert texts(rows) == ["@@    @@@@", "@@    ", "      "]
 
 
 def test_a_narrow_screen_still_gets_every_image() -> None:
-    rows = grid([garment()] * 2, ["a", "b"], FULL, 9, "ascii")
+    rows = draw_grid([garment()] * 2, ["a", "b"], FULL, 9, "ascii")
     assert max(len(text) for text in texts(rows)) == 9
     assert sum("a" in text or "b" in text for text in texts(rows)) == 2
 
 
 def test_no_images_are_no_lines() -> None:
-    assert grid([], [], FULL, 80) == ()
-    assert sheet([], [], 80) == []
+    assert draw_grid([], [], FULL, 80) == ()
+    assert draw_contact_sheet([], [], 80) == []
 
 
 def test_captions_cannot_steer_the_terminal() -> None:
-    lines = sheet([garment()], ["\x1b]0;owned\x07\u202e"], 80, colours="none")
+    lines = draw_contact_sheet([garment()], ["\x1b]0;owned\x07\u202e"], 80, colours="none")
     assert "\x1b" not in "".join(lines)
     assert "\u202e" not in "".join(lines)
 
 
 @given(st.text(max_size=40), st.integers(1, 20))
 def test_captions_fit_their_columns(text: str, columns: int) -> None:
-    assert cells(fitted(text, columns)) <= columns
+    assert cell_width(fit_caption(text, columns)) <= columns
 
 
 def test_captions_are_measured_in_cells() -> None:
-    assert cells("三e\u0301") == 3
-    assert fitted("三三三", 4) == "三…"
-    rows = grid([garment()] * 2, ["三", "x"], 4, 10, "ascii")
+    assert cell_width("三e\u0301") == 3
+    assert fit_caption("三三三", 4) == "三…"
+    rows = draw_grid([garment()] * 2, ["三", "x"], 4, 10, "ascii")
     assert texts(rows)[-1] == "三    x"
 
 
 def test_a_sheet_is_as_large_as_fits_in_two_lines() -> None:
-    few = sheet([garment()] * 4, ["x"] * 4, 60, "ascii", "none")
-    many = sheet([garment()] * 5, ["x"] * 5, 60, "ascii", "none")
+    few = draw_contact_sheet([garment()] * 4, ["x"] * 4, 60, "ascii", "none")
+    many = draw_contact_sheet([garment()] * 5, ["x"] * 5, 60, "ascii", "none")
     assert len(few) == 2 * 15 + 1
     assert len(many) == 2 * 8 + 1
 
 
 def test_a_sheet_draws_what_the_terminal_can_show() -> None:
-    plain = sheet([garment()], ["x"], 80, colours="none")
-    assert plain[:-1] == texts(render(garment(), "ascii", FULL))
-    assert "▀" in sheet([garment()], ["x"], 80, colours="256")[0] + sheet([garment()], ["x"], 80)[5]
-    assert "⣿" in "".join(sheet([np.full((28, 28), 255, np.uint8)], ["x"], 80, "braille"))
+    plain = draw_contact_sheet([garment()], ["x"], 80, colours="none")
+    assert plain[:-1] == texts(draw_image(garment(), "ascii", FULL))
+    assert (
+        "▀"
+        in draw_contact_sheet([garment()], ["x"], 80, colours="256")[0]
+        + draw_contact_sheet([garment()], ["x"], 80)[5]
+    )
+    assert "⣿" in "".join(
+        draw_contact_sheet([np.full((28, 28), 255, np.uint8)], ["x"], 80, "braille")
+    )

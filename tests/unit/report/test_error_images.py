@@ -27,12 +27,12 @@ from tests.unit.report.support import make_predictions
 def test_the_most_confident_come_first_then_the_most_confused_pairs() -> None:
     predictions = make_predictions("test")
     first, *pairs = select_errors(predictions)
-    misses = predictions.misses()
+    misses = predictions.find_misses()
     assert first.misses == tuple(misses[:MOST_CONFIDENT])
     assert first.count == len(misses)
     assert len(pairs) == MAX_PAIRS
     assert (pairs[0].true, pairs[0].predicted) == (6, 0)
-    assert pairs[0].misses == tuple(predictions.misses(6, 0)[:PER_PAIR])
+    assert pairs[0].misses == tuple(predictions.find_misses(6, 0)[:PER_PAIR])
     assert [pair.count for pair in pairs] == sorted((p.count for p in pairs), reverse=True)
 
 

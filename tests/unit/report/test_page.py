@@ -136,7 +136,7 @@ def test_every_image_and_chart_is_described(page: Parsed) -> None:
 def test_the_gallery_shows_how_many_of_all_errors_it_has(page: Parsed) -> None:
     wrong = make_predictions("test").evaluation().wrong
     assert f"Most confident errors 20 of {wrong}" in page.text
-    pair = len(make_predictions("test").misses(6, 0))
+    pair = len(make_predictions("test").find_misses(6, 0))
     assert f"Shirt → T-shirt/top 10 of {pair}" in page.text
 
 

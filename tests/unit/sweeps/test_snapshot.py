@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.render.sparkline import sparks
+from fmnist_tui.render.sparkline import draw_sparkline
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps import study_locations
@@ -124,4 +124,4 @@ def test_the_folder_of_a_sweep_says_where_its_study_is(tmp_path: Path) -> None:
     ],
 )
 def test_a_curve_is_a_few_blocks(values: list[float], width: int, line: str) -> None:
-    assert sparks(values, width) == line
+    assert draw_sparkline(values, width) == line

@@ -16,8 +16,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from fmnist_tui.data.browse import DARK, ImageStatistics
-from fmnist_tui.render import Row, Run
-from fmnist_tui.render.cells import grey, resized
+from fmnist_tui.render.cells import Row, Run, resize, to_grey
 from fmnist_tui.tui.widgets.picture import PictureView, ground, strips
 from fmnist_tui.util.text import safe_text
 
@@ -144,7 +143,7 @@ class SampleView(Horizontal, can_focus=True):
 def values_row(image: npt.NDArray[Any], row: int, width: int) -> Row:
     """A row of pixels as hexadecimal numbers on their own grey: two digits each where there
     is room, else the first; what does not fit is left out at the right."""
-    pixels = grey(resized(image, max(image.shape[:2])))[row].tolist()
+    pixels = to_grey(resize(image, max(image.shape[:2])))[row].tolist()
     digits = 2 if 2 * len(pixels) <= width else 1
     cells = []
     for value in pixels[: width // digits]:

@@ -16,7 +16,7 @@ from fmnist_tui.config import dataset_catalog
 from fmnist_tui.config.dataset_catalog import SPLITS
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.browse import DatasetFilter, class_means
-from fmnist_tui.render import names as renderers
+from fmnist_tui.render.renderers import renderer_names
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog, TextDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.screens.data import augmentation, loading
@@ -283,7 +283,7 @@ class DataScreen(DashboardScreen):
         if self.app_state.ascii:
             self.notify("started with --ascii: pictures are ASCII until you leave")
             return
-        kinds = renderers()
+        kinds = renderer_names()
         now = self._browser.gallery.renderer
         self.app_state.settings.save("renderer", kinds[(kinds.index(now) + 1) % len(kinds)])
         self._appear()

@@ -64,7 +64,7 @@ def image_facts(
 
 def class_probabilities(predictions: Predictions, miss: Misclassified) -> list[tuple[str, float]]:
     """All classes with their probabilities for one image, highest first."""
-    shares = softmax(predictions.logits[miss.place : miss.place + 1])[0]
+    shares = softmax(predictions.logits[miss.row : miss.row + 1])[0]
     order = np.argsort(-shares, kind="stable")
     return [(predictions.classes[number], float(shares[number])) for number in order]
 

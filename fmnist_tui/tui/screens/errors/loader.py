@@ -117,7 +117,7 @@ class ErrorLoader:
         def load() -> LoadedErrors:
             predictions = evaluation.predictions
             images = known or load_images(datasets, evaluation.folder, evaluation.split, dataset)
-            misses = predictions.misses(*pair, order)
+            misses = predictions.find_misses(*pair, order)
             return LoadedErrors(evaluation, misses, images, images.count_changed(predictions))
 
         def on_done(loaded: LoadedErrors) -> None:

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from fmnist_tui.analysis.predictions import Misclassified, MissOrder
-from fmnist_tui.render import names as renderers
+from fmnist_tui.render.renderers import renderer_names
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.base.screen import FOLDED, DashboardScreen
@@ -343,7 +343,7 @@ class ErrorsScreen(DashboardScreen):
         self._apply_settings()
 
     def action_renderer(self) -> None:
-        kinds = renderers()
+        kinds = renderer_names()
         now = self._gallery.renderer
         self.app_state.settings.save("renderer", kinds[(kinds.index(now) + 1) % len(kinds)])
         self._apply_settings()

@@ -15,7 +15,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from fmnist_tui.render.contact_sheet import cells
+from fmnist_tui.render.contact_sheet import cell_width
 from fmnist_tui.tui.screens.evaluate import confusion_layout
 from fmnist_tui.tui.screens.evaluate.confusion_layout import Cell, ConfusionLayout
 from fmnist_tui.tui.widgets.confusion_heatmap import Counts, HeatColours, fitted, palette, shares
@@ -72,7 +72,7 @@ class ConfusionTable(Widget, can_focus=True):
         names = tuple(classes)
         self._confusion = tuple(tuple(row) for row in confusion)
         self._shares = {by: shares(self._confusion, by) for by in (False, True)}
-        self._name_width = max((cells(safe_text(name)) for name in names), default=0)
+        self._name_width = max((cell_width(safe_text(name)) for name in names), default=0)
         highest = max((max(row) for row in self._confusion), default=0)
         self._digits = max(3, len(str(highest)))
         if names != self._names:

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.message import Message
 
 from fmnist_tui.analysis.metrics import Evaluation
-from fmnist_tui.render.contact_sheet import cells
+from fmnist_tui.render.contact_sheet import cell_width
 from fmnist_tui.tui.widgets.columns import Column, head, laid_out, line
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.formatting import format_percent
@@ -148,8 +148,8 @@ class ConfusedPairs(ScoreTable):
 
 def _fit_pair(true: str, predicted: str, width: int) -> str:
     """`Shirt → Coat`; where there is no room, the longer name is cut."""
-    while cells(true) + cells(predicted) + 3 > width and len(true) + len(predicted) > 4:
-        if cells(true) >= cells(predicted):
+    while cell_width(true) + cell_width(predicted) + 3 > width and len(true) + len(predicted) > 4:
+        if cell_width(true) >= cell_width(predicted):
             true = true[:-1]
         else:
             predicted = predicted[:-1]

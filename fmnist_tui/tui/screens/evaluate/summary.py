@@ -5,14 +5,21 @@ from __future__ import annotations
 from textual.content import Content
 
 from fmnist_tui.analysis.metrics import Evaluation
-from fmnist_tui.analysis.overfitting import EARLY, GOOD, OVER, UNDER, UNTRAINED, FitJudgement
+from fmnist_tui.analysis.overfitting import (
+    GOOD,
+    OVERFITTING,
+    TOO_EARLY,
+    UNDERFITTING,
+    UNTRAINED,
+    FitJudgement,
+)
 from fmnist_tui.util.formatting import NO_VALUE, format_percent
 
 _SIGNS = {
     GOOD: ("✓", "$success"),
-    OVER: ("▲", "$error"),
-    UNDER: ("▼", "$warning"),
-    EARLY: ("…", "$foreground-muted"),
+    OVERFITTING: ("▲", "$error"),
+    UNDERFITTING: ("▼", "$warning"),
+    TOO_EARLY: ("…", "$foreground-muted"),
     UNTRAINED: ("–", "$foreground-muted"),
 }
 _CONFIDENT = 0.9
@@ -51,7 +58,7 @@ def fit_text(judgement: FitJudgement, width: int) -> Content:
     """The judgement, its reasons, and the figures of the best and the last epoch."""
     sign, colour = _SIGNS[judgement.verdict]
     verdict = Content.styled(f"{sign} {judgement.verdict}", f"bold {colour}")
-    lines = [verdict, Content(judgement.words)]
+    lines = [verdict, Content(judgement.explanation)]
     if judgement.best is not None and judgement.last is not None:
         rows = [("", "epoch", "train loss", "val loss", "train acc.", "val acc.")]
         rows += [

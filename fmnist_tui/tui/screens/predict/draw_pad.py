@@ -14,7 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from fmnist_tui.config.dataset_catalog import IMAGE_SIDE
-from fmnist_tui.render import render
+from fmnist_tui.render.renderers import draw_image
 from fmnist_tui.tui.screens.predict.drawing import DrawingCanvas, Pixels
 from fmnist_tui.tui.widgets.picture import known_renderer, strips
 
@@ -156,7 +156,7 @@ class DrawPad(Widget, can_focus=True):
     def _canvas_lines(self, columns: int, base: Style) -> list[Strip]:
         wanted = (columns, self.renderer, base)
         if self._drawn[0] != wanted:
-            rows = render(self._canvas.pixels, self.renderer, columns)
+            rows = draw_image(self._canvas.pixels, self.renderer, columns)
             drawn = [strip.adjust_cell_length(columns, base) for strip in strips(rows, base)]
             self._drawn = (wanted, drawn)
         return self._drawn[1]

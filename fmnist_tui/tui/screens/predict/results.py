@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.render.cells import resized
+from fmnist_tui.render.cells import resize
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _reduced(prediction: Prediction) -> Result:
 
 def _stage(step: PreparationStep) -> PreparationStage:
     large = max(step.image.shape[:2]) > LARGEST
-    image = resized(step.image, LARGEST) if large else step.image
+    image = resize(step.image, LARGEST) if large else step.image
     return PreparationStage(step.name, step.caption, image)
 
 

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
 from fmnist_tui.config import recipes
-from fmnist_tui.render import names as renderers
+from fmnist_tui.render.renderers import renderer_names
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.base.dialogs import PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
@@ -333,7 +333,7 @@ class PredictScreen(DashboardScreen):
         self._show()
 
     def action_renderer(self) -> None:
-        kinds = renderers()
+        kinds = renderer_names()
         kind = kinds[(kinds.index(self._renderer) + 1) % len(kinds)]
         self.app_state.settings.save("renderer", kind)
         self._appear()

@@ -16,7 +16,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
-from fmnist_tui.render import render
+from fmnist_tui.render.renderers import draw_image
 from fmnist_tui.tui.screens.predict.results import PreparationStage
 from fmnist_tui.tui.widgets.columns import fitted
 from fmnist_tui.tui.widgets.picture import known_renderer, strips
@@ -105,7 +105,7 @@ class StageStrip(Widget):
     def _picture(self, place: int, flow: StageFlow) -> list[Strip]:
         if place not in self._drawn:
             base = self.visual_style.rich_style
-            rows = render(self._stages[place].image, self.renderer, flow.columns)
+            rows = draw_image(self._stages[place].image, self.renderer, flow.columns)
             blank = Strip.blank(flow.columns, base)
             drawn = [strip.adjust_cell_length(flow.columns, base) for strip in strips(rows, base)]
             self._drawn[place] = (drawn + [blank] * flow.box)[: flow.box - 1]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from textual.content import Content
 
-from fmnist_tui.analysis.metrics import interval
+from fmnist_tui.analysis.metrics import wilson_interval
 from fmnist_tui.config.problems import format_setting
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import ENSEMBLE, SWEEP
@@ -150,7 +150,7 @@ def _results(history: RunHistory) -> tuple[str, str, str, str]:
     best, val, test = history.best, history.val, history.test
     val_accuracy, val_count = NO_VALUE, ""
     if best is not None and best.val_accuracy is not None:
-        bounds = interval(round(best.val_accuracy * best.val_count), best.val_count)
+        bounds = wilson_interval(round(best.val_accuracy * best.val_count), best.val_count)
         val_accuracy, val_count = _accuracy(best.val_accuracy, *bounds), f"{best.val_count:,}"
     elif best is None and val is not None:
         val_accuracy = _accuracy(val.accuracy, val.accuracy_low, val.accuracy_high)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from fmnist_tui.render.sparkline import sparks
+from fmnist_tui.render.sparkline import draw_sparkline
 from fmnist_tui.sweeps import trial_states
 from fmnist_tui.sweeps.snapshot import Snapshot, StudySummary, TrialView
 from fmnist_tui.sweeps.space import Dimension, format_value
@@ -172,7 +172,7 @@ def _format_trial(
         "number": Text(str(trial.number)),
         "state": Text(f"{sign} {trial.state}", colours.get(colour)),
         "value": Text(format_percent(trial.value), "bold" if is_best else ""),
-        "curve": Text(sparks(curve, 10, *bounds)),
+        "curve": Text(draw_sparkline(curve, 10, *bounds)),
         "epochs": Text(str(trial.epochs or NO_VALUE)),
         "time": Text(format_duration(trial.seconds)),
         "settings": Text(_join_fitting(_details(trial), columns[-1].width)),

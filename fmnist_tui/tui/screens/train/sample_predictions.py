@@ -13,7 +13,8 @@ from rich.style import Style
 from textual.strip import Strip
 
 from fmnist_tui.protocol.events import Glance
-from fmnist_tui.render import SMALL, TINY, render
+from fmnist_tui.render.contact_sheet import SMALL, TINY
+from fmnist_tui.render.renderers import draw_image
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.state.dataset_cache import DatasetSpec
 from fmnist_tui.tui.state.run_feed import RunFeed
@@ -123,7 +124,7 @@ class SamplePane(IncrementalWidget):
             blank = Strip([Segment(" " * layout.width, base)], layout.width)
             drawn: list[Strip] = []
             if image is not None:
-                rows = render(image, self._renderer, layout.width)
+                rows = draw_image(image, self._renderer, layout.width)
                 drawn = [
                     strip.adjust_cell_length(layout.width, base) for strip in strips(rows, base)
                 ]

@@ -15,7 +15,7 @@ from textual.widget import Widget
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.commands import Pause, Resume, SaveCheckpoint, ScaleLearningRate, Stop
 from fmnist_tui.protocol.events import FINISHED, TRAIN
-from fmnist_tui.render import names as renderers
+from fmnist_tui.render.renderers import renderer_names
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.screen import FOLDED, DashboardScreen
 from fmnist_tui.tui.screens.train import curves
@@ -290,7 +290,7 @@ class TrainScreen(DashboardScreen):
         self._update_charts(self.app_state.feed, live=False)
 
     def action_renderer(self) -> None:
-        kinds = renderers()
+        kinds = renderer_names()
         now = self.app_state.renderer
         following = kinds[(kinds.index(now) + 1) % len(kinds)] if now in kinds else kinds[0]
         self.app_state.settings.save("renderer", following)
