@@ -163,6 +163,16 @@ def test_a_job_that_fails_tells_whoever_asked_and_harms_nobody(session: Session)
     assert Listener(session.train(config(epochs=1))).wait_for_end().reason == FINISHED
 
 
+def test_a_job_fails_instead_of_hanging_if_its_module_cannot_be_imported(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as context:
+        context.setitem(sys.modules, "fmnist_tui.engine.session.small_jobs", None)
+        with pytest.raises(ImportError):
+            session.submit(lambda _: None).result(PATIENCE)
+    assert Listener(session.train(config(epochs=1))).to_the_end().reason == FINISHED
+
+
 def test_closing_stops_a_training_saves_it_and_joins_the_thread(session: Session) -> None:
     training = session.train(config(epochs=FOREVER))
     listener = Listener(training)
