@@ -1,16 +1,27 @@
 # make run   installs into .venv and starts the program
 # make test  the same, then every check there is
+# make gpu   tests and benchmark on an NVIDIA GPU, from this checkout, without installing anything
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: run test check install clean
+.PHONY: run test gpu check install clean
 
 run: install
 	$(BIN)/fmnist-tui $(ARGS)
 
 test: check
 	$(BIN)/pytest -n 2 --dist worksteal
+
+gpu: export PYTHONPATH := $(CURDIR):$(PYTHONPATH)
+gpu: RUN := $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
+gpu:
+	@if ! $(RUN) -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then \
+		echo "no NVIDIA GPU that torch can use: nothing to test"; \
+	else \
+		$(RUN) -m pytest -m gpu tests/gpu && $(RUN) -m fmnist_tui bench --part throughput \
+			--batch 256 --batch 2048 --images 50000 --turns 1 $(ARGS); \
+	fi
 
 check: install
 	$(BIN)/ruff check .

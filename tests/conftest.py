@@ -1,18 +1,45 @@
 """What holds for all tests."""
 
+from __future__ import annotations
+
 import gc
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
-# Property tests try the same examples every time: a failure is a change, not a die.
-settings.register_profile("steady", derandomize=True, deadline=None)
-settings.load_profile("steady")
+if find_spec("hypothesis"):
+    from hypothesis import settings
 
-# A worker that has imported everything spends a quarter of its time looking for garbage
-# among what it will never let go.
+    # Property tests try the same examples every time: a failure means that the code changed.
+    settings.register_profile("steady", derandomize=True, deadline=None)
+    settings.load_profile("steady")
+
+GPU_TESTS = Path(__file__).parent / "gpu"
+
+# A worker that has imported everything spends a quarter of its time collecting garbage among
+# objects that are never freed.
 gc.set_threshold(100_000, 50, 100)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-snapshots", action="store_true", help="keep how screens look now")
+    if not find_spec("pytest_timeout"):
+        # A GPU machine may have pytest alone: the option in pyproject.toml must be known.
+        parser.addini("timeout", "ignored without pytest-timeout")
+
+
+class GpuTests(pytest.Package):
+    """The folder of the tests that need CUDA: marked, and skipped as a whole without a GPU."""
+
+    def collect(self) -> list[pytest.Item | pytest.Collector]:
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("no NVIDIA GPU", allow_module_level=True)
+        self.add_marker("gpu")
+        return list(super().collect())
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    return GpuTests.from_parent(parent, path=path) if path == GPU_TESTS else None

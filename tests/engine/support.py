@@ -80,7 +80,8 @@ class Bench:
         self.store = CheckpointStore(folder)
         self.inbox = Inbox()
         self.events: list[Event] = []
-        validation = DeviceSplit(dataset.val, torch.device("cpu")) if len(dataset.val) else None
+        device = self.learner.machine.device
+        validation = DeviceSplit(dataset.val, device) if len(dataset.val) else None
         self.preview = LivePreview(self.learner, dataset.val) if len(dataset.val) else None
         self.trainer = Trainer(
             self.learner,

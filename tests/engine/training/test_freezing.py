@@ -267,28 +267,3 @@ def test_the_schedule_and_a_changed_rate_apply_to_head_and_body(tmp_path: Path) 
     learner.apply_lr()
     rates = {round(float(group["lr"]), 6) for group in learner._optimizer.param_groups}
     assert rates == {0.02, 0.002}
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-def test_a_captured_graph_respects_frozen_parts_and_both_rates() -> None:
-    dataset = blobs(512)
-    losses = []
-    for graph in (False, True):
-        settings = {**SETTINGS, "device": "cuda", "precision": "fp32", "dropout": 0.0, "shift": 0}
-        learner = make_learner(
-            config(**settings, cuda_graph=graph, freeze="0, 2", body_lr=0.5, lr=1e-3), dataset
-        )
-        assert learner.frozen is not None
-        learner.frozen.record_hash(learner.model.state_dict())
-        step = learner.make_step()
-        for epoch in range(2):
-            for row in learner.order.epoch_indices(epoch):
-                learner.apply_lr()
-                step(row)
-                learner.step += 1
-        losses.append(step.read_totals()[0])
-        assert step.is_captured == graph
-        assert learner.frozen.verify(
-            learner.model.state_dict(), learner.weights_payload()["weights"]
-        )[0]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)

@@ -199,18 +199,6 @@ def test_a_step_captured_before_during_or_after_a_search_trains_as_without_it(
     assert with_search == plain
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-@pytest.mark.parametrize("at", [0, 2, 7])
-def test_a_training_with_a_cuda_graph_and_a_search_ends_like_one_without(
-    tmp_path: Path, at: int
-) -> None:
-    cuda = {**RICH, "device": "cuda", "precision": "fp32"}
-    plain, _ = trained(tmp_path / "plain", **cuda)
-    with_search, bench = trained(tmp_path / "searched", FIND, at=at, **cuda)
-    assert bench.trainer._step.is_captured and len(bench.of(LrProbed)) == SHORT.steps
-    assert with_search == plain
-
-
 # -- as a run of its own ------------------------------------------------------------------
 
 

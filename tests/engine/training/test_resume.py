@@ -38,7 +38,7 @@ SETTINGS = {
 STEPS = 18
 
 
-def _trained(folder: Path, interruptions: list[int], **values: object) -> str:
+def train_with_stops(folder: Path, interruptions: list[int], **values: object) -> str:
     """The weights' hash after training with a stop at each of these steps."""
     dataset = blobs(16 * STEPS // 3)
     for stop_at in [*interruptions, None]:
@@ -63,13 +63,14 @@ def _trained(folder: Path, interruptions: list[int], **values: object) -> str:
 
 
 def test_twenty_random_interruptions_do_not_change_the_weights(tmp_path: Path) -> None:
-    uninterrupted = _trained(tmp_path / "uninterrupted", [])
-    assert _trained(tmp_path / "again", []) == uninterrupted, "training itself is not deterministic"
+    uninterrupted = train_with_stops(tmp_path / "uninterrupted", [])
+    again = train_with_stops(tmp_path / "again", [])
+    assert again == uninterrupted, "training itself is not deterministic"
     draw = random.Random(0)
     points = [draw.randrange(1, STEPS) for _ in range(20)]
     assert len(set(points)) > 10
     for number, point in enumerate(points):
-        assert _trained(tmp_path / str(number), [point]) == uninterrupted, (
+        assert train_with_stops(tmp_path / str(number), [point]) == uninterrupted, (
             f"stopped at step {point}"
         )
 
@@ -79,8 +80,9 @@ def test_every_optimiser_resumes_exactly_after_several_stops(
     tmp_path: Path, optimizer: str
 ) -> None:
     lr = {"sgd": 0.05, "adam": 3e-3, "muon": 0.01}[optimizer]
-    uninterrupted = _trained(tmp_path / "uninterrupted", [], optimizer=optimizer, lr=lr)
-    assert _trained(tmp_path / "cut", [2, 7, 12], optimizer=optimizer, lr=lr) == uninterrupted
+    uninterrupted = train_with_stops(tmp_path / "uninterrupted", [], optimizer=optimizer, lr=lr)
+    cut = train_with_stops(tmp_path / "cut", [2, 7, 12], optimizer=optimizer, lr=lr)
+    assert cut == uninterrupted
 
 
 def test_a_changed_learning_rate_still_applies_after_a_resume(tmp_path: Path) -> None:

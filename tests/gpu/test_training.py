@@ -1,0 +1,112 @@
+"""Training on a GPU: eager and captured steps, every precision, exact resumes and searches."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fmnist_tui.engine.device import choose_device
+from fmnist_tui.engine.session.session import Session
+from fmnist_tui.protocol.events import FINISHED, EpochEnded, Evaluated, LrProbed, RunStarted
+from fmnist_tui.util.errors import UserError
+from tests.engine.support import Bench, Listener, blobs, config, make_learner
+from tests.engine.training.test_lr_search_in_run import FIND, SHORT, trained
+from tests.engine.training.test_resume import train_with_stops
+
+CUDA: dict[str, Any] = {"device": "cuda", "precision": "fp32"}
+FROZEN = {"width": 0.2, "start": "another", "ema": 0.9, "freeze": "0, 2", "body_lr": 0.5}
+
+
+def test_a_gpu_that_does_not_exist_is_refused_in_one_line() -> None:
+    with pytest.raises(UserError, match="GPUs, numbered from 0"):
+        choose_device(config(device="cuda:99"))
+
+
+@pytest.mark.parametrize(
+    ("precision", "graph"), [("fp32", False), ("fp32", True), ("bf16", True), ("fp16", False)]
+)
+def test_a_short_training_learns_in_every_precision(
+    tmp_path: Path, precision: str, graph: bool
+) -> None:
+    values = {"device": "cuda", "precision": precision, "cuda_graph": graph}
+    bench = Bench(
+        tmp_path, blobs(512), **values, model="two-conv", epochs=3, batch_size=32, lr=1e-3
+    )
+    assert bench.trainer.run().reason == FINISHED
+    assert bench.trainer._step.is_captured == graph
+    assert bench.of(EpochEnded)[-1].val_accuracy >= 0.9
+
+
+@pytest.mark.parametrize("settings", [{}, FROZEN], ids=["plain", "frozen"])
+def test_captured_steps_learn_the_same_as_eager_ones(settings: dict[str, object]) -> None:
+    dataset, losses = blobs(512), []
+    for graph in (False, True):
+        learner = make_learner(
+            config(**CUDA, cuda_graph=graph, model="custom-cnn", lr=1e-3, **settings), dataset
+        )
+        if learner.frozen is not None:
+            learner.frozen.record_hash(learner.model.state_dict())
+        step = learner.make_step()
+        for epoch in range(2):
+            for row in learner.order.epoch_indices(epoch):
+                learner.apply_lr()
+                step(row)
+                learner.step += 1
+        losses.append(step.read_totals()[0])
+        assert step.is_captured == graph
+        if learner.frozen is not None:
+            averaged = learner.weights_payload()["weights"]
+            assert learner.frozen.verify(learner.model.state_dict(), averaged)[0]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "captured"])
+def test_a_resumed_run_ends_with_exactly_the_weights_of_an_uninterrupted_one(
+    tmp_path: Path, graph: bool
+) -> None:
+    uninterrupted = train_with_stops(tmp_path / "uninterrupted", [], **CUDA, cuda_graph=graph)
+    again = train_with_stops(tmp_path / "again", [], **CUDA, cuda_graph=graph)
+    assert again == uninterrupted, "training itself is not deterministic"
+    cut = train_with_stops(tmp_path / "cut", [2, 7, 12], **CUDA, cuda_graph=graph)
+    assert cut == uninterrupted
+
+
+@pytest.mark.parametrize("at", [0, 2, 7])
+def test_a_training_with_a_cuda_graph_and_a_search_ends_like_one_without(
+    tmp_path: Path, at: int
+) -> None:
+    plain, _ = trained(tmp_path / "plain", **CUDA)
+    with_search, bench = trained(tmp_path / "searched", FIND, at=at, **CUDA)
+    assert bench.trainer._step.is_captured
+    # It ends early where the loss explodes, which depends on the GPU.
+    assert SHORT.steps // 2 < len(bench.of(LrProbed)) <= SHORT.steps
+    assert with_search == plain
+
+
+def test_a_run_of_the_session_trains_and_is_evaluated_on_the_gpu(session: Session) -> None:
+    training = session.train(config(device="cuda", model="two-conv", epochs=3))
+    listener = Listener(training)
+    assert listener.to_the_end().reason == FINISHED
+    started = next(event for event in listener.heard if isinstance(event, RunStarted))
+    assert started.device == "cuda:0" and started.device_name == torch.cuda.get_device_name(0)
+    splits = [event.split for event in listener.heard if isinstance(event, Evaluated)]
+    assert splits == ["val", "test"]
+
+
+def test_running_out_of_memory_names_a_batch_size_and_leaves_the_gpu_usable(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def allocate(self: object) -> None:
+        torch.empty(1 << 50, dtype=torch.uint8, device="cuda")
+
+    with monkeypatch.context() as context:
+        context.setattr("fmnist_tui.engine.training.trainer.Trainer.run", allocate)
+        end = Listener(session.train(config(device="cuda", batch_size=64))).to_the_end()
+    assert "batch_size = 32" in end.message
+    while session.training is not None:
+        time.sleep(0.01)
+    assert Listener(session.train(config(device="cuda"))).to_the_end().reason == FINISHED
