@@ -80,7 +80,7 @@ class Bench:
         self.store = CheckpointStore(folder)
         self.inbox = Inbox()
         self.events: list[Event] = []
-        device = self.learner.machine.device
+        device = self.learner.device.torch_device
         validation = DeviceSplit(dataset.val, device) if len(dataset.val) else None
         self.preview = LivePreview(self.learner, dataset.val) if len(dataset.val) else None
         self.trainer = Trainer(

@@ -20,7 +20,7 @@ from tests.engine.support import PATIENCE, Listener, config
 def run(session: Session) -> RunFolder:
     """A run trained on the GPU in the precision that `auto` chooses."""
     training = session.train(config(device="cuda", model="two-conv", epochs=3))
-    assert Listener(training).to_the_end().reason == FINISHED
+    assert Listener(training).wait_for_end().reason == FINISHED
     while session.training is not None:
         time.sleep(0.01)
     assert training.folder is not None
@@ -73,7 +73,7 @@ def test_an_export_gives_the_predictions_of_the_run(
 
 def test_an_ensemble_of_gpu_runs_is_evaluated_on_the_gpu(session: Session, run: RunFolder) -> None:
     training = session.train(config(device="cuda", epochs=1, seed=1))
-    assert Listener(training).to_the_end().reason == FINISHED and training.folder is not None
+    assert Listener(training).wait_for_end().reason == FINISHED and training.folder is not None
     folder = session.build_ensemble([run, training.folder], device="cuda").result(PATIENCE)
     gpu, cpu = (
         session.evaluate(folder, "val", device=device).result(PATIENCE)

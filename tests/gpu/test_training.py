@@ -90,10 +90,10 @@ def test_a_training_with_a_cuda_graph_and_a_search_ends_like_one_without(
 def test_a_run_of_the_session_trains_and_is_evaluated_on_the_gpu(session: Session) -> None:
     training = session.train(config(device="cuda", model="two-conv", epochs=3))
     listener = Listener(training)
-    assert listener.to_the_end().reason == FINISHED
-    started = next(event for event in listener.heard if isinstance(event, RunStarted))
+    assert listener.wait_for_end().reason == FINISHED
+    started = next(event for event in listener.events if isinstance(event, RunStarted))
     assert started.device == "cuda:0" and started.device_name == torch.cuda.get_device_name(0)
-    splits = [event.split for event in listener.heard if isinstance(event, Evaluated)]
+    splits = [event.split for event in listener.events if isinstance(event, Evaluated)]
     assert splits == ["val", "test"]
 
 
@@ -105,8 +105,8 @@ def test_running_out_of_memory_names_a_batch_size_and_leaves_the_gpu_usable(
 
     with monkeypatch.context() as context:
         context.setattr("fmnist_tui.engine.training.trainer.Trainer.run", allocate)
-        end = Listener(session.train(config(device="cuda", batch_size=64))).to_the_end()
+        end = Listener(session.train(config(device="cuda", batch_size=64))).wait_for_end()
     assert "batch_size = 32" in end.message
     while session.training is not None:
         time.sleep(0.01)
-    assert Listener(session.train(config(device="cuda"))).to_the_end().reason == FINISHED
+    assert Listener(session.train(config(device="cuda"))).wait_for_end().reason == FINISHED

@@ -170,7 +170,7 @@ def test_a_job_fails_instead_of_hanging_if_its_module_cannot_be_imported(
         context.setitem(sys.modules, "fmnist_tui.engine.session.small_jobs", None)
         with pytest.raises(ImportError):
             session.submit(lambda _: None).result(PATIENCE)
-    assert Listener(session.train(config(epochs=1))).to_the_end().reason == FINISHED
+    assert Listener(session.train(config(epochs=1))).wait_for_end().reason == FINISHED
 
 
 def test_closing_stops_a_training_saves_it_and_joins_the_thread(session: Session) -> None:
