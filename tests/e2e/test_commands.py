@@ -146,7 +146,7 @@ def test_a_failed_download_reports_every_source_tried(home: Home) -> None:
         (["train", "--resume", "last", "--batch-size", "3"], 2, "cannot change"),
         (["train", "--device", "cuda:77", "--dataset", "sketches"], 1, "cuda:77"),
         (["runs", "show", "nothing"], 1, "nothing"),
-        (["runs", "stop", "last"], 1, "not going on"),
+        (["runs", "stop", "last"], 1, "is not running"),
         (["runs", "set", "last", "epochs=3"], 2, "lr=RATE"),
         (["runs", "delete", "last"], 2, "--yes"),
         (["runs", "compare", "last"], 2, "two or more runs"),

@@ -45,15 +45,16 @@ def run(args: argparse.Namespace) -> int:
     folders = [path for path in paths if path.is_dir()]
     if args.watch and not folders:
         raise UsageError("--watch needs a folder")
+    if args.csv:
+        csv.writer(sys.stdout).writerow(["file", "label", "probability", "error"])
     predictions: list[Prediction] = []
-    printer = PredictionPrinter(args)
     with options.open_session(args) as session:
         for file in _list_files(paths):
-            predictions.extend(session.predict(source, [file], args.device).result())
-            printer.print(predictions[-1])
+            predictions += session.predict(source, [file], args.device).result()
+            _print(predictions[-1], args)
         if args.watch:
             for file in _watch(folders, {prediction.file for prediction in predictions}):
-                printer.print(session.predict(source, [file], args.device).result()[0])
+                _print(session.predict(source, [file], args.device).result()[0], args)
     if args.json:
         console.print_json([_to_json(prediction) for prediction in predictions])
     if not predictions:
@@ -105,28 +106,17 @@ def _watch(folders: list[Path], seen: set[Path]) -> Iterator[Path]:
         time.sleep(WATCH_SECONDS)
 
 
-class PredictionPrinter:
-    """Prints predictions as they come, as text or CSV; --json prints all of them at the end."""
-
-    def __init__(self, args: argparse.Namespace) -> None:
-        self._args = args
-        self._csv = csv.writer(sys.stdout)
-        if args.csv:
-            self._csv.writerow(["file", "label", "probability", "error"])
-
-    def print(self, prediction: Prediction) -> None:
-        if self._args.json:
-            return
-        if self._args.csv:
-            row = _to_json(prediction)
-            self._csv.writerow(
-                [row["file"], prediction.label, row["probability"], prediction.error]
-            )
-            sys.stdout.flush()
-        elif prediction.error:
-            console.error(prediction.error)
-        else:
-            ranked = ", ".join(
-                f"{safe_text(name)} {format_percent(share, 1)}" for name, share in prediction.top
-            )
-            print(f"{safe_text(prediction.file)}: {ranked}", flush=True)
+def _print(prediction: Prediction, args: argparse.Namespace) -> None:
+    """Print a prediction as text or CSV; --json prints all of them at the end."""
+    if args.csv:
+        row = _to_json(prediction)
+        values = [row["file"], prediction.label, row["probability"], prediction.error]
+        csv.writer(sys.stdout).writerow(values)
+        sys.stdout.flush()
+    elif prediction.error and not args.json:
+        console.error(prediction.error)
+    elif not args.json:
+        ranked = ", ".join(
+            f"{safe_text(name)} {format_percent(share, 1)}" for name, share in prediction.top
+        )
+        print(f"{safe_text(prediction.file)}: {ranked}", flush=True)

@@ -115,6 +115,11 @@ def _check_claim(recipe: Recipe, claim: Claim, results: SeedResults) -> ClaimRes
         values = tuple(_measure(claim, steps) for steps in results.seeds)
     except UserError as error:
         why = str(error)
+    if why:
+        # A recipe that fails does not keep its claims; one that cannot start is not checked.
+        passed = False if results.started else None
+    else:
+        passed = claim.is_met_by(statistics.fmean(values))
     evaluated = None
     if results.seeds and claim.metric not in (SECONDS, FROZEN):
         evaluated = _claimed_steps(claim, results.seeds[0])[-1].state.evaluation(_split(claim))
@@ -128,16 +133,9 @@ def _check_claim(recipe: Recipe, claim: Claim, results: SeedResults) -> ClaimRes
         values=values,
         seconds=tuple(_train_seconds(_claimed_steps(claim, steps)) for steps in results.seeds),
         count=evaluated.count if evaluated else 0,
-        passed=_has_passed(claim, values, why, results.started),
+        passed=passed,
         why=why,
     )
-
-
-def _has_passed(claim: Claim, values: Sequence[float], why: str, started: bool) -> bool | None:
-    """A recipe that fails does not keep its claims; one that cannot start is not checked."""
-    if why:
-        return False if started else None
-    return claim.is_met_by(statistics.fmean(values))
 
 
 def _claimed_steps(claim: Claim, steps: tuple[CompletedStep, ...]) -> tuple[CompletedStep, ...]:

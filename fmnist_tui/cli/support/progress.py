@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from fmnist_tui.cli.support.console import console, note
 from fmnist_tui.util.formatting import format_duration
@@ -91,21 +92,16 @@ def json_progress() -> OnProgress:
 
 @contextlib.contextmanager
 def _show_bar(title: str) -> Iterator[OnProgress]:
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich import progress
 
     columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(bar_width=None),
+        progress.TaskProgressColumn(),
+        progress.TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console(stderr=True), transient=True, expand=True) as bars:
+    options: dict[str, Any] = {"console": console(stderr=True), "transient": True, "expand": True}
+    with progress.Progress(*columns, **options) as bars:
         task = bars.add_task(safe_text(title), total=None)
 
         def report(done: float, total: float, what: str) -> None:

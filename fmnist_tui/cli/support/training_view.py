@@ -16,19 +16,7 @@ from fmnist_tui.cli.support.progress import (
     json_progress,
     wants_json,
 )
-from fmnist_tui.protocol.events import (
-    LRFIND,
-    Alert,
-    Changed,
-    CheckpointSaved,
-    EpochEnded,
-    Evaluated,
-    Event,
-    LrProbed,
-    LrSearched,
-    Progress,
-    RunStarted,
-)
+from fmnist_tui.protocol import events
 from fmnist_tui.protocol.lr_search import format_search_result
 from fmnist_tui.util.formatting import MEGABYTE, format_duration, format_percent
 from fmnist_tui.util.text import safe_text
@@ -53,7 +41,7 @@ class TrainingView(ABC):
     @abstractmethod
     def on_load_step(self, step: LoadStep) -> None: ...
     @abstractmethod
-    def on_event(self, event: Event, state: RunState) -> None: ...
+    def on_event(self, event: events.Event, state: RunState) -> None: ...
     @abstractmethod
     def show_notice(self, message: str) -> None: ...
 
@@ -65,7 +53,7 @@ def choose_view(part: ProgressPart = WHOLE) -> TrainingView:
     return BarView() if has_live_terminal() else PlainView()
 
 
-def format_start(event: RunStarted) -> str:
+def format_start(event: events.RunStarted) -> str:
     """What is going to be trained, in one line."""
     synthetic = " (SYNTHETIC)" if event.synthetic else ""
     resumed = f", from step {event.step:,}" if event.step else ""
@@ -79,7 +67,7 @@ def format_start(event: RunStarted) -> str:
 
 def _is_search(state: RunState) -> bool:
     """Whether the whole run is a learning-rate search, whose outcome the command prints."""
-    return state.started is not None and state.started.kind == LRFIND
+    return state.started is not None and state.started.kind == events.LRFIND
 
 
 def _total_epochs(state: RunState) -> str:
@@ -99,12 +87,12 @@ def format_load_step(step: LoadStep) -> str:
     return f"{step.dataset}: {': '.join(part for part in parts if part)}"
 
 
-def format_event(event: Event, state: RunState) -> str | None:
+def format_event(event: events.Event, state: RunState) -> str | None:
     """An event that deserves a line of its own; None for the others."""
     match event:
-        case RunStarted():
+        case events.RunStarted():
             return format_start(event)
-        case EpochEnded():
+        case events.EpochEnded():
             val = ""
             if event.val_accuracy is not None:
                 val = (
@@ -119,17 +107,17 @@ def format_event(event: Event, state: RunState) -> str | None:
                 f"epoch {event.epoch}: train loss {event.train_loss:.4f}{train}{val}, "
                 f"{event.images_per_second:,.0f} images/s{star}"
             )
-        case Alert():
+        case events.Alert():
             return f"{event.level}: {event.message}"
-        case Changed(what="lr"):
+        case events.Changed(what="lr"):
             return f"learning rate {event.value} from step {event.step:,}"
-        case Changed(what="paused"):
+        case events.Changed(what="paused"):
             return "paused" if event.value == "true" else "resumed"
-        case LrSearched() if not _is_search(state):
+        case events.LrSearched() if not _is_search(state):
             return f"learning rate: {format_search_result(event)}"
-        case CheckpointSaved(kind="step"):
+        case events.CheckpointSaved(kind="step"):
             return f"checkpoint {event.file} saved"
-        case Evaluated():
+        case events.Evaluated():
             return (
                 f"{event.split} ({event.count:,}): accuracy {format_percent(event.accuracy)} "
                 f"({format_percent(event.accuracy_low)} to {format_percent(event.accuracy_high)})"
@@ -137,7 +125,7 @@ def format_event(event: Event, state: RunState) -> str | None:
     return None
 
 
-def format_probe(event: LrProbed, state: RunState) -> str:
+def format_probe(event: events.LrProbed, state: RunState) -> str:
     """The progress of a learning-rate search."""
     left = state.search.eta_seconds if state.search is not None else None
     return (
@@ -166,15 +154,15 @@ class PlainView(TrainingView):
         if step.state != "progress" or self._is_line_due():
             self._print_progress(format_load_step(step))
 
-    def on_event(self, event: Event, state: RunState) -> None:
+    def on_event(self, event: events.Event, state: RunState) -> None:
         line = format_event(event, state)
         if line is not None:
             note(line)
         if not self._is_line_due():
             return
-        if isinstance(event, LrProbed):
+        if isinstance(event, events.LrProbed):
             self._print_progress(format_probe(event, state))
-        elif isinstance(event, Progress):
+        elif isinstance(event, events.Progress):
             self._print_progress(
                 f"epoch {event.epoch}/{_total_epochs(state)} step {event.step:,} "
                 f"loss {event.loss:.4f} {event.images_per_second:,.0f} images/s, "
@@ -189,7 +177,7 @@ class JsonView(PlainView):
         super().__init__()
         self._on_progress = part.scale(json_progress())
 
-    def on_event(self, event: Event, state: RunState) -> None:
+    def on_event(self, event: events.Event, state: RunState) -> None:
         # Suppresses the progress lines of PlainView.
         self._last_line = time.monotonic()
         super().on_event(event, state)
@@ -246,26 +234,26 @@ class BarView(TrainingView):
         if step.state != "trying":
             self._print(format_load_step(step))
 
-    def on_event(self, event: Event, state: RunState) -> None:
+    def on_event(self, event: events.Event, state: RunState) -> None:
         line = format_event(event, state)
         if line is not None:
-            self._print(line, "yellow" if isinstance(event, Alert) else "")
+            self._print(line, "yellow" if isinstance(event, events.Alert) else "")
         match event:
-            case RunStarted():
+            case events.RunStarted():
                 self._bars.update(self._total, visible=True, total=event.total_steps)
                 self._bars.update(self._total, completed=event.step)
                 self._bars.update(self._epoch, total=event.steps_per_epoch)
-                if event.kind == LRFIND:
+                if event.kind == events.LRFIND:
                     # A search is a single epoch: one bar is enough.
                     self._bars.update(self._total, visible=False)
                     self._bars.update(self._epoch, description="search")
-            case LrProbed():
+            case events.LrProbed():
                 self._bars.update(self._epoch, note=format_probe(event, state))
                 if _is_search(state):
                     self._bars.update(self._epoch, completed=event.probe)
-            case Changed(what="phase"):
+            case events.Changed(what="phase"):
                 self._bars.update(self._epoch, note=event.value)
-            case Progress():
+            case events.Progress():
                 self._bars.update(
                     self._epoch,
                     description=f"epoch {event.epoch}/{_total_epochs(state)}",
