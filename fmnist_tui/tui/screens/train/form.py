@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual import events, on
+from textual import events, getters, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -148,6 +148,10 @@ class Form(Vertical):
     Form.-typing Input { display: block; }
     """
 
+    fields = getters.query_one(FieldList)
+    _input = getters.query_one(Input)
+    _old_value = ""
+
     class ChoicesRequested(Message):
         """The user wants to pick the value of a field from a list."""
 
@@ -163,16 +167,11 @@ class Form(Vertical):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.draft = draft
-        self._old_value = ""
 
     def compose(self) -> ComposeResult:
         yield FieldList(self.draft)
         yield Static(id="about")
         yield Input()
-
-    @property
-    def fields(self) -> FieldList:
-        return self.query_one(FieldList)
 
     def reload(self) -> None:
         """Show the present values of the draft."""
@@ -195,11 +194,9 @@ class Form(Vertical):
         if name == "start" or (choices and name not in ("dataset", "model")):
             self.post_message(self.ChoicesRequested(name, choices))
             return
-        value_input = self.query_one(Input)
-        self._old_value = self.draft.format_value(name)
+        self._old_value = self._input.value = self.draft.format_value(name)
         self.add_class("-typing")
-        value_input.value = self._old_value
-        value_input.focus()
+        self._input.focus()
 
     @on(Input.Changed)
     def _set_value(self, event: Input.Changed) -> None:

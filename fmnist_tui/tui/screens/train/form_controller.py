@@ -104,13 +104,13 @@ class FormController:
             "Ensemble of how many seeds?",
             "3",
             "trained one after another from the form's seed on, then combined",
-            _check_seeds,
+            check_seeds,
         )
         text = (await self._screen.ask(dialog) or "").strip()
         return bool(text) and self._screen.context.start_plan(Plan.for_seeds(config, int(text)))
 
 
-def _check_seeds(text: str) -> str:
+def check_seeds(text: str) -> str:
     """What is wrong with a number of seeds; empty input cancels."""
     text = text.strip()
     if not text or (text.isdecimal() and 2 <= int(text[:9]) <= recipes.MAX_SEEDS):

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual import events, on
+from textual import events, getters, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -43,9 +43,10 @@ class LrCurve(LineChart, inherit_bindings=False):
             super().__init__()
             self.exponent = exponent
 
+    _point: float | None = None
+
     def __init__(self) -> None:
         super().__init__("", powers=True, empty="the curve comes here, step by step")
-        self._point: float | None = None
 
     def set_point(self, rate: float | None) -> None:
         """Draw the line at this rate."""
@@ -72,9 +73,7 @@ class LrText(IncrementalWidget):
 
     DEFAULT_CSS = "LrText { height: 3; }"
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._lines: Sequence[TextLine] = ()
+    _lines: Sequence[TextLine] = ()
 
     def show(self, *lines: TextLine) -> None:
         self._lines = lines
@@ -121,17 +120,18 @@ class LrPanel(Vertical):
     class SearchClosed(Message):
         """The user closes the search, or cancels it."""
 
-    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id, classes=classes)
-        self._search: LrSearch | None = None
-        self._drawn: object = None
-        self._suggestion = LrSuggestion()
-        # The chosen point, by its number on the smoothed curve.
-        self._point: int | None = None
-        self._used_lr: float | None = None
-        self._live = False
-        self._error = ""
-        self._rise = 1.0
+    _search: LrSearch | None = None
+    _drawn: object = None
+    _suggestion = LrSuggestion()
+    # The chosen point, by its number on the smoothed curve.
+    _point: int | None = None
+    _used_lr: float | None = None
+    _live = False
+    _error = ""
+    _rise = 1.0
+
+    curve = getters.query_one(LrCurve)
+    _text = getters.query_one(LrText)
 
     def compose(self) -> ComposeResult:
         yield LrCurve()
@@ -141,13 +141,9 @@ class LrPanel(Vertical):
         self.border_title = "learning rate"
 
     @property
-    def curve(self) -> LrCurve:
-        return self.query_one(LrCurve)
-
-    @property
     def text(self) -> str:
         """The text below the curve."""
-        return self.query_one(LrText).text
+        return self._text.text
 
     @property
     def lr(self) -> float | None:
@@ -244,7 +240,7 @@ class LrPanel(Vertical):
         self.curve.set_point(rate)
 
     def _update_text(self) -> None:
-        text, search = self.query_one(LrText), self._search
+        text, search = self._text, self._search
         if self._error:
             text.show(("error", [f"✗ {self._error}"]), ("foreground-muted", [_CLOSE]))
         elif search is None:

@@ -6,10 +6,9 @@ import time
 from collections.abc import Iterable
 from typing import ClassVar
 
-from textual import on
+from textual import getters, on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
 from textual.widget import Widget
 
 from fmnist_tui.config.run_config import RunConfig
@@ -19,7 +18,7 @@ from fmnist_tui.render.renderers import renderer_names
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.screen import FOLDED, DashboardScreen
 from fmnist_tui.tui.screens.train import curves
-from fmnist_tui.tui.screens.train.form import Form
+from fmnist_tui.tui.screens.train.form import FieldList, Form
 from fmnist_tui.tui.screens.train.form_controller import FormController
 from fmnist_tui.tui.screens.train.log import LogPane, RunLog
 from fmnist_tui.tui.screens.train.lr_panel import LrPanel
@@ -28,6 +27,7 @@ from fmnist_tui.tui.screens.train.progress import RunProgress
 from fmnist_tui.tui.screens.train.sample_predictions import SamplePane, SamplePredictions
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
+from fmnist_tui.tui.widgets.incremental import entitle
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.util.text import safe_text
 
@@ -65,6 +65,12 @@ class TrainScreen(DashboardScreen):
         Binding("r", "renderer", "How images are drawn", show=False, id="view.renderer"),
     ]
 
+    _fields = getters.query_one(FieldList)
+    _loss_chart = getters.query_one("#loss", LineChart)
+    _accuracy_chart = getters.query_one("#accuracy", LineChart)
+    _progress = getters.query_one(RunProgress)
+    _log_pane = getters.query_one(LogPane)
+
     def __init__(self) -> None:
         super().__init__(classes=f"-view-{VIEWS[0]}")
         self._form = FormController(self, lambda: self._show_view("settings"))
@@ -76,7 +82,6 @@ class TrainScreen(DashboardScreen):
         self._samples = SamplePredictions(self)
         self._smoothing = 0
         self._view = VIEWS[0]
-        self._run_title = ""
         self._shown_feed: RunFeed | None = None
         # What the keys depend on.
         self._run_state: object = None
@@ -104,7 +109,7 @@ class TrainScreen(DashboardScreen):
                 yield heatmap
 
     def on_mount(self) -> None:
-        self.query_one(Form).fields.focus()
+        self._fields.focus()
         self.context.run_replaced.subscribe(self, self._show_feed)
         self.context.run_updated.subscribe(self, self._update_feed)
         self.app.theme_changed_signal.subscribe(
@@ -146,15 +151,11 @@ class TrainScreen(DashboardScreen):
             self._update(feed, live=feed.live)
 
     def _update(self, feed: RunFeed | None, live: bool) -> None:
-        log = self.query_one(LogPane)
         for entry in self._run_log.new_entries(feed, self.app_state.printed):
-            log.add(entry)
-        progress = self.query_one(RunProgress)
-        progress.show(feed)
+            self._log_pane.add(entry)
+        self._progress.show(feed)
         title = _run_title(feed) if feed is not None else ""
-        if title != self._run_title:
-            self._run_title = title
-            progress.border_title = Content(safe_text(title, 200))
+        entitle(self._progress, safe_text(title, 200))
         self._update_charts(feed, live)
         self._samples.show(feed)
         run_state = (
@@ -166,7 +167,7 @@ class TrainScreen(DashboardScreen):
             self.refresh_bindings()
 
     def _update_charts(self, feed: RunFeed | None, live: bool) -> None:
-        loss, accuracy = self.query_one("#loss", LineChart), self.query_one("#accuracy", LineChart)
+        loss, accuracy = self._loss_chart, self._accuracy_chart
         if feed is None or self._lr_search.is_open:
             loss.show([])
             accuracy.show([])
@@ -222,7 +223,7 @@ class TrainScreen(DashboardScreen):
             name, problem = next(iter(self.draft.problems.items()))
             self.notify_error(f"{name}: {problem}")
             self._show_view("settings")
-            self.query_one(Form).fields.go_to(name)
+            self._fields.go_to(name)
         return config
 
     def action_stop(self) -> None:
@@ -279,9 +280,8 @@ class TrainScreen(DashboardScreen):
         await self._form.choose_value(event.field, event.choices)
 
     def action_log_scale(self) -> None:
-        chart = self.query_one("#loss", LineChart)
-        chart.toggle_log()
-        self.notify("loss on a " + ("log" if chart.log_scale else "linear") + " scale")
+        self._loss_chart.toggle_log()
+        self.notify(f"loss on a {'log' if self._loss_chart.log_scale else 'linear'} scale")
 
     def action_smooth(self) -> None:
         self._smoothing = (self._smoothing + 1) % len(curves.SMOOTHINGS)
