@@ -73,7 +73,7 @@ def handle_signals(
     received: list[int] = []
     threads: list[threading.Thread] = []
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, _: FrameType | None) -> None:
         if received and number == signal.SIGINT:
             on_second_interrupt()
         received.append(number)
