@@ -39,13 +39,13 @@ async def test_m_makes_an_ensemble_of_the_marked_runs_and_selects_it(
         (words,) = jobs.words
         assert words[:4] == ["ensemble", str(first.path), str(second.path), "--tta=flip"]
         assert words[4:] == [f"--runs={app_state.runs_dir}", f"--data={app_state.data_dir}"]
-        made = make_run(app_state.runs_dir, CONFIG.changed(recipe="ensemble"))
-        verdict = {"accuracy": 0.9, "count": 833}
-        document = {"path": str(made.path), "val": verdict, "test": None}
+        ensemble = make_run(app_state.runs_dir, CONFIG.changed(recipe="ensemble"))
+        evaluation = {"accuracy": 0.9, "count": 833}
+        document = {"path": str(ensemble.path), "val": evaluation, "test": None}
         jobs.on_done[0](document)
-        assert app_state.selected_run == made
+        assert app_state.selected_run == ensemble
         assert toasts == [ensemble_summary(document)]
-        assert toasts[0] == f"ensemble {made.id}: val 90.00 % of 833; now selected"
+        assert toasts[0] == f"ensemble {ensemble.id}: val 90.00 % of 833; now selected"
         await wait_for_rows(dashboard, pilot, 3)
 
 
@@ -62,17 +62,17 @@ async def test_flips_are_not_offered_for_digits(
 
 
 def convert_to_ensemble(folder: RunFolder) -> None:
-    """Make the record that of an ensemble: nothing trained, two members, two verdicts."""
-    told = EventReader(folder.events).read()
-    started, tested, ended = told[0], told[-2], told[-1]
+    """Rewrite the events as those of an ensemble: no training, two members, two evaluations."""
+    events = EventReader(folder.events).read()
+    started, tested, ended = events[0], events[-2], events[-1]
     assert isinstance(started, RunStarted) and isinstance(tested, Evaluated)
     model = "2 × two-conv"
-    begun = replace(started, kind=ENSEMBLE, model=model, epochs=0, steps_per_epoch=0)
+    started = replace(started, kind=ENSEMBLE, model=model, epochs=0, steps_per_epoch=0)
     notes = [Alert(started.t, "note", f"member {number}: run {number}") for number in (1, 2)]
-    verdicts = [
+    evaluations = [
         replace(tested, split=split, checkpoint="best", step=0) for split in ("val", "test")
     ]
-    lines = [EVENTS.encode(event) for event in (begun, *notes, *verdicts, ended)]
+    lines = [EVENTS.encode(event) for event in (started, *notes, *evaluations, ended)]
     folder.events.write_text("\n".join(lines) + "\n")
 
 

@@ -25,8 +25,8 @@ async def test_enter_opens_the_run_of_a_trial(
     opened: Opened, ledger: StudyLedger, app_state: AppState, remote_workers: None
 ) -> None:
     run = make_run(app_state.runs_dir / "trials", splits=("val",))
-    begun = ledger.claim()
-    ledger.record_run(begun, str(run.path))
+    trial = ledger.claim()
+    ledger.record_run(trial, str(run.path))
     async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 5)
         await pilot.press("enter")
@@ -52,7 +52,7 @@ async def test_enter_names_the_machine_of_a_run_that_is_elsewhere(
 async def test_x_kills_a_running_trial_after_asking(
     opened: Opened, ledger: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = ledger.claim()
+    trial = ledger.claim()
     async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 5)
         toasts = record_toasts(dashboard, monkeypatch)
@@ -60,9 +60,9 @@ async def test_x_kills_a_running_trial_after_asking(
         assert isinstance(dashboard.screen, ChoiceDialog)
         await pilot.press("x")
         await pilot.pause()
-        assert ledger.read_requests(begun) == (False, False)
+        assert ledger.read_requests(trial) == (False, False)
         await pilot.press("x", "k")
-        await settled(pilot, lambda: ledger.read_requests(begun)[0])
+        await settled(pilot, lambda: ledger.read_requests(trial)[0])
         await settled(pilot, lambda: "kill requested" in " ".join(toasts))
         await pilot.press("down", "x")
         await settled(pilot, lambda: "is not running: it is failed" in toasts[-1])
@@ -71,12 +71,12 @@ async def test_x_kills_a_running_trial_after_asking(
 async def test_s_stops_all_workers_after_asking(
     opened: Opened, ledger: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = ledger.claim()
+    trial = ledger.claim()
     async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 5)
         toasts = record_toasts(dashboard, monkeypatch)
         await pilot.press("s", "s")
-        await settled(pilot, lambda: ledger.read_requests(begun)[1])
+        await settled(pilot, lambda: ledger.read_requests(trial)[1])
         await settled(pilot, lambda: "stopping 1 trial" in " ".join(toasts))
 
 

@@ -12,20 +12,20 @@ from tests.tui.sweep.support import make_study, make_trial
 @pytest.mark.parametrize("count", [0, 1, 2, 300])
 @pytest.mark.parametrize(("width", "height"), [(10, 3), (20, 6), (46, 14), (76, 7), (130, 50)])
 def test_plots_fit_their_size(count: int, width: int, height: int) -> None:
-    shown = make_study(count)
-    for rows_, kept in (
-        space_plot.draw_slices(shown, ("flip",), 1, width, height),
-        space_plot.draw_parallel(shown, ("flip",), 1, width, height),
+    study = make_study(count)
+    for rows, settings in (
+        space_plot.draw_slices(study, ("flip",), 1, width, height),
+        space_plot.draw_parallel(study, ("flip",), 1, width, height),
     ):
-        assert len(rows_) <= height and 0 <= kept <= 4
-        for row in rows_:
+        assert len(rows) <= height and 0 <= settings <= 4
+        for row in rows:
             assert sum(len(part) for part, _ in row) <= width + 2
 
 
 def test_the_most_important_settings_are_drawn_where_few_fit() -> None:
-    rows_, kept = space_plot.draw_slices(make_study(20), ("flip", "lr"), None, 40, 5)
-    assert kept == 2
-    title = "".join(part for part, _ in rows_[0])
+    rows, settings = space_plot.draw_slices(make_study(20), ("flip", "lr"), None, 40, 5)
+    assert settings == 2
+    title = "".join(part for part, _ in rows[0])
     assert title.split() == ["flip", "lr", "(log)"]
 
 

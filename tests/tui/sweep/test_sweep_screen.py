@@ -88,14 +88,14 @@ async def test_trials_are_refreshed_while_remote_workers_run(
 ) -> None:
     async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 4)
-        begun = ledger.claim()
+        trial = ledger.claim()
         await wait_for_rows(dashboard, pilot, 5)
         assert "● running" in rows(dashboard)[0] and "1 running" in str(
             table(dashboard).border_title
         )
-        ledger.report(begun, 1, 0.65)
+        ledger.report(trial, 1, 0.65)
         await settled(pilot, lambda: "65.00 %" in rows(dashboard)[0])
-        ledger.complete(begun, 0.95)
+        ledger.complete(trial, 0.95)
         await settled(pilot, lambda: "✓ complete" in rows(dashboard)[0])
         assert rows(dashboard)[0].startswith("◆")
 
@@ -107,10 +107,10 @@ async def test_a_hidden_screen_does_not_load(
         await wait_for_rows(dashboard, pilot, 4)
         await pilot.press("1")
         await pilot.pause(0.2)
-        looks: list[int] = []
-        monkeypatch.setattr(study_list.StudyWatcher, "load", lambda *_, **__: looks.append(1))
+        loads: list[int] = []
+        monkeypatch.setattr(study_list.StudyWatcher, "load", lambda *_, **__: loads.append(1))
         await pilot.pause(0.3)
-        assert looks == []
+        assert loads == []
 
 
 async def test_a_storage_is_never_read_on_the_ui_thread(
@@ -119,11 +119,11 @@ async def test_a_storage_is_never_read_on_the_ui_thread(
     import threading
 
     readers: set[int] = set()
-    look = SnapshotReader.read
+    read = SnapshotReader.read
 
     def watched(self: SnapshotReader, where: StorageLocation, name: str) -> Snapshot:
         readers.add(threading.get_ident())
-        return look(self, where, name)
+        return read(self, where, name)
 
     monkeypatch.setattr(SnapshotReader, "read", watched)
     async with opened("sweep", size=(120, 36)) as (dashboard, pilot):

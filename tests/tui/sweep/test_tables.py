@@ -18,7 +18,7 @@ PLAIN = TableColours("x", {}, {})
 @pytest.mark.parametrize("width", [30, 60, 76, 90, 120, 200])
 def test_trial_rows_are_as_wide_as_the_table(width: int) -> None:
     spec = make_spec()
-    shown = Snapshot(
+    study = Snapshot(
         "search",
         spec,
         (
@@ -32,30 +32,30 @@ def test_trial_rows_are_as_wide_as_the_table(width: int) -> None:
         ),
     )
     columns = tables.trial_columns(spec.space, width)
-    lines = tables.TrialRows().build(shown.trials, shown, columns, PLAIN)
+    lines = tables.TrialRows().build(study.trials, study, columns, PLAIN)
     assert {line.cell_len for line in lines} == {width}
     assert all(isinstance(line, Text) for line in lines)
     assert "quiet 3:20" in lines[2].plain or width < 60
 
 
 def test_rows_of_unchanged_trials_are_reused() -> None:
-    shown, lines = make_study(30), tables.TrialRows()
-    columns = tables.trial_columns(shown.spec.space, 120)
-    before = lines.build(shown.trials, shown, columns, PLAIN)
-    changed = [*shown.trials[:-1], make_trial(number=29, state="failed")]
-    after = lines.build(changed, shown, columns, PLAIN)
+    study, lines = make_study(30), tables.TrialRows()
+    columns = tables.trial_columns(study.spec.space, 120)
+    before = lines.build(study.trials, study, columns, PLAIN)
+    changed = [*study.trials[:-1], make_trial(number=29, state="failed")]
+    after = lines.build(changed, study, columns, PLAIN)
     assert [new is old for new, old in zip(after, before, strict=True)] == [True] * 29 + [False]
     assert "failed" in after[-1].plain
 
 
 def test_control_characters_from_a_storage_are_escaped() -> None:
-    shown = Snapshot("search", make_spec(), ())
+    study = Snapshot("search", make_spec(), ())
     hostile = make_trial(state="failed", why="\x1b[2J\u202e boom")
     columns = tables.trial_columns(make_spec().space, 160)
-    (told,) = tables.TrialRows().build([hostile], shown, columns, PLAIN)
-    assert "\x1b" not in told.plain and "\u202e" not in told.plain
-    study = StudySummary("\x1b]0;name", storage.StorageLocation("x"), error="")
-    line = tables.format_study(study, tables.study_columns(30), PLAIN)
+    (row,) = tables.TrialRows().build([hostile], study, columns, PLAIN)
+    assert "\x1b" not in row.plain and "\u202e" not in row.plain
+    summary = StudySummary("\x1b]0;name", storage.StorageLocation("x"), error="")
+    line = tables.format_study(summary, tables.study_columns(30), PLAIN)
     assert "\x1b" not in line.plain and line.cell_len == 30
     assert "\x1b" not in tables.table_title(Snapshot("\x1b[0m", make_spec(), ()))
 

@@ -126,7 +126,7 @@ class RunsScreen(TableScreen):
     def load(self) -> None:
         if not self._is_loading:
             self._is_loading = True
-            self.later(self._index.load, self._on_loaded, self._on_load_failed, group="look")
+            self.later(self._index.load, self._on_loaded, self._on_load_failed, group="load")
 
     def _on_loaded(self, runs: list[RunSummary]) -> None:
         self._is_loading, self._is_loaded, self._error = False, True, ""
