@@ -1,4 +1,4 @@
-"""The session, driven as a screen would drive it: commands in, events out, other threads."""
+"""The session, used like a screen uses it: commands in, events out, from other threads."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from fmnist_tui.util.errors import UserError
 from tests.engine.support import FOREVER, PATIENCE, Listener, config
 
 
-def test_a_session_is_built_and_asked_without_importing_torch() -> None:
+def test_a_session_is_created_without_importing_torch() -> None:
     code = (
         "import sys; from pathlib import Path;"
         "from fmnist_tui.engine.session.session import Session;"
@@ -44,7 +44,7 @@ def test_a_session_is_built_and_asked_without_importing_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_finished_run_leaves_a_folder_that_tells_everything(session: Session) -> None:
+def test_a_finished_run_leaves_a_complete_folder(session: Session) -> None:
     training = session.train(config(epochs=2))
     listener = Listener(training)
     assert listener.wait_for_end().reason == FINISHED
@@ -62,7 +62,7 @@ def test_a_finished_run_leaves_a_folder_that_tells_everything(session: Session) 
     assert find_holder(folder.path) is None
 
 
-def test_the_record_on_disk_is_what_was_heard(session: Session) -> None:
+def test_the_events_on_disk_are_those_emitted(session: Session) -> None:
     from fmnist_tui.runs.jsonl_reader import EventReader
 
     training = session.train(config(epochs=2))
@@ -112,16 +112,16 @@ def test_commands_from_another_process_arrive_through_the_run_folder(session: Se
     listener.wait_for_end()
 
 
-def test_small_jobs_are_answered_while_a_training_runs(session: Session, tmp_path: Path) -> None:
+def test_small_jobs_run_during_a_training(session: Session, tmp_path: Path) -> None:
     done = session.train(config(epochs=2))
     Listener(done).wait_for_end()
     assert done.folder is not None
-    picture = tmp_path / "garment.png"
-    Image.fromarray(np.full((50, 50), 200, np.uint8)).save(picture)
+    image_file = tmp_path / "garment.png"
+    Image.fromarray(np.full((50, 50), 200, np.uint8)).save(image_file)
     running = session.train(config(epochs=FOREVER))
     listener = Listener(running)
     listener.wait_for(RunStarted)
-    answer = session.predict(done.folder.path, [picture, tmp_path / "none.png"]).result(PATIENCE)
+    answer = session.predict(done.folder.path, [image_file, tmp_path / "none.png"]).result(PATIENCE)
     assert sum(share for _, share in answer[0].ranked) == pytest.approx(1.0)
     assert "none.png" in answer[1].error
     verdict = session.evaluate(done.folder, "val").result(PATIENCE)
@@ -131,9 +131,7 @@ def test_small_jobs_are_answered_while_a_training_runs(session: Session, tmp_pat
     assert listener.wait_for_end().reason == STOPPED
 
 
-def test_a_job_served_in_between_changes_no_bit_of_the_training(
-    session: Session, tmp_path: Path
-) -> None:
+def test_a_small_job_changes_no_bit_of_the_training(session: Session, tmp_path: Path) -> None:
     from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
     from tests.engine.support import digest
 
@@ -154,8 +152,8 @@ def test_a_job_served_in_between_changes_no_bit_of_the_training(
     assert train(True) == quiet
 
 
-def test_a_job_that_fails_tells_whoever_asked_and_harms_nobody(session: Session) -> None:
-    def broken(workshop: object) -> None:
+def test_a_failing_job_raises_for_its_caller_only(session: Session) -> None:
+    def broken(jobs: object) -> None:
         raise ZeroDivisionError("on purpose")
 
     with pytest.raises(ZeroDivisionError):
@@ -186,16 +184,16 @@ def test_closing_stops_a_training_saves_it_and_joins_the_thread(session: Session
         session.train(config())
 
 
-def test_jobs_that_wait_when_the_session_closes_are_refused_not_lost(session: Session) -> None:
+def test_jobs_waiting_when_the_session_closes_are_refused(session: Session) -> None:
     started = threading.Event()
 
-    def slow(workshop: object) -> None:
+    def slow(jobs: object) -> None:
         started.set()
         time.sleep(0.2)
 
     session.submit(slow)
     started.wait(PATIENCE)
-    waiting = session.submit(lambda workshop: workshop.predict(Path("x"), [], "cpu"))
+    waiting = session.submit(lambda jobs: jobs.predict(Path("x"), [], "cpu"))
     closer = threading.Thread(target=session.close)
     closer.start()
     with pytest.raises(UserError):
@@ -203,7 +201,7 @@ def test_jobs_that_wait_when_the_session_closes_are_refused_not_lost(session: Se
     closer.join()
 
 
-def test_a_process_that_forgets_to_close_still_ends_and_saves(tmp_path: Path) -> None:
+def test_a_process_that_does_not_close_its_session_still_saves_and_ends(tmp_path: Path) -> None:
     code = f"""
 import time
 from pathlib import Path
@@ -223,7 +221,7 @@ while training.folder is None or not training.events:
     assert replay(folder / "events.jsonl").end_reason == STOPPED
 
 
-def test_data_that_cannot_be_had_leaves_no_run_folder(
+def test_a_dataset_that_cannot_be_loaded_leaves_no_run_folder(
     session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -237,7 +235,7 @@ def test_data_that_cannot_be_had_leaves_no_run_folder(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_bug_in_training_ends_the_run_as_failed_with_a_traceback_kept(
+def test_a_bug_in_training_fails_the_run_and_saves_a_traceback(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(self: object) -> None:
@@ -251,7 +249,7 @@ def test_a_bug_in_training_ends_the_run_as_failed_with_a_traceback_kept(
     assert "surprise" in (training.folder.path / "traceback.txt").read_text()
 
 
-def test_memory_that_runs_out_names_a_batch_size_to_try(
+def test_running_out_of_memory_suggests_a_batch_size(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
@@ -264,7 +262,7 @@ def test_memory_that_runs_out_names_a_batch_size_to_try(
     assert ended.reason == FAILED and "batch_size = 32" in ended.message
 
 
-def test_a_stopped_run_is_taken_up_in_its_own_folder_and_finished(session: Session) -> None:
+def test_a_stopped_run_is_resumed_in_its_folder_and_finished(session: Session) -> None:
     first = session.train(config(epochs=40))
     listener = Listener(first)
     listener.wait_for(RunStarted)
@@ -274,9 +272,9 @@ def test_a_stopped_run_is_taken_up_in_its_own_folder_and_finished(session: Sessi
     while session.training is not None:
         time.sleep(0.01)
     again = session.resume(first.folder, read_recipe(first.folder.config).config())
-    heard = Listener(again)
-    assert heard.wait_for_end().reason == FINISHED
-    started = next(event for event in heard.events if isinstance(event, RunStarted))
+    listener = Listener(again)
+    assert listener.wait_for_end().reason == FINISHED
+    started = next(event for event in listener.events if isinstance(event, RunStarted))
     assert started.step == ended.step
     assert again.folder == first.folder
     state = replay(first.folder.events)
@@ -296,7 +294,7 @@ def test_a_run_that_another_process_trains_cannot_be_resumed(session: Session) -
         assert "in use" in str(again.error)
 
 
-def test_a_damaged_last_checkpoint_is_told_and_the_one_before_it_used(session: Session) -> None:
+def test_a_damaged_last_checkpoint_is_reported_and_the_previous_used(session: Session) -> None:
     first = session.train(config(epochs=FOREVER, checkpoint_seconds=0.05))
     listener = Listener(first)
     listener.wait_for(RunStarted)
@@ -309,13 +307,13 @@ def test_a_damaged_last_checkpoint_is_told_and_the_one_before_it_used(session: S
     while session.training is not None:
         time.sleep(0.01)
     again = session.resume(first.folder, first.config.changed(epochs=1))
-    heard = Listener(again)
-    heard.wait_for_end()
-    alerts = [event.message for event in heard.events if isinstance(event, Alert)]
+    listener = Listener(again)
+    listener.wait_for_end()
+    alerts = [event.message for event in listener.events if isinstance(event, Alert)]
     assert any(newest.name in message for message in alerts)
 
 
-def test_another_run_may_be_begun_the_moment_one_has_ended(session: Session) -> None:
+def test_another_run_may_start_the_moment_one_has_ended(session: Session) -> None:
     for _ in range(5):
         training = session.train(config(epochs=1))
         assert training.wait(PATIENCE)

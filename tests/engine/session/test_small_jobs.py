@@ -1,4 +1,4 @@
-"""What a session does on the side: drawings, augmented pictures, a live run's weights."""
+"""Small jobs of a session: drawings, augmented images, the weights of a live run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from fmnist_tui.util.errors import UserError
 from tests.engine.support import FOREVER, PATIENCE, Listener, blobs, config, digest
 
 Pixels = npt.NDArray[np.uint8]
-ALL_SORTS: dict[str, Any] = {
+AUGMENTED: dict[str, Any] = {
     "flip": True,
     "shift": 3,
     "rotate": 20.0,
@@ -36,20 +36,20 @@ ALL_SORTS: dict[str, Any] = {
 }
 
 
-def pictures(count: int = 6, size: int = 28, channels: int = 1) -> Pixels:
-    dice = np.random.default_rng(0)
-    return dice.integers(0, 256, (count, size, size, channels)).astype(np.uint8)
+def make_images(count: int = 6, size: int = 28, channels: int = 1) -> Pixels:
+    random = np.random.default_rng(0)
+    return random.integers(0, 256, (count, size, size, channels)).astype(np.uint8)
 
 
 def drawing() -> Pixels:
-    """A light T on a dark ground, as somebody draws it."""
+    """A light T on a dark background."""
     pad = np.zeros((56, 56), np.uint8)
     pad[10:16, 8:48] = 255
     pad[16:48, 22:34] = 255
     return pad
 
 
-def finished(session: Session, **values: Any) -> RunFolder:
+def train(session: Session, **values: Any) -> RunFolder:
     training = session.train(config(**values))
     Listener(training).wait_for_end()
     assert training.folder is not None
@@ -72,55 +72,55 @@ def generators() -> tuple[bytes, ...]:
 # -- augmented -------------------------------------------------------------------------
 
 
-def augmented(session: Session, settings: RunConfig, images: Pixels, seed: int = 0) -> Pixels:
+def augment(session: Session, settings: RunConfig, images: Pixels, seed: int = 0) -> Pixels:
     return session.augment(settings, images, seed).result(PATIENCE)
 
 
-def test_augmented_pictures_are_of_the_kind_that_was_given(session: Session) -> None:
-    for images in (pictures(), pictures(1), pictures(3, 32, 3), pictures(4)[:, ::-1]):
-        shown = augmented(session, config(**ALL_SORTS), images)
+def test_augmented_images_keep_shape_and_type(session: Session) -> None:
+    for images in (make_images(), make_images(1), make_images(3, 32, 3), make_images(4)[:, ::-1]):
+        shown = augment(session, config(**AUGMENTED), images)
         assert shown.shape == images.shape and shown.dtype == np.uint8
         assert not np.array_equal(shown, images)
 
 
-def test_another_seed_is_another_throw_and_the_same_one_the_same(session: Session) -> None:
-    settings, images = config(**ALL_SORTS), pictures()
-    first, again, other = (augmented(session, settings, images, seed) for seed in (1, 1, 2))
+def test_augmentation_depends_on_the_seed(session: Session) -> None:
+    settings, images = config(**AUGMENTED), make_images()
+    first, again, other = (augment(session, settings, images, seed) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-def test_without_augmentation_pictures_are_shown_as_they_are(session: Session) -> None:
-    assert np.array_equal(augmented(session, config(), pictures()), pictures())
+def test_without_augmentation_images_are_unchanged(session: Session) -> None:
+    assert np.array_equal(augment(session, config(), make_images()), make_images())
 
 
-@pytest.mark.parametrize("way", ["mixup", "cutmix"])
-def test_pictures_are_mixed_with_each_other_and_one_alone_is_not(
-    session: Session, way: str
+@pytest.mark.parametrize("setting", ["mixup", "cutmix"])
+def test_images_are_mixed_with_each_other_and_a_single_one_is_not(
+    session: Session, setting: str
 ) -> None:
-    settings = config(**{way: 5.0})
+    settings = config(**{setting: 5.0})
     black_and_white = np.zeros((2, 28, 28, 1), np.uint8)
     black_and_white[1] = 255
-    shown = augmented(session, settings, black_and_white)
+    shown = augment(session, settings, black_and_white)
     assert shown[0].max() > 0 and shown[1].min() < 255
-    assert np.array_equal(augmented(session, settings, pictures(1)), pictures(1))
+    assert np.array_equal(augment(session, settings, make_images(1)), make_images(1))
 
 
-def test_no_generator_moves_when_pictures_are_augmented(session: Session) -> None:
+def test_augmenting_images_leaves_random_generators_unchanged(session: Session) -> None:
     before = session.submit(lambda _: generators()).result(PATIENCE)
-    augmented(session, config(**ALL_SORTS), pictures())
+    augment(session, config(**AUGMENTED), make_images())
     assert session.submit(lambda _: generators()).result(PATIENCE) == before
 
 
-def test_a_training_does_not_notice_what_is_augmented_and_classified_meanwhile(
+def test_augmenting_and_classifying_do_not_change_a_training(
     session: Session,
 ) -> None:
     settings = {"epochs": 30, "model": "custom-cnn", "width": 0.1, "dropout": 0.3, "shift": 2}
-    quiet = finished(session, **settings)
+    quiet = train(session, **settings)
     training = session.train(config(**settings))
     jobs = 0
     while not training.is_done:
-        augmented(session, config(**ALL_SORTS), pictures(), jobs)
+        augment(session, config(**AUGMENTED), make_images(), jobs)
         session.classify(quiet.path, drawing()).result(PATIENCE)
         jobs += 1
     assert training.folder is not None and jobs > 3
@@ -135,46 +135,50 @@ def test_a_training_does_not_notice_what_is_augmented_and_classified_meanwhile(
 
 
 @pytest.mark.parametrize("colours", [False, True])
-def test_a_drawing_is_classified_as_the_same_picture_in_a_file(
+def test_a_drawing_is_classified_like_the_same_image_in_a_file(
     session: Session, tmp_path: Path, colours: bool
 ) -> None:
-    folder = finished(session, epochs=2)
+    folder = train(session, epochs=2)
     pad = np.repeat(drawing()[..., None], 3, axis=2) if colours else drawing()
     Image.fromarray(pad).save(tmp_path / "pad.png")
-    drawn = session.classify(folder.path, pad).result(PATIENCE)
-    filed = session.predict(folder.path, [tmp_path / "pad.png"]).result(PATIENCE)[0]
-    assert (drawn.ranked, str(drawn.file), drawn.error) == (filed.ranked, "drawing", "")
-    assert drawn.prepared is not None and drawn.prepared.image.shape == (28, 28, 1)
+    from_drawing = session.classify(folder.path, pad).result(PATIENCE)
+    from_file = session.predict(folder.path, [tmp_path / "pad.png"]).result(PATIENCE)[0]
+    assert (from_drawing.ranked, str(from_drawing.file), from_drawing.error) == (
+        from_file.ranked,
+        "drawing",
+        "",
+    )
+    assert from_drawing.prepared is not None and from_drawing.prepared.image.shape == (28, 28, 1)
 
 
 @pytest.mark.parametrize("pad", [np.zeros((5, 5, 2), np.uint8), np.zeros((0, 5), np.uint8)])
-def test_what_is_no_picture_is_refused_in_one_line(session: Session, pad: Pixels) -> None:
-    folder = finished(session, epochs=1)
+def test_an_invalid_drawing_is_refused_in_one_line(session: Session, pad: Pixels) -> None:
+    folder = train(session, epochs=1)
     with pytest.raises(UserError, match="cannot be classified") as caught:
         session.classify(folder.path, pad).result(PATIENCE)
     assert "\n" not in str(caught.value)
 
 
-def test_a_classifier_is_made_once_and_again_when_there_is_a_new_checkpoint(
+def test_a_classifier_is_cached_until_there_is_a_new_checkpoint(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = finished(session, epochs=2)
-    made: list[str] = []
+    folder = train(session, epochs=2)
+    built: list[str] = []
     plain = Classifier.from_weights
 
     def fitted(about: Any, weights: object, device: Any, where: str) -> Classifier:
-        made.append(Path(where).name)
+        built.append(Path(where).name)
         return plain(about, weights, device, where)
 
     monkeypatch.setattr(Classifier, "from_weights", fitted)
     before = [session.classify(folder.path, drawing()).result(PATIENCE) for _ in range(3)]
-    assert len(made) == 1
+    assert len(built) == 1
     store = CheckpointStore(folder.checkpoints)
     payload, manifest, _ = store.load("best")
     payload["weights"] = {name: -tensor for name, tensor in payload["weights"].items()}
     saved = store.save("best", payload, manifest.step + 1, manifest.epoch)
     after = session.classify(folder.path, drawing()).result(PATIENCE)
-    assert made[1:] == [saved.file]
+    assert built[1:] == [saved.file]
     assert after.label != before[-1].label
 
 
@@ -183,33 +187,33 @@ def test_a_model_file_is_not_read_again_for_every_drawing(
 ) -> None:
     from fmnist_tui.engine.checkpoints import weights_source
 
-    folder = finished(session, epochs=1)
-    taken_away = tmp_path / "model.pt"
-    taken_away.write_bytes(next(folder.checkpoints.glob("best-*.pt")).read_bytes())
+    folder = train(session, epochs=1)
+    exported = tmp_path / "model.pt"
+    exported.write_bytes(next(folder.checkpoints.glob("best-*.pt")).read_bytes())
     read: list[Path] = []
     plain = weights_source._load_untrusted
 
-    def vetted(path: Path) -> weights_source.LoadedWeights:
+    def load(path: Path) -> weights_source.LoadedWeights:
         read.append(path)
         return plain(path)
 
-    monkeypatch.setattr(weights_source, "_load_untrusted", vetted)
-    answers = [session.classify(taken_away, drawing()).result(PATIENCE) for _ in range(3)]
-    assert read == [taken_away]
+    monkeypatch.setattr(weights_source, "_load_untrusted", load)
+    answers = [session.classify(exported, drawing()).result(PATIENCE) for _ in range(3)]
+    assert read == [exported]
     assert answers[0].ranked == answers[2].ranked
 
 
 # -- a live run ------------------------------------------------------------------------
 
 
-def test_before_the_first_validation_the_last_checkpoint_answers(session: Session) -> None:
-    folder = finished(session, epochs=1)
+def test_before_the_first_validation_the_last_checkpoint_is_used(session: Session) -> None:
+    folder = train(session, epochs=1)
     for path in folder.checkpoints.glob("best-*"):
         path.unlink()
     assert session.classify(folder.path, drawing()).result(PATIENCE).ranked
 
 
-def test_a_run_without_any_checkpoint_says_so_in_one_line(session: Session) -> None:
+def test_a_run_without_a_checkpoint_is_refused_in_one_line(session: Session) -> None:
     folder = RunFolder.create(session.runs_dir, "new", "blobs")
     for asked in (session.classify(folder.path, drawing()), session.predict(folder.path, [])):
         with pytest.raises(UserError, match="no checkpoint yet") as caught:
@@ -217,7 +221,7 @@ def test_a_run_without_any_checkpoint_says_so_in_one_line(session: Session) -> N
         assert "\n" not in str(caught.value) and folder.name in str(caught.value)
 
 
-def test_a_live_run_is_evaluated_without_a_word_in_its_record(session: Session) -> None:
+def test_evaluating_a_live_run_does_not_write_to_its_record(session: Session) -> None:
     training = session.train(config(epochs=FOREVER))
     listener = Listener(training)
     listener.wait_for(Progress)
@@ -231,13 +235,13 @@ def test_a_live_run_is_evaluated_without_a_word_in_its_record(session: Session) 
     assert verdict.evaluation.count == sum(map(sum, verdict.evaluation.confusion)) == 16
     training.stop()
     listener.wait_for_end()
-    told = EventReader(training.folder.events).read()
-    assert told == listener.events
-    assert not [event for event in told if isinstance(event, Evaluated)]
+    events = EventReader(training.folder.events).read()
+    assert events == listener.events
+    assert not [event for event in events if isinstance(event, Evaluated)]
     assert not list(training.folder.predictions.iterdir())
 
 
-def test_the_data_of_a_training_are_there_for_whoever_shows_them(session: Session) -> None:
+def test_a_training_gives_access_to_its_dataset(session: Session) -> None:
     training = session.train(config(epochs=1))
     assert training.dataset is None or len(training.dataset.val)
     Listener(training).wait_for_end()
@@ -248,7 +252,7 @@ def test_the_data_of_a_training_are_there_for_whoever_shows_them(session: Sessio
 # -- sharing the thread ----------------------------------------------------------------
 
 
-def test_many_small_jobs_leave_the_training_its_turn(session: Session) -> None:
+def test_small_jobs_do_not_starve_a_training(session: Session) -> None:
     training = session.train(config(epochs=FOREVER))
     listener = Listener(training)
     listener.wait_for(Progress)
@@ -265,7 +269,7 @@ def test_many_small_jobs_leave_the_training_its_turn(session: Session) -> None:
     listener.wait_for_end()
 
 
-def test_threads_that_a_small_job_sets_are_set_back(session: Session) -> None:
+def test_a_thread_count_changed_by_a_small_job_is_restored(session: Session) -> None:
     training = session.train(config(epochs=FOREVER, threads=1))
     listener = Listener(training)
     listener.wait_for(Progress)
@@ -280,16 +284,16 @@ def test_threads_that_a_small_job_sets_are_set_back(session: Session) -> None:
     listener.wait_for_end()
 
 
-def test_a_machine_settles_the_thread_it_is_used_on() -> None:
-    found: list[int] = []
+def test_a_device_restores_the_thread_count() -> None:
+    counts: list[int] = []
 
     def work() -> None:
         device = choose_device(config(threads=1))
         torch.set_num_threads(2)
         device.apply_to_thread()
-        found.append(torch.get_num_threads())
+        counts.append(torch.get_num_threads())
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == [1]
+    assert counts == [1]

@@ -1,4 +1,4 @@
-"""A sweep at work: ordinary trainings judged on validation alone, whatever goes wrong."""
+"""Sweeps: trials are ordinary trainings evaluated on validation only; failures are handled."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ log = true
 LONG = TINY.replace("epochs = 2", f"epochs = {FOREVER}")
 
 
-class Bench:
-    """A sweep to be run in a thread of its own."""
+class SweepBench:
+    """A sweep that can run in its own thread."""
 
     def __init__(
         self, session: Session, folder: Path, text: str, trials: int | None = None
     ) -> None:
         self.where: StorageLocation = journal_in(folder)
-        self.book: StudyLedger = join_study(self.where, make_spec(text))
+        self.ledger: StudyLedger = join_study(self.where, make_spec(text))
         self.run = RunFolder.create(session.runs_dir, "search", "sketches")
         self.messages: list[str] = []
         self.progress: list[tuple[float, float, str]] = []
         self.sweep = SweepRunner(
             session,
-            self.book,
+            self.ledger,
             self.run,
             limit=trials,
             on_progress=lambda *progress: self.progress.append(progress),
@@ -80,23 +80,23 @@ class Bench:
         assert self.outcome is not None
         return self.outcome
 
-    def look(self) -> Snapshot:
+    def read(self) -> Snapshot:
         return SnapshotReader().read(self.where, "search")
 
     def until(self, done: Callable[[Snapshot], bool]) -> Snapshot:
         until = time.monotonic() + PATIENCE
         while True:
-            shown = self.look()
+            shown = self.read()
             if done(shown):
                 return shown
             assert time.monotonic() < until, shown
             time.sleep(0.02)
 
 
-def test_a_sweep_does_its_trials_and_leaves_a_record(session: Session, tmp_path: Path) -> None:
-    bench = Bench(session, tmp_path, TINY)
+def test_a_sweep_runs_its_trials_and_leaves_a_record(session: Session, tmp_path: Path) -> None:
+    bench = SweepBench(session, tmp_path, TINY)
     assert bench.sweep.run() == SweepOutcome("finished", "", 3)
-    shown = bench.look()
+    shown = bench.read()
     assert [trial.state for trial in shown.trials] == ["complete"] * 3
     events = EventReader(bench.run.events).read()
     started, *trials, ended = events
@@ -111,13 +111,11 @@ def test_a_sweep_does_its_trials_and_leaves_a_record(session: Session, tmp_path:
     assert len(bench.messages) == 3
 
 
-def test_a_sweep_is_one_run_in_the_list_with_its_trials_and_best_value(
-    session: Session, tmp_path: Path
-) -> None:
-    bench = Bench(session, tmp_path, TINY)
+def test_a_sweep_is_one_run_in_the_run_list(session: Session, tmp_path: Path) -> None:
+    bench = SweepBench(session, tmp_path, TINY)
     bench.sweep.run()
     (line,) = list_runs(session.runs_dir)
-    best = bench.look().best
+    best = bench.read().best
     assert best is not None
     assert (line.kind, line.epochs_done, line.epochs_total) == ("sweep", 3, 3)
     assert line.best_val_accuracy == best.value and line.test_accuracy is None
@@ -126,18 +124,18 @@ def test_a_sweep_is_one_run_in_the_list_with_its_trials_and_best_value(
 def test_a_trial_is_an_ordinary_run_that_never_reads_the_test_split(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judged: list[str] = []
-    judge = evaluate.evaluate_split
+    evaluated: list[str] = []
+    evaluate_split = evaluate.evaluate_split
 
     def watched(classifier: object, split: object, *rest: object) -> object:
-        judged.append(split.name)  # type: ignore[attr-defined]
-        return judge(classifier, split, *rest)  # type: ignore[arg-type]
+        evaluated.append(split.name)  # type: ignore[attr-defined]
+        return evaluate_split(classifier, split, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(run_record, "evaluate_split", watched)
-    bench = Bench(session, tmp_path, TINY)
+    bench = SweepBench(session, tmp_path, TINY)
     bench.sweep.run()
-    assert judged == ["val"] * 3
-    for trial in bench.look().trials:
+    assert evaluated == ["val"] * 3
+    for trial in bench.read().trials:
         folder = RunFolder.open(Path(trial.run))
         state = replay(folder.events)
         assert folder.path.parent == bench.run.path / "trials"
@@ -145,7 +143,7 @@ def test_a_trial_is_an_ordinary_run_that_never_reads_the_test_split(
         assert state.best is not None and state.best.val_accuracy == trial.value
         assert state.evaluation("val") is not None and state.evaluation("test") is None
         assert [path.name for path in folder.predictions.iterdir()] == ["val.npz"]
-        # The best is what is evaluated; where training stood at its end is of no use.
+        # Only the best checkpoint is evaluated; the last one is not needed.
         kinds = {path.name.partition("-")[0] for path in folder.checkpoints.iterdir()}
         assert kinds == {"best"}
 
@@ -158,21 +156,21 @@ def test_an_ordinary_run_still_reads_the_test_split(session: Session) -> None:
     assert kinds == {"best", "last"}
 
 
-def test_the_pruner_ends_a_trial_before_its_time(session: Session, tmp_path: Path) -> None:
-    bench = Bench(session, tmp_path, LONG.replace('"none"', '"median"\nstartup = 0'), trials=1)
+def test_the_pruner_ends_a_trial_early(session: Session, tmp_path: Path) -> None:
+    bench = SweepBench(session, tmp_path, LONG.replace('"none"', '"median"\nstartup = 0'), trials=1)
     for _ in range(3):
-        begun = bench.book.claim()
+        claimed = bench.ledger.claim()
         for epoch in range(1, 40):
-            bench.book.report(begun, epoch, 1.01)
-        bench.book.complete(begun, 1.01)
+            bench.ledger.report(claimed, epoch, 1.01)
+        bench.ledger.complete(claimed, 1.01)
     assert bench.sweep.run().reason == "finished"
-    trial = bench.look().trials[-1]
+    trial = bench.read().trials[-1]
     assert trial.state == "pruned" and 0 < trial.epochs < FOREVER
     assert replay(RunFolder(Path(trial.run)).events).message == "pruned"
 
 
-def test_a_killed_trial_ends_and_the_sweep_goes_on(session: Session, tmp_path: Path) -> None:
-    bench = Bench(session, tmp_path, LONG, trials=2)
+def test_a_killed_trial_ends_and_the_sweep_continues(session: Session, tmp_path: Path) -> None:
+    bench = SweepBench(session, tmp_path, LONG, trials=2)
     bench.start()
     for number in (0, 1):
         bench.until(lambda shown, n=number: len(shown.trials) > n and shown.trials[n].epochs > 0)  # type: ignore[misc]
@@ -181,23 +179,23 @@ def test_a_killed_trial_ends_and_the_sweep_goes_on(session: Session, tmp_path: P
     assert bench.end() == SweepOutcome("finished", "", 2)
 
 
-def test_a_stopped_sweep_gives_its_trial_back(session: Session, tmp_path: Path) -> None:
-    bench = Bench(session, tmp_path, LONG)
+def test_a_stopped_sweep_requeues_its_trial(session: Session, tmp_path: Path) -> None:
+    bench = SweepBench(session, tmp_path, LONG)
     bench.start()
     shown = bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
     bench.sweep.stop("Ctrl-C")
     assert bench.end() == SweepOutcome("stopped", "Ctrl-C", 0)
-    after = bench.look()
+    after = bench.read()
     assert [trial.state for trial in after.trials] == ["stopped", "waiting"]
     assert after.trials[1].params == shown.trials[0].params
     assert replay(bench.run.events).message == "Ctrl-C"
 
 
-def test_a_sweep_heeds_the_commands_in_its_folder(session: Session, tmp_path: Path) -> None:
-    bench = Bench(session, tmp_path, LONG)
+def test_a_sweep_obeys_commands_in_its_folder(session: Session, tmp_path: Path) -> None:
+    bench = SweepBench(session, tmp_path, LONG)
     bench.start()
     bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
-    trial = RunFolder(Path(bench.look().trials[0].run))
+    trial = RunFolder(Path(bench.read().trials[0].run))
 
     def paused(is_so: bool) -> None:
         until = time.monotonic() + PATIENCE
@@ -209,101 +207,101 @@ def test_a_sweep_heeds_the_commands_in_its_folder(session: Session, tmp_path: Pa
     paused(True)
     send_command(bench.run, Resume(time.time()))
     paused(False)
-    send_command(bench.run, Stop(time.time(), "told to from the list of runs"))
-    assert bench.end() == SweepOutcome("stopped", "told to from the list of runs", 0)
+    send_command(bench.run, Stop(time.time(), "requested in the run list"))
+    assert bench.end() == SweepOutcome("stopped", "requested in the run list", 0)
 
 
-def test_when_the_time_is_over_no_further_trial_is_begun(session: Session, tmp_path: Path) -> None:
+def test_no_trial_starts_after_the_time_limit(session: Session, tmp_path: Path) -> None:
     text = TINY.replace("trials = 3", "trials = 3\ntimeout = 0.000001")
-    assert Bench(session, tmp_path, text).sweep.run() == SweepOutcome(
+    assert SweepBench(session, tmp_path, text).sweep.run() == SweepOutcome(
         "finished", "the time limit of 1e-06 s is over", 0
     )
 
 
-def test_every_worker_of_a_study_is_stopped_by_a_mark(session: Session, tmp_path: Path) -> None:
-    bench = Bench(session, tmp_path, LONG)
+def test_a_stop_request_ends_every_worker(session: Session, tmp_path: Path) -> None:
+    bench = SweepBench(session, tmp_path, LONG)
     bench.start()
     bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
     assert remote_control.stop(SnapshotReader(), bench.where, "search") == 1
     assert bench.end().reason == "stopped"
-    assert bench.look().trials[0].state == "stopped"
+    assert bench.read().trials[0].state == "stopped"
 
 
-def test_a_trial_with_impossible_settings_fails_and_the_study_goes_on(
+def test_a_trial_with_invalid_settings_fails_and_the_study_continues(
     session: Session, tmp_path: Path
 ) -> None:
     text = TINY.replace("trials = 3", 'sampler = "grid"').partition("[space.lr]")[0]
     text += "[space.mixup]\nchoices = [0.0, 0.2]\n[space.cutmix]\nchoices = [0.0, 0.2]\n"
-    bench = Bench(session, tmp_path, text)
+    bench = SweepBench(session, tmp_path, text)
     assert bench.sweep.run() == SweepOutcome("finished", "", 4)
-    states = sorted(trial.state for trial in bench.look().trials)
+    states = sorted(trial.state for trial in bench.read().trials)
     assert states == ["complete", "complete", "complete", "failed"]
-    (failed,) = (trial for trial in bench.look().trials if trial.state == "failed")
+    (failed,) = (trial for trial in bench.read().trials if trial.state == "failed")
     assert "cannot be used with mixup" in failed.why
 
 
-def test_a_loss_that_is_no_number_fails_the_trial_alone(session: Session, tmp_path: Path) -> None:
+def test_a_nan_loss_fails_only_its_trial(session: Session, tmp_path: Path) -> None:
     text = TINY.partition("[space.lr]")[0].replace("trials = 3", 'sampler = "grid"')
     text = text.replace('model = "linear"', 'model = "mlp"\nmomentum = 0.0\noptimizer = "sgd"')
-    bench = Bench(
+    bench = SweepBench(
         session,
         tmp_path,
         f"{text}[space.lr]\nchoices = [0.001, 100.0]\n[space.ema]\nchoices = [0.0]\n",
     )
     bench.sweep.run()
-    trials = {trial.params["lr"]: trial for trial in bench.look().trials}
+    trials = {trial.params["lr"]: trial for trial in bench.read().trials}
     assert trials[0.001].state == "complete"
     assert trials[100.0].state == "failed" and "stopped being a number" in trials[100.0].why
 
 
-def test_three_failures_alike_at_the_start_end_the_sweep_with_their_reason(
+def test_three_equal_failures_at_the_start_end_the_sweep(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(*_: object, **__: object) -> object:
         raise UserError("the data set fashion is not here and cannot be fetched (try 3)")
 
     monkeypatch.setattr(run_training, "load_dataset_for", missing)
-    bench = Bench(session, tmp_path, TINY.replace("trials = 3", "trials = 9"))
+    bench = SweepBench(session, tmp_path, TINY.replace("trials = 3", "trials = 9"))
     outcome = bench.sweep.run()
     assert (outcome.reason, outcome.done) == ("failed", 3)
     assert outcome.message.startswith("3 trials in a row failed alike: the data set fashion is not")
-    assert [trial.state for trial in bench.look().trials] == ["failed"] * 3
+    assert [trial.state for trial in bench.read().trials] == ["failed"] * 3
 
 
-def test_a_data_set_that_comes_back_lets_the_sweep_go_on(
+def test_a_dataset_that_becomes_available_lets_the_sweep_continue(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    calls = []
 
-    def moody(*_: object, **__: object) -> object:
-        asked.append(1)
-        if len(asked) in (1, 2, 4, 5):
+    def fail_sometimes(*_: object, **__: object) -> object:
+        calls.append(1)
+        if len(calls) in (1, 2, 4, 5):
             raise UserError("the disk is asleep")
         return blobs(64)
 
-    monkeypatch.setattr(run_training, "load_dataset_for", moody)
-    bench = Bench(session, tmp_path, TINY.replace("trials = 3", "trials = 6"))
+    monkeypatch.setattr(run_training, "load_dataset_for", fail_sometimes)
+    bench = SweepBench(session, tmp_path, TINY.replace("trials = 3", "trials = 6"))
     assert bench.sweep.run() == SweepOutcome("finished", "", 6)
-    states = [trial.state for trial in bench.look().trials]
+    states = [trial.state for trial in bench.read().trials]
     assert states == ["failed", "failed", "complete", "failed", "failed", "complete"]
 
 
-def test_failures_that_differ_in_figures_only_are_normalise() -> None:
+def test_failures_that_differ_only_in_numbers_are_equal() -> None:
     near = "too little memory for batch_size = {}; try batch_size = {}"
     assert normalise(near.format(512, 256)) == normalise(near.format("1,024", 512))
     assert normalise(near.format(512, 256)) != normalise("the disk is full")
 
 
-def test_a_full_disk_is_said_once_and_the_study_is_told_later(
+def test_a_full_disk_is_reported_once_and_the_study_updated_later(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry, "RETRY_SECONDS", 0.01)
-    bench = Bench(session, tmp_path, TINY, trials=1)
+    bench = SweepBench(session, tmp_path, TINY, trials=1)
     full = threading.Event()
     refused: list[bytes] = []
 
     def write(path: Path, line: bytes, *, durable: bool = False) -> None:
-        # The disk fills when the trial is under way, and for a while.
+        # The disk is full for a while during the trial.
         if b'"run"' in line:
             full.set()
         if full.is_set() and len(refused) < 8:
@@ -313,19 +311,19 @@ def test_a_full_disk_is_said_once_and_the_study_is_told_later(
 
     monkeypatch.setattr("fmnist_tui.sweeps.journal.append_line", write)
     assert bench.sweep.run() == SweepOutcome("finished", "", 1)
-    (trial,) = bench.look().trials
+    (trial,) = bench.read().trials
     assert (trial.state, trial.epochs) == ("complete", 2) and Path(trial.run).is_dir()
     alerts = [one for one in EventReader(bench.run.events).read() if isinstance(one, Alert)]
     assert len(refused) == 8 and len(alerts) == 1
     assert "No space left on device" in alerts[0].message and alerts[0].level == "warning"
 
 
-def test_a_storage_that_stays_away_ends_the_sweep_with_one_line(
+def test_a_storage_that_keeps_failing_ends_the_sweep(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(retry, "TIMEOUT_SECONDS", 0.2)
-    bench = Bench(session, tmp_path, TINY)
+    bench = SweepBench(session, tmp_path, TINY)
     bench.start()
     bench.until(lambda shown: shown.done >= 1)
 
@@ -338,14 +336,14 @@ def test_a_storage_that_stays_away_ends_the_sweep_with_one_line(
     assert outcome.reason == "failed" and "Input/output error" in outcome.message
     assert "\n" not in outcome.message
     assert replay(bench.run.events).end_reason == "failed"
-    # What was told before is whole, and another worker takes it from there.
-    assert bench.look().done >= 1
+    # Earlier trials are intact, and another worker can continue.
+    assert bench.read().done >= 1
 
 
-def test_a_trial_that_another_worker_has_taken_for_dead_is_let_go(
+def test_a_trial_that_another_worker_has_ended_is_abandoned(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = Bench(session, tmp_path, LONG, trials=1)
+    bench = SweepBench(session, tmp_path, LONG, trials=1)
     bench.start()
     bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
     other = join_study(bench.where, make_spec(LONG))
@@ -354,11 +352,11 @@ def test_a_trial_that_another_worker_has_taken_for_dead_is_let_go(
     bench.until(lambda shown: shown.done + shown.running == 1 and len(shown.trials) == 2)
     bench.sweep.stop("enough")
     bench.end()
-    states = [trial.state for trial in bench.look().trials]
+    states = [trial.state for trial in bench.read().trials]
     assert states[0] == "lost" and "ended by another process" in " ".join(bench.messages)
 
 
-def test_epochs_that_come_faster_than_they_can_be_told_hold_nothing_up(
+def test_fast_epochs_do_not_wait_for_a_slow_storage(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slowly(path: Path, line: bytes, *, durable: bool = False) -> None:
@@ -366,18 +364,18 @@ def test_epochs_that_come_faster_than_they_can_be_told_hold_nothing_up(
         append_line(path, line, durable=durable)
 
     monkeypatch.setattr("fmnist_tui.sweeps.journal.append_line", slowly)
-    bench = Bench(session, tmp_path, LONG.replace(str(FOREVER), "1000"), trials=1)
+    bench = SweepBench(session, tmp_path, LONG.replace(str(FOREVER), "1000"), trials=1)
     began = time.monotonic()
     assert bench.sweep.run().reason == "finished"
-    (trial,) = bench.look().trials
+    (trial,) = bench.read().trials
     assert trial.epochs == 1000 and 1 < len(trial.curve) < 1000
     assert time.monotonic() - began < 20
 
 
-def test_small_jobs_are_served_while_a_trial_trains(session: Session, tmp_path: Path) -> None:
-    bench = Bench(session, tmp_path, LONG)
+def test_small_jobs_run_during_a_trial(session: Session, tmp_path: Path) -> None:
+    bench = SweepBench(session, tmp_path, LONG)
     bench.start()
     bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
-    assert session.submit(lambda workshop: 42).result(PATIENCE) == 42
+    assert session.submit(lambda _: 42).result(PATIENCE) == 42
     bench.sweep.stop("enough")
     assert bench.end().reason == "stopped"

@@ -1,4 +1,4 @@
-"""A study at a moment: plain values, right whatever state its trials are in."""
+"""Snapshots of studies, with trials in every state."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from fmnist_tui.util.errors import UserError
 from tests.unit.sweeps.support import join_study, journal_in, make_spec, run_trial
 
 
-def test_a_snapshot_tells_of_every_trial(tmp_path: Path) -> None:
-    where = journal_in(tmp_path)
-    book = join_study(where)
-    run_trial(book, [0.5, 0.7, 0.6])
-    pruned = book.claim()
-    book.report(pruned, 1, 0.2)
-    book.prune(pruned)
-    book.fail(book.claim(), "the loss stopped being a number")
-    running = book.claim("/runs/a")
-    book.record_run(running, "/runs/a/trials/b")
-    book.report(running, 1, 0.4)
-    shown = SnapshotReader().read(where, "search")
+def test_a_snapshot_has_every_trial_with_its_state(tmp_path: Path) -> None:
+    location = journal_in(tmp_path)
+    ledger = join_study(location)
+    run_trial(ledger, [0.5, 0.7, 0.6])
+    pruned = ledger.claim()
+    ledger.report(pruned, 1, 0.2)
+    ledger.prune(pruned)
+    ledger.fail(ledger.claim(), "the loss stopped being a number")
+    running = ledger.claim("/runs/a")
+    ledger.record_run(running, "/runs/a/trials/b")
+    ledger.report(running, 1, 0.4)
+    shown = SnapshotReader().read(location, "search")
     assert [(trial.state, trial.value, trial.epochs) for trial in shown.trials] == [
         ("complete", 0.7, 3),
         ("pruned", 0.2, 1),
@@ -42,12 +42,12 @@ def test_a_snapshot_tells_of_every_trial(tmp_path: Path) -> None:
     assert set(shown.trials[0].params) == {"lr", "optimizer"}
 
 
-def test_the_best_so_far_goes_up_in_steps(tmp_path: Path) -> None:
-    where = journal_in(tmp_path)
-    book = join_study(where)
+def test_the_best_so_far_is_a_rising_step_curve(tmp_path: Path) -> None:
+    location = journal_in(tmp_path)
+    ledger = join_study(location)
     for value in (0.5, 0.4, 0.7):
-        run_trial(book, [value])
-    assert SnapshotReader().read(where, "search").best_so_far() == (
+        run_trial(ledger, [value])
+    assert SnapshotReader().read(location, "search").best_so_far() == (
         (0, 0.5),
         (1, 0.5),
         (2, 0.5),
@@ -55,57 +55,57 @@ def test_the_best_so_far_goes_up_in_steps(tmp_path: Path) -> None:
     )
 
 
-def test_a_reader_sees_what_others_have_done_since(tmp_path: Path) -> None:
-    where, reader = journal_in(tmp_path), SnapshotReader()
-    assert reader.list_studies(where) == []
-    book = join_study(where)
-    assert [(line.name, line.done) for line in reader.list_studies(where)] == [("search", 0)]
-    run_trial(book, [0.5])
-    assert reader.read(where, "search").done == 1
-    assert [(line.done, line.best) for line in reader.list_studies(where)] == [(1, 0.5)]
+def test_a_reader_sees_later_changes_by_workers(tmp_path: Path) -> None:
+    location, reader = journal_in(tmp_path), SnapshotReader()
+    assert reader.list_studies(location) == []
+    ledger = join_study(location)
+    assert [(line.name, line.done) for line in reader.list_studies(location)] == [("search", 0)]
+    run_trial(ledger, [0.5])
+    assert reader.read(location, "search").done == 1
+    assert [(line.done, line.best) for line in reader.list_studies(location)] == [(1, 0.5)]
 
 
-def test_a_study_that_there_is_not_is_said_with_the_near_ones(tmp_path: Path) -> None:
-    where = journal_in(tmp_path)
+def test_an_unknown_study_is_refused_with_similar_names(tmp_path: Path) -> None:
+    location = journal_in(tmp_path)
     with pytest.raises(UserError, match=r"there is no study .* does not exist"):
-        SnapshotReader().read(where, "search")
-    join_study(where)
+        SnapshotReader().read(location, "search")
+    join_study(location)
     with pytest.raises(UserError, match=r'no study serach in .*; did you mean "search"\?'):
-        SnapshotReader().read(where, "serach")
+        SnapshotReader().read(location, "serach")
 
 
 def test_importances_say_which_setting_matters(tmp_path: Path) -> None:
-    where, reader = journal_in(tmp_path), SnapshotReader()
-    book = join_study(where)
-    assert reader.importances(where, "search") == ()
+    location, reader = journal_in(tmp_path), SnapshotReader()
+    ledger = join_study(location)
+    assert reader.importances(location, "search") == ()
     for _ in range(12):
-        begun = book.claim()
-        book.complete(begun, 0.9 if begun.params["optimizer"] == "sgd" else 0.1)
-    shares = reader.importances(where, "search")
+        claimed = ledger.claim()
+        ledger.complete(claimed, 0.9 if claimed.params["optimizer"] == "sgd" else 0.1)
+    shares = reader.importances(location, "search")
     assert [key for key, _ in shares] == ["optimizer", "lr"]
     assert sum(share for _, share in shares) == pytest.approx(1)
     assert shares[0][1] > 0.8
 
 
-def test_values_that_are_all_the_same_say_nothing_about_settings(tmp_path: Path) -> None:
-    where = journal_in(tmp_path)
-    book = join_study(where)
+def test_equal_values_give_no_importances(tmp_path: Path) -> None:
+    location = journal_in(tmp_path)
+    ledger = join_study(location)
     for _ in range(4):
-        run_trial(book, [0.5])
-    shares = SnapshotReader().importances(where, "search")
+        run_trial(ledger, [0.5])
+    shares = SnapshotReader().importances(location, "search")
     assert shares == () or all(0 <= share <= 1 for _, share in shares)
 
 
-def test_the_folder_of_a_sweep_says_where_its_study_is(tmp_path: Path) -> None:
-    where = journal_in(tmp_path)
+def test_a_sweeps_run_folder_names_the_storage_of_its_study(tmp_path: Path) -> None:
+    location = journal_in(tmp_path)
     folder = RunFolder.create(tmp_path / "runs", "search", "sketches")
     (folder.path / "trials").mkdir()
-    folder.config.write_text(specs.to_toml(make_spec(), {"storage": where.public_url}))
-    assert study_locations.study_of_run(folder) == (where, "search")
+    folder.config.write_text(specs.to_toml(make_spec(), {"storage": location.public_url}))
+    assert study_locations.study_of_run(folder) == (location, "search")
     usual = parse_location(None, tmp_path / "runs")
     assert [one.public_url for one in study_locations.list_locations(tmp_path / "runs")] == [
         usual.public_url,
-        where.public_url,
+        location.public_url,
     ]
     folder.config.write_text("[run]\n")
     with pytest.raises(UserError, match="is not the config of a sweep"):
@@ -123,5 +123,5 @@ def test_the_folder_of_a_sweep_says_where_its_study_is(tmp_path: Path) -> None:
         ([0.0, float("nan"), 1.0], 3, "▁ █"),
     ],
 )
-def test_a_curve_is_a_few_blocks(values: list[float], width: int, line: str) -> None:
+def test_a_curve_is_drawn_with_block_characters(values: list[float], width: int, line: str) -> None:
     assert draw_sparkline(values, width) == line

@@ -1,4 +1,4 @@
-"""Sweep files: what they say, and one clear line for everything that is wrong with them."""
+"""Sweep files, and one clear line for every mistake in them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fmnist_tui.util.errors import UserError
 from tests.unit.sweeps.support import SEARCH, make_spec
 
 
-def test_a_sweep_file_is_read_as_it_is_written() -> None:
+def test_a_sweep_file_is_parsed() -> None:
     spec = make_spec()
     assert (spec.name, spec.trials, spec.startup, spec.sampler) == ("search", 6, 2, "tpe")
     assert spec.base.model == "linear" and spec.base.epochs == 3
@@ -23,38 +23,38 @@ def test_a_sweep_file_is_read_as_it_is_written() -> None:
     )
 
 
-def test_what_is_written_whole_is_read_back_the_same() -> None:
+def test_a_written_spec_is_read_back_unchanged() -> None:
     spec = make_spec(SEARCH + 'limit = "none"\n')
     assert spec.promote == {"epochs": 8, "limit": None}
     text = specs.to_toml(spec, {"storage": "sqlite:///x", "version": "1"})
     assert specs.parse(text, "x") == spec
 
 
-def test_the_shipped_sweeps_are_right_and_name_recipes_that_there_are() -> None:
+def test_the_shipped_sweeps_are_valid() -> None:
     assert "two-conv" in specs.shipped_names()
     for name in specs.shipped_names():
         spec = specs.load(name)
         assert spec.about and spec.space and spec.base.epochs <= 5
 
 
-def test_a_sweep_may_stand_on_a_recipe() -> None:
+def test_a_sweep_may_use_a_recipe_as_its_base() -> None:
     text = 'recipe = "two-conv"\n[run]\nepochs = 2\n[space.lr]\nlow = 0.001\nhigh = 0.01\n'
     base = specs.parse(text, "x").base
     assert (base.model, base.epochs, base.weight_decay) == ("two-conv", 2, 0.05)
 
 
-def test_a_trial_has_the_base_with_its_parameters_and_a_name_of_its_own() -> None:
+def test_a_trials_config_is_the_base_with_its_parameters_and_own_name() -> None:
     config = make_spec().trial_config({"lr": 0.02, "optimizer": "sgd"}, 12)
     assert (config.lr, config.optimizer, config.epochs) == (0.02, "sgd", 3)
     assert config.recipe == "search-12"
 
 
-def test_a_promoted_trial_has_what_promote_says_besides() -> None:
+def test_a_promoted_trial_has_the_promote_settings_too() -> None:
     config = make_spec().promoted_config({"lr": 0.02, "optimizer": "sgd"}, 12, seed=3)
     assert (config.epochs, config.lr, config.seed) == (8, 0.02, 3)
 
 
-def test_settings_asked_for_besides_change_the_base_but_not_what_is_varied() -> None:
+def test_overrides_change_the_base_but_not_varied_settings() -> None:
     assert specs.parse(SEARCH, "x", changes={"epochs": 9}).base.epochs == 9
     assert specs.parse(SEARCH, "x", defaults={"lr": 9.0, "epochs": 4}).base.epochs == 4
     with pytest.raises(ConfigError, match=r"lr = 0\.1: is varied by this sweep"):
@@ -110,7 +110,7 @@ def space(lines: str) -> str:
         ("[space.epochs]\nlow = 1\nhigh = 3\n", "space.epochs = .*: trials are compared epoch by"),
     ],
 )
-def test_a_search_space_that_cannot_be_is_said_in_one_line(text: str, line: str) -> None:
+def test_an_invalid_search_space_is_reported_in_one_line(text: str, line: str) -> None:
     with pytest.raises(ConfigError, match=line) as caught:
         specs.parse(space(text), "sweep.toml")
     assert str(caught.value).startswith("sweep.toml: ")
@@ -139,20 +139,20 @@ def test_a_search_space_that_cannot_be_is_said_in_one_line(text: str, line: str)
         ("[run]\nlimit = 70000\n", "limit = 70000: fashion leaves 50,000 training images"),
     ],
 )
-def test_everything_else_that_is_wrong_is_said_in_one_line_too(text: str, line: str) -> None:
+def test_other_mistakes_are_reported_in_one_line(text: str, line: str) -> None:
     with pytest.raises(ConfigError, match=line) as caught:
         specs.parse(f"{text}[space.lr]\nlow = 0.1\nhigh = 0.2\n", "sweep.toml")
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_several_things_that_are_wrong_are_all_said() -> None:
+def test_several_mistakes_are_all_reported() -> None:
     text = "[sweep]\ntrials = 0\nsampler = 'x'\n[space.lr]\nlow = 2.0\nhigh = 1.0\n"
     with pytest.raises(ConfigError) as caught:
         specs.parse(text, "x")
     assert len(caught.value.problems) == 3
 
 
-def test_a_file_that_is_missing_or_no_toml_is_said(tmp_path: Path) -> None:
+def test_a_missing_or_unreadable_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no such sweep file"):
         specs.load(str(tmp_path / "none.toml"))
     (tmp_path / "bad.toml").write_text("a = [")
@@ -173,7 +173,7 @@ def test_a_recipe_of_several_runs_cannot_be_varied(
         specs.parse(text, "x")
 
 
-def test_a_grid_has_as_many_trials_as_points_and_must_have_an_end() -> None:
+def test_a_grid_has_one_trial_per_point_and_must_be_finite() -> None:
     text = (
         "[sweep]\nsampler = 'grid'\n[space.dropout]\nlow = 0.0\nhigh = 0.3\nstep = 0.1\n"
         "[space.flip]\nchoices = [false, true]\n[space.shift]\nlow = 0\nhigh = 2\n"
@@ -188,7 +188,7 @@ def test_a_grid_has_as_many_trials_as_points_and_must_have_an_end() -> None:
         specs.parse(f"{text}[space.momentum]\nlow = 0.0\nhigh = 0.9999\nstep = 0.0001\n", "x")
 
 
-def test_two_sweeps_differ_in_what_their_trials_depend_on_only() -> None:
+def test_only_settings_that_affect_trials_count_as_differences() -> None:
     spec = make_spec()
     same = make_spec(SEARCH.replace('model = "linear"', 'model = "linear"\nthreads = 2'))
     assert spec.differences(same) == []
@@ -201,7 +201,7 @@ def test_two_sweeps_differ_in_what_their_trials_depend_on_only() -> None:
     assert spec.differences(fewer) == ["optimizer adamw, sgd against not varied"]
 
 
-def test_a_value_has_its_place_between_the_ends() -> None:
+def test_a_value_has_a_position_between_low_and_high() -> None:
     lr, optimizer = make_spec().space
     assert [round(lr.position(value), 3) for value in (1e-4, 1e-3, 1e-1, 9.0)] == [0, 0.333, 1, 1]
     assert [optimizer.position(value) for value in ("adamw", "sgd", "gone")] == [0, 1, 0.5]

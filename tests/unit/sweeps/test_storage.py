@@ -1,4 +1,4 @@
-"""Where studies are kept: what is understood, what is refused, and that nothing hangs or leaks."""
+"""Storage locations: parsing, opening with a time limit, hidden passwords."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(storage.VARIABLE, raising=False)
 
 
-def test_usually_studies_are_in_a_file_beside_the_runs(tmp_path: Path) -> None:
+def test_by_default_studies_are_in_a_file_beside_the_runs(tmp_path: Path) -> None:
     usual = parse_location(None, tmp_path)
     assert usual.path == tmp_path / "sweeps.db" and not usual.is_journal and usual.is_missing
     assert connect(usual).get_all_studies() == []
     assert not usual.is_missing
 
 
-def test_the_environment_says_where_they_are_unless_it_is_said(
+def test_the_environment_sets_the_default_storage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(storage.VARIABLE, f"journal:{tmp_path}/a.log")
@@ -40,30 +40,30 @@ def test_the_environment_says_where_they_are_unless_it_is_said(
     assert parse_location(f"sqlite:///{tmp_path}/b.db", tmp_path).path == tmp_path / "b.db"
 
 
-def test_a_journal_is_a_file_by_its_path(tmp_path: Path) -> None:
-    where = parse_location(f"journal:{tmp_path}/studies.log", tmp_path)
-    assert where.is_journal and where.public_url == f"journal:{tmp_path}/studies.log"
-    assert connect(where).get_all_studies() == []
+def test_a_journal_is_given_by_its_path(tmp_path: Path) -> None:
+    location = parse_location(f"journal:{tmp_path}/studies.log", tmp_path)
+    assert location.is_journal and location.public_url == f"journal:{tmp_path}/studies.log"
+    assert connect(location).get_all_studies() == []
 
 
 def test_a_file_may_have_any_name(tmp_path: Path) -> None:
     folder = tmp_path / "me@corp" / "what?%20"
     folder.mkdir(parents=True)
-    where = parse_location(None, folder)
-    assert connect(where).get_all_studies() == []
+    location = parse_location(None, folder)
+    assert connect(location).get_all_studies() == []
     assert [path.name for path in folder.iterdir()] == ["sweeps.db"]
-    # What a record says of it leads there again.
-    assert parse_location(where.public_url, tmp_path) == where
+    # The recorded URL leads to the same place.
+    assert parse_location(location.public_url, tmp_path) == location
 
 
-def test_no_password_is_shown_or_kept(tmp_path: Path) -> None:
-    where = parse_location(
+def test_no_password_is_shown_or_written(tmp_path: Path) -> None:
+    location = parse_location(
         f"postgresql://me:{SECRET}@db.example/studies?sslpassword={SECRET}", tmp_path
     )
-    assert where.public_url == "postgresql+psycopg://me@db.example/studies"
-    assert SECRET not in f"{where.name} {where!r}"
-    assert where.url is not None and where.url.password == SECRET
-    assert SECRET not in where.redact(f"cannot log in with {SECRET}")
+    assert location.public_url == "postgresql+psycopg://me@db.example/studies"
+    assert SECRET not in f"{location.name} {location!r}"
+    assert location.url is not None and location.url.password == SECRET
+    assert SECRET not in location.redact(f"cannot log in with {SECRET}")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_no_password_is_shown_or_kept(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_no_storage_is_refused_in_one_line(given: str, line: str, tmp_path: Path) -> None:
+def test_an_invalid_storage_is_refused_in_one_line(given: str, line: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         parse_location(given, tmp_path)
     assert line in str(caught.value) and "\n" not in str(caught.value)
@@ -100,17 +100,17 @@ def test_what_is_no_storage_is_refused_in_one_line(given: str, line: str, tmp_pa
         ("postgresql://me:s3cr3t-word@127.0.0.1:1/x", "Connection refused"),
     ],
 )
-def test_a_storage_that_cannot_be_opened_is_said_in_one_line(
+def test_a_storage_that_cannot_be_opened_is_reported_in_one_line(
     given: str, line: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "text").write_text("no database, and no journal either\n" * 100)
+    (tmp_path / "text").write_text("neither a database nor a journal\n" * 100)
     with pytest.raises(UserError) as caught:
         connect(parse_location(given.format(folder=tmp_path), tmp_path))
     assert line in str(caught.value) and "\n" not in str(caught.value)
     assert SECRET not in str(caught.value)
 
 
-def test_a_driver_that_is_missing_is_named_with_what_to_install(
+def test_a_missing_driver_is_named_with_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def without(name: str, *rest: object) -> object:
@@ -128,14 +128,14 @@ def test_a_driver_that_is_missing_is_named_with_what_to_install(
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """The port of a server that takes visitors in and never says a word."""
+    """The port of a server that accepts connections and never answers."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
         yield server.getsockname()[1]
 
 
-def test_a_server_that_never_answers_is_not_waited_for(
+def test_connecting_to_a_silent_server_times_out(
     silent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert storage.CONNECT_SECONDS < 10
@@ -146,7 +146,7 @@ def test_a_server_that_never_answers_is_not_waited_for(
     assert time.monotonic() - began < 3
 
 
-def test_a_journal_on_a_full_disk_keeps_whole_lines_only(
+def test_a_journal_on_a_full_disk_has_no_partial_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "studies.log"
@@ -170,7 +170,7 @@ def test_a_journal_on_a_full_disk_keeps_whole_lines_only(
     assert [log["name"] for log in journal.read_logs(0)] == ["first", "later"]
 
 
-def test_a_torn_line_that_a_killed_worker_left_goes_with_the_next(tmp_path: Path) -> None:
+def test_a_partial_line_left_by_a_killed_worker_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "studies.log"
     journal = AtomicLineFile(str(path))
     journal.append_logs([{"op_code": 1, "name": "first"}])
