@@ -1,4 +1,4 @@
-"""What goes wrong through no fault of the program, said in one line."""
+"""Errors that are reported to the user in one line, without a traceback."""
 
 from __future__ import annotations
 
@@ -9,27 +9,26 @@ from collections.abc import Iterable
 from fmnist_tui.util.text import safe_text
 
 ERROR_PREFIX = "fmnist-tui: "
-"""Begins each line that a command prints about an error."""
+"""Starts each error line that a command prints."""
 
 
 class UserError(Exception):
-    """Something given or found cannot be used: says what, where, and what to do.
+    """An error that the user can mend: the message says what, where, and what to do.
 
-    The message is one line. The commands print it without a traceback and leave
-    with `exit_code`; the screens show it in place.
+    The message is one line. Commands print it and exit with `exit_code`; screens show it.
     """
 
     exit_code = 1
 
 
 class UsageError(UserError):
-    """The command itself was put wrongly."""
+    """Invalid arguments or settings."""
 
     exit_code = 2
 
 
 def did_you_mean(word: str, known: Iterable[str], limit: int = 3) -> str:
-    """`; did you mean "x"?` for the known words close to `word`, or nothing."""
+    """`; did you mean "x"?` with known words similar to `word`; empty if there are none."""
     lowered = {name.lower(): name for name in known}
     matches = difflib.get_close_matches(word.lower(), lowered, n=limit, cutoff=0.5)
     if not matches:
@@ -39,7 +38,7 @@ def did_you_mean(word: str, known: Iterable[str], limit: int = 3) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """An exception as one safe line: the system's own words where it has any."""
+    """The message of an exception as one safe line; for OSError that of the system."""
     if isinstance(error, OSError) and error.strerror:
         name = error.filename
         if isinstance(name, bytes):

@@ -1,4 +1,4 @@
-"""Where files belong on this machine, unless the user says otherwise."""
+"""Default folders, and paths as text and commands."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ RUNS_VARIABLE = "FMNIST_TUI_RUNS"
 DATA_VARIABLE = "FMNIST_TUI_DATA"
 
 
-def runs_dir(given: str | None = None) -> Path:
-    """The folder of run folders: as given, from the environment, or the user's data path."""
-    return _folder(given, RUNS_VARIABLE, "runs")
+def runs_dir(override: str | None = None) -> Path:
+    """The folder of runs: the override, or from the environment, or the user's data folder."""
+    return _find_folder(override, RUNS_VARIABLE, "runs")
 
 
-def data_dir(given: str | None = None) -> Path:
-    """The folder of data sets: as given, from the environment, or the user's data path."""
-    return _folder(given, DATA_VARIABLE, "data")
+def data_dir(override: str | None = None) -> Path:
+    """The folder of datasets: the override, or from the environment, or the user's data folder."""
+    return _find_folder(override, DATA_VARIABLE, "data")
 
 
 def format_path(path: Path) -> str:
-    """A path to show, the user's own folder as ~."""
+    """A path as text, with the home folder as ~."""
     with contextlib.suppress(ValueError, RuntimeError):
         path = Path("~") / path.relative_to(Path.home())
     return safe_text(path)
 
 
-def _folder(given: str | None, variable: str, part: str) -> Path:
-    chosen = given or os.environ.get(variable)
-    if chosen:
-        return expand_home(chosen)
+def _find_folder(override: str | None, variable: str, name: str) -> Path:
+    path = override or os.environ.get(variable)
+    if path:
+        return expand_home(path)
     from platformdirs import user_data_path
 
-    return user_data_path("fmnist-tui", appauthor=False) / part
+    return user_data_path("fmnist-tui", appauthor=False) / name
 
 
 def program_command(module: str = "fmnist_tui") -> list[str]:
-    """The command that runs this program, or another module of it, in a process of its own.
+    """The command that runs this program, or another module of it, in a new process.
 
-    Without -P the folder it is called in would come first among those that modules are taken
-    from: a stranger's `torch.py` in there would be run."""
+    -P keeps the current folder out of the module path, so that no `torch.py` there is imported.
+    """
     return [sys.executable, "-P", "-m", module]
 
 
 def expand_home(name: str) -> Path:
-    """The path with `~` spelt out."""
-    return Path(os.path.expanduser(name))  # noqa: PTH111 - Path's fails on unknown users
+    """The path with a leading `~` replaced by the home folder."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser fails on unknown users

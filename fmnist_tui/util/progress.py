@@ -1,4 +1,4 @@
-"""How something long says how far it is: a function of what is done, of how much, and what now."""
+"""Progress callbacks: called with the amount done, the total, and what is being done."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ OnProgress = Callable[[float, float, str], None]
 
 
 def ignore_progress(done: float, total: float, what: str) -> None:
-    """For whoever does not want to know."""
+    """The default callback."""

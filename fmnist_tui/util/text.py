@@ -1,8 +1,7 @@
-"""Making foreign strings safe to show.
+"""Makes strings from outside safe to show.
 
-File names, class folders, labels inside files and error messages may hold bytes
-that steer a terminal. Everything foreign goes through `safe_text` on its way to
-a screen, a log line or a title.
+File names, class names and error messages may contain control characters. They all go
+through `safe_text` before they reach a screen, a log line or a title.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _INVISIBLE = (
 _UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff{_BIDI}{_SEPARATORS}{_INVISIBLE}]")
 
 
-def _shown(match: re.Match[str]) -> str:
+def _replacement(match: re.Match[str]) -> str:
     code = ord(match.group())
     if code < 0x20:
         return chr(0x2400 + code)
@@ -28,13 +27,13 @@ def _shown(match: re.Match[str]) -> str:
 
 
 def safe_text(value: object, limit: int | None = None) -> str:
-    """`value` as text in which no character steers a terminal or reorders its neighbours.
+    """`value` as text without characters that control a terminal or reorder text.
 
-    C0 controls and DEL become their visible pictures (␛ for escape); C1 controls,
-    bidirectional and invisible controls, line separators and lone surrogates become �.
-    A `limit` cuts the text in the middle, where file names matter least.
+    C0 controls and DEL become their symbols (␛ for escape); C1 controls, bidirectional and
+    invisible controls, line separators and lone surrogates become �. A `limit` shortens the
+    text in the middle.
     """
-    text = _UNSAFE.sub(_shown, str(value))
+    text = _UNSAFE.sub(_replacement, str(value))
     if limit is None or len(text) <= limit:
         return text
     if limit <= 1:
@@ -49,5 +48,5 @@ def strip_style(text: str) -> str:
 
 
 def ascii_text(value: object) -> str:
-    """`safe_text` for a terminal that shows ASCII only."""
+    """`safe_text` for a terminal without Unicode."""
     return safe_text(value).encode("ascii", "replace").decode("ascii")
