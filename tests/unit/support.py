@@ -1,4 +1,4 @@
-"""Events to test with: any whatever, and those of a run as it goes."""
+"""Events for tests: arbitrary ones, and those of a typical run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from fmnist_tui.protocol.events import (
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=80)
 
-# Surrogates, controls and all; a pair of surrogates is what JSON makes of it.
+# With surrogates and control characters; JSON merges surrogate pairs.
 TEXTS = st.text(
     st.characters(exclude_categories=())
     | st.sampled_from("\x1b\x9b\n\r\u202e\u2066\u2028\udc80\ud800"),
@@ -41,7 +41,7 @@ WHOLE = st.integers(-(2**63) + 2, 2**63 - 2) | st.integers(0, 1000)
 
 
 def values(hint: Any) -> st.SearchStrategy[Any]:
-    """Any value of a field's type."""
+    """Arbitrary values of a field's type."""
     plain = {float: st.floats(), int: WHOLE, str: TEXTS, bool: st.booleans()}
     if hint in plain:
         return plain[hint]
@@ -50,15 +50,15 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     return st.lists(values(get_args(hint)[0]), max_size=3).map(tuple)
 
 
-def things(kind: type[Any]) -> st.SearchStrategy[Any]:
-    """Any instance of an event's or a command's class."""
+def instances(kind: type[Any]) -> st.SearchStrategy[Any]:
+    """Arbitrary instances of an event or command class."""
     hints = get_type_hints(kind)
     return st.builds(
         kind, **{field.name: values(hints[field.name]) for field in dataclasses.fields(kind)}
     )
 
 
-ANY_EVENT: st.SearchStrategy[Event] = st.one_of([things(kind) for kind in EVENTS.kinds])
+ANY_EVENT: st.SearchStrategy[Event] = st.one_of([instances(kind) for kind in EVENTS.kinds])
 ANY_EVENTS = st.lists(ANY_EVENT, max_size=12)
 
 
@@ -143,8 +143,8 @@ def evaluated(
     )
 
 
-def glance(step: int, sure: float = 0.5) -> Glance:
-    return Glance(1100.0, step, 1, (3, 8), (0, 1), (0, 0), (sure, 0.9), 4, ((2, 0), (1, 1)))
+def glance(step: int, confidence: float = 0.5) -> Glance:
+    return Glance(1100.0, step, 1, (3, 8), (0, 1), (0, 0), (confidence, 0.9), 4, ((2, 0), (1, 1)))
 
 
 def ended(reason: str = "finished", t: float = 1300.0, message: str = "") -> RunEnded:
@@ -163,12 +163,12 @@ def telemetry(t: float = 1.0) -> Telemetry:
     return Telemetry(t, 50.0, 500.0)
 
 
-def record(path: Path, events: Iterable[Event]) -> None:
+def write_events(path: Path, events: Iterable[Event]) -> None:
     path.write_text("".join(EVENTS.encode(event) + "\n" for event in events), "ascii")
 
 
-def python(script: str, *arguments: object) -> subprocess.Popen[str]:
-    """Another process that runs `script`, to be talked with line by line."""
+def start_python(script: str, *arguments: object) -> subprocess.Popen[str]:
+    """A Python process that runs `script`, with pipes for line by line communication."""
     return subprocess.Popen(
         [sys.executable, "-c", script, *map(str, arguments)],
         stdin=subprocess.PIPE,
@@ -177,13 +177,13 @@ def python(script: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def said(process: subprocess.Popen[str]) -> str:
-    """The next line that a process of ours says."""
+def read_line(process: subprocess.Popen[str]) -> str:
+    """The next output line of a process."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
 
-def tell(process: subprocess.Popen[str], line: str) -> None:
+def send_line(process: subprocess.Popen[str], line: str) -> None:
     assert process.stdin is not None
     process.stdin.write(line + "\n")
     process.stdin.flush()

@@ -1,4 +1,4 @@
-"""Who imports whom, seen in fresh interpreters: layers hold and nothing heavy comes early."""
+"""Heavy packages that modules must not import, checked in fresh interpreters."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def _loaded(module: str, *watched: str) -> str:
         ("fmnist_tui.runs.listing", ["torch", "numpy", "pydantic"]),
     ],
 )
-def test_importing_a_room_brings_nothing_that_it_should_not(
+def test_importing_a_module_does_not_import_heavy_packages(
     module: str, unwanted: list[str]
 ) -> None:
     assert _loaded(module, *unwanted) == "[]"
 
 
-def test_names_of_parts_are_listed_without_importing_them() -> None:
+def test_models_and_optimisers_are_listed_without_importing_them() -> None:
     code = (
         "import sys; from fmnist_tui.config import plugins;"
         "assert 'two-conv' in plugins.plugin_names('models');"

@@ -1,4 +1,4 @@
-"""Figures of a classifier, against small cases worked out by hand."""
+"""Metrics of classifiers, against small cases computed by hand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHARES = np.array(
 LABELS = np.array([0, 1, 1, 2, 2])
 
 
-def test_the_figures_of_a_small_case_are_those_worked_out_by_hand() -> None:
+def test_metrics_of_a_small_case_match_those_computed_by_hand() -> None:
     found = compute_metrics(SHARES, LABELS, NAMES)
     assert found.confusion == ((1, 0, 0), (1, 1, 0), (0, 1, 1))
     assert found.accuracy == pytest.approx(3 / 5)
@@ -41,29 +41,29 @@ def test_the_figures_of_a_small_case_are_those_worked_out_by_hand() -> None:
     assert found.most_confused() == [(1, 0, 1), (2, 1, 1)]
 
 
-def test_a_class_nobody_predicted_or_had_counts_as_nothing_without_a_warning() -> None:
+def test_a_class_without_images_or_predictions_scores_zero_without_a_warning() -> None:
     found = compute_metrics(np.array([[0.9, 0.1, 0.0]]), np.array([0]), NAMES)
     assert [score.f1 for score in found.classes] == [1, 0, 0]
 
 
-def test_nothing_cannot_be_evaluated() -> None:
+def test_evaluating_no_images_is_an_error() -> None:
     with pytest.raises(ValueError, match="nothing"):
         compute_metrics(np.zeros((0, 3)), np.zeros(0, int), NAMES)
 
 
-def test_wilsons_interval_is_the_published_one() -> None:
+def test_the_wilson_interval_matches_published_values() -> None:
     assert wilson_interval(9180, 10_000) == pytest.approx((0.91246, 0.92322), abs=1e-5)
     assert wilson_interval(0, 10) == pytest.approx((0.0, 0.27753), abs=1e-5)
     assert wilson_interval(10, 10)[1] == 1.0
 
 
 @given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_an_interval_holds_its_share_and_stays_between_0_and_1(case: tuple[int, int]) -> None:
+def test_an_interval_contains_the_share_and_stays_between_0_and_1(case: tuple[int, int]) -> None:
     low, high = wilson_interval(*case)
     assert 0 <= low <= case[0] / case[1] <= high <= 1
 
 
-def test_calibration_error_is_the_weighted_gap_between_sure_and_right() -> None:
+def test_calibration_error_is_the_weighted_gap_between_confidence_and_accuracy() -> None:
     shares = np.array([[0.9, 0.1]] * 10 + [[0.6, 0.4]] * 10)
     labels = np.array([0] * 9 + [1] + [0] * 3 + [1] * 7)
     error, bins = compute_calibration(shares, labels)
@@ -71,12 +71,12 @@ def test_calibration_error_is_the_weighted_gap_between_sure_and_right() -> None:
     assert [(part.count, round(part.accuracy, 2)) for part in bins] == [(10, 0.3), (10, 0.9)]
 
 
-def test_softmax_gives_shares_and_bears_large_logits() -> None:
+def test_softmax_sums_to_one_and_handles_large_logits() -> None:
     found = softmax(np.array([[1000.0, 1000.0], [0.0, np.log(3)]]))
     assert found == pytest.approx(np.array([[0.5, 0.5], [0.25, 0.75]]))
 
 
-def test_grouped_accuracy_forgives_mistakes_inside_a_group() -> None:
+def test_grouped_accuracy_ignores_errors_within_a_group() -> None:
     said, true = np.array([0, 1, 2, 3]), np.array([1, 0, 3, 0])
     assert grouped_accuracy(said, true, (0, 0, 1, 1)) == 0.75
 
@@ -92,7 +92,7 @@ def _predictions() -> Predictions:
     )
 
 
-def test_predictions_survive_the_disk(tmp_path: Path) -> None:
+def test_saved_predictions_are_loaded_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "test.npz"
     _predictions().save(path)
     found = Predictions.load(path)
@@ -100,7 +100,7 @@ def test_predictions_survive_the_disk(tmp_path: Path) -> None:
     assert (found.split, found.checkpoint, found.classes) == ("test", "best", NAMES)
 
 
-def test_misses_are_found_ordered_and_filtered() -> None:
+def test_misclassified_images_are_ordered_and_filtered() -> None:
     kept = _predictions()
     by_confidence = kept.find_misses()
     assert [(miss.index, miss.true, miss.predicted) for miss in by_confidence] == [
@@ -133,7 +133,7 @@ def test_damaged_predictions_are_refused_in_one_line(tmp_path: Path, damage: str
     assert "test.npz" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_the_figures_of_classes_are_the_same_from_a_matrix_alone() -> None:
+def test_class_scores_from_a_confusion_matrix_match_those_from_predictions() -> None:
     random = np.random.default_rng(3)
     labels = random.integers(0, 4, 200)
     shares = random.random((200, 5))

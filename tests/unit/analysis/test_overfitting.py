@@ -1,4 +1,4 @@
-"""The judgement of fit: which figures make which verdict, and that it says them."""
+"""Verdicts on the fit of a run, and their explanations."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def fit(*epochs: Epoch) -> FitJudgement:
     return judge_fit(state(epochs))
 
 
-def test_an_ensemble_is_referred_to_its_members() -> None:
+def test_an_ensemble_has_no_verdict_of_its_own() -> None:
     made = state([])
     assert made.started is not None
     made.apply(dataclasses.replace(made.started, kind=ENSEMBLE))
@@ -100,19 +100,19 @@ def test_an_ensemble_is_referred_to_its_members() -> None:
     assert found.verdict == UNTRAINED and "member" in found.explanation
 
 
-def test_a_run_whose_validation_keeps_up_and_has_settled_is_good() -> None:
+def test_a_run_whose_validation_keeps_up_with_training_is_good() -> None:
     found = fit(*SETTLED)
     assert found.verdict == GOOD
     assert "+1.5" in found.explanation  # 92.5 % less 91.0 %
 
 
-def test_the_epochs_it_rests_on_are_the_best_and_the_last() -> None:
+def test_a_judgement_names_the_best_and_the_last_epoch() -> None:
     found = fit(*SETTLED, (0.22, 0.93, 0.27, 0.905))
     assert found.best is not None and found.best.epoch == 5
     assert found.last is not None and found.last.epoch == 6
 
 
-def test_validation_loss_that_rises_while_training_loss_falls_is_overfitting() -> None:
+def test_rising_validation_loss_with_falling_training_loss_is_overfitting() -> None:
     found = fit(*SETTLED, (0.15, 0.95, 0.285, 0.909), (0.08, 0.97, 0.32, 0.908))
     assert found.verdict == OVERFITTING
     # From which epoch, from what to what, and by how much.
@@ -125,7 +125,7 @@ def test_one_bad_epoch_is_not_overfitting() -> None:
     assert fit(*SETTLED, (0.22, 0.93, 0.40, 0.90), (0.21, 0.93, 0.27, 0.909)).verdict == GOOD
 
 
-def test_validation_loss_that_rises_with_training_loss_is_something_else() -> None:
+def test_rising_validation_loss_with_rising_training_loss_is_not_overfitting() -> None:
     worse = fit(*SETTLED, (0.40, 0.88, 0.40, 0.87), (0.50, 0.85, 0.45, 0.85))
     assert worse.verdict != OVERFITTING
 
@@ -135,28 +135,28 @@ def test_a_gap_in_accuracy_beyond_its_uncertainty_is_overfitting() -> None:
     found = judge_fit(state(gap))
     assert found.verdict == OVERFITTING
     assert "+11.0" in found.explanation and "99.0 %" in found.explanation
-    # The same figures of a handful of images prove nothing.
+    # The same values for a handful of images are not significant.
     assert judge_fit(state(gap, train=40, val=20)).verdict != OVERFITTING
 
 
-def test_a_run_that_ended_while_it_still_learned_is_underfitting() -> None:
+def test_a_run_that_ended_while_still_improving_is_underfitting() -> None:
     found = fit((0.6, 0.80, 0.45, 0.85), (0.4, 0.86, 0.36, 0.88), (0.32, 0.89, 0.30, 0.905))
     assert found.verdict == UNDERFITTING
     assert "17 %" in found.explanation
 
 
-def test_a_last_gain_that_chance_explains_is_not_underfitting() -> None:
+def test_an_insignificant_last_gain_is_not_underfitting() -> None:
     tiny: list[Epoch] = [(0.10, 0.97, 0.046, 0.985), (0.05, 0.99, 0.041, 0.987)]
     assert judge_fit(state(tiny, val=833)).verdict == GOOD
 
 
-def test_a_network_that_misses_even_what_it_learns_from_is_underfitting() -> None:
+def test_low_training_accuracy_is_underfitting() -> None:
     found = fit((0.70, 0.78, 0.66, 0.78), (0.62, 0.80, 0.63, 0.80), (0.61, 0.80, 0.62, 0.801))
     assert found.verdict == UNDERFITTING
     assert "20.0 %" in found.explanation
 
 
-def test_little_can_be_said_of_no_epoch_or_one() -> None:
+def test_fewer_than_two_epochs_are_too_early() -> None:
     assert judge_fit(RunState()).verdict == TOO_EARLY
     assert fit(SETTLED[0]).verdict == TOO_EARLY
 
@@ -167,13 +167,13 @@ def test_a_run_without_validation_says_so() -> None:
     assert "no validation" in found.explanation
 
 
-def test_a_run_under_way_is_too_early_unless_it_overfits() -> None:
+def test_a_live_run_is_too_early_unless_it_overfits() -> None:
     assert judge_fit(state(SETTLED, ended=False, planned=20)).verdict == TOO_EARLY
     rising: list[Epoch] = [*SETTLED, (0.15, 0.95, 0.285, 0.909), (0.08, 0.97, 0.32, 0.908)]
     assert judge_fit(state(rising, ended=False, planned=20)).verdict == OVERFITTING
 
 
-def test_mixed_labels_leave_the_trend_to_judge_by() -> None:
+def test_with_mixed_labels_only_the_trend_is_judged() -> None:
     mixed: list[Epoch] = [(loss, None, val, share) for loss, _, val, share in SETTLED]
     found = judge_fit(state(mixed))
     assert found.verdict == GOOD
@@ -181,12 +181,12 @@ def test_mixed_labels_leave_the_trend_to_judge_by() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_losses_that_are_no_numbers_are_no_ground_for_a_verdict(bad: float) -> None:
+def test_losses_that_are_not_finite_give_no_verdict(bad: float) -> None:
     assert fit(*SETTLED, (bad, 0.1, bad, 0.1)).verdict == TOO_EARLY
     # One such epoch in between does not spoil the rest.
     assert fit(*SETTLED[:2], (0.3, 0.9, bad, 0.2), *SETTLED[2:]).verdict == GOOD
 
 
-def test_validation_loss_of_nothing_divides_by_nothing() -> None:
+def test_a_validation_loss_of_zero_is_handled() -> None:
     perfect: list[Epoch] = [(0.1, 0.99, 0.0, 1.0), (0.0, 1.0, 0.0, 1.0)]
     assert judge_fit(state(perfect)).verdict == GOOD

@@ -1,4 +1,4 @@
-"""What a recipe comes to, and what is next, whoever carries it out."""
+"""The steps of a recipe, and which is next."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def now(plan: Plan) -> RunConfig:
     return step.config
 
 
-def test_a_plain_recipe_is_one_run_and_no_more() -> None:
+def test_a_plain_recipe_is_one_run() -> None:
     plan = Plan.from_recipe(Recipe("plain", "", {"epochs": 2}), {"lr": 0.5})
     assert now(plan) == RunConfig(recipe="plain", epochs=2, lr=0.5)
     assert plan.heading == ""
@@ -41,7 +41,7 @@ def test_a_plain_recipe_is_one_run_and_no_more() -> None:
     assert done.next is None and done.remaining == 0
 
 
-def test_a_later_stage_begins_with_the_run_before() -> None:
+def test_a_later_stage_starts_from_the_previous_run() -> None:
     plan = Plan.from_recipe(TWO)
     assert plan.heading == "stage 1 of 2: pretrain"
     first = now(plan)
@@ -67,19 +67,19 @@ def test_a_later_stage_begins_with_the_run_before() -> None:
 
 
 @pytest.mark.parametrize("reason", [STOPPED, FAILED, "detached", ""])
-def test_nothing_follows_a_run_that_has_not_finished(reason: str) -> None:
+def test_no_step_follows_a_run_that_has_not_finished(reason: str) -> None:
     broken = Plan.from_recipe(TWO).advance(reason, FIRST)
     assert broken.next is None and broken.remaining == 1
 
 
-def test_changes_hold_for_every_stage_but_for_what_a_stage_sets_itself() -> None:
+def test_changes_apply_to_every_stage_except_for_its_own_settings() -> None:
     first, second = configs(Plan.from_recipe(TWO, {"epochs": 1, "lr": 0.5, "dataset": "sketches"}))
     assert (first.epochs, second.epochs) == (1, 7)
     assert first.lr == second.lr == 0.5
     assert first.dataset == second.dataset == "sketches"
 
 
-def test_a_start_that_is_given_is_that_of_the_first_stage() -> None:
+def test_a_start_in_the_changes_applies_to_the_first_stage() -> None:
     plan = Plan.from_recipe(TWO, {"start": "elsewhere"})
     assert now(plan).start == "elsewhere"
     assert now(plan.advance(FINISHED, FIRST)).start == str(FIRST)
@@ -92,14 +92,14 @@ def test_a_stage_with_a_start_of_its_own_is_not_linked() -> None:
     assert now(plan).start == "/a/file.pth"
 
 
-def test_a_third_stage_begins_with_the_second() -> None:
+def test_a_third_stage_starts_from_the_second() -> None:
     stages = (*STAGES, Stage("third", {"body_lr": 0.1}))
     plan = Plan.from_recipe(Recipe("three", "", {}, stages=stages)).advance(FINISHED, FIRST)
     plan = plan.advance(FINISHED, SECOND)
     assert (plan.heading, now(plan).start) == ("stage 3 of 3: third", str(SECOND))
 
 
-def test_an_impossible_stage_is_told_before_anything_is_trained() -> None:
+def test_an_invalid_stage_is_refused_before_training() -> None:
     stages = (STAGES[0], Stage("adapt", {"freeze": "convolutions", "flip": True}))
     with pytest.raises(ConfigError, match="recipe two: flip = true: MNIST must not be mirrored"):
         Plan.from_recipe(Recipe("two", "", {"dataset": "mnist"}, stages=stages))
@@ -107,7 +107,7 @@ def test_an_impossible_stage_is_told_before_anything_is_trained() -> None:
         Plan.from_recipe(TWO, {"freeze": "convolutions"})
 
 
-def test_members_differ_by_their_seed_and_are_united_at_the_end() -> None:
+def test_members_differ_in_seed_and_an_ensemble_follows() -> None:
     plan = Plan.from_recipe(MANY)
     assert [config.seed for config in configs(plan)] == [10, 11, 12]
     headings = []
@@ -121,7 +121,7 @@ def test_members_differ_by_their_seed_and_are_united_at_the_end() -> None:
     assert plan.advance(FINISHED, Path("/runs/all")).next is None
 
 
-def test_a_seed_that_is_given_shifts_those_of_all_members() -> None:
+def test_a_seed_in_the_changes_shifts_the_seeds_of_all_members() -> None:
     assert [config.seed for config in configs(Plan.from_recipe(MANY, {"seed": 100}))] == [
         100,
         101,
@@ -129,12 +129,12 @@ def test_a_seed_that_is_given_shifts_those_of_all_members() -> None:
     ]
 
 
-def test_a_member_that_fails_leaves_the_rest_out() -> None:
+def test_a_failed_member_ends_the_plan() -> None:
     plan = Plan.from_recipe(MANY).advance(FINISHED, FIRST).advance(FAILED, SECOND)
     assert plan.next is None and plan.remaining == 2
 
 
-def test_the_form_decides_the_first_run_and_its_changes_hold_for_the_others() -> None:
+def test_a_plan_from_the_form_applies_its_changes_to_all_runs() -> None:
     first = configs(Plan.from_recipe(TWO))[0].changed(lr=0.5, classes=(1, 2))
     plan = Plan.starting_with(first, TWO)
     assert now(plan) == first
@@ -156,14 +156,14 @@ GPU = Recipe("quick", "", {"batch_size": 64, "epochs": 3}, gpu={"batch_size": 20
         (True, {"device": "mps"}, 64),
     ],
 )
-def test_settings_for_a_gpu_hold_where_one_trains_and_yield_to_what_is_given(
+def test_gpu_settings_apply_if_a_gpu_is_used_and_changes_override_them(
     monkeypatch: pytest.MonkeyPatch, present: bool, changes: dict[str, Any], batch_size: int
 ) -> None:
     monkeypatch.setattr(gpu_detect, "has_gpu", lambda: present)
     assert GPU.config(**changes).batch_size == batch_size
 
 
-def test_a_stage_overrides_the_settings_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_overrides_gpu_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_detect, "has_gpu", lambda: True)
     stages = (Stage("one", {}), Stage("two", {"epochs": 9}))
     recipe = Recipe("x", "", {"epochs": 3}, gpu={"epochs": 30}, stages=stages)
@@ -186,7 +186,7 @@ def test_a_stage_overrides_the_settings_for_a_gpu(monkeypatch: pytest.MonkeyPatc
         ("GPU-5f1e", 13, (1, 13), True),
     ],
 )
-def test_a_gpu_counts_where_torch_and_driver_have_it_and_it_is_not_hidden(
+def test_a_gpu_counts_if_torch_and_driver_support_it_and_it_is_visible(
     monkeypatch: pytest.MonkeyPatch,
     visible: str | None,
     made_for: int | None,
@@ -210,7 +210,7 @@ def test_a_gpu_counts_where_torch_and_driver_have_it_and_it_is_not_hidden(
         ("hip = '6.4'", None),
     ],
 )
-def test_whether_torch_is_made_for_nvidia_is_read_off_its_version_file(
+def test_the_cuda_version_of_torch_is_read_from_its_version_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, found: int | None
 ) -> None:
     (tmp_path / "version.py").write_text(f"__version__ = '9'\ndebug = False\n{line}\n")
@@ -222,7 +222,7 @@ def test_whether_torch_is_made_for_nvidia_is_read_off_its_version_file(
     assert gpu_detect._torch_cuda_version() == found
 
 
-def test_views_asked_for_are_the_ensembles_and_impossible_ones_are_refused_at_once() -> None:
+def test_tta_applies_to_the_ensemble_and_invalid_tta_is_refused_at_once() -> None:
     plan = Plan.from_recipe(MANY, {"tta": "flip+shift"})
     assert [config.tta for config in configs(plan)] == ["none"] * 3
     assert plan.steps[-1] == EnsembleStep("ensemble of 3", "flip+shift")
@@ -230,9 +230,9 @@ def test_views_asked_for_are_the_ensembles_and_impossible_ones_are_refused_at_on
         Plan.from_recipe(MANY, {"dataset": "mnist"})
 
 
-def test_what_runs_begin_with_is_found_once_for_all_of_them() -> None:
+def test_starts_are_resolved_once_for_all_runs() -> None:
     plan = Plan.from_recipe(MANY, {"start": "last"}).resolve_starts(lambda start: f"/runs/{start}")
     assert [config.start for config in configs(plan)] == ["/runs/last"] * 3
-    # The weights of the run before are not there yet.
+    # The weights of the previous run do not exist yet.
     staged = Plan.from_recipe(TWO).resolve_starts(lambda start: f"/runs/{start}")
     assert now(staged.advance(FINISHED, FIRST)).start == str(FIRST)

@@ -1,4 +1,4 @@
-"""Recipes: the shipped ones are sound, and broken ones are told in one line."""
+"""Recipes: the shipped ones are valid, and invalid ones are reported in one line."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from fmnist_tui.util.errors import UserError
 
 
 @pytest.mark.parametrize("name", recipes.recipe_names())
-def test_every_shipped_recipe_is_possible_tells_its_story_and_claims_something(name: str) -> None:
+def test_every_shipped_recipe_is_valid_and_has_a_description_and_claims(name: str) -> None:
     recipe = recipes.load_recipe(name)
     assert recipe.name == name and recipe.about and recipe.claims
     for claim in recipe.claims:
         Plan.from_recipe(recipe, claim.run)
 
 
-def test_the_default_recipe_is_among_the_shipped_ones() -> None:
+def test_the_default_recipe_is_shipped() -> None:
     assert recipes.DEFAULT_RECIPE in recipes.recipe_names()
 
 
-def test_an_unknown_recipe_is_refused_with_the_near_names() -> None:
+def test_an_unknown_recipe_is_refused_with_similar_names() -> None:
     with pytest.raises(UserError, match=r"unknown recipe 'two-cov'.*two-conv"):
         recipes.load_recipe("two-cov")
 
@@ -69,7 +69,7 @@ def test_an_unknown_recipe_is_refused_with_the_near_names() -> None:
         ),
     ],
 )
-def test_a_broken_recipe_gets_one_line_with_its_file_and_key(
+def test_an_invalid_recipe_is_reported_with_its_file_and_key(
     tmp_path: Path, text: str, part: str
 ) -> None:
     path = tmp_path / "broken.toml"
@@ -85,7 +85,7 @@ def test_a_missing_config_file_is_named() -> None:
         recipes.read_recipe(Path("none.toml"))
 
 
-def test_the_environment_is_read_by_field_and_unknown_names_are_refused() -> None:
+def test_settings_come_from_the_environment_and_unknown_names_are_refused() -> None:
     given = {"FMNIST_TUI_LR": "0.5", "FMNIST_TUI_FLIP": "yes", "FMNIST_TUI_RUNS": "/x", "HOME": "/"}
     assert recipes.settings_from_environment(given) == {"lr": 0.5, "flip": True}
     with pytest.raises(ConfigError, match=r"FMNIST_TUI_EPOCH.*FMNIST_TUI_EPOCHS"):
@@ -112,7 +112,7 @@ stage = "two"
 """
 
 
-def test_a_recipe_may_have_stages_settings_for_a_gpu_and_claims_of_several_kinds(
+def test_a_recipe_may_have_stages_gpu_settings_and_claims(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "full.toml"
@@ -127,14 +127,14 @@ def test_a_recipe_may_have_stages_settings_for_a_gpu_and_claims_of_several_kinds
     assert recipe.claims == (Claim("train_seconds", at_most=10, stage="two"),)
 
 
-def test_a_claim_is_kept_on_the_right_side_of_its_bound() -> None:
+def test_a_claim_is_met_up_to_its_bound() -> None:
     least, most = Claim("test_accuracy", at_least=0.9), Claim("train_seconds", at_most=10)
     assert least.is_met_by(0.9) and least.is_met_by(0.95) and not least.is_met_by(0.8999)
     assert most.is_met_by(10.0) and most.is_met_by(3.0) and not most.is_met_by(10.01)
     assert (least.bound, most.bound) == (0.9, 10)
 
 
-def test_a_folder_of_ones_own_adds_recipes_and_comes_first(
+def test_a_users_folder_adds_recipes_and_takes_precedence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine.toml").write_text('about = "my own"')

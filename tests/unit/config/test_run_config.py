@@ -1,4 +1,4 @@
-"""What a config may be, and the one line that says what is wrong with another."""
+"""Validation of configs and its messages."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _said(**values: Any) -> str:
         ),
     ],
 )
-def test_each_mistake_gets_one_line_with_the_key_and_what_is_allowed(
+def test_each_problem_is_one_line_with_the_key_and_the_allowed_values(
     values: dict[str, Any], key: str, parts: list[str]
 ) -> None:
     line = _said(**values)
@@ -80,7 +80,7 @@ def test_each_mistake_gets_one_line_with_the_key_and_what_is_allowed(
         assert part in line
 
 
-def test_every_mistake_is_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     found = find_problems({"epochs": 0, "lr": "fast", "modle": "x"})
     assert {problem.key for problem in found} == {"epochs", "lr", "modle"}
 
@@ -90,21 +90,21 @@ def test_a_config_without_values_is_the_default_and_has_no_problems() -> None:
     assert RunConfig.build({}) == RunConfig()
 
 
-def test_classes_may_be_given_by_name_or_number_and_are_numbers() -> None:
+def test_classes_may_be_names_or_numbers_and_become_numbers() -> None:
     assert RunConfig.build({"classes": ["Shirt", 2]}).classes == (6, 2)
     assert RunConfig.build({"classes": "3, ankle boot"}).classes == (3, 9)
     assert RunConfig.build({"dataset": "mnist", "classes": "3,4"}).classes == (3, 4)
     assert RunConfig.build({"dataset": "folder:x", "classes": "0,7"}).classes == (0, 7)
 
 
-def test_a_changed_config_is_checked_as_a_whole() -> None:
+def test_a_changed_config_is_validated_again() -> None:
     plain = RunConfig(flip=True)
     with pytest.raises(ConfigError, match="mirrored"):
         plain.changed(dataset="mnist")
     assert plain.changed(epochs=9).differences(plain) == {"epochs": (9, 5)}
 
 
-def test_every_field_says_what_it_is_for_where_it_belongs_and_what_it_may_be() -> None:
+def test_every_setting_has_a_description_a_group_and_allowed_values() -> None:
     for name, field in FIELDS.items():
         assert (
             field.description
@@ -115,13 +115,13 @@ def test_every_field_says_what_it_is_for_where_it_belongs_and_what_it_may_be() -
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_every_default_survives_being_written_as_text(name: str) -> None:
+def test_every_default_can_be_formatted_and_parsed(name: str) -> None:
     value = FIELDS[name].default
     text = format_setting(value).strip("'")
     assert parse_setting(name, text) == value
 
 
-def test_text_that_cannot_be_of_its_type_is_left_for_the_check_to_complain_of() -> None:
+def test_text_of_the_wrong_type_is_left_to_validation() -> None:
     assert parse_setting("epochs", "five") == "five"
     assert parse_setting("flip", "maybe") == "maybe"
     assert parse_setting("flip", "ON") is True and parse_setting("flip", "0") is False
@@ -152,7 +152,7 @@ def test_a_config_written_as_toml_is_read_back_the_same(
     assert recipes.read_recipe(path).config() == plain
 
 
-def test_parts_are_listed_once_each_and_none_is_no_part() -> None:
+def test_parts_are_listed_once_each_and_none_means_no_parts() -> None:
     built = RunConfig.build({"start": "x", "freeze": " 0,convolutions, 0 ,layer*.conv[12]"})
     assert built.freeze == "0, convolutions, layer*.conv[12]"
     assert RunConfig.build({"freeze": "none"}).freeze == ""

@@ -16,28 +16,28 @@ from hypothesis import strategies as st
 from fmnist_tui.protocol.commands import COMMANDS, SetLearningRate, Stop
 from fmnist_tui.protocol.events import EVENTS, Alert, Changed, Event, Telemetry
 from fmnist_tui.protocol.json_codec import DecodeError, JsonCodec, UnknownKindError
-from tests.unit.support import ANY_EVENT, PROPERTY, epoch_ended, evaluated, progress, things
+from tests.unit.support import ANY_EVENT, PROPERTY, epoch_ended, evaluated, instances, progress
 
 
 @PROPERTY
 @given(ANY_EVENT)
 @example(Alert(math.nan, "\udc80\u202e\x1b[2J", "a\nb\u2028c"))
 @example(progress(1, loss=math.nan, lr=-math.inf))
-def test_an_event_comes_back_as_it_went(event: Event) -> None:
+def test_an_encoded_event_is_decoded_unchanged(event: Event) -> None:
     line = EVENTS.encode(event)
     assert repr(EVENTS.decode(line)) == repr(event)
     assert repr(EVENTS.decode(line.encode())) == repr(event)
 
 
 @PROPERTY
-@given(st.one_of([things(kind) for kind in COMMANDS.kinds]))
-def test_a_command_comes_back_as_it_went(command: Any) -> None:
+@given(st.one_of([instances(kind) for kind in COMMANDS.kinds]))
+def test_an_encoded_command_is_decoded_unchanged(command: Any) -> None:
     assert repr(COMMANDS.decode(COMMANDS.encode(command))) == repr(command)
 
 
 @PROPERTY
 @given(ANY_EVENT)
-def test_a_line_is_ascii_without_a_newline_and_json_for_everybody(event: Event) -> None:
+def test_a_line_is_ascii_json_without_a_newline(event: Event) -> None:
     line = EVENTS.encode(event)
     assert line.isascii() and line.isprintable()
 
@@ -55,12 +55,12 @@ def test_a_float_keeps_every_bit(number: float) -> None:
     assert found.lr.hex() == number.hex()
 
 
-def test_two_readings_of_one_line_are_equal_even_where_a_number_is_none() -> None:
+def test_decoding_a_line_twice_gives_equal_events_even_with_nan() -> None:
     line = EVENTS.encode(progress(1, loss=math.nan))
     assert EVENTS.decode(line) == EVENTS.decode(line)
 
 
-def test_a_pair_of_surrogates_arrives_as_the_character_it_stands_for() -> None:
+def test_a_surrogate_pair_is_decoded_as_its_character() -> None:
     assert EVENTS.decode(EVENTS.encode(Alert(0.0, "", "\ud83d\ude00"))) == Alert(
         0.0, "", "\U0001f600"
     )
@@ -68,7 +68,9 @@ def test_a_pair_of_surrogates_arrives_as_the_character_it_stands_for() -> None:
 
 @PROPERTY
 @given(ANY_EVENT, st.data())
-def test_a_torn_line_is_never_taken_for_another_event(event: Event, data: st.DataObject) -> None:
+def test_an_incomplete_line_is_never_decoded_as_another_event(
+    event: Event, data: st.DataObject
+) -> None:
     line = EVENTS.encode(event)
     cut = data.draw(st.integers(0, len(line) - 1))
     with pytest.raises(DecodeError):
@@ -84,7 +86,7 @@ def test_a_torn_line_is_never_taken_for_another_event(event: Event, data: st.Dat
 @example("null")
 @example('{"is":["Alert"]}')
 @example('{"is":"Alert","t":1,"level":"\ud800","message":""}')
-def test_garbage_is_refused_as_such(line: str | bytes) -> None:
+def test_invalid_lines_are_refused(line: str | bytes) -> None:
     with pytest.raises(DecodeError):
         EVENTS.decode(line)
 
@@ -113,7 +115,7 @@ def test_a_value_of_the_wrong_type_is_refused(field: str, value: str) -> None:
         EVENTS.decode(f'{{"is":"Changed",{body}}}')
 
 
-def test_a_field_of_the_future_is_ignored_and_a_missing_one_takes_its_default() -> None:
+def test_an_unknown_field_is_ignored_and_a_missing_one_takes_its_default() -> None:
     line = '{"is":"Telemetry","future":[{}],"t":1,"cpu_percent":null,"memory_mb":2}'
     assert EVENTS.decode(line) == Telemetry(1.0, None, 2.0)
 
@@ -123,14 +125,14 @@ def test_a_missing_field_without_a_default_is_named() -> None:
         EVENTS.decode('{"is":"Alert","t":1,"level":"note"}')
 
 
-def test_a_kind_of_the_future_is_told_from_garbage_and_named_in_brief() -> None:
+def test_an_unknown_kind_has_an_error_of_its_own_with_its_name() -> None:
     with pytest.raises(UnknownKindError) as caught:
         EVENTS.decode('{"is":"' + "Rollback" * 1000 + '","t":1}')
     assert "Rollback" in str(caught.value)
     assert len(str(caught.value)) < 120
 
 
-def test_numbers_of_numpy_travel_as_plain_numbers() -> None:
+def test_numpy_scalars_are_encoded_as_plain_numbers() -> None:
     numbers: dict[str, Any] = {
         "step": np.int64(7),
         "train_loss": np.float32(0.5),
@@ -154,17 +156,17 @@ def test_numbers_of_numpy_travel_as_plain_numbers() -> None:
         Changed("now", 2, "lr", "x"),  # type: ignore[arg-type]
     ],
 )
-def test_what_could_not_be_read_back_is_not_written(event: Event) -> None:
+def test_values_that_could_not_be_decoded_are_not_encoded(event: Event) -> None:
     with pytest.raises((TypeError, ValueError)):
         EVENTS.encode(event)
 
 
-def test_a_matrix_comes_back_as_tuples() -> None:
+def test_a_matrix_is_decoded_as_tuples() -> None:
     event = evaluated(0.9)
     assert EVENTS.decode(EVENTS.encode(event)) == event
 
 
-def test_a_field_that_cannot_travel_is_refused_when_the_vocabulary_is_first_used() -> None:
+def test_an_unsupported_field_type_is_refused_on_first_use() -> None:
     @dataclass(frozen=True, slots=True)
     class Odd:
         t: complex
@@ -173,6 +175,6 @@ def test_a_field_that_cannot_travel_is_refused_when_the_vocabulary_is_first_used
         JsonCodec(Odd).encode(Odd(1j))
 
 
-def test_commands_and_events_do_not_read_each_other() -> None:
+def test_commands_and_events_have_separate_codecs() -> None:
     with pytest.raises(UnknownKindError):
         EVENTS.decode(COMMANDS.encode(Stop(1.0)))

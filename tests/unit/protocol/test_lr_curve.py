@@ -1,4 +1,4 @@
-"""What a search's curve says: the steepest descent, or why there is none."""
+"""The suggestion from the curve of a learning-rate search."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def decades(lr: float | None, centre: float) -> float:
 # -- the rates that are tried -------------------------------------------------------------
 
 
-def test_rates_go_from_the_first_to_the_last_by_equal_factors() -> None:
+def test_rates_rise_by_a_constant_factor() -> None:
     rates = RateRange(1e-4, 1.0, 21)
     tried = [rates.rate_at(step) for step in range(21)]
     assert tried[0] == 1e-4 and tried[-1] == pytest.approx(1.0)
@@ -85,7 +85,7 @@ def test_rates_go_from_the_first_to_the_last_by_equal_factors() -> None:
         (1e-6, 0.1, MAX_STEPS + 1, "steps = 2001"),
     ],
 )
-def test_what_would_be_no_search_is_refused_in_one_line(
+def test_an_invalid_range_is_refused_in_one_line(
     low: float, high: float, steps: int, why: str
 ) -> None:
     with pytest.raises(UsageError) as refused:
@@ -103,7 +103,7 @@ def test_what_would_be_no_search_is_refused_in_one_line(
     seed=st.integers(0, 1000),
     steps=st.integers(80, 300),
 )
-def test_the_suggestion_is_where_the_loss_falls_fastest_however_noisy(
+def test_the_suggestion_is_where_the_loss_falls_fastest_despite_noise(
     centre: float, noise: float, seed: int, steps: int
 ) -> None:
     found = suggest_rate(curve(centre, noise=noise, seed=seed, rates=RateRange(steps=steps)))
@@ -114,7 +114,7 @@ def test_the_suggestion_is_where_the_loss_falls_fastest_however_noisy(
 
 @PROPERTY
 @given(height=st.floats(1e-3, 1e3), faster=st.floats(1e-3, 1e2), seed=st.integers(0, 1000))
-def test_neither_the_losses_units_nor_the_rates_change_what_a_curve_says(
+def test_scaling_losses_or_rates_does_not_change_the_suggestion(
     height: float, faster: float, seed: int
 ) -> None:
     points = curve(noise=0.05, seed=seed)
@@ -127,7 +127,7 @@ def test_neither_the_losses_units_nor_the_rates_change_what_a_curve_says(
 
 @PROPERTY
 @given(seed=st.integers(0, 10_000), steps=st.integers(60, 400), noise=st.floats(0, 0.5))
-def test_a_flat_curve_suggests_nothing_and_says_why(seed: int, steps: int, noise: float) -> None:
+def test_a_flat_curve_gives_no_suggestion_but_a_reason(seed: int, steps: int, noise: float) -> None:
     found = suggest_rate(
         curve(floor=2.3, noise=noise, explodes=None, seed=seed, rates=RateRange(steps=steps))
     )
@@ -136,38 +136,38 @@ def test_a_flat_curve_suggests_nothing_and_says_why(seed: int, steps: int, noise
     assert len(found.smooth) == steps
 
 
-def test_a_curve_that_only_rises_says_so() -> None:
+def test_a_curve_that_only_rises_is_reported() -> None:
     found = suggest_rate(
         ended([(RateRange().rate_at(step), 2.3 * 1.03**step) for step in range(160)])
     )
     assert found.lr is None and "only rises from 1e-06 on: start lower" in found.message
 
 
-def test_a_curve_that_rises_without_having_fallen_says_where() -> None:
+def test_a_curve_that_rises_without_falling_is_reported() -> None:
     found = suggest_rate(ended(curve(floor=2.3, explodes=-1, noise=0.05)))
     assert found.lr is None
     assert "does not fall before it rises near 0.0" in found.message
 
 
-def test_a_curve_that_still_falls_at_the_end_is_read_all_the_same() -> None:
+def test_a_curve_that_still_falls_at_the_end_gives_a_suggestion() -> None:
     found = suggest_rate(curve(-2.0, explodes=None, rates=RateRange(1e-6, 1e-2)))
     assert found.lr is not None and 3e-3 < found.lr <= 1e-2
     assert found.high == pytest.approx(1e-2)
 
 
-def test_a_curve_that_falls_from_the_beginning_is_read_all_the_same() -> None:
+def test_a_curve_that_falls_from_the_start_gives_a_suggestion() -> None:
     found = suggest_rate(curve(-5.9, rates=RateRange(1e-6, 10.0)))
     assert found.lr is not None and found.lr < 1e-5
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, MIN_POINTS - 1])
-def test_too_few_losses_suggest_nothing_and_say_so(count: int) -> None:
+def test_too_few_losses_give_no_suggestion_but_a_reason(count: int) -> None:
     found = suggest_rate(curve()[:count])
     assert found.lr is None and f"only {count} steps" in found.message
     assert list(found.smooth) == curve()[:count]
 
 
-def test_losses_that_are_no_numbers_are_left_out() -> None:
+def test_losses_that_are_not_finite_are_ignored() -> None:
     points = curve(noise=0.05)
     odd = [(lr, loss if place % 7 else math.nan) for place, (lr, loss) in enumerate(points)]
     odd += [(20.0, math.inf), (30.0, 1e300), (-1.0, 1.0), (math.nan, 1.0)]
@@ -176,14 +176,14 @@ def test_losses_that_are_no_numbers_are_left_out() -> None:
     assert len(found.smooth) == sum(1 for place in range(len(points)) if place % 7)
 
 
-def test_an_explosion_does_not_drag_the_curve_before_it_along() -> None:
+def test_divergence_does_not_distort_the_curve_before_it() -> None:
     mild, wild = curve(noise=0.02), curve(noise=0.02)
     place = next(at for at, (lr, _) in enumerate(wild) if lr > 1.0)
     wild[place:] = [(lr, 1e12) for lr, _ in wild[place:]]
     assert suggest_rate(wild).lr == suggest_rate(mild).lr
 
 
-def test_a_few_spikes_are_no_descent() -> None:
+def test_a_few_spikes_are_not_a_fall() -> None:
     points = curve(floor=2.3, noise=0.02, explodes=None)
     for place in (40, 90, 120):
         points[place] = (points[place][0], 9.0)
@@ -194,14 +194,14 @@ def test_a_few_spikes_are_no_descent() -> None:
 @given(
     st.lists(st.tuples(st.floats(), st.floats(allow_nan=True, allow_infinity=True)), max_size=40)
 )
-def test_no_points_however_odd_break_it(points: list[Point]) -> None:
+def test_arbitrary_points_are_handled(points: list[Point]) -> None:
     found = suggest_rate(points)
     assert (found.lr is None) == bool(found.message)
     assert all(math.isfinite(level) for _, level in found.smooth)
     assert all(math.isfinite(loss) for _, loss in chart_points(points, found.smooth))
 
 
-def test_the_nearest_point_is_nearest_by_factors() -> None:
+def test_the_nearest_point_is_nearest_on_a_log_scale() -> None:
     found = suggest_rate(curve())
     assert found.lr is not None
     place = found.nearest_index(found.lr)
@@ -216,7 +216,7 @@ def test_a_rate_is_rounded_to_two_digits() -> None:
     assert round_rate(9.96e-4) == 1e-3
 
 
-def test_the_frame_cuts_what_explodes_and_leaves_what_falls() -> None:
+def test_the_chart_caps_diverging_losses_and_keeps_the_fall() -> None:
     points = curve(explodes=-1.0)
     shown = chart_points(points, suggest_rate(points).smooth)
     assert max(loss for _, loss in shown) < 5
@@ -227,7 +227,7 @@ def test_the_frame_cuts_what_explodes_and_leaves_what_falls() -> None:
 # -- when to stop -------------------------------------------------------------------------
 
 
-def test_a_loss_that_explodes_is_seen_soon_and_a_noisy_one_is_not() -> None:
+def test_divergence_is_detected_soon_and_noise_is_not_divergence() -> None:
     watch = DivergenceDetector()
     seen = [watch.diverges(loss) for _, loss in curve(noise=0.1)]
     assert True in seen
@@ -239,5 +239,5 @@ def test_a_loss_that_explodes_is_seen_soon_and_a_noisy_one_is_not() -> None:
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_no_number_ends_a_search_at_once(loss: float) -> None:
+def test_a_loss_that_is_not_finite_counts_as_divergence(loss: float) -> None:
     assert DivergenceDetector().diverges(loss)

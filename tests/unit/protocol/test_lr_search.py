@@ -1,4 +1,4 @@
-"""A search for a learning rate as its events tell it."""
+"""The state of a learning-rate search, from its events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fmnist_tui.protocol.lr_search import LrSearch, format_search_result
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import summarise
-from tests.unit.support import changed, ended, progress, record, started
+from tests.unit.support import changed, ended, progress, started, write_events
 
 FOUND = LrSearched(1050.0, 40, FINISHED, 0.0024, 0.0003, 0.01)
 
@@ -54,7 +54,7 @@ def search_run(steps: int = 20) -> RunStarted:
     return dataclasses.replace(started(epochs=1, steps=steps), kind=LRFIND)
 
 
-def test_a_search_in_a_training_leaves_the_trainings_place_alone() -> None:
+def test_a_search_does_not_change_the_progress_of_a_training() -> None:
     state = reduced(started(), progress(40), *probes(5))
     search = searching(state)
     assert (state.step, search.step, search.probes, len(search.points)) == (40, 40, 20, 5)
@@ -62,14 +62,14 @@ def test_a_search_in_a_training_leaves_the_trainings_place_alone() -> None:
     assert search.points[0] == pytest.approx((1e-6, 2.0))
 
 
-def test_the_probes_of_a_run_that_only_searches_are_its_steps() -> None:
+def test_in_a_search_run_the_probes_are_the_steps() -> None:
     state = reduced(search_run(), *probes(5, step=0))
     assert (state.step, state.fraction) == (5, 0.25)
     assert state.lr == pytest.approx(RateRange(steps=20).rate_at(4))
     assert state.eta_seconds == pytest.approx(15.0)
 
 
-def test_the_time_of_a_search_is_not_the_trainings() -> None:
+def test_the_time_of_a_search_does_not_count_as_training_time() -> None:
     steps: list[Event] = [started(), progress(10, t=1001.0), progress(20, t=1002.0)]
     plain = reduced(*steps, progress(30, t=1003.0))
     looked = reduced(
@@ -81,7 +81,7 @@ def test_the_time_of_a_search_is_not_the_trainings() -> None:
     assert plain.eta_seconds == pytest.approx(looked.eta_seconds)
 
 
-def test_a_search_of_a_paused_run_leaves_its_clock_stopped() -> None:
+def test_a_search_in_a_paused_run_does_not_resume_its_timer() -> None:
     state = reduced(
         started(),
         progress(10, t=1001.0),
@@ -94,7 +94,7 @@ def test_a_search_of_a_paused_run_leaves_its_clock_stopped() -> None:
     assert state.eta_seconds == pytest.approx(48 * 1.0)
 
 
-def test_a_second_search_takes_the_place_of_the_first() -> None:
+def test_a_second_search_replaces_the_first() -> None:
     state = reduced(started(), *probes(20), FOUND, *probes(3, t=1100.0))
     assert searching(state).end is None and len(searching(state).points) == 3
     assert searching(state).started == 1100.0
@@ -114,11 +114,11 @@ def test_a_search_ends_with_its_run_at_the_latest() -> None:
     assert searching(whole).end == FOUND
 
 
-def test_a_run_taken_up_again_has_been_searched_by_nobody() -> None:
+def test_a_resumed_run_has_no_search() -> None:
     assert reduced(started(), *probes(3), started(t=2000.0, step=40)).search is None
 
 
-def test_time_left_is_told_from_the_second_probe_on() -> None:
+def test_the_time_left_is_known_from_the_second_probe_on() -> None:
     assert searching(reduced(started(), *probes(1))).eta_seconds is None
     assert searching(reduced(started(), *probes(11))).eta_seconds == pytest.approx(9.0)
     assert searching(reduced(started(), *probes(20), FOUND)).eta_seconds is None
@@ -145,21 +145,21 @@ def test_the_points_of_a_search_are_bounded() -> None:
         (LrSearched(0.0, 0, STOPPED), "the search was cancelled"),
     ],
 )
-def test_what_a_search_came_to_is_one_line(event: LrSearched, words: str) -> None:
+def test_the_result_of_a_search_is_one_line(event: LrSearched, words: str) -> None:
     assert format_search_result(event) == words
 
 
-def test_a_run_that_only_searches_is_listed_as_what_it_is(tmp_path: Path) -> None:
+def test_a_search_run_is_listed_with_its_kind(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "two-conv-lrfind", "fashion")
     told = ended(message=format_search_result(FOUND))
-    record(run.events, [search_run(), *probes(20), FOUND, told])
+    write_events(run.events, [search_run(), *probes(20), FOUND, told])
     found = summarise(run)
     assert (found.kind, found.title, found.state) == (LRFIND, "lrfind two-conv", "finished")
     assert (found.epochs_total, found.best_val_accuracy, found.test_accuracy) == (0, None, None)
     assert "suggests lr 0.0024" in found.reason
 
 
-def test_a_title_says_the_kind_unless_it_is_a_training_or_said_already() -> None:
+def test_a_title_has_the_kind_unless_it_is_a_training_or_in_the_recipe() -> None:
     assert run_title("train", "fast") == "fast"
     assert run_title("ensemble", "ensemble") == "ensemble"
     assert run_title("lrfind", "fast") == "lrfind fast"

@@ -1,4 +1,4 @@
-"""What events add up to."""
+"""The state of a run, from its events."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def reduced(*events: Event) -> RunState:
 
 @PROPERTY
 @given(ANY_EVENTS)
-def test_the_same_events_give_equal_states_whether_read_or_made(events: list[Event]) -> None:
+def test_the_same_events_give_equal_states_also_when_decoded(events: list[Event]) -> None:
     read = [EVENTS.decode(EVENTS.encode(event)) for event in events]
     assert reduced(*events) == reduced(*read)
 
 
 @PROPERTY
 @given(ANY_EVENTS)
-def test_no_sequence_of_events_breaks_the_state_or_what_is_asked_of_it(events: list[Event]) -> None:
+def test_any_sequence_of_events_is_handled(events: list[Event]) -> None:
     state = reduced(*events)
     assert 0 <= state.fraction <= 1
     for name in state.curves:
@@ -69,7 +69,7 @@ def test_states_of_different_events_differ() -> None:
     assert whole != "a state"
 
 
-def test_a_run_is_told_from_beginning_to_end() -> None:
+def test_a_complete_run() -> None:
     state = reduced(
         started(),
         changed("phase", "training"),
@@ -102,14 +102,14 @@ def test_mixed_labels_leave_the_accuracy_curve_out() -> None:
     assert state.series("train_accuracy") == [] and len(state.series("train_loss")) == 1
 
 
-def test_the_best_epoch_is_the_last_one_called_best() -> None:
+def test_the_best_epoch_is_the_last_one_marked_best() -> None:
     state = reduced(
         started(), epoch_ended(1, 0.8), epoch_ended(2, 0.9), epoch_ended(3, 0.7, best=False)
     )
     assert state.best == epoch_ended(2, 0.9)
 
 
-def test_a_resume_takes_back_what_came_after_its_step() -> None:
+def test_a_resume_removes_everything_after_its_step() -> None:
     before: list[Event] = [started(), progress(100), epoch_ended(1, 0.8), progress(150)]
     lost: list[Event] = [
         progress(200),
@@ -136,7 +136,7 @@ def test_a_resume_from_a_step_keeps_the_best_epoch_before_it() -> None:
     assert state.epoch == 2 and state.lr == 0.01
 
 
-def test_the_newest_glance_is_kept_until_a_resume_goes_back_behind_it() -> None:
+def test_the_newest_glance_is_kept_until_a_resume_before_it() -> None:
     seen: list[Event] = [started(), glance(100), glance(150, 0.6)]
     assert reduced(*seen).glance == glance(150, 0.6)
     assert reduced(*seen, ended("detached"), started(step=150)).glance == glance(150, 0.6)
@@ -144,7 +144,7 @@ def test_the_newest_glance_is_kept_until_a_resume_goes_back_behind_it() -> None:
     assert reduced(started()).glance is None
 
 
-def test_pausing_and_a_new_learning_rate_are_seen_and_marked() -> None:
+def test_a_pause_and_a_new_learning_rate_are_recorded() -> None:
     state = reduced(started(), changed("paused", "true"), changed("lr", "0.002", step=70))
     assert state.paused and state.lr == 0.002
     assert list(state.markers) == [Marker(70, "lr", "0.002")]
@@ -154,11 +154,11 @@ def test_pausing_and_a_new_learning_rate_are_seen_and_marked() -> None:
     assert state.lr == 0.002 and len(state.markers) == 1
 
 
-def test_a_run_that_ends_while_paused_is_paused_no_more() -> None:
+def test_a_run_that_ends_while_paused_is_not_paused() -> None:
     assert not reduced(started(), changed("paused", "true"), ended()).paused
 
 
-def test_the_time_left_follows_the_pace_of_the_events() -> None:
+def test_the_time_left_follows_the_speed_of_the_events() -> None:
     # 500 steps in all, ten a second.
     steps = [progress(step) for step in range(1, 101)]
     assert reduced(started(), *steps).eta_seconds == pytest.approx(40.0)
@@ -173,7 +173,7 @@ def test_a_pause_does_not_count_into_the_time_left() -> None:
     assert reduced(started(), *first, *pause, *later).eta_seconds == pytest.approx(40.0)
 
 
-def test_a_machine_that_becomes_slower_changes_the_time_left() -> None:
+def test_a_slowdown_changes_the_time_left() -> None:
     fast = [progress(step) for step in range(1, 101)]
     slow = [progress(step, t=1010.0 + (step - 100) * 60) for step in range(101, 201)]
     assert reduced(started(), *fast, *slow).eta_seconds == pytest.approx(300 * 60, rel=0.02)
@@ -185,7 +185,7 @@ def test_a_clock_set_back_does_not_break_the_time_left() -> None:
     assert reduced(started(), *steps, *odd).eta_seconds == pytest.approx(44.7)
 
 
-def test_training_seconds_and_speed_leave_out_what_is_done_again() -> None:
+def test_repeated_steps_count_once_in_training_time_and_speed() -> None:
     state = reduced(started(), progress(100), progress(200))
     assert state.train_seconds == pytest.approx(20.0)
     assert state.mean_images_per_second == pytest.approx(640.0)
@@ -196,7 +196,7 @@ def test_training_seconds_and_speed_leave_out_what_is_done_again() -> None:
     assert state.mean_images_per_second == pytest.approx(640.0)
 
 
-def test_the_pace_of_a_fork_counts_its_own_steps_alone() -> None:
+def test_the_speed_of_a_fork_counts_only_its_own_steps() -> None:
     fork: list[Event] = [started(step=300), progress(400)]
     state = reduced(*fork)
     assert (state.step, state.train_steps) == (400, 100)
@@ -219,14 +219,14 @@ def test_two_generations_of_last_and_best_are_listed_and_every_step() -> None:
     assert [marker.what for marker in state.markers] == ["step"] * 5
 
 
-def test_a_verdict_on_a_file_since_written_anew_is_forgotten() -> None:
+def test_an_evaluation_of_an_overwritten_file_is_dropped() -> None:
     state = reduced(started(), evaluated(0.9, step=500), saved(500))
     assert state.evaluation("test") == evaluated(0.9, step=500)
     state.apply(saved(600))
     assert state.evaluation("test") is None
 
 
-def test_the_verdict_on_a_best_checkpoint_goes_before_any_other() -> None:
+def test_the_evaluation_of_a_best_checkpoint_is_preferred() -> None:
     last = evaluated(0.7, file="last-0004.pt")
     state = reduced(started(), evaluated(0.8), last)
     assert state.evaluation("test") == evaluated(0.8)
@@ -236,7 +236,7 @@ def test_the_verdict_on_a_best_checkpoint_goes_before_any_other() -> None:
     assert reduced(last).evaluation("test") == last
 
 
-def test_memory_is_bounded_whatever_is_said_how_often() -> None:
+def test_memory_is_bounded() -> None:
     state = reduced(started())
     for number in range(5000):
         state.apply(epoch_ended(number))

@@ -24,7 +24,7 @@ def wave(count: int) -> list[float]:
 
 @PROPERTY
 @given(st.lists(st.floats(allow_nan=False), max_size=200))
-def test_a_short_curve_is_kept_as_it_came(values: list[float]) -> None:
+def test_a_short_curve_is_kept_completely(values: list[float]) -> None:
     assert filled(values).points() == list(enumerate(values, start=1))
 
 
@@ -41,7 +41,7 @@ def test_a_curve_of_any_length_stays_small_and_in_order() -> None:
 
 @PROPERTY
 @given(st.integers(5000, 20_000), st.integers(0, 10**6), st.integers(0, 10**6))
-def test_no_spike_is_lost_and_both_ends_stay(count: int, up: int, down: int) -> None:
+def test_spikes_and_both_ends_are_kept(count: int, up: int, down: int) -> None:
     values = wave(count)
     values[up % count] = 1e6
     values[down % count] = -1e6
@@ -52,7 +52,7 @@ def test_no_spike_is_lost_and_both_ends_stay(count: int, up: int, down: int) -> 
     assert min(value for _, value in points) == min(values)
 
 
-def test_every_one_of_many_spikes_is_kept() -> None:
+def test_many_spikes_are_all_kept() -> None:
     values = wave(50_000)
     for place in range(250, 50_000, 500):
         values[place], values[place + 1] = 1e6, -1e6
@@ -62,7 +62,7 @@ def test_every_one_of_many_spikes_is_kept() -> None:
     assert {(step, values[step - 1]) for step, _ in points} == set(points)
 
 
-def test_the_density_is_even_from_the_beginning_to_the_end() -> None:
+def test_the_density_of_points_is_even() -> None:
     points = filled(wave(200_000)).points()
     quarters = [0, 0, 0, 0]
     for step, _ in points:
@@ -72,7 +72,7 @@ def test_the_density_is_even_from_the_beginning_to_the_end() -> None:
 
 @PROPERTY
 @given(st.integers(0, 2), st.integers(1, 9998), st.integers(1, 9998))
-def test_a_value_that_is_no_number_hides_no_other(rest: int, up: int, down: int) -> None:
+def test_nan_does_not_hide_other_values(rest: int, up: int, down: int) -> None:
     values = [math.nan if place % 3 == rest else value for place, value in enumerate(wave(10_000))]
     values[0] = values[-1] = math.nan
     values[up] = 1e6
@@ -88,7 +88,7 @@ def test_a_value_that_is_no_number_hides_no_other(rest: int, up: int, down: int)
 @given(st.integers(0, 12_000), st.integers(0, 12_000))
 @example(4086, 4)
 @example(1022, 1022)
-def test_nothing_beyond_a_step_survives_dropping_it(count: int, step: int) -> None:
+def test_dropping_removes_all_points_after_a_step(count: int, step: int) -> None:
     series = filled(wave(count))
     before = series.points()
     series.drop_after(step)
@@ -97,7 +97,7 @@ def test_nothing_beyond_a_step_survives_dropping_it(count: int, step: int) -> No
     assert series.points()[-1] == series.last == (step + 1, 5.0)
 
 
-def test_dropping_again_and_again_keeps_a_curve_small() -> None:
+def test_repeated_dropping_keeps_a_curve_small() -> None:
     series = Series()
     for step in range(1200):
         series.add(step, step % 7)

@@ -1,4 +1,4 @@
-"""Charts as text: the right size, told apart without colour, never an exception."""
+"""Charts as text: size, symbols, and any values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_chart_keeps_to_its_size() -> None:
         assert max(map(len, lines)) == width
 
 
-def test_colour_is_ansi_and_without_it_there_is_no_escape() -> None:
+def test_colour_uses_ansi_codes_and_plain_charts_have_none() -> None:
     assert "\x1b[" in format_chart("loss", [FALLING], 60, 10)
     plain = format_chart("loss", [FALLING, VALIDATION], 60, 10, colour=False)
     assert "\x1b" not in plain
@@ -38,19 +38,19 @@ def test_ascii_charts_draw_their_lines_in_ascii() -> None:
     "values",
     [[], [1.0], [1.0, 1.0], [0.0, 0.0], [math.nan, 1.0], [math.inf, -math.inf], [-1.0, 1e30]],
 )
-def test_no_values_however_odd_break_a_chart(values: list[float], log: bool) -> None:
+def test_arbitrary_values_can_be_drawn(values: list[float], log: bool) -> None:
     text = format_chart("x", [Line("y", range(len(values)), values)], 60, 10, log=log)
     drawable = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
     assert bool(text) == bool(drawable)
 
 
-def test_powers_of_ten_are_told_as_what_they_are() -> None:
+def test_exponents_are_labelled_as_powers_of_ten() -> None:
     rates = Line("loss", [-6.0, -4.0, -2.0, 0.0], [2.0, 1.0, 0.5, 3.0])
     foot = format_chart("loss", [rates], 80, 12, colour=False, powers=True).splitlines()[-1]
     assert foot.split() == ["1e-6", "1e-5", "0.0001", "0.001", "0.01", "0.1", "1"]
 
 
-def test_a_span_is_what_a_chart_reaches_over_at_least() -> None:
+def test_a_span_is_the_least_range_of_a_chart() -> None:
     chart = draw_chart([Line("loss", [2.0, 3.0], [1.0, 0.5])], 60, 10, span=(0.0, 10.0))
     assert chart is not None and (chart.low, chart.high) == (0.0, 10.0)
     beyond = draw_chart([Line("loss", [-5.0, 3.0], [1.0, 0.5])], 60, 10, span=(0.0, 10.0))

@@ -1,4 +1,4 @@
-"""Arrays become exactly these cells, and few bytes."""
+"""Images as cells and ANSI lines."""
 
 from __future__ import annotations
 
@@ -106,12 +106,12 @@ def test_every_shape_stays_within_its_square(kind: str, shape: tuple[int, int]) 
     assert max(len(text) for text in texts(rows)) <= 28
 
 
-def test_letters_are_denser_where_it_is_brighter() -> None:
+def test_brighter_pixels_get_denser_characters() -> None:
     shades = image([0, 26, 60, 255], [0, 26, 60, 255])
     assert texts(draw_image(shades, "ascii", 4)) == [" .:@"]
 
 
-def test_letters_know_no_colour() -> None:
+def test_ascii_art_has_no_colours() -> None:
     for run in draw_image(garment(), "ascii", FULL)[7]:
         assert (run.foreground, run.background) == (None, None)
         assert run.text.isascii()
@@ -133,7 +133,7 @@ def test_braille_keeps_the_tone_of_an_area(shade: int, share: float) -> None:
     assert dots / (28 * 28) == pytest.approx(share, abs=0.04)
 
 
-def test_colours_count_by_luma_where_only_brightness_can_be_shown() -> None:
+def test_without_colours_brightness_is_luma() -> None:
     blue = np.zeros((2, 2, 3), np.uint8)
     blue[..., 2] = 255
     green = blue[..., [0, 2, 1]]
@@ -141,14 +141,14 @@ def test_colours_count_by_luma_where_only_brightness_can_be_shown() -> None:
     assert texts(draw_image(green, "ascii", 2)) == ["++"]
 
 
-def test_an_unknown_kind_names_the_known_ones() -> None:
+def test_an_unknown_renderer_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r'"halfblok"; did you mean "halfblock".*braille, ascii'):
         draw_image(garment(), "halfblok", FULL)
     assert renderer_names() == ("halfblock", "braille", "ascii")
 
 
 @given(arrays(np.uint8, (4, 6), elements=st.sampled_from([0, 80, 255])))
-def test_merging_loses_no_cell(pixels: Bytes) -> None:
+def test_merging_keeps_all_cells(pixels: Bytes) -> None:
     rows = draw_image(pixels, "halfblock", 6)
     for number, row in enumerate(rows):
         assert all(left[1:] != right[1:] for left, right in pairwise(row))
@@ -159,7 +159,7 @@ def test_merging_loses_no_cell(pixels: Bytes) -> None:
             assert cell.background == (bottom,) * 3
 
 
-def test_only_what_changes_is_sent() -> None:
+def test_only_changed_colours_are_sent() -> None:
     rows = draw_image(image([255, 255, 0, 0], [0, 0, 0, 0]), "halfblock", 4)
     assert to_ansi(rows, "truecolor") == ["\x1b[38;2;255;255;255;48;2;0;0;0m▀▀  \x1b[0m"]
     assert to_ansi(((Run("plain"),), ()), "truecolor") == ["plain", ""]
@@ -175,12 +175,12 @@ def test_only_what_changes_is_sent() -> None:
         ("none", "#"),
     ],
 )
-def test_fewer_colours_are_the_nearest_there_are(colours: Colours, expected: str) -> None:
+def test_reduced_palettes_use_the_nearest_colour(colours: Colours, expected: str) -> None:
     rows = draw_image(image([255], [130]), "halfblock", 2)
     assert to_ansi(((rows[0][0]._replace(text="▀"),),), colours) == [expected]
 
 
-def test_sixteen_colours_are_named_by_their_own_numbers() -> None:
+def test_sixteen_colours_use_their_own_codes() -> None:
     def code(red: int, green: int, blue: int) -> list[str]:
         return to_ansi(((Run("x", (red, green, blue), (red, green, blue)),),), "16")
 

@@ -14,7 +14,7 @@ from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.util.errors import UserError
 from tests.tui.scripted import CONFIG, make_run
 from tests.unit.report.support import build_report, make_predictions, make_run_with_predictions
-from tests.unit.support import evaluated, record, started
+from tests.unit.support import evaluated, started, write_events
 
 FASHION = RunConfig(dataset="fashion", recipe="tiny", epochs=4)
 
@@ -23,7 +23,7 @@ def make_run_of_kind(runs_dir: Path, kind: str) -> RunFolder:
     folder = RunFolder.create(runs_dir, "some", "fashion")
     fields = {**{name: getattr(started(), name) for name in started().__slots__}, "kind": kind}
     verdict = evaluated(0.9)
-    record(
+    write_events(
         folder.events, [type(started())(**fields), verdict, RunEnded(9.0, 0, 0, "finished", 1.0)]
     )
     return folder
@@ -134,7 +134,7 @@ def test_a_crashed_run_is_labelled(tmp_path: Path) -> None:
 
 def test_a_run_without_results_has_a_page(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, "new", "fashion")
-    record(folder.events, [started()])
+    write_events(folder.events, [started()])
     _, page = build_report(folder, tmp_path)
     assert "There are no results yet" in page.text or "fit" in page.text
     assert not page.unbalanced

@@ -1,4 +1,4 @@
-"""Putting runs away."""
+"""Archiving and deleting runs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import list_runs
 from fmnist_tui.runs.lock import LOCK, RunLock
 from fmnist_tui.util.errors import UserError
-from tests.unit.support import ended, record, started
+from tests.unit.support import ended, started, write_events
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
     run = RunFolder.create(tmp_path / "runs", "two-conv", "fashion")
-    record(run.events, [started(), ended()])
+    write_events(run.events, [started(), ended()])
     (run.checkpoints / "last-0001.pt").write_bytes(b"x" * 1000)
     RunLock.acquire(run.path).release()
     return run
 
 
-def test_an_archived_run_leaves_the_list_whole(run: RunFolder) -> None:
+def test_an_archived_run_leaves_the_list_unchanged(run: RunFolder) -> None:
     runs_dir = run.path.parent
     kept = archive(run)
     assert kept.path == runs_dir / "archive" / run.name
@@ -48,7 +48,7 @@ def test_a_live_run_is_neither_archived_nor_deleted(run: RunFolder) -> None:
     assert list(run.path.parent.iterdir()) == [run.path]
 
 
-def test_archiving_refuses_what_it_would_spoil(run: RunFolder) -> None:
+def test_archiving_never_overwrites(run: RunFolder) -> None:
     kept = archive(run)
     with pytest.raises(UserError, match="already archived"):
         archive(kept)
@@ -62,7 +62,7 @@ def test_archiving_refuses_what_it_would_spoil(run: RunFolder) -> None:
     assert run.events.exists() and kept.events.exists()
 
 
-def test_an_archive_that_cannot_be_made_is_said_in_one_line(run: RunFolder) -> None:
+def test_an_archive_that_cannot_be_created_is_reported_in_one_line(run: RunFolder) -> None:
     (run.path.parent / "archive").write_text("a file")
     with pytest.raises(UserError, match=r"cannot archive the run .*File exists"):
         archive(run)
@@ -89,7 +89,7 @@ def test_deleting_a_linked_run_removes_the_link_only(run: RunFolder, tmp_path: P
     assert list(link.path.parent.iterdir()) == []
 
 
-def test_a_run_in_pieces_can_be_deleted(run: RunFolder) -> None:
+def test_a_damaged_run_can_be_deleted(run: RunFolder) -> None:
     run.events.unlink()
     (run.path / LOCK).unlink()
     shutil.rmtree(run.checkpoints)
@@ -97,7 +97,7 @@ def test_a_run_in_pieces_can_be_deleted(run: RunFolder) -> None:
     assert not run.path.exists()
 
 
-def test_what_is_no_run_is_never_deleted(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_never_deleted(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / "precious").write_text("x")
@@ -107,7 +107,7 @@ def test_what_is_no_run_is_never_deleted(tmp_path: Path) -> None:
     assert (home / "precious").exists()
 
 
-def test_what_an_interrupted_removal_left_is_not_listed_and_goes_with_the_next(
+def test_leftovers_of_an_interrupted_deletion_are_hidden_and_removed_by_the_next(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs_dir = run.path.parent
@@ -129,7 +129,7 @@ def test_what_an_interrupted_removal_left_is_not_listed_and_goes_with_the_next(
     assert list(runs_dir.iterdir()) == []
 
 
-def test_folders_without_the_right_to_write_are_removed_too(
+def test_folders_without_write_permission_are_deleted_too(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deep = run.checkpoints / "deep" / "deeper"
@@ -138,7 +138,7 @@ def test_folders_without_the_right_to_write_are_removed_too(
     for folder in (deep, deep.parent, run.checkpoints):
         folder.chmod(0o500)
     if os.geteuid() == 0:
-        # The administrator may do everything: act as if it were not so.
+        # Root may do everything: imitate another user.
         real = os.unlink
 
         def unlink(path: object, *, dir_fd: int | None = None) -> None:
@@ -152,7 +152,7 @@ def test_folders_without_the_right_to_write_are_removed_too(
 
 
 @pytest.mark.parametrize("has_lock", [True, False])
-def test_a_full_disk_does_not_keep_a_run_from_being_deleted(
+def test_a_run_can_be_deleted_on_a_full_disk(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, has_lock: bool
 ) -> None:
     if not has_lock:

@@ -1,4 +1,4 @@
-"""Telling a run in another process what to do."""
+"""Sending commands to a run in another process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fmnist_tui.runs.jsonl_reader import JsonlReader
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader, send_command
 from fmnist_tui.util.errors import UserError
-from tests.unit.support import python
+from tests.unit.support import start_python
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_commands_arrive_once_in_the_order_sent(run: RunFolder) -> None:
     assert reader.poll() == [Resume(3.0)]
 
 
-def test_a_command_from_before_is_not_obeyed(run: RunFolder) -> None:
+def test_earlier_commands_are_ignored(run: RunFolder) -> None:
     send_command(run, Stop(1.0))
     with run.commands.open("ab") as file:
         file.write(b'{"is":"Pau')
@@ -48,10 +48,10 @@ def test_a_command_from_before_is_not_obeyed(run: RunFolder) -> None:
     assert reader.poll() == [Pause(2.0)]
 
 
-def test_half_a_command_left_by_a_killed_sender_spoils_none_after_it(run: RunFolder) -> None:
+def test_an_incomplete_command_does_not_affect_later_ones(run: RunFolder) -> None:
     reader = CommandReader(run.commands, interval=0)
     line = COMMANDS.encode(Pause(2.0)).encode() + b"\n"
-    # As long as what then takes its place: only its bytes tell them apart.
+    # Of the same length as its replacement: only the bytes differ.
     run.commands.write_bytes(b"x" * len(line))
     assert reader.poll() == []
     send_command(run, Pause(2.0))
@@ -59,13 +59,13 @@ def test_half_a_command_left_by_a_killed_sender_spoils_none_after_it(run: RunFol
     assert reader.poll() == [Pause(2.0)]
 
 
-def test_a_line_that_is_no_command_is_passed_over(run: RunFolder) -> None:
+def test_a_line_that_is_not_a_command_is_skipped(run: RunFolder) -> None:
     reader = CommandReader(run.commands, interval=0)
     run.commands.write_bytes(b'garbage\n{"is":"Rewind","t":1}\n{"is":"Pause","t":1}\n')
     assert reader.poll() == [Pause(1.0)]
 
 
-def test_the_file_is_looked_at_ten_times_a_second_and_no_more(run: RunFolder) -> None:
+def test_the_file_is_polled_at_most_ten_times_a_second(run: RunFolder) -> None:
     now = 100.0
     reader = CommandReader(run.commands)
     send_command(run, Pause(1.0))
@@ -81,14 +81,14 @@ def test_the_file_is_looked_at_ten_times_a_second_and_no_more(run: RunFolder) ->
     assert found == [Pause(1.0)]
 
 
-def test_a_run_that_nobody_trains_is_told_nothing(tmp_path: Path) -> None:
+def test_a_command_to_a_run_that_is_not_live_is_refused(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "two-conv", "fashion")
     with pytest.raises(UserError, match=f"{run.name} is not running"):
         send_command(run, Stop(1.0))
     assert not run.commands.exists()
 
 
-def test_a_command_that_cannot_be_written_is_said_and_leaves_nothing(run: RunFolder) -> None:
+def test_a_failed_command_is_reported_and_leaves_nothing(run: RunFolder) -> None:
     send_command(run, Pause(1.0))
     before = run.commands.read_bytes()
     write = os.write
@@ -100,7 +100,7 @@ def test_a_command_that_cannot_be_written_is_said_and_leaves_nothing(run: RunFol
     assert run.commands.read_bytes() == before
 
 
-def test_a_commands_file_that_cannot_be_read_stops_nothing(run: RunFolder) -> None:
+def test_an_unreadable_command_file_is_ignored(run: RunFolder) -> None:
     reader = CommandReader(run.commands, interval=0)
     run.commands.mkdir()
     assert reader.poll() == []
@@ -127,7 +127,7 @@ for number in range(30):
 
 def test_several_processes_may_send_at_once(run: RunFolder) -> None:
     reader, found = CommandReader(run.commands, interval=0), list[Command]()
-    senders = [python(SENDER, run.path, name) for name in "abc"]
+    senders = [start_python(SENDER, run.path, name) for name in "abc"]
     while any(sender.poll() is None for sender in senders):
         found += reader.poll()
     found += reader.poll()

@@ -1,4 +1,4 @@
-"""What a run's folder is called and what is in it."""
+"""The names and contents of run folders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import example, given
 
 from fmnist_tui.runs.folder import RunFolder, list_run_folders
 from fmnist_tui.util.errors import UserError
-from tests.unit.support import PROPERTY, TEXTS, python, said
+from tests.unit.support import PROPERTY, TEXTS, read_line, start_python
 
 WHEN = datetime(2026, 11, 21, 8, 14, 3)
 
@@ -24,7 +24,7 @@ def test_a_new_run_is_named_by_time_recipe_data_and_id(tmp_path: Path) -> None:
     assert run.path.parent == tmp_path / "deep" / "runs"
 
 
-def test_a_run_knows_where_its_parts_are(tmp_path: Path) -> None:
+def test_a_run_knows_its_paths(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "two-conv", "fashion")
     assert run.config == run.path / "config.toml"
     assert run.events == run.path / "events.jsonl"
@@ -40,7 +40,7 @@ def test_a_run_knows_where_its_parts_are(tmp_path: Path) -> None:
 @example("../../etc", "folder:/home/me/My Boots")
 @example("x" * 300, "folder:" + "y" * 300)
 @example("Größe_1", "folder:/")
-def test_any_recipe_and_data_make_a_plain_name(
+def test_any_recipe_and_dataset_give_a_plain_name(
     tmp_path_factory: pytest.TempPathFactory, recipe: str, dataset: str
 ) -> None:
     folder = tmp_path_factory.mktemp("runs")
@@ -50,7 +50,7 @@ def test_any_recipe_and_data_make_a_plain_name(
     assert list_run_folders(folder) == [run]
 
 
-def test_of_a_folder_of_images_the_last_part_is_in_the_name(tmp_path: Path) -> None:
+def test_the_name_has_the_last_part_of_a_dataset_folder(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "fast", "folder:/home/me/pictures of/My Boots", WHEN)
     assert run.name.startswith("2026-11-21_081403_fast_folder-my-boots_")
 
@@ -66,7 +66,7 @@ def test_no_two_runs_share_an_id_even_with_the_archived_ones(
     assert (first.id, second.id) == ("bbbb", "cccc")
 
 
-def test_where_every_short_id_is_taken_a_longer_one_is_given(
+def test_ids_become_longer_when_short_ones_are_used_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(secrets, "token_hex", lambda size: "ab" * size)
@@ -94,14 +94,14 @@ for _ in range(8):
 
 
 def test_processes_that_create_runs_at_once_get_different_ids(tmp_path: Path) -> None:
-    creators = [python(CREATOR, tmp_path) for _ in range(4)]
-    ids = [said(creator) for creator in creators for _ in range(8)]
+    creators = [start_python(CREATOR, tmp_path) for _ in range(4)]
+    ids = [read_line(creator) for creator in creators for _ in range(8)]
     for creator in creators:
         creator.communicate()
     assert len(set(ids)) == 32 and "" not in ids
 
 
-def test_a_run_that_cannot_be_created_says_what_to_do_and_leaves_nothing(
+def test_a_run_that_cannot_be_created_is_reported_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -137,7 +137,7 @@ def test_a_renamed_run_is_still_one_and_its_name_is_its_id(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["none", "empty", "file", "\x00", "n" * 5000, "run\x1b[2J"])
-def test_what_is_no_run_is_not_opened(tmp_path: Path, name: str) -> None:
+def test_a_folder_that_is_not_a_run_is_not_opened(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="no run in") as caught:
@@ -145,7 +145,7 @@ def test_what_is_no_run_is_not_opened(tmp_path: Path, name: str) -> None:
     assert str(caught.value).isprintable()
 
 
-def test_runs_are_told_from_what_else_lies_among_them(tmp_path: Path) -> None:
+def test_other_folders_and_files_are_not_listed(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "fast", "mnist")
     (tmp_path / "archive").mkdir()
     (tmp_path / ".deleting-0000" / "checkpoints").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Starting a process that outlives its starter, and the file it writes to."""
+"""Detached processes and the files that they write to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fmnist_tui.runs.handover import OUTPUT, HandoverOutput, resume_detached, st
 from fmnist_tui.util.errors import UserError
 
 PATIENCE = 30.0
-# Stands for the program: tells what it was started with and how it lives, then waits.
+# A stand-in for the program: prints its arguments and its environment, then waits.
 PROGRAM = """#!{python}
 import json, os, signal, sys, time
 print(json.dumps({{
@@ -57,9 +57,7 @@ def heard(output: HandoverOutput, lines: int) -> list[str]:
     return found
 
 
-def test_a_run_goes_on_in_a_process_that_belongs_to_nobody(
-    tmp_path: Path, program: list[int]
-) -> None:
+def test_a_run_continues_in_a_detached_process(tmp_path: Path, program: list[int]) -> None:
     folder = RunFolder.create(tmp_path / "my runs", "two-conv", "fashion")
     (folder.path / OUTPUT).write_text("earlier words\n")
     open_here = os.open(tmp_path, os.O_RDONLY)
@@ -91,7 +89,7 @@ def test_a_run_goes_on_in_a_process_that_belongs_to_nobody(
     assert process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
-def test_a_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_an_unwritable_log_is_reported_in_one_line(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, "two-conv", "fashion")
     (folder.path / OUTPUT).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UserError, match=OUTPUT):
@@ -99,7 +97,7 @@ def test_a_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_shell_that_cannot_start_is_one_line(
+def test_a_shell_that_cannot_start_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = RunFolder.create(tmp_path, "two-conv", "fashion")
@@ -111,7 +109,7 @@ def test_a_shell_that_cannot_start_is_one_line(
         start_detached(["train"], output)
 
 
-def test_only_whole_new_lines_are_read(tmp_path: Path) -> None:
+def test_only_complete_new_lines_are_read(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, "two-conv", "fashion")
     (folder.path / OUTPUT).write_text("old\n")
     with HandoverOutput.for_run(folder) as output:
@@ -122,7 +120,7 @@ def test_only_whole_new_lines_are_read(tmp_path: Path) -> None:
         assert output.read_lines() == ["half\ufffd"]
 
 
-def test_output_put_aside_becomes_the_run_s_own_or_goes(tmp_path: Path) -> None:
+def test_temporary_output_is_moved_to_the_run_or_deleted(tmp_path: Path) -> None:
     with HandoverOutput.temporary(tmp_path / "new" / "runs") as output:
         os.write(output.descriptor, b"nothing came of it\n")
         assert output.path.exists()
@@ -136,7 +134,7 @@ def test_output_put_aside_becomes_the_run_s_own_or_goes(tmp_path: Path) -> None:
     assert [path for path in tmp_path.iterdir() if path.is_file()] == []
 
 
-def test_what_a_killed_start_left_aside_is_swept_but_not_what_is_in_use(tmp_path: Path) -> None:
+def test_strays_are_swept_except_those_in_use(tmp_path: Path) -> None:
     left = tmp_path / ".writing-0123456789abcdef.tmp"
     left.write_text("left")
     with HandoverOutput.temporary(tmp_path) as in_use, HandoverOutput.temporary(tmp_path):
@@ -144,7 +142,7 @@ def test_what_a_killed_start_left_aside_is_swept_but_not_what_is_in_use(tmp_path
         assert in_use.path.exists()
 
 
-def test_a_runs_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_an_unwritable_runs_folder_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="--runs DIR"):
         HandoverOutput.temporary(tmp_path / "file" / "runs")

@@ -1,4 +1,4 @@
-"""Following a record that is being written."""
+"""Reading a file of JSON lines while it is written."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tests.unit.support import (
     ended,
     note,
     progress,
-    python,
-    record,
+    start_python,
     started,
+    write_events,
 )
 
 
@@ -45,7 +45,7 @@ def append(path: Path, data: bytes) -> None:
 
 @PROPERTY
 @given(ANY_EVENTS.filter(bool), st.data())
-def test_events_written_torn_read_back_and_reduced_give_the_state_of_the_whole_lines(
+def test_a_truncated_file_gives_the_state_of_its_complete_lines(
     tmp_path_factory: pytest.TempPathFactory, events: list[Event], data: st.DataObject
 ) -> None:
     path = tmp_path_factory.mktemp("run") / "events.jsonl"
@@ -63,7 +63,7 @@ def test_events_written_torn_read_back_and_reduced_give_the_state_of_the_whole_l
     assert state_of(found) == state_of(events[:-1]) == replay(path, batch=2)
     assert tail.invalid_lines == 0
 
-    # A process that takes the run up again cuts the torn line off; the reader goes on.
+    # A process that resumes the run cuts the incomplete line off; the reader continues.
     log = EventLog(path)
     log.append(events[-1])
     log.close()
@@ -72,7 +72,7 @@ def test_events_written_torn_read_back_and_reduced_give_the_state_of_the_whole_l
     assert tail.invalid_lines == 0
 
 
-def test_a_torn_last_line_is_left_alone_until_it_is_whole(tmp_path: Path) -> None:
+def test_an_incomplete_last_line_is_left_until_it_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     tail = EventReader(path)
     assert tail.read() == []
@@ -86,7 +86,7 @@ def test_a_torn_last_line_is_left_alone_until_it_is_whole(tmp_path: Path) -> Non
     assert tail.invalid_lines == 0
 
 
-def test_a_torn_line_cut_off_and_grown_anew_is_read_as_it_then_is(tmp_path: Path) -> None:
+def test_an_incomplete_line_that_is_replaced_is_read_once_complete(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     tail = EventReader(path)
     path.write_bytes(lines(note("one")) + lines(note("a rather long one, torn"))[:40])
@@ -95,7 +95,7 @@ def test_a_torn_line_cut_off_and_grown_anew_is_read_as_it_then_is(tmp_path: Path
     assert tail.read() == [note("two"), note("three")]
 
 
-def test_garbage_is_counted_and_a_kind_of_the_future_passed_over(tmp_path: Path) -> None:
+def test_invalid_lines_are_counted_and_unknown_kinds_skipped(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(
         b"\x00\x00\xff\n\n{}\n"
@@ -111,7 +111,7 @@ def test_garbage_is_counted_and_a_kind_of_the_future_passed_over(tmp_path: Path)
 def test_a_limit_is_kept_and_nothing_is_read_twice(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     events: list[Event] = [progress(step) for step in range(5000)]
-    record(path, events)
+    write_events(path, events)
     append(path, b"garbage\n" * 10)
     tail, found = EventReader(path), []
     while batch := tail.read(limit=7):
@@ -121,15 +121,15 @@ def test_a_limit_is_kept_and_nothing_is_read_twice(tmp_path: Path) -> None:
     assert tail.invalid_lines == 10
 
 
-def test_a_reader_can_begin_where_another_stopped(tmp_path: Path) -> None:
+def test_a_reader_can_start_where_another_stopped(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    record(path, [note("one"), note("two")])
+    write_events(path, [note("one"), note("two")])
     first = EventReader(path)
     first.read(limit=1)
     assert EventReader(path, first.offset).read() == [note("two")]
 
 
-def test_a_line_longer_than_a_chunk_is_read_and_one_beyond_all_measure_skipped(
+def test_a_line_longer_than_a_chunk_is_read_and_one_beyond_the_limit_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tails, "CHUNK", 64)
@@ -142,7 +142,7 @@ def test_a_line_longer_than_a_chunk_is_read_and_one_beyond_all_measure_skipped(
     assert tail.invalid_lines == 1
 
 
-def test_an_overlong_torn_line_is_waited_for_like_any_other(
+def test_an_incomplete_line_beyond_the_limit_is_skipped_once_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tails, "CHUNK", 64)
@@ -156,25 +156,25 @@ def test_an_overlong_torn_line_is_waited_for_like_any_other(
     append(path, b"z\n" + lines(note("two")))
     assert tail.read() == [note("two")]
     assert tail.invalid_lines == 1
-    # Cut off instead of finished, what then stands in its place is read.
+    # If it is cut off instead, its replacement is read.
     append(path, b"z" * 5000)
     assert tail.read() == []
     path.write_bytes(path.read_bytes()[:-5000] + lines(note("three")))
     assert tail.read() == [note("three")]
 
 
-def test_a_record_that_lost_lines_already_read_goes_on_with_the_new_ones(tmp_path: Path) -> None:
+def test_after_a_truncation_reading_continues_with_new_lines(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    record(path, [note("one"), note("two")])
+    write_events(path, [note("one"), note("two")])
     tail = EventReader(path)
     tail.read()
-    record(path, [note("one")])
+    write_events(path, [note("one")])
     assert tail.read() == []
     append(path, lines(note("three")))
     assert tail.read() == [note("three")]
 
 
-def test_a_record_that_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"cannot read {tmp_path}: Is a directory"):
         EventReader(tmp_path).read()
     (tmp_path / "file").write_bytes(b"")
@@ -207,7 +207,7 @@ import os, sys
 from pathlib import Path
 from fmnist_tui.protocol.events import EVENTS, Alert, RunEnded
 
-# In pieces of an odd length: most of what the reader finds ends within a line.
+# In pieces of an odd length, so that most reads end within a line.
 data = "".join(EVENTS.encode(Alert(float(n), "note", "x" * (n % 50))) + "\\n" for n in range(3000))
 data += EVENTS.encode(RunEnded(0.0, 0, 0, "finished", 0.0)) + "\\n"
 file = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
@@ -219,7 +219,7 @@ for start in range(0, len(data), 37):
 def test_a_reader_beside_a_writing_process_sees_every_event_once_in_order(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     tail, found = EventReader(path), list[Event]()
-    with python(WRITER, path) as writer:
+    with start_python(WRITER, path) as writer:
         while not (found and isinstance(found[-1], RunEnded)):
             found += tail.read()
             assert writer.poll() in (None, 0)

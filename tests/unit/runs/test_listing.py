@@ -1,4 +1,4 @@
-"""The list of runs, and finding one of them."""
+"""Listing and finding runs."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from tests.unit.support import (
     evaluated,
     note,
     progress,
-    python,
-    record,
-    said,
+    read_line,
+    start_python,
     started,
     telemetry,
+    write_events,
 )
 
 WHEN = datetime(2026, 11, 21, 8, 14, 3)
@@ -55,7 +55,7 @@ def run_of(
     folder: Path, events: Iterable[Event], days: int = 0, recipe: str = "two-conv"
 ) -> RunFolder:
     run = RunFolder.create(folder, recipe, "fashion", WHEN + timedelta(days=days))
-    record(run.events, events)
+    write_events(run.events, events)
     return run
 
 
@@ -64,7 +64,7 @@ def only(folder: Path) -> RunSummary:
     return summary
 
 
-def test_a_finished_run_is_summed_up(tmp_path: Path) -> None:
+def test_summary_of_a_finished_run(tmp_path: Path) -> None:
     run = run_of(tmp_path, WHOLE_RUN)
     assert only(tmp_path) == RunSummary(
         run=run,
@@ -82,7 +82,7 @@ def test_a_finished_run_is_summed_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["finished", "stopped", "detached", "failed"])
-def test_a_run_that_ended_says_how_and_why(tmp_path: Path, how: str) -> None:
+def test_summary_of_runs_that_ended_otherwise(tmp_path: Path, how: str) -> None:
     run_of(tmp_path, [started(), ended(how, message="because")])
     assert (only(tmp_path).state, only(tmp_path).reason) == (how, "because")
 
@@ -99,10 +99,10 @@ sys.stdin.readline()
 """
 
 
-def test_a_crashed_run_is_told_from_a_live_one_by_its_lock(tmp_path: Path) -> None:
+def test_the_lock_distinguishes_live_and_crashed_runs(tmp_path: Path) -> None:
     run = run_of(tmp_path, [started(), progress(150)])
-    with python(TRAINER, run.path) as trainer:
-        assert said(trainer) == "held"
+    with start_python(TRAINER, run.path) as trainer:
+        assert read_line(trainer) == "held"
         live = only(tmp_path)
         assert (live.state, live.is_live, live.epochs_done) == ("running", True, 1)
         assert live.holder is not None and live.holder.pid == trainer.pid
@@ -112,7 +112,7 @@ def test_a_crashed_run_is_told_from_a_live_one_by_its_lock(tmp_path: Path) -> No
     assert (crashed.state, crashed.is_live, crashed.seconds) == ("crashed", False, 15.0)
 
 
-def test_a_resumed_run_that_crashed_is_not_taken_for_its_earlier_end(tmp_path: Path) -> None:
+def test_a_crash_after_a_resume_hides_the_earlier_end(tmp_path: Path) -> None:
     run = run_of(tmp_path, [*WHOLE_RUN[:-1], ended("stopped"), started(t=5000.0, step=200)])
     summary = only(tmp_path)
     assert (summary.state, summary.started, summary.epochs_done) == ("crashed", 1000.0, 2)
@@ -132,7 +132,7 @@ def test_a_paused_run_is_shown_as_such(tmp_path: Path) -> None:
         assert only(tmp_path).state == "running"
 
 
-def test_a_run_that_has_the_lock_but_said_nothing_yet_is_running(tmp_path: Path) -> None:
+def test_a_locked_run_without_events_is_running(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "two-conv", "fashion")
     with RunLock.acquire(run.path):
         summary = only(tmp_path)
@@ -140,7 +140,7 @@ def test_a_run_that_has_the_lock_but_said_nothing_yet_is_running(tmp_path: Path)
     assert abs(summary.started - time.time()) < 600
 
 
-def test_a_lock_taken_while_the_record_is_read_is_noticed(
+def test_a_lock_taken_while_the_events_are_read_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fmnist_tui.runs import listing
@@ -157,7 +157,7 @@ def test_a_lock_taken_while_the_record_is_read_is_noticed(
         assert summarise(run).state == "running"
 
 
-def test_the_best_epoch_of_a_long_record_is_found_before_its_last_stretch(tmp_path: Path) -> None:
+def test_the_best_epoch_is_found_before_the_end_of_a_long_file(tmp_path: Path) -> None:
     steps: list[Event] = [progress(step) for step in range(2000)]
     events: list[Event] = [
         started(),
@@ -173,7 +173,7 @@ def test_the_best_epoch_of_a_long_record_is_found_before_its_last_stretch(tmp_pa
     assert (summary.started, summary.recipe) == (1000.0, "two-conv")
 
 
-def test_of_a_very_long_record_the_beginning_and_the_end_are_enough(tmp_path: Path) -> None:
+def test_only_the_ends_of_a_very_long_file_are_read(tmp_path: Path) -> None:
     run = run_of(tmp_path, [started()])
     line = (EVENTS.encode(progress(1)) + "\n") * 30_000
     with run.events.open("a") as file:
@@ -186,7 +186,7 @@ def test_of_a_very_long_record_the_beginning_and_the_end_are_enough(tmp_path: Pa
     assert (summary.state, summary.best_val_accuracy, summary.started) == ("finished", 0.91, 1000.0)
 
 
-def test_a_torn_last_line_does_not_count(tmp_path: Path) -> None:
+def test_an_incomplete_last_line_is_ignored(tmp_path: Path) -> None:
     run = run_of(tmp_path, WHOLE_RUN)
     run.events.write_bytes(run.events.read_bytes()[:-1])
     assert only(tmp_path).state == "crashed"
@@ -200,7 +200,7 @@ def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
     assert [summary.run for summary in list_runs(tmp_path)] == runs[::-1]
 
 
-def test_there_may_be_no_runs_at_all(tmp_path: Path) -> None:
+def test_no_runs(tmp_path: Path) -> None:
     assert list_runs(tmp_path) == list_runs(tmp_path / "none") == []
 
 
@@ -215,7 +215,7 @@ def broken_runs(folder: Path) -> list[RunFolder]:
     return runs
 
 
-def test_a_run_in_pieces_is_listed_as_broken_and_hides_no_other(tmp_path: Path) -> None:
+def test_a_damaged_run_is_listed_as_broken_beside_the_others(tmp_path: Path) -> None:
     runs = broken_runs(tmp_path)
     good = run_of(tmp_path, WHOLE_RUN)
     found = {summary.run: summary for summary in list_runs(tmp_path)}
@@ -231,7 +231,7 @@ def test_a_run_in_pieces_is_listed_as_broken_and_hides_no_other(tmp_path: Path) 
     st.binary(max_size=30),
     st.data(),
 )
-def test_no_damage_to_a_record_breaks_the_list(
+def test_any_damage_to_a_file_is_handled(
     tmp_path_factory: pytest.TempPathFactory,
     events: list[Event],
     garbage: bytes,
@@ -245,7 +245,7 @@ def test_no_damage_to_a_record_breaks_the_list(
     assert only(folder).run == run
 
 
-def test_a_run_that_vanishes_while_it_is_listed_is_no_trouble(tmp_path: Path) -> None:
+def test_a_run_that_disappears_during_listing_is_handled(tmp_path: Path) -> None:
     run = run_of(tmp_path, WHOLE_RUN)
     gone = RunFolder(run.path.rename(tmp_path / "gone"))
     assert summarise(run).state == "broken"
@@ -287,7 +287,7 @@ def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[RunFolder]:
     ("text", "index"),
     [("7f3a", 0), ("01ab", 1), ("linear", 1), ("LINEAR", 1), ("2026-11-23", 2), ("last", 2)],
 )
-def test_a_run_is_found_by_id_part_or_last(
+def test_a_run_is_found_by_id_part_of_its_name_or_last(
     tmp_path: Path, three: list[RunFolder], text: str, index: int
 ) -> None:
     assert resolve(tmp_path, text) == three[index]
@@ -315,7 +315,7 @@ def test_an_archived_run_is_found_by_its_path_below_the_runs(
         resolve(tmp_path, "7f3a")
 
 
-def test_an_id_goes_before_the_same_letters_elsewhere(
+def test_an_id_takes_precedence_over_a_part_of_a_name(
     tmp_path: Path, three: list[RunFolder]
 ) -> None:
     other = three[2].path.rename(tmp_path / "2026-11-25_000000_linear_7f3a-again_0000")
@@ -323,7 +323,7 @@ def test_an_id_goes_before_the_same_letters_elsewhere(
     assert resolve(tmp_path, "7f3a") == three[0]
 
 
-def test_what_could_be_several_runs_names_them(tmp_path: Path, three: list[RunFolder]) -> None:
+def test_an_ambiguous_name_lists_the_candidates(tmp_path: Path, three: list[RunFolder]) -> None:
     with pytest.raises(UserError) as caught:
         resolve(tmp_path, "conv")
     assert str(caught.value) == (
@@ -331,7 +331,7 @@ def test_what_could_be_several_runs_names_them(tmp_path: Path, three: list[RunFo
     )
 
 
-def test_of_many_candidates_five_are_named(tmp_path: Path) -> None:
+def test_at_most_five_candidates_are_listed(tmp_path: Path) -> None:
     for day in range(8):
         run_of(tmp_path, WHOLE_RUN, days=day)
     with pytest.raises(UserError) as caught:
@@ -342,7 +342,7 @@ def test_of_many_candidates_five_are_named(tmp_path: Path) -> None:
         resolve(tmp_path, "")
 
 
-def test_near_names_are_offered_for_one_that_is_not_there(
+def test_similar_names_are_suggested_for_an_unknown_run(
     tmp_path: Path, three: list[RunFolder]
 ) -> None:
     with pytest.raises(UserError, match=r'no run matches "linaer" in .*; did you mean "linear"'):
@@ -351,13 +351,13 @@ def test_near_names_are_offered_for_one_that_is_not_there(
         resolve(tmp_path, "zzzzzzzz")
 
 
-def test_where_there_are_no_runs_that_is_said(tmp_path: Path) -> None:
+def test_an_empty_folder_is_reported(tmp_path: Path) -> None:
     for text in ("last", "7f3a"):
         with pytest.raises(UserError, match=r"there are no runs in .* yet"):
             resolve(tmp_path, text)
 
 
-def test_the_last_run_is_the_newest_that_began(tmp_path: Path, three: list[RunFolder]) -> None:
+def test_last_is_the_newest_run_with_events(tmp_path: Path, three: list[RunFolder]) -> None:
     (tmp_path / "2026-12-24_000000_fast_mnist_ffff").mkdir()
     three[0].path.rename(tmp_path / "zzz")
     assert resolve(tmp_path, "last") == three[2]
@@ -366,7 +366,7 @@ def test_the_last_run_is_the_newest_that_began(tmp_path: Path, three: list[RunFo
 @pytest.mark.parametrize(
     "text", ["/", "../..", "a/b", "~", "~nobody-here/x", "\x00/", "n" * 5000, "/" * 5000, "\x1b[2J"]
 )
-def test_hostile_words_for_a_run_get_one_harmless_line(
+def test_control_characters_in_a_run_name_are_shown_safely(
     tmp_path: Path, three: list[RunFolder], text: str
 ) -> None:
     with pytest.raises(UserError) as caught:
@@ -374,7 +374,7 @@ def test_hostile_words_for_a_run_get_one_harmless_line(
     assert str(caught.value).isprintable()
 
 
-def test_a_resumed_run_keeps_the_moment_of_its_first_beginning(tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_its_first_start_time(tmp_path: Path) -> None:
     again = dataclasses.replace(started(t=5000.0, step=300), model="two-conv-2")
     assert isinstance(again, RunStarted)
     run_of(tmp_path, [*WHOLE_RUN, again, ended(t=5100.0)])
@@ -382,7 +382,7 @@ def test_a_resumed_run_keeps_the_moment_of_its_first_beginning(tmp_path: Path) -
     assert (summary.started, summary.model, summary.state) == (1000.0, "two-conv-2", "finished")
 
 
-def test_a_note_that_quotes_an_event_is_not_taken_for_it(tmp_path: Path) -> None:
+def test_a_note_that_quotes_an_event_is_not_mistaken_for_it(tmp_path: Path) -> None:
     quoted = note("x\n" + EVENTS.encode(ended("failed")) + '\n"what":"paused"')
     run_of(tmp_path, [started(), epoch_ended(1), ended(), quoted])
     assert only(tmp_path).state == "finished"

@@ -1,4 +1,4 @@
-"""One writer a run."""
+"""The lock of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 
 from fmnist_tui.runs.lock import LockHolder, RunLock, find_holder
 from fmnist_tui.util.errors import UserError
-from tests.unit.support import python, said, tell
+from tests.unit.support import read_line, send_line, start_python
 
 KEEPER = """
 import sys
@@ -36,30 +36,30 @@ sys.stdin.readline()
 
 @contextlib.contextmanager
 def keeper(folder: Path, script: str = KEEPER) -> Iterator[subprocess.Popen[str]]:
-    with python(script, folder) as process:
-        assert said(process) == "held"
+    with start_python(script, folder) as process:
+        assert read_line(process) == "held"
         yield process
         process.kill()
 
 
-def test_the_second_process_is_refused_and_told_who_has_the_run(tmp_path: Path) -> None:
+def test_a_second_process_is_refused_with_the_holder(tmp_path: Path) -> None:
     with keeper(tmp_path) as other:
         with pytest.raises(UserError) as caught:
             RunLock.acquire(tmp_path)
         assert f"process {other.pid} on {socket.gethostname()}" in str(caught.value)
         assert tmp_path.name in str(caught.value)
-        tell(other, "free it")
-        assert said(other) == "free"
+        send_line(other, "free it")
+        assert read_line(other) == "free"
         RunLock.acquire(tmp_path).release()
 
 
-def test_the_second_in_one_process_is_refused_as_well(tmp_path: Path) -> None:
+def test_a_second_lock_in_the_same_process_is_refused(tmp_path: Path) -> None:
     with RunLock.acquire(tmp_path), pytest.raises(UserError, match=f"process {os.getpid()} "):
         RunLock.acquire(tmp_path)
     RunLock.acquire(tmp_path).release()
 
 
-def test_the_holder_is_known_with_its_host_pid_and_beginning(tmp_path: Path) -> None:
+def test_the_holder_is_known_with_host_pid_and_start_time(tmp_path: Path) -> None:
     assert find_holder(tmp_path) is None
     before = time.time()
     with keeper(tmp_path) as other:
@@ -103,7 +103,7 @@ sys.stdin.readline()
 """
 
 
-def test_children_do_not_keep_the_run_of_a_killed_parent(tmp_path: Path) -> None:
+def test_children_do_not_keep_the_lock_of_a_killed_parent(tmp_path: Path) -> None:
     with keeper(tmp_path, FORKER) as parent:
         children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
         assert len(children) == 2
@@ -113,7 +113,7 @@ def test_children_do_not_keep_the_run_of_a_killed_parent(tmp_path: Path) -> None
             parent.wait()
             for child in children:
                 os.kill(int(child), 0)
-            # A child lets go as its first deed, but it may not have had its turn yet.
+            # The child releases the lock first of all, but may not have run yet.
             end = time.monotonic() + 10
             while find_holder(tmp_path) is not None:
                 assert time.monotonic() < end
@@ -139,7 +139,7 @@ sys.stdin.readline()
 """
 
 
-def test_a_forked_child_cannot_free_the_run_of_its_parent(tmp_path: Path) -> None:
+def test_a_forked_child_cannot_free_the_lock_of_its_parent(tmp_path: Path) -> None:
     with keeper(tmp_path, LEAVER) as parent:
         found = find_holder(tmp_path)
         assert found is not None and found.pid == parent.pid
@@ -166,8 +166,8 @@ for line in sys.stdin:
 """
 
 
-def test_of_eight_at_once_one_is_always_the_writer_also_while_others_look(tmp_path: Path) -> None:
-    processes = [python(CONTENDER, tmp_path) for _ in range(8)]
+def test_of_eight_processes_exactly_one_gets_the_lock(tmp_path: Path) -> None:
+    processes = [start_python(CONTENDER, tmp_path) for _ in range(8)]
     is_over = threading.Event()
 
     def look() -> None:
@@ -177,17 +177,17 @@ def test_of_eight_at_once_one_is_always_the_writer_also_while_others_look(tmp_pa
     looker = threading.Thread(target=look)
     looker.start()
     try:
-        assert [said(process) for process in processes] == ["ready"] * 8
+        assert [read_line(process) for process in processes] == ["ready"] * 8
         for _ in range(100):
             for process in processes:
-                tell(process, "try")
-            answers = [said(process) for process in processes]
+                send_line(process, "try")
+            answers = [read_line(process) for process in processes]
             assert sorted(answers) == ["lost"] * 7 + ["won"]
             winner = processes[answers.index("won")]
             found = find_holder(tmp_path)
             assert found is not None and found.pid == winner.pid
             for process in processes:
-                tell(process, "free")
+                send_line(process, "free")
             while find_holder(tmp_path) is not None:
                 time.sleep(0.001)
     finally:
@@ -197,7 +197,7 @@ def test_of_eight_at_once_one_is_always_the_writer_also_while_others_look(tmp_pa
             process.communicate()
 
 
-def test_somebody_who_only_looks_does_not_keep_a_process_from_the_run(tmp_path: Path) -> None:
+def test_examining_the_lock_does_not_keep_a_process_from_it(tmp_path: Path) -> None:
     RunLock.acquire(tmp_path).release()
     with (tmp_path / "lock").open("rb") as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
@@ -205,7 +205,7 @@ def test_somebody_who_only_looks_does_not_keep_a_process_from_the_run(tmp_path: 
         RunLock.acquire(tmp_path).release()
 
 
-def test_a_lock_whose_run_was_moved_away_meanwhile_is_not_taken(
+def test_the_lock_of_a_moved_run_is_not_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, moved = tmp_path / "run", tmp_path / "moved"
@@ -227,9 +227,7 @@ def test_a_lock_whose_run_was_moved_away_meanwhile_is_not_taken(
 @pytest.mark.parametrize(
     "content", ["", "{", "[1]", '{"host":1}', '{"host":"a","pid":"x"}', "[" * 99]
 )
-def test_a_holder_that_has_not_said_who_it_is_holds_all_the_same(
-    tmp_path: Path, content: str
-) -> None:
+def test_a_lock_without_a_valid_note_is_held(tmp_path: Path, content: str) -> None:
     with RunLock.acquire(tmp_path):
         (tmp_path / "lock").write_text(content)
         assert find_holder(tmp_path) == LockHolder("", 0, 0.0)
@@ -237,7 +235,7 @@ def test_a_holder_that_has_not_said_who_it_is_holds_all_the_same(
             RunLock.acquire(tmp_path)
 
 
-def test_a_hostile_host_name_is_shown_harmless(tmp_path: Path) -> None:
+def test_control_characters_in_a_host_name_are_shown_safely(tmp_path: Path) -> None:
     with RunLock.acquire(tmp_path):
         note = {"host": "\x1b[2Jevil", "pid": 1, "started": 0.0}
         (tmp_path / "lock").write_text(json.dumps(note))
@@ -245,7 +243,7 @@ def test_a_hostile_host_name_is_shown_harmless(tmp_path: Path) -> None:
             RunLock.acquire(tmp_path)
 
 
-def test_a_lock_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_lock_that_cannot_be_created_is_reported_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot lock the run .*No such file"):
         RunLock.acquire(tmp_path / "none")
     other = tmp_path / "other"
@@ -256,7 +254,7 @@ def test_a_lock_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
     assert other.read_text() == "somebody else's"
 
 
-def test_a_file_system_without_locks_is_named_as_the_trouble(
+def test_a_file_system_without_locks_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def flock(_: int, __: int) -> None:
@@ -267,7 +265,7 @@ def test_a_file_system_without_locks_is_named_as_the_trouble(
         RunLock.acquire(tmp_path)
 
 
-def test_a_full_disk_does_not_keep_a_run_from_being_locked(
+def test_a_run_can_be_locked_on_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> int:

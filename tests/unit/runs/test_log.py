@@ -1,4 +1,4 @@
-"""Writing a record while the disk fills up, fails and comes back."""
+"""Writing events while the disk is full, fails and recovers."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.unit.support import (
     epoch_ended,
     note,
     progress,
-    python,
-    record,
-    said,
+    read_line,
+    send_line,
+    start_python,
     started,
     telemetry,
-    tell,
+    write_events,
 )
 
 Write = Callable[[int, bytes], int]
@@ -61,9 +61,9 @@ def test_every_event_is_one_write_that_a_reader_sees_at_once(tmp_path: Path) -> 
     assert log.dropped == 0 and log.error == ""
 
 
-def test_a_torn_last_line_is_cut_off_before_anything_is_added(tmp_path: Path) -> None:
+def test_an_incomplete_last_line_is_cut_off_before_appending(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    record(path, [note("one")])
+    write_events(path, [note("one")])
     with path.open("ab") as file:
         file.write(b"\x00" * 300_000)
     log = EventLog(path)
@@ -72,14 +72,14 @@ def test_a_torn_last_line_is_cut_off_before_anything_is_added(tmp_path: Path) ->
     assert read(path) == [note("one"), note("two")]
 
 
-def test_a_record_that_is_nothing_but_a_torn_line_begins_anew(tmp_path: Path) -> None:
+def test_a_file_with_only_an_incomplete_line_is_emptied(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(b'{"is":"RunSta')
     EventLog(path).close()
     assert path.read_bytes() == b""
 
 
-def test_what_is_appended_after_the_end_is_dropped(tmp_path: Path) -> None:
+def test_events_after_close_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     log = EventLog(path)
     log.append(ended())
@@ -89,7 +89,7 @@ def test_what_is_appended_after_the_end_is_dropped(tmp_path: Path) -> None:
     assert read(path) == [ended()]
 
 
-def test_an_outage_is_told_once_and_what_matters_is_written_when_it_is_over(
+def test_an_outage_is_reported_once_and_waiting_events_are_written_after_it(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "events.jsonl"
@@ -114,7 +114,7 @@ def test_an_outage_is_told_once_and_what_matters_is_written_when_it_is_over(
     assert read(path)[-2:] == [note("two"), note("three")]
 
 
-def test_whoever_is_told_of_an_outage_may_append_an_event_about_it(tmp_path: Path) -> None:
+def test_the_error_callback_may_append_an_event(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     log: EventLog
 
@@ -129,7 +129,7 @@ def test_whoever_is_told_of_an_outage_may_append_an_event_about_it(tmp_path: Pat
     assert first == started() and "cannot write" in second.message  # type: ignore[union-attr]
 
 
-def test_a_record_that_cannot_be_opened_is_begun_when_it_can(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_tried_again(tmp_path: Path) -> None:
     path = tmp_path / "gone" / "events.jsonl"
     told: list[str] = []
     log = EventLog(path, told.append)
@@ -142,7 +142,7 @@ def test_a_record_that_cannot_be_opened_is_begun_when_it_can(tmp_path: Path) -> 
     assert read(path) == [started(), progress(2)]
 
 
-def test_what_a_closed_record_could_not_write_is_counted(tmp_path: Path) -> None:
+def test_events_that_could_not_be_written_are_counted(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "gone" / "events.jsonl")
     log.append(started())
     log.append(ended())
@@ -150,7 +150,7 @@ def test_what_a_closed_record_could_not_write_is_counted(tmp_path: Path) -> None
     assert log.dropped == 2
 
 
-def test_a_record_is_never_written_through_a_link(tmp_path: Path) -> None:
+def test_a_link_is_never_followed(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_bytes(b"somebody else's, without a newline")
     path = tmp_path / "events.jsonl"
@@ -163,7 +163,7 @@ def test_a_record_is_never_written_through_a_link(tmp_path: Path) -> None:
     assert len(told) == 1
 
 
-def test_what_waits_is_bounded_and_keeps_how_the_run_began(
+def test_the_backlog_is_bounded_and_keeps_the_start_event(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "BACKLOG_LIMIT", 10_000)
@@ -184,7 +184,7 @@ def test_what_waits_is_bounded_and_keeps_how_the_run_began(
 EVENT = st.sampled_from(
     [progress(1), progress(2), telemetry(), epoch_ended(1), note("x" * 80), started(), ended()]
 )
-# What becomes of a write: it succeeds, it fails, or so many bytes of the line are written.
+# The outcome of a write: success, failure, or a number of bytes written.
 OUTCOME = st.sampled_from(["fine", "fine", "fails"]) | st.integers(0, 60)
 
 
@@ -194,7 +194,7 @@ OUTCOME = st.sampled_from(["fine", "fine", "fails"]) | st.integers(0, 60)
     st.lists(OUTCOME, max_size=20),
     st.lists(st.booleans(), max_size=12),
 )
-def test_a_disk_that_fails_anywhere_leaves_whole_lines_and_costs_nothing_that_matters(
+def test_a_disk_failure_anywhere_leaves_complete_lines_and_loses_no_important_event(
     tmp_path_factory: pytest.TempPathFactory,
     events: list[Event],
     outcomes: list[str | int],
@@ -231,7 +231,7 @@ def test_a_disk_that_fails_anywhere_leaves_whole_lines_and_costs_nothing_that_ma
         expected_outages = 0
         for event in events:
             log.append(event)
-            # Half a line may stand at the end only.
+            # Only the last line may be incomplete.
             whole, _, _ = path.read_bytes().rpartition(b"\n")
             for line in whole.splitlines():
                 json.loads(line)
@@ -253,7 +253,7 @@ def test_a_disk_that_fails_anywhere_leaves_whole_lines_and_costs_nothing_that_ma
     assert seen + tail.read() == found and tail.invalid_lines == 0
 
 
-def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
+def test_many_threads_write_complete_lines(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     log = EventLog(path)
 
@@ -298,18 +298,18 @@ print(log.dropped, flush=True)
 """
 
 
-def test_a_file_that_the_system_lets_grow_no_further_holds_whole_lines(tmp_path: Path) -> None:
+def test_a_file_at_its_size_limit_holds_complete_lines(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    with python(FULL, path) as process:
-        size, told, is_whole = said(process).split()
+    with start_python(FULL, path) as process:
+        size, told, is_whole = read_line(process).split()
         assert 900 < int(size) <= 1000
         assert (told, is_whole) == ("1", "True")
-        tell(process, "there is room again")
-        assert said(process) == "0"
+        send_line(process, "there is room again")
+        assert read_line(process) == "0"
     assert [event.t for event in read(path)] == [float(number) for number in range(101)]
 
 
-def test_a_mistake_of_ours_is_not_taken_for_a_full_disk(tmp_path: Path) -> None:
+def test_a_programming_error_is_not_mistaken_for_a_full_disk(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events.jsonl")
     with pytest.raises(TypeError):
         log.append(note(5))  # type: ignore[arg-type]
@@ -318,7 +318,7 @@ def test_a_mistake_of_ours_is_not_taken_for_a_full_disk(tmp_path: Path) -> None:
     assert read(tmp_path / "events.jsonl") == [note("five")]
 
 
-def test_the_record_is_made_to_outlast_a_power_cut_when_it_is_closed(tmp_path: Path) -> None:
+def test_closing_syncs_the_file(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events.jsonl")
     log.append(EVENTS.decode(EVENTS.encode(ended())))
     with mock.patch.object(os, "fsync", side_effect=os.fsync) as sync:

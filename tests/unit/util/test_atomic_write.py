@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic file writes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fmnist_tui.util.atomic_write import atomic_write, open_atomic, sweep_strays
-from tests.unit.support import python, said, tell
+from tests.unit.support import read_line, send_line, start_python
 
 
 def names(folder: Path) -> list[str]:
@@ -43,7 +43,7 @@ def test_a_long_file_name_leaves_room_for_the_temporary(tmp_path: Path) -> None:
     assert path.read_bytes() == b"x"
 
 
-def test_a_file_for_everybody_obeys_the_umask(tmp_path: Path) -> None:
+def test_file_permissions_follow_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         atomic_write(tmp_path / "a", b"x")
@@ -77,7 +77,7 @@ def test_a_failure_at_any_step_leaves_the_old_file_and_nothing_else(
     assert names(tmp_path) == ["last.pt"]
 
 
-def test_the_bytes_are_safe_before_the_name_and_the_name_before_the_return(
+def test_the_file_is_synced_before_the_rename_and_the_folder_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
@@ -112,7 +112,7 @@ def test_a_file_written_piece_by_piece_appears_only_when_complete(tmp_path: Path
     assert names(tmp_path) == ["a"]
 
 
-def test_a_folder_that_is_missing_is_the_systems_own_error(tmp_path: Path) -> None:
+def test_a_missing_folder_raises_the_systems_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         atomic_write(tmp_path / "none" / "a", b"x")
 
@@ -133,28 +133,31 @@ print("done", flush=True)
 """
 
 
-def test_a_sweep_spares_a_file_being_written_and_removes_what_a_killed_writer_left(
+def test_a_sweep_removes_strays_but_not_files_being_written(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "kept.pt").write_bytes(b"x")
-    with python(WRITER, tmp_path / "a") as writer, python(WRITER, tmp_path / "b") as killed:
-        assert said(writer) == said(killed) == "half"
+    with (
+        start_python(WRITER, tmp_path / "a") as writer,
+        start_python(WRITER, tmp_path / "b") as killed,
+    ):
+        assert read_line(writer) == read_line(killed) == "half"
         assert sweep_strays(tmp_path) == []
         killed.send_signal(signal.SIGKILL)
         killed.wait()
         assert len(sweep_strays(tmp_path)) == 1
-        tell(writer, "go on")
-        assert said(writer) == "done"
+        send_line(writer, "go on")
+        assert read_line(writer) == "done"
     assert (tmp_path / "a").read_bytes() == b"half of it, and the rest"
     assert names(tmp_path) == ["a", "kept.pt"]
     assert sweep_strays(tmp_path) == []
 
 
-def test_sweeping_a_folder_that_is_missing_finds_nothing(tmp_path: Path) -> None:
+def test_sweeping_a_missing_folder_finds_nothing(tmp_path: Path) -> None:
     assert sweep_strays(tmp_path / "none") == []
 
 
-def test_a_temporary_swept_before_it_could_be_locked_is_made_again(
+def test_a_temporary_swept_before_it_was_locked_is_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import fcntl

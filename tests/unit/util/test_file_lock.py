@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fmnist_tui.util.file_lock import locked, read_if_locked, try_lock
-from tests.unit.support import python, said, tell
+from tests.unit.support import read_line, send_line, start_python
 
 HOLDER = """
 import os, sys, time
@@ -39,8 +39,8 @@ def test_a_wait_is_reported_once_and_ends_when_the_holder_dies(tmp_path: Path) -
             steps.append("held")
 
     waiter = threading.Thread(target=wait)
-    with python(HOLDER, tmp_path / "lock") as holder:
-        assert (said(holder), said(holder)) == ("held", "forked")
+    with start_python(HOLDER, tmp_path / "lock") as holder:
+        assert (read_line(holder), read_line(holder)) == ("held", "forked")
         children = Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text().split()
         try:
             waiter.start()
@@ -54,9 +54,9 @@ def test_a_wait_is_reported_once_and_ends_when_the_holder_dies(tmp_path: Path) -
 
 
 def test_without_polling_the_system_wakes_the_waiter(tmp_path: Path) -> None:
-    with python(HOLDER, tmp_path / "lock") as holder:
-        assert (said(holder), said(holder)) == ("held", "forked")
-        threading.Timer(0.1, tell, (holder, "go on")).start()
+    with start_python(HOLDER, tmp_path / "lock") as holder:
+        assert (read_line(holder), read_line(holder)) == ("held", "forked")
+        threading.Timer(0.1, send_line, (holder, "go on")).start()
         with locked(tmp_path / "lock"):
             assert read_if_locked(tmp_path / "lock", 10) == b""
     assert read_if_locked(tmp_path / "lock", 10) is None

@@ -1,4 +1,4 @@
-"""Foreign strings made safe to show, and errors said in one line."""
+"""Safe text, and error messages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_limit_holds_and_safe_text_stays_as_it_is(text: str, limit: int) -> No
     assert safe_text(shown) == shown
 
 
-def test_every_format_character_but_joiners_and_letters_marks_is_made_visible() -> None:
+def test_every_format_character_except_joiners_is_made_visible() -> None:
     let_through = {
         chr(code)
         for code in range(0x110000)
@@ -76,7 +76,7 @@ def test_ascii_text_is_ascii(text: str) -> None:
     assert shown.isprintable()
 
 
-def test_near_names_are_offered_and_far_ones_are_not() -> None:
+def test_similar_names_are_suggested_and_others_are_not() -> None:
     assert did_you_mean("two-cnv", ["two-conv", "linear"]) == '; did you mean "two-conv"?'
     assert did_you_mean("TWO-CONV", ["Two-Conv"]) == '; did you mean "Two-Conv"?'
     assert did_you_mean("zebra", ["two-conv", "linear"]) == ""
@@ -86,14 +86,14 @@ def test_near_names_are_offered_and_far_ones_are_not() -> None:
     )
 
 
-def test_near_names_and_reasons_are_safe_to_show() -> None:
+def test_suggestions_and_reasons_are_safe_text() -> None:
     assert did_you_mean("boots", ["boots\x1b[2J"]) == '; did you mean "boots␛[2J"?'
     assert reason(ValueError("bad\x1b[2J  line\nhere")) == "bad␛[2J line here"
     missing = FileNotFoundError(2, "No such file or directory", "a\x1b\nb")
     assert reason(missing) == "No such file or directory: a␛␊b"
 
 
-def test_a_reason_says_what_there_is_to_say() -> None:
+def test_reasons_of_exceptions() -> None:
     assert reason(OSError(28, "No space left on device")) == "No space left on device"
     assert reason(FileNotFoundError(2, "No such file", b"\xff.png")) == "No such file: �.png"
     assert reason(KeyError()) == "KeyError"
@@ -102,6 +102,6 @@ def test_a_reason_says_what_there_is_to_say() -> None:
     assert reason(caught.value) == "No such file or directory: /nowhere/at/all"
 
 
-def test_a_wrong_command_is_an_error_of_the_users_with_its_own_exit_code() -> None:
+def test_a_usage_error_is_a_user_error_with_its_own_exit_code() -> None:
     assert issubclass(UsageError, UserError)
     assert (UserError.exit_code, UsageError.exit_code) == (1, 2)
