@@ -146,12 +146,12 @@ def load_recipe(name: str) -> Recipe:
 
 def _folders() -> tuple[Path, ...]:
     """The folders of recipes; the user's recipes replace shipped ones of the same name."""
-    own = os.environ.get(f"{ENV_PREFIX}CONFIGS")
-    if not own:
+    folder = os.environ.get(f"{ENV_PREFIX}CONFIGS")
+    if not folder:
         return (shipped_folder("configs"),)
-    if not Path(own).is_dir():
-        raise UserError(f"{ENV_PREFIX}CONFIGS = {safe_text(own)}: there is no such folder")
-    return (Path(own), shipped_folder("configs"))
+    if not Path(folder).is_dir():
+        raise UserError(f"{ENV_PREFIX}CONFIGS = {safe_text(folder)}: there is no such folder")
+    return (Path(folder), shipped_folder("configs"))
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -224,9 +224,9 @@ class RunState:
         self.markers = deque((m for m in self.markers if m.step <= step), MAX_MARKERS)
         if step < self.step and self.train_steps > 0:
             # Steps that are repeated count once.
-            kept = max(0, self.train_steps - (self.step - step))
-            self.train_seconds *= kept / self.train_steps
-            self.train_steps = kept
+            remaining = max(0, self.train_steps - (self.step - step))
+            self.train_seconds *= remaining / self.train_steps
+            self.train_steps = remaining
         if self.progress is not None and self.progress.step > step:
             self.progress = None
         if self.glance is not None and self.glance.step > step:

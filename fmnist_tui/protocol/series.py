@@ -42,11 +42,11 @@ class Series:
 
     def drop_after(self, step: int) -> None:
         """Remove the points after `step`."""
-        self._buckets = [kept for bucket in self._buckets if (kept := _truncate(step, bucket))]
+        self._buckets = [left for bucket in self._buckets if (left := _truncate(step, bucket))]
         if self._count:
-            kept = _truncate(step, (self._first, self._low, self._high, self._last))
-            if kept:
-                self._first, self._low, self._high, self._last = kept
+            left = _truncate(step, (self._first, self._low, self._high, self._last))
+            if left:
+                self._first, self._low, self._high, self._last = left
             else:
                 self._count = 0
 

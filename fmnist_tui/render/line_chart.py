@@ -183,7 +183,7 @@ def downsample(points: Sequence[tuple[float, float]], columns: int) -> list[tupl
     """
     if len(points) <= 4 * columns:
         return list(points)
-    kept: list[tuple[float, float]] = []
+    sample: list[tuple[float, float]] = []
     size = len(points) / columns
     for number in range(columns):
         bucket = points[int(number * size) : int((number + 1) * size)]
@@ -194,8 +194,8 @@ def downsample(points: Sequence[tuple[float, float]], columns: int) -> list[tupl
                 min(range(len(bucket)), key=lambda index: bucket[index][1]),
                 max(range(len(bucket)), key=lambda index: bucket[index][1]),
             }
-            kept += [bucket[index] for index in sorted(indices)]
-    return kept
+            sample += [bucket[index] for index in sorted(indices)]
+    return sample
 
 
 def tick_values(low: float, high: float, most: int) -> list[float]:

@@ -152,9 +152,9 @@ def _short_dataset(dataset: str) -> str:
 def _new_id(runs_dir: Path) -> str:
     archive = runs_dir / ARCHIVE
     folders = [runs_dir, archive] if archive.is_dir() else [runs_dir]
-    taken = {path.name.rpartition("_")[2] for folder in folders for path in folder.iterdir()}
+    used = {path.name.rpartition("_")[2] for folder in folders for path in folder.iterdir()}
     for attempt in range(2 * _SHORT_ID_TRIES):
         run_id = secrets.token_hex(2 if attempt < _SHORT_ID_TRIES else 4)
-        if run_id not in taken:
+        if run_id not in used:
             return run_id
     raise FileExistsError("no run id is free")

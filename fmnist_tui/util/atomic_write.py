@@ -41,8 +41,8 @@ def open_atomic(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            # Renamed while still open, thus still locked: never a moment in which a
-            # sweep could take the finished file for a stray.
+            # Renamed while open and locked, so that no sweep takes the finished file for a
+            # stray.
             temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
