@@ -10,12 +10,12 @@ The verdicts, in the order in which they are tried:
 
 - *too early to say*: fewer than two epochs with validation, losses that are not finite, or
   a run that has not ended and does not overfit.
-- *overfitting*: the validation loss of the last two epochs is `RISE` above an earlier
+- *overfitting*: the validation loss of the last two epochs is `LOSS_RISE` above an earlier
   minimum while the training loss has fallen; or in the best epoch the training accuracy
-  exceeds the validation accuracy by more than `GAP`, less the uncertainty of the difference.
-- *underfitting*: no gap beyond its uncertainty and `NARROW`, and either the last epoch still
-  reduced the validation loss by `DROP` with a significant gain in accuracy, or more than
-  `MISSED` of both training and validation images are misclassified.
+  exceeds the validation accuracy by `ACCURACY_GAP` plus the uncertainty of the difference.
+- *underfitting*: no gap beyond its uncertainty and `SMALL_GAP`, and either the last epoch still
+  reduced the validation loss by `LOSS_DROP` with a significant gain in accuracy, or more than
+  `ERROR_SHARE` of both training and validation images are misclassified.
 - *good*: none of these.
 
 The uncertainty is that of the counts only (95 %, normal approximation); it ignores the
@@ -42,11 +42,11 @@ GOOD, OVERFITTING, UNDERFITTING, TOO_EARLY = (
 # The verdict on an ensemble.
 UNTRAINED = "not trained"
 
-RISE = 0.05
-GAP = 0.04
-NARROW = 0.01
-MISSED = 0.10
-DROP = 0.05
+LOSS_RISE = 0.05
+ACCURACY_GAP = 0.04
+SMALL_GAP = 0.01
+ERROR_SHARE = 0.10
+LOSS_DROP = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,9 @@ def _overfits(epochs: list[EpochEnded], best: EpochEnded, gap: _Gap | None) -> s
     last = epochs[-1]
     least = min(epochs, key=_val)
     since = [epoch for epoch in epochs if epoch.epoch > least.epoch]
-    risen = len(since) >= 2 and all(_val(epoch) > (1 + RISE) * _val(least) for epoch in since[-2:])
+    risen = len(since) >= 2 and all(
+        _val(epoch) > (1 + LOSS_RISE) * _val(least) for epoch in since[-2:]
+    )
     if risen and last.train_loss < least.train_loss:
         rise = _val(last) / _val(least) - 1 if _val(least) else math.inf
         return (
@@ -113,7 +115,7 @@ def _overfits(epochs: list[EpochEnded], best: EpochEnded, gap: _Gap | None) -> s
             f"({least.train_loss:.3f} to {last.train_loss:.3f}); the checkpoint with the best "
             f"accuracy is from epoch {best.epoch}. Stop earlier, augment more or regularise."
         )
-    if gap is not None and gap.value - gap.margin > GAP:
+    if gap is not None and gap.value - gap.margin > ACCURACY_GAP:
         return (
             f"In the best epoch ({best.epoch}) accuracy is "
             f"{format_percent(best.train_accuracy, 1)} on training images but "
@@ -124,18 +126,18 @@ def _overfits(epochs: list[EpochEnded], best: EpochEnded, gap: _Gap | None) -> s
 
 
 def _underfits(epochs: list[EpochEnded], best: EpochEnded, gap: _Gap | None) -> str:
-    if gap is not None and gap.value - gap.margin > NARROW:
+    if gap is not None and gap.value - gap.margin > SMALL_GAP:
         return ""
     before, last = epochs[-2:]
     drop = 1 - _val(last) / _val(before) if _val(before) else 0.0
-    if drop > DROP and last.step == best.step and _gained(before, last):
+    if drop > LOSS_DROP and last.step == best.step and _gained(before, last):
         return (
             f"The last epoch still reduced validation loss by {format_percent(drop, 0)} "
             f"({_val(before):.3f} to {_val(last):.3f}): the run ended too early. "
             f"Train longer.{_gap_sentence(gap)}"
         )
     train, val = best.train_accuracy, best.val_accuracy
-    if train is not None and val is not None and 1 - max(train, val) > MISSED:
+    if train is not None and val is not None and 1 - max(train, val) > ERROR_SHARE:
         return (
             f"{format_percent(1 - train, 1)} of the training images and "
             f"{format_percent(1 - val, 1)} of the validation images are misclassified. Train "

@@ -38,7 +38,7 @@ _CAP_SHARE = 0.5
 DIVERGENCE_FACTOR = 4.0
 _DECAY = 0.8
 
-Point = tuple[float, float]
+RatePoint = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class LrSuggestion:
     with the reason in `message`, if there is no suggestion.
     """
 
-    smooth: tuple[Point, ...] = ()
+    smooth: tuple[RatePoint, ...] = ()
     lr: float | None = None
     loss: float | None = None
     low: float | None = None
@@ -111,7 +111,7 @@ class DivergenceDetector:
         return average > DIVERGENCE_FACTOR * max(self._best, 1e-3)
 
 
-def suggest_rate(points: Iterable[Point]) -> LrSuggestion:
+def suggest_rate(points: Iterable[RatePoint]) -> LrSuggestion:
     """The suggestion from points (rate, loss) in the order of their rates."""
     usable = _usable(points)
     if len(usable) < MIN_POINTS:
@@ -148,7 +148,7 @@ def round_rate(lr: float) -> float:
     return float(f"{lr:.1e}")
 
 
-def chart_points(points: Iterable[Point], smooth: Sequence[Point]) -> list[Point]:
+def chart_points(points: Iterable[RatePoint], smooth: Sequence[RatePoint]) -> list[RatePoint]:
     """The points for a chart, with diverging losses capped so that the fall stays visible."""
     levels = [level for _, level in smooth]
     if not levels:
@@ -158,7 +158,7 @@ def chart_points(points: Iterable[Point], smooth: Sequence[Point]) -> list[Point
     return [(lr, min(loss, ceiling)) for lr, loss in _usable(points)]
 
 
-def _usable(points: Iterable[Point]) -> list[Point]:
+def _usable(points: Iterable[RatePoint]) -> list[RatePoint]:
     return [(lr, loss) for lr, loss in points if 0 < lr < math.inf and abs(loss) < _MAX_LOSS]
 
 
@@ -204,7 +204,7 @@ def _standard_error(losses: Sequence[float], levels: Sequence[float], least: int
     return factor * 1.4826 * statistics.median(residuals) / math.sqrt(samples)
 
 
-def _explain_no_fall(points: Sequence[Point], start: float, lowest: float, error: float) -> str:
+def _explain_no_fall(points: Sequence[RatePoint], start: float, lowest: float, error: float) -> str:
     first, last = points[0][0], points[-1][0]
     figures = f"({start:.3g} at first, {lowest:.3g} at best)"
     high = start + max(2 * _MIN_FALL_ERRORS * error, _MIN_RISE_SHARE * abs(start))

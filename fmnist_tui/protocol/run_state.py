@@ -33,7 +33,7 @@ from fmnist_tui.protocol.events import (
     TrialEnded,
 )
 from fmnist_tui.protocol.lr_search import LrSearch
-from fmnist_tui.protocol.series import Point, Series
+from fmnist_tui.protocol.series import CurvePoint, Series
 
 MAX_EPOCHS = 2000
 MAX_ALERTS = 200
@@ -198,7 +198,7 @@ class RunState:
                     return unchanged
         return None
 
-    def series(self, name: str) -> list[Point]:
+    def series(self, name: str) -> list[CurvePoint]:
         """The points (step, value) of a curve such as train_loss or lr."""
         return self.curves[name].points()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-Point = tuple[int, float]
-Bucket = tuple[Point, Point, Point, Point]
+CurvePoint = tuple[int, float]
+Bucket = tuple[CurvePoint, CurvePoint, CurvePoint, CurvePoint]
 
 MAX_POINTS = 4096
 
@@ -50,7 +50,7 @@ class Series:
             else:
                 self._count = 0
 
-    def points(self) -> list[Point]:
+    def points(self) -> list[CurvePoint]:
         """The points kept, in the order in which they were added."""
         points = [point for bucket in self._buckets for point in _in_order(bucket)]
         if self._count:
@@ -58,7 +58,7 @@ class Series:
         return points
 
     @property
-    def last(self) -> Point | None:
+    def last(self) -> CurvePoint | None:
         if self._count:
             return self._last
         return self._buckets[-1][3] if self._buckets else None
@@ -85,11 +85,11 @@ class Series:
                 self._buckets.append(pairs[-1])
 
 
-def _lower(a: Point, b: Point) -> Point:
+def _lower(a: CurvePoint, b: CurvePoint) -> CurvePoint:
     return b if b[1] < a[1] or math.isnan(a[1]) else a
 
 
-def _higher(a: Point, b: Point) -> Point:
+def _higher(a: CurvePoint, b: CurvePoint) -> CurvePoint:
     return b if b[1] > a[1] or math.isnan(a[1]) else a
 
 
@@ -104,7 +104,7 @@ def _truncate(step: int, bucket: Bucket) -> Bucket | None:
     return points[0], low, high, points[-1]
 
 
-def _in_order(bucket: Bucket) -> list[Point]:
+def _in_order(bucket: Bucket) -> list[CurvePoint]:
     first, low, high, last = bucket
     if first is last:
         return [first]

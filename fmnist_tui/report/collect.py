@@ -22,7 +22,7 @@ from fmnist_tui.report.error_images import ErrorImages, load_error_images
 from fmnist_tui.report.scores import SplitScores, scores_from_predictions, scores_from_record
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
-from fmnist_tui.runs.listing import BROKEN, RunSummary, summarise
+from fmnist_tui.runs.listing import BROKEN, RunSummary, summarise_run
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.progress import OnProgress, ignore_progress
 from fmnist_tui.util.text import safe_text
@@ -91,7 +91,7 @@ def collect_facts(
     Raises UserError if the folder holds no trained run.
     """
     on_progress(0, STAGES, "reading the run")
-    summary = summarise(folder)
+    summary = summarise_run(folder)
     if summary.state == BROKEN:
         raise UserError(f"cannot report on {safe_text(folder.name)}: {safe_text(summary.reason)}")
     if summary.kind not in (TRAIN, ENSEMBLE):
@@ -136,7 +136,7 @@ def _members(folder: RunFolder, made_with: Mapping[str, object]) -> Iterator[Mem
         name, *rest = str(value).split()
         sibling = RunFolder(folder.path.parent / Path(name).name)
         exists = sibling.is_run() and sibling.events.is_file()
-        yield MemberFigures(name, " ".join(rest[:1]), summarise(sibling) if exists else None)
+        yield MemberFigures(name, " ".join(rest[:1]), summarise_run(sibling) if exists else None)
 
 
 def _default_split(folder: RunFolder, state: RunState) -> str:

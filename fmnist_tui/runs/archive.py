@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from fmnist_tui.runs.folder import ARCHIVE, RunFolder
-from fmnist_tui.runs.lock import LOCK, RunLock
+from fmnist_tui.runs.folder import ARCHIVE_FOLDER, RunFolder
+from fmnist_tui.runs.lock import LOCK_FILE, RunLock
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
@@ -19,11 +19,11 @@ _DELETING = ".deleting-"
 
 def archive(run: RunFolder) -> RunFolder:
     """Move the run into the folder `archive` beside it; a UserError if it is live."""
-    if run.path.parent.name == ARCHIVE:
+    if run.path.parent.name == ARCHIVE_FOLDER:
         raise UserError(f"the run {safe_text(run.name)} is already archived")
     if run.path.is_symlink():
         raise UserError(f"the run {safe_text(run.path)} is a link; archive its target instead")
-    target = run.path.parent / ARCHIVE / run.name
+    target = run.path.parent / ARCHIVE_FOLDER / run.name
     if target.exists():
         raise UserError(f"the archive already holds a run {safe_text(run.name)}; rename one")
     with _locked(run):
@@ -64,7 +64,7 @@ def delete(run: RunFolder) -> None:
 def _locked(run: RunFolder) -> Iterator[None]:
     """Hold the run's lock. A run without a lock file was never trained, or is damaged; no file
     is created then, because deleting must work on a full disk."""
-    if (run.path / LOCK).is_file():
+    if (run.path / LOCK_FILE).is_file():
         with RunLock.acquire(run.path):
             yield
     else:

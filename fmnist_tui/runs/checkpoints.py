@@ -11,7 +11,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
-_NAME = re.compile(r"(last|best|step)-(\d+)")
+_CHECKPOINT_NAME = re.compile(r"(last|best|step)-(\d+)")
 _ORDER = {"last": 0, "best": 1, "step": 2}
 
 
@@ -36,7 +36,7 @@ def list_checkpoints(folder: RunFolder) -> list[CheckpointEntry]:
     newest: dict[str, tuple[int, CheckpointEntry]] = {}
     try:
         for path in folder.checkpoints.glob("*.json"):
-            name = _NAME.fullmatch(path.stem)
+            name = _CHECKPOINT_NAME.fullmatch(path.stem)
             manifest = _read_manifest(path.read_bytes()) if name else None
             if name is None or manifest is None or not path.with_suffix(".pt").is_file():
                 continue

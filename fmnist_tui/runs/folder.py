@@ -15,12 +15,12 @@ from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.text import safe_text
 
-ARCHIVE = "archive"
-CONFIG, EVENTS, COMMANDS = "config.toml", "events.jsonl", "commands.jsonl"
-CHECKPOINTS, PREDICTIONS, EXPORTS = "checkpoints", "predictions", "exports"
-REPORT = "report.html"
+ARCHIVE_FOLDER = "archive"
+CONFIG_FILE, EVENTS_FILE, COMMANDS_FILE = "config.toml", "events.jsonl", "commands.jsonl"
+CHECKPOINTS_FOLDER, PREDICTIONS_FOLDER, EXPORTS_FOLDER = "checkpoints", "predictions", "exports"
+REPORT_FILE = "report.html"
 
-_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d{6}_[a-z0-9-]+_[a-z0-9-]+_(?P<id>[0-9a-f]{4,8})")
+_RUN_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d{6}_[a-z0-9-]+_[a-z0-9-]+_(?P<id>[0-9a-f]{4,8})")
 _SLUG_LIMIT = 40
 _SHORT_ID_TRIES = 64
 
@@ -38,32 +38,32 @@ class RunFolder:
     @property
     def id(self) -> str:
         """The end of a generated folder name; of any other name all of it."""
-        match = _NAME.fullmatch(self.name)
+        match = _RUN_NAME.fullmatch(self.name)
         return match["id"] if match else self.name
 
     @property
     def config(self) -> Path:
-        return self.path / CONFIG
+        return self.path / CONFIG_FILE
 
     @property
     def events(self) -> Path:
-        return self.path / EVENTS
+        return self.path / EVENTS_FILE
 
     @property
     def commands(self) -> Path:
-        return self.path / COMMANDS
+        return self.path / COMMANDS_FILE
 
     @property
     def checkpoints(self) -> Path:
-        return self.path / CHECKPOINTS
+        return self.path / CHECKPOINTS_FOLDER
 
     @property
     def predictions(self) -> Path:
-        return self.path / PREDICTIONS
+        return self.path / PREDICTIONS_FOLDER
 
     @property
     def exports(self) -> Path:
-        return self.path / EXPORTS
+        return self.path / EXPORTS_FOLDER
 
     @classmethod
     def create(
@@ -79,8 +79,8 @@ class RunFolder:
                 path = runs_dir / f"{stem}_{_new_id(runs_dir)}"
                 path.mkdir()
             created = path
-            (path / CHECKPOINTS).mkdir()
-            (path / PREDICTIONS).mkdir()
+            (path / CHECKPOINTS_FOLDER).mkdir()
+            (path / PREDICTIONS_FOLDER).mkdir()
         except OSError as error:
             if created is not None:
                 shutil.rmtree(created, ignore_errors=True)
@@ -98,14 +98,14 @@ class RunFolder:
             raise UserError(f"no run in {safe_text(path)}: not a folder")
         if not run.is_run():
             raise UserError(
-                f"no run in {safe_text(path)}: it has neither {EVENTS} nor the name of a run;"
+                f"no run in {safe_text(path)}: it has neither {EVENTS_FILE} nor the name of a run;"
                 " `fmnist-tui runs list` shows all runs"
             )
         return run
 
     def is_run(self) -> bool:
         """Whether this folder is a run: by its name, or because it has events."""
-        return bool(_NAME.fullmatch(self.name)) or self.events.is_file()
+        return bool(_RUN_NAME.fullmatch(self.name)) or self.events.is_file()
 
     def size(self) -> int:
         """Bytes in the files of this folder that can be read."""
@@ -129,7 +129,7 @@ def list_run_folders(runs_dir: Path) -> list[RunFolder]:
         ) from error
     runs = []
     for entry in entries:
-        if entry.name == ARCHIVE or entry.name.startswith("."):
+        if entry.name == ARCHIVE_FOLDER or entry.name.startswith("."):
             continue
         run = RunFolder(runs_dir / entry.name)
         with contextlib.suppress(OSError):
@@ -150,7 +150,7 @@ def _short_dataset(dataset: str) -> str:
 
 
 def _new_id(runs_dir: Path) -> str:
-    archive = runs_dir / ARCHIVE
+    archive = runs_dir / ARCHIVE_FOLDER
     folders = [runs_dir, archive] if archive.is_dir() else [runs_dir]
     used = {path.name.rpartition("_")[2] for folder in folders for path in folder.iterdir()}
     for attempt in range(2 * _SHORT_ID_TRIES):

@@ -18,8 +18,8 @@ from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.paths import program_command
 from fmnist_tui.util.text import safe_text
 
-OUTPUT = "output.log"
-PLAN = "plan.json"
+OUTPUT_FILE = "output.log"
+PLAN_FILE = "plan.json"
 
 # The process writes to the shell's standard error; the shell prints its process id.
 _SHELL = 'trap "" HUP; (exec "$@" </dev/null >&2) & echo "$!"'
@@ -38,7 +38,7 @@ def resume_detached(folder: RunFolder, data_dir: Path, plan: str = "") -> int:
     path = folder.path.absolute()
     options = [f"--runs={path.parent}", f"--data={data_dir.absolute()}"]
     if plan:
-        plan_file = path / PLAN
+        plan_file = path / PLAN_FILE
         try:
             atomic_write(plan_file, plan.encode())
         except OSError as error:
@@ -76,7 +76,7 @@ class HandoverOutput:
     @classmethod
     def for_run(cls, folder: RunFolder) -> HandoverOutput:
         """The `output.log` of a run, to append to."""
-        path = folder.path / OUTPUT
+        path = folder.path / OUTPUT_FILE
         try:
             return cls(path, os.open(path, _FLAGS, 0o666))
         except OSError as error:
@@ -112,7 +112,7 @@ class HandoverOutput:
         """Move a temporary file to the run as its `output.log`; its writer is not disturbed."""
         if self._is_temporary:
             with contextlib.suppress(OSError):
-                self.path = self.path.replace(folder.path / OUTPUT)
+                self.path = self.path.replace(folder.path / OUTPUT_FILE)
             self._is_temporary = False
 
     def __enter__(self) -> Self:

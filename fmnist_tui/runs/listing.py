@@ -88,11 +88,11 @@ class RunSummary:
 
 def list_runs(runs_dir: Path) -> list[RunSummary]:
     """The runs in `runs_dir`, newest first; unreadable ones are listed as broken."""
-    summaries = [summarise(run) for run in list_run_folders(runs_dir)]
+    summaries = [summarise_run(run) for run in list_run_folders(runs_dir)]
     return sorted(summaries, key=lambda s: (s.started, s.run.name), reverse=True)
 
 
-def summarise(run: RunFolder) -> RunSummary:
+def summarise_run(run: RunFolder) -> RunSummary:
     """Summarise a run from the ends of its event file and from its lock."""
     try:
         # The lock first, so that a run that ends in between is not reported as crashed.

@@ -18,7 +18,7 @@ from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.file_lock import FileLock, read_if_locked, try_lock
 from fmnist_tui.util.text import safe_text
 
-LOCK = "lock"
+LOCK_FILE = "lock"
 
 _NOTE_LIMIT = 4096
 
@@ -45,7 +45,7 @@ class RunLock(FileLock):
     def acquire(cls, folder: Path) -> RunLock:
         """Take the lock of the run in `folder`, or raise UserError naming its holder."""
         try:
-            descriptor = try_lock(folder / LOCK)
+            descriptor = try_lock(folder / LOCK_FILE)
         except OSError as error:
             raise UserError(
                 f"cannot lock the run {safe_text(folder)}: {reason(error)};"
@@ -75,7 +75,7 @@ def find_holder(folder: Path) -> LockHolder | None:
 
     Raises OSError where the lock cannot be examined.
     """
-    note = read_if_locked(folder / LOCK, _NOTE_LIMIT)
+    note = read_if_locked(folder / LOCK_FILE, _NOTE_LIMIT)
     return None if note is None else _parse_note(note)
 
 

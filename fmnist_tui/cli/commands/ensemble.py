@@ -20,7 +20,7 @@ from fmnist_tui.protocol.events import FINISHED, Evaluated
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
-from fmnist_tui.runs.listing import RunSummary, resolve, summarise
+from fmnist_tui.runs.listing import RunSummary, resolve, summarise_run
 from fmnist_tui.util.errors import UsageError
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
             folder = _combine(session, members, args)
         else:
             *members, folder = _train_members(session, plan)
-    summaries = [summarise(member) for member in members]
+    summaries = [summarise_run(member) for member in members]
     state = replay(folder.events)
     if args.json:
         console.print_json(_to_json(folder, state, summaries))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.cli.support.progress import show_progress
 from fmnist_tui.engine.export.export_request import FORMATS, OPSET, OPSETS, ExportRequest
-from fmnist_tui.runs.folder import EXPORTS, RunFolder
+from fmnist_tui.runs.folder import EXPORTS_FOLDER, RunFolder
 from fmnist_tui.util.errors import UsageError, UserError, reason
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.paths import expand_home
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="FILE",
-        help=f"file to write [{EXPORTS}/ID.{'|'.join(FORMATS)} in the run's folder]",
+        help=f"file to write [{EXPORTS_FOLDER}/ID.{'|'.join(FORMATS)} in the run's folder]",
     )
     parser.add_argument(
         "--opset",

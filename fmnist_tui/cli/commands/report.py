@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.cli.support.progress import show_progress
-from fmnist_tui.runs.folder import REPORT
+from fmnist_tui.runs.folder import REPORT_FILE
 from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.paths import expand_home
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
-    parser.add_argument("--out", default=REPORT, metavar="FILE", help=f"file to write [{REPORT}]")
+    parser.add_argument(
+        "--out", default=REPORT_FILE, metavar="FILE", help=f"file to write [{REPORT_FILE}]"
+    )
     parser.add_argument(
         "--split",
         choices=("test", "val"),
@@ -60,7 +62,7 @@ def _check_writable(out: Path, force: bool) -> None:
     """Refuse a file that cannot or must not be written, before any work is done."""
     name = safe_text(out)
     if out.is_dir():
-        raise UserError(f"{name} is a folder: give the file to write, such as {name}/{REPORT}")
+        raise UserError(f"{name} is a folder: give the file to write, such as {name}/{REPORT_FILE}")
     if not out.parent.is_dir():
         raise UserError(f"cannot write {name}: there is no folder {safe_text(out.parent)}")
     if not force and (out.exists() or out.is_symlink()):

@@ -21,7 +21,7 @@ from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.archive import archive, delete
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventReader, replay
-from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise
+from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise_run
 from fmnist_tui.runs.lock import find_holder
 from fmnist_tui.runs.log import send_command
 from fmnist_tui.util.errors import UsageError, UserError
@@ -135,7 +135,7 @@ def _list(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     folder = options.find_run(args)
-    summary, state = summarise(folder), replay(folder.events)
+    summary, state = summarise_run(folder), replay(folder.events)
     if summary.kind == SWEEP:
         from fmnist_tui.cli.support.studies import print_sweep_run
 
@@ -188,7 +188,7 @@ def _send(
         if waits:
             _wait_for_end(folder)
         if args.json:
-            console.print_json(to_json(summarise(folder)))
+            console.print_json(to_json(summarise_run(folder)))
         else:
             console.note(f"{folder.name}: {'stopped' if waits else done}")
         return 0
@@ -198,7 +198,7 @@ def _send(
 
 def _wait_for_end(folder: RunFolder) -> None:
     deadline = time.monotonic() + STOP_SECONDS
-    while summarise(folder).is_live:
+    while summarise_run(folder).is_live:
         if time.monotonic() > deadline:
             raise UserError(
                 f"{folder.name} was asked to stop but has not ended after {STOP_SECONDS:.0f} s"
@@ -223,7 +223,7 @@ def _find_lr(args: argparse.Namespace) -> int:
     """Have a live run search for a learning rate; then it continues unchanged."""
     folder = options.find_run(args)
     rates = lr_search.parse_range(args)
-    refusal = summarise(folder).refusal("searched")
+    refusal = summarise_run(folder).refusal("searched")
     if refusal:
         raise UserError(refusal)
     tail = EventReader(folder.events, folder.events.stat().st_size if folder.events.exists() else 0)
@@ -264,7 +264,7 @@ def _compare(args: argparse.Namespace) -> int:
         raise UsageError("compare needs two or more runs")
     runs_dir = options.runs_dir(args)
     folders = [resolve(runs_dir, name) for name in args.names]
-    summaries = [summarise(folder) for folder in folders]
+    summaries = [summarise_run(folder) for folder in folders]
     configs = [recipes.read_recipe(folder.config).config().model_dump() for folder in folders]
     differing = {
         key: [config[key] for config in configs]

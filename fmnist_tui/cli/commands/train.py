@@ -19,7 +19,7 @@ from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.listing import resolve, summarise
+from fmnist_tui.runs.listing import resolve, summarise_run
 from fmnist_tui.util.errors import UsageError, UserError
 
 # The settings that may change when a run is resumed: its weights do not depend on them.
@@ -98,7 +98,7 @@ def _resume_config(folder: RunFolder, args: argparse.Namespace) -> RunConfig:
 
 def _change_config(folder: RunFolder, action: str, args: argparse.Namespace) -> RunConfig:
     """A training's config with the settings given as flags; other runs are refused."""
-    refusal = summarise(folder).refusal(action)
+    refusal = summarise_run(folder).refusal(action)
     if refusal:
         raise UserError(refusal)
     return recipes.read_recipe(folder.config).config(**options.parse_settings(args))

@@ -14,7 +14,7 @@ from fmnist_tui.analysis.metrics import ClassScore, compute_class_scores
 from fmnist_tui.analysis.overfitting import judge_fit
 from fmnist_tui.cli.support.console import colour_depth, console, create_table, has_unicode
 from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, Evaluated
-from fmnist_tui.protocol.lr_curve import Point, chart_points
+from fmnist_tui.protocol.lr_curve import RatePoint, chart_points
 from fmnist_tui.protocol.lr_search import LrSearch
 from fmnist_tui.protocol.lr_search import format_search_result as format_search
 from fmnist_tui.protocol.run_state import RunState
@@ -80,7 +80,7 @@ def print_search(search: LrSearch) -> None:
 def _draw_search(search: LrSearch) -> str:
     """The losses by learning rate, smoothed, and the suggested point."""
     suggestion = search.suggestion()
-    curves: list[tuple[str, Sequence[Point], str]] = [
+    curves: list[tuple[str, Sequence[RatePoint], str]] = [
         ("loss", chart_points(search.points, suggestion.smooth), "blue"),
         ("smoothed", suggestion.smooth, "orange"),
     ]

@@ -24,7 +24,7 @@ from fmnist_tui.engine.checkpoints.checkpoint import (
 )
 from fmnist_tui.protocol.events import LRFIND, SWEEP
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.listing import summarise
+from fmnist_tui.runs.listing import summarise_run
 from fmnist_tui.sweeps.study_locations import TRIALS
 from fmnist_tui.util.errors import reason
 from fmnist_tui.util.paths import program_command
@@ -74,7 +74,7 @@ def load_from_run(folder: RunFolder, checkpoint: str = "best") -> LoadedWeights:
 
 
 def _explain_no_checkpoint(folder: RunFolder) -> str:
-    name, kind = safe_text(folder.name), summarise(folder).kind
+    name, kind = safe_text(folder.name), summarise_run(folder).kind
     if kind == LRFIND:
         return (
             f"{name} is a learning-rate search, which saves no weights;"

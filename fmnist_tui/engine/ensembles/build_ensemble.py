@@ -42,7 +42,7 @@ from fmnist_tui.engine.run.run_started import build_run_started
 from fmnist_tui.engine.training import leakage
 from fmnist_tui.protocol.events import ENSEMBLE, Alert
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.listing import summarise
+from fmnist_tui.runs.listing import summarise_run
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.progress import OnProgress, ignore_progress
 from fmnist_tui.util.text import safe_text
@@ -157,7 +157,7 @@ def _load_members(
 
 
 def _load_member(folder: RunFolder) -> EnsembleMember:
-    summary = summarise(folder)
+    summary = summarise_run(folder)
     if summary.kind == ENSEMBLE:
         raise UserError(
             f"{safe_text(folder.name)} is an ensemble itself: name its members instead"

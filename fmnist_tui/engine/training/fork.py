@@ -20,7 +20,7 @@ from fmnist_tui.engine.training import leakage
 from fmnist_tui.engine.training.freezing import FrozenParts
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.listing import summarise
+from fmnist_tui.runs.listing import summarise_run
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
@@ -103,7 +103,7 @@ class ForkStart:
 
 def check_is_training(folder: RunFolder, what: str) -> None:
     """Refuse a run that is not a training; `what` is "resumed" or "forked"."""
-    refusal = summarise(folder).refusal(what)
+    refusal = summarise_run(folder).refusal(what)
     if refusal:
         raise UserError(refusal)
 

@@ -21,7 +21,7 @@ from fmnist_tui.protocol.events import FINISHED, STOPPED, Event, LrProbed, LrSea
 from fmnist_tui.protocol.lr_curve import (
     DivergenceDetector,
     LrSuggestion,
-    Point,
+    RatePoint,
     RateRange,
     suggest_rate,
 )
@@ -72,7 +72,7 @@ def search(
     and finally the result. `step` is the step of a training in progress."""
     if step is None or not _can_reuse(step, learner):
         step = learner.make_step()
-    points: list[Point] = []
+    points: list[RatePoint] = []
     divergence = DivergenceDetector()
     is_stopped = False
     with learner.undo_on_exit():

@@ -36,7 +36,7 @@ from fmnist_tui.protocol.events import (
 )
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventReader
-from fmnist_tui.runs.listing import list_runs, summarise
+from fmnist_tui.runs.listing import list_runs, summarise_run
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 from tests.engine.support import PATIENCE, Listener, blobs, config
@@ -99,11 +99,11 @@ def test_the_record_describes_the_ensemble_and_ends_once(
     assert [end.reason for end in ends] == [FINISHED] and events[-1] is ends[0]
     notes = [e.message for e in events if isinstance(e, Alert)]
     for number, member in enumerate(two, 1):
-        val = summarise(member).best_val_accuracy
+        val = summarise_run(member).best_val_accuracy
         assert val is not None
         assert f"member {number}: {member.name}" in notes[number - 1]
         assert f"val {100 * val:.2f} %" in notes[number - 1]
-    summary = summarise(folder)
+    summary = summarise_run(folder)
     accuracies = {e.split: e.accuracy for e in events if isinstance(e, Evaluated)}
     assert (summary.best_val_accuracy, summary.test_accuracy) == tuple(accuracies.values())
     assert summary.recipe == "both-of-them"
@@ -230,7 +230,7 @@ def test_two_spellings_of_a_path_are_the_same_dataset(session: Session, tmp_path
     (tmp_path / "set").mkdir()
     names = (f"folder:{tmp_path}/set", f"folder:{tmp_path}/runs/../set")
     folder = build(session, *(train(session, epochs=1, dataset=name) for name in names))
-    assert summarise(folder).state == FINISHED
+    assert summarise_run(folder).state == FINISHED
 
 
 def test_one_run_or_a_repeated_run_is_refused(session: Session) -> None:
@@ -254,7 +254,7 @@ def test_a_run_without_a_checkpoint_cannot_be_a_member(session: Session) -> None
 def test_digits_are_not_mirrored(session: Session) -> None:
     members = [train(session, epochs=1, seed=seed, dataset="mnist") for seed in (0, 1)]
     assert "must not be mirrored" in refusal(session, *members, tta="flip")
-    assert summarise(build(session, *members)).state == FINISHED
+    assert summarise_run(build(session, *members)).state == FINISHED
 
 
 def test_a_member_evaluated_on_other_validation_images_is_refused(
@@ -266,7 +266,7 @@ def test_a_member_evaluated_on_other_validation_images_is_refused(
     predictions.save(path)
     assert "no longer has the validation images" in refusal(session, *two)
     path.unlink()
-    assert summarise(build(session, *two)).state == FINISHED
+    assert summarise_run(build(session, *two)).state == FINISHED
 
 
 def test_a_dataset_whose_classes_have_changed_is_refused(

@@ -18,7 +18,7 @@ from fmnist_tui.protocol.commands import Pause, Resume, Stop
 from fmnist_tui.protocol.events import Alert, RunEnded, RunStarted, TrialEnded
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventReader, replay
-from fmnist_tui.runs.listing import list_runs, summarise
+from fmnist_tui.runs.listing import list_runs, summarise_run
 from fmnist_tui.runs.log import append_line, send_command
 from fmnist_tui.sweeps import remote_control, retry
 from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader
@@ -139,7 +139,7 @@ def test_a_trial_is_an_ordinary_run_that_never_reads_the_test_split(
         folder = RunFolder.open(Path(trial.run))
         state = replay(folder.events)
         assert folder.path.parent == bench.run.path / "trials"
-        assert summarise(folder).kind == "train" and state.end_reason == "finished"
+        assert summarise_run(folder).kind == "train" and state.end_reason == "finished"
         assert state.best is not None and state.best.val_accuracy == trial.value
         assert state.evaluation("val") is not None and state.evaluation("test") is None
         assert [path.name for path in folder.predictions.iterdir()] == ["val.npz"]
@@ -199,7 +199,7 @@ def test_a_sweep_obeys_commands_in_its_folder(session: Session, tmp_path: Path) 
 
     def paused(is_so: bool) -> None:
         until = time.monotonic() + PATIENCE
-        while summarise(trial).state != ("paused" if is_so else "running"):
+        while summarise_run(trial).state != ("paused" if is_so else "running"):
             assert time.monotonic() < until
             time.sleep(0.02)
 

@@ -8,7 +8,7 @@ import pytest
 from textual.widgets import Input, OptionList, Static
 
 from fmnist_tui.protocol.commands import Stop
-from fmnist_tui.runs.folder import ARCHIVE, RunFolder
+from fmnist_tui.runs.folder import ARCHIVE_FOLDER, RunFolder
 from fmnist_tui.runs.log import CommandReader
 from fmnist_tui.tui.base.dialogs import ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.screens.runs import screen as runs_screen
@@ -137,7 +137,7 @@ async def test_a_archives_a_run_after_asking(opened: Opened, app_state: AppState
             await pilot.press(answer)
             await settled(pilot, lambda: not isinstance(dashboard.screen, ChoiceDialog))
         await wait_for_rows(dashboard, pilot, 0)
-        moved = app_state.runs_dir / ARCHIVE / run.name
+        moved = app_state.runs_dir / ARCHIVE_FOLDER / run.name
         assert moved.is_dir()
         assert app_state.selected_run == RunFolder(moved)
 

@@ -16,7 +16,7 @@ from fmnist_tui.protocol.lr_curve import (
     MIN_RATE,
     MIN_STEPS,
     DivergenceDetector,
-    Point,
+    RatePoint,
     RateRange,
     chart_points,
     round_rate,
@@ -35,7 +35,7 @@ def curve(
     explodes: float | None = 0.3,
     seed: int = 0,
     rates: RateRange | None = None,
-) -> list[Point]:
+) -> list[RatePoint]:
     """A loss that falls around 10^centre and explodes around 10^explodes."""
     draw = random.Random(seed)
     rates = rates or RateRange()
@@ -50,7 +50,7 @@ def curve(
     return found
 
 
-def ended(points: list[Point]) -> list[Point]:
+def ended(points: list[RatePoint]) -> list[RatePoint]:
     """The points of a search that ends when its loss explodes."""
     watch = DivergenceDetector()
     return [point for point in points if not watch.diverges(point[1])]
@@ -194,7 +194,7 @@ def test_a_few_spikes_are_not_a_fall() -> None:
 @given(
     st.lists(st.tuples(st.floats(), st.floats(allow_nan=True, allow_infinity=True)), max_size=40)
 )
-def test_arbitrary_points_are_handled(points: list[Point]) -> None:
+def test_arbitrary_points_are_handled(points: list[RatePoint]) -> None:
     found = suggest_rate(points)
     assert (found.lr is None) == bool(found.message)
     assert all(math.isfinite(level) for _, level in found.smooth)

@@ -23,7 +23,7 @@ from fmnist_tui.protocol.lr_curve import MAX_STEPS, RateRange
 from fmnist_tui.protocol.lr_search import LrSearch, format_search_result
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.listing import summarise
+from fmnist_tui.runs.listing import summarise_run
 from tests.unit.support import changed, ended, progress, started, write_events
 
 FOUND = LrSearched(1050.0, 40, FINISHED, 0.0024, 0.0003, 0.01)
@@ -153,7 +153,7 @@ def test_a_search_run_is_listed_with_its_kind(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "two-conv-lrfind", "fashion")
     told = ended(message=format_search_result(FOUND))
     write_events(run.events, [search_run(), *probes(20), FOUND, told])
-    found = summarise(run)
+    found = summarise_run(run)
     assert (found.kind, found.title, found.state) == (LRFIND, "lrfind two-conv", "finished")
     assert (found.epochs_total, found.best_val_accuracy, found.test_accuracy) == (0, None, None)
     assert "suggests lr 0.0024" in found.reason

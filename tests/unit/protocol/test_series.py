@@ -7,7 +7,7 @@ import math
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fmnist_tui.protocol.series import MAX_POINTS, Point, Series
+from fmnist_tui.protocol.series import MAX_POINTS, CurvePoint, Series
 from tests.unit.support import PROPERTY
 
 
@@ -107,7 +107,7 @@ def test_repeated_dropping_keeps_a_curve_small() -> None:
 
 def test_an_empty_curve_has_no_points_and_no_last() -> None:
     series = Series()
-    points: list[Point] = []
+    points: list[CurvePoint] = []
     assert (series.points(), series.last, bool(series)) == (points, None, False)
     series.add(1, 2.0)
     assert (series.last, bool(series)) == ((1, 2.0), True)

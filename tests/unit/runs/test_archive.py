@@ -11,7 +11,7 @@ import pytest
 from fmnist_tui.runs.archive import archive, delete
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import list_runs
-from fmnist_tui.runs.lock import LOCK, RunLock
+from fmnist_tui.runs.lock import LOCK_FILE, RunLock
 from fmnist_tui.util.errors import UserError
 from tests.unit.support import ended, started, write_events
 
@@ -91,7 +91,7 @@ def test_deleting_a_linked_run_removes_the_link_only(run: RunFolder, tmp_path: P
 
 def test_a_damaged_run_can_be_deleted(run: RunFolder) -> None:
     run.events.unlink()
-    (run.path / LOCK).unlink()
+    (run.path / LOCK_FILE).unlink()
     shutil.rmtree(run.checkpoints)
     delete(run)
     assert not run.path.exists()
@@ -156,7 +156,7 @@ def test_a_run_can_be_deleted_on_a_full_disk(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, has_lock: bool
 ) -> None:
     if not has_lock:
-        (run.path / LOCK).unlink()
+        (run.path / LOCK_FILE).unlink()
     real = os.open
 
     def full(*_: object) -> int:

@@ -15,7 +15,7 @@ import pytest
 
 from fmnist_tui.runs import handover
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.handover import OUTPUT, HandoverOutput, resume_detached, start_detached
+from fmnist_tui.runs.handover import OUTPUT_FILE, HandoverOutput, resume_detached, start_detached
 from fmnist_tui.util.errors import UserError
 
 PATIENCE = 30.0
@@ -59,7 +59,7 @@ def heard(output: HandoverOutput, lines: int) -> list[str]:
 
 def test_a_run_continues_in_a_detached_process(tmp_path: Path, program: list[int]) -> None:
     folder = RunFolder.create(tmp_path / "my runs", "two-conv", "fashion")
-    (folder.path / OUTPUT).write_text("earlier words\n")
+    (folder.path / OUTPUT_FILE).write_text("earlier words\n")
     open_here = os.open(tmp_path, os.O_RDONLY)
     os.set_inheritable(open_here, True)
     with HandoverOutput.for_run(folder) as output:
@@ -80,7 +80,7 @@ def test_a_run_continues_in_a_detached_process(tmp_path: Path, program: list[int
     assert life["session"] == life["group"] != os.getsid(0)
     assert life["deaf"] and life["read"] == "" and life["descriptors"] == 3
     assert complaint == "a complaint"
-    assert (folder.path / OUTPUT).read_text().startswith("earlier words\n{")
+    assert (folder.path / OUTPUT_FILE).read_text().startswith("earlier words\n{")
     process = psutil.Process(number)
     assert process.ppid() != os.getpid()
     assert os.getpid() not in [parent.pid for parent in process.parents()]
@@ -91,8 +91,8 @@ def test_a_run_continues_in_a_detached_process(tmp_path: Path, program: list[int
 
 def test_an_unwritable_log_is_reported_in_one_line(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, "two-conv", "fashion")
-    (folder.path / OUTPUT).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UserError, match=OUTPUT):
+    (folder.path / OUTPUT_FILE).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=OUTPUT_FILE):
         resume_detached(folder, tmp_path)
     assert not (tmp_path / "elsewhere").exists()
 
@@ -111,7 +111,7 @@ def test_a_shell_that_cannot_start_is_reported_in_one_line(
 
 def test_only_complete_new_lines_are_read(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, "two-conv", "fashion")
-    (folder.path / OUTPUT).write_text("old\n")
+    (folder.path / OUTPUT_FILE).write_text("old\n")
     with HandoverOutput.for_run(folder) as output:
         os.write(output.descriptor, b"one\nhal")
         assert output.read_lines() == ["one"]
@@ -130,7 +130,7 @@ def test_temporary_output_is_moved_to_the_run_or_deleted(tmp_path: Path) -> None
         os.write(output.descriptor, b"begun\n")
         output.move_to(folder)
         os.write(output.descriptor, b"going on\n")
-    assert (folder.path / OUTPUT).read_text() == "begun\ngoing on\n"
+    assert (folder.path / OUTPUT_FILE).read_text() == "begun\ngoing on\n"
     assert [path for path in tmp_path.iterdir() if path.is_file()] == []
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from fmnist_tui.protocol.events import EVENTS, Event, RunStarted
 from fmnist_tui.runs.archive import archive
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise
+from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise_run
 from fmnist_tui.runs.lock import LockHolder, RunLock
 from fmnist_tui.runs.lock import find_holder as real_holder
 from fmnist_tui.util.errors import UserError
@@ -154,7 +154,7 @@ def test_a_lock_taken_while_the_events_are_read_is_noticed(
             return found
 
         monkeypatch.setattr(listing, "find_holder", holder)
-        assert summarise(run).state == "running"
+        assert summarise_run(run).state == "running"
 
 
 def test_the_best_epoch_is_found_before_the_end_of_a_long_file(tmp_path: Path) -> None:
@@ -248,8 +248,8 @@ def test_any_damage_to_a_file_is_handled(
 def test_a_run_that_disappears_during_listing_is_handled(tmp_path: Path) -> None:
     run = run_of(tmp_path, WHOLE_RUN)
     gone = RunFolder(run.path.rename(tmp_path / "gone"))
-    assert summarise(run).state == "broken"
-    assert summarise(gone).state == "finished"
+    assert summarise_run(run).state == "broken"
+    assert summarise_run(gone).state == "finished"
 
 
 def test_a_thousand_runs_are_listed_quickly(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.events import FINISHED
 from fmnist_tui.runs import archive, checkpoints
 from fmnist_tui.runs.checkpoints import CheckpointEntry
-from fmnist_tui.runs.folder import REPORT, RunFolder
+from fmnist_tui.runs.folder import REPORT_FILE, RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.runs.log import send_command
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
@@ -111,7 +111,7 @@ class RunActions:
         """Write an HTML report into the run's folder, in a background job."""
         context = self._screen.context
         folder = run.run.path.absolute()
-        file = folder / REPORT
+        file = folder / REPORT_FILE
 
         def on_done(document: Any) -> None:
             missing = ", ".join(str(item["what"]) for item in document["missing"])

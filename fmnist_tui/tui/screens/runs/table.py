@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fmnist_tui.protocol.events import DETACHED, FAILED, FINISHED, STOPPED
 from fmnist_tui.runs.folder import RunFolder, list_run_folders
-from fmnist_tui.runs.listing import BROKEN, CRASHED, PAUSED, RUNNING, RunSummary, summarise
+from fmnist_tui.runs.listing import BROKEN, CRASHED, PAUSED, RUNNING, RunSummary, summarise_run
 from fmnist_tui.runs.lock import LockHolder, find_holder
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.tui.theme import TableColours
@@ -70,7 +70,7 @@ class RunIndex:
                 version = _version(run)
                 entry = self._cache.get(run.path)
                 if version is None or entry is None or entry[0] != version:
-                    entry = (version, summarise(run))
+                    entry = (version, summarise_run(run))
                 cache[run.path] = entry
             self._cache = cache
             return [summary for _, summary in cache.values()]

@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from fmnist_tui.protocol.events import FINISHED
-from fmnist_tui.protocol.lr_curve import LrSuggestion, Point, chart_points, round_rate
+from fmnist_tui.protocol.lr_curve import LrSuggestion, RatePoint, chart_points, round_rate
 from fmnist_tui.protocol.lr_search import LrSearch
 from fmnist_tui.render.line_chart import Chart, Line
 from fmnist_tui.tui.screens.train.progress import wrap_parts
@@ -294,7 +294,7 @@ _CLOSE = "escape closes the search"
 _CANCEL: TextLine = ("foreground-muted", ["its training is undone afterwards", "escape cancels it"])
 
 
-def _build_line(label: str, points: Sequence[Point], colour: str) -> Line:
+def _build_line(label: str, points: Sequence[RatePoint], colour: str) -> Line:
     return Line(label, [math.log10(lr) for lr, _ in points], [loss for _, loss in points], colour)
 
 
