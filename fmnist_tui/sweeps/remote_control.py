@@ -20,9 +20,9 @@ from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.log import send_command
 from fmnist_tui.sweeps.snapshot import SnapshotReader
-from fmnist_tui.sweeps.storage import StorageLocation, format_error
-from fmnist_tui.sweeps.study import TrialTakenError, end_lost_trial, is_worker_dead
-from fmnist_tui.sweeps.trial_states import KILL, RUN, STOP, SWEEP, trial_worker
+from fmnist_tui.sweeps.storage import StorageLocation, storage_errors
+from fmnist_tui.sweeps.study import end_lost_trial, is_worker_dead
+from fmnist_tui.sweeps.trial_states import KILL, RUN, STOP, SWEEP, TrialTakenError, trial_worker
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
@@ -30,12 +30,8 @@ from fmnist_tui.util.text import safe_text
 def kill(reader: SnapshotReader, location: StorageLocation, name: str, number: int) -> str:
     """End a running trial; returns a message with the result."""
     study, storage = reader.open_study(location, name)
-    try:
+    with storage_errors(location):
         return _kill(study, storage, location, number)
-    except (UserError, TrialTakenError):
-        raise
-    except Exception as error:
-        raise UserError(format_error(location, error)) from error
 
 
 def _kill(study: optuna.Study, storage: BaseStorage, location: StorageLocation, number: int) -> str:
@@ -58,11 +54,9 @@ def _kill(study: optuna.Study, storage: BaseStorage, location: StorageLocation, 
 def stop(reader: SnapshotReader, location: StorageLocation, name: str) -> int:
     """Stop all workers of a study; returns how many trials are running."""
     study, _ = reader.open_study(location, name)
-    try:
+    with storage_errors(location):
         study.set_user_attr(STOP, int(study.user_attrs.get(STOP, 0)) + 1)
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    except Exception as error:
-        raise UserError(format_error(location, error)) from error
     for trial in running:
         _send_stop(str(trial_worker(trial).get(SWEEP, "")), "stopped")
     return len(running)

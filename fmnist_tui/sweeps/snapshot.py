@@ -10,13 +10,14 @@ import threading
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.sweeps import trial_states
 from fmnist_tui.sweeps.space import Value
 from fmnist_tui.sweeps.spec import SweepSpec
-from fmnist_tui.sweeps.storage import StorageLocation, connect, format_error
+from fmnist_tui.sweeps.storage import StorageLocation, connect, storage_errors
 from fmnist_tui.sweeps.trial_states import (
     COMPLETE,
     FAILED,
@@ -141,13 +142,8 @@ class SnapshotReader:
             if location.is_missing:
                 self._forget(location)
                 return []
-            try:
+            with self._errors(location):
                 studies = self._storage(location).get_all_studies()
-            except UserError:
-                raise
-            except Exception as error:
-                self._forget(location)
-                raise UserError(format_error(location, error)) from error
             return [self._summary(location, study.study_name) for study in reversed(studies)]
 
     def read(self, location: StorageLocation, name: str) -> Snapshot:
@@ -165,11 +161,8 @@ class SnapshotReader:
             complete = sum(trial.state == COMPLETE for trial in snapshot.trials)
             cached = self._importances.get(key)
             if cached is None or cached[0] != complete:
-                try:
+                with self._errors(location):
                     cached = complete, _importances(self._studies[key][0], complete)
-                except Exception as error:
-                    self._forget(location)
-                    raise UserError(format_error(location, error)) from error
                 self._importances[key] = cached
             return cached[1]
 
@@ -185,6 +178,9 @@ class SnapshotReader:
         if location.public_url not in self._storages:
             self._storages[location.public_url] = connect(location)
         return self._storages[location.public_url]
+
+    def _errors(self, location: StorageLocation) -> AbstractContextManager[None]:
+        return storage_errors(location, lambda: self._forget(location))
 
     def _forget(self, location: StorageLocation) -> None:
         url = location.public_url
@@ -203,7 +199,7 @@ class SnapshotReader:
         if location.is_missing:
             self._forget(location)
             raise UserError(f"there is no study {name!r}: {location.name} does not exist")
-        try:
+        with self._errors(location):
             key = location.public_url, name
             if key not in self._studies:
                 self._studies[key] = _load_study(self._storage(location), location, name)
@@ -211,11 +207,6 @@ class SnapshotReader:
             now = time.time()
             trials = study.get_trials(deepcopy=False)
             return Snapshot(name, spec, tuple(_trial_view(trial, spec, now) for trial in trials))
-        except UserError:
-            raise
-        except Exception as error:
-            self._forget(location)
-            raise UserError(format_error(location, error)) from error
 
 
 def _load_study(

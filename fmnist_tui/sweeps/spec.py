@@ -170,8 +170,8 @@ def parse(
     base = _parse_base(document, where, {**defaults, **changes})
     table = document.get("sweep", {})
     problems += _sweep_problems(table)
-    space, found = _parse_space(document["space"], base)
-    problems += found
+    space, more = _parse_space(document["space"], base)
+    problems += more
     problems += [
         ConfigProblem(key, value, "is varied by this sweep")
         for key, value in changes.items()
@@ -180,8 +180,8 @@ def parse(
     if not base.val_fraction:
         why = "validation decides which trial is best: must be above 0"
         problems.append(ConfigProblem("val_fraction", base.val_fraction, why))
-    promote, found = _parse_promote(document.get("promote", {}), base, document["space"])
-    problems += found
+    promote, more = _parse_promote(document.get("promote", {}), base, document["space"])
+    problems += more
     if problems:
         raise ConfigError(problems, where)
     spec = SweepSpec(

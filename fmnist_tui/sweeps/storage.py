@@ -10,12 +10,13 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fmnist_tui.sweeps.trial_states import TrialTakenError
 from fmnist_tui.util.errors import UsageError, UserError, reason
 from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.paths import expand_home, format_path
@@ -118,24 +119,32 @@ def connect(location: StorageLocation) -> BaseStorage:
 
     # A daemon: one that hangs in a system call must not keep the process alive.
     threading.Thread(target=open_in_thread, name="storage", daemon=True).start()
+    with storage_errors(location):
+        try:
+            return future.result(CONNECT_SECONDS)
+        except TimeoutError:
+            raise UserError(
+                f"the storage {location.name} has not answered in {CONNECT_SECONDS:.0f} s:"
+                " check the address and that the server is running"
+            ) from None
+
+
+@contextlib.contextmanager
+def storage_errors(
+    location: StorageLocation, on_error: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Turn any error of a database, its driver or a disk into a UserError: one line without a
+    password. `on_error` is called first."""
     try:
-        return future.result(CONNECT_SECONDS)
-    except UserError:
+        yield
+    except (UserError, TrialTakenError):
         raise
-    except TimeoutError:
-        raise UserError(
-            f"the storage {location.name} has not answered in {CONNECT_SECONDS:.0f} s:"
-            " check the address and that the server is running"
-        ) from None
     except Exception as error:
-        raise UserError(format_error(location, error)) from error
-
-
-def format_error(location: StorageLocation, error: BaseException) -> str:
-    """An error of a storage as one line without a password."""
-    message = _root_message(error)
-    line = location.redact(next((line for line in message.splitlines() if line.strip()), message))
-    return f"the storage {location.name} cannot be used: {line.strip()}"
+        on_error()
+        message = _root_message(error)
+        line = next((line for line in message.splitlines() if line.strip()), message)
+        line = location.redact(line).strip()
+        raise UserError(f"the storage {location.name} cannot be used: {line}") from error
 
 
 @contextlib.contextmanager

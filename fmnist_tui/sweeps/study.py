@@ -26,7 +26,7 @@ from optuna.trial import FrozenTrial, TrialState
 from fmnist_tui.sweeps import sampling
 from fmnist_tui.sweeps.space import Value
 from fmnist_tui.sweeps.spec import SweepSpec, parse, to_toml
-from fmnist_tui.sweeps.storage import StorageLocation, exclusive, format_error
+from fmnist_tui.sweeps.storage import StorageLocation, exclusive, storage_errors
 from fmnist_tui.sweeps.trial_states import (
     ATTEMPT,
     END,
@@ -43,6 +43,7 @@ from fmnist_tui.sweeps.trial_states import (
     STOPPED,
     SWEEP,
     WORKER,
+    TrialTakenError,
     trial_end,
     trial_worker,
 )
@@ -54,10 +55,6 @@ HEARTBEAT_SECONDS = 15.0
 LOST_SECONDS = 60.0
 # Settings whose workers died this often are not tried again: they may be the cause.
 MAX_ATTEMPTS = 3
-
-
-class TrialTakenError(Exception):
-    """Another process has ended the trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,12 +330,8 @@ def _taken_errors() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _storage_errors(location: StorageLocation) -> Iterator[None]:
-    """Translate whatever a database, its driver or a disk raises into one line."""
-    try:
-        yield
-    except (UserError, TrialTakenError):
-        raise
-    except UpdateFinishedTrialError as error:
-        raise TrialTakenError from error
-    except Exception as error:
-        raise UserError(format_error(location, error)) from error
+    with storage_errors(location):
+        try:
+            yield
+        except UpdateFinishedTrialError as error:
+            raise TrialTakenError from error

@@ -26,6 +26,10 @@ WORKER, HEARTBEAT, RUN, END, ATTEMPT, RETRY_OF = "worker", "beat", "run", "end",
 SWEEP = "sweep"
 
 
+class TrialTakenError(Exception):
+    """Another process has ended the trial."""
+
+
 def trial_worker(trial: FrozenTrial) -> Mapping[str, Any]:
     """The process that runs a trial: `host`, `pid`, `space`, `began` and `sweep`."""
     worker = trial.user_attrs.get(WORKER)

@@ -30,23 +30,23 @@ def build_facts(
     classifier: Classifier, loaded: LoadedWeights, run: str, test: Evaluated | None
 ) -> dict[str, Any]:
     """The facts of a classifier; `test` is the evaluation on test recorded by its run."""
-    about = classifier.info
+    info = classifier.info
     parameters = sum(parameter.numel() for parameter in classifier.model.parameters())
     facts: dict[str, Any] = {
         "made_by": f"fmnist-tui {fmnist_tui.__version__}",
         "run": run,
-        "recipe": about.config.recipe,
-        "model": about.model,
+        "recipe": info.config.recipe,
+        "model": info.model,
         "parameters": parameters,
-        "dataset": about.dataset.title,
-        "classes": list(about.dataset.classes),
-        "size": about.size,
-        "channels": about.channels,
-        "mean": list(about.normalisation.mean),
-        "std": list(about.normalisation.std),
-        "views": VIEWS[about.config.tta],
-        "preparation": about.preparation.as_dict(),
-        "preparation_in_words": about.preparation.description,
+        "dataset": info.dataset.title,
+        "classes": list(info.dataset.classes),
+        "size": info.size,
+        "channels": info.channels,
+        "mean": list(info.normalisation.mean),
+        "std": list(info.normalisation.std),
+        "views": VIEWS[info.config.tta],
+        "preparation": info.preparation.as_dict(),
+        "preparation_in_words": info.preparation.description,
         "step": loaded.step,
         "epoch": loaded.epoch,
         "versions": {
@@ -54,7 +54,7 @@ def build_facts(
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
-        "about": about.to_dict(),
+        "about": info.to_dict(),
     }
     if test is not None:
         facts["test_accuracy"] = test.accuracy
@@ -72,7 +72,7 @@ def weights_metadata(facts: dict[str, Any]) -> dict[str, Any]:
     )
     return {
         **facts,
-        "input": f"float32 (batch, {channels}, {size}, {size}), pixels of 0 to 255, {normalised}",
+        "input": f"float32 (batch, {channels}, {size}, {size}), pixels from 0 to 255, {normalised}",
         "output": "the logarithms of mean probabilities" if "members" in facts["about"] else LOGITS,
     }
 
@@ -83,9 +83,9 @@ def onnx_metadata(facts: dict[str, Any], opset: int) -> dict[str, str]:
     table = {
         **facts,
         "input": f"{INPUT}: float32 (batch, {channels}, {size}, {size}), 0 to 255, not normalised:"
-        " the graph does that",
-        "output": f"{PROBABILITIES}: float32 (batch, classes), of sum 1; {LOGITS}: their"
-        " logarithms but for a constant",
+        " the graph normalises",
+        "output": f"{PROBABILITIES}: float32 (batch, classes), which sum to 1; {LOGITS}: their"
+        " logarithms up to a constant",
         "opset": opset,
     }
     return {

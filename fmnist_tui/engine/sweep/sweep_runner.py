@@ -33,7 +33,7 @@ from fmnist_tui.runs.log import CommandReader, EventLog
 from fmnist_tui.sweeps import trial_states
 from fmnist_tui.sweeps.retry import StorageRetry
 from fmnist_tui.sweeps.space import format_value
-from fmnist_tui.sweeps.study import ClaimedTrial, StudyCounts, StudyLedger, TrialTakenError
+from fmnist_tui.sweeps.study import ClaimedTrial, StudyCounts, StudyLedger
 from fmnist_tui.sweeps.study_locations import TRIALS
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.progress import OnProgress, ignore_progress
@@ -138,7 +138,7 @@ class SweepRunner:
                 return SweepOutcome(*end, self._done)
             try:
                 trial = storage.retry(lambda: ledger.claim(str(self._folder.path)))
-            except TrialTakenError:
+            except trial_states.TrialTakenError:
                 continue
             self._record_result(trial, self._run_trial(trial, counts))
 

@@ -17,7 +17,7 @@ from fmnist_tui.protocol.events import FAILED, FINISHED, STOPPED, EpochEnded
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.sweeps import trial_states
 from fmnist_tui.sweeps.retry import StorageRetry
-from fmnist_tui.sweeps.study import HEARTBEAT_SECONDS, ClaimedTrial, StudyLedger, TrialTakenError
+from fmnist_tui.sweeps.study import HEARTBEAT_SECONDS, ClaimedTrial, StudyLedger
 from fmnist_tui.util.errors import UserError, reason
 
 POLL_SECONDS = 0.1
@@ -114,7 +114,7 @@ class TrialRunner:
         try:
             self._storage.retry(self._report)
             self._storage.retry(end)
-        except TrialTakenError:
+        except trial_states.TrialTakenError:
             result, why = trial_states.LOST, TAKEN
         run = self.training.folder.name if self.training.folder is not None else ""
         has_started = state.started is not None
@@ -161,7 +161,7 @@ class TrialRunner:
     def _attempt(self, call: Callable[[], Result]) -> Result | None:
         try:
             return self._storage.attempt(call)
-        except TrialTakenError:
+        except trial_states.TrialTakenError:
             self._is_taken = True
             return None
 

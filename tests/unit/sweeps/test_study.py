@@ -14,7 +14,8 @@ from fmnist_tui.sweeps import remote_control
 from fmnist_tui.sweeps import study as studies
 from fmnist_tui.sweeps.snapshot import SnapshotReader
 from fmnist_tui.sweeps.storage import StorageLocation, connect, parse_location
-from fmnist_tui.sweeps.study import StudyLedger, TrialTakenError
+from fmnist_tui.sweeps.study import StudyLedger
+from fmnist_tui.sweeps.trial_states import TrialTakenError
 from fmnist_tui.util.errors import UserError
 from tests.unit.sweeps.support import (
     SEARCH,
