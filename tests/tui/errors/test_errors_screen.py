@@ -82,7 +82,7 @@ def headline(dashboard: Dashboard) -> str:
 
 
 def notice(dashboard: Dashboard) -> str:
-    shown = dashboard.screen.has_class("-nothing")
+    shown = dashboard.screen.has_class("-no-results")
     return str(dashboard.screen.query_one("#notice", Static).content) if shown else ""
 
 
@@ -458,10 +458,10 @@ async def test_a_hidden_screen_waits_until_it_is_shown(run: RunFolder, opened: O
         dashboard.show("evaluate")
         await pilot.pause()
         errors = next(s for s in dashboard._screen_stacks["errors"] if isinstance(s, ErrorsScreen))
-        before = errors._selected.folder
+        before = errors.selected.folder
         other = make_run(dashboard.app_state.runs_dir)
         dashboard.select_run(other)
         await settled(pilot, lambda: other.id in headline(dashboard))
-        assert errors._selected.folder == before
+        assert errors.selected.folder == before
         dashboard.show("errors")
-        await settled(pilot, lambda: errors._selected.folder == other)
+        await settled(pilot, lambda: errors.selected.folder == other)

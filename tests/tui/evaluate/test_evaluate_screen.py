@@ -41,7 +41,8 @@ def headline(dashboard: Dashboard) -> str:
 
 def notice(dashboard: Dashboard) -> str:
     screen = screen_of(dashboard)
-    return str(screen.query_one("#notice", Static).content) if screen.has_class("-nothing") else ""
+    shown = screen.has_class("-no-results")
+    return str(screen.query_one("#notice", Static).content) if shown else ""
 
 
 async def wait_for_scores(dashboard: Dashboard, pilot: Pilot[int], text: str = "accuracy") -> None:

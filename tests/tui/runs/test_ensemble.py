@@ -97,11 +97,11 @@ async def test_evaluate_and_errors_show_an_ensemble_like_any_run(
 ) -> None:
     app_state.selected_run = make_run(app_state.runs_dir, change=convert_to_ensemble)
     async with opened("evaluate", size=(160, 50)) as (dashboard, pilot):
-        await settled(pilot, lambda: not dashboard.screen.has_class("-nothing"))
+        await settled(pilot, lambda: not dashboard.screen.has_class("-no-results"))
         matrix = dashboard.screen.query_one(ConfusionTable)
         await settled(pilot, lambda: bool(matrix.region.area))
         await pilot.press("4")
-        await settled(pilot, lambda: not dashboard.screen.has_class("-nothing"))
+        await settled(pilot, lambda: not dashboard.screen.has_class("-no-results"))
         gallery = dashboard.screen.query_one(Gallery)
         wrong = predictions("test").evaluation().wrong
         await settled(pilot, lambda: gallery.count == wrong)

@@ -5,34 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from textual import on
+from textual import getters, on
 from textual.binding import Binding
 from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from fmnist_tui.analysis.predictions import Misclassified, MissOrder
 from fmnist_tui.render.renderers import renderer_names
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
-from fmnist_tui.tui.base.screen import FOLDED, DashboardScreen
+from fmnist_tui.tui.base.screen import FOLDED
 from fmnist_tui.tui.screens.errors import captions, filters
 from fmnist_tui.tui.screens.errors.detail import ImageDetail
 from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, ORDERS, ImageFilter, Pair
 from fmnist_tui.tui.screens.errors.loader import ErrorLoader, LoadedErrors
-from fmnist_tui.tui.shared import selected_run_text
-from fmnist_tui.tui.shared.selected_run import SelectedRun
+from fmnist_tui.tui.shared.selected_run_screen import SelectedRunScreen
 from fmnist_tui.tui.widgets.gallery import Gallery, Tile
 from fmnist_tui.tui.widgets.gallery_layout import ZOOMS
 from fmnist_tui.tui.widgets.incremental import entitle
-from fmnist_tui.tui.widgets.summary_line import SummaryLine
 from fmnist_tui.util.text import safe_text
 
 _ORDER_SETTING = "errors.order"
 
 
-class ErrorsScreen(DashboardScreen):
+class ErrorsScreen(SelectedRunScreen):
     NAME, KEY, TITLE = "errors", "4", "Errors"
     HELP = (
         "The images that the selected run got wrong on a split. / filters them by what you type: "
@@ -40,13 +38,10 @@ class ErrorsScreen(DashboardScreen):
     )
     CSS = """
     ErrorsScreen {
-        #notice { padding: 1 2; text-align: center; display: none; }
-        #columns { height: 1fr; layout: horizontal; }
+        .results { layout: horizontal; }
         #left { width: 1fr; }
         ImageDetail { width: 44; height: 100%; }
         &.-wide ImageDetail { width: 62; }
-        &.-nothing #columns { display: none; }
-        &.-nothing #notice { display: block; }
         &.-alone ImageDetail { width: 1fr; }
     }
     """
@@ -63,19 +58,20 @@ class ErrorsScreen(DashboardScreen):
         Binding("escape", "back", "Back, or all again", show=False, id="errors.back"),
     ]
 
+    _gallery = getters.query_one(Gallery)
+    _detail = getters.query_one(ImageDetail)
+    _filter_input = getters.query_one("#filter", Input)
+
     def __init__(self) -> None:
         super().__init__()
-        self._selected = SelectedRun(self, self._on_selection_change)
         self._loader = ErrorLoader(self, self._apply_filter)
         self._filter = ImageFilter()
         self._misses: list[Misclassified] = []
         # Whether one image fills the screen.
         self._alone = False
 
-    def panes(self) -> Iterable[Widget]:
-        yield SummaryLine(id="summary")
-        yield Static(id="notice", classes="empty")
-        with Container(id="columns"):
+    def results(self) -> Iterable[Widget]:
+        with Container(classes="results"):
             with Vertical(id="left"):
                 yield Gallery(classes="pane")
                 yield Input(placeholder="shirt, shirt>coat, >coat, #123", id="filter")
@@ -85,7 +81,6 @@ class ErrorsScreen(DashboardScreen):
         self._gallery.border_title = Content("images")
         self._detail.border_title = Content("selected image")
         self._filter_input.display = False
-        self._selected.subscribe()
 
     def on_screen_resume(self) -> None:
         pair, self.app_state.class_pair = self.app_state.class_pair, None
@@ -100,22 +95,6 @@ class ErrorsScreen(DashboardScreen):
             self._loader.reset()
         self._apply_settings()
         self._arrange()
-        self._selected.resume()
-
-    def on_screen_suspend(self) -> None:
-        self._selected.suspend()
-
-    @property
-    def _gallery(self) -> Gallery:
-        return self.query_one(Gallery)
-
-    @property
-    def _detail(self) -> ImageDetail:
-        return self.query_one(ImageDetail)
-
-    @property
-    def _filter_input(self) -> Input:
-        return self.query_one("#filter", Input)
 
     @property
     def _order(self) -> MissOrder:
@@ -124,15 +103,12 @@ class ErrorsScreen(DashboardScreen):
 
     # -- loading ----------------------------------------------------------------------
 
-    def _on_selection_change(self) -> None:
-        """The run, its predictions or the state of its evaluation has changed."""
-        if not self.is_mounted:
-            return
-        evaluation = self._selected.loaded
-        if evaluation is None:
+    def show_selection(self) -> None:
+        loaded = self.selected.loaded
+        if loaded is None:
             self._loader.reset()
         else:
-            self._loader.load(evaluation, self._order, self._selected.feed)
+            self._loader.load(loaded, self._order, self.selected.feed)
         self._update_text()
 
     def _apply_filter(self) -> None:
@@ -171,26 +147,19 @@ class ErrorsScreen(DashboardScreen):
 
     def _update_text(self) -> None:
         """Update the text around the images."""
-        selected, loaded = self._selected, self._loader.loaded
-        summary = self.query_one(SummaryLine)
-        who = selected_run_text.describe(selected) if selected.folder is not None else []
-        self.set_class(loaded is None, "-nothing")
+        loaded = self._loader.loaded
         if loaded is None:
-            self.set_focus(None)
-            notice = selected_run_text.explain_missing(selected)
-            if selected.loaded is not None:
-                notice = captions.loading_notice(self._loader.error)
-            self.query_one("#notice", Static).update(notice)
-            summary.show(who)
-        else:
-            facts = captions.summary_facts(loaded, self._loader.pair, ORDERS[self._order])
-            text = safe_text(self._filter_input.value.strip(), 30)
-            if text:
-                facts.append(Content(f"filter “{text}” matches {len(self._misses):,}"))
-            if loaded.changed:
-                facts.append(captions.changed_images(loaded.changed))
-            summary.show(who, facts, selected_run_text.evaluation_status(selected))
-        self.refresh_bindings()
+            has_predictions = self.selected.loaded is not None
+            notice = captions.loading_notice(self._loader.error) if has_predictions else None
+            self.show_summary(None, notice)
+            return
+        facts = captions.summary_facts(loaded, self._loader.pair, ORDERS[self._order])
+        text = safe_text(self._filter_input.value.strip(), 30)
+        if text:
+            facts.append(Content(f"filter “{text}” matches {len(self._misses):,}"))
+        if loaded.changed:
+            facts.append(captions.changed_images(loaded.changed))
+        self.show_summary(facts)
 
     @on(Gallery.Moved)
     def _show_image(self, event: Gallery.Moved) -> None:
@@ -278,18 +247,15 @@ class ErrorsScreen(DashboardScreen):
     # -- choosing ---------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hide keys that have nothing to act on."""
         if action in ("filter", "order", "zoom", "goto"):
             return self._loader.loaded is not None
         if action == "pair":
-            return self._selected.loaded is not None
-        if action in ("split", "evaluate"):
-            return self._selected.folder is not None
-        return True
+            return self.selected.loaded is not None
+        return super().check_action(action, parameters)
 
     @dialog_flow
     async def action_pair(self) -> None:
-        evaluation = self._selected.loaded
+        evaluation = self.selected.loaded
         if evaluation is None:
             return
         classes = evaluation.predictions.classes
@@ -300,7 +266,7 @@ class ErrorsScreen(DashboardScreen):
 
     def _show_pair(self, pair: Pair) -> None:
         self._loader.pair = pair
-        self._on_selection_change()
+        self.show_selection()
 
     def action_filter(self) -> None:
         if self._alone:
@@ -325,16 +291,7 @@ class ErrorsScreen(DashboardScreen):
         orders = list(ORDERS)
         order = orders[(orders.index(self._order) + 1) % len(orders)]
         self.app_state.settings.save(_ORDER_SETTING, order)
-        self._on_selection_change()
-
-    def action_split(self) -> None:
-        self._selected.next_split()
-
-    def action_run(self) -> None:
-        self._selected.pick_run()
-
-    def action_evaluate(self) -> None:
-        self._selected.evaluate()
+        self.show_selection()
 
     def action_zoom(self) -> None:
         zooms = list(ZOOMS)

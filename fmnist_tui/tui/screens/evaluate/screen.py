@@ -13,12 +13,10 @@ from textual.widgets import Static
 
 from fmnist_tui.analysis.overfitting import judge_fit
 from fmnist_tui.render.line_chart import Line
-from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.screens.evaluate import confusion_layout, summary
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
 from fmnist_tui.tui.screens.evaluate.score_tables import ClassScores, ConfusedPairs, ScoreTable
-from fmnist_tui.tui.shared import selected_run_text
-from fmnist_tui.tui.shared.selected_run import SelectedRun
+from fmnist_tui.tui.shared.selected_run_screen import SelectedRunScreen
 from fmnist_tui.tui.state.app_state import ClassPair
 from fmnist_tui.tui.state.evaluation_cache import LoadedEvaluation
 from fmnist_tui.tui.widgets.line_chart import LineChart
@@ -32,7 +30,7 @@ _MIN_FIT_HEIGHT = 8
 _BARS = _FRAME = 2
 
 
-class EvaluateScreen(DashboardScreen):
+class EvaluateScreen(SelectedRunScreen):
     NAME, KEY, TITLE = "evaluate", "3", "Evaluate"
     CSS_PATH = "screen.tcss"
     HELP = (
@@ -49,16 +47,11 @@ class EvaluateScreen(DashboardScreen):
         Binding("shift+tab", "pane(-1)", "Previous pane", show=False, id="evaluate.previous"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._selected = SelectedRun(self, self._on_selection_change)
-        self._shown: LoadedEvaluation | None = None
-        self._page = 0
+    _shown: LoadedEvaluation | None = None
+    _page = 0
 
-    def panes(self) -> Iterable[Widget]:
-        yield SummaryLine(id="summary")
-        yield Static(id="notice", classes="empty")
-        with Container(id="results"):
+    def results(self) -> Iterable[Widget]:
+        with Container(id="grid", classes="results"):
             yield ConfusionTable(id="matrix", classes="pane")
             yield ClassScores(id="scores", classes="pane")
             with VerticalScroll(id="fit", classes="pane") as fit:
@@ -69,29 +62,15 @@ class EvaluateScreen(DashboardScreen):
                 "reliability", percent=True, square=True, id="reliability", classes="pane"
             )
 
-    def on_mount(self) -> None:
-        self._selected.subscribe()
-
-    def on_screen_resume(self) -> None:
-        self._selected.resume()
-
-    def on_screen_suspend(self) -> None:
-        self._selected.suspend()
-
     # -- showing ----------------------------------------------------------------------
 
-    def _on_selection_change(self) -> None:
-        """The run, its predictions or the state of its evaluation has changed."""
-        if not self.is_mounted:
-            return
-        loaded = self._selected.loaded
-        self.set_class(loaded is None, "-nothing")
-        self._update_text()
-        self.refresh_bindings()
+    def show_selection(self) -> None:
+        loaded = self.selected.loaded
         if loaded is None:
             self._shown = None
-            self.set_focus(None)
+            self.show_summary(None)
             return
+        self.show_summary(summary.score_facts(loaded.evaluation))
         if loaded is not self._shown:
             self._show(loaded)
         self._update_fit()
@@ -120,20 +99,10 @@ class EvaluateScreen(DashboardScreen):
         self._arrange()
 
     def _update_fit(self) -> None:
-        state = self._selected.state
+        state = self.selected.state
         if state is not None:
             text = summary.fit_text(judge_fit(state), self.query_one("#fit").size.width)
             self.query_one("#fit-text", Static).update(text)
-
-    def _update_text(self) -> None:
-        selected, line = self._selected, self.query_one(SummaryLine)
-        who = selected_run_text.describe(selected) if selected.folder is not None else []
-        if selected.loaded is not None:
-            scores = summary.score_facts(selected.loaded.evaluation)
-            line.show(who, scores, selected_run_text.evaluation_status(selected))
-        else:
-            self.query_one("#notice", Static).update(selected_run_text.explain_missing(selected))
-            line.show(who)
 
     # -- layout -----------------------------------------------------------------------
 
@@ -163,7 +132,7 @@ class EvaluateScreen(DashboardScreen):
         self.query_one("#fit").border_subtitle = "tab: reliability" if folded else ""
         rows = self._row_heights(len(self._shown.evaluation.classes))
         self.set_class(len(rows) == 3, "-three")
-        self.query_one("#results").styles.grid_rows = " ".join(rows)
+        self.query_one("#grid").styles.grid_rows = " ".join(rows)
 
     def _row_heights(self, classes: int) -> list[str]:
         """The heights of the grid's rows."""
@@ -204,21 +173,12 @@ class EvaluateScreen(DashboardScreen):
         self._show_page_of(pane)
         self.query_one(f"#{pane}").focus()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hide keys that have nothing to act on."""
-        if action in ("numbers", "order", "pane"):
-            return self._selected.loaded is not None
-        if action in ("split", "evaluate"):
-            return self._selected.folder is not None
-        return True
-
     # -- keys -------------------------------------------------------------------------
 
-    def action_split(self) -> None:
-        self._selected.next_split()
-
-    def action_run(self) -> None:
-        self._selected.pick_run()
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("numbers", "order", "pane"):
+            return self.selected.loaded is not None
+        return super().check_action(action, parameters)
 
     def action_numbers(self) -> None:
         self.query_one(ConfusionTable).next_mode()
@@ -226,11 +186,8 @@ class EvaluateScreen(DashboardScreen):
     def action_order(self) -> None:
         self.query_one(ClassScores).next_order()
 
-    def action_evaluate(self) -> None:
-        self._selected.evaluate()
-
     @on(ConfusionTable.CellOpened)
     @on(ScoreTable.RowOpened)
     def _open_images(self, event: ConfusionTable.CellOpened | ScoreTable.RowOpened) -> None:
-        pair = ClassPair(self._selected.split, event.true, event.predicted)
+        pair = ClassPair(self.selected.split, event.true, event.predicted)
         self.context.open_errors(pair)
