@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 Z95 = 1.959963984540054
-CALIBRATION_BINS = 15
+BINS = 15
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.integer[Any]]
@@ -125,15 +125,15 @@ def wilson_interval(right: int, count: int) -> tuple[float, float]:
 
 
 def compute_calibration(
-    probabilities: Floats, labels: Ints, bins: int = CALIBRATION_BINS
+    probabilities: Floats, labels: Ints
 ) -> tuple[float, tuple[ReliabilityBin, ...]]:
     """Expected calibration error over equal-width bins of confidence, and the bins."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     # A confidence on an edge belongs to the bin below, 0 to the first.
-    numbers = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    numbers = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     filled = []
-    for number in range(bins):
+    for number in range(BINS):
         inside = numbers == number
         if inside.any():
             filled.append(

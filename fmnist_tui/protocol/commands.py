@@ -7,6 +7,7 @@ the training loop reads both between steps.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 from fmnist_tui.protocol.json_codec import JsonCodec
 
@@ -93,14 +94,4 @@ Command = (
     | CancelSearch
 )
 
-COMMANDS: JsonCodec[Command] = JsonCodec(
-    Stop,
-    Detach,
-    Pause,
-    Resume,
-    SaveCheckpoint,
-    SetLearningRate,
-    ScaleLearningRate,
-    FindLearningRate,
-    CancelSearch,
-)
+COMMANDS: JsonCodec[Command] = JsonCodec(*get_args(Command))

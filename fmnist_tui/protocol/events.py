@@ -8,6 +8,7 @@ lines alone (see `run_state.RunState`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 from fmnist_tui.protocol.json_codec import JsonCodec
 
@@ -264,18 +265,4 @@ Event = (
     | RunEnded
 )
 
-EVENTS: JsonCodec[Event] = JsonCodec(
-    RunStarted,
-    Progress,
-    EpochEnded,
-    CheckpointSaved,
-    Changed,
-    Alert,
-    Telemetry,
-    Evaluated,
-    Glance,
-    LrProbed,
-    LrSearched,
-    TrialEnded,
-    RunEnded,
-)
+EVENTS: JsonCodec[Event] = JsonCodec(*get_args(Event))

@@ -27,10 +27,10 @@ class UsageError(UserError):
     exit_code = 2
 
 
-def did_you_mean(word: str, known: Iterable[str], limit: int = 3) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean "x"?` with known words similar to `word`; empty if there are none."""
     lowered = {name.lower(): name for name in known}
-    matches = difflib.get_close_matches(word.lower(), lowered, n=limit, cutoff=0.5)
+    matches = difflib.get_close_matches(word.lower(), lowered, n=3, cutoff=0.5)
     if not matches:
         return ""
     names = (safe_text(lowered[match]) for match in matches)

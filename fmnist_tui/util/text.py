@@ -45,8 +45,3 @@ def safe_text(value: object, limit: int | None = None) -> str:
 def strip_style(text: str) -> str:
     """`text` without the escape codes for colours and styles."""
     return STYLE_CODE.sub("", text)
-
-
-def ascii_text(value: object) -> str:
-    """`safe_text` for a terminal without Unicode."""
-    return safe_text(value).encode("ascii", "replace").decode("ascii")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, reason
-from fmnist_tui.util.text import ascii_text, safe_text
+from fmnist_tui.util.text import safe_text
 from tests.unit.support import PROPERTY, TEXTS
 
 
@@ -66,14 +66,6 @@ def test_escape_newline_and_delete_become_their_pictures() -> None:
 
 def test_paths_that_are_not_utf8_can_be_shown() -> None:
     assert safe_text(Path(b"boot\xff.png".decode("utf-8", "surrogateescape"))) == "boot�.png"
-
-
-@PROPERTY
-@given(TEXTS)
-def test_ascii_text_is_ascii(text: str) -> None:
-    shown = ascii_text(text)
-    assert shown.isascii() and len(shown) == len(safe_text(text))
-    assert shown.isprintable()
 
 
 def test_similar_names_are_suggested_and_others_are_not() -> None:
