@@ -20,7 +20,7 @@ table; `fmnist-tui sweep` accepts it too.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -184,13 +184,13 @@ def parse(
     problems += more
     if problems:
         raise ConfigError(problems, where)
+    values = {key: table[key] for key in _SWEEP_KEYS if key in table}
     spec = SweepSpec(
-        name=str(table.get("name", default_name))[:NAME_LIMIT],
         base=base,
         space=tuple(space),
         about=str(document.get("about", "")),
         promote=promote,
-        **{key: table[key] for key in _LIMITS if key in table},
+        **{"name": default_name[:NAME_LIMIT], **values},
     )
     return _limit_grid(spec, where, has_trials="trials" in table)
 
@@ -198,7 +198,7 @@ def parse(
 def to_toml(spec: SweepSpec, made_with: Mapping[str, str | int | float] | None = None) -> str:
     """The text of a file with every setting, which `parse` reads back."""
     tables: dict[str, Mapping[str, Any]] = {
-        "sweep": {key: getattr(spec, key) for key in ("name", *_LIMITS)},
+        "sweep": {key: getattr(spec, key) for key in _SWEEP_KEYS},
         **{f"space.{dimension.key}": dimension.to_table() for dimension in spec.space},
         "promote": {key: "none" if value is None else value for key, value in spec.promote.items()},
         "made_with": made_with or {},
@@ -252,39 +252,31 @@ def _parse_base(document: Mapping[str, Any], where: str, changes: Mapping[str, A
     return RunConfig.build({**recipe.config(**device).model_dump(), **run}, where)
 
 
-_LIMITS: Mapping[str, tuple[type, float, str]] = {
-    "trials": (int, 1, "a whole number from 1 to 100,000"),
-    "sampler": (str, 0, f"one of {', '.join(SAMPLERS)}"),
-    "pruner": (str, 0, f"one of {', '.join(PRUNERS)}"),
-    "startup": (int, 0, "a whole number from 0 to 100,000"),
-    "seed": (int, 0, "a whole number from 0 to 4,294,967,295"),
-    "timeout": (float, 1e-9, "seconds, a number above 0"),
+def _is_within(minimum: float, maximum: float, *types: type) -> Callable[[Any], bool]:
+    # Not isinstance: True is an int.
+    return lambda value: type(value) in types and minimum <= value <= maximum
+
+
+# The keys of [sweep]: a check of the value, and what it must be.
+_SWEEP_KEYS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (lambda value: isinstance(value, str) and is_valid_name(value), NAME_RULE),
+    "trials": (_is_within(1, 100_000, int), "a whole number from 1 to 100,000"),
+    "sampler": (SAMPLERS.__contains__, f"one of {', '.join(SAMPLERS)}"),
+    "pruner": (PRUNERS.__contains__, f"one of {', '.join(PRUNERS)}"),
+    "startup": (_is_within(0, 100_000, int), "a whole number from 0 to 100,000"),
+    "seed": (_is_within(0, 2**32 - 1, int), "a whole number from 0 to 4,294,967,295"),
+    "timeout": (_is_within(1e-9, 1e9, int, float), "seconds, a number above 0"),
 }
-_MAXIMUM = {"trials": 100_000, "startup": 100_000, "seed": 2**32 - 1, "timeout": 1e9}
-_CHOICES = {"sampler": SAMPLERS, "pruner": PRUNERS}
 
 
 def _sweep_problems(table: Mapping[str, Any]) -> Iterator[ConfigProblem]:
-    known = ("name", *_LIMITS)
     for key, value in table.items():
         where = f"sweep.{key}"
-        if key not in known:
-            yield ConfigProblem(where, value, f"unknown key in [sweep]{did_you_mean(key, known)}")
-        elif key == "name":
-            if not isinstance(value, str) or not is_valid_name(value):
-                yield ConfigProblem(where, value, f"must be {NAME_RULE}")
-        elif key in _CHOICES:
-            if value not in _CHOICES[key]:
-                yield ConfigProblem(where, value, f"must be {_LIMITS[key][2]}")
-        elif not _is_within_limits(key, value):
-            yield ConfigProblem(where, value, f"must be {_LIMITS[key][2]}")
-
-
-def _is_within_limits(key: str, value: object) -> bool:
-    kind, minimum, _ = _LIMITS[key]
-    if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else int):
-        return False
-    return minimum <= value <= _MAXIMUM[key]
+        if key not in _SWEEP_KEYS:
+            hint = did_you_mean(key, _SWEEP_KEYS)
+            yield ConfigProblem(where, value, f"unknown key in [sweep]{hint}")
+        elif not _SWEEP_KEYS[key][0](value):
+            yield ConfigProblem(where, value, f"must be {_SWEEP_KEYS[key][1]}")
 
 
 def _parse_space(

@@ -86,7 +86,7 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
         config.dataset,
     )
     provenance = origin.provenance if origin else fork.read_provenance(folder.config)
-    initialise = origin.initialise if origin else _resume if training.folder else _start_new
+    initialise = origin.initialise if origin else _resume if training.folder else None
     with RunLock.acquire(folder.path):
         log = EventLog(
             folder.events,
@@ -126,7 +126,7 @@ class _TrainingRun:
         self._folder, self._emit, self._on_tick = folder, emit, on_tick
         self._store = CheckpointStore(folder.checkpoints)
 
-    def run(self, initialise: Initialise) -> None:
+    def run(self, initialise: Initialise | None) -> None:
         started = time.perf_counter()
         training, learner = self._training, None
         out_of_memory = False
@@ -134,7 +134,7 @@ class _TrainingRun:
             self._store.remove_leftovers()
             info = ModelInfo.from_dataset(training.config, self._dataset)
             learner = Learner(info, self._dataset, self._device)
-            notes = initialise(learner, self._store)
+            notes = initialise(learner, self._store) if initialise else ()
             if learner.frozen is not None:
                 notes = (*notes, learner.frozen.record_hash(learner.model.state_dict()))
             self._emit(self._run_started(learner))
@@ -251,10 +251,6 @@ class _TrainingRun:
 
     def _alert(self, level: str, message: str) -> None:
         self._emit(Alert(time.time(), level, message))
-
-
-def _start_new(learner: Learner, store: CheckpointStore) -> tuple[str, ...]:
-    return ()
 
 
 def _resume(learner: Learner, store: CheckpointStore) -> tuple[str, ...]:
