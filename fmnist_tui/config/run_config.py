@@ -103,7 +103,7 @@ class RunConfig(BaseModel):
         "", "transfer", "parts that are not trained"
     )
     renew: Annotated[str, AfterValidator(validators.validate_parts)] = _setting(
-        "", "transfer", "parts that are initialised anew, besides a new head"
+        "", "transfer", "parts to reinitialise, besides a new head"
     )
     body_lr: float = _setting(
         1.0, "transfer", "factor on the learning rate of all but the new parts", gt=0, le=1
@@ -136,7 +136,7 @@ class RunConfig(BaseModel):
         "auto", "machine", f"where to train: {DEVICES}"
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = _setting(
-        "auto", "machine", "arithmetic of the network; auto is bf16 where the hardware has it"
+        "auto", "machine", "number format of the network; auto is bf16 if the hardware supports it"
     )
     compile: bool = _setting(False, "machine", "compile the model first (pays on long runs)")
     cuda_graph: bool = _setting(True, "machine", "on NVIDIA, run each step as one CUDA graph")

@@ -264,7 +264,7 @@ class RunState:
         _insert(self.checkpoints, event.file, event, MAX_CHECKPOINTS)
         if event.kind != "last":
             self.markers.append(Marker(event.step, event.kind, event.file))
-        # `last` and `best` are kept for two generations, `step` checkpoints for ever.
+        # `last` and `best` are kept for two generations, `step` checkpoints always.
         same = [file for file, saved in self.checkpoints.items() if saved.kind == event.kind]
         for file in same[:-GENERATIONS] if event.kind != "step" else ():
             del self.checkpoints[file]

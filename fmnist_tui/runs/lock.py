@@ -63,7 +63,7 @@ class RunLock(FileLock):
         return cls(descriptor)
 
     def release(self) -> None:
-        """Free the lock and empty its file; doing so twice does no harm."""
+        """Free the lock and empty its file; a second call does nothing."""
         if self._descriptor is not None:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, 0)
@@ -71,9 +71,9 @@ class RunLock(FileLock):
 
 
 def find_holder(folder: Path) -> LockHolder | None:
-    """The holder of the lock of the run in `folder`; None where it is free.
+    """The holder of the lock of the run in `folder`; None if it is free.
 
-    Raises OSError where the lock cannot be examined.
+    Raises OSError if the lock cannot be examined.
     """
     note = read_if_locked(folder / LOCK_FILE, _NOTE_LIMIT)
     return None if note is None else _parse_note(note)
@@ -88,7 +88,7 @@ def _parse_note(data: bytes) -> LockHolder:
 
 
 def _start_time() -> float:
-    """When this process began, from the kernel; where that is unknown, now."""
+    """When this process began, from the kernel; the current time if unknown."""
     try:
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
         boot = time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -13,7 +13,7 @@ ERROR_PREFIX = "fmnist-tui: "
 
 
 class UserError(Exception):
-    """An error that the user can mend: the message says what, where, and what to do.
+    """An error that the user can fix: the message says what, where, and what to do.
 
     The message is one line. Commands print it and exit with `exit_code`; screens show it.
     """

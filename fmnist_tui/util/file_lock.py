@@ -1,4 +1,4 @@
-"""Locks between processes: `flock` on a file, which the kernel frees however its holder ends."""
+"""Locks between processes: `flock` on a file, which the kernel frees when its holder ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _POLL_SECONDS = 0.1
 
 
 class FileLock:
-    """An exclusive lock on an open file, held until `release`; forked children do not have it."""
+    """An exclusive lock on an open file, held until `release`; not inherited by forks."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
@@ -25,7 +25,7 @@ class FileLock:
         _held.add(self)
 
     def release(self) -> None:
-        """Free the lock; doing so twice does no harm."""
+        """Free the lock; a second call does nothing."""
         descriptor, self._descriptor = self._descriptor, None
         _held.discard(self)
         if descriptor is not None:
@@ -46,9 +46,9 @@ def locked(
 ) -> Iterator[None]:
     """Hold the lock of the file (or folder) at `path`, waiting while another process does.
 
-    `on_wait` is called once if there is a wait, `poll` again and again during it: what it
-    raises ends the wait. A file system without locks has nothing to wait for. The file
-    stays: removing it would let two processes hold two locks of one name.
+    `on_wait` is called once before a wait and `poll` repeatedly during it; an exception that
+    it raises ends the wait. On a file system without locks nobody waits. The file is not
+    removed, because then two processes could hold locks of the same name.
     """
     flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     descriptor = os.open(path, flags, 0o666)
@@ -71,7 +71,7 @@ def _wait(descriptor: int, poll: Callable[[], None] | None) -> None:
 
 
 def try_lock(path: Path) -> int | None:
-    """A descriptor of `path` that holds its lock; None where another process holds it."""
+    """A descriptor of `path` that holds its lock; None if another process holds it."""
     for _ in range(_TRIES):
         # Never through a link: the holder may write into the file.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
@@ -90,10 +90,10 @@ def try_lock(path: Path) -> int | None:
 
 
 def read_if_locked(path: Path, limit: int) -> bytes | None:
-    """The first bytes of the file at `path` if its lock is held; None where it is free.
+    """The first bytes of the file at `path` if its lock is held; None if it is free.
 
-    Does not keep others from taking the lock (see `try_lock`). Raises OSError where the
-    lock cannot be examined.
+    Does not keep others from taking the lock (see `try_lock`). Raises OSError if the lock
+    cannot be examined.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -125,7 +125,7 @@ _held: set[FileLock] = set()
 
 @functools.cache
 def _release_in_forks() -> None:
-    """From now on forked children close the locks of their parents.
+    """Make forked children close the locks of their parents, from now on.
 
     `flock` belongs to the open file, which a fork shares: a data loader's worker that
     outlives a killed trainer would keep the run locked. (Programs started with exec
