@@ -41,5 +41,5 @@ PROBES = (
     KeyProbe("errors", (("4", r"#\d+ of "),), ((RIGHT, r"#\d+ of "), (LEFT, r"#\d+ of "))),
     KeyProbe("sweep", (("7", "complete"),), ((DOWN, "complete"), (UP, "complete"))),
     # Last, because no key leaves its text field
-    KeyProbe("predict", (("5", "picture"), ("\r", ".")), ((RARE_LETTER, RARE_LETTER),)),
+    KeyProbe("predict", (("5", "image file"), ("\r", ".")), ((RARE_LETTER, RARE_LETTER),)),
 )

@@ -135,10 +135,27 @@ class DashboardScreen(ResizableScreen[None]):
 
     async def in_thread(self, work: Callable[[], Result]) -> Result:
         """Do `work` in a thread, in a `dialog_flow`, which ends here if the screen has closed."""
-        result = await asyncio.to_thread(work)
-        if not self.is_open:
-            raise asyncio.CancelledError
-        return result
+        return await self._while_open(asyncio.to_thread(work))
+
+    async def in_session(self, future: Future[Result]) -> Result:
+        """Wait for a session job, in a `dialog_flow`, which ends here if the screen has closed.
+
+        A failure inside a model is a UserError: it must not end the dashboard."""
+        try:
+            return await self._while_open(asyncio.wrap_future(future))
+        except UserError:
+            raise
+        except OSError as error:
+            raise UserError(reason(error)) from error
+        except Exception as error:
+            raise UserError(f"{type(error).__name__}: {reason(error)}") from error
+
+    async def _while_open(self, work: Awaitable[Result]) -> Result:
+        try:
+            return await work
+        finally:
+            if not self.is_open:
+                raise asyncio.CancelledError
 
     def over(self, dialog: Screen[Result], then: Callable[[Result | None], None]) -> None:
         """Open a dialog above this screen, unless the user has gone to another screen."""
@@ -177,17 +194,8 @@ class DashboardScreen(ResizableScreen[None]):
     ) -> None:
         """Pass the result of a session job to `then`, on the screen's thread; as with `later`."""
 
-        async def result() -> Result:
-            try:
-                return await asyncio.wrap_future(future)
-            except (UserError, OSError):
-                raise
-            except Exception as error:
-                # A failure inside a network must not end the dashboard.
-                raise UserError(f"{type(error).__name__}: {reason(error)}") from error
-
         async def do() -> None:
-            await self._deliver(result(), then, failed)
+            await self._deliver(self.in_session(future), then, failed)
 
         _: Worker[None] = self.run_worker(do, group=group, exclusive=True)
 

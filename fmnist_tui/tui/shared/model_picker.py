@@ -1,62 +1,41 @@
-"""Choosing what to ask: a run, or a model file."""
+"""Dialogs for choosing a model: a run, or a model file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.listing import BROKEN, RunSummary, list_runs
+from fmnist_tui.runs.listing import BROKEN, list_runs
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.paths import expand_home
 
-FILE = ("", "a model file …")
-NONE = ("none", "none: begin with random weights")
+_FILE = ("", "a model file …")
+_NONE = ("none", "none: start with random weights")
 
 
-def pick_model(
-    screen: DashboardScreen,
-    run: Callable[[RunFolder], None],
-    file: Callable[[Path], None],
-    none: Callable[[], None] | None = None,
-) -> None:
-    """Have the user choose; `run` or `file` is called with what was chosen, `none` (where it
-    is offered) for no model at all."""
-    offer = partial(_offer, screen, run, file, none)
-    screen.later(partial(list_runs, screen.app_state.runs_dir), offer, group="runs")
-
-
-def _offer(
-    screen: DashboardScreen,
-    run: Callable[[RunFolder], None],
-    file: Callable[[Path], None],
-    none: Callable[[], None] | None,
-    runs: list[RunSummary],
-) -> None:
-    known = {one.run.name: one.run for one in runs if one.state != BROKEN}
-    items = [(one.run.name, _listed(one)) for one in runs if one.run.name in known]
-    offered = [*items, FILE] if none is None else [NONE, *items, FILE]
-
-    def picked(name: str | None) -> None:
-        if name == FILE[0]:
-            ask = PromptDialog("Which model file", "", "its path: .pt, .pth or .safetensors")
-            screen.over(ask, named)
-        elif name == NONE[0] and none is not None:
-            none()
-        elif name is not None:
-            run(known[name])
-
-    def named(name: str | None) -> None:
-        if name and name.strip():
-            file(expand_home(name.strip()))
-
-    screen.over(PickerDialog("Which model", offered), picked)
-
-
-def _listed(run: RunSummary) -> str:
-    best = format_percent(run.best_val_accuracy)
-    return f"{run_name(run):<24} {run.state:<9} best val {best}"
+async def pick_model(
+    screen: DashboardScreen, allow_none: bool = False
+) -> RunFolder | Path | Literal["none"] | None:
+    """Let the user choose a run, a model file or, if allowed, "none"; None where cancelled."""
+    summaries = await screen.in_thread(partial(list_runs, screen.app_state.runs_dir))
+    runs: dict[str, RunFolder] = {}
+    items = [_NONE] if allow_none else []
+    for summary in summaries:
+        if summary.state != BROKEN:
+            best = format_percent(summary.best_val_accuracy)
+            text = f"{run_name(summary):<24} {summary.state:<9} best val {best}"
+            items.append((summary.run.name, text))
+            runs[summary.run.name] = summary.run
+    choice = await screen.ask(PickerDialog("Which model", [*items, _FILE]))
+    if choice == _FILE[0]:
+        hint = "path of a .pt, .pth or .safetensors file"
+        path = await screen.ask(PromptDialog("Which model file", "", hint))
+        return expand_home(path.strip()) if path and path.strip() else None
+    if choice == "none" and allow_none:
+        return "none"
+    return runs[choice] if choice is not None else None

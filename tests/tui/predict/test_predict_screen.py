@@ -1,4 +1,4 @@
-"""The Predict screen: files, folders, a watched folder and the pad, with a scripted model."""
+"""The Predict screen with a scripted model: files, folders, a watched folder, the pad."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.screens.predict.draw_pad import DrawPad
 from fmnist_tui.tui.screens.predict.file_table import FileTable
 from fmnist_tui.tui.screens.predict.path_input import PathInput
-from fmnist_tui.tui.screens.predict.predictor import PAD_SECONDS
+from fmnist_tui.tui.screens.predict.predictor import DRAWING_SECONDS
 from fmnist_tui.tui.screens.predict.result_pane import ResultPane
 from fmnist_tui.tui.screens.predict.screen import PredictScreen
 from fmnist_tui.tui.screens.predict.stages import StagesPane, StageStrip
@@ -33,15 +33,15 @@ from tests.tui.scripted import make_run, settled
 
 @pytest.fixture
 def model(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> Model:
-    """A model that answers, and a run in hand."""
-    found = Model()
-    monkeypatch.setattr(app_state.session, "predict", found.predict)
-    monkeypatch.setattr(app_state.session, "classify", found.classify)
+    """A scripted model, and a selected run."""
+    model = Model()
+    monkeypatch.setattr(app_state.session, "predict", model.predict)
+    monkeypatch.setattr(app_state.session, "classify", model.classify)
     app_state.selected_run = make_run(app_state.runs_dir, splits=())
-    return found
+    return model
 
 
-def picture(path: Path, size: tuple[int, int] = (60, 40)) -> Path:
+def save_image(path: Path, size: tuple[int, int] = (60, 40)) -> Path:
     """A dark box on white."""
     image = Image.new("RGB", size, "white")
     image.paste((90, 40, 30), (size[0] // 4, size[1] // 4, size[0] // 2, size[1] // 2))
@@ -49,23 +49,23 @@ def picture(path: Path, size: tuple[int, int] = (60, 40)) -> Path:
     return path
 
 
-def answer(dashboard: Dashboard) -> str:
-    """Everything the answer's pane says."""
-    verdict = dashboard.screen.query_one(ResultPane)
-    return "\n".join(str(part.content) for part in verdict.query(Static) if part.display)
+def result_text(dashboard: Dashboard) -> str:
+    """The text of the result pane."""
+    pane = dashboard.screen.query_one(ResultPane)
+    return "\n".join(str(part.content) for part in pane.query(Static) if part.display)
 
 
-def line(dashboard: Dashboard) -> PathInput:
+def path_input(dashboard: Dashboard) -> PathInput:
     return dashboard.screen.query_one(PathInput)
 
 
-def files(dashboard: Dashboard) -> FileTable:
+def file_table(dashboard: Dashboard) -> FileTable:
     return dashboard.screen.query_one(FileTable)
 
 
 def rows(dashboard: Dashboard) -> list[str]:
-    table = files(dashboard)
-    return [table.get_row_at(place)[0].plain for place in range(table.row_count)]
+    table = file_table(dashboard)
+    return [table.get_row_at(row)[0].plain for row in range(table.row_count)]
 
 
 def stages(dashboard: Dashboard) -> list[str]:
@@ -73,7 +73,7 @@ def stages(dashboard: Dashboard) -> list[str]:
 
 
 def note(dashboard: Dashboard) -> str:
-    return str(dashboard.screen.query_one("#given").border_subtitle)
+    return str(dashboard.screen.query_one("#input").border_subtitle)
 
 
 async def paste(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
@@ -84,27 +84,27 @@ async def paste(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
 
 async def test_without_a_run_it_says_what_to_press(opened: Opened, tmp_path: Path) -> None:
     async with opened("predict") as (dashboard, pilot):
-        assert "w chooses a run" in answer(dashboard)
-        assert "press" not in str(line(dashboard).value)
-        await paste(dashboard, pilot, str(picture(tmp_path / "a.png")))
+        assert "w chooses a run" in result_text(dashboard)
+        assert "press" not in str(path_input(dashboard).value)
+        await paste(dashboard, pilot, str(save_image(tmp_path / "a.png")))
         await pilot.press("r", "W", "escape", "i", "space", "right", "i")
-        assert "w chooses a run" in answer(dashboard)
+        assert "w chooses a run" in result_text(dashboard)
 
 
-async def test_a_typed_path_is_answered_step_by_step(
+async def test_a_typed_path_shows_the_result_and_its_steps(
     opened: Opened, app_state: AppState, model: Model, tmp_path: Path
 ) -> None:
-    file = picture(tmp_path / "my bag.png")
+    file = save_image(tmp_path / "my bag.png")
     async with opened("predict") as (dashboard, pilot):
         assert dashboard.screen.query_one(StagesPane).has_focus
         await pilot.press("enter")
-        assert line(dashboard).has_focus
-        line(dashboard).value = str(file)
+        assert path_input(dashboard).has_focus
+        path_input(dashboard).value = str(file)
         await pilot.press("enter")
-        await settled(pilot, lambda: "Bag, 97.0 %" in answer(dashboard))
+        await settled(pilot, lambda: "Bag, 97.0 %" in result_text(dashboard))
         assert stages(dashboard)[0] == "upright"
         assert stages(dashboard)[-1] == "scaled"
-        assert "my bag.png" in answer(dashboard)
+        assert "my bag.png" in result_text(dashboard)
         assert model.asked == [
             (app_state.selected_run.path if app_state.selected_run else None, (file,))
         ]
@@ -113,77 +113,79 @@ async def test_a_typed_path_is_answered_step_by_step(
         assert dashboard.screen.query_one(StagesPane).has_focus
 
 
-async def test_digits_type_in_the_line_and_switch_screens_outside_it(
+async def test_digits_type_in_the_path_and_switch_screens_elsewhere(
     opened: Opened, model: Model
 ) -> None:
     async with opened("predict") as (dashboard, pilot):
         await pilot.press("g", "2", "q")
-        assert line(dashboard).value == "2q"
+        assert path_input(dashboard).value == "2q"
         await pilot.press("escape", "6")
         assert dashboard.current_mode == "runs"
         await pilot.press("5")
         assert dashboard.current_mode == "predict"
 
 
-async def test_tab_completes_and_then_goes_on(opened: Opened, model: Model, tmp_path: Path) -> None:
+async def test_tab_completes_the_path_and_then_moves_on(
+    opened: Opened, model: Model, tmp_path: Path
+) -> None:
     (tmp_path / "garments").mkdir()
-    picture(tmp_path / "garments" / "shoe.png")
+    save_image(tmp_path / "garments" / "shoe.png")
     async with opened("predict") as (dashboard, pilot):
         await pilot.press("enter")
-        line(dashboard).value = f"{tmp_path}/gar"
+        path_input(dashboard).value = f"{tmp_path}/gar"
         await pilot.press("tab")
-        await settled(pilot, lambda: line(dashboard).value == f"{tmp_path}/garments/")
+        await settled(pilot, lambda: path_input(dashboard).value == f"{tmp_path}/garments/")
         await pilot.press("tab")
-        await settled(pilot, lambda: line(dashboard).value.endswith("/shoe.png"))
+        await settled(pilot, lambda: path_input(dashboard).value.endswith("/shoe.png"))
         await pilot.press("tab")
-        await settled(pilot, lambda: not line(dashboard).has_focus)
+        await settled(pilot, lambda: not path_input(dashboard).has_focus)
         await pilot.press("enter", "end", "backspace", "backspace")
-        await settled(pilot, lambda: line(dashboard)._suggestion.endswith("/shoe.png"))
+        await settled(pilot, lambda: path_input(dashboard)._suggestion.endswith("/shoe.png"))
         await pilot.press("right")
-        assert line(dashboard).value.endswith("/shoe.png")
+        assert path_input(dashboard).value.endswith("/shoe.png")
 
 
-async def test_enter_on_the_empty_line_takes_the_samples(opened: Opened, model: Model) -> None:
+async def test_an_empty_path_stands_for_the_samples(opened: Opened, model: Model) -> None:
     samples = sorted((recipes.shipped_folder("assets") / "samples").iterdir())
     async with opened("predict") as (dashboard, pilot):
         await pilot.press("enter", "enter")
         await settled(
             pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == len(samples)
         )
-        assert files(dashboard).has_focus
-        assert "6 of 6" in str(files(dashboard).border_title)
+        assert file_table(dashboard).has_focus
+        assert "6 of 6" in str(file_table(dashboard).border_title)
 
 
-async def test_a_folder_is_a_table_in_which_errors_have_their_place(
+async def test_the_table_of_a_folder_shows_errors_too(
     opened: Opened, model: Model, tmp_path: Path
 ) -> None:
     for name in "abcdef":
-        picture(tmp_path / f"{name}.png")
+        save_image(tmp_path / f"{name}.png")
     (tmp_path / "c.png").write_bytes(b"no picture at all")
     async with opened("predict", size=(200, 60)) as (dashboard, pilot):
         await paste(dashboard, pilot, f"'{tmp_path}'\n")
         await settled(pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == 5)
         assert "✗ not an image" in rows(dashboard)[2]
         await pilot.press("down", "j")
-        await settled(pilot, lambda: "not an image, or damaged" in answer(dashboard))
+        await settled(pilot, lambda: "not an image, or damaged" in result_text(dashboard))
         assert stages(dashboard) == []
         await pilot.press("end")
-        await settled(pilot, lambda: "f.png" in answer(dashboard))
+        await settled(pilot, lambda: "f.png" in result_text(dashboard))
         await pilot.press("k")
-        await settled(pilot, lambda: "e.png" in answer(dashboard))
+        await settled(pilot, lambda: "e.png" in result_text(dashboard))
         await pilot.press("home")
-        await settled(pilot, lambda: "a.png" in answer(dashboard))
+        await settled(pilot, lambda: "a.png" in result_text(dashboard))
         await pilot.press("j", "j", "j", "enter")
-        await settled(pilot, lambda: "d.png" in answer(dashboard))
+        await settled(pilot, lambda: "d.png" in result_text(dashboard))
         assert stages(dashboard)
         assert dashboard.screen.query_one(StagesPane).has_focus
 
 
 @pytest.mark.parametrize("focused", [False, True])
-async def test_files_are_dropped_on_the_line_or_anywhere(
+async def test_files_can_be_dropped_anywhere(
     opened: Opened, model: Model, tmp_path: Path, focused: bool
 ) -> None:
-    one, two = picture(tmp_path / "one bag.png"), picture(tmp_path / "two.png")
+    one, two = save_image(tmp_path / "one bag.png"), save_image(tmp_path / "two.png")
     async with opened("predict") as (dashboard, pilot):
         if focused:
             await pilot.press("enter", "x")
@@ -191,70 +193,74 @@ async def test_files_are_dropped_on_the_line_or_anywhere(
         await settled(pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == 2)
         dashboard.screen.set_focus(None)
         await paste(dashboard, pilot, f"file://{str(one).replace(' ', '%20')}\r\n")
-        await settled(pilot, lambda: "one bag.png" in answer(dashboard))
-        assert line(dashboard).value == str(one)
+        await settled(pilot, lambda: "one bag.png" in result_text(dashboard))
+        assert path_input(dashboard).value == str(one)
 
 
-async def test_a_piece_of_a_path_is_pasted_into_the_line(opened: Opened, model: Model) -> None:
+async def test_a_part_of_a_path_is_pasted_into_the_path(opened: Opened, model: Model) -> None:
     async with opened("predict") as (dashboard, pilot):
         await pilot.press("enter", *"pic")
         await paste(dashboard, pilot, "tures\x1b[31m/a.png\n")
-        assert line(dashboard).value == "pictures[31m/a.png"
+        assert path_input(dashboard).value == "pictures[31m/a.png"
         assert model.asked == []
 
 
-async def test_what_is_wrong_is_said_in_place(opened: Opened, model: Model, tmp_path: Path) -> None:
+async def test_errors_are_shown_in_the_result_pane(
+    opened: Opened, model: Model, tmp_path: Path
+) -> None:
     async with opened("predict") as (dashboard, pilot):
         await paste(dashboard, pilot, str(tmp_path / "gone.png"))
-        await settled(pilot, lambda: "No such file" in answer(dashboard))
+        await settled(pilot, lambda: "No such file" in result_text(dashboard))
         (tmp_path / "empty").mkdir()
         await paste(dashboard, pilot, str(tmp_path / "empty"))
-        await settled(pilot, lambda: "no picture in it" in answer(dashboard))
+        await settled(pilot, lambda: "no images in" in result_text(dashboard))
         model.refuse = "there is no checkpoint yet"
-        await paste(dashboard, pilot, str(picture(tmp_path / "a.png")))
-        await settled(pilot, lambda: "no checkpoint yet" in answer(dashboard))
+        await paste(dashboard, pilot, str(save_image(tmp_path / "a.png")))
+        await settled(pilot, lambda: "no checkpoint yet" in result_text(dashboard))
         model.refuse = ""
         await paste(dashboard, pilot, str(tmp_path / "a.png"))
-        await settled(pilot, lambda: "Bag, 97.0 %" in answer(dashboard))
+        await settled(pilot, lambda: "Bag, 97.0 %" in result_text(dashboard))
 
 
-async def test_hostile_file_names_steer_nothing(
+async def test_control_characters_in_file_names_are_escaped(
     opened: Opened, model: Model, tmp_path: Path
 ) -> None:
     folder = tmp_path / "[b]x\x1b]0;t\x07"
     folder.mkdir()
-    picture(folder / "[red]a\x1b[2J.png")
+    save_image(folder / "[red]a\x1b[2J.png")
     async with opened("predict", size=(200, 60)) as (dashboard, pilot):
         await paste(dashboard, pilot, f"'{folder}'")
         await settled(pilot, lambda: any("97.0 %" in row for row in rows(dashboard)))
         assert "[red]a␛[2J.png" in rows(dashboard)[0]
-        assert line(dashboard).value == ""
-        assert "[red]a␛[2J.png" in answer(dashboard)
+        assert path_input(dashboard).value == ""
+        assert "[red]a␛[2J.png" in result_text(dashboard)
 
 
-async def test_the_run_in_hand_answers_anew_when_it_is_another(
+async def test_another_selected_run_predicts_again(
     opened: Opened, app_state: AppState, model: Model, tmp_path: Path
 ) -> None:
     other = make_run(app_state.runs_dir, splits=())
-    file = picture(tmp_path / "a.png")
+    file = save_image(tmp_path / "a.png")
     async with opened("predict") as (dashboard, pilot):
         await paste(dashboard, pilot, str(file))
-        await settled(pilot, lambda: "Bag" in answer(dashboard))
+        await settled(pilot, lambda: "Bag" in result_text(dashboard))
         await pilot.press("w")
         await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         dashboard.screen.query_one(Input).value = other.id
         await pilot.press("enter")
-        await settled(pilot, lambda: len(model.asked) > 1 and "Bag" in answer(dashboard))
+        await settled(pilot, lambda: len(model.asked) > 1 and "Bag" in result_text(dashboard))
         assert app_state.selected_run == other
-        # Once: nothing is asked of a model twice.
+        # Only once.
         assert model.asked[1:] == [(other.path, (file,))]
-        assert other.id in str(dashboard.screen.query_one("#given").border_title)
+        assert other.id in str(dashboard.screen.query_one("#input").border_title)
 
 
-async def test_a_model_file_is_asked_instead(opened: Opened, model: Model, tmp_path: Path) -> None:
+async def test_a_model_file_can_be_chosen_instead(
+    opened: Opened, model: Model, tmp_path: Path
+) -> None:
     async with opened("predict") as (dashboard, pilot):
-        await paste(dashboard, pilot, str(picture(tmp_path / "a.png")))
-        await settled(pilot, lambda: "Bag" in answer(dashboard))
+        await paste(dashboard, pilot, str(save_image(tmp_path / "a.png")))
+        await settled(pilot, lambda: "Bag" in result_text(dashboard))
         await pilot.press("w")
         await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         dashboard.screen.query_one(Input).value = "file"
@@ -264,28 +270,28 @@ async def test_a_model_file_is_asked_instead(opened: Opened, model: Model, tmp_p
         await pilot.press("enter")
         await settled(pilot, lambda: len(model.asked) == 2)
         assert model.asked[-1][0] == tmp_path / "net.safetensors"
-        assert "net.safetensors" in str(dashboard.screen.query_one("#given").border_title)
+        assert "net.safetensors" in str(dashboard.screen.query_one("#input").border_title)
 
 
-async def test_an_answer_of_the_model_before_is_not_shown(
+async def test_a_result_of_the_previous_model_is_not_shown(
     opened: Opened, app_state: AppState, model: Model, tmp_path: Path
 ) -> None:
     other = make_run(app_state.runs_dir, splits=())
     model.hold = True
     async with opened("predict") as (dashboard, pilot):
-        await paste(dashboard, pilot, str(picture(tmp_path / "a.png")))
+        await paste(dashboard, pilot, str(save_image(tmp_path / "a.png")))
         await settled(pilot, lambda: len(model.asked) == 1)
-        assert "asking tiny" in answer(dashboard)
+        assert "predicting with tiny" in result_text(dashboard)
         dashboard.select_run(other)
         await pilot.pause()
         model.release()
         await settled(pilot, lambda: len(model.asked) == 2)
-        assert "Bag" not in answer(dashboard)
+        assert "Bag" not in result_text(dashboard)
         model.release()
-        await settled(pilot, lambda: "Bag" in answer(dashboard))
+        await settled(pilot, lambda: "Bag" in result_text(dashboard))
 
 
-async def test_the_watched_folder_brings_pictures_until_it_is_gone(
+async def test_a_watched_folder_adds_images_until_it_is_gone(
     opened: Opened, model: Model, tmp_path: Path
 ) -> None:
     folder = tmp_path / "in"
@@ -296,42 +302,42 @@ async def test_the_watched_folder_brings_pictures_until_it_is_gone(
         dashboard.screen.query_one(Input).value = str(folder)
         await pilot.press("enter")
         await settled(pilot, lambda: "watching" in note(dashboard))
-        assert "waiting for pictures" in files(dashboard).empty
+        assert "waiting for images" in file_table(dashboard).empty
         written, began = 0, time.monotonic()
 
-        def noticed() -> bool:
+        def is_reported() -> bool:
             nonlocal written
-            # The watch begins a moment after it was asked for, and tells of files that hold
-            # still: until it does, the file is written anew now and then.
+            # The watch starts a moment later, and reports only files that no longer change:
+            # until it does, the file is written again now and then.
             if not rows(dashboard) and time.monotonic() - began >= written * 0.3:
                 written += 1
-                picture(folder / "first.png", (60 + written, 40))
+                save_image(folder / "first.png", (60 + written, 40))
             return bool(rows(dashboard)) and "97.0 %" in rows(dashboard)[0]
 
-        await settled(pilot, noticed)
-        picture(folder / "second.png")
+        await settled(pilot, is_reported)
+        save_image(folder / "second.png")
         await settled(pilot, lambda: len(rows(dashboard)) == 2 and "97.0 %" in rows(dashboard)[1])
-        await settled(pilot, lambda: "second.png" in answer(dashboard))
+        await settled(pilot, lambda: "second.png" in result_text(dashboard))
         (folder / "second.png").write_bytes(b"spoilt")
         await settled(pilot, lambda: "✗" in rows(dashboard)[1])
         shutil.rmtree(folder)
         await settled(pilot, lambda: "the watched folder is gone" in note(dashboard))
         assert len(rows(dashboard)) == 2
-        await paste(dashboard, pilot, str(picture(tmp_path / "later.png")))
-        await settled(pilot, lambda: "later.png" in answer(dashboard))
+        await paste(dashboard, pilot, str(save_image(tmp_path / "later.png")))
+        await settled(pilot, lambda: "later.png" in result_text(dashboard))
 
 
-async def test_w_ends_the_watch_and_a_missing_folder_is_refused(
+async def test_w_ends_the_watch_and_a_missing_folder_is_an_error(
     monkeypatch: pytest.MonkeyPatch, opened: Opened, model: Model, tmp_path: Path
 ) -> None:
     async with opened("predict") as (dashboard, pilot):
-        said: list[str] = []
-        monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: said.append(message))
+        messages: list[str] = []
+        monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: messages.append(message))
         await pilot.press("W")
         dashboard.screen.query_one(Input).value = str(tmp_path / "missing")
         await pilot.press("enter")
-        await settled(pilot, lambda: bool(said))
-        assert "cannot be read" in said[0]
+        await settled(pilot, lambda: bool(messages))
+        assert "cannot be read" in messages[0]
         await pilot.press("W")
         dashboard.screen.query_one(Input).value = str(tmp_path)
         await pilot.press("enter")
@@ -341,44 +347,44 @@ async def test_w_ends_the_watch_and_a_missing_folder_is_refused(
         watch = screen._watch
         assert watch is not None
         await pilot.press("W")
-        assert "not watched any more" in note(dashboard)
+        assert "no longer watching" in note(dashboard)
         assert watch.wait(5)
 
 
-async def test_the_pad_is_asked_about_as_it_is_drawn_on(opened: Opened, model: Model) -> None:
+async def test_a_drawing_is_predicted_while_it_is_drawn(opened: Opened, model: Model) -> None:
     async with opened("predict") as (dashboard, pilot):
         await pilot.press("i")
         pad = dashboard.screen.query_one(DrawPad)
         assert pad.has_focus
-        assert not dashboard.screen.query_one("#given").display
+        assert not dashboard.screen.query_one("#input").display
         await pilot.press("space", "right", "down")
-        await settled(pilot, lambda: "Bag, 97.0 %" in answer(dashboard))
-        await settled(pilot, lambda: np.array_equal(model.drawn[-1], pad.picture()))
+        await settled(pilot, lambda: "Bag, 97.0 %" in result_text(dashboard))
+        await settled(pilot, lambda: np.array_equal(model.drawn[-1], pad.image()))
         assert "scaled" in stages(dashboard)
-        drawn = pad.picture().sum()
+        drawn = pad.image().sum()
         await pilot.press("x")
-        assert pad.picture().sum() < drawn
+        assert pad.image().sum() < drawn
         await pilot.press("backspace")
         assert pad.is_blank
-        await settled(pilot, lambda: "Bag" not in answer(dashboard))
+        await settled(pilot, lambda: "Bag" not in result_text(dashboard))
         await pilot.press("i")
-        assert dashboard.screen.query_one("#given").display
+        assert dashboard.screen.query_one("#input").display
         assert dashboard.screen.query_one(StagesPane).has_focus
 
 
-async def test_the_mouse_draws_and_its_right_button_rubs_out(opened: Opened, model: Model) -> None:
+async def test_the_mouse_draws_and_its_right_button_erases(opened: Opened, model: Model) -> None:
     async with opened("predict") as (dashboard, pilot):
         await pilot.press("i")
         pad = dashboard.screen.query_one(DrawPad)
         await pilot.mouse_down(DrawPad, offset=(5, 5))
         await pilot.hover(DrawPad, offset=(20, 5))
         await pilot.mouse_up(DrawPad, offset=(20, 5))
-        line_of = pad.picture()
-        assert line_of.max() == 255
-        # Between the two places as well, and after the button was let go nothing more.
-        assert (line_of.max(axis=0) > 0).mean() > 0.5
+        drawn = pad.image()
+        assert drawn.max() == 255
+        # Also between the two points, and nothing more once the button is released.
+        assert (drawn.max(axis=0) > 0).mean() > 0.5
         await pilot.hover(DrawPad, offset=(20, 12))
-        assert np.array_equal(pad.picture(), line_of)
+        assert np.array_equal(pad.image(), drawn)
         await pilot.mouse_down(DrawPad, offset=(5, 5), button=3)
         await pilot.hover(DrawPad, offset=(20, 5))
         await pilot.mouse_up(DrawPad, offset=(20, 5))
@@ -388,7 +394,7 @@ async def test_the_mouse_draws_and_its_right_button_rubs_out(opened: Opened, mod
         )
 
 
-async def test_of_many_strokes_the_newest_is_asked_about_and_few_between(
+async def test_of_many_strokes_the_newest_is_predicted_and_few_before(
     opened: Opened, model: Model
 ) -> None:
     model.hold = True
@@ -402,17 +408,17 @@ async def test_of_many_strokes_the_newest_is_asked_about_and_few_between(
         model.release()
         pad = dashboard.screen.query_one(DrawPad)
         await settled(pilot, lambda: len(model.drawn) == 2)
-        assert np.array_equal(model.drawn[1], pad.picture())
-        assert not np.array_equal(first, pad.picture())
-        # Strokes that come quickly after an answer wait for one another.
+        assert np.array_equal(model.drawn[1], pad.image())
+        assert not np.array_equal(first, pad.image())
+        # Quick strokes after a result are predicted together.
         model.hold = False
         model.release()
         await pilot.press("down", "down", "down", "down")
-        await settled(pilot, lambda: np.array_equal(model.drawn[-1], pad.picture()))
-        assert len(model.drawn) <= 3 + (time.monotonic() - answered) / PAD_SECONDS
+        await settled(pilot, lambda: np.array_equal(model.drawn[-1], pad.image()))
+        assert len(model.drawn) <= 3 + (time.monotonic() - answered) / DRAWING_SECONDS
 
 
-async def test_a_drawing_is_not_told_what_the_model_before_said(
+async def test_a_drawing_does_not_get_the_error_of_the_previous_model(
     opened: Opened, app_state: AppState, model: Model
 ) -> None:
     model.hold = True
@@ -423,11 +429,11 @@ async def test_a_drawing_is_not_told_what_the_model_before_said(
         dashboard.select_run(make_run(app_state.runs_dir, splits=()))
         await pilot.pause()
         model.release()
-        # The other model is asked although the one before could not be.
+        # The other model predicts although the previous one could not.
         await settled(pilot, lambda: len(model.drawn) == 2)
-        assert "gone" not in answer(dashboard)
+        assert "gone" not in result_text(dashboard)
         model.release()
-        await settled(pilot, lambda: "the checkpoint is gone" in answer(dashboard))
+        await settled(pilot, lambda: "the checkpoint is gone" in result_text(dashboard))
 
 
 async def test_every_key_of_the_pad_moves_the_pen_or_draws(opened: Opened, model: Model) -> None:
@@ -441,21 +447,21 @@ async def test_every_key_of_the_pad_moves_the_pen_or_draws(opened: Opened, model
             await pilot.press(key)
             x, y = x + across, y + down
             assert pad._pen == (x, y), key
-        assert not pad.picture().any()
+        assert not pad.image().any()
         for clear in ("backspace", "delete"):
             await pilot.press("space")
-            assert pad.picture().any()
+            assert pad.image().any()
             await pilot.press(clear, "right")
-            # Gone, and the pen is up again.
-            assert not pad.picture().any()
+            # Cleared, and the pen is up again.
+            assert not pad.image().any()
 
 
-async def test_r_changes_how_pictures_are_drawn_and_is_remembered(
+async def test_r_changes_the_renderer_and_saves_it(
     opened: Opened, app_state: AppState, model: Model, tmp_path: Path
 ) -> None:
     async with opened("predict") as (dashboard, pilot):
-        await paste(dashboard, pilot, str(picture(tmp_path / "a.png")))
-        await settled(pilot, lambda: "Bag" in answer(dashboard))
+        await paste(dashboard, pilot, str(save_image(tmp_path / "a.png")))
+        await settled(pilot, lambda: "Bag" in result_text(dashboard))
         await pilot.press("r")
         assert app_state.settings.get("renderer") == "braille"
         assert dashboard.screen.query_one(StageStrip).renderer == "braille"
@@ -467,12 +473,12 @@ async def test_it_fits_small_and_large_terminals(
     opened: Opened, model: Model, tmp_path: Path, size: tuple[int, int]
 ) -> None:
     for name in "ab":
-        picture(tmp_path / f"{name}.png")
+        save_image(tmp_path / f"{name}.png")
     async with opened("predict", size=size) as (dashboard, pilot):
         await paste(dashboard, pilot, f"{tmp_path}/a.png {tmp_path}/b.png")
         await settled(pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == 2)
         for widget in (
-            files(dashboard),
+            file_table(dashboard),
             dashboard.screen.query_one(StagesPane),
             dashboard.screen.query_one(ResultPane),
         ):
@@ -491,13 +497,13 @@ async def test_it_fits_small_and_large_terminals(
         assert pad.region.bottom <= size[1]
 
 
-async def test_a_run_that_was_deleted_is_said_and_the_rest_goes_on(
+async def test_a_deleted_run_is_an_error_and_other_screens_work(
     opened: Opened, app_state: AppState, model: Model, tmp_path: Path
 ) -> None:
     async with opened("predict") as (dashboard, pilot):
         dashboard.select_run(RunFolder(app_state.runs_dir / "gone"))
         model.refuse = "no run in gone: not a folder"
-        await paste(dashboard, pilot, str(picture(tmp_path / "a.png")))
-        await settled(pilot, lambda: "not a folder" in answer(dashboard))
+        await paste(dashboard, pilot, str(save_image(tmp_path / "a.png")))
+        await settled(pilot, lambda: "not a folder" in result_text(dashboard))
         await pilot.press("6", "5")
-        assert "not a folder" in answer(dashboard)
+        assert "not a folder" in result_text(dashboard)

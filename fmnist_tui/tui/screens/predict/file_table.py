@@ -1,4 +1,4 @@
-"""Pictures and what is said of them, a line for each."""
+"""The table of image files with their predicted classes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
 COLUMNS = (
-    Column("file", "picture", 8, 0),
-    Column("label", "is", 11, 1),
+    Column("file", "image", 8, 0),
+    Column("label", "class", 11, 1),
     Column("share", "share", 7, 2, right=True),
 )
-WAITING = "…"
 
 
 class FileTable(LineTable):
-    """`fill` shows all files, `tell` the answers about some of them that have come."""
+    """`show_all` replaces all lines, `show_results` updates some."""
 
-    KEYS_TITLE = "Pictures"
+    KEYS_TITLE = "Images"
 
     @property
     def file(self) -> Path | None:
@@ -35,43 +34,35 @@ class FileTable(LineTable):
     def is_at_end(self) -> bool:
         return self.cursor_row >= self.row_count - 1
 
-    def fill(self, answers: Mapping[Path, Result | None]) -> None:
-        columns = self._columns
-        if columns:
+    def show_all(self, results: Mapping[Path, Result | None]) -> None:
+        if columns := self._columns:
             lines = [
-                (str(file), told(file, answer, columns, self._wrong))
-                for file, answer in answers.items()
+                (str(file), self._format_line(file, result, columns))
+                for file, result in results.items()
             ]
-            self.show(head(columns), lines, "waiting for pictures")
+            self.show(head(columns), lines, "waiting for images")
 
-    def tell(self, answers: Iterable[Result]) -> None:
-        columns = self._columns
-        for answer in answers:
-            if columns:
-                self.put(str(answer.file), told(answer.file, answer, columns, self._wrong))
+    def show_results(self, results: Iterable[Result]) -> None:
+        if columns := self._columns:
+            for result in results:
+                self.put(str(result.file), self._format_line(result.file, result, columns))
 
     @property
     def _columns(self) -> list[Column]:
         return laid_out(COLUMNS, self.size.width) if self.size.width > 0 else []
 
-    @property
-    def _wrong(self) -> str:
-        return self.app.theme_variables["error"][:7]
-
-
-def told(file: Path, answer: Result | None, columns: Iterable[Column], wrong: str) -> Text:
-    """A picture with its likeliest class, or with why there is none in the colour `wrong`."""
-    columns = list(columns)
-    name = Text(safe_text(file.name))
-    if answer is None:
-        return line(columns, {"file": name, "label": Text(WAITING)})
-    if not answer.error:
-        label, share = answer.ranked[0] if answer.ranked else ("", None)
-        shown = {"label": Text(safe_text(label)), "share": Text(format_percent(share, 1))}
-        return line(columns, {"file": name, **shown})
-    # The reason may take the room of the figures; where it begins with the path, that
-    # is told by the line already.
-    reason = safe_text(answer.error).removeprefix(f"{safe_text(file)}: ")
-    width = line_width(columns)
-    wide = laid_out([COLUMNS[0], Column("error", "", max(8, width // 2), 1)], width)
-    return line(wide, {"file": name, "error": Text(f"✗ {reason}", wrong)})
+    def _format_line(self, file: Path, result: Result | None, columns: list[Column]) -> Text:
+        """A file's most probable class with its probability, or its error."""
+        cells = {"file": Text(safe_text(file.name)), "label": Text("…")}
+        if result is None:
+            return line(columns, cells)
+        if result.error:
+            # One wide column for the error, without the path that it may start with.
+            error = safe_text(result.error).removeprefix(f"{safe_text(file)}: ")
+            colour = self.app.theme_variables["error"][:7]
+            width = line_width(columns)
+            columns = laid_out([COLUMNS[0], Column("error", "", max(8, width // 2), 1)], width)
+            return line(columns, cells | {"error": Text(f"✗ {error}", colour)})
+        name, probability = result.ranked[0] if result.ranked else ("", None)
+        share = Text(format_percent(probability, 1))
+        return line(columns, cells | {"label": Text(safe_text(name)), "share": share})

@@ -1,105 +1,137 @@
-"""Pictures that a user names: by path, by folder, by a paste; and how a path may go on."""
+"""Images that a user names: a typed path, a folder, pasted or dropped files; path completion.
+
+Terminals paste dropped files as quoted names or with escaped blanks, file managers as URLs.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from fmnist_tui.config.dataset_catalog import IMAGE_SUFFIXES
-from fmnist_tui.tui.screens.predict import dropped_paths
-from fmnist_tui.tui.screens.predict.results import MOST
+from fmnist_tui.tui.screens.predict.results import MAX_FILES
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
-KINDS = "PNG, JPEG, WebP, BMP, GIF, TIFF"
-# So many names of a folder are looked at to complete one.
-_LOOKED_AT = 20_000
+IMAGE_KINDS = "PNG, JPEG, WebP, BMP, GIF, TIFF"
+# Completion reads at most this many names of a folder.
+_MAX_SCANNED = 20_000
+_URL = "file://"
+_PATH_START = re.compile(r"""['"]?(?:~?/|\.{1,2}/|file://)""")
+# Plain paths are separated by blanks, but may contain some: only those before a path count.
+_SEPARATOR = re.compile(r"\s+(?=~?/|file://)")
 
 
 @dataclass(frozen=True, slots=True)
-class PictureInput:
-    """Files to predict; `folder` is where they are if they were given as one."""
+class ImageInput:
+    """Files to predict, and their `folder` if one was given."""
 
     files: tuple[Path, ...]
     folder: Path | None = None
     note: str = ""
 
 
-def gather(text: str) -> PictureInput:
-    """The files that a typed path or a paste stands for; folders stand for their pictures.
+def parse_input(text: str) -> ImageInput:
+    """The files that a typed path or a paste names; a folder stands for its images.
 
-    A file need not be there: predicting it says so. Raises UserError for a folder that
-    cannot be read or holds no picture."""
-    whole = text.strip()
-    names = [whole] if _there(whole) else dropped_paths.paths(text)
-    if not names:
-        raise UserError("there is no path in it; give a picture file or a folder")
+    A file need not exist: predicting it reports that. Raises UserError for a folder that
+    cannot be read, and where there are no files."""
+    line = text.strip()
+    paths = [expand_home(name) for name in ([line] if _exists(line) else parse_paths(text))]
+    if not paths:
+        raise UserError("no path given; enter an image file or a folder")
+    folder = paths[0] if len(paths) == 1 and paths[0].is_dir() else None
     files: dict[Path, None] = {}
-    folder = None
-    for name in names:
-        path = expand_home(name)
-        if path.is_dir():
-            found = pictures(path)
-            folder = path if len(names) == 1 else None
-            if not found and folder is not None:
-                raise UserError(f"{safe_text(path)}: no picture in it ({KINDS})")
-            files.update(dict.fromkeys(found))
-        else:
-            files[path] = None
+    for path in paths:
+        files.update(dict.fromkeys(list_images(path) if path.is_dir() else [path]))
     if not files:
-        raise UserError(f"no picture in these folders ({KINDS})")
-    taken = tuple(files)[:MOST]
-    note = f"the first {MOST:,} of {len(files):,} pictures" if len(files) > MOST else ""
-    return PictureInput(taken, folder, note)
+        where = safe_text(folder) if folder else "these folders"
+        raise UserError(f"no images in {where} ({IMAGE_KINDS})")
+    note = f"the first {MAX_FILES:,} of {len(files):,} images" if len(files) > MAX_FILES else ""
+    return ImageInput(tuple(files)[:MAX_FILES], folder, note)
 
 
-def pictures(folder: Path) -> list[Path]:
-    """The pictures directly in a folder, by name; UserError where it cannot be read."""
+def list_images(folder: Path) -> list[Path]:
+    """The images directly in a folder, by name; UserError where it cannot be read."""
     try:
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if is_picture(entry.name))
+        return sorted(path for path in folder.iterdir() if is_image_name(path.name))
     except OSError as error:
         raise UserError(f"{safe_text(folder)}: cannot be read: {reason(error)}") from error
-    return [folder / name for name in names]
 
 
-def is_picture(name: str) -> bool:
-    """Whether a file of this name is taken to be a picture."""
+def is_image_name(name: str) -> bool:
+    """Whether this is the name of a visible file with an image suffix."""
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
-def completed(text: str) -> str | None:
-    """How a path that is being typed may go on: the first folder or picture that fits.
+def complete_path(text: str) -> str | None:
+    """The path extended to the first matching folder or image; None without a match.
 
-    A name that would steer the terminal is not offered."""
-    if not text:
-        return None
-    cut = text.rfind("/") + 1
-    beginning, part = text[:cut], text[cut:]
-    where = "." if not cut else expand_home(beginning)
-    best = ""
+    Names with control characters are not offered."""
+    split = text.rfind("/") + 1
+    parent, prefix = text[:split], text[split:]
     try:
-        with os.scandir(where) as entries:
-            for _, entry in zip(range(_LOOKED_AT), entries, strict=False):
-                name = entry.name
-                if not name.startswith(part) or (name.startswith(".") and not part):
-                    continue
-                is_folder = entry.is_dir()
-                if (
-                    not (is_folder or name.lower().endswith(IMAGE_SUFFIXES))
-                    or safe_text(name) != name
-                ):
-                    continue
-                shown = f"{name}/" if is_folder else name
-                best = min(best, shown) if best else shown
+        with os.scandir(expand_home(parent or ".")) as entries:
+            names = [
+                f"{entry.name}/" if entry.is_dir() else entry.name
+                for entry in islice(entries, _MAX_SCANNED)
+                if entry.name.startswith(prefix)
+                and (prefix or not entry.name.startswith("."))
+                and (entry.is_dir() or entry.name.lower().endswith(IMAGE_SUFFIXES))
+                and safe_text(entry.name) == entry.name
+            ]
     except (OSError, ValueError):
         return None
-    return f"{beginning}{best}" if best and best != part else None
+    first = min(names, default=prefix)
+    return f"{parent}{first}" if text and first != prefix else None
 
 
-def _there(name: str) -> bool:
+def is_drop(text: str) -> bool:
+    """Whether a paste starts with a path, rather than being a part of one."""
+    return bool(_PATH_START.match(text.strip()))
+
+
+def parse_paths(text: str) -> list[str]:
+    """The distinct paths in a paste, in their order."""
+    paths = [
+        _parse_url(part)
+        for line in text.replace("\r", "\n").split("\n")
+        if line.strip()
+        for part in _split_line(line.strip())
+    ]
+    return [path for path in dict.fromkeys(paths) if path]
+
+
+def _split_line(line: str) -> list[str]:
+    if any(character in line for character in "'\"\\"):
+        try:
+            return shlex.split(line)
+        except ValueError:
+            pass  # an unquoted name with an apostrophe
+    return _SEPARATOR.split(line)
+
+
+def _parse_url(text: str) -> str:
+    """The path in a file URL of this machine; other text unchanged."""
+    if not text.startswith(_URL):
+        return text
+    try:
+        host = urlsplit(text).netloc
+    except ValueError:
+        return text
+    if host not in ("", "localhost"):
+        return text
+    # Not `path` of the parsed URL: names that were not encoded may contain ? and #.
+    return unquote(text[len(_URL) + len(host) :], errors="surrogateescape")
+
+
+def _exists(name: str) -> bool:
     try:
         return bool(name) and os.path.lexists(expand_home(name))
     except ValueError:

@@ -1,4 +1,4 @@
-"""A line for a path: it says how the path may go on, and takes dropped files as they come."""
+"""A text field for a path, with completion, that accepts dropped files."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input
 
-from fmnist_tui.tui.screens.predict import dropped_paths, inputs
+from fmnist_tui.tui.screens.predict.inputs import complete_path, is_drop
 
 
 class PathSuggester(Suggester):
-    """Completes paths to folders and pictures; looks into folders in a thread."""
+    """Suggests folders and images, which it looks up in a thread."""
 
     def __init__(self) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
 
     async def get_suggestion(self, value: str) -> str | None:
-        return await asyncio.to_thread(inputs.completed, value)
+        return await asyncio.to_thread(complete_path, value)
 
 
 class PathInput(Input):
-    """Tab, like the right arrow, takes the suggestion; where there is none it goes on."""
+    """Tab accepts the suggestion, like the right arrow; without one it moves the focus."""
 
     KEYS_TITLE = "Path"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "complete", "Complete the path", show=False, id="path.complete"),
     ]
 
-    class Dropped(Message):
-        """Files were dropped on the line, or pasted into it."""
+    class FilesDropped(Message):
+        """Paths were pasted, or files dropped on the terminal."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
@@ -46,19 +46,19 @@ class PathInput(Input):
 
     async def action_complete(self) -> None:
         value = self.value
-        found = await asyncio.to_thread(inputs.completed, value)
-        if found is None or found == value:
+        path = await asyncio.to_thread(complete_path, value)
+        if path is None:
             self.screen.focus_next()
         elif self.value == value:
-            self.value = found
-            self.cursor_position = len(found)
+            self.value = path
+            self.cursor_position = len(path)
 
     def on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
         event.stop()
-        if dropped_paths.is_drop(event.text):
-            self.post_message(self.Dropped(event.text))
+        if is_drop(event.text):
+            self.post_message(self.FilesDropped(event.text))
         else:
-            # A piece of a path; what would steer the terminal stays out of the line.
-            line = event.text.strip("\r\n").splitlines()[:1]
-            self.insert_text_at_cursor("".join(filter(str.isprintable, "".join(line))))
+            # A part of a path: its first line, without control characters.
+            line = "".join(event.text.strip("\r\n").splitlines()[:1])
+            self.insert_text_at_cursor("".join(filter(str.isprintable, line)))

@@ -1,204 +1,160 @@
-"""Asking a model about files and drawings, a little at a time, through the session."""
+"""Requests predictions of files and of a drawing from the session, a few at a time."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from fmnist_tui.tui.screens.predict.drawing import Pixels
-from fmnist_tui.tui.screens.predict.results import PredictionQueue, Result, reduced
+from fmnist_tui.tui.base.dialog_flow import start_flow
+from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.screens.predict.draw_pad import Pixels
+from fmnist_tui.tui.screens.predict.results import PredictionQueue, Result, build_result
 from fmnist_tui.tui.shared.run_names import run_name_from_folder
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
-if TYPE_CHECKING:
-    from fmnist_tui.engine.inference.predict import Prediction
-    from fmnist_tui.tui.base.screen import DashboardScreen
-
-# A drawing is asked about so often at most.
-PAD_SECONDS = 0.2
+# The shortest time between two predictions of the drawing.
+DRAWING_SECONDS = 0.2
 
 
 class Predictor:
-    """Which model is asked, and what it has said so far of the files and of the drawing.
+    """Predicts with the selected run, or with `model`, a model file chosen instead.
 
-    The model is the run in hand, or a `model` file chosen instead. `trouble` says why the
-    model cannot be asked. `told` is called with the answers that have come, `drawn` when
-    there is another answer about the drawing, and either when there is trouble."""
+    `on_results` is called with new results of files, `on_drawing` when the drawing has
+    another result, and either after an `error`."""
 
     def __init__(
         self,
         screen: DashboardScreen,
-        told: Callable[[list[Result]], None],
-        drawn: Callable[[], None],
+        on_results: Callable[[list[Result]], None],
+        on_drawing: Callable[[], None],
     ) -> None:
-        self._screen, self._told, self._drawn = screen, told, drawn
-        self.enquiry = PredictionQueue()
+        self._screen, self._on_results, self._on_drawing = screen, on_results, on_drawing
+        self.queue = PredictionQueue()
         self.drawing: Result | None = None
         self.model: Path | None = None
-        self.trouble = ""
-        self._source: Path | None = None
-        self._asked: frozenset[Path] = frozenset()
-        self._picture: Pixels | None = None
-        self._drawing_asked = False
-        self._drawing_at = 0.0
-        self._again = False
+        self.error = ""
+        self._last_source: Path | None = None
+        self._pending: frozenset[Path] = frozenset()
+        self._image: Pixels | None = None
+        self._is_drawing_pending = False
+        self._is_drawing_new = False
+        self._drawing_time = 0.0
 
     @property
     def source(self) -> Path | None:
-        """The run folder or model file that is asked."""
-        if self.model is not None:
-            return self.model
+        """The run folder or model file to predict with."""
         run = self._screen.context.selected_run
-        return run.path if run is not None else None
+        return self.model or (run.path if run is not None else None)
 
     @property
     def name(self) -> str:
-        """What the model is called, safe to show; empty where there is none."""
+        """The model's name, safe to show; empty where there is no model."""
         if self.model is not None:
             return safe_text(self.model.name, 40)
         run = self._screen.context.selected_run
         return run_name_from_folder(run) if run is not None else ""
 
     @property
-    def asking(self) -> bool:
-        """Whether an answer is being waited for."""
-        return bool(self._asked) or self._drawing_asked
+    def is_busy(self) -> bool:
+        return bool(self._pending) or self._is_drawing_pending
 
-    def renew(self) -> None:
-        """Ask about everything anew: the model is another, or knows more."""
-        self.trouble = ""
+    def restart(self) -> None:
+        """Predict everything again: the model has changed, or has been trained further."""
+        self._last_source = self.source
         self.drawing = None
-        self.enquiry.again()
-        self._source = self.source
-        self._ask()
-        if self._picture is not None:
-            self.draw(self._picture)
+        self.predict(self.queue.results)
+        if self._image is not None:
+            self.draw(self._image)
 
-    def look(self) -> None:
-        """Renew if another model is meant than before."""
-        if self.source != self._source:
-            self.renew()
+    def restart_if_changed(self) -> None:
+        """Predict everything again if there is another model."""
+        if self.source != self._last_source:
+            self.restart()
 
     # -- files ----------------------------------------------------------------------------
 
-    def begin(self, files: Iterable[Path]) -> None:
-        """Ask about these files instead of those before."""
-        self.trouble = ""
-        self.enquiry.begin(files)
-        self._ask()
+    def predict(self, files: Iterable[Path]) -> None:
+        """Predict these files instead of the present ones."""
+        self.error = ""
+        self.queue.reset(files)
+        self._predict_next()
 
     def add(self, files: Iterable[Path]) -> None:
-        """Ask about these files too, or again."""
-        self.enquiry.add(files)
-        self._ask()
+        """Predict new and changed files too."""
+        self.queue.add(files)
+        self._predict_next()
 
-    def want(self, file: Path) -> Result | None:
-        """The answer about a file with its pictures; it is asked for next if it is not here."""
-        found = self.enquiry.detail(file)
-        if found is None and file in self.enquiry.answers and file not in self._asked:
-            self.enquiry.hurry(file)
-            self._ask()
-        return found
+    def get_result(self, file: Path) -> Result | None:
+        """The result with its stages; None if there is none yet: then the file comes next."""
+        result = self.queue.detailed(file)
+        if result is None and file in self.queue.results and file not in self._pending:
+            self.queue.prioritise(file)
+            self._predict_next()
+        return result
 
-    def _ask(self) -> None:
+    def _predict_next(self) -> None:
+        """Predict the next files, unless others are being predicted."""
         source = self.source
-        if self._asked or source is None or self.trouble:
-            return
-        files = self.enquiry.next()
-        if not files:
-            return
+        if not self._pending and source is not None and not self.error:
+            files = self.queue.next_batch()
+            if files:
+                self._pending = frozenset(files)
+                start_flow(self._screen, self._predict_files(source, files))
+
+    async def _predict_files(self, source: Path, files: list[Path]) -> None:
+        results: list[Result] = []
+        error = ""
         try:
             future = self._screen.app_state.session.predict(source, files)
-        except UserError as error:
-            self._refused(source, str(error))
-            return
-        self._asked = frozenset(files)
-        self._screen.answer(
-            future,
-            partial(self._answered, source),
-            partial(self._refused, source),
-            group="predict",
-        )
-
-    def _answered(self, source: Path, predictions: list[Prediction]) -> None:
-        self._screen.later(
-            partial(reduced, predictions),
-            partial(self._take, source),
-            partial(self._refused, source),
-            group="reduce",
-        )
-
-    def _take(self, source: Path, answers: list[Result]) -> None:
-        self._asked = frozenset()
+            predictions = await self._screen.in_session(future)
+            results = await self._screen.in_thread(lambda: list(map(build_result, predictions)))
+        except UserError as problem:
+            error = safe_text(str(problem))
+        self._pending = frozenset()
         if source == self.source:
-            self.enquiry.take(answers)
-            self._told(answers)
-        self._ask()
-
-    def _refused(self, source: Path, why: str) -> None:
-        self._asked = frozenset()
-        if source == self.source:
-            self.trouble = why
-            self._told([])
-        else:
-            self._ask()
+            self.error = error or self.error
+            self.queue.store(results)
+            self._on_results(results)
+        self._predict_next()
 
     # -- the drawing ----------------------------------------------------------------------
 
-    def draw(self, picture: Pixels | None) -> None:
-        """Ask about a drawing, or about none; of several in a short time about the newest."""
-        self._picture = picture
-        if picture is None:
+    def draw(self, image: Pixels | None) -> None:
+        """Predict a drawing (None: there is none any more); of several quick ones the newest."""
+        self._image = image
+        if image is None:
             self.drawing = None
-            self._drawn()
+            self._on_drawing()
             return
-        self._again = True
-        if not self._drawing_asked:
-            self._drawing_asked = True
-            wait = self._drawing_at + PAD_SECONDS - time.monotonic()
-            if wait > 0:
-                self._screen.set_timer(wait, self._ask_drawing)
-            else:
-                self._ask_drawing()
+        self._is_drawing_new = True
+        if not self._is_drawing_pending:
+            self._is_drawing_pending = True
+            start_flow(self._screen, self._predict_drawing())
 
-    def _ask_drawing(self) -> None:
-        source, picture = self.source, self._picture
-        self._again = False
-        self._drawing_at = time.monotonic()
-        if source is None or picture is None:
-            self._drawing_asked = False
-            self._drawn()
-            return
-        try:
-            future = self._screen.app_state.session.classify(source, picture)
-        except UserError as error:
-            self._drawing_refused(source, str(error))
-            return
-        self._screen.answer(
-            future,
-            partial(self._drawing_answered, source),
-            partial(self._drawing_refused, source),
-            group="classify",
-        )
-
-    def _drawing_answered(self, source: Path, prediction: Prediction) -> None:
-        self._drawing_asked = False
+    async def _predict_drawing(self) -> None:
+        wait = self._drawing_time + DRAWING_SECONDS - time.monotonic()
+        if wait > 0:
+            await asyncio.sleep(wait)
+            if not self._screen.is_open:
+                return
+        source, image = self.source, self._image
+        self._is_drawing_new = False
+        self._drawing_time = time.monotonic()
+        result, error = None, self.error
+        if source is not None and image is not None:
+            try:
+                future = self._screen.app_state.session.classify(source, image)
+                result, error = build_result(await self._screen.in_session(future)), ""
+            except UserError as problem:
+                error = safe_text(str(problem))
+        self._is_drawing_pending = False
         if source == self.source:
-            self.trouble = ""
-            # What has been wiped off meanwhile is not answered any more.
-            self.drawing = reduced([prediction])[0] if self._picture is not None else None
-            self._drawn()
-        if self._again:
-            self.draw(self._picture)
-
-    def _drawing_refused(self, source: Path, why: str) -> None:
-        self._drawing_asked = False
-        if source == self.source:
-            self.trouble = why
-            self._drawn()
-        elif self._again:
-            self.draw(self._picture)
+            self.error = error
+            # The pad may have been cleared in the meantime.
+            self.drawing = (result or self.drawing) if self._image is not None else None
+            self._on_drawing()
+        if self._is_drawing_new:
+            self.draw(self._image)

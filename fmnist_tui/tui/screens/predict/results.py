@@ -1,4 +1,4 @@
-"""What a model says of pictures, in a form that is light enough to keep and quick to show."""
+"""Results of predictions, small enough to keep, and the queue of files to predict."""
 
 from __future__ import annotations
 
@@ -8,143 +8,121 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from fmnist_tui.render.cells import resize
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.data.images.prepare import PreparationStep
     from fmnist_tui.engine.inference.predict import Prediction
 
-# A step is kept no larger than a screen could show it.
-LARGEST = 96
-# So many answers keep the pictures of their steps; those of others are asked for again.
-DETAILED = 64
-BATCH = 4
-# So many pictures are listed at a time.
-MOST = 2000
-_SURE, _LIKELY = 0.9, 0.5
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PreparationStage:
-    """A picture on the way to what the model sees."""
-
-    name: str
-    caption: str
-    image: npt.NDArray[np.uint8]
+# The most files in the queue.
+MAX_FILES = 2000
+# Larger images of a stage are scaled down to this, the most that a screen shows.
+_MAX_SIDE = 96
+# Only the newest results keep the images of their stages; others are predicted again.
+_MAX_DETAILED = 64
+_BATCH_SIZE = 4
+_CONFIDENT, _LIKELY = 0.9, 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """Every class with its probability, likeliest first; or an `error`."""
+    """All classes with their probabilities, highest first, and the preparation's stages; or
+    an `error`."""
 
     file: Path
     ranked: tuple[tuple[str, float], ...] = ()
-    stages: tuple[PreparationStage, ...] = ()
+    stages: tuple[PreparationStep, ...] = ()
     notes: tuple[str, ...] = ()
     error: str = ""
 
 
-def reduced(predictions: Sequence[Prediction]) -> list[Result]:
-    """The session's predictions with small pictures; takes a moment for large ones."""
-    return [_reduced(prediction) for prediction in predictions]
-
-
-def _reduced(prediction: Prediction) -> Result:
+def build_result(prediction: Prediction) -> Result:
+    """A prediction with images scaled down, which takes a moment for large ones."""
     prepared = prediction.prepared
     if prepared is None:
         return Result(prediction.file, prediction.ranked, error=prediction.error)
-    stages = tuple(map(_stage, prepared.steps))
-    return Result(prediction.file, prediction.ranked, stages, prepared.notes)
+    stages = (
+        replace(step, image=resize(step.image, _MAX_SIDE))
+        if max(step.image.shape[:2]) > _MAX_SIDE
+        else step
+        for step in prepared.steps
+    )
+    return Result(prediction.file, prediction.ranked, tuple(stages), prepared.notes)
 
 
-def _stage(step: PreparationStep) -> PreparationStage:
-    large = max(step.image.shape[:2]) > LARGEST
-    image = resize(step.image, LARGEST) if large else step.image
-    return PreparationStage(step.name, step.caption, image)
-
-
-def in_words(ranked: Sequence[tuple[str, float]]) -> str:
-    """The answer as one would say it."""
+def describe(ranked: Sequence[tuple[str, float]]) -> str:
+    """The most probable class with its probability, qualified where that is low."""
     if not ranked:
         return ""
-    name, share = safe_text(ranked[0][0]), ranked[0][1]
-    if share != share:
-        return "no answer: the model's weights are not numbers"
-    if share >= _SURE:
-        return f"{name}, {100 * share:.1f} %"
-    if share >= _LIKELY and (len(ranked) < 2 or ranked[1][1] <= share / 2):
-        return f"probably {name}, {100 * share:.1f} %"
-    others = f" or {safe_text(ranked[1][0])}" if len(ranked) > 1 else ""
-    return f"{name}{others}: not sure, {100 * share:.1f} %"
+    name, probability = safe_text(ranked[0][0]), ranked[0][1]
+    percent = format_percent(probability, 1)
+    if probability != probability:
+        return "no result: the model's weights are not numbers"
+    if probability >= _CONFIDENT:
+        return f"{name}, {percent}"
+    if probability >= _LIKELY and (len(ranked) < 2 or ranked[1][1] <= probability / 2):
+        return f"probably {name}, {percent}"
+    second = f" or {safe_text(ranked[1][0])}" if len(ranked) > 1 else ""
+    return f"{name}{second}: low confidence, {percent}"
 
 
 class PredictionQueue:
-    """Files and what has been said of them; a few at a time are asked about, in their order.
-
-    A newer answer about a file takes the place of an older one."""
+    """Files in the order in which they are predicted, a batch at a time, and their results."""
 
     def __init__(self) -> None:
-        self.answers: dict[Path, Result | None] = {}
+        self.results: dict[Path, Result | None] = {}
         self._waiting: deque[Path] = deque()
         self._detailed: OrderedDict[Path, Result] = OrderedDict()
 
-    def begin(self, files: Iterable[Path]) -> None:
-        """Ask about these files, and about none of those before."""
-        self.answers = dict.fromkeys(files)
-        self.again()
-
-    def again(self) -> None:
-        """Ask about all files anew: another model is to answer."""
-        self.answers = dict.fromkeys(self.answers)
-        self._waiting = deque(self.answers)
+    def reset(self, files: Iterable[Path]) -> None:
+        """Replace all files, and forget all results."""
+        self.results = dict.fromkeys(files)
+        self._waiting = deque(self.results)
         self._detailed.clear()
 
     def add(self, files: Iterable[Path]) -> None:
-        """Ask about more files, or again about some that have changed; too many push the
-        oldest out."""
+        """Add new and changed files; the oldest are dropped where there are too many."""
         for file in files:
-            self.answers.setdefault(file, None)
+            self.results.setdefault(file, None)
             self._detailed.pop(file, None)
             if file not in self._waiting:
                 self._waiting.append(file)
-        for oldest in list(self.answers)[: max(0, len(self.answers) - MOST)]:
-            del self.answers[oldest]
+        for oldest in list(self.results)[: max(0, len(self.results) - MAX_FILES)]:
+            del self.results[oldest]
             self._detailed.pop(oldest, None)
             if oldest in self._waiting:
                 self._waiting.remove(oldest)
 
-    def hurry(self, file: Path) -> None:
-        """Ask about this file before the others."""
+    def prioritise(self, file: Path) -> None:
+        """Predict this file before the others."""
         if file in self._waiting:
             self._waiting.remove(file)
         self._waiting.appendleft(file)
 
-    def next(self) -> list[Path]:
-        """The files to ask about now."""
-        return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+    def next_batch(self) -> list[Path]:
+        """Take the files to predict now."""
+        return [self._waiting.popleft() for _ in range(min(_BATCH_SIZE, len(self._waiting)))]
 
-    def take(self, answers: Iterable[Result]) -> None:
-        """Take in what was said; what is not asked about any more is dropped."""
-        for answer in answers:
-            if answer.file in self.answers:
-                self.answers[answer.file] = replace(answer, stages=())
-                self._detailed[answer.file] = answer
-                self._detailed.move_to_end(answer.file)
-        while len(self._detailed) > DETAILED:
+    def store(self, results: Iterable[Result]) -> None:
+        """Keep the results of files that are still in the queue."""
+        for result in results:
+            if result.file in self.results:
+                self.results[result.file] = replace(result, stages=())
+                self._detailed[result.file] = result
+                self._detailed.move_to_end(result.file)
+        while len(self._detailed) > _MAX_DETAILED:
             self._detailed.popitem(last=False)
 
-    def detail(self, file: Path) -> Result | None:
-        """The answer with its pictures; None where it has to be asked for (again)."""
+    def detailed(self, file: Path) -> Result | None:
+        """The result with its stages; None where the file has to be predicted (again)."""
         if file in self._detailed:
             self._detailed.move_to_end(file)
             return self._detailed[file]
-        answer = self.answers.get(file)
-        return answer if answer is not None and answer.error else None
+        result = self.results.get(file)
+        return result if result is not None and result.error else None
 
     @property
-    def done(self) -> int:
-        return sum(answer is not None for answer in self.answers.values())
+    def done_count(self) -> int:
+        return sum(result is not None for result in self.results.values())

@@ -1,4 +1,4 @@
-"""Predict: pictures from the disk, a folder that is watched, or a drawing, asked of a model."""
+"""Predict: classifies image files, the images of a watched folder, or a drawing."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from pathlib import Path
 from textual import events, on
 from textual.binding import Binding
 from textual.containers import Container
-from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
 from fmnist_tui.config import recipes
 from fmnist_tui.render.renderers import renderer_names
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
-from fmnist_tui.tui.screens.predict import inputs
 from fmnist_tui.tui.screens.predict.draw_pad import DrawPad
 from fmnist_tui.tui.screens.predict.file_table import FileTable
-from fmnist_tui.tui.screens.predict.folder_watch import FolderChange, FolderWatch
-from fmnist_tui.tui.screens.predict.inputs import PictureInput
+from fmnist_tui.tui.screens.predict.folder_watch import FolderChanged, FolderWatch
+from fmnist_tui.tui.screens.predict.inputs import ImageInput, list_images, parse_input
 from fmnist_tui.tui.screens.predict.path_input import PathInput
 from fmnist_tui.tui.screens.predict.predictor import Predictor
 from fmnist_tui.tui.screens.predict.result_pane import ResultPane
-from fmnist_tui.tui.screens.predict.results import MOST, Result
+from fmnist_tui.tui.screens.predict.results import MAX_FILES, Result
 from fmnist_tui.tui.screens.predict.stages import StagesPane
 from fmnist_tui.tui.shared.model_picker import pick_model
 from fmnist_tui.tui.widgets.incremental import entitle
@@ -36,262 +35,234 @@ from fmnist_tui.util.paths import expand_home, format_path
 from fmnist_tui.util.text import safe_text
 
 NO_MODEL = "no model yet: w chooses a run or a model file; 2, then space, trains one"
-NO_PICTURE = (
-    "enter  type a path\n"
-    "       or paste or drop files\n"
-    "i      draw a picture\n"
-    "W      watch a folder"
+NO_IMAGE = (
+    "enter  type a path\n       or paste or drop files\ni      draw an image\nW      watch a folder"
 )
-SAMPLES = "samples"
-NO_ANSWER = "what it is, as the model sees it, stands here"
-NO_DRAWING = "draw something: it is asked about as you draw"
-HINT = "a picture or a folder; nothing for the sample pictures"
+NO_RESULT = "the predicted class is shown here"
+NO_DRAWING = "draw something: it is classified as you draw"
+PATH_HINT = "an image file or a folder; empty for the sample images"
 
 
 class PredictScreen(DashboardScreen):
-    """What is given is above and to the left, how the model sees it and what it says beside."""
+    """The input is above and on the left; its stages and the result are beside it."""
 
     NAME, KEY, TITLE = "predict", "5", "Predict"
-    HELP = "Pictures are made into what the model was trained on, step by step, then asked about."
+    HELP = "Images are prepared step by step as the model expects them, then classified."
     CSS_PATH = "screen.tcss"
     BINDINGS = [
-        Binding("enter,g", "type", "Type a path", id="predict.type"),
-        Binding("i", "pad", "Draw or files", id="predict.pad"),
-        Binding("w", "which", "Which model", id="predict.model"),
-        Binding("W", "watch", "Watch a folder", id="predict.watch"),
-        Binding("r", "renderer", "How pictures are drawn", show=False, id="view.renderer"),
-        Binding("escape", "back", "Leave the line", show=False, id="predict.back"),
+        Binding("enter,g", "type_path", "Type a path", id="predict.type"),
+        Binding("i", "toggle_pad", "Draw or files", id="predict.pad"),
+        Binding("w", "choose_model", "Which model", id="predict.model"),
+        Binding("W", "toggle_watch", "Watch a folder", id="predict.watch"),
+        Binding("r", "next_renderer", "How images are drawn", show=False, id="view.renderer"),
+        Binding("escape", "leave_input", "Leave the path", show=False, id="predict.back"),
     ]
-
-    class Arrived(Message):
-        """The watched folder has news. Posted by the watching thread."""
-
-        def __init__(self, news: FolderChange) -> None:
-            super().__init__()
-            self.news = news
 
     def __init__(self) -> None:
         super().__init__()
-        self._oracle = Predictor(self, self._told, self._show_drawing)
+        self._predictor = Predictor(self, self._on_results, self._on_drawing_result)
         self._watch: FolderWatch | None = None
-        self._stale = False
+        # The model has changed while another screen was shown.
+        self._is_stale = False
         self._note = ""
-        self._trouble = ""
+        self._input_error = ""
 
     def panes(self) -> Iterable[Widget]:
-        with Container(id="given", classes="pane"):
-            yield PathInput(HINT, id="path")
+        with Container(id="input", classes="pane"):
+            yield PathInput(PATH_HINT, id="path")
         with Container(id="body"):
             yield FileTable(id="files", classes="pane")
             yield DrawPad(id="pad", classes="pane")
             with Container(id="rest"):
                 yield StagesPane(id="steps", classes="pane")
-                yield ResultPane(id="answer", classes="pane")
+                yield ResultPane(id="result", classes="pane")
 
     def on_mount(self) -> None:
-        for selector, title in (("#pad", "Draw"), ("#steps", "Steps"), ("#answer", "Answer")):
-            self.query_one(selector).border_title = title
-        self.context.selection_changed.subscribe(self, lambda _: self._renew())
-        self.context.run_replaced.subscribe(self, lambda _: self._look())
+        self.query_one("#steps").border_title = "Steps"
+        self.query_one("#result").border_title = "Result"
+        self.context.selection_changed.subscribe(self, lambda _: self._restart())
+        self.context.run_replaced.subscribe(self, lambda _: self._check_model())
         self.query_one(StagesPane).focus()
-        self._appear()
-        self._show()
+        self._apply_renderer()
 
     def on_screen_resume(self) -> None:
-        self._appear()
-        # After what has been published meanwhile, or a model would be asked twice.
-        self.call_next(self._look)
+        self._apply_renderer()
+        # After the signals that are still due: otherwise a model would predict twice.
+        self.call_next(self._check_model)
 
     def on_unmount(self) -> None:
         self._end_watch()
 
-    # -- what is in view ----------------------------------------------------------------------
+    # -- what is shown ------------------------------------------------------------------------
 
     @property
-    def _pad_mode(self) -> bool:
+    def _is_pad_open(self) -> bool:
         return self.has_class("-pad")
+
+    @property
+    def _is_table_shown(self) -> bool:
+        return self.has_class("-several")
 
     @property
     def _table(self) -> FileTable:
         return self.query_one(FileTable)
 
     @property
-    def _current(self) -> Path | None:
-        """The picture in view."""
-        if self.has_class("-several"):
+    def _file(self) -> Path | None:
+        """The file whose result is shown."""
+        if self._is_table_shown:
             return self._table.file
-        return next(iter(self._oracle.enquiry.answers), None)
+        return next(iter(self._predictor.queue.results), None)
 
-    def _look(self) -> None:
-        """See whether another model is meant by now."""
+    def _check_model(self) -> None:
         if self.is_current:
-            if self._stale:
-                self._renew()
+            if self._is_stale:
+                self._restart()
             else:
-                self._oracle.look()
-                self._list()
-                self._show()
+                self._predictor.restart_if_changed()
+                self._show_all()
 
-    def _renew(self) -> None:
-        """Another model is meant, or the same has learnt more."""
-        self._stale = not self.is_current
-        if not self._stale:
-            self._oracle.renew()
-            self._list()
-            self._show()
+    def _restart(self) -> None:
+        """Predict everything again: the model is another, or has been trained further."""
+        self._is_stale = not self.is_current
+        if not self._is_stale:
+            self._predictor.restart()
+            self._show_all()
+
+    def _show_all(self) -> None:
+        self._fill_table()
+        self._show()
 
     @on(LineTable.Resized)
-    def _list(self) -> None:
-        """Bring the table up to date as a whole."""
-        if self.has_class("-several"):
-            self._table.fill(self._oracle.enquiry.answers)
+    def _fill_table(self) -> None:
+        if self._is_table_shown:
+            self._table.show_all(self._predictor.queue.results)
 
-    def _told(self, answers: list[Result]) -> None:
-        """Answers about files have come."""
-        if self.has_class("-several"):
-            known = self._oracle.enquiry.answers
-            self._table.tell(answer for answer in answers if answer.file in known)
+    def _on_results(self, results: list[Result]) -> None:
+        if self._is_table_shown:
+            files = self._predictor.queue.results
+            self._table.show_results(result for result in results if result.file in files)
         self._show()
+
+    def _on_drawing_result(self) -> None:
+        if self._is_pad_open:
+            self._show()
 
     @on(DataTable.RowHighlighted)
     def _show(self) -> None:
-        """Bring what is shown of the picture or the drawing up to date."""
-        oracle, verdict = self._oracle, self.query_one(ResultPane)
-        name = oracle.name
-        asked = f"Ask {name}" if name else "Ask a model"
-        entitle(self.query_one("#given"), asked, self._note)
+        """Show the result of the current file or of the drawing."""
+        predictor, pane, file = self._predictor, self.query_one(ResultPane), self._file
+        name, queue = predictor.name, predictor.queue
+        entitle(self.query_one("#input"), f"Predict with {name or 'a model'}", self._note)
         entitle(self.query_one("#pad"), f"Draw for {name}" if name else "Draw")
-        total = len(oracle.enquiry.answers)
-        entitle(self._table, f"Pictures  {oracle.enquiry.done:,} of {total:,}")
-        file = None if self._pad_mode else self._current
-        answer = oracle.drawing if self._pad_mode else (oracle.want(file) if file else None)
-        empty = NO_DRAWING if self._pad_mode else "" if file else NO_PICTURE
-        if answer is not None:
-            verdict.show(answer, "" if self._pad_mode else safe_text(answer.file.name))
-            empty = "no steps: there is no picture"
-        elif trouble := self._trouble or oracle.trouble:
-            verdict.say(trouble, wrong=True)
-        elif not name:
-            verdict.say(NO_MODEL)
-        elif oracle.asking:
-            empty = f"asking {name} …"
-            verdict.say(empty)
+        entitle(self._table, f"Images  {queue.done_count:,} of {len(queue.results):,}")
+        if self._is_pad_open:
+            result, message = predictor.drawing, NO_DRAWING
         else:
-            verdict.say(NO_ANSWER)
-        stages = answer.stages if answer is not None else ()
-        self.query_one(StagesPane).show(stages, empty, self._renderer)
-
-    def _show_drawing(self) -> None:
-        if self._pad_mode:
-            self._show()
+            result = predictor.get_result(file) if file else None
+            message = "" if file else NO_IMAGE
+        if result is not None:
+            pane.show(result, "" if self._is_pad_open else result.file.name)
+            message = "no steps: the image could not be read"
+        elif error := self._input_error or predictor.error:
+            pane.show_message(error, is_error=True)
+        elif not name:
+            pane.show_message(NO_MODEL)
+        elif predictor.is_busy:
+            message = f"predicting with {name} …"
+            pane.show_message(message)
+        else:
+            pane.show_message(NO_RESULT)
+        stages = result.stages if result is not None else ()
+        self.query_one(StagesPane).show(stages, message, self._renderer)
 
     @property
     def _renderer(self) -> str:
         return known_renderer(self.app_state.renderer)
 
-    def _appear(self) -> None:
+    def _apply_renderer(self) -> None:
         self.query_one(DrawPad).renderer = self._renderer
         self._show()
 
     # -- files ----------------------------------------------------------------------------------
 
     @on(Input.Submitted, "#path")
-    def _typed(self, event: Input.Submitted) -> None:
-        self._give(
-            event.value if event.value.strip() else str(recipes.shipped_folder("assets") / SAMPLES)
-        )
+    def _on_path_submitted(self, event: Input.Submitted) -> None:
+        self._load_input(event.value.strip() or str(recipes.shipped_folder("assets") / "samples"))
 
-    @on(PathInput.Dropped)
-    def _dropped(self, event: PathInput.Dropped) -> None:
-        self._give(event.text)
+    @on(PathInput.FilesDropped)
+    def _on_files_dropped(self, event: PathInput.FilesDropped) -> None:
+        self._load_input(event.text)
 
     def on_paste(self, event: events.Paste) -> None:
         if event.text.strip():
-            self._give(event.text)
+            self._load_input(event.text)
 
-    def _give(self, text: str) -> None:
-        """Ask about what a typed line or a paste stands for."""
-        if self._pad_mode:
-            self.action_pad()
-        self.later(partial(inputs.gather, text), self._given, self._not_given, group="gather")
-
-    def _given(self, found: PictureInput) -> None:
-        self._end_watch()
-        self._begin(found)
-
-    def _begin(self, found: PictureInput) -> None:
-        self._note, self._trouble = found.note, ""
-        self.set_class(len(found.files) != 1 or found.folder is not None, "-several")
-        self._oracle.begin(found.files)
-        place = found.folder or (found.files[0] if len(found.files) == 1 else "")
-        # A name that had to be made safe would not be the file's name any more.
-        self.query_one("#path", PathInput).value = (
-            format_path(Path(place)) if place and str(place) == safe_text(place) else ""
+    def _load_input(self, text: str) -> None:
+        """Predict the files that a typed path or a paste names."""
+        self._close_pad()
+        self.later(
+            partial(parse_input, text), self._set_input, self._reject_input, group="load input"
         )
-        self._list()
-        self._focus()
-        self._show()
 
-    def _not_given(self, why: str) -> None:
-        self._trouble = why
-        self._oracle.begin(())
+    def _set_input(self, images: ImageInput) -> None:
+        self._end_watch()
+        self._note, self._input_error = images.note, ""
+        is_single = len(images.files) == 1 and images.folder is None
+        self.set_class(not is_single, "-several")
+        self._predictor.predict(images.files)
+        path = images.files[0] if is_single else images.folder
+        # A name with control characters cannot be shown, and edited, as it is.
+        self.query_one("#path", PathInput).value = (
+            format_path(path) if path and str(path) == safe_text(path) else ""
+        )
+        self._focus_input()
+        self._show_all()
+
+    def _reject_input(self, error: str) -> None:
+        self._input_error = error
+        self._predictor.predict(())
         self.remove_class("-several")
         self._show()
 
     # -- a watched folder -------------------------------------------------------------------------
 
-    def action_watch(self) -> None:
+    @dialog_flow
+    async def action_toggle_watch(self) -> None:
         if self._watch is not None:
-            self._note = f"{safe_text(self._watch.folder)} is not watched any more"
+            self._note = f"no longer watching {safe_text(self._watch.folder)}"
             self._end_watch()
             self._show()
             return
-        value = self.query_one("#path", PathInput).value.strip()
+        path = self.query_one("#path", PathInput).value.strip()
+        name = await self.ask(PromptDialog("Watch a folder", path, "a folder that images go to"))
+        if name and name.strip():
+            folder = expand_home(name.strip())
+            start = partial(self._start_watch, folder)
+            self.later(partial(list_images, folder), start, group="load input")
 
-        def named(folder: str | None) -> None:
-            if folder and folder.strip():
-                path = expand_home(folder.strip())
-                self.later(
-                    lambda: PictureInput(tuple(inputs.pictures(path)[:MOST]), path),
-                    self._watched,
-                    self.notify_error,
-                    group="gather",
-                )
-
-        self.app.push_screen(
-            PromptDialog("Watch a folder", value, "a folder that pictures come into"), named
-        )
-
-    def _watched(self, found: PictureInput) -> None:
-        self._end_watch()
-        if self._pad_mode:
-            self.action_pad()
-        self._begin(found)
-        if found.folder is not None:
-            self._watch = FolderWatch(found.folder, lambda news: self._heard(news))
-            self._note = f"watching {safe_text(found.folder)}  (W ends it)"
+    def _start_watch(self, folder: Path, files: list[Path]) -> None:
+        self._close_pad()
+        self._set_input(ImageInput(tuple(files)[:MAX_FILES], folder))
+        self._watch = FolderWatch(folder, self.post_message)
+        self._note = f"watching {safe_text(folder)}  (W ends it)"
         self._show()
 
-    def _heard(self, news: FolderChange) -> None:
-        # On the watching thread: posting is all that may be done there.
-        self.post_message(self.Arrived(news))
-
-    @on(Arrived)
-    def _arrived(self, event: Arrived) -> None:
-        news = event.news
-        if self._watch is None or news.folder != self._watch.folder:
+    @on(FolderChanged)
+    def _on_folder_changed(self, change: FolderChanged) -> None:
+        if self._watch is None or change.folder != self._watch.folder:
             return
-        if news.ended:
+        if change.ended:
             self._end_watch()
-            self._note = news.ended
+            self._note = change.ended
             self._show()
             return
-        # Whoever looks at the newest goes on looking at the newest.
-        follows = self._table.is_at_end
-        self._oracle.add(news.files)
-        self._list()
-        if follows:
-            self._table.go_to(str(news.files[-1]))
+        # A cursor on the newest image follows the newest image.
+        follow = self._table.is_at_end
+        self._predictor.add(change.files)
+        self._fill_table()
+        if follow:
+            self._table.go_to(str(change.files[-1]))
         self._show()
 
     def _end_watch(self) -> None:
@@ -301,51 +272,53 @@ class PredictScreen(DashboardScreen):
 
     # -- keys -------------------------------------------------------------------------------------
 
-    def _focus(self) -> None:
-        """Give the keys to what is given: the pad, the table, or the steps of one picture."""
-        if self._pad_mode:
+    def _focus_input(self) -> None:
+        """Focus the pad or the table, or the stages of a single image."""
+        if self._is_pad_open:
             self.query_one(DrawPad).focus()
-        elif self.has_class("-several"):
+        elif self._is_table_shown:
             self._table.focus()
         else:
             self.query_one(StagesPane).focus()
 
     @on(DataTable.RowSelected)
-    def _opened(self) -> None:
+    def _on_row_selected(self) -> None:
         self.query_one(StagesPane).focus()
 
-    @on(DrawPad.Drawn)
-    def _drawn(self) -> None:
+    @on(DrawPad.DrawingChanged)
+    def _on_drawing_changed(self) -> None:
         pad = self.query_one(DrawPad)
-        self._oracle.draw(None if pad.is_blank else pad.picture())
+        self._predictor.draw(None if pad.is_blank else pad.image())
 
-    def action_type(self) -> None:
-        if self._pad_mode:
-            self.action_pad()
+    def action_type_path(self) -> None:
+        self._close_pad()
         self.query_one("#path", PathInput).focus()
 
-    def action_back(self) -> None:
-        self._focus()
+    def action_leave_input(self) -> None:
+        self._focus_input()
 
-    def action_pad(self) -> None:
+    def action_toggle_pad(self) -> None:
         self.toggle_class("-pad")
-        self._focus()
+        self._focus_input()
         self._show()
 
-    def action_renderer(self) -> None:
-        kinds = renderer_names()
-        kind = kinds[(kinds.index(self._renderer) + 1) % len(kinds)]
-        self.app_state.settings.save("renderer", kind)
-        self._appear()
-        self.notify(f"pictures as {self.app_state.renderer}")
+    def _close_pad(self) -> None:
+        if self._is_pad_open:
+            self.action_toggle_pad()
 
-    def action_which(self) -> None:
-        def run(folder: RunFolder) -> None:
-            self._oracle.model = None
-            self.context.select_run(folder)
+    def action_next_renderer(self) -> None:
+        names = renderer_names()
+        name = names[(names.index(self._renderer) + 1) % len(names)]
+        self.app_state.settings.save("renderer", name)
+        self._apply_renderer()
+        self.notify(f"images as {self.app_state.renderer}")
 
-        def file(path: Path) -> None:
-            self._oracle.model = path
-            self._renew()
-
-        pick_model(self, run, file)
+    @dialog_flow
+    async def action_choose_model(self) -> None:
+        model = await pick_model(self)
+        if isinstance(model, RunFolder):
+            self._predictor.model = None
+            self.context.select_run(model)
+        elif isinstance(model, Path):
+            self._predictor.model = model
+            self._restart()

@@ -1,9 +1,9 @@
-"""Pictures side by side with what each is: the way from a file to what a model sees."""
+"""The stages of an image on its way from the file to the network's input, side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from textual.app import ComposeResult
@@ -17,103 +17,106 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from fmnist_tui.render.renderers import draw_image
-from fmnist_tui.tui.screens.predict.results import PreparationStage
 from fmnist_tui.tui.widgets.columns import fitted
 from fmnist_tui.tui.widgets.picture import known_renderer, strips
 from fmnist_tui.util.text import safe_text
 
-# Cells that a picture takes at most and at least, both even; the gap between two.
-LARGEST, SMALLEST, GAP = 56, 10, 2
+if TYPE_CHECKING:
+    from fmnist_tui.data.images.prepare import PreparationStep
+
+# The largest and the smallest width of an image in cells, both even; the gap between two.
+_LARGEST, _SMALLEST, _GAP = 56, 10, 2
 
 
 @dataclass(frozen=True, slots=True)
-class StageFlow:
-    """Boxes of `columns` cells by half as many rows, a line for its name below each."""
+class StageGrid:
+    """Images `columns` cells wide and half as many rows high, each with its name below."""
 
     columns: int
-    abreast: int
+    per_row: int
     count: int
 
     @property
-    def box(self) -> int:
+    def box_height(self) -> int:
         return self.columns // 2 + 1
 
     @property
-    def rows(self) -> int:
-        return -(-self.count // self.abreast) * self.box
+    def height(self) -> int:
+        return -(-self.count // self.per_row) * self.box_height
 
     @classmethod
-    def fitting(cls, count: int, width: int, height: int) -> StageFlow:
-        """The largest boxes of which all fit; where none do, the smallest."""
-        for columns in range(LARGEST, SMALLEST - 1, -2):
-            abreast = (width + GAP) // (columns + GAP)
-            if abreast:
-                flow = cls(columns, min(abreast, max(1, count)), count)
-                if flow.rows <= height:
-                    return flow
-        columns = max(2, min(SMALLEST, width // 2 * 2))
-        return cls(columns, max(1, (width + GAP) // (columns + GAP)), count)
+    def fit(cls, count: int, width: int, height: int) -> StageGrid:
+        """The grid with the largest images that fits, or else with the smallest."""
+        for columns in range(_LARGEST, _SMALLEST - 1, -2):
+            per_row = (width + _GAP) // (columns + _GAP)
+            if per_row:
+                grid = cls(columns, min(per_row, max(1, count)), count)
+                if grid.height <= height:
+                    return grid
+        columns = max(2, min(_SMALLEST, width // 2 * 2))
+        return cls(columns, max(1, (width + _GAP) // (columns + _GAP)), count)
 
 
 class StageStrip(Widget):
-    """The pictures themselves; what is said of them stands below."""
+    """The images of the stages, in a grid."""
 
     DEFAULT_CSS = "StageStrip { height: auto; }"
     renderer: reactive[str] = reactive("halfblock")
 
     def __init__(self) -> None:
         super().__init__()
-        self._stages: tuple[PreparationStage, ...] = ()
-        self._room = 0
-        self._drawn: dict[int, list[Strip]] = {}
-        self._drawn_for: object = None
+        self._stages: tuple[PreparationStep, ...] = ()
+        self._max_height = 0
+        self._cache: dict[int, list[Strip]] = {}
+        self._cache_key: object = None
 
     def validate_renderer(self, renderer: str) -> str:
         return known_renderer(renderer)
 
-    def show(self, stages: Sequence[PreparationStage], room: int) -> None:
-        """Draw these in `room` rows, or in more where they would be too small."""
-        if self._stages != tuple(stages) or self._room != room:
-            self._stages, self._room = tuple(stages), room
-            self._drawn_for = None
+    def show(self, stages: tuple[PreparationStep, ...], max_height: int) -> None:
+        """Show these stages in `max_height` rows, or in more if they would be too small."""
+        if self._stages != stages or self._max_height != max_height:
+            self._stages, self._max_height = stages, max_height
+            self._cache_key = None
             self.refresh(layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return self._flow(width).rows if self._stages else 0
+        return self._grid(width).height if self._stages else 0
 
-    def _flow(self, width: int) -> StageFlow:
-        return StageFlow.fitting(len(self._stages), width, self._room)
+    def _grid(self, width: int) -> StageGrid:
+        return StageGrid.fit(len(self._stages), width, self._max_height)
 
     def render_line(self, y: int) -> Strip:
         width, style = self.size.width, self.visual_style
         base = style.rich_style
-        flow = self._flow(width)
-        wanted = (flow, self.renderer, style)
-        if wanted != self._drawn_for:
-            self._drawn, self._drawn_for = {}, wanted
-        row, line = divmod(y, flow.box)
+        grid = self._grid(width)
+        key = (grid, self.renderer, style)
+        if key != self._cache_key:
+            self._cache, self._cache_key = {}, key
+        row, line = divmod(y, grid.box_height)
+        first = row * grid.per_row
         parts: list[Strip] = []
-        for place in range(row * flow.abreast, min((row + 1) * flow.abreast, len(self._stages))):
-            if line == flow.box - 1:
-                name = fitted(f"{place + 1} {safe_text(self._stages[place].name)}", flow.columns)
-                parts.append(Strip([Segment(name, base)], flow.columns))
+        for index, stage in enumerate(self._stages[first : first + grid.per_row], first):
+            if line == grid.box_height - 1:
+                name = fitted(f"{index + 1} {safe_text(stage.name)}", grid.columns)
+                parts.append(Strip([Segment(name, base)], grid.columns))
             else:
-                parts.append(self._picture(place, flow)[line])
-            parts.append(Strip.blank(GAP, base))
+                parts.append(self._render_image(index, grid)[line])
+            parts.append(Strip.blank(_GAP, base))
         return Strip.join(parts).adjust_cell_length(width, base)
 
-    def _picture(self, place: int, flow: StageFlow) -> list[Strip]:
-        if place not in self._drawn:
+    def _render_image(self, index: int, grid: StageGrid) -> list[Strip]:
+        if index not in self._cache:
             base = self.visual_style.rich_style
-            rows = draw_image(self._stages[place].image, self.renderer, flow.columns)
-            blank = Strip.blank(flow.columns, base)
-            drawn = [strip.adjust_cell_length(flow.columns, base) for strip in strips(rows, base)]
-            self._drawn[place] = (drawn + [blank] * flow.box)[: flow.box - 1]
-        return self._drawn[place]
+            rows = strips(draw_image(self._stages[index].image, self.renderer, grid.columns), base)
+            blanks = [Strip.blank(grid.columns, base)] * grid.box_height
+            lines = [strip.adjust_cell_length(grid.columns, base) for strip in rows]
+            self._cache[index] = (lines + blanks)[: grid.box_height - 1]
+        return self._cache[index]
 
 
 class StagesPane(VerticalScroll, can_focus=True):
-    """The steps of an answer, numbered; `show` without any says what to do instead."""
+    """The stages of a result with their captions, or a message where there are none."""
 
     DEFAULT_CSS = """
     StagesPane { scrollbar-size-vertical: 1; padding: 0 1;
@@ -132,7 +135,7 @@ class StagesPane(VerticalScroll, can_focus=True):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
-        self._stages: tuple[PreparationStage, ...] = ()
+        self._stages: tuple[PreparationStep, ...] = ()
         self._shown: object = None
 
     def compose(self) -> ComposeResult:
@@ -140,28 +143,28 @@ class StagesPane(VerticalScroll, can_focus=True):
         yield Static(id="captions", markup=False)
         yield Static(classes="empty", markup=False)
 
-    def show(self, stages: Sequence[PreparationStage], empty: str, renderer: str) -> None:
-        """Show these stages, or, where there are none, a line that says what to do."""
-        wanted = (tuple(stages), empty, renderer)
-        if wanted == self._shown:
+    def show(self, stages: tuple[PreparationStep, ...], message: str, renderer: str) -> None:
+        """Show these stages, or the message where there are none."""
+        shown = (stages, message, renderer)
+        if shown == self._shown:
             return
-        self._stages, self._shown = tuple(stages), wanted
+        self._stages, self._shown = stages, shown
         self.set_class(not stages, "-empty")
-        self.query_one(".empty", Static).update(Content(empty))
-        lines = [
+        self.query_one(".empty", Static).update(Content(message))
+        captions = [
             Content.assemble(
                 (f"{number} {safe_text(stage.name)}", "$primary"), f"  {safe_text(stage.caption)}"
             )
             for number, stage in enumerate(stages, 1)
         ]
-        self.query_one("#captions", Static).update(Content("\n").join(lines))
+        self.query_one("#captions", Static).update(Content("\n").join(captions))
         self.query_one(StageStrip).renderer = renderer
-        self._fill()
+        self._fit_images()
 
     def on_resize(self) -> None:
-        self._fill()
+        self._fit_images()
 
-    def _fill(self) -> None:
-        """Give the pictures what room the captions leave."""
-        room = self.size.height - len(self._stages)
-        self.query_one(StageStrip).show(self._stages, max(room, SMALLEST // 2 + 1))
+    def _fit_images(self) -> None:
+        """Give the images the height that the captions leave."""
+        height = self.size.height - len(self._stages)
+        self.query_one(StageStrip).show(self._stages, max(height, _SMALLEST // 2 + 1))

@@ -12,6 +12,7 @@ from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import Plan, first_run
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.screens.train.form import Form
@@ -68,23 +69,15 @@ class FormController:
 
     async def choose_value(self, field: str, choices: tuple[str, ...]) -> None:
         """Let the user pick the value of a field."""
-
-        def set_value(value: str) -> None:
-            self.draft.set(field, value)
-            self._form.reload()
-
         if field == "start":
-            pick_model(
-                self._screen,
-                lambda run: set_value(run.name),
-                lambda file: set_value(str(file)),
-                lambda: set_value("none"),
-            )
-            return
-        items = [(choice, choice) for choice in choices]
-        choice = await self._screen.ask(PickerDialog(field, items))
+            model = await pick_model(self._screen, allow_none=True)
+            choice = model.name if isinstance(model, RunFolder) else str(model) if model else None
+        else:
+            items = [(choice, choice) for choice in choices]
+            choice = await self._screen.ask(PickerDialog(field, items))
         if choice is not None:
-            set_value(choice)
+            self.draft.set(field, choice)
+            self._form.reload()
 
     def start(self, config: RunConfig) -> bool:
         """Start the run in the form, and the others of its recipe after it; False where that is
