@@ -436,6 +436,17 @@ async def test_a_drawing_does_not_get_the_error_of_the_previous_model(
         await settled(pilot, lambda: "the checkpoint is gone" in result_text(dashboard))
 
 
+async def test_an_error_replaces_the_result_of_an_older_drawing(
+    opened: Opened, model: Model
+) -> None:
+    async with opened("predict") as (dashboard, pilot):
+        await pilot.press("i", "space")
+        await settled(pilot, lambda: "Bag" in result_text(dashboard))
+        model.refuse = "the checkpoint is gone"
+        await pilot.press("right")
+        await settled(pilot, lambda: "the checkpoint is gone" in result_text(dashboard))
+
+
 async def test_every_key_of_the_pad_moves_the_pen_or_draws(opened: Opened, model: Model) -> None:
     async with opened("predict") as (dashboard, pilot):
         await pilot.press("i")

@@ -154,7 +154,7 @@ class Predictor:
         if source == self.source:
             self.error = error
             # The pad may have been cleared in the meantime.
-            self.drawing = (result or self.drawing) if self._image is not None else None
+            self.drawing = result if self._image is not None else None
             self._on_drawing()
         if self._is_drawing_new:
             self.draw(self._image)
