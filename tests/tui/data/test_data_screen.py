@@ -1,4 +1,4 @@
-"""The Data screen: every key once, getting a data set and failing to, sizes, files that vanish."""
+"""The Data screen: all keys, loading a dataset and failing to, sizes, files that disappear."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog, TextDialog
 from fmnist_tui.tui.base.key_bar import KeyBar
 from fmnist_tui.tui.screens.data import screen as data_screen
-from fmnist_tui.tui.screens.data.browser import Browser
-from fmnist_tui.tui.screens.data.class_list import ClassList, Head
+from fmnist_tui.tui.screens.data.browser import DatasetBrowser
+from fmnist_tui.tui.screens.data.class_list import ClassList, DatasetHeader
 from fmnist_tui.tui.screens.data.loading_pane import LoadingPane
 from fmnist_tui.tui.screens.data.sample import PixelValues, SampleNumbers, SampleView
 from fmnist_tui.tui.screens.data.screen import DataScreen
@@ -42,7 +42,7 @@ SIZES = [(50, 14), (80, 24), (120, 36), (200, 60)]
 
 
 def split(name: str, labels: list[int], start: int = 0) -> Split:
-    """Pictures with a bright square whose place and shade tell them apart."""
+    """Images with a bright square whose position and shade tell them apart."""
     images = np.zeros((len(labels), 28, 28, 1), np.uint8)
     for number in range(len(labels)):
         images[number, number % 20 : number % 20 + 8, 4:24] = 55 + start + number
@@ -51,7 +51,7 @@ def split(name: str, labels: list[int], start: int = 0) -> Split:
 
 
 def garments(name: str = "fashion") -> Dataset:
-    """Sixty pictures to train on, ten for validation; the test split has no bags or boots."""
+    """60 training and 10 validation images; the test split has no bags or boots."""
     return Dataset(
         dataset_catalog.DATASETS[name],
         split("train", [number % 10 for number in range(60)]),
@@ -62,79 +62,79 @@ def garments(name: str = "fashion") -> Dataset:
     )
 
 
-class Shop:
-    """Data sets in place of those of the library: what is here, and what fetching comes to."""
+class FakeDatasets:
+    """Replaces the loading of datasets: which are on disk, and how fetching ends."""
 
     def __init__(self, app_state: AppState) -> None:
-        self.here: set[str] = {"sketches"}
+        self.on_disk: set[str] = {"sketches"}
         self.steps: list[LoadStep] = []
         self.failure = ""
-        self.asked: list[tuple[str, bool]] = []
-        self.go_on = threading.Event()
-        self.go_on.set()
+        self.calls: list[tuple[str, bool]] = []
+        self.may_finish = threading.Event()
+        self.may_finish.set()
         self.cancelled: threading.Event | None = None
-        self.heeds = False  # whether a fetch ends when it is cancelled
-        self._keep = app_state.datasets.put
+        self.stops_on_cancel = False
+        self._put = app_state.datasets.put
 
-    def present(self, name: str) -> bool:
-        return name in self.here
+    def is_present(self, name: str) -> bool:
+        return name in self.on_disk
 
     def load(
-        self, spec: DatasetSpec, say: Any = None, cancel: Any = None, fetch: bool = True
+        self, spec: DatasetSpec, on_step: Any = None, cancel: Any = None, fetch: bool = True
     ) -> Dataset:
-        self.asked.append((spec.dataset, fetch))
+        self.calls.append((spec.dataset, fetch))
         self.cancelled = cancel
         for step in self.steps:
-            say(step)
-        while not self.go_on.wait(0.01):
-            if self.heeds and cancel is not None and cancel.is_set():
+            on_step(step)
+        while not self.may_finish.wait(0.01):
+            if self.stops_on_cancel and cancel is not None and cancel.is_set():
                 raise UserError("cancelled")
         if self.failure:
             raise UserError(self.failure)
-        self.here.add(spec.dataset)
+        self.on_disk.add(spec.dataset)
         dataset = garments(spec.dataset)
-        self._keep(spec, dataset)
+        self._put(spec, dataset)
         return dataset
 
 
 @pytest.fixture
-def shop(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    """The library sells from a shop where nothing but sketches is in stock."""
-    shop = Shop(app_state)
-    monkeypatch.setattr(app_state.datasets, "is_present", shop.present)
-    monkeypatch.setattr(app_state.datasets, "load", shop.load)
-    yield shop
-    shop.go_on.set()
+def datasets(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDatasets]:
+    """Only sketches are on disk."""
+    datasets = FakeDatasets(app_state)
+    monkeypatch.setattr(app_state.datasets, "is_present", datasets.is_present)
+    monkeypatch.setattr(app_state.datasets, "load", datasets.load)
+    yield datasets
+    datasets.may_finish.set()
 
 
 @pytest.fixture
-def stocked(shop: Shop) -> Shop:
-    """The same with Fashion-MNIST in stock."""
-    shop.here.add("fashion")
-    return shop
+def with_fashion(datasets: FakeDatasets) -> FakeDatasets:
+    """Sketches and Fashion-MNIST are on disk."""
+    datasets.on_disk.add("fashion")
+    return datasets
 
 
 @pytest.fixture
-def dice(
+def augment_calls(
     app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> list[tuple[RunConfig, Any, int, Any]]:
-    """What the session is asked to augment, each with the future that is waited for."""
-    thrown: list[tuple[RunConfig, Any, int, Any]] = []
+    """The calls of the session's `augment`, each with the future that it has returned."""
+    calls: list[tuple[RunConfig, Any, int, Any]] = []
 
     def augmented(config: RunConfig, images: Any, seed: int) -> Future[Any]:
         future: Future[Any] = Future()
-        thrown.append((config, images, seed, future))
+        calls.append((config, images, seed, future))
         return future
 
     monkeypatch.setattr(app_state.session, "augment", augmented)
-    return thrown
+    return calls
 
 
-# -- what is on the screen ---------------------------------------------------------------
+# -- what the screen shows ---------------------------------------------------------------
 
 
-def browser(dashboard: Dashboard) -> Browser:
-    return dashboard.screen.query_one(Browser)
+def browser(dashboard: Dashboard) -> DatasetBrowser:
+    return dashboard.screen.query_one(DatasetBrowser)
 
 
 def gallery(dashboard: Dashboard) -> Gallery:
@@ -149,12 +149,12 @@ def classes(dashboard: Dashboard) -> ClassList:
     return dashboard.screen.query_one(ClassList)
 
 
-def head(dashboard: Dashboard) -> str:
-    return str(dashboard.screen.query_one(Head).render())
+def header(dashboard: Dashboard) -> str:
+    return str(dashboard.screen.query_one(DatasetHeader).render())
 
 
-def place(dashboard: Dashboard) -> str:
-    """What pictures are shown, and which of them."""
+def gallery_titles(dashboard: Dashboard) -> str:
+    """The gallery's title and subtitle."""
     return f"{gallery(dashboard).border_title} | {gallery(dashboard).border_subtitle}"
 
 
@@ -162,16 +162,16 @@ def numbers(dashboard: Dashboard) -> str:
     return str(dashboard.screen.query_one(SampleNumbers).render())
 
 
-def told(dashboard: Dashboard) -> str:
+def loading_text(dashboard: Dashboard) -> str:
     return dashboard.screen.query_one(LoadingPane).text
 
 
-def drawn(widget: Any) -> str:
+def rendered(widget: Any) -> str:
     return "\n".join(widget.render_line(y).text for y in range(widget.size.height))
 
 
-def painted(dashboard: Dashboard) -> list[Any]:
-    """The pictures of the page, colours and all."""
+def gallery_lines(dashboard: Dashboard) -> list[Any]:
+    """The lines of the gallery with their colours."""
     shown = gallery(dashboard)
     return [shown.render_line(y) for y in range(shown.size.height)]
 
@@ -180,31 +180,31 @@ def keys(dashboard: Dashboard) -> str:
     return str(dashboard.screen.query_one(KeyBar).render())
 
 
-def complaints(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the dashboard says in toasts from now on."""
-    said: list[str] = []
-    monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: said.append(message))
-    return said
+def record_toasts(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The toasts of the dashboard from now on."""
+    toasts: list[str] = []
+    monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: toasts.append(message))
+    return toasts
 
 
-def is_open(dashboard: Dashboard) -> bool:
+def is_loaded(dashboard: Dashboard) -> bool:
     screen = dashboard.screen
-    return not screen.has_class("-getting") and screen.query_one(Browser).exhibit is not None
+    return not screen.has_class("-loading") and screen.query_one(DatasetBrowser).view is not None
 
 
-async def shown(dashboard: Dashboard, pilot: Pilot[int]) -> None:
-    """Wait for the data set."""
-    await settled(pilot, lambda: is_open(dashboard) and gallery(dashboard).has_focus)
+async def wait_for_images(dashboard: Dashboard, pilot: Pilot[int]) -> None:
+    """Wait until a dataset is shown."""
+    await settled(pilot, lambda: is_loaded(dashboard) and gallery(dashboard).has_focus)
     await pilot.pause()
 
 
-async def typed(pilot: Pilot[int], text: str) -> None:
+async def type_text(pilot: Pilot[int], text: str) -> None:
     await pilot.press(*["slash" if letter == "/" else letter for letter in text])
     await pilot.pause()
 
 
-async def answered(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
-    """Type into the question that is open, and send it."""
+async def submit(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
+    """Type into the dialog that is open, and press enter."""
     await settled(pilot, lambda: isinstance(dashboard.screen, (PromptDialog, PickerDialog)))
     dashboard.screen.query_one(Input).value = text
     await pilot.pause()
@@ -212,23 +212,33 @@ async def answered(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
     await pilot.pause()
 
 
+def dialog_problem(dashboard: Dashboard) -> str:
+    """What a PromptDialog says about the line that was entered."""
+    assert isinstance(dashboard.screen, PromptDialog)
+    return str(dashboard.screen.query_one(Static).content)
+
+
 # -- sizes -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_it_is_of_use_at_every_size(
-    opened: Opened, stocked: Shop, size: tuple[int, int]
+async def test_it_is_usable_at_every_size(
+    opened: Opened, with_fashion: FakeDatasets, size: tuple[int, int]
 ) -> None:
     async with opened(size=size) as (dashboard, pilot):
-        await shown(dashboard, pilot)
-        assert "[train]" in head(dashboard) and "60" in head(dashboard)
+        await wait_for_images(dashboard, pilot)
+        assert "[train]" in header(dashboard) and "60" in header(dashboard)
         last = gallery(dashboard).page_size
-        assert f"{f'1–{last}' if last > 1 else '1'} of 60 ·" in place(dashboard)
-        assert "T-shirt" in drawn(gallery(dashboard))
+        assert f"{f'1–{last}' if last > 1 else '1'} of 60 ·" in gallery_titles(dashboard)
+        assert "T-shirt" in rendered(gallery(dashboard))
         width = dashboard.screen.size.width
-        for pane in (gallery(dashboard), classes(dashboard), dashboard.screen.query_one(Head)):
+        for pane in (
+            gallery(dashboard),
+            classes(dashboard),
+            dashboard.screen.query_one(DatasetHeader),
+        ):
             assert pane.size.area and pane.region.right <= width
-        assert drawn(classes(dashboard)).splitlines()[0].rstrip().endswith(" 6")
+        assert rendered(classes(dashboard)).splitlines()[0].rstrip().endswith(" 6")
         await pilot.press("enter")
         await pilot.pause()
         assert sample(dashboard).has_focus
@@ -237,186 +247,192 @@ async def test_it_is_of_use_at_every_size(
         assert (
             dashboard.screen.query_one(SampleNumbers).region.bottom <= dashboard.screen.size.height
         )
-        # Where both have room, numbers stand beside the picture from the beginning.
-        await settled(pilot, lambda: sample(dashboard).written is (width == 200))
+        # If both fit, the values are shown beside the image from the beginning.
+        await settled(pilot, lambda: sample(dashboard).has_class("-values") is (width == 200))
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_with_nothing_on_disk_it_says_what_to_press_at_every_size(
-    opened: Opened, shop: Shop, size: tuple[int, int]
+async def test_without_a_dataset_it_shows_the_keys_at_every_size(
+    opened: Opened, datasets: FakeDatasets, size: tuple[int, int]
 ) -> None:
     async with opened(size=size) as (dashboard, pilot):
-        await settled(pilot, lambda: "is not here" in told(dashboard))
-        lines = told(dashboard).splitlines()
-        assert lines[0] == "Fashion-MNIST is not here"
+        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
+        lines = loading_text(dashboard).splitlines()
+        assert lines[0] == "Fashion-MNIST is not on this machine"
         assert [line[0] for line in lines if line[1:3] == "  "] == ["f", "S", "s"]
         assert dashboard.screen.query_one(Static).region.right <= size[0]
         assert "f Fetch" in keys(dashboard) and "Zoom" not in keys(dashboard)
-        # What there is nothing to do with does nothing.
+        # Keys that need a dataset do nothing.
         await pilot.press("g", "a", "m", "z", "i", "p", "slash", "backspace", "escape")
         await pilot.pause()
-        assert dashboard.screen.has_class("-getting")
-        assert "is not here" in told(dashboard)
+        assert dashboard.screen.has_class("-loading")
+        assert "is not on this machine" in loading_text(dashboard)
 
 
-# -- getting one ---------------------------------------------------------------------------
+# -- loading a dataset ---------------------------------------------------------------------------
 
 
-async def test_f_fetches_it_and_the_places_tried_and_the_progress_are_seen(
-    opened: Opened, shop: Shop, app_state: AppState
+async def test_f_fetches_it_and_shows_the_sources_tried_and_the_progress(
+    opened: Opened, datasets: FakeDatasets, app_state: AppState
 ) -> None:
-    shop.go_on.clear()
-    shop.steps = [
+    datasets.may_finish.clear()
+    datasets.steps = [
         LoadStep("fashion", "data folder", "failed", "nothing of it here"),
         LoadStep("fashion", "mirrors", "progress", "images", 13 << 20, 26 << 20),
     ]
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not here" in told(dashboard))
+        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
         await pilot.press("f")
-        await settled(pilot, lambda: "13.0 of 26.0 MB" in told(dashboard))
-        assert told(dashboard).startswith("fetching Fashion-MNIST")
-        assert "✗ data folder\n    nothing of it here" in told(dashboard)
-        assert "━" * 20 + "─" * 20 in told(dashboard)
-        assert told(dashboard).endswith("escape cancels")
-        assert shop.asked == [("fashion", True)]
+        await settled(pilot, lambda: "13.0 of 26.0 MB" in loading_text(dashboard))
+        assert loading_text(dashboard).startswith("fetching Fashion-MNIST")
+        assert "✗ data folder\n    nothing of it here" in loading_text(dashboard)
+        assert "━" * 20 + "─" * 20 in loading_text(dashboard)
+        assert loading_text(dashboard).endswith("escape cancels")
+        assert datasets.calls == [("fashion", True)]
         await pilot.press("f")
         await pilot.pause()
-        assert shop.asked == [("fashion", True)]  # once is enough
-        shop.go_on.set()
-        await shown(dashboard, pilot)
-        assert "Fashion-MNIST" in head(dashboard)
+        assert datasets.calls == [("fashion", True)]
+        datasets.may_finish.set()
+        await wait_for_images(dashboard, pilot)
+        assert "Fashion-MNIST" in header(dashboard)
     assert app_state.settings.get("dataset", "") == "fashion"
 
 
-async def test_escape_cancels_and_what_comes_after_all_is_not_shown(
-    opened: Opened, shop: Shop
+async def test_escape_cancels_and_a_dataset_that_arrives_later_is_not_shown(
+    opened: Opened, datasets: FakeDatasets
 ) -> None:
-    shop.go_on.clear()
-    shop.steps = [LoadStep("fashion", "mirrors", "progress", "images", 5, 10)]
+    datasets.may_finish.clear()
+    datasets.steps = [LoadStep("fashion", "mirrors", "progress", "images", 5, 10)]
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not here" in told(dashboard))
-        await pilot.press("enter")  # does as f does
-        await settled(pilot, lambda: "mirrors" in told(dashboard))
+        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
+        await pilot.press("enter")  # the same as f
+        await settled(pilot, lambda: "mirrors" in loading_text(dashboard))
         await pilot.press("escape")
         await pilot.pause()
-        assert shop.cancelled is not None and shop.cancelled.is_set()
-        assert "cancelled; what had come is kept" in told(dashboard)
-        assert "✗ mirrors\n    not finished" in told(dashboard)
-        assert "f  tries again" in told(dashboard)
-        shop.go_on.set()
-        await settled(pilot, lambda: "fashion" in shop.here)
+        assert datasets.cancelled is not None and datasets.cancelled.is_set()
+        assert "cancelled; partial downloads are kept" in loading_text(dashboard)
+        assert "✗ mirrors\n    not finished" in loading_text(dashboard)
+        assert "f  try again" in loading_text(dashboard)
+        datasets.may_finish.set()
+        await settled(pilot, lambda: "fashion" in datasets.on_disk)
         await pilot.pause()
-        assert dashboard.screen.has_class("-getting")
+        assert dashboard.screen.has_class("-loading")
 
 
-async def test_a_failure_is_told_in_place_with_what_to_press_and_f_tries_again(
-    opened: Opened, shop: Shop
+async def test_a_failure_is_shown_with_the_keys_and_f_tries_again(
+    opened: Opened, datasets: FakeDatasets
 ) -> None:
-    shop.failure = "fashion: it was nowhere: mirrors: no network. Copy [these] files to a folder"
-    shop.steps = [
+    datasets.failure = (
+        "fashion: it was nowhere: mirrors: no network. Copy [these] files to a folder"
+    )
+    datasets.steps = [
         LoadStep("fashion", "mirrors", "failed", "no route to \x1b[31m[host]"),
         LoadStep("fashion", "Debian package", "failed", "no apt here"),
     ]
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not here" in told(dashboard))
+        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
         await pilot.press("f")
-        await settled(pilot, lambda: "cannot be shown" in told(dashboard))
-        first, second = told(dashboard).splitlines()[:2]
-        assert first == "Fashion-MNIST cannot be shown"
-        assert second == "Copy [these] files to a folder"  # the places follow, one by one
-        assert "✗ mirrors\n    no route to ␛[31m[host]" in told(dashboard)
-        assert "f  tries again" in told(dashboard) and "S  opens sketches" in told(dashboard)
-        shop.failure = ""
+        await settled(pilot, lambda: "cannot be loaded" in loading_text(dashboard))
+        first, second = loading_text(dashboard).splitlines()[:2]
+        assert first == "Fashion-MNIST cannot be loaded"
+        assert second == "Copy [these] files to a folder"  # the sources follow below
+        assert "✗ mirrors\n    no route to ␛[31m[host]" in loading_text(dashboard)
+        assert "f  try again" in loading_text(dashboard) and "S  open sketches" in loading_text(
+            dashboard
+        )
+        datasets.failure = ""
         await pilot.press("f")
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
 
 
-async def test_leaving_while_something_is_fetched_cancels_it(opened: Opened, shop: Shop) -> None:
-    shop.go_on.clear()
-    shop.heeds = True
+async def test_quitting_cancels_a_fetch(opened: Opened, datasets: FakeDatasets) -> None:
+    datasets.may_finish.clear()
+    datasets.stops_on_cancel = True
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not here" in told(dashboard))
+        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
         await pilot.press("f")
-        await settled(pilot, lambda: bool(shop.asked))
-        assert shop.cancelled is not None and not shop.cancelled.is_set()
+        await settled(pilot, lambda: bool(datasets.calls))
+        assert datasets.cancelled is not None and not datasets.cancelled.is_set()
         await pilot.press("q")
-    assert shop.cancelled.is_set()
+    assert datasets.cancelled.is_set()
 
 
-async def test_what_a_training_has_brought_meanwhile_is_shown_on_the_way_back(
-    opened: Opened, shop: Shop
+async def test_a_dataset_fetched_by_a_run_is_shown_on_return(
+    opened: Opened, datasets: FakeDatasets
 ) -> None:
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not here" in told(dashboard))
+        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
         await pilot.press("6")
         await pilot.pause()
-        shop.here.add("fashion")
+        datasets.on_disk.add("fashion")
         await pilot.press("1")
-        await shown(dashboard, pilot)
-        assert shop.asked == [("fashion", False)]
+        await wait_for_images(dashboard, pilot)
+        assert datasets.calls == [("fashion", False)]
 
 
-async def test_a_fetch_goes_on_while_another_screen_is_looked_at(
-    opened: Opened, shop: Shop
+async def test_a_fetch_continues_while_another_screen_is_shown(
+    opened: Opened, datasets: FakeDatasets
 ) -> None:
-    shop.go_on.clear()
+    datasets.may_finish.clear()
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not here" in told(dashboard))
+        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
         await pilot.press("f")
-        await settled(pilot, lambda: bool(shop.asked))
+        await settled(pilot, lambda: bool(datasets.calls))
         await pilot.press("6")
         await pilot.pause()
-        shop.go_on.set()
-        await settled(pilot, lambda: "fashion" in shop.here)
+        datasets.may_finish.set()
+        await settled(pilot, lambda: "fashion" in datasets.on_disk)
         await pilot.press("1")
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
 
 
-# -- choosing one ----------------------------------------------------------------------------
+# -- choosing a dataset ----------------------------------------------------------------------------
 
 
-async def test_s_lists_the_data_sets_and_opens_the_one_chosen(
-    opened: Opened, stocked: Shop
+async def test_s_lists_the_datasets_and_opens_the_chosen_one(
+    opened: Opened, with_fashion: FakeDatasets
 ) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("s")
         await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         listed = dashboard.screen.query_one(OptionList)
         lines = [str(option.prompt) for option in listed.options]
         assert len(lines) == len(dataset_catalog.DATASETS) + 1
-        assert lines[0].startswith("✓ here  Fashion-MNIST") and "70,000 images" in lines[0]
-        assert lines[1].startswith("· away  MNIST")
-        await answered(dashboard, pilot, "kuzu")
-        await settled(pilot, lambda: "Kuzushiji-MNIST is not here" in told(dashboard))
+        assert lines[0].startswith("✓ local   Fashion-MNIST") and "70,000 images" in lines[0]
+        assert lines[1].startswith("· remote  MNIST")
+        await submit(dashboard, pilot, "kuzu")
+        await settled(
+            pilot, lambda: "Kuzushiji-MNIST is not on this machine" in loading_text(dashboard)
+        )
         await pilot.press("s")
         await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         await pilot.press("escape")
         await pilot.pause()
-        assert "Kuzushiji-MNIST is not here" in told(dashboard)
+        assert "Kuzushiji-MNIST is not on this machine" in loading_text(dashboard)
 
 
-async def test_a_shifted_s_opens_sketches_and_says_that_they_are_synthetic(
-    opened: Opened, shop: Shop
+async def test_shift_s_opens_sketches_marked_as_synthetic(
+    opened: Opened, datasets: FakeDatasets
 ) -> None:
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not here" in told(dashboard))
+        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
         await pilot.press("S")
-        await shown(dashboard, pilot)
-        assert "SYNTHETIC" in head(dashboard) and "SYNTHETIC" in place(dashboard)
-        assert "a note on what was read: i" in head(dashboard)
+        await wait_for_images(dashboard, pilot)
+        assert "SYNTHETIC" in header(dashboard) and "SYNTHETIC" in gallery_titles(dashboard)
+        assert "1 note on loading: press i" in header(dashboard)
 
 
-async def test_i_tells_about_the_data_set(opened: Opened, stocked: Shop) -> None:
+async def test_i_describes_the_dataset(opened: Opened, with_fashion: FakeDatasets) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("i")
         await pilot.pause()
         assert isinstance(dashboard.screen, TextDialog)
         lines = str(dashboard.screen.query_one(Static).content).splitlines()
         assert lines[1:] == ["from a test", "train 60 · val 10 · test 7"]
         await pilot.press("escape", "S")
-        await settled(pilot, lambda: is_open(dashboard) and "SYNTHETIC" in head(dashboard))
+        await settled(pilot, lambda: is_loaded(dashboard) and "SYNTHETIC" in header(dashboard))
         await pilot.press("i")
         await pilot.pause()
         assert "a note about the reading" in str(dashboard.screen.query_one(Static).content)
@@ -431,91 +447,91 @@ def class_folders(where: Path) -> Path:
     return where
 
 
-async def test_a_folder_is_typed_browsed_and_may_vanish_and_come_back(
+async def test_a_folder_is_entered_and_browsed_and_may_disappear_and_return(
     opened: Opened, app_state: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data_screen, "WATCH", 0.05)
+    monkeypatch.setattr(data_screen, "FILE_CHECK_INTERVAL", 0.05)
     monkeypatch.setenv("FMNIST_TUI_OFFLINE", "1")
-    folder, elsewhere = class_folders(tmp_path / "own pictures"), tmp_path / "elsewhere"
+    folder, elsewhere = class_folders(tmp_path / "own images"), tmp_path / "elsewhere"
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not here" in told(dashboard))
-        said = complaints(dashboard, monkeypatch)
+        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
         await pilot.press("s")
-        await answered(dashboard, pilot, "a folder of")
-        await answered(dashboard, pilot, "folder:")
-        assert said == ["“folder:” names no data set: folder:PATH is one, or mnist"]
-        assert dashboard.screen.query_one(Input).value == "folder:"  # to be mended
-        await answered(dashboard, pilot, str(folder))  # a path alone will do
-        await shown(dashboard, pilot)
-        assert "own pictures" in head(dashboard) and "2 classes · 28×28 grey" in head(dashboard)
-        assert "[red]dog" in drawn(classes(dashboard))
+        await submit(dashboard, pilot, "a folder of")
+        await submit(dashboard, pilot, "folder:")
+        problem = "“folder:” is not a dataset: enter folder:PATH or a name such as mnist"
+        assert dialog_problem(dashboard) == problem
+        assert dashboard.screen.query_one(Input).value == "folder:"
+        await submit(dashboard, pilot, str(folder))  # a bare path
+        await wait_for_images(dashboard, pilot)
+        assert "own images" in header(dashboard) and "2 classes · 28×28 grey" in header(dashboard)
+        assert "[red]dog" in rendered(classes(dashboard))
 
         folder.rename(elsewhere)
-        await settled(pilot, lambda: "files gone, kept in memory" in head(dashboard))
+        await settled(pilot, lambda: "files missing, in memory" in header(dashboard))
         for key in ("right", "p", "m", "escape", "enter", "escape"):
             await pilot.press(key)
-        await settled(pilot, lambda: "val" in place(dashboard))
+        await settled(pilot, lambda: "val" in gallery_titles(dashboard))
         await pilot.press("i")
         await pilot.pause()
-        assert "its files are gone" in str(dashboard.screen.query_one(Static).content)
+        assert "The files are missing" in str(dashboard.screen.query_one(Static).content)
         await pilot.press("escape")
         elsewhere.rename(folder)
-        await settled(pilot, lambda: "2 classes · 28×28 grey" in head(dashboard))
+        await settled(pilot, lambda: "2 classes · 28×28 grey" in header(dashboard))
 
-        # Gone before it is read: the reason is told in place, and f looks again.
+        # The folder is missing when it is read: the pane says so, and f tries again.
         app_state.datasets._loaded.clear()
         folder.rename(elsewhere)
         await pilot.press("S")
-        await settled(pilot, lambda: is_open(dashboard) and "SYNTHETIC" in head(dashboard))
+        await settled(pilot, lambda: is_loaded(dashboard) and "SYNTHETIC" in header(dashboard))
         await pilot.press("s")
-        await answered(dashboard, pilot, "a folder of")
-        await answered(dashboard, pilot, f"folder:{folder}")
-        await settled(pilot, lambda: "cannot be shown" in told(dashboard))
-        assert "f  looks again" in told(dashboard)
+        await submit(dashboard, pilot, "a folder of")
+        await submit(dashboard, pilot, f"folder:{folder}")
+        await settled(pilot, lambda: "cannot be loaded" in loading_text(dashboard))
+        assert "f  try again" in loading_text(dashboard)
         shutil.copytree(elsewhere, folder)
         await pilot.press("f")
-        await settled(pilot, lambda: is_open(dashboard) and "own pictures" in head(dashboard))
+        await settled(pilot, lambda: is_loaded(dashboard) and "own images" in header(dashboard))
     assert app_state.settings.get("dataset", "") == f"folder:{folder}"
 
 
 @pytest.mark.parametrize("path", ["~nosuchuser/pictures", "x" * 300])
-async def test_a_path_that_cannot_be_is_told_in_place(
+async def test_an_invalid_path_is_reported_in_the_pane(
     opened: Opened, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setenv("FMNIST_TUI_OFFLINE", "1")
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not here" in told(dashboard))
+        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
         for typed in (path, f"folder:{path}"):
             await pilot.press("s")
-            await answered(dashboard, pilot, "a folder of")
-            await answered(dashboard, pilot, typed)
-            await settled(pilot, lambda: "cannot be shown" in told(dashboard))
+            await submit(dashboard, pilot, "a folder of")
+            await submit(dashboard, pilot, typed)
+            await settled(pilot, lambda: "cannot be loaded" in loading_text(dashboard))
             await pilot.press("S")
-            await settled(pilot, lambda: is_open(dashboard) and "SYNTHETIC" in head(dashboard))
+            await settled(pilot, lambda: is_loaded(dashboard) and "SYNTHETIC" in header(dashboard))
 
 
-async def test_files_that_cannot_be_looked_at_are_gone(
-    opened: Opened, stocked: Shop, monkeypatch: pytest.MonkeyPatch
+async def test_unreadable_files_count_as_missing(
+    opened: Opened, with_fashion: FakeDatasets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data_screen, "WATCH", 0.05)
+    monkeypatch.setattr(data_screen, "FILE_CHECK_INTERVAL", 0.05)
     async with opened(size=(80, 24)) as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
 
         def refused(name: str) -> bool:
             raise PermissionError(13, "Permission denied", name)
 
-        said = complaints(dashboard, monkeypatch)
+        toasts = record_toasts(dashboard, monkeypatch)
         monkeypatch.setattr(dashboard.app_state.datasets, "is_present", refused)
-        await settled(pilot, lambda: "files gone, kept in memory" in head(dashboard))
-        assert said == []
+        await settled(pilot, lambda: "files missing, in memory" in header(dashboard))
+        assert toasts == []
 
 
 # -- paging, splits, classes -----------------------------------------------------------------
 
 
-async def test_paging_keys_go_through_all_pictures(opened: Opened, stocked: Shop) -> None:
+async def test_paging_keys_reach_all_images(opened: Opened, with_fashion: FakeDatasets) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         size, across = gallery(dashboard).page_size, gallery(dashboard).plan.across
         steps = {
             "right": 1, "l": 2, "left": 1, "h": 0, "down": across, "up": 0, "j": across,
@@ -526,37 +542,39 @@ async def test_paging_keys_go_through_all_pictures(opened: Opened, stocked: Shop
             await pilot.pause()
             assert gallery(dashboard).cursor == number, key
             assert f"index  #{number} of train" in numbers(dashboard), key
-            assert f"place  {number + 1} of 60" in numbers(dashboard), key
+            assert f"number {number + 1} of 60" in numbers(dashboard), key
         await pilot.press("end")
         await pilot.pause()
-        assert "60 of 60" in place(dashboard)
+        assert "60 of 60" in gallery_titles(dashboard)
 
 
-async def test_p_goes_from_split_to_split_and_a_click_to_one(opened: Opened, stocked: Shop) -> None:
+async def test_p_and_clicks_change_the_split(opened: Opened, with_fashion: FakeDatasets) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         for name, count in (("val", 10), ("test", 7), ("train", 60)):
             await pilot.press("p")
             await pilot.pause()
-            assert f"[{name}]" in head(dashboard)
-            assert place(dashboard).startswith(name) and f"of {count}" in place(dashboard)
-        assert drawn(classes(dashboard)).splitlines()[0].rstrip().endswith(" 6")
-        await pilot.click(Head, offset=(15, 2))
+            assert f"[{name}]" in header(dashboard)
+            assert gallery_titles(dashboard).startswith(name) and f"of {count}" in gallery_titles(
+                dashboard
+            )
+        assert rendered(classes(dashboard)).splitlines()[0].rstrip().endswith(" 6")
+        await pilot.click(DatasetHeader, offset=(15, 2))
         await pilot.pause()
-        assert "[val]" in head(dashboard)
-        assert drawn(classes(dashboard)).splitlines()[0].rstrip().endswith(" 1")
-        await pilot.click(Head, offset=(3, 1))
+        assert "[val]" in header(dashboard)
+        assert rendered(classes(dashboard)).splitlines()[0].rstrip().endswith(" 1")
+        await pilot.click(DatasetHeader, offset=(3, 1))
         await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
 
 
-async def test_a_key_that_comes_as_a_data_set_is_left_opens_no_line_out_of_sight(
-    opened: Opened, stocked: Shop
+async def test_a_key_pressed_while_the_dataset_changes_opens_no_hidden_filter(
+    opened: Opened, with_fashion: FakeDatasets
 ) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
-        # Both in one turn, as when keys come faster than the focus can follow.
-        browser = dashboard.screen.query_one(Browser)
-        cast(DataScreen, dashboard.screen)._picked("mnist")
+        await wait_for_images(dashboard, pilot)
+        # Both in one turn, as when keys arrive faster than the focus changes.
+        browser = dashboard.screen.query_one(DatasetBrowser)
+        cast(DataScreen, dashboard.screen).load_dataset("mnist")
         browser.action_filter()
         await settled(pilot, lambda: isinstance(dashboard.focused, LoadingPane))
         await pilot.pause()
@@ -565,12 +583,12 @@ async def test_a_key_that_comes_as_a_data_set_is_left_opens_no_line_out_of_sight
         assert not browser.query_one("#filter", Input).value
 
 
-async def test_a_key_never_goes_to_a_line_that_is_out_of_sight(
-    opened: Opened, stocked: Shop
+async def test_a_key_never_goes_to_a_hidden_filter(
+    opened: Opened, with_fashion: FakeDatasets
 ) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
-        cast(DataScreen, dashboard.screen)._picked("mnist")
+        await wait_for_images(dashboard, pilot)
+        cast(DataScreen, dashboard.screen).load_dataset("mnist")
         await settled(pilot, lambda: isinstance(dashboard.focused, LoadingPane))
         line = dashboard.screen.query_one("#filter", Input)
         dashboard.screen.set_focus(line)
@@ -578,11 +596,11 @@ async def test_a_key_never_goes_to_a_line_that_is_out_of_sight(
         assert isinstance(dashboard.focused, LoadingPane) and not line.value
 
 
-async def test_a_terminal_that_was_too_small_for_a_moment_gives_the_focus_back(
-    opened: Opened, stocked: Shop
+async def test_the_focus_returns_after_the_terminal_was_too_small(
+    opened: Opened, with_fashion: FakeDatasets
 ) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         assert dashboard.focused is gallery(dashboard)
         await pilot.resize_terminal(40, 10)
         await settled(pilot, lambda: dashboard.focused is None)
@@ -590,19 +608,25 @@ async def test_a_terminal_that_was_too_small_for_a_moment_gives_the_focus_back(
         await settled(pilot, lambda: dashboard.focused is gallery(dashboard))
 
 
-async def test_the_filter_narrows_as_it_is_typed(opened: Opened, stocked: Shop) -> None:
+async def test_the_filter_narrows_as_it_is_typed(
+    opened: Opened, with_fashion: FakeDatasets
+) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("slash")
         await pilot.pause()
         assert dashboard.focused is not None and dashboard.focused.id == "filter"
-        await typed(pilot, "shirt")
-        assert "train · T-shirt/top, Shirt | " in place(dashboard) and "of 12" in place(dashboard)
+        await type_text(pilot, "shirt")
+        assert "train · T-shirt/top, Shirt | " in gallery_titles(
+            dashboard
+        ) and "of 12" in gallery_titles(dashboard)
         assert classes(dashboard).border_title == "2 of 10 classes"
-        assert [line[0] for line in drawn(classes(dashboard)).splitlines()[:10]] == [*"●○○○○○●○○○"]
-        await typed(pilot, "s")
-        assert classes(dashboard).border_title == "no class is called so"
-        assert "of 12" in place(dashboard)
+        assert [line[0] for line in rendered(classes(dashboard)).splitlines()[:10]] == [
+            *"●○○○○○●○○○"
+        ]
+        await type_text(pilot, "s")
+        assert classes(dashboard).border_title == "no matching class"
+        assert "of 12" in gallery_titles(dashboard)
         await pilot.press("enter")
         await pilot.pause()
         assert gallery(dashboard).has_focus
@@ -610,23 +634,25 @@ async def test_the_filter_narrows_as_it_is_typed(opened: Opened, stocked: Shop) 
         assert classes(dashboard).border_title == "2 of 10 classes"
         await pilot.press("escape")
         await pilot.pause()
-        assert classes(dashboard).border_title == "all classes" and "of 60" in place(dashboard)
+        assert classes(dashboard).border_title == "all classes" and "of 60" in gallery_titles(
+            dashboard
+        )
         await pilot.press("slash", "7")
         await pilot.pause()
-        assert "train · Sneaker" in place(dashboard)
+        assert "train · Sneaker" in gallery_titles(dashboard)
         await pilot.press("escape")
         await pilot.pause()
-        assert gallery(dashboard).has_focus and "of 60" in place(dashboard)
+        assert gallery(dashboard).has_focus and "of 60" in gallery_titles(dashboard)
 
 
-async def test_classes_are_marked_by_keys_and_backspace_shows_all(
-    opened: Opened, stocked: Shop
+async def test_classes_are_selected_by_keys_and_backspace_shows_all(
+    opened: Opened, with_fashion: FakeDatasets
 ) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("tab")
         await pilot.pause()
-        assert classes(dashboard).has_focus and "Mark this class" in keys(dashboard)
+        assert classes(dashboard).has_focus and "Select this class" in keys(dashboard)
         moves = {
             "down": 1, "j": 2, "up": 1, "k": 0, "end": 9, "home": 0, "pagedown": 9, "pageup": 0,
         }  # fmt: skip
@@ -635,79 +661,81 @@ async def test_classes_are_marked_by_keys_and_backspace_shows_all(
             assert classes(dashboard).cursor == number, key
         await pilot.press("end", "enter")
         await pilot.pause()
-        assert "train · Ankle boot" in place(dashboard) and "of 6 " in place(dashboard)
+        assert "train · Ankle boot" in gallery_titles(dashboard) and "of 6 " in gallery_titles(
+            dashboard
+        )
         await pilot.press("up", "space")
         await pilot.pause()
-        assert "train · Bag, Ankle boot" in place(dashboard) and "of 12" in place(dashboard)
+        assert "train · Bag, Ankle boot" in gallery_titles(dashboard) and "of 12" in gallery_titles(
+            dashboard
+        )
         await pilot.press("enter")
         await pilot.pause()
-        assert "train · Ankle boot" in place(dashboard)
+        assert "train · Ankle boot" in gallery_titles(dashboard)
         await pilot.press("backspace")
         await pilot.pause()
-        assert "train · all classes" in place(dashboard)
+        assert "train · all classes" in gallery_titles(dashboard)
         await pilot.click(ClassList, offset=(5, 1 + 3))
         await pilot.pause()
-        assert "train · Dress" in place(dashboard)
+        assert "train · Dress" in gallery_titles(dashboard)
 
 
-async def test_a_split_without_pictures_of_the_filter_says_so(
-    opened: Opened, stocked: Shop
+async def test_a_split_without_matching_images_says_so(
+    opened: Opened, with_fashion: FakeDatasets
 ) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("slash", "b", "a", "g", "enter", "enter")
         await pilot.pause()
         assert sample(dashboard).has_focus
         await pilot.press("p", "p")
         await pilot.pause()
-        assert not browser(dashboard).one
-        assert "no pictures of Bag in test" in drawn(gallery(dashboard))
-        assert "backspace shows all classes" in drawn(gallery(dashboard))
-        assert "test · Bag | none" in place(dashboard) and numbers(dashboard) == ""
+        assert not browser(dashboard).is_single
+        assert "no images of Bag in test" in rendered(gallery(dashboard))
+        assert "backspace shows all classes" in rendered(gallery(dashboard))
+        assert "test · Bag | none" in gallery_titles(dashboard) and numbers(dashboard) == ""
         await pilot.press("right", "enter", "m", "escape", "backspace")
         await pilot.pause()
-        assert "of 7" in place(dashboard)
+        assert "of 7" in gallery_titles(dashboard)
 
 
-async def test_g_goes_to_an_index_and_says_what_is_wrong_with_it(
-    opened: Opened, stocked: Shop, monkeypatch: pytest.MonkeyPatch
+async def test_g_goes_to_an_index_and_says_why_one_is_invalid(
+    opened: Opened, with_fashion: FakeDatasets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
-        said = complaints(dashboard, monkeypatch)
-        for text, why in {
+        await wait_for_images(dashboard, pilot)
+        shown = gallery(dashboard)
+        await pilot.press("g")
+        for text, problem in {
             "many": "“many” is not an index",
             "-3": "“-3” is not an index",
             "": "is not an index",
             "65": "#65 is in val, not in train",
             "9" * 30: "its indices are from 0 to 59",
         }.items():
-            await pilot.press("g")
-            await answered(dashboard, pilot, text)
-            assert why in said[-1]
-            assert gallery(dashboard).cursor == 0
-        assert len(said) == 5
-        await pilot.press("g")
-        await answered(dashboard, pilot, "#37")
-        assert gallery(dashboard).cursor == 37 and "#37" in drawn(gallery(dashboard))
+            await submit(dashboard, pilot, text)
+            assert problem in dialog_problem(dashboard)
+            assert shown.cursor == 0
+        await submit(dashboard, pilot, "#37")
+        assert gallery(dashboard).cursor == 37 and "#37" in rendered(gallery(dashboard))
         await pilot.press("g", "escape")
         await pilot.pause()
-        assert gallery(dashboard).cursor == 37 and len(said) == 5
+        assert gallery(dashboard).cursor == 37
 
 
-# -- how pictures look -----------------------------------------------------------------------
+# -- appearance and views -----------------------------------------------------------------------
 
 
-async def test_z_and_r_change_how_pictures_look_and_are_kept(
-    opened: Opened, stocked: Shop, app_state: AppState
+async def test_z_and_r_change_zoom_and_renderer_and_save_them(
+    opened: Opened, with_fashion: FakeDatasets, app_state: AppState
 ) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         sizes = []
         for zoom in ("small", "tiny", "full"):
             await pilot.press("z")
             await pilot.pause()
-            assert f"· {zoom} ·" in place(dashboard)
+            assert f"· {zoom} ·" in gallery_titles(dashboard)
             assert app_state.settings.get("zoom", "") == zoom
             sizes.append(gallery(dashboard).page_size)
         assert sizes[1] > sizes[0] > sizes[2]
@@ -716,8 +744,8 @@ async def test_z_and_r_change_how_pictures_look_and_are_kept(
             await pilot.press("r")
             await pilot.pause()
             kind = app_state.settings.get("renderer", "")
-            assert place(dashboard).endswith(f"· {kind}")
-            text = drawn(gallery(dashboard))
+            assert gallery_titles(dashboard).endswith(f"· {kind}")
+            text = rendered(gallery(dashboard))
             assert [mark in text for mark in marks.values()].count(True) <= 1
             if kind != "halfblock":
                 assert any(ord(letter) > 0x2800 for letter in text) is (kind == "braille")
@@ -725,57 +753,62 @@ async def test_z_and_r_change_how_pictures_look_and_are_kept(
         await pilot.press("r")
         await pilot.press("6", "1")
         await pilot.pause()
-        assert place(dashboard).endswith(app_state.renderer) and app_state.renderer != "halfblock"
+        assert (
+            gallery_titles(dashboard).endswith(app_state.renderer)
+            and app_state.renderer != "halfblock"
+        )
 
 
 async def test_r_says_why_it_changes_nothing_under_ascii(
-    opened: Opened, stocked: Shop, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, with_fashion: FakeDatasets, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app_state.ascii = True
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
-        said = complaints(dashboard, monkeypatch)
+        await wait_for_images(dashboard, pilot)
+        toasts = record_toasts(dashboard, monkeypatch)
         await pilot.press("r")
         await pilot.pause()
-        assert place(dashboard).endswith("ascii") and "--ascii" in said[0]
+        assert gallery_titles(dashboard).endswith("ascii") and "--ascii" in toasts[0]
         assert app_state.settings.get("renderer", "none") == "none"
 
 
-async def test_m_shows_the_mean_of_each_class_and_enter_its_pictures(
-    opened: Opened, stocked: Shop
+async def test_m_shows_class_means_and_enter_the_images_of_one(
+    opened: Opened, with_fashion: FakeDatasets
 ) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("m")
-        await settled(pilot, lambda: "the mean of each class" in place(dashboard))
-        assert "of 10" in place(dashboard) and "count  6 in train" in numbers(dashboard)
-        await pilot.press("tab", "p")  # the means of the next split
+        await settled(pilot, lambda: "class means" in gallery_titles(dashboard))
+        assert "of 10" in gallery_titles(dashboard) and "count  6 in train" in numbers(dashboard)
+        await pilot.press("tab", "p")  # class means of the next split
         await settled(pilot, lambda: "count  1 in val" in numbers(dashboard))
-        await settled(pilot, lambda: place(dashboard).startswith("val · the mean of each class"))
+        await settled(pilot, lambda: gallery_titles(dashboard).startswith("val · class means"))
         assert classes(dashboard).has_focus
         await pilot.press("shift+tab", "right", "enter")
         await pilot.pause()
-        assert "val · Trouser" in place(dashboard) and "of 1 " in place(dashboard)
+        assert "val · Trouser" in gallery_titles(dashboard) and "of 1 " in gallery_titles(dashboard)
         await pilot.press("escape", "m")
-        await settled(pilot, lambda: "the mean of each class" in place(dashboard))
+        await settled(pilot, lambda: "class means" in gallery_titles(dashboard))
         await pilot.press("escape")
         await pilot.pause()
-        assert "val · all classes" in place(dashboard)
+        assert "val · all classes" in gallery_titles(dashboard)
         await pilot.press("m")
-        await settled(pilot, lambda: "the mean of each class" in place(dashboard))
+        await settled(pilot, lambda: "class means" in gallery_titles(dashboard))
         await pilot.press("g")
-        await answered(dashboard, pilot, "63")
-        assert "val · all classes" in place(dashboard) and gallery(dashboard).cursor == 3
+        await submit(dashboard, pilot, "63")
+        assert "val · all classes" in gallery_titles(dashboard) and gallery(dashboard).cursor == 3
 
 
-async def test_enter_shows_one_picture_with_its_numbers(opened: Opened, stocked: Shop) -> None:
+async def test_enter_shows_one_image_with_its_statistics_and_values(
+    opened: Opened, with_fashion: FakeDatasets
+) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("right", "enter")
         await pilot.pause()
         view = sample(dashboard)
         assert view.has_focus and not gallery(dashboard).display
-        assert "Trouser  #1 of train  2 of 60" in drawn(view.query_one(PictureView))
+        assert "Trouser  #1 of train  2 of 60" in rendered(view.query_one(PictureView))
         assert "pixels 0–56, mean 11.4" in numbers(dashboard)
         assert "dark   79.6 % below 32" in numbers(dashboard)
         steps = {
@@ -784,15 +817,15 @@ async def test_enter_shows_one_picture_with_its_numbers(opened: Opened, stocked:
         for key, number in steps.items():
             await pilot.press(key)
             await pilot.pause()
-            assert f"#{number} of train" in drawn(view.query_one(PictureView)), key
+            assert f"#{number} of train" in rendered(view.query_one(PictureView)), key
             assert f"index  #{number} of train" in numbers(dashboard), key
         await pilot.press("v")
         await pilot.pause()
         values = view.query_one(PixelValues)
         assert not view.query_one(PictureView).display
-        lines = [line.strip() for line in drawn(values).splitlines() if line.strip()]
+        lines = [line.strip() for line in rendered(values).splitlines() if line.strip()]
         assert len(lines) == 28
-        assert lines[1] == "00" * 4 + "38" * 20 + "00" * 4  # 56, as it is written there
+        assert lines[1] == "00" * 4 + "38" * 20 + "00" * 4  # 56 in hexadecimal
         await pilot.press("v")
         await pilot.pause()
         assert view.query_one(PictureView).display and not values.display
@@ -801,11 +834,11 @@ async def test_enter_shows_one_picture_with_its_numbers(opened: Opened, stocked:
         assert gallery(dashboard).has_focus and gallery(dashboard).cursor == 1
 
 
-async def test_where_the_numbers_do_not_fit_arrows_scroll_them(
-    opened: Opened, stocked: Shop
+async def test_arrows_scroll_values_that_do_not_fit(
+    opened: Opened, with_fashion: FakeDatasets
 ) -> None:
     async with opened(size=(80, 24)) as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("enter", "v")
         await pilot.pause()
         values = sample(dashboard).query_one(PixelValues)
@@ -813,135 +846,152 @@ async def test_where_the_numbers_do_not_fit_arrows_scroll_them(
         for key, top in {"down": 1, "j": 2, "up": 1, "k": 0}.items():
             await pilot.press(key)
             assert values.top == top, key
-        assert "3" * 20 in drawn(values).splitlines()[0]  # the first of two digits
+        assert "3" * 20 in rendered(values).splitlines()[0]  # the first of two digits
         await pilot.press(*["down"] * 30)
         assert values.top == hidden > 0
-        assert "3" not in drawn(values).splitlines()[0]
+        assert "3" not in rendered(values).splitlines()[0]
 
 
-# -- as a model is shown them ----------------------------------------------------------------
+# -- augmented images ----------------------------------------------------------------
 
 
-async def test_a_shows_the_pictures_augmented_anew_with_each_press(
-    opened: Opened, stocked: Shop, dice: list[Any], monkeypatch: pytest.MonkeyPatch
+async def test_a_augments_the_images_with_new_random_numbers_each_time(
+    opened: Opened,
+    with_fashion: FakeDatasets,
+    augment_calls: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("FMNIST_TUI_FLIP", "true")
     monkeypatch.setenv("FMNIST_TUI_SHIFT", "2")
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("a")
         await pilot.pause()
-        assert "…" in drawn(gallery(dashboard))  # not yet
-        assert "augmented: flip, shift 2 · recipe two-conv" in place(dashboard)
-        config, images, seed, future = dice[-1]
+        assert "…" in rendered(gallery(dashboard))  # not augmented yet
+        assert "augmented: flip, shift 2 · recipe two-conv" in gallery_titles(dashboard)
+        config, images, seed, future = augment_calls[-1]
         assert (config.flip, config.shift) == (True, 2)
         assert len(images) == gallery(dashboard).page_size
         future.set_result(255 - images)
         await settled(pilot, lambda: "pixels 200–255" in numbers(dashboard))
-        assert "…" not in drawn(gallery(dashboard))
-        once = painted(dashboard)
+        assert "…" not in rendered(gallery(dashboard))
+        once = gallery_lines(dashboard)
         await pilot.press("a")
         await pilot.pause()
-        assert len(dice) == 2 and dice[1][2] != seed
-        dice[1][3].set_result(images // 2)
+        assert len(augment_calls) == 2 and augment_calls[1][2] != seed
+        augment_calls[1][3].set_result(images // 2)
         await settled(pilot, lambda: "pixels 0–27" in numbers(dashboard))
-        assert painted(dashboard) != once
-        # Another page is augmented as it comes.
+        assert gallery_lines(dashboard) != once
+        # Another page is augmented when it is shown.
         await pilot.press("pagedown")
         await pilot.pause()
-        assert len(dice) == 3 and "…" in drawn(gallery(dashboard))
-        # A split later, what was asked before is of no use.
+        assert len(augment_calls) == 3 and "…" in rendered(gallery(dashboard))
+        # Another split cancels the pending request.
         await pilot.press("p")
         await pilot.pause()
-        late, now = dice[2], dice[-1]
-        assert len(dice) == 4
+        late, now = augment_calls[2], augment_calls[-1]
+        assert len(augment_calls) == 4
         assert late[3].cancelled()
-        assert "…" in drawn(gallery(dashboard))
+        assert "…" in rendered(gallery(dashboard))
         now[3].set_result(now[1])
-        await settled(pilot, lambda: "#60" in drawn(gallery(dashboard)))
+        await settled(pilot, lambda: "#60" in rendered(gallery(dashboard)))
         await pilot.press("escape")
         await pilot.pause()
-        assert "val · all classes" in place(dashboard)
+        assert "val · all classes" in gallery_titles(dashboard)
 
 
-async def test_a_after_the_means_shows_pictures_again(
-    opened: Opened, stocked: Shop, dice: list[Any], monkeypatch: pytest.MonkeyPatch
+async def test_a_after_class_means_shows_augmented_images(
+    opened: Opened,
+    with_fashion: FakeDatasets,
+    augment_calls: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("FMNIST_TUI_FLIP", "true")
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("m")
-        await settled(pilot, lambda: "the mean of each class" in place(dashboard))
+        await settled(pilot, lambda: "class means" in gallery_titles(dashboard))
         await pilot.press("a")
-        await settled(pilot, lambda: bool(dice))
-        assert "augmented: flip" in place(dashboard) and "of 60" in place(dashboard)
+        await settled(pilot, lambda: bool(augment_calls))
+        assert "augmented: flip" in gallery_titles(dashboard) and "of 60" in gallery_titles(
+            dashboard
+        )
 
 
-async def test_an_augmentation_that_cannot_be_had_leaves_the_pictures_as_they_are(
-    opened: Opened, stocked: Shop, dice: list[Any], monkeypatch: pytest.MonkeyPatch
+async def test_a_failed_augmentation_leaves_the_original_images(
+    opened: Opened,
+    with_fashion: FakeDatasets,
+    augment_calls: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
-        said = complaints(dashboard, monkeypatch)
+        await wait_for_images(dashboard, pilot)
+        toasts = record_toasts(dashboard, monkeypatch)
         await pilot.press("a")
         await pilot.pause()
-        assert "recipe two-conv has no augmentation" in said[-1] and "press 2" in said[-1]
+        assert "recipe two-conv has no augmentation" in toasts[-1] and "press 2" in toasts[-1]
         monkeypatch.setenv("FMNIST_TUI_FLIP", "perhaps")
         await pilot.press("a")
         await pilot.pause()
-        assert "perhaps" in said[-1]
-        assert len(said) == 2 and not dice
-        assert "train · all classes" in place(dashboard)
+        assert "perhaps" in toasts[-1]
+        assert len(toasts) == 2 and not augment_calls
+        assert "train · all classes" in gallery_titles(dashboard)
         monkeypatch.setenv("FMNIST_TUI_FLIP", "true")
         await pilot.press("a")
         await pilot.pause()
-        dice[-1][3].set_exception(UserError("torch is not to be had"))
-        await settled(pilot, lambda: said[-1] == "torch is not to be had")
-        assert "train · all classes" in place(dashboard) and "…" not in drawn(gallery(dashboard))
+        augment_calls[-1][3].set_exception(UserError("torch is missing"))
+        await settled(pilot, lambda: toasts[-1] == "torch is missing")
+        assert "train · all classes" in gallery_titles(dashboard) and "…" not in rendered(
+            gallery(dashboard)
+        )
         await pilot.press("right")
         await pilot.pause()
-        assert len(said) == 3 and len(dice) == 1
+        assert len(toasts) == 3 and len(augment_calls) == 1
 
 
-async def test_the_augmentation_is_that_of_the_run_on_the_bench_or_of_the_form(
-    opened: Opened, stocked: Shop, dice: list[Any], app_state: AppState
+async def test_the_augmentation_is_that_of_the_followed_run_or_the_form(
+    opened: Opened, with_fashion: FakeDatasets, augment_calls: list[Any], app_state: AppState
 ) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         dashboard.edit_config(CONFIG.changed(shift=3).model_dump())
         await pilot.pause()
         await pilot.press("1", "a")
-        await settled(pilot, lambda: bool(dice))
-        assert "augmented: shift 3 · tiny on Train" in place(dashboard)
+        await settled(pilot, lambda: bool(augment_calls))
+        assert "augmented: shift 3 · tiny on Train" in gallery_titles(dashboard)
         folder = make_run(app_state.runs_dir, CONFIG.changed(flip=True, shift=0))
         dashboard.show_run(RunFeed.open(folder))
         await pilot.press("a")
-        await settled(pilot, lambda: len(dice) == 2)
-        assert "augmented: flip · run " in place(dashboard)
+        await settled(pilot, lambda: len(augment_calls) == 2)
+        assert "augmented: flip · run " in gallery_titles(dashboard)
 
 
 # -- all together ----------------------------------------------------------------------------
 
 
-async def test_help_tells_every_key_of_the_screen(opened: Opened, stocked: Shop) -> None:
+async def test_help_lists_every_key_of_the_screen(
+    opened: Opened, with_fashion: FakeDatasets
+) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("question_mark")
         await pilot.pause()
         text = str(dashboard.screen.query_one(Static).content)
         for what in (
-            "Data set", "Go to", "Augmented", "Means", "Zoom", "How pictures are drawn",
-            "About this data set", "Sketches (SYNTHETIC)", "Split", "Filter", "All classes",
+            "Dataset", "Go to", "Augmented", "Means", "Zoom", "How images are drawn",
+            "About this dataset", "Sketches (SYNTHETIC)", "Split", "Filter", "All classes",
             "Back", "Page on", "Last picture", "Open",
         ):  # fmt: skip
             assert what in text
 
 
-async def test_all_garments_are_listed_whatever_the_split(opened: Opened, stocked: Shop) -> None:
+async def test_all_classes_are_listed_in_every_split(
+    opened: Opened, with_fashion: FakeDatasets
+) -> None:
     async with opened() as (dashboard, pilot):
-        await shown(dashboard, pilot)
+        await wait_for_images(dashboard, pilot)
         await pilot.press("p", "p")
         await pilot.pause()
-        lines = drawn(classes(dashboard)).splitlines()
+        lines = rendered(classes(dashboard)).splitlines()
         assert all(name in line for name, line in zip(GARMENTS, lines, strict=False))
         assert lines[8].rstrip().endswith(" 0") and lines[0].rstrip().endswith(" 2")

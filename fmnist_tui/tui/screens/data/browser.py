@@ -1,4 +1,4 @@
-"""A data set to look through: splits and classes on the left, pictures on the right."""
+"""Browsing a dataset: splits and classes on the left, images on the right."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import ClassVar
 
-from textual import on
+from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -16,43 +16,48 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from fmnist_tui.data.browse import match_classes
-from fmnist_tui.tui.screens.data.class_list import ClassList, Head
+from fmnist_tui.tui.screens.data.class_list import ClassList, DatasetHeader
 from fmnist_tui.tui.screens.data.sample import SampleNumbers, SampleView
-from fmnist_tui.tui.screens.data.view import DatasetView
+from fmnist_tui.tui.screens.data.view import DatasetView, Mode
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.tui.widgets.picture import PictureView
 from fmnist_tui.util.text import safe_text
 
-# The large picture beside the gallery waits until the cursor rests.
-_REST = 0.15
+# Seconds that the cursor rests before the large image beside the gallery is drawn.
+_LARGE_IMAGE_DELAY = 0.15
 
 
-class Browser(Horizontal):
-    """Shows an exhibit; says `Changed` whenever other pictures of it are on the page."""
+class DatasetBrowser(Horizontal):
+    """Shows the images of a DatasetView."""
 
-    KEYS_TITLE = "The data set"
+    KEYS_TITLE = "Dataset"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "split", "Split", id="data.split"),
         Binding("slash", "filter", "Filter", key_display="/", id="data.filter"),
-        Binding("backspace", "everything", "All classes", show=False, id="data.everything"),
+        Binding("backspace", "all_classes", "All classes", show=False, id="data.everything"),
         Binding("escape", "back", "Back", show=False, id="data.back"),
     ]
+    view: DatasetView | None = None
+    _timer: Timer | None = None
 
-    class Changed(Message):
-        """Other pictures are shown: another page, split or filter."""
+    header = getters.query_one(DatasetHeader)
+    filter_input = getters.query_one("#filter", Input)
+    class_list = getters.query_one(ClassList)
+    large_image = getters.query_one("#large", PictureView)
+    numbers = getters.query_one(SampleNumbers)
+    gallery = getters.query_one(Gallery)
+    sample = getters.query_one(SampleView)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.exhibit: DatasetView | None = None
-        self._rest: Timer | None = None
+    class ImagesChanged(Message):
+        """Other images are on the page, or the cursor has moved."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="side"):
-            yield Head(classes="pane")
-            yield Input(placeholder="part of a class, or a number", id="filter")
+            yield DatasetHeader(classes="pane")
+            yield Input(placeholder="part of a class name, or its number", id="filter")
             yield ClassList(classes="pane")
             with Vertical(id="sample", classes="pane") as sample:
-                sample.border_title = "under the cursor"
+                sample.border_title = "at the cursor"
                 yield PictureView(id="large")
                 yield SampleNumbers()
         with Vertical(id="main"):
@@ -60,202 +65,189 @@ class Browser(Horizontal):
             yield SampleView(classes="pane")
 
     @property
-    def gallery(self) -> Gallery:
-        return self.query_one(Gallery)
+    def is_single(self) -> bool:
+        """Whether one image is shown instead of a page of them."""
+        return self.has_class("-single")
 
     @property
-    def one(self) -> bool:
-        """Whether a single picture is shown, not a page of them."""
-        return self.has_class("-one")
+    def is_filtering(self) -> bool:
+        return self.has_class("-filtering")
 
     # -- what is shown ---------------------------------------------------------------------
 
-    def open(self, exhibit: DatasetView) -> None:
-        """Show another data set."""
-        self.exhibit = exhibit
-        self.query_one("#filter", Input).clear()
-        self.remove_class("-one", "-filtering")
-        self.query_one(ClassList).cursor = 0
-        self.renew()
+    def open(self, view: DatasetView) -> None:
+        """Show another dataset."""
+        self.view = view
+        self.filter_input.clear()
+        self.remove_class("-single", "-filtering")
+        self.class_list.cursor = 0
+        self.update()
 
-    def renew(self, at: int = 0) -> None:
-        """Show everything anew: split, filter or kind of view are others."""
-        exhibit = self.exhibit
-        if exhibit is None:
+    def update(self, cursor: int = 0) -> None:
+        """Show everything again after the split, the filter or the mode has changed."""
+        view = self.view
+        if view is None:
             return
-        browse = exhibit.browse
-        self.query_one(Head).show(browse, exhibit.on_disk)
-        self.query_one(ClassList).show(browse)
-        self._count_classes()
-        empty = f"no pictures of {browse.describe()} in {browse.split.name}"
-        if browse.selected:
+        self.header.show(view.filter, view.on_disk)
+        self.class_list.show(view.filter)
+        self._show_class_count()
+        empty = f"no images of {view.filter.describe()} in {view.filter.split.name}"
+        if view.filter.selected:
             empty += "\nbackspace shows all classes"
-        self.gallery.show(len(exhibit), exhibit.tile, empty, at)
-        if not len(exhibit):
-            self.remove_class("-one")
-            self._tell()
+        self.gallery.show(len(view), view.tile, empty, cursor)
+        if not len(view):
+            self.remove_class("-single")
+            self._show_details()
 
-    def note_files(self, on_disk: bool) -> None:
-        """Say whether the files of what is shown are still there."""
-        if self.exhibit is not None and self.exhibit.on_disk != on_disk:
-            self.exhibit.on_disk = on_disk
-            self.query_one(Head).show(self.exhibit.browse, on_disk)
+    def set_mode(self, mode: Mode) -> None:
+        if self.view is not None:
+            previous, self.view.mode = self.view.mode, mode
+            if "means" in (previous, mode):
+                self.update()
+            else:
+                self.redraw()
 
-    def _count_classes(self) -> None:
-        if self.exhibit is not None:
-            chosen, classes = self.exhibit.browse.selected, self.exhibit.browse.classes
-            self.query_one(ClassList).border_title = (
-                f"{len(chosen)} of {len(classes)} classes" if chosen else "all classes"
-            )
+    def set_on_disk(self, on_disk: bool) -> None:
+        """Show whether the files of the dataset still exist."""
+        if self.view is not None and self.view.on_disk != on_disk:
+            self.view.on_disk = on_disk
+            self.header.show(self.view.filter, on_disk)
+
+    def _show_class_count(self) -> None:
+        if self.view is not None:
+            selected, classes = self.view.filter.selected, self.view.filter.classes
+            count = f"{len(selected)} of {len(classes)} classes" if selected else "all classes"
+            self.class_list.border_title = count
 
     def redraw(self) -> None:
-        """The same pictures look different now."""
+        """Draw the same images again: they look different now."""
         self.gallery.redraw()
-        self._tell()
+        self._show_details()
 
-    def appear(self, zoom: str, renderer: str) -> None:
-        """Draw pictures in this size and this way."""
+    def set_appearance(self, zoom: str, renderer: str) -> None:
         self.gallery.zoom = zoom
-        for picture in (self.gallery, *self.query(PictureView)):
-            picture.renderer = renderer
-        self._tell()
+        for widget in (self.gallery, *self.query(PictureView)):
+            widget.renderer = renderer
+        self._show_details()
 
-    def show_one(self, one: bool) -> None:
-        """Show the picture under the cursor alone, or the page again."""
-        self.set_class(one, "-one")
-        self._tell()
-        (self.query_one(SampleView) if one else self.gallery).focus()
+    def show_single(self, single: bool) -> None:
+        """Show the image at the cursor alone, or the page again."""
+        self.set_class(single, "-single")
+        self._show_details()
+        self._focus_images()
 
-    def _tell(self) -> None:
-        """Bring titles and numbers up to date with the picture under the cursor."""
-        exhibit, gallery = self.exhibit, self.gallery
-        if exhibit is None:
+    def _focus_images(self) -> None:
+        (self.sample if self.is_single else self.gallery).focus()
+
+    def _show_details(self) -> None:
+        """Update titles and numbers for the image at the cursor."""
+        view, gallery = self.view, self.gallery
+        if view is None:
             return
-        title = Content(safe_text(exhibit.title))
-        sample, large = self.query_one(SampleView), self.query_one("#large", PictureView)
+        title = Content(safe_text(view.title))
         gallery.label(title, Content(f"{gallery.place} · {gallery.zoom} · {gallery.renderer}"))
-        if self._rest is not None:
-            self._rest.stop()
-        if not len(exhibit):
-            self.query_one(SampleNumbers).show([], None)
-            large.show(None)
+        if self._timer is not None:
+            self._timer.stop()
+        if not len(view):
+            self.numbers.show([], None)
+            self.large_image.show(None)
             return
-        number = gallery.cursor
-        image, facts = exhibit.image(number), exhibit.facts(number)
-        self.query_one(SampleNumbers).show(facts, image)
-        if self.one:
-            sample.border_title = title
-            sample.show(image, Content("  ".join(value for _, value in facts)))
-            sample.border_subtitle = "left and right: the others · escape: the page"
-        elif large.display:
-            self._rest = self.set_timer(_REST, partial(large.show, image))
+        image, facts = view.image(gallery.cursor), view.facts(gallery.cursor)
+        self.numbers.show(facts, image)
+        if self.is_single:
+            self.sample.border_title = title
+            self.sample.border_subtitle = "left, right: other images · escape: the page"
+            self.sample.show(image, Content("  ".join(value for _, value in facts)))
+        elif self.large_image.display:
+            show = partial(self.large_image.show, image)
+            self._timer = self.set_timer(_LARGE_IMAGE_DELAY, show)
 
     @on(Gallery.Moved)
-    def _moved(self) -> None:
-        self._tell()
-        self.post_message(self.Changed())
+    def _on_cursor_moved(self) -> None:
+        self._show_details()
+        self.post_message(self.ImagesChanged())
 
     @on(Gallery.Opened)
-    def _opened(self, event: Gallery.Opened) -> None:
-        exhibit = self.exhibit
-        if exhibit is not None and exhibit.view == "means":
-            exhibit.show_plain()
-            self._choose({event.number})
+    def _on_image_opened(self, event: Gallery.Opened) -> None:
+        if self.view is not None and self.view.mode == "means":
+            self._select_classes({event.number})
         else:
-            self.show_one(True)
+            self.show_single(True)
 
-    @on(SampleView.Stepped)
-    def _stepped(self, event: SampleView.Stepped) -> None:
+    @on(SampleView.SampleStepped)
+    def _on_stepped(self, event: SampleView.SampleStepped) -> None:
         self.gallery.cursor += event.by
 
     # -- split and filter ------------------------------------------------------------------
 
-    def go_to(self, text: str) -> None:
-        """Put the cursor on the picture with this index; a UserError says why it cannot be."""
-        if self.exhibit is not None:
-            number = self.exhibit.browse.find(text)
-            if self.exhibit.view == "means":
-                self.exhibit.show_plain()
-                self.renew(number)
-            self.gallery.go_to(number)
+    def go_to(self, number: int) -> None:
+        """Put the cursor on this image; instead of class means the images are shown."""
+        if self.view is not None and self.view.mode == "means":
+            self.view.mode = "original"
+            self.update(number)
+        self.gallery.go_to(number)
 
     def action_split(self) -> None:
-        if self.exhibit is not None:
-            self._to_split(self.exhibit.browse.next_split())
+        if self.view is not None:
+            self._select_split(self.view.filter.next_split())
 
-    @on(Head.Chosen)
-    def _split_clicked(self, event: Head.Chosen) -> None:
-        self._to_split(event.split)
+    @on(DatasetHeader.SplitClicked)
+    def _on_split_clicked(self, event: DatasetHeader.SplitClicked) -> None:
+        self._select_split(event.split)
 
-    def _to_split(self, name: str) -> None:
-        if self.exhibit is not None and self.exhibit.browse.split.name != name:
-            self.exhibit.browse.select_split(name)
-            self.exhibit.forget()
-            self.renew()
+    def _select_split(self, name: str) -> None:
+        if self.view is not None and self.view.filter.split.name != name:
+            self.view.select_split(name)
+            self.update()
 
-    def action_everything(self) -> None:
-        self._choose(())
+    def action_all_classes(self) -> None:
+        self._select_classes(())
 
     def action_filter(self) -> None:
-        # A key that comes while the data set is being left must not give the focus to a line
-        # that is out of sight by then.
-        if self.exhibit is None:
-            return
-        self.add_class("-filtering")
-        self.query_one("#filter", Input).focus()
+        # A key that arrives while the dataset is being replaced must not focus a hidden input.
+        if self.view is not None:
+            self.add_class("-filtering")
+            self.filter_input.focus()
 
     @on(Input.Changed, "#filter")
-    def _typed(self, event: Input.Changed) -> None:
-        if self.exhibit is None or not self.has_class("-filtering"):
+    def _on_filter_changed(self, event: Input.Changed) -> None:
+        if self.view is None or not self.is_filtering:
             return
-        browse = self.exhibit.browse
-        found = match_classes(browse.classes, event.value)
-        if event.value.strip() and not found:
-            self.query_one(ClassList).border_title = "no class is called so"
-        elif found != browse.selected:
-            self._choose(found)
+        matches = match_classes(self.view.filter.classes, event.value)
+        if event.value.strip() and not matches:
+            self.class_list.border_title = "no matching class"
+        elif matches != self.view.filter.selected:
+            self._select_classes(matches)
         else:
-            self._count_classes()
+            self._show_class_count()
+
+    @on(ClassList.ClassToggled)
+    def _on_class_toggled(self, event: ClassList.ClassToggled) -> None:
+        if self.view is not None:
+            self._select_classes(self.view.filter.selected ^ {event.number})
+
+    def _select_classes(self, classes: Iterable[int]) -> None:
+        if self.view is not None:
+            self.view.select_classes(classes)
+            self.update()
 
     @on(Input.Submitted, "#filter")
-    def _typed_enough(self) -> None:
-        self._end_filter()
-
-    @on(ClassList.Toggled)
-    def _toggled(self, event: ClassList.Toggled) -> None:
-        if self.exhibit is not None:
-            self._choose(self.exhibit.browse.selected ^ {event.number})
-
-    def _choose(self, classes: Iterable[int]) -> None:
-        if self.exhibit is None:
-            return
-        self.exhibit.browse.select_classes(classes)
-        if self.exhibit.view == "means":
-            self.exhibit.show_plain()
-        self.exhibit.forget()
-        self.renew()
-
     def _end_filter(self) -> None:
-        self.query_one("#filter", Input).clear()
+        self.filter_input.clear()
         self.remove_class("-filtering")
-        self._count_classes()
-        (self.query_one(SampleView) if self.one else self.gallery).focus()
+        self._show_class_count()
+        self._focus_images()
 
     def action_back(self) -> None:
-        """One step back: out of the filter's line, the single picture, the view, the filter."""
-        exhibit = self.exhibit
-        if exhibit is None:
+        """Go one step back: from the filter line, the single image, the mode, the filter."""
+        if self.view is None:
             return
-        if self.has_class("-filtering"):
+        if self.is_filtering:
             self._end_filter()
-            self._choose(())
-        elif self.one:
-            self.show_one(False)
-        elif exhibit.view == "means":
-            exhibit.show_plain()
-            self.renew()
-        elif exhibit.view == "augmented":
-            exhibit.show_plain()
-            self.redraw()
-        elif exhibit.browse.selected:
-            self._choose(())
+            self._select_classes(())
+        elif self.is_single:
+            self.show_single(False)
+        elif self.view.mode != "original":
+            self.set_mode("original")
+        elif self.view.filter.selected:
+            self._select_classes(())

@@ -1,10 +1,10 @@
-"""What of a data set is looked at: its splits to choose from, and its classes with their counts."""
+"""The left side of the Data screen: the dataset with its splits, and its classes."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import events
+from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Size
@@ -17,82 +17,73 @@ from textual.widget import Widget
 from fmnist_tui.config.dataset_catalog import SPLITS
 from fmnist_tui.data.browse import DatasetFilter
 from fmnist_tui.tui.widgets.picture import ground
+from fmnist_tui.util.formatting import format_count
 from fmnist_tui.util.text import safe_text
 
 
-class Head(Widget):
-    """The data set's name and size, and its splits, one of them in brackets."""
+class DatasetHeader(Widget):
+    """The dataset's name and size, and its splits, the selected one in brackets."""
 
-    DEFAULT_CSS = "Head { height: 6; }"
+    DEFAULT_CSS = "DatasetHeader { height: 6; }"
+    _filter: DatasetFilter | None = None
+    _on_disk = True
 
-    class Chosen(Message):
+    class SplitClicked(Message):
         """A split was clicked."""
 
         def __init__(self, split: str) -> None:
             super().__init__()
             self.split = split
 
-    class Title(Message):
-        """The name of the data set was clicked."""
+    class TitleClicked(Message):
+        """The name of the dataset was clicked."""
 
-    def __init__(self, *, classes: str | None = None) -> None:
-        super().__init__(classes=classes)
-        self._browse: DatasetFilter | None = None
-        self._on_disk = True
-
-    def show(self, browse: DatasetFilter, on_disk: bool = True) -> None:
-        """Show what is looked at, and whether its files are still there."""
-        self._browse, self._on_disk = browse, on_disk
+    def show(self, dataset_filter: DatasetFilter, on_disk: bool = True) -> None:
+        self._filter, self._on_disk = dataset_filter, on_disk
         self.refresh()
 
     def render(self) -> Content:
-        browse, width = self._browse, self.content_size.width
-        if browse is None:
+        width = self.content_size.width
+        if self._filter is None:
             return Content("")
-        dataset = browse.dataset
-        info, images = dataset.info, browse.split.images
+        dataset, split = self._filter.dataset, self._filter.split
+        info, (_, rows, columns, channels) = dataset.info, split.images.shape
         warning = "  SYNTHETIC" if info.synthetic else ""
-        title = info.title.removesuffix(" (SYNTHETIC)")
+        title = safe_text(info.title.removesuffix(" (SYNTHETIC)"), width - len(warning))
         tabs, counts = [Content("")], [Content("")]
         for name in SPLITS:
-            here = name == browse.split.name
-            style = "bold $accent" if here else "$foreground"
-            tab = f"[{name}]" if here else name
-            tabs.append(Content.styled(f"{tab:^{self._third}}", style))
-            counts.append(Content.styled(f"{len(dataset.split(name)):^{self._third},}", style))
-        colour = "colour" if images.shape[3] == 3 else "grey"
-        lines = [
-            Content.assemble(
-                (safe_text(title, width - len(warning)), "bold $primary"),
-                (warning, "bold $warning"),
-            ),
-            Content("").join(tabs),
-            Content("").join(counts),
-            Content(f"{len(info.classes)} classes · {images.shape[2]}×{images.shape[1]} {colour}"),
-        ]
+            selected = name == split.name
+            style = "bold $accent" if selected else "$foreground"
+            tab = f"[{name}]" if selected else name
+            tabs.append(Content.styled(f"{tab:^{self._tab_width}}", style))
+            count = len(dataset.split(name))
+            counts.append(Content.styled(f"{count:^{self._tab_width},}", style))
+        colour = "colour" if channels == 3 else "grey"
+        note = Content(f"{len(info.classes)} classes · {columns}×{rows} {colour}")
         if not self._on_disk:
-            lines[-1] = Content.styled("files gone, kept in memory", "$warning")
+            note = Content.styled("files missing, in memory", "$warning")
         elif dataset.notes:
-            many = "a note" if len(dataset.notes) == 1 else f"{len(dataset.notes)} notes"
-            lines[-1] = Content.styled(f"{many} on what was read: i", "$warning")
-        return Content("\n").join(lines)
+            notes = f"{format_count(len(dataset.notes), 'note')} on loading: press i"
+            note = Content.styled(notes, "$warning")
+        heading = Content.assemble((title, "bold $primary"), (warning, "bold $warning"))
+        return Content("\n").join([heading, Content("").join(tabs), Content("").join(counts), note])
 
     @property
-    def _third(self) -> int:
+    def _tab_width(self) -> int:
         return self.content_size.width // len(SPLITS)
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
-        if offset is None or self._browse is None:
+        if offset is None or self._filter is None:
             return
         if offset.y == 0:
-            self.post_message(self.Title())
-        elif offset.y in (1, 2) and offset.x < len(SPLITS) * self._third:
-            self.post_message(self.Chosen(SPLITS[offset.x // self._third]))
+            self.post_message(self.TitleClicked())
+        elif offset.y in (1, 2) and offset.x < len(SPLITS) * self._tab_width:
+            self.post_message(self.SplitClicked(SPLITS[offset.x // self._tab_width]))
 
 
 class ClassList(Widget, can_focus=True):
-    """The classes with their counts as bars; those in the filter have a mark."""
+    """The classes with their counts as bars; the selected ones have a filled mark."""
 
     DEFAULT_CSS = "ClassList { height: 1fr; min-height: 3; }"
     KEYS_TITLE = "Classes"
@@ -101,27 +92,24 @@ class ClassList(Widget, can_focus=True):
         Binding("down,j", "move(1)", "Down", show=False, id="classes.down"),
         Binding("home,pageup", "move(-1000)", "First class", show=False, id="classes.first"),
         Binding("end,pagedown", "move(1000)", "Last class", show=False, id="classes.last"),
-        Binding("enter,space", "choose", "Mark this class", id="classes.toggle"),
+        Binding("enter,space", "select", "Select this class", id="classes.toggle"),
     ]
     cursor: reactive[int] = reactive(0)
+    _names: tuple[str, ...] = ()
+    _counts: tuple[int, ...] = ()
+    _selected: frozenset[int] = frozenset()
 
-    class Toggled(Message):
-        """A class is to be put into the filter or taken out."""
+    class ClassToggled(Message):
+        """A class is to be added to the filter or removed from it."""
 
         def __init__(self, number: int) -> None:
             super().__init__()
             self.number = number
 
-    def __init__(self, *, classes: str | None = None) -> None:
-        super().__init__(classes=classes)
-        self._names: tuple[str, ...] = ()
-        self._counts: tuple[int, ...] = ()
-        self._chosen: frozenset[int] = frozenset()
-
-    def show(self, browse: DatasetFilter) -> None:
-        """Show the classes of the split that is looked at, and which are chosen."""
-        self._names = tuple(safe_text(name) for name in browse.classes)
-        self._counts, self._chosen = browse.counts, browse.selected
+    def show(self, dataset_filter: DatasetFilter) -> None:
+        """Show the split's classes, and which are selected."""
+        self._names = tuple(safe_text(name) for name in dataset_filter.classes)
+        self._counts, self._selected = dataset_filter.counts, dataset_filter.selected
         self.cursor = self.validate_cursor(self.cursor)
         self.refresh(layout=True)
 
@@ -134,68 +122,56 @@ class ClassList(Widget, can_focus=True):
     def action_move(self, by: int) -> None:
         self.cursor += by
 
-    def action_choose(self) -> None:
+    def action_select(self) -> None:
         if self._names:
-            self.post_message(self.Toggled(self.cursor))
+            self.post_message(self.ClassToggled(self.cursor))
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
-        number = self._first + offset.y if offset is not None else len(self._names)
-        if number < len(self._names):
-            self.cursor = number
-            self.action_choose()
+        if offset is not None and self._top + offset.y < len(self._names):
+            self.cursor = self._top + offset.y
+            self.action_select()
 
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+    @on(events.MouseScrollDown)
+    @on(events.MouseScrollUp)
+    def _scroll(self, event: events.MouseEvent) -> None:
         event.stop()
-        self.cursor += 1
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        event.stop()
-        self.cursor -= 1
-
-    def on_focus(self) -> None:
-        self.refresh()
-
-    def on_blur(self) -> None:
-        self.refresh()
+        self.cursor += 1 if isinstance(event, events.MouseScrollDown) else -1
 
     @property
-    def _first(self) -> int:
-        """The class on the first line: the cursor is always to be seen."""
-        room = max(1, self.size.height)
-        return max(0, min(self.cursor - room // 2, len(self._names) - room))
+    def _top(self) -> int:
+        """The class on the first line, such that the cursor is visible."""
+        height = max(1, self.size.height)
+        return max(0, min(self.cursor - height // 2, len(self._names) - height))
 
     def render_line(self, y: int) -> Strip:
         style, width = self.visual_style, self.size.width
-        number = self._first + y
+        number = self._top + y
         if number >= len(self._names):
             return Strip.blank(width, ground(style.rich_style))
         if number == self.cursor and self.has_focus:
             style += Style(reverse=True)
-        line = class_line(number, self._names, self._counts, number in self._chosen, width)
-        strip = Strip(Content.assemble(*line).render_segments(style))
-        return strip.adjust_cell_length(width, style.rich_style)
+        line = self._class_line(number, width)
+        return Strip(line.render_segments(style)).adjust_cell_length(width, style.rich_style)
 
-
-def class_line(
-    number: int, names: tuple[str, ...], counts: tuple[int, ...], chosen: bool, width: int
-) -> list[tuple[str, str]]:
-    """`● 7 Sneaker     ▇▇▇▇▇▇ 5,000` in so many cells, as parts with their styles."""
-    most = max([*counts, 1])
-    mark = "● " if chosen else "○ "
-    place = f"{number:>{len(str(len(names) - 1))}} "
-    figure = f" {counts[number]:>{len(f'{most:,}')},}"
-    room = max(1, width - len(mark) - len(place) - len(figure))
-    longest = max(Content(name).cell_length for name in names)
-    for_name = min(longest, max(room - 4, room * 2 // 3))
-    name = Content(names[number]).truncate(for_name, ellipsis=True)
-    padding = " " * (for_name - name.cell_length + 1)
-    long = room - for_name - 1
-    filled = round(long * counts[number] / most)
-    # A class that has pictures is never without a bar.
-    filled = max(filled, min(long, 1 if counts[number] else 0))
-    return [
-        (mark + place + name.plain + padding, "bold" if chosen else ""),
-        ("▇" * filled + " " * (long - filled), "$primary"),
-        (figure, "bold" if chosen else ""),
-    ]
+    def _class_line(self, number: int, width: int) -> Content:
+        """`● 7 Sneaker     ▇▇▇▇▇▇ 5,000`."""
+        count, most = self._counts[number], max([*self._counts, 1])
+        mark = "●" if number in self._selected else "○"
+        prefix = f"{mark} {number:>{len(str(len(self._names) - 1))}} "
+        suffix = f" {count:>{len(f'{most:,}')},}"
+        room = max(1, width - len(prefix) - len(suffix))
+        longest = max(Content(name).cell_length for name in self._names)
+        name_width = min(longest, max(room - 4, room * 2 // 3))
+        name = Content(self._names[number]).truncate(name_width, ellipsis=True)
+        padding = " " * (name_width - name.cell_length + 1)
+        bar_width = room - name_width - 1
+        # A class with images always has a bar.
+        shortest = min(bar_width, 1 if count else 0)
+        filled = max(round(bar_width * count / most), shortest)
+        style = "bold" if number in self._selected else ""
+        return Content.assemble(
+            (prefix + name.plain + padding, style),
+            ("▇" * filled + " " * (bar_width - filled), "$primary"),
+            (suffix, style),
+        )

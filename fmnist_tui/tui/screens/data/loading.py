@@ -1,17 +1,16 @@
-"""Getting a data set for the screen: reading or fetching it in a thread, and how that goes."""
+"""Loading a dataset in a thread, and the texts that describe how it goes."""
 
 from __future__ import annotations
 
 import os
 import textwrap
 import threading
-from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from textual.content import Content
 
-from fmnist_tui.config import dataset_catalog
+from fmnist_tui.config.dataset_catalog import DATASETS, FROM_PATH, is_dataset_name
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.tui.state.dataset_cache import DatasetCache, DatasetSpec
@@ -20,163 +19,112 @@ from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
 SKETCHES = "sketches"
-_SIGNS = {"trying": ("▸", "$accent"), "failed": ("✗", "$error"), "ok": ("✓", "$success")}
-_BAR = 40
+_SIGNS = {"failed": ("✗", "$error"), "ok": ("✓", "$success")}
+_UNDER_WAY = ("trying", "progress")
+_BAR_WIDTH = 40
 
 
 class DatasetLoad:
-    """One data set being read or fetched. `read` and `fetch` belong into a thread; the
-    screen asks for `news` now and then, and may `cancel`."""
+    """One dataset being loaded; `steps` has the latest state of every source tried."""
 
-    def __init__(self, library: DatasetCache, name: str) -> None:
-        self.name = name
-        self._library = library
-        self._told: deque[LoadStep] = deque()
-        self._cancel = threading.Event()
+    def __init__(self, cache: DatasetCache, name: str) -> None:
+        self.steps: list[LoadStep] = []
+        self.cancelled = threading.Event()
+        self._cache, self._name = cache, name
 
-    def read(self) -> Dataset | None:
-        """The data set, if it is on this machine; None for one that can be fetched."""
-        if can_be_fetched(self.name) and not self._library.is_present(self.name):
+    def run(self, fetch: bool) -> Dataset | None:
+        """Load the dataset; slow. None if it would have to be fetched and `fetch` is not set."""
+        if not fetch and self._name in DATASETS and not self._cache.is_present(self._name):
             return None
-        return self._load(fetch=False)
+        return self._cache.load(DatasetSpec(self._name), self._on_step, self.cancelled, fetch)
 
-    def fetch(self) -> Dataset:
-        """The data set, from wherever it can be had."""
-        return self._load(fetch=True)
-
-    def news(self) -> list[LoadStep]:
-        """What has been told since the last time."""
-        return [self._told.popleft() for _ in range(len(self._told))]
-
-    def cancel(self) -> None:
-        self._cancel.set()
-
-    def _load(self, fetch: bool) -> Dataset:
-        spec = DatasetSpec(self.name)
-        return self._library.load(spec, self._told.append, self._cancel, fetch)
-
-
-def title(name: str) -> str:
-    """What a data set is called."""
-    info = dataset_catalog.DATASETS.get(name)
-    return info.title if info is not None else safe_text(name, 60)
-
-
-def can_be_fetched(name: str) -> bool:
-    """Whether it comes from the network; what lies under a path is there or not."""
-    return name in dataset_catalog.DATASETS
-
-
-def ways_on(name: str, failed: bool) -> Content:
-    """What to press where there is no data set to look at."""
-    ways = [("s", "chooses another data set")]
-    if name != SKETCHES:
-        ways.insert(0, ("S", "opens sketches, drawn by this program: SYNTHETIC, no network"))
-    if can_be_fetched(name):
-        about = dataset_catalog.DATASETS[name].about
-        ways.insert(0, ("f", "tries again" if failed else f"fetches it: {about}"))
-    elif failed:
-        ways.insert(0, ("f", "looks again"))
-    return Content("\n").join(
-        Content.assemble((f"{key}  ", "bold $accent"), words) for key, words in ways
-    )
-
-
-def advice(why: str, told: bool) -> str:
-    """A reason to show. Where the places tried are told one by one, the last sentence
-    alone is news: what to do."""
-    return why.rsplit(". ", 1)[-1] if told else why
-
-
-def choices(there: Mapping[str, bool]) -> list[tuple[str, Content]]:
-    """Data sets to choose from, each with whether it is on this machine."""
-    wide = max(len(title(name)) for name in there)
-    found = []
-    for name, here in there.items():
-        info = dataset_catalog.DATASETS.get(name)
-        sign = ("✓ here  ", "$success") if here else ("· away  ", "$foreground-muted")
-        size = f"{info.train + info.test:>9,} images, {len(info.classes)} classes" if info else ""
-        found.append((name, Content.assemble(sign, (f"{title(name):<{wide}}", "bold"), size)))
-    return found
-
-
-def named(text: str) -> str:
-    """The data set that a person means who types a name, or a path alone."""
-    text = text.strip()
-    if (
-        not text
-        or dataset_catalog.is_dataset_name(text)
-        or text.partition(":")[0] in dataset_catalog.FROM_PATH
-    ):
-        return text
-    path = expand_home(text)
-    files = (path / f"train-images-idx3-ubyte{end}" for end in ("", ".gz"))
-    # Path's own raises where a name is overlong or a folder is closed.
-    idx = any(os.path.exists(file) for file in files)  # noqa: PTH110
-    return f"{'idx' if idx else 'folder'}:{text}"
-
-
-@dataclass
-class SourceLog:
-    """The places tried so far; the last may still be under way."""
-
-    steps: list[LoadStep] = field(default_factory=list)
-
-    def add(self, step: LoadStep) -> None:
-        """Take in what was told: news of the last place, or the next one."""
-        last = self.steps[-1] if self.steps else None
-        begun = last is not None and last.state in ("trying", "progress")
-        if (
-            begun
-            and last is not None
-            and (last.dataset, last.source)
-            == (
-                step.dataset,
-                step.source,
-            )
-        ):
-            self.steps[-1] = step
+    def _on_step(self, step: LoadStep) -> None:
+        last = self.steps[-1] if self.steps else step
+        same = (last.dataset, last.source) == (step.dataset, step.source)
+        if same and last.state in _UNDER_WAY:
+            self.steps[-1:] = [step]
         else:
             self.steps.append(step)
 
-    def stopped(self) -> None:
-        """Nothing goes on any more: what was under way was left."""
-        if self.steps and self.steps[-1].state in ("trying", "progress"):
-            self.steps[-1] = replace(self.steps[-1], state="failed", message="not finished")
-
-    @property
-    def failures(self) -> int:
-        """How many places had nothing."""
-        return sum(step.state == "failed" for step in self.steps)
-
-    def lines(self, width: int) -> list[Content]:
-        """A sign, the place and how it goes; reasons in as many lines as they need."""
-        several = len({step.dataset for step in self.steps}) > 1
-        return [line for step in self.steps for line in _lines(step, width, several)]
+    def final_steps(self) -> list[LoadStep]:
+        """The steps, the last marked as failed if it was interrupted."""
+        steps = list(self.steps)
+        if steps and steps[-1].state in _UNDER_WAY:
+            steps[-1] = replace(steps[-1], state="failed", message="not finished")
+        return steps
 
 
-def _lines(step: LoadStep, width: int, several: bool) -> Iterator[Content]:
-    sign, colour = _SIGNS.get(step.state, _SIGNS["trying"])
-    name = f"{step.dataset}, {step.source}" if several and step.source else step.source
-    yield Content.assemble((sign, colour), " ", (safe_text(name or step.dataset, 60), "bold"))
-    for line in textwrap.wrap(safe_text(step.message), max(10, width - 4)):
-        yield Content(f"    {line}")
-    if step.state == "progress" and (step.done or step.total):
-        yield Content("    ") + bar(step, min(_BAR, max(8, width - 34)))
+def title(name: str) -> str:
+    return DATASETS[name].title if name in DATASETS else safe_text(name, 60)
 
 
-def bar(step: LoadStep, width: int) -> Content:
-    """`━━━━━━╸─────  12.3 of 26.4 MB`; where the end is not known, what is there so far."""
-    scale, unit = (MEGABYTE, "MB") if step.unit == "bytes" else (1, step.unit)
-    digits = 1 if step.unit == "bytes" else 0
+def key_hints(name: str, failed: bool) -> Content:
+    """The keys to press when there is no dataset to show."""
+    hints = [("s", "choose another dataset")]
+    if name != SKETCHES:
+        hints.insert(0, ("S", "open sketches, drawn by this program: SYNTHETIC, no network"))
+    if failed or name in DATASETS:
+        hints.insert(0, ("f", "try again" if failed else f"fetch it: {DATASETS[name].about}"))
+    return Content("\n").join(
+        Content.assemble((f"{key}  ", "bold $accent"), words) for key, words in hints
+    )
+
+
+def picker_items(present: Mapping[str, bool]) -> list[tuple[str, Content]]:
+    """The datasets to choose from; `present` tells which are on this machine."""
+    width = max(len(title(name)) for name in present)
+    items = []
+    for name, is_present in present.items():
+        info = DATASETS.get(name)
+        sign = ("✓ local   ", "$success") if is_present else ("· remote  ", "$foreground-muted")
+        size = f"{info.train + info.test:>9,} images, {len(info.classes)} classes" if info else ""
+        items.append((name, Content.assemble(sign, (f"{title(name):<{width}}", "bold"), size)))
+    return items
+
+
+def name_problem(text: str) -> str:
+    """What is wrong with a dataset name that was typed; empty for a name or a bare path."""
+    text = text.strip()
+    if is_dataset_name(text) or (text and text.partition(":")[0] not in FROM_PATH):
+        return ""
+    return f"“{safe_text(text, 60)}” is not a dataset: enter folder:PATH or a name such as mnist"
+
+
+def complete_name(text: str) -> str:
+    """The dataset that a person means who types its name, or just a path. Slow."""
+    text = text.strip()
+    if is_dataset_name(text):
+        return text
+    path = expand_home(text)
+    files = (path / f"train-images-idx3-ubyte{end}" for end in ("", ".gz"))
+    # Path.exists raises if a name is too long or a folder is not readable.
+    is_idx = any(os.path.exists(file) for file in files)  # noqa: PTH110
+    return f"{'idx' if is_idx else 'folder'}:{text}"
+
+
+def format_steps(steps: Sequence[LoadStep], width: int) -> Iterator[Content]:
+    """A line with a sign for each source, and its message and progress below."""
+    several = len({step.dataset for step in steps}) > 1
+    for step in steps:
+        name = f"{step.dataset}, {step.source}" if several and step.source else step.source
+        sign = _SIGNS.get(step.state, ("▸", "$accent"))
+        yield Content.assemble(sign, " ", (safe_text(name or step.dataset, 60), "bold"))
+        for line in textwrap.wrap(safe_text(step.message), max(10, width - 4)):
+            yield Content(f"    {line}")
+        if step.state == "progress" and (step.done or step.total):
+            yield Content("    ") + progress_bar(step, min(_BAR_WIDTH, max(8, width - 34)))
+
+
+def progress_bar(step: LoadStep, width: int) -> Content:
+    """`━━━━━━─────  12.3 of 26.4 MB`; the amount alone if the total is unknown."""
+    scale, unit, digits = (MEGABYTE, "MB", 1) if step.unit == "bytes" else (1, step.unit, 0)
     done = f"{step.done / scale:,.{digits}f}"
     if not step.total:
         return Content(f"{done} {unit}")
     filled = min(width, round(width * step.done / step.total))
-    if step.unit == "%":
-        words = f"  {done} %"
-    else:
-        words = f"  {done} of {step.total / scale:,.{digits}f} {unit}"
+    total = "" if unit == "%" else f" of {step.total / scale:,.{digits}f}"
     return Content.assemble(
-        ("━" * filled, "$success"), ("─" * (width - filled), "$foreground-muted"), words
+        ("━" * filled, "$success"),
+        ("─" * (width - filled), "$foreground-muted"),
+        f"  {done}{total} {unit}",
     )

@@ -1,11 +1,12 @@
-"""One picture as large as it goes, as pixels or as numbers, and what can be counted of it."""
+"""One image in detail: as pixels, as numbers, and its statistics."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy.typing as npt
-from textual import events
+from textual import events, getters, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -21,24 +22,20 @@ from fmnist_tui.tui.widgets.picture import PictureView, ground, strips
 from fmnist_tui.util.text import safe_text
 
 _BRIGHT = 128
-# Columns for a picture of 28×28 at its largest and its numbers beside it.
-_BOTH = 116
-# Nothings are many, and would drown the rest.
-_FAINT = (98, 98, 98)
+# Columns needed for a 28×28 image at full size with its numbers beside it.
+_BOTH_WIDTH = 116
+# Zeros are dim, so that the other numbers stand out.
+_ZERO_COLOUR = (98, 98, 98)
 
 
 class PixelValues(Widget):
-    """A picture's pixels as numbers, each on its own grey, a screenful of rows of them."""
+    """An image's pixels as numbers, each on its own grey; scrolls by rows."""
 
     DEFAULT_CSS = "PixelValues { height: 1fr; }"
     top: reactive[int] = reactive(0)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._image: npt.NDArray[Any] | None = None
+    _image: npt.NDArray[Any] | None = None
 
     def show(self, image: npt.NDArray[Any]) -> None:
-        """Write the numbers of this picture."""
         self._image = image
         self.top = self.validate_top(self.top)
         self.refresh()
@@ -55,7 +52,7 @@ class PixelValues(Widget):
         base = self.visual_style.rich_style
         blank = ground(base)
         rows = len(self._image) if self._image is not None else 0
-        # One line less above, as with the picture, which has a caption below.
+        # One line higher, like the image, which has a caption below.
         row = self.top + y - max(0, (height - rows - 1) // 2)
         if self._image is None or not 0 <= row < rows:
             return Strip.blank(width, blank)
@@ -65,8 +62,7 @@ class PixelValues(Widget):
 
 
 class SampleView(Horizontal, can_focus=True):
-    """A picture to look at closely, and its pixels as numbers: beside it where there is
-    room for both, else in its place when they are asked for."""
+    """One image and its pixel values: side by side if both fit, else the one or the other."""
 
     DEFAULT_CSS = """
     SampleView { height: 1fr;
@@ -77,7 +73,7 @@ class SampleView(Horizontal, can_focus=True):
         &.-values.-both PictureView { display: block; }
     }
     """
-    KEYS_TITLE = "One picture"
+    KEYS_TITLE = "One image"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "step(-1)", "Previous", id="sample.previous"),
         Binding("right,l", "step(1)", "Next", id="sample.next"),
@@ -87,124 +83,107 @@ class SampleView(Horizontal, can_focus=True):
         Binding("down,j", "scroll(1)", "Values: down", show=False, id="sample.down"),
         Binding("v", "values", "Values", id="sample.values"),
     ]
-    # None until somebody chooses: shown where they take no room from the picture.
+    # None until the user chooses: shown if both fit.
     values: reactive[bool | None] = reactive(None)
 
-    class Stepped(Message):
-        """Another picture is to be shown: so many further on, or back."""
+    class SampleStepped(Message):
+        """Asks for another image: `by` further on, or back."""
 
         def __init__(self, by: int) -> None:
             super().__init__()
             self.by = by
 
+    picture = getters.query_one(PictureView)
+    pixel_values = getters.query_one(PixelValues)
+
     def compose(self) -> ComposeResult:
         yield PictureView()
         yield PixelValues()
 
-    def show(self, image: npt.NDArray[Any], caption: Content | str = "") -> None:
-        """Show another picture."""
-        self.query_one(PictureView).show(image, caption)
-        self.query_one(PixelValues).show(image)
-
-    @property
-    def written(self) -> bool:
-        """Whether the numbers are to be seen."""
-        return self.has_class("-values")
+    def show(self, image: npt.NDArray[Any], caption: Content) -> None:
+        self.picture.show(image, caption)
+        self.pixel_values.show(image)
 
     def action_step(self, by: int) -> None:
-        self.post_message(self.Stepped(by))
+        self.post_message(self.SampleStepped(by))
 
     def action_values(self) -> None:
-        self.values = not self.written
+        self.values = not self.has_class("-values")
 
     def action_scroll(self, by: int) -> None:
-        self.query_one(PixelValues).top += by
+        self.pixel_values.top += by
 
     def watch_values(self) -> None:
-        self._arrange()
+        self.on_resize()
 
     def on_resize(self) -> None:
-        self._arrange()
-
-    def _arrange(self) -> None:
-        both = self.size.width >= _BOTH
+        both = self.size.width >= _BOTH_WIDTH
         self.set_class(both if self.values is None else self.values, "-values")
         self.set_class(both, "-both")
 
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+    @on(events.MouseScrollDown)
+    @on(events.MouseScrollUp)
+    def _scroll(self, event: events.MouseEvent) -> None:
         event.stop()
-        self.action_step(1)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        event.stop()
-        self.action_step(-1)
+        self.action_step(1 if isinstance(event, events.MouseScrollDown) else -1)
 
 
 def values_row(image: npt.NDArray[Any], row: int, width: int) -> Row:
-    """A row of pixels as hexadecimal numbers on their own grey: two digits each where there
-    is room, else the first; what does not fit is left out at the right."""
+    """A row of pixels as hexadecimal numbers, cut at the right; only the first digit of each
+    if two do not fit."""
     pixels = to_grey(resize(image, max(image.shape[:2])))[row].tolist()
     digits = 2 if 2 * len(pixels) <= width else 1
     cells = []
     for value in pixels[: width // digits]:
-        ink = (0, 0, 0) if value >= _BRIGHT else (255, 255, 255) if value else _FAINT
+        ink = (0, 0, 0) if value >= _BRIGHT else (255, 255, 255) if value else _ZERO_COLOUR
         cells.append(Run(f"{value:02x}"[:digits], ink, (value, value, value)))
     return tuple(cells)
 
 
 class SampleNumbers(Widget):
-    """What can be counted of a picture, in aligned lines, and its brightness as bars."""
+    """Facts and pixel statistics of an image, and its histogram if there is room."""
 
     DEFAULT_CSS = "SampleNumbers { height: 1fr; }"
+    _facts: Sequence[tuple[str, str]] = ()
+    _statistics: ImageStatistics | None = None
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._facts: list[tuple[str, str]] = []
-        self._numbers: ImageStatistics | None = None
-
-    def show(self, facts: list[tuple[str, str]], image: npt.NDArray[Any] | None) -> None:
-        """Show facts (a name and what it is) and count the pixels; None for no picture."""
+    def show(self, facts: Sequence[tuple[str, str]], image: npt.NDArray[Any] | None) -> None:
+        """Show facts (name and value) and the image's statistics; None for no image."""
         self._facts = facts
-        self._numbers = ImageStatistics.measure(image) if image is not None else None
+        self._statistics = ImageStatistics.measure(image) if image is not None else None
         self.refresh()
 
     def render(self) -> Content:
-        numbers, (width, height) = self._numbers, self.content_size
-        if numbers is None:
+        statistics, (width, height) = self._statistics, self.content_size
+        if statistics is None:
             return Content("")
+        value_width = max(1, width - 7)
+        extremes = f"{statistics.minimum}–{statistics.maximum}"
         facts = [
             *self._facts,
-            ("pixels", f"{numbers.minimum}–{numbers.maximum}, mean {numbers.mean:.1f}"),
-            ("dark", f"{100 * numbers.dark_share:.1f} % below {DARK}"),
+            ("pixels", f"{extremes}, mean {statistics.mean:.1f}"),
+            ("dark", f"{100 * statistics.dark_share:.1f} % below {DARK}"),
         ]
         lines = [
-            Content.assemble(
-                (f"{name:<6} ", "$foreground-muted"), safe_text(value, max(1, width - 7))
-            )
+            Content.assemble((f"{name:<6} ", "$foreground-muted"), safe_text(value, value_width))
             for name, value in facts
         ]
-        if height >= len(lines) + len(numbers.histogram):
-            if height > len(lines) + len(numbers.histogram):
-                lines.append(Content(""))
-            lines += _shares(numbers.histogram, width)
+        spare = height - len(lines) - len(statistics.histogram)
+        if spare >= 0:
+            lines += [Content("")] * min(spare, 1)
+            lines += _histogram_lines(statistics.histogram, width)
         return Content("\n").join(lines)
 
 
-def _shares(shares: tuple[float, ...], width: int) -> list[Content]:
-    """A line for each range of brightness: its bounds, a bar, and per cent."""
+def _histogram_lines(shares: tuple[float, ...], width: int) -> Iterator[Content]:
+    """A line for each range of brightness: its bounds, a bar, and its share in percent."""
     step = 256 // len(shares)
-    room = max(1, width - 16)
+    bar_width = max(1, width - 16)
     most = max(*shares, 1e-9)
-    lines = []
-    for number, share in enumerate(shares):
-        bounds = f"{number * step:>3}–{number * step + step - 1:<3} "
-        filled = max(round(room * share / most), 1 if share >= 0.005 else 0)
-        bar = "▇" * filled
-        lines.append(
-            Content.assemble(
-                (bounds, "$foreground-muted"),
-                (f"{bar:<{room}}", "$primary"),
-                f" {100 * share:4.0f} %",
-            )
+    for low, share in zip(range(0, 256, step), shares, strict=True):
+        filled = max(round(bar_width * share / most), 1 if share >= 0.005 else 0)
+        yield Content.assemble(
+            (f"{low:>3}–{low + step - 1:<3} ", "$foreground-muted"),
+            (f"{'▇' * filled:<{bar_width}}", "$primary"),
+            f" {100 * share:4.0f} %",
         )
-    return lines

@@ -1,28 +1,27 @@
-"""Data: the pictures of a data set, by split and class, as they are or as a model is shown them."""
+"""The Data screen: the images of a dataset, by split and class, as they are or augmented."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import getters, on, work
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.reactive import Reactive
 from textual.widget import Widget
 
-from fmnist_tui.config import dataset_catalog
-from fmnist_tui.config.dataset_catalog import SPLITS
+from fmnist_tui.config.dataset_catalog import DATASETS, SPLITS
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.data.browse import DatasetFilter, class_means
+from fmnist_tui.data.browse import class_means
 from fmnist_tui.render.renderers import renderer_names
+from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog, TextDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.screens.data import augmentation, loading
-from fmnist_tui.tui.screens.data.browser import Browser
-from fmnist_tui.tui.screens.data.class_list import Head
-from fmnist_tui.tui.screens.data.loading import DatasetLoad
+from fmnist_tui.tui.screens.data.browser import DatasetBrowser
+from fmnist_tui.tui.screens.data.class_list import DatasetHeader
 from fmnist_tui.tui.screens.data.loading_pane import LoadingPane
 from fmnist_tui.tui.screens.data.view import DatasetView, Image
 from fmnist_tui.tui.state.dataset_cache import DatasetSpec
@@ -33,356 +32,302 @@ from fmnist_tui.util.text import safe_text
 if TYPE_CHECKING:
     from fmnist_tui.data.dataset import Dataset
 
-FIRST = "fashion"
+DEFAULT_DATASET = "fashion"
 _PATH = "path"
-# Seconds from one look at whether the files are still there to the next.
-WATCH = 2.0
+# Seconds between checks whether the dataset's files still exist.
+FILE_CHECK_INTERVAL = 2.0
 
 
 class DataScreen(DashboardScreen):
-    """A data set to look through, or how to get one."""
+    """A dataset to browse, or how to get one."""
 
     NAME, KEY, TITLE = "data", "1", "Data"
     HELP = (
-        "The pictures that a model learns from and is judged by. No class marked means all of "
-        "them. #12 is a picture's index: its place in the file it came from."
+        "The images that models are trained and tested on. With no class selected, all classes "
+        "are shown. #12 is an image's index: its position in the file that it comes from."
     )
     CSS_PATH = "screen.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "fetch", "Fetch", id="data.fetch"),
-        Binding("s", "dataset", "Data set", id="data.dataset"),
+        Binding("s", "dataset", "Dataset", id="data.dataset"),
         Binding("g", "goto", "Go to", id="data.goto"),
         Binding("a", "augmented", "Augmented", id="data.augmented"),
         Binding("m", "means", "Means", id="data.means"),
         Binding("z", "zoom", "Zoom", id="view.zoom"),
-        Binding("r", "renderer", "How pictures are drawn", show=False, id="view.renderer"),
-        Binding("i", "about", "About this data set", show=False, id="data.about"),
+        Binding("r", "renderer", "How images are drawn", show=False, id="view.renderer"),
+        Binding("i", "about", "About this dataset", show=False, id="data.about"),
         Binding("S", "sketches", "Sketches (SYNTHETIC)", show=False, id="data.sketches"),
     ]
-
-    # Textual paints the whole screen anew when this changes; here only two panes look different.
+    # Textual repaints the whole screen when this changes; here only two panes look different.
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
+    browser = getters.query_one(DatasetBrowser)
+    loading_pane = getters.query_one(LoadingPane)
+    _dataset_name = ""
+    _load: loading.DatasetLoad | None = None
+    _config: RunConfig | None = None
+    _seed = 0
+
     def __init__(self) -> None:
-        super().__init__(classes="-getting")
-        self._wanted = ""
-        self._getting: DatasetLoad | None = None
-        self._config: RunConfig | None = None
-        self._seed = 0
+        super().__init__(classes="-loading")
 
     def panes(self) -> Iterable[Widget]:
-        yield Browser()
+        yield DatasetBrowser()
         yield LoadingPane(classes="pane")
 
     def on_mount(self) -> None:
-        self._steps = self.set_interval(0.1, self._tell_steps, pause=True)
-        self._watch = self.set_interval(WATCH, self._look_at_files)
-        self._appear()
-        self._look_for(self.app_state.settings.get("dataset", FIRST))
+        self._step_timer = self.set_interval(0.1, self._show_steps, pause=True)
+        self._file_timer = self.set_interval(FILE_CHECK_INTERVAL, self._check_files)
+        self._update_appearance()
+        self.load_dataset(self.app_state.settings.get("dataset", DEFAULT_DATASET))
 
     def on_unmount(self) -> None:
-        self._leave_getting()
+        self._cancel_load()
 
     def on_screen_suspend(self) -> None:
-        self._steps.pause()
-        self._watch.pause()
+        self._step_timer.pause()
+        self._file_timer.pause()
 
     def on_screen_resume(self) -> None:
-        self._appear()
-        self._watch.resume()
-        if self._getting is not None:
-            self._steps.resume()
-        elif self._exhibit is None and loading.can_be_fetched(self._wanted):
-            # A training may have brought it meanwhile.
-            name = self._wanted
-            self.later(
-                partial(self.app_state.datasets.is_present, name), partial(self._again, name)
-            )
+        self._update_appearance()
+        self._file_timer.resume()
+        if self._load is not None:
+            self._step_timer.resume()
+        elif self.view is None and self._dataset_name in DATASETS:
+            # A run may have fetched it in the meantime.
+            is_present = partial(self.app_state.datasets.is_present, self._dataset_name)
+            self.later(is_present, partial(self._reload, self._dataset_name))
 
-    def _again(self, name: str, there: bool) -> None:
-        if there and name == self._wanted and self._getting is None:
-            self._look_for(name)
+    def _reload(self, name: str, is_present: bool) -> None:
+        if is_present and name == self._dataset_name and self._load is None:
+            self.load_dataset(name)
 
     @property
-    def _browser(self) -> Browser:
-        return self.query_one(Browser)
+    def view(self) -> DatasetView | None:
+        return self.browser.view
 
-    @property
-    def _exhibit(self) -> DatasetView | None:
-        return self._browser.exhibit
+    # -- loading a dataset ---------------------------------------------------------------
 
-    # -- getting a data set --------------------------------------------------------------
-
-    def _look_for(self, name: str) -> None:
-        """Show a data set if it is on this machine; else say what can be done."""
-        found = self.app_state.datasets.get(DatasetSpec(name))
-        task = self._begin(name, f"reading {loading.title(name)} …")
-        if found is not None:
-            self._open(found)
-        else:
-            self.later(task.read, self._looked, self._not_there, group="data")
-
-    def _looked(self, dataset: Dataset | None) -> None:
-        if dataset is None:
-            self._not_there("")
-        else:
-            self._open(dataset)
-
-    @on(LoadingPane.Wanted)
-    def action_fetch(self) -> None:
-        if self._exhibit is not None or self._getting is not None:
-            return
-        if loading.can_be_fetched(self._wanted):
-            task = self._begin(self._wanted, f"fetching {loading.title(self._wanted)} …")
-            self.later(task.fetch, self._open, self._not_there, group="data")
-        else:
-            self._look_for(self._wanted)
-
-    def _begin(self, name: str, head: str) -> DatasetLoad:
-        """Whatever is shown or under way gives place to the getting of this."""
-        self._leave_getting()
-        self._wanted = name
-        self._browser.exhibit = None
-        self.add_class("-getting")
-        fetching = self.query_one(LoadingPane)
-        fetching.border_title = Content(loading.title(name))
-        fetching.begin(Content.styled(head, "bold"), "escape cancels")
-        fetching.focus()
-        self._getting = DatasetLoad(self.app_state.datasets, name)
-        self._steps.resume()
+    def load_dataset(self, name: str, fetch: bool = False) -> None:
+        """Show a dataset if it is on this machine or may be fetched, else what can be done."""
+        self._cancel_load()
+        self._dataset_name, self.browser.view = name, None
+        self._load = load = loading.DatasetLoad(self.app_state.datasets, name)
+        self.add_class("-loading")
+        self.loading_pane.border_title = Content(loading.title(name))
+        heading = f"{'fetching' if fetch else 'reading'} {loading.title(name)} …"
+        self.loading_pane.show(Content.styled(heading, "bold"), Content("escape cancels"))
+        self.loading_pane.focus()
+        self._step_timer.resume()
         self.refresh_bindings()
-        return self._getting
+        loaded = self.app_state.datasets.get(DatasetSpec(name))
+        if loaded is not None:
+            self._on_loaded(loaded)
+        else:
+            run = partial(load.run, fetch)
+            self.later(run, self._on_loaded, self._on_unavailable, group="data")
 
-    def _not_there(self, why: str) -> None:
-        """Nothing to show: say so in place, and what to press."""
-        self._tell_steps()
-        self._getting = None
-        self._steps.pause()
-        fetching, name = self.query_one(LoadingPane), loading.title(self._wanted)
-        head = [Content.styled(f"{name} cannot be shown" if why else f"{name} is not here", "bold")]
-        if why:
-            head.append(Content(safe_text(loading.advice(why, fetching.told))))
-        fetching.say(Content("\n").join(head), loading.ways_on(self._wanted, bool(why)))
-        self.refresh_bindings()
+    def _show_steps(self) -> None:
+        if self._load is not None:
+            self.loading_pane.show_steps(tuple(self._load.steps))
 
-    @on(LoadingPane.Cancelled)
-    def _cancelled(self) -> None:
-        if self._getting is not None:
-            self._getting.cancel()
+    def _cancel_load(self) -> None:
+        if self._load is not None:
+            self._load.cancelled.set()
             self.workers.cancel_group(self, "data")
-            self._not_there("cancelled; what had come is kept")
+        self._end_load()
 
-    def _tell_steps(self) -> None:
-        if self._getting is not None and (news := self._getting.news()):
-            self.query_one(LoadingPane).add(news)
-
-    def _leave_getting(self) -> None:
-        """Whatever is being read or fetched is of no interest any more."""
-        if self._getting is not None:
-            self._getting.cancel()
-        self._getting = None
-        self.workers.cancel_group(self, "data")
-        self._steps.pause()
-
-    def _open(self, dataset: Dataset) -> None:
-        self._getting = None
-        self._steps.pause()
-        self.app_state.settings.save("dataset", self._wanted)
-        self._config = None
-        self.remove_class("-getting")
-        self._browser.open(DatasetView(DatasetFilter(dataset)))
-        self._browser.gallery.focus()
+    def _end_load(self) -> None:
+        self._load = None
+        self._step_timer.pause()
         self.refresh_bindings()
 
-    def _look_at_files(self) -> None:
-        """Pictures stay in memory; that their files have gone is worth saying all the same."""
-        exhibit = self._exhibit
-        if exhibit is not None:
-            told = partial(self._files, exhibit)
-            look = partial(self.app_state.datasets.is_present, self._wanted)
-            self.later(look, told, lambda why: told(False), group="files")
+    def _on_loaded(self, dataset: Dataset | None) -> None:
+        if dataset is None:
+            self._on_unavailable("")
+            return
+        self._end_load()
+        self.app_state.settings.save("dataset", self._dataset_name)
+        self._config = None
+        self.remove_class("-loading")
+        self.browser.open(DatasetView(dataset))
+        self.browser.gallery.focus()
 
-    def _files(self, exhibit: DatasetView, there: bool) -> None:
-        if exhibit is self._exhibit:
-            self._browser.note_files(there)
+    def _on_unavailable(self, reason: str) -> None:
+        """Show why there is no dataset, and which keys to press."""
+        steps = self._load.final_steps() if self._load is not None else []
+        self._end_load()
+        name = loading.title(self._dataset_name)
+        heading = f"{name} cannot be loaded" if reason else f"{name} is not on this machine"
+        lines = [Content.styled(heading, "bold")]
+        if sum(step.state == "failed" for step in steps) > 1:
+            # The sources are listed below; only the last sentence, what to do, is new.
+            reason = reason.rsplit(". ", 1)[-1]
+        if reason:
+            lines.append(Content(safe_text(reason)))
+        hints = loading.key_hints(self._dataset_name, bool(reason))
+        self.loading_pane.show(Content("\n").join(lines), hints, steps)
 
-    # -- choosing one --------------------------------------------------------------------
+    def action_cancel_load(self) -> None:
+        if self._load is not None:
+            self._load.cancelled.set()
+            self.workers.cancel_group(self, "data")
+            self._on_unavailable("cancelled; partial downloads are kept")
 
-    @on(Head.Title)
-    def action_dataset(self) -> None:
-        names = [*dataset_catalog.DATASETS]
-        if self._wanted and self._wanted not in names:
-            names.append(self._wanted)
-        present = self.app_state.datasets.is_present
-        self.later(lambda: {name: present(name) for name in names}, self._pick, group="pick")
+    def action_fetch(self) -> None:
+        if self.view is None and self._load is None:
+            self.load_dataset(self._dataset_name, fetch=self._dataset_name in DATASETS)
 
-    def _pick(self, there: dict[str, bool]) -> None:
-        path = Content("? a folder of class folders, or of idx files: type where it is")
-        items = [*loading.choices(there), (_PATH, path)]
-        self.over(PickerDialog("data set", items), self._picked)
+    @work(group="files", exclusive=True)
+    async def _check_files(self) -> None:
+        """Show whether the files of the dataset still exist; its images stay in memory."""
+        view = self.view
+        if view is None:
+            return
+        try:
+            name = self._dataset_name
+            on_disk = await self.in_thread(partial(self.app_state.datasets.is_present, name))
+        except (UserError, OSError):
+            on_disk = False
+        if view is self.view:
+            self.browser.set_on_disk(on_disk)
 
-    def _picked(self, name: str | None, typed: str = "folder:") -> None:
+    # -- choosing a dataset --------------------------------------------------------------
+
+    @on(DatasetHeader.TitleClicked)
+    @dialog_flow
+    async def action_dataset(self) -> None:
+        is_present = self.app_state.datasets.is_present
+        # The dataset shown may be one from a path.
+        names = dict.fromkeys([*DATASETS, self._dataset_name])
+        present = await self.in_thread(lambda: {name: is_present(name) for name in names})
+        path = Content("? a folder of class folders or of idx files: enter its path")
+        items = [*loading.picker_items(present), (_PATH, path)]
+        name = await self.ask(PickerDialog("dataset", items))
         if name == _PATH:
-            ask = PromptDialog("folder:PATH, idx:PATH or both:PATH", typed, "folder:PATH")
-            self.app.push_screen(ask, self._typed)
-        elif name is not None:
-            self._look_for(name)
-
-    def _typed(self, text: str | None) -> None:
-        if text is not None:
-            self.later(partial(loading.named, text), partial(self._named, text), group="pick")
-
-    def _named(self, text: str, name: str) -> None:
-        if dataset_catalog.is_dataset_name(name):
-            self._look_for(name)
-        else:
-            self.notify_error(
-                f"“{safe_text(text, 60)}” names no data set: folder:PATH is one, or mnist"
-            )
-            self._picked(_PATH, text)
+            title, hint = "folder:PATH, idx:PATH or both:PATH", "folder:PATH"
+            typed = await self.ask(PromptDialog(title, "folder:", hint, loading.name_problem))
+            name = typed and await self.in_thread(partial(loading.complete_name, typed))
+        if name:
+            self.load_dataset(name)
 
     def action_sketches(self) -> None:
-        self._look_for(loading.SKETCHES)
+        self.load_dataset(loading.SKETCHES)
 
     def action_about(self) -> None:
-        exhibit = self._exhibit
-        if exhibit is None:
+        if self.view is None:
             return
-        dataset = exhibit.browse.dataset
+        dataset = self.view.filter.dataset
         counts = (f"{name} {len(dataset.split(name)):,}" for name in SPLITS)
         lines = [dataset.info.about, f"from {dataset.source}", " · ".join(counts)]
-        if not exhibit.on_disk:
-            lines.append("its files are gone; what is shown here is kept in memory")
+        if not self.view.on_disk:
+            lines.append("The files are missing; the images shown are kept in memory.")
         if dataset.notes:
             lines += ["", *dataset.notes]
         text = "\n".join(safe_text(line) for line in lines)
         self.app.push_screen(TextDialog(safe_text(dataset.info.title), Content(text)))
 
-    # -- looking at it -------------------------------------------------------------------
+    # -- browsing it ---------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "fetch":
-            return self.has_class("-getting") and self._getting is None
+            return self.has_class("-loading") and self._load is None
         if action in ("goto", "augmented", "means", "zoom", "about"):
-            return not self.has_class("-getting")
+            return not self.has_class("-loading")
         return True
 
-    def _appear(self) -> None:
-        """Draw pictures in the way that was chosen, here or on another screen."""
-        usual_zoom = "full" if self.app.size.width >= 100 else "small"
-        zoom = self.app_state.settings.get("zoom", usual_zoom)
-        self._browser.appear(zoom if zoom in ZOOMS else usual_zoom, self.app_state.renderer)
+    def _update_appearance(self) -> None:
+        """Apply the zoom and renderer settings, which other screens may have changed."""
+        default = "full" if self.app.size.width >= 100 else "small"
+        zoom = self.app_state.settings.get("zoom", default)
+        self.browser.set_appearance(zoom if zoom in ZOOMS else default, self.app_state.renderer)
+
+    def _save_next(self, setting: str, values: Sequence[str], current: str) -> None:
+        self.app_state.settings.save(setting, values[(values.index(current) + 1) % len(values)])
+        self._update_appearance()
 
     def action_zoom(self) -> None:
-        zooms = list(ZOOMS)
-        now = self._browser.gallery.zoom
-        self.app_state.settings.save("zoom", zooms[(zooms.index(now) + 1) % len(zooms)])
-        self._appear()
+        self._save_next("zoom", list(ZOOMS), self.browser.gallery.zoom)
 
     def action_renderer(self) -> None:
         if self.app_state.ascii:
-            self.notify("started with --ascii: pictures are ASCII until you leave")
+            self.notify("started with --ascii: images stay ASCII")
+        else:
+            self._save_next("renderer", renderer_names(), self.browser.gallery.renderer)
+
+    @dialog_flow
+    async def action_goto(self) -> None:
+        view = self.view
+        if view is None:
             return
-        kinds = renderer_names()
-        now = self._browser.gallery.renderer
-        self.app_state.settings.save("renderer", kinds[(kinds.index(now) + 1) % len(kinds)])
-        self._appear()
+        hint = "12: the image's position in its file"
+        text = await self.ask(PromptDialog("go to index", "", hint, view.index_problem))
+        if text is not None and view is self.view:
+            self.browser.go_to(view.filter.find(text))
 
-    def action_goto(self) -> None:
-        self.app.push_screen(
-            PromptDialog("go to index", hint="12: the picture's place in its file"), self._go
-        )
+    @work(group="means", exclusive=True)
+    async def action_means(self) -> None:
+        view = self.view
+        if view is None:
+            return
+        split, classes = view.filter.split, view.filter.classes
+        means = await self.in_thread(partial(class_means, split, len(classes)))
+        if view is self.view and view.filter.split is split:
+            view.set_means(means)
+            if self.browser.is_single:
+                self.browser.show_single(False)
+            self.browser.set_mode("means")
 
-    def _go(self, text: str | None) -> None:
-        if text is not None:
-            try:
-                self._browser.go_to(text)
-            except UserError as error:
-                self.notify_error(str(error))
-
-    def action_means(self) -> None:
-        exhibit = self._exhibit
-        if exhibit is not None:
-            browse = exhibit.browse
-            work = partial(class_means, browse.split, len(browse.classes))
-            self.later(work, partial(self._show_means, browse.split.name), group="means")
-
-    def _show_means(self, split: str, means: Image) -> None:
-        exhibit = self._exhibit
-        if exhibit is not None and exhibit.browse.split.name == split:
-            exhibit.show_means(means)
-            if self._browser.one:
-                self._browser.show_one(False)
-            self._browser.renew()
-
-    # -- as a model is shown it ------------------------------------------------------------
+    # -- augmented images ------------------------------------------------------------------
 
     def action_augmented(self) -> None:
-        """The pictures under the augmentation in use; another throw of the dice each time."""
-        exhibit = self._exhibit
-        if exhibit is None:
+        """Show the images with the current augmentation, with other random numbers each time."""
+        if self.view is None:
             return
         try:
-            config, whose = augmentation.in_use(self.app_state)
+            config, source = augmentation.current_config(self.app_state)
         except UserError as error:
             self.notify_error(str(error))
             return
-        told = augmentation.described(config)
-        if not told:
-            self.notify(
-                f"{whose} has no augmentation: a model is shown the pictures as they are. "
-                "Choose one in Train's form: press 2"
-            )
+        description = augmentation.describe_augmentation(config)
+        if not description:
+            self.notify(f"{source} has no augmentation: choose one in Train's form (press 2)")
             return
-        means = exhibit.view == "means"
         self._config, self._seed = config, self._seed + 1
-        exhibit.show_augmented(f"{told} · {whose}")
-        if means:
-            self._browser.renew()
-        else:
-            self._browser.redraw()
-        self._augment(exhibit)
+        self.view.augmentation = f"{description} · {source}"
+        self.browser.set_mode("augmented")
+        self._augment(self.view)
 
-    @on(Browser.Changed)
-    def _changed(self) -> None:
-        exhibit = self._exhibit
-        if exhibit is None:
-            return
-        if exhibit.stale:
+    @on(DatasetBrowser.ImagesChanged)
+    def _update_images(self) -> None:
+        if self.view is not None and self.view.has_old_means:
             self.action_means()
-        elif exhibit.lacks(self._browser.gallery.shown):
-            self._augment(exhibit)
+        elif self.view is not None and self.view.is_pending(self.browser.gallery.shown):
+            self._augment(self.view)
 
-    def _augment(self, exhibit: DatasetView) -> None:
-        numbers = list(self._browser.gallery.shown)
+    def _augment(self, view: DatasetView) -> None:
+        numbers = list(self.browser.gallery.shown)
         if self._config is None or not numbers:
             return
-        originals = exhibit.originals(numbers)
+        originals, images = view.originals(numbers), view.augmented
         side = min(originals.shape[1:3])
-        if max(self._config.crop, self._config.shift) >= side:
-            self._give_up(
-                exhibit, f"the augmentation is for larger pictures than these of {side} pixels"
-            )
-            return
         try:
+            if max(self._config.crop, self._config.shift) >= side:
+                raise UserError(f"crop and shift must be smaller than the images: {side} pixels")
             future = self.app_state.session.augment(self._config, originals, self._seed)
         except UserError as error:
-            self._give_up(exhibit, str(error))
+            self._on_augment_failed(str(error))
             return
-        then = partial(self._take, exhibit, exhibit.generation, numbers)
-        self.answer(future, then, partial(self._give_up, exhibit), group="augmented")
 
-    def _give_up(self, exhibit: DatasetView, why: str) -> None:
-        """The pictures as they are, and why they are no others."""
-        self.notify_error(why)
-        if exhibit.view == "augmented":
-            exhibit.show_plain()
-            self._browser.redraw()
+        def on_augmented(augmented: Image) -> None:
+            # If the filter has changed meanwhile, the view has another dict.
+            images.clear()
+            images.update(zip(numbers, augmented, strict=True))
+            self.browser.redraw()
 
-    def _take(
-        self, exhibit: DatasetView, generation: int, numbers: list[int], images: Image
-    ) -> None:
-        current = exhibit is self._exhibit and generation == exhibit.generation
-        if current and exhibit.view == "augmented":
-            exhibit.take(dict(zip(numbers, images, strict=True)))
-            self._browser.redraw()
+        self.answer(future, on_augmented, self._on_augment_failed, group="augmented")
+
+    def _on_augment_failed(self, message: str) -> None:
+        self.notify_error(message)
+        if self.view is not None and self.view.mode == "augmented":
+            self.browser.set_mode("original")

@@ -1,4 +1,4 @@
-"""What Data shows of a data set: pictures as they are, as a model is shown them, class means."""
+"""The images of a dataset as the Data screen shows them: original, augmented or class means."""
 
 from __future__ import annotations
 
@@ -10,101 +10,106 @@ import numpy.typing as npt
 from textual.content import Content
 
 from fmnist_tui.data.browse import DatasetFilter
+from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.tui.widgets.gallery import Tile
+from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
-View = Literal["plain", "augmented", "means"]
+Mode = Literal["original", "augmented", "means"]
 Image = npt.NDArray[Any]
 
 
 class DatasetView:
-    """The pictures to show, by number, and words for them. `view` says which kind."""
+    """The images to show, by number, with their captions and facts."""
 
-    def __init__(self, browse: DatasetFilter) -> None:
-        self.browse = browse
-        self.view: View = "plain"
-        self._means: Image | None = None
-        self._means_of = ""
-        self._augmented: dict[int, Image] = {}
-        self._told = ""
-        # What was asked for before the pictures were others is not to be taken.
-        self.generation = 0
-        # Whether its files are still where they were read from.
+    def __init__(self, dataset: Dataset) -> None:
+        self.filter = DatasetFilter(dataset)
+        self.mode: Mode = "original"
         self.on_disk = True
+        # Augmented images by number; another dict whenever the numbers mean other images.
+        self.augmented: dict[int, Image] = {}
+        self.augmentation = ""
+        self._means: Image | None = None
+        self._means_split = ""
 
     def __len__(self) -> int:
-        return len(self.browse.classes) if self.view == "means" else len(self.browse)
+        return len(self.filter.classes) if self.mode == "means" else len(self.filter)
 
-    def show_plain(self) -> None:
-        self.view = "plain"
+    def select_split(self, name: str) -> None:
+        self.filter.select_split(name)
+        self.augmented = {}
 
-    def show_means(self, means: Image) -> None:
-        """Show these, one for each class of the split."""
-        self.view, self._means, self._means_of = "means", means, self.browse.split.name
+    def select_classes(self, classes: Iterable[int]) -> None:
+        self.filter.select_classes(classes)
+        self.augmented = {}
+        if self.mode == "means":
+            self.mode = "original"
 
-    def show_augmented(self, told: str) -> None:
-        """Show pictures as a model is shown them; `told` says by which augmentation."""
-        self.view, self._told = "augmented", told
+    def index_problem(self, text: str) -> str:
+        """Why there is no image with the index in `text`; empty if there is one."""
+        try:
+            self.filter.find(text)
+        except UserError as error:
+            return str(error)
+        return ""
 
-    def take(self, images: dict[int, Image]) -> None:
-        """Pictures by their number, as the augmentation has made them this time."""
-        self._augmented = images
-
-    def forget(self) -> None:
-        """Other pictures go by these numbers now."""
-        self._augmented = {}
-        self.generation += 1
+    def set_means(self, means: Image) -> None:
+        """Set the mean images of the split's classes."""
+        self._means, self._means_split = means, self.filter.split.name
 
     @property
-    def stale(self) -> bool:
+    def has_old_means(self) -> bool:
         """Whether the means shown are those of another split."""
-        return self.view == "means" and self._means_of != self.browse.split.name
+        return self.mode == "means" and self._means_split != self.filter.split.name
 
-    def lacks(self, numbers: Iterable[int]) -> bool:
-        """Whether some of these pictures are still to be augmented."""
-        return self.view == "augmented" and any(number not in self._augmented for number in numbers)
+    def is_pending(self, numbers: Iterable[int]) -> bool:
+        """Whether some of these images are still to be augmented."""
+        return self.mode == "augmented" and any(number not in self.augmented for number in numbers)
 
     def originals(self, numbers: Iterable[int]) -> Image:
-        """The pictures as they are, (count, height, width, channels)."""
-        return np.stack([self.browse.image(number) for number in numbers])
+        """The original images, (count, height, width, channels)."""
+        return np.stack([self.filter.image(number) for number in numbers])
 
     def image(self, number: int) -> Image:
-        """The picture as it is shown; as it is while its augmentation is under way."""
-        if self.view == "means" and self._means is not None:
+        """The image to show: the original until it is augmented."""
+        if self.mode == "means" and self._means is not None:
             mean: Image = self._means[number]
             return mean
-        if self.view == "augmented" and number in self._augmented:
-            return self._augmented[number]
-        return self.browse.image(number)
+        if self.mode == "augmented" and number in self.augmented:
+            return self.augmented[number]
+        return self.filter.image(number)
 
     def tile(self, number: int) -> Tile:
-        if self.view == "means":
-            caption = Content(safe_text(self.browse.classes[number]))
-            return Tile(self.image(number), caption, Content(f"{self.browse.counts[number]:,}"))
-        note = "…" if self.lacks((number,)) else f"#{self.browse.index(number)}"
-        return Tile(self.image(number), Content(self.browse.class_name(number)), Content(note))
+        if self.mode == "means":
+            caption = safe_text(self.filter.classes[number])
+            note = f"{self.filter.counts[number]:,}"
+        else:
+            caption = self.filter.class_name(number)
+            note = "…" if self.is_pending((number,)) else f"#{self.filter.index(number)}"
+        return Tile(self.image(number), Content(caption), Content(note))
 
     def facts(self, number: int) -> list[tuple[str, str]]:
-        """What is known of a picture besides its pixels."""
-        browse = self.browse
-        if self.view == "means":
-            return [
-                ("class", safe_text(browse.classes[number])),
-                ("count", f"{browse.counts[number]:,} in {browse.split.name}"),
-            ]
+        """Names and values of what is known about an image besides its pixels."""
+        images, split = self.filter, self.filter.split.name
+        if self.mode == "means":
+            count = f"{images.counts[number]:,} in {split}"
+            return [("class", safe_text(images.classes[number])), ("count", count)]
         return [
-            ("label", browse.class_name(number)),
-            ("index", f"#{browse.index(number)} of {browse.split.name}"),
-            ("place", f"{number + 1:,} of {len(browse):,}"),
+            ("label", images.class_name(number)),
+            ("index", f"#{images.index(number)} of {split}"),
+            ("number", f"{number + 1:,} of {len(images):,}"),
         ]
 
     @property
     def title(self) -> str:
-        """What the pictures are, in a line."""
-        browse = self.browse
-        synthetic = " · SYNTHETIC" if browse.dataset.info.synthetic else ""
-        if self.view == "means":
-            return f"{browse.split.name} · the mean of each class{synthetic}"
-        kind = [f"augmented: {self._told}"] if self.view == "augmented" else []
-        classes = [browse.describe()] if browse.selected or not kind else []
-        return " · ".join([browse.split.name, *kind, *classes]) + synthetic
+        """What the images are, in one line."""
+        parts = [self.filter.split.name]
+        if self.mode == "means":
+            parts.append("class means")
+        if self.mode == "augmented":
+            parts.append(f"augmented: {self.augmentation}")
+        if self.mode == "original" or (self.mode == "augmented" and self.filter.selected):
+            parts.append(self.filter.describe())
+        if self.filter.dataset.info.synthetic:
+            parts.append("SYNTHETIC")
+        return " · ".join(parts)
