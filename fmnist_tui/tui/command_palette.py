@@ -18,6 +18,7 @@ from fmnist_tui.tui.base.dialogs import ClosedOnce
 from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.tui.jobs.recipe_check import check_recipe
 from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
 Entry = tuple[str, str, Callable[[], object]]
@@ -54,7 +55,7 @@ class PaletteCommands(Provider):
         with contextlib.suppress(UserError):
             for summary in await asyncio.to_thread(list_runs, context.app_state.runs_dir):
                 figure = summary.best_val_accuracy
-                about = summary.state + (f", {100 * figure:.2f} % val" if figure else "")
+                about = summary.state + (f", {format_percent(figure)} val" if figure else "")
                 name = safe_text(summary.run.name, 80)
                 entries.append((f"Run: {name}", about, partial(context.open_listed_run, summary)))
         self._entries = entries

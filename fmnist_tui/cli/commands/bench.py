@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.config import plugins
 from fmnist_tui.util.errors import UsageError
+from fmnist_tui.util.formatting import format_percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -121,7 +122,7 @@ def _print_screen(out: Console, cost: ScreenCost) -> None:
     table.add_row(
         f"training speed with the Train screen open ({cost.with_screen:,.0f} of "
         f"{cost.headless:,.0f} images/s)",
-        f"{100 * cost.ratio:.1f} %",
+        format_percent(cost.ratio, 1),
         "97 %",
     )
     table.add_row("terminal output when idle", f"{cost.idle_bytes / 1000:.2f} KB/s", "1 KB/s")

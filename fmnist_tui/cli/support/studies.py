@@ -128,7 +128,7 @@ def print_study(
         table = console.create_table("setting", ">importance", "")
         for key, share in importances:
             bar = "━" * max(1, round(BAR_WIDTH * share))
-            table.add_row(key, f"{100 * share:.0f} %", bar)
+            table.add_row(key, format_percent(share, 0), bar)
         out.print(table)
 
 

@@ -44,6 +44,7 @@ from fmnist_tui.protocol.events import ENSEMBLE, Alert
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import summarise_run
 from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.progress import OnProgress, ignore_progress
 from fmnist_tui.util.text import safe_text
 
@@ -67,7 +68,7 @@ class EnsembleMember:
 
     def __str__(self) -> str:
         val = self.val_accuracy
-        accuracy = "no validation" if val is None else f"val {val * 100:.2f} %"
+        accuracy = "no validation" if val is None else f"val {format_percent(val)}"
         return f"{self.name} ({self.file}), {accuracy}"
 
 

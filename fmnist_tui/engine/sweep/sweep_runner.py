@@ -36,6 +36,7 @@ from fmnist_tui.sweeps.space import format_value
 from fmnist_tui.sweeps.study import ClaimedTrial, StudyCounts, StudyLedger
 from fmnist_tui.sweeps.study_locations import TRIALS
 from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.progress import OnProgress, ignore_progress
 
 # This many failures in a row for the same reason end the sweep.
@@ -221,8 +222,8 @@ class SweepRunner:
         )
         title = f"trial {trial.number} {result.state}"
         parts = [title]
-        parts += [f"{100 * result.value:.2f} %"] if result.value is not None else []
-        parts += [f"(best {100 * best:.2f} %)"] if best is not None else []
+        parts += [format_percent(result.value)] if result.value is not None else []
+        parts += [f"(best {format_percent(best)})"] if best is not None else []
         parts.append(", ".join(f"{key} {value}" for key, value in params))
         parts += [f"· {result.why}"] if result.why else []
         self._on_message(" ".join(parts))
@@ -237,7 +238,7 @@ class SweepRunner:
         if state.started is not None:
             what = f"epoch {min(max(1, state.epoch), epochs)}/{epochs}"
         if state.best is not None:
-            what += f", {100 * (state.best.val_accuracy or 0):.2f} %"
+            what += f", {format_percent(state.best.val_accuracy or 0)}"
         self._report_progress(counts, state.fraction, f"trial {trial.number}: {what}")
 
     def _report_progress(self, counts: StudyCounts, fraction: float, what: str) -> None:

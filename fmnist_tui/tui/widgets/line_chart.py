@@ -18,6 +18,7 @@ from fmnist_tui.render import line_chart
 from fmnist_tui.render.line_chart import Chart, Line
 from fmnist_tui.tui import theme as themes
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
 
@@ -121,7 +122,7 @@ class LineChart(IncrementalWidget, can_focus=True):
         for line in self._lines:
             value = _nearest(line, x)
             if value is not None:
-                shown = f"{100 * value:.2f} %" if self._percent else f"{value:.4g}"
+                shown = format_percent(value) if self._percent else f"{value:.4g}"
                 found.append(f"{line.label} {shown}")
         span = (chart.high - chart.low) / max(1, chart.right - chart.left)
         near = [mark.text for mark in self._marks if abs(mark.x - x) <= span / 2]

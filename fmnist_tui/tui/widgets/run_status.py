@@ -6,6 +6,7 @@ from textual.content import Content
 
 from fmnist_tui.protocol.events import LRFIND
 from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
 _ENDS = {
@@ -31,7 +32,7 @@ def run_status(feed: RunFeed) -> Content:
     sign, colour = status_mark(feed.status)
     parts = [feed.name]
     if feed.live and feed.kind == LRFIND:
-        parts.append(f"{100 * state.fraction:.0f} %")
+        parts.append(format_percent(state.fraction, 0))
     elif state.started is not None and feed.live:
         parts.append(
             f"ep {min(state.epochs_done + 1, state.started.epochs)}/{state.started.epochs}"
@@ -39,5 +40,5 @@ def run_status(feed: RunFeed) -> Content:
     if feed.status not in ("training", "validating"):
         parts.append(feed.status)
     if state.best is not None and state.best.val_accuracy is not None:
-        parts.append(f"{100 * state.best.val_accuracy:.1f} % val")
+        parts.append(f"{format_percent(state.best.val_accuracy, 1)} val")
     return Content.assemble((sign, colour), " ", safe_text("  ".join(parts)), " ")

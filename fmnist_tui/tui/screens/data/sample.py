@@ -19,6 +19,7 @@ from textual.widget import Widget
 from fmnist_tui.data.browse import DARK, ImageStatistics
 from fmnist_tui.render.cells import Row, Run, resize, to_grey
 from fmnist_tui.tui.widgets.picture import PictureView, ground, strips
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
 _BRIGHT = 128
@@ -162,7 +163,7 @@ class SampleNumbers(Widget):
         facts = [
             *self._facts,
             ("pixels", f"{extremes}, mean {statistics.mean:.1f}"),
-            ("dark", f"{100 * statistics.dark_share:.1f} % below {DARK}"),
+            ("dark", f"{format_percent(statistics.dark_share, 1)} below {DARK}"),
         ]
         lines = [
             Content.assemble((f"{name:<6} ", "$foreground-muted"), safe_text(value, value_width))

@@ -17,6 +17,7 @@ from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.protocol.events import FAILED, LRFIND, EpochEnded, RunStarted
 from fmnist_tui.protocol.lr_search import format_search_result
 from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text, strip_style
 
 Item = TypeVar("Item")
@@ -124,7 +125,7 @@ def _start_entry(started: RunStarted) -> LogEntry:
 def _epoch_entry(epoch: EpochEnded, label: str) -> LogEntry:
     message = f"{label}: train loss {epoch.train_loss:.4f}"
     if epoch.val_accuracy is not None:
-        message += f", val {100 * epoch.val_accuracy:.2f} %"
+        message += f", val {format_percent(epoch.val_accuracy)}"
     return LogEntry(message + (", best so far" if epoch.best else ""), t=epoch.t)
 
 

@@ -21,6 +21,7 @@ from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget, entitle
 from fmnist_tui.tui.widgets.picture import strips
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class SamplePane(IncrementalWidget):
             sign = "✓" if correct else "✗"
             return Segment(f"{sign} {self._class_name(predicted)}", base + Style(color=colour))
         if line == 1:
-            return Segment(f"  {100 * glance.shares[sample]:.0f} %", base)
+            return Segment(f"  {format_percent(glance.shares[sample], 0)}", base)
         if line == 2 and not correct:
             return Segment(f"is {self._class_name(true)}", base + Style(dim=True))
         return Segment("", base)
