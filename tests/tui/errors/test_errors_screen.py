@@ -1,8 +1,7 @@
-"""Errors: which images are shown, in which order, and every key."""
+"""Errors: which images are shown, in which order, and how."""
 
 from __future__ import annotations
 
-import re
 import shutil
 from concurrent.futures import Future
 from types import SimpleNamespace
@@ -10,96 +9,32 @@ from typing import Any
 
 import numpy as np
 import pytest
-from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config import recipes
-from fmnist_tui.config.dataset_catalog import DATASETS, GARMENTS
+from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.data.dataset import Dataset, Split
+from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
+from fmnist_tui.tui.base.dialogs import PickerDialog
 from fmnist_tui.tui.screens.errors.detail import ImageDetail
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.state.app_state import AppState, ClassPair
-from fmnist_tui.tui.state.dataset_cache import DatasetSpec
-from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.tui.widgets.picture import PictureView
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
-from fmnist_tui.tui.widgets.summary_line import SummaryLine
 from tests.tui.conftest import Opened
+from tests.tui.errors.support import (
+    COUNT,
+    facts,
+    gallery_of,
+    headline,
+    notice,
+    predictions_of,
+    wait_for_images,
+)
 from tests.tui.scripted import CONFIG, make_run, predictions, settled
-
-COUNT = 300
-
-
-@pytest.fixture(scope="module")
-def sketches() -> Dataset:
-    """Noise in place of the images of CONFIG's dataset; indices are not positions."""
-    random = np.random.default_rng(0)
-
-    def split(name: str, first: int) -> Split:
-        images = random.integers(0, 256, (COUNT + 50, 28, 28, 1), dtype=np.uint8)
-        labels = random.integers(0, 10, len(images))
-        return Split(name, images, labels, first + 3 * random.permutation(len(images)))
-
-    splits = split("train", 0), split("val", 1), split("test", 2)
-    return Dataset(DATASETS["sketches"], *splits, source="noise")
-
-
-def predictions_of(dataset: Dataset, split: str, seed: int = 0) -> Predictions:
-    """Predictions of the first images of a split; every fifth is wrong."""
-    part = dataset.split(split)
-    labels, random = part.labels[:COUNT], np.random.default_rng(seed)
-    logits = random.normal(0, 0.5, (COUNT, 10))
-    predicted = np.where(np.arange(COUNT) % 5 == 0, (labels + 1) % 10, labels)
-    logits[np.arange(COUNT), predicted] += 4 + 2 * random.random(COUNT)
-    return Predictions(
-        split, logits.astype(np.float32), labels, part.indices[:COUNT], GARMENTS, "best"
-    )
-
-
-@pytest.fixture
-def run(app_state: AppState, sketches: Dataset) -> RunFolder:
-    """A selected run whose predicted images are available."""
-    folder = make_run(app_state.runs_dir)
-    for split in ("val", "test"):
-        predictions_of(sketches, split).save(folder.predictions / f"{split}.npz")
-    app_state.datasets.put(DatasetSpec.of(CONFIG), sketches)
-    app_state.selected_run = folder
-    return folder
-
-
-def gallery_of(dashboard: Dashboard) -> Gallery:
-    return dashboard.screen.query_one(Gallery)
-
-
-def headline(dashboard: Dashboard) -> str:
-    return dashboard.screen.query_one(SummaryLine).plain
-
-
-def notice(dashboard: Dashboard) -> str:
-    shown = dashboard.screen.has_class("-no-results")
-    return str(dashboard.screen.query_one("#notice", Static).content) if shown else ""
-
-
-def facts(dashboard: Dashboard) -> str:
-    return str(dashboard.screen.query_one("#facts", Static).content)
-
-
-async def wait_for_images(dashboard: Dashboard, pilot: Pilot[int], count: int = COUNT // 5) -> None:
-    """Wait until so many are shown, and the one at the cursor in detail."""
-
-    def shown() -> bool:
-        if not isinstance(dashboard.screen, ErrorsScreen) or notice(dashboard):
-            return False
-        position = re.search(rf"   \d+ of {count}\b", facts(dashboard)) or not count
-        return bool(position) and gallery_of(dashboard).count == count
-
-    await settled(pilot, shown)
 
 
 async def test_without_a_run_or_predictions_the_notice_names_the_keys(
@@ -168,20 +103,6 @@ async def test_o_changes_the_order_and_keeps_it_in_the_settings(
         assert app_state.settings.get("errors.order") == "index"
 
 
-async def test_a_cell_of_the_matrix_opens_its_images_and_split(
-    run: RunFolder, sketches: Dataset, opened: Opened
-) -> None:
-    predicted = predictions_of(sketches, "val")
-    count = len(predicted.find_misses(2, 3))
-    async with opened("evaluate") as (dashboard, pilot):
-        dashboard.open_errors(ClassPair("val", 2, 3))
-        await pilot.pause()
-        await wait_for_images(dashboard, pilot, count)
-        assert "Pullover → Dress" in headline(dashboard) and "val" in headline(dashboard)
-        await pilot.press("escape")
-        await wait_for_images(dashboard, pilot)
-
-
 async def test_correct_predictions_are_marked_as_correct(
     run: RunFolder, sketches: Dataset, opened: Opened
 ) -> None:
@@ -193,86 +114,6 @@ async def test_correct_predictions_are_marked_as_correct(
         dashboard.show("errors")
         await wait_for_images(dashboard, pilot, count)
         assert facts(dashboard).startswith("✓ Trouser")
-
-
-async def test_c_picks_a_pair_of_classes(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
-    async with opened("errors") as (dashboard, pilot):
-        await wait_for_images(dashboard, pilot)
-        await pilot.press("c")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
-        dashboard.screen.query_one(Input).value = "pullover dress"
-        await pilot.press("enter")
-        await wait_for_images(
-            dashboard, pilot, len(predictions_of(sketches, "test").find_misses(2, 3))
-        )
-        assert "Pullover → Dress" in headline(dashboard)
-
-
-async def test_slash_opens_a_filter_that_escape_leaves_and_clears(
-    run: RunFolder, sketches: Dataset, opened: Opened
-) -> None:
-    predicted = predictions_of(sketches, "test")
-    async with opened("errors") as (dashboard, pilot):
-        await wait_for_images(dashboard, pilot)
-        await pilot.press("slash", "p")
-        await settled(pilot, lambda: "filter “p” matches" in headline(dashboard))
-        dashboard.screen.query_one("#filter", Input).value = "pull>dress"
-        await wait_for_images(dashboard, pilot, len(predicted.find_misses(2, 3)))
-        assert "filter “pull>dress” matches" in headline(dashboard)
-        # Escape leaves the input, then clears it.
-        await pilot.press("escape")
-        assert dashboard.screen.focused is gallery_of(dashboard)
-        await wait_for_images(dashboard, pilot, len(predicted.find_misses(2, 3)))
-        await pilot.press("escape")
-        await wait_for_images(dashboard, pilot)
-        assert not dashboard.screen.query_one("#filter").display
-
-
-async def test_the_filter_takes_an_index(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
-    miss = predictions_of(sketches, "test").find_misses()[7]
-    async with opened("errors") as (dashboard, pilot):
-        await wait_for_images(dashboard, pilot)
-        await pilot.press("slash")
-        dashboard.screen.query_one("#filter", Input).value = str(miss.index)
-        await pilot.press("enter")
-        await wait_for_images(dashboard, pilot, 1)
-        assert f"#{miss.index} of" in facts(dashboard)
-        assert dashboard.screen.focused is gallery_of(dashboard)
-
-
-async def test_a_filter_without_matches_says_so(run: RunFolder, opened: Opened) -> None:
-    async with opened("errors") as (dashboard, pilot):
-        await wait_for_images(dashboard, pilot)
-        await pilot.press("slash", "x", "z", "enter")
-        await wait_for_images(dashboard, pilot, 0)
-        gallery = gallery_of(dashboard)
-        drawn = " ".join(gallery.render_line(y).text for y in range(gallery.size.height))
-        assert "no class matches “xz”" in drawn and "escape" in drawn
-        assert facts(dashboard) == ""
-        await pilot.press("right", "enter", "g", "escape", "escape")
-        await wait_for_images(dashboard, pilot)
-
-
-async def test_g_goes_to_an_index(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
-    misses = predictions_of(sketches, "test").find_misses()
-    async with opened("errors") as (dashboard, pilot):
-        await wait_for_images(dashboard, pilot)
-        await pilot.press("g")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
-        dashboard.screen.query_one(Input).value = f"#{misses[41].index}"
-        await pilot.press("enter")
-        await settled(pilot, lambda: gallery_of(dashboard).cursor == 41)
-        await pilot.press("g")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
-        problem = dashboard.screen.query_one(Static)
-        for nonsense in ("999999", "a"):
-            dashboard.screen.query_one(Input).value = nonsense
-            await pilot.press("enter")
-            assert f"#{nonsense} is not among these images" in str(problem.content)
-        dashboard.screen.query_one(Input).value = ""
-        await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
-        assert gallery_of(dashboard).cursor == 41
 
 
 async def test_z_and_r_change_how_images_are_drawn(
@@ -401,28 +242,6 @@ async def test_a_perfect_run_has_no_errors(
         gallery = gallery_of(dashboard)
         drawn = " ".join(gallery.render_line(y).text for y in range(gallery.size.height))
         assert "no errors on this split" in drawn
-
-
-async def test_a_pair_of_classes_that_the_run_does_not_have_is_dropped(
-    app_state: AppState, run: RunFolder, sketches: Dataset, opened: Opened
-) -> None:
-    async with opened("errors") as (dashboard, pilot):
-        await wait_for_images(dashboard, pilot)
-        dashboard.open_errors(ClassPair("test", 9, 0))
-        dashboard.show("evaluate")
-        dashboard.show("errors")
-        await settled(pilot, lambda: "Ankle boot" in headline(dashboard))
-        few = Predictions(
-            "test",
-            np.eye(2, dtype=np.float32)[np.ones(20, int)],
-            np.zeros(20, np.int64),
-            sketches.test.indices[:20],
-            ("a", "b"),
-            "best",
-        )
-        few.save(run.predictions / "test.npz")
-        dashboard.selection_changed.publish(run)
-        await wait_for_images(dashboard, pilot, 20)
 
 
 async def test_hostile_class_names_come_out_as_harmless_text(

@@ -6,12 +6,7 @@ import pytest
 
 from fmnist_tui.analysis.predictions import Misclassified
 from fmnist_tui.config.dataset_catalog import GARMENTS
-from fmnist_tui.tui.screens.errors.filters import (
-    ALL_ERRORS,
-    pair_choices,
-    parse_filter,
-    parse_key,
-)
+from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, pair_choices, parse_filter, parse_key
 
 SHIRT, TSHIRT, COAT = 6, 0, 4
 DIGITS = tuple("0123456789")

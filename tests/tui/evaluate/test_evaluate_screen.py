@@ -1,74 +1,22 @@
-"""Evaluate: the scores of the selected run, every key, and the notice where there are none."""
+"""Evaluate: the scores of the selected run, and every key."""
 
 from __future__ import annotations
 
-import shutil
-from concurrent.futures import Future
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config.dataset_catalog import GARMENTS
-from fmnist_tui.protocol.events import EVENTS, STOPPED, RunEnded
-from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import PickerDialog
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
 from fmnist_tui.tui.screens.evaluate.score_tables import ClassScores, ConfusedPairs
 from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
 from fmnist_tui.tui.state.app_state import AppState
-from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.line_chart import LineChart
-from fmnist_tui.tui.widgets.summary_line import SummaryLine
-from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
-from tests.tui.scripted import events, make_run, predictions, settled
-
-
-def screen_of(dashboard: Dashboard) -> EvaluateScreen:
-    assert isinstance(dashboard.screen, EvaluateScreen)
-    return dashboard.screen
-
-
-def headline(dashboard: Dashboard) -> str:
-    return dashboard.screen.query_one(SummaryLine).plain
-
-
-def notice(dashboard: Dashboard) -> str:
-    screen = screen_of(dashboard)
-    shown = screen.has_class("-no-results")
-    return str(screen.query_one("#notice", Static).content) if shown else ""
-
-
-async def wait_for_scores(dashboard: Dashboard, pilot: Pilot[int], text: str = "accuracy") -> None:
-    await settled(pilot, lambda: text in headline(dashboard))
-    await pilot.pause()
-
-
-class FakeSession:
-    """Evaluates when the test says so."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, app_state: AppState) -> None:
-        self.requests: list[tuple[RunFolder, str]] = []
-        self.futures: list[Future[Any]] = []
-        monkeypatch.setattr(app_state.session, "evaluate", self._evaluate)
-
-    def _evaluate(self, folder: RunFolder, split: str, *_: Any) -> Future[Any]:
-        self.requests.append((folder, split))
-        self.futures.append(Future())
-        return self.futures[-1]
-
-    def answer(self, seed: int = 5, step: int = 40) -> None:
-        predicted = predictions(self.requests[-1][1], seed=seed)
-        result = SimpleNamespace(
-            predictions=predicted, evaluation=predicted.evaluation(), step=step, epoch=2
-        )
-        self.futures[-1].set_result(result)
+from tests.tui.evaluate.support import headline, notice, wait_for_scores
+from tests.tui.scripted import make_run, predictions, settled
 
 
 async def test_without_a_run_the_notice_names_the_keys(
@@ -245,153 +193,6 @@ async def test_fit_and_reliability_are_shown(app_state: AppState, opened: Opened
         chart = dashboard.screen.query_one(LineChart)
         assert len(chart._lines[1].xs) > 3
         assert "confidence ≥ 90 %" in str(chart.border_subtitle)
-
-
-async def test_e_evaluates_and_shows_the_scores(
-    app_state: AppState, opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app_state.selected_run = make_run(app_state.runs_dir, splits=())
-    session = FakeSession(monkeypatch, app_state)
-    async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "evaluate best @ step 80" in notice(dashboard))
-        assert "the 833 images of val" in notice(dashboard)
-        await pilot.press("e", "e")
-        assert session.requests == [(app_state.selected_run, "val")]
-        await settled(pilot, lambda: "Evaluating tiny" in notice(dashboard))
-        session.answer()
-        await wait_for_scores(dashboard, pilot, "best @ step 40")
-        # It is not written to disk, but kept in memory for Errors.
-        assert app_state.evaluations.get(app_state.selected_run, "val") is not None
-
-
-async def test_a_new_evaluation_is_reported_beside_the_old_scores(
-    app_state: AppState, opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app_state.selected_run = make_run(app_state.runs_dir)
-    session = FakeSession(monkeypatch, app_state)
-    async with opened("evaluate") as (dashboard, pilot):
-        await wait_for_scores(dashboard, pilot)
-        await pilot.press("e")
-        await settled(pilot, lambda: "evaluating test now" in headline(dashboard))
-        session.futures[-1].set_exception(UserError("best-0003.pt: the checkpoint is gone"))
-        await settled(
-            pilot, lambda: "✗ best-0003.pt: the checkpoint is gone" in headline(dashboard)
-        )
-        assert "accuracy" in headline(dashboard)
-
-
-async def test_a_failed_evaluation_is_reported_in_the_notice(
-    app_state: AppState, opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app_state.selected_run = make_run(app_state.runs_dir, splits=())
-    session = FakeSession(monkeypatch, app_state)
-    async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "No predictions" in notice(dashboard))
-        await pilot.press("e")
-        session.futures[-1].set_exception(RuntimeError("out of\nmemory"))
-        await settled(pilot, lambda: "✗" in notice(dashboard))
-        assert "RuntimeError: out of memory" in notice(dashboard)
-        assert "evaluate best" in notice(dashboard)
-
-
-async def test_reading_test_of_an_unfinished_run_shows_a_warning(
-    app_state: AppState, opened: Opened
-) -> None:
-    app_state.selected_run = make_run(app_state.runs_dir, epochs=2, ended=False, splits=())
-    app_state.evaluations.choose_split(app_state.selected_run, "test")
-    async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "read once" in notice(dashboard))
-        await pilot.press("p")
-        await settled(pilot, lambda: "train" in notice(dashboard))
-        assert "read once" not in notice(dashboard)
-
-
-async def test_without_a_checkpoint_the_notice_says_how_to_save_one(
-    app_state: AppState, opened: Opened
-) -> None:
-    app_state.selected_run = make_run(app_state.runs_dir, epochs=0, ended=False, splits=())
-    async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "No checkpoint saved yet" in notice(dashboard))
-
-
-async def test_a_newer_best_checkpoint_of_a_live_run_is_reported(
-    app_state: AppState, opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = make_run(app_state.runs_dir, epochs=2, ended=False, splits=())
-    session = FakeSession(monkeypatch, app_state)
-    app_state.feed = RunFeed.open(folder)
-    async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "best @ step 40" in notice(dashboard))
-        await pilot.press("e")
-        session.answer(step=40)
-        await wait_for_scores(dashboard, pilot)
-        assert "best checkpoint is now" not in headline(dashboard)
-        later = list(events(epochs=3, ended=False))
-        with folder.events.open("a") as file:
-            for event in later[len(list(events(epochs=2, ended=False))) :]:
-                file.write(EVENTS.encode(event) + "\n")
-        await settled(pilot, lambda: "the best checkpoint is now at step 60" in headline(dashboard))
-
-
-async def test_the_end_of_a_run_brings_its_scores(app_state: AppState, opened: Opened) -> None:
-    folder = make_run(app_state.runs_dir, epochs=2, ended=False, splits=())
-    app_state.feed = RunFeed.open(folder)
-    async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "No predictions" in notice(dashboard))
-        predictions("val").save(folder.predictions / "val.npz")
-        with folder.events.open("a") as file:
-            file.write(EVENTS.encode(RunEnded(1.0, 40, 2, STOPPED, 1.0)) + "\n")
-        await wait_for_scores(dashboard, pilot, "val (300)")
-
-
-async def test_damaged_predictions_are_reported_and_can_be_replaced(
-    app_state: AppState, opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app_state.selected_run = make_run(app_state.runs_dir)
-    (app_state.selected_run.predictions / "test.npz").write_bytes(b"PK\x03\x04 nonsense")
-    session = FakeSession(monkeypatch, app_state)
-    async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "damaged" in notice(dashboard))
-        await pilot.press("e")
-        session.answer()
-        await wait_for_scores(dashboard, pilot)
-
-
-async def test_a_deleted_folder_is_reported(
-    monkeypatch: pytest.MonkeyPatch, app_state: AppState, opened: Opened
-) -> None:
-    app_state.selected_run = make_run(app_state.runs_dir)
-    async with opened("evaluate") as (dashboard, pilot):
-        await wait_for_scores(dashboard, pilot)
-        shutil.rmtree(app_state.selected_run.path)
-        await pilot.press("p")
-        await settled(pilot, lambda: "no longer exists" in notice(dashboard))
-        toasts: list[str] = []
-        monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: toasts.append(message))
-        await pilot.press("w")
-        await settled(pilot, lambda: "no runs" in "".join(toasts))
-
-
-async def test_a_damaged_event_log_leaves_the_scores(app_state: AppState, opened: Opened) -> None:
-    app_state.selected_run = make_run(app_state.runs_dir)
-    app_state.selected_run.events.write_bytes(b"\xff\x00garbage\n{}\n")
-    async with opened("evaluate") as (dashboard, pilot):
-        await wait_for_scores(dashboard, pilot)
-        assert app_state.selected_run.id in headline(dashboard)
-
-
-async def test_a_half_deleted_folder_shows_what_is_left(
-    app_state: AppState, opened: Opened
-) -> None:
-    app_state.selected_run = make_run(app_state.runs_dir)
-    app_state.selected_run.events.unlink()
-    app_state.selected_run.config.unlink()
-    async with opened("evaluate") as (dashboard, pilot):
-        await wait_for_scores(dashboard, pilot, "test (300)")
-        shutil.rmtree(app_state.selected_run.predictions)
-        await pilot.press("p", "p")
-        await settled(pilot, lambda: "No predictions" in notice(dashboard))
-        assert app_state.selected_run.id in notice(dashboard)
 
 
 async def test_at_80_by_24_tab_reaches_every_pane(app_state: AppState, opened: Opened) -> None:

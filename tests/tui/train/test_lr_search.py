@@ -1,194 +1,40 @@
-"""The search for a learning rate on Train: every key, with scripted searches."""
+"""The search for a learning rate with the settings of the form: every key, scripted searches."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Iterator
 
 import pytest
-from textual.pilot import Pilot
 
-from fmnist_tui.config import recipes
-from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.engine.run.training_handle import Training
-from fmnist_tui.protocol.commands import (
-    CancelSearch,
-    FindLearningRate,
-    SetLearningRate,
-    Stop,
-)
-from fmnist_tui.protocol.events import (
-    EVENTS,
-    FAILED,
-    FINISHED,
-    LRFIND,
-    STOPPED,
-    Event,
-    LrProbed,
-    LrSearched,
-    RunEnded,
-    RunStarted,
-)
-from fmnist_tui.protocol.lr_curve import RateRange, suggest_rate
-from fmnist_tui.protocol.lr_search import format_search_result
-from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.protocol.commands import Stop
+from fmnist_tui.protocol.events import FAILED, STOPPED, RunEnded
 from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
 from fmnist_tui.tui.screens.train.form import Form
-from fmnist_tui.tui.screens.train.log import LogPane
-from fmnist_tui.tui.screens.train.lr_panel import LrPanel
 from fmnist_tui.tui.screens.train.progress import RunProgress
-from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState, QuitMode
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
-from tests.tui.scripted import CONFIG, START, STEPS, events, make_run, settled
-from tests.tui.train.support import FakeTraining
-
-STEPS_OF_SEARCH = 80
-SUGGESTED = 0.0029
-
-
-def loss(lr: float) -> float:
-    """A loss that falls around 3e-3 and explodes beyond 1."""
-    x = math.log10(lr)
-    return 0.6 + 1.7 / (1 + math.exp(8 * (x + 2.5))) + 10 ** (3 * (x - 0.3))
-
-
-def probes(count: int = STEPS_OF_SEARCH, *, step: int = 0, flat: bool = False) -> list[LrProbed]:
-    rates = RateRange(steps=STEPS_OF_SEARCH)
-    return [
-        LrProbed(
-            START + 100 + number / 10,
-            step,
-            number + 1,
-            STEPS_OF_SEARCH,
-            rates.rate_at(number),
-            2.3 if flat else loss(rates.rate_at(number)),
-        )
-        for number in range(count)
-    ]
-
-
-def result_of(probes: list[LrProbed]) -> LrSearched:
-    """The result of a search with these probes."""
-    found, last = suggest_rate([(probe.lr, probe.loss) for probe in probes]), probes[-1]
-    return LrSearched(last.t, last.step, FINISHED, found.lr, found.low, found.high, found.message)
-
-
-def started(config: RunConfig = CONFIG) -> RunStarted:
-    first = next(iter(events(config)))
-    assert isinstance(first, RunStarted)
-    return dataclasses.replace(first, kind=LRFIND, epochs=1, steps_per_epoch=STEPS_OF_SEARCH)
-
-
-def search_events(*, flat: bool = False, config: RunConfig = CONFIG) -> list[Event]:
-    """All events of a run that is only a search."""
-    probed = probes(flat=flat)
-    end = result_of(probed)
-    return [
-        started(config),
-        *probed,
-        end,
-        RunEnded(end.t, 0, 0, FINISHED, 20.0, format_search_result(end)),
-    ]
-
-
-@pytest.fixture
-def searches(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[FakeTraining]]:
-    """The searches that are started, in place of the session's own."""
-    started: list[FakeTraining] = []
-
-    def lrfind(config: RunConfig) -> Training:
-        started.append(FakeTraining(config, RateRange()))
-        return started[-1]
-
-    monkeypatch.setattr(app_state.session, "find_lr", lrfind)
-    yield started
-    for training in started:
-        training.finish()
-
-
-@pytest.fixture
-def run(app_state: AppState) -> Iterator[FakeTraining]:
-    """A training in progress, half-way through."""
-    training = FakeTraining()
-    training.events.extend(events(epochs=2, ended=False))
-    app_state.feed = RunFeed.of(training)
-    yield training
-    training.finish()
-
-
-def record_starts(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
-    """The configs of the runs that are started from now on; none really is."""
-    configs: list[RunConfig] = []
-
-    def start(config: RunConfig) -> bool:
-        configs.append(config)
-        return False
-
-    monkeypatch.setattr(dashboard, "start_run", start)
-    return configs
-
-
-def panel(dashboard: Dashboard) -> LrPanel:
-    return dashboard.screen.query_one(LrPanel)
-
-
-def screen_of(dashboard: Dashboard) -> TrainScreen:
-    assert isinstance(dashboard.screen, TrainScreen)
-    return dashboard.screen
-
-
-def is_open(dashboard: Dashboard) -> bool:
-    return bool(panel(dashboard).region.area)
-
-
-async def wait_for_panel(dashboard: Dashboard, pilot: Pilot[int]) -> None:
-    """Wait for the layout with the panel."""
-    await settled(pilot, lambda: is_open(dashboard))
-
-
-async def wait_for_charts(dashboard: Dashboard, pilot: Pilot[int]) -> None:
-    await settled(pilot, lambda: not is_open(dashboard))
-    await settled(pilot, lambda: bool(dashboard.screen.query_one("#charts").region.area))
-
-
-def text_of(dashboard: Dashboard) -> str:
-    return panel(dashboard).text
-
-
-async def send_events(
-    dashboard: Dashboard, pilot: Pilot[int], training: FakeTraining, *more: Event
-) -> None:
-    """Append events to a training and wait until the screen has handled them."""
-    training.events.extend(more)
-    await settled(pilot, lambda: not training.events)
-    await pilot.pause(0.05)
-
-
-async def start_search(
-    dashboard: Dashboard, pilot: Pilot[int], searches: list[FakeTraining]
-) -> FakeTraining:
-    """Start a search by key, with the settings of the form."""
-    await pilot.press("l")
-    await pilot.pause()
-    return searches[-1]
-
-
-async def finish_search(
-    dashboard: Dashboard, pilot: Pilot[int], searches: list[FakeTraining]
-) -> FakeTraining:
-    """Start a search by key and let it finish."""
-    training = await start_search(dashboard, pilot, searches)
-    training.finish()
-    await send_events(dashboard, pilot, training, *search_events())
-    return training
-
-
-# -- without a run --------------------------------------------------------------------
+from tests.tui.scripted import START, make_run, settled
+from tests.tui.train.support import (
+    STEPS_OF_SEARCH,
+    SUGGESTED,
+    FakeTraining,
+    finish_search,
+    is_open,
+    loss,
+    panel,
+    probes,
+    record_starts,
+    screen_of,
+    search_events,
+    send_events,
+    start_search,
+    started,
+    text_of,
+    wait_for_charts,
+    wait_for_panel,
+)
 
 
 async def test_l_searches_with_the_settings_of_the_form(
@@ -439,215 +285,3 @@ async def test_quitting_ends_a_search_without_a_question(
         await pilot.pause()
         assert dashboard.is_running == (key == "d")
     assert app_state.quit_mode is QuitMode.STOP
-
-
-# -- with a run in progress ---------------------------------------------------------------------
-
-
-async def test_l_searches_in_a_live_run(opened: Opened, run: FakeTraining) -> None:
-    async with opened("train") as (dashboard, pilot):
-        await send_events(dashboard, pilot, run)
-        await pilot.press("l")
-        command = run.commands[0]
-        assert isinstance(command, FindLearningRate)
-        assert (command.low, command.high, command.steps) == (1e-6, 10.0, 160)
-        await wait_for_panel(dashboard, pilot)
-        assert "waiting" in text_of(dashboard)
-        await send_events(dashboard, pilot, run, *probes(20, step=2 * STEPS))
-        assert "step 20 of 80" in text_of(dashboard)
-        await pilot.press("l")
-        assert len(run.commands) == 1, "one search at a time"
-
-
-async def test_enter_sends_the_rate_to_the_live_run(opened: Opened, run: FakeTraining) -> None:
-    async with opened("train") as (dashboard, pilot):
-        await send_events(dashboard, pilot, run)
-        await pilot.press("l")
-        all_of_them = probes(step=2 * STEPS)
-        await send_events(dashboard, pilot, run, *all_of_them, result_of(all_of_them))
-        assert "enter sends it to the run" in text_of(dashboard)
-        await pilot.press("enter")
-        command = run.commands[-1]
-        assert isinstance(command, SetLearningRate) and command.lr == SUGGESTED
-        await pilot.pause()
-        await wait_for_charts(dashboard, pilot)
-        log = "\n".join(line.text for line in dashboard.screen.query_one(LogPane).lines)
-        assert f"learning rate: suggests lr {SUGGESTED}" in log
-
-
-async def test_a_schedule_that_will_raise_the_rate_is_mentioned(opened: Opened) -> None:
-    config = CONFIG.changed(schedule="onecycle", warmup=0.5)
-    training = FakeTraining(config)
-    training.events.extend(events(config, epochs=1, ended=False))
-    async with opened("train") as (dashboard, pilot):
-        dashboard.show_run(RunFeed.of(training))
-        await send_events(dashboard, pilot, training)
-        await pilot.press("l")
-        all_of_them = probes(step=STEPS)
-        await send_events(dashboard, pilot, training, *all_of_them, result_of(all_of_them))
-        assert "from there the schedule rises to 0.0057" in text_of(dashboard)
-        training.finish()
-
-
-async def test_escape_cancels_the_search_and_not_the_run(opened: Opened, run: FakeTraining) -> None:
-    async with opened("train") as (dashboard, pilot):
-        await send_events(dashboard, pilot, run)
-        await pilot.press("l")
-        await send_events(dashboard, pilot, run, *probes(5, step=2 * STEPS))
-        await pilot.press("escape")
-        await pilot.pause()
-        assert [type(command) for command in run.commands] == [FindLearningRate, CancelSearch]
-        await wait_for_charts(dashboard, pilot)
-
-
-async def test_escape_after_the_search_sends_nothing(opened: Opened, run: FakeTraining) -> None:
-    async with opened("train") as (dashboard, pilot):
-        await send_events(dashboard, pilot, run)
-        await pilot.press("l")
-        all_of_them = probes(step=2 * STEPS)
-        await send_events(dashboard, pilot, run, *all_of_them, result_of(all_of_them))
-        await pilot.press("escape")
-        assert [type(command) for command in run.commands] == [FindLearningRate]
-        await wait_for_charts(dashboard, pilot)
-
-
-async def test_a_second_search_does_not_show_the_first(opened: Opened, run: FakeTraining) -> None:
-    async with opened("train") as (dashboard, pilot):
-        all_of_them = probes(step=2 * STEPS)
-        await send_events(dashboard, pilot, run, *all_of_them, result_of(all_of_them))
-        assert not is_open(dashboard), "a search that was not started here opens no panel"
-        await pilot.press("l")
-        await send_events(dashboard, pilot, run)
-        assert "waiting" in text_of(dashboard)
-
-
-async def test_a_run_that_ends_before_its_search_is_reported(
-    opened: Opened, run: FakeTraining
-) -> None:
-    async with opened("train") as (dashboard, pilot):
-        await send_events(dashboard, pilot, run)
-        await pilot.press("l")
-        run.finish()
-        await send_events(dashboard, pilot, run, RunEnded(START + 500, 40, 2, FINISHED, 9.0))
-        assert "the run ended before the search did" in text_of(dashboard)
-        await pilot.press("escape")
-        await wait_for_charts(dashboard, pilot)
-
-
-async def test_the_panel_says_why_a_live_search_failed(opened: Opened, run: FakeTraining) -> None:
-    async with opened("train") as (dashboard, pilot):
-        await send_events(dashboard, pilot, run)
-        await pilot.press("l")
-        failed = LrSearched(START + 200, 40, FAILED, message="10 training images are too few")
-        await send_events(dashboard, pilot, run, failed)
-        assert "10 training images are too few" in text_of(dashboard)
-
-
-# -- from the list of runs -----------------------------------------------------------------------
-
-
-def save_search(app_state: AppState, config: RunConfig) -> RunFolder:
-    """The folder of a finished search."""
-    folder = RunFolder.create(app_state.runs_dir, "tiny-lrfind", config.dataset)
-    folder.config.write_text(recipes.to_toml(config, {"version": "0"}))
-    folder.events.write_text("".join(EVENTS.encode(event) + "\n" for event in search_events()))
-    return folder
-
-
-async def test_a_search_opened_from_runs_shows_its_curve_and_settings(
-    opened: Opened, app_state: AppState
-) -> None:
-    make_run(app_state.runs_dir)
-    folder = save_search(app_state, CONFIG.changed(optimizer="sgd"))
-    async with opened("runs") as (dashboard, pilot):
-        table = dashboard.screen.query_one("LineTable")
-        await settled(pilot, lambda: getattr(table, "row_count", 0) == 2)
-        lines = [table.get_row_at(row)[0].plain for row in range(2)]  # type: ignore[attr-defined]
-        row = next(row for row, line in enumerate(lines) if "lrfind" in line)
-        assert "%" not in lines[row] and "–" in lines[row]
-        table.move_cursor(row=row)  # type: ignore[attr-defined]
-        await pilot.press("enter")
-        await settled(
-            pilot, lambda: isinstance(dashboard.screen, TrainScreen) and is_open(dashboard)
-        )
-        await settled(pilot, lambda: "falls fastest" in text_of(dashboard))
-        assert app_state.selected_run != folder, "a search cannot be evaluated"
-        await pilot.press("enter")
-        values = screen_of(dashboard).draft.values
-        assert (values["optimizer"], values["lr"]) == ("sgd", SUGGESTED)
-        assert dashboard.focused is panel(dashboard).curve
-        await pilot.press("escape")
-        assert app_state.feed is None
-        await wait_for_charts(dashboard, pilot)
-
-
-async def test_evaluate_says_that_a_search_has_no_predictions(
-    opened: Opened, app_state: AppState
-) -> None:
-    app_state.selected_run = save_search(app_state, CONFIG)
-    async with opened("evaluate") as (dashboard, pilot):
-
-        def text() -> str:
-            return "\n".join(
-                str(getattr(widget, "content", "")) for widget in dashboard.screen.query("Static")
-            )
-
-        await settled(pilot, lambda: "learning-rate search" in text())
-
-
-@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60), (60, 16)])
-async def test_the_panel_fits_at_any_size(
-    opened: Opened, searches: list[FakeTraining], size: tuple[int, int]
-) -> None:
-    async with opened("train", size=size) as (dashboard, pilot):
-        await finish_search(dashboard, pilot, searches)
-        await wait_for_panel(dashboard, pilot)
-        assert (
-            panel(dashboard).region.right <= size[0] and panel(dashboard).region.bottom <= size[1]
-        )
-        text = panel(dashboard).query_one("LrText")
-        drawn = "\n".join(text.render_line(y).text for y in range(text.size.height))
-        assert f"lr {SUGGESTED}" in drawn and "enter uses it" in drawn
-        if size[1] > 16:
-            assert panel(dashboard).curve._chart is not None
-
-
-@pytest.mark.parametrize(("size", "focused"), [((80, 24), "loss"), ((120, 36), None)])
-async def test_after_a_search_the_focus_is_visible(
-    opened: Opened, run: FakeTraining, size: tuple[int, int], focused: str | None
-) -> None:
-    async with opened("train", size=size) as (dashboard, pilot):
-        await send_events(dashboard, pilot, run)
-        await pilot.press("l")
-        await send_events(dashboard, pilot, run, *probes(5, step=2 * STEPS))
-        await pilot.press("escape")
-        await pilot.pause()
-        assert dashboard.focused is not None
-        assert dashboard.focused.id == focused and dashboard.focused.region.area
-
-
-async def test_v_shows_the_other_views_from_a_search(
-    opened: Opened, searches: list[FakeTraining]
-) -> None:
-    async with opened("train", size=(80, 24)) as (dashboard, pilot):
-        await finish_search(dashboard, pilot, searches)
-        seen = []
-        for _ in range(4):
-            seen.append(
-                [name for name in ("#settings", "LrPanel", "#model", "#log")
-                 if dashboard.screen.query_one(name).region.area]
-            )  # fmt: skip
-            await pilot.press("v")
-            await pilot.pause()
-        assert seen == [["LrPanel"], ["#model"], ["#log"], ["#settings"]]
-
-
-async def test_hovering_shows_the_values_of_the_curve(
-    opened: Opened, searches: list[FakeTraining]
-) -> None:
-    async with opened("train") as (dashboard, pilot):
-        await finish_search(dashboard, pilot, searches)
-        curve = panel(dashboard).curve
-        assert curve._chart is not None
-        await pilot.hover(curve, offset=(curve._chart.column(-3), curve._chart.top + 2))
-        assert "lr 0.0009" in curve.reading and "smoothed" in curve.reading

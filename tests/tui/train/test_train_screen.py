@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -28,17 +26,8 @@ from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from tests.tui.conftest import Opened
-from tests.tui.scripted import CONFIG, events, make_run, settled
+from tests.tui.scripted import CONFIG, make_run, settled
 from tests.tui.train.support import FakeTraining
-
-
-@pytest.fixture
-def run(app_state: AppState) -> Iterator[FakeTraining]:
-    training = FakeTraining()
-    training.events.extend(events(epochs=2, ended=False))
-    app_state.feed = RunFeed.of(training)
-    yield training
-    training.finish()
 
 
 def screen_of(dashboard: Dashboard) -> TrainScreen:

@@ -1,0 +1,132 @@
+"""Errors: choosing images by classes, filter and index."""
+
+from __future__ import annotations
+
+import numpy as np
+from textual.widgets import Input, Static
+
+from fmnist_tui.analysis.predictions import Predictions
+from fmnist_tui.data.dataset import Dataset
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
+from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
+from fmnist_tui.tui.state.app_state import AppState, ClassPair
+from tests.tui.conftest import Opened
+from tests.tui.errors.support import facts, gallery_of, headline, predictions_of, wait_for_images
+from tests.tui.scripted import settled
+
+
+async def test_a_cell_of_the_matrix_opens_its_images_and_split(
+    run: RunFolder, sketches: Dataset, opened: Opened
+) -> None:
+    predicted = predictions_of(sketches, "val")
+    count = len(predicted.find_misses(2, 3))
+    async with opened("evaluate") as (dashboard, pilot):
+        dashboard.open_errors(ClassPair("val", 2, 3))
+        await pilot.pause()
+        await wait_for_images(dashboard, pilot, count)
+        assert "Pullover → Dress" in headline(dashboard) and "val" in headline(dashboard)
+        await pilot.press("escape")
+        await wait_for_images(dashboard, pilot)
+
+
+async def test_c_picks_a_pair_of_classes(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
+    async with opened("errors") as (dashboard, pilot):
+        await wait_for_images(dashboard, pilot)
+        await pilot.press("c")
+        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        dashboard.screen.query_one(Input).value = "pullover dress"
+        await pilot.press("enter")
+        await wait_for_images(
+            dashboard, pilot, len(predictions_of(sketches, "test").find_misses(2, 3))
+        )
+        assert "Pullover → Dress" in headline(dashboard)
+
+
+async def test_slash_opens_a_filter_that_escape_leaves_and_clears(
+    run: RunFolder, sketches: Dataset, opened: Opened
+) -> None:
+    predicted = predictions_of(sketches, "test")
+    async with opened("errors") as (dashboard, pilot):
+        await wait_for_images(dashboard, pilot)
+        await pilot.press("slash", "p")
+        await settled(pilot, lambda: "filter “p” matches" in headline(dashboard))
+        dashboard.screen.query_one("#filter", Input).value = "pull>dress"
+        await wait_for_images(dashboard, pilot, len(predicted.find_misses(2, 3)))
+        assert "filter “pull>dress” matches" in headline(dashboard)
+        # Escape leaves the input, then clears it.
+        await pilot.press("escape")
+        assert dashboard.screen.focused is gallery_of(dashboard)
+        await wait_for_images(dashboard, pilot, len(predicted.find_misses(2, 3)))
+        await pilot.press("escape")
+        await wait_for_images(dashboard, pilot)
+        assert not dashboard.screen.query_one("#filter").display
+
+
+async def test_the_filter_takes_an_index(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
+    miss = predictions_of(sketches, "test").find_misses()[7]
+    async with opened("errors") as (dashboard, pilot):
+        await wait_for_images(dashboard, pilot)
+        await pilot.press("slash")
+        dashboard.screen.query_one("#filter", Input).value = str(miss.index)
+        await pilot.press("enter")
+        await wait_for_images(dashboard, pilot, 1)
+        assert f"#{miss.index} of" in facts(dashboard)
+        assert dashboard.screen.focused is gallery_of(dashboard)
+
+
+async def test_a_filter_without_matches_says_so(run: RunFolder, opened: Opened) -> None:
+    async with opened("errors") as (dashboard, pilot):
+        await wait_for_images(dashboard, pilot)
+        await pilot.press("slash", "x", "z", "enter")
+        await wait_for_images(dashboard, pilot, 0)
+        gallery = gallery_of(dashboard)
+        drawn = " ".join(gallery.render_line(y).text for y in range(gallery.size.height))
+        assert "no class matches “xz”" in drawn and "escape" in drawn
+        assert facts(dashboard) == ""
+        await pilot.press("right", "enter", "g", "escape", "escape")
+        await wait_for_images(dashboard, pilot)
+
+
+async def test_g_goes_to_an_index(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
+    misses = predictions_of(sketches, "test").find_misses()
+    async with opened("errors") as (dashboard, pilot):
+        await wait_for_images(dashboard, pilot)
+        await pilot.press("g")
+        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        dashboard.screen.query_one(Input).value = f"#{misses[41].index}"
+        await pilot.press("enter")
+        await settled(pilot, lambda: gallery_of(dashboard).cursor == 41)
+        await pilot.press("g")
+        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        problem = dashboard.screen.query_one(Static)
+        for nonsense in ("999999", "a"):
+            dashboard.screen.query_one(Input).value = nonsense
+            await pilot.press("enter")
+            assert f"#{nonsense} is not among these images" in str(problem.content)
+        dashboard.screen.query_one(Input).value = ""
+        await pilot.press("enter")
+        await settled(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
+        assert gallery_of(dashboard).cursor == 41
+
+
+async def test_a_pair_of_classes_that_the_run_does_not_have_is_dropped(
+    app_state: AppState, run: RunFolder, sketches: Dataset, opened: Opened
+) -> None:
+    async with opened("errors") as (dashboard, pilot):
+        await wait_for_images(dashboard, pilot)
+        dashboard.open_errors(ClassPair("test", 9, 0))
+        dashboard.show("evaluate")
+        dashboard.show("errors")
+        await settled(pilot, lambda: "Ankle boot" in headline(dashboard))
+        few = Predictions(
+            "test",
+            np.eye(2, dtype=np.float32)[np.ones(20, int)],
+            np.zeros(20, np.int64),
+            sketches.test.indices[:20],
+            ("a", "b"),
+            "best",
+        )
+        few.save(run.predictions / "test.npz")
+        dashboard.selection_changed.publish(run)
+        await wait_for_images(dashboard, pilot, 20)

@@ -1,0 +1,59 @@
+"""A fake session, and what Evaluate shows."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
+from fmnist_tui.tui.state.app_state import AppState
+from fmnist_tui.tui.widgets.summary_line import SummaryLine
+from tests.tui.scripted import predictions, settled
+
+
+def screen_of(dashboard: Dashboard) -> EvaluateScreen:
+    assert isinstance(dashboard.screen, EvaluateScreen)
+    return dashboard.screen
+
+
+def headline(dashboard: Dashboard) -> str:
+    return dashboard.screen.query_one(SummaryLine).plain
+
+
+def notice(dashboard: Dashboard) -> str:
+    screen = screen_of(dashboard)
+    shown = screen.has_class("-no-results")
+    return str(screen.query_one("#notice", Static).content) if shown else ""
+
+
+async def wait_for_scores(dashboard: Dashboard, pilot: Pilot[int], text: str = "accuracy") -> None:
+    await settled(pilot, lambda: text in headline(dashboard))
+    await pilot.pause()
+
+
+class FakeSession:
+    """Evaluates when the test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, app_state: AppState) -> None:
+        self.requests: list[tuple[RunFolder, str]] = []
+        self.futures: list[Future[Any]] = []
+        monkeypatch.setattr(app_state.session, "evaluate", self._evaluate)
+
+    def _evaluate(self, folder: RunFolder, split: str, *_: Any) -> Future[Any]:
+        self.requests.append((folder, split))
+        self.futures.append(Future())
+        return self.futures[-1]
+
+    def answer(self, seed: int = 5, step: int = 40) -> None:
+        predicted = predictions(self.requests[-1][1], seed=seed)
+        result = SimpleNamespace(
+            predictions=predicted, evaluation=predicted.evaluation(), step=step, epoch=2
+        )
+        self.futures[-1].set_result(result)

@@ -1,0 +1,135 @@
+"""The panel of a search: opened from the list of runs, and at any size."""
+
+from __future__ import annotations
+
+import pytest
+
+from fmnist_tui.config import recipes
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.protocol.events import EVENTS
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui.screens.train.screen import TrainScreen
+from fmnist_tui.tui.state.app_state import AppState
+from tests.tui.conftest import Opened
+from tests.tui.scripted import CONFIG, STEPS, make_run, settled
+from tests.tui.train.support import (
+    SUGGESTED,
+    FakeTraining,
+    finish_search,
+    is_open,
+    panel,
+    probes,
+    screen_of,
+    search_events,
+    send_events,
+    text_of,
+    wait_for_charts,
+    wait_for_panel,
+)
+
+
+def save_search(app_state: AppState, config: RunConfig) -> RunFolder:
+    """The folder of a finished search."""
+    folder = RunFolder.create(app_state.runs_dir, "tiny-lrfind", config.dataset)
+    folder.config.write_text(recipes.to_toml(config, {"version": "0"}))
+    folder.events.write_text("".join(EVENTS.encode(event) + "\n" for event in search_events()))
+    return folder
+
+
+async def test_a_search_opened_from_runs_shows_its_curve_and_settings(
+    opened: Opened, app_state: AppState
+) -> None:
+    make_run(app_state.runs_dir)
+    folder = save_search(app_state, CONFIG.changed(optimizer="sgd"))
+    async with opened("runs") as (dashboard, pilot):
+        table = dashboard.screen.query_one("LineTable")
+        await settled(pilot, lambda: getattr(table, "row_count", 0) == 2)
+        lines = [table.get_row_at(row)[0].plain for row in range(2)]  # type: ignore[attr-defined]
+        row = next(row for row, line in enumerate(lines) if "lrfind" in line)
+        assert "%" not in lines[row] and "–" in lines[row]
+        table.move_cursor(row=row)  # type: ignore[attr-defined]
+        await pilot.press("enter")
+        await settled(
+            pilot, lambda: isinstance(dashboard.screen, TrainScreen) and is_open(dashboard)
+        )
+        await settled(pilot, lambda: "falls fastest" in text_of(dashboard))
+        assert app_state.selected_run != folder, "a search cannot be evaluated"
+        await pilot.press("enter")
+        values = screen_of(dashboard).draft.values
+        assert (values["optimizer"], values["lr"]) == ("sgd", SUGGESTED)
+        assert dashboard.focused is panel(dashboard).curve
+        await pilot.press("escape")
+        assert app_state.feed is None
+        await wait_for_charts(dashboard, pilot)
+
+
+async def test_evaluate_says_that_a_search_has_no_predictions(
+    opened: Opened, app_state: AppState
+) -> None:
+    app_state.selected_run = save_search(app_state, CONFIG)
+    async with opened("evaluate") as (dashboard, pilot):
+
+        def text() -> str:
+            return "\n".join(
+                str(getattr(widget, "content", "")) for widget in dashboard.screen.query("Static")
+            )
+
+        await settled(pilot, lambda: "learning-rate search" in text())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60), (60, 16)])
+async def test_the_panel_fits_at_any_size(
+    opened: Opened, searches: list[FakeTraining], size: tuple[int, int]
+) -> None:
+    async with opened("train", size=size) as (dashboard, pilot):
+        await finish_search(dashboard, pilot, searches)
+        await wait_for_panel(dashboard, pilot)
+        assert (
+            panel(dashboard).region.right <= size[0] and panel(dashboard).region.bottom <= size[1]
+        )
+        text = panel(dashboard).query_one("LrText")
+        drawn = "\n".join(text.render_line(y).text for y in range(text.size.height))
+        assert f"lr {SUGGESTED}" in drawn and "enter uses it" in drawn
+        if size[1] > 16:
+            assert panel(dashboard).curve._chart is not None
+
+
+@pytest.mark.parametrize(("size", "focused"), [((80, 24), "loss"), ((120, 36), None)])
+async def test_after_a_search_the_focus_is_visible(
+    opened: Opened, run: FakeTraining, size: tuple[int, int], focused: str | None
+) -> None:
+    async with opened("train", size=size) as (dashboard, pilot):
+        await send_events(dashboard, pilot, run)
+        await pilot.press("l")
+        await send_events(dashboard, pilot, run, *probes(5, step=2 * STEPS))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert dashboard.focused is not None
+        assert dashboard.focused.id == focused and dashboard.focused.region.area
+
+
+async def test_v_shows_the_other_views_from_a_search(
+    opened: Opened, searches: list[FakeTraining]
+) -> None:
+    async with opened("train", size=(80, 24)) as (dashboard, pilot):
+        await finish_search(dashboard, pilot, searches)
+        seen = []
+        for _ in range(4):
+            seen.append(
+                [name for name in ("#settings", "LrPanel", "#model", "#log")
+                 if dashboard.screen.query_one(name).region.area]
+            )  # fmt: skip
+            await pilot.press("v")
+            await pilot.pause()
+        assert seen == [["LrPanel"], ["#model"], ["#log"], ["#settings"]]
+
+
+async def test_hovering_shows_the_values_of_the_curve(
+    opened: Opened, searches: list[FakeTraining]
+) -> None:
+    async with opened("train") as (dashboard, pilot):
+        await finish_search(dashboard, pilot, searches)
+        curve = panel(dashboard).curve
+        assert curve._chart is not None
+        await pilot.hover(curve, offset=(curve._chart.column(-3), curve._chart.top + 2))
+        assert "lr 0.0009" in curve.reading and "smoothed" in curve.reading
