@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fmnist_tui.config.dataset_catalog import DATASETS, IMAGE_SIDE
-from fmnist_tui.data.dataset import Images, Labels
+from fmnist_tui.config.dataset_catalog import DATASETS, IMAGE_SIDE, DatasetInfo
+from fmnist_tui.data.dataset import Labels
 from fmnist_tui.data.idx.checksums import ChecksumFile
 from fmnist_tui.data.idx.idx_format import read_idx
 from fmnist_tui.util.errors import UserError
@@ -30,10 +30,14 @@ class IdxFile:
     md5: str = ""
     sha256: str = ""
     columns: int = 0
-    labels: bool = False
 
+    @property
+    def is_labels(self) -> bool:
+        return "labels" in self.name
+
+    @property
     def shape(self) -> tuple[int, ...]:
-        if not self.labels:
+        if not self.is_labels:
             return (self.count, IMAGE_SIDE, IMAGE_SIDE)
         return (self.count, self.columns) if self.columns else (self.count,)
 
@@ -65,17 +69,13 @@ class ArchiveSource:
 
 @dataclass(frozen=True, slots=True)
 class IdxSet:
-    """The files of a dataset and where they are published.
+    """The files of a dataset (images, labels, test images, test labels) and their sources.
 
-    `mirrors` are addresses that a file's name is appended to. Labels start at `first_label`.
-    With `transposed`, the files exchange rows and columns.
+    `mirrors` are addresses that a file's name is appended to.
     """
 
     name: str
-    train_images: IdxFile
-    train_labels: IdxFile
-    test_images: IdxFile
-    test_labels: IdxFile
+    files: tuple[IdxFile, ...]
     mirrors: tuple[str, ...] = ()
     package: SystemPackage | None = None
     archive: ArchiveSource | None = None
@@ -83,28 +83,8 @@ class IdxSet:
     transposed: bool = False
 
     @property
-    def title(self) -> str:
-        return DATASETS[self.name].title
-
-    @property
-    def classes(self) -> int:
-        return len(DATASETS[self.name].classes)
-
-    @property
-    def files(self) -> tuple[IdxFile, ...]:
-        return (self.train_images, self.train_labels, self.test_images, self.test_labels)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class IdxArrays:
-    """A published dataset: images (count, 28, 28, 1), upright; labels from 0."""
-
-    train_images: Images
-    train_labels: Labels
-    test_images: Images
-    test_labels: Labels
-    source: str
-    notes: tuple[str, ...] = ()
+    def info(self) -> DatasetInfo:
+        return DATASETS[self.name]
 
 
 def read_idx_file(
@@ -119,7 +99,7 @@ def read_idx_file(
     Images are (count, 28, 28, 1) and upright, labels int64 from 0. `verified` says that the
     file comes from a source that vouches for it.
     """
-    idx = read_idx(path, file.shape(), "i4" if file.columns else "u1")
+    idx = read_idx(path, file.shape, "i4" if file.columns else "u1")
     if file.sha256:
         if idx.sha256 != file.sha256:
             raise UserError(
@@ -128,14 +108,12 @@ def read_idx_file(
             )
     elif checksums is not None:
         checksums.check(path, idx.sha256, file.md5, verified)
-    if not file.labels:
-        images = idx.array
-        if idx_set.transposed:
-            images = np.ascontiguousarray(images.swapaxes(1, 2))
-        return images[..., None]
+    if not file.is_labels:
+        images = idx.array.swapaxes(1, 2) if idx_set.transposed else idx.array
+        return np.ascontiguousarray(images)[..., None]
     column = idx.array[:, 0] if file.columns else idx.array
     labels = column.astype(np.int64) - idx_set.first_label
-    check_labels(labels, idx_set.classes, path, idx_set.first_label)
+    check_labels(labels, len(idx_set.info.classes), path, idx_set.first_label)
     return labels
 
 

@@ -6,9 +6,8 @@ import numpy as np
 
 from fmnist_tui.config.dataset_catalog import DATASETS
 from fmnist_tui.data.idx.idx_folder import read_folder
-from fmnist_tui.data.idx.idx_set import IdxSet
 from fmnist_tui.data.idx.mnist_family import EMNIST, FASHION, KMNIST, MNIST, QMNIST
-from fmnist_tui.data.sources.source_chain import load_idx_arrays
+from fmnist_tui.data.sources.source_chain import load_idx_set
 from fmnist_tui.data.unsplit import LabelledImages, LoadRequest, UnsplitDataset
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
@@ -17,16 +16,16 @@ SETS = {idx_set.name: idx_set for idx_set in (FASHION, MNIST, KMNIST, QMNIST, EM
 
 
 def load(request: LoadRequest) -> UnsplitDataset:
-    return _load_set(SETS[request.name], request)
+    return _load_set(request.name, request)
 
 
 def load_both(request: LoadRequest) -> UnsplitDataset:
     """Fashion-MNIST's classes, then the digits: MNIST's, or those of both:PATH."""
     # A wrong path is reported before anything is downloaded.
     digits = _read_digits(request) if ":" in request.name else None
-    garments = _load_set(SETS["fashion"], request)
+    garments = _load_set("fashion", request)
     if digits is None:
-        digits = _load_set(SETS["mnist"], request)
+        digits = _load_set("mnist", request)
     first = len(garments.info.classes)
     return UnsplitDataset(
         DATASETS["both"],
@@ -37,17 +36,14 @@ def load_both(request: LoadRequest) -> UnsplitDataset:
     )
 
 
-def _load_set(idx_set: IdxSet, request: LoadRequest) -> UnsplitDataset:
-    arrays = load_idx_arrays(
-        idx_set,
+def _load_set(name: str, request: LoadRequest) -> UnsplitDataset:
+    return load_idx_set(
+        SETS[name],
         request.data_dir,
         on_step=request.on_step,
         cancel=request.cancel,
         fetch=request.fetch,
     )
-    train = LabelledImages.from_arrays(arrays.train_images, arrays.train_labels)
-    test = LabelledImages.from_arrays(arrays.test_images, arrays.test_labels)
-    return UnsplitDataset(DATASETS[idx_set.name], train, test, arrays.source, notes=arrays.notes)
 
 
 def _read_digits(request: LoadRequest) -> UnsplitDataset:

@@ -14,6 +14,7 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,17 +22,11 @@ from urllib.parse import urlsplit
 import numpy.typing as npt
 
 from fmnist_tui.data.idx.checksums import ChecksumFile
-from fmnist_tui.data.idx.idx_set import (
-    ArchiveSource,
-    IdxArrays,
-    IdxFile,
-    IdxSet,
-    SystemPackage,
-    read_idx_file,
-)
+from fmnist_tui.data.idx.idx_set import ArchiveSource, IdxFile, IdxSet, SystemPackage, read_idx_file
 from fmnist_tui.data.load_progress import CancelError, LoadReporter, OnStep, check_cancel
 from fmnist_tui.data.sources import debian_package
 from fmnist_tui.data.sources.errors import BrokenError, LoginPageError, UnreachableError
+from fmnist_tui.data.unsplit import LabelledImages, UnsplitDataset
 from fmnist_tui.util.atomic_write import move, open_atomic, sweep_strays
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.file_lock import locked
@@ -58,7 +53,7 @@ def has_all_files(idx_set: IdxSet, data_dir: Path, system_root: Path = Path("/")
     return all(any(file.find_in(folder) for folder in folders) for file in idx_set.files)
 
 
-def load_idx_arrays(
+def load_idx_set(
     idx_set: IdxSet,
     data_dir: Path,
     *,
@@ -67,45 +62,38 @@ def load_idx_arrays(
     fetch: bool = True,
     system_root: Path = Path("/"),
     patience: Patience | None = None,
-) -> IdxArrays:
+) -> UnsplitDataset:
     """The dataset from the first sources that have its files; downloads go to the data folder.
 
-    If nothing is missing there, no network is used and nothing is written. Without `fetch`,
-    or with FMNIST_TUI_OFFLINE set, only files on this machine are used.
+    Without `fetch`, or with FMNIST_TUI_OFFLINE set, only files on this machine are used. Images
+    are (count, 28, 28, 1) and upright, labels count from 0.
     """
     reporter = LoadReporter(idx_set.name, on_step)
     chain = _SourceChain(idx_set, data_dir / idx_set.name, reporter, cancel, patience)
-    package, offline = idx_set.package, _offline_reason(fetch)
+    package, offline = idx_set.package, "" if fetch else "downloads not requested"
+    if os.environ.get(OFFLINE, "").strip().lower() not in ("", "0", "false", "no"):
+        offline = f"{OFFLINE} is set"
     chain.attempt(DATA_FOLDER, chain.read_data_folder)
     if package:
         chain.attempt(SYSTEM_PACKAGE, lambda: chain.read_system(system_root / package.folder))
     chain.attempt(MIRRORS, chain.fetch_from_mirrors, offline)
     if package:
         chain.attempt(DEBIAN_PACKAGE, lambda: chain.fetch_package(package), offline)
-    return chain.arrays()
+    return chain.dataset()
 
 
-def _offline_reason(fetch: bool) -> str:
-    """Why the network may not be used; empty if it may."""
-    if os.environ.get(OFFLINE, "").strip().lower() not in ("", "0", "false", "no"):
-        return f"{OFFLINE} is set"
-    return "" if fetch else "downloads not requested"
-
-
+@dataclass
 class _SourceChain:
     """The arrays loaded so far, the failures, and one method per source."""
 
-    def __init__(
-        self,
-        idx_set: IdxSet,
-        folder: Path,
-        reporter: LoadReporter,
-        cancel: threading.Event | None,
-        patience: Patience | None,
-    ) -> None:
-        self._set, self._folder, self._reporter = idx_set, folder, reporter
-        self._cancel, self._patience = cancel, patience
-        self._checksums = ChecksumFile(folder)
+    _set: IdxSet
+    _folder: Path
+    _reporter: LoadReporter
+    _cancel: threading.Event | None
+    _patience: Patience | None
+
+    def __post_init__(self) -> None:
+        self._checksums = ChecksumFile(self._folder)
         self._arrays: dict[str, npt.NDArray[Any]] = {}
         self._sources: list[str] = []
         self._failures: list[str] = []
@@ -114,24 +102,26 @@ class _SourceChain:
     def missing(self) -> list[IdxFile]:
         return [file for file in self._set.files if file.name not in self._arrays]
 
-    def arrays(self) -> IdxArrays:
-        """All four arrays; or the UserError that says what was tried and what to do."""
+    def dataset(self) -> UnsplitDataset:
+        """The dataset; or the UserError that says what was tried and what to do."""
         if self.missing:
             names = ", ".join(file.name for file in self._set.files)
             raise UserError(
-                f"{self._set.title} cannot be loaded: {'; '.join(self._failures)}. Without a "
+                f"{self._set.info.title} cannot be loaded: {'; '.join(self._failures)}. Without a "
                 f"network, copy the files {names} to the folder {safe_text(self._folder)}, or use "
                 'the dataset "sketches", which this program draws itself'
             )
-        train_images, train_labels, test_images, test_labels = (
-            self._arrays[file.name] for file in self._set.files
+        arrays = [self._arrays[file.name] for file in self._set.files]
+        return UnsplitDataset(
+            self._set.info,
+            LabelledImages.from_arrays(*arrays[:2]),
+            LabelledImages.from_arrays(*arrays[2:]),
+            " + ".join(self._sources),
+            notes=tuple(
+                f"{name} is not the published file: only its format was checked"
+                for name in self._checksums.unpublished
+            ),
         )
-        notes = [
-            f"{name} is not the published file: only its format was checked"
-            for name in self._checksums.unpublished
-        ]
-        source = " + ".join(self._sources)
-        return IdxArrays(train_images, train_labels, test_images, test_labels, source, tuple(notes))
 
     def attempt(self, source: str, load: Callable[[], None], forbidden: str = "") -> None:
         """Try one source if files are missing: report how it goes, remember why it failed."""
@@ -151,7 +141,7 @@ class _SourceChain:
             self._reporter.failed(str(error))
             self._failures.append(f"{source}: {error}")
         else:
-            self._reporter.ok(f"{self._set.title} is complete")
+            self._reporter.ok(f"{self._set.info.title} is complete")
         if len(self._arrays) > loaded_before:
             self._sources.append(source)
 
@@ -186,7 +176,7 @@ class _SourceChain:
         """Rename a file that failed its check; returns what was done, empty if nothing could be."""
         bad = path.with_name(f"{path.name}.bad")
         try:
-            with locked(self._folder / _LOCK, self._check_cancel):
+            with locked(self._folder / _LOCK, lambda: check_cancel(self._cancel)):
                 # Another process may have replaced it meanwhile.
                 with contextlib.suppress(UserError):
                     self._load(file, path)
@@ -196,9 +186,6 @@ class _SourceChain:
             self._reporter.progress(f"{safe_text(path)}: cannot be renamed: {reason(error)}")
             return ""
         return f"renamed to {safe_text(bad.name)}"
-
-    def _check_cancel(self) -> None:
-        check_cancel(self._cancel)
 
     def read_system(self, folder: Path) -> None:
         """Load the files that a package installed for the whole machine."""
@@ -215,14 +202,12 @@ class _SourceChain:
         """The data folder, created and locked, after loading what other processes put there."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            lock = locked(
+            message = "waiting: another process is downloading these files"
+            with locked(
                 self._folder / _LOCK,
-                self._check_cancel,
-                lambda: self._reporter.progress(
-                    "waiting: another process is downloading these files"
-                ),
-            )
-            with lock:
+                lambda: check_cancel(self._cancel),
+                lambda: self._reporter.progress(message),
+            ):
                 sweep_strays(self._folder)
                 for file in self.missing:
                     if path := file.find_in(self._folder):

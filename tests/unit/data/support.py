@@ -193,17 +193,16 @@ class TinySet:
         }
         raw = {file: idx_bytes(array) for file, array in self.arrays.items()}
         self.files = {file: gzip.compress(data, mtime=0) for file, data in raw.items()}
-        train_images, train_labels, test_images, test_labels = (
+        files = tuple(
             IdxFile(
                 file,
                 len(array),
                 md5(self.files[file]),
                 hashlib.sha256(raw[file]).hexdigest() if known else "",
-                labels="labels" in file,
             )
             for file, array in self.arrays.items()
         )
-        self.idx_set = IdxSet(name, train_images, train_labels, test_images, test_labels, **more)
+        self.idx_set = IdxSet(name, files, **more)
 
     def at(self, *mirrors: str) -> IdxSet:
         return replace(self.idx_set, mirrors=mirrors)

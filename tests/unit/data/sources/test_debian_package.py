@@ -14,7 +14,7 @@ import pytest
 from fmnist_tui.data.idx.idx_set import SystemPackage
 from fmnist_tui.data.load_progress import CancelError
 from fmnist_tui.data.sources import debian_package
-from fmnist_tui.data.sources.source_chain import OFFLINE, load_idx_arrays
+from fmnist_tui.data.sources.source_chain import OFFLINE, load_idx_set
 from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import QUICK, TinySet
 
@@ -237,10 +237,10 @@ def test_the_chain_uses_the_package_after_checking_its_files(
     tiny.write(machine.files / PACKAGE.folder)
     idx_set = replace(tiny.idx_set, package=PACKAGE)
     data = tmp_path / "data"
-    arrays = load_idx_arrays(idx_set, data, system_root=tmp_path / "none", patience=QUICK)
+    arrays = load_idx_set(idx_set, data, system_root=tmp_path / "none", patience=QUICK)
     assert arrays.source == "Debian package"
-    assert len(arrays.train_images) == 40
-    again = load_idx_arrays(idx_set, data, system_root=tmp_path / "none", fetch=False)
+    assert len(arrays.train.images) == 40
+    again = load_idx_set(idx_set, data, system_root=tmp_path / "none", fetch=False)
     assert again.source == "data folder"
     installed = data / "fashion" / "t10k-labels-idx1-ubyte.gz"
     assert installed.stat().st_mode & 0o777 == 0o644
@@ -254,5 +254,5 @@ def test_a_package_with_wrong_files_is_not_used(machine: Machine, tmp_path: Path
     (folder / "train-images-idx3-ubyte.gz").write_bytes(wrong)
     idx_set = replace(tiny.idx_set, package=PACKAGE)
     with pytest.raises(UserError, match="20×28×28 numbers where 40×28×28 are expected"):
-        load_idx_arrays(idx_set, tmp_path / "data", system_root=tmp_path / "none", patience=QUICK)
+        load_idx_set(idx_set, tmp_path / "data", system_root=tmp_path / "none", patience=QUICK)
     assert not list((tmp_path / "data" / "fashion").glob("*.gz"))

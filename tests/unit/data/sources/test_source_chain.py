@@ -17,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from fmnist_tui.data.idx.idx_set import ArchiveSource, IdxArrays, IdxFile, IdxSet, SystemPackage
+from fmnist_tui.data.idx.idx_set import ArchiveSource, IdxFile, IdxSet, SystemPackage
 from fmnist_tui.data.idx.mnist_family import EMNIST, FASHION, KMNIST, MNIST, QMNIST
 from fmnist_tui.data.load_progress import CancelError, LoadStep
 from fmnist_tui.data.sources import debian_package
-from fmnist_tui.data.sources.source_chain import OFFLINE, has_all_files, load_idx_arrays
+from fmnist_tui.data.sources.source_chain import OFFLINE, has_all_files, load_idx_set
+from fmnist_tui.data.unsplit import UnsplitDataset
 from fmnist_tui.util.errors import UserError
 from tests.unit.data.support import (
     QUICK,
@@ -50,15 +51,15 @@ def tiny() -> TinySet:
 
 
 class Chain:
-    """`load_idx_arrays` with temporary data and system folders; `steps` has its reports."""
+    """`load_idx_set` with temporary data and system folders; `steps` has its reports."""
 
     def __init__(self, folder: Path) -> None:
         self.data, self.system = folder / "data", folder / "system"
         self.steps: list[LoadStep] = []
 
-    def __call__(self, idx_set: IdxSet, **more: Any) -> IdxArrays:
+    def __call__(self, idx_set: IdxSet, **more: Any) -> UnsplitDataset:
         self.steps.clear()
-        return load_idx_arrays(
+        return load_idx_set(
             idx_set,
             self.data,
             on_step=self.steps.append,
@@ -80,17 +81,17 @@ def chain(tmp_path: Path) -> Chain:
     return Chain(tmp_path)
 
 
-def same(arrays: IdxArrays, tiny: TinySet) -> None:
+def same(arrays: UnsplitDataset, tiny: TinySet) -> None:
     parts: tuple[npt.NDArray[Any], ...] = (
-        arrays.train_images,
-        arrays.train_labels,
-        arrays.test_images,
-        arrays.test_labels,
+        arrays.train.images,
+        arrays.train.labels,
+        arrays.test.images,
+        arrays.test.labels,
     )
     for found, expected in zip(parts, tiny.arrays.values(), strict=True):
         np.testing.assert_array_equal(found.reshape(expected.shape), expected)
-    assert arrays.train_images.shape == (40, 28, 28, 1)
-    assert arrays.train_labels.dtype == np.int64
+    assert arrays.train.images.shape == (40, 28, 28, 1)
+    assert arrays.train.labels.dtype == np.int64
 
 
 def without_package(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
@@ -315,7 +316,7 @@ def test_a_data_folder_that_cannot_be_created_is_reported(chain: Chain, tiny: Ti
 def load_in_parallel(idx_set: IdxSet, data: Path) -> None:
     """Four loads in parallel; the locks work between threads, too."""
     threads = [
-        threading.Thread(target=load_idx_arrays, args=(idx_set, data), kwargs={"patience": QUICK})
+        threading.Thread(target=load_idx_set, args=(idx_set, data), kwargs={"patience": QUICK})
         for _ in range(4)
     ]
     for thread in threads:
@@ -357,7 +358,7 @@ def test_unpublished_files_are_used_with_a_note(chain: Chain) -> None:
     for _ in range(2):
         arrays = chain(tiny.at(), fetch=False)
         assert arrays.notes == (f"{IMAGES} is not the published file: only its format was checked",)
-    assert arrays.train_images.min() == 1
+    assert arrays.train.images.min() == 1
 
 
 def test_the_published_file_is_right_despite_the_record(chain: Chain) -> None:
@@ -383,10 +384,12 @@ def test_qmnist_labels_are_the_first_column_of_its_tables(chain: Chain) -> None:
     table = np.random.default_rng(0).integers(0, 10**6, (40, 8)).astype(np.int32)
     table[:, 0] = tiny.arrays[LABELS]
     packed = gzip.compress(idx_bytes(table))
-    labels = IdxFile("labels-idx2-int.gz", 40, md5(packed), columns=8, labels=True)
+    labels = IdxFile("labels-idx2-int.gz", 40, md5(packed), columns=8)
+    train_images, _, *test_files = tiny.idx_set.files
+    files = (train_images, labels, *test_files)
     responses = {**tiny.responses(), "labels-idx2-int__gz": complete(packed)}
     with serving(**responses) as server:
-        arrays = chain(replace(tiny.at(server.url), train_labels=labels))
+        arrays = chain(replace(tiny.at(server.url), files=files))
     same(arrays, tiny)
 
 
@@ -395,10 +398,10 @@ def test_emnist_is_read_from_its_archive_upright_with_labels_from_zero(chain: Ch
     images = numbers.integers(0, 256, (52, 28, 28), np.uint8)
     letters = (np.arange(52) % 26 + 1).astype(np.uint8)
     files = {
-        "tr-i.gz": images,
-        "tr-l.gz": letters,
-        "te-i.gz": images[:26],
-        "te-l.gz": letters[:26],
+        "train-images.gz": images,
+        "train-labels.gz": letters,
+        "test-images.gz": images[:26],
+        "test-labels.gz": letters[:26],
     }
     pack = io.BytesIO()
     with zipfile.ZipFile(pack, "w") as writer:
@@ -407,15 +410,9 @@ def test_emnist_is_read_from_its_archive_upright_with_labels_from_zero(chain: Ch
             writer.writestr(f"gzip/{file}", gzip.compress(idx_bytes(array)))
     data = pack.getvalue()
     with serving(all__zip=complete(data)) as server:
-        train_images, train_labels, test_images, test_labels = (
-            IdxFile(file, len(array), labels="-l" in file) for file, array in files.items()
-        )
         idx_set = IdxSet(
             "emnist",
-            train_images,
-            train_labels,
-            test_images,
-            test_labels,
+            tuple(IdxFile(file, len(array)) for file, array in files.items()),
             archive=ArchiveSource(f"{server.url}all.zip", md5(data), "gzip", 10**7),
             first_label=1,
             transposed=True,
@@ -423,8 +420,8 @@ def test_emnist_is_read_from_its_archive_upright_with_labels_from_zero(chain: Ch
         arrays = chain(idx_set)
         again = chain(idx_set)
         assert server.paths() == ["/all.zip"]
-    np.testing.assert_array_equal(arrays.train_images[7, :, :, 0], images[7].T)
-    np.testing.assert_array_equal(arrays.train_labels, letters.astype(int) - 1)
+    np.testing.assert_array_equal(arrays.train.images[7, :, :, 0], images[7].T)
+    np.testing.assert_array_equal(arrays.train.labels, letters.astype(int) - 1)
     assert arrays.notes == again.notes == ()
     assert again.source == "data folder"
     assert {path.name for path in (chain.data / "emnist").glob("*.*")} >= set(files)
@@ -472,6 +469,7 @@ def test_every_published_dataset_has_sources_and_checksums(idx_set: IdxSet) -> N
         assert file.name.endswith(".gz")
         assert len(file.md5) == 32 or idx_set.archive
         assert len(file.sha256) in (0, 64)
-        assert file.labels == ("labels" in file.name)
-    assert idx_set.train_images.count == idx_set.train_labels.count
-    assert idx_set.test_images.count == idx_set.test_labels.count
+    assert [file.is_labels for file in idx_set.files] == [False, True, False, True]
+    train_images, train_labels, test_images, test_labels = idx_set.files
+    assert train_images.count == train_labels.count
+    assert test_images.count == test_labels.count
