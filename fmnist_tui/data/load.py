@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,39 +23,24 @@ from fmnist_tui.util.errors import UserError, did_you_mean
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
-_LOADERS: dict[str, Callable[[LoadRequest], UnsplitDataset]] = {
+if TYPE_CHECKING:
+    from fmnist_tui.config.run_config import RunConfig
+Loader = Callable[[LoadRequest], UnsplitDataset]
+
+_LOADERS: dict[str, Loader] = {
     **dict.fromkeys(published_datasets.SETS, published_datasets.load),
     "both": published_datasets.load_both,
     "sketches": sketch_dataset.load,
 }
-_FROM_PATH: dict[str, Callable[[LoadRequest], UnsplitDataset]] = {
+_FROM_PATH: dict[str, Loader] = {
     "folder": folder_dataset.load,
     "idx": idx_folder.load,
     "both": published_datasets.load_both,
 }
 
 
-class DatasetSettings(Protocol):
-    """The settings that decide what is loaded; a run's config has them."""
-
-    @property
-    def dataset(self) -> str: ...
-    @property
-    def val_fraction(self) -> float: ...
-    @property
-    def split_seed(self) -> int: ...
-    @property
-    def classes(self) -> tuple[int, ...] | None: ...
-    @property
-    def limit(self) -> int | None: ...
-    @property
-    def input_size(self) -> int: ...
-    @property
-    def colour(self) -> bool: ...
-
-
 def load_dataset_for(
-    settings: DatasetSettings,
+    config: RunConfig,
     data_dir: Path,
     *,
     on_step: OnStep | None = None,
@@ -64,14 +49,14 @@ def load_dataset_for(
 ) -> Dataset:
     """`load_dataset` by the settings of a run."""
     return load_dataset(
-        settings.dataset,
+        config.dataset,
         data_dir=data_dir,
-        val_fraction=settings.val_fraction,
-        split_seed=settings.split_seed,
-        classes=settings.classes,
-        limit=settings.limit,
-        input_size=settings.input_size,
-        colour=settings.colour,
+        val_fraction=config.val_fraction,
+        split_seed=config.split_seed,
+        classes=config.classes,
+        limit=config.limit,
+        input_size=config.input_size,
+        colour=config.colour,
         on_step=on_step,
         cancel=cancel,
         fetch=fetch,
@@ -79,7 +64,7 @@ def load_dataset_for(
 
 
 def load_dataset(
-    name: str,
+    dataset: str,
     *,
     data_dir: Path,
     val_fraction: float = dataset_catalog.DEFAULT_VALIDATION,
@@ -93,19 +78,20 @@ def load_dataset(
     cancel: threading.Event | None = None,
     fetch: bool = True,
 ) -> Dataset:
-    """Load the dataset `name`; download it if needed, and if `fetch` allows it.
+    """Load `dataset`; download it if needed, and if `fetch` allows it.
 
     Validation is split off the training images by `split_seed` alone: `classes` and `limit`
     select among the images afterwards. `classes` are renumbered in the given order; `limit`
     is the number of training images. Raises UserError, one line, if it cannot be loaded.
     """
     request = LoadRequest(
-        name, data_dir, input_size, colour, sketch_seed, split_seed, on_step, cancel, fetch
+        dataset, data_dir, input_size, colour, sketch_seed, split_seed, on_step, cancel, fetch
     )
-    loader = _loader(name)
+    loader = _loader(dataset)
     if loader is not folder_dataset.load and (input_size != 28 or colour):
         raise UserError(
-            f"{safe_text(name)} is 28×28 and grey: only folder: datasets have other sizes or colour"
+            f"{safe_text(dataset)} is 28×28 and grey: "
+            "only folder: datasets have other sizes or colour"
         )
     unsplit = loader(request)
     train, val = unsplit.train, unsplit.val
@@ -123,7 +109,7 @@ def load_dataset(
         train = train.select(splits.stratified_sample(train.labels, limit, split_seed))
     for split, part in (("training", train), ("test", test)):
         if not len(part):
-            raise UserError(f"{safe_text(name)}: no images are left for the {split} split")
+            raise UserError(f"{safe_text(dataset)}: no images are left for the {split} split")
 
     def make_split(split: str, part: LabelledImages) -> Split:
         images = unsplit.select(part.images, part.positions)
@@ -143,16 +129,15 @@ def is_present(name: str, data_dir: Path) -> bool:
     """Whether the dataset can be loaded without a network; reads no image."""
     kind, colon, path = name.partition(":")
     if colon:
-        exists = bool(path) and expand_home(path).is_dir()
-        known = kind in _FROM_PATH
-        return exists and known and (kind != "both" or is_present("fashion", data_dir))
+        exists = bool(path) and kind in _FROM_PATH and expand_home(path).is_dir()
+        return exists and (kind != "both" or is_present("fashion", data_dir))
     if name == "both":
         return is_present("fashion", data_dir) and is_present("mnist", data_dir)
     idx_set = published_datasets.SETS.get(name)
     return name in _LOADERS if idx_set is None else has_all_files(idx_set, data_dir)
 
 
-def _loader(name: str) -> Callable[[LoadRequest], UnsplitDataset]:
+def _loader(name: str) -> Loader:
     kind, colon, path = name.partition(":")
     loader = (_FROM_PATH.get(kind) if path else None) if colon else _LOADERS.get(name)
     if loader is None:

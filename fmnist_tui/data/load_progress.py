@@ -49,19 +49,19 @@ class LoadReporter:
     """Reports the steps of one dataset; repeated progress at most ten times a second."""
 
     def __init__(self, dataset: str, on_step: OnStep | None) -> None:
-        self._dataset, self._on_step = dataset, on_step
+        self._dataset, self._on_step = dataset, on_step or (lambda step: None)
         self._source = ""
         self._last_message, self._next_report = "", 0.0
 
     def trying(self, source: str, message: str = "") -> None:
         self._source = source
-        self._report("trying", message)
+        self._on_step(LoadStep(self._dataset, source, "trying", message))
 
     def failed(self, message: str) -> None:
-        self._report("failed", message)
+        self._on_step(LoadStep(self._dataset, self._source, "failed", message))
 
     def ok(self, message: str) -> None:
-        self._report("ok", message)
+        self._on_step(LoadStep(self._dataset, self._source, "ok", message))
 
     def progress(
         self, message: str, done: int = 0, total: int | None = None, unit: Unit = "bytes"
@@ -69,15 +69,5 @@ class LoadReporter:
         now = time.monotonic()
         if now >= self._next_report or done == total or message != self._last_message:
             self._last_message, self._next_report = message, now + _PROGRESS_INTERVAL
-            self._report("progress", message, done, total, unit)
-
-    def _report(
-        self,
-        state: State,
-        message: str,
-        done: int = 0,
-        total: int | None = None,
-        unit: Unit = "bytes",
-    ) -> None:
-        if self._on_step is not None:
-            self._on_step(LoadStep(self._dataset, self._source, state, message, done, total, unit))
+            step = LoadStep(self._dataset, self._source, "progress", message, done, total, unit)
+            self._on_step(step)

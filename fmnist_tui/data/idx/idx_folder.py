@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from fmnist_tui.config.dataset_catalog import IMAGE_SIDE, DatasetInfo
-from fmnist_tui.data.dataset import Images, Labels
 from fmnist_tui.data.idx.idx_format import read_idx
 from fmnist_tui.data.idx.idx_set import check_labels
 from fmnist_tui.data.unsplit import LabelledImages, LoadRequest, UnsplitDataset
@@ -28,15 +27,10 @@ def load(request: LoadRequest) -> UnsplitDataset:
             f"{safe_text(folder)}: only one class in its labels; two or more are needed"
         )
     check_labels(test.labels, classes, _file(folder, _NAMES[1][1]))
-    info = DatasetInfo(
-        request.name,
-        safe_text(folder.name, 40),
-        tuple(str(number) for number in range(classes)),
-        len(train),
-        len(test),
-        about=f"idx files in {safe_text(folder)}",
-    )
-    return UnsplitDataset(info, train, test, f"idx files in {safe_text(folder)}")
+    title, source = safe_text(folder.name, 40), f"idx files in {safe_text(folder)}"
+    names = tuple(map(str, range(classes)))
+    info = DatasetInfo(request.name, title, names, len(train), len(test), about=source)
+    return UnsplitDataset(info, train, test, source)
 
 
 def read_folder(folder: Path) -> tuple[LabelledImages, LabelledImages]:
@@ -49,8 +43,8 @@ def read_folder(folder: Path) -> tuple[LabelledImages, LabelledImages]:
 
 def _read_pair(folder: Path, images_name: str, labels_name: str) -> LabelledImages:
     images_file, labels_file = _file(folder, images_name), _file(folder, labels_name)
-    images: Images = read_idx(images_file, (None, IMAGE_SIDE, IMAGE_SIDE), "u1").array[..., None]
-    labels: Labels = read_idx(labels_file, (None,), "u1").array.astype("int64")
+    images = read_idx(images_file, (None, IMAGE_SIDE, IMAGE_SIDE), "u1").array[..., None]
+    labels = read_idx(labels_file, (None,), "u1").array.astype("int64")
     if len(images) != len(labels):
         raise UserError(
             f"{safe_text(labels_file)}: {len(labels):,} labels for the {len(images):,} images "

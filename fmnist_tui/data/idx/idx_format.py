@@ -77,7 +77,16 @@ def _read(file: IO[bytes], name: str, shape: tuple[int | None, ...], kind: str) 
         raise UserError(f"{name}: truncated in its header; download it again")
     actual = struct.unpack(f">{magic[3]}I", lengths)
     stored = np.dtype(_TYPES[magic[2]])
-    _check_header(name, actual, stored, shape, kind)
+    matches = len(shape) == len(actual) and all(
+        expected in (None, length) for expected, length in zip(shape, actual, strict=True)
+    )
+    if shape and not matches:
+        raise UserError(f"{name}: has {_by(actual)} numbers where {_by(shape)} are expected")
+    if kind and stored != np.dtype(kind).newbyteorder(">"):
+        expected_type = np.dtype(kind).name
+        raise UserError(f"{name}: its numbers are {stored.name} where {expected_type} is expected")
+    if math.prod(max(length, 1) for length in actual) * stored.itemsize > LIMIT:
+        raise UserError(f"{name}: claims {_by(actual)} numbers, more than {LIMIT >> 30} GB")
 
     promised = math.prod(actual) * stored.itemsize
     numbers = np.empty(promised, np.uint8)
@@ -98,26 +107,6 @@ def _read(file: IO[bytes], name: str, shape: tuple[int | None, ...], kind: str) 
         raise UserError(f"{name}: continues after the {promised:,} bytes its header promises")
     array = numbers.view(stored).reshape(actual)
     return Idx(array.astype(stored.newbyteorder("="), copy=False), digest.hexdigest())
-
-
-def _check_header(
-    name: str,
-    actual: tuple[int, ...],
-    stored: np.dtype[Any],
-    shape: tuple[int | None, ...],
-    kind: str,
-) -> None:
-    """Raise UserError unless the header has the expected shape and type, within the limit."""
-    matches = len(shape) == len(actual) and all(
-        expected in (None, length) for expected, length in zip(shape, actual, strict=True)
-    )
-    if shape and not matches:
-        raise UserError(f"{name}: has {_by(actual)} numbers where {_by(shape)} are expected")
-    if kind and stored != np.dtype(kind).newbyteorder(">"):
-        expected_type = np.dtype(kind).name
-        raise UserError(f"{name}: its numbers are {stored.name} where {expected_type} is expected")
-    if math.prod(max(length, 1) for length in actual) * stored.itemsize > LIMIT:
-        raise UserError(f"{name}: claims {_by(actual)} numbers, more than {LIMIT >> 30} GB")
 
 
 def _by(shape: Sequence[int | None]) -> str:

@@ -1,7 +1,6 @@
 """The dataset that this program draws itself: ten garments, no network, no licence.
 
-Shape, shade, texture, position, size, angle, occlusion and noise vary between images. Image
-number n of a split depends only on the seed and on n.
+Image number n of a split depends only on the seed and on n.
 """
 
 from __future__ import annotations
@@ -41,10 +40,7 @@ def load(request: LoadRequest) -> UnsplitDataset:
 
 @lru_cache(maxsize=2)
 def draw(count: int, seed: int, stream: int) -> tuple[Images, Labels]:
-    """Draw `count` images (count, 28, 28, 1) with labels, classes in turn; both are read-only.
-
-    Different values of `stream` give independent images for the splits of one seed.
-    """
+    """Draw `count` read-only images (count, 28, 28, 1), classes in turn; one `stream` per split."""
     labels = np.arange(count, dtype=np.int64) % len(GARMENTS)
     numbers = _generator(seed, stream, 0).random((count, _SHAPE_NUMBERS)).tolist()
     shapes = np.empty((count, IMAGE_SIDE, IMAGE_SIDE), np.uint8)

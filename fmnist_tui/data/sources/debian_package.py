@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from fmnist_tui.data.load_progress import check_cancel
 from fmnist_tui.util.errors import UserError, reason
@@ -61,7 +62,11 @@ def fetch_package(
             # apt started by root downloads as a user of its own, who needs access.
             work.chmod(0o755)
             file = _download(package, work, on_progress, cancel)
-            yield _unpack(file, work, on_progress, cancel)
+            on_progress(f"dpkg-deb -x {file.name}", 0.0)
+            root = work / "root"
+            _run(["dpkg-deb", "-x", str(file), str(root)], work, lambda share: None, cancel)
+            file.unlink()
+            yield root
     except OSError as error:
         raise UserError(f"the package cannot be downloaded or unpacked: {reason(error)}") from error
 
@@ -94,16 +99,6 @@ def _download(
     return files[0]
 
 
-def _unpack(
-    file: Path, work: Path, on_progress: OnProgress, cancel: threading.Event | None
-) -> Path:
-    root = work / "root"
-    on_progress(f"dpkg-deb -x {file.name}", 0.0)
-    _run(["dpkg-deb", "-x", str(file), str(root)], work, lambda share: None, cancel)
-    file.unlink()
-    return root
-
-
 class _ProgramError(UserError):
     """A program failed or was killed."""
 
@@ -127,42 +122,32 @@ def _run(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        started = last_progress = time.monotonic()
+        seen: set[str] = set()
         try:
-            _watch(program, command[0], output.fileno(), on_share, cancel)
+            while program.poll() is None:
+                check_cancel(cancel)
+                now = time.monotonic()
+                # A repeated line, such as an unchanged percentage, is not progress.
+                lines = _read(output).splitlines()
+                if not seen.issuperset(lines):
+                    last_progress = now
+                    seen.update(lines)
+                    on_share(_parse_share(lines))
+                if now - last_progress > STALL_SECONDS or now - started > MAX_SECONDS:
+                    raise _ProgramError(f"{command[0]}: no progress for too long")
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    program.wait(_POLL_SECONDS)
         finally:
             if program.poll() is None:
                 os.killpg(program.pid, signal.SIGKILL)
                 program.wait()
         if program.returncode:
-            raise _ProgramError(f"{command[0]}: {_error_message(_read(output.fileno()), program)}")
+            raise _ProgramError(f"{command[0]}: {_error_message(_read(output), program)}")
 
 
-def _watch(
-    program: subprocess.Popen[bytes],
-    name: str,
-    output: int,
-    on_share: Callable[[float], None],
-    cancel: threading.Event | None,
-) -> None:
-    started = last_progress = time.monotonic()
-    seen: set[str] = set()
-    while program.poll() is None:
-        check_cancel(cancel)
-        now = time.monotonic()
-        # A repeated line, such as an unchanged percentage, is not progress.
-        lines = _read(output).splitlines()
-        if not seen.issuperset(lines):
-            last_progress = now
-            seen.update(lines)
-            on_share(_parse_share(lines))
-        if now - last_progress > STALL_SECONDS or now - started > MAX_SECONDS:
-            raise _ProgramError(f"{name}: no progress for too long")
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            program.wait(_POLL_SECONDS)
-
-
-def _read(descriptor: int) -> str:
-    return os.pread(descriptor, 2**20, 0).decode(errors="replace")
+def _read(file: IO[bytes]) -> str:
+    return os.pread(file.fileno(), 2**20, 0).decode(errors="replace")
 
 
 def _parse_share(lines: list[str]) -> float:
@@ -179,7 +164,6 @@ def _error_message(output: str, program: subprocess.Popen[bytes]) -> str:
     """apt's first error, or the program's last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line[2:].strip() for line in lines if line.startswith("E:")]
-    if errors:
-        return safe_text(errors[0], 200)
     messages = [line for line in lines if not line.startswith("dlstatus:")]
-    return safe_text(messages[-1] if messages else f"exit status {program.returncode}", 200)
+    status = f"exit status {program.returncode}"
+    return safe_text([*errors[:1], *messages[-1:], status][0], 200)

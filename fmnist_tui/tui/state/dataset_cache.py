@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fmnist_tui.config import dataset_catalog
@@ -67,9 +67,11 @@ class DatasetCache:
         loaded = self.get(spec)
         if loaded is not None:
             return loaded
-        from fmnist_tui.data.load import load_dataset_for
+        from fmnist_tui.data.load import load_dataset
 
-        dataset = load_dataset_for(spec, self.data_dir, on_step=on_step, cancel=cancel, fetch=fetch)
+        dataset = load_dataset(
+            **asdict(spec), data_dir=self.data_dir, on_step=on_step, cancel=cancel, fetch=fetch
+        )
         self.put(spec, dataset)
         return dataset
 
