@@ -42,7 +42,7 @@ class DatasetFilter:
         """Switch to another split; the selected classes stay."""
         self.split = self.dataset.split(name)
         counts = np.bincount(self.split.labels, minlength=len(self.classes))
-        self.counts = tuple(int(count) for count in counts)
+        self.counts = tuple(counts.tolist())
         self.select_classes(self.selected)
 
     def next_split(self) -> str:
@@ -53,11 +53,8 @@ class DatasetFilter:
 
     def select_classes(self, classes: Iterable[int]) -> None:
         self.selected = frozenset(classes)
-        labels = self.split.labels
-        if self.selected:
-            self._positions = np.flatnonzero(np.isin(labels, list(self.selected)))
-        else:
-            self._positions = np.arange(len(labels))
+        passing = np.isin(self.split.labels, list(self.selected or range(len(self.classes))))
+        self._positions = np.flatnonzero(passing)
 
     def describe(self) -> str:
         """The names of the selected classes."""
@@ -115,13 +112,8 @@ class ImageStatistics:
     @classmethod
     def measure(cls, image: npt.NDArray[np.uint8], bins: int = 8) -> ImageStatistics:
         counts = np.bincount(image.ravel() // np.uint8(256 // bins), minlength=bins)
-        return cls(
-            float(image.mean()),
-            int(image.min()),
-            int(image.max()),
-            float((image < DARK).mean()),
-            tuple(float(count) / image.size for count in counts),
-        )
+        dark_share, histogram = float((image < DARK).mean()), tuple((counts / image.size).tolist())
+        return cls(float(image.mean()), int(image.min()), int(image.max()), dark_share, histogram)
 
 
 def class_means(split: Split, classes: int) -> Images:

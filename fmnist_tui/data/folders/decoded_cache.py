@@ -1,8 +1,7 @@
 """Cache of decoded image files: one file of pixels per dataset, mapped into memory.
 
-A cache entry is a folder named by a hash of its input: names, sizes and times of the image
-files, and the options. It is built under a temporary name and renamed when complete, so what a
-killed process leaves behind is never used. The most recently used entries are kept.
+A cache entry is a folder named by a hash of the image files' names, sizes and times, and of the
+options. It is built under a temporary name: what a killed process leaves behind is never used.
 """
 
 from __future__ import annotations
@@ -44,10 +43,7 @@ _CHUNK = 1024
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedImages:
-    """The images that could be read; `rows` are their positions in the folder listing.
-
-    `skipped` counts the others, `errors` has the messages for the first of them.
-    """
+    """The readable images, at `rows` of the listing; `errors` are of the first skipped ones."""
 
     images: Images
     rows: Labels
@@ -62,7 +58,11 @@ class DecodedImages:
         file = self.folder / f"split-{hashlib.sha256(positions.tobytes()).hexdigest()[:32]}"
         try:
             if not file.exists():
-                self._remove_old_splits()
+                sweep_strays(self.folder)
+                for old in self.folder.glob("split-*"):
+                    # A process that has it mapped keeps its pixels.
+                    if time.time() - old.stat().st_mtime > _MAX_SPLIT_AGE:
+                        old.unlink(missing_ok=True)
                 with open_atomic(file) as out:
                     for start in range(0, len(positions), _CHUNK):
                         out.write(images[positions[start : start + _CHUNK]].tobytes())
@@ -70,13 +70,6 @@ class DecodedImages:
             return _map(file, (len(positions), *images.shape[1:]))
         except OSError as error:
             raise UserError(f"{safe_text(file)}: cannot be written: {reason(error)}") from error
-
-    def _remove_old_splits(self) -> None:
-        """Remove old and unfinished splits; a process that has one mapped keeps its pixels."""
-        sweep_strays(self.folder)
-        for old in self.folder.glob("split-*"):
-            if time.time() - old.stat().st_mtime > _MAX_SPLIT_AGE:
-                old.unlink(missing_ok=True)
 
 
 def read_image(path: Path, size: int, channels: int) -> Images:
@@ -120,9 +113,8 @@ def _remove_old_entries(cache: Path, current: Path) -> None:
     """Remove what killed processes left behind, and all but the most recently used entries."""
     for stray in cache.glob(f"{_TEMPORARY_PREFIX}*"):
         shutil.rmtree(stray, ignore_errors=True)
-    others = [path for path in cache.iterdir() if path.is_dir() and path != current]
-    others.sort(key=lambda path: path.stat().st_mtime)
-    for old in others[: 1 - _MAX_ENTRIES]:
+    others = (path for path in cache.iterdir() if path.is_dir() and path != current)
+    for old in sorted(others, key=lambda path: path.stat().st_mtime)[: 1 - _MAX_ENTRIES]:
         shutil.rmtree(old, ignore_errors=True)
 
 

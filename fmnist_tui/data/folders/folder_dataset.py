@@ -35,25 +35,12 @@ def load(request: LoadRequest) -> UnsplitDataset:
     parts = _split(listing, decoded, labels, request.split_seed)
     if not len(parts["test"]):
         raise UserError(f"{source}: too few images: no class has one to spare for the test split")
-    info = DatasetInfo(
-        request.name,
-        safe_text(request.path.name, 40),
-        classes,
-        len(parts["train"]),
-        len(parts["test"]),
-        crop=False,
-        about=f"{len(labels):,} images in {source}",
-    )
+    train, test, title = parts["train"], parts["test"], safe_text(request.path.name, 40)
+    about = f"{len(labels):,} images in {source}"
+    info = DatasetInfo(request.name, title, classes, len(train), len(test), crop=False, about=about)
     reporter.ok(f"{len(labels):,} images of {len(classes)} classes")
-    return UnsplitDataset(
-        info,
-        parts["train"],
-        parts["test"],
-        source,
-        parts.get("val"),
-        _notes(listing, decoded, classes),
-        decoded.select,
-    )
+    notes = _notes(listing, decoded, classes)
+    return UnsplitDataset(info, train, test, source, parts.get("val"), notes, decoded.select)
 
 
 def _label(
@@ -82,9 +69,7 @@ def _split(
         split: images.select(np.flatnonzero((split_of == split) & (labels >= 0)))
         for split in SPLITS
         if split in split_of
-    }
-    if not parts:
-        parts = {"train": images}
+    } or {"train": images}
     if "test" not in parts:
         train = parts["train"]
         remaining, split_off = splits.stratified_split(train.labels, TEST_SHARE, seed, splits.TEST)

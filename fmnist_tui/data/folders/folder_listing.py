@@ -29,7 +29,6 @@ class ImageFile:
 class FolderListing:
     """The classes, sorted by name, and all their files, sorted by name."""
 
-    root: Path
     classes: tuple[str, ...]
     entries: tuple[ImageFile, ...]
     unreadable: tuple[str, ...]
@@ -67,7 +66,7 @@ def list_folder(root: Path) -> FolderListing:
                 entry = ImageFile(path, name, status.st_size, status.st_mtime_ns, label, split)
                 entries.append(entry)
     entries.sort(key=lambda entry: entry.name)
-    return FolderListing(root, tuple(classes), tuple(entries), tuple(unreadable))
+    return FolderListing(tuple(classes), tuple(entries), tuple(unreadable))
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -98,24 +97,20 @@ def _files(
     def on_error(error: OSError) -> None:
         unreadable.append(safe_text(reason(error), 200))
 
+    def is_new(path: Path) -> bool:
+        try:
+            return not path.name.startswith(".") and _identity(path) not in visited
+        except OSError:
+            return False
+
     for parent, folders, files in os.walk(folder, onerror=on_error, followlinks=True):
         visited.add(_identity(Path(parent)))
-        for name in tuple(folders):
-            try:
-                skip = name.startswith(".") or _identity(Path(parent, name)) in visited
-            except OSError:
-                skip = True
-            if skip:
-                folders.remove(name)
-        folders.sort()
-        for name in files:
-            path = Path(parent, name)
-            if name.startswith("."):
-                continue
+        folders[:] = sorted(name for name in folders if is_new(Path(parent, name)))
+        for path in (Path(parent, name) for name in files if not name.startswith(".")):
             try:
                 status = path.stat()
             except OSError as error:
                 on_error(error)
-                continue
-            if stat.S_ISREG(status.st_mode):
-                yield path, status
+            else:
+                if stat.S_ISREG(status.st_mode):
+                    yield path, status

@@ -1,7 +1,4 @@
-"""MD5 of published files, and a folder's record of what its files contained when first read.
-
-The record is used where no SHA-256 is published, so that a later change is noticed.
-"""
+"""MD5 of published files, and a record of what files without a known SHA-256 contained at first."""
 
 from __future__ import annotations
 
@@ -36,7 +33,7 @@ class ChecksumFile:
         The published file is right whatever the record says: it has the published MD5, or
         the caller has `verified` it.
         """
-        record = self._read()
+        record = self._load_record()
         entry = record.get(path.name)
         if entry == {"sha256": sha256, "published": True}:
             return
@@ -48,14 +45,12 @@ class ChecksumFile:
                     f"(its SHA-256 is not the one in {RECORD})"
                 )
             self.unpublished.append(path.name)
-        self._write({**record, path.name: {"sha256": sha256, "published": published}})
-
-    def _write(self, record: dict[str, dict[str, object]]) -> None:
+        record[path.name] = {"sha256": sha256, "published": published}
         # Files in a read-only folder do not change either: no record is needed.
         with contextlib.suppress(OSError):
             atomic_write(self._path, json.dumps(record, indent=1, sort_keys=True).encode())
 
-    def _read(self) -> dict[str, dict[str, object]]:
+    def _load_record(self) -> dict[str, dict[str, object]]:
         try:
             record = json.loads(self._path.read_bytes())
         except (OSError, ValueError):

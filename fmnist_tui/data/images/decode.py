@@ -1,14 +1,18 @@
-"""Safe decoding of image files from untrusted sources.
-
-A file is read completely, its header is checked before any pixel is decoded, and every error
-of a decoder becomes one `UserError`. The result is upright and keeps the file's bit depth.
-"""
+"""Safe decoding of image files from untrusted sources: errors of decoders become `UserError`s."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import importlib
+import logging
 import os
 import stat
+import threading
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +21,6 @@ from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 
 from fmnist_tui.data.images import decode_limits
 from fmnist_tui.data.images.pixels import Plane, apply_orientation, extract_planes
-from fmnist_tui.data.images.silence_decoders import silence_decoders
 from fmnist_tui.util.errors import UserError, reason
 from fmnist_tui.util.text import safe_text
 
@@ -26,15 +29,16 @@ EDGE = 1024
 """Larger images are reduced by an integer factor; no model here needs a quarter of this."""
 
 _SUPPORTED = "supported: PNG, JPEG, WebP, BMP, GIF, TIFF"
+# Warning filters belong to the whole process: only one thread at a time may change them.
+_filters_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedImage:
-    """An upright image and the properties of its file.
+    """An upright image; `size` is before any reduction, the EXIF `orientation` has been undone.
 
     `colour` is (height, width, 1 or 3), 0 to 255, premultiplied by alpha; `alpha` is (height,
-    width), 0 to 1, or None for an opaque image. `size` is the upright width and height before
-    any reduction, `orientation` the EXIF orientation that was undone.
+    width), 0 to 1, or None for an opaque image.
     """
 
     colour: Plane
@@ -64,7 +68,7 @@ def open_image(path: str | Path) -> DecodedImage:
     data = _read_file(path, name)
     try:
         decode_limits.check_tiff_tables(data)
-        with silence_decoders():
+        with _silence_decoders():
             return _decode(data)
     except decode_limits.DecodeLimitError as error:
         raise UserError(f"{name}: {error}") from None
@@ -101,6 +105,31 @@ def _read_file(path: str | Path, name: str) -> bytes:
     return data
 
 
+@contextlib.contextmanager
+def _silence_decoders() -> Iterator[None]:
+    """Keep the messages of Pillow and its libraries off the terminal: they break the screen."""
+    _silence_libtiff()
+    log = logging.getLogger("PIL")
+    if not log.handlers:
+        # Without any handler, Python prints log messages itself.
+        log.addHandler(logging.NullHandler())
+    with _filters_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Remove libtiff's own error handlers, which print on standard error."""
+    with contextlib.suppress(OSError, AttributeError):  # statically linked: no such symbols
+        library = ctypes.CDLL(importlib.import_module("PIL._imaging").__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            set_handler = getattr(library, name)
+            set_handler.argtypes = (ctypes.c_void_p,)
+            set_handler.restype = ctypes.c_void_p
+            set_handler(None)
+
+
 def _decode(data: bytes) -> DecodedImage:
     Image.init()  # imports the decoders before the clock starts
     file = decode_limits.MeteredFile(data)
@@ -109,11 +138,9 @@ def _decode(data: bytes) -> DecodedImage:
         # A stereo or depth image of a camera (MPO) is a JPEG followed by others.
         kind = "JPEG" if image.format == "MPO" else str(image.format)
         decode_limits.check_size(image, kind, data)
-        width, height = image.size
-        file.set_time_limit(
-            decode_limits.SECONDS + decode_limits.SECONDS_PER_PIXEL * width * height
-        )
-        mode = image.mode
+        mode, (width, height) = image.mode, image.size
+        pixel_seconds = decode_limits.SECONDS_PER_PIXEL * width * height
+        file.set_time_limit(decode_limits.SECONDS + pixel_seconds)
         # Loading rotates a TIFF and drops its EXIF; a PNG's EXIF may follow its pixels.
         tiff_orientation = _orientation(image) if kind == "TIFF" else None
         # JPEGs can be decoded at a half, a quarter or an eighth of their size.

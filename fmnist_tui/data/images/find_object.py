@@ -131,9 +131,8 @@ def _bounding_box(mask: Mask) -> Box | None:
 def _trim_halo(light: Plane, box: Box, edge: int) -> Box:
     """The box without the halo of a blurred outline.
 
-    An enlarged image fades out beyond the true edge, which is where the brightness reaches half
-    of its value one pixel of the model further in. A longer fade is not blur: those pixels are
-    faint by nature, and stay.
+    An enlarged image fades out beyond the true edge, where the brightness is half of its value
+    one pixel of the model further in. A longer fade is not blur and stays.
     """
     left, top, right, bottom = box
     pixel = max(right - left, bottom - top) / edge
@@ -145,9 +144,5 @@ def _trim_halo(light: Plane, box: Box, edge: int) -> Box:
 
     part = light[top:bottom, left:right]
     across, down = part.max(axis=0), part.max(axis=1)
-    return (
-        left + halo(across),
-        top + halo(down),
-        right - halo(across[::-1]),
-        bottom - halo(down[::-1]),
-    )
+    left, right = left + halo(across), right - halo(across[::-1])
+    return left, top + halo(down), right, bottom - halo(down[::-1])

@@ -1,7 +1,6 @@
-"""Conversion of images of every Pillow mode to planes of floats, 0 to 255.
+"""Conversion of images of every Pillow mode to planes of floats, 0 to 255, tile by tile.
 
-Large images are converted tile by tile, without a second copy of the whole. Bit depth is kept:
-16-bit grey levels become fractions.
+Bit depth is kept: 16-bit grey levels become fractions.
 """
 
 from __future__ import annotations
@@ -24,25 +23,18 @@ def extract_planes(image: Image.Image, factor: int) -> tuple[Plane, Plane | None
     Both are reduced by `factor`: every number is the mean of a block.
     """
     rescale = _rescaling(image)
-    colour: Plane | None = None
-    alpha: Plane | None = None
+    planes: list[Plane] = []
     width, height = -(-image.width // factor), -(-image.height // factor)
     for left, top, right, bottom in _tiles(image, _TILE // factor * factor or factor):
         tile = image.crop((left, top, right, bottom))
         bands = _convert_deep(tile, rescale) if rescale else _convert(tile)
-        parts = [_reduce(band, factor) for band in bands]
-        block = (
-            slice(top // factor, -(-bottom // factor)),
-            slice(left // factor, -(-right // factor)),
-        )
-        if colour is None:
-            colour = np.empty((height, width, parts[0].shape[2]), np.float32)
-            alpha = np.empty((height, width), np.float32) if len(parts) > 1 else None
-        colour[block] = parts[0]
-        if alpha is not None:
-            alpha[block] = parts[1][..., 0] / 255
-    assert colour is not None  # every image has a tile
-    return colour, alpha
+        parts = [np.atleast_3d(np.asarray(band.reduce(factor), np.float32)) for band in bands]
+        planes = planes or [np.empty((height, width, part.shape[2]), np.float32) for part in parts]
+        rows = slice(top // factor, -(-bottom // factor))
+        columns = slice(left // factor, -(-right // factor))
+        for plane, part in zip(planes, parts, strict=True):
+            plane[rows, columns] = part
+    return planes[0], planes[1][..., 0] / np.float32(255) if len(planes) > 1 else None
 
 
 def apply_orientation(plane: Plane, orientation: int) -> Plane:
@@ -60,11 +52,6 @@ def _tiles(image: Image.Image, step: int) -> Iterator[Box]:
     for top in range(0, image.height, step):
         for left in range(0, image.width, step):
             yield left, top, min(left + step, image.width), min(top + step, image.height)
-
-
-def _reduce(band: Image.Image, factor: int) -> Plane:
-    numbers = np.asarray(band.reduce(factor), np.float32)
-    return numbers.reshape(*numbers.shape[:2], -1)
 
 
 def _convert(tile: Image.Image) -> tuple[Image.Image, ...]:

@@ -1,8 +1,7 @@
 """Preparation of any image for a model: what the model sees resembles its training data.
 
-Every dataset's makers cut out, scaled and centred objects in their own way. `Preparation`
-describes it; `prepare` applies it and keeps every intermediate image, so that users can see
-why a model sees what it sees.
+`Preparation` describes how a dataset's makers cut out, scaled and centred objects; `prepare`
+applies it and keeps every intermediate image, to show why a model sees what it sees.
 """
 
 from __future__ import annotations
@@ -254,5 +253,4 @@ def _to_data(light: Plane, preparation: Preparation, channels: int = 1) -> Bytes
 
 
 def _to_bytes(plane: Plane) -> Bytes:
-    pixels = np.clip(np.rint(plane), 0, 255).astype(np.uint8)
-    return pixels.reshape(*pixels.shape[:2], -1)
+    return np.atleast_3d(np.clip(np.rint(plane), 0, 255).astype(np.uint8))

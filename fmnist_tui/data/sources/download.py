@@ -144,8 +144,11 @@ class _Download:
             start, total = self._check_head(response, start)
             if not start:
                 self._reset()
-                new_note = _Note(self.url, _validator(response), total)
-                self.note.write_text(json.dumps(asdict(new_note)))
+                # For If-Range: a strong ETag, or else the date of the last change
+                tag = response.headers.get("ETag", "")
+                if not tag.startswith('"'):
+                    tag = response.headers.get("Last-Modified", "")
+                self.note.write_text(json.dumps(asdict(_Note(self.url, tag, total))))
             await self._append(response, start, total)
 
     def _check_head(self, response: ClientResponse, start: int) -> tuple[int, int | None]:
@@ -181,9 +184,3 @@ class _Download:
             except BrokenError as error:
                 size = f"{done:,} bytes" if total is None else f"{done:,} of {total:,} bytes"
                 raise BrokenError(f"{error} after {size}") from error
-
-
-def _validator(response: ClientResponse) -> str:
-    """The value for `If-Range`: a strong ETag, or else the date of the last change."""
-    tag = response.headers.get("ETag", "")
-    return tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
