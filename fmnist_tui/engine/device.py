@@ -41,11 +41,6 @@ class TrainingDevice:
     def is_cuda(self) -> bool:
         return self.torch_device.type == "cuda"
 
-    @property
-    def scales_gradients(self) -> bool:
-        """Whether gradients need scaling: fp16 has too small a range of exponents."""
-        return self.precision == "fp16"
-
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which the network computes in the run's precision."""
         if self.precision == "fp32":
@@ -83,10 +78,11 @@ class TrainingDevice:
 def choose_device(config: RunConfig) -> TrainingDevice:
     """Return the device that a config requests; raise a UserError if it is not available.
 
-    Call it on the thread that will train: it sets that thread's current GPU and thread count.
-    """
+    Call it on the thread that will train: it sets that thread's current GPU and thread count."""
     device = _resolve_device(config.device)
-    threads = config.threads or _count_cpus()
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cpus = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    threads = config.threads or cpus
     torch.set_num_threads(threads)
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -104,12 +100,6 @@ def choose_device(config: RunConfig) -> TrainingDevice:
     return TrainingDevice(device, name, precision, graph and precision != "fp16", threads)
 
 
-def _count_cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _resolve_device(requested: str) -> torch.device:
     if requested == "auto":
         if torch.cuda.is_available():
@@ -118,12 +108,10 @@ def _resolve_device(requested: str) -> torch.device:
     if requested.startswith("cuda"):
         if not torch.cuda.is_available():
             raise UserError(f"device {requested}: no usable NVIDIA GPU; try --device cpu")
-        device = torch.device(requested)
-        if (device.index or 0) >= torch.cuda.device_count():
-            raise UserError(
-                f"device {requested}: there are {torch.cuda.device_count()} GPUs, numbered from 0"
-            )
-        return torch.device("cuda", device.index or 0)
+        index, count = torch.device(requested).index or 0, torch.cuda.device_count()
+        if index >= count:
+            raise UserError(f"device {requested}: there are {count} GPUs, numbered from 0")
+        return torch.device("cuda", index)
     if requested == "mps" and not torch.backends.mps.is_available():
         raise UserError("device mps: no usable Apple GPU; try --device cpu")
     return torch.device(requested)
@@ -133,29 +121,24 @@ def _resolve_precision(requested: str, device: torch.device) -> str:
     if requested == "auto":
         if device.type == "cuda":
             return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
-        return "bf16" if device.type == "cpu" and _has_bf16_instructions() else "fp32"
+        # Without these instructions a CPU emulates bf16, which is slower than fp32; with them
+        # convolutions run 1.5 times as fast.
+        instructions = {"avx512_bf16", "amx_bf16"} & set(_read_cpuinfo("flags").split())
+        return "bf16" if device.type == "cpu" and instructions else "fp32"
     if requested == "fp16" and device.type == "cpu":
         raise UserError("precision fp16 is not supported on a CPU; use fp32 or bf16")
     return requested
-
-
-def _has_bf16_instructions() -> bool:
-    """Whether the CPU has bf16 instructions. With them convolutions run 1.5 times as fast as
-    in fp32; without them bf16 is emulated and slower."""
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_read_cpuinfo("flags").split())
 
 
 def reuse_freed_memory() -> None:
     """Have glibc reuse large freed blocks instead of returning them to the system.
 
     A batch's activations take tens of megabytes. By default every one is mapped and unmapped
-    in each step, and the page faults take a third of the training time on a CPU.
-    """
-    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
-        return
-    libc = ctypes.CDLL(None)
-    libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_REUSED_BLOCK)
-    libc.mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST_REUSED_BLOCK - 1)
+    in each step, and the page faults take a third of the training time on a CPU."""
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_REUSED_BLOCK)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST_REUSED_BLOCK - 1)
 
 
 def cpu_name() -> str:

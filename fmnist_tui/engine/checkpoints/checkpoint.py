@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import re
 import zipfile
 from collections.abc import Mapping
@@ -82,19 +83,14 @@ class CheckpointStore:
         data = buffer.getbuffer()
         generation = step if kind == "step" else self._newest_generation(kind) + 1
         stem = f"step-{step}" if kind == "step" else f"{kind}-{generation:04d}"
+        digest = hashlib.sha256(data).hexdigest()
         manifest = CheckpointManifest(
-            file=f"{stem}.pt",
-            kind=kind,
-            generation=generation,
-            step=step,
-            epoch=epoch,
-            sha256=hashlib.sha256(data).hexdigest(),
-            size=len(data),
+            f"{stem}.pt", kind, generation, step, epoch, digest, len(data)
         )
         atomic_write(self.folder / manifest.file, [data])
         atomic_write(self.folder / f"{stem}.json", manifest.to_json())
         if kind != "step":
-            self._delete(kind, generation - GENERATIONS)
+            self.delete(kind, generation - GENERATIONS)
         return manifest
 
     def manifests(self, kind: str) -> list[CheckpointManifest]:
@@ -132,16 +128,12 @@ class CheckpointStore:
             if is_checkpoint and not path.with_suffix(".json").exists():
                 path.unlink(missing_ok=True)
         for kind in ("last", "best"):
-            self._delete(kind, self._newest_generation(kind) - GENERATIONS)
-
-    def delete(self, kind: str) -> None:
-        """Delete all checkpoints of a kind."""
-        self._delete(kind, self._newest_generation(kind))
+            self.delete(kind, self._newest_generation(kind) - GENERATIONS)
 
     def _newest_generation(self, kind: str) -> int:
         return max(map(_generation, self.folder.glob(f"{kind}-*.*")), default=0)
 
-    def _delete(self, kind: str, newest: int) -> None:
+    def delete(self, kind: str, newest: float = math.inf) -> None:
         """Delete the generations of a kind up to `newest`."""
         for path in self.folder.glob(f"{kind}-*.json"):
             if _generation(path) <= newest:

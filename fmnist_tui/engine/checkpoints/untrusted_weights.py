@@ -38,8 +38,9 @@ def main(arguments: list[str]) -> int:
     _limit_resources(size)
     try:
         weights, facts = _read_weights(source, size)
-        save_file(weights, folder / "weights.safetensors")
-        (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+        save_file(_check_tensors(weights, source.name), folder / "weights.safetensors")
+        selected = {key: facts[key] for key in FACTS if key in facts}
+        (folder / "facts.json").write_text(json.dumps(selected), encoding="utf-8")
     except UserError as error:
         print(error)
     except MemoryError:
@@ -62,21 +63,23 @@ def _limit_resources(size: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (mapped + 4 * size + EXTRA_MEMORY,) * 2)
 
 
-def _read_weights(source: Path, size: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read_weights(source: Path, size: int) -> tuple[object, dict[str, Any]]:
+    """The weights in a file, not checked yet, and a table with the facts about them."""
     name = source.name
     if size > MAX_FILE_SIZE:
         raise CheckpointError(f"{name}: refused, {size >> 20} MB is larger than any model here")
     if source.suffix.lower() == ".safetensors":
-        return _read_safetensors(source)
+        try:
+            with safe_open(source, "pt") as file:
+                metadata = file.metadata() or {}
+            return load_file(source), _parse_facts(metadata.get(METADATA, "{}"))
+        except (SafetensorError, ValueError) as error:
+            raise CheckpointError(f"{name}: damaged safetensors file ({error})") from None
     data = source.read_bytes()
     payload = parse_checkpoint(data, name)
     if "weights" in payload:
-        return _check_tensors(payload["weights"], name), _select_facts(payload)
-    return _check_tensors(payload, name), _read_sidecar(source, data)
-
-
-def _select_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: facts[key] for key in FACTS if key in facts}
+        return payload["weights"], payload
+    return payload, _read_sidecar(source, data)
 
 
 def _read_sidecar(source: Path, data: bytes) -> dict[str, Any]:
@@ -92,7 +95,7 @@ def _read_sidecar(source: Path, data: bytes) -> dict[str, Any]:
             f"{source.name}: {sidecar.name} describes another file (SHA-256 differs); export"
             " the model again, or move that file away"
         )
-    return _select_facts(facts)
+    return facts
 
 
 def _parse_facts(text: str | bytes) -> dict[str, Any]:
@@ -101,16 +104,6 @@ def _parse_facts(text: str | bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return facts if isinstance(facts, dict) else {}
-
-
-def _read_safetensors(source: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    try:
-        with safe_open(source, "pt") as file:
-            metadata = file.metadata() or {}
-        facts = _select_facts(_parse_facts(metadata.get(METADATA, "{}")))
-        return _check_tensors(load_file(source), source.name), facts
-    except (SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{source.name}: damaged safetensors file ({error})") from None
 
 
 def _check_tensors(weights: object, name: str) -> dict[str, Any]:

@@ -64,11 +64,11 @@ def load(source: Path) -> LoadedWeights:
 
 def load_from_run(folder: RunFolder, checkpoint: str = "best") -> LoadedWeights:
     """Load a run's `best` (or `last`, if there is no best), `last`, or a checkpoint by name."""
-    store = CheckpointStore(folder.checkpoints)
     if checkpoint not in ("best", "last"):
         return load_from_file(find_checkpoint_file(folder, checkpoint) or Path(checkpoint))
     if not any(folder.checkpoints.glob("*.json")):
         raise CheckpointError(_explain_no_checkpoint(folder))
+    store = CheckpointStore(folder.checkpoints)
     payload, manifest, notes = store.load(checkpoint if store.manifests(checkpoint) else "last")
     return _verified(payload, manifest, folder.checkpoints, notes)
 
@@ -93,9 +93,8 @@ def _explain_no_checkpoint(folder: RunFolder) -> str:
 
 def find_checkpoint_file(folder: RunFolder, checkpoint: str) -> Path | None:
     """The run's checkpoint file of this name, with or without its suffix."""
-    name = Path(checkpoint).name
-    paths = (folder.checkpoints / candidate for candidate in (name, f"{name}.pt"))
-    return next((path for path in paths if path.suffix == ".pt" and path.is_file()), None)
+    path = folder.checkpoints / f"{Path(checkpoint).name.removesuffix('.pt')}.pt"
+    return path if path.is_file() else None
 
 
 def fingerprint(source: Path) -> str:
@@ -104,8 +103,8 @@ def fingerprint(source: Path) -> str:
     It reads no weights: it is computed before every prediction."""
     if source.is_dir():
         store = CheckpointStore(RunFolder(source).checkpoints)
-        newest = [*store.manifests("best"), *store.manifests("last")][:1]
-        return "".join(manifest.sha256 for manifest in newest)
+        manifests = store.manifests("best") or store.manifests("last")
+        return manifests[0].sha256 if manifests else ""
     try:
         status = source.stat()
     except OSError:
@@ -122,6 +121,19 @@ def load_from_file(path: Path) -> LoadedWeights:
     return _load_untrusted(path)
 
 
+def _load_untrusted(path: Path) -> LoadedWeights:
+    source = safe_text(path)
+    if not path.exists():
+        raise CheckpointError(f"{source}: there is no such model file")
+    if not path.is_file():
+        raise CheckpointError(f"{source}: not a file")
+    facts, weights = _read_in_child(path, source)
+    step, epoch = (
+        value if isinstance(value := facts.get(key), int) else 0 for key in ("step", "epoch")
+    )
+    return LoadedWeights({**facts, "weights": weights}, source, path.name, "", step, epoch)
+
+
 def _verified(
     payload: Payload, manifest: CheckpointManifest, folder: Path, notes: tuple[str, ...] = ()
 ) -> LoadedWeights:
@@ -132,43 +144,30 @@ def _verified(
     )
 
 
-def _load_untrusted(path: Path) -> LoadedWeights:
+def _read_in_child(path: Path, source: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The facts and the tensors in a file that is not trusted."""
     from safetensors.torch import load_file
 
-    source = safe_text(path)
-    if not path.exists():
-        raise CheckpointError(f"{source}: there is no such model file")
-    if not path.is_file():
-        raise CheckpointError(f"{source}: not a file")
+    command = program_command("fmnist_tui.engine.checkpoints.untrusted_weights")
     with tempfile.TemporaryDirectory(prefix="fmnist-tui-") as folder:
-        _read_in_child(path, folder, source)
         try:
-            weights = load_file(Path(folder) / "weights.safetensors")
-            facts = json.loads((Path(folder) / "facts.json").read_text(encoding="utf-8"))
+            child = subprocess.run(
+                [*command, str(path.absolute()), folder],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=READ_SECONDS,
+                check=False,
+            )
+            if child.returncode == 0:
+                facts = (Path(folder) / "facts.json").read_text(encoding="utf-8")
+                return json.loads(facts), load_file(Path(folder) / "weights.safetensors")
+        except subprocess.TimeoutExpired:
+            raise CheckpointError(f"{source}: refused, reading it takes too long") from None
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{source}: cannot be read: {safe_text(reason(error))}") from None
-    step, epoch = (
-        value if isinstance(value := facts.get(key), int) else 0 for key in ("step", "epoch")
+    lines = child.stdout.decode("utf-8", "replace").strip().splitlines()
+    if lines and child.returncode == 1:
+        raise CheckpointError(safe_text(lines[-1], 300))
+    raise CheckpointError(
+        f"{source}: refused, the process reading it failed (status {child.returncode})"
     )
-    return LoadedWeights({**facts, "weights": weights}, source, path.name, "", step, epoch)
-
-
-def _read_in_child(path: Path, folder: str, source: str) -> None:
-    command = program_command("fmnist_tui.engine.checkpoints.untrusted_weights")
-    try:
-        child = subprocess.run(
-            [*command, str(path.absolute()), folder],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=READ_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise CheckpointError(f"{source}: refused, reading it takes too long") from None
-    if child.returncode:
-        lines = child.stdout.decode("utf-8", "replace").strip().splitlines()
-        if lines and child.returncode == 1:
-            raise CheckpointError(safe_text(lines[-1], 300))
-        raise CheckpointError(
-            f"{source}: refused, the process reading it failed (status {child.returncode})"
-        )

@@ -49,9 +49,8 @@ class Augment:
         self._normalise = normalisation.apply
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
-        pixels = self.transform(images)
-        pixels = self._normalise(pixels).contiguous(memory_format=torch.channels_last)
-        return self._mix(pixels, labels)
+        pixels = self._normalise(self.transform(images))
+        return self._mix(pixels.contiguous(memory_format=torch.channels_last), labels)
 
     def transform(self, images: Tensor) -> Tensor:
         """Apply what changes each image by itself; returns float pixels from 0 to 255."""
@@ -80,21 +79,20 @@ class Augment:
 
     def _mix(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
         config = self._config
+        if not config.mixup and not config.cutmix:
+            return pixels, Targets(labels)
+        weight = sample_beta(config.mixup or config.cutmix, len(pixels), pixels.device)
         if config.mixup:
-            weight = sample_beta(config.mixup, len(pixels), pixels.device)
             factor = weight.view(-1, 1, 1, 1)
-            blended = pixels * factor + pixels.roll(1, 0) * (1 - factor)
-            return blended, Targets(labels, labels.roll(1, 0), weight)
-        if config.cutmix:
-            weight = sample_beta(config.cutmix, len(pixels), pixels.device)
+            mixed = pixels * factor + pixels.roll(1, 0) * (1 - factor)
+        else:
             height, width = pixels.shape[-2:]
             side = (1 - weight).sqrt()
             box = random_boxes(side * height, side * width, height, width)
+            mixed = torch.where(box, pixels.roll(1, 0), pixels)
             # The share of pixels that are the image's own, boxes being rounded to whole pixels.
-            exact = 1 - box.float().mean((1, 2, 3))
-            pasted = torch.where(box, pixels.roll(1, 0), pixels)
-            return pasted, Targets(labels, labels.roll(1, 0), exact)
-        return pixels, Targets(labels)
+            weight = 1 - box.float().mean((1, 2, 3))
+        return mixed, Targets(labels, labels.roll(1, 0), weight)
 
 
 def random_shift(images: Tensor, limit: int, padding: str) -> Tensor:

@@ -15,43 +15,38 @@ class WeightAverage:
 
     def __init__(self, model: nn.Module, decay: float, frozen: Collection[str] = ()) -> None:
         self._decay = decay
-        state = model.state_dict()
-        self._names = list(state)
-        self._live = list(state.values())
-        self._mean = [tensor.detach().clone() for tensor in self._live]
-        learning = [index for index, name in enumerate(self._names) if name not in frozen]
-        self._averaged = [index for index in learning if self._live[index].is_floating_point()]
-        self._copied = [index for index in learning if not self._live[index].is_floating_point()]
+        # The tensors of a state dict are detached, and share the memory of the model's.
+        self._live = model.state_dict()
+        self._mean = {name: tensor.clone() for name, tensor in self._live.items()}
+        learning = [name for name in self._live if name not in frozen]
+        self._averaged = [name for name in learning if self._live[name].is_floating_point()]
+        self._copied = [name for name in learning if not self._live[name].is_floating_point()]
 
-    @torch.no_grad()
     def update(self) -> None:
         """Move the average towards the current weights."""
         torch._foreach_lerp_(
-            [self._mean[index] for index in self._averaged],
-            [self._live[index].detach() for index in self._averaged],
+            [self._mean[name] for name in self._averaged],
+            [self._live[name] for name in self._averaged],
             1 - self._decay,
         )
-        for index in self._copied:
-            self._mean[index].copy_(self._live[index])
+        for name in self._copied:
+            self._mean[name].copy_(self._live[name])
 
     def state(self) -> dict[str, Tensor]:
-        return dict(zip(self._names, self._mean, strict=True))
+        return dict(self._mean)
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        for name, mean in zip(self._names, self._mean, strict=True):
+        for name, mean in self._mean.items():
             mean.copy_(state[name])
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Give the model the averaged weights inside this block and its own back after it."""
-        own = [tensor.detach().clone() for tensor in self._live]
-        self._copy_to_model(self._mean)
+        own = {name: tensor.clone() for name, tensor in self._live.items()}
         try:
+            for name, tensor in self._live.items():
+                tensor.copy_(self._mean[name])
             yield
         finally:
-            self._copy_to_model(own)
-
-    @torch.no_grad()
-    def _copy_to_model(self, values: list[Tensor]) -> None:
-        for tensor, value in zip(self._live, values, strict=True):
-            tensor.copy_(value)
+            for name, tensor in self._live.items():
+                tensor.copy_(own[name])

@@ -1,8 +1,6 @@
 """A split on the training device, and the order in which its images are used.
 
-Images stay uint8 and move to the device once; a batch is gathered there by index. The order
-of an epoch depends only on the seed and the epoch number, so a resumed run needs no stored
-permutation.
+Images stay uint8 and move to the device once; a batch is gathered there by index.
 """
 
 from __future__ import annotations
@@ -37,16 +35,14 @@ class Normalisation:
         if len(images) > NORMALISATION_IMAGES:
             spaced = np.linspace(0, len(images) - 1, NORMALISATION_IMAGES)
             images = images[spaced.astype(np.int64)]
-        values = images.reshape(-1, images.shape[-1])
-        histograms = [
-            np.bincount(values[:, channel], minlength=256) for channel in range(values.shape[1])
-        ]
         levels = np.arange(256, dtype=np.float64)
-        means = [float((counts * levels).sum() / counts.sum()) for counts in histograms]
-        squares = [float((counts * levels**2).sum() / counts.sum()) for counts in histograms]
-        stds = [
-            max(square - mean**2, 1.0) ** 0.5 for mean, square in zip(means, squares, strict=True)
-        ]
+        means, stds = [], []
+        for values in images.reshape(-1, images.shape[-1]).T:
+            counts = np.bincount(values, minlength=256)
+            mean = float((counts * levels).sum() / counts.sum())
+            square = float((counts * levels**2).sum() / counts.sum())
+            means.append(mean)
+            stds.append(max(square - mean**2, 1.0) ** 0.5)
         return cls(tuple(means), tuple(stds))
 
     def apply(self, pixels: Tensor) -> Tensor:
@@ -104,8 +100,8 @@ class BatchOrder:
         self._count, self._seed, self._device = count, seed, device
 
     def epoch_indices(self, epoch: int) -> Tensor:
-        """The indices of an epoch, one row per batch. Images left over from a short last batch
-        are not used in this epoch; another epoch leaves out others."""
+        """The indices of an epoch, one row per batch; what would be a short last batch is left
+        out. They depend only on the seed and the epoch, so that a resumed run has the same."""
         generator = torch.Generator().manual_seed((self._seed << 20) + epoch)
         permutation = torch.randperm(self._count, generator=generator)
         used = permutation[: self.steps_per_epoch * self.batch_size]

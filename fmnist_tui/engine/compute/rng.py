@@ -11,7 +11,6 @@ import torch
 
 
 def seed_all(seed: int) -> None:
-    """Seed all generators."""
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

@@ -7,9 +7,9 @@ classifies uint8 images. Evaluation, prediction and export all use it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -27,17 +27,36 @@ from fmnist_tui.data.images.prepare import Preparation
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Payload, check_weights
 from fmnist_tui.engine.compute.loader import DeviceSplit, Normalisation
 from fmnist_tui.engine.device import TrainingDevice
-from fmnist_tui.engine.inference.ensemble_module import MIN_PROBABILITY, EnsembleModule
 from fmnist_tui.engine.models import ModelSpec
 
 EVAL_BATCH_SIZE = 1000
 MAX_MEMBERS = 64
+# Keeps the logarithm of a probability finite.
+MIN_PROBABILITY = 1e-12
 # Called between two batches or steps: serves small jobs, and may raise to cancel the work.
 OnTick = Callable[[], None]
 
 
 def no_op() -> None:
     """The `OnTick` of work that nothing interrupts."""
+
+
+class EnsembleModule(nn.ModuleList):
+    """Takes raw pixels, 0 to 255; returns the logarithm of its members' mean probabilities.
+
+    Each member has a normalisation of its own, since members may have been trained on different
+    parts of the images. A member's weights are prefixed by its number: `0.`, `1.` and so on."""
+
+    def __init__(self, members: Iterable[tuple[nn.Module, Normalisation]]) -> None:
+        networks, self._normalisations = zip(*members, strict=True)
+        super().__init__(networks)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        probabilities = [
+            network(normalisation.apply(pixels.clone())).float().softmax(1)
+            for network, normalisation in zip(self, self._normalisations, strict=True)
+        ]
+        return torch.stack(probabilities).mean(0).clamp_min(MIN_PROBABILITY).log()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +126,7 @@ class ModelInfo:
         if self.members:
             table["members"] = [member.to_dict() for member in self.members]
         # Turns tuples into lists.
-        plain: dict[str, Any] = json.loads(json.dumps(table))
-        return plain
+        return cast("dict[str, Any]", json.loads(json.dumps(table)))
 
     @classmethod
     def from_payload(cls, payload: Payload, source: str) -> ModelInfo:

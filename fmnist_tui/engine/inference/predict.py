@@ -22,8 +22,7 @@ class Prediction:
     """A classifier's result for a file: every class with its probability, most likely first.
 
     `prepared` holds the image after every preparation step. If the file cannot be read, `error`
-    says why and the rest is empty.
-    """
+    says why and the rest is empty."""
 
     file: Path
     ranked: tuple[tuple[str, float], ...] = ()

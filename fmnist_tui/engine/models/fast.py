@@ -34,8 +34,7 @@ class Whitening(nn.Module):
         covariance = (patches.T @ patches / len(patches)).double().cpu()
         values, vectors = torch.linalg.eigh(covariance)
         filters = (vectors / (values.clamp_min(0) + 5e-4).sqrt()).T.float()
-        shape = self.weight[: len(filters)].shape
-        self.weight.copy_(torch.cat([filters, -filters]).view(self.outputs, *shape[1:]))
+        self.weight.copy_(torch.cat([filters, -filters]).view_as(self.weight))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight)

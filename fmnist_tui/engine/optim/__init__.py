@@ -6,7 +6,6 @@ current value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -33,11 +32,6 @@ def parameter_groups(model: nn.Module, spec: OptimSpec) -> list[dict[str, object
         for parameters, decay in ((decayed, spec.weight_decay), (undecayed, 0.0))
         if parameters
     ]
-
-
-def supports_fused(parameters: Iterable[Tensor]) -> bool:
-    """Whether torch has fused kernels for the device of these parameters."""
-    return all(parameter.device.type in ("cpu", "cuda", "mps") for parameter in parameters)
 
 
 Optimizer = torch.optim.Optimizer

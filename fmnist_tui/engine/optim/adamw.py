@@ -5,13 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from fmnist_tui.engine.optim import Optimizer, OptimSpec, parameter_groups, supports_fused
+from fmnist_tui.engine.optim import Optimizer, OptimSpec, parameter_groups
 
 
 def build(model: nn.Module, spec: OptimSpec) -> Optimizer:
     return torch.optim.AdamW(
-        parameter_groups(model, spec),
-        lr=spec.lr,
-        fused=supports_fused(model.parameters()),
-        capturable=spec.graph,
+        parameter_groups(model, spec), lr=spec.lr, fused=True, capturable=spec.graph
     )

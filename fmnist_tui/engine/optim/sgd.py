@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from fmnist_tui.engine.optim import Optimizer, OptimSpec, parameter_groups, supports_fused
+from fmnist_tui.engine.optim import Optimizer, OptimSpec, parameter_groups
 
 
 def build(model: nn.Module, spec: OptimSpec) -> Optimizer:
@@ -14,5 +14,5 @@ def build(model: nn.Module, spec: OptimSpec) -> Optimizer:
         lr=spec.lr,
         momentum=spec.momentum,
         nesterov=spec.momentum > 0,
-        fused=supports_fused(model.parameters()),
+        fused=True,
     )

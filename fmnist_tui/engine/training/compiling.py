@@ -5,31 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
 
 from fmnist_tui.engine.compute import rng
-from fmnist_tui.engine.device import TrainingDevice
-from fmnist_tui.engine.inference.classifier import ModelInfo
+from fmnist_tui.engine.training.learner import Learner
+from fmnist_tui.engine.training.step import Network
 from fmnist_tui.util.errors import reason
 
 
-def compile_network(
-    model: nn.Module,
-    info: ModelInfo,
-    batch_size: int,
-    device: TrainingDevice,
-    warn: Callable[[str], None],
-) -> Callable[[Tensor], Tensor]:
+def compile_network(learner: Learner, warn: Callable[[str], None]) -> Network:
     """The compiled network, or the model itself with a warning if compiling fails.
 
     The trial batch changes batch-norm statistics and random generators; both are restored.
     """
+    model, info, device = learner.model, learner.info, learner.device
     weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     generators = rng.get_state(device.torch_device)
-    network: Callable[[Tensor], Tensor] = torch.compile(model)
+    network: Network = torch.compile(model)
     try:
         model.train()
-        shape = batch_size, info.channels, info.size, info.size
+        shape = learner.order.batch_size, info.channels, info.size, info.size
         pixels = torch.zeros(shape, device=device.torch_device)
         with device.autocast():
             logits = network(pixels.contiguous(memory_format=torch.channels_last))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -29,7 +29,6 @@ from fmnist_tui.engine.inference.classifier import ModelInfo, OnTick, no_op, pre
 from fmnist_tui.engine.optim import OptimSpec
 from fmnist_tui.engine.training.freezing import FrozenParts, use_body_lr
 from fmnist_tui.engine.training.step import Network, TrainingStep
-from fmnist_tui.engine.training.undo_training import undo_on_exit
 from fmnist_tui.util.errors import reason
 
 # Training images that a model may look at before the first step.
@@ -75,14 +74,9 @@ class Learner:
         )
         self.total_steps = self.config.epochs * self.order.steps_per_epoch
 
-        self.step = 0
-        self.epoch = 0
-        self.epoch_step = 0
-        self.lr_factor = 1.0
-        self.best = BestEpoch()
-        self.stale_epochs = 0
-        self.seconds = 0.0
+        self.step = self.epoch = self.epoch_step = 0
         self.totals = EpochTotals()
+        self.reset_history()
 
         rng.seed_all(self.config.seed)
         self.model = info.build().to(device.torch_device)
@@ -95,24 +89,22 @@ class Learner:
         # Tensors, so that a captured graph uses the rates of each step.
         self._lr = torch.tensor(self.config.lr, dtype=torch.float32, device=device.torch_device)
         self._body_lr = self._lr * self.config.body_lr
-        spec = OptimSpec(
-            self._lr, self.config.momentum, self.config.weight_decay, device.cuda_graph
-        )
-        self._optimizer = plugins.load_plugin("optim", self.config.optimizer).build(
-            self.model, spec
-        )
+        optim = plugins.load_plugin("optim", self.config.optimizer)
+        settings = self.config.momentum, self.config.weight_decay, device.cuda_graph
+        self._optimizer = optim.build(self.model, OptimSpec(self._lr, *settings))
         if self.config.body_lr != 1:
             use_body_lr(self.model, self._optimizer, self._body_lr, self.config.renew)
         if device.cuda_graph:
             # Suppress torch's warning that the few steps before the capture are slow.
             setattr(self._optimizer, "_warned_capturable_if_run_uncaptured", True)  # noqa: B010
+        # fp16 has too small a range of exponents for gradients.
         self._scaler = torch.amp.GradScaler(
-            device.torch_device.type, enabled=device.scales_gradients
+            device.torch_device.type, enabled=device.precision == "fp16"
         )
-        frozen = self.frozen.names if self.frozen is not None else ()
-        self._average = (
-            WeightAverage(self.model, self.config.ema, frozen) if self.config.ema else None
-        )
+        self._average: WeightAverage | None = None
+        if self.config.ema:
+            frozen = self.frozen.names if self.frozen is not None else ()
+            self._average = WeightAverage(self.model, self.config.ema, frozen)
 
     @property
     def parameter_count(self) -> int:
@@ -168,19 +160,38 @@ class Learner:
 
     @contextmanager
     def undo_on_exit(self) -> Iterator[None]:
-        """Undo all training inside this block, to the last bit."""
-        averages = self._average.state().values() if self._average is not None else ()
-        tensors = (*self.model.state_dict().values(), *averages)
+        """Undo all training inside this block, to the last bit.
+
+        Values are copied back into the same tensors, so that a captured step remains valid. The
+        copies are kept in host memory, so that a nearly full GPU can do this as well."""
+        optimizer = self._optimizer
+        states = {parameter: dict(state) for parameter, state in optimizer.state.items()}
+        # The options of the parameter groups hold the learning rates.
+        tables = [self.model.state_dict(), *optimizer.param_groups, *states.values()]
+        if self._average is not None:
+            tables.append(self._average.state())
+        tensors = [
+            value for table in tables for value in table.values() if isinstance(value, Tensor)
+        ]
+        copies = [tensor.detach().to("cpu", copy=True) for tensor in tensors]
+        scale, generators = self._scaler.state_dict(), rng.get_state(self.device.torch_device)
         fetch_seconds = self.train.fetch_seconds
-        with undo_on_exit(tensors, self._optimizer, self._scaler, self.device.torch_device):
+        try:
             yield
-        self.train.fetch_seconds = fetch_seconds
+        finally:
+            with torch.no_grad():
+                for tensor, copy in zip(tensors, copies, strict=True):
+                    tensor.copy_(copy)
+            optimizer.state.clear()
+            optimizer.state.update(states)
+            if scale:
+                self._scaler.load_state_dict(scale)
+            rng.set_state(generators, self.device.torch_device)
+            self.train.fetch_seconds = fetch_seconds
 
     def predict_logits(self, data: DeviceSplit, on_tick: OnTick = no_op) -> npt.NDArray[np.float32]:
         """Logits of a split, by the averaged weights if there are any."""
-        if self._average is None:
-            return predict_logits(self.model, data, self.info, self.device, on_tick)
-        with self._average.applied():
+        with self._average.applied() if self._average is not None else nullcontext():
             return predict_logits(self.model, data, self.info, self.device, on_tick)
 
     def weights_payload(self) -> Payload:

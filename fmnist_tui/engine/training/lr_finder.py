@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-
-from torch import Tensor
+from collections.abc import Callable
+from itertools import chain, count, islice
 
 from fmnist_tui.engine.inference.classifier import OnTick
 from fmnist_tui.engine.run.inbox import Inbox
@@ -70,15 +69,18 @@ def search(
 ) -> LrSearched:
     """Try these rates until the loss diverges or a command ends the search; report every probe
     and finally the result. `step` is the step of a training in progress."""
-    if step is None or not _can_reuse(step, learner):
+    # Before its capture a step cannot be reused: the graph would hold optimiser state that is
+    # discarded afterwards.
+    if step is None or (learner.device.cuda_graph and not step.is_captured):
         step = learner.make_step()
+    epochs = map(learner.order.epoch_indices, count(learner.epoch))
+    batches, first = chain.from_iterable(epochs), learner.epoch_step
     points: list[RatePoint] = []
     divergence = DivergenceDetector()
     is_stopped = False
     with learner.undo_on_exit():
-        for probe, indices in zip(range(rates.steps), _batches(learner), strict=False):
-            is_stopped = commands.is_search_ended()
-            if is_stopped:
+        for probe, indices in enumerate(islice(batches, first, first + rates.steps)):
+            if is_stopped := commands.is_search_ended():
                 break
             lr = rates.rate_at(probe)
             learner.apply_lr(lr)
@@ -88,28 +90,8 @@ def search(
             emit(LrProbed(time.time(), learner.step, probe + 1, rates.steps, lr, loss))
             if divergence.diverges(loss):
                 break
-    suggestion = LrSuggestion() if is_stopped else suggest_rate(points)
-    result = LrSearched(
-        time.time(),
-        learner.step,
-        STOPPED if is_stopped else FINISHED,
-        suggestion.lr,
-        suggestion.low,
-        suggestion.high,
-        suggestion.message,
-    )
+    best = LrSuggestion() if is_stopped else suggest_rate(points)
+    end = STOPPED if is_stopped else FINISHED
+    result = LrSearched(time.time(), learner.step, end, best.lr, best.low, best.high, best.message)
     emit(result)
     return result
-
-
-def _can_reuse(step: TrainingStep, learner: Learner) -> bool:
-    """Not before its capture: the graph would hold optimiser state that is then discarded."""
-    return step.is_captured or not learner.device.cuda_graph
-
-
-def _batches(learner: Learner) -> Iterator[Tensor]:
-    """The indices of the next batches, over as many epochs as needed."""
-    epoch, first = learner.epoch, learner.epoch_step
-    while True:
-        yield from learner.order.epoch_indices(epoch)[first:]
-        epoch, first = epoch + 1, 0

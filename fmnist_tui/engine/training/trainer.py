@@ -108,12 +108,11 @@ class Trainer:
             end = TrainingEnd(FINISHED)
         except EndTraining as signal:
             end = signal.end
-        if end.reason == FAILED:
-            return end
-        try:
-            self._save("last")
-        except EndTraining as signal:
-            return signal.end
+        if end.reason != FAILED:
+            try:
+                self._save("last")
+            except EndTraining as signal:
+                end = signal.end
         return end
 
     def _start_clocks(self) -> None:
@@ -121,14 +120,10 @@ class Trainer:
         self._timer = self._progress_time = self._telemetry_time = self._save_time = now
 
     def _make_step(self) -> TrainingStep:
-        learner = self.learner
         if not self.config.compile:
-            return learner.make_step()
+            return self.learner.make_step()
         self._set_phase("compiling")
-        batch_size = learner.order.batch_size
-        return learner.make_step(
-            compile_network(learner.model, learner.info, batch_size, learner.device, self._warn)
-        )
+        return self.learner.make_step(compile_network(self.learner, self._warn))
 
     def _run_epoch(self) -> None:
         learner, step = self.learner, self._step
@@ -161,13 +156,13 @@ class Trainer:
         learner.epoch += 1
         learner.epoch_step = 0
         learner.totals = EpochTotals()
-        is_best = validated is not None and learner.best.is_beaten_by(*validated)
-        if validated is not None and is_best:
-            learner.best = BestEpoch(*validated, learner.step, learner.epoch)
-            learner.stale_epochs = 0
-            self._save("best")
-        elif validated is not None:
-            learner.stale_epochs += 1
+        is_best = False
+        if validated is not None:
+            is_best = learner.best.is_beaten_by(*validated)
+            learner.stale_epochs = 0 if is_best else learner.stale_epochs + 1
+            if is_best:
+                learner.best = BestEpoch(*validated, learner.step, learner.epoch)
+                self._save("best")
         images = max(1, totals.images)
         self._emit(
             EpochEnded(
@@ -188,8 +183,7 @@ class Trainer:
         self._reset_timer()
         stale = learner.stale_epochs
         if self.config.patience and stale >= self.config.patience:
-            message = f"stopped early: no better validation in {stale} epochs"
-            raise EndTraining(FINISHED, message)
+            raise EndTraining(FINISHED, f"stopped early: no better validation in {stale} epochs")
 
     def _validate(self) -> tuple[float, float] | None:
         """Accuracy and loss on the validation split, if there is one."""
@@ -234,7 +228,7 @@ class Trainer:
         loss, correct = self._step.read_totals()
         elapsed = self._reset_timer()
         waited, learner.train.fetch_seconds = learner.train.fetch_seconds, 0.0
-        self._progress_time = time.perf_counter()
+        self._progress_time = self._timer
         self._images_since_progress = 0
         if not math.isfinite(loss):
             raise EndTraining(FAILED, self._explain_non_finite_loss())
@@ -328,8 +322,7 @@ class Trainer:
             rates = RateRange(low, high, steps)
             lr_finder.check_batch_count(self.learner.train.count, self.config.batch_size)
         except UserError as error:
-            step = self.learner.step
-            self._emit(LrSearched(time.time(), step, FAILED, message=str(error)))
+            self._emit(LrSearched(time.time(), self.learner.step, FAILED, message=str(error)))
             return
         self._report_progress()
         self._set_phase(lr_finder.PHASE)
@@ -346,8 +339,7 @@ class Trainer:
         learner = self.learner
         try:
             payload = learner.weights_payload() if kind == "best" else learner.full_payload()
-            kinds = [kind, "step"] if self._save_requested and kind == "last" else [kind]
-            for each in kinds:
+            for each in [kind, "step"] if self._save_requested and kind == "last" else [kind]:
                 manifest = self._store.save(each, payload, learner.step, learner.epoch)
                 self._emit(checkpoint_saved(manifest))
         except OSError as error:
