@@ -130,7 +130,7 @@ def augment_calls(
     return calls
 
 
-# -- what the screen shows ---------------------------------------------------------------
+# -- what the screen shows ----------------------------------------------------------------
 
 
 def browser(dashboard: Dashboard) -> DatasetBrowser:
@@ -198,6 +198,13 @@ async def wait_for_images(dashboard: Dashboard, pilot: Pilot[int]) -> None:
     await pilot.pause()
 
 
+async def wait_for_text(
+    dashboard: Dashboard, pilot: Pilot[int], text: str = "is not on this machine"
+) -> None:
+    """Wait for a text in the loading pane."""
+    await settled(pilot, lambda: text in loading_text(dashboard))
+
+
 async def type_text(pilot: Pilot[int], text: str) -> None:
     await pilot.press(*["slash" if letter == "/" else letter for letter in text])
     await pilot.pause()
@@ -218,7 +225,7 @@ def dialog_problem(dashboard: Dashboard) -> str:
     return str(dashboard.screen.query_one(Static).content)
 
 
-# -- sizes -------------------------------------------------------------------------------
+# -- sizes --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -256,7 +263,7 @@ async def test_without_a_dataset_it_shows_the_keys_at_every_size(
     opened: Opened, datasets: FakeDatasets, size: tuple[int, int]
 ) -> None:
     async with opened(size=size) as (dashboard, pilot):
-        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
+        await wait_for_text(dashboard, pilot)
         lines = loading_text(dashboard).splitlines()
         assert lines[0] == "Fashion-MNIST is not on this machine"
         assert [line[0] for line in lines if line[1:3] == "  "] == ["f", "S", "s"]
@@ -269,7 +276,7 @@ async def test_without_a_dataset_it_shows_the_keys_at_every_size(
         assert "is not on this machine" in loading_text(dashboard)
 
 
-# -- loading a dataset ---------------------------------------------------------------------------
+# -- loading a dataset --------------------------------------------------------------------
 
 
 async def test_f_fetches_it_and_shows_the_sources_tried_and_the_progress(
@@ -277,15 +284,15 @@ async def test_f_fetches_it_and_shows_the_sources_tried_and_the_progress(
 ) -> None:
     datasets.may_finish.clear()
     datasets.steps = [
-        LoadStep("fashion", "data folder", "failed", "nothing of it here"),
+        LoadStep("fashion", "data folder", "failed", "not found"),
         LoadStep("fashion", "mirrors", "progress", "images", 13 << 20, 26 << 20),
     ]
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
+        await wait_for_text(dashboard, pilot)
         await pilot.press("f")
-        await settled(pilot, lambda: "13.0 of 26.0 MB" in loading_text(dashboard))
+        await wait_for_text(dashboard, pilot, "13.0 of 26.0 MB")
         assert loading_text(dashboard).startswith("fetching Fashion-MNIST")
-        assert "✗ data folder\n    nothing of it here" in loading_text(dashboard)
+        assert "✗ data folder\n    not found" in loading_text(dashboard)
         assert "━" * 20 + "─" * 20 in loading_text(dashboard)
         assert loading_text(dashboard).endswith("escape cancels")
         assert datasets.calls == [("fashion", True)]
@@ -304,9 +311,9 @@ async def test_escape_cancels_and_a_dataset_that_arrives_later_is_not_shown(
     datasets.may_finish.clear()
     datasets.steps = [LoadStep("fashion", "mirrors", "progress", "images", 5, 10)]
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
+        await wait_for_text(dashboard, pilot)
         await pilot.press("enter")  # the same as f
-        await settled(pilot, lambda: "mirrors" in loading_text(dashboard))
+        await wait_for_text(dashboard, pilot, "mirrors")
         await pilot.press("escape")
         await pilot.pause()
         assert datasets.cancelled is not None and datasets.cancelled.is_set()
@@ -322,24 +329,21 @@ async def test_escape_cancels_and_a_dataset_that_arrives_later_is_not_shown(
 async def test_a_failure_is_shown_with_the_keys_and_f_tries_again(
     opened: Opened, datasets: FakeDatasets
 ) -> None:
-    datasets.failure = (
-        "fashion: it was nowhere: mirrors: no network. Copy [these] files to a folder"
-    )
+    datasets.failure = "fashion: not found: mirrors: no network. Copy [these] files to a folder"
     datasets.steps = [
         LoadStep("fashion", "mirrors", "failed", "no route to \x1b[31m[host]"),
         LoadStep("fashion", "Debian package", "failed", "no apt here"),
     ]
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
+        await wait_for_text(dashboard, pilot)
         await pilot.press("f")
-        await settled(pilot, lambda: "cannot be loaded" in loading_text(dashboard))
+        await wait_for_text(dashboard, pilot, "cannot be loaded")
         first, second = loading_text(dashboard).splitlines()[:2]
         assert first == "Fashion-MNIST cannot be loaded"
         assert second == "Copy [these] files to a folder"  # the sources follow below
         assert "✗ mirrors\n    no route to ␛[31m[host]" in loading_text(dashboard)
-        assert "f  try again" in loading_text(dashboard) and "S  open sketches" in loading_text(
-            dashboard
-        )
+        assert "f  try again" in loading_text(dashboard)
+        assert "S  open sketches" in loading_text(dashboard)
         datasets.failure = ""
         await pilot.press("f")
         await wait_for_images(dashboard, pilot)
@@ -349,7 +353,7 @@ async def test_quitting_cancels_a_fetch(opened: Opened, datasets: FakeDatasets) 
     datasets.may_finish.clear()
     datasets.stops_on_cancel = True
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
+        await wait_for_text(dashboard, pilot)
         await pilot.press("f")
         await settled(pilot, lambda: bool(datasets.calls))
         assert datasets.cancelled is not None and not datasets.cancelled.is_set()
@@ -361,7 +365,7 @@ async def test_a_dataset_fetched_by_a_run_is_shown_on_return(
     opened: Opened, datasets: FakeDatasets
 ) -> None:
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
+        await wait_for_text(dashboard, pilot)
         await pilot.press("6")
         await pilot.pause()
         datasets.on_disk.add("fashion")
@@ -375,7 +379,7 @@ async def test_a_fetch_continues_while_another_screen_is_shown(
 ) -> None:
     datasets.may_finish.clear()
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
+        await wait_for_text(dashboard, pilot)
         await pilot.press("f")
         await settled(pilot, lambda: bool(datasets.calls))
         await pilot.press("6")
@@ -386,7 +390,7 @@ async def test_a_fetch_continues_while_another_screen_is_shown(
         await wait_for_images(dashboard, pilot)
 
 
-# -- choosing a dataset ----------------------------------------------------------------------------
+# -- choosing a dataset -------------------------------------------------------------------
 
 
 async def test_s_lists_the_datasets_and_opens_the_chosen_one(
@@ -402,9 +406,7 @@ async def test_s_lists_the_datasets_and_opens_the_chosen_one(
         assert lines[0].startswith("✓ local   Fashion-MNIST") and "70,000 images" in lines[0]
         assert lines[1].startswith("· remote  MNIST")
         await submit(dashboard, pilot, "kuzu")
-        await settled(
-            pilot, lambda: "Kuzushiji-MNIST is not on this machine" in loading_text(dashboard)
-        )
+        await wait_for_text(dashboard, pilot, "Kuzushiji-MNIST is not on this machine")
         await pilot.press("s")
         await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         await pilot.press("escape")
@@ -416,7 +418,7 @@ async def test_shift_s_opens_sketches_marked_as_synthetic(
     opened: Opened, datasets: FakeDatasets
 ) -> None:
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
+        await wait_for_text(dashboard, pilot)
         await pilot.press("S")
         await wait_for_images(dashboard, pilot)
         assert "SYNTHETIC" in header(dashboard) and "SYNTHETIC" in gallery_titles(dashboard)
@@ -454,7 +456,7 @@ async def test_a_folder_is_entered_and_browsed_and_may_disappear_and_return(
     monkeypatch.setenv("FMNIST_TUI_OFFLINE", "1")
     folder, elsewhere = class_folders(tmp_path / "own images"), tmp_path / "elsewhere"
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
+        await wait_for_text(dashboard, pilot)
         await pilot.press("s")
         await submit(dashboard, pilot, "a folder of")
         await submit(dashboard, pilot, "folder:")
@@ -486,7 +488,7 @@ async def test_a_folder_is_entered_and_browsed_and_may_disappear_and_return(
         await pilot.press("s")
         await submit(dashboard, pilot, "a folder of")
         await submit(dashboard, pilot, f"folder:{folder}")
-        await settled(pilot, lambda: "cannot be loaded" in loading_text(dashboard))
+        await wait_for_text(dashboard, pilot, "cannot be loaded")
         assert "f  try again" in loading_text(dashboard)
         shutil.copytree(elsewhere, folder)
         await pilot.press("f")
@@ -500,12 +502,12 @@ async def test_an_invalid_path_is_reported_in_the_pane(
 ) -> None:
     monkeypatch.setenv("FMNIST_TUI_OFFLINE", "1")
     async with opened() as (dashboard, pilot):
-        await settled(pilot, lambda: "is not on this machine" in loading_text(dashboard))
+        await wait_for_text(dashboard, pilot)
         for typed in (path, f"folder:{path}"):
             await pilot.press("s")
             await submit(dashboard, pilot, "a folder of")
             await submit(dashboard, pilot, typed)
-            await settled(pilot, lambda: "cannot be loaded" in loading_text(dashboard))
+            await wait_for_text(dashboard, pilot, "cannot be loaded")
             await pilot.press("S")
             await settled(pilot, lambda: is_loaded(dashboard) and "SYNTHETIC" in header(dashboard))
 
@@ -526,7 +528,7 @@ async def test_unreadable_files_count_as_missing(
         assert toasts == []
 
 
-# -- paging, splits, classes -----------------------------------------------------------------
+# -- paging, splits, classes --------------------------------------------------------------
 
 
 async def test_paging_keys_reach_all_images(opened: Opened, with_fashion: FakeDatasets) -> None:
@@ -723,7 +725,7 @@ async def test_g_goes_to_an_index_and_says_why_one_is_invalid(
         assert gallery(dashboard).cursor == 37
 
 
-# -- appearance and views -----------------------------------------------------------------------
+# -- appearance and views -----------------------------------------------------------------
 
 
 async def test_z_and_r_change_zoom_and_renderer_and_save_them(
@@ -852,7 +854,7 @@ async def test_arrows_scroll_values_that_do_not_fit(
         assert "3" not in rendered(values).splitlines()[0]
 
 
-# -- augmented images ----------------------------------------------------------------
+# -- augmented images ---------------------------------------------------------------------
 
 
 async def test_a_augments_the_images_with_new_random_numbers_each_time(
@@ -966,7 +968,7 @@ async def test_the_augmentation_is_that_of_the_followed_run_or_the_form(
         assert "augmented: flip · run " in gallery_titles(dashboard)
 
 
-# -- all together ----------------------------------------------------------------------------
+# -- all together -------------------------------------------------------------------------
 
 
 async def test_help_lists_every_key_of_the_screen(

@@ -57,7 +57,7 @@ class DatasetBrowser(Horizontal):
             yield Input(placeholder="part of a class name, or its number", id="filter")
             yield ClassList(classes="pane")
             with Vertical(id="sample", classes="pane") as sample:
-                sample.border_title = "at the cursor"
+                sample.border_title = "under the cursor"
                 yield PictureView(id="large")
                 yield SampleNumbers()
         with Vertical(id="main"):
@@ -73,7 +73,7 @@ class DatasetBrowser(Horizontal):
     def is_filtering(self) -> bool:
         return self.has_class("-filtering")
 
-    # -- what is shown ---------------------------------------------------------------------
+    # -- what is shown --------------------------------------------------------------------
 
     def open(self, view: DatasetView) -> None:
         """Show another dataset."""
@@ -178,7 +178,7 @@ class DatasetBrowser(Horizontal):
     def _on_stepped(self, event: SampleView.SampleStepped) -> None:
         self.gallery.cursor += event.by
 
-    # -- split and filter ------------------------------------------------------------------
+    # -- split and filter -----------------------------------------------------------------
 
     def go_to(self, number: int) -> None:
         """Put the cursor on this image; instead of class means the images are shown."""

@@ -94,7 +94,7 @@ class SampleView(Horizontal, can_focus=True):
             super().__init__()
             self.by = by
 
-    picture = getters.query_one(PictureView)
+    image_view = getters.query_one(PictureView)
     pixel_values = getters.query_one(PixelValues)
 
     def compose(self) -> ComposeResult:
@@ -102,7 +102,7 @@ class SampleView(Horizontal, can_focus=True):
         yield PixelValues()
 
     def show(self, image: npt.NDArray[Any], caption: Content) -> None:
-        self.picture.show(image, caption)
+        self.image_view.show(image, caption)
         self.pixel_values.show(image)
 
     def action_step(self, by: int) -> None:

@@ -106,7 +106,7 @@ class DataScreen(DashboardScreen):
     def view(self) -> DatasetView | None:
         return self.browser.view
 
-    # -- loading a dataset ---------------------------------------------------------------
+    # -- loading a dataset ----------------------------------------------------------------
 
     def load_dataset(self, name: str, fetch: bool = False) -> None:
         """Show a dataset if it is on this machine or may be fetched, else what can be done."""
@@ -192,7 +192,7 @@ class DataScreen(DashboardScreen):
         if view is self.view:
             self.browser.set_on_disk(on_disk)
 
-    # -- choosing a dataset --------------------------------------------------------------
+    # -- choosing a dataset ---------------------------------------------------------------
 
     @on(DatasetHeader.TitleClicked)
     @dialog_flow
@@ -227,9 +227,11 @@ class DataScreen(DashboardScreen):
         text = "\n".join(safe_text(line) for line in lines)
         self.app.push_screen(TextDialog(safe_text(dataset.info.title), Content(text)))
 
-    # -- browsing it ---------------------------------------------------------------------
+    # -- browsing it ----------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "cancel_load":
+            return self._load is not None
         if action == "fetch":
             return self.has_class("-loading") and self._load is None
         if action in ("goto", "augmented", "means", "zoom", "about"):
@@ -278,7 +280,7 @@ class DataScreen(DashboardScreen):
                 self.browser.show_single(False)
             self.browser.set_mode("means")
 
-    # -- augmented images ------------------------------------------------------------------
+    # -- augmented images -----------------------------------------------------------------
 
     def action_augmented(self) -> None:
         """Show the images with the current augmentation, with other random numbers each time."""
