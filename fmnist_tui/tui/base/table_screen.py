@@ -86,4 +86,4 @@ class TableScreen(DashboardScreen):
         self.query_one(FilterInput).open()
 
     def action_back(self) -> None:
-        self.query_one(FilterInput).leave()
+        self.query_one(FilterInput).clear_filter()

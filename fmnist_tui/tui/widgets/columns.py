@@ -1,4 +1,4 @@
-"""Lines of a table: columns that line up, of which those go first that matter least."""
+"""Table rows as text: aligned columns, of which the least important are dropped first."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ GAP = 2
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of `width` cells. Where there is no room the one with the highest `rank`
-    goes first; the one of rank 0 stays and takes what room is left."""
+    """A column of `width` cells. If space is short, columns with the highest `rank` are dropped;
+    the one of rank 0 stays and takes the remaining width."""
 
     key: str
     title: str
@@ -25,39 +25,39 @@ class Column:
     right: bool = False
 
 
-def laid_out(columns: Sequence[Column], width: int) -> list[Column]:
+def fit_columns(columns: Sequence[Column], width: int) -> list[Column]:
     """The columns that fit into `width` cells, the flexible one as wide as that allows."""
-    kept = list(columns)
-    while len(kept) > 1 and line_width(kept) > width:
-        kept.remove(max(kept, key=lambda column: column.rank))
-    room = max(0, width - line_width(kept))
+    fitting = list(columns)
+    while len(fitting) > 1 and total_width(fitting) > width:
+        fitting.remove(max(fitting, key=lambda column: column.rank))
+    spare = max(0, width - total_width(fitting))
     return [
-        replace(column, width=column.width + room) if column.rank == 0 else column
-        for column in kept
+        replace(column, width=column.width + spare) if column.rank == 0 else column
+        for column in fitting
     ]
 
 
-def head(columns: Sequence[Column]) -> Text:
-    """The columns' titles."""
-    return line(columns, {column.key: Text(column.title) for column in columns})
+def format_head(columns: Sequence[Column]) -> Text:
+    """The header row."""
+    return format_row(columns, {column.key: Text(column.title) for column in columns})
 
 
-def line(columns: Sequence[Column], cells: Mapping[str, Text]) -> Text:
-    """A line of cells (text that is safe to show), each fitted into its column."""
-    found = Text(no_wrap=True, end="")
-    for place, column in enumerate(columns):
+def format_row(columns: Sequence[Column], cells: Mapping[str, Text]) -> Text:
+    """A row of cells (text that is safe to show), each fitted into its column."""
+    row = Text(no_wrap=True, end="")
+    for index, column in enumerate(columns):
         cell = cells.get(column.key, Text())
         style = cell.style
-        text = fitted(cell.plain, column.width)
+        text = fit_text(cell.plain, column.width)
         if column.right:
             text = text.rstrip().rjust(column.width)
-        found.append(" " * (GAP if place else 0))
-        found.append(text, style)
-    return found
+        row.append(" " * (GAP if index else 0))
+        row.append(text, style)
+    return row
 
 
-def fitted(text: str, width: int) -> str:
-    """The text on exactly so many cells; what is cut is cut in the middle."""
+def fit_text(text: str, width: int) -> str:
+    """The text in exactly `width` cells, shortened in the middle if it is too long."""
     limit = len(text)
     while cell_len(text) > width and limit > 0:
         limit -= 1
@@ -65,6 +65,6 @@ def fitted(text: str, width: int) -> str:
     return set_cell_size(text, width)
 
 
-def line_width(columns: Sequence[Column]) -> int:
-    """How many cells a line of these columns takes."""
+def total_width(columns: Sequence[Column]) -> int:
+    """The width of a row of these columns."""
     return sum(column.width for column in columns) + GAP * (len(columns) - 1)

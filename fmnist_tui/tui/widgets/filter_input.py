@@ -1,4 +1,4 @@
-"""A line of words that a table is narrowed to, out of sight until it is wanted."""
+"""A line of words that a table is filtered by, hidden until it is opened."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from textual.widgets import Input
 
 
 class FilterInput(Input):
-    """`words` are to be found in what `table` shows; `Input.Changed` says when they change."""
+    """The user's filter for `table`; `Input.Changed` is posted when `words` change."""
 
     DEFAULT_CSS = """
     FilterInput { display: none; &.-open { display: block; } }
@@ -26,12 +26,12 @@ class FilterInput(Input):
         self.add_class("-open")
         self.focus()
 
-    def leave(self) -> None:
-        """Show everything again."""
+    def clear_filter(self) -> None:
+        """Remove the filter and return to the table."""
         self.value = ""
-        self._keep()
+        self._close()
 
     @on(Input.Submitted)
-    def _keep(self) -> None:
+    def _close(self) -> None:
         self._table.focus()
         self.set_class(bool(self.words), "-open")

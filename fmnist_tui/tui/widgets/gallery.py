@@ -1,4 +1,4 @@
-"""Thumbnails by the page: as many as fit, each fetched by its number when it is drawn."""
+"""Pages of thumbnails: as many as fit, each loaded by its number when it is drawn."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from textual.style import Style
 from textual.widget import Widget
 
 from fmnist_tui.render.renderers import draw_image
-from fmnist_tui.tui.widgets.gallery_layout import ZOOMS, GalleryLayout, plan
-from fmnist_tui.tui.widgets.picture import ground, known_renderer, strips
+from fmnist_tui.tui.widgets.gallery_layout import ZOOMS, GalleryLayout, plan_gallery
+from fmnist_tui.tui.widgets.picture import background, known_renderer, to_strips
 
-# Drawn tiles kept: a few pages of the smallest.
-_KEPT = 1024
-# Captions of so many cells hold words.
-_WORDS = 10
+# Cached tiles: a few pages of the smallest.
+_MAX_CACHED = 1024
+# From this width on captions hold words.
+_WORD_WIDTH = 10
 
 
 @dataclass(frozen=True)
 class Tile:
-    """An image, its caption, and a second line where there is room for one."""
+    """An image, its caption, and a second line if there is space for it."""
 
     image: npt.NDArray[Any]
     caption: Content
-    note: Content = Content("")  # noqa: RUF009 - contents are never changed
+    note: Content = Content("")  # noqa: RUF009 - Content is immutable
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawn:
+class DrawnTile:
     image: list[Strip]
     captions: tuple[Content, Content]
 
@@ -48,16 +48,16 @@ class Gallery(Widget, can_focus=True):
     """Numbered tiles, a page at a time, with a cursor on one of them."""
 
     DEFAULT_CSS = "Gallery { height: 1fr; min-height: 3; }"
-    KEYS_TITLE = "Pictures"
+    KEYS_TITLE = "Images"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "move(-1, 0)", "Left", show=False, id="gallery.left"),
         Binding("right,l", "move(1, 0)", "Right", show=False, id="gallery.right"),
         Binding("up,k", "move(0, -1)", "Up", show=False, id="gallery.up"),
         Binding("down,j", "move(0, 1)", "Down", show=False, id="gallery.down"),
-        Binding("pageup", "turn(-1)", "Page back", show=False, id="gallery.back"),
-        Binding("pagedown", "turn(1)", "Page on", show=False, id="gallery.on"),
-        Binding("home", "first", "First picture", show=False, id="gallery.first"),
-        Binding("end", "last", "Last picture", show=False, id="gallery.last"),
+        Binding("pageup", "turn(-1)", "Previous page", show=False, id="gallery.back"),
+        Binding("pagedown", "turn(1)", "Next page", show=False, id="gallery.on"),
+        Binding("home", "first", "First image", show=False, id="gallery.first"),
+        Binding("end", "last", "Last image", show=False, id="gallery.last"),
         Binding("enter", "open", "Open", id="gallery.open"),
     ]
 
@@ -65,8 +65,8 @@ class Gallery(Widget, can_focus=True):
     zoom: reactive[str] = reactive("full")
     renderer: reactive[str] = reactive("halfblock")
 
-    class Moved(Message):
-        """The cursor has come to another tile, or other tiles are on its page."""
+    class CursorMoved(Message):
+        """The cursor is on another tile, or the page has changed."""
 
         def __init__(self, gallery: Gallery, number: int) -> None:
             super().__init__()
@@ -76,7 +76,7 @@ class Gallery(Widget, can_focus=True):
         def control(self) -> Gallery:
             return self.gallery
 
-    class Opened(Message):
+    class ImageOpened(Message):
         """A tile was chosen with enter or a double click."""
 
         def __init__(self, gallery: Gallery, number: int) -> None:
@@ -94,21 +94,21 @@ class Gallery(Widget, can_focus=True):
         classes: str | None = None,
     ) -> None:
         self._labels = (Content(""), Content(""))
-        self._labelling = False
+        self._setting_titles = False
         super().__init__(id=id, classes=classes)
         self.count = 0
         self._fetch: Callable[[int], Tile] | None = None
         self._empty = ""
-        self._kept: OrderedDict[int, _Drawn] = OrderedDict()
-        self._kept_for: object = None
+        self._cache: OrderedDict[int, DrawnTile] = OrderedDict()
+        self._cached_for: object = None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.count > 0 if action == "open" else True
 
-    # -- what is shown ------------------------------------------------------------------
+    # -- content ------------------------------------------------------------------
 
     def show(self, count: int, fetch: Callable[[int], Tile], empty: str, at: int = 0) -> None:
-        """Show `count` tiles, the cursor on number `at`; where there are none, say `empty`."""
+        """Show `count` tiles with the cursor on number `at`; `empty` is the text without tiles."""
         if bool(count) != bool(self.count):
             self.refresh_bindings()
         self.count, self._fetch, self._empty = count, fetch, empty
@@ -117,17 +117,17 @@ class Gallery(Widget, can_focus=True):
         self._page_changed()
 
     def redraw(self) -> None:
-        """Fetch the tiles anew: they look different now."""
-        self._kept.clear()
+        """Load the tiles again."""
+        self._cache.clear()
         self.refresh()
 
     def label(self, title: Content, subtitle: Content) -> None:
-        """Write on the border. Setting its titles alone would paint every picture anew."""
+        """Set the border titles, redrawing only the border and no image."""
         if self._labels != (title, subtitle):
             self._labels = (title, subtitle)
-            self._labelling = True
+            self._setting_titles = True
             self.border_title, self.border_subtitle = title, subtitle
-            self._labelling = False
+            self._setting_titles = False
 
     def refresh(
         self,
@@ -136,27 +136,27 @@ class Gallery(Widget, can_focus=True):
         layout: bool = False,
         recompose: bool = False,
     ) -> Self:
-        if self._labelling:
+        if self._setting_titles:
             width, height = self.outer_size
             above = Region(0, 0, width, 1).translate(-self.content_offset)
             regions = (above, above.translate((0, height - 1)))
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def go_to(self, number: int) -> None:
-        """Put the cursor on a tile and show its page."""
+        """Move the cursor to a tile and show its page."""
         self.cursor = number
 
     @property
-    def plan(self) -> GalleryLayout:
-        return plan(self.zoom, self.size.width, self.size.height)
+    def tile_layout(self) -> GalleryLayout:
+        return plan_gallery(self.zoom, self.size.width, self.size.height)
 
     @property
     def page_size(self) -> int:
-        return self.plan.page_size
+        return self.tile_layout.page_size
 
     @property
     def page(self) -> int:
-        """Which page is shown, from 0."""
+        """The number of the page, from 0."""
         return self.cursor // self.page_size
 
     @property
@@ -167,8 +167,8 @@ class Gallery(Widget, can_focus=True):
         return range(start, min(self.count, start + size))
 
     @property
-    def place(self) -> str:
-        """`7–12 of 50,000`, or `7 of 50,000` where a page holds one."""
+    def position(self) -> str:
+        """`7–12 of 50,000`, or `7 of 50,000` for pages of one tile."""
         shown = self.shown
         if not shown:
             return "none"
@@ -192,7 +192,7 @@ class Gallery(Widget, can_focus=True):
             self.refresh()
         else:
             self.refresh(self._caption_region(before), self._caption_region(after))
-        self.post_message(self.Moved(self, after))
+        self.post_message(self.CursorMoved(self, after))
 
     def watch_zoom(self) -> None:
         self.redraw()
@@ -203,19 +203,19 @@ class Gallery(Widget, can_focus=True):
 
     def _page_changed(self) -> None:
         if self.count:
-            self.post_message(self.Moved(self, self.cursor))
+            self.post_message(self.CursorMoved(self, self.cursor))
 
     def watch_renderer(self) -> None:
         self.redraw()
 
     def action_move(self, across: int, down: int) -> None:
-        wanted = self.cursor + across + down * self.plan.across
-        if 0 <= wanted < self.count:
-            self.cursor = wanted
+        target = self.cursor + across + down * self.tile_layout.across
+        if 0 <= target < self.count:
+            self.cursor = target
         elif down > 0 and self.count:
-            # Below a shorter last line lies its end, not nothing.
-            line = self.cursor // self.plan.across
-            if line < (self.count - 1) // self.plan.across:
+            # Below the last line means the last tile, also if that line is shorter.
+            line = self.cursor // self.tile_layout.across
+            if line < (self.count - 1) // self.tile_layout.across:
                 self.cursor = self.count - 1
 
     def action_turn(self, pages: int) -> None:
@@ -229,7 +229,7 @@ class Gallery(Widget, can_focus=True):
 
     def action_open(self) -> None:
         if self.count:
-            self.post_message(self.Opened(self, self.cursor))
+            self.post_message(self.ImageOpened(self, self.cursor))
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
@@ -248,71 +248,71 @@ class Gallery(Widget, can_focus=True):
         self.action_turn(-1)
 
     def _number_at(self, offset: Offset) -> int | None:
-        form = self.plan
-        across, down = form.pitch
-        column, row = (offset.x - form.left) // across, offset.y // down
-        if not (0 <= column < form.across and 0 <= row < form.down):
+        layout = self.tile_layout
+        across, down = layout.pitch
+        column, row = (offset.x - layout.left) // across, offset.y // down
+        if not (0 <= column < layout.across and 0 <= row < layout.down):
             return None
-        number = self.shown.start + row * form.across + column
+        number = self.shown.start + row * layout.across + column
         return number if number in self.shown else None
 
     def _caption_region(self, number: int) -> Region:
-        """Where the caption of a tile of this page stands."""
-        form = self.plan
-        across, down = form.pitch
-        row, column = divmod(number - self.shown.start, form.across)
-        return Region(form.left + column * across, row * down + form.rows, form.columns, 1)
+        """The region of the caption of a tile on this page."""
+        layout = self.tile_layout
+        across, down = layout.pitch
+        row, column = divmod(number - self.shown.start, layout.across)
+        return Region(layout.left + column * across, row * down + layout.rows, layout.columns, 1)
 
     # -- drawing -------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
         if not self.count:
             return self._empty_line(y)
-        style, width, form = self.visual_style, self.size.width, self.plan
+        style, width, layout = self.visual_style, self.size.width, self.tile_layout
         base = style.rich_style
-        across, down = form.pitch
+        across, down = layout.pitch
         row, line = divmod(y, down)
-        # Blanks between captions look like them, so that the line is written in one go.
-        blank = base if line >= form.rows else ground(base)
-        parts = [Strip.blank(form.left, blank)]
-        start = self.shown.start + row * form.across
-        if row < form.down and line < form.rows + form.captions:
-            for number in range(start, min(self.shown.stop, start + form.across)):
-                part = self._tile_line(number, line, form, style)
-                parts.append(part.adjust_cell_length(form.columns, blank))
-                parts.append(Strip.blank(across - form.columns, blank))
+        # Spaces between captions have their style, so that the line is one segment.
+        blank = base if line >= layout.rows else background(base)
+        parts = [Strip.blank(layout.left, blank)]
+        start = self.shown.start + row * layout.across
+        if row < layout.down and line < layout.rows + layout.captions:
+            for number in range(start, min(self.shown.stop, start + layout.across)):
+                part = self._tile_line(number, line, layout, style)
+                parts.append(part.adjust_cell_length(layout.columns, blank))
+                parts.append(Strip.blank(across - layout.columns, blank))
         return Strip.join(parts).adjust_cell_length(width, blank).simplify()
 
-    def _tile_line(self, number: int, line: int, form: GalleryLayout, style: Style) -> Strip:
-        drawn = self._tile(number, form.columns, style)
-        if line < form.rows:
+    def _tile_line(self, number: int, line: int, layout: GalleryLayout, style: Style) -> Strip:
+        drawn = self._tile(number, layout.columns, style)
+        if line < layout.rows:
             return drawn.image[line] if line < len(drawn.image) else Strip([])
-        caption = drawn.captions[line - form.rows]
-        # Where there is no room for words, a sign in place of a letter says less.
-        ellipsis = form.columns >= _WORDS
-        if number == self.cursor and line == form.rows:
+        caption = drawn.captions[line - layout.rows]
+        # In narrow captions an ellipsis would take the place of a letter.
+        ellipsis = layout.columns >= _WORD_WIDTH
+        if number == self.cursor and line == layout.rows:
             style += Style(reverse=True) if self.has_focus else Style(bold=True)
-            fitted = caption.truncate(form.columns - 2, ellipsis=ellipsis)
+            fitted = caption.truncate(layout.columns - 2, ellipsis=ellipsis)
             caption = Content("[") + fitted + Content("]")
         else:
-            caption = caption.truncate(form.columns, ellipsis=ellipsis)
+            caption = caption.truncate(layout.columns, ellipsis=ellipsis)
         return Strip(caption.render_segments(style))
 
-    def _tile(self, number: int, columns: int, style: Style) -> _Drawn:
-        wanted = (columns, style)
-        if self._kept_for != wanted:
-            self._kept.clear()
-            self._kept_for = wanted
-        drawn = self._kept.get(number)
+    def _tile(self, number: int, columns: int, style: Style) -> DrawnTile:
+        key = (columns, style)
+        if self._cached_for != key:
+            self._cache.clear()
+            self._cached_for = key
+        drawn = self._cache.get(number)
         if drawn is None and self._fetch is not None:
             tile = self._fetch(number)
             rows = draw_image(tile.image, self.renderer, columns)
-            drawn = _Drawn(strips(rows, style.rich_style), (tile.caption, tile.note))
-            self._kept[number] = drawn
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+            drawn = DrawnTile(to_strips(rows, style.rich_style), (tile.caption, tile.note))
+            self._cache[number] = drawn
+            while len(self._cache) > _MAX_CACHED:
+                self._cache.popitem(last=False)
         if drawn is None:
-            raise LookupError(f"tile {number} of a gallery that shows nothing")
+            raise LookupError(f"tile {number} of an empty gallery")
         return drawn
 
     def _empty_line(self, y: int) -> Strip:
@@ -326,4 +326,6 @@ class Gallery(Widget, can_focus=True):
         top = max(0, (height - len(lines)) // 2)
         text = lines[y - top].center(width) if top <= y < top + len(lines) else ""
         base = style.rich_style
-        return Strip(Content(text).render_segments(style)).adjust_cell_length(width, ground(base))
+        return Strip(Content(text).render_segments(style)).adjust_cell_length(
+            width, background(base)
+        )

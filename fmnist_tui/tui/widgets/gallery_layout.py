@@ -1,4 +1,4 @@
-"""How many tiles of which size fit into a pane, and where they stand."""
+"""How many tiles of which size fit into a pane, and their positions."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from fmnist_tui.render.contact_sheet import FULL, SMALL, TINY
 
-# The zooms, the largest first: columns and rows of an image of 28×28, lines of text below.
+# Zoom levels, largest first: columns and rows of a 28×28 image, lines of text below it.
 ZOOMS = {"full": (FULL, 14, 2), "small": (SMALL, 7, 2), "tiny": (TINY, 4, 1)}
 
 
 @dataclass(frozen=True, slots=True)
 class GalleryLayout:
-    """How tiles are laid out: their size, how many, the gaps between, the margin at the left."""
+    """Tile size, number of tiles, gaps between them, margin on the left."""
 
     columns: int
     rows: int
@@ -25,7 +25,7 @@ class GalleryLayout:
 
     @property
     def pitch(self) -> tuple[int, int]:
-        """From one tile to the next: columns and rows."""
+        """The distance from one tile to the next, in columns and rows."""
         return self.columns + self.gap, self.rows + self.captions + self.leading
 
     @property
@@ -33,8 +33,8 @@ class GalleryLayout:
         return self.across * self.down
 
 
-def plan(zoom: str, width: int, height: int) -> GalleryLayout:
-    """The tiles of a zoom in a room of so many cells; smaller ones where not one would fit."""
+def plan_gallery(zoom: str, width: int, height: int) -> GalleryLayout:
+    """The layout for a zoom level in this space, or for a smaller level if no tile would fit."""
     names = list(ZOOMS)
     columns, rows, captions = ZOOMS[names[-1]]
     for name in names[names.index(zoom) :]:

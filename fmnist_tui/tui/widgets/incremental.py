@@ -1,4 +1,4 @@
-"""A widget of lines, of which only the cells that are other than before go to the terminal."""
+"""A widget of lines that sends only changed cells to the terminal."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from textual.widget import Widget
 
 
 class IncrementalWidget(Widget):
-    """Subclasses give all their lines in `paint`, and call `repaint` when these may be others.
+    """Subclasses return all lines in `paint`, and call `repaint` when they may have changed.
 
-    What the lines depend on besides (the size, the styles, the theme) is looked after here.
+    Changes of size, style, theme and focus are handled here.
     """
 
     _painted: Sequence[Strip] = ()
     _painted_for: object = None
 
     def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
-        """The lines, from the top; fewer than `height` leave the rest empty."""
+        """The lines, from the top; missing ones are blank."""
         raise NotImplementedError
 
     def repaint(self) -> None:
-        """Draw anew what differs."""
-        before, seen = self._painted, self._painted_for
-        if seen is None or seen != self._circumstances():
+        """Redraw what has changed."""
+        before, painted_for = self._painted, self._painted_for
+        if painted_for is None or painted_for != self._context_key():
             self.refresh()
             return
         self._paint()
-        regions = list(differing(before, self._painted))
+        regions = list(changed_regions(before, self._painted))
         if regions:
             self.refresh(*regions)
 
@@ -44,12 +44,12 @@ class IncrementalWidget(Widget):
         layout: bool = False,
         recompose: bool = False,
     ) -> Self:
-        if not regions:  # somebody else's wish: who knows what has changed
+        if not regions:  # requested from outside: anything may have changed
             self._painted_for = None
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def render_line(self, y: int) -> Strip:
-        if self._painted_for is None or self._painted_for != self._circumstances():
+        if self._painted_for is None or self._painted_for != self._context_key():
             self._paint()
         return self._painted[y] if y < len(self._painted) else self._blank()
 
@@ -59,24 +59,24 @@ class IncrementalWidget(Widget):
         lines = self.paint(width, height, base)[:height]
         self._painted = [line.adjust_cell_length(width, base) for line in lines]
         self._painted += [self._blank()] * (height - len(lines))
-        self._painted_for = self._circumstances()
+        self._painted_for = self._context_key()
 
     def _blank(self) -> Strip:
         return Strip.blank(self.size.width, self.rich_style)
 
-    def _circumstances(self) -> object:
+    def _context_key(self) -> object:
         return self.size, self.rich_style, self.app.theme, self.has_focus
 
 
-def entitle(pane: Widget, title: str | None = None, subtitle: str | None = None) -> None:
-    """Write on a pane's border. Another title has all of the pane drawn: so only if it is."""
-    for name, told in (("border_title", title), ("border_subtitle", subtitle)):
-        if told is not None and getattr(pane, name) != Content(told).markup:
-            setattr(pane, name, Content(told))
+def set_border_titles(pane: Widget, title: str | None = None, subtitle: str | None = None) -> None:
+    """Set a pane's border titles if they differ: setting them redraws the whole pane."""
+    for name, text in (("border_title", title), ("border_subtitle", subtitle)):
+        if text is not None and getattr(pane, name) != Content(text).markup:
+            setattr(pane, name, Content(text))
 
 
-def differing(before: Sequence[Strip], after: Sequence[Strip]) -> Iterator[Region]:
-    """Where lines differ: of each that does, from the first to the last cell that is another."""
+def changed_regions(before: Sequence[Strip], after: Sequence[Strip]) -> Iterator[Region]:
+    """The changed part of every line, from its first to its last changed cell."""
     for y, (old, new) in enumerate(zip_longest(before, after)):
         if old is None or new is None:
             yield Region(0, y, (old or new).cell_length, 1)
@@ -95,11 +95,11 @@ def _span(old: list[object], new: list[object]) -> tuple[int, int]:
 
 
 def _cells(strip: Strip) -> Iterator[object]:
-    """What is in each cell; the second half of a wide character is the same again."""
+    """The content of each cell; a wide character fills two."""
     for segment in strip:
         if segment.cell_length == len(segment.text):
-            for sign in segment.text:
-                yield sign, segment.style
+            for character in segment.text:
+                yield character, segment.style
         else:
             for _ in range(segment.cell_length):
                 yield segment.text, segment.style

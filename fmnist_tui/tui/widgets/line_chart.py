@@ -1,4 +1,4 @@
-"""A line chart by plotext, with marks on it and a cursor that reads its values."""
+"""A line chart drawn by plotext, with event marks and a cursor that reads values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -24,7 +24,7 @@ from fmnist_tui.util.text import safe_text
 
 @dataclass(frozen=True, slots=True)
 class LineMark:
-    """Something that happened at an x: one letter over the chart, told by the cursor."""
+    """An event at an x: one letter above the chart, explained by the cursor."""
 
     x: float
     letter: str
@@ -32,18 +32,18 @@ class LineMark:
 
 
 class LineChart(IncrementalWidget, can_focus=True):
-    """Curves in a frame. `show` gives it something to draw, `live` says how urgently."""
+    """Curves in a frame. `show` sets the curves; live charts are redrawn at a limited rate."""
 
     DEFAULT_CSS = "LineChart { height: 1fr; min-height: 5; }"
     KEYS_TITLE = "Chart"
-    # A chart that is drawn by itself may take this share of the time, no more.
+    # The largest share of the time that redrawing a live chart may take.
     SHARE: ClassVar[float] = 0.01
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "read(-1)", "Read values: left", show=False, id="chart.left"),
         Binding("right", "read(1)", "Read values: right", show=False, id="chart.right"),
         Binding("home", "read(-10000)", "Read the first values", show=False, id="chart.first"),
         Binding("end", "read(10000)", "Read the last values", show=False, id="chart.last"),
-        Binding("escape", "unread", "Put the cursor away", show=False, id="chart.unread"),
+        Binding("escape", "unread", "Hide the cursor", show=False, id="chart.unread"),
     ]
 
     def __init__(
@@ -54,10 +54,9 @@ class LineChart(IncrementalWidget, can_focus=True):
         square: bool = False,
         powers: bool = False,
         empty: str = "",
-        id: str | None = None,  # noqa: A002 - Textual's name for it
-        classes: str | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(id=id, classes=classes)
+        super().__init__(**options)
         self._title, self._percent, self._square, self._empty = title, percent, square, empty
         self._powers = powers
         self._lines: tuple[Line, ...] = ()
@@ -82,8 +81,9 @@ class LineChart(IncrementalWidget, can_focus=True):
         empty: str | None = None,
         live: bool = False,
     ) -> None:
-        """Draw these, over `span` at least; `empty` is said where there is nothing. A live
-        chart is redrawn as often as its share of the time allows."""
+        """Draw these lines, with at least `span` on the x axis; `empty` is shown without lines.
+
+        A live chart is redrawn as often as its share of the time allows."""
         self._lines, self._marks, self._xlabel = tuple(lines), tuple(marks), xlabel
         self._span = span
         self._empty = self._empty if empty is None else empty
@@ -96,7 +96,7 @@ class LineChart(IncrementalWidget, can_focus=True):
 
     @property
     def due(self) -> bool:
-        """Whether a live chart may be drawn again by now."""
+        """Whether a live chart may be redrawn now."""
         return time.monotonic() >= self._next
 
     def toggle_log(self) -> None:
@@ -110,23 +110,23 @@ class LineChart(IncrementalWidget, can_focus=True):
 
     @property
     def reading(self) -> str:
-        """What the cursor reads, in words; empty where there is no cursor."""
+        """The values at the cursor; empty without a cursor."""
         chart = self._chart
         if chart is None or self._cursor is None:
             return ""
         x = chart.x_at(self._cursor)
-        told = (
+        x_text = (
             line_chart.format_power(x) if self._powers else line_chart.format_axis_number(round(x))
         )
-        found = [f"{self._xlabel or 'x'} {told}"]
+        parts = [f"{self._xlabel or 'x'} {x_text}"]
         for line in self._lines:
-            value = _nearest(line, x)
+            value = _value_at(line, x)
             if value is not None:
                 shown = format_percent(value) if self._percent else f"{value:.4g}"
-                found.append(f"{line.label} {shown}")
+                parts.append(f"{line.label} {shown}")
         span = (chart.high - chart.low) / max(1, chart.right - chart.left)
         near = [mark.text for mark in self._marks if abs(mark.x - x) <= span / 2]
-        return "  ".join([*found, *near[:2]])
+        return "  ".join([*parts, *near[:2]])
 
     def action_read(self, by: int) -> None:
         chart = self._chart
@@ -161,15 +161,15 @@ class LineChart(IncrementalWidget, can_focus=True):
 
     def _prepare(self) -> None:
         ascii_only = bool(self.app.has_class("-ascii"))
-        wanted = (self.size, self.log_scale, id(self._lines), ascii_only)
-        if self._drawn_for == wanted:
+        key = (self.size, self.log_scale, id(self._lines), ascii_only)
+        if self._drawn_for == key:
             return
-        began = time.thread_time()
+        started = time.thread_time()
         width, height = self.size.width, self.size.height - 1
         columns = max(1, 2 * width)
-        thin = [_thinned(line, columns) for line in self._lines]
+        reduced = [_reduce(line, columns) for line in self._lines]
         self._chart = line_chart.draw_chart(
-            thin,
+            reduced,
             width,
             height,
             xlabel=self._xlabel if height > 9 else "",
@@ -180,8 +180,8 @@ class LineChart(IncrementalWidget, can_focus=True):
             powers=self._powers,
             span=self._span,
         )
-        self._drawn_for = wanted
-        self.cost = time.thread_time() - began
+        self._drawn_for = key
+        self.cost = time.thread_time() - started
         self._next = time.monotonic() + self.cost / self.SHARE
 
     def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
@@ -207,10 +207,10 @@ class LineChart(IncrementalWidget, can_focus=True):
         ]
         strip = Strip(segments).adjust_cell_length(width, base)
         if chart.top <= row <= chart.bottom:
-            strip = self._overlaid(strip, chart, row, base)
+            strip = self._add_overlay(strip, chart, row, base)
         return strip
 
-    def _overlaid(self, strip: Strip, chart: Chart, row: int, base: Style) -> Strip:
+    def _add_overlay(self, strip: Strip, chart: Chart, row: int, base: Style) -> Strip:
         columns: dict[int, tuple[str, Style]] = {}
         if row == chart.top:
             for mark in self._marks:
@@ -235,7 +235,7 @@ class LineChart(IncrementalWidget, can_focus=True):
         if reading:
             return [*segments, Segment("  " + safe_text(reading), base)]
         for line, symbol in zip(
-            self._shown_lines(), self._chart.symbols if self._chart else (), strict=False
+            self._drawn_lines(), self._chart.symbols if self._chart else (), strict=False
         ):
             sample = "──" if symbol == "braille" else symbol * 2
             segments.append(Segment("  ", base))
@@ -243,7 +243,7 @@ class LineChart(IncrementalWidget, can_focus=True):
             segments.append(Segment(f" {safe_text(line.label, 30)}", base))
         return segments
 
-    def _shown_lines(self) -> list[Line]:
+    def _drawn_lines(self) -> list[Line]:
         return [line for line in self._lines if line.xs]
 
     def _colours(self) -> dict[str, str]:
@@ -255,15 +255,15 @@ class LineChart(IncrementalWidget, can_focus=True):
         return {**lines, "frame": frame[:7]}
 
 
-def _thinned(line: Line, columns: int) -> Line:
+def _reduce(line: Line, columns: int) -> Line:
     points = line_chart.downsample(list(zip(line.xs, line.ys, strict=True)), columns)
     return Line(line.label, [x for x, _ in points], [y for _, y in points], line.colour)
 
 
-def _nearest(line: Line, x: float) -> float | None:
-    """The line's value at the point nearest to x, its xs being in order."""
+def _value_at(line: Line, x: float) -> float | None:
+    """The line's value at the point nearest to x; its xs are sorted."""
     if not line.xs:
         return None
-    place = bisect_left(line.xs, x)
-    near = [at for at in (place - 1, place) if 0 <= at < len(line.xs)]
-    return line.ys[min(near, key=lambda at: abs(line.xs[at] - x))]
+    index = bisect_left(line.xs, x)
+    near = [i for i in (index - 1, index) if 0 <= i < len(line.xs)]
+    return line.ys[min(near, key=lambda i: abs(line.xs[i] - x))]

@@ -130,13 +130,13 @@ class LineTable(DataTable[Text]):
         if self._lines or not self.empty:
             return super().render_line(y)
         width, base = self.size.width, self.rich_style
-        words = _wrapped(self.empty, max(1, width - 2))
+        words = _wrap(self.empty, max(1, width - 2))
         row = y - max(0, (self.size.height - len(words)) // 2)
         text = words[row] if 0 <= row < len(words) else ""
         return Strip([Segment(text.center(width), base)]).adjust_cell_length(width, base)
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def _wrap(text: str, width: int) -> list[str]:
     import textwrap
 
     return [part for line in text.split("\n") for part in textwrap.wrap(safe_text(line), width)]

@@ -1,8 +1,9 @@
-"""Classes with their probabilities as bars: aligned, in per cent, the true one marked."""
+"""Class probabilities as bars, with the true class marked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -10,7 +11,7 @@ from rich.style import Style
 from textual.geometry import Size
 from textual.strip import Strip
 
-from fmnist_tui.tui.widgets.columns import fitted
+from fmnist_tui.tui.widgets.columns import fit_text
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.text import safe_text
 
@@ -23,36 +24,31 @@ _SHORTEST_BAR = 4
 
 
 class ProbabilityBars(IncrementalWidget):
-    """`✓ Ankle boot ███████▌  61.3 %`: as many classes, likeliest first, as are asked for.
+    """`✓ Ankle boot ███████▌  61.3 %`, most probable class first.
 
-    Where there is less room than that the last ones go, the true class never. Where there
-    are none, `empty` is said."""
+    If space is short the last classes are left out, but never the true one. `empty` is shown
+    without classes."""
 
     DEFAULT_CSS = "ProbabilityBars { height: auto; width: 1fr; }"
 
-    def __init__(
-        self,
-        *,
-        id: str | None = None,  # noqa: A002 - Textual's name for it
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self._ranked: tuple[tuple[str, float], ...] = ()
         self._true: str | None = None
         self._limit: int | None = None
         self.empty = ""
 
     def show(self, ranked: Ranked, true: str | None = None, limit: int | None = None) -> None:
-        """Draw these classes, `limit` of them at most; none empties the widget."""
-        before = len(picked(self._ranked, self._true, self._limit))
+        """Draw these classes, at most `limit` of them."""
+        before = len(select_classes(self._ranked, self._true, self._limit))
         self._ranked, self._true, self._limit = tuple(ranked), true, limit
-        if before == len(picked(ranked, true, limit)):
+        if before == len(select_classes(ranked, true, limit)):
             self.repaint()
         else:
             self.refresh(layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return len(picked(self._ranked, self._true, self._limit))
+        return len(select_classes(self._ranked, self._true, self._limit))
 
     def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
         limit = height if self._limit is None else min(height, self._limit)
@@ -61,7 +57,7 @@ class ProbabilityBars(IncrementalWidget):
             base + Style(color=named[name][:7]) for name in ("success", "accent", "primary")
         )
         bold = Style(bold=True)
-        looks = {
+        styles = {
             "": base,
             "bold": base + bold,
             "right": right,
@@ -69,14 +65,14 @@ class ProbabilityBars(IncrementalWidget):
             "first": first,
             "other": other,
         }
-        found = lines(picked(self._ranked, self._true, limit), self._true, width)
-        if not found and self.empty:
-            found = [[(self.empty[:width], "")]]
-        return [Strip([Segment(text, looks[look]) for text, look in line]) for line in found]
+        rows = format_bars(select_classes(self._ranked, self._true, limit), self._true, width)
+        if not rows and self.empty:
+            rows = [[(self.empty[:width], "")]]
+        return [Strip([Segment(text, styles[name]) for text, name in line]) for line in rows]
 
 
-def picked(ranked: Ranked, true: str | None, limit: int | None) -> list[tuple[str, float]]:
-    """The first `limit` classes; the true one takes the last place if it is not among them."""
+def select_classes(ranked: Ranked, true: str | None, limit: int | None) -> list[tuple[str, float]]:
+    """The first `limit` classes; the true class replaces the last if it is not among them."""
     if limit is None or len(ranked) <= limit:
         return list(ranked)
     shown = list(ranked[:limit])
@@ -85,33 +81,36 @@ def picked(ranked: Ranked, true: str | None, limit: int | None) -> list[tuple[st
     return shown
 
 
-def lines(ranked: Ranked, true: str | None, width: int) -> list[list[tuple[str, str]]]:
-    """A line for each class, all of one width, in parts with what each is."""
+def format_bars(ranked: Ranked, true: str | None, width: int) -> list[list[tuple[str, str]]]:
+    """A line per class, all equally wide, as (text, style name) parts."""
     if not ranked:
         return []
     names = [safe_text(name) for name, _ in ranked]
     sign = 0 if true is None else 2
     left = width - sign - _PER_CENT - 1
     column = min(max(map(cell_len, names)), max(1, left - _SHORTEST_BAR, (left + 1) // 2))
-    room = max(0, left - column)
-    found = []
-    for place, ((name, share), shown) in enumerate(zip(ranked, names, strict=True)):
-        is_true, is_first = name == true, place == 0
+    bar_width = max(0, left - column)
+    rows = []
+    for index, ((name, share), shown) in enumerate(zip(ranked, names, strict=True)):
+        is_true, is_first = name == true, index == 0
         parts = [(f"{TRUE} " if is_true else "  ", "sign")] if sign else []
         parts += [
-            (fitted(shown, column), "bold" if is_first or is_true else ""),
-            (" " + bar(share, room), "right" if is_true else "first" if is_first else "other"),
+            (fit_text(shown, column), "bold" if is_first or is_true else ""),
+            (
+                " " + format_bar(share, bar_width),
+                "right" if is_true else "first" if is_first else "other",
+            ),
             (f" {100 * share:5.1f} %", "bold" if is_first else ""),
         ]
-        found.append(parts)
-    return found
+        rows.append(parts)
+    return rows
 
 
-def bar(share: float, width: int) -> str:
-    """A share of `width` cells, to an eighth of a cell, filled up with blanks."""
+def format_bar(share: float, width: int) -> str:
+    """A bar for a share of `width` cells, to an eighth of a cell, padded with blanks."""
     eighths = round(8 * width * min(1.0, max(0.0, share)))
     whole, rest = divmod(eighths, 8)
-    # What is not 0.0 per cent is seen.
+    # Everything above 0.0 per cent is visible.
     if eighths == 0 and share >= 0.0005 and width:
         rest = 1
     drawn = "█" * whole + (_EIGHTHS[rest] if rest else "")

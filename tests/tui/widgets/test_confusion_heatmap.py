@@ -7,7 +7,7 @@ from rich.style import Style
 from textual.app import App, ComposeResult
 
 from fmnist_tui.config.dataset_catalog import GARMENTS
-from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat, palette, shares
+from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat, cell_shares, heat_colours
 
 TEN = [[900 if true == said else (true * said) % 7 for said in range(10)] for true in range(10)]
 DARK = {"background": "#121212", "primary": "#5fafd7", "error": "#ff5f5f", "accent": "#ffaf5f"}
@@ -36,12 +36,12 @@ def triplet(style: Style, part: str) -> tuple[int, int, int]:
 
 
 def test_shares_are_of_the_row_or_of_the_column() -> None:
-    assert shares([[3, 1], [0, 0]]) == ((0.75, 0.25), (0.0, 0.0))
-    assert shares([[3, 1], [1, 1]], by_column=True) == ((0.75, 0.5), (0.25, 0.5))
+    assert cell_shares([[3, 1], [0, 0]]) == ((0.75, 0.25), (0.0, 0.0))
+    assert cell_shares([[3, 1], [1, 1]], by_column=True) == ((0.75, 0.5), (0.25, 0.5))
 
 
 def test_heat_rises_with_the_share_and_tells_right_from_wrong() -> None:
-    heat = palette(DARK, True)
+    heat = heat_colours(DARK, True)
 
     def reds(right: bool) -> list[int]:
         styles = [heat.style(share / 100, right) for share in range(0, 101, 2)]
@@ -56,7 +56,7 @@ def test_heat_rises_with_the_share_and_tells_right_from_wrong() -> None:
 @pytest.mark.parametrize("dark", [True, False])
 def test_numbers_can_be_read_on_every_ground(dark: bool) -> None:
     light = {"background": "#ffffff", "primary": "#005f87", "error": "#af0000", "accent": "#af5f00"}
-    heat = palette(DARK if dark else light, dark)
+    heat = heat_colours(DARK if dark else light, dark)
 
     def brightness(style: Style, part: str) -> float:
         return sum(triplet(style, part)) / 765
@@ -67,7 +67,7 @@ def test_numbers_can_be_read_on_every_ground(dark: bool) -> None:
 
 def test_a_theme_of_the_terminals_own_colours_has_heat_too() -> None:
     ansi = dict.fromkeys(DARK, "ansi_red") | {"background": "ansi_default"}
-    assert len(set(palette(ansi, True).wrong)) > 4
+    assert len(set(heat_colours(ansi, True).wrong)) > 4
 
 
 async def test_ten_classes_fit_a_small_place_with_per_cent() -> None:

@@ -18,8 +18,8 @@ from textual.pilot import Pilot
 from fmnist_tui.render.cells import Run
 from fmnist_tui.render.renderers import draw_image
 from fmnist_tui.tui.widgets.gallery import Gallery, Tile
-from fmnist_tui.tui.widgets.gallery_layout import ZOOMS, plan
-from fmnist_tui.tui.widgets.picture import PictureView, largest, strips
+from fmnist_tui.tui.widgets.gallery_layout import ZOOMS, plan_gallery
+from fmnist_tui.tui.widgets.picture import PictureView, fit_image, to_strips
 from tests.tui.scripted import settled
 
 BASE = Style.parse("#d7d7d7 on #121212")
@@ -56,10 +56,10 @@ class Shown(App[None]):
         self.fetched.append(number)
         return Tile(picture(number % 256), Content(f"tile {number}"), Content(f"note {number}"))
 
-    def on_gallery_moved(self, event: Gallery.Moved) -> None:
+    def on_gallery_cursor_moved(self, event: Gallery.CursorMoved) -> None:
         self.said.append(("moved", event.number))
 
-    def on_gallery_opened(self, event: Gallery.Opened) -> None:
+    def on_gallery_image_opened(self, event: Gallery.ImageOpened) -> None:
         self.said.append(("opened", event.number))
 
     def line(self, y: int) -> str:
@@ -85,7 +85,7 @@ async def shown(
 def test_greys_are_written_as_numbers_of_the_palette_that_textual_leaves_alone() -> None:
     segments = [
         segment
-        for strip in strips(draw_image(picture(), "halfblock", 28), BASE)
+        for strip in to_strips(draw_image(picture(), "halfblock", 28), BASE)
         for segment in strip
     ]
     for segment in segments:
@@ -98,7 +98,7 @@ def test_greys_are_written_as_numbers_of_the_palette_that_textual_leaves_alone()
 
 def test_a_grey_is_at_most_nine_levels_off() -> None:
     for level in range(256):
-        (strip,) = strips(((Run(" ", None, (level, level, level)),),), BASE)
+        (strip,) = to_strips(((Run(" ", None, (level, level, level)),),), BASE)
         (segment,) = strip
         assert segment.style is not None and segment.style.bgcolor is not None
         assert segment.style.bgcolor.triplet is not None
@@ -108,7 +108,7 @@ def test_a_grey_is_at_most_nine_levels_off() -> None:
 def test_equal_neighbours_and_near_equal_halves_are_one_segment_of_blanks() -> None:
     image = picture(100)
     image[1::2] += 3
-    (strip, *_) = strips(draw_image(image, "halfblock", 28), BASE)
+    (strip, *_) = to_strips(draw_image(image, "halfblock", 28), BASE)
     (segment,) = strip
     assert segment.text == " " * 28
     assert segment.style is not None and segment.style.color is None
@@ -117,7 +117,7 @@ def test_equal_neighbours_and_near_equal_halves_are_one_segment_of_blanks() -> N
 def test_colours_stay_colours() -> None:
     image = np.zeros((28, 28, 3), np.uint8)
     image[..., 0] = 200
-    (strip, *_) = strips(draw_image(image, "halfblock", 28), BASE)
+    (strip, *_) = to_strips(draw_image(image, "halfblock", 28), BASE)
     (segment,) = strip
     assert segment.style is not None and segment.style.bgcolor is not None
     assert segment.style.bgcolor.triplet == (200, 0, 0)
@@ -125,7 +125,7 @@ def test_colours_stay_colours() -> None:
 
 def test_letters_are_in_the_colours_of_what_is_around_them() -> None:
     for kind in ("ascii", "braille"):
-        (strip, *_) = strips(draw_image(picture(255), kind, 14), BASE)
+        (strip, *_) = to_strips(draw_image(picture(255), kind, 14), BASE)
         assert {segment.style for segment in strip} == {BASE}
 
 
@@ -142,7 +142,7 @@ def test_letters_are_in_the_colours_of_what_is_around_them() -> None:
 def test_an_image_is_as_large_as_its_room_allows(
     height: int, width: int, columns: int, rows: int, found: int
 ) -> None:
-    assert largest(height, width, columns, rows) == found
+    assert fit_image(height, width, columns, rows) == found
 
 
 async def test_a_picture_stands_in_the_middle_over_its_caption() -> None:
@@ -174,7 +174,7 @@ async def test_a_picture_stands_in_the_middle_over_its_caption() -> None:
 @pytest.mark.parametrize("width", [7, 20, 50, 86, 160])
 @pytest.mark.parametrize("height", [5, 8, 16, 32, 56])
 def test_tiles_fit_their_room_and_take_what_there_is(zoom: str, width: int, height: int) -> None:
-    form = plan(zoom, width, height)
+    form = plan_gallery(zoom, width, height)
     across, down = form.pitch
     assert form.left + form.across * across - form.gap <= width
     assert form.down * down - form.leading <= height
@@ -185,10 +185,10 @@ def test_tiles_fit_their_room_and_take_what_there_is(zoom: str, width: int, heig
 
 
 def test_a_room_too_small_for_a_zoom_takes_the_next_smaller() -> None:
-    assert plan("full", 86, 32).columns == 28
-    assert plan("full", 86, 14).columns == 14
-    assert plan("full", 13, 32).columns == 7
-    assert plan("full", 3, 2).page_size == 1
+    assert plan_gallery("full", 86, 32).columns == 28
+    assert plan_gallery("full", 86, 14).columns == 14
+    assert plan_gallery("full", 13, 32).columns == 7
+    assert plan_gallery("full", 3, 2).page_size == 1
 
 
 # -- the gallery -----------------------------------------------------------------------------
@@ -201,7 +201,7 @@ async def test_only_the_tiles_of_the_page_are_fetched_and_only_once() -> None:
         await pilot.press("pagedown", "pageup")
         await pilot.pause()
         assert sorted(app.fetched) == list(range(12))
-        assert app.gallery.place == "1–6 of 60,000"
+        assert app.gallery.position == "1–6 of 60,000"
 
 
 async def test_the_cursor_is_in_brackets_and_captions_are_below_the_images() -> None:
@@ -232,7 +232,7 @@ async def test_keys_move_the_cursor_and_pages_follow() -> None:
         assert app.gallery.page == 8
         await pilot.press("end", "right", "down")
         assert app.gallery.cursor == 99
-        assert app.gallery.place == "97–100 of 100"
+        assert app.gallery.position == "97–100 of 100"
 
 
 async def test_down_goes_to_the_end_of_a_shorter_last_line() -> None:
@@ -298,7 +298,7 @@ async def test_a_gallery_of_nothing_says_what_it_was_told_to() -> None:
         await pilot.click(Gallery, offset=(5, 5))
         assert app.gallery.cursor == 0
         assert app.said == []
-        assert app.gallery.place == "none"
+        assert app.gallery.position == "none"
 
 
 async def test_the_page_follows_the_cursor_through_a_resize() -> None:
@@ -309,7 +309,7 @@ async def test_the_page_follows_the_cursor_through_a_resize() -> None:
         assert 99 in app.gallery.shown
         await pilot.resize_terminal(3, 2)
         await settled(pilot, lambda: app.gallery.shown == range(99, 100))
-        assert app.gallery.place == "100 of 100"
+        assert app.gallery.position == "100 of 100"
 
 
 async def test_writing_on_the_border_paints_no_picture() -> None:

@@ -162,13 +162,13 @@ class DatasetBrowser(Horizontal):
             show = partial(self.large_image.show, image)
             self._timer = self.set_timer(_LARGE_IMAGE_DELAY, show)
 
-    @on(Gallery.Moved)
+    @on(Gallery.CursorMoved)
     def _on_cursor_moved(self) -> None:
         self._show_details()
         self.post_message(self.ImagesChanged())
 
-    @on(Gallery.Opened)
-    def _on_image_opened(self, event: Gallery.Opened) -> None:
+    @on(Gallery.ImageOpened)
+    def _on_image_opened(self, event: Gallery.ImageOpened) -> None:
         if self.view is not None and self.view.mode == "means":
             self._select_classes({event.number})
         else:

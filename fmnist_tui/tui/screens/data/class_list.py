@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from fmnist_tui.config.dataset_catalog import SPLITS
 from fmnist_tui.data.browse import DatasetFilter
-from fmnist_tui.tui.widgets.picture import ground
+from fmnist_tui.tui.widgets.picture import background
 from fmnist_tui.util.formatting import format_count
 from fmnist_tui.util.text import safe_text
 
@@ -148,7 +148,7 @@ class ClassList(Widget, can_focus=True):
         style, width = self.visual_style, self.size.width
         number = self._top + y
         if number >= len(self._names):
-            return Strip.blank(width, ground(style.rich_style))
+            return Strip.blank(width, background(style.rich_style))
         if number == self.cursor and self.has_focus:
             style += Style(reverse=True)
         line = self._class_line(number, width)

@@ -18,7 +18,7 @@ from textual.widget import Widget
 
 from fmnist_tui.data.browse import DARK, ImageStatistics
 from fmnist_tui.render.cells import Row, Run, resize, to_grey
-from fmnist_tui.tui.widgets.picture import PictureView, ground, strips
+from fmnist_tui.tui.widgets.picture import PictureView, background, to_strips
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
@@ -51,13 +51,13 @@ class PixelValues(Widget):
     def render_line(self, y: int) -> Strip:
         width, height = self.size
         base = self.visual_style.rich_style
-        blank = ground(base)
+        blank = background(base)
         rows = len(self._image) if self._image is not None else 0
         # One line higher, like the image, which has a caption below.
         row = self.top + y - max(0, (height - rows - 1) // 2)
         if self._image is None or not 0 <= row < rows:
             return Strip.blank(width, blank)
-        strip = strips((values_row(self._image, row, width),), base)[0]
+        strip = to_strips((values_row(self._image, row, width),), base)[0]
         left = max(0, (width - strip.cell_length) // 2)
         return Strip.join([Strip.blank(left, blank), strip]).adjust_cell_length(width, blank)
 

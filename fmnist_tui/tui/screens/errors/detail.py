@@ -50,13 +50,8 @@ class ImageDetail(Widget, can_focus=True):
     ImageDetail.-beside #text { width: 38; height: 1fr; padding: 1; }
     """
 
-    def __init__(
-        self,
-        *,
-        id: str | None = None,  # noqa: A002 - Textual's name for it
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self._probabilities: Sequence[tuple[str, float]] = ()
         self._true: str | None = None
         self._height = self._width = 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fmnist_tui.analysis.predictions import Misclassified, MissOrder
-from fmnist_tui.tui.widgets.columns import fitted
+from fmnist_tui.tui.widgets.columns import fit_text
 from fmnist_tui.util.text import safe_text
 
 ORDERS: dict[MissOrder, str] = {
@@ -102,7 +102,7 @@ def pair_choices(
         for number in numbers
     ]
     return [
-        (format_key(pair), f"{fitted(text, _CHOICE_WIDTH)}{count:>8,}")
+        (format_key(pair), f"{fit_text(text, _CHOICE_WIDTH)}{count:>8,}")
         for pair, text, count in choices
         if count or pair == ALL_ERRORS
     ]

@@ -24,7 +24,7 @@ from fmnist_tui.tui.screens.errors.loader import ErrorLoader, LoadedErrors
 from fmnist_tui.tui.shared.selected_run_screen import SelectedRunScreen
 from fmnist_tui.tui.widgets.gallery import Gallery, Tile
 from fmnist_tui.tui.widgets.gallery_layout import ZOOMS
-from fmnist_tui.tui.widgets.incremental import entitle
+from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.util.text import safe_text
 
 _ORDER_SETTING = "errors.order"
@@ -161,10 +161,10 @@ class ErrorsScreen(SelectedRunScreen):
             facts.append(captions.changed_images(loaded.changed))
         self.show_summary(facts)
 
-    @on(Gallery.Moved)
-    def _show_image(self, event: Gallery.Moved) -> None:
+    @on(Gallery.CursorMoved)
+    def _show_image(self, event: Gallery.CursorMoved) -> None:
         loaded = self._loader.loaded
-        entitle(self._gallery, subtitle=self._gallery.place)
+        set_border_titles(self._gallery, subtitle=self._gallery.position)
         if loaded is None or not 0 <= event.number < len(self._misses):
             return
         miss, predictions = self._misses[event.number], loaded.evaluation.predictions
@@ -194,11 +194,11 @@ class ErrorsScreen(SelectedRunScreen):
     def on_resize(self) -> None:
         self._apply_settings()
         self._arrange()
-        entitle(self._gallery, subtitle=self._gallery.place)
+        set_border_titles(self._gallery, subtitle=self._gallery.position)
 
     # -- moving -----------------------------------------------------------------------
 
-    @on(Gallery.Opened)
+    @on(Gallery.ImageOpened)
     def _open_image(self) -> None:
         self._show_alone(True)
 

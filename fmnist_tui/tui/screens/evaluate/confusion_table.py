@@ -18,7 +18,13 @@ from textual.widget import Widget
 from fmnist_tui.render.contact_sheet import cell_width
 from fmnist_tui.tui.screens.evaluate import confusion_layout
 from fmnist_tui.tui.screens.evaluate.confusion_layout import Cell, ConfusionLayout
-from fmnist_tui.tui.widgets.confusion_heatmap import Counts, HeatColours, fitted, palette, shares
+from fmnist_tui.tui.widgets.confusion_heatmap import (
+    Counts,
+    HeatColours,
+    cell_shares,
+    fit_label,
+    heat_colours,
+)
 from fmnist_tui.util.text import safe_text
 
 COUNTS, ROWS, COLUMNS = "counts", "row %", "column %"
@@ -71,7 +77,7 @@ class ConfusionTable(Widget, can_focus=True):
         """Show these counts. New classes put the cursor on the most frequent confusion."""
         names = tuple(classes)
         self._confusion = tuple(tuple(row) for row in confusion)
-        self._shares = {by: shares(self._confusion, by) for by in (False, True)}
+        self._shares = {by: cell_shares(self._confusion, by) for by in (False, True)}
         self._name_width = max((cell_width(safe_text(name)) for name in names), default=0)
         highest = max((max(row) for row in self._confusion), default=0)
         self._digits = max(3, len(str(highest)))
@@ -199,7 +205,7 @@ class ConfusionTable(Widget, can_focus=True):
         elif row >= layout.rows:
             return Strip.blank(width, base)
         else:
-            colours = palette(self.app.theme_variables, self.app.current_theme.dark)
+            colours = heat_colours(self.app.theme_variables, self.app.current_theme.dark)
             has_text = line == (layout.row_height - 1) // 2
             segments = self._row(layout, colours, self._top + row, base, has_text)
         return Strip(segments).adjust_cell_length(width, base)
@@ -210,10 +216,10 @@ class ConfusionTable(Widget, can_focus=True):
         corner = "true↓ pred→" if layout.head_width > 11 else "↓ →"
         # An arrow at either end shows that there are more columns.
         arrow = "◀" if self._left else " "
-        segments = [Segment(fitted(corner, layout.head_width - 1) + arrow, plain)]
+        segments = [Segment(fit_label(corner, layout.head_width - 1) + arrow, plain)]
         width = layout.cell_width - 1
         for column in range(self._left, end):
-            name = fitted(fitted(self._names[column], width).rstrip(), width, right=True)
+            name = fit_label(fit_label(self._names[column], width).rstrip(), width, right=True)
             segments.append(Segment(name, marked if column == self.cursor[1] else plain))
             arrow = "▶" if column == end - 1 and end < len(self._names) else " "
             segments.append(Segment(arrow, plain))
@@ -230,7 +236,7 @@ class ConfusionTable(Widget, can_focus=True):
             sign = "▲"
         elif row == self._top + layout.rows - 1 and row < count - 1:
             sign = "▼"
-        name = fitted(self._names[row], layout.head_width - 2)
+        name = fit_label(self._names[row], layout.head_width - 2)
         head = f"{sign}{name} " if has_text else " " * layout.head_width
         marked = Style(bold=True, reverse=True) if has_cursor and has_text else Style()
         segments = [Segment(head[:-1], base + marked), Segment(head[-1:], base)]
@@ -249,7 +255,7 @@ class ConfusionTable(Widget, can_focus=True):
         if has_text:
             text = str(count) if self.mode == COUNTS else _percent_text(share)
             text = text if count else "·"
-        text = fitted(text, layout.cell_width - 1, right=True)
+        text = fit_label(text, layout.cell_width - 1, right=True)
         if cell != self.cursor:
             return Segment(f"{text} ", style)
         if has_text:

@@ -12,7 +12,7 @@ from textual.message import Message
 
 from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.render.contact_sheet import cell_width
-from fmnist_tui.tui.widgets.columns import Column, head, laid_out, line
+from fmnist_tui.tui.widgets.columns import Column, fit_columns, format_head, format_row
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
@@ -95,7 +95,7 @@ class ClassScores(ScoreTable):
         score_name = ORDERS[self.order]
         order = f", lowest {score_name} first" if score_name else ""
         self.border_title = Content(f"classes, %{order}")
-        columns = laid_out(_SCORE_COLUMNS, width)
+        columns = fit_columns(_SCORE_COLUMNS, width)
         scores = list(enumerate(evaluation.classes))
         if score_name:
             scores.sort(key=lambda item: getattr(item[1], self.order))
@@ -109,7 +109,7 @@ class ClassScores(ScoreTable):
                 "support": Text(f"{score.support:,}"),
                 "confused": Text(_most_confused_with(evaluation, number)),
             }
-            rows.append((str(number), line(columns, texts)))
+            rows.append((str(number), format_row(columns, texts)))
         means = {
             "class": Text("mean", style="bold"),
             "precision": _score_text(evaluation.macro_precision, "bold"),
@@ -117,7 +117,7 @@ class ClassScores(ScoreTable):
             "f1": _score_text(evaluation.macro_f1, "bold"),
             "support": Text(f"{evaluation.count:,}", style="bold"),
         }
-        self.show(head(columns), [*rows, ("", line(columns, means))])
+        self.show(format_head(columns), [*rows, ("", format_row(columns, means))])
 
 
 class ConfusedPairs(ScoreTable):
@@ -129,7 +129,7 @@ class ConfusedPairs(ScoreTable):
         self.border_title = Content("most confused")
         names = [safe_text(score.name) for score in evaluation.classes]
         pairs = evaluation.most_confused(_MAX_PAIRS)
-        columns = laid_out(_PAIR_COLUMNS, width)
+        columns = fit_columns(_PAIR_COLUMNS, width)
         highest = pairs[0][2] if pairs else 1
         bar_width = next((column.width for column in columns if column.key == "bar"), 0)
         colour = Color.parse(self.app.theme_variables["error"]).hex6
@@ -142,8 +142,8 @@ class ConfusedPairs(ScoreTable):
                 "share": Text(format_percent(share, 1)),
                 "bar": Text("━" * max(1, round(bar_width * count / highest)), style=colour),
             }
-            rows.append((f"{true}>{predicted}", line(columns, texts)))
-        self.show(head(columns), rows, "no errors")
+            rows.append((f"{true}>{predicted}", format_row(columns, texts)))
+        self.show(format_head(columns), rows, "no errors")
 
 
 def _fit_pair(true: str, predicted: str, width: int) -> str:

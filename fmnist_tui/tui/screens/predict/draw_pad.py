@@ -17,7 +17,7 @@ from textual.widget import Widget
 
 from fmnist_tui.config.dataset_catalog import IMAGE_SIDE
 from fmnist_tui.render.renderers import draw_image
-from fmnist_tui.tui.widgets.picture import known_renderer, strips
+from fmnist_tui.tui.widgets.picture import known_renderer, to_strips
 
 Pixels = npt.NDArray[np.uint8]
 Point = tuple[float, float]
@@ -207,7 +207,7 @@ class DrawPad(Widget, can_focus=True):
     def _canvas_lines(self, columns: int, base: Style) -> list[Strip]:
         key = (columns, self.renderer, base)
         if self._cache[0] != key:
-            rows = strips(draw_image(self._canvas.pixels, self.renderer, columns), base)
+            rows = to_strips(draw_image(self._canvas.pixels, self.renderer, columns), base)
             self._cache = (key, [strip.adjust_cell_length(columns, base) for strip in rows])
         return self._cache[1]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.text import Text
 
 from fmnist_tui.tui.screens.predict.results import Result
-from fmnist_tui.tui.widgets.columns import Column, head, laid_out, line, line_width
+from fmnist_tui.tui.widgets.columns import Column, fit_columns, format_head, format_row, total_width
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
@@ -40,7 +40,7 @@ class FileTable(LineTable):
                 (str(file), self._format_line(file, result, columns))
                 for file, result in results.items()
             ]
-            self.show(head(columns), lines, "waiting for images")
+            self.show(format_head(columns), lines, "waiting for images")
 
     def show_results(self, results: Iterable[Result]) -> None:
         if columns := self._columns:
@@ -49,20 +49,20 @@ class FileTable(LineTable):
 
     @property
     def _columns(self) -> list[Column]:
-        return laid_out(COLUMNS, self.size.width) if self.size.width > 0 else []
+        return fit_columns(COLUMNS, self.size.width) if self.size.width > 0 else []
 
     def _format_line(self, file: Path, result: Result | None, columns: list[Column]) -> Text:
         """A file's most probable class with its probability, or its error."""
         cells = {"file": Text(safe_text(file.name)), "label": Text("…")}
         if result is None:
-            return line(columns, cells)
+            return format_row(columns, cells)
         if result.error:
             # One wide column for the error, without the path that it may start with.
             error = safe_text(result.error).removeprefix(f"{safe_text(file)}: ")
             colour = self.app.theme_variables["error"][:7]
-            width = line_width(columns)
-            columns = laid_out([COLUMNS[0], Column("error", "", max(8, width // 2), 1)], width)
-            return line(columns, cells | {"error": Text(f"✗ {error}", colour)})
+            width = total_width(columns)
+            columns = fit_columns([COLUMNS[0], Column("error", "", max(8, width // 2), 1)], width)
+            return format_row(columns, cells | {"error": Text(f"✗ {error}", colour)})
         name, probability = result.ranked[0] if result.ranked else ("", None)
         share = Text(format_percent(probability, 1))
-        return line(columns, cells | {"label": Text(safe_text(name)), "share": share})
+        return format_row(columns, cells | {"label": Text(safe_text(name)), "share": share})

@@ -28,7 +28,7 @@ from fmnist_tui.tui.screens.predict.result_pane import ResultPane
 from fmnist_tui.tui.screens.predict.results import MAX_FILES, Result
 from fmnist_tui.tui.screens.predict.stages import StagesPane
 from fmnist_tui.tui.shared.model_picker import pick_model
-from fmnist_tui.tui.widgets.incremental import entitle
+from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.tui.widgets.picture import known_renderer
 from fmnist_tui.util.paths import expand_home, format_path
@@ -153,9 +153,9 @@ class PredictScreen(DashboardScreen):
         """Show the result of the current file or of the drawing."""
         predictor, pane, file = self._predictor, self.query_one(ResultPane), self._file
         name, queue = predictor.name, predictor.queue
-        entitle(self.query_one("#input"), f"Predict with {name or 'a model'}", self._note)
-        entitle(self.query_one("#pad"), f"Draw for {name}" if name else "Draw")
-        entitle(self._table, f"Images  {queue.done_count:,} of {len(queue.results):,}")
+        set_border_titles(self.query_one("#input"), f"Predict with {name or 'a model'}", self._note)
+        set_border_titles(self.query_one("#pad"), f"Draw for {name}" if name else "Draw")
+        set_border_titles(self._table, f"Images  {queue.done_count:,} of {len(queue.results):,}")
         if self._is_pad_open:
             result, message = predictor.drawing, NO_DRAWING
         else:

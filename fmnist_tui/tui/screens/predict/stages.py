@@ -17,8 +17,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from fmnist_tui.render.renderers import draw_image
-from fmnist_tui.tui.widgets.columns import fitted
-from fmnist_tui.tui.widgets.picture import known_renderer, strips
+from fmnist_tui.tui.widgets.columns import fit_text
+from fmnist_tui.tui.widgets.picture import known_renderer, to_strips
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class StageStrip(Widget):
         parts: list[Strip] = []
         for index, stage in enumerate(self._stages[first : first + grid.per_row], first):
             if line == grid.box_height - 1:
-                name = fitted(f"{index + 1} {safe_text(stage.name)}", grid.columns)
+                name = fit_text(f"{index + 1} {safe_text(stage.name)}", grid.columns)
                 parts.append(Strip([Segment(name, base)], grid.columns))
             else:
                 parts.append(self._render_image(index, grid)[line])
@@ -108,7 +108,9 @@ class StageStrip(Widget):
     def _render_image(self, index: int, grid: StageGrid) -> list[Strip]:
         if index not in self._cache:
             base = self.visual_style.rich_style
-            rows = strips(draw_image(self._stages[index].image, self.renderer, grid.columns), base)
+            rows = to_strips(
+                draw_image(self._stages[index].image, self.renderer, grid.columns), base
+            )
             blanks = [Strip.blank(grid.columns, base)] * grid.box_height
             lines = [strip.adjust_cell_length(grid.columns, base) for strip in rows]
             self._cache[index] = (lines + blanks)[: grid.box_height - 1]

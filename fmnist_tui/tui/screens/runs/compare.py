@@ -17,7 +17,7 @@ from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.tui.screens.runs.history import RunHistory
 from fmnist_tui.tui.screens.runs.table import MARK_COLOURS
 from fmnist_tui.tui.shared.run_names import run_name
-from fmnist_tui.tui.widgets.columns import fitted
+from fmnist_tui.tui.widgets.columns import fit_text
 from fmnist_tui.util.formatting import NO_VALUE, format_percent
 from fmnist_tui.util.paths import format_path
 from fmnist_tui.util.text import safe_text
@@ -129,13 +129,13 @@ def _side_by_side(runs: Sequence[RunComparison]) -> Content:
     widths = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
     name_width = max(map(len, names))
     head = [
-        (f"  {fitted(text, width)}", f"bold {run.colour}")
+        (f"  {fit_text(text, width)}", f"bold {run.colour}")
         for text, width, run in zip(heads, widths, runs, strict=True)
     ]
     lines = [Content.assemble(" " * name_width, *head)]
     for name, row in zip(names, cells, strict=True):
         values = "".join(
-            f"  {fitted(cell, width)}" for cell, width in zip(row, widths, strict=True)
+            f"  {fit_text(cell, width)}" for cell, width in zip(row, widths, strict=True)
         )
         lines.append(Content.assemble((f"{name:<{name_width}}", _NAME), values.rstrip()))
     if not differences and all(config is not None for config in configs):

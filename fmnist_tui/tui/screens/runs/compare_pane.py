@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from fmnist_tui.render.line_chart import Line
-from fmnist_tui.tui.widgets.incremental import entitle
+from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_chart import LineChart
 
 # Chart titles by curve.
@@ -103,7 +103,7 @@ class ComparePane(Container):
                 chart = self.query_one(f"#curve-{name}", LineChart)
                 chart.show(new, xlabel="epoch", live=live, empty=empty)
         self._lines, self._empty = lines, empty
-        entitle(self.query_one("#page"), title)
+        set_border_titles(self.query_one("#page"), title)
         figures = self.query_one("#figures", Static)
         figures.set_class(wide, "-wide")
         if page != self._page:

@@ -37,9 +37,9 @@ from fmnist_tui.tui.screens.runs.table import (
     sort_runs,
 )
 from fmnist_tui.tui.shared.run_names import run_name
-from fmnist_tui.tui.widgets.columns import head, laid_out
+from fmnist_tui.tui.widgets.columns import fit_columns, format_head
 from fmnist_tui.tui.widgets.filter_input import FilterInput
-from fmnist_tui.tui.widgets.incremental import entitle
+from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
@@ -151,18 +151,20 @@ class RunsScreen(TableScreen):
         table = self.table
         if not self._is_loaded or table.room <= 0:
             return
-        columns = laid_out(COLUMNS, table.room)
+        columns = fit_columns(COLUMNS, table.room)
         runs = sort_runs(filter_runs(self._runs, self.words), self.order)
         self._visible = {str(run.run.path): run for run in runs}
         rows = self._rows.build(runs, columns, self._marks, self.palette(), time.time())
-        table.show(head(columns), list(zip(self._visible, rows, strict=True)), self._empty_text())
+        table.show(
+            format_head(columns), list(zip(self._visible, rows, strict=True)), self._empty_text()
+        )
         title = f"Runs  {len(runs):,}" + (f" of {len(self._runs):,}" if self.words else "")
         subtitle = f"order: {self.order}"
         if self.words:
             subtitle = f"filter: {safe_text(self.words, 24)}  {subtitle}"
         if self._marks:
             subtitle += f"  {len(self._marks)} marked"
-        entitle(table, title, subtitle)
+        set_border_titles(table, title, subtitle)
 
     def _empty_text(self) -> str:
         if self._error:

@@ -15,7 +15,7 @@ from fmnist_tui.runs.listing import BROKEN, CRASHED, PAUSED, RUNNING, RunSummary
 from fmnist_tui.runs.lock import LockHolder, find_holder
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.tui.theme import TableColours
-from fmnist_tui.tui.widgets.columns import Column, laid_out, line, line_width
+from fmnist_tui.tui.widgets.columns import Column, fit_columns, format_row, total_width
 from fmnist_tui.tui.widgets.run_status import status_mark
 from fmnist_tui.util.formatting import NO_VALUE, format_duration, format_percent, format_short_time
 from fmnist_tui.util.text import safe_text
@@ -146,8 +146,10 @@ def format_run(
     if run.state == BROKEN:
         # Nothing else is known, so the reason takes the remaining width.
         name = f"{name}: {safe_text(run.reason)}"
-        width = line_width(columns)
-        columns = laid_out([column for column in columns if column.key in _BROKEN_COLUMNS], width)
+        width = total_width(columns)
+        columns = fit_columns(
+            [column for column in columns if column.key in _BROKEN_COLUMNS], width
+        )
     epochs = f"{run.epochs_done}/{run.epochs_total}" if run.epochs_total else NO_VALUE
     cells = {
         "state": Text(f"{sign} {run.state}", colours.get(colour)),
@@ -163,4 +165,4 @@ def format_run(
     if mark is not None:
         cells["mark"] = Text(f"{MARK}{mark}", f"bold {colours.lines[MARK_COLOURS[mark - 1]]}")
         cells["name"].style = "bold"
-    return line(columns, cells)
+    return format_row(columns, cells)

@@ -10,7 +10,7 @@ from textual.containers import Container
 from fmnist_tui.render.line_chart import Line
 from fmnist_tui.sweeps.snapshot import Snapshot
 from fmnist_tui.tui.screens.sweep.space_plot import PARALLEL, SLICES, SpacePlot
-from fmnist_tui.tui.widgets.incremental import entitle
+from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
 
@@ -43,8 +43,8 @@ class Plots(Container):
         yield ProbabilityBars(id=IMPORTANCE, classes="pane")
 
     def on_mount(self) -> None:
-        entitle(self.query_one(LineChart), "Progress")
-        entitle(self.query_one(ProbabilityBars), "importance")
+        set_border_titles(self.query_one(LineChart), "Progress")
+        set_border_titles(self.query_one(ProbabilityBars), "importance")
         self.query_one(ProbabilityBars).empty = "shown once trials complete"
 
     def show(

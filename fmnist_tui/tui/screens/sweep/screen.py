@@ -37,9 +37,9 @@ from fmnist_tui.tui.screens.sweep.tables import (
     table_title,
     trial_columns,
 )
-from fmnist_tui.tui.widgets.columns import head
+from fmnist_tui.tui.widgets.columns import format_head
 from fmnist_tui.tui.widgets.filter_input import FilterInput
-from fmnist_tui.tui.widgets.incremental import entitle
+from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.text import safe_text
 
@@ -191,10 +191,10 @@ class SweepScreen(TableScreen):
             _row_key(study_key(study)): format_study(study, columns, colours) for study in studies
         }
         with self.prevent(DataTable.RowHighlighted):
-            table.show(head(columns), list(rows.items()), self._error or NO_SWEEPS)
+            table.show(format_head(columns), list(rows.items()), self._error or NO_SWEEPS)
             if self._selected is not None:
                 table.go_to(_row_key(self._selected))
-        entitle(table, f"Sweeps  {sum(bool(study.name) for study in studies)}")
+        set_border_titles(table, f"Sweeps  {sum(bool(study.name) for study in studies)}")
 
     def _draw_trials(self) -> None:
         table, study = self.table, self._listing.snapshot
@@ -206,13 +206,13 @@ class SweepScreen(TableScreen):
         columns = trial_columns(study.spec.space if study is not None else (), table.room)
         lines = self._rows.build(trials, study, columns, self.palette()) if study else []
         rows = list(zip(self._visible, lines, strict=True))
-        table.show(head(columns), rows, self._empty_text())
-        entitle(table, table_title(study))
+        table.show(format_head(columns), rows, self._empty_text())
+        set_border_titles(table, table_title(study))
         self._draw_subtitle()
 
     def _draw_subtitle(self) -> None:
         subtitle = table_subtitle(self._current, self.order, self.words, self.table.room)
-        entitle(self.table, subtitle=subtitle)
+        set_border_titles(self.table, subtitle=subtitle)
 
     def _empty_text(self) -> str:
         if error := self._error or self._listing.error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 from rich.segment import Segment
 from rich.style import Style
@@ -14,8 +15,8 @@ from fmnist_tui.sweeps.snapshot import Snapshot, TrialView
 from fmnist_tui.sweeps.space import Dimension, format_value
 from fmnist_tui.sweeps.trial_states import COMPLETE
 from fmnist_tui.tui.screens.sweep.braille_canvas import BrailleCanvas
-from fmnist_tui.tui.widgets.columns import fitted
-from fmnist_tui.tui.widgets.incremental import IncrementalWidget, entitle
+from fmnist_tui.tui.widgets.columns import fit_text
+from fmnist_tui.tui.widgets.incremental import IncrementalWidget, set_border_titles
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
@@ -44,13 +45,8 @@ class SpacePlot(IncrementalWidget):
     DEFAULT_CSS = "SpacePlot { height: 1fr; min-height: 5; }"
     view = reactive(SLICES, repaint=False, init=False)
 
-    def __init__(
-        self,
-        *,
-        id: str | None = None,  # noqa: A002 - Textual's name for it
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self._study: Snapshot | None = None
         self._order: tuple[str, ...] = ()
         self._current: int | None = None
@@ -97,7 +93,7 @@ class SpacePlot(IncrementalWidget):
     def _update_titles(self, about: str) -> None:
         title = "value over each setting" if self.view == SLICES else "trials across all settings"
         # Not while painting: changing a border refreshes the whole pane.
-        self.call_later(entitle, self, title, safe_text(about))
+        self.call_later(set_border_titles, self, title, safe_text(about))
 
     def _segment(self, span: tuple[str, str], base: Style) -> Segment:
         text, name = span
@@ -188,7 +184,7 @@ def _draw_slice(
             canvas.symbol(x, y, *highlights[trial.number])
     title = part.key + (" (log)" if part.log else "")
     return [
-        [(fitted(_truncate(title, width), width), TITLE)],
+        [(fit_text(_truncate(title, width), width), TITLE)],
         *canvas.rows(),
         [(_axis(part, width), FADED)],
     ]
@@ -206,12 +202,12 @@ def _axis(part: Dimension, width: int) -> str:
     if part.choices:
         each = width // len(part.choices)
         if each < 3:
-            return fitted(f"{len(part.choices)} choices", width)
+            return fit_text(f"{len(part.choices)} choices", width)
         names = [_truncate(format_value(choice), each - 1).center(each) for choice in part.choices]
-        return fitted("".join(names), width)
+        return fit_text("".join(names), width)
     left, right = format_value(part.low), format_value(part.high)
     room = max(1, width - len(left) - len(right) - 2)
-    return fitted(f"{left} {'─' * room} {right}", width)
+    return fit_text(f"{left} {'─' * room} {right}", width)
 
 
 # -- parallel coordinates -----------------------------------------------------------------

@@ -12,7 +12,7 @@ from fmnist_tui.sweeps import trial_states
 from fmnist_tui.sweeps.snapshot import Snapshot, StudySummary, TrialView
 from fmnist_tui.sweeps.space import Dimension, format_value
 from fmnist_tui.tui.theme import TableColours
-from fmnist_tui.tui.widgets.columns import Column, laid_out, line, line_width
+from fmnist_tui.tui.widgets.columns import Column, fit_columns, format_row, total_width
 from fmnist_tui.util.formatting import NO_VALUE, format_duration, format_percent
 from fmnist_tui.util.text import safe_text
 
@@ -73,21 +73,21 @@ def sort_trials(trials: Sequence[TrialView], order: str) -> list[TrialView]:
 
 
 def study_columns(width: int) -> list[Column]:
-    return laid_out(_STUDY_COLUMNS, width)
+    return fit_columns(_STUDY_COLUMNS, width)
 
 
 def format_study(study: StudySummary, columns: Sequence[Column], colours: TableColours) -> Text:
     """A study as a row; an error takes its whole width."""
     if study.error:
-        width = line_width(columns)
+        width = total_width(columns)
         columns = [Column("sign", "", 1, 1), Column("error", "", width - 3, 0)]
         error = f"{study.name}: {study.error}" if study.name else study.error
         cells = {"sign": Text("✗", colours.get("error")), "error": Text(safe_text(error))}
-        return line(columns, cells)
+        return format_row(columns, cells)
     sign, colour = ("●", "success") if study.running else ("○", "foreground-muted")
     if not study.running and study.done >= study.total:
         sign, colour = "✓", "success"
-    return line(
+    return format_row(
         columns,
         {
             "sign": Text(sign, colours.get(colour)),
@@ -107,9 +107,9 @@ def trial_columns(space: Sequence[Dimension], width: int) -> list[Column]:
     why = Column("why", "", 10, 0)
     for left_out in ((), ("time",), ("time", "epochs")):
         columns = [column for column in _TRIAL_COLUMNS if column.key not in left_out] + settings
-        if line_width([*columns, why]) <= width:
-            return laid_out([*columns, why], width)
-    return laid_out(
+        if total_width([*columns, why]) <= width:
+            return fit_columns([*columns, why], width)
+    return fit_columns(
         [*_TRIAL_COLUMNS, Column("settings", "settings", _MIN_SETTINGS_WIDTH, 0)], width
     )
 
@@ -179,7 +179,7 @@ def _format_trial(
         "why": Text(_reason(trial)),
         **{f"={key}": Text(format_value(value)) for key, value in trial.params.items()},
     }
-    return line(columns, cells)
+    return format_row(columns, cells)
 
 
 def table_title(study: Snapshot | None) -> str:

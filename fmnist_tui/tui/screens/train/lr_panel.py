@@ -58,14 +58,14 @@ class LrCurve(LineChart, inherit_bindings=False):
         if chart is not None and chart.left <= event.x <= chart.right:
             self.post_message(self.RateClicked(chart.x_at(event.x)))
 
-    def _overlaid(self, strip: Strip, chart: Chart, row: int, base: Style) -> Strip:
+    def _add_overlay(self, strip: Strip, chart: Chart, row: int, base: Style) -> Strip:
         if self._point is not None:
             column = chart.column(self._point)
             under = strip.crop(column, column + 1).text
             style = base + Style(color=self.app.theme_variables["accent"][:7], bold=True)
             line = Segment(under if under.strip() else "│", style)
             strip = Strip.join([strip.crop(0, column), Strip([line], 1), strip.crop(column + 1)])
-        return super()._overlaid(strip, chart, row, base)
+        return super()._add_overlay(strip, chart, row, base)
 
 
 class LrText(IncrementalWidget):

@@ -19,8 +19,8 @@ from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.state.dataset_cache import DatasetSpec
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
-from fmnist_tui.tui.widgets.incremental import IncrementalWidget, entitle
-from fmnist_tui.tui.widgets.picture import strips
+from fmnist_tui.tui.widgets.incremental import IncrementalWidget, set_border_titles
+from fmnist_tui.tui.widgets.picture import to_strips
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
@@ -127,7 +127,7 @@ class SamplePane(IncrementalWidget):
             if image is not None:
                 rows = draw_image(image, self._renderer, layout.width)
                 drawn = [
-                    strip.adjust_cell_length(layout.width, base) for strip in strips(rows, base)
+                    strip.adjust_cell_length(layout.width, base) for strip in to_strips(rows, base)
                 ]
             self._drawn[key] = (drawn + [blank] * layout.height)[: layout.height]
         return self._drawn[key]
@@ -159,8 +159,8 @@ class SamplePredictions:
             heatmap.show((), ())
             return
         heatmap.show(glance.confusion, names)
-        entitle(pane, subtitle=f"epoch {glance.epoch}")
-        entitle(heatmap, subtitle=f"{glance.count:,} of val")
+        set_border_titles(pane, subtitle=f"epoch {glance.epoch}")
+        set_border_titles(heatmap, subtitle=f"{glance.count:,} of val")
         if self._loaded != (feed, glance.indices):
             self._loaded = (feed, glance.indices)
             self._load_images(feed, glance.indices)

@@ -27,7 +27,7 @@ from fmnist_tui.tui.screens.train.progress import RunProgress
 from fmnist_tui.tui.screens.train.sample_predictions import SamplePane, SamplePredictions
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
-from fmnist_tui.tui.widgets.incremental import entitle
+from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.util.text import safe_text
 
@@ -155,7 +155,7 @@ class TrainScreen(DashboardScreen):
             self._log_pane.add(entry)
         self._progress.show(feed)
         title = _run_title(feed) if feed is not None else ""
-        entitle(self._progress, safe_text(title, 200))
+        set_border_titles(self._progress, safe_text(title, 200))
         self._update_charts(feed, live)
         self._samples.show(feed)
         run_state = (
