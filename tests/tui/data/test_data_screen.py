@@ -534,7 +534,7 @@ async def test_unreadable_files_count_as_missing(
 async def test_paging_keys_reach_all_images(opened: Opened, with_fashion: FakeDatasets) -> None:
     async with opened() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
-        size, across = gallery(dashboard).page_size, gallery(dashboard).plan.across
+        size, across = gallery(dashboard).page_size, gallery(dashboard).tile_layout.across
         steps = {
             "right": 1, "l": 2, "left": 1, "h": 0, "down": across, "up": 0, "j": across,
             "k": 0, "pagedown": size, "pageup": 0, "end": 59, "home": 0,
@@ -982,7 +982,7 @@ async def test_help_lists_every_key_of_the_screen(
         for what in (
             "Dataset", "Go to", "Augmented", "Means", "Zoom", "How images are drawn",
             "About this dataset", "Sketches (SYNTHETIC)", "Split", "Filter", "All classes",
-            "Back", "Page on", "Last picture", "Open",
+            "Back", "Next page", "Last image", "Open",
         ):  # fmt: skip
             assert what in text
 

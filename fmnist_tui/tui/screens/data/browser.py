@@ -145,7 +145,7 @@ class DatasetBrowser(Horizontal):
         if view is None:
             return
         title = Content(safe_text(view.title))
-        gallery.label(title, Content(f"{gallery.place} · {gallery.zoom} · {gallery.renderer}"))
+        gallery.label(title, Content(f"{gallery.position} · {gallery.zoom} · {gallery.renderer}"))
         if self._timer is not None:
             self._timer.stop()
         if not len(view):
