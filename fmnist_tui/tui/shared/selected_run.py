@@ -7,7 +7,6 @@ when there is something new to show.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from textual.content import Content
 from textual.timer import Timer
@@ -24,12 +23,8 @@ from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    state: RunState | None
-    evaluation: LoadedEvaluation | None
-    problem: str
+# The state, the predictions, and what is missing.
+_Loaded = tuple[RunState | None, LoadedEvaluation | None, str]
 
 
 class SelectedRun:
@@ -93,12 +88,6 @@ class SelectedRun:
         return feed.state if feed is not None else self._state
 
     @property
-    def is_unfinished(self) -> bool:
-        """Whether the run has no end: it is in progress, or has crashed."""
-        state = self.state
-        return state is not None and state.end is None
-
-    @property
     def name(self) -> str:
         """`two-conv 7f3a`."""
         if self.folder is None:
@@ -158,21 +147,20 @@ class SelectedRun:
 
         def load() -> _Loaded:
             if not folder.path.is_dir():
-                problem = f"the folder of this run no longer exists: {safe_text(folder.path)}"
-                return _Loaded(None, None, problem)
+                path = safe_text(folder.path)
+                return None, None, f"the folder of this run no longer exists: {path}"
             evaluation, problem = None, ""
             try:
                 evaluation = cache.load(folder, split)
             except UserError as error:
                 problem = str(error)
-            state = None if is_followed else cache.load_state(folder)
-            return _Loaded(state, evaluation, problem)
+            return None if is_followed else cache.load_state(folder), evaluation, problem
 
         def on_loaded(new: _Loaded) -> None:
-            before = (self.is_loading, self.loaded, self.problem, self._state)
-            self.is_loading, self.loaded, self.problem = False, new.evaluation, new.problem
-            self._state = new.state
-            if before != (self.is_loading, self.loaded, self.problem, self._state):
+            was_loading, before = self.is_loading, (self._state, self.loaded, self.problem)
+            self.is_loading = False
+            self._state, self.loaded, self.problem = new
+            if was_loading or before != new:
                 self._notify_screen()
 
         self._screen.later(load, on_loaded, self._on_failed, group="selected run")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from fmnist_tui.config import recipes
@@ -47,7 +48,7 @@ class ConfigDraft:
 
     def cycle(self, name: str, by: int) -> bool:
         """Select the next or previous choice of a field; False if it has no choices."""
-        words: tuple[str, ...] = config.setting_choices(name)
+        words = config.setting_choices(name)
         if config.setting_type(name) is bool:
             self.values[name] = not self.values[name]
         elif words:
@@ -74,19 +75,12 @@ class ConfigDraft:
     def rows(self) -> list[DraftRow]:
         """The rows of the form: every field under its group's heading."""
         rows: list[DraftRow] = []
-        group = ""
-        for name in FIELDS:
-            if config.setting_group(name) != group:
-                group = config.setting_group(name)
-                rows.append(DraftRow(group, heading=True))
-            rows.append(
-                DraftRow(
-                    name,
-                    value=format_setting(self.values[name]),
-                    changed=self.values[name] != self._base[name],
-                    problem=self.problems.get(name, ""),
-                )
-            )
+        for group, names in groupby(FIELDS, config.setting_group):
+            rows.append(DraftRow(group, heading=True))
+            for name in names:
+                value, changed = self.values[name], self.values[name] != self._base[name]
+                problem = self.problems.get(name, "")
+                rows.append(DraftRow(name, False, format_setting(value), changed, problem))
         return rows
 
     def _check(self) -> None:

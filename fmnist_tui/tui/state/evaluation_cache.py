@@ -10,8 +10,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,9 +93,7 @@ class EvaluationCache:
         """The predictions, if they are loaded and have not changed on disk since."""
         with self._lock:
             stamp, loaded = self._loaded.get((folder.path, split), (None, None))
-        if loaded is None or _stamp(_file(folder, split)) != stamp:
-            return None
-        return loaded
+        return loaded if _stamp(_file(folder, split)) == stamp else None
 
     def load(self, folder: RunFolder, split: str) -> LoadedEvaluation | None:
         """The predictions, or None if there are none. Slow: call it in a thread.
@@ -104,7 +104,12 @@ class EvaluationCache:
         loaded = self.get(folder, split)
         if loaded is not None or path is None:
             return loaded
-        predictions = _load_predictions(path)
+        try:
+            predictions = Predictions.load(path)
+        except UserError:
+            raise
+        except Exception as error:  # noqa: BLE001 - zip, zlib and numpy each fail in their own way
+            raise UserError(f"{safe_text(path)}: damaged predictions ({reason(error)})") from None
         try:
             evaluation = predictions.evaluation()
         except ValueError as error:
@@ -146,32 +151,27 @@ class EvaluationCache:
         key = (folder.path, split)
 
         def on_done(evaluated: Future[SplitEvaluation]) -> None:
-            error: BaseException | None = None
-            loaded = None
+            settle: Callable[[], None]
             try:
-                loaded = self._put_evaluation(folder, split, evaluated.result())
+                new = evaluated.result()
+                loaded = LoadedEvaluation(
+                    folder, new.predictions, new.evaluation, new.step, new.epoch
+                )
+                self._put(loaded, split, _stamp(_file(folder, split)))
+                settle = partial(result.set_result, loaded)
             except BaseException as raised:  # noqa: BLE001 - passed on to the caller
                 error = _as_user_error(raised, folder, split)
                 self._errors[key] = safe_text(error)
+                settle = partial(result.set_exception, error)
             self._started.pop(key, None)
-            if not result.set_running_or_notify_cancel():
-                return
-            if error is not None:
-                result.set_exception(error)
-            elif loaded is not None:
-                result.set_result(loaded)
+            if result.set_running_or_notify_cancel():
+                settle()
 
         self._errors.pop(key, None)
         future = session.evaluate(folder, split)
         self._started[key] = time.monotonic()
         future.add_done_callback(on_done)
         return result
-
-    def _put_evaluation(
-        self, folder: RunFolder, split: str, new: SplitEvaluation
-    ) -> LoadedEvaluation:
-        loaded = LoadedEvaluation(folder, new.predictions, new.evaluation, new.step, new.epoch)
-        return self._put(loaded, split, _stamp(_file(folder, split)))
 
     def _put(self, loaded: LoadedEvaluation, split: str, stamp: Stamp) -> LoadedEvaluation:
         with self._lock:
@@ -197,15 +197,6 @@ def _stamp(path: Path | None) -> Stamp:
     except (OSError, ValueError):
         return None
     return path.name, status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _load_predictions(path: Path) -> Predictions:
-    try:
-        return Predictions.load(path)
-    except UserError:
-        raise
-    except Exception as error:  # noqa: BLE001 - zip, zlib and numpy each fail in their own way
-        raise UserError(f"{safe_text(path)}: damaged predictions ({reason(error)})") from None
 
 
 def _as_user_error(error: BaseException, folder: RunFolder, split: str) -> UserError:

@@ -1,7 +1,7 @@
-"""One of our own commands, run in a process of its own for the dashboard.
+"""One of the program's commands, run for the dashboard in another process.
 
-The process writes to files, not to us: it may outlive the dashboard. How far it is it
-says in JSON lines on its standard error, what came of it as one JSON document.
+The process may outlive the dashboard, so it writes to files: progress as JSON lines on its
+standard error, the result as one JSON document on its standard output.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from fmnist_tui.util.text import safe_text
 
 RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
 LINES = 500
-# So long may one that was told to stop take before it is ended.
+# How long a job may take to stop before it is killed.
 STOP_SECONDS = 20.0
-# How every error begins that a command prints (`cli.output.error`).
 _BLOCK = 1 << 16
 
 
 class BackgroundJob:
-    """A command under way. `poll`, called now and then by the screen's thread, never waits."""
+    """A running command. `poll`, called regularly by the screen's thread, never waits."""
 
     def __init__(self, title: str, words: Sequence[str]) -> None:
         self.title, self.words = title, tuple(words)
         self.status = RUNNING
         self.done, self.total, self.what = 0.0, 0.0, "starting"
-        self.began = time.monotonic()
         self.seconds = 0.0
         self.lines: deque[str] = deque(maxlen=LINES)
-        # what it printed, once it is done
+        # The JSON document that it printed, once it is done.
         self.document: Any = None
-        self._since = (0.0, self.began)
-        self._partial = b""
+        self._started = time.monotonic()
+        # How much was done when the current stage started, and when that was.
+        self._stage = (0.0, self._started)
+        self._partial_line = b""
         self._read = 0
-        self._asked = False
+        self._is_cancelled = False
         self._process: subprocess.Popen[bytes] | None = None
         self._out: BinaryIO | None = None
         self._err: BinaryIO | None = None
 
     def start(self) -> None:
-        """Start the process; a UserError where that cannot be."""
+        """Start the process; raises UserError if that is not possible."""
         try:
-            # Open as long as the process is listened to.
+            # Closed when the process has ended.
             self._out = tempfile.TemporaryFile()  # noqa: SIM115
             self._err = tempfile.TemporaryFile()  # noqa: SIM115
             self._process = subprocess.Popen(
@@ -64,64 +64,67 @@ class BackgroundJob:
                 env={**os.environ, "FMNIST_TUI_STEPS": "json", "PYTHONIOENCODING": "utf-8"},
             )
         except (OSError, ValueError) as error:
-            self.status = FAILED
-            self._close()
+            self._end(FAILED)
             raise UserError(f"{self.title}: cannot start a process: {reason(error)}") from error
-        if self._asked:
-            # Somebody was quicker than its beginning.
-            self._asked = False
+        if self._is_cancelled:
+            # It was cancelled before the process existed.
+            self._is_cancelled = False
             self.cancel()
 
     @property
     def share(self) -> float | None:
-        """How much is done, from 0 to 1; None where nobody knows."""
+        """How much is done, from 0 to 1; None if unknown."""
         return min(1.0, self.done / self.total) if self.total > 0 else None
 
     @property
     def left(self) -> float | None:
-        """Seconds that are left if it goes on as it has since the present stage began."""
-        done, began = self._since
-        gained, passed = self.done - done, time.monotonic() - began
-        if self.status != RUNNING or gained <= 0 or self.total <= 0 or passed < 0.5:
+        """The seconds left at the speed of the current stage; None if unknown."""
+        done, started = self._stage
+        gained, elapsed = self.done - done, time.monotonic() - started
+        if self.status != RUNNING or gained <= 0 or self.total <= 0 or elapsed < 0.5:
             return None
-        return passed / gained * max(0.0, self.total - self.done)
+        return elapsed / gained * max(0.0, self.total - self.done)
 
     @property
     def error(self) -> str:
-        """Why it failed, as the command said it."""
-        told = [
-            line.removeprefix(ERROR_PREFIX) for line in self.lines if line.startswith(ERROR_PREFIX)
-        ]
-        return "; ".join(told) or (self.lines[-1] if self.lines else "it ended without a word")
+        """Why it failed: the error lines that the command printed, or its last line."""
+        errors = [line for line in self.lines if line.startswith(ERROR_PREFIX)]
+        if errors:
+            return "; ".join(line.removeprefix(ERROR_PREFIX) for line in errors)
+        return self.lines[-1] if self.lines else "it ended without an error message"
 
     def poll(self) -> bool:
-        """Take in what the process has said since; whether there is anything new."""
-        if self._process is None or self.status != RUNNING:
+        """Read what the process has written since the last call; whether anything is new."""
+        if self._process is None or self._err is None or self.status != RUNNING:
             return False
-        code = self._process.poll()
-        moved = self._listen()
-        self.seconds = time.monotonic() - self.began
+        code, has_news = self._process.poll(), False
+        while block := os.pread(self._err.fileno(), _BLOCK, self._read):
+            self._read += len(block)
+            *lines, self._partial_line = (self._partial_line + block).split(b"\n")
+            for line in lines:
+                self._parse_line(line.decode("utf-8", "replace"))
+            has_news = True
+        self.seconds = time.monotonic() - self._started
         if code is None:
-            return moved
-        self._end(code)
+            return has_news
+        failure = CANCELLED if self._is_cancelled else FAILED
+        self._end(self._load_document() if code == 0 else failure)
         return True
 
     def cancel(self) -> None:
-        """Ask it to give up in good order; asked again, it is ended at once.
+        """Ask the process to stop; a second call kills it.
 
-        By SIGTERM: Ctrl-C's signal is ignored by whatever was begun in the background."""
+        SIGTERM, not SIGINT, which processes that are started in the background may ignore."""
         if self.status != RUNNING:
             return
-        number = signal.SIGKILL if self._asked else signal.SIGTERM
-        self._asked = True
-        self.what = "stopping"
-        if self._process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+        number = signal.SIGKILL if self._is_cancelled else signal.SIGTERM
+        self._is_cancelled, self.what = True, "stopping"
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the end; False if it has not come by then."""
+        """Wait for the end; False if it has not ended by then."""
         if self._process is not None and self.status == RUNNING:
             try:
                 self._process.wait(seconds)
@@ -130,59 +133,43 @@ class BackgroundJob:
             self.poll()
         return True
 
-    def _listen(self) -> bool:
-        if self._err is None:
-            return False
-        moved = False
-        while block := os.pread(self._err.fileno(), _BLOCK, self._read):
-            self._read += len(block)
-            *whole, self._partial = (self._partial + block).split(b"\n")
-            for line in whole:
-                self._hear(line.decode("utf-8", "replace"))
-            moved = True
-        return moved
-
-    def _hear(self, line: str) -> None:
+    def _parse_line(self, line: str) -> None:
         if line.startswith("{"):
             with contextlib.suppress(ValueError, KeyError, TypeError):
-                told = json.loads(line)
-                done, total = float(told["done"]), float(told["total"])
+                step = json.loads(line)
+                done, total = float(step["done"]), float(step["total"])
                 if total != self.total or done < self.done:
-                    self._since = (done, time.monotonic())
+                    self._stage = (done, time.monotonic())
                 self.done, self.total = done, total
-                if not self._asked:
-                    self.what = safe_text(told["what"], 100)
+                if not self._is_cancelled:
+                    self.what = safe_text(step["what"], 100)
                 return
         if line.strip():
             self.lines.append(safe_text(line, 400))
 
-    def _end(self, code: int) -> None:
-        self._listen()
-        if code == 0 and self._out is not None:
+    def _load_document(self) -> str:
+        """Load what a successful process has printed; returns the job's new status."""
+        if self._out is not None:
             self._out.seek(0)
             try:
                 self.document = json.loads(self._out.read() or b"null")
-                self.status, self.what = DONE, "done"
+                return DONE
             except ValueError:
-                self.status, self.what = FAILED, "failed"
-                self.lines.append("what it printed is no JSON")
-        elif self._asked:
-            self.status, self.what = CANCELLED, "cancelled"
-        else:
-            self.status, self.what = FAILED, "failed"
-        self._close()
+                self.lines.append("its output is no JSON document")
+        return FAILED
 
-    def _close(self) -> None:
+    def _end(self, status: str) -> None:
+        self.status = self.what = status
         for file in (self._out, self._err):
             if file is not None:
                 file.close()
 
 
-def end_all(errands: Sequence[BackgroundJob]) -> None:
-    """Stop these, and wait until they have."""
-    for one in errands:
-        one.cancel()
-    for one in errands:
-        if not one.wait(STOP_SECONDS):
-            one.cancel()
-            one.wait(STOP_SECONDS)
+def end_all(jobs: Sequence[BackgroundJob]) -> None:
+    """Stop these jobs, and wait until they have ended."""
+    for job in jobs:
+        job.cancel()
+    for job in jobs:
+        if not job.wait(STOP_SECONDS):
+            job.cancel()
+            job.wait(STOP_SECONDS)

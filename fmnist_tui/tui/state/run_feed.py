@@ -7,9 +7,9 @@ Events of a run of this process come through a deque, those of any other from th
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections import deque
-from pathlib import Path
 
 from fmnist_tui.config import recipes
 from fmnist_tui.config.run_config import RunConfig
@@ -45,7 +45,8 @@ class RunFeed:
         self.heading = ""
         self._folder: RunFolder | None = None
         self._tail: EventReader | None = None
-        self._holder: LockHolder | None = None
+        # The other process that trains the run.
+        self.holder: LockHolder | None = None
         self._checked_at = 0.0
         self._ended = False
 
@@ -79,10 +80,9 @@ class RunFeed:
     @property
     def name(self) -> str:
         """The run's short name, safe to show."""
-        folder = self.folder
-        if folder is not None:
-            return safe_text(f"{self._recipe} {folder.id}".strip(), 40)
-        return safe_text(self._recipe, 40)
+        about = self.state.started or self.config
+        title = run_title(self.kind, about.recipe) if about is not None else ""
+        return safe_text(f"{title} {self.folder.id if self.folder else ''}".strip(), 40)
 
     @property
     def kind(self) -> str:
@@ -93,12 +93,6 @@ class RunFeed:
         return LRFIND if searches else TRAIN
 
     @property
-    def _recipe(self) -> str:
-        if self.state.started is not None:
-            return run_title(self.kind, self.state.started.recipe)
-        return run_title(self.kind, self.config.recipe) if self.config is not None else ""
-
-    @property
     def own(self) -> bool:
         """Whether this process trains the run."""
         return self.training is not None
@@ -106,14 +100,7 @@ class RunFeed:
     @property
     def live(self) -> bool:
         """Whether a process trains the run now."""
-        if self.training is not None:
-            return not self.training.is_done
-        return self._holder is not None
-
-    @property
-    def holder(self) -> LockHolder | None:
-        """The other process that trains the run."""
-        return None if self.own else self._holder
+        return self.holder is not None or (self.training is not None and not self.training.is_done)
 
     @property
     def error(self) -> str:
@@ -183,20 +170,11 @@ class RunFeed:
         if self._folder is None or (now - self._checked_at < _CHECK_SECONDS and not force):
             return False
         self._checked_at = now
-        before = (self._holder, self.record_error)
-        if not _is_folder(self._folder.path):
-            self._holder = None
-            self.record_error = (
-                f"the folder of this run no longer exists: {safe_text(self._folder.path)}"
-            )
-        else:
+        before, path = (self.holder, self.record_error), self._folder.path
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where access is denied
             with contextlib.suppress(OSError):
-                self._holder = find_holder(self._folder.path)
-        return before != (self._holder, self.record_error)
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
+                self.holder = find_holder(path)
+        else:
+            self.holder = None
+            self.record_error = f"the folder of this run no longer exists: {safe_text(path)}"
+        return before != (self.holder, self.record_error)

@@ -45,11 +45,8 @@ class Settings:
     @classmethod
     def load(cls, folder: Path) -> Settings:
         settings = cls(folder)
-        settings.values = {
-            key: value
-            for key, value in settings._read(VIEW, json.loads).items()
-            if isinstance(value, str)
-        }
+        choices = settings._read(VIEW, json.loads)
+        settings.values = {key: value for key, value in choices.items() if isinstance(value, str)}
         document = settings._read(KEYS, tomllib.loads)
         for key in document.keys() - {"keys"}:
             settings._warn(KEYS, f"{key} is not a section (bindings go under [keys])")

@@ -12,45 +12,20 @@ from textual.color import Color
 from textual.filter import LineFilter
 
 _SAME_WIDTH = {
-    **dict.fromkeys("─━╌┄┈╴╶╸╺═▁▂⎺⎽", "-"),
+    **dict.fromkeys("─━╌┄┈╴╶╸╺═▁▂⎺⎽–—−", "-"),
     **dict.fromkeys("│┃╎┆┊║▏▎▍▌▐▕┤├", "|"),
-    **dict.fromkeys("┌┐└┘╭╮╰╯┬┴┼┏┓┗┛╋╔╗╚╝", "+"),
-    **dict.fromkeys("█▇▆▅▄▃▀▊▋▉▓", "#"),
-    "▒": "=",
-    "░": ".",
-    "·": ".",
-    "…": "~",
-    "●": "*",
-    "○": "o",
-    "◉": "@",
-    "▶": ">",
-    "▸": ">",
-    "◀": "<",
-    "▲": "^",
-    "△": "^",
-    "▼": "v",
-    "▽": "v",
-    "←": "<",
-    "→": ">",
-    "↑": "^",
-    "↓": "v",
-    "↵": "<",
-    "×": "x",
-    "÷": "/",
-    "±": "~",
-    "–": "-",
-    "—": "-",
-    "−": "-",
-    "≤": "<",
-    "≥": ">",
-    "✓": "+",
-    "✗": "x",
-    "◆": "#",
-    "“": '"',
-    "”": '"',
-    "‘": "'",
-    "’": "'",
-    "\N{NO-BREAK SPACE}": " ",
+    **dict.fromkeys("┌┐└┘╭╮╰╯┬┴┼┏┓┗┛╋╔╗╚╝✓", "+"),
+    **dict.fromkeys("█▇▆▅▄▃▀▊▋▉▓◆", "#"),
+    **dict.fromkeys("▶▸→≥", ">"),
+    **dict.fromkeys("◀←↵≤", "<"),
+    **dict.fromkeys("▲△↑", "^"),
+    **dict.fromkeys("▼▽↓", "v"),
+    **dict.fromkeys("░·", "."),
+    **dict.fromkeys("…±", "~"),
+    **dict.fromkeys("×✗", "x"),
+    **dict.fromkeys("“”", '"'),
+    **dict.fromkeys("‘’", "'"),
+    **dict(zip("▒●○◉÷\N{NO-BREAK SPACE}", "=*o@/ ", strict=True)),
 }
 
 
@@ -76,11 +51,9 @@ def needs_ascii(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether the terminal or the locale supports only ASCII."""
     if environment.get("TERM", "") in ("dumb", "vt100", "vt220"):
         return True
-    locale = next(
-        (environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)),
-        "",
-    )
-    return locale.lower().replace("-", "").rpartition(".")[2] not in ("utf8",) and bool(locale)
+    names = ("LC_ALL", "LC_CTYPE", "LANG")
+    locale = next((environment[name] for name in names if environment.get(name)), "utf8")
+    return locale.lower().replace("-", "").rpartition(".")[2] != "utf8"
 
 
 def _replace(character: str) -> str:

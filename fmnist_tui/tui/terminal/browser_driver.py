@@ -39,12 +39,18 @@ class BrowserDriver(WebDriver):
         self._hangup_sent = False
 
     def write(self, data: str) -> None:
-        self._write_packet(b"D", data.encode("utf-8", "replace"))
+        """Write a packet with terminal output, also if a signal interrupts the write."""
+        encoded = data.encode("utf-8", "replace")
+        rest = memoryview(b"D" + len(encoded).to_bytes(4, "big") + encoded)
+        try:
+            while rest:
+                rest = rest[os.write(self.fileno, rest) :]
+        except OSError:
+            self._send_hangup()
 
     def write_meta(self, data: dict[str, object]) -> None:
-        # Nothing is sent: the browser must not be told to open addresses or fetch files, and the
-        # end of the output says that the dashboard has ended.
-        return
+        """Send nothing: the browser must not be told to open addresses or fetch files, and the
+        end of the output says that the dashboard has ended."""
 
     def on_meta(self, packet_type: str, payload: dict[str, object]) -> None:
         if packet_type in _FORWARDED:
@@ -55,15 +61,6 @@ class BrowserDriver(WebDriver):
     def run_input_thread(self) -> None:
         super().run_input_thread()
         if not self.exit_event.is_set():
-            self._send_hangup()
-
-    def _write_packet(self, kind: bytes, data: bytes) -> None:
-        """Write a whole packet, also if a signal interrupts the write."""
-        rest = memoryview(kind + len(data).to_bytes(4, "big") + data)
-        try:
-            while rest:
-                rest = rest[os.write(self.fileno, rest) :]
-        except OSError:
             self._send_hangup()
 
     def _send_hangup(self) -> None:

@@ -53,19 +53,12 @@ def shorten(style: Style) -> Style:
 def _short(colour: RichColor | None) -> RichColor | None:
     if colour is None or colour.type is not ColorType.TRUECOLOR or colour.triplet is None:
         return colour
-    number = _palette_number(*colour.triplet)
+    # Equal up to rounding.
+    near = (
+        next((step for step in CUBE_LEVELS if abs(step - level) <= 1), None)
+        for level in colour.triplet
+    )
+    number = _NUMBERS.get(colour.triplet) or _NUMBERS.get(tuple(near))
     if number is None:
         return colour
     return RichColor(colour.name, ColorType.EIGHT_BIT, number, colour.triplet)
-
-
-def _palette_number(red: int, green: int, blue: int) -> int | None:
-    """The number of a palette colour that is equal up to rounding."""
-    exact = _NUMBERS.get((red, green, blue))
-    if exact is not None:
-        return exact
-    near = [
-        next((step for step in CUBE_LEVELS if abs(step - level) <= 1), None)
-        for level in (red, green, blue)
-    ]
-    return _NUMBERS.get((near[0], near[1], near[2]))

@@ -52,7 +52,9 @@ class TerminalScreen:
 @contextlib.contextmanager
 def redirected_output(lines: deque[str]) -> Iterator[TerminalScreen]:
     """Give the terminal to the screen; lines that are printed meanwhile go to `lines`."""
-    attributes = _terminal_attributes()
+    attributes = None
+    with contextlib.suppress(OSError, termios.error):
+        attributes = termios.tcgetattr(0)
     originals = [os.dup(number) for number in (1, 2)]
     screen = TerminalScreen(os.dup(1))
     reading, writing = os.pipe()
@@ -92,29 +94,16 @@ def _flush() -> None:
             file.flush()
 
 
-def _terminal_attributes() -> list[Any] | None:
-    try:
-        return termios.tcgetattr(0)
-    except (OSError, termios.error):
-        return None
-
-
 def _read_lines(descriptor: int, lines: deque[str]) -> None:
     rest = b""
-    while True:
-        try:
-            block = os.read(descriptor, 65536)
-        except OSError:
-            break
-        if not block:
-            break
-        *complete, rest = (rest + block).replace(b"\r", b"\n").split(b"\n")
-        for line in complete:
-            if line.strip():
-                lines.append(line[:_LINE_LIMIT].decode("utf-8", "replace"))
-        if len(rest) > _LINE_LIMIT:
-            lines.append(rest[:_LINE_LIMIT].decode("utf-8", "replace"))
-            rest = b""
+    with contextlib.suppress(OSError):
+        while block := os.read(descriptor, 65536):
+            *complete, rest = (rest + block).replace(b"\r", b"\n").split(b"\n")
+            if len(rest) > _LINE_LIMIT:
+                complete, rest = [*complete, rest], b""
+            lines += [
+                line[:_LINE_LIMIT].decode("utf-8", "replace") for line in complete if line.strip()
+            ]
     if rest.strip():
         lines.append(rest.decode("utf-8", "replace"))
     os.close(descriptor)

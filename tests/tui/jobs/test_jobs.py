@@ -140,11 +140,11 @@ def test_time_left_follows_the_pace_of_the_stage_that_is_going_on(
     one = BackgroundJob("export", [])
     now = 1000.0
     monkeypatch.setattr("fmnist_tui.tui.state.job.time.monotonic", lambda: now)
-    one._hear('{"done": 0, "total": 10, "what": "a"}')
+    one._parse_line('{"done": 0, "total": 10, "what": "a"}')
     now += 2
-    one._hear('{"done": 4, "total": 10, "what": "a"}')
+    one._parse_line('{"done": 4, "total": 10, "what": "a"}')
     assert one.left == pytest.approx(3.0)
-    one._hear('{"done": 0, "total": 100, "what": "b"}')
+    one._parse_line('{"done": 0, "total": 100, "what": "b"}')
     assert one.left is None
     assert one.share == 0
 
@@ -152,7 +152,7 @@ def test_time_left_follows_the_pace_of_the_stage_that_is_going_on(
 @pytest.mark.parametrize("said", ["{", '{"done": 1}', '{"done": "x", "total": 1, "what": ""}'])
 def test_a_line_that_is_no_step_is_a_line(said: str) -> None:
     one = BackgroundJob("export", [])
-    one._hear(said)
+    one._parse_line(said)
     assert list(one.lines) == [said]
 
 
@@ -234,7 +234,7 @@ def test_ending_many_waits_for_each() -> None:
 
 def test_a_line_of_the_list_tells_state_share_and_what_is_wrong() -> None:
     one = BackgroundJob("export", [])
-    one._hear('{"done": 1, "total": 2, "what": "checking"}')
+    one._parse_line('{"done": 1, "total": 2, "what": "checking"}')
     assert "50%" in format_job(one, 100).plain
     assert "checking" in format_job(one, 100).plain
     one.status = job.FAILED
