@@ -22,6 +22,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -165,26 +166,9 @@ def read_recipe(path: Path) -> Recipe:
         raise UserError(f"{where}: not a readable TOML file: {safe_text(reason(error))}") from None
     if "space" in document:
         raise UserError(f"{where}: is a sweep, not the settings of a run; use `fmnist-tui sweep`")
-    problems = [
-        ConfigProblem(
-            key,
-            value,
-            f"no such key{did_you_mean(key, KEYS)} (settings go under [run])",
-        )
-        for key, value in document.items()
-        if key not in KEYS
-    ]
-    for part in ("run", "gpu", "ensemble"):
-        if not isinstance(document.get(part, {}), dict):
-            problems.append(ConfigProblem(part, document[part], f"must be a table: [{part}]"))
-    for part in ("stage", "claim"):
-        tables = document.get(part, [])
-        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-            problems.append(ConfigProblem(part, tables, f"must be tables: [[{part}]]"))
-    if not problems:
-        problems = list(_find_problems(document))
+    problems = [*_find_structure_problems(document)] or [*_find_problems(document)]
     if problems:
-        raise ConfigError(problems, where)
+        raise ConfigError(list(starmap(ConfigProblem, problems)), where)
     values = document.get("run", {})
     members = document.get("ensemble")
     return Recipe(
@@ -199,75 +183,81 @@ def read_recipe(path: Path) -> Recipe:
     )
 
 
-def _find_problems(document: Mapping[str, Any]) -> Iterator[ConfigProblem]:
+# A key, its value and what is allowed.
+Problem = tuple[str, object, str]
+
+
+def _find_structure_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
+    for key, value in document.items():
+        if key not in KEYS:
+            yield key, value, f"no such key{did_you_mean(key, KEYS)} (settings go under [run])"
+    for key in ("run", "gpu", "ensemble"):
+        if not isinstance(document.get(key, {}), dict):
+            yield key, document[key], f"must be a table: [{key}]"
+    for key in ("stage", "claim"):
+        tables = document.get(key, [])
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            yield key, tables, f"must be tables: [[{key}]]"
+
+
+def _find_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
     """Problems in the tables of a recipe, except for its settings."""
     stages, members = document.get("stage", []), document.get("ensemble")
-    stage_names = [stage.get("name") for stage in stages]
+    names = [stage.get("name") for stage in stages]
     if not _is_seed_count(document.get("seeds", 1), 1):
-        yield ConfigProblem(
-            "seeds", document["seeds"], f"must be a whole number from 1 to {MAX_SEEDS}"
-        )
+        yield "seeds", document["seeds"], f"must be a whole number from 1 to {MAX_SEEDS}"
     for stage in stages:
         yield from _find_unknown_keys("stage", stage, ("name", "run"))
-        name = stage.get("name")
+        name, run = stage.get("name"), stage.get("run")
         if not isinstance(name, str) or not re.fullmatch(r"[\w-]{1,30}", name):
-            yield ConfigProblem(
-                "stage.name", name, "must be a word of 1 to 30 letters, digits, _ and -"
-            )
-        elif stage_names.count(name) > 1:
-            yield ConfigProblem("stage.name", name, "is the name of more than one stage")
-        if not isinstance(stage.get("run"), dict):
-            yield ConfigProblem(
-                "stage.run", stage.get("run"), "must be a table of changed settings"
-            )
+            yield "stage.name", name, "must be a word of 1 to 30 letters, digits, _ and -"
+        elif names.count(name) > 1:
+            yield "stage.name", name, "is the name of more than one stage"
+        if not isinstance(run, dict):
+            yield "stage.run", run, "must be a table of changed settings"
     if members is not None:
         yield from _find_unknown_keys("ensemble", members, ("seeds", "tta"))
-        if not _is_seed_count(members.get("seeds"), 2):
-            least = f"must be a whole number from 2 to {MAX_SEEDS}"
-            yield ConfigProblem("ensemble.seeds", members.get("seeds"), least)
-        if members.get("tta", "none") not in setting_choices("tta"):
-            yield ConfigProblem(
-                "ensemble.tta", members["tta"], f"must be {describe_allowed('tta')}"
-            )
+        seeds, tta = members.get("seeds"), members.get("tta", "none")
+        if not _is_seed_count(seeds, 2):
+            yield "ensemble.seeds", seeds, f"must be a whole number from 2 to {MAX_SEEDS}"
+        if tta not in setting_choices("tta"):
+            yield "ensemble.tta", tta, f"must be {describe_allowed('tta')}"
         if stages:
-            yield ConfigProblem("ensemble", dict(members), "cannot be combined with stages")
+            yield "ensemble", dict(members), "cannot be combined with stages"
     for claim in document.get("claim", []):
-        yield from _find_claim_problems(claim, stage_names)
+        yield from _find_claim_problems(claim, names)
 
 
-def _find_claim_problems(claim: Mapping[str, Any], stages: list[object]) -> Iterator[ConfigProblem]:
+def _find_claim_problems(claim: Mapping[str, Any], stages: list[object]) -> Iterator[Problem]:
     yield from _find_unknown_keys("claim", claim, tuple(part.name for part in fields(Claim)))
     metric = claim.get("metric")
     if metric not in METRICS:
-        yield ConfigProblem("claim.metric", metric, f"must be one of {', '.join(METRICS)}")
+        yield "claim.metric", metric, f"must be one of {', '.join(METRICS)}"
     bounds = [key for key in ("at_least", "at_most") if key in claim]
     if len(bounds) != 1:
-        yield ConfigProblem(
-            "claim.at_least", claim.get("at_least"), "set either at_least or at_most"
-        )
+        yield "claim.at_least", claim.get("at_least"), "set either at_least or at_most"
     for key in bounds:
-        number = isinstance(claim[key], (int, float)) and not isinstance(claim[key], bool)
-        if metric == SECONDS and not (number and 0 < claim[key] < math.inf):
-            yield ConfigProblem(f"claim.{key}", claim[key], "must be a number of seconds")
-        elif metric != SECONDS and not (number and 0 <= claim[key] <= 1):
-            yield ConfigProblem(f"claim.{key}", claim[key], "must be a fraction from 0 to 1")
+        value = claim[key]
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if metric == SECONDS and not (is_number and 0 < value < math.inf):
+            yield f"claim.{key}", value, "must be a number of seconds"
+        elif metric != SECONDS and not (is_number and 0 <= value <= 1):
+            yield f"claim.{key}", value, "must be a fraction from 0 to 1"
     if not isinstance(claim.get("run", {}), dict):
-        yield ConfigProblem("claim.run", claim["run"], "must be a table")
+        yield "claim.run", claim["run"], "must be a table"
     if not isinstance(claim.get("about", ""), str):
-        yield ConfigProblem("claim.about", claim["about"], "must be text")
+        yield "claim.about", claim["about"], "must be text"
     if claim.get("stage", "") not in ("", *stages):
         known = ", ".join(str(name) for name in stages) or "none"
-        yield ConfigProblem("claim.stage", claim["stage"], f"no such stage (there are {known})")
+        yield "claim.stage", claim["stage"], f"no such stage (there are {known})"
 
 
 def _find_unknown_keys(
     part: str, table: Mapping[str, Any], known: tuple[str, ...]
-) -> Iterator[ConfigProblem]:
+) -> Iterator[Problem]:
     for key, value in table.items():
         if key not in known:
-            yield ConfigProblem(
-                f"{part}.{key}", value, f"no such key of a {part}{did_you_mean(key, known)}"
-            )
+            yield f"{part}.{key}", value, f"no such key of a {part}{did_you_mean(key, known)}"
 
 
 def _is_seed_count(value: object, least: int) -> bool:

@@ -61,7 +61,11 @@ class RunConfig(BaseModel):
         None, "data", "train on this many images only (stratified); none for all", ge=1
     )
     input_size: int = _setting(
-        28, "data", "side length that the images of a folder: dataset are scaled to", ge=8, le=256
+        dataset_catalog.IMAGE_SIDE,
+        "data",
+        "side length that the images of a folder: dataset are scaled to",
+        ge=8,
+        le=256,
     )
     colour: bool = _setting(False, "data", "read a folder: dataset in colour")
 
@@ -148,7 +152,9 @@ class RunConfig(BaseModel):
     @model_validator(mode="after")
     def _check_conflicts(self) -> Self:
         if conflicts := [*_conflicts(self)]:
-            raise PydanticCustomError("conflict", "{text}", {"text": "", "conflicts": conflicts})
+            values = self.model_dump(mode="json")
+            problems = [ConfigProblem(key, values[key], message) for key, message in conflicts]
+            raise PydanticCustomError("conflict", "{text}", {"text": "", "problems": problems})
         return self
 
     @classmethod
@@ -283,7 +289,7 @@ def _explain(error: ValidationError) -> Iterator[ConfigProblem]:
     reported = set()
     for item in error.errors():
         if item["type"] == "conflict":
-            yield from item["ctx"]["conflicts"]
+            yield from item["ctx"]["problems"]
             continue
         key = str(item["loc"][0]) if item["loc"] else ""
         if key in reported:
@@ -297,49 +303,38 @@ def _explain(error: ValidationError) -> Iterator[ConfigProblem]:
             yield ConfigProblem(key, item["input"], f"must be {describe_allowed(key)}")
 
 
-def _conflicts(config: RunConfig) -> Iterator[ConfigProblem]:
-    """Combinations of settings that are valid one by one but not together."""
+def _conflicts(config: RunConfig) -> Iterator[tuple[str, str]]:
+    """Settings that are valid but not together with others, and what is allowed."""
     info = dataset_catalog.find_dataset_info(config.dataset)
     if info is not None and not info.mirror:
         if config.flip:
-            yield ConfigProblem(
-                "flip", True, f"{info.title} must not be mirrored: allowed is false"
-            )
+            yield "flip", f"{info.title} must not be mirrored: allowed is false"
         if config.tta != "none":
-            message = f"{info.title} must not be mirrored: allowed is none"
-            yield ConfigProblem("tta", config.tta, message)
+            yield "tta", f"{info.title} must not be mirrored: allowed is none"
     if config.patience and not config.val_fraction:
-        message = "needs a validation split: set val_fraction above 0, or patience to 0"
-        yield ConfigProblem("patience", config.patience, message)
+        yield "patience", "needs a validation split: set val_fraction above 0, or patience to 0"
     if config.classes is not None and (message := _class_conflict(config.classes, info)):
-        yield ConfigProblem("classes", list(config.classes), message)
+        yield "classes", message
     if not config.dataset.startswith("folder:"):
-        if config.input_size != 28:
-            message = f"{config.dataset} is 28×28: allowed is 28"
-            yield ConfigProblem("input_size", config.input_size, message)
+        if config.input_size != dataset_catalog.IMAGE_SIDE:
+            yield "input_size", f"{config.dataset} is 28×28: allowed is 28"
         if config.colour:
-            yield ConfigProblem("colour", True, f"{config.dataset} is grey: allowed is false")
+            yield "colour", f"{config.dataset} is grey: allowed is false"
     for key in ("shift", "crop"):
-        if (pixels := getattr(config, key)) >= config.input_size:
-            message = f"must be below the image's side ({config.input_size})"
-            yield ConfigProblem(key, pixels, message)
+        if getattr(config, key) >= config.input_size:
+            yield key, f"must be below the image's side ({config.input_size})"
     if config.mixup and config.cutmix:
-        message = "cannot be used with mixup: set one of them to 0"
-        yield ConfigProblem("cutmix", config.cutmix, message)
+        yield "cutmix", "cannot be used with mixup: set one of them to 0"
     if info is not None and info.train and config.limit is not None:
         most = math.ceil(info.train * (1 - config.val_fraction))
         if config.limit > most:
-            message = f"{info.name} leaves {most:,} training images at most"
-            yield ConfigProblem("limit", config.limit, message)
+            yield "limit", f"{info.name} leaves {most:,} training images at most"
     if config.freeze and config.start is None:
-        message = "there are no weights to keep: set start, or freeze nothing"
-        yield ConfigProblem("freeze", config.freeze, message)
+        yield "freeze", "there are no weights to keep: set start, or freeze nothing"
     if config.renew and config.start is None:
-        message = "without a start every part is new: leave it empty"
-        yield ConfigProblem("renew", config.renew, message)
+        yield "renew", "without a start every part is new: leave it empty"
     if config.body_lr != 1 and validators.BODY in config.freeze.split(", "):
-        message = "all but the head is frozen: allowed is 1"
-        yield ConfigProblem("body_lr", config.body_lr, message)
+        yield "body_lr", "all but the head is frozen: allowed is 1"
 
 
 def _class_conflict(classes: tuple[int, ...], info: dataset_catalog.DatasetInfo | None) -> str:

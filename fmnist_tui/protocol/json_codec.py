@@ -59,14 +59,6 @@ def _encode_str(value: Any) -> str:
     return value
 
 
-def _encode_optional(encode: Encoder) -> Encoder:
-    return lambda value: None if value is None else encode(value)
-
-
-def _encode_tuple(encode: Encoder) -> Encoder:
-    return lambda value: [encode(part) for part in value]
-
-
 # --- decoding, strict except for what the encoders above change
 
 _FLOAT = cs.union_schema(
@@ -95,10 +87,12 @@ def _field_codec(hint: Any) -> tuple[Encoder, cs.CoreSchema]:
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType) and len(args) == 2 and type(None) in args:
         encode, schema = _field_codec(args[0] if args[1] is type(None) else args[1])
-        return _encode_optional(encode), cs.nullable_schema(schema)
+        return (lambda value: None if value is None else encode(value)), cs.nullable_schema(schema)
     if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
         encode, schema = _field_codec(args[0])
-        return _encode_tuple(encode), cs.tuple_schema([schema], variadic_item_index=0)
+        return (lambda value: [encode(part) for part in value]), cs.tuple_schema(
+            [schema], variadic_item_index=0
+        )
     raise TypeError(f"cannot encode {hint} as JSON")
 
 

@@ -37,20 +37,12 @@ class JsonlReader(Generic[Message]):
     def read(self, limit: int | None = None) -> list[Message]:
         """The next messages, at most `limit`; none if there is no file yet."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY)
+            with self.path.open("rb", buffering=0) as file:
+                return self._read(file.fileno(), limit)
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise self._read_error(error) from error
-        try:
-            return self._read(descriptor, limit)
-        except OSError as error:
-            raise self._read_error(error) from error
-        finally:
-            os.close(descriptor)
-
-    def _read_error(self, error: OSError) -> UserError:
-        return UserError(f"cannot read {safe_text(self.path)}: {reason(error)}")
+            raise UserError(f"cannot read {safe_text(self.path)}: {reason(error)}") from error
 
     def _read(self, descriptor: int, limit: int | None) -> list[Message]:
         # If the file was truncated from outside, everything appended from here on is new.

@@ -191,17 +191,15 @@ def _read_ends(path: Path, *, is_live: bool) -> tuple[RunStarted | None, RunStat
     """The first event of a file, and the state after its last events (without curves)."""
     state = RunState()
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        file = path.open("rb", buffering=0)
     except FileNotFoundError:
         return None, state
-    try:
-        first = _find_start(os.pread(descriptor, _HEAD, 0))
-        size = os.fstat(descriptor).st_size
-        events = _decode_end(os.pread(descriptor, _TAIL, max(0, size - _TAIL)))
+    with file:
+        first = _find_start(os.pread(file.fileno(), _HEAD, 0))
+        size = os.fstat(file.fileno()).st_size
+        events = _decode_end(os.pread(file.fileno(), _TAIL, max(0, size - _TAIL)))
         if size > _TAIL and (is_live or not any(_is_best(event) for event in events)):
-            events = _decode_end(os.pread(descriptor, _LONG_TAIL, max(0, size - _LONG_TAIL)))
-    finally:
-        os.close(descriptor)
+            events = _decode_end(os.pread(file.fileno(), _LONG_TAIL, max(0, size - _LONG_TAIL)))
     if first is not None and events[:1] != [first]:
         state.apply(first)
     for event in events:

@@ -176,12 +176,8 @@ class CommandReader:
         self._interval = interval
         self._next_poll = 0.0
         offset = 0
-        with contextlib.suppress(OSError):
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                offset = find_end_of_lines(descriptor)
-            finally:
-                os.close(descriptor)
+        with contextlib.suppress(OSError), path.open("rb", buffering=0) as file:
+            offset = find_end_of_lines(file.fileno())
         self._reader = JsonlReader(path, COMMANDS, offset)
 
     def poll(self) -> list[Command]:

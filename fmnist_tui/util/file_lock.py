@@ -57,17 +57,11 @@ def locked(
             if not _flock(descriptor, fcntl.LOCK_EX):
                 if on_wait is not None:
                     on_wait()
-                _wait(descriptor, poll)
+                while poll is not None and not _flock(descriptor, fcntl.LOCK_EX):
+                    poll()
+                    time.sleep(_POLL_SECONDS)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-
-
-def _wait(descriptor: int, poll: Callable[[], None] | None) -> None:
-    if poll is None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return
-    while not _flock(descriptor, fcntl.LOCK_EX):
-        poll()
-        time.sleep(_POLL_SECONDS)
 
 
 def try_lock(path: Path) -> int | None:
@@ -96,13 +90,10 @@ def read_if_locked(path: Path, limit: int) -> bytes | None:
     cannot be examined.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        with path.open("rb", buffering=0) as file:
+            return None if _flock(file.fileno(), fcntl.LOCK_SH) else file.read(limit)
     except FileNotFoundError:
         return None
-    try:
-        return None if _flock(descriptor, fcntl.LOCK_SH) else os.pread(descriptor, limit, 0)
-    finally:
-        os.close(descriptor)
 
 
 def _flock(descriptor: int, operation: int) -> bool:
