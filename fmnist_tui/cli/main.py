@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -18,8 +18,8 @@ from fmnist_tui.cli.support import console
 from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, reason
 from fmnist_tui.util.text import safe_text
 
-# Each command is a module in `cli.commands` with `add_arguments(parser)` and `run(args) -> int`,
-# imported only when it is used.
+# Each command is a module in `cli.commands`, imported only when it is used. It has
+# `add_arguments(parser)` and `run(args)`, which returns the exit status, or None for 0.
 COMMANDS = {
     "dashboard": "open the dashboard (also without any command)",
     "attach": "open the dashboard on a live run",
@@ -61,10 +61,9 @@ class Parser(argparse.ArgumentParser):
         choices = list(action.choices or ())
         if choices and value not in choices:
             names = [str(choice) for choice in choices]
+            what = f"unknown {str(action.metavar).partition('|')[0].lower()}"
             if action.option_strings:
                 what = f"{action.option_strings[0]}: unknown value"
-            else:
-                what = f"unknown {str(action.metavar).partition('|')[0].lower()}"
             raise UsageError(
                 f"{what} {safe_text(value)!r}{did_you_mean(str(value), names)}"
                 f" (choose from {', '.join(names)})"
@@ -140,8 +139,7 @@ def _dispatch(arguments: list[str], debug: bool) -> int:
         hint = _suggest_flag(parser, args, unknown[0])
         raise UsageError(f"unknown argument {safe_text(unknown[0])!r}{hint}")
     args.debug = debug
-    runner: Callable[[argparse.Namespace], int] = _import_command(args.command).run
-    return runner(args)
+    return _import_command(args.command).run(args) or 0
 
 
 def _add_default_action(arguments: list[str], command: str | None) -> list[str]:

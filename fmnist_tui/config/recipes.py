@@ -72,6 +72,10 @@ class Claim:
         bound = self.at_most if self.at_least is None else self.at_least
         return math.nan if bound is None else bound
 
+    @property
+    def bound_kind(self) -> str:
+        return "at most" if self.at_least is None else "at least"
+
     def is_met_by(self, value: float) -> bool:
         return value <= self.bound if self.at_least is None else value >= self.bound
 
@@ -280,17 +284,14 @@ def settings_from_environment(environment: Mapping[str, str] = os.environ) -> di
 
 def to_toml(config: RunConfig, made_with: Mapping[str, str | int | float] | None = None) -> str:
     """A config as a file that `read_recipe` reads; settings that are none are left out."""
-    lines = ["[run]"]
-    for key, value in config.model_dump().items():
-        if value is not None:
-            lines.append(f"{key} = {format_toml_value(value)}")
-    if made_with:
-        lines += [
-            "",
-            "[made_with]",
-            *(f"{key} = {format_toml_value(value)}" for key, value in made_with.items()),
-        ]
-    return "\n".join(lines) + "\n"
+    values = {key: value for key, value in config.model_dump().items() if value is not None}
+    text = f"[run]\n{format_toml_lines(values)}\n"
+    return text + (f"\n[made_with]\n{format_toml_lines(made_with)}\n" if made_with else "")
+
+
+def format_toml_lines(values: Mapping[str, object], prefix: str = "") -> str:
+    """Keys and values of a TOML table."""
+    return "\n".join(f"{prefix}{key} = {format_toml_value(value)}" for key, value in values.items())
 
 
 def format_toml_value(value: object) -> str:

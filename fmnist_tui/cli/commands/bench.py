@@ -12,8 +12,6 @@ from fmnist_tui.util.errors import UsageError
 from fmnist_tui.util.formatting import format_percent
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from fmnist_tui.bench.screen import ScreenCost
     from fmnist_tui.bench.throughput import Throughput
 
@@ -26,18 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", type=int, default=12_800, metavar="N", help="images per epoch [12,800]"
     )
-    parser.add_argument(
-        "--turns", type=int, default=3, metavar="N", help="measurements of each side [3]"
-    )
+    options.add_int(parser, "--turns", 3, "measurements of each side")
     parser.add_argument(
         "--part",
         choices=("throughput", "screen", "all"),
         default="all",
         help="what to measure: the training loop, the dashboard, or both [all]",
     )
-    parser.add_argument(
-        "--keys", type=int, default=300, metavar="N", help="keys pressed on each screen [300]"
-    )
+    options.add_int(parser, "--keys", 300, "keys pressed on each screen")
     parser.add_argument(
         "--dataset",
         choices=("fashion", "sketches"),
@@ -46,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_common(parser, runs=False)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     from fmnist_tui.bench.screen import measure_screen
     from fmnist_tui.bench.throughput import describe_machine, measure
     from fmnist_tui.data.load import is_present
@@ -75,64 +69,64 @@ def run(args: argparse.Namespace) -> int:
         if screen is not None:
             document["screen"] = screen.to_plain()
         console.print_json(document)
-        return 0
-    out = console.console()
-    out.print(", ".join(f"{key} {value}" for key, value in facts.items() if value is not None))
+        return
+    print(", ".join(f"{key} {value}" for key, value in facts.items() if value is not None))
     if throughput is not None:
-        _print_throughput(out, throughput)
+        _print_throughput(throughput)
     if screen is not None:
-        _print_screen(out, screen)
-    return 0
+        _print_screen(screen)
 
 
-def _print_throughput(out: Console, throughput: Throughput) -> None:
-    table = console.create_table(
-        "model",
-        ">batch",
-        ">plain loop images/s",
-        ">fmnist-tui images/s",
-        ">ratio",
-        ">precision",
-        ">fp32 ratio",
+def _print_throughput(throughput: Throughput) -> None:
+    console.print_table(
+        (
+            *("model", ">batch", ">plain loop images/s", ">fmnist-tui images/s"),
+            *(">ratio", ">precision", ">fp32 ratio"),
+        ),
+        [
+            (
+                row.model,
+                row.batch,
+                f"{row.plain:,.0f}",
+                f"{row.ours:,.0f}",
+                f"{row.ratio:.2f}×",
+                row.precision,
+                f"{row.ours_fp32 / row.plain:.2f}×",
+            )
+            for row in throughput.rows
+        ],
     )
-    for row in throughput.rows:
-        table.add_row(
-            row.model,
-            str(row.batch),
-            f"{row.plain:,.0f}",
-            f"{row.ours:,.0f}",
-            f"{row.ratio:.2f}×",
-            row.precision,
-            f"{row.ours_fp32 / row.plain:.2f}×",
-        )
-    out.print(table)
-    out.print(f"peak memory of training: {throughput.memory_mb:,.0f} MB")
+    print(f"peak memory of training: {throughput.memory_mb:,.0f} MB")
 
 
-def _print_screen(out: Console, cost: ScreenCost) -> None:
-    table = console.create_table("dashboard", ">measured", ">budget")
+def _print_screen(cost: ScreenCost) -> None:
     torch = "already loaded" if cost.torch_before_paint else "not yet loaded"
-    table.add_row(f"first paint (torch {torch})", f"{cost.first_paint_s:.2f} s", "0.7 s")
-    for keys in cost.keys:
-        table.add_row(
-            f"key to paint while training, {keys.screen} ({keys.count} keys, median / p99)",
-            f"{keys.median_ms:.1f} / {keys.p99_ms:.0f} ms",
-            "20 / 100 ms",
-        )
-    table.add_row(
-        f"training speed with the Train screen open ({cost.with_screen:,.0f} of "
-        f"{cost.headless:,.0f} images/s)",
-        format_percent(cost.ratio, 1),
-        "97 %",
+    speeds = f"{cost.with_screen:,.0f} of {cost.headless:,.0f} images/s"
+    output = "terminal output"
+    console.print_table(
+        ("dashboard", ">measured", ">budget"),
+        [
+            (f"first paint (torch {torch})", f"{cost.first_paint_s:.2f} s", "0.7 s"),
+            *(
+                (
+                    f"key to paint while training, {keys.screen} ({keys.count} keys, median / p99)",
+                    f"{keys.median_ms:.1f} / {keys.p99_ms:.0f} ms",
+                    "20 / 100 ms",
+                )
+                for keys in cost.keys
+            ),
+            (
+                f"training speed with the Train screen open ({speeds})",
+                format_percent(cost.ratio, 1),
+                "97 %",
+            ),
+            (f"{output} when idle", f"{cost.idle_bytes / 1000:.2f} KB/s", "1 KB/s"),
+            (f"{output} while training", f"{cost.training_bytes / 1000:.2f} KB/s", "8 KB/s"),
+            (
+                f"{output} for a page of full-size thumbnails",
+                f"{cost.page_bytes / 1000:.1f} KB",
+                "40 KB",
+            ),
+            ("page flip", f"{cost.page_ms:.1f} ms", "50 ms"),
+        ],
     )
-    table.add_row("terminal output when idle", f"{cost.idle_bytes / 1000:.2f} KB/s", "1 KB/s")
-    table.add_row(
-        "terminal output while training", f"{cost.training_bytes / 1000:.2f} KB/s", "8 KB/s"
-    )
-    table.add_row(
-        "terminal output for a page of full-size thumbnails",
-        f"{cost.page_bytes / 1000:.1f} KB",
-        "40 KB",
-    )
-    table.add_row("page flip", f"{cost.page_ms:.1f} ms", "50 ms")
-    out.print(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Sequence
 
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.cli.support.training_view import PlainView
@@ -17,31 +18,32 @@ from fmnist_tui.util.text import safe_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = options.add_action(actions, "list", "list the datasets and which are on this machine")
-    get = options.add_action(actions, "get", "download a dataset, reporting every source tried")
-    show = options.add_action(actions, "show", "show class counts and images of a dataset")
-    for part in (get, show):
-        part.add_argument("name", metavar="NAME", help="a dataset, folder:PATH or idx:PATH")
-    show.add_argument("--split", default="train", choices=dataset_catalog.SPLITS, help="[train]")
-    show.add_argument("--class", dest="of_class", metavar="CLASS", help="only images of this class")
-    show.add_argument("--count", type=int, default=8, metavar="N", help="number of images [8]")
-    show.add_argument("--start", type=int, default=0, metavar="N", help="skip N images [0]")
-    show.add_argument(
+    for name, part in options.add_actions(parser, ACTIONS):
+        if name != "list":
+            part.add_argument("name", metavar="NAME", help="a dataset, folder:PATH or idx:PATH")
+        if name == "show":
+            _add_show_arguments(part)
+        options.add_common(part, runs=False)
+
+
+def _add_show_arguments(part: argparse.ArgumentParser) -> None:
+    part.add_argument("--split", default="train", choices=dataset_catalog.SPLITS, help="[train]")
+    part.add_argument("--class", dest="of_class", metavar="CLASS", help="only images of this class")
+    options.add_int(part, "--count", 8, "number of images")
+    options.add_int(part, "--start", 0, "skip N images")
+    part.add_argument(
         "--renderer",
         "--render",
         metavar="KIND",
         help="how to draw: halfblock, braille or ascii [the best for the terminal]",
     )
-    for part in (listing, get, show):
-        options.add_common(part, runs=False)
 
 
-def run(args: argparse.Namespace) -> int:
-    return {"list": _list, "get": _get, "show": _show}[args.action](args)
+def run(args: argparse.Namespace) -> int | None:
+    return ACTIONS[args.action][1](args)
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list(args: argparse.Namespace) -> None:
     data_dir = options.data_dir(args)
     present = {name: is_present(name, data_dir) for name in dataset_catalog.DATASETS}
     if args.json:
@@ -59,16 +61,20 @@ def _list(args: argparse.Namespace) -> int:
                 for info in dataset_catalog.DATASETS.values()
             ]
         )
-        return 0
-    table = console.create_table("name", "present", ">images", ">classes", "about")
-    for info in dataset_catalog.DATASETS.values():
-        word = "yes" if present[info.name] else "no"
-        images = f"{info.train + info.test:,}"
-        table.add_row(info.name, word, images, str(len(info.classes)), info.about)
+        return
+    rows: list[Sequence[object]] = [
+        (
+            info.name,
+            "yes" if present[info.name] else "no",
+            f"{info.train + info.test:,}",
+            len(info.classes),
+            info.about,
+        )
+        for info in dataset_catalog.DATASETS.values()
+    ]
     for kind, about in dataset_catalog.FROM_PATH.items():
-        table.add_row(f"{kind}:PATH", "", "", "", about.partition(", ")[2])
-    console.console().print(table)
-    return 0
+        rows.append((f"{kind}:PATH", "", "", "", about.partition(", ")[2]))
+    console.print_table(("name", "present", ">images", ">classes", "about"), rows)
 
 
 def _load(args: argparse.Namespace) -> Dataset:
@@ -82,7 +88,7 @@ def _load(args: argparse.Namespace) -> Dataset:
     return load_dataset(args.name, data_dir=options.data_dir(args), on_step=view.on_load_step)
 
 
-def _get(args: argparse.Namespace) -> int:
+def _get(args: argparse.Namespace) -> None:
     dataset = _load(args)
     if args.json:
         console.print_json(
@@ -94,14 +100,12 @@ def _get(args: argparse.Namespace) -> int:
                 "notes": list(dataset.notes),
             }
         )
-        return 0
+        return
     _print_sizes(dataset)
     _print_notes(dataset)
-    return 0
 
 
-def _show(args: argparse.Namespace) -> int:
-
+def _show(args: argparse.Namespace) -> None:
     if args.count < 0 or args.start < 0:
         raise UsageError("--count and --start must be 0 or more")
     dataset = _load(args)
@@ -129,9 +133,13 @@ def _show(args: argparse.Namespace) -> int:
                 ],
             }
         )
-        return 0
+        return
     _print_sizes(dataset)
-    _print_class_counts(dataset, args.split, per_class)
+    most = max([*per_class, 1])
+    full = "▇" if console.has_unicode() else "#"
+    for number, (name, count) in enumerate(zip(names, per_class, strict=True)):
+        bar = full * round(24 * count / most)
+        print(f"{number:>3} {safe_text(name, 20):20} {bar:24} {count:>7,} {args.split}")
     _print_notes(dataset)
     lines = draw_contact_sheet(
         [split.images[row] for row in rows],
@@ -142,7 +150,6 @@ def _show(args: argparse.Namespace) -> int:
     )
     for line in lines:
         print(line)
-    return 0
 
 
 def _print_sizes(dataset: Dataset) -> None:
@@ -158,9 +165,8 @@ def _print_notes(dataset: Dataset) -> None:
         console.note(line)
 
 
-def _print_class_counts(dataset: Dataset, split: str, counts: list[int]) -> None:
-    most = max([*counts, 1])
-    full = "▇" if console.has_unicode() else "#"
-    for number, (name, count) in enumerate(zip(dataset.info.classes, counts, strict=True)):
-        bar = full * round(24 * count / most)
-        print(f"{number:>3} {safe_text(name, 20):20} {bar:24} {count:>7,} {split}")
+ACTIONS: options.Actions = {
+    "list": ("list the datasets and which are on this machine", _list),
+    "get": ("download a dataset, reporting every source tried", _get),
+    "show": ("show class counts and images of a dataset", _show),
+}

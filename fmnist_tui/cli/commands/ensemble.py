@@ -36,19 +36,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN|RECIPE",
         help=f"two or more runs, or with --seeds the recipe to train [{recipes.DEFAULT_RECIPE}]",
     )
-    parser.add_argument(
-        "--seeds", type=int, metavar="N", help="train N members first, each with its own seed"
-    )
+    about = "train N members first, each with its own seed"
+    parser.add_argument("--seeds", type=int, metavar="N", help=about)
     options.add_common(parser)
     options.add_settings(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    runs_dir = options.runs_dir(args)
+def run(args: argparse.Namespace) -> None:
     plan = None if args.seeds is None else _build_plan(args)
     with options.open_session(args) as session:
         if plan is None:
-            members = [resolve(runs_dir, name) for name in args.names]
+            members = [resolve(options.runs_dir(args), name) for name in args.names]
             folder = _combine(session, members, args)
         else:
             *members, folder = _train_members(session, plan)
@@ -58,11 +56,9 @@ def run(args: argparse.Namespace) -> int:
         console.print_json(_to_json(folder, state, summaries))
     else:
         _print(folder, state, summaries)
-    return 0
 
 
 def _build_plan(args: argparse.Namespace) -> Plan:
-    """The trainings of the members, and their ensemble."""
     if not 2 <= args.seeds <= MAX_SEEDS:
         raise UsageError(f"--seeds {args.seeds}: must be 2 to {MAX_SEEDS}")
     if len(args.names) > 1:
@@ -133,24 +129,25 @@ def _to_json(folder: RunFolder, state: RunState, members: Sequence[RunSummary]) 
 
 
 def _print(folder: RunFolder, state: RunState, members: Sequence[RunSummary]) -> None:
-    table = console.create_table("run", "model", ">val", ">test", ">95 % interval")
-    for member in members:
-        table.add_row(
-            Text(safe_text(f"{member.recipe} {member.run.id}", 40)),
-            Text(safe_text(member.model, 30)),
+    val, test = state.evaluation("val"), state.evaluation("test")
+    rows: list[Sequence[object]] = [
+        (
+            safe_text(f"{member.recipe} {member.run.id}", 40),
+            safe_text(member.model, 30),
             format_percent(member.best_val_accuracy),
             format_percent(member.test_accuracy),
         )
-    val, test = state.evaluation("val"), state.evaluation("test")
-    table.add_row(
-        Text(f"ensemble {folder.id}", "bold"),
-        Text(safe_text(state.started.model if state.started else "", 30), "bold"),
-        Text(format_percent(val.accuracy if val else None), "bold"),
-        Text(format_percent(test.accuracy if test else None), "bold"),
-        f"{test.accuracy_low * 100:.2f} – {test.accuracy_high * 100:.2f} %" if test else "",
+        for member in members
+    ]
+    ensemble = (
+        f"ensemble {folder.id}",
+        safe_text(state.started.model if state.started else "", 30),
+        format_percent(val.accuracy if val else None),
+        format_percent(test.accuracy if test else None),
     )
-    out = console.console()
-    out.print(table)
+    interval = f"{test.accuracy_low * 100:.2f} – {test.accuracy_high * 100:.2f} %" if test else ""
+    rows.append((*(Text(cell, "bold") for cell in ensemble), interval))
+    console.print_table(("run", "model", ">val", ">test", ">95 % interval"), rows)
     if test is not None:
-        out.print(f"test: {test.count:,} images, read once; members: scores from their records")
-    out.print(f"run {safe_text(folder.path)}", soft_wrap=True, markup=False)
+        print(f"test: {test.count:,} images, read once; members: scores from their records")
+    print(f"run {safe_text(folder.path)}")

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from rich.text import Text
-
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.util.errors import UsageError
 from fmnist_tui.util.formatting import format_percent
-from fmnist_tui.util.text import safe_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,11 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("confidence", "loss", "index"),
         help="highest confidence or loss first, or by index [confidence]",
     )
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="at most N images [20]")
+    options.add_int(parser, "--limit", 20, "at most N images")
     options.add_common(parser, data=False)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     if args.limit < 1:
         raise UsageError("--limit must be 1 or more")
     folder = options.find_run(args)
@@ -59,19 +56,18 @@ def run(args: argparse.Namespace) -> int:
                 ],
             }
         )
-        return 0
-    table = console.create_table(">image", "true", "predicted", ">confidence", ">true class")
-    for error in listed:
-        table.add_row(
-            f"#{error.index}",
-            Text(safe_text(names[error.true])),
-            Text(safe_text(names[error.predicted])),
-            format_percent(error.probability, 1),
-            format_percent(error.true_probability, 1),
-        )
-    out = console.console()
-    out.print(
-        f"{len(errors):,} of {len(predictions.labels):,} {args.split} images, by {args.order}"
+        return
+    print(f"{len(errors):,} of {len(predictions.labels):,} {args.split} images, by {args.order}")
+    console.print_table(
+        (">image", "true", "predicted", ">confidence", ">true class"),
+        [
+            (
+                f"#{error.index}",
+                names[error.true],
+                names[error.predicted],
+                format_percent(error.probability, 1),
+                format_percent(error.true_probability, 1),
+            )
+            for error in listed
+        ],
     )
-    out.print(table)
-    return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=f"file to write [{EXPORTS_FOLDER}/ID.{'|'.join(FORMATS)} in the run's folder]",
     )
-    parser.add_argument(
-        "--opset",
-        type=int,
-        default=OPSET,
-        metavar="N",
-        help=f"ONNX opset, {OPSETS[0]} to {OPSETS[-1]} [{OPSET}]",
-    )
+    options.add_int(parser, "--opset", OPSET, f"ONNX opset, {OPSETS[0]} to {OPSETS[-1]}")
     parser.add_argument(
         "--no-check",
         action="store_true",
@@ -44,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_common(parser)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     source = options.find_model(args)
     out = expand_home(args.out) if args.out else _default_file(source, args.to)
     request = ExportRequest(args.to, out, args.opset, not args.no_check, args.force)
@@ -54,7 +47,6 @@ def run(args: argparse.Namespace) -> int:
         console.print_json(_to_json(exported))
     else:
         _print(exported)
-    return 0
 
 
 def _default_file(source: Path, format_: str) -> Path:
@@ -85,14 +77,9 @@ def _to_json(exported: Exported) -> dict[str, Any]:
             "count": parity.count,
             "same_labels": parity.same_labels,
             "share": parity.share,
-            "largest_difference": parity.largest_difference
-            if math.isfinite(parity.largest_difference)
-            else None,
+            "largest_difference": parity.largest_difference,
         },
-        "latency_ms": {
-            runtime: {str(batch): time for batch, time in times.items()}
-            for runtime, times in exported.latency.items()
-        },
+        "latency_ms": exported.latency,
     }
 
 

@@ -24,12 +24,10 @@ WATCH_SECONDS = 0.5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="RUN|MODELFILE", help="the model to use")
-    parser.add_argument(
-        "files", nargs="+", metavar="FILE|FOLDER", help="images, or folders of them"
-    )
-    parser.add_argument(
-        "--watch", action="store_true", help="then watch the folders for new images, until Ctrl-C"
-    )
+    about = "images, or folders of them"
+    parser.add_argument("files", nargs="+", metavar="FILE|FOLDER", help=about)
+    about = "then watch the folders for new images, until Ctrl-C"
+    parser.add_argument("--watch", action="store_true", help=about)
     options.add_device(parser)
     options.add_common(parser, json=False)
     output = parser.add_mutually_exclusive_group()
@@ -67,7 +65,7 @@ def _to_json(prediction: Prediction) -> dict[str, Any]:
         "file": str(prediction.file).encode("utf-8", "replace").decode(),
         "label": prediction.label or None,
         "probability": prediction.probability if prediction.ranked else None,
-        "top": [[name, share] for name, share in prediction.top],
+        "top": prediction.top,
         "error": prediction.error or None,
     }
 

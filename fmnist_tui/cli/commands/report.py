@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_common(parser)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     folder = options.find_run(args)
     out = expand_home(args.out)
     _check_writable(out, args.force)
@@ -50,12 +50,11 @@ def run(args: argparse.Namespace) -> int:
         on_progress(STAGES, STAGES, "done")
     if args.json:
         console.print_json(_to_json(facts, out, len(html)))
-        return 0
+        return
     for part in facts.missing:
         fix = f"; create it with `{part.command}`" if part.command else ""
         console.note(f"without {part.name}: {part.reason}{fix}")
     print(f"{safe_text(out)}: {safe_text(folder.name)}, {len(html) / 1000:,.0f} kB")
-    return 0
 
 
 def _check_writable(out: Path, force: bool) -> None:

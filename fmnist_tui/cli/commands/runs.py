@@ -45,18 +45,26 @@ EPOCH_KEYS = (
     *("epoch", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy"),
     *("lr", "seconds", "images_per_second", "best"),
 )
-LIST_HEADINGS = (
-    *("id", "state", "recipe", "dataset", "model"),
-    *(">epochs", ">val", ">test", ">time", "started"),
-)
+LIST_COLUMNS: dict[str, Callable[[RunSummary], object]] = {
+    "id": lambda summary: safe_text(summary.run.id, 24),
+    "state": lambda summary: Text(summary.state, STATE_STYLES.get(summary.state, "")),
+    "recipe": lambda summary: safe_text(summary.title, 20),
+    "dataset": lambda summary: safe_text(summary.dataset, 20),
+    "model": lambda summary: safe_text(summary.model, 20),
+    ">epochs": lambda summary: (
+        f"{summary.epochs_done}/{summary.epochs_total}" if summary.epochs_total else "–"
+    ),
+    ">val": lambda summary: format_percent(summary.best_val_accuracy),
+    ">test": lambda summary: format_percent(summary.test_accuracy),
+    ">time": lambda summary: format_duration(summary.seconds),
+    "started": lambda summary: format_time(summary.started),
+}
 # Columns that are left out on narrower terminals; the recipe's name mostly tells the model.
 LEAST_WIDTH = {"model": 110, "started": 96}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, (about, _) in ACTIONS.items():
-        part = options.add_action(actions, name, about)
+    for name, part in options.add_actions(parser, ACTIONS):
         if name == "compare":
             part.add_argument("names", nargs="+", metavar="RUN", help="two or more runs")
         elif name != "list":
@@ -73,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         options.add_common(part, data=False)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int | None:
     return ACTIONS[args.action][1](args)
 
 
@@ -100,46 +108,31 @@ def to_json(summary: RunSummary) -> dict[str, Any]:
     }
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list(args: argparse.Namespace) -> None:
     summaries = list_runs(options.runs_dir(args))
     if args.json:
         console.print_json([to_json(summary) for summary in summaries])
-        return 0
-    if not summaries:
+    elif not summaries:
         console.note("there are no runs yet; `fmnist-tui train` starts one")
-        return 0
-    out = console.console()
-    headings = [name for name in LIST_HEADINGS if out.width >= LEAST_WIDTH.get(name, 0)]
-    table = console.create_table(*headings)
-    for column in table.columns:
-        column.no_wrap = True
-    for summary in summaries:
-        epochs = f"{summary.epochs_done}/{summary.epochs_total}" if summary.epochs_total else "–"
-        cells: tuple[str | Text, ...] = (
-            safe_text(summary.run.id, 24),
-            Text(summary.state, style=STATE_STYLES.get(summary.state, "")),
-            Text(safe_text(summary.title, 20)),
-            Text(safe_text(summary.dataset, 20)),
-            Text(safe_text(summary.model, 20)),
-            epochs,
-            format_percent(summary.best_val_accuracy),
-            format_percent(summary.test_accuracy),
-            format_duration(summary.seconds),
-            format_time(summary.started),
-        )
-        row = dict(zip(LIST_HEADINGS, cells, strict=True))
-        table.add_row(*(row[heading] for heading in headings))
-    out.print(table)
-    return 0
+    else:
+        width = console.console().width
+        columns = {
+            heading: cell
+            for heading, cell in LIST_COLUMNS.items()
+            if width >= LEAST_WIDTH.get(heading, 0)
+        }
+        rows = ([cell(summary) for cell in columns.values()] for summary in summaries)
+        console.print_table(columns, rows, no_wrap=True)
 
 
-def _show(args: argparse.Namespace) -> int:
+def _show(args: argparse.Namespace) -> None:
     folder = options.find_run(args)
     summary, state = summarise_run(folder), replay(folder.events)
     if summary.kind == SWEEP:
         from fmnist_tui.cli.support.studies import print_sweep_run
 
-        return print_sweep_run(folder, to_json(summary), as_json=args.json)
+        print_sweep_run(folder, to_json(summary), as_json=args.json)
+        return
     config = recipes.read_recipe(folder.config).config() if folder.config.exists() else None
     if args.json:
         console.print_json(
@@ -147,14 +140,13 @@ def _show(args: argparse.Namespace) -> int:
                 **to_json(summary),
                 "config": config.model_dump() if config else None,
                 "epochs_table": [
-                    {key: _finite(getattr(epoch, key)) for key in EPOCH_KEYS}
-                    for epoch in state.epochs
+                    {key: getattr(epoch, key) for key in EPOCH_KEYS} for epoch in state.epochs
                 ],
                 "checkpoints": [checkpoint.file for checkpoint in state.checkpoints.values()],
                 "alerts": [f"{alert.level}: {alert.message}" for alert in state.alerts],
             }
         )
-        return 0
+        return
     from fmnist_tui.cli.support.run_summary import print_run
 
     process = f", {summary.holder}" if summary.holder else ""
@@ -168,32 +160,16 @@ def _show(args: argparse.Namespace) -> int:
     print_run(state, folder)
     for alert in state.alerts:
         print(safe_text(f"{alert.level}: {alert.message}"))
-    return 0
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and value - value == 0 else None
-
-
-def _send(
-    build: Callable[[argparse.Namespace], commands.Command], done: str
-) -> Callable[[argparse.Namespace], int]:
-    """An action that sends a live run the command that `build` makes of the arguments."""
-
-    def send(args: argparse.Namespace) -> int:
-        folder = options.find_run(args)
-        command = build(args)
-        send_command(folder, command)
-        waits = isinstance(command, commands.Stop) and not args.no_wait
-        if waits:
-            _wait_for_end(folder)
-        if args.json:
-            console.print_json(to_json(summarise_run(folder)))
-        else:
-            console.note(f"{folder.name}: {'stopped' if waits else done}")
-        return 0
-
-    return send
+def _send(args: argparse.Namespace, command: commands.Command, done: str) -> None:
+    """Send a live run a command; after `stop` wait for the run to end."""
+    folder = options.find_run(args)
+    send_command(folder, command)
+    if isinstance(command, commands.Stop) and not args.no_wait:
+        _wait_for_end(folder)
+        done = "stopped"
+    console.print_done(args.json, to_json(summarise_run(folder)), f"{folder.name}: {done}")
 
 
 def _wait_for_end(folder: RunFolder) -> None:
@@ -206,21 +182,20 @@ def _wait_for_end(folder: RunFolder) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _build_set_lr(args: argparse.Namespace) -> commands.Command:
+def _set(args: argparse.Namespace) -> None:
     key, equals, text = args.setting.partition("=")
     if key.strip() != "lr" or not equals:
         raise UsageError(
             f"{safe_text(args.setting)!r} cannot be set during a run: only lr=RATE can"
         )
     rate = run_config.parse_setting("lr", text)
-    problems = run_config.find_problems({"lr": rate})
-    if problems:
+    if problems := run_config.find_problems({"lr": rate}):
         raise UsageError(str(problems[0]))
-    return commands.SetLearningRate(time.time(), float(rate))
+    command = commands.SetLearningRate(time.time(), float(rate))
+    _send(args, command, "changing the learning rate")
 
 
 def _find_lr(args: argparse.Namespace) -> int:
-    """Have a live run search for a learning rate; then it continues unchanged."""
     folder = options.find_run(args)
     rates = lr_search.parse_range(args)
     refusal = summarise_run(folder).refusal("searched")
@@ -259,7 +234,7 @@ def _wait_for_search(folder: RunFolder, tail: EventReader) -> LrSearch:
             time.sleep(POLL_SECONDS)
 
 
-def _compare(args: argparse.Namespace) -> int:
+def _compare(args: argparse.Namespace) -> None:
     if len(args.names) < 2:
         raise UsageError("compare needs two or more runs")
     runs_dir = options.runs_dir(args)
@@ -274,8 +249,7 @@ def _compare(args: argparse.Namespace) -> int:
     if args.json:
         documents = [to_json(summary) for summary in summaries]
         console.print_json({"runs": documents, "differences": differing})
-        return 0
-    table = console.create_table("", *(f">{safe_text(folder.id, 24)}" for folder in folders))
+        return
     rows = {
         "state": [summary.state for summary in summaries],
         "val": [format_percent(summary.best_val_accuracy) for summary in summaries],
@@ -283,23 +257,20 @@ def _compare(args: argparse.Namespace) -> int:
         "time": [format_duration(summary.seconds) for summary in summaries],
         **{key: [format_setting(value) for value in values] for key, values in differing.items()},
     }
-    for heading, cells in rows.items():
-        table.add_row(heading, *(Text(cell) for cell in cells))
-    console.console().print(table)
-    return 0
+    console.print_table(
+        ("", *(f">{safe_text(folder.id, 24)}" for folder in folders)),
+        ((heading, *cells) for heading, cells in rows.items()),
+    )
 
 
-def _archive(args: argparse.Namespace) -> int:
+def _archive(args: argparse.Namespace) -> None:
     folder = options.find_run(args)
     archived = archive(folder)
-    if args.json:
-        console.print_json({"run": folder.name, "path": str(archived.path)})
-    else:
-        console.note(f"{folder.name} is now in {archived.path.parent}")
-    return 0
+    document = {"run": folder.name, "path": str(archived.path)}
+    console.print_done(args.json, document, f"{folder.name} is now in {archived.path.parent}")
 
 
-def _delete(args: argparse.Namespace) -> int:
+def _delete(args: argparse.Namespace) -> None:
     folder = options.find_run(args)
     if not args.yes:
         if not sys.stdin.isatty():
@@ -308,30 +279,30 @@ def _delete(args: argparse.Namespace) -> int:
         if input().strip().lower() not in ("y", "yes"):
             raise UserError("nothing was deleted")
     delete(folder)
-    if args.json:
-        console.print_json({"run": folder.name, "deleted": True})
-    else:
-        console.note(f"{folder.name}: deleted")
-    return 0
+    document = {"run": folder.name, "deleted": True}
+    console.print_done(args.json, document, f"{folder.name}: deleted")
 
 
-ACTIONS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
+ACTIONS: options.Actions = {
     "list": ("list all runs, newest first", _list),
     "show": ("show a run: settings, curves, scores, alerts", _show),
     "stop": (
         "save and stop a live run",
-        _send(lambda args: commands.Stop(time.time(), "runs stop"), "stopping"),
+        lambda args: _send(args, commands.Stop(time.time(), "runs stop"), "stopping"),
     ),
-    "pause": ("pause a live run", _send(lambda args: commands.Pause(time.time()), "pausing")),
-    "resume": ("resume a paused run", _send(lambda args: commands.Resume(time.time()), "resuming")),
+    "pause": (
+        "pause a live run",
+        lambda args: _send(args, commands.Pause(time.time()), "pausing"),
+    ),
+    "resume": (
+        "resume a paused run",
+        lambda args: _send(args, commands.Resume(time.time()), "resuming"),
+    ),
     "checkpoint": (
         "have a live run save a checkpoint now",
-        _send(lambda args: commands.SaveCheckpoint(time.time()), "saving a checkpoint"),
+        lambda args: _send(args, commands.SaveCheckpoint(time.time()), "saving a checkpoint"),
     ),
-    "set": (
-        "change the learning rate of a live run",
-        _send(_build_set_lr, "changing the learning rate"),
-    ),
+    "set": ("change the learning rate of a live run", _set),
     "lrfind": ("find a learning rate for a live run, which then continues unchanged", _find_lr),
     "compare": ("compare the results of runs and the settings in which they differ", _compare),
     "archive": ("move a run to the archive folder", _archive),

@@ -9,27 +9,18 @@ import sys
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.util.errors import UsageError, UserError
 
-PORT, VISITORS = 8000, 4
 _LAST_PORT = 65_535
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--port", type=int, default=PORT, metavar="N", help=f"port; 0 picks a free one [{PORT}]"
-    )
+    options.add_int(parser, "--port", 8000, "port; 0 picks a free one")
     parser.add_argument(
         "--host",
         default="127.0.0.1",
         metavar="ADDRESS",
         help="address to listen on, on this machine only [127.0.0.1]",
     )
-    parser.add_argument(
-        "--visitors",
-        type=int,
-        default=VISITORS,
-        metavar="N",
-        help=f"most dashboards open at once [{VISITORS}]",
-    )
+    options.add_int(parser, "--visitors", 4, "most dashboards open at once")
     options.add_common(parser)
 
 

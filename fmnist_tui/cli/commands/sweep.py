@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -35,9 +34,7 @@ DEFAULT_ACTION = "start"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION|CONFIG", required=True)
-    for name, (about, _) in ACTIONS.items():
-        part = options.add_action(actions, name, about)
+    for name, part in options.add_actions(parser, ACTIONS, "ACTION|CONFIG"):
         if name == "start":
             _add_start_arguments(part)
         elif name != "list":
@@ -46,17 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             part.add_argument("trial", metavar="TRIAL", type=int, help="the trial's number")
         if name == "promote":
             part.add_argument("--trial", type=int, metavar="N", help="trial number [the best]")
-            part.add_argument(
-                "--seeds", type=int, default=3, metavar="N", help="runs, with seeds 0 to N − 1 [3]"
-            )
-        part.add_argument(
-            "--storage",
-            metavar="URL",
-            help="database URL, or journal:FILE"
-            f" [{storage.VARIABLE}, or {storage.DEFAULT_FILE} in the runs folder]",
-        )
-        options.add_common(part, data=name in ("start", "promote"))
-        if name in ("start", "promote"):
+            options.add_int(part, "--seeds", 3, "runs, with seeds 0 to N − 1")
+        default = f"{storage.VARIABLE}, or {storage.DEFAULT_FILE} in the runs folder"
+        about = f"database URL, or journal:FILE [{default}]"
+        part.add_argument("--storage", metavar="URL", help=about)
+        trains = name in ("start", "promote")
+        options.add_common(part, data=trains)
+        if trains:
             options.add_settings(part)
 
 
@@ -69,15 +62,11 @@ def _add_start_arguments(part: argparse.ArgumentParser) -> None:
         " not needed with the --name of an existing study",
     )
     part.add_argument("--name", help="name of the study [from the file]")
-    part.add_argument(
-        "--trials",
-        type=int,
-        metavar="N",
-        help="run N trials here [as many as the study still needs]",
-    )
+    about = "run N trials here [as many as the study still needs]"
+    part.add_argument("--trials", type=int, metavar="N", help=about)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int | None:
     return ACTIONS[args.action][1](args)
 
 
@@ -111,7 +100,8 @@ def _start(args: argparse.Namespace) -> int:
         console.note(LOST_WORKER.format(number))
     if not ledger.has_room(ledger.counts(), total):
         why = "the study has all its trials; --trials N runs N more"
-        return _print_outcome(args, location, spec, SweepOutcome(FINISHED, why, 0), None)
+        _print_outcome(args, location, spec, SweepOutcome(FINISHED, why, 0), None)
+        return 0
     folder = RunFolder.create(runs_dir, spec.name, spec.base.dataset)
     _write_config(folder, spec, location)
     with options.open_session(args) as session, show_progress(f"sweep {spec.name}") as on_progress:
@@ -140,7 +130,8 @@ def _start(args: argparse.Namespace) -> int:
                 exit_immediately()
     if outcome.reason == FAILED:
         raise UserError(f"the sweep ended: {outcome.message}")
-    return _print_outcome(args, location, spec, outcome, folder) or exit_status(received)
+    _print_outcome(args, location, spec, outcome, folder)
+    return exit_status(received)
 
 
 def _print_outcome(
@@ -149,7 +140,7 @@ def _print_outcome(
     spec: SweepSpec,
     outcome: SweepOutcome,
     folder: RunFolder | None,
-) -> int:
+) -> None:
     if outcome.message:
         console.note(f"the sweep ended: {outcome.message}")
     reader = SnapshotReader()
@@ -166,16 +157,12 @@ def _print_outcome(
         )
     else:
         studies.print_study(reader, location, spec.name)
-    return 0
 
 
 def _load_spec(args: argparse.Namespace) -> SweepSpec:
     text = args.config
-    if (
-        text not in specs.shipped_names()
-        and not Path(text).exists()
-        and (hint := did_you_mean(text, ACTIONS))
-    ):
+    is_file = text in specs.shipped_names() or Path(text).exists()
+    if not is_file and (hint := did_you_mean(text, ACTIONS)):
         raise UsageError(f"{safe_text(text, 80)} is neither an action nor a sweep file{hint}")
     spec = specs.load(text, options.parse_settings(args), recipes.settings_from_environment())
     return replace(spec, name=args.name.strip()) if args.name is not None else spec
@@ -213,17 +200,16 @@ def _write_config(folder: RunFolder, spec: SweepSpec, location: StorageLocation)
         raise UserError(f"cannot write {safe_text(folder.config)}: {reason(error)}") from error
 
 
-def _show(args: argparse.Namespace) -> int:
+def _show(args: argparse.Namespace) -> None:
     reader = SnapshotReader()
     location, name = studies.find_study(reader, args)
     if args.json:
         console.print_json(studies.to_json(reader, location, name))
     else:
         studies.print_study(reader, location, name, with_trials=True)
-    return 0
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list(args: argparse.Namespace) -> None:
     runs_dir, reader = options.runs_dir(args), SnapshotReader()
     if args.storage is not None:
         locations = [storage.parse_location(args.storage, runs_dir)]
@@ -254,52 +240,46 @@ def _list(args: argparse.Namespace) -> int:
                 for study in listed
             ]
         )
-        return 0
-    if not listed:
+    elif not listed:
         console.note("there are no studies yet; `fmnist-tui sweep two-conv` starts one")
-        return 0
-    table = console.create_table("study", ">done", ">running", ">best", "storage")
-    for study in listed:
-        table.add_row(
-            Text(safe_text(study.name)),
-            f"{study.done}/{study.total}",
-            str(study.running),
-            format_percent(study.best),
-            Text(study.error, "yellow") if study.error else Text(study.location.name),
+    else:
+        console.print_table(
+            ("study", ">done", ">running", ">best", "storage"),
+            [
+                (
+                    study.name,
+                    f"{study.done}/{study.total}",
+                    study.running,
+                    format_percent(study.best),
+                    Text(study.error, "yellow") if study.error else study.location.name,
+                )
+                for study in listed
+            ],
         )
-    console.console().print(table)
-    return 0
 
 
-def _kill(args: argparse.Namespace) -> int:
+def _kill(args: argparse.Namespace) -> None:
     from fmnist_tui.sweeps import remote_control
 
     reader = SnapshotReader()
     location, name = studies.find_study(reader, args)
     message = remote_control.kill(reader, location, name, args.trial)
-    if args.json:
-        console.print_json({"study": name, "trial": args.trial, "said": message})
-    else:
-        console.note(message)
-    return 0
+    document = {"study": name, "trial": args.trial, "said": message}
+    console.print_done(args.json, document, message)
 
 
-def _stop(args: argparse.Namespace) -> int:
+def _stop(args: argparse.Namespace) -> None:
     from fmnist_tui.sweeps import remote_control
 
     reader = SnapshotReader()
     location, name = studies.find_study(reader, args)
     running = remote_control.stop(reader, location, name)
-    if args.json:
-        console.print_json({"study": name, "running": running})
-    else:
-        console.note(
-            f"{name}: asked all workers to stop; {format_count(running, 'trial')} still running"
-        )
-    return 0
+    still = f"{format_count(running, 'trial')} still running"
+    message = f"{name}: asked all workers to stop; {still}"
+    console.print_done(args.json, {"study": name, "running": running}, message)
 
 
-ACTIONS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
+ACTIONS: options.Actions = {
     "start": ("work on a sweep, given as a file or by the name of a built-in one", _start),
     "show": ("show a study: its trials, the best one, the importance of each setting", _show),
     "list": ("list the known studies", _list),

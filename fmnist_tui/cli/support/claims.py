@@ -128,7 +128,7 @@ def _check_claim(recipe: Recipe, claim: Claim, results: SeedResults) -> ClaimRes
         about=claim.about,
         stage=claim.stage,
         metric=claim.metric,
-        bound="at most" if claim.at_least is None else "at least",
+        bound=claim.bound_kind,
         claim=claim.bound,
         values=values,
         seconds=tuple(_train_seconds(_claimed_steps(claim, steps)) for steps in results.seeds),
@@ -198,22 +198,24 @@ def format_measured(result: ClaimResult) -> str:
 
 def create_claim_table(results: Sequence[ClaimResult]) -> Table:
     """One row a claim."""
-    headings = ("recipe", "what", "claim", "measured", "seeds", "seconds", "passed")
-    table = console.create_table(*headings, fold=True)
+    verdicts = {
+        True: Text("yes", "green"),
+        False: Text("NO", "bold red"),
+        None: Text("not checked", "yellow"),
+    }
+    rows = []
     for result in results:
-        word, style = {
-            True: ("yes", "green"),
-            False: ("NO", "bold red"),
-            None: ("not checked", "yellow"),
-        }[result.passed]
         what = result.about or f"{result.stage} {result.metric.replace('_', ' ')}".strip()
-        table.add_row(
-            result.recipe,
-            f"{what} ({result.count:,})" if result.count else what,
-            format_bound(result.metric, result.bound, result.claim),
-            format_measured(result),
-            str(len(result.values)),
-            f"{statistics.fmean(result.seconds):.0f}" if result.seconds else "–",
-            Text(word, style),
+        rows.append(
+            (
+                result.recipe,
+                f"{what} ({result.count:,})" if result.count else what,
+                format_bound(result.metric, result.bound, result.claim),
+                format_measured(result),
+                len(result.values),
+                f"{statistics.fmean(result.seconds):.0f}" if result.seconds else "–",
+                verdicts[result.passed],
+            )
         )
-    return table
+    headings = ("recipe", "what", "claim", "measured", "seeds", "seconds", "passed")
+    return console.create_table(headings, rows, fold=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from fmnist_tui.render.ansi import Colours
 
-# How every error line begins.
 # Tables written to a file or pipe get this width, so that nothing is cut off.
 FILE_WIDTH = 200
 
@@ -33,8 +33,17 @@ def note(message: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print the single JSON document of a command run with --json."""
-    print(json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False))
+    """Print the single JSON document of a command run with --json; NaN and infinity as null."""
+    plain = json.loads(json.dumps(value), parse_constant=lambda _: None)
+    print(json.dumps(plain, indent=2))
+
+
+def print_done(as_json: bool, document: dict[str, Any], message: str) -> None:
+    """Print what a command did: a JSON document, or a message."""
+    if as_json:
+        print_json(document)
+    else:
+        note(message)
 
 
 @cache
@@ -47,7 +56,13 @@ def console(stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, soft_wrap=False, width=width)
 
 
-def create_table(*headings: str, fold: bool = False) -> Table:
+def create_table(
+    headings: Iterable[str],
+    rows: Iterable[Iterable[object]],
+    *,
+    fold: bool = False,
+    no_wrap: bool = False,
+) -> Table:
     """A table without a frame; columns whose heading starts with `>` are right-aligned. Words
     wider than their column are folded, or cut."""
     from rich.table import Table
@@ -59,8 +74,15 @@ def create_table(*headings: str, fold: bool = False) -> Table:
             Text(heading.removeprefix(">")),
             justify="right" if heading.startswith(">") else "left",
             overflow="fold" if fold else "ellipsis",
+            no_wrap=no_wrap,
         )
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(safe_text(cell)) for cell in row))
     return table
+
+
+def print_table(headings: Iterable[str], rows: Iterable[Iterable[object]], **options: bool) -> None:
+    console().print(create_table(headings, rows, **options))
 
 
 def has_unicode() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,18 +24,29 @@ MODEL_SUFFIXES = (".pt", ".pth", ".safetensors")
 ONNX_SCRIPT = "assets/predict_onnx.py"
 
 
-def add_action(
-    actions: argparse._SubParsersAction[Any], name: str, about: str
-) -> argparse.ArgumentParser:
-    """An action of a command."""
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=about, description=about)
-    return parser
+Run = Callable[[argparse.Namespace], int | None]
+# The actions of a command: what each does, and the function that does it.
+Actions = Mapping[str, tuple[str, Run]]
+
+
+def add_actions(
+    parser: argparse.ArgumentParser, actions: Actions, metavar: str = "ACTION"
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Add the actions of a command; yields the name and parser of each."""
+    parsers = parser.add_subparsers(dest="action", metavar=metavar, required=True)
+    for name, (about, _) in actions.items():
+        yield name, parsers.add_parser(name, help=about, description=about)
+
+
+def add_int(parser: argparse.ArgumentParser, name: str, default: int, about: str) -> None:
+    """A flag that takes a whole number."""
+    about = f"{about} [{default}]"
+    parser.add_argument(name, type=int, default=default, metavar="N", help=about)
 
 
 def add_common(
     parser: argparse.ArgumentParser, *, runs: bool = True, data: bool = True, json: bool = True
 ) -> None:
-    """--runs, --data and --json."""
     if runs:
         about = f"runs folder [{paths.RUNS_VARIABLE} or in the user data folder]"
         parser.add_argument("--runs", metavar="DIR", help=about)
@@ -64,7 +75,6 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
-    """RECIPE and --config."""
     parser.add_argument(
         "recipe_name", nargs="?", metavar="RECIPE", help=f"recipe name [{recipes.DEFAULT_RECIPE}]"
     )
@@ -89,7 +99,6 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def flag(name: str) -> str:
-    """The flag of a setting: `--batch-size` for `batch_size`."""
     return f"--{name.replace('_', '-')}"
 
 
@@ -119,7 +128,6 @@ def refuse_settings(names: Iterable[str], why: str) -> None:
 
 
 def load_recipe(args: argparse.Namespace) -> Recipe:
-    """The recipe that RECIPE or --config names; the default without either."""
     if args.config:
         return recipes.read_recipe(Path(args.config))
     return recipes.load_recipe(args.recipe_name or recipes.DEFAULT_RECIPE)
@@ -134,7 +142,6 @@ def data_dir(args: argparse.Namespace) -> Path:
 
 
 def find_run(args: argparse.Namespace) -> RunFolder:
-    """The run that RUN names."""
     return resolve(runs_dir(args), args.run)
 
 

@@ -12,11 +12,16 @@ from rich.text import Text
 
 from fmnist_tui.analysis.metrics import ClassScore, compute_class_scores
 from fmnist_tui.analysis.overfitting import judge_fit
-from fmnist_tui.cli.support.console import colour_depth, console, create_table, has_unicode
-from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, Evaluated
+from fmnist_tui.cli.support.console import (
+    colour_depth,
+    console,
+    create_table,
+    has_unicode,
+    print_table,
+)
+from fmnist_tui.protocol.events import ENSEMBLE, LRFIND
 from fmnist_tui.protocol.lr_curve import RatePoint, chart_points
-from fmnist_tui.protocol.lr_search import LrSearch
-from fmnist_tui.protocol.lr_search import format_search_result as format_search
+from fmnist_tui.protocol.lr_search import LrSearch, format_search_result
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.render.line_chart import Line, format_chart
 from fmnist_tui.runs.folder import RunFolder
@@ -34,19 +39,16 @@ WRONG = ("", "on #2a1010", "on #471616", "on #6b1d1d", "on #8f2424", "on #b42b2b
 
 def print_run(state: RunState, folder: RunFolder) -> None:
     """Print the results of a run that has ended."""
-    out = console()
-    if state.started is not None and state.started.kind == LRFIND:
-        if state.search is not None:
-            print_search(state.search)
-    else:
+    if state.started is None or state.started.kind != LRFIND:
         _print_scores(state)
-    out.print(f"run {safe_text(folder.path)}", soft_wrap=True)
+    elif state.search is not None:
+        print_search(state.search)
+    print(f"run {safe_text(folder.path)}")
 
 
 def _print_scores(state: RunState) -> None:
     out = console()
-    chart = _draw_losses(state)
-    if chart:
+    if chart := _draw_losses(state):
         out.print(Text.from_ansi(chart))
     results = [result for split in ("val", "test") if (result := state.evaluation(split))]
     if results and state.started is not None:
@@ -56,29 +58,30 @@ def _print_scores(state: RunState) -> None:
         out.print()
         out.print(create_class_table(compute_class_scores(last.confusion, classes)))
     out.print()
-    out.print(_create_split_table(results))
+    print_table(
+        ("split", ">images", ">accuracy", ">95 % interval", ">loss", ">macro F1", ">ECE"),
+        (
+            (
+                result.split,
+                f"{result.count:,}",
+                Text(format_percent(result.accuracy), style="bold"),
+                f"{result.accuracy_low * 100:.2f} – {result.accuracy_high * 100:.2f} %",
+                f"{result.loss:.4f}",
+                format_percent(result.macro_f1),
+                format_percent(result.ece),
+            )
+            for result in results
+        ),
+    )
     if state.epochs:
         fit = judge_fit(state)
-        out.print(f"fit: {fit.verdict}. {fit.explanation}", soft_wrap=True, markup=False)
+        print(f"fit: {fit.verdict}. {fit.explanation}")
     reason = f": {safe_text(state.message)}" if state.message else ""
-    out.print(
-        f"{state.end_reason or 'not ended'} {_format_work(state)}{reason}",
-        soft_wrap=True,
-        markup=False,
-    )
+    print(f"{state.end_reason or 'not ended'} {_format_work(state)}{reason}")
 
 
 def print_search(search: LrSearch) -> None:
-    """Print the curve of a learning-rate search and the suggested rate."""
-    chart = _draw_search(search)
-    if chart:
-        console().print(Text.from_ansi(chart))
-    if search.end is not None:
-        console().print(Text(safe_text(format_search(search.end))), soft_wrap=True)
-
-
-def _draw_search(search: LrSearch) -> str:
-    """The losses by learning rate, smoothed, and the suggested point."""
+    """Print the losses of a search by learning rate, smoothed, and the suggested point."""
     suggestion = search.suggestion()
     curves: list[tuple[str, Sequence[RatePoint], str]] = [
         ("loss", chart_points(search.points, suggestion.smooth), "blue"),
@@ -91,7 +94,10 @@ def _draw_search(search: LrSearch) -> str:
         Line(name, [math.log10(lr) for lr, _ in points], [loss for _, loss in points], colour)
         for name, points, colour in curves
     ]
-    return _draw_chart("loss by learning rate", lines, "learning rate", powers=True)
+    if chart := _draw_chart("loss by learning rate", lines, "learning rate", powers=True):
+        console().print(Text.from_ansi(chart))
+    if search.end is not None:
+        print(safe_text(format_search_result(search.end)))
 
 
 def _draw_losses(state: RunState) -> str:
@@ -132,24 +138,6 @@ def _format_work(state: RunState) -> str:
     )
 
 
-def _create_split_table(results: Sequence[Evaluated]) -> Table:
-    """The scores of each split."""
-    table = create_table(
-        "split", ">images", ">accuracy", ">95 % interval", ">loss", ">macro F1", ">ECE"
-    )
-    for result in results:
-        table.add_row(
-            result.split,
-            f"{result.count:,}",
-            Text(format_percent(result.accuracy), style="bold"),
-            f"{result.accuracy_low * 100:.2f} – {result.accuracy_high * 100:.2f} %",
-            f"{result.loss:.4f}",
-            format_percent(result.macro_f1),
-            format_percent(result.ece),
-        )
-    return table
-
-
 def create_confusion_table(
     confusion: Sequence[Sequence[int]], classes: Sequence[str], split: str
 ) -> Table:
@@ -170,20 +158,14 @@ def create_confusion_table(
         table.add_column(safe_text(name)[:5], justify="right", no_wrap=True, min_width=6)
     for true, row in enumerate(confusion):
         total = max(1, sum(row))
-        cells = [
-            _draw_cell(count / total, count, true == predicted)
-            for predicted, count in enumerate(row)
-        ]
+        cells = (_draw_cell(count / total, count, true == i) for i, count in enumerate(row))
         table.add_row(Text(safe_text(classes[true], 14)), *cells)
     return table
 
 
 def _draw_cell(share: float, count: int, correct: bool) -> Text:
-    if correct:
-        level = min(5, int(share * 5.999)) if count else 0
-    else:
-        # Errors are rarer: their colours reach full strength at 20 % of the row.
-        level = min(5, 1 + int(share * 25)) if count else 0
+    # Errors are rarer: their colours reach full strength at 20 % of the row.
+    level = min(5, int(share * 5.999) if correct else 1 + int(share * 25)) if count else 0
     style = (CORRECT if correct else WRONG)[level]
     text = f"{count:>5} " if count else "    · "
     return Text(text, style=f"bold {style}" if correct else style or "dim")
@@ -191,14 +173,17 @@ def _draw_cell(share: float, count: int, correct: bool) -> Text:
 
 def create_class_table(scores: Sequence[ClassScore]) -> Table:
     """Precision, recall and F1 of every class."""
-    table = create_table("class", ">precision", ">recall", ">F1", ">support")
-    for score in scores:
-        figures = (format_percent(value, 1) for value in (score.precision, score.recall, score.f1))
-        table.add_row(Text(safe_text(score.name)), *figures, f"{score.support:,}")
-    averages = (
-        format_percent(fmean(getattr(score, figure) for score in scores), 1)
-        for figure in ("precision", "recall", "f1")
-    )
+    figures = ("precision", "recall", "f1")
+    rows: list[list[object]] = [
+        [
+            score.name,
+            *(format_percent(getattr(score, figure), 1) for figure in figures),
+            f"{score.support:,}",
+        ]
+        for score in scores
+    ]
+    means = (fmean(getattr(score, figure) for score in scores) for figure in figures)
     count = sum(score.support for score in scores)
-    table.add_row(Text("macro average", style="bold"), *averages, f"{count:,}")
-    return table
+    averages = (format_percent(mean, 1) for mean in means)
+    rows.append([Text("macro average", style="bold"), *averages, f"{count:,}"])
+    return create_table(("class", ">precision", ">recall", ">F1", ">support"), rows)

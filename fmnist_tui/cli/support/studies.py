@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.text import Text
 
@@ -18,15 +18,12 @@ from fmnist_tui.runs.listing import resolve
 from fmnist_tui.runs.resolve_start import resolve_start
 from fmnist_tui.sweeps import storage, study_locations, trial_states
 from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, TrialView
-from fmnist_tui.sweeps.space import format_value as format_value
+from fmnist_tui.sweeps.space import format_value
 from fmnist_tui.sweeps.spec import NOT_PROMOTED
 from fmnist_tui.sweeps.storage import StorageLocation
 from fmnist_tui.util.errors import UsageError, UserError
 from fmnist_tui.util.formatting import format_duration, format_percent
 from fmnist_tui.util.text import safe_text
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 STATE_STYLES = {
     trial_states.RUNNING: "green",
@@ -48,22 +45,17 @@ def find_study(reader: SnapshotReader, args: argparse.Namespace) -> tuple[Storag
     default = storage.parse_location(args.storage, runs_dir)
     not_found = None
     if "/" not in text:
-        locations = (
-            [default] if args.storage is not None else study_locations.list_locations(runs_dir)
-        )
-        for location in locations:
+        known = [default] if args.storage is not None else study_locations.list_locations(runs_dir)
+        for location in known:
             try:
                 reader.read(location, text)
+                return location, text
             except UserError as error:
                 not_found = not_found or error
-            else:
-                return location, text
     try:
         folder = resolve(runs_dir, text)
-    except UserError:
-        if not_found is not None:
-            raise not_found from None
-        raise
+    except UserError as error:
+        raise not_found or error from None
     location, name = study_locations.study_of_run(folder)
     # The URL in a record has no password; that of --storage or the environment may.
     return (default if default.public_url == location.public_url else location), name
@@ -92,7 +84,7 @@ def _trial_to_json(trial: TrialView) -> dict[str, Any]:
         "value": trial.value,
         "params": dict(trial.params),
         "epochs": trial.epochs,
-        "values": [value if value == value else None for _, value in trial.curve],
+        "values": [value for _, value in trial.curve],
         "seconds": trial.seconds,
         "run": trial.run,
         "host": trial.host,
@@ -106,33 +98,30 @@ def print_study(
 ) -> None:
     """Print a study's progress, its best trial and the importance of its settings."""
     study = reader.read(location, name)
-    out = console.console()
     if with_trials:
-        out.print(_create_trial_table(study))
-        out.print()
+        _print_trials(study)
+        print()
     running = f", {study.running} running" if study.running else ""
     done = f"{study.done} of {study.total} trials done{running}"
-    out.print(f"{safe_text(name)}: {done}, in {location.name}", soft_wrap=True, markup=False)
+    print(f"{safe_text(name)}: {done}, in {location.name}")
     best = study.best
     if best is None:
-        out.print("no trial is complete yet")
+        print("no trial is complete yet")
         return
-    out.print(
-        f"best: trial {best.number}, {format_percent(best.value)} on validation:"
-        f" {_format_params(best)}",
-        soft_wrap=True,
-        markup=False,
-    )
+    value = format_percent(best.value)
+    print(f"best: trial {best.number}, {value} on validation: {_format_params(best)}")
     importances = reader.importances(location, name)
     if importances:
-        table = console.create_table("setting", ">importance", "")
-        for key, share in importances:
-            bar = "━" * max(1, round(BAR_WIDTH * share))
-            table.add_row(key, format_percent(share, 0), bar)
-        out.print(table)
+        console.print_table(
+            ("setting", ">importance", ""),
+            (
+                (key, format_percent(share, 0), "━" * max(1, round(BAR_WIDTH * share)))
+                for key, share in importances
+            ),
+        )
 
 
-def print_sweep_run(folder: RunFolder, run: dict[str, Any], *, as_json: bool) -> int:
+def print_sweep_run(folder: RunFolder, run: dict[str, Any], *, as_json: bool) -> None:
     """What `runs show` prints of a sweep: `run`, the document of its run, and its study."""
     reader, study, trouble = SnapshotReader(), None, ""
     location, name = study_locations.study_of_run(folder)
@@ -142,49 +131,49 @@ def print_sweep_run(folder: RunFolder, run: dict[str, Any], *, as_json: bool) ->
         trouble = str(error)
     if as_json:
         console.print_json({**run, "study": study, "trouble": trouble})
-        return 0
+        return
     reason = f": {run['reason']}" if run["reason"] else ""
-    print(
-        f"{folder.name}: {run['state']}{reason},"
-        f" {run['epochs']} of {run['epochs_total']} trials by this run"
-    )
+    trials = f"{run['epochs']} of {run['epochs_total']} trials by this run"
+    print(f"{folder.name}: {run['state']}{reason}, {trials}")
     if study is not None:
         print_study(reader, location, name, with_trials=True)
     else:
         console.note(trouble)
-    return 0
 
 
-def _create_trial_table(study: Snapshot) -> Table:
+def _print_trials(study: Snapshot) -> None:
     keys = [dimension.key for dimension in study.spec.space]
-    headings = (">trial", "state", ">value", ">epochs", ">time", "curve", *keys, "")
-    table = console.create_table(*headings)
-    for trial in study.trials:
-        silent = f"no sign of life for {format_duration(trial.silent_seconds)}"
-        table.add_row(
-            str(trial.number),
-            Text(trial.state, STATE_STYLES.get(trial.state, "")),
-            format_percent(trial.value),
-            str(trial.epochs or "–"),
-            format_duration(trial.seconds),
-            draw_sparkline([value for _, value in trial.curve], CURVE_WIDTH)
-            if console.has_unicode()
-            else "",
-            *(format_value(trial.params[key]) if key in trial.params else "–" for key in keys),
-            Text(
-                safe_text(
-                    trial.why or (silent if trial.silent_seconds > SILENT_SECONDS else ""), 60
-                )
-            ),
-        )
-    return table
+    console.print_table(
+        (">trial", "state", ">value", ">epochs", ">time", "curve", *keys, ""),
+        (
+            (
+                trial.number,
+                Text(trial.state, STATE_STYLES.get(trial.state, "")),
+                format_percent(trial.value),
+                trial.epochs or "–",
+                format_duration(trial.seconds),
+                draw_sparkline([value for _, value in trial.curve], CURVE_WIDTH)
+                if console.has_unicode()
+                else "",
+                *(format_value(trial.params[key]) if key in trial.params else "–" for key in keys),
+                safe_text(_format_note(trial), 60),
+            )
+            for trial in study.trials
+        ),
+    )
+
+
+def _format_note(trial: TrialView) -> str:
+    if trial.why or trial.silent_seconds <= SILENT_SECONDS:
+        return trial.why
+    return f"no sign of life for {format_duration(trial.silent_seconds)}"
 
 
 def _format_params(trial: TrialView) -> str:
     return ", ".join(f"{key} {format_value(value)}" for key, value in trial.params.items())
 
 
-def promote(args: argparse.Namespace) -> int:
+def promote(args: argparse.Namespace) -> None:
     """Train a trial's settings in full, once for each seed."""
     if args.seeds < 1:
         raise UsageError("--seeds must be 1 or more")
@@ -222,7 +211,6 @@ def promote(args: argparse.Namespace) -> int:
         console.print_json(document)
     else:
         _print_promoted(document)
-    return 0
 
 
 def _find_trial(study: Snapshot, number: int | None) -> TrialView:
@@ -262,26 +250,24 @@ def _summarise_split(runs: list[dict[str, Any]], split: str) -> dict[str, float 
 
 
 def _print_promoted(document: dict[str, Any]) -> None:
-    table = console.create_table("run", ">seed", ">val", ">test", ">images", ">time")
-    for run in document["runs"]:
-        table.add_row(
-            run["run"],
-            str(run["seed"]),
-            format_percent(run["val_accuracy"]),
-            format_percent(run["test_accuracy"]),
-            f"{run['test_count']:,}",
-            format_duration(run["seconds"]),
-        )
-    console.console().print(table)
-    console.console().print(
-        f"test {_format_mean(document, 'test')}, val {_format_mean(document, 'val')}"
-        f" (mean of {len(document['runs'])} seeds); each run read the test split once",
-        soft_wrap=True,
+    console.print_table(
+        ("run", ">seed", ">val", ">test", ">images", ">time"),
+        (
+            (
+                run["run"],
+                run["seed"],
+                format_percent(run["val_accuracy"]),
+                format_percent(run["test_accuracy"]),
+                f"{run['test_count']:,}",
+                format_duration(run["seconds"]),
+            )
+            for run in document["runs"]
+        ),
     )
-
-
-def _format_mean(document: dict[str, Any], split: str) -> str:
-    sd = document[f"{split}_sd"]
-    return format_percent(document[f"{split}_mean"]) + (
-        f" ± {100 * sd:.2f}" if sd is not None else ""
+    test, val = (
+        format_percent(document[f"{split}_mean"])
+        + ("" if (sd := document[f"{split}_sd"]) is None else f" ± {100 * sd:.2f}")
+        for split in ("test", "val")
     )
+    seeds = f"(mean of {len(document['runs'])} seeds)"
+    print(f"test {test}, val {val} {seeds}; each run read the test split once")
