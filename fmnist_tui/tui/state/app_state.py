@@ -11,6 +11,7 @@ from typing import Any
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.engine.session.session import Session
+from fmnist_tui.render.renderers import renderer_names
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.state.config_draft import ConfigDraft
 from fmnist_tui.tui.state.dataset_cache import DatasetCache
@@ -88,5 +89,7 @@ class AppState:
 
     @property
     def renderer(self) -> str:
-        """How pictures are drawn: halfblock, braille or ascii."""
-        return "ascii" if self.ascii else self.settings.get("renderer", "halfblock")
+        """How images are drawn: halfblock, braille or ascii."""
+        names = renderer_names()
+        name = "ascii" if self.ascii else self.settings.get("renderer", names[0])
+        return name if name in names else names[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -20,6 +21,7 @@ from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, Quit
 from fmnist_tui.tui.screens.train.form import Form
 from fmnist_tui.tui.screens.train.log import LogPane
 from fmnist_tui.tui.screens.train.progress import RunProgress
+from fmnist_tui.tui.screens.train.sample_predictions import SamplePane
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState, QuitMode
 from fmnist_tui.tui.state.run_feed import RunFeed
@@ -202,6 +204,21 @@ async def test_sample_predictions_are_shown(opened: Opened, run: FakeTraining) -
         samples = dashboard.screen.query_one("SamplePane")
         drawn = "\n".join(samples.render_line(y).text for y in range(samples.size.height))
         assert "✗ Trouser" in drawn and "is T-shir" in drawn and "✓ Pullove" in drawn
+
+
+async def test_an_unknown_renderer_in_the_settings_is_replaced(
+    opened: Opened, run: FakeTraining, app_state: AppState
+) -> None:
+    app_state.settings.save("renderer", "hologram")
+    image = np.zeros((28, 28, 1), np.uint8)
+    async with opened("train") as (dashboard, pilot):
+        run.events.append(Glance(0.0, 41, 3, (7,), (1,), (1,), (0.5,), 100, ()))
+        await wait_for_events(dashboard, pilot, run)
+        samples = dashboard.screen.query_one(SamplePane)
+        samples.set_images({7: image})
+        await pilot.pause()
+        lines = [samples.render_line(y).text for y in range(samples.size.height)]
+        assert any("✓ Trouser" in line for line in lines)
 
 
 async def test_the_log_shows_alerts_and_printed_lines_as_harmless_text(
