@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,17 +15,16 @@ from textual.widget import Widget
 from fmnist_tui.config.dataset_catalog import DATASETS, SPLITS
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.browse import class_means
-from fmnist_tui.render.renderers import renderer_names
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog, TextDialog
-from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.base.image_screen import ImageScreen
+from fmnist_tui.tui.base.screen import FOLDED
 from fmnist_tui.tui.screens.data import augmentation, loading
 from fmnist_tui.tui.screens.data.browser import DatasetBrowser
 from fmnist_tui.tui.screens.data.class_list import DatasetHeader
 from fmnist_tui.tui.screens.data.loading_pane import LoadingPane
 from fmnist_tui.tui.screens.data.view import DatasetView, Image
 from fmnist_tui.tui.state.dataset_cache import DatasetSpec
-from fmnist_tui.tui.widgets.gallery_layout import ZOOMS
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
@@ -38,7 +37,7 @@ _PATH = "path"
 FILE_CHECK_INTERVAL = 2.0
 
 
-class DataScreen(DashboardScreen):
+class DataScreen(ImageScreen):
     """A dataset to browse, or how to get one."""
 
     NAME, KEY, TITLE = "data", "1", "Data"
@@ -78,7 +77,7 @@ class DataScreen(DashboardScreen):
     def on_mount(self) -> None:
         self._step_timer = self.set_interval(0.1, self._show_steps, pause=True)
         self._file_timer = self.set_interval(FILE_CHECK_INTERVAL, self._check_files)
-        self._update_appearance()
+        self.update_appearance()
         self.load_dataset(self.app_state.settings.get("dataset", DEFAULT_DATASET))
 
     def on_unmount(self) -> None:
@@ -89,7 +88,7 @@ class DataScreen(DashboardScreen):
         self._file_timer.pause()
 
     def on_screen_resume(self) -> None:
-        self._update_appearance()
+        self.update_appearance()
         self._file_timer.resume()
         if self._load is not None:
             self._step_timer.resume()
@@ -238,24 +237,12 @@ class DataScreen(DashboardScreen):
             return not self.has_class("-loading")
         return True
 
-    def _update_appearance(self) -> None:
-        """Apply the zoom and renderer settings, which other screens may have changed."""
-        default = "full" if self.app.size.width >= 100 else "small"
-        zoom = self.app_state.settings.get("zoom", default)
-        self.browser.set_appearance(zoom if zoom in ZOOMS else default, self.app_state.renderer)
+    @property
+    def default_zoom(self) -> str:
+        return "full" if self.app.size.width >= FOLDED else "small"
 
-    def _save_next(self, setting: str, values: Sequence[str], current: str) -> None:
-        self.app_state.settings.save(setting, values[(values.index(current) + 1) % len(values)])
-        self._update_appearance()
-
-    def action_zoom(self) -> None:
-        self._save_next("zoom", list(ZOOMS), self.browser.gallery.zoom)
-
-    def action_renderer(self) -> None:
-        if self.app_state.ascii:
-            self.notify("started with --ascii: images stay ASCII")
-        else:
-            self._save_next("renderer", renderer_names(), self.browser.gallery.renderer)
+    def update_appearance(self) -> None:
+        self.browser.set_appearance(self.zoom, self.app_state.renderer)
 
     @dialog_flow
     async def action_goto(self) -> None:

@@ -13,9 +13,9 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from fmnist_tui.analysis.predictions import Misclassified, MissOrder
-from fmnist_tui.render.renderers import renderer_names
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
+from fmnist_tui.tui.base.image_screen import ImageScreen
 from fmnist_tui.tui.base.screen import FOLDED
 from fmnist_tui.tui.screens.errors import captions, filters
 from fmnist_tui.tui.screens.errors.detail import ImageDetail
@@ -30,7 +30,7 @@ from fmnist_tui.util.text import safe_text
 _ORDER_SETTING = "errors.order"
 
 
-class ErrorsScreen(SelectedRunScreen):
+class ErrorsScreen(SelectedRunScreen, ImageScreen):
     NAME, KEY, TITLE = "errors", "4", "Errors"
     HELP = (
         "The images that the selected run got wrong on a split. / filters them by what you type: "
@@ -93,7 +93,7 @@ class ErrorsScreen(SelectedRunScreen):
         if self._loader.error:
             # Another screen may have fixed the cause.
             self._loader.reset()
-        self._apply_settings()
+        self.update_appearance()
         self._arrange()
 
     @property
@@ -175,12 +175,13 @@ class ErrorsScreen(SelectedRunScreen):
             predictions.classes[miss.true],
         )
 
-    def _apply_settings(self) -> None:
-        """Use the zoom and renderer of the settings, which other screens change too."""
+    @property
+    def default_zoom(self) -> str:
         # The selected image is shown large beside the others.
-        default = "full" if self.has_class("-wide") else "small"
-        zoom = self.app_state.settings.get("zoom", default)
-        self._gallery.zoom = zoom if zoom in ZOOMS else default
+        return "full" if self.has_class("-wide") else "small"
+
+    def update_appearance(self) -> None:
+        self._gallery.zoom = self.zoom
         self._gallery.renderer = self.app_state.renderer
         self._detail.set_renderer(self.app_state.renderer)
 
@@ -192,7 +193,7 @@ class ErrorsScreen(SelectedRunScreen):
         self._detail.display = self._alone or self.app.size.width >= FOLDED
 
     def on_resize(self) -> None:
-        self._apply_settings()
+        self.update_appearance()
         self._arrange()
         set_border_titles(self._gallery, subtitle=self._gallery.position)
 
@@ -292,16 +293,3 @@ class ErrorsScreen(SelectedRunScreen):
         order = orders[(orders.index(self._order) + 1) % len(orders)]
         self.app_state.settings.save(_ORDER_SETTING, order)
         self.show_selection()
-
-    def action_zoom(self) -> None:
-        zooms = list(ZOOMS)
-        zoom = zooms[(zooms.index(self._gallery.zoom) + 1) % len(zooms)]
-        self.app_state.settings.save("zoom", zoom)
-        self._apply_settings()
-
-    def action_renderer(self) -> None:
-        kinds = renderer_names()
-        now = self._gallery.renderer
-        self.app_state.settings.save("renderer", kinds[(kinds.index(now) + 1) % len(kinds)])
-        self._apply_settings()
-        self.notify(f"images as {self.app_state.renderer}")

@@ -13,11 +13,10 @@ from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
 from fmnist_tui.config import recipes
-from fmnist_tui.render.renderers import renderer_names
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PromptDialog
-from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.base.image_screen import ImageScreen
 from fmnist_tui.tui.screens.predict.draw_pad import DrawPad
 from fmnist_tui.tui.screens.predict.file_table import FileTable
 from fmnist_tui.tui.screens.predict.folder_watch import FolderChanged, FolderWatch
@@ -30,7 +29,6 @@ from fmnist_tui.tui.screens.predict.stages import StagesPane
 from fmnist_tui.tui.shared.model_picker import pick_model
 from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_table import LineTable
-from fmnist_tui.tui.widgets.picture import known_renderer
 from fmnist_tui.util.paths import expand_home, format_path
 from fmnist_tui.util.text import safe_text
 
@@ -43,7 +41,7 @@ NO_DRAWING = "draw something: it is classified as you draw"
 PATH_HINT = "an image file or a folder; empty for the sample images"
 
 
-class PredictScreen(DashboardScreen):
+class PredictScreen(ImageScreen):
     """The input is above and on the left; its stages and the result are beside it."""
 
     NAME, KEY, TITLE = "predict", "5", "Predict"
@@ -54,7 +52,7 @@ class PredictScreen(DashboardScreen):
         Binding("i", "toggle_pad", "Draw or files", id="predict.pad"),
         Binding("w", "choose_model", "Which model", id="predict.model"),
         Binding("W", "toggle_watch", "Watch a folder", id="predict.watch"),
-        Binding("r", "next_renderer", "How images are drawn", show=False, id="view.renderer"),
+        Binding("r", "renderer", "How images are drawn", show=False, id="view.renderer"),
         Binding("escape", "leave_input", "Leave the path", show=False, id="predict.back"),
     ]
 
@@ -83,10 +81,10 @@ class PredictScreen(DashboardScreen):
         self.context.selection_changed.subscribe(self, lambda _: self._restart())
         self.context.run_replaced.subscribe(self, lambda _: self._check_model())
         self.query_one(StagesPane).focus()
-        self._apply_renderer()
+        self.update_appearance()
 
     def on_screen_resume(self) -> None:
-        self._apply_renderer()
+        self.update_appearance()
         # After the signals that are still due: otherwise a model would predict twice.
         self.call_next(self._check_model)
 
@@ -174,14 +172,10 @@ class PredictScreen(DashboardScreen):
         else:
             pane.show_message(NO_RESULT)
         stages = result.stages if result is not None else ()
-        self.query_one(StagesPane).show(stages, message, self._renderer)
+        self.query_one(StagesPane).show(stages, message, self.app_state.renderer)
 
-    @property
-    def _renderer(self) -> str:
-        return known_renderer(self.app_state.renderer)
-
-    def _apply_renderer(self) -> None:
-        self.query_one(DrawPad).renderer = self._renderer
+    def update_appearance(self) -> None:
+        self.query_one(DrawPad).renderer = self.app_state.renderer
         self._show()
 
     # -- files ----------------------------------------------------------------------------------
@@ -305,13 +299,6 @@ class PredictScreen(DashboardScreen):
     def _close_pad(self) -> None:
         if self._is_pad_open:
             self.action_toggle_pad()
-
-    def action_next_renderer(self) -> None:
-        names = renderer_names()
-        name = names[(names.index(self._renderer) + 1) % len(names)]
-        self.app_state.settings.save("renderer", name)
-        self._apply_renderer()
-        self.notify(f"images as {self.app_state.renderer}")
 
     @dialog_flow
     async def action_choose_model(self) -> None:

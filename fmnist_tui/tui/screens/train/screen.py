@@ -14,9 +14,9 @@ from textual.widget import Widget
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.commands import Pause, Resume, SaveCheckpoint, ScaleLearningRate, Stop
 from fmnist_tui.protocol.events import FINISHED, TRAIN
-from fmnist_tui.render.renderers import renderer_names
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
-from fmnist_tui.tui.base.screen import FOLDED, DashboardScreen
+from fmnist_tui.tui.base.image_screen import ImageScreen
+from fmnist_tui.tui.base.screen import FOLDED
 from fmnist_tui.tui.screens.train import curves
 from fmnist_tui.tui.screens.train.form import FieldList, Form
 from fmnist_tui.tui.screens.train.form_controller import FormController
@@ -34,7 +34,7 @@ from fmnist_tui.util.text import safe_text
 VIEWS = ("settings", "run", "model", "log")
 
 
-class TrainScreen(DashboardScreen):
+class TrainScreen(ImageScreen):
     """The form on the left, charts and progress in the middle, sample predictions on the right."""
 
     NAME, KEY, TITLE = "train", "2", "Train"
@@ -121,6 +121,10 @@ class TrainScreen(DashboardScreen):
     def on_screen_resume(self) -> None:
         self.load_draft()
         self._show_feed(self.app_state.feed)
+        self.update_appearance()
+
+    def update_appearance(self) -> None:
+        self._samples.redraw(self.app_state.feed)
 
     def load_draft(self) -> None:
         """Load the settings that another screen has left for the form."""
@@ -288,14 +292,6 @@ class TrainScreen(DashboardScreen):
         weight = curves.SMOOTHINGS[self._smoothing]
         self.notify(f"training curves smoothed by {weight:g}" if weight else "curves not smoothed")
         self._update_charts(self.app_state.feed, live=False)
-
-    def action_renderer(self) -> None:
-        kinds = renderer_names()
-        now = self.app_state.renderer
-        following = kinds[(kinds.index(now) + 1) % len(kinds)] if now in kinds else kinds[0]
-        self.app_state.settings.save("renderer", following)
-        self._samples.redraw(self.app_state.feed)
-        self.notify(f"images as {self.app_state.renderer}")
 
     def action_view(self) -> None:
         self._show_view(VIEWS[(VIEWS.index(self._view) + 1) % len(VIEWS)])

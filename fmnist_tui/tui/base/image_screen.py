@@ -1,0 +1,40 @@
+"""The base of screens that show images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fmnist_tui.render.renderers import renderer_names
+from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.widgets.gallery_layout import ZOOMS
+
+
+class ImageScreen(DashboardScreen):
+    """Zoom and renderer are settings that all of these screens share."""
+
+    @property
+    def default_zoom(self) -> str:
+        return "full"
+
+    @property
+    def zoom(self) -> str:
+        zoom = self.app_state.settings.get("zoom", self.default_zoom)
+        return zoom if zoom in ZOOMS else self.default_zoom
+
+    def update_appearance(self) -> None:
+        """Use the zoom and the renderer; call it when the screen is shown, too."""
+        raise NotImplementedError
+
+    def action_zoom(self) -> None:
+        self._save_next("zoom", list(ZOOMS), self.zoom)
+
+    def action_renderer(self) -> None:
+        if self.app_state.ascii:
+            self.notify("started with --ascii: images stay ASCII")
+        else:
+            self._save_next("renderer", renderer_names(), self.app_state.renderer)
+            self.notify(f"images as {self.app_state.renderer}")
+
+    def _save_next(self, setting: str, values: Sequence[str], current: str) -> None:
+        self.app_state.settings.save(setting, values[(values.index(current) + 1) % len(values)])
+        self.update_appearance()
