@@ -10,8 +10,6 @@ from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-import pytest
-
 import fmnist_tui
 
 PACKAGE = Path(fmnist_tui.__file__).parent
@@ -65,7 +63,6 @@ def test_files_are_short() -> None:
     assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
 
 
-@pytest.mark.xfail(strict=True, reason="message classes of widgets share names")
 def test_no_class_name_stands_twice() -> None:
     counts = Counter(
         node.name
