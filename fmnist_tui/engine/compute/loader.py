@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -63,8 +61,9 @@ class DeviceSplit:
         self.count = len(split)
         # seconds spent copying batches from the host; readers set it back to 0
         self.fetch_seconds = 0.0
-        self.labels = torch.from_numpy(_writable(np.ascontiguousarray(split.labels))).to(device)
-        self._images = torch.from_numpy(_writable(split.images)).permute(0, 3, 1, 2)
+        # Read-only arrays, which torch warns about, are copied once.
+        self.labels = torch.from_numpy(np.require(split.labels, None, ("C", "W"))).to(device)
+        self._images = torch.from_numpy(np.require(split.images, None, "W")).permute(0, 3, 1, 2)
         self.is_resident = device.type == "cpu" or split.images.nbytes <= MAX_RESIDENT_BYTES
         if self.is_resident:
             self._images = self._images.to(device)
@@ -81,14 +80,6 @@ class DeviceSplit:
     def slice(self, start: int, stop: int) -> Tensor:
         """Consecutive images, uint8."""
         return self._images[start:stop].to(self.device)
-
-
-def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    # torch warns about read-only memory. A memory map (opened copy-on-write) is kept as it is;
-    # any other read-only array is copied once.
-    if array.flags.writeable or isinstance(array, np.memmap):
-        return array
-    return array.copy()
 
 
 class BatchOrder:

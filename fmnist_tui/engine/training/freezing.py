@@ -28,11 +28,8 @@ _MAX_LISTED = 12
 
 def head_name(model: nn.Module) -> str:
     """The name of the layer that outputs the classes: the last dense layer or convolution."""
-    layers: list[str] = [
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, (nn.Linear, *_CONVOLUTIONS))
-    ]
+    kinds, modules = (nn.Linear, *_CONVOLUTIONS), model.named_modules()
+    layers: list[str] = [name for name, module in modules if isinstance(module, kinds)]
     if not layers:
         raise UserError("the model has neither a dense layer nor a convolution as its head")
     return layers[-1]
@@ -52,12 +49,10 @@ def use_body_lr(
     new_ids = {id(parameter) for name, parameter in model.named_parameters() if name in new}
     groups = []
     for group in optimizer.param_groups:
-        head = [parameter for parameter in group["params"] if id(parameter) in new_ids]
-        body = [parameter for parameter in group["params"] if id(parameter) not in new_ids]
-        if head:
-            groups.append({**group, "params": head})
-        if body:
-            groups.append({**group, "params": body, "lr": body_lr})
+        for is_new, lr in ((True, group["lr"]), (False, body_lr)):
+            parameters = [each for each in group["params"] if (id(each) in new_ids) == is_new]
+            if parameters:
+                groups.append({**group, "params": parameters, "lr": lr})
     optimizer.param_groups[:] = groups
 
 
@@ -86,17 +81,15 @@ class FrozenParts:
         the run; returns a note for the run's record."""
         self.sha256 = self.sha256 or self.hash_state(state)
         count = sum(state[name].numel() for name in self.names)
-        return (
-            f"frozen: {self.setting} ({self._count}, {count:,} numbers, sha256 {self.sha256[:16]})"
-        )
+        details = f"{self._count}, {count:,} numbers, sha256 {self.sha256[:16]}"
+        return f"frozen: {self.setting} ({details})"
 
     def verify(self, *states: Mapping[str, Tensor]) -> tuple[bool, str]:
         """Whether the frozen parts are unchanged in all these states, with the hash as text."""
         hashes = (self.hash_state(state) for state in states)
         changed = next((digest for digest in hashes if digest != self.sha256), "")
-        if changed:
-            return False, f"{self._count}, sha256 {self.sha256[:16]} is now {changed[:16]}"
-        return True, f"{self._count}, sha256 {self.sha256[:16]}"
+        now = f" is now {changed[:16]}" if changed else ""
+        return not changed, f"{self._count}, sha256 {self.sha256[:16]}{now}"
 
     def hash_state(self, state: Mapping[str, Tensor]) -> str:
         """Hash the names, types, shapes and bytes of the frozen tensors in a state."""

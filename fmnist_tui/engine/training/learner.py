@@ -7,7 +7,7 @@ in another process continues bit for bit like the original.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 
@@ -124,6 +124,31 @@ class Learner:
         rate = self.lr if lr is None else lr
         self._lr.fill_(rate)
         self._body_lr.fill_(rate * self.config.body_lr)
+
+    def compile(self, warn: Callable[[str], None]) -> Network:
+        """The compiled network, or the model itself with a warning if compiling fails.
+
+        The trial batch changes batch-norm statistics and random generators; both are restored."""
+        model, device = self.model, self.device
+        weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        generators = rng.get_state(device.torch_device)
+        network: Network = torch.compile(model)
+        try:
+            model.train()
+            shape = self.order.batch_size, self.info.channels, self.info.size, self.info.size
+            pixels = torch.zeros(shape, device=device.torch_device)
+            with device.autocast():
+                logits = network(pixels.contiguous(memory_format=torch.channels_last))
+            logits.float().sum().backward()  # type: ignore[no-untyped-call]
+            device.synchronize()
+        except Exception as error:  # noqa: BLE001 - compiling has many ways to fail, none fatal
+            warn(f"not compiled, continuing without: {reason(error)[:200]}")
+            network = model
+        finally:
+            model.zero_grad(set_to_none=True)
+            model.load_state_dict(weights)
+            rng.set_state(generators, device.torch_device)
+        return network
 
     def make_step(self, network: Network | None = None) -> TrainingStep:
         """Build the training step, with a compiled `network` if there is one."""

@@ -20,10 +20,8 @@ from fmnist_tui.engine.inference.classifier import OnTick, no_op
 from fmnist_tui.engine.run.inbox import Inbox
 from fmnist_tui.engine.run.run_record import checkpoint_saved
 from fmnist_tui.engine.training import lr_finder
-from fmnist_tui.engine.training.compiling import compile_network
 from fmnist_tui.engine.training.learner import BestEpoch, EpochTotals, Learner
 from fmnist_tui.engine.training.live_preview import LivePreview
-from fmnist_tui.engine.training.step import TrainingStep
 from fmnist_tui.engine.training.telemetry import TelemetryReader
 from fmnist_tui.protocol.commands import (
     CancelSearch,
@@ -91,6 +89,7 @@ class Trainer:
         self._commands = lr_finder.PendingCommands(inbox, lambda: self.on_tick())
         self._telemetry = TelemetryReader(learner.device)
         self._images_since_progress = 0
+        self._mixes_labels = bool(self.config.mixup or self.config.cutmix)
         self._is_paused = False
         self._save_requested = False
         self._is_disk_full = False
@@ -99,8 +98,12 @@ class Trainer:
     def run(self) -> TrainingEnd:
         """Train to the end or until a command ends it, and save the last state."""
         try:
-            self._set_phase("warming up")
-            self._step = self._make_step()
+            self._report_change("phase", "warming up")
+            network = None
+            if self.config.compile:
+                self._report_change("phase", "compiling")
+                network = self.learner.compile(self._warn)
+            self._step = self.learner.make_step(network)
             self._preview_if_due()
             self._start_clocks()
             while self.learner.epoch < self.config.epochs:
@@ -119,16 +122,10 @@ class Trainer:
         now = time.perf_counter()
         self._timer = self._progress_time = self._telemetry_time = self._save_time = now
 
-    def _make_step(self) -> TrainingStep:
-        if not self.config.compile:
-            return self.learner.make_step()
-        self._set_phase("compiling")
-        return self.learner.make_step(compile_network(self.learner, self._warn))
-
     def _run_epoch(self) -> None:
         learner, step = self.learner, self._step
         batches = learner.order.epoch_indices(learner.epoch)
-        self._set_phase("training")
+        self._report_change("phase", "training")
         while learner.epoch_step < learner.order.steps_per_epoch:
             self._execute_commands()
             if self._is_paused:
@@ -189,7 +186,7 @@ class Trainer:
         """Accuracy and loss on the validation split, if there is one."""
         if self._validation is None:
             return None
-        self._set_phase("validating")
+        self._report_change("phase", "validating")
         logits = self.learner.predict_logits(self._validation, self.on_tick)
         if self.preview is not None:
             self._emit(self.preview.from_validation(logits))
@@ -199,13 +196,6 @@ class Trainer:
         return float((logits.argmax(1) == labels).mean()), loss
 
     # -- reporting ---------------------------------------------------------------
-
-    @property
-    def _mixes_labels(self) -> bool:
-        return bool(self.config.mixup or self.config.cutmix)
-
-    def _set_phase(self, phase: str) -> None:
-        self._report_change("phase", phase)
 
     def _report_change(self, what: str, value: str) -> None:
         self._emit(Changed(time.time(), self.learner.step, what, value))
@@ -325,9 +315,9 @@ class Trainer:
             self._emit(LrSearched(time.time(), self.learner.step, FAILED, message=str(error)))
             return
         self._report_progress()
-        self._set_phase(lr_finder.PHASE)
+        self._report_change("phase", lr_finder.PHASE)
         lr_finder.search(self.learner, rates, self._emit, self._commands, self._step)
-        self._set_phase("training")
+        self._report_change("phase", "training")
         self._reset_timer()
 
     # -- checkpoints -------------------------------------------------------------

@@ -10,7 +10,7 @@ from textual.notifications import SeverityLevel
 from fmnist_tui.config.plans import EnsembleStep, Plan, TrainStep
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.context import DashboardContext
-from fmnist_tui.tui.shared.job_results import ensemble_summary
+from fmnist_tui.tui.shared.run_names import ensemble_summary
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text

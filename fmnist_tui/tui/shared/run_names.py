@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary
+from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
 
@@ -17,3 +21,14 @@ def run_name_from_folder(folder: RunFolder) -> str:
     parts = folder.name.split("_")
     recipe = parts[2] if len(parts) == 5 and parts[4] == folder.id else ""
     return safe_text(f"{recipe} {folder.id}".strip(), 40)
+
+
+def ensemble_summary(document: Any) -> str:
+    """`ensemble 7f3a: val 95.12 % of 10,000, test 94.40 % of 10,000; now selected`."""
+    splits = [
+        f"{split} {format_percent(document[split]['accuracy'])} of {document[split]['count']:,}"
+        for split in ("val", "test")
+        if document[split]
+    ]
+    name = RunFolder(Path(document["path"])).id
+    return f"ensemble {safe_text(name)}: {', '.join(splits)}; now selected"

@@ -13,7 +13,7 @@ from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.tui.base.dialogs import ChoiceDialog, PromptDialog
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
 from fmnist_tui.tui.screens.train import progress
-from fmnist_tui.tui.shared.job_results import ensemble_summary
+from fmnist_tui.tui.shared.run_names import ensemble_summary
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.util.formatting import NO_VALUE

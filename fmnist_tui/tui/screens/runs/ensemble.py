@@ -11,7 +11,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
-from fmnist_tui.tui.shared.job_results import ensemble_summary
+from fmnist_tui.tui.shared.run_names import ensemble_summary
 from fmnist_tui.util.errors import UserError
 
 # Values of --tta, by key.
