@@ -47,7 +47,8 @@ def draw(count: int, seed: int, stream: int) -> tuple[Images, Labels]:
     for row, label in enumerate(labels.tolist()):
         shapes[row] = _draw_garment(label, ShapeRandom(numbers[row]))
     images = _finish(shapes, seed, stream)[..., None]
-    images.flags.writeable = labels.flags.writeable = False
+    images.setflags(write=False)
+    labels.setflags(write=False)
     return images, labels
 
 

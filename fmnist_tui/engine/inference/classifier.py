@@ -150,13 +150,18 @@ class ModelInfo:
                 raise ValueError("sizes out of range")
             if not len(means) == len(stds) == channels or min(stds) <= 0:
                 raise ValueError("normalisation out of range")
+            members = table.get("members", [])
+            if not isinstance(members, list) or len(members) > MAX_MEMBERS:
+                raise ValueError("no list of members")
+            if any("members" in member for member in members):
+                raise ValueError("nested ensembles")
             info = cls(
                 RunConfig.build(config),
                 DatasetInfo(classes=names, **facts),
                 channels,
                 size,
                 Normalisation(means, stds),
-                tuple(cls.from_dict(member, source) for member in _member_tables(table)),
+                tuple(cls.from_dict(member, source) for member in members),
             )
             if any(member.signature != info.signature for member in info.members):
                 raise ValueError("members for other images or classes")
@@ -167,16 +172,6 @@ class ModelInfo:
             raise CheckpointError(
                 f"{source}: does not say which model and data its weights are for"
             ) from None
-
-
-def _member_tables(table: Mapping[str, Any]) -> list[Any]:
-    """The tables of an ensemble's members; a member must not be an ensemble itself."""
-    members = table.get("members", [])
-    if not isinstance(members, list) or len(members) > MAX_MEMBERS:
-        raise ValueError("no list of members")
-    if any("members" in member for member in members):
-        raise ValueError("nested ensembles")
-    return members
 
 
 class Classifier:

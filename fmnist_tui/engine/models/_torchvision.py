@@ -98,12 +98,9 @@ def _adapt_stem(model: nn.Module, spec: ModelSpec) -> None:
     for name, layer in model.named_modules():
         if not isinstance(layer, nn.Conv2d):
             continue
-        small = spec.size <= 64 and layer.kernel_size == (7, 7)
-        shape: dict[str, Any] = {
-            "kernel_size": 3 if small else layer.kernel_size,
-            "stride": 1 if small else layer.stride,
-            "padding": 1 if small else layer.padding,
-        }
+        shape: dict[str, Any] = {"kernel_size": 3, "stride": 1, "padding": 1}
+        if spec.size > 64 or layer.kernel_size != (7, 7):
+            shape = {key: getattr(layer, key) for key in shape}
         bias = layer.bias is not None
         stem = nn.Conv2d(spec.channels, layer.out_channels, **shape, bias=bias)
         parent, _, child = name.rpartition(".")

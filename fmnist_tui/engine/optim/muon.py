@@ -43,7 +43,7 @@ class Muon(torch.optim.Optimizer):
             update = self._update_muon if group["way"] == "muon" else self._update_adam
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    update(parameter, parameter.grad, self.state[parameter], group)
+                    update(parameter, parameter.grad, group)
 
     def load_state_dict(self, state_dict: Any) -> None:
         super().load_state_dict(state_dict)
@@ -53,9 +53,8 @@ class Muon(torch.optim.Optimizer):
             if "step" in state:
                 state["step"] = state["step"].to(parameter.device)
 
-    def _update_muon(
-        self, parameter: Tensor, grad: Tensor, state: dict[str, Tensor], group: dict[str, Any]
-    ) -> None:
+    def _update_muon(self, parameter: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
         momentum = state["momentum"]
@@ -65,9 +64,8 @@ class Muon(torch.optim.Optimizer):
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
         parameter.sub_(orthogonalise(direction).view_as(parameter) * (group["lr"] * scale))
 
-    def _update_adam(
-        self, parameter: Tensor, grad: Tensor, state: dict[str, Tensor], group: dict[str, Any]
-    ) -> None:
+    def _update_adam(self, parameter: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
         if not state:
             state["mean"] = torch.zeros_like(parameter)
             state["square"] = torch.zeros_like(parameter)

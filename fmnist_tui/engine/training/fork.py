@@ -103,8 +103,7 @@ class ForkStart:
 
 def check_is_training(folder: RunFolder, what: str) -> None:
     """Refuse a run that is not a training; `what` is "resumed" or "forked"."""
-    refusal = summarise_run(folder).refusal(what)
-    if refusal:
+    if refusal := summarise_run(folder).refusal(what):
         raise UserError(refusal)
 
 

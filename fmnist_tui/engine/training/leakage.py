@@ -36,8 +36,7 @@ def check_no_leak(source: str, before: RunConfig, now: RunConfig) -> None:
     # A run without validation images may train on what used to be validation images.
     if now.val_fraction == 0 and before.split_seed == now.split_seed:
         return
-    difference = split_difference(before, now)
-    if difference:
+    if difference := split_difference(before, now):
         raise CheckpointError(
             f"{source}: {difference}: it was trained on images that are held out here; keep its"
             " value"

@@ -47,11 +47,8 @@ def evaluation_status(run: SelectedRun) -> list[Content]:
 def explain_missing(run: SelectedRun) -> Content:
     """Why there are no scores, and which keys help."""
     if run.folder is None:
-        return Content.assemble(
-            ("No run selected", "bold"),
-            "\n\n",
-            _keys(("w", "select a run"), ("2", "train one")),
-        )
+        keys = _keys(("w", "select a run"), ("2", "train one"))
+        return Content.assemble(("No run selected", "bold"), "\n\n", keys)
     what = f"{run.name} on {run.split}"
     if run.evaluating_since is not None:
         seconds = int(time.monotonic() - run.evaluating_since)
@@ -68,21 +65,16 @@ def explain_missing(run: SelectedRun) -> Content:
     if run.state is not None and run.state.started is not None:
         if run.state.started.kind == LRFIND:
             about = "A learning-rate search trains no model: 2 shows its curve."
-            return Content("\n").join(
-                [*lines, Content(about), Content(""), _keys(("w", "another run"))]
-            )
+            lines += [Content(about), Content(""), _keys(("w", "another run"))]
+            return Content("\n").join(lines)
         if run.checkpoint:
             about = f"evaluate {run.checkpoint} on {_images(run)}, also while a run trains"
             lines.append(_keys(("e", about)))
         else:
             lines.append(Content("No checkpoint saved yet; c on Train saves one now."))
         if run.split == "test" and run.state.end_reason != FINISHED:
-            lines.append(
-                Content.styled(
-                    "The run has not finished; the test split should be read once, at the end.",
-                    "$warning",
-                )
-            )
+            warning = "The run has not finished; the test split should be read once, at the end."
+            lines.append(Content.styled(warning, "$warning"))
     lines += [Content(""), _keys(("p", "another split"), ("w", "another run"))]
     return Content("\n").join(lines)
 

@@ -28,15 +28,14 @@ class ConfigDraft:
     """A value for every field of RunConfig; some may be invalid."""
 
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
-        self.values: dict[str, Any] = {}
-        self._base: dict[str, Any] = {}
         self.problems: dict[str, str] = {}
         self.reset(values or default_values())
 
     def reset(self, values: Mapping[str, Any]) -> None:
         """Replace all values. Fields that are edited later are shown as changed."""
-        defaults = {name: field.default for name, field in FIELDS.items()}
-        self.values = {**defaults, **{name: values[name] for name in FIELDS if name in values}}
+        self.values: dict[str, Any] = {
+            name: values.get(name, field.default) for name, field in FIELDS.items()
+        }
         self._base = dict(self.values)
         self._check()
 

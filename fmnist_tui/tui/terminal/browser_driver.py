@@ -10,9 +10,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from typing import Any
 
-from textual.app import App
 from textual.drivers.web_driver import WebDriver
 
 Size = tuple[int, int]
@@ -34,9 +32,7 @@ def driver_class(install_signal_handlers: Callable[[], None]) -> type[WebDriver]
 class BrowserDriver(WebDriver):
     """Sends SIGHUP to this process once the browser or the server is gone."""
 
-    def __init__(self, app: App[Any], **options: Any) -> None:
-        super().__init__(app, **options)
-        self._hangup_sent = False
+    _hangup_sent = False
 
     def write(self, data: str) -> None:
         """Write a packet with terminal output, also if a signal interrupts the write."""
