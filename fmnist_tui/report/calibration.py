@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fmnist_tui.report.scores import SplitScores
 from fmnist_tui.report.svg_chart import ChartAxes, PlotArea
-from fmnist_tui.report.tables import ReportTable
+from fmnist_tui.report.tables import ReportTable, format_percents
 from fmnist_tui.util.formatting import format_percent
 
 # A bin's dot grows with the number of its images.
@@ -14,22 +14,15 @@ _MIN_RADIUS, _MAX_RADIUS = 2.5, 7.0
 
 
 @dataclass(frozen=True, slots=True)
-class ReliabilityDot:
-    """A bin in pixels; `ideal_y` is where accuracy would equal confidence."""
-
-    x: float
-    y: float
-    ideal_y: float
-    radius: float
-
-
-@dataclass(frozen=True, slots=True)
 class ReliabilityDiagram:
-    """The chart, and its bins as a table."""
+    """The chart, and its bins as a table.
+
+    `dots` are the bins in pixels: x, y, the y where accuracy would equal confidence, and radius.
+    """
 
     description: str
     axes: ChartAxes
-    dots: list[ReliabilityDot]
+    dots: list[tuple[float, float, float, float]]
     table: ReportTable
 
 
@@ -39,17 +32,13 @@ def reliability_diagram(scores: SplitScores) -> ReliabilityDiagram | None:
     if not evaluation.reliability:
         return None
     area = PlotArea(0.0, 1.0, 0.0, 1.0)
-    dots = []
-    for reliability_bin in evaluation.reliability:
-        share = (reliability_bin.count / evaluation.count) ** 0.5
-        dots.append(
-            ReliabilityDot(
-                area.x(reliability_bin.confidence),
-                area.y(reliability_bin.accuracy),
-                area.y(reliability_bin.confidence),
-                _MIN_RADIUS + share * (_MAX_RADIUS - _MIN_RADIUS),
-            )
-        )
+    dots, rows = [], []
+    for entry in evaluation.reliability:
+        confidence, accuracy = entry.confidence, entry.accuracy
+        share = (entry.count / evaluation.count) ** 0.5
+        radius = _MIN_RADIUS + share * (_MAX_RADIUS - _MIN_RADIUS)
+        dots.append((area.x(confidence), area.y(accuracy), area.y(confidence), radius))
+        rows.append((*format_percents(confidence, accuracy), f"{entry.count:,}"))
     return ReliabilityDiagram(
         f"Reliability on {scores.split}: accuracy by confidence. On average they differ by"
         f" {format_percent(evaluation.ece)}.",
@@ -58,13 +47,6 @@ def reliability_diagram(scores: SplitScores) -> ReliabilityDiagram | None:
         ReportTable(
             "Mean confidence, accuracy and number of images of each bin",
             ("confidence", "accuracy", "images"),
-            [
-                (
-                    format_percent(entry.confidence, 1),
-                    format_percent(entry.accuracy, 1),
-                    f"{entry.count:,}",
-                )
-                for entry in evaluation.reliability
-            ],
+            rows,
         ),
     )

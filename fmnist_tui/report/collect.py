@@ -1,11 +1,8 @@
-"""The facts of a report, read from a run's folder: scores, settings, errors.
-
-No network runs here. A part that is not available is a `MissingPart`, which the page lists with the
-command that produces it.
-"""
+"""The facts of a report, read from a run's folder without running a network."""
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -102,15 +99,13 @@ def collect_facts(
         )
     missing: list[MissingPart] = []
     state = replay(folder.events)
-    config_text, document = _read_config_file(folder.config)
+    config_text, made_with = _read_config_file(folder.config)
     config = _parse_config(folder, missing)
     split = split or _default_split(folder, state)
     on_progress(1, STAGES, f"evaluating on {split}")
     predictions = _load_predictions(folder, split, summary, missing)
     scores = _scores(state, split, predictions, missing)
     on_progress(2, STAGES, "loading images")
-    made_with = document.get("made_with", {})
-    made_with = made_with if isinstance(made_with, dict) else {}
     return ReportFacts(
         folder,
         summary,
@@ -147,15 +142,12 @@ def _default_split(folder: RunFolder, state: RunState) -> str:
 
 
 def _read_config_file(path: Path) -> tuple[str, dict[str, Any]]:
-    """The config file as text and as a table; empty if it cannot be read or parsed."""
-    try:
+    """The config file's text and its `made_with` table; empty if it cannot be read or parsed."""
+    text, made_with = "", None
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return "", {}
-    try:
-        return text, tomllib.loads(text)
-    except (ValueError, RecursionError):
-        return text, {}
+        made_with = tomllib.loads(text).get("made_with", {})
+    return text, made_with if isinstance(made_with, dict) else {}
 
 
 def _parse_config(folder: RunFolder, missing: list[MissingPart]) -> RunConfig | None:
@@ -218,15 +210,14 @@ def _load_images(
     from fmnist_tui.data.load import is_present
 
     name, dataset = "images of the errors", config.dataset
-    if not is_present(dataset, data_dir):
-        if ":" in dataset:
-            missing.append(MissingPart(name, f"{safe_text(dataset)} no longer exists"))
-        else:
-            why = f"{dataset} is not in {safe_text(data_dir)}"
-            missing.append(MissingPart(name, why, f"fmnist-tui data get {dataset}"))
-        return None
-    try:
-        return load_error_images(config, predictions, data_dir)
-    except (UserError, OSError, MemoryError) as error:
-        missing.append(MissingPart(name, reason(error)))
+    if is_present(dataset, data_dir):
+        try:
+            return load_error_images(config, predictions, data_dir)
+        except (UserError, OSError, MemoryError) as error:
+            missing.append(MissingPart(name, reason(error)))
+    elif ":" in dataset:
+        missing.append(MissingPart(name, f"{safe_text(dataset)} no longer exists"))
+    else:
+        why = f"{dataset} is not in {safe_text(data_dir)}"
+        missing.append(MissingPart(name, why, f"fmnist-tui data get {dataset}"))
     return None

@@ -14,41 +14,30 @@ _HOTTEST_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class MatrixRow:
-    """The counts of one true class, each with its CSS class."""
-
-    name: str
-    cells: list[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
 class ConfusionMatrix:
-    """`hidden` counts the classes left out."""
+    """`rows` are true classes with counts and their CSS classes; `hidden` classes are left out."""
 
     caption: str
     columns: list[str]
-    rows: list[MatrixRow]
+    rows: list[tuple[str, list[tuple[str, str]]]]
     hidden: int
 
 
 def build_matrix(scores: SplitScores) -> ConfusionMatrix:
-    """True classes as rows, predicted classes as columns."""
     confusion = scores.evaluation.confusion
     names = [score.name for score in scores.evaluation.classes]
     shown = worst_classes(confusion)
+
+    def cell(true: int, predicted: int) -> tuple[str, str]:
+        count, is_diagonal = confusion[true][predicted], true == predicted
+        level = heat_level(count, max(1, sum(confusion[true])), is_diagonal=is_diagonal)
+        css_class = f"r{level} right" if is_diagonal else f"w{level}"
+        return f"{count:,}" if count else "·", css_class
+
     return ConfusionMatrix(
         f"Counts on {scores.split}: true classes as rows, predicted classes as columns",
         [names[index] for index in shown],
-        [
-            MatrixRow(
-                names[true],
-                [
-                    _cell(confusion[true][predicted], sum(confusion[true]), true == predicted)
-                    for predicted in shown
-                ],
-            )
-            for true in shown
-        ],
+        [(names[true], [cell(true, predicted) for predicted in shown]) for true in shown],
         len(names) - len(shown),
     )
 
@@ -68,9 +57,3 @@ def heat_level(count: int, total: int, *, is_diagonal: bool) -> int:
         return 0
     share = count / total if is_diagonal else min(1.0, count / total / _HOTTEST_SHARE)
     return max(1, round(share * HEAT_LEVELS))
-
-
-def _cell(count: int, total: int, is_diagonal: bool) -> tuple[str, str]:
-    level = heat_level(count, max(1, total), is_diagonal=is_diagonal)
-    css_class = f"r{level} right" if is_diagonal else f"w{level}"
-    return f"{count:,}" if count else "·", css_class

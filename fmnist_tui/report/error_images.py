@@ -7,13 +7,10 @@ import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from fmnist_tui.analysis.predictions import Misclassified, Predictions
 from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.data.dataset import Images
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
@@ -21,8 +18,6 @@ MOST_CONFIDENT, MAX_PAIRS, PER_PAIR = 20, 5, 10
 # Larger images are scaled down, to keep the page small.
 _MAX_SIDE = 64
 _COLUMNS = 10
-
-Images = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +73,16 @@ def load_error_images(
     split = load_dataset_for(config, data_dir, fetch=False).split(predictions.split)
     labels = {miss.index: miss.true for group in groups for miss in group.misses}
     row_of = {int(index): row for row, index in enumerate(split.indices)}
-    rows = [row_of.get(index, -1) for index in labels]
-    is_same = all(
-        row >= 0 and int(split.labels[row]) == label
-        for row, label in zip(rows, labels.values(), strict=True)
-    )
-    if not is_same:
+    rows = [row_of[index] for index in labels if index in row_of]
+    if split.labels[rows].tolist() != list(labels.values()):
         raise UserError(
             f"{safe_text(config.dataset)} no longer contains the images that were predicted"
         )
     images = split.images[rows]
     side = min(_MAX_SIDE, max(images.shape[1:3]))
-    return ErrorImages(
-        groups,
-        predictions.classes,
-        contact_sheet(images, side, _COLUMNS),
-        side,
-        _COLUMNS,
-        {index: number for number, index in enumerate(labels)},
-    )
+    sheet = contact_sheet(images, side, _COLUMNS)
+    cells = {index: number for number, index in enumerate(labels)}
+    return ErrorImages(groups, predictions.classes, sheet, side, _COLUMNS, cells)
 
 
 def select_errors(predictions: Predictions) -> tuple[ErrorGroup, ...]:
@@ -118,22 +104,13 @@ def contact_sheet(images: Images, side: int, columns: int) -> bytes:
     """The images in rows, scaled to squares of this side, as a PNG."""
     from PIL import Image
 
-    count, _, _, channels = images.shape
-    canvas = np.zeros((math.ceil(count / columns) * side, columns * side, channels), np.uint8)
-    for number, image in enumerate(images):
+    flat = images[..., 0] if images.shape[3] == 1 else images
+    size = (columns * side, math.ceil(len(images) / columns) * side)
+    sheet = Image.new("L" if flat.ndim == 3 else "RGB", size)
+    for number, image in enumerate(flat):
         row, column = divmod(number, columns)
-        top, left = row * side, column * side
-        canvas[top : top + side, left : left + side] = _scaled(image, side)
+        tile = Image.fromarray(image).resize((side, side), Image.Resampling.BOX)
+        sheet.paste(tile, (column * side, row * side))
     buffer = io.BytesIO()
-    Image.fromarray(canvas[..., 0] if channels == 1 else canvas).save(buffer, "PNG", optimize=True)
+    sheet.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
-
-
-def _scaled(image: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
-    from PIL import Image
-
-    if image.shape[:2] == (side, side):
-        return image
-    flat = image[..., 0] if image.shape[2] == 1 else image
-    small = np.asarray(Image.fromarray(flat).resize((side, side), Image.Resampling.BOX))
-    return small.reshape(side, side, image.shape[2])

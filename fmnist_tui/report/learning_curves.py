@@ -37,17 +37,24 @@ def learning_curves(state: RunState) -> LearningCurves | None:
     steps = max(1, state.started.steps_per_epoch) if state.started is not None else 1
 
     def curve(label: str, kind: str, name: str) -> ChartCurve:
-        points = [(step / steps, value) for step, value in state.series(name)]
-        return ChartCurve(label, kind, points)
+        return ChartCurve(label, kind, [(step / steps, y) for step, y in state.series(name)])
+
+    best = f"; the best epoch is {state.best.epoch}" if state.best is not None else ""
+
+    def describe(what: str, train: str, val: str, format_value: Callable[[float], str]) -> str:
+        ends = [
+            f"{label} ends at {format_value(points[-1][1])}"
+            for name, label in ((train, "training"), (val, "validation"))
+            if (points := state.series(name))
+        ]
+        return f"{what} by epoch: {', '.join(ends) or 'no values recorded'}{best}."
 
     marks = _marks(state, steps)
-    best = f"; the best epoch is {state.best.epoch}" if state.best is not None else ""
     charts = (
         curve_chart(
             "loss",
             [curve("training", "train", TRAIN_LOSS), curve("validation", "val", VAL_LOSS)],
-            description="Loss by epoch:"
-            f" {_final_values(state, TRAIN_LOSS, VAL_LOSS, format_number)}{best}.",
+            description=describe("Loss", TRAIN_LOSS, VAL_LOSS, format_number),
             y_label="loss",
             format_y=lambda value: f"{value:g}",
             marks=marks,
@@ -55,8 +62,7 @@ def learning_curves(state: RunState) -> LearningCurves | None:
         curve_chart(
             "accuracy",
             [curve("training", "train", TRAIN_ACCURACY), curve("validation", "val", VAL_ACCURACY)],
-            description="Accuracy by epoch:"
-            f" {_final_values(state, TRAIN_ACCURACY, VAL_ACCURACY, format_percent)}{best}.",
+            description=describe("Accuracy", TRAIN_ACCURACY, VAL_ACCURACY, format_percent),
             y_label="accuracy, %",
             format_y=lambda value: f"{100 * value:.4g}",
             marks=marks,
@@ -80,17 +86,6 @@ def learning_curves(state: RunState) -> LearningCurves | None:
     part = f" ({len(shown)} of {len(epochs):,})" if len(shown) < len(epochs) else ""
     title = f"Epochs as a table{part}"
     return LearningCurves(drawn, _epoch_table(shown, state.best) if shown else None, title)
-
-
-def _final_values(
-    state: RunState, train: str, val: str, format_value: Callable[[float], str]
-) -> str:
-    words = [
-        f"{label} ends at {format_value(points[-1][1])}"
-        for name, label in ((train, "training"), (val, "validation"))
-        if (points := state.series(name))
-    ]
-    return ", ".join(words) or "no values recorded"
 
 
 def _marks(state: RunState, steps: int) -> list[ChartMark]:

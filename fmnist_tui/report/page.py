@@ -19,7 +19,6 @@ from fmnist_tui.report.calibration import reliability_diagram
 from fmnist_tui.report.collect import ReportFacts
 from fmnist_tui.report.confusion_matrix import build_matrix
 from fmnist_tui.report.learning_curves import learning_curves
-from fmnist_tui.report.scores import SplitScores
 from fmnist_tui.report.tables import class_table, confused_pairs_table, members_table
 from fmnist_tui.util.formatting import (
     format_count,
@@ -64,22 +63,19 @@ def render_page(facts: ReportFacts) -> str:
     """The page as text."""
     style = (_HERE / "style.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    return (
-        templates()
-        .get_template("page.html.jinja")
-        .render(
-            style=style,
-            style_digest=digest,
-            version=fmnist_tui.__version__,
-            written=format_time(time.time(), utc=True),
-            title=safe_text(f"{facts.summary.recipe} {facts.folder.id}".strip(), 80),
-            subtitle=_subtitle(facts),
-            status=_status(facts),
-            is_finished=facts.summary.state == FINISHED,
-            facts=facts,
-            tiles=list(_tiles(facts)),
-            sections=[section for section in _sections(facts) if section.content is not None],
-        )
+    template = templates().get_template("page.html.jinja")
+    return template.render(
+        style=style,
+        style_digest=digest,
+        version=fmnist_tui.__version__,
+        written=format_time(time.time(), utc=True),
+        title=safe_text(f"{facts.summary.recipe} {facts.folder.id}".strip(), 80),
+        subtitle=_subtitle(facts),
+        status=_status(facts),
+        is_finished=facts.summary.state == FINISHED,
+        facts=facts,
+        tiles=list(_tiles(facts)),
+        sections=[section for section in _sections(facts) if section.content is not None],
     )
 
 
@@ -142,17 +138,15 @@ def _status(facts: ReportFacts) -> str:
 def _tiles(facts: ReportFacts) -> Iterator[ScoreTile]:
     scores, best = facts.scores, facts.state.best
     if scores is not None:
-        yield from _score_tiles(scores)
+        result, split = scores.evaluation, scores.split
+        yield _accuracy_tile(split, result.accuracy, result.interval, result.count)
+        loss = f"loss {format_number(result.loss)}"
+        yield ScoreTile("macro F1", format_percent(result.macro_f1), loss)
+        yield ScoreTile("calibration error", format_percent(result.ece), f"ECE on {split}")
     if best is not None and best.val_accuracy is not None:
-        yield ScoreTile(
-            f"accuracy on val, epoch {best.epoch}",
-            format_percent(best.val_accuracy),
-            _interval_text(
-                wilson_interval(round(best.val_accuracy * best.val_count), best.val_count),
-                best.val_count,
-            ),
-            is_wide=True,
-        )
+        accuracy, count = best.val_accuracy, best.val_count
+        interval = wilson_interval(round(accuracy * count), count)
+        yield _accuracy_tile(f"val, epoch {best.epoch}", accuracy, interval, count)
     if scores is not None:
         epoch = f", epoch {scores.epoch}" if scores.epoch is not None else ""
         details = f"checkpoint {scores.checkpoint}{epoch}"
@@ -161,20 +155,12 @@ def _tiles(facts: ReportFacts) -> Iterator[ScoreTile]:
         yield ScoreTile("fit", facts.fit.verdict, "explained below")
 
 
-def _score_tiles(scores: SplitScores) -> Iterator[ScoreTile]:
-    result, split = scores.evaluation, scores.split
-    accuracy = format_percent(result.accuracy)
-    details = _interval_text(result.interval, result.count)
-    yield ScoreTile(f"accuracy on {split}", accuracy, details, is_wide=True)
-    yield ScoreTile(
-        "macro F1", format_percent(result.macro_f1), f"loss {format_number(result.loss)}"
-    )
-    yield ScoreTile("calibration error", format_percent(result.ece), f"ECE on {split}")
-
-
-def _interval_text(bounds: tuple[float, float], count: int) -> str:
-    low, high = bounds
-    return f"95 %: {format_percent(low)} – {format_percent(high)}, {format_count(count, 'image')}"
+def _accuracy_tile(
+    split: str, accuracy: float, interval: tuple[float, float], count: int
+) -> ScoreTile:
+    low, high = map(format_percent, interval)
+    details = f"95 %: {low} – {high}, {format_count(count, 'image')}"
+    return ScoreTile(f"accuracy on {split}", format_percent(accuracy), details, is_wide=True)
 
 
 def _sections(facts: ReportFacts) -> Iterator[ReportSection]:
@@ -196,9 +182,8 @@ def _sections(facts: ReportFacts) -> Iterator[ReportSection]:
     yield ReportSection("members", "Members", "members", members)
     yield ReportSection("fit", "Fit", "fit", facts.fit)
     yield ReportSection("settings", "Settings", "settings", provenance.settings(facts))
-    yield ReportSection(
-        "reproduce", "How to reproduce it", "reproduce", provenance.reproduce(facts)
-    )
+    command = provenance.reproduce(facts)
+    yield ReportSection("reproduce", "How to reproduce it", "reproduce", command)
     yield ReportSection("data", "Data", "definitions", provenance.data(facts), True)
     machine = provenance.machine(facts)
     yield ReportSection("machine", "Machine and versions", "machine", machine, True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,20 +62,13 @@ def settings(facts: ReportFacts) -> SettingsSection | None:
     changed = None
     # An ensemble's settings are those of its first member.
     if facts.config is not None and facts.summary.kind != ENSEMBLE:
-        changed = ReportTable(
-            "Settings that differ from the defaults",
-            ("setting", "value", "default", "description"),
-            [
-                (
-                    name,
-                    _setting_text(value),
-                    _setting_text(default),
-                    run_config.FIELDS[name].description or "",
-                )
-                for name, (value, default) in facts.config.differences(RunConfig()).items()
-                if name != "recipe"
-            ],
-        )
+        rows = [
+            (name, *map(_setting_text, values), run_config.FIELDS[name].description or "")
+            for name, values in facts.config.differences(RunConfig()).items()
+            if name != "recipe"
+        ]
+        columns = ("setting", "value", "default", "description")
+        changed = ReportTable("Settings that differ from the defaults", columns, rows)
     lines = facts.config_text.splitlines()
     return SettingsSection(changed, lines) if changed is not None or lines else None
 
@@ -131,20 +123,16 @@ def data(facts: ReportFacts) -> Rows:
     if known is not None and known.about:
         rows.append(("description", known.about))
     if started is not None:
+        count = len(started.classes)
         rows += [
             ("training", format_count(started.train_count, "image")),
             ("validation", format_count(started.val_count, "image")),
             ("test", format_count(started.test_count, "image")),
-            ("classes", _class_list(started.classes)),
+            ("classes", f"{format_count(count, 'class', 'classes')}: {', '.join(started.classes)}"),
         ]
     if facts.summary.synthetic:
         rows.append(("source", "SYNTHETIC: images drawn by this program, not photographs"))
     return rows
-
-
-def _class_list(classes: Sequence[str]) -> str:
-    """`10 classes: T-shirt/top, Trouser, …`"""
-    return f"{format_count(len(classes), 'class', 'classes')}: {', '.join(classes)}"
 
 
 def machine(facts: ReportFacts) -> MachineSection:
@@ -163,30 +151,14 @@ def machine(facts: ReportFacts) -> MachineSection:
     if state.sessions > 1:
         rows.append(("resumed", format_count(state.sessions - 1, "time")))
     if facts.summary.kind != ENSEMBLE:
-        rows.append(
-            (
-                "training time",
-                f"{format_duration(state.train_seconds, units=True)} ({state.step:,} steps)",
-            )
-        )
+        duration = format_duration(state.train_seconds, units=True)
+        rows.append(("training time", f"{duration} ({state.step:,} steps)"))
         speed = state.mean_images_per_second
         rows.append(("speed", f"{speed:,.0f} images/s" if speed else NO_VALUE))
     rows.append(("last session", format_duration(state.seconds, units=True)))
-    return MachineSection(rows, _checkpoints(facts))
-
-
-def _checkpoints(facts: ReportFacts) -> ReportTable:
-    return ReportTable(
-        "Checkpoints of the run",
-        ("file", "kind", "epoch", "size", "SHA-256"),
-        [
-            (
-                saved.file,
-                saved.kind,
-                f"{saved.epoch:,}",
-                format_size(saved.size, digits=1),
-                saved.sha256[:16] + "…",
-            )
-            for saved in facts.state.checkpoints.values()
-        ],
-    )
+    checkpoints = []
+    for saved in state.checkpoints.values():
+        size, start = format_size(saved.size, digits=1), saved.sha256[:16]
+        checkpoints.append((saved.file, saved.kind, f"{saved.epoch:,}", size, f"{start}…"))
+    columns = ("file", "kind", "epoch", "size", "SHA-256")
+    return MachineSection(rows, ReportTable("Checkpoints of the run", columns, checkpoints))

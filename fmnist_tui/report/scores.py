@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fmnist_tui.analysis.metrics import ClassScore, Evaluation, compute_class_scores
+from fmnist_tui.analysis.metrics import Evaluation, compute_class_scores
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.protocol.events import Evaluated
 from fmnist_tui.util.errors import UserError
@@ -51,15 +51,11 @@ def scores_from_record(recorded: Evaluated, names: Sequence[str]) -> SplitScores
             accuracy=recorded.accuracy,
             interval=(recorded.accuracy_low, recorded.accuracy_high),
             classes=classes,
-            macro_precision=_mean(classes, "precision"),
-            macro_recall=_mean(classes, "recall"),
+            macro_precision=sum(score.precision for score in classes) / max(1, len(classes)),
+            macro_recall=sum(score.recall for score in classes) / max(1, len(classes)),
             macro_f1=recorded.macro_f1,
             ece=recorded.ece,
             reliability=(),
             confusion=confusion,
         ),
     )
-
-
-def _mean(classes: Sequence[ClassScore], name: str) -> float:
-    return sum(float(getattr(score, name)) for score in classes) / max(1, len(classes))

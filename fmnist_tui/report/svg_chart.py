@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import ClassVar
 
 _LETTER_WIDTH = 6.2
@@ -169,13 +170,9 @@ def reduce_points(points: Points) -> list[Point]:
         columns.setdefault(int((point[0] - low) / width), []).append(point)
     reduced: list[Point] = []
     for column in columns.values():
-        extremes = (min(column, key=_by_y), max(column, key=_by_y))
+        extremes = (min(column, key=itemgetter(1)), max(column, key=itemgetter(1)))
         reduced += sorted({column[0], column[-1], *extremes})
     return reduced
-
-
-def _by_y(point: Point) -> float:
-    return point[1]
 
 
 def _plot_area(points: Points, y_limit: float, from_zero: bool) -> PlotArea:

@@ -22,42 +22,39 @@ class ReportTable:
     footer: Sequence[str] = ()
 
 
+def format_percents(*shares: float) -> list[str]:
+    return [format_percent(share, 1) for share in shares]
+
+
 def class_table(scores: SplitScores) -> ReportTable:
     """Precision, recall, F1 and image count of every class."""
-    evaluation = scores.evaluation
+    result = scores.evaluation
+    rows = [
+        (
+            score.name,
+            *format_percents(score.precision, score.recall, score.f1),
+            f"{score.support:,}",
+        )
+        for score in result.classes
+    ]
+    macro = format_percents(result.macro_precision, result.macro_recall, result.macro_f1)
     return ReportTable(
         f"Scores by class on {scores.split}",
         ("class", "precision", "recall", "F1", "images"),
-        [
-            (
-                score.name,
-                format_percent(score.precision, 1),
-                format_percent(score.recall, 1),
-                format_percent(score.f1, 1),
-                f"{score.support:,}",
-            )
-            for score in evaluation.classes
-        ],
-        (
-            "macro average",
-            format_percent(evaluation.macro_precision, 1),
-            format_percent(evaluation.macro_recall, 1),
-            format_percent(evaluation.macro_f1, 1),
-            f"{evaluation.count:,}",
-        ),
+        rows,
+        ("macro average", *macro, f"{result.count:,}"),
     )
 
 
 def confused_pairs_table(scores: SplitScores) -> ReportTable | None:
     """The most confused pairs of classes; None if there are no errors."""
     evaluation = scores.evaluation
-    names = [score.name for score in evaluation.classes]
+    names, confusion = [score.name for score in evaluation.classes], evaluation.confusion
     rows = [
         (
             f"{names[true]} → {names[predicted]}",
             f"{count:,}",
-            format_percent(count / max(1, sum(evaluation.confusion[true])), 1),
-            format_percent(count / evaluation.wrong, 1),
+            *format_percents(count / max(1, sum(confusion[true])), count / evaluation.wrong),
         )
         for true, predicted, count in evaluation.most_confused(MAX_PAIRS)
     ]
@@ -74,16 +71,10 @@ def members_table(facts: ReportFacts) -> ReportTable:
     """The members of an ensemble with their own accuracies."""
     rows = []
     for member in facts.members:
-        summary = member.summary
-        figures = (
-            (
-                summary.model,
-                format_percent(summary.best_val_accuracy),
-                format_percent(summary.test_accuracy),
-            )
-            if summary is not None
-            else (NO_VALUE, NO_VALUE, NO_VALUE)
-        )
+        figures = (NO_VALUE, NO_VALUE, NO_VALUE)
+        if (summary := member.summary) is not None:
+            val, test = summary.best_val_accuracy, summary.test_accuracy
+            figures = (summary.model, format_percent(val), format_percent(test))
         rows.append((member.name, *figures, member.checkpoint or NO_VALUE))
     return ReportTable(
         "Members of the ensemble; each accuracy is the member's own, if its run still exists",
