@@ -1,9 +1,4 @@
-"""The costs and the response times of the dashboard, measured in a pty.
-
-The program runs as a user runs it. Measured are the time from the command to the first paint, the
-time from a key to its effect while a training uses all cores, the bytes written to the terminal,
-and a training's images per second with and without a screen, in turns.
-"""
+"""The dashboard measured in a pty: first paint, keys during a training, bytes, training speed."""
 
 from __future__ import annotations
 
@@ -28,6 +23,7 @@ TIMEOUT_SECONDS = 900
 IDLE_SECONDS = 6.0
 STARTS = 5
 PAGES = 20
+EPOCHS = 3
 SCREENS = dict(
     zip("1234567", ("data", "train", "evaluate", "errors", "predict", "runs", "sweep"), strict=True)
 )
@@ -108,9 +104,8 @@ class BenchFolders:
         return watched
 
     def train_headless(self, epochs: int) -> float:
-        return images_per_second(
-            Path(json.loads(self._run("train", "--epochs", str(epochs)))["path"])
-        )
+        run = json.loads(self._run("train", "--epochs", str(epochs)))
+        return images_per_second(Path(run["path"]))
 
     def run_sweep(self, dataset: str) -> None:
         """Run a sweep of a few trials."""
@@ -147,11 +142,7 @@ class BenchFolders:
 
 
 def measure_screen(
-    data_dir: Path,
-    dataset: str,
-    turns: int,
-    keys: int,
-    on_progress: Callable[[str], None],
+    data_dir: Path, dataset: str, turns: int, keys: int, on_progress: Callable[[str], None]
 ) -> ScreenCost:
     """Measure everything with the default settings, and `keys` keys on each screen."""
     with tempfile.TemporaryDirectory(prefix="fmnist-tui-bench-") as root:
@@ -193,17 +184,10 @@ def measure_screen(
         )
 
 
-EPOCHS = 3
-
-
 def start_training(watched: WatchedTerminal) -> None:
     """Start a run on the Train screen with the settings of the form."""
-    start = watched.position
-    watched.press("2")
-    watched.wait_for("settings", start)
-    start = watched.position
-    watched.press(" ")
-    watched.wait_for(r"step [\d,]+/", start)
+    watched.press_and_wait("2", "settings")
+    watched.press_and_wait(" ", r"step [\d,]+/")
 
 
 def wait_for_end(runs: Path, before: set[Path]) -> Path:
@@ -259,9 +243,8 @@ def _measure_pages(folders: BenchFolders) -> tuple[float, float]:
     with folders.open() as watched:
         _full_size(watched)
         for _ in range(PAGES):
-            before, start = watched.bytes, watched.position
-            pressed = watched.press("\x1b[6~")
-            times.append((watched.wait_for("#", start) - pressed) * 1000)
+            before = watched.bytes
+            times.append(watched.press_and_wait("\x1b[6~", "#"))
             time.sleep(0.3)
             sizes.append(watched.bytes - before)
     return statistics.median(sizes), statistics.median(times)
@@ -289,17 +272,11 @@ def _measure_keys(
         time.sleep(3)
         for probe in PROBES:
             times = _measure_probe(watched, probe, count)
-            latencies.append(
-                Latency(
-                    probe.screen,
-                    len(times),
-                    statistics.median(times),
-                    statistics.quantiles(times, n=100)[98],
-                )
-            )
+            median, p99 = statistics.median(times), statistics.quantiles(times, n=100)[98]
+            latencies.append(Latency(probe.screen, len(times), median, p99))
             on_progress(
-                f"{probe.screen}: {len(times)} keys, median {latencies[-1].median_ms:.1f} ms, "
-                f"99th percentile {latencies[-1].p99_ms:.1f} ms"
+                f"{probe.screen}: {len(times)} keys, median {median:.1f} ms, "
+                f"99th percentile {p99:.1f} ms"
             )
     return tuple(latencies)
 
@@ -307,14 +284,10 @@ def _measure_keys(
 def _measure_probe(watched: WatchedTerminal, probe: KeyProbe, count: int) -> list[float]:
     """Milliseconds of `count` keys on a screen while a training runs."""
     for key, answer in probe.setup:
-        start = watched.position
-        watched.press(key)
-        watched.wait_for(answer, start)
+        watched.press_and_wait(key, answer)
         time.sleep(1)
     times = []
     for key, answer in itertools.islice(itertools.cycle(probe.keys), count):
-        start = watched.position
-        pressed = watched.press(key)
-        times.append((watched.wait_for(answer, start) - pressed) * 1000)
+        times.append(watched.press_and_wait(key, answer))
         time.sleep(0.05)
     return times

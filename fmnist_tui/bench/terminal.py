@@ -93,6 +93,12 @@ class WatchedTerminal:
         os.write(self._descriptor, key.encode())
         return now
 
+    def press_and_wait(self, key: str, pattern: str) -> float:
+        """Send a key and wait for its answer; returns the milliseconds between them."""
+        start = self.position
+        pressed = self.press(key)
+        return (self.wait_for(pattern, start) - pressed) * 1000
+
     def wait_for(self, pattern: str, start: int = 0, seconds: float = TIMEOUT) -> float:
         """Wait until the text after `start` matches; returns when that output came."""
         regex = re.compile(pattern)

@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Middleware
 
 from fmnist_tui.serve.pages import refusal_page
 
+SOCKET_PATH = "/socket"
 TOKEN_PARAMETER = "token"
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -54,7 +54,26 @@ class RequestGuard:
         # Browsers share cookies between ports; servers must not overwrite each other's.
         return cls(token, frozenset(hosts), f"fmnist-tui-{port}")
 
-    def refusal(self, request: web.Request, *, is_socket: bool) -> str:
+    @web.middleware
+    async def check(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Checks every request, whatever its path."""
+        if refusal := self.refusal(request):
+            return refusal_page(refusal)
+        tokens = request.query.getall(TOKEN_PARAMETER, [])
+        if tokens and request.path == "/":
+            if len(tokens) > 1 or not self.is_token(tokens[0]):
+                return refusal_page(f"This is not the token of this server. {_HINT}")
+            # Set the cookie, and redirect to the address without the token.
+            response = web.Response(status=303, headers={hdrs.LOCATION: "/"})
+            response.set_cookie(self.cookie, self.token, httponly=True, samesite="Strict", path="/")
+            return response
+        if not self.is_token(request.cookies.get(self.cookie)):
+            return refusal_page(f"This page needs a token. {_HINT}")
+        return await handler(request)
+
+    def refusal(self, request: web.Request) -> str:
         """Why a request is refused, apart from its token; empty if it is accepted."""
         if request.method not in _METHODS:
             return "This server is read-only."
@@ -67,7 +86,7 @@ class RequestGuard:
                 " With ssh, forward the same port."
             )
         origins = request.headers.getall(hdrs.ORIGIN, [])
-        if origins != [f"http://{hosts[0]}"] and (origins or is_socket):
+        if origins != [f"http://{hosts[0]}"] and (origins or request.path == SOCKET_PATH):
             return "This server accepts requests from its own page only."
         return ""
 
@@ -76,34 +95,6 @@ class RequestGuard:
         if value is None:
             return False
         return hmac.compare_digest(value.encode("utf-8", "replace"), self.token.encode("ascii"))
-
-    def login_response(self) -> web.Response:
-        """Sets the cookie and redirects to the address without the token."""
-        response = web.Response(status=303, headers={hdrs.LOCATION: "/"})
-        response.set_cookie(self.cookie, self.token, httponly=True, samesite="Strict", path="/")
-        return response
-
-
-def auth_middleware(guard: RequestGuard, socket_path: str) -> Middleware:
-    """Checks every request, whatever its path."""
-
-    @web.middleware
-    async def check(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        refusal = guard.refusal(request, is_socket=request.path == socket_path)
-        if refusal:
-            return refusal_page(refusal)
-        tokens = request.query.getall(TOKEN_PARAMETER, [])
-        if tokens and request.path == "/":
-            if len(tokens) == 1 and guard.is_token(tokens[0]):
-                return guard.login_response()
-            return refusal_page(f"This is not the token of this server. {_HINT}")
-        if not guard.is_token(request.cookies.get(guard.cookie)):
-            return refusal_page(f"This page needs a token. {_HINT}")
-        return await handler(request)
-
-    return check
 
 
 async def add_security_headers(_: web.BaseRequest, response: web.StreamResponse) -> None:

@@ -69,8 +69,7 @@ class ConnectionPool:
         for task in late:
             # When cancelled, it kills the dashboard and waits for its end.
             task.cancel()
-        if late:
-            await asyncio.wait(late)
+        await asyncio.gather(*late, return_exceptions=True)
 
     async def _stop(self, dashboard: DashboardProcess) -> None:
         try:

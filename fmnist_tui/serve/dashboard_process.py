@@ -29,16 +29,13 @@ _BLOCK = 1 << 16
 _MIN_CELLS, _MAX_CELLS = 1, 1000
 
 
-def _environment() -> dict[str, str]:
-    """Describes the terminal in the browser, whatever the server's own terminal is."""
-    inherited = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
-    return {
-        **inherited,
-        "TERM": "xterm-256color",
-        "COLORTERM": "truecolor",
-        "TEXTUAL_COLOR_SYSTEM": "truecolor",
-        "PYTHONIOENCODING": "utf-8",
-    }
+# The terminal in the browser, whatever the server's own terminal is
+_TERMINAL = {
+    "TERM": "xterm-256color",
+    "COLORTERM": "truecolor",
+    "TEXTUAL_COLOR_SYSTEM": "truecolor",
+    "PYTHONIOENCODING": "utf-8",
+}
 
 
 class DashboardProcess:
@@ -58,13 +55,14 @@ class DashboardProcess:
         """Start a dashboard of this size, in a session of its own: Ctrl-C on the server's
         terminal does not reach it."""
         size = f"--in-browser={_clamp(columns)}x{_clamp(rows)}"
+        inherited = {name: os.environ[name] for name in os.environ.keys() - {"COLUMNS", "LINES"}}
         self._process = await asyncio.create_subprocess_exec(
             *(*program_command(), *words, size),
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
             start_new_session=True,
-            env=_environment(),
+            env=inherited | _TERMINAL,
         )
         self._reader = asyncio.create_task(self._read_messages(self._process))
 
@@ -85,15 +83,14 @@ class DashboardProcess:
 
     async def send_input(self, text: str) -> None:
         """Pass on keys and mouse events."""
-        await self._send(_DATA, text.encode("utf-8", "replace"))
+        await self._send(_DATA, text)
 
     async def resize(self, columns: int, rows: int) -> None:
         size = {"type": "resize", "width": _clamp(columns), "height": _clamp(rows)}
-        await self._send(_META, json.dumps(size).encode())
+        await self._send(_META, json.dumps(size))
 
     async def set_focus(self, has_focus: bool) -> None:
-        event = {"type": "focus" if has_focus else "blur"}
-        await self._send(_META, json.dumps(event).encode())
+        await self._send(_META, json.dumps({"type": "focus" if has_focus else "blur"}))
 
     async def stop(self, seconds: float) -> bool:
         """Close the dashboard's input and wait until it has ended; whether it ended by itself.
@@ -121,9 +118,10 @@ class DashboardProcess:
                 self._reader.cancel()
         return has_ended
 
-    async def _send(self, kind: bytes, data: bytes) -> None:
+    async def _send(self, kind: bytes, text: str) -> None:
         if self._process is None or self._process.stdin is None:
             return
+        data = text.encode("utf-8", "replace")
         with contextlib.suppress(ConnectionError):
             self._process.stdin.write(kind + len(data).to_bytes(4, "big") + data)
             await self._process.stdin.drain()
@@ -135,8 +133,7 @@ class DashboardProcess:
             *lines, rest = (rest + block).split(b"\n")
             rest = rest[-_BLOCK:]
             for line in lines:
-                text = safe_text(line.decode("utf-8", "replace").strip())
-                if text:
+                if text := safe_text(line.decode("utf-8", "replace").strip()):
                     self._messages.append(text)
                     self._on_message(text)
 
@@ -155,11 +152,10 @@ async def _drain(process: Process) -> None:
 
 
 async def _wait_for_exit(process: Process, seconds: float) -> bool:
-    try:
+    with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(process.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _send_signal(process: Process, number: signal.Signals, *, group: bool = False) -> None:

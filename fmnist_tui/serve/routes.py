@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,10 @@ import textual_serve
 from aiohttp import WSMsgType, web
 
 from fmnist_tui.serve import pages
-from fmnist_tui.serve.auth import RequestGuard, add_security_headers, auth_middleware
+from fmnist_tui.serve.auth import SOCKET_PATH, RequestGuard, add_security_headers
 from fmnist_tui.serve.connections import ConnectionPool
 from fmnist_tui.serve.dashboard_process import DashboardProcess
 
-SOCKET_PATH = "/socket"
 # The longest message of a page is a paste.
 _MAX_MESSAGE = 1 << 20
 _HEARTBEAT_SECONDS = 15.0
@@ -32,7 +32,7 @@ GetCommand = Callable[[], Awaitable[list[str]]]
 def build_app(
     guard: RequestGuard, pool: ConnectionPool, get_command: GetCommand
 ) -> web.Application:
-    app = web.Application(middlewares=[auth_middleware(guard, SOCKET_PATH)])
+    app = web.Application(middlewares=[guard.check])
     sockets: set[web.WebSocketResponse] = set()
 
     async def index(request: web.Request) -> web.StreamResponse:
@@ -65,7 +65,7 @@ def build_app(
 
     app.router.add_get("/", index)
     for path in pages.ASSETS:
-        app.router.add_get(f"/{path.name}", _file_handler(path))
+        app.router.add_get(f"/{path.name}", partial(_send_file, path))
     app.router.add_get(SOCKET_PATH, connect)
     app.router.add_static("/static", _STATIC, show_index=False, follow_symlinks=False)
     app.on_response_prepare.append(add_security_headers)
@@ -73,11 +73,8 @@ def build_app(
     return app
 
 
-def _file_handler(path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def send_file(_: web.Request) -> web.StreamResponse:
-        return web.FileResponse(path)
-
-    return send_file
+async def _send_file(path: Path, _: web.Request) -> web.StreamResponse:
+    return web.FileResponse(path)
 
 
 async def _relay(dashboard: DashboardProcess, socket: web.WebSocketResponse) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import ipaddress
 import logging
@@ -57,15 +58,14 @@ def serve(
 ) -> int:
     """Serve dashboards until a signal; returns the exit status. `on_listening` is called once
     a browser can connect."""
-    listener = _listen(parse_loopback(host), port)
-    with listener:
+    with _listen(parse_loopback(host), port) as listener:
         host, port = listener.getsockname()[:2]
         address = ListenAddress(host, port, secrets.token_urlsafe(_TOKEN_BYTES))
         folders = [f"--runs={runs_dir.absolute()}", f"--data={data_dir.absolute()}"]
 
         async def get_command() -> list[str]:
             run = await asyncio.to_thread(_live_training, runs_dir)
-            return [*(("attach", run) if run else ("dashboard",)), *folders]
+            return ["attach", run, *folders] if run else ["dashboard", *folders]
 
         pool = ConnectionPool(max_connections, on_message)
         guard = RequestGuard.for_address(address.token, host, port)
@@ -95,27 +95,21 @@ def _listen(address: str, port: int) -> socket.socket:
     try:
         return socket.create_server((address, port), family=family)
     except OSError as error:
+        problem = f"cannot listen on port {port} of {address}: {reason(error)};"
         if error.errno == errno.EADDRINUSE:
-            raise UserError(
-                f"port {port} of {address} is in use: choose another with --port N"
-            ) from error
-        raise UserError(
-            f"cannot listen on port {port} of {address}: {reason(error)};"
-            " choose another with --port N"
-        ) from error
+            problem = f"port {port} of {address} is in use:"
+        raise UserError(f"{problem} choose another with --port N") from error
 
 
 def _live_training(runs_dir: Path) -> str:
     """The path of the newest live training; empty if there is none. A run that was just handed
     over counts: the process that takes it over is about to start."""
-    try:
+    # The dashboard reports an unreadable folder.
+    with contextlib.suppress(UserError):
         for run in list_runs(runs_dir):
             is_live = run.is_live or (run.state == DETACHED and _is_fresh(run.run))
             if is_live and run.kind == TRAIN:
                 return str(run.run.path.absolute())
-    except UserError:
-        # The dashboard reports an unreadable folder.
-        pass
     return ""
 
 
