@@ -348,7 +348,8 @@ async def test_w_ends_the_watch_and_a_missing_folder_is_an_error(
         assert watch is not None
         await pilot.press("W")
         assert "no longer watching" in note(dashboard)
-        assert watch.wait(5)
+        watch.join(5)
+        assert not watch.is_alive()
 
 
 async def test_a_drawing_is_predicted_while_it_is_drawn(opened: Opened, model: Model) -> None:

@@ -17,7 +17,7 @@ from textual.widget import Widget
 
 from fmnist_tui.config.dataset_catalog import IMAGE_SIDE
 from fmnist_tui.render.renderers import draw_image
-from fmnist_tui.tui.widgets.picture import known_renderer, to_strips
+from fmnist_tui.tui.widgets.picture import to_strips
 
 Pixels = npt.NDArray[np.uint8]
 Point = tuple[float, float]
@@ -37,33 +37,14 @@ _HELP = (
 )
 
 
-class DrawingCanvas:
-    """Light strokes on black. Points are in pixels from the upper left corner."""
-
-    def __init__(self) -> None:
-        self.pixels: Pixels = np.zeros((IMAGE_SIDE, IMAGE_SIDE), np.uint8)
-
-    @property
-    def is_blank(self) -> bool:
-        return not self.pixels.any()
-
-    def clear(self) -> None:
-        self.pixels = np.zeros_like(self.pixels)
-
-    def stroke(self, start: Point, end: Point, *, erase: bool = False) -> bool:
-        """Draw or erase a line with a soft brush; True if that changes the canvas."""
-        # The eraser is wider: otherwise it would leave the soft edges of a stroke.
-        radius = 2 * _BRUSH_RADIUS if erase else _BRUSH_RADIUS
-        # Full strength up to half of the radius, then falling to zero.
-        strength = np.clip(2 * (1 - _distances(start, end) / radius), 0, 1)
-        ink = np.rint(255 * strength).astype(np.uint8)
-        before = self.pixels
-        self.pixels = np.minimum(before, 255 - ink) if erase else np.maximum(before, ink)
-        return not np.array_equal(before, self.pixels)
-
-    def image(self) -> Pixels:
-        """The drawing as an image to predict."""
-        return np.kron(self.pixels, np.ones((_ENLARGEMENT, _ENLARGEMENT), np.uint8))
+def _draw_stroke(pixels: Pixels, start: Point, end: Point, erase: bool) -> Pixels:
+    """The pixels with a line drawn or erased by a soft brush."""
+    # The eraser is wider: otherwise it would leave the soft edges of a stroke.
+    radius = 2 * _BRUSH_RADIUS if erase else _BRUSH_RADIUS
+    # Full strength up to half of the radius, then falling to zero.
+    strength = np.clip(2 * (1 - _distances(start, end) / radius), 0, 1)
+    ink = np.rint(255 * strength).astype(np.uint8)
+    return np.minimum(pixels, 255 - ink) if erase else np.maximum(pixels, ink)
 
 
 def _distances(start: Point, end: Point) -> npt.NDArray[np.float64]:
@@ -91,30 +72,28 @@ class DrawPad(Widget, can_focus=True):
         Binding("backspace,delete", "clear", "Clear", id="pad.clear"),
     ]
     renderer: reactive[str] = reactive("halfblock")
+    _pen = reactive((IMAGE_SIDE // 2, IMAGE_SIDE // 2))
+    _is_pen_down = reactive(False)
 
     class DrawingChanged(Message):
         """The canvas has changed."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
-        self._canvas = DrawingCanvas()
-        self._pen = (IMAGE_SIDE // 2, IMAGE_SIDE // 2)
-        self._is_pen_down = False
+        # Light strokes on black. Points on it are in pixels from the upper left corner.
+        self._pixels: Pixels = np.zeros((IMAGE_SIDE, IMAGE_SIDE), np.uint8)
         # Where the mouse was last while a button is pressed.
         self._mouse: Point | None = None
         self._is_erasing = False
         self._cache: tuple[object, list[Strip]] = (None, [])
 
-    def validate_renderer(self, renderer: str) -> str:
-        return known_renderer(renderer)
-
     @property
     def is_blank(self) -> bool:
-        return self._canvas.is_blank
+        return not self._pixels.any()
 
     def image(self) -> Pixels:
         """The drawing as an image to predict."""
-        return self._canvas.image()
+        return np.kron(self._pixels, np.ones((_ENLARGEMENT, _ENLARGEMENT), np.uint8))
 
     # -- keys -----------------------------------------------------------------------------
 
@@ -124,25 +103,19 @@ class DrawPad(Widget, can_focus=True):
         self._pen = min(IMAGE_SIDE - 1, max(0, x + across)), min(IMAGE_SIDE - 1, max(0, y + down))
         if self._is_pen_down:
             self._stroke(start, self._pen_point)
-        self.refresh()
 
     def action_toggle_pen(self) -> None:
         self._is_pen_down = not self._is_pen_down
         if self._is_pen_down:
             self._stroke(self._pen_point, self._pen_point)
-        self.refresh()
 
     def action_erase(self) -> None:
         self._is_pen_down = False
         self._stroke(self._pen_point, self._pen_point, erase=True)
-        self.refresh()
 
     def action_clear(self) -> None:
         self._is_pen_down = False
-        if not self.is_blank:
-            self._canvas.clear()
-            self._on_changed()
-        self.refresh()
+        self._set_pixels(np.zeros_like(self._pixels))
 
     @property
     def _pen_point(self) -> Point:
@@ -174,13 +147,14 @@ class DrawPad(Widget, can_focus=True):
         return (offset.x - left + 0.5) * scale, (2 * offset.y + 1) * scale
 
     def _stroke(self, start: Point, end: Point, *, erase: bool = False) -> None:
-        if self._canvas.stroke(start, end, erase=erase):
-            self._on_changed()
+        self._set_pixels(_draw_stroke(self._pixels, start, end, erase))
 
-    def _on_changed(self) -> None:
-        self._cache = (None, [])
-        self.refresh()
-        self.post_message(self.DrawingChanged())
+    def _set_pixels(self, pixels: Pixels) -> None:
+        if not np.array_equal(pixels, self._pixels):
+            self._pixels = pixels
+            self._cache = (None, [])
+            self.refresh()
+            self.post_message(self.DrawingChanged())
 
     # -- rendering ------------------------------------------------------------------------
 
@@ -207,7 +181,7 @@ class DrawPad(Widget, can_focus=True):
     def _canvas_lines(self, columns: int, base: Style) -> list[Strip]:
         key = (columns, self.renderer, base)
         if self._cache[0] != key:
-            rows = to_strips(draw_image(self._canvas.pixels, self.renderer, columns), base)
+            rows = to_strips(draw_image(self._pixels, self.renderer, columns), base)
             self._cache = (key, [strip.adjust_cell_length(columns, base) for strip in rows])
         return self._cache[1]
 

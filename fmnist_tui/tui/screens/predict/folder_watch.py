@@ -26,26 +26,21 @@ class FolderChanged(Message):
         self.folder, self.files, self.ended = folder, files, ended
 
 
-class FolderWatch:
-    """Reports changes, from a thread of its own, until `stop` or until the folder is gone."""
+class FolderWatch(threading.Thread):
+    """Reports changes until `stop` or until the folder is gone."""
 
     def __init__(self, folder: Path, report: Callable[[FolderChanged], object]) -> None:
+        super().__init__(name="watch", daemon=True)
         self.folder = folder
         self._report = report
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
-        self._thread.start()
+        self._stopping = threading.Event()
+        self.start()
 
     def stop(self) -> None:
         """Report nothing more. Returns at once; the thread ends shortly after."""
-        self._stopped.set()
+        self._stopping.set()
 
-    def wait(self, seconds: float) -> bool:
-        """Wait for the thread; True if it has ended."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def _watch(self) -> None:
+    def run(self) -> None:
         import watchfiles
 
         try:
@@ -56,11 +51,11 @@ class FolderWatch:
                 step=_QUIET_MILLISECONDS,
                 rust_timeout=_POLL_MILLISECONDS,
                 yield_on_timeout=True,
-                stop_event=self._stopped,
+                stop_event=self._stopping,
                 raise_interrupt=False,
                 recursive=False,
             ):
-                if self._stopped.is_set():
+                if self._stopping.is_set():
                     return
                 if self.folder.stat().st_ino != inode:
                     raise FileNotFoundError("replaced by another folder")
@@ -68,16 +63,13 @@ class FolderWatch:
                     files = {self.folder / Path(name).name for _, name in changes}
                     self._report(FolderChanged(self.folder, tuple(sorted(files))))
         except (OSError, RuntimeError) as error:
-            if not self._stopped.is_set():
-                self._report(FolderChanged(self.folder, ended=_format_end(self.folder, error)))
+            if not self._stopping.is_set():
+                ended = f"{safe_text(self.folder)} is no longer watched: {reason(error)}"
+                if isinstance(error, FileNotFoundError):
+                    ended = f"the watched folder is gone: {safe_text(self.folder)}"
+                self._report(FolderChanged(self.folder, ended=ended))
 
 
 def _is_image_change(change: int, name: str) -> bool:
     # 3 is a removal.
     return change != 3 and is_image_name(Path(name).name)
-
-
-def _format_end(folder: Path, error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return f"the watched folder is gone: {safe_text(folder)}"
-    return f"{safe_text(folder)} is no longer watched: {reason(error)}"

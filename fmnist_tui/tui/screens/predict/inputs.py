@@ -11,7 +11,7 @@ import shlex
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from fmnist_tui.config.dataset_catalog import IMAGE_SUFFIXES
 from fmnist_tui.tui.screens.predict.results import MAX_FILES
@@ -22,7 +22,7 @@ from fmnist_tui.util.text import safe_text
 IMAGE_KINDS = "PNG, JPEG, WebP, BMP, GIF, TIFF"
 # Completion reads at most this many names of a folder.
 _MAX_SCANNED = 20_000
-_URL = "file://"
+_URL = re.compile(r"file://(?:localhost)?(?=/)")
 _PATH_START = re.compile(r"""['"]?(?:~?/|\.{1,2}/|file://)""")
 # Plain paths are separated by blanks, but may contain some: only those before a path count.
 _SEPARATOR = re.compile(r"\s+(?=~?/|file://)")
@@ -119,16 +119,9 @@ def _split_line(line: str) -> list[str]:
 
 def _parse_url(text: str) -> str:
     """The path in a file URL of this machine; other text unchanged."""
-    if not text.startswith(_URL):
-        return text
-    try:
-        host = urlsplit(text).netloc
-    except ValueError:
-        return text
-    if host not in ("", "localhost"):
-        return text
-    # Not `path` of the parsed URL: names that were not encoded may contain ? and #.
-    return unquote(text[len(_URL) + len(host) :], errors="surrogateescape")
+    # Not with urlsplit: names that were not encoded may contain ? and #.
+    url = _URL.match(text)
+    return unquote(text[url.end() :], errors="surrogateescape") if url else text
 
 
 def _exists(name: str) -> bool:

@@ -22,16 +22,11 @@ DRAWING_SECONDS = 0.2
 class Predictor:
     """Predicts with the selected run, or with `model`, a model file chosen instead.
 
-    `on_results` is called with new results of files, `on_drawing` when the drawing has
-    another result, and either after an `error`."""
+    `on_results` is called with new results of files. Its list is empty where only the result
+    of the drawing is new, and after an `error`."""
 
-    def __init__(
-        self,
-        screen: DashboardScreen,
-        on_results: Callable[[list[Result]], None],
-        on_drawing: Callable[[], None],
-    ) -> None:
-        self._screen, self._on_results, self._on_drawing = screen, on_results, on_drawing
+    def __init__(self, screen: DashboardScreen, on_results: Callable[[list[Result]], None]) -> None:
+        self._screen, self._on_results = screen, on_results
         self.queue = PredictionQueue()
         self.drawing: Result | None = None
         self.model: Path | None = None
@@ -127,7 +122,7 @@ class Predictor:
         self._image = image
         if image is None:
             self.drawing = None
-            self._on_drawing()
+            self._on_results([])
             return
         self._is_drawing_new = True
         if not self._is_drawing_pending:
@@ -155,6 +150,6 @@ class Predictor:
             self.error = error
             # The pad may have been cleared in the meantime.
             self.drawing = result if self._image is not None else None
-            self._on_drawing()
+            self._on_results([])
         if self._is_drawing_new:
             self.draw(self._image)

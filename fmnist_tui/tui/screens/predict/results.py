@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,13 +73,13 @@ class PredictionQueue:
 
     def __init__(self) -> None:
         self.results: dict[Path, Result | None] = {}
-        self._waiting: deque[Path] = deque()
+        self._waiting: dict[Path, None] = {}
         self._detailed: OrderedDict[Path, Result] = OrderedDict()
 
     def reset(self, files: Iterable[Path]) -> None:
         """Replace all files, and forget all results."""
         self.results = dict.fromkeys(files)
-        self._waiting = deque(self.results)
+        self._waiting = dict.fromkeys(self.results)
         self._detailed.clear()
 
     def add(self, files: Iterable[Path]) -> None:
@@ -87,23 +87,22 @@ class PredictionQueue:
         for file in files:
             self.results.setdefault(file, None)
             self._detailed.pop(file, None)
-            if file not in self._waiting:
-                self._waiting.append(file)
+            self._waiting.setdefault(file)
         for oldest in list(self.results)[: max(0, len(self.results) - MAX_FILES)]:
             del self.results[oldest]
             self._detailed.pop(oldest, None)
-            if oldest in self._waiting:
-                self._waiting.remove(oldest)
+            self._waiting.pop(oldest, None)
 
     def prioritise(self, file: Path) -> None:
         """Predict this file before the others."""
-        if file in self._waiting:
-            self._waiting.remove(file)
-        self._waiting.appendleft(file)
+        self._waiting = {file: None} | self._waiting
 
     def next_batch(self) -> list[Path]:
         """Take the files to predict now."""
-        return [self._waiting.popleft() for _ in range(min(_BATCH_SIZE, len(self._waiting)))]
+        batch = list(self._waiting)[:_BATCH_SIZE]
+        for file in batch:
+            del self._waiting[file]
+        return batch
 
     def store(self, results: Iterable[Result]) -> None:
         """Keep the results of files that are still in the queue."""

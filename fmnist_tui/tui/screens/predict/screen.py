@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from textual import events, on
+from textual import events, getters, on
 from textual.binding import Binding
 from textual.containers import Container
+from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
@@ -56,9 +57,18 @@ class PredictScreen(ImageScreen):
         Binding("escape", "leave_input", "Leave the path", show=False, id="predict.back"),
     ]
 
+    _is_pad_open = reactive(False, repaint=False, toggle_class="-pad")
+    _is_table_shown = reactive(False, repaint=False, toggle_class="-several")
+
+    _path = getters.query_one(PathInput)
+    _table = getters.query_one(FileTable)
+    _pad = getters.query_one(DrawPad)
+    _stages = getters.query_one(StagesPane)
+    _result = getters.query_one(ResultPane)
+
     def __init__(self) -> None:
         super().__init__()
-        self._predictor = Predictor(self, self._on_results, self._on_drawing_result)
+        self._predictor = Predictor(self, self._on_results)
         self._watch: FolderWatch | None = None
         # The model has changed while another screen was shown.
         self._is_stale = False
@@ -76,11 +86,11 @@ class PredictScreen(ImageScreen):
                 yield ResultPane(id="result", classes="pane")
 
     def on_mount(self) -> None:
-        self.query_one("#steps").border_title = "Steps"
-        self.query_one("#result").border_title = "Result"
+        self._stages.border_title = "Steps"
+        self._result.border_title = "Result"
         self.context.selection_changed.subscribe(self, lambda _: self._restart())
         self.context.run_replaced.subscribe(self, lambda _: self._check_model())
-        self.query_one(StagesPane).focus()
+        self._stages.focus()
         self.update_appearance()
 
     def on_screen_resume(self) -> None:
@@ -92,18 +102,6 @@ class PredictScreen(ImageScreen):
         self._end_watch()
 
     # -- what is shown ------------------------------------------------------------------------
-
-    @property
-    def _is_pad_open(self) -> bool:
-        return self.has_class("-pad")
-
-    @property
-    def _is_table_shown(self) -> bool:
-        return self.has_class("-several")
-
-    @property
-    def _table(self) -> FileTable:
-        return self.query_one(FileTable)
 
     @property
     def _file(self) -> Path | None:
@@ -142,17 +140,13 @@ class PredictScreen(ImageScreen):
             self._table.show_results(result for result in results if result.file in files)
         self._show()
 
-    def _on_drawing_result(self) -> None:
-        if self._is_pad_open:
-            self._show()
-
     @on(DataTable.RowHighlighted)
     def _show(self) -> None:
         """Show the result of the current file or of the drawing."""
-        predictor, pane, file = self._predictor, self.query_one(ResultPane), self._file
+        predictor, pane, file = self._predictor, self._result, self._file
         name, queue = predictor.name, predictor.queue
         set_border_titles(self.query_one("#input"), f"Predict with {name or 'a model'}", self._note)
-        set_border_titles(self.query_one("#pad"), f"Draw for {name}" if name else "Draw")
+        set_border_titles(self._pad, f"Draw for {name}" if name else "Draw")
         set_border_titles(self._table, f"Images  {queue.done_count:,} of {len(queue.results):,}")
         if self._is_pad_open:
             result, message = predictor.drawing, NO_DRAWING
@@ -172,10 +166,10 @@ class PredictScreen(ImageScreen):
         else:
             pane.show_message(NO_RESULT)
         stages = result.stages if result is not None else ()
-        self.query_one(StagesPane).show(stages, message, self.app_state.renderer)
+        self._stages.show(stages, message, self.app_state.renderer)
 
     def update_appearance(self) -> None:
-        self.query_one(DrawPad).renderer = self.app_state.renderer
+        self._pad.renderer = self.app_state.renderer
         self._show()
 
     # -- files ----------------------------------------------------------------------------------
@@ -203,20 +197,18 @@ class PredictScreen(ImageScreen):
         self._end_watch()
         self._note, self._input_error = images.note, ""
         is_single = len(images.files) == 1 and images.folder is None
-        self.set_class(not is_single, "-several")
+        self._is_table_shown = not is_single
         self._predictor.predict(images.files)
         path = images.files[0] if is_single else images.folder
         # A name with control characters cannot be shown, and edited, as it is.
-        self.query_one("#path", PathInput).value = (
-            format_path(path) if path and str(path) == safe_text(path) else ""
-        )
+        self._path.value = format_path(path) if path and str(path) == safe_text(path) else ""
         self._focus_input()
         self._show_all()
 
     def _reject_input(self, error: str) -> None:
         self._input_error = error
         self._predictor.predict(())
-        self.remove_class("-several")
+        self._is_table_shown = False
         self._show()
 
     # -- a watched folder -------------------------------------------------------------------------
@@ -228,7 +220,7 @@ class PredictScreen(ImageScreen):
             self._end_watch()
             self._show()
             return
-        path = self.query_one("#path", PathInput).value.strip()
+        path = self._path.value.strip()
         name = await self.ask(PromptDialog("Watch a folder", path, "a folder that images go to"))
         if name and name.strip():
             folder = expand_home(name.strip())
@@ -269,30 +261,29 @@ class PredictScreen(ImageScreen):
     def _focus_input(self) -> None:
         """Focus the pad or the table, or the stages of a single image."""
         if self._is_pad_open:
-            self.query_one(DrawPad).focus()
+            self._pad.focus()
         elif self._is_table_shown:
             self._table.focus()
         else:
-            self.query_one(StagesPane).focus()
+            self._stages.focus()
 
     @on(DataTable.RowSelected)
     def _on_row_selected(self) -> None:
-        self.query_one(StagesPane).focus()
+        self._stages.focus()
 
     @on(DrawPad.DrawingChanged)
     def _on_drawing_changed(self) -> None:
-        pad = self.query_one(DrawPad)
-        self._predictor.draw(None if pad.is_blank else pad.image())
+        self._predictor.draw(None if self._pad.is_blank else self._pad.image())
 
     def action_type_path(self) -> None:
         self._close_pad()
-        self.query_one("#path", PathInput).focus()
+        self._path.focus()
 
     def action_leave_input(self) -> None:
         self._focus_input()
 
     def action_toggle_pad(self) -> None:
-        self.toggle_class("-pad")
+        self._is_pad_open = not self._is_pad_open
         self._focus_input()
         self._show()
 

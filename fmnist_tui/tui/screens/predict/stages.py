@@ -18,7 +18,7 @@ from textual.widgets import Static
 
 from fmnist_tui.render.renderers import draw_image
 from fmnist_tui.tui.widgets.columns import fit_text
-from fmnist_tui.tui.widgets.picture import known_renderer, to_strips
+from fmnist_tui.tui.widgets.picture import to_strips
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -69,9 +69,6 @@ class StageStrip(Widget):
         self._max_height = 0
         self._cache: dict[int, list[Strip]] = {}
         self._cache_key: object = None
-
-    def validate_renderer(self, renderer: str) -> str:
-        return known_renderer(renderer)
 
     def show(self, stages: tuple[PreparationStep, ...], max_height: int) -> None:
         """Show these stages in `max_height` rows, or in more if they would be too small."""
