@@ -149,6 +149,11 @@ def is_dataset_name(dataset: str) -> bool:
     return dataset in DATASETS or bool(colon and path and kind in FROM_PATH)
 
 
+def known_datasets() -> tuple[str, ...]:
+    """The names of datasets, and the forms of names with a path."""
+    return (*DATASETS, *(f"{kind}:PATH" for kind in FROM_PATH))
+
+
 def garment_groups(classes: tuple[str, ...]) -> tuple[int, ...]:
     """For each class whether it is a garment (0) or not (1)."""
     return tuple(0 if name in GARMENTS else 1 for name in classes)

@@ -65,11 +65,10 @@ class Plan:
         """The plan of a recipe with `changes` to all its runs, except for what a stage sets itself;
         a ConfigError if one of the runs is invalid."""
         changes = dict(changes or {})
-        steps: list[Step]
         if recipe.stages:
-            steps = [*_stages(recipe, changes)]
+            steps = _stages(recipe, changes)
         elif recipe.ensemble is not None:
-            steps = [*_members(recipe, recipe.ensemble, changes)]
+            steps = _members(recipe, recipe.ensemble, changes)
         else:
             steps = [TrainStep("", recipe.config(**changes))]
         return cls(recipe.name, tuple(steps))
@@ -77,9 +76,7 @@ class Plan:
     @classmethod
     def for_seeds(cls, config: RunConfig, seeds: int) -> Plan:
         """The run with `seeds` seeds, counted from its own, and an ensemble of these runs."""
-        return cls(
-            config.recipe, tuple(_members_and_ensemble(config, EnsembleMembers(seeds, config.tta)))
-        )
+        return cls(config.recipe, tuple(_members_and_ensemble(config, seeds, config.tta)))
 
     @classmethod
     def starting_with(cls, config: RunConfig, recipe: Recipe) -> Plan:
@@ -147,11 +144,10 @@ class Plan:
         """The position of the next step, as `stage 1 of 2: pretrain`; empty for a single step."""
         if len(self.steps) < 2 or not self.remaining:
             return ""
-        position = len(self.runs)
-        step = self.steps[position]
+        name = self.steps[len(self.runs)].name
         if isinstance(self.steps[-1], EnsembleStep):
-            return step.name
-        return f"stage {position + 1} of {len(self.steps)}: {step.name}"
+            return name
+        return f"stage {len(self.runs) + 1} of {len(self.steps)}: {name}"
 
 
 def _resolve_start(step: Step, resolve: Callable[[str], str]) -> Step:
@@ -160,8 +156,8 @@ def _resolve_start(step: Step, resolve: Callable[[str], str]) -> Step:
     return replace(step, config=step.config.changed(start=resolve(step.config.start)))
 
 
-def _stages(recipe: Recipe, changes: Mapping[str, Any]) -> list[TrainStep]:
-    steps = []
+def _stages(recipe: Recipe, changes: Mapping[str, Any]) -> list[Step]:
+    steps: list[Step] = []
     for position, stage in enumerate(recipe.stages):
         values = {**changes, "recipe": f"{recipe.name}-{stage.name}"}
         if position:
@@ -172,19 +168,17 @@ def _stages(recipe: Recipe, changes: Mapping[str, Any]) -> list[TrainStep]:
     return steps
 
 
-def _members(recipe: Recipe, members: EnsembleMembers, changes: Mapping[str, Any]) -> list[Step]:
-    views = changes.get("tta", members.tta)
-    first = recipe.config(**{key: value for key, value in changes.items() if key != "tta"})
+def _members(recipe: Recipe, members: EnsembleMembers, changes: dict[str, Any]) -> list[Step]:
+    tta = changes.pop("tta", members.tta)
+    first = recipe.config(**changes)
     # Reject invalid views now, not after all members have been trained.
-    first.changed(tta=views)
-    return _members_and_ensemble(first, EnsembleMembers(members.seeds, views))
+    first.changed(tta=tta)
+    return _members_and_ensemble(first, members.seeds, tta)
 
 
-def _members_and_ensemble(first: RunConfig, members: EnsembleMembers) -> list[Step]:
+def _members_and_ensemble(first: RunConfig, seeds: int, tta: str) -> list[Step]:
     steps: list[Step] = [
-        TrainStep(
-            f"member {number + 1} of {members.seeds}", first.changed(seed=first.seed + number)
-        )
-        for number in range(members.seeds)
+        TrainStep(f"member {number + 1} of {seeds}", first.changed(seed=first.seed + number))
+        for number in range(seeds)
     ]
-    return [*steps, EnsembleStep(f"ensemble of {members.seeds}", members.tta)]
+    return [*steps, EnsembleStep(f"ensemble of {seeds}", tta)]

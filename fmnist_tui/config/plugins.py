@@ -32,8 +32,8 @@ def _built_in(kind: str) -> dict[str, str]:
 
 @cache
 def _plugins(kind: str) -> dict[str, EntryPoint]:
-    entries = {entry.name: entry for entry in entry_points(group=f"fmnist_tui.{kind}")}
-    return {name: entry for name, entry in entries.items() if name not in _built_in(kind)}
+    entries = entry_points(group=f"fmnist_tui.{kind}")
+    return {entry.name: entry for entry in entries if entry.name not in _built_in(kind)}
 
 
 def plugin_names(kind: str) -> tuple[str, ...]:
@@ -43,9 +43,9 @@ def plugin_names(kind: str) -> tuple[str, ...]:
 
 def check_plugin_name(kind: str, name: str) -> str:
     """`name` if it exists; otherwise a UserError that suggests similar names."""
-    if name in plugin_names(kind):
-        return name
     known = plugin_names(kind)
+    if name in known:
+        return name
     raise UserError(
         f"unknown {KINDS[kind]} {name!r}{did_you_mean(name, known)} (there are {', '.join(known)})"
     )

@@ -40,14 +40,8 @@ from fmnist_tui.util.text import safe_text
 
 DEFAULT_RECIPE = "two-conv"
 ENV_PREFIX = "FMNIST_TUI_"
-METRICS = (
-    "test_accuracy",
-    "val_accuracy",
-    "group_accuracy",
-    "train_seconds",
-    "frozen_unchanged",
-)
-SECONDS = "train_seconds"
+SECONDS, FROZEN = "train_seconds", "frozen_unchanged"
+METRICS = ("test_accuracy", "val_accuracy", "group_accuracy", SECONDS, FROZEN)
 KEYS = ("about", "seeds", "run", "gpu", "stage", "ensemble", "claim", "made_with")
 MAX_SEEDS = 64
 DEFAULT_SEEDS = 3

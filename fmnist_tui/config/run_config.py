@@ -1,7 +1,6 @@
 """RunConfig: all settings of a training run, declared once.
 
-Recipes and run folders (TOML), the environment, command-line flags and forms derive from
-the fields below: names, types, ranges, help texts and groups.
+Recipes and run folders (TOML), the environment, flags and forms derive from the fields below.
 """
 
 from __future__ import annotations
@@ -201,34 +200,32 @@ def setting_choices(name: str) -> tuple[str, ...]:
     """The allowed words of a setting, if they can be listed."""
     if name == "dataset":
         return tuple(dataset_catalog.DATASETS)
-    if name == "model":
-        return plugins.plugin_names("models")
-    if name == "optimizer":
-        return plugins.plugin_names("optim")
+    if name in ("model", "optimizer"):
+        return plugins.plugin_names("models" if name == "model" else "optim")
     hint = FIELDS[name].annotation
     return get_args(hint) if get_origin(hint) is Literal else ()
 
 
 def is_optional(name: str) -> bool:
-    """Whether the setting may be none."""
     return FIELDS[name].default is None
+
+
+_ALLOWED = {
+    "device": DEVICES,
+    "classes": "class numbers or names separated by commas, or none",
+    "start": "a run (id, part of its name, path), a checkpoint or a weights file, or none",
+    **dict.fromkeys(("freeze", "renew"), f"{validators.ALLOWED_PARTS}, or none"),
+}
 
 
 def describe_allowed(name: str) -> str:
     """The allowed values of a setting in words: `a whole number from 1 to 65,536`."""
-    if name == "device":
-        return DEVICES
-    if name == "classes":
-        return "class numbers or names separated by commas, or none"
-    if name == "start":
-        return "a run (id, part of its name, path), a checkpoint or a weights file, or none"
-    if name in ("freeze", "renew"):
-        return f"{validators.ALLOWED_PARTS}, or none"
+    if name in _ALLOWED:
+        return _ALLOWED[name]
     if setting_choices(name):
         return "one of " + ", ".join(setting_choices(name))
-    words = {bool: "true or false", int: "a whole number", float: "a number"}.get(
-        setting_type(name), "text"
-    )
+    kinds = {bool: "true or false", int: "a whole number", float: "a number"}
+    words = kinds.get(setting_type(name), "text")
     limits = {
         limit: getattr(rule, limit)
         for rule in FIELDS[name].metadata
@@ -264,16 +261,13 @@ def parse_setting(name: str, text: str) -> Any:
         return None
     if FIELDS[name].default == "" and word.lower() == "none":
         return ""
+    kind = setting_type(name)
+    if kind is bool:
+        return _SWITCH.get(word.lower(), text)
     try:
-        if setting_type(name) is bool:
-            return _SWITCH.get(word.lower(), text)
-        if setting_type(name) is int:
-            return int(word)
-        if setting_type(name) is float:
-            return float(word)
+        return kind(word) if kind in (int, float, str) else text
     except ValueError:
         return text
-    return word if setting_type(name) is str else text
 
 
 def find_problems(values: Mapping[str, Any]) -> list[ConfigProblem]:

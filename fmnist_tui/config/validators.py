@@ -27,9 +27,8 @@ def _check_known(value: str, known: tuple[str, ...]) -> str:
 
 
 def validate_model(value: str) -> str:
-    if value.startswith(plugins.TORCHVISION_PREFIX) and value.removeprefix(
-        plugins.TORCHVISION_PREFIX
-    ):
+    prefix = plugins.TORCHVISION_PREFIX
+    if value.startswith(prefix) and value != prefix:
         return value
     return _check_known(value, plugins.plugin_names("models"))
 
@@ -41,9 +40,7 @@ def validate_optimiser(value: str) -> str:
 def validate_dataset(value: str) -> str:
     if dataset_catalog.is_dataset_name(value):
         return value
-    return _check_known(
-        value, (*dataset_catalog.DATASETS, *(f"{kind}:PATH" for kind in dataset_catalog.FROM_PATH))
-    )
+    return _check_known(value, dataset_catalog.known_datasets())
 
 
 def parse_class_numbers(value: object, context: ValidationInfo) -> object:

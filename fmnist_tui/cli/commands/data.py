@@ -79,7 +79,7 @@ def _list(args: argparse.Namespace) -> None:
 
 def _load(args: argparse.Namespace) -> Dataset:
     if not dataset_catalog.is_dataset_name(args.name):
-        known = [*dataset_catalog.DATASETS, *(f"{kind}:PATH" for kind in dataset_catalog.FROM_PATH)]
+        known = dataset_catalog.known_datasets()
         raise UsageError(
             f"unknown dataset {safe_text(args.name)!r}{did_you_mean(args.name, known)} "
             f"(choose from {', '.join(known)})"

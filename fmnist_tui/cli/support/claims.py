@@ -16,7 +16,7 @@ from fmnist_tui.cli.support.progress import ProgressPart
 from fmnist_tui.cli.support.run_plan import CompletedStep, run_plan
 from fmnist_tui.config.dataset_catalog import garment_groups
 from fmnist_tui.config.plans import Plan
-from fmnist_tui.config.recipes import DEFAULT_SEEDS, SECONDS, Claim, Recipe
+from fmnist_tui.config.recipes import DEFAULT_SEEDS, FROZEN, SECONDS, Claim, Recipe
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import FINISHED
 from fmnist_tui.util.errors import UserError
@@ -24,8 +24,6 @@ from fmnist_tui.util.formatting import format_percent
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-FROZEN = "frozen_unchanged"
 
 
 @dataclass(frozen=True, slots=True)
