@@ -8,28 +8,28 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+from typing import Any, Literal, Self, Union, get_args, get_origin
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from fmnist_tui.config import dataset_catalog, plugins, validators
 from fmnist_tui.config.problems import ConfigError, ConfigProblem
+from fmnist_tui.config.validators import (
+    ClassNumbers,
+    DatasetName,
+    ModelName,
+    OptimiserName,
+    PartNames,
+)
 from fmnist_tui.util.errors import did_you_mean
 
 DEVICES = "auto, cpu, mps, cuda or cuda:N"
 
 
-def _setting(default: Any, group: str, about: str, **limits: Any) -> Any:
-    return Field(default, description=about, json_schema_extra={"group": group}, **limits)
+def _field(default: Any, about: str, group: str | None = None, **limits: Any) -> Any:
+    """A setting; `group` starts a group, which the settings after it belong to."""
+    return Field(default, description=about, title=group, **limits)
 
 
 class RunConfig(BaseModel):
@@ -37,115 +37,82 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    recipe: str = _setting("custom", "run", "name of the recipe", min_length=1, max_length=60)
-    seed: int = _setting(
-        0, "run", "seed of weights, batch order and augmentation", ge=0, le=2**32 - 1
-    )
+    recipe: str = _field("custom", "name of the recipe", group="run", min_length=1, max_length=60)
+    seed: int = _field(0, "seed of weights, batch order and augmentation", ge=0, le=2**32 - 1)
 
-    dataset: Annotated[str, AfterValidator(validators.validate_dataset)] = _setting(
-        "fashion", "data", "dataset"
+    dataset: DatasetName = _field("fashion", "dataset", group="data")
+    classes: ClassNumbers = _field(
+        None, "only these classes (numbers or names, in this order); none for all"
     )
-    classes: Annotated[tuple[int, ...] | None, BeforeValidator(validators.parse_class_numbers)] = (
-        _setting(None, "data", "only these classes (numbers or names, in this order); none for all")
-    )
-    val_fraction: float = _setting(
+    val_fraction: float = _field(
         dataset_catalog.DEFAULT_VALIDATION,
-        "data",
         "share of the train split used for validation",
         ge=0,
         le=0.5,
     )
-    split_seed: int = _setting(0, "data", "seed of the validation split", ge=0, le=2**32 - 1)
-    limit: int | None = _setting(
-        None, "data", "train on this many images only (stratified); none for all", ge=1
+    split_seed: int = _field(0, "seed of the validation split", ge=0, le=2**32 - 1)
+    limit: int | None = _field(
+        None, "train on this many images only (stratified); none for all", ge=1
     )
-    input_size: int = _setting(
+    input_size: int = _field(
         dataset_catalog.IMAGE_SIDE,
-        "data",
         "side length that the images of a folder: dataset are scaled to",
         ge=8,
         le=256,
     )
-    colour: bool = _setting(False, "data", "read a folder: dataset in colour")
+    colour: bool = _field(False, "read a folder: dataset in colour")
 
-    model: Annotated[str, AfterValidator(validators.validate_model)] = _setting(
-        "two-conv", "model", "model"
-    )
-    width: float = _setting(1.0, "model", "factor on the model's hidden widths", gt=0, le=16)
-    dropout: float = _setting(0.0, "model", "share of activations dropped", ge=0, lt=1)
+    model: ModelName = _field("two-conv", "model", group="model")
+    width: float = _field(1.0, "factor on the model's hidden widths", gt=0, le=16)
+    dropout: float = _field(0.0, "share of activations dropped", ge=0, lt=1)
 
-    epochs: int = _setting(5, "training", "passes over the training images", ge=1, le=100_000)
-    batch_size: int = _setting(256, "training", "images per step", ge=1, le=65_536)
-    optimizer: Annotated[str, AfterValidator(validators.validate_optimiser)] = _setting(
-        "adamw", "training", "optimiser"
+    epochs: int = _field(5, "passes over the training images", group="training", ge=1, le=100_000)
+    batch_size: int = _field(256, "images per step", ge=1, le=65_536)
+    optimizer: OptimiserName = _field("adamw", "optimiser")
+    lr: float = _field(3e-3, "peak learning rate", gt=0, le=100)
+    momentum: float = _field(0.9, "momentum of sgd and muon", ge=0, lt=1)
+    weight_decay: float = _field(0.0, "weight decay", ge=0, le=10)
+    schedule: Literal["constant", "onecycle", "cosine", "linear", "step"] = _field(
+        "constant", "learning rate schedule"
     )
-    lr: float = _setting(3e-3, "training", "peak learning rate", gt=0, le=100)
-    momentum: float = _setting(0.9, "training", "momentum of sgd and muon", ge=0, lt=1)
-    weight_decay: float = _setting(0.0, "training", "weight decay", ge=0, le=10)
-    schedule: Literal["constant", "onecycle", "cosine", "linear", "step"] = _setting(
-        "constant", "training", "learning rate schedule"
-    )
-    warmup: float = _setting(
-        0.0, "training", "share of the run in which the learning rate rises", ge=0, lt=1
-    )
-    label_smoothing: float = _setting(
-        0.0, "training", "share of each target spread over all classes", ge=0, lt=1
-    )
-    clip_norm: float = _setting(0.0, "training", "largest gradient norm; 0 for no limit", ge=0)
-    ema: float = _setting(
-        0.0, "training", "decay of averaged weights, used to evaluate; 0 for none", ge=0, lt=1
-    )
-    patience: int = _setting(
-        0, "training", "stop after this many epochs without improvement; 0 for never", ge=0
-    )
+    warmup: float = _field(0.0, "share of the run in which the learning rate rises", ge=0, lt=1)
+    label_smoothing: float = _field(0.0, "share of each target spread over all classes", ge=0, lt=1)
+    clip_norm: float = _field(0.0, "largest gradient norm; 0 for no limit", ge=0)
+    ema: float = _field(0.0, "decay of averaged weights, used to evaluate; 0 for none", ge=0, lt=1)
+    patience: int = _field(0, "stop after this many epochs without improvement; 0 for never", ge=0)
 
-    start: Annotated[str | None, Field(min_length=1)] = _setting(
-        None, "transfer", "initial weights"
-    )
-    freeze: Annotated[str, AfterValidator(validators.validate_parts)] = _setting(
-        "", "transfer", "parts that are not trained"
-    )
-    renew: Annotated[str, AfterValidator(validators.validate_parts)] = _setting(
-        "", "transfer", "parts to reinitialise, besides a new head"
-    )
-    body_lr: float = _setting(
-        1.0, "transfer", "factor on the learning rate of all but the new parts", gt=0, le=1
+    start: str | None = _field(None, "initial weights", group="transfer", min_length=1)
+    freeze: PartNames = _field("", "parts that are not trained")
+    renew: PartNames = _field("", "parts to reinitialise, besides a new head")
+    body_lr: float = _field(1.0, "factor on the learning rate of all but the new parts", gt=0, le=1)
+
+    flip: bool = _field(False, "mirror left and right at random", group="augmentation")
+    shift: int = _field(0, "shift by up to this many pixels, filled with black", ge=0, le=64)
+    crop: int = _field(0, "shift by up to this many pixels, filled by mirroring", ge=0, le=64)
+    rotate: float = _field(0.0, "rotate by up to this many degrees", ge=0, le=180)
+    scale: float = _field(0.0, "grow or shrink by up to this share", ge=0, lt=1)
+    erase: float = _field(0.0, "probability that a random box is erased", ge=0, le=1)
+    mixup: float = _field(0.0, "strength of blending pairs of images; 0 for none", ge=0, le=10)
+    cutmix: float = _field(0.0, "strength of pasting boxes between images; 0 for none", ge=0, le=10)
+
+    tta: Literal["none", "flip", "flip+shift"] = _field(
+        "none", "views of an image that are averaged in classification", group="evaluation"
     )
 
-    flip: bool = _setting(False, "augmentation", "mirror left and right at random")
-    shift: int = _setting(
-        0, "augmentation", "shift by up to this many pixels, filled with black", ge=0, le=64
+    device: str = _field(
+        "auto",
+        f"where to train: {DEVICES}",
+        group="machine",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
     )
-    crop: int = _setting(
-        0, "augmentation", "shift by up to this many pixels, filled by mirroring", ge=0, le=64
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = _field(
+        "auto", "number format of the network; auto is bf16 if the hardware supports it"
     )
-    rotate: float = _setting(0.0, "augmentation", "rotate by up to this many degrees", ge=0, le=180)
-    scale: float = _setting(0.0, "augmentation", "grow or shrink by up to this share", ge=0, lt=1)
-    erase: float = _setting(
-        0.0, "augmentation", "probability that a random box is erased", ge=0, le=1
-    )
-    mixup: float = _setting(
-        0.0, "augmentation", "strength of blending pairs of images; 0 for none", ge=0, le=10
-    )
-    cutmix: float = _setting(
-        0.0, "augmentation", "strength of pasting boxes between images; 0 for none", ge=0, le=10
-    )
-
-    tta: Literal["none", "flip", "flip+shift"] = _setting(
-        "none", "evaluation", "views of an image that are averaged in classification"
-    )
-
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = _setting(
-        "auto", "machine", f"where to train: {DEVICES}"
-    )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = _setting(
-        "auto", "machine", "number format of the network; auto is bf16 if the hardware supports it"
-    )
-    compile: bool = _setting(False, "machine", "compile the model first (pays on long runs)")
-    cuda_graph: bool = _setting(True, "machine", "on NVIDIA, run each step as one CUDA graph")
-    threads: int | None = _setting(None, "machine", "CPU threads; none for all", ge=1, le=1024)
-    checkpoint_seconds: float = _setting(
-        30.0, "machine", "longest time between saves of the last checkpoint", ge=0
+    compile: bool = _field(False, "compile the model first (pays on long runs)")
+    cuda_graph: bool = _field(True, "on NVIDIA, run each step as one CUDA graph")
+    threads: int | None = _field(None, "CPU threads; none for all", ge=1, le=1024)
+    checkpoint_seconds: float = _field(
+        30.0, "longest time between saves of the last checkpoint", ge=0
     )
 
     @model_validator(mode="after")
@@ -179,8 +146,9 @@ FIELDS = RunConfig.model_fields
 
 def setting_group(name: str) -> str:
     """The group of a setting: its heading in forms and help pages."""
-    extra = FIELDS[name].json_schema_extra
-    return str(extra["group"]) if isinstance(extra, dict) else ""
+    names = list(FIELDS)
+    titles = (FIELDS[key].title for key in reversed(names[: names.index(name) + 1]))
+    return next(filter(None, titles), "")
 
 
 def setting_type(name: str) -> type:
@@ -188,10 +156,6 @@ def setting_type(name: str) -> type:
     hint: Any = FIELDS[name].annotation
     if get_origin(hint) in (Union, types.UnionType):
         hint = next(part for part in get_args(hint) if part is not type(None))
-    if get_origin(hint) is Annotated:
-        hint = get_args(hint)[0]
-    if get_origin(hint) is Literal:
-        return str
     origin = get_origin(hint) or hint
     return origin if isinstance(origin, type) else str
 
@@ -252,10 +216,8 @@ _SWITCH = {
 
 
 def parse_setting(name: str, text: str) -> Any:
-    """A setting's value from a flag, an environment variable or a form row.
-
-    Text that does not fit the setting's type is returned unchanged, for RunConfig to reject.
-    """
+    """A setting's value from text; text that does not fit its type is returned unchanged, for
+    RunConfig to reject."""
     word = text.strip()
     if is_optional(name) and word.lower() in ("", "none"):
         return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
-from pydantic import ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from fmnist_tui.config import dataset_catalog, plugins
@@ -76,3 +77,10 @@ def validate_parts(value: str) -> str:
         if not _PART_NAME.fullmatch(word):
             raise _invalid(f"{word!r} is not the name of a part: allowed are {ALLOWED_PARTS}")
     return ", ".join(words)
+
+
+DatasetName = Annotated[str, AfterValidator(validate_dataset)]
+ModelName = Annotated[str, AfterValidator(validate_model)]
+OptimiserName = Annotated[str, AfterValidator(validate_optimiser)]
+ClassNumbers = Annotated[tuple[int, ...] | None, BeforeValidator(parse_class_numbers)]
+PartNames = Annotated[str, AfterValidator(validate_parts)]

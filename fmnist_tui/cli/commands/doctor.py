@@ -17,7 +17,7 @@ import fmnist_tui
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.util.errors import reason
 
-PACKAGES = (
+NEEDED = (
     "torch",
     "torchvision",
     "numpy",
@@ -29,6 +29,9 @@ PACKAGES = (
 )
 LEAST_FREE = 2 << 30
 GB = 1 << 30
+TRUE_COLOUR = (
+    "for true colour set COLORTERM=truecolor, in tmux also `set -as terminal-features ',*:RGB'`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         console.print_json([asdict(finding) for finding in findings])
     else:
-        mark = {True: "ok", False: "!!"}
         for finding in findings:
-            print(f"{mark[finding.ok]}  {finding.name:14} {finding.found}")
+            print(f"{'ok' if finding.ok else '!!'}  {finding.name:14} {finding.found}")
             if finding.advice:
                 print(f"{'':20}{finding.advice}")
     return 0 if all(finding.ok for finding in findings) else 1
@@ -75,11 +77,9 @@ def _check_terminal() -> Iterator[Finding]:
     is_large = columns >= 80 and lines >= 24
     advice = "" if is_large else "enlarge the window to at least 80×24"
     yield Finding("terminal", f"{term}, {columns}×{lines}", is_large, advice)
-    depth, advice = console.colour_depth(), ""
-    if depth in ("none", "16") and "NO_COLOR" not in os.environ:
-        advice = "for true colour set COLORTERM=truecolor, in tmux also "
-        advice += "`set -as terminal-features ',*:RGB'`"
-    yield Finding("colours", depth, True, advice)
+    depth = console.colour_depth()
+    is_poor = depth in ("none", "16") and "NO_COLOR" not in os.environ
+    yield Finding("colours", depth, True, TRUE_COLOUR if is_poor else "")
     has_unicode = console.has_unicode()
     advice = "" if has_unicode else "set a UTF-8 locale: LANG=C.UTF-8"
     yield Finding("characters", sys.stdout.encoding or "unknown", has_unicode, advice)
@@ -87,7 +87,7 @@ def _check_terminal() -> Iterator[Finding]:
 
 def _check_versions() -> Iterator[Finding]:
     yield Finding("fmnist-tui", f"{fmnist_tui.__version__}, Python {platform.python_version()}")
-    for package in PACKAGES:
+    for package in NEEDED:
         try:
             yield Finding(package, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
@@ -140,8 +140,7 @@ def _check_folder(name: str, folder: Path, option: str) -> Finding:
     except OSError as error:
         advice = f"choose another folder with {option}"
         return Finding(name, f"{folder}: {reason(error)}", False, advice)
+    advice = f"free some space, or choose another folder with {option}"
+    is_enough = free >= LEAST_FREE
     found = f"{folder}, {free / GB:.1f} GB free"
-    if free < LEAST_FREE:
-        advice = f"free some space, or choose another folder with {option}"
-        return Finding(name, found, False, advice)
-    return Finding(name, found)
+    return Finding(name, found, is_enough, "" if is_enough else advice)

@@ -1,8 +1,4 @@
-"""The progress of a long command on standard error: a bar, plain lines, or JSON lines.
-
-JSON lines are for a program, such as the dashboard, that starts the command and draws the
-progress itself; it sets the environment variable below.
-"""
+"""The progress of a long command on standard error: a bar, plain lines, or JSON lines."""
 
 from __future__ import annotations
 
@@ -13,13 +9,17 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fmnist_tui.cli.support.console import console, note
 from fmnist_tui.util.formatting import format_duration
 from fmnist_tui.util.progress import OnProgress
 from fmnist_tui.util.text import safe_text
 
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
+
+# Set to "json" by a program that starts the command and draws the progress itself.
 FORMAT_VARIABLE = "FMNIST_TUI_STEPS"
 LINE_SECONDS = 3.0
 JSON_SECONDS = 0.1
@@ -52,7 +52,6 @@ WHOLE = ProgressPart()
 
 
 def wants_json() -> bool:
-    """Whether the program that started this command asks for progress as JSON lines."""
     return os.environ.get(FORMAT_VARIABLE) == "json"
 
 
@@ -90,18 +89,27 @@ def json_progress() -> OnProgress:
     return report
 
 
-@contextlib.contextmanager
-def _show_bar(title: str) -> Iterator[OnProgress]:
+def create_bars(*columns: ProgressColumn) -> Progress:
+    """Bars on standard error with these columns after the bar."""
     from rich import progress
 
-    columns = (
+    return progress.Progress(
         progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(bar_width=None),
         progress.TaskProgressColumn(),
-        progress.TimeRemainingColumn(),
+        *columns,
+        console=console(stderr=True),
+        transient=True,
+        expand=True,
+        refresh_per_second=8,
     )
-    options: dict[str, Any] = {"console": console(stderr=True), "transient": True, "expand": True}
-    with progress.Progress(*columns, **options) as bars:
+
+
+@contextlib.contextmanager
+def _show_bar(title: str) -> Iterator[OnProgress]:
+    from rich.progress import TimeRemainingColumn
+
+    with create_bars(TimeRemainingColumn()) as bars:
         task = bars.add_task(safe_text(title), total=None)
 
         def report(done: float, total: float, what: str) -> None:

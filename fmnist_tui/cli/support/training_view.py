@@ -7,11 +7,12 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
-from fmnist_tui.cli.support.console import console, note
+from fmnist_tui.cli.support.console import note
 from fmnist_tui.cli.support.progress import (
     LINE_SECONDS,
     WHOLE,
     ProgressPart,
+    create_bars,
     has_live_terminal,
     json_progress,
     wants_json,
@@ -93,19 +94,15 @@ def format_event(event: events.Event, state: RunState) -> str | None:
         case events.RunStarted():
             return format_start(event)
         case events.EpochEnded():
-            val = ""
+            train = val = ""
+            if event.train_accuracy is not None:
+                train = f" {format_percent(event.train_accuracy)}"
             if event.val_accuracy is not None:
-                val = (
-                    f", val loss {event.val_loss:.4f} accuracy {format_percent(event.val_accuracy)}"
-                    f" ({event.val_count:,})"
-                )
-            train = (
-                "" if event.train_accuracy is None else f" {format_percent(event.train_accuracy)}"
-            )
-            star = " *" if event.best else ""
+                accuracy = f"{format_percent(event.val_accuracy)} ({event.val_count:,})"
+                val = f", val loss {event.val_loss:.4f} accuracy {accuracy}"
             return (
                 f"epoch {event.epoch}: train loss {event.train_loss:.4f}{train}{val}, "
-                f"{event.images_per_second:,.0f} images/s{star}"
+                f"{event.images_per_second:,.0f} images/s{' *' if event.best else ''}"
             )
         case events.Alert():
             return f"{event.level}: {event.message}"
@@ -191,19 +188,10 @@ class BarView(TrainingView):
     """Two bars, one for the epoch and one for the run, and lines above them for other events."""
 
     def __init__(self) -> None:
-        from rich import progress
+        from rich.progress import TextColumn, TimeElapsedColumn
 
-        self._bars = progress.Progress(
-            progress.TextColumn("{task.description}"),
-            progress.BarColumn(bar_width=None),
-            progress.TaskProgressColumn(),
-            progress.TextColumn("{task.fields[note]}"),
-            progress.TimeElapsedColumn(),
-            console=console(stderr=True),
-            transient=True,
-            expand=True,
-            refresh_per_second=8,
-        )
+        note_column = TextColumn("{task.fields[note]}", markup=False)
+        self._bars = create_bars(note_column, TimeElapsedColumn())
         self._data = self._bars.add_task("data", total=None, note="", visible=False)
         self._epoch = self._bars.add_task("epoch", total=None, note="starting")
         self._total = self._bars.add_task("total", total=None, note="", visible=False)
@@ -240,13 +228,12 @@ class BarView(TrainingView):
             self._print(line, "yellow" if isinstance(event, events.Alert) else "")
         match event:
             case events.RunStarted():
-                self._bars.update(self._total, visible=True, total=event.total_steps)
+                # A search is a single epoch: one bar is enough.
+                is_search = event.kind == events.LRFIND
+                name = "search" if is_search else "epoch"
+                self._bars.update(self._epoch, total=event.steps_per_epoch, description=name)
+                self._bars.update(self._total, visible=not is_search, total=event.total_steps)
                 self._bars.update(self._total, completed=event.step)
-                self._bars.update(self._epoch, total=event.steps_per_epoch)
-                if event.kind == events.LRFIND:
-                    # A search is a single epoch: one bar is enough.
-                    self._bars.update(self._total, visible=False)
-                    self._bars.update(self._epoch, description="search")
             case events.LrProbed():
                 self._bars.update(self._epoch, note=format_probe(event, state))
                 if _is_search(state):
