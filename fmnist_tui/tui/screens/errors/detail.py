@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy.typing as npt
@@ -33,12 +34,11 @@ class ImageDetail(Widget, can_focus=True):
         Binding("pagedown", "step(10)", "Ten on", show=False, id="detail.on"),
     ]
 
+    @dataclass
     class Stepped(Message):
         """Asks for another image: `by` further on, or back."""
 
-        def __init__(self, by: int) -> None:
-            super().__init__()
-            self.by = by
+        by: int
 
     DEFAULT_CSS = """
     ImageDetail { layout: vertical; }
@@ -50,11 +50,9 @@ class ImageDetail(Widget, can_focus=True):
     ImageDetail.-beside #text { width: 38; height: 1fr; padding: 1; }
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._probabilities: Sequence[tuple[str, float]] = ()
-        self._true: str | None = None
-        self._height = self._width = 0
+    _probabilities: Sequence[tuple[str, float]] = ()
+    _true: str | None = None
+    _height = _width = 0
 
     def compose(self) -> ComposeResult:
         yield PictureView()

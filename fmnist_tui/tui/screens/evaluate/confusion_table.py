@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -53,31 +54,25 @@ class ConfusionTable(Widget, can_focus=True):
     cursor: reactive[Cell] = reactive((0, 0), repaint=False)
     mode: reactive[str] = reactive(COUNTS)
 
+    @dataclass
     class CellOpened(Message):
         """The user opens the cell at the cursor."""
 
-        def __init__(self, true: int, predicted: int) -> None:
-            super().__init__()
-            self.true, self.predicted = true, predicted
+        true: int
+        predicted: int
 
-    def __init__(
-        self,
-        *,
-        id: str | None = None,  # noqa: A002 - Textual's name for it
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(id=id, classes=classes)
-        self._confusion: tuple[tuple[int, ...], ...] = ()
-        self._names: tuple[str, ...] = ()
-        self._shares: dict[bool, tuple[tuple[float, ...], ...]] = {}
-        self._name_width = self._digits = 0
-        self._left = self._top = 0
+    _confusion: Counts = ()
+    _names: tuple[str, ...] = ()
+    # Each cell as a share of its column, if these are shown, or else of its row.
+    _shares: Sequence[Sequence[float]] = ()
+    _name_width = _digits = 0
+    _left = _top = 0
 
     def show(self, confusion: Counts, classes: Sequence[str]) -> None:
         """Show these counts. New classes put the cursor on the most frequent confusion."""
         names = tuple(classes)
         self._confusion = tuple(tuple(row) for row in confusion)
-        self._shares = {by: cell_shares(self._confusion, by) for by in (False, True)}
+        self._shares = cell_shares(self._confusion, self.mode == COLUMNS)
         self._name_width = max((cell_width(safe_text(name)) for name in names), default=0)
         highest = max((max(row) for row in self._confusion), default=0)
         self._digits = max(3, len(str(highest)))
@@ -110,6 +105,7 @@ class ConfusionTable(Widget, can_focus=True):
         self._update_titles()
 
     def watch_mode(self) -> None:
+        self._shares = cell_shares(self._confusion, self.mode == COLUMNS)
         self._scroll_to_cursor()
         self._update_titles()
 
@@ -249,7 +245,7 @@ class ConfusionTable(Widget, can_focus=True):
     ) -> Segment:
         row, column = cell
         count = self._confusion[row][column]
-        share = self._shares[self.mode == COLUMNS][row][column]
+        share = self._shares[row][column]
         style = base + (colours.style(share, row == column) if count else Style(dim=True))
         text = ""
         if has_text:

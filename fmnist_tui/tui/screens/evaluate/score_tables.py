@@ -46,14 +46,7 @@ class ScoreTable(LineTable):
         true: int | None
         predicted: int | None
 
-    def __init__(
-        self,
-        *,
-        id: str | None = None,  # noqa: A002 - Textual's name for it
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(id=id, classes=classes)
-        self._evaluation: Evaluation | None = None
+    _evaluation: Evaluation | None = None
 
     def show_evaluation(self, evaluation: Evaluation) -> None:
         self._evaluation = evaluation

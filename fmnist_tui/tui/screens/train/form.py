@@ -6,7 +6,9 @@ checked at every key.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -50,11 +52,12 @@ class FieldList(ScrollView, can_focus=True):
     class EditRequested(Message):
         """The user wants to enter a value for the field at the cursor."""
 
+    _rows: Sequence[DraftRow] = ()
+    _cursor = 1
+
     def __init__(self, draft: ConfigDraft) -> None:
         super().__init__()
         self.draft = draft
-        self._rows: list[DraftRow] = []
-        self._cursor = 1
 
     def on_mount(self) -> None:
         self.reload()
@@ -152,20 +155,15 @@ class Form(Vertical):
     _input = getters.query_one(Input)
     _old_value = ""
 
+    @dataclass
     class ChoicesRequested(Message):
         """The user wants to pick the value of a field from a list."""
 
-        def __init__(self, field: str, choices: tuple[str, ...]) -> None:
-            super().__init__()
-            self.field, self.choices = field, choices
+        field: str
+        choices: tuple[str, ...]
 
-    def __init__(
-        self,
-        draft: ConfigDraft,
-        id: str | None = None,  # noqa: A002
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, draft: ConfigDraft, **options: Any) -> None:
+        super().__init__(**options)
         self.draft = draft
 
     def compose(self) -> ComposeResult:

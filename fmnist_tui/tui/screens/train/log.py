@@ -141,12 +141,11 @@ class LogPane(RichLog, can_focus=True):
     KEYS_TITLE = "Log"
     DEFAULT_CSS = "LogPane { height: 1fr; scrollbar-size-vertical: 1; background: $background; }"
 
-    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
-        super().__init__(
-            max_lines=LINES, wrap=True, markup=False, min_width=20, id=id, classes=classes
-        )
+    _width = 0
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_lines=LINES, wrap=True, markup=False, min_width=20, **options)
         self._entries: deque[Text] = deque(maxlen=LINES)
-        self._width = 0
 
     def on_resize(self, event: Resize) -> None:
         """Wrap the lines again: they may have come while the pane was hidden or narrower."""

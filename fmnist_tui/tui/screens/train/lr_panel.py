@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -36,12 +37,11 @@ class LrCurve(LineChart, inherit_bindings=False):
     # Training is undone after a search, so that it need not run at full speed.
     SHARE: ClassVar[float] = 0.05
 
+    @dataclass
     class RateClicked(Message):
         """The user has clicked on the chart, at a rate of 10 ** exponent."""
 
-        def __init__(self, exponent: float) -> None:
-            super().__init__()
-            self.exponent = exponent
+        exponent: float
 
     _point: float | None = None
 
@@ -110,12 +110,12 @@ class LrPanel(Vertical):
         Binding("home", "suggested", "Back to the suggestion", show=False, id="lr.suggested"),
     ]
 
+    @dataclass
     class RateChosen(Message):
         """The user wants this rate; `again` if it is in use already."""
 
-        def __init__(self, lr: float, again: bool) -> None:
-            super().__init__()
-            self.lr, self.again = lr, again
+        lr: float
+        again: bool
 
     class SearchClosed(Message):
         """The user closes the search, or cancels it."""

@@ -60,12 +60,13 @@ class SamplePane(IncrementalWidget):
 
     DEFAULT_CSS = "SamplePane { height: 1fr; }"
 
-    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id, classes=classes)
-        self._glance: Glance | None = None
-        self._names: tuple[str, ...] = ()
+    _glance: Glance | None = None
+    _names: tuple[str, ...] = ()
+    _renderer = "halfblock"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self._images: Mapping[int, npt.NDArray[Any]] = {}
-        self._renderer = "halfblock"
         self._drawn: dict[tuple[int, int, str], list[Strip]] = {}
 
     def show(self, glance: Glance | None, names: tuple[str, ...], renderer: str) -> None:
