@@ -238,7 +238,7 @@ def quit_dashboard(terminal: Terminal) -> None:
 def test_a_tour_of_the_screens(env: dict[str, str]) -> None:
     """Browse, train, stop, evaluate, open the images of a cell, classify a file."""
     with Terminal(env={**env, **LONG}) as terminal:
-        terminal.until("S  opens sketches")
+        terminal.until("S  open sketches")
         terminal.press("S")
         terminal.until("#0")
         terminal.press("pagedown")
