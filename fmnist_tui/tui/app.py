@@ -21,7 +21,7 @@ from fmnist_tui.config.plans import Plan, first_run
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.commands import Command
-from fmnist_tui.protocol.events import LRFIND, SWEEP, RunEnded
+from fmnist_tui.protocol.events import FAILED, LRFIND, SWEEP, RunEnded
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.tui import theme as themes
@@ -148,7 +148,6 @@ class Dashboard(App[int]):
         yield SystemCommand("Quit", "Quit the dashboard", self.action_leave)
 
     def _show_warnings(self) -> None:
-        """Show what is wrong with the user's settings, once."""
         while self.app_state.settings.warnings:
             self.notify(self.app_state.settings.warnings.pop(0), "warning")
 
@@ -156,6 +155,8 @@ class Dashboard(App[int]):
 
     def _tick(self) -> None:
         """Read new events of the followed run and of jobs; the next time depends on the cost."""
+        if not self.is_running:
+            return  # the app closes: it has no screens any more
         feed = self.app_state.feed
         if feed is not None:
             was_live, was_error = feed.live, feed.error
@@ -176,10 +177,8 @@ class Dashboard(App[int]):
         elif end is not None and end is not self._reported_end:
             self._reported_end = end
             message = f": {end.message}" if end.message else ""
-            self.notify(
-                f"{feed.name} {end.reason}{message}",
-                "error" if end.reason == "failed" else "information",
-            )
+            severity: SeverityLevel = "error" if end.reason == FAILED else "information"
+            self.notify(f"{feed.name} {end.reason}{message}", severity)
             if feed.folder is not None:
                 self.selection_changed.publish(self.app_state.selected_run)
 
@@ -266,9 +265,8 @@ class Dashboard(App[int]):
     @property
     def selected_run(self) -> RunFolder | None:
         """The selected run, or else the followed one."""
-        if self.app_state.selected_run is not None:
-            return self.app_state.selected_run
-        return self.app_state.feed.folder if self.app_state.feed is not None else None
+        feed = self.app_state.feed
+        return self.app_state.selected_run or (feed.folder if feed is not None else None)
 
     def open_run(self, folder: RunFolder) -> None:
         """Select and follow a run, and show Evaluate if it has predictions, else Train."""
@@ -353,19 +351,21 @@ class Dashboard(App[int]):
         markup: bool = False,
     ) -> None:
         """Show a toast. The message is always plain text: it may quote file names."""
-        text = safe_text(message, 400)
-        super().notify(text, title=title, severity=severity, timeout=timeout, markup=False)
+        if self.is_running:
+            text = safe_text(message, 400)
+            super().notify(text, title=title, severity=severity, timeout=timeout, markup=False)
 
     def status_line(self) -> Content:
         """Running jobs and the followed run in a few words."""
         feed, jobs = self.app_state.feed, self.jobs.summary()
-        run = run_status(feed) if feed is not None else Content("")
+        run = run_status(feed) if feed else Content("")
         return Content.assemble(("⚙ ", "$accent"), safe_text(jobs, 40), "  ", run) if jobs else run
 
     def refresh_status(self) -> None:
         """Update the bar above the current screen."""
-        for bar in self.screen.query(NavBar):
-            bar.status = self.status_line()
+        if self.is_running:
+            for bar in self.screen.query(NavBar):
+                bar.status = self.status_line()
 
     def start_flow(self, steps: Coroutine[Any, Any, None]) -> None:
         dialog_flow.start_flow(self, steps)

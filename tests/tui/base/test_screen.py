@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from textual.app import ScreenStackError
 from textual.events import Key
 from textual.widgets import Static
 
@@ -134,7 +135,7 @@ def test_an_empty_table_is_drawn_however_narrow_it_is(
 
 
 class Lingering(Static):
-    """A widget that takes until `released` to go when its screen is closed."""
+    """A widget whose unmounting waits until a result has been delivered."""
 
     def __init__(self, closing: threading.Event, delivered: asyncio.Event) -> None:
         super().__init__()
@@ -171,6 +172,18 @@ async def test_a_thread_that_ends_while_the_app_closes_calls_back_into_nothing(
             await pilot.press("q")
     assert delivered.is_set(), "the thread ended while the screen was closing"
     assert calls == []
+
+
+async def test_a_closed_app_ignores_late_updates(opened: Opened, app_state: AppState) -> None:
+    """A timer or a thread may call the app when its screens are gone."""
+    app_state.feed = RunFeed.open(make_run(app_state.runs_dir))
+    async with opened("runs") as (dashboard, _):
+        pass
+    with pytest.raises(ScreenStackError):
+        dashboard.screen.refresh()
+    dashboard.notify("too late")
+    dashboard.refresh_status()
+    dashboard._tick()
 
 
 class Asking(Static):
