@@ -18,12 +18,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="two-conv", help="model to train [two-conv]")
-    parser.add_argument(
-        "--batch", type=int, action="append", metavar="N", help="batch sizes [64 and 256]"
-    )
-    parser.add_argument(
-        "--images", type=int, default=12_800, metavar="N", help="images per epoch [12,800]"
-    )
+    about = "batch sizes [64 and 256]"
+    parser.add_argument("--batch", type=int, action="append", metavar="N", help=about)
+    about = "images per epoch [12,800]"
+    parser.add_argument("--images", type=int, default=12_800, metavar="N", help=about)
     options.add_int(parser, "--turns", 3, "measurements of each side")
     parser.add_argument(
         "--part",

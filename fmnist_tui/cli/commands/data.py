@@ -50,13 +50,8 @@ def _list(args: argparse.Namespace) -> None:
         console.print_json(
             [
                 {
-                    "name": info.name,
-                    "title": info.title,
-                    "classes": list(info.classes),
-                    "train": info.train,
-                    "test": info.test,
+                    **console.pick(info, "name", "title", "classes", "train", "test", "synthetic"),
                     "present": present[info.name],
-                    "synthetic": info.synthetic,
                 }
                 for info in dataset_catalog.DATASETS.values()
             ]

@@ -16,7 +16,7 @@ from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.recipes import MAX_SEEDS, EnsembleMembers
 from fmnist_tui.engine.session.session import Session
-from fmnist_tui.protocol.events import FINISHED, Evaluated
+from fmnist_tui.protocol.events import FINISHED
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
@@ -99,15 +99,12 @@ def _combine(session: Session, members: Sequence[RunFolder], args: argparse.Name
 
 
 def _to_json(folder: RunFolder, state: RunState, members: Sequence[RunSummary]) -> dict[str, Any]:
-    def split_to_json(result: Evaluated | None) -> dict[str, Any] | None:
+    def split_to_json(split: str) -> dict[str, Any] | None:
+        result = state.evaluation(split)
         if result is None:
             return None
-        return {
-            "accuracy": result.accuracy,
-            "accuracy_ci95": [result.accuracy_low, result.accuracy_high],
-            "loss": result.loss,
-            "count": result.count,
-        }
+        interval = [result.accuracy_low, result.accuracy_high]
+        return {**console.pick(result, "accuracy", "loss", "count"), "accuracy_ci95": interval}
 
     return {
         "run": folder.name,
@@ -123,8 +120,8 @@ def _to_json(folder: RunFolder, state: RunState, members: Sequence[RunSummary]) 
             }
             for member in members
         ],
-        "val": split_to_json(state.evaluation("val")),
-        "test": split_to_json(state.evaluation("test")),
+        "val": split_to_json("val"),
+        "test": split_to_json("test"),
     }
 
 

@@ -46,11 +46,9 @@ def run(args: argparse.Namespace) -> None:
                 "of": len(predictions.labels),
                 "errors": [
                     {
-                        "index": error.index,
+                        **console.pick(error, "index", "probability", "true_probability"),
                         "true": names[error.true],
                         "predicted": names[error.predicted],
-                        "probability": error.probability,
-                        "true_probability": error.true_probability,
                     }
                     for error in listed
                 ],

@@ -14,9 +14,8 @@ from fmnist_tui.util.formatting import format_percent
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
     options.add_split(parser)
-    parser.add_argument(
-        "--checkpoint", default="best", metavar="best|last|FILE", help="weights to use [best]"
-    )
+    about = "weights to use [best]"
+    parser.add_argument("--checkpoint", default="best", metavar="best|last|FILE", help=about)
     options.add_device(parser)
     options.add_common(parser)
 
@@ -52,17 +51,11 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _to_json(evaluation: Evaluation, split: str) -> dict[str, Any]:
+    macro = ("macro_precision", "macro_recall", "macro_f1")
     return {
         "split": split,
-        "count": evaluation.count,
-        "loss": evaluation.loss,
-        "accuracy": evaluation.accuracy,
+        **console.pick(evaluation, "count", "loss", "accuracy", *macro, "confusion", "ece"),
         "accuracy_ci95": evaluation.interval,
-        "macro_precision": evaluation.macro_precision,
-        "macro_recall": evaluation.macro_recall,
-        "macro_f1": evaluation.macro_f1,
         "per_class": [asdict(score) for score in evaluation.classes],
-        "confusion": evaluation.confusion,
-        "ece": evaluation.ece,
         "reliability": [asdict(bin_) for bin_ in evaluation.reliability],
     }

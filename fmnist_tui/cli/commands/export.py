@@ -22,17 +22,11 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="RUN|MODELFILE", help="the model to export")
     parser.add_argument("--to", required=True, choices=FORMATS, help="file format")
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        help=f"file to write [{EXPORTS_FOLDER}/ID.{'|'.join(FORMATS)} in the run's folder]",
-    )
+    about = f"file to write [{EXPORTS_FOLDER}/ID.{'|'.join(FORMATS)} in the run's folder]"
+    parser.add_argument("--out", metavar="FILE", help=about)
     options.add_int(parser, "--opset", OPSET, f"ONNX opset, {OPSETS[0]} to {OPSETS[-1]}")
-    parser.add_argument(
-        "--no-check",
-        action="store_true",
-        help="skip comparing the file's predictions with the model's, and timing it",
-    )
+    about = "skip comparing the file's predictions with the model's, and timing it"
+    parser.add_argument("--no-check", action="store_true", help=about)
     parser.add_argument("--force", action="store_true", help="overwrite an existing file")
     options.add_common(parser)
 
@@ -67,18 +61,9 @@ def _to_json(exported: Exported) -> dict[str, Any]:
     parity = exported.parity
     return {
         "file": str(exported.file).encode("utf-8", "replace").decode(),
-        "format": exported.format,
-        "size": exported.size,
-        "sha256": exported.sha256,
-        "opset": exported.opset,
+        **console.pick(exported, "format", "size", "sha256", "opset"),
         "parity": parity
-        and {
-            "split": parity.split,
-            "count": parity.count,
-            "same_labels": parity.same_labels,
-            "share": parity.share,
-            "largest_difference": parity.largest_difference,
-        },
+        and console.pick(parity, "split", "count", "same_labels", "share", "largest_difference"),
         "latency_ms": exported.latency,
     }
 

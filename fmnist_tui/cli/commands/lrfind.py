@@ -1,7 +1,4 @@
-"""`fmnist-tui lrfind`: find a learning rate for a recipe or for settings.
-
-`runs lrfind RUN` does the same in the middle of a live run.
-"""
+"""`fmnist-tui lrfind`: find a learning rate for a recipe or for settings."""
 
 from __future__ import annotations
 

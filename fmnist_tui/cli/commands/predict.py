@@ -46,8 +46,9 @@ def run(args: argparse.Namespace) -> int:
     if args.csv:
         csv.writer(sys.stdout).writerow(["file", "label", "probability", "error"])
     predictions: list[Prediction] = []
+    files = [file for path in paths for file in (_list_images(path) if path.is_dir() else [path])]
     with options.open_session(args) as session:
-        for file in _list_files(paths):
+        for file in files:
             predictions += session.predict(source, [file], args.device).result()
             _print(predictions[-1], args)
         if args.watch:
@@ -68,12 +69,6 @@ def _to_json(prediction: Prediction) -> dict[str, Any]:
         "top": prediction.top,
         "error": prediction.error or None,
     }
-
-
-def _list_files(paths: list[Path]) -> Iterator[Path]:
-    """The files, and the images directly inside the folders."""
-    for path in paths:
-        yield from _list_images(path) if path.is_dir() else [path]
 
 
 def _list_images(folder: Path) -> list[Path]:

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
-    parser.add_argument(
-        "--out", default=REPORT_FILE, metavar="FILE", help=f"file to write [{REPORT_FILE}]"
-    )
+    about = f"file to write [{REPORT_FILE}]"
+    parser.add_argument("--out", default=REPORT_FILE, metavar="FILE", help=about)
     parser.add_argument(
         "--split",
         choices=("test", "val"),
@@ -70,8 +69,8 @@ def _check_writable(out: Path, force: bool) -> None:
 
 def _to_json(facts: ReportFacts, out: Path, size: int) -> dict[str, Any]:
     evaluation = facts.scores.evaluation if facts.scores is not None else None
-    images = facts.images
-    shown = {miss.index for group in images.groups for miss in group.misses} if images else ()
+    groups = facts.images.groups if facts.images else ()
+    shown = {miss.index for group in groups for miss in group.misses}
     return {
         "run": facts.folder.name,
         "path": str(out.absolute()),

@@ -32,13 +32,9 @@ POLL_SECONDS = 0.1
 STOP_SECONDS = 60.0
 STATE_STYLES = {
     "running": "green",
-    "paused": "yellow",
-    "finished": "",
-    "stopped": "yellow",
     "detached": "cyan",
-    "failed": "red",
-    "crashed": "red",
-    "broken": "red",
+    **dict.fromkeys(("paused", "stopped"), "yellow"),
+    **dict.fromkeys(("failed", "crashed", "broken"), "red"),
 }
 # What `runs show --json` tells of each epoch.
 EPOCH_KEYS = (
@@ -91,19 +87,12 @@ def to_json(summary: RunSummary) -> dict[str, Any]:
         "run": summary.run.name,
         "id": summary.run.id,
         "path": str(summary.run.path),
-        "kind": summary.kind,
-        "state": summary.state,
-        "reason": summary.reason,
-        "recipe": summary.recipe,
-        "dataset": summary.dataset,
-        "model": summary.model,
+        **console.pick(summary, "kind", "state", "reason", "recipe", "dataset", "model"),
         "synthetic": summary.synthetic,
         "epochs": summary.epochs_done,
         "epochs_total": summary.epochs_total,
         "val_accuracy": summary.best_val_accuracy,
-        "test_accuracy": summary.test_accuracy,
-        "seconds": summary.seconds,
-        "started": summary.started,
+        **console.pick(summary, "test_accuracy", "seconds", "started"),
         "pid": summary.holder.pid if summary.holder else None,
     }
 
@@ -139,9 +128,7 @@ def _show(args: argparse.Namespace) -> None:
             {
                 **to_json(summary),
                 "config": config.model_dump() if config else None,
-                "epochs_table": [
-                    {key: getattr(epoch, key) for key in EPOCH_KEYS} for epoch in state.epochs
-                ],
+                "epochs_table": [console.pick(epoch, *EPOCH_KEYS) for epoch in state.epochs],
                 "checkpoints": [checkpoint.file for checkpoint in state.checkpoints.values()],
                 "alerts": [f"{alert.level}: {alert.message}" for alert in state.alerts],
             }

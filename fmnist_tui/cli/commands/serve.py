@@ -10,16 +10,13 @@ from fmnist_tui.cli.support import console, options
 from fmnist_tui.util.errors import UsageError, UserError
 
 _LAST_PORT = 65_535
+NOTICE = "open this address in a browser on this machine; Ctrl-C stops the server, runs continue"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_int(parser, "--port", 8000, "port; 0 picks a free one")
-    parser.add_argument(
-        "--host",
-        default="127.0.0.1",
-        metavar="ADDRESS",
-        help="address to listen on, on this machine only [127.0.0.1]",
-    )
+    about = "address to listen on, on this machine only [127.0.0.1]"
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help=about)
     options.add_int(parser, "--visitors", 4, "most dashboards open at once")
     options.add_common(parser)
 
@@ -41,10 +38,7 @@ def run(args: argparse.Namespace) -> int:
             console.print_json({"url": address.url, "token": address.token, "port": address.port})
         else:
             print(address.url)
-            console.note(
-                "open this address in a browser on this machine; Ctrl-C stops the server, runs"
-                " continue"
-            )
+            console.note(NOTICE)
         sys.stdout.flush()
 
     def on_message(message: str) -> None:

@@ -231,10 +231,8 @@ def _list(args: argparse.Namespace) -> None:
                 {
                     "study": study.name,
                     "storage": study.location.public_url,
-                    "done": study.done,
-                    "running": study.running,
+                    **console.pick(study, "done", "running", "best"),
                     "trials": study.total,
-                    "best": study.best,
                     "trouble": study.error,
                 }
                 for study in listed

@@ -30,17 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_recipe(parser)
     parser.add_argument("--resume", metavar="RUN", help="resume a run from its last checkpoint")
     parser.add_argument("--fork", metavar="RUN", help="start a new run from a checkpoint of RUN")
-    parser.add_argument(
-        "--checkpoint", metavar="last|best|FILE", help="the checkpoint to fork from [last]"
-    )
-    parser.add_argument(
-        "--plan",
-        metavar="FILE",
-        help="the plan to continue after --resume (written when the dashboard hands a run over)",
-    )
-    parser.add_argument(
-        "--detach", action="store_true", help="train in a background process without a terminal"
-    )
+    about = "the checkpoint to fork from [last]"
+    parser.add_argument("--checkpoint", metavar="last|best|FILE", help=about)
+    about = "the plan to continue after --resume (written when the dashboard hands a run over)"
+    parser.add_argument("--plan", metavar="FILE", help=about)
+    about = "train in a background process without a terminal"
+    parser.add_argument("--detach", action="store_true", help=about)
     options.add_common(parser)
     options.add_settings(parser)
 

@@ -107,10 +107,15 @@ def _run_seeds(
 
 
 def _check_claim(recipe: Recipe, claim: Claim, results: SeedResults) -> ClaimResult:
+    # A claim is about the steps of its stage, or all.
+    claimed = [
+        [step for step in steps if claim.stage in ("", step.name)] for steps in results.seeds
+    ]
+    split = "val" if claim.metric == "val_accuracy" else "test"
     values: tuple[float, ...] = ()
     why = results.error
     try:
-        values = tuple(_measure(claim, steps) for steps in results.seeds)
+        values = tuple(_measure(claim.metric, split, steps) for steps in claimed)
     except UserError as error:
         why = str(error)
     if why:
@@ -119,8 +124,8 @@ def _check_claim(recipe: Recipe, claim: Claim, results: SeedResults) -> ClaimRes
     else:
         passed = claim.is_met_by(statistics.fmean(values))
     evaluated = None
-    if results.seeds and claim.metric not in (SECONDS, FROZEN):
-        evaluated = _claimed_steps(claim, results.seeds[0])[-1].state.evaluation(_split(claim))
+    if claimed and claim.metric not in (SECONDS, FROZEN):
+        evaluated = claimed[0][-1].state.evaluation(split)
     return ClaimResult(
         recipe=recipe.name,
         about=claim.about,
@@ -129,39 +134,29 @@ def _check_claim(recipe: Recipe, claim: Claim, results: SeedResults) -> ClaimRes
         bound=claim.bound_kind,
         claim=claim.bound,
         values=values,
-        seconds=tuple(_train_seconds(_claimed_steps(claim, steps)) for steps in results.seeds),
+        seconds=tuple(_train_seconds(steps) for steps in claimed),
         count=evaluated.count if evaluated else 0,
         passed=passed,
         why=why,
     )
 
 
-def _claimed_steps(claim: Claim, steps: tuple[CompletedStep, ...]) -> tuple[CompletedStep, ...]:
-    """The steps that a claim is about: those of its stage, or all."""
-    return tuple(step for step in steps if claim.stage in ("", step.name))
-
-
-def _measure(claim: Claim, steps: tuple[CompletedStep, ...]) -> float:
-    """The claim's metric: seconds are summed over its steps, others are those of the last."""
-    steps = _claimed_steps(claim, steps)
-    if claim.metric == SECONDS:
+def _measure(metric: str, split: str, steps: Sequence[CompletedStep]) -> float:
+    """A metric: seconds are summed over the steps, others are those of the last."""
+    if metric == SECONDS:
         return _train_seconds(steps)
     state, folder = steps[-1].state, steps[-1].folder
     assert folder is not None, "a finished run has a folder"
-    if claim.metric == FROZEN:
+    if metric == FROZEN:
         return float(state.frozen_unchanged is True)
-    if claim.metric == "group_accuracy":
+    if metric == "group_accuracy":
         predictions = Predictions.load(folder.predictions / "test.npz")
         predicted = predictions.logits.argmax(1)
         return grouped_accuracy(predicted, predictions.labels, garment_groups(predictions.classes))
-    evaluated = state.evaluation(_split(claim))
+    evaluated = state.evaluation(split)
     if evaluated is None:
-        raise UserError(f"the run {folder.path.name} has no {claim.metric}")
+        raise UserError(f"the run {folder.path.name} has no {metric}")
     return evaluated.accuracy
-
-
-def _split(claim: Claim) -> str:
-    return "val" if claim.metric == "val_accuracy" else "test"
 
 
 def _train_seconds(steps: Sequence[CompletedStep]) -> float:

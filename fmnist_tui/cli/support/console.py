@@ -38,6 +38,11 @@ def print_json(value: Any) -> None:
     print(json.dumps(plain, indent=2))
 
 
+def pick(value: object, *names: str) -> dict[str, Any]:
+    """Attributes of a value under their own names, for a JSON document."""
+    return {name: getattr(value, name) for name in names}
+
+
 def print_done(as_json: bool, document: dict[str, Any], message: str) -> None:
     """Print what a command did: a JSON document, or a message."""
     if as_json:

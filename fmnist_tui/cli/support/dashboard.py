@@ -16,11 +16,8 @@ FRAMES = "500"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_common(parser, json=False)
-    parser.add_argument(
-        "--ascii",
-        action="store_true",
-        help="draw with ASCII characters only [on terminals without Unicode]",
-    )
+    about = "draw with ASCII characters only [on terminals without Unicode]"
+    parser.add_argument("--ascii", action="store_true", help=about)
     # Given by `serve`: the size of the browser's terminal.
     parser.add_argument("--in-browser", type=_parse_size, help=argparse.SUPPRESS)
 

@@ -1,7 +1,4 @@
-"""`fmnist-tui train --detach`: start the run in a background process and return.
-
-The command waits until the run has started, so that an error that prevents it is printed here.
-"""
+"""`fmnist-tui train --detach`: start a run in a background process, and return once it started."""
 
 from __future__ import annotations
 
@@ -67,7 +64,6 @@ def train_detached(
 def _command(
     args: argparse.Namespace, runs_dir: Path, resumed: RunFolder | None, parent: RunFolder | None
 ) -> list[str]:
-    """The arguments of the command that trains in the background."""
     values = {
         "runs": runs_dir,
         "data": options.data_dir(args).absolute(),
@@ -84,22 +80,18 @@ def _command(
 def _run_finder(runs_dir: Path, resumed: RunFolder | None) -> FindRun:
     """Called before the process starts: what the record holds by then is not of its run."""
     offset = 0
-    existing: set[str] = set()
-    if resumed is not None:
-        with contextlib.suppress(OSError):
-            offset = resumed.events.stat().st_size
-    else:
-        existing = {folder.name for folder in list_run_folders(runs_dir)}
+    existing = set() if resumed else {folder.name for folder in list_run_folders(runs_dir)}
+    if resumed is not None and resumed.events.exists():
+        offset = resumed.events.stat().st_size
 
     def find_run(pid: int) -> RunFolder | None:
-        new = (folder for folder in list_run_folders(runs_dir) if folder.name not in existing)
-        for folder in [resumed] if resumed else new:
-            for event in EventReader(folder.events, offset).read():
-                if isinstance(event, RunStarted) and (event.host, event.pid) == (
-                    socket.gethostname(),
-                    pid,
-                ):
-                    return folder
+        process = (socket.gethostname(), pid)
+        for folder in [resumed] if resumed else list_run_folders(runs_dir):
+            if folder.name not in existing and any(
+                isinstance(event, RunStarted) and (event.host, event.pid) == process
+                for event in EventReader(folder.events, offset).read()
+            ):
+                return folder
         return None
 
     return find_run
@@ -140,7 +132,6 @@ def _is_alive(pid: int) -> bool:
 
 
 def _stop(pid: int) -> None:
-    """Have the process save and end, and wait for that."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS

@@ -66,10 +66,8 @@ def handle_signals(
     on_first: Callable[[str], None], on_second_interrupt: Callable[[], None]
 ) -> Iterator[list[int]]:
     """Collect the signals that ask for an end. `on_first` is called with the signal's name, in
-    a thread; a second Ctrl-C calls `on_second_interrupt` at once.
-
-    After a signal, Ctrl-C stays ignored on leaving: the little that is left to do, closing the
-    interpreter included, must not change the exit status."""
+    a thread; a second Ctrl-C calls `on_second_interrupt` at once. After a signal, Ctrl-C stays
+    ignored on leaving: closing the interpreter must not change the exit status."""
     received: list[int] = []
     threads: list[threading.Thread] = []
 
@@ -81,8 +79,10 @@ def handle_signals(
         threads.append(threading.Thread(target=on_first, args=(SIGNALS[signal.Signals(number)],)))
         threads[-1].start()
 
-    # nohup ignores SIGHUP for the command to outlive its terminal.
-    handled = [number for number in SIGNALS if number != signal.SIGHUP or not _is_ignored(number)]
+    handled = set(SIGNALS)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        # nohup ignores SIGHUP for the command to outlive its terminal.
+        handled.remove(signal.SIGHUP)
     before = {number: signal.signal(number, handle) for number in handled}
     try:
         yield received
@@ -98,16 +98,12 @@ def handle_signals(
 def defer_signals() -> Iterator[list[int]]:
     """Collect Ctrl-C and SIGTERM, for the block to look at when it is ready."""
     received: list[int] = []
-    handled = (signal.SIGINT, signal.SIGTERM)
-    before = [
-        signal.signal(number, lambda caught, _: received.append(caught)) for number in handled
-    ]
+    before = {
+        number: signal.signal(number, lambda caught, _: received.append(caught))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield received
     finally:
-        for number, handler in zip(handled, before, strict=True):
+        for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _is_ignored(number: signal.Signals) -> bool:
-    return signal.getsignal(number) == signal.SIG_IGN

@@ -75,9 +75,8 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "recipe_name", nargs="?", metavar="RECIPE", help=f"recipe name [{recipes.DEFAULT_RECIPE}]"
-    )
+    about = f"recipe name [{recipes.DEFAULT_RECIPE}]"
+    parser.add_argument("recipe_name", nargs="?", metavar="RECIPE", help=about)
     parser.add_argument("--config", metavar="FILE", help="recipe file, or a run's config.toml")
 
 
@@ -92,7 +91,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
             group.add_argument(
                 flag(name), dest=name, nargs="?", const="true", metavar="true|false", help=about
             )
-            off = f"--no-{name.replace('_', '-')}"
+            off = flag(f"no_{name}")
             group.add_argument(off, dest=name, action="store_const", const="false")
         else:
             group.add_argument(flag(name), dest=name, metavar=name.upper(), help=about)

@@ -28,8 +28,7 @@ from fmnist_tui.util.errors import UserError
 @dataclass(frozen=True, slots=True)
 class CompletedStep:
     """A step that has ended. `status` is the exit status that a signal asks for, `error` an
-    exception that is not in the run's record; there is no `folder` if a signal came before the
-    run had started."""
+    exception outside the run's record; without a `folder` the run had not started."""
 
     name: str
     state: RunState
@@ -131,11 +130,9 @@ def print_steps(steps: Iterator[CompletedStep], plan: Plan, args: argparse.Names
 def to_json(state: RunState, folder: RunFolder) -> dict[str, Any]:
     """The JSON document of a training."""
 
-    def split_to_json(split: str) -> dict[str, float | int] | None:
+    def split_to_json(split: str) -> dict[str, Any] | None:
         result = state.evaluation(split)
-        if result is None:
-            return None
-        return {"loss": result.loss, "accuracy": result.accuracy, "count": result.count}
+        return console.pick(result, "loss", "accuracy", "count") if result else None
 
     started, fit = state.started, judge_fit(state)
     return {

@@ -27,12 +27,9 @@ from fmnist_tui.util.text import safe_text
 
 STATE_STYLES = {
     trial_states.RUNNING: "green",
-    trial_states.WAITING: "dim",
-    trial_states.PRUNED: "yellow",
-    trial_states.KILLED: "yellow",
     trial_states.FAILED: "red",
-    trial_states.STOPPED: "dim",
-    trial_states.LOST: "dim",
+    **dict.fromkeys((trial_states.PRUNED, trial_states.KILLED), "yellow"),
+    **dict.fromkeys((trial_states.WAITING, trial_states.STOPPED, trial_states.LOST), "dim"),
 }
 BAR_WIDTH, CURVE_WIDTH = 24, 8
 # A running trial that has shown no sign of life for so long may be dead.
@@ -68,9 +65,7 @@ def to_json(reader: SnapshotReader, location: StorageLocation, name: str) -> dic
         "study": name,
         "storage": location.public_url,
         "about": study.spec.about,
-        "done": study.done,
-        "running": study.running,
-        "total": study.total,
+        **console.pick(study, "done", "running", "total"),
         "best": _trial_to_json(study.best) if study.best else None,
         "importances": dict(reader.importances(location, name)),
         "trials": [_trial_to_json(trial) for trial in study.trials],
@@ -79,15 +74,9 @@ def to_json(reader: SnapshotReader, location: StorageLocation, name: str) -> dic
 
 def _trial_to_json(trial: TrialView) -> dict[str, Any]:
     return {
-        "number": trial.number,
-        "state": trial.state,
-        "value": trial.value,
+        **console.pick(trial, "number", "state", "value", "epochs", "seconds", "run", "host"),
         "params": dict(trial.params),
-        "epochs": trial.epochs,
         "values": [value for _, value in trial.curve],
-        "seconds": trial.seconds,
-        "run": trial.run,
-        "host": trial.host,
         "why": trial.why,
         "again": trial.retry_of,
     }
