@@ -1,7 +1,4 @@
-"""Static information about the built-in datasets.
-
-With it a config can be checked, and a form shown, before any data is loaded.
-"""
+"""Static information about the built-in datasets, known before any data is loaded."""
 
 from __future__ import annotations
 
@@ -20,10 +17,9 @@ DEFAULT_VALIDATION = 1 / 6
 class DatasetInfo:
     """A dataset's name, classes and conventions.
 
-    `mirror` is whether a mirrored image keeps its class. `fit` and `centre` say how objects
-    are placed: scaled so that the longer side takes this share of the image, then centred
-    by bounding box or by mass. `crop` is whether objects are cut out of their surroundings.
-    """
+    `mirror`: a mirrored image keeps its class. `crop`: objects are cut out of their surroundings.
+    `fit`, `centre`: the share of the image that an object's longer side takes, and whether it is
+    centred by bounding box or by mass."""
 
     name: str
     title: str

@@ -49,8 +49,7 @@ def _torch_cuda_version() -> int | None:
 
 
 def _query_driver() -> tuple[int, int]:
-    """The number of GPUs and the major CUDA version that the driver supports; zeros without a
-    driver."""
+    """The number of GPUs, and the major CUDA version of the driver; zeros without a driver."""
     import pynvml
 
     try:

@@ -1,8 +1,7 @@
 """Plans: the runs of a recipe, in order, and which one is next.
 
-A plan does not train. A command or the dashboard takes the `next` step, carries it out and
-continues with the plan that `advance` returns.
-"""
+A command or the dashboard carries out the `next` step, then continues with the plan that
+`advance` returns."""
 
 from __future__ import annotations
 
@@ -62,8 +61,7 @@ class Plan:
 
     @classmethod
     def from_recipe(cls, recipe: Recipe, changes: Mapping[str, Any] | None = None) -> Plan:
-        """The plan of a recipe with `changes` to all its runs, except for what a stage sets itself;
-        a ConfigError if one of the runs is invalid."""
+        """The plan of a recipe with `changes` to all its runs, except what a stage sets itself."""
         changes = dict(changes or {})
         if recipe.stages:
             steps = _stages(recipe, changes)
@@ -130,8 +128,7 @@ class Plan:
         return step
 
     def advance(self, reason: str | None, run: Path) -> Plan:
-        """The plan after a step that ended for `reason` (None if unknown) with the run `run`;
-        no step follows one that has not finished."""
+        """The plan after a step that ended for `reason`; none follows one that did not finish."""
         return replace(self, runs=(*self.runs, run), failed=reason != FINISHED)
 
     @property

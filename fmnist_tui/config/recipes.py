@@ -1,7 +1,7 @@
 """Recipes: configs with a description and claims, one TOML file each.
 
-A recipe has `about`, a `[run]` table with settings and any number of `[[claim]]` tables
-with results that it must reach. It may also have
+A recipe has `about`, a `[run]` table with settings and `[[claim]]` tables with results that it
+must reach. It may also have
 
 - `[gpu]`: changes for training on an NVIDIA GPU;
 - `[[stage]]` tables, each with a `name` and changes (`run`): a run per stage, each
@@ -9,8 +9,7 @@ with results that it must reach. It may also have
 - `[ensemble]`: a number of `seeds` to train and combine;
 - `seeds`: the number of seeds that its claims are checked with.
 
-`plans.Plan` lists the runs of a recipe. A run folder's `config.toml` has the same format,
-with a `[made_with]` table instead of claims, so that it can be passed to `--config`.
+A run folder's `config.toml` has the same format, with a `[made_with]` table instead of claims.
 """
 
 from __future__ import annotations
@@ -26,15 +25,9 @@ from itertools import starmap
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui.config import gpu_detect
+from fmnist_tui.config import gpu_detect, run_config
 from fmnist_tui.config.problems import ConfigError, ConfigProblem
-from fmnist_tui.config.run_config import (
-    FIELDS,
-    RunConfig,
-    describe_allowed,
-    parse_setting,
-    setting_choices,
-)
+from fmnist_tui.config.run_config import FIELDS, RunConfig, parse_setting
 from fmnist_tui.util.errors import UserError, did_you_mean, reason
 from fmnist_tui.util.text import safe_text
 
@@ -50,8 +43,7 @@ NOT_SETTINGS = ("RUNS", "DATA", "OFFLINE", "CONFIGS", "ASSETS", "SETTINGS", "STE
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A result that a recipe must reach: a bound on a metric of a stage (of the last run if
-    empty), with changes to the settings (`run`)."""
+    """A bound on a metric of a stage (of the last run if empty), with changes (`run`)."""
 
     metric: str
     at_least: float | None = None
@@ -112,8 +104,7 @@ class Recipe:
         return list(groups.values())
 
     def config(self, **changes: Any) -> RunConfig:
-        """The settings of a training: the recipe's own, those for a GPU if one is used, and
-        `changes`."""
+        """The settings: the recipe's own, those for a GPU if one is used, and `changes`."""
         values = {"recipe": self.name, **self.values}
         device = changes.get("device", values.get("device", "auto"))
         if self.gpu and gpu_detect.will_use_gpu(str(device)):
@@ -218,8 +209,8 @@ def _find_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
         seeds, tta = members.get("seeds"), members.get("tta", "none")
         if not _is_seed_count(seeds, 2):
             yield "ensemble.seeds", seeds, f"must be a whole number from 2 to {MAX_SEEDS}"
-        if tta not in setting_choices("tta"):
-            yield "ensemble.tta", tta, f"must be {describe_allowed('tta')}"
+        if tta not in run_config.setting_choices("tta"):
+            yield "ensemble.tta", tta, f"must be {run_config.describe_allowed('tta')}"
         if stages:
             yield "ensemble", dict(members), "cannot be combined with stages"
     for claim in document.get("claim", []):

@@ -15,16 +15,10 @@ from pydantic_core import PydanticCustomError
 
 from fmnist_tui.config import dataset_catalog, plugins, validators
 from fmnist_tui.config.problems import ConfigError, ConfigProblem
-from fmnist_tui.config.validators import (
-    ClassNumbers,
-    DatasetName,
-    ModelName,
-    OptimiserName,
-    PartNames,
-)
 from fmnist_tui.util.errors import did_you_mean
 
 DEVICES = "auto, cpu, mps, cuda or cuda:N"
+_DEVICE_PATTERN = r"^(auto|cpu|mps|cuda(:\d+)?)$"
 
 
 def _field(default: Any, about: str, group: str | None = None, **limits: Any) -> Any:
@@ -40,8 +34,8 @@ class RunConfig(BaseModel):
     recipe: str = _field("custom", "name of the recipe", group="run", min_length=1, max_length=60)
     seed: int = _field(0, "seed of weights, batch order and augmentation", ge=0, le=2**32 - 1)
 
-    dataset: DatasetName = _field("fashion", "dataset", group="data")
-    classes: ClassNumbers = _field(
+    dataset: validators.DatasetName = _field("fashion", "dataset", group="data")
+    classes: validators.ClassNumbers = _field(
         None, "only these classes (numbers or names, in this order); none for all"
     )
     val_fraction: float = _field(
@@ -62,13 +56,13 @@ class RunConfig(BaseModel):
     )
     colour: bool = _field(False, "read a folder: dataset in colour")
 
-    model: ModelName = _field("two-conv", "model", group="model")
+    model: validators.ModelName = _field("two-conv", "model", group="model")
     width: float = _field(1.0, "factor on the model's hidden widths", gt=0, le=16)
     dropout: float = _field(0.0, "share of activations dropped", ge=0, lt=1)
 
     epochs: int = _field(5, "passes over the training images", group="training", ge=1, le=100_000)
     batch_size: int = _field(256, "images per step", ge=1, le=65_536)
-    optimizer: OptimiserName = _field("adamw", "optimiser")
+    optimizer: validators.OptimiserName = _field("adamw", "optimiser")
     lr: float = _field(3e-3, "peak learning rate", gt=0, le=100)
     momentum: float = _field(0.9, "momentum of sgd and muon", ge=0, lt=1)
     weight_decay: float = _field(0.0, "weight decay", ge=0, le=10)
@@ -82,8 +76,8 @@ class RunConfig(BaseModel):
     patience: int = _field(0, "stop after this many epochs without improvement; 0 for never", ge=0)
 
     start: str | None = _field(None, "initial weights", group="transfer", min_length=1)
-    freeze: PartNames = _field("", "parts that are not trained")
-    renew: PartNames = _field("", "parts to reinitialise, besides a new head")
+    freeze: validators.PartNames = _field("", "parts that are not trained")
+    renew: validators.PartNames = _field("", "parts to reinitialise, besides a new head")
     body_lr: float = _field(1.0, "factor on the learning rate of all but the new parts", gt=0, le=1)
 
     flip: bool = _field(False, "mirror left and right at random", group="augmentation")
@@ -100,10 +94,7 @@ class RunConfig(BaseModel):
     )
 
     device: str = _field(
-        "auto",
-        f"where to train: {DEVICES}",
-        group="machine",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        "auto", f"where to train: {DEVICES}", group="machine", pattern=_DEVICE_PATTERN
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = _field(
         "auto", "number format of the network; auto is bf16 if the hardware supports it"

@@ -68,8 +68,7 @@ def parse_class_numbers(value: object, context: ValidationInfo) -> object:
 
 
 def validate_parts(value: str) -> str:
-    """Names of parts separated by commas, without duplicates; the model checks whether they
-    exist."""
+    """Names of parts, without duplicates; the model checks whether they exist."""
     words = dict.fromkeys(word.strip() for word in value.split(",") if word.strip())
     if [*words] == ["none"]:
         return ""

@@ -17,16 +17,7 @@ import fmnist_tui
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.util.errors import reason
 
-NEEDED = (
-    "torch",
-    "torchvision",
-    "numpy",
-    "pillow",
-    "pydantic",
-    "rich",
-    "plotext",
-    "scikit-learn",
-)
+NEEDED = ("torch", "torchvision", "numpy", "pillow", "pydantic", "rich", "plotext", "scikit-learn")
 LEAST_FREE = 2 << 30
 GB = 1 << 30
 TRUE_COLOUR = (

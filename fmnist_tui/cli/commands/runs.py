@@ -277,10 +277,7 @@ ACTIONS: options.Actions = {
         "save and stop a live run",
         lambda args: _send(args, commands.Stop(time.time(), "runs stop"), "stopping"),
     ),
-    "pause": (
-        "pause a live run",
-        lambda args: _send(args, commands.Pause(time.time()), "pausing"),
-    ),
+    "pause": ("pause a live run", lambda args: _send(args, commands.Pause(time.time()), "pausing")),
     "resume": (
         "resume a paused run",
         lambda args: _send(args, commands.Resume(time.time()), "resuming"),

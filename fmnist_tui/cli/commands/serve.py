@@ -46,12 +46,5 @@ def run(args: argparse.Namespace) -> int:
         with contextlib.suppress(OSError, ValueError):
             console.note(message)
 
-    return serve(
-        args.host,
-        args.port,
-        args.visitors,
-        options.runs_dir(args),
-        options.data_dir(args),
-        on_listening,
-        on_message,
-    )
+    folders = (options.runs_dir(args), options.data_dir(args))
+    return serve(args.host, args.port, args.visitors, *folders, on_listening, on_message)

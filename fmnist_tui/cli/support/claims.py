@@ -54,8 +54,7 @@ class ClaimResult:
 
 @dataclass(frozen=True, slots=True)
 class SeedResults:
-    """The completed steps of a recipe for each seed. With an `error` the remaining seeds are
-    missing; `started` says whether any run was started before it."""
+    """The completed steps of each seed, up to an `error`; whether any run `started` before it."""
 
     seeds: tuple[tuple[CompletedStep, ...], ...]
     error: str = ""
@@ -69,20 +68,15 @@ def check_recipes(
     variants = [(recipe, claims) for recipe in chosen for claims in recipe.variants]
     for index, (recipe, claims) in enumerate(variants):
         part = ProgressPart(index, len(variants))
-        results = _run_seeds(session, recipe, claims[0], seeds, device, part)
+        count = seeds or recipe.seeds or DEFAULT_SEEDS
+        results = _run_seeds(session, recipe, claims[0], count, device, part)
         for claim in claims:
             yield _check_claim(recipe, claim, results)
 
 
 def _run_seeds(
-    session: Session,
-    recipe: Recipe,
-    claim: Claim,
-    seeds: int | None,
-    device: str,
-    part: ProgressPart,
+    session: Session, recipe: Recipe, claim: Claim, count: int, device: str, part: ProgressPart
 ) -> SeedResults:
-    count = seeds or recipe.seeds or DEFAULT_SEEDS
     # Each seed of an ensemble is a different set of members.
     seed_step = recipe.ensemble.seeds if recipe.ensemble is not None else 1
     results: list[tuple[CompletedStep, ...]] = []

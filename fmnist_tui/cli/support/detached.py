@@ -100,8 +100,8 @@ def _run_finder(runs_dir: Path, resumed: RunFolder | None) -> FindRun:
 def _wait_for_run(
     pid: int, find_run: FindRun, output: HandoverOutput, received: list[int]
 ) -> RunFolder | None:
-    """The run once it has started, or None after a signal. Until then the output of the process
-    is printed; if it ends instead, its error lines are the error."""
+    """The run once it has started, or None after a signal; prints the process's output. The
+    error lines of a process that ends instead are the error."""
     errors: list[str] = []
     last = "without any output"
     while not received:

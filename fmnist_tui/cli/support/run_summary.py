@@ -12,13 +12,7 @@ from rich.text import Text
 
 from fmnist_tui.analysis.metrics import ClassScore, compute_class_scores
 from fmnist_tui.analysis.overfitting import judge_fit
-from fmnist_tui.cli.support.console import (
-    colour_depth,
-    console,
-    create_table,
-    has_unicode,
-    print_table,
-)
+from fmnist_tui.cli.support import console
 from fmnist_tui.protocol.events import ENSEMBLE, LRFIND
 from fmnist_tui.protocol.lr_curve import RatePoint, chart_points
 from fmnist_tui.protocol.lr_search import LrSearch, format_search_result
@@ -47,9 +41,8 @@ def print_run(state: RunState, folder: RunFolder) -> None:
 
 
 def _print_scores(state: RunState) -> None:
-    out = console()
-    if chart := _draw_losses(state):
-        out.print(Text.from_ansi(chart))
+    out = console.console()
+    _print_losses(state)
     results = [result for split in ("val", "test") if (result := state.evaluation(split))]
     if results and state.started is not None:
         last, classes = results[-1], state.started.classes
@@ -58,7 +51,7 @@ def _print_scores(state: RunState) -> None:
         out.print()
         out.print(create_class_table(compute_class_scores(last.confusion, classes)))
     out.print()
-    print_table(
+    console.print_table(
         ("split", ">images", ">accuracy", ">95 % interval", ">loss", ">macro F1", ">ECE"),
         (
             (
@@ -94,34 +87,34 @@ def print_search(search: LrSearch) -> None:
         Line(name, [math.log10(lr) for lr, _ in points], [loss for _, loss in points], colour)
         for name, points, colour in curves
     ]
-    if chart := _draw_chart("loss by learning rate", lines, "learning rate", powers=True):
-        console().print(Text.from_ansi(chart))
+    _print_chart("loss by learning rate", lines, "learning rate", powers=True)
     if search.end is not None:
         print(safe_text(format_search_result(search.end)))
 
 
-def _draw_losses(state: RunState) -> str:
-    """The training and validation loss by epoch."""
+def _print_losses(state: RunState) -> None:
     per_epoch = state.started.steps_per_epoch if state.started else 1
     lines = []
     for name, label, colour in (("train_loss", "train", "cyan"), ("val_loss", "val", "orange")):
         points = state.series(name)
         xs = [step / per_epoch for step, _ in points]
         lines.append(Line(label, xs, [value for _, value in points], colour))
-    return _draw_chart("loss", lines, "epoch")
+    _print_chart("loss", lines, "epoch")
 
 
-def _draw_chart(title: str, lines: list[Line], xlabel: str, *, powers: bool = False) -> str:
-    return format_chart(
+def _print_chart(title: str, lines: list[Line], xlabel: str, *, powers: bool = False) -> None:
+    chart = format_chart(
         title,
         lines,
         min(CHART_WIDTH, shutil.get_terminal_size().columns),
         CHART_HEIGHT,
         xlabel=xlabel,
-        colour=colour_depth() != "none",
-        ascii_only=not has_unicode(),
+        colour=console.colour_depth() != "none",
+        ascii_only=not console.has_unicode(),
         powers=powers,
     )
+    if chart:
+        console.console().print(Text.from_ansi(chart))
 
 
 def _format_work(state: RunState) -> str:
@@ -141,8 +134,7 @@ def _format_work(state: RunState) -> str:
 def create_confusion_table(
     confusion: Sequence[Sequence[int]], classes: Sequence[str], split: str
 ) -> Table:
-    """The confusion matrix as a heat map: green on the diagonal, red off it, by share of the
-    true class."""
+    """The confusion matrix as a heat map, coloured by share of the true class."""
     from rich.table import Table
 
     table = Table(
@@ -186,4 +178,4 @@ def create_class_table(scores: Sequence[ClassScore]) -> Table:
     count = sum(score.support for score in scores)
     averages = (format_percent(mean, 1) for mean in means)
     rows.append([Text("macro average", style="bold"), *averages, f"{count:,}"])
-    return create_table(("class", ">precision", ">recall", ">F1", ">support"), rows)
+    return console.create_table(("class", ">precision", ">recall", ">F1", ">support"), rows)

@@ -7,16 +7,9 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
+from fmnist_tui.cli.support import progress
 from fmnist_tui.cli.support.console import note
-from fmnist_tui.cli.support.progress import (
-    LINE_SECONDS,
-    WHOLE,
-    ProgressPart,
-    create_bars,
-    has_live_terminal,
-    json_progress,
-    wants_json,
-)
+from fmnist_tui.cli.support.progress import LINE_SECONDS, WHOLE, ProgressPart
 from fmnist_tui.protocol import events
 from fmnist_tui.protocol.lr_search import format_search_result
 from fmnist_tui.util.formatting import MEGABYTE, format_duration, format_percent
@@ -49,9 +42,9 @@ class TrainingView(ABC):
 
 def choose_view(part: ProgressPart = WHOLE) -> TrainingView:
     """The view that standard error and the environment call for."""
-    if wants_json():
+    if progress.wants_json():
         return JsonView(part)
-    return BarView() if has_live_terminal() else PlainView()
+    return BarView() if progress.has_live_terminal() else PlainView()
 
 
 def format_start(event: events.RunStarted) -> str:
@@ -79,8 +72,7 @@ def format_load_step(step: LoadStep) -> str:
     """A step of loading a dataset, in one line."""
     parts = [step.source, step.message]
     if step.state == "progress":
-        scale = MEGABYTE if step.unit == "bytes" else 1
-        unit = "MB" if step.unit == "bytes" else step.unit
+        scale, unit = (MEGABYTE, "MB") if step.unit == "bytes" else (1, step.unit)
         done = f"{step.done / scale:,.0f}"
         parts.append(f"{done} of {step.total / scale:,.0f} {unit}" if step.total else "")
     elif step.state == "failed":
@@ -152,8 +144,7 @@ class PlainView(TrainingView):
             self._print_progress(format_load_step(step))
 
     def on_event(self, event: events.Event, state: RunState) -> None:
-        line = format_event(event, state)
-        if line is not None:
+        if (line := format_event(event, state)) is not None:
             note(line)
         if not self._is_line_due():
             return
@@ -172,7 +163,7 @@ class JsonView(PlainView):
 
     def __init__(self, part: ProgressPart) -> None:
         super().__init__()
-        self._on_progress = part.scale(json_progress())
+        self._on_progress = part.scale(progress.json_progress())
 
     def on_event(self, event: events.Event, state: RunState) -> None:
         # Suppresses the progress lines of PlainView.
@@ -191,7 +182,7 @@ class BarView(TrainingView):
         from rich.progress import TextColumn, TimeElapsedColumn
 
         note_column = TextColumn("{task.fields[note]}", markup=False)
-        self._bars = create_bars(note_column, TimeElapsedColumn())
+        self._bars = progress.create_bars(note_column, TimeElapsedColumn())
         self._data = self._bars.add_task("data", total=None, note="", visible=False)
         self._epoch = self._bars.add_task("epoch", total=None, note="starting")
         self._total = self._bars.add_task("total", total=None, note="", visible=False)
@@ -212,43 +203,36 @@ class BarView(TrainingView):
         self._bars.console.print(Text(safe_text(message), style=style))
 
     def on_load_step(self, step: LoadStep) -> None:
+        update = self._bars.update
         if step.state == "progress":
             note = step.message or step.source
-            self._bars.update(
-                self._data, visible=True, total=step.total, completed=step.done, note=note
-            )
+            update(self._data, visible=True, total=step.total, completed=step.done, note=note)
             return
-        self._bars.update(self._data, visible=False)
+        update(self._data, visible=False)
         if step.state != "trying":
             self._print(format_load_step(step))
 
     def on_event(self, event: events.Event, state: RunState) -> None:
-        line = format_event(event, state)
-        if line is not None:
+        if (line := format_event(event, state)) is not None:
             self._print(line, "yellow" if isinstance(event, events.Alert) else "")
+        update = self._bars.update
         match event:
             case events.RunStarted():
                 # A search is a single epoch: one bar is enough.
                 is_search = event.kind == events.LRFIND
                 name = "search" if is_search else "epoch"
-                self._bars.update(self._epoch, total=event.steps_per_epoch, description=name)
-                self._bars.update(self._total, visible=not is_search, total=event.total_steps)
-                self._bars.update(self._total, completed=event.step)
+                update(self._epoch, total=event.steps_per_epoch, description=name)
+                update(self._total, total=event.total_steps, visible=not is_search)
+                update(self._total, completed=event.step)
             case events.LrProbed():
-                self._bars.update(self._epoch, note=format_probe(event, state))
+                update(self._epoch, note=format_probe(event, state))
                 if _is_search(state):
-                    self._bars.update(self._epoch, completed=event.probe)
+                    update(self._epoch, completed=event.probe)
             case events.Changed(what="phase"):
-                self._bars.update(self._epoch, note=event.value)
+                update(self._epoch, note=event.value)
             case events.Progress():
-                self._bars.update(
-                    self._epoch,
-                    description=f"epoch {event.epoch}/{_total_epochs(state)}",
-                    completed=event.epoch_step,
-                    note=f"loss {event.loss:.4f}  {event.images_per_second:,.0f} images/s",
-                )
-                self._bars.update(
-                    self._total,
-                    completed=event.step,
-                    note=f"{format_duration(state.eta_seconds)} left",
-                )
+                epoch = f"epoch {event.epoch}/{_total_epochs(state)}"
+                note = f"loss {event.loss:.4f}  {event.images_per_second:,.0f} images/s"
+                left = f"{format_duration(state.eta_seconds)} left"
+                update(self._epoch, description=epoch, completed=event.epoch_step, note=note)
+                update(self._total, completed=event.step, note=left)
