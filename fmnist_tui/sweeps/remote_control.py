@@ -12,8 +12,6 @@ import contextlib
 import time
 from pathlib import Path
 
-import optuna
-from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from fmnist_tui.protocol.commands import Stop
@@ -30,23 +28,19 @@ from fmnist_tui.util.text import safe_text
 def kill(reader: SnapshotReader, location: StorageLocation, name: str, number: int) -> str:
     """End a running trial; returns a message with the result."""
     study, storage = reader.open_study(location, name)
+    title = f"trial {number} of {safe_text(name)}"
     with storage_errors(location):
-        return _kill(study, storage, location, number)
-
-
-def _kill(study: optuna.Study, storage: BaseStorage, location: StorageLocation, number: int) -> str:
-    trials = study.get_trials(deepcopy=False)
-    trial = next((trial for trial in trials if trial.number == number), None)
-    title = f"trial {number} of {safe_text(study.study_name)}"
-    if trial is None:
-        raise UserError(f"there is no {title}: it has {len(trials):,}")
-    if trial.state != TrialState.RUNNING:
-        raise UserError(f"{title} is not running: it is {trial.state.name.lower()}")
-    if is_worker_dead(trial):
-        with contextlib.suppress(TrialTakenError):
-            end_lost_trial(study, storage, location, trial, killed=True)
-        return f"{title}: its worker process was dead; the trial is now ended"
-    study.set_user_attr(f"{KILL}{number}", time.time())
+        trials = study.get_trials(deepcopy=False)
+        trial = next((trial for trial in trials if trial.number == number), None)
+        if trial is None:
+            raise UserError(f"there is no {title}: it has {len(trials):,}")
+        if trial.state != TrialState.RUNNING:
+            raise UserError(f"{title} is not running: it is {trial.state.name.lower()}")
+        if is_worker_dead(trial):
+            with contextlib.suppress(TrialTakenError):
+                end_lost_trial(study, storage, location, trial, killed=True)
+            return f"{title}: its worker process was dead; the trial is now ended"
+        study.set_user_attr(f"{KILL}{number}", time.time())
     _send_stop(str(trial.user_attrs.get(RUN, "")), "killed")
     return f"{title}: kill requested"
 

@@ -18,16 +18,7 @@ from fmnist_tui.sweeps import trial_states
 from fmnist_tui.sweeps.space import Value
 from fmnist_tui.sweeps.spec import SweepSpec
 from fmnist_tui.sweeps.storage import StorageLocation, connect, storage_errors
-from fmnist_tui.sweeps.trial_states import (
-    COMPLETE,
-    FAILED,
-    REQUEUED,
-    RUNNING,
-    STATES,
-    WAITING,
-    trial_end,
-    trial_worker,
-)
+from fmnist_tui.sweeps.trial_states import COMPLETE, FAILED, REQUEUED, RUNNING, STATES, WAITING
 from fmnist_tui.util.errors import UserError, did_you_mean
 from fmnist_tui.util.text import safe_text
 
@@ -76,16 +67,14 @@ class Snapshot:
 
     @property
     def best(self) -> TrialView | None:
-        """The best of the complete trials."""
         complete = [trial for trial in self.trials if trial.state == COMPLETE]
         return max(complete, key=lambda trial: (trial.value or 0.0, -trial.number), default=None)
 
     @property
     def done(self) -> int:
         """How many trials have ended, requeued ones not counted."""
-        return sum(
-            trial.is_counted and trial.state not in (RUNNING, WAITING) for trial in self.trials
-        )
+        open_states = (RUNNING, WAITING)
+        return sum(trial.is_counted and trial.state not in open_states for trial in self.trials)
 
     @property
     def total(self) -> int:
@@ -172,7 +161,7 @@ class SnapshotReader:
             self._read(location, name)
             return self._studies[location.public_url, name][0], self._storage(location)
 
-    # -- holding the lock ------------------------------------------------------------------
+    # The methods below are called with the lock held.
 
     def _storage(self, location: StorageLocation) -> BaseStorage:
         if location.public_url not in self._storages:
@@ -227,14 +216,9 @@ def _load_study(
 def _trial_view(trial: FrozenTrial, spec: SweepSpec, now: float) -> TrialView:
     from fmnist_tui.sweeps.sampling import typed_params
 
-    end, worker, attributes = trial_end(trial), trial_worker(trial), trial.user_attrs
-    curve = tuple(
-        sorted(
-            (int(step), float(value))
-            for step, value in trial.intermediate_values.items()
-            if math.isfinite(value)
-        )
-    )
+    end, worker = trial_states.trial_end(trial), trial_states.trial_worker(trial)
+    attributes, reported = trial.user_attrs, sorted(trial.intermediate_values.items())
+    curve = tuple((int(step), float(value)) for step, value in reported if math.isfinite(value))
     state = str(end.get("as") or _STATES_OF_OPTUNA.get(trial.state.name, FAILED))
     best = max((value for _, value in curve), default=None)
     value = _number(trial.value) if state == COMPLETE else best

@@ -77,11 +77,8 @@ class Dimension:
             return {"choices": self.choices}
         number = int if self.is_integer else float
         table: dict[str, Any] = {"low": number(self.low), "high": number(self.high)}
-        if self.log:
-            table["log"] = True
-        if self.step:
-            table["step"] = number(self.step)
-        return table
+        table |= {"log": True} if self.log else {}
+        return table | ({"step": number(self.step)} if self.step else {})
 
 
 def format_value(value: object) -> str:
@@ -121,14 +118,11 @@ def _key_problems(key: str, table: object) -> Iterator[ConfigProblem]:
         yield ConfigProblem(where, table, f"no such setting{did_you_mean(key, run_config.FIELDS)}")
     elif key == "epochs":
         yield ConfigProblem(where, table, _EPOCHS_FIXED)
-    elif run_config.setting_group(key) in _NOT_VARIED:
-        yield ConfigProblem(
-            where, table, f"cannot be varied: {_NOT_VARIED[run_config.setting_group(key)]}"
-        )
+    elif why := _NOT_VARIED.get(run_config.setting_group(key)):
+        yield ConfigProblem(where, table, f"cannot be varied: {why}")
     elif not isinstance(table, Mapping):
-        yield ConfigProblem(
-            where, table, f"must be a table [{where}] with low and high, or choices"
-        )
+        why = f"must be a table [{where}] with low and high, or choices"
+        yield ConfigProblem(where, table, why)
     else:
         known = (*_BOUNDS, "choices")
         for name, value in table.items():
@@ -145,17 +139,16 @@ def _choice_problems(
     key: str, table: Mapping[str, Any], base: Mapping[str, Any]
 ) -> Iterator[ConfigProblem]:
     where, choices = f"space.{key}.choices", table["choices"]
+    allowed = run_config.describe_allowed(key)
     if not isinstance(choices, list) or not choices:
-        yield ConfigProblem(
-            where, choices, f"must be a list, each item {run_config.describe_allowed(key)}"
-        )
+        yield ConfigProblem(where, choices, f"must be a list, each item {allowed}")
         return
     typed = [_typed(key, choice) for choice in choices]
     for index, choice in enumerate(typed):
         if any(type(other) is type(choice) and other == choice for other in typed[:index]):
             yield ConfigProblem(where, choice, "is listed twice")
         elif not isinstance(choice, (bool, int, float, str)):
-            yield ConfigProblem(where, choice, f"must be {run_config.describe_allowed(key)}")
+            yield ConfigProblem(where, choice, f"must be {allowed}")
         else:
             yield from _value_problems(where, key, choice, base)
 
@@ -165,9 +158,8 @@ def _range_problems(
 ) -> Iterator[ConfigProblem]:
     where = f"space.{key}"
     if run_config.setting_type(key) not in (int, float):
-        yield ConfigProblem(
-            where, dict(table), f"needs choices, each {run_config.describe_allowed(key)}"
-        )
+        why = f"needs choices, each {run_config.describe_allowed(key)}"
+        yield ConfigProblem(where, dict(table), why)
         return
     kind = "a whole number" if run_config.setting_type(key) is int else "a number"
     missing = [name for name in ("low", "high") if name not in table]
@@ -214,11 +206,8 @@ def _typed(key: str, value: Any) -> Any:
 
 
 def _is_valid_number(key: str, value: object) -> bool:
-    if not _is_number(value) or (
-        run_config.setting_type(key) is int and not isinstance(value, int)
-    ):
-        return False
-    return math.isfinite(value)  # type: ignore[arg-type]
+    is_whole = isinstance(value, int) or run_config.setting_type(key) is not int
+    return _is_number(value) and is_whole and math.isfinite(value)  # type: ignore[arg-type]
 
 
 def _is_number(value: object) -> bool:

@@ -19,6 +19,7 @@ table; `fmnist-tui sweep` accepts it too.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -76,13 +77,8 @@ class SweepSpec:
 
     def grid_size(self) -> int | None:
         """The number of points in a grid over the space; None if a dimension is continuous."""
-        count = 1
-        for dimension in self.space:
-            values = dimension.points()
-            if values is None:
-                return None
-            count *= len(values)
-        return count
+        points = [dimension.points() for dimension in self.space]
+        return None if None in points else math.prod(len(values or ()) for values in points)
 
     def differences(self, other: SweepSpec) -> list[str]:
         """The differences that keep the trials of two sweeps from being compared."""
@@ -170,8 +166,10 @@ def parse(
     base = _parse_base(document, where, {**defaults, **changes})
     table = document.get("sweep", {})
     problems += _sweep_problems(table)
-    space, more = _parse_space(document["space"], base)
-    problems += more
+    values = base.model_dump()
+    parsed = [parse_dimension(key, part, values) for key, part in document["space"].items()]
+    space = tuple(part for part in parsed if isinstance(part, Dimension))
+    problems += [p for part in parsed if not isinstance(part, Dimension) for p in part]
     problems += [
         ConfigProblem(key, value, "is varied by this sweep")
         for key, value in changes.items()
@@ -187,7 +185,7 @@ def parse(
     values = {key: table[key] for key in _SWEEP_KEYS if key in table}
     spec = SweepSpec(
         base=base,
-        space=tuple(space),
+        space=space,
         about=str(document.get("about", "")),
         promote=promote,
         **{"name": default_name[:NAME_LIMIT], **values},
@@ -206,13 +204,10 @@ def to_toml(spec: SweepSpec, made_with: Mapping[str, str | int | float] | None =
     lines = [f"about = {format_toml_value(spec.about)}", "", recipes.to_toml(spec.base)]
     for name, table in tables.items():
         if table:
-            lines.append(f"[{name}]")
-            lines += [
-                f"{key} = {format_toml_value(value)}"
-                for key, value in table.items()
-                if value is not None
-            ]
-            lines.append("")
+            values = {key: value for key, value in table.items() if value is not None}
+            lines += [f"[{name}]"]
+            lines += [f"{key} = {format_toml_value(value)}" for key, value in values.items()]
+            lines += [""]
     return "\n".join(lines)
 
 
@@ -240,15 +235,15 @@ def _layout_problems(document: Mapping[str, Any]) -> Iterator[ConfigProblem]:
 
 def _parse_base(document: Mapping[str, Any], where: str, changes: Mapping[str, Any]) -> RunConfig:
     varied = document["space"]
-    run = {**document.get("run", {})}
-    run |= {key: value for key, value in changes.items() if key not in varied}
+    free = {key: value for key, value in changes.items() if key not in varied}
+    run = document.get("run", {}) | free
     if "recipe" not in document:
         return RunConfig.build(run, where)
     recipe = recipes.load_recipe(document["recipe"])
     if recipe.stages:
         why = "consists of several runs, none of which can be varied alone"
         raise ConfigError([ConfigProblem("recipe", recipe.name, why)], where)
-    device = {key: value for key, value in run.items() if key == "device"}
+    device = {"device": run["device"]} if "device" in run else {}
     return RunConfig.build({**recipe.config(**device).model_dump(), **run}, where)
 
 
@@ -279,34 +274,16 @@ def _sweep_problems(table: Mapping[str, Any]) -> Iterator[ConfigProblem]:
             yield ConfigProblem(where, value, f"must be {_SWEEP_KEYS[key][1]}")
 
 
-def _parse_space(
-    table: Mapping[str, Any], base: RunConfig
-) -> tuple[list[Dimension], list[ConfigProblem]]:
-    space: list[Dimension] = []
-    problems: list[ConfigProblem] = []
-    values = base.model_dump()
-    for key, part in table.items():
-        parsed = parse_dimension(key, part, values)
-        if isinstance(parsed, Dimension):
-            space.append(parsed)
-        else:
-            problems += parsed
-    return space, problems
-
-
 def _parse_promote(
     table: Mapping[str, Any], base: RunConfig, varied: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[ConfigProblem]]:
     """The settings in [promote]; TOML has no null, so "none" stands for it."""
+    refused = dict.fromkeys(varied, "is varied by this sweep")
+    refused |= dict.fromkeys(NOT_PROMOTED, "must be the same as in the trials")
     problems = [
-        ConfigProblem(f"promote.{key}", value, "must be the same as in the trials")
+        ConfigProblem(f"promote.{key}", value, refused[key])
         for key, value in table.items()
-        if key in NOT_PROMOTED
-    ]
-    problems += [
-        ConfigProblem(f"promote.{key}", value, "is varied by this sweep")
-        for key, value in table.items()
-        if key in varied
+        if key in refused
     ]
     values = {
         key: config.parse_setting(key, value)

@@ -13,7 +13,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -24,29 +24,11 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from fmnist_tui.sweeps import sampling
+from fmnist_tui.sweeps import trial_states as states
 from fmnist_tui.sweeps.space import Value
 from fmnist_tui.sweeps.spec import SweepSpec, parse, to_toml
 from fmnist_tui.sweeps.storage import StorageLocation, exclusive, storage_errors
-from fmnist_tui.sweeps.trial_states import (
-    ATTEMPT,
-    END,
-    FAILED,
-    HEARTBEAT,
-    KILL,
-    KILLED,
-    LOST,
-    REQUEUED,
-    RETRY_OF,
-    RUN,
-    SPEC,
-    STOP,
-    STOPPED,
-    SWEEP,
-    WORKER,
-    TrialTakenError,
-    trial_end,
-    trial_worker,
-)
+from fmnist_tui.sweeps.trial_states import TrialTakenError, trial_end, trial_worker
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
@@ -55,6 +37,12 @@ HEARTBEAT_SECONDS = 15.0
 LOST_SECONDS = 60.0
 # Settings whose workers died this often are not tried again: they may be the cause.
 MAX_ATTEMPTS = 3
+# Optuna has no other states of trials that have ended; the rest fail.
+_OPTUNA_STATES = {
+    states.COMPLETE: TrialState.COMPLETE,
+    states.PRUNED: TrialState.PRUNED,
+    states.KILLED: TrialState.PRUNED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +70,15 @@ class StudyLedger:
     """The study of a sweep, for one worker. Storage failures are UserErrors."""
 
     def __init__(
-        self,
-        location: StorageLocation,
-        storage: BaseStorage,
-        study: optuna.Study,
-        spec: SweepSpec,
+        self, location: StorageLocation, storage: BaseStorage, study: optuna.Study, spec: SweepSpec
     ) -> None:
-        self.location, self.study, self.spec = location, study, spec
-        self._storage = storage
+        self.location, self._storage, self.study, self.spec = location, storage, study, spec
         self._distributions = sampling.build_distributions(spec)
         # By trial number: the last heartbeat seen, and when it was first seen.
         self._heartbeats: dict[int, tuple[object, float]] = {}
         self._requeued: set[int] = set()
         with _storage_errors(location):
-            self._stop_count = study.user_attrs.get(STOP, 0)
+            self._stop_count = study.user_attrs.get(states.STOP, 0)
 
     @classmethod
     def join(cls, location: StorageLocation, storage: BaseStorage, spec: SweepSpec) -> Self:
@@ -109,8 +92,8 @@ class StudyLedger:
                 direction="maximize",
                 load_if_exists=True,
             )
-            if SPEC not in study.user_attrs and not study.get_trials(deepcopy=False):
-                study.set_user_attr(SPEC, to_toml(spec))
+            if states.SPEC not in study.user_attrs and not study.get_trials(deepcopy=False):
+                study.set_user_attr(states.SPEC, to_toml(spec))
         differences = spec.differences(read_spec(study, location))
         if differences:
             raise UserError(
@@ -119,16 +102,16 @@ class StudyLedger:
             )
         return cls(location, storage, study, spec)
 
-    # -- claiming a trial -----------------------------------------------------------------
-
     def counts(self) -> StudyCounts:
         """The progress of the study, all workers together."""
         with _storage_errors(self.location):
             trials = self.study.get_trials(deepcopy=False)
         values = [trial.value for trial in trials if trial.state == TrialState.COMPLETE]
+        # The settings of requeued trials are tried again by others.
+        counted = [t for t in trials if trial_end(t).get("as") not in states.REQUEUED]
         return StudyCounts(
-            total=_count(trials),
-            ended=_count([trial for trial in trials if trial.state.is_finished()]),
+            total=len(counted),
+            ended=sum(trial.state.is_finished() for trial in counted),
             waiting=sum(trial.state == TrialState.WAITING for trial in trials),
             successful=sum(
                 trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in trials
@@ -148,18 +131,19 @@ class StudyLedger:
             with exclusive(self.location):
                 trial = self.study.ask(self._distributions)
             now = time.time()
-            trial.set_user_attr(WORKER, {**_this_process(), "began": now, SWEEP: sweep_folder})
-            trial.set_user_attr(HEARTBEAT, now)
+            trial.set_user_attr(
+                states.WORKER,
+                {**_this_process(), "began": now, states.SWEEP: sweep_folder},
+            )
+            trial.set_user_attr(states.HEARTBEAT, now)
         return ClaimedTrial(
             trial.number, sampling.typed_params(trial.params, self.spec), trial, now
         )
 
-    # -- while it runs --------------------------------------------------------------------
-
     def record_run(self, claimed: ClaimedTrial, run: str) -> None:
         """Store the path of the trial's run folder."""
         with _storage_errors(self.location):
-            claimed.trial.set_user_attr(RUN, run)
+            claimed.trial.set_user_attr(states.RUN, run)
 
     def report(self, claimed: ClaimedTrial, epoch: int, value: float) -> bool:
         """Report the value of an epoch; returns whether the trial should be pruned."""
@@ -169,60 +153,44 @@ class StudyLedger:
 
     def send_heartbeat(self, claimed: ClaimedTrial) -> None:
         with _storage_errors(self.location):
-            claimed.trial.set_user_attr(HEARTBEAT, time.time())
+            claimed.trial.set_user_attr(states.HEARTBEAT, time.time())
 
     def read_requests(self, claimed: ClaimedTrial | None) -> tuple[bool, bool]:
         """Whether the trial is to be killed, and whether the workers are to stop."""
         with _storage_errors(self.location):
             attributes = self.study.user_attrs
-        killed = claimed is not None and f"{KILL}{claimed.number}" in attributes
-        return killed, attributes.get(STOP, 0) != self._stop_count
+        killed = claimed is not None and f"{states.KILL}{claimed.number}" in attributes
+        return killed, attributes.get(states.STOP, 0) != self._stop_count
 
-    # -- ending it ------------------------------------------------------------------------
-
-    def complete(self, claimed: ClaimedTrial, value: float) -> None:
-        self._end(claimed, TrialState.COMPLETE, value)
-
-    def prune(self, claimed: ClaimedTrial, why: str = "", *, killed: bool = False) -> None:
-        """End it early: it was pruned, or killed by a user."""
-        self._end(claimed, TrialState.PRUNED, state_name=KILLED if killed else "", why=why)
-
-    def fail(self, claimed: ClaimedTrial, why: str) -> None:
-        self._end(claimed, TrialState.FAIL, state_name=FAILED, why=why)
+    def end(
+        self, claimed: ClaimedTrial, state: str, value: float | None = None, why: str = ""
+    ) -> None:
+        """End it in a state of `trial_states`; `value` is the result of a complete one."""
+        optuna_state = _OPTUNA_STATES.get(state, TrialState.FAIL)
+        # Recorded only where Optuna's state does not tell it.
+        recorded = "" if state in (states.COMPLETE, states.PRUNED) else state
+        seconds = round(time.time() - claimed.started_at, 1)
+        end = {"as": recorded, "why": why, "seconds": seconds}
+        result = value if state == states.COMPLETE else None
+        with _storage_errors(self.location):
+            claimed.trial.set_user_attr(states.END, end)
+            self.study.tell(claimed.trial, result, state=optuna_state)
 
     def requeue(self, claimed: ClaimedTrial, why: str) -> None:
         """End it as stopped and queue its settings again, for any worker."""
         # Retried after a storage failure in between: only the missing part is done then.
         if claimed.number not in self._requeued:
-            self._end(claimed, TrialState.FAIL, state_name=STOPPED, why=why)
+            self.end(claimed, states.STOPPED, why=why)
             self._requeued.add(claimed.number)
         with _storage_errors(self.location):
-            attempt = claimed.trial.user_attrs.get(ATTEMPT, 1)
+            attempt = claimed.trial.user_attrs.get(states.ATTEMPT, 1)
             _enqueue(self.study, claimed.number, claimed.params, attempt)
-
-    def _end(
-        self,
-        claimed: ClaimedTrial,
-        state: TrialState,
-        value: float | None = None,
-        *,
-        state_name: str = "",
-        why: str = "",
-    ) -> None:
-        seconds = round(time.time() - claimed.started_at, 1)
-        with _storage_errors(self.location):
-            claimed.trial.set_user_attr(END, {"as": state_name, "why": why, "seconds": seconds})
-            with _taken_errors():
-                self.study.tell(claimed.trial, value, state=state)
-
-    # -- trials whose worker died -----------------------------------------------------------
 
     def recover(self) -> list[int]:
         """End the trials whose worker died and queue their settings again; their numbers."""
         recovered = []
         with _storage_errors(self.location):
-            running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-            for trial in running:
+            for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                 if self._is_lost(trial):
                     with contextlib.suppress(TrialTakenError):
                         end_lost_trial(self.study, self._storage, self.location, trial)
@@ -233,7 +201,7 @@ class StudyLedger:
         if is_worker_dead(trial):
             return True
         # Measured by this machine's clock alone: the clocks of others may differ.
-        heartbeat, now = trial.user_attrs.get(HEARTBEAT), time.monotonic()
+        heartbeat, now = trial.user_attrs.get(states.HEARTBEAT), time.monotonic()
         last, since = self._heartbeats.get(trial.number, (None, now))
         if trial.number not in self._heartbeats or last != heartbeat:
             self._heartbeats[trial.number] = heartbeat, now
@@ -244,7 +212,7 @@ class StudyLedger:
 def read_spec(study: optuna.Study, location: StorageLocation) -> SweepSpec:
     """The sweep spec that a study was created with."""
     with _storage_errors(location):
-        text = study.user_attrs.get(SPEC)
+        text = study.user_attrs.get(states.SPEC)
     name = safe_text(study.study_name)
     if not isinstance(text, str):
         raise UserError(f"the study {name} in {location.name} was not created by this program")
@@ -261,21 +229,26 @@ def end_lost_trial(
 ) -> None:
     """End a trial whose worker died. Its settings are queued again, unless it was killed or
     has cost too many workers. TrialTakenError if another process ended it first."""
-    attempt = int(trial.user_attrs.get(ATTEMPT, 1))
+    attempt = int(trial.user_attrs.get(states.ATTEMPT, 1))
     is_last = attempt >= MAX_ATTEMPTS
     why = f"its worker died, as {attempt - 1} before it" if is_last else "its worker died"
-    state = KILLED if killed else FAILED if is_last else LOST
-    heartbeat, started = trial.user_attrs.get(HEARTBEAT), trial_worker(trial).get("began")
+    state = states.KILLED if killed else states.FAILED if is_last else states.LOST
+    heartbeat, started = (
+        trial.user_attrs.get(states.HEARTBEAT),
+        trial_worker(trial).get("began"),
+    )
     seconds = None
     if isinstance(heartbeat, float) and isinstance(started, float) and heartbeat > started:
         seconds = round(heartbeat - started, 1)
-    with exclusive(location), _taken_errors():
+    with _storage_errors(location), exclusive(location):
         # Several processes may write this attribute at once, but only one can end the trial.
         study_id = storage.get_study_id_from_name(study.study_name)
         trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
-        storage.set_trial_user_attr(trial_id, END, {"as": state, "why": why, "seconds": seconds})
+        storage.set_trial_user_attr(
+            trial_id, states.END, {"as": state, "why": why, "seconds": seconds}
+        )
         study.tell(trial.number, state=TrialState.FAIL)
-    if state == LOST:
+    if state == states.LOST:
         _enqueue(study, trial.number, trial.params, attempt + 1)
 
 
@@ -305,33 +278,20 @@ def _this_process() -> dict[str, Any]:
     return {"host": socket.gethostname(), "pid": os.getpid(), "space": space}
 
 
-def _count(trials: Sequence[FrozenTrial]) -> int:
-    """The number of trials without requeued ones, whose settings are tried again by others."""
-    return sum(trial_end(trial).get("as") not in REQUEUED for trial in trials)
-
-
 def _enqueue(study: optuna.Study, number: int, params: Mapping[str, Any], attempt: int) -> None:
     if params:
-        study.enqueue_trial(dict(params), user_attrs={RETRY_OF: number, ATTEMPT: attempt})
-
-
-@contextlib.contextmanager
-def _taken_errors() -> Iterator[None]:
-    """Translate both errors by which Optuna reports that a trial has already ended."""
-    try:
-        yield
-    except UpdateFinishedTrialError as error:
-        raise TrialTakenError from error
-    except ValueError as error:
-        if "Cannot tell" in str(error):
-            raise TrialTakenError from error
-        raise
+        study.enqueue_trial(
+            dict(params), user_attrs={states.RETRY_OF: number, states.ATTEMPT: attempt}
+        )
 
 
 @contextlib.contextmanager
 def _storage_errors(location: StorageLocation) -> Iterator[None]:
+    """Also translate both errors by which Optuna reports that a trial has already ended."""
     with storage_errors(location):
         try:
             yield
-        except UpdateFinishedTrialError as error:
+        except (UpdateFinishedTrialError, ValueError) as error:
+            if isinstance(error, ValueError) and "Cannot tell" not in str(error):
+                raise
             raise TrialTakenError from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tomllib
 from pathlib import Path
@@ -21,12 +22,12 @@ def study_of_run(folder: RunFolder) -> tuple[StorageLocation, str]:
     try:
         document = tomllib.loads(folder.config.read_text(encoding="utf-8"))
         storage, name = document["made_with"]["storage"], document["sweep"]["name"]
+        if not isinstance(storage, str) or not isinstance(name, str):
+            raise TypeError
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {safe_text(reason(error))}") from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError(f"{file}: is not the config of a sweep") from None
-    if not isinstance(storage, str) or not isinstance(name, str):
-        raise UserError(f"{file}: is not the config of a sweep")
     return parse_location(storage, folder.path.parent), name
 
 
@@ -39,9 +40,7 @@ def list_locations(runs_dir: Path, requested: str | None = None) -> list[Storage
     for folder in list_run_folders(runs_dir):
         if not os.path.isdir(folder.path / TRIALS):  # noqa: PTH112 - called for every run
             continue
-        try:
+        with contextlib.suppress(UserError):
             location, _ = study_of_run(folder)
-        except UserError:
-            continue
-        locations.setdefault(location.public_url, location)
+            locations.setdefault(location.public_url, location)
     return list(locations.values())

@@ -18,8 +18,7 @@ from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.inference.classifier import ModelInfo
-from fmnist_tui.engine.run.inbox import Inbox
-from fmnist_tui.engine.run.training_handle import Training
+from fmnist_tui.engine.run.training_handle import Inbox, Training
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.engine.training.live_preview import LivePreview
 from fmnist_tui.engine.training.trainer import Trainer

@@ -31,13 +31,12 @@ def build_facts(
 ) -> dict[str, Any]:
     """The facts of a classifier; `test` is the evaluation on test recorded by its run."""
     info = classifier.info
-    parameters = sum(parameter.numel() for parameter in classifier.model.parameters())
     facts: dict[str, Any] = {
         "made_by": f"fmnist-tui {fmnist_tui.__version__}",
         "run": run,
         "recipe": info.config.recipe,
         "model": info.model,
-        "parameters": parameters,
+        "parameters": sum(each.numel() for each in classifier.model.parameters()),
         "dataset": info.dataset.title,
         "classes": list(info.dataset.classes),
         "size": info.size,
@@ -56,9 +55,8 @@ def build_facts(
         },
         "about": info.to_dict(),
     }
-    if test is not None:
-        facts["test_accuracy"] = test.accuracy
-        facts["test_count"] = test.count
+    if test is not None and test.step == loaded.step:
+        facts |= {"test_accuracy": test.accuracy, "test_count": test.count}
     return facts
 
 

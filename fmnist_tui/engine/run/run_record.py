@@ -7,6 +7,7 @@ import platform
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from fmnist_tui.engine.checkpoints.checkpoint import CheckpointManifest
 from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.inference.classifier import Classifier, OnTick, no_op
 from fmnist_tui.engine.inference.evaluate import evaluate_split
-from fmnist_tui.engine.run.inbox import Cancelled
+from fmnist_tui.engine.run.training_handle import Cancelled
 from fmnist_tui.protocol.events import (
     FAILED,
     FINISHED,
@@ -86,27 +87,19 @@ def write_config(
         "system": platform.platform(),
         **provenance,
     }
+    text = recipes.to_toml(config, made_with)
     try:
-        atomic_write(
-            folder.config, recipes.to_toml(config, made_with).encode("utf-8", "surrogateescape")
-        )
+        atomic_write(folder.config, text.encode("utf-8", "surrogateescape"))
     except OSError as error:
-        raise UserError(
-            f"cannot write the run's config in {folder.path}: {reason(error)}"
-        ) from error
+        why = f"cannot write the run's config in {folder.path}: {reason(error)}"
+        raise UserError(why) from error
 
 
 def checkpoint_saved(manifest: CheckpointManifest) -> CheckpointSaved:
     """The event for a checkpoint that has been written."""
-    return CheckpointSaved(
-        t=time.time(),
-        step=manifest.step,
-        epoch=manifest.epoch,
-        kind=manifest.kind,
-        file=manifest.file,
-        sha256=manifest.sha256,
-        size=manifest.size,
-    )
+    facts = asdict(manifest)
+    del facts["generation"]
+    return CheckpointSaved(time.time(), **facts)
 
 
 def evaluate_and_record(

@@ -8,21 +8,57 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.load_progress import LoadStep
-from fmnist_tui.engine.run.inbox import Inbox
 from fmnist_tui.protocol.commands import Command, Stop
 from fmnist_tui.protocol.events import STOPPED, Event, RunEnded
 from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.util.errors import UserError
 
 if TYPE_CHECKING:
     from fmnist_tui.data.dataset import Dataset
+
+
+class Cancelled(UserError):  # noqa: N818 - not an error
+    """The work is no longer needed; the function that does it cleans up and ends."""
+
+
+class Inbox:
+    """The commands to one run. `send` may be called from any thread and any signal handler.
+
+    The training loop calls `receive` between steps: most calls cost one look at a deque."""
+
+    def __init__(self) -> None:
+        self._commands: deque[Command] = deque()
+        self._arrived = threading.Event()
+        self._poll: Callable[[], Iterable[Command]] = lambda: ()
+
+    def send(self, command: Command) -> None:
+        self._commands.append(command)
+        self._arrived.set()
+
+    def set_source(self, poll: Callable[[], Iterable[Command]]) -> None:
+        """Also receive what `poll` returns."""
+        self._poll = poll
+
+    def receive(self) -> list[Command]:
+        """Every command that has arrived, oldest first."""
+        commands = list(self._poll())
+        if self._arrived.is_set():
+            self._arrived.clear()
+            while self._commands:
+                commands.append(self._commands.popleft())
+        return commands
+
+    def wait(self, seconds: float) -> None:
+        """Wait for a command from this process, at most this long."""
+        self._arrived.wait(seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,38 +69,31 @@ class ParentRun:
     checkpoint: str
 
 
+@dataclass(eq=False, repr=False)
 class Training:
     """One run of this process, from the request until its end."""
 
-    def __init__(
-        self,
-        config: RunConfig,
-        folder: RunFolder | None = None,
-        parent: ParentRun | None = None,
-        rate_range: RateRange | None = None,
-        trials_dir: Path | None = None,
-    ) -> None:
-        self.config = config
-        self.parent = parent
-        # set for a learning-rate search
-        self.rate_range = rate_range
-        # set for a trial of a sweep: the folder of its trials. A trial does not read the test
-        # split and keeps only its best checkpoint
-        self.trials_dir = trials_dir
-        # None until the dataset is loaded and the run folder created
-        self.folder = folder
-        # None until it is loaded; for screens that show its images
-        self.dataset: Dataset | None = None
-        # drained by the reader; the event log on disk is written separately
-        self.events: deque[Event] = deque()
-        self.load_steps: deque[LoadStep] = deque()
-        self.inbox = Inbox()
-        self.cancel_loading = threading.Event()
-        # what prevented the run or broke it; its traceback is for --debug
-        self.error: BaseException | None = None
-        self._done = threading.Event()
-        self._emit: Callable[[Event], None] | None = None
-        self._started = time.time()
+    config: RunConfig
+    # None until the dataset is loaded and the run folder created
+    folder: RunFolder | None = None
+    parent: ParentRun | None = None
+    # set for a learning-rate search
+    rate_range: RateRange | None = None
+    # set for a trial of a sweep: the folder of its trials. A trial does not read the test split
+    # and keeps only its best checkpoint
+    trials_dir: Path | None = None
+    # None until it is loaded; for screens that show its images
+    dataset: Dataset | None = field(default=None, init=False)
+    # drained by the reader; the event log on disk is written separately
+    events: deque[Event] = field(default_factory=deque, init=False)
+    load_steps: deque[LoadStep] = field(default_factory=deque, init=False)
+    inbox: Inbox = field(default_factory=Inbox, init=False)
+    cancel_loading: threading.Event = field(default_factory=threading.Event, init=False)
+    # what prevented the run or broke it; its traceback is for --debug
+    error: BaseException | None = field(default=None, init=False)
+    _done: threading.Event = field(default_factory=threading.Event, init=False)
+    _emit: Callable[[Event], None] | None = field(default=None, init=False)
+    _started: float = field(default_factory=time.time, init=False)
 
     def set_record(self, folder: RunFolder, emit: Callable[[Event], None]) -> None:
         """Called by the session's thread once events can be written."""

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 
-from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import load_dataset_for
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
@@ -128,8 +127,7 @@ class _TrainingRun:
 
     def run(self, initialise: Initialise | None) -> None:
         started = time.perf_counter()
-        training, learner = self._training, None
-        out_of_memory = False
+        training, learner, out_of_memory = self._training, None, False
         try:
             self._store.remove_leftovers()
             info = ModelInfo.from_dataset(training.config, self._dataset)
@@ -140,16 +138,16 @@ class _TrainingRun:
             self._emit(self._run_started(learner))
             for note in (*self._dataset.notes, *notes):
                 self._alert("note", note)
-            if training.rate_range is not None:
-                end = self._search_lr(learner, training.rate_range)
-            else:
-                end = self._train(learner)
+            rates = training.rate_range
+            end = self._search_lr(learner, rates) if rates else self._train(learner)
         except EndTraining as error:
             end = error.end
         except torch.OutOfMemoryError:
             # The memory is released only after the exception is, with the tensors it holds.
             out_of_memory = True
-            end = TrainingEnd(FAILED, _out_of_memory_message(training.config))
+            size = training.config.batch_size
+            why = f"the GPU has too little memory for batch_size = {size}"
+            end = TrainingEnd(FAILED, f"{why}; try batch_size = {max(1, size // 2)}")
         except UserError as error:
             end = TrainingEnd(FAILED, str(error))
         except Exception as error:  # noqa: BLE001 - every failure belongs into the record
@@ -158,16 +156,9 @@ class _TrainingRun:
             end = TrainingEnd(FAILED, f"{type(error).__name__}: {reason(error)}")
         if out_of_memory and self._device.is_cuda:
             torch.cuda.empty_cache()
-        self._emit(
-            RunEnded(
-                t=time.time(),
-                step=learner.step if learner else 0,
-                epoch=learner.epoch if learner else 0,
-                reason=end.reason,
-                seconds=time.perf_counter() - started,
-                message=end.message,
-            )
-        )
+        step, epoch = (learner.step, learner.epoch) if learner else (0, 0)
+        seconds = time.perf_counter() - started
+        self._emit(RunEnded(time.time(), step, epoch, end.reason, seconds, end.message))
 
     def _run_started(self, learner: Learner) -> RunStarted:
         rate_range, config = self._training.rate_range, learner.config
@@ -261,10 +252,3 @@ def _resume(learner: Learner, store: CheckpointStore) -> tuple[str, ...]:
         # A newly requested learning rate replaces one that was changed during the run.
         learner.lr_factor = 1.0
     return notes
-
-
-def _out_of_memory_message(config: RunConfig) -> str:
-    return (
-        f"the GPU has too little memory for batch_size = {config.batch_size}; "
-        f"try batch_size = {max(1, config.batch_size // 2)}"
-    )

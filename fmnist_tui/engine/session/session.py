@@ -14,12 +14,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.engine.run.inbox import Cancelled
-from fmnist_tui.engine.run.training_handle import ParentRun, Training
+from fmnist_tui.engine.run.training_handle import Cancelled, ParentRun, Training
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.runs.folder import RunFolder
@@ -54,7 +54,6 @@ class Session:
         self._no_jobs_until = 0.0
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._small_jobs: SmallJobs | None = None
 
     def __enter__(self) -> Session:
         return self
@@ -211,7 +210,7 @@ class Session:
     def _run_training(self, training: Training) -> BaseException | None:
         """Run a training; returns what prevented or broke it."""
         try:
-            # Imported by name, so that importing a session does not depend on torch.
+            # By name, so that importing a session does not depend on torch.
             module: Any = importlib.import_module("fmnist_tui.engine.session.run_training")
             module.run_training(training, self.runs_dir, self.data_dir, self._tick)
         except BaseException as error:  # noqa: BLE001 - kept in Training.error
@@ -237,15 +236,15 @@ class Session:
             future, job = self._jobs.popleft()
             if future.set_running_or_notify_cancel():
                 try:
-                    future.set_result(job(self._load_small_jobs()))
+                    future.set_result(job(self._small_jobs))
                 except BaseException as error:  # noqa: BLE001 - raised by future.result
                     future.set_exception(error)
 
-    def _load_small_jobs(self) -> SmallJobs:
-        if self._small_jobs is None:
-            module: Any = importlib.import_module("fmnist_tui.engine.session.small_jobs")
-            self._small_jobs = module.SmallJobs(self.data_dir)
-        return self._small_jobs
+    @cached_property
+    def _small_jobs(self) -> SmallJobs:
+        module: Any = importlib.import_module("fmnist_tui.engine.session.small_jobs")
+        small_jobs: SmallJobs = module.SmallJobs(self.data_dir)
+        return small_jobs
 
     def _should_end(self) -> bool:
         return self._is_closing or not threading.main_thread().is_alive()

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -57,12 +57,10 @@ class SmallJobs:
         self._datasets: OrderedDict[str, Dataset] = OrderedDict()
 
     def predict(self, source: Path, files: list[Path], device: str) -> list[Prediction]:
-        """Classify image files with a run folder's best checkpoint or a model file."""
         classifier = self._current_classifier(source, device)
         return [predict_file(classifier, file) for file in files]
 
     def classify(self, source: Path, drawing: npt.NDArray[np.uint8], device: str) -> Prediction:
-        """Classify a drawing with a run folder's best checkpoint or a model file."""
         return predict_drawing(self._current_classifier(source, device), drawing)
 
     def augment(
@@ -86,9 +84,8 @@ class SmallJobs:
         if split_name not in SPLITS:
             raise UserError(f"unknown split {split_name!r}{did_you_mean(split_name, SPLITS)}")
         loaded = weights_source.load_from_run(folder, checkpoint)
-        described = loaded
-        if "about" not in loaded.payload:
-            described = weights_source.load_from_run(folder, "last")
+        has_info = "about" in loaded.payload
+        described = loaded if has_info else weights_source.load_from_run(folder, "last")
         info = ModelInfo.from_payload(described.payload, described.source)
         key = (loaded.source, loaded.sha256 or str(time.monotonic_ns()), device)
         classifier = self._classifier(key, lambda: (loaded, info))
@@ -101,27 +98,10 @@ class SmallJobs:
         return evaluation
 
     def build_ensemble(
-        self,
-        runs_dir: Path,
-        members: Sequence[RunFolder],
-        *,
-        tta: str | None,
-        recipe: str,
-        device: str,
-        on_progress: OnProgress,
-        on_tick: OnTick,
+        self, runs_dir: Path, members: Sequence[RunFolder], **options: Any
     ) -> RunFolder:
         """Build an ensemble of the runs' best checkpoints; returns its run folder."""
-        return build_ensemble(
-            runs_dir,
-            self._dataset,
-            members,
-            tta=tta,
-            recipe=recipe,
-            device=device,
-            on_progress=on_progress,
-            on_tick=on_tick,
-        )
+        return build_ensemble(runs_dir, self._dataset, members, **options)
 
     def export(
         self, source: Path, request: ExportRequest, *, on_progress: OnProgress, on_tick: OnTick
@@ -135,8 +115,6 @@ class SmallJobs:
         classifier = self._classifier(key, lambda: (loaded, info))
         split = self._dataset(info.config).test if request.check else None
         test = replay(run.events).evaluation("test") if run else None
-        if test is not None and test.step != loaded.step:
-            test = None
         facts = metadata.build_facts(classifier, loaded, run.name if run else source.name, test)
         exported = export.export(
             classifier, facts, request, split, on_progress=on_progress, on_tick=on_tick
@@ -166,19 +144,14 @@ class SmallJobs:
 
     def _dataset(self, config: RunConfig) -> Dataset:
         key = repr([getattr(config, key) for key in DATASET_KEYS])
-        return _cached(
-            self._datasets,
-            key,
-            lambda: load_dataset_for(config.changed(limit=None), self._data_dir),
-        )
+        load = partial(load_dataset_for, config.changed(limit=None), self._data_dir)
+        return _cached(self._datasets, key, load)
 
 
 def _add_to_record(folder: RunFolder, event: Event, save: Callable[[], None] = no_op) -> None:
     """Append an event to the record of a run that has ended, then call `save`.
 
-    Does nothing if another process is training the run or the record cannot be written: the
-    result is returned in any case.
-    """
+    Does nothing if another process trains the run or the record cannot be written."""
     with contextlib.suppress(UserError, OSError), RunLock.acquire(folder.path):
         log = EventLog(folder.events)
         log.append(event)

@@ -15,7 +15,7 @@ from fmnist_tui.engine.run.run_started import build_run_started
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.engine.sweep.trial_runner import TrialResult, TrialRunner
-from fmnist_tui.protocol.commands import Command, Pause, Resume, Stop
+from fmnist_tui.protocol.commands import Pause, Resume, Stop
 from fmnist_tui.protocol.events import (
     FAILED,
     FINISHED,
@@ -71,7 +71,10 @@ class SweepRunner:
         self._session, self._ledger, self._folder = session, ledger, folder
         self._spec = ledger.spec
         self._limit, self._on_progress, self._on_message = limit, on_progress, on_message
-        self._storage = StorageRetry(self._warn, lambda: self._stop_reason is not None)
+        self._storage = StorageRetry(
+            lambda message: self._alert(f"{message}; trying again", "warning"),
+            lambda: self._stop_reason is not None,
+        )
         self._started = time.monotonic()
         self._done = 0
         self._stop_reason: str | None = None
@@ -82,8 +85,7 @@ class SweepRunner:
         self.training: Training | None = None
 
     def stop(self, why: str) -> None:
-        """Stop the running trial, requeue it and end. May be called from any thread and any
-        signal handler."""
+        """Stop the running trial, requeue it and end; any thread and signal handler may call it."""
         self._stop_reason = why
 
     def run(self) -> SweepOutcome:
@@ -101,14 +103,12 @@ class SweepRunner:
                 outcome = SweepOutcome(STOPPED, "ended at once", self._done)
                 raise
             except Exception as error:
-                message = f"{type(error).__name__}: {reason(error)}"
-                outcome = SweepOutcome(FAILED, message, self._done)
+                why = f"{type(error).__name__}: {reason(error)}"
+                outcome = SweepOutcome(FAILED, why, self._done)
                 raise
             finally:
-                seconds = time.monotonic() - self._started
-                self._emit(
-                    RunEnded(time.time(), self._done, 0, outcome.reason, seconds, outcome.message)
-                )
+                seconds, why = time.monotonic() - self._started, outcome.message
+                self._emit(RunEnded(time.time(), self._done, 0, outcome.reason, seconds, why))
                 self._log.close()
         return outcome
 
@@ -122,8 +122,6 @@ class SweepRunner:
             steps_per_epoch=1,
         )
 
-    # -- trials ----------------------------------------------------------------------------
-
     def _run_trials(self) -> SweepOutcome:
         ledger, storage = self._ledger, self._storage
         while True:
@@ -134,8 +132,7 @@ class SweepRunner:
             if is_stopped:
                 self._stop_reason = self._stop_reason or STOP_REQUESTED
             counts = storage.retry(ledger.counts)
-            end = self._end(counts)
-            if end is not None:
+            if (end := self._end(counts)) is not None:
                 return SweepOutcome(*end, self._done)
             try:
                 trial = storage.retry(lambda: ledger.claim(str(self._folder.path)))
@@ -168,7 +165,7 @@ class SweepRunner:
             config = self._spec.trial_config(trial.params, trial.number)
         except ConfigError as error:
             why = str(error.problems[0])
-            self._storage.retry(lambda: self._ledger.fail(trial, why))
+            self._storage.retry(lambda: self._ledger.end(trial, trial_states.FAILED, why=why))
             return TrialResult(trial_states.FAILED, why=why, has_started=True)
         training = self._session.run_trial(config, self._folder.path / TRIALS)
         self.training = training
@@ -184,17 +181,12 @@ class SweepRunner:
 
     def _receive_commands(self) -> None:
         for command in self._commands.poll() if self._commands else ():
-            self._obey(command)
-
-    def _obey(self, command: Command) -> None:
-        if isinstance(command, Stop):
-            self._stop_reason = command.why or STOP_REQUESTED
-        elif isinstance(command, (Pause, Resume)) and self.training is not None:
-            self.training.send(command)
-        else:
-            self._alert(f"ignored: {command}")
-
-    # -- record and messages ---------------------------------------------------------------
+            if isinstance(command, Stop):
+                self._stop_reason = command.why or STOP_REQUESTED
+            elif isinstance(command, (Pause, Resume)) and self.training is not None:
+                self.training.send(command)
+            else:
+                self._alert(f"ignored: {command}")
 
     def _record_result(self, trial: ClaimedTrial, result: TrialResult) -> None:
         self._done += result.state not in trial_states.REQUEUED
@@ -246,9 +238,6 @@ class SweepRunner:
         if self._limit is not None:
             done, total = self._done, self._limit
         self._on_progress(min(total, done + fraction), total, what)
-
-    def _warn(self, message: str) -> None:
-        self._alert(f"{message}; trying again", "warning")
 
     def _alert(self, message: str, level: str = "note") -> None:
         self._emit(Alert(time.time(), level, message))

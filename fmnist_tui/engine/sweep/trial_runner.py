@@ -102,15 +102,9 @@ class TrialRunner:
         ledger, trial, state = self._ledger, self._trial, self.state
         value = state.best.val_accuracy if state.best else None
         result, why = self._result(why_all, value)
-        end: Callable[[], None]
-        if result == trial_states.COMPLETE and value is not None:
-            end = partial(ledger.complete, trial, value)
-        elif result == trial_states.STOPPED:
+        end = partial(ledger.end, trial, result, value, why)
+        if result == trial_states.STOPPED:
             end = partial(ledger.requeue, trial, why)
-        elif result == trial_states.FAILED:
-            end = partial(ledger.fail, trial, why)
-        else:
-            end = partial(ledger.prune, trial, why, killed=result == trial_states.KILLED)
         try:
             self._storage.retry(self._report)
             self._storage.retry(end)
@@ -119,8 +113,6 @@ class TrialRunner:
         run = self.training.folder.name if self.training.folder is not None else ""
         has_started = state.started is not None
         return TrialResult(result, value, why, state.epochs_done, run, has_started)
-
-    # -- talking to the study --------------------------------------------------------------
 
     def _report_epoch(self, epoch: int) -> None:
         should_prune = self._attempt(self._report)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import chain, count, islice
 
 from fmnist_tui.engine.inference.classifier import OnTick
-from fmnist_tui.engine.run.inbox import Inbox
+from fmnist_tui.engine.run.training_handle import Inbox
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.engine.training.step import TrainingStep
 from fmnist_tui.protocol.commands import CancelSearch, Command, Detach, Stop

@@ -17,8 +17,8 @@ from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.inference.classifier import OnTick, no_op
-from fmnist_tui.engine.run.inbox import Inbox
 from fmnist_tui.engine.run.run_record import checkpoint_saved
+from fmnist_tui.engine.run.training_handle import Inbox
 from fmnist_tui.engine.training import lr_finder
 from fmnist_tui.engine.training.learner import BestEpoch, EpochTotals, Learner
 from fmnist_tui.engine.training.live_preview import LivePreview

@@ -19,7 +19,7 @@ from fmnist_tui.config import recipes
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
 from fmnist_tui.engine.ensembles.build_ensemble import build_ensemble
 from fmnist_tui.engine.inference.classifier import MAX_MEMBERS, ModelInfo
-from fmnist_tui.engine.run.inbox import Cancelled
+from fmnist_tui.engine.run.training_handle import Cancelled
 from fmnist_tui.engine.session import run_training
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import (

@@ -26,12 +26,12 @@ from fmnist_tui.engine.checkpoints import untrusted_weights, weights_source
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
 from fmnist_tui.engine.compute.loader import Normalisation
 from fmnist_tui.engine.device import choose_device
-from fmnist_tui.engine.export import export, onnx_graph, parity
+from fmnist_tui.engine.export import export, onnx_graph
 from fmnist_tui.engine.export.export import Exported
 from fmnist_tui.engine.export.export_request import ONNX, OPSETS, PTH, SAFETENSORS, ExportRequest
 from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo
 from fmnist_tui.engine.models import ModelSpec
-from fmnist_tui.engine.run.inbox import Cancelled
+from fmnist_tui.engine.run.training_handle import Cancelled
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import Alert
 from fmnist_tui.runs.folder import RunFolder
@@ -66,7 +66,7 @@ def untrusted() -> None:
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Time few predictions; read untrusted files in this process, without `untrusted`."""
-    monkeypatch.setattr(parity, "MAX_SECONDS", 0.0)
+    monkeypatch.setattr(export, "MAX_SECONDS", 0.0)
     if "untrusted" in request.fixturenames:
         return
 
@@ -100,7 +100,7 @@ def onnx_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnnxExport
         for name in ("run_training", "small_jobs"):
             module = f"fmnist_tui.engine.session.{name}"
             patch.setattr(f"{module}.load_dataset_for", lambda *_, **__: blobs(64))
-        patch.setattr(parity, "MAX_SECONDS", 0.0)
+        patch.setattr(export, "MAX_SECONDS", 0.0)
         with Session(folder / "runs", folder / "data") as session:
             run = train(session)
             probabilities = dict(session.classify(run.path, drawing()).result(PATIENCE).ranked)

@@ -162,7 +162,7 @@ def test_the_pruner_ends_a_trial_early(session: Session, tmp_path: Path) -> None
         claimed = bench.ledger.claim()
         for epoch in range(1, 40):
             bench.ledger.report(claimed, epoch, 1.01)
-        bench.ledger.complete(claimed, 1.01)
+        bench.ledger.end(claimed, "complete", 1.01)
     assert bench.sweep.run().reason == "finished"
     trial = bench.read().trials[-1]
     assert trial.state == "pruned" and 0 < trial.epochs < FOREVER

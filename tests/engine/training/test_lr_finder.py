@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from fmnist_tui.engine.run.inbox import Inbox
+from fmnist_tui.engine.run.training_handle import Inbox
 from fmnist_tui.engine.training import lr_finder
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.protocol.commands import (

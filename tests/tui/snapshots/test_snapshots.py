@@ -100,8 +100,8 @@ def searched(app_state: AppState) -> None:
         run_trial(book, values)
     poor = book.claim()
     book.report(poor, 1, 0.2)
-    book.prune(poor)
-    book.fail(book.claim(), "the loss stopped being a number")
+    book.end(poor, "pruned")
+    book.end(book.claim(), "failed", why="the loss stopped being a number")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=lambda size: f"{size[0]}x{size[1]}")

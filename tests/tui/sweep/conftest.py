@@ -36,7 +36,7 @@ def ledger(location: StorageLocation, remote_workers: None) -> StudyLedger:
     ledger = join_study(location)
     for values in ([0.5, 0.6], [0.6, 0.8], [0.4, 0.7]):
         run_trial(ledger, values)
-    ledger.fail(ledger.claim(), "the loss stopped being a number")
+    ledger.end(ledger.claim(), "failed", why="the loss stopped being a number")
     return ledger
 
 

@@ -95,7 +95,7 @@ async def test_trials_are_refreshed_while_remote_workers_run(
         )
         ledger.report(trial, 1, 0.65)
         await settled(pilot, lambda: "65.00 %" in rows(dashboard)[0])
-        ledger.complete(trial, 0.95)
+        ledger.end(trial, "complete", 0.95)
         await settled(pilot, lambda: "✓ complete" in rows(dashboard)[0])
         assert rows(dashboard)[0].startswith("◆")
 

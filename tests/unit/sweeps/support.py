@@ -49,7 +49,7 @@ def run_trial(ledger: StudyLedger, values: Sequence[float]) -> int:
     claimed = ledger.claim()
     for epoch, value in enumerate(values, 1):
         ledger.report(claimed, epoch, value)
-    ledger.complete(claimed, max(values))
+    ledger.end(claimed, "complete", max(values))
     return claimed.number
 
 

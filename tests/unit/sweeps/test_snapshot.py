@@ -22,8 +22,8 @@ def test_a_snapshot_has_every_trial_with_its_state(tmp_path: Path) -> None:
     run_trial(ledger, [0.5, 0.7, 0.6])
     pruned = ledger.claim()
     ledger.report(pruned, 1, 0.2)
-    ledger.prune(pruned)
-    ledger.fail(ledger.claim(), "the loss stopped being a number")
+    ledger.end(pruned, "pruned")
+    ledger.end(ledger.claim(), "failed", why="the loss stopped being a number")
     running = ledger.claim("/runs/a")
     ledger.record_run(running, "/runs/a/trials/b")
     ledger.report(running, 1, 0.4)
@@ -80,7 +80,7 @@ def test_importances_say_which_setting_matters(tmp_path: Path) -> None:
     assert reader.importances(location, "search") == ()
     for _ in range(12):
         claimed = ledger.claim()
-        ledger.complete(claimed, 0.9 if claimed.params["optimizer"] == "sgd" else 0.1)
+        ledger.end(claimed, "complete", 0.9 if claimed.params["optimizer"] == "sgd" else 0.1)
     shares = reader.importances(location, "search")
     assert [key for key, _ in shares] == ["optimizer", "lr"]
     assert sum(share for _, share in shares) == pytest.approx(1)

@@ -122,7 +122,7 @@ def test_a_requeued_trial_is_run_again_with_the_same_settings(tmp_path: Path) ->
     assert (other.counts().total, other.counts().waiting) == (1, 1)
     again = other.claim()
     assert again.number != claimed.number and again.params == claimed.params
-    other.complete(again, 0.7)
+    other.end(again, "complete", 0.7)
     shown = SnapshotReader().read(location, "search")
     assert [trial.state for trial in shown.trials] == ["stopped", "complete"]
     assert (shown.done, shown.trials[0].why, shown.trials[1].retry_of) == (
@@ -226,7 +226,7 @@ def test_a_trial_is_killed_by_a_request_in_the_storage(
     )
     assert ledger.read_requests(claimed) == (True, False)
     ledger.report(claimed, 1, 0.3)
-    ledger.prune(claimed, "killed", killed=True)
+    ledger.end(claimed, "killed", why="killed")
     assert ledger.read_requests(ledger.claim()) == (False, False)
     (trial, _) = SnapshotReader().read(location, "search").trials
     assert (trial.state, trial.value, trial.why) == ("killed", 0.3, "killed")
@@ -281,9 +281,9 @@ def test_a_failing_storage_is_a_user_error_and_the_study_stays_intact(
         with pytest.raises(UserError, match=r"cannot be used: .*No space left on device"):
             ledger.report(claimed, 1, 0.5)
         with pytest.raises(UserError, match="No space left"):
-            ledger.complete(claimed, 0.5)
+            ledger.end(claimed, "complete", 0.5)
     ledger.report(claimed, 1, 0.5)
-    ledger.complete(claimed, 0.5)
+    ledger.end(claimed, "complete", 0.5)
     assert SnapshotReader().read(location, "search").trials[0].state == "complete"
 
 
