@@ -2,30 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, ClassVar, Generic, TypeVar
 
+from textual import on
 from textual.theme import Theme
 from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input
 
 from fmnist_tui.tui import theme as themes
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.theme import TableColours
-from fmnist_tui.tui.widgets.filter_input import FilterInput
 from fmnist_tui.tui.widgets.line_table import LineTable
+from fmnist_tui.util.text import safe_text
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-class TableScreen(DashboardScreen):
+class FilterInput(Input):
+    """The user's filter for `table`; `Input.Changed` is posted when `words` change."""
+
+    DEFAULT_CSS = """
+    FilterInput { display: none; &.-open { display: block; } }
+    """
+
+    def __init__(self, table: Widget, placeholder: str) -> None:
+        super().__init__(placeholder=placeholder, id="filter")
+        self._table = table
+
+    @property
+    def words(self) -> str:
+        return self.value.strip()
+
+    def open(self) -> None:
+        self.add_class("-open")
+        self.focus()
+
+    def clear_filter(self) -> None:
+        """Remove the filter and return to the table."""
+        self.value = ""
+        self._close()
+
+    @on(Input.Submitted)
+    def _close(self) -> None:
+        self._table.focus()
+        self.set_class(bool(self.words), "-open")
+
+
+def filter_items(
+    items: Iterable[Item], text: str, search_text: Callable[[Item], str]
+) -> list[Item]:
+    """The items whose search text has every word of `text`."""
+    words = text.lower().split()
+    return [item for item in items if all(word in search_text(item) for word in words)]
+
+
+class TableScreen(DashboardScreen, Generic[Item]):
     """Refreshes every REFRESH_SECONDS while it is shown, and at once when it becomes shown.
 
-    Subclasses load everything in `load` (or less in `tick`), show it in `draw`, and have a
-    `FilterInput` above the table that the selector TABLE finds."""
+    Subclasses load everything in `load` (or less in `tick`), show it in `draw`, which sets
+    `_visible`, and have a `FilterInput` for the table that the selector TABLE finds."""
 
     TABLE: ClassVar[str]
     REFRESH_SECONDS: ClassVar[float]
-    ORDERS: ClassVar[Collection[str]]
+    # Sort keys of items by the name of the order.
+    ORDERS: ClassVar[Mapping[str, Callable[[Any], Any]]]
 
     _refresh_timer: Timer | None = None
+    _is_loading = _is_loaded = False
+    # Why the last load has failed.
+    _error = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # The items in the table by the keys of their rows.
+        self._visible: dict[str, Item] = {}
 
     def load(self) -> None:
         """Load everything, now."""
@@ -37,6 +91,23 @@ class TableScreen(DashboardScreen):
     def draw(self) -> None:
         """Show what has been loaded."""
         raise NotImplementedError
+
+    @on(LineTable.Resized)
+    @on(Input.Changed, "#filter")
+    def _redraw(self) -> None:
+        self.draw()
+
+    def load_in_thread(
+        self, work: Callable[[], Result], show: Callable[[Result | None], None]
+    ) -> None:
+        """Pass the result of `work` to `show`, or None if it has failed and `_error` says why."""
+
+        def finish(result: Result | None, error: str = "") -> None:
+            self._is_loading, self._is_loaded, self._error = False, True, error
+            show(result)
+
+        self._is_loading = True
+        self.later(work, finish, partial(finish, None), group="load")
 
     def on_mount(self) -> None:
         self.table.focus()
@@ -61,6 +132,11 @@ class TableScreen(DashboardScreen):
         return self.query_one(self.TABLE, LineTable)
 
     @property
+    def _current(self) -> Item | None:
+        """The item under the cursor."""
+        return self._visible.get(self.table.current or "")
+
+    @property
     def words(self) -> str:
         """The words that the table is filtered by."""
         return self.query_one(FilterInput).words
@@ -70,6 +146,12 @@ class TableScreen(DashboardScreen):
         """The order that the user chose last."""
         kept = self.app_state.settings.get(f"{self.NAME}.order")
         return kept if kept in self.ORDERS else next(iter(self.ORDERS))
+
+    @property
+    def filter_and_order(self) -> str:
+        """The filter and the order, for the subtitle of the table."""
+        words = f"filter: {safe_text(self.words, 24)}  " if self.words else ""
+        return f"{words}order: {self.order}"
 
     def palette(self) -> TableColours:
         dark = self.app.current_theme.dark

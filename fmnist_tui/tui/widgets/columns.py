@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
@@ -11,6 +12,7 @@ from rich.text import Text
 from fmnist_tui.util.text import safe_text
 
 GAP = 2
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,25 @@ def format_row(columns: Sequence[Column], cells: Mapping[str, Text]) -> Text:
         row.append(" " * (GAP if index else 0))
         row.append(text, style)
     return row
+
+
+class RowCache(Generic[Item]):
+    """Rows of a table, formatted again only for a changed item or in another layout."""
+
+    def __init__(self) -> None:
+        self._layout: object = None
+        self._rows: dict[str, tuple[Item, Text]] = {}
+
+    def build(
+        self, items: Mapping[str, Item], layout: object, format_item: Callable[[Item], Text]
+    ) -> list[tuple[str, Text]]:
+        """A row for each item, by its key; `layout` is everything else that rows depend on."""
+        if layout != self._layout:
+            self._layout, self._rows = layout, {}
+        for key, item in items.items():
+            if key not in self._rows or self._rows[key][0] != item:
+                self._rows[key] = item, format_item(item)
+        return [(key, self._rows[key][1]) for key in items]
 
 
 def fit_text(text: str, width: int) -> str:

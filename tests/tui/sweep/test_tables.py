@@ -6,9 +6,11 @@ import pytest
 from rich.text import Text
 
 from fmnist_tui.sweeps import storage
-from fmnist_tui.sweeps.snapshot import Snapshot, StudySummary
+from fmnist_tui.sweeps.snapshot import Snapshot, StudySummary, TrialView
+from fmnist_tui.tui.base.table_screen import filter_items
 from fmnist_tui.tui.screens.sweep import tables
 from fmnist_tui.tui.theme import TableColours
+from fmnist_tui.tui.widgets.columns import RowCache, fit_columns
 from tests.tui.sweep.support import make_study, make_trial
 from tests.unit.sweeps.support import make_spec
 
@@ -32,30 +34,33 @@ def test_trial_rows_are_as_wide_as_the_table(width: int) -> None:
         ),
     )
     columns = tables.trial_columns(spec.space, width)
-    lines = tables.TrialRows().build(study.trials, study, columns, PLAIN)
+    trials = {str(trial.number): trial for trial in study.trials}
+    rows = tables.build_trial_rows(RowCache(), trials, study, columns, PLAIN)
+    lines = [line for _, line in rows]
     assert {line.cell_len for line in lines} == {width}
     assert all(isinstance(line, Text) for line in lines)
     assert "quiet 3:20" in lines[2].plain or width < 60
 
 
 def test_rows_of_unchanged_trials_are_reused() -> None:
-    study, lines = make_study(30), tables.TrialRows()
+    study, cache = make_study(30), RowCache[TrialView]()
     columns = tables.trial_columns(study.spec.space, 120)
-    before = lines.build(study.trials, study, columns, PLAIN)
-    changed = [*study.trials[:-1], make_trial(number=29, state="failed")]
-    after = lines.build(changed, study, columns, PLAIN)
-    assert [new is old for new, old in zip(after, before, strict=True)] == [True] * 29 + [False]
-    assert "failed" in after[-1].plain
+    trials = {str(trial.number): trial for trial in study.trials}
+    before = dict(tables.build_trial_rows(cache, trials, study, columns, PLAIN))
+    changed = trials | {"29": make_trial(number=29, state="failed")}
+    after = dict(tables.build_trial_rows(cache, changed, study, columns, PLAIN))
+    assert [after[key] is before[key] for key in trials] == [True] * 29 + [False]
+    assert "failed" in after["29"].plain
 
 
 def test_control_characters_from_a_storage_are_escaped() -> None:
     study = Snapshot("search", make_spec(), ())
     hostile = make_trial(state="failed", why="\x1b[2J\u202e boom")
     columns = tables.trial_columns(make_spec().space, 160)
-    (row,) = tables.TrialRows().build([hostile], study, columns, PLAIN)
+    ((_, row),) = tables.build_trial_rows(RowCache(), {"1": hostile}, study, columns, PLAIN)
     assert "\x1b" not in row.plain and "\u202e" not in row.plain
     summary = StudySummary("\x1b]0;name", storage.StorageLocation("x"), error="")
-    line = tables.format_study(summary, tables.study_columns(30), PLAIN)
+    line = tables.format_study(summary, fit_columns(tables.STUDY_COLUMNS, 30), PLAIN)
     assert "\x1b" not in line.plain and line.cell_len == 30
     assert "\x1b" not in tables.table_title(Snapshot("\x1b[0m", make_spec(), ()))
 
@@ -65,5 +70,9 @@ def test_the_filter_matches_every_word_of_a_trial() -> None:
         make_trial(number=1, params={"optimizer": "sgd"}),
         make_trial(number=2, state="failed", why="too little memory"),
     ]
-    assert [trial.number for trial in tables.filter_trials(some, "optimizer sgd")] == [1]
-    assert [trial.number for trial in tables.filter_trials(some, "FAILED memory")] == [2]
+    assert [trial.number for trial in filter_items(some, "optimizer sgd", tables.search_text)] == [
+        1
+    ]
+    assert [trial.number for trial in filter_items(some, "FAILED memory", tables.search_text)] == [
+        2
+    ]

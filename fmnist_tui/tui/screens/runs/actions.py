@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from fmnist_tui.config import recipes
+from fmnist_tui.config import dataset_catalog, recipes
 from fmnist_tui.config import run_config as settings
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.commands import Stop
@@ -19,13 +20,19 @@ from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.runs.log import send_command
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
-from fmnist_tui.tui.shared.run_names import run_name
+from fmnist_tui.tui.shared.run_names import ensemble_summary, run_name
 from fmnist_tui.util.errors import UsageError, UserError
 from fmnist_tui.util.formatting import format_size
 from fmnist_tui.util.paths import format_path
 from fmnist_tui.util.text import safe_text
 
 STOP_REASON = "stopped from the Runs screen"
+# The names are the values of --tta.
+TTA_CHOICES = [
+    Choice("n", "none", "each image as it is"),
+    Choice("f", "flip", "two views: also mirrored"),
+    Choice("s", "flip+shift", "six views: also moved by a pixel, and mirrored"),
+]
 
 
 class RunActions:
@@ -88,6 +95,7 @@ class RunActions:
         entries = await self._screen.in_thread(partial(checkpoints.list_checkpoints, run.run))
         if not entries:
             raise UserError(f"{run_name(run)} has no checkpoint to fork from")
+        context = self._screen.context
         items = [(entry.name, _format_checkpoint(entry)) for entry in entries]
         name = await self._screen.ask(PickerDialog(f"Fork {run_name(run)} from", items))
         if name is None:
@@ -101,10 +109,9 @@ class RunActions:
             validate=_validator(partial(_with_changes, config)),
         )
         text = await self._screen.ask(dialog)
-        context = self._screen.context
-        if text is not None and context.fork_run(
-            run.run, f"{name}.pt", _with_changes(config, text)
-        ):
+        if text is None:
+            return
+        if context.fork_run(run.run, f"{name}.pt", _with_changes(config, text)):
             context.show("train")
 
     async def report(self, run: RunSummary) -> None:
@@ -121,6 +128,33 @@ class RunActions:
         words = ["report", str(folder), f"--out={file}", "--force"]
         words.append(f"--data={context.app_state.data_dir}")
         context.start_job(f"report {safe_text(run.run.id)}", words, on_done)
+
+    async def ensemble(self, runs: Sequence[RunSummary]) -> None:
+        """Make an ensemble of the runs in a background job, then select it."""
+        if len(runs) < 2:
+            raise UserError("mark at least two runs with space to make an ensemble of them")
+        tta, context = "none", self._screen.context
+        datasets = [dataset_catalog.find_dataset_info(run.dataset) for run in runs]
+        if all(info is None or info.mirror for info in datasets):
+            dialog = ChoiceDialog(
+                f"Ensemble of {len(runs)} runs",
+                "The probabilities of the members are averaged. Models that were trained with"
+                " flips and shifts gain from several views of each image.",
+                TTA_CHOICES,
+            )
+            key = await self._screen.ask(dialog)
+            if key is None:
+                return
+            tta = next(choice.name for choice in TTA_CHOICES if choice.key == key)
+
+        def on_result(document: Any) -> None:
+            context.select_run(RunFolder(Path(document["path"])))
+            self._on_changed()
+            context.notify(ensemble_summary(document))
+
+        words = ["ensemble", *(str(run.run.path.absolute()) for run in runs), f"--tta={tta}"]
+        words += context.app_state.folder_options
+        context.start_job(f"ensemble of {len(runs)}", words, on_result)
 
     async def archive(self, run: RunSummary) -> None:
         """Move the run into the archive, after asking."""
@@ -168,9 +202,8 @@ def refuse_broken(run: RunSummary) -> None:
 
 def _refuse_live(run: RunSummary, action: str) -> None:
     if run.is_live:
-        raise UserError(
-            f"{run_name(run)} cannot be {action} while {run.holder} trains it; s stops it"
-        )
+        why = f"cannot be {action} while {run.holder} trains it; s stops it"
+        raise UserError(f"{run_name(run)} {why}")
 
 
 def _read_config(run: RunSummary, action: str) -> RunConfig:

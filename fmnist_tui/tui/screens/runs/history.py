@@ -5,6 +5,7 @@ A file is read on from where the last read ended, so a live run costs only its n
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import OrderedDict
@@ -77,34 +78,25 @@ class HistoryCache:
             entry = self._entries[folder] = _CacheEntry(folder)
         self._entries.move_to_end(folder)
         if version != entry.version:
-            entry.version = version
-            error = _read_new_events(entry)
+            entry.version, error = version, ""
+            try:
+                while events := entry.reader.read(_BATCH):
+                    for event in events:
+                        entry.state.apply(event)
+            except UserError as problem:
+                error = str(problem)
             entry.history = _build_history(folder, entry.state, error)
         return entry.history
 
 
 def _version(folder: RunFolder) -> tuple[int, int, int]:
     """Size of the events file, size and modification time of the config; 0 if missing."""
-    stats = []
-    for path in (folder.events, folder.config):
-        try:
+    sizes, times = [0, 0], [0, 0]
+    for index, path in enumerate((folder.events, folder.config)):
+        with contextlib.suppress(OSError):
             stat = os.stat(path)  # noqa: PTH116 - twice as fast, and called for every run
-        except OSError:
-            stats += [0, 0]
-        else:
-            stats += [stat.st_size, stat.st_mtime_ns]
-    return stats[0], stats[2], stats[3]
-
-
-def _read_new_events(entry: _CacheEntry) -> str:
-    """Apply what was appended since the last read; the error message if that fails."""
-    try:
-        while events := entry.reader.read(_BATCH):
-            for event in events:
-                entry.state.apply(event)
-    except UserError as error:
-        return str(error)
-    return ""
+            sizes[index], times[index] = stat.st_size, stat.st_mtime_ns
+    return sizes[0], sizes[1], times[1]
 
 
 def _build_history(folder: RunFolder, state: RunState, error: str) -> RunHistory:

@@ -18,11 +18,10 @@ from textual.widgets import DataTable, Input
 from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, SWEEP
 from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
-from fmnist_tui.tui.base.table_screen import TableScreen
+from fmnist_tui.tui.base.table_screen import FilterInput, TableScreen, filter_items
 from fmnist_tui.tui.screens.runs.actions import RunActions
 from fmnist_tui.tui.screens.runs.compare import RunComparison, build_lines, build_page
 from fmnist_tui.tui.screens.runs.compare_pane import NO_CURVE, ComparePane
-from fmnist_tui.tui.screens.runs.ensemble import make_ensemble
 from fmnist_tui.tui.screens.runs.export import export_run
 from fmnist_tui.tui.screens.runs.history import CURVES, HistoryCache, RunHistory
 from fmnist_tui.tui.screens.runs.table import (
@@ -31,14 +30,11 @@ from fmnist_tui.tui.screens.runs.table import (
     MAX_MARKS,
     ORDERS,
     RunIndex,
-    RunRows,
-    filter_runs,
-    next_free_mark,
-    sort_runs,
+    format_run,
+    search_text,
 )
 from fmnist_tui.tui.shared.run_names import run_name
-from fmnist_tui.tui.widgets.columns import fit_columns, format_head
-from fmnist_tui.tui.widgets.filter_input import FilterInput
+from fmnist_tui.tui.widgets.columns import RowCache, fit_columns, format_head
 from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.errors import UserError
@@ -54,7 +50,7 @@ EMPTY_CURVES = {
 }
 
 
-class RunsScreen(TableScreen):
+class RunsScreen(TableScreen[RunSummary]):
     """The table is refreshed while the screen is shown; events are read for compared runs only."""
 
     NAME, KEY, TITLE = "runs", "6", "Runs"
@@ -99,12 +95,8 @@ class RunsScreen(TableScreen):
     def __init__(self) -> None:
         super().__init__()
         self._runs: list[RunSummary] = []
-        self._visible: dict[str, RunSummary] = {}
         self._marks: dict[Path, int] = {}
-        self._error = ""
-        self._is_loading = False
-        self._is_loaded = False
-        self._rows = RunRows()
+        self._rows: RowCache[tuple[RunSummary, int | None]] = RowCache()
         self._actions = RunActions(self, self.load)
         self._compare_timer: Timer | None = None
 
@@ -121,50 +113,40 @@ class RunsScreen(TableScreen):
         narrow, low = event.size.width < 100, event.size.height < 30
         self.query_one(ComparePane).fold(narrow and low)
 
-    # -- the table ------------------------------------------------------------------------
-
     def load(self) -> None:
         if not self._is_loading:
-            self._is_loading = True
-            self.later(self._index.load, self._on_loaded, self._on_load_failed, group="load")
+            self.load_in_thread(self._index.load, self._on_loaded)
 
-    def _on_loaded(self, runs: list[RunSummary]) -> None:
-        self._is_loading, self._is_loaded, self._error = False, True, ""
-        self._runs = runs
-        paths = {run.run.path for run in runs}
-        self._marks = {path: mark for path, mark in self._marks.items() if path in paths}
+    def _on_loaded(self, runs: list[RunSummary] | None) -> None:
+        self._runs = runs or []
+        if runs is not None:
+            paths = {run.run.path for run in runs}
+            self._marks = {path: mark for path, mark in self._marks.items() if path in paths}
         self.draw()
         self._compare()
-
-    def _on_load_failed(self, error: str) -> None:
-        self._is_loading, self._is_loaded, self._error = False, True, error
-        self._runs = []
-        self.draw()
 
     def _on_theme_changed(self, theme: Theme) -> None:
         super()._on_theme_changed(theme)
         self._compare()
 
-    @on(LineTable.Resized)
     def draw(self) -> None:
         """Update the table."""
         table = self.table
         if not self._is_loaded or table.room <= 0:
             return
-        columns = fit_columns(COLUMNS, table.room)
-        runs = sort_runs(filter_runs(self._runs, self.words), self.order)
+        columns, colours, now = fit_columns(COLUMNS, table.room), self.palette(), time.time()
+        matching = filter_items(self._runs, self.words, search_text)
+        runs = sorted(matching, key=ORDERS[self.order])
         self._visible = {str(run.run.path): run for run in runs}
-        rows = self._rows.build(runs, columns, self._marks, self.palette(), time.time())
-        table.show(
-            format_head(columns), list(zip(self._visible, rows, strict=True)), self._empty_text()
+        rows = self._rows.build(
+            {key: (run, self._marks.get(run.run.path)) for key, run in self._visible.items()},
+            (columns, colours.theme, time.localtime(now).tm_year),
+            lambda item: format_run(*item, columns, colours, now),
         )
+        table.show(format_head(columns), rows, self._empty_text())
         title = f"Runs  {len(runs):,}" + (f" of {len(self._runs):,}" if self.words else "")
-        subtitle = f"order: {self.order}"
-        if self.words:
-            subtitle = f"filter: {safe_text(self.words, 24)}  {subtitle}"
-        if self._marks:
-            subtitle += f"  {len(self._marks)} marked"
-        set_border_titles(table, title, subtitle)
+        marked = f"  {len(self._marks)} marked" if self._marks else ""
+        set_border_titles(table, title, self.filter_and_order + marked)
 
     def _empty_text(self) -> str:
         if self._error:
@@ -174,19 +156,13 @@ class RunsScreen(TableScreen):
         return NO_RUNS
 
     @property
-    def _current(self) -> RunSummary | None:
-        """The run under the cursor."""
-        return self._visible.get(self.table.current or "")
-
-    @property
     def _marked(self) -> list[RunSummary]:
         """The marked runs, by their marks."""
         marked = [run for run in self._runs if run.run.path in self._marks]
         return sorted(marked, key=lambda run: self._marks[run.run.path])
 
-    # -- comparing ------------------------------------------------------------------------
-
     @on(DataTable.RowHighlighted)
+    @on(Input.Changed, "#filter")
     def _compare_soon(self) -> None:
         if self._compare_timer is not None:
             self._compare_timer.stop()
@@ -201,8 +177,8 @@ class RunsScreen(TableScreen):
         if not folders:
             self.query_one(ComparePane).show({}, Content(""), "Settings")
         elif self.is_current:
-            work = partial(self._histories.load, folders)
-            self.later(work, self._show_comparison, group="histories")
+            load = partial(self._histories.load, folders)
+            self.later(load, self._show_comparison, group="histories")
 
     def _show_comparison(self, histories: list[RunHistory]) -> None:
         by_folder = {history.folder: history for history in histories}
@@ -226,8 +202,6 @@ class RunsScreen(TableScreen):
             empty=EMPTY_CURVES.get(kinds.pop(), NO_CURVE) if len(kinds) == 1 else NO_CURVE,
         )
 
-    # -- keys -----------------------------------------------------------------------------
-
     def action_mark(self) -> None:
         run = self._current
         if run is None:
@@ -235,11 +209,11 @@ class RunsScreen(TableScreen):
         if run.run.path in self._marks:
             del self._marks[run.run.path]
         else:
-            mark = next_free_mark(self._marks)
-            if mark is None:
+            free = set(range(1, MAX_MARKS + 1)) - set(self._marks.values())
+            if not free:
                 self.notify_error(f"at most {MAX_MARKS} runs can be marked")
                 return
-            self._marks[run.run.path] = mark
+            self._marks[run.run.path] = min(free)
         self.draw()
         self._compare()
 
@@ -256,15 +230,10 @@ class RunsScreen(TableScreen):
     def action_curves(self) -> None:
         self.app_state.settings.save("runs.curves", self.query_one(ComparePane).next_view())
 
-    @on(Input.Changed, "#filter")
-    def _on_filter_changed(self) -> None:
-        self.draw()
-        self._compare_soon()
-
     @dialog_flow
     async def action_ensemble(self) -> None:
         """Make an ensemble of the marked runs."""
-        await make_ensemble(self, self._marked, self.load)
+        await self._actions.ensemble(self._marked)
 
     @dialog_flow
     async def action_act(self, name: str) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.text import Text
@@ -84,59 +83,15 @@ def _version(run: RunFolder) -> tuple[int, int, LockHolder | None] | None:
         return None
 
 
-def filter_runs(runs: Sequence[RunSummary], text: str) -> list[RunSummary]:
-    """The runs that match every word of the text."""
-    words = text.lower().split()
-    return [run for run in runs if all(word in _searchable_text(run) for word in words)]
-
-
-def _searchable_text(run: RunSummary) -> str:
+def search_text(run: RunSummary) -> str:
+    """What the filter looks for words in."""
     return " ".join((run.run.name, run.title, run.dataset, run.model, run.state)).lower()
-
-
-def sort_runs(runs: Sequence[RunSummary], order: str) -> list[RunSummary]:
-    """The runs in one of `ORDERS`."""
-    return sorted(runs, key=ORDERS[order])
-
-
-def next_free_mark(marks: Mapping[Path, int]) -> int | None:
-    """The smallest unused mark number; None if all are used."""
-    return min(set(range(1, MAX_MARKS + 1)) - set(marks.values()), default=None)
-
-
-class RunRows:
-    """Formats runs as table rows and reuses the rows of unchanged runs."""
-
-    def __init__(self) -> None:
-        self._layout: object = None
-        self._cache: dict[Path, tuple[RunSummary, int | None, Text]] = {}
-
-    def build(
-        self,
-        runs: Sequence[RunSummary],
-        columns: Sequence[Column],
-        marks: Mapping[Path, int],
-        colours: TableColours,
-        now: float,
-    ) -> list[Text]:
-        layout = (tuple(columns), colours.theme, time.localtime(now).tm_year)
-        if layout != self._layout:
-            self._layout, self._cache = layout, {}
-        rows = []
-        for run in runs:
-            path, mark = run.run.path, marks.get(run.run.path)
-            entry = self._cache.get(path)
-            if entry is None or entry[0] is not run or entry[1] != mark:
-                entry = run, mark, format_run(run, columns, mark, colours, now)
-                self._cache[path] = entry
-            rows.append(entry[2])
-        return rows
 
 
 def format_run(
     run: RunSummary,
-    columns: Sequence[Column],
     mark: int | None,
+    columns: Sequence[Column],
     colours: TableColours,
     now: float,
 ) -> Text:
@@ -146,10 +101,8 @@ def format_run(
     if run.state == BROKEN:
         # Nothing else is known, so the reason takes the remaining width.
         name = f"{name}: {safe_text(run.reason)}"
-        width = total_width(columns)
-        columns = fit_columns(
-            [column for column in columns if column.key in _BROKEN_COLUMNS], width
-        )
+        known = [column for column in columns if column.key in _BROKEN_COLUMNS]
+        columns = fit_columns(known, total_width(columns))
     epochs = f"{run.epochs_done}/{run.epochs_total}" if run.epochs_total else NO_VALUE
     cells = {
         "state": Text(f"{sign} {run.state}", colours.get(colour)),

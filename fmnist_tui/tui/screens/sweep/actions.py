@@ -40,8 +40,6 @@ class SweepActions:
         self._screen, self._reader = screen, reader
         self._on_changed, self._on_start = on_changed, on_start
 
-    # -- a trial ------------------------------------------------------------------------
-
     async def open(self, trial: TrialView) -> None:
         """Open the trial's run."""
         self._screen.context.open_run(await self._screen.in_thread(partial(_find_run, trial)))
@@ -84,8 +82,6 @@ class SweepActions:
 
         words = ["sweep", "promote", study.name, f"--trial={trial.number}", f"--seeds={seeds}"]
         self._start_job(f"promote {name}", words, summarise, study)
-
-    # -- a study ------------------------------------------------------------------------
 
     async def new(self) -> None:
         """Start a sweep in a background job: a shipped one, or one from a file."""
@@ -160,8 +156,6 @@ class SweepActions:
         running = await self._screen.in_thread(stop)
         self._screen.notify(f"{name}: stopping {format_count(running, 'trial')}")
         self._on_changed()
-
-    # -- helpers ------------------------------------------------------------------------
 
     async def _ask_count(self, what: str, title: str, default: int, hint: str) -> int | None:
         prompt = PromptDialog(title, str(default), hint, validate=partial(_count_problem, what))

@@ -70,11 +70,8 @@ class Plots(Container):
         self._columns = columns
         views = self._views()
         view = self._view if self._view in views else views[0]
-        wide, space, bars = (
-            columns >= WIDE,
-            self.query_one(SpacePlot),
-            self.query_one(ProbabilityBars),
-        )
+        wide = columns >= WIDE
+        space, bars = self.query_one(SpacePlot), self.query_one(ProbabilityBars)
         if view in (SLICES, PARALLEL):
             space.view = view
         space.display = wide or view in (SLICES, PARALLEL)

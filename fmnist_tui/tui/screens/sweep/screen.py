@@ -10,13 +10,13 @@ from textual.binding import Binding
 from textual.containers import Container
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import DataTable, Input
+from textual.widgets import DataTable
 
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps.snapshot import TrialView
 from fmnist_tui.sweeps.trial_states import COMPLETE
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
-from fmnist_tui.tui.base.table_screen import TableScreen
+from fmnist_tui.tui.base.table_screen import FilterInput, TableScreen, filter_items
 from fmnist_tui.tui.screens.sweep.actions import SweepActions
 from fmnist_tui.tui.screens.sweep.plots import Plots
 from fmnist_tui.tui.screens.sweep.study_list import (
@@ -28,17 +28,15 @@ from fmnist_tui.tui.screens.sweep.study_list import (
 )
 from fmnist_tui.tui.screens.sweep.tables import (
     ORDERS,
-    TrialRows,
-    filter_trials,
+    STUDY_COLUMNS,
+    build_trial_rows,
     format_study,
-    sort_trials,
-    study_columns,
+    search_text,
     table_subtitle,
     table_title,
     trial_columns,
 )
-from fmnist_tui.tui.widgets.columns import format_head
-from fmnist_tui.tui.widgets.filter_input import FilterInput
+from fmnist_tui.tui.widgets.columns import RowCache, fit_columns, format_head
 from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.text import safe_text
@@ -48,7 +46,7 @@ LIST_TICKS = 4
 NO_SWEEPS = "no sweeps yet\npress n to start one"
 
 
-class SweepScreen(TableScreen):
+class SweepScreen(TableScreen[TrialView]):
     """The storage is read in a thread, once a second while trials or jobs are running."""
 
     NAME, KEY, TITLE = "sweep", "7", "Sweep"
@@ -79,11 +77,8 @@ class SweepScreen(TableScreen):
         self._listing = StudyListing()
         self._selected: StudyKey | None = None
         self._requested: StudyRequest = None
-        self._is_loaded = self._is_loading = False
         self._ticks = 0
-        self._error = ""
-        self._visible: dict[str, TrialView] = {}
-        self._rows = TrialRows()
+        self._rows: RowCache[TrialView] = RowCache()
         self._importances: tuple[tuple[str, float], ...] = ()
         # The study and the number of complete trials that these were computed from.
         self._importances_of: object = None
@@ -101,8 +96,6 @@ class SweepScreen(TableScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         self.query_one(Plots).fold(event.size.width)
-
-    # -- loading ------------------------------------------------------------------------
 
     def tick(self) -> None:
         self._ticks += 1
@@ -122,31 +115,24 @@ class SweepScreen(TableScreen):
         # Do not pile up requests to a slow storage.
         if self._is_loading and not force:
             return
-        self._is_loading = True
         self._requested = self.app_state.sweep or self._requested
         self.app_state.sweep = None
-        work = partial(
-            self._watcher.load,
-            self._selected,
-            reload_list=reload_list,
-            requested=self._requested,
+        selected, requested = self._selected, self._requested
+        self.load_in_thread(
+            lambda: self._watcher.load(selected, reload_list=reload_list, requested=requested),
+            self._on_loaded,
         )
-        self.later(work, self._on_loaded, self._on_load_failed, group="load")
 
-    def _on_loaded(self, listing: StudyListing) -> None:
-        self._is_loading, self._is_loaded, self._error = False, True, ""
-        self._listing = listing
-        if listing.selected is not None:
+    def _on_loaded(self, listing: StudyListing | None) -> None:
+        self._listing = listing or StudyListing()
+        if listing is None:
+            self._requested = None
+        elif listing.selected is not None:
             self._selected = study_key(listing.selected)
             if isinstance(self._requested, RunFolder) or listing.selected.name == self._requested:
                 self._requested = None
         self.draw()
         self._update_importances()
-
-    def _on_load_failed(self, error: str) -> None:
-        self._is_loading, self._is_loaded, self._error = False, True, error
-        self._listing, self._requested = StudyListing(), None
-        self.draw()
 
     def _update_importances(self) -> None:
         """Compute the importance of each setting again if more trials are complete."""
@@ -166,14 +152,6 @@ class SweepScreen(TableScreen):
             self._importances = importances
             self._draw_plots()
 
-    # -- showing ------------------------------------------------------------------------
-
-    @property
-    def _current(self) -> TrialView | None:
-        """The trial under the cursor."""
-        return self._visible.get(self.table.current or "")
-
-    @on(LineTable.Resized)
     def draw(self) -> None:
         """Update tables, plots and keys."""
         if self._is_loaded:
@@ -186,7 +164,7 @@ class SweepScreen(TableScreen):
         table, studies = self.query_one("#studies", LineTable), self._listing.studies
         if table.room <= 0:
             return
-        columns, colours = study_columns(table.room), self.palette()
+        columns, colours = fit_columns(STUDY_COLUMNS, table.room), self.palette()
         rows = {
             _row_key(study_key(study)): format_study(study, columns, colours) for study in studies
         }
@@ -200,18 +178,20 @@ class SweepScreen(TableScreen):
         table, study = self.table, self._listing.snapshot
         if table.room <= 0:
             return
-        found = filter_trials(study.trials if study is not None else (), self.words)
-        trials = sort_trials(found, self.order)
-        self._visible = {str(trial.number): trial for trial in trials}
-        columns = trial_columns(study.spec.space if study is not None else (), table.room)
-        lines = self._rows.build(trials, study, columns, self.palette()) if study else []
-        rows = list(zip(self._visible, lines, strict=True))
+        matching = filter_items(study.trials if study else (), self.words, search_text)
+        trials = sorted(matching, key=ORDERS[self.order])
+        self._visible = visible = {str(trial.number): trial for trial in trials}
+        columns, colours = (
+            trial_columns(study.spec.space if study else (), table.room),
+            self.palette(),
+        )
+        rows = build_trial_rows(self._rows, visible, study, columns, colours) if study else []
         table.show(format_head(columns), rows, self._empty_text())
         set_border_titles(table, table_title(study))
         self._draw_subtitle()
 
     def _draw_subtitle(self) -> None:
-        subtitle = table_subtitle(self._current, self.order, self.words, self.table.room)
+        subtitle = table_subtitle(self._current, self.filter_and_order, self.table.room)
         set_border_titles(self.table, subtitle=subtitle)
 
     def _empty_text(self) -> str:
@@ -228,8 +208,6 @@ class SweepScreen(TableScreen):
         number = trial.number if trial is not None else None
         live = listing.running > 0
         self.query_one(Plots).show(listing.snapshot, self._importances, number, live=live)
-
-    # -- keys ---------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Disable keys that have nothing to act on."""
@@ -292,10 +270,6 @@ class SweepScreen(TableScreen):
 
     def action_view(self) -> None:
         self.app_state.settings.save("sweep.view", self.query_one(Plots).next_view())
-
-    @on(Input.Changed, "#filter")
-    def _on_filter_changed(self) -> None:
-        self.draw()
 
 
 def _row_key(key: StudyKey) -> str:

@@ -43,7 +43,7 @@ class SpacePlot(IncrementalWidget):
     """Draws a study; settings are ordered by importance, the trial under the cursor stands out."""
 
     DEFAULT_CSS = "SpacePlot { height: 1fr; min-height: 5; }"
-    view = reactive(SLICES, repaint=False, init=False)
+    view = reactive(SLICES, init=False)
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -51,9 +51,6 @@ class SpacePlot(IncrementalWidget):
         self._order: tuple[str, ...] = ()
         self._current: int | None = None
         self._drawn: object = None
-
-    def watch_view(self) -> None:
-        self.repaint()
 
     def show(
         self, study: Snapshot | None, order: Sequence[str] = (), current: int | None = None
@@ -80,9 +77,8 @@ class SpacePlot(IncrementalWidget):
             low, high = value_bounds(trials)
             about = f"{format_percent(low, 1)} … {format_percent(high, 1)}"
         hidden = len(study.spec.space) - count
-        self._update_titles(
-            f"{about}  {hidden} more in a larger window" if rows and hidden else about
-        )
+        about += f"  {hidden} more in a larger window" if rows and hidden else ""
+        self._update_titles(about)
         if not rows:
             return [Strip([Segment("not enough space".center(width), base)])]
         return [
@@ -130,9 +126,6 @@ def _height(trial: TrialView, bounds: tuple[float, float]) -> float:
 def _highlights(study: Snapshot, current: int | None) -> Highlights:
     best = study.best
     return {current: CURRENT} | ({best.number: BEST} if best is not None else {})
-
-
-# -- slices -------------------------------------------------------------------------------
 
 
 def draw_slices(
@@ -208,9 +201,6 @@ def _axis(part: Dimension, width: int) -> str:
     left, right = format_value(part.low), format_value(part.high)
     room = max(1, width - len(left) - len(right) - 2)
     return fit_text(f"{left} {'─' * room} {right}", width)
-
-
-# -- parallel coordinates -----------------------------------------------------------------
 
 
 def draw_parallel(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +69,9 @@ class StudyWatcher:
         if study is None:
             return StudyListing(self._studies)
         try:
-            return StudyListing(self._studies, study, self._read(study))
+            with self._limit_retries(study.location):
+                snapshot = self.reader.read(study.location, study.name)
+            return StudyListing(self._studies, study, snapshot)
         except UserError as error:
             return StudyListing(self._studies, study, None, str(error).splitlines()[0])
 
@@ -75,28 +79,23 @@ class StudyWatcher:
         studies: list[StudySummary] = []
         for location in study_locations.list_locations(self._runs_dir):
             try:
-                self._check_reachable(location)
-                studies += self.reader.list_studies(location)
+                with self._limit_retries(location):
+                    studies += self.reader.list_studies(location)
             except UserError as error:
-                self._mark_unreachable(location, error)
                 studies.append(StudySummary("", location, error=str(error).splitlines()[0]))
         return tuple(studies)
 
-    def _read(self, study: StudySummary) -> Snapshot:
-        self._check_reachable(study.location)
-        try:
-            return self.reader.read(study.location, study.name)
-        except UserError as error:
-            self._mark_unreachable(study.location, error)
-            raise
-
-    def _check_reachable(self, location: StorageLocation) -> None:
-        until, error = self._unreachable.get(location.public_url, (0.0, ""))
+    @contextlib.contextmanager
+    def _limit_retries(self, location: StorageLocation) -> Iterator[None]:
+        """Raise a server's last error again instead of asking it again soon."""
+        until, message = self._unreachable.get(location.public_url, (0.0, ""))
         if time.monotonic() < until:
-            raise UserError(error)
-
-    def _mark_unreachable(self, location: StorageLocation, error: UserError) -> None:
-        # Files answer at once; a server may block until a timeout.
-        until, _ = self._unreachable.get(location.public_url, (0.0, ""))
-        if location.path is None and time.monotonic() >= until:
-            self._unreachable[location.public_url] = time.monotonic() + RETRY_SECONDS, str(error)
+            raise UserError(message)
+        try:
+            yield
+        except UserError as error:
+            # Files answer at once; a server may block until a timeout.
+            if location.path is None:
+                until = time.monotonic() + RETRY_SECONDS
+                self._unreachable[location.public_url] = until, str(error)
+            raise

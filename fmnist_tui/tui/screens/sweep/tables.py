@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -12,7 +12,13 @@ from fmnist_tui.sweeps import trial_states
 from fmnist_tui.sweeps.snapshot import Snapshot, StudySummary, TrialView
 from fmnist_tui.sweeps.space import Dimension, format_value
 from fmnist_tui.tui.theme import TableColours
-from fmnist_tui.tui.widgets.columns import Column, fit_columns, format_row, total_width
+from fmnist_tui.tui.widgets.columns import (
+    Column,
+    RowCache,
+    fit_columns,
+    format_row,
+    total_width,
+)
 from fmnist_tui.util.formatting import NO_VALUE, format_duration, format_percent
 from fmnist_tui.util.text import safe_text
 
@@ -37,7 +43,7 @@ ORDERS: dict[str, Callable[[TrialView], tuple[float, float]]] = {
     "state": lambda trial: (trial_states.STATES.index(trial.state), -trial.number),
 }
 
-_STUDY_COLUMNS = (
+STUDY_COLUMNS = (
     Column("sign", "", 1, 1),
     Column("name", "study", 8, 0),
     Column("done", "done", 6, 2, right=True),
@@ -56,46 +62,30 @@ _MIN_SETTINGS_WIDTH = 30
 _FLOAT_WIDTH = 9
 
 
-def filter_trials(trials: Sequence[TrialView], text: str) -> list[TrialView]:
-    """The trials that match every word of the text."""
-    words = text.lower().split()
-    return [trial for trial in trials if all(word in _searchable_text(trial) for word in words)]
-
-
-def _searchable_text(trial: TrialView) -> str:
+def search_text(trial: TrialView) -> str:
+    """What the filter looks for words in."""
     parts = (str(trial.number), trial.state, trial.why, trial.host, *_settings(trial))
     return " ".join(parts).lower()
-
-
-def sort_trials(trials: Sequence[TrialView], order: str) -> list[TrialView]:
-    """The trials in one of `ORDERS`."""
-    return sorted(trials, key=ORDERS[order])
-
-
-def study_columns(width: int) -> list[Column]:
-    return fit_columns(_STUDY_COLUMNS, width)
 
 
 def format_study(study: StudySummary, columns: Sequence[Column], colours: TableColours) -> Text:
     """A study as a row; an error takes its whole width."""
     if study.error:
         width = total_width(columns)
-        columns = [Column("sign", "", 1, 1), Column("error", "", width - 3, 0)]
+        columns = [STUDY_COLUMNS[0], Column("error", "", width - 3, 0)]
         error = f"{study.name}: {study.error}" if study.name else study.error
         cells = {"sign": Text("✗", colours.get("error")), "error": Text(safe_text(error))}
         return format_row(columns, cells)
     sign, colour = ("●", "success") if study.running else ("○", "foreground-muted")
     if not study.running and study.done >= study.total:
         sign, colour = "✓", "success"
-    return format_row(
-        columns,
-        {
-            "sign": Text(sign, colours.get(colour)),
-            "name": Text(safe_text(study.name)),
-            "done": Text(f"{study.done}/{study.total}"),
-            "best": Text(format_percent(study.best, 1)),
-        },
-    )
+    cells = {
+        "sign": Text(sign, colours.get(colour)),
+        "name": Text(safe_text(study.name)),
+        "done": Text(f"{study.done}/{study.total}"),
+        "best": Text(format_percent(study.best, 1)),
+    }
+    return format_row(columns, cells)
 
 
 def trial_columns(space: Sequence[Dimension], width: int) -> list[Column]:
@@ -109,9 +99,8 @@ def trial_columns(space: Sequence[Dimension], width: int) -> list[Column]:
         columns = [column for column in _TRIAL_COLUMNS if column.key not in left_out] + settings
         if total_width([*columns, why]) <= width:
             return fit_columns([*columns, why], width)
-    return fit_columns(
-        [*_TRIAL_COLUMNS, Column("settings", "settings", _MIN_SETTINGS_WIDTH, 0)], width
-    )
+    joined = Column("settings", "settings", _MIN_SETTINGS_WIDTH, 0)
+    return fit_columns([*_TRIAL_COLUMNS, joined], width)
 
 
 def _value_width(part: Dimension) -> int:
@@ -122,34 +111,22 @@ def _value_width(part: Dimension) -> int:
     return _FLOAT_WIDTH
 
 
-class TrialRows:
-    """Formats trials as table rows and reuses the rows of unchanged trials."""
+def build_trial_rows(
+    cache: RowCache[TrialView],
+    trials: Mapping[str, TrialView],
+    study: Snapshot,
+    columns: Sequence[Column],
+    colours: TableColours,
+) -> list[tuple[str, Text]]:
+    """Trials as table rows, by key."""
+    best, bounds = study.best, curve_bounds(study)
+    layout = (study.name, columns, colours.theme, best and best.number, bounds)
 
-    def __init__(self) -> None:
-        self._layout: object = None
-        self._cache: dict[int, tuple[TrialView, Text]] = {}
+    def format_trial(trial: TrialView) -> Text:
+        is_best = best is not None and trial.number == best.number
+        return _format_trial(trial, is_best, bounds, columns, colours)
 
-    def build(
-        self,
-        trials: Sequence[TrialView],
-        study: Snapshot,
-        columns: Sequence[Column],
-        colours: TableColours,
-    ) -> list[Text]:
-        best, bounds = study.best, curve_bounds(study)
-        best_number = best.number if best is not None else None
-        layout = (study.name, tuple(columns), colours.theme, best_number, bounds)
-        if layout != self._layout:
-            self._layout, self._cache = layout, {}
-        rows = []
-        for trial in trials:
-            entry = self._cache.get(trial.number)
-            if entry is None or entry[0] != trial:
-                is_best = trial.number == best_number
-                entry = trial, _format_trial(trial, is_best, bounds, columns, colours)
-                self._cache[trial.number] = entry
-            rows.append(entry[1])
-        return rows
+    return cache.build(trials, layout, format_trial)
 
 
 def curve_bounds(study: Snapshot) -> tuple[float, float]:
@@ -192,11 +169,8 @@ def table_title(study: Snapshot | None) -> str:
     return f"{safe_text(study.name, 30)}  {study.done}/{study.total}{running}{result}"
 
 
-def table_subtitle(trial: TrialView | None, order: str, words: str, width: int) -> str:
-    """All settings of the trial under the cursor, the filter and the order."""
-    ending = f"order: {order}"
-    if words:
-        ending = f"filter: {safe_text(words, 20)}  {ending}"
+def table_subtitle(trial: TrialView | None, ending: str, width: int) -> str:
+    """All settings of the trial under the cursor, as far as they fit, and `ending`."""
     if trial is None or not trial.params:
         return ending
     room = max(1, width - len(ending) - 6)
