@@ -83,7 +83,13 @@ def _start(args: argparse.Namespace) -> int:
     spec = _load_spec(args) if args.config is not None else None
     location = storage.parse_location(args.storage, runs_dir)
     if args.storage is None:
-        _create_runs_dir(runs_dir)
+        try:
+            runs_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"cannot create a sweep in {runs_dir}: {reason(error)};"
+                " choose another folder with --runs DIR"
+            ) from error
     connection = storage.connect(location)
     spec = spec or _join_spec(location, args)
     if spec.base.start is not None:
@@ -177,16 +183,6 @@ def _join_spec(location: StorageLocation, args: argparse.Namespace) -> SweepSpec
         "cannot change in an existing study",
     )
     return replace(spec, base=spec.base.changed(**changes))
-
-
-def _create_runs_dir(runs_dir: Path) -> None:
-    try:
-        runs_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot create a sweep in {runs_dir}: {reason(error)};"
-            " choose another folder with --runs DIR"
-        ) from error
 
 
 def _write_config(folder: RunFolder, spec: SweepSpec, location: StorageLocation) -> None:

@@ -6,14 +6,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from fmnist_tui.cli.support import options
-from fmnist_tui.cli.support.run_plan import (
-    CompletedStep,
-    build_plan,
-    print_steps,
-    run_plan,
-    run_training,
-)
+from fmnist_tui.cli.support import options, run_plan
 from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.run_config import RunConfig
@@ -58,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     elif parent is not None:
         config = _change_config(parent, "forked", args)
     else:
-        plan = build_plan(options.load_recipe(args), args)
+        plan = run_plan.build_plan(options.load_recipe(args), args)
     if args.detach:
         from fmnist_tui.cli.support.detached import train_detached
 
@@ -67,20 +60,21 @@ def run(args: argparse.Namespace) -> int:
         if resumed is not None:
             steps = _resume(session, resumed, config, plan)
         elif parent is not None:
-            steps = iter([run_training(session.fork(parent, args.checkpoint or "last", config))])
+            fork = session.fork(parent, args.checkpoint or "last", config)
+            steps = iter([run_plan.run_training(fork)])
         else:
-            steps = run_plan(session, plan)
-        return print_steps(steps, plan, args)
+            steps = run_plan.run_plan(session, plan)
+        return run_plan.print_steps(steps, plan, args)
 
 
 def _resume(
     session: Session, folder: RunFolder, config: RunConfig, plan: Plan
-) -> Iterator[CompletedStep]:
+) -> Iterator[run_plan.CompletedStep]:
     """Finish the run, and then the rest of the plan that it belongs to."""
-    step = run_training(session.resume(folder, config))
+    step = run_plan.run_training(session.resume(folder, config))
     yield step
     if plan.steps and step.folder is not None and not step.status:
-        yield from run_plan(session, plan.advance(step.state.end_reason, step.folder.path))
+        yield from run_plan.run_plan(session, plan.advance(step.state.end_reason, step.folder.path))
 
 
 def _resume_config(folder: RunFolder, args: argparse.Namespace) -> RunConfig:
