@@ -109,7 +109,7 @@ def _find_exception(printed: Iterable[str]) -> str:
 def _finish_run(app_state: AppState) -> None:
     """End the jobs that should end, then wait for this process's run to stop or hand it over."""
     if app_state.jobs_to_end:
-        _print(f"ending {', '.join(one.title for one in app_state.jobs_to_end)} …")
+        _print(f"ending {', '.join(job.title for job in app_state.jobs_to_end)} …")
         end_all(app_state.jobs_to_end)
     feed = app_state.feed
     training = feed.training if feed is not None else None

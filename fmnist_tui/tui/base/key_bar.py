@@ -32,16 +32,14 @@ class KeyBar(Widget):
     def render(self) -> Content:
         width = self.size.width
         last: list[ShownKey] = [("?", "keys", "help", self.app)]
-        shown: list[ShownKey] = []
+        # Bindings with the same description (left and right) are shown once.
+        unique: dict[str, ShownKey] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if binding.show and active.enabled and binding.description:
                 key = binding.key_display or self.app.get_key_display(binding)
-                shown.append((key, binding.description, binding.action, active.node))
-        # Bindings with the same description (left and right) are shown once.
-        unique: dict[str, ShownKey] = {}
-        for one in shown:
-            unique.setdefault(one[1], one)
+                what = binding.description
+                unique.setdefault(what, (key, what, binding.action, active.node))
         parts: list[Content] = []
         self._spans = []
         column = 0

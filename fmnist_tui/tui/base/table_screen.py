@@ -144,8 +144,8 @@ class TableScreen(DashboardScreen, Generic[Item]):
     @property
     def order(self) -> str:
         """The order that the user chose last."""
-        kept = self.app_state.settings.get(f"{self.NAME}.order")
-        return kept if kept in self.ORDERS else next(iter(self.ORDERS))
+        saved = self.app_state.settings.get(f"{self.NAME}.order")
+        return saved if saved in self.ORDERS else next(iter(self.ORDERS))
 
     @property
     def filter_and_order(self) -> str:

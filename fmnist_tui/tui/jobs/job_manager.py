@@ -9,8 +9,7 @@ from typing import Any
 from textual.notifications import SeverityLevel
 
 from fmnist_tui.tui.context import DashboardContext
-from fmnist_tui.tui.state import job
-from fmnist_tui.tui.state.job import BackgroundJob
+from fmnist_tui.tui.state.job import CANCELLED, DONE, FAILED, BackgroundJob
 from fmnist_tui.util.errors import UserError
 
 OnDone = Callable[[Any], None]
@@ -46,18 +45,18 @@ class JobManager:
 
     def poll(self) -> bool:
         """Read what the jobs have reported; whether anything has changed."""
-        changed = [running for running in self._context.app_state.running_jobs if running.poll()]
-        for each in changed:
-            if each.status == job.DONE:
-                on_done, _ = self._callbacks.pop(each, (None, None))
+        changed = [job for job in self._context.app_state.running_jobs if job.poll()]
+        for job in changed:
+            if job.status == DONE:
+                on_done, _ = self._callbacks.pop(job, (None, None))
                 if on_done is not None:
-                    on_done(each.document)
+                    on_done(job.document)
                 else:
-                    self._context.notify(f"{each.title}: done")
-            elif each.status == job.CANCELLED:
-                self._report_failure(each, "cancelled", "warning")
-            elif each.status == job.FAILED:
-                self._report_failure(each, each.error)
+                    self._context.notify(f"{job.title}: done")
+            elif job.status == CANCELLED:
+                self._report_failure(job, "cancelled", "warning")
+            elif job.status == FAILED:
+                self._report_failure(job, job.error)
         return bool(changed)
 
     def clear_ended(self) -> None:

@@ -13,16 +13,15 @@ from textual.widgets import DataTable, Static
 
 from fmnist_tui.tui.base.dialogs import ClosedOnce, TextDialog
 from fmnist_tui.tui.jobs.job_manager import JobManager
-from fmnist_tui.tui.state import job
 from fmnist_tui.tui.state.app_state import AppState
-from fmnist_tui.tui.state.job import BackgroundJob
+from fmnist_tui.tui.state.job import CANCELLED, DONE, FAILED, RUNNING, BackgroundJob
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.formatting import format_duration
 from fmnist_tui.util.text import safe_text
 
 REFRESH_SECONDS = 0.5
 BAR = 12
-SIGNS = {job.RUNNING: "●", job.DONE: "✓", job.FAILED: "✗", job.CANCELLED: "○"}
+SIGNS = {RUNNING: "●", DONE: "✓", FAILED: "✗", CANCELLED: "○"}
 EMPTY = "No jobs. Exports, ensembles, sweeps, recipe checks and reports are listed here."
 
 
@@ -62,26 +61,26 @@ class JobsScreen(ModalScreen[None], ClosedOnce[None]):
         table = self.query_one(LineTable)
         width = max(40, table.room)
         head = Text(f"{'':2}{'job':<24} {'':{BAR}}        left  now"[:width])
-        rows = [(str(id(one)), format_job(one, width)) for one in self._app_state.jobs]
+        rows = [(str(id(job)), format_job(job, width)) for job in self._app_state.jobs]
         table.show(head, rows, EMPTY)
 
     @property
     def _selected(self) -> BackgroundJob | None:
         key = self.query_one(LineTable).current
-        return next((one for one in self._app_state.jobs if str(id(one)) == key), None)
+        return next((job for job in self._app_state.jobs if str(id(job)) == key), None)
 
     @on(DataTable.RowSelected)
     def _open(self) -> None:
-        one = self._selected
-        if one is not None:
-            output = "\n".join(one.lines) or "no output yet"
-            command = "fmnist-tui " + " ".join(safe_text(word) for word in one.words)
-            self.app.push_screen(TextDialog(one.title, Content(f"{command}\n\n{output}")))
+        job = self._selected
+        if job is not None:
+            output = "\n".join(job.lines) or "no output yet"
+            command = "fmnist-tui " + " ".join(safe_text(word) for word in job.words)
+            self.app.push_screen(TextDialog(job.title, Content(f"{command}\n\n{output}")))
 
     def action_cancel(self) -> None:
-        one = self._selected
-        if one is not None:
-            one.cancel()
+        job = self._selected
+        if job is not None:
+            job.cancel()
             self._show()
 
     def action_clear(self) -> None:
@@ -92,18 +91,18 @@ class JobsScreen(ModalScreen[None], ClosedOnce[None]):
         self.dismiss(None)
 
 
-def format_job(one: BackgroundJob, width: int) -> Text:
+def format_job(job: BackgroundJob, width: int) -> Text:
     """A job as a table row: status, title, progress bar, per cent, time left, current step."""
-    share = 1.0 if one.status == job.DONE else one.share
+    share = 1.0 if job.status == DONE else job.share
     full = round(BAR * (share or 0.0))
     per_cent = f"{share:>4.0%}" if share is not None else "    "
-    time = one.left if one.status == job.RUNNING else one.seconds
+    time = job.left if job.status == RUNNING else job.seconds
     clock = format_duration(time) if time is not None else ""
-    title = safe_text(one.title, 24)
-    text = Text(f"{SIGNS[one.status]} {title:<24} ")
+    title = safe_text(job.title, 24)
+    text = Text(f"{SIGNS[job.status]} {title:<24} ")
     text.append("━" * full, "cyan")
     text.append("─" * (BAR - full), "dim")
-    what = one.error if one.status == job.FAILED else one.what
+    what = job.error if job.status == FAILED else job.what
     text.append(f" {per_cent} {clock:>7}  {safe_text(what, 200)}")
     text.truncate(width, overflow="ellipsis")
     return text

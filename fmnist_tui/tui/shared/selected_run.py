@@ -38,7 +38,7 @@ class SelectedRun:
         self.problem = ""
         self.is_loading = False
         self._state: RunState | None = None
-        self._seen: object = None
+        self._shown_key: object = None
         self._timer: Timer | None = None
 
     # -- while the screen is shown -----------------------------------------------------
@@ -178,9 +178,16 @@ class SelectedRun:
         if self.feed is None or state is None:
             return
         last = state.epochs[-1].step if state.epochs else 0
-        seen = (self.folder, last, state.sessions, state.end, len(state.checkpoints), state.best)
-        if seen != self._seen:
-            self._seen = seen
+        shown_state = (
+            self.folder,
+            last,
+            state.sessions,
+            state.end,
+            len(state.checkpoints),
+            state.best,
+        )
+        if shown_state != self._shown_key:
+            self._shown_key = shown_state
             self._notify_screen()
 
     # -- actions ------------------------------------------------------------------------
@@ -250,5 +257,5 @@ def _format_run(run: RunSummary) -> Content:
         if share is not None
     ]
     words = [(run.recipe, 11), (run.run.id, 5), (run.dataset, 9), (run.state, 8)]
-    told = " ".join(f"{safe_text(word or '?', width):<{width}}" for word, width in words)
-    return Content.assemble((sign, colour), f" {told} " + "  ".join(figures))
+    text = " ".join(f"{safe_text(word or '?', width):<{width}}" for word, width in words)
+    return Content.assemble((sign, colour), f" {text} " + "  ".join(figures))
