@@ -9,6 +9,7 @@ from textual import getters, on
 from textual.binding import Binding
 from textual.containers import Container, Vertical
 from textual.content import Content
+from textual.reactive import Reactive
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -58,6 +59,8 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
         Binding("escape", "back", "Back, or all again", show=False, id="errors.back"),
     ]
 
+    # Whether one image fills the screen.
+    _alone = Reactive(False, repaint=False, bindings=True, toggle_class="-alone")
     _gallery = getters.query_one(Gallery)
     _detail = getters.query_one(ImageDetail)
     _filter_input = getters.query_one("#filter", Input)
@@ -67,8 +70,6 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
         self._loader = ErrorLoader(self, self._apply_filter)
         self._filter = ImageFilter()
         self._misses: list[Misclassified] = []
-        # Whether one image fills the screen.
-        self._alone = False
 
     def results(self) -> Iterable[Widget]:
         with Container(classes="results"):
@@ -187,7 +188,6 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
 
     def _arrange(self) -> None:
         """Show the gallery and the selected image side by side, or one of them."""
-        self.set_class(self._alone, "-alone")
         self._detail.set_class(self._alone, "-beside")
         self.query_one("#left").display = not self._alone
         self._detail.display = self._alone or self.app.size.width >= FOLDED
@@ -208,7 +208,6 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
         self.set_focus(None)
         self._arrange()
         (self._detail if alone else self._gallery).focus()
-        self.refresh_bindings()
 
     @on(ImageDetail.Stepped)
     def _step(self, event: ImageDetail.Stepped) -> None:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual import getters, on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.reactive import Reactive
 from textual.widget import Widget
 
 from fmnist_tui.config.run_config import RunConfig
@@ -65,6 +66,8 @@ class TrainScreen(ImageScreen):
         Binding("r", "renderer", "How images are drawn", show=False, id="view.renderer"),
     ]
 
+    # What the keys depend on.
+    _run_state: Reactive[object] = Reactive(None, repaint=False, bindings=True)
     _fields = getters.query_one(FieldList)
     _loss_chart = getters.query_one("#loss", LineChart)
     _accuracy_chart = getters.query_one("#accuracy", LineChart)
@@ -83,8 +86,6 @@ class TrainScreen(ImageScreen):
         self._smoothing = 0
         self._view = VIEWS[0]
         self._shown_feed: RunFeed | None = None
-        # What the keys depend on.
-        self._run_state: object = None
 
     def panes(self) -> Iterable[Widget]:
         with Horizontal(id="columns"):
@@ -162,13 +163,7 @@ class TrainScreen(ImageScreen):
         set_border_titles(self._progress, safe_text(title, 200))
         self._update_charts(feed, live)
         self._samples.show(feed)
-        run_state = (
-            feed is not None and (feed.live, feed.folder is not None),
-            self.app_state.training,
-        )
-        if run_state != self._run_state:
-            self._run_state = run_state
-            self.refresh_bindings()
+        self._run_state = feed and (feed.live, feed.own, feed.kind, feed.folder is not None)
 
     def _update_charts(self, feed: RunFeed | None, live: bool) -> None:
         loss, accuracy = self._loss_chart, self._accuracy_chart
