@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fmnist_tui.render.renderers import renderer_names
 from fmnist_tui.tui.base.screen import DashboardScreen
-from fmnist_tui.tui.widgets.gallery_layout import ZOOMS
+from fmnist_tui.tui.widgets.gallery import ZOOMS
 
 
 class ImageScreen(DashboardScreen):

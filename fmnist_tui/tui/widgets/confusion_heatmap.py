@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from rich.color import Color as RichColor
 from rich.segment import Segment
@@ -43,7 +42,6 @@ class HeatColours:
 
 
 def heat_level(share: float, right: bool) -> int:
-    """The heat level of a share."""
     scaled = share if right else share / MAX_ERROR_SHARE
     return max(0, min(LEVELS - 1, int(scaled * LEVELS)))
 
@@ -148,19 +146,14 @@ class ConfusionHeat(IncrementalWidget):
 
     DEFAULT_CSS = "ConfusionHeat { height: 1fr; min-height: 3; }"
 
-    def __init__(
-        self,
-        empty: str = "no validation yet",
-        **options: Any,
-    ) -> None:
-        super().__init__(**options)
-        self._empty = empty
-        self._confusion: tuple[tuple[int, ...], ...] = ()
-        self._names: tuple[str, ...] = ()
-        self._shares: tuple[tuple[float, ...], ...] = ()
+    _confusion: tuple[tuple[int, ...], ...] = ()
+    _names: tuple[str, ...] = ()
+    _shares: tuple[tuple[float, ...], ...] = ()
+    # Of the largest count.
+    _digits = 1
 
     def show(self, confusion: Counts, classes: Sequence[str]) -> None:
-        """Show these counts; an empty matrix shows the empty text."""
+        """Show these counts, or a text if there are none."""
         counts = tuple(tuple(row) for row in confusion)
         names = tuple(classes)
         if (counts, names) == (self._confusion, self._names):
@@ -168,6 +161,7 @@ class ConfusionHeat(IncrementalWidget):
         is_valid = len(counts) == len(names) and all(len(row) == len(names) for row in counts)
         self._confusion, self._names = (counts, names) if is_valid else ((), ())
         self._shares = cell_shares(self._confusion)
+        self._digits = len(str(max((max(row) for row in self._confusion), default=0)))
         self.repaint()
 
     def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
@@ -190,23 +184,20 @@ class ConfusionHeat(IncrementalWidget):
     def _plan(self, width: int, height: int) -> HeatLayout | None:
         if not self._confusion:
             return None
-        most = max(max(row) for row in self._confusion)
         longest = max(cell_width(safe_text(name)) for name in self._names)
-        return plan_layout(width, height, len(self._names), longest, len(str(most)))
+        return plan_layout(width, height, len(self._names), longest, self._digits)
 
     def _empty_line(self, y: int, base: Style) -> Strip:
         """Why there is no matrix, in the middle of the widget."""
-        message = self._empty
-        if self._confusion:
-            message = f"{len(self._names)} classes need more space"
-        width = self.size.width
+        count, width = len(self._names), self.size.width
+        message = f"{count} classes need more space" if count else "no validation yet"
         text = message if y == self.size.height // 2 else ""
         centred = fit_label(text, min(width, cell_width(text))).center(width)
         return Strip([Segment(centred, base)]).adjust_cell_length(width, base)
 
     def _header(self, layout: HeatLayout, base: Style) -> list[Segment]:
         style = base + Style(dim=True)
-        corner = "count" if self._shows_counts(layout) else "row %"
+        corner = "count" if layout.cell > self._digits else "row %"
         if layout.cell < 2:
             corner = ""
         gap = 1 if layout.cell > 2 else 0
@@ -223,31 +214,28 @@ class ConfusionHeat(IncrementalWidget):
             segments.append(Segment(fit_label(self._names[true], layout.head - 1) + " ", base))
         for predicted, count in enumerate(self._confusion[true]):
             share = self._shares[true][predicted]
-            text = str(count) if self._shows_counts(layout) else _format_share(share, layout.cell)
+            text = str(count)
+            if layout.cell <= self._digits:
+                text = _format_share(share, layout.cell)
             style = base + heat.style(share, true == predicted) if count else base + Style(dim=True)
             shown = text if count else "·"
             segments.append(Segment(fit_label(shown, layout.cell, right=True), style))
         return segments
 
-    def _shows_counts(self, layout: HeatLayout) -> bool:
-        most = max(max(row) for row in self._confusion)
-        return layout.cell > len(str(most))
-
     def _halves(self, row: int) -> list[Segment]:
         """Two rows of the matrix in one line of half-blocks."""
         heat = heat_colours(self.app.theme_variables, self.app.current_theme.dark)
         empty_cell = heat.right[0].bgcolor
-        segments = []
+        segments: list[Segment] = []
         if not 0 <= 2 * row < len(self._names):
-            return []
+            return segments
         for predicted in range(len(self._names)):
             grounds = []
             for true in (2 * row, 2 * row + 1):
                 filled = true < len(self._names) and self._confusion[true][predicted]
                 share = self._shares[true][predicted] if filled else 0.0
-                grounds.append(
-                    heat.style(share, true == predicted).bgcolor if filled else empty_cell
-                )
+                style = heat.style(share, true == predicted)
+                grounds.append(style.bgcolor if filled else empty_cell)
             segments.append(Segment(HALF, Style(color=grounds[0], bgcolor=grounds[1])))
         return segments
 

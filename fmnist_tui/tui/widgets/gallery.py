@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy.typing as npt
-from textual import events
+from textual import events, on
 from textual.binding import Binding, BindingType
+from textual.cache import LRUCache
 from textual.content import Content
 from textual.geometry import Offset, Region
 from textual.message import Message
@@ -19,14 +19,58 @@ from textual.strip import Strip
 from textual.style import Style
 from textual.widget import Widget
 
+from fmnist_tui.render.contact_sheet import FULL, SMALL, TINY
 from fmnist_tui.render.renderers import draw_image
-from fmnist_tui.tui.widgets.gallery_layout import ZOOMS, GalleryLayout, plan_gallery
 from fmnist_tui.tui.widgets.picture import background, known_renderer, to_strips
 
+# Zoom levels, largest first: columns and rows of a 28×28 image, lines of text below it.
+ZOOMS = {"full": (FULL, 14, 2), "small": (SMALL, 7, 2), "tiny": (TINY, 4, 1)}
 # Cached tiles: a few pages of the smallest.
 _MAX_CACHED = 1024
 # From this width on captions hold words.
 _WORD_WIDTH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryLayout:
+    """Tile size, number of tiles, gaps between them, margin on the left."""
+
+    columns: int
+    rows: int
+    captions: int
+    across: int
+    down: int
+    gap: int
+    leading: int
+    left: int
+
+    @property
+    def pitch(self) -> tuple[int, int]:
+        """The distance from one tile to the next, in columns and rows."""
+        return self.columns + self.gap, self.rows + self.captions + self.leading
+
+    @property
+    def page_size(self) -> int:
+        return self.across * self.down
+
+
+def plan_gallery(zoom: str, width: int, height: int) -> GalleryLayout:
+    """The layout for a zoom level in this space, or for a smaller level if no tile would fit."""
+    names = list(ZOOMS)
+    columns, rows, captions = ZOOMS[names[-1]]
+    for name in names[names.index(zoom) :]:
+        columns, rows, captions = ZOOMS[name]
+        if columns <= width and rows + 1 <= height:
+            break
+    captions = max(1, min(captions, height - rows))
+    across = max(1, (width + 1) // (columns + 1))
+    down = max(1, height // (rows + captions))
+    spare = max(0, width - across * columns)
+    gap = min(4, spare // (across - 1)) if across > 1 else 0
+    below = max(0, height - down * (rows + captions))
+    leading = min(2, below // (down - 1)) if down > 1 else 0
+    left = (spare - gap * (across - 1)) // 2
+    return GalleryLayout(columns, rows, captions, across, down, gap, leading, left)
 
 
 @dataclass(frozen=True)
@@ -42,6 +86,18 @@ class Tile:
 class DrawnTile:
     image: list[Strip]
     captions: tuple[Content, Content]
+
+
+@dataclass
+class TileMessage(Message):
+    """Something has happened to the tile of this number."""
+
+    gallery: Gallery
+    number: int
+
+    @property
+    def control(self) -> Gallery:
+        return self.gallery
 
 
 class Gallery(Widget, can_focus=True):
@@ -65,47 +121,25 @@ class Gallery(Widget, can_focus=True):
     zoom: reactive[str] = reactive("full")
     renderer: reactive[str] = reactive("halfblock")
 
-    class CursorMoved(Message):
+    class CursorMoved(TileMessage):
         """The cursor is on another tile, or the page has changed."""
 
-        def __init__(self, gallery: Gallery, number: int) -> None:
-            super().__init__()
-            self.gallery, self.number = gallery, number
-
-        @property
-        def control(self) -> Gallery:
-            return self.gallery
-
-    class ImageOpened(Message):
+    class ImageOpened(TileMessage):
         """A tile was chosen with enter or a double click."""
 
-        def __init__(self, gallery: Gallery, number: int) -> None:
-            super().__init__()
-            self.gallery, self.number = gallery, number
+    count = 0
+    _fetch: Callable[[int], Tile] | None = None
+    _empty = ""
+    _labels = (Content(""), Content(""))
+    _setting_titles = False
+    _cached_for: object = None
 
-        @property
-        def control(self) -> Gallery:
-            return self.gallery
-
-    def __init__(
-        self,
-        *,
-        id: str | None = None,  # noqa: A002 - Textual's name for it
-        classes: str | None = None,
-    ) -> None:
-        self._labels = (Content(""), Content(""))
-        self._setting_titles = False
-        super().__init__(id=id, classes=classes)
-        self.count = 0
-        self._fetch: Callable[[int], Tile] | None = None
-        self._empty = ""
-        self._cache: OrderedDict[int, DrawnTile] = OrderedDict()
-        self._cached_for: object = None
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._cache: LRUCache[int, DrawnTile] = LRUCache(_MAX_CACHED)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.count > 0 if action == "open" else True
-
-    # -- content ------------------------------------------------------------------
 
     def show(self, count: int, fetch: Callable[[int], Tile], empty: str, at: int = 0) -> None:
         """Show `count` tiles with the cursor on number `at`; `empty` is the text without tiles."""
@@ -169,13 +203,10 @@ class Gallery(Widget, can_focus=True):
     @property
     def position(self) -> str:
         """`7–12 of 50,000`, or `7 of 50,000` for pages of one tile."""
-        shown = self.shown
-        if not shown:
+        if not (shown := self.shown):
             return "none"
         last = f"–{shown.stop:,}" if len(shown) > 1 else ""
         return f"{shown.start + 1:,}{last} of {self.count:,}"
-
-    # -- moving --------------------------------------------------------------------------
 
     def validate_cursor(self, cursor: int) -> int:
         return max(0, min(self.count - 1, cursor))
@@ -198,9 +229,7 @@ class Gallery(Widget, can_focus=True):
         self.redraw()
         self._page_changed()
 
-    def on_resize(self) -> None:
-        self._page_changed()
-
+    @on(events.Resize)
     def _page_changed(self) -> None:
         if self.count:
             self.post_message(self.CursorMoved(self, self.cursor))
@@ -263,12 +292,10 @@ class Gallery(Widget, can_focus=True):
         row, column = divmod(number - self.shown.start, layout.across)
         return Region(layout.left + column * across, row * down + layout.rows, layout.columns, 1)
 
-    # -- drawing -------------------------------------------------------------------------
-
     def render_line(self, y: int) -> Strip:
         if not self.count:
             return self._empty_line(y)
-        style, width, layout = self.visual_style, self.size.width, self.tile_layout
+        style, layout = self.visual_style, self.tile_layout
         base = style.rich_style
         across, down = layout.pitch
         row, line = divmod(y, down)
@@ -281,7 +308,7 @@ class Gallery(Widget, can_focus=True):
                 part = self._tile_line(number, line, layout, style)
                 parts.append(part.adjust_cell_length(layout.columns, blank))
                 parts.append(Strip.blank(across - layout.columns, blank))
-        return Strip.join(parts).adjust_cell_length(width, blank).simplify()
+        return Strip.join(parts).adjust_cell_length(self.size.width, blank).simplify()
 
     def _tile_line(self, number: int, line: int, layout: GalleryLayout, style: Style) -> Strip:
         drawn = self._tile(number, layout.columns, style)
@@ -299,33 +326,24 @@ class Gallery(Widget, can_focus=True):
         return Strip(caption.render_segments(style))
 
     def _tile(self, number: int, columns: int, style: Style) -> DrawnTile:
-        key = (columns, style)
-        if self._cached_for != key:
+        if self._cached_for != (columns, style):
             self._cache.clear()
-            self._cached_for = key
+            self._cached_for = (columns, style)
         drawn = self._cache.get(number)
-        if drawn is None and self._fetch is not None:
+        if drawn is None:
+            if self._fetch is None:
+                raise LookupError(f"tile {number} of an empty gallery")
             tile = self._fetch(number)
             rows = draw_image(tile.image, self.renderer, columns)
             drawn = DrawnTile(to_strips(rows, style.rich_style), (tile.caption, tile.note))
             self._cache[number] = drawn
-            while len(self._cache) > _MAX_CACHED:
-                self._cache.popitem(last=False)
-        if drawn is None:
-            raise LookupError(f"tile {number} of an empty gallery")
         return drawn
 
     def _empty_line(self, y: int) -> Strip:
-        style = self.visual_style
-        width, height = self.size
-        lines = [
-            part
-            for line in self._empty.splitlines()
-            for part in (textwrap.wrap(line, max(1, width)) or [""])
-        ]
-        top = max(0, (height - len(lines)) // 2)
-        text = lines[y - top].center(width) if top <= y < top + len(lines) else ""
-        base = style.rich_style
-        return Strip(Content(text).render_segments(style)).adjust_cell_length(
-            width, background(base)
-        )
+        style, (width, height) = self.visual_style, self.size
+        wrapped = [textwrap.wrap(line, max(1, width)) for line in self._empty.splitlines()]
+        lines = [part for parts in wrapped for part in parts or [""]]
+        row = y - max(0, (height - len(lines)) // 2)
+        text = lines[row].center(width) if 0 <= row < len(lines) else ""
+        strip = Strip(Content(text).render_segments(style))
+        return strip.adjust_cell_length(width, background(style.rich_style))

@@ -46,6 +46,19 @@ class LineChart(IncrementalWidget, can_focus=True):
         Binding("escape", "unread", "Hide the cursor", show=False, id="chart.unread"),
     ]
 
+    log_scale = False
+    # The seconds that drawing it took.
+    cost = 0.0
+    _lines: tuple[Line, ...] = ()
+    _marks: tuple[LineMark, ...] = ()
+    _xlabel = ""
+    _span: tuple[float, float] | None = None
+    _chart: Chart | None = None
+    _drawn_for: object = None
+    _cursor: int | None = None
+    _next = 0.0
+    _waiting = False
+
     def __init__(
         self,
         title: str,
@@ -59,17 +72,6 @@ class LineChart(IncrementalWidget, can_focus=True):
         super().__init__(**options)
         self._title, self._percent, self._square, self._empty = title, percent, square, empty
         self._powers = powers
-        self._lines: tuple[Line, ...] = ()
-        self._marks: tuple[LineMark, ...] = ()
-        self._xlabel = ""
-        self._span: tuple[float, float] | None = None
-        self.log_scale = False
-        self._chart: Chart | None = None
-        self._drawn_for: object = None
-        self._cursor: int | None = None
-        self._next = 0.0
-        self._waiting = False
-        self.cost = 0.0
 
     def show(
         self,
@@ -84,8 +86,8 @@ class LineChart(IncrementalWidget, can_focus=True):
         """Draw these lines, with at least `span` on the x axis; `empty` is shown without lines.
 
         A live chart is redrawn as often as its share of the time allows."""
-        self._lines, self._marks, self._xlabel = tuple(lines), tuple(marks), xlabel
-        self._span = span
+        self._lines, self._marks = tuple(lines), tuple(marks)
+        self._xlabel, self._span = xlabel, span
         self._empty = self._empty if empty is None else empty
         now = time.monotonic()
         if not live or now >= self._next:
@@ -115,13 +117,12 @@ class LineChart(IncrementalWidget, can_focus=True):
         if chart is None or self._cursor is None:
             return ""
         x = chart.x_at(self._cursor)
-        x_text = (
-            line_chart.format_power(x) if self._powers else line_chart.format_axis_number(round(x))
-        )
-        parts = [f"{self._xlabel or 'x'} {x_text}"]
+        shown_x = line_chart.format_axis_number(round(x))
+        if self._powers:
+            shown_x = line_chart.format_power(x)
+        parts = [f"{self._xlabel or 'x'} {shown_x}"]
         for line in self._lines:
-            value = _value_at(line, x)
-            if value is not None:
+            if (value := _value_at(line, x)) is not None:
                 shown = format_percent(value) if self._percent else f"{value:.4g}"
                 parts.append(f"{line.label} {shown}")
         span = (chart.high - chart.low) / max(1, chart.right - chart.left)
@@ -129,16 +130,11 @@ class LineChart(IncrementalWidget, can_focus=True):
         return "  ".join([*parts, *near[:2]])
 
     def action_read(self, by: int) -> None:
-        chart = self._chart
-        if chart is None:
-            return
-        place = (
-            self._cursor
-            if self._cursor is not None
-            else (chart.right if by > 0 else chart.right + 1)
-        )
-        self._cursor = max(chart.left, min(chart.right, place + by))
-        self.repaint()
+        if (chart := self._chart) is not None:
+            start = chart.right if by > 0 else chart.right + 1
+            place = start if self._cursor is None else self._cursor
+            self._cursor = max(chart.left, min(chart.right, place + by))
+            self.repaint()
 
     def action_unread(self) -> None:
         self._cursor = None
@@ -154,10 +150,7 @@ class LineChart(IncrementalWidget, can_focus=True):
         if not self.has_focus:
             self.action_unread()
 
-    def on_blur(self) -> None:
-        self.action_unread()
-
-    # -- drawing ----------------------------------------------------------------------
+    on_blur = action_unread
 
     def _prepare(self) -> None:
         ascii_only = bool(self.app.has_class("-ascii"))
@@ -166,10 +159,8 @@ class LineChart(IncrementalWidget, can_focus=True):
             return
         started = time.thread_time()
         width, height = self.size.width, self.size.height - 1
-        columns = max(1, 2 * width)
-        reduced = [_reduce(line, columns) for line in self._lines]
         self._chart = line_chart.draw_chart(
-            reduced,
+            [_reduce(line, max(1, 2 * width)) for line in self._lines],
             width,
             height,
             xlabel=self._xlabel if height > 9 else "",
@@ -218,8 +209,8 @@ class LineChart(IncrementalWidget, can_focus=True):
         cursor = self._cursor
         if cursor is not None and chart.left <= cursor <= chart.right:
             under = strip.crop(cursor, cursor + 1).text
-            if cursor not in columns:
-                columns[cursor] = ("│" if not under.strip() else under, base + Style(bold=True))
+            shown = under if under.strip() else "│"
+            columns.setdefault(cursor, (shown, base + Style(bold=True)))
         for column, (text, style) in sorted(columns.items()):
             strip = Strip.join(
                 [strip.crop(0, column), Strip([Segment(text, style)], 1), strip.crop(column + 1)]
@@ -231,28 +222,20 @@ class LineChart(IncrementalWidget, can_focus=True):
         segments = [Segment(self._title, base + Style(bold=True))]
         if self.log_scale:
             segments.append(Segment(" (log)", base))
-        reading = self.reading
-        if reading:
+        if reading := self.reading:
             return [*segments, Segment("  " + safe_text(reading), base)]
-        for line, symbol in zip(
-            self._drawn_lines(), self._chart.symbols if self._chart else (), strict=False
-        ):
+        drawn = [line for line in self._lines if line.xs]
+        for line, symbol in zip(drawn, self._chart.symbols if self._chart else (), strict=False):
             sample = "──" if symbol == "braille" else symbol * 2
             segments.append(Segment("  ", base))
             segments.append(Segment(sample, base + Style(color=colours[line.colour])))
             segments.append(Segment(f" {safe_text(line.label, 30)}", base))
         return segments
 
-    def _drawn_lines(self) -> list[Line]:
-        return [line for line in self._lines if line.xs]
-
     def _colours(self) -> dict[str, str]:
-        theme = self.app.current_theme
-        lines = themes.LINES_DARK if theme.dark else themes.LINES_LIGHT
-        frame = "#7a7a7a"
-        if self.has_focus:
-            frame = self.app.theme_variables["accent"]
-        return {**lines, "frame": frame[:7]}
+        lines = themes.LINES_DARK if self.app.current_theme.dark else themes.LINES_LIGHT
+        accent = self.app.theme_variables["accent"][:7]
+        return {**lines, "frame": accent if self.has_focus else "#7a7a7a"}
 
 
 def _reduce(line: Line, columns: int) -> Line:

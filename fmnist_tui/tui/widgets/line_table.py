@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
-from typing import ClassVar
+from itertools import chain
+from typing import Any, ClassVar
 
 from rich.segment import Segment
 from rich.text import Text
@@ -41,16 +43,12 @@ class LineTable(DataTable[Text]):
     class Resized(Message):
         """The lines have another width than before."""
 
-    def __init__(
-        self,
-        *,
-        id: str | None = None,  # noqa: A002 - Textual's name for it
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(id=id, classes=classes, cursor_type="row", cell_padding=0)
-        self.empty = ""
-        self._head = ""
-        self._width = 0
+    empty = ""
+    _head = ""
+    _width = 0
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(cursor_type="row", cell_padding=0, **options)
         self._lines: dict[str, Text] = {}
 
     @property
@@ -129,14 +127,11 @@ class LineTable(DataTable[Text]):
     def render_line(self, y: int) -> Strip:
         if self._lines or not self.empty:
             return super().render_line(y)
-        width, base = self.size.width, self.rich_style
-        words = _wrap(self.empty, max(1, width - 2))
-        row = y - max(0, (self.size.height - len(words)) // 2)
-        text = words[row] if 0 <= row < len(words) else ""
+        (width, height), base = self.size, self.rich_style
+        wrapped = (
+            textwrap.wrap(safe_text(line), max(1, width - 2)) for line in self.empty.split("\n")
+        )
+        lines = list(chain.from_iterable(wrapped))
+        row = y - max(0, (height - len(lines)) // 2)
+        text = lines[row] if 0 <= row < len(lines) else ""
         return Strip([Segment(text.center(width), base)]).adjust_cell_length(width, base)
-
-
-def _wrap(text: str, width: int) -> list[str]:
-    import textwrap
-
-    return [part for line in text.split("\n") for part in textwrap.wrap(safe_text(line), width)]

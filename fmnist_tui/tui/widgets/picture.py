@@ -56,11 +56,9 @@ class PictureView(Widget):
     DEFAULT_CSS = "PictureView { height: 1fr; }"
     renderer: reactive[str] = reactive("halfblock")
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._image: npt.NDArray[Any] | None = None
-        self._caption = Content("")
-        self._drawn: tuple[object, list[Strip]] = (None, [])
+    _image: npt.NDArray[Any] | None = None
+    _caption = Content("")
+    _drawn: tuple[object, list[Strip]] = (None, [])
 
     def validate_renderer(self, renderer: str) -> str:
         return known_renderer(renderer)

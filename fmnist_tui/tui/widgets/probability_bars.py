@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -31,12 +30,10 @@ class ProbabilityBars(IncrementalWidget):
 
     DEFAULT_CSS = "ProbabilityBars { height: auto; width: 1fr; }"
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._ranked: tuple[tuple[str, float], ...] = ()
-        self._true: str | None = None
-        self._limit: int | None = None
-        self.empty = ""
+    empty = ""
+    _ranked: tuple[tuple[str, float], ...] = ()
+    _true: str | None = None
+    _limit: int | None = None
 
     def show(self, ranked: Ranked, true: str | None = None, limit: int | None = None) -> None:
         """Draw these classes, at most `limit` of them."""
@@ -52,19 +49,10 @@ class ProbabilityBars(IncrementalWidget):
 
     def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
         limit = height if self._limit is None else min(height, self._limit)
-        named = self.app.theme_variables
-        right, first, other = (
-            base + Style(color=named[name][:7]) for name in ("success", "accent", "primary")
-        )
-        bold = Style(bold=True)
-        styles = {
-            "": base,
-            "bold": base + bold,
-            "right": right,
-            "sign": right + bold,
-            "first": first,
-            "other": other,
-        }
+        names = {"right": "success", "sign": "success", "first": "accent", "other": "primary"}
+        theme, bold = self.app.theme_variables, Style(bold=True)
+        styles = {key: base + Style(color=theme[name][:7]) for key, name in names.items()}
+        styles |= {"": base, "bold": base + bold, "sign": styles["sign"] + bold}
         rows = format_bars(select_classes(self._ranked, self._true, limit), self._true, width)
         if not rows and self.empty:
             rows = [[(self.empty[:width], "")]]
@@ -94,12 +82,10 @@ def format_bars(ranked: Ranked, true: str | None, width: int) -> list[list[tuple
     for index, ((name, share), shown) in enumerate(zip(ranked, names, strict=True)):
         is_true, is_first = name == true, index == 0
         parts = [(f"{TRUE} " if is_true else "  ", "sign")] if sign else []
+        bar_style = "right" if is_true else "first" if is_first else "other"
         parts += [
             (fit_text(shown, column), "bold" if is_first or is_true else ""),
-            (
-                " " + format_bar(share, bar_width),
-                "right" if is_true else "first" if is_first else "other",
-            ),
+            (" " + format_bar(share, bar_width), bar_style),
             (f" {100 * share:5.1f} %", "bold" if is_first else ""),
         ]
         rows.append(parts)

@@ -34,9 +34,8 @@ def run_status(feed: RunFeed) -> Content:
     if feed.live and feed.kind == LRFIND:
         parts.append(format_percent(state.fraction, 0))
     elif state.started is not None and feed.live:
-        parts.append(
-            f"ep {min(state.epochs_done + 1, state.started.epochs)}/{state.started.epochs}"
-        )
+        epochs = state.started.epochs
+        parts.append(f"ep {min(state.epochs_done + 1, epochs)}/{epochs}")
     if feed.status not in ("training", "validating"):
         parts.append(feed.status)
     if state.best is not None and state.best.val_accuracy is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from textual.content import Content
 from textual.geometry import Size
@@ -17,12 +16,9 @@ class SummaryLine(Widget):
 
     DEFAULT_CSS = "SummaryLine { height: auto; width: 1fr; padding: 0 1; }"
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._groups: tuple[tuple[Content, ...], ...] = ()
+    _groups: tuple[tuple[Content, ...], ...] = ()
 
     def show(self, *groups: Sequence[Content]) -> None:
-        """Show these groups."""
         shown = tuple(tuple(group) for group in groups if group)
         if shown != self._groups:
             before, self._groups = self._groups, shown

@@ -17,8 +17,7 @@ from textual.pilot import Pilot
 
 from fmnist_tui.render.cells import Run
 from fmnist_tui.render.renderers import draw_image
-from fmnist_tui.tui.widgets.gallery import Gallery, Tile
-from fmnist_tui.tui.widgets.gallery_layout import ZOOMS, plan_gallery
+from fmnist_tui.tui.widgets.gallery import ZOOMS, Gallery, Tile, plan_gallery
 from fmnist_tui.tui.widgets.picture import PictureView, fit_image, to_strips
 from tests.tui.scripted import settled
 

@@ -23,8 +23,7 @@ from fmnist_tui.tui.screens.errors.detail import ImageDetail
 from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, ORDERS, ImageFilter, Pair
 from fmnist_tui.tui.screens.errors.loader import ErrorLoader, LoadedErrors
 from fmnist_tui.tui.shared.selected_run_screen import SelectedRunScreen
-from fmnist_tui.tui.widgets.gallery import Gallery, Tile
-from fmnist_tui.tui.widgets.gallery_layout import ZOOMS
+from fmnist_tui.tui.widgets.gallery import ZOOMS, Gallery, Tile
 from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.util.text import safe_text
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 from rich.segment import Segment
 from rich.style import Style
@@ -45,12 +44,10 @@ class SpacePlot(IncrementalWidget):
     DEFAULT_CSS = "SpacePlot { height: 1fr; min-height: 5; }"
     view = reactive(SLICES, init=False)
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._study: Snapshot | None = None
-        self._order: tuple[str, ...] = ()
-        self._current: int | None = None
-        self._drawn: object = None
+    _study: Snapshot | None = None
+    _order: tuple[str, ...] = ()
+    _current: int | None = None
+    _drawn: object = None
 
     def show(
         self, study: Snapshot | None, order: Sequence[str] = (), current: int | None = None
