@@ -157,11 +157,6 @@ class DashboardScreen(ResizableScreen[None]):
             if not self.is_open:
                 raise asyncio.CancelledError
 
-    def over(self, dialog: Screen[Result], then: Callable[[Result | None], None]) -> None:
-        """Open a dialog above this screen, unless the user has gone to another screen."""
-        if self.is_open and self.is_current:
-            self.app.push_screen(dialog, then)
-
     def load_draft(self) -> None:
         """Load `app_state.draft`, on the screen that has a form."""
 

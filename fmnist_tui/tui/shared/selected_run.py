@@ -7,6 +7,7 @@ when there is something new to show.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from textual.content import Content
 from textual.timer import Timer
@@ -132,18 +133,17 @@ class SelectedRun:
 
     def reload(self) -> None:
         """Load what is new about the run that is selected now."""
-        app_state, context = self._screen.app_state, self._screen.context
-        folder = context.selected_run
-        split = app_state.evaluations.split(folder) if folder is not None else ""
+        cache, folder = self._screen.app_state.evaluations, self._screen.context.selected_run
+        split = cache.split(folder) if folder is not None else ""
         if (folder, split) != (self.folder, self.split):
             self._state = self._state if folder == self.folder else None
             self.folder, self.split, self.problem = folder, split, ""
-            self.loaded = app_state.evaluations.get(folder, split) if folder is not None else None
+            self.loaded = cache.get(folder, split) if folder is not None else None
             self.is_loading = folder is not None and self.loaded is None
             self._notify_screen()
         if folder is None:
             return
-        is_followed, cache = self.feed is not None, app_state.evaluations
+        is_followed = self.feed is not None
 
         def load() -> _Loaded:
             if not folder.path.is_dir():
@@ -199,23 +199,17 @@ class SelectedRun:
             self._screen.app_state.evaluations.choose_split(self.folder, split)
             self.reload()
 
-    def pick_run(self) -> None:
+    async def pick_run(self) -> None:
         """Let the user select another run from a list."""
-        runs_dir = self._screen.app_state.runs_dir
-        self._screen.later(lambda: list_runs(runs_dir), self._offer, group="runs")
-
-    def _offer(self, runs: list[RunSummary]) -> None:
+        screen = self._screen
+        runs = await screen.in_thread(partial(list_runs, screen.app_state.runs_dir))
         if not runs:
-            self._screen.notify("no runs yet: 2 opens Train")
+            screen.notify("no runs yet: 2 opens Train")
             return
-        folders = {run.run.name: run.run for run in runs}
-
-        def take(name: str | None) -> None:
-            if name is not None:
-                self._screen.context.select_run(folders[name])
-
         items = [(run.run.name, _format_run(run)) for run in runs]
-        self._screen.over(PickerDialog("Which run", items), take)
+        name = await screen.ask(PickerDialog("Which run", items))
+        if name is not None:
+            screen.context.select_run(next(run.run for run in runs if run.run.name == name))
 
     def evaluate(self) -> None:
         """Evaluate the run's best checkpoint on the split, now."""

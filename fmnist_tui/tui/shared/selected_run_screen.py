@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
+from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.shared.selected_run import SelectedRun
 from fmnist_tui.tui.shared.selected_run_text import describe, evaluation_status, explain_missing
@@ -79,8 +80,9 @@ class SelectedRunScreen(DashboardScreen):
     def action_split(self) -> None:
         self.selected.next_split()
 
-    def action_run(self) -> None:
-        self.selected.pick_run()
+    @dialog_flow
+    async def action_run(self) -> None:
+        await self.selected.pick_run()
 
     def action_evaluate(self) -> None:
         self.selected.evaluate()

@@ -121,9 +121,7 @@ class RunFeed:
             return "paused" if state.paused else (state.phase or "starting")
         if self.error and state.started is None:
             return "not started"
-        if state.end_reason:
-            return state.end_reason
-        return "crashed" if state.started is not None else "empty"
+        return state.end_reason or ("crashed" if state.started is not None else "empty")
 
     def send(self, command: Command) -> None:
         """Send a command to the run, in this process or another."""
@@ -134,9 +132,7 @@ class RunFeed:
 
     def drain(self) -> bool:
         """Apply new events; whether anything has changed."""
-        if self.training is not None:
-            return self._drain_own(self.training)
-        return self._drain_file()
+        return self._drain_own(self.training) if self.training is not None else self._drain_file()
 
     def _drain_own(self, training: Training) -> bool:
         ended = training.is_done

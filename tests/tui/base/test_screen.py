@@ -57,10 +57,14 @@ async def test_a_dialog_that_comes_late_does_not_open_over_another_screen(opened
     async with opened("runs") as (dashboard, pilot):
         runs = screen_of(dashboard)
         await pilot.press("2")
-        runs.over(PromptDialog("late"), lambda _: None)
+        assert await runs.ask(PromptDialog("late")) is None
         await pilot.pause()
         assert isinstance(dashboard.screen, TrainScreen)
-        screen_of(dashboard).over(PromptDialog("in time"), lambda _: None)
+
+        async def ask_in_time() -> None:
+            await screen_of(dashboard).ask(PromptDialog("in time"))
+
+        dashboard.start_flow(ask_in_time())
         await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
 
 
