@@ -21,7 +21,7 @@ from textual.widget import Widget
 
 from fmnist_tui.render.contact_sheet import FULL, SMALL, TINY
 from fmnist_tui.render.renderers import draw_image
-from fmnist_tui.tui.widgets.picture import background, known_renderer, to_strips
+from fmnist_tui.tui.widgets.image_view import background, known_renderer, to_strips
 
 # Zoom levels, largest first: columns and rows of a 28×28 image, lines of text below it.
 ZOOMS = {"full": (FULL, 14, 2), "small": (SMALL, 7, 2), "tiny": (TINY, 4, 1)}

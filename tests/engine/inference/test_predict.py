@@ -11,7 +11,7 @@ from fmnist_tui.data.load import load_dataset
 from fmnist_tui.engine.inference.classifier import Classifier
 from fmnist_tui.engine.inference.predict import predict_file
 from tests.engine.support import Bench, blobs
-from tests.pictures_for_tests import photographed
+from tests.image_files import photographed
 
 COUNT = 200
 # Two points, plus one for the noise of so small a sample.

@@ -14,7 +14,7 @@ from fmnist_tui.tui.screens.data.class_list import ClassList, DatasetHeader
 from fmnist_tui.tui.screens.data.loading_pane import LoadingPane
 from fmnist_tui.tui.screens.data.sample import SampleNumbers
 from fmnist_tui.tui.screens.data.screen import DataScreen
-from fmnist_tui.tui.widgets.picture import PictureView
+from fmnist_tui.tui.widgets.image_view import ImageView
 from tests.tui.conftest import Opened
 from tests.tui.data.support import (
     FakeDatasets,
@@ -60,7 +60,7 @@ async def test_it_is_usable_at_every_size(
         await pilot.press("enter")
         await pilot.pause()
         assert sample(dashboard).has_focus
-        assert sample(dashboard).query_one(PictureView).size.height >= 7
+        assert sample(dashboard).query_one(ImageView).size.height >= 7
         assert "label  T-shirt/top" in numbers(dashboard)
         assert (
             dashboard.screen.query_one(SampleNumbers).region.bottom <= dashboard.screen.size.height

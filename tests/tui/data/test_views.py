@@ -9,7 +9,7 @@ import pytest
 from fmnist_tui.tui.screens.data.sample import PixelValues
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
-from fmnist_tui.tui.widgets.picture import PictureView
+from fmnist_tui.tui.widgets.image_view import ImageView
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import Opened
 from tests.tui.data.support import (
@@ -110,7 +110,7 @@ async def test_enter_shows_one_image_with_its_statistics_and_values(
         await pilot.pause()
         view = sample(dashboard)
         assert view.has_focus and not gallery(dashboard).display
-        assert "Trouser  #1 of train  2 of 60" in rendered(view.query_one(PictureView))
+        assert "Trouser  #1 of train  2 of 60" in rendered(view.query_one(ImageView))
         assert "pixels 0–56, mean 11.4" in numbers(dashboard)
         assert "dark   79.6 % below 32" in numbers(dashboard)
         steps = {
@@ -119,18 +119,18 @@ async def test_enter_shows_one_image_with_its_statistics_and_values(
         for key, number in steps.items():
             await pilot.press(key)
             await pilot.pause()
-            assert f"#{number} of train" in rendered(view.query_one(PictureView)), key
+            assert f"#{number} of train" in rendered(view.query_one(ImageView)), key
             assert f"index  #{number} of train" in numbers(dashboard), key
         await pilot.press("v")
         await pilot.pause()
         values = view.query_one(PixelValues)
-        assert not view.query_one(PictureView).display
+        assert not view.query_one(ImageView).display
         lines = [line.strip() for line in rendered(values).splitlines() if line.strip()]
         assert len(lines) == 28
         assert lines[1] == "00" * 4 + "38" * 20 + "00" * 4  # 56 in hexadecimal
         await pilot.press("v")
         await pilot.pause()
-        assert view.query_one(PictureView).display and not values.display
+        assert view.query_one(ImageView).display and not values.display
         await pilot.press("escape")
         await pilot.pause()
         assert gallery(dashboard).has_focus and gallery(dashboard).cursor == 1

@@ -22,7 +22,7 @@ from fmnist_tui.tui.base.dialogs import PickerDialog
 from fmnist_tui.tui.screens.errors.detail import ImageDetail
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.state.app_state import AppState, ClassPair
-from fmnist_tui.tui.widgets.picture import PictureView
+from fmnist_tui.tui.widgets.image_view import ImageView
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
 from tests.tui.conftest import Opened
 from tests.tui.errors.support import (
@@ -64,7 +64,7 @@ async def test_errors_are_shown_most_confident_first(
         assert f"loss {-np.log(shares[first.true]):.2f}" in facts(dashboard)
         # The image is the one of that index, and the true class is marked.
         position = int(np.flatnonzero(sketches.test.indices == first.index)[0])
-        shown = dashboard.screen.query_one(PictureView)._image
+        shown = dashboard.screen.query_one(ImageView)._image
         assert shown is not None and np.array_equal(shown, sketches.test.images[position])
         bars = dashboard.screen.query_one(ProbabilityBars)
         assert bars._true == GARMENTS[first.true]
@@ -128,7 +128,7 @@ async def test_z_and_r_change_how_images_are_drawn(
             await pilot.press("z")
         assert sorted(zooms) == ["full", "small", "tiny"]
         await pilot.press("r")
-        assert gallery.renderer == dashboard.screen.query_one(PictureView).renderer == "braille"
+        assert gallery.renderer == dashboard.screen.query_one(ImageView).renderer == "braille"
         assert app_state.settings.get("renderer") == "braille"
 
 
@@ -171,7 +171,7 @@ async def test_at_80_columns_the_selected_image_has_a_view_of_its_own(
         await pilot.press("enter")
         await settled(pilot, lambda: dashboard.screen.focused is detail)
         await settled(pilot, lambda: detail.region.width == 80)
-        assert dashboard.screen.query_one(PictureView).size.height >= 14
+        assert dashboard.screen.query_one(ImageView).size.height >= 14
         await settled(pilot, lambda: dashboard.screen.query_one(ProbabilityBars).size.height == 10)
         await pilot.press("right", "right", "h")
         await settled(pilot, lambda: f"#{misses[1].index} of" in facts(dashboard))

@@ -18,7 +18,7 @@ from textual.pilot import Pilot
 from fmnist_tui.render.cells import Run
 from fmnist_tui.render.renderers import draw_image
 from fmnist_tui.tui.widgets.gallery import ZOOMS, Gallery, Tile, plan_gallery
-from fmnist_tui.tui.widgets.picture import PictureView, fit_image, to_strips
+from fmnist_tui.tui.widgets.image_view import ImageView, fit_image, to_strips
 from tests.tui.scripted import settled
 
 BASE = Style.parse("#d7d7d7 on #121212")
@@ -147,11 +147,11 @@ def test_an_image_is_as_large_as_its_room_allows(
 async def test_a_picture_stands_in_the_middle_over_its_caption() -> None:
     class One(App[None]):
         def compose(self) -> ComposeResult:
-            yield PictureView()
+            yield ImageView()
 
     app = One()
     async with app.run_test(size=(60, 20)) as pilot:
-        one = app.query_one(PictureView)
+        one = app.query_one(ImageView)
         one.renderer = "ascii"
         one.show(picture(255), "a caption\nof two lines")
         await pilot.pause()

@@ -20,7 +20,7 @@ from fmnist_tui.tui.screens.data.class_list import ClassList, DatasetHeader
 from fmnist_tui.tui.screens.data.sample import SampleNumbers, SampleView
 from fmnist_tui.tui.screens.data.view import DatasetView, Mode
 from fmnist_tui.tui.widgets.gallery import Gallery
-from fmnist_tui.tui.widgets.picture import PictureView
+from fmnist_tui.tui.widgets.image_view import ImageView
 from fmnist_tui.util.text import safe_text
 
 # Seconds that the cursor rests before the large image beside the gallery is drawn.
@@ -43,7 +43,7 @@ class DatasetBrowser(Horizontal):
     header = getters.query_one(DatasetHeader)
     filter_input = getters.query_one("#filter", Input)
     class_list = getters.query_one(ClassList)
-    large_image = getters.query_one("#large", PictureView)
+    large_image = getters.query_one("#large", ImageView)
     numbers = getters.query_one(SampleNumbers)
     gallery = getters.query_one(Gallery)
     sample = getters.query_one(SampleView)
@@ -58,7 +58,7 @@ class DatasetBrowser(Horizontal):
             yield ClassList(classes="pane")
             with Vertical(id="sample", classes="pane") as sample:
                 sample.border_title = "under the cursor"
-                yield PictureView(id="large")
+                yield ImageView(id="large")
                 yield SampleNumbers()
         with Vertical(id="main"):
             yield Gallery(classes="pane")
@@ -126,7 +126,7 @@ class DatasetBrowser(Horizontal):
 
     def set_appearance(self, zoom: str, renderer: str) -> None:
         self.gallery.zoom = zoom
-        for widget in (self.gallery, *self.query(PictureView)):
+        for widget in (self.gallery, *self.query(ImageView)):
             widget.renderer = renderer
         self._show_details()
 

@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from fmnist_tui.config.dataset_catalog import SPLITS
 from fmnist_tui.data.browse import DatasetFilter
-from fmnist_tui.tui.widgets.picture import background
+from fmnist_tui.tui.widgets.image_view import background
 from fmnist_tui.util.formatting import format_count
 from fmnist_tui.util.text import safe_text
 

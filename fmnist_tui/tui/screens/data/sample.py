@@ -18,7 +18,7 @@ from textual.widget import Widget
 
 from fmnist_tui.data.browse import DARK, ImageStatistics
 from fmnist_tui.render.cells import Row, Run, resize, to_grey
-from fmnist_tui.tui.widgets.picture import PictureView, background, to_strips
+from fmnist_tui.tui.widgets.image_view import ImageView, background, to_strips
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
@@ -67,11 +67,11 @@ class SampleView(Horizontal, can_focus=True):
 
     DEFAULT_CSS = """
     SampleView { height: 1fr;
-        PictureView { width: 1fr; }
+        ImageView { width: 1fr; }
         PixelValues { width: 1fr; display: none; }
         &.-values PixelValues { display: block; }
-        &.-values PictureView { display: none; }
-        &.-values.-both PictureView { display: block; }
+        &.-values ImageView { display: none; }
+        &.-values.-both ImageView { display: block; }
     }
     """
     KEYS_TITLE = "One image"
@@ -94,11 +94,11 @@ class SampleView(Horizontal, can_focus=True):
             super().__init__()
             self.by = by
 
-    image_view = getters.query_one(PictureView)
+    image_view = getters.query_one(ImageView)
     pixel_values = getters.query_one(PixelValues)
 
     def compose(self) -> ComposeResult:
-        yield PictureView()
+        yield ImageView()
         yield PixelValues()
 
     def show(self, image: npt.NDArray[Any], caption: Content) -> None:

@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from fmnist_tui.tui.widgets.picture import PictureView
+from fmnist_tui.tui.widgets.image_view import ImageView
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
 
 # Lines reserved for the image before more than a few classes are shown.
@@ -42,11 +42,11 @@ class ImageDetail(Widget, can_focus=True):
 
     DEFAULT_CSS = """
     ImageDetail { layout: vertical; }
-    ImageDetail PictureView { height: 1fr; }
+    ImageDetail ImageView { height: 1fr; }
     ImageDetail #text { height: auto; padding: 0 1; }
     ImageDetail #facts { height: auto; }
     ImageDetail.-beside { layout: horizontal; }
-    ImageDetail.-beside PictureView { width: 1fr; }
+    ImageDetail.-beside ImageView { width: 1fr; }
     ImageDetail.-beside #text { width: 38; height: 1fr; padding: 1; }
     """
 
@@ -55,7 +55,7 @@ class ImageDetail(Widget, can_focus=True):
     _height = _width = 0
 
     def compose(self) -> ComposeResult:
-        yield PictureView()
+        yield ImageView()
         with Vertical(id="text"):
             yield Static(id="facts")
             yield ProbabilityBars()
@@ -68,7 +68,7 @@ class ImageDetail(Widget, can_focus=True):
         true: str | None,
     ) -> None:
         """Show an image (None where it is missing) with its facts and class probabilities."""
-        self.query_one(PictureView).show(image, "" if image is not None else "no image")
+        self.query_one(ImageView).show(image, "" if image is not None else "no image")
         text = self.query_one("#facts", Static)
         # No layout is needed if the text has as many lines as before and none of them wraps.
         width = max((fact.cell_length for fact in facts), default=0)
@@ -82,7 +82,7 @@ class ImageDetail(Widget, can_focus=True):
         self.post_message(self.Stepped(by))
 
     def set_renderer(self, renderer: str) -> None:
-        self.query_one(PictureView).renderer = renderer
+        self.query_one(ImageView).renderer = renderer
 
     def on_resize(self) -> None:
         self._update_bars()

@@ -17,7 +17,7 @@ from textual.widget import Widget
 
 from fmnist_tui.config.dataset_catalog import IMAGE_SIDE
 from fmnist_tui.render.renderers import draw_image
-from fmnist_tui.tui.widgets.picture import to_strips
+from fmnist_tui.tui.widgets.image_view import to_strips
 
 Pixels = npt.NDArray[np.uint8]
 Point = tuple[float, float]

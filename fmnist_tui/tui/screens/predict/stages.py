@@ -18,7 +18,7 @@ from textual.widgets import Static
 
 from fmnist_tui.render.renderers import draw_image
 from fmnist_tui.tui.widgets.columns import fit_text
-from fmnist_tui.tui.widgets.picture import to_strips
+from fmnist_tui.tui.widgets.image_view import to_strips
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.state.dataset_cache import DatasetSpec
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
+from fmnist_tui.tui.widgets.image_view import to_strips
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget, set_border_titles
-from fmnist_tui.tui.widgets.picture import to_strips
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 

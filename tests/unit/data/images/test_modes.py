@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from fmnist_tui.data.images.decode import EDGE, DecodedImage, open_image
 from fmnist_tui.data.images.pixels import apply_orientation, extract_planes
 from fmnist_tui.util.errors import UserError
-from tests.pictures_for_tests import save_picture
+from tests.image_files import save_picture
 from tests.unit.data.images.hostile import chunk, png
 
 

@@ -19,7 +19,7 @@ from fmnist_tui.config.dataset_catalog import DATASETS
 from fmnist_tui.data.images.decode import DecodedImage, open_image
 from fmnist_tui.data.images.prepare import Preparation, PreparedImage, prepare
 from fmnist_tui.util.errors import UserError
-from tests.pictures_for_tests import photographed
+from tests.image_files import photographed
 
 Bytes = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]

@@ -50,10 +50,10 @@ def known_renderer(name: str) -> str:
     return name if name in renderer_names() else renderer_names()[0]
 
 
-class PictureView(Widget):
+class ImageView(Widget):
     """One image, as large as fits, centred, with a caption below."""
 
-    DEFAULT_CSS = "PictureView { height: 1fr; }"
+    DEFAULT_CSS = "ImageView { height: 1fr; }"
     renderer: reactive[str] = reactive("halfblock")
 
     _image: npt.NDArray[Any] | None = None
