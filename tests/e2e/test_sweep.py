@@ -156,15 +156,27 @@ def test_an_empty_search_space_prints_one_error_line(home: Home) -> None:
 
 
 def test_an_unresponsive_server_is_reported_within_ten_seconds(home: Home) -> None:
+    """Ten seconds of waiting: a server that refuses at once shows what the start takes."""
+
+    def report(port: int) -> tuple[str, float]:
+        started = time.monotonic()
+        url = f"postgresql://me:s3cr3t@127.0.0.1:{port}/x"
+        error = home.error_line("sweep", "two-conv", "--storage", url, status=1)
+        return error, time.monotonic() - started
+
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        # The first start may read its modules from the disk.
+        refused, first_seconds = report(closed.getsockname()[1])
+        _, start_seconds = report(closed.getsockname()[1])
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        url = f"postgresql://me:s3cr3t@127.0.0.1:{silent.getsockname()[1]}/x"
-        began = time.monotonic()
-        error = home.error_line("sweep", "two-conv", "--storage", url, status=1)
-    assert time.monotonic() - began < 10
-    assert "cannot be used" in error or "has not answered" in error
-    assert "s3cr3t" not in error and "me@127.0.0.1" in error
+        error, seconds = report(silent.getsockname()[1])
+    assert seconds - min(first_seconds, start_seconds) < 10
+    for line in (refused, error):
+        assert "cannot be used" in line or "has not answered" in line
+        assert "s3cr3t" not in line and "me@127.0.0.1" in line
 
 
 # -- several workers ----------------------------------------------------------------------
