@@ -69,7 +69,7 @@ def make_learner(settings: RunConfig, dataset: Dataset) -> Learner:
     return Learner(ModelInfo.from_dataset(settings, dataset), dataset, choose_device(settings))
 
 
-class Bench:
+class Harness:
     """A trainer with everything that it needs; its events are collected in a list."""
 
     def __init__(self, folder: Path, dataset: Dataset, **values: Any) -> None:

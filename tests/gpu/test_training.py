@@ -13,7 +13,7 @@ from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import FINISHED, EpochEnded, Evaluated, LrProbed, RunStarted
 from fmnist_tui.util.errors import UserError
-from tests.engine.support import Bench, Listener, blobs, config, make_learner
+from tests.engine.support import Harness, Listener, blobs, config, make_learner
 from tests.engine.training.test_lr_search_in_run import FIND, SHORT, trained
 from tests.engine.training.test_resume import train_with_stops
 
@@ -33,12 +33,12 @@ def test_a_short_training_learns_in_every_precision(
     tmp_path: Path, precision: str, graph: bool
 ) -> None:
     values = {"device": "cuda", "precision": precision, "cuda_graph": graph}
-    bench = Bench(
+    harness = Harness(
         tmp_path, blobs(512), **values, model="two-conv", epochs=3, batch_size=32, lr=1e-3
     )
-    assert bench.trainer.run().reason == FINISHED
-    assert bench.trainer._step.is_captured == graph
-    assert bench.of(EpochEnded)[-1].val_accuracy >= 0.9
+    assert harness.trainer.run().reason == FINISHED
+    assert harness.trainer._step.is_captured == graph
+    assert harness.of(EpochEnded)[-1].val_accuracy >= 0.9
 
 
 @pytest.mark.parametrize("settings", [{}, FROZEN], ids=["plain", "frozen"])
@@ -80,10 +80,10 @@ def test_a_training_with_a_cuda_graph_and_a_search_ends_like_one_without(
     tmp_path: Path, at: int
 ) -> None:
     plain, _ = trained(tmp_path / "plain", **CUDA)
-    with_search, bench = trained(tmp_path / "searched", FIND, at=at, **CUDA)
-    assert bench.trainer._step.is_captured
+    with_search, harness = trained(tmp_path / "searched", FIND, at=at, **CUDA)
+    assert harness.trainer._step.is_captured
     # It ends early where the loss explodes, which depends on the GPU.
-    assert SHORT.steps // 2 < len(bench.of(LrProbed)) <= SHORT.steps
+    assert SHORT.steps // 2 < len(harness.of(LrProbed)) <= SHORT.steps
     assert with_search == plain
 
 

@@ -1,4 +1,4 @@
-"""A dashboard for tests: folders of its own, no session thread unless a test asks for one."""
+"""A dashboard with temporary folders."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from fmnist_tui.tui.state.settings import Settings
 
 
 @pytest.fixture(autouse=True)
-def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look more often than Textual would whether the process has come to rest."""
+def shorter_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check more often than Textual does by default whether the app is idle."""
     monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 0.005)
 
 
-Opened = Callable[..., AbstractAsyncContextManager[tuple[Dashboard, Pilot[int]]]]
+OpenDashboard = Callable[..., AbstractAsyncContextManager[tuple[Dashboard, Pilot[int]]]]
 
 
 @pytest.fixture
 def app_state(tmp_path: Path) -> Iterator[AppState]:
-    """A desk over empty folders; its session's thread begins with the first work."""
+    """The state of a dashboard with empty folders."""
     runs, data = tmp_path / "runs", tmp_path / "data"
     runs.mkdir()
     data.mkdir()
@@ -36,11 +36,11 @@ def app_state(tmp_path: Path) -> Iterator[AppState]:
 
 
 @pytest.fixture
-def opened(app_state: AppState) -> Opened:
-    """`async with opened("data", size=(120, 36)) as (bench, pilot)`: the dashboard on a screen."""
+def open_dashboard(app_state: AppState) -> OpenDashboard:
+    """Open the dashboard on a screen: `async with open_dashboard("data") as (dashboard, pilot)`."""
 
     @asynccontextmanager
-    async def open_it(
+    async def open_screen(
         first: str = "data", size: tuple[int, int] = (120, 36)
     ) -> AsyncIterator[tuple[Dashboard, Pilot[int]]]:
         dashboard = Dashboard(app_state, first)
@@ -48,4 +48,4 @@ def opened(app_state: AppState) -> Opened:
             await pilot.pause()
             yield dashboard, pilot
 
-    return open_it
+    return open_screen

@@ -38,7 +38,7 @@ CONFIG = RunConfig(dataset="sketches", recipe="tiny", epochs=4, batch_size=64)
 def events(
     config: RunConfig = CONFIG, epochs: int | None = None, ended: bool = True, run: str = "run"
 ) -> Iterator[Event]:
-    """What a run says that learns as it should; `epochs` of them are done."""
+    """The events of a run that learns well, up to the end of this epoch."""
     done = config.epochs if epochs is None else epochs
     t = START
     yield RunStarted(
@@ -79,26 +79,26 @@ def events(
             t, (epoch + 1) * STEPS, epoch + 1, "best", f"best-000{epoch}.pt", "0" * 64, 900_000
         )
     if ended:
-        found = _tested()
+        evaluation = _test_evaluation()
         yield Evaluated(
             t,
             done * STEPS,
             done,
             f"best-000{done - 1}.pt",
             "test",
-            found.count,
-            found.loss,
-            found.accuracy,
-            *found.interval,
-            found.macro_f1,
-            found.ece,
-            found.confusion,
+            evaluation.count,
+            evaluation.loss,
+            evaluation.accuracy,
+            *evaluation.interval,
+            evaluation.macro_f1,
+            evaluation.ece,
+            evaluation.confusion,
         )
         yield RunEnded(t + 1, done * STEPS, done, FINISHED, t + 1 - START)
 
 
 def predictions(split: str, count: int = 300, seed: int = 0) -> Predictions:
-    """Answers that are right about four times of five; class 6 is mostly taken for 0."""
+    """Predictions of which about 80 % are correct; class 6 is mostly predicted as 0."""
     random = np.random.default_rng(seed)
     labels = random.integers(0, 10, count)
     logits = random.normal(0, 1.0, (count, 10))
@@ -116,7 +116,7 @@ def predictions(split: str, count: int = 300, seed: int = 0) -> Predictions:
 
 
 @cache
-def _tested() -> Evaluation:
+def _test_evaluation() -> Evaluation:
     return predictions("test").evaluation()
 
 
@@ -142,9 +142,9 @@ def make_run(
     return folder
 
 
-async def settled(pilot: object, done: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for work in threads to have come to something."""
-    until = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < until, "it never came to that"
+async def wait_until(pilot: object, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait until a condition holds, usually the result of work in a thread."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never held"
         await pilot.pause(0.02)  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ import pytest
 from fmnist_tui.data.load import load_dataset
 from fmnist_tui.engine.inference.classifier import Classifier
 from fmnist_tui.engine.inference.predict import predict_file
-from tests.engine.support import Bench, blobs
+from tests.engine.support import Harness, blobs
 from tests.image_files import photographed
 
 COUNT = 200
@@ -22,7 +22,7 @@ ALLOWED_LOSS = 0.03
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     """A small network trained on slightly shifted and scaled sketches."""
     dataset = load_dataset("sketches", data_dir=tmp_path_factory.mktemp("data"))
-    bench = Bench(
+    harness = Harness(
         tmp_path_factory.mktemp("run"),
         dataset,
         model="custom-cnn",
@@ -34,9 +34,9 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
         scale=0.25,
         rotate=10.0,
     )
-    bench.trainer.run()
-    payload, manifest, _ = bench.store.load("best")
-    return Classifier.load(payload, bench.learner.device, manifest.file)
+    harness.trainer.run()
+    payload, manifest, _ = harness.store.load("best")
+    return Classifier.load(payload, harness.learner.device, manifest.file)
 
 
 def test_files_lose_at_most_two_points_against_the_arrays(
@@ -86,14 +86,14 @@ def test_a_file_that_is_not_an_image_gets_an_error_instead_of_a_label(
 
 def test_a_checkpoint_loads_as_the_classifier_that_was_saved(tmp_path: Path) -> None:
     dataset = blobs(128)
-    bench = Bench(tmp_path, dataset, epochs=3, ema=0.5)
-    bench.trainer.run()
-    payload, manifest, _ = bench.store.load("last")
-    loaded = Classifier.load(payload, bench.learner.device, manifest.file)
-    live = Classifier(bench.learner.info, bench.learner.model, bench.learner.device)
-    average = bench.learner._average
+    harness = Harness(tmp_path, dataset, epochs=3, ema=0.5)
+    harness.trainer.run()
+    payload, manifest, _ = harness.store.load("last")
+    loaded = Classifier.load(payload, harness.learner.device, manifest.file)
+    live = Classifier(harness.learner.info, harness.learner.model, harness.learner.device)
+    average = harness.learner._average
     assert average is not None
     with average.applied():
         expected = live.probabilities(dataset.test.images)
     assert loaded.probabilities(dataset.test.images) == pytest.approx(expected, abs=1e-5)
-    assert loaded.info == bench.learner.info
+    assert loaded.info == harness.learner.info

@@ -47,7 +47,7 @@ log = true
 LONG = TINY.replace("epochs = 2", f"epochs = {FOREVER}")
 
 
-class SweepBench:
+class SweepHarness:
     """A sweep that can run in its own thread."""
 
     def __init__(
@@ -94,11 +94,11 @@ class SweepBench:
 
 
 def test_a_sweep_runs_its_trials_and_leaves_a_record(session: Session, tmp_path: Path) -> None:
-    bench = SweepBench(session, tmp_path, TINY)
-    assert bench.sweep.run() == SweepOutcome("finished", "", 3)
-    shown = bench.read()
+    harness = SweepHarness(session, tmp_path, TINY)
+    assert harness.sweep.run() == SweepOutcome("finished", "", 3)
+    shown = harness.read()
     assert [trial.state for trial in shown.trials] == ["complete"] * 3
-    events = EventReader(bench.run.events).read()
+    events = EventReader(harness.run.events).read()
     started, *trials, ended = events
     assert isinstance(started, RunStarted) and (started.kind, started.epochs) == ("sweep", 3)
     assert isinstance(ended, RunEnded) and (ended.reason, ended.step) == ("finished", 3)
@@ -107,15 +107,15 @@ def test_a_sweep_runs_its_trials_and_leaves_a_record(session: Session, tmp_path:
         (trial.number, trial.number + 1, trial.value) for trial in shown.trials
     ]
     assert shown.best is not None and ends[-1].best == shown.best.value
-    assert bench.progress[-1] == (3.0, 3.0, "trial 2 complete")
-    assert len(bench.messages) == 3
+    assert harness.progress[-1] == (3.0, 3.0, "trial 2 complete")
+    assert len(harness.messages) == 3
 
 
 def test_a_sweep_is_one_run_in_the_run_list(session: Session, tmp_path: Path) -> None:
-    bench = SweepBench(session, tmp_path, TINY)
-    bench.sweep.run()
+    harness = SweepHarness(session, tmp_path, TINY)
+    harness.sweep.run()
     (line,) = list_runs(session.runs_dir)
-    best = bench.read().best
+    best = harness.read().best
     assert best is not None
     assert (line.kind, line.epochs_done, line.epochs_total) == ("sweep", 3, 3)
     assert line.best_val_accuracy == best.value and line.test_accuracy is None
@@ -132,13 +132,13 @@ def test_a_trial_is_an_ordinary_run_that_never_reads_the_test_split(
         return evaluate_split(classifier, split, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(run_record, "evaluate_split", watched)
-    bench = SweepBench(session, tmp_path, TINY)
-    bench.sweep.run()
+    harness = SweepHarness(session, tmp_path, TINY)
+    harness.sweep.run()
     assert evaluated == ["val"] * 3
-    for trial in bench.read().trials:
+    for trial in harness.read().trials:
         folder = RunFolder.open(Path(trial.run))
         state = replay(folder.events)
-        assert folder.path.parent == bench.run.path / "trials"
+        assert folder.path.parent == harness.run.path / "trials"
         assert summarise_run(folder).kind == "train" and state.end_reason == "finished"
         assert state.best is not None and state.best.val_accuracy == trial.value
         assert state.evaluation("val") is not None and state.evaluation("test") is None
@@ -157,45 +157,47 @@ def test_an_ordinary_run_still_reads_the_test_split(session: Session) -> None:
 
 
 def test_the_pruner_ends_a_trial_early(session: Session, tmp_path: Path) -> None:
-    bench = SweepBench(session, tmp_path, LONG.replace('"none"', '"median"\nstartup = 0'), trials=1)
+    harness = SweepHarness(
+        session, tmp_path, LONG.replace('"none"', '"median"\nstartup = 0'), trials=1
+    )
     for _ in range(3):
-        claimed = bench.ledger.claim()
+        claimed = harness.ledger.claim()
         for epoch in range(1, 40):
-            bench.ledger.report(claimed, epoch, 1.01)
-        bench.ledger.end(claimed, "complete", 1.01)
-    assert bench.sweep.run().reason == "finished"
-    trial = bench.read().trials[-1]
+            harness.ledger.report(claimed, epoch, 1.01)
+        harness.ledger.end(claimed, "complete", 1.01)
+    assert harness.sweep.run().reason == "finished"
+    trial = harness.read().trials[-1]
     assert trial.state == "pruned" and 0 < trial.epochs < FOREVER
     assert replay(RunFolder(Path(trial.run)).events).message == "pruned"
 
 
 def test_a_killed_trial_ends_and_the_sweep_continues(session: Session, tmp_path: Path) -> None:
-    bench = SweepBench(session, tmp_path, LONG, trials=2)
-    bench.start()
+    harness = SweepHarness(session, tmp_path, LONG, trials=2)
+    harness.start()
     for number in (0, 1):
-        bench.until(lambda shown, n=number: len(shown.trials) > n and shown.trials[n].epochs > 0)  # type: ignore[misc]
-        remote_control.kill(SnapshotReader(), bench.where, "search", number)
-        bench.until(lambda shown, n=number: shown.trials[n].state == "killed")  # type: ignore[misc]
-    assert bench.end() == SweepOutcome("finished", "", 2)
+        harness.until(lambda shown, n=number: len(shown.trials) > n and shown.trials[n].epochs > 0)  # type: ignore[misc]
+        remote_control.kill(SnapshotReader(), harness.where, "search", number)
+        harness.until(lambda shown, n=number: shown.trials[n].state == "killed")  # type: ignore[misc]
+    assert harness.end() == SweepOutcome("finished", "", 2)
 
 
 def test_a_stopped_sweep_requeues_its_trial(session: Session, tmp_path: Path) -> None:
-    bench = SweepBench(session, tmp_path, LONG)
-    bench.start()
-    shown = bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
-    bench.sweep.stop("Ctrl-C")
-    assert bench.end() == SweepOutcome("stopped", "Ctrl-C", 0)
-    after = bench.read()
+    harness = SweepHarness(session, tmp_path, LONG)
+    harness.start()
+    shown = harness.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
+    harness.sweep.stop("Ctrl-C")
+    assert harness.end() == SweepOutcome("stopped", "Ctrl-C", 0)
+    after = harness.read()
     assert [trial.state for trial in after.trials] == ["stopped", "waiting"]
     assert after.trials[1].params == shown.trials[0].params
-    assert replay(bench.run.events).message == "Ctrl-C"
+    assert replay(harness.run.events).message == "Ctrl-C"
 
 
 def test_a_sweep_obeys_commands_in_its_folder(session: Session, tmp_path: Path) -> None:
-    bench = SweepBench(session, tmp_path, LONG)
-    bench.start()
-    bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
-    trial = RunFolder(Path(bench.read().trials[0].run))
+    harness = SweepHarness(session, tmp_path, LONG)
+    harness.start()
+    harness.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
+    trial = RunFolder(Path(harness.read().trials[0].run))
 
     def paused(is_so: bool) -> None:
         until = time.monotonic() + PATIENCE
@@ -203,28 +205,28 @@ def test_a_sweep_obeys_commands_in_its_folder(session: Session, tmp_path: Path) 
             assert time.monotonic() < until
             time.sleep(0.02)
 
-    send_command(bench.run, Pause(time.time()))
+    send_command(harness.run, Pause(time.time()))
     paused(True)
-    send_command(bench.run, Resume(time.time()))
+    send_command(harness.run, Resume(time.time()))
     paused(False)
-    send_command(bench.run, Stop(time.time(), "requested in the run list"))
-    assert bench.end() == SweepOutcome("stopped", "requested in the run list", 0)
+    send_command(harness.run, Stop(time.time(), "requested in the run list"))
+    assert harness.end() == SweepOutcome("stopped", "requested in the run list", 0)
 
 
 def test_no_trial_starts_after_the_time_limit(session: Session, tmp_path: Path) -> None:
     text = TINY.replace("trials = 3", "trials = 3\ntimeout = 0.000001")
-    assert SweepBench(session, tmp_path, text).sweep.run() == SweepOutcome(
+    assert SweepHarness(session, tmp_path, text).sweep.run() == SweepOutcome(
         "finished", "the time limit of 1e-06 s is over", 0
     )
 
 
 def test_a_stop_request_ends_every_worker(session: Session, tmp_path: Path) -> None:
-    bench = SweepBench(session, tmp_path, LONG)
-    bench.start()
-    bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
-    assert remote_control.stop(SnapshotReader(), bench.where, "search") == 1
-    assert bench.end().reason == "stopped"
-    assert bench.read().trials[0].state == "stopped"
+    harness = SweepHarness(session, tmp_path, LONG)
+    harness.start()
+    harness.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
+    assert remote_control.stop(SnapshotReader(), harness.where, "search") == 1
+    assert harness.end().reason == "stopped"
+    assert harness.read().trials[0].state == "stopped"
 
 
 def test_a_trial_with_invalid_settings_fails_and_the_study_continues(
@@ -232,24 +234,24 @@ def test_a_trial_with_invalid_settings_fails_and_the_study_continues(
 ) -> None:
     text = TINY.replace("trials = 3", 'sampler = "grid"').partition("[space.lr]")[0]
     text += "[space.mixup]\nchoices = [0.0, 0.2]\n[space.cutmix]\nchoices = [0.0, 0.2]\n"
-    bench = SweepBench(session, tmp_path, text)
-    assert bench.sweep.run() == SweepOutcome("finished", "", 4)
-    states = sorted(trial.state for trial in bench.read().trials)
+    harness = SweepHarness(session, tmp_path, text)
+    assert harness.sweep.run() == SweepOutcome("finished", "", 4)
+    states = sorted(trial.state for trial in harness.read().trials)
     assert states == ["complete", "complete", "complete", "failed"]
-    (failed,) = (trial for trial in bench.read().trials if trial.state == "failed")
+    (failed,) = (trial for trial in harness.read().trials if trial.state == "failed")
     assert "cannot be used with mixup" in failed.why
 
 
 def test_a_nan_loss_fails_only_its_trial(session: Session, tmp_path: Path) -> None:
     text = TINY.partition("[space.lr]")[0].replace("trials = 3", 'sampler = "grid"')
     text = text.replace('model = "linear"', 'model = "mlp"\nmomentum = 0.0\noptimizer = "sgd"')
-    bench = SweepBench(
+    harness = SweepHarness(
         session,
         tmp_path,
         f"{text}[space.lr]\nchoices = [0.001, 100.0]\n[space.ema]\nchoices = [0.0]\n",
     )
-    bench.sweep.run()
-    trials = {trial.params["lr"]: trial for trial in bench.read().trials}
+    harness.sweep.run()
+    trials = {trial.params["lr"]: trial for trial in harness.read().trials}
     assert trials[0.001].state == "complete"
     assert trials[100.0].state == "failed" and "stopped being a number" in trials[100.0].why
 
@@ -261,11 +263,11 @@ def test_three_equal_failures_at_the_start_end_the_sweep(
         raise UserError("the data set fashion is not here and cannot be fetched (try 3)")
 
     monkeypatch.setattr(run_training, "load_dataset_for", missing)
-    bench = SweepBench(session, tmp_path, TINY.replace("trials = 3", "trials = 9"))
-    outcome = bench.sweep.run()
+    harness = SweepHarness(session, tmp_path, TINY.replace("trials = 3", "trials = 9"))
+    outcome = harness.sweep.run()
     assert (outcome.reason, outcome.done) == ("failed", 3)
     assert outcome.message.startswith("3 trials in a row failed alike: the data set fashion is not")
-    assert [trial.state for trial in bench.read().trials] == ["failed"] * 3
+    assert [trial.state for trial in harness.read().trials] == ["failed"] * 3
 
 
 def test_a_dataset_that_becomes_available_lets_the_sweep_continue(
@@ -280,9 +282,9 @@ def test_a_dataset_that_becomes_available_lets_the_sweep_continue(
         return blobs(64)
 
     monkeypatch.setattr(run_training, "load_dataset_for", fail_sometimes)
-    bench = SweepBench(session, tmp_path, TINY.replace("trials = 3", "trials = 6"))
-    assert bench.sweep.run() == SweepOutcome("finished", "", 6)
-    states = [trial.state for trial in bench.read().trials]
+    harness = SweepHarness(session, tmp_path, TINY.replace("trials = 3", "trials = 6"))
+    assert harness.sweep.run() == SweepOutcome("finished", "", 6)
+    states = [trial.state for trial in harness.read().trials]
     assert states == ["failed", "failed", "complete", "failed", "failed", "complete"]
 
 
@@ -296,7 +298,7 @@ def test_a_full_disk_is_reported_once_and_the_study_updated_later(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry, "RETRY_SECONDS", 0.01)
-    bench = SweepBench(session, tmp_path, TINY, trials=1)
+    harness = SweepHarness(session, tmp_path, TINY, trials=1)
     full = threading.Event()
     refused: list[bytes] = []
 
@@ -310,10 +312,10 @@ def test_a_full_disk_is_reported_once_and_the_study_updated_later(
         append_line(path, line, durable=durable)
 
     monkeypatch.setattr("fmnist_tui.sweeps.journal.append_line", write)
-    assert bench.sweep.run() == SweepOutcome("finished", "", 1)
-    (trial,) = bench.read().trials
+    assert harness.sweep.run() == SweepOutcome("finished", "", 1)
+    (trial,) = harness.read().trials
     assert (trial.state, trial.epochs) == ("complete", 2) and Path(trial.run).is_dir()
-    alerts = [one for one in EventReader(bench.run.events).read() if isinstance(one, Alert)]
+    alerts = [one for one in EventReader(harness.run.events).read() if isinstance(one, Alert)]
     assert len(refused) == 8 and len(alerts) == 1
     assert "No space left on device" in alerts[0].message and alerts[0].level == "warning"
 
@@ -323,37 +325,37 @@ def test_a_storage_that_keeps_failing_ends_the_sweep(
 ) -> None:
     monkeypatch.setattr(retry, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(retry, "TIMEOUT_SECONDS", 0.2)
-    bench = SweepBench(session, tmp_path, TINY)
-    bench.start()
-    bench.until(lambda shown: shown.done >= 1)
+    harness = SweepHarness(session, tmp_path, TINY)
+    harness.start()
+    harness.until(lambda shown: shown.done >= 1)
 
     def gone(*_: object, **__: object) -> None:
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as context:
         context.setattr("fmnist_tui.sweeps.journal.append_line", gone)
-        outcome = bench.end()
+        outcome = harness.end()
     assert outcome.reason == "failed" and "Input/output error" in outcome.message
     assert "\n" not in outcome.message
-    assert replay(bench.run.events).end_reason == "failed"
+    assert replay(harness.run.events).end_reason == "failed"
     # Earlier trials are intact, and another worker can continue.
-    assert bench.read().done >= 1
+    assert harness.read().done >= 1
 
 
 def test_a_trial_that_another_worker_has_ended_is_abandoned(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = SweepBench(session, tmp_path, LONG, trials=1)
-    bench.start()
-    bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
-    other = join_study(bench.where, make_spec(LONG))
+    harness = SweepHarness(session, tmp_path, LONG, trials=1)
+    harness.start()
+    harness.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
+    other = join_study(harness.where, make_spec(LONG))
     monkeypatch.setattr(other, "_is_lost", lambda trial: True)
     assert other.recover() == [0]
-    bench.until(lambda shown: shown.done + shown.running == 1 and len(shown.trials) == 2)
-    bench.sweep.stop("enough")
-    bench.end()
-    states = [trial.state for trial in bench.read().trials]
-    assert states[0] == "lost" and "ended by another process" in " ".join(bench.messages)
+    harness.until(lambda shown: shown.done + shown.running == 1 and len(shown.trials) == 2)
+    harness.sweep.stop("enough")
+    harness.end()
+    states = [trial.state for trial in harness.read().trials]
+    assert states[0] == "lost" and "ended by another process" in " ".join(harness.messages)
 
 
 def test_fast_epochs_do_not_wait_for_a_slow_storage(
@@ -364,18 +366,18 @@ def test_fast_epochs_do_not_wait_for_a_slow_storage(
         append_line(path, line, durable=durable)
 
     monkeypatch.setattr("fmnist_tui.sweeps.journal.append_line", slowly)
-    bench = SweepBench(session, tmp_path, LONG.replace(str(FOREVER), "1000"), trials=1)
+    harness = SweepHarness(session, tmp_path, LONG.replace(str(FOREVER), "1000"), trials=1)
     began = time.monotonic()
-    assert bench.sweep.run().reason == "finished"
-    (trial,) = bench.read().trials
+    assert harness.sweep.run().reason == "finished"
+    (trial,) = harness.read().trials
     assert trial.epochs == 1000 and 1 < len(trial.curve) < 1000
     assert time.monotonic() - began < 20
 
 
 def test_small_jobs_run_during_a_trial(session: Session, tmp_path: Path) -> None:
-    bench = SweepBench(session, tmp_path, LONG)
-    bench.start()
-    bench.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
+    harness = SweepHarness(session, tmp_path, LONG)
+    harness.start()
+    harness.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
     assert session.submit(lambda _: 42).result(PATIENCE) == 42
-    bench.sweep.stop("enough")
-    assert bench.end().reason == "stopped"
+    harness.sweep.stop("enough")
+    assert harness.end().reason == "stopped"

@@ -20,7 +20,7 @@ from fmnist_tui.protocol.events import FINISHED, CheckpointSaved, EpochEnded, Ru
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.util.errors import UserError
-from tests.engine.support import PATIENCE, Bench, Listener, blobs, config, digest, make_learner
+from tests.engine.support import PATIENCE, Harness, Listener, blobs, config, digest, make_learner
 
 SETTINGS: dict[str, Any] = {
     "model": "custom-cnn",
@@ -43,18 +43,18 @@ def settings(**values: Any) -> RunConfig:
 def parent(session: Session) -> RunFolder:
     """A run that stopped at step 9, in its third epoch, and kept step-5.pt."""
     folder = RunFolder.create(session.runs_dir, "parent", "blobs")
-    bench = Bench(folder.checkpoints, blobs(64), **SETTINGS)
+    harness = Harness(folder.checkpoints, blobs(64), **SETTINGS)
 
     def on_tick() -> None:
-        if bench.learner.step == 4:
-            bench.inbox.send(SaveCheckpoint(0.0))
-        if bench.learner.step == 8:
-            bench.inbox.send(SetLearningRate(0.0, 1e-3))
-        if bench.learner.step == STOPPED_AT:
-            bench.inbox.send(Stop(0.0))
+        if harness.learner.step == 4:
+            harness.inbox.send(SaveCheckpoint(0.0))
+        if harness.learner.step == 8:
+            harness.inbox.send(SetLearningRate(0.0, 1e-3))
+        if harness.learner.step == STOPPED_AT:
+            harness.inbox.send(Stop(0.0))
 
-    bench.trainer.on_tick = on_tick
-    bench.trainer.run()
+    harness.trainer.on_tick = on_tick
+    harness.trainer.run()
     return folder
 
 
@@ -117,15 +117,15 @@ def test_a_fork_with_the_same_settings_trains_identically_bit_for_bit(
     parent = RunFolder.create(session.runs_dir, "parent", "blobs")
     payloads = []
     for folder, stop_at in ((tmp_path / "uninterrupted", None), (parent.checkpoints, STOPPED_AT)):
-        bench = Bench(folder, blobs(64), **SETTINGS)
+        harness = Harness(folder, blobs(64), **SETTINGS)
 
-        def on_tick(bench: Bench = bench, stop_at: int | None = stop_at) -> None:
-            if bench.learner.step == stop_at:
-                bench.inbox.send(Stop(0.0))
+        def on_tick(harness: Harness = harness, stop_at: int | None = stop_at) -> None:
+            if harness.learner.step == stop_at:
+                harness.inbox.send(Stop(0.0))
 
-        bench.trainer.on_tick = on_tick
-        bench.trainer.run()
-        payloads.append(bench.store.load("last")[0])
+        harness.trainer.on_tick = on_tick
+        harness.trainer.run()
+        payloads.append(harness.store.load("last")[0])
     uninterrupted = payloads[0]
     fork = CheckpointStore(forked(session, parent)[0].checkpoints).load("last")[0]
     assert digest(fork["model"]) == digest(uninterrupted["model"]) != digest(payloads[1]["model"])

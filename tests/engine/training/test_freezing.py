@@ -19,7 +19,7 @@ from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.events import FINISHED, STOPPED
 from fmnist_tui.util.errors import UserError
-from tests.engine.support import Bench, blobs, config, digest, make_learner
+from tests.engine.support import Harness, blobs, config, digest, make_learner
 
 SETTINGS: dict[str, Any] = {
     "model": "custom-cnn",
@@ -125,21 +125,21 @@ def test_frozen_norms_stay_in_evaluation_mode() -> None:
 def _run(folder: Path, stops: list[int], **values: object) -> tuple[str, Learner]:
     """The weights' hash after training with a stop at each of these steps."""
     for stop_at in [*stops, None]:
-        bench = Bench(folder, blobs(64), **{**SETTINGS, **values})
-        learner = bench.learner
-        if bench.store.manifests("last"):
-            payload, manifest, _ = bench.store.load("last")
+        harness = Harness(folder, blobs(64), **{**SETTINGS, **values})
+        learner = harness.learner
+        if harness.store.manifests("last"):
+            payload, manifest, _ = harness.store.load("last")
             learner.restore(payload, manifest.file)
         if learner.frozen is not None:
             learner.frozen.record_hash(learner.model.state_dict())
 
-        def on_tick(bench: Bench = bench, stop_at: int | None = stop_at) -> None:
-            if bench.learner.step == stop_at:
-                bench.inbox.send(Stop(time.time()))
+        def on_tick(harness: Harness = harness, stop_at: int | None = stop_at) -> None:
+            if harness.learner.step == stop_at:
+                harness.inbox.send(Stop(time.time()))
 
-        bench.trainer.on_tick = on_tick
-        assert bench.trainer.run().reason == (FINISHED if stop_at is None else STOPPED)
-    payload, _, _ = bench.store.load("last")
+        harness.trainer.on_tick = on_tick
+        assert harness.trainer.run().reason == (FINISHED if stop_at is None else STOPPED)
+    payload, _, _ = harness.store.load("last")
     return digest(payload["model"]) + digest(payload["weights"]), learner
 
 

@@ -21,7 +21,7 @@ from fmnist_tui.engine.training.live_preview import (
     interleave_classes,
 )
 from fmnist_tui.protocol.events import EVENTS, EpochEnded, Glance
-from tests.engine.support import Bench, blobs, config, digest, make_learner
+from tests.engine.support import Harness, blobs, config, digest, make_learner
 
 
 @pytest.fixture
@@ -52,30 +52,30 @@ def test_images_alternate_between_classes_in_their_own_order() -> None:
 
 
 def test_the_first_image_of_each_of_the_first_ten_classes_is_shown(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, many_classes(12), epochs=1)
-    assert bench.preview is not None
-    glance = bench.preview.predict_sample()
+    harness = Harness(tmp_path, many_classes(12), epochs=1)
+    assert harness.preview is not None
+    glance = harness.preview.predict_sample()
     assert glance.labels == tuple(range(10))
     assert glance.indices == tuple(range(100, 110))
 
 
 def test_fewer_classes_are_filled_up_with_further_images(tmp_path: Path) -> None:
     dataset = blobs(64)
-    bench = Bench(tmp_path, dataset, epochs=1)
-    assert bench.preview is not None
-    glance = bench.preview.predict_sample()
+    harness = Harness(tmp_path, dataset, epochs=1)
+    assert harness.preview is not None
+    glance = harness.preview.predict_sample()
     assert len(glance.indices) == len(set(glance.indices)) == 10
     assert glance.labels[:4] == (0, 1, 2, 3)
     assert [dataset.val.labels[index] for index in glance.indices] == list(glance.labels)
 
 
 def test_a_preview_after_validation_counts_every_image_of_the_split(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, blobs(2048), epochs=1)
-    bench.trainer.run()
-    (glance,) = [event for event in bench.of(Glance) if event.count == 512]
-    live = Classifier(bench.learner.info, bench.learner.model.eval(), bench.learner.device)
-    probabilities = softmax(live.predict_logits(bench.dataset.val))
-    exact = compute_metrics(probabilities, bench.dataset.val.labels, bench.dataset.info.classes)
+    harness = Harness(tmp_path, blobs(2048), epochs=1)
+    harness.trainer.run()
+    (glance,) = [event for event in harness.of(Glance) if event.count == 512]
+    live = Classifier(harness.learner.info, harness.learner.model.eval(), harness.learner.device)
+    probabilities = softmax(live.predict_logits(harness.dataset.val))
+    exact = compute_metrics(probabilities, harness.dataset.val.labels, harness.dataset.info.classes)
     assert glance.confusion == exact.confusion
     assert (glance.step, glance.epoch) == (128, 1)
     shown = list(glance.indices)
@@ -84,19 +84,19 @@ def test_a_preview_after_validation_counts_every_image_of_the_split(tmp_path: Pa
 
 
 def test_previews_come_at_the_start_and_after_each_validation(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, blobs(64), epochs=3)
-    bench.trainer.run()
-    assert [event.step for event in bench.of(Glance)] == [0, 4, 8, 12]
-    kinds = [type(event) for event in bench.events]
+    harness = Harness(tmp_path, blobs(64), epochs=3)
+    harness.trainer.run()
+    assert [event.step for event in harness.of(Glance)] == [0, 4, 8, 12]
+    kinds = [type(event) for event in harness.events]
     assert kinds.index(Glance, kinds.index(Glance) + 1) < kinds.index(EpochEnded)
 
 
 def test_between_validations_a_class_balanced_sample_is_predicted(
     tmp_path: Path, every_step: None
 ) -> None:
-    bench = Bench(tmp_path, blobs(2048), epochs=1)
-    bench.trainer.run()
-    samples = [event for event in bench.of(Glance) if 0 < event.step < 128]
+    harness = Harness(tmp_path, blobs(2048), epochs=1)
+    harness.trainer.run()
+    samples = [event for event in harness.of(Glance) if 0 < event.step < 128]
     assert len(samples) == 127
     assert {event.count for event in samples} == {256}
     assert {tuple(sum(row) for row in event.confusion) for event in samples} == {(64,) * 4}
@@ -110,34 +110,34 @@ def test_a_preview_after_every_step_does_not_change_the_training(
     settings = {"model": "custom-cnn", "width": 0.1, "dropout": 0.3, "ema": 0.9, "mixup": 0.4}
     digests = []
     for folder, has_preview in (("with", True), ("without", False)):
-        bench = Bench(tmp_path / folder, blobs(96), epochs=2, tta="flip", **settings)
+        harness = Harness(tmp_path / folder, blobs(96), epochs=2, tta="flip", **settings)
         if not has_preview:
-            bench.trainer.preview = None
-        bench.trainer.run()
-        assert len(bench.of(Glance)) == (1 + 12 + 2 if has_preview else 0)
-        payload, _, _ = bench.store.load("last")
+            harness.trainer.preview = None
+        harness.trainer.run()
+        assert len(harness.of(Glance)) == (1 + 12 + 2 if has_preview else 0)
+        payload, _, _ = harness.store.load("last")
         digests.append(digest(payload["model"]) + digest(payload["weights"]))
     assert digests[0] == digests[1]
 
 
 def test_the_model_is_in_training_mode_after_a_preview(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, blobs(64), model="custom-cnn", width=0.1)
-    bench.learner.make_step()
-    assert bench.preview is not None
-    bench.preview.predict_sample()
-    assert bench.learner.model.training
+    harness = Harness(tmp_path, blobs(64), model="custom-cnn", width=0.1)
+    harness.learner.make_step()
+    assert harness.preview is not None
+    harness.preview.predict_sample()
+    assert harness.learner.model.training
 
 
 def test_previews_use_the_averaged_weights(tmp_path: Path) -> None:
     dataset = blobs(64)
-    bench = Bench(tmp_path, dataset, epochs=2, ema=0.99, precision="fp32")
-    bench.trainer.run()
-    payload, manifest, _ = bench.store.load("last")
-    averaged = Classifier.load(payload, bench.learner.device, manifest.file)
-    glance = bench.of(Glance)[-1]
+    harness = Harness(tmp_path, dataset, epochs=2, ema=0.99, precision="fp32")
+    harness.trainer.run()
+    payload, manifest, _ = harness.store.load("last")
+    averaged = Classifier.load(payload, harness.learner.device, manifest.file)
+    glance = harness.of(Glance)[-1]
     expected = averaged.probabilities(dataset.val.images[list(glance.indices)]).max(1)
     assert glance.shares == pytest.approx(expected, abs=0.002)
-    own = Classifier(bench.learner.info, bench.learner.model.eval(), bench.learner.device)
+    own = Classifier(harness.learner.info, harness.learner.model.eval(), harness.learner.device)
     assert own.probabilities(dataset.val.images).max(1).min() > max(glance.shares)
 
 
@@ -152,9 +152,9 @@ def test_a_slow_preview_is_made_less_often(tmp_path: Path, monkeypatch: pytest.M
             return now
 
     monkeypatch.setattr(live_preview, "time", Clock)
-    bench = Bench(tmp_path, blobs(64))
-    preview = LivePreview(bench.learner, bench.dataset.val)
-    plain = bench.learner.predict_logits
+    harness = Harness(tmp_path, blobs(64))
+    preview = LivePreview(harness.learner, harness.dataset.val)
+    plain = harness.learner.predict_logits
     cost = 5.0
 
     def answers(*arguments: object) -> npt.NDArray[np.float32]:
@@ -162,7 +162,7 @@ def test_a_slow_preview_is_made_less_often(tmp_path: Path, monkeypatch: pytest.M
         now += cost
         return plain(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(bench.learner, "predict_logits", answers)
+    monkeypatch.setattr(harness.learner, "predict_logits", answers)
     assert preview.is_due()
     preview.predict_sample()
     # the duration of the first preview is ignored
@@ -184,26 +184,26 @@ def test_a_slow_preview_is_made_less_often(tmp_path: Path, monkeypatch: pytest.M
 def test_time_spent_on_previews_is_not_training_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every_step: None
 ) -> None:
-    bench = Bench(tmp_path, blobs(64), epochs=1)
-    assert bench.preview is not None
-    plain = bench.preview.predict_sample
+    harness = Harness(tmp_path, blobs(64), epochs=1)
+    assert harness.preview is not None
+    plain = harness.preview.predict_sample
 
     def slow() -> Glance:
         time.sleep(0.2)
         return plain()
 
-    monkeypatch.setattr(bench.preview, "predict_sample", slow)
-    bench.trainer.run()
-    assert len(bench.of(Glance)) > 4
-    assert bench.of(EpochEnded)[0].seconds < 0.2
+    monkeypatch.setattr(harness.preview, "predict_sample", slow)
+    harness.trainer.run()
+    assert len(harness.of(Glance)) > 4
+    assert harness.of(EpochEnded)[0].seconds < 0.2
 
 
 def test_there_are_no_previews_without_a_validation_split(tmp_path: Path) -> None:
     full = blobs(64)
     empty = Split("val", full.val.images[:0], full.val.labels[:0], full.val.indices[:0])
-    bench = Bench(tmp_path, Dataset(full.info, full.train, empty, full.test, "drawn"))
-    bench.trainer.run()
-    assert bench.of(Glance) == []
+    harness = Harness(tmp_path, Dataset(full.info, full.train, empty, full.test, "drawn"))
+    harness.trainer.run()
+    assert harness.of(Glance) == []
 
 
 def test_a_matrix_of_too_many_classes_is_left_out() -> None:

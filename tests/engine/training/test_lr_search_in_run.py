@@ -41,26 +41,26 @@ from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.log import send_command
 from fmnist_tui.util.errors import UserError
-from tests.engine.support import FOREVER, RICH, Bench, Listener, blobs, config, digest
+from tests.engine.support import FOREVER, RICH, Harness, Listener, blobs, config, digest
 
 SHORT = RateRange(1e-5, 1.0, 20)
 FIND = FindLearningRate(0.0, SHORT.low, SHORT.high, SHORT.steps)
 
 
-def trained(folder: Path, *commands: Command, at: int = 4, **values: object) -> tuple[str, Bench]:
+def trained(folder: Path, *commands: Command, at: int = 4, **values: object) -> tuple[str, Harness]:
     """A run that gets commands at a step, and the hash of its final weights."""
-    bench = Bench(folder, blobs(96), **{**RICH, **values})
+    harness = Harness(folder, blobs(96), **{**RICH, **values})
     remaining = list(commands)
 
     def on_tick() -> None:
-        while remaining and bench.learner.step == at:
-            bench.inbox.send(remaining.pop(0))
+        while remaining and harness.learner.step == at:
+            harness.inbox.send(remaining.pop(0))
 
-    bench.trainer.on_tick = on_tick
-    assert bench.trainer.run().reason == FINISHED
-    payload, _, _ = bench.store.load("last")
-    best, _, _ = bench.store.load("best")
-    return digest(payload["model"]) + digest(payload["weights"]) + digest(best["weights"]), bench
+    harness.trainer.on_tick = on_tick
+    assert harness.trainer.run().reason == FINISHED
+    payload, _, _ = harness.store.load("last")
+    best, _, _ = harness.store.load("best")
+    return digest(payload["model"]) + digest(payload["weights"]) + digest(best["weights"]), harness
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
@@ -69,60 +69,62 @@ def test_a_training_with_a_search_ends_like_one_without(
     tmp_path: Path, optimizer: str, at: int
 ) -> None:
     plain, _ = trained(tmp_path / "plain", optimizer=optimizer)
-    with_search, bench = trained(tmp_path / "searched", FIND, at=at, optimizer=optimizer)
-    assert len(bench.of(LrProbed)) == SHORT.steps and len(bench.of(LrSearched)) == 1
+    with_search, harness = trained(tmp_path / "searched", FIND, at=at, optimizer=optimizer)
+    assert len(harness.of(LrProbed)) == SHORT.steps and len(harness.of(LrSearched)) == 1
     assert with_search == plain
 
 
 def test_a_paused_run_searches_and_stays_paused(tmp_path: Path) -> None:
     plain, _ = trained(tmp_path / "plain")
-    bench = Bench(tmp_path / "paused", blobs(96), **RICH)
+    harness = Harness(tmp_path / "paused", blobs(96), **RICH)
     remaining: list[Command] = [Pause(0.0), FIND, Resume(0.0)]
 
     def on_tick() -> None:
-        if bench.learner.step == 4 and remaining:
-            bench.inbox.send(remaining.pop(0))
+        if harness.learner.step == 4 and remaining:
+            harness.inbox.send(remaining.pop(0))
 
-    bench.trainer.on_tick = on_tick
-    assert bench.trainer.run().reason == FINISHED
-    events = [event for event in bench.events if isinstance(event, (Changed, LrSearched))]
+    harness.trainer.on_tick = on_tick
+    assert harness.trainer.run().reason == FINISHED
+    events = [event for event in harness.events if isinstance(event, (Changed, LrSearched))]
     words = [event.value if isinstance(event, Changed) else "searched" for event in events]
     assert words[words.index("true") :][:5] == [
         "true", "finding a rate", "searched", "training", "false",
     ]  # fmt: skip
-    assert digest(bench.store.load("last")[0]["model"]) in plain
+    assert digest(harness.store.load("last")[0]["model"]) in plain
 
 
 def test_commands_during_a_search_are_executed_after_it(tmp_path: Path) -> None:
-    _, bench = trained(tmp_path, FIND, SetLearningRate(0.0, 0.0123))
-    kinds = [event for event in bench.events if isinstance(event, (LrProbed, LrSearched, Changed))]
+    _, harness = trained(tmp_path, FIND, SetLearningRate(0.0, 0.0123))
+    kinds = [
+        event for event in harness.events if isinstance(event, (LrProbed, LrSearched, Changed))
+    ]
     rate = next(at for at, event in enumerate(kinds) if getattr(event, "what", "") == "lr")
     assert isinstance(kinds[rate - 2], LrSearched)
 
 
 def test_cancelling_a_search_does_not_end_the_run(tmp_path: Path) -> None:
     plain, _ = trained(tmp_path / "plain")
-    with_search, bench = trained(tmp_path / "given up", FIND, CancelSearch(0.0))
-    assert bench.of(LrSearched)[0].reason == STOPPED and not bench.of(LrProbed)
+    with_search, harness = trained(tmp_path / "given up", FIND, CancelSearch(0.0))
+    assert harness.of(LrSearched)[0].reason == STOPPED and not harness.of(LrProbed)
     assert with_search == plain
 
 
 def test_a_stop_during_a_search_saves_the_state_before_it(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, blobs(96), **RICH)
+    harness = Harness(tmp_path, blobs(96), **RICH)
     before = ""
 
     def on_tick() -> None:
         nonlocal before
-        if bench.learner.step == 5 and not before:
-            before = digest(bench.learner.model.state_dict())
-            bench.inbox.send(FIND)
-        elif len(bench.of(LrProbed)) == 3:
-            bench.inbox.send(Stop(0.0, "enough"))
+        if harness.learner.step == 5 and not before:
+            before = digest(harness.learner.model.state_dict())
+            harness.inbox.send(FIND)
+        elif len(harness.of(LrProbed)) == 3:
+            harness.inbox.send(Stop(0.0, "enough"))
 
-    bench.trainer.on_tick = on_tick
-    ending = bench.trainer.run()
+    harness.trainer.on_tick = on_tick
+    ending = harness.trainer.run()
     assert (ending.reason, ending.message) == (STOPPED, "enough")
-    payload, manifest, _ = bench.store.load("last")
+    payload, manifest, _ = harness.store.load("last")
     assert manifest.step == 5 and digest(payload["model"]) == before
 
 
@@ -137,22 +139,22 @@ def test_a_stop_during_a_search_saves_the_state_before_it(tmp_path: Path) -> Non
 def test_an_invalid_search_is_reported_and_changes_nothing(
     tmp_path: Path, command: Command, why: str
 ) -> None:
-    _, bench = trained(tmp_path, command, model="linear", ema=0.0, mixup=0.0, body_lr=1.0)
-    failed = bench.of(LrSearched)[0]
+    _, harness = trained(tmp_path, command, model="linear", ema=0.0, mixup=0.0, body_lr=1.0)
+    failed = harness.of(LrSearched)[0]
     assert failed.reason == FAILED and why in failed.message
 
 
 def test_epoch_figures_exclude_the_search(tmp_path: Path) -> None:
     _, plain = trained(tmp_path / "plain", mixup=0.0)
-    _, bench = trained(tmp_path / "searched", FIND, mixup=0.0)
+    _, harness = trained(tmp_path / "searched", FIND, mixup=0.0)
 
-    def figures(bench: Bench) -> list[float]:
-        result = bench.of(EpochEnded)
+    def figures(harness: Harness) -> list[float]:
+        result = harness.of(EpochEnded)
         return [value for event in result for value in (event.train_loss, event.train_accuracy)]
 
-    assert figures(bench) == pytest.approx(figures(plain))
-    assert bench.of(LrProbed)[0].loss < 10, "probes exclude the losses of earlier steps"
-    assert all(event.images <= 96 for event in bench.of(Progress))
+    assert figures(harness) == pytest.approx(figures(plain))
+    assert harness.of(LrProbed)[0].loss < 10, "probes exclude the losses of earlier steps"
+    assert all(event.images <= 96 for event in harness.of(Progress))
 
 
 class CapturedStep:
@@ -192,8 +194,8 @@ def test_a_step_captured_before_during_or_after_a_search_trains_as_without_it(
         lambda config: replace(choose_device(config), cuda_graph=True),
     )
     plain, _ = trained(tmp_path / "plain", optimizer=optimizer)
-    with_search, bench = trained(tmp_path / "searched", FIND, at=at, optimizer=optimizer)
-    assert bench.trainer._step.is_captured and len(bench.of(LrProbed)) == SHORT.steps
+    with_search, harness = trained(tmp_path / "searched", FIND, at=at, optimizer=optimizer)
+    assert harness.trainer._step.is_captured and len(harness.of(LrProbed)) == SHORT.steps
     # Once per run, and once for the search if the training step was not yet captured.
     assert captures == [3] * (3 if at < 3 else 2)
     assert with_search == plain

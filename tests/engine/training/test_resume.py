@@ -14,7 +14,7 @@ from fmnist_tui.engine.optim.muon import Muon
 from fmnist_tui.engine.session import run_training
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.events import FINISHED, STOPPED, Changed
-from tests.engine.support import Bench, blobs, config, digest, make_learner
+from tests.engine.support import Harness, blobs, config, digest, make_learner
 
 SETTINGS = {
     # BatchNorm, dropout, a learning-rate schedule, averaged weights and every kind of
@@ -42,23 +42,23 @@ def train_with_stops(folder: Path, interruptions: list[int], **values: object) -
     """The weights' hash after training with a stop at each of these steps."""
     dataset = blobs(16 * STEPS // 3)
     for stop_at in [*interruptions, None]:
-        bench = Bench(folder, dataset, **{**SETTINGS, **values})
-        if bench.store.manifests("last"):
-            payload, manifest, notes = bench.store.load("last")
+        harness = Harness(folder, dataset, **{**SETTINGS, **values})
+        if harness.store.manifests("last"):
+            payload, manifest, notes = harness.store.load("last")
             assert notes == ()
-            bench.learner.restore(payload, manifest.file)
+            harness.learner.restore(payload, manifest.file)
 
-        def on_tick(bench: Bench = bench, stop_at: int | None = stop_at) -> None:
-            if bench.learner.step == stop_at:
-                bench.inbox.send(Stop(time.time()))
+        def on_tick(harness: Harness = harness, stop_at: int | None = stop_at) -> None:
+            if harness.learner.step == stop_at:
+                harness.inbox.send(Stop(time.time()))
 
-        bench.trainer.on_tick = on_tick
-        ending = bench.trainer.run()
+        harness.trainer.on_tick = on_tick
+        ending = harness.trainer.run()
         assert ending.reason == (FINISHED if stop_at is None else STOPPED)
-    assert bench.learner.step == STEPS
-    payload, _, _ = bench.store.load("last")
+    assert harness.learner.step == STEPS
+    payload, _, _ = harness.store.load("last")
     both = digest(payload["model"]) + digest(payload["weights"])
-    best, _, _ = bench.store.load("best")
+    best, _, _ = harness.store.load("best")
     return both + digest(best["weights"])
 
 
@@ -87,11 +87,11 @@ def test_every_optimiser_resumes_exactly_after_several_stops(
 
 def test_a_changed_learning_rate_still_applies_after_a_resume(tmp_path: Path) -> None:
     dataset = blobs(64)
-    bench = Bench(tmp_path, dataset, epochs=2, schedule="constant", lr=0.01)
-    bench.learner.set_lr(0.001)
-    bench.inbox.send(Stop(time.time()))
-    bench.trainer.run()
-    again = Bench(tmp_path, dataset, epochs=2, schedule="constant", lr=0.01)
+    harness = Harness(tmp_path, dataset, epochs=2, schedule="constant", lr=0.01)
+    harness.learner.set_lr(0.001)
+    harness.inbox.send(Stop(time.time()))
+    harness.trainer.run()
+    again = Harness(tmp_path, dataset, epochs=2, schedule="constant", lr=0.01)
     payload, manifest, _ = again.store.load("last")
     again.learner.restore(payload, manifest.file)
     assert again.learner.lr == pytest.approx(0.001)
@@ -99,12 +99,12 @@ def test_a_changed_learning_rate_still_applies_after_a_resume(tmp_path: Path) ->
 
 def test_a_learning_rate_set_for_a_resume_applies(tmp_path: Path) -> None:
     dataset = blobs(64)
-    bench = Bench(tmp_path, dataset, epochs=2, schedule="constant", lr=0.01)
-    bench.learner.set_lr(0.001)
-    bench.inbox.send(Stop(time.time()))
-    bench.trainer.run()
+    harness = Harness(tmp_path, dataset, epochs=2, schedule="constant", lr=0.01)
+    harness.learner.set_lr(0.001)
+    harness.inbox.send(Stop(time.time()))
+    harness.trainer.run()
     for asked, found in ((0.01, 0.001), (0.002, 0.002)):
-        again = Bench(tmp_path, dataset, epochs=2, schedule="constant", lr=asked)
+        again = Harness(tmp_path, dataset, epochs=2, schedule="constant", lr=asked)
         run_training._resume(again.learner, again.store)
         assert again.learner.lr == pytest.approx(found)
 
@@ -120,19 +120,19 @@ def test_muons_step_count_is_on_the_device_of_its_parameters() -> None:
 
 def test_a_resumed_run_does_not_repeat_a_finished_epoch(tmp_path: Path) -> None:
     dataset = blobs(64)
-    bench = Bench(tmp_path, dataset, epochs=1)
-    bench.trainer.run()
-    again = Bench(tmp_path, dataset, epochs=1)
+    harness = Harness(tmp_path, dataset, epochs=1)
+    harness.trainer.run()
+    again = Harness(tmp_path, dataset, epochs=1)
     payload, manifest, _ = again.store.load("last")
     again.learner.restore(payload, manifest.file)
     assert again.trainer.run().reason == FINISHED
     assert not [event for event in again.of(Changed) if event.value == "training"]
-    assert again.learner.step == bench.learner.step
+    assert again.learner.step == harness.learner.step
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
     dataset = blobs(64)
-    Bench(tmp_path, dataset, model="mlp", epochs=1).trainer.run()
+    Harness(tmp_path, dataset, model="mlp", epochs=1).trainer.run()
     payload, manifest, _ = CheckpointStore(tmp_path).load("last")
     other = make_learner(config(model="linear"), dataset)
     with pytest.raises(CheckpointError, match="does not fit the model linear"):
@@ -141,7 +141,7 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None
 
 def test_resuming_from_a_weights_only_checkpoint_is_refused(tmp_path: Path) -> None:
     dataset = blobs(64)
-    Bench(tmp_path, dataset, epochs=1).trainer.run()
+    Harness(tmp_path, dataset, epochs=1).trainer.run()
     payload, manifest, _ = CheckpointStore(tmp_path).load("best")
     with pytest.raises(CheckpointError, match="weights only"):
         make_learner(config(), dataset).restore(payload, manifest.file)

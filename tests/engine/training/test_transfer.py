@@ -30,7 +30,7 @@ from fmnist_tui.protocol.events import FAILED, FINISHED, Evaluated, RunStarted
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.util.errors import UserError
-from tests.engine.support import PATIENCE, Bench, Listener, blobs, config
+from tests.engine.support import PATIENCE, Harness, Listener, blobs, config
 
 SETTINGS: dict[str, Any] = {"model": "custom-cnn", "width": 0.1, "ema": 0.9, "epochs": 2}
 FIXED = {"lr": 1e-30, "schedule": "constant", "epochs": 1}
@@ -45,7 +45,7 @@ def parent(session: Session) -> RunFolder:
     """A run of four classes, trained to its end."""
     folder = RunFolder.create(session.runs_dir, "parent", "blobs")
     folder.events.touch()
-    Bench(folder.checkpoints, blobs(64), **SETTINGS).trainer.run()
+    Harness(folder.checkpoints, blobs(64), **SETTINGS).trainer.run()
     return folder
 
 

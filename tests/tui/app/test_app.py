@@ -15,8 +15,8 @@ from fmnist_tui.tui.app import SCREENS, Dashboard
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog, TextDialog
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
-from tests.tui.conftest import Opened
-from tests.tui.scripted import make_run, settled
+from tests.tui.conftest import OpenDashboard
+from tests.tui.scripted import make_run, wait_until
 
 
 def toasts(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -27,17 +27,21 @@ def toasts(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize(("key", "status"), [("q", 0), ("ctrl+q", 0), ("ctrl+c", 130)])
-async def test_it_opens_and_leaves_by_a_key(opened: Opened, key: str, status: int) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_it_opens_and_leaves_by_a_key(
+    open_dashboard: OpenDashboard, key: str, status: int
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         await pilot.press(key)
         await pilot.pause()
     assert dashboard.return_value == status
 
 
-async def test_every_screen_has_a_key_which_leads_there_from_any_other(opened: Opened) -> None:
+async def test_every_screen_has_a_key_which_leads_there_from_any_other(
+    open_dashboard: OpenDashboard,
+) -> None:
     screens = SCREENS
     assert [screen.KEY for screen in screens] == ["1", "2", "3", "4", "5", "6", "7"]
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         for screen in screens:
             await pilot.press(screen.KEY)
             await pilot.pause()
@@ -48,9 +52,9 @@ async def test_every_screen_has_a_key_which_leads_there_from_any_other(opened: O
 
 
 async def test_the_question_mark_opens_the_keys_and_any_of_four_keys_closes_them(
-    opened: Opened,
+    open_dashboard: OpenDashboard,
 ) -> None:
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         for key in ("escape", "q", "question_mark", "enter"):
             await pilot.press("question_mark")
             await pilot.pause()
@@ -64,9 +68,9 @@ async def test_the_question_mark_opens_the_keys_and_any_of_four_keys_closes_them
 
 
 async def test_t_changes_between_dark_and_light_and_it_is_kept(
-    opened: Opened, app_state: AppState
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         for wanted in (theme.LIGHT, theme.DARK):
             await pilot.press("t")
             await pilot.pause()
@@ -75,10 +79,10 @@ async def test_t_changes_between_dark_and_light_and_it_is_kept(
 
 
 async def test_d_says_why_there_is_nothing_to_detach(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_run(app_state.runs_dir, ended=False, epochs=1)
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         said = toasts(dashboard, monkeypatch)
         await pilot.press("d")
         assert said == ["no run is in progress"]
@@ -89,8 +93,8 @@ async def test_d_says_why_there_is_nothing_to_detach(
     assert dashboard.return_value is None
 
 
-async def test_tab_goes_from_pane_to_pane_and_back(opened: Opened) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_tab_goes_from_pane_to_pane_and_back(open_dashboard: OpenDashboard) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         first = dashboard.focused
         await pilot.press("tab")
         second = dashboard.focused
@@ -102,7 +106,7 @@ async def test_tab_goes_from_pane_to_pane_and_back(opened: Opened) -> None:
 async def palette(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
     """Choose in the palette what comes first for some words."""
     await pilot.press("ctrl+p")
-    await settled(pilot, lambda: isinstance(dashboard.screen, CommandPalette))
+    await wait_until(pilot, lambda: isinstance(dashboard.screen, CommandPalette))
     dashboard.screen.query_one(Input).value = text
     listed = dashboard.screen.query_one(OptionList)
 
@@ -110,19 +114,19 @@ async def palette(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
         first = str(listed.get_option_at_index(0).prompt) if listed.option_count else ""
         return text in first
 
-    await settled(pilot, found)
+    await wait_until(pilot, found)
     await pilot.press("enter")
     if isinstance(dashboard.screen, CommandPalette):
         await pilot.press("enter")
-    await settled(pilot, lambda: not isinstance(dashboard.screen, CommandPalette))
+    await wait_until(pilot, lambda: not isinstance(dashboard.screen, CommandPalette))
     await pilot.pause()
 
 
 async def test_the_palette_knows_screens_actions_recipes_and_runs(
-    opened: Opened, app_state: AppState
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     folder = make_run(app_state.runs_dir)
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await palette(dashboard, pilot, "Go to Errors")
         assert dashboard.current_mode == "errors"
         await palette(dashboard, pilot, "Dark or light theme")
@@ -135,20 +139,22 @@ async def test_the_palette_knows_screens_actions_recipes_and_runs(
         await palette(dashboard, pilot, f"Run: {folder.name}")
         assert dashboard.current_mode == "evaluate" and app_state.selected_run == folder
         await pilot.press("ctrl+p")
-        await settled(pilot, lambda: isinstance(dashboard.screen, CommandPalette))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, CommandPalette))
         await pilot.press("escape")
-        await settled(pilot, lambda: not isinstance(dashboard.screen, CommandPalette))
+        await wait_until(pilot, lambda: not isinstance(dashboard.screen, CommandPalette))
         assert dashboard.current_mode == "evaluate"
 
 
 # -- dialogs -----------------------------------------------------------------------------
 
 
-async def test_a_picker_is_narrowed_by_typing_and_moved_in_by_keys(opened: Opened) -> None:
+async def test_a_picker_is_narrowed_by_typing_and_moved_in_by_keys(
+    open_dashboard: OpenDashboard,
+) -> None:
     items: list[tuple[str, str | Content]] = [
         (str(number), f"item {number}") for number in range(15)
     ]
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         chosen: list[str | None] = []
 
         async def opened_anew() -> OptionList:
@@ -175,9 +181,9 @@ async def test_a_picker_is_narrowed_by_typing_and_moved_in_by_keys(opened: Opene
     ("keys", "answer"), [("y", "y"), ("down enter", "n"), ("enter", "y"), ("escape", None)]
 )
 async def test_a_question_is_answered_by_its_keys_the_arrows_or_escape(
-    opened: Opened, keys: str, answer: str | None
+    open_dashboard: OpenDashboard, keys: str, answer: str | None
 ) -> None:
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         chosen: list[str | None] = []
         question = ChoiceDialog("Sure?", "Is it?", [Choice("y", "yes", "do it"), Choice("n", "no")])
         dashboard.push_screen(question, chosen.append)
@@ -188,9 +194,9 @@ async def test_a_question_is_answered_by_its_keys_the_arrows_or_escape(
 
 
 async def test_a_line_that_is_asked_for_is_given_by_enter_and_left_by_escape(
-    opened: Opened,
+    open_dashboard: OpenDashboard,
 ) -> None:
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         given: list[str | None] = []
         for keys in ("enter", "end c enter", "c escape"):
             dashboard.push_screen(PromptDialog("a line", "ab"), given.append)

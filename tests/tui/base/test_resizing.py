@@ -20,8 +20,8 @@ from fmnist_tui.tui.base.dialogs import (
 from fmnist_tui.tui.base.resizing import ResizableScreen
 from fmnist_tui.tui.command_palette import ActionPalette
 from fmnist_tui.tui.jobs.screen import JobsScreen
-from tests.tui.conftest import Opened
-from tests.tui.scripted import settled
+from tests.tui.conftest import OpenDashboard
+from tests.tui.scripted import wait_until
 
 # Both sides of every breakpoint, so that each brings other styles and with them another layout.
 SMALL, LARGE = Size(48, 12), Size(170, 50)
@@ -37,9 +37,9 @@ async def chased(screen: Screen[object]) -> None:
 
 @pytest.mark.parametrize("name", ["data", "predict", "evaluate"])
 async def test_two_sizes_at_once_do_not_chase_each_other_for_ever(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch, name: str
+    open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    async with opened(name) as (dashboard, pilot):
+    async with open_dashboard(name) as (dashboard, pilot):
         sizes = []
         resized = Screen._screen_resized
 
@@ -53,7 +53,7 @@ async def test_two_sizes_at_once_do_not_chase_each_other_for_ever(
         dashboard._size = LARGE
         await chased(dashboard.screen)
         assert 0 < len(sizes) < 10
-        await settled(pilot, lambda: dashboard.screen.size == LARGE)
+        await wait_until(pilot, lambda: dashboard.screen.size == LARGE)
         assert dashboard.screen.has_class("-wide") and not dashboard.screen.has_class("-small")
 
 

@@ -24,8 +24,8 @@ from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.errors import UserError
-from tests.tui.conftest import Opened
-from tests.tui.scripted import make_run, settled
+from tests.tui.conftest import OpenDashboard
+from tests.tui.scripted import make_run, wait_until
 
 
 @pytest.fixture
@@ -43,18 +43,20 @@ def screen_of(dashboard: dashboard.Dashboard) -> DashboardScreen:
 
 
 async def test_whatever_goes_wrong_with_a_network_is_a_line_and_no_end(
-    opened: Opened, said: list[str]
+    open_dashboard: OpenDashboard, said: list[str]
 ) -> None:
-    async with opened("predict") as (dashboard, pilot):
+    async with open_dashboard("predict") as (dashboard, pilot):
         future: Future[Any] = Future()
         screen_of(dashboard).answer(future, lambda _: None)
         future.set_exception(RuntimeError("CUDA out of memory"))
-        await settled(pilot, lambda: bool(said))
+        await wait_until(pilot, lambda: bool(said))
         assert said == ["RuntimeError: CUDA out of memory"] and dashboard.is_running
 
 
-async def test_a_dialog_that_comes_late_does_not_open_over_another_screen(opened: Opened) -> None:
-    async with opened("runs") as (dashboard, pilot):
+async def test_a_dialog_that_comes_late_does_not_open_over_another_screen(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with open_dashboard("runs") as (dashboard, pilot):
         runs = screen_of(dashboard)
         await pilot.press("2")
         assert await runs.ask(PromptDialog("late")) is None
@@ -65,23 +67,23 @@ async def test_a_dialog_that_comes_late_does_not_open_over_another_screen(opened
             await screen_of(dashboard).ask(PromptDialog("in time"))
 
         dashboard.start_flow(ask_in_time())
-        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
 
 
 async def test_the_bar_of_a_screen_tells_what_is_so_when_it_comes_into_view(
-    opened: Opened, app_state: AppState
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
-    async with opened("data") as (dashboard, pilot):
+    async with open_dashboard("data") as (dashboard, pilot):
         await pilot.press("2")
         dashboard.show_run(RunFeed.open(make_run(app_state.runs_dir)))
         await pilot.press("1")
         now = dashboard.status_line().plain
         assert now
-        await settled(pilot, lambda: dashboard.screen.query_one(NavBar).status.plain == now)
+        await wait_until(pilot, lambda: dashboard.screen.query_one(NavBar).status.plain == now)
 
 
 async def test_a_run_that_is_read_slowly_does_not_push_a_training_off_the_bench(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_run(app_state.runs_dir)
     read, opening = threading.Event(), RunFeed.open
@@ -91,7 +93,7 @@ async def test_a_run_that_is_read_slowly_does_not_push_a_training_off_the_bench(
         return opening(folder)
 
     monkeypatch.setattr(RunFeed, "open", slowly)
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         dashboard.follow_run(folder)
         await pilot.pause()
         mine = opening(folder)
@@ -103,22 +105,24 @@ async def test_a_run_that_is_read_slowly_does_not_push_a_training_off_the_bench(
             assert dashboard.app_state.feed is mine
 
 
-async def test_keys_below_answer_to_the_mouse_whosever_they_are(opened: Opened) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_keys_below_answer_to_the_mouse_whosever_they_are(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         bar = dashboard.screen.query_one(KeyBar)
         place = str(bar.render()).index("? keys")
         await pilot.click(KeyBar, offset=(place + 1, 0))
-        await settled(pilot, lambda: isinstance(dashboard.screen, TextDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, TextDialog))
 
 
 async def test_choices_that_cannot_be_kept_are_said_once(
-    opened: Opened, app_state: AppState, said: list[str], tmp_path: Path
+    open_dashboard: OpenDashboard, app_state: AppState, said: list[str], tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
     app_state.settings.folder = tmp_path / "file" / "below"
-    async with opened("runs") as (_, pilot):
+    async with open_dashboard("runs") as (_, pilot):
         await pilot.press("t")
-        await settled(pilot, lambda: bool(said))
+        await wait_until(pilot, lambda: bool(said))
         await pilot.press("t", "o")
         await pilot.pause(0.3)
         assert len(said) == 1 and "not saved" in said[0]
@@ -153,7 +157,7 @@ class Lingering(Static):
 @pytest.mark.parametrize("outcome", ["a result", "a failure"])
 @pytest.mark.parametrize("leave", ["q", "the end of the test"])
 async def test_a_thread_that_ends_while_the_app_closes_calls_back_into_nothing(
-    opened: Opened, outcome: str, leave: str
+    open_dashboard: OpenDashboard, outcome: str, leave: str
 ) -> None:
     closing, delivered = threading.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -167,7 +171,7 @@ async def test_a_thread_that_ends_while_the_app_closes_calls_back_into_nothing(
             raise UserError("too late")
         return "too late"
 
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         screen = screen_of(dashboard)
         await screen.mount(Lingering(closing, delivered))
         screen.later(work, calls.append, calls.append, group="late")
@@ -178,10 +182,12 @@ async def test_a_thread_that_ends_while_the_app_closes_calls_back_into_nothing(
     assert calls == []
 
 
-async def test_a_closed_app_ignores_late_updates(opened: Opened, app_state: AppState) -> None:
+async def test_a_closed_app_ignores_late_updates(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
     """A timer or a thread may call the app when its screens are gone."""
     app_state.feed = RunFeed.open(make_run(app_state.runs_dir))
-    async with opened("runs") as (dashboard, _):
+    async with open_dashboard("runs") as (dashboard, _):
         pass
     with pytest.raises(ScreenStackError):
         dashboard.screen.refresh()
@@ -223,9 +229,9 @@ class Asking(Static):
 
 
 async def test_a_key_typed_ahead_of_a_dialog_does_not_reach_what_is_under_it(
-    opened: Opened,
+    open_dashboard: OpenDashboard,
 ) -> None:
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         asking = Asking()
         await dashboard.screen.mount(asking)
         asking.focus()
@@ -233,28 +239,30 @@ async def test_a_key_typed_ahead_of_a_dialog_does_not_reach_what_is_under_it(
         # Both keys are in the queue before the first is handled.
         dashboard.post_message(Key("a", "a"))
         dashboard.post_message(Key("b", "b"))
-        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
         await pilot.press("x", "enter")
-        await settled(pilot, lambda: asking.answers == ["x"])
-        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        await wait_until(pilot, lambda: asking.answers == ["x"])
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
         await pilot.press("z", "enter")
-        await settled(pilot, lambda: asking.answers == ["x", "z"])
+        await wait_until(pilot, lambda: asking.answers == ["x", "z"])
         assert asking.pressed == 0
 
 
-async def test_a_question_is_cancelled_by_going_to_another_screen(opened: Opened) -> None:
-    async with opened("runs") as (dashboard, pilot):
+async def test_a_question_is_cancelled_by_going_to_another_screen(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with open_dashboard("runs") as (dashboard, pilot):
         asking = Asking()
         await dashboard.screen.mount(asking)
         asking.action_ask()
-        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
         dashboard.show("train")
-        await settled(pilot, lambda: asking.answers == [None])
+        await wait_until(pilot, lambda: asking.answers == [None])
         assert isinstance(dashboard.screen, TrainScreen)
 
 
-async def test_a_question_does_not_open_over_another_screen(opened: Opened) -> None:
-    async with opened("runs") as (dashboard, pilot):
+async def test_a_question_does_not_open_over_another_screen(open_dashboard: OpenDashboard) -> None:
+    async with open_dashboard("runs") as (dashboard, pilot):
         asking = Asking()
         await dashboard.screen.mount(asking)
         await pilot.press("2")
@@ -270,11 +278,11 @@ async def test_a_question_does_not_open_over_another_screen(opened: Opened) -> N
     ],
 )
 async def test_an_error_in_a_dialog_flow_is_a_toast(
-    opened: Opened, said: list[str], error: Exception, toast: str
+    open_dashboard: OpenDashboard, said: list[str], error: Exception, toast: str
 ) -> None:
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         asking = Asking()
         asking.error = error
         await dashboard.screen.mount(asking)
         asking.action_fail()
-        await settled(pilot, lambda: said == [toast])
+        await wait_until(pilot, lambda: said == [toast])

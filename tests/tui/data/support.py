@@ -24,7 +24,7 @@ from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.dataset_cache import DatasetSpec
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.util.errors import UserError
-from tests.tui.scripted import settled
+from tests.tui.scripted import wait_until
 
 
 def split(name: str, labels: list[int], start: int = 0) -> Split:
@@ -144,7 +144,7 @@ def is_loaded(dashboard: Dashboard) -> bool:
 
 async def wait_for_images(dashboard: Dashboard, pilot: Pilot[int]) -> None:
     """Wait until a dataset is shown."""
-    await settled(pilot, lambda: is_loaded(dashboard) and gallery(dashboard).has_focus)
+    await wait_until(pilot, lambda: is_loaded(dashboard) and gallery(dashboard).has_focus)
     await pilot.pause()
 
 
@@ -152,7 +152,7 @@ async def wait_for_text(
     dashboard: Dashboard, pilot: Pilot[int], text: str = "is not on this machine"
 ) -> None:
     """Wait for a text in the loading pane."""
-    await settled(pilot, lambda: text in loading_text(dashboard))
+    await wait_until(pilot, lambda: text in loading_text(dashboard))
 
 
 async def type_text(pilot: Pilot[int], text: str) -> None:
@@ -162,7 +162,7 @@ async def type_text(pilot: Pilot[int], text: str) -> None:
 
 async def submit(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
     """Type into the dialog that is open, and press enter."""
-    await settled(pilot, lambda: isinstance(dashboard.screen, (PromptDialog, PickerDialog)))
+    await wait_until(pilot, lambda: isinstance(dashboard.screen, (PromptDialog, PickerDialog)))
     dashboard.screen.query_one(Input).value = text
     await pilot.pause()
     await pilot.press("enter")

@@ -15,7 +15,7 @@ from fmnist_tui.tui.screens.data.loading_pane import LoadingPane
 from fmnist_tui.tui.screens.data.sample import SampleNumbers
 from fmnist_tui.tui.screens.data.screen import DataScreen
 from fmnist_tui.tui.widgets.image_view import ImageView
-from tests.tui.conftest import Opened
+from tests.tui.conftest import OpenDashboard
 from tests.tui.data.support import (
     FakeDatasets,
     browser,
@@ -34,16 +34,16 @@ from tests.tui.data.support import (
     wait_for_images,
     wait_for_text,
 )
-from tests.tui.scripted import settled
+from tests.tui.scripted import wait_until
 
 SIZES = [(50, 14), (80, 24), (120, 36), (200, 60)]
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_it_is_usable_at_every_size(
-    opened: Opened, with_fashion: FakeDatasets, size: tuple[int, int]
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets, size: tuple[int, int]
 ) -> None:
-    async with opened(size=size) as (dashboard, pilot):
+    async with open_dashboard(size=size) as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         assert "[train]" in header(dashboard) and "60" in header(dashboard)
         last = gallery(dashboard).page_size
@@ -66,14 +66,14 @@ async def test_it_is_usable_at_every_size(
             dashboard.screen.query_one(SampleNumbers).region.bottom <= dashboard.screen.size.height
         )
         # If both fit, the values are shown beside the image from the beginning.
-        await settled(pilot, lambda: sample(dashboard).has_class("-values") is (width == 200))
+        await wait_until(pilot, lambda: sample(dashboard).has_class("-values") is (width == 200))
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_without_a_dataset_it_shows_the_keys_at_every_size(
-    opened: Opened, datasets: FakeDatasets, size: tuple[int, int]
+    open_dashboard: OpenDashboard, datasets: FakeDatasets, size: tuple[int, int]
 ) -> None:
-    async with opened(size=size) as (dashboard, pilot):
+    async with open_dashboard(size=size) as (dashboard, pilot):
         await wait_for_text(dashboard, pilot)
         lines = loading_text(dashboard).splitlines()
         assert lines[0] == "Fashion-MNIST is not on this machine"
@@ -90,8 +90,10 @@ async def test_without_a_dataset_it_shows_the_keys_at_every_size(
 # -- paging, splits, classes --------------------------------------------------------------
 
 
-async def test_paging_keys_reach_all_images(opened: Opened, with_fashion: FakeDatasets) -> None:
-    async with opened() as (dashboard, pilot):
+async def test_paging_keys_reach_all_images(
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets
+) -> None:
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         size, across = gallery(dashboard).page_size, gallery(dashboard).tile_layout.across
         steps = {
@@ -109,8 +111,10 @@ async def test_paging_keys_reach_all_images(opened: Opened, with_fashion: FakeDa
         assert "60 of 60" in gallery_titles(dashboard)
 
 
-async def test_p_and_clicks_change_the_split(opened: Opened, with_fashion: FakeDatasets) -> None:
-    async with opened() as (dashboard, pilot):
+async def test_p_and_clicks_change_the_split(
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets
+) -> None:
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         for name, count in (("val", 10), ("test", 7), ("train", 60)):
             await pilot.press("p")
@@ -125,19 +129,19 @@ async def test_p_and_clicks_change_the_split(opened: Opened, with_fashion: FakeD
         assert "[val]" in header(dashboard)
         assert rendered(classes(dashboard)).splitlines()[0].rstrip().endswith(" 1")
         await pilot.click(DatasetHeader, offset=(3, 1))
-        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
 
 
 async def test_a_key_pressed_while_the_dataset_changes_opens_no_hidden_filter(
-    opened: Opened, with_fashion: FakeDatasets
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets
 ) -> None:
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         # Both in one turn, as when keys arrive faster than the focus changes.
         browser = dashboard.screen.query_one(DatasetBrowser)
         cast(DataScreen, dashboard.screen).load_dataset("mnist")
         browser.action_filter()
-        await settled(pilot, lambda: isinstance(dashboard.focused, LoadingPane))
+        await wait_until(pilot, lambda: isinstance(dashboard.focused, LoadingPane))
         await pilot.pause()
         assert isinstance(dashboard.focused, LoadingPane)
         await pilot.press("a")
@@ -145,12 +149,12 @@ async def test_a_key_pressed_while_the_dataset_changes_opens_no_hidden_filter(
 
 
 async def test_a_key_never_goes_to_a_hidden_filter(
-    opened: Opened, with_fashion: FakeDatasets
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets
 ) -> None:
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         cast(DataScreen, dashboard.screen).load_dataset("mnist")
-        await settled(pilot, lambda: isinstance(dashboard.focused, LoadingPane))
+        await wait_until(pilot, lambda: isinstance(dashboard.focused, LoadingPane))
         line = dashboard.screen.query_one("#filter", Input)
         dashboard.screen.set_focus(line)
         await pilot.press("a")
@@ -158,21 +162,21 @@ async def test_a_key_never_goes_to_a_hidden_filter(
 
 
 async def test_the_focus_returns_after_the_terminal_was_too_small(
-    opened: Opened, with_fashion: FakeDatasets
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets
 ) -> None:
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         assert dashboard.focused is gallery(dashboard)
         await pilot.resize_terminal(40, 10)
-        await settled(pilot, lambda: dashboard.focused is None)
+        await wait_until(pilot, lambda: dashboard.focused is None)
         await pilot.resize_terminal(120, 36)
-        await settled(pilot, lambda: dashboard.focused is gallery(dashboard))
+        await wait_until(pilot, lambda: dashboard.focused is gallery(dashboard))
 
 
 async def test_the_filter_narrows_as_it_is_typed(
-    opened: Opened, with_fashion: FakeDatasets
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets
 ) -> None:
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("slash")
         await pilot.pause()
@@ -207,9 +211,9 @@ async def test_the_filter_narrows_as_it_is_typed(
 
 
 async def test_classes_are_selected_by_keys_and_backspace_shows_all(
-    opened: Opened, with_fashion: FakeDatasets
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets
 ) -> None:
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("tab")
         await pilot.pause()
@@ -242,9 +246,9 @@ async def test_classes_are_selected_by_keys_and_backspace_shows_all(
 
 
 async def test_a_split_without_matching_images_says_so(
-    opened: Opened, with_fashion: FakeDatasets
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets
 ) -> None:
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("slash", "b", "a", "g", "enter", "enter")
         await pilot.pause()
@@ -261,9 +265,9 @@ async def test_a_split_without_matching_images_says_so(
 
 
 async def test_g_goes_to_an_index_and_says_why_one_is_invalid(
-    opened: Opened, with_fashion: FakeDatasets
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets
 ) -> None:
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         shown = gallery(dashboard)
         await pilot.press("g")
@@ -285,9 +289,9 @@ async def test_g_goes_to_an_index_and_says_why_one_is_invalid(
 
 
 async def test_help_lists_every_key_of_the_screen(
-    opened: Opened, with_fashion: FakeDatasets
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets
 ) -> None:
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("question_mark")
         await pilot.pause()
@@ -301,9 +305,9 @@ async def test_help_lists_every_key_of_the_screen(
 
 
 async def test_all_classes_are_listed_in_every_split(
-    opened: Opened, with_fashion: FakeDatasets
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets
 ) -> None:
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("p", "p")
         await pilot.pause()

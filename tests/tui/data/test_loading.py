@@ -14,7 +14,7 @@ from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.tui.base.dialogs import PickerDialog, TextDialog
 from fmnist_tui.tui.screens.data import screen as data_screen
 from fmnist_tui.tui.state.app_state import AppState
-from tests.tui.conftest import Opened
+from tests.tui.conftest import OpenDashboard
 from tests.tui.data.support import (
     FakeDatasets,
     classes,
@@ -29,18 +29,18 @@ from tests.tui.data.support import (
     wait_for_images,
     wait_for_text,
 )
-from tests.tui.scripted import settled
+from tests.tui.scripted import wait_until
 
 
 async def test_f_fetches_it_and_shows_the_sources_tried_and_the_progress(
-    opened: Opened, datasets: FakeDatasets, app_state: AppState
+    open_dashboard: OpenDashboard, datasets: FakeDatasets, app_state: AppState
 ) -> None:
     datasets.may_finish.clear()
     datasets.steps = [
         LoadStep("fashion", "data folder", "failed", "not found"),
         LoadStep("fashion", "mirrors", "progress", "images", 13 << 20, 26 << 20),
     ]
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_text(dashboard, pilot)
         await pilot.press("f")
         await wait_for_text(dashboard, pilot, "13.0 of 26.0 MB")
@@ -59,11 +59,11 @@ async def test_f_fetches_it_and_shows_the_sources_tried_and_the_progress(
 
 
 async def test_escape_cancels_and_a_dataset_that_arrives_later_is_not_shown(
-    opened: Opened, datasets: FakeDatasets
+    open_dashboard: OpenDashboard, datasets: FakeDatasets
 ) -> None:
     datasets.may_finish.clear()
     datasets.steps = [LoadStep("fashion", "mirrors", "progress", "images", 5, 10)]
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_text(dashboard, pilot)
         await pilot.press("enter")  # the same as f
         await wait_for_text(dashboard, pilot, "mirrors")
@@ -74,20 +74,20 @@ async def test_escape_cancels_and_a_dataset_that_arrives_later_is_not_shown(
         assert "✗ mirrors\n    not finished" in loading_text(dashboard)
         assert "f  try again" in loading_text(dashboard)
         datasets.may_finish.set()
-        await settled(pilot, lambda: "fashion" in datasets.on_disk)
+        await wait_until(pilot, lambda: "fashion" in datasets.on_disk)
         await pilot.pause()
         assert dashboard.screen.has_class("-loading")
 
 
 async def test_a_failure_is_shown_with_the_keys_and_f_tries_again(
-    opened: Opened, datasets: FakeDatasets
+    open_dashboard: OpenDashboard, datasets: FakeDatasets
 ) -> None:
     datasets.failure = "fashion: not found: mirrors: no network. Copy [these] files to a folder"
     datasets.steps = [
         LoadStep("fashion", "mirrors", "failed", "no route to \x1b[31m[host]"),
         LoadStep("fashion", "Debian package", "failed", "no apt here"),
     ]
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_text(dashboard, pilot)
         await pilot.press("f")
         await wait_for_text(dashboard, pilot, "cannot be loaded")
@@ -102,22 +102,24 @@ async def test_a_failure_is_shown_with_the_keys_and_f_tries_again(
         await wait_for_images(dashboard, pilot)
 
 
-async def test_quitting_cancels_a_fetch(opened: Opened, datasets: FakeDatasets) -> None:
+async def test_quitting_cancels_a_fetch(
+    open_dashboard: OpenDashboard, datasets: FakeDatasets
+) -> None:
     datasets.may_finish.clear()
     datasets.stops_on_cancel = True
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_text(dashboard, pilot)
         await pilot.press("f")
-        await settled(pilot, lambda: bool(datasets.calls))
+        await wait_until(pilot, lambda: bool(datasets.calls))
         assert datasets.cancelled is not None and not datasets.cancelled.is_set()
         await pilot.press("q")
     assert datasets.cancelled.is_set()
 
 
 async def test_a_dataset_fetched_by_a_run_is_shown_on_return(
-    opened: Opened, datasets: FakeDatasets
+    open_dashboard: OpenDashboard, datasets: FakeDatasets
 ) -> None:
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_text(dashboard, pilot)
         await pilot.press("6")
         await pilot.pause()
@@ -128,17 +130,17 @@ async def test_a_dataset_fetched_by_a_run_is_shown_on_return(
 
 
 async def test_a_fetch_continues_while_another_screen_is_shown(
-    opened: Opened, datasets: FakeDatasets
+    open_dashboard: OpenDashboard, datasets: FakeDatasets
 ) -> None:
     datasets.may_finish.clear()
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_text(dashboard, pilot)
         await pilot.press("f")
-        await settled(pilot, lambda: bool(datasets.calls))
+        await wait_until(pilot, lambda: bool(datasets.calls))
         await pilot.press("6")
         await pilot.pause()
         datasets.may_finish.set()
-        await settled(pilot, lambda: "fashion" in datasets.on_disk)
+        await wait_until(pilot, lambda: "fashion" in datasets.on_disk)
         await pilot.press("1")
         await wait_for_images(dashboard, pilot)
 
@@ -147,12 +149,12 @@ async def test_a_fetch_continues_while_another_screen_is_shown(
 
 
 async def test_s_lists_the_datasets_and_opens_the_chosen_one(
-    opened: Opened, with_fashion: FakeDatasets
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets
 ) -> None:
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("s")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         listed = dashboard.screen.query_one(OptionList)
         lines = [str(option.prompt) for option in listed.options]
         assert len(lines) == len(dataset_catalog.DATASETS) + 1
@@ -161,16 +163,16 @@ async def test_s_lists_the_datasets_and_opens_the_chosen_one(
         await submit(dashboard, pilot, "kuzu")
         await wait_for_text(dashboard, pilot, "Kuzushiji-MNIST is not on this machine")
         await pilot.press("s")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         await pilot.press("escape")
         await pilot.pause()
         assert "Kuzushiji-MNIST is not on this machine" in loading_text(dashboard)
 
 
 async def test_shift_s_opens_sketches_marked_as_synthetic(
-    opened: Opened, datasets: FakeDatasets
+    open_dashboard: OpenDashboard, datasets: FakeDatasets
 ) -> None:
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_text(dashboard, pilot)
         await pilot.press("S")
         await wait_for_images(dashboard, pilot)
@@ -178,8 +180,10 @@ async def test_shift_s_opens_sketches_marked_as_synthetic(
         assert "1 note on loading: press i" in header(dashboard)
 
 
-async def test_i_describes_the_dataset(opened: Opened, with_fashion: FakeDatasets) -> None:
-    async with opened() as (dashboard, pilot):
+async def test_i_describes_the_dataset(
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets
+) -> None:
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("i")
         await pilot.pause()
@@ -187,7 +191,7 @@ async def test_i_describes_the_dataset(opened: Opened, with_fashion: FakeDataset
         lines = str(dashboard.screen.query_one(Static).content).splitlines()
         assert lines[1:] == ["from a test", "train 60 · val 10 · test 7"]
         await pilot.press("escape", "S")
-        await settled(pilot, lambda: is_loaded(dashboard) and "SYNTHETIC" in header(dashboard))
+        await wait_until(pilot, lambda: is_loaded(dashboard) and "SYNTHETIC" in header(dashboard))
         await pilot.press("i")
         await pilot.pause()
         assert "a note about the reading" in str(dashboard.screen.query_one(Static).content)
@@ -203,12 +207,15 @@ def class_folders(where: Path) -> Path:
 
 
 async def test_a_folder_is_entered_and_browsed_and_may_disappear_and_return(
-    opened: Opened, app_state: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard,
+    app_state: AppState,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(data_screen, "FILE_CHECK_INTERVAL", 0.05)
     monkeypatch.setenv("FMNIST_TUI_OFFLINE", "1")
     folder, elsewhere = class_folders(tmp_path / "own images"), tmp_path / "elsewhere"
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_text(dashboard, pilot)
         await pilot.press("s")
         await submit(dashboard, pilot, "a folder of")
@@ -222,22 +229,22 @@ async def test_a_folder_is_entered_and_browsed_and_may_disappear_and_return(
         assert "[red]dog" in rendered(classes(dashboard))
 
         folder.rename(elsewhere)
-        await settled(pilot, lambda: "files missing, in memory" in header(dashboard))
+        await wait_until(pilot, lambda: "files missing, in memory" in header(dashboard))
         for key in ("right", "p", "m", "escape", "enter", "escape"):
             await pilot.press(key)
-        await settled(pilot, lambda: "val" in gallery_titles(dashboard))
+        await wait_until(pilot, lambda: "val" in gallery_titles(dashboard))
         await pilot.press("i")
         await pilot.pause()
         assert "The files are missing" in str(dashboard.screen.query_one(Static).content)
         await pilot.press("escape")
         elsewhere.rename(folder)
-        await settled(pilot, lambda: "2 classes · 28×28 grey" in header(dashboard))
+        await wait_until(pilot, lambda: "2 classes · 28×28 grey" in header(dashboard))
 
         # The folder is missing when it is read: the pane says so, and f tries again.
         app_state.datasets._loaded.clear()
         folder.rename(elsewhere)
         await pilot.press("S")
-        await settled(pilot, lambda: is_loaded(dashboard) and "SYNTHETIC" in header(dashboard))
+        await wait_until(pilot, lambda: is_loaded(dashboard) and "SYNTHETIC" in header(dashboard))
         await pilot.press("s")
         await submit(dashboard, pilot, "a folder of")
         await submit(dashboard, pilot, f"folder:{folder}")
@@ -245,16 +252,16 @@ async def test_a_folder_is_entered_and_browsed_and_may_disappear_and_return(
         assert "f  try again" in loading_text(dashboard)
         shutil.copytree(elsewhere, folder)
         await pilot.press("f")
-        await settled(pilot, lambda: is_loaded(dashboard) and "own images" in header(dashboard))
+        await wait_until(pilot, lambda: is_loaded(dashboard) and "own images" in header(dashboard))
     assert app_state.settings.get("dataset", "") == f"folder:{folder}"
 
 
 @pytest.mark.parametrize("path", ["~nosuchuser/pictures", "x" * 300])
 async def test_an_invalid_path_is_reported_in_the_pane(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch, path: str
+    open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setenv("FMNIST_TUI_OFFLINE", "1")
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_text(dashboard, pilot)
         for typed in (path, f"folder:{path}"):
             await pilot.press("s")
@@ -262,14 +269,16 @@ async def test_an_invalid_path_is_reported_in_the_pane(
             await submit(dashboard, pilot, typed)
             await wait_for_text(dashboard, pilot, "cannot be loaded")
             await pilot.press("S")
-            await settled(pilot, lambda: is_loaded(dashboard) and "SYNTHETIC" in header(dashboard))
+            await wait_until(
+                pilot, lambda: is_loaded(dashboard) and "SYNTHETIC" in header(dashboard)
+            )
 
 
 async def test_unreadable_files_count_as_missing(
-    opened: Opened, with_fashion: FakeDatasets, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(data_screen, "FILE_CHECK_INTERVAL", 0.05)
-    async with opened(size=(80, 24)) as (dashboard, pilot):
+    async with open_dashboard(size=(80, 24)) as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
 
         def refused(name: str) -> bool:
@@ -277,5 +286,5 @@ async def test_unreadable_files_count_as_missing(
 
         toasts = record_toasts(dashboard, monkeypatch)
         monkeypatch.setattr(dashboard.app_state.datasets, "is_present", refused)
-        await settled(pilot, lambda: "files missing, in memory" in header(dashboard))
+        await wait_until(pilot, lambda: "files missing, in memory" in header(dashboard))
         assert toasts == []

@@ -11,7 +11,7 @@ from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.image_view import ImageView
 from fmnist_tui.util.errors import UserError
-from tests.tui.conftest import Opened
+from tests.tui.conftest import OpenDashboard
 from tests.tui.data.support import (
     FakeDatasets,
     classes,
@@ -25,13 +25,13 @@ from tests.tui.data.support import (
     submit,
     wait_for_images,
 )
-from tests.tui.scripted import CONFIG, make_run, settled
+from tests.tui.scripted import CONFIG, make_run, wait_until
 
 
 async def test_z_and_r_change_zoom_and_renderer_and_save_them(
-    opened: Opened, with_fashion: FakeDatasets, app_state: AppState
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets, app_state: AppState
 ) -> None:
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         sizes = []
         for zoom in ("small", "tiny", "full"):
@@ -62,10 +62,13 @@ async def test_z_and_r_change_zoom_and_renderer_and_save_them(
 
 
 async def test_r_says_why_it_changes_nothing_under_ascii(
-    opened: Opened, with_fashion: FakeDatasets, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard,
+    with_fashion: FakeDatasets,
+    app_state: AppState,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     app_state.ascii = True
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         toasts = record_toasts(dashboard, monkeypatch)
         await pilot.press("r")
@@ -75,36 +78,36 @@ async def test_r_says_why_it_changes_nothing_under_ascii(
 
 
 async def test_m_shows_class_means_and_enter_the_images_of_one(
-    opened: Opened, with_fashion: FakeDatasets
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets
 ) -> None:
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("m")
-        await settled(pilot, lambda: "class means" in gallery_titles(dashboard))
+        await wait_until(pilot, lambda: "class means" in gallery_titles(dashboard))
         assert "of 10" in gallery_titles(dashboard) and "count  6 in train" in numbers(dashboard)
         await pilot.press("tab", "p")  # class means of the next split
-        await settled(pilot, lambda: "count  1 in val" in numbers(dashboard))
-        await settled(pilot, lambda: gallery_titles(dashboard).startswith("val · class means"))
+        await wait_until(pilot, lambda: "count  1 in val" in numbers(dashboard))
+        await wait_until(pilot, lambda: gallery_titles(dashboard).startswith("val · class means"))
         assert classes(dashboard).has_focus
         await pilot.press("shift+tab", "right", "enter")
         await pilot.pause()
         assert "val · Trouser" in gallery_titles(dashboard) and "of 1 " in gallery_titles(dashboard)
         await pilot.press("escape", "m")
-        await settled(pilot, lambda: "class means" in gallery_titles(dashboard))
+        await wait_until(pilot, lambda: "class means" in gallery_titles(dashboard))
         await pilot.press("escape")
         await pilot.pause()
         assert "val · all classes" in gallery_titles(dashboard)
         await pilot.press("m")
-        await settled(pilot, lambda: "class means" in gallery_titles(dashboard))
+        await wait_until(pilot, lambda: "class means" in gallery_titles(dashboard))
         await pilot.press("g")
         await submit(dashboard, pilot, "63")
         assert "val · all classes" in gallery_titles(dashboard) and gallery(dashboard).cursor == 3
 
 
 async def test_enter_shows_one_image_with_its_statistics_and_values(
-    opened: Opened, with_fashion: FakeDatasets
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets
 ) -> None:
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("right", "enter")
         await pilot.pause()
@@ -137,9 +140,9 @@ async def test_enter_shows_one_image_with_its_statistics_and_values(
 
 
 async def test_arrows_scroll_values_that_do_not_fit(
-    opened: Opened, with_fashion: FakeDatasets
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets
 ) -> None:
-    async with opened(size=(80, 24)) as (dashboard, pilot):
+    async with open_dashboard(size=(80, 24)) as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("enter", "v")
         await pilot.pause()
@@ -158,14 +161,14 @@ async def test_arrows_scroll_values_that_do_not_fit(
 
 
 async def test_a_augments_the_images_with_new_random_numbers_each_time(
-    opened: Opened,
+    open_dashboard: OpenDashboard,
     with_fashion: FakeDatasets,
     augment_calls: list[Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("FMNIST_TUI_FLIP", "true")
     monkeypatch.setenv("FMNIST_TUI_SHIFT", "2")
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("a")
         await pilot.pause()
@@ -175,14 +178,14 @@ async def test_a_augments_the_images_with_new_random_numbers_each_time(
         assert (config.flip, config.shift) == (True, 2)
         assert len(images) == gallery(dashboard).page_size
         future.set_result(255 - images)
-        await settled(pilot, lambda: "pixels 200–255" in numbers(dashboard))
+        await wait_until(pilot, lambda: "pixels 200–255" in numbers(dashboard))
         assert "…" not in rendered(gallery(dashboard))
         once = gallery_lines(dashboard)
         await pilot.press("a")
         await pilot.pause()
         assert len(augment_calls) == 2 and augment_calls[1][2] != seed
         augment_calls[1][3].set_result(images // 2)
-        await settled(pilot, lambda: "pixels 0–27" in numbers(dashboard))
+        await wait_until(pilot, lambda: "pixels 0–27" in numbers(dashboard))
         assert gallery_lines(dashboard) != once
         # Another page is augmented when it is shown.
         await pilot.press("pagedown")
@@ -196,37 +199,37 @@ async def test_a_augments_the_images_with_new_random_numbers_each_time(
         assert late[3].cancelled()
         assert "…" in rendered(gallery(dashboard))
         now[3].set_result(now[1])
-        await settled(pilot, lambda: "#60" in rendered(gallery(dashboard)))
+        await wait_until(pilot, lambda: "#60" in rendered(gallery(dashboard)))
         await pilot.press("escape")
         await pilot.pause()
         assert "val · all classes" in gallery_titles(dashboard)
 
 
 async def test_a_after_class_means_shows_augmented_images(
-    opened: Opened,
+    open_dashboard: OpenDashboard,
     with_fashion: FakeDatasets,
     augment_calls: list[Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("FMNIST_TUI_FLIP", "true")
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("m")
-        await settled(pilot, lambda: "class means" in gallery_titles(dashboard))
+        await wait_until(pilot, lambda: "class means" in gallery_titles(dashboard))
         await pilot.press("a")
-        await settled(pilot, lambda: bool(augment_calls))
+        await wait_until(pilot, lambda: bool(augment_calls))
         assert "augmented: flip" in gallery_titles(dashboard) and "of 60" in gallery_titles(
             dashboard
         )
 
 
 async def test_a_failed_augmentation_leaves_the_original_images(
-    opened: Opened,
+    open_dashboard: OpenDashboard,
     with_fashion: FakeDatasets,
     augment_calls: list[Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         toasts = record_toasts(dashboard, monkeypatch)
         await pilot.press("a")
@@ -242,7 +245,7 @@ async def test_a_failed_augmentation_leaves_the_original_images(
         await pilot.press("a")
         await pilot.pause()
         augment_calls[-1][3].set_exception(UserError("torch is missing"))
-        await settled(pilot, lambda: toasts[-1] == "torch is missing")
+        await wait_until(pilot, lambda: toasts[-1] == "torch is missing")
         assert "train · all classes" in gallery_titles(dashboard) and "…" not in rendered(
             gallery(dashboard)
         )
@@ -252,17 +255,20 @@ async def test_a_failed_augmentation_leaves_the_original_images(
 
 
 async def test_the_augmentation_is_that_of_the_followed_run_or_the_form(
-    opened: Opened, with_fashion: FakeDatasets, augment_calls: list[Any], app_state: AppState
+    open_dashboard: OpenDashboard,
+    with_fashion: FakeDatasets,
+    augment_calls: list[Any],
+    app_state: AppState,
 ) -> None:
-    async with opened() as (dashboard, pilot):
+    async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         dashboard.edit_config(CONFIG.changed(shift=3).model_dump())
         await pilot.pause()
         await pilot.press("1", "a")
-        await settled(pilot, lambda: bool(augment_calls))
+        await wait_until(pilot, lambda: bool(augment_calls))
         assert "augmented: shift 3 · tiny on Train" in gallery_titles(dashboard)
         folder = make_run(app_state.runs_dir, CONFIG.changed(flip=True, shift=0))
         dashboard.show_run(RunFeed.open(folder))
         await pilot.press("a")
-        await settled(pilot, lambda: len(augment_calls) == 2)
+        await wait_until(pilot, lambda: len(augment_calls) == 2)
         assert "augmented: flip · run " in gallery_titles(dashboard)

@@ -15,7 +15,7 @@ from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.tui.widgets.summary_line import SummaryLine
-from tests.tui.scripted import settled
+from tests.tui.scripted import wait_until
 
 COUNT = 300
 
@@ -58,4 +58,4 @@ async def wait_for_images(dashboard: Dashboard, pilot: Pilot[int], count: int = 
         position = re.search(rf"   \d+ of {count}\b", facts(dashboard)) or not count
         return bool(position) and gallery_of(dashboard).count == count
 
-    await settled(pilot, shown)
+    await wait_until(pilot, shown)

@@ -11,17 +11,17 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.state.app_state import AppState, ClassPair
-from tests.tui.conftest import Opened
+from tests.tui.conftest import OpenDashboard
 from tests.tui.errors.support import facts, gallery_of, headline, predictions_of, wait_for_images
-from tests.tui.scripted import settled
+from tests.tui.scripted import wait_until
 
 
 async def test_a_cell_of_the_matrix_opens_its_images_and_split(
-    run: RunFolder, sketches: Dataset, opened: Opened
+    run: RunFolder, sketches: Dataset, open_dashboard: OpenDashboard
 ) -> None:
     predicted = predictions_of(sketches, "val")
     count = len(predicted.find_misses(2, 3))
-    async with opened("evaluate") as (dashboard, pilot):
+    async with open_dashboard("evaluate") as (dashboard, pilot):
         dashboard.open_errors(ClassPair("val", 2, 3))
         await pilot.pause()
         await wait_for_images(dashboard, pilot, count)
@@ -30,11 +30,13 @@ async def test_a_cell_of_the_matrix_opens_its_images_and_split(
         await wait_for_images(dashboard, pilot)
 
 
-async def test_c_picks_a_pair_of_classes(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
-    async with opened("errors") as (dashboard, pilot):
+async def test_c_picks_a_pair_of_classes(
+    run: RunFolder, sketches: Dataset, open_dashboard: OpenDashboard
+) -> None:
+    async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("c")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         dashboard.screen.query_one(Input).value = "pullover dress"
         await pilot.press("enter")
         await wait_for_images(
@@ -44,13 +46,13 @@ async def test_c_picks_a_pair_of_classes(run: RunFolder, sketches: Dataset, open
 
 
 async def test_slash_opens_a_filter_that_escape_leaves_and_clears(
-    run: RunFolder, sketches: Dataset, opened: Opened
+    run: RunFolder, sketches: Dataset, open_dashboard: OpenDashboard
 ) -> None:
     predicted = predictions_of(sketches, "test")
-    async with opened("errors") as (dashboard, pilot):
+    async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("slash", "p")
-        await settled(pilot, lambda: "filter “p” matches" in headline(dashboard))
+        await wait_until(pilot, lambda: "filter “p” matches" in headline(dashboard))
         dashboard.screen.query_one("#filter", Input).value = "pull>dress"
         await wait_for_images(dashboard, pilot, len(predicted.find_misses(2, 3)))
         assert "filter “pull>dress” matches" in headline(dashboard)
@@ -63,9 +65,11 @@ async def test_slash_opens_a_filter_that_escape_leaves_and_clears(
         assert not dashboard.screen.query_one("#filter").display
 
 
-async def test_the_filter_takes_an_index(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
+async def test_the_filter_takes_an_index(
+    run: RunFolder, sketches: Dataset, open_dashboard: OpenDashboard
+) -> None:
     miss = predictions_of(sketches, "test").find_misses()[7]
-    async with opened("errors") as (dashboard, pilot):
+    async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("slash")
         dashboard.screen.query_one("#filter", Input).value = str(miss.index)
@@ -75,8 +79,10 @@ async def test_the_filter_takes_an_index(run: RunFolder, sketches: Dataset, open
         assert dashboard.screen.focused is gallery_of(dashboard)
 
 
-async def test_a_filter_without_matches_says_so(run: RunFolder, opened: Opened) -> None:
-    async with opened("errors") as (dashboard, pilot):
+async def test_a_filter_without_matches_says_so(
+    run: RunFolder, open_dashboard: OpenDashboard
+) -> None:
+    async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("slash", "x", "z", "enter")
         await wait_for_images(dashboard, pilot, 0)
@@ -88,17 +94,19 @@ async def test_a_filter_without_matches_says_so(run: RunFolder, opened: Opened) 
         await wait_for_images(dashboard, pilot)
 
 
-async def test_g_goes_to_an_index(run: RunFolder, sketches: Dataset, opened: Opened) -> None:
+async def test_g_goes_to_an_index(
+    run: RunFolder, sketches: Dataset, open_dashboard: OpenDashboard
+) -> None:
     misses = predictions_of(sketches, "test").find_misses()
-    async with opened("errors") as (dashboard, pilot):
+    async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("g")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
         dashboard.screen.query_one(Input).value = f"#{misses[41].index}"
         await pilot.press("enter")
-        await settled(pilot, lambda: gallery_of(dashboard).cursor == 41)
+        await wait_until(pilot, lambda: gallery_of(dashboard).cursor == 41)
         await pilot.press("g")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
         problem = dashboard.screen.query_one(Static)
         for nonsense in ("999999", "a"):
             dashboard.screen.query_one(Input).value = nonsense
@@ -106,19 +114,19 @@ async def test_g_goes_to_an_index(run: RunFolder, sketches: Dataset, opened: Ope
             assert f"#{nonsense} is not among these images" in str(problem.content)
         dashboard.screen.query_one(Input).value = ""
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
         assert gallery_of(dashboard).cursor == 41
 
 
 async def test_a_pair_of_classes_that_the_run_does_not_have_is_dropped(
-    app_state: AppState, run: RunFolder, sketches: Dataset, opened: Opened
+    app_state: AppState, run: RunFolder, sketches: Dataset, open_dashboard: OpenDashboard
 ) -> None:
-    async with opened("errors") as (dashboard, pilot):
+    async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         dashboard.open_errors(ClassPair("test", 9, 0))
         dashboard.show("evaluate")
         dashboard.show("errors")
-        await settled(pilot, lambda: "Ankle boot" in headline(dashboard))
+        await wait_until(pilot, lambda: "Ankle boot" in headline(dashboard))
         few = Predictions(
             "test",
             np.eye(2, dtype=np.float32)[np.ones(20, int)],

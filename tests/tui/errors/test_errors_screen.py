@@ -24,7 +24,7 @@ from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.state.app_state import AppState, ClassPair
 from fmnist_tui.tui.widgets.image_view import ImageView
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
-from tests.tui.conftest import Opened
+from tests.tui.conftest import OpenDashboard
 from tests.tui.errors.support import (
     COUNT,
     facts,
@@ -34,24 +34,24 @@ from tests.tui.errors.support import (
     predictions_of,
     wait_for_images,
 )
-from tests.tui.scripted import CONFIG, make_run, predictions, settled
+from tests.tui.scripted import CONFIG, make_run, predictions, wait_until
 
 
 async def test_without_a_run_or_predictions_the_notice_names_the_keys(
-    app_state: AppState, opened: Opened
+    app_state: AppState, open_dashboard: OpenDashboard
 ) -> None:
-    async with opened("errors") as (dashboard, pilot):
+    async with open_dashboard("errors") as (dashboard, pilot):
         assert "No run selected" in notice(dashboard)
         app_state.selected_run = make_run(app_state.runs_dir, splits=())
         dashboard.selection_changed.publish(app_state.selected_run)
-        await settled(pilot, lambda: "No predictions" in notice(dashboard))
+        await wait_until(pilot, lambda: "No predictions" in notice(dashboard))
         assert "e  evaluate best" in notice(dashboard)
 
 
 async def test_errors_are_shown_most_confident_first(
-    run: RunFolder, sketches: Dataset, opened: Opened
+    run: RunFolder, sketches: Dataset, open_dashboard: OpenDashboard
 ) -> None:
-    async with opened("errors") as (dashboard, pilot):
+    async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         assert f"{COUNT // 5} of {COUNT} wrong" in headline(dashboard)
         assert "most confident first" in headline(dashboard) and "test" in headline(dashboard)
@@ -72,31 +72,31 @@ async def test_errors_are_shown_most_confident_first(
 
 
 async def test_moving_in_the_gallery_changes_the_detail(
-    run: RunFolder, sketches: Dataset, opened: Opened
+    run: RunFolder, sketches: Dataset, open_dashboard: OpenDashboard
 ) -> None:
     misses = predictions_of(sketches, "test").find_misses()
-    async with opened("errors") as (dashboard, pilot):
+    async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("right", "right", "left")
-        await settled(pilot, lambda: f"#{misses[1].index} of" in facts(dashboard))
+        await wait_until(pilot, lambda: f"#{misses[1].index} of" in facts(dashboard))
         assert "2 of 60" in facts(dashboard)
         await pilot.press("end")
-        await settled(pilot, lambda: f"#{misses[-1].index} of" in facts(dashboard))
+        await wait_until(pilot, lambda: f"#{misses[-1].index} of" in facts(dashboard))
 
 
 async def test_o_changes_the_order_and_keeps_it_in_the_settings(
-    app_state: AppState, run: RunFolder, sketches: Dataset, opened: Opened
+    app_state: AppState, run: RunFolder, sketches: Dataset, open_dashboard: OpenDashboard
 ) -> None:
     predicted = predictions_of(sketches, "test")
-    async with opened("errors") as (dashboard, pilot):
+    async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("o")
-        await settled(pilot, lambda: "highest loss first" in headline(dashboard))
-        await settled(
+        await wait_until(pilot, lambda: "highest loss first" in headline(dashboard))
+        await wait_until(
             pilot, lambda: f"#{predicted.find_misses(order='loss')[0].index} of" in facts(dashboard)
         )
         await pilot.press("o")
-        await settled(
+        await wait_until(
             pilot,
             lambda: f"#{predicted.find_misses(order='index')[0].index} of" in facts(dashboard),
         )
@@ -104,10 +104,10 @@ async def test_o_changes_the_order_and_keeps_it_in_the_settings(
 
 
 async def test_correct_predictions_are_marked_as_correct(
-    run: RunFolder, sketches: Dataset, opened: Opened
+    run: RunFolder, sketches: Dataset, open_dashboard: OpenDashboard
 ) -> None:
     count = len(predictions_of(sketches, "test").find_misses(1, 1))
-    async with opened("errors") as (dashboard, pilot):
+    async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         dashboard.open_errors(ClassPair("test", 1, 1))
         dashboard.show("evaluate")
@@ -117,9 +117,9 @@ async def test_correct_predictions_are_marked_as_correct(
 
 
 async def test_z_and_r_change_how_images_are_drawn(
-    app_state: AppState, run: RunFolder, opened: Opened
+    app_state: AppState, run: RunFolder, open_dashboard: OpenDashboard
 ) -> None:
-    async with opened("errors") as (dashboard, pilot):
+    async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         gallery = gallery_of(dashboard)
         zooms = []
@@ -133,84 +133,91 @@ async def test_z_and_r_change_how_images_are_drawn(
 
 
 async def test_p_w_and_e_choose_split_and_run_and_evaluate(
-    app_state: AppState, run: RunFolder, opened: Opened, monkeypatch: pytest.MonkeyPatch
+    app_state: AppState,
+    run: RunFolder,
+    open_dashboard: OpenDashboard,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     future: Future[Any] = Future()
     monkeypatch.setattr(app_state.session, "evaluate", lambda *_: future)
     other = make_run(app_state.runs_dir, splits=())
-    async with opened("errors") as (dashboard, pilot):
+    async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("p", "p")
-        await settled(pilot, lambda: "val" in headline(dashboard) and not notice(dashboard))
+        await wait_until(pilot, lambda: "val" in headline(dashboard) and not notice(dashboard))
         await pilot.press("w")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         dashboard.screen.query_one(Input).value = other.id
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
-        await settled(pilot, lambda: "No predictions" in notice(dashboard))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
+        await wait_until(pilot, lambda: "No predictions" in notice(dashboard))
         await pilot.press("e")
-        await settled(pilot, lambda: "Evaluating" in notice(dashboard))
+        await wait_until(pilot, lambda: "Evaluating" in notice(dashboard))
         predicted = predictions("val")
         result = SimpleNamespace(
             predictions=predicted, evaluation=predicted.evaluation(), step=60, epoch=3
         )
         future.set_result(result)
-        await settled(pilot, lambda: "best @ step 60" in headline(dashboard))
+        await wait_until(pilot, lambda: "best @ step 60" in headline(dashboard))
         # These predictions are of other images than the dataset has.
-        await settled(pilot, lambda: "images changed since this evaluation" in headline(dashboard))
+        await wait_until(
+            pilot, lambda: "images changed since this evaluation" in headline(dashboard)
+        )
 
 
 async def test_at_80_columns_the_selected_image_has_a_view_of_its_own(
-    run: RunFolder, sketches: Dataset, opened: Opened
+    run: RunFolder, sketches: Dataset, open_dashboard: OpenDashboard
 ) -> None:
     misses = predictions_of(sketches, "test").find_misses()
-    async with opened("errors", size=(80, 24)) as (dashboard, pilot):
+    async with open_dashboard("errors", size=(80, 24)) as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         detail = dashboard.screen.query_one(ImageDetail)
         assert not detail.display
         await pilot.press("enter")
-        await settled(pilot, lambda: dashboard.screen.focused is detail)
-        await settled(pilot, lambda: detail.region.width == 80)
+        await wait_until(pilot, lambda: dashboard.screen.focused is detail)
+        await wait_until(pilot, lambda: detail.region.width == 80)
         assert dashboard.screen.query_one(ImageView).size.height >= 14
-        await settled(pilot, lambda: dashboard.screen.query_one(ProbabilityBars).size.height == 10)
+        await wait_until(
+            pilot, lambda: dashboard.screen.query_one(ProbabilityBars).size.height == 10
+        )
         await pilot.press("right", "right", "h")
-        await settled(pilot, lambda: f"#{misses[1].index} of" in facts(dashboard))
+        await wait_until(pilot, lambda: f"#{misses[1].index} of" in facts(dashboard))
         await pilot.press("pagedown")
-        await settled(pilot, lambda: f"#{misses[11].index} of" in facts(dashboard))
+        await wait_until(pilot, lambda: f"#{misses[11].index} of" in facts(dashboard))
         await pilot.press("pageup", "l", "l", "left", "pagedown")
-        await settled(pilot, lambda: f"#{misses[12].index} of" in facts(dashboard))
+        await wait_until(pilot, lambda: f"#{misses[12].index} of" in facts(dashboard))
         await pilot.press("escape")
-        await settled(pilot, lambda: dashboard.screen.focused is gallery_of(dashboard))
+        await wait_until(pilot, lambda: dashboard.screen.focused is gallery_of(dashboard))
         assert gallery_of(dashboard).cursor == 12
         # The filter works from the single view as well.
         await pilot.press("enter", "slash")
-        await settled(pilot, lambda: isinstance(dashboard.screen.focused, Input))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen.focused, Input))
 
 
 @pytest.mark.parametrize("size", [(50, 14), (80, 24), (200, 60)])
 async def test_every_size_shows_images(
-    run: RunFolder, opened: Opened, size: tuple[int, int]
+    run: RunFolder, open_dashboard: OpenDashboard, size: tuple[int, int]
 ) -> None:
-    async with opened("errors", size=size) as (dashboard, pilot):
+    async with open_dashboard("errors", size=size) as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         assert gallery_of(dashboard).region.bottom <= size[1] - 1
         await pilot.press("enter")
-        await settled(pilot, lambda: dashboard.screen.has_class("-alone"))
+        await wait_until(pilot, lambda: dashboard.screen.has_class("-alone"))
         await pilot.resize_terminal(180, 50)
         await pilot.press("escape")
-        await settled(pilot, lambda: dashboard.screen.query_one(ImageDetail).display)
+        await wait_until(pilot, lambda: dashboard.screen.query_one(ImageDetail).display)
         assert gallery_of(dashboard).display
 
 
 async def test_missing_images_are_reported_and_shown_once_they_are_there(
-    app_state: AppState, run: RunFolder, opened: Opened
+    app_state: AppState, run: RunFolder, open_dashboard: OpenDashboard
 ) -> None:
     run.config.write_text(recipes.to_toml(RunConfig(dataset="fashion")))
-    async with opened("errors") as (dashboard, pilot):
-        await settled(pilot, lambda: "1 (Data) downloads it" in notice(dashboard))
+    async with open_dashboard("errors") as (dashboard, pilot):
+        await wait_until(pilot, lambda: "1 (Data) downloads it" in notice(dashboard))
         run.config.unlink()
         await pilot.press("5", "4")
-        await settled(pilot, lambda: "config.toml" in notice(dashboard))
+        await wait_until(pilot, lambda: "config.toml" in notice(dashboard))
         # They are shown as soon as they are available.
         run.config.write_text(recipes.to_toml(CONFIG))
         await pilot.press("5", "4")
@@ -218,26 +225,26 @@ async def test_missing_images_are_reported_and_shown_once_they_are_there(
 
 
 async def test_damaged_predictions_and_a_deleted_folder_are_reported(
-    run: RunFolder, opened: Opened
+    run: RunFolder, open_dashboard: OpenDashboard
 ) -> None:
     (run.predictions / "val.npz").write_bytes(b"not an archive")
-    async with opened("errors") as (dashboard, pilot):
+    async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("p", "p")
-        await settled(pilot, lambda: "damaged" in notice(dashboard))
+        await wait_until(pilot, lambda: "damaged" in notice(dashboard))
         shutil.rmtree(run.path)
         await pilot.press("p")
-        await settled(pilot, lambda: "no longer exists" in notice(dashboard))
+        await wait_until(pilot, lambda: "no longer exists" in notice(dashboard))
 
 
 async def test_a_perfect_run_has_no_errors(
-    app_state: AppState, run: RunFolder, sketches: Dataset, opened: Opened
+    app_state: AppState, run: RunFolder, sketches: Dataset, open_dashboard: OpenDashboard
 ) -> None:
     part = sketches.test
     logits = 9 * np.eye(10, dtype=np.float32)[part.labels]
     perfect = Predictions("test", logits, part.labels, part.indices, GARMENTS, "best")
     perfect.save(run.predictions / "test.npz")
-    async with opened("errors") as (dashboard, pilot):
+    async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot, 0)
         gallery = gallery_of(dashboard)
         drawn = " ".join(gallery.render_line(y).text for y in range(gallery.size.height))
@@ -245,18 +252,18 @@ async def test_a_perfect_run_has_no_errors(
 
 
 async def test_hostile_class_names_come_out_as_harmless_text(
-    app_state: AppState, run: RunFolder, sketches: Dataset, opened: Opened
+    app_state: AppState, run: RunFolder, sketches: Dataset, open_dashboard: OpenDashboard
 ) -> None:
     predicted = predictions_of(sketches, "test")
     names = ("[red]\x1b[31mx", "\u202eevil", *GARMENTS[2:])
     Predictions("test", predicted.logits, predicted.labels, predicted.indices, names, "best").save(
         run.predictions / "test.npz"
     )
-    async with opened("errors") as (dashboard, pilot):
+    async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("slash")
         dashboard.screen.query_one("#filter", Input).value = "[red"
-        await settled(pilot, lambda: "matches" in headline(dashboard))
+        await wait_until(pilot, lambda: "matches" in headline(dashboard))
         drawn = "".join(
             segment.text
             for widget in dashboard.screen.query("*")
@@ -268,9 +275,11 @@ async def test_hostile_class_names_come_out_as_harmless_text(
         assert gallery_of(dashboard).count > 0
 
 
-async def test_a_hidden_screen_waits_until_it_is_shown(run: RunFolder, opened: Opened) -> None:
-    async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "accuracy" in headline(dashboard))
+async def test_a_hidden_screen_waits_until_it_is_shown(
+    run: RunFolder, open_dashboard: OpenDashboard
+) -> None:
+    async with open_dashboard("evaluate") as (dashboard, pilot):
+        await wait_until(pilot, lambda: "accuracy" in headline(dashboard))
         dashboard.show("errors")
         await pilot.pause()
         await wait_for_images(dashboard, pilot)
@@ -280,7 +289,7 @@ async def test_a_hidden_screen_waits_until_it_is_shown(run: RunFolder, opened: O
         before = errors.selected.folder
         other = make_run(dashboard.app_state.runs_dir)
         dashboard.select_run(other)
-        await settled(pilot, lambda: other.id in headline(dashboard))
+        await wait_until(pilot, lambda: other.id in headline(dashboard))
         assert errors.selected.folder == before
         dashboard.show("errors")
-        await settled(pilot, lambda: errors.selected.folder == other)
+        await wait_until(pilot, lambda: errors.selected.folder == other)

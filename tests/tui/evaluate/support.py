@@ -15,7 +15,7 @@ from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.summary_line import SummaryLine
-from tests.tui.scripted import predictions, settled
+from tests.tui.scripted import predictions, wait_until
 
 
 def screen_of(dashboard: Dashboard) -> EvaluateScreen:
@@ -34,7 +34,7 @@ def notice(dashboard: Dashboard) -> str:
 
 
 async def wait_for_scores(dashboard: Dashboard, pilot: Pilot[int], text: str = "accuracy") -> None:
-    await settled(pilot, lambda: text in headline(dashboard))
+    await wait_until(pilot, lambda: text in headline(dashboard))
     await pilot.pause()
 
 

@@ -14,29 +14,31 @@ from fmnist_tui.tui.screens.evaluate.score_tables import ClassScores, ConfusedPa
 from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.line_chart import LineChart
-from tests.tui.conftest import Opened
+from tests.tui.conftest import OpenDashboard
 from tests.tui.evaluate.support import headline, notice, wait_for_scores
-from tests.tui.scripted import make_run, predictions, settled
+from tests.tui.scripted import make_run, predictions, wait_until
 
 
 async def test_without_a_run_the_notice_names_the_keys(
-    monkeypatch: pytest.MonkeyPatch, opened: Opened
+    monkeypatch: pytest.MonkeyPatch, open_dashboard: OpenDashboard
 ) -> None:
-    async with opened("evaluate") as (dashboard, pilot):
+    async with open_dashboard("evaluate") as (dashboard, pilot):
         assert "No run selected" in notice(dashboard) and "w" in notice(dashboard)
         toasts: list[str] = []
         monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: toasts.append(message))
         await pilot.press("w")
-        await settled(pilot, lambda: "no runs" in "".join(toasts))
+        await wait_until(pilot, lambda: "no runs" in "".join(toasts))
         assert isinstance(dashboard.screen, EvaluateScreen)
         # Keys that have nothing to act on are hidden.
         bindings = dashboard.screen.active_bindings
         assert not {"e", "n", "o", "p"} & {key for key, at in bindings.items() if at.enabled}
 
 
-async def test_the_test_split_comes_first(app_state: AppState, opened: Opened) -> None:
+async def test_the_test_split_comes_first(
+    app_state: AppState, open_dashboard: OpenDashboard
+) -> None:
     app_state.selected_run = make_run(app_state.runs_dir)
-    async with opened("evaluate") as (dashboard, pilot):
+    async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         evaluation = predictions("test").evaluation()
         text = headline(dashboard)
@@ -48,12 +50,12 @@ async def test_the_test_split_comes_first(app_state: AppState, opened: Opened) -
         assert dashboard.screen.focused is dashboard.screen.query_one(ConfusionTable)
 
 
-async def test_p_shows_the_next_split(app_state: AppState, opened: Opened) -> None:
+async def test_p_shows_the_next_split(app_state: AppState, open_dashboard: OpenDashboard) -> None:
     app_state.selected_run = make_run(app_state.runs_dir)
-    async with opened("evaluate") as (dashboard, pilot):
+    async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         await pilot.press("p")
-        await settled(pilot, lambda: "predictions of" in notice(dashboard))
+        await wait_until(pilot, lambda: "predictions of" in notice(dashboard))
         assert "train" in notice(dashboard) and "e" in notice(dashboard)
         await pilot.press("p")
         await wait_for_scores(dashboard, pilot, "val (300)")
@@ -62,10 +64,10 @@ async def test_p_shows_the_next_split(app_state: AppState, opened: Opened) -> No
 
 
 async def test_the_cell_at_the_cursor_is_described_and_opened(
-    app_state: AppState, opened: Opened
+    app_state: AppState, open_dashboard: OpenDashboard
 ) -> None:
     app_state.selected_run = make_run(app_state.runs_dir)
-    async with opened("evaluate") as (dashboard, pilot):
+    async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         table = dashboard.screen.query_one(ConfusionTable)
         confusion = predictions("test").evaluation().confusion
@@ -81,26 +83,28 @@ async def test_the_cell_at_the_cursor_is_described_and_opened(
         await pilot.press("home", "pagedown", "right")
         assert table.cursor == (9, 1)
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
-        await settled(pilot, lambda: f"{GARMENTS[9]} → {GARMENTS[1]}" in headline(dashboard))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
+        await wait_until(pilot, lambda: f"{GARMENTS[9]} → {GARMENTS[1]}" in headline(dashboard))
 
 
-async def test_a_cell_of_the_diagonal_opens_too(app_state: AppState, opened: Opened) -> None:
+async def test_a_cell_of_the_diagonal_opens_too(
+    app_state: AppState, open_dashboard: OpenDashboard
+) -> None:
     app_state.selected_run = make_run(app_state.runs_dir)
-    async with opened("evaluate") as (dashboard, pilot):
+    async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         table = dashboard.screen.query_one(ConfusionTable)
         table.cursor = (3, 3)
         assert "Dress, correct" in str(table.border_subtitle)
         await pilot.press("enter")
-        await settled(pilot, lambda: "Dress → Dress" in headline(dashboard))
+        await wait_until(pilot, lambda: "Dress → Dress" in headline(dashboard))
 
 
 async def test_n_shows_counts_then_shares_of_the_row_then_of_the_column(
-    app_state: AppState, opened: Opened
+    app_state: AppState, open_dashboard: OpenDashboard
 ) -> None:
     app_state.selected_run = make_run(app_state.runs_dir)
-    async with opened("evaluate") as (dashboard, pilot):
+    async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         table = dashboard.screen.query_one(ConfusionTable)
         evaluation = predictions("test").evaluation()
@@ -124,9 +128,11 @@ async def test_n_shows_counts_then_shares_of_the_row_then_of_the_column(
         assert f" {row[0]} " in shirts()
 
 
-async def test_the_mouse_moves_the_cursor_and_opens(app_state: AppState, opened: Opened) -> None:
+async def test_the_mouse_moves_the_cursor_and_opens(
+    app_state: AppState, open_dashboard: OpenDashboard
+) -> None:
     app_state.selected_run = make_run(app_state.runs_dir)
-    async with opened("evaluate") as (dashboard, pilot):
+    async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         table = dashboard.screen.query_one(ConfusionTable)
         # Inside the frame: 13 cells of names, one line of headings.
@@ -135,12 +141,14 @@ async def test_the_mouse_moves_the_cursor_and_opens(app_state: AppState, opened:
         await pilot.click(table, offset=(2, 3))
         assert table.cursor == (0, 0)
         await pilot.click(table, offset=(1 + 13 + 1, 4), times=2)
-        await settled(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
 
 
-async def test_o_sorts_by_the_lowest_score(app_state: AppState, opened: Opened) -> None:
+async def test_o_sorts_by_the_lowest_score(
+    app_state: AppState, open_dashboard: OpenDashboard
+) -> None:
     app_state.selected_run = make_run(app_state.runs_dir)
-    async with opened("evaluate") as (dashboard, pilot):
+    async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         table = dashboard.screen.query_one(ClassScores)
         assert list(table._lines)[:2] == ["0", "1"]
@@ -155,37 +163,41 @@ async def test_o_sorts_by_the_lowest_score(app_state: AppState, opened: Opened) 
         assert list(table._lines)[-1] == ""
 
 
-async def test_a_row_of_a_table_opens_its_images(app_state: AppState, opened: Opened) -> None:
+async def test_a_row_of_a_table_opens_its_images(
+    app_state: AppState, open_dashboard: OpenDashboard
+) -> None:
     app_state.selected_run = make_run(app_state.runs_dir)
-    async with opened("evaluate") as (dashboard, pilot):
+    async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         dashboard.screen.query_one(ClassScores).focus()
         await pilot.press("end", "enter")
         assert isinstance(dashboard.screen, EvaluateScreen)
         await pilot.press("home", "down", "enter")
-        await settled(pilot, lambda: "Trouser → any" in headline(dashboard))
+        await wait_until(pilot, lambda: "Trouser → any" in headline(dashboard))
         await pilot.press("3")
         dashboard.screen.query_one(ConfusedPairs).focus()
         await pilot.press("enter")
-        await settled(pilot, lambda: "Shirt → T-shirt/top" in headline(dashboard))
+        await wait_until(pilot, lambda: "Shirt → T-shirt/top" in headline(dashboard))
 
 
-async def test_w_selects_another_run(app_state: AppState, opened: Opened) -> None:
+async def test_w_selects_another_run(app_state: AppState, open_dashboard: OpenDashboard) -> None:
     first, second = make_run(app_state.runs_dir), make_run(app_state.runs_dir)
     app_state.selected_run = first
-    async with opened("evaluate") as (dashboard, pilot):
+    async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         await pilot.press("w")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         dashboard.screen.query_one(Input).value = second.id
         await pilot.press("enter")
         await wait_for_scores(dashboard, pilot, second.id)
         assert app_state.selected_run == second
 
 
-async def test_fit_and_reliability_are_shown(app_state: AppState, opened: Opened) -> None:
+async def test_fit_and_reliability_are_shown(
+    app_state: AppState, open_dashboard: OpenDashboard
+) -> None:
     app_state.selected_run = make_run(app_state.runs_dir)
-    async with opened("evaluate", size=(160, 50)) as (dashboard, pilot):
+    async with open_dashboard("evaluate", size=(160, 50)) as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         fit = str(dashboard.screen.query_one("#fit-text", Static).content)
         assert any(word in fit for word in ("good", "fitting", "early"))
@@ -195,9 +207,11 @@ async def test_fit_and_reliability_are_shown(app_state: AppState, opened: Opened
         assert "confidence ≥ 90 %" in str(chart.border_subtitle)
 
 
-async def test_at_80_by_24_tab_reaches_every_pane(app_state: AppState, opened: Opened) -> None:
+async def test_at_80_by_24_tab_reaches_every_pane(
+    app_state: AppState, open_dashboard: OpenDashboard
+) -> None:
     app_state.selected_run = make_run(app_state.runs_dir)
-    async with opened("evaluate", size=(80, 24)) as (dashboard, pilot):
+    async with open_dashboard("evaluate", size=(80, 24)) as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         seen = []
         for _ in range(5):
@@ -216,10 +230,10 @@ async def test_at_80_by_24_tab_reaches_every_pane(app_state: AppState, opened: O
 
 @pytest.mark.parametrize("size", [(50, 14), (80, 24), (200, 60)])
 async def test_every_size_shows_ten_classes_or_scrolls(
-    app_state: AppState, opened: Opened, size: tuple[int, int]
+    app_state: AppState, open_dashboard: OpenDashboard, size: tuple[int, int]
 ) -> None:
     app_state.selected_run = make_run(app_state.runs_dir)
-    async with opened("evaluate", size=size) as (dashboard, pilot):
+    async with open_dashboard("evaluate", size=size) as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         table = dashboard.screen.query_one(ConfusionTable)
         if size[0] >= 80 and size[1] >= 24:
@@ -229,22 +243,22 @@ async def test_every_size_shows_ten_classes_or_scrolls(
                 drawn = (table.render_line(y).text[1:6].strip() for y in range(table.size.height))
                 return [head for head in drawn if head in heads] == heads
 
-            await settled(pilot, all_visible)
+            await wait_until(pilot, all_visible)
         other = (60, 20) if size[0] > 100 else (170, 50)
         await pilot.resize_terminal(*other)
-        await settled(pilot, lambda: 0 < table.region.right <= other[0])
+        await wait_until(pilot, lambda: 0 < table.region.right <= other[0])
         assert table.region.bottom <= other[1]
 
 
 async def test_hostile_class_names_come_out_as_harmless_text(
-    app_state: AppState, opened: Opened
+    app_state: AppState, open_dashboard: OpenDashboard
 ) -> None:
     names = ("[red]\x1b[31mx", "\u202eevil", "衬衫", *GARMENTS[3:])
     usual = predictions("test")
     hostile = Predictions("test", usual.logits, usual.labels, usual.indices, names, "\x1b[2J")
     app_state.selected_run = make_run(app_state.runs_dir)
     hostile.save(app_state.selected_run.predictions / "test.npz")
-    async with opened("evaluate") as (dashboard, pilot):
+    async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         dashboard.screen.query_one(ConfusionTable).cursor = (0, 1)
         drawn = "".join(

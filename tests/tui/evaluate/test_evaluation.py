@@ -10,22 +10,22 @@ from fmnist_tui.protocol.events import EVENTS, STOPPED, RunEnded
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
-from tests.tui.conftest import Opened
+from tests.tui.conftest import OpenDashboard
 from tests.tui.evaluate.support import FakeSession, headline, notice, wait_for_scores
-from tests.tui.scripted import events, make_run, predictions, settled
+from tests.tui.scripted import events, make_run, predictions, wait_until
 
 
 async def test_e_evaluates_and_shows_the_scores(
-    app_state: AppState, opened: Opened, monkeypatch: pytest.MonkeyPatch
+    app_state: AppState, open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app_state.selected_run = make_run(app_state.runs_dir, splits=())
     session = FakeSession(monkeypatch, app_state)
-    async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "evaluate best @ step 80" in notice(dashboard))
+    async with open_dashboard("evaluate") as (dashboard, pilot):
+        await wait_until(pilot, lambda: "evaluate best @ step 80" in notice(dashboard))
         assert "the 833 images of val" in notice(dashboard)
         await pilot.press("e", "e")
         assert session.requests == [(app_state.selected_run, "val")]
-        await settled(pilot, lambda: "Evaluating tiny" in notice(dashboard))
+        await wait_until(pilot, lambda: "Evaluating tiny" in notice(dashboard))
         session.answer()
         await wait_for_scores(dashboard, pilot, "best @ step 40")
         # It is not written to disk, but kept in memory for Errors.
@@ -33,63 +33,63 @@ async def test_e_evaluates_and_shows_the_scores(
 
 
 async def test_a_new_evaluation_is_reported_beside_the_old_scores(
-    app_state: AppState, opened: Opened, monkeypatch: pytest.MonkeyPatch
+    app_state: AppState, open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app_state.selected_run = make_run(app_state.runs_dir)
     session = FakeSession(monkeypatch, app_state)
-    async with opened("evaluate") as (dashboard, pilot):
+    async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         await pilot.press("e")
-        await settled(pilot, lambda: "evaluating test now" in headline(dashboard))
+        await wait_until(pilot, lambda: "evaluating test now" in headline(dashboard))
         session.futures[-1].set_exception(UserError("best-0003.pt: the checkpoint is gone"))
-        await settled(
+        await wait_until(
             pilot, lambda: "✗ best-0003.pt: the checkpoint is gone" in headline(dashboard)
         )
         assert "accuracy" in headline(dashboard)
 
 
 async def test_a_failed_evaluation_is_reported_in_the_notice(
-    app_state: AppState, opened: Opened, monkeypatch: pytest.MonkeyPatch
+    app_state: AppState, open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app_state.selected_run = make_run(app_state.runs_dir, splits=())
     session = FakeSession(monkeypatch, app_state)
-    async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "No predictions" in notice(dashboard))
+    async with open_dashboard("evaluate") as (dashboard, pilot):
+        await wait_until(pilot, lambda: "No predictions" in notice(dashboard))
         await pilot.press("e")
         session.futures[-1].set_exception(RuntimeError("out of\nmemory"))
-        await settled(pilot, lambda: "✗" in notice(dashboard))
+        await wait_until(pilot, lambda: "✗" in notice(dashboard))
         assert "RuntimeError: out of memory" in notice(dashboard)
         assert "evaluate best" in notice(dashboard)
 
 
 async def test_reading_test_of_an_unfinished_run_shows_a_warning(
-    app_state: AppState, opened: Opened
+    app_state: AppState, open_dashboard: OpenDashboard
 ) -> None:
     app_state.selected_run = make_run(app_state.runs_dir, epochs=2, ended=False, splits=())
     app_state.evaluations.choose_split(app_state.selected_run, "test")
-    async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "read once" in notice(dashboard))
+    async with open_dashboard("evaluate") as (dashboard, pilot):
+        await wait_until(pilot, lambda: "read once" in notice(dashboard))
         await pilot.press("p")
-        await settled(pilot, lambda: "train" in notice(dashboard))
+        await wait_until(pilot, lambda: "train" in notice(dashboard))
         assert "read once" not in notice(dashboard)
 
 
 async def test_without_a_checkpoint_the_notice_says_how_to_save_one(
-    app_state: AppState, opened: Opened
+    app_state: AppState, open_dashboard: OpenDashboard
 ) -> None:
     app_state.selected_run = make_run(app_state.runs_dir, epochs=0, ended=False, splits=())
-    async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "No checkpoint saved yet" in notice(dashboard))
+    async with open_dashboard("evaluate") as (dashboard, pilot):
+        await wait_until(pilot, lambda: "No checkpoint saved yet" in notice(dashboard))
 
 
 async def test_a_newer_best_checkpoint_of_a_live_run_is_reported(
-    app_state: AppState, opened: Opened, monkeypatch: pytest.MonkeyPatch
+    app_state: AppState, open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_run(app_state.runs_dir, epochs=2, ended=False, splits=())
     session = FakeSession(monkeypatch, app_state)
     app_state.feed = RunFeed.open(folder)
-    async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "best @ step 40" in notice(dashboard))
+    async with open_dashboard("evaluate") as (dashboard, pilot):
+        await wait_until(pilot, lambda: "best @ step 40" in notice(dashboard))
         await pilot.press("e")
         session.answer(step=40)
         await wait_for_scores(dashboard, pilot)
@@ -98,14 +98,18 @@ async def test_a_newer_best_checkpoint_of_a_live_run_is_reported(
         with folder.events.open("a") as file:
             for event in later[len(list(events(epochs=2, ended=False))) :]:
                 file.write(EVENTS.encode(event) + "\n")
-        await settled(pilot, lambda: "the best checkpoint is now at step 60" in headline(dashboard))
+        await wait_until(
+            pilot, lambda: "the best checkpoint is now at step 60" in headline(dashboard)
+        )
 
 
-async def test_the_end_of_a_run_brings_its_scores(app_state: AppState, opened: Opened) -> None:
+async def test_the_end_of_a_run_brings_its_scores(
+    app_state: AppState, open_dashboard: OpenDashboard
+) -> None:
     folder = make_run(app_state.runs_dir, epochs=2, ended=False, splits=())
     app_state.feed = RunFeed.open(folder)
-    async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "No predictions" in notice(dashboard))
+    async with open_dashboard("evaluate") as (dashboard, pilot):
+        await wait_until(pilot, lambda: "No predictions" in notice(dashboard))
         predictions("val").save(folder.predictions / "val.npz")
         with folder.events.open("a") as file:
             file.write(EVENTS.encode(RunEnded(1.0, 40, 2, STOPPED, 1.0)) + "\n")
@@ -113,50 +117,52 @@ async def test_the_end_of_a_run_brings_its_scores(app_state: AppState, opened: O
 
 
 async def test_damaged_predictions_are_reported_and_can_be_replaced(
-    app_state: AppState, opened: Opened, monkeypatch: pytest.MonkeyPatch
+    app_state: AppState, open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app_state.selected_run = make_run(app_state.runs_dir)
     (app_state.selected_run.predictions / "test.npz").write_bytes(b"PK\x03\x04 nonsense")
     session = FakeSession(monkeypatch, app_state)
-    async with opened("evaluate") as (dashboard, pilot):
-        await settled(pilot, lambda: "damaged" in notice(dashboard))
+    async with open_dashboard("evaluate") as (dashboard, pilot):
+        await wait_until(pilot, lambda: "damaged" in notice(dashboard))
         await pilot.press("e")
         session.answer()
         await wait_for_scores(dashboard, pilot)
 
 
 async def test_a_deleted_folder_is_reported(
-    monkeypatch: pytest.MonkeyPatch, app_state: AppState, opened: Opened
+    monkeypatch: pytest.MonkeyPatch, app_state: AppState, open_dashboard: OpenDashboard
 ) -> None:
     app_state.selected_run = make_run(app_state.runs_dir)
-    async with opened("evaluate") as (dashboard, pilot):
+    async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         shutil.rmtree(app_state.selected_run.path)
         await pilot.press("p")
-        await settled(pilot, lambda: "no longer exists" in notice(dashboard))
+        await wait_until(pilot, lambda: "no longer exists" in notice(dashboard))
         toasts: list[str] = []
         monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: toasts.append(message))
         await pilot.press("w")
-        await settled(pilot, lambda: "no runs" in "".join(toasts))
+        await wait_until(pilot, lambda: "no runs" in "".join(toasts))
 
 
-async def test_a_damaged_event_log_leaves_the_scores(app_state: AppState, opened: Opened) -> None:
+async def test_a_damaged_event_log_leaves_the_scores(
+    app_state: AppState, open_dashboard: OpenDashboard
+) -> None:
     app_state.selected_run = make_run(app_state.runs_dir)
     app_state.selected_run.events.write_bytes(b"\xff\x00garbage\n{}\n")
-    async with opened("evaluate") as (dashboard, pilot):
+    async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         assert app_state.selected_run.id in headline(dashboard)
 
 
 async def test_a_half_deleted_folder_shows_what_is_left(
-    app_state: AppState, opened: Opened
+    app_state: AppState, open_dashboard: OpenDashboard
 ) -> None:
     app_state.selected_run = make_run(app_state.runs_dir)
     app_state.selected_run.events.unlink()
     app_state.selected_run.config.unlink()
-    async with opened("evaluate") as (dashboard, pilot):
+    async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot, "test (300)")
         shutil.rmtree(app_state.selected_run.predictions)
         await pilot.press("p", "p")
-        await settled(pilot, lambda: "No predictions" in notice(dashboard))
+        await wait_until(pilot, lambda: "No predictions" in notice(dashboard))
         assert app_state.selected_run.id in notice(dashboard)

@@ -16,8 +16,8 @@ from fmnist_tui.tui.state import job
 from fmnist_tui.tui.state.job import BackgroundJob
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.errors import UserError
-from tests.tui.conftest import Opened
-from tests.tui.scripted import settled
+from tests.tui.conftest import OpenDashboard
+from tests.tui.scripted import wait_until
 
 SCRIPT = """
 import json, signal, sys, time
@@ -156,66 +156,72 @@ def test_a_line_that_is_no_step_is_a_line(said: str) -> None:
     assert list(one.lines) == [said]
 
 
-async def test_the_dashboard_gives_the_document_to_whoever_asked(opened: Opened) -> None:
+async def test_the_dashboard_gives_the_document_to_whoever_asked(
+    open_dashboard: OpenDashboard,
+) -> None:
     got: list[Any] = []
-    async with opened("data") as (dashboard, pilot):
+    async with open_dashboard("data") as (dashboard, pilot):
         dashboard.start_job("export", ["works"], got.append)
-        await settled(pilot, lambda: bool(got))
+        await wait_until(pilot, lambda: bool(got))
         assert got[0]["argv"][0] == "works"
         assert dashboard.jobs.summary() == ""
 
 
-async def test_the_list_shows_errands_and_cancels_the_chosen_one(opened: Opened) -> None:
+async def test_the_list_shows_errands_and_cancels_the_chosen_one(
+    open_dashboard: OpenDashboard,
+) -> None:
     why: list[str] = []
-    async with opened("data") as (dashboard, pilot):
+    async with open_dashboard("data") as (dashboard, pilot):
         dashboard.start_job("sweep of rates", ["long"], None, why.append)
-        await settled(pilot, lambda: dashboard.app_state.jobs[0].what == "first")
+        await wait_until(pilot, lambda: dashboard.app_state.jobs[0].what == "first")
         assert dashboard.jobs.summary() == "sweep of rates 25%"
         assert "sweep of rates" in dashboard.status_line().plain
         await pilot.press("E")
-        await settled(pilot, lambda: isinstance(dashboard.screen, JobsScreen))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, JobsScreen))
         table = dashboard.screen.query_one(LineTable)
-        await settled(pilot, lambda: table.row_count == 1)
+        await wait_until(pilot, lambda: table.row_count == 1)
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(dashboard.screen, TextDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, TextDialog))
         await pilot.press("escape")
         await pilot.press("x")
-        await settled(pilot, lambda: why == ["cancelled"])
+        await wait_until(pilot, lambda: why == ["cancelled"])
         await pilot.press("c")
         assert table.row_count == 0
         await pilot.press("escape")
         assert not isinstance(dashboard.screen, JobsScreen)
 
 
-async def test_the_cursor_stays_with_its_errand_when_others_are_cleared(opened: Opened) -> None:
-    async with opened("data") as (dashboard, pilot):
+async def test_the_cursor_stays_with_its_errand_when_others_are_cleared(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with open_dashboard("data") as (dashboard, pilot):
         dashboard.start_job("ended", ["works"])
-        await settled(pilot, lambda: not dashboard.app_state.running_jobs)
+        await wait_until(pilot, lambda: not dashboard.app_state.running_jobs)
         dashboard.start_job("mine", ["long"])
         dashboard.start_job("another", ["long"])
-        await settled(
+        await wait_until(
             pilot, lambda: all(one.what == "first" for one in dashboard.app_state.running_jobs)
         )
         await pilot.press("E")
-        await settled(pilot, lambda: isinstance(dashboard.screen, JobsScreen))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, JobsScreen))
         table = dashboard.screen.query_one(LineTable)
-        await settled(pilot, lambda: table.row_count == 3)
+        await wait_until(pilot, lambda: table.row_count == 3)
         await pilot.press("down", "c", "x")
-        await settled(pilot, lambda: len(dashboard.app_state.running_jobs) == 1)
+        await wait_until(pilot, lambda: len(dashboard.app_state.running_jobs) == 1)
         assert dashboard.app_state.running_jobs[0].title == "another"
         job.end_all(dashboard.app_state.running_jobs)
 
 
 @pytest.mark.parametrize(("key", "unwanted"), [("s", 1), ("g", 0)])
 async def test_leaving_asks_what_becomes_of_errands(
-    opened: Opened, key: str, unwanted: int
+    open_dashboard: OpenDashboard, key: str, unwanted: int
 ) -> None:
-    async with opened("data") as (dashboard, pilot):
+    async with open_dashboard("data") as (dashboard, pilot):
         dashboard.start_job("report", ["long"])
-        await settled(pilot, lambda: dashboard.app_state.jobs[0].what == "first")
+        await wait_until(pilot, lambda: dashboard.app_state.jobs[0].what == "first")
         one = dashboard.app_state.jobs[0]
         await pilot.press("q")
-        await settled(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
         await pilot.press(key)
         await asyncio.sleep(0)
     assert len(dashboard.app_state.jobs_to_end) == unwanted

@@ -28,8 +28,8 @@ from fmnist_tui.tui.screens.train.progress import RunProgress
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.util.errors import UserError
-from tests.tui.conftest import Opened
-from tests.tui.scripted import CONFIG, events, make_run, settled
+from tests.tui.conftest import OpenDashboard
+from tests.tui.scripted import CONFIG, events, make_run, wait_until
 
 STAGED = """
 about = "two linked stages"
@@ -117,60 +117,62 @@ def toasts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def chosen(dashboard: Dashboard, pilot: Pilot[int], name: str) -> None:
     """Choose a recipe as a user does."""
     await pilot.press("f", *name, "enter")
-    await settled(pilot, lambda: isinstance(dashboard.screen, TrainScreen))
+    await wait_until(pilot, lambda: isinstance(dashboard.screen, TrainScreen))
 
 
 async def test_the_next_stage_begins_when_the_one_before_has_finished(
-    opened: Opened, begun: list[Scripted], toasts: list[str]
+    open_dashboard: OpenDashboard, begun: list[Scripted], toasts: list[str]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await chosen(dashboard, pilot, "staged")
         assert form_title(dashboard) == "stage 1 of 2: pretrain · recipe staged"
         await pilot.press("space")
-        await settled(pilot, lambda: len(begun) == 1)
+        await wait_until(pilot, lambda: len(begun) == 1)
         assert begun[0].config.classes == (0, 1, 2, 3, 4)
-        await settled(pilot, lambda: not begun[0].events)
+        await wait_until(pilot, lambda: not begun[0].events)
         title = str(dashboard.screen.query_one(RunProgress).border_title)
         assert "stage 1 of 2: pretrain" in title
         assert len(begun) == 1, "not before it has finished"
         begun[0].end()
-        await settled(pilot, lambda: len(begun) == 2)
+        await wait_until(pilot, lambda: len(begun) == 2)
         second = begun[1].config
         assert begun[0].folder is not None
         assert (second.classes, second.start) == ((5, 6, 7, 8, 9), str(begun[0].folder.path))
-        await settled(pilot, lambda: not begun[1].events)
-        await settled(pilot, lambda: "continues: stage 2 of 2: adapt" in logged(dashboard))
-        await settled(pilot, lambda: "staged continues: stage 2 of 2: adapt" in "\n".join(toasts))
+        await wait_until(pilot, lambda: not begun[1].events)
+        await wait_until(pilot, lambda: "continues: stage 2 of 2: adapt" in logged(dashboard))
+        await wait_until(
+            pilot, lambda: "staged continues: stage 2 of 2: adapt" in "\n".join(toasts)
+        )
         assert "stage 2 of 2: adapt" in str(dashboard.screen.query_one(RunProgress).border_title)
         begun[1].end()
-        await settled(pilot, lambda: dashboard.app_state.plan is None)
-        await settled(pilot, lambda: "staged is done: all 2 steps" in "\n".join(toasts))
+        await wait_until(pilot, lambda: dashboard.app_state.plan is None)
+        await wait_until(pilot, lambda: "staged is done: all 2 steps" in "\n".join(toasts))
         await pilot.pause(0.2)
         assert len(begun) == 2
 
 
 async def test_what_the_form_changes_holds_for_the_stages_that_follow(
-    opened: Opened, begun: list[Scripted]
+    open_dashboard: OpenDashboard, begun: list[Scripted]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await chosen(dashboard, pilot, "staged")
         screen = dashboard.screen
         assert isinstance(screen, TrainScreen)
         screen.draft.set("lr", "0.0123")
         screen.draft.set("classes", "1, 2")
         await pilot.press("space")
-        await settled(pilot, lambda: len(begun) == 1)
+        await wait_until(pilot, lambda: len(begun) == 1)
         assert (begun[0].config.lr, begun[0].config.classes) == (0.0123, (1, 2))
         begun[0].end()
-        await settled(pilot, lambda: len(begun) == 2)
+        await wait_until(pilot, lambda: len(begun) == 2)
         assert (begun[1].config.lr, begun[1].config.classes) == (0.0123, (5, 6, 7, 8, 9))
         begun[1].end()
 
 
 async def test_a_change_that_a_later_stage_cannot_take_is_refused_at_once(
-    opened: Opened, begun: list[Scripted]
+    open_dashboard: OpenDashboard, begun: list[Scripted]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await chosen(dashboard, pilot, "staged")
         screen = dashboard.screen
         assert isinstance(screen, TrainScreen)
@@ -187,66 +189,66 @@ async def test_a_change_that_a_later_stage_cannot_take_is_refused_at_once(
 
 
 async def test_the_plan_goes_on_behind_another_screen(
-    opened: Opened, begun: list[Scripted]
+    open_dashboard: OpenDashboard, begun: list[Scripted]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await chosen(dashboard, pilot, "staged")
         await pilot.press("space")
-        await settled(pilot, lambda: len(begun) == 1)
+        await wait_until(pilot, lambda: len(begun) == 1)
         await pilot.press("6")
         begun[0].end()
-        await settled(pilot, lambda: len(begun) == 2)
+        await wait_until(pilot, lambda: len(begun) == 2)
         begun[1].end()
-        await settled(pilot, lambda: dashboard.app_state.plan is None)
+        await wait_until(pilot, lambda: dashboard.app_state.plan is None)
 
 
 async def test_stopping_a_stage_ends_the_plan(
-    opened: Opened, begun: list[Scripted], toasts: list[str]
+    open_dashboard: OpenDashboard, begun: list[Scripted], toasts: list[str]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await chosen(dashboard, pilot, "staged")
         await pilot.press("space")
-        await settled(pilot, lambda: bool(begun) and not begun[0].events)
+        await wait_until(pilot, lambda: bool(begun) and not begun[0].events)
         await pilot.press("s")
         assert [type(command) for command in begun[0].told] == [Stop]
         begun[0].end(STOPPED)
-        await settled(pilot, lambda: dashboard.app_state.plan is None)
-        await settled(pilot, lambda: "staged ends here" in logged(dashboard))
+        await wait_until(pilot, lambda: dashboard.app_state.plan is None)
+        await wait_until(pilot, lambda: "staged ends here" in logged(dashboard))
         assert toasts[-1] == "staged ends here: 1 of its 2 steps skipped"
         assert len(begun) == 1
 
 
 async def test_a_stage_that_does_not_begin_ends_the_plan(
-    opened: Opened,
+    open_dashboard: OpenDashboard,
     begun: list[Scripted],
     toasts: list[str],
     app_state: AppState,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await chosen(dashboard, pilot, "staged")
         await pilot.press("space")
-        await settled(pilot, lambda: len(begun) == 1)
+        await wait_until(pilot, lambda: len(begun) == 1)
 
         def refuse(config: RunConfig) -> Training:
             raise UserError("no more")
 
         monkeypatch.setattr(app_state.session, "train", refuse)
         begun[0].end()
-        await settled(pilot, lambda: dashboard.app_state.plan is None)
-        await settled(pilot, lambda: "1 of its 2 steps skipped" in "\n".join(toasts))
+        await wait_until(pilot, lambda: dashboard.app_state.plan is None)
+        await wait_until(pilot, lambda: "1 of its 2 steps skipped" in "\n".join(toasts))
         assert "no more" in "\n".join(toasts)
 
 
 async def test_members_are_trained_and_then_united_by_an_errand(
-    opened: Opened,
+    open_dashboard: OpenDashboard,
     begun: list[Scripted],
     toasts: list[str],
     app_state: AppState,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[tuple[str, list[str], Callable[[Any], None]]] = []
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         monkeypatch.setattr(
             dashboard,
             "start_job",
@@ -256,9 +258,9 @@ async def test_members_are_trained_and_then_united_by_an_errand(
         assert form_title(dashboard) == "member 1 of 2 · recipe united"
         await pilot.press("space")
         for place in range(2):
-            await settled(pilot, lambda place=place: len(begun) == place + 1)  # type: ignore[misc]
+            await wait_until(pilot, lambda place=place: len(begun) == place + 1)  # type: ignore[misc]
             begun[place].end()
-        await settled(pilot, lambda: bool(asked))
+        await wait_until(pilot, lambda: bool(asked))
         assert [run.config.seed for run in begun] == [0, 1]
         title, words, then = asked[0]
         runs = [str(run.folder.path) for run in begun if run.folder is not None]
@@ -279,42 +281,42 @@ async def test_members_are_trained_and_then_united_by_an_errand(
 
 
 async def test_settings_of_a_stages_run_are_one_run_again(
-    opened: Opened, begun: list[Scripted]
+    open_dashboard: OpenDashboard, begun: list[Scripted]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await chosen(dashboard, pilot, "staged")
         await pilot.press("space")
-        await settled(pilot, lambda: len(begun) == 1)
+        await wait_until(pilot, lambda: len(begun) == 1)
         begun[0].end(STOPPED)
-        await settled(pilot, lambda: dashboard.app_state.plan is None)
+        await wait_until(pilot, lambda: dashboard.app_state.plan is None)
         await pilot.press("n")
         assert "stage 1 of 2" not in form_title(dashboard)
         await pilot.press("space")
-        await settled(pilot, lambda: len(begun) == 2)
+        await wait_until(pilot, lambda: len(begun) == 2)
         begun[1].end()
         await pilot.pause(0.3)
         assert len(begun) == 2 and dashboard.app_state.plan is None
 
 
 async def test_the_palette_and_other_screens_lead_to_the_first_stage_too(
-    opened: Opened, begun: list[Scripted]
+    open_dashboard: OpenDashboard, begun: list[Scripted]
 ) -> None:
-    async with opened("data") as (dashboard, pilot):
+    async with open_dashboard("data") as (dashboard, pilot):
         dashboard.edit_recipe("staged")
-        await settled(pilot, lambda: isinstance(dashboard.screen, TrainScreen))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, TrainScreen))
         await pilot.pause()
         assert form_title(dashboard) == "stage 1 of 2: pretrain · recipe staged"
 
 
 async def test_who_leaves_in_the_middle_of_a_plan_is_told_what_is_left_out(
-    opened: Opened, begun: list[Scripted], monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, begun: list[Scripted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
     monkeypatch.setattr("fmnist_tui.tui.launch._print", told.append)
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await chosen(dashboard, pilot, "staged")
         await pilot.press("space")
-        await settled(pilot, lambda: len(begun) == 1)
+        await wait_until(pilot, lambda: len(begun) == 1)
         begun[0].end(STOPPED)
         app_state = dashboard.app_state
         assert app_state.plan is not None
@@ -323,7 +325,10 @@ async def test_who_leaves_in_the_middle_of_a_plan_is_told_what_is_left_out(
 
 
 async def test_a_detached_run_takes_what_follows_it_along(
-    opened: Opened, begun: list[Scripted], app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard,
+    begun: list[Scripted],
+    app_state: AppState,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[str] = []
     started: list[list[str]] = []
@@ -334,10 +339,10 @@ async def test_a_detached_run_takes_what_follows_it_along(
 
     monkeypatch.setattr("fmnist_tui.tui.launch._print", told.append)
     monkeypatch.setattr(handover, "start_detached", start)
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await chosen(dashboard, pilot, "staged")
         await pilot.press("space")
-        await settled(pilot, lambda: len(begun) == 1)
+        await wait_until(pilot, lambda: len(begun) == 1)
         begun[0].end(DETACHED)
         assert app_state.plan is not None
         plan = app_state.plan
@@ -351,56 +356,61 @@ async def test_a_detached_run_takes_what_follows_it_along(
 
 
 async def test_m_trains_several_seeds_of_the_form_for_an_ensemble(
-    opened: Opened, begun: list[Scripted], toasts: list[str]
+    open_dashboard: OpenDashboard, begun: list[Scripted], toasts: list[str]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         screen = dashboard.screen
         assert isinstance(screen, TrainScreen)
         screen.draft.set("seed", "5")
         await pilot.press("M")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
         await pilot.press("1", "enter")
         problem = dashboard.screen.query_one(Static)
-        await settled(pilot, lambda: "2 to 64 seeds" in str(problem.content))
+        await wait_until(pilot, lambda: "2 to 64 seeds" in str(problem.content))
         await pilot.press("backspace", "2", "enter")
-        await settled(pilot, lambda: len(begun) == 1)
+        await wait_until(pilot, lambda: len(begun) == 1)
         plan = dashboard.app_state.plan
         assert plan is not None and plan.heading == "member 1 of 2"
         assert plan.steps[-1] == EnsembleStep("ensemble of 2", "none")
         begun[0].end()
-        await settled(pilot, lambda: len(begun) == 2)
+        await wait_until(pilot, lambda: len(begun) == 2)
         assert [run.config.seed for run in begun] == [5, 6]
         await pilot.press("M")
-        await settled(pilot, lambda: any("a run is in progress" in toast for toast in toasts))
+        await wait_until(pilot, lambda: any("a run is in progress" in toast for toast in toasts))
 
 
-async def test_a_start_is_picked_among_the_runs_typed_or_taken_back(opened: Opened) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_a_start_is_picked_among_the_runs_typed_or_taken_back(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         app_state = dashboard.app_state
         made = make_run(app_state.runs_dir, CONFIG)
         screen = dashboard.screen
         assert isinstance(screen, TrainScreen)
         screen.query_one(Form).fields.go_to("start")
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         await pilot.press(*made.id, "enter")
-        await settled(pilot, lambda: screen.draft.values["start"] == made.name)
+        await wait_until(pilot, lambda: screen.draft.values["start"] == made.name)
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         await pilot.press(*"model", "enter")
         await pilot.pause()
         await pilot.press(*"x.pth", "enter")
-        await settled(pilot, lambda: str(screen.draft.values["start"]).endswith("x.pth"))
+        await wait_until(pilot, lambda: str(screen.draft.values["start"]).endswith("x.pth"))
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         await pilot.press(*"none", "enter")
-        await settled(pilot, lambda: screen.draft.values["start"] is None)
+        await wait_until(pilot, lambda: screen.draft.values["start"] is None)
 
 
 async def test_the_palette_has_a_recipe_held_to_its_claims_after_a_question(
-    opened: Opened, app_state: AppState, begun: list[Scripted], monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard,
+    app_state: AppState,
+    begun: list[Scripted],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         asked: list[tuple[str, list[str]]] = []
         said: list[str] = []
 
@@ -412,10 +422,10 @@ async def test_the_palette_has_a_recipe_held_to_its_claims_after_a_question(
         monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: said.append(message))
         for answer in ("n", "y"):
             dashboard.start_flow(check_recipe(dashboard, "fast"))
-            await settled(pilot, lambda: bool(dashboard.screen.query(OptionList)))
+            await wait_until(pilot, lambda: bool(dashboard.screen.query(OptionList)))
             assert "2 claims, 5 runs to train" in str(dashboard.screen.query_one(Static).render())
             await pilot.press(answer)
-            await settled(pilot, lambda: not isinstance(dashboard.screen, ChoiceDialog))
+            await wait_until(pilot, lambda: not isinstance(dashboard.screen, ChoiceDialog))
         folders = [f"--runs={app_state.runs_dir}", f"--data={app_state.data_dir}"]
         assert asked == [("check fast", ["recipes", "check", "fast", *folders])]
         assert said == ["fast keeps 1 of 2 claims; 1 could not be checked"]

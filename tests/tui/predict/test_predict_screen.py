@@ -27,8 +27,8 @@ from fmnist_tui.tui.screens.predict.screen import PredictScreen
 from fmnist_tui.tui.screens.predict.stages import StagesPane, StageStrip
 from fmnist_tui.tui.state.app_state import AppState
 from tests.tui.answering import Model
-from tests.tui.conftest import Opened
-from tests.tui.scripted import make_run, settled
+from tests.tui.conftest import OpenDashboard
+from tests.tui.scripted import make_run, wait_until
 
 
 @pytest.fixture
@@ -82,8 +82,10 @@ async def paste(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
     await pilot.pause()
 
 
-async def test_without_a_run_it_says_what_to_press(opened: Opened, tmp_path: Path) -> None:
-    async with opened("predict") as (dashboard, pilot):
+async def test_without_a_run_it_says_what_to_press(
+    open_dashboard: OpenDashboard, tmp_path: Path
+) -> None:
+    async with open_dashboard("predict") as (dashboard, pilot):
         assert "w chooses a run" in result_text(dashboard)
         assert "press" not in str(path_input(dashboard).value)
         await paste(dashboard, pilot, str(save_image(tmp_path / "a.png")))
@@ -92,16 +94,16 @@ async def test_without_a_run_it_says_what_to_press(opened: Opened, tmp_path: Pat
 
 
 async def test_a_typed_path_shows_the_result_and_its_steps(
-    opened: Opened, app_state: AppState, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, app_state: AppState, model: Model, tmp_path: Path
 ) -> None:
     file = save_image(tmp_path / "my bag.png")
-    async with opened("predict") as (dashboard, pilot):
+    async with open_dashboard("predict") as (dashboard, pilot):
         assert dashboard.screen.query_one(StagesPane).has_focus
         await pilot.press("enter")
         assert path_input(dashboard).has_focus
         path_input(dashboard).value = str(file)
         await pilot.press("enter")
-        await settled(pilot, lambda: "Bag, 97.0 %" in result_text(dashboard))
+        await wait_until(pilot, lambda: "Bag, 97.0 %" in result_text(dashboard))
         assert stages(dashboard)[0] == "upright"
         assert stages(dashboard)[-1] == "scaled"
         assert "my bag.png" in result_text(dashboard)
@@ -114,9 +116,9 @@ async def test_a_typed_path_shows_the_result_and_its_steps(
 
 
 async def test_digits_type_in_the_path_and_switch_screens_elsewhere(
-    opened: Opened, model: Model
+    open_dashboard: OpenDashboard, model: Model
 ) -> None:
-    async with opened("predict") as (dashboard, pilot):
+    async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("g", "2", "q")
         assert path_input(dashboard).value == "2q"
         await pilot.press("escape", "6")
@@ -126,30 +128,32 @@ async def test_digits_type_in_the_path_and_switch_screens_elsewhere(
 
 
 async def test_tab_completes_the_path_and_then_moves_on(
-    opened: Opened, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, model: Model, tmp_path: Path
 ) -> None:
     (tmp_path / "garments").mkdir()
     save_image(tmp_path / "garments" / "shoe.png")
-    async with opened("predict") as (dashboard, pilot):
+    async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("enter")
         path_input(dashboard).value = f"{tmp_path}/gar"
         await pilot.press("tab")
-        await settled(pilot, lambda: path_input(dashboard).value == f"{tmp_path}/garments/")
+        await wait_until(pilot, lambda: path_input(dashboard).value == f"{tmp_path}/garments/")
         await pilot.press("tab")
-        await settled(pilot, lambda: path_input(dashboard).value.endswith("/shoe.png"))
+        await wait_until(pilot, lambda: path_input(dashboard).value.endswith("/shoe.png"))
         await pilot.press("tab")
-        await settled(pilot, lambda: not path_input(dashboard).has_focus)
+        await wait_until(pilot, lambda: not path_input(dashboard).has_focus)
         await pilot.press("enter", "end", "backspace", "backspace")
-        await settled(pilot, lambda: path_input(dashboard)._suggestion.endswith("/shoe.png"))
+        await wait_until(pilot, lambda: path_input(dashboard)._suggestion.endswith("/shoe.png"))
         await pilot.press("right")
         assert path_input(dashboard).value.endswith("/shoe.png")
 
 
-async def test_an_empty_path_stands_for_the_samples(opened: Opened, model: Model) -> None:
+async def test_an_empty_path_stands_for_the_samples(
+    open_dashboard: OpenDashboard, model: Model
+) -> None:
     samples = sorted((recipes.shipped_folder("assets") / "samples").iterdir())
-    async with opened("predict") as (dashboard, pilot):
+    async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("enter", "enter")
-        await settled(
+        await wait_until(
             pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == len(samples)
         )
         assert file_table(dashboard).has_focus
@@ -157,48 +161,50 @@ async def test_an_empty_path_stands_for_the_samples(opened: Opened, model: Model
 
 
 async def test_the_table_of_a_folder_shows_errors_too(
-    opened: Opened, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, model: Model, tmp_path: Path
 ) -> None:
     for name in "abcdef":
         save_image(tmp_path / f"{name}.png")
     (tmp_path / "c.png").write_bytes(b"no picture at all")
-    async with opened("predict", size=(200, 60)) as (dashboard, pilot):
+    async with open_dashboard("predict", size=(200, 60)) as (dashboard, pilot):
         await paste(dashboard, pilot, f"'{tmp_path}'\n")
-        await settled(pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == 5)
+        await wait_until(pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == 5)
         assert "✗ not an image" in rows(dashboard)[2]
         await pilot.press("down", "j")
-        await settled(pilot, lambda: "not an image, or damaged" in result_text(dashboard))
+        await wait_until(pilot, lambda: "not an image, or damaged" in result_text(dashboard))
         assert stages(dashboard) == []
         await pilot.press("end")
-        await settled(pilot, lambda: "f.png" in result_text(dashboard))
+        await wait_until(pilot, lambda: "f.png" in result_text(dashboard))
         await pilot.press("k")
-        await settled(pilot, lambda: "e.png" in result_text(dashboard))
+        await wait_until(pilot, lambda: "e.png" in result_text(dashboard))
         await pilot.press("home")
-        await settled(pilot, lambda: "a.png" in result_text(dashboard))
+        await wait_until(pilot, lambda: "a.png" in result_text(dashboard))
         await pilot.press("j", "j", "j", "enter")
-        await settled(pilot, lambda: "d.png" in result_text(dashboard))
+        await wait_until(pilot, lambda: "d.png" in result_text(dashboard))
         assert stages(dashboard)
         assert dashboard.screen.query_one(StagesPane).has_focus
 
 
 @pytest.mark.parametrize("focused", [False, True])
 async def test_files_can_be_dropped_anywhere(
-    opened: Opened, model: Model, tmp_path: Path, focused: bool
+    open_dashboard: OpenDashboard, model: Model, tmp_path: Path, focused: bool
 ) -> None:
     one, two = save_image(tmp_path / "one bag.png"), save_image(tmp_path / "two.png")
-    async with opened("predict") as (dashboard, pilot):
+    async with open_dashboard("predict") as (dashboard, pilot):
         if focused:
             await pilot.press("enter", "x")
         await paste(dashboard, pilot, f"'{one}' {two} ")
-        await settled(pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == 2)
+        await wait_until(pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == 2)
         dashboard.screen.set_focus(None)
         await paste(dashboard, pilot, f"file://{str(one).replace(' ', '%20')}\r\n")
-        await settled(pilot, lambda: "one bag.png" in result_text(dashboard))
+        await wait_until(pilot, lambda: "one bag.png" in result_text(dashboard))
         assert path_input(dashboard).value == str(one)
 
 
-async def test_a_part_of_a_path_is_pasted_into_the_path(opened: Opened, model: Model) -> None:
-    async with opened("predict") as (dashboard, pilot):
+async def test_a_part_of_a_path_is_pasted_into_the_path(
+    open_dashboard: OpenDashboard, model: Model
+) -> None:
+    async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("enter", *"pic")
         await paste(dashboard, pilot, "tures\x1b[31m/a.png\n")
         assert path_input(dashboard).value == "pictures[31m/a.png"
@@ -206,49 +212,49 @@ async def test_a_part_of_a_path_is_pasted_into_the_path(opened: Opened, model: M
 
 
 async def test_errors_are_shown_in_the_result_pane(
-    opened: Opened, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, model: Model, tmp_path: Path
 ) -> None:
-    async with opened("predict") as (dashboard, pilot):
+    async with open_dashboard("predict") as (dashboard, pilot):
         await paste(dashboard, pilot, str(tmp_path / "gone.png"))
-        await settled(pilot, lambda: "No such file" in result_text(dashboard))
+        await wait_until(pilot, lambda: "No such file" in result_text(dashboard))
         (tmp_path / "empty").mkdir()
         await paste(dashboard, pilot, str(tmp_path / "empty"))
-        await settled(pilot, lambda: "no images in" in result_text(dashboard))
+        await wait_until(pilot, lambda: "no images in" in result_text(dashboard))
         model.refuse = "there is no checkpoint yet"
         await paste(dashboard, pilot, str(save_image(tmp_path / "a.png")))
-        await settled(pilot, lambda: "no checkpoint yet" in result_text(dashboard))
+        await wait_until(pilot, lambda: "no checkpoint yet" in result_text(dashboard))
         model.refuse = ""
         await paste(dashboard, pilot, str(tmp_path / "a.png"))
-        await settled(pilot, lambda: "Bag, 97.0 %" in result_text(dashboard))
+        await wait_until(pilot, lambda: "Bag, 97.0 %" in result_text(dashboard))
 
 
 async def test_control_characters_in_file_names_are_escaped(
-    opened: Opened, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, model: Model, tmp_path: Path
 ) -> None:
     folder = tmp_path / "[b]x\x1b]0;t\x07"
     folder.mkdir()
     save_image(folder / "[red]a\x1b[2J.png")
-    async with opened("predict", size=(200, 60)) as (dashboard, pilot):
+    async with open_dashboard("predict", size=(200, 60)) as (dashboard, pilot):
         await paste(dashboard, pilot, f"'{folder}'")
-        await settled(pilot, lambda: any("97.0 %" in row for row in rows(dashboard)))
+        await wait_until(pilot, lambda: any("97.0 %" in row for row in rows(dashboard)))
         assert "[red]a␛[2J.png" in rows(dashboard)[0]
         assert path_input(dashboard).value == ""
         assert "[red]a␛[2J.png" in result_text(dashboard)
 
 
 async def test_another_selected_run_predicts_again(
-    opened: Opened, app_state: AppState, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, app_state: AppState, model: Model, tmp_path: Path
 ) -> None:
     other = make_run(app_state.runs_dir, splits=())
     file = save_image(tmp_path / "a.png")
-    async with opened("predict") as (dashboard, pilot):
+    async with open_dashboard("predict") as (dashboard, pilot):
         await paste(dashboard, pilot, str(file))
-        await settled(pilot, lambda: "Bag" in result_text(dashboard))
+        await wait_until(pilot, lambda: "Bag" in result_text(dashboard))
         await pilot.press("w")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         dashboard.screen.query_one(Input).value = other.id
         await pilot.press("enter")
-        await settled(pilot, lambda: len(model.asked) > 1 and "Bag" in result_text(dashboard))
+        await wait_until(pilot, lambda: len(model.asked) > 1 and "Bag" in result_text(dashboard))
         assert app_state.selected_run == other
         # Only once.
         assert model.asked[1:] == [(other.path, (file,))]
@@ -256,52 +262,52 @@ async def test_another_selected_run_predicts_again(
 
 
 async def test_a_model_file_can_be_chosen_instead(
-    opened: Opened, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, model: Model, tmp_path: Path
 ) -> None:
-    async with opened("predict") as (dashboard, pilot):
+    async with open_dashboard("predict") as (dashboard, pilot):
         await paste(dashboard, pilot, str(save_image(tmp_path / "a.png")))
-        await settled(pilot, lambda: "Bag" in result_text(dashboard))
+        await wait_until(pilot, lambda: "Bag" in result_text(dashboard))
         await pilot.press("w")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         dashboard.screen.query_one(Input).value = "file"
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
         dashboard.screen.query_one(Input).value = str(tmp_path / "net.safetensors")
         await pilot.press("enter")
-        await settled(pilot, lambda: len(model.asked) == 2)
+        await wait_until(pilot, lambda: len(model.asked) == 2)
         assert model.asked[-1][0] == tmp_path / "net.safetensors"
         assert "net.safetensors" in str(dashboard.screen.query_one("#input").border_title)
 
 
 async def test_a_result_of_the_previous_model_is_not_shown(
-    opened: Opened, app_state: AppState, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, app_state: AppState, model: Model, tmp_path: Path
 ) -> None:
     other = make_run(app_state.runs_dir, splits=())
     model.hold = True
-    async with opened("predict") as (dashboard, pilot):
+    async with open_dashboard("predict") as (dashboard, pilot):
         await paste(dashboard, pilot, str(save_image(tmp_path / "a.png")))
-        await settled(pilot, lambda: len(model.asked) == 1)
+        await wait_until(pilot, lambda: len(model.asked) == 1)
         assert "predicting with tiny" in result_text(dashboard)
         dashboard.select_run(other)
         await pilot.pause()
         model.release()
-        await settled(pilot, lambda: len(model.asked) == 2)
+        await wait_until(pilot, lambda: len(model.asked) == 2)
         assert "Bag" not in result_text(dashboard)
         model.release()
-        await settled(pilot, lambda: "Bag" in result_text(dashboard))
+        await wait_until(pilot, lambda: "Bag" in result_text(dashboard))
 
 
 async def test_a_watched_folder_adds_images_until_it_is_gone(
-    opened: Opened, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, model: Model, tmp_path: Path
 ) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
-    async with opened("predict") as (dashboard, pilot):
+    async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("W")
         assert isinstance(dashboard.screen, PromptDialog)
         dashboard.screen.query_one(Input).value = str(folder)
         await pilot.press("enter")
-        await settled(pilot, lambda: "watching" in note(dashboard))
+        await wait_until(pilot, lambda: "watching" in note(dashboard))
         assert "waiting for images" in file_table(dashboard).empty
         written, began = 0, time.monotonic()
 
@@ -314,34 +320,36 @@ async def test_a_watched_folder_adds_images_until_it_is_gone(
                 save_image(folder / "first.png", (60 + written, 40))
             return bool(rows(dashboard)) and "97.0 %" in rows(dashboard)[0]
 
-        await settled(pilot, is_reported)
+        await wait_until(pilot, is_reported)
         save_image(folder / "second.png")
-        await settled(pilot, lambda: len(rows(dashboard)) == 2 and "97.0 %" in rows(dashboard)[1])
-        await settled(pilot, lambda: "second.png" in result_text(dashboard))
+        await wait_until(
+            pilot, lambda: len(rows(dashboard)) == 2 and "97.0 %" in rows(dashboard)[1]
+        )
+        await wait_until(pilot, lambda: "second.png" in result_text(dashboard))
         (folder / "second.png").write_bytes(b"spoilt")
-        await settled(pilot, lambda: "✗" in rows(dashboard)[1])
+        await wait_until(pilot, lambda: "✗" in rows(dashboard)[1])
         shutil.rmtree(folder)
-        await settled(pilot, lambda: "the watched folder is gone" in note(dashboard))
+        await wait_until(pilot, lambda: "the watched folder is gone" in note(dashboard))
         assert len(rows(dashboard)) == 2
         await paste(dashboard, pilot, str(save_image(tmp_path / "later.png")))
-        await settled(pilot, lambda: "later.png" in result_text(dashboard))
+        await wait_until(pilot, lambda: "later.png" in result_text(dashboard))
 
 
 async def test_w_ends_the_watch_and_a_missing_folder_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, opened: Opened, model: Model, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, open_dashboard: OpenDashboard, model: Model, tmp_path: Path
 ) -> None:
-    async with opened("predict") as (dashboard, pilot):
+    async with open_dashboard("predict") as (dashboard, pilot):
         messages: list[str] = []
         monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: messages.append(message))
         await pilot.press("W")
         dashboard.screen.query_one(Input).value = str(tmp_path / "missing")
         await pilot.press("enter")
-        await settled(pilot, lambda: bool(messages))
+        await wait_until(pilot, lambda: bool(messages))
         assert "cannot be read" in messages[0]
         await pilot.press("W")
         dashboard.screen.query_one(Input).value = str(tmp_path)
         await pilot.press("enter")
-        await settled(pilot, lambda: "watching" in note(dashboard))
+        await wait_until(pilot, lambda: "watching" in note(dashboard))
         screen = dashboard.screen
         assert isinstance(screen, PredictScreen)
         watch = screen._watch
@@ -352,29 +360,33 @@ async def test_w_ends_the_watch_and_a_missing_folder_is_an_error(
         assert not watch.is_alive()
 
 
-async def test_a_drawing_is_predicted_while_it_is_drawn(opened: Opened, model: Model) -> None:
-    async with opened("predict") as (dashboard, pilot):
+async def test_a_drawing_is_predicted_while_it_is_drawn(
+    open_dashboard: OpenDashboard, model: Model
+) -> None:
+    async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("i")
         pad = dashboard.screen.query_one(DrawPad)
         assert pad.has_focus
         assert not dashboard.screen.query_one("#input").display
         await pilot.press("space", "right", "down")
-        await settled(pilot, lambda: "Bag, 97.0 %" in result_text(dashboard))
-        await settled(pilot, lambda: np.array_equal(model.drawn[-1], pad.image()))
+        await wait_until(pilot, lambda: "Bag, 97.0 %" in result_text(dashboard))
+        await wait_until(pilot, lambda: np.array_equal(model.drawn[-1], pad.image()))
         assert "scaled" in stages(dashboard)
         drawn = pad.image().sum()
         await pilot.press("x")
         assert pad.image().sum() < drawn
         await pilot.press("backspace")
         assert pad.is_blank
-        await settled(pilot, lambda: "Bag" not in result_text(dashboard))
+        await wait_until(pilot, lambda: "Bag" not in result_text(dashboard))
         await pilot.press("i")
         assert dashboard.screen.query_one("#input").display
         assert dashboard.screen.query_one(StagesPane).has_focus
 
 
-async def test_the_mouse_draws_and_its_right_button_erases(opened: Opened, model: Model) -> None:
-    async with opened("predict") as (dashboard, pilot):
+async def test_the_mouse_draws_and_its_right_button_erases(
+    open_dashboard: OpenDashboard, model: Model
+) -> None:
+    async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("i")
         pad = dashboard.screen.query_one(DrawPad)
         await pilot.mouse_down(DrawPad, offset=(5, 5))
@@ -390,66 +402,68 @@ async def test_the_mouse_draws_and_its_right_button_erases(opened: Opened, model
         await pilot.hover(DrawPad, offset=(20, 5))
         await pilot.mouse_up(DrawPad, offset=(20, 5))
         assert pad.is_blank
-        await settled(
+        await wait_until(
             pilot, lambda: "draw something" in str(dashboard.screen.query_one(StagesPane)._shown)
         )
 
 
 async def test_of_many_strokes_the_newest_is_predicted_and_few_before(
-    opened: Opened, model: Model
+    open_dashboard: OpenDashboard, model: Model
 ) -> None:
     model.hold = True
-    async with opened("predict") as (dashboard, pilot):
+    async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("i", "space")
-        await settled(pilot, lambda: len(model.drawn) == 1)
+        await wait_until(pilot, lambda: len(model.drawn) == 1)
         first = model.drawn[0]
         await pilot.press("right", "down", "right", "down")
         assert len(model.drawn) == 1
         answered = time.monotonic()
         model.release()
         pad = dashboard.screen.query_one(DrawPad)
-        await settled(pilot, lambda: len(model.drawn) == 2)
+        await wait_until(pilot, lambda: len(model.drawn) == 2)
         assert np.array_equal(model.drawn[1], pad.image())
         assert not np.array_equal(first, pad.image())
         # Quick strokes after a result are predicted together.
         model.hold = False
         model.release()
         await pilot.press("down", "down", "down", "down")
-        await settled(pilot, lambda: np.array_equal(model.drawn[-1], pad.image()))
+        await wait_until(pilot, lambda: np.array_equal(model.drawn[-1], pad.image()))
         assert len(model.drawn) <= 3 + (time.monotonic() - answered) / DRAWING_SECONDS
 
 
 async def test_a_drawing_does_not_get_the_error_of_the_previous_model(
-    opened: Opened, app_state: AppState, model: Model
+    open_dashboard: OpenDashboard, app_state: AppState, model: Model
 ) -> None:
     model.hold = True
-    async with opened("predict") as (dashboard, pilot):
+    async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("i", "space")
-        await settled(pilot, lambda: len(model.drawn) == 1)
+        await wait_until(pilot, lambda: len(model.drawn) == 1)
         model.refuse = "the checkpoint is gone"
         dashboard.select_run(make_run(app_state.runs_dir, splits=()))
         await pilot.pause()
         model.release()
         # The other model predicts although the previous one could not.
-        await settled(pilot, lambda: len(model.drawn) == 2)
+        await wait_until(pilot, lambda: len(model.drawn) == 2)
         assert "gone" not in result_text(dashboard)
         model.release()
-        await settled(pilot, lambda: "the checkpoint is gone" in result_text(dashboard))
+        await wait_until(pilot, lambda: "the checkpoint is gone" in result_text(dashboard))
 
 
 async def test_an_error_replaces_the_result_of_an_older_drawing(
-    opened: Opened, model: Model
+    open_dashboard: OpenDashboard, model: Model
 ) -> None:
-    async with opened("predict") as (dashboard, pilot):
+    async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("i", "space")
-        await settled(pilot, lambda: "Bag" in result_text(dashboard))
+        await wait_until(pilot, lambda: "Bag" in result_text(dashboard))
         model.refuse = "the checkpoint is gone"
         await pilot.press("right")
-        await settled(pilot, lambda: "the checkpoint is gone" in result_text(dashboard))
+        await wait_until(pilot, lambda: "the checkpoint is gone" in result_text(dashboard))
 
 
-async def test_every_key_of_the_pad_moves_the_pen_or_draws(opened: Opened, model: Model) -> None:
-    async with opened("predict") as (dashboard, pilot):
+async def test_every_key_of_the_pad_moves_the_pen_or_draws(
+    open_dashboard: OpenDashboard, model: Model
+) -> None:
+    async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("i")
         pad = dashboard.screen.query_one(DrawPad)
         x, y = pad._pen
@@ -469,11 +483,11 @@ async def test_every_key_of_the_pad_moves_the_pen_or_draws(opened: Opened, model
 
 
 async def test_r_changes_the_renderer_and_saves_it(
-    opened: Opened, app_state: AppState, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, app_state: AppState, model: Model, tmp_path: Path
 ) -> None:
-    async with opened("predict") as (dashboard, pilot):
+    async with open_dashboard("predict") as (dashboard, pilot):
         await paste(dashboard, pilot, str(save_image(tmp_path / "a.png")))
-        await settled(pilot, lambda: "Bag" in result_text(dashboard))
+        await wait_until(pilot, lambda: "Bag" in result_text(dashboard))
         await pilot.press("r")
         assert app_state.settings.get("renderer") == "braille"
         assert dashboard.screen.query_one(StageStrip).renderer == "braille"
@@ -482,13 +496,13 @@ async def test_r_changes_the_renderer_and_saves_it(
 
 @pytest.mark.parametrize("size", [(50, 14), (80, 24), (200, 60)])
 async def test_it_fits_small_and_large_terminals(
-    opened: Opened, model: Model, tmp_path: Path, size: tuple[int, int]
+    open_dashboard: OpenDashboard, model: Model, tmp_path: Path, size: tuple[int, int]
 ) -> None:
     for name in "ab":
         save_image(tmp_path / f"{name}.png")
-    async with opened("predict", size=size) as (dashboard, pilot):
+    async with open_dashboard("predict", size=size) as (dashboard, pilot):
         await paste(dashboard, pilot, f"{tmp_path}/a.png {tmp_path}/b.png")
-        await settled(pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == 2)
+        await wait_until(pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == 2)
         for widget in (
             file_table(dashboard),
             dashboard.screen.query_one(StagesPane),
@@ -500,22 +514,22 @@ async def test_it_fits_small_and_large_terminals(
         if size == (50, 14):
             steps = dashboard.screen.query_one(StagesPane)
             steps.focus()
-            await settled(pilot, lambda: steps.max_scroll_y > 1)
+            await wait_until(pilot, lambda: steps.max_scroll_y > 1)
             for key, place in (("j", 1), ("j", 2), ("k", 1)):
                 await pilot.press(key)
-                await settled(pilot, partial(lambda y: steps.scroll_offset.y == y, place))
+                await wait_until(pilot, partial(lambda y: steps.scroll_offset.y == y, place))
         await pilot.press("i", "space", "left")
         pad = dashboard.screen.query_one(DrawPad)
         assert pad.region.bottom <= size[1]
 
 
 async def test_a_deleted_run_is_an_error_and_other_screens_work(
-    opened: Opened, app_state: AppState, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, app_state: AppState, model: Model, tmp_path: Path
 ) -> None:
-    async with opened("predict") as (dashboard, pilot):
+    async with open_dashboard("predict") as (dashboard, pilot):
         dashboard.select_run(RunFolder(app_state.runs_dir / "gone"))
         model.refuse = "no run in gone: not a folder"
         await paste(dashboard, pilot, str(save_image(tmp_path / "a.png")))
-        await settled(pilot, lambda: "not a folder" in result_text(dashboard))
+        await wait_until(pilot, lambda: "not a folder" in result_text(dashboard))
         await pilot.press("6", "5")
         assert "not a folder" in result_text(dashboard)

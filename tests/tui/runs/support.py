@@ -17,7 +17,7 @@ from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.tui.widgets.line_table import LineTable
-from tests.tui.scripted import settled
+from tests.tui.scripted import wait_until
 
 
 def table(dashboard: Dashboard) -> LineTable:
@@ -43,7 +43,7 @@ def is_displayed(dashboard: Dashboard, selector: str) -> bool:
 
 
 async def wait_for_rows(dashboard: Dashboard, pilot: Pilot[int], count: int) -> None:
-    await settled(pilot, lambda: table(dashboard).row_count == count)
+    await wait_until(pilot, lambda: table(dashboard).row_count == count)
     await pilot.pause()
 
 

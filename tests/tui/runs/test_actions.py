@@ -13,7 +13,7 @@ from fmnist_tui.runs.log import CommandReader
 from fmnist_tui.tui.base.dialogs import ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.screens.runs import screen as runs_screen
 from fmnist_tui.tui.state.app_state import AppState
-from tests.tui.conftest import Opened
+from tests.tui.conftest import OpenDashboard
 from tests.tui.runs.support import (
     add_checkpoint,
     hold_lock,
@@ -23,14 +23,14 @@ from tests.tui.runs.support import (
     rows,
     wait_for_rows,
 )
-from tests.tui.scripted import CONFIG, make_run, settled
+from tests.tui.scripted import CONFIG, make_run, wait_until
 
 
 async def test_a_stopped_run_is_resumed_with_its_config(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(app_state.runs_dir, epochs=2, ended=False, change=mark_stopped)
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
         resuming = record_calls(dashboard, "resume_run", monkeypatch)
         await pilot.press("u")
@@ -38,10 +38,10 @@ async def test_a_stopped_run_is_resumed_with_its_config(
 
 
 async def test_a_finished_run_is_resumed_only_for_more_epochs(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(app_state.runs_dir)
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
         resuming = record_calls(dashboard, "resume_run", monkeypatch)
         await pilot.press("u")
@@ -56,11 +56,11 @@ async def test_a_finished_run_is_resumed_only_for_more_epochs(
 
 
 async def test_a_live_run_is_followed_instead_of_resumed(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(app_state.runs_dir, epochs=2, ended=False)
     with hold_lock(run):
-        async with opened("runs") as (dashboard, pilot):
+        async with open_dashboard("runs") as (dashboard, pilot):
             await wait_for_rows(dashboard, pilot, 1)
             assert "● running" in rows(dashboard)[0]
             following, _ = (
@@ -75,24 +75,24 @@ async def test_a_live_run_is_followed_instead_of_resumed(
 
 
 async def test_f_forks_from_a_checkpoint_with_changed_settings(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(app_state.runs_dir)
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
         forking, toasts = (
             record_calls(dashboard, "fork_run", monkeypatch),
             record_toasts(dashboard, monkeypatch),
         )
         await pilot.press("f")
-        await settled(pilot, lambda: bool(toasts))
+        await wait_until(pilot, lambda: bool(toasts))
         assert "no checkpoint" in toasts.pop()
         add_checkpoint(run, "last-0002", 80, 4)
         add_checkpoint(run, "last-0001", 60, 3)
         add_checkpoint(run, "best-0001", 60, 3)
         add_checkpoint(run, "step-20", 20, 1)
         await pilot.press("f")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         names = [str(option.id) for option in dashboard.screen.query_one(OptionList).options]
         assert names == ["last-0002", "best-0001", "step-20"]
         await pilot.press("enter")
@@ -108,34 +108,36 @@ async def test_f_forks_from_a_checkpoint_with_changed_settings(
 
 
 async def test_s_stops_a_live_run_of_any_process(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(app_state.runs_dir, epochs=1, ended=False)
     heard = CommandReader(run.commands, interval=0.0)
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
         toasts = record_toasts(dashboard, monkeypatch)
         await pilot.press("s")
         assert "is not running" in toasts.pop()
         with hold_lock(run):
             runs_screen.RunsScreen.load(dashboard.screen)  # type: ignore[arg-type]
-            await settled(pilot, lambda: "running" in rows(dashboard)[0])
+            await wait_until(pilot, lambda: "running" in rows(dashboard)[0])
             await pilot.press("s")
-            await settled(pilot, lambda: bool(toasts))
+            await wait_until(pilot, lambda: bool(toasts))
         assert [type(command) for command in heard.poll()] == [Stop]
 
 
-async def test_a_archives_a_run_after_asking(opened: Opened, app_state: AppState) -> None:
+async def test_a_archives_a_run_after_asking(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
     run = make_run(app_state.runs_dir)
     app_state.selected_run = run
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
         for answer in ("escape", "a"):
             assert run.path.is_dir()
             await pilot.press("a")
-            await settled(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
+            await wait_until(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
             await pilot.press(answer)
-            await settled(pilot, lambda: not isinstance(dashboard.screen, ChoiceDialog))
+            await wait_until(pilot, lambda: not isinstance(dashboard.screen, ChoiceDialog))
         await wait_for_rows(dashboard, pilot, 0)
         moved = app_state.runs_dir / ARCHIVE_FOLDER / run.name
         assert moved.is_dir()
@@ -143,14 +145,14 @@ async def test_a_archives_a_run_after_asking(opened: Opened, app_state: AppState
 
 
 async def test_x_deletes_a_run_after_asking_with_its_size(
-    opened: Opened, app_state: AppState
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     run = make_run(app_state.runs_dir)
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
         for answer in ("n", "y"):
             await pilot.press("x")
-            await settled(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
+            await wait_until(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
             words = str(dashboard.screen.query_one(Static).content)
             assert run.name in words
             assert " kB with its checkpoints" in words
@@ -161,11 +163,11 @@ async def test_x_deletes_a_run_after_asking_with_its_size(
 
 
 async def test_a_live_run_is_neither_archived_nor_deleted(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(app_state.runs_dir, epochs=1, ended=False)
     with hold_lock(run):
-        async with opened("runs") as (dashboard, pilot):
+        async with open_dashboard("runs") as (dashboard, pilot):
             await wait_for_rows(dashboard, pilot, 1)
             toasts = record_toasts(dashboard, monkeypatch)
             await pilot.press("a", "x")
@@ -174,10 +176,10 @@ async def test_a_live_run_is_neither_archived_nor_deleted(
 
 
 async def test_capital_r_writes_a_report_into_the_run_folder(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(app_state.runs_dir)
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
         toasts, calls = (
             record_toasts(dashboard, monkeypatch),

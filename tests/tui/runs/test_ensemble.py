@@ -17,16 +17,16 @@ from fmnist_tui.tui.shared.run_names import ensemble_summary
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.util.formatting import NO_VALUE
-from tests.tui.conftest import Opened
+from tests.tui.conftest import OpenDashboard
 from tests.tui.runs.support import RecordedJobs, page, record_toasts, rows, wait_for_rows
-from tests.tui.scripted import CONFIG, make_run, predictions, settled
+from tests.tui.scripted import CONFIG, make_run, predictions, wait_until
 
 
 async def test_m_makes_an_ensemble_of_the_marked_runs_and_selects_it(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [make_run(app_state.runs_dir, CONFIG.changed(seed=seed)) for seed in (0, 1)]
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 2)
         jobs, toasts = RecordedJobs(dashboard, monkeypatch), record_toasts(dashboard, monkeypatch)
         await pilot.press("space", "m")
@@ -34,7 +34,7 @@ async def test_m_makes_an_ensemble_of_the_marked_runs_and_selects_it(
         first = RunFolder(next(iter(dashboard.screen._marks)))  # type: ignore[attr-defined]
         (second,) = [run for run in runs if run != first]
         await pilot.press("down", "space", "m")
-        await settled(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
         await pilot.press("f")
         (words,) = jobs.words
         assert words[:4] == ["ensemble", str(first.path), str(second.path), "--tta=flip"]
@@ -50,11 +50,11 @@ async def test_m_makes_an_ensemble_of_the_marked_runs_and_selects_it(
 
 
 async def test_flips_are_not_offered_for_digits(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for seed in (0, 1):
         make_run(app_state.runs_dir, CONFIG.changed(seed=seed, dataset="mnist"))
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 2)
         jobs = RecordedJobs(dashboard, monkeypatch)
         await pilot.press("space", "down", "space", "m")
@@ -77,12 +77,12 @@ def convert_to_ensemble(folder: RunFolder) -> None:
 
 
 async def test_the_page_of_an_ensemble_lists_its_members_and_no_epochs(
-    opened: Opened, app_state: AppState
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     make_run(app_state.runs_dir, change=convert_to_ensemble)
-    async with opened("runs", size=(200, 60)) as (dashboard, pilot):
+    async with open_dashboard("runs", size=(200, 60)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
-        await settled(pilot, lambda: "member 2: run 2" in page(dashboard))
+        await wait_until(pilot, lambda: "member 2: run 2" in page(dashboard))
         shown = page(dashboard)
         assert "2 × two-conv, 225,034 parameters" in shown and "member 1: run 1" in shown
         (val,) = [line for line in shown.splitlines() if line.startswith("val")]
@@ -93,25 +93,27 @@ async def test_the_page_of_an_ensemble_lists_its_members_and_no_epochs(
 
 
 async def test_evaluate_and_errors_show_an_ensemble_like_any_run(
-    opened: Opened, app_state: AppState
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     app_state.selected_run = make_run(app_state.runs_dir, change=convert_to_ensemble)
-    async with opened("evaluate", size=(160, 50)) as (dashboard, pilot):
-        await settled(pilot, lambda: not dashboard.screen.has_class("-no-results"))
+    async with open_dashboard("evaluate", size=(160, 50)) as (dashboard, pilot):
+        await wait_until(pilot, lambda: not dashboard.screen.has_class("-no-results"))
         matrix = dashboard.screen.query_one(ConfusionTable)
-        await settled(pilot, lambda: bool(matrix.region.area))
+        await wait_until(pilot, lambda: bool(matrix.region.area))
         await pilot.press("4")
-        await settled(pilot, lambda: not dashboard.screen.has_class("-no-results"))
+        await wait_until(pilot, lambda: not dashboard.screen.has_class("-no-results"))
         gallery = dashboard.screen.query_one(Gallery)
         wrong = predictions("test").evaluation().wrong
-        await settled(pilot, lambda: gallery.count == wrong)
+        await wait_until(pilot, lambda: gallery.count == wrong)
 
 
-async def test_train_shows_an_ensemble_without_bars(opened: Opened, app_state: AppState) -> None:
+async def test_train_shows_an_ensemble_without_bars(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
     run = make_run(app_state.runs_dir, change=convert_to_ensemble)
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         dashboard.follow_run(run)
-        await settled(pilot, lambda: app_state.feed is not None)
+        await wait_until(pilot, lambda: app_state.feed is not None)
         assert app_state.feed is not None
         parts = progress.training_figures(app_state.feed.state, "finished")
         assert parts[:3] == ["finished", "2 × two-conv", "225,034 parameters"]
@@ -122,10 +124,10 @@ async def test_train_shows_an_ensemble_without_bars(opened: Opened, app_state: A
 
 
 async def test_an_ensemble_is_neither_resumed_nor_forked(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_run(app_state.runs_dir, change=convert_to_ensemble)
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
         toasts = record_toasts(dashboard, monkeypatch)
         await pilot.press("u", "f")

@@ -10,9 +10,9 @@ from textual.widgets import Input, OptionList
 from fmnist_tui.tui.base.dialogs import ChoiceDialog, PromptDialog
 from fmnist_tui.tui.screens.runs.export import export_summary
 from fmnist_tui.tui.state.app_state import AppState
-from tests.tui.conftest import Opened
+from tests.tui.conftest import OpenDashboard
 from tests.tui.runs.support import RecordedJobs, add_checkpoint, record_toasts, wait_for_rows
-from tests.tui.scripted import make_run, settled
+from tests.tui.scripted import make_run, wait_until
 
 EXPORTED = {
     "file": "/there/m.onnx",
@@ -28,20 +28,20 @@ EXPORTED = {
 
 
 async def test_e_asks_for_format_and_file_and_starts_an_export(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(
         app_state.runs_dir, change=lambda folder: add_checkpoint(folder, "best-0001", 20, 1)
     )
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
         jobs, toasts = RecordedJobs(dashboard, monkeypatch), record_toasts(dashboard, monkeypatch)
         await pilot.press("e")
-        await settled(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
         names = [str(option.prompt) for option in dashboard.screen.query_one(OptionList).options]
         assert [name.split()[1] for name in names] == ["onnx", "safetensors", "pth"]
         await pilot.press("o")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
         assert dashboard.screen.query_one(Input).value == str(run.exports / f"{run.id}.onnx")
         await pilot.press("enter")
         assert jobs.words == [
@@ -52,38 +52,41 @@ async def test_e_asks_for_format_and_file_and_starts_an_export(
 
 
 async def test_an_existing_file_is_overwritten_only_after_asking(
-    opened: Opened, app_state: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard,
+    app_state: AppState,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     make_run(app_state.runs_dir, change=lambda folder: add_checkpoint(folder, "last-0001", 20, 1))
     out = tmp_path / "mine.pth"
     out.write_bytes(b"before")
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
         jobs = RecordedJobs(dashboard, monkeypatch)
         for answer in ("n", "y"):
             await pilot.press("e")
-            await settled(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
+            await wait_until(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
             await pilot.press("p")
-            await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+            await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
             dashboard.screen.query_one(Input).value = str(out)
             await pilot.press("enter")
-            await settled(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
+            await wait_until(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
             await pilot.press(answer)
-            await settled(pilot, lambda: not isinstance(dashboard.screen, ChoiceDialog))
+            await wait_until(pilot, lambda: not isinstance(dashboard.screen, ChoiceDialog))
         (words,) = jobs.words
         assert words[-2:] == [f"--out={out}", "--force"]
     assert out.read_bytes() == b"before"
 
 
 async def test_a_run_without_checkpoint_is_not_exported(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_run(app_state.runs_dir)
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
         toasts = record_toasts(dashboard, monkeypatch)
         await pilot.press("e")
-        await settled(pilot, lambda: bool(toasts))
+        await wait_until(pilot, lambda: bool(toasts))
         assert "no checkpoint to export" in toasts[0]
         for step in ("escape", "o"):
             await pilot.press(step)

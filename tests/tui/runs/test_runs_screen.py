@@ -13,7 +13,7 @@ from fmnist_tui.tui.base.dialogs import ChoiceDialog
 from fmnist_tui.tui.screens.runs import screen as runs_screen
 from fmnist_tui.tui.screens.runs.compare_pane import ComparePane
 from fmnist_tui.tui.state.app_state import AppState
-from tests.tui.conftest import Opened
+from tests.tui.conftest import OpenDashboard
 from tests.tui.runs.support import (
     append_events,
     curve,
@@ -26,23 +26,23 @@ from tests.tui.runs.support import (
     table,
     wait_for_rows,
 )
-from tests.tui.scripted import CONFIG, make_run, settled
+from tests.tui.scripted import CONFIG, make_run, wait_until
 
 
-async def test_an_empty_list_shows_which_key_starts_a_run(opened: Opened) -> None:
-    async with opened("runs") as (dashboard, pilot):
-        await settled(pilot, lambda: "press 2" in table(dashboard).empty)
+async def test_an_empty_list_shows_which_key_starts_a_run(open_dashboard: OpenDashboard) -> None:
+    async with open_dashboard("runs") as (dashboard, pilot):
+        await wait_until(pilot, lambda: "press 2" in table(dashboard).empty)
         for key in "uoacxsfv":
             await pilot.press(key)
         assert dashboard.screen.query_one("#page").display
 
 
 async def test_runs_are_listed_with_their_states_and_results(
-    opened: Opened, app_state: AppState
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     finished = make_run(app_state.runs_dir)
     crashed = make_run(app_state.runs_dir, CONFIG.changed(recipe="second"), epochs=1, ended=False)
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 2)
         by_id = {line.split()[3]: line for line in rows(dashboard)}
         assert "✓ finished" in by_id[finished.id]
@@ -52,10 +52,12 @@ async def test_runs_are_listed_with_their_states_and_results(
         assert table(dashboard).has_focus
 
 
-async def test_rows_end_before_the_scroll_bar(opened: Opened, app_state: AppState) -> None:
+async def test_rows_end_before_the_scroll_bar(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
     for _ in range(12):
         make_run(app_state.runs_dir, epochs=1, splits=())
-    async with opened("runs", size=(80, 24)) as (dashboard, pilot):
+    async with open_dashboard("runs", size=(80, 24)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 12)
         assert table(dashboard).show_vertical_scrollbar
         for line in rows(dashboard):
@@ -63,18 +65,18 @@ async def test_rows_end_before_the_scroll_bar(opened: Opened, app_state: AppStat
 
 
 async def test_space_marks_up_to_six_runs_and_c_clears_the_marks(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(7):
         make_run(app_state.runs_dir, epochs=1, splits=())
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 7)
         toasts = record_toasts(dashboard, monkeypatch)
         for _ in range(7):
             await pilot.press("space", "down")
         assert [line[:2] for line in rows(dashboard)] == [*(f"◆{n}" for n in range(1, 7)), "  "]
         assert "at most 6 runs" in toasts[0]
-        await settled(pilot, lambda: len(curve(dashboard)._lines) == 6)
+        await wait_until(pilot, lambda: len(curve(dashboard)._lines) == 6)
         assert curve(dashboard)._lines[1].label.startswith("2 ")
         await pilot.press("home", "space")
         assert rows(dashboard)[0].startswith("  ")
@@ -83,15 +85,15 @@ async def test_space_marks_up_to_six_runs_and_c_clears_the_marks(
 
 
 async def test_two_marked_runs_are_compared_by_their_differing_settings(
-    opened: Opened, app_state: AppState
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     make_run(app_state.runs_dir, CONFIG.changed(lr=0.01))
     make_run(app_state.runs_dir, CONFIG.changed(lr=0.02))
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 2)
-        await settled(pilot, lambda: "parameters" in page(dashboard))
+        await wait_until(pilot, lambda: "parameters" in page(dashboard))
         await pilot.press("space", "down", "space")
-        await settled(pilot, lambda: "0.02" in page(dashboard))
+        await wait_until(pilot, lambda: "0.02" in page(dashboard))
         settings = {line.split()[0]: line.split()[1:] for line in page(dashboard).splitlines()}
         assert sorted(settings["lr"]) == ["0.01", "0.02"]
         assert "epochs" not in settings
@@ -99,10 +101,10 @@ async def test_two_marked_runs_are_compared_by_their_differing_settings(
 
 
 async def test_v_cycles_through_the_curves_and_saves_the_choice(
-    opened: Opened, app_state: AppState
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     make_run(app_state.runs_dir)
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
         found = []
         for _ in range(3):
@@ -110,14 +112,14 @@ async def test_v_cycles_through_the_curves_and_saves_the_choice(
             await pilot.press("v")
         assert found == ["curve-val_accuracy", "curve-val_loss", "curve-train_loss"]
         assert app_state.settings.get("runs.curves") == "val_accuracy"
-        await settled(pilot, lambda: len(curve(dashboard)._lines) == 1)
+        await wait_until(pilot, lambda: len(curve(dashboard)._lines) == 1)
 
 
 async def test_v_includes_the_settings_on_a_small_terminal(
-    opened: Opened, app_state: AppState
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     make_run(app_state.runs_dir)
-    async with opened("runs", size=(80, 24)) as (dashboard, pilot):
+    async with open_dashboard("runs", size=(80, 24)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
         assert not is_displayed(dashboard, "#page")
         assert len(rows(dashboard)[0]) <= table(dashboard).size.width
@@ -130,20 +132,20 @@ async def test_v_includes_the_settings_on_a_small_terminal(
 
 
 async def test_the_compare_pane_is_on_the_right_on_a_large_terminal(
-    opened: Opened, app_state: AppState
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     make_run(app_state.runs_dir)
-    async with opened("runs", size=(200, 60)) as (dashboard, pilot):
+    async with open_dashboard("runs", size=(200, 60)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
-        await settled(pilot, lambda: "two-conv" in rows(dashboard)[0])
+        await wait_until(pilot, lambda: "two-conv" in rows(dashboard)[0])
         assert dashboard.screen.query_one(ComparePane).region.x > 100
 
 
 async def test_enter_opens_a_run(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(app_state.runs_dir)
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
         opening = record_calls(dashboard, "open_run", monkeypatch)
         await pilot.press("enter")
@@ -151,11 +153,11 @@ async def test_enter_opens_a_run(
 
 
 async def test_typing_filters_the_list_and_escape_clears_the_filter(
-    opened: Opened, app_state: AppState
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     for name in ("alpha", "beta7"):
         make_run(app_state.runs_dir, CONFIG.changed(recipe=name), splits=())
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 2)
         await pilot.press("slash", *"ta7")
         assert dashboard.current_mode == "runs"
@@ -171,11 +173,11 @@ async def test_typing_filters_the_list_and_escape_clears_the_filter(
 
 
 async def test_o_changes_the_order_and_the_cursor_stays_on_its_run(
-    opened: Opened, app_state: AppState
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     good = make_run(app_state.runs_dir, CONFIG.changed(recipe="zeta"), splits=())
     make_run(app_state.runs_dir, CONFIG.changed(recipe="eta"), epochs=1, splits=())
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 2)
         table(dashboard).go_to(str(good.path))
         await pilot.pause()
@@ -188,18 +190,18 @@ async def test_o_changes_the_order_and_the_cursor_stays_on_its_run(
 
 
 async def test_a_live_run_is_refreshed_and_other_rows_stay(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs_screen.RunsScreen, "REFRESH_SECONDS", 0.05)
     others = [make_run(app_state.runs_dir, splits=()) for _ in range(3)]
     run = make_run(app_state.runs_dir, epochs=1, ended=False, splits=())
     with hold_lock(run):
-        async with opened("runs") as (dashboard, pilot):
+        async with open_dashboard("runs") as (dashboard, pilot):
             await wait_for_rows(dashboard, pilot, 4)
             table(dashboard).go_to(str(others[1].path))
             before = set(rows(dashboard))
             append_events(run, Changed(1_700_000_050.0, 20, "paused", "true"))
-            await settled(pilot, lambda: any("paused" in line for line in rows(dashboard)))
+            await wait_until(pilot, lambda: any("paused" in line for line in rows(dashboard)))
             assert len(before - set(rows(dashboard))) == 1
             assert table(dashboard).current == str(others[1].path)
             make_run(app_state.runs_dir, splits=())
@@ -208,15 +210,15 @@ async def test_a_live_run_is_refreshed_and_other_rows_stay(
 
 
 async def test_a_run_without_events_is_listed_as_broken(
-    opened: Opened, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs_screen.RunsScreen, "REFRESH_SECONDS", 0.05)
     whole, half = (make_run(app_state.runs_dir) for _ in range(2))
-    async with opened("runs", size=(200, 60)) as (dashboard, pilot):
+    async with open_dashboard("runs", size=(200, 60)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 2)
         toasts = record_toasts(dashboard, monkeypatch)
         half.events.unlink()
-        await settled(pilot, lambda: any("✗ broken" in line for line in rows(dashboard)))
+        await wait_until(pilot, lambda: any("✗ broken" in line for line in rows(dashboard)))
         line = next(line for line in rows(dashboard) if "broken" in line)
         assert "it has no readable events" in line
         table(dashboard).go_to(str(half.path))
@@ -228,11 +230,11 @@ async def test_a_run_without_events_is_listed_as_broken(
         table(dashboard).go_to(str(whole.path))
         await pilot.pause()
         await pilot.press("space")
-        await settled(pilot, lambda: len(curve(dashboard)._lines) == 1)
+        await wait_until(pilot, lambda: len(curve(dashboard)._lines) == 1)
 
 
 async def test_a_run_with_garbage_in_its_events_and_no_config_is_still_shown(
-    opened: Opened, app_state: AppState
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     def spoil(folder: RunFolder) -> None:
         folder.config.unlink()
@@ -240,28 +242,30 @@ async def test_a_run_with_garbage_in_its_events_and_no_config_is_still_shown(
         folder.events.write_bytes(text.replace(b"\n", b"\n\xff\x00{]garbage\n", 5))
 
     make_run(app_state.runs_dir, change=spoil)
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
-        await settled(pilot, lambda: len(curve(dashboard)._lines) == 1)
+        await wait_until(pilot, lambda: len(curve(dashboard)._lines) == 1)
         assert "no such config file" in page(dashboard)
 
 
-async def test_control_characters_in_names_are_escaped(opened: Opened, app_state: AppState) -> None:
+async def test_control_characters_in_names_are_escaped(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
     hostile = "[red]x[/]\x1b]0;t\x07"
     make_run(
         app_state.runs_dir, RunConfig.model_construct(**{**CONFIG.model_dump(), "recipe": hostile})
     )
-    async with opened("runs", size=(200, 60)) as (dashboard, pilot):
+    async with open_dashboard("runs", size=(200, 60)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
-        await settled(pilot, lambda: "[red]x[/]␛]0;t␇" in rows(dashboard)[0])
+        await wait_until(pilot, lambda: "[red]x[/]␛]0;t␇" in rows(dashboard)[0])
         await pilot.press("space", "v", "x")
-        await settled(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
 
 
 async def test_an_unreadable_runs_folder_is_reported_in_the_table(
-    opened: Opened, app_state: AppState, tmp_path: Path
+    open_dashboard: OpenDashboard, app_state: AppState, tmp_path: Path
 ) -> None:
     app_state.runs_dir = tmp_path / "file"
     app_state.runs_dir.write_text("no folder")
-    async with opened("runs") as (dashboard, pilot):
-        await settled(pilot, lambda: "cannot read the runs" in table(dashboard).empty)
+    async with open_dashboard("runs") as (dashboard, pilot):
+        await wait_until(pilot, lambda: "cannot read the runs" in table(dashboard).empty)

@@ -23,8 +23,8 @@ from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
 from tests.tui import scripted
 from tests.tui.answering import Model
-from tests.tui.conftest import Opened
-from tests.tui.scripted import events, make_run, settled
+from tests.tui.conftest import OpenDashboard
+from tests.tui.scripted import events, make_run, wait_until
 from tests.tui.snapshots.snapshots import picture
 from tests.unit.sweeps.support import join_study, run_trial
 
@@ -108,7 +108,7 @@ def searched(app_state: AppState) -> None:
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("screen", SCREENS)
 async def test_a_screen_looks_as_it_did(
-    opened: Opened,
+    open_dashboard: OpenDashboard,
     app_state: AppState,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
@@ -125,7 +125,7 @@ async def test_a_screen_looks_as_it_did(
     if screen == "sweep" and state != "empty":
         searched(app_state)
     kept = KEPT / f"{screen}-{state}-{size[0]}x{size[1]}.txt"
-    async with opened(screen, size=size) as (dashboard, pilot):
+    async with open_dashboard(screen, size=size) as (dashboard, pilot):
         if screen == "predict" and state == "finished":
             shutil.copy(SAMPLE, Path.home())
             await pilot.press("enter")
@@ -141,7 +141,7 @@ async def test_a_screen_looks_as_it_did(
             same = same + 1 if now == before and idle else 0
             return same >= 5
 
-        await settled(pilot, steady)
+        await wait_until(pilot, steady)
     next(prepared, None)
     if request.config.getoption("--write-snapshots"):
         kept.parent.mkdir(exist_ok=True)

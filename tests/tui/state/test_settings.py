@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.settings import KEYS, VIEW, Settings
-from tests.tui.conftest import Opened
+from tests.tui.conftest import OpenDashboard
 
 
 def test_a_choice_is_there_again_next_time(tmp_path: Path) -> None:
@@ -32,10 +32,10 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_nothing_else(tmp_path:
 
 
 async def test_a_key_of_the_users_own_takes_the_place_of_ours(
-    app_state: AppState, opened: Opened
+    app_state: AppState, open_dashboard: OpenDashboard
 ) -> None:
     app_state.settings.keymap = {"app.help": "f1", "train.nosuch": "x"}
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         assert any("train.nosuch" in toast.message for toast in dashboard._notifications)
         before = dashboard.screen
         await pilot.press("question_mark")
@@ -44,8 +44,8 @@ async def test_a_key_of_the_users_own_takes_the_place_of_ours(
         assert dashboard.screen is not before
 
 
-async def test_the_theme_is_kept(app_state: AppState, opened: Opened) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_the_theme_is_kept(app_state: AppState, open_dashboard: OpenDashboard) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         dark = dashboard.current_theme.dark
         await pilot.press("t")
         await pilot.pause()

@@ -11,7 +11,7 @@ from fmnist_tui.sweeps.snapshot import Snapshot, TrialView
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import PromptDialog
 from fmnist_tui.tui.widgets.line_table import LineTable
-from tests.tui.scripted import settled
+from tests.tui.scripted import wait_until
 from tests.unit.sweeps.support import SEARCH, make_spec
 
 StartedJobs = list[tuple[str, list[str]]]
@@ -38,13 +38,13 @@ def drawn_text(widget: Any) -> str:
 
 
 async def wait_for_rows(dashboard: Dashboard, pilot: Pilot[int], count: int) -> None:
-    await settled(pilot, lambda: table(dashboard).row_count == count)
+    await wait_until(pilot, lambda: table(dashboard).row_count == count)
     await pilot.pause()
 
 
 async def answer(dashboard: Dashboard, pilot: Pilot[int], value: str) -> None:
     """Enter a value in the open prompt."""
-    await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+    await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
     dashboard.screen.query_one(Input).value = value
     await pilot.press("enter")
     await pilot.pause()

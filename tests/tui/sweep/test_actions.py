@@ -14,46 +14,46 @@ from fmnist_tui.sweeps.storage import StorageLocation
 from fmnist_tui.sweeps.study import StudyLedger
 from fmnist_tui.tui.base.dialogs import ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.state.app_state import AppState
-from tests.tui.conftest import Opened
+from tests.tui.conftest import OpenDashboard
 from tests.tui.runs.support import record_toasts
-from tests.tui.scripted import make_run, settled
+from tests.tui.scripted import make_run, wait_until
 from tests.tui.sweep.support import StartedJobs, answer, table, wait_for_rows
 from tests.unit.sweeps.support import SEARCH, join_study, make_spec, run_trial
 
 
 async def test_enter_opens_the_run_of_a_trial(
-    opened: Opened, ledger: StudyLedger, app_state: AppState, remote_workers: None
+    open_dashboard: OpenDashboard, ledger: StudyLedger, app_state: AppState, remote_workers: None
 ) -> None:
     run = make_run(app_state.runs_dir / "trials", splits=("val",))
     trial = ledger.claim()
     ledger.record_run(trial, str(run.path))
-    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 5)
         await pilot.press("enter")
-        await settled(pilot, lambda: getattr(dashboard.screen, "NAME", "") == "evaluate")
+        await wait_until(pilot, lambda: getattr(dashboard.screen, "NAME", "") == "evaluate")
         assert dashboard.selected_run == run
 
 
 async def test_enter_names_the_machine_of_a_run_that_is_elsewhere(
-    opened: Opened, ledger: StudyLedger, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, ledger: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger.record_run(ledger.claim(), "/far/away/run")
-    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 5)
         toasts = record_toasts(dashboard, monkeypatch)
         await pilot.press("enter")
-        await settled(pilot, lambda: bool(toasts))
+        await wait_until(pilot, lambda: bool(toasts))
         assert "is not on this machine: /far/away/run on elsewhere" in toasts[0]
         await pilot.press("down", "enter")
-        await settled(pilot, lambda: len(toasts) == 2)
+        await wait_until(pilot, lambda: len(toasts) == 2)
         assert "has no run yet: it is failed" in toasts[1]
 
 
 async def test_x_kills_a_running_trial_after_asking(
-    opened: Opened, ledger: StudyLedger, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, ledger: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = ledger.claim()
-    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 5)
         toasts = record_toasts(dashboard, monkeypatch)
         await pilot.press("x")
@@ -62,28 +62,28 @@ async def test_x_kills_a_running_trial_after_asking(
         await pilot.pause()
         assert ledger.read_requests(trial) == (False, False)
         await pilot.press("x", "k")
-        await settled(pilot, lambda: ledger.read_requests(trial)[0])
-        await settled(pilot, lambda: "kill requested" in " ".join(toasts))
+        await wait_until(pilot, lambda: ledger.read_requests(trial)[0])
+        await wait_until(pilot, lambda: "kill requested" in " ".join(toasts))
         await pilot.press("down", "x")
-        await settled(pilot, lambda: "is not running: it is failed" in toasts[-1])
+        await wait_until(pilot, lambda: "is not running: it is failed" in toasts[-1])
 
 
 async def test_s_stops_all_workers_after_asking(
-    opened: Opened, ledger: StudyLedger, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, ledger: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = ledger.claim()
-    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 5)
         toasts = record_toasts(dashboard, monkeypatch)
         await pilot.press("s", "s")
-        await settled(pilot, lambda: ledger.read_requests(trial)[1])
-        await settled(pilot, lambda: "stopping 1 trial" in " ".join(toasts))
+        await wait_until(pilot, lambda: ledger.read_requests(trial)[1])
+        await wait_until(pilot, lambda: "stopping 1 trial" in " ".join(toasts))
 
 
 async def test_p_promotes_a_trial_with_several_seeds(
-    opened: Opened, ledger: StudyLedger, jobs: StartedJobs, app_state: AppState
+    open_dashboard: OpenDashboard, ledger: StudyLedger, jobs: StartedJobs, app_state: AppState
 ) -> None:
-    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 4)
         await pilot.press("down", "down", "p")
         await answer(dashboard, pilot, "none")
@@ -98,17 +98,21 @@ async def test_p_promotes_a_trial_with_several_seeds(
 
 
 async def test_w_adds_a_worker_to_a_study_in_any_storage(
-    opened: Opened, jobs: StartedJobs, app_state: AppState, tmp_path: Path, remote_workers: None
+    open_dashboard: OpenDashboard,
+    jobs: StartedJobs,
+    app_state: AppState,
+    tmp_path: Path,
+    remote_workers: None,
 ) -> None:
     other = storage.parse_location(f"journal:{tmp_path}/other.log", app_state.runs_dir)
     run_trial(join_study(other), [0.5])
     folder = RunFolder.create(app_state.runs_dir, "search", "sketches")
     (folder.path / "trials").mkdir()
     folder.config.write_text(specs.to_toml(make_spec(), {"storage": other.public_url}))
-    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
         await pilot.press("w")
-        await settled(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
         assert dashboard.screen.query_one(Input).value == "5"
         await pilot.press("enter")
         await pilot.pause()
@@ -117,9 +121,9 @@ async def test_w_adds_a_worker_to_a_study_in_any_storage(
         assert words[-1] == f"--storage={other.public_url}"
 
 
-async def test_n_starts_a_shipped_sweep(opened: Opened, jobs: StartedJobs) -> None:
-    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
-        await settled(pilot, lambda: "press n" in table(dashboard).empty)
+async def test_n_starts_a_shipped_sweep(open_dashboard: OpenDashboard, jobs: StartedJobs) -> None:
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
+        await wait_until(pilot, lambda: "press n" in table(dashboard).empty)
         await pilot.press("n")
         assert isinstance(dashboard.screen, PickerDialog)
         await pilot.press(*"two-conv", "enter")
@@ -130,17 +134,17 @@ async def test_n_starts_a_shipped_sweep(opened: Opened, jobs: StartedJobs) -> No
 
 
 async def test_n_starts_a_sweep_from_a_file_after_reporting_its_errors(
-    opened: Opened, jobs: StartedJobs, tmp_path: Path, location: StorageLocation,
+    open_dashboard: OpenDashboard, jobs: StartedJobs, tmp_path: Path, location: StorageLocation,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     path = tmp_path / "mine.toml"
     path.write_text(SEARCH.replace("low = 1e-4", "low = 9.0"))
-    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
-        await settled(pilot, lambda: "press n" in table(dashboard).empty)
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
+        await wait_until(pilot, lambda: "press n" in table(dashboard).empty)
         toasts = record_toasts(dashboard, monkeypatch)
         await pilot.press("n", *"own", "enter")
         await answer(dashboard, pilot, str(path))
-        await settled(pilot, lambda: bool(toasts))
+        await wait_until(pilot, lambda: bool(toasts))
         assert "space.lr.low = 9.0: must be below high" in toasts[0]
         path.write_text(SEARCH)
         await answer(dashboard, pilot, str(path))
@@ -151,4 +155,4 @@ async def test_n_starts_a_sweep_from_a_file_after_reporting_its_errors(
         # As soon as it is there it is the one that is shown.
         run_trial(join_study(location, make_spec(name="zzz")), [0.3])
         run_trial(join_study(location, make_spec(name="mine")), [0.3, 0.4])
-        await settled(pilot, lambda: "mine" in str(table(dashboard).border_title))
+        await wait_until(pilot, lambda: "mine" in str(table(dashboard).border_title))

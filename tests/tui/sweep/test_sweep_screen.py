@@ -22,16 +22,16 @@ from fmnist_tui.tui.screens.sweep.space_plot import SpacePlot
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
-from tests.tui.conftest import Opened
-from tests.tui.scripted import settled
+from tests.tui.conftest import OpenDashboard
+from tests.tui.scripted import wait_until
 from tests.tui.sweep.support import drawn_text, rows, table, trial_numbers, wait_for_rows
 from tests.unit.sweeps.support import join_study, make_spec, run_trial
 
 
 async def test_the_focus_stays_visible_when_the_view_changes(
-    opened: Opened, ledger: StudyLedger
+    open_dashboard: OpenDashboard, ledger: StudyLedger
 ) -> None:
-    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 4)
         chart = dashboard.screen.query_one(LineChart)
         for _ in range(4):
@@ -41,17 +41,17 @@ async def test_the_focus_stays_visible_when_the_view_changes(
             await pilot.pause()
         assert chart.display
         chart.focus()
-        await settled(pilot, lambda: dashboard.focused is chart)
+        await wait_until(pilot, lambda: dashboard.focused is chart)
         await pilot.press("v")
-        await settled(pilot, lambda: not chart.display)
+        await wait_until(pilot, lambda: not chart.display)
         await pilot.press("down")
         assert dashboard.focused is not None and dashboard.focused.region.area
 
 
 async def test_importances_of_another_study_are_ignored(
-    opened: Opened, ledger: StudyLedger
+    open_dashboard: OpenDashboard, ledger: StudyLedger
 ) -> None:
-    async with opened("sweep") as (dashboard, pilot):
+    async with open_dashboard("sweep") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 4)
         screen = cast(sweep_screen.SweepScreen, dashboard.screen)
         assert screen._selected is not None
@@ -59,18 +59,18 @@ async def test_importances_of_another_study_are_ignored(
         assert ("lr", 1.0) not in screen._importances
 
 
-async def test_an_empty_list_shows_which_key_starts_a_sweep(opened: Opened) -> None:
-    async with opened("sweep") as (dashboard, pilot):
-        await settled(pilot, lambda: "press n" in table(dashboard).empty)
+async def test_an_empty_list_shows_which_key_starts_a_sweep(open_dashboard: OpenDashboard) -> None:
+    async with open_dashboard("sweep") as (dashboard, pilot):
+        await wait_until(pilot, lambda: "press n" in table(dashboard).empty)
         for key in "wxspvo":
             await pilot.press(key)
         assert not isinstance(dashboard.screen, (PromptDialog, ChoiceDialog))
 
 
 async def test_a_study_shows_its_trials_newest_first_and_the_best_marked(
-    opened: Opened, ledger: StudyLedger
+    open_dashboard: OpenDashboard, ledger: StudyLedger
 ) -> None:
-    async with opened("sweep", size=(160, 40)) as (dashboard, pilot):
+    async with open_dashboard("sweep", size=(160, 40)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 4)
         assert trial_numbers(dashboard) == [3, 2, 1, 0]
         failed, _, best, _ = rows(dashboard)
@@ -84,9 +84,9 @@ async def test_a_study_shows_its_trials_newest_first_and_the_best_marked(
 
 
 async def test_trials_are_refreshed_while_remote_workers_run(
-    opened: Opened, ledger: StudyLedger
+    open_dashboard: OpenDashboard, ledger: StudyLedger
 ) -> None:
-    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 4)
         trial = ledger.claim()
         await wait_for_rows(dashboard, pilot, 5)
@@ -94,16 +94,16 @@ async def test_trials_are_refreshed_while_remote_workers_run(
             table(dashboard).border_title
         )
         ledger.report(trial, 1, 0.65)
-        await settled(pilot, lambda: "65.00 %" in rows(dashboard)[0])
+        await wait_until(pilot, lambda: "65.00 %" in rows(dashboard)[0])
         ledger.end(trial, "complete", 0.95)
-        await settled(pilot, lambda: "✓ complete" in rows(dashboard)[0])
+        await wait_until(pilot, lambda: "✓ complete" in rows(dashboard)[0])
         assert rows(dashboard)[0].startswith("◆")
 
 
 async def test_a_hidden_screen_does_not_load(
-    opened: Opened, ledger: StudyLedger, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, ledger: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 4)
         await pilot.press("1")
         await pilot.pause(0.2)
@@ -114,7 +114,7 @@ async def test_a_hidden_screen_does_not_load(
 
 
 async def test_a_storage_is_never_read_on_the_ui_thread(
-    opened: Opened, ledger: StudyLedger, monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, ledger: StudyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import threading
 
@@ -126,13 +126,16 @@ async def test_a_storage_is_never_read_on_the_ui_thread(
         return read(self, where, name)
 
     monkeypatch.setattr(SnapshotReader, "read", watched)
-    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 4)
         assert readers and threading.get_ident() not in readers
 
 
 async def test_an_unreachable_storage_is_a_row_and_is_not_asked_again_at_once(
-    opened: Opened, ledger: StudyLedger, monkeypatch: pytest.MonkeyPatch, app_state: AppState
+    open_dashboard: OpenDashboard,
+    ledger: StudyLedger,
+    monkeypatch: pytest.MonkeyPatch,
+    app_state: AppState,
 ) -> None:
     folder = RunFolder.create(app_state.runs_dir, "far", "sketches")
     (folder.path / "trials").mkdir()
@@ -142,8 +145,8 @@ async def test_an_unreachable_storage_is_a_row_and_is_not_asked_again_at_once(
         monkeypatch.setattr(storage, "CONNECT_SECONDS", 0.2)
         far = f"postgresql+psycopg://me@127.0.0.1:{silent.getsockname()[1]}/x"
         folder.config.write_text(specs.to_toml(make_spec(name="far"), {"storage": far}))
-        async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
-            await settled(pilot, lambda: len(rows(dashboard, "studies")) == 2)
+        async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
+            await wait_until(pilot, lambda: len(rows(dashboard, "studies")) == 2)
             assert (
                 "✗" in rows(dashboard, "studies")[1] and "storage" in rows(dashboard, "studies")[1]
             )
@@ -160,10 +163,10 @@ async def test_an_unreachable_storage_is_a_row_and_is_not_asked_again_at_once(
 
 
 async def test_another_study_is_shown_when_the_cursor_moves_to_it(
-    opened: Opened, ledger: StudyLedger, location: StorageLocation
+    open_dashboard: OpenDashboard, ledger: StudyLedger, location: StorageLocation
 ) -> None:
     run_trial(join_study(location, make_spec(name="newer")), [0.3])
-    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
         table(dashboard, "studies").focus()
         await pilot.press("down")
@@ -173,7 +176,10 @@ async def test_another_study_is_shown_when_the_cursor_moves_to_it(
 
 
 async def test_enter_on_a_sweep_in_runs_opens_it_here(
-    opened: Opened, ledger: StudyLedger, location: StorageLocation, app_state: AppState
+    open_dashboard: OpenDashboard,
+    ledger: StudyLedger,
+    location: StorageLocation,
+    app_state: AppState,
 ) -> None:
     run_trial(join_study(location, make_spec(name="newer")), [0.3])
     folder = RunFolder.create(app_state.runs_dir, "search", "sketches")
@@ -187,23 +193,23 @@ async def test_enter_on_a_sweep_in_runs_opens_it_here(
     with folder.events.open("w") as file:
         for event in (started, best, RunEnded(2.0, 4, 0, FINISHED, 2.0)):
             file.write(EVENTS.encode(event) + "\n")
-    async with opened("runs", size=(160, 40)) as (dashboard, pilot):
-        await settled(pilot, lambda: table(dashboard, "table").row_count == 1)
+    async with open_dashboard("runs", size=(160, 40)) as (dashboard, pilot):
+        await wait_until(pilot, lambda: table(dashboard, "table").row_count == 1)
         (row,) = rows(dashboard, "table")
         assert "sweep search" in row and "4/6" in row and "80.00 %" in row
         figures = dashboard.screen.query_one("#figures")
-        await settled(pilot, lambda: "0.0001 … 0.1, log" in str(figures.render()))
+        await wait_until(pilot, lambda: "0.0001 … 0.1, log" in str(figures.render()))
         table(dashboard, "table").focus()
         await pilot.press("enter")
-        await settled(pilot, lambda: getattr(dashboard.screen, "NAME", "") == "sweep")
+        await wait_until(pilot, lambda: getattr(dashboard.screen, "NAME", "") == "sweep")
         await wait_for_rows(dashboard, pilot, 4)
         assert "search" in str(table(dashboard).border_title)
 
 
 async def test_v_cycles_through_the_plots_on_a_small_terminal(
-    opened: Opened, ledger: StudyLedger, app_state: AppState
+    open_dashboard: OpenDashboard, ledger: StudyLedger, app_state: AppState
 ) -> None:
-    async with opened("sweep", size=(80, 24)) as (dashboard, pilot):
+    async with open_dashboard("sweep", size=(80, 24)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 4)
         seen = []
         for _ in range(4):
@@ -220,14 +226,14 @@ async def test_v_cycles_through_the_plots_on_a_small_terminal(
     [((120, 36), {"course", "importance"}), ((200, 60), {"course", "importance", "space"})],
 )
 async def test_plots_are_side_by_side_where_they_fit(
-    opened: Opened, ledger: StudyLedger, size: tuple[int, int], shown: set[str]
+    open_dashboard: OpenDashboard, ledger: StudyLedger, size: tuple[int, int], shown: set[str]
 ) -> None:
-    async with opened("sweep", size=size) as (dashboard, pilot):
+    async with open_dashboard("sweep", size=size) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 4)
         assert {
             part.id for part in dashboard.screen.query_one(Plots).children if part.display
         } == shown
-        await settled(
+        await wait_until(
             pilot, lambda: "lr" in drawn_text(dashboard.screen.query_one(ProbabilityBars))
         )
         assert "%" in drawn_text(dashboard.screen.query_one(ProbabilityBars))
@@ -235,10 +241,10 @@ async def test_plots_are_side_by_side_where_they_fit(
 
 
 async def test_slices_and_parallel_lines_highlight_the_trial_under_the_cursor(
-    opened: Opened, ledger: StudyLedger, app_state: AppState
+    open_dashboard: OpenDashboard, ledger: StudyLedger, app_state: AppState
 ) -> None:
     app_state.settings.save("sweep.view", "slices")
-    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 4)
         plot = dashboard.screen.query_one(SpacePlot)
         assert (
@@ -248,15 +254,15 @@ async def test_slices_and_parallel_lines_highlight_the_trial_under_the_cursor(
         )
         assert "◉" not in drawn_text(plot)  # the trial under the cursor failed, it has no place
         await pilot.press("down")
-        await settled(pilot, lambda: "◉" in drawn_text(plot))
+        await wait_until(pilot, lambda: "◉" in drawn_text(plot))
         await pilot.press("v")
-        await settled(pilot, lambda: "value" in drawn_text(plot) and "│" in drawn_text(plot))
+        await wait_until(pilot, lambda: "value" in drawn_text(plot) and "│" in drawn_text(plot))
 
 
 async def test_o_changes_the_order_and_saves_it(
-    opened: Opened, ledger: StudyLedger, app_state: AppState
+    open_dashboard: OpenDashboard, ledger: StudyLedger, app_state: AppState
 ) -> None:
-    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 4)
         await pilot.press("o")
         assert trial_numbers(dashboard) == [1, 2, 0, 3]
@@ -268,9 +274,9 @@ async def test_o_changes_the_order_and_saves_it(
 
 
 async def test_slash_filters_the_trials_and_escape_shows_all(
-    opened: Opened, ledger: StudyLedger
+    open_dashboard: OpenDashboard, ledger: StudyLedger
 ) -> None:
-    async with opened("sweep", size=(120, 36)) as (dashboard, pilot):
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 4)
         await pilot.press("slash", *"failed")
         await wait_for_rows(dashboard, pilot, 1)

@@ -25,7 +25,7 @@ from fmnist_tui.protocol.lr_search import format_search_result
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.screens.train.lr_panel import LrPanel
 from fmnist_tui.tui.screens.train.screen import TrainScreen
-from tests.tui.scripted import CONFIG, START, events, settled
+from tests.tui.scripted import CONFIG, START, events, wait_until
 
 
 class FakeTraining(Training):
@@ -115,12 +115,12 @@ def is_open(dashboard: Dashboard) -> bool:
 
 async def wait_for_panel(dashboard: Dashboard, pilot: Pilot[int]) -> None:
     """Wait for the layout with the panel."""
-    await settled(pilot, lambda: is_open(dashboard))
+    await wait_until(pilot, lambda: is_open(dashboard))
 
 
 async def wait_for_charts(dashboard: Dashboard, pilot: Pilot[int]) -> None:
-    await settled(pilot, lambda: not is_open(dashboard))
-    await settled(pilot, lambda: bool(dashboard.screen.query_one("#charts").region.area))
+    await wait_until(pilot, lambda: not is_open(dashboard))
+    await wait_until(pilot, lambda: bool(dashboard.screen.query_one("#charts").region.area))
 
 
 def text_of(dashboard: Dashboard) -> str:
@@ -132,7 +132,7 @@ async def send_events(
 ) -> None:
     """Append events to a training and wait until the screen has handled them."""
     training.events.extend(more)
-    await settled(pilot, lambda: not training.events)
+    await wait_until(pilot, lambda: not training.events)
     await pilot.pause(0.05)
 
 

@@ -10,8 +10,8 @@ from fmnist_tui.protocol.events import EVENTS
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState
-from tests.tui.conftest import Opened
-from tests.tui.scripted import CONFIG, STEPS, make_run, settled
+from tests.tui.conftest import OpenDashboard
+from tests.tui.scripted import CONFIG, STEPS, make_run, wait_until
 from tests.tui.train.support import (
     SUGGESTED,
     FakeTraining,
@@ -37,22 +37,22 @@ def save_search(app_state: AppState, config: RunConfig) -> RunFolder:
 
 
 async def test_a_search_opened_from_runs_shows_its_curve_and_settings(
-    opened: Opened, app_state: AppState
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     make_run(app_state.runs_dir)
     folder = save_search(app_state, CONFIG.changed(optimizer="sgd"))
-    async with opened("runs") as (dashboard, pilot):
+    async with open_dashboard("runs") as (dashboard, pilot):
         table = dashboard.screen.query_one("LineTable")
-        await settled(pilot, lambda: getattr(table, "row_count", 0) == 2)
+        await wait_until(pilot, lambda: getattr(table, "row_count", 0) == 2)
         lines = [table.get_row_at(row)[0].plain for row in range(2)]  # type: ignore[attr-defined]
         row = next(row for row, line in enumerate(lines) if "lrfind" in line)
         assert "%" not in lines[row] and "–" in lines[row]
         table.move_cursor(row=row)  # type: ignore[attr-defined]
         await pilot.press("enter")
-        await settled(
+        await wait_until(
             pilot, lambda: isinstance(dashboard.screen, TrainScreen) and is_open(dashboard)
         )
-        await settled(pilot, lambda: "falls fastest" in text_of(dashboard))
+        await wait_until(pilot, lambda: "falls fastest" in text_of(dashboard))
         assert app_state.selected_run != folder, "a search cannot be evaluated"
         await pilot.press("enter")
         values = screen_of(dashboard).draft.values
@@ -64,24 +64,24 @@ async def test_a_search_opened_from_runs_shows_its_curve_and_settings(
 
 
 async def test_evaluate_says_that_a_search_has_no_predictions(
-    opened: Opened, app_state: AppState
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     app_state.selected_run = save_search(app_state, CONFIG)
-    async with opened("evaluate") as (dashboard, pilot):
+    async with open_dashboard("evaluate") as (dashboard, pilot):
 
         def text() -> str:
             return "\n".join(
                 str(getattr(widget, "content", "")) for widget in dashboard.screen.query("Static")
             )
 
-        await settled(pilot, lambda: "learning-rate search" in text())
+        await wait_until(pilot, lambda: "learning-rate search" in text())
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60), (60, 16)])
 async def test_the_panel_fits_at_any_size(
-    opened: Opened, searches: list[FakeTraining], size: tuple[int, int]
+    open_dashboard: OpenDashboard, searches: list[FakeTraining], size: tuple[int, int]
 ) -> None:
-    async with opened("train", size=size) as (dashboard, pilot):
+    async with open_dashboard("train", size=size) as (dashboard, pilot):
         await finish_search(dashboard, pilot, searches)
         await wait_for_panel(dashboard, pilot)
         assert (
@@ -96,9 +96,9 @@ async def test_the_panel_fits_at_any_size(
 
 @pytest.mark.parametrize(("size", "focused"), [((80, 24), "loss"), ((120, 36), None)])
 async def test_after_a_search_the_focus_is_visible(
-    opened: Opened, run: FakeTraining, size: tuple[int, int], focused: str | None
+    open_dashboard: OpenDashboard, run: FakeTraining, size: tuple[int, int], focused: str | None
 ) -> None:
-    async with opened("train", size=size) as (dashboard, pilot):
+    async with open_dashboard("train", size=size) as (dashboard, pilot):
         await send_events(dashboard, pilot, run)
         await pilot.press("l")
         await send_events(dashboard, pilot, run, *probes(5, step=2 * STEPS))
@@ -109,9 +109,9 @@ async def test_after_a_search_the_focus_is_visible(
 
 
 async def test_v_shows_the_other_views_from_a_search(
-    opened: Opened, searches: list[FakeTraining]
+    open_dashboard: OpenDashboard, searches: list[FakeTraining]
 ) -> None:
-    async with opened("train", size=(80, 24)) as (dashboard, pilot):
+    async with open_dashboard("train", size=(80, 24)) as (dashboard, pilot):
         await finish_search(dashboard, pilot, searches)
         seen = []
         for _ in range(4):
@@ -125,9 +125,9 @@ async def test_v_shows_the_other_views_from_a_search(
 
 
 async def test_hovering_shows_the_values_of_the_curve(
-    opened: Opened, searches: list[FakeTraining]
+    open_dashboard: OpenDashboard, searches: list[FakeTraining]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await finish_search(dashboard, pilot, searches)
         curve = panel(dashboard).curve
         assert curve._chart is not None

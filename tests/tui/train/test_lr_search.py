@@ -14,8 +14,8 @@ from fmnist_tui.tui.screens.train.progress import RunProgress
 from fmnist_tui.tui.state.app_state import AppState, QuitMode
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
-from tests.tui.conftest import Opened
-from tests.tui.scripted import START, make_run, settled
+from tests.tui.conftest import OpenDashboard
+from tests.tui.scripted import START, make_run, wait_until
 from tests.tui.train.support import (
     STEPS_OF_SEARCH,
     SUGGESTED,
@@ -38,9 +38,9 @@ from tests.tui.train.support import (
 
 
 async def test_l_searches_with_the_settings_of_the_form(
-    opened: Opened, searches: list[FakeTraining]
+    open_dashboard: OpenDashboard, searches: list[FakeTraining]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         screen_of(dashboard).draft.set("batch_size", "32")
         training = await start_search(dashboard, pilot, searches)
         assert training.config.batch_size == 32
@@ -54,9 +54,9 @@ async def test_l_searches_with_the_settings_of_the_form(
 
 
 async def test_progress_and_time_left_are_shown_during_a_search(
-    opened: Opened, searches: list[FakeTraining]
+    open_dashboard: OpenDashboard, searches: list[FakeTraining]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         training = await start_search(dashboard, pilot, searches)
         await send_events(dashboard, pilot, training, started(), *probes(20))
         assert "step 20 of 80" in text_of(dashboard) and "0:06 left" in text_of(dashboard)
@@ -70,9 +70,9 @@ async def test_progress_and_time_left_are_shown_during_a_search(
 
 
 async def test_the_curve_has_marks_and_the_suggested_point(
-    opened: Opened, searches: list[FakeTraining]
+    open_dashboard: OpenDashboard, searches: list[FakeTraining]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await finish_search(dashboard, pilot, searches)
         assert f"lr {SUGGESTED}" in text_of(dashboard) and "falls fastest here" in text_of(
             dashboard
@@ -87,9 +87,9 @@ async def test_the_curve_has_marks_and_the_suggested_point(
 
 
 async def test_arrows_move_the_point_and_home_restores_the_suggestion(
-    opened: Opened, searches: list[FakeTraining]
+    open_dashboard: OpenDashboard, searches: list[FakeTraining]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await finish_search(dashboard, pilot, searches)
         factor = 10 ** (7 / (STEPS_OF_SEARCH - 1))
         await pilot.press("right")
@@ -110,9 +110,9 @@ async def test_arrows_move_the_point_and_home_restores_the_suggestion(
 
 
 async def test_a_click_chooses_the_nearest_point(
-    opened: Opened, searches: list[FakeTraining]
+    open_dashboard: OpenDashboard, searches: list[FakeTraining]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await finish_search(dashboard, pilot, searches)
         chart = panel(dashboard).curve._chart
         assert chart is not None
@@ -122,9 +122,9 @@ async def test_a_click_chooses_the_nearest_point(
 
 
 async def test_enter_puts_the_rate_into_the_form_and_then_starts_the_run(
-    opened: Opened, searches: list[FakeTraining], monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, searches: list[FakeTraining], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         screen = screen_of(dashboard)
         screen.draft.set("epochs", "7")
         await finish_search(dashboard, pilot, searches)
@@ -140,9 +140,9 @@ async def test_enter_puts_the_rate_into_the_form_and_then_starts_the_run(
 
 
 async def test_a_moved_point_has_to_be_used_again(
-    opened: Opened, searches: list[FakeTraining], monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, searches: list[FakeTraining], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await finish_search(dashboard, pilot, searches)
         configs = record_starts(dashboard, monkeypatch)
         await pilot.press("enter", "shift+right", "enter")
@@ -151,10 +151,10 @@ async def test_a_moved_point_has_to_be_used_again(
 
 
 async def test_escape_restores_what_was_shown_before(
-    opened: Opened, searches: list[FakeTraining], app_state: AppState
+    open_dashboard: OpenDashboard, searches: list[FakeTraining], app_state: AppState
 ) -> None:
     before = app_state.feed = RunFeed.open(make_run(app_state.runs_dir))
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         values = dict(screen_of(dashboard).draft.values)
         await finish_search(dashboard, pilot, searches)
         await pilot.press("right", "escape")
@@ -167,10 +167,10 @@ async def test_escape_restores_what_was_shown_before(
 
 
 async def test_escape_cancels_a_search_in_progress(
-    opened: Opened, searches: list[FakeTraining], app_state: AppState
+    open_dashboard: OpenDashboard, searches: list[FakeTraining], app_state: AppState
 ) -> None:
     before = app_state.feed = RunFeed.open(make_run(app_state.runs_dir))
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         training = await start_search(dashboard, pilot, searches)
         await send_events(dashboard, pilot, training, started(), *probes(20))
         await pilot.press("escape")
@@ -185,10 +185,10 @@ async def test_escape_cancels_a_search_in_progress(
 
 
 async def test_after_two_searches_escape_shows_the_run_before_both(
-    opened: Opened, searches: list[FakeTraining], app_state: AppState
+    open_dashboard: OpenDashboard, searches: list[FakeTraining], app_state: AppState
 ) -> None:
     before = app_state.feed = RunFeed.open(make_run(app_state.runs_dir))
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await finish_search(dashboard, pilot, searches)
         await finish_search(dashboard, pilot, searches)
         assert len(searches) == 2
@@ -197,9 +197,9 @@ async def test_after_two_searches_escape_shows_the_run_before_both(
 
 
 async def test_without_a_suggestion_a_point_can_still_be_chosen(
-    opened: Opened, searches: list[FakeTraining]
+    open_dashboard: OpenDashboard, searches: list[FakeTraining]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         training = await start_search(dashboard, pilot, searches)
         training.finish()
         await send_events(dashboard, pilot, training, *search_events(flat=True))
@@ -212,21 +212,21 @@ async def test_without_a_suggestion_a_point_can_still_be_chosen(
 
 
 async def test_the_panel_says_why_a_search_did_not_start(
-    opened: Opened, searches: list[FakeTraining]
+    open_dashboard: OpenDashboard, searches: list[FakeTraining]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         training = await start_search(dashboard, pilot, searches)
         training.finish(UserError("40 training images are too few"))
-        await settled(pilot, lambda: "too few" in text_of(dashboard))
+        await wait_until(pilot, lambda: "too few" in text_of(dashboard))
         await pilot.press("escape")
-        await settled(pilot, lambda: not is_open(dashboard))
+        await wait_until(pilot, lambda: not is_open(dashboard))
         assert dashboard.app_state.feed is None
 
 
 async def test_the_panel_says_why_a_search_failed(
-    opened: Opened, searches: list[FakeTraining]
+    open_dashboard: OpenDashboard, searches: list[FakeTraining]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         training = await start_search(dashboard, pilot, searches)
         training.finish()
         failed = RunEnded(START, 0, 0, FAILED, 1.0, "the GPU has too little memory")
@@ -235,9 +235,9 @@ async def test_the_panel_says_why_a_search_failed(
 
 
 async def test_an_invalid_setting_prevents_a_search(
-    opened: Opened, searches: list[FakeTraining]
+    open_dashboard: OpenDashboard, searches: list[FakeTraining]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         screen_of(dashboard).draft.set("epochs", "0")
         await pilot.press("l")
         assert not searches and not is_open(dashboard)
@@ -245,9 +245,9 @@ async def test_an_invalid_setting_prevents_a_search(
 
 
 async def test_keys_of_a_training_do_nothing_in_a_search(
-    opened: Opened, searches: list[FakeTraining]
+    open_dashboard: OpenDashboard, searches: list[FakeTraining]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         training = await start_search(dashboard, pilot, searches)
         await send_events(dashboard, pilot, training, started(), *probes(5))
         await pilot.press("space", "c", "left_square_bracket", "right_square_bracket", "enter", "u")
@@ -260,9 +260,9 @@ async def test_keys_of_a_training_do_nothing_in_a_search(
 
 
 async def test_other_screens_can_be_shown_during_a_search(
-    opened: Opened, searches: list[FakeTraining]
+    open_dashboard: OpenDashboard, searches: list[FakeTraining]
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         training = await start_search(dashboard, pilot, searches)
         await send_events(dashboard, pilot, training, started(), *probes(5))
         await pilot.press("3")
@@ -270,15 +270,15 @@ async def test_other_screens_can_be_shown_during_a_search(
         training.finish()
         await send_events(dashboard, pilot, training, *search_events()[6:])
         await pilot.press("2")
-        await settled(pilot, lambda: "falls fastest" in text_of(dashboard))
+        await wait_until(pilot, lambda: "falls fastest" in text_of(dashboard))
         await wait_for_panel(dashboard, pilot)
 
 
 @pytest.mark.parametrize("key", ["q", "d"])
 async def test_quitting_ends_a_search_without_a_question(
-    opened: Opened, searches: list[FakeTraining], app_state: AppState, key: str
+    open_dashboard: OpenDashboard, searches: list[FakeTraining], app_state: AppState, key: str
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         training = await start_search(dashboard, pilot, searches)
         await send_events(dashboard, pilot, training, started(), *probes(5))
         await pilot.press(key)

@@ -6,7 +6,7 @@ from fmnist_tui.protocol.commands import CancelSearch, FindLearningRate, SetLear
 from fmnist_tui.protocol.events import FAILED, FINISHED, LrSearched, RunEnded
 from fmnist_tui.tui.screens.train.log import LogPane
 from fmnist_tui.tui.state.run_feed import RunFeed
-from tests.tui.conftest import Opened
+from tests.tui.conftest import OpenDashboard
 from tests.tui.scripted import CONFIG, START, STEPS, events
 from tests.tui.train.support import (
     SUGGESTED,
@@ -21,8 +21,8 @@ from tests.tui.train.support import (
 )
 
 
-async def test_l_searches_in_a_live_run(opened: Opened, run: FakeTraining) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_l_searches_in_a_live_run(open_dashboard: OpenDashboard, run: FakeTraining) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         await send_events(dashboard, pilot, run)
         await pilot.press("l")
         command = run.commands[0]
@@ -36,8 +36,10 @@ async def test_l_searches_in_a_live_run(opened: Opened, run: FakeTraining) -> No
         assert len(run.commands) == 1, "one search at a time"
 
 
-async def test_enter_sends_the_rate_to_the_live_run(opened: Opened, run: FakeTraining) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_enter_sends_the_rate_to_the_live_run(
+    open_dashboard: OpenDashboard, run: FakeTraining
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         await send_events(dashboard, pilot, run)
         await pilot.press("l")
         all_of_them = probes(step=2 * STEPS)
@@ -52,11 +54,13 @@ async def test_enter_sends_the_rate_to_the_live_run(opened: Opened, run: FakeTra
         assert f"learning rate: suggests lr {SUGGESTED}" in log
 
 
-async def test_a_schedule_that_will_raise_the_rate_is_mentioned(opened: Opened) -> None:
+async def test_a_schedule_that_will_raise_the_rate_is_mentioned(
+    open_dashboard: OpenDashboard,
+) -> None:
     config = CONFIG.changed(schedule="onecycle", warmup=0.5)
     training = FakeTraining(config)
     training.events.extend(events(config, epochs=1, ended=False))
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         dashboard.show_run(RunFeed.of(training))
         await send_events(dashboard, pilot, training)
         await pilot.press("l")
@@ -66,8 +70,10 @@ async def test_a_schedule_that_will_raise_the_rate_is_mentioned(opened: Opened) 
         training.finish()
 
 
-async def test_escape_cancels_the_search_and_not_the_run(opened: Opened, run: FakeTraining) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_escape_cancels_the_search_and_not_the_run(
+    open_dashboard: OpenDashboard, run: FakeTraining
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         await send_events(dashboard, pilot, run)
         await pilot.press("l")
         await send_events(dashboard, pilot, run, *probes(5, step=2 * STEPS))
@@ -77,8 +83,10 @@ async def test_escape_cancels_the_search_and_not_the_run(opened: Opened, run: Fa
         await wait_for_charts(dashboard, pilot)
 
 
-async def test_escape_after_the_search_sends_nothing(opened: Opened, run: FakeTraining) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_escape_after_the_search_sends_nothing(
+    open_dashboard: OpenDashboard, run: FakeTraining
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         await send_events(dashboard, pilot, run)
         await pilot.press("l")
         all_of_them = probes(step=2 * STEPS)
@@ -88,8 +96,10 @@ async def test_escape_after_the_search_sends_nothing(opened: Opened, run: FakeTr
         await wait_for_charts(dashboard, pilot)
 
 
-async def test_a_second_search_does_not_show_the_first(opened: Opened, run: FakeTraining) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_a_second_search_does_not_show_the_first(
+    open_dashboard: OpenDashboard, run: FakeTraining
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         all_of_them = probes(step=2 * STEPS)
         await send_events(dashboard, pilot, run, *all_of_them, result_of(all_of_them))
         assert not is_open(dashboard), "a search that was not started here opens no panel"
@@ -99,9 +109,9 @@ async def test_a_second_search_does_not_show_the_first(opened: Opened, run: Fake
 
 
 async def test_a_run_that_ends_before_its_search_is_reported(
-    opened: Opened, run: FakeTraining
+    open_dashboard: OpenDashboard, run: FakeTraining
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await send_events(dashboard, pilot, run)
         await pilot.press("l")
         run.finish()
@@ -111,8 +121,10 @@ async def test_a_run_that_ends_before_its_search_is_reported(
         await wait_for_charts(dashboard, pilot)
 
 
-async def test_the_panel_says_why_a_live_search_failed(opened: Opened, run: FakeTraining) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_the_panel_says_why_a_live_search_failed(
+    open_dashboard: OpenDashboard, run: FakeTraining
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         await send_events(dashboard, pilot, run)
         await pilot.press("l")
         failed = LrSearched(START + 200, 40, FAILED, message="10 training images are too few")

@@ -27,8 +27,8 @@ from fmnist_tui.tui.state.app_state import AppState, QuitMode
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.line_chart import LineChart
-from tests.tui.conftest import Opened
-from tests.tui.scripted import CONFIG, make_run, settled
+from tests.tui.conftest import OpenDashboard
+from tests.tui.scripted import CONFIG, make_run, wait_until
 from tests.tui.train.support import FakeTraining
 
 
@@ -43,17 +43,19 @@ def text_of(dashboard: Dashboard, widget_type: type[LogPane] | type[RunProgress]
 
 
 async def wait_for_events(dashboard: Dashboard, pilot: Pilot[int], run: FakeTraining) -> None:
-    await settled(pilot, lambda: not run.events)
+    await wait_until(pilot, lambda: not run.events)
     await pilot.pause(0.05)
 
 
-async def test_without_a_run_the_progress_names_the_key(opened: Opened) -> None:
-    async with opened("train") as (dashboard, _):
+async def test_without_a_run_the_progress_names_the_key(open_dashboard: OpenDashboard) -> None:
+    async with open_dashboard("train") as (dashboard, _):
         assert "space starts one" in text_of(dashboard, RunProgress)
 
 
-async def test_a_run_is_shown_with_bars_figures_and_log(opened: Opened, run: FakeTraining) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_a_run_is_shown_with_bars_figures_and_log(
+    open_dashboard: OpenDashboard, run: FakeTraining
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         await wait_for_events(dashboard, pilot, run)
         progress = text_of(dashboard, RunProgress)
         assert "epoch 3/4" in progress and "50 %" in progress and "6,400 images/s" in progress
@@ -61,8 +63,8 @@ async def test_a_run_is_shown_with_bars_figures_and_log(opened: Opened, run: Fak
         assert "epoch 2" in text_of(dashboard, LogPane)
 
 
-async def test_space_pauses_and_resumes(opened: Opened, run: FakeTraining) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_space_pauses_and_resumes(open_dashboard: OpenDashboard, run: FakeTraining) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         await wait_for_events(dashboard, pilot, run)
         await pilot.press("space")
         run.events.append(Changed(0.0, 40, "paused", "true"))
@@ -82,9 +84,9 @@ async def test_space_pauses_and_resumes(opened: Opened, run: FakeTraining) -> No
     ],
 )
 async def test_keys_send_their_command(
-    opened: Opened, run: FakeTraining, key: str, command: Command
+    open_dashboard: OpenDashboard, run: FakeTraining, key: str, command: Command
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await wait_for_events(dashboard, pilot, run)
         await pilot.press(key)
         assert len(run.commands) == 1
@@ -95,15 +97,17 @@ async def test_keys_send_their_command(
 
 
 @pytest.mark.parametrize("key", ["s", "c", "left_square_bracket", "right_square_bracket", "u"])
-async def test_keys_for_a_run_do_nothing_without_one(opened: Opened, key: str) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_keys_for_a_run_do_nothing_without_one(
+    open_dashboard: OpenDashboard, key: str
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         await pilot.press(key)
         await pilot.pause()
         assert dashboard.app_state.feed is None
 
 
-async def test_a_value_is_checked_at_every_key(opened: Opened) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_a_value_is_checked_at_every_key(open_dashboard: OpenDashboard) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         screen = screen_of(dashboard)
         form = screen.query_one(Form)
         form.fields.go_to("lr")
@@ -118,8 +122,8 @@ async def test_a_value_is_checked_at_every_key(opened: Opened) -> None:
         assert dashboard.screen.focused is form.fields
 
 
-async def test_escape_restores_the_value(opened: Opened) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_escape_restores_the_value(open_dashboard: OpenDashboard) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         screen = screen_of(dashboard)
         screen.query_one(Form).fields.go_to("epochs")
         before = screen.draft.values["epochs"]
@@ -128,8 +132,8 @@ async def test_escape_restores_the_value(opened: Opened) -> None:
         assert dashboard.focused is screen.query_one(Form).fields
 
 
-async def test_an_invalid_setting_prevents_the_start(opened: Opened) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_an_invalid_setting_prevents_the_start(open_dashboard: OpenDashboard) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         screen = screen_of(dashboard)
         screen.draft.set("epochs", "0")
         screen.query_one(Form).reload()
@@ -138,8 +142,8 @@ async def test_an_invalid_setting_prevents_the_start(opened: Opened) -> None:
         assert screen.query_one(Form).fields.field == "epochs"
 
 
-async def test_choices_are_stepped_through_and_listed(opened: Opened) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_choices_are_stepped_through_and_listed(open_dashboard: OpenDashboard) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         screen = screen_of(dashboard)
         screen.query_one(Form).fields.go_to("schedule")
         before = screen.draft.values["schedule"]
@@ -151,22 +155,26 @@ async def test_choices_are_stepped_through_and_listed(opened: Opened) -> None:
         assert screen.draft.values["schedule"] == "cosine"
 
 
-async def test_a_recipe_fills_the_form(opened: Opened) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_a_recipe_fills_the_form(open_dashboard: OpenDashboard) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         await pilot.press("f")
         assert isinstance(dashboard.screen, PickerDialog)
         await pilot.press(*"one-conv", "enter")
         assert screen_of(dashboard).draft.values["model"] == "one-conv"
 
 
-async def test_n_copies_the_settings_of_the_run(opened: Opened, run: FakeTraining) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_n_copies_the_settings_of_the_run(
+    open_dashboard: OpenDashboard, run: FakeTraining
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         await pilot.press("n")
         assert screen_of(dashboard).draft.config() == CONFIG
 
 
-async def test_the_chart_has_a_cursor_and_a_log_scale(opened: Opened, run: FakeTraining) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_the_chart_has_a_cursor_and_a_log_scale(
+    open_dashboard: OpenDashboard, run: FakeTraining
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         await wait_for_events(dashboard, pilot, run)
         chart = dashboard.screen.query_one("#loss", LineChart)
         chart.focus()
@@ -181,10 +189,10 @@ async def test_the_chart_has_a_cursor_and_a_log_scale(opened: Opened, run: FakeT
 
 
 async def test_rate_changes_and_kept_checkpoints_are_marked(
-    opened: Opened, run: FakeTraining
+    open_dashboard: OpenDashboard, run: FakeTraining
 ) -> None:
     run.events.append(Changed(0.0, 33, "lr", "0.001"))
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await wait_for_events(dashboard, pilot, run)
         await pilot.press("y", "y")
         chart = dashboard.screen.query_one("#loss", LineChart)
@@ -192,12 +200,14 @@ async def test_rate_changes_and_kept_checkpoints_are_marked(
         assert "L" in drawn and "B" in drawn
 
 
-async def test_sample_predictions_are_shown(opened: Opened, run: FakeTraining) -> None:
+async def test_sample_predictions_are_shown(
+    open_dashboard: OpenDashboard, run: FakeTraining
+) -> None:
     glance = Glance(
         0.0, 41, 3, tuple(range(10)), tuple(range(10)), (1, *range(1, 10)), (0.5,) * 10, 100,
         tuple(tuple(10 if row == column else 0 for column in range(10)) for row in range(10)),
     )  # fmt: skip
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await wait_for_events(dashboard, pilot, run)
         run.events.append(glance)
         await wait_for_events(dashboard, pilot, run)
@@ -207,11 +217,11 @@ async def test_sample_predictions_are_shown(opened: Opened, run: FakeTraining) -
 
 
 async def test_an_unknown_renderer_in_the_settings_is_replaced(
-    opened: Opened, run: FakeTraining, app_state: AppState
+    open_dashboard: OpenDashboard, run: FakeTraining, app_state: AppState
 ) -> None:
     app_state.settings.save("renderer", "hologram")
     image = np.zeros((28, 28, 1), np.uint8)
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         run.events.append(Glance(0.0, 41, 3, (7,), (1,), (1,), (0.5,), 100, ()))
         await wait_for_events(dashboard, pilot, run)
         samples = dashboard.screen.query_one(SamplePane)
@@ -222,19 +232,21 @@ async def test_an_unknown_renderer_in_the_settings_is_replaced(
 
 
 async def test_the_log_shows_alerts_and_printed_lines_as_harmless_text(
-    opened: Opened, run: FakeTraining, app_state: AppState
+    open_dashboard: OpenDashboard, run: FakeTraining, app_state: AppState
 ) -> None:
     app_state.printed.append("a library prints \x1b[2J[red]this")
     run.events.append(Alert(0.0, "warning", "the disk is nearly full"))
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await wait_for_events(dashboard, pilot, run)
         log = "\n".join(line.text for line in dashboard.screen.query_one(LogPane).lines)
         assert "the disk is nearly full" in log
         assert "[red]this" in log and "\x1b" not in log
 
 
-async def test_v_shows_the_views_of_a_narrow_terminal_in_turn(opened: Opened) -> None:
-    async with opened("train", size=(80, 24)) as (dashboard, pilot):
+async def test_v_shows_the_views_of_a_narrow_terminal_in_turn(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with open_dashboard("train", size=(80, 24)) as (dashboard, pilot):
         seen = []
         for _ in range(4):
             seen.append(
@@ -248,29 +260,33 @@ async def test_v_shows_the_views_of_a_narrow_terminal_in_turn(opened: Opened) ->
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 60), (100, 20), (60, 16)])
 async def test_the_screen_opens_at_any_size(
-    opened: Opened, run: FakeTraining, size: tuple[int, int]
+    open_dashboard: OpenDashboard, run: FakeTraining, size: tuple[int, int]
 ) -> None:
-    async with opened("train", size=size) as (dashboard, pilot):
+    async with open_dashboard("train", size=size) as (dashboard, pilot):
         await wait_for_events(dashboard, pilot, run)
         assert dashboard.screen.query_one("#panes").region.area
 
 
-async def test_a_tiny_terminal_shows_only_that_it_is_too_small(opened: Opened) -> None:
-    async with opened("train", size=(20, 5)) as (dashboard, pilot):
+async def test_a_tiny_terminal_shows_only_that_it_is_too_small(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with open_dashboard("train", size=(20, 5)) as (dashboard, pilot):
         await pilot.pause()
         assert not dashboard.screen.query_one("#panes").region.area
         assert dashboard.screen.query_one("#too-small").region.area
 
 
-async def test_r_changes_how_images_are_drawn(opened: Opened, app_state: AppState) -> None:
-    async with opened("train") as (_, pilot):
+async def test_r_changes_how_images_are_drawn(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
+    async with open_dashboard("train") as (_, pilot):
         before = app_state.renderer
         await pilot.press("r")
         assert app_state.renderer != before
 
 
-async def test_help_lists_the_keys_of_the_screen(opened: Opened) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_help_lists_the_keys_of_the_screen(open_dashboard: OpenDashboard) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         await pilot.press("question_mark")
         assert len(dashboard.screen_stack) == 2 and dashboard.screen.query(
             "TextDialog > VerticalScroll"
@@ -289,14 +305,14 @@ async def test_help_lists_the_keys_of_the_screen(opened: Opened) -> None:
     ],
 )
 async def test_quitting_during_a_run_asks_what_happens_to_it(
-    opened: Opened,
+    open_dashboard: OpenDashboard,
     run: FakeTraining,
     app_state: AppState,
     keys: tuple[str, ...],
     leaving: QuitMode,
     code: int,
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await wait_for_events(dashboard, pilot, run)
         await pilot.press(*keys)
         await pilot.pause()
@@ -308,8 +324,10 @@ async def test_quitting_during_a_run_asks_what_happens_to_it(
 
 
 @pytest.mark.parametrize("key", ["x", "escape"])
-async def test_quitting_can_be_cancelled(opened: Opened, run: FakeTraining, key: str) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_quitting_can_be_cancelled(
+    open_dashboard: OpenDashboard, run: FakeTraining, key: str
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         await wait_for_events(dashboard, pilot, run)
         await pilot.press("q")
         assert len(dashboard.screen_stack) == 2
@@ -318,9 +336,9 @@ async def test_quitting_can_be_cancelled(opened: Opened, run: FakeTraining, key:
 
 
 async def test_ctrl_c_in_a_dialog_asks_what_happens_to_the_run(
-    opened: Opened, run: FakeTraining, app_state: AppState
+    open_dashboard: OpenDashboard, run: FakeTraining, app_state: AppState
 ) -> None:
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await wait_for_events(dashboard, pilot, run)
         dashboard.push_screen(ChoiceDialog("Delete it?", "", [Choice("y", "yes")]))
         await pilot.pause()
@@ -332,8 +350,10 @@ async def test_ctrl_c_in_a_dialog_asks_what_happens_to_the_run(
     assert (app_state.quit_mode, app_state.exit_code) == (QuitMode.STOP, 130)
 
 
-async def test_a_recipe_of_the_palette_fills_the_visible_form(opened: Opened) -> None:
-    async with opened("train") as (dashboard, pilot):
+async def test_a_recipe_of_the_palette_fills_the_visible_form(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
         await pilot.pause()
         dashboard.edit_recipe("split-50k-10k")
         assert dashboard.app_state.draft is None
@@ -343,26 +363,26 @@ async def test_a_recipe_of_the_palette_fills_the_visible_form(opened: Opened) ->
 
 
 async def test_a_run_of_the_past_is_shown_from_its_events(
-    opened: Opened, app_state: AppState
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     folder = make_run(app_state.runs_dir)
     app_state.feed = RunFeed.open(folder)
-    async with opened("train") as (dashboard, pilot):
+    async with open_dashboard("train") as (dashboard, pilot):
         await pilot.pause()
         assert "finished" in text_of(dashboard, RunProgress)
 
 
 async def test_hidden_panes_are_complete_when_they_are_shown(
-    opened: Opened, run: FakeTraining
+    open_dashboard: OpenDashboard, run: FakeTraining
 ) -> None:
-    async with opened("train", size=(80, 24)) as (dashboard, pilot):
+    async with open_dashboard("train", size=(80, 24)) as (dashboard, pilot):
         await wait_for_events(dashboard, pilot, run)
         run.events.append(Alert(0.0, "note", "a line that needs more than twenty cells"))
         await wait_for_events(dashboard, pilot, run)
         heat, log = dashboard.screen.query_one(ConfusionHeat), dashboard.screen.query_one(LogPane)
         await pilot.press("v")
-        await settled(pilot, lambda: heat.region.width > 20)
+        await wait_until(pilot, lambda: heat.region.width > 20)
         assert heat.region.right <= 80
         await pilot.press("v")
-        await settled(pilot, lambda: any("more than twenty cells" in x.text for x in log.lines))
+        await wait_until(pilot, lambda: any("more than twenty cells" in x.text for x in log.lines))
         assert sum("a line that needs" in line.text for line in log.lines) == 1

@@ -19,7 +19,7 @@ from fmnist_tui.render.cells import Run
 from fmnist_tui.render.renderers import draw_image
 from fmnist_tui.tui.widgets.gallery import ZOOMS, Gallery, Tile, plan_gallery
 from fmnist_tui.tui.widgets.image_view import ImageView, fit_image, to_strips
-from tests.tui.scripted import settled
+from tests.tui.scripted import wait_until
 
 BASE = Style.parse("#d7d7d7 on #121212")
 RANDOM = np.random.default_rng(0)
@@ -304,10 +304,10 @@ async def test_the_page_follows_the_cursor_through_a_resize() -> None:
     async with shown() as (app, pilot):
         app.gallery.go_to(99)
         await pilot.resize_terminal(30, 10)
-        await settled(pilot, lambda: "[tile 99]" in app.text())
+        await wait_until(pilot, lambda: "[tile 99]" in app.text())
         assert 99 in app.gallery.shown
         await pilot.resize_terminal(3, 2)
-        await settled(pilot, lambda: app.gallery.shown == range(99, 100))
+        await wait_until(pilot, lambda: app.gallery.shown == range(99, 100))
         assert app.gallery.position == "100 of 100"
 
 
