@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from fmnist_tui.analysis.metrics import Evaluation, compute_metrics, softmax
 from fmnist_tui.util.atomic_write import atomic_write
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
 MissOrder = Literal["confidence", "loss", "index"]
@@ -115,7 +115,7 @@ class Predictions:
                 f"{where}: there are no predictions yet; run `evaluate` first"
             ) from None
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-            raise UserError(f"{where}: damaged predictions ({safe_text(reason(error))})") from None
+            raise UserError(f"{where}: damaged predictions ({format_error(error)})") from None
         shape = (len(labels), len(classes))
         if logits.shape != shape or indices.shape != labels.shape or labels.ndim != 1:
             raise UserError(f"{where}: damaged predictions (sizes differ)")

@@ -14,7 +14,7 @@ from typing import Any
 from fmnist_tui.config.recipes import EnsembleMembers, Recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import FINISHED
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
 # Placeholder for the start of a linked step, so that its settings can be checked.
@@ -109,7 +109,9 @@ class Plan:
             )
             return cls(str(document["recipe"]), steps, tuple(map(Path, document["runs"])))
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise UserError(f"{safe_text(file)}: not a readable plan ({reason(error)})") from error
+            raise UserError(
+                f"{safe_text(file)}: not a readable plan ({format_error(error)})"
+            ) from error
 
     def resolve_starts(self, resolve: Callable[[str], str]) -> Plan:
         """The plan with its starts resolved now, so that `last` is the same run for all."""

@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from fmnist_tui.util.errors import UserError, did_you_mean, reason
+from fmnist_tui.util.errors import UserError, did_you_mean, format_error
 
 TORCHVISION_PREFIX = "torchvision:"
 KINDS = {"models": "model", "optim": "optimiser"}
@@ -63,5 +63,5 @@ def load_plugin(kind: str, name: str) -> Any:
         return _plugins(kind)[name].load()
     except Exception as error:
         raise UserError(
-            f"cannot load {KINDS[kind]} {name!r} (a plugin): {reason(error)}"
+            f"cannot load {KINDS[kind]} {name!r} (a plugin): {format_error(error)}"
         ) from error

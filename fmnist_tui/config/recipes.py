@@ -28,7 +28,7 @@ from typing import Any
 from fmnist_tui.config import gpu_detect, run_config
 from fmnist_tui.config.problems import ConfigError, ConfigProblem
 from fmnist_tui.config.run_config import FIELDS, RunConfig, parse_setting
-from fmnist_tui.util.errors import UserError, did_you_mean, reason
+from fmnist_tui.util.errors import UserError, did_you_mean, format_error
 from fmnist_tui.util.text import safe_text
 
 DEFAULT_RECIPE = "two-conv"
@@ -152,7 +152,7 @@ def read_recipe(path: Path) -> Recipe:
     except FileNotFoundError:
         raise UserError(f"{where}: there is no such config file") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{where}: not a readable TOML file: {safe_text(reason(error))}") from None
+        raise UserError(f"{where}: not a readable TOML file: {format_error(error)}") from None
     if "space" in document:
         raise UserError(f"{where}: is a sweep, not the settings of a run; use `fmnist-tui sweep`")
     problems = [*_find_structure_problems(document)] or [*_find_problems(document)]

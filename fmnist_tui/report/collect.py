@@ -20,7 +20,7 @@ from fmnist_tui.report.scores import SplitScores, scores_from_predictions, score
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import BROKEN, RunSummary, summarise_run
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.progress import OnProgress, ignore_progress
 from fmnist_tui.util.text import safe_text
 
@@ -214,7 +214,7 @@ def _load_images(
         try:
             return load_error_images(config, predictions, data_dir)
         except (UserError, OSError, MemoryError) as error:
-            missing.append(MissingPart(name, reason(error)))
+            missing.append(MissingPart(name, format_error(error)))
     elif ":" in dataset:
         missing.append(MissingPart(name, f"{safe_text(dataset)} no longer exists"))
     else:

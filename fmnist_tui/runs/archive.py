@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fmnist_tui.runs.folder import ARCHIVE_FOLDER, RunFolder
 from fmnist_tui.runs.lock import LOCK_FILE, RunLock
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
 _DELETING = ".deleting-"
@@ -32,7 +32,7 @@ def archive(run: RunFolder) -> RunFolder:
             run.path.rename(target)
         except OSError as error:
             raise UserError(
-                f"cannot archive the run {safe_text(run.name)}: {reason(error)}"
+                f"cannot archive the run {safe_text(run.name)}: {format_error(error)}"
             ) from error
     return RunFolder(target)
 
@@ -55,7 +55,9 @@ def delete(run: RunFolder) -> None:
         else:
             _remove(deleting)
     except OSError as error:
-        raise UserError(f"cannot delete the run {safe_text(run.path)}: {reason(error)}") from error
+        raise UserError(
+            f"cannot delete the run {safe_text(run.path)}: {format_error(error)}"
+        ) from error
     for left in folder.glob(f"{_DELETING}*"):
         shutil.rmtree(left, ignore_errors=True)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
 _CHECKPOINT_NAME = re.compile(r"(last|best|step)-(\d+)")
@@ -46,7 +46,7 @@ def list_checkpoints(folder: RunFolder) -> list[CheckpointEntry]:
                 newest[key] = generation, CheckpointEntry(path.stem, kind, *manifest)
     except OSError as error:
         raise UserError(
-            f"cannot read the checkpoints of {safe_text(folder.name)}: {reason(error)}"
+            f"cannot read the checkpoints of {safe_text(folder.name)}: {format_error(error)}"
         ) from error
     entries = (entry for _, entry in newest.values())
     return sorted(entries, key=lambda entry: (_ORDER[entry.kind], -entry.step))

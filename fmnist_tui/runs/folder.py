@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.text import safe_text
 
@@ -85,7 +85,7 @@ class RunFolder:
             if created is not None:
                 shutil.rmtree(created, ignore_errors=True)
             raise UserError(
-                f"cannot create a run in {safe_text(runs_dir)}: {reason(error)};"
+                f"cannot create a run in {safe_text(runs_dir)}: {format_error(error)};"
                 " choose another folder with --runs DIR"
             ) from error
         return cls(path)
@@ -125,7 +125,7 @@ def list_run_folders(runs_dir: Path) -> list[RunFolder]:
         return []
     except OSError as error:
         raise UserError(
-            f"cannot read the runs in {safe_text(runs_dir)}: {reason(error)}"
+            f"cannot read the runs in {safe_text(runs_dir)}: {format_error(error)}"
         ) from error
     runs = []
     for entry in entries:

@@ -14,7 +14,7 @@ from typing import Self
 
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.util.atomic_write import atomic_write, create_temporary, sweep_strays
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.paths import program_command
 from fmnist_tui.util.text import safe_text
 
@@ -42,7 +42,9 @@ def resume_detached(folder: RunFolder, data_dir: Path, plan: str = "") -> int:
         try:
             atomic_write(plan_file, plan.encode())
         except OSError as error:
-            raise UserError(f"cannot write {safe_text(plan_file)}: {reason(error)}") from error
+            raise UserError(
+                f"cannot write {safe_text(plan_file)}: {format_error(error)}"
+            ) from error
         options.append(f"--plan={plan_file}")
     with HandoverOutput.for_run(folder) as output:
         return start_detached(["train", f"--resume={path}", *options], output)
@@ -62,7 +64,7 @@ def start_detached(arguments: list[str], output: HandoverOutput) -> int:
         )
         return int(shell.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise UserError(f"cannot start a process for the run: {reason(error)}") from error
+        raise UserError(f"cannot start a process for the run: {format_error(error)}") from error
 
 
 class HandoverOutput:
@@ -80,7 +82,7 @@ class HandoverOutput:
         try:
             return cls(path, os.open(path, _FLAGS, 0o666))
         except OSError as error:
-            raise UserError(f"cannot write {safe_text(path)}: {reason(error)}") from error
+            raise UserError(f"cannot write {safe_text(path)}: {format_error(error)}") from error
 
     @classmethod
     def temporary(cls, runs_dir: Path) -> HandoverOutput:
@@ -94,7 +96,7 @@ class HandoverOutput:
             path, descriptor = create_temporary(runs_dir, os.O_RDWR | os.O_APPEND)
         except OSError as error:
             raise UserError(
-                f"cannot create a run in {safe_text(runs_dir)}: {reason(error)};"
+                f"cannot create a run in {safe_text(runs_dir)}: {format_error(error)};"
                 " choose another folder with --runs DIR"
             ) from error
         return cls(path, descriptor, is_temporary=True)

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from fmnist_tui.protocol.events import EVENTS, Event
 from fmnist_tui.protocol.json_codec import DecodeError, JsonCodec, UnknownKindError
 from fmnist_tui.protocol.run_state import RunState
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
 Message = TypeVar("Message")
@@ -42,7 +42,7 @@ class JsonlReader(Generic[Message]):
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise UserError(f"cannot read {safe_text(self.path)}: {reason(error)}") from error
+            raise UserError(f"cannot read {safe_text(self.path)}: {format_error(error)}") from error
 
     def _read(self, descriptor: int, limit: int | None) -> list[Message]:
         # If the file was truncated from outside, everything appended from here on is new.

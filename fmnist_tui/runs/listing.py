@@ -22,7 +22,7 @@ from fmnist_tui.protocol.json_codec import DecodeError
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder, list_run_folders
 from fmnist_tui.runs.lock import LockHolder, find_holder
-from fmnist_tui.util.errors import UserError, did_you_mean, reason
+from fmnist_tui.util.errors import UserError, did_you_mean, format_error
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
@@ -102,7 +102,7 @@ def summarise_run(run: RunFolder) -> RunSummary:
             # It may have started in between.
             live = find_holder(run.path)
     except OSError as error:
-        return RunSummary(run, BROKEN, reason(error), started=_modified_at(run))
+        return RunSummary(run, BROKEN, format_error(error), started=_modified_at(run))
     if state.started is None:
         if live is not None:
             return RunSummary(run, RUNNING, holder=live, started=live.started)

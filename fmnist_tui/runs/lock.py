@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.file_lock import FileLock, read_if_locked, try_lock
 from fmnist_tui.util.text import safe_text
 
@@ -48,7 +48,7 @@ class RunLock(FileLock):
             descriptor = try_lock(folder / LOCK_FILE)
         except OSError as error:
             raise UserError(
-                f"cannot lock the run {safe_text(folder)}: {reason(error)};"
+                f"cannot lock the run {safe_text(folder)}: {format_error(error)};"
                 " keep runs on a disk that can be written and locked (--runs DIR)"
             ) from error
         if descriptor is None:

@@ -19,7 +19,7 @@ from fmnist_tui.protocol.events import EVENTS, Event, Glance, Progress, RunStart
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import JsonlReader, find_end_of_lines
 from fmnist_tui.runs.lock import find_holder
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
 BACKLOG_LIMIT = 32 << 20
@@ -103,9 +103,8 @@ class EventLog:
         except OSError as error:
             self._drop_excess()
             is_new = not self._error
-            self._error = (
-                f"cannot write {safe_text(self.path)}: {reason(error)}; the training continues"
-            )
+            problem = f"cannot write {safe_text(self.path)}: {format_error(error)}"
+            self._error = f"{problem}; the training continues"
             return self._error if is_new else ""
         self._error = ""
         return ""
@@ -159,7 +158,7 @@ def send_command(run: RunFolder, command: Command) -> None:
             append_line(run.commands, COMMANDS.encode(command).encode("ascii") + b"\n")
     except OSError as error:
         raise UserError(
-            f"cannot send a command to the run {safe_text(run.name)}: {reason(error)}"
+            f"cannot send a command to the run {safe_text(run.name)}: {format_error(error)}"
         ) from error
     if not is_live:
         raise UserError(f"the run {safe_text(run.name)} is not running")

@@ -32,7 +32,7 @@ from fmnist_tui.config.problems import ConfigError, ConfigProblem, format_settin
 from fmnist_tui.config.recipes import format_toml_value
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.sweeps.space import GRID_LIMIT, Dimension, parse_dimension
-from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, reason
+from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, format_error
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
@@ -141,7 +141,7 @@ def read_file(
     except FileNotFoundError:
         raise UserError(f"{where}: there is no such sweep file") from None
     except OSError as error:
-        raise UserError(f"{where}: cannot be read: {safe_text(reason(error))}") from None
+        raise UserError(f"{where}: cannot be read: {format_error(error)}") from None
     return parse(text, where, path.stem, changes, defaults)
 
 
@@ -159,7 +159,7 @@ def parse(
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: not a readable TOML file: {safe_text(reason(error))}") from None
+        raise UserError(f"{where}: not a readable TOML file: {format_error(error)}") from None
     problems = list(_layout_problems(document))
     if problems:
         raise ConfigError(problems, where)

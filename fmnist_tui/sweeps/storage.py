@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.sweeps.trial_states import TrialTakenError
-from fmnist_tui.util.errors import UsageError, UserError, reason
+from fmnist_tui.util.errors import UsageError, UserError, format_error
 from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.paths import expand_home, format_path
 from fmnist_tui.util.text import safe_text
@@ -270,7 +270,7 @@ def _root_message(error: BaseException) -> str:
     while True:
         inner = getattr(error, "orig", None) or error.__cause__
         if not isinstance(inner, BaseException):
-            return str(error).strip() or reason(error)
+            return str(error).strip() or format_error(error)
         error = inner
 
 

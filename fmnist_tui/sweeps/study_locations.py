@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fmnist_tui.runs.folder import RunFolder, list_run_folders
 from fmnist_tui.sweeps.storage import StorageLocation, parse_location
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
 # The subfolder of a sweep's run folder that holds the runs of its trials.
@@ -25,7 +25,7 @@ def study_of_run(folder: RunFolder) -> tuple[StorageLocation, str]:
         if not isinstance(storage, str) or not isinstance(name, str):
             raise TypeError
     except OSError as error:
-        raise UserError(f"{file}: cannot be read: {safe_text(reason(error))}") from None
+        raise UserError(f"{file}: cannot be read: {format_error(error)}") from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError(f"{file}: is not the config of a sweep") from None
     return parse_location(storage, folder.path.parent), name

@@ -37,8 +37,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return "; did you mean " + " or ".join(f'"{name}"' for name in names) + "?"
 
 
-def reason(error: BaseException) -> str:
-    """The message of an exception as one safe line; for OSError that of the system."""
+def format_error(error: BaseException) -> str:
+    """The message of an exception as one safe line; for OSError the message of the system."""
     if isinstance(error, OSError) and error.strerror:
         name = error.filename
         if isinstance(name, bytes):

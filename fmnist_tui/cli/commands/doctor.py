@@ -15,7 +15,7 @@ from pathlib import Path
 
 import fmnist_tui
 from fmnist_tui.cli.support import console, options
-from fmnist_tui.util.errors import reason
+from fmnist_tui.util.errors import format_error
 
 NEEDED = ("torch", "torchvision", "numpy", "pillow", "pydantic", "rich", "plotext", "scikit-learn")
 LEAST_FREE = 2 << 30
@@ -91,7 +91,7 @@ def _check_device() -> Iterator[Finding]:
         import torchvision  # noqa: F401 - the versions must match
     except Exception as error:  # noqa: BLE001 - a broken install fails in many ways
         advice = "reinstall both: pip install --force-reinstall torch torchvision"
-        yield Finding("torch", f"cannot be imported: {reason(error)[:160]}", False, advice)
+        yield Finding("torch", f"cannot be imported: {format_error(error)[:160]}", False, advice)
         return
     from fmnist_tui.engine.device import cpu_name
 
@@ -130,7 +130,7 @@ def _check_folder(name: str, folder: Path, option: str) -> Finding:
         free = shutil.disk_usage(folder).free
     except OSError as error:
         advice = f"choose another folder with {option}"
-        return Finding(name, f"{folder}: {reason(error)}", False, advice)
+        return Finding(name, f"{folder}: {format_error(error)}", False, advice)
     advice = f"free some space, or choose another folder with {option}"
     is_enough = free >= LEAST_FREE
     found = f"{folder}, {free / GB:.1f} GB free"

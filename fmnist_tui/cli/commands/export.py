@@ -10,7 +10,7 @@ from fmnist_tui.cli.support import console, options
 from fmnist_tui.cli.support.progress import show_progress
 from fmnist_tui.engine.export.export_request import FORMATS, OPSET, OPSETS, ExportRequest
 from fmnist_tui.runs.folder import EXPORTS_FOLDER, RunFolder
-from fmnist_tui.util.errors import UsageError, UserError, reason
+from fmnist_tui.util.errors import UsageError, UserError, format_error
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
@@ -53,7 +53,9 @@ def _default_file(source: Path, format_: str) -> Path:
     try:
         folder.exports.mkdir(exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot create {safe_text(folder.exports)}: {reason(error)}") from error
+        raise UserError(
+            f"cannot create {safe_text(folder.exports)}: {format_error(error)}"
+        ) from error
     return folder.exports / f"{folder.id}.{format_}"
 
 

@@ -10,7 +10,7 @@ from fmnist_tui.cli.support import console, options
 from fmnist_tui.cli.support.progress import show_progress
 from fmnist_tui.runs.folder import REPORT_FILE
 from fmnist_tui.util.atomic_write import atomic_write
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
         try:
             atomic_write(out, html)
         except OSError as error:
-            raise UserError(f"cannot write {safe_text(out)}: {reason(error)}") from error
+            raise UserError(f"cannot write {safe_text(out)}: {format_error(error)}") from error
         on_progress(STAGES, STAGES, "done")
     if args.json:
         console.print_json(_to_json(facts, out, len(html)))

@@ -22,7 +22,7 @@ from fmnist_tui.sweeps.snapshot import SnapshotReader
 from fmnist_tui.sweeps.spec import SweepSpec
 from fmnist_tui.sweeps.storage import StorageLocation
 from fmnist_tui.util.atomic_write import atomic_write
-from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, reason
+from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, format_error
 from fmnist_tui.util.formatting import format_count, format_percent
 from fmnist_tui.util.text import safe_text
 
@@ -87,7 +87,7 @@ def _start(args: argparse.Namespace) -> int:
             runs_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"cannot create a sweep in {runs_dir}: {reason(error)};"
+                f"cannot create a sweep in {runs_dir}: {format_error(error)};"
                 " choose another folder with --runs DIR"
             ) from error
     connection = storage.connect(location)
@@ -193,7 +193,9 @@ def _write_config(folder: RunFolder, spec: SweepSpec, location: StorageLocation)
         text = specs.to_toml(spec, made_with)
         atomic_write(folder.config, text.encode("utf-8", "surrogateescape"))
     except OSError as error:
-        raise UserError(f"cannot write {safe_text(folder.config)}: {reason(error)}") from error
+        raise UserError(
+            f"cannot write {safe_text(folder.config)}: {format_error(error)}"
+        ) from error
 
 
 def _show(args: argparse.Namespace) -> None:

@@ -26,7 +26,7 @@ from fmnist_tui.data.images.decode import open_image
 from fmnist_tui.data.images.prepare import Preparation, prepare
 from fmnist_tui.data.load_progress import LoadReporter, check_cancel
 from fmnist_tui.util.atomic_write import move, open_atomic, sweep_strays
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.text import safe_text
 
@@ -69,7 +69,9 @@ class DecodedImages:
             os.utime(file)
             return _map(file, (len(positions), *images.shape[1:]))
         except OSError as error:
-            raise UserError(f"{safe_text(file)}: cannot be written: {reason(error)}") from error
+            raise UserError(
+                f"{safe_text(file)}: cannot be written: {format_error(error)}"
+            ) from error
 
 
 def read_image(path: Path, size: int, channels: int) -> Images:
@@ -106,7 +108,7 @@ def decode(
             os.utime(folder)
             return decoded
     except OSError as error:
-        raise UserError(f"{safe_text(cache)}: cannot be written: {reason(error)}") from error
+        raise UserError(f"{safe_text(cache)}: cannot be written: {format_error(error)}") from error
 
 
 def _remove_old_entries(cache: Path, current: Path) -> None:

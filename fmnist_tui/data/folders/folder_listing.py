@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmnist_tui.config.dataset_catalog import SPLITS
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
 
@@ -74,7 +74,7 @@ def _subfolders(folder: Path) -> list[Path]:
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
-        raise UserError(f"{safe_text(folder)}: cannot be read: {reason(error)}") from error
+        raise UserError(f"{safe_text(folder)}: cannot be read: {format_error(error)}") from error
     parents = {_identity(parent) for parent in (folder, *folder.resolve().parents)}
     return [
         path
@@ -95,7 +95,7 @@ def _files(
     visited = set(visited)
 
     def on_error(error: OSError) -> None:
-        unreadable.append(safe_text(reason(error), 200))
+        unreadable.append(safe_text(format_error(error), 200))
 
     def is_new(path: Path) -> bool:
         try:

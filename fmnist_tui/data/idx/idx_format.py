@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fmnist_tui.util.atomic_write import atomic_write
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
 LIMIT = 2**30  # bytes of numbers; twice the largest file of the family
@@ -61,7 +61,7 @@ def read_idx(path: Path, shape: Sequence[int | None] = (), kind: str = "") -> Id
         raise UserError(f"{name}: damaged or truncated gzip file; download it again") from None
     except OSError as error:
         cause = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
-        raise UserError(f"{name}: cannot be read: {cause or reason(error)}") from None
+        raise UserError(f"{name}: cannot be read: {cause or format_error(error)}") from None
 
 
 def _read(file: IO[bytes], name: str, shape: tuple[int | None, ...], kind: str) -> Idx:
@@ -123,4 +123,4 @@ def write_idx(path: Path, array: npt.NDArray[Any]) -> None:
     try:
         atomic_write(path, gzip.compress(body, 6, mtime=0) if path.suffix == ".gz" else body)
     except OSError as error:
-        raise UserError(f"{safe_text(path)}: cannot be written: {reason(error)}") from error
+        raise UserError(f"{safe_text(path)}: cannot be written: {format_error(error)}") from error

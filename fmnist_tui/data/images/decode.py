@@ -21,7 +21,7 @@ from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 
 from fmnist_tui.data.images import decode_limits
 from fmnist_tui.data.images.pixels import Plane, apply_orientation, extract_planes
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
@@ -79,7 +79,7 @@ def open_image(path: str | Path) -> DecodedImage:
     except MemoryError:
         raise UserError(f"{name}: not enough memory to open it; make it smaller") from None
     except Exception as error:  # noqa: BLE001 - decoders of damaged data raise anything
-        cause = safe_text(reason(error), 100)
+        cause = safe_text(format_error(error), 100)
         raise UserError(f"{name}: damaged or truncated ({cause}); save it again") from None
 
 

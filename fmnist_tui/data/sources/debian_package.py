@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from fmnist_tui.data.load_progress import check_cancel
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
 OnProgress = Callable[[str, float], None]
@@ -68,7 +68,9 @@ def fetch_package(
             file.unlink()
             yield root
     except OSError as error:
-        raise UserError(f"the package cannot be downloaded or unpacked: {reason(error)}") from error
+        raise UserError(
+            f"the package cannot be downloaded or unpacked: {format_error(error)}"
+        ) from error
 
 
 def _download(

@@ -22,7 +22,7 @@ from fmnist_tui.data.sources import http
 from fmnist_tui.data.sources.errors import BrokenError, LoginPageError, StatusError
 from fmnist_tui.data.sources.http import Patience
 from fmnist_tui.util.atomic_write import move
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.text import safe_text
 
@@ -71,7 +71,7 @@ def fetch_file(
             if not target.is_file() or md5_of(target) != md5:
                 _Download(url, target, limit, patience or Patience(), cancel, on_progress).run(md5)
     except OSError as error:
-        raise UserError(f"{safe_text(target)}: cannot be written: {reason(error)}") from error
+        raise UserError(f"{safe_text(target)}: cannot be written: {format_error(error)}") from error
 
 
 @dataclass

@@ -26,7 +26,7 @@ from fmnist_tui.data.sources.errors import (
     StatusError,
     UnreachableError,
 )
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
 MIN_BYTES = 1024  # fewer bytes than this within `Patience.silence` count as silence
@@ -150,4 +150,4 @@ def _explain(error: Exception) -> str:
     cause = error.__cause__ or error
     if isinstance(cause, OSError) and cause.errno and "Connect call failed" in str(cause):
         return os.strerror(cause.errno)
-    return safe_text(reason(cause), 200)
+    return safe_text(format_error(cause), 200)

@@ -28,7 +28,7 @@ from fmnist_tui.data.sources import debian_package
 from fmnist_tui.data.sources.errors import BrokenError, LoginPageError, UnreachableError
 from fmnist_tui.data.unsplit import LabelledImages, UnsplitDataset
 from fmnist_tui.util.atomic_write import move, open_atomic, sweep_strays
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.text import safe_text
 
@@ -183,7 +183,7 @@ class _SourceChain:
                     return "replaced by another process"
                 move(path, bad)
         except OSError as error:
-            self._reporter.progress(f"{safe_text(path)}: cannot be renamed: {reason(error)}")
+            self._reporter.progress(f"{safe_text(path)}: cannot be renamed: {format_error(error)}")
             return ""
         return f"renamed to {safe_text(bad.name)}"
 
@@ -216,7 +216,7 @@ class _SourceChain:
                 yield
         except OSError as error:
             folder = safe_text(self._folder)
-            raise UserError(f"{folder}: cannot be written: {reason(error)}") from error
+            raise UserError(f"{folder}: cannot be written: {format_error(error)}") from error
 
     def fetch_from_mirrors(self) -> None:
         with self._locked_folder():
@@ -277,7 +277,7 @@ class _SourceChain:
                         self._install(file, member, self._folder / file.name)
         except (zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError) as error:
             raise UserError(
-                f"{safe_text(path)}: not the expected archive: {reason(error)}"
+                f"{safe_text(path)}: not the expected archive: {format_error(error)}"
             ) from error
         path.unlink()
 

@@ -24,7 +24,7 @@ import torch
 
 from fmnist_tui.protocol.run_state import GENERATIONS
 from fmnist_tui.util.atomic_write import atomic_write, sweep_strays
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
 FORMAT = 1
@@ -156,7 +156,7 @@ def read_checkpoint(path: Path, manifest: CheckpointManifest | None = None) -> P
     except FileNotFoundError:
         raise CheckpointError(f"{source}: the checkpoint file is gone") from None
     except OSError as error:
-        raise CheckpointError(f"{source}: cannot be read: {safe_text(reason(error))}") from None
+        raise CheckpointError(f"{source}: cannot be read: {format_error(error)}") from None
     if manifest is not None and len(data) != manifest.size:
         raise CheckpointError(f"{source}: has {len(data)} bytes, but {manifest.size} were written")
     if manifest is not None and hashlib.sha256(data).hexdigest() != manifest.sha256:
@@ -170,7 +170,7 @@ def parse_checkpoint(data: bytes, source: str) -> Payload:
     try:
         payload = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001 - torch and zip raise many kinds on broken files
-        first = safe_text(reason(error).split(". ")[0], 120)
+        first = safe_text(format_error(error).split(". ")[0], 120)
         raise CheckpointError(f"{source}: refused, not plain weights ({first})") from None
     if not isinstance(payload, dict):
         raise CheckpointError(f"{source}: holds a {type(payload).__name__}, not a dictionary")

@@ -26,7 +26,7 @@ from fmnist_tui.protocol.events import LRFIND, SWEEP
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import summarise_run
 from fmnist_tui.sweeps.study_locations import TRIALS
-from fmnist_tui.util.errors import reason
+from fmnist_tui.util.errors import format_error
 from fmnist_tui.util.paths import program_command
 from fmnist_tui.util.text import safe_text
 
@@ -164,7 +164,7 @@ def _read_in_child(path: Path, source: str) -> tuple[dict[str, Any], dict[str, A
         except subprocess.TimeoutExpired:
             raise CheckpointError(f"{source}: refused, reading it takes too long") from None
         except (OSError, ValueError) as error:
-            raise CheckpointError(f"{source}: cannot be read: {safe_text(reason(error))}") from None
+            raise CheckpointError(f"{source}: cannot be read: {format_error(error)}") from None
     lines = child.stdout.decode("utf-8", "replace").strip().splitlines()
     if lines and child.returncode == 1:
         raise CheckpointError(safe_text(lines[-1], 300))

@@ -43,7 +43,7 @@ from fmnist_tui.engine.training import leakage
 from fmnist_tui.protocol.events import ENSEMBLE, Alert
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import summarise_run
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.progress import OnProgress, ignore_progress
 from fmnist_tui.util.text import safe_text
@@ -229,5 +229,5 @@ def _save(folder: RunFolder, classifier: Classifier, emit: Emit) -> None:
     try:
         manifest = CheckpointStore(folder.checkpoints).save("best", payload, 0, 0)
     except OSError as error:
-        raise UserError(f"the ensemble cannot be saved: {reason(error)}") from error
+        raise UserError(f"the ensemble cannot be saved: {format_error(error)}") from error
     emit(checkpoint_saved(manifest))

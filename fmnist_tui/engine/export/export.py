@@ -46,7 +46,7 @@ from fmnist_tui.engine.inference.classifier import (
 )
 from fmnist_tui.engine.inference.evaluate import tick_with_progress
 from fmnist_tui.util.atomic_write import atomic_write, sync_folder
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.progress import OnProgress, ignore_progress
 from fmnist_tui.util.text import safe_text
 
@@ -140,7 +140,7 @@ def export(
             sync_folder(path.parent)
             return exported
     except OSError as error:
-        why = error.strerror or reason(error)
+        why = error.strerror or format_error(error)
         raise UserError(f"{safe_text(path)}: cannot be written: {why}") from error
 
 

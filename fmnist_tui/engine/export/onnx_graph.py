@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from fmnist_tui.engine.export.metadata import INPUT, LOGITS, PROBABILITIES, onnx_metadata
 from fmnist_tui.engine.inference.classifier import Classifier, forward_views
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
 # The limit of a protobuf message.
@@ -94,7 +94,7 @@ def _format_error(error: BaseException, model: str, opset: int) -> str:
             f"{safe_text(model)} cannot be written as ONNX: the operator {operator[1]} is not"
             f" supported in opset {opset}; {hint}"
         )
-    message = reason(causes[-1]).split(". ")[0]
+    message = format_error(causes[-1]).split(". ")[0]
     return f"{safe_text(model)} cannot be written as ONNX: {safe_text(message, 160)}; {hint}"
 
 
@@ -126,7 +126,7 @@ class OnnxRuntime:
             )
         except Exception as error:
             raise UserError(
-                f"onnxruntime cannot open the exported file: {reason(error)}"
+                f"onnxruntime cannot open the exported file: {format_error(error)}"
             ) from error
 
     def predict(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

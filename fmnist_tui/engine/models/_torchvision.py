@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fmnist_tui.engine.models import ModelSpec
-from fmnist_tui.util.errors import UserError, did_you_mean, reason
+from fmnist_tui.util.errors import UserError, did_you_mean, format_error
 from fmnist_tui.util.text import safe_text
 
 
@@ -42,7 +42,7 @@ class TorchvisionModel:
         except (TypeError, ValueError, AssertionError) as error:
             raise UserError(
                 f"model 'torchvision:{self.name}' cannot be built for {spec.size}×{spec.size} "
-                f"images: {reason(error)}"
+                f"images: {format_error(error)}"
             ) from error
         _adapt_stem(model, spec)
         return model

@@ -35,7 +35,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import EventLog
 from fmnist_tui.util.atomic_write import atomic_write
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 
 Emit = Callable[[Event], None]
 
@@ -61,7 +61,7 @@ def record_run(folder: RunFolder) -> Iterator[Emit]:
             raise
         except Exception as error:
             write_traceback(folder, error)
-            message = f"{type(error).__name__}: {reason(error)}"
+            message = f"{type(error).__name__}: {format_error(error)}"
             raise
         finally:
             log.append(RunEnded(time.time(), 0, 0, outcome, time.perf_counter() - started, message))
@@ -91,7 +91,7 @@ def write_config(
     try:
         atomic_write(folder.config, text.encode("utf-8", "surrogateescape"))
     except OSError as error:
-        why = f"cannot write the run's config in {folder.path}: {reason(error)}"
+        why = f"cannot write the run's config in {folder.path}: {format_error(error)}"
         raise UserError(why) from error
 
 
@@ -119,7 +119,7 @@ def evaluate_and_record(
     try:
         evaluation.predictions.save(folder.predictions / f"{split.name}.npz")
     except OSError as error:
-        emit(Alert(time.time(), "warning", f"predictions not saved ({reason(error)})"))
+        emit(Alert(time.time(), "warning", f"predictions not saved ({format_error(error)})"))
 
 
 def write_traceback(folder: RunFolder, error: BaseException) -> None:

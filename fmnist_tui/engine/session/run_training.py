@@ -54,7 +54,7 @@ from fmnist_tui.protocol.lr_search import format_search_result
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader, EventLog
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 
 # Gives a new learner its first state; returns notes for the record.
 Initialise = Callable[[Learner, CheckpointStore], tuple[str, ...]]
@@ -153,7 +153,7 @@ class _TrainingRun:
         except Exception as error:  # noqa: BLE001 - every failure belongs into the record
             training.error = error
             write_traceback(self._folder, error)
-            end = TrainingEnd(FAILED, f"{type(error).__name__}: {reason(error)}")
+            end = TrainingEnd(FAILED, f"{type(error).__name__}: {format_error(error)}")
         if out_of_memory and self._device.is_cuda:
             torch.cuda.empty_cache()
         step, epoch = (learner.step, learner.epoch) if learner else (0, 0)

@@ -35,7 +35,7 @@ from fmnist_tui.sweeps.retry import StorageRetry
 from fmnist_tui.sweeps.space import format_value
 from fmnist_tui.sweeps.study import ClaimedTrial, StudyCounts, StudyLedger
 from fmnist_tui.sweeps.study_locations import TRIALS
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.progress import OnProgress, ignore_progress
 
@@ -103,7 +103,7 @@ class SweepRunner:
                 outcome = SweepOutcome(STOPPED, "ended at once", self._done)
                 raise
             except Exception as error:
-                why = f"{type(error).__name__}: {reason(error)}"
+                why = f"{type(error).__name__}: {format_error(error)}"
                 outcome = SweepOutcome(FAILED, why, self._done)
                 raise
             finally:

@@ -29,7 +29,7 @@ from fmnist_tui.engine.inference.classifier import ModelInfo, OnTick, no_op, pre
 from fmnist_tui.engine.optim import OptimSpec
 from fmnist_tui.engine.training.freezing import FrozenParts, use_body_lr
 from fmnist_tui.engine.training.step import Network, TrainingStep
-from fmnist_tui.util.errors import reason
+from fmnist_tui.util.errors import format_error
 
 # Training images that a model may look at before the first step.
 PREPARATION_IMAGES = 4096
@@ -142,7 +142,7 @@ class Learner:
             logits.float().sum().backward()  # type: ignore[no-untyped-call]
             device.synchronize()
         except Exception as error:  # noqa: BLE001 - compiling has many ways to fail, none fatal
-            warn(f"not compiled, continuing without: {reason(error)[:200]}")
+            warn(f"not compiled, continuing without: {format_error(error)[:200]}")
             network = model
         finally:
             model.zero_grad(set_to_none=True)
@@ -259,7 +259,9 @@ class Learner:
         try:
             self._restore(payload, source)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"{source}: cannot be resumed from: {reason(error)}") from error
+            raise CheckpointError(
+                f"{source}: cannot be resumed from: {format_error(error)}"
+            ) from error
 
     def _restore(self, payload: Payload, source: str) -> None:
         check_weights(payload["model"], self.model.state_dict(), source, self.config.model)

@@ -48,7 +48,7 @@ from fmnist_tui.protocol.events import (
     Progress,
 )
 from fmnist_tui.protocol.lr_curve import RateRange
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 
 PROGRESS_SECONDS = 0.1
 TELEMETRY_SECONDS = 1.0
@@ -335,7 +335,7 @@ class Trainer:
         except OSError as error:
             if not self._is_disk_full:
                 self._warn(
-                    f"checkpoint not saved ({reason(error)}); training continues, earlier"
+                    f"checkpoint not saved ({format_error(error)}); training continues, earlier"
                     " checkpoints remain"
                 )
             self._is_disk_full = True

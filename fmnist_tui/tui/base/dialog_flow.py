@@ -11,7 +11,7 @@ from textual.app import App
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 
 P = ParamSpec("P")
 Node = TypeVar("Node", bound=DOMNode)
@@ -49,7 +49,7 @@ async def _show_errors(node: DOMNode, steps: Steps) -> None:
     try:
         await steps
     except (UserError, OSError) as error:
-        line = str(error).split("\n")[0] if isinstance(error, UserError) else reason(error)
+        line = str(error).split("\n")[0] if isinstance(error, UserError) else format_error(error)
         node.app.notify(line, severity="error")
 
 

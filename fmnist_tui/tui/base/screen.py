@@ -21,7 +21,7 @@ from fmnist_tui.tui.base.nav_bar import NavBar
 from fmnist_tui.tui.base.resizing import ResizableScreen
 from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.tui.state.app_state import AppState
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
 Result = TypeVar("Result")
@@ -146,9 +146,9 @@ class DashboardScreen(ResizableScreen[None]):
         except UserError:
             raise
         except OSError as error:
-            raise UserError(reason(error)) from error
+            raise UserError(format_error(error)) from error
         except Exception as error:
-            raise UserError(f"{type(error).__name__}: {reason(error)}") from error
+            raise UserError(f"{type(error).__name__}: {format_error(error)}") from error
 
     async def _while_open(self, work: Awaitable[Result]) -> Result:
         try:
@@ -203,7 +203,7 @@ class DashboardScreen(ResizableScreen[None]):
         try:
             result = await awaited
         except (UserError, OSError) as error:
-            line = str(error) if isinstance(error, UserError) else reason(error)
+            line = str(error) if isinstance(error, UserError) else format_error(error)
             if self.is_open:
                 (failed or self.notify_error)(safe_text(line))
             return

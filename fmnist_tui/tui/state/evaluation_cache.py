@@ -22,7 +22,7 @@ from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -109,12 +109,14 @@ class EvaluationCache:
         except UserError:
             raise
         except Exception as error:  # noqa: BLE001 - zip, zlib and numpy each fail in their own way
-            raise UserError(f"{safe_text(path)}: damaged predictions ({reason(error)})") from None
+            raise UserError(
+                f"{safe_text(path)}: damaged predictions ({format_error(error)})"
+            ) from None
         try:
             evaluation = predictions.evaluation()
         except ValueError as error:
             raise UserError(
-                f"{safe_text(path)}: these predictions cannot be scored ({reason(error)})"
+                f"{safe_text(path)}: these predictions cannot be scored ({format_error(error)})"
             ) from None
         return self._put(LoadedEvaluation(folder, predictions, evaluation), split, stamp)
 
@@ -202,5 +204,5 @@ def _stamp(path: Path | None) -> Stamp:
 def _as_user_error(error: BaseException, folder: RunFolder, split: str) -> UserError:
     if isinstance(error, UserError):
         return error
-    what = f"{type(error).__name__}: {reason(error)}"
+    what = f"{type(error).__name__}: {format_error(error)}"
     return UserError(f"{safe_text(folder.name)} could not be evaluated on {split} ({what})")

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from fmnist_tui.util.errors import ERROR_PREFIX, UserError, reason
+from fmnist_tui.util.errors import ERROR_PREFIX, UserError, format_error
 from fmnist_tui.util.paths import program_command
 from fmnist_tui.util.text import safe_text
 
@@ -65,7 +65,9 @@ class BackgroundJob:
             )
         except (OSError, ValueError) as error:
             self._end(FAILED)
-            raise UserError(f"{self.title}: cannot start a process: {reason(error)}") from error
+            raise UserError(
+                f"{self.title}: cannot start a process: {format_error(error)}"
+            ) from error
         if self._is_cancelled:
             # It was cancelled before the process existed.
             self._is_cancelled = False

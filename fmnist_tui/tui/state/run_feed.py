@@ -22,7 +22,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.runs.lock import LockHolder, find_holder
 from fmnist_tui.runs.log import send_command
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
 # Lines of events.jsonl that `drain` reads at most, on the screen's thread; `open` reads
@@ -108,7 +108,7 @@ class RunFeed:
         if self.training is not None and self.training.is_done and self.state.started is None:
             error = self.training.error
             if error is not None:
-                return str(error) if isinstance(error, UserError) else reason(error)
+                return str(error) if isinstance(error, UserError) else format_error(error)
         return self.record_error
 
     @property

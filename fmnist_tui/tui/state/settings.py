@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fmnist_tui.util.atomic_write import atomic_write
-from fmnist_tui.util.errors import did_you_mean, reason
+from fmnist_tui.util.errors import did_you_mean, format_error
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
@@ -76,7 +76,7 @@ class Settings:
             atomic_write(self.folder / VIEW, json.dumps(self.values, indent=1).encode())
         except OSError as error:
             self.unsaved = True
-            self._warn(VIEW, f"not saved: {reason(error)}")
+            self._warn(VIEW, f"not saved: {format_error(error)}")
 
     def check_keys(self, known: set[str]) -> None:
         """Drop bindings of unknown actions, with a warning."""
@@ -96,6 +96,6 @@ class Settings:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:
-            self._warn(name, f"not read: {reason(error)}")
+            self._warn(name, f"not read: {format_error(error)}")
             return {}
         return document if isinstance(document, dict) else {}

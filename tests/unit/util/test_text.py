@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, reason
+from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, format_error
 from fmnist_tui.util.text import safe_text
 from tests.unit.support import PROPERTY, TEXTS
 
@@ -80,18 +80,18 @@ def test_similar_names_are_suggested_and_others_are_not() -> None:
 
 def test_suggestions_and_reasons_are_safe_text() -> None:
     assert did_you_mean("boots", ["boots\x1b[2J"]) == '; did you mean "boots␛[2J"?'
-    assert reason(ValueError("bad\x1b[2J  line\nhere")) == "bad␛[2J line here"
+    assert format_error(ValueError("bad\x1b[2J  line\nhere")) == "bad␛[2J line here"
     missing = FileNotFoundError(2, "No such file or directory", "a\x1b\nb")
-    assert reason(missing) == "No such file or directory: a␛␊b"
+    assert format_error(missing) == "No such file or directory: a␛␊b"
 
 
 def test_reasons_of_exceptions() -> None:
-    assert reason(OSError(28, "No space left on device")) == "No space left on device"
-    assert reason(FileNotFoundError(2, "No such file", b"\xff.png")) == "No such file: �.png"
-    assert reason(KeyError()) == "KeyError"
+    assert format_error(OSError(28, "No space left on device")) == "No space left on device"
+    assert format_error(FileNotFoundError(2, "No such file", b"\xff.png")) == "No such file: �.png"
+    assert format_error(KeyError()) == "KeyError"
     with pytest.raises(OSError) as caught:
         Path("/nowhere/at/all").read_bytes()
-    assert reason(caught.value) == "No such file or directory: /nowhere/at/all"
+    assert format_error(caught.value) == "No such file or directory: /nowhere/at/all"
 
 
 def test_a_usage_error_is_a_user_error_with_its_own_exit_code() -> None:

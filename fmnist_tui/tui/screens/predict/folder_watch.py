@@ -9,7 +9,7 @@ from pathlib import Path
 from textual.message import Message
 
 from fmnist_tui.tui.screens.predict.inputs import is_image_name
-from fmnist_tui.util.errors import reason
+from fmnist_tui.util.errors import format_error
 from fmnist_tui.util.text import safe_text
 
 # How soon the thread notices that the folder is gone, or that it is to stop.
@@ -64,7 +64,7 @@ class FolderWatch(threading.Thread):
                     self._report(FolderChanged(self.folder, tuple(sorted(files))))
         except (OSError, RuntimeError) as error:
             if not self._stopping.is_set():
-                ended = f"{safe_text(self.folder)} is no longer watched: {reason(error)}"
+                ended = f"{safe_text(self.folder)} is no longer watched: {format_error(error)}"
                 if isinstance(error, FileNotFoundError):
                     ended = f"the watched folder is gone: {safe_text(self.folder)}"
                 self._report(FolderChanged(self.folder, ended=ended))

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from fmnist_tui.config.dataset_catalog import IMAGE_SUFFIXES
 from fmnist_tui.tui.screens.predict.results import MAX_FILES
-from fmnist_tui.util.errors import UserError, reason
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
@@ -62,7 +62,7 @@ def list_images(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if is_image_name(path.name))
     except OSError as error:
-        raise UserError(f"{safe_text(folder)}: cannot be read: {reason(error)}") from error
+        raise UserError(f"{safe_text(folder)}: cannot be read: {format_error(error)}") from error
 
 
 def is_image_name(name: str) -> bool:
