@@ -89,6 +89,10 @@ async def test_p_promotes_a_trial_with_several_seeds(
         await answer(dashboard, pilot, "none")
         problem = str(dashboard.screen.query_one(Static).content)
         assert problem == "'none' is not a number of seeds"
+        # More digits than Python converts to a number.
+        await answer(dashboard, pilot, "9" * 5000)
+        problem = str(dashboard.screen.query_one(Static).content)
+        assert problem == "'9999999999…999999999' is not a number of seeds"
         await answer(dashboard, pilot, "2")
         ((title, words),) = jobs
         assert title == "promote trial 1"

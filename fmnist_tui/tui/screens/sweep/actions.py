@@ -14,6 +14,7 @@ from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, StudySummary, T
 from fmnist_tui.sweeps.spec import SweepSpec
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.shared.counts import parse_count
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import format_count, format_percent
 from fmnist_tui.util.paths import expand_home
@@ -99,7 +100,7 @@ class SweepActions:
         if text is None:
             return
         trials, _, url = text.strip().partition(" ")
-        words = ["sweep", "start", source, f"--trials={int(trials)}"]
+        words = ["sweep", "start", source, f"--trials={parse_count(trials, 1, MAX_COUNT)}"]
         words += [f"--storage={url.strip()}"] if url.strip() else []
         self._on_start(spec.name)
         self._start_sweep(spec.name, words)
@@ -160,7 +161,7 @@ class SweepActions:
     async def _ask_count(self, what: str, title: str, default: int, hint: str) -> int | None:
         prompt = PromptDialog(title, str(default), hint, validate=partial(_count_problem, what))
         text = await self._screen.ask(prompt)
-        return int(text) if text is not None else None
+        return parse_count(text or "", 1, MAX_COUNT)
 
     def _start_sweep(self, name: str, words: list[str], study: StudySummary | None = None) -> None:
         title = f"sweep {safe_text(name, 20)}"
@@ -210,10 +211,9 @@ def _find_run(trial: TrialView) -> RunFolder:
 
 
 def _count_problem(what: str, text: str) -> str:
-    word = text.strip()
-    if word.isdecimal() and 1 <= int(word) <= MAX_COUNT:
+    if parse_count(text, 1, MAX_COUNT) is not None:
         return ""
-    return f"{safe_text(word, 20)!r} is not a number of {what}"
+    return f"{safe_text(text.strip(), 20)!r} is not a number of {what}"
 
 
 def _about(name: str) -> str:

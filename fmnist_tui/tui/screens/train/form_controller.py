@@ -16,6 +16,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.screens.train.form import Form
+from fmnist_tui.tui.shared.counts import parse_count
 from fmnist_tui.tui.shared.model_picker import pick_model
 from fmnist_tui.tui.state.config_draft import ConfigDraft
 from fmnist_tui.util.errors import UserError
@@ -99,13 +100,13 @@ class FormController:
             "trained one after another from the form's seed on, then combined",
             check_seeds,
         )
-        text = (await self._screen.ask(dialog) or "").strip()
-        return bool(text) and self._screen.context.start_plan(Plan.for_seeds(config, int(text)))
+        seeds = parse_count(await self._screen.ask(dialog) or "", 2, recipes.MAX_SEEDS)
+        return seeds is not None and self._screen.context.start_plan(Plan.for_seeds(config, seeds))
 
 
 def check_seeds(text: str) -> str:
     """What is wrong with a number of seeds; empty input cancels."""
     text = text.strip()
-    if not text or (text.isdecimal() and 2 <= int(text[:9]) <= recipes.MAX_SEEDS):
+    if not text or parse_count(text, 2, recipes.MAX_SEEDS) is not None:
         return ""
     return f"{safe_text(text, 20)!r}: an ensemble has 2 to {recipes.MAX_SEEDS} seeds"
