@@ -44,23 +44,22 @@ def locked(
     poll: Callable[[], None] | None = None,
     on_wait: Callable[[], None] | None = None,
 ) -> Iterator[None]:
-    """Hold the lock of the file (or folder) at `path`, waiting while another process does.
+    """Hold the lock of the file (or folder) at `path`; wait while another process holds it.
 
-    `on_wait` is called once before a wait and `poll` repeatedly during it; an exception that
-    it raises ends the wait. On a file system without locks nobody waits. The file is not
+    `on_wait` is called once before a wait and `poll` repeatedly during it; an exception from
+    either ends the wait. On a file system without locks nobody waits. The file is not
     removed, because then two processes could hold locks of the same name.
     """
     flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     descriptor = os.open(path, flags, 0o666)
     with FileLock(descriptor):
-        with contextlib.suppress(OSError):
-            if not _flock(descriptor, fcntl.LOCK_EX):
-                if on_wait is not None:
-                    on_wait()
-                while poll is not None and not _flock(descriptor, fcntl.LOCK_EX):
-                    poll()
-                    time.sleep(_POLL_SECONDS)
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not _lock_if_supported(descriptor, fcntl.LOCK_NB):
+            if on_wait is not None:
+                on_wait()
+            while poll is not None and not _lock_if_supported(descriptor, fcntl.LOCK_NB):
+                poll()
+                time.sleep(_POLL_SECONDS)
+            _lock_if_supported(descriptor)
         yield
 
 
@@ -94,6 +93,17 @@ def read_if_locked(path: Path, limit: int) -> bytes | None:
             return None if _flock(file.fileno(), fcntl.LOCK_SH) else file.read(limit)
     except FileNotFoundError:
         return None
+
+
+def _lock_if_supported(descriptor: int, flags: int = 0) -> bool:
+    """Whether the lock is held now; also true on a file system without locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | flags)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _flock(descriptor: int, operation: int) -> bool:

@@ -62,12 +62,15 @@ def test_without_polling_the_system_wakes_the_waiter(tmp_path: Path) -> None:
     assert read_if_locked(tmp_path / "lock", 10) is None
 
 
-def test_an_error_raised_while_polling_ends_the_wait(tmp_path: Path) -> None:
-    def give_up() -> None:
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
+def test_an_error_raised_during_a_wait_ends_it(tmp_path: Path, error: type[BaseException]) -> None:
+    def fail() -> None:
+        raise error
 
     path = tmp_path / "lock"
-    with locked(path), pytest.raises(KeyboardInterrupt), locked(path, give_up):
+    with locked(path), pytest.raises(error), locked(path, fail):
+        pass
+    with locked(path), pytest.raises(error), locked(path, on_wait=fail):
         pass
     assert read_if_locked(path, 10) is None
 
