@@ -6,6 +6,7 @@ options. It is built under a temporary name: what a killed process leaves behind
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -60,9 +61,10 @@ class DecodedImages:
             if not file.exists():
                 sweep_strays(self.folder)
                 for old in self.folder.glob("split-*"):
-                    # A process that has it mapped keeps its pixels.
-                    if time.time() - old.stat().st_mtime > _MAX_SPLIT_AGE:
-                        old.unlink(missing_ok=True)
+                    # A process that has it mapped keeps its pixels; another may remove it first.
+                    with contextlib.suppress(FileNotFoundError):
+                        if time.time() - old.stat().st_mtime > _MAX_SPLIT_AGE:
+                            old.unlink()
                 with open_atomic(file) as out:
                     for start in range(0, len(positions), _CHUNK):
                         out.write(images[positions[start : start + _CHUNK]].tobytes())

@@ -314,6 +314,17 @@ def test_a_large_split_is_mapped_and_not_copied(
     np.testing.assert_array_equal(folder.load().train.images, in_memory.train.images)
 
 
+def test_an_old_split_that_another_process_removes_is_no_error(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.classes("a", "b", count=30)
+    folder.load()
+    monkeypatch.setattr(decoded_cache, "IN_MEMORY", 0)
+    # Listed, but gone when it is examined.
+    (folder.cache_entries()[0] / "split-old").symlink_to("removed")
+    assert len(folder.load().train)
+
+
 def test_decoding_reports_progress_and_can_be_cancelled(folder: Folder) -> None:
     folder.classes("a", "b")
     cancel = threading.Event()
