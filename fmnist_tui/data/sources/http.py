@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import ssl
 import threading
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -148,6 +149,8 @@ async def read_chunks(response: aiohttp.ClientResponse, patience: Patience) -> A
 def _explain(error: Exception) -> str:
     """The cause of the error in one line, without the address."""
     cause = error.__cause__ or error
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({safe_text(cause.verify_message, 200)})"
     if isinstance(cause, OSError) and cause.errno and "Connect call failed" in str(cause):
         return os.strerror(cause.errno)
     return safe_text(format_error(cause), 200)

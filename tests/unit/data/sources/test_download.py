@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -13,8 +14,9 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import aiohttp
 import pytest
 
 from fmnist_tui.data.load_progress import CancelError
@@ -203,6 +205,19 @@ def test_a_refused_connection_is_reported_at_once(target: Path) -> None:
         pass
     with pytest.raises(UnreachableError, match="refused"):
         get(server, target)
+
+
+def test_an_untrusted_certificate_is_named(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] (_ssl.c:1006)")
+    error.verify_message = "self-signed certificate"
+
+    async def get(*_: object, **__: object) -> None:
+        raise aiohttp.ClientConnectorCertificateError(cast(Any, None), error) from error
+
+    monkeypatch.setattr(aiohttp.ClientSession, "get", get)
+    with pytest.raises(UnreachableError) as caught:
+        fetch_file("https://mirror.invalid/file", target, md5="", limit=2**20)
+    assert str(caught.value) == "its certificate is not trusted (self-signed certificate)"
 
 
 def test_a_server_that_stalls_is_given_up_in_time(target: Path) -> None:
