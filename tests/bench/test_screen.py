@@ -13,7 +13,7 @@ from fmnist_tui.bench.screen import SCREENS, BenchFolders, images_per_second
 from fmnist_tui.bench.terminal import WatchedTerminal
 from fmnist_tui.tui import app
 from fmnist_tui.util.errors import UserError
-from tests.tui.scripted import make_run
+from tests.tui.support import make_run
 
 
 def test_the_output_of_a_program_is_recorded_with_its_times() -> None:

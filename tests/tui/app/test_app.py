@@ -16,18 +16,11 @@ from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, Prom
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
 from tests.tui.conftest import OpenDashboard
-from tests.tui.scripted import make_run, wait_until
-
-
-def toasts(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the dashboard says from now on."""
-    said: list[str] = []
-    monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: said.append(message))
-    return said
+from tests.tui.support import make_run, record_toasts, wait_until
 
 
 @pytest.mark.parametrize(("key", "status"), [("q", 0), ("ctrl+q", 0), ("ctrl+c", 130)])
-async def test_it_opens_and_leaves_by_a_key(
+async def test_the_keys_that_quit_set_the_exit_status(
     open_dashboard: OpenDashboard, key: str, status: int
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
@@ -36,7 +29,7 @@ async def test_it_opens_and_leaves_by_a_key(
     assert dashboard.return_value == status
 
 
-async def test_every_screen_has_a_key_which_leads_there_from_any_other(
+async def test_each_screen_has_a_key_that_shows_it(
     open_dashboard: OpenDashboard,
 ) -> None:
     screens = SCREENS
@@ -51,7 +44,7 @@ async def test_every_screen_has_a_key_which_leads_there_from_any_other(
         assert isinstance(dashboard.screen, screens[0])
 
 
-async def test_the_question_mark_opens_the_keys_and_any_of_four_keys_closes_them(
+async def test_the_question_mark_opens_the_help_and_four_keys_close_it(
     open_dashboard: OpenDashboard,
 ) -> None:
     async with open_dashboard("runs") as (dashboard, pilot):
@@ -67,33 +60,33 @@ async def test_the_question_mark_opens_the_keys_and_any_of_four_keys_closes_them
     assert dashboard.return_value is None
 
 
-async def test_t_changes_between_dark_and_light_and_it_is_kept(
+async def test_t_switches_the_theme_and_saves_it(
     open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     async with open_dashboard("runs") as (dashboard, pilot):
-        for wanted in (theme.LIGHT, theme.DARK):
+        for expected in (theme.LIGHT, theme.DARK):
             await pilot.press("t")
             await pilot.pause()
-            assert dashboard.theme == wanted
-            assert app_state.settings.get("theme", "") == wanted
+            assert dashboard.theme == expected
+            assert app_state.settings.get("theme", "") == expected
 
 
-async def test_d_says_why_there_is_nothing_to_detach(
+async def test_d_reports_why_no_run_can_be_detached(
     open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_run(app_state.runs_dir, ended=False, epochs=1)
     async with open_dashboard("runs") as (dashboard, pilot):
-        said = toasts(dashboard, monkeypatch)
+        toasts = record_toasts(monkeypatch)
         await pilot.press("d")
-        assert said == ["no run is in progress"]
+        assert toasts == ["no run is in progress"]
         with RunLock.acquire(folder.path):
             dashboard.show_run(RunFeed.open(folder))
             await pilot.press("d")
-        assert said[1:] == ["this run is in another process and continues when you quit (q)"]
+        assert toasts[1:] == ["this run is in another process and continues when you quit (q)"]
     assert dashboard.return_value is None
 
 
-async def test_tab_goes_from_pane_to_pane_and_back(open_dashboard: OpenDashboard) -> None:
+async def test_tab_moves_the_focus_between_panes(open_dashboard: OpenDashboard) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
         first = dashboard.focused
         await pilot.press("tab")
@@ -103,18 +96,18 @@ async def test_tab_goes_from_pane_to_pane_and_back(open_dashboard: OpenDashboard
         assert dashboard.focused is first
 
 
-async def palette(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
-    """Choose in the palette what comes first for some words."""
+async def choose_in_palette(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
+    """Choose the first entry of the palette that matches a text."""
     await pilot.press("ctrl+p")
     await wait_until(pilot, lambda: isinstance(dashboard.screen, CommandPalette))
     dashboard.screen.query_one(Input).value = text
     listed = dashboard.screen.query_one(OptionList)
 
-    def found() -> bool:
+    def first_matches() -> bool:
         first = str(listed.get_option_at_index(0).prompt) if listed.option_count else ""
         return text in first
 
-    await wait_until(pilot, found)
+    await wait_until(pilot, first_matches)
     await pilot.press("enter")
     if isinstance(dashboard.screen, CommandPalette):
         await pilot.press("enter")
@@ -122,21 +115,21 @@ async def palette(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
     await pilot.pause()
 
 
-async def test_the_palette_knows_screens_actions_recipes_and_runs(
+async def test_the_palette_offers_screens_actions_recipes_and_runs(
     open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     folder = make_run(app_state.runs_dir)
     async with open_dashboard("runs") as (dashboard, pilot):
-        await palette(dashboard, pilot, "Go to Errors")
+        await choose_in_palette(dashboard, pilot, "Go to Errors")
         assert dashboard.current_mode == "errors"
-        await palette(dashboard, pilot, "Dark or light theme")
+        await choose_in_palette(dashboard, pilot, "Dark or light theme")
         assert dashboard.theme == theme.LIGHT
-        await palette(dashboard, pilot, "Keys of this screen")
+        await choose_in_palette(dashboard, pilot, "Keys of this screen")
         assert isinstance(dashboard.screen, TextDialog)
         await pilot.press("escape")
-        await palette(dashboard, pilot, f"Recipe: {DEFAULT_RECIPE}")
+        await choose_in_palette(dashboard, pilot, f"Recipe: {DEFAULT_RECIPE}")
         assert dashboard.current_mode == "train"
-        await palette(dashboard, pilot, f"Run: {folder.name}")
+        await choose_in_palette(dashboard, pilot, f"Run: {folder.name}")
         assert dashboard.current_mode == "evaluate" and app_state.selected_run == folder
         await pilot.press("ctrl+p")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, CommandPalette))
@@ -148,7 +141,7 @@ async def test_the_palette_knows_screens_actions_recipes_and_runs(
 # -- dialogs -----------------------------------------------------------------------------
 
 
-async def test_a_picker_is_narrowed_by_typing_and_moved_in_by_keys(
+async def test_a_picker_is_filtered_by_typing_and_navigated_by_keys(
     open_dashboard: OpenDashboard,
 ) -> None:
     items: list[tuple[str, str | Content]] = [
@@ -157,12 +150,12 @@ async def test_a_picker_is_narrowed_by_typing_and_moved_in_by_keys(
     async with open_dashboard("runs") as (dashboard, pilot):
         chosen: list[str | None] = []
 
-        async def opened_anew() -> OptionList:
+        async def open_picker() -> OptionList:
             dashboard.push_screen(PickerDialog("one of them", items), chosen.append)
             await pilot.pause()
             return dashboard.screen.query_one(OptionList)
 
-        listed = await opened_anew()
+        listed = await open_picker()
         for key, place in {"down": 1, "pagedown": 11, "up": 10, "pageup": 0}.items():
             await pilot.press(key)
             assert listed.highlighted == place, key
@@ -171,7 +164,7 @@ async def test_a_picker_is_narrowed_by_typing_and_moved_in_by_keys(
         assert listed.option_count == 1
         await pilot.press("enter")
         await pilot.pause()
-        await opened_anew()
+        await open_picker()
         await pilot.press("escape")
         await pilot.pause()
         assert chosen == ["14", None]
@@ -180,7 +173,7 @@ async def test_a_picker_is_narrowed_by_typing_and_moved_in_by_keys(
 @pytest.mark.parametrize(
     ("keys", "answer"), [("y", "y"), ("down enter", "n"), ("enter", "y"), ("escape", None)]
 )
-async def test_a_question_is_answered_by_its_keys_the_arrows_or_escape(
+async def test_a_choice_is_made_by_its_key_or_the_arrows_and_cancelled_by_escape(
     open_dashboard: OpenDashboard, keys: str, answer: str | None
 ) -> None:
     async with open_dashboard("runs") as (dashboard, pilot):
@@ -193,14 +186,14 @@ async def test_a_question_is_answered_by_its_keys_the_arrows_or_escape(
         assert chosen == [answer]
 
 
-async def test_a_line_that_is_asked_for_is_given_by_enter_and_left_by_escape(
+async def test_a_prompt_is_submitted_by_enter_and_cancelled_by_escape(
     open_dashboard: OpenDashboard,
 ) -> None:
     async with open_dashboard("runs") as (dashboard, pilot):
-        given: list[str | None] = []
+        lines: list[str | None] = []
         for keys in ("enter", "end c enter", "c escape"):
-            dashboard.push_screen(PromptDialog("a line", "ab"), given.append)
+            dashboard.push_screen(PromptDialog("a line", "ab"), lines.append)
             await pilot.pause()
             await pilot.press(*keys.split())
             await pilot.pause()
-        assert given == ["ab", "abc", None]
+        assert lines == ["ab", "abc", None]

@@ -1,4 +1,4 @@
-"""Sizes that come faster than a screen can follow."""
+"""Resize events that arrive faster than a screen handles them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from fmnist_tui.tui.base.resizing import ResizableScreen
 from fmnist_tui.tui.command_palette import ActionPalette
 from fmnist_tui.tui.jobs.screen import JobsScreen
 from tests.tui.conftest import OpenDashboard
-from tests.tui.scripted import wait_until
+from tests.tui.support import wait_until
 
-# Both sides of every breakpoint, so that each brings other styles and with them another layout.
+# Below and above every breakpoint, so that each change of size changes styles and layout.
 SMALL, LARGE = Size(48, 12), Size(170, 50)
 
 
-async def chased(screen: Screen[object]) -> None:
-    """Two sizes with something between them, as they lie in the queue of a busy screen."""
+async def resize_twice(screen: Screen[object]) -> None:
+    """Queue two resize events with another event between them, as on a busy screen."""
     for size in (SMALL, LARGE):
         screen.post_message(events.Resize(size, size))
         screen.post_message(events.Callback(callback=lambda: None))
@@ -36,29 +36,29 @@ async def chased(screen: Screen[object]) -> None:
 
 
 @pytest.mark.parametrize("name", ["data", "predict", "evaluate"])
-async def test_two_sizes_at_once_do_not_chase_each_other_for_ever(
+async def test_two_queued_resizes_do_not_repeat_forever(
     open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     async with open_dashboard(name) as (dashboard, pilot):
         sizes = []
         resized = Screen._screen_resized
 
-        def counted(screen: Screen[object], size: Size) -> None:
+        def count_resize(screen: Screen[object], size: Size) -> None:
             sizes.append(size)
-            # What would never end is ended here, for the test to tell of it.
+            # Ends an endless loop, so that the test can fail.
             if len(sizes) < 100:
                 resized(screen, size)
 
-        monkeypatch.setattr(Screen, "_screen_resized", counted)
+        monkeypatch.setattr(Screen, "_screen_resized", count_resize)
         dashboard._size = LARGE
-        await chased(dashboard.screen)
+        await resize_twice(dashboard.screen)
         assert 0 < len(sizes) < 10
         await wait_until(pilot, lambda: dashboard.screen.size == LARGE)
         assert dashboard.screen.has_class("-wide") and not dashboard.screen.has_class("-small")
 
 
-def test_every_screen_and_dialog_comes_to_rest() -> None:
-    every: set[type[object]] = {
+def test_every_screen_and_dialog_is_resizable() -> None:
+    screens: set[type[object]] = {
         *SCREENS,
         PromptDialog,
         JobsScreen,
@@ -68,4 +68,4 @@ def test_every_screen_and_dialog_comes_to_rest() -> None:
         ChoiceDialog,
         TextDialog,
     }
-    assert not [screen for screen in every if not issubclass(screen, ResizableScreen)]
+    assert not [screen for screen in screens if not issubclass(screen, ResizableScreen)]

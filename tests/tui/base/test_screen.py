@@ -25,7 +25,7 @@ from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
-from tests.tui.scripted import make_run, wait_until
+from tests.tui.support import make_run, wait_until
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import threading
 from typing import Any
 
 import numpy as np
-import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -24,7 +23,7 @@ from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.dataset_cache import DatasetSpec
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.util.errors import UserError
-from tests.tui.scripted import wait_until
+from tests.tui.support import wait_until
 
 
 def split(name: str, labels: list[int], start: int = 0) -> Split:
@@ -128,13 +127,6 @@ def gallery_lines(dashboard: Dashboard) -> list[Any]:
 
 def keys(dashboard: Dashboard) -> str:
     return str(dashboard.screen.query_one(KeyBar).render())
-
-
-def record_toasts(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The toasts of the dashboard from now on."""
-    toasts: list[str] = []
-    monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: toasts.append(message))
-    return toasts
 
 
 def is_loaded(dashboard: Dashboard) -> bool:

@@ -34,7 +34,7 @@ from tests.tui.data.support import (
     wait_for_images,
     wait_for_text,
 )
-from tests.tui.scripted import wait_until
+from tests.tui.support import wait_until
 
 SIZES = [(50, 14), (80, 24), (120, 36), (200, 60)]
 

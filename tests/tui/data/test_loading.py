@@ -23,13 +23,12 @@ from tests.tui.data.support import (
     header,
     is_loaded,
     loading_text,
-    record_toasts,
     rendered,
     submit,
     wait_for_images,
     wait_for_text,
 )
-from tests.tui.scripted import wait_until
+from tests.tui.support import record_toasts, wait_until
 
 
 async def test_f_fetches_it_and_shows_the_sources_tried_and_the_progress(
@@ -284,7 +283,7 @@ async def test_unreadable_files_count_as_missing(
         def refused(name: str) -> bool:
             raise PermissionError(13, "Permission denied", name)
 
-        toasts = record_toasts(dashboard, monkeypatch)
+        toasts = record_toasts(monkeypatch)
         monkeypatch.setattr(dashboard.app_state.datasets, "is_present", refused)
         await wait_until(pilot, lambda: "files missing, in memory" in header(dashboard))
         assert toasts == []

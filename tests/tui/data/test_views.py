@@ -19,13 +19,12 @@ from tests.tui.data.support import (
     gallery_lines,
     gallery_titles,
     numbers,
-    record_toasts,
     rendered,
     sample,
     submit,
     wait_for_images,
 )
-from tests.tui.scripted import CONFIG, make_run, wait_until
+from tests.tui.support import CONFIG, make_run, record_toasts, wait_until
 
 
 async def test_z_and_r_change_zoom_and_renderer_and_save_them(
@@ -70,7 +69,7 @@ async def test_r_says_why_it_changes_nothing_under_ascii(
     app_state.ascii = True
     async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
-        toasts = record_toasts(dashboard, monkeypatch)
+        toasts = record_toasts(monkeypatch)
         await pilot.press("r")
         await pilot.pause()
         assert gallery_titles(dashboard).endswith("ascii") and "--ascii" in toasts[0]
@@ -231,7 +230,7 @@ async def test_a_failed_augmentation_leaves_the_original_images(
 ) -> None:
     async with open_dashboard() as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
-        toasts = record_toasts(dashboard, monkeypatch)
+        toasts = record_toasts(monkeypatch)
         await pilot.press("a")
         await pilot.pause()
         assert "recipe two-conv has no augmentation" in toasts[-1] and "press 2" in toasts[-1]

@@ -11,7 +11,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.dataset_cache import DatasetSpec
 from tests.tui.errors.support import COUNT, predictions_of
-from tests.tui.scripted import CONFIG, make_run
+from tests.tui.support import CONFIG, make_run
 
 
 @pytest.fixture(scope="module")

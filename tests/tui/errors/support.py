@@ -15,7 +15,7 @@ from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.tui.widgets.summary_line import SummaryLine
-from tests.tui.scripted import wait_until
+from tests.tui.support import wait_until
 
 COUNT = 300
 

@@ -34,7 +34,7 @@ from tests.tui.errors.support import (
     predictions_of,
     wait_for_images,
 )
-from tests.tui.scripted import CONFIG, make_run, predictions, wait_until
+from tests.tui.support import CONFIG, make_run, predictions, wait_until
 
 
 async def test_without_a_run_or_predictions_the_notice_names_the_keys(

@@ -15,7 +15,7 @@ from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.summary_line import SummaryLine
-from tests.tui.scripted import predictions, wait_until
+from tests.tui.support import predictions, wait_until
 
 
 def screen_of(dashboard: Dashboard) -> EvaluateScreen:

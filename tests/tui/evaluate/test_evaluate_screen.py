@@ -16,7 +16,7 @@ from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from tests.tui.conftest import OpenDashboard
 from tests.tui.evaluate.support import headline, notice, wait_for_scores
-from tests.tui.scripted import make_run, predictions, wait_until
+from tests.tui.support import make_run, predictions, record_toasts, wait_until
 
 
 async def test_without_a_run_the_notice_names_the_keys(
@@ -24,8 +24,7 @@ async def test_without_a_run_the_notice_names_the_keys(
 ) -> None:
     async with open_dashboard("evaluate") as (dashboard, pilot):
         assert "No run selected" in notice(dashboard) and "w" in notice(dashboard)
-        toasts: list[str] = []
-        monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: toasts.append(message))
+        toasts = record_toasts(monkeypatch)
         await pilot.press("w")
         await wait_until(pilot, lambda: "no runs" in "".join(toasts))
         assert isinstance(dashboard.screen, EvaluateScreen)

@@ -12,7 +12,7 @@ from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
 from tests.tui.evaluate.support import FakeSession, headline, notice, wait_for_scores
-from tests.tui.scripted import events, make_run, predictions, wait_until
+from tests.tui.support import events, make_run, predictions, record_toasts, wait_until
 
 
 async def test_e_evaluates_and_shows_the_scores(
@@ -138,8 +138,7 @@ async def test_a_deleted_folder_is_reported(
         shutil.rmtree(app_state.selected_run.path)
         await pilot.press("p")
         await wait_until(pilot, lambda: "no longer exists" in notice(dashboard))
-        toasts: list[str] = []
-        monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: toasts.append(message))
+        toasts = record_toasts(monkeypatch)
         await pilot.press("w")
         await wait_until(pilot, lambda: "no runs" in "".join(toasts))
 

@@ -17,7 +17,7 @@ from fmnist_tui.tui.state.job import BackgroundJob
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
-from tests.tui.scripted import wait_until
+from tests.tui.support import wait_until
 
 SCRIPT = """
 import json, signal, sys, time

@@ -29,7 +29,7 @@ from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
-from tests.tui.scripted import CONFIG, events, make_run, wait_until
+from tests.tui.support import CONFIG, events, make_run, wait_until
 
 STAGED = """
 about = "two linked stages"

@@ -1,4 +1,4 @@
-"""The Predict screen with a scripted model: files, folders, a watched folder, the pad."""
+"""The Predict screen with a fake model: files, folders, a watched folder, the pad."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from fmnist_tui.tui.screens.predict.result_pane import ResultPane
 from fmnist_tui.tui.screens.predict.screen import PredictScreen
 from fmnist_tui.tui.screens.predict.stages import StagesPane, StageStrip
 from fmnist_tui.tui.state.app_state import AppState
-from tests.tui.answering import Model
 from tests.tui.conftest import OpenDashboard
-from tests.tui.scripted import make_run, wait_until
+from tests.tui.fake_model import FakeModel
+from tests.tui.support import make_run, record_toasts, wait_until
 
 
 @pytest.fixture
-def model(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> Model:
-    """A scripted model, and a selected run."""
-    model = Model()
+def model(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> FakeModel:
+    """A fake model and a selected run."""
+    model = FakeModel()
     monkeypatch.setattr(app_state.session, "predict", model.predict)
     monkeypatch.setattr(app_state.session, "classify", model.classify)
     app_state.selected_run = make_run(app_state.runs_dir, splits=())
@@ -94,7 +94,7 @@ async def test_without_a_run_it_says_what_to_press(
 
 
 async def test_a_typed_path_shows_the_result_and_its_steps(
-    open_dashboard: OpenDashboard, app_state: AppState, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, app_state: AppState, model: FakeModel, tmp_path: Path
 ) -> None:
     file = save_image(tmp_path / "my bag.png")
     async with open_dashboard("predict") as (dashboard, pilot):
@@ -107,7 +107,7 @@ async def test_a_typed_path_shows_the_result_and_its_steps(
         assert stages(dashboard)[0] == "upright"
         assert stages(dashboard)[-1] == "scaled"
         assert "my bag.png" in result_text(dashboard)
-        assert model.asked == [
+        assert model.requests == [
             (app_state.selected_run.path if app_state.selected_run else None, (file,))
         ]
         captions = str(dashboard.screen.query_one("#captions", Static).content)
@@ -116,7 +116,7 @@ async def test_a_typed_path_shows_the_result_and_its_steps(
 
 
 async def test_digits_type_in_the_path_and_switch_screens_elsewhere(
-    open_dashboard: OpenDashboard, model: Model
+    open_dashboard: OpenDashboard, model: FakeModel
 ) -> None:
     async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("g", "2", "q")
@@ -128,7 +128,7 @@ async def test_digits_type_in_the_path_and_switch_screens_elsewhere(
 
 
 async def test_tab_completes_the_path_and_then_moves_on(
-    open_dashboard: OpenDashboard, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, model: FakeModel, tmp_path: Path
 ) -> None:
     (tmp_path / "garments").mkdir()
     save_image(tmp_path / "garments" / "shoe.png")
@@ -148,7 +148,7 @@ async def test_tab_completes_the_path_and_then_moves_on(
 
 
 async def test_an_empty_path_stands_for_the_samples(
-    open_dashboard: OpenDashboard, model: Model
+    open_dashboard: OpenDashboard, model: FakeModel
 ) -> None:
     samples = sorted((recipes.shipped_folder("assets") / "samples").iterdir())
     async with open_dashboard("predict") as (dashboard, pilot):
@@ -161,11 +161,11 @@ async def test_an_empty_path_stands_for_the_samples(
 
 
 async def test_the_table_of_a_folder_shows_errors_too(
-    open_dashboard: OpenDashboard, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, model: FakeModel, tmp_path: Path
 ) -> None:
     for name in "abcdef":
         save_image(tmp_path / f"{name}.png")
-    (tmp_path / "c.png").write_bytes(b"no picture at all")
+    (tmp_path / "c.png").write_bytes(b"not an image")
     async with open_dashboard("predict", size=(200, 60)) as (dashboard, pilot):
         await paste(dashboard, pilot, f"'{tmp_path}'\n")
         await wait_until(pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == 5)
@@ -187,7 +187,7 @@ async def test_the_table_of_a_folder_shows_errors_too(
 
 @pytest.mark.parametrize("focused", [False, True])
 async def test_files_can_be_dropped_anywhere(
-    open_dashboard: OpenDashboard, model: Model, tmp_path: Path, focused: bool
+    open_dashboard: OpenDashboard, model: FakeModel, tmp_path: Path, focused: bool
 ) -> None:
     one, two = save_image(tmp_path / "one bag.png"), save_image(tmp_path / "two.png")
     async with open_dashboard("predict") as (dashboard, pilot):
@@ -202,17 +202,17 @@ async def test_files_can_be_dropped_anywhere(
 
 
 async def test_a_part_of_a_path_is_pasted_into_the_path(
-    open_dashboard: OpenDashboard, model: Model
+    open_dashboard: OpenDashboard, model: FakeModel
 ) -> None:
     async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("enter", *"pic")
         await paste(dashboard, pilot, "tures\x1b[31m/a.png\n")
         assert path_input(dashboard).value == "pictures[31m/a.png"
-        assert model.asked == []
+        assert model.requests == []
 
 
 async def test_errors_are_shown_in_the_result_pane(
-    open_dashboard: OpenDashboard, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, model: FakeModel, tmp_path: Path
 ) -> None:
     async with open_dashboard("predict") as (dashboard, pilot):
         await paste(dashboard, pilot, str(tmp_path / "gone.png"))
@@ -220,16 +220,16 @@ async def test_errors_are_shown_in_the_result_pane(
         (tmp_path / "empty").mkdir()
         await paste(dashboard, pilot, str(tmp_path / "empty"))
         await wait_until(pilot, lambda: "no images in" in result_text(dashboard))
-        model.refuse = "there is no checkpoint yet"
+        model.error = "there is no checkpoint yet"
         await paste(dashboard, pilot, str(save_image(tmp_path / "a.png")))
         await wait_until(pilot, lambda: "no checkpoint yet" in result_text(dashboard))
-        model.refuse = ""
+        model.error = ""
         await paste(dashboard, pilot, str(tmp_path / "a.png"))
         await wait_until(pilot, lambda: "Bag, 97.0 %" in result_text(dashboard))
 
 
 async def test_control_characters_in_file_names_are_escaped(
-    open_dashboard: OpenDashboard, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, model: FakeModel, tmp_path: Path
 ) -> None:
     folder = tmp_path / "[b]x\x1b]0;t\x07"
     folder.mkdir()
@@ -243,7 +243,7 @@ async def test_control_characters_in_file_names_are_escaped(
 
 
 async def test_another_selected_run_predicts_again(
-    open_dashboard: OpenDashboard, app_state: AppState, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, app_state: AppState, model: FakeModel, tmp_path: Path
 ) -> None:
     other = make_run(app_state.runs_dir, splits=())
     file = save_image(tmp_path / "a.png")
@@ -254,15 +254,15 @@ async def test_another_selected_run_predicts_again(
         await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         dashboard.screen.query_one(Input).value = other.id
         await pilot.press("enter")
-        await wait_until(pilot, lambda: len(model.asked) > 1 and "Bag" in result_text(dashboard))
+        await wait_until(pilot, lambda: len(model.requests) > 1 and "Bag" in result_text(dashboard))
         assert app_state.selected_run == other
         # Only once.
-        assert model.asked[1:] == [(other.path, (file,))]
+        assert model.requests[1:] == [(other.path, (file,))]
         assert other.id in str(dashboard.screen.query_one("#input").border_title)
 
 
 async def test_a_model_file_can_be_chosen_instead(
-    open_dashboard: OpenDashboard, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, model: FakeModel, tmp_path: Path
 ) -> None:
     async with open_dashboard("predict") as (dashboard, pilot):
         await paste(dashboard, pilot, str(save_image(tmp_path / "a.png")))
@@ -274,31 +274,31 @@ async def test_a_model_file_can_be_chosen_instead(
         await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
         dashboard.screen.query_one(Input).value = str(tmp_path / "net.safetensors")
         await pilot.press("enter")
-        await wait_until(pilot, lambda: len(model.asked) == 2)
-        assert model.asked[-1][0] == tmp_path / "net.safetensors"
+        await wait_until(pilot, lambda: len(model.requests) == 2)
+        assert model.requests[-1][0] == tmp_path / "net.safetensors"
         assert "net.safetensors" in str(dashboard.screen.query_one("#input").border_title)
 
 
 async def test_a_result_of_the_previous_model_is_not_shown(
-    open_dashboard: OpenDashboard, app_state: AppState, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, app_state: AppState, model: FakeModel, tmp_path: Path
 ) -> None:
     other = make_run(app_state.runs_dir, splits=())
     model.hold = True
     async with open_dashboard("predict") as (dashboard, pilot):
         await paste(dashboard, pilot, str(save_image(tmp_path / "a.png")))
-        await wait_until(pilot, lambda: len(model.asked) == 1)
+        await wait_until(pilot, lambda: len(model.requests) == 1)
         assert "predicting with tiny" in result_text(dashboard)
         dashboard.select_run(other)
         await pilot.pause()
         model.release()
-        await wait_until(pilot, lambda: len(model.asked) == 2)
+        await wait_until(pilot, lambda: len(model.requests) == 2)
         assert "Bag" not in result_text(dashboard)
         model.release()
         await wait_until(pilot, lambda: "Bag" in result_text(dashboard))
 
 
 async def test_a_watched_folder_adds_images_until_it_is_gone(
-    open_dashboard: OpenDashboard, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, model: FakeModel, tmp_path: Path
 ) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
@@ -336,11 +336,10 @@ async def test_a_watched_folder_adds_images_until_it_is_gone(
 
 
 async def test_w_ends_the_watch_and_a_missing_folder_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, open_dashboard: OpenDashboard, model: Model, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, open_dashboard: OpenDashboard, model: FakeModel, tmp_path: Path
 ) -> None:
     async with open_dashboard("predict") as (dashboard, pilot):
-        messages: list[str] = []
-        monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: messages.append(message))
+        messages = record_toasts(monkeypatch)
         await pilot.press("W")
         dashboard.screen.query_one(Input).value = str(tmp_path / "missing")
         await pilot.press("enter")
@@ -361,7 +360,7 @@ async def test_w_ends_the_watch_and_a_missing_folder_is_an_error(
 
 
 async def test_a_drawing_is_predicted_while_it_is_drawn(
-    open_dashboard: OpenDashboard, model: Model
+    open_dashboard: OpenDashboard, model: FakeModel
 ) -> None:
     async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("i")
@@ -370,7 +369,7 @@ async def test_a_drawing_is_predicted_while_it_is_drawn(
         assert not dashboard.screen.query_one("#input").display
         await pilot.press("space", "right", "down")
         await wait_until(pilot, lambda: "Bag, 97.0 %" in result_text(dashboard))
-        await wait_until(pilot, lambda: np.array_equal(model.drawn[-1], pad.image()))
+        await wait_until(pilot, lambda: np.array_equal(model.drawings[-1], pad.image()))
         assert "scaled" in stages(dashboard)
         drawn = pad.image().sum()
         await pilot.press("x")
@@ -384,7 +383,7 @@ async def test_a_drawing_is_predicted_while_it_is_drawn(
 
 
 async def test_the_mouse_draws_and_its_right_button_erases(
-    open_dashboard: OpenDashboard, model: Model
+    open_dashboard: OpenDashboard, model: FakeModel
 ) -> None:
     async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("i")
@@ -408,60 +407,60 @@ async def test_the_mouse_draws_and_its_right_button_erases(
 
 
 async def test_of_many_strokes_the_newest_is_predicted_and_few_before(
-    open_dashboard: OpenDashboard, model: Model
+    open_dashboard: OpenDashboard, model: FakeModel
 ) -> None:
     model.hold = True
     async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("i", "space")
-        await wait_until(pilot, lambda: len(model.drawn) == 1)
-        first = model.drawn[0]
+        await wait_until(pilot, lambda: len(model.drawings) == 1)
+        first = model.drawings[0]
         await pilot.press("right", "down", "right", "down")
-        assert len(model.drawn) == 1
+        assert len(model.drawings) == 1
         answered = time.monotonic()
         model.release()
         pad = dashboard.screen.query_one(DrawPad)
-        await wait_until(pilot, lambda: len(model.drawn) == 2)
-        assert np.array_equal(model.drawn[1], pad.image())
+        await wait_until(pilot, lambda: len(model.drawings) == 2)
+        assert np.array_equal(model.drawings[1], pad.image())
         assert not np.array_equal(first, pad.image())
         # Quick strokes after a result are predicted together.
         model.hold = False
         model.release()
         await pilot.press("down", "down", "down", "down")
-        await wait_until(pilot, lambda: np.array_equal(model.drawn[-1], pad.image()))
-        assert len(model.drawn) <= 3 + (time.monotonic() - answered) / DRAWING_SECONDS
+        await wait_until(pilot, lambda: np.array_equal(model.drawings[-1], pad.image()))
+        assert len(model.drawings) <= 3 + (time.monotonic() - answered) / DRAWING_SECONDS
 
 
 async def test_a_drawing_does_not_get_the_error_of_the_previous_model(
-    open_dashboard: OpenDashboard, app_state: AppState, model: Model
+    open_dashboard: OpenDashboard, app_state: AppState, model: FakeModel
 ) -> None:
     model.hold = True
     async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("i", "space")
-        await wait_until(pilot, lambda: len(model.drawn) == 1)
-        model.refuse = "the checkpoint is gone"
+        await wait_until(pilot, lambda: len(model.drawings) == 1)
+        model.error = "the checkpoint is gone"
         dashboard.select_run(make_run(app_state.runs_dir, splits=()))
         await pilot.pause()
         model.release()
         # The other model predicts although the previous one could not.
-        await wait_until(pilot, lambda: len(model.drawn) == 2)
+        await wait_until(pilot, lambda: len(model.drawings) == 2)
         assert "gone" not in result_text(dashboard)
         model.release()
         await wait_until(pilot, lambda: "the checkpoint is gone" in result_text(dashboard))
 
 
 async def test_an_error_replaces_the_result_of_an_older_drawing(
-    open_dashboard: OpenDashboard, model: Model
+    open_dashboard: OpenDashboard, model: FakeModel
 ) -> None:
     async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("i", "space")
         await wait_until(pilot, lambda: "Bag" in result_text(dashboard))
-        model.refuse = "the checkpoint is gone"
+        model.error = "the checkpoint is gone"
         await pilot.press("right")
         await wait_until(pilot, lambda: "the checkpoint is gone" in result_text(dashboard))
 
 
 async def test_every_key_of_the_pad_moves_the_pen_or_draws(
-    open_dashboard: OpenDashboard, model: Model
+    open_dashboard: OpenDashboard, model: FakeModel
 ) -> None:
     async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("i")
@@ -483,7 +482,7 @@ async def test_every_key_of_the_pad_moves_the_pen_or_draws(
 
 
 async def test_r_changes_the_renderer_and_saves_it(
-    open_dashboard: OpenDashboard, app_state: AppState, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, app_state: AppState, model: FakeModel, tmp_path: Path
 ) -> None:
     async with open_dashboard("predict") as (dashboard, pilot):
         await paste(dashboard, pilot, str(save_image(tmp_path / "a.png")))
@@ -496,7 +495,7 @@ async def test_r_changes_the_renderer_and_saves_it(
 
 @pytest.mark.parametrize("size", [(50, 14), (80, 24), (200, 60)])
 async def test_it_fits_small_and_large_terminals(
-    open_dashboard: OpenDashboard, model: Model, tmp_path: Path, size: tuple[int, int]
+    open_dashboard: OpenDashboard, model: FakeModel, tmp_path: Path, size: tuple[int, int]
 ) -> None:
     for name in "ab":
         save_image(tmp_path / f"{name}.png")
@@ -524,11 +523,11 @@ async def test_it_fits_small_and_large_terminals(
 
 
 async def test_a_deleted_run_is_an_error_and_other_screens_work(
-    open_dashboard: OpenDashboard, app_state: AppState, model: Model, tmp_path: Path
+    open_dashboard: OpenDashboard, app_state: AppState, model: FakeModel, tmp_path: Path
 ) -> None:
     async with open_dashboard("predict") as (dashboard, pilot):
         dashboard.select_run(RunFolder(app_state.runs_dir / "gone"))
-        model.refuse = "no run in gone: not a folder"
+        model.error = "no run in gone: not a folder"
         await paste(dashboard, pilot, str(save_image(tmp_path / "a.png")))
         await wait_until(pilot, lambda: "not a folder" in result_text(dashboard))
         await pilot.press("6", "5")

@@ -17,7 +17,7 @@ from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.tui.widgets.line_table import LineTable
-from tests.tui.scripted import wait_until
+from tests.tui.support import wait_until
 
 
 def table(dashboard: Dashboard) -> LineTable:
@@ -45,13 +45,6 @@ def is_displayed(dashboard: Dashboard, selector: str) -> bool:
 async def wait_for_rows(dashboard: Dashboard, pilot: Pilot[int], count: int) -> None:
     await wait_until(pilot, lambda: table(dashboard).row_count == count)
     await pilot.pause()
-
-
-def record_toasts(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The messages of all toasts from now on."""
-    toasts: list[str] = []
-    monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: toasts.append(message))
-    return toasts
 
 
 def record_calls(dashboard: Dashboard, name: str, monkeypatch: pytest.MonkeyPatch) -> list[Any]:

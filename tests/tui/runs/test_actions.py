@@ -19,11 +19,10 @@ from tests.tui.runs.support import (
     hold_lock,
     mark_stopped,
     record_calls,
-    record_toasts,
     rows,
     wait_for_rows,
 )
-from tests.tui.scripted import CONFIG, make_run, wait_until
+from tests.tui.support import CONFIG, make_run, record_toasts, wait_until
 
 
 async def test_a_stopped_run_is_resumed_with_its_config(
@@ -82,7 +81,7 @@ async def test_f_forks_from_a_checkpoint_with_changed_settings(
         await wait_for_rows(dashboard, pilot, 1)
         forking, toasts = (
             record_calls(dashboard, "fork_run", monkeypatch),
-            record_toasts(dashboard, monkeypatch),
+            record_toasts(monkeypatch),
         )
         await pilot.press("f")
         await wait_until(pilot, lambda: bool(toasts))
@@ -114,7 +113,7 @@ async def test_s_stops_a_live_run_of_any_process(
     heard = CommandReader(run.commands, interval=0.0)
     async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
-        toasts = record_toasts(dashboard, monkeypatch)
+        toasts = record_toasts(monkeypatch)
         await pilot.press("s")
         assert "is not running" in toasts.pop()
         with hold_lock(run):
@@ -169,7 +168,7 @@ async def test_a_live_run_is_neither_archived_nor_deleted(
     with hold_lock(run):
         async with open_dashboard("runs") as (dashboard, pilot):
             await wait_for_rows(dashboard, pilot, 1)
-            toasts = record_toasts(dashboard, monkeypatch)
+            toasts = record_toasts(monkeypatch)
             await pilot.press("a", "x")
             assert [f"process {os.getpid()}" in line for line in toasts] == [True, True]
             assert run.path.is_dir()
@@ -182,7 +181,7 @@ async def test_capital_r_writes_a_report_into_the_run_folder(
     async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
         toasts, calls = (
-            record_toasts(dashboard, monkeypatch),
+            record_toasts(monkeypatch),
             record_calls(dashboard, "start_job", monkeypatch),
         )
         await pilot.press("R")

@@ -18,8 +18,8 @@ from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.util.formatting import NO_VALUE
 from tests.tui.conftest import OpenDashboard
-from tests.tui.runs.support import RecordedJobs, page, record_toasts, rows, wait_for_rows
-from tests.tui.scripted import CONFIG, make_run, predictions, wait_until
+from tests.tui.runs.support import RecordedJobs, page, rows, wait_for_rows
+from tests.tui.support import CONFIG, make_run, predictions, record_toasts, wait_until
 
 
 async def test_m_makes_an_ensemble_of_the_marked_runs_and_selects_it(
@@ -28,7 +28,7 @@ async def test_m_makes_an_ensemble_of_the_marked_runs_and_selects_it(
     runs = [make_run(app_state.runs_dir, CONFIG.changed(seed=seed)) for seed in (0, 1)]
     async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 2)
-        jobs, toasts = RecordedJobs(dashboard, monkeypatch), record_toasts(dashboard, monkeypatch)
+        jobs, toasts = RecordedJobs(dashboard, monkeypatch), record_toasts(monkeypatch)
         await pilot.press("space", "m")
         assert "mark at least two runs" in toasts.pop()
         first = RunFolder(next(iter(dashboard.screen._marks)))  # type: ignore[attr-defined]
@@ -129,7 +129,7 @@ async def test_an_ensemble_is_neither_resumed_nor_forked(
     make_run(app_state.runs_dir, change=convert_to_ensemble)
     async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
-        toasts = record_toasts(dashboard, monkeypatch)
+        toasts = record_toasts(monkeypatch)
         await pilot.press("u", "f")
         assert ["is an ensemble and cannot be" in line for line in toasts] == [True, True]
         assert not isinstance(dashboard.screen, (PromptDialog, ChoiceDialog))

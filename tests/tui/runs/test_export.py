@@ -11,8 +11,8 @@ from fmnist_tui.tui.base.dialogs import ChoiceDialog, PromptDialog
 from fmnist_tui.tui.screens.runs.export import export_summary
 from fmnist_tui.tui.state.app_state import AppState
 from tests.tui.conftest import OpenDashboard
-from tests.tui.runs.support import RecordedJobs, add_checkpoint, record_toasts, wait_for_rows
-from tests.tui.scripted import make_run, wait_until
+from tests.tui.runs.support import RecordedJobs, add_checkpoint, wait_for_rows
+from tests.tui.support import make_run, record_toasts, wait_until
 
 EXPORTED = {
     "file": "/there/m.onnx",
@@ -35,7 +35,7 @@ async def test_e_asks_for_format_and_file_and_starts_an_export(
     )
     async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
-        jobs, toasts = RecordedJobs(dashboard, monkeypatch), record_toasts(dashboard, monkeypatch)
+        jobs, toasts = RecordedJobs(dashboard, monkeypatch), record_toasts(monkeypatch)
         await pilot.press("e")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
         names = [str(option.prompt) for option in dashboard.screen.query_one(OptionList).options]
@@ -84,7 +84,7 @@ async def test_a_run_without_checkpoint_is_not_exported(
     make_run(app_state.runs_dir)
     async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
-        toasts = record_toasts(dashboard, monkeypatch)
+        toasts = record_toasts(monkeypatch)
         await pilot.press("e")
         await wait_until(pilot, lambda: bool(toasts))
         assert "no checkpoint to export" in toasts[0]

@@ -21,12 +21,11 @@ from tests.tui.runs.support import (
     is_displayed,
     page,
     record_calls,
-    record_toasts,
     rows,
     table,
     wait_for_rows,
 )
-from tests.tui.scripted import CONFIG, make_run, wait_until
+from tests.tui.support import CONFIG, make_run, record_toasts, wait_until
 
 
 async def test_an_empty_list_shows_which_key_starts_a_run(open_dashboard: OpenDashboard) -> None:
@@ -71,7 +70,7 @@ async def test_space_marks_up_to_six_runs_and_c_clears_the_marks(
         make_run(app_state.runs_dir, epochs=1, splits=())
     async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 7)
-        toasts = record_toasts(dashboard, monkeypatch)
+        toasts = record_toasts(monkeypatch)
         for _ in range(7):
             await pilot.press("space", "down")
         assert [line[:2] for line in rows(dashboard)] == [*(f"◆{n}" for n in range(1, 7)), "  "]
@@ -216,7 +215,7 @@ async def test_a_run_without_events_is_listed_as_broken(
     whole, half = (make_run(app_state.runs_dir) for _ in range(2))
     async with open_dashboard("runs", size=(200, 60)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 2)
-        toasts = record_toasts(dashboard, monkeypatch)
+        toasts = record_toasts(monkeypatch)
         half.events.unlink()
         await wait_until(pilot, lambda: any("✗ broken" in line for line in rows(dashboard)))
         line = next(line for line in rows(dashboard) if "broken" in line)

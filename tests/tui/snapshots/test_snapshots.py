@@ -21,11 +21,11 @@ from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.sweeps import storage
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
-from tests.tui import scripted
-from tests.tui.answering import Model
+from tests.tui import support
 from tests.tui.conftest import OpenDashboard
-from tests.tui.scripted import events, make_run, wait_until
+from tests.tui.fake_model import FakeModel
 from tests.tui.snapshots.snapshots import picture
+from tests.tui.support import events, make_run, wait_until
 from tests.unit.sweeps.support import join_study, run_trial
 
 KEPT = Path(__file__).parent / "kept"
@@ -44,7 +44,7 @@ class Day(datetime):
 @pytest.fixture(autouse=True)
 def still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """The same day, the same home and the same run names each time."""
-    monkeypatch.setattr(time, "time", lambda: scripted.START + 3_600.0)
+    monkeypatch.setattr(time, "time", lambda: support.START + 3_600.0)
     monkeypatch.setattr("fmnist_tui.runs.folder.datetime", Day)
     monkeypatch.setenv("HOME", str(tmp_path))
     with monkeypatch.context() as zone:
@@ -68,7 +68,7 @@ def nothing(app_state: AppState) -> Iterator[None]:
 def training(app_state: AppState) -> Iterator[None]:
     """A run of this process two epochs from its beginning, and one that has ended."""
     done = make_run(app_state.runs_dir)
-    run = Training(scripted.CONFIG)
+    run = Training(support.CONFIG)
     run.folder = make_run(app_state.runs_dir, epochs=2, ended=False)
     run.events.extend(events(epochs=2, ended=False, run=run.folder.name))
     app_state.feed = RunFeed.of(run)
@@ -116,7 +116,7 @@ async def test_a_screen_looks_as_it_did(
     state: str,
     size: tuple[int, int],
 ) -> None:
-    model = Model()
+    model = FakeModel()
     monkeypatch.setattr(app_state.session, "predict", model.predict)
     monkeypatch.setattr(app_state.session, "classify", model.classify)
     prepared = STATES[state](app_state)

@@ -6,7 +6,7 @@ import pytest
 
 from fmnist_tui.config.run_config import FIELDS, RunConfig
 from fmnist_tui.tui.state.config_draft import ConfigDraft, format_setting
-from tests.tui.scripted import CONFIG
+from tests.tui.support import CONFIG
 
 
 def test_every_setting_has_a_line_under_its_groups_heading() -> None:

@@ -15,7 +15,7 @@ from fmnist_tui.engine.inference.evaluate import SplitEvaluation
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.tui.state.evaluation_cache import EvaluationCache
 from fmnist_tui.util.errors import UserError
-from tests.tui.scripted import make_run, predictions
+from tests.tui.support import make_run, predictions
 
 
 def verdict(split: str = "val", seed: int = 3) -> SplitEvaluation:

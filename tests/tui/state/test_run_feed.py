@@ -10,7 +10,7 @@ from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
-from tests.tui.scripted import CONFIG, events, make_run
+from tests.tui.support import CONFIG, events, make_run
 
 
 def test_a_run_of_this_process_and_its_record_give_the_same_state(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from fmnist_tui.sweeps.snapshot import Snapshot, TrialView
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import PromptDialog
 from fmnist_tui.tui.widgets.line_table import LineTable
-from tests.tui.scripted import wait_until
+from tests.tui.support import wait_until
 from tests.unit.sweeps.support import SEARCH, make_spec
 
 StartedJobs = list[tuple[str, list[str]]]

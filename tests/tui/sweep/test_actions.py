@@ -15,8 +15,7 @@ from fmnist_tui.sweeps.study import StudyLedger
 from fmnist_tui.tui.base.dialogs import ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.state.app_state import AppState
 from tests.tui.conftest import OpenDashboard
-from tests.tui.runs.support import record_toasts
-from tests.tui.scripted import make_run, wait_until
+from tests.tui.support import make_run, record_toasts, wait_until
 from tests.tui.sweep.support import StartedJobs, answer, table, wait_for_rows
 from tests.unit.sweeps.support import SEARCH, join_study, make_spec, run_trial
 
@@ -40,7 +39,7 @@ async def test_enter_names_the_machine_of_a_run_that_is_elsewhere(
     ledger.record_run(ledger.claim(), "/far/away/run")
     async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 5)
-        toasts = record_toasts(dashboard, monkeypatch)
+        toasts = record_toasts(monkeypatch)
         await pilot.press("enter")
         await wait_until(pilot, lambda: bool(toasts))
         assert "is not on this machine: /far/away/run on elsewhere" in toasts[0]
@@ -55,7 +54,7 @@ async def test_x_kills_a_running_trial_after_asking(
     trial = ledger.claim()
     async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 5)
-        toasts = record_toasts(dashboard, monkeypatch)
+        toasts = record_toasts(monkeypatch)
         await pilot.press("x")
         assert isinstance(dashboard.screen, ChoiceDialog)
         await pilot.press("x")
@@ -74,7 +73,7 @@ async def test_s_stops_all_workers_after_asking(
     trial = ledger.claim()
     async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 5)
-        toasts = record_toasts(dashboard, monkeypatch)
+        toasts = record_toasts(monkeypatch)
         await pilot.press("s", "s")
         await wait_until(pilot, lambda: ledger.read_requests(trial)[1])
         await wait_until(pilot, lambda: "stopping 1 trial" in " ".join(toasts))
@@ -145,7 +144,7 @@ async def test_n_starts_a_sweep_from_a_file_after_reporting_its_errors(
     path.write_text(SEARCH.replace("low = 1e-4", "low = 9.0"))
     async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_until(pilot, lambda: "press n" in table(dashboard).empty)
-        toasts = record_toasts(dashboard, monkeypatch)
+        toasts = record_toasts(monkeypatch)
         await pilot.press("n", *"own", "enter")
         await answer(dashboard, pilot, str(path))
         await wait_until(pilot, lambda: bool(toasts))

@@ -23,7 +23,7 @@ from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
 from tests.tui.conftest import OpenDashboard
-from tests.tui.scripted import wait_until
+from tests.tui.support import wait_until
 from tests.tui.sweep.support import drawn_text, rows, table, trial_numbers, wait_for_rows
 from tests.unit.sweeps.support import join_study, make_spec, run_trial
 

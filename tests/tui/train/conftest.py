@@ -11,7 +11,7 @@ from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
-from tests.tui.scripted import events
+from tests.tui.support import events
 from tests.tui.train.support import FakeTraining
 
 

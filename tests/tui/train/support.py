@@ -25,7 +25,7 @@ from fmnist_tui.protocol.lr_search import format_search_result
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.screens.train.lr_panel import LrPanel
 from fmnist_tui.tui.screens.train.screen import TrainScreen
-from tests.tui.scripted import CONFIG, START, events, wait_until
+from tests.tui.support import CONFIG, START, events, wait_until
 
 
 class FakeTraining(Training):

@@ -8,7 +8,7 @@ from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.events import EpochEnded
 from fmnist_tui.tui.screens.train.log import LogEntry, RunLog
 from fmnist_tui.tui.state.run_feed import RunFeed
-from tests.tui.scripted import CONFIG, events
+from tests.tui.support import CONFIG, events
 
 
 def test_every_event_is_logged_once_and_in_order() -> None:

@@ -11,7 +11,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState
 from tests.tui.conftest import OpenDashboard
-from tests.tui.scripted import CONFIG, STEPS, make_run, wait_until
+from tests.tui.support import CONFIG, STEPS, make_run, wait_until
 from tests.tui.train.support import (
     SUGGESTED,
     FakeTraining,

@@ -15,7 +15,7 @@ from fmnist_tui.tui.state.app_state import AppState, QuitMode
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
-from tests.tui.scripted import START, make_run, wait_until
+from tests.tui.support import START, make_run, wait_until
 from tests.tui.train.support import (
     STEPS_OF_SEARCH,
     SUGGESTED,

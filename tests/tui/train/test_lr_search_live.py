@@ -7,7 +7,7 @@ from fmnist_tui.protocol.events import FAILED, FINISHED, LrSearched, RunEnded
 from fmnist_tui.tui.screens.train.log import LogPane
 from fmnist_tui.tui.state.run_feed import RunFeed
 from tests.tui.conftest import OpenDashboard
-from tests.tui.scripted import CONFIG, START, STEPS, events
+from tests.tui.support import CONFIG, START, STEPS, events
 from tests.tui.train.support import (
     SUGGESTED,
     FakeTraining,

@@ -28,7 +28,7 @@ from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from tests.tui.conftest import OpenDashboard
-from tests.tui.scripted import CONFIG, make_run, wait_until
+from tests.tui.support import CONFIG, make_run, wait_until
 from tests.tui.train.support import FakeTraining
 
 

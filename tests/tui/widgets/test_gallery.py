@@ -19,7 +19,7 @@ from fmnist_tui.render.cells import Run
 from fmnist_tui.render.renderers import draw_image
 from fmnist_tui.tui.widgets.gallery import ZOOMS, Gallery, Tile, plan_gallery
 from fmnist_tui.tui.widgets.image_view import ImageView, fit_image, to_strips
-from tests.tui.scripted import wait_until
+from tests.tui.support import wait_until
 
 BASE = Style.parse("#d7d7d7 on #121212")
 RANDOM = np.random.default_rng(0)

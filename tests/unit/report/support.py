@@ -15,7 +15,7 @@ from fmnist_tui.protocol.events import EVENTS, Alert, RunStarted
 from fmnist_tui.report.collect import ReportFacts, collect_facts
 from fmnist_tui.report.page import render_page
 from fmnist_tui.runs.folder import RunFolder
-from tests.tui.scripted import CONFIG, make_run
+from tests.tui.support import CONFIG, make_run
 
 VOID = {"meta", "link", "br"}
 COUNT = 300

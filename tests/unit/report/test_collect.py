@@ -12,7 +12,7 @@ from fmnist_tui.report.collect import collect_facts
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.util.errors import UserError
-from tests.tui.scripted import CONFIG, make_run
+from tests.tui.support import CONFIG, make_run
 from tests.unit.report.support import build_report, make_predictions, make_run_with_predictions
 from tests.unit.support import evaluated, started, write_events
 

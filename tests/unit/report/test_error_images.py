@@ -20,7 +20,7 @@ from fmnist_tui.report.error_images import (
     select_errors,
 )
 from fmnist_tui.util.errors import UserError
-from tests.tui.scripted import CONFIG
+from tests.tui.support import CONFIG
 from tests.unit.report.support import make_predictions
 
 

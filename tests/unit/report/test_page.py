@@ -20,7 +20,7 @@ from fmnist_tui.report.confusion_matrix import HEAT_LEVELS, MAX_CLASSES, heat_le
 from fmnist_tui.report.page import render_page
 from fmnist_tui.report.provenance import train_command
 from fmnist_tui.runs.folder import RunFolder
-from tests.tui.scripted import CONFIG
+from tests.tui.support import CONFIG
 from tests.unit.report.support import (
     Parsed,
     build_report,

@@ -1,4 +1,4 @@
-"""Runs for screens to show, without training one: scripted events and folders on disk."""
+"""Helpers for tests of the dashboard: example runs, which nothing trained, waiting and toasts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.analysis.predictions import Predictions
@@ -29,6 +30,7 @@ from fmnist_tui.protocol.events import (
     Telemetry,
 )
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui.app import Dashboard
 
 START = 1_700_000_000.0
 STEPS = 20
@@ -148,3 +150,14 @@ async def wait_until(pilot: object, condition: Callable[[], bool], seconds: floa
     while not condition():
         assert time.monotonic() < deadline, "the condition never held"
         await pilot.pause(0.02)  # type: ignore[attr-defined]
+
+
+def record_toasts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Record the messages of all toasts from now on, instead of showing them."""
+    toasts: list[str] = []
+
+    def record(dashboard: Dashboard, message: str, *args: object, **options: object) -> None:
+        toasts.append(message)
+
+    monkeypatch.setattr(Dashboard, "notify", record)
+    return toasts
