@@ -1,4 +1,4 @@
-"""What holds for every screen: keys, dialogs, figures of elsewhere, and work that fails."""
+"""What all screens share: bars, dialogs, and work in threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textual.app import ScreenStackError
 from textual.events import Key
 from textual.widgets import Static
 
-from fmnist_tui.tui import app as dashboard
+from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PromptDialog, TextDialog
 from fmnist_tui.tui.base.key_bar import KeyBar
@@ -25,35 +25,30 @@ from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
-from tests.tui.support import make_run, wait_until
+from tests.tui.support import make_run, record_toasts, wait_until
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The toasts."""
-    told: list[str] = []
-    monkeypatch.setattr(
-        dashboard.Dashboard, "notify", lambda self, message, *_, **__: told.append(message)
-    )
-    return told
+def toasts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    return record_toasts(monkeypatch)
 
 
-def screen_of(dashboard: dashboard.Dashboard) -> DashboardScreen:
+def screen_of(dashboard: Dashboard) -> DashboardScreen:
     return cast(DashboardScreen, dashboard.screen)
 
 
-async def test_whatever_goes_wrong_with_a_network_is_a_line_and_no_end(
-    open_dashboard: OpenDashboard, said: list[str]
+async def test_an_error_in_the_session_is_a_toast_and_the_dashboard_continues(
+    open_dashboard: OpenDashboard, toasts: list[str]
 ) -> None:
     async with open_dashboard("predict") as (dashboard, pilot):
         future: Future[Any] = Future()
         screen_of(dashboard).answer(future, lambda _: None)
         future.set_exception(RuntimeError("CUDA out of memory"))
-        await wait_until(pilot, lambda: bool(said))
-        assert said == ["RuntimeError: CUDA out of memory"] and dashboard.is_running
+        await wait_until(pilot, lambda: bool(toasts))
+        assert toasts == ["RuntimeError: CUDA out of memory"] and dashboard.is_running
 
 
-async def test_a_dialog_that_comes_late_does_not_open_over_another_screen(
+async def test_a_dialog_of_a_hidden_screen_does_not_open(
     open_dashboard: OpenDashboard,
 ) -> None:
     async with open_dashboard("runs") as (dashboard, pilot):
@@ -70,66 +65,66 @@ async def test_a_dialog_that_comes_late_does_not_open_over_another_screen(
         await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
 
 
-async def test_the_bar_of_a_screen_tells_what_is_so_when_it_comes_into_view(
+async def test_the_status_in_the_bar_is_updated_when_a_screen_is_shown(
     open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     async with open_dashboard("data") as (dashboard, pilot):
         await pilot.press("2")
         dashboard.show_run(RunFeed.open(make_run(app_state.runs_dir)))
         await pilot.press("1")
-        now = dashboard.status_line().plain
-        assert now
-        await wait_until(pilot, lambda: dashboard.screen.query_one(NavBar).status.plain == now)
+        status = dashboard.status_line().plain
+        assert status
+        await wait_until(pilot, lambda: dashboard.screen.query_one(NavBar).status.plain == status)
 
 
-async def test_a_run_that_is_read_slowly_does_not_push_a_training_off_the_bench(
+async def test_a_run_that_is_read_slowly_does_not_replace_a_training(
     open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_run(app_state.runs_dir)
-    read, opening = threading.Event(), RunFeed.open
+    read, open_feed = threading.Event(), RunFeed.open
 
-    def slowly(folder: Any) -> RunFeed:
+    def open_later(folder: Any) -> RunFeed:
         assert read.wait(10)
-        return opening(folder)
+        return open_feed(folder)
 
-    monkeypatch.setattr(RunFeed, "open", slowly)
+    monkeypatch.setattr(RunFeed, "open", open_later)
     async with open_dashboard("train") as (dashboard, pilot):
         dashboard.follow_run(folder)
         await pilot.pause()
-        mine = opening(folder)
-        dashboard.show_run(mine)
+        training_feed = open_feed(folder)
+        dashboard.show_run(training_feed)
         with monkeypatch.context() as patch:
             patch.setattr(AppState, "training", True)
             read.set()
             await dashboard.workers.wait_for_complete()
-            assert dashboard.app_state.feed is mine
+            assert dashboard.app_state.feed is training_feed
 
 
-async def test_keys_below_answer_to_the_mouse_whosever_they_are(
+async def test_a_click_in_the_key_bar_runs_the_action_of_the_key(
     open_dashboard: OpenDashboard,
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
         bar = dashboard.screen.query_one(KeyBar)
-        place = str(bar.render()).index("? keys")
-        await pilot.click(KeyBar, offset=(place + 1, 0))
+        column = str(bar.render()).index("? keys")
+        await pilot.click(KeyBar, offset=(column + 1, 0))
         await wait_until(pilot, lambda: isinstance(dashboard.screen, TextDialog))
 
 
-async def test_choices_that_cannot_be_kept_are_said_once(
-    open_dashboard: OpenDashboard, app_state: AppState, said: list[str], tmp_path: Path
+async def test_settings_that_cannot_be_saved_are_reported_once(
+    open_dashboard: OpenDashboard, app_state: AppState, toasts: list[str], tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
     app_state.settings.folder = tmp_path / "file" / "below"
     async with open_dashboard("runs") as (_, pilot):
         await pilot.press("t")
-        await wait_until(pilot, lambda: bool(said))
+        await wait_until(pilot, lambda: bool(toasts))
         await pilot.press("t", "o")
         await pilot.pause(0.3)
-        assert len(said) == 1 and "not saved" in said[0]
+        assert len(toasts) == 1 and "not saved" in toasts[0]
 
 
 @pytest.mark.parametrize("width", [0, 1, 2, 3])
-def test_an_empty_table_is_drawn_however_narrow_it_is(
+def test_an_empty_table_can_be_drawn_at_any_width(
     width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from rich.style import Style
@@ -142,7 +137,7 @@ def test_an_empty_table_is_drawn_however_narrow_it_is(
     assert [table.render_line(row).cell_length for row in range(5)] == [width] * 5
 
 
-class Lingering(Static):
+class SlowWidget(Static):
     """A widget whose unmounting waits until a result has been delivered."""
 
     def __init__(self, closing: threading.Event, delivered: asyncio.Event) -> None:
@@ -156,7 +151,7 @@ class Lingering(Static):
 
 @pytest.mark.parametrize("outcome", ["a result", "a failure"])
 @pytest.mark.parametrize("leave", ["q", "the end of the test"])
-async def test_a_thread_that_ends_while_the_app_closes_calls_back_into_nothing(
+async def test_no_callback_runs_for_a_thread_that_ends_while_the_app_closes(
     open_dashboard: OpenDashboard, outcome: str, leave: str
 ) -> None:
     closing, delivered = threading.Event(), asyncio.Event()
@@ -165,7 +160,7 @@ async def test_a_thread_that_ends_while_the_app_closes_calls_back_into_nothing(
 
     def work() -> str:
         assert closing.wait(10)
-        # The coroutine that awaits this thread has had its turn when this comes.
+        # Give the coroutine that awaits this thread time to run first.
         loop.call_soon_threadsafe(lambda: loop.call_later(0.05, delivered.set))
         if outcome == "a failure":
             raise UserError("too late")
@@ -173,7 +168,7 @@ async def test_a_thread_that_ends_while_the_app_closes_calls_back_into_nothing(
 
     async with open_dashboard("runs") as (dashboard, pilot):
         screen = screen_of(dashboard)
-        await screen.mount(Lingering(closing, delivered))
+        await screen.mount(SlowWidget(closing, delivered))
         screen.later(work, calls.append, calls.append, group="late")
         await pilot.pause()
         if leave == "q":
@@ -196,8 +191,8 @@ async def test_a_closed_app_ignores_late_updates(
     dashboard._tick()
 
 
-class Asking(Static):
-    """A widget that asks twice when `a` is pressed, and keeps the answers."""
+class AskingWidget(Static):
+    """A widget that opens two dialogs when `a` is pressed, and keeps the answers."""
 
     can_focus = True
     BINDINGS = [("a", "ask", "Ask"), ("b", "count", "Count"), ("f", "fail", "Fail")]
@@ -228,11 +223,11 @@ class Asking(Static):
             self.answers.append(answer)
 
 
-async def test_a_key_typed_ahead_of_a_dialog_does_not_reach_what_is_under_it(
+async def test_a_key_typed_ahead_of_a_dialog_does_not_reach_the_screen_below(
     open_dashboard: OpenDashboard,
 ) -> None:
     async with open_dashboard("runs") as (dashboard, pilot):
-        asking = Asking()
+        asking = AskingWidget()
         await dashboard.screen.mount(asking)
         asking.focus()
         await pilot.pause()
@@ -248,11 +243,11 @@ async def test_a_key_typed_ahead_of_a_dialog_does_not_reach_what_is_under_it(
         assert asking.pressed == 0
 
 
-async def test_a_question_is_cancelled_by_going_to_another_screen(
+async def test_a_dialog_is_cancelled_when_another_screen_is_shown(
     open_dashboard: OpenDashboard,
 ) -> None:
     async with open_dashboard("runs") as (dashboard, pilot):
-        asking = Asking()
+        asking = AskingWidget()
         await dashboard.screen.mount(asking)
         asking.action_ask()
         await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
@@ -261,9 +256,11 @@ async def test_a_question_is_cancelled_by_going_to_another_screen(
         assert isinstance(dashboard.screen, TrainScreen)
 
 
-async def test_a_question_does_not_open_over_another_screen(open_dashboard: OpenDashboard) -> None:
+async def test_a_dialog_does_not_open_over_another_screen(
+    open_dashboard: OpenDashboard,
+) -> None:
     async with open_dashboard("runs") as (dashboard, pilot):
-        asking = Asking()
+        asking = AskingWidget()
         await dashboard.screen.mount(asking)
         await pilot.press("2")
         asking.action_ask()
@@ -278,11 +275,11 @@ async def test_a_question_does_not_open_over_another_screen(open_dashboard: Open
     ],
 )
 async def test_an_error_in_a_dialog_flow_is_a_toast(
-    open_dashboard: OpenDashboard, said: list[str], error: Exception, toast: str
+    open_dashboard: OpenDashboard, toasts: list[str], error: Exception, toast: str
 ) -> None:
     async with open_dashboard("runs") as (dashboard, pilot):
-        asking = Asking()
+        asking = AskingWidget()
         asking.error = error
         await dashboard.screen.mount(asking)
         asking.action_fail()
-        await wait_until(pilot, lambda: said == [toast])
+        await wait_until(pilot, lambda: toasts == [toast])

@@ -1,4 +1,4 @@
-"""Recipes of several runs on Train: the next begins by itself when one has finished."""
+"""Recipes of several runs: the next run starts when the previous one has finished."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
-from tests.tui.support import CONFIG, events, make_run, wait_until
+from tests.tui.support import CONFIG, events, make_run, record_toasts, wait_until
 
 STAGED = """
 about = "two linked stages"
@@ -43,7 +43,7 @@ run = { classes = [0, 1, 2, 3, 4] }
 name = "adapt"
 run = { classes = [5, 6, 7, 8, 9], freeze = "convolutions" }
 """
-UNITED = """
+COMBINED = """
 about = "two seeds"
 [run]
 dataset = "sketches"
@@ -54,19 +54,19 @@ tta = "flip"
 """
 
 
-class Scripted(Training):
-    """A run of its own folder that ends when a test says so."""
+class FakeTraining(Training):
+    """A training that ends when the test calls `end`."""
 
     def __init__(self, config: RunConfig, runs_dir: Path) -> None:
         super().__init__(config)
-        self.told: list[Command] = []
+        self.commands: list[Command] = []
         self.set_record(
             RunFolder.create(runs_dir, config.recipe, config.dataset), self.events.append
         )
         self.events.extend(events(config, epochs=1, ended=False))
 
     def send(self, command: Command) -> None:
-        self.told.append(command)
+        self.commands.append(command)
 
     def end(self, reason: str = FINISHED) -> None:
         self.events.append(RunEnded(0.0, 20, 1, reason, 1.0))
@@ -74,106 +74,99 @@ class Scripted(Training):
 
 
 @pytest.fixture
-def begun(app_state: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Scripted]:
-    """The runs that are begun, and recipes to begin them with."""
+def trainings(
+    app_state: AppState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[FakeTraining]:
+    """The trainings that are started from now on, and recipes of several runs."""
     configs = tmp_path / "configs"
     configs.mkdir()
     (configs / "staged.toml").write_text(STAGED)
-    (configs / "united.toml").write_text(UNITED)
+    (configs / "combined.toml").write_text(COMBINED)
     monkeypatch.setenv("FMNIST_TUI_CONFIGS", str(configs))
-    found: list[Scripted] = []
+    trainings: list[FakeTraining] = []
 
     def train(config: RunConfig) -> Training:
-        found.append(Scripted(config, app_state.runs_dir))
-        return found[-1]
+        trainings.append(FakeTraining(config, app_state.runs_dir))
+        return trainings[-1]
 
     monkeypatch.setattr(app_state.session, "train", train)
-    return found
+    return trainings
 
 
 def form_title(dashboard: Dashboard) -> str:
     return str(dashboard.screen.query_one(Form).border_title)
 
 
-def logged(dashboard: Dashboard) -> str:
-    """The log, however it is scrolled and its lines are broken."""
+def log_text(dashboard: Dashboard) -> str:
+    """The whole text of the log, without line breaks."""
     return " ".join(line.text.strip() for line in dashboard.screen.query_one(LogPane).lines)
 
 
 @pytest.fixture
 def toasts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is said in toasts, though they may be gone again."""
-    found: list[str] = []
-    notify = Dashboard.notify
-
-    def record(dashboard: Dashboard, message: str, *args: Any, **options: Any) -> None:
-        found.append(message)
-        notify(dashboard, message, *args, **options)
-
-    monkeypatch.setattr(Dashboard, "notify", record)
-    return found
+    return record_toasts(monkeypatch)
 
 
-async def chosen(dashboard: Dashboard, pilot: Pilot[int], name: str) -> None:
+async def choose_recipe(dashboard: Dashboard, pilot: Pilot[int], name: str) -> None:
     """Choose a recipe as a user does."""
     await pilot.press("f", *name, "enter")
     await wait_until(pilot, lambda: isinstance(dashboard.screen, TrainScreen))
 
 
-async def test_the_next_stage_begins_when_the_one_before_has_finished(
-    open_dashboard: OpenDashboard, begun: list[Scripted], toasts: list[str]
+async def test_the_next_stage_starts_when_the_previous_one_has_finished(
+    open_dashboard: OpenDashboard, trainings: list[FakeTraining], toasts: list[str]
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
-        await chosen(dashboard, pilot, "staged")
+        await choose_recipe(dashboard, pilot, "staged")
         assert form_title(dashboard) == "stage 1 of 2: pretrain · recipe staged"
         await pilot.press("space")
-        await wait_until(pilot, lambda: len(begun) == 1)
-        assert begun[0].config.classes == (0, 1, 2, 3, 4)
-        await wait_until(pilot, lambda: not begun[0].events)
+        await wait_until(pilot, lambda: len(trainings) == 1)
+        assert trainings[0].config.classes == (0, 1, 2, 3, 4)
+        await wait_until(pilot, lambda: not trainings[0].events)
         title = str(dashboard.screen.query_one(RunProgress).border_title)
         assert "stage 1 of 2: pretrain" in title
-        assert len(begun) == 1, "not before it has finished"
-        begun[0].end()
-        await wait_until(pilot, lambda: len(begun) == 2)
-        second = begun[1].config
-        assert begun[0].folder is not None
-        assert (second.classes, second.start) == ((5, 6, 7, 8, 9), str(begun[0].folder.path))
-        await wait_until(pilot, lambda: not begun[1].events)
-        await wait_until(pilot, lambda: "continues: stage 2 of 2: adapt" in logged(dashboard))
+        assert len(trainings) == 1, "the second stage waits for the first"
+        trainings[0].end()
+        await wait_until(pilot, lambda: len(trainings) == 2)
+        second = trainings[1].config
+        assert trainings[0].folder is not None
+        assert (second.classes, second.start) == ((5, 6, 7, 8, 9), str(trainings[0].folder.path))
+        await wait_until(pilot, lambda: not trainings[1].events)
+        await wait_until(pilot, lambda: "continues: stage 2 of 2: adapt" in log_text(dashboard))
         await wait_until(
             pilot, lambda: "staged continues: stage 2 of 2: adapt" in "\n".join(toasts)
         )
         assert "stage 2 of 2: adapt" in str(dashboard.screen.query_one(RunProgress).border_title)
-        begun[1].end()
+        trainings[1].end()
         await wait_until(pilot, lambda: dashboard.app_state.plan is None)
         await wait_until(pilot, lambda: "staged is done: all 2 steps" in "\n".join(toasts))
         await pilot.pause(0.2)
-        assert len(begun) == 2
+        assert len(trainings) == 2
 
 
-async def test_what_the_form_changes_holds_for_the_stages_that_follow(
-    open_dashboard: OpenDashboard, begun: list[Scripted]
+async def test_changes_in_the_form_apply_to_later_stages_too(
+    open_dashboard: OpenDashboard, trainings: list[FakeTraining]
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
-        await chosen(dashboard, pilot, "staged")
+        await choose_recipe(dashboard, pilot, "staged")
         screen = dashboard.screen
         assert isinstance(screen, TrainScreen)
         screen.draft.set("lr", "0.0123")
         screen.draft.set("classes", "1, 2")
         await pilot.press("space")
-        await wait_until(pilot, lambda: len(begun) == 1)
-        assert (begun[0].config.lr, begun[0].config.classes) == (0.0123, (1, 2))
-        begun[0].end()
-        await wait_until(pilot, lambda: len(begun) == 2)
-        assert (begun[1].config.lr, begun[1].config.classes) == (0.0123, (5, 6, 7, 8, 9))
-        begun[1].end()
+        await wait_until(pilot, lambda: len(trainings) == 1)
+        assert (trainings[0].config.lr, trainings[0].config.classes) == (0.0123, (1, 2))
+        trainings[0].end()
+        await wait_until(pilot, lambda: len(trainings) == 2)
+        assert (trainings[1].config.lr, trainings[1].config.classes) == (0.0123, (5, 6, 7, 8, 9))
+        trainings[1].end()
 
 
-async def test_a_change_that_a_later_stage_cannot_take_is_refused_at_once(
-    open_dashboard: OpenDashboard, begun: list[Scripted]
+async def test_a_change_that_is_invalid_for_a_later_stage_is_refused_at_once(
+    open_dashboard: OpenDashboard, trainings: list[FakeTraining]
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
-        await chosen(dashboard, pilot, "staged")
+        await choose_recipe(dashboard, pilot, "staged")
         screen = dashboard.screen
         assert isinstance(screen, TrainScreen)
         screen.draft.set("dataset", "folder:/somewhere")
@@ -185,121 +178,121 @@ async def test_a_change_that_a_later_stage_cannot_take_is_refused_at_once(
         assert screen.draft.problems
         await pilot.press("space")
         await pilot.pause()
-        assert begun == [] and dashboard.app_state.plan is None
+        assert trainings == [] and dashboard.app_state.plan is None
 
 
-async def test_the_plan_goes_on_behind_another_screen(
-    open_dashboard: OpenDashboard, begun: list[Scripted]
+async def test_a_plan_continues_while_another_screen_is_shown(
+    open_dashboard: OpenDashboard, trainings: list[FakeTraining]
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
-        await chosen(dashboard, pilot, "staged")
+        await choose_recipe(dashboard, pilot, "staged")
         await pilot.press("space")
-        await wait_until(pilot, lambda: len(begun) == 1)
+        await wait_until(pilot, lambda: len(trainings) == 1)
         await pilot.press("6")
-        begun[0].end()
-        await wait_until(pilot, lambda: len(begun) == 2)
-        begun[1].end()
+        trainings[0].end()
+        await wait_until(pilot, lambda: len(trainings) == 2)
+        trainings[1].end()
         await wait_until(pilot, lambda: dashboard.app_state.plan is None)
 
 
 async def test_stopping_a_stage_ends_the_plan(
-    open_dashboard: OpenDashboard, begun: list[Scripted], toasts: list[str]
+    open_dashboard: OpenDashboard, trainings: list[FakeTraining], toasts: list[str]
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
-        await chosen(dashboard, pilot, "staged")
+        await choose_recipe(dashboard, pilot, "staged")
         await pilot.press("space")
-        await wait_until(pilot, lambda: bool(begun) and not begun[0].events)
+        await wait_until(pilot, lambda: bool(trainings) and not trainings[0].events)
         await pilot.press("s")
-        assert [type(command) for command in begun[0].told] == [Stop]
-        begun[0].end(STOPPED)
+        assert [type(command) for command in trainings[0].commands] == [Stop]
+        trainings[0].end(STOPPED)
         await wait_until(pilot, lambda: dashboard.app_state.plan is None)
-        await wait_until(pilot, lambda: "staged ends here" in logged(dashboard))
+        await wait_until(pilot, lambda: "staged ends here" in log_text(dashboard))
         assert toasts[-1] == "staged ends here: 1 of its 2 steps skipped"
-        assert len(begun) == 1
+        assert len(trainings) == 1
 
 
-async def test_a_stage_that_does_not_begin_ends_the_plan(
+async def test_a_stage_that_cannot_start_ends_the_plan(
     open_dashboard: OpenDashboard,
-    begun: list[Scripted],
+    trainings: list[FakeTraining],
     toasts: list[str],
     app_state: AppState,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
-        await chosen(dashboard, pilot, "staged")
+        await choose_recipe(dashboard, pilot, "staged")
         await pilot.press("space")
-        await wait_until(pilot, lambda: len(begun) == 1)
+        await wait_until(pilot, lambda: len(trainings) == 1)
 
         def refuse(config: RunConfig) -> Training:
             raise UserError("no more")
 
         monkeypatch.setattr(app_state.session, "train", refuse)
-        begun[0].end()
+        trainings[0].end()
         await wait_until(pilot, lambda: dashboard.app_state.plan is None)
         await wait_until(pilot, lambda: "1 of its 2 steps skipped" in "\n".join(toasts))
         assert "no more" in "\n".join(toasts)
 
 
-async def test_members_are_trained_and_then_united_by_an_errand(
+async def test_members_are_trained_and_then_combined_by_a_job(
     open_dashboard: OpenDashboard,
-    begun: list[Scripted],
+    trainings: list[FakeTraining],
     toasts: list[str],
     app_state: AppState,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked: list[tuple[str, list[str], Callable[[Any], None]]] = []
+    started: list[tuple[str, list[str], Callable[[Any], None]]] = []
     async with open_dashboard("train") as (dashboard, pilot):
         monkeypatch.setattr(
             dashboard,
             "start_job",
-            lambda title, words, then, missed: asked.append((title, words, then)),
+            lambda title, words, then, missed: started.append((title, words, then)),
         )
-        await chosen(dashboard, pilot, "united")
-        assert form_title(dashboard) == "member 1 of 2 · recipe united"
+        await choose_recipe(dashboard, pilot, "combined")
+        assert form_title(dashboard) == "member 1 of 2 · recipe combined"
         await pilot.press("space")
-        for place in range(2):
-            await wait_until(pilot, lambda place=place: len(begun) == place + 1)  # type: ignore[misc]
-            begun[place].end()
-        await wait_until(pilot, lambda: bool(asked))
-        assert [run.config.seed for run in begun] == [0, 1]
-        title, words, then = asked[0]
-        runs = [str(run.folder.path) for run in begun if run.folder is not None]
-        assert title == "united: ensemble of 2"
+        for number in (1, 2):
+            await wait_until(pilot, lambda number=number: len(trainings) == number)  # type: ignore[misc]
+            trainings[number - 1].end()
+        await wait_until(pilot, lambda: bool(started))
+        assert [run.config.seed for run in trainings] == [0, 1]
+        title, words, then = started[0]
+        runs = [str(run.folder.path) for run in trainings if run.folder is not None]
+        assert title == "combined: ensemble of 2"
         assert words[:3] == ["ensemble", *runs]
-        assert {"--tta=flip", "--recipe=united", f"--runs={app_state.runs_dir}"} <= set(words)
-        made = make_run(app_state.runs_dir)
+        assert {"--tta=flip", "--recipe=combined", f"--runs={app_state.runs_dir}"} <= set(words)
+        folder = make_run(app_state.runs_dir)
         then(
             {
-                "path": str(made.path),
+                "path": str(folder.path),
                 "model": "2 × two-conv",
                 "val": None,
                 "test": {"accuracy": 0.9321, "count": 1000},
             }
         )
-        assert dashboard.app_state.plan is None and dashboard.app_state.selected_run == made
-        assert "united is done: " in toasts[-1] and "test 93.21 %" in toasts[-1]
+        assert dashboard.app_state.plan is None and dashboard.app_state.selected_run == folder
+        assert "combined is done: " in toasts[-1] and "test 93.21 %" in toasts[-1]
 
 
-async def test_settings_of_a_stages_run_are_one_run_again(
-    open_dashboard: OpenDashboard, begun: list[Scripted]
+async def test_the_settings_of_a_stage_start_a_single_run(
+    open_dashboard: OpenDashboard, trainings: list[FakeTraining]
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
-        await chosen(dashboard, pilot, "staged")
+        await choose_recipe(dashboard, pilot, "staged")
         await pilot.press("space")
-        await wait_until(pilot, lambda: len(begun) == 1)
-        begun[0].end(STOPPED)
+        await wait_until(pilot, lambda: len(trainings) == 1)
+        trainings[0].end(STOPPED)
         await wait_until(pilot, lambda: dashboard.app_state.plan is None)
         await pilot.press("n")
         assert "stage 1 of 2" not in form_title(dashboard)
         await pilot.press("space")
-        await wait_until(pilot, lambda: len(begun) == 2)
-        begun[1].end()
+        await wait_until(pilot, lambda: len(trainings) == 2)
+        trainings[1].end()
         await pilot.pause(0.3)
-        assert len(begun) == 2 and dashboard.app_state.plan is None
+        assert len(trainings) == 2 and dashboard.app_state.plan is None
 
 
-async def test_the_palette_and_other_screens_lead_to_the_first_stage_too(
-    open_dashboard: OpenDashboard, begun: list[Scripted]
+async def test_another_screen_can_put_the_first_stage_into_the_form(
+    open_dashboard: OpenDashboard, trainings: list[FakeTraining]
 ) -> None:
     async with open_dashboard("data") as (dashboard, pilot):
         dashboard.edit_recipe("staged")
@@ -308,55 +301,55 @@ async def test_the_palette_and_other_screens_lead_to_the_first_stage_too(
         assert form_title(dashboard) == "stage 1 of 2: pretrain · recipe staged"
 
 
-async def test_who_leaves_in_the_middle_of_a_plan_is_told_what_is_left_out(
-    open_dashboard: OpenDashboard, begun: list[Scripted], monkeypatch: pytest.MonkeyPatch
+async def test_quitting_during_a_plan_prints_how_many_steps_were_skipped(
+    open_dashboard: OpenDashboard, trainings: list[FakeTraining], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    monkeypatch.setattr("fmnist_tui.tui.launch._print", told.append)
+    printed: list[str] = []
+    monkeypatch.setattr("fmnist_tui.tui.launch._print", printed.append)
     async with open_dashboard("train") as (dashboard, pilot):
-        await chosen(dashboard, pilot, "staged")
+        await choose_recipe(dashboard, pilot, "staged")
         await pilot.press("space")
-        await wait_until(pilot, lambda: len(begun) == 1)
-        begun[0].end(STOPPED)
+        await wait_until(pilot, lambda: len(trainings) == 1)
+        trainings[0].end(STOPPED)
         app_state = dashboard.app_state
         assert app_state.plan is not None
         _finish_run(app_state)
-    assert told[-1] == "staged: 1 of 2 steps skipped"
+    assert printed[-1] == "staged: 1 of 2 steps skipped"
 
 
-async def test_a_detached_run_takes_what_follows_it_along(
+async def test_a_detached_run_continues_its_plan(
     open_dashboard: OpenDashboard,
-    begun: list[Scripted],
+    trainings: list[FakeTraining],
     app_state: AppState,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told: list[str] = []
+    printed: list[str] = []
     started: list[list[str]] = []
 
     def start(words: list[str], output: HandoverOutput) -> int:
         started.append(words)
         return 4711
 
-    monkeypatch.setattr("fmnist_tui.tui.launch._print", told.append)
+    monkeypatch.setattr("fmnist_tui.tui.launch._print", printed.append)
     monkeypatch.setattr(handover, "start_detached", start)
     async with open_dashboard("train") as (dashboard, pilot):
-        await chosen(dashboard, pilot, "staged")
+        await choose_recipe(dashboard, pilot, "staged")
         await pilot.press("space")
-        await wait_until(pilot, lambda: len(begun) == 1)
-        begun[0].end(DETACHED)
+        await wait_until(pilot, lambda: len(trainings) == 1)
+        trainings[0].end(DETACHED)
         assert app_state.plan is not None
         plan = app_state.plan
         _finish_run(app_state)
     (words,) = started
-    assert begun[0].folder is not None
-    assert words[:2] == ["train", f"--resume={begun[0].folder.path.absolute()}"]
-    kept = Plan.from_file(Path(words[-1].removeprefix("--plan=")))
-    assert kept == plan and kept.remaining == 2
-    assert told[-1] == "1 more step of staged run in that process"
+    assert trainings[0].folder is not None
+    assert words[:2] == ["train", f"--resume={trainings[0].folder.path.absolute()}"]
+    saved = Plan.from_file(Path(words[-1].removeprefix("--plan=")))
+    assert saved == plan and saved.remaining == 2
+    assert printed[-1] == "1 more step of staged run in that process"
 
 
 async def test_m_trains_several_seeds_of_the_form_for_an_ensemble(
-    open_dashboard: OpenDashboard, begun: list[Scripted], toasts: list[str]
+    open_dashboard: OpenDashboard, trainings: list[FakeTraining], toasts: list[str]
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
         screen = dashboard.screen
@@ -368,30 +361,30 @@ async def test_m_trains_several_seeds_of_the_form_for_an_ensemble(
         problem = dashboard.screen.query_one(Static)
         await wait_until(pilot, lambda: "2 to 64 seeds" in str(problem.content))
         await pilot.press("backspace", "2", "enter")
-        await wait_until(pilot, lambda: len(begun) == 1)
+        await wait_until(pilot, lambda: len(trainings) == 1)
         plan = dashboard.app_state.plan
         assert plan is not None and plan.heading == "member 1 of 2"
         assert plan.steps[-1] == EnsembleStep("ensemble of 2", "none")
-        begun[0].end()
-        await wait_until(pilot, lambda: len(begun) == 2)
-        assert [run.config.seed for run in begun] == [5, 6]
+        trainings[0].end()
+        await wait_until(pilot, lambda: len(trainings) == 2)
+        assert [run.config.seed for run in trainings] == [5, 6]
         await pilot.press("M")
         await wait_until(pilot, lambda: any("a run is in progress" in toast for toast in toasts))
 
 
-async def test_a_start_is_picked_among_the_runs_typed_or_taken_back(
+async def test_the_start_is_a_chosen_run_a_typed_path_or_none(
     open_dashboard: OpenDashboard,
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
         app_state = dashboard.app_state
-        made = make_run(app_state.runs_dir, CONFIG)
+        folder = make_run(app_state.runs_dir, CONFIG)
         screen = dashboard.screen
         assert isinstance(screen, TrainScreen)
         screen.query_one(Form).fields.go_to("start")
         await pilot.press("enter")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
-        await pilot.press(*made.id, "enter")
-        await wait_until(pilot, lambda: screen.draft.values["start"] == made.name)
+        await pilot.press(*folder.id, "enter")
+        await wait_until(pilot, lambda: screen.draft.values["start"] == folder.name)
         await pilot.press("enter")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         await pilot.press(*"model", "enter")
@@ -404,22 +397,21 @@ async def test_a_start_is_picked_among_the_runs_typed_or_taken_back(
         await wait_until(pilot, lambda: screen.draft.values["start"] is None)
 
 
-async def test_the_palette_has_a_recipe_held_to_its_claims_after_a_question(
+async def test_the_claims_of_a_recipe_are_checked_after_a_question(
     open_dashboard: OpenDashboard,
     app_state: AppState,
-    begun: list[Scripted],
+    trainings: list[FakeTraining],
+    toasts: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with open_dashboard("runs") as (dashboard, pilot):
-        asked: list[tuple[str, list[str]]] = []
-        said: list[str] = []
+        started: list[tuple[str, list[str]]] = []
 
-        def errand(title: str, words: list[str], then: Callable[[Any], None]) -> None:
-            asked.append((title, words))
-            then(FOUND)
+        def start_job(title: str, words: list[str], then: Callable[[Any], None]) -> None:
+            started.append((title, words))
+            then(CHECKS)
 
-        monkeypatch.setattr(dashboard, "start_job", errand)
-        monkeypatch.setattr(dashboard, "notify", lambda message, *_, **__: said.append(message))
+        monkeypatch.setattr(dashboard, "start_job", start_job)
         for answer in ("n", "y"):
             dashboard.start_flow(check_recipe(dashboard, "fast"))
             await wait_until(pilot, lambda: bool(dashboard.screen.query(OptionList)))
@@ -427,10 +419,10 @@ async def test_the_palette_has_a_recipe_held_to_its_claims_after_a_question(
             await pilot.press(answer)
             await wait_until(pilot, lambda: not isinstance(dashboard.screen, ChoiceDialog))
         folders = [f"--runs={app_state.runs_dir}", f"--data={app_state.data_dir}"]
-        assert asked == [("check fast", ["recipes", "check", "fast", *folders])]
-        assert said == ["fast keeps 1 of 2 claims; 1 could not be checked"]
+        assert started == [("check fast", ["recipes", "check", "fast", *folders])]
+        assert toasts == ["fast keeps 1 of 2 claims; 1 could not be checked"]
         dashboard.start_flow(check_recipe(dashboard, "staged"))
-        assert said[-1] == "staged has no claims to check"
+        assert toasts[-1] == "staged has no claims to check"
 
 
-FOUND = [{"recipe": "fast", "passed": True}, {"recipe": "fast", "passed": None}]
+CHECKS = [{"recipe": "fast", "passed": True}, {"recipe": "fast", "passed": None}]

@@ -1,7 +1,7 @@
-"""What a screen shows, as text that can be kept and compared: characters, then colours.
+"""The content of a screen as text that can be stored and compared: characters, then colours.
 
-After the characters comes one letter for the style of each cell, where it differs from
-the one before it, and a legend of the letters. A change is read like any other in a diff.
+After the characters come the styles, a letter wherever the style changes, and a legend of the
+letters. A change of colour is readable in a diff.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from textual.app import App
 LETTERS = string.ascii_letters + string.digits + "".join(map(chr, range(0x3B1, 0x3FF)))
 
 
-def picture(app: App[int]) -> str:
-    """All that is on the screen of `app` now."""
+def screen_text(app: App[int]) -> str:
+    """The characters and styles of the current screen."""
     legend: dict[str, str] = {}
     characters, styles = [], []
     for line in app.screen._compositor.render_strips(app.size):
         characters.append("".join(segment.text for segment in line).rstrip())
-        styles.append("".join(_letters(line, legend)).rstrip())
-    meanings = [f"{letter} {meaning}" for meaning, letter in legend.items()]
-    return "\n".join([*characters, "", *styles, "", *meanings, ""])
+        styles.append("".join(_style_letters(line, legend)).rstrip())
+    descriptions = [f"{letter} {description}" for description, letter in legend.items()]
+    return "\n".join([*characters, "", *styles, "", *descriptions, ""])
 
 
-def _letters(line: object, legend: dict[str, str]) -> Iterator[str]:
-    before = ""
+def _style_letters(line: object, legend: dict[str, str]) -> Iterator[str]:
+    previous = ""
     assert hasattr(line, "__iter__")
     for segment in line:
         assert isinstance(segment, Segment)
-        meaning = _meaning(segment.style)
-        letter = legend.setdefault(meaning, LETTERS[min(len(legend), len(LETTERS) - 1)])
+        description = _describe_style(segment.style)
+        letter = legend.setdefault(description, LETTERS[min(len(legend), len(LETTERS) - 1)])
         width = segment.cell_length
         if width:
-            yield ("." if letter == before else letter) + "." * (width - 1)
-        before = letter
+            yield ("." if letter == previous else letter) + "." * (width - 1)
+        previous = letter
 
 
-def _meaning(style: Style | None) -> str:
+def _describe_style(style: Style | None) -> str:
     if style is None:
         return "plain"
     words = [

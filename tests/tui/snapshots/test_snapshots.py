@@ -1,7 +1,7 @@
-"""Every screen, empty, in the middle of a training and after one, as it looks.
+"""The look of every screen: empty, during a training and after one.
 
-`pytest tests/tui/snapshots --write-snapshots` writes anew what is kept; look at
-the difference before you keep it.
+`pytest tests/tui/snapshots --write-snapshots` updates the stored snapshots; check the
+difference before you commit it.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from fmnist_tui.tui.state.run_feed import RunFeed
 from tests.tui import support
 from tests.tui.conftest import OpenDashboard
 from tests.tui.fake_model import FakeModel
-from tests.tui.snapshots.snapshots import picture
+from tests.tui.snapshots.snapshots import screen_text
 from tests.tui.support import events, make_run, wait_until
 from tests.unit.sweeps.support import join_study, run_trial
 
-KEPT = Path(__file__).parent / "kept"
+SNAPSHOTS = Path(__file__).parent / "kept"
 SAMPLE = Path(__file__).parents[3] / "assets" / "samples" / "bag-cut-out.png"
 SCREENS = ("data", "train", "evaluate", "errors", "predict", "runs", "sweep")
 
 
-class Day(datetime):
-    """Always the same."""
+class FixedDatetime(datetime):
+    """A `now` that never changes."""
 
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> Self:
@@ -42,10 +42,10 @@ class Day(datetime):
 
 
 @pytest.fixture(autouse=True)
-def still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """The same day, the same home and the same run names each time."""
+def fixed_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Fix the time, the time zone and the home folder."""
     monkeypatch.setattr(time, "time", lambda: support.START + 3_600.0)
-    monkeypatch.setattr("fmnist_tui.runs.folder.datetime", Day)
+    monkeypatch.setattr("fmnist_tui.runs.folder.datetime", FixedDatetime)
     monkeypatch.setenv("HOME", str(tmp_path))
     with monkeypatch.context() as zone:
         zone.setenv("TZ", "UTC")
@@ -55,18 +55,18 @@ def still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids that count up."""
+def numbered_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Number the ids of runs."""
     numbers = iter(range(1, 1000))
     monkeypatch.setattr("fmnist_tui.runs.folder._new_id", lambda _: f"{next(numbers):04x}")
 
 
-def nothing(app_state: AppState) -> Iterator[None]:
+def empty(app_state: AppState) -> Iterator[None]:
     yield
 
 
 def training(app_state: AppState) -> Iterator[None]:
-    """A run of this process two epochs from its beginning, and one that has ended."""
+    """A training after two epochs, and a finished run."""
     done = make_run(app_state.runs_dir)
     run = Training(support.CONFIG)
     run.folder = make_run(app_state.runs_dir, epochs=2, ended=False)
@@ -79,7 +79,7 @@ def training(app_state: AppState) -> Iterator[None]:
 
 
 def finished(app_state: AppState) -> Iterator[None]:
-    """A run that has ended, in hand and on the bench."""
+    """A finished run, which is selected and shown on Train."""
     run = make_run(app_state.runs_dir)
     app_state.feed, app_state.selected_run = RunFeed.open(run), run
     app_state.settings.save("dataset", "sketches")
@@ -87,27 +87,27 @@ def finished(app_state: AppState) -> Iterator[None]:
 
 
 STATES: dict[str, Callable[[AppState], Iterator[None]]] = {
-    "empty": nothing,
+    "empty": empty,
     "training": training,
     "finished": finished,
 }
 
 
-def searched(app_state: AppState) -> None:
-    """A study that has ended well, in a journal beside the runs."""
-    book = join_study(storage.parse_location(None, app_state.runs_dir))
+def make_study(app_state: AppState) -> None:
+    """A study with complete, pruned and failed trials in a journal beside the runs."""
+    ledger = join_study(storage.parse_location(None, app_state.runs_dir))
     for values in ([0.5, 0.6, 0.62], [0.55, 0.7, 0.81], [0.3, 0.4, 0.6], [0.6, 0.75, 0.8]):
-        run_trial(book, values)
-    poor = book.claim()
-    book.report(poor, 1, 0.2)
-    book.end(poor, "pruned")
-    book.end(book.claim(), "failed", why="the loss stopped being a number")
+        run_trial(ledger, values)
+    pruned = ledger.claim()
+    ledger.report(pruned, 1, 0.2)
+    ledger.end(pruned, "pruned")
+    ledger.end(ledger.claim(), "failed", why="the loss stopped being a number")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("screen", SCREENS)
-async def test_a_screen_looks_as_it_did(
+async def test_a_screen_matches_its_snapshot(
     open_dashboard: OpenDashboard,
     app_state: AppState,
     monkeypatch: pytest.MonkeyPatch,
@@ -123,32 +123,32 @@ async def test_a_screen_looks_as_it_did(
     next(prepared)
     monkeypatch.setenv(storage.VARIABLE, f"journal:{app_state.runs_dir}/studies.log")
     if screen == "sweep" and state != "empty":
-        searched(app_state)
-    kept = KEPT / f"{screen}-{state}-{size[0]}x{size[1]}.txt"
+        make_study(app_state)
+    snapshot = SNAPSHOTS / f"{screen}-{state}-{size[0]}x{size[1]}.txt"
     async with open_dashboard(screen, size=size) as (dashboard, pilot):
         if screen == "predict" and state == "finished":
             shutil.copy(SAMPLE, Path.home())
             await pilot.press("enter")
             dashboard.screen.query_one(Input).value = f"~/{SAMPLE.name}"
             await pilot.press("enter")
-        now = before = ""
-        same = 0
+        text = previous = ""
+        unchanged = 0
 
-        def steady() -> bool:
-            nonlocal now, before, same
-            before, now = now, picture(dashboard)
+        def is_stable() -> bool:
+            nonlocal text, previous, unchanged
+            previous, text = text, screen_text(dashboard)
             idle = all(worker.is_finished for worker in dashboard.workers)
-            same = same + 1 if now == before and idle else 0
-            return same >= 5
+            unchanged = unchanged + 1 if text == previous and idle else 0
+            return unchanged >= 5
 
-        await wait_until(pilot, steady)
+        await wait_until(pilot, is_stable)
     next(prepared, None)
     if request.config.getoption("--write-snapshots"):
-        kept.parent.mkdir(exist_ok=True)
-        kept.write_text(now, encoding="utf-8")
-    assert kept.is_file(), f"there is no {kept.name}: --write-snapshots writes it"
-    wanted = kept.read_text(encoding="utf-8")
+        snapshot.parent.mkdir(exist_ok=True)
+        snapshot.write_text(text, encoding="utf-8")
+    assert snapshot.is_file(), f"{snapshot.name} is missing: --write-snapshots writes it"
+    stored = snapshot.read_text(encoding="utf-8")
     difference = difflib.unified_diff(
-        wanted.splitlines(), now.splitlines(), "as it was", "as it is", lineterm=""
+        stored.splitlines(), text.splitlines(), "stored", "current", lineterm=""
     )
-    assert now == wanted, "\n".join(difference)
+    assert text == stored, "\n".join(difference)
