@@ -117,7 +117,7 @@ class Dashboard(App[int]):
         return themes.DEFAULTS
 
     def get_default_screen(self) -> Screen[object]:
-        return Screen(id="ground")
+        return Screen(id="default")
 
     async def on_event(self, event: events.Event) -> None:
         typed = isinstance(event, events.Key | events.Paste) and not event.is_forwarded
@@ -159,18 +159,18 @@ class Dashboard(App[int]):
             return  # the app closes: it has no screens any more
         feed = self.app_state.feed
         if feed is not None:
-            was_live, was_error = feed.live, feed.error
+            was_error = feed.error
             if feed.drain():
                 self.run_updated.publish(feed)
                 self.refresh_status()
-                self._report_end(feed, was_live, was_error)
+                self._report_end(feed, was_error)
         if self.jobs.poll():
             self.refresh_status()
         self.plan_runner.poll()
         self._show_warnings()
         self.set_timer(self._refresh_rate.next(), self._tick)
 
-    def _report_end(self, feed: RunFeed, was_live: bool, was_error: str) -> None:
+    def _report_end(self, feed: RunFeed, was_error: str) -> None:
         end = feed.state.end
         if feed.error and feed.error != was_error:
             self.notify(feed.error, "error")
@@ -224,9 +224,9 @@ class Dashboard(App[int]):
         """Follow a run on disk, which another process may be training."""
         self.workers.cancel_group(self, "follow")
         feed = self.app_state.feed
-        if feed is not None and feed.folder == folder and (feed.live or not feed.own):
+        if feed is not None and feed.folder == folder and (feed.is_live or not feed.is_own):
             return
-        if self.app_state.training:
+        if self.app_state.is_training:
             self.notify("a run is in progress here; it is shown until it ends", "warning")
             return
 
@@ -237,7 +237,7 @@ class Dashboard(App[int]):
                 self.notify(str(error), "error")
                 return
             # A training that was started in the meantime stays.
-            if not self.app_state.training:
+            if not self.app_state.is_training:
                 self.show_run(opened)
 
         self.run_worker(open_it(), group="follow", exclusive=True)
@@ -245,7 +245,7 @@ class Dashboard(App[int]):
     def send_command(self, command: Command) -> bool:
         """Send a command to the followed run. False if it is not running."""
         feed = self.app_state.feed
-        if feed is None or not feed.live:
+        if feed is None or not feed.is_live:
             self.notify("no run is in progress", "warning")
             return False
         try:

@@ -62,15 +62,15 @@ class PaletteCommands(Provider):
 
     def _actions(self) -> list[Entry]:
         """The bindings of the current screen and of the focused pane."""
-        found: dict[str, Entry] = {}
+        entries: dict[str, Entry] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if not binding.description or not active.enabled or binding.action.startswith("show("):
                 continue
             key = binding.key_display or self.app.get_key_display(binding)
             run = partial(self._act, active.node, binding.action)
-            found.setdefault(binding.description, (binding.description, f"key {key}", run))
-        return list(found.values())
+            entries.setdefault(binding.description, (binding.description, f"key {key}", run))
+        return list(entries.values())
 
     async def _act(self, node: object, action: str) -> None:
         await self.app.run_action(action, default_namespace=cast("DOMNode", node))
@@ -91,8 +91,8 @@ class PaletteCommands(Provider):
             score = matcher.match(name)
             if score > 0:
                 # Textual would interpret brackets in a highlighted name as markup.
-                shown = Content(name) if "[" in name else matcher.highlight(name)
-                yield Hit(score, shown, run, name, help=escape_markup(about))
+                label = Content(name) if "[" in name else matcher.highlight(name)
+                yield Hit(score, label, run, name, help=escape_markup(about))
 
 
 def escape_markup(text: str) -> str:

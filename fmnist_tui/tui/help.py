@@ -34,9 +34,9 @@ def help_dialog(screen: Screen[object]) -> TextDialog:
     for owner, keys in sorted(groups.items(), key=lambda group: group[0] == "Everywhere"):
         lines.append(Content.styled(owner, "bold $primary"))
         for key, description, names in _merge_keys(keys):
-            shown_key = (f"  {key:<18}", "bold $accent")
-            shown_names = (f"  {names}", "$foreground-muted")
-            lines.append(Content.assemble(shown_key, description, shown_names))
+            key_part = (f"  {key:<18}", "bold $accent")
+            names_part = (f"  {names}", "$foreground-muted")
+            lines.append(Content.assemble(key_part, description, names_part))
         lines.append(Content(""))
     lines.append(
         Content(f"Change keys in {format_path(settings_dir())}/keys.toml, for example: [keys]")

@@ -24,7 +24,7 @@ class QuitFlow:
         if isinstance(self._context.screen, QuitDialog):
             return
         mode: QuitMode | None = QuitMode.STOP
-        if self._app_state.training and not self._is_searching:
+        if self._app_state.is_training and not self._is_searching:
             dialog = QuitDialog(
                 "A run is in progress",
                 "What should happen to it?",
@@ -40,7 +40,7 @@ class QuitFlow:
 
     async def interrupt(self) -> None:
         """Quit on Ctrl-C; pressed again while the dialog about a run is open, stop the run."""
-        if isinstance(self._context.screen, QuitDialog) and self._app_state.training:
+        if isinstance(self._context.screen, QuitDialog) and self._app_state.is_training:
             self._context.quit_now(QuitMode.STOP, _INTERRUPTED)
         else:
             await self.quit(_INTERRUPTED)
@@ -50,9 +50,9 @@ class QuitFlow:
         feed = self._app_state.feed
         if self._is_searching:
             self._context.notify("a learning-rate search cannot be detached; q ends it", "warning")
-        elif self._app_state.training:
+        elif self._app_state.is_training:
             await self._quit_after_jobs(QuitMode.DETACH, 0)
-        elif feed is not None and feed.live:
+        elif feed is not None and feed.is_live:
             self._context.notify("this run is in another process and continues when you quit (q)")
         else:
             self._context.notify("no run is in progress", "warning")
@@ -81,4 +81,4 @@ class QuitFlow:
     def _is_searching(self) -> bool:
         """Whether this process's run is a learning-rate search, which has nothing to save."""
         feed = self._app_state.feed
-        return self._app_state.training and feed is not None and feed.kind == LRFIND
+        return self._app_state.is_training and feed is not None and feed.kind == LRFIND

@@ -38,7 +38,7 @@ class PlanRunner:
     def poll(self) -> None:
         """Start the next step if the current one has ended."""
         plan, feed = self._app_state.plan, self._feed
-        if plan is None or feed is None or feed.live:
+        if plan is None or feed is None or feed.is_live:
             return
         if self._app_state.session.training is not None:
             self._abandon(plan, "another run was started")

@@ -39,7 +39,7 @@ class SelectedRun:
         self.problem = ""
         self.is_loading = False
         self._state: RunState | None = None
-        self._shown_key: object = None
+        self._last_version: object = None
         self._timer: Timer | None = None
 
     # -- while the screen is shown -----------------------------------------------------
@@ -178,7 +178,7 @@ class SelectedRun:
         if self.feed is None or state is None:
             return
         last = state.epochs[-1].step if state.epochs else 0
-        shown_state = (
+        version = (
             self.folder,
             last,
             state.sessions,
@@ -186,8 +186,8 @@ class SelectedRun:
             len(state.checkpoints),
             state.best,
         )
-        if shown_state != self._shown_key:
-            self._shown_key = shown_state
+        if version != self._last_version:
+            self._last_version = version
             self._notify_screen()
 
     # -- actions ------------------------------------------------------------------------

@@ -73,9 +73,9 @@ class AppState:
         self.datasets = DatasetCache(self.data_dir)
 
     @property
-    def training(self) -> bool:
+    def is_training(self) -> bool:
         """Whether this process is training a run."""
-        return self.feed is not None and self.feed.own and self.feed.live
+        return self.feed is not None and self.feed.is_own and self.feed.is_live
 
     @property
     def running_jobs(self) -> list[BackgroundJob]:

@@ -18,9 +18,9 @@ class DraftRow:
     """A row of the form: a group heading (without `value`), or a field."""
 
     name: str
-    heading: bool = False
+    is_heading: bool = False
     value: str = ""
-    changed: bool = False
+    is_changed: bool = False
     problem: str = ""
 
 
@@ -75,7 +75,7 @@ class ConfigDraft:
         """The rows of the form: every field under its group's heading."""
         rows: list[DraftRow] = []
         for group, names in groupby(FIELDS, config.setting_group):
-            rows.append(DraftRow(group, heading=True))
+            rows.append(DraftRow(group, is_heading=True))
             for name in names:
                 value, changed = self.values[name], self.values[name] != self._base[name]
                 problem = self.problems.get(name, "")

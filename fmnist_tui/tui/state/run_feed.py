@@ -93,12 +93,12 @@ class RunFeed:
         return LRFIND if searches else TRAIN
 
     @property
-    def own(self) -> bool:
+    def is_own(self) -> bool:
         """Whether this process trains the run."""
         return self.training is not None
 
     @property
-    def live(self) -> bool:
+    def is_live(self) -> bool:
         """Whether a process trains the run now."""
         return self.holder is not None or (self.training is not None and not self.training.is_done)
 
@@ -115,7 +115,7 @@ class RunFeed:
     def status(self) -> str:
         """What the run is doing, or how it ended, in one word."""
         state = self.state
-        if self.live:
+        if self.is_live:
             if state.started is None:
                 return "preparing"
             return "paused" if state.paused else (state.phase or "starting")

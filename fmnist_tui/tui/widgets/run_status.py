@@ -31,9 +31,9 @@ def run_status(feed: RunFeed) -> Content:
     state = feed.state
     sign, colour = status_mark(feed.status)
     parts = [feed.name]
-    if feed.live and feed.kind == LRFIND:
+    if feed.is_live and feed.kind == LRFIND:
         parts.append(format_percent(state.fraction, 0))
-    elif state.started is not None and feed.live:
+    elif state.started is not None and feed.is_live:
         epochs = state.started.epochs
         parts.append(f"ep {min(state.epochs_done + 1, epochs)}/{epochs}")
     if feed.status not in ("training", "validating"):

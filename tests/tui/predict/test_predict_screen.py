@@ -402,7 +402,8 @@ async def test_the_mouse_draws_and_its_right_button_erases(
         await pilot.mouse_up(DrawPad, offset=(20, 5))
         assert pad.is_blank
         await wait_until(
-            pilot, lambda: "draw something" in str(dashboard.screen.query_one(StagesPane)._shown)
+            pilot,
+            lambda: "draw something" in str(dashboard.screen.query_one(StagesPane)._last_content),
         )
 
 

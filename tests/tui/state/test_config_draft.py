@@ -11,8 +11,8 @@ from tests.tui.support import CONFIG
 
 def test_every_setting_has_a_line_under_its_groups_heading() -> None:
     rows = ConfigDraft(CONFIG.model_dump()).rows()
-    assert [row.name for row in rows if not row.heading] == list(FIELDS)
-    assert rows[0].heading
+    assert [row.name for row in rows if not row.is_heading] == list(FIELDS)
+    assert rows[0].is_heading
 
 
 def test_what_is_typed_is_checked_and_the_reason_stands_beside_it() -> None:
@@ -20,7 +20,7 @@ def test_what_is_typed_is_checked_and_the_reason_stands_beside_it() -> None:
     assert draft.set("lr", "0.0x") == "must be a number above 0, at most 100"
     assert draft.config() is None
     row = next(row for row in draft.rows() if row.name == "lr")
-    assert row.problem and row.value == "0.0x" and row.changed
+    assert row.problem and row.value == "0.0x" and row.is_changed
     assert draft.set("lr", "0.01") == ""
     config = draft.config()
     assert config is not None and config.lr == 0.01

@@ -47,7 +47,7 @@ def test_a_run_that_another_process_holds_is_live_and_can_be_told_things(tmp_pat
     folder = make_run(tmp_path, epochs=2, ended=False)
     with RunLock.acquire(folder.path):
         feed = RunFeed.open(folder)
-        assert feed.live and not feed.own and feed.holder is not None
+        assert feed.is_live and not feed.is_own and feed.holder is not None
         feed.send(Stop(0.0, "enough"))
     assert "enough" in folder.commands.read_text()
 

@@ -47,7 +47,7 @@ class EvaluateScreen(SelectedRunScreen):
         Binding("shift+tab", "pane(-1)", "Previous pane", show=False, id="evaluate.previous"),
     ]
 
-    _shown: LoadedEvaluation | None = None
+    _evaluation: LoadedEvaluation | None = None
     _page = 0
 
     def results(self) -> Iterable[Widget]:
@@ -67,18 +67,18 @@ class EvaluateScreen(SelectedRunScreen):
     def show_selection(self) -> None:
         loaded = self.selected.loaded
         if loaded is None:
-            self._shown = None
+            self._evaluation = None
             self.show_summary(None)
             return
         self.show_summary(summary.score_facts(loaded.evaluation))
-        if loaded is not self._shown:
+        if loaded is not self._evaluation:
             self._show(loaded)
         self._update_fit()
         if self.is_current and (self.focused is None or not self.focused.display):
             self.query_one(f"#{PAGES[self._page][0]}").focus()
 
     def _show(self, loaded: LoadedEvaluation) -> None:
-        self._shown = loaded
+        self._evaluation = loaded
         evaluation = loaded.evaluation
         names = [score.name for score in evaluation.classes]
         self.query_one(ConfusionTable).show(evaluation.confusion, names)
@@ -114,13 +114,13 @@ class EvaluateScreen(SelectedRunScreen):
         self.call_after_refresh(self._resized)
 
     def _resized(self) -> None:
-        if self._shown is not None:
+        if self._evaluation is not None:
             self._arrange()
             self._update_fit()
 
     def _arrange(self) -> None:
         """Show the panes that fit, and give the matrix the lines that it can use."""
-        if self._shown is None:
+        if self._evaluation is None:
             return
         folded = self._folded
         for number, panes in enumerate(PAGES):
@@ -130,7 +130,7 @@ class EvaluateScreen(SelectedRunScreen):
             "tab: classes, fit, reliability" if folded else ""
         )
         self.query_one("#fit").border_subtitle = "tab: reliability" if folded else ""
-        rows = self._row_heights(len(self._shown.evaluation.classes))
+        rows = self._row_heights(len(self._evaluation.evaluation.classes))
         self.set_class(len(rows) == 3, "-three")
         self.query_one("#grid").styles.grid_rows = " ".join(rows)
 
@@ -162,12 +162,12 @@ class EvaluateScreen(SelectedRunScreen):
             self._arrange()
 
     def action_pane(self, by: int) -> None:
-        if not self._folded or self._shown is None:
+        if not self._folded or self._evaluation is None:
             (self.focus_next if by > 0 else self.focus_previous)()
             return
         order = [pane for page in PAGES for pane in page]
-        here = self.focused.id if self.focused is not None else None
-        pane = order[(order.index(here) + by if here in order else 0) % len(order)]
+        focused = self.focused.id if self.focused is not None else None
+        pane = order[(order.index(focused) + by if focused in order else 0) % len(order)]
         # A focused pane that is hidden would pass the focus to an arbitrary one.
         self.set_focus(None)
         self._show_page_of(pane)

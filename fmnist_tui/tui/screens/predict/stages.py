@@ -135,7 +135,7 @@ class StagesPane(VerticalScroll, can_focus=True):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self._stages: tuple[PreparationStep, ...] = ()
-        self._shown: object = None
+        self._last_content: object = None
 
     def compose(self) -> ComposeResult:
         yield StageStrip()
@@ -144,10 +144,10 @@ class StagesPane(VerticalScroll, can_focus=True):
 
     def show(self, stages: tuple[PreparationStep, ...], message: str, renderer: str) -> None:
         """Show these stages, or the message where there are none."""
-        shown = (stages, message, renderer)
-        if shown == self._shown:
+        content = (stages, message, renderer)
+        if content == self._last_content:
             return
-        self._stages, self._shown = stages, shown
+        self._stages, self._last_content = stages, content
         self.set_class(not stages, "-empty")
         self.query_one(".empty", Static).update(Content(message))
         captions = [

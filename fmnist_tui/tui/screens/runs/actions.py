@@ -69,7 +69,7 @@ class RunActions:
     async def _follow(self, run: RunSummary) -> None:
         context = self._screen.context
         feed = context.app_state.feed
-        if feed is None or not feed.own or feed.folder != run.run:
+        if feed is None or not feed.is_own or feed.folder != run.run:
             dialog = ChoiceDialog(
                 f"{run_name(run)} is running",
                 f"It is trained by {run.holder} and cannot be resumed until it ends.",
@@ -188,7 +188,7 @@ class RunActions:
         """Drop references to a folder that is gone, or point them to where it has moved."""
         context = self._screen.context
         feed = context.app_state.feed
-        if feed is not None and feed.folder == folder and not feed.live:
+        if feed is not None and feed.folder == folder and not feed.is_live:
             context.show_run(None)
         if context.app_state.selected_run == folder:
             context.select_run(moved)

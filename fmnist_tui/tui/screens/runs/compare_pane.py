@@ -116,5 +116,5 @@ class ComparePane(Container):
             self.query_one(f"#curve-{name}").display = name == self.view
         self.query_one("#page").display = self.view == PAGE or not self._folded
         if focused is not None and focused in self.query("*") and not focused.display:
-            shown = "#page" if self.view == PAGE else f"#curve-{self.view}"
-            self.query_one(shown).focus()
+            selector = "#page" if self.view == PAGE else f"#curve-{self.view}"
+            self.query_one(selector).focus()

@@ -47,7 +47,7 @@ class SpacePlot(IncrementalWidget):
     _study: Snapshot | None = None
     _order: tuple[str, ...] = ()
     _current: int | None = None
-    _drawn: object = None
+    _last_content: object = None
 
     def show(
         self, study: Snapshot | None, order: Sequence[str] = (), current: int | None = None
@@ -55,8 +55,8 @@ class SpacePlot(IncrementalWidget):
         """Draw a study, if anything has changed; `current` is a trial's number."""
         trials = study and [(trial.number, trial.state, trial.value) for trial in study.trials]
         content = (study and study.name, trials, tuple(order), current)
-        if content != self._drawn:
-            self._drawn = content
+        if content != self._last_content:
+            self._last_content = content
             self._study, self._order, self._current = study, tuple(order), current
             self.repaint()
 

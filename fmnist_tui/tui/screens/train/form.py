@@ -76,11 +76,11 @@ class FieldList(ScrollView, can_focus=True):
 
     def go_to(self, name: str) -> None:
         for index, row in enumerate(self._rows):
-            if row.name == name and not row.heading:
+            if row.name == name and not row.is_heading:
                 self._set_cursor(index)
 
     def action_move(self, by: int) -> None:
-        fields = [index for index, row in enumerate(self._rows) if not row.heading]
+        fields = [index for index, row in enumerate(self._rows) if not row.is_heading]
         number = fields.index(self._cursor) + by
         self._set_cursor(fields[max(0, min(len(fields) - 1, number))])
 
@@ -96,7 +96,7 @@ class FieldList(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         index = event.y + int(self.scroll_offset.y)
-        if 0 <= index < len(self._rows) and not self._rows[index].heading:
+        if 0 <= index < len(self._rows) and not self._rows[index].is_heading:
             self._set_cursor(index)
             if event.chain > 1:
                 self.action_edit()
@@ -110,7 +110,7 @@ class FieldList(ScrollView, can_focus=True):
     def _set_cursor(self, index: int) -> None:
         self._cursor = index
         # The heading of a group becomes visible with its first field.
-        above = 1 if self._rows[index - 1].heading else 0
+        above = 1 if self._rows[index - 1].is_heading else 0
         self.scroll_to_region(
             Region(0, index - above, 1, 1 + above), animate=False, force=True, immediate=True
         )
@@ -123,13 +123,13 @@ class FieldList(ScrollView, can_focus=True):
         if index >= len(self._rows):
             return Strip.blank(width, base)
         row = self._rows[index]
-        if row.heading:
+        if row.is_heading:
             style = base + Style(bold=True, color=self._colour("primary"))
             return Strip([Segment(row.name, style)]).adjust_cell_length(width, base)
         has_cursor = index == self._cursor
         if has_cursor:
             base += Style(bgcolor=self._colour("panel"), bold=self.has_focus)
-        sign = "▸" if has_cursor else "•" if row.changed else " "
+        sign = "▸" if has_cursor else "•" if row.is_changed else " "
         error = base + Style(color=self._colour("error"))
         value = error if row.problem else base + Style(color=self._colour("accent"))
         segments = [Segment(f"{sign}{row.name:<{NAME_WIDTH}}", base), Segment(row.value, value)]

@@ -21,9 +21,10 @@ from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text, strip_style
 
 Item = TypeVar("Item")
-# Epochs shorter than this many seconds are collected; more than so many become one line.
-FASTEST = 1.0
-SEVERAL = 4
+# Epochs that follow each other faster than this are logged together, and more of them than
+# MAX_ENTRIES in one line.
+READABLE_SECONDS = 1.0
+MAX_ENTRIES = 4
 LINES = 1000
 
 
@@ -41,7 +42,7 @@ class RunLog:
 
     def __init__(self) -> None:
         self._feed: RunFeed | None = None
-        # What was seen last, by kind.
+        # What was logged last, by kind.
         self._last: dict[str, object] = {}
 
     def new_entries(self, feed: RunFeed | None, printed: deque[str]) -> list[LogEntry]:
@@ -85,13 +86,13 @@ class RunLog:
         """An entry for each epoch, or for several where they are too fast to read."""
         state = feed.state
         last = state.epochs[-1] if state.epochs else None
-        seen: Any = self._last.get("epochs")
-        if last is None or last is seen:
+        previous: Any = self._last.get("epochs")
+        if last is None or last is previous:
             return []
-        if seen is not None and last.t - seen.t < FASTEST and state.end is None:
+        if previous is not None and last.t - previous.t < READABLE_SECONDS and state.end is None:
             return []
         epochs = self._new_items("epochs", state.epochs)
-        if len(epochs) > SEVERAL:
+        if len(epochs) > MAX_ENTRIES:
             return [_epoch_entry(last, f"epochs {epochs[0].epoch:,}–{last.epoch:,}")]
         return [_epoch_entry(epoch, f"epoch {epoch.epoch:,}") for epoch in epochs]
 

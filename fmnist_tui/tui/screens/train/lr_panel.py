@@ -26,7 +26,7 @@ from fmnist_tui.tui.widgets.line_chart import LineChart, LineMark
 from fmnist_tui.util.formatting import format_duration
 from fmnist_tui.util.text import safe_text
 
-FAR = 10
+STRIDE = 10
 TextLine = tuple[str, Sequence[str]]
 
 
@@ -94,7 +94,7 @@ class LrText(IncrementalWidget):
 
 
 class LrPanel(Vertical):
-    """Shows a search as it stands; the rate that the user chooses goes out as a message."""
+    """Shows a search and its progress; posts `RateChosen` when the user chooses a rate."""
 
     DEFAULT_CSS = """
     LrPanel { height: 1fr; }
@@ -105,8 +105,8 @@ class LrPanel(Vertical):
         Binding("escape", "close", "Close the search", id="lr.leave"),
         Binding("left", "move(-1)", "Move the point", id="lr.lower"),
         Binding("right", "move(1)", "Move the point", id="lr.higher"),
-        Binding("shift+left", f"move(-{FAR})", "Lower by ten steps", show=False, id="lr.far_lower"),
-        Binding("shift+right", f"move({FAR})", "Higher by ten", show=False, id="lr.far_higher"),
+        Binding("shift+left", f"move(-{STRIDE})", "Lower by ten", show=False, id="lr.far_lower"),
+        Binding("shift+right", f"move({STRIDE})", "Higher by ten", show=False, id="lr.far_higher"),
         Binding("home", "suggested", "Back to the suggestion", show=False, id="lr.suggested"),
     ]
 
@@ -121,7 +121,7 @@ class LrPanel(Vertical):
         """The user closes the search, or cancels it."""
 
     _search: LrSearch | None = None
-    _drawn: object = None
+    _curve_version: object = None
     _suggestion = LrSuggestion()
     # The chosen point, by its number on the smoothed curve.
     _point: int | None = None
@@ -165,9 +165,9 @@ class LrPanel(Vertical):
         if search is not self._search:
             self._search, self._point, self._used_lr = search, None, None
         settled = search is None or self._ended
-        drawn = (id(search), len(search.points) if search is not None else 0, self._ended)
-        if drawn != self._drawn and (settled or self.curve.due):
-            self._drawn = drawn
+        version = (id(search), len(search.points) if search is not None else 0, self._ended)
+        if version != self._curve_version and (settled or self.curve.due):
+            self._curve_version = version
             self._draw_curve()
             if settled:
                 self.refresh_bindings()
@@ -232,8 +232,9 @@ class LrPanel(Vertical):
         span = None
         if not self._ended and search.span is not None:
             span = (math.log10(search.span[0]), math.log10(search.span[1]))
-        drawn = [line for line in lines if line.xs]
-        self.curve.show(drawn, marks, "lr", span=span, live=not self._ended)
+        self.curve.show(
+            [line for line in lines if line.xs], marks, "lr", span=span, live=not self._ended
+        )
         if self._ended and suggestion.lr is not None:
             self._point = suggestion.nearest_index(suggestion.lr)
         rate = suggestion.smooth[self._point][0] if self._point is not None else None

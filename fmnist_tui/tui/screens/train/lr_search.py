@@ -54,7 +54,7 @@ class LrSearchController:
     def start(self) -> None:
         """Search in the training that is in progress, or else with the settings of the form."""
         feed, context = self._screen.app_state.feed, self._screen.context
-        if feed is not None and feed.live and feed.kind == TRAIN:
+        if feed is not None and feed.is_live and feed.kind == TRAIN:
             search, rates = feed.state.search, RateRange()
             if search is None or search.end is not None:
                 command = FindLearningRate(time.time(), rates.low, rates.high, rates.steps)
@@ -63,7 +63,7 @@ class LrSearchController:
                 self._search_before = search
             self._open_panel()
             self.update(feed)
-        elif feed is not None and feed.live:
+        elif feed is not None and feed.is_live:
             if feed.kind == LRFIND:
                 self._open_panel()
             else:
@@ -90,31 +90,31 @@ class LrSearchController:
     def update(self, feed: RunFeed | None) -> None:
         if feed is None or not self.is_open:
             return
-        if self._closing and not feed.live:
+        if self._closing and not feed.is_live:
             self._screen.context.show_run(self._run_before)
             return
         search, end = feed.state.search, feed.state.end
         error = feed.error
         if feed.kind == LRFIND and end is not None and end.reason == FAILED:
             error = end.message
-        elif not feed.live and not error and (search is None or search.end is None):
+        elif not feed.is_live and not error and (search is None or search.end is None):
             error = "the run ended before the search did"
         if search is self._search_before:
             search = None
-        live = feed.live and feed.kind == TRAIN
+        live = feed.is_live and feed.kind == TRAIN
         rise = _remaining_rise(feed) if live else 1.0
         self._panel.show(search, live=live, error=error, rise=rise)
 
     def use_rate(self, lr: float) -> None:
         """Send the rate to the training that is in progress, or put it into the form."""
         feed, context = self._screen.app_state.feed, self._screen.context
-        if feed is not None and feed.live and feed.kind == TRAIN:
+        if feed is not None and feed.is_live and feed.kind == TRAIN:
             if context.send_command(SetLearningRate(time.time(), lr)):
                 self._screen.notify(f"learning rate {lr:g}")
                 self._close_panel()
             return
         form = self._screen.query_one(Form)
-        if feed is not None and feed.kind == LRFIND and not feed.own and feed.config is not None:
+        if feed is not None and feed.kind == LRFIND and not feed.is_own and feed.config is not None:
             # The rate holds only for the settings that it was found with.
             source = f"settings of {feed.name}"
             self._form.fill(feed.config.model_dump(), source, focus=False)
@@ -131,10 +131,10 @@ class LrSearchController:
             ended = (
                 search is not self._search_before and search is not None and search.end is not None
             )
-            if feed is not None and feed.live and not ended:
+            if feed is not None and feed.is_live and not ended:
                 context.send_command(CancelSearch(time.time()))
             self._close_panel()
-        elif feed.own and feed.live:
+        elif feed.is_own and feed.is_live:
             feed.send(Stop(time.time(), "the search was cancelled"))
             self._closing = True
         else:

@@ -61,8 +61,8 @@ class RunProgress(IncrementalWidget):
         total = max(1, started.total_steps)
         done = state.step >= total
         epoch = min(started.epochs, state.step // per_epoch + (0 if done else 1))
-        speed = state.images_per_second if feed.live else state.mean_images_per_second
-        left = state.eta_seconds if feed.live else None
+        speed = state.images_per_second if feed.is_live else state.mean_images_per_second
+        left = state.eta_seconds if feed.is_live else None
         self._bars.update(
             self._epoch_task,
             description=f"epoch {epoch}/{started.epochs}",

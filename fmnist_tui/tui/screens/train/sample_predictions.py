@@ -67,7 +67,7 @@ class SamplePane(IncrementalWidget):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._images: Mapping[int, npt.NDArray[Any]] = {}
-        self._drawn: dict[tuple[int, int, str], list[Strip]] = {}
+        self._image_strips: dict[tuple[int, int, str], list[Strip]] = {}
 
     def show(self, glance: Glance | None, names: tuple[str, ...], renderer: str) -> None:
         self._glance, self._names, self._renderer = glance, names, renderer
@@ -76,7 +76,7 @@ class SamplePane(IncrementalWidget):
     def set_images(self, images: Mapping[int, npt.NDArray[Any]]) -> None:
         """Set the images by their index in the dataset."""
         self._images = images
-        self._drawn.clear()
+        self._image_strips.clear()
         self.repaint()
 
     def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
@@ -89,7 +89,7 @@ class SamplePane(IncrementalWidget):
         count = len(glance.indices)
         layout = SampleLayout.fit(width, height, count)
         caption_width = width // layout.per_row - layout.width
-        drawn: list[Strip] = []
+        strips: list[Strip] = []
         for first in range(0, count, layout.per_row):
             row = range(first, min(first + layout.per_row, count))
             for line in range(layout.height):
@@ -99,8 +99,8 @@ class SamplePane(IncrementalWidget):
                     caption_strip = Strip([Segment(" " * GAP, base), caption])
                     parts.append(self._image(glance.indices[sample], layout, base)[line])
                     parts.append(caption_strip.adjust_cell_length(caption_width, base))
-                drawn.append(Strip.join(parts))
-        return drawn
+                strips.append(Strip.join(parts))
+        return strips
 
     def _caption(self, glance: Glance, sample: int, line: int, base: Style) -> Segment:
         predicted, true = glance.said[sample], glance.labels[sample]
@@ -121,17 +121,17 @@ class SamplePane(IncrementalWidget):
 
     def _image(self, index: int, layout: SampleLayout, base: Style) -> list[Strip]:
         key = (index, layout.width, self._renderer)
-        if key not in self._drawn:
+        if key not in self._image_strips:
             image = self._images.get(index)
             blank = Strip([Segment(" " * layout.width, base)], layout.width)
-            drawn: list[Strip] = []
+            strips: list[Strip] = []
             if image is not None:
                 rows = draw_image(image, self._renderer, layout.width)
-                drawn = [
+                strips = [
                     strip.adjust_cell_length(layout.width, base) for strip in to_strips(rows, base)
                 ]
-            self._drawn[key] = (drawn + [blank] * layout.height)[: layout.height]
-        return self._drawn[key]
+            self._image_strips[key] = (strips + [blank] * layout.height)[: layout.height]
+        return self._image_strips[key]
 
 
 class SamplePredictions:
@@ -139,21 +139,21 @@ class SamplePredictions:
 
     def __init__(self, screen: DashboardScreen) -> None:
         self._screen = screen
-        self._shown: object = None
+        self._last_glance: object = None
         self._loaded: tuple[object, tuple[int, ...]] | None = None
 
     def redraw(self, feed: RunFeed | None) -> None:
         """Draw again, as the renderer may have changed."""
-        self._shown = None
+        self._last_glance = None
         self.show(feed)
 
     def show(self, feed: RunFeed | None) -> None:
         """Show the run's latest predictions, if they are new."""
         pane, heatmap = self._screen.query_one(SamplePane), self._screen.query_one(ConfusionHeat)
         glance = feed.state.glance if feed is not None else None
-        if glance is self._shown and glance is not None:
+        if glance is self._last_glance and glance is not None:
             return
-        self._shown = glance
+        self._last_glance = glance
         names = feed.state.started.classes if feed is not None and feed.state.started else ()
         pane.show(glance, names, self._screen.app_state.renderer)
         if feed is None or glance is None:

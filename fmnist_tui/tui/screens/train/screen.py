@@ -85,7 +85,7 @@ class TrainScreen(ImageScreen):
         self._samples = SamplePredictions(self)
         self._smoothing = 0
         self._view = VIEWS[0]
-        self._shown_feed: RunFeed | None = None
+        self._last_feed: RunFeed | None = None
 
     def panes(self) -> Iterable[Widget]:
         with Horizontal(id="columns"):
@@ -145,15 +145,15 @@ class TrainScreen(ImageScreen):
             return
         self._lr_search.set_feed(feed)
         self._update(feed, live=False)
-        if feed is not self._shown_feed and feed is not None and feed.live:
+        if feed is not self._last_feed and feed is not None and feed.is_live:
             # Where only one view fits, show the run rather than its settings.
             self._show_view("run", focus=self.app.size.width < FOLDED)
-        self._shown_feed = feed
+        self._last_feed = feed
 
     def _update_feed(self, feed: RunFeed) -> None:
         if self.is_current:
             self._lr_search.update(feed)
-            self._update(feed, live=feed.live)
+            self._update(feed, live=feed.is_live)
 
     def _update(self, feed: RunFeed | None, live: bool) -> None:
         for entry in self._run_log.new_entries(feed, self.app_state.printed):
@@ -163,7 +163,7 @@ class TrainScreen(ImageScreen):
         set_border_titles(self._progress, safe_text(title, 200))
         self._update_charts(feed, live)
         self._samples.show(feed)
-        self._run_state = feed and (feed.live, feed.own, feed.kind, feed.folder is not None)
+        self._run_state = feed and (feed.is_live, feed.is_own, feed.kind, feed.folder is not None)
 
     def _update_charts(self, feed: RunFeed | None, live: bool) -> None:
         loss, accuracy = self._loss_chart, self._accuracy_chart
@@ -181,7 +181,7 @@ class TrainScreen(ImageScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         feed = self.app_state.feed
-        live = feed is not None and feed.live
+        live = feed is not None and feed.is_live
         training = feed is not None and feed.kind == TRAIN
         enabled = {
             "checkpoint": live and training,
@@ -194,10 +194,10 @@ class TrainScreen(ImageScreen):
 
     def action_go(self) -> None:
         feed = self.app_state.feed
-        if feed is not None and feed.live and feed.kind != TRAIN:
+        if feed is not None and feed.is_live and feed.kind != TRAIN:
             self.notify_error(f"{feed.name} cannot be paused; s stops it")
             return
-        if feed is not None and feed.live:
+        if feed is not None and feed.is_live:
             pause = not feed.state.paused
             if self.context.send_command(Pause(time.time()) if pause else Resume(time.time())):
                 self.notify("pausing" if pause else "resuming")
@@ -208,7 +208,7 @@ class TrainScreen(ImageScreen):
 
     @dialog_flow
     async def action_ensemble(self) -> None:
-        if self.app_state.training:
+        if self.app_state.is_training:
             self.notify_error("a run is in progress: start the ensemble when it has ended")
             return
         config = self._valid_config()
@@ -262,7 +262,7 @@ class TrainScreen(ImageScreen):
 
     def action_resume(self) -> None:
         feed = self.app_state.feed
-        if feed is None or feed.live or feed.folder is None or feed.config is None:
+        if feed is None or feed.is_live or feed.folder is None or feed.config is None:
             self.notify_error("no run to resume")
         elif feed.state.end_reason == FINISHED:
             self.notify("this run has finished: Runs (6) resumes it for more epochs or forks it")
