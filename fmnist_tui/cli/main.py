@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import fmnist_tui
 from fmnist_tui.cli.support import console
-from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, format_error
+from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, format_unexpected_error
 from fmnist_tui.util.text import safe_text
 
 # Each command is a module in `cli.commands`, imported only when it is used. It has
@@ -106,9 +106,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        console.error(
-            f"{type(error).__name__}: {format_error(error)} (--debug shows the traceback)"
-        )
+        console.error(f"{format_unexpected_error(error)} (--debug shows the traceback)")
         return 1
 
 

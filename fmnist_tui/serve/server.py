@@ -23,7 +23,7 @@ from fmnist_tui.runs.listing import list_runs
 from fmnist_tui.serve.auth import TOKEN_PARAMETER, RequestGuard
 from fmnist_tui.serve.connections import ConnectionPool
 from fmnist_tui.serve.routes import build_app
-from fmnist_tui.util.errors import UsageError, UserError, format_error
+from fmnist_tui.util.errors import UsageError, UserError, format_error, format_unexpected_error
 from fmnist_tui.util.text import safe_text
 
 # How long the dashboards may take to hand their runs over when the server stops
@@ -129,7 +129,7 @@ class _MessageHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        cause = f": {type(error).__name__}: {format_error(error)}" if error is not None else ""
+        cause = f": {format_unexpected_error(error)}" if error is not None else ""
         self._on_message(safe_text(record.getMessage() + cause, 300))
 
 

@@ -37,6 +37,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return "; did you mean " + " or ".join(f'"{name}"' for name in names) + "?"
 
 
+def format_unexpected_error(error: BaseException) -> str:
+    """The type and the message of an exception, in one line."""
+    return f"{type(error).__name__}: {format_error(error)}"
+
+
 def format_error(error: BaseException) -> str:
     """The message of an exception as one safe line; for OSError the message of the system."""
     if isinstance(error, OSError) and error.strerror:

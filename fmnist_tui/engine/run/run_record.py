@@ -1,11 +1,10 @@
-"""The record of a run: its config, its end, its checkpoints and evaluations."""
+"""The record of a run: its config, its checkpoints and evaluations."""
 
 from __future__ import annotations
 
 import contextlib
 import platform
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 
@@ -20,17 +19,8 @@ from fmnist_tui.engine.checkpoints.checkpoint import CheckpointManifest
 from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.inference.classifier import Classifier, OnTick, no_op
 from fmnist_tui.engine.inference.evaluate import evaluate_split
-from fmnist_tui.engine.run.training_handle import Cancelled
-from fmnist_tui.protocol.events import (
-    FAILED,
-    FINISHED,
-    STOPPED,
-    Alert,
-    Changed,
-    CheckpointSaved,
-    Event,
-    RunEnded,
-)
+from fmnist_tui.engine.run.run_end import emit_run_ended
+from fmnist_tui.protocol.events import FINISHED, Alert, Changed, CheckpointSaved, Event
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import EventLog
@@ -44,28 +34,14 @@ Emit = Callable[[Event], None]
 def record_run(folder: RunFolder) -> Iterator[Emit]:
     """Lock a run and give a function that writes its events; used by runs without a Training.
 
-    Exactly one `RunEnded` is written: finished, stopped (after `Cancelled`) or failed. Every
-    exception is raised again."""
-    started = time.perf_counter()
-    with RunLock.acquire(folder.path):
-        log = EventLog(folder.events)
-        outcome, message = FAILED, "the program was ended"
-        try:
-            yield log.append
-            outcome, message = FINISHED, ""
-        except Cancelled as error:
-            outcome, message = STOPPED, str(error)
-            raise
-        except UserError as error:
-            message = str(error)
-            raise
-        except Exception as error:
-            write_traceback(folder, error)
-            message = f"{type(error).__name__}: {format_error(error)}"
-            raise
-        finally:
-            log.append(RunEnded(time.time(), 0, 0, outcome, time.perf_counter() - started, message))
-            log.close()
+    The last one is a `RunEnded`. Every exception is raised again."""
+    with (
+        RunLock.acquire(folder.path),
+        contextlib.closing(EventLog(folder.events)) as log,
+        emit_run_ended(folder, log.append) as end,
+    ):
+        yield log.append
+        end.reason, end.message = FINISHED, ""
 
 
 def write_config(
@@ -120,11 +96,3 @@ def evaluate_and_record(
         evaluation.predictions.save(folder.predictions / f"{split.name}.npz")
     except OSError as error:
         emit(Alert(time.time(), "warning", f"predictions not saved ({format_error(error)})"))
-
-
-def write_traceback(folder: RunFolder, error: BaseException) -> None:
-    """Write the traceback of a failed run into its folder."""
-    text = "".join(traceback.format_exception(error))
-    # If the folder cannot be written, the message in RunEnded has to do.
-    with contextlib.suppress(OSError):
-        atomic_write(folder.path / "traceback.txt", text.encode("utf-8", "replace"))

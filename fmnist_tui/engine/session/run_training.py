@@ -21,12 +21,8 @@ from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Checkpoint
 from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.device import TrainingDevice, choose_device
 from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo, OnTick
-from fmnist_tui.engine.run.run_record import (
-    Emit,
-    evaluate_and_record,
-    write_config,
-    write_traceback,
-)
+from fmnist_tui.engine.run.run_end import RunEnd, emit_run_ended
+from fmnist_tui.engine.run.run_record import Emit, evaluate_and_record, write_config
 from fmnist_tui.engine.run.run_started import build_run_started
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.training import fork, lr_finder, transfer
@@ -46,7 +42,6 @@ from fmnist_tui.protocol.events import (
     Alert,
     Changed,
     Event,
-    RunEnded,
     RunStarted,
 )
 from fmnist_tui.protocol.lr_curve import RateRange
@@ -54,7 +49,7 @@ from fmnist_tui.protocol.lr_search import format_search_result
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader, EventLog
-from fmnist_tui.util.errors import UserError, format_error
+from fmnist_tui.util.errors import UserError
 
 # Gives a new learner its first state; returns notes for the record.
 Initialise = Callable[[Learner, CheckpointStore], tuple[str, ...]]
@@ -126,7 +121,15 @@ class _TrainingRun:
         self._store = CheckpointStore(folder.checkpoints)
 
     def run(self, initialise: Initialise | None) -> None:
-        started = time.perf_counter()
+        try:
+            with emit_run_ended(self._folder, self._emit) as end:
+                self._run(initialise, end)
+        except UserError:
+            pass  # it is in the record
+        except Exception as error:  # noqa: BLE001 - for --debug
+            self._training.error = error
+
+    def _run(self, initialise: Initialise | None, run_end: RunEnd) -> None:
         training, learner, out_of_memory = self._training, None, False
         try:
             self._store.remove_leftovers()
@@ -148,17 +151,12 @@ class _TrainingRun:
             size = training.config.batch_size
             why = f"the GPU has too little memory for batch_size = {size}"
             end = TrainingEnd(FAILED, f"{why}; try batch_size = {max(1, size // 2)}")
-        except UserError as error:
-            end = TrainingEnd(FAILED, str(error))
-        except Exception as error:  # noqa: BLE001 - every failure belongs into the record
-            training.error = error
-            write_traceback(self._folder, error)
-            end = TrainingEnd(FAILED, f"{type(error).__name__}: {format_error(error)}")
+        finally:
+            if learner is not None:
+                run_end.step, run_end.epoch = learner.step, learner.epoch
         if out_of_memory and self._device.is_cuda:
             torch.cuda.empty_cache()
-        step, epoch = (learner.step, learner.epoch) if learner else (0, 0)
-        seconds = time.perf_counter() - started
-        self._emit(RunEnded(time.time(), step, epoch, end.reason, seconds, end.message))
+        run_end.reason, run_end.message = end.reason, end.message
 
     def _run_started(self, learner: Learner) -> RunStarted:
         rate_range, config = self._training.rate_range, learner.config

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from fmnist_tui.config.problems import ConfigError
+from fmnist_tui.engine.run.run_end import emit_run_ended
 from fmnist_tui.engine.run.run_started import build_run_started
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.session.session import Session
@@ -23,7 +25,6 @@ from fmnist_tui.protocol.events import (
     SWEEP,
     Alert,
     Event,
-    RunEnded,
     RunStarted,
     TrialEnded,
 )
@@ -35,7 +36,7 @@ from fmnist_tui.sweeps.retry import StorageRetry
 from fmnist_tui.sweeps.space import format_value
 from fmnist_tui.sweeps.study import ClaimedTrial, StudyCounts, StudyLedger
 from fmnist_tui.sweeps.study_locations import TRIALS
-from fmnist_tui.util.errors import UserError, format_error
+from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.progress import OnProgress, ignore_progress
 
@@ -93,24 +94,17 @@ class SweepRunner:
         with RunLock.acquire(self._folder.path):
             self._log = EventLog(self._folder.events, self._on_message)
             self._commands = CommandReader(self._folder.commands)
-            outcome = SweepOutcome(FAILED, "the program was ended", 0)
-            try:
-                self._emit(self._run_started(self._storage.retry(self._ledger.counts)))
-                outcome = self._run_trials()
-            except UserError as error:
-                outcome = SweepOutcome(FAILED, str(error), self._done)
-            except KeyboardInterrupt:
-                outcome = SweepOutcome(STOPPED, "ended at once", self._done)
-                raise
-            except Exception as error:
-                why = f"{type(error).__name__}: {format_error(error)}"
-                outcome = SweepOutcome(FAILED, why, self._done)
-                raise
-            finally:
-                seconds, why = time.monotonic() - self._started, outcome.message
-                self._emit(RunEnded(time.time(), self._done, 0, outcome.reason, seconds, why))
-                self._log.close()
-        return outcome
+            with (
+                contextlib.closing(self._log),
+                contextlib.suppress(UserError),
+                emit_run_ended(self._folder, self._emit) as end,
+            ):
+                try:
+                    self._emit(self._run_started(self._storage.retry(self._ledger.counts)))
+                    end.reason, end.message = self._run_trials()
+                finally:
+                    end.step = self._done
+        return SweepOutcome(end.reason, end.message, self._done)
 
     def _run_started(self, counts: StudyCounts) -> RunStarted:
         missing = max(1, self._spec.trials - counts.ended)
@@ -122,7 +116,8 @@ class SweepRunner:
             steps_per_epoch=1,
         )
 
-    def _run_trials(self) -> SweepOutcome:
+    def _run_trials(self) -> tuple[str, str]:
+        """Run trials to the sweep's end; returns its reason and message."""
         ledger, storage = self._ledger, self._storage
         while True:
             self._receive_commands()
@@ -133,7 +128,7 @@ class SweepRunner:
                 self._stop_reason = self._stop_reason or STOP_REQUESTED
             counts = storage.retry(ledger.counts)
             if (end := self._end(counts)) is not None:
-                return SweepOutcome(*end, self._done)
+                return end
             try:
                 trial = storage.retry(lambda: ledger.claim(str(self._folder.path)))
             except trial_states.TrialTakenError:

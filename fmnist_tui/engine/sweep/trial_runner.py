@@ -18,7 +18,7 @@ from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.sweeps import trial_states
 from fmnist_tui.sweeps.retry import StorageRetry
 from fmnist_tui.sweeps.study import HEARTBEAT_SECONDS, ClaimedTrial, StudyLedger
-from fmnist_tui.util.errors import UserError, format_error
+from fmnist_tui.util.errors import UserError, format_unexpected_error
 
 POLL_SECONDS = 0.1
 # More unreported epochs than this are thinned out.
@@ -175,5 +175,5 @@ class TrialRunner:
         if isinstance(error, UserError):
             return str(error).splitlines()[0]
         if error is not None:
-            return f"{type(error).__name__}: {format_error(error)}"
+            return format_unexpected_error(error)
         return "it has no validation images" if self.state.end_reason else "not started"

@@ -21,7 +21,7 @@ from fmnist_tui.tui.base.nav_bar import NavBar
 from fmnist_tui.tui.base.resizing import ResizableScreen
 from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.tui.state.app_state import AppState
-from fmnist_tui.util.errors import UserError, format_error
+from fmnist_tui.util.errors import UserError, format_error, format_unexpected_error
 from fmnist_tui.util.text import safe_text
 
 Result = TypeVar("Result")
@@ -148,7 +148,7 @@ class DashboardScreen(ResizableScreen[None]):
         except OSError as error:
             raise UserError(format_error(error)) from error
         except Exception as error:
-            raise UserError(f"{type(error).__name__}: {format_error(error)}") from error
+            raise UserError(format_unexpected_error(error)) from error
 
     async def _while_open(self, work: Awaitable[Result]) -> Result:
         try:

@@ -22,7 +22,7 @@ from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
-from fmnist_tui.util.errors import UserError, format_error
+from fmnist_tui.util.errors import UserError, format_error, format_unexpected_error
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -204,5 +204,5 @@ def _stamp(path: Path | None) -> Stamp:
 def _as_user_error(error: BaseException, folder: RunFolder, split: str) -> UserError:
     if isinstance(error, UserError):
         return error
-    what = f"{type(error).__name__}: {format_error(error)}"
+    what = format_unexpected_error(error)
     return UserError(f"{safe_text(folder.name)} could not be evaluated on {split} ({what})")
