@@ -1,4 +1,4 @@
-"""What is kept of runs' predictions: read once, read anew when they change, never wrong."""
+"""Cached evaluations: loaded once, reloaded when the file changes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from fmnist_tui.util.errors import UserError
 from tests.tui.support import make_run, predictions
 
 
-def verdict(split: str = "val", seed: int = 3) -> SplitEvaluation:
-    found = predictions(split, seed=seed)
-    return SplitEvaluation(found.evaluation(), found, "best", 60, 3)
+def make_evaluation(split: str = "val", seed: int = 3) -> SplitEvaluation:
+    loaded = predictions(split, seed=seed)
+    return SplitEvaluation(loaded.evaluation(), loaded, "best", 60, 3)
 
 
-class Asked:
-    """A session that answers when the test says so."""
+class FakeSession:
+    """A session whose evaluations the test completes."""
 
     def __init__(self) -> None:
         self.futures: list[Future[SplitEvaluation]] = []
@@ -39,140 +39,144 @@ class Asked:
 
 
 def test_predictions_are_read_once(tmp_path: Path) -> None:
-    folder, verdicts = make_run(tmp_path), EvaluationCache()
-    assert verdicts.get(folder, "val") is None
-    found = verdicts.load(folder, "val")
-    assert found is not None and found.evaluation.count == 300
-    assert verdicts.load(folder, "val") is found
-    assert verdicts.get(folder, "val") is found
+    folder, cache = make_run(tmp_path), EvaluationCache()
+    assert cache.get(folder, "val") is None
+    loaded = cache.load(folder, "val")
+    assert loaded is not None and loaded.evaluation.count == 300
+    assert cache.load(folder, "val") is loaded
+    assert cache.get(folder, "val") is loaded
 
 
-def test_predictions_that_have_changed_are_read_anew(tmp_path: Path) -> None:
-    folder, verdicts = make_run(tmp_path), EvaluationCache()
-    before = verdicts.load(folder, "val")
+def test_changed_predictions_are_read_again(tmp_path: Path) -> None:
+    folder, cache = make_run(tmp_path), EvaluationCache()
+    before = cache.load(folder, "val")
     predictions("val", count=200, seed=1).save(folder.predictions / "val.npz")
-    assert verdicts.get(folder, "val") is None
-    after = verdicts.load(folder, "val")
+    assert cache.get(folder, "val") is None
+    after = cache.load(folder, "val")
     assert after is not before
     assert after is not None and after.evaluation.count == 200
 
 
-def test_there_is_nothing_where_nothing_was_predicted(tmp_path: Path) -> None:
-    folder, verdicts = make_run(tmp_path, splits=()), EvaluationCache()
-    assert verdicts.load(folder, "val") is None
-    assert not verdicts.has_predictions(folder, "val")
-    assert verdicts.split(folder) == "val"
+def test_a_run_without_predictions_has_no_evaluation(tmp_path: Path) -> None:
+    folder, cache = make_run(tmp_path, splits=()), EvaluationCache()
+    assert cache.load(folder, "val") is None
+    assert not cache.has_predictions(folder, "val")
+    assert cache.split(folder) == "val"
 
 
-def test_test_is_looked_at_first_where_it_was_read_and_a_choice_stays(tmp_path: Path) -> None:
-    folder, verdicts = make_run(tmp_path), EvaluationCache()
-    assert verdicts.split(folder) == "test"
-    verdicts.choose_split(folder, "train")
-    assert verdicts.split(folder) == "train"
+def test_the_default_split_is_test_if_it_was_read_and_a_chosen_split_is_kept(
+    tmp_path: Path,
+) -> None:
+    folder, cache = make_run(tmp_path), EvaluationCache()
+    assert cache.split(folder) == "test"
+    cache.choose_split(folder, "train")
+    assert cache.split(folder) == "train"
 
 
-def test_predictions_of_the_last_checkpoint_stand_in_for_the_best(tmp_path: Path) -> None:
-    folder, verdicts = make_run(tmp_path, splits=()), EvaluationCache()
+def test_predictions_of_the_last_checkpoint_are_used_if_there_are_none_of_the_best(
+    tmp_path: Path,
+) -> None:
+    folder, cache = make_run(tmp_path, splits=()), EvaluationCache()
     predictions("val").save(folder.predictions / "val-last.npz")
-    assert verdicts.load(folder, "val") is not None
+    assert cache.load(folder, "val") is not None
 
 
-def test_the_record_says_which_step_was_judged(tmp_path: Path) -> None:
-    folder, verdicts = make_run(tmp_path), EvaluationCache()
-    found = verdicts.load(folder, "test")
-    assert found is not None
-    assert found.trained_until(None) is None
-    assert found.trained_until(verdicts.load_state(folder)) == (80, 4)
-    assert verdicts.load_state(folder) is verdicts.load_state(folder)
+def test_the_evaluated_step_is_read_from_the_events(tmp_path: Path) -> None:
+    folder, cache = make_run(tmp_path), EvaluationCache()
+    loaded = cache.load(folder, "test")
+    assert loaded is not None
+    assert loaded.trained_until(None) is None
+    assert loaded.trained_until(cache.load_state(folder)) == (80, 4)
+    assert cache.load_state(folder) is cache.load_state(folder)
 
 
-def test_a_verdict_of_this_session_is_kept_without_a_file(tmp_path: Path) -> None:
-    folder, verdicts, asked = make_run(tmp_path, splits=()), EvaluationCache(), Asked()
-    answer = verdicts.evaluate(asked.session, folder, "val")
-    assert verdicts.started_at(folder, "val") is not None
-    asked.futures[0].set_result(verdict())
-    found = answer.result(1)
-    assert found.trained_until(None) == (60, 3)
-    assert verdicts.started_at(folder, "val") is None
-    assert verdicts.load(folder, "val") is found
-    assert verdicts.has_predictions(folder, "val")
+def test_an_evaluation_of_the_session_is_cached_without_a_file(tmp_path: Path) -> None:
+    folder, cache, fake = make_run(tmp_path, splits=()), EvaluationCache(), FakeSession()
+    future = cache.evaluate(fake.session, folder, "val")
+    assert cache.started_at(folder, "val") is not None
+    fake.futures[0].set_result(make_evaluation())
+    loaded = future.result(1)
+    assert loaded.trained_until(None) == (60, 3)
+    assert cache.started_at(folder, "val") is None
+    assert cache.load(folder, "val") is loaded
+    assert cache.has_predictions(folder, "val")
 
 
-def test_a_file_that_comes_later_takes_the_place_of_that_verdict(tmp_path: Path) -> None:
-    folder, verdicts, asked = make_run(tmp_path, splits=()), EvaluationCache(), Asked()
-    answer = verdicts.evaluate(asked.session, folder, "val")
-    asked.futures[0].set_result(verdict())
+def test_a_newer_file_replaces_an_evaluation_of_the_session(tmp_path: Path) -> None:
+    folder, cache, fake = make_run(tmp_path, splits=()), EvaluationCache(), FakeSession()
+    future = cache.evaluate(fake.session, folder, "val")
+    fake.futures[0].set_result(make_evaluation())
     predictions("val", count=120).save(folder.predictions / "val.npz")
-    found = verdicts.load(folder, "val")
-    assert found is not answer.result(1)
-    assert found is not None and found.evaluation.count == 120
+    loaded = cache.load(folder, "val")
+    assert loaded is not future.result(1)
+    assert loaded is not None and loaded.evaluation.count == 120
 
 
-def test_a_verdict_that_nobody_waits_for_any_more_is_kept_all_the_same(tmp_path: Path) -> None:
-    folder, verdicts, asked = make_run(tmp_path, splits=()), EvaluationCache(), Asked()
-    verdicts.evaluate(asked.session, folder, "val").cancel()
-    asked.futures[0].set_result(verdict())
-    assert verdicts.get(folder, "val") is not None
+def test_an_evaluation_whose_future_was_cancelled_is_still_cached(tmp_path: Path) -> None:
+    folder, cache, fake = make_run(tmp_path, splits=()), EvaluationCache(), FakeSession()
+    cache.evaluate(fake.session, folder, "val").cancel()
+    fake.futures[0].set_result(make_evaluation())
+    assert cache.get(folder, "val") is not None
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (UserError("the checkpoint is gone"), "the checkpoint is gone"),
         (ValueError("Input contains\nNaN"), "ValueError: Input contains NaN"),
     ],
 )
-def test_whatever_goes_wrong_in_the_engine_becomes_one_line(
-    tmp_path: Path, error: Exception, told: str
+def test_any_error_of_an_evaluation_is_reported_in_one_line(
+    tmp_path: Path, error: Exception, message: str
 ) -> None:
-    folder, verdicts, asked = make_run(tmp_path), EvaluationCache(), Asked()
-    answer = verdicts.evaluate(asked.session, folder, "val")
-    asked.futures[0].set_exception(error)
-    with pytest.raises(UserError, match=told):
-        answer.result(1)
-    assert told in verdicts.error(folder, "val")
-    assert verdicts.started_at(folder, "val") is None
-    verdicts.evaluate(asked.session, folder, "val")
-    assert not verdicts.error(folder, "val")
+    folder, cache, fake = make_run(tmp_path), EvaluationCache(), FakeSession()
+    future = cache.evaluate(fake.session, folder, "val")
+    fake.futures[0].set_exception(error)
+    with pytest.raises(UserError, match=message):
+        future.result(1)
+    assert message in cache.error(folder, "val")
+    assert cache.started_at(folder, "val") is None
+    cache.evaluate(fake.session, folder, "val")
+    assert not cache.error(folder, "val")
 
 
-def test_a_session_that_refuses_leaves_nothing_under_way(tmp_path: Path) -> None:
-    folder, verdicts = make_run(tmp_path), EvaluationCache()
+def test_a_refused_evaluation_is_not_in_progress(tmp_path: Path) -> None:
+    folder, cache = make_run(tmp_path), EvaluationCache()
     session = Session(tmp_path, tmp_path)
     session.close()
     with pytest.raises(UserError):
-        verdicts.evaluate(session, folder, "val")
-    assert verdicts.started_at(folder, "val") is None
+        cache.evaluate(session, folder, "val")
+    assert cache.started_at(folder, "val") is None
 
 
-def test_a_damaged_file_is_one_line_whatever_is_damaged_in_it(tmp_path: Path) -> None:
-    folder, verdicts, dice = make_run(tmp_path), EvaluationCache(), random.Random(0)
+def test_any_damage_to_a_file_is_reported_in_one_line(tmp_path: Path) -> None:
+    folder, cache, dice = make_run(tmp_path), EvaluationCache(), random.Random(0)
     path = folder.predictions / "val.npz"
-    whole = path.read_bytes()
+    intact = path.read_bytes()
     refused = 0
     for _ in range(60):
-        damaged = bytearray(whole)
-        damaged[dice.randrange(len(whole))] ^= 1 << dice.randrange(8)
-        path.write_bytes(damaged if dice.random() < 0.8 else damaged[: dice.randrange(len(whole))])
+        damaged = bytearray(intact)
+        damaged[dice.randrange(len(intact))] ^= 1 << dice.randrange(8)
+        path.write_bytes(damaged if dice.random() < 0.8 else damaged[: dice.randrange(len(intact))])
         try:
-            verdicts.load(folder, "val")
+            cache.load(folder, "val")
         except UserError as error:
             refused += 1
             assert "\n" not in str(error)
     assert refused > 20
 
 
-def test_predictions_that_are_no_numbers_cannot_be_scored(tmp_path: Path) -> None:
-    folder, verdicts = make_run(tmp_path), EvaluationCache()
-    sound = predictions("val")
+def test_nan_predictions_cannot_be_scored(tmp_path: Path) -> None:
+    folder, cache = make_run(tmp_path), EvaluationCache()
+    valid = predictions("val")
     broken = Predictions(
         "val",
-        np.full_like(sound.logits, np.nan),
-        sound.labels,
-        sound.indices,
-        sound.classes,
+        np.full_like(valid.logits, np.nan),
+        valid.labels,
+        valid.indices,
+        valid.classes,
         "best",
     )
     broken.save(folder.predictions / "val.npz")
     with pytest.raises(UserError, match="cannot be scored"):
-        verdicts.load(folder, "val")
+        cache.load(folder, "val")

@@ -1,9 +1,11 @@
-"""A run as the screens see it."""
+"""The events of a run as the screens read them."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+
+import pytest
 
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import Stop
@@ -13,7 +15,7 @@ from fmnist_tui.util.errors import UserError
 from tests.tui.support import CONFIG, events, make_run
 
 
-def test_a_run_of_this_process_and_its_record_give_the_same_state(tmp_path: Path) -> None:
+def test_a_run_of_this_process_has_the_same_state_as_its_event_file(tmp_path: Path) -> None:
     folder = make_run(tmp_path)
     training = Training(CONFIG)
     training.events.extend(events(run=folder.name))
@@ -23,19 +25,19 @@ def test_a_run_of_this_process_and_its_record_give_the_same_state(tmp_path: Path
     assert own.state == RunFeed.open(folder).state
 
 
-def test_a_record_that_grows_is_followed(tmp_path: Path) -> None:
+def test_events_appended_by_another_process_are_read(tmp_path: Path) -> None:
     folder = make_run(tmp_path, epochs=1, ended=False)
     feed = RunFeed.open(folder)
     assert feed.status == "crashed"
-    whole = make_run(tmp_path / "other")
-    rest = whole.events.read_text().splitlines()[len(folder.events.read_text().splitlines()) :]
+    complete = make_run(tmp_path / "other")
+    rest = complete.events.read_text().splitlines()[len(folder.events.read_text().splitlines()) :]
     with folder.events.open("a") as file:
         file.writelines(f"{line}\n" for line in rest)
     assert feed.drain()
     assert feed.status == "finished"
 
 
-def test_garbage_in_a_record_is_passed_over(tmp_path: Path) -> None:
+def test_invalid_lines_are_skipped(tmp_path: Path) -> None:
     folder = make_run(tmp_path)
     lines = folder.events.read_bytes().splitlines(keepends=True)
     folder.events.write_bytes(b"\xff\x00 nonsense\n" + b"{}\n".join(lines))
@@ -43,7 +45,7 @@ def test_garbage_in_a_record_is_passed_over(tmp_path: Path) -> None:
     assert (feed.status, feed.state.step) == ("finished", 80)
 
 
-def test_a_run_that_another_process_holds_is_live_and_can_be_told_things(tmp_path: Path) -> None:
+def test_a_run_locked_by_another_process_is_live_and_accepts_commands(tmp_path: Path) -> None:
     folder = make_run(tmp_path, epochs=2, ended=False)
     with RunLock.acquire(folder.path):
         feed = RunFeed.open(folder)
@@ -52,17 +54,13 @@ def test_a_run_that_another_process_holds_is_live_and_can_be_told_things(tmp_pat
     assert "enough" in folder.commands.read_text()
 
 
-def test_telling_a_run_that_is_over_says_that_nobody_listens(tmp_path: Path) -> None:
+def test_a_command_to_a_run_that_has_ended_is_refused(tmp_path: Path) -> None:
     feed = RunFeed.open(make_run(tmp_path))
-    try:
+    with pytest.raises(UserError, match="is not running"):
         feed.send(Stop(0.0))
-    except UserError as error:
-        assert "is not running" in str(error)
-    else:
-        raise AssertionError("nobody was there")
 
 
-def test_a_folder_that_goes_away_is_said_and_the_state_stays(tmp_path: Path) -> None:
+def test_a_deleted_folder_is_reported_and_the_state_stays(tmp_path: Path) -> None:
     folder = make_run(tmp_path)
     feed = RunFeed.open(folder)
     shutil.rmtree(folder.path)
@@ -72,7 +70,7 @@ def test_a_folder_that_goes_away_is_said_and_the_state_stays(tmp_path: Path) -> 
     assert feed.state.step == 80
 
 
-def test_a_config_that_cannot_be_read_is_told_and_the_record_shown(tmp_path: Path) -> None:
+def test_without_a_readable_config_the_events_are_still_shown(tmp_path: Path) -> None:
     folder = make_run(tmp_path)
     folder.config.unlink()
     feed = RunFeed.open(folder)
@@ -80,7 +78,7 @@ def test_a_config_that_cannot_be_read_is_told_and_the_record_shown(tmp_path: Pat
     assert feed.state.step == 80
 
 
-def test_a_run_that_could_not_begin_says_why(tmp_path: Path) -> None:
+def test_a_run_that_could_not_start_has_the_reason(tmp_path: Path) -> None:
     training = Training(CONFIG)
     feed = RunFeed.of(training)
     assert feed.status == "preparing"

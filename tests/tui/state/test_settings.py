@@ -1,4 +1,4 @@
-"""What the dashboard remembers, and the user's own keys."""
+"""Saved settings and custom keys."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from fmnist_tui.tui.state.settings import KEYS, VIEW, Settings
 from tests.tui.conftest import OpenDashboard
 
 
-def test_a_choice_is_there_again_next_time(tmp_path: Path) -> None:
+def test_a_saved_setting_is_loaded_again(tmp_path: Path) -> None:
     Settings.load(tmp_path).save("theme", "bench-light")
     assert Settings.load(tmp_path).get("theme") == "bench-light"
 
 
-def test_files_that_cannot_be_read_are_said_and_passed_over(tmp_path: Path) -> None:
+def test_invalid_files_and_keys_are_reported_and_ignored(tmp_path: Path) -> None:
     (tmp_path / VIEW).write_text("{nonsense")
     (tmp_path / KEYS).write_text('[keys]\n"train.stop" = 7\n"train.go" = "x"\n[other]\n')
     settings = Settings.load(tmp_path)
     assert settings.keymap == {"train.go": "x"}
     assert len(settings.warnings) == 3
-    assert all("\n" not in complaint for complaint in settings.warnings)
+    assert all("\n" not in warning for warning in settings.warnings)
 
 
-def test_a_folder_that_cannot_be_written_is_said_once_and_nothing_else(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported_once_and_the_setting_applies(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     settings = Settings(tmp_path / "file" / "below")
     settings.save("theme", "bench-light")
@@ -31,7 +31,7 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_nothing_else(tmp_path:
     assert len(settings.warnings) == 1
 
 
-async def test_a_key_of_the_users_own_takes_the_place_of_ours(
+async def test_a_custom_key_replaces_the_default(
     app_state: AppState, open_dashboard: OpenDashboard
 ) -> None:
     app_state.settings.keymap = {"app.help": "f1", "train.nosuch": "x"}
@@ -44,7 +44,7 @@ async def test_a_key_of_the_users_own_takes_the_place_of_ours(
         assert dashboard.screen is not before
 
 
-async def test_the_theme_is_kept(app_state: AppState, open_dashboard: OpenDashboard) -> None:
+async def test_the_theme_is_saved(app_state: AppState, open_dashboard: OpenDashboard) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
         dark = dashboard.current_theme.dark
         await pilot.press("t")

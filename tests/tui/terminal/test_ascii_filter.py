@@ -14,23 +14,23 @@ from fmnist_tui.util.text import safe_text
 
 
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FFF), max_size=30))
-def test_text_becomes_ascii_without_moving_what_stands_beside_it(text: str) -> None:
+def test_any_text_becomes_ascii(text: str) -> None:
     shown = to_ascii(safe_text(text))
     assert shown.isascii()
 
 
 @pytest.mark.parametrize("text", ["╭─ loss ─╮", "▀▄█ 98 %", "Shirt → Coat", "±0.27 · ✓ … 28×14"])
-def test_what_the_screens_draw_keeps_its_width(text: str) -> None:
+def test_text_of_the_screens_keeps_its_width(text: str) -> None:
     assert cell_len(to_ascii(text)) == cell_len(text)
 
 
-def test_wide_signs_keep_their_two_cells() -> None:
+def test_wide_characters_keep_their_two_cells() -> None:
     assert to_ascii("おa") == "??a"
 
 
-def test_the_filter_leaves_styles_and_controls_alone() -> None:
-    found = AsciiFilter().apply([Segment("─é"), Segment("plain")], Color(0, 0, 0))
-    assert [segment.text for segment in found] == ["-e", "plain"]
+def test_the_filter_replaces_the_text_of_segments() -> None:
+    segments = AsciiFilter().apply([Segment("─é"), Segment("plain")], Color(0, 0, 0))
+    assert [segment.text for segment in segments] == ["-e", "plain"]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_the_filter_leaves_styles_and_controls_alone() -> None:
         ({"LANG": "C.UTF-8", "TERM": "vt100"}, True),
     ],
 )
-def test_ascii_is_chosen_where_locale_or_terminal_say_so(
+def test_ascii_is_used_if_the_locale_or_the_terminal_requires_it(
     environment: dict[str, str], expected: bool
 ) -> None:
     assert needs_ascii(environment) is expected

@@ -1,4 +1,4 @@
-"""Full collections that stay brief."""
+"""Objects that survive a slow collection are frozen, so that the next one is fast."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from fmnist_tui.tui.terminal.gc_tuning import short_collections
 
 
 @pytest.fixture(autouse=True)
-def thawed() -> Iterator[None]:
+def unfrozen() -> Iterator[None]:
     gc.unfreeze()
     yield
     gc.unfreeze()
 
 
-def test_what_survives_a_long_collection_is_not_looked_at_again() -> None:
+def test_objects_that_survive_a_slow_collection_are_frozen() -> None:
     with short_collections(slow=0.0):
         gc.collect()
         assert gc.get_freeze_count() > 1000
 
 
-def test_a_short_collection_changes_nothing() -> None:
+def test_a_fast_collection_freezes_nothing() -> None:
     with short_collections(slow=60.0):
         gc.collect()
     assert gc.get_freeze_count() == 0
 
 
-def test_a_young_generation_changes_nothing() -> None:
+def test_a_collection_of_a_young_generation_freezes_nothing() -> None:
     with short_collections(slow=0.0):
         gc.collect(1)
         assert gc.get_freeze_count() == 0
 
 
-def test_afterwards_all_is_as_before() -> None:
+def test_at_the_end_callbacks_and_frozen_objects_are_restored() -> None:
     before = list(gc.callbacks)
     with short_collections(slow=0.0):
         assert len(gc.callbacks) == len(before) + 1

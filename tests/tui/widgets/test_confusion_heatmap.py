@@ -1,4 +1,4 @@
-"""The small confusion matrix: what fits, and its colours."""
+"""The small confusion matrix: layout and colours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from textual.app import App, ComposeResult
 from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat, cell_shares, heat_colours
 
-TEN = [[900 if true == said else (true * said) % 7 for said in range(10)] for true in range(10)]
+TEN = [
+    [900 if true == predicted else (true * predicted) % 7 for predicted in range(10)]
+    for true in range(10)
+]
 DARK = {"background": "#121212", "primary": "#5fafd7", "error": "#ff5f5f", "accent": "#ffaf5f"}
 
 
@@ -40,7 +43,7 @@ def test_shares_are_of_the_row_or_of_the_column() -> None:
     assert cell_shares([[3, 1], [1, 1]], by_column=True) == ((0.75, 0.5), (0.25, 0.5))
 
 
-def test_heat_rises_with_the_share_and_tells_right_from_wrong() -> None:
+def test_heat_rises_with_the_share_and_differs_between_correct_and_wrong() -> None:
     heat = heat_colours(DARK, True)
 
     def reds(right: bool) -> list[int]:
@@ -49,12 +52,12 @@ def test_heat_rises_with_the_share_and_tells_right_from_wrong() -> None:
 
     assert reds(False) == sorted(reds(False)) and len(set(reds(False))) > 4
     assert heat.style(1.0, True) != heat.style(1.0, False)
-    # A fifth of a class mistaken is as bad as it gets.
+    # The scale ends at a fifth of a class.
     assert heat.style(0.2, False) == heat.style(0.9, False)
 
 
 @pytest.mark.parametrize("dark", [True, False])
-def test_numbers_can_be_read_on_every_ground(dark: bool) -> None:
+def test_numbers_contrast_with_every_background(dark: bool) -> None:
     light = {"background": "#ffffff", "primary": "#005f87", "error": "#af0000", "accent": "#af5f00"}
     heat = heat_colours(DARK if dark else light, dark)
 
@@ -65,23 +68,23 @@ def test_numbers_can_be_read_on_every_ground(dark: bool) -> None:
         assert abs(brightness(style, "color") - brightness(style, "bgcolor")) > 0.35
 
 
-def test_a_theme_of_the_terminals_own_colours_has_heat_too() -> None:
+def test_a_theme_of_ansi_colours_has_heat_too() -> None:
     ansi = dict.fromkeys(DARK, "ansi_red") | {"background": "ansi_default"}
     assert len(set(heat_colours(ansi, True).wrong)) > 4
 
 
-async def test_ten_classes_fit_a_small_place_with_per_cent() -> None:
+async def test_ten_classes_in_a_small_space_have_percentages() -> None:
     async with HeatmapApp().run_test() as pilot:
         heat = pilot.app.query_one(ConfusionHeat)
         heat.show(TEN, GARMENTS)
         drawn = lines(heat)
         assert [len(line) for line in drawn] == [24] * 11
         assert drawn[0].startswith("row ") and drawn[1].startswith("T-s")
-        assert "●" in drawn[1]  # all of them right
+        assert "●" in drawn[1]  # all correct
         assert drawn[10].rstrip().endswith("97")
 
 
-async def test_a_wider_place_shows_counts_and_longer_names() -> None:
+async def test_a_larger_space_shows_counts_and_longer_names() -> None:
     async with HeatmapApp((60, 12)).run_test() as pilot:
         heat = pilot.app.query_one(ConfusionHeat)
         heat.show(TEN, GARMENTS)
@@ -90,7 +93,7 @@ async def test_a_wider_place_shows_counts_and_longer_names() -> None:
         assert any("T-shirt/t" in line and "900" in line for line in drawn)
 
 
-async def test_many_classes_are_heat_alone_and_too_many_say_so() -> None:
+async def test_many_classes_have_heat_without_numbers_and_too_many_are_only_counted() -> None:
     async with HeatmapApp((24, 6)).run_test() as pilot:
         heat = pilot.app.query_one(ConfusionHeat)
         heat.show(TEN, GARMENTS)
@@ -99,7 +102,7 @@ async def test_many_classes_are_heat_alone_and_too_many_say_so() -> None:
         assert "40 classes" in "".join(lines(heat))
 
 
-async def test_nothing_and_nonsense_are_told_to_be_nothing() -> None:
+async def test_an_empty_or_invalid_matrix_is_shown_as_no_validation() -> None:
     async with HeatmapApp().run_test() as pilot:
         heat = pilot.app.query_one(ConfusionHeat)
         assert "no validation yet" in "".join(lines(heat))
@@ -109,7 +112,7 @@ async def test_nothing_and_nonsense_are_told_to_be_nothing() -> None:
         assert "no validation yet" in "".join(lines(heat))
 
 
-async def test_hostile_names_come_out_as_harmless_text() -> None:
+async def test_control_characters_in_class_names_are_escaped() -> None:
     async with HeatmapApp((60, 12)).run_test() as pilot:
         heat = pilot.app.query_one(ConfusionHeat)
         heat.show([[9, 1, 1, 1]] * 4, ("[bold]\x1b[31m", "\u202eevil", "衬衫衬衫", "d"))
