@@ -1,4 +1,4 @@
-"""What holds for all tests."""
+"""Options and fixtures of all tests."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 if find_spec("hypothesis"):
     from hypothesis import settings
 
-    # Property tests try the same examples every time: a failure means that the code changed.
-    settings.register_profile("steady", derandomize=True, deadline=None)
-    settings.load_profile("steady")
+    # Property tests use the same examples every time: a failure means that the code changed.
+    settings.register_profile("deterministic", derandomize=True, deadline=None)
+    settings.load_profile("deterministic")
 
 GPU_TESTS = Path(__file__).parent / "gpu"
 
@@ -23,14 +23,14 @@ gc.set_threshold(100_000, 50, 100)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-snapshots", action="store_true", help="keep how screens look now")
+    parser.addoption("--write-snapshots", action="store_true", help="update the stored snapshots")
     if not find_spec("pytest_timeout"):
         # A GPU machine may have pytest alone: the option in pyproject.toml must be known.
         parser.addini("timeout", "ignored without pytest-timeout")
 
 
 class GpuTests(pytest.Package):
-    """The folder of the tests that need CUDA: marked, and skipped as a whole without a GPU."""
+    """The folder of the tests that need CUDA: marked, and skipped without a GPU."""
 
     def collect(self) -> list[pytest.Item | pytest.Collector]:
         import torch

@@ -101,7 +101,7 @@ class Server:
         return self.process.wait(seconds)
 
     def request(self, path: str, *headers: tuple[str, str], method: str = "GET") -> tuple[int, str]:
-        """One request with only these headers; returns the status and the whole response."""
+        """Send one request with only these headers; returns the status and the response."""
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
         text = "\r\n".join([*lines, "Connection: close", "", ""])
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:

@@ -64,13 +64,13 @@ def test_predict_takes_files_and_folders_and_reports_unreadable_files(
 
 
 def test_a_checkpoint_file_predicts_like_its_run(trained: Home, tmp_path: Path) -> None:
-    picture = _save_image(tmp_path / "one.png")
+    image = _save_image(tmp_path / "one.png")
     run = Path(trained.json("runs", "show", "last")["path"])
     inside = max((run / "checkpoints").glob("best-*.pt"))
     copy = tmp_path / "model.pt"
     copy.write_bytes(inside.read_bytes())
     by_run, by_file, outside = (
-        trained.json("predict", source, str(picture))[0]["top"]
+        trained.json("predict", source, str(image))[0]["top"]
         for source in ("last", str(inside), str(copy))
     )
     assert by_run == by_file == outside
@@ -79,7 +79,7 @@ def test_a_checkpoint_file_predicts_like_its_run(trained: Home, tmp_path: Path) 
 def test_hostile_model_files_are_refused_without_running_their_code(
     trained: Home, tmp_path: Path
 ) -> None:
-    picture = str(_save_image(tmp_path / "one.png"))
+    image = str(_save_image(tmp_path / "one.png"))
     proof = tmp_path / "proof"
 
     class Trap:
@@ -90,9 +90,9 @@ def test_hostile_model_files_are_refused_without_running_their_code(
     pickled.write_bytes(pickle.dumps({"weights": Trap()}))
     truncated = tmp_path / "short.safetensors"
     truncated.write_bytes(b"\xff\xff\xff\xff\x00\x00\x00\x00{}")
-    assert "refused" in trained.error_line("predict", str(pickled), picture, status=1)
-    assert "damaged" in trained.error_line("predict", str(truncated), picture, status=1)
-    assert "no such model file" in trained.error_line("predict", "none.pt", picture, status=1)
+    assert "refused" in trained.error_line("predict", str(pickled), image, status=1)
+    assert "damaged" in trained.error_line("predict", str(truncated), image, status=1)
+    assert "no such model file" in trained.error_line("predict", "none.pt", image, status=1)
     assert not proof.exists()
 
 

@@ -173,9 +173,9 @@ from fmnist_tui.tui.screens.train.progress import RunProgress
 def broken(self, feed):
     if feed is not None and feed.state.step > 50:
         raise ValueError("a widget is broken")
-    return whole(self, feed)
+    return original(self, feed)
 
-whole, RunProgress.show = RunProgress.show, broken
+original, RunProgress.show = RunProgress.show, broken
 from fmnist_tui.__main__ import main
 sys.exit(main())
 """

@@ -154,8 +154,10 @@ def test_handing_a_run_over_does_not_change_its_weights(
     assert starts(run.path) == [0, end["step"]]
 
     out, _ = whole_run.communicate(timeout=LIMIT)
-    whole = Path(json.loads(out)["path"])
-    result = [CheckpointStore(path / "checkpoints").load("last")[0] for path in (run.path, whole)]
+    uninterrupted = Path(json.loads(out)["path"])
+    result = [
+        CheckpointStore(path / "checkpoints").load("last")[0] for path in (run.path, uninterrupted)
+    ]
     for part in ("model", "weights"):
         assert digest(result[0][part]) == digest(result[1][part])
 

@@ -58,9 +58,9 @@ def test_export_reports_the_file_and_the_comparison(exported: dict[str, Any]) ->
 
 
 def test_the_script_needs_only_the_exported_file(trained: Home, exported: dict[str, Any]) -> None:
-    picture = shipped_folder("assets") / "samples" / "ankle-boot.jpg"
-    known = trained.json("predict", "last", str(picture))[0]
-    lines = run_script(exported["file"], picture)
+    image = shipped_folder("assets") / "samples" / "ankle-boot.jpg"
+    known = trained.json("predict", "last", str(image))[0]
+    lines = run_script(exported["file"], image)
     assert len(lines) == 5
     assert lines[0].split("  ")[-1] == known["label"]
 
@@ -92,8 +92,8 @@ def test_the_script_prepares_an_image_as_the_metadata_say(
     # An off-centre blot on a dark background, brightest in its middle.
     rows, columns = np.mgrid[:140, :140]
     light = 255 - 12 * np.hypot(rows - 27, columns - 102)
-    picture = Image.fromarray(light.clip(20, 255).astype(np.uint8))
-    picture.save(tmp_path / "blot.png")
+    image = Image.fromarray(light.clip(20, 255).astype(np.uint8))
+    image.save(tmp_path / "blot.png")
     first = run_script(tmp_path / "echo.onnx", tmp_path / "blot.png")[0].split()[-1]
     row, column = map(int, first.split(","))
     assert abs(row - place[0]) <= 1 and abs(column - place[1]) <= 1
@@ -103,9 +103,9 @@ def test_exported_weights_predict_like_their_run(trained: Home, tmp_path: Path) 
     out = tmp_path / "model.safetensors"
     done = trained.run("export", "last", "--to", "safetensors", "--out", str(out), "--no-check")
     assert done.returncode == 0 and f"{out}: " in done.stdout
-    picture = str(shipped_folder("assets") / "samples" / "bag-cut-out.png")
+    image = str(shipped_folder("assets") / "samples" / "bag-cut-out.png")
     by_run, by_file = (
-        trained.json("predict", source, picture)[0]["top"] for source in ("last", str(out))
+        trained.json("predict", source, image)[0]["top"] for source in ("last", str(out))
     )
     assert by_run == by_file
 
@@ -170,8 +170,8 @@ def test_an_ensemble_of_seeds_is_a_run(home: Home, tmp_path: Path) -> None:
         again = home.json("evaluate", result["run"], "--split", split)
         assert again["accuracy"] == result[split]["accuracy"]
     assert home.json("errors", result["run"])["of"] == 1000
-    picture = str(shipped_folder("assets") / "samples" / "trouser.webp")
-    assert home.json("predict", result["run"], picture)[0]["label"]
+    image = str(shipped_folder("assets") / "samples" / "trouser.webp")
+    assert home.json("predict", result["run"], image)[0]["label"]
     shown = home.run("runs", "show", result["run"]).stdout
     assert "2 × linear" in shown and f"member 1: {result['members'][0]['run']}" in shown
     line = home.error_line("train", "--resume", result["run"], status=1)

@@ -91,8 +91,8 @@ def test_a_search_is_listed_and_shown_as_a_search(home: Home, result: Path) -> N
 
 @pytest.mark.parametrize("command", [["evaluate"], ["predict"], ["train", "--resume"]])
 def test_a_search_cannot_be_used_as_a_model(home: Home, result: Path, command: list[str]) -> None:
-    picture = ["x.png"] if command == ["predict"] else []
-    assert "learning-rate search" in home.error_line(*command, result.name, *picture, status=1)
+    files = ["x.png"] if command == ["predict"] else []
+    assert "learning-rate search" in home.error_line(*command, result.name, *files, status=1)
 
 
 def test_only_a_training_can_be_asked_to_search(home: Home, result: Path) -> None:

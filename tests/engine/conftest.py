@@ -1,4 +1,4 @@
-"""A session over a small drawn data set."""
+"""A session whose dataset is small and generated."""
 
 from __future__ import annotations
 

@@ -72,33 +72,35 @@ def start_of(folder: RunFolder) -> RunStarted:
 
 
 @pytest.fixture
-def two(session: Session) -> tuple[RunFolder, RunFolder]:
+def two_runs(session: Session) -> tuple[RunFolder, RunFolder]:
     """Two runs with different predictions."""
     return train(session, epochs=1), train(session, epochs=1, seed=1, model="one-conv")
 
 
 def test_the_probabilities_of_the_members_are_averaged(
-    session: Session, two: tuple[RunFolder, RunFolder]
+    session: Session, two_runs: tuple[RunFolder, RunFolder]
 ) -> None:
-    folder = build(session, *two)
+    folder = build(session, *two_runs)
     for split in ("val", "test"):
-        expected = np.mean([probabilities(member, split) for member in two], axis=0)
+        expected = np.mean([probabilities(member, split) for member in two_runs], axis=0)
         assert probabilities(folder, split) == pytest.approx(expected, abs=1e-6)
-    assert not np.allclose(probabilities(two[0], "test"), probabilities(two[1], "test"), atol=1e-3)
+    assert not np.allclose(
+        probabilities(two_runs[0], "test"), probabilities(two_runs[1], "test"), atol=1e-3
+    )
 
 
 def test_the_record_describes_the_ensemble_and_ends_once(
-    session: Session, two: tuple[RunFolder, RunFolder]
+    session: Session, two_runs: tuple[RunFolder, RunFolder]
 ) -> None:
-    folder = build(session, *two, recipe="both-of-them")
+    folder = build(session, *two_runs, recipe="both-of-them")
     events, started = events_of(folder), start_of(folder)
     assert (started.kind, started.model) == (ENSEMBLE, "ensemble of 2")
-    assert started.parameters == sum(start_of(member).parameters for member in two)
+    assert started.parameters == sum(start_of(member).parameters for member in two_runs)
     assert [e.split for e in events if isinstance(e, Evaluated)] == ["val", "test"]
     ends = [e for e in events if isinstance(e, RunEnded)]
     assert [end.reason for end in ends] == [FINISHED] and events[-1] is ends[0]
     notes = [e.message for e in events if isinstance(e, Alert)]
-    for number, member in enumerate(two, 1):
+    for number, member in enumerate(two_runs, 1):
         val = summarise_run(member).best_val_accuracy
         assert val is not None
         assert f"member {number}: {member.name}" in notes[number - 1]
@@ -110,10 +112,10 @@ def test_the_record_describes_the_ensemble_and_ends_once(
 
 
 def test_the_config_lists_members_with_their_hashes(
-    session: Session, two: tuple[RunFolder, RunFolder]
+    session: Session, two_runs: tuple[RunFolder, RunFolder]
 ) -> None:
-    table = tomllib.loads(build(session, *two).config.read_text())
-    for number, member in enumerate(two, 1):
+    table = tomllib.loads(build(session, *two_runs).config.read_text())
+    for number, member in enumerate(two_runs, 1):
         manifest = CheckpointStore(member.checkpoints).manifests("best")[0]
         line = table["made_with"][f"member_{number}"]
         assert line == f"{member.name} {manifest.file} {manifest.sha256}"
@@ -126,11 +128,11 @@ def test_members_with_one_model_are_counted_in_the_name(session: Session) -> Non
 
 
 def test_an_ensemble_works_without_its_members_runs(
-    session: Session, two: tuple[RunFolder, RunFolder], tmp_path: Path
+    session: Session, two_runs: tuple[RunFolder, RunFolder], tmp_path: Path
 ) -> None:
-    folder = build(session, *two)
+    folder = build(session, *two_runs)
     before = probabilities(folder, "val")
-    for member in two:
+    for member in two_runs:
         shutil.rmtree(member.path)
     (folder.predictions / "val.npz").unlink()
     evaluation = session.evaluate(folder, "val").result(PATIENCE)
@@ -149,28 +151,28 @@ def test_each_member_uses_its_own_normalisation(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = train(session, epochs=1)
-    whole = blobs(64)
-    whole.train.images[:] = whole.train.images // 2
-    monkeypatch.setattr(run_training, "load_dataset_for", lambda *_, **__: whole)
-    dim = train(session, epochs=1)
-    folder = build(session, first, dim)
-    expected = np.mean([probabilities(member, "test") for member in (first, dim)], axis=0)
+    dim_dataset = blobs(64)
+    dim_dataset.train.images[:] = dim_dataset.train.images // 2
+    monkeypatch.setattr(run_training, "load_dataset_for", lambda *_, **__: dim_dataset)
+    dim_run = train(session, epochs=1)
+    folder = build(session, first, dim_run)
+    expected = np.mean([probabilities(member, "test") for member in (first, dim_run)], axis=0)
     assert probabilities(folder, "test") == pytest.approx(expected, abs=1e-6)
 
 
 def test_test_time_augmentation_applies_to_the_whole_ensemble(
-    session: Session, two: tuple[RunFolder, RunFolder], monkeypatch: pytest.MonkeyPatch
+    session: Session, two_runs: tuple[RunFolder, RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = build(session, *two)
+    plain = build(session, *two_runs)
     mirrored = blobs(64)
     for split in (mirrored.val, mirrored.test):
         split.images[:] = split.images[:, :, ::-1].copy()
-    views = build(session, *two, tta="flip")
+    views = build(session, *two_runs, tta="flip")
     monkeypatch.setattr(
         "fmnist_tui.engine.session.small_jobs.load_dataset_for", lambda *_, **__: mirrored
     )
     session.submit(lambda jobs: jobs._datasets.clear()).result(PATIENCE)
-    other = build(session, *two)
+    other = build(session, *two_runs)
     expected = (probabilities(plain, "test") + probabilities(other, "test")) / 2
     assert probabilities(views, "test") == pytest.approx(expected, abs=1e-6)
     warned = [e.message for e in events_of(views) if isinstance(e, Alert) and e.level == "warning"]
@@ -239,9 +241,11 @@ def test_one_run_or_a_repeated_run_is_refused(session: Session) -> None:
     assert "named twice" in refusal(session, run, RunFolder(run.path / ".." / run.name))
 
 
-def test_an_ensemble_cannot_be_a_member(session: Session, two: tuple[RunFolder, RunFolder]) -> None:
-    folder = build(session, *two)
-    assert "an ensemble itself" in refusal(session, folder, two[0])
+def test_an_ensemble_cannot_be_a_member(
+    session: Session, two_runs: tuple[RunFolder, RunFolder]
+) -> None:
+    folder = build(session, *two_runs)
+    assert "an ensemble itself" in refusal(session, folder, two_runs[0])
 
 
 def test_a_run_without_a_checkpoint_cannot_be_a_member(session: Session) -> None:
@@ -258,34 +262,34 @@ def test_digits_are_not_mirrored(session: Session) -> None:
 
 
 def test_a_member_evaluated_on_other_validation_images_is_refused(
-    session: Session, two: tuple[RunFolder, RunFolder]
+    session: Session, two_runs: tuple[RunFolder, RunFolder]
 ) -> None:
-    path = two[1].predictions / "val.npz"
+    path = two_runs[1].predictions / "val.npz"
     predictions = Predictions.load(path)
     predictions.indices[0] += 1000
     predictions.save(path)
-    assert "no longer has the validation images" in refusal(session, *two)
+    assert "no longer has the validation images" in refusal(session, *two_runs)
     path.unlink()
-    assert summarise_run(build(session, *two)).state == FINISHED
+    assert summarise_run(build(session, *two_runs)).state == FINISHED
 
 
 def test_a_dataset_whose_classes_have_changed_is_refused(
-    session: Session, two: tuple[RunFolder, RunFolder], monkeypatch: pytest.MonkeyPatch
+    session: Session, two_runs: tuple[RunFolder, RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "fmnist_tui.engine.session.small_jobs.load_dataset_for",
         lambda *_, **__: blobs(64, classes=3),
     )
-    assert "no longer has the classes" in refusal(session, *two)
+    assert "no longer has the classes" in refusal(session, *two_runs)
 
 
 # -- refused operations and failures --------------------------------------
 
 
 def test_an_ensemble_is_neither_resumed_nor_forked(
-    session: Session, two: tuple[RunFolder, RunFolder]
+    session: Session, two_runs: tuple[RunFolder, RunFolder]
 ) -> None:
-    folder = build(session, *two)
+    folder = build(session, *two_runs)
     before = folder.events.read_bytes(), folder.config.read_bytes()
     starts: list[Callable[[], Any]] = [
         lambda: session.resume(folder, config()),
@@ -302,50 +306,50 @@ def test_an_ensemble_is_neither_resumed_nor_forked(
 
 
 def test_a_full_disk_fails_the_run(
-    session: Session, two: tuple[RunFolder, RunFolder], monkeypatch: pytest.MonkeyPatch
+    session: Session, two_runs: tuple[RunFolder, RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(CheckpointStore, "save", full)
     with pytest.raises(UserError, match="cannot be saved: No space left"):
-        build(session, *two)
+        build(session, *two_runs)
     (ensemble,) = [run for run in list_runs(session.runs_dir) if run.kind == ENSEMBLE]
     ends = [e for e in events_of(ensemble.run) if isinstance(e, RunEnded)]
     assert [(end.reason, "No space left" in end.message) for end in ends] == [(FAILED, True)]
 
 
 def test_a_cancelled_ensemble_ends_as_stopped(
-    session: Session, two: tuple[RunFolder, RunFolder], tmp_path: Path
+    session: Session, two_runs: tuple[RunFolder, RunFolder], tmp_path: Path
 ) -> None:
     def on_tick() -> None:
         ensemble = [run for run in list_runs(session.runs_dir) if run.kind == ENSEMBLE]
         if ensemble and any(isinstance(e, CheckpointSaved) for e in events_of(ensemble[0].run)):
-            raise Cancelled("told to")
+            raise Cancelled("requested")
 
     with pytest.raises(Cancelled):
-        build_ensemble(session.runs_dir, lambda _: blobs(64), two, on_tick=on_tick)
+        build_ensemble(session.runs_dir, lambda _: blobs(64), two_runs, on_tick=on_tick)
     (ensemble,) = [run for run in list_runs(session.runs_dir) if run.kind == ENSEMBLE]
-    assert (ensemble.state, ensemble.reason) == (STOPPED, "told to")
+    assert (ensemble.state, ensemble.reason) == (STOPPED, "requested")
     assert not list(ensemble.run.predictions.iterdir())
 
 
 def test_a_closing_session_cancels_an_ensemble(
-    session: Session, two: tuple[RunFolder, RunFolder]
+    session: Session, two_runs: tuple[RunFolder, RunFolder]
 ) -> None:
     def on_progress(done: float, total: float, what: str) -> None:
         if what.startswith("evaluating"):
             session._is_closing = True
 
     with pytest.raises(Cancelled):
-        build(session, *two, on_progress=on_progress)
+        build(session, *two_runs, on_progress=on_progress)
 
 
 def test_progress_is_reported_to_the_end(
-    session: Session, two: tuple[RunFolder, RunFolder]
+    session: Session, two_runs: tuple[RunFolder, RunFolder]
 ) -> None:
     reports: list[tuple[float, ...]] = []
-    build(session, *two, on_progress=lambda done, total, what: reports.append((done, total)))
+    build(session, *two_runs, on_progress=lambda done, total, what: reports.append((done, total)))
     assert list(reports[-1]) == [32, 32]
     assert all(done <= total or not total for done, total in reports)
 

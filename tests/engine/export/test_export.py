@@ -70,13 +70,13 @@ def fast(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Non
     if "untrusted" in request.fixturenames:
         return
 
-    def vetted(path: Path) -> weights_source.LoadedWeights:
+    def load_untrusted(path: Path) -> weights_source.LoadedWeights:
         weights, info = untrusted_weights._read_weights(path, path.stat().st_size)
         return weights_source.LoadedWeights(
             {**info, "weights": weights}, str(path), path.name, "", 0, 0
         )
 
-    monkeypatch.setattr(weights_source, "_load_untrusted", vetted)
+    monkeypatch.setattr(weights_source, "_load_untrusted", load_untrusted)
 
 
 @dataclass(frozen=True)

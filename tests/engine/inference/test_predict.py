@@ -11,7 +11,7 @@ from fmnist_tui.data.load import load_dataset
 from fmnist_tui.engine.inference.classifier import Classifier
 from fmnist_tui.engine.inference.predict import predict_file
 from tests.engine.support import Harness, blobs
-from tests.image_files import photographed
+from tests.image_files import save_photo
 
 COUNT = 200
 # Two points, plus one for the noise of so small a sample.
@@ -49,9 +49,7 @@ def test_files_lose_at_most_two_points_against_the_arrays(
     labels = test.labels[indices]
     from_arrays = classifier.probabilities(test.images[indices]).argmax(1)
     predictions = [
-        predict_file(
-            classifier, photographed(test.images[index, ..., 0], tmp_path / str(index), rng)
-        )
+        predict_file(classifier, save_photo(test.images[index, ..., 0], tmp_path / str(index), rng))
         for index in indices
     ]
     assert not [prediction.error for prediction in predictions if prediction.error]
@@ -65,7 +63,7 @@ def test_the_image_of_every_preparation_step_is_kept(
     classifier: Classifier, tmp_path: Path
 ) -> None:
     image = load_dataset("sketches", data_dir=tmp_path).test.images[0, ..., 0]
-    path = photographed(image, tmp_path / "one", np.random.default_rng(1))
+    path = save_photo(image, tmp_path / "one", np.random.default_rng(1))
     prediction = predict_file(classifier, path)
     assert prediction.prepared is not None
     assert len(prediction.prepared.steps) >= 5

@@ -215,9 +215,9 @@ def test_before_the_first_validation_the_last_checkpoint_is_used(session: Sessio
 
 def test_a_run_without_a_checkpoint_is_refused_in_one_line(session: Session) -> None:
     folder = RunFolder.create(session.runs_dir, "new", "blobs")
-    for asked in (session.classify(folder.path, drawing()), session.predict(folder.path, [])):
+    for future in (session.classify(folder.path, drawing()), session.predict(folder.path, [])):
         with pytest.raises(UserError, match="no checkpoint yet") as caught:
-            asked.result(PATIENCE)
+            future.result(PATIENCE)
         assert "\n" not in str(caught.value) and folder.name in str(caught.value)
 
 

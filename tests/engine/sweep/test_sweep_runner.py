@@ -260,13 +260,13 @@ def test_three_equal_failures_at_the_start_end_the_sweep(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(*_: object, **__: object) -> object:
-        raise UserError("the data set fashion is not here and cannot be fetched (try 3)")
+        raise UserError("the dataset fashion is not here and cannot be fetched (try 3)")
 
     monkeypatch.setattr(run_training, "load_dataset_for", missing)
     harness = SweepHarness(session, tmp_path, TINY.replace("trials = 3", "trials = 9"))
     outcome = harness.sweep.run()
     assert (outcome.reason, outcome.done) == ("failed", 3)
-    assert outcome.message.startswith("3 trials in a row failed alike: the data set fashion is not")
+    assert outcome.message.startswith("3 trials in a row failed alike: the dataset fashion is not")
     assert [trial.state for trial in harness.read().trials] == ["failed"] * 3
 
 
@@ -329,11 +329,11 @@ def test_a_storage_that_keeps_failing_ends_the_sweep(
     harness.start()
     harness.until(lambda shown: shown.done >= 1)
 
-    def gone(*_: object, **__: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as context:
-        context.setattr("fmnist_tui.sweeps.journal.append_line", gone)
+        context.setattr("fmnist_tui.sweeps.journal.append_line", fail)
         outcome = harness.end()
     assert outcome.reason == "failed" and "Input/output error" in outcome.message
     assert "\n" not in outcome.message

@@ -103,10 +103,10 @@ def test_a_learning_rate_set_for_a_resume_applies(tmp_path: Path) -> None:
     harness.learner.set_lr(0.001)
     harness.inbox.send(Stop(time.time()))
     harness.trainer.run()
-    for asked, found in ((0.01, 0.001), (0.002, 0.002)):
-        again = Harness(tmp_path, dataset, epochs=2, schedule="constant", lr=asked)
+    for lr, expected in ((0.01, 0.001), (0.002, 0.002)):
+        again = Harness(tmp_path, dataset, epochs=2, schedule="constant", lr=lr)
         run_training._resume(again.learner, again.store)
-        assert again.learner.lr == pytest.approx(found)
+        assert again.learner.lr == pytest.approx(expected)
 
 
 def test_muons_step_count_is_on_the_device_of_its_parameters() -> None:

@@ -199,9 +199,9 @@ async def test_i_describes_the_dataset(
 def class_folders(where: Path) -> Path:
     for number, name in enumerate(["cat", "[red]dog"]):
         (where / name).mkdir(parents=True)
-        for picture in range(8):
-            shade = 40 + 100 * number + picture
-            Image.new("L", (28, 28), shade).save(where / name / f"{picture}.png")
+        for image in range(8):
+            shade = 40 + 100 * number + image
+            Image.new("L", (28, 28), shade).save(where / name / f"{image}.png")
     return where
 
 
@@ -255,7 +255,7 @@ async def test_a_folder_is_entered_and_browsed_and_may_disappear_and_return(
     assert app_state.settings.get("dataset", "") == f"folder:{folder}"
 
 
-@pytest.mark.parametrize("path", ["~nosuchuser/pictures", "x" * 300])
+@pytest.mark.parametrize("path", ["~nosuchuser/images", "x" * 300])
 async def test_an_invalid_path_is_reported_in_the_pane(
     open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:

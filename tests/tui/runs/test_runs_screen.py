@@ -212,21 +212,21 @@ async def test_a_run_without_events_is_listed_as_broken(
     open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs_screen.RunsScreen, "REFRESH_SECONDS", 0.05)
-    whole, half = (make_run(app_state.runs_dir) for _ in range(2))
+    intact, damaged = (make_run(app_state.runs_dir) for _ in range(2))
     async with open_dashboard("runs", size=(200, 60)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 2)
         toasts = record_toasts(monkeypatch)
-        half.events.unlink()
+        damaged.events.unlink()
         await wait_until(pilot, lambda: any("✗ broken" in line for line in rows(dashboard)))
         line = next(line for line in rows(dashboard) if "broken" in line)
         assert "it has no readable events" in line
-        table(dashboard).go_to(str(half.path))
+        table(dashboard).go_to(str(damaged.path))
         await pilot.pause()
         await pilot.press("enter", "u", "f")
         assert all("broken" in message for message in toasts)
         assert len(toasts) == 3
         await pilot.press("space")
-        table(dashboard).go_to(str(whole.path))
+        table(dashboard).go_to(str(intact.path))
         await pilot.pause()
         await pilot.press("space")
         await wait_until(pilot, lambda: len(curve(dashboard)._lines) == 1)

@@ -151,15 +151,15 @@ async def test_an_unreachable_storage_is_a_row_and_is_not_asked_again_at_once(
                 "✗" in rows(dashboard, "studies")[1] and "storage" in rows(dashboard, "studies")[1]
             )
             await wait_for_rows(dashboard, pilot, 4)
-            asked: list[StorageLocation] = []
+            reads: list[StorageLocation] = []
 
             def connect(where: StorageLocation) -> object:
-                asked.append(where)
+                reads.append(where)
                 return storage.connect(where)
 
             monkeypatch.setattr("fmnist_tui.sweeps.snapshot.connect", connect)
             await pilot.pause(0.5)
-            assert asked == []
+            assert reads == []
 
 
 async def test_another_study_is_shown_when_the_cursor_moves_to_it(

@@ -77,8 +77,8 @@ def test_softmax_sums_to_one_and_handles_large_logits() -> None:
 
 
 def test_grouped_accuracy_ignores_errors_within_a_group() -> None:
-    said, true = np.array([0, 1, 2, 3]), np.array([1, 0, 3, 0])
-    assert grouped_accuracy(said, true, (0, 0, 1, 1)) == 0.75
+    predicted, true = np.array([0, 1, 2, 3]), np.array([1, 0, 3, 0])
+    assert grouped_accuracy(predicted, true, (0, 0, 1, 1)) == 0.75
 
 
 def _predictions() -> Predictions:
@@ -101,17 +101,19 @@ def test_saved_predictions_are_loaded_unchanged(tmp_path: Path) -> None:
 
 
 def test_misclassified_images_are_ordered_and_filtered() -> None:
-    kept = _predictions()
-    by_confidence = kept.find_misses()
+    predictions = _predictions()
+    by_confidence = predictions.find_misses()
     assert [(miss.index, miss.true, miss.predicted) for miss in by_confidence] == [
         (102, 1, 0),
         (104, 2, 1),
     ]
     assert by_confidence[0].probability == pytest.approx(0.6)
-    assert [miss.index for miss in kept.find_misses(order="loss")] == [102, 104]
-    assert [miss.index for miss in kept.find_misses(true=2)] == [104]
-    assert [miss.index for miss in kept.find_misses(predicted=0)] == [102]
-    assert [miss.index for miss in kept.find_misses(true=0, predicted=0)] == [100], "a right pair"
+    assert [miss.index for miss in predictions.find_misses(order="loss")] == [102, 104]
+    assert [miss.index for miss in predictions.find_misses(true=2)] == [104]
+    assert [miss.index for miss in predictions.find_misses(predicted=0)] == [102]
+    assert [miss.index for miss in predictions.find_misses(true=0, predicted=0)] == [100], (
+        "a correct pair"
+    )
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "pickled", "short"])
@@ -126,8 +128,10 @@ def test_damaged_predictions_are_refused_in_one_line(tmp_path: Path, damage: str
     if damage == "pickled":
         np.savez(path, logits=np.array([object()], dtype=object))
     if damage == "short":
-        kept = _predictions()
-        Predictions("test", kept.logits[:3], kept.labels, kept.indices, NAMES).save(path)
+        predictions = _predictions()
+        Predictions(
+            "test", predictions.logits[:3], predictions.labels, predictions.indices, NAMES
+        ).save(path)
     with pytest.raises(UserError) as caught:
         Predictions.load(path)
     assert "test.npz" in str(caught.value) and "\n" not in str(caught.value)
@@ -138,11 +142,11 @@ def test_class_scores_from_a_confusion_matrix_match_those_from_predictions() -> 
     labels = random.integers(0, 4, 200)
     shares = random.random((200, 5))
     shares[:, 3] = 0.0
-    names = ("a", "b", "c", "never said", "not there")
-    whole = compute_metrics(shares / shares.sum(1, keepdims=True), labels, names)
-    found = compute_class_scores(whole.confusion, names)
-    for mine, theirs in zip(found, whole.classes, strict=True):
-        assert (mine.name, mine.support) == (theirs.name, theirs.support)
-        assert mine.precision == pytest.approx(theirs.precision)
-        assert mine.recall == pytest.approx(theirs.recall)
-        assert mine.f1 == pytest.approx(theirs.f1)
+    names = ("a", "b", "c", "never predicted", "not there")
+    metrics = compute_metrics(shares / shares.sum(1, keepdims=True), labels, names)
+    found = compute_class_scores(metrics.confusion, names)
+    for score, expected in zip(found, metrics.classes, strict=True):
+        assert (score.name, score.support) == (expected.name, expected.support)
+        assert score.precision == pytest.approx(expected.precision)
+        assert score.recall == pytest.approx(expected.recall)
+        assert score.f1 == pytest.approx(expected.f1)

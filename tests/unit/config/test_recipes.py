@@ -86,8 +86,13 @@ def test_a_missing_config_file_is_named() -> None:
 
 
 def test_settings_come_from_the_environment_and_unknown_names_are_refused() -> None:
-    given = {"FMNIST_TUI_LR": "0.5", "FMNIST_TUI_FLIP": "yes", "FMNIST_TUI_RUNS": "/x", "HOME": "/"}
-    assert recipes.settings_from_environment(given) == {"lr": 0.5, "flip": True}
+    environment = {
+        "FMNIST_TUI_LR": "0.5",
+        "FMNIST_TUI_FLIP": "yes",
+        "FMNIST_TUI_RUNS": "/x",
+        "HOME": "/",
+    }
+    assert recipes.settings_from_environment(environment) == {"lr": 0.5, "flip": True}
     with pytest.raises(ConfigError, match=r"FMNIST_TUI_EPOCH.*FMNIST_TUI_EPOCHS"):
         recipes.settings_from_environment({"FMNIST_TUI_EPOCH": "3"})
 

@@ -13,7 +13,7 @@ from fmnist_tui.config.problems import ConfigError, format_setting
 from fmnist_tui.config.run_config import FIELDS, RunConfig, find_problems, parse_setting
 
 
-def _said(**values: Any) -> str:
+def _problem(**values: Any) -> str:
     with pytest.raises(ConfigError) as caught:
         RunConfig.build(values)
     assert len(caught.value.problems) == 1
@@ -74,7 +74,7 @@ def _said(**values: Any) -> str:
 def test_each_problem_is_one_line_with_the_key_and_the_allowed_values(
     values: dict[str, Any], key: str, parts: list[str]
 ) -> None:
-    line = _said(**values)
+    line = _problem(**values)
     assert line.startswith(key)
     for part in parts:
         assert part in line

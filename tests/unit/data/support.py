@@ -93,9 +93,9 @@ def complete(body: bytes, tag: str = '"v1"', ranges: bool = True) -> Response:
     """The file, or the requested range of it."""
 
     def response(handler: Handler) -> None:
-        wanted = handler.headers.get("Range", "")
-        if ranges and wanted and handler.headers.get("If-Range") == tag:
-            first = int(wanted.removeprefix("bytes=").rstrip("-"))
+        requested = handler.headers.get("Range", "")
+        if ranges and requested and handler.headers.get("If-Range") == tag:
+            first = int(requested.removeprefix("bytes=").rstrip("-"))
             if first >= len(body):
                 handler.send_error(416)
                 return

@@ -74,15 +74,15 @@ def test_classes_are_numbered_in_the_order_given(data: Path) -> None:
 
 
 def test_the_validation_split_does_not_depend_on_classes_or_limit(data: Path) -> None:
-    whole = load_dataset("fashion", data_dir=data, val_fraction=0.5, split_seed=8)
+    full = load_dataset("fashion", data_dir=data, val_fraction=0.5, split_seed=8)
     some = load_dataset(
         "fashion", data_dir=data, val_fraction=0.5, split_seed=8, classes=(1, 2, 3), limit=4
     )
-    assert set(some.val.indices) < set(whole.val.indices)
-    assert set(some.train.indices) < set(whole.train.indices)
+    assert set(some.val.indices) < set(full.val.indices)
+    assert set(some.train.indices) < set(full.train.indices)
     assert len(some.train) == 4
     other = load_dataset("fashion", data_dir=data, val_fraction=0.5, split_seed=9)
-    assert set(other.val.indices) != set(whole.val.indices)
+    assert set(other.val.indices) != set(full.val.indices)
 
 
 def test_a_validation_share_of_zero_leaves_no_validation(data: Path) -> None:

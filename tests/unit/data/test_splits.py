@@ -30,12 +30,12 @@ def test_every_class_has_its_share(labels: np.ndarray, share: float, seed: int) 
     _, off = stratified_split(labels, share, seed, VALIDATION)
     counts = np.bincount(labels, minlength=6)
     for label, count in enumerate(counts):
-        taken = int((labels[off] == label).sum())
-        assert abs(taken - share * count) <= 1.000001
+        split_off = int((labels[off] == label).sum())
+        assert abs(split_off - share * count) <= 1.000001
         if count >= 2:
-            assert 0 < taken < count
+            assert 0 < split_off < count
         else:
-            assert taken == 0
+            assert split_off == 0
 
 
 def test_the_default_split_of_unbalanced_classes_is_exact() -> None:

@@ -107,11 +107,11 @@ def test_a_refused_search_does_not_end_one_that_has_ended() -> None:
 
 
 def test_a_search_ends_with_its_run_at_the_latest() -> None:
-    state = reduced(search_run(), *probes(3), ended("stopped", message="told to"))
+    state = reduced(search_run(), *probes(3), ended("stopped", message="requested"))
     end = searching(state).end
-    assert end is not None and (end.reason, end.message) == (STOPPED, "told to")
-    whole = reduced(search_run(), *probes(20), FOUND, ended())
-    assert searching(whole).end == FOUND
+    assert end is not None and (end.reason, end.message) == (STOPPED, "requested")
+    state = reduced(search_run(), *probes(20), FOUND, ended())
+    assert searching(state).end == FOUND
 
 
 def test_a_resumed_run_has_no_search() -> None:
@@ -151,8 +151,8 @@ def test_the_result_of_a_search_is_one_line(event: LrSearched, words: str) -> No
 
 def test_a_search_run_is_listed_with_its_kind(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "two-conv-lrfind", "fashion")
-    told = ended(message=format_search_result(FOUND))
-    write_events(run.events, [search_run(), *probes(20), FOUND, told])
+    end = ended(message=format_search_result(FOUND))
+    write_events(run.events, [search_run(), *probes(20), FOUND, end])
     found = summarise_run(run)
     assert (found.kind, found.title, found.state) == (LRFIND, "lrfind two-conv", "finished")
     assert (found.epochs_total, found.best_val_accuracy, found.test_accuracy) == (0, None, None)

@@ -61,12 +61,12 @@ def test_any_sequence_of_events_is_handled(events: list[Event]) -> None:
 
 
 def test_states_of_different_events_differ() -> None:
-    whole = reduced(started(), progress(1), progress(2))
-    assert whole != reduced(started(), progress(1))
-    assert whole != reduced(started(), progress(1), progress(2, loss=0.1))
-    assert whole != reduced(started(), progress(1), progress(2), note("x"))
-    assert whole != reduced(started(), progress(1), progress(2), glance(2))
-    assert whole != "a state"
+    state = reduced(started(), progress(1), progress(2))
+    assert state != reduced(started(), progress(1))
+    assert state != reduced(started(), progress(1), progress(2, loss=0.1))
+    assert state != reduced(started(), progress(1), progress(2), note("x"))
+    assert state != reduced(started(), progress(1), progress(2), glance(2))
+    assert state != "a state"
 
 
 def test_a_complete_run() -> None:

@@ -21,7 +21,7 @@ from tests.unit.support import start_python
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[RunFolder]:
-    """A run that goes on."""
+    """A live run."""
     folder = RunFolder.create(tmp_path, "two-conv", "fashion")
     with RunLock.acquire(folder.path):
         yield folder

@@ -19,25 +19,25 @@ from fmnist_tui.runs.handover import OUTPUT_FILE, HandoverOutput, resume_detache
 from fmnist_tui.util.errors import UserError
 
 PATIENCE = 30.0
-# A stand-in for the program: prints its arguments and its environment, then waits.
+# Replaces the program: prints its arguments and its environment, then waits.
 PROGRAM = """#!{python}
 import json, os, signal, sys, time
 print(json.dumps({{
     "arguments": sys.argv[1:],
     "session": os.getsid(0),
     "group": os.getpgrp(),
-    "deaf": signal.getsignal(signal.SIGHUP) == signal.SIG_IGN,
+    "ignores_sighup": signal.getsignal(signal.SIGHUP) == signal.SIG_IGN,
     "read": sys.stdin.read(),
     "descriptors": len(os.listdir("/proc/self/fd")) - 1,
 }}), flush=True)
-print("a complaint", file=sys.stderr, flush=True)
+print("an error", file=sys.stderr, flush=True)
 time.sleep(60)
 """
 
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """What is started is the program above; the numbers noted here are ended afterwards."""
+    """Replace the program by PROGRAM. The listed processes are killed at the end."""
     path = tmp_path / "a program"
     path.write_text(PROGRAM.format(python=sys.executable))
     path.chmod(0o755)
@@ -48,7 +48,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[in
         os.kill(number, signal.SIGKILL)
 
 
-def heard(output: HandoverOutput, lines: int) -> list[str]:
+def read_lines(output: HandoverOutput, lines: int) -> list[str]:
     found: list[str] = []
     deadline = time.monotonic() + PATIENCE
     while len(found) < lines and time.monotonic() < deadline:
@@ -65,10 +65,10 @@ def test_a_run_continues_in_a_detached_process(tmp_path: Path, program: list[int
     with HandoverOutput.for_run(folder) as output:
         number = resume_detached(folder, tmp_path / "data")
         program.append(number)
-        told, complaint = heard(output, 2)
+        line, error = read_lines(output, 2)
     os.close(open_here)
-    life = json.loads(told)
-    assert life["arguments"] == [
+    process = json.loads(line)
+    assert process["arguments"] == [
         "-P",
         "-m",
         "fmnist_tui",
@@ -77,9 +77,9 @@ def test_a_run_continues_in_a_detached_process(tmp_path: Path, program: list[int
         f"--runs={tmp_path / 'my runs'}",
         f"--data={tmp_path / 'data'}",
     ]
-    assert life["session"] == life["group"] != os.getsid(0)
-    assert life["deaf"] and life["read"] == "" and life["descriptors"] == 3
-    assert complaint == "a complaint"
+    assert process["session"] == process["group"] != os.getsid(0)
+    assert process["ignores_sighup"] and process["read"] == "" and process["descriptors"] == 3
+    assert error == "an error"
     assert (folder.path / OUTPUT_FILE).read_text().startswith("earlier words\n{")
     process = psutil.Process(number)
     assert process.ppid() != os.getpid()
@@ -122,15 +122,15 @@ def test_only_complete_new_lines_are_read(tmp_path: Path) -> None:
 
 def test_temporary_output_is_moved_to_the_run_or_deleted(tmp_path: Path) -> None:
     with HandoverOutput.temporary(tmp_path / "new" / "runs") as output:
-        os.write(output.descriptor, b"nothing came of it\n")
+        os.write(output.descriptor, b"an error\n")
         assert output.path.exists()
     assert list((tmp_path / "new" / "runs").iterdir()) == []
     folder = RunFolder.create(tmp_path, "two-conv", "fashion")
     with HandoverOutput.temporary(tmp_path) as output:
-        os.write(output.descriptor, b"begun\n")
+        os.write(output.descriptor, b"started\n")
         output.move_to(folder)
-        os.write(output.descriptor, b"going on\n")
-    assert (folder.path / OUTPUT_FILE).read_text() == "begun\ngoing on\n"
+        os.write(output.descriptor, b"continued\n")
+    assert (folder.path / OUTPUT_FILE).read_text() == "started\ncontinued\n"
     assert [path for path in tmp_path.iterdir() if path.is_file()] == []
 
 

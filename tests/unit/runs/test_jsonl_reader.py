@@ -53,9 +53,9 @@ def test_a_truncated_file_gives_the_state_of_its_complete_lines(
     for event in events:
         log.append(event)
     log.close()
-    whole = path.read_bytes()
-    last = len(whole) - len(whole.splitlines(keepends=True)[-1])
-    path.write_bytes(whole[: data.draw(st.integers(last, len(whole) - 1))])
+    complete = path.read_bytes()
+    last = len(complete) - len(complete.splitlines(keepends=True)[-1])
+    path.write_bytes(complete[: data.draw(st.integers(last, len(complete) - 1))])
 
     tail = EventReader(path)
     found = tail.read()
@@ -67,7 +67,7 @@ def test_a_truncated_file_gives_the_state_of_its_complete_lines(
     log = EventLog(path)
     log.append(events[-1])
     log.close()
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == complete
     assert state_of(found + tail.read()) == state_of(events) == replay(path)
     assert tail.invalid_lines == 0
 

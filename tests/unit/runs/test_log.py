@@ -93,15 +93,15 @@ def test_an_outage_is_reported_once_and_waiting_events_are_written_after_it(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "events.jsonl"
-    told: list[str] = []
-    log = EventLog(path, told.append)
+    errors: list[str] = []
+    log = EventLog(path, errors.append)
     log.append(started())
     with mock.patch.object(os, "write", failing(errno.ENOSPC)):
         for event in (progress(1), epoch_ended(1), telemetry(), note("one"), progress(2)):
             log.append(event)
-        assert log.error == told[0]
-    assert len(told) == 1
-    assert "No space left on device" in told[0] and str(path) in told[0]
+        assert log.error == errors[0]
+    assert len(errors) == 1
+    assert "No space left on device" in errors[0] and str(path) in errors[0]
     log.append(progress(3))
     assert log.error == ""
     assert read(path) == [started(), epoch_ended(1), note("one"), progress(3)]
@@ -109,7 +109,7 @@ def test_an_outage_is_reported_once_and_waiting_events_are_written_after_it(
     with mock.patch.object(os, "write", failing(errno.EIO)):
         log.append(note("two"))
         log.append(note("three"))
-    assert len(told) == 2 and "Input/output error" in told[1]
+    assert len(errors) == 2 and "Input/output error" in errors[1]
     log.close()
     assert read(path)[-2:] == [note("two"), note("three")]
 
@@ -118,10 +118,10 @@ def test_the_error_callback_may_append_an_event(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     log: EventLog
 
-    def tell_of(message: str) -> None:
+    def append_note(message: str) -> None:
         log.append(note(message))
 
-    log = EventLog(path, tell_of)
+    log = EventLog(path, append_note)
     with mock.patch.object(os, "write", failing(errno.ENOSPC)):
         log.append(started())
     log.close()
@@ -130,12 +130,12 @@ def test_the_error_callback_may_append_an_event(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_opened_is_tried_again(tmp_path: Path) -> None:
-    path = tmp_path / "gone" / "events.jsonl"
-    told: list[str] = []
-    log = EventLog(path, told.append)
+    path = tmp_path / "missing" / "events.jsonl"
+    errors: list[str] = []
+    log = EventLog(path, errors.append)
     log.append(started())
     log.append(progress(1))
-    assert len(told) == 1 and "No such file or directory" in told[0]
+    assert len(errors) == 1 and "No such file or directory" in errors[0]
     path.parent.mkdir()
     log.append(progress(2))
     log.close()
@@ -143,7 +143,7 @@ def test_a_file_that_cannot_be_opened_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_events_that_could_not_be_written_are_counted(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "gone" / "events.jsonl")
+    log = EventLog(tmp_path / "missing" / "events.jsonl")
     log.append(started())
     log.append(ended())
     log.close()
@@ -152,15 +152,15 @@ def test_events_that_could_not_be_written_are_counted(tmp_path: Path) -> None:
 
 def test_a_link_is_never_followed(tmp_path: Path) -> None:
     other = tmp_path / "other"
-    other.write_bytes(b"somebody else's, without a newline")
+    other.write_bytes(b"another file, without a newline")
     path = tmp_path / "events.jsonl"
     path.symlink_to(other)
-    told: list[str] = []
-    log = EventLog(path, told.append)
+    errors: list[str] = []
+    log = EventLog(path, errors.append)
     log.append(started())
     log.close()
-    assert other.read_bytes() == b"somebody else's, without a newline"
-    assert len(told) == 1
+    assert other.read_bytes() == b"another file, without a newline"
+    assert len(errors) == 1
 
 
 def test_the_backlog_is_bounded_and_keeps_the_start_event(
@@ -232,8 +232,8 @@ def test_a_disk_failure_anywhere_leaves_complete_lines_and_loses_no_important_ev
         for event in events:
             log.append(event)
             # Only the last line may be incomplete.
-            whole, _, _ = path.read_bytes().rpartition(b"\n")
-            for line in whole.splitlines():
+            complete, _, _ = path.read_bytes().rpartition(b"\n")
+            for line in complete.splitlines():
                 json.loads(line)
             seen += tail.read()
             expected_outages += was_well and bool(log.error)
@@ -280,18 +280,18 @@ from pathlib import Path
 from fmnist_tui.protocol.events import Alert, Progress
 from fmnist_tui.runs.log import EventLog
 
-def room(size):
+def limit_size(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 path = Path(sys.argv[1])
-told = []
-log = EventLog(path, told.append)
-room(1000)
+errors = []
+log = EventLog(path, errors.append)
+limit_size(1000)
 for number in range(100):
-    log.append(Alert(float(number), "note", "as long as it takes"))
-print(path.stat().st_size, len(told), path.read_bytes().endswith(b"\\n"), flush=True)
+    log.append(Alert(float(number), "note", "x" * 20))
+print(path.stat().st_size, len(errors), path.read_bytes().endswith(b"\\n"), flush=True)
 sys.stdin.readline()
-room(resource.RLIM_INFINITY)
+limit_size(resource.RLIM_INFINITY)
 log.append(Alert(100.0, "note", ""))
 log.close()
 print(log.dropped, flush=True)
@@ -301,10 +301,10 @@ print(log.dropped, flush=True)
 def test_a_file_at_its_size_limit_holds_complete_lines(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     with start_python(FULL, path) as process:
-        size, told, is_whole = read_line(process).split()
+        size, count, is_complete = read_line(process).split()
         assert 900 < int(size) <= 1000
-        assert (told, is_whole) == ("1", "True")
-        send_line(process, "there is room again")
+        assert (count, is_complete) == ("1", "True")
+        send_line(process, "continue")
         assert read_line(process) == "0"
     assert [event.t for event in read(path)] == [float(number) for number in range(101)]
 

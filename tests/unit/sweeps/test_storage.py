@@ -67,7 +67,7 @@ def test_no_password_is_shown_or_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "line"),
+    ("storage", "line"),
     [
         ("sweeps.db", "--storage sweeps.db is not a storage: give a database URL"),
         ("journal:", "needs a file: journal:FILE"),
@@ -80,15 +80,15 @@ def test_no_password_is_shown_or_written(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_an_invalid_storage_is_refused_in_one_line(given: str, line: str, tmp_path: Path) -> None:
+def test_an_invalid_storage_is_refused_in_one_line(storage: str, line: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        parse_location(given, tmp_path)
+        parse_location(storage, tmp_path)
     assert line in str(caught.value) and "\n" not in str(caught.value)
     assert SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("given", "line"),
+    ("storage", "line"),
     [
         ("foo://x", "--storage foo:// is not supported"),
         ("sqlite:///{folder}/none/x.db", "there is no folder"),
@@ -101,11 +101,11 @@ def test_an_invalid_storage_is_refused_in_one_line(given: str, line: str, tmp_pa
     ],
 )
 def test_a_storage_that_cannot_be_opened_is_reported_in_one_line(
-    given: str, line: str, tmp_path: Path
+    storage: str, line: str, tmp_path: Path
 ) -> None:
     (tmp_path / "text").write_text("neither a database nor a journal\n" * 100)
     with pytest.raises(UserError) as caught:
-        connect(parse_location(given.format(folder=tmp_path), tmp_path))
+        connect(parse_location(storage.format(folder=tmp_path), tmp_path))
     assert line in str(caught.value) and "\n" not in str(caught.value)
     assert SECRET not in str(caught.value)
 

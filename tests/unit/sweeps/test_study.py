@@ -200,10 +200,10 @@ def test_a_trial_of_another_machine_is_lost_after_missing_heartbeats(
 def test_settings_that_kill_their_workers_are_not_tried_forever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    location, gone = journal_in(tmp_path), dead_pid()
+    location, dead = journal_in(tmp_path), dead_pid()
     for _ in range(studies.MAX_ATTEMPTS):
         with monkeypatch.context() as context:
-            claim_as(context, pid=gone)
+            claim_as(context, pid=dead)
             join_study(location).claim()
         join_study(location).recover()
     shown = SnapshotReader().read(location, "search")
@@ -300,14 +300,14 @@ def test_workers_never_claim_the_same_waiting_trial(tmp_path: Path) -> None:
     ledgers = [join_study(location) for _ in range(4)]
     for number in range(20):
         ledgers[0].study.enqueue_trial({"lr": 0.001 * (number + 1), "optimizer": "sgd"})
-    taken: list[int] = []
+    claimed: list[int] = []
 
     def work(ledger: StudyLedger) -> None:
-        taken.extend(ledger.claim().number for _ in range(5))
+        claimed.extend(ledger.claim().number for _ in range(5))
 
     threads = [threading.Thread(target=work, args=(ledger,)) for ledger in ledgers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(taken) == list(range(20))
+    assert sorted(claimed) == list(range(20))

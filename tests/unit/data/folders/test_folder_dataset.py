@@ -351,12 +351,12 @@ import os, signal, sys
 from pathlib import Path
 from fmnist_tui.data.folders import decoded_cache
 from fmnist_tui.data.load import load_dataset
-whole, seen = decoded_cache.read_image, []
+original, calls = decoded_cache.read_image, []
 def read_image(*args):
-    seen.append(args)
-    if len(seen) == 10:
+    calls.append(args)
+    if len(calls) == 10:
         os.kill(os.getpid(), signal.SIGKILL)
-    return whole(*args)
+    return original(*args)
 decoded_cache.read_image = read_image
 load_dataset("folder:" + sys.argv[1], data_dir=Path(sys.argv[2]))
 """

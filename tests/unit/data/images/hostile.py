@@ -56,7 +56,7 @@ def jpeg_claiming(width: int, height: int, *, progressive: bool = False) -> byte
 
 
 def jpeg_a_colour_at_a_time(width: int, height: int, before: bytes = b"") -> bytes:
-    """The first scan has one of three components, so that a decoder keeps all until the end."""
+    """A JPEG whose first scan has one of three components, so that a decoder buffers all of it."""
     jpeg = jpeg_claiming(width, height)
     at = jpeg.index(b"\xff\xda")
     scan = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0"
@@ -135,7 +135,7 @@ def bombs() -> dict[str, bytes]:
 
 def broken() -> dict[str, bytes]:
     """Files that are truncated, damaged, or not images at all."""
-    whole = {
+    valid = {
         "png": saved("PNG"),
         "jpg": saved("JPEG"),
         "webp": saved("WEBP", lossless=True),
@@ -146,8 +146,8 @@ def broken() -> dict[str, bytes]:
     damaged = bytearray(png(40, 40))
     damaged[41] ^= 0xFF
     return {
-        **{f"cut in half.{suffix}": data[: len(data) // 2] for suffix, data in whole.items()},
-        **{f"cut after the start.{suffix}": data[:20] for suffix, data in whole.items()},
+        **{f"cut in half.{suffix}": data[: len(data) // 2] for suffix, data in valid.items()},
+        **{f"cut after the start.{suffix}": data[:20] for suffix, data in valid.items()},
         "damaged.png": bytes(damaged),
         "empty.png": b"",
         "one byte.png": b"\x89",

@@ -16,11 +16,11 @@ from PIL import Image, ImageOps
 from fmnist_tui.data.images.decode import EDGE, DecodedImage, open_image
 from fmnist_tui.data.images.pixels import apply_orientation, extract_planes
 from fmnist_tui.util.errors import UserError
-from tests.image_files import save_picture
+from tests.image_files import save_image
 from tests.unit.data.images.hostile import chunk, png
 
 
-def opened(image: Image.Image, path: Path, **options: Any) -> DecodedImage:
+def save_and_open(image: Image.Image, path: Path, **options: Any) -> DecodedImage:
     image.save(path, **options)
     return open_image(path)
 
@@ -36,7 +36,7 @@ def sixteen(*values: int) -> Image.Image:
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_sixteen_bit_grey_keeps_its_depth(tmp_path: Path, suffix: str) -> None:
-    decoded = opened(sixteen(0, 1000, 32_768, 65_535), tmp_path / f"a.{suffix}")
+    decoded = save_and_open(sixteen(0, 1000, 32_768, 65_535), tmp_path / f"a.{suffix}")
     assert grey_of(decoded) == [0, 3.89, 127.5, 255]
     assert decoded.alpha is None
 
@@ -62,7 +62,7 @@ def test_a_big_endian_tiff_of_sixteen_bits_reads_the_same(tmp_path: Path) -> Non
 def test_integers_of_unknown_range_use_the_narrowest_usual_one(
     tmp_path: Path, values: list[int], expected: list[float]
 ) -> None:
-    decoded = opened(Image.fromarray(np.array([values], np.int32)), tmp_path / "a.tif")
+    decoded = save_and_open(Image.fromarray(np.array([values], np.int32)), tmp_path / "a.tif")
     assert decoded.mode == "I"
     assert grey_of(decoded) == expected
 
@@ -81,7 +81,7 @@ def test_integers_of_unknown_range_use_the_narrowest_usual_one(
 def test_floats_of_unknown_range_use_the_narrowest_usual_one(
     tmp_path: Path, values: list[float], expected: list[float]
 ) -> None:
-    decoded = opened(Image.fromarray(np.array([values], np.float32)), tmp_path / "a.tif")
+    decoded = save_and_open(Image.fromarray(np.array([values], np.float32)), tmp_path / "a.tif")
     assert decoded.mode == "F"
     assert grey_of(decoded) == expected
 
@@ -89,14 +89,14 @@ def test_floats_of_unknown_range_use_the_narrowest_usual_one(
 def test_one_bit_is_black_or_white(tmp_path: Path) -> None:
     image = Image.fromarray(np.array([[0, 255, 0, 255]], np.uint8)).convert("1")
     for name, options in (("a.png", {}), ("a.tif", {"compression": "group4"}), ("a.bmp", {})):
-        assert grey_of(opened(image, tmp_path / name, **options)) == [0, 255, 0, 255]
+        assert grey_of(save_and_open(image, tmp_path / name, **options)) == [0, 255, 0, 255]
 
 
 def test_opaque_colours_are_unchanged(tmp_path: Path) -> None:
     colours = np.array([[[255, 0, 0], [0, 200, 0], [1, 2, 3]]], np.uint8)
     for name in ("a.png", "a.bmp", "a.tif", "a.gif", "a.webp"):
         options = {"lossless": True} if name == "a.webp" else {}
-        decoded = opened(Image.fromarray(colours), tmp_path / name, **options)
+        decoded = save_and_open(Image.fromarray(colours), tmp_path / name, **options)
         assert decoded.colour.tolist() == colours.tolist(), name
         assert decoded.alpha is None, name
 
@@ -104,7 +104,7 @@ def test_opaque_colours_are_unchanged(tmp_path: Path) -> None:
 def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
     inks = [[(0, 0, 0, 0), (255, 0, 0, 0), (0, 0, 0, 255), (0, 255, 0, 128)]]
     image = Image.frombytes("CMYK", (4, 1), np.array(inks, np.uint8).tobytes())
-    decoded = opened(image, tmp_path / "a.tif")
+    decoded = save_and_open(image, tmp_path / "a.tif")
     light = [[[255, 255, 255], [0, 255, 255], [0, 0, 0], [127, 0, 127]]]
     assert decoded.colour.tolist() == light
 
@@ -124,7 +124,7 @@ def test_cmyk_jpegs_are_inverted_only_with_the_adobe_marker(tmp_path: Path) -> N
 
 def test_transparent_colours_show_the_background(tmp_path: Path) -> None:
     pixels = [[[200, 100, 0, 255], [200, 100, 0, 0], [255, 255, 255, 0], [0, 0, 0, 51]]]
-    decoded = opened(Image.fromarray(np.array(pixels, np.uint8)), tmp_path / "a.png")
+    decoded = save_and_open(Image.fromarray(np.array(pixels, np.uint8)), tmp_path / "a.png")
     over_white = decoded.composite(255)[0].tolist()
     assert over_white == [[200, 100, 0], [255, 255, 255], [255, 255, 255], [204, 204, 204]]
     assert decoded.composite(0)[0].tolist() == [[200, 100, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
@@ -132,7 +132,7 @@ def test_transparent_colours_show_the_background(tmp_path: Path) -> None:
 
 def test_transparent_grey_shows_the_background(tmp_path: Path) -> None:
     image = Image.frombytes("LA", (3, 1), bytes((10, 255, 10, 0, 0, 51)))
-    decoded = opened(image, tmp_path / "a.png")
+    decoded = save_and_open(image, tmp_path / "a.png")
     assert decoded.composite(255)[0, :, 0].tolist() == [10, 255, 204]
 
 
@@ -140,10 +140,10 @@ def test_palette_transparency_may_be_one_colour_or_an_alpha_per_colour(tmp_path:
     image = Image.frombytes("P", (3, 1), bytes((0, 1, 2)))
     image.putpalette([10, 20, 30, 40, 50, 60, 0, 0, 0])
     for name, transparency in (("a.png", 1), ("a.gif", 1), ("b.png", bytes((255, 0, 255)))):
-        decoded = opened(image, tmp_path / name, transparency=transparency)
+        decoded = save_and_open(image, tmp_path / name, transparency=transparency)
         expected = [[10, 20, 30], [255, 255, 255], [0, 0, 0]]
         assert decoded.composite(255)[0].tolist() == expected, name
-    graded = opened(image, tmp_path / "c.png", transparency=bytes((255, 255, 51)))
+    graded = save_and_open(image, tmp_path / "c.png", transparency=bytes((255, 255, 51)))
     assert graded.composite(255)[0, 2].tolist() == [204, 204, 204]
 
 
@@ -165,7 +165,7 @@ def test_one_colour_can_be_transparent_without_a_palette(
     transparency: int | tuple[int, ...],
     expected: list[list[int]],
 ) -> None:
-    decoded = opened(image, tmp_path / "a.png", transparency=transparency)
+    decoded = save_and_open(image, tmp_path / "a.png", transparency=transparency)
     assert decoded.composite(255)[0].tolist() == expected
 
 
@@ -218,7 +218,7 @@ def test_every_opaque_mode_shows_white_as_white(mode: str) -> None:
 def test_images_are_upright(tmp_path: Path, suffix: str, orientation: int) -> None:
     upright = np.zeros((24, 40), np.uint8)
     upright[:12, :20], upright[12:, :20], upright[:12, 20:] = 200, 120, 60
-    path = save_picture(
+    path = save_image(
         Image.fromarray(upright), tmp_path / f"a.{suffix}", orientation, **_best(suffix)
     )
     decoded = open_image(path)
@@ -235,9 +235,9 @@ def _best(suffix: str) -> dict[str, Any]:
 def test_a_png_may_have_its_exif_after_its_pixels(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    whole = png(4, 3)
+    plain = png(4, 3)
     path = tmp_path / "a.png"
-    path.write_bytes(whole[:-12] + chunk(b"eXIf", exif.tobytes()[6:]) + whole[-12:])
+    path.write_bytes(plain[:-12] + chunk(b"eXIf", exif.tobytes()[6:]) + plain[-12:])
     decoded = open_image(path)
     assert (decoded.size, decoded.orientation) == ((3, 4), 6)
     assert decoded.colour.shape == (4, 3, 1)
@@ -295,7 +295,7 @@ def test_large_images_are_reduced_by_averaging(tmp_path: Path, mode: str) -> Non
     fine = np.indices((600, 2300)).sum(axis=0) % 2 * 200.0
     fine[:, 1150:] = 50
     image = _in_mode(fine, mode)
-    decoded = opened(image, tmp_path / ("a.tif" if mode in ("I;16", "F") else "a.png"))
+    decoded = save_and_open(image, tmp_path / ("a.tif" if mode in ("I;16", "F") else "a.png"))
     assert decoded.size == (2300, 600)
     assert decoded.colour.shape[:2] == (200, 767)
     shades = decoded.composite(255).mean(axis=2)
@@ -313,7 +313,7 @@ def _in_mode(shades: npt.NDArray[np.float64], mode: str) -> Image.Image:
 
 def test_a_large_jpeg_is_decoded_at_a_reduced_size(tmp_path: Path) -> None:
     slope = np.tile(np.linspace(0, 255, 4000), (3000, 1)).astype(np.uint8)
-    decoded = opened(Image.fromarray(slope), tmp_path / "a.jpg", quality=95)
+    decoded = save_and_open(Image.fromarray(slope), tmp_path / "a.jpg", quality=95)
     assert decoded.size == (4000, 3000)
     assert max(decoded.colour.shape) <= EDGE
     across = decoded.colour[..., 0].mean(axis=0)
@@ -321,7 +321,7 @@ def test_a_large_jpeg_is_decoded_at_a_reduced_size(tmp_path: Path) -> None:
 
 
 def test_a_long_thin_image_keeps_every_row(tmp_path: Path) -> None:
-    decoded = opened(Image.new("L", (1, 5000), 30), tmp_path / "a.png")
+    decoded = save_and_open(Image.new("L", (1, 5000), 30), tmp_path / "a.png")
     assert decoded.size == (1, 5000)
     assert decoded.colour.shape == (1000, 1, 1)
     assert decoded.colour == pytest.approx(30)

@@ -19,7 +19,7 @@ from fmnist_tui.config.dataset_catalog import DATASETS
 from fmnist_tui.data.images.decode import DecodedImage, open_image
 from fmnist_tui.data.images.prepare import Preparation, PreparedImage, prepare
 from fmnist_tui.util.errors import UserError
-from tests.image_files import photographed
+from tests.image_files import save_photo
 
 Bytes = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]
@@ -38,7 +38,7 @@ def scene(
     return image
 
 
-def seen(image: Bytes, how: Preparation = GARMENTS) -> Bytes:
+def prepared_image(image: Bytes, how: Preparation = GARMENTS) -> Bytes:
     return prepare(DecodedImage.from_array(image), how).image[..., 0]
 
 
@@ -61,7 +61,7 @@ def test_a_rectangle_is_found_at_any_position_and_brightness(
     corner: tuple[int, int], sides: tuple[int, int], light: tuple[int, int]
 ) -> None:
     (left, top), (width, height) = corner, sides
-    image = seen(
+    image = prepared_image(
         scene((left, top, left + width, top + height), background=light[0], shade=light[1])
     )
     longest = max(sides)
@@ -141,7 +141,7 @@ def test_images_of_any_shape_can_be_prepared(shape: tuple[int, int]) -> None:
 def test_a_thin_line_stays_visible() -> None:
     image = np.full((400, 300), 255, np.uint8)
     image[50:350, 140:141] = 0
-    assert extent(seen(image)) == (14, 0, 15, 28)
+    assert extent(prepared_image(image)) == (14, 0, 15, 28)
 
 
 def test_an_image_of_the_right_size_is_used_unchanged() -> None:
@@ -183,7 +183,7 @@ def test_a_light_object_is_found_on_an_unevenly_lit_background() -> None:
     down, across = np.indices((400, 500)) / 500.0
     light = 150 + 80 * across - 40 * down
     light[100:300, 200:300] -= 25
-    image = seen(light.astype(np.uint8))
+    image = prepared_image(light.astype(np.uint8))
     assert extent(image) == (7, 0, 21, 28)
     assert image[:, :6].max() == 0
 
@@ -195,21 +195,21 @@ def test_an_invisible_trace_is_not_an_object() -> None:
 
 def test_dust_is_not_part_of_the_object() -> None:
     image = scene((100, 100, 180, 200))
-    clean = seen(image)
+    clean = prepared_image(image)
     for row, column in ((20, 20), (270, 40), (30, 280)):
         image[row : row + 3, column : column + 3] = 0
-    assert seen(image).tolist() == clean.tolist()
+    assert prepared_image(image).tolist() == clean.tolist()
 
 
 def test_all_parts_of_an_object_are_kept() -> None:
     image = scene((60, 100, 110, 200))
     image[150:180, 220:240] = 40
-    assert extent(seen(image)) == (0, 6, 28, 22)
+    assert extent(prepared_image(image)) == (0, 6, 28, 22)
 
 
 def test_an_object_may_touch_the_border() -> None:
-    assert extent(seen(scene((0, 100, 150, 250)))) == (0, 0, 28, 28)
-    assert extent(seen(scene((0, 220, 300, 300)))) == (0, 11, 28, 18)
+    assert extent(prepared_image(scene((0, 100, 150, 250)))) == (0, 0, 28, 28)
+    assert extent(prepared_image(scene((0, 220, 300, 300)))) == (0, 11, 28, 18)
 
 
 def test_the_frame_is_recovered_if_outer_pixels_are_nearly_black() -> None:
@@ -218,7 +218,7 @@ def test_the_frame_is_recovered_if_outer_pixels_are_nearly_black() -> None:
     large = Image.fromarray(small).resize((336, 336), Image.Resampling.BILINEAR)
     paper = Image.new("L", (500, 480), 0)
     paper.paste(large, (31, 77))
-    image = seen(255 - np.asarray(paper))
+    image = prepared_image(255 - np.asarray(paper))
     assert extent(image, 100) == (6, 1, 22, 27)
     assert 0 < image[0, 14] < 50
 
@@ -276,7 +276,7 @@ def test_centring_by_mass_keeps_the_object_inside() -> None:
     image[250:260, 20:260] = 30
     image[20:50, 20:50] = 255
     how = dataclasses.replace(GARMENTS, fit=26 / 28, centre="mass")
-    result = seen(image, how)
+    result = prepared_image(image, how)
     assert extent(result, 2) == (2, 2, 28, 28)
 
 
@@ -325,10 +325,10 @@ def test_uncropped_colour_datasets_keep_colours_and_surroundings() -> None:
 def test_uncropped_grey_datasets_are_not_inverted_unless_requested() -> None:
     image = scene((80, 90, 200, 210), background=240, shade=20)
     plain = Preparation(crop=False, invert="never")
-    assert seen(image, plain)[0, 0] == 240
-    assert seen(image, dataclasses.replace(plain, invert="always"))[0, 0] == 15
-    assert seen(image, dataclasses.replace(plain, invert="auto"))[0, 0] == 15
-    assert seen(255 - image, dataclasses.replace(plain, invert="auto"))[0, 0] == 15
+    assert prepared_image(image, plain)[0, 0] == 240
+    assert prepared_image(image, dataclasses.replace(plain, invert="always"))[0, 0] == 15
+    assert prepared_image(image, dataclasses.replace(plain, invert="auto"))[0, 0] == 15
+    assert prepared_image(255 - image, dataclasses.replace(plain, invert="auto"))[0, 0] == 15
 
 
 def test_an_enlarged_image_is_recovered(tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_an_enlarged_image_is_recovered(tmp_path: Path) -> None:
     apart = []
     for number in range(40):
         image = garment(dice)
-        path = photographed(image, tmp_path / str(number), dice)
+        path = save_photo(image, tmp_path / str(number), dice)
         back = prepare(open_image(path), GARMENTS).image[..., 0]
         apart.append(np.abs(back.astype(int) - image).mean())
     assert np.median(apart) < 8
@@ -370,10 +370,10 @@ def test_a_preparation_describes_itself_with_its_numbers() -> None:
     assert "20 pixels" in digits and "centre of mass in the middle of 28×28" in digits
     assert "28 pixels" in garments and "bounding box" in garments
     assert "light on dark" in garments and "0.299 R" in garments
-    whole = dataclasses.replace(
+    description = dataclasses.replace(
         GARMENTS, crop=False, invert="never", channels=3, size=64
     ).description
-    assert "64×64" in whole and "inverted" not in whole and "grey" not in whole
+    assert "64×64" in description and "inverted" not in description and "grey" not in description
 
 
 @pytest.mark.parametrize(
