@@ -103,13 +103,17 @@ class EventReader(JsonlReader[Event]):
     def __init__(self, path: Path, offset: int = 0) -> None:
         super().__init__(path, EVENTS, offset)
 
+    def replay_into(self, state: RunState, batch: int = 10_000) -> None:
+        """Apply the events up to the end of the file, read in bounded memory."""
+        while events := self.read(batch):
+            for event in events:
+                state.apply(event)
 
-def replay(path: Path, batch: int = 10_000) -> RunState:
-    """The state after all events in the file, read in bounded memory."""
-    state, reader = RunState(), EventReader(path)
-    while events := reader.read(batch):
-        for event in events:
-            state.apply(event)
+
+def replay(path: Path) -> RunState:
+    """The state after all events in the file."""
+    state = RunState()
+    EventReader(path).replay_into(state)
     return state
 
 

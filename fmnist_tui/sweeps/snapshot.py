@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
+# A running trial without a heartbeat for this long may be dead.
+SILENT_SECONDS = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class TrialView:
@@ -55,6 +58,11 @@ class TrialView:
     def is_counted(self) -> bool:
         """False for a requeued trial: another one tries its settings again."""
         return self.state not in REQUEUED
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it is running but has had no heartbeat for long: its worker may be dead."""
+        return self.silent_seconds > SILENT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

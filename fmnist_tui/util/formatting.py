@@ -16,6 +16,16 @@ def format_percent(share: float | None, digits: int = 2) -> str:
     return f"{share * 100:.{digits}f} %"
 
 
+def format_percent_range(low: float, high: float) -> str:
+    """Two fractions as `91.33 – 92.40 %`."""
+    return f"{low * 100:.2f} – {high * 100:.2f} %"
+
+
+def format_percent_margin(share: float, low: float, high: float) -> str:
+    """A fraction and half the width of its interval as `91.87 ±0.54 %`."""
+    return f"{share * 100:.2f} ±{(high - low) * 50:.2f} %"
+
+
 def format_number(value: float | None, digits: int = 4) -> str:
     """A number with few digits, in scientific notation where they would all be zero."""
     if value is None or not math.isfinite(value):

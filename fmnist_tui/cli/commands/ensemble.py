@@ -22,7 +22,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import RunSummary, resolve, summarise_run
 from fmnist_tui.util.errors import UsageError
-from fmnist_tui.util.formatting import format_percent
+from fmnist_tui.util.formatting import format_percent, format_percent_range
 from fmnist_tui.util.text import safe_text
 
 # The settings that apply to an ensemble of trained members, with their defaults.
@@ -142,7 +142,7 @@ def _print(folder: RunFolder, state: RunState, members: Sequence[RunSummary]) ->
         format_percent(val.accuracy if val else None),
         format_percent(test.accuracy if test else None),
     )
-    interval = f"{test.accuracy_low * 100:.2f} – {test.accuracy_high * 100:.2f} %" if test else ""
+    interval = format_percent_range(test.accuracy_low, test.accuracy_high) if test else ""
     rows.append((*(Text(cell, "bold") for cell in ensemble), interval))
     console.print_table(("run", "model", ">val", ">test", ">95 % interval"), rows)
     if test is not None:

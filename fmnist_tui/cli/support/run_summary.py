@@ -19,7 +19,12 @@ from fmnist_tui.protocol.lr_search import LrSearch, format_search_result
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.render.line_chart import Line, format_chart
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.util.formatting import format_count, format_duration, format_percent
+from fmnist_tui.util.formatting import (
+    format_count,
+    format_duration,
+    format_percent,
+    format_percent_range,
+)
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -58,7 +63,7 @@ def _print_scores(state: RunState) -> None:
                 result.split,
                 f"{result.count:,}",
                 Text(format_percent(result.accuracy), style="bold"),
-                f"{result.accuracy_low * 100:.2f} – {result.accuracy_high * 100:.2f} %",
+                format_percent_range(result.accuracy_low, result.accuracy_high),
                 f"{result.loss:.4f}",
                 format_percent(result.macro_f1),
                 format_percent(result.ece),

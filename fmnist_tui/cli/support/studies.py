@@ -32,8 +32,6 @@ STATE_STYLES = {
     **dict.fromkeys((trial_states.WAITING, trial_states.STOPPED, trial_states.LOST), "dim"),
 }
 BAR_WIDTH, CURVE_WIDTH = 24, 8
-# A running trial that has shown no sign of life for so long may be dead.
-SILENT_SECONDS = 60.0
 
 
 def find_study(reader: SnapshotReader, args: argparse.Namespace) -> tuple[StorageLocation, str]:
@@ -153,7 +151,7 @@ def _print_trials(study: Snapshot) -> None:
 
 
 def _format_note(trial: TrialView) -> str:
-    if trial.why or trial.silent_seconds <= SILENT_SECONDS:
+    if trial.why or not trial.is_silent:
         return trial.why
     return f"no sign of life for {format_duration(trial.silent_seconds)}"
 

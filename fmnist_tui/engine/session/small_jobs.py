@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from fmnist_tui.config.dataset_catalog import SPLITS
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import load_dataset_for
@@ -41,7 +42,6 @@ from fmnist_tui.util.errors import UserError, did_you_mean
 from fmnist_tui.util.progress import OnProgress
 
 CACHE_SIZE = 4
-SPLITS = ("train", "val", "test")
 # The settings that decide which images a dataset has.
 DATASET_KEYS = ("dataset", "val_fraction", "split_seed", "classes", "input_size", "colour")
 Key = TypeVar("Key")

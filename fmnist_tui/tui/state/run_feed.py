@@ -29,7 +29,6 @@ from fmnist_tui.util.text import safe_text
 # everything before them, in another thread.
 _MAX_LINES = 2_000
 _CHECK_SECONDS = 0.5
-_BATCH = 10_000
 
 
 class RunFeed:
@@ -63,9 +62,7 @@ class RunFeed:
         feed = cls()
         feed._folder = folder
         feed._tail = EventReader(folder.events)
-        while events := feed._tail.read(_BATCH):
-            for event in events:
-                feed.state.apply(event)
+        feed._tail.replay_into(feed.state)
         try:
             feed.config = recipes.read_recipe(folder.config).config()
         except UserError as error:

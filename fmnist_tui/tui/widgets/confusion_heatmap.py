@@ -17,6 +17,7 @@ from textual.color import Color
 from textual.strip import Strip
 
 from fmnist_tui.render.contact_sheet import cell_width
+from fmnist_tui.render.halfblock import HALF
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.text import safe_text
 
@@ -24,7 +25,6 @@ LEVELS = 8
 # The strongest error colour stands for this share of a row and everything above.
 MAX_ERROR_SHARE = 0.2
 _MAX_BLEND = 0.9
-HALF = "▀"
 Counts = Sequence[Sequence[int]]
 
 

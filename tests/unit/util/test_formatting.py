@@ -13,6 +13,8 @@ from fmnist_tui.util.formatting import (
     format_duration,
     format_number,
     format_percent,
+    format_percent_margin,
+    format_percent_range,
     format_short_time,
     format_size,
     format_time,
@@ -23,6 +25,11 @@ def test_percentages() -> None:
     assert format_percent(0.91234) == "91.23 %"
     assert format_percent(0.91234, 0) == "91 %"
     assert [format_percent(value) for value in (None, math.nan, math.inf)] == [NO_VALUE] * 3
+
+
+def test_intervals_of_percentages() -> None:
+    assert format_percent_range(0.9133, 0.924) == "91.33 – 92.40 %"
+    assert format_percent_margin(0.9187, 0.9133, 0.9241) == "91.87 ±0.54 %"
 
 
 def test_numbers() -> None:

@@ -18,7 +18,7 @@ from fmnist_tui.tui.screens.runs.history import RunHistory
 from fmnist_tui.tui.screens.runs.table import MARK_COLOURS
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.tui.widgets.columns import fit_text
-from fmnist_tui.util.formatting import NO_VALUE, format_percent
+from fmnist_tui.util.formatting import NO_VALUE, format_percent, format_percent_margin
 from fmnist_tui.util.paths import format_path
 from fmnist_tui.util.text import safe_text
 
@@ -151,18 +151,15 @@ def _results(history: RunHistory) -> tuple[str, str, str, str]:
     val_accuracy, val_count = NO_VALUE, ""
     if best is not None and best.val_accuracy is not None:
         bounds = wilson_interval(round(best.val_accuracy * best.val_count), best.val_count)
-        val_accuracy, val_count = _accuracy(best.val_accuracy, *bounds), f"{best.val_count:,}"
+        val_accuracy = format_percent_margin(best.val_accuracy, *bounds)
+        val_count = f"{best.val_count:,}"
     elif best is None and val is not None:
-        val_accuracy = _accuracy(val.accuracy, val.accuracy_low, val.accuracy_high)
+        val_accuracy = format_percent_margin(val.accuracy, val.accuracy_low, val.accuracy_high)
         val_count = f"{val.count:,}"
     if test is None:
         return val_accuracy, val_count, NO_VALUE, ""
-    test_accuracy = _accuracy(test.accuracy, test.accuracy_low, test.accuracy_high)
+    test_accuracy = format_percent_margin(test.accuracy, test.accuracy_low, test.accuracy_high)
     return val_accuracy, val_count, test_accuracy, f"{test.count:,}"
-
-
-def _accuracy(accuracy: float, low: float, high: float) -> str:
-    return f"{100 * accuracy:.2f} ±{50 * (high - low):.2f} %"
 
 
 def _differences(configs: Sequence[RunConfig | None]) -> list[str]:

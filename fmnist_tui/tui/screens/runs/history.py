@@ -25,7 +25,6 @@ CACHE_SIZE = 16
 CURVES = (VAL_ACCURACY, VAL_LOSS, TRAIN_LOSS)
 # The alerts of an ensemble list its members.
 ALERTS, ENSEMBLE_ALERTS = 3, 12
-_BATCH = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +79,7 @@ class HistoryCache:
         if version != entry.version:
             entry.version, error = version, ""
             try:
-                while events := entry.reader.read(_BATCH):
-                    for event in events:
-                        entry.state.apply(event)
+                entry.reader.replay_into(entry.state)
             except UserError as problem:
                 error = str(problem)
             entry.history = _build_history(folder, entry.state, error)

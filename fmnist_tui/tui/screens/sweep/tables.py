@@ -22,8 +22,6 @@ from fmnist_tui.tui.widgets.columns import (
 from fmnist_tui.util.formatting import NO_VALUE, format_duration, format_percent
 from fmnist_tui.util.text import safe_text
 
-# A running trial without a heartbeat for this long may be dead.
-SILENT_SECONDS = 60.0
 STATE_SIGNS = {
     trial_states.RUNNING: ("●", "success"),
     trial_states.WAITING: ("·", "foreground-muted"),
@@ -184,7 +182,7 @@ def _details(trial: TrialView) -> list[str]:
 
 
 def _reason(trial: TrialView) -> str:
-    if trial.silent_seconds > SILENT_SECONDS:
+    if trial.is_silent:
         return f"quiet {format_duration(trial.silent_seconds)}"
     if trial.why or trial.retry_of is None:
         return safe_text(trial.why)
