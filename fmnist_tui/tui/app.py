@@ -290,11 +290,11 @@ class Dashboard(App[int]):
     def edit_config(self, values: Mapping[str, Any], recipe: Recipe | None = None) -> None:
         """Show Train with these settings in the form; `recipe` is the recipe they start."""
         self.app_state.draft, self.app_state.recipe = dict(values), recipe
-        if self.current_mode == "train" and isinstance(self.screen, DashboardScreen):
-            # The screen loads a draft when it is shown, and it is shown already.
+        is_shown = self.current_mode == "train"
+        self.show("train")
+        if is_shown and isinstance(self.screen, DashboardScreen):
+            # The screen loads a draft when it becomes visible, which it was already.
             self.screen.load_draft()
-        else:
-            self.show("train")
 
     def edit_recipe(self, name: str) -> None:
         """Show Train with a recipe's settings in the form."""
@@ -333,9 +333,9 @@ class Dashboard(App[int]):
 
     def show(self, name: str) -> None:
         """Switch to a screen; open dialogs are cancelled."""
+        while len(self.screen_stack) > 1:
+            self.screen.dismiss(None)
         if self.current_mode != name:
-            while len(self.screen_stack) > 1:
-                self.screen.dismiss(None)
             self.switch_mode(name)
 
     def action_show(self, name: str) -> None:

@@ -13,6 +13,7 @@ from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.tui import theme
 from fmnist_tui.tui.app import SCREENS, Dashboard
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog, TextDialog
+from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
 from tests.tui.conftest import OpenDashboard
@@ -136,6 +137,17 @@ async def test_the_palette_offers_screens_actions_recipes_and_runs(
         await pilot.press("escape")
         await wait_until(pilot, lambda: not isinstance(dashboard.screen, CommandPalette))
         assert dashboard.current_mode == "evaluate"
+
+
+async def test_a_recipe_chosen_in_the_palette_above_a_dialog_fills_the_form(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
+        await pilot.press("f")
+        assert isinstance(dashboard.screen, PickerDialog)
+        await choose_in_palette(dashboard, pilot, "Recipe: split-50k-10k")
+        assert isinstance(dashboard.screen, TrainScreen)
+        assert app_state.form is not None and app_state.form.values["epochs"] == 10
 
 
 # -- dialogs -----------------------------------------------------------------------------

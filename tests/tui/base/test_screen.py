@@ -94,7 +94,7 @@ async def test_a_run_that_is_read_slowly_does_not_replace_a_training(
         training_feed = open_feed(folder)
         dashboard.show_run(training_feed)
         with monkeypatch.context() as patch:
-            patch.setattr(AppState, "training", True)
+            patch.setattr(AppState, "is_training", True)
             read.set()
             await dashboard.workers.wait_for_complete()
             assert dashboard.app_state.feed is training_feed
