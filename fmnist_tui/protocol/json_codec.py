@@ -31,7 +31,7 @@ _INT_LIMIT = 2**63 - 1
 
 
 class DecodeError(ValueError):
-    """A line that holds no known message."""
+    """A line that is not a valid message."""
 
 
 class UnknownKindError(DecodeError):
@@ -124,13 +124,13 @@ class JsonCodec(Generic[Message]):
         self.kinds = kinds
 
     @cached_property
-    def _known(self) -> dict[str, _Kind]:
+    def _kinds_by_name(self) -> dict[str, _Kind]:
         return {kind.__name__: _Kind(kind) for kind in self.kinds}
 
     @cached_property
     def _validator(self) -> SchemaValidator:
         choices: dict[Any, cs.CoreSchema] = {
-            name: kind.schema for name, kind in self._known.items()
+            name: kind.schema for name, kind in self._kinds_by_name.items()
         }
         return SchemaValidator(cs.tagged_union_schema(choices, discriminator="is"))
 
@@ -140,7 +140,7 @@ class JsonCodec(Generic[Message]):
         A surrogate pair in a string is decoded as the character that it stands for.
         """
         name = type(message).__name__
-        encoders = self._known[name].encoders
+        encoders = self._kinds_by_name[name].encoders
         body = {field: encode(getattr(message, field)) for field, encode in encoders.items()}
         return json.dumps({"is": name, **body}, separators=(",", ":"), allow_nan=False)
 
@@ -169,5 +169,5 @@ def _decode_error(error: ValidationError) -> DecodeError:
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "union_tag_invalid":
         return UnknownKindError(f"unknown kind {str(first['ctx']['tag'])[:80]!r}")
-    where = ".".join(str(part) for part in first["loc"])
-    return DecodeError(f"{where}: {first['msg']}" if where else first["msg"])
+    location = ".".join(str(part) for part in first["loc"])
+    return DecodeError(f"{location}: {first['msg']}" if location else first["msg"])

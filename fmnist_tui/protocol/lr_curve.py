@@ -113,14 +113,14 @@ class DivergenceDetector:
 
 def suggest_rate(points: Iterable[RatePoint]) -> LrSuggestion:
     """The suggestion from points (rate, loss) in the order of their rates."""
-    usable = _usable(points)
+    usable = _usable_points(points)
     if len(usable) < MIN_POINTS:
         few = f"only {len(usable)} steps gave a usable loss and {MIN_POINTS} are needed"
         return LrSuggestion(tuple(usable), message=f"{few}: start lower, or take more steps")
     losses = [loss for _, loss in usable]
     head = max(3, len(losses) // 10)
     start = statistics.median(losses[:head])
-    capped = _capped(losses, start)
+    capped = _cap_losses(losses, start)
     lines = _fit_lines(capped)
     levels = [level for level, _ in lines]
     smooth = tuple((lr, level) for (lr, _), level in zip(usable, levels, strict=True))
@@ -155,14 +155,14 @@ def chart_points(points: Iterable[RatePoint], smooth: Sequence[RatePoint]) -> li
         return []
     start, least = levels[0], min(levels)
     ceiling = max(start, max(levels)) + 0.25 * max(start - least, abs(start) / 10)
-    return [(lr, min(loss, ceiling)) for lr, loss in _usable(points)]
+    return [(lr, min(loss, ceiling)) for lr, loss in _usable_points(points)]
 
 
-def _usable(points: Iterable[RatePoint]) -> list[RatePoint]:
+def _usable_points(points: Iterable[RatePoint]) -> list[RatePoint]:
     return [(lr, loss) for lr, loss in points if 0 < lr < math.inf and abs(loss) < _MAX_LOSS]
 
 
-def _capped(losses: Sequence[float], start: float) -> list[float]:
+def _cap_losses(losses: Sequence[float], start: float) -> list[float]:
     ceiling = start + _CAP_SHARE * max(start - min(losses), 0.0)
     return [min(loss, ceiling) for loss in losses]
 
@@ -209,9 +209,9 @@ def _explain_no_fall(points: Sequence[RatePoint], start: float, lowest: float, e
     figures = f"({start:.3g} at first, {lowest:.3g} at best)"
     high = start + max(2 * _MIN_FALL_ERRORS * error, _MIN_RISE_SHARE * abs(start))
     losses = [loss for _, loss in points]
-    risen = [index for index in range(len(points) - 2) if min(losses[index : index + 3]) > high]
-    if not risen:
+    rising = [index for index in range(len(points) - 2) if min(losses[index : index + 3]) > high]
+    if not rising:
         return f"the loss never falls between {first:.2g} and {last:.2g} {figures}"
-    if risen[0] < len(points) // 4:
+    if rising[0] < len(points) // 4:
         return f"the loss only rises from {first:.2g} on: start lower"
-    return f"the loss does not fall before it rises near {points[risen[0]][0]:.2g} {figures}"
+    return f"the loss does not fall before it rises near {points[rising[0]][0]:.2g} {figures}"

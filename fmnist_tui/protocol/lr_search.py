@@ -57,10 +57,10 @@ class LrSearch:
     def eta_seconds(self) -> float | None:
         """Estimated seconds until the last probe; None if unknown."""
         done = len(self.points) - 1
-        left = self.probes - len(self.points)
+        remaining = self.probes - len(self.points)
         if self.end is not None or done < 1:
             return None
-        seconds = (self.t - self.started) / done * max(0, left)
+        seconds = (self.t - self.started) / done * max(0, remaining)
         return seconds if 0 <= seconds < math.inf else None
 
     def suggestion(self) -> LrSuggestion:

@@ -64,9 +64,9 @@ class _StepTimer:
         seconds, steps = t - self.t, step - self.step
         # False before the first step and after the clock was set back.
         if 0 <= seconds < math.inf and steps > 0:
-            keep = math.exp(-seconds / _AVERAGING_SECONDS)
-            self.seconds = self.seconds * keep + seconds
-            self.steps = self.steps * keep + steps
+            decay = math.exp(-seconds / _AVERAGING_SECONDS)
+            self.seconds = self.seconds * decay + seconds
+            self.steps = self.steps * decay + steps
         self.t, self.step = t, step
 
     def pause(self, t: float) -> None:
@@ -178,8 +178,8 @@ class RunState:
             return self.search.eta_seconds
         if self.started is None or self.end is not None or self._step_timer.steps <= 0:
             return None
-        left = max(0, self.started.total_steps - self.step)
-        return left * self._step_timer.seconds / self._step_timer.steps
+        remaining = max(0, self.started.total_steps - self.step)
+        return remaining * self._step_timer.seconds / self._step_timer.steps
 
     @property
     def seconds(self) -> float:
@@ -265,8 +265,8 @@ class RunState:
         if event.kind != "last":
             self.markers.append(Marker(event.step, event.kind, event.file))
         # `last` and `best` are kept for two generations, `step` checkpoints always.
-        same = [file for file, saved in self.checkpoints.items() if saved.kind == event.kind]
-        for file in same[:-GENERATIONS] if event.kind != "step" else ():
+        same_kind = [file for file, saved in self.checkpoints.items() if saved.kind == event.kind]
+        for file in same_kind[:-GENERATIONS] if event.kind != "step" else ():
             del self.checkpoints[file]
         # Evaluations of an earlier file of that name do not apply to this one.
         for key, evaluated in list(self.evaluations.items()):

@@ -42,19 +42,19 @@ class Series:
 
     def drop_after(self, step: int) -> None:
         """Remove the points after `step`."""
-        self._buckets = [left for bucket in self._buckets if (left := _truncate(step, bucket))]
+        self._buckets = [*filter(None, (_truncate(step, bucket) for bucket in self._buckets))]
         if self._count:
-            left = _truncate(step, (self._first, self._low, self._high, self._last))
-            if left:
-                self._first, self._low, self._high, self._last = left
+            current = _truncate(step, (self._first, self._low, self._high, self._last))
+            if current:
+                self._first, self._low, self._high, self._last = current
             else:
                 self._count = 0
 
     def points(self) -> list[CurvePoint]:
         """The points kept, in the order in which they were added."""
-        points = [point for bucket in self._buckets for point in _in_order(bucket)]
+        points = [point for bucket in self._buckets for point in _points_in_order(bucket)]
         if self._count:
-            points += _in_order((self._first, self._low, self._high, self._last))
+            points += _points_in_order((self._first, self._low, self._high, self._last))
         return points
 
     @property
@@ -95,7 +95,7 @@ def _higher(a: CurvePoint, b: CurvePoint) -> CurvePoint:
 
 def _truncate(step: int, bucket: Bucket) -> Bucket | None:
     """The bucket without points after `step`; None if none is left."""
-    points = [point for point in _in_order(bucket) if point[0] <= step]
+    points = [point for point in _points_in_order(bucket) if point[0] <= step]
     if not points:
         return None
     low = high = points[0]
@@ -104,7 +104,7 @@ def _truncate(step: int, bucket: Bucket) -> Bucket | None:
     return points[0], low, high, points[-1]
 
 
-def _in_order(bucket: Bucket) -> list[CurvePoint]:
+def _points_in_order(bucket: Bucket) -> list[CurvePoint]:
     first, low, high, last = bucket
     if first is last:
         return [first]

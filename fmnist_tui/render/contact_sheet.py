@@ -35,10 +35,12 @@ def draw_grid(
     for start in range(0, len(images), per_line):
         if rows:
             rows.append(())
-        drawn = [draw_image(image, kind, columns) for image in images[start : start + per_line]]
-        for line in range(max(map(len, drawn))):
+        drawings = [draw_image(image, kind, columns) for image in images[start : start + per_line]]
+        for line in range(max(map(len, drawings))):
             rows.append(
-                _join([image[line] if line < len(image) else () for image in drawn], columns)
+                _join(
+                    [drawing[line] if line < len(drawing) else () for drawing in drawings], columns
+                )
             )
         names = [(Run(fit_caption(text, columns)),) for text in captions[start : start + per_line]]
         rows.append(_join(names, columns))

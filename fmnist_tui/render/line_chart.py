@@ -19,15 +19,8 @@ SYMBOLS = "*+x."
 _FIGURE = threading.Lock()
 # plotext's names of colours, with their ANSI codes
 COLOURS = {"cyan": "36", "orange": "33", "green": "32", "magenta": "35", "blue": "34", "red": "31"}
-# plotext's numbers of the same colours
-_COLOUR_NUMBERS = {
-    "6": "cyan",
-    "3": "orange",
-    "2": "green",
-    "5": "magenta",
-    "4": "blue",
-    "1": "red",
-}
+# plotext's numbers of the same colours: the last digit of their ANSI codes
+_NAMES_BY_NUMBER = {code[-1]: name for name, code in COLOURS.items()}
 _TICK_CELLS = 11
 MAX_DOTTED_POINTS = 12
 _MIN_SIZE = (20, 5)
@@ -91,18 +84,17 @@ def draw_chart(
     `percent` labels fractions in per cent, `square` makes both axes go from 0 to 1, and with
     `powers` the xs are exponents of ten. `span` is the least range of the x axis.
     """
-    drawn = [_finite(line, log) for line in lines]
-    drawn = [line for line in drawn if line.xs]
-    if not drawn or width < _MIN_SIZE[0] or height < _MIN_SIZE[1]:
+    lines = _drop_unplottable(lines, log)
+    if not lines or width < _MIN_SIZE[0] or height < _MIN_SIZE[1]:
         return None
     import plotext
 
     symbols = tuple(
         "braille" if colour and not ascii_only else SYMBOLS[number % 4]
-        for number in range(len(drawn))
+        for number in range(len(lines))
     )
-    low, high = _axis_limits([*(span or ()), *(x for line in drawn for x in line.xs)], square)
-    heights = [y for line in drawn for y in line.ys]
+    low, high = _axis_limits([*(span or ()), *(x for line in lines for x in line.xs)], square)
+    heights = [y for line in lines for y in line.ys]
     bottom, top = _axis_limits(heights, square)
     with _FIGURE:
         plotext.terminal.limit(width=False, height=False)
@@ -110,7 +102,7 @@ def draw_chart(
         figure.clear()
         figure.plot_size(width, height)
         figure.theme("colorless")
-        for line, symbol in zip(drawn, symbols, strict=True):
+        for line, symbol in zip(lines, symbols, strict=True):
             marker = plotext.marker(symbol, line.colour) if colour else plotext.marker(symbol)
             signal = figure.signal(list(line.xs), list(line.ys), marker=marker)
             signal.lines()
@@ -169,10 +161,8 @@ def format_chart(
     )
     if chart is None:
         return ""
-    drawn = [line for line in (_finite(line, log) for line in lines) if line.xs]
-    return "\n".join(
-        [_format_head(title, drawn, chart.symbols, colour), *_to_ansi(chart, colour)]
-    ).rstrip()
+    head = _format_head(title, _drop_unplottable(lines, log), chart.symbols, colour)
+    return "\n".join([head, *_to_ansi(chart, colour)]).rstrip()
 
 
 def downsample(points: Sequence[tuple[float, float]], columns: int) -> list[tuple[float, float]]:
@@ -218,9 +208,8 @@ def format_power(exponent: float) -> str:
 
 def format_axis_number(number: float) -> str:
     """A number for an axis: 15000 is 15k."""
-    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+    for limit, scale, unit in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
         if abs(number) >= limit:
-            scale = {"G": 1e9, "M": 1e6, "k": 1e3}[unit]
             return f"{number / scale:.4g}{unit}"
     return f"{number:.4g}"
 
@@ -254,7 +243,7 @@ def _parse_line(line: str) -> list[tuple[str, str]]:
     parts = STYLE_CODE.split(line)
     for index, part in enumerate(parts):
         if index % 2:
-            colour = _COLOUR_NUMBERS.get(part.rpartition(";")[2], "") if ";" in part else ""
+            colour = _NAMES_BY_NUMBER.get(part.rpartition(";")[2], "") if ";" in part else ""
         elif part:
             runs.append((part, colour))
     return runs
@@ -281,10 +270,16 @@ def _format_head(title: str, lines: Sequence[Line], symbols: Sequence[str], colo
     return "   ".join(parts)
 
 
-def _finite(line: Line, log: bool) -> Line:
-    points = [
-        (x, y)
-        for x, y in zip(line.xs, line.ys, strict=True)
-        if math.isfinite(x) and math.isfinite(y) and (y > 0 or not log)
-    ]
-    return Line(line.label, [x for x, _ in points], [y for _, y in points], line.colour)
+def _drop_unplottable(lines: Sequence[Line], log: bool) -> list[Line]:
+    """The lines reduced to finite (with `log`, positive) points; without lines that have none."""
+    plottable = []
+    for line in lines:
+        points = [
+            (x, y)
+            for x, y in zip(line.xs, line.ys, strict=True)
+            if math.isfinite(x) and math.isfinite(y) and (y > 0 or not log)
+        ]
+        if points:
+            xs, ys = zip(*points, strict=True)
+            plottable.append(Line(line.label, xs, ys, line.colour))
+    return plottable

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.util.atomic_write import atomic_write, create_temporary, sweep_strays
+from fmnist_tui.util.atomic_write import atomic_write, create_temporary, remove_stale_temporaries
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.paths import program_command
 from fmnist_tui.util.text import safe_text
@@ -88,11 +88,11 @@ class HandoverOutput:
     def temporary(cls, runs_dir: Path) -> HandoverOutput:
         """A file for a run that has no folder yet; deleted unless `move_to` is called.
 
-        It is locked while any process has it open; strays are swept.
+        It is locked while any process has it open; those of killed processes are removed.
         """
         try:
             runs_dir.mkdir(parents=True, exist_ok=True)
-            sweep_strays(runs_dir)
+            remove_stale_temporaries(runs_dir)
             path, descriptor = create_temporary(runs_dir, os.O_RDWR | os.O_APPEND)
         except OSError as error:
             raise UserError(

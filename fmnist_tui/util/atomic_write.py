@@ -1,7 +1,7 @@
-"""Atomic file writes: to a temporary beside the target, synced, then renamed over it.
+"""Atomic file writes: to a temporary file beside the target, synced, then renamed over it.
 
-A temporary is locked while it is written, which tells it from a stray that a killed
-process left behind.
+A temporary file is locked while it is written. One that is not locked was left behind by a
+killed process: `remove_stale_temporaries` deletes it.
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ def open_atomic(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            # Renamed while open and locked, so that no sweep takes the finished file for a
-            # stray.
+            # Renamed while it is locked, so that `remove_stale_temporaries` leaves it alone.
             temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -69,11 +68,11 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def sweep_strays(folder: Path) -> list[Path]:
-    """Remove the temporaries that killed writers left in `folder`; returns their paths."""
+def remove_stale_temporaries(folder: Path) -> list[Path]:
+    """Remove the temporary files that killed processes left in `folder`; returns their paths."""
     removed = []
     for path in sorted(folder.glob(f"{_PREFIX}*{_SUFFIX}")):
-        # What cannot be opened, locked or removed is in use or already gone.
+        # A file that cannot be opened, locked or removed is in use or no longer exists.
         with contextlib.suppress(OSError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
@@ -82,14 +81,14 @@ def sweep_strays(folder: Path) -> list[Path]:
 
 
 def create_temporary(folder: Path, flags: int = os.O_WRONLY) -> tuple[Path, int]:
-    """A new temporary file in `folder` and its descriptor; swept only once that is closed."""
+    """A new temporary file in `folder` and its descriptor, which is locked until it is closed."""
     while True:
         path = folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
-        # A file system without locks still gets its file; there strays are never swept.
+        # On a file system without locks the file is not locked, and is never removed as stale.
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        # A sweep may have come between the creation and the lock.
+        # Another process may have removed it as stale before it was locked.
         if path.exists():
             return path, descriptor
         os.close(descriptor)

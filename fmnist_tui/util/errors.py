@@ -27,14 +27,14 @@ class UsageError(UserError):
     exit_code = 2
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean "x"?` with known words similar to `word`; empty if there are none."""
-    lowered = {name.lower(): name for name in known}
-    matches = difflib.get_close_matches(word.lower(), lowered, n=3, cutoff=0.5)
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """`; did you mean "x"?` with the choices similar to `word`; empty if there are none."""
+    by_lower_case = {choice.lower(): choice for choice in choices}
+    matches = difflib.get_close_matches(word.lower(), by_lower_case, n=3, cutoff=0.5)
     if not matches:
         return ""
-    names = (safe_text(lowered[match]) for match in matches)
-    return "; did you mean " + " or ".join(f'"{name}"' for name in names) + "?"
+    suggestions = " or ".join(f'"{safe_text(by_lower_case[match])}"' for match in matches)
+    return f"; did you mean {suggestions}?"
 
 
 def format_unexpected_error(error: BaseException) -> str:

@@ -22,12 +22,12 @@ class FileLock:
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
         _release_in_forks()
-        _held.add(self)
+        _held_locks.add(self)
 
     def release(self) -> None:
         """Free the lock; a second call does nothing."""
         descriptor, self._descriptor = self._descriptor, None
-        _held.discard(self)
+        _held_locks.discard(self)
         if descriptor is not None:
             os.close(descriptor)
 
@@ -71,7 +71,7 @@ def try_lock(path: Path) -> int | None:
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, descriptor)
             # The file may have been moved or deleted since it was opened.
-            if _flock(descriptor, fcntl.LOCK_EX) and _is_still(path, descriptor):
+            if _flock(descriptor, fcntl.LOCK_EX) and _is_same_file(path, descriptor):
                 stack.pop_all()
                 return descriptor
             if not _flock(descriptor, fcntl.LOCK_SH):
@@ -114,14 +114,14 @@ def _flock(descriptor: int, operation: int) -> bool:
     return True
 
 
-def _is_still(path: Path, descriptor: int) -> bool:
+def _is_same_file(path: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except OSError:
         return False
 
 
-_held: set[FileLock] = set()
+_held_locks: set[FileLock] = set()
 
 
 @functools.cache
@@ -134,7 +134,8 @@ def _release_in_forks() -> None:
     """
 
     def release() -> None:
-        for lock in list(_held):
+        for lock in list(_held_locks):
+            # Not the method of a subclass, which may change a file that the parent still uses.
             FileLock.release(lock)
 
     os.register_at_fork(after_in_child=release)

@@ -27,7 +27,7 @@ def format_percent_margin(share: float, low: float, high: float) -> str:
 
 
 def format_number(value: float | None, digits: int = 4) -> str:
-    """A number with few digits, in scientific notation where they would all be zero."""
+    """A number with at most `digits` decimals; a small one in scientific notation."""
     if value is None or not math.isfinite(value):
         return NO_VALUE if value is None else str(value)
     if value and abs(value) < 10**-digits * 10:

@@ -26,7 +26,7 @@ from fmnist_tui.data.folders.folder_listing import ImageFile
 from fmnist_tui.data.images.decode import open_image
 from fmnist_tui.data.images.prepare import Preparation, prepare
 from fmnist_tui.data.load_progress import LoadReporter, check_cancel
-from fmnist_tui.util.atomic_write import move, open_atomic, sweep_strays
+from fmnist_tui.util.atomic_write import move, open_atomic, remove_stale_temporaries
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.text import safe_text
@@ -59,7 +59,7 @@ class DecodedImages:
         file = self.folder / f"split-{hashlib.sha256(positions.tobytes()).hexdigest()[:32]}"
         try:
             if not file.exists():
-                sweep_strays(self.folder)
+                remove_stale_temporaries(self.folder)
                 for old in self.folder.glob("split-*"):
                     # A process that has it mapped keeps its pixels; another may remove it first.
                     with contextlib.suppress(FileNotFoundError):

@@ -27,7 +27,7 @@ from fmnist_tui.data.load_progress import CancelError, LoadReporter, OnStep, che
 from fmnist_tui.data.sources import debian_package
 from fmnist_tui.data.sources.errors import BrokenError, LoginPageError, UnreachableError
 from fmnist_tui.data.unsplit import LabelledImages, UnsplitDataset
-from fmnist_tui.util.atomic_write import move, open_atomic, sweep_strays
+from fmnist_tui.util.atomic_write import move, open_atomic, remove_stale_temporaries
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.text import safe_text
@@ -208,7 +208,7 @@ class _SourceChain:
                 lambda: check_cancel(self._cancel),
                 lambda: self._reporter.progress(message),
             ):
-                sweep_strays(self._folder)
+                remove_stale_temporaries(self._folder)
                 for file in self.missing:
                     if path := file.find_in(self._folder):
                         with contextlib.suppress(UserError):

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from fmnist_tui.protocol.run_state import GENERATIONS
-from fmnist_tui.util.atomic_write import atomic_write, sweep_strays
+from fmnist_tui.util.atomic_write import atomic_write, remove_stale_temporaries
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
@@ -122,7 +122,7 @@ class CheckpointStore:
         generations that were about to be deleted."""
         if not self.folder.is_dir():
             return
-        sweep_strays(self.folder)
+        remove_stale_temporaries(self.folder)
         for path in self.folder.glob("*.pt"):
             is_checkpoint = re.fullmatch(r"(last|best|step)-\d+", path.stem)
             if is_checkpoint and not path.with_suffix(".json").exists():

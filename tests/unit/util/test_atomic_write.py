@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.util.atomic_write import atomic_write, open_atomic, sweep_strays
+from fmnist_tui.util.atomic_write import atomic_write, open_atomic, remove_stale_temporaries
 from tests.unit.support import read_line, send_line, start_python
 
 
@@ -142,19 +142,19 @@ def test_a_sweep_removes_strays_but_not_files_being_written(
         start_python(WRITER, tmp_path / "b") as killed,
     ):
         assert read_line(writer) == read_line(killed) == "half"
-        assert sweep_strays(tmp_path) == []
+        assert remove_stale_temporaries(tmp_path) == []
         killed.send_signal(signal.SIGKILL)
         killed.wait()
-        assert len(sweep_strays(tmp_path)) == 1
+        assert len(remove_stale_temporaries(tmp_path)) == 1
         send_line(writer, "go on")
         assert read_line(writer) == "done"
     assert (tmp_path / "a").read_bytes() == b"half of it, and the rest"
     assert names(tmp_path) == ["a", "kept.pt"]
-    assert sweep_strays(tmp_path) == []
+    assert remove_stale_temporaries(tmp_path) == []
 
 
 def test_sweeping_a_missing_folder_finds_nothing(tmp_path: Path) -> None:
-    assert sweep_strays(tmp_path / "none") == []
+    assert remove_stale_temporaries(tmp_path / "none") == []
 
 
 def test_a_temporary_swept_before_it_was_locked_is_created_again(
