@@ -76,43 +76,46 @@ def judge_fit(state: RunState) -> FitJudgement:
         return FitJudgement(UNTRAINED, "The fit of each member is shown with its run.")
     epochs = [epoch for epoch in state.epochs if epoch.val_loss is not None]
     if not epochs:
-        words = "This run has no validation split." if state.epochs else "No epoch has ended yet."
-        return FitJudgement(TOO_EARLY, words)
+        explanation = (
+            "This run has no validation split." if state.epochs else "No epoch has ended yet."
+        )
+        return FitJudgement(TOO_EARLY, explanation)
     best, last = state.best or epochs[-1], epochs[-1]
     if not all(map(math.isfinite, (last.train_loss, _val(last), _val(best)))):
         return FitJudgement(TOO_EARLY, "The losses are not finite any more.", best, last)
     epochs = [epoch for epoch in epochs if math.isfinite(_val(epoch))]
     if len(epochs) < 2:
-        words = "There is only one epoch; the verdict depends on how the metrics change."
-        return FitJudgement(TOO_EARLY, words, best, last)
+        explanation = "There is only one epoch; the verdict depends on how the metrics change."
+        return FitJudgement(TOO_EARLY, explanation, best, last)
     gap = _gap(best, state.started.train_count if state.started else 0)
-    words = _overfits(epochs, best, gap)
-    if words:
-        return FitJudgement(OVERFITTING, words, best, last)
+    explanation = _explain_overfitting(epochs, best, gap)
+    if explanation:
+        return FitJudgement(OVERFITTING, explanation, best, last)
     if state.end is None and state.started is not None and last.epoch < state.started.epochs:
-        words = f"Epoch {last.epoch} of {state.started.epochs}, no sign of overfitting so far"
-        return FitJudgement(TOO_EARLY, f"{words}{_gap_note(gap)}.", best, last)
-    words = _underfits(epochs, best, gap)
-    if words:
-        return FitJudgement(UNDERFITTING, words, best, last)
+        explanation = f"Epoch {last.epoch} of {state.started.epochs}, no sign of overfitting so far"
+        return FitJudgement(TOO_EARLY, f"{explanation}{_gap_note(gap)}.", best, last)
+    explanation = _explain_underfitting(epochs, best, gap)
+    if explanation:
+        return FitJudgement(UNDERFITTING, explanation, best, last)
     return FitJudgement(
         GOOD, f"Validation keeps up with training{_gap_note(gap)}; {_trend(epochs)}.", best, last
     )
 
 
-def _overfits(epochs: list[EpochEnded], best: EpochEnded, gap: _Gap | None) -> str:
+def _explain_overfitting(epochs: list[EpochEnded], best: EpochEnded, gap: _Gap | None) -> str:
+    """Why the run overfits; empty if it does not."""
     last = epochs[-1]
-    least = min(epochs, key=_val)
-    since = [epoch for epoch in epochs if epoch.epoch > least.epoch]
-    risen = len(since) >= 2 and all(
-        _val(epoch) > (1 + LOSS_RISE) * _val(least) for epoch in since[-2:]
+    lowest = min(epochs, key=_val)
+    later = [epoch for epoch in epochs if epoch.epoch > lowest.epoch]
+    has_risen = len(later) >= 2 and all(
+        _val(epoch) > (1 + LOSS_RISE) * _val(lowest) for epoch in later[-2:]
     )
-    if risen and last.train_loss < least.train_loss:
-        rise = _val(last) / _val(least) - 1 if _val(least) else math.inf
+    if has_risen and last.train_loss < lowest.train_loss:
+        rise = _val(last) / _val(lowest) - 1 if _val(lowest) else math.inf
         return (
-            f"Since epoch {least.epoch} validation loss has risen by {format_percent(rise, 0)} "
-            f"({_val(least):.3f} to {_val(last):.3f}) while training loss fell "
-            f"({least.train_loss:.3f} to {last.train_loss:.3f}); the checkpoint with the best "
+            f"Since epoch {lowest.epoch} validation loss has risen by {format_percent(rise, 0)} "
+            f"({_val(lowest):.3f} to {_val(last):.3f}) while training loss fell "
+            f"({lowest.train_loss:.3f} to {last.train_loss:.3f}); the checkpoint with the best "
             f"accuracy is from epoch {best.epoch}. Stop earlier, augment more or regularise."
         )
     if gap is not None and gap.value - gap.margin > ACCURACY_GAP:
@@ -125,12 +128,13 @@ def _overfits(epochs: list[EpochEnded], best: EpochEnded, gap: _Gap | None) -> s
     return ""
 
 
-def _underfits(epochs: list[EpochEnded], best: EpochEnded, gap: _Gap | None) -> str:
+def _explain_underfitting(epochs: list[EpochEnded], best: EpochEnded, gap: _Gap | None) -> str:
+    """Why the run underfits; empty if it does not."""
     if gap is not None and gap.value - gap.margin > SMALL_GAP:
         return ""
     before, last = epochs[-2:]
     drop = 1 - _val(last) / _val(before) if _val(before) else 0.0
-    if drop > LOSS_DROP and last.step == best.step and _gained(before, last):
+    if drop > LOSS_DROP and last.step == best.step and _has_gained(before, last):
         return (
             f"The last epoch still reduced validation loss by {format_percent(drop, 0)} "
             f"({_val(before):.3f} to {_val(last):.3f}): the run ended too early. "
@@ -146,7 +150,7 @@ def _underfits(epochs: list[EpochEnded], best: EpochEnded, gap: _Gap | None) -> 
     return ""
 
 
-def _gained(before: EpochEnded, last: EpochEnded) -> bool:
+def _has_gained(before: EpochEnded, last: EpochEnded) -> bool:
     """Whether validation accuracy has grown by more than half of its 95 % interval."""
     if before.val_accuracy is None or last.val_accuracy is None or last.val_count <= 0:
         return False

@@ -62,26 +62,30 @@ class Predictions:
         Highest confidence first, highest loss first, or in the order of the dataset.
         """
         probabilities = softmax(self.logits)
-        guesses = probabilities.argmax(axis=1)
-        chosen = np.ones(len(guesses), bool)
+        predictions = probabilities.argmax(axis=1)
+        mask = np.ones(len(predictions), bool)
         if true is not None:
-            chosen &= self.labels == true
+            mask &= self.labels == true
         if predicted is not None:
-            chosen &= guesses == predicted
+            mask &= predictions == predicted
         if true is None or true != predicted:
-            chosen &= guesses != self.labels
-        rows = np.flatnonzero(chosen)
-        of_true = probabilities[np.arange(len(guesses)), self.labels]
-        keys = {"confidence": -probabilities.max(axis=1), "loss": of_true, "index": self.indices}
+            mask &= predictions != self.labels
+        rows = np.flatnonzero(mask)
+        true_probabilities = probabilities[np.arange(len(predictions)), self.labels]
+        keys = {
+            "confidence": -probabilities.max(axis=1),
+            "loss": true_probabilities,
+            "index": self.indices,
+        }
         rows = rows[np.argsort(keys[order][rows], kind="stable")]
         return [
             Misclassified(
                 index=int(self.indices[row]),
                 row=int(row),
                 true=int(self.labels[row]),
-                predicted=int(guesses[row]),
-                probability=float(probabilities[row, guesses[row]]),
-                true_probability=float(of_true[row]),
+                predicted=int(predictions[row]),
+                probability=float(probabilities[row, predictions[row]]),
+                true_probability=float(true_probabilities[row]),
             )
             for row in rows
         ]
@@ -104,23 +108,21 @@ class Predictions:
     @classmethod
     def load(cls, path: Path) -> Predictions:
         """The predictions in a file; a UserError if it is missing or damaged."""
-        where = safe_text(path)
+        name = safe_text(path)
         try:
             with np.load(path, allow_pickle=False) as file:
                 logits, labels, indices = file["logits"], file["labels"], file["indices"]
-                classes = tuple(str(name) for name in file["classes"])
+                classes = tuple(map(str, file["classes"]))
                 split, checkpoint = str(file["split"]), str(file["checkpoint"])
         except FileNotFoundError:
-            raise UserError(
-                f"{where}: there are no predictions yet; run `evaluate` first"
-            ) from None
+            raise UserError(f"{name}: there are no predictions yet; run `evaluate` first") from None
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-            raise UserError(f"{where}: damaged predictions ({format_error(error)})") from None
+            raise UserError(f"{name}: damaged predictions ({format_error(error)})") from None
         shape = (len(labels), len(classes))
         if logits.shape != shape or indices.shape != labels.shape or labels.ndim != 1:
-            raise UserError(f"{where}: damaged predictions (sizes differ)")
+            raise UserError(f"{name}: damaged predictions (sizes differ)")
         if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(classes):
-            raise UserError(f"{where}: damaged predictions (labels out of range)")
+            raise UserError(f"{name}: damaged predictions (labels out of range)")
         return cls(
             split,
             logits.astype(np.float32),

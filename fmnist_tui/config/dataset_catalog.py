@@ -133,7 +133,7 @@ FROM_PATH = {
 
 
 def find_dataset_info(dataset: str) -> DatasetInfo | None:
-    """The information about a dataset; None if only its files tell more than its name."""
+    """The information about a dataset; None if it is only known once its files are read."""
     if dataset.startswith("both:"):
         return replace(DATASETS["both"], name=dataset, train=0, test=0)
     return DATASETS.get(dataset)

@@ -43,11 +43,11 @@ def plugin_names(kind: str) -> tuple[str, ...]:
 
 def check_plugin_name(kind: str, name: str) -> str:
     """`name` if it exists; otherwise a UserError that suggests similar names."""
-    known = plugin_names(kind)
-    if name in known:
+    names = plugin_names(kind)
+    if name in names:
         return name
     raise UserError(
-        f"unknown {KINDS[kind]} {name!r}{did_you_mean(name, known)} (there are {', '.join(known)})"
+        f"unknown {KINDS[kind]} {name!r}{did_you_mean(name, names)} (there are {', '.join(names)})"
     )
 
 

@@ -237,16 +237,16 @@ def _find_claim_problems(claim: Mapping[str, Any], stages: list[object]) -> Iter
     if not isinstance(claim.get("about", ""), str):
         yield "claim.about", claim["about"], "must be text"
     if claim.get("stage", "") not in ("", *stages):
-        known = ", ".join(str(name) for name in stages) or "none"
-        yield "claim.stage", claim["stage"], f"no such stage (there are {known})"
+        names = ", ".join(str(name) for name in stages) or "none"
+        yield "claim.stage", claim["stage"], f"no such stage (there are {names})"
 
 
 def _find_unknown_keys(
-    part: str, table: Mapping[str, Any], known: tuple[str, ...]
+    part: str, table: Mapping[str, Any], keys: tuple[str, ...]
 ) -> Iterator[Problem]:
     for key, value in table.items():
-        if key not in known:
-            yield f"{part}.{key}", value, f"no such key of a {part}{did_you_mean(key, known)}"
+        if key not in keys:
+            yield f"{part}.{key}", value, f"no such key of a {part}{did_you_mean(key, keys)}"
 
 
 def _is_seed_count(value: object, least: int) -> bool:
@@ -261,7 +261,7 @@ def settings_from_environment(environment: Mapping[str, str] = os.environ) -> di
         if key == name or key in NOT_SETTINGS:
             continue
         if key.lower() not in FIELDS:
-            hint = did_you_mean(name, (f"{ENV_PREFIX}{known.upper()}" for known in FIELDS))
+            hint = did_you_mean(name, (f"{ENV_PREFIX}{setting.upper()}" for setting in FIELDS))
             raise ConfigError([ConfigProblem(name, text, f"no such setting{hint}")], "environment")
         values[key.lower()] = parse_setting(key.lower(), text)
     return values

@@ -180,7 +180,7 @@ def describe_allowed(name: str) -> str:
     if setting_choices(name):
         return "one of " + ", ".join(setting_choices(name))
     kinds = {bool: "true or false", int: "a whole number", float: "a number"}
-    words = kinds.get(setting_type(name), "text")
+    text = kinds.get(setting_type(name), "text")
     limits = {
         limit: getattr(rule, limit)
         for rule in FIELDS[name].metadata
@@ -188,16 +188,16 @@ def describe_allowed(name: str) -> str:
         if getattr(rule, limit, None) is not None
     }
     if "max_length" in limits:
-        words += f" of {limits.get('min_length', 0)} to {limits['max_length']} characters"
+        text += f" of {limits.get('min_length', 0)} to {limits['max_length']} characters"
     if "ge" in limits and "le" in limits:
-        words += f" from {limits['ge']:,} to {limits['le']:,}"
+        text += f" from {limits['ge']:,} to {limits['le']:,}"
     elif "gt" in limits:
-        words += f" above {limits['gt']:,}"
-        words += f", at most {limits['le']:,}" if "le" in limits else ""
+        text += f" above {limits['gt']:,}"
+        text += f", at most {limits['le']:,}" if "le" in limits else ""
     elif "ge" in limits:
-        words += f" of {limits['ge']:,} or more"
-        words += f", below {limits['lt']:,}" if "lt" in limits else ""
-    return words + (", or none" if is_optional(name) else "")
+        text += f" of {limits['ge']:,} or more"
+        text += f", below {limits['lt']:,}" if "lt" in limits else ""
+    return text + (", or none" if is_optional(name) else "")
 
 
 _SWITCH = {

@@ -21,9 +21,9 @@ def _invalid(message: str) -> PydanticCustomError:
     return PydanticCustomError("invalid", "{text}", {"text": message})
 
 
-def _check_known(value: str, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise _invalid(f"unknown{did_you_mean(value, known)} (there are {', '.join(known)})")
+def _check_choice(value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise _invalid(f"unknown{did_you_mean(value, choices)} (there are {', '.join(choices)})")
     return value
 
 
@@ -31,17 +31,17 @@ def validate_model(value: str) -> str:
     prefix = plugins.TORCHVISION_PREFIX
     if value.startswith(prefix) and value != prefix:
         return value
-    return _check_known(value, plugins.plugin_names("models"))
+    return _check_choice(value, plugins.plugin_names("models"))
 
 
 def validate_optimiser(value: str) -> str:
-    return _check_known(value, plugins.plugin_names("optim"))
+    return _check_choice(value, plugins.plugin_names("optim"))
 
 
 def validate_dataset(value: str) -> str:
     if dataset_catalog.is_dataset_name(value):
         return value
-    return _check_known(value, dataset_catalog.known_datasets())
+    return _check_choice(value, dataset_catalog.known_datasets())
 
 
 def parse_class_numbers(value: object, context: ValidationInfo) -> object:

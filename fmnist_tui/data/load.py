@@ -25,6 +25,7 @@ from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.config.run_config import RunConfig
+
 Loader = Callable[[LoadRequest], UnsplitDataset]
 
 _LOADERS: dict[str, Loader] = {
@@ -71,7 +72,7 @@ def load_dataset(
     split_seed: int = 0,
     classes: tuple[int, ...] | None = None,
     limit: int | None = None,
-    input_size: int = 28,
+    input_size: int = dataset_catalog.IMAGE_SIDE,
     colour: bool = False,
     sketch_seed: int = 0,
     on_step: OnStep | None = None,
@@ -88,7 +89,7 @@ def load_dataset(
         dataset, data_dir, input_size, colour, sketch_seed, split_seed, on_step, cancel, fetch
     )
     loader = _loader(dataset)
-    if loader is not folder_dataset.load and (input_size != 28 or colour):
+    if loader is not folder_dataset.load and (input_size != dataset_catalog.IMAGE_SIDE or colour):
         raise UserError(
             f"{safe_text(dataset)} is 28×28 and grey: "
             "only folder: datasets have other sizes or colour"
@@ -141,10 +142,10 @@ def _loader(name: str) -> Loader:
     kind, colon, path = name.partition(":")
     loader = (_FROM_PATH.get(kind) if path else None) if colon else _LOADERS.get(name)
     if loader is None:
-        known = (*_LOADERS, *(f"{kind}:PATH" for kind in _FROM_PATH))
+        names = dataset_catalog.known_datasets()
         raise UserError(
-            f"unknown dataset {safe_text(name)!r}{did_you_mean(name, known)} "
-            f"(choose from {', '.join(known)})"
+            f"unknown dataset {safe_text(name)!r}{did_you_mean(name, names)} "
+            f"(choose from {', '.join(names)})"
         )
     return loader
 

@@ -23,7 +23,9 @@ def stratified_split(
     A class with two images or more has at least one on either side.
     """
     if not 0 <= share < 1:
-        raise UserError(f"a share of {share} cannot be split off: it must be at least 0, below 1")
+        raise UserError(
+            f"a share of {share} cannot be split off: it must be at least 0 and below 1"
+        )
     counts = np.bincount(labels)
     split_off = _apportion(counts, round(share * len(labels)))
     if share:

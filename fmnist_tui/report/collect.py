@@ -218,6 +218,6 @@ def _load_images(
     elif ":" in dataset:
         missing.append(MissingPart(name, f"{safe_text(dataset)} no longer exists"))
     else:
-        why = f"{dataset} is not in {safe_text(data_dir)}"
-        missing.append(MissingPart(name, why, f"fmnist-tui data get {dataset}"))
+        reason = f"{dataset} is not in {safe_text(data_dir)}"
+        missing.append(MissingPart(name, reason, f"fmnist-tui data get {dataset}"))
     return None

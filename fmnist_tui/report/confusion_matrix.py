@@ -26,7 +26,7 @@ class ConfusionMatrix:
 def build_matrix(scores: SplitScores) -> ConfusionMatrix:
     confusion = scores.evaluation.confusion
     names = [score.name for score in scores.evaluation.classes]
-    shown = worst_classes(confusion)
+    indices = worst_classes(confusion)
 
     def cell(true: int, predicted: int) -> tuple[str, str]:
         count, is_diagonal = confusion[true][predicted], true == predicted
@@ -36,9 +36,9 @@ def build_matrix(scores: SplitScores) -> ConfusionMatrix:
 
     return ConfusionMatrix(
         f"Counts on {scores.split}: true classes as rows, predicted classes as columns",
-        [names[index] for index in shown],
-        [(names[true], [cell(true, predicted) for predicted in shown]) for true in shown],
-        len(names) - len(shown),
+        [names[index] for index in indices],
+        [(names[true], [cell(true, predicted) for predicted in indices]) for true in indices],
+        len(names) - len(indices),
     )
 
 

@@ -41,16 +41,16 @@ def learning_curves(state: RunState) -> LearningCurves | None:
 
     best = f"; the best epoch is {state.best.epoch}" if state.best is not None else ""
 
-    def describe(what: str, train: str, val: str, format_value: Callable[[float], str]) -> str:
+    def describe(quantity: str, train: str, val: str, format_value: Callable[[float], str]) -> str:
         ends = [
             f"{label} ends at {format_value(points[-1][1])}"
             for name, label in ((train, "training"), (val, "validation"))
             if (points := state.series(name))
         ]
-        return f"{what} by epoch: {', '.join(ends) or 'no values recorded'}{best}."
+        return f"{quantity} by epoch: {', '.join(ends) or 'no values recorded'}{best}."
 
     marks = _marks(state, steps)
-    charts = (
+    candidates = (
         curve_chart(
             "loss",
             [curve("training", "train", TRAIN_LOSS), curve("validation", "val", VAL_LOSS)],
@@ -78,14 +78,14 @@ def learning_curves(state: RunState) -> LearningCurves | None:
             from_zero=True,
         ),
     )
-    drawn = [chart for chart in charts if chart is not None]
-    if not drawn:
+    charts = [chart for chart in candidates if chart is not None]
+    if not charts:
         return None
     epochs = list(state.epochs)
-    shown = _thin_out(epochs, state.best)
-    part = f" ({len(shown)} of {len(epochs):,})" if len(shown) < len(epochs) else ""
+    rows = _thin_out(epochs, state.best)
+    part = f" ({len(rows)} of {len(epochs):,})" if len(rows) < len(epochs) else ""
     title = f"Epochs as a table{part}"
-    return LearningCurves(drawn, _epoch_table(shown, state.best) if shown else None, title)
+    return LearningCurves(charts, _epoch_table(rows, state.best) if rows else None, title)
 
 
 def _marks(state: RunState, steps: int) -> list[ChartMark]:

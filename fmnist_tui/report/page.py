@@ -111,11 +111,11 @@ def _plain_value(value: object) -> object:
 
 def _subtitle(facts: ReportFacts) -> str:
     summary, started = facts.summary, facts.state.started
-    words = [facts.dataset.title if facts.dataset is not None else summary.dataset, summary.model]
+    parts = [facts.dataset.title if facts.dataset is not None else summary.dataset, summary.model]
     if started is not None and started.parameters:
-        words.append(format_count(started.parameters, "parameter"))
-    words.append(format_time(summary.started, utc=True))
-    return " · ".join(word for word in words if word)
+        parts.append(format_count(started.parameters, "parameter"))
+    parts.append(format_time(summary.started, utc=True))
+    return " · ".join(part for part in parts if part)
 
 
 def _status(facts: ReportFacts) -> str:
@@ -131,8 +131,8 @@ def _status(facts: ReportFacts) -> str:
     if summary.state == FINISHED:
         after = f" after {done}" if summary.kind != ENSEMBLE else ""
         return f"finished{after}, {format_duration(state.seconds, units=True)}"
-    why = f": {summary.reason}" if summary.reason else ""
-    return f"{summary.state.upper()} after {done}{why}"
+    reason = f": {summary.reason}" if summary.reason else ""
+    return f"{summary.state.upper()} after {done}{reason}"
 
 
 def _tiles(facts: ReportFacts) -> Iterator[ScoreTile]:
@@ -181,10 +181,10 @@ def _sections(facts: ReportFacts) -> Iterator[ReportSection]:
     members = members_table(facts) if is_ensemble else None
     yield ReportSection("members", "Members", "members", members)
     yield ReportSection("fit", "Fit", "fit", facts.fit)
-    yield ReportSection("settings", "Settings", "settings", provenance.settings(facts))
-    command = provenance.reproduce(facts)
+    yield ReportSection("settings", "Settings", "settings", provenance.settings_section(facts))
+    command = provenance.reproduce_section(facts)
     yield ReportSection("reproduce", "How to reproduce it", "reproduce", command)
-    yield ReportSection("data", "Data", "definitions", provenance.data(facts), True)
-    machine = provenance.machine(facts)
+    yield ReportSection("data", "Data", "definitions", provenance.data_rows(facts), True)
+    machine = provenance.machine_section(facts)
     yield ReportSection("machine", "Machine and versions", "machine", machine, True)
     yield ReportSection("alerts", "Alerts", "alerts", facts.state.alerts or None)

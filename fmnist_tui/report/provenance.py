@@ -57,7 +57,7 @@ class MachineSection:
     checkpoints: ReportTable
 
 
-def settings(facts: ReportFacts) -> SettingsSection | None:
+def settings_section(facts: ReportFacts) -> SettingsSection | None:
     """The settings that differ from the defaults, and the config file as written."""
     changed = None
     # An ensemble's settings are those of its first member.
@@ -73,7 +73,7 @@ def settings(facts: ReportFacts) -> SettingsSection | None:
     return SettingsSection(changed, lines) if changed is not None or lines else None
 
 
-def reproduce(facts: ReportFacts) -> ReproduceSection | None:
+def reproduce_section(facts: ReportFacts) -> ReproduceSection | None:
     """None if the settings, or the members of an ensemble, are unknown."""
     config = facts.config
     if facts.summary.kind == ENSEMBLE:
@@ -114,14 +114,14 @@ def _setting_text(value: Any) -> str:
     return str(value)
 
 
-def data(facts: ReportFacts) -> Rows:
+def data_rows(facts: ReportFacts) -> Rows:
     """The dataset and its splits."""
-    started, known = facts.state.started, facts.dataset
+    started, info = facts.state.started, facts.dataset
     name = facts.summary.dataset
-    title = f"{known.title} ({name})" if known is not None and known.title != name else name
+    title = f"{info.title} ({name})" if info is not None and info.title != name else name
     rows = [("dataset", title)]
-    if known is not None and known.about:
-        rows.append(("description", known.about))
+    if info is not None and info.about:
+        rows.append(("description", info.about))
     if started is not None:
         count = len(started.classes)
         rows += [
@@ -135,11 +135,11 @@ def data(facts: ReportFacts) -> Rows:
     return rows
 
 
-def machine(facts: ReportFacts) -> MachineSection:
+def machine_section(facts: ReportFacts) -> MachineSection:
     """Versions, device, durations and checkpoints."""
     made_with, state, started = facts.made_with, facts.state, facts.state.started
-    known = (*_VERSIONS, *_MACHINE, *_FORK)
-    others = [name for name in made_with if name not in known and not name.startswith(MEMBER)]
+    listed = (*_VERSIONS, *_MACHINE, *_FORK)
+    others = [name for name in made_with if name not in listed and not name.startswith(MEMBER)]
     rows = [
         (name.replace("_", "-" if name in _VERSIONS else " "), str(made_with[name]))
         for name in (*_VERSIONS, *_MACHINE, *others)

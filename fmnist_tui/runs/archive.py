@@ -58,8 +58,8 @@ def delete(run: RunFolder) -> None:
         raise UserError(
             f"cannot delete the run {safe_text(run.path)}: {format_error(error)}"
         ) from error
-    for left in folder.glob(f"{_DELETING}*"):
-        shutil.rmtree(left, ignore_errors=True)
+    for leftover in folder.glob(f"{_DELETING}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextlib.contextmanager

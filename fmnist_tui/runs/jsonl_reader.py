@@ -49,7 +49,7 @@ class JsonlReader(Generic[Message]):
         self.offset = min(self.offset, os.fstat(descriptor).st_size)
         messages: list[Message] = []
         while limit is None or len(messages) < limit:
-            lines = self._block(descriptor).split(b"\n")
+            lines = self._read_block(descriptor).split(b"\n")
             lines.pop()
             if not lines:
                 break
@@ -69,7 +69,7 @@ class JsonlReader(Generic[Message]):
             except DecodeError:
                 self.invalid_lines += 1
 
-    def _block(self, descriptor: int) -> bytes:
+    def _read_block(self, descriptor: int) -> bytes:
         """The next bytes, up to a newline at least if there is one."""
         size = CHUNK
         while True:

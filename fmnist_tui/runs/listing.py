@@ -71,7 +71,7 @@ class RunSummary:
             return ""
         kinds = {ENSEMBLE: "an ensemble", LRFIND: "a learning-rate search", SWEEP: "a sweep"}
         hints = {ENSEMBLE: ": its members can", SWEEP: ": its trials can"}
-        kind = kinds.get(self.kind, "no training")
+        kind = kinds.get(self.kind, "not a training")
         return f"{safe_text(self.run.name)} is {kind} and cannot be {action}" + hints.get(
             self.kind, ""
         )
@@ -156,10 +156,10 @@ def resolve(runs_dir: Path, text: str) -> RunFolder:
             raise _ambiguous(text, matches)
     if not runs:
         raise _no_runs(runs_dir)
-    words = {word for run in runs for word in run.name.split("_")[2:]} | {run.id for run in runs}
+    names = {part for run in runs for part in run.name.split("_")[2:]} | {run.id for run in runs}
     raise UserError(
         f'no run matches "{safe_text(text, 80)}" in {safe_text(runs_dir)}'
-        f"{did_you_mean(text, sorted(words)) or '; `fmnist-tui runs list` shows them'}"
+        f"{did_you_mean(text, sorted(names)) or '; `fmnist-tui runs list` shows them'}"
     )
 
 

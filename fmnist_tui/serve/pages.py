@@ -22,7 +22,7 @@ def refusal_page(reason: str) -> web.Response:
     return _render("notice.html", 403, title="Access denied", reason=reason)
 
 
-def full_page(limit: int) -> web.Response:
+def limit_page(limit: int) -> web.Response:
     """The answer when the limit of open dashboards is reached."""
     count = "One dashboard is" if limit == 1 else f"{limit} dashboards are"
     reason = f"{count} open already, which is the limit. Close one and try again."

@@ -37,13 +37,13 @@ def build_app(
 
     async def index(request: web.Request) -> web.StreamResponse:
         if pool.is_full:
-            return pages.full_page(pool.limit)
+            return pages.limit_page(pool.limit)
         return pages.dashboard_page(f"ws://{request.host}{SOCKET_PATH}")
 
     async def connect(request: web.Request) -> web.StreamResponse:
         dashboard = await pool.acquire()
         if dashboard is None:
-            return pages.full_page(pool.limit)
+            return pages.limit_page(pool.limit)
         socket = web.WebSocketResponse(
             timeout=_CLOSE_SECONDS,
             heartbeat=_HEARTBEAT_SECONDS,

@@ -12,6 +12,7 @@ from fmnist_tui.data.folders.folder_listing import FolderListing, list_folder
 from fmnist_tui.data.load_progress import LoadReporter
 from fmnist_tui.data.unsplit import LabelledImages, LoadRequest, UnsplitDataset
 from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.formatting import format_count
 from fmnist_tui.util.text import safe_text
 
 TEST_SHARE = 1 / 6
@@ -85,8 +86,7 @@ def _notes(
     skipped = decoded.skipped + len(listing.unreadable)
     notes = []
     if skipped:
-        files = "1 file" if skipped == 1 else f"{skipped:,} files"
-        notes.append(f"{files} skipped: not readable as images")
+        notes.append(f"{format_count(skipped, 'file')} skipped: not readable as images")
         notes += errors
         if skipped > len(errors):
             notes.append(f"and {skipped - len(errors):,} more")

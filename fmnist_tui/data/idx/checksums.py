@@ -1,4 +1,4 @@
-"""MD5 of published files, and a record of what files without a known SHA-256 contained at first."""
+"""MD5 of published files, and a record of the first contents of files without a known SHA-256."""
 
 from __future__ import annotations
 

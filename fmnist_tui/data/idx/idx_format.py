@@ -81,12 +81,16 @@ def _read(file: IO[bytes], name: str, shape: tuple[int | None, ...], kind: str) 
         expected in (None, length) for expected, length in zip(shape, actual, strict=True)
     )
     if shape and not matches:
-        raise UserError(f"{name}: has {_by(actual)} numbers where {_by(shape)} are expected")
+        raise UserError(
+            f"{name}: has {_format_shape(actual)} numbers where {_format_shape(shape)} are expected"
+        )
     if kind and stored != np.dtype(kind).newbyteorder(">"):
         expected_type = np.dtype(kind).name
         raise UserError(f"{name}: its numbers are {stored.name} where {expected_type} is expected")
     if math.prod(max(length, 1) for length in actual) * stored.itemsize > LIMIT:
-        raise UserError(f"{name}: claims {_by(actual)} numbers, more than {LIMIT >> 30} GB")
+        raise UserError(
+            f"{name}: claims {_format_shape(actual)} numbers, more than {LIMIT >> 30} GB"
+        )
 
     promised = math.prod(actual) * stored.itemsize
     numbers = np.empty(promised, np.uint8)
@@ -109,7 +113,7 @@ def _read(file: IO[bytes], name: str, shape: tuple[int | None, ...], kind: str) 
     return Idx(array.astype(stored.newbyteorder("="), copy=False), digest.hexdigest())
 
 
-def _by(shape: Sequence[int | None]) -> str:
+def _format_shape(shape: Sequence[int | None]) -> str:
     return "×".join("any" if length is None else f"{length}" for length in shape)
 
 

@@ -125,16 +125,16 @@ def _run(
             start_new_session=True,
         )
         started = last_progress = time.monotonic()
-        seen: set[str] = set()
+        old_lines: set[str] = set()
         try:
             while program.poll() is None:
                 check_cancel(cancel)
                 now = time.monotonic()
                 # A repeated line, such as an unchanged percentage, is not progress.
                 lines = _read(output).splitlines()
-                if not seen.issuperset(lines):
+                if not old_lines.issuperset(lines):
                     last_progress = now
-                    seen.update(lines)
+                    old_lines.update(lines)
                     on_share(_parse_share(lines))
                 if now - last_progress > STALL_SECONDS or now - started > MAX_SECONDS:
                     raise _ProgramError(f"{command[0]}: no progress for too long")

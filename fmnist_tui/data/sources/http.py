@@ -129,7 +129,7 @@ def _proxy_for(url: str) -> str | None:
 async def read_chunks(response: aiohttp.ClientResponse, patience: Patience) -> AsyncIterator[bytes]:
     """The body as it arrives; raises BrokenError when it stops early."""
     now = asyncio.get_running_loop().time
-    deadline, fresh = now() + patience.silence, 0
+    deadline, received = now() + patience.silence, 0
     while True:
         try:
             async with asyncio.timeout_at(deadline):
@@ -140,9 +140,9 @@ async def read_chunks(response: aiohttp.ClientResponse, patience: Patience) -> A
             raise BrokenError("the connection broke") from error
         if not chunk:
             return
-        fresh += len(chunk)
-        if fresh >= MIN_BYTES:
-            deadline, fresh = now() + patience.silence, 0
+        received += len(chunk)
+        if received >= MIN_BYTES:
+            deadline, received = now() + patience.silence, 0
         yield chunk
 
 
