@@ -104,14 +104,7 @@ class EvaluationCache:
         loaded = self.get(folder, split)
         if loaded is not None or path is None:
             return loaded
-        try:
-            predictions = Predictions.load(path)
-        except UserError:
-            raise
-        except Exception as error:  # noqa: BLE001 - zip, zlib and numpy each fail in their own way
-            raise UserError(
-                f"{safe_text(path)}: damaged predictions ({format_error(error)})"
-            ) from None
+        predictions = Predictions.load(path)
         try:
             evaluation = predictions.evaluation()
         except ValueError as error:

@@ -137,6 +137,21 @@ def test_damaged_predictions_are_refused_in_one_line(tmp_path: Path, damage: str
     assert "test.npz" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_no_changed_byte_of_predictions_is_a_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "test.npz"
+    _predictions().save(path)
+    data, refused = path.read_bytes(), 0
+    for position in range(0, len(data), 5):
+        changed = bytearray(data)
+        changed[position] ^= 0x81
+        path.write_bytes(changed)
+        try:
+            Predictions.load(path)
+        except UserError:
+            refused += 1
+    assert refused > len(data) // 20
+
+
 def test_class_scores_from_a_confusion_matrix_match_those_from_predictions() -> None:
     random = np.random.default_rng(3)
     labels = random.integers(0, 4, 200)
