@@ -1,4 +1,4 @@
-"""Progress callbacks: called with the amount done, the total, and the current activity."""
+"""Progress callbacks: called with the amount done, the total, and a message."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from collections.abc import Callable
 OnProgress = Callable[[float, float, str], None]
 
 
-def ignore_progress(done: float, total: float, activity: str) -> None:
+def ignore_progress(done: float, total: float, message: str) -> None:
     """The default callback."""
