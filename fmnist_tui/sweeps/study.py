@@ -108,10 +108,10 @@ class StudyLedger:
             trials = self.study.get_trials(deepcopy=False)
         values = [trial.value for trial in trials if trial.state == TrialState.COMPLETE]
         # The settings of requeued trials are tried again by others.
-        counted = [t for t in trials if trial_end(t).get("as") not in states.REQUEUED]
+        effective = [t for t in trials if trial_end(t).get("as") not in states.REQUEUED]
         return StudyCounts(
-            total=len(counted),
-            ended=sum(trial.state.is_finished() for trial in counted),
+            total=len(effective),
+            ended=sum(trial.state.is_finished() for trial in effective),
             waiting=sum(trial.state == TrialState.WAITING for trial in trials),
             successful=sum(
                 trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in trials
@@ -254,8 +254,8 @@ def end_lost_trial(
 
 def is_worker_dead(trial: FrozenTrial) -> bool:
     """Whether a trial's worker was a process of this machine that no longer exists."""
-    worker, here = trial_worker(trial), _this_process()
-    if any(worker.get(key) != here[key] for key in ("host", "space")):
+    worker, this_process = trial_worker(trial), _this_process()
+    if any(worker.get(key) != this_process[key] for key in ("host", "space")):
         return False
     pid = worker.get("pid")
     if not isinstance(pid, int) or pid <= 0:

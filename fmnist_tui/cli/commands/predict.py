@@ -79,7 +79,7 @@ def _list_images(folder: Path) -> list[Path]:
     )
 
 
-def _watch(folders: list[Path], seen: set[Path]) -> Iterator[Path]:
+def _watch(folders: list[Path], reported: set[Path]) -> Iterator[Path]:
     """Images that appear in the folders, each once its size has stopped changing."""
     sizes: dict[Path, int] = {}
     while True:
@@ -89,11 +89,11 @@ def _watch(folders: list[Path], seen: set[Path]) -> Iterator[Path]:
             except OSError:
                 raise UserError(f"{safe_text(folder)}: the watched folder is gone") from None
             for path in images:
-                if path in seen or not path.exists():
+                if path in reported or not path.exists():
                     continue
                 size = path.stat().st_size
                 if sizes.get(path) == size:
-                    seen.add(path)
+                    reported.add(path)
                     yield path
                 sizes[path] = size
         time.sleep(WATCH_SECONDS)

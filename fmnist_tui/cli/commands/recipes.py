@@ -65,8 +65,8 @@ def _show(args: argparse.Namespace) -> None:
     print(f"# {recipe.about}")
     print(recipes.to_toml(config), end="")
     if recipe.gpu:
-        here = "used on this machine" if uses_gpu else "not used here"
-        print(f"\n[gpu]  # replaces settings when training on an NVIDIA GPU ({here})")
+        usage = "used on this machine" if uses_gpu else "not used here"
+        print(f"\n[gpu]  # replaces settings when training on an NVIDIA GPU ({usage})")
         print(recipes.format_toml_lines(recipe.gpu))
     for stage in recipe.stages:
         print(f'\n[[stage]]\nname = "{stage.name}"')

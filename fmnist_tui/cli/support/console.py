@@ -99,5 +99,5 @@ def colour_depth() -> Colours:
     """The colours that standard output can show: truecolor, 256, 16 or none."""
     if not sys.stdout.isatty() or console().no_color:
         return "none"
-    known: dict[str, Colours] = {"truecolor": "truecolor", "256": "256", "standard": "16"}
-    return known.get(console().color_system or "", "none")
+    depths: dict[str, Colours] = {"truecolor": "truecolor", "256": "256", "standard": "16"}
+    return depths.get(console().color_system or "", "none")

@@ -40,8 +40,10 @@ def find_study(reader: SnapshotReader, args: argparse.Namespace) -> tuple[Storag
     default = storage.parse_location(args.storage, runs_dir)
     not_found = None
     if "/" not in text:
-        known = [default] if args.storage is not None else study_locations.list_locations(runs_dir)
-        for location in known:
+        locations = [default]
+        if args.storage is None:
+            locations = study_locations.list_locations(runs_dir)
+        for location in locations:
             try:
                 reader.read(location, text)
                 return location, text

@@ -2,8 +2,8 @@
 
 A file is put in place only if it gives the same labels as the classifier on the test split;
 nothing is chosen by that, and only the agreement is reported. `.pth` and `.safetensors` hold the
-weights, for this program or the same network elsewhere; `.onnx` holds the whole way from pixels
-to probabilities.
+weights, for this program or the same network elsewhere; `.onnx` holds the whole computation from
+pixels to probabilities.
 """
 
 from __future__ import annotations

@@ -141,8 +141,8 @@ class ModelInfo:
                 raise TypeError("no table")
             # Ignore settings and facts that only a later version knows.
             config = {key: value for key, value in table["config"].items() if key in FIELDS}
-            known = {field.name for field in fields(DatasetInfo)}
-            facts = {key: value for key, value in table["facts"].items() if key in known}
+            names_of_facts = {field.name for field in fields(DatasetInfo)}
+            facts = {key: value for key, value in table["facts"].items() if key in names_of_facts}
             names = tuple(str(name) for name in facts.pop("classes"))
             means, stds = (tuple(float(value) for value in table[key]) for key in ("mean", "std"))
             channels, size = int(table["channels"]), int(table["size"])

@@ -32,7 +32,7 @@ class Cancelled(UserError):  # noqa: N818 - not an error
 class Inbox:
     """The commands to one run. `send` may be called from any thread and any signal handler.
 
-    The training loop calls `receive` between steps: most calls cost one look at a deque."""
+    The training loop calls `receive` between steps: most calls only test a flag and poll."""
 
     def __init__(self) -> None:
         self._commands: deque[Command] = deque()

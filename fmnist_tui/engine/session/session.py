@@ -156,7 +156,7 @@ class Session:
     def close(self, seconds: float | None = None) -> bool:
         """Stop a running training (it saves), fail waiting jobs, join the thread.
 
-        Returns whether the thread has ended in time. Call it on every way out."""
+        Returns whether the thread has ended in time. Call it on every exit path."""
         with self._changed:
             self._is_closing = True
             training = self.training

@@ -17,20 +17,20 @@ def dataset_key(config: RunConfig) -> str:
     return f"{kind}:{expand_home(path).resolve()}" if colon else kind
 
 
-def split_difference(one: RunConfig, other: RunConfig) -> str:
+def split_difference(first: RunConfig, second: RunConfig) -> str:
     """The setting, with both values, by which two configs split the same dataset differently;
     empty if they do not."""
-    if dataset_key(one) == dataset_key(other):
+    if dataset_key(first) == dataset_key(second):
         for key in _SPLIT_SETTINGS:
-            values = getattr(one, key), getattr(other, key)
+            values = getattr(first, key), getattr(second, key)
             if values[0] != values[1]:
                 return f"{key} {values[0]:g} / {values[1]:g}"
     return ""
 
 
 def check_no_leak(source: str, before: RunConfig, now: RunConfig) -> None:
-    """Refuse the weights in `source`, trained with one config, for a run with another that holds
-    out images which they were trained on."""
+    """Refuse weights that were trained, with the config `before`, on images which a run with the
+    config `now` holds out."""
     if before.classes and now.classes and not set(before.classes) & set(now.classes):
         return
     # A run without validation images may train on what used to be validation images.

@@ -63,7 +63,7 @@ class TrainingEnd:
     message: str = ""
 
 
-class EndTraining(Exception):  # noqa: N818 - not an error: the way out of the loop
+class EndTraining(Exception):  # noqa: N818 - not an error: it leaves the loop
     """Raised to end the training now."""
 
     def __init__(self, reason: str, message: str = "") -> None:

@@ -43,7 +43,7 @@ class TransferStart:
                 f"{loaded.source}: is an ensemble, which no run can start from: name one of its"
                 " members"
             )
-        # A name that leads here again, whatever folder the command runs in.
+        # A name that finds these weights again from any working directory.
         is_listed = path.is_dir() and path.parent == runs_dir.absolute()
         self.config = config.changed(start=path.name if is_listed else str(path))
         file = Path(loaded.source).name

@@ -82,12 +82,12 @@ def test_every_one_of_a_thousand_bit_flips_is_detected(tmp_path: Path) -> None:
     store.load("step")
 
 
-def _same_json(one: bytes, other: bytes) -> bool:
+def _same_json(first: bytes, second: bytes) -> bool:
     # A flip that turns one kind of white space into another changes nothing that is read.
     import json
 
     try:
-        return bool(json.loads(one) == json.loads(other))
+        return bool(json.loads(first) == json.loads(second))
     except ValueError:
         return False
 

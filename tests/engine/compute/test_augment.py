@@ -92,9 +92,9 @@ def test_cutmix_weighs_targets_by_the_pixels_it_pasted() -> None:
 
 def test_mixed_targets_weight_both_losses() -> None:
     logits = torch.randn(4, 3)
-    one, other = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 1, 0, 2])
-    half = Targets(one, other, torch.full((4,), 0.25)).loss(logits)
-    expected = 0.25 * F.cross_entropy(logits, one) + 0.75 * F.cross_entropy(logits, other)
+    first, second = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 1, 0, 2])
+    half = Targets(first, second, torch.full((4,), 0.25)).loss(logits)
+    expected = 0.25 * F.cross_entropy(logits, first) + 0.75 * F.cross_entropy(logits, second)
     assert half.item() == pytest.approx(expected.item(), rel=1e-5)
 
 

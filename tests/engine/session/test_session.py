@@ -55,9 +55,9 @@ def test_a_finished_run_leaves_a_complete_folder(session: Session) -> None:
     assert isinstance(listener.events[0], RunStarted)
     verdicts = {event.split: event for event in listener.events if isinstance(event, Evaluated)}
     assert set(verdicts) == {"val", "test"}
-    kept = Predictions.load(folder.predictions / "test.npz")
-    assert kept.evaluation().accuracy == verdicts["test"].accuracy
-    assert kept.evaluation().confusion == verdicts["test"].confusion
+    predictions = Predictions.load(folder.predictions / "test.npz")
+    assert predictions.evaluation().accuracy == verdicts["test"].accuracy
+    assert predictions.evaluation().confusion == verdicts["test"].confusion
     assert read_recipe(folder.config).config() == training.config
     assert find_holder(folder.path) is None
 

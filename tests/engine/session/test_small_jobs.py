@@ -78,9 +78,9 @@ def augment(session: Session, settings: RunConfig, images: Pixels, seed: int = 0
 
 def test_augmented_images_keep_shape_and_type(session: Session) -> None:
     for images in (make_images(), make_images(1), make_images(3, 32, 3), make_images(4)[:, ::-1]):
-        shown = augment(session, config(**AUGMENTED), images)
-        assert shown.shape == images.shape and shown.dtype == np.uint8
-        assert not np.array_equal(shown, images)
+        augmented = augment(session, config(**AUGMENTED), images)
+        assert augmented.shape == images.shape and augmented.dtype == np.uint8
+        assert not np.array_equal(augmented, images)
 
 
 def test_augmentation_depends_on_the_seed(session: Session) -> None:
@@ -101,8 +101,8 @@ def test_images_are_mixed_with_each_other_and_a_single_one_is_not(
     settings = config(**{setting: 5.0})
     black_and_white = np.zeros((2, 28, 28, 1), np.uint8)
     black_and_white[1] = 255
-    shown = augment(session, settings, black_and_white)
-    assert shown[0].max() > 0 and shown[1].min() < 255
+    augmented = augment(session, settings, black_and_white)
+    assert augmented[0].max() > 0 and augmented[1].min() < 255
     assert np.array_equal(augment(session, settings, make_images(1)), make_images(1))
 
 

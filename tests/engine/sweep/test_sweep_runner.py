@@ -86,27 +86,36 @@ class SweepHarness:
     def until(self, done: Callable[[Snapshot], bool]) -> Snapshot:
         until = time.monotonic() + PATIENCE
         while True:
-            shown = self.read()
-            if done(shown):
-                return shown
-            assert time.monotonic() < until, shown
+            snapshot = self.read()
+            if done(snapshot):
+                return snapshot
+            assert time.monotonic() < until, snapshot
             time.sleep(0.02)
+
+    def until_epoch(self, number: int = 0) -> Snapshot:
+        """Wait until a trial has reported an epoch."""
+        return self.until(
+            lambda snapshot: len(snapshot.trials) > number and snapshot.trials[number].epochs > 0
+        )
+
+    def until_state(self, number: int, state: str) -> Snapshot:
+        return self.until(lambda snapshot: snapshot.trials[number].state == state)
 
 
 def test_a_sweep_runs_its_trials_and_leaves_a_record(session: Session, tmp_path: Path) -> None:
     harness = SweepHarness(session, tmp_path, TINY)
     assert harness.sweep.run() == SweepOutcome("finished", "", 3)
-    shown = harness.read()
-    assert [trial.state for trial in shown.trials] == ["complete"] * 3
+    snapshot = harness.read()
+    assert [trial.state for trial in snapshot.trials] == ["complete"] * 3
     events = EventReader(harness.run.events).read()
     started, *trials, ended = events
     assert isinstance(started, RunStarted) and (started.kind, started.epochs) == ("sweep", 3)
     assert isinstance(ended, RunEnded) and (ended.reason, ended.step) == ("finished", 3)
     ends = [event for event in trials if isinstance(event, TrialEnded)]
-    assert [(one.trial, one.done, one.value) for one in ends] == [
-        (trial.number, trial.number + 1, trial.value) for trial in shown.trials
+    assert [(end.trial, end.done, end.value) for end in ends] == [
+        (trial.number, trial.number + 1, trial.value) for trial in snapshot.trials
     ]
-    assert shown.best is not None and ends[-1].best == shown.best.value
+    assert snapshot.best is not None and ends[-1].best == snapshot.best.value
     assert harness.progress[-1] == (3.0, 3.0, "trial 2 complete")
     assert len(harness.messages) == 3
 
@@ -127,11 +136,11 @@ def test_a_trial_is_an_ordinary_run_that_never_reads_the_test_split(
     evaluated: list[str] = []
     evaluate_split = evaluate.evaluate_split
 
-    def watched(classifier: object, split: object, *rest: object) -> object:
+    def record_split(classifier: object, split: object, *rest: object) -> object:
         evaluated.append(split.name)  # type: ignore[attr-defined]
         return evaluate_split(classifier, split, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(run_record, "evaluate_split", watched)
+    monkeypatch.setattr(run_record, "evaluate_split", record_split)
     harness = SweepHarness(session, tmp_path, TINY)
     harness.sweep.run()
     assert evaluated == ["val"] * 3
@@ -175,28 +184,28 @@ def test_a_killed_trial_ends_and_the_sweep_continues(session: Session, tmp_path:
     harness = SweepHarness(session, tmp_path, LONG, trials=2)
     harness.start()
     for number in (0, 1):
-        harness.until(lambda shown, n=number: len(shown.trials) > n and shown.trials[n].epochs > 0)  # type: ignore[misc]
+        harness.until_epoch(number)
         remote_control.kill(SnapshotReader(), harness.where, "search", number)
-        harness.until(lambda shown, n=number: shown.trials[n].state == "killed")  # type: ignore[misc]
+        harness.until_state(number, "killed")
     assert harness.end() == SweepOutcome("finished", "", 2)
 
 
 def test_a_stopped_sweep_requeues_its_trial(session: Session, tmp_path: Path) -> None:
     harness = SweepHarness(session, tmp_path, LONG)
     harness.start()
-    shown = harness.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
+    snapshot = harness.until_epoch()
     harness.sweep.stop("Ctrl-C")
     assert harness.end() == SweepOutcome("stopped", "Ctrl-C", 0)
     after = harness.read()
     assert [trial.state for trial in after.trials] == ["stopped", "waiting"]
-    assert after.trials[1].params == shown.trials[0].params
+    assert after.trials[1].params == snapshot.trials[0].params
     assert replay(harness.run.events).message == "Ctrl-C"
 
 
 def test_a_sweep_obeys_commands_in_its_folder(session: Session, tmp_path: Path) -> None:
     harness = SweepHarness(session, tmp_path, LONG)
     harness.start()
-    harness.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
+    harness.until_epoch()
     trial = RunFolder(Path(harness.read().trials[0].run))
 
     def paused(is_so: bool) -> None:
@@ -223,7 +232,7 @@ def test_no_trial_starts_after_the_time_limit(session: Session, tmp_path: Path) 
 def test_a_stop_request_ends_every_worker(session: Session, tmp_path: Path) -> None:
     harness = SweepHarness(session, tmp_path, LONG)
     harness.start()
-    harness.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
+    harness.until_epoch()
     assert remote_control.stop(SnapshotReader(), harness.where, "search") == 1
     assert harness.end().reason == "stopped"
     assert harness.read().trials[0].state == "stopped"
@@ -315,7 +324,8 @@ def test_a_full_disk_is_reported_once_and_the_study_updated_later(
     assert harness.sweep.run() == SweepOutcome("finished", "", 1)
     (trial,) = harness.read().trials
     assert (trial.state, trial.epochs) == ("complete", 2) and Path(trial.run).is_dir()
-    alerts = [one for one in EventReader(harness.run.events).read() if isinstance(one, Alert)]
+    events = EventReader(harness.run.events).read()
+    alerts = [event for event in events if isinstance(event, Alert)]
     assert len(refused) == 8 and len(alerts) == 1
     assert "No space left on device" in alerts[0].message and alerts[0].level == "warning"
 
@@ -327,7 +337,7 @@ def test_a_storage_that_keeps_failing_ends_the_sweep(
     monkeypatch.setattr(retry, "TIMEOUT_SECONDS", 0.2)
     harness = SweepHarness(session, tmp_path, TINY)
     harness.start()
-    harness.until(lambda shown: shown.done >= 1)
+    harness.until(lambda snapshot: snapshot.done >= 1)
 
     def fail(*_: object, **__: object) -> None:
         raise OSError(5, "Input/output error")
@@ -347,11 +357,13 @@ def test_a_trial_that_another_worker_has_ended_is_abandoned(
 ) -> None:
     harness = SweepHarness(session, tmp_path, LONG, trials=1)
     harness.start()
-    harness.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
+    harness.until_epoch()
     other = join_study(harness.where, make_spec(LONG))
     monkeypatch.setattr(other, "_is_lost", lambda trial: True)
     assert other.recover() == [0]
-    harness.until(lambda shown: shown.done + shown.running == 1 and len(shown.trials) == 2)
+    harness.until(
+        lambda snapshot: snapshot.done + snapshot.running == 1 and len(snapshot.trials) == 2
+    )
     harness.sweep.stop("enough")
     harness.end()
     states = [trial.state for trial in harness.read().trials]
@@ -367,17 +379,17 @@ def test_fast_epochs_do_not_wait_for_a_slow_storage(
 
     monkeypatch.setattr("fmnist_tui.sweeps.journal.append_line", slowly)
     harness = SweepHarness(session, tmp_path, LONG.replace(str(FOREVER), "1000"), trials=1)
-    began = time.monotonic()
+    started = time.monotonic()
     assert harness.sweep.run().reason == "finished"
     (trial,) = harness.read().trials
     assert trial.epochs == 1000 and 1 < len(trial.curve) < 1000
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - started < 20
 
 
 def test_small_jobs_run_during_a_trial(session: Session, tmp_path: Path) -> None:
     harness = SweepHarness(session, tmp_path, LONG)
     harness.start()
-    harness.until(lambda shown: bool(shown.trials) and shown.trials[0].epochs > 0)
+    harness.until_epoch()
     assert session.submit(lambda _: 42).result(PATIENCE) == 42
     harness.sweep.stop("enough")
     assert harness.end().reason == "stopped"

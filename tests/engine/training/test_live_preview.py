@@ -78,9 +78,9 @@ def test_a_preview_after_validation_counts_every_image_of_the_split(tmp_path: Pa
     exact = compute_metrics(probabilities, harness.dataset.val.labels, harness.dataset.info.classes)
     assert glance.confusion == exact.confusion
     assert (glance.step, glance.epoch) == (128, 1)
-    shown = list(glance.indices)
-    assert glance.said == tuple(probabilities[shown].argmax(1))
-    assert glance.shares == tuple(round(value, 3) for value in probabilities[shown].max(1))
+    indices = list(glance.indices)
+    assert glance.said == tuple(probabilities[indices].argmax(1))
+    assert glance.shares == tuple(round(value, 3) for value in probabilities[indices].max(1))
 
 
 def test_previews_come_at_the_start_and_after_each_validation(tmp_path: Path) -> None:

@@ -112,9 +112,9 @@ def test_a_learning_rate_set_for_a_resume_applies(tmp_path: Path) -> None:
 def test_muons_step_count_is_on_the_device_of_its_parameters() -> None:
     parameter = torch.nn.Parameter(torch.zeros(2, device="meta"))
     optimizer = Muon([{"params": [parameter], "way": "adam"}], {})
-    kept = {"step": torch.tensor(3.0), "mean": torch.ones(2), "square": torch.ones(2)}
+    state = {"step": torch.tensor(3.0), "mean": torch.ones(2), "square": torch.ones(2)}
     groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": {0: kept}, "param_groups": groups})
+    optimizer.load_state_dict({"state": {0: state}, "param_groups": groups})
     assert {tensor.device.type for tensor in optimizer.state[parameter].values()} == {"meta"}
 
 

@@ -153,21 +153,21 @@ def test_detach_saves_and_ends_like_stop(tmp_path: Path) -> None:
 
 def test_a_paused_run_waits_saves_and_continues(tmp_path: Path) -> None:
     harness = Harness(tmp_path, blobs(64), epochs=1)
-    seen: list[int] = []
+    steps: list[int] = []
 
     def on_tick() -> None:
-        if harness.learner.step == 2 and not seen:
+        if harness.learner.step == 2 and not steps:
             harness.inbox.send(Pause(0.0))
         if harness.trainer._is_paused:
-            seen.append(harness.learner.step)
-            if len(seen) == 3:
+            steps.append(harness.learner.step)
+            if len(steps) == 3:
                 harness.inbox.send(SaveCheckpoint(0.0))
-            if len(seen) == 6:
+            if len(steps) == 6:
                 harness.inbox.send(Resume(0.0))
 
     harness.trainer.on_tick = on_tick
     assert harness.trainer.run().reason == FINISHED
-    assert set(seen) == {2}
+    assert set(steps) == {2}
     assert [event.value for event in harness.of(Changed) if event.what == "paused"] == [
         "true",
         "false",

@@ -171,8 +171,8 @@ def test_the_record_proves_that_frozen_parts_are_unchanged(
     assert all(best(folder)[name].equal(tensor) for name, tensor in frozen.items())
     message = listener.notes
     assert message[1].startswith("frozen: convolutions (18 tensors, ")
-    shown = message[1].rpartition("sha256 ")[2].rstrip(")")
-    assert message[2] == f"frozen parts unchanged: 18 tensors, sha256 {shown}"
+    digest = message[1].rpartition("sha256 ")[2].rstrip(")")
+    assert message[2] == f"frozen parts unchanged: 18 tensors, sha256 {digest}"
     assert replay(folder.events).frozen_unchanged is True
     assert replay(folder.events).evaluation("test") is not None
 

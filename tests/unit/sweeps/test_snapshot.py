@@ -27,19 +27,19 @@ def test_a_snapshot_has_every_trial_with_its_state(tmp_path: Path) -> None:
     running = ledger.claim("/runs/a")
     ledger.record_run(running, "/runs/a/trials/b")
     ledger.report(running, 1, 0.4)
-    shown = SnapshotReader().read(location, "search")
-    assert [(trial.state, trial.value, trial.epochs) for trial in shown.trials] == [
+    snapshot = SnapshotReader().read(location, "search")
+    assert [(trial.state, trial.value, trial.epochs) for trial in snapshot.trials] == [
         ("complete", 0.7, 3),
         ("pruned", 0.2, 1),
         ("failed", None, 0),
         ("running", 0.4, 1),
     ]
-    assert shown.trials[0].curve == ((1, 0.5), (2, 0.7), (3, 0.6))
-    assert shown.trials[2].why == "the loss stopped being a number"
-    assert shown.trials[3].run == "/runs/a/trials/b" and shown.trials[3].seconds is not None
-    assert (shown.done, shown.running, shown.total) == (3, 1, 6)
-    assert shown.best is not None and shown.best.number == 0
-    assert set(shown.trials[0].params) == {"lr", "optimizer"}
+    assert snapshot.trials[0].curve == ((1, 0.5), (2, 0.7), (3, 0.6))
+    assert snapshot.trials[2].why == "the loss stopped being a number"
+    assert snapshot.trials[3].run == "/runs/a/trials/b" and snapshot.trials[3].seconds is not None
+    assert (snapshot.done, snapshot.running, snapshot.total) == (3, 1, 6)
+    assert snapshot.best is not None and snapshot.best.number == 0
+    assert set(snapshot.trials[0].params) == {"lr", "optimizer"}
 
 
 def test_the_best_so_far_is_a_rising_step_curve(tmp_path: Path) -> None:
@@ -103,7 +103,9 @@ def test_a_sweeps_run_folder_names_the_storage_of_its_study(tmp_path: Path) -> N
     folder.config.write_text(specs.to_toml(make_spec(), {"storage": location.public_url}))
     assert study_locations.study_of_run(folder) == (location, "search")
     usual = parse_location(None, tmp_path / "runs")
-    assert [one.public_url for one in study_locations.list_locations(tmp_path / "runs")] == [
+    assert [
+        location.public_url for location in study_locations.list_locations(tmp_path / "runs")
+    ] == [
         usual.public_url,
         location.public_url,
     ]

@@ -32,8 +32,8 @@ GRID = SEARCH.replace("trials = 6", 'sampler = "grid"').replace("log = true", "s
 def claim_as(monkeypatch: pytest.MonkeyPatch, pid: int | None = None, host: str = "") -> None:
     """Have trials claimed by another process, perhaps on another machine."""
     here = studies._this_process()
-    other = {**here, "pid": pid if pid is not None else here["pid"], "host": host or here["host"]}
-    monkeypatch.setattr(studies, "_this_process", lambda: other)
+    process = {**here, "pid": pid if pid is not None else here["pid"], "host": host or here["host"]}
+    monkeypatch.setattr(studies, "_this_process", lambda: process)
 
 
 def dead_pid() -> int:
@@ -50,11 +50,11 @@ def test_two_workers_share_a_study_and_run_each_trial_once(tmp_path: Path, kind:
         if kind == "journal"
         else parse_location(f"sqlite:///{tmp_path}/s.db", tmp_path)
     )
-    one, other = join_study(location), join_study(location)
-    numbers = [run_trial(ledger, [0.5, 0.6]) for ledger in (one, other, other, one)]
+    first, second = join_study(location), join_study(location)
+    numbers = [run_trial(ledger, [0.5, 0.6]) for ledger in (first, second, second, first)]
     assert numbers == [0, 1, 2, 3]
-    assert one.counts() == other.counts()
-    assert (one.counts().ended, one.counts().best) == (4, 0.6)
+    assert first.counts() == second.counts()
+    assert (first.counts().ended, first.counts().best) == (4, 0.6)
     assert len({tuple(trial.params.items()) for trial in optuna_trials(location)}) == 4
 
 
@@ -63,8 +63,8 @@ def test_a_trials_settings_depend_on_its_number_and_the_seed_only(tmp_path: Path
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         location = journal_in(tmp_path / name)
-        one, other = join_study(location), join_study(location)
-        for ledger in (one, one) if name == "a" else (other, one):
+        first, second = join_study(location), join_study(location)
+        for ledger in (first, first) if name == "a" else (second, first):
             run_trial(ledger, [0.5])
         drawn.append([trial.params for trial in optuna_trials(location)])
     assert drawn[0] == drawn[1]
@@ -98,34 +98,34 @@ def test_there_is_room_until_the_study_has_its_trials(tmp_path: Path) -> None:
 
 def test_every_grid_point_is_tried_once_by_any_worker(tmp_path: Path) -> None:
     location, spec = journal_in(tmp_path), make_spec(GRID)
-    one, other = join_study(location, spec), join_study(location, spec)
+    first, second = join_study(location, spec), join_study(location, spec)
     assert spec.grid_size() == 8
-    for ledger in (one, other, one, other):
+    for ledger in (first, second, first, second):
         run_trial(ledger, [0.5])
     # A requeued trial keeps its grid point.
-    one.requeue(one.claim(), "stopped")
+    first.requeue(first.claim(), "stopped")
     for turn in range(20):
-        ledger = (one, other)[turn % 2]
+        ledger = (first, second)[turn % 2]
         if ledger.has_room(ledger.counts(), None):
             run_trial(ledger, [0.5])
-    kept = [trial for trial in optuna_trials(location) if trial.state.name == "COMPLETE"]
-    points = {(round(trial.params["lr"], 4), trial.params["optimizer"]) for trial in kept}
-    assert len(kept) == len(points) == 8
+    complete = [trial for trial in optuna_trials(location) if trial.state.name == "COMPLETE"]
+    points = {(round(trial.params["lr"], 4), trial.params["optimizer"]) for trial in complete}
+    assert len(complete) == len(points) == 8
 
 
 def test_a_requeued_trial_is_run_again_with_the_same_settings(tmp_path: Path) -> None:
     location = journal_in(tmp_path)
-    one, other = join_study(location), join_study(location)
-    claimed = one.claim()
-    one.report(claimed, 1, 0.4)
-    one.requeue(claimed, "Ctrl-C")
-    assert (other.counts().total, other.counts().waiting) == (1, 1)
-    again = other.claim()
+    first, second = join_study(location), join_study(location)
+    claimed = first.claim()
+    first.report(claimed, 1, 0.4)
+    first.requeue(claimed, "Ctrl-C")
+    assert (second.counts().total, second.counts().waiting) == (1, 1)
+    again = second.claim()
     assert again.number != claimed.number and again.params == claimed.params
-    other.end(again, "complete", 0.7)
-    shown = SnapshotReader().read(location, "search")
-    assert [trial.state for trial in shown.trials] == ["stopped", "complete"]
-    assert (shown.done, shown.trials[0].why, shown.trials[1].retry_of) == (
+    second.end(again, "complete", 0.7)
+    snapshot = SnapshotReader().read(location, "search")
+    assert [trial.state for trial in snapshot.trials] == ["stopped", "complete"]
+    assert (snapshot.done, snapshot.trials[0].why, snapshot.trials[1].retry_of) == (
         1,
         "Ctrl-C",
         claimed.number,
@@ -139,9 +139,9 @@ def test_a_trial_of_a_dead_process_is_recovered_once(
     with monkeypatch.context() as context:
         claim_as(context, pid=dead_pid())
         claimed = join_study(location).claim()
-    one, other = join_study(location), join_study(location)
-    assert (one.recover(), other.recover()) == ([claimed.number], [])
-    assert other.claim().params == claimed.params
+    first, second = join_study(location), join_study(location)
+    assert (first.recover(), second.recover()) == ([claimed.number], [])
+    assert second.claim().params == claimed.params
     assert [trial.state for trial in SnapshotReader().read(location, "search").trials] == [
         "lost",
         "running",
@@ -155,13 +155,13 @@ def test_two_workers_that_find_a_lost_trial_at_once_requeue_it_once(
     with monkeypatch.context() as context:
         claim_as(context, pid=dead_pid())
         join_study(location).claim()
-    one = join_study(location)
-    (trial,) = one.study.get_trials(deepcopy=False)
-    assert one.recover() == [trial.number]
+    first = join_study(location)
+    (trial,) = first.study.get_trials(deepcopy=False)
+    assert first.recover() == [trial.number]
     # The other worker has seen it running just before.
     with pytest.raises(TrialTakenError):
-        studies.end_lost_trial(one.study, one._storage, location, trial)
-    assert one.counts().waiting == 1
+        studies.end_lost_trial(first.study, first._storage, location, trial)
+    assert first.counts().waiting == 1
 
 
 def test_a_trial_of_a_living_process_is_not_lost(
@@ -206,9 +206,9 @@ def test_settings_that_kill_their_workers_are_not_tried_forever(
             claim_as(context, pid=dead)
             join_study(location).claim()
         join_study(location).recover()
-    shown = SnapshotReader().read(location, "search")
-    assert [trial.state for trial in shown.trials] == ["lost", "lost", "failed"]
-    assert shown.trials[-1].why == "its worker died, as 2 before it"
+    snapshot = SnapshotReader().read(location, "search")
+    assert [trial.state for trial in snapshot.trials] == ["lost", "lost", "failed"]
+    assert snapshot.trials[-1].why == "its worker died, as 2 before it"
     assert join_study(location).counts().waiting == 0
 
 
