@@ -9,7 +9,7 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from fmnist_tui.tui.base.dialogs import ClosedOnce, TextDialog
 from fmnist_tui.tui.jobs.job_manager import JobManager
@@ -59,17 +59,17 @@ class JobsScreen(ModalScreen[None], ClosedOnce[None]):
     @on(LineTable.Resized)
     def _show(self) -> None:
         table = self.query_one(LineTable)
-        width = max(40, table.room)
+        width = max(40, table.line_width)
         head = Text(f"{'':2}{'job':<24} {'':{BAR}}        left  now"[:width])
         rows = [(str(id(job)), format_job(job, width)) for job in self._app_state.jobs]
-        table.show(head, rows, EMPTY)
+        table.set_rows(head, rows, EMPTY)
 
     @property
     def _selected(self) -> BackgroundJob | None:
         key = self.query_one(LineTable).current
         return next((job for job in self._app_state.jobs if str(id(job)) == key), None)
 
-    @on(DataTable.RowSelected)
+    @on(LineTable.RowSelected)
     def _open(self) -> None:
         job = self._selected
         if job is not None:

@@ -1,132 +1,239 @@
-"""A table whose rows are lines: a cursor, keys for rows, and as little redrawn as possible."""
+"""A table of lines below a fixed header: only lines that change are redrawn."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, ClassVar
 
 from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
+from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size, Spacing
 from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.widgets import DataTable
 
 from fmnist_tui.util.text import safe_text
 
-# A row is one cell: each cell of a DataTable is rendered on its own, which for ten of
-# them costs as much as for ten rows.
-_LINE = "line"
+_HEADER = 1
 
 
-class LineTable(DataTable[Text]):
-    """Lines with keys. `show` gives all of them; the cursor and the place stay where they were."""
+@dataclass
+class RowMessage(Message):
+    """Something has happened to the row with this key."""
 
+    table: LineTable
+    key: str
+
+    @property
+    def control(self) -> LineTable:
+        return self.table
+
+
+class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
+    """Rows with keys, a line each; when rows change, the cursor stays on its row."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "line-table--header",
+        "line-table--cursor",
+        "line-table--hover",
+    }
     DEFAULT_CSS = """
-    LineTable { height: 1fr; background: $background; scrollbar-size-vertical: 1;
-        scrollbar-gutter: stable; overflow-x: hidden;
-        &:focus { background-tint: transparent; }
+    LineTable { background: $background; color: $foreground; overflow-x: hidden;
+        scrollbar-size-vertical: 1; scrollbar-gutter: stable;
+        & > .line-table--header { background: $panel; color: $foreground; text-style: bold; }
+        &:ansi > .line-table--header { background: ansi_bright_blue; color: ansi_default; }
+        & > .line-table--hover { background: $block-hover-background; }
+        & > .line-table--cursor { background: $block-cursor-blurred-background;
+            color: $block-cursor-blurred-foreground; text-style: $block-cursor-blurred-text-style; }
+        &:focus {
+            & > .line-table--header { background-tint: $foreground 5%; }
+            & > .line-table--cursor { background: $block-cursor-background;
+                color: $block-cursor-foreground; text-style: $block-cursor-text-style; }
+        }
     }
     """
+    ALLOW_SELECT = False
     KEYS_TITLE = "Table"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", "Open", id="table.open"),
-        Binding("j", "cursor_down", "Down", show=False, id="table.down"),
-        Binding("k", "cursor_up", "Up", show=False, id="table.up"),
-        Binding("home", "scroll_top", "First", show=False, id="table.first"),
-        Binding("end", "scroll_bottom", "Last", show=False, id="table.last"),
+        Binding("enter", "select", "Open", id="table.open"),
+        Binding("down", "move(1)", "Down", show=False),
+        Binding("j", "move(1)", "Down", show=False, id="table.down"),
+        Binding("up", "move(-1)", "Up", show=False),
+        Binding("k", "move(-1)", "Up", show=False, id="table.up"),
+        Binding("pagedown", "page(1)", "Page down", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("home,ctrl+home", "first", "First", show=False, id="table.first"),
+        Binding("end,ctrl+end", "last", "Last", show=False, id="table.last"),
     ]
 
-    class Resized(Message):
-        """The lines have another width than before."""
-
-    empty = ""
-    _head = ""
+    cursor: reactive[int] = reactive(0, repaint=False, init=False)
+    hover: reactive[int | None] = reactive(None, repaint=False, init=False)
+    # The text shown while there are no rows.
+    empty: reactive[str] = reactive("")
+    _header = Text("")
     _width = 0
 
+    class Resized(Message):
+        """The width of lines has changed."""
+
+    class RowHighlighted(RowMessage):
+        """Another row is under the cursor."""
+
+    class RowSelected(RowMessage):
+        """A row was chosen with enter, or by a click on the row under the cursor."""
+
     def __init__(self, **options: Any) -> None:
-        super().__init__(cursor_type="row", cell_padding=0, **options)
-        self._lines: dict[str, Text] = {}
+        super().__init__(**options)
+        self.rows: dict[str, Text] = {}
+        self._keys: list[str] = []
 
     @property
     def current(self) -> str | None:
         """The key of the row under the cursor."""
-        keys = list(self._lines)
-        return keys[self.cursor_row] if 0 <= self.cursor_row < len(keys) else None
+        return self._keys[self.cursor] if self._keys else None
 
     @property
-    def room(self) -> int:
-        """How many cells a line may take: the place of a scroll bar is left free."""
+    def line_width(self) -> int:
+        """The cells that a line may take, beside the scroll bar."""
         return self.scrollable_content_region.width
 
-    def on_resize(self) -> None:
-        if self.room != self._width:
-            self._width = self.room
-            self.post_message(self.Resized())
-
-    def show(self, head: Text, rows: Sequence[tuple[str, Text]], empty: str = "") -> None:
-        """Show these lines; `empty` is said where there are none."""
-        lines = dict(rows)
-        if empty != self.empty:
-            self.empty = empty
-            self.refresh()
-        if head.plain != self._head or list(lines) != list(self._lines):
-            self._rebuild(head, lines)
+    def set_rows(self, header: Text, rows: Iterable[tuple[str, Text]], empty: str = "") -> None:
+        """Replace all rows; `empty` is shown if there are none."""
+        before, current, cursor = self.rows, self.current, self.cursor
+        self.rows, self.empty = dict(rows), empty
+        if header == self._header and list(self.rows) == self._keys:
+            for row, (key, line) in enumerate(self.rows.items()):
+                if line is not before[key] and line != before[key]:
+                    self._refresh_row(row)
             return
-        for key, line in lines.items():
-            if line != self._lines[key]:
-                self.update_cell(key, _LINE, line)
-        self._lines = lines
+        self._header, self._keys = header, list(self.rows)
+        self.virtual_size = Size(header.cell_len, len(self._keys) + _HEADER)
+        self.set_reactive(
+            LineTable.cursor,
+            self._keys.index(current) if current in self.rows else self.validate_cursor(cursor),
+        )
+        # The row under the cursor stays where it is on the screen.
+        top = self.scroll_offset.y
+        y = max(0, top + self.cursor - cursor) if top else 0
+        self.scroll_to(y=y, animate=False, force=True)
+        self.refresh()
+        if self.current != current:
+            self._post_highlighted()
 
-    def put(self, key: str, line: Text) -> None:
-        """Show another line for a row, or a new row at the end.
-
-        Before the first `show`, which brings all there is, there is nothing to do."""
-        if not self._head:
-            return
-        if key not in self._lines:
-            self.add_row(line, key=key)
-        elif line != self._lines[key]:
-            self.update_cell(key, _LINE, line)
-        self._lines[key] = line
+    def set_row(self, key: str, line: Text) -> None:
+        """Replace the line of a row, if there is one with this key."""
+        if key in self.rows and line != self.rows[key]:
+            self.rows[key] = line
+            self._refresh_row(self._keys.index(key))
 
     def go_to(self, key: str) -> None:
-        """Put the cursor on a row."""
-        if key in self._lines:
-            self.move_cursor(row=list(self._lines).index(key), animate=False)
+        """Move the cursor to a row."""
+        if key in self.rows:
+            self.move_cursor(self._keys.index(key))
 
-    def _rebuild(self, head: Text, lines: dict[str, Text]) -> None:
-        keys = list(lines)
-        current, row, top = self.current, self.cursor_row, self.scroll_offset.y
-        self._lines = lines
-        with self.app.batch_update(), self.prevent(DataTable.RowHighlighted):
-            if head.plain != self._head:
-                self.clear(columns=True)
-                self.add_column(head, width=head.cell_len, key=_LINE)
-                self._head = head.plain
-            else:
-                self.clear()
-            for key, line in lines.items():
-                self.add_row(line, key=key)
-            place = keys.index(current) if current in lines else min(row, len(keys) - 1)
-            # The table finds out how long it is only when it is idle; until then it
-            # could not be where it was.
-            self.virtual_size = Size(head.cell_len, len(keys) + self.header_height)
-            if place > 0:
-                self.move_cursor(row=place, animate=False, scroll=False)
-            # The line under the cursor stays where it is on the screen.
-            self.scroll_to(y=max(0, top + place - row) if top else 0, animate=False, force=True)
+    def move_cursor(self, row: int) -> None:
+        self.hover = None
+        self.cursor = row
+        region = Region(0, self.cursor + _HEADER, 1, 1)
+        self.scroll_to_region(region, spacing=Spacing(top=_HEADER), animate=False, force=True)
+
+    def validate_cursor(self, cursor: int) -> int:
+        return max(0, min(len(self.rows) - 1, cursor))
+
+    def watch_cursor(self, before: int, after: int) -> None:
+        self._refresh_row(before)
+        self._refresh_row(after)
+        self._post_highlighted()
+
+    def watch_hover(self, before: int | None, after: int | None) -> None:
+        for row in (before, after):
+            if row is not None:
+                self._refresh_row(row)
+
+    def _post_highlighted(self) -> None:
         if self.current is not None:
-            self.post_message(
-                DataTable.RowHighlighted(self, self.cursor_row, self.ordered_rows[place].key)
-            )
+            self.post_message(self.RowHighlighted(self, self.current))
+
+    def action_select(self) -> None:
+        if self.current is not None:
+            self.post_message(self.RowSelected(self, self.current))
+
+    def action_move(self, rows: int) -> None:
+        self.move_cursor(self.cursor + rows)
+
+    def action_page(self, pages: int) -> None:
+        rows = pages * (self.size.height - _HEADER)
+        self.scroll_relative(y=rows, animate=False, force=True)
+        self.move_cursor(self.cursor + rows)
+
+    def action_first(self) -> None:
+        self.move_cursor(0)
+
+    def action_last(self) -> None:
+        self.move_cursor(len(self.rows) - 1)
+
+    def on_resize(self) -> None:
+        if self.line_width != self._width:
+            self._width = self.line_width
+            self.post_message(self.Resized())
+
+    def on_click(self, event: events.Click) -> None:
+        row = self._row_at(event)
+        if row is not None:
+            event.stop()
+            if row == self.cursor:
+                self.action_select()
+            self.move_cursor(row)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        self.hover = self._row_at(event)
+
+    def on_leave(self) -> None:
+        self.hover = None
+
+    def _row_at(self, event: events.MouseEvent) -> int | None:
+        offset = event.get_content_offset(self)
+        return None if offset is None else self._row_of_line(offset.y)
+
+    def _row_of_line(self, y: int) -> int | None:
+        """The row on a line of the screen, none on the header or below the last row."""
+        row = y - _HEADER + self.scroll_offset.y
+        return row if y >= _HEADER and row < len(self.rows) else None
+
+    def _refresh_row(self, row: int) -> None:
+        if _HEADER <= row + _HEADER - self.scroll_offset.y < self.size.height:
+            self.refresh_line(row + _HEADER)
 
     def render_line(self, y: int) -> Strip:
-        if self._lines or not self.empty:
-            return super().render_line(y)
+        if not self.rows and self.empty:
+            return self._render_empty(y)
+        if y < _HEADER:
+            return self._line_strip(
+                self._header, self.get_component_rich_style("line-table--header")
+            )
+        row = self._row_of_line(y)
+        if row is None:
+            return Strip.blank(self.size.width, self.rich_style)
+        line = self.rows[self._keys[row]]
+        for name, highlighted in (("cursor", self.cursor), ("hover", self.hover)):
+            if row == highlighted:
+                style = self.get_component_rich_style(f"line-table--{name}")
+                return self._line_strip(line, style, Style(color=style.color))
+        return self._line_strip(line, self.rich_style)
+
+    def _line_strip(self, line: Text, style: Style, over: Style | None = None) -> Strip:
+        """A line on a style; `over` replaces the styles of its parts."""
+        segments = Segment.apply_style(line.render(self.app.console), style, over)
+        return Strip(segments).adjust_cell_length(self.size.width, style)
+
+    def _render_empty(self, y: int) -> Strip:
         (width, height), base = self.size, self.rich_style
         wrapped = (
             textwrap.wrap(safe_text(line), max(1, width - 2)) for line in self.empty.split("\n")

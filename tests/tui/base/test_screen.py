@@ -22,7 +22,6 @@ from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
-from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
 from tests.tui.support import make_run, record_toasts, wait_until
@@ -121,20 +120,6 @@ async def test_settings_that_cannot_be_saved_are_reported_once(
         await pilot.press("t", "o")
         await pilot.pause(0.3)
         assert len(toasts) == 1 and "not saved" in toasts[0]
-
-
-@pytest.mark.parametrize("width", [0, 1, 2, 3])
-def test_an_empty_table_can_be_drawn_at_any_width(
-    width: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from rich.style import Style
-    from textual.geometry import Size
-
-    table = LineTable()
-    table.empty = "nothing yet"
-    monkeypatch.setattr(LineTable, "size", Size(width, 5))
-    monkeypatch.setattr(LineTable, "rich_style", Style())
-    assert [table.render_line(row).cell_length for row in range(5)] == [width] * 5
 
 
 class SlowWidget(Static):

@@ -150,16 +150,16 @@ async def test_o_sorts_by_the_lowest_score(
     async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         table = dashboard.screen.query_one(ClassScores)
-        assert list(table._lines)[:2] == ["0", "1"]
+        assert list(table.rows)[:2] == ["0", "1"]
         for measure in ("precision", "recall", "f1"):
             await pilot.press("o")
             scores = [getattr(score, measure) for score in predictions("test").evaluation().classes]
-            rows = [int(name) for name in table._lines if name]
+            rows = [int(name) for name in table.rows if name]
             assert [scores[row] for row in rows] == sorted(scores)
         await pilot.press("o")
-        assert list(table._lines)[:2] == ["0", "1"]
+        assert list(table.rows)[:2] == ["0", "1"]
         # The means stay last.
-        assert list(table._lines)[-1] == ""
+        assert list(table.rows)[-1] == ""
 
 
 async def test_a_row_of_a_table_opens_its_images(

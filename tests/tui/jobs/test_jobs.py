@@ -178,14 +178,14 @@ async def test_the_jobs_dialog_lists_jobs_and_cancels_the_selected_one(
         await pilot.press("E")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, JobsScreen))
         table = dashboard.screen.query_one(LineTable)
-        await wait_until(pilot, lambda: table.row_count == 1)
+        await wait_until(pilot, lambda: len(table.rows) == 1)
         await pilot.press("enter")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, TextDialog))
         await pilot.press("escape")
         await pilot.press("x")
         await wait_until(pilot, lambda: errors == ["cancelled"])
         await pilot.press("c")
-        assert table.row_count == 0
+        assert len(table.rows) == 0
         await pilot.press("escape")
         assert not isinstance(dashboard.screen, JobsScreen)
 
@@ -204,7 +204,7 @@ async def test_the_cursor_stays_on_its_job_when_others_are_cleared(
         await pilot.press("E")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, JobsScreen))
         table = dashboard.screen.query_one(LineTable)
-        await wait_until(pilot, lambda: table.row_count == 3)
+        await wait_until(pilot, lambda: len(table.rows) == 3)
         await pilot.press("down", "c", "x")
         await wait_until(pilot, lambda: len(dashboard.app_state.running_jobs) == 1)
         assert dashboard.app_state.running_jobs[0].title == "another"

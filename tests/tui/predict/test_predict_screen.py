@@ -65,7 +65,7 @@ def file_table(dashboard: Dashboard) -> FileTable:
 
 def rows(dashboard: Dashboard) -> list[str]:
     table = file_table(dashboard)
-    return [table.get_row_at(row)[0].plain for row in range(table.row_count)]
+    return [line.plain for line in table.rows.values()]
 
 
 def stages(dashboard: Dashboard) -> list[str]:

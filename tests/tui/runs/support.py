@@ -27,7 +27,7 @@ def table(dashboard: Dashboard) -> LineTable:
 def rows(dashboard: Dashboard) -> list[str]:
     """The text of the rows."""
     shown = table(dashboard)
-    return [shown.get_row_at(index)[0].plain for index in range(shown.row_count)]
+    return [line.plain for line in shown.rows.values()]
 
 
 def page(dashboard: Dashboard) -> str:
@@ -43,7 +43,7 @@ def is_displayed(dashboard: Dashboard, selector: str) -> bool:
 
 
 async def wait_for_rows(dashboard: Dashboard, pilot: Pilot[int], count: int) -> None:
-    await wait_until(pilot, lambda: table(dashboard).row_count == count)
+    await wait_until(pilot, lambda: len(table(dashboard).rows) == count)
     await pilot.pause()
 
 

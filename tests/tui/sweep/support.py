@@ -23,7 +23,7 @@ def table(dashboard: Dashboard, name: str = "trials") -> LineTable:
 
 def rows(dashboard: Dashboard, name: str = "trials") -> list[str]:
     shown = table(dashboard, name)
-    return [shown.get_row_at(index)[0].plain for index in range(shown.row_count)]
+    return [line.plain for line in shown.rows.values()]
 
 
 def trial_numbers(dashboard: Dashboard) -> list[int]:
@@ -38,7 +38,7 @@ def drawn_text(widget: Any) -> str:
 
 
 async def wait_for_rows(dashboard: Dashboard, pilot: Pilot[int], count: int) -> None:
-    await wait_until(pilot, lambda: table(dashboard).row_count == count)
+    await wait_until(pilot, lambda: len(table(dashboard).rows) == count)
     await pilot.pause()
 
 

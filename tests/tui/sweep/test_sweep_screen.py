@@ -194,7 +194,7 @@ async def test_enter_on_a_sweep_in_runs_opens_it_here(
         for event in (started, best, RunEnded(2.0, 4, 0, FINISHED, 2.0)):
             file.write(EVENTS.encode(event) + "\n")
     async with open_dashboard("runs", size=(160, 40)) as (dashboard, pilot):
-        await wait_until(pilot, lambda: table(dashboard, "table").row_count == 1)
+        await wait_until(pilot, lambda: len(table(dashboard, "table").rows) == 1)
         (row,) = rows(dashboard, "table")
         assert "sweep search" in row and "4/6" in row and "80.00 %" in row
         figures = dashboard.screen.query_one("#figures")

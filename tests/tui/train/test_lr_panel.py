@@ -10,6 +10,7 @@ from fmnist_tui.protocol.events import EVENTS
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState
+from fmnist_tui.tui.widgets.line_table import LineTable
 from tests.tui.conftest import OpenDashboard
 from tests.tui.support import CONFIG, STEPS, make_run, wait_until
 from tests.tui.train.support import (
@@ -42,12 +43,12 @@ async def test_a_search_opened_from_runs_shows_its_curve_and_settings(
     make_run(app_state.runs_dir)
     folder = save_search(app_state, CONFIG.changed(optimizer="sgd"))
     async with open_dashboard("runs") as (dashboard, pilot):
-        table = dashboard.screen.query_one("LineTable")
-        await wait_until(pilot, lambda: getattr(table, "row_count", 0) == 2)
-        lines = [table.get_row_at(row)[0].plain for row in range(2)]  # type: ignore[attr-defined]
+        table = dashboard.screen.query_one(LineTable)
+        await wait_until(pilot, lambda: len(table.rows) == 2)
+        lines = [line.plain for line in table.rows.values()]
         row = next(row for row, line in enumerate(lines) if "lrfind" in line)
         assert "%" not in lines[row] and "–" in lines[row]
-        table.move_cursor(row=row)  # type: ignore[attr-defined]
+        table.move_cursor(row)
         await pilot.press("enter")
         await wait_until(
             pilot, lambda: isinstance(dashboard.screen, TrainScreen) and is_open(dashboard)

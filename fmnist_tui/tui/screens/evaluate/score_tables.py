@@ -67,7 +67,7 @@ class ScoreTable(LineTable):
     @on(LineTable.RowSelected)
     def _open_row(self, event: LineTable.RowSelected) -> None:
         event.stop()
-        true, _, predicted = (event.row_key.value or "").partition(">")
+        true, _, predicted = event.key.partition(">")
         if true:
             self.post_message(self.RowOpened(int(true), int(predicted) if predicted else None))
 
@@ -82,7 +82,7 @@ class ClassScores(ScoreTable):
         orders = list(ORDERS)
         self.order = orders[(orders.index(self.order) + 1) % len(orders)]
         self.refill()
-        self.move_cursor(row=0)
+        self.move_cursor(0)
 
     def _fill(self, evaluation: Evaluation, width: int) -> None:
         score_name = ORDERS[self.order]
@@ -110,7 +110,7 @@ class ClassScores(ScoreTable):
             "f1": _score_text(evaluation.macro_f1, "bold"),
             "support": Text(f"{evaluation.count:,}", style="bold"),
         }
-        self.show(format_head(columns), [*rows, ("", format_row(columns, means))])
+        self.set_rows(format_head(columns), [*rows, ("", format_row(columns, means))])
 
 
 class ConfusedPairs(ScoreTable):
@@ -136,7 +136,7 @@ class ConfusedPairs(ScoreTable):
                 "bar": Text("━" * max(1, round(bar_width * count / highest)), style=colour),
             }
             rows.append((f"{true}>{predicted}", format_row(columns, texts)))
-        self.show(format_head(columns), rows, "no errors")
+        self.set_rows(format_head(columns), rows, "no errors")
 
 
 def _fit_pair(true: str, predicted: str, width: int) -> str:

@@ -32,7 +32,7 @@ class FileTable(LineTable):
 
     @property
     def is_at_end(self) -> bool:
-        return self.cursor_row >= self.row_count - 1
+        return self.cursor >= len(self.rows) - 1
 
     def show_all(self, results: Mapping[Path, Result | None]) -> None:
         if columns := self._columns:
@@ -40,12 +40,12 @@ class FileTable(LineTable):
                 (str(file), self._format_line(file, result, columns))
                 for file, result in results.items()
             ]
-            self.show(format_head(columns), lines, "waiting for images")
+            self.set_rows(format_head(columns), lines, "waiting for images")
 
     def show_results(self, results: Iterable[Result]) -> None:
         if columns := self._columns:
             for result in results:
-                self.put(str(result.file), self._format_line(result.file, result, columns))
+                self.set_row(str(result.file), self._format_line(result.file, result, columns))
 
     @property
     def _columns(self) -> list[Column]:

@@ -11,7 +11,7 @@ from textual.binding import Binding
 from textual.containers import Container
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import DataTable, Input
+from textual.widgets import Input
 
 from fmnist_tui.config import recipes
 from fmnist_tui.runs.folder import RunFolder
@@ -140,7 +140,7 @@ class PredictScreen(ImageScreen):
             self._table.show_results(result for result in results if result.file in files)
         self._show()
 
-    @on(DataTable.RowHighlighted)
+    @on(LineTable.RowHighlighted)
     def _show(self) -> None:
         """Show the result of the current file or of the drawing."""
         predictor, pane, file = self._predictor, self._result, self._file
@@ -267,7 +267,7 @@ class PredictScreen(ImageScreen):
         else:
             self._stages.focus()
 
-    @on(DataTable.RowSelected)
+    @on(LineTable.RowSelected)
     def _on_row_selected(self) -> None:
         self._stages.focus()
 

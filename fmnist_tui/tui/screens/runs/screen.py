@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.theme import Theme
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import DataTable, Input
+from textual.widgets import Input
 
 from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, SWEEP
 from fmnist_tui.runs.listing import RunSummary
@@ -132,9 +132,9 @@ class RunsScreen(TableScreen[RunSummary]):
     def draw(self) -> None:
         """Update the table."""
         table = self.table
-        if not self._is_loaded or table.room <= 0:
+        if not self._is_loaded or table.line_width <= 0:
             return
-        columns, colours, now = fit_columns(COLUMNS, table.room), self.palette(), time.time()
+        columns, colours, now = fit_columns(COLUMNS, table.line_width), self.palette(), time.time()
         matching = filter_items(self._runs, self.words, search_text)
         runs = sorted(matching, key=ORDERS[self.order])
         self._visible = {str(run.run.path): run for run in runs}
@@ -143,7 +143,7 @@ class RunsScreen(TableScreen[RunSummary]):
             (columns, colours.theme, time.localtime(now).tm_year),
             lambda item: format_run(*item, columns, colours, now),
         )
-        table.show(format_head(columns), rows, self._empty_text())
+        table.set_rows(format_head(columns), rows, self._empty_text())
         title = f"Runs  {len(runs):,}" + (f" of {len(self._runs):,}" if self.words else "")
         marked = f"  {len(self._marks)} marked" if self._marks else ""
         set_border_titles(table, title, self.filter_and_order + marked)
@@ -161,7 +161,7 @@ class RunsScreen(TableScreen[RunSummary]):
         marked = [run for run in self._runs if run.run.path in self._marks]
         return sorted(marked, key=lambda run: self._marks[run.run.path])
 
-    @on(DataTable.RowHighlighted)
+    @on(LineTable.RowHighlighted)
     @on(Input.Changed, "#filter")
     def _compare_soon(self) -> None:
         if self._compare_timer is not None:
@@ -222,7 +222,7 @@ class RunsScreen(TableScreen[RunSummary]):
         self.draw()
         self._compare()
 
-    @on(DataTable.RowSelected)
+    @on(LineTable.RowSelected)
     def _open(self) -> None:
         if self._current is not None:
             self.context.open_listed_run(self._current)

@@ -10,7 +10,6 @@ from textual.binding import Binding
 from textual.containers import Container
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import DataTable
 
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps.snapshot import TrialView
@@ -162,36 +161,36 @@ class SweepScreen(TableScreen[TrialView]):
 
     def _draw_studies(self) -> None:
         table, studies = self.query_one("#studies", LineTable), self._listing.studies
-        if table.room <= 0:
+        if table.line_width <= 0:
             return
-        columns, colours = fit_columns(STUDY_COLUMNS, table.room), self.palette()
+        columns, colours = fit_columns(STUDY_COLUMNS, table.line_width), self.palette()
         rows = {
             _row_key(study_key(study)): format_study(study, columns, colours) for study in studies
         }
-        with self.prevent(DataTable.RowHighlighted):
-            table.show(format_head(columns), list(rows.items()), self._error or NO_SWEEPS)
+        with self.prevent(LineTable.RowHighlighted):
+            table.set_rows(format_head(columns), list(rows.items()), self._error or NO_SWEEPS)
             if self._selected is not None:
                 table.go_to(_row_key(self._selected))
         set_border_titles(table, f"Sweeps  {sum(bool(study.name) for study in studies)}")
 
     def _draw_trials(self) -> None:
         table, study = self.table, self._listing.snapshot
-        if table.room <= 0:
+        if table.line_width <= 0:
             return
         matching = filter_items(study.trials if study else (), self.words, search_text)
         trials = sorted(matching, key=ORDERS[self.order])
         self._visible = visible = {str(trial.number): trial for trial in trials}
         columns, colours = (
-            trial_columns(study.spec.space if study else (), table.room),
+            trial_columns(study.spec.space if study else (), table.line_width),
             self.palette(),
         )
         rows = build_trial_rows(self._rows, visible, study, columns, colours) if study else []
-        table.show(format_head(columns), rows, self._empty_text())
+        table.set_rows(format_head(columns), rows, self._empty_text())
         set_border_titles(table, table_title(study))
         self._draw_subtitle()
 
     def _draw_subtitle(self) -> None:
-        subtitle = table_subtitle(self._current, self.filter_and_order, self.table.room)
+        subtitle = table_subtitle(self._current, self.filter_and_order, self.table.line_width)
         set_border_titles(self.table, subtitle=subtitle)
 
     def _empty_text(self) -> str:
@@ -218,25 +217,25 @@ class SweepScreen(TableScreen[TrialView]):
             return is_running or None
         return True
 
-    @on(DataTable.RowHighlighted, "#studies")
-    def _select_study(self, event: DataTable.RowHighlighted) -> None:
+    @on(LineTable.RowHighlighted, "#studies")
+    def _select_study(self, event: LineTable.RowHighlighted) -> None:
         for study in self._listing.studies:
             key = study_key(study)
-            if _row_key(key) == event.row_key.value and study.name and key != self._selected:
+            if _row_key(key) == event.key and study.name and key != self._selected:
                 self._selected, self._importances, self._importances_of = key, (), None
                 self._load(reload_list=False, force=True)
                 return
 
-    @on(DataTable.RowSelected, "#studies")
+    @on(LineTable.RowSelected, "#studies")
     def _focus_trials(self) -> None:
         self.table.focus()
 
-    @on(DataTable.RowHighlighted, "#trials")
+    @on(LineTable.RowHighlighted, "#trials")
     def _on_trial_highlighted(self) -> None:
         self._draw_subtitle()
         self._draw_plots()
 
-    @on(DataTable.RowSelected, "#trials")
+    @on(LineTable.RowSelected, "#trials")
     @dialog_flow
     async def _open_trial(self) -> None:
         if self._current is not None:

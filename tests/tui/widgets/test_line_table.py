@@ -1,0 +1,171 @@
+"""The table of lines: what is redrawn, and where the cursor stays when rows change."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import pytest
+from rich.text import Text
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+from textual.strip import Strip
+
+from fmnist_tui.tui.widgets.line_table import LineTable
+
+HEADER = Text("name")
+
+
+def line(key: str) -> Text:
+    return Text.assemble(key, (" in red", "red"))
+
+
+class CountingTable(LineTable):
+    """Remembers which lines were drawn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawn: list[int] = []
+
+    def render_line(self, y: int) -> Strip:
+        self.drawn.append(y)
+        return super().render_line(y)
+
+
+class TableApp(App[None]):
+    CSS = "LineTable { border: round red; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.posted: list[tuple[str, str]] = []
+
+    def compose(self) -> ComposeResult:
+        yield CountingTable()
+
+    def on_line_table_row_highlighted(self, event: LineTable.RowHighlighted) -> None:
+        self.posted.append(("highlighted", event.key))
+
+    def on_line_table_row_selected(self, event: LineTable.RowSelected) -> None:
+        self.posted.append(("selected", event.key))
+
+
+def show(table: LineTable, keys: Iterable[object]) -> None:
+    table.set_rows(HEADER, [(str(key), line(str(key))) for key in keys], "no rows")
+
+
+def text(table: LineTable) -> list[str]:
+    return [table.render_line(y).text.rstrip() for y in range(table.size.height)]
+
+
+@asynccontextmanager
+async def table_of(count: int) -> AsyncIterator[tuple[CountingTable, Pilot[None], TableApp]]:
+    app = TableApp()
+    async with app.run_test(size=(40, 13)) as pilot:
+        table = app.query_one(CountingTable)
+        show(table, range(count))
+        table.focus()
+        await pilot.pause()
+        yield table, pilot, app
+
+
+async def test_only_lines_that_change_are_drawn() -> None:
+    async with table_of(500) as (table, pilot, _):
+        assert text(table)[:2] == ["name", "0 in red"]
+        table.drawn.clear()
+        show(table, range(500))
+        table.set_row("400", Text("not visible"))
+        await pilot.pause()
+        assert table.drawn == []
+        table.set_row("4", Text("another"))
+        await pilot.pause()
+        assert table.drawn == [5] and text(table)[5] == "another"
+        table.drawn.clear()
+        await pilot.press("down")
+        assert sorted(table.drawn) == [1, 2]
+
+
+async def test_the_cursor_stays_on_its_row_and_the_row_on_its_line() -> None:
+    async with table_of(100) as (table, pilot, app):
+        await pilot.press("pagedown", "pagedown", "j", "up")
+        assert table.current == "20" and table.size.height == 11
+        y = text(table).index("20 in red")
+        show(table, ["new", "newer", *range(100)])
+        await pilot.pause()
+        assert table.current == "20" and text(table)[y] == "20 in red"
+        app.posted.clear()
+        show(table, [key for key in range(100) if key != 20])
+        await pilot.pause()
+        assert app.posted == [("highlighted", table.current)]
+        show(table, range(3))
+        assert table.current == "2"
+        await pilot.pause()
+        assert text(table)[:4] == ["name", "0 in red", "1 in red", "2 in red"]
+
+
+async def test_keys_move_by_rows_and_pages_and_to_the_ends() -> None:
+    async with table_of(100) as (table, pilot, app):
+        for keys, row in (
+            (["up"], 0),
+            (["down", "j", "k"], 1),
+            (["pagedown"], 11),
+            (["pageup", "pageup"], 0),
+            (["end", "down"], 99),
+            (["pageup"], 89),
+            (["ctrl+home"], 0),
+        ):
+            await pilot.press(*keys)
+            assert table.cursor == row, keys
+            assert f"{row} in red" in text(table)[1:]
+        await pilot.press("enter")
+        assert app.posted[-1] == ("selected", "0")
+        table.go_to("50")
+        table.go_to("no such row")
+        assert table.current == "50"
+
+
+async def test_the_mouse_moves_the_cursor_then_selects_and_marks_the_row_below_it() -> None:
+    async with table_of(5) as (table, pilot, app):
+        plain = table.render_line(4)
+        await pilot.hover(table, offset=(30, 5))
+        hovered = table.render_line(4)
+        assert hovered.text == plain.text and hovered != plain
+        await pilot.press("down")
+        assert table.render_line(4) == plain
+        app.posted.clear()
+        for y in (5, 5, 1, 9):  # two clicks on a row, the header, below the last row
+            await pilot.click(table, offset=(3, y))
+        assert app.posted == [("highlighted", "3"), ("selected", "3")]
+        assert table.current == "3"
+
+
+async def test_without_rows_a_text_is_shown_and_keys_do_nothing() -> None:
+    async with table_of(0) as (table, pilot, app):
+        assert "no rows" in "".join(text(table)) and "name" not in text(table)
+        await pilot.press("down", "end", "pagedown", "home", "enter", "up")
+        await pilot.click(table, offset=(3, 3))
+        assert table.current is None and app.posted == []
+        table.set_row("no such row", Text("a line"))
+        assert table.current is None
+        show(table, ["first"])
+        await pilot.pause()
+        assert text(table)[:3] == ["name", "first in red", ""]
+        assert app.posted == [("highlighted", "first")]
+
+
+async def test_a_line_may_be_longer_than_the_header() -> None:
+    async with table_of(0) as (table, pilot, _):
+        show(table, ["a long name"])
+        await pilot.pause()
+        assert text(table)[1] == "a long name in red"
+
+
+@pytest.mark.parametrize("width", [0, 1, 2, 3])
+def test_an_empty_table_is_drawn_at_any_width(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.style import Style
+    from textual.geometry import Size
+
+    table = LineTable()
+    table.empty = "nothing yet"
+    monkeypatch.setattr(LineTable, "size", Size(width, 5))
+    monkeypatch.setattr(LineTable, "rich_style", Style())
+    assert [table.render_line(row).cell_length for row in range(5)] == [width] * 5
