@@ -170,6 +170,8 @@ async def test_the_table_of_a_folder_shows_errors_too(
         await paste(dashboard, pilot, f"'{tmp_path}'\n")
         await wait_until(pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == 5)
         assert "✗ not an image" in rows(dashboard)[2]
+        # Nothing lies below the scroll bar.
+        assert {len(row) for row in rows(dashboard)} == {file_table(dashboard).line_width}
         await pilot.press("down", "j")
         await wait_until(pilot, lambda: "not an image, or damaged" in result_text(dashboard))
         assert stages(dashboard) == []

@@ -52,14 +52,11 @@ class ScoreTable(LineTable):
         self._evaluation = evaluation
         self.refill()
 
-    def on_resize(self) -> None:
-        self.refill()
-
+    @on(LineTable.Resized)
     def refill(self) -> None:
         """Fill the table for the present width, once there is one."""
-        if self._evaluation is not None and self.size.width:
-            # The last column is left to the scroll bar.
-            self._fill(self._evaluation, max(1, self.size.width - 1))
+        if self._evaluation is not None and self.line_width > 0:
+            self._fill(self._evaluation, self.line_width)
 
     def _fill(self, evaluation: Evaluation, width: int) -> None:
         raise NotImplementedError

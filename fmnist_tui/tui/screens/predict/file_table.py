@@ -49,7 +49,7 @@ class FileTable(LineTable):
 
     @property
     def _columns(self) -> list[Column]:
-        return fit_columns(COLUMNS, self.size.width) if self.size.width > 0 else []
+        return fit_columns(COLUMNS, self.line_width) if self.line_width > 0 else []
 
     def _format_line(self, file: Path, result: Result | None, columns: list[Column]) -> Text:
         """A file's most probable class with its probability, or its error."""
