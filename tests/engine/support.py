@@ -1,10 +1,10 @@
-"""Small datasets and learners for the engine's tests."""
+"""Small datasets, learners and trainings for the tests of the engine."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,13 @@ from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.inference.classifier import ModelInfo
 from fmnist_tui.engine.run.training_handle import Inbox, Training
+from fmnist_tui.engine.session.session import Session
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.engine.training.live_preview import LivePreview
 from fmnist_tui.engine.training.trainer import Trainer
-from fmnist_tui.protocol.events import Alert, Event, RunEnded
+from fmnist_tui.protocol.events import FINISHED, Alert, Event, RunEnded
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.util.errors import UserError
 
 FOREVER = 100_000
 PATIENCE = 60.0
@@ -137,3 +140,34 @@ class Listener:
         assert len(ends) == 1, "exactly one RunEnded"
         assert self.events[-1] is ends[0], "no event after it"
         return ends[0]
+
+
+def train(session: Session, settings: RunConfig) -> RunFolder:
+    """Train a run to its end; returns its folder."""
+    return wait_for_end(session, session.train(settings))[0]
+
+
+def wait_for_end(
+    session: Session, training: Training, reason: str = FINISHED
+) -> tuple[RunFolder, Listener]:
+    """Wait until a training has ended and another may start; returns its folder and events."""
+    listener = Listener(training)
+    end = listener.wait_for_end()
+    assert end.reason == reason, end.message
+    assert training.folder is not None
+    while session.training is not None:
+        time.sleep(0.01)
+    return training.folder, listener
+
+
+def refusal(session: Session, start: Callable[[], Training]) -> str:
+    """The error of a training that cannot start, which leaves no run folder."""
+    before = sorted(session.runs_dir.iterdir())
+    training = start()
+    assert training.wait(PATIENCE)
+    assert isinstance(training.error, UserError), training.error
+    assert "\n" not in str(training.error)
+    assert sorted(session.runs_dir.iterdir()) == before
+    while session.training is not None:
+        time.sleep(0.01)
+    return str(training.error)

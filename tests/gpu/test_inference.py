@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,20 +10,14 @@ import pytest
 
 from fmnist_tui.engine.export.export_request import ONNX, PTH, SAFETENSORS, ExportRequest
 from fmnist_tui.engine.session.session import Session
-from fmnist_tui.protocol.events import FINISHED
 from fmnist_tui.runs.folder import RunFolder
-from tests.engine.support import PATIENCE, Listener, config
+from tests.engine.support import PATIENCE, config, train
 
 
 @pytest.fixture
 def run(session: Session) -> RunFolder:
     """A run trained on the GPU in the precision that `auto` chooses."""
-    training = session.train(config(device="cuda", model="two-conv", epochs=3))
-    assert Listener(training).wait_for_end().reason == FINISHED
-    while session.training is not None:
-        time.sleep(0.01)
-    assert training.folder is not None
-    return training.folder
+    return train(session, config(device="cuda", model="two-conv", epochs=3))
 
 
 def test_an_evaluation_has_the_same_results_on_gpu_and_cpu(
@@ -72,9 +65,8 @@ def test_an_export_gives_the_predictions_of_the_run(
 
 
 def test_an_ensemble_of_gpu_runs_is_evaluated_on_the_gpu(session: Session, run: RunFolder) -> None:
-    training = session.train(config(device="cuda", epochs=1, seed=1))
-    assert Listener(training).wait_for_end().reason == FINISHED and training.folder is not None
-    folder = session.build_ensemble([run, training.folder], device="cuda").result(PATIENCE)
+    other = train(session, config(device="cuda", epochs=1, seed=1))
+    folder = session.build_ensemble([run, other], device="cuda").result(PATIENCE)
     gpu, cpu = (
         session.evaluate(folder, "val", device=device).result(PATIENCE)
         for device in ("cuda", "cpu")

@@ -14,7 +14,7 @@ from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import FINISHED, EpochEnded, Evaluated, LrProbed, RunStarted
 from fmnist_tui.util.errors import UserError
 from tests.engine.support import Harness, Listener, blobs, config, make_learner
-from tests.engine.training.test_lr_search_in_run import FIND, SHORT, trained
+from tests.engine.training.test_lr_search_in_run import FIND, SHORT, train_with_commands
 from tests.engine.training.test_resume import train_with_stops
 
 CUDA: dict[str, Any] = {"device": "cuda", "precision": "fp32"}
@@ -79,8 +79,8 @@ def test_a_resumed_run_ends_with_exactly_the_weights_of_an_uninterrupted_one(
 def test_a_training_with_a_cuda_graph_and_a_search_ends_like_one_without(
     tmp_path: Path, at: int
 ) -> None:
-    plain, _ = trained(tmp_path / "plain", **CUDA)
-    with_search, harness = trained(tmp_path / "searched", FIND, at=at, **CUDA)
+    plain, _ = train_with_commands(tmp_path / "plain", **CUDA)
+    with_search, harness = train_with_commands(tmp_path / "searched", FIND, at=at, **CUDA)
     assert harness.trainer._step.is_captured
     # It ends early where the loss explodes, which depends on the GPU.
     assert SHORT.steps // 2 < len(harness.of(LrProbed)) <= SHORT.steps

@@ -39,18 +39,14 @@ from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.runs.listing import list_runs, summarise_run
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
-from tests.engine.support import PATIENCE, Listener, blobs, config
+from tests.engine import support
+from tests.engine.support import PATIENCE, blobs, config
 
 Floats = npt.NDArray[np.floating]
 
 
 def train(session: Session, **values: Any) -> RunFolder:
-    training = session.train(config(**values))
-    Listener(training).wait_for_end()
-    assert training.folder is not None
-    while session.training is not None:
-        time.sleep(0.01)
-    return training.folder
+    return support.train(session, config(**values))
 
 
 def build(session: Session, *members: RunFolder, **options: Any) -> RunFolder:

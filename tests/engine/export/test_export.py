@@ -6,7 +6,6 @@ import errno
 import hashlib
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,18 +38,14 @@ from fmnist_tui.runs.jsonl_reader import EventReader, replay
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.util.errors import UsageError, UserError
 from fmnist_tui.util.text import safe_text
-from tests.engine.support import PATIENCE, Listener, blobs, config
+from tests.engine import support
+from tests.engine.support import PATIENCE, blobs, config
 
 Pixels = npt.NDArray[np.uint8]
 
 
 def train(session: Session, **values: Any) -> RunFolder:
-    training = session.train(config(**{"epochs": 1, **values}))
-    Listener(training).wait_for_end()
-    assert training.folder is not None
-    while session.training is not None:
-        time.sleep(0.01)
-    return training.folder
+    return support.train(session, config(**{"epochs": 1, **values}))
 
 
 def export_to(session: Session, source: Path, out: Path, **options: Any) -> Exported:

@@ -23,6 +23,7 @@ from fmnist_tui.protocol.events import Evaluated, Progress
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.util.errors import UserError
+from tests.engine import support
 from tests.engine.support import FOREVER, PATIENCE, Listener, blobs, config, digest
 
 Pixels = npt.NDArray[np.uint8]
@@ -50,12 +51,7 @@ def drawing() -> Pixels:
 
 
 def train(session: Session, **values: Any) -> RunFolder:
-    training = session.train(config(**values))
-    Listener(training).wait_for_end()
-    assert training.folder is not None
-    while session.training is not None:
-        time.sleep(0.01)
-    return training.folder
+    return support.train(session, config(**values))
 
 
 def generators() -> tuple[bytes, ...]:

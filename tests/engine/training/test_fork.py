@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,16 @@ from fmnist_tui.protocol.commands import SaveCheckpoint, SetLearningRate, Stop
 from fmnist_tui.protocol.events import FINISHED, CheckpointSaved, EpochEnded, RunStarted
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
-from fmnist_tui.util.errors import UserError
-from tests.engine.support import PATIENCE, Harness, Listener, blobs, config, digest, make_learner
+from tests.engine import support
+from tests.engine.support import (
+    Harness,
+    Listener,
+    blobs,
+    config,
+    digest,
+    make_learner,
+    wait_for_end,
+)
 
 SETTINGS: dict[str, Any] = {
     "model": "custom-cnn",
@@ -58,45 +65,33 @@ def parent(session: Session) -> RunFolder:
     return folder
 
 
-def forked(
+def train_fork(
     session: Session, parent: RunFolder, checkpoint: str = "last", **values: Any
 ) -> tuple[RunFolder, Listener]:
-    """A fork, trained to its end."""
-    training = session.fork(parent, checkpoint, settings(**values))
-    listener = Listener(training)
-    assert listener.wait_for_end().reason == FINISHED
-    assert training.folder is not None
-    while session.training is not None:
-        time.sleep(0.01)
-    return training.folder, listener
+    """Fork a run and train the fork to its end."""
+    return wait_for_end(session, session.fork(parent, checkpoint, settings(**values)))
 
 
-def refused(session: Session, parent: RunFolder, checkpoint: str = "last", **values: Any) -> str:
-    """The reason why a fork is refused; it must not leave a run folder either."""
-    before = sorted(session.runs_dir.iterdir())
-    training = session.fork(parent, checkpoint, settings(**values))
-    assert training.wait(PATIENCE)
-    assert isinstance(training.error, UserError), training.error
-    assert "\n" not in str(training.error)
-    assert sorted(session.runs_dir.iterdir()) == before
-    return str(training.error)
+def refusal(session: Session, parent: RunFolder, checkpoint: str = "last", **values: Any) -> str:
+    """The error of a fork that cannot start."""
+    return support.refusal(session, lambda: session.fork(parent, checkpoint, settings(**values)))
 
 
-def started(listener: Listener) -> RunStarted:
+def start_event(listener: Listener) -> RunStarted:
     return next(event for event in listener.events if isinstance(event, RunStarted))
 
 
-def contents(folder: RunFolder) -> dict[str, bytes]:
+def read_files(folder: RunFolder) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
 
 
 def test_a_fork_continues_from_the_step_in_its_own_folder(
     session: Session, parent: RunFolder
 ) -> None:
-    before = contents(parent)
-    folder, listener = forked(session, parent)
-    assert folder.path != parent.path and contents(parent) == before
-    assert started(listener).step == STOPPED_AT
+    before = read_files(parent)
+    folder, listener = train_fork(session, parent)
+    assert folder.path != parent.path and read_files(parent) == before
+    assert start_event(listener).step == STOPPED_AT
     file = CheckpointStore(parent.checkpoints).manifests("last")[0].file
     assert listener.notes == [f"forked from {parent.name} at step 9 ({file})"]
     assert [event.step for event in listener.events if isinstance(event, EpochEnded)] == [
@@ -127,7 +122,7 @@ def test_a_fork_with_the_same_settings_trains_identically_bit_for_bit(
         harness.trainer.run()
         payloads.append(harness.store.load("last")[0])
     uninterrupted = payloads[0]
-    fork = CheckpointStore(forked(session, parent)[0].checkpoints).load("last")[0]
+    fork = CheckpointStore(train_fork(session, parent)[0].checkpoints).load("last")[0]
     assert digest(fork["model"]) == digest(uninterrupted["model"]) != digest(payloads[1]["model"])
     assert digest(fork["weights"]) == digest(uninterrupted["weights"])
 
@@ -135,7 +130,7 @@ def test_a_fork_with_the_same_settings_trains_identically_bit_for_bit(
 def test_a_fork_uses_the_new_settings_and_not_rates_changed_during_the_run(
     session: Session, parent: RunFolder
 ) -> None:
-    _, listener = forked(session, parent, schedule="constant", lr=0.02, epochs=4)
+    _, listener = train_fork(session, parent, schedule="constant", lr=0.02, epochs=4)
     assert {event.lr for event in listener.events if isinstance(event, EpochEnded)} == {0.02}
     payload, manifest, _ = CheckpointStore(parent.checkpoints).load("last")
     again = make_learner(settings(weight_decay=0.25, lr=0.02), blobs(64))
@@ -147,13 +142,13 @@ def test_a_fork_uses_the_new_settings_and_not_rates_changed_during_the_run(
 
 def test_a_step_checkpoint_is_forked_by_its_file_name(session: Session, parent: RunFolder) -> None:
     for name in ("step-5.pt", "step-5"):
-        _, listener = forked(session, parent, name)
-        assert started(listener).step == 5
+        _, listener = train_fork(session, parent, name)
+        assert start_event(listener).step == 5
         assert "(step-5.pt)" in listener.notes[0]
 
 
 def test_the_best_epoch_of_a_fork_is_its_own(session: Session, parent: RunFolder) -> None:
-    folder, listener = forked(session, parent, epochs=3)
+    folder, listener = train_fork(session, parent, epochs=3)
     ends = [event for event in listener.events if isinstance(event, EpochEnded)]
     assert [(event.epoch, event.best) for event in ends] == [(3, True)]
     assert CheckpointStore(folder.checkpoints).manifests("best")[0].step == 12
@@ -161,8 +156,8 @@ def test_the_best_epoch_of_a_fork_is_its_own(session: Session, parent: RunFolder
 
 def test_a_fork_from_weights_only_starts_at_step_0(session: Session, parent: RunFolder) -> None:
     best = CheckpointStore(parent.checkpoints).load("best")[0]
-    folder, listener = forked(session, parent, "best", epochs=1, lr=1e-30, schedule="constant")
-    assert started(listener).step == 0
+    folder, listener = train_fork(session, parent, "best", epochs=1, lr=1e-30, schedule="constant")
+    assert start_event(listener).step == 0
     assert listener.notes[0].startswith(f"forked from {parent.name} at step ")
     last = CheckpointStore(folder.checkpoints).load("last")[0]
     assert last["step"] == STEPS_PER_EPOCH
@@ -173,8 +168,8 @@ def test_a_fork_from_weights_only_starts_at_step_0(session: Session, parent: Run
 
 
 def test_a_changed_batch_size_restarts_the_epoch(session: Session, parent: RunFolder) -> None:
-    _, listener = forked(session, parent, batch_size=8)
-    start = started(listener)
+    _, listener = train_fork(session, parent, batch_size=8)
+    start = start_event(listener)
     assert (start.step, start.steps_per_epoch) == (2 * 8, 8)
     assert "epoch 3 starts again" in listener.notes[1]
     ends = [event for event in listener.events if isinstance(event, EpochEnded)]
@@ -182,7 +177,7 @@ def test_a_changed_batch_size_restarts_the_epoch(session: Session, parent: RunFo
 
 
 def test_a_resumed_fork_still_records_its_origin(session: Session, parent: RunFolder) -> None:
-    folder, _ = forked(session, parent, epochs=4)
+    folder, _ = train_fork(session, parent, epochs=4)
     listener = Listener(session.resume(folder, read_recipe(folder.config).config(epochs=5)))
     assert listener.wait_for_end().reason == FINISHED
     made_with = tomllib.loads(folder.config.read_text())["made_with"]
@@ -213,14 +208,14 @@ def test_an_ordinary_run_does_not_mention_a_fork(session: Session) -> None:
 def test_a_fork_that_does_not_fit_is_refused_before_there_is_a_folder(
     session: Session, parent: RunFolder, checkpoint: str, values: dict[str, Any], message: str
 ) -> None:
-    assert message in refused(session, parent, checkpoint, **values)
+    assert message in refusal(session, parent, checkpoint, **values)
 
 
 def test_other_classes_are_refused_with_their_names(
     session: Session, parent: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_training, "load_dataset_for", lambda *_, **__: blobs(64, classes=3))
-    message = refused(session, parent)
+    message = refusal(session, parent)
     assert "was trained on other classes (T-shirt/top, Trouser, Pullover, Dress)" in message
     assert "sketches has (T-shirt/top, Trouser, Pullover)" in message
 
@@ -228,16 +223,16 @@ def test_other_classes_are_refused_with_their_names(
 def test_a_missing_best_is_not_replaced_by_last(session: Session, parent: RunFolder) -> None:
     for path in parent.checkpoints.glob("best-*"):
         path.unlink()
-    assert "there is no best checkpoint yet; fork from last" in refused(session, parent, "best")
+    assert "there is no best checkpoint yet; fork from last" in refusal(session, parent, "best")
     for path in parent.checkpoints.iterdir():
         path.unlink()
-    assert "no checkpoint yet" in refused(session, parent)
+    assert "no checkpoint yet" in refusal(session, parent)
 
 
 def test_weights_only_allow_another_optimiser_and_length(
     session: Session, parent: RunFolder
 ) -> None:
-    _, listener = forked(session, parent, "best", epochs=1, optimizer="sgd", ema=0.0)
+    _, listener = train_fork(session, parent, "best", epochs=1, optimizer="sgd", ema=0.0)
     assert [event.kind for event in listener.events if isinstance(event, CheckpointSaved)] == [
         "best",
         "last",
@@ -245,9 +240,9 @@ def test_weights_only_allow_another_optimiser_and_length(
 
 
 def test_averaging_may_start_or_end_with_a_fork(session: Session, parent: RunFolder) -> None:
-    without, _ = forked(session, parent, ema=0.0)
+    without, _ = train_fork(session, parent, ema=0.0)
     payload = CheckpointStore(without.checkpoints).load("last")[0]
     assert digest(payload["model"]) == digest(payload["weights"])
-    again, _ = forked(session, without, ema=0.5, epochs=8)
+    again, _ = train_fork(session, without, ema=0.5, epochs=8)
     payload = CheckpointStore(again.checkpoints).load("last")[0]
     assert digest(payload["model"]) != digest(payload["weights"])

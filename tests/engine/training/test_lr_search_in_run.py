@@ -47,8 +47,10 @@ SHORT = RateRange(1e-5, 1.0, 20)
 FIND = FindLearningRate(0.0, SHORT.low, SHORT.high, SHORT.steps)
 
 
-def trained(folder: Path, *commands: Command, at: int = 4, **values: object) -> tuple[str, Harness]:
-    """A run that gets commands at a step, and the hash of its final weights."""
+def train_with_commands(
+    folder: Path, *commands: Command, at: int = 4, **values: object
+) -> tuple[str, Harness]:
+    """Train a run that gets commands at a step; returns the hash of its final weights."""
     harness = Harness(folder, blobs(96), **{**RICH, **values})
     remaining = list(commands)
 
@@ -68,14 +70,16 @@ def trained(folder: Path, *commands: Command, at: int = 4, **values: object) -> 
 def test_a_training_with_a_search_ends_like_one_without(
     tmp_path: Path, optimizer: str, at: int
 ) -> None:
-    plain, _ = trained(tmp_path / "plain", optimizer=optimizer)
-    with_search, harness = trained(tmp_path / "searched", FIND, at=at, optimizer=optimizer)
+    plain, _ = train_with_commands(tmp_path / "plain", optimizer=optimizer)
+    with_search, harness = train_with_commands(
+        tmp_path / "searched", FIND, at=at, optimizer=optimizer
+    )
     assert len(harness.of(LrProbed)) == SHORT.steps and len(harness.of(LrSearched)) == 1
     assert with_search == plain
 
 
 def test_a_paused_run_searches_and_stays_paused(tmp_path: Path) -> None:
-    plain, _ = trained(tmp_path / "plain")
+    plain, _ = train_with_commands(tmp_path / "plain")
     harness = Harness(tmp_path / "paused", blobs(96), **RICH)
     remaining: list[Command] = [Pause(0.0), FIND, Resume(0.0)]
 
@@ -94,7 +98,7 @@ def test_a_paused_run_searches_and_stays_paused(tmp_path: Path) -> None:
 
 
 def test_commands_during_a_search_are_executed_after_it(tmp_path: Path) -> None:
-    _, harness = trained(tmp_path, FIND, SetLearningRate(0.0, 0.0123))
+    _, harness = train_with_commands(tmp_path, FIND, SetLearningRate(0.0, 0.0123))
     kinds = [
         event for event in harness.events if isinstance(event, (LrProbed, LrSearched, Changed))
     ]
@@ -103,8 +107,8 @@ def test_commands_during_a_search_are_executed_after_it(tmp_path: Path) -> None:
 
 
 def test_cancelling_a_search_does_not_end_the_run(tmp_path: Path) -> None:
-    plain, _ = trained(tmp_path / "plain")
-    with_search, harness = trained(tmp_path / "given up", FIND, CancelSearch(0.0))
+    plain, _ = train_with_commands(tmp_path / "plain")
+    with_search, harness = train_with_commands(tmp_path / "cancelled", FIND, CancelSearch(0.0))
     assert harness.of(LrSearched)[0].reason == STOPPED and not harness.of(LrProbed)
     assert with_search == plain
 
@@ -139,14 +143,16 @@ def test_a_stop_during_a_search_saves_the_state_before_it(tmp_path: Path) -> Non
 def test_an_invalid_search_is_reported_and_changes_nothing(
     tmp_path: Path, command: Command, why: str
 ) -> None:
-    _, harness = trained(tmp_path, command, model="linear", ema=0.0, mixup=0.0, body_lr=1.0)
+    _, harness = train_with_commands(
+        tmp_path, command, model="linear", ema=0.0, mixup=0.0, body_lr=1.0
+    )
     failed = harness.of(LrSearched)[0]
     assert failed.reason == FAILED and why in failed.message
 
 
 def test_epoch_figures_exclude_the_search(tmp_path: Path) -> None:
-    _, plain = trained(tmp_path / "plain", mixup=0.0)
-    _, harness = trained(tmp_path / "searched", FIND, mixup=0.0)
+    _, plain = train_with_commands(tmp_path / "plain", mixup=0.0)
+    _, harness = train_with_commands(tmp_path / "searched", FIND, mixup=0.0)
 
     def figures(harness: Harness) -> list[float]:
         result = harness.of(EpochEnded)
@@ -158,7 +164,7 @@ def test_epoch_figures_exclude_the_search(tmp_path: Path) -> None:
 
 
 class CapturedStep:
-    """A stand-in for a CUDA graph: replays the step, only on the tensors it was captured with."""
+    """Replaces a CUDA graph: replays the step, but only on the tensors it was captured with."""
 
     def __init__(self, step: TrainingStep) -> None:
         self._step = step
@@ -193,8 +199,10 @@ def test_a_step_captured_before_during_or_after_a_search_trains_as_without_it(
         "tests.engine.support.choose_device",
         lambda config: replace(choose_device(config), cuda_graph=True),
     )
-    plain, _ = trained(tmp_path / "plain", optimizer=optimizer)
-    with_search, harness = trained(tmp_path / "searched", FIND, at=at, optimizer=optimizer)
+    plain, _ = train_with_commands(tmp_path / "plain", optimizer=optimizer)
+    with_search, harness = train_with_commands(
+        tmp_path / "searched", FIND, at=at, optimizer=optimizer
+    )
     assert harness.trainer._step.is_captured and len(harness.of(LrProbed)) == SHORT.steps
     # Once per run, and once for the search if the training step was not yet captured.
     assert captures == [3] * (3 if at < 3 else 2)

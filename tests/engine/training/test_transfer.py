@@ -20,17 +20,17 @@ from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.inference.classifier import ModelInfo
-from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.session import run_training
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.engine.training import freezing
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.engine.training.transfer import TransferStart
-from fmnist_tui.protocol.events import FAILED, FINISHED, Evaluated, RunStarted
+from fmnist_tui.protocol.events import FAILED, Evaluated, RunStarted
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.util.errors import UserError
-from tests.engine.support import PATIENCE, Harness, Listener, blobs, config
+from tests.engine import support
+from tests.engine.support import PATIENCE, Harness, Listener, blobs, config, wait_for_end
 
 SETTINGS: dict[str, Any] = {"model": "custom-cnn", "width": 0.1, "ema": 0.9, "epochs": 2}
 FIXED = {"lr": 1e-30, "schedule": "constant", "epochs": 1}
@@ -57,33 +57,13 @@ def other_classes(monkeypatch: pytest.MonkeyPatch) -> Dataset:
     return dataset
 
 
-def trained(session: Session, **values: Any) -> tuple[RunFolder, Listener]:
-    return ended(session, session.train(settings(**values)))
+def train(session: Session, **values: Any) -> tuple[RunFolder, Listener]:
+    return wait_for_end(session, session.train(settings(**values)))
 
 
-def ended(
-    session: Session, training: Training, reason: str = FINISHED
-) -> tuple[RunFolder, Listener]:
-    listener = Listener(training)
-    end = listener.wait_for_end()
-    assert end.reason == reason, end.message
-    assert training.folder is not None
-    while session.training is not None:
-        time.sleep(0.01)
-    return training.folder, listener
-
-
-def refused(session: Session, **values: Any) -> str:
-    """The reason why a run cannot start; it must not leave a folder either."""
-    before = sorted(session.runs_dir.iterdir())
-    training = session.train(settings(**values))
-    assert training.wait(PATIENCE)
-    assert isinstance(training.error, UserError), training.error
-    assert "\n" not in str(training.error)
-    assert sorted(session.runs_dir.iterdir()) == before
-    while session.training is not None:
-        time.sleep(0.01)
-    return str(training.error)
+def refusal(session: Session, **values: Any) -> str:
+    """The error of a training that cannot start."""
+    return support.refusal(session, lambda: session.train(settings(**values)))
 
 
 def best(folder: RunFolder) -> dict[str, Tensor]:
@@ -95,7 +75,7 @@ def best(folder: RunFolder) -> dict[str, Tensor]:
 
 
 def test_the_head_is_copied_for_the_same_classes(session: Session, parent: RunFolder) -> None:
-    folder, listener = trained(session, start=parent.id, **FIXED, ema=0.0)
+    folder, listener = train(session, start=parent.id, **FIXED, ema=0.0)
     before, after = best(parent), best(folder)
     learnt = [name for name, tensor in before.items() if tensor.ndim >= 2]
     assert len(learnt) == 5
@@ -111,7 +91,7 @@ def test_the_head_is_copied_for_the_same_classes(session: Session, parent: RunFo
 def test_other_classes_get_a_new_head_and_the_rest_is_copied(
     session: Session, parent: RunFolder, other_classes: Dataset
 ) -> None:
-    folder, listener = trained(session, start=parent.name, **FIXED, ema=0.0)
+    folder, listener = train(session, start=parent.name, **FIXED, ema=0.0)
     before, after = best(parent), best(folder)
     assert after["17.weight"].shape[0] == 3 and before["17.weight"].shape[0] == 4
     assert torch.allclose(after["14.weight"], before["14.weight"], atol=1e-6)
@@ -119,7 +99,7 @@ def test_other_classes_get_a_new_head_and_the_rest_is_copied(
 
 
 def test_renewed_parts_are_initialised_from_the_seed(session: Session, parent: RunFolder) -> None:
-    folder, listener = trained(session, start="last", renew="dense", **FIXED, ema=0.0)
+    folder, listener = train(session, start="last", renew="dense", **FIXED, ema=0.0)
     after = best(folder)
     fresh = Learner(
         ModelInfo.from_dataset(settings(), blobs(64)), blobs(64), choose_device(settings())
@@ -134,7 +114,7 @@ def test_renewed_parts_are_initialised_from_the_seed(session: Session, parent: R
 def test_config_toml_records_the_origin_and_starts_the_same_run_again(
     session: Session, parent: RunFolder
 ) -> None:
-    folder, _ = trained(session, start=parent.id, **FIXED)
+    folder, _ = train(session, start=parent.id, **FIXED)
     manifest = CheckpointStore(parent.checkpoints).manifests("best")[0]
     document = tomllib.loads(folder.config.read_text())
     assert document["run"]["start"] == parent.name
@@ -143,19 +123,19 @@ def test_config_toml_records_the_origin_and_starts_the_same_run_again(
     assert made_with["started_checkpoint"] == manifest.file
     assert made_with["started_step"] == manifest.step
     assert made_with["started_sha256"] == manifest.sha256
-    again, _ = ended(session, session.train(read_recipe(folder.config).config()))
+    again, _ = wait_for_end(session, session.train(read_recipe(folder.config).config()))
     assert all(best(again)[name].equal(tensor) for name, tensor in best(folder).items())
 
 
 def test_a_checkpoint_of_a_run_is_a_start_by_its_path(session: Session, parent: RunFolder) -> None:
     file = parent.checkpoints / CheckpointStore(parent.checkpoints).manifests("last")[0].file
-    folder, listener = trained(session, start=str(file), **FIXED)
+    folder, listener = train(session, start=str(file), **FIXED)
     assert f"({file.name})" in listener.notes[0]
     assert tomllib.loads(folder.config.read_text())["run"]["start"] == str(file)
 
 
 def test_averages_start_from_the_copied_weights(session: Session, parent: RunFolder) -> None:
-    folder, _ = trained(session, start=parent.id, **FIXED)
+    folder, _ = train(session, start=parent.id, **FIXED)
     assert torch.allclose(best(folder)["0.weight"], best(parent)["0.weight"], atol=1e-6)
 
 
@@ -165,7 +145,7 @@ def test_averages_start_from_the_copied_weights(session: Session, parent: RunFol
 def test_the_record_proves_that_frozen_parts_are_unchanged(
     session: Session, parent: RunFolder, other_classes: Dataset
 ) -> None:
-    folder, listener = trained(session, start=parent.id, freeze="convolutions", shift=1, lr=0.01)
+    folder, listener = train(session, start=parent.id, freeze="convolutions", shift=1, lr=0.01)
     frozen = {name: best(parent)[name] for name in best(parent) if int(name.split(".")[0]) <= 10}
     assert len(frozen) == 18
     assert all(best(folder)[name].equal(tensor) for name, tensor in frozen.items())
@@ -182,7 +162,7 @@ def test_a_run_whose_frozen_parts_changed_fails_and_is_not_tested(
 ) -> None:
     monkeypatch.setattr(freezing, "_keep_in_eval_mode", lambda module: None)
     training = session.train(settings(start=parent.id, freeze="convolutions"))
-    folder, listener = ended(session, training, FAILED)
+    folder, listener = wait_for_end(session, training, FAILED)
     state = replay(folder.events)
     assert state.frozen_unchanged is False
     assert state.message.startswith("frozen parts changed: 18 tensors, sha256 ")
@@ -193,17 +173,17 @@ def test_a_run_whose_frozen_parts_changed_fails_and_is_not_tested(
 def test_a_run_without_frozen_parts_does_not_mention_them(
     session: Session, parent: RunFolder
 ) -> None:
-    folder, _ = trained(session, start=parent.id, **FIXED)
+    folder, _ = train(session, start=parent.id, **FIXED)
     assert replay(folder.events).frozen_unchanged is None
 
 
 def test_a_resumed_run_keeps_its_frozen_parts_after_its_start_was_deleted(
     session: Session, parent: RunFolder
 ) -> None:
-    folder, _ = trained(session, start=parent.id, freeze="convolutions")
+    folder, _ = train(session, start=parent.id, freeze="convolutions")
     shutil.rmtree(parent.path)
     longer = read_recipe(folder.config).config(epochs=3)
-    _, listener = ended(session, session.resume(folder, longer))
+    _, listener = wait_for_end(session, session.resume(folder, longer))
     frozen = [note for note in listener.notes if "frozen" in note]
     assert len(frozen) == 2 and frozen[1].startswith("frozen parts unchanged")
     made_with = tomllib.loads(folder.config.read_text())["made_with"]
@@ -213,9 +193,9 @@ def test_a_resumed_run_keeps_its_frozen_parts_after_its_start_was_deleted(
 def test_a_full_fork_keeps_its_frozen_parts_and_refuses_to_unfreeze(
     session: Session, parent: RunFolder
 ) -> None:
-    folder, _ = trained(session, start=parent.id, freeze="convolutions", body_lr=0.5)
+    folder, _ = train(session, start=parent.id, freeze="convolutions", body_lr=0.5)
     longer = read_recipe(folder.config).config(epochs=3)
-    _, listener = ended(session, session.fork(folder, "last", longer))
+    _, listener = wait_for_end(session, session.fork(folder, "last", longer))
     assert listener.notes[-1].startswith("frozen parts unchanged")
     for change, message in (
         ({"freeze": ""}, "continues with freeze convolutions, not none"),
@@ -227,7 +207,7 @@ def test_a_full_fork_keeps_its_frozen_parts_and_refuses_to_unfreeze(
         while session.training is not None:
             time.sleep(0.01)
     unfrozen = longer.changed(freeze="", body_lr=0.1)
-    _, listener = ended(session, session.fork(folder, "best", unfrozen))
+    _, listener = wait_for_end(session, session.fork(folder, "best", unfrozen))
     assert not [note for note in listener.notes if "frozen" in note]
 
 
@@ -254,20 +234,20 @@ def test_a_full_fork_keeps_its_frozen_parts_and_refuses_to_unfreeze(
 def test_an_impossible_start_is_refused_before_there_is_a_folder(
     session: Session, parent: RunFolder, values: dict[str, Any], message: str
 ) -> None:
-    assert message in refused(session, **values)
+    assert message in refusal(session, **values)
 
 
 def test_a_new_head_cannot_be_frozen(
     session: Session, parent: RunFolder, other_classes: Dataset
 ) -> None:
-    message = refused(session, start="parent", freeze="17")
+    message = refusal(session, start="parent", freeze="17")
     assert "17.bias is new in this run and cannot be frozen" in message
 
 
 def test_a_run_without_a_checkpoint_cannot_be_started_from(session: Session) -> None:
     folder = RunFolder.create(session.runs_dir, "empty", "blobs")
     folder.events.touch()
-    assert "there is no checkpoint yet" in refused(session, start=folder.id)
+    assert "there is no checkpoint yet" in refusal(session, start=folder.id)
 
 
 # -- a published network from a file -----------------------------------------------------------
@@ -375,4 +355,4 @@ def test_a_file_without_weights_is_refused_by_the_reading_process(
 ) -> None:
     file = tmp_path / "evil.pth"
     file.write_bytes(b"\x80\x04cos\nsystem\n.")
-    assert "evil.pth: refused" in refused(session, start=str(file))
+    assert "evil.pth: refused" in refusal(session, start=str(file))

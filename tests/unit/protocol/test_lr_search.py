@@ -38,14 +38,14 @@ def probes(count: int, of: int = 20, step: int = 40, t: float = 1000.0) -> list[
     ]
 
 
-def reduced(*events: Event) -> RunState:
+def state_after(*events: Event) -> RunState:
     state = RunState()
     for event in events:
         state.apply(event)
     return state
 
 
-def searching(state: RunState) -> LrSearch:
+def search_of(state: RunState) -> LrSearch:
     assert state.search is not None
     return state.search
 
@@ -55,15 +55,15 @@ def search_run(steps: int = 20) -> RunStarted:
 
 
 def test_a_search_does_not_change_the_progress_of_a_training() -> None:
-    state = reduced(started(), progress(40), *probes(5))
-    search = searching(state)
+    state = state_after(started(), progress(40), *probes(5))
+    search = search_of(state)
     assert (state.step, search.step, search.probes, len(search.points)) == (40, 40, 20, 5)
     assert search.end is None and state.lr == 0.01
     assert search.points[0] == pytest.approx((1e-6, 2.0))
 
 
 def test_in_a_search_run_the_probes_are_the_steps() -> None:
-    state = reduced(search_run(), *probes(5, step=0))
+    state = state_after(search_run(), *probes(5, step=0))
     assert (state.step, state.fraction) == (5, 0.25)
     assert state.lr == pytest.approx(RateRange(steps=20).rate_at(4))
     assert state.eta_seconds == pytest.approx(15.0)
@@ -71,8 +71,8 @@ def test_in_a_search_run_the_probes_are_the_steps() -> None:
 
 def test_the_time_of_a_search_does_not_count_as_training_time() -> None:
     steps: list[Event] = [started(), progress(10, t=1001.0), progress(20, t=1002.0)]
-    plain = reduced(*steps, progress(30, t=1003.0))
-    looked = reduced(
+    plain = state_after(*steps, progress(30, t=1003.0))
+    looked = state_after(
         *steps,
         *probes(20, t=1002.0),
         dataclasses.replace(FOUND, t=1102.0),
@@ -82,7 +82,7 @@ def test_the_time_of_a_search_does_not_count_as_training_time() -> None:
 
 
 def test_a_search_in_a_paused_run_does_not_resume_its_timer() -> None:
-    state = reduced(
+    state = state_after(
         started(),
         progress(10, t=1001.0),
         changed("paused", "true", t=1001.0),
@@ -95,45 +95,45 @@ def test_a_search_in_a_paused_run_does_not_resume_its_timer() -> None:
 
 
 def test_a_second_search_replaces_the_first() -> None:
-    state = reduced(started(), *probes(20), FOUND, *probes(3, t=1100.0))
-    assert searching(state).end is None and len(searching(state).points) == 3
-    assert searching(state).started == 1100.0
+    state = state_after(started(), *probes(20), FOUND, *probes(3, t=1100.0))
+    assert search_of(state).end is None and len(search_of(state).points) == 3
+    assert search_of(state).started == 1100.0
 
 
 def test_a_refused_search_does_not_end_one_that_has_ended() -> None:
     refused = LrSearched(1200.0, 40, FAILED, message="too few")
-    state = reduced(started(), *probes(20), FOUND, refused)
-    assert searching(state).end == refused and not searching(state).points
+    state = state_after(started(), *probes(20), FOUND, refused)
+    assert search_of(state).end == refused and not search_of(state).points
 
 
 def test_a_search_ends_with_its_run_at_the_latest() -> None:
-    state = reduced(search_run(), *probes(3), ended("stopped", message="requested"))
-    end = searching(state).end
+    state = state_after(search_run(), *probes(3), ended("stopped", message="requested"))
+    end = search_of(state).end
     assert end is not None and (end.reason, end.message) == (STOPPED, "requested")
-    state = reduced(search_run(), *probes(20), FOUND, ended())
-    assert searching(state).end == FOUND
+    state = state_after(search_run(), *probes(20), FOUND, ended())
+    assert search_of(state).end == FOUND
 
 
 def test_a_resumed_run_has_no_search() -> None:
-    assert reduced(started(), *probes(3), started(t=2000.0, step=40)).search is None
+    assert state_after(started(), *probes(3), started(t=2000.0, step=40)).search is None
 
 
 def test_the_time_left_is_known_from_the_second_probe_on() -> None:
-    assert searching(reduced(started(), *probes(1))).eta_seconds is None
-    assert searching(reduced(started(), *probes(11))).eta_seconds == pytest.approx(9.0)
-    assert searching(reduced(started(), *probes(20), FOUND)).eta_seconds is None
+    assert search_of(state_after(started(), *probes(1))).eta_seconds is None
+    assert search_of(state_after(started(), *probes(11))).eta_seconds == pytest.approx(9.0)
+    assert search_of(state_after(started(), *probes(20), FOUND)).eta_seconds is None
 
 
 def test_the_span_is_known_from_the_second_probe_on() -> None:
-    assert searching(reduced(started(), *probes(1))).span is None
-    assert searching(reduced(started(), *probes(2))).span == pytest.approx((1e-6, 10.0))
+    assert search_of(state_after(started(), *probes(1))).span is None
+    assert search_of(state_after(started(), *probes(2))).span == pytest.approx((1e-6, 10.0))
     odd = [LrProbed(0.0, 0, place, 10**9, lr, 1.0) for place, lr in ((1, 1e-300), (2, 1e300))]
-    assert searching(reduced(*odd)).span is None
+    assert search_of(state_after(*odd)).span is None
 
 
 def test_the_points_of_a_search_are_bounded() -> None:
     endless = [LrProbed(0.0, 0, place, 5, 0.1, math.nan) for place in range(2, MAX_STEPS + 50)]
-    assert len(searching(reduced(*endless)).points) == MAX_STEPS
+    assert len(search_of(state_after(*endless)).points) == MAX_STEPS
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from tests.unit.support import (
 )
 
 
-def reduced(*events: Event) -> RunState:
+def state_after(*events: Event) -> RunState:
     state = RunState()
     for event in events:
         state.apply(event)
@@ -44,13 +44,13 @@ def reduced(*events: Event) -> RunState:
 @given(ANY_EVENTS)
 def test_the_same_events_give_equal_states_also_when_decoded(events: list[Event]) -> None:
     read = [EVENTS.decode(EVENTS.encode(event)) for event in events]
-    assert reduced(*events) == reduced(*read)
+    assert state_after(*events) == state_after(*read)
 
 
 @PROPERTY
 @given(ANY_EVENTS)
 def test_any_sequence_of_events_is_handled(events: list[Event]) -> None:
-    state = reduced(*events)
+    state = state_after(*events)
     assert 0 <= state.fraction <= 1
     for name in state.curves:
         state.series(name)
@@ -61,16 +61,16 @@ def test_any_sequence_of_events_is_handled(events: list[Event]) -> None:
 
 
 def test_states_of_different_events_differ() -> None:
-    state = reduced(started(), progress(1), progress(2))
-    assert state != reduced(started(), progress(1))
-    assert state != reduced(started(), progress(1), progress(2, loss=0.1))
-    assert state != reduced(started(), progress(1), progress(2), note("x"))
-    assert state != reduced(started(), progress(1), progress(2), glance(2))
+    state = state_after(started(), progress(1), progress(2))
+    assert state != state_after(started(), progress(1))
+    assert state != state_after(started(), progress(1), progress(2, loss=0.1))
+    assert state != state_after(started(), progress(1), progress(2), note("x"))
+    assert state != state_after(started(), progress(1), progress(2), glance(2))
     assert state != "a state"
 
 
 def test_a_complete_run() -> None:
-    state = reduced(
+    state = state_after(
         started(),
         changed("phase", "training"),
         progress(100),
@@ -98,12 +98,12 @@ def test_a_complete_run() -> None:
 
 
 def test_mixed_labels_leave_the_accuracy_curve_out() -> None:
-    state = reduced(started(), dataclasses.replace(progress(1), accuracy=None))
+    state = state_after(started(), dataclasses.replace(progress(1), accuracy=None))
     assert state.series("train_accuracy") == [] and len(state.series("train_loss")) == 1
 
 
 def test_the_best_epoch_is_the_last_one_marked_best() -> None:
-    state = reduced(
+    state = state_after(
         started(), epoch_ended(1, 0.8), epoch_ended(2, 0.9), epoch_ended(3, 0.7, best=False)
     )
     assert state.best == epoch_ended(2, 0.9)
@@ -117,7 +117,7 @@ def test_a_resume_removes_everything_after_its_step() -> None:
         changed("lr", "0.5", step=200),
         saved(200),
     ]
-    state = reduced(*before, *lost, ended("failed"), started(t=2000.0, step=150))
+    state = state_after(*before, *lost, ended("failed"), started(t=2000.0, step=150))
     assert state.series("train_loss") == [(100, 0.5), (150, 0.5)]
     assert state.series("val_accuracy") == [(100, 0.8)]
     assert [epoch.epoch for epoch in state.epochs] == [1]
@@ -129,7 +129,7 @@ def test_a_resume_removes_everything_after_its_step() -> None:
 
 
 def test_a_resume_from_a_step_keeps_the_best_epoch_before_it() -> None:
-    state = reduced(
+    state = state_after(
         started(), epoch_ended(1, 0.9), epoch_ended(2, 0.8, best=False), started(step=200)
     )
     assert state.best == epoch_ended(1, 0.9)
@@ -138,55 +138,55 @@ def test_a_resume_from_a_step_keeps_the_best_epoch_before_it() -> None:
 
 def test_the_newest_glance_is_kept_until_a_resume_before_it() -> None:
     seen: list[Event] = [started(), glance(100), glance(150, 0.6)]
-    assert reduced(*seen).glance == glance(150, 0.6)
-    assert reduced(*seen, ended("detached"), started(step=150)).glance == glance(150, 0.6)
-    assert reduced(*seen, ended("failed"), started(step=149)).glance is None
-    assert reduced(started()).glance is None
+    assert state_after(*seen).glance == glance(150, 0.6)
+    assert state_after(*seen, ended("detached"), started(step=150)).glance == glance(150, 0.6)
+    assert state_after(*seen, ended("failed"), started(step=149)).glance is None
+    assert state_after(started()).glance is None
 
 
 def test_a_pause_and_a_new_learning_rate_are_recorded() -> None:
-    state = reduced(started(), changed("paused", "true"), changed("lr", "0.002", step=70))
+    state = state_after(started(), changed("paused", "true"), changed("lr", "0.002", step=70))
     assert state.paused and state.lr == 0.002
     assert list(state.markers) == [Marker(70, "lr", "0.002")]
-    again = reduced(started(), changed("paused", "true"), changed("paused", "false"))
+    again = state_after(started(), changed("paused", "true"), changed("paused", "false"))
     assert not again.paused
     state.apply(changed("lr", "much", step=80))
     assert state.lr == 0.002 and len(state.markers) == 1
 
 
 def test_a_run_that_ends_while_paused_is_not_paused() -> None:
-    assert not reduced(started(), changed("paused", "true"), ended()).paused
+    assert not state_after(started(), changed("paused", "true"), ended()).paused
 
 
 def test_the_time_left_follows_the_speed_of_the_events() -> None:
     # 500 steps in all, ten a second.
     steps = [progress(step) for step in range(1, 101)]
-    assert reduced(started(), *steps).eta_seconds == pytest.approx(40.0)
-    assert reduced(started()).eta_seconds is None
-    assert reduced(started(), *steps, ended()).eta_seconds is None
+    assert state_after(started(), *steps).eta_seconds == pytest.approx(40.0)
+    assert state_after(started()).eta_seconds is None
+    assert state_after(started(), *steps, ended()).eta_seconds is None
 
 
 def test_a_pause_does_not_count_into_the_time_left() -> None:
     first = [progress(step) for step in range(1, 51)]
     later = [progress(step, t=4000.0 + step / 10) for step in range(51, 101)]
     pause = [changed("paused", "true", t=1005.0), changed("paused", "false", t=4005.0)]
-    assert reduced(started(), *first, *pause, *later).eta_seconds == pytest.approx(40.0)
+    assert state_after(started(), *first, *pause, *later).eta_seconds == pytest.approx(40.0)
 
 
 def test_a_slowdown_changes_the_time_left() -> None:
     fast = [progress(step) for step in range(1, 101)]
     slow = [progress(step, t=1010.0 + (step - 100) * 60) for step in range(101, 201)]
-    assert reduced(started(), *fast, *slow).eta_seconds == pytest.approx(300 * 60, rel=0.02)
+    assert state_after(started(), *fast, *slow).eta_seconds == pytest.approx(300 * 60, rel=0.02)
 
 
 def test_a_clock_set_back_does_not_break_the_time_left() -> None:
     steps = [progress(step) for step in range(1, 51)]
     odd = [progress(51, t=3.0), progress(52, t=math.nan), progress(53, t=math.inf)]
-    assert reduced(started(), *steps, *odd).eta_seconds == pytest.approx(44.7)
+    assert state_after(started(), *steps, *odd).eta_seconds == pytest.approx(44.7)
 
 
 def test_repeated_steps_count_once_in_training_time_and_speed() -> None:
-    state = reduced(started(), progress(100), progress(200))
+    state = state_after(started(), progress(100), progress(200))
     assert state.train_seconds == pytest.approx(20.0)
     assert state.mean_images_per_second == pytest.approx(640.0)
     state.apply(started(t=2000.0, step=150))
@@ -198,7 +198,7 @@ def test_repeated_steps_count_once_in_training_time_and_speed() -> None:
 
 def test_the_speed_of_a_fork_counts_only_its_own_steps() -> None:
     fork: list[Event] = [started(step=300), progress(400)]
-    state = reduced(*fork)
+    state = state_after(*fork)
     assert (state.step, state.train_steps) == (400, 100)
     assert state.train_seconds == pytest.approx(10.0)
     assert state.mean_images_per_second == pytest.approx(640.0)
@@ -206,7 +206,7 @@ def test_the_speed_of_a_fork_counts_only_its_own_steps() -> None:
     assert state.train_steps == 50 and state.train_seconds == pytest.approx(5.0)
     assert state.mean_images_per_second == pytest.approx(640.0)
     # further back than it ever trained
-    assert reduced(*fork, started(t=2000.0, step=100)).train_steps == 0
+    assert state_after(*fork, started(t=2000.0, step=100)).train_steps == 0
 
 
 def test_two_generations_of_last_and_best_are_listed_and_every_step() -> None:
@@ -220,7 +220,7 @@ def test_two_generations_of_last_and_best_are_listed_and_every_step() -> None:
 
 
 def test_an_evaluation_of_an_overwritten_file_is_dropped() -> None:
-    state = reduced(started(), evaluated(0.9, step=500), saved(500))
+    state = state_after(started(), evaluated(0.9, step=500), saved(500))
     assert state.evaluation("test") == evaluated(0.9, step=500)
     state.apply(saved(600))
     assert state.evaluation("test") is None
@@ -228,16 +228,16 @@ def test_an_evaluation_of_an_overwritten_file_is_dropped() -> None:
 
 def test_the_evaluation_of_a_best_checkpoint_is_preferred() -> None:
     last = evaluated(0.7, file="last-0004.pt")
-    state = reduced(started(), evaluated(0.8), last)
+    state = state_after(started(), evaluated(0.8), last)
     assert state.evaluation("test") == evaluated(0.8)
     newer = evaluated(0.9, file="best-0002.pt")
     state.apply(newer)
     assert state.evaluation("test") == newer
-    assert reduced(last).evaluation("test") == last
+    assert state_after(last).evaluation("test") == last
 
 
 def test_memory_is_bounded() -> None:
-    state = reduced(started())
+    state = state_after(started())
     for number in range(5000):
         state.apply(epoch_ended(number))
         state.apply(note(str(number)))

@@ -11,7 +11,7 @@ from fmnist_tui.protocol.series import MAX_POINTS, CurvePoint, Series
 from tests.unit.support import PROPERTY
 
 
-def filled(values: list[float]) -> Series:
+def make_series(values: list[float]) -> Series:
     series = Series()
     for step, value in enumerate(values, start=1):
         series.add(step, value)
@@ -25,7 +25,7 @@ def wave(count: int) -> list[float]:
 @PROPERTY
 @given(st.lists(st.floats(allow_nan=False), max_size=200))
 def test_a_short_curve_is_kept_completely(values: list[float]) -> None:
-    assert filled(values).points() == list(enumerate(values, start=1))
+    assert make_series(values).points() == list(enumerate(values, start=1))
 
 
 def test_a_curve_of_any_length_stays_small_and_in_order() -> None:
@@ -45,7 +45,7 @@ def test_spikes_and_both_ends_are_kept(count: int, up: int, down: int) -> None:
     values = wave(count)
     values[up % count] = 1e6
     values[down % count] = -1e6
-    points = filled(values).points()
+    points = make_series(values).points()
     assert points[0] == (1, values[0])
     assert points[-1] == (count, values[-1])
     assert max(value for _, value in points) == max(values)
@@ -56,14 +56,14 @@ def test_many_spikes_are_all_kept() -> None:
     values = wave(50_000)
     for place in range(250, 50_000, 500):
         values[place], values[place + 1] = 1e6, -1e6
-    points = filled(values).points()
+    points = make_series(values).points()
     assert [step for step, value in points if value == 1e6] == list(range(251, 50_000, 500))
     assert [step for step, value in points if value == -1e6] == list(range(252, 50_000, 500))
     assert {(step, values[step - 1]) for step, _ in points} == set(points)
 
 
 def test_the_density_of_points_is_even() -> None:
-    points = filled(wave(200_000)).points()
+    points = make_series(wave(200_000)).points()
     quarters = [0, 0, 0, 0]
     for step, _ in points:
         quarters[min(3, step * 4 // 200_000)] += 1
@@ -77,7 +77,7 @@ def test_nan_does_not_hide_other_values(rest: int, up: int, down: int) -> None:
     values[0] = values[-1] = math.nan
     values[up] = 1e6
     values[down] = -1e6
-    points = filled(values).points()
+    points = make_series(values).points()
     numbers = [value for _, value in points if not math.isnan(value)]
     assert max(numbers) == (1e6 if up != down else max(v for v in values if not math.isnan(v)))
     assert min(numbers) == -1e6
@@ -89,7 +89,7 @@ def test_nan_does_not_hide_other_values(rest: int, up: int, down: int) -> None:
 @example(4086, 4)
 @example(1022, 1022)
 def test_dropping_removes_all_points_after_a_step(count: int, step: int) -> None:
-    series = filled(wave(count))
+    series = make_series(wave(count))
     before = series.points()
     series.drop_after(step)
     assert series.points() == [point for point in before if point[0] <= step]

@@ -14,7 +14,9 @@ from PIL import Image
 PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
-def saved(kind: str, mode: str = "RGB", size: tuple[int, int] = (80, 60), **options: Any) -> bytes:
+def encode_noise(
+    kind: str, mode: str = "RGB", size: tuple[int, int] = (80, 60), **options: Any
+) -> bytes:
     """A valid file of noise."""
     dice = np.random.default_rng(0)
     noise = dice.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
@@ -45,12 +47,12 @@ def segment(marker: int, data: bytes) -> bytes:
 
 
 def _jpeg_with(*segments: bytes) -> bytes:
-    jpeg = saved("JPEG")
+    jpeg = encode_noise("JPEG")
     return jpeg[:2] + b"".join(segments) + jpeg[2:]
 
 
 def jpeg_claiming(width: int, height: int, *, progressive: bool = False) -> bytes:
-    jpeg = saved("JPEG", progressive=progressive)
+    jpeg = encode_noise("JPEG", progressive=progressive)
     at = jpeg.index(b"\xff\xc2" if progressive else b"\xff\xc0")
     return jpeg[: at + 5] + struct.pack(">HH", height, width) + jpeg[at + 9 :]
 
@@ -64,7 +66,7 @@ def jpeg_a_colour_at_a_time(width: int, height: int, before: bytes = b"") -> byt
 
 
 def _jpeg_of_many_scans() -> bytes:
-    jpeg = saved("JPEG", progressive=True)
+    jpeg = encode_noise("JPEG", progressive=True)
     last = jpeg.rindex(b"\xff\xda")
     return jpeg[:last] + jpeg[last:-2] * 2000 + b"\xff\xd9"
 
@@ -78,7 +80,7 @@ def rle_bitmap(width: int, height: int) -> bytes:
 
 
 def _gif_of_comments() -> bytes:
-    gif = saved("GIF", "L")
+    gif = encode_noise("GIF", "L")
     at = gif.index(b",")
     return gif[:at] + b"!\xfe" + b"\x01a" * 4_000_000 + b"\0" + gif[at:]
 
@@ -103,7 +105,9 @@ def bombs() -> dict[str, bytes]:
         "has no pixels.png": png(0, 5),
         "claims much.jpg": jpeg_claiming(65_500, 65_500),
         "claims much.webp": webp_claiming(16_383, 16_383),
-        "claims much.gif": b"GIF89a" + struct.pack("<HH", 65_535, 65_535) + saved("GIF", "L")[10:],
+        "claims much.gif": b"GIF89a"
+        + struct.pack("<HH", 65_535, 65_535)
+        + encode_noise("GIF", "L")[10:],
         "claims much.bmp": b"BM"
         + b"\0" * 8
         + struct.pack("<II", 54, 40)
@@ -136,12 +140,12 @@ def bombs() -> dict[str, bytes]:
 def broken() -> dict[str, bytes]:
     """Files that are truncated, damaged, or not images at all."""
     valid = {
-        "png": saved("PNG"),
-        "jpg": saved("JPEG"),
-        "webp": saved("WEBP", lossless=True),
-        "bmp": saved("BMP"),
-        "gif": saved("GIF", "L"),
-        "tif": saved("TIFF", compression="tiff_lzw"),
+        "png": encode_noise("PNG"),
+        "jpg": encode_noise("JPEG"),
+        "webp": encode_noise("WEBP", lossless=True),
+        "bmp": encode_noise("BMP"),
+        "gif": encode_noise("GIF", "L"),
+        "tif": encode_noise("TIFF", compression="tiff_lzw"),
     }
     damaged = bytearray(png(40, 40))
     damaged[41] ^= 0xFF
@@ -155,7 +159,7 @@ def broken() -> dict[str, bytes]:
         "page.png": b"<!doctype html><html><body>Please log in</body></html>",
         "drawing.png": b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>",
         "postscript.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-        "another kind.png": saved("PPM"),
+        "another kind.png": encode_noise("PPM"),
         "pickle.png": b"\x80\x04cos\nsystem\n(S'true'\ntR.",
         "big tiff.tif": b"II+\0\x08\0\0\0" + struct.pack("<Q", 16) + bytes(64),
         "too many channels.tif": tiff(

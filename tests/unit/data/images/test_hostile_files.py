@@ -185,7 +185,7 @@ def test_decoders_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str
     """Not even libtiff, which prints from C."""
     for compression in ("tiff_adobe_deflate", "tiff_lzw", "group4", "jpeg"):
         mode = "1" if compression == "group4" else "RGB"
-        data = bytearray(hostile.saved("TIFF", mode, compression=compression))
+        data = bytearray(hostile.encode_noise("TIFF", mode, compression=compression))
         data[len(data) // 2 :: 97] = b"\xa5" * len(data[len(data) // 2 :: 97])
         for kept in (len(data), len(data) - 3):
             path = tmp_path / "a.tif"
@@ -207,7 +207,7 @@ def test_warnings_are_silenced_only_while_decoding(tmp_path: Path) -> None:
 
 def test_many_threads_may_open_images(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    path.write_bytes(hostile.saved("PNG", size=(200, 200)))
+    path.write_bytes(hostile.encode_noise("PNG", size=(200, 200)))
     filters = list(warnings.filters)
     with ThreadPoolExecutor(8) as pool:
         sizes = {decoded.size for decoded in pool.map(open_image, [path] * 64)}
@@ -251,4 +251,4 @@ def test_any_change_to_a_file_gives_an_image_or_one_line(
 
 @cache
 def _whole(kind: str) -> bytes:
-    return hostile.saved(kind, "L" if kind == "GIF" else "RGB", (40, 30))
+    return hostile.encode_noise(kind, "L" if kind == "GIF" else "RGB", (40, 30))

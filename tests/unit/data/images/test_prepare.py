@@ -227,13 +227,13 @@ def test_images_invisible_on_white_are_laid_over_black() -> None:
     shades = np.full((200, 200, 2), 255, np.uint8)
     shades[..., 1] = 255 - scene((50, 40, 150, 160), (200, 200), shade=0)
     image = Image.fromarray(shades, "LA")
-    prepared = prepare(saved(image), GARMENTS)
+    prepared = prepare(save_and_open(image), GARMENTS)
     assert step_names(prepared)[:2] == ["upright", "over black"]
     assert prepared.notes == ("invisible on white, so laid over black",)
     assert extent(prepared.image[..., 0]) == (3, 0, 26, 28)
 
 
-def saved(image: Image.Image) -> DecodedImage:
+def save_and_open(image: Image.Image) -> DecodedImage:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.png")
         image.save(path)
@@ -283,7 +283,7 @@ def test_centring_by_mass_keeps_the_object_inside() -> None:
 def test_the_steps_show_every_stage() -> None:
     colours = np.full((120, 90, 4), (250, 250, 250, 0), np.uint8)
     colours[30:90, 30:60] = (200, 40, 40, 255)
-    prepared = prepare(saved(Image.fromarray(colours)), GARMENTS)
+    prepared = prepare(save_and_open(Image.fromarray(colours)), GARMENTS)
     names = ["upright", "over white", "grey", "inverted", "cropped", "squared", "scaled"]
     assert step_names(prepared) == names
     shapes = [step.image.shape for step in prepared.steps]

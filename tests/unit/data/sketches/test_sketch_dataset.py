@@ -19,7 +19,7 @@ from fmnist_tui.data.sketches.sketch_dataset import draw
 
 
 @pytest.fixture(scope="module")
-def drawn() -> tuple[Images, Labels]:
+def sketches() -> tuple[Images, Labels]:
     return draw(3000, seed=0, stream=0)
 
 
@@ -27,15 +27,15 @@ def digest(images: Images) -> str:
     return hashlib.sha256(images.tobytes()).hexdigest()
 
 
-def test_every_garment_is_drawn_equally_often(drawn: tuple[Images, Labels]) -> None:
-    images, labels = drawn
+def test_every_garment_is_drawn_equally_often(sketches: tuple[Images, Labels]) -> None:
+    images, labels = sketches
     assert images.shape == (3000, 28, 28, 1)
     assert images.dtype == np.uint8
     assert np.bincount(labels).tolist() == [300] * 10
     assert len(GARMENTS) == len(DATASETS["sketches"].classes) == 10
 
 
-def test_a_seed_draws_the_same_in_every_process(drawn: tuple[Images, Labels]) -> None:
+def test_a_seed_draws_the_same_in_every_process(sketches: tuple[Images, Labels]) -> None:
     script = (
         "import hashlib; from fmnist_tui.data.sketches.sketch_dataset import draw; "
         "print(hashlib.sha256(draw(200, 0, 0)[0].tobytes()).hexdigest())"
@@ -43,22 +43,22 @@ def test_a_seed_draws_the_same_in_every_process(drawn: tuple[Images, Labels]) ->
     other = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert other.stdout.strip() == digest(drawn[0][:200])
+    assert other.stdout.strip() == digest(sketches[0][:200])
 
 
-def test_an_image_does_not_depend_on_how_many_are_drawn(drawn: tuple[Images, Labels]) -> None:
-    np.testing.assert_array_equal(draw(30, 0, 0)[0], drawn[0][:30])
+def test_an_image_does_not_depend_on_how_many_are_drawn(sketches: tuple[Images, Labels]) -> None:
+    np.testing.assert_array_equal(draw(30, 0, 0)[0], sketches[0][:30])
 
 
-def test_seeds_and_splits_share_no_image(drawn: tuple[Images, Labels]) -> None:
-    seen = {image.tobytes() for image in drawn[0]}
-    assert len(seen) == len(drawn[0])
+def test_seeds_and_splits_share_no_image(sketches: tuple[Images, Labels]) -> None:
+    seen = {image.tobytes() for image in sketches[0]}
+    assert len(seen) == len(sketches[0])
     for seed, stream in ((0, 1), (1, 0)):
         assert not seen & {image.tobytes() for image in draw(500, seed, stream)[0]}
 
 
-def test_images_are_light_on_black_and_use_the_full_range(drawn: tuple[Images, Labels]) -> None:
-    images = drawn[0].astype(np.float32)
+def test_images_are_light_on_black_and_use_the_full_range(sketches: tuple[Images, Labels]) -> None:
+    images = sketches[0].astype(np.float32)
     edge = np.concatenate([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]], axis=1)
     middle = images[:, 8:20, 8:20]
     assert np.median(edge) < 10
@@ -67,23 +67,23 @@ def test_images_are_light_on_black_and_use_the_full_range(drawn: tuple[Images, L
     assert images.min() == 0
 
 
-def test_no_garment_is_cut_off_or_lost(drawn: tuple[Images, Labels]) -> None:
-    shares = (drawn[0] > 60).mean(axis=(1, 2, 3))
+def test_no_garment_is_cut_off_or_lost(sketches: tuple[Images, Labels]) -> None:
+    shares = (sketches[0] > 60).mean(axis=(1, 2, 3))
     assert np.quantile(shares, 0.01) > 0.02
     assert np.quantile(shares, 0.99) < 0.7
 
 
-def test_the_nearest_class_mean_is_not_enough(drawn: tuple[Images, Labels]) -> None:
-    images, labels = drawn[0].reshape(3000, -1).astype(np.float32), drawn[1]
+def test_the_nearest_class_mean_is_not_enough(sketches: tuple[Images, Labels]) -> None:
+    images, labels = sketches[0].reshape(3000, -1).astype(np.float32), sketches[1]
     means = np.stack([images[:2000][labels[:2000] == label].mean(axis=0) for label in range(10)])
     distances = ((images[2000:, None] - means) ** 2).sum(axis=2)
     accuracy = (distances.argmin(axis=1) == labels[2000:]).mean()
     assert 0.3 < accuracy < 0.75
 
 
-def test_a_linear_model_stays_below_85_percent(drawn: tuple[Images, Labels]) -> None:
+def test_a_linear_model_stays_below_85_percent(sketches: tuple[Images, Labels]) -> None:
     # Ridge regression onto the classes, the best of several strengths on the test images.
-    images, labels = drawn[0].reshape(3000, -1) / 255.0 - 0.2, drawn[1]
+    images, labels = sketches[0].reshape(3000, -1) / 255.0 - 0.2, sketches[1]
     train, test = slice(0, 2500), slice(2500, 3000)
     targets = np.eye(10)[labels[train]]
     square = images[train].T @ images[train]
