@@ -45,7 +45,7 @@ def test_errors_lists_the_most_confident_errors_first(trained: Home) -> None:
     assert {(miss["true"], miss["predicted"]) for miss in pair["errors"]} <= {("Shirt", "Coat")}
 
 
-def test_predict_takes_files_and_folders_and_reports_unreadable_files(
+def test_predict_accepts_files_and_folders_and_reports_unreadable_files(
     trained: Home, tmp_path: Path
 ) -> None:
     good = _save_image(tmp_path / "one.png")

@@ -73,7 +73,7 @@ def test_the_script_needs_only_the_exported_file(trained: Home, exported: dict[s
         ({"crop": False, "fit": 1.0, "centre": "box"}, (5, 20)),
     ],
 )
-def test_the_script_prepares_an_image_as_the_metadata_say(
+def test_the_script_prepares_an_image_as_in_the_metadata(
     tmp_path: Path, how: dict[str, Any], place: tuple[int, int]
 ) -> None:
     """The model here returns its input: the brightest pixel comes first."""

@@ -95,7 +95,7 @@ def test_a_search_cannot_be_used_as_a_model(home: Home, result: Path, command: l
     assert "learning-rate search" in home.error_line(*command, result.name, *files, status=1)
 
 
-def test_only_a_training_can_be_asked_to_search(home: Home, result: Path) -> None:
+def test_only_a_training_accepts_a_search(home: Home, result: Path) -> None:
     error = home.error_line("runs", "lrfind", result.name, status=1)
     assert "is a learning-rate search and cannot be searched" in error
 
@@ -140,5 +140,5 @@ def test_a_live_run_searches_on_request_and_continues(home: Home) -> None:
     assert after
 
 
-def test_an_ended_run_cannot_be_asked_to_search(trained: Home) -> None:
+def test_an_ended_run_accepts_no_search(trained: Home) -> None:
     assert "is not running" in trained.error_line("runs", "lrfind", "last", status=1)

@@ -203,7 +203,7 @@ def test_a_missing_package_is_reported(package: str) -> None:
 # -- connections -------------------------------------------------------------------------------
 
 
-async def test_beyond_the_limit_of_connections_a_page_says_so(
+async def test_beyond_the_limit_of_connections_a_page_explains_it(
     tmp_path: Path,
 ) -> None:
     with Server(tmp_path, "--visitors", "1") as server:

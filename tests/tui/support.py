@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from textual.screen import Screen
 
 from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.analysis.predictions import Predictions
@@ -161,3 +163,13 @@ def record_toasts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(Dashboard, "notify", record)
     return toasts
+
+
+def drawn_text(screen: Screen[Any]) -> str:
+    """The text of all widgets of a screen, as they draw it."""
+    return "".join(
+        segment.text
+        for widget in screen.query("*")
+        for y in range(widget.size.height)
+        for segment in widget.render_line(y)
+    )

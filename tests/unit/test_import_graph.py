@@ -48,7 +48,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         raise AssertionError(f"import circle: {circle}") from None
 
 
-def test_folders_hold_few_files() -> None:
+def test_folders_have_few_files() -> None:
     counts = Counter(
         path.parent.relative_to(PACKAGE).as_posix()
         for path in SOURCES.values()
@@ -63,7 +63,7 @@ def test_files_are_short() -> None:
     assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
 
 
-def test_no_class_name_stands_twice() -> None:
+def test_class_names_are_unique() -> None:
     counts = Counter(
         node.name
         for tree in TREES.values()

@@ -92,7 +92,7 @@ def _same_json(first: bytes, second: bytes) -> bool:
         return False
 
 
-def test_a_kill_during_a_save_never_loses_an_acknowledged_checkpoint(tmp_path: Path) -> None:
+def test_a_kill_during_a_save_loses_no_acknowledged_checkpoint(tmp_path: Path) -> None:
     rng = random.Random(2)
     for attempt in range(100):
         folder = tmp_path / str(attempt)

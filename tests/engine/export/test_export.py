@@ -341,7 +341,7 @@ def test_a_run_without_a_checkpoint_is_refused(session: Session, tmp_path: Path)
 
 
 @pytest.mark.parametrize("to", [PTH, SAFETENSORS])
-def test_a_file_with_other_predictions_is_not_put_in_place(
+def test_a_file_with_other_predictions_is_discarded(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str
 ) -> None:
     run = train(session)

@@ -313,7 +313,7 @@ def test_a_damaged_last_checkpoint_is_reported_and_the_previous_used(session: Se
     assert any(newest.name in message for message in alerts)
 
 
-def test_another_run_may_start_the_moment_one_has_ended(session: Session) -> None:
+def test_another_run_can_start_as_soon_as_one_has_ended(session: Session) -> None:
     for _ in range(5):
         training = session.train(config(epochs=1))
         assert training.wait(PATIENCE)

@@ -217,7 +217,7 @@ def test_a_run_without_a_checkpoint_is_refused_in_one_line(session: Session) -> 
         assert "\n" not in str(caught.value) and folder.name in str(caught.value)
 
 
-def test_evaluating_a_live_run_does_not_write_to_its_record(session: Session) -> None:
+def test_evaluating_a_live_run_does_not_write_to_its_events(session: Session) -> None:
     training = session.train(config(epochs=FOREVER))
     listener = Listener(training)
     listener.wait_for(Progress)

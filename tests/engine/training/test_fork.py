@@ -176,7 +176,7 @@ def test_a_changed_batch_size_restarts_the_epoch(session: Session, parent: RunFo
     assert [event.step for event in ends] == [24, 32, 40, 48]
 
 
-def test_a_resumed_fork_still_records_its_origin(session: Session, parent: RunFolder) -> None:
+def test_a_resumed_fork_still_records_its_parent(session: Session, parent: RunFolder) -> None:
     folder, _ = train_fork(session, parent, epochs=4)
     listener = Listener(session.resume(folder, read_recipe(folder.config).config(epochs=5)))
     assert listener.wait_for_end().reason == FINISHED

@@ -142,7 +142,7 @@ def test_averages_start_from_the_copied_weights(session: Session, parent: RunFol
 # -- frozen parts ---------------------------------------------------------------------------
 
 
-def test_the_record_proves_that_frozen_parts_are_unchanged(
+def test_the_events_prove_that_frozen_parts_are_unchanged(
     session: Session, parent: RunFolder, other_classes: Dataset
 ) -> None:
     folder, listener = train(session, start=parent.id, freeze="convolutions", shift=1, lr=0.01)

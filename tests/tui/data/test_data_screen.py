@@ -245,7 +245,7 @@ async def test_classes_are_selected_by_keys_and_backspace_shows_all(
         assert "train · Dress" in gallery_titles(dashboard)
 
 
-async def test_a_split_without_matching_images_says_so(
+async def test_a_split_without_matching_images_is_reported(
     open_dashboard: OpenDashboard, with_fashion: FakeDatasets
 ) -> None:
     async with open_dashboard() as (dashboard, pilot):
@@ -264,7 +264,7 @@ async def test_a_split_without_matching_images_says_so(
         assert "of 7" in gallery_titles(dashboard)
 
 
-async def test_g_goes_to_an_index_and_says_why_one_is_invalid(
+async def test_g_goes_to_an_index_and_reports_why_one_is_invalid(
     open_dashboard: OpenDashboard, with_fashion: FakeDatasets
 ) -> None:
     async with open_dashboard() as (dashboard, pilot):

@@ -60,7 +60,7 @@ async def test_z_and_r_change_zoom_and_renderer_and_save_them(
         )
 
 
-async def test_r_says_why_it_changes_nothing_under_ascii(
+async def test_r_reports_why_it_changes_nothing_under_ascii(
     open_dashboard: OpenDashboard,
     with_fashion: FakeDatasets,
     app_state: AppState,
@@ -76,7 +76,7 @@ async def test_r_says_why_it_changes_nothing_under_ascii(
         assert app_state.settings.get("renderer", "none") == "none"
 
 
-async def test_m_shows_class_means_and_enter_the_images_of_one(
+async def test_m_shows_class_means_and_enter_the_images_of_the_class(
     open_dashboard: OpenDashboard, with_fashion: FakeDatasets
 ) -> None:
     async with open_dashboard() as (dashboard, pilot):

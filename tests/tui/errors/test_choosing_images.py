@@ -65,7 +65,7 @@ async def test_slash_opens_a_filter_that_escape_leaves_and_clears(
         assert not dashboard.screen.query_one("#filter").display
 
 
-async def test_the_filter_takes_an_index(
+async def test_the_filter_accepts_an_index(
     run: RunFolder, sketches: Dataset, open_dashboard: OpenDashboard
 ) -> None:
     miss = predictions_of(sketches, "test").find_misses()[7]
@@ -79,7 +79,7 @@ async def test_the_filter_takes_an_index(
         assert dashboard.screen.focused is gallery_of(dashboard)
 
 
-async def test_a_filter_without_matches_says_so(
+async def test_a_filter_without_matches_is_reported(
     run: RunFolder, open_dashboard: OpenDashboard
 ) -> None:
     async with open_dashboard("errors") as (dashboard, pilot):

@@ -34,7 +34,7 @@ from tests.tui.errors.support import (
     predictions_of,
     wait_for_images,
 )
-from tests.tui.support import CONFIG, make_run, predictions, wait_until
+from tests.tui.support import CONFIG, drawn_text, make_run, predictions, wait_until
 
 
 async def test_without_a_run_or_predictions_the_notice_names_the_keys(
@@ -84,7 +84,7 @@ async def test_moving_in_the_gallery_changes_the_detail(
         await wait_until(pilot, lambda: f"#{misses[-1].index} of" in facts(dashboard))
 
 
-async def test_o_changes_the_order_and_keeps_it_in_the_settings(
+async def test_o_changes_the_order_and_saves_it(
     app_state: AppState, run: RunFolder, sketches: Dataset, open_dashboard: OpenDashboard
 ) -> None:
     predicted = predictions_of(sketches, "test")
@@ -251,7 +251,7 @@ async def test_a_perfect_run_has_no_errors(
         assert "no errors on this split" in drawn
 
 
-async def test_hostile_class_names_come_out_as_harmless_text(
+async def test_control_characters_and_markup_in_class_names_are_escaped(
     app_state: AppState, run: RunFolder, sketches: Dataset, open_dashboard: OpenDashboard
 ) -> None:
     predicted = predictions_of(sketches, "test")
@@ -264,12 +264,7 @@ async def test_hostile_class_names_come_out_as_harmless_text(
         await pilot.press("slash")
         dashboard.screen.query_one("#filter", Input).value = "[red"
         await wait_until(pilot, lambda: "matches" in headline(dashboard))
-        drawn = "".join(
-            segment.text
-            for widget in dashboard.screen.query("*")
-            for y in range(widget.size.height)
-            for segment in widget.render_line(y)
-        )
+        drawn = drawn_text(dashboard.screen)
         assert "\x1b" not in drawn and "\u202e" not in drawn
         assert "[red" in drawn
         assert gallery_of(dashboard).count > 0

@@ -21,7 +21,7 @@ def lines(table: ConfusionTable) -> list[str]:
     return [table.render_line(y).text for y in range(table.size.height)]
 
 
-async def test_hostile_names_come_out_as_harmless_text() -> None:
+async def test_control_characters_and_markup_in_names_are_escaped() -> None:
     async with TableApp().run_test() as pilot:
         table = pilot.app.query_one(ConfusionTable)
         table.show([[9, 1, 1, 1]] * 4, ("[bold]\x1b[31m", "\u202eevil", "衬衫衬衫", "d"))

@@ -16,7 +16,7 @@ from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from tests.tui.conftest import OpenDashboard
 from tests.tui.evaluate.support import headline, notice, wait_for_scores
-from tests.tui.support import make_run, predictions, record_toasts, wait_until
+from tests.tui.support import drawn_text, make_run, predictions, record_toasts, wait_until
 
 
 async def test_without_a_run_the_notice_names_the_keys(
@@ -249,7 +249,7 @@ async def test_every_size_shows_ten_classes_or_scrolls(
         assert table.region.bottom <= other[1]
 
 
-async def test_hostile_class_names_come_out_as_harmless_text(
+async def test_control_characters_and_markup_in_class_names_are_escaped(
     app_state: AppState, open_dashboard: OpenDashboard
 ) -> None:
     names = ("[red]\x1b[31mx", "\u202eevil", "衬衫", *GARMENTS[3:])
@@ -260,11 +260,6 @@ async def test_hostile_class_names_come_out_as_harmless_text(
     async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         dashboard.screen.query_one(ConfusionTable).cursor = (0, 1)
-        drawn = "".join(
-            segment.text
-            for widget in dashboard.screen.query("*")
-            for y in range(widget.size.height)
-            for segment in widget.render_line(y)
-        )
+        drawn = drawn_text(dashboard.screen)
         assert "\x1b" not in drawn and "\u202e" not in drawn
         assert "[red]" in drawn

@@ -74,7 +74,7 @@ async def test_reading_test_of_an_unfinished_run_shows_a_warning(
         assert "read once" not in notice(dashboard)
 
 
-async def test_without_a_checkpoint_the_notice_says_how_to_save_one(
+async def test_without_a_checkpoint_the_notice_explains_how_to_save_one(
     app_state: AppState, open_dashboard: OpenDashboard
 ) -> None:
     app_state.selected_run = make_run(app_state.runs_dir, epochs=0, ended=False, splits=())

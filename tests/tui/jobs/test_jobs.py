@@ -85,7 +85,7 @@ def test_a_job_has_the_json_and_the_lines_that_its_command_prints() -> None:
     assert list(job.lines) == ["a line of words"]
 
 
-def test_a_command_that_fails_says_why_in_one_line() -> None:
+def test_a_failed_command_has_its_error_in_one_line() -> None:
     job = BackgroundJob("export", ["fails"])
     job.start()
     assert wait_for_end(job).status == FAILED
@@ -115,7 +115,7 @@ def test_a_job_cancelled_before_its_start_does_not_run() -> None:
     assert wait_for_end(job).status == CANCELLED
 
 
-def test_a_command_that_cannot_be_started_says_so() -> None:
+def test_a_command_that_cannot_be_started_is_an_error() -> None:
     job = BackgroundJob("sweep", ["a\0b"])
     with pytest.raises(UserError, match="cannot start a process"):
         job.start()

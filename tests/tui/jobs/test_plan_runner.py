@@ -113,6 +113,14 @@ async def choose_recipe(dashboard: Dashboard, pilot: Pilot[int], name: str) -> N
     await wait_until(pilot, lambda: isinstance(dashboard.screen, TrainScreen))
 
 
+async def start_recipe(
+    dashboard: Dashboard, pilot: Pilot[int], name: str, trainings: list[FakeTraining]
+) -> None:
+    await choose_recipe(dashboard, pilot, name)
+    await pilot.press("space")
+    await wait_until(pilot, lambda: len(trainings) == 1)
+
+
 async def test_the_next_stage_starts_when_the_previous_one_has_finished(
     open_dashboard: OpenDashboard, trainings: list[FakeTraining], toasts: list[str]
 ) -> None:
@@ -185,9 +193,7 @@ async def test_a_plan_continues_while_another_screen_is_shown(
     open_dashboard: OpenDashboard, trainings: list[FakeTraining]
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
-        await choose_recipe(dashboard, pilot, "staged")
-        await pilot.press("space")
-        await wait_until(pilot, lambda: len(trainings) == 1)
+        await start_recipe(dashboard, pilot, "staged", trainings)
         await pilot.press("6")
         trainings[0].end()
         await wait_until(pilot, lambda: len(trainings) == 2)
@@ -199,9 +205,8 @@ async def test_stopping_a_stage_ends_the_plan(
     open_dashboard: OpenDashboard, trainings: list[FakeTraining], toasts: list[str]
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
-        await choose_recipe(dashboard, pilot, "staged")
-        await pilot.press("space")
-        await wait_until(pilot, lambda: bool(trainings) and not trainings[0].events)
+        await start_recipe(dashboard, pilot, "staged", trainings)
+        await wait_until(pilot, lambda: not trainings[0].events)
         await pilot.press("s")
         assert [type(command) for command in trainings[0].commands] == [Stop]
         trainings[0].end(STOPPED)
@@ -219,9 +224,7 @@ async def test_a_stage_that_cannot_start_ends_the_plan(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
-        await choose_recipe(dashboard, pilot, "staged")
-        await pilot.press("space")
-        await wait_until(pilot, lambda: len(trainings) == 1)
+        await start_recipe(dashboard, pilot, "staged", trainings)
 
         def refuse(config: RunConfig) -> Training:
             raise UserError("no more")
@@ -277,9 +280,7 @@ async def test_the_settings_of_a_stage_start_a_single_run(
     open_dashboard: OpenDashboard, trainings: list[FakeTraining]
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
-        await choose_recipe(dashboard, pilot, "staged")
-        await pilot.press("space")
-        await wait_until(pilot, lambda: len(trainings) == 1)
+        await start_recipe(dashboard, pilot, "staged", trainings)
         trainings[0].end(STOPPED)
         await wait_until(pilot, lambda: dashboard.app_state.plan is None)
         await pilot.press("n")
@@ -307,9 +308,7 @@ async def test_quitting_during_a_plan_prints_how_many_steps_were_skipped(
     printed: list[str] = []
     monkeypatch.setattr("fmnist_tui.tui.launch._print", printed.append)
     async with open_dashboard("train") as (dashboard, pilot):
-        await choose_recipe(dashboard, pilot, "staged")
-        await pilot.press("space")
-        await wait_until(pilot, lambda: len(trainings) == 1)
+        await start_recipe(dashboard, pilot, "staged", trainings)
         trainings[0].end(STOPPED)
         app_state = dashboard.app_state
         assert app_state.plan is not None
@@ -333,9 +332,7 @@ async def test_a_detached_run_continues_its_plan(
     monkeypatch.setattr("fmnist_tui.tui.launch._print", printed.append)
     monkeypatch.setattr(handover, "start_detached", start)
     async with open_dashboard("train") as (dashboard, pilot):
-        await choose_recipe(dashboard, pilot, "staged")
-        await pilot.press("space")
-        await wait_until(pilot, lambda: len(trainings) == 1)
+        await start_recipe(dashboard, pilot, "staged", trainings)
         trainings[0].end(DETACHED)
         assert app_state.plan is not None
         plan = app_state.plan

@@ -71,7 +71,7 @@ def test_no_pasted_text_is_an_error(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["/a", "~/a", "./a", "../a", "'/a b'", '"~/a"', " file:///a"])
-def test_whole_paths_are_drops(text: str) -> None:
+def test_complete_paths_are_drops(text: str) -> None:
     assert is_drop(text)
 
 
@@ -87,7 +87,7 @@ def create_files(folder: Path, *names: str) -> list[Path]:
     return [folder / name for name in names]
 
 
-def test_a_folder_stands_for_its_images_by_name(tmp_path: Path) -> None:
+def test_a_folder_is_replaced_by_its_images_sorted_by_name(tmp_path: Path) -> None:
     create_files(tmp_path, "b.PNG", "a.jpeg", "notes.txt", ".hidden.png")
     images = inputs.parse_input(str(tmp_path))
     assert [file.name for file in images.files] == ["a.jpeg", "b.PNG"]
@@ -107,7 +107,7 @@ def test_files_and_folders_can_be_combined(tmp_path: Path) -> None:
     assert images.folder is None
 
 
-def test_a_missing_file_is_kept(tmp_path: Path) -> None:
+def test_a_missing_file_stays_in_the_list(tmp_path: Path) -> None:
     assert inputs.parse_input(str(tmp_path / "gone.png")).files == (tmp_path / "gone.png",)
 
 

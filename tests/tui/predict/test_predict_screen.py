@@ -82,7 +82,7 @@ async def paste(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
     await pilot.pause()
 
 
-async def test_without_a_run_it_says_what_to_press(
+async def test_without_a_run_the_keys_are_named(
     open_dashboard: OpenDashboard, tmp_path: Path
 ) -> None:
     async with open_dashboard("predict") as (dashboard, pilot):
@@ -147,7 +147,7 @@ async def test_tab_completes_the_path_and_then_moves_on(
         assert path_input(dashboard).value.endswith("/shoe.png")
 
 
-async def test_an_empty_path_stands_for_the_samples(
+async def test_an_empty_path_predicts_the_samples(
     open_dashboard: OpenDashboard, model: FakeModel
 ) -> None:
     samples = sorted((recipes.shipped_folder("assets") / "samples").iterdir())

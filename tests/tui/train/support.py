@@ -153,3 +153,16 @@ async def finish_search(
     training.finish()
     await send_events(dashboard, pilot, training, *search_events())
     return training
+
+
+async def panes_by_view(
+    dashboard: Dashboard, pilot: Pilot[int], names: tuple[str, ...]
+) -> list[str]:
+    """The only visible pane in each view of a narrow terminal, as `v` shows them."""
+    panes = []
+    for _ in names:
+        (visible,) = [name for name in names if dashboard.screen.query_one(name).region.area]
+        panes.append(visible)
+        await pilot.press("v")
+        await pilot.pause()
+    return panes

@@ -25,7 +25,7 @@ def test_every_event_is_logged_once_and_in_order() -> None:
     assert entries[-1].message == "finished"
 
 
-def test_epochs_too_fast_to_read_become_one_entry() -> None:
+def test_fast_epochs_are_combined_into_one_entry() -> None:
     training = Training(CONFIG)
     feed, log = RunFeed.of(training), RunLog()
     for number in range(1, 101):

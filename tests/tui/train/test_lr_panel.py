@@ -19,6 +19,7 @@ from tests.tui.train.support import (
     finish_search,
     is_open,
     panel,
+    panes_by_view,
     probes,
     screen_of,
     search_events,
@@ -64,7 +65,7 @@ async def test_a_search_opened_from_runs_shows_its_curve_and_settings(
         await wait_for_charts(dashboard, pilot)
 
 
-async def test_evaluate_says_that_a_search_has_no_predictions(
+async def test_evaluate_reports_that_a_search_has_no_predictions(
     open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     app_state.selected_run = save_search(app_state, CONFIG)
@@ -114,15 +115,9 @@ async def test_v_shows_the_other_views_from_a_search(
 ) -> None:
     async with open_dashboard("train", size=(80, 24)) as (dashboard, pilot):
         await finish_search(dashboard, pilot, searches)
-        seen = []
-        for _ in range(4):
-            seen.append(
-                [name for name in ("#settings", "LrPanel", "#model", "#log")
-                 if dashboard.screen.query_one(name).region.area]
-            )  # fmt: skip
-            await pilot.press("v")
-            await pilot.pause()
-        assert seen == [["LrPanel"], ["#model"], ["#log"], ["#settings"]]
+        names = ("#settings", "LrPanel", "#model", "#log")
+        panes = await panes_by_view(dashboard, pilot, names)
+        assert panes == ["LrPanel", "#model", "#log", "#settings"]
 
 
 async def test_hovering_shows_the_values_of_the_curve(

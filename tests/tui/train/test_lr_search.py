@@ -211,7 +211,7 @@ async def test_without_a_suggestion_a_point_can_still_be_chosen(
         assert screen_of(dashboard).draft.values["lr"] == panel(dashboard).lr
 
 
-async def test_the_panel_says_why_a_search_did_not_start(
+async def test_the_panel_shows_why_a_search_did_not_start(
     open_dashboard: OpenDashboard, searches: list[FakeTraining]
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
@@ -223,7 +223,7 @@ async def test_the_panel_says_why_a_search_did_not_start(
         assert dashboard.app_state.feed is None
 
 
-async def test_the_panel_says_why_a_search_failed(
+async def test_the_panel_shows_why_a_search_failed(
     open_dashboard: OpenDashboard, searches: list[FakeTraining]
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):

@@ -121,7 +121,7 @@ async def test_a_run_that_ends_before_its_search_is_reported(
         await wait_for_charts(dashboard, pilot)
 
 
-async def test_the_panel_says_why_a_live_search_failed(
+async def test_the_panel_shows_why_a_live_search_failed(
     open_dashboard: OpenDashboard, run: FakeTraining
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):

@@ -29,7 +29,7 @@ from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from tests.tui.conftest import OpenDashboard
 from tests.tui.support import CONFIG, make_run, wait_until
-from tests.tui.train.support import FakeTraining
+from tests.tui.train.support import FakeTraining, panes_by_view
 
 
 def screen_of(dashboard: Dashboard) -> TrainScreen:
@@ -247,15 +247,9 @@ async def test_v_shows_the_views_of_a_narrow_terminal_in_turn(
     open_dashboard: OpenDashboard,
 ) -> None:
     async with open_dashboard("train", size=(80, 24)) as (dashboard, pilot):
-        seen = []
-        for _ in range(4):
-            seen.append(
-                [name for name in ("#settings", "#charts", "#model", "#log")
-                 if dashboard.screen.query_one(name).region.area]
-            )  # fmt: skip
-            await pilot.press("v")
-            await pilot.pause()
-        assert seen == [["#settings"], ["#charts"], ["#model"], ["#log"]]
+        names = ("#settings", "#charts", "#model", "#log")
+        panes = await panes_by_view(dashboard, pilot, names)
+        assert panes == ["#settings", "#charts", "#model", "#log"]
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 60), (100, 20), (60, 16)])

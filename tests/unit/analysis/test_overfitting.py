@@ -17,8 +17,9 @@ from fmnist_tui.analysis.overfitting import (
     FitJudgement,
     judge_fit,
 )
-from fmnist_tui.protocol.events import ENSEMBLE, FINISHED, EpochEnded, RunEnded, RunStarted
+from fmnist_tui.protocol.events import ENSEMBLE, FINISHED, EpochEnded, RunEnded
 from fmnist_tui.protocol.run_state import RunState
+from tests.unit.support import started
 
 # train loss, train accuracy, validation loss, validation accuracy
 Epoch = tuple[float, float | None, float | None, float | None]
@@ -32,33 +33,17 @@ def state(
     val: int = 10_000,
     planned: int | None = None,
 ) -> RunState:
-    made = RunState()
-    made.apply(
-        RunStarted(
-            t=0.0,
-            run="run",
-            recipe="r",
-            dataset="fashion",
-            model="m",
-            parameters=1,
-            device="cpu",
-            device_name="a CPU",
-            precision="fp32",
-            seed=0,
-            epochs=planned or len(epochs),
-            steps_per_epoch=10,
-            batch_size=64,
-            train_count=train,
-            val_count=val,
-            test_count=val,
-            classes=("a", "b"),
+    result = RunState()
+    result.apply(
+        dataclasses.replace(
+            started(0.0, epochs=planned or len(epochs), steps=10), train_count=train, val_count=val
         )
     )
     best = -1.0
     for number, (train_loss, train_accuracy, val_loss, val_accuracy) in enumerate(epochs, 1):
         is_best = val_accuracy is not None and val_accuracy > best
         best = max(best, val_accuracy or -1.0)
-        made.apply(
+        result.apply(
             EpochEnded(
                 t=float(number),
                 step=10 * number,
@@ -75,8 +60,8 @@ def state(
             )
         )
     if ended:
-        made.apply(RunEnded(99.0, 10 * len(epochs), len(epochs), FINISHED, 99.0))
-    return made
+        result.apply(RunEnded(99.0, 10 * len(epochs), len(epochs), FINISHED, 99.0))
+    return result
 
 
 SETTLED: list[Epoch] = [
@@ -93,10 +78,10 @@ def fit(*epochs: Epoch) -> FitJudgement:
 
 
 def test_an_ensemble_has_no_verdict_of_its_own() -> None:
-    made = state([])
-    assert made.started is not None
-    made.apply(dataclasses.replace(made.started, kind=ENSEMBLE))
-    found = judge_fit(made)
+    result = state([])
+    assert result.started is not None
+    result.apply(dataclasses.replace(result.started, kind=ENSEMBLE))
+    found = judge_fit(result)
     assert found.verdict == UNTRAINED and "member" in found.explanation
 
 
@@ -161,7 +146,7 @@ def test_fewer_than_two_epochs_are_too_early() -> None:
     assert fit(SETTLED[0]).verdict == TOO_EARLY
 
 
-def test_a_run_without_validation_says_so() -> None:
+def test_a_run_without_validation_is_reported() -> None:
     found = fit((0.5, 0.8, None, None), (0.4, 0.9, None, None))
     assert found.verdict == TOO_EARLY
     assert "no validation" in found.explanation

@@ -36,7 +36,7 @@ class InterruptedFile(io.RawIOBase):
         return len(data)
 
 
-def test_a_signal_in_the_middle_of_a_line_can_print_another_line() -> None:
+def test_a_signal_handler_can_print_while_a_line_is_written() -> None:
     raw = InterruptedFile()
     buffered = io.BufferedWriter(raw)  # type: ignore[type-var]
 

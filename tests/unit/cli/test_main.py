@@ -20,7 +20,7 @@ def replace_doctor(monkeypatch: pytest.MonkeyPatch, run: Any) -> None:
     monkeypatch.setattr(main, "_import_command", lambda name: module)
 
 
-def test_sigterm_ends_a_command_in_an_orderly_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sigterm_runs_the_cleanup_of_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
     cleaned_up: list[bool] = []
 
     def run(_: Any) -> int:

@@ -46,7 +46,7 @@ def test_all_classes_are_shown_until_some_are_selected(browse: DatasetFilter) ->
     assert len(browse) == 5
 
 
-def test_another_split_keeps_the_filter(browse: DatasetFilter) -> None:
+def test_the_filter_still_applies_in_another_split(browse: DatasetFilter) -> None:
     browse.select_classes({1})
     browse.select_split("val")
     assert (len(browse), browse.counts) == (0, (0, 0, 2))

@@ -65,7 +65,7 @@ def test_the_indices_of_a_split_identify_its_images(data: Path) -> None:
         np.testing.assert_array_equal(split.indices % 10, np.array([7, 2])[split.labels])
 
 
-def test_classes_are_numbered_in_the_order_given(data: Path) -> None:
+def test_classes_are_numbered_in_the_requested_order(data: Path) -> None:
     dataset = load_dataset("fashion", data_dir=data, classes=(9, 0))
     assert dataset.info.classes == ("Ankle boot", "T-shirt/top")
     for split in (dataset.train, dataset.val, dataset.test):

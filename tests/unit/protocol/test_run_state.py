@@ -136,7 +136,7 @@ def test_a_resume_from_a_step_keeps_the_best_epoch_before_it() -> None:
     assert state.epoch == 2 and state.lr == 0.01
 
 
-def test_the_newest_glance_is_kept_until_a_resume_before_it() -> None:
+def test_the_newest_preview_is_kept_until_a_resume_before_it() -> None:
     seen: list[Event] = [started(), glance(100), glance(150, 0.6)]
     assert state_after(*seen).glance == glance(150, 0.6)
     assert state_after(*seen, ended("detached"), started(step=150)).glance == glance(150, 0.6)

@@ -12,7 +12,7 @@ FALLING = Line("train", range(50), [math.exp(-step / 10) for step in range(50)])
 VALIDATION = Line("val", [10, 20, 49], [0.6, 0.4, 0.3], "orange")
 
 
-def test_a_chart_keeps_to_its_size() -> None:
+def test_a_chart_fits_its_size() -> None:
     for width, height in ((60, 10), (100, 20)):
         lines = format_chart(
             "loss", [FALLING, VALIDATION], width, height, colour=False

@@ -75,24 +75,24 @@ def test_an_odd_last_row_has_no_colour_below_it() -> None:
 @pytest.mark.parametrize("kind", renderer_names())
 @pytest.mark.parametrize(("columns", "lines"), [(FULL, 14), (SMALL, 7), (TINY, 4)])
 @pytest.mark.parametrize("shape", [(28, 28), (28, 28, 1), (28, 28, 3)])
-def test_an_image_takes_columns_by_half_as_many_lines(
+def test_an_image_has_half_as_many_lines_as_columns(
     kind: str, columns: int, lines: int, shape: tuple[int, ...]
 ) -> None:
     rows = draw_image(np.full(shape, 130, np.uint8), kind, columns)
     assert [len(text) for text in texts(rows)] == [columns] * lines
 
 
-def test_shrinking_averages() -> None:
+def test_shrinking_averages_pixels() -> None:
     fine = np.indices((28, 28)).sum(axis=0) % 2 * 254
     rows = draw_image(fine.astype(np.uint8), "halfblock", SMALL)
     assert rows == ((Run(" " * 14, None, (127, 127, 127)),),) * 7
 
 
-def test_means_are_rounded() -> None:
+def test_averages_are_rounded() -> None:
     assert draw_image(image([0, 0], [0, 255]), "halfblock", 1) == ((Run("▀", (64, 64, 64), None),),)
 
 
-def test_enlarging_repeats() -> None:
+def test_enlarging_repeats_pixels() -> None:
     assert draw_image(image([0, 255]), "halfblock", 4) == (
         (Run("  ", None, BLACK), Run("  ", None, WHITE)),
     )
@@ -221,18 +221,18 @@ def test_images_of_any_shape_share_a_line() -> None:
     assert texts(rows) == ["@@    @@@@", "@@    ", "      "]
 
 
-def test_a_narrow_screen_still_gets_every_image() -> None:
+def test_every_image_is_shown_on_a_narrow_screen() -> None:
     rows = draw_grid([garment()] * 2, ["a", "b"], FULL, 9, "ascii")
     assert max(len(text) for text in texts(rows)) == 9
     assert sum("a" in text or "b" in text for text in texts(rows)) == 2
 
 
-def test_no_images_are_no_lines() -> None:
+def test_without_images_there_are_no_lines() -> None:
     assert draw_grid([], [], FULL, 80) == ()
     assert draw_contact_sheet([], [], 80) == []
 
 
-def test_captions_cannot_steer_the_terminal() -> None:
+def test_control_characters_in_captions_are_escaped() -> None:
     lines = draw_contact_sheet([garment()], ["\x1b]0;owned\x07\u202e"], 80, colours="none")
     assert "\x1b" not in "".join(lines)
     assert "\u202e" not in "".join(lines)

@@ -38,7 +38,7 @@ def test_scores_are_computed_from_the_predictions(tmp_path: Path) -> None:
     assert facts.missing == ()
 
 
-def test_without_predictions_scores_come_from_the_record_and_the_page_lists_what_is_missing(
+def test_without_predictions_scores_are_read_from_the_events_and_the_page_lists_what_is_missing(
     tmp_path: Path,
 ) -> None:
     folder = make_run(tmp_path, splits=())

@@ -36,7 +36,7 @@ def test_the_most_confident_come_first_then_the_most_confused_pairs() -> None:
     assert [pair.count for pair in pairs] == sorted((p.count for p in pairs), reverse=True)
 
 
-def test_every_error_is_at_its_place_on_the_sheet(tmp_path: Path) -> None:
+def test_every_error_is_at_its_position_on_the_sheet(tmp_path: Path) -> None:
     errors = load_error_images(CONFIG, make_predictions("test"), tmp_path)
     assert errors is not None
     sheet = np.asarray(Image.open(io.BytesIO(errors.sheet)))

@@ -18,7 +18,7 @@ PARAGRAPH = templates().from_string('<p title="{{ title }}">{{ text }}</p>')
 
 
 @given(ANY_TEXT, ANY_TEXT)
-def test_no_text_becomes_markup(text: str, title: str) -> None:
+def test_markup_in_text_is_escaped(text: str, title: str) -> None:
     parsed = Parsed(PARAGRAPH.render(text=text, title=title))
     assert parsed.tags == [("p", ("title",))]
     assert not parsed.unbalanced and not parsed.open

@@ -134,7 +134,7 @@ def test_temporary_output_is_moved_to_the_run_or_deleted(tmp_path: Path) -> None
     assert [path for path in tmp_path.iterdir() if path.is_file()] == []
 
 
-def test_strays_are_swept_except_those_in_use(tmp_path: Path) -> None:
+def test_temporary_files_are_removed_unless_they_are_in_use(tmp_path: Path) -> None:
     left = tmp_path / ".writing-0123456789abcdef.tmp"
     left.write_text("left")
     with HandoverOutput.temporary(tmp_path) as in_use, HandoverOutput.temporary(tmp_path):

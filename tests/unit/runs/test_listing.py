@@ -140,7 +140,7 @@ def test_a_locked_run_without_events_is_running(tmp_path: Path) -> None:
     assert abs(summary.started - time.time()) < 600
 
 
-def test_a_lock_taken_while_the_events_are_read_is_noticed(
+def test_a_lock_acquired_while_the_events_are_read_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fmnist_tui.runs import listing
@@ -200,7 +200,7 @@ def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
     assert [summary.run for summary in list_runs(tmp_path)] == runs[::-1]
 
 
-def test_no_runs(tmp_path: Path) -> None:
+def test_a_folder_without_runs_has_an_empty_list(tmp_path: Path) -> None:
     assert list_runs(tmp_path) == list_runs(tmp_path / "none") == []
 
 

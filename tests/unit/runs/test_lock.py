@@ -80,7 +80,7 @@ def test_a_killed_process_frees_its_run(tmp_path: Path) -> None:
             assert find_holder(tmp_path) is not None
 
 
-def test_releasing_twice_does_no_harm(tmp_path: Path) -> None:
+def test_releasing_twice_is_allowed(tmp_path: Path) -> None:
     lock = RunLock.acquire(tmp_path)
     lock.release()
     with RunLock.acquire(tmp_path):
@@ -166,7 +166,7 @@ for line in sys.stdin:
 """
 
 
-def test_of_eight_processes_exactly_one_gets_the_lock(tmp_path: Path) -> None:
+def test_only_one_of_eight_processes_gets_the_lock(tmp_path: Path) -> None:
     processes = [start_python(CONTENDER, tmp_path) for _ in range(8)]
     is_over = threading.Event()
 
@@ -197,7 +197,7 @@ def test_of_eight_processes_exactly_one_gets_the_lock(tmp_path: Path) -> None:
             process.communicate()
 
 
-def test_examining_the_lock_does_not_keep_a_process_from_it(tmp_path: Path) -> None:
+def test_reading_the_lock_does_not_prevent_a_process_from_acquiring_it(tmp_path: Path) -> None:
     RunLock.acquire(tmp_path).release()
     with (tmp_path / "lock").open("rb") as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
@@ -205,7 +205,7 @@ def test_examining_the_lock_does_not_keep_a_process_from_it(tmp_path: Path) -> N
         RunLock.acquire(tmp_path).release()
 
 
-def test_the_lock_of_a_moved_run_is_not_taken(
+def test_the_lock_of_a_moved_run_is_not_acquired(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, moved = tmp_path / "run", tmp_path / "moved"

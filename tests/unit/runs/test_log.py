@@ -89,7 +89,7 @@ def test_events_after_close_are_dropped(tmp_path: Path) -> None:
     assert read(path) == [ended()]
 
 
-def test_an_outage_is_reported_once_and_waiting_events_are_written_after_it(
+def test_a_write_error_is_reported_once_and_pending_events_are_written_later(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "events.jsonl"

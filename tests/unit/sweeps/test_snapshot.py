@@ -74,7 +74,7 @@ def test_an_unknown_study_is_refused_with_similar_names(tmp_path: Path) -> None:
         SnapshotReader().read(location, "serach")
 
 
-def test_importances_say_which_setting_matters(tmp_path: Path) -> None:
+def test_importances_show_which_setting_matters(tmp_path: Path) -> None:
     location, reader = journal_in(tmp_path), SnapshotReader()
     ledger = join_study(location)
     assert reader.importances(location, "search") == ()

@@ -40,7 +40,7 @@ def test_the_environment_sets_the_default_storage(
     assert parse_location(f"sqlite:///{tmp_path}/b.db", tmp_path).path == tmp_path / "b.db"
 
 
-def test_a_journal_is_given_by_its_path(tmp_path: Path) -> None:
+def test_a_journal_is_selected_by_its_path(tmp_path: Path) -> None:
     location = parse_location(f"journal:{tmp_path}/studies.log", tmp_path)
     assert location.is_journal and location.public_url == f"journal:{tmp_path}/studies.log"
     assert connect(location).get_all_studies() == []

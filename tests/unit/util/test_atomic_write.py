@@ -133,7 +133,7 @@ print("done", flush=True)
 """
 
 
-def test_a_sweep_removes_strays_but_not_files_being_written(
+def test_cleaning_up_removes_temporary_files_but_not_files_being_written(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "kept.pt").write_bytes(b"x")
@@ -153,11 +153,11 @@ def test_a_sweep_removes_strays_but_not_files_being_written(
     assert remove_stale_temporaries(tmp_path) == []
 
 
-def test_sweeping_a_missing_folder_finds_nothing(tmp_path: Path) -> None:
+def test_cleaning_up_a_missing_folder_does_nothing(tmp_path: Path) -> None:
     assert remove_stale_temporaries(tmp_path / "none") == []
 
 
-def test_a_temporary_swept_before_it_was_locked_is_created_again(
+def test_a_temporary_file_removed_before_it_was_locked_is_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import fcntl

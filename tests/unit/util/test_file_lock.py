@@ -83,7 +83,7 @@ def test_a_folder_can_be_locked(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
-def test_on_a_file_system_without_locks_nobody_waits(
+def test_on_a_file_system_without_locks_nothing_is_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def flock(_: int, __: int) -> None:

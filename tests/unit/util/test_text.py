@@ -16,7 +16,7 @@ from tests.unit.support import PROPERTY, TEXTS
 
 @PROPERTY
 @given(TEXTS)
-def test_no_control_bidi_or_surrogate_gets_through(text: str) -> None:
+def test_control_bidi_and_surrogate_characters_are_escaped(text: str) -> None:
     shown = safe_text(text)
     assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cs", "Zl", "Zp"}
     assert not {unicodedata.bidirectional(char) for char in shown} & {
@@ -27,7 +27,7 @@ def test_no_control_bidi_or_surrogate_gets_through(text: str) -> None:
 
 @PROPERTY
 @given(TEXTS, st.integers(0, 20))
-def test_a_limit_holds_and_safe_text_stays_as_it_is(text: str, limit: int) -> None:
+def test_a_limit_is_respected_and_safe_text_is_unchanged(text: str, limit: int) -> None:
     shown = safe_text(text, limit)
     assert len(shown) <= limit
     assert safe_text(shown) == shown
@@ -53,14 +53,14 @@ def test_every_format_character_except_joiners_is_made_visible() -> None:
     assert let_through == joiners | drawn
 
 
-def test_a_cut_text_keeps_both_ends() -> None:
+def test_a_shortened_text_has_both_ends() -> None:
     assert safe_text("abcdefghij", 5) == "ab…ij"
     assert safe_text("abcdefghij", 4) == "ab…j"
     assert safe_text("abcde", 5) == "abcde"
     assert [safe_text("abc", limit) for limit in (0, 1, 2)] == ["", "…", "a…"]
 
 
-def test_escape_newline_and_delete_become_their_pictures() -> None:
+def test_escape_newline_and_delete_become_visible_symbols() -> None:
     assert safe_text("a\x1b[2J\nb\x7f\x9b") == "a␛[2J␊b␡�"
 
 

@@ -163,7 +163,7 @@ def test_a_header_alone_does_not_allocate_memory(tmp_path: Path) -> None:
     assert "10 bytes of numbers" in error_of(tmp_path / "a")
 
 
-def test_a_file_name_cannot_control_the_terminal(tmp_path: Path) -> None:
+def test_control_characters_in_file_names_are_escaped(tmp_path: Path) -> None:
     path = tmp_path / "\x1b[31mred"
     path.write_bytes(b"")
     with pytest.raises(UserError) as caught:

@@ -50,7 +50,9 @@ print(json.dumps({"results": results, "memory": peak() - before}))
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
-def test_every_hostile_file_costs_one_line_and_little_else(tmp_path: Path) -> None:
+def test_every_hostile_file_is_refused_in_one_line_with_little_time_and_memory(
+    tmp_path: Path,
+) -> None:
     files = {**hostile.bombs(), **hostile.broken()}
     paths = []
     for name, data in files.items():
@@ -162,7 +164,7 @@ def test_a_pipe_that_replaces_a_file_does_not_block(
     assert "empty" in refusal(pipe)
 
 
-def test_a_file_name_cannot_control_the_terminal(tmp_path: Path) -> None:
+def test_control_characters_in_file_names_are_escaped(tmp_path: Path) -> None:
     path = tmp_path / "\x1b[31mred\n\u202e.png"
     path.write_bytes(b"nothing")
     message = refusal(path)
@@ -232,7 +234,7 @@ def test_reading_stops_at_the_time_limit() -> None:
     st.integers(0, 5_000),
 )
 @settings(max_examples=150, deadline=None)
-def test_any_change_to_a_file_gives_an_image_or_one_line(
+def test_any_damaged_file_is_an_image_or_an_error_in_one_line(
     kind: str, changes: list[tuple[int, int]], cut: int
 ) -> None:
     data = bytearray(_whole(kind))

@@ -297,7 +297,7 @@ def test_the_steps_show_every_stage() -> None:
     assert prepared.steps[2].image[60, 45, 0] == round(0.299 * 200 + 0.701 * 40)
 
 
-def test_a_rotated_image_says_so() -> None:
+def test_a_rotated_image_has_a_note() -> None:
     decoded = dataclasses.replace(DecodedImage.from_array(scene((80, 90, 200, 210))), orientation=6)
     assert "EXIF orientation 6" in prepare(decoded, GARMENTS).steps[0].caption
 

@@ -108,7 +108,7 @@ def test_six_thousand_are_drawn_in_under_three_seconds() -> None:
     assert (time.process_time() - began) * 5 < 3
 
 
-def test_the_dataset_says_that_it_is_synthetic(tmp_path: Path) -> None:
+def test_the_dataset_is_marked_as_synthetic(tmp_path: Path) -> None:
     dataset = load_dataset("sketches", data_dir=tmp_path, sketch_seed=4)
     assert dataset.info.synthetic
     assert "SYNTHETIC" in dataset.info.title

@@ -117,7 +117,7 @@ def test_a_url_that_is_not_http_is_an_error(target: Path) -> None:
     assert leftovers(target) == []
 
 
-def test_a_silent_server_is_given_up_in_time(target: Path) -> None:
+def test_a_silent_server_is_an_error_after_the_time_limit(target: Path) -> None:
     started = time.monotonic()
     with serving(file=silent) as server, pytest.raises(UnreachableError, match="no answer"):
         get(server, target)
@@ -220,7 +220,7 @@ def test_an_untrusted_certificate_is_named(target: Path, monkeypatch: pytest.Mon
     assert str(caught.value) == "its certificate is not trusted (self-signed certificate)"
 
 
-def test_a_server_that_stalls_is_given_up_in_time(target: Path) -> None:
+def test_a_stalled_server_is_an_error_after_the_time_limit(target: Path) -> None:
     started = time.monotonic()
     with serving(file=stalled(BODY, 5000)) as server, pytest.raises(BrokenError, match="stopped"):
         get(server, target)
@@ -278,7 +278,7 @@ def test_a_changed_file_is_fetched_from_its_start(target: Path) -> None:
     assert target.read_bytes() == BODY
 
 
-def test_a_server_without_ranges_sends_the_whole_file_again(target: Path) -> None:
+def test_a_server_without_ranges_sends_the_complete_file_again(target: Path) -> None:
     with serving(file=truncated(BODY, 100_000)) as server:
         leave_partial_file(server, target)
         server.responses["/file"] = complete(BODY, ranges=False)

@@ -128,7 +128,7 @@ def test_files_may_be_uncompressed(chain: Chain, tiny: TinySet) -> None:
     same(chain(tiny.at()), tiny)
 
 
-def test_the_system_package_is_the_second_source_and_is_read_in_place(
+def test_the_system_package_is_the_second_source_and_is_not_copied(
     chain: Chain, tiny: TinySet
 ) -> None:
     tiny.write(chain.system / PACKAGE.folder)
@@ -268,7 +268,7 @@ def test_only_what_is_missing_is_fetched(chain: Chain, tiny: TinySet) -> None:
     assert arrays.source == "data folder + mirrors"
 
 
-def test_a_mirror_that_is_down_is_not_asked_twice(chain: Chain, tiny: TinySet) -> None:
+def test_a_mirror_that_is_down_is_not_tried_twice(chain: Chain, tiny: TinySet) -> None:
     hanging: dict[str, Response] = {file.replace(".", "__"): silent for file in tiny.files}
     with serving(**hanging) as dead, serving(**tiny.responses()) as alive:
         same(chain(tiny.at(dead.url, alive.url)), tiny)
@@ -291,7 +291,7 @@ def test_wrong_bytes_of_the_right_size_are_never_used(chain: Chain, tiny: TinySe
     assert not (chain.folder / IMAGES).exists()
 
 
-def test_cancelling_ends_the_whole_chain(
+def test_cancelling_ends_the_chain(
     chain: Chain, tiny: TinySet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_package(monkeypatch, tmp_path)
