@@ -22,8 +22,11 @@ class ImageScreen(DashboardScreen):
         return zoom if zoom in ZOOMS else self.default_zoom
 
     def update_appearance(self) -> None:
-        """Use the zoom and the renderer; call it when the screen is shown, too."""
+        """Use the zoom and the renderer, which may have changed on another screen."""
         raise NotImplementedError
+
+    def on_screen_resume(self) -> None:
+        self.update_appearance()
 
     def action_zoom(self) -> None:
         self._save_next("zoom", list(ZOOMS), self.zoom)

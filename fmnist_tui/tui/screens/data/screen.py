@@ -77,7 +77,6 @@ class DataScreen(ImageScreen):
     def on_mount(self) -> None:
         self._step_timer = self.set_interval(0.1, self._show_steps, pause=True)
         self._file_timer = self.set_interval(FILE_CHECK_INTERVAL, self._check_files)
-        self.update_appearance()
         self.load_dataset(self.app_state.settings.get("dataset", DEFAULT_DATASET))
 
     def on_unmount(self) -> None:
@@ -88,7 +87,6 @@ class DataScreen(ImageScreen):
         self._file_timer.pause()
 
     def on_screen_resume(self) -> None:
-        self.update_appearance()
         self._file_timer.resume()
         if self._load is not None:
             self._step_timer.resume()

@@ -93,7 +93,6 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
         if self._loader.error:
             # Another screen may have fixed the cause.
             self._loader.reset()
-        self.update_appearance()
         self._arrange()
 
     @property

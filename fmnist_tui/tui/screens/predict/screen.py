@@ -91,10 +91,8 @@ class PredictScreen(ImageScreen):
         self.context.selection_changed.subscribe(self, lambda _: self._restart())
         self.context.run_replaced.subscribe(self, lambda _: self._check_model())
         self._stages.focus()
-        self.update_appearance()
 
     def on_screen_resume(self) -> None:
-        self.update_appearance()
         # After the signals that are still due: otherwise a model would predict twice.
         self.call_next(self._check_model)
 

@@ -122,7 +122,6 @@ class TrainScreen(ImageScreen):
     def on_screen_resume(self) -> None:
         self.load_draft()
         self._show_feed(self.app_state.feed)
-        self.update_appearance()
 
     def update_appearance(self) -> None:
         self._samples.redraw(self.app_state.feed)
