@@ -38,6 +38,19 @@ def test_every_folder_of_the_package_is_in_the_map() -> None:
     assert folders - listed - {"__pycache__"} == set()
 
 
+def test_every_module_is_in_the_map() -> None:
+    """Except in folders of like things, and in those of the screens."""
+    listed = set(re.findall(r"\w+", TEXT.split("```")[1]))
+    modules = {
+        path
+        for path in (ROOT / "fmnist_tui").rglob("*.py")
+        if not path.stem.startswith("_")
+        and path.parent.name not in ("models", "optim", "commands")
+        and path.parent.parent.name != "screens"
+    }
+    assert {path.name for path in modules if path.stem not in listed} == set()
+
+
 def test_every_identifier_that_it_names_is_in_the_source() -> None:
     named = set(re.findall(r"`@?([A-Za-z_]+(?:\.[a-z_]+)?)(?:\([^`]*\))?`", TEXT))
     words = {
