@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import statistics
 import subprocess
@@ -136,14 +135,12 @@ def describe_machine() -> dict[str, Any]:
     """The machine and versions of a measurement."""
     import torch
 
-    from fmnist_tui.engine.device import cpu_name
+    from fmnist_tui.engine.device import count_cpus, cpu_name
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "processor": cpu_name(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": count_cpus(),
         "memory_gb": round(psutil.virtual_memory().total / (1 << 30), 1),
         "gpu": gpu,
         "system": platform.platform(),

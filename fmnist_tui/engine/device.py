@@ -80,9 +80,7 @@ def choose_device(config: RunConfig) -> TrainingDevice:
 
     Call it on the thread that will train: it sets that thread's current GPU and thread count."""
     device = _resolve_device(config.device)
-    has_affinity = hasattr(os, "sched_getaffinity")
-    cpus = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    threads = config.threads or cpus
+    threads = config.threads or count_cpus()
     torch.set_num_threads(threads)
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -139,6 +137,13 @@ def reuse_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_REUSED_BLOCK)
         libc.mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST_REUSED_BLOCK - 1)
+
+
+def count_cpus() -> int:
+    """The number of CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def cpu_name() -> str:

@@ -20,7 +20,7 @@ from fmnist_tui.runs.log import send_command
 from fmnist_tui.sweeps.snapshot import SnapshotReader
 from fmnist_tui.sweeps.storage import StorageLocation, storage_errors
 from fmnist_tui.sweeps.study import end_lost_trial, is_worker_dead
-from fmnist_tui.sweeps.trial_states import KILL, RUN, STOP, SWEEP, TrialTakenError, trial_worker
+from fmnist_tui.sweeps.trial_states import KILL, RUN, STOP, SWEEP, AlreadyEndedError, trial_worker
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
@@ -37,7 +37,7 @@ def kill(reader: SnapshotReader, location: StorageLocation, name: str, number: i
         if trial.state != TrialState.RUNNING:
             raise UserError(f"{title} is not running: it is {trial.state.name.lower()}")
         if is_worker_dead(trial):
-            with contextlib.suppress(TrialTakenError):
+            with contextlib.suppress(AlreadyEndedError):
                 end_lost_trial(study, storage, location, trial, killed=True)
             return f"{title}: its worker process was dead; the trial is now ended"
         study.set_user_attr(f"{KILL}{number}", time.time())

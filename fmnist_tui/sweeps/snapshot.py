@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-# A running trial without a heartbeat for this long may be dead.
-SILENT_SECONDS = 60.0
-
 
 @dataclass(frozen=True, slots=True)
 class TrialView:
@@ -55,14 +52,9 @@ class TrialView:
         return self.curve[-1][0] if self.curve else 0
 
     @property
-    def is_counted(self) -> bool:
-        """False for a requeued trial: another one tries its settings again."""
-        return self.state not in REQUEUED
-
-    @property
     def is_silent(self) -> bool:
         """Whether it is running but has had no heartbeat for long: its worker may be dead."""
-        return self.silent_seconds > SILENT_SECONDS
+        return self.silent_seconds > trial_states.LOST_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +73,12 @@ class Snapshot:
     @property
     def done(self) -> int:
         """How many trials have ended, requeued ones not counted."""
-        open_states = (RUNNING, WAITING)
-        return sum(trial.is_counted and trial.state not in open_states for trial in self.trials)
+        return sum(trial.state not in (RUNNING, WAITING, *REQUEUED) for trial in self.trials)
 
     @property
     def total(self) -> int:
         """How many trials are planned."""
-        return max(self.spec.trials, sum(trial.is_counted for trial in self.trials))
+        return max(self.spec.trials, sum(trial.state not in REQUEUED for trial in self.trials))
 
     @property
     def running(self) -> int:

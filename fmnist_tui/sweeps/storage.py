@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmnist_tui.sweeps.trial_states import TrialTakenError
+from fmnist_tui.sweeps.trial_states import AlreadyEndedError
 from fmnist_tui.util.errors import UsageError, UserError, format_error
 from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.paths import expand_home, format_path
@@ -137,7 +137,7 @@ def storage_errors(
     password. `on_error` is called first."""
     try:
         yield
-    except (UserError, TrialTakenError):
+    except (UserError, AlreadyEndedError):
         raise
     except Exception as error:
         on_error()

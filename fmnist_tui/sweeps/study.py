@@ -28,13 +28,11 @@ from fmnist_tui.sweeps import trial_states as states
 from fmnist_tui.sweeps.space import Value
 from fmnist_tui.sweeps.spec import SweepSpec, parse, to_toml
 from fmnist_tui.sweeps.storage import StorageLocation, exclusive, storage_errors
-from fmnist_tui.sweeps.trial_states import TrialTakenError, trial_end, trial_worker
+from fmnist_tui.sweeps.trial_states import AlreadyEndedError, trial_end, trial_worker
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
 HEARTBEAT_SECONDS = 15.0
-# A trial of another machine is lost after this long without a heartbeat.
-LOST_SECONDS = 60.0
 # Settings whose workers died this often are not tried again: they may be the cause.
 MAX_ATTEMPTS = 3
 # Optuna has no other states of trials that have ended; the rest fail.
@@ -192,7 +190,7 @@ class StudyLedger:
         with _storage_errors(self.location):
             for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                 if self._is_lost(trial):
-                    with contextlib.suppress(TrialTakenError):
+                    with contextlib.suppress(AlreadyEndedError):
                         end_lost_trial(self.study, self._storage, self.location, trial)
                         recovered.append(trial.number)
         return recovered
@@ -206,7 +204,7 @@ class StudyLedger:
         if trial.number not in self._heartbeats or last != heartbeat:
             self._heartbeats[trial.number] = heartbeat, now
             return False
-        return now - since > LOST_SECONDS
+        return now - since > states.LOST_SECONDS
 
 
 def read_spec(study: optuna.Study, location: StorageLocation) -> SweepSpec:
@@ -228,7 +226,7 @@ def end_lost_trial(
     killed: bool = False,
 ) -> None:
     """End a trial whose worker died. Its settings are queued again, unless it was killed or
-    has cost too many workers. TrialTakenError if another process ended it first."""
+    has cost too many workers. AlreadyEndedError if another process ended it first."""
     attempt = int(trial.user_attrs.get(states.ATTEMPT, 1))
     is_last = attempt >= MAX_ATTEMPTS
     why = f"its worker died, as {attempt - 1} before it" if is_last else "its worker died"
@@ -294,4 +292,4 @@ def _storage_errors(location: StorageLocation) -> Iterator[None]:
         except (UpdateFinishedTrialError, ValueError) as error:
             if isinstance(error, ValueError) and "Cannot tell" not in str(error):
                 raise
-            raise TrialTakenError from error
+            raise AlreadyEndedError from error

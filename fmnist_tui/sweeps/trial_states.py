@@ -17,6 +17,8 @@ KILLED, FAILED, STOPPED, LOST = "killed", "failed", "stopped", "lost"
 STATES = (RUNNING, WAITING, COMPLETE, PRUNED, KILLED, FAILED, STOPPED, LOST)
 # Ended without a result; their settings are queued again.
 REQUEUED = (STOPPED, LOST)
+# A trial without a heartbeat for this long is lost: its worker has probably died.
+LOST_SECONDS = 60.0
 
 # User attributes of a study: the sweep file, a counter of stop requests, a time for each kill.
 SPEC, STOP, KILL = "spec", "stop", "kill:"
@@ -26,7 +28,7 @@ WORKER, HEARTBEAT, RUN, END, ATTEMPT, RETRY_OF = "worker", "beat", "run", "end",
 SWEEP = "sweep"
 
 
-class TrialTakenError(Exception):
+class AlreadyEndedError(Exception):
     """Another process has ended the trial."""
 
 

@@ -18,7 +18,7 @@ from fmnist_tui.cli.support import console, options
 from fmnist_tui.util.errors import format_error
 
 NEEDED = ("torch", "torchvision", "numpy", "pillow", "pydantic", "rich", "plotext", "scikit-learn")
-LEAST_FREE = 2 << 30
+MIN_FREE_BYTES = 2 << 30
 GB = 1 << 30
 TRUE_COLOUR = (
     "for true colour set COLORTERM=truecolor, in tmux also `set -as terminal-features ',*:RGB'`"
@@ -93,10 +93,9 @@ def _check_device() -> Iterator[Finding]:
         advice = "reinstall both: pip install --force-reinstall torch torchvision"
         yield Finding("torch", f"cannot be imported: {format_error(error)[:160]}", False, advice)
         return
-    from fmnist_tui.engine.device import cpu_name
+    from fmnist_tui.engine.device import count_cpus, cpu_name
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Finding("CPU", f"{cpu_name()}, {cores} cores")
+    yield Finding("CPU", f"{cpu_name()}, {count_cpus()} cores")
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             facts = torch.cuda.get_device_properties(index)
@@ -132,6 +131,6 @@ def _check_folder(name: str, folder: Path, option: str) -> Finding:
         advice = f"choose another folder with {option}"
         return Finding(name, f"{folder}: {format_error(error)}", False, advice)
     advice = f"free some space, or choose another folder with {option}"
-    is_enough = free >= LEAST_FREE
+    is_enough = free >= MIN_FREE_BYTES
     found = f"{folder}, {free / GB:.1f} GB free"
     return Finding(name, found, is_enough, "" if is_enough else advice)

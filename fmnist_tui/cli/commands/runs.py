@@ -56,7 +56,7 @@ LIST_COLUMNS: dict[str, Callable[[RunSummary], object]] = {
     "started": lambda summary: format_time(summary.started),
 }
 # Columns that are left out on narrower terminals; the recipe's name mostly tells the model.
-LEAST_WIDTH = {"model": 110, "started": 96}
+MIN_WIDTHS = {"model": 110, "started": 96}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,7 +108,7 @@ def _list(args: argparse.Namespace) -> None:
         columns = {
             heading: cell
             for heading, cell in LIST_COLUMNS.items()
-            if width >= LEAST_WIDTH.get(heading, 0)
+            if width >= MIN_WIDTHS.get(heading, 0)
         }
         rows = ([cell(summary) for cell in columns.values()] for summary in summaries)
         console.print_table(columns, rows, no_wrap=True)

@@ -131,7 +131,7 @@ class SweepRunner:
                 return end
             try:
                 trial = storage.retry(lambda: ledger.claim(str(self._folder.path)))
-            except trial_states.TrialTakenError:
+            except trial_states.AlreadyEndedError:
                 continue
             self._record_result(trial, self._run_trial(trial, counts))
 

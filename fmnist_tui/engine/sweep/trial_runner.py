@@ -23,7 +23,7 @@ from fmnist_tui.util.errors import UserError, format_unexpected_error
 POLL_SECONDS = 0.1
 # More unreported epochs than this are thinned out.
 MAX_REPORTS = 20
-TAKEN = "ended by another process"
+ENDED_ELSEWHERE = "ended by another process"
 
 Result = TypeVar("Result")
 
@@ -59,7 +59,7 @@ class TrialRunner:
         # values by epoch
         self._unreported: dict[int, float] = {}
         self._heartbeat = time.monotonic()
-        self._is_pruned = self._is_killed = self._is_taken = self._is_stopping = False
+        self._is_pruned = self._is_killed = self._is_ended_elsewhere = self._is_stopping = False
         self._is_run_known = self._is_run_recorded = False
 
     def poll(self) -> bool:
@@ -92,7 +92,7 @@ class TrialRunner:
         """Stop the training, once, if anything requires it; `why_all` is why the sweep stops."""
         why = why_all or ("pruned" if self._is_pruned else None)
         why = "killed" if self._is_killed else why
-        why = TAKEN if self._is_taken else why
+        why = ENDED_ELSEWHERE if self._is_ended_elsewhere else why
         if why is not None and not self._is_stopping:
             self._is_stopping = True
             self.training.stop(why)
@@ -108,8 +108,8 @@ class TrialRunner:
         try:
             self._storage.retry(self._report)
             self._storage.retry(end)
-        except trial_states.TrialTakenError:
-            result, why = trial_states.LOST, TAKEN
+        except trial_states.AlreadyEndedError:
+            result, why = trial_states.LOST, ENDED_ELSEWHERE
         run = self.training.folder.name if self.training.folder is not None else ""
         has_started = state.started is not None
         return TrialResult(result, value, why, state.epochs_done, run, has_started)
@@ -153,8 +153,8 @@ class TrialRunner:
     def _attempt(self, call: Callable[[], Result]) -> Result | None:
         try:
             return self._storage.attempt(call)
-        except trial_states.TrialTakenError:
-            self._is_taken = True
+        except trial_states.AlreadyEndedError:
+            self._is_ended_elsewhere = True
             return None
 
     def _result(self, why_all: str | None, value: float | None) -> tuple[str, str]:

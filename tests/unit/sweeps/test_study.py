@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.sweeps import remote_control
+from fmnist_tui.sweeps import remote_control, trial_states
 from fmnist_tui.sweeps import study as studies
 from fmnist_tui.sweeps.snapshot import SnapshotReader
 from fmnist_tui.sweeps.storage import StorageLocation, connect, parse_location
 from fmnist_tui.sweeps.study import StudyLedger
-from fmnist_tui.sweeps.trial_states import TrialTakenError
+from fmnist_tui.sweeps.trial_states import AlreadyEndedError
 from fmnist_tui.util.errors import UserError
 from tests.unit.sweeps.support import (
     SEARCH,
@@ -159,7 +159,7 @@ def test_two_workers_that_find_a_lost_trial_at_once_requeue_it_once(
     (trial,) = first.study.get_trials(deepcopy=False)
     assert first.recover() == [trial.number]
     # The other worker has seen it running just before.
-    with pytest.raises(TrialTakenError):
+    with pytest.raises(AlreadyEndedError):
         studies.end_lost_trial(first.study, first._storage, location, trial)
     assert first.counts().waiting == 1
 
@@ -186,14 +186,14 @@ def test_a_trial_of_another_machine_is_lost_after_missing_heartbeats(
     clock = [1000.0]
     monkeypatch.setattr("fmnist_tui.sweeps.study.time.monotonic", lambda: clock[0])
     assert ours.recover() == []
-    clock[0] += studies.LOST_SECONDS - 1
+    clock[0] += trial_states.LOST_SECONDS - 1
     theirs.send_heartbeat(claimed)
     assert ours.recover() == []
-    clock[0] += studies.LOST_SECONDS - 1
+    clock[0] += trial_states.LOST_SECONDS - 1
     assert ours.recover() == []
     clock[0] += 2
     assert ours.recover() == [claimed.number]
-    with pytest.raises(TrialTakenError):
+    with pytest.raises(AlreadyEndedError):
         theirs.report(claimed, 1, 0.5)
 
 
