@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fmnist_tui.render.renderers import renderer_names
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.widgets.gallery import ZOOMS
+from fmnist_tui.util.sequences import next_item
 
 
 class ImageScreen(DashboardScreen):
@@ -39,5 +40,5 @@ class ImageScreen(DashboardScreen):
             self.notify(f"images as {self.app_state.renderer}")
 
     def _save_next(self, setting: str, values: Sequence[str], current: str) -> None:
-        self.app_state.settings.save(setting, values[(values.index(current) + 1) % len(values)])
+        self.app_state.settings.save(setting, next_item(values, current))
         self.update_appearance()

@@ -16,6 +16,7 @@ from fmnist_tui.tui import theme as themes
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.theme import TableColours
 from fmnist_tui.tui.widgets.line_table import LineTable
+from fmnist_tui.util.sequences import next_item
 from fmnist_tui.util.text import safe_text
 
 Item = TypeVar("Item")
@@ -159,9 +160,7 @@ class TableScreen(DashboardScreen, Generic[Item]):
         return TableColours(self.app.theme, self.app.theme_variables, marks)
 
     def action_order(self) -> None:
-        names = list(self.ORDERS)
-        following = names[(names.index(self.order) + 1) % len(names)]
-        self.app_state.settings.save(f"{self.NAME}.order", following)
+        self.app_state.settings.save(f"{self.NAME}.order", next_item(self.ORDERS, self.order))
         self.draw()
 
     def action_filter(self) -> None:

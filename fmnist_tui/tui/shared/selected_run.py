@@ -22,6 +22,7 @@ from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.run_status import status_mark
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import format_percent
+from fmnist_tui.util.sequences import next_item
 from fmnist_tui.util.text import safe_text
 
 # The state, the predictions, and what is missing.
@@ -195,7 +196,7 @@ class SelectedRun:
     def next_split(self) -> None:
         """Show the next split: val, test, train, val …"""
         if self.folder is not None:
-            split = SPLIT_ORDER[(SPLIT_ORDER.index(self.split) + 1) % len(SPLIT_ORDER)]
+            split = next_item(SPLIT_ORDER, self.split)
             self._screen.app_state.evaluations.choose_split(self.folder, split)
             self.reload()
 

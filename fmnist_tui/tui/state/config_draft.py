@@ -10,6 +10,7 @@ from typing import Any
 from fmnist_tui.config import recipes
 from fmnist_tui.config import run_config as config
 from fmnist_tui.config.run_config import FIELDS, RunConfig
+from fmnist_tui.util.sequences import next_item
 from fmnist_tui.util.text import safe_text
 
 
@@ -51,9 +52,7 @@ class ConfigDraft:
         if config.setting_type(name) is bool:
             self.values[name] = not self.values[name]
         elif words:
-            current = str(self.values[name])
-            index = words.index(current) + by if current in words else 0
-            self.values[name] = words[index % len(words)]
+            self.values[name] = next_item(words, str(self.values[name]), by)
         else:
             return False
         self._check()

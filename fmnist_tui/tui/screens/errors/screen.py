@@ -25,6 +25,7 @@ from fmnist_tui.tui.screens.errors.loader import ErrorLoader, LoadedErrors
 from fmnist_tui.tui.shared.selected_run_screen import SelectedRunScreen
 from fmnist_tui.tui.widgets.gallery import ZOOMS, Gallery, Tile
 from fmnist_tui.tui.widgets.incremental import set_border_titles
+from fmnist_tui.util.sequences import next_item
 from fmnist_tui.util.text import safe_text
 
 _ORDER_SETTING = "errors.order"
@@ -286,7 +287,5 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
         self._filter_input.display = False
 
     def action_order(self) -> None:
-        orders = list(ORDERS)
-        order = orders[(orders.index(self._order) + 1) % len(orders)]
-        self.app_state.settings.save(_ORDER_SETTING, order)
+        self.app_state.settings.save(_ORDER_SETTING, next_item(ORDERS, self._order))
         self.show_selection()

@@ -26,6 +26,7 @@ from fmnist_tui.tui.widgets.confusion_heatmap import (
     fit_label,
     heat_colours,
 )
+from fmnist_tui.util.sequences import next_item
 from fmnist_tui.util.text import safe_text
 
 COUNTS, ROWS, COLUMNS = "counts", "row %", "column %"
@@ -89,7 +90,7 @@ class ConfusionTable(Widget, can_focus=True):
 
     def next_mode(self) -> None:
         """Switch from counts to per cent of the row, then of the column."""
-        self.mode = MODES[(MODES.index(self.mode) + 1) % len(MODES)]
+        self.mode = next_item(MODES, self.mode)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return bool(self._names) if action == "open" else True

@@ -15,6 +15,7 @@ from fmnist_tui.render.contact_sheet import cell_width
 from fmnist_tui.tui.widgets.columns import Column, fit_columns, format_head, format_row
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.formatting import format_percent
+from fmnist_tui.util.sequences import next_item
 from fmnist_tui.util.text import safe_text
 
 # The orders of the classes, with the names of the scores; lowest score first.
@@ -76,8 +77,7 @@ class ClassScores(ScoreTable):
     order = "class"
 
     def next_order(self) -> None:
-        orders = list(ORDERS)
-        self.order = orders[(orders.index(self.order) + 1) % len(orders)]
+        self.order = next_item(ORDERS, self.order)
         self.refill()
         self.move_cursor(0)
 

@@ -21,6 +21,7 @@ from fmnist_tui.tui.state.app_state import ClassPair
 from fmnist_tui.tui.state.evaluation_cache import LoadedEvaluation
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.tui.widgets.summary_line import SummaryLine
+from fmnist_tui.util.sequences import next_item
 
 # Where not all panes fit they come in pages. tab visits the panes in this order, and the page
 # of the focused pane is shown.
@@ -167,7 +168,7 @@ class EvaluateScreen(SelectedRunScreen):
             return
         order = [pane for page in PAGES for pane in page]
         focused = self.focused.id if self.focused is not None else None
-        pane = order[(order.index(focused) + by if focused in order else 0) % len(order)]
+        pane = next_item(order, focused or "", by)
         # A focused pane that is hidden would pass the focus to an arbitrary one.
         self.set_focus(None)
         self._show_page_of(pane)

@@ -14,6 +14,7 @@ from textual.widgets import Static
 from fmnist_tui.render.line_chart import Line
 from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_chart import LineChart
+from fmnist_tui.util.sequences import next_item
 
 # Chart titles by curve.
 TITLES = {"val_accuracy": "val accuracy", "val_loss": "val loss", "train_loss": "train loss"}
@@ -81,7 +82,7 @@ class ComparePane(Container):
     def next_view(self) -> str:
         """Show the next view; returns its name."""
         views = [*TITLES, PAGE] if self._folded else list(TITLES)
-        self.view = views[(views.index(self.view) + 1) % len(views)]
+        self.view = next_item(views, self.view)
         self._update_display()
         return self.view
 

@@ -13,6 +13,7 @@ from fmnist_tui.tui.screens.sweep.space_plot import PARALLEL, SLICES, SpacePlot
 from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
+from fmnist_tui.util.sequences import next_item
 
 # View names, as the settings file keeps them.
 PROGRESS, IMPORTANCE = "course", "importance"
@@ -82,8 +83,7 @@ class Plots(Container):
     def next_view(self) -> str:
         """Show the next view; returns its name."""
         views = self._views()
-        index = views.index(self._view) if self._view in views else 0
-        self._view = views[(index + 1) % len(views)]
+        self._view = next_item(views, self._view if self._view in views else views[0])
         self.fold(self._columns)
         return self._view
 

@@ -30,6 +30,7 @@ from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_chart import LineChart
+from fmnist_tui.util.sequences import next_item
 from fmnist_tui.util.text import safe_text
 
 VIEWS = ("settings", "run", "model", "log")
@@ -288,7 +289,7 @@ class TrainScreen(ImageScreen):
         self._update_charts(self.app_state.feed, live=False)
 
     def action_view(self) -> None:
-        self._show_view(VIEWS[(VIEWS.index(self._view) + 1) % len(VIEWS)])
+        self._show_view(next_item(VIEWS, self._view))
 
     def _show_view(self, view: str, *, focus: bool = True) -> None:
         """Show a view where the terminal is too small for all."""
