@@ -188,13 +188,16 @@ def downsample(points: Sequence[tuple[float, float]], columns: int) -> list[tupl
     return sample
 
 
-def tick_values(low: float, high: float, most: int) -> list[float]:
-    """Round numbers from `low` to `high`, about `most` of them."""
+def tick_values(
+    low: float, high: float, most: int, steps: Sequence[float] = (1, 2, 5, 10)
+) -> list[float]:
+    """Round numbers from `low` to `high`, about `most` of them, a power of ten times one of
+    `steps` apart."""
     if not high > low:
         return [low]
     rough = (high - low) / max(1, most)
     magnitude = 10.0 ** math.floor(math.log10(rough))
-    step = next(magnitude * part for part in (1, 2, 5, 10) if magnitude * part >= rough)
+    step = next(magnitude * part for part in steps if magnitude * part >= 0.999 * rough)
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     # Rounded to remove binary fractions.

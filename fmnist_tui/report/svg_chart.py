@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import ClassVar
 
+from fmnist_tui.render.line_chart import tick_values
+
 _LETTER_WIDTH = 6.2
+_TICK_STEPS = (1, 2, 2.5, 5, 10)
 # Longer curves are reduced to about this many columns.
 _COLUMNS = 150
 # Curves with more points have no dots.
@@ -64,8 +67,10 @@ class ChartAxes:
     def build(
         cls, area: PlotArea, x_label: str, y_label: str, format_y: Callable[[float], str]
     ) -> ChartAxes:
-        x_ticks = [(area.x(x), f"{x:g}") for x in ticks(area.min_x, area.max_x, 6)]
-        y_ticks = [(area.y(y), format_y(y)) for y in ticks(area.min_y, area.max_y, 5)]
+        xs = tick_values(area.min_x, area.max_x, 6, _TICK_STEPS)
+        ys = tick_values(area.min_y, area.max_y, 5, _TICK_STEPS)
+        x_ticks = [(area.x(x), f"{x:g}") for x in xs]
+        y_ticks = [(area.y(y), format_y(y)) for y in ys]
         return cls(area, x_label, y_label, x_ticks, y_ticks)
 
 
@@ -143,19 +148,6 @@ def curve_chart(
         _legend(finite),
         _place_marks(area, marks),
     )
-
-
-def ticks(low: float, high: float, count: int) -> list[float]:
-    """About `count` round values between `low` and `high`."""
-    span = high - low
-    rough = span / count
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * part for part in (1, 2, 2.5, 5, 10) if power * part >= rough * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    # Rounded to the digits of the step, to avoid 0.30000000000000004.
-    digits = max(0, 2 - math.floor(math.log10(step)))
-    return [round(number * step, digits) + 0.0 for number in range(first, last + 1)]
 
 
 def reduce_points(points: Points) -> list[Point]:

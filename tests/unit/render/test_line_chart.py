@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fmnist_tui.render.line_chart import Line, draw_chart, format_chart
+from fmnist_tui.render.line_chart import Line, draw_chart, format_chart, tick_values
 
 FALLING = Line("train", range(50), [math.exp(-step / 10) for step in range(50)])
 VALIDATION = Line("val", [10, 20, 49], [0.6, 0.4, 0.3], "orange")
@@ -59,3 +61,22 @@ def test_a_span_is_the_least_range_of_a_chart() -> None:
 
 def test_a_space_too_small_for_a_chart_stays_empty() -> None:
     assert format_chart("loss", [FALLING], 10, 3) == ""
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-9, 1e6), st.integers(3, 8))
+def test_ticks_are_few_and_inside_the_range(low: float, span: float, count: int) -> None:
+    high = low + span
+    if high - low < abs(low) * 1e-9:
+        return
+    values = tick_values(low, high, count)
+    slack = (high - low) * 1e-6 + 1e-9
+    assert all(low - slack <= value <= high + slack for value in values)
+    assert len(values) <= 2 * count + 1
+
+
+def test_ticks_are_round() -> None:
+    assert tick_values(0.0, 0.97, 5) == [0.0, 0.2, 0.4, 0.6, 0.8]
+    assert tick_values(0.3, 2.1, 5) == [0.5, 1.0, 1.5, 2.0]
+    assert tick_values(0.0, 1.0, 4) == [0.0, 0.5, 1.0]
+    assert tick_values(0.0, 1.0, 4, (1, 2, 2.5, 5, 10)) == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert tick_values(0.0, 1e-5, 5) == [0.0, 2e-6, 4e-6, 6e-6, 8e-6, 1e-5]

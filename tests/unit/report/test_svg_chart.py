@@ -1,4 +1,4 @@
-"""Charts: round ticks, no spike lost, only finite values drawn."""
+"""Charts: no spike lost, only finite values drawn."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import math
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fmnist_tui.report.page import templates
 from fmnist_tui.report.svg_chart import (
@@ -17,7 +15,6 @@ from fmnist_tui.report.svg_chart import (
     Points,
     curve_chart,
     reduce_points,
-    ticks,
 )
 
 
@@ -40,22 +37,6 @@ def coordinates(svg: str) -> list[tuple[float, float]]:
     match = re.search(r'points="([^"]*)"', svg)
     assert match
     return [(float(x), float(y)) for x, y in (pair.split(",") for pair in match[1].split())]
-
-
-@given(st.floats(-1e6, 1e6), st.floats(1e-9, 1e6), st.integers(3, 8))
-def test_ticks_are_few_and_inside_the_range(low: float, span: float, count: int) -> None:
-    high = low + span
-    if high - low < abs(low) * 1e-9:
-        return
-    values = ticks(low, high, count)
-    slack = (high - low) * 1e-6 + 1e-9
-    assert all(low - slack <= value <= high + slack for value in values)
-    assert len(values) <= 2 * count + 1
-
-
-def test_ticks_are_round() -> None:
-    assert ticks(0.0, 0.97, 5) == [0.0, 0.2, 0.4, 0.6, 0.8]
-    assert ticks(0.3, 2.1, 5) == [0.5, 1.0, 1.5, 2.0]
 
 
 def test_a_long_curve_is_reduced_without_losing_spikes_or_ends() -> None:
