@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fmnist_tui.bench import TIMEOUT_SECONDS
 from fmnist_tui.bench.probes import PROBES, KeyProbe
 from fmnist_tui.bench.terminal import WatchedTerminal
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.paths import program_command
 
-TIMEOUT_SECONDS = 900
 IDLE_SECONDS = 6.0
 STARTS = 5
 PAGES = 20

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from fmnist_tui.bench import TIMEOUT_SECONDS
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.idx.idx_format import write_idx
 from fmnist_tui.data.load import load_dataset
@@ -21,7 +22,6 @@ from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.paths import program_command
 
 EPOCHS = 2  # the first is a warm-up, the second counts
-TIMEOUT_SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True)

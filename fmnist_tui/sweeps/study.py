@@ -229,7 +229,7 @@ def end_lost_trial(
     has cost too many workers. AlreadyEndedError if another process ended it first."""
     attempt = int(trial.user_attrs.get(states.ATTEMPT, 1))
     is_last = attempt >= MAX_ATTEMPTS
-    why = f"its worker died, as {attempt - 1} before it" if is_last else "its worker died"
+    why = f"its worker died, after {attempt - 1} others" if is_last else "its worker died"
     state = states.KILLED if killed else states.FAILED if is_last else states.LOST
     heartbeat, started = (
         trial.user_attrs.get(states.HEARTBEAT),

@@ -155,7 +155,7 @@ def _print_trials(study: Snapshot) -> None:
 def _format_note(trial: TrialView) -> str:
     if trial.why or not trial.is_silent:
         return trial.why
-    return f"no sign of life for {format_duration(trial.silent_seconds)}"
+    return f"no heartbeat for {format_duration(trial.silent_seconds)}"
 
 
 def _format_params(trial: TrialView) -> str:

@@ -20,7 +20,7 @@ class RunEnd:
     """How a run ends: a reason of `RunEnded`, a message, and its last step and epoch."""
 
     reason: str = FAILED
-    message: str = "the program was ended"
+    message: str = "the program was terminated"
     step: int = 0
     epoch: int = 0
 
@@ -42,7 +42,7 @@ def emit_run_ended(folder: RunFolder, emit: Callable[[Event], None]) -> Iterator
         end.reason, end.message = FAILED, str(error)
         raise
     except KeyboardInterrupt:
-        end.reason, end.message = STOPPED, "ended at once"
+        end.reason, end.message = STOPPED, "interrupted"
         raise
     except Exception as error:
         _write_traceback(folder, error)

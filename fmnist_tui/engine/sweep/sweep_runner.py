@@ -144,10 +144,13 @@ class SweepRunner:
             has_started, why = failures[-1]
             # If other trials succeed, these may fail because of their settings.
             if not (has_started and counts.successful):
-                return FAILED, f"{MAX_SAME_FAILURES} trials in a row failed alike: {why}"
+                return (
+                    FAILED,
+                    f"{MAX_SAME_FAILURES} trials in a row failed for the same reason: {why}",
+                )
         timeout = self._spec.timeout
         if timeout is not None and time.monotonic() - self._started >= timeout:
-            return FINISHED, f"the time limit of {format_value(timeout)} s is over"
+            return FINISHED, f"reached the time limit of {format_value(timeout)} s"
         total = self._spec.trials if self._limit is None else None
         is_enough = self._limit is not None and self._done >= self._limit
         if is_enough or not self._ledger.has_room(counts, total):

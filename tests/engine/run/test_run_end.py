@@ -15,8 +15,8 @@ from fmnist_tui.util.errors import UserError
     ("error", "reason", "message"),
     [
         (Cancelled("the program is closing"), STOPPED, "the program is closing"),
-        (KeyboardInterrupt(), STOPPED, "ended at once"),
-        (SystemExit(1), FAILED, "the program was ended"),
+        (KeyboardInterrupt(), STOPPED, "interrupted"),
+        (SystemExit(1), FAILED, "the program was terminated"),
         (UserError("the disk is full"), FAILED, "the disk is full"),
         (ValueError("a surprise"), FAILED, "ValueError: a surprise"),
     ],

@@ -225,7 +225,7 @@ def test_a_sweep_obeys_commands_in_its_folder(session: Session, tmp_path: Path) 
 def test_no_trial_starts_after_the_time_limit(session: Session, tmp_path: Path) -> None:
     text = TINY.replace("trials = 3", "trials = 3\ntimeout = 0.000001")
     assert SweepHarness(session, tmp_path, text).sweep.run() == SweepOutcome(
-        "finished", "the time limit of 1e-06 s is over", 0
+        "finished", "reached the time limit of 1e-06 s", 0
     )
 
 
@@ -275,7 +275,9 @@ def test_three_equal_failures_at_the_start_end_the_sweep(
     harness = SweepHarness(session, tmp_path, TINY.replace("trials = 3", "trials = 9"))
     outcome = harness.sweep.run()
     assert (outcome.reason, outcome.done) == ("failed", 3)
-    assert outcome.message.startswith("3 trials in a row failed alike: the dataset fashion is not")
+    assert outcome.message.startswith(
+        "3 trials in a row failed for the same reason: the dataset fashion is not"
+    )
     assert [trial.state for trial in harness.read().trials] == ["failed"] * 3
 
 

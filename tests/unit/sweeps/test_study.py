@@ -208,7 +208,7 @@ def test_settings_that_kill_their_workers_are_not_tried_forever(
         join_study(location).recover()
     snapshot = SnapshotReader().read(location, "search")
     assert [trial.state for trial in snapshot.trials] == ["lost", "lost", "failed"]
-    assert snapshot.trials[-1].why == "its worker died, as 2 before it"
+    assert snapshot.trials[-1].why == "its worker died, after 2 others"
     assert join_study(location).counts().waiting == 0
 
 
