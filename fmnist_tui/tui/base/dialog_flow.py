@@ -25,7 +25,7 @@ def dialog_flow(
     """Turn an async method of a widget or screen into one that starts it as a worker.
 
     Unlike Textual's `@work` it runs up to the first `await` at once: the dialog that it opens
-    there gets the next key, also when that was typed before the dialog could be drawn. A
+    there gets the next key, even if it was typed before the dialog was drawn. A
     UserError or OSError in the method becomes a toast."""
 
     @functools.wraps(method)
@@ -54,7 +54,7 @@ async def _show_errors(node: DOMNode, steps: Steps) -> None:
 
 
 async def ask(app: App[Any], dialog: Screen[Result]) -> Result | None:
-    """Open a dialog and wait for its result; None where it was cancelled."""
+    """Open a dialog and wait for its result; None if it is cancelled."""
     answer: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
 
     def on_result(result: Result | None) -> None:
@@ -66,7 +66,7 @@ async def ask(app: App[Any], dialog: Screen[Result]) -> Result | None:
 
 
 class _Rest:
-    """A coroutine that has been started already, to be awaited from where it waits."""
+    """The rest of a coroutine that already waits at its first `await`."""
 
     def __init__(self, steps: Steps, waiting_for: Any) -> None:
         self._steps, self._waiting_for = steps, waiting_for

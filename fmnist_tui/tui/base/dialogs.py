@@ -43,7 +43,7 @@ class ClosedOnce(ResizableScreen[Result]):
 
 
 class Dialog(ModalScreen[Result], ClosedOnce[Result]):
-    """A box with a title in the middle of the screen. Its result is None where it is cancelled.
+    """A box with a title in the middle of the screen. The result is None if it is cancelled.
 
     FOCUS is the type of the child that gets the keyboard."""
 

@@ -9,7 +9,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 # A key, its description, its action, and the node that the action belongs to.
-ShownKey = tuple[str, str, str, DOMNode]
+KeyItem = tuple[str, str, str, DOMNode]
 
 
 class KeyBar(Widget):
@@ -31,26 +31,26 @@ class KeyBar(Widget):
 
     def render(self) -> Content:
         width = self.size.width
-        last: list[ShownKey] = [("?", "keys", "help", self.app)]
+        help_key: KeyItem = ("?", "keys", "help", self.app)
         # Bindings with the same description (left and right) are shown once.
-        unique: dict[str, ShownKey] = {}
+        unique: dict[str, KeyItem] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if binding.show and active.enabled and binding.description:
                 key = binding.key_display or self.app.get_key_display(binding)
-                what = binding.description
-                unique.setdefault(what, (key, what, binding.action, active.node))
+                item = (key, binding.description, binding.action, active.node)
+                unique.setdefault(binding.description, item)
         parts: list[Content] = []
         self._spans = []
         column = 0
-        ending = sum(len(key) + len(what) + 3 for key, what, *_ in last)
-        for number, (key, what, action, node) in enumerate([*unique.values(), *last]):
-            size = len(key) + len(what) + 3
-            if number < len(unique) and column + size > width - ending:
+        help_size = len("?") + len("keys") + 3
+        for index, (key, text, action, node) in enumerate([*unique.values(), help_key]):
+            size = len(key) + len(text) + 3
+            if index < len(unique) and column + size > width - help_size:
                 continue
             parts += [
                 Content.styled(f" {key}", "bold $accent"),
-                Content.styled(f" {what} ", "$foreground"),
+                Content.styled(f" {text} ", "$foreground"),
             ]
             self._spans.append((column, column + size, action, node))
             column += size

@@ -1,4 +1,4 @@
-"""A screen that comes to rest however often its terminal changes size."""
+"""A screen that ignores outdated sizes of its terminal."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from textual.screen import Screen, ScreenResultType
 
 
 class ResizableScreen(Screen[ScreenResultType]):
-    """Takes no notice of a size that the terminal does not have any more.
+    """Ignores resize events whose size is not the terminal's current size.
 
-    After each layout Textual tells a screen its size again. Where two sizes are under way
-    with anything between them each brings the other back, and neither ever ends."""
+    Textual posts a screen's size again after each layout. If events of two sizes are queued,
+    each can restore the other without end."""
 
     async def on_event(self, event: events.Event) -> None:
         if not isinstance(event, events.Resize) or event.size == self.app.size:

@@ -33,7 +33,7 @@ FOLDED = 100
 
 
 class TooSmall(Static):
-    """Shown alone where nothing else fits."""
+    """Shown alone if the terminal is too small for anything else."""
 
     def on_resize(self) -> None:
         width, height = self.screen.size
@@ -128,7 +128,7 @@ class DashboardScreen(ResizableScreen[None]):
     async def ask(self, dialog: Screen[Result]) -> Result | None:
         """Open a dialog above this screen and wait for its result, in a `dialog_flow`.
 
-        None where the user has cancelled it, or has gone to another screen before it opened."""
+        None if the user cancelled it, or left this screen before it opened."""
         if not (self.is_open and self.is_current):
             return None
         return await ask(self.app, dialog)

@@ -44,7 +44,7 @@ class PlanRunner:
             self._abandon(plan, "another run was started")
             return
         if feed is not self._app_state.feed:
-            # Another run is followed meanwhile: nobody else reads this one's last events.
+            # Another run is followed now: nothing else reads this one's last events.
             feed.drain()
         elif feed.training is not None and feed.training.events:
             return

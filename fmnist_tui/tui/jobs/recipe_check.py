@@ -34,12 +34,15 @@ async def check_recipe(context: DashboardContext, name: str) -> None:
     )
     if await context.ask(question) == "y":
         words = ["recipes", "check", name, *context.app_state.folder_options]
-        context.start_job(f"check {name}", words, lambda found: context.notify(summarise(found)))
+        context.start_job(
+            f"check {name}", words, lambda claims: context.notify(summarise_claims(claims))
+        )
 
 
-def summarise(claims: list[dict[str, Any]]) -> str:
+def summarise_claims(claims: list[dict[str, Any]]) -> str:
     """The results of a check in one line, from the JSON document of the command."""
-    kept = sum(claim["passed"] is True for claim in claims)
+    passed = sum(claim["passed"] is True for claim in claims)
     unchecked = sum(claim["passed"] is None for claim in claims)
-    line = f"{safe_text(claims[0]['recipe'])} keeps {kept} of {format_count(len(claims), 'claim')}"
+    recipe, total = safe_text(claims[0]["recipe"]), format_count(len(claims), "claim")
+    line = f"{recipe}: {passed} of {total} passed"
     return line + (f"; {unchecked} could not be checked" if unchecked else "")

@@ -68,7 +68,8 @@ def _cached_colours(
     def scale(name: str) -> tuple[Style, ...]:
         strongest = plain(name)
         return tuple(
-            _style(ground.blend(strongest, _MAX_BLEND * at / LEVELS)) for at in range(1, LEVELS + 1)
+            _style(ground.blend(strongest, _MAX_BLEND * level / LEVELS))
+            for level in range(1, LEVELS + 1)
         )
 
     return HeatColours(scale(right), scale(wrong), _style(plain(cursor)) + Style(bold=True))
@@ -127,9 +128,9 @@ def plan_layout(
     cell = 1
     if not half:
         # The wider the cells, the more of the class names must remain.
-        wide = range(min(digits + 1, 6), 1, -1)
-        names = {2: 3, 3: 5}
-        fits = (at for at in wide if at * count + min(longest, names.get(at, 7)) < width)
+        widths = range(min(digits + 1, 6), 1, -1)
+        name_widths = {2: 3, 3: 5}
+        fits = (w for w in widths if w * count + min(longest, name_widths.get(w, 7)) < width)
         cell = next(fits, 1)
     head = 0 if half else min(longest + 1, 14, width - cell * count)
     head = head if head >= 4 else 0
@@ -214,12 +215,10 @@ class ConfusionHeat(IncrementalWidget):
             segments.append(Segment(fit_label(self._names[true], layout.head - 1) + " ", base))
         for predicted, count in enumerate(self._confusion[true]):
             share = self._shares[true][predicted]
-            text = str(count)
-            if layout.cell <= self._digits:
-                text = _format_share(share, layout.cell)
+            text = str(count) if layout.cell > self._digits else _format_share(share, layout.cell)
             style = base + heat.style(share, true == predicted) if count else base + Style(dim=True)
-            shown = text if count else "·"
-            segments.append(Segment(fit_label(shown, layout.cell, right=True), style))
+            label = fit_label(text if count else "·", layout.cell, right=True)
+            segments.append(Segment(label, style))
         return segments
 
     def _halves(self, row: int) -> list[Segment]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -21,14 +20,15 @@ from textual.widget import Widget
 
 from fmnist_tui.render.contact_sheet import FULL, SMALL, TINY
 from fmnist_tui.render.renderers import draw_image
+from fmnist_tui.tui.widgets.empty_text import empty_text_line
 from fmnist_tui.tui.widgets.image_view import background, known_renderer, to_strips
 
 # Zoom levels, largest first: columns and rows of a 28×28 image, lines of text below it.
 ZOOMS = {"full": (FULL, 14, 2), "small": (SMALL, 7, 2), "tiny": (TINY, 4, 1)}
 # Cached tiles: a few pages of the smallest.
 _MAX_CACHED = 1024
-# From this width on captions hold words.
-_WORD_WIDTH = 10
+# Captions of at least this width have space for an ellipsis.
+_MIN_ELLIPSIS_WIDTH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Tile:
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnTile:
+class RenderedTile:
     image: list[Strip]
     captions: tuple[Content, Content]
 
@@ -136,7 +136,7 @@ class Gallery(Widget, can_focus=True):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._cache: LRUCache[int, DrawnTile] = LRUCache(_MAX_CACHED)
+        self._cache: LRUCache[int, RenderedTile] = LRUCache(_MAX_CACHED)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.count > 0 if action == "open" else True
@@ -194,7 +194,7 @@ class Gallery(Widget, can_focus=True):
         return self.cursor // self.page_size
 
     @property
-    def shown(self) -> range:
+    def page_numbers(self) -> range:
         """The numbers of the tiles on this page."""
         size = self.page_size
         start = self.cursor // size * size
@@ -203,10 +203,10 @@ class Gallery(Widget, can_focus=True):
     @property
     def position(self) -> str:
         """`7–12 of 50,000`, or `7 of 50,000` for pages of one tile."""
-        if not (shown := self.shown):
+        if not (numbers := self.page_numbers):
             return "none"
-        last = f"–{shown.stop:,}" if len(shown) > 1 else ""
-        return f"{shown.start + 1:,}{last} of {self.count:,}"
+        last = f"–{numbers.stop:,}" if len(numbers) > 1 else ""
+        return f"{numbers.start + 1:,}{last} of {self.count:,}"
 
     def validate_cursor(self, cursor: int) -> int:
         return max(0, min(self.count - 1, cursor))
@@ -282,68 +282,61 @@ class Gallery(Widget, can_focus=True):
         column, row = (offset.x - layout.left) // across, offset.y // down
         if not (0 <= column < layout.across and 0 <= row < layout.down):
             return None
-        number = self.shown.start + row * layout.across + column
-        return number if number in self.shown else None
+        number = self.page_numbers.start + row * layout.across + column
+        return number if number in self.page_numbers else None
 
     def _caption_region(self, number: int) -> Region:
         """The region of the caption of a tile on this page."""
         layout = self.tile_layout
         across, down = layout.pitch
-        row, column = divmod(number - self.shown.start, layout.across)
+        row, column = divmod(number - self.page_numbers.start, layout.across)
         return Region(layout.left + column * across, row * down + layout.rows, layout.columns, 1)
 
     def render_line(self, y: int) -> Strip:
-        if not self.count:
-            return self._empty_line(y)
-        style, layout = self.visual_style, self.tile_layout
+        style = self.visual_style
         base = style.rich_style
+        if not self.count:
+            text = Content(empty_text_line(self._empty, y, self.size))
+            strip = Strip(text.render_segments(style))
+            return strip.adjust_cell_length(self.size.width, background(base))
+        layout = self.tile_layout
         across, down = layout.pitch
         row, line = divmod(y, down)
         # Spaces between captions have their style, so that the line is one segment.
         blank = base if line >= layout.rows else background(base)
         parts = [Strip.blank(layout.left, blank)]
-        start = self.shown.start + row * layout.across
+        start = self.page_numbers.start + row * layout.across
         if row < layout.down and line < layout.rows + layout.captions:
-            for number in range(start, min(self.shown.stop, start + layout.across)):
+            for number in range(start, min(self.page_numbers.stop, start + layout.across)):
                 part = self._tile_line(number, line, layout, style)
                 parts.append(part.adjust_cell_length(layout.columns, blank))
                 parts.append(Strip.blank(across - layout.columns, blank))
         return Strip.join(parts).adjust_cell_length(self.size.width, blank).simplify()
 
     def _tile_line(self, number: int, line: int, layout: GalleryLayout, style: Style) -> Strip:
-        drawn = self._tile(number, layout.columns, style)
+        tile = self._render_tile(number, layout.columns, style)
         if line < layout.rows:
-            return drawn.image[line] if line < len(drawn.image) else Strip([])
-        caption = drawn.captions[line - layout.rows]
-        # In narrow captions an ellipsis would take the place of a letter.
-        ellipsis = layout.columns >= _WORD_WIDTH
+            return tile.image[line] if line < len(tile.image) else Strip([])
+        caption = tile.captions[line - layout.rows]
+        ellipsis = layout.columns >= _MIN_ELLIPSIS_WIDTH
         if number == self.cursor and line == layout.rows:
             style += Style(reverse=True) if self.has_focus else Style(bold=True)
-            fitted = caption.truncate(layout.columns - 2, ellipsis=ellipsis)
-            caption = Content("[") + fitted + Content("]")
+            caption = caption.truncate(layout.columns - 2, ellipsis=ellipsis)
+            caption = Content("[") + caption + Content("]")
         else:
             caption = caption.truncate(layout.columns, ellipsis=ellipsis)
         return Strip(caption.render_segments(style))
 
-    def _tile(self, number: int, columns: int, style: Style) -> DrawnTile:
+    def _render_tile(self, number: int, columns: int, style: Style) -> RenderedTile:
         if self._cached_for != (columns, style):
             self._cache.clear()
             self._cached_for = (columns, style)
-        drawn = self._cache.get(number)
-        if drawn is None:
+        rendered = self._cache.get(number)
+        if rendered is None:
             if self._fetch is None:
                 raise LookupError(f"tile {number} of an empty gallery")
             tile = self._fetch(number)
             rows = draw_image(tile.image, self.renderer, columns)
-            drawn = DrawnTile(to_strips(rows, style.rich_style), (tile.caption, tile.note))
-            self._cache[number] = drawn
-        return drawn
-
-    def _empty_line(self, y: int) -> Strip:
-        style, (width, height) = self.visual_style, self.size
-        wrapped = [textwrap.wrap(line, max(1, width)) for line in self._empty.splitlines()]
-        lines = [part for parts in wrapped for part in parts or [""]]
-        row = y - max(0, (height - len(lines)) // 2)
-        text = lines[row].center(width) if 0 <= row < len(lines) else ""
-        strip = Strip(Content(text).render_segments(style))
-        return strip.adjust_cell_length(width, background(style.rich_style))
+            rendered = RenderedTile(to_strips(rows, style.rich_style), (tile.caption, tile.note))
+            self._cache[number] = rendered
+        return rendered

@@ -22,8 +22,8 @@ from textual.widget import Widget
 from fmnist_tui.render.cells import Colour, Row
 from fmnist_tui.render.renderers import draw_image, renderer_names
 
-# The most cells that a pixel is drawn with.
-LARGEST = 2
+# The largest magnification, in cells per pixel.
+_MAX_SCALE = 2
 # Colours whose channels differ by no more than this count as grey.
 _NEAR_GREY = 8
 # The distance between two greys of the palette.
@@ -42,7 +42,7 @@ def fit_image(height: int, width: int, columns: int, rows: int) -> int:
     longest = max(height, width)
     across = columns * longest // max(1, width)
     down = 2 * rows * longest // max(1, height)
-    return max(1, min(across, down, LARGEST * longest))
+    return max(1, min(across, down, _MAX_SCALE * longest))
 
 
 def known_renderer(name: str) -> str:
@@ -58,7 +58,7 @@ class ImageView(Widget):
 
     _image: npt.NDArray[Any] | None = None
     _caption = Content("")
-    _drawn: tuple[object, list[Strip]] = (None, [])
+    _cache: tuple[object, list[Strip]] = (None, [])
 
     def validate_renderer(self, renderer: str) -> str:
         return known_renderer(renderer)
@@ -67,22 +67,22 @@ class ImageView(Widget):
         """Draw an image, (height, width[, 1 or 3]) of 0 to 255; None draws only the caption."""
         self._image = image
         self._caption = Content(caption) if isinstance(caption, str) else caption
-        self._drawn = (None, [])
+        self._cache = (None, [])
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        drawn = self._lines()
-        top = max(0, (self.size.height - len(drawn)) // 2)
-        if top <= y < top + len(drawn):
-            return drawn[y - top]
+        lines = self._lines()
+        top = max(0, (self.size.height - len(lines)) // 2)
+        if top <= y < top + len(lines):
+            return lines[y - top]
         return Strip.blank(self.size.width, background(self.visual_style.rich_style))
 
     def _lines(self) -> list[Strip]:
         """The image and its caption, every line as wide as the widget."""
         style = self.visual_style
         key = (self.size, self.renderer, style)
-        if self._drawn[0] == key:
-            return self._drawn[1]
+        if self._cache[0] == key:
+            return self._cache[1]
         width, height = self.size
         base = style.rich_style
         captions = [
@@ -95,9 +95,9 @@ class ImageView(Widget):
             columns = fit_image(self._image.shape[0], self._image.shape[1], width, space)
             lines = to_strips(draw_image(self._image, self.renderer, columns), base)[:space]
         blank = background(base)
-        shown = [_centre(strip, width, blank) for strip in [*lines, *captions]]
-        self._drawn = (key, shown)
-        return shown
+        lines = [_centre(strip, width, blank) for strip in [*lines, *captions]]
+        self._cache = (key, lines)
+        return lines
 
 
 @lru_cache(maxsize=256)
@@ -115,14 +115,15 @@ def _segments(row: Row, base: Style) -> list[Segment]:
     """A row's runs, merged where their rounded colours are equal."""
     merged: list[tuple[str, Style]] = []
     for text, foreground, background in row:
-        plain, style = _cell_style(foreground, background, base)
-        shown = " " * len(text) if plain else text
-        if foreground is None and background is None and not text.isspace():
+        is_blank, style = _cell_style(foreground, background, base)
+        if is_blank:
+            text = " " * len(text)
+        elif foreground is None and background is None and not text.isspace():
             style = base
         if merged and merged[-1][1] is style:
-            merged[-1] = (merged[-1][0] + shown, style)
+            merged[-1] = (merged[-1][0] + text, style)
         else:
-            merged.append((shown, style))
+            merged.append((text, style))
     return [Segment(text, style) for text, style in merged]
 
 

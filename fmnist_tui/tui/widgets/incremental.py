@@ -86,11 +86,11 @@ def changed_regions(before: Sequence[Strip], after: Sequence[Strip]) -> Iterator
 
 
 def _span(old: list[object], new: list[object]) -> tuple[int, int]:
-    wide = max(len(old), len(new))
+    length = max(len(old), len(new))
     if len(old) != len(new):
-        return 0, wide
-    left = next((at for at in range(wide) if old[at] != new[at]), 0)
-    right = next((at for at in range(wide, 0, -1) if old[at - 1] != new[at - 1]), wide)
+        return 0, length
+    left = next((i for i in range(length) if old[i] != new[i]), 0)
+    right = next((i for i in range(length, 0, -1) if old[i - 1] != new[i - 1]), length)
     return left, max(right, left + 1)
 
 

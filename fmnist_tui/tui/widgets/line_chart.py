@@ -37,7 +37,7 @@ class LineChart(IncrementalWidget, can_focus=True):
     DEFAULT_CSS = "LineChart { height: 1fr; min-height: 5; }"
     KEYS_TITLE = "Chart"
     # The largest share of the time that redrawing a live chart may take.
-    SHARE: ClassVar[float] = 0.01
+    MAX_TIME_SHARE: ClassVar[float] = 0.01
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "read(-1)", "Read values: left", show=False, id="chart.left"),
         Binding("right", "read(1)", "Read values: right", show=False, id="chart.right"),
@@ -47,8 +47,6 @@ class LineChart(IncrementalWidget, can_focus=True):
     ]
 
     log_scale = False
-    # The seconds that drawing it took.
-    cost = 0.0
     _lines: tuple[Line, ...] = ()
     _marks: tuple[LineMark, ...] = ()
     _xlabel = ""
@@ -56,8 +54,8 @@ class LineChart(IncrementalWidget, can_focus=True):
     _chart: Chart | None = None
     _drawn_for: object = None
     _cursor: int | None = None
-    _next = 0.0
-    _waiting = False
+    _next_redraw = 0.0
+    _redraw_is_scheduled = False
 
     def __init__(
         self,
@@ -90,23 +88,23 @@ class LineChart(IncrementalWidget, can_focus=True):
         self._xlabel, self._span = xlabel, span
         self._empty = self._empty if empty is None else empty
         now = time.monotonic()
-        if not live or now >= self._next:
+        if not live or now >= self._next_redraw:
             self._redraw()
-        elif not self._waiting:
-            self._waiting = True
-            self.set_timer(self._next - now, self._redraw)
+        elif not self._redraw_is_scheduled:
+            self._redraw_is_scheduled = True
+            self.set_timer(self._next_redraw - now, self._redraw)
 
     @property
-    def due(self) -> bool:
+    def is_due(self) -> bool:
         """Whether a live chart may be redrawn now."""
-        return time.monotonic() >= self._next
+        return time.monotonic() >= self._next_redraw
 
     def toggle_log(self) -> None:
         self.log_scale = not self.log_scale
         self._redraw()
 
     def _redraw(self) -> None:
-        self._waiting = False
+        self._redraw_is_scheduled = False
         self._drawn_for = None
         self.repaint()
 
@@ -117,14 +115,14 @@ class LineChart(IncrementalWidget, can_focus=True):
         if chart is None or self._cursor is None:
             return ""
         x = chart.x_at(self._cursor)
-        shown_x = line_chart.format_axis_number(round(x))
+        x_text = line_chart.format_axis_number(round(x))
         if self._powers:
-            shown_x = line_chart.format_power(x)
-        parts = [f"{self._xlabel or 'x'} {shown_x}"]
+            x_text = line_chart.format_power(x)
+        parts = [f"{self._xlabel or 'x'} {x_text}"]
         for line in self._lines:
             if (value := _value_at(line, x)) is not None:
-                shown = format_percent(value) if self._percent else f"{value:.4g}"
-                parts.append(f"{line.label} {shown}")
+                text = format_percent(value) if self._percent else f"{value:.4g}"
+                parts.append(f"{line.label} {text}")
         span = (chart.high - chart.low) / max(1, chart.right - chart.left)
         near = [mark.text for mark in self._marks if abs(mark.x - x) <= span / 2]
         return "  ".join([*parts, *near[:2]])
@@ -132,8 +130,8 @@ class LineChart(IncrementalWidget, can_focus=True):
     def action_read(self, by: int) -> None:
         if (chart := self._chart) is not None:
             start = chart.right if by > 0 else chart.right + 1
-            place = start if self._cursor is None else self._cursor
-            self._cursor = max(chart.left, min(chart.right, place + by))
+            column = start if self._cursor is None else self._cursor
+            self._cursor = max(chart.left, min(chart.right, column + by))
             self.repaint()
 
     def action_unread(self) -> None:
@@ -172,8 +170,8 @@ class LineChart(IncrementalWidget, can_focus=True):
             span=self._span,
         )
         self._drawn_for = key
-        self.cost = time.thread_time() - started
-        self._next = time.monotonic() + self.cost / self.SHARE
+        seconds = time.thread_time() - started
+        self._next_redraw = time.monotonic() + seconds / self.MAX_TIME_SHARE
 
     def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
         self._prepare()
@@ -209,8 +207,8 @@ class LineChart(IncrementalWidget, can_focus=True):
         cursor = self._cursor
         if cursor is not None and chart.left <= cursor <= chart.right:
             under = strip.crop(cursor, cursor + 1).text
-            shown = under if under.strip() else "│"
-            columns.setdefault(cursor, (shown, base + Style(bold=True)))
+            character = under if under.strip() else "│"
+            columns.setdefault(cursor, (character, base + Style(bold=True)))
         for column, (text, style) in sorted(columns.items()):
             strip = Strip.join(
                 [strip.crop(0, column), Strip([Segment(text, style)], 1), strip.crop(column + 1)]
@@ -224,8 +222,8 @@ class LineChart(IncrementalWidget, can_focus=True):
             segments.append(Segment(" (log)", base))
         if reading := self.reading:
             return [*segments, Segment("  " + safe_text(reading), base)]
-        drawn = [line for line in self._lines if line.xs]
-        for line, symbol in zip(drawn, self._chart.symbols if self._chart else (), strict=False):
+        lines = [line for line in self._lines if line.xs]
+        for line, symbol in zip(lines, self._chart.symbols if self._chart else (), strict=False):
             sample = "──" if symbol == "braille" else symbol * 2
             segments.append(Segment("  ", base))
             segments.append(Segment(sample, base + Style(color=colours[line.colour])))

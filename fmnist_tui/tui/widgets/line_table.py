@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, ClassVar
 
 from rich.segment import Segment
@@ -19,7 +17,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from fmnist_tui.util.text import safe_text
+from fmnist_tui.tui.widgets.empty_text import empty_text_line
 
 _HEADER = 1
 
@@ -213,7 +211,8 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def render_line(self, y: int) -> Strip:
         if not self.rows and self.empty:
-            return self._render_empty(y)
+            text = Text(empty_text_line(self.empty, y, self.size))
+            return self._line_strip(text, self.rich_style)
         if y < _HEADER:
             return self._line_strip(
                 self._header, self.get_component_rich_style("line-table--header")
@@ -232,13 +231,3 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
         """A line on a style; `over` replaces the styles of its parts."""
         segments = Segment.apply_style(line.render(self.app.console), style, over)
         return Strip(segments).adjust_cell_length(self.size.width, style)
-
-    def _render_empty(self, y: int) -> Strip:
-        (width, height), base = self.size, self.rich_style
-        wrapped = (
-            textwrap.wrap(safe_text(line), max(1, width - 2)) for line in self.empty.split("\n")
-        )
-        lines = list(chain.from_iterable(wrapped))
-        row = y - max(0, (height - len(lines)) // 2)
-        text = lines[row] if 0 <= row < len(lines) else ""
-        return Strip([Segment(text.center(width), base)]).adjust_cell_length(width, base)

@@ -63,10 +63,10 @@ def select_classes(ranked: Ranked, true: str | None, limit: int | None) -> list[
     """The first `limit` classes; the true class replaces the last if it is not among them."""
     if limit is None or len(ranked) <= limit:
         return list(ranked)
-    shown = list(ranked[:limit])
-    if shown and true is not None and all(name != true for name, _ in shown):
-        shown[-1:] = [pair for pair in ranked if pair[0] == true][:1] or shown[-1:]
-    return shown
+    selected = list(ranked[:limit])
+    if selected and true is not None and all(name != true for name, _ in selected):
+        selected[-1:] = [pair for pair in ranked if pair[0] == true][:1] or selected[-1:]
+    return selected
 
 
 def format_bars(ranked: Ranked, true: str | None, width: int) -> list[list[tuple[str, str]]]:
@@ -79,12 +79,12 @@ def format_bars(ranked: Ranked, true: str | None, width: int) -> list[list[tuple
     column = min(max(map(cell_len, names)), max(1, left - _SHORTEST_BAR, (left + 1) // 2))
     bar_width = max(0, left - column)
     rows = []
-    for index, ((name, share), shown) in enumerate(zip(ranked, names, strict=True)):
+    for index, ((name, share), label) in enumerate(zip(ranked, names, strict=True)):
         is_true, is_first = name == true, index == 0
         parts = [(f"{TRUE} " if is_true else "  ", "sign")] if sign else []
         bar_style = "right" if is_true else "first" if is_first else "other"
         parts += [
-            (fit_text(shown, column), "bold" if is_first or is_true else ""),
+            (fit_text(label, column), "bold" if is_first or is_true else ""),
             (" " + format_bar(share, bar_width), bar_style),
             (f" {100 * share:5.1f} %", "bold" if is_first else ""),
         ]
@@ -95,9 +95,9 @@ def format_bars(ranked: Ranked, true: str | None, width: int) -> list[list[tuple
 def format_bar(share: float, width: int) -> str:
     """A bar for a share of `width` cells, to an eighth of a cell, padded with blanks."""
     eighths = round(8 * width * min(1.0, max(0.0, share)))
-    whole, rest = divmod(eighths, 8)
+    full, rest = divmod(eighths, 8)
     # Everything above 0.0 per cent is visible.
     if eighths == 0 and share >= 0.0005 and width:
         rest = 1
-    drawn = "█" * whole + (_EIGHTHS[rest] if rest else "")
-    return drawn.ljust(width)
+    bar = "█" * full + (_EIGHTHS[rest] if rest else "")
+    return bar.ljust(width)

@@ -19,16 +19,16 @@ class SummaryLine(Widget):
     _groups: tuple[tuple[Content, ...], ...] = ()
 
     def show(self, *groups: Sequence[Content]) -> None:
-        shown = tuple(tuple(group) for group in groups if group)
-        if shown != self._groups:
-            before, self._groups = self._groups, shown
+        before, after = self._groups, tuple(tuple(group) for group in groups if group)
+        if after != before:
+            self._groups = after
             width = max(1, self.size.width)
-            self.refresh(layout=len(wrap_groups(before, width)) != len(wrap_groups(shown, width)))
+            self.refresh(layout=len(wrap_groups(before, width)) != len(wrap_groups(after, width)))
 
     @property
     def plain(self) -> str:
         """The text without styles."""
-        return GAP.join(fact.plain for group in self._groups for fact in group)
+        return GAP.join(part.plain for group in self._groups for part in group)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return max(1, len(wrap_groups(self._groups, width)))
@@ -39,21 +39,21 @@ class SummaryLine(Widget):
 
 def wrap_groups(groups: Sequence[Sequence[Content]], width: int) -> list[Content]:
     """The groups in one line of at most `width` cells, or else each group on a new line."""
-    whole = Content(GAP).join([fact for group in groups for fact in group])
-    if whole.cell_length <= width:
-        return [whole] if whole else []
+    line = Content(GAP).join([part for group in groups for part in group])
+    if line.cell_length <= width:
+        return [line] if line else []
     return [line for group in groups for line in _wrap(group, width)]
 
 
-def _wrap(facts: Sequence[Content], width: int) -> list[Content]:
+def _wrap(parts: Sequence[Content], width: int) -> list[Content]:
     lines: list[list[Content]] = []
     used = 0
-    for fact in facts:
-        fact = fact.truncate(max(1, width), ellipsis=True)
-        if lines and used + len(GAP) + fact.cell_length <= width:
-            lines[-1].append(fact)
-            used += len(GAP) + fact.cell_length
+    for part in parts:
+        part = part.truncate(max(1, width), ellipsis=True)
+        if lines and used + len(GAP) + part.cell_length <= width:
+            lines[-1].append(part)
+            used += len(GAP) + part.cell_length
         else:
-            lines.append([fact])
-            used = fact.cell_length
+            lines.append([part])
+            used = part.cell_length
     return [Content(GAP).join(line) for line in lines]

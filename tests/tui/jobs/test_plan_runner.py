@@ -417,7 +417,7 @@ async def test_the_claims_of_a_recipe_are_checked_after_a_question(
             await wait_until(pilot, lambda: not isinstance(dashboard.screen, ChoiceDialog))
         folders = [f"--runs={app_state.runs_dir}", f"--data={app_state.data_dir}"]
         assert started == [("check fast", ["recipes", "check", "fast", *folders])]
-        assert toasts == ["fast keeps 1 of 2 claims; 1 could not be checked"]
+        assert toasts == ["fast: 1 of 2 claims passed; 1 could not be checked"]
         dashboard.start_flow(check_recipe(dashboard, "staged"))
         assert toasts[-1] == "staged has no claims to check"
 

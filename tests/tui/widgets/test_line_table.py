@@ -160,12 +160,10 @@ async def test_a_line_may_be_longer_than_the_header() -> None:
 
 
 @pytest.mark.parametrize("width", [0, 1, 2, 3])
-def test_an_empty_table_is_drawn_at_any_width(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rich.style import Style
-    from textual.geometry import Size
-
-    table = LineTable()
-    table.empty = "nothing yet"
-    monkeypatch.setattr(LineTable, "size", Size(width, 5))
-    monkeypatch.setattr(LineTable, "rich_style", Style())
-    assert [table.render_line(row).cell_length for row in range(5)] == [width] * 5
+async def test_an_empty_table_is_drawn_at_any_width(width: int) -> None:
+    app = TableApp()
+    async with app.run_test(size=(width + 2, 7)) as pilot:
+        table = app.query_one(CountingTable)
+        table.empty = "nothing yet"
+        await pilot.pause()
+        assert [table.render_line(y).cell_length for y in range(5)] == [width] * 5

@@ -289,11 +289,11 @@ class DataScreen(ImageScreen):
     def _update_images(self) -> None:
         if self.view is not None and self.view.has_old_means:
             self.action_means()
-        elif self.view is not None and self.view.is_pending(self.browser.gallery.shown):
+        elif self.view is not None and self.view.is_pending(self.browser.gallery.page_numbers):
             self._augment(self.view)
 
     def _augment(self, view: DatasetView) -> None:
-        numbers = list(self.browser.gallery.shown)
+        numbers = list(self.browser.gallery.page_numbers)
         if self._config is None or not numbers:
             return
         originals, images = view.originals(numbers), view.augmented

@@ -35,7 +35,7 @@ class LrCurve(LineChart, inherit_bindings=False):
 
     KEYS_TITLE = "Learning rate"
     # Training is undone after a search, so that it need not run at full speed.
-    SHARE: ClassVar[float] = 0.05
+    MAX_TIME_SHARE: ClassVar[float] = 0.05
 
     @dataclass
     class RateClicked(Message):
@@ -166,7 +166,7 @@ class LrPanel(Vertical):
             self._search, self._point, self._used_lr = search, None, None
         settled = search is None or self._ended
         version = (id(search), len(search.points) if search is not None else 0, self._ended)
-        if version != self._curve_version and (settled or self.curve.due):
+        if version != self._curve_version and (settled or self.curve.is_due):
             self._curve_version = version
             self._draw_curve()
             if settled:

@@ -171,7 +171,7 @@ class TrainScreen(ImageScreen):
             loss.show([])
             accuracy.show([])
         # Both or neither, so that they end at the same step.
-        elif not live or (loss.due and accuracy.due):
+        elif not live or (loss.is_due and accuracy.is_due):
             state, smoothing = feed.state, curves.SMOOTHINGS[self._smoothing]
             marks = curves.chart_marks(state)
             loss.show(curves.loss_lines(state, smoothing), marks, "step", live=live)
