@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
@@ -63,9 +64,8 @@ def _replace(character: str) -> str:
         return _SAME_WIDTH[character]
     if "\u2800" <= character <= "\u28ff":  # braille, by how many dots are set
         return " .:*#"[min(4, ((ord(character) - 0x2800).bit_count() + 1) // 2)]
-    if unicodedata.combining(character):
-        return ""
+    width = cell_len(character)
     letter = unicodedata.normalize("NFKD", character)[0]
     if letter.isascii() and letter.isprintable():
-        return letter
-    return "??" if unicodedata.east_asian_width(character) in "WF" else "?"
+        return letter.ljust(width)[:width]
+    return "?" * width
