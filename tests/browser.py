@@ -44,7 +44,7 @@ Test = TypeVar("Test", bound=Callable[..., Any])
 
 
 def needs_chromium(test: Test) -> Test:
-    """Marks a test that needs a browser."""
+    """Mark a test that needs a browser."""
     skipped = pytest.mark.skipif(CHROMIUM is None, reason="needs the program chromium")
     marked: Test = pytest.mark.apt(skipped(test))
     return marked
@@ -211,7 +211,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 async def _read_port(file: Path) -> int:
-    """The port of the browser, once it has written it."""
+    """Wait for the file with the port of the browser; returns the port."""
     end = asyncio.get_running_loop().time() + TIMEOUT
     while True:
         with contextlib.suppress(OSError, IndexError, ValueError):

@@ -12,7 +12,7 @@ from tests.e2e.support import FORK_SERVER, QUICK, Home
 
 @pytest.fixture(scope="session", autouse=True)
 def fork_server() -> Iterator[None]:
-    """Stops the fork server after the tests."""
+    """Stop the fork server after the tests."""
     yield
     FORK_SERVER.close()
 

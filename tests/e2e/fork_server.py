@@ -1,6 +1,6 @@
 """A server that forks the program off a process with all imports done.
 
-Each forked program has its own process, environment, standard streams and, if asked for, its own
+Each forked program has its own process, environment, standard streams and, if requested, its own
 terminal; only the seconds of importing are saved. Tests about starting use a new interpreter.
 
 Run as a program, this listens on a socket at the given path. A request is one message: arguments,
@@ -79,7 +79,7 @@ class ForkedProcess:
         self.send_signal(signal.SIGKILL)
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Wait for the process to end; its output."""
+        """Wait for the process to end; returns its output."""
         output: dict[int, str] = {}
 
         def read(number: int, stream: IO[str] | None) -> None:

@@ -35,7 +35,7 @@ SIZE = (120, 36)
 
 
 def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Wait until there is something."""
+    """Wait until a condition is met; returns its value."""
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, "timed out"

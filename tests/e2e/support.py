@@ -1,4 +1,4 @@
-"""Running the program as its users do: as a process, with real signals and files."""
+"""Running the program like a user: as a process, with real signals and files."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Home:
         return json.loads(done.stdout)
 
     def error_line(self, *arguments: str, status: int) -> str:
-        """Run the program, which must fail with this status; its only error line."""
+        """Run the program, which must fail with this status; returns its only error line."""
         done = self.run(*arguments)
         assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
@@ -82,7 +82,7 @@ class Home:
         return lines[0]
 
     def wait_for_steps(self, process: ForkedProcess, steps: int = 20) -> Path:
-        """The run folder of a training, once it has done so many steps."""
+        """Wait until a training has done so many steps; returns its run folder."""
         deadline = time.monotonic() + LIMIT
         while time.monotonic() < deadline:
             assert process.poll() is None, process.communicate()[1]

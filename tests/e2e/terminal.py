@@ -1,4 +1,4 @@
-"""The program in a real terminal: sends keys, reads the screen as a person sees it."""
+"""The program in a real terminal: sends keys and reads the screen."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class Terminal:
         self._set_size(columns, rows)
 
     def wait_for_exit(self, seconds: float = LIMIT) -> int:
-        """Wait for the process to end; its exit status (128 + number for a signal)."""
+        """Wait for the process to end; returns its exit status (128 + number for a signal)."""
         end = time.monotonic() + seconds
         while (status := self.process.poll()) is None:
             assert time.monotonic() < end, f"still running; the screen was:\n{self.text()}"

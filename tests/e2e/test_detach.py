@@ -39,7 +39,7 @@ def home(home: Home) -> Iterator[Home]:
 
 
 def wait_for_end(run: Path) -> dict[str, Any]:
-    """Wait until a run has ended; its last event."""
+    """Wait until a run has ended; returns its last event."""
     deadline = time.monotonic() + LIMIT
     while find_holder(run) is not None or events(run)[-1]["is"] != "RunEnded":
         assert time.monotonic() < deadline, events(run)[-1]

@@ -20,7 +20,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture(scope="module")
 def result(home: Home) -> Path:
-    """The run folder of a search that result a rate."""
+    """The run folder of a search that suggests a rate."""
     return Path(home.json("lrfind", *QUICK, "--steps", "80")["path"])
 
 

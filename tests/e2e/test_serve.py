@@ -369,7 +369,7 @@ async def test_a_training_continues_between_two_browser_tabs(tmp_path: Path) -> 
             screenshot = tmp_path / "training.png"
             await first.page.screenshot(screenshot)
             colours = Image.open(screenshot).convert("RGB").getcolors(1 << 24)
-            # What is drawn on a canvas is view too, not only sent.
+            # The text is drawn, not only received.
             assert colours is not None and len(colours) > 50
             outside = [url for url in first.page.requests if f"//{server.host}/" not in url]
             assert [url for url in outside if not url.startswith("data:")] == []

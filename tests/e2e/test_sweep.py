@@ -245,7 +245,7 @@ def test_two_processes_share_a_study_in_a_postgresql_database(home: Home) -> Non
 
 
 def wait_for_trial(home: Home, process: ForkedProcess, number: int) -> dict[str, Any]:
-    """The trial with this number, once it has completed an epoch."""
+    """Wait until a trial has completed an epoch; returns the trial."""
     return until(
         home,
         process,

@@ -171,7 +171,7 @@ def test_a_closed_output_pipe_prints_no_traceback(trained: Home) -> None:
 
 
 def test_training_survives_a_full_disk(home: Home, tmp_path: Path) -> None:
-    # A limit on the size of files stands in for a full disk.
+    # A limit on the size of files has the effect of a full disk.
     script = tmp_path / "small.sh"
     script.write_text('trap "" XFSZ; ulimit -f 24; exec "$@"\n')
     done = subprocess.run(

@@ -108,7 +108,7 @@ def digest(weights: Mapping[str, torch.Tensor]) -> str:
 
 
 class Listener:
-    """Drains a training's events, like a screen, and keeps them all."""
+    """Collects all events of a training."""
 
     def __init__(self, training: Training) -> None:
         self.training = training

@@ -1,4 +1,4 @@
-"""Helpers for tests of the dashboard: example runs, which nothing trained, waiting and toasts."""
+"""Helpers for tests of the dashboard: example runs (not trained), waiting and toasts."""
 
 from __future__ import annotations
 

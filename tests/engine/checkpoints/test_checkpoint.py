@@ -166,7 +166,7 @@ def test_a_missing_checkpoint_file_is_named(tmp_path: Path) -> None:
 
 
 class _Trap:
-    """Pickled, this runs a command when it is unpickled carelessly."""
+    """An object whose pickle runs a command when it is loaded without checks."""
 
     def __init__(self, proof: Path) -> None:
         self.proof = proof

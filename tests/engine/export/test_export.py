@@ -1,4 +1,4 @@
-"""Exports: a file gives the predictions of the model, or it is not put in place."""
+"""Exports: a file gives the predictions of the model, or it is discarded."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def untrusted() -> None:
 
 
 @pytest.fixture(autouse=True)
-def fast(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def fast_export(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Time few predictions; read untrusted files in this process, without `untrusted`."""
     monkeypatch.setattr(export, "MAX_SECONDS", 0.0)
     if "untrusted" in request.fixturenames:
@@ -399,7 +399,7 @@ def test_a_cancelled_export_leaves_nothing_behind(session: Session, tmp_path: Pa
 # -- models that cannot be converted -------------------------------------------------------------
 
 
-class Odd(nn.Module):
+class UnusualModel(nn.Module):
     """A network with an unusual operation before its last layer."""
 
     def __init__(self, spec: ModelSpec, odd: Callable[[Tensor], Tensor]) -> None:
@@ -412,7 +412,7 @@ class Odd(nn.Module):
         return logits
 
 
-def _data_decide(x: Tensor) -> Tensor:
+def _branch_on_data(x: Tensor) -> Tensor:
     return x if bool(x.sum() > 0) else -x
 
 
@@ -420,7 +420,7 @@ def _data_decide(x: Tensor) -> Tensor:
     ("odd", "why"),
     [
         (torch.special.bessel_j0, "the operator prims.bessel_j0 is not supported in opset 20"),
-        (_data_decide, "cannot be written as ONNX: Could not guard"),
+        (_branch_on_data, "cannot be written as ONNX: Could not guard"),
     ],
 )
 def test_a_model_that_onnx_cannot_express_is_refused_with_the_reason(
@@ -434,14 +434,14 @@ def test_a_model_that_onnx_cannot_express_is_refused_with_the_reason(
     class Plugin:
         @staticmethod
         def load() -> Any:
-            return type("Built", (), {"build": staticmethod(lambda spec: Odd(spec, odd))})
+            return type("Built", (), {"build": staticmethod(lambda spec: UnusualModel(spec, odd))})
 
     monkeypatch.setattr(plugins, "_plugins", lambda kind: {"odd": Plugin()})
     # The operation has no gradient, so the model is not trained.
     run = train(session)
     payload, manifest, _ = CheckpointStore(run.checkpoints).load("best")
     payload["about"]["config"]["model"] = "odd"
-    payload["weights"] = Odd(ModelSpec(1, 28, 4), odd).state_dict()
+    payload["weights"] = UnusualModel(ModelSpec(1, 28, 4), odd).state_dict()
     CheckpointStore(run.checkpoints).save("best", payload, manifest.step, manifest.epoch)
     (tmp_path / "out").mkdir()
     capfd.readouterr()

@@ -54,8 +54,8 @@ def train(session: Session, **values: Any) -> RunFolder:
     return support.train(session, config(**values))
 
 
-def generators() -> tuple[bytes, ...]:
-    """The states of all default generators, and the next numbers of numpy's and Python's."""
+def random_states() -> tuple[bytes, ...]:
+    """The states of all default random_states, and the next numbers of numpy's and Python's."""
     import pickle
     import random
 
@@ -103,9 +103,9 @@ def test_images_are_mixed_with_each_other_and_a_single_one_is_not(
 
 
 def test_augmenting_images_leaves_random_generators_unchanged(session: Session) -> None:
-    before = session.submit(lambda _: generators()).result(PATIENCE)
+    before = session.submit(lambda _: random_states()).result(PATIENCE)
     augment(session, config(**AUGMENTED), make_images())
-    assert session.submit(lambda _: generators()).result(PATIENCE) == before
+    assert session.submit(lambda _: random_states()).result(PATIENCE) == before
 
 
 def test_augmenting_and_classifying_do_not_change_a_training(

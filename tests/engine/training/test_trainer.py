@@ -107,7 +107,7 @@ def test_a_learning_rate_can_be_set_and_scaled_while_training(tmp_path: Path) ->
         "0.001",
     ]
     rates = [event.lr for event in harness.of(EpochEnded)]
-    # the schedule goes on from the new rate in proportion
+    # the schedule continues from the new rate in proportion
     assert rates[0] == pytest.approx(0.001 * (1 - 4 / 8) / (1 - 3 / 8))
 
 

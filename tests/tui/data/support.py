@@ -162,6 +162,6 @@ async def submit(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
 
 
 def dialog_problem(dashboard: Dashboard) -> str:
-    """What a PromptDialog says about the line that was entered."""
+    """The problem that a PromptDialog shows."""
     assert isinstance(dashboard.screen, PromptDialog)
     return str(dashboard.screen.query_one(Static).content)

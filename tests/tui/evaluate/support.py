@@ -39,7 +39,7 @@ async def wait_for_scores(dashboard: Dashboard, pilot: Pilot[int], text: str = "
 
 
 class FakeSession:
-    """Evaluates when the test says so."""
+    """Replaces the session: an evaluation is completed by `answer`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, app_state: AppState) -> None:
         self.requests: list[tuple[RunFolder, str]] = []

@@ -1,4 +1,4 @@
-"""The confusion matrix on Evaluate: its layout, what a cell says, and where the cursor goes."""
+"""The confusion matrix on Evaluate: its layout, the descriptions of cells, and the cursor."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def note(dashboard: Dashboard) -> str:
 
 
 async def paste(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
-    """As the terminal sends it: to the focus, or to the screen."""
+    """Paste as the terminal does: into the focused widget, or else the screen."""
     dashboard.post_message(events.Paste(text))
     await pilot.pause()
 
@@ -207,9 +207,9 @@ async def test_a_part_of_a_path_is_pasted_into_the_path(
     open_dashboard: OpenDashboard, model: FakeModel
 ) -> None:
     async with open_dashboard("predict") as (dashboard, pilot):
-        await pilot.press("enter", *"pic")
-        await paste(dashboard, pilot, "tures\x1b[31m/a.png\n")
-        assert path_input(dashboard).value == "pictures[31m/a.png"
+        await pilot.press("enter", *"im")
+        await paste(dashboard, pilot, "ages\x1b[31m/a.png\n")
+        assert path_input(dashboard).value == "images[31m/a.png"
         assert model.requests == []
 
 

@@ -84,7 +84,7 @@ def hold_lock(folder: RunFolder) -> Iterator[None]:
 
 
 class RecordedJobs:
-    """The jobs that the dashboard is asked to start; none is started."""
+    """Records the jobs that the dashboard starts, instead of starting them."""
 
     def __init__(self, dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> None:
         self.titles: list[str] = []

@@ -196,6 +196,6 @@ async def test_capital_r_writes_a_report_into_the_run_folder(
             f"--data={app_state.data_dir}",
         ]
         then({"missing": []})
-        then({"missing": [{"what": "pictures"}]})
+        then({"missing": [{"what": "images"}]})
         assert str(page) in toasts[0]
-        assert toasts[1].endswith("(without pictures)")
+        assert toasts[1].endswith("(without images)")

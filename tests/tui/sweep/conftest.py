@@ -42,7 +42,7 @@ def ledger(location: StorageLocation, remote_workers: None) -> StudyLedger:
 
 @pytest.fixture
 def jobs(monkeypatch: pytest.MonkeyPatch) -> StartedJobs:
-    """The jobs that the dashboard is asked to start; none is started."""
+    """Records the jobs that the dashboard starts, instead of starting them."""
     jobs: StartedJobs = []
     monkeypatch.setattr(
         Dashboard, "start_job", lambda self, title, words, *callbacks: jobs.append((title, words))

@@ -96,7 +96,7 @@ async def test_p_promotes_a_trial_with_several_seeds(
         ((title, words),) = jobs
         assert title == "promote trial 1"
         assert words[:5] == ["sweep", "promote", "search", "--trial=1", "--seeds=2"]
-        # The environment says where the study is, and its word may hold a password.
+        # The environment names the storage, and the URL may contain a password.
         assert words[5:] == [f"--runs={app_state.runs_dir}", f"--data={app_state.data_dir}"]
 
 
@@ -155,7 +155,7 @@ async def test_n_starts_a_sweep_from_a_file_after_reporting_its_errors(
         ((_, words),) = jobs
         assert words[:4] == ["sweep", "start", str(path), "--trials=2"]
         assert f"--storage=journal:{tmp_path}/s.log" in words
-        # As soon as it is there it is the one that is shown.
+        # It is shown as soon as it exists.
         run_trial(join_study(location, make_spec(name="zzz")), [0.3])
         run_trial(join_study(location, make_spec(name="mine")), [0.3, 0.4])
         await wait_until(pilot, lambda: "mine" in str(table(dashboard).border_title))

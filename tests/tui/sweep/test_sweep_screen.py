@@ -252,7 +252,7 @@ async def test_slices_and_parallel_lines_highlight_the_trial_under_the_cursor(
             and "optimizer" in drawn_text(plot)
             and "◆" in drawn_text(plot)
         )
-        assert "◉" not in drawn_text(plot)  # the trial under the cursor failed, it has no place
+        assert "◉" not in drawn_text(plot)  # the trial under the cursor failed and has no value
         await pilot.press("down")
         await wait_until(pilot, lambda: "◉" in drawn_text(plot))
         await pilot.press("v")

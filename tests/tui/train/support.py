@@ -1,4 +1,4 @@
-"""A fake training, and a scripted search for a learning rate."""
+"""A fake training, and the events of a search for a learning rate."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def search_events(*, flat: bool = False, config: RunConfig = CONFIG) -> list[Eve
 
 
 def record_starts(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
-    """The configs of the runs that are started from now on; none really is."""
+    """Record the configs of the runs that are started from now on, instead of starting them."""
     configs: list[RunConfig] = []
 
     def start(config: RunConfig) -> bool:

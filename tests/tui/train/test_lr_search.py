@@ -1,4 +1,4 @@
-"""The search for a learning rate with the settings of the form: every key, scripted searches."""
+"""The search for a learning rate with the settings of the form: every key, with fake searches."""
 
 from __future__ import annotations
 

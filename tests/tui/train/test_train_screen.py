@@ -1,4 +1,4 @@
-"""Train: every key, with a scripted run."""
+"""Train: every key, with a fake training."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def test_any_recipe_and_dataset_give_a_plain_name(
 
 
 def test_the_name_has_the_last_part_of_a_dataset_folder(tmp_path: Path) -> None:
-    run = RunFolder.create(tmp_path, "fast", "folder:/home/me/pictures of/My Boots", WHEN)
+    run = RunFolder.create(tmp_path, "fast", "folder:/home/me/images of/My Boots", WHEN)
     assert run.name.startswith("2026-11-21_081403_fast_folder-my-boots_")
 
 

@@ -170,12 +170,12 @@ def test_only_one_of_eight_processes_gets_the_lock(tmp_path: Path) -> None:
     processes = [start_python(CONTENDER, tmp_path) for _ in range(8)]
     is_over = threading.Event()
 
-    def look() -> None:
+    def keep_reading() -> None:
         while not is_over.is_set():
             find_holder(tmp_path)
 
-    looker = threading.Thread(target=look)
-    looker.start()
+    reader = threading.Thread(target=keep_reading)
+    reader.start()
     try:
         assert [read_line(process) for process in processes] == ["ready"] * 8
         for _ in range(100):
@@ -192,16 +192,16 @@ def test_only_one_of_eight_processes_gets_the_lock(tmp_path: Path) -> None:
                 time.sleep(0.001)
     finally:
         is_over.set()
-        looker.join()
+        reader.join()
         for process in processes:
             process.communicate()
 
 
 def test_reading_the_lock_does_not_prevent_a_process_from_acquiring_it(tmp_path: Path) -> None:
     RunLock.acquire(tmp_path).release()
-    with (tmp_path / "lock").open("rb") as looking:
-        fcntl.flock(looking, fcntl.LOCK_SH)
-        threading.Timer(0.05, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+    with (tmp_path / "lock").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        threading.Timer(0.05, fcntl.flock, (file, fcntl.LOCK_UN)).start()
         RunLock.acquire(tmp_path).release()
 
 

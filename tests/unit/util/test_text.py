@@ -40,7 +40,7 @@ def test_every_format_character_except_joiners_is_made_visible() -> None:
         if unicodedata.category(chr(code)) == "Cf" and safe_text(chr(code)) == chr(code)
     }
     joiners = {"\u200c", "\u200d"}
-    # What remains is drawn: signs around Arabic, Kaithi and Egyptian numbers and words,
+    # These are visible: signs around Arabic, Kaithi and Egyptian numbers and words,
     # and the strokes of shorthand.
     drawn = {
         char

@@ -1,4 +1,4 @@
-"""Opening any file costs at most one line, little time and little memory."""
+"""Opening any file gives an image or a one-line error, in little time and memory."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def test_reading_stops_at_the_time_limit() -> None:
 def test_any_damaged_file_is_an_image_or_an_error_in_one_line(
     kind: str, changes: list[tuple[int, int]], cut: int
 ) -> None:
-    data = bytearray(_whole(kind))
+    data = bytearray(_valid_file(kind))
     for position, value in changes:
         data[position % len(data)] = value
     with tempfile.TemporaryDirectory() as folder:
@@ -252,5 +252,5 @@ def test_any_damaged_file_is_an_image_or_an_error_in_one_line(
 
 
 @cache
-def _whole(kind: str) -> bytes:
+def _valid_file(kind: str) -> bytes:
     return hostile.encode_noise(kind, "L" if kind == "GIF" else "RGB", (40, 30))

@@ -81,7 +81,7 @@ def chain(tmp_path: Path) -> Chain:
     return Chain(tmp_path)
 
 
-def same(arrays: UnsplitDataset, tiny: TinySet) -> None:
+def assert_same(arrays: UnsplitDataset, tiny: TinySet) -> None:
     parts: tuple[npt.NDArray[Any], ...] = (
         arrays.train.images,
         arrays.train.labels,
@@ -103,8 +103,10 @@ def without_package(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
 
 def with_package(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     @contextmanager
-    def fetch(package: str, say: debian_package.OnProgress, cancel: object) -> Iterator[Path]:
-        say(f"apt-get download {package}", 0.5)
+    def fetch(
+        package: str, on_progress: debian_package.OnProgress, cancel: object
+    ) -> Iterator[Path]:
+        on_progress(f"apt-get download {package}", 0.5)
         yield root
 
     monkeypatch.setattr(debian_package, "fetch_package", fetch)
@@ -114,7 +116,7 @@ def test_files_in_the_data_folder_need_no_network(chain: Chain, tiny: TinySet) -
     tiny.write(chain.folder)
     before = sorted(chain.folder.iterdir())
     with serving() as server:
-        same(chain(tiny.at(server.url)), tiny)
+        assert_same(chain(tiny.at(server.url)), tiny)
         assert server.requests == []
     assert chain.outcome() == [("data folder", "ok")]
     assert sorted(chain.folder.iterdir()) == before
@@ -125,7 +127,7 @@ def test_files_may_be_uncompressed(chain: Chain, tiny: TinySet) -> None:
     zipped = chain.folder / IMAGES
     (chain.folder / IMAGES.removesuffix(".gz")).write_bytes(gzip.decompress(zipped.read_bytes()))
     zipped.unlink()
-    same(chain(tiny.at()), tiny)
+    assert_same(chain(tiny.at()), tiny)
 
 
 def test_the_system_package_is_the_second_source_and_is_not_copied(
@@ -135,7 +137,7 @@ def test_the_system_package_is_the_second_source_and_is_not_copied(
     with serving() as server:
         arrays = chain(replace(tiny.at(server.url), package=PACKAGE))
         assert server.requests == []
-    same(arrays, tiny)
+    assert_same(arrays, tiny)
     assert arrays.source == "system package"
     assert chain.outcome() == [("data folder", "failed"), ("system package", "ok")]
     assert not chain.data.exists()
@@ -144,12 +146,12 @@ def test_the_system_package_is_the_second_source_and_is_not_copied(
 def test_mirrors_are_the_third_source_and_fill_the_data_folder(chain: Chain, tiny: TinySet) -> None:
     with serving(**tiny.responses()) as server:
         arrays = chain(replace(tiny.at(server.url), package=PACKAGE))
-    same(arrays, tiny)
+    assert_same(arrays, tiny)
     assert arrays.source == "mirrors"
     assert [source for source, _ in chain.outcome()] == ["data folder", "system package", "mirrors"]
     reports = [step for step in chain.steps if step.state == "progress"]
     assert any(step.total == len(tiny.files[IMAGES]) and IMAGES in step.message for step in reports)
-    same(chain(tiny.at()), tiny)
+    assert_same(chain(tiny.at()), tiny)
     assert chain.outcome() == [("data folder", "ok")]
 
 
@@ -160,7 +162,7 @@ def test_the_debian_package_is_the_fourth_source_and_fills_the_data_folder(
     with_package(monkeypatch, tmp_path / "root")
     with serving() as server:
         arrays = chain(replace(tiny.at(server.url), package=PACKAGE))
-    same(arrays, tiny)
+    assert_same(arrays, tiny)
     assert [source for source, _ in chain.outcome()] == [
         "data folder",
         "system package",
@@ -197,7 +199,7 @@ def test_the_advice_in_the_final_error_works(chain: Chain, tiny: TinySet) -> Non
     with pytest.raises(UserError):
         chain(tiny.at(), fetch=False)
     tiny.write(chain.folder)
-    same(chain(tiny.at(), fetch=False), tiny)
+    assert_same(chain(tiny.at(), fetch=False), tiny)
 
 
 @pytest.mark.parametrize("way", ["variable", "argument"])
@@ -233,7 +235,7 @@ def test_a_wrong_file_is_reported_renamed_and_replaced(
     damaged = damage(tiny.files[IMAGES])
     (chain.folder / IMAGES).write_bytes(damaged)
     with serving(**tiny.responses()) as server:
-        same(chain(tiny.at(server.url)), tiny)
+        assert_same(chain(tiny.at(server.url)), tiny)
         assert server.paths() == [f"/{IMAGES}"]
     assert (chain.folder / f"{IMAGES}.bad").read_bytes() == damaged
     [failed] = [step for step in chain.steps if step.state == "failed"]
@@ -254,7 +256,7 @@ def test_leftovers_of_a_killed_copy_are_removed(chain: Chain, tiny: TinySet) -> 
     chain.folder.mkdir(parents=True)
     (chain.folder / ".writing-0123456789abcdef.tmp").write_bytes(b"half")
     with serving(**tiny.responses()) as server:
-        same(chain(tiny.at(server.url)), tiny)
+        assert_same(chain(tiny.at(server.url)), tiny)
     assert not list(chain.folder.glob("*.tmp"))
 
 
@@ -264,14 +266,14 @@ def test_only_what_is_missing_is_fetched(chain: Chain, tiny: TinySet) -> None:
     with serving(**tiny.responses()) as server:
         arrays = chain(tiny.at(server.url))
         assert server.paths() == [f"/{LABELS}"]
-    same(arrays, tiny)
+    assert_same(arrays, tiny)
     assert arrays.source == "data folder + mirrors"
 
 
 def test_a_mirror_that_is_down_is_not_tried_twice(chain: Chain, tiny: TinySet) -> None:
     hanging: dict[str, Response] = {file.replace(".", "__"): silent for file in tiny.files}
     with serving(**hanging) as dead, serving(**tiny.responses()) as alive:
-        same(chain(tiny.at(dead.url, alive.url)), tiny)
+        assert_same(chain(tiny.at(dead.url, alive.url)), tiny)
         assert len(dead.requests) == 1
         assert len(alive.requests) == 4
 
@@ -330,7 +332,7 @@ def test_parallel_loads_fetch_every_file_once(chain: Chain, tiny: TinySet) -> No
         idx_set = tiny.at(server.url)
         load_in_parallel(idx_set, chain.data)
         assert sorted(server.paths()) == sorted(f"/{file}" for file in tiny.files)
-    same(chain(idx_set), tiny)
+    assert_same(chain(idx_set), tiny)
 
 
 def test_a_dataset_without_published_checksums_is_recorded_and_later_changes_are_detected(
@@ -375,7 +377,7 @@ def test_a_damaged_checksum_record_is_replaced(chain: Chain, record: str) -> Non
     tiny = TinySet(known=False)
     tiny.write(chain.folder)
     (chain.folder / "sums.json").write_text(record)
-    same(chain(tiny.at(), fetch=False), tiny)
+    assert_same(chain(tiny.at(), fetch=False), tiny)
     assert set(json.loads((chain.folder / "sums.json").read_text())) == set(tiny.files)
 
 
@@ -390,7 +392,7 @@ def test_qmnist_labels_are_the_first_column_of_its_tables(chain: Chain) -> None:
     responses = {**tiny.responses(), "labels-idx2-int__gz": complete(packed)}
     with serving(**responses) as server:
         arrays = chain(replace(tiny.at(server.url), files=files))
-    same(arrays, tiny)
+    assert_same(arrays, tiny)
 
 
 def test_emnist_is_read_from_its_archive_upright_with_labels_from_zero(chain: Chain) -> None:
@@ -438,7 +440,7 @@ def test_parallel_loads_fetch_an_archive_once(chain: Chain, tiny: TinySet) -> No
         archive = ArchiveSource(f"{server.url}all.zip", md5(data), "gzip", 10**7)
         load_in_parallel(replace(tiny.at(), archive=archive), chain.data)
         assert server.paths() == ["/all.zip"]
-    same(chain(tiny.at()), tiny)
+    assert_same(chain(tiny.at()), tiny)
 
 
 def test_an_archive_without_the_file_is_reported(chain: Chain, tiny: TinySet) -> None:
