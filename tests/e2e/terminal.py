@@ -56,8 +56,8 @@ class Terminal:
         self._our_end, child_end = pty.openpty()
         self._attributes: list[Any] = termios.tcgetattr(self._our_end)
         self._set_size(*size)
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("FMNIST_TUI_")}
-        env = {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", **env}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("FMNIST_TUI_")}
+        env = {**inherited, "TERM": "xterm-256color", "COLORTERM": "truecolor", **env}
         self.process: subprocess.Popen[bytes] | ForkedProcess
         if code or cold:
             self.process = subprocess.Popen(

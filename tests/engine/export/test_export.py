@@ -170,9 +170,9 @@ def test_a_pth_file_has_plain_weights_and_a_sidecar(session: Session, tmp_path: 
     run = train(session)
     exported = export_to(session, run.path, tmp_path / "model.pth")
     weights = torch.load(tmp_path / "model.pth", weights_only=True)
-    kept = CheckpointStore(run.checkpoints).load("best")[0]["weights"]
-    assert weights.keys() == kept.keys()
-    assert all(torch.equal(weights[name], kept[name]) for name in kept)
+    saved = CheckpointStore(run.checkpoints).load("best")[0]["weights"]
+    assert weights.keys() == saved.keys()
+    assert all(torch.equal(weights[name], saved[name]) for name in saved)
     facts = json.loads((tmp_path / "model.pth.json").read_text())
     assert (facts["file"], facts["sha256"], facts["bytes"]) == (
         "model.pth",
@@ -449,8 +449,8 @@ def test_a_model_that_onnx_cannot_express_is_refused_with_the_reason(
     assert line.startswith("odd cannot be written as ONNX") and why in line
     assert "safetensors and pth support every model" in line
     assert capfd.readouterr() == ("", "")
-    kept = export_to(session, run.path, tmp_path / "out" / "model.safetensors")
-    assert kept.parity is not None and kept.parity.is_sufficient
+    done = export_to(session, run.path, tmp_path / "out" / "model.safetensors")
+    assert done.parity is not None and done.parity.is_sufficient
 
 
 # -- metadata beside weights ----------------------------------------------------------------

@@ -315,9 +315,9 @@ def test_a_failing_compiler_is_a_warning_and_changes_nothing(
     compiled.trainer.run()
     assert "not compiled" in compiled.of(Alert)[0].message
     assert "compiling" in [event.value for event in compiled.of(Changed)]
-    for mine, theirs in zip(
+    for actual, expected in zip(
         plain.learner.model.state_dict().values(),
         compiled.learner.model.state_dict().values(),
         strict=True,
     ):
-        assert torch.equal(mine, theirs)
+        assert torch.equal(actual, expected)

@@ -239,7 +239,7 @@ async def test_a_folder_is_entered_and_browsed_and_may_disappear_and_return(
         elsewhere.rename(folder)
         await wait_until(pilot, lambda: "2 classes · 28×28 grey" in header(dashboard))
 
-        # The folder is missing when it is read: the pane says so, and f tries again.
+        # The folder is missing when it is read: the pane reports it, and f tries again.
         app_state.datasets._loaded.clear()
         folder.rename(elsewhere)
         await pilot.press("S")

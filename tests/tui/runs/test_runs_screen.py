@@ -105,11 +105,11 @@ async def test_v_cycles_through_the_curves_and_saves_the_choice(
     make_run(app_state.runs_dir)
     async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
-        found = []
+        curves = []
         for _ in range(3):
-            found.append(curve(dashboard).id)
+            curves.append(curve(dashboard).id)
             await pilot.press("v")
-        assert found == ["curve-val_accuracy", "curve-val_loss", "curve-train_loss"]
+        assert curves == ["curve-val_accuracy", "curve-val_loss", "curve-train_loss"]
         assert app_state.settings.get("runs.curves") == "val_accuracy"
         await wait_until(pilot, lambda: len(curve(dashboard)._lines) == 1)
 

@@ -66,8 +66,8 @@ def probes(count: int = STEPS_OF_SEARCH, *, step: int = 0, flat: bool = False) -
 
 def result_of(probes: list[LrProbed]) -> LrSearched:
     """The result of a search with these probes."""
-    found, last = suggest_rate([(probe.lr, probe.loss) for probe in probes]), probes[-1]
-    return LrSearched(last.t, last.step, FINISHED, found.lr, found.low, found.high, found.message)
+    rate, last = suggest_rate([(probe.lr, probe.loss) for probe in probes]), probes[-1]
+    return LrSearched(last.t, last.step, FINISHED, rate.lr, rate.low, rate.high, rate.message)
 
 
 def started(config: RunConfig = CONFIG) -> RunStarted:

@@ -28,22 +28,22 @@ LABELS = np.array([0, 1, 1, 2, 2])
 
 
 def test_metrics_of_a_small_case_match_those_computed_by_hand() -> None:
-    found = compute_metrics(SHARES, LABELS, NAMES)
-    assert found.confusion == ((1, 0, 0), (1, 1, 0), (0, 1, 1))
-    assert found.accuracy == pytest.approx(3 / 5)
-    assert [score.precision for score in found.classes] == pytest.approx([1 / 2, 1 / 2, 1])
-    assert [score.recall for score in found.classes] == pytest.approx([1, 1 / 2, 1 / 2])
-    assert [score.f1 for score in found.classes] == pytest.approx([2 / 3, 1 / 2, 2 / 3])
-    assert found.macro_f1 == pytest.approx((2 / 3 + 1 / 2 + 2 / 3) / 3)
-    assert [score.support for score in found.classes] == [1, 2, 2]
-    assert found.loss == pytest.approx(-np.log([0.8, 0.7, 0.3, 0.7, 0.4]).mean())
-    assert found.wrong == 2
-    assert found.most_confused() == [(1, 0, 1), (2, 1, 1)]
+    evaluation = compute_metrics(SHARES, LABELS, NAMES)
+    assert evaluation.confusion == ((1, 0, 0), (1, 1, 0), (0, 1, 1))
+    assert evaluation.accuracy == pytest.approx(3 / 5)
+    assert [score.precision for score in evaluation.classes] == pytest.approx([1 / 2, 1 / 2, 1])
+    assert [score.recall for score in evaluation.classes] == pytest.approx([1, 1 / 2, 1 / 2])
+    assert [score.f1 for score in evaluation.classes] == pytest.approx([2 / 3, 1 / 2, 2 / 3])
+    assert evaluation.macro_f1 == pytest.approx((2 / 3 + 1 / 2 + 2 / 3) / 3)
+    assert [score.support for score in evaluation.classes] == [1, 2, 2]
+    assert evaluation.loss == pytest.approx(-np.log([0.8, 0.7, 0.3, 0.7, 0.4]).mean())
+    assert evaluation.wrong == 2
+    assert evaluation.most_confused() == [(1, 0, 1), (2, 1, 1)]
 
 
 def test_a_class_without_images_or_predictions_scores_zero_without_a_warning() -> None:
-    found = compute_metrics(np.array([[0.9, 0.1, 0.0]]), np.array([0]), NAMES)
-    assert [score.f1 for score in found.classes] == [1, 0, 0]
+    evaluation = compute_metrics(np.array([[0.9, 0.1, 0.0]]), np.array([0]), NAMES)
+    assert [score.f1 for score in evaluation.classes] == [1, 0, 0]
 
 
 def test_evaluating_no_images_is_an_error() -> None:
@@ -72,8 +72,8 @@ def test_calibration_error_is_the_weighted_gap_between_confidence_and_accuracy()
 
 
 def test_softmax_sums_to_one_and_handles_large_logits() -> None:
-    found = softmax(np.array([[1000.0, 1000.0], [0.0, np.log(3)]]))
-    assert found == pytest.approx(np.array([[0.5, 0.5], [0.25, 0.75]]))
+    shares = softmax(np.array([[1000.0, 1000.0], [0.0, np.log(3)]]))
+    assert shares == pytest.approx(np.array([[0.5, 0.5], [0.25, 0.75]]))
 
 
 def test_grouped_accuracy_ignores_errors_within_a_group() -> None:
@@ -95,9 +95,9 @@ def _predictions() -> Predictions:
 def test_saved_predictions_are_loaded_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "test.npz"
     _predictions().save(path)
-    found = Predictions.load(path)
-    assert found.evaluation() == _predictions().evaluation()
-    assert (found.split, found.checkpoint, found.classes) == ("test", "best", NAMES)
+    loaded = Predictions.load(path)
+    assert loaded.evaluation() == _predictions().evaluation()
+    assert (loaded.split, loaded.checkpoint, loaded.classes) == ("test", "best", NAMES)
 
 
 def test_misclassified_images_are_ordered_and_filtered() -> None:
@@ -159,8 +159,8 @@ def test_class_scores_from_a_confusion_matrix_match_those_from_predictions() -> 
     shares[:, 3] = 0.0
     names = ("a", "b", "c", "never predicted", "not there")
     metrics = compute_metrics(shares / shares.sum(1, keepdims=True), labels, names)
-    found = compute_class_scores(metrics.confusion, names)
-    for score, expected in zip(found, metrics.classes, strict=True):
+    scores = compute_class_scores(metrics.confusion, names)
+    for score, expected in zip(scores, metrics.classes, strict=True):
         assert (score.name, score.support) == (expected.name, expected.support)
         assert score.precision == pytest.approx(expected.precision)
         assert score.recall == pytest.approx(expected.recall)

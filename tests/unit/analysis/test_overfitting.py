@@ -81,28 +81,28 @@ def test_an_ensemble_has_no_verdict_of_its_own() -> None:
     result = state([])
     assert result.started is not None
     result.apply(dataclasses.replace(result.started, kind=ENSEMBLE))
-    found = judge_fit(result)
-    assert found.verdict == UNTRAINED and "member" in found.explanation
+    judgement = judge_fit(result)
+    assert judgement.verdict == UNTRAINED and "member" in judgement.explanation
 
 
 def test_a_run_whose_validation_keeps_up_with_training_is_good() -> None:
-    found = fit(*SETTLED)
-    assert found.verdict == GOOD
-    assert "+1.5" in found.explanation  # 92.5 % less 91.0 %
+    judgement = fit(*SETTLED)
+    assert judgement.verdict == GOOD
+    assert "+1.5" in judgement.explanation  # 92.5 % less 91.0 %
 
 
 def test_a_judgement_names_the_best_and_the_last_epoch() -> None:
-    found = fit(*SETTLED, (0.22, 0.93, 0.27, 0.905))
-    assert found.best is not None and found.best.epoch == 5
-    assert found.last is not None and found.last.epoch == 6
+    judgement = fit(*SETTLED, (0.22, 0.93, 0.27, 0.905))
+    assert judgement.best is not None and judgement.best.epoch == 5
+    assert judgement.last is not None and judgement.last.epoch == 6
 
 
 def test_rising_validation_loss_with_falling_training_loss_is_overfitting() -> None:
-    found = fit(*SETTLED, (0.15, 0.95, 0.285, 0.909), (0.08, 0.97, 0.32, 0.908))
-    assert found.verdict == OVERFITTING
+    judgement = fit(*SETTLED, (0.15, 0.95, 0.285, 0.909), (0.08, 0.97, 0.32, 0.908))
+    assert judgement.verdict == OVERFITTING
     # From which epoch, from what to what, and by how much.
     for figure in ("epoch 5", "0.268", "0.320", "19 %"):
-        assert figure in found.explanation
+        assert figure in judgement.explanation
 
 
 def test_one_bad_epoch_is_not_overfitting() -> None:
@@ -117,17 +117,17 @@ def test_rising_validation_loss_with_rising_training_loss_is_not_overfitting() -
 
 def test_a_gap_in_accuracy_beyond_its_uncertainty_is_overfitting() -> None:
     gap: list[Epoch] = [(0.5, 0.85, 0.50, 0.85), (0.05, 0.99, 0.45, 0.88)]
-    found = judge_fit(state(gap))
-    assert found.verdict == OVERFITTING
-    assert "+11.0" in found.explanation and "99.0 %" in found.explanation
+    judgement = judge_fit(state(gap))
+    assert judgement.verdict == OVERFITTING
+    assert "+11.0" in judgement.explanation and "99.0 %" in judgement.explanation
     # The same values for a handful of images are not significant.
     assert judge_fit(state(gap, train=40, val=20)).verdict != OVERFITTING
 
 
 def test_a_run_that_ended_while_still_improving_is_underfitting() -> None:
-    found = fit((0.6, 0.80, 0.45, 0.85), (0.4, 0.86, 0.36, 0.88), (0.32, 0.89, 0.30, 0.905))
-    assert found.verdict == UNDERFITTING
-    assert "17 %" in found.explanation
+    judgement = fit((0.6, 0.80, 0.45, 0.85), (0.4, 0.86, 0.36, 0.88), (0.32, 0.89, 0.30, 0.905))
+    assert judgement.verdict == UNDERFITTING
+    assert "17 %" in judgement.explanation
 
 
 def test_an_insignificant_last_gain_is_not_underfitting() -> None:
@@ -136,9 +136,9 @@ def test_an_insignificant_last_gain_is_not_underfitting() -> None:
 
 
 def test_low_training_accuracy_is_underfitting() -> None:
-    found = fit((0.70, 0.78, 0.66, 0.78), (0.62, 0.80, 0.63, 0.80), (0.61, 0.80, 0.62, 0.801))
-    assert found.verdict == UNDERFITTING
-    assert "20.0 %" in found.explanation
+    judgement = fit((0.70, 0.78, 0.66, 0.78), (0.62, 0.80, 0.63, 0.80), (0.61, 0.80, 0.62, 0.801))
+    assert judgement.verdict == UNDERFITTING
+    assert "20.0 %" in judgement.explanation
 
 
 def test_fewer_than_two_epochs_are_too_early() -> None:
@@ -147,9 +147,9 @@ def test_fewer_than_two_epochs_are_too_early() -> None:
 
 
 def test_a_run_without_validation_is_reported() -> None:
-    found = fit((0.5, 0.8, None, None), (0.4, 0.9, None, None))
-    assert found.verdict == TOO_EARLY
-    assert "no validation" in found.explanation
+    judgement = fit((0.5, 0.8, None, None), (0.4, 0.9, None, None))
+    assert judgement.verdict == TOO_EARLY
+    assert "no validation" in judgement.explanation
 
 
 def test_a_live_run_is_too_early_unless_it_overfits() -> None:
@@ -160,9 +160,9 @@ def test_a_live_run_is_too_early_unless_it_overfits() -> None:
 
 def test_with_mixed_labels_only_the_trend_is_judged() -> None:
     mixed: list[Epoch] = [(loss, None, val, share) for loss, _, val, share in SETTLED]
-    found = judge_fit(state(mixed))
-    assert found.verdict == GOOD
-    assert "accuracy gap" not in found.explanation
+    judgement = judge_fit(state(mixed))
+    assert judgement.verdict == GOOD
+    assert "accuracy gap" not in judgement.explanation
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

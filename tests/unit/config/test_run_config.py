@@ -81,8 +81,8 @@ def test_each_problem_is_one_line_with_the_key_and_the_allowed_values(
 
 
 def test_all_problems_are_reported_at_once() -> None:
-    found = find_problems({"epochs": 0, "lr": "fast", "modle": "x"})
-    assert {problem.key for problem in found} == {"epochs", "lr", "modle"}
+    problems = find_problems({"epochs": 0, "lr": "fast", "modle": "x"})
+    assert {problem.key for problem in problems} == {"epochs", "lr", "modle"}
 
 
 def test_a_config_without_values_is_the_default_and_has_no_problems() -> None:

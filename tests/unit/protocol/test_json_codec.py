@@ -50,9 +50,9 @@ def test_a_line_is_ascii_json_without_a_newline(event: Event) -> None:
 @PROPERTY
 @given(st.floats(allow_nan=False))
 def test_a_float_keeps_every_bit(number: float) -> None:
-    found = COMMANDS.decode(COMMANDS.encode(SetLearningRate(0.0, number)))
-    assert isinstance(found, SetLearningRate)
-    assert found.lr.hex() == number.hex()
+    decoded = COMMANDS.decode(COMMANDS.encode(SetLearningRate(0.0, number)))
+    assert isinstance(decoded, SetLearningRate)
+    assert decoded.lr.hex() == number.hex()
 
 
 def test_decoding_a_line_twice_gives_equal_events_even_with_nan() -> None:

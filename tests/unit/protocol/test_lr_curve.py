@@ -39,15 +39,15 @@ def curve(
     """A loss that falls around 10^centre and explodes around 10^explodes."""
     draw = random.Random(seed)
     rates = rates or RateRange()
-    found = []
+    points = []
     for step in range(rates.steps):
         lr = rates.rate_at(step)
         x = math.log10(lr)
         loss = floor + (start - floor) / (1 + math.exp(8 * (x - centre)))
         if explodes is not None:
             loss += 10 ** (3 * (x - explodes))
-        found.append((lr, loss + draw.gauss(0, noise)))
-    return found
+        points.append((lr, loss + draw.gauss(0, noise)))
+    return points
 
 
 def ended(points: list[RatePoint]) -> list[RatePoint]:
@@ -106,10 +106,10 @@ def test_an_invalid_range_is_refused_in_one_line(
 def test_the_suggestion_is_where_the_loss_falls_fastest_despite_noise(
     centre: float, noise: float, seed: int, steps: int
 ) -> None:
-    found = suggest_rate(curve(centre, noise=noise, seed=seed, rates=RateRange(steps=steps)))
-    assert decades(found.lr, centre) < 0.35
-    assert found.low is not None and found.high is not None and found.lr is not None
-    assert found.low <= found.lr <= found.high and not found.message
+    suggestion = suggest_rate(curve(centre, noise=noise, seed=seed, rates=RateRange(steps=steps)))
+    assert decades(suggestion.lr, centre) < 0.35
+    assert suggestion.low is not None and suggestion.high is not None and suggestion.lr is not None
+    assert suggestion.low <= suggestion.lr <= suggestion.high and not suggestion.message
 
 
 @PROPERTY
@@ -128,65 +128,65 @@ def test_scaling_losses_or_rates_does_not_change_the_suggestion(
 @PROPERTY
 @given(seed=st.integers(0, 10_000), steps=st.integers(60, 400), noise=st.floats(0, 0.5))
 def test_a_flat_curve_gives_no_suggestion_but_a_reason(seed: int, steps: int, noise: float) -> None:
-    found = suggest_rate(
+    suggestion = suggest_rate(
         curve(floor=2.3, noise=noise, explodes=None, seed=seed, rates=RateRange(steps=steps))
     )
-    assert found.lr is None and found.low is None and found.high is None
-    assert "the loss never falls between 1e-06 and 10" in found.message
-    assert len(found.smooth) == steps
+    assert suggestion.lr is None and suggestion.low is None and suggestion.high is None
+    assert "the loss never falls between 1e-06 and 10" in suggestion.message
+    assert len(suggestion.smooth) == steps
 
 
 def test_a_curve_that_only_rises_is_reported() -> None:
-    found = suggest_rate(
+    suggestion = suggest_rate(
         ended([(RateRange().rate_at(step), 2.3 * 1.03**step) for step in range(160)])
     )
-    assert found.lr is None and "only rises from 1e-06 on: start lower" in found.message
+    assert suggestion.lr is None and "only rises from 1e-06 on: start lower" in suggestion.message
 
 
 def test_a_curve_that_rises_without_falling_is_reported() -> None:
-    found = suggest_rate(ended(curve(floor=2.3, explodes=-1, noise=0.05)))
-    assert found.lr is None
-    assert "does not fall before it rises near 0.0" in found.message
+    suggestion = suggest_rate(ended(curve(floor=2.3, explodes=-1, noise=0.05)))
+    assert suggestion.lr is None
+    assert "does not fall before it rises near 0.0" in suggestion.message
 
 
 def test_a_curve_that_still_falls_at_the_end_gives_a_suggestion() -> None:
-    found = suggest_rate(curve(-2.0, explodes=None, rates=RateRange(1e-6, 1e-2)))
-    assert found.lr is not None and 3e-3 < found.lr <= 1e-2
-    assert found.high == pytest.approx(1e-2)
+    suggestion = suggest_rate(curve(-2.0, explodes=None, rates=RateRange(1e-6, 1e-2)))
+    assert suggestion.lr is not None and 3e-3 < suggestion.lr <= 1e-2
+    assert suggestion.high == pytest.approx(1e-2)
 
 
 def test_a_curve_that_falls_from_the_start_gives_a_suggestion() -> None:
-    found = suggest_rate(curve(-5.9, rates=RateRange(1e-6, 10.0)))
-    assert found.lr is not None and found.lr < 1e-5
+    suggestion = suggest_rate(curve(-5.9, rates=RateRange(1e-6, 10.0)))
+    assert suggestion.lr is not None and suggestion.lr < 1e-5
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, MIN_POINTS - 1])
 def test_too_few_losses_give_no_suggestion_but_a_reason(count: int) -> None:
-    found = suggest_rate(curve()[:count])
-    assert found.lr is None and f"only {count} steps" in found.message
-    assert list(found.smooth) == curve()[:count]
+    suggestion = suggest_rate(curve()[:count])
+    assert suggestion.lr is None and f"only {count} steps" in suggestion.message
+    assert list(suggestion.smooth) == curve()[:count]
 
 
 def test_losses_that_are_not_finite_are_ignored() -> None:
     points = curve(noise=0.05)
-    odd = [(lr, loss if place % 7 else math.nan) for place, (lr, loss) in enumerate(points)]
+    odd = [(lr, loss if index % 7 else math.nan) for index, (lr, loss) in enumerate(points)]
     odd += [(20.0, math.inf), (30.0, 1e300), (-1.0, 1.0), (math.nan, 1.0)]
-    found = suggest_rate(odd)
-    assert decades(found.lr, -2.5) < 0.2
-    assert len(found.smooth) == sum(1 for place in range(len(points)) if place % 7)
+    suggestion = suggest_rate(odd)
+    assert decades(suggestion.lr, -2.5) < 0.2
+    assert len(suggestion.smooth) == sum(1 for index in range(len(points)) if index % 7)
 
 
 def test_divergence_does_not_distort_the_curve_before_it() -> None:
     mild, wild = curve(noise=0.02), curve(noise=0.02)
-    place = next(at for at, (lr, _) in enumerate(wild) if lr > 1.0)
-    wild[place:] = [(lr, 1e12) for lr, _ in wild[place:]]
+    index = next(at for at, (lr, _) in enumerate(wild) if lr > 1.0)
+    wild[index:] = [(lr, 1e12) for lr, _ in wild[index:]]
     assert suggest_rate(wild).lr == suggest_rate(mild).lr
 
 
 def test_a_few_spikes_are_not_a_fall() -> None:
     points = curve(floor=2.3, noise=0.02, explodes=None)
-    for place in (40, 90, 120):
-        points[place] = (points[place][0], 9.0)
+    for index in (40, 90, 120):
+        points[index] = (points[index][0], 9.0)
     assert suggest_rate(points).lr is None
 
 
@@ -195,19 +195,19 @@ def test_a_few_spikes_are_not_a_fall() -> None:
     st.lists(st.tuples(st.floats(), st.floats(allow_nan=True, allow_infinity=True)), max_size=40)
 )
 def test_arbitrary_points_are_handled(points: list[RatePoint]) -> None:
-    found = suggest_rate(points)
-    assert (found.lr is None) == bool(found.message)
-    assert all(math.isfinite(level) for _, level in found.smooth)
-    assert all(math.isfinite(loss) for _, loss in chart_points(points, found.smooth))
+    suggestion = suggest_rate(points)
+    assert (suggestion.lr is None) == bool(suggestion.message)
+    assert all(math.isfinite(level) for _, level in suggestion.smooth)
+    assert all(math.isfinite(loss) for _, loss in chart_points(points, suggestion.smooth))
 
 
 def test_the_nearest_point_is_nearest_on_a_log_scale() -> None:
-    found = suggest_rate(curve())
-    assert found.lr is not None
-    place = found.nearest_index(found.lr)
-    assert decades(found.smooth[place][0], math.log10(found.lr)) < 0.03
-    assert found.nearest_index(MIN_RATE) == 0
-    assert found.nearest_index(MAX_RATE) == len(found.smooth) - 1
+    suggestion = suggest_rate(curve())
+    assert suggestion.lr is not None
+    index = suggestion.nearest_index(suggestion.lr)
+    assert decades(suggestion.smooth[index][0], math.log10(suggestion.lr)) < 0.03
+    assert suggestion.nearest_index(MIN_RATE) == 0
+    assert suggestion.nearest_index(MAX_RATE) == len(suggestion.smooth) - 1
     assert suggest_rate([]).nearest_index(0.1) == 0
 
 

@@ -153,10 +153,14 @@ def test_a_search_run_is_listed_with_its_kind(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "two-conv-lrfind", "fashion")
     end = ended(message=format_search_result(FOUND))
     write_events(run.events, [search_run(), *probes(20), FOUND, end])
-    found = summarise_run(run)
-    assert (found.kind, found.title, found.state) == (LRFIND, "lrfind two-conv", "finished")
-    assert (found.epochs_total, found.best_val_accuracy, found.test_accuracy) == (0, None, None)
-    assert "suggests lr 0.0024" in found.reason
+    summary = summarise_run(run)
+    assert (summary.kind, summary.title, summary.state) == (LRFIND, "lrfind two-conv", "finished")
+    assert (summary.epochs_total, summary.best_val_accuracy, summary.test_accuracy) == (
+        0,
+        None,
+        None,
+    )
+    assert "suggests lr 0.0024" in summary.reason
 
 
 def test_a_title_has_the_kind_unless_it_is_a_training_or_in_the_recipe() -> None:

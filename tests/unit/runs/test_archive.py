@@ -27,11 +27,11 @@ def run(tmp_path: Path) -> RunFolder:
 
 def test_an_archived_run_leaves_the_list_unchanged(run: RunFolder) -> None:
     runs_dir = run.path.parent
-    kept = archive(run)
-    assert kept.path == runs_dir / "archive" / run.name
-    assert (kept.checkpoints / "last-0001.pt").stat().st_size == 1000
+    archived = archive(run)
+    assert archived.path == runs_dir / "archive" / run.name
+    assert (archived.checkpoints / "last-0001.pt").stat().st_size == 1000
     assert list_runs(runs_dir) == []
-    assert [summary.run for summary in list_runs(runs_dir / "archive")] == [kept]
+    assert [summary.run for summary in list_runs(runs_dir / "archive")] == [archived]
 
 
 def test_a_deleted_run_leaves_nothing(run: RunFolder) -> None:
@@ -49,17 +49,17 @@ def test_a_live_run_is_neither_archived_nor_deleted(run: RunFolder) -> None:
 
 
 def test_archiving_never_overwrites(run: RunFolder) -> None:
-    kept = archive(run)
+    archived = archive(run)
     with pytest.raises(UserError, match="already archived"):
-        archive(kept)
-    shutil.copytree(kept.path, run.path)
+        archive(archived)
+    shutil.copytree(archived.path, run.path)
     with pytest.raises(UserError, match=r"already holds a run"):
         archive(run)
     link = RunFolder(run.path.parent / "link")
     link.path.symlink_to(run.path)
     with pytest.raises(UserError, match="is a link"):
         archive(link)
-    assert run.events.exists() and kept.events.exists()
+    assert run.events.exists() and archived.events.exists()
 
 
 def test_an_archive_that_cannot_be_created_is_reported_in_one_line(run: RunFolder) -> None:

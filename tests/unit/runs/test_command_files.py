@@ -69,16 +69,16 @@ def test_the_file_is_polled_at_most_ten_times_a_second(run: RunFolder) -> None:
     now = 100.0
     reader = CommandReader(run.commands)
     send_command(run, Pause(1.0))
-    found: list[Command] = []
+    received: list[Command] = []
     with (
         mock.patch("time.monotonic", lambda: now),
         mock.patch.object(Path, "stat", autospec=True, side_effect=Path.stat) as stat,
     ):
         for _ in range(1000):
-            found += reader.poll()
+            received += reader.poll()
             now += 0.001
     assert 9 <= stat.call_count <= 11
-    assert found == [Pause(1.0)]
+    assert received == [Pause(1.0)]
 
 
 def test_a_command_to_a_run_that_is_not_live_is_refused(tmp_path: Path) -> None:
@@ -126,15 +126,17 @@ for number in range(30):
 
 
 def test_several_processes_may_send_at_once(run: RunFolder) -> None:
-    reader, found = CommandReader(run.commands, interval=0), list[Command]()
+    reader, received = CommandReader(run.commands, interval=0), list[Command]()
     senders = [start_python(SENDER, run.path, name) for name in "abc"]
     while any(sender.poll() is None for sender in senders):
-        found += reader.poll()
-    found += reader.poll()
+        received += reader.poll()
+    received += reader.poll()
     for sender in senders:
         sender.communicate()
         assert sender.returncode == 0
-    assert JsonlReader(run.commands, COMMANDS).read() == found
+    assert JsonlReader(run.commands, COMMANDS).read() == received
     for name in "abc":
-        own = [command.t for command in found if isinstance(command, Stop) and command.why == name]
+        own = [
+            command.t for command in received if isinstance(command, Stop) and command.why == name
+        ]
         assert own == [float(number) for number in range(30)]

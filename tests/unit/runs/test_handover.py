@@ -49,12 +49,12 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[in
 
 
 def read_lines(output: HandoverOutput, lines: int) -> list[str]:
-    found: list[str] = []
+    received: list[str] = []
     deadline = time.monotonic() + PATIENCE
-    while len(found) < lines and time.monotonic() < deadline:
-        found += output.read_lines()
+    while len(received) < lines and time.monotonic() < deadline:
+        received += output.read_lines()
         time.sleep(0.02)
-    return found
+    return received
 
 
 def test_a_run_continues_in_a_detached_process(tmp_path: Path, program: list[int]) -> None:

@@ -58,11 +58,11 @@ def test_a_truncated_file_gives_the_state_of_its_complete_lines(
     path.write_bytes(complete[: data.draw(st.integers(last, len(complete) - 1))])
 
     tail = EventReader(path)
-    found = tail.read()
-    assert [EVENTS.encode(event) for event in found] == [EVENTS.encode(e) for e in events[:-1]]
+    received = tail.read()
+    assert [EVENTS.encode(event) for event in received] == [EVENTS.encode(e) for e in events[:-1]]
     state = RunState()
     EventReader(path).replay_into(state, batch=2)
-    assert state_of(found) == state_of(events[:-1]) == state
+    assert state_of(received) == state_of(events[:-1]) == state
     assert tail.invalid_lines == 0
 
     # A process that resumes the run cuts the incomplete line off; the reader continues.
@@ -70,7 +70,7 @@ def test_a_truncated_file_gives_the_state_of_its_complete_lines(
     log.append(events[-1])
     log.close()
     assert path.read_bytes() == complete
-    assert state_of(found + tail.read()) == state_of(events) == replay(path)
+    assert state_of(received + tail.read()) == state_of(events) == replay(path)
     assert tail.invalid_lines == 0
 
 
@@ -115,11 +115,11 @@ def test_a_limit_is_kept_and_nothing_is_read_twice(tmp_path: Path) -> None:
     events: list[Event] = [progress(step) for step in range(5000)]
     write_events(path, events)
     append(path, b"garbage\n" * 10)
-    tail, found = EventReader(path), []
+    tail, received = EventReader(path), []
     while batch := tail.read(limit=7):
         assert len(batch) <= 7
-        found += batch
-    assert found == events
+        received += batch
+    assert received == events
     assert tail.invalid_lines == 10
 
 
@@ -194,13 +194,13 @@ def test_a_reader_beside_a_writing_thread_sees_every_event_once_in_order(tmp_pat
             log.append(event)
         log.close()
 
-    tail, found = EventReader(path), list[Event]()
+    tail, received = EventReader(path), list[Event]()
     writer = threading.Thread(target=write)
     writer.start()
-    while not (found and isinstance(found[-1], RunEnded)):
-        found += tail.read(limit=100)
+    while not (received and isinstance(received[-1], RunEnded)):
+        received += tail.read(limit=100)
     writer.join()
-    assert found == events
+    assert received == events
     assert tail.invalid_lines == 0
 
 
@@ -220,10 +220,10 @@ for start in range(0, len(data), 37):
 
 def test_a_reader_beside_a_writing_process_sees_every_event_once_in_order(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    tail, found = EventReader(path), list[Event]()
+    tail, received = EventReader(path), list[Event]()
     with start_python(WRITER, path) as writer:
-        while not (found and isinstance(found[-1], RunEnded)):
-            found += tail.read()
+        while not (received and isinstance(received[-1], RunEnded)):
+            received += tail.read()
             assert writer.poll() in (None, 0)
-    assert [event.t for event in found[:-1]] == [float(number) for number in range(3000)]
+    assert [event.t for event in received[:-1]] == [float(number) for number in range(3000)]
     assert tail.invalid_lines == 0

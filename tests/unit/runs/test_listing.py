@@ -148,12 +148,12 @@ def test_a_lock_acquired_while_the_events_are_read_is_noticed(
     run = run_of(tmp_path, [started()])
     with contextlib.ExitStack() as stack:
 
-        def holder(folder: Path) -> LockHolder | None:
-            found = real_holder(folder)
-            stack.enter_context(RunLock.acquire(run.path)) if found is None else None
-            return found
+        def lock_after_reading(folder: Path) -> LockHolder | None:
+            holder = real_holder(folder)
+            stack.enter_context(RunLock.acquire(run.path)) if holder is None else None
+            return holder
 
-        monkeypatch.setattr(listing, "find_holder", holder)
+        monkeypatch.setattr(listing, "find_holder", lock_after_reading)
         assert summarise_run(run).state == "running"
 
 
@@ -218,11 +218,11 @@ def broken_runs(folder: Path) -> list[RunFolder]:
 def test_a_damaged_run_is_listed_as_broken_beside_the_others(tmp_path: Path) -> None:
     runs = broken_runs(tmp_path)
     good = run_of(tmp_path, WHOLE_RUN)
-    found = {summary.run: summary for summary in list_runs(tmp_path)}
-    assert len(found) == 7
+    summaries = {summary.run: summary for summary in list_runs(tmp_path)}
+    assert len(summaries) == 7
     for run in runs:
-        assert found[run].state == "broken" and found[run].reason
-    assert found[good].state == "finished"
+        assert summaries[run].state == "broken" and summaries[run].reason
+    assert summaries[good].state == "finished"
 
 
 @PROPERTY
@@ -262,10 +262,10 @@ def test_a_thousand_runs_are_listed_quickly(tmp_path: Path) -> None:
         first = EVENTS.encode(started(t=float(number))) + "\n"
         (path / "events.jsonl").write_text(first + body, "ascii")
     before = time.perf_counter()
-    found = list_runs(tmp_path)
+    summaries = list_runs(tmp_path)
     took = time.perf_counter() - before
-    assert [summary.started for summary in found] == [float(n) for n in reversed(range(1000))]
-    assert {summary.state for summary in found} == {"finished"}
+    assert [summary.started for summary in summaries] == [float(n) for n in reversed(range(1000))]
+    assert {summary.state for summary in summaries} == {"finished"}
     assert took < 2.0
 
 
@@ -309,8 +309,8 @@ def test_a_run_is_found_by_its_whole_name_and_by_path(
 def test_an_archived_run_is_found_by_its_path_below_the_runs(
     tmp_path: Path, three: list[RunFolder]
 ) -> None:
-    kept = archive(three[0])
-    assert resolve(tmp_path, f"archive/{kept.name}") == kept
+    archived = archive(three[0])
+    assert resolve(tmp_path, f"archive/{archived.name}") == archived
     with pytest.raises(UserError, match="no run matches"):
         resolve(tmp_path, "7f3a")
 

@@ -63,10 +63,10 @@ def test_the_holder_is_known_with_host_pid_and_start_time(tmp_path: Path) -> Non
     assert find_holder(tmp_path) is None
     before = time.time()
     with keeper(tmp_path) as other:
-        found = find_holder(tmp_path)
-        assert found is not None
-        assert (found.host, found.pid) == (socket.gethostname(), other.pid)
-        assert before - 1 < found.started < time.time() + 1
+        holder = find_holder(tmp_path)
+        assert holder is not None
+        assert (holder.host, holder.pid) == (socket.gethostname(), other.pid)
+        assert before - 1 < holder.started < time.time() + 1
     assert find_holder(tmp_path) is None
 
 
@@ -141,8 +141,8 @@ sys.stdin.readline()
 
 def test_a_forked_child_cannot_free_the_lock_of_its_parent(tmp_path: Path) -> None:
     with keeper(tmp_path, LEAVER) as parent:
-        found = find_holder(tmp_path)
-        assert found is not None and found.pid == parent.pid
+        holder = find_holder(tmp_path)
+        assert holder is not None and holder.pid == parent.pid
 
 
 CONTENDER = """
@@ -184,8 +184,8 @@ def test_only_one_of_eight_processes_gets_the_lock(tmp_path: Path) -> None:
             answers = [read_line(process) for process in processes]
             assert sorted(answers) == ["lost"] * 7 + ["won"]
             winner = processes[answers.index("won")]
-            found = find_holder(tmp_path)
-            assert found is not None and found.pid == winner.pid
+            holder = find_holder(tmp_path)
+            assert holder is not None and holder.pid == winner.pid
             for process in processes:
                 send_line(process, "free")
             while find_holder(tmp_path) is not None:

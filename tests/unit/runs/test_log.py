@@ -174,11 +174,11 @@ def test_the_backlog_is_bounded_and_keeps_the_start_event(
         for number in range(1000):
             log.append(note(f"{number:04d}"))
     log.close()
-    found = read(path)
-    assert found[0] == started()
-    assert found[1:] == [note(f"{number:04d}") for number in range(1001 - len(found), 1000)]
+    stored = read(path)
+    assert stored[0] == started()
+    assert stored[1:] == [note(f"{number:04d}") for number in range(1001 - len(stored), 1000)]
     assert 9000 < path.stat().st_size <= 10_000
-    assert log.dropped == 1001 - len(found)
+    assert log.dropped == 1001 - len(stored)
 
 
 EVENT = st.sampled_from(
@@ -243,14 +243,14 @@ def test_a_disk_failure_anywhere_leaves_complete_lines_and_loses_no_important_ev
     assert outages == expected_outages
     assert path.read_bytes().endswith(b"\n")
 
-    found = read(path)
+    stored = read(path)
     lasting = [event for event in events if not isinstance(event, Progress | Telemetry | Glance)]
-    assert [e for e in found if not isinstance(e, Progress | Telemetry | Glance)] == [
+    assert [e for e in stored if not isinstance(e, Progress | Telemetry | Glance)] == [
         *lasting,
         ended("stopped"),
     ]
-    assert len(found) + log.dropped == len(events) + 1
-    assert seen + tail.read() == found and tail.invalid_lines == 0
+    assert len(stored) + log.dropped == len(events) + 1
+    assert seen + tail.read() == stored and tail.invalid_lines == 0
 
 
 def test_many_threads_write_complete_lines(tmp_path: Path) -> None:

@@ -180,21 +180,21 @@ def test_a_trial_of_another_machine_is_lost_after_missing_heartbeats(
     location = journal_in(tmp_path)
     with monkeypatch.context() as context:
         claim_as(context, host="elsewhere")
-        theirs = join_study(location)
-        claimed = theirs.claim()
-    ours = join_study(location)
+        other = join_study(location)
+        claimed = other.claim()
+    ledger = join_study(location)
     clock = [1000.0]
     monkeypatch.setattr("fmnist_tui.sweeps.study.time.monotonic", lambda: clock[0])
-    assert ours.recover() == []
+    assert ledger.recover() == []
     clock[0] += trial_states.LOST_SECONDS - 1
-    theirs.send_heartbeat(claimed)
-    assert ours.recover() == []
+    other.send_heartbeat(claimed)
+    assert ledger.recover() == []
     clock[0] += trial_states.LOST_SECONDS - 1
-    assert ours.recover() == []
+    assert ledger.recover() == []
     clock[0] += 2
-    assert ours.recover() == [claimed.number]
+    assert ledger.recover() == [claimed.number]
     with pytest.raises(AlreadyEndedError):
-        theirs.report(claimed, 1, 0.5)
+        other.report(claimed, 1, 0.5)
 
 
 def test_settings_that_kill_their_workers_are_not_tried_forever(

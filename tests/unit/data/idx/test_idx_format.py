@@ -48,11 +48,11 @@ def test_written_arrays_are_read_back(
 ) -> None:
     path = tmp_path_factory.mktemp("idx") / ("a.gz" if zipped else "a")
     write_idx(path, array)
-    found = read_idx(path)
-    np.testing.assert_array_equal(found.array, array)
-    assert found.array.dtype == array.dtype
+    loaded = read_idx(path)
+    np.testing.assert_array_equal(loaded.array, array)
+    assert loaded.array.dtype == array.dtype
     raw = gzip.decompress(path.read_bytes()) if zipped else path.read_bytes()
-    assert found.sha256 == hashlib.sha256(raw).hexdigest()
+    assert loaded.sha256 == hashlib.sha256(raw).hexdigest()
 
 
 def test_a_file_is_written_in_the_published_format(tmp_path: Path) -> None:
@@ -69,9 +69,9 @@ def test_a_gzip_file_is_recognised_by_its_content_not_its_name(tmp_path: Path) -
 def test_int32_tables_are_in_native_byte_order(tmp_path: Path) -> None:
     table = np.array([[1, -2], [300_000, 4]], np.int32)
     (tmp_path / "a").write_bytes(idx_bytes(table))
-    found = read_idx(tmp_path / "a", (2, 2), "i4").array
-    assert found.dtype.isnative
-    np.testing.assert_array_equal(found, table)
+    loaded = read_idx(tmp_path / "a", (2, 2), "i4").array
+    assert loaded.dtype.isnative
+    np.testing.assert_array_equal(loaded, table)
 
 
 def test_an_array_that_idx_cannot_store_is_an_error(tmp_path: Path) -> None:

@@ -189,9 +189,9 @@ def test_decoders_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str
         mode = "1" if compression == "group4" else "RGB"
         data = bytearray(hostile.encode_noise("TIFF", mode, compression=compression))
         data[len(data) // 2 :: 97] = b"\xa5" * len(data[len(data) // 2 :: 97])
-        for kept in (len(data), len(data) - 3):
+        for length in (len(data), len(data) - 3):
             path = tmp_path / "a.tif"
-            path.write_bytes(bytes(data[:kept]))
+            path.write_bytes(bytes(data[:length]))
             with contextlib.suppress(UserError):
                 open_image(path)
     assert capfd.readouterr() == ("", "")

@@ -355,8 +355,8 @@ def test_a_dataset_without_published_checksums_is_recorded_and_later_changes_are
 def test_unpublished_files_are_used_with_a_note(chain: Chain) -> None:
     tiny = TinySet(known=False)
     tiny.write(chain.folder)
-    mine = np.ones((40, 28, 28), np.uint8)
-    (chain.folder / IMAGES).write_bytes(gzip.compress(idx_bytes(mine)))
+    changed = np.ones((40, 28, 28), np.uint8)
+    (chain.folder / IMAGES).write_bytes(gzip.compress(idx_bytes(changed)))
     for _ in range(2):
         arrays = chain(tiny.at(), fetch=False)
         assert arrays.notes == (f"{IMAGES} is not the published file: only its format was checked",)
