@@ -66,7 +66,7 @@ def test_the_script_needs_only_the_exported_file(trained: Home, exported: dict[s
 
 
 @pytest.mark.parametrize(
-    ("how", "place"),
+    ("values", "brightest"),
     [
         ({"crop": True, "fit": 1.0, "centre": "box"}, (14, 14)),
         ({"crop": True, "fit": 0.5, "centre": "mass"}, (14, 14)),
@@ -74,7 +74,7 @@ def test_the_script_needs_only_the_exported_file(trained: Home, exported: dict[s
     ],
 )
 def test_the_script_prepares_an_image_as_in_the_metadata(
-    tmp_path: Path, how: dict[str, Any], place: tuple[int, int]
+    tmp_path: Path, values: dict[str, Any], brightest: tuple[int, int]
 ) -> None:
     """The model here returns its input: the brightest pixel comes first."""
     pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 1, 28, 28])
@@ -85,7 +85,7 @@ def test_the_script_prepares_an_image_as_in_the_metadata(
     opsets = [helper.make_opsetid("", 18)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
     names = [f"{row},{column}" for row in range(28) for column in range(28)]
-    preparation = {"size": 28, "channels": 1, "light_on_dark": True, "invert": "auto", **how}
+    preparation = {"size": 28, "channels": 1, "light_on_dark": True, "invert": "auto", **values}
     facts = {"classes": json.dumps(names), "preparation": json.dumps(preparation)}
     helper.set_model_props(model, facts)
     onnx.save(model, tmp_path / "echo.onnx")
@@ -96,7 +96,7 @@ def test_the_script_prepares_an_image_as_in_the_metadata(
     image.save(tmp_path / "blot.png")
     first = run_script(tmp_path / "echo.onnx", tmp_path / "blot.png")[0].split()[-1]
     row, column = map(int, first.split(","))
-    assert abs(row - place[0]) <= 1 and abs(column - place[1]) <= 1
+    assert abs(row - brightest[0]) <= 1 and abs(column - brightest[1]) <= 1
 
 
 def test_exported_weights_predict_like_their_run(trained: Home, tmp_path: Path) -> None:

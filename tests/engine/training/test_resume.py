@@ -57,9 +57,9 @@ def train_with_stops(folder: Path, interruptions: list[int], **values: object) -
         assert ending.reason == (FINISHED if stop_at is None else STOPPED)
     assert harness.learner.step == STEPS
     payload, _, _ = harness.store.load("last")
-    both = digest(payload["model"]) + digest(payload["weights"])
+    hashes = digest(payload["model"]) + digest(payload["weights"])
     best, _, _ = harness.store.load("best")
-    return both + digest(best["weights"])
+    return hashes + digest(best["weights"])
 
 
 def test_twenty_random_interruptions_do_not_change_the_weights(tmp_path: Path) -> None:

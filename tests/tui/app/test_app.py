@@ -168,9 +168,9 @@ async def test_a_picker_is_filtered_by_typing_and_navigated_by_keys(
             return dashboard.screen.query_one(OptionList)
 
         listed = await open_picker()
-        for key, place in {"down": 1, "pagedown": 11, "up": 10, "pageup": 0}.items():
+        for key, row in {"down": 1, "pagedown": 11, "up": 10, "pageup": 0}.items():
             await pilot.press(key)
-            assert listed.highlighted == place, key
+            assert listed.highlighted == row, key
         await pilot.press("1", "4")
         await pilot.pause()
         assert listed.option_count == 1

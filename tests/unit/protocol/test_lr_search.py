@@ -33,8 +33,8 @@ def probes(count: int, of: int = 20, step: int = 40, t: float = 1000.0) -> list[
     """The first probes of a search that takes a second for each."""
     rates = RateRange(steps=of)
     return [
-        LrProbed(t + place, step, place + 1, of, rates.rate_at(place), 2.0 - place / 100)
-        for place in range(count)
+        LrProbed(t + index, step, index + 1, of, rates.rate_at(index), 2.0 - index / 100)
+        for index in range(count)
     ]
 
 
@@ -127,12 +127,12 @@ def test_the_time_left_is_known_from_the_second_probe_on() -> None:
 def test_the_span_is_known_from_the_second_probe_on() -> None:
     assert search_of(state_after(started(), *probes(1))).span is None
     assert search_of(state_after(started(), *probes(2))).span == pytest.approx((1e-6, 10.0))
-    odd = [LrProbed(0.0, 0, place, 10**9, lr, 1.0) for place, lr in ((1, 1e-300), (2, 1e300))]
+    odd = [LrProbed(0.0, 0, index, 10**9, lr, 1.0) for index, lr in ((1, 1e-300), (2, 1e300))]
     assert search_of(state_after(*odd)).span is None
 
 
 def test_the_points_of_a_search_are_bounded() -> None:
-    endless = [LrProbed(0.0, 0, place, 5, 0.1, math.nan) for place in range(2, MAX_STEPS + 50)]
+    endless = [LrProbed(0.0, 0, index, 5, 0.1, math.nan) for index in range(2, MAX_STEPS + 50)]
     assert len(search_of(state_after(*endless)).points) == MAX_STEPS
 
 

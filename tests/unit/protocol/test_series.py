@@ -54,8 +54,8 @@ def test_spikes_and_both_ends_are_kept(count: int, up: int, down: int) -> None:
 
 def test_many_spikes_are_all_kept() -> None:
     values = wave(50_000)
-    for place in range(250, 50_000, 500):
-        values[place], values[place + 1] = 1e6, -1e6
+    for index in range(250, 50_000, 500):
+        values[index], values[index + 1] = 1e6, -1e6
     points = make_series(values).points()
     assert [step for step, value in points if value == 1e6] == list(range(251, 50_000, 500))
     assert [step for step, value in points if value == -1e6] == list(range(252, 50_000, 500))
@@ -73,7 +73,7 @@ def test_the_density_of_points_is_even() -> None:
 @PROPERTY
 @given(st.integers(0, 2), st.integers(1, 9998), st.integers(1, 9998))
 def test_nan_does_not_hide_other_values(rest: int, up: int, down: int) -> None:
-    values = [math.nan if place % 3 == rest else value for place, value in enumerate(wave(10_000))]
+    values = [math.nan if index % 3 == rest else value for index, value in enumerate(wave(10_000))]
     values[0] = values[-1] = math.nan
     values[up] = 1e6
     values[down] = -1e6

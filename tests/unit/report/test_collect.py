@@ -22,9 +22,9 @@ FASHION = RunConfig(dataset="fashion", recipe="tiny", epochs=4)
 def make_run_of_kind(runs_dir: Path, kind: str) -> RunFolder:
     folder = RunFolder.create(runs_dir, "some", "fashion")
     fields = {**{name: getattr(started(), name) for name in started().__slots__}, "kind": kind}
-    verdict = evaluated(0.9)
+    evaluation = evaluated(0.9)
     write_events(
-        folder.events, [type(started())(**fields), verdict, RunEnded(9.0, 0, 0, "finished", 1.0)]
+        folder.events, [type(started())(**fields), evaluation, RunEnded(9.0, 0, 0, "finished", 1.0)]
     )
     return folder
 
@@ -43,10 +43,10 @@ def test_without_predictions_scores_are_read_from_the_events_and_the_page_lists_
 ) -> None:
     folder = make_run(tmp_path, splits=())
     facts, page = build_report(folder, tmp_path)
-    verdict = facts.state.evaluation("test")
-    assert verdict is not None and facts.scores is not None
-    assert facts.scores.evaluation.accuracy == verdict.accuracy
-    right = sum(row[place] for place, row in enumerate(verdict.confusion))
+    evaluation = facts.state.evaluation("test")
+    assert evaluation is not None and facts.scores is not None
+    assert facts.scores.evaluation.accuracy == evaluation.accuracy
+    right = sum(row[index] for index, row in enumerate(evaluation.confusion))
     recalls = [score.recall * score.support for score in facts.scores.evaluation.classes]
     assert sum(recalls) == pytest.approx(right)
     command = f"fmnist-tui evaluate {folder.id} --split test"

@@ -81,10 +81,10 @@ def test_summary_of_a_finished_run(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("how", ["finished", "stopped", "detached", "failed"])
-def test_summary_of_runs_that_ended_otherwise(tmp_path: Path, how: str) -> None:
-    run_of(tmp_path, [started(), ended(how, message="because")])
-    assert (only(tmp_path).state, only(tmp_path).reason) == (how, "because")
+@pytest.mark.parametrize("reason", ["finished", "stopped", "detached", "failed"])
+def test_summary_of_runs_that_ended_otherwise(tmp_path: Path, reason: str) -> None:
+    run_of(tmp_path, [started(), ended(reason, message="because")])
+    assert (only(tmp_path).state, only(tmp_path).reason) == (reason, "because")
 
 
 TRAINER = """
@@ -240,8 +240,8 @@ def test_any_damage_to_a_file_is_handled(
     folder = tmp_path_factory.mktemp("runs")
     run = run_of(folder, events)
     content = run.events.read_bytes()
-    place = data.draw(st.integers(0, len(content)))
-    run.events.write_bytes(content[:place] + garbage + content[place:])
+    position = data.draw(st.integers(0, len(content)))
+    run.events.write_bytes(content[:position] + garbage + content[position:])
     assert only(folder).run == run
 
 

@@ -213,10 +213,10 @@ def test_the_lock_of_a_moved_run_is_not_acquired(
     RunLock.acquire(run).release()
     real = fcntl.flock
 
-    def flock(descriptor: int, how: int) -> None:
+    def flock(descriptor: int, operation: int) -> None:
         if run.exists():
             run.rename(moved)
-        real(descriptor, how)
+        real(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", flock)
     with pytest.raises(UserError, match="No such file or directory"):

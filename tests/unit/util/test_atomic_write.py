@@ -165,11 +165,11 @@ def test_a_temporary_file_removed_before_it_was_locked_is_created_again(
     real = fcntl.flock
     swept: list[Path] = []
 
-    def flock(file: int, how: int) -> None:
+    def flock(file: int, operation: int) -> None:
         if not swept:
             swept.extend(tmp_path.iterdir())
             swept[0].unlink()
-        real(file, how)
+        real(file, operation)
 
     monkeypatch.setattr(fcntl, "flock", flock)
     atomic_write(tmp_path / "a", b"x")

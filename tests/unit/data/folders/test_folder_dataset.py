@@ -93,8 +93,8 @@ def test_images_are_read_as_they_are_prepared_for_the_model(folder: Folder) -> N
             for split in splits(dataset)
             if 0 in split.indices
         ]
-        how = Preparation.for_dataset(dataset.info, size, channels)
-        np.testing.assert_array_equal(image, prepare(open_image(path), how).image)
+        preparation = Preparation.for_dataset(dataset.info, size, channels)
+        np.testing.assert_array_equal(image, prepare(open_image(path), preparation).image)
 
 
 def test_wide_images_are_padded_with_their_border_colour(folder: Folder) -> None:

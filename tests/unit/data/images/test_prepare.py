@@ -38,8 +38,8 @@ def scene(
     return image
 
 
-def prepared_image(image: Bytes, how: Preparation = GARMENTS) -> Bytes:
-    return prepare(DecodedImage.from_array(image), how).image[..., 0]
+def prepared_image(image: Bytes, preparation: Preparation = GARMENTS) -> Bytes:
+    return prepare(DecodedImage.from_array(image), preparation).image[..., 0]
 
 
 def extent(image: Bytes, over: int = 127) -> Box:
@@ -105,11 +105,11 @@ def test_inverting_can_be_disabled_or_forced() -> None:
 
 
 def test_data_may_be_dark_on_light() -> None:
-    how = dataclasses.replace(GARMENTS, light_on_dark=False)
+    preparation = dataclasses.replace(GARMENTS, light_on_dark=False)
     for background, shade in ((255, 0), (0, 255)):
         prepared = prepare(
             DecodedImage.from_array(scene((80, 140, 200, 160), background=background, shade=shade)),
-            how,
+            preparation,
         )
         assert ("inverted" in step_names(prepared)) is (background == 0)
         assert prepared.image[14, 14] == 0
@@ -133,9 +133,9 @@ def test_grain_alone_is_not_an_object() -> None:
 def test_images_of_any_shape_can_be_prepared(shape: tuple[int, int]) -> None:
     image = np.full(shape, 255, np.uint8)
     image[shape[0] // 3 : 1 + shape[0] // 2, shape[1] // 3 : 1 + shape[1] // 2] = 0
-    for how in (GARMENTS, DIGITS, Preparation(crop=False), Preparation(size=1)):
-        prepared = prepare(DecodedImage.from_array(image), how)
-        assert prepared.image.shape == (how.size, how.size, 1)
+    for preparation in (GARMENTS, DIGITS, Preparation(crop=False), Preparation(size=1)):
+        prepared = prepare(DecodedImage.from_array(image), preparation)
+        assert prepared.image.shape == (preparation.size, preparation.size, 1)
 
 
 def test_a_thin_line_stays_visible() -> None:
@@ -275,8 +275,8 @@ def test_centring_by_mass_keeps_the_object_inside() -> None:
     image[20:260, 20:30] = 30
     image[250:260, 20:260] = 30
     image[20:50, 20:50] = 255
-    how = dataclasses.replace(GARMENTS, fit=26 / 28, centre="mass")
-    result = prepared_image(image, how)
+    preparation = dataclasses.replace(GARMENTS, fit=26 / 28, centre="mass")
+    result = prepared_image(image, preparation)
     assert extent(result, 2) == (2, 2, 28, 28)
 
 
@@ -303,8 +303,8 @@ def test_a_rotated_image_has_a_note() -> None:
 
 
 def test_a_model_with_three_channels_sees_grey_in_each() -> None:
-    how = Preparation.for_dataset(DATASETS["fashion"], size=64, channels=3)
-    image = prepare(DecodedImage.from_array(scene((80, 90, 200, 190))), how).image
+    preparation = Preparation.for_dataset(DATASETS["fashion"], size=64, channels=3)
+    image = prepare(DecodedImage.from_array(scene((80, 90, 200, 190))), preparation).image
     assert image.shape == (64, 64, 3)
     assert (image == image[..., :1]).all()
 
@@ -312,8 +312,8 @@ def test_a_model_with_three_channels_sees_grey_in_each() -> None:
 def test_uncropped_colour_datasets_keep_colours_and_surroundings() -> None:
     colours = np.full((100, 200, 3), (10, 200, 30), np.uint8)
     colours[40:60, 90:110] = (250, 0, 0)
-    how = Preparation(size=40, channels=3, crop=False)
-    prepared = prepare(DecodedImage.from_array(colours), how)
+    preparation = Preparation(size=40, channels=3, crop=False)
+    prepared = prepare(DecodedImage.from_array(colours), preparation)
     assert step_names(prepared) == ["upright", "scaled"]
     assert prepared.image[0, 0].tolist() == [10, 200, 30]
     assert prepared.image[39, 39].tolist() == [10, 200, 30]
@@ -355,8 +355,8 @@ def garment(dice: np.random.Generator) -> Bytes:
 
 def test_a_preparation_round_trips_as_plain_values() -> None:
     for name, facts in DATASETS.items():
-        how = Preparation.for_dataset(facts, 32, 3)
-        assert Preparation.from_dict(how.as_dict()) == how, name
+        preparation = Preparation.for_dataset(facts, 32, 3)
+        assert Preparation.from_dict(preparation.as_dict()) == preparation, name
     assert DIGITS.fit == 20 / 28
     assert DIGITS.centre == "mass"
     assert (

@@ -202,18 +202,18 @@ def test_the_advice_in_the_final_error_works(chain: Chain, tiny: TinySet) -> Non
     assert_same(chain(tiny.at(), fetch=False), tiny)
 
 
-@pytest.mark.parametrize("way", ["variable", "argument"])
+@pytest.mark.parametrize("reason", ["variable", "argument"])
 def test_offline_only_local_files_are_used(
-    chain: Chain, tiny: TinySet, monkeypatch: pytest.MonkeyPatch, way: str
+    chain: Chain, tiny: TinySet, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
-    if way == "variable":
+    if reason == "variable":
         monkeypatch.setenv(OFFLINE, "1")
     with_package(monkeypatch, tiny.write(chain.data / "x"))
     with serving(**tiny.responses()) as server:
         with pytest.raises(UserError) as caught:
-            chain(replace(tiny.at(server.url), package=PACKAGE), fetch=way == "variable")
+            chain(replace(tiny.at(server.url), package=PACKAGE), fetch=reason == "variable")
         assert server.requests == []
-    why = f"{OFFLINE} is set" if way == "variable" else "downloads not requested"
+    why = f"{OFFLINE} is set" if reason == "variable" else "downloads not requested"
     assert f"mirrors: {why}; Debian package: {why}" in str(caught.value)
     assert not chain.folder.exists()
 
@@ -310,7 +310,7 @@ def test_cancelling_ends_the_chain(
 
 
 def test_a_data_folder_that_cannot_be_created_is_reported(chain: Chain, tiny: TinySet) -> None:
-    chain.data.write_text("in the way")
+    chain.data.write_text("a file")
     with serving(**tiny.responses()) as server, pytest.raises(UserError, match="cannot be written"):
         chain(tiny.at(server.url))
 
