@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from textual.screen import Screen
+from textual.widgets import Static
 
 from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.analysis.predictions import Predictions
@@ -33,6 +34,7 @@ from fmnist_tui.protocol.events import (
 )
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.widgets.summary_line import SummaryLine
 
 START = 1_700_000_000.0
 STEPS = 20
@@ -173,3 +175,14 @@ def drawn_text(screen: Screen[Any]) -> str:
         for y in range(widget.size.height)
         for segment in widget.render_line(y)
     )
+
+
+def headline(dashboard: Dashboard) -> str:
+    """The summary line of Evaluate or Errors."""
+    return dashboard.screen.query_one(SummaryLine).plain
+
+
+def notice(dashboard: Dashboard) -> str:
+    """The text that Evaluate or Errors shows instead of results."""
+    shown = dashboard.screen.has_class("-no-results")
+    return str(dashboard.screen.query_one("#notice", Static).content) if shown else ""

@@ -14,8 +14,7 @@ from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.widgets.gallery import Gallery
-from fmnist_tui.tui.widgets.summary_line import SummaryLine
-from tests.tui.support import wait_until
+from tests.tui.support import notice, wait_until
 
 COUNT = 300
 
@@ -34,15 +33,6 @@ def predictions_of(dataset: Dataset, split: str, seed: int = 0) -> Predictions:
 
 def gallery_of(dashboard: Dashboard) -> Gallery:
     return dashboard.screen.query_one(Gallery)
-
-
-def headline(dashboard: Dashboard) -> str:
-    return dashboard.screen.query_one(SummaryLine).plain
-
-
-def notice(dashboard: Dashboard) -> str:
-    shown = dashboard.screen.has_class("-no-results")
-    return str(dashboard.screen.query_one("#notice", Static).content) if shown else ""
 
 
 def facts(dashboard: Dashboard) -> str:

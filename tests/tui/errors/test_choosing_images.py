@@ -12,8 +12,8 @@ from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.state.app_state import AppState, ClassPair
 from tests.tui.conftest import OpenDashboard
-from tests.tui.errors.support import facts, gallery_of, headline, predictions_of, wait_for_images
-from tests.tui.support import wait_until
+from tests.tui.errors.support import facts, gallery_of, predictions_of, wait_for_images
+from tests.tui.support import headline, wait_until
 
 
 async def test_a_cell_of_the_matrix_opens_its_images_and_split(

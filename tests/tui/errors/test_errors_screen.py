@@ -29,12 +29,18 @@ from tests.tui.errors.support import (
     COUNT,
     facts,
     gallery_of,
-    headline,
-    notice,
     predictions_of,
     wait_for_images,
 )
-from tests.tui.support import CONFIG, drawn_text, make_run, predictions, wait_until
+from tests.tui.support import (
+    CONFIG,
+    drawn_text,
+    headline,
+    make_run,
+    notice,
+    predictions,
+    wait_until,
+)
 
 
 async def test_without_a_run_or_predictions_the_notice_names_the_keys(

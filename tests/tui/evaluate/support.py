@@ -8,29 +8,11 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Static
 
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
 from fmnist_tui.tui.state.app_state import AppState
-from fmnist_tui.tui.widgets.summary_line import SummaryLine
-from tests.tui.support import predictions, wait_until
-
-
-def screen_of(dashboard: Dashboard) -> EvaluateScreen:
-    assert isinstance(dashboard.screen, EvaluateScreen)
-    return dashboard.screen
-
-
-def headline(dashboard: Dashboard) -> str:
-    return dashboard.screen.query_one(SummaryLine).plain
-
-
-def notice(dashboard: Dashboard) -> str:
-    screen = screen_of(dashboard)
-    shown = screen.has_class("-no-results")
-    return str(screen.query_one("#notice", Static).content) if shown else ""
+from tests.tui.support import headline, predictions, wait_until
 
 
 async def wait_for_scores(dashboard: Dashboard, pilot: Pilot[int], text: str = "accuracy") -> None:

@@ -15,8 +15,16 @@ from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from tests.tui.conftest import OpenDashboard
-from tests.tui.evaluate.support import headline, notice, wait_for_scores
-from tests.tui.support import drawn_text, make_run, predictions, record_toasts, wait_until
+from tests.tui.evaluate.support import wait_for_scores
+from tests.tui.support import (
+    drawn_text,
+    headline,
+    make_run,
+    notice,
+    predictions,
+    record_toasts,
+    wait_until,
+)
 
 
 async def test_without_a_run_the_notice_names_the_keys(

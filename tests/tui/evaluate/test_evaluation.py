@@ -11,8 +11,16 @@ from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
-from tests.tui.evaluate.support import FakeSession, headline, notice, wait_for_scores
-from tests.tui.support import events, make_run, predictions, record_toasts, wait_until
+from tests.tui.evaluate.support import FakeSession, wait_for_scores
+from tests.tui.support import (
+    events,
+    headline,
+    make_run,
+    notice,
+    predictions,
+    record_toasts,
+    wait_until,
+)
 
 
 async def test_e_evaluates_and_shows_the_scores(
