@@ -114,7 +114,7 @@ class StudyLedger:
             successful=sum(
                 trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in trials
             ),
-            best=max(filter(None, values), default=None),
+            best=max((value for value in values if value is not None), default=None),
         )
 
     def has_room(self, counts: StudyCounts, limit: int | None) -> bool:
@@ -231,10 +231,7 @@ def end_lost_trial(
     is_last = attempt >= MAX_ATTEMPTS
     why = f"its worker died, after {attempt - 1} others" if is_last else "its worker died"
     state = states.KILLED if killed else states.FAILED if is_last else states.LOST
-    heartbeat, started = (
-        trial.user_attrs.get(states.HEARTBEAT),
-        trial_worker(trial).get("began"),
-    )
+    heartbeat, started = trial.user_attrs.get(states.HEARTBEAT), trial_worker(trial).get("began")
     seconds = None
     if isinstance(heartbeat, float) and isinstance(started, float) and heartbeat > started:
         seconds = round(heartbeat - started, 1)

@@ -113,6 +113,12 @@ def test_every_grid_point_is_tried_once_by_any_worker(tmp_path: Path) -> None:
     assert len(complete) == len(points) == 8
 
 
+def test_an_accuracy_of_zero_can_be_the_best(tmp_path: Path) -> None:
+    ledger = join_study(journal_in(tmp_path))
+    ledger.end(ledger.claim(), "complete", 0.0)
+    assert ledger.counts().best == 0.0
+
+
 def test_a_requeued_trial_is_run_again_with_the_same_settings(tmp_path: Path) -> None:
     location = journal_in(tmp_path)
     first, second = join_study(location), join_study(location)
