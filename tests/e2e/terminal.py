@@ -134,6 +134,13 @@ class Terminal:
             time.sleep(0.02)
         raise AssertionError(f"never saw {pattern!r}; the screen was:\n{self.text()}")
 
+    def until_gone(self, text: str, seconds: float = LIMIT) -> None:
+        """Wait until the screen no longer has this text."""
+        end = time.monotonic() + seconds
+        while text in self.text():
+            assert time.monotonic() < end, f"{text!r} stayed; the screen was:\n{self.text()}"
+            time.sleep(0.02)
+
     def press(self, *keys: str, pause: float = 0.02) -> None:
         for key in keys:
             self.type(KEYS.get(key, key))

@@ -28,6 +28,7 @@ threads = 1
 [sweep]
 trials = 3
 startup = 2
+pruner = "none"  # trials this short may end before they can be pruned
 [space.lr]
 low = 1e-4
 high = 1e-1

@@ -148,7 +148,7 @@ def make_run(
     return folder
 
 
-async def wait_until(pilot: object, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+async def wait_until(pilot: object, condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until a condition holds, usually the result of work in a thread."""
     deadline = time.monotonic() + seconds
     while not condition():

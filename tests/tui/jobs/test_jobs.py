@@ -59,7 +59,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(before)
 
 
-def wait_for_end(job: BackgroundJob, seconds: float = 20.0) -> BackgroundJob:
+def wait_for_end(job: BackgroundJob, seconds: float = 60.0) -> BackgroundJob:
     deadline = time.monotonic() + seconds
     while job.status == RUNNING and time.monotonic() < deadline:
         job.poll()
@@ -67,7 +67,7 @@ def wait_for_end(job: BackgroundJob, seconds: float = 20.0) -> BackgroundJob:
     return job
 
 
-def wait_for_step(job: BackgroundJob, what: str, seconds: float = 20.0) -> None:
+def wait_for_step(job: BackgroundJob, what: str, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while job.what != what and time.monotonic() < deadline:
         job.poll()
