@@ -49,7 +49,7 @@ class DashboardScreen(ResizableScreen[None]):
     """A screen that declares its own name, key and title.
 
     Subclasses give NAME, KEY and TITLE, and yield their panes from `panes`. Work
-    that takes longer than a moment goes through `later` or `answer`.
+    that takes longer than a moment goes through `run_in_thread` or `await_session`.
     """
 
     NAME: ClassVar[str]
@@ -160,55 +160,55 @@ class DashboardScreen(ResizableScreen[None]):
     def load_draft(self) -> None:
         """Load `app_state.draft`, on the screen that has a form."""
 
-    def later(
+    def run_in_thread(
         self,
         work: Callable[[], Result],
-        then: Callable[[Result], None],
-        failed: Callable[[str], None] | None = None,
+        on_done: Callable[[Result], None],
+        on_failed: Callable[[str], None] | None = None,
         *,
         group: str = "work",
     ) -> None:
-        """Do `work` in a thread and pass its result to `then`, on the screen's thread.
+        """Do `work` in a thread and pass its result to `on_done`, on the screen's thread.
 
         Newer work of the same group replaces older work, whose result is dropped, as are
-        results that come when the screen closes. A UserError or OSError goes to `failed` as
-        one line (by default a toast)."""
+        results that come when the screen closes. A UserError or OSError goes to
+        `on_failed` as one line (by default a toast)."""
 
         async def do() -> None:
-            await self._deliver(asyncio.to_thread(work), then, failed)
+            await self._deliver(asyncio.to_thread(work), on_done, on_failed)
 
         _: Worker[None] = self.run_worker(do, group=group, exclusive=True)
 
-    def answer(
+    def await_session(
         self,
         future: Future[Result],
-        then: Callable[[Result], None],
-        failed: Callable[[str], None] | None = None,
+        on_done: Callable[[Result], None],
+        on_failed: Callable[[str], None] | None = None,
         *,
-        group: str = "answer",
+        group: str = "session",
     ) -> None:
-        """Pass the result of a session job to `then`, on the screen's thread; as with `later`."""
+        """Like `run_in_thread`, for a job of the session that has been submitted already."""
 
         async def do() -> None:
-            await self._deliver(self.in_session(future), then, failed)
+            await self._deliver(self.in_session(future), on_done, on_failed)
 
         _: Worker[None] = self.run_worker(do, group=group, exclusive=True)
 
     async def _deliver(
         self,
         awaited: Awaitable[Result],
-        then: Callable[[Result], None],
-        failed: Callable[[str], None] | None,
+        on_done: Callable[[Result], None],
+        on_failed: Callable[[str], None] | None,
     ) -> None:
         try:
             result = await awaited
         except (UserError, OSError) as error:
             line = str(error) if isinstance(error, UserError) else format_error(error)
             if self.is_open:
-                (failed or self.notify_error)(safe_text(line))
+                (on_failed or self.notify_error)(safe_text(line))
             return
         if self.is_open:
-            then(result)
+            on_done(result)
 
     def notify_error(self, message: str) -> None:
         """Show a toast that says what failed and why."""

@@ -108,7 +108,7 @@ class TableScreen(DashboardScreen, Generic[Item]):
             show(result)
 
         self._is_loading = True
-        self.later(work, finish, partial(finish, None), group="load")
+        self.run_in_thread(work, finish, partial(finish, None), group="load")
 
     def on_mount(self) -> None:
         self.table.focus()

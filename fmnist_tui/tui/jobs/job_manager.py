@@ -31,17 +31,17 @@ class JobManager:
         on_failed: OnFailed | None,
     ) -> None:
         """Run `fmnist-tui WORDS` in another process; `on_done` gets its JSON document."""
-        new = BackgroundJob(title, words)
-        self._context.app_state.jobs.append(new)
-        self._callbacks[new] = on_done, on_failed
+        job = BackgroundJob(title, words)
+        self._context.app_state.jobs.append(job)
+        self._callbacks[job] = on_done, on_failed
 
         async def start() -> None:
             try:
-                await asyncio.to_thread(new.start)
+                await asyncio.to_thread(job.start)
             except UserError as error:
-                self._report_failure(new, str(error))
+                self._report_failure(job, str(error))
 
-        self._context.run_worker(start(), group=f"job {id(new)}")
+        self._context.run_worker(start(), group=f"job {id(job)}")
 
     def poll(self) -> bool:
         """Read what the jobs have reported; whether anything has changed."""
@@ -74,10 +74,10 @@ class JobManager:
         return f"{first.title}{share}{more}"
 
     def _report_failure(
-        self, failed: BackgroundJob, why: str, severity: SeverityLevel = "error"
+        self, job: BackgroundJob, error: str, severity: SeverityLevel = "error"
     ) -> None:
-        _, on_failed = self._callbacks.pop(failed, (None, None))
-        self._context.notify(f"{failed.title}: {why}", severity)
+        _, on_failed = self._callbacks.pop(job, (None, None))
+        self._context.notify(f"{job.title}: {error}", severity)
         self._context.refresh_status()
         if on_failed is not None:
-            on_failed(why)
+            on_failed(error)

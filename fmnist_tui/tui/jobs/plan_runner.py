@@ -89,14 +89,16 @@ class PlanRunner:
             f"{plan.recipe}: {step.name}",
             ["ensemble", *runs, *options],
             on_done,
-            lambda why: self._abandon(plan, why),
+            lambda error: self._abandon(plan, error),
         )
 
-    def _abandon(self, plan: Plan, why: str) -> None:
+    def _abandon(self, plan: Plan, reason: str) -> None:
         """End the plan before its last step."""
         self._forget(plan)
         skipped = f"{plan.remaining} of its {len(plan.steps)} steps skipped"
-        self._report(f"{plan.recipe} ends here: {skipped}{f' ({why})' if why else ''}", "warning")
+        self._report(
+            f"{plan.recipe} ends here: {skipped}{f' ({reason})' if reason else ''}", "warning"
+        )
 
     def _forget(self, plan: Plan) -> None:
         # Another plan may have been started while the ensemble of this one was built.

@@ -164,7 +164,7 @@ class SelectedRun:
             if was_loading or before != new:
                 self._notify_screen()
 
-        self._screen.later(load, on_loaded, self._on_failed, group="selected run")
+        self._screen.run_in_thread(load, on_loaded, self._on_failed, group="selected run")
 
     def _on_failed(self, problem: str) -> None:
         self.is_loading, self.loaded, self.problem = False, None, problem
@@ -239,7 +239,7 @@ class SelectedRun:
         def on_failed(why: str) -> None:
             finish(screen.notify_error, why)
 
-        screen.answer(future, on_done, on_failed, group=f"evaluate {folder.path} {split}")
+        screen.await_session(future, on_done, on_failed, group=f"evaluate {folder.path} {split}")
         self._notify_screen()
 
 

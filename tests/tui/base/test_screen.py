@@ -41,7 +41,7 @@ async def test_an_error_in_the_session_is_a_toast_and_the_dashboard_continues(
 ) -> None:
     async with open_dashboard("predict") as (dashboard, pilot):
         future: Future[Any] = Future()
-        screen_of(dashboard).answer(future, lambda _: None)
+        screen_of(dashboard).await_session(future, lambda _: None)
         future.set_exception(RuntimeError("CUDA out of memory"))
         await wait_until(pilot, lambda: bool(toasts))
         assert toasts == ["RuntimeError: CUDA out of memory"] and dashboard.is_running
@@ -154,7 +154,7 @@ async def test_no_callback_runs_for_a_thread_that_ends_while_the_app_closes(
     async with open_dashboard("runs") as (dashboard, pilot):
         screen = screen_of(dashboard)
         await screen.mount(SlowWidget(closing, delivered))
-        screen.later(work, calls.append, calls.append, group="late")
+        screen.run_in_thread(work, calls.append, calls.append, group="late")
         await pilot.pause()
         if leave == "q":
             await pilot.press("q")

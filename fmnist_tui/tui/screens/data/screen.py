@@ -93,7 +93,7 @@ class DataScreen(ImageScreen):
         elif self.view is None and self._dataset_name in DATASETS:
             # A run may have fetched it in the meantime.
             is_present = partial(self.app_state.datasets.is_present, self._dataset_name)
-            self.later(is_present, partial(self._reload, self._dataset_name))
+            self.run_in_thread(is_present, partial(self._reload, self._dataset_name))
 
     def _reload(self, name: str, is_present: bool) -> None:
         if is_present and name == self._dataset_name and self._load is None:
@@ -122,7 +122,7 @@ class DataScreen(ImageScreen):
             self._on_loaded(loaded)
         else:
             run = partial(load.run, fetch)
-            self.later(run, self._on_loaded, self._on_unavailable, group="data")
+            self.run_in_thread(run, self._on_loaded, self._on_unavailable, group="data")
 
     def _show_steps(self) -> None:
         if self._load is not None:
@@ -312,7 +312,7 @@ class DataScreen(ImageScreen):
             images.update(zip(numbers, augmented, strict=True))
             self.browser.redraw()
 
-        self.answer(future, on_augmented, self._on_augment_failed, group="augmented")
+        self.await_session(future, on_augmented, self._on_augment_failed, group="augmented")
 
     def _on_augment_failed(self, message: str) -> None:
         self.notify_error(message)

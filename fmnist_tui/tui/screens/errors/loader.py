@@ -129,4 +129,4 @@ class ErrorLoader:
             self.loaded, self.error = None, message
             self._on_change()
 
-        self._screen.later(load, on_done, on_error, group="errors")
+        self._screen.run_in_thread(load, on_done, on_error, group="errors")

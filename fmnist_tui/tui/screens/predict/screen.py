@@ -187,7 +187,7 @@ class PredictScreen(ImageScreen):
     def _load_input(self, text: str) -> None:
         """Predict the files that a typed path or a paste names."""
         self._close_pad()
-        self.later(
+        self.run_in_thread(
             partial(parse_input, text), self._set_input, self._reject_input, group="load input"
         )
 
@@ -223,7 +223,7 @@ class PredictScreen(ImageScreen):
         if name and name.strip():
             folder = expand_home(name.strip())
             start = partial(self._start_watch, folder)
-            self.later(partial(list_images, folder), start, group="load input")
+            self.run_in_thread(partial(list_images, folder), start, group="load input")
 
     def _start_watch(self, folder: Path, files: list[Path]) -> None:
         self._close_pad()

@@ -178,7 +178,7 @@ class RunsScreen(TableScreen[RunSummary]):
             self.query_one(ComparePane).show({}, Content(""), "Settings")
         elif self.is_current:
             load = partial(self._histories.load, folders)
-            self.later(load, self._show_comparison, group="histories")
+            self.run_in_thread(load, self._show_comparison, group="histories")
 
     def _show_comparison(self, histories: list[RunHistory]) -> None:
         by_folder = {history.folder: history for history in histories}

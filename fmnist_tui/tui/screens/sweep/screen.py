@@ -144,7 +144,7 @@ class SweepScreen(TableScreen[TrialView]):
             self._importances_of = key, complete
             work = partial(self._watcher.reader.importances, study.location, study.name)
             show = partial(self._show_importances, key)
-            self.later(work, show, lambda _: None, group="importances")
+            self.run_in_thread(work, show, lambda _: None, group="importances")
 
     def _show_importances(self, key: StudyKey, importances: tuple[tuple[str, float], ...]) -> None:
         if key == self._selected:

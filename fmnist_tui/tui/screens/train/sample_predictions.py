@@ -183,7 +183,7 @@ class SamplePredictions:
         if own is not None or spec is not None:
             set_images = self._screen.query_one(SamplePane).set_images
             # Without the dataset the images stay blank.
-            self._screen.later(load, set_images, lambda _: None, group="sample images")
+            self._screen.run_in_thread(load, set_images, lambda _: None, group="sample images")
 
 
 def find_images(split: Split, indices: tuple[int, ...]) -> dict[int, Any]:
