@@ -50,7 +50,7 @@ class PaletteCommands(Provider):
         with contextlib.suppress(UserError):
             for name in recipes.recipe_names():
                 entries.append((f"Recipe: {name}", _about(name), partial(self._recipe, name)))
-                words = "train it with several seeds and compare with its claims"
+                words = "train it with several seeds and check its claims"
                 entries.append((f"Check recipe: {name}", words, partial(self._check, name)))
         with contextlib.suppress(UserError):
             for summary in await asyncio.to_thread(list_runs, context.app_state.runs_dir):

@@ -56,7 +56,7 @@ class DashboardContext(Protocol):
 
     @property
     def selected_run(self) -> RunFolder | None:
-        """The run that Evaluate, Errors and Predict ask about."""
+        """The run that Evaluate, Errors and Predict are about."""
         ...
 
     # -- the followed run ---------------------------------------------------------

@@ -96,7 +96,7 @@ def format_job(job: BackgroundJob, width: int) -> Text:
     share = 1.0 if job.status == DONE else job.share
     full = round(BAR * (share or 0.0))
     per_cent = f"{share:>4.0%}" if share is not None else "    "
-    time = job.left if job.status == RUNNING else job.seconds
+    time = job.seconds_left if job.status == RUNNING else job.seconds
     clock = format_duration(time) if time is not None else ""
     title = safe_text(job.title, 24)
     text = Text(f"{SIGNS[job.status]} {title:<24} ")

@@ -79,8 +79,8 @@ class BackgroundJob:
         return min(1.0, self.done / self.total) if self.total > 0 else None
 
     @property
-    def left(self) -> float | None:
-        """The seconds left at the speed of the current stage; None if unknown."""
+    def seconds_left(self) -> float | None:
+        """At the speed of the current stage; None if unknown."""
         done, started = self._stage
         gained, elapsed = self.done - done, time.monotonic() - started
         if self.status != RUNNING or gained <= 0 or self.total <= 0 or elapsed < 0.5:

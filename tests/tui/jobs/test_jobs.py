@@ -142,9 +142,9 @@ def test_the_time_left_follows_the_speed_of_the_current_step(
     job._parse_line('{"done": 0, "total": 10, "what": "a"}')
     now += 2
     job._parse_line('{"done": 4, "total": 10, "what": "a"}')
-    assert job.left == pytest.approx(3.0)
+    assert job.seconds_left == pytest.approx(3.0)
     job._parse_line('{"done": 0, "total": 100, "what": "b"}')
-    assert job.left is None
+    assert job.seconds_left is None
     assert job.share == 0
 
 

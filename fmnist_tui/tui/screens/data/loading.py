@@ -20,7 +20,7 @@ from fmnist_tui.util.text import safe_text
 
 SKETCHES = "sketches"
 _SIGNS = {"failed": ("✗", "$error"), "ok": ("✓", "$success")}
-_UNDER_WAY = ("trying", "progress")
+_IN_PROGRESS = ("trying", "progress")
 _BAR_WIDTH = 40
 
 
@@ -41,7 +41,7 @@ class DatasetLoad:
     def _on_step(self, step: LoadStep) -> None:
         last = self.steps[-1] if self.steps else step
         same = (last.dataset, last.source) == (step.dataset, step.source)
-        if same and last.state in _UNDER_WAY:
+        if same and last.state in _IN_PROGRESS:
             self.steps[-1:] = [step]
         else:
             self.steps.append(step)
@@ -49,7 +49,7 @@ class DatasetLoad:
     def final_steps(self) -> list[LoadStep]:
         """The steps, the last marked as failed if it was interrupted."""
         steps = list(self.steps)
-        if steps and steps[-1].state in _UNDER_WAY:
+        if steps and steps[-1].state in _IN_PROGRESS:
             steps[-1] = replace(steps[-1], state="failed", message="not finished")
         return steps
 
@@ -82,7 +82,7 @@ def picker_items(present: Mapping[str, bool]) -> list[tuple[str, Content]]:
     return items
 
 
-def name_problem(text: str) -> str:
+def check_name(text: str) -> str:
     """What is wrong with a dataset name that was typed; empty for a name or a bare path."""
     text = text.strip()
     if is_dataset_name(text) or (text and text.partition(":")[0] not in FROM_PATH):
@@ -91,7 +91,7 @@ def name_problem(text: str) -> str:
 
 
 def complete_name(text: str) -> str:
-    """The dataset that a person means who types its name, or just a path. Slow."""
+    """The dataset name for typed text: a name, or only a path. Slow."""
     text = text.strip()
     if is_dataset_name(text):
         return text

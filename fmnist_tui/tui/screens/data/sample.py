@@ -79,7 +79,7 @@ class SampleView(Horizontal, can_focus=True):
         Binding("left,h", "step(-1)", "Previous", id="sample.previous"),
         Binding("right,l", "step(1)", "Next", id="sample.next"),
         Binding("pageup", "step(-10)", "Ten back", show=False, id="sample.back"),
-        Binding("pagedown", "step(10)", "Ten on", show=False, id="sample.on"),
+        Binding("pagedown", "step(10)", "Ten forward", show=False, id="sample.on"),
         Binding("up,k", "scroll(-1)", "Values: up", show=False, id="sample.up"),
         Binding("down,j", "scroll(1)", "Values: down", show=False, id="sample.down"),
         Binding("v", "values", "Values", id="sample.values"),
@@ -88,7 +88,7 @@ class SampleView(Horizontal, can_focus=True):
     values: reactive[bool | None] = reactive(None)
 
     class SampleStepped(Message):
-        """Asks for another image: `by` further on, or back."""
+        """Asks for another image: `by` images forward, or back."""
 
         def __init__(self, by: int) -> None:
             super().__init__()

@@ -203,7 +203,7 @@ class DataScreen(ImageScreen):
         name = await self.ask(PickerDialog("dataset", items))
         if name == _PATH:
             title, hint = "folder:PATH, idx:PATH or both:PATH", "folder:PATH"
-            typed = await self.ask(PromptDialog(title, "folder:", hint, loading.name_problem))
+            typed = await self.ask(PromptDialog(title, "folder:", hint, loading.check_name))
             name = typed and await self.in_thread(partial(loading.complete_name, typed))
         if name:
             self.load_dataset(name)
@@ -248,7 +248,7 @@ class DataScreen(ImageScreen):
         if view is None:
             return
         hint = "12: the image's position in its file"
-        text = await self.ask(PromptDialog("go to index", "", hint, view.index_problem))
+        text = await self.ask(PromptDialog("go to index", "", hint, view.check_index))
         if text is not None and view is self.view:
             self.browser.go_to(view.filter.find(text))
 

@@ -45,7 +45,7 @@ class DatasetView:
         if self.mode == "means":
             self.mode = "original"
 
-    def index_problem(self, text: str) -> str:
+    def check_index(self, text: str) -> str:
         """Why there is no image with the index in `text`; empty if there is one."""
         try:
             self.filter.find(text)

@@ -31,12 +31,12 @@ class ImageDetail(Widget, can_focus=True):
         Binding("left,h", "step(-1)", "Previous", id="detail.previous"),
         Binding("right,l", "step(1)", "Next", id="detail.next"),
         Binding("pageup", "step(-10)", "Ten back", show=False, id="detail.back"),
-        Binding("pagedown", "step(10)", "Ten on", show=False, id="detail.on"),
+        Binding("pagedown", "step(10)", "Ten forward", show=False, id="detail.on"),
     ]
 
     @dataclass
     class Stepped(Message):
-        """Asks for another image: `by` further on, or back."""
+        """Asks for another image: `by` images forward, or back."""
 
         by: int
 

@@ -56,7 +56,7 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
         Binding("g", "goto", "Go to", id="errors.goto"),
         Binding("e", "evaluate", "Evaluate now", show=False, id="errors.evaluate"),
         Binding("r", "renderer", "How images are drawn", show=False, id="view.renderer"),
-        Binding("escape", "back", "Back, or all again", show=False, id="errors.back"),
+        Binding("escape", "back", "Back, or show all errors", show=False, id="errors.back"),
     ]
 
     # Whether one image fills the screen.

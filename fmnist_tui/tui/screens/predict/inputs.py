@@ -24,7 +24,7 @@ IMAGE_KINDS = "PNG, JPEG, WebP, BMP, GIF, TIFF"
 _MAX_SCANNED = 20_000
 _URL = re.compile(r"file://(?:localhost)?(?=/)")
 _PATH_START = re.compile(r"""['"]?(?:~?/|\.{1,2}/|file://)""")
-# Plain paths are separated by blanks, but may contain some: only those before a path count.
+# An unquoted path may contain blanks: they separate two paths only before the start of another.
 _SEPARATOR = re.compile(r"\s+(?=~?/|file://)")
 
 

@@ -118,7 +118,7 @@ class Predictor:
     # -- the drawing ----------------------------------------------------------------------
 
     def draw(self, image: Pixels | None) -> None:
-        """Predict a drawing (None: there is none any more); of several quick ones the newest."""
+        """Predict a drawing, in quick succession only the newest; None: the pad is blank."""
         self._image = image
         if image is None:
             self.drawing = None

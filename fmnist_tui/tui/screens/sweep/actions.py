@@ -94,7 +94,7 @@ class SweepActions:
             f"{safe_text(spec.name, 30)}: how many trials?",
             str(spec.trials),
             f"of {spec.base.epochs} epochs each; a storage URL may follow",
-            validate=lambda text: _count_problem("trials", text.strip().partition(" ")[0]),
+            validate=lambda text: _check_count("trials", text.strip().partition(" ")[0]),
         )
         text = await self._screen.ask(prompt)
         if text is None:
@@ -159,7 +159,7 @@ class SweepActions:
         self._on_changed()
 
     async def _ask_count(self, what: str, title: str, default: int, hint: str) -> int | None:
-        prompt = PromptDialog(title, str(default), hint, validate=partial(_count_problem, what))
+        prompt = PromptDialog(title, str(default), hint, validate=partial(_check_count, what))
         text = await self._screen.ask(prompt)
         return parse_count(text or "", 1, MAX_COUNT)
 
@@ -210,7 +210,8 @@ def _find_run(trial: TrialView) -> RunFolder:
     return RunFolder.open(path)
 
 
-def _count_problem(what: str, text: str) -> str:
+def _check_count(what: str, text: str) -> str:
+    """What is wrong with a number of trials or seeds (`what`)."""
     if parse_count(text, 1, MAX_COUNT) is not None:
         return ""
     return f"{safe_text(text.strip(), 20)!r} is not a number of {what}"

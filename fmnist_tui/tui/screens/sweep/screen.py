@@ -40,7 +40,7 @@ from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.text import safe_text
 
-# The list of studies is read every so many ticks, and so is a study in which nothing runs.
+# Ticks between two readings of the list of studies, and of a study in which nothing runs.
 LIST_TICKS = 4
 NO_SWEEPS = "no sweeps yet\npress n to start one"
 

@@ -46,7 +46,7 @@ class LrCurve(LineChart, inherit_bindings=False):
     _point: float | None = None
 
     def __init__(self) -> None:
-        super().__init__("", powers=True, empty="the curve comes here, step by step")
+        super().__init__("", powers=True, empty="the curve appears here, step by step")
 
     def set_point(self, rate: float | None) -> None:
         """Draw the line at this rate."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CAPTION_WIDTH = 9
 GAP = 1
-_HINT = "ten validation images and their predictions come here during a run"
+_HINT = "ten validation images and their predictions appear here during a run"
 
 
 @dataclass(frozen=True, slots=True)

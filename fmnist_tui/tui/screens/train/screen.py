@@ -96,7 +96,7 @@ class TrainScreen(ImageScreen):
             with Vertical(id="run", classes="view"):
                 yield LrPanel(classes="pane")
                 with Vertical(id="charts"):
-                    yield LineChart("loss", empty="the curves of a run come here", id="loss")
+                    yield LineChart("loss", empty="the curves of a run appear here", id="loss")
                     yield LineChart("accuracy", percent=True, id="accuracy")
                 yield RunProgress(classes="pane")
                 log = LogPane(id="log", classes="pane")
