@@ -17,7 +17,7 @@ BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 
 
 @pytest.fixture(scope="module")
-def written(trained: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report_page(trained: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
     page = tmp_path_factory.mktemp("page") / "report.html"
     result = trained.run("report", "last", "--out", str(page))
     assert result.returncode == 0, result.stderr
@@ -82,18 +82,18 @@ async def test_long_names_fit_a_phone(tmp_path: Path) -> None:
 
 @needs_chromium
 @pytest.mark.parametrize("width", [390, 1280])
-async def test_a_browser_reports_no_errors(written: Path, width: int) -> None:
+async def test_a_browser_reports_no_errors(report_page: Path, width: int) -> None:
     async with browser() as chromium:
         backgrounds = set()
         for scheme in ("light", "dark"):
             page = await chromium.page()
             await page.set_view(width, 900, scheme)
-            await page.open(written.as_uri())
+            await page.open(report_page.as_uri())
             assert await page.evaluate(OVERFLOW) == 0
             assert await page.evaluate(GALLERY) > 10
             backgrounds.add(await page.evaluate(BACKGROUND))
             assert page.errors == []
             assert [url for url in page.requests if not url.startswith("data:")] == [
-                written.as_uri()
+                report_page.as_uri()
             ]
         assert len(backgrounds) == 2

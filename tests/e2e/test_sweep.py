@@ -51,14 +51,14 @@ def write_sweep(folder: Path, text: str = SEARCH, name: str = "search") -> str:
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, dict[str, Any]]:
+def finished_sweep(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, dict[str, Any]]:
     """A home with a finished sweep, and the JSON that the command printed."""
     home = Home(tmp_path_factory.mktemp("searched"))
     return home, home.json("sweep", write_sweep(home.runs.parent))
 
 
-def test_a_sweep_prints_its_study_as_json(searched: tuple[Home, dict[str, Any]]) -> None:
-    home, result = searched
+def test_a_sweep_prints_its_study_as_json(finished_sweep: tuple[Home, dict[str, Any]]) -> None:
+    home, result = finished_sweep
     assert (result["study"], result["state"], result["done"], result["total"]) == (
         "search",
         "finished",
@@ -72,9 +72,9 @@ def test_a_sweep_prints_its_study_as_json(searched: tuple[Home, dict[str, Any]])
 
 
 def test_a_sweep_is_a_run_whose_config_is_a_sweep_file(
-    searched: tuple[Home, dict[str, Any]],
+    finished_sweep: tuple[Home, dict[str, Any]],
 ) -> None:
-    home, result = searched
+    home, result = finished_sweep
     listed = [run for run in home.json("runs", "list") if run["kind"] == "sweep"]
     (run,) = (item for item in listed if item["run"] == result["run"])
     assert (run["epochs"], run["val_accuracy"], run["test_accuracy"]) == (
@@ -93,9 +93,9 @@ def test_a_sweep_is_a_run_whose_config_is_a_sweep_file(
 
 
 def test_a_trial_is_promoted_to_full_runs_that_read_the_test_split_once(
-    searched: tuple[Home, dict[str, Any]],
+    finished_sweep: tuple[Home, dict[str, Any]],
 ) -> None:
-    home, result = searched
+    home, result = finished_sweep
     best = result["best"]
     done = home.json("sweep", "promote", "search", f"--trial={best['number']}", "--seeds=2")
     assert [run["seed"] for run in done["runs"]] == [0, 1]
@@ -115,9 +115,9 @@ def test_a_trial_is_promoted_to_full_runs_that_read_the_test_split_once(
 
 
 def test_a_complete_study_starts_no_run(
-    searched: tuple[Home, dict[str, Any]],
+    finished_sweep: tuple[Home, dict[str, Any]],
 ) -> None:
-    home, _ = searched
+    home, _ = finished_sweep
     before = sorted(home.runs.iterdir())
     done = home.run("sweep", "start", "--name", "search")
     assert done.returncode == 0 and "--trials N runs N more" in done.stderr
@@ -144,9 +144,9 @@ def test_a_complete_study_starts_no_run(
     ],
 )
 def test_bad_input_prints_one_error_line(
-    searched: tuple[Home, dict[str, Any]], words: list[str], status: int, line: str
+    finished_sweep: tuple[Home, dict[str, Any]], words: list[str], status: int, line: str
 ) -> None:
-    error = searched[0].error_line(*words, status=status)
+    error = finished_sweep[0].error_line(*words, status=status)
     assert line in error and "s3cr3t" not in error
 
 

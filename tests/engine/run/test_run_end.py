@@ -36,7 +36,7 @@ def test_an_exception_ends_the_run_once_and_is_raised_again(
     assert (tmp_path / "traceback.txt").exists() == is_unexpected
 
 
-def test_a_run_ends_as_its_block_says(tmp_path: Path) -> None:
+def test_a_run_ends_with_the_outcome_of_its_block(tmp_path: Path) -> None:
     events: list[Event] = []
     with emit_run_ended(RunFolder(tmp_path), events.append) as end:
         end.reason, end.message = FINISHED, "stopped early"

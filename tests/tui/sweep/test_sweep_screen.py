@@ -131,7 +131,7 @@ async def test_a_storage_is_never_read_on_the_ui_thread(
         assert readers and threading.get_ident() not in readers
 
 
-async def test_an_unreachable_storage_is_a_row_and_is_not_asked_again_at_once(
+async def test_an_unreachable_storage_is_a_row_and_is_not_read_again_at_once(
     open_dashboard: OpenDashboard,
     ledger: StudyLedger,
     monkeypatch: pytest.MonkeyPatch,
