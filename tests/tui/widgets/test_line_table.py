@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 from rich.text import Text
+from textual import events
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.strip import Strip
 
 from fmnist_tui.tui.widgets.line_table import LineTable
+from tests.tui.support import wait_until
 
 HEADER = Text("name")
 
@@ -136,6 +138,15 @@ async def test_the_mouse_moves_the_cursor_then_selects_and_marks_the_row_below_i
             await pilot.click(table, offset=(3, y))
         assert app.posted == [("highlighted", "3"), ("selected", "3")]
         assert table.current == "3"
+
+
+async def test_the_wheel_scrolls_and_the_next_key_shows_the_cursor_again() -> None:
+    async with table_of(100) as (table, pilot, _):
+        table.post_message(events.MouseScrollDown(table, 3, 5, 0, 0, 0, False, False, False, 3, 5))
+        await wait_until(pilot, lambda: table.scroll_offset.y > 1)
+        assert table.cursor == 0 and "0 in red" not in text(table)
+        await pilot.press("down")
+        assert text(table)[:2] == ["name", "1 in red"]
 
 
 async def test_without_rows_a_text_is_shown_and_keys_do_nothing() -> None:
