@@ -171,7 +171,7 @@ def test_a_stage_overrides_gpu_settings(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
-    ("visible", "made_for", "counted", "found"),
+    ("visible", "made_for", "counted", "expected"),
     [
         (None, 13, (1, 13), True),
         (None, 12, (1, 13), True),
@@ -191,18 +191,18 @@ def test_a_gpu_counts_if_torch_and_driver_support_it_and_it_is_visible(
     visible: str | None,
     made_for: int | None,
     counted: tuple[int, int],
-    found: bool,
+    expected: bool,
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setattr(gpu_detect, "_torch_cuda_version", lambda: made_for)
     monkeypatch.setattr(gpu_detect, "_query_driver", lambda: counted)
-    assert gpu_detect.has_gpu.__wrapped__() is found
+    assert gpu_detect.has_gpu.__wrapped__() is expected
 
 
 @pytest.mark.parametrize(
-    ("line", "found"),
+    ("line", "expected"),
     [
         ("cuda: Optional[str] = '13.2'", 13),
         ("cuda = '12.8'", 12),
@@ -211,7 +211,7 @@ def test_a_gpu_counts_if_torch_and_driver_support_it_and_it_is_visible(
     ],
 )
 def test_the_cuda_version_of_torch_is_read_from_its_version_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, found: int | None
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, expected: int | None
 ) -> None:
     (tmp_path / "version.py").write_text(f"__version__ = '9'\ndebug = False\n{line}\n")
 
@@ -219,7 +219,7 @@ def test_the_cuda_version_of_torch_is_read_from_its_version_file(
         origin = str(tmp_path / "__init__.py")
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: Spec())
-    assert gpu_detect._torch_cuda_version() == found
+    assert gpu_detect._torch_cuda_version() == expected
 
 
 def test_tta_applies_to_the_ensemble_and_invalid_tta_is_refused_at_once() -> None:

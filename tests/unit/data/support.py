@@ -122,8 +122,8 @@ def truncated(body: bytes, after: int, tag: str = '"v1"') -> Response:
 
 def then(*responses: Response) -> Response:
     """One response after the other; the last one repeats."""
-    left = list(responses)
-    return lambda handler: (left.pop(0) if len(left) > 1 else left[0])(handler)
+    remaining = list(responses)
+    return lambda handler: (remaining.pop(0) if len(remaining) > 1 else remaining[0])(handler)
 
 
 def redirect(to: str) -> Response:
@@ -183,7 +183,7 @@ def idx_bytes(array: npt.NDArray[Any]) -> bytes:
 class TinySet:
     """A dataset like Fashion-MNIST with 40 training and 20 test images."""
 
-    def __init__(self, name: str = "fashion", known: bool = True, **more: Any) -> None:
+    def __init__(self, name: str = "fashion", is_known: bool = True, **more: Any) -> None:
         numbers = np.random.default_rng(3)
         self.arrays = {
             "train-images-idx3-ubyte.gz": numbers.integers(0, 256, (40, 28, 28), np.uint8),
@@ -198,7 +198,7 @@ class TinySet:
                 file,
                 len(array),
                 md5(self.files[file]),
-                hashlib.sha256(raw[file]).hexdigest() if known else "",
+                hashlib.sha256(raw[file]).hexdigest() if is_known else "",
             )
             for file, array in self.arrays.items()
         )

@@ -66,7 +66,7 @@ def test_an_image_is_found_by_its_index(browse: DatasetFilter, text: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "message"),
     [
         ("2", "#2 is of class Trouser, which the filter excludes"),
         ("4", "#4 is in val, not in train"),
@@ -80,12 +80,12 @@ def test_an_image_is_found_by_its_index(browse: DatasetFilter, text: str) -> Non
     ],
 )
 def test_the_reason_why_an_image_is_not_found_is_reported(
-    browse: DatasetFilter, text: str, why: str
+    browse: DatasetFilter, text: str, message: str
 ) -> None:
     browse.select_classes({0, 2})
     with pytest.raises(UserError) as caught:
         browse.find(text)
-    assert why in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_an_empty_split_has_no_image_to_find(browse: DatasetFilter) -> None:

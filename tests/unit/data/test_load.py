@@ -144,7 +144,7 @@ def test_idx_files_that_do_not_fit_together_are_an_error(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "message"),
     [
         ("fashon", 'did you mean "fashion"'),
         ("folder:", "unknown dataset"),
@@ -154,9 +154,9 @@ def test_idx_files_that_do_not_fit_together_are_an_error(tmp_path: Path) -> None
     ],
 )
 def test_an_unknown_name_is_an_error_with_suggestions(
-    tmp_path: Path, name: str, words: str
+    tmp_path: Path, name: str, message: str
 ) -> None:
-    with pytest.raises(UserError, match=words) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         load_dataset(name, data_dir=tmp_path)
     assert "\x1b" not in str(caught.value)
     assert not is_present(name, tmp_path)

@@ -57,8 +57,8 @@ def test_other_seeds_and_purposes_give_independent_splits() -> None:
         stratified_split(labels, 0.5, seed, end)[1]
         for seed, end in ((0, VALIDATION), (1, VALIDATION), (0, TEST))
     ]
-    for one, other in ((0, 1), (0, 2), (1, 2)):
-        assert 0.4 < np.isin(cuts[one], cuts[other]).mean() < 0.6
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        assert 0.4 < np.isin(cuts[first], cuts[second]).mean() < 0.6
 
 
 def test_a_larger_share_contains_the_smaller_one() -> None:

@@ -137,7 +137,7 @@ def test_the_points_of_a_search_are_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "words"),
+    ("event", "message"),
     [
         (FOUND, "suggests lr 0.0024, where the loss falls fastest (it falls from 0.0003 to 0.01)"),
         (LrSearched(0.0, 0, FINISHED, 0.1), "suggests lr 0.1, where the loss falls fastest"),
@@ -145,8 +145,8 @@ def test_the_points_of_a_search_are_bounded() -> None:
         (LrSearched(0.0, 0, STOPPED), "the search was cancelled"),
     ],
 )
-def test_the_result_of_a_search_is_one_line(event: LrSearched, words: str) -> None:
-    assert format_search_result(event) == words
+def test_the_result_of_a_search_is_one_line(event: LrSearched, message: str) -> None:
+    assert format_search_result(event) == message
 
 
 def test_a_search_run_is_listed_with_its_kind(tmp_path: Path) -> None:

@@ -137,10 +137,10 @@ def test_a_resume_from_a_step_keeps_the_best_epoch_before_it() -> None:
 
 
 def test_the_newest_preview_is_kept_until_a_resume_before_it() -> None:
-    seen: list[Event] = [started(), glance(100), glance(150, 0.6)]
-    assert state_after(*seen).glance == glance(150, 0.6)
-    assert state_after(*seen, ended("detached"), started(step=150)).glance == glance(150, 0.6)
-    assert state_after(*seen, ended("failed"), started(step=149)).glance is None
+    history: list[Event] = [started(), glance(100), glance(150, 0.6)]
+    assert state_after(*history).glance == glance(150, 0.6)
+    assert state_after(*history, ended("detached"), started(step=150)).glance == glance(150, 0.6)
+    assert state_after(*history, ended("failed"), started(step=149)).glance is None
     assert state_after(started()).glance is None
 
 

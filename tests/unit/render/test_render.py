@@ -190,9 +190,9 @@ def test_sixteen_colours_use_their_own_codes() -> None:
 
 
 def test_without_colours_half_blocks_become_letters() -> None:
-    drawn = to_ansi(draw_image(garment(), "halfblock", FULL), "none")
-    assert drawn == texts(draw_image(garment(), "ascii", FULL))
-    assert all(line.isascii() for line in drawn)
+    lines = to_ansi(draw_image(garment(), "halfblock", FULL), "none")
+    assert lines == texts(draw_image(garment(), "ascii", FULL))
+    assert all(line.isascii() for line in lines)
     half = (Run("▀", WHITE, None),), (Run(" ", None, WHITE), Run(" caption"))
     assert to_ansi(half, "none") == ["=", "@ caption"]
 

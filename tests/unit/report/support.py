@@ -85,7 +85,7 @@ def make_run_with_predictions(
     return folder
 
 
-def make_run_with_names(runs_dir: Path, names: tuple[str, ...], words: str) -> RunFolder:
+def make_run_with_names(runs_dir: Path, names: tuple[str, ...], name: str) -> RunFolder:
     """A run with these class names, and `words` as recipe, host, model, alert and setting."""
     folder = make_run_with_predictions(runs_dir)
     lines = []
@@ -93,12 +93,12 @@ def make_run_with_names(runs_dir: Path, names: tuple[str, ...], words: str) -> R
         event = EVENTS.decode(line.encode())
         if isinstance(event, RunStarted):
             changed = {name: getattr(event, name) for name in event.__slots__}
-            changed |= dict.fromkeys(("recipe", "host", "device_name", "model"), words)
+            changed |= dict.fromkeys(("recipe", "host", "device_name", "model"), name)
             event = RunStarted(**{**changed, "classes": names})
-            lines.append(EVENTS.encode(Alert(event.t, words, words)))
+            lines.append(EVENTS.encode(Alert(event.t, name, name)))
         lines.append(EVENTS.encode(event))
     folder.events.write_text("\n".join(lines) + "\n")
-    written = folder.config.read_text().replace("[made_with]", f"[made_with]\nnote = {words!r}")
+    written = folder.config.read_text().replace("[made_with]", f"[made_with]\nnote = {name!r}")
     folder.config.write_text(written, errors="replace")
     make_predictions("test", names).save(folder.predictions / "test.npz")
     return folder

@@ -101,11 +101,11 @@ def test_the_policy_allows_only_this_style_and_inline_images(page: Parsed) -> No
     )
 
 
-@pytest.mark.parametrize("words", HOSTILE)
-def test_hostile_names_do_not_change_the_markup(tmp_path: Path, words: str) -> None:
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_do_not_change_the_markup(tmp_path: Path, name: str) -> None:
     plain = make_run_with_names(tmp_path, GARMENTS, "harmless")
-    names = tuple(f"{words}{number}" for number in range(10))
-    hostile = make_run_with_names(tmp_path, names, words)
+    names = tuple(f"{name}{number}" for number in range(10))
+    hostile = make_run_with_names(tmp_path, names, name)
     harmless_page = build_report(plain, tmp_path)[1]
     hostile_page = build_report(hostile, tmp_path)[1]
     assert hostile_page.tags == harmless_page.tags
@@ -148,8 +148,8 @@ def test_a_large_matrix_shows_the_classes_with_the_most_errors(tmp_path: Path) -
     names = tuple(f"kind {number}" for number in range(60))
     folder = make_run_with_names(tmp_path, names, "many")
     _, parsed = build_report(folder, tmp_path)
-    words = f"The {MAX_CLASSES} classes with the most errors; 30 others are not shown."
-    assert words in parsed.text
+    note = f"The {MAX_CLASSES} classes with the most errors; 30 others are not shown."
+    assert note in parsed.text
     assert parsed.text.count("kind 59") >= 1
 
 
@@ -167,8 +167,8 @@ def test_the_command_trains_with_the_same_settings() -> None:
     )
     for config in (changed, changed.changed(recipe="my own", ema=0.99), CONFIG):
         recipe = recipes.load_recipe("two-conv") if config.recipe == "two-conv" else None
-        words = shlex.split(shlex.join(train_command(config, recipe)))[1:]
-        args = main.build_parser("train").parse_args(words)
+        arguments = shlex.split(shlex.join(train_command(config, recipe)))[1:]
+        args = main.build_parser("train").parse_args(arguments)
         base = recipe or recipes.Recipe("custom", "", {})
         (step,) = build_plan(base, args).steps
         assert isinstance(step, TrainStep) and step.config == config

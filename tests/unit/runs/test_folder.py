@@ -59,8 +59,8 @@ def test_no_two_runs_share_an_id_even_with_the_archived_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "archive" / "2025-01-01_000000_fast_mnist_aaaa").mkdir(parents=True)
-    drawn = iter(["aaaa", "bbbb", "aaaa", "bbbb", "cccc"])
-    monkeypatch.setattr(secrets, "token_hex", lambda _: next(drawn))
+    ids = iter(["aaaa", "bbbb", "aaaa", "bbbb", "cccc"])
+    monkeypatch.setattr(secrets, "token_hex", lambda _: next(ids))
     first = RunFolder.create(tmp_path, "fast", "mnist", WHEN)
     second = RunFolder.create(tmp_path, "fast", "mnist", WHEN)
     assert (first.id, second.id) == ("bbbb", "cccc")

@@ -116,8 +116,8 @@ async def test_why_a_dashboard_did_not_start_is_shown_without_control_characters
 ) -> None:
     program(FAILS)
     dashboard = await start_dashboard([])
-    shown = b"".join([block async for block in dashboard.output()])
-    assert shown.decode() == "fmnist-tui: ␛[31mno data\r\nat all"
+    output = b"".join([block async for block in dashboard.output()])
+    assert output.decode() == "fmnist-tui: ␛[31mno data\r\nat all"
     assert await dashboard.stop(5.0)
 
 
@@ -166,4 +166,8 @@ async def test_closing_kills_dashboards_that_take_too_long_and_reports_it(progra
     pool.release(dashboards[0] or DashboardProcess(messages.append))
     await asyncio.wait_for(pool.close(0.5), 20)
     assert len([line for line in messages if "was killed" in line]) == 3
-    assert not [one for one in dashboards if one is not None and psutil.pid_exists(one.pid or 0)]
+    assert not [
+        dashboard
+        for dashboard in dashboards
+        if dashboard is not None and psutil.pid_exists(dashboard.pid or 0)
+    ]

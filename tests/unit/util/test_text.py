@@ -17,20 +17,20 @@ from tests.unit.support import PROPERTY, TEXTS
 @PROPERTY
 @given(TEXTS)
 def test_control_bidi_and_surrogate_characters_are_escaped(text: str) -> None:
-    shown = safe_text(text)
-    assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cs", "Zl", "Zp"}
-    assert not {unicodedata.bidirectional(char) for char in shown} & {
+    safe = safe_text(text)
+    assert not {unicodedata.category(char) for char in safe} & {"Cc", "Cs", "Zl", "Zp"}
+    assert not {unicodedata.bidirectional(char) for char in safe} & {
         "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI",
     }  # fmt: skip
-    shown.encode()
+    safe.encode()
 
 
 @PROPERTY
 @given(TEXTS, st.integers(0, 20))
 def test_a_limit_is_respected_and_safe_text_is_unchanged(text: str, limit: int) -> None:
-    shown = safe_text(text, limit)
-    assert len(shown) <= limit
-    assert safe_text(shown) == shown
+    safe = safe_text(text, limit)
+    assert len(safe) <= limit
+    assert safe_text(safe) == safe
 
 
 def test_every_format_character_except_joiners_is_made_visible() -> None:

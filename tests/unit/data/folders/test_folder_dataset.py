@@ -74,11 +74,11 @@ def test_classes_are_sorted_and_every_image_occurs_once(folder: Folder) -> None:
 
 def test_the_splits_depend_on_the_seed_alone(folder: Folder) -> None:
     folder.classes("a", "b", count=30)
-    first, again, other = folder.load(), folder.load(limit=20), folder.load(split_seed=1)
+    first, again, second = folder.load(), folder.load(limit=20), folder.load(split_seed=1)
     np.testing.assert_array_equal(first.val.indices, again.val.indices)
     np.testing.assert_array_equal(first.test.indices, again.test.indices)
     assert set(again.train.indices) < set(first.train.indices)
-    assert set(other.test.indices) != set(first.test.indices)
+    assert set(second.test.indices) != set(first.test.indices)
 
 
 def test_images_are_read_as_they_are_prepared_for_the_model(folder: Folder) -> None:
@@ -234,7 +234,7 @@ def make_too_few(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "message"),
     [
         (make_nothing, "no such folder"),
         (make_file, "is not a folder"),
@@ -246,10 +246,10 @@ def make_too_few(folder: Folder) -> None:
     ],
 )
 def test_a_folder_that_is_not_a_dataset_is_an_error(
-    folder: Folder, make: Callable[[Folder], None], words: str
+    folder: Folder, make: Callable[[Folder], None], message: str
 ) -> None:
     make(folder)
-    with pytest.raises(UserError, match=words) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         folder.load()
     assert str(folder.root) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -304,9 +304,9 @@ def test_a_large_split_is_mapped_and_not_copied(
     monkeypatch.setattr(decoded_cache, "IN_MEMORY", 2 * 28 * 28)
     monkeypatch.setattr(decoded_cache, "_CHUNK", 7)
     mapped = folder.load()
-    for one, other in zip(splits(in_memory), splits(mapped), strict=True):
-        np.testing.assert_array_equal(one.images, other.images)
-        assert isinstance(other.images.base, np.memmap)
+    for first, second in zip(splits(in_memory), splits(mapped), strict=True):
+        np.testing.assert_array_equal(first.images, second.images)
+        assert isinstance(second.images.base, np.memmap)
     files = {path.name for path in folder.cache_entries()[0].iterdir()}
     folder.load()
     assert {path.name for path in folder.cache_entries()[0].iterdir()} == files

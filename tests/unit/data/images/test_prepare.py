@@ -147,8 +147,8 @@ def test_a_thin_line_stays_visible() -> None:
 def test_an_image_of_the_right_size_is_used_unchanged() -> None:
     image = np.random.default_rng(0).integers(0, 120, (28, 28), dtype=np.uint8)
     image[:2], image[:, :3], image[-1], image[:, -2:] = 0, 0, 0, 0
-    for shown in (image, 255 - image):
-        prepared = prepare(DecodedImage.from_array(shown), GARMENTS)
+    for variant in (image, 255 - image):
+        prepared = prepare(DecodedImage.from_array(variant), GARMENTS)
         assert prepared.image[..., 0].tolist() == image.tolist()
         assert prepared.notes == ("already 28×28: used unchanged",)
 

@@ -51,10 +51,10 @@ def test_an_image_does_not_depend_on_how_many_are_drawn(sketches: tuple[Images, 
 
 
 def test_seeds_and_splits_share_no_image(sketches: tuple[Images, Labels]) -> None:
-    seen = {image.tobytes() for image in sketches[0]}
-    assert len(seen) == len(sketches[0])
+    distinct = {image.tobytes() for image in sketches[0]}
+    assert len(distinct) == len(sketches[0])
     for seed, stream in ((0, 1), (1, 0)):
-        assert not seen & {image.tobytes() for image in draw(500, seed, stream)[0]}
+        assert not distinct & {image.tobytes() for image in draw(500, seed, stream)[0]}
 
 
 def test_images_are_light_on_black_and_use_the_full_range(sketches: tuple[Images, Labels]) -> None:

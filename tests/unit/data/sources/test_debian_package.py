@@ -118,9 +118,9 @@ def test_the_error_message_of_apt_is_reported(machine: Machine) -> None:
         "apt-get",
         'echo "W: a warning"; echo "E: Unable to locate package dataset-tiny" >&2; exit 100',
     )
-    words = "^apt-get: Unable to locate package dataset-tiny$"
+    message = "^apt-get: Unable to locate package dataset-tiny$"
     with (
-        pytest.raises(UserError, match=words),
+        pytest.raises(UserError, match=message),
         debian_package.fetch_package("dataset-tiny", ignore),
     ):
         pass
@@ -138,9 +138,9 @@ def test_a_download_without_a_file_is_reported(machine: Machine) -> None:
 def test_a_package_that_cannot_be_unpacked_is_reported(machine: Machine) -> None:
     machine.program("apt-get", DOWNLOADS)
     machine.program("dpkg-deb", "echo 'dpkg-deb: error: not a Debian format archive' >&2; exit 2")
-    words = "not a Debian format archive"
+    message = "not a Debian format archive"
     with (
-        pytest.raises(UserError, match=words),
+        pytest.raises(UserError, match=message),
         debian_package.fetch_package("dataset-tiny", ignore),
     ):
         pass
@@ -150,9 +150,9 @@ def test_systems_without_apt_are_reported_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    words = "no apt-get and no dpkg-deb: not a Debian or Ubuntu system"
+    message = "no apt-get and no dpkg-deb: not a Debian or Ubuntu system"
     with (
-        pytest.raises(UserError, match=words),
+        pytest.raises(UserError, match=message),
         debian_package.fetch_package("dataset-tiny", ignore),
     ):
         pass

@@ -250,9 +250,9 @@ def test_a_response_that_breaks_off_is_resumed_until_complete(target: Path) -> N
 
 
 def test_a_truncated_response_is_reported_and_leaves_no_file(target: Path) -> None:
-    words = "100,000 of 512,000 bytes"
+    message = "100,000 of 512,000 bytes"
     response = truncated(BODY, 100_000)
-    with serving(file=response) as server, pytest.raises(BrokenError, match=words):
+    with serving(file=response) as server, pytest.raises(BrokenError, match=message):
         get(server, target)
     assert not target.exists()
 
@@ -366,8 +366,8 @@ def test_a_complete_partial_file_is_not_downloaded_again(target: Path) -> None:
 
 
 def test_wrong_bytes_of_the_right_size_are_deleted(target: Path) -> None:
-    words = "not the expected file"
-    with serving(file=complete(OTHER)) as server, pytest.raises(UserError, match=words):
+    message = "not the expected file"
+    with serving(file=complete(OTHER)) as server, pytest.raises(UserError, match=message):
         get(server, target)
     assert leftovers(target) == []
 

@@ -244,7 +244,7 @@ def test_a_wrong_file_is_reported_renamed_and_replaced(
 
 
 def test_labels_out_of_range_are_an_error(chain: Chain) -> None:
-    tiny = TinySet(known=False)
+    tiny = TinySet(is_known=False)
     tiny.write(chain.folder)
     labels = np.full(40, 10, np.uint8)
     (chain.folder / LABELS).write_bytes(gzip.compress(idx_bytes(labels)))
@@ -338,7 +338,7 @@ def test_parallel_loads_fetch_every_file_once(chain: Chain, tiny: TinySet) -> No
 def test_a_dataset_without_published_checksums_is_recorded_and_later_changes_are_detected(
     chain: Chain,
 ) -> None:
-    tiny = TinySet(known=False)
+    tiny = TinySet(is_known=False)
     with serving(**tiny.responses()) as server:
         arrays = chain(tiny.at(server.url))
     assert arrays.notes == ()
@@ -353,7 +353,7 @@ def test_a_dataset_without_published_checksums_is_recorded_and_later_changes_are
 
 
 def test_unpublished_files_are_used_with_a_note(chain: Chain) -> None:
-    tiny = TinySet(known=False)
+    tiny = TinySet(is_known=False)
     tiny.write(chain.folder)
     changed = np.ones((40, 28, 28), np.uint8)
     (chain.folder / IMAGES).write_bytes(gzip.compress(idx_bytes(changed)))
@@ -364,7 +364,7 @@ def test_unpublished_files_are_used_with_a_note(chain: Chain) -> None:
 
 
 def test_the_published_file_is_right_despite_the_record(chain: Chain) -> None:
-    tiny = TinySet(known=False)
+    tiny = TinySet(is_known=False)
     tiny.write(chain.folder)
     (chain.folder / "sums.json").write_text(
         json.dumps({IMAGES: {"sha256": "0", "published": False}})
@@ -374,7 +374,7 @@ def test_the_published_file_is_right_despite_the_record(chain: Chain) -> None:
 
 @pytest.mark.parametrize("record", ["", "[]", '{"a": 3}', "\x00"])
 def test_a_damaged_checksum_record_is_replaced(chain: Chain, record: str) -> None:
-    tiny = TinySet(known=False)
+    tiny = TinySet(is_known=False)
     tiny.write(chain.folder)
     (chain.folder / "sums.json").write_text(record)
     assert_same(chain(tiny.at(), fetch=False), tiny)
@@ -382,7 +382,7 @@ def test_a_damaged_checksum_record_is_replaced(chain: Chain, record: str) -> Non
 
 
 def test_qmnist_labels_are_the_first_column_of_its_tables(chain: Chain) -> None:
-    tiny = TinySet("qmnist", known=False)
+    tiny = TinySet("qmnist", is_known=False)
     table = np.random.default_rng(0).integers(0, 10**6, (40, 8)).astype(np.int32)
     table[:, 0] = tiny.arrays[LABELS]
     packed = gzip.compress(idx_bytes(table))
