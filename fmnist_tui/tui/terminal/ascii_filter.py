@@ -18,7 +18,7 @@ _SAME_WIDTH = {
     **dict.fromkeys("┌┐└┘╭╮╰╯┬┴┼┏┓┗┛╋╔╗╚╝✓", "+"),
     **dict.fromkeys("█▇▆▅▄▃▀▊▋▉▓◆", "#"),
     **dict.fromkeys("▶▸→≥", ">"),
-    **dict.fromkeys("◀←↵≤", "<"),
+    **dict.fromkeys("◀←↵⏎≤", "<"),
     **dict.fromkeys("▲△↑", "^"),
     **dict.fromkeys("▼▽↓", "v"),
     **dict.fromkeys("░·", "."),

@@ -30,6 +30,10 @@ def test_wide_characters_keep_their_two_cells() -> None:
     assert to_ascii("おa") == "??a"
 
 
+def test_the_enter_key_does_not_look_like_the_help_key() -> None:
+    assert to_ascii("⏎ Open  ? keys") == "< Open  ? keys"
+
+
 def test_the_filter_replaces_the_text_of_segments() -> None:
     segments = AsciiFilter().apply([Segment("─é"), Segment("plain")], Color(0, 0, 0))
     assert [segment.text for segment in segments] == ["-e", "plain"]
