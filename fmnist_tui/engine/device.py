@@ -108,7 +108,7 @@ def _resolve_device(requested: str) -> torch.device:
             raise UserError(f"device {requested}: no usable NVIDIA GPU; try --device cpu")
         index, count = torch.device(requested).index or 0, torch.cuda.device_count()
         if index >= count:
-            raise UserError(f"device {requested}: there are {count} GPUs, numbered from 0")
+            raise UserError(f"device {requested}: this machine has {count} (numbered from 0)")
         return torch.device("cuda", index)
     if requested == "mps" and not torch.backends.mps.is_available():
         raise UserError("device mps: no usable Apple GPU; try --device cpu")

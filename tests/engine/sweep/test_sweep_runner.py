@@ -381,11 +381,10 @@ def test_fast_epochs_do_not_wait_for_a_slow_storage(
 
     monkeypatch.setattr("fmnist_tui.sweeps.journal.append_line", slowly)
     harness = SweepHarness(session, tmp_path, LONG.replace(str(FOREVER), "1000"), trials=1)
-    started = time.monotonic()
     assert harness.sweep.run().reason == "finished"
     (trial,) = harness.read().trials
+    # One that waited would have written the value of each epoch.
     assert trial.epochs == 1000 and 1 < len(trial.curve) < 1000
-    assert time.monotonic() - started < 20
 
 
 def test_small_jobs_run_during_a_trial(session: Session, tmp_path: Path) -> None:
