@@ -209,9 +209,12 @@ def _explain_no_fall(points: Sequence[RatePoint], start: float, lowest: float, e
     figures = f"({start:.3g} at first, {lowest:.3g} at best)"
     high = start + max(2 * _MIN_FALL_ERRORS * error, _MIN_RISE_SHARE * abs(start))
     losses = [loss for _, loss in points]
-    rising = [index for index in range(len(points) - 2) if min(losses[index : index + 3]) > high]
-    if not rising:
+    # A loss that rises stays high; a few high ones in between are noise.
+    rise = len(losses)
+    while rise and losses[rise - 1] > high:
+        rise -= 1
+    if len(losses) - rise < 3:
         return f"the loss never falls between {first:.2g} and {last:.2g} {figures}"
-    if rising[0] < len(points) // 4:
+    if rise < len(points) // 4:
         return f"the loss only rises from {first:.2g} on: start lower"
-    return f"the loss does not fall before it rises near {points[rising[0]][0]:.2g} {figures}"
+    return f"the loss does not fall before it rises near {points[rise][0]:.2g} {figures}"

@@ -136,6 +136,11 @@ def test_a_flat_curve_gives_no_suggestion_but_a_reason(seed: int, steps: int, no
     assert len(suggestion.smooth) == steps
 
 
+def test_noise_is_not_taken_for_a_rise() -> None:
+    flat = curve(floor=2.3, noise=0.5, explodes=None, seed=611, rates=RateRange(steps=60))
+    assert "the loss never falls between 1e-06 and 10" in suggest_rate(flat).message
+
+
 def test_a_curve_that_only_rises_is_reported() -> None:
     suggestion = suggest_rate(
         ended([(RateRange().rate_at(step), 2.3 * 1.03**step) for step in range(160)])
