@@ -158,17 +158,21 @@ class SelectedRun:
             return None if is_followed else cache.load_state(folder), evaluation, problem
 
         def on_loaded(new: _Loaded) -> None:
+            if (folder, split) != (self.folder, self.split):
+                return  # no run is selected any more
             was_loading, before = self.is_loading, (self._state, self.loaded, self.problem)
             self.is_loading = False
             self._state, self.loaded, self.problem = new
             if was_loading or before != new:
                 self._notify_screen()
 
-        self._screen.run_in_thread(load, on_loaded, self._on_failed, group="selected run")
+        def on_failed(problem: str) -> None:
+            if (folder, split) != (self.folder, self.split):
+                return
+            self.is_loading, self.loaded, self.problem = False, None, problem
+            self._notify_screen()
 
-    def _on_failed(self, problem: str) -> None:
-        self.is_loading, self.loaded, self.problem = False, None, problem
-        self._notify_screen()
+        self._screen.run_in_thread(load, on_loaded, on_failed, group="selected run")
 
     def _on_run_updated(self) -> None:
         """Call the screen if new events of the followed run matter here."""

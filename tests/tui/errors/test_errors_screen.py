@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,9 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.base.dialogs import PickerDialog
+from fmnist_tui.tui.screens.errors import loader
 from fmnist_tui.tui.screens.errors.detail import ImageDetail
+from fmnist_tui.tui.screens.errors.loader import SplitImages
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.state.app_state import AppState, ClassPair
 from fmnist_tui.tui.widgets.image_view import ImageView
@@ -75,6 +78,40 @@ async def test_errors_are_shown_most_confident_first(
         bars = dashboard.screen.query_one(ProbabilityBars)
         assert bars._true == GARMENTS[first.true]
         assert bars._ranked[0][0] == GARMENTS[first.predicted]
+
+
+async def test_images_that_load_late_are_not_shown_for_the_run_selected_meanwhile(
+    app_state: AppState,
+    run: RunFolder,
+    sketches: Dataset,
+    open_dashboard: OpenDashboard,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, loaded, delivered = threading.Event(), threading.Event(), threading.Event()
+
+    def load_slowly(*_: Any) -> SplitImages:
+        asked.set()
+        assert loaded.wait(60)
+        return SplitImages(sketches.test)
+
+    async def deliver(screen: ErrorsScreen, awaited: Any, *callbacks: Any) -> None:
+        await original(screen, awaited, *callbacks)
+        if loaded.is_set():
+            delivered.set()
+
+    original = ErrorsScreen._deliver
+    monkeypatch.setattr(ErrorsScreen, "_deliver", deliver)
+    monkeypatch.setattr(loader, "load_images", load_slowly)
+    async with open_dashboard("errors") as (dashboard, pilot):
+        try:
+            await wait_until(pilot, asked.is_set)
+            dashboard.select_run(make_run(app_state.runs_dir, splits=()))
+            await wait_until(pilot, lambda: "No predictions" in notice(dashboard))
+        finally:
+            loaded.set()
+        await wait_until(pilot, delivered.is_set)
+        assert "No predictions" in notice(dashboard)
+        assert gallery_of(dashboard).count == 0
 
 
 async def test_moving_in_the_gallery_changes_the_detail(

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from typing import Any
 
 import pytest
 
 from fmnist_tui.protocol.events import EVENTS, STOPPED, RunEnded
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
 from fmnist_tui.tui.state.app_state import AppState
+from fmnist_tui.tui.state.evaluation_cache import LoadedEvaluation
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
@@ -149,6 +154,35 @@ async def test_a_deleted_folder_is_reported(
         toasts = record_toasts(monkeypatch)
         await pilot.press("w")
         await wait_until(pilot, lambda: "no runs" in "".join(toasts))
+
+
+async def test_scores_that_load_late_are_not_shown_without_a_run(
+    monkeypatch: pytest.MonkeyPatch, app_state: AppState, open_dashboard: OpenDashboard
+) -> None:
+    app_state.selected_run = make_run(app_state.runs_dir)
+    asked, loaded, delivered = threading.Event(), threading.Event(), threading.Event()
+    load, deliver = app_state.evaluations.load, EvaluateScreen._deliver
+
+    def load_slowly(folder: RunFolder, split: str) -> LoadedEvaluation | None:
+        asked.set()
+        assert loaded.wait(60)
+        return load(folder, split)
+
+    async def deliver_and_note(screen: EvaluateScreen, *work: Any) -> None:
+        await deliver(screen, *work)
+        delivered.set()
+
+    monkeypatch.setattr(app_state.evaluations, "load", load_slowly)
+    monkeypatch.setattr(EvaluateScreen, "_deliver", deliver_and_note)
+    async with open_dashboard("evaluate") as (dashboard, pilot):
+        try:
+            await wait_until(pilot, asked.is_set)
+            dashboard.select_run(None)
+            await wait_until(pilot, lambda: "No run selected" in notice(dashboard))
+        finally:
+            loaded.set()
+        await wait_until(pilot, delivered.is_set)
+        assert "No run selected" in notice(dashboard)
 
 
 async def test_a_damaged_event_log_leaves_the_scores(

@@ -95,6 +95,7 @@ class ErrorLoader:
         self._images: tuple[tuple[Path, str], SplitImages] | None = None
 
     def reset(self) -> None:
+        """Show no images; what a load in progress brings is dropped."""
         self.loaded, self._request, self.error = None, None, ""
 
     def load(self, evaluation: LoadedEvaluation, order: MissOrder, feed: RunFeed | None) -> None:
@@ -121,11 +122,15 @@ class ErrorLoader:
             return LoadedErrors(evaluation, misses, images, images.count_changed(predictions))
 
         def on_done(loaded: LoadedErrors) -> None:
+            if self._request is not request:
+                return
             self._images = (source, loaded.images)
             self.loaded = loaded
             self._on_change()
 
         def on_error(message: str) -> None:
+            if self._request is not request:
+                return
             self.loaded, self.error = None, message
             self._on_change()
 
