@@ -182,6 +182,11 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._width = self.line_width
             self.post_message(self.Resized())
 
+    def on_hide(self) -> None:
+        # A hidden table has no width, so it may not have been filled: `Resized` is posted again
+        # when it is shown.
+        self._width = 0
+
     def on_click(self, event: events.Click) -> None:
         row = self._row_at(event)
         if row is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Input, Static
 
+from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.tui.base.dialogs import PickerDialog
@@ -68,6 +69,33 @@ async def test_p_shows_the_next_split(app_state: AppState, open_dashboard: OpenD
         await wait_for_scores(dashboard, pilot, "val (300)")
         await pilot.press("p")
         await wait_for_scores(dashboard, pilot, "test (300)")
+
+
+async def test_tables_that_were_hidden_show_the_scores_of_the_split(
+    app_state: AppState, open_dashboard: OpenDashboard
+) -> None:
+    of_val = predictions("val", seed=3)
+    app_state.selected_run = make_run(
+        app_state.runs_dir, change=lambda folder: of_val.save(folder.predictions / "val.npz")
+    )
+    async with open_dashboard("evaluate") as (dashboard, pilot):
+        await wait_for_scores(dashboard, pilot)
+        scores = dashboard.screen.query_one(ClassScores)
+        pairs = dashboard.screen.query_one(ConfusedPairs)
+
+        async def wait_for_rows_of(evaluation: Evaluation) -> None:
+            recall = f"{100 * evaluation.macro_recall:.1f}"
+            await wait_until(pilot, lambda: recall in scores.rows[""].plain)
+            confused = [f"{true}>{wrong}" for true, wrong, _ in evaluation.most_confused(200)]
+            await wait_until(pilot, lambda: list(pairs.rows) == confused)
+
+        await wait_for_rows_of(predictions("test").evaluation())
+        await pilot.press("p")
+        # There are no predictions of the training images.
+        await wait_until(pilot, lambda: not scores.region and not pairs.region)
+        await pilot.press("p")
+        await wait_for_scores(dashboard, pilot, "val (300)")
+        await wait_for_rows_of(of_val.evaluation())
 
 
 async def test_the_cell_at_the_cursor_is_described_and_opened(

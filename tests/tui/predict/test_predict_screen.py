@@ -191,6 +191,24 @@ async def test_the_table_of_a_folder_shows_errors_too(
         assert dashboard.screen.query_one(StagesPane).has_focus
 
 
+async def test_a_table_that_was_hidden_lists_the_files_of_the_new_folder(
+    open_dashboard: OpenDashboard, model: FakeModel, tmp_path: Path
+) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        save_image(tmp_path / name / f"{name}.png")
+    async with open_dashboard("predict") as (dashboard, pilot):
+        await paste(dashboard, pilot, str(tmp_path / "first"))
+        await wait_until(pilot, lambda: "first.png" in "".join(rows(dashboard)))
+        await paste(dashboard, pilot, str(save_image(tmp_path / "single.png")))
+        await wait_until(pilot, lambda: not file_table(dashboard).region)
+        await paste(dashboard, pilot, str(tmp_path / "second"))
+        await wait_until(
+            pilot, lambda: [row.split()[0] for row in rows(dashboard)] == ["second.png"]
+        )
+        await wait_until(pilot, lambda: "second.png" in result_text(dashboard))
+
+
 @pytest.mark.parametrize("focused", [False, True])
 async def test_files_can_be_dropped_anywhere(
     open_dashboard: OpenDashboard, model: FakeModel, tmp_path: Path, focused: bool

@@ -50,6 +50,9 @@ class TableApp(App[None]):
     def on_line_table_row_selected(self, event: LineTable.RowSelected) -> None:
         self.posted.append(("selected", event.key))
 
+    def on_line_table_resized(self) -> None:
+        self.posted.append(("resized", ""))
+
 
 def show(table: LineTable, keys: Iterable[object]) -> None:
     table.set_rows(HEADER, [(str(key), line(str(key))) for key in keys], "no rows")
@@ -67,6 +70,7 @@ async def table_of(count: int) -> AsyncIterator[tuple[CountingTable, Pilot[None]
         show(table, range(count))
         table.focus()
         await pilot.pause()
+        app.posted.clear()
         yield table, pilot, app
 
 
@@ -178,3 +182,12 @@ async def test_an_empty_table_is_drawn_at_any_width(width: int) -> None:
         table.empty = "nothing yet"
         await pilot.pause()
         assert [table.render_line(y).cell_length for y in range(5)] == [width] * 5
+
+
+async def test_a_table_that_is_shown_again_asks_for_its_rows() -> None:
+    async with table_of(3) as (table, pilot, app):
+        table.display = False
+        await wait_until(pilot, lambda: table.line_width == 0)
+        assert app.posted == []
+        table.display = True
+        await wait_until(pilot, lambda: app.posted == [("resized", "")])
