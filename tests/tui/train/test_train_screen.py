@@ -380,3 +380,20 @@ async def test_hidden_panes_are_complete_when_they_are_shown(
         await pilot.press("v")
         await wait_until(pilot, lambda: any("more than twenty cells" in x.text for x in log.lines))
         assert sum("a line that needs" in line.text for line in log.lines) == 1
+
+
+async def test_lines_logged_while_the_log_is_hidden_are_not_wrapped_at_its_least_width(
+    open_dashboard: OpenDashboard, run: FakeTraining
+) -> None:
+    async with open_dashboard("train", size=(80, 24)) as (dashboard, pilot):
+        await wait_for_events(dashboard, pilot, run)
+        log = dashboard.screen.query_one(LogPane)
+        await pilot.press("v", "v")
+        await wait_until(pilot, lambda: bool(log.region))
+        await pilot.press("v")
+        await wait_until(pilot, lambda: not log.region)
+        run.events.append(Alert(0.0, "note", "a line that needs more than twenty cells"))
+        await wait_until(pilot, lambda: any("a line" in line.text for line in log.lines))
+        await pilot.press("v", "v", "v")
+        await wait_until(pilot, lambda: any("more than twenty cells" in x.text for x in log.lines))
+        assert sum("a line" in line.text for line in log.lines) == 1

@@ -158,6 +158,10 @@ class LogPane(RichLog, can_focus=True):
             for line in self._entries:
                 self.write(line)
 
+    def on_hide(self) -> None:
+        # Lines that come while the pane is hidden are wrapped again when it is shown.
+        self._width = 0
+
     def add(self, entry: LogEntry) -> None:
         timestamp = time.strftime("%H:%M:%S", time.localtime(entry.t))
         style = {"warning": "yellow", "error": "bold red", "printed": "dim"}.get(entry.level, "")
