@@ -95,3 +95,8 @@ Command = (
 )
 
 COMMANDS: JsonCodec[Command] = JsonCodec(*get_args(Command))
+
+
+def format_ignored(command: Command, why: str = "") -> str:
+    """`ignored the command Pause: the training is over`."""
+    return f"ignored the command {type(command).__name__}" + (f": {why}" if why else "")

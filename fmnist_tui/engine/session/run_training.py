@@ -30,8 +30,9 @@ from fmnist_tui.engine.training.freezing import FrozenParts
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.engine.training.live_preview import LivePreview
 from fmnist_tui.engine.training.trainer import EndTraining, Trainer, TrainingEnd
-from fmnist_tui.protocol.commands import Stop
+from fmnist_tui.protocol.commands import CancelSearch, Detach, Stop, format_ignored
 from fmnist_tui.protocol.events import (
+    DETACHED,
     FAILED,
     FINISHED,
     FROZEN_CHANGED,
@@ -216,8 +217,16 @@ class _TrainingRun:
         def tick() -> None:
             self._on_tick()
             for command in self._training.inbox.receive():
-                if isinstance(command, Stop):
-                    raise EndTraining(STOPPED, command.why)
+                match command:
+                    case Stop(why=why):
+                        raise EndTraining(STOPPED, why)
+                    case Detach():
+                        # A run that is resumed from its last step is only evaluated.
+                        raise EndTraining(DETACHED)
+                    case CancelSearch():
+                        pass  # the search has already ended
+                    case _:
+                        self._alert("warning", format_ignored(command, "the training is over"))
 
         checkpoint = self._chosen_checkpoint()
         try:

@@ -17,7 +17,7 @@ from fmnist_tui.engine.run.run_started import build_run_started
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.engine.sweep.trial_runner import TrialResult, TrialRunner
-from fmnist_tui.protocol.commands import Pause, Resume, Stop
+from fmnist_tui.protocol.commands import Pause, Resume, Stop, format_ignored
 from fmnist_tui.protocol.events import (
     FAILED,
     FINISHED,
@@ -184,7 +184,7 @@ class SweepRunner:
             elif isinstance(command, (Pause, Resume)) and self.training is not None:
                 self.training.send(command)
             else:
-                self._alert(f"ignored: {command}")
+                self._alert(format_ignored(command))
 
     def _record_result(self, trial: ClaimedTrial, result: TrialResult) -> None:
         self._done += result.state not in trial_states.REQUEUED

@@ -34,6 +34,7 @@ from fmnist_tui.protocol.commands import (
     ScaleLearningRate,
     SetLearningRate,
     Stop,
+    format_ignored,
 )
 from fmnist_tui.protocol.events import (
     DETACHED,
@@ -300,7 +301,8 @@ class Trainer:
             case CancelSearch():
                 pass  # the search has already ended
             case _:
-                self._warn(f"ignored: {command}")
+                # One of the above with an impossible value.
+                self._warn(format_ignored(command, "its value must be a finite number above 0"))
 
     def _set_lr(self, lr: float) -> None:
         self.learner.set_lr(lr)

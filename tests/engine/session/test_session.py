@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,12 @@ from PIL import Image
 
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config.recipes import read_recipe
+from fmnist_tui.engine.run.run_record import evaluate_and_record
 from fmnist_tui.engine.session import run_training
 from fmnist_tui.engine.session.session import Session
-from fmnist_tui.protocol.commands import Pause, Resume, SetLearningRate
+from fmnist_tui.protocol.commands import Detach, Pause, Resume, SetLearningRate
 from fmnist_tui.protocol.events import (
+    DETACHED,
     FAILED,
     FINISHED,
     STOPPED,
@@ -279,6 +282,31 @@ def test_a_stopped_run_is_resumed_in_its_folder_and_finished(session: Session) -
     assert again.folder == first.folder
     state = replay(first.folder.events)
     assert (state.end_reason, state.epochs_done) == (FINISHED, 40)
+
+
+def test_a_run_detached_during_its_evaluation_is_evaluated_when_it_is_resumed(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def evaluate(*args: Any) -> None:
+        assert session.training is not None
+        session.training.send(Pause(0.0))
+        session.training.send(Detach(0.0))
+        evaluate_and_record(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_training, "evaluate_and_record", evaluate)
+        first = session.train(config(epochs=2))
+        listener = Listener(first)
+        ended = listener.wait_for_end()
+    assert ended.reason == DETACHED
+    warnings = [event.message for event in listener.events if isinstance(event, Alert)]
+    assert "ignored the command Pause: the training is over" in warnings
+    assert first.folder is not None
+    listener = Listener(session.resume(first.folder, first.config))
+    resumed = listener.wait_for_end()
+    assert (resumed.reason, resumed.step) == (FINISHED, ended.step)
+    verdicts = {event.split for event in listener.events if isinstance(event, Evaluated)}
+    assert verdicts == {"val", "test"}
 
 
 def test_a_run_that_another_process_trains_cannot_be_resumed(session: Session) -> None:
