@@ -64,10 +64,10 @@ class BackgroundJob:
                 env={**os.environ, "FMNIST_TUI_STEPS": "json", "PYTHONIOENCODING": "utf-8"},
             )
         except (OSError, ValueError) as error:
+            why = f"cannot start a process: {format_error(error)}"
+            self.lines.append(why)
             self._end(FAILED)
-            raise UserError(
-                f"{self.title}: cannot start a process: {format_error(error)}"
-            ) from error
+            raise UserError(why) from error
         if self._is_cancelled:
             # It was cancelled before the process existed.
             self._is_cancelled = False

@@ -16,7 +16,7 @@ from fmnist_tui.tui.state.job import CANCELLED, DONE, FAILED, RUNNING, Backgroun
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
-from tests.tui.support import wait_until
+from tests.tui.support import record_toasts, wait_until
 
 SCRIPT = """
 import json, signal, sys, time
@@ -120,6 +120,18 @@ def test_a_command_that_cannot_be_started_is_an_error() -> None:
     with pytest.raises(UserError, match="cannot start a process"):
         job.start()
     assert job.status == FAILED
+    assert job.error.startswith("cannot start a process: ")
+
+
+async def test_a_job_that_cannot_start_has_its_title_once_in_the_toast(
+    open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_dashboard("data") as (dashboard, pilot):
+        toasts = record_toasts(monkeypatch)
+        dashboard.start_job("sweep of rates", ["a\0b"])
+        await wait_until(pilot, lambda: bool(toasts))
+        (job,) = dashboard.app_state.jobs
+        assert toasts == [f"sweep of rates: {job.error}"]
 
 
 def test_a_command_that_ignores_the_signal_is_killed_by_a_second_cancel() -> None:
