@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from fmnist_tui.protocol.events import ENSEMBLE, TRAIN
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.util.formatting import format_percent
@@ -21,6 +22,16 @@ def run_name_from_folder(folder: RunFolder) -> str:
     parts = folder.name.split("_")
     recipe = parts[2] if len(parts) == 5 and parts[4] == folder.id else ""
     return safe_text(f"{recipe} {folder.id}".strip(), 40)
+
+
+def command_refusal(kind: str, name: str) -> str:
+    """Why a run of this kind obeys no command; empty if it does."""
+    return f"{name} is an ensemble: cancel its job (E)" if kind == ENSEMBLE else ""
+
+
+def stopping_message(kind: str) -> str:
+    """What happens when a run of this kind is stopped."""
+    return "saving a checkpoint and stopping" if kind == TRAIN else "stopping"
 
 
 def ensemble_summary(document: Any) -> str:

@@ -13,12 +13,13 @@ from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.tui.base.dialogs import ChoiceDialog, PromptDialog
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
 from fmnist_tui.tui.screens.train import progress
+from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.shared.run_names import ensemble_summary
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.util.formatting import NO_VALUE
 from tests.tui.conftest import OpenDashboard
-from tests.tui.runs.support import RecordedJobs, page, rows, wait_for_rows
+from tests.tui.runs.support import RecordedJobs, hold_lock, page, rows, wait_for_rows
 from tests.tui.support import CONFIG, make_run, predictions, record_toasts, wait_until
 
 
@@ -133,3 +134,30 @@ async def test_an_ensemble_is_neither_resumed_nor_forked(
         await pilot.press("u", "f")
         assert ["is an ensemble and cannot be" in line for line in toasts] == [True, True]
         assert not isinstance(dashboard.screen, (PromptDialog, ChoiceDialog))
+
+
+def start_ensemble(folder: RunFolder) -> None:
+    """Rewrite the events as those of an ensemble that is being built."""
+    convert_to_ensemble(folder)
+    lines = folder.events.read_text().splitlines()
+    folder.events.write_text(lines[0] + "\n")
+
+
+async def test_an_ensemble_in_progress_is_neither_stopped_nor_paused_by_a_command(
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(app_state.runs_dir, change=start_ensemble)
+    with hold_lock(run):
+        async with open_dashboard("runs") as (dashboard, pilot):
+            await wait_until(pilot, lambda: any("running" in row for row in rows(dashboard)))
+            toasts = record_toasts(monkeypatch)
+            await pilot.press("s")
+            await wait_until(pilot, lambda: len(toasts) == 1)
+            dashboard.follow_run(run)
+            await wait_until(pilot, lambda: app_state.feed is not None)
+            dashboard.show("train")
+            await wait_until(pilot, lambda: isinstance(dashboard.screen, TrainScreen))
+            await pilot.press("s", "space")
+            await wait_until(pilot, lambda: len(toasts) == 3)
+    assert all("is an ensemble: cancel its job (E)" in toast for toast in toasts)
+    assert not run.commands.exists()

@@ -15,7 +15,7 @@ from fmnist_tui.tui.state.app_state import AppState, QuitMode
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
-from tests.tui.support import START, make_run, wait_until
+from tests.tui.support import START, make_run, record_toasts, wait_until
 from tests.tui.train.support import (
     STEPS_OF_SEARCH,
     SUGGESTED,
@@ -245,7 +245,9 @@ async def test_an_invalid_setting_prevents_a_search(
 
 
 async def test_keys_of_a_training_do_nothing_in_a_search(
-    open_dashboard: OpenDashboard, searches: list[FakeTraining]
+    open_dashboard: OpenDashboard,
+    searches: list[FakeTraining],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
         training = await start_search(dashboard, pilot, searches)
@@ -255,8 +257,10 @@ async def test_keys_of_a_training_do_nothing_in_a_search(
         await pilot.press("l")
         assert len(searches) == 1
         await wait_for_panel(dashboard, pilot)
+        toasts = record_toasts(monkeypatch)
         await pilot.press("s")
         assert [type(command) for command in training.commands] == [Stop]
+        assert toasts == ["stopping"]  # no checkpoint is saved
 
 
 async def test_other_screens_can_be_shown_during_a_search(

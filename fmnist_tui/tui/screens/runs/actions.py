@@ -20,7 +20,12 @@ from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.runs.log import send_command
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
-from fmnist_tui.tui.shared.run_names import ensemble_summary, run_name
+from fmnist_tui.tui.shared.run_names import (
+    command_refusal,
+    ensemble_summary,
+    run_name,
+    stopping_message,
+)
 from fmnist_tui.util.errors import UsageError, UserError
 from fmnist_tui.util.formatting import format_size
 from fmnist_tui.util.paths import format_path
@@ -82,12 +87,14 @@ class RunActions:
         context.show("train")
 
     async def stop(self, run: RunSummary) -> None:
-        """Have a live run save a checkpoint and end, whichever process trains it."""
+        """Have a live run end, whichever process trains it."""
         if not run.is_live:
             raise UserError(f"{run_name(run)} is not running")
+        if refusal := command_refusal(run.kind, run_name(run)):
+            raise UserError(refusal)
         command = Stop(time.time(), STOP_REASON)
         await self._screen.in_thread(lambda: send_command(run.run, command))
-        self._screen.notify(f"{run_name(run)}: saving a checkpoint and stopping")
+        self._screen.notify(f"{run_name(run)}: {stopping_message(run.kind)}")
 
     async def fork(self, run: RunSummary) -> None:
         """Start a new run from a checkpoint, with changed settings."""

@@ -26,6 +26,7 @@ from fmnist_tui.tui.screens.train.lr_panel import LrPanel
 from fmnist_tui.tui.screens.train.lr_search import LrSearchController
 from fmnist_tui.tui.screens.train.progress import RunProgress
 from fmnist_tui.tui.screens.train.sample_predictions import SamplePane, SamplePredictions
+from fmnist_tui.tui.shared.run_names import command_refusal, stopping_message
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.incremental import set_border_titles
@@ -195,7 +196,8 @@ class TrainScreen(ImageScreen):
     def action_go(self) -> None:
         feed = self.app_state.feed
         if feed is not None and feed.is_live and feed.kind != TRAIN:
-            self.notify_error(f"{feed.name} cannot be paused; s stops it")
+            refusal = command_refusal(feed.kind, feed.name)
+            self.notify_error(refusal or f"{feed.name} cannot be paused; s stops it")
             return
         if feed is not None and feed.is_live:
             pause = not feed.state.paused
@@ -226,8 +228,11 @@ class TrainScreen(ImageScreen):
         return config
 
     def action_stop(self) -> None:
-        if self.context.send_command(Stop(time.time(), "stopped by key")):
-            self.notify("stopping: a checkpoint is saved first")
+        feed = self.app_state.feed
+        if feed is not None and (refusal := command_refusal(feed.kind, feed.name)):
+            self.notify_error(refusal)
+        elif self.context.send_command(Stop(time.time(), "stopped by key")) and feed is not None:
+            self.notify(stopping_message(feed.kind))
 
     def action_checkpoint(self) -> None:
         if self.context.send_command(SaveCheckpoint(time.time())):
