@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from textual import events
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.driver import Driver
@@ -141,11 +141,6 @@ class Dashboard(App[int]):
         self.theme_changed_signal.subscribe(self, lambda theme: settings.save("theme", theme.name))
         self._show_warnings()
         self.set_timer(self._refresh_rate.delay, self._tick)
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        yield SystemCommand("Theme…", "Choose the colours", self.action_change_theme)
-        yield SystemCommand("Keys of this screen", "What every key does here", self.action_help)
-        yield SystemCommand("Quit", "Quit the dashboard", self.action_leave)
 
     def _show_warnings(self) -> None:
         while self.app_state.settings.warnings:

@@ -11,6 +11,7 @@ from typing import cast
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.dom import DOMNode
+from textual.theme import ThemeProvider
 
 from fmnist_tui.config import recipes
 from fmnist_tui.runs.listing import list_runs
@@ -46,6 +47,7 @@ class PaletteCommands(Provider):
             for tab in context.tabs
         ]
         entries += self._actions()
+        entries.append(("Theme…", "choose the colours", self._choose_theme))
         # An unreadable folder must not empty the palette.
         with contextlib.suppress(UserError):
             for name in recipes.recipe_names():
@@ -74,6 +76,11 @@ class PaletteCommands(Provider):
 
     async def _act(self, node: object, action: str) -> None:
         await self.app.run_action(action, default_namespace=cast("DOMNode", node))
+
+    def _choose_theme(self) -> None:
+        self.app.push_screen(
+            ActionPalette(providers=[ThemeProvider], placeholder="Search for themes…")
+        )
 
     def _check(self, name: str) -> None:
         self._context.start_flow(check_recipe(self._context, name))

@@ -101,8 +101,16 @@ async def choose_in_palette(dashboard: Dashboard, pilot: Pilot[int], text: str) 
     """Choose the first entry of the palette that matches a text."""
     await pilot.press("ctrl+p")
     await wait_until(pilot, lambda: isinstance(dashboard.screen, CommandPalette))
-    dashboard.screen.query_one(Input).value = text
-    listed = dashboard.screen.query_one(OptionList)
+    await choose_option(dashboard, pilot, text)
+    await wait_until(pilot, lambda: not isinstance(dashboard.screen, CommandPalette))
+    await pilot.pause()
+
+
+async def choose_option(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
+    """Choose the first entry of the open palette that matches a text."""
+    palette = dashboard.screen
+    palette.query_one(Input).value = text
+    listed = palette.query_one(OptionList)
 
     def first_matches() -> bool:
         first = str(listed.get_option_at_index(0).prompt) if listed.option_count else ""
@@ -110,10 +118,22 @@ async def choose_in_palette(dashboard: Dashboard, pilot: Pilot[int], text: str) 
 
     await wait_until(pilot, first_matches)
     await pilot.press("enter")
-    if isinstance(dashboard.screen, CommandPalette):
+    if dashboard.screen is palette:
         await pilot.press("enter")
-    await wait_until(pilot, lambda: not isinstance(dashboard.screen, CommandPalette))
-    await pilot.pause()
+    await wait_until(pilot, lambda: dashboard.screen is not palette)
+
+
+async def test_the_palette_offers_all_themes(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
+    async with open_dashboard("runs") as (dashboard, pilot):
+        await pilot.press("ctrl+p")
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, CommandPalette))
+        await choose_option(dashboard, pilot, "Theme…")
+        await wait_until(pilot, lambda: "themes" in dashboard.screen.query_one(Input).placeholder)
+        await choose_option(dashboard, pilot, "dracula")
+        await wait_until(pilot, lambda: dashboard.theme == "dracula")
+        assert app_state.settings.get("theme", "") == "dracula"
 
 
 async def test_the_palette_offers_screens_actions_recipes_and_runs(
