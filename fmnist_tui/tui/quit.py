@@ -18,12 +18,15 @@ class QuitFlow:
 
     def __init__(self, context: DashboardContext) -> None:
         self._context, self._app_state = context, context.app_state
+        # What Ctrl-C does with a run while a QuitDialog is open.
+        self._mode = QuitMode.STOP
 
     async def quit(self, code: int) -> None:
         """Quit with this exit status."""
         if isinstance(self._context.screen, QuitDialog):
             return
         mode: QuitMode | None = QuitMode.STOP
+        self._mode = QuitMode.STOP
         if self._app_state.is_training and not self._is_searching:
             dialog = QuitDialog(
                 "A run is in progress",
@@ -39,9 +42,10 @@ class QuitFlow:
             await self._quit_after_jobs(mode, code)
 
     async def interrupt(self) -> None:
-        """Quit on Ctrl-C; pressed again while the dialog about a run is open, stop the run."""
+        """Quit on Ctrl-C; pressed again while a dialog asks, stop the run unless it was detached
+        in the dialog before."""
         if isinstance(self._context.screen, QuitDialog) and self._app_state.is_training:
-            self._context.quit_now(QuitMode.STOP, _INTERRUPTED)
+            self._context.quit_now(self._mode, _INTERRUPTED)
         else:
             await self.quit(_INTERRUPTED)
 
@@ -59,6 +63,7 @@ class QuitFlow:
 
     async def _quit_after_jobs(self, mode: QuitMode, code: int) -> None:
         """Quit, after asking about jobs that are running."""
+        self._mode = mode
         running = self._app_state.running_jobs
         if running:
             names = ", ".join(job.title for job in running)

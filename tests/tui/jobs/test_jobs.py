@@ -129,9 +129,9 @@ async def test_a_job_that_cannot_start_has_its_title_once_in_the_toast(
     async with open_dashboard("data") as (dashboard, pilot):
         toasts = record_toasts(monkeypatch)
         dashboard.start_job("sweep of rates", ["a\0b"])
-        await wait_until(pilot, lambda: bool(toasts))
+        await wait_until(pilot, lambda: len(toasts) == 2)
         (job,) = dashboard.app_state.jobs
-        assert toasts == [f"sweep of rates: {job.error}"]
+        assert toasts[1] == f"sweep of rates: {job.error}"
 
 
 def test_a_command_that_ignores_the_signal_is_killed_by_a_second_cancel() -> None:

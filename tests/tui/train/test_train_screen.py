@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from textual.containers import Vertical
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -24,6 +25,7 @@ from fmnist_tui.tui.screens.train.progress import RunProgress
 from fmnist_tui.tui.screens.train.sample_predictions import SamplePane
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState, QuitMode
+from fmnist_tui.tui.state.job import BackgroundJob
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.line_chart import LineChart
@@ -315,6 +317,32 @@ async def test_quitting_during_a_run_asks_what_happens_to_it(
         code,
         code,
     )
+
+
+@pytest.mark.parametrize(
+    ("keys", "mode"), [("qd", QuitMode.DETACH), ("d", QuitMode.DETACH), ("qs", QuitMode.STOP)]
+)
+async def test_ctrl_c_in_the_dialog_about_jobs_does_with_the_run_what_was_chosen(
+    open_dashboard: OpenDashboard,
+    run: FakeTraining,
+    app_state: AppState,
+    keys: str,
+    mode: QuitMode,
+) -> None:
+    app_state.jobs.append(BackgroundJob("sweep", []))
+    async with open_dashboard("train") as (dashboard, pilot):
+        await wait_for_events(dashboard, pilot, run)
+        await pilot.press(*keys)
+        await wait_until(
+            pilot,
+            lambda: (
+                isinstance(dashboard.screen, QuitDialog)
+                and "jobs" in str(dashboard.screen.query_one(Vertical).border_title).lower()
+            ),
+        )
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+    assert (app_state.quit_mode, app_state.exit_code) == (mode, 130)
 
 
 @pytest.mark.parametrize("key", ["x", "escape"])
