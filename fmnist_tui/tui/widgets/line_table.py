@@ -76,7 +76,8 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
     # The text shown while there are no rows.
     empty: reactive[str] = reactive("")
     _header = Text("")
-    _width = 0
+    # While the table is hidden they are 0.
+    _width = _height = 0
 
     class Resized(Message):
         """The width of lines has changed."""
@@ -111,15 +112,19 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
                 if line is not before[key] and line != before[key]:
                     self._refresh_row(row)
             return
+        was_visible = self._is_cursor_visible(self.size.height)
         self._header, self._keys = header, list(self.rows)
         self.virtual_size = Size(header.cell_len, len(self._keys) + _HEADER)
         self.set_reactive(
             LineTable.cursor,
             self._keys.index(current) if current in self.rows else self.validate_cursor(cursor),
         )
-        # The row under the cursor stays where it is on the screen.
+        # The row under the cursor stays where it is on the screen. New rows above the first one
+        # are shown, unless they would move the cursor out of sight.
         top = self.scroll_offset.y
         y = max(0, top + self.cursor - cursor) if top else 0
+        if was_visible:
+            y = max(self.cursor - self.size.height + _HEADER + 1, min(self.cursor, y))
         self.scroll_to(y=y, animate=False, force=True)
         self.refresh()
         if self.current != current:
@@ -139,8 +144,15 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
     def move_cursor(self, row: int) -> None:
         self.hover = None
         self.cursor = row
+        self._scroll_to_cursor()
+
+    def _scroll_to_cursor(self) -> None:
         region = Region(0, self.cursor + _HEADER, 1, 1)
         self.scroll_to_region(region, spacing=Spacing(top=_HEADER), animate=False, force=True)
+
+    def _is_cursor_visible(self, height: int) -> bool:
+        """Whether a table of this height shows the row under the cursor."""
+        return 0 <= self.cursor - self.scroll_offset.y < height - _HEADER
 
     def validate_cursor(self, cursor: int) -> int:
         return max(0, min(len(self.rows) - 1, cursor))
@@ -178,6 +190,9 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.move_cursor(len(self.rows) - 1)
 
     def on_resize(self) -> None:
+        if not self._height or self._is_cursor_visible(self._height):
+            self._scroll_to_cursor()
+        self._height = self.size.height
         if self.line_width != self._width:
             self._width = self.line_width
             self.post_message(self.Resized())
@@ -185,7 +200,7 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
     def on_hide(self) -> None:
         # A hidden table has no width, so it may not have been filled: `Resized` is posted again
         # when it is shown.
-        self._width = 0
+        self._width = self._height = 0
 
     def on_click(self, event: events.Click) -> None:
         row = self._row_at(event)

@@ -134,6 +134,23 @@ async def test_escape_restores_the_value(open_dashboard: OpenDashboard) -> None:
         assert dashboard.focused is screen.query_one(Form).fields
 
 
+async def test_the_field_at_the_cursor_stays_visible_in_a_lower_terminal(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
+        fields = screen_of(dashboard).query_one(Form).fields
+        while fields._cursor < fields.size.height - 1:
+            await pilot.press("down")
+        height, name = fields.size.height, fields.field
+        assert fields.scroll_offset.y == 0
+        await pilot.resize_terminal(120, 28)
+        await wait_until(pilot, lambda: fields.size.height < height)
+        await wait_until(
+            pilot,
+            lambda: any(name in fields.render_line(y).text for y in range(fields.size.height)),
+        )
+
+
 async def test_an_invalid_setting_prevents_the_start(open_dashboard: OpenDashboard) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
         screen = screen_of(dashboard)

@@ -191,3 +191,36 @@ async def test_a_table_that_is_shown_again_asks_for_its_rows() -> None:
         assert app.posted == []
         table.display = True
         await wait_until(pilot, lambda: app.posted == [("resized", "")])
+
+
+async def test_a_cursor_that_is_visible_stays_visible_when_its_row_moves() -> None:
+    async with table_of(100) as (table, pilot, _):
+        await pilot.press("down", "down", "down")
+        show(table, reversed(range(100)))
+        await pilot.pause()
+        assert table.current == "3" and "3 in red" in text(table)
+        show(table, range(100))
+        await pilot.pause()
+        assert table.current == "3" and "3 in red" in text(table)
+
+
+async def test_new_rows_above_the_first_are_shown_while_the_cursor_is_visible_too() -> None:
+    async with table_of(100) as (table, pilot, _):
+        show(table, ["new", *range(100)])
+        await pilot.pause()
+        assert text(table)[1:3] == ["new in red", "0 in red"] and table.current == "0"
+        show(table, [*"abcdefghij", "new", *range(100)])
+        await pilot.pause()
+        assert text(table)[-1] == "0 in red" and table.current == "0"
+
+
+async def test_a_lower_table_still_shows_the_cursor_if_it_was_visible() -> None:
+    async with table_of(100) as (table, pilot, _):
+        await pilot.press(*["down"] * 8)
+        table.styles.height = 6
+        await wait_until(pilot, lambda: "8 in red" in text(table) and table.size.height == 4)
+        table.scroll_to(y=50, animate=False)
+        table.styles.height = 9
+        await wait_until(pilot, lambda: table.size.height == 7)
+        await pilot.pause()
+        assert text(table)[1] == "50 in red"

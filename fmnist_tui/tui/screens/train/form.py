@@ -103,19 +103,23 @@ class FieldList(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         self._update_size()
+        self._scroll_to_cursor()
 
     def _update_size(self) -> None:
         self.virtual_size = Size(max(10, self.size.width - 1), len(self._rows))
 
     def _set_cursor(self, index: int) -> None:
         self._cursor = index
-        # The heading of a group becomes visible with its first field.
-        above = 1 if self._rows[index - 1].is_heading else 0
-        self.scroll_to_region(
-            Region(0, index - above, 1, 1 + above), animate=False, force=True, immediate=True
-        )
+        self._scroll_to_cursor()
         self.refresh()
         self.post_message(self.FieldChanged())
+
+    def _scroll_to_cursor(self) -> None:
+        # The heading of a group becomes visible with its first field.
+        above = 1 if self._rows[self._cursor - 1].is_heading else 0
+        self.scroll_to_region(
+            Region(0, self._cursor - above, 1, 1 + above), animate=False, force=True, immediate=True
+        )
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
