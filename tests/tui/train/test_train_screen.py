@@ -29,6 +29,7 @@ from fmnist_tui.tui.state.job import BackgroundJob
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.line_chart import LineChart
+from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
 from tests.tui.support import CONFIG, make_run, wait_until
 from tests.tui.train.support import FakeTraining, panes_by_view
@@ -52,6 +53,17 @@ async def wait_for_events(dashboard: Dashboard, pilot: Pilot[int], run: FakeTrai
 async def test_without_a_run_the_progress_names_the_key(open_dashboard: OpenDashboard) -> None:
     async with open_dashboard("train") as (dashboard, _):
         assert "space starts one" in text_of(dashboard, RunProgress)
+
+
+async def test_a_run_that_loads_its_dataset_is_preparing(
+    open_dashboard: OpenDashboard, run: FakeTraining
+) -> None:
+    run.events.clear()
+    async with open_dashboard("train") as (dashboard, pilot):
+        await wait_until(pilot, lambda: "preparing" in text_of(dashboard, RunProgress))
+        assert "space starts one" not in text_of(dashboard, RunProgress)
+        run.finish(UserError("no such data"))
+        await wait_until(pilot, lambda: "space starts one" in text_of(dashboard, RunProgress))
 
 
 async def test_a_run_is_shown_with_bars_figures_and_log(

@@ -19,6 +19,9 @@ from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.formatting import format_duration, format_percent
 from fmnist_tui.util.text import safe_text
 
+NO_RUN = "no run yet: space starts one with these settings"
+PREPARING = "preparing: the dataset is being loaded; the log shows each step"
+
 
 class RunProgress(IncrementalWidget):
     """Two bars and below them the figures of a run."""
@@ -40,12 +43,14 @@ class RunProgress(IncrementalWidget):
         self._run_task = self._bars.add_task("run", total=1, note="")
         self._figures: list[str] = []
         self._has_run = False
+        self._hint = NO_RUN
         # An ensemble has no steps.
         self._has_steps = True
 
     def show(self, feed: RunFeed | None) -> None:
         started = feed.state.started if feed is not None else None
         self._has_run = started is not None
+        self._hint = PREPARING if feed is not None and feed.is_live else NO_RUN
         if feed is not None and started is not None:
             self._update_bars(feed, started)
             self._figures = [
@@ -83,8 +88,7 @@ class RunProgress(IncrementalWidget):
 
     def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
         if not self._has_run:
-            hint = Text("no run yet: space starts one with these settings", style="dim")
-            return self._strips(hint, width, base)
+            return self._strips(Text(self._hint, style="dim"), width, base)
         bars: list[Strip] = []
         if self._has_steps:
             bars = self._strips(self._bars.make_tasks_table(self._bars.tasks), width, base)
