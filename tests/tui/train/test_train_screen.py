@@ -245,6 +245,11 @@ async def test_sample_predictions_are_shown(
         samples = dashboard.screen.query_one("SamplePane")
         drawn = "\n".join(samples.render_line(y).text for y in range(samples.size.height))
         assert "✗ Trouser" in drawn and "is T-shir" in drawn and "✓ Pullove" in drawn
+        heatmap = dashboard.screen.query_one(ConfusionHeat)
+        assert (samples.border_subtitle, heatmap.border_subtitle) == ("epoch 3", "100 of val")
+        dashboard.show_run(RunFeed.of(FakeTraining()))
+        await wait_until(pilot, lambda: not samples.border_subtitle)
+        assert not heatmap.border_subtitle
 
 
 async def test_an_unknown_renderer_in_the_settings_is_replaced(

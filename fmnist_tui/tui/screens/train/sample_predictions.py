@@ -158,6 +158,8 @@ class SamplePredictions:
         pane.show(glance, names, self._screen.app_state.renderer)
         if feed is None or glance is None:
             heatmap.show((), ())
+            set_border_titles(pane, subtitle="")
+            set_border_titles(heatmap, subtitle="")
             return
         heatmap.show(glance.confusion, names)
         set_border_titles(pane, subtitle=f"epoch {glance.epoch}")
