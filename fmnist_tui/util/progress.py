@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+# Set to "json" by a program that starts a command and draws its progress itself.
+FORMAT_VARIABLE = "FMNIST_TUI_STEPS"
+
 OnProgress = Callable[[float, float, str], None]
 
 

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING
 
 from fmnist_tui.cli.support.console import console, note
 from fmnist_tui.util.formatting import format_duration
-from fmnist_tui.util.progress import OnProgress
+from fmnist_tui.util.progress import FORMAT_VARIABLE, OnProgress
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
-# Set to "json" by a program that starts the command and draws the progress itself.
-FORMAT_VARIABLE = "FMNIST_TUI_STEPS"
 LINE_SECONDS = 3.0
 JSON_SECONDS = 0.1
 

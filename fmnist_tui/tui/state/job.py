@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 from fmnist_tui.util.errors import ERROR_PREFIX, UserError, format_error
 from fmnist_tui.util.paths import program_command
+from fmnist_tui.util.progress import FORMAT_VARIABLE
 from fmnist_tui.util.text import safe_text
 
 RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
@@ -61,7 +62,7 @@ class BackgroundJob:
                 stdout=self._out,
                 stderr=self._err,
                 start_new_session=True,
-                env={**os.environ, "FMNIST_TUI_STEPS": "json", "PYTHONIOENCODING": "utf-8"},
+                env={**os.environ, FORMAT_VARIABLE: "json", "PYTHONIOENCODING": "utf-8"},
             )
         except (OSError, ValueError) as error:
             why = f"cannot start a process: {format_error(error)}"
