@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.formatting import MEGABYTE
 
 State = Literal["trying", "progress", "failed", "ok"]
 Unit = Literal["bytes", "%", "images"]
@@ -27,6 +28,11 @@ class LoadStep:
     done: int = 0
     total: int | None = None
     unit: Unit = "bytes"
+
+    @property
+    def display_scale(self) -> tuple[int, str]:
+        """What `done` and `total` are divided by to be shown, and the unit of the result."""
+        return (MEGABYTE, "MB") if self.unit == "bytes" else (1, self.unit)
 
 
 OnStep = Callable[[LoadStep], None]

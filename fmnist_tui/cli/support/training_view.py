@@ -12,7 +12,7 @@ from fmnist_tui.cli.support.console import note
 from fmnist_tui.cli.support.progress import LINE_SECONDS, WHOLE, ProgressPart
 from fmnist_tui.protocol import events
 from fmnist_tui.protocol.lr_search import format_search_result
-from fmnist_tui.util.formatting import MEGABYTE, format_duration, format_percent
+from fmnist_tui.util.formatting import format_duration, format_percent
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def format_load_step(step: LoadStep) -> str:
     """A step of loading a dataset, in one line."""
     parts = [step.source, step.message]
     if step.state == "progress":
-        scale, unit = (MEGABYTE, "MB") if step.unit == "bytes" else (1, step.unit)
+        scale, unit = step.display_scale
         done = f"{step.done / scale:,.0f}"
         parts.append(f"{done} of {step.total / scale:,.0f} {unit}" if step.total else "")
     elif step.state == "failed":

@@ -14,7 +14,6 @@ from fmnist_tui.config.dataset_catalog import DATASETS, FROM_PATH, is_dataset_na
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.tui.state.dataset_cache import DatasetCache, DatasetSpec
-from fmnist_tui.util.formatting import MEGABYTE
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
@@ -117,7 +116,8 @@ def format_steps(steps: Sequence[LoadStep], width: int) -> Iterator[Content]:
 
 def progress_bar(step: LoadStep, width: int) -> Content:
     """`━━━━━━─────  12.3 of 26.4 MB`; the amount alone if the total is unknown."""
-    scale, unit, digits = (MEGABYTE, "MB", 1) if step.unit == "bytes" else (1, step.unit, 0)
+    scale, unit = step.display_scale
+    digits = 1 if scale > 1 else 0
     done = f"{step.done / scale:,.{digits}f}"
     if not step.total:
         return Content(f"{done} {unit}")
