@@ -248,6 +248,11 @@ class RunEnded:
     seconds: float
     message: str = ""
 
+    @property
+    def outcome(self) -> str:
+        """The reason, and the message if there is one."""
+        return f"{self.reason}: {self.message}" if self.message else self.reason
+
 
 Event = (
     RunStarted

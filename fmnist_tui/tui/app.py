@@ -171,9 +171,8 @@ class Dashboard(App[int]):
             self.notify(feed.error, "error")
         elif end is not None and end is not self._reported_end:
             self._reported_end = end
-            message = f": {end.message}" if end.message else ""
             severity: SeverityLevel = "error" if end.reason == FAILED else "information"
-            self.notify(f"{feed.name} {end.reason}{message}", severity)
+            self.notify(f"{feed.name} {end.outcome}", severity)
             if feed.folder is not None:
                 self.selection_changed.publish(self.app_state.selected_run)
 

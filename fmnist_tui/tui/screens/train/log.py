@@ -76,8 +76,7 @@ class RunLog:
         end = state.end
         if end is not None and self._is_new("end", end):
             level = "error" if end.reason == FAILED else "note"
-            message = f": {end.message}" if end.message else ""
-            entries.append(LogEntry(f"{end.reason}{message}", level, end.t))
+            entries.append(LogEntry(end.outcome, level, end.t))
         if feed.error and self._is_new("error", feed.error):
             entries.append(LogEntry(feed.error, "error"))
         return entries
