@@ -51,7 +51,8 @@ class PaletteCommands(Provider):
         # An unreadable folder must not empty the palette.
         with contextlib.suppress(UserError):
             for name in recipes.recipe_names():
-                entries.append((f"Recipe: {name}", _about(name), partial(self._recipe, name)))
+                edit = partial(context.edit_recipe, name)
+                entries.append((f"Recipe: {name}", _about(name), edit))
                 words = "train it with several seeds and check its claims"
                 entries.append((f"Check recipe: {name}", words, partial(self._check, name)))
         with contextlib.suppress(UserError):
@@ -84,9 +85,6 @@ class PaletteCommands(Provider):
 
     def _check(self, name: str) -> None:
         self._context.start_flow(check_recipe(self._context, name))
-
-    def _recipe(self, name: str) -> None:
-        self._context.edit_recipe(name)
 
     async def discover(self) -> Hits:
         for name, about, run in self._entries:
