@@ -119,12 +119,6 @@ class DashboardScreen(ResizableScreen[None]):
         """Whether the screen has its widgets: it is mounted, and neither it nor the app closes."""
         return self.is_mounted and self.is_attached and self.app.is_running
 
-    async def on_event(self, event: events.Event) -> None:
-        # A timer may fire while the app closes, when the widgets are gone already.
-        if isinstance(event, events.Timer) and not self.is_open:
-            return
-        await super().on_event(event)
-
     async def ask(self, dialog: Screen[Result]) -> Result | None:
         """Open a dialog above this screen and wait for its result, in a `dialog_flow`.
 
