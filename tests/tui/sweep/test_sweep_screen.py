@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from typing import cast
+import threading
+from typing import Any, cast
 
 import pytest
 
@@ -56,7 +57,32 @@ async def test_importances_of_another_study_are_ignored(
         screen = cast(sweep_screen.SweepScreen, dashboard.screen)
         assert screen._selected is not None
         screen._show_importances((screen._selected[0], "another"), (("lr", 1.0),))
-        assert ("lr", 1.0) not in screen._importances
+        assert ("lr", 1.0) not in (screen._importances or ())
+
+
+async def test_the_importance_pane_shows_whether_trials_or_the_computation_are_missing(
+    open_dashboard: OpenDashboard,
+    ledger: StudyLedger,
+    location: StorageLocation,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    join_study(location, make_spec(name="newer"))
+    may_end, plain = threading.Event(), SnapshotReader.importances
+
+    def compute(*args: Any) -> Any:
+        may_end.wait(30)
+        return plain(*args)
+
+    monkeypatch.setattr(SnapshotReader, "importances", compute)
+    async with open_dashboard("sweep", size=(200, 60)) as (dashboard, pilot):
+        bars = dashboard.screen.query_one(ProbabilityBars)
+        await wait_until(pilot, lambda: len(rows(dashboard, "studies")) == 2)
+        await wait_until(pilot, lambda: "once trials complete" in drawn_text(bars))
+        table(dashboard, "studies").focus()
+        await pilot.press("down")
+        await wait_until(pilot, lambda: "computing" in drawn_text(bars))
+        may_end.set()
+        await wait_until(pilot, lambda: "lr" in drawn_text(bars))
 
 
 async def test_an_empty_list_shows_which_key_starts_a_sweep(open_dashboard: OpenDashboard) -> None:

@@ -46,25 +46,28 @@ class Plots(Container):
     def on_mount(self) -> None:
         set_border_titles(self.query_one(LineChart), "Progress")
         set_border_titles(self.query_one(ProbabilityBars), "importance")
-        self.query_one(ProbabilityBars).empty = "shown once trials complete"
 
     def show(
         self,
         study: Snapshot | None,
-        importances: Sequence[tuple[str, float]],
+        importances: Sequence[tuple[str, float]] | None,
         current: int | None,
         *,
         live: bool = False,
     ) -> None:
-        """Draw a study; `current` is the number of the trial under the cursor."""
+        """Draw a study; `current` is the number of the trial under the cursor, `importances` None
+        until they are computed."""
         points = study.best_so_far() if study is not None else ()
         xs = [float(number) for number, _ in points]
         line = Line("best", xs, [value for _, value in points], "green")
         self.query_one(LineChart).show([line] if points else [], xlabel="trial", live=live)
         keys = {part.key for part in study.spec.space} if study is not None else set()
-        importances = [(key, share) for key, share in importances if key in keys]
-        self.query_one(SpacePlot).show(study, [key for key, _ in importances], current)
-        self.query_one(ProbabilityBars).show(importances)
+        shares = [(key, share) for key, share in importances or () if key in keys]
+        self.query_one(SpacePlot).show(study, [key for key, _ in shares], current)
+        bars = self.query_one(ProbabilityBars)
+        is_computing = bool(points) and importances is None
+        bars.empty = "computing …" if is_computing else "shown once trials complete"
+        bars.show(shares)
 
     def fold(self, columns: int) -> None:
         """Show the plots that fit in a window of this width."""

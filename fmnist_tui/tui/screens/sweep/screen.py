@@ -78,7 +78,8 @@ class SweepScreen(TableScreen[TrialView]):
         self._requested: StudyRequest = None
         self._ticks = 0
         self._rows: RowCache[TrialView] = RowCache()
-        self._importances: tuple[tuple[str, float], ...] = ()
+        # None until they are computed.
+        self._importances: tuple[tuple[str, float], ...] | None = None
         # The study and the number of complete trials that these were computed from.
         self._importances_of: object = None
 
@@ -144,7 +145,9 @@ class SweepScreen(TableScreen[TrialView]):
             self._importances_of = key, complete
             work = partial(self._watcher.reader.importances, study.location, study.name)
             show = partial(self._show_importances, key)
-            self.run_in_thread(work, show, lambda _: None, group="importances")
+            self.run_in_thread(
+                work, show, lambda _: show(self._importances or ()), group="importances"
+            )
 
     def _show_importances(self, key: StudyKey, importances: tuple[tuple[str, float], ...]) -> None:
         if key == self._selected:
@@ -222,7 +225,7 @@ class SweepScreen(TableScreen[TrialView]):
         for study in self._listing.studies:
             key = study_key(study)
             if _row_key(key) == event.key and study.name and key != self._selected:
-                self._selected, self._importances, self._importances_of = key, (), None
+                self._selected, self._importances, self._importances_of = key, None, None
                 self._load(reload_list=False, force=True)
                 return
 
