@@ -78,7 +78,9 @@ def _command(
 
 
 def _run_finder(runs_dir: Path, resumed: RunFolder | None) -> FindRun:
-    """Called before the process starts: what the record holds by then is not of its run."""
+    """Make a FindRun.
+
+    Call this before the process starts: runs and events that exist by then are not its own."""
     offset = 0
     existing = set() if resumed else {folder.name for folder in list_run_folders(runs_dir)}
     if resumed is not None and resumed.events.exists():

@@ -60,7 +60,7 @@ class JobsScreen(ModalScreen[None], ClosedOnce[None]):
     def _show(self) -> None:
         table = self.query_one(LineTable)
         width = max(40, table.line_width)
-        head = Text(f"{'':2}{'job':<24} {'':{BAR}}        left  now"[:width])
+        head = Text(f"{'':2}{'job':<24} {'':{BAR}}        time  now"[:width])
         rows = [(str(id(job)), format_job(job, width)) for job in self._app_state.jobs]
         table.set_rows(head, rows, EMPTY)
 
@@ -92,7 +92,7 @@ class JobsScreen(ModalScreen[None], ClosedOnce[None]):
 
 
 def format_job(job: BackgroundJob, width: int) -> Text:
-    """A job as a table row: status, title, progress bar, per cent, time left, current step."""
+    """A job as a table row: status, title, progress bar, per cent, time (left or taken), step."""
     share = 1.0 if job.status == DONE else job.share
     full = round(BAR * (share or 0.0))
     per_cent = f"{share:>4.0%}" if share is not None else "    "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def parse_count(text: str, lowest: int, highest: int) -> int | None:
-    """The whole number in `text`, at least 1; None if it is none or out of range."""
+    """The whole number in `text`; None unless it is one from `lowest` (1 or more) to `highest`."""
     digits = text.strip().lstrip("0")
     # Python refuses to convert thousands of digits.
     if not digits.isdecimal() or len(digits) > len(str(highest)):

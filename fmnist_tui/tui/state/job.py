@@ -158,7 +158,7 @@ class BackgroundJob:
                 self.document = json.loads(self._out.read() or b"null")
                 return DONE
             except ValueError:
-                self.lines.append("its output is no JSON document")
+                self.lines.append("its output is not a JSON document")
         return FAILED
 
     def _end(self, status: str) -> None:

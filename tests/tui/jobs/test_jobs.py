@@ -96,7 +96,7 @@ def test_output_that_is_not_json_is_a_failure() -> None:
     job = BackgroundJob("export", ["text"])
     job.start()
     assert wait_for_end(job).status == FAILED
-    assert "no JSON" in job.error
+    assert "not a JSON document" in job.error
 
 
 def test_a_cancelled_job_stops_its_command() -> None:

@@ -18,7 +18,7 @@ from fmnist_tui.data.browse import class_means
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog, TextDialog
 from fmnist_tui.tui.base.image_screen import ImageScreen
-from fmnist_tui.tui.base.screen import FOLDED
+from fmnist_tui.tui.base.screen import FOLD_BELOW
 from fmnist_tui.tui.screens.data import augmentation, loading
 from fmnist_tui.tui.screens.data.browser import DatasetBrowser
 from fmnist_tui.tui.screens.data.class_list import DatasetHeader
@@ -200,10 +200,11 @@ class DataScreen(ImageScreen):
         present = await self.in_thread(lambda: {name: is_present(name) for name in names})
         path = Content("? a folder of class folders or of idx files: enter its path")
         items = [*loading.picker_items(present), (_PATH, path)]
-        name = await self.ask(PickerDialog("dataset", items))
+        name = await self.ask(PickerDialog("Which dataset", items))
         if name == _PATH:
-            title, hint = "folder:PATH, idx:PATH or both:PATH", "folder:PATH"
-            typed = await self.ask(PromptDialog(title, "folder:", hint, loading.check_name))
+            hint = "folder:PATH, idx:PATH, or both:PATH with Fashion-MNIST"
+            dialog = PromptDialog("Path of a dataset", "", hint, loading.check_name)
+            typed = await self.ask(dialog)
             name = typed and await self.in_thread(partial(loading.complete_name, typed))
         if name:
             self.load_dataset(name)
@@ -237,7 +238,7 @@ class DataScreen(ImageScreen):
 
     @property
     def default_zoom(self) -> str:
-        return "full" if self.app.size.width >= FOLDED else "small"
+        return "full" if self.app.size.width >= FOLD_BELOW else "small"
 
     def update_appearance(self) -> None:
         self.browser.set_appearance(self.zoom, self.app_state.renderer)

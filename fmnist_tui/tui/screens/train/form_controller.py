@@ -63,7 +63,7 @@ class FormController:
             with contextlib.suppress(UserError):
                 about = recipes.load_recipe(name).about.strip().split("\n")[0]
                 items.append((name, f"{name:<16} {about}"))
-        choice = await self._screen.ask(PickerDialog("recipe", items))
+        choice = await self._screen.ask(PickerDialog("Which recipe", items))
         if choice is not None:
             recipe = recipes.load_recipe(choice)
             self.fill(first_run(recipe)[0].model_dump(), f"recipe {choice}", recipe)
