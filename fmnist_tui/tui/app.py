@@ -361,8 +361,8 @@ class Dashboard(App[int]):
             for bar in self.screen.query(NavBar):
                 bar.status = self.status_line()
 
-    def start_flow(self, steps: Coroutine[Any, Any, None]) -> None:
-        dialog_flow.start_flow(self, steps)
+    def start_flow(self, flow: Coroutine[Any, Any, None]) -> None:
+        dialog_flow.start_flow(self, flow)
 
     async def ask(self, dialog: Screen[Result]) -> Result | None:
         return await dialog_flow.ask(self, dialog)

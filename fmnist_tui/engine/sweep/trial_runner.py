@@ -88,20 +88,20 @@ class TrialRunner:
             self._read_requests()
         return False
 
-    def stop_if_requested(self, why_all: str | None) -> None:
-        """Stop the training, once, if anything requires it; `why_all` is why the sweep stops."""
-        why = why_all or ("pruned" if self._is_pruned else None)
+    def stop_if_requested(self, sweep_stop_reason: str | None) -> None:
+        """Stop the training, once, if anything requires it."""
+        why = sweep_stop_reason or ("pruned" if self._is_pruned else None)
         why = "killed" if self._is_killed else why
         why = ENDED_ELSEWHERE if self._is_ended_elsewhere else why
         if why is not None and not self._is_stopping:
             self._is_stopping = True
             self.training.stop(why)
 
-    def conclude(self, why_all: str | None) -> TrialResult:
+    def conclude(self, sweep_stop_reason: str | None) -> TrialResult:
         """End the trial in the study; a UserError says that the storage could not be written."""
         ledger, trial, state = self._ledger, self._trial, self.state
         value = state.best.val_accuracy if state.best else None
-        result, why = self._result(why_all, value)
+        result, why = self._result(sweep_stop_reason, value)
         end = partial(ledger.end, trial, result, value, why)
         if result == trial_states.STOPPED:
             end = partial(ledger.requeue, trial, why)
@@ -157,15 +157,15 @@ class TrialRunner:
             self._is_ended_elsewhere = True
             return None
 
-    def _result(self, why_all: str | None, value: float | None) -> tuple[str, str]:
+    def _result(self, sweep_stop_reason: str | None, value: float | None) -> tuple[str, str]:
         """The state in which the trial ended, and why."""
         ended, message = self.state.end_reason, self.state.message
         if ended == FINISHED and value is not None:
             return trial_states.COMPLETE, ""
         if ended == STOPPED and self._is_pruned and not self._is_killed:
             return trial_states.PRUNED, ""
-        if why_all is not None and ended in (STOPPED, None) and not self._is_killed:
-            return trial_states.STOPPED, why_all
+        if sweep_stop_reason is not None and ended in (STOPPED, None) and not self._is_killed:
+            return trial_states.STOPPED, sweep_stop_reason
         if ended in (FAILED, FINISHED, None):
             return trial_states.FAILED, message or self._failure()
         return trial_states.KILLED, message or "stopped by the user"

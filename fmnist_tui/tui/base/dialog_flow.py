@@ -16,11 +16,11 @@ from fmnist_tui.util.errors import UserError, format_error
 P = ParamSpec("P")
 Node = TypeVar("Node", bound=DOMNode)
 Result = TypeVar("Result")
-Steps = Coroutine[Any, Any, None]
+Flow = Coroutine[Any, Any, None]
 
 
 def dialog_flow(
-    method: Callable[Concatenate[Node, P], Steps],
+    method: Callable[Concatenate[Node, P], Flow],
 ) -> Callable[Concatenate[Node, P], None]:
     """Turn an async method of a widget or screen into one that starts it as a worker.
 
@@ -35,19 +35,19 @@ def dialog_flow(
     return start
 
 
-def start_flow(node: DOMNode, steps: Steps) -> None:
-    """Run `steps` up to their first `await` at once, and the rest as a worker of `node`."""
-    steps = _show_errors(node, steps)
+def start_flow(node: DOMNode, flow: Flow) -> None:
+    """Run `flow` up to its first `await` at once, and the rest as a worker of `node`."""
+    flow = _show_errors(node, flow)
     try:
-        waiting_for = steps.send(None)
+        waiting_for = flow.send(None)
     except StopIteration:
         return
-    node.run_worker(_Rest(steps, waiting_for).run(), group="dialog flow")
+    node.run_worker(_Rest(flow, waiting_for).run(), group="dialog flow")
 
 
-async def _show_errors(node: DOMNode, steps: Steps) -> None:
+async def _show_errors(node: DOMNode, flow: Flow) -> None:
     try:
-        await steps
+        await flow
     except (UserError, OSError) as error:
         line = str(error).split("\n")[0] if isinstance(error, UserError) else format_error(error)
         node.app.notify(line, severity="error")
@@ -68,8 +68,8 @@ async def ask(app: App[Any], dialog: Screen[Result]) -> Result | None:
 class _Rest:
     """The rest of a coroutine that already waits at its first `await`."""
 
-    def __init__(self, steps: Steps, waiting_for: Any) -> None:
-        self._steps, self._waiting_for = steps, waiting_for
+    def __init__(self, flow: Flow, waiting_for: Any) -> None:
+        self._flow, self._waiting_for = flow, waiting_for
 
     async def run(self) -> None:
         await self
@@ -80,9 +80,9 @@ class _Rest:
             try:
                 value = yield waiting_for
             except BaseException as error:  # noqa: BLE001 - cancellation included
-                resume = functools.partial(self._steps.throw, error)
+                resume = functools.partial(self._flow.throw, error)
             else:
-                resume = functools.partial(self._steps.send, value)
+                resume = functools.partial(self._flow.send, value)
             try:
                 waiting_for = resume()
             except StopIteration:

@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 # On a smaller terminal a screen shows only that it is too small.
 MIN_COLUMNS, MIN_ROWS = 50, 14
 # On a narrower terminal panes that are side by side elsewhere become views.
-FOLDED = 100
+FOLD_BELOW = 100
 
 
 class TooSmall(Static):
@@ -61,7 +61,7 @@ class DashboardScreen(ResizableScreen[None]):
     HORIZONTAL_BREAKPOINTS = [
         (0, "-small"),
         (MIN_COLUMNS, "-narrow"),
-        (FOLDED, "-medium"),
+        (FOLD_BELOW, "-medium"),
         (160, "-wide"),
     ]
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (MIN_ROWS, "-low"), (30, "-tall")]

@@ -17,7 +17,7 @@ from fmnist_tui.analysis.predictions import Misclassified, MissOrder
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.base.image_screen import ImageScreen
-from fmnist_tui.tui.base.screen import FOLDED
+from fmnist_tui.tui.base.screen import FOLD_BELOW
 from fmnist_tui.tui.screens.errors import captions, filters
 from fmnist_tui.tui.screens.errors.detail import ImageDetail
 from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, ORDERS, ImageFilter, Pair
@@ -189,7 +189,7 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
         """Show the gallery and the selected image side by side, or one of them."""
         self._detail.set_class(self._alone, "-beside")
         self.query_one("#left").display = not self._alone
-        self._detail.display = self._alone or self.app.size.width >= FOLDED
+        self._detail.display = self._alone or self.app.size.width >= FOLD_BELOW
 
     def on_resize(self) -> None:
         self.update_appearance()

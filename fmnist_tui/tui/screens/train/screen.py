@@ -17,7 +17,7 @@ from fmnist_tui.protocol.commands import Pause, Resume, SaveCheckpoint, ScaleLea
 from fmnist_tui.protocol.events import FINISHED, TRAIN
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.image_screen import ImageScreen
-from fmnist_tui.tui.base.screen import FOLDED
+from fmnist_tui.tui.base.screen import FOLD_BELOW
 from fmnist_tui.tui.screens.train import curves
 from fmnist_tui.tui.screens.train.form import FieldList, Form
 from fmnist_tui.tui.screens.train.form_controller import FormController
@@ -148,7 +148,7 @@ class TrainScreen(ImageScreen):
         self._update(feed, live=False)
         if feed is not self._last_feed and feed is not None and feed.is_live:
             # Where only one view fits, show the run rather than its settings.
-            self._show_view("run", focus=self.app.size.width < FOLDED)
+            self._show_view("run", focus=self.app.size.width < FOLD_BELOW)
         self._last_feed = feed
 
     def _update_feed(self, feed: RunFeed) -> None:
