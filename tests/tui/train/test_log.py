@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from pathlib import Path
 
 from fmnist_tui.engine.run.training_handle import Training
-from fmnist_tui.protocol.events import EpochEnded
+from fmnist_tui.protocol.events import EVENTS, EpochEnded
 from fmnist_tui.tui.screens.train.log import LogEntry, RunLog
 from fmnist_tui.tui.state.run_feed import RunFeed
-from tests.tui.support import CONFIG, events
+from tests.tui.support import CONFIG, events, make_run
 
 
 def test_every_event_is_logged_once_and_in_order() -> None:
@@ -35,3 +36,18 @@ def test_fast_epochs_are_combined_into_one_entry() -> None:
         )
         feed.drain()
     assert len(log.new_entries(feed, deque())) == 1
+
+
+def test_a_run_that_is_followed_again_is_not_logged_again(tmp_path: Path) -> None:
+    log, printed = RunLog(), deque[str]()
+    first, other = make_run(tmp_path, epochs=3, ended=False), make_run(tmp_path, epochs=1)
+    feed = RunFeed.open(first)
+    assert log.new_entries(feed, printed)
+    assert log.new_entries(RunFeed.open(other), printed)
+    assert not log.new_entries(feed, printed)
+    assert not log.new_entries(RunFeed.open(other), printed)
+    with first.events.open("a") as file:
+        for event in list(events())[len(list(events(epochs=3, ended=False))) :]:
+            file.write(EVENTS.encode(event) + "\n")
+    messages = [entry.message for entry in log.new_entries(RunFeed.open(first), printed)]
+    assert [message.split(":")[0] for message in messages] == ["epoch 4", "finished"]

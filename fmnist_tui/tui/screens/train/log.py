@@ -16,6 +16,7 @@ from textual.widgets import RichLog
 from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.protocol.events import FAILED, LRFIND, EpochEnded, RunStarted
 from fmnist_tui.protocol.lr_search import format_search_result
+from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text, strip_style
@@ -38,12 +39,15 @@ class LogEntry:
 
 
 class RunLog:
-    """The new log entries of one feed at a time."""
+    """The new log entries of one feed at a time.
+
+    What is in the log already is not repeated when a run is followed again."""
 
     def __init__(self) -> None:
         self._feed: RunFeed | None = None
-        # What was logged last, by kind.
+        # What was logged last, by kind; and that of the runs that were followed before.
         self._last: dict[str, object] = {}
+        self._last_of_runs: dict[RunFolder, dict[str, object]] = {}
 
     def new_entries(self, feed: RunFeed | None, printed: deque[str]) -> list[LogEntry]:
         """The entries since the last call, oldest first; `printed` is emptied."""
@@ -53,7 +57,7 @@ class RunLog:
         if feed is None:
             return entries
         if feed is not self._feed:
-            self._feed, self._last = feed, {}
+            self._follow(feed)
         state = feed.state
         steps = self._new_items("steps", feed.load_steps)
         entries += [_load_entry(step) for step in steps if step.state != "progress"]
@@ -80,6 +84,22 @@ class RunLog:
         if feed.error and self._is_new("error", feed.error):
             entries.append(LogEntry(feed.error, "error"))
         return entries
+
+    def _follow(self, feed: RunFeed) -> None:
+        """Continue after what was logged last about the run of another feed."""
+        if self._feed is not None and self._feed.folder is not None:
+            self._last_of_runs[self._feed.folder] = self._last
+        self._feed, folder, state = feed, feed.folder, feed.state
+        self._last = dict(self._last_of_runs.get(folder, {})) if folder is not None else {}
+        # A run that is read again has equal items, not the same ones.
+        kinds: dict[str, Sequence[object]] = {
+            "alerts": state.alerts,
+            "epochs": state.epochs,
+            "markers": state.markers,
+        }
+        for kind, items in kinds.items():
+            last = self._last.get(kind)
+            self._last[kind] = next((item for item in reversed(items) if item == last), None)
 
     def _epoch_entries(self, feed: RunFeed) -> list[LogEntry]:
         """An entry for each epoch, or for several where they are too fast to read."""
