@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -48,6 +49,7 @@ from fmnist_tui.protocol.events import (
 from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.protocol.lr_search import format_search_result
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.listing import summarise_run
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader, EventLog
 from fmnist_tui.util.errors import UserError
@@ -81,7 +83,9 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
         config.dataset,
     )
     provenance = origin.provenance if origin else fork.read_provenance(folder.config)
-    initialise = origin.initialise if origin else _resume if training.folder else None
+    initialise: Initialise | None = origin.initialise if origin else None
+    if training.folder is not None:
+        initialise = partial(_resume, was_finished=summarise_run(folder).state == FINISHED)
     with RunLock.acquire(folder.path):
         log = EventLog(
             folder.events,
@@ -251,11 +255,17 @@ class _TrainingRun:
         self._emit(Alert(time.time(), level, message))
 
 
-def _resume(learner: Learner, store: CheckpointStore) -> tuple[str, ...]:
+def _resume(
+    learner: Learner, store: CheckpointStore, was_finished: bool = False
+) -> tuple[str, ...]:
     """Restore the run's own last checkpoint."""
     payload, manifest, notes = store.load("last")
     learner.restore(payload, manifest.file)
-    if ModelInfo.from_payload(payload, manifest.file).config.lr != learner.config.lr:
+    saved, config = ModelInfo.from_payload(payload, manifest.file).config, learner.config
+    if was_finished or (saved.epochs, saved.patience) != (config.epochs, config.patience):
+        # More training is requested.
+        learner.continue_after_patience()
+    if saved.lr != config.lr:
         # A newly requested learning rate replaces one that was changed during the run.
         learner.lr_factor = 1.0
     return notes

@@ -183,6 +183,11 @@ class Learner:
         self.lr_factor, self.seconds = 1.0, 0.0
         self.best, self.stale_epochs = BestEpoch(), 0
 
+    def continue_after_patience(self) -> None:
+        """Train at least one more epoch, even if patience has ended the training."""
+        if self.config.patience:
+            self.stale_epochs = min(self.stale_epochs, self.config.patience - 1)
+
     @contextmanager
     def undo_on_exit(self) -> Iterator[None]:
         """Undo all training inside this block, to the last bit.

@@ -107,6 +107,8 @@ class Trainer:
             self._step = self.learner.make_step(network)
             self._preview_if_due()
             self._start_clocks()
+            # Patience may have ended the run before it was detached or stopped in its evaluation.
+            self._check_patience()
             while self.learner.epoch < self.config.epochs:
                 self._run_epoch()
             end = TrainingEnd(FINISHED)
@@ -179,7 +181,10 @@ class Trainer:
             )
         )
         self._reset_timer()
-        stale = learner.stale_epochs
+        self._check_patience()
+
+    def _check_patience(self) -> None:
+        stale = self.learner.stale_epochs
         if self.config.patience and stale >= self.config.patience:
             raise EndTraining(FINISHED, f"stopped early: no better validation in {stale} epochs")
 

@@ -284,8 +284,9 @@ def test_a_stopped_run_is_resumed_in_its_folder_and_finished(session: Session) -
     assert (state.end_reason, state.epochs_done) == (FINISHED, 40)
 
 
+@pytest.mark.parametrize("settings", [{}, {"epochs": 50, "lr": 1e-30, "patience": 1}])
 def test_a_run_detached_during_its_evaluation_is_evaluated_when_it_is_resumed(
-    session: Session, monkeypatch: pytest.MonkeyPatch
+    session: Session, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
     def evaluate(*args: Any) -> None:
         assert session.training is not None
@@ -295,10 +296,11 @@ def test_a_run_detached_during_its_evaluation_is_evaluated_when_it_is_resumed(
 
     with monkeypatch.context() as patch:
         patch.setattr(run_training, "evaluate_and_record", evaluate)
-        first = session.train(config(epochs=2))
+        first = session.train(config(**settings))
         listener = Listener(first)
         ended = listener.wait_for_end()
     assert ended.reason == DETACHED
+    assert ended.epoch == 2
     warnings = [event.message for event in listener.events if isinstance(event, Alert)]
     assert "ignored the command Pause: the training is over" in warnings
     assert first.folder is not None
@@ -307,6 +309,18 @@ def test_a_run_detached_during_its_evaluation_is_evaluated_when_it_is_resumed(
     assert (resumed.reason, resumed.step) == (FINISHED, ended.step)
     verdicts = {event.split for event in listener.events if isinstance(event, Evaluated)}
     assert verdicts == {"val", "test"}
+
+
+@pytest.mark.parametrize("epochs", [50, 60])
+def test_a_run_that_patience_ended_trains_on_when_it_is_resumed(
+    session: Session, epochs: int
+) -> None:
+    first = session.train(config(epochs=50, lr=1e-30, patience=1))
+    ended = Listener(first).wait_for_end()
+    assert (ended.reason, ended.epoch) == (FINISHED, 2)
+    assert first.folder is not None
+    resumed = session.resume(first.folder, first.config.changed(epochs=epochs))
+    assert Listener(resumed).wait_for_end().epoch == 3
 
 
 def test_a_run_that_another_process_trains_cannot_be_resumed(session: Session) -> None:
