@@ -22,6 +22,7 @@ from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.commands import Command
 from fmnist_tui.protocol.events import FAILED, LRFIND, SWEEP, RunEnded
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.tui import theme as themes
@@ -195,21 +196,23 @@ class Dashboard(App[int]):
         """Start the runs of a plan, one after another. False if the first could not be started."""
         return self.plan_runner.start(plan)
 
-    def resume_run(self, folder: RunFolder, config: RunConfig) -> bool:
-        """Resume a run in this process."""
-        return self._start(lambda: self.app_state.session.resume(folder, config))
+    def resume_run(self, folder: RunFolder, config: RunConfig, state: RunState) -> bool:
+        """Resume a run in this process; `state` is its state so far."""
+        return self._start(lambda: self.app_state.session.resume(folder, config), state=state)
 
     def fork_run(self, folder: RunFolder, checkpoint: str, config: RunConfig) -> bool:
         """Start a new run in this process from a checkpoint of another."""
         return self._start(lambda: self.app_state.session.fork(folder, checkpoint, config))
 
-    def _start(self, start: Callable[[], Any], heading: str = "") -> bool:
+    def _start(
+        self, start: Callable[[], Any], heading: str = "", state: RunState | None = None
+    ) -> bool:
         try:
             training = start()
         except UserError as error:
             self.notify(str(error), "error")
             return False
-        feed = RunFeed.of(training)
+        feed = RunFeed.of(training, state)
         feed.heading = heading
         self.show_run(feed)
         return True

@@ -48,11 +48,17 @@ class RunFeed:
         self.holder: LockHolder | None = None
         self._checked_at = 0.0
         self._ended = False
+        # The sessions of a resumed run that ended before this feed was made.
+        self._earlier_sessions = 0
 
     @classmethod
-    def of(cls, training: Training) -> RunFeed:
-        """A run that this process trains."""
-        feed = cls()
+    def of(cls, training: Training, state: RunState | None = None) -> RunFeed:
+        """A run that this process trains.
+
+        `state` is that of a resumed run, after all events before this training; it is modified."""
+        feed = cls(state)
+        feed.state.end, feed.state.paused = None, False
+        feed._earlier_sessions = feed.state.sessions
         feed.training, feed.config, feed._folder = training, training.config, training.folder
         return feed
 
@@ -100,9 +106,14 @@ class RunFeed:
         return self.holder is not None or (self.training is not None and not self.training.is_done)
 
     @property
+    def has_started(self) -> bool:
+        """Whether the run has begun to train, a resumed one again."""
+        return self.state.sessions > self._earlier_sessions
+
+    @property
     def error(self) -> str:
         """Why the run did not start, or why its files cannot be read."""
-        if self.training is not None and self.training.is_done and self.state.started is None:
+        if self.training is not None and self.training.is_done and not self.has_started:
             error = self.training.error
             if error is not None:
                 return str(error) if isinstance(error, UserError) else format_error(error)
@@ -113,10 +124,10 @@ class RunFeed:
         """What the run is doing, or how it ended, in one word."""
         state = self.state
         if self.is_live:
-            if state.started is None:
+            if not self.has_started:
                 return "preparing"
             return "paused" if state.paused else (state.phase or "starting")
-        if self.error and state.started is None:
+        if self.error and not self.has_started:
             return "not started"
         return state.end_reason or ("crashed" if state.started is not None else "empty")
 

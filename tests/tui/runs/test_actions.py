@@ -9,6 +9,7 @@ from textual.widgets import Input, OptionList, Static
 
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.runs.folder import ARCHIVE_FOLDER, RunFolder
+from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.log import CommandReader
 from fmnist_tui.tui.base.dialogs import ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.screens.runs import screen as runs_screen
@@ -33,7 +34,8 @@ async def test_a_stopped_run_is_resumed_with_its_config(
         await wait_for_rows(dashboard, pilot, 1)
         resuming = record_calls(dashboard, "resume_run", monkeypatch)
         await pilot.press("u")
-        assert resuming == [(run, CONFIG)]
+        await wait_until(pilot, lambda: bool(resuming))
+        assert resuming == [(run, CONFIG, replay(run.events))]
 
 
 async def test_a_finished_run_is_resumed_only_for_more_epochs(
@@ -51,7 +53,8 @@ async def test_a_finished_run_is_resumed_only_for_more_epochs(
             assert problem in str(dashboard.screen.query_one(Static).content)
         dashboard.screen.query_one(Input).value = "9"
         await pilot.press("enter")
-        assert resuming == [(run, CONFIG.changed(epochs=9))]
+        await wait_until(pilot, lambda: bool(resuming))
+        assert resuming == [(run, CONFIG.changed(epochs=9), replay(run.events))]
 
 
 async def test_a_live_run_is_followed_instead_of_resumed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import Stop
+from fmnist_tui.protocol.events import EVENTS, RunStarted
+from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
@@ -85,3 +88,36 @@ def test_a_run_that_could_not_start_has_the_reason(tmp_path: Path) -> None:
     training.finish(UserError("no such data"))
     assert feed.drain()
     assert (feed.status, feed.error) == ("not started", "no such data")
+
+
+def test_a_resumed_run_continues_from_its_history_and_drops_what_is_repeated(
+    tmp_path: Path,
+) -> None:
+    folder = make_run(tmp_path, epochs=3, ended=False)
+    training = Training(CONFIG, folder)
+    feed = RunFeed.of(training, replay(folder.events))
+    assert feed.status == "preparing"
+    assert feed.state.best is not None and feed.state.best.epoch == 3
+    first, *rest = events(run=folder.name)
+    assert isinstance(first, RunStarted)
+    session = [
+        dataclasses.replace(first, step=40),
+        *(e for e in rest if getattr(e, "step", 0) > 40),
+    ]
+    training.events.extend(session)
+    with folder.events.open("a") as file:
+        file.writelines(EVENTS.encode(event) + "\n" for event in session)
+    assert feed.drain() and feed.has_started
+    assert feed.state == RunFeed.open(folder).state
+    assert [step for step, _ in feed.state.series("train_loss")] == list(range(1, 81))
+
+
+def test_a_resumed_run_that_cannot_start_has_the_reason_and_no_end(tmp_path: Path) -> None:
+    folder = make_run(tmp_path)
+    training = Training(CONFIG, folder)
+    feed = RunFeed.of(training, replay(folder.events))
+    training.finish(UserError("no such data"))
+    assert feed.drain()
+    assert (feed.status, feed.error) == ("not started", "no such data")
+    # An earlier end would be taken for that of this session.
+    assert feed.state.end is None and feed.state.step == 80

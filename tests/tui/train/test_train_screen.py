@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from textual.containers import Vertical
@@ -31,7 +33,7 @@ from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
-from tests.tui.support import CONFIG, make_run, wait_until
+from tests.tui.support import CONFIG, make_run, notice, wait_until
 from tests.tui.train.support import FakeTraining, panes_by_view
 
 
@@ -426,6 +428,30 @@ async def test_a_run_of_the_past_is_shown_from_its_events(
     async with open_dashboard("train") as (dashboard, pilot):
         await pilot.pause()
         assert "finished" in text_of(dashboard, RunProgress)
+
+
+async def test_a_resumed_run_keeps_its_history(
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_run(app_state.runs_dir, epochs=3, ended=False, splits=())
+    training = FakeTraining(CONFIG)
+    training.folder = folder
+    app_state.feed = RunFeed.open(folder)
+    monkeypatch.setattr(app_state.session, "resume", lambda *_: training)
+    async with open_dashboard("train") as (dashboard, pilot):
+        await pilot.press("u")
+        await wait_until(pilot, lambda: "preparing" in dashboard.status_line().plain)
+        assert "94.6 % val" in dashboard.status_line().plain
+        started = app_state.feed.state.started
+        assert started is not None
+        training.events.append(dataclasses.replace(started, step=40))
+        await wait_for_events(dashboard, pilot, training)
+        steps = [step for step, _ in app_state.feed.state.series("train_loss")]
+        assert steps == list(range(1, 41))
+        assert app_state.feed.state.best == app_state.feed.state.epochs[1]
+        dashboard.show("evaluate")
+        await wait_until(pilot, lambda: "evaluate best @ step" in notice(dashboard))
+        training.finish()
 
 
 async def test_hidden_panes_are_complete_when_they_are_shown(

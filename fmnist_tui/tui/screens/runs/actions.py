@@ -16,6 +16,7 @@ from fmnist_tui.protocol.events import FINISHED
 from fmnist_tui.runs import archive, checkpoints
 from fmnist_tui.runs.checkpoints import CheckpointEntry
 from fmnist_tui.runs.folder import REPORT_FILE, RunFolder
+from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.runs.log import send_command
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
@@ -66,8 +67,9 @@ class RunActions:
             if text is None:
                 return
             config = parse(text)
+        state = await self._screen.in_thread(partial(replay, run.run.events))
         context = self._screen.context
-        if context.resume_run(run.run, config):
+        if self._screen.is_current and context.resume_run(run.run, config, state):
             context.select_run(run.run)
             context.show("train")
 

@@ -140,7 +140,7 @@ class SamplePredictions:
     def __init__(self, screen: DashboardScreen) -> None:
         self._screen = screen
         self._last_glance: object = None
-        self._loaded: tuple[object, tuple[int, ...]] | None = None
+        self._loaded: object = None
 
     def redraw(self, feed: RunFeed | None) -> None:
         """Draw again, as the renderer may have changed."""
@@ -164,8 +164,11 @@ class SamplePredictions:
         heatmap.show(glance.confusion, names)
         set_border_titles(pane, subtitle=f"epoch {glance.epoch}")
         set_border_titles(heatmap, subtitle=f"{glance.count:,} of val")
-        if self._loaded != (feed, glance.indices):
-            self._loaded = (feed, glance.indices)
+        # A resumed run has predictions before it has its dataset.
+        dataset = feed.training.dataset if feed.training is not None else None
+        source = (feed, glance.indices, dataset is not None)
+        if self._loaded != source:
+            self._loaded = source
             self._load_images(feed, glance.indices)
 
     def _load_images(self, feed: RunFeed, indices: tuple[int, ...]) -> None:

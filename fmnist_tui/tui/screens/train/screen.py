@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import ClassVar
 
 from textual import getters, on
@@ -15,6 +16,7 @@ from textual.widget import Widget
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.commands import Pause, Resume, SaveCheckpoint, ScaleLearningRate, Stop
 from fmnist_tui.protocol.events import FINISHED, TRAIN
+from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.image_screen import ImageScreen
 from fmnist_tui.tui.base.screen import FOLD_BELOW
@@ -265,14 +267,18 @@ class TrainScreen(ImageScreen):
         if feed is not None and feed.config is not None:
             self._form.fill(feed.config.model_dump(), f"settings of {feed.name}")
 
-    def action_resume(self) -> None:
+    @dialog_flow
+    async def action_resume(self) -> None:
         feed = self.app_state.feed
         if feed is None or feed.is_live or feed.folder is None or feed.config is None:
             self.notify_error("no run to resume")
         elif feed.state.end_reason == FINISHED:
             self.notify("this run has finished: Runs (6) resumes it for more epochs or forks it")
         else:
-            self.context.resume_run(feed.folder, feed.config)
+            state = await self.in_thread(partial(replay, feed.folder.events))
+            # Another run may have been started or followed in the meantime.
+            if self.app_state.feed is feed:
+                self.context.resume_run(feed.folder, feed.config, state)
 
     @dialog_flow
     async def action_recipe(self) -> None:
