@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from textual.screen import Screen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.analysis.predictions import Predictions
@@ -186,3 +186,9 @@ def notice(dashboard: Dashboard) -> str:
     """The text that Evaluate or Errors shows instead of results."""
     shown = dashboard.screen.has_class("-no-results")
     return str(dashboard.screen.query_one("#notice", Static).content) if shown else ""
+
+
+async def screen_input(dashboard: Dashboard, pilot: object) -> Input:
+    """The input of the screen or dialog that is open, once it has one: a new dialog is empty."""
+    await wait_until(pilot, lambda: bool(dashboard.screen.query(Input)))
+    return dashboard.screen.query_one(Input)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from fmnist_tui.config import dataset_catalog
 from fmnist_tui.data.dataset import Dataset, Split
@@ -23,7 +23,7 @@ from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.dataset_cache import DatasetSpec
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.util.errors import UserError
-from tests.tui.support import wait_until
+from tests.tui.support import screen_input, wait_until
 
 
 def split(name: str, labels: list[int], start: int = 0) -> Split:
@@ -155,7 +155,7 @@ async def type_text(pilot: Pilot[int], text: str) -> None:
 async def submit(dashboard: Dashboard, pilot: Pilot[int], text: str) -> None:
     """Type into the dialog that is open, and press enter."""
     await wait_until(pilot, lambda: isinstance(dashboard.screen, (PromptDialog, PickerDialog)))
-    dashboard.screen.query_one(Input).value = text
+    (await screen_input(dashboard, pilot)).value = text
     await pilot.pause()
     await pilot.press("enter")
     await pilot.pause()

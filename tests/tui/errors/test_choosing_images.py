@@ -13,7 +13,7 @@ from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.state.app_state import AppState, ClassPair
 from tests.tui.conftest import OpenDashboard
 from tests.tui.errors.support import facts, gallery_of, predictions_of, wait_for_images
-from tests.tui.support import headline, wait_until
+from tests.tui.support import headline, screen_input, wait_until
 
 
 async def test_a_cell_of_the_matrix_opens_its_images_and_split(
@@ -37,7 +37,7 @@ async def test_c_picks_a_pair_of_classes(
         await wait_for_images(dashboard, pilot)
         await pilot.press("c")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
-        dashboard.screen.query_one(Input).value = "pullover dress"
+        (await screen_input(dashboard, pilot)).value = "pullover dress"
         await pilot.press("enter")
         await wait_for_images(
             dashboard, pilot, len(predictions_of(sketches, "test").find_misses(2, 3))
@@ -102,17 +102,17 @@ async def test_g_goes_to_an_index(
         await wait_for_images(dashboard, pilot)
         await pilot.press("g")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
-        dashboard.screen.query_one(Input).value = f"#{misses[41].index}"
+        (await screen_input(dashboard, pilot)).value = f"#{misses[41].index}"
         await pilot.press("enter")
         await wait_until(pilot, lambda: gallery_of(dashboard).cursor == 41)
         await pilot.press("g")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
         problem = dashboard.screen.query_one(Static)
         for nonsense in ("999999", "a"):
-            dashboard.screen.query_one(Input).value = nonsense
+            (await screen_input(dashboard, pilot)).value = nonsense
             await pilot.press("enter")
             assert f"#{nonsense} is not among these images" in str(problem.content)
-        dashboard.screen.query_one(Input).value = ""
+        (await screen_input(dashboard, pilot)).value = ""
         await pilot.press("enter")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
         assert gallery_of(dashboard).cursor == 41

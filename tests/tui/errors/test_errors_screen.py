@@ -42,6 +42,7 @@ from tests.tui.support import (
     make_run,
     notice,
     predictions,
+    screen_input,
     wait_until,
 )
 
@@ -190,7 +191,7 @@ async def test_p_w_and_e_choose_split_and_run_and_evaluate(
         await wait_until(pilot, lambda: "val" in headline(dashboard) and not notice(dashboard))
         await pilot.press("w")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
-        dashboard.screen.query_one(Input).value = other.id
+        (await screen_input(dashboard, pilot)).value = other.id
         await pilot.press("enter")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
         await wait_until(pilot, lambda: "No predictions" in notice(dashboard))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.analysis.predictions import Predictions
@@ -24,6 +24,7 @@ from tests.tui.support import (
     notice,
     predictions,
     record_toasts,
+    screen_input,
     wait_until,
 )
 
@@ -222,7 +223,7 @@ async def test_w_selects_another_run(app_state: AppState, open_dashboard: OpenDa
         await wait_for_scores(dashboard, pilot)
         await pilot.press("w")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
-        dashboard.screen.query_one(Input).value = second.id
+        (await screen_input(dashboard, pilot)).value = second.id
         await pilot.press("enter")
         await wait_for_scores(dashboard, pilot, second.id)
         assert app_state.selected_run == second

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from textual import events
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from fmnist_tui.config import recipes
 from fmnist_tui.runs.folder import RunFolder
@@ -29,7 +29,7 @@ from fmnist_tui.tui.screens.predict.stages import StagesPane, StageStrip
 from fmnist_tui.tui.state.app_state import AppState
 from tests.tui.conftest import OpenDashboard
 from tests.tui.fake_model import FakeModel
-from tests.tui.support import make_run, record_toasts, wait_until
+from tests.tui.support import make_run, record_toasts, screen_input, wait_until
 
 
 @pytest.fixture
@@ -276,7 +276,7 @@ async def test_another_selected_run_predicts_again(
         await wait_until(pilot, lambda: "Bag" in result_text(dashboard))
         await pilot.press("w")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
-        dashboard.screen.query_one(Input).value = other.id
+        (await screen_input(dashboard, pilot)).value = other.id
         await pilot.press("enter")
         await wait_until(pilot, lambda: len(model.requests) > 1 and "Bag" in result_text(dashboard))
         assert app_state.selected_run == other
@@ -293,10 +293,10 @@ async def test_a_model_file_can_be_chosen_instead(
         await wait_until(pilot, lambda: "Bag" in result_text(dashboard))
         await pilot.press("w")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
-        dashboard.screen.query_one(Input).value = "file"
+        (await screen_input(dashboard, pilot)).value = "file"
         await pilot.press("enter")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
-        dashboard.screen.query_one(Input).value = str(tmp_path / "net.safetensors")
+        (await screen_input(dashboard, pilot)).value = str(tmp_path / "net.safetensors")
         await pilot.press("enter")
         await wait_until(pilot, lambda: len(model.requests) == 2)
         assert model.requests[-1][0] == tmp_path / "net.safetensors"
@@ -329,7 +329,7 @@ async def test_a_watched_folder_adds_images_until_it_is_gone(
     async with open_dashboard("predict") as (dashboard, pilot):
         await pilot.press("W")
         assert isinstance(dashboard.screen, PromptDialog)
-        dashboard.screen.query_one(Input).value = str(folder)
+        (await screen_input(dashboard, pilot)).value = str(folder)
         await pilot.press("enter")
         await wait_until(pilot, lambda: "watching" in note(dashboard))
         assert "waiting for images" in file_table(dashboard).empty
@@ -365,12 +365,12 @@ async def test_w_ends_the_watch_and_a_missing_folder_is_an_error(
     async with open_dashboard("predict") as (dashboard, pilot):
         messages = record_toasts(monkeypatch)
         await pilot.press("W")
-        dashboard.screen.query_one(Input).value = str(tmp_path / "missing")
+        (await screen_input(dashboard, pilot)).value = str(tmp_path / "missing")
         await pilot.press("enter")
         await wait_until(pilot, lambda: bool(messages))
         assert "cannot be read" in messages[0]
         await pilot.press("W")
-        dashboard.screen.query_one(Input).value = str(tmp_path)
+        (await screen_input(dashboard, pilot)).value = str(tmp_path)
         await pilot.press("enter")
         await wait_until(pilot, lambda: "watching" in note(dashboard))
         screen = dashboard.screen

@@ -23,7 +23,7 @@ from tests.tui.runs.support import (
     rows,
     wait_for_rows,
 )
-from tests.tui.support import CONFIG, make_run, record_toasts, wait_until
+from tests.tui.support import CONFIG, make_run, record_toasts, screen_input, wait_until
 
 
 async def test_a_stopped_run_is_resumed_with_its_config(
@@ -48,10 +48,10 @@ async def test_a_finished_run_is_resumed_only_for_more_epochs(
         await pilot.press("u")
         for wrong, problem in (("3", "must be more than 4"), ("many", "whole number")):
             assert isinstance(dashboard.screen, PromptDialog)
-            dashboard.screen.query_one(Input).value = wrong
+            (await screen_input(dashboard, pilot)).value = wrong
             await pilot.press("enter")
             assert problem in str(dashboard.screen.query_one(Static).content)
-        dashboard.screen.query_one(Input).value = "9"
+        (await screen_input(dashboard, pilot)).value = "9"
         await pilot.press("enter")
         await wait_until(pilot, lambda: bool(resuming))
         assert resuming == [(run, CONFIG.changed(epochs=9), replay(run.events))]
@@ -104,7 +104,7 @@ async def test_f_forks_from_a_checkpoint_with_changed_settings(
         await pilot.press("enter")
         problem = str(dashboard.screen.query_one(Static).content)
         assert problem == "lr: write a change as lr=0.001"
-        dashboard.screen.query_one(Input).value = "epochs=8 lr=0.5"
+        (await screen_input(dashboard, pilot)).value = "epochs=8 lr=0.5"
         await pilot.press("enter")
         assert forking == [(run, "last-0002.pt", CONFIG.changed(epochs=8, lr=0.5))]
 

@@ -12,7 +12,7 @@ from fmnist_tui.tui.screens.runs.export import export_summary
 from fmnist_tui.tui.state.app_state import AppState
 from tests.tui.conftest import OpenDashboard
 from tests.tui.runs.support import RecordedJobs, add_checkpoint, wait_for_rows
-from tests.tui.support import make_run, record_toasts, wait_until
+from tests.tui.support import make_run, record_toasts, screen_input, wait_until
 
 EXPORTED = {
     "file": "/there/m.onnx",
@@ -68,7 +68,7 @@ async def test_an_existing_file_is_overwritten_only_after_asking(
             await wait_until(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
             await pilot.press("p")
             await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
-            dashboard.screen.query_one(Input).value = str(out)
+            (await screen_input(dashboard, pilot)).value = str(out)
             await pilot.press("enter")
             await wait_until(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
             await pilot.press(answer)

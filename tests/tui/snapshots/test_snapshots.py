@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from textual.widgets import Input
 
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.sweeps import storage
@@ -25,7 +24,7 @@ from tests.tui import support
 from tests.tui.conftest import OpenDashboard
 from tests.tui.fake_model import FakeModel
 from tests.tui.snapshots.snapshots import screen_text
-from tests.tui.support import events, make_run, wait_until
+from tests.tui.support import events, make_run, screen_input, wait_until
 from tests.unit.sweeps.support import join_study, run_trial
 
 SNAPSHOTS = Path(__file__).parent / "kept"
@@ -129,7 +128,7 @@ async def test_a_screen_matches_its_snapshot(
         if screen == "predict" and state == "finished":
             shutil.copy(SAMPLE, Path.home())
             await pilot.press("enter")
-            dashboard.screen.query_one(Input).value = f"~/{SAMPLE.name}"
+            (await screen_input(dashboard, pilot)).value = f"~/{SAMPLE.name}"
             await pilot.press("enter")
         text = previous = ""
         unchanged = 0

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from textual.pilot import Pilot
-from textual.widgets import Input
 
 from fmnist_tui.sweeps.snapshot import Snapshot, TrialView
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import PromptDialog
 from fmnist_tui.tui.widgets.line_table import LineTable
-from tests.tui.support import wait_until
+from tests.tui.support import screen_input, wait_until
 from tests.unit.sweeps.support import SEARCH, make_spec
 
 StartedJobs = list[tuple[str, list[str]]]
@@ -45,7 +44,7 @@ async def wait_for_rows(dashboard: Dashboard, pilot: Pilot[int], count: int) -> 
 async def answer(dashboard: Dashboard, pilot: Pilot[int], value: str) -> None:
     """Enter a value in the open prompt."""
     await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
-    dashboard.screen.query_one(Input).value = value
+    (await screen_input(dashboard, pilot)).value = value
     await pilot.press("enter")
     await pilot.pause()
 
