@@ -201,6 +201,32 @@ async def test_another_study_is_shown_when_the_cursor_moves_to_it(
         assert dashboard.screen.focused is table(dashboard)
 
 
+async def test_a_refresh_leaves_the_list_of_sweeps_where_the_user_has_scrolled_it(
+    open_dashboard: OpenDashboard,
+    ledger: StudyLedger,
+    location: StorageLocation,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in range(6):
+        join_study(location, make_spec(name=f"other-{number}"))
+    monkeypatch.setattr(sweep_screen.SweepScreen, "tick", lambda _: None)
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
+        studies = table(dashboard, "studies")
+        await wait_until(pilot, lambda: len(studies.rows) == 7)
+        studies.styles.height = studies.styles.max_height = 6
+        await wait_until(pilot, lambda: studies.size.height == 4)
+        studies.move_cursor(0)
+        studies.scroll_to(y=4, animate=False)
+        studies.hover = 5
+        screen = cast(sweep_screen.SweepScreen, dashboard.screen)
+        await wait_until(pilot, lambda: screen._selected is not None and not screen._is_loading)
+        screen.draw()
+        assert (studies.scroll_offset.y, studies.hover) == (4, 5)
+        screen._selected = study_list.study_key(screen._listing.studies[2])
+        screen.draw()
+        assert studies.cursor == 2 and studies.scroll_offset.y <= 2
+
+
 async def test_enter_on_a_sweep_in_runs_opens_it_here(
     open_dashboard: OpenDashboard,
     ledger: StudyLedger,

@@ -75,6 +75,8 @@ class SweepScreen(TableScreen[TrialView]):
         super().__init__()
         self._listing = StudyListing()
         self._selected: StudyKey | None = None
+        # The row of the selected study, when the list was last drawn.
+        self._drawn_row: str | None = None
         self._requested: StudyRequest = None
         self._ticks = 0
         self._rows: RowCache[TrialView] = RowCache()
@@ -172,8 +174,11 @@ class SweepScreen(TableScreen[TrialView]):
         }
         with self.prevent(LineTable.RowHighlighted):
             table.set_rows(format_head(columns), list(rows.items()), self._error or NO_SWEEPS)
-            if self._selected is not None:
-                table.go_to(_row_key(self._selected))
+            # The user may have scrolled the list since.
+            row = _row_key(self._selected) if self._selected is not None else None
+            if row is not None and row != self._drawn_row:
+                table.go_to(row)
+            self._drawn_row = row if row in rows else None
         set_border_titles(table, f"Sweeps  {sum(bool(study.name) for study in studies)}")
 
     def _draw_trials(self) -> None:
