@@ -165,6 +165,42 @@ async def test_the_field_at_the_cursor_stays_visible_in_a_lower_terminal(
         )
 
 
+async def test_a_click_on_another_field_ends_the_editing(open_dashboard: OpenDashboard) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
+        screen = screen_of(dashboard)
+        form = screen.query_one(Form)
+        form.fields.go_to("epochs")
+        before = dict(screen.draft.values)
+        await pilot.press("enter", "ctrl+u", "5")
+        await wait_until(pilot, lambda: screen.draft.values["epochs"] == 5)
+        (line,) = (
+            y
+            for y in range(form.fields.size.height)
+            if "batch_size" in form.fields.render_line(y).text
+        )
+        await pilot.click(form.fields, offset=(3, line))
+        await wait_until(pilot, lambda: not form.has_class("-typing"))
+        assert form.fields.field == "batch_size" and dashboard.focused is form.fields
+        await pilot.press("escape")
+        await pilot.pause()
+        assert screen.draft.values == before | {"epochs": 5}
+
+
+async def test_a_recipe_that_fills_the_form_ends_the_editing(open_dashboard: OpenDashboard) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
+        screen = screen_of(dashboard)
+        form = screen.query_one(Form)
+        form.fields.go_to("epochs")
+        await pilot.press("enter", "ctrl+u", "5")
+        await wait_until(pilot, lambda: screen.draft.values["epochs"] == 5)
+        dashboard.edit_recipe("split-50k-10k")
+        await wait_until(pilot, lambda: dashboard.focused is form.fields)
+        assert not form.has_class("-typing")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert screen.draft.values["epochs"] == 10
+
+
 async def test_an_invalid_setting_prevents_the_start(open_dashboard: OpenDashboard) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
         screen = screen_of(dashboard)

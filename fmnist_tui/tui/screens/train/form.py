@@ -157,7 +157,8 @@ class Form(Vertical):
 
     fields = getters.query_one(FieldList)
     _input = getters.query_one(Input)
-    _old_value = ""
+    # The field that the input edits, and the value that escape restores.
+    _edited = _old_value = ""
 
     @dataclass
     class ChoicesRequested(Message):
@@ -176,12 +177,14 @@ class Form(Vertical):
         yield Input()
 
     def reload(self) -> None:
-        """Show the present values of the draft."""
-        self.fields.reload()
+        """Show the values of a draft that was changed elsewhere."""
+        self._close_input()
 
     @on(FieldList.FieldChanged)
     def _describe_field(self) -> None:
         name = self.fields.field
+        if self._edited and name != self._edited:
+            self._close_input()
         problem = self.draft.problems.get(name, "")
         about = run_config.FIELDS[name].description or ""
         note = (run_config.describe_allowed(name), "$foreground-muted")
@@ -196,16 +199,18 @@ class Form(Vertical):
         if name == "start" or (choices and name not in ("dataset", "model")):
             self.post_message(self.ChoicesRequested(name, choices))
             return
-        self._old_value = self._input.value = self.draft.format_value(name)
-        self.add_class("-typing")
+        if name != self._edited:
+            self._edited = name
+            self._old_value = self._input.value = self.draft.format_value(name)
+            self.add_class("-typing")
         self._input.focus()
 
     @on(Input.Changed)
     def _set_value(self, event: Input.Changed) -> None:
         event.stop()
-        if self.has_class("-typing"):
-            self.draft.set(self.fields.field, event.value)
-            self.reload()
+        if self._edited:
+            self.draft.set(self._edited, event.value)
+            self.fields.reload()
 
     @on(Input.Submitted)
     def _submit(self, event: Input.Submitted) -> None:
@@ -213,12 +218,14 @@ class Form(Vertical):
         self._close_input()
 
     def on_key(self, event: events.Key) -> None:
-        if event.key == "escape" and self.has_class("-typing"):
+        if event.key == "escape" and self._edited:
             event.stop()
-            self.draft.set(self.fields.field, self._old_value)
+            self.draft.set(self._edited, self._old_value)
             self._close_input()
 
     def _close_input(self) -> None:
+        self._edited = ""
         self.remove_class("-typing")
-        self.reload()
-        self.fields.focus()
+        self.fields.reload()
+        if self.screen.focused is self._input:
+            self.fields.focus()
