@@ -83,10 +83,11 @@ async def test_only_lines_that_change_are_drawn() -> None:
         await pilot.pause()
         assert table.drawn == []
         table.set_row("4", Text("another"))
-        await pilot.pause()
+        await wait_until(pilot, lambda: bool(table.drawn))
         assert table.drawn == [5] and text(table)[5] == "another"
         table.drawn.clear()
         await pilot.press("down")
+        await wait_until(pilot, lambda: len(table.drawn) >= 2)
         assert sorted(table.drawn) == [1, 2]
 
 
