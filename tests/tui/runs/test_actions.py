@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
+from pathlib import Path
 
 import pytest
 from textual.widgets import Input, OptionList, Static
 
 from fmnist_tui.protocol.commands import Stop
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import ARCHIVE_FOLDER, RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.log import CommandReader
@@ -36,6 +39,27 @@ async def test_a_stopped_run_is_resumed_with_its_config(
         await pilot.press("u")
         await wait_until(pilot, lambda: bool(resuming))
         assert resuming == [(run, CONFIG, replay(run.events))]
+
+
+async def test_a_run_is_resumed_though_the_user_leaves_while_its_history_is_read(
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(app_state.runs_dir, epochs=2, ended=False, change=mark_stopped)
+    may_read = threading.Event()
+
+    def read_late(path: Path) -> RunState:
+        may_read.wait(60)
+        return replay(path)
+
+    monkeypatch.setattr("fmnist_tui.tui.screens.runs.actions.replay", read_late)
+    async with open_dashboard("runs") as (dashboard, pilot):
+        await wait_for_rows(dashboard, pilot, 1)
+        resuming = record_calls(dashboard, "resume_run", monkeypatch)
+        await pilot.press("u", "1")
+        may_read.set()
+        await wait_until(pilot, lambda: bool(resuming))
+        assert resuming == [(run, CONFIG, replay(run.events))]
+        assert dashboard.current_mode == "data"
 
 
 async def test_a_finished_run_is_resumed_only_for_more_epochs(

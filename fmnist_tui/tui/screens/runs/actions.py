@@ -69,9 +69,10 @@ class RunActions:
             config = parse(text)
         state = await self._screen.in_thread(partial(replay, run.run.events))
         context = self._screen.context
-        if self._screen.is_current and context.resume_run(run.run, config, state):
+        if context.resume_run(run.run, config, state):
             context.select_run(run.run)
-            context.show("train")
+            if self._screen.is_current:
+                context.show("train")
 
     async def _follow(self, run: RunSummary) -> None:
         context = self._screen.context

@@ -276,9 +276,7 @@ class TrainScreen(ImageScreen):
             self.notify("this run has finished: Runs (6) resumes it for more epochs or forks it")
         else:
             state = await self.in_thread(partial(replay, feed.folder.events))
-            # Another run may have been started or followed in the meantime.
-            if self.app_state.feed is feed:
-                self.context.resume_run(feed.folder, feed.config, state)
+            self.context.resume_run(feed.folder, feed.config, state)
 
     @dialog_flow
     async def action_recipe(self) -> None:
