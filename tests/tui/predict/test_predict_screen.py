@@ -263,7 +263,7 @@ async def test_control_characters_in_file_names_are_escaped(
         await wait_until(pilot, lambda: any("97.0 %" in row for row in rows(dashboard)))
         assert "[red]a␛[2J.png" in rows(dashboard)[0]
         assert path_input(dashboard).value == ""
-        assert "[red]a␛[2J.png" in result_text(dashboard)
+        await wait_until(pilot, lambda: "[red]a␛[2J.png" in result_text(dashboard))
 
 
 async def test_another_selected_run_predicts_again(
