@@ -106,15 +106,21 @@ class Predictions:
 
     @classmethod
     def load(cls, path: Path) -> Predictions:
-        """The predictions in a file; a UserError if it is missing or damaged."""
+        """The predictions in a file; a UserError if it is missing, unreadable or damaged."""
         name = safe_text(path)
         try:
-            with np.load(path, allow_pickle=False) as file:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise UserError(f"{name}: there are no predictions yet; run `evaluate` first") from None
+        except OSError as error:
+            raise UserError(f"{name}: cannot be read: {error.strerror or error}") from None
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 logits, labels, indices = file["logits"], file["labels"], file["indices"]
                 classes = tuple(map(str, file["classes"]))
                 split, checkpoint = str(file["split"]), str(file["checkpoint"])
-        except FileNotFoundError:
-            raise UserError(f"{name}: there are no predictions yet; run `evaluate` first") from None
+        except MemoryError:  # a damaged header can ask for any amount
+            raise UserError(f"{name}: not enough memory to read it, or damaged") from None
         except Exception as error:  # noqa: BLE001 - damaged files make zip, zlib and numpy raise anything
             raise UserError(f"{name}: damaged predictions ({format_error(error)})") from None
         shape = (len(labels), len(classes))

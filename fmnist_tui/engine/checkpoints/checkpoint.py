@@ -156,7 +156,7 @@ def read_checkpoint(path: Path, manifest: CheckpointManifest | None = None) -> P
     except FileNotFoundError:
         raise CheckpointError(f"{source}: the checkpoint file is gone") from None
     except OSError as error:
-        raise CheckpointError(f"{source}: cannot be read: {format_error(error)}") from None
+        raise CheckpointError(f"{source}: cannot be read: {error.strerror or error}") from None
     if manifest is not None and len(data) != manifest.size:
         raise CheckpointError(f"{source}: has {len(data)} bytes, but {manifest.size} were written")
     if manifest is not None and hashlib.sha256(data).hexdigest() != manifest.sha256:

@@ -137,6 +137,22 @@ def test_damaged_predictions_are_refused_in_one_line(tmp_path: Path, damage: str
     assert "test.npz" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_predictions_that_cannot_be_read_are_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match=r": cannot be read: Is a directory$"):
+        Predictions.load(tmp_path)
+
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    path = tmp_path / "test.npz"
+    _predictions().save(path)
+    monkeypatch.setattr(np, "load", fail)
+    with pytest.raises(UserError, match="not enough memory"):
+        Predictions.load(path)
+
+
 def test_no_changed_byte_of_predictions_is_a_traceback(tmp_path: Path) -> None:
     path = tmp_path / "test.npz"
     _predictions().save(path)
