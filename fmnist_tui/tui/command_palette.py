@@ -8,10 +8,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
+from textual import on
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.dom import DOMNode
 from textual.theme import ThemeProvider
+from textual.widgets import Input
 
 from fmnist_tui.config import recipes
 from fmnist_tui.runs.listing import list_runs
@@ -29,8 +31,16 @@ class ActionPalette(CommandPalette, ClosedOnce[None]):
     """Textual's palette, without paging when the terminal has no space for its list."""
 
     def _action_command_list(self, action: str) -> None:
-        if self.query_one(CommandList).scrollable_content_region.height:
+        has_space = self.query_one(CommandList).scrollable_content_region.height > 0
+        if has_space or not action.startswith("page"):
             super()._action_command_list(action)
+
+    @on(Input.Changed)
+    def _ignore_late_input(self, event: Input.Changed) -> None:
+        """A change may arrive after the palette has closed, when its list is gone."""
+        if self.app.screen is not self:
+            event.prevent_default()
+            event.stop()
 
 
 class PaletteCommands(Provider):
@@ -39,6 +49,11 @@ class PaletteCommands(Provider):
     @property
     def _context(self) -> DashboardContext:
         return cast("DashboardContext", self.app)
+
+    async def _wait_init(self) -> None:
+        # A search ends when more is typed; that must not cancel `startup`.
+        if self._init_task is not None:
+            await asyncio.shield(self._init_task)
 
     async def startup(self) -> None:
         context = self._context

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+
 import pytest
-from textual.command import CommandPalette
+from textual.command import CommandList, CommandPalette
 from textual.content import Content
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 from fmnist_tui.config.recipes import DEFAULT_RECIPE
+from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.tui import theme
 from fmnist_tui.tui.app import SCREENS, Dashboard
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog, TextDialog
+from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
@@ -114,12 +119,10 @@ async def choose_option(dashboard: Dashboard, pilot: Pilot[int], text: str) -> N
 
     def first_matches() -> bool:
         first = str(listed.get_option_at_index(0).prompt) if listed.option_count else ""
-        return text in first
+        return text in first and listed.highlighted is not None
 
     await wait_until(pilot, first_matches)
     await pilot.press("enter")
-    if dashboard.screen is palette:
-        await pilot.press("enter")
     await wait_until(pilot, lambda: dashboard.screen is not palette)
 
 
@@ -130,10 +133,47 @@ async def test_the_palette_offers_all_themes(
         await pilot.press("ctrl+p")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, CommandPalette))
         await choose_option(dashboard, pilot, "Theme…")
-        await wait_until(pilot, lambda: "themes" in dashboard.screen.query_one(Input).placeholder)
+        await wait_until(
+            pilot,
+            lambda: any("themes" in line.placeholder for line in dashboard.screen.query(Input)),
+        )
         await choose_option(dashboard, pilot, "dracula")
         await wait_until(pilot, lambda: dashboard.theme == "dracula")
         assert app_state.settings.get("theme", "") == "dracula"
+
+
+async def test_the_palette_can_be_searched_while_its_runs_are_still_being_listed(
+    open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_list = threading.Event()
+
+    def list_slowly(folder: Path) -> list[RunSummary]:
+        may_list.wait(60)
+        return []
+
+    monkeypatch.setattr("fmnist_tui.tui.command_palette.list_runs", list_slowly)
+    async with open_dashboard("runs") as (dashboard, pilot):
+        await pilot.press("ctrl+p", *"evalu")
+        assert isinstance(dashboard.screen, CommandPalette)
+        may_list.set()
+        await choose_option(dashboard, pilot, "Go to Evaluate")
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, EvaluateScreen))
+
+
+async def test_text_that_arrives_after_the_palette_has_closed_is_ignored(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with open_dashboard("runs") as (dashboard, pilot):
+        await pilot.press("ctrl+p")
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, CommandPalette))
+        palette = dashboard.screen
+        line = palette.query_one(Input)
+        await palette.query_one(CommandList).remove()
+        await palette.run_action("escape")
+        palette.post_message(Input.Changed(line, "late"))
+        await wait_until(pilot, lambda: dashboard.screen is not palette)
+        await pilot.press("2")
+        assert isinstance(dashboard.screen, TrainScreen)
 
 
 async def test_the_palette_offers_screens_actions_recipes_and_runs(
