@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
+from textual.driver import Driver
+
 from fmnist_tui.config.plans import EnsembleStep
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.session.session import Session
@@ -25,6 +27,7 @@ from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.state.settings import Settings, settings_dir
 from fmnist_tui.tui.terminal import browser_driver, stdio
 from fmnist_tui.tui.terminal.gc_tuning import short_collections
+from fmnist_tui.tui.terminal.terminal_driver import TerminalDriver
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import format_count
 from fmnist_tui.util.text import safe_text, strip_style
@@ -81,7 +84,9 @@ def _run_app(app_state: AppState, first: str, size: browser_driver.Size | None) 
         install_signal_handlers()
         return await app.run_async(size=size)
 
-    driver = browser_driver.driver_class(install_signal_handlers) if size is not None else None
+    driver: type[Driver] = TerminalDriver
+    if size is not None:
+        driver = browser_driver.driver_class(install_signal_handlers)
     app = Dashboard(app_state, first, driver)
     with stdio.redirected_output(app_state.printed) as screen, short_collections():
         try:
@@ -90,8 +95,11 @@ def _run_app(app_state: AppState, first: str, size: browser_driver.Size | None) 
             result, failure = None, f"{type(error).__name__}: {error}"
         else:
             failure = ""
-        # A terminal that is lost from here on must not end the process.
+        # A terminal that is lost from here on must not end the process, and Textual's handlers
+        # need its event loop.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        for number in (signal.SIGCONT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+            signal.signal(number, signal.SIG_DFL)
         if result is not None:
             return ""
         if size is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import select
 import sys
 import termios
 import threading
@@ -26,15 +27,32 @@ RESTORE = (
 _LINE_LIMIT = 4000
 
 
+class _TerminalFile(io.FileIO):
+    """A failing write would end Textual's writer thread, for which the app waits forever.
+
+    A terminal that has gone sends SIGHUP, too."""
+
+    def write(self, data: Any, /) -> int:
+        rest = memoryview(data)
+        length = len(rest)
+        with contextlib.suppress(OSError):
+            while rest:
+                written = super().write(rest)
+                if written is None:  # the terminal is set to non-blocking
+                    select.select([], [self], [])
+                else:
+                    rest = rest[written:]
+        return length
+
+
 class TerminalScreen:
     """The terminal's descriptor that the dashboard draws to."""
 
     def __init__(self, descriptor: int) -> None:
-        self._file = io.TextIOWrapper(io.FileIO(descriptor, "w"), "utf-8", write_through=True)
+        self._file = io.TextIOWrapper(_TerminalFile(descriptor, "w"), "utf-8", write_through=True)
 
     def discard(self) -> None:
-        """Discard all further output. The terminal is gone, and a failing write would end the
-        writer thread, which the app waits for."""
+        """Discard all further output: the terminal is gone."""
         devnull = os.open(os.devnull, os.O_RDWR)
         os.dup2(devnull, self._file.fileno())
         os.close(devnull)
