@@ -97,7 +97,12 @@ class LineChart(IncrementalWidget, can_focus=True):
     @property
     def is_due(self) -> bool:
         """Whether a live chart may be redrawn now."""
-        return time.monotonic() >= self._next_redraw
+        return self.due_in == 0
+
+    @property
+    def due_in(self) -> float:
+        """Seconds until a live chart may be redrawn."""
+        return max(0.0, self._next_redraw - time.monotonic())
 
     def toggle_log(self) -> None:
         self.log_scale = not self.log_scale

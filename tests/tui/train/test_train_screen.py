@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -246,6 +247,7 @@ async def test_the_chart_has_a_cursor_and_a_log_scale(
     async with open_dashboard("train") as (dashboard, pilot):
         await wait_for_events(dashboard, pilot, run)
         chart = dashboard.screen.query_one("#loss", LineChart)
+        await wait_until(pilot, lambda: bool(chart._lines))
         chart.focus()
         await pilot.press("left")
         assert "train" in chart.reading and "step" in chart.reading
@@ -257,6 +259,19 @@ async def test_the_chart_has_a_cursor_and_a_log_scale(
         await pilot.pause()
 
 
+async def test_charts_that_may_not_be_drawn_yet_are_drawn_later_without_another_event(
+    open_dashboard: OpenDashboard, run: FakeTraining
+) -> None:
+    more = list(run.events)
+    run.events.clear()
+    async with open_dashboard("train") as (dashboard, pilot):
+        loss = dashboard.screen.query_one("#loss", LineChart)
+        accuracy = dashboard.screen.query_one("#accuracy", LineChart)
+        accuracy._next_redraw = time.monotonic() + 1
+        run.events.extend(more)
+        await wait_until(pilot, lambda: bool(loss._lines) and bool(accuracy._lines))
+
+
 async def test_rate_changes_and_kept_checkpoints_are_marked(
     open_dashboard: OpenDashboard, run: FakeTraining
 ) -> None:
@@ -265,6 +280,7 @@ async def test_rate_changes_and_kept_checkpoints_are_marked(
         await wait_for_events(dashboard, pilot, run)
         await pilot.press("y", "y")
         chart = dashboard.screen.query_one("#loss", LineChart)
+        await wait_until(pilot, lambda: bool(chart._lines))
         drawn = "".join(chart.render_line(y).text for y in range(chart.size.height))
         assert "L" in drawn and "B" in drawn
 

@@ -90,6 +90,7 @@ class TrainScreen(ImageScreen):
         self._smoothing = 0
         self._view = VIEWS[0]
         self._last_feed: RunFeed | None = None
+        self._late_charts_are_scheduled = False
 
     def panes(self) -> Iterable[Widget]:
         with Horizontal(id="columns"):
@@ -179,6 +180,16 @@ class TrainScreen(ImageScreen):
             marks = curves.chart_marks(state)
             loss.show(curves.loss_lines(state, smoothing), marks, "step", live=live)
             accuracy.show(curves.accuracy_lines(state, smoothing), marks, "step", live=live)
+        elif not self._late_charts_are_scheduled:
+            # Nothing more may come, for example because the run was paused.
+            self._late_charts_are_scheduled = True
+            self.set_timer(max(loss.due_in, accuracy.due_in, 0.01), self._update_late_charts)
+
+    def _update_late_charts(self) -> None:
+        self._late_charts_are_scheduled = False
+        feed = self.app_state.feed
+        if self.is_current and feed is not None:
+            self._update_charts(feed, feed.is_live)
 
     # -- keys -----------------------------------------------------------------------------------
 
