@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
@@ -148,12 +149,19 @@ def make_run(
     return folder
 
 
-async def wait_until(pilot: object, condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait until a condition holds, usually the result of work in a thread."""
+async def wait_until(
+    pilot: Pilot[Any], condition: Callable[[], bool], seconds: float = 60.0
+) -> None:
+    """Wait until a condition holds, usually the result of work in a thread.
+
+    It is checked when all messages are handled and all is drawn, so what follows from it holds
+    too."""
     deadline = time.monotonic() + seconds
+    await pilot.pause()
     while not condition():
         assert time.monotonic() < deadline, "the condition never held"
-        await pilot.pause(0.02)  # type: ignore[attr-defined]
+        await pilot.pause(0.02)
+        await pilot.pause()
 
 
 def record_toasts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -188,7 +196,7 @@ def notice(dashboard: Dashboard) -> str:
     return str(dashboard.screen.query_one("#notice", Static).content) if shown else ""
 
 
-async def screen_input(dashboard: Dashboard, pilot: object) -> Input:
+async def screen_input(dashboard: Dashboard, pilot: Pilot[Any]) -> Input:
     """The input of the screen or dialog that is open, once it has one: a new dialog is empty."""
     await wait_until(pilot, lambda: bool(dashboard.screen.query(Input)))
     return dashboard.screen.query_one(Input)

@@ -83,7 +83,7 @@ async def test_a_run_that_is_read_slowly_does_not_replace_a_training(
     read, open_feed = threading.Event(), RunFeed.open
 
     def open_later(folder: Any) -> RunFeed:
-        assert read.wait(10)
+        assert read.wait(60)
         return open_feed(folder)
 
     monkeypatch.setattr(RunFeed, "open", open_later)
@@ -144,7 +144,7 @@ async def test_no_callback_runs_for_a_thread_that_ends_while_the_app_closes(
     calls: list[object] = []
 
     def work() -> str:
-        assert closing.wait(10)
+        assert closing.wait(60)
         # Give the coroutine that awaits this thread time to run first.
         loop.call_soon_threadsafe(lambda: loop.call_later(0.05, delivered.set))
         if outcome == "a failure":

@@ -67,8 +67,8 @@ class FakeDatasets:
     def load(
         self, spec: DatasetSpec, on_step: Any = None, cancel: Any = None, fetch: bool = True
     ) -> Dataset:
-        self.calls.append((spec.dataset, fetch))
         self.cancelled = cancel
+        self.calls.append((spec.dataset, fetch))
         for step in self.steps:
             on_step(step)
         while not self.may_finish.wait(0.01):

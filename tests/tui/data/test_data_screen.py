@@ -259,9 +259,10 @@ async def test_a_split_without_matching_images_is_reported(
         assert "no images of Bag in test" in rendered(gallery(dashboard))
         assert "backspace shows all classes" in rendered(gallery(dashboard))
         assert "test · Bag | none" in gallery_titles(dashboard) and numbers(dashboard) == ""
-        await pilot.press("right", "enter", "m", "escape", "backspace")
-        await pilot.pause()
-        assert "of 7" in gallery_titles(dashboard)
+        await pilot.press("right", "enter", "m")
+        await wait_until(pilot, lambda: "of 10" in gallery_titles(dashboard))
+        await pilot.press("escape", "backspace")
+        await wait_until(pilot, lambda: "of 7" in gallery_titles(dashboard))
 
 
 async def test_g_goes_to_an_index_and_reports_why_one_is_invalid(

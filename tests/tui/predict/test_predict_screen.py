@@ -332,7 +332,7 @@ async def test_a_watched_folder_adds_images_until_it_is_gone(
         (await screen_input(dashboard, pilot)).value = str(folder)
         await pilot.press("enter")
         await wait_until(pilot, lambda: "watching" in note(dashboard))
-        assert "waiting for images" in file_table(dashboard).empty
+        await wait_until(pilot, lambda: "waiting for images" in file_table(dashboard).empty)
         written, began = 0, time.monotonic()
 
         def is_reported() -> bool:
@@ -379,7 +379,7 @@ async def test_w_ends_the_watch_and_a_missing_folder_is_an_error(
         assert watch is not None
         await pilot.press("W")
         assert "no longer watching" in note(dashboard)
-        watch.join(5)
+        watch.join(60)
         assert not watch.is_alive()
 
 

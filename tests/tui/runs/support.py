@@ -38,6 +38,12 @@ def curve(dashboard: Dashboard) -> LineChart:
     return next(chart for chart in dashboard.screen.query(LineChart) if chart.display)
 
 
+def curve_lines(dashboard: Dashboard) -> int:
+    """How many lines the displayed chart has; 0 while none is displayed."""
+    charts = dashboard.screen.query(LineChart)
+    return max((len(chart._lines) for chart in charts if chart.display), default=0)
+
+
 def is_displayed(dashboard: Dashboard, selector: str) -> bool:
     return bool(dashboard.screen.query_one(selector).display)
 

@@ -167,7 +167,7 @@ async def test_a_archives_a_run_after_asking(
         await wait_for_rows(dashboard, pilot, 0)
         moved = app_state.runs_dir / ARCHIVE_FOLDER / run.name
         assert moved.is_dir()
-        assert app_state.selected_run == RunFolder(moved)
+        await wait_until(pilot, lambda: app_state.selected_run == RunFolder(moved))
 
 
 async def test_x_deletes_a_run_after_asking_with_its_size(

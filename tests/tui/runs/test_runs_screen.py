@@ -17,6 +17,7 @@ from tests.tui.conftest import OpenDashboard
 from tests.tui.runs.support import (
     append_events,
     curve,
+    curve_lines,
     hold_lock,
     is_displayed,
     page,
@@ -75,7 +76,7 @@ async def test_space_marks_up_to_six_runs_and_c_clears_the_marks(
             await pilot.press("space", "down")
         assert [line[:2] for line in rows(dashboard)] == [*(f"◆{n}" for n in range(1, 7)), "  "]
         assert "at most 6 runs" in toasts[0]
-        await wait_until(pilot, lambda: len(curve(dashboard)._lines) == 6)
+        await wait_until(pilot, lambda: curve_lines(dashboard) == 6)
         assert curve(dashboard)._lines[1].label.startswith("2 ")
         await pilot.press("home", "space")
         assert rows(dashboard)[0].startswith("  ")
@@ -92,7 +93,7 @@ async def test_two_marked_runs_are_compared_by_their_differing_settings(
         await wait_for_rows(dashboard, pilot, 2)
         await wait_until(pilot, lambda: "parameters" in page(dashboard))
         await pilot.press("space", "down", "space")
-        await wait_until(pilot, lambda: "0.02" in page(dashboard))
+        await wait_until(pilot, lambda: "0.01" in page(dashboard) and "0.02" in page(dashboard))
         settings = {line.split()[0]: line.split()[1:] for line in page(dashboard).splitlines()}
         assert sorted(settings["lr"]) == ["0.01", "0.02"]
         assert "epochs" not in settings
@@ -111,7 +112,7 @@ async def test_v_cycles_through_the_curves_and_saves_the_choice(
             await pilot.press("v")
         assert curves == ["curve-val_accuracy", "curve-val_loss", "curve-train_loss"]
         assert app_state.settings.get("runs.curves") == "val_accuracy"
-        await wait_until(pilot, lambda: len(curve(dashboard)._lines) == 1)
+        await wait_until(pilot, lambda: curve_lines(dashboard) == 1)
 
 
 async def test_v_includes_the_settings_on_a_small_terminal(
@@ -127,7 +128,7 @@ async def test_v_includes_the_settings_on_a_small_terminal(
         await pilot.resize_terminal(160, 50)
         await pilot.pause()
         assert is_displayed(dashboard, "#page")
-        assert curve(dashboard).display
+        await wait_until(pilot, lambda: curve_lines(dashboard) > 0)
 
 
 async def test_the_compare_pane_is_on_the_right_on_a_large_terminal(
@@ -229,7 +230,7 @@ async def test_a_run_without_events_is_listed_as_broken(
         table(dashboard).go_to(str(intact.path))
         await pilot.pause()
         await pilot.press("space")
-        await wait_until(pilot, lambda: len(curve(dashboard)._lines) == 1)
+        await wait_until(pilot, lambda: curve_lines(dashboard) == 1)
 
 
 async def test_a_run_with_garbage_in_its_events_and_no_config_is_still_shown(
@@ -243,7 +244,7 @@ async def test_a_run_with_garbage_in_its_events_and_no_config_is_still_shown(
     make_run(app_state.runs_dir, change=spoil)
     async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
-        await wait_until(pilot, lambda: len(curve(dashboard)._lines) == 1)
+        await wait_until(pilot, lambda: curve_lines(dashboard) == 1)
         assert "no such config file" in page(dashboard)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.settings import KEYS, VIEW, Settings
 from tests.tui.conftest import OpenDashboard
+from tests.tui.support import record_toasts
 
 
 def test_a_saved_setting_is_loaded_again(tmp_path: Path) -> None:
@@ -32,11 +35,12 @@ def test_an_unwritable_folder_is_reported_once_and_the_setting_applies(tmp_path:
 
 
 async def test_a_custom_key_replaces_the_default(
-    app_state: AppState, open_dashboard: OpenDashboard
+    app_state: AppState, open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    toasts = record_toasts(monkeypatch)
     app_state.settings.keymap = {"app.help": "f1", "train.nosuch": "x"}
     async with open_dashboard("train") as (dashboard, pilot):
-        assert any("train.nosuch" in toast.message for toast in dashboard._notifications)
+        assert any("train.nosuch" in toast for toast in toasts)
         before = dashboard.screen
         await pilot.press("question_mark")
         assert dashboard.screen is before

@@ -169,6 +169,7 @@ async def test_an_unreachable_storage_is_a_row_and_is_not_read_again_at_once(
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         monkeypatch.setattr(storage, "CONNECT_SECONDS", 0.2)
+        monkeypatch.setattr(study_list, "RETRY_SECONDS", 600.0)
         far = f"postgresql+psycopg://me@127.0.0.1:{silent.getsockname()[1]}/x"
         folder.config.write_text(specs.to_toml(make_spec(name="far"), {"storage": far}))
         async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
