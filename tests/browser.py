@@ -22,7 +22,7 @@ import aiohttp
 import pytest
 
 CHROMIUM = shutil.which("chromium")
-TIMEOUT = 30.0
+TIMEOUT = 90.0
 _FLAGS = (
     "--headless",
     "--no-sandbox",

@@ -9,6 +9,16 @@ import pytest
 
 from tests.e2e.support import FORK_SERVER, QUICK, Home
 
+# Seconds for a test that starts several processes, one after another
+TIMEOUT = 400
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TIMEOUT))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def fork_server() -> Iterator[None]:

@@ -34,7 +34,11 @@ PRELOADED = (
     "torch",
     "torch._dynamo",
     "sklearn.ensemble",
+    "alembic.command",
     "optuna",
+    "optuna.storages._rdb.models",
+    "psycopg",
+    "sqlalchemy.dialects.postgresql",
     "sqlalchemy.dialects.sqlite",
     "fmnist_tui.cli.main",
     "fmnist_tui.cli.commands.dashboard",
@@ -94,7 +98,7 @@ class ForkedProcess:
             reader.start()
         self.wait(timeout)
         for reader in readers:
-            reader.join(5)
+            reader.join(60)
         for stream in (self.stdout, self.stderr):
             if stream is not None:
                 stream.close()

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PROGRAMS = ("initdb", "postgres")
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 # The server refuses to run as root; for root, one of these accounts runs it.
 ACCOUNTS = ("postgres", "nobody")
 
@@ -37,7 +37,7 @@ def cluster() -> Iterator[str]:
     assert folder is not None
     account = _account()
     root = Path(tempfile.mkdtemp(prefix="fmnist-pg-", dir="/tmp"))
-    password, port = secrets.token_hex(8), _free_port()
+    password = secrets.token_hex(8)
     try:
         (root / "password").write_text(password)
         if account is not None:
@@ -48,6 +48,7 @@ def cluster() -> Iterator[str]:
         initdb += ["--auth=scram-sha-256", f"--pwfile={root / 'password'}", "-E", "UTF8"]
         _run(initdb, root, account)
         settings = [f"unix_socket_directories={root}", "listen_addresses=127.0.0.1"]
+        port = _free_port()
         settings = [word for setting in settings for word in ("-c", setting)]
         server = subprocess.Popen(
             [str(folder / "postgres"), "-D", str(data), "-F", "-p", str(port), *settings],

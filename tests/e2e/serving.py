@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +18,7 @@ import aiohttp
 import psutil
 import pyte
 
-from tests.e2e.support import Home
+from tests.e2e.support import LIMIT, Home, events, wait_for
 from tests.e2e.terminal import dashboard_env
 
 # Settings of a training that does not end by itself
@@ -32,15 +33,6 @@ LONG = {
     "OMP_NUM_THREADS": "1",
 }
 SIZE = (120, 36)
-
-
-def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Wait until a condition is met; returns its value."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "timed out"
-        time.sleep(0.05)
-    return found
 
 
 class Server:
@@ -95,7 +87,7 @@ class Server:
                 dashboards.append(process)
         return dashboards
 
-    def stop(self, signal_number: signal.Signals, seconds: float = 60.0) -> int:
+    def stop(self, signal_number: signal.Signals, seconds: float = LIMIT) -> int:
         """Send the server a signal; returns its exit status."""
         self.process.send_signal(signal_number)
         return self.process.wait(seconds)
@@ -104,7 +96,7 @@ class Server:
         """Send one request with only these headers; returns the status and the response."""
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
         text = "\r\n".join([*lines, "Connection: close", "", ""])
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=LIMIT) as connection:
             connection.sendall(text.encode("latin-1"))
             response = b""
             while block := connection.recv(65536):
@@ -117,7 +109,7 @@ class Server:
     def events(self) -> list[dict[str, Any]]:
         """All events of the only run."""
         [record] = self.runs.glob("*/events.jsonl")
-        return [json.loads(line) for line in record.read_text().splitlines()]
+        return events(record.parent)
 
     def events_of(self, kind: str) -> list[dict[str, Any]]:
         if not list(self.runs.glob("*/events.jsonl")):
@@ -128,7 +120,7 @@ class Server:
         """Stop the process that has taken the run over."""
         pid = self.events_of("RunStarted")[-1]["pid"]
         psutil.Process(pid).terminate()
-        until(lambda: self.events()[-1]["is"] == "RunEnded")
+        wait_for(lambda: self.events()[-1]["is"] == "RunEnded")
 
 
 class TerminalView:
@@ -152,16 +144,25 @@ class SocketClient:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
         self.view = TerminalView()
+        # Without a reader the server's pings would not be answered.
+        self._reader = asyncio.create_task(self._read())
 
-    async def until(self, words: str, seconds: float = 60.0) -> None:
+    async def _read(self) -> None:
+        async for message in self.socket:
+            assert message.type is aiohttp.WSMsgType.BINARY, message
+            self.view.feed(message.data)
+
+    async def until(self, words: str, seconds: float = LIMIT) -> None:
         """Wait until the screen shows this text."""
         end = time.monotonic() + seconds
         while words not in self.view.text:
-            left = end - time.monotonic()
-            assert left > 0, f"never saw {words!r}:\n{self.view.text}"
-            message = await self.socket.receive(timeout=left)
-            assert message.type is aiohttp.WSMsgType.BINARY, (message, self.view.text)
-            self.view.feed(message.data)
+            assert not self._reader.done(), f"closed before {words!r}:\n{self.view.text}"
+            assert time.monotonic() < end, f"never saw {words!r}:\n{self.view.text}"
+            await asyncio.sleep(0.05)
+
+    async def wait_for_close(self) -> None:
+        """Wait until the server has closed the connection."""
+        await asyncio.wait_for(self._reader, LIMIT)
 
     async def press(self, keys: str) -> None:
         await self.socket.send_json(["stdin", keys])

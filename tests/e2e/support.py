@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.e2e.fork_server import ForkedProcess, ForkServer
 
-LIMIT = 90.0
+# Seconds to wait for anything; a busy machine takes long to start a process.
+LIMIT = 120.0
 QUICK = [
     "--dataset",
     "sketches",
@@ -26,6 +28,7 @@ QUICK = [
     "1",
 ]
 FORK_SERVER = ForkServer()
+Found = TypeVar("Found")
 
 
 class Home:
@@ -87,13 +90,23 @@ class Home:
         while time.monotonic() < deadline:
             assert process.poll() is None, process.communicate()[1]
             for record in self.runs.glob("*/events.jsonl"):
-                lines = record.read_text().splitlines()
-                last = next((line for line in reversed(lines) if '"Progress"' in line), "")
-                if last and json.loads(last)["step"] >= steps:
+                progress = [e for e in events(record.parent) if e["is"] == "Progress"]
+                if progress and progress[-1]["step"] >= steps:
                     return record.parent
             time.sleep(0.05)
         raise AssertionError(f"the training has not reached step {steps}")
 
 
 def events(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    """The events of a run; a line that is still being written is left out."""
+    lines = (run / "events.jsonl").read_text().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def wait_for(condition: Callable[[], Found], seconds: float = LIMIT) -> Found:
+    """Wait until a condition is met; returns its value."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "timed out"
+        time.sleep(0.05)
+    return found

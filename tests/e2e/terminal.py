@@ -19,7 +19,7 @@ from typing import Any, Self
 import pyte
 
 from tests.e2e.fork_server import ForkedProcess
-from tests.e2e.support import FORK_SERVER
+from tests.e2e.support import FORK_SERVER, LIMIT
 
 KEYS = {
     "enter": "\r",
@@ -38,7 +38,6 @@ KEYS = {
 # The private modes that a program may switch and must restore; those that are on by default.
 MODE = re.compile(rb"\x1b\[\?(\d+(?:;\d+)*)([hl])")
 DEFAULT_MODES = {7, 25}
-LIMIT = 60.0
 
 
 class Terminal:

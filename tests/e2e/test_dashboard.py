@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.e2e.support import LIMIT, events, wait_for
 from tests.e2e.terminal import Terminal, dashboard_env
 
 SMALL = {
@@ -25,6 +25,7 @@ SMALL = {
 }
 LONG = {**SMALL, "FMNIST_TUI_EPOCHS": "100000", "FMNIST_TUI_PATIENCE": "0"}
 
+ALTERNATE_SCREEN = b"\x1b[?1049h"
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
 
 
@@ -34,14 +35,13 @@ def env(tmp_path: Path) -> dict[str, str]:
     return dashboard_env(tmp_path)
 
 
-def events(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+def runs(env: dict[str, str]) -> list[Path]:
+    return [path.parent for path in Path(env["FMNIST_TUI_RUNS"]).glob("*/events.jsonl")]
 
 
 def only_run(env: dict[str, str]) -> Path:
-    result = [path.parent for path in Path(env["FMNIST_TUI_RUNS"]).glob("*/events.jsonl")]
-    assert len(result) == 1, result
-    return result[0]
+    [run] = runs(env)
+    return run
 
 
 def training(env: dict[str, str], *words: str, size: tuple[int, int] = (120, 36)) -> Terminal:
@@ -74,7 +74,7 @@ def test_a_run_is_started_and_stopped_and_its_record_is_complete(
     env: dict[str, str], busy: Terminal
 ) -> None:
     busy.press("s")
-    busy.until("stopped")
+    busy.until("○")  # in the navigation bar: the record is complete
     busy.press("q")
     assert busy.wait_for_exit() == 0
     assert busy.is_restored()
@@ -113,13 +113,6 @@ def test_sigterm_saves_ends_with_143_and_restores_the_terminal(
     assert busy.is_restored()
     last = events(only_run(env))[-1]
     assert (last["is"], last["reason"]) == ("RunEnded", "stopped")
-
-
-def wait_for(condition: Any, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "timed out"
-        time.sleep(0.05)
 
 
 def stop_process(env: dict[str, str]) -> None:
@@ -197,8 +190,21 @@ def test_an_exception_in_a_widget_restores_the_terminal_and_keeps_the_run(
     stop_process(env)
 
 
+def test_it_quits_after_sigcont(env: dict[str, str]) -> None:
+    """A second reader of the keys would never end."""
+    with Terminal(env=env) as terminal:
+        terminal.until("1 Data.*6 Runs")
+        os.kill(terminal.pid, signal.SIGCONT)
+        wait_for(lambda: terminal.raw.count(ALTERNATE_SCREEN) == 2)
+        terminal.press("2")
+        terminal.until("settings")
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0
+        assert terminal.is_restored()
+
+
 def test_random_keys_and_resizes_while_training_do_not_crash_it(
-    env: dict[str, str], busy: Terminal
+    env: dict[str, str],
 ) -> None:
     """500 keys and 200 resizes in random order with a fixed seed, without the keys that quit."""
     rng = random.Random(7)
@@ -206,15 +212,16 @@ def test_random_keys_and_resizes_while_training_do_not_crash_it(
     keys += ["escape", "escape", "pageup", "pagedown", "ctrl+p"]
     turns = ["key"] * 500 + ["size"] * 200
     rng.shuffle(turns)
-    for turn in turns:
-        if turn == "key":
-            busy.press(rng.choice(keys), pause=0.005)
-        else:
-            busy.resize(rng.randint(10, 220), rng.randint(3, 70))
-    busy.resize(120, 36)
-    quit_dashboard(busy)
-    assert busy.is_restored()
-    assert len(events(only_run(env))) > 2
+    with training(env, "--debug") as busy:
+        for turn in turns:
+            if turn == "key":
+                busy.press(rng.choice(keys), pause=0.005)
+            else:
+                busy.resize(rng.randint(10, 220), rng.randint(3, 70))
+        busy.resize(120, 36)
+        quit_dashboard(busy)
+        assert busy.is_restored()
+    assert all(len(events(run)) > 2 for run in runs(env))
 
 
 def quit_dashboard(terminal: Terminal) -> None:
@@ -224,14 +231,21 @@ def quit_dashboard(terminal: Terminal) -> None:
     between them."""
     question = "What should happen to it"
     terminal.until("6 Runs")
-    end = time.monotonic() + 60
-    while terminal.alive and question not in terminal.text():
+
+    def is_answered() -> bool:
+        return not terminal.alive or question in terminal.text()
+
+    end = time.monotonic() + LIMIT
+    while not is_answered():
         assert time.monotonic() < end, f"cannot quit:\n{terminal.text()}"
-        terminal.press("escape", pause=0.5)
-        terminal.press("q", pause=0.5)
+        with suppress(OSError):  # it has just ended
+            terminal.press("escape", pause=0.5)
+            terminal.press("q")
+        with suppress(AssertionError):  # it closed a dialog, or q was typed into an input
+            wait_for(is_answered, 5)
     if terminal.alive:
         terminal.press("s")
-    assert terminal.wait_for_exit() == 0
+    assert terminal.wait_for_exit() == 0, terminal.text()
 
 
 def test_a_tour_of_the_screens(env: dict[str, str]) -> None:

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from fmnist_tui.config.recipes import shipped_folder
-from tests.e2e.support import LIMIT, QUICK, Home, events
+from tests.e2e.support import LIMIT, QUICK, Home, events, wait_for
 
 SCRIPT = shipped_folder("assets") / "predict_onnx.py"
 # Runs the script where neither torch nor this program can be imported.
@@ -182,14 +181,14 @@ def test_an_ensemble_of_seeds_is_a_run(home: Home, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_keeps_the_finished_members(home: Home) -> None:
-    words = ("--seeds", "3", *QUICK, "--limit", "64", "--epochs", "3")
+    words = ("--seeds", "3", *QUICK, "--limit", "64", "--epochs", "300", "--patience", "0")
     process = home.start("ensemble", *words)
-    deadline = time.monotonic() + LIMIT
-    while time.monotonic() < deadline and process.poll() is None:
+
+    def is_training_the_second() -> bool:
         runs = sorted(home.runs.glob("*/events.jsonl"))
-        if len(runs) > 1 and events(runs[-1].parent):
-            break
-        time.sleep(0.02)
+        return len(runs) > 1 and any(event["is"] == "Progress" for event in events(runs[-1].parent))
+
+    wait_for(is_training_the_second)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 130, err

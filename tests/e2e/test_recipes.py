@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.runs.lock import find_holder
-from tests.e2e.support import LIMIT, Home, events
+from tests.e2e.support import LIMIT, Home, events, wait_for
 
 BASE = """
 about = "drawn garments"
@@ -128,11 +127,14 @@ def test_a_detached_plan_runs_to_its_end(home: Home) -> None:
     done = home.run("train", "staged", "--detach")
     assert done.returncode == 0, done.stderr
     assert "stage 1 of 2: pretrain; the process continues with the other steps" in done.stdout
-    deadline = time.monotonic() + LIMIT
-    while not (runs := find_runs(home, "staged-adapt")) or find_holder(runs[0]) is not None:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert events(runs[0])[-1]["reason"] == "finished"
+
+    def has_ended(run: Path) -> bool:
+        return (run / "events.jsonl").exists() and events(run)[-1]["is"] == "RunEnded"
+
+    wait_for(lambda: any(map(has_ended, find_runs(home, "staged-adapt"))))
+    [run] = find_runs(home, "staged-adapt")
+    wait_for(lambda: find_holder(run) is None)
+    assert events(run)[-1]["reason"] == "finished"
 
 
 def test_a_run_is_resumed_with_the_rest_of_its_plan(home: Home, tmp_path: Path) -> None:

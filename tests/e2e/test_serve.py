@@ -11,14 +11,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from tests.browser import Page, browser, needs_chromium
-from tests.e2e.serving import LONG, Server, SocketClient, TerminalView, connect_clients, until
-from tests.e2e.support import Home
+from tests.e2e.serving import LONG, Server, SocketClient, TerminalView, connect_clients
+from tests.e2e.support import LIMIT, Home, wait_for
 
 UPGRADE = (
     ("Upgrade", "websocket"),
@@ -118,7 +117,7 @@ def test_correct_requests_are_accepted(server: Server) -> None:
         "/socket?width=80&height=24", *UPGRADE, own, cookie, ("Origin", f"http://{server.host}")
     )
     assert status == 101
-    until(lambda: not server.dashboards())
+    wait_for(lambda: not server.dashboards())
 
 
 @pytest.mark.parametrize(
@@ -244,11 +243,11 @@ async def test_nothing_is_left_of_twenty_connections(tmp_path: Path) -> None:
     """Half of them close the tab, half break the connection."""
     with Server(tmp_path, "--visitors", "20") as server:
         async with connect_clients(server, 20) as clients:
-            await asyncio.gather(*(client.until("1 Data", 100) for client in clients))
-            assert len(server.dashboards()) == 20
+            await asyncio.gather(*(client.until("1 Data") for client in clients))
+            await asyncio.to_thread(wait_for, lambda: len(server.dashboards()) == 20)
             for client in clients[::2]:
                 client.disconnect()
-        await asyncio.to_thread(until, lambda: not server.dashboards())
+        await asyncio.to_thread(wait_for, lambda: not server.dashboards())
         assert server.request("/", ("Host", server.host), ("Cookie", server.cookie))[0] == 200
 
 
@@ -276,12 +275,12 @@ async def start_training(server: Server, client: SocketClient) -> None:
     await client.press("2")
     await client.until("settings")
     await client.press(" ")
-    await asyncio.to_thread(until, lambda: len(server.events_of("Progress")) > 3)
+    await asyncio.to_thread(wait_for, lambda: len(server.events_of("Progress")) > 3)
 
 
 def wait_for_handover(server: Server) -> None:
     """Wait until another process has taken the run over."""
-    until(lambda: len(server.events_of("RunStarted")) == 2)
+    wait_for(lambda: len(server.events_of("RunStarted")) == 2)
     first, second = server.events_of("RunStarted")
     [ended] = server.events_of("RunEnded")
     assert ended["reason"] == "detached"
@@ -300,11 +299,12 @@ async def test_a_run_continues_without_its_client_or_the_server(tmp_path: Path, 
                 number = signal.Signals[end]
                 status = await asyncio.to_thread(server.stop, number)
                 assert status == (143 if end == "SIGTERM" else -signal.SIGKILL)
+                with socket.create_server(("127.0.0.1", server.port)):
+                    pass
         await asyncio.to_thread(wait_for_handover, server)
-        await asyncio.to_thread(until, lambda: not server.dashboards())
+        await asyncio.to_thread(wait_for, lambda: not server.dashboards())
         if end == "SIGTERM":
-            with socket.create_server(("127.0.0.1", server.port)):
-                assert "continues in process" in server.log.read_text()
+            assert "continues in process" in server.log.read_text()
         server.stop_run()
 
 
@@ -315,10 +315,7 @@ async def test_quitting_and_stopping_ends_the_run_and_closes_the_page(tmp_path: 
             await client.press("q")
             await client.until("What should happen to it")
             await client.press("s")
-            message: Any = None
-            while message is None or message.type.name == "BINARY":
-                message = await client.socket.receive(timeout=60)
-            assert message.type.name in ("CLOSE", "CLOSED", "CLOSING")
+            await client.wait_for_close()
         assert server.events()[-1]["reason"] == "stopped"
 
 
@@ -341,7 +338,7 @@ class BrowserTab:
         assert size
         return cls(page, int(size[1]), int(size[2]))
 
-    async def until(self, pattern: str, seconds: float = 45.0) -> None:
+    async def until(self, pattern: str, seconds: float = LIMIT) -> None:
         end = time.monotonic() + seconds
         while not re.search(pattern, self.text):
             assert time.monotonic() < end, f"never saw {pattern!r}:\n{self.text}"
@@ -384,4 +381,4 @@ async def test_a_training_continues_between_two_browser_tabs(tmp_path: Path) -> 
             await second.page.press("q")
             await second.page.until("document.body.classList.contains('-closed')")
         assert server.events()[-1]["reason"] == "stopped"
-        until(lambda: not server.dashboards())
+        wait_for(lambda: not server.dashboards())

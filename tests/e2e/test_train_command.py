@@ -88,7 +88,7 @@ def test_two_ctrl_c_quit_at_once_and_end_the_record(home: Home) -> None:
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=LIMIT)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < LIMIT / 2
     assert process.returncode == 130
     assert events(run)[-1]["is"] == "RunEnded"
     assert home.json("runs", "show", "last")["state"] == "stopped"
@@ -132,9 +132,9 @@ def test_the_same_run_cannot_be_trained_twice_at_once(home: Home) -> None:
 
 
 def test_on_a_terminal_there_are_bars_and_a_coloured_summary(home: Home) -> None:
-    words = ["train", *QUICK, "--epochs", "40"]
+    words = ["train", *QUICK, "--epochs", "400", "--patience", "0"]
     with Terminal(*words, env=home.environment, size=(100, 40)) as terminal:
-        terminal.until(r"epoch \d+/40")
+        terminal.until(r"epoch \d+/400")
         terminal.until("images/s")
         assert terminal.wait_for_exit() == 0
         output = terminal.raw.decode().rpartition("confusion on test")[2]
