@@ -143,21 +143,39 @@ class SocketClient:
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
-        self.view = TerminalView()
+        self.received = bytearray()
+        self._view, self._viewed = TerminalView(), 0
         # Without a reader the server's pings would not be answered.
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
         async for message in self.socket:
             assert message.type is aiohttp.WSMsgType.BINARY, message
-            self.view.feed(message.data)
+            self.received += message.data
 
-    async def until(self, words: str, seconds: float = LIMIT) -> None:
+    @property
+    def text(self) -> str:
+        """The text on the screen. Drawing it takes some CPU time."""
+        new = bytes(self.received[self._viewed :])
+        self._viewed += len(new)
+        self._view.feed(new)
+        return self._view.text
+
+    async def until(self, words: str) -> None:
         """Wait until the screen shows this text."""
-        end = time.monotonic() + seconds
-        while words not in self.view.text:
-            assert not self._reader.done(), f"closed before {words!r}:\n{self.view.text}"
-            assert time.monotonic() < end, f"never saw {words!r}:\n{self.view.text}"
+        end, length = time.monotonic() + LIMIT, -1
+        while length == len(self.received) or words not in self.text:
+            length = len(self.received)
+            assert not self._reader.done(), f"closed before {words!r}:\n{self.text}"
+            assert time.monotonic() < end, f"never saw {words!r}:\n{self.text}"
+            await asyncio.sleep(0.05)
+
+    async def until_received(self, words: bytes) -> None:
+        """Wait until these bytes have come, without drawing them."""
+        end = time.monotonic() + LIMIT
+        while words not in self.received:
+            assert not self._reader.done(), f"closed before {words!r}"
+            assert time.monotonic() < end, f"never received {words!r}"
             await asyncio.sleep(0.05)
 
     async def wait_for_close(self) -> None:

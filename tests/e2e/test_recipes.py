@@ -129,7 +129,8 @@ def test_a_detached_plan_runs_to_its_end(home: Home) -> None:
     assert "stage 1 of 2: pretrain; the process continues with the other steps" in done.stdout
 
     def has_ended(run: Path) -> bool:
-        return (run / "events.jsonl").exists() and events(run)[-1]["is"] == "RunEnded"
+        record = events(run) if (run / "events.jsonl").exists() else []
+        return bool(record) and record[-1]["is"] == "RunEnded"
 
     wait_for(lambda: any(map(has_ended, find_runs(home, "staged-adapt"))))
     [run] = find_runs(home, "staged-adapt")

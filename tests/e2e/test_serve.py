@@ -243,7 +243,7 @@ async def test_nothing_is_left_of_twenty_connections(tmp_path: Path) -> None:
     """Half of them close the tab, half break the connection."""
     with Server(tmp_path, "--visitors", "20") as server:
         async with connect_clients(server, 20) as clients:
-            await asyncio.gather(*(client.until("1 Data") for client in clients))
+            await asyncio.gather(*(client.until_received(b"Data") for client in clients))
             await asyncio.to_thread(wait_for, lambda: len(server.dashboards()) == 20)
             for client in clients[::2]:
                 client.disconnect()
