@@ -160,6 +160,9 @@ class LineChart(IncrementalWidget, can_focus=True):
         key = (self.size, self.log_scale, id(self._lines), ascii_only)
         if self._drawn_for == key:
             return
+        if self._lines:
+            # Importing takes as long as many drawings, and would put off the next one.
+            import plotext  # noqa: F401
         started = time.thread_time()
         width, height = self.size.width, self.size.height - 1
         self._chart = line_chart.draw_chart(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 
 import numpy as np
@@ -270,6 +271,28 @@ async def test_charts_that_may_not_be_drawn_yet_are_drawn_later_without_another_
         accuracy._next_redraw = time.monotonic() + 1
         run.events.extend(more)
         await wait_until(pilot, lambda: bool(loss._lines) and bool(accuracy._lines))
+
+
+class SlowImport:
+    """A finder that finds nothing, and takes half a second of CPU time for plotext."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == "plotext":
+            end = time.thread_time() + 0.5
+            while time.thread_time() < end:
+                pass
+
+
+async def test_importing_plotext_does_not_put_off_the_second_drawing(
+    open_dashboard: OpenDashboard, run: FakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "plotext", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [SlowImport(), *sys.meta_path])
+    async with open_dashboard("train") as (dashboard, pilot):
+        chart = dashboard.screen.query_one("#loss", LineChart)
+        await wait_until(pilot, lambda: bool(chart._lines))
+        assert "plotext" in sys.modules
+        assert chart.due_in < 0.5 / chart.MAX_TIME_SHARE / 2
 
 
 async def test_rate_changes_and_kept_checkpoints_are_marked(
