@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
-from textual import on
+from textual import events, on
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.dom import DOMNode
@@ -34,6 +34,12 @@ class ActionPalette(CommandPalette, ClosedOnce[None]):
         has_space = self.query_one(CommandList).scrollable_content_region.height > 0
         if has_space or not action.startswith("page"):
             super()._action_command_list(action)
+
+    @on(events.Mount)
+    def _ignore_late_mount(self, event: events.Mount) -> None:
+        """Textual looks for the screen below; a palette that has already closed has none."""
+        if self not in self.app.screen_stack:
+            event.prevent_default()
 
     @on(Input.Changed)
     def _ignore_late_input(self, event: Input.Changed) -> None:

@@ -176,6 +176,19 @@ async def test_text_that_arrives_after_the_palette_has_closed_is_ignored(
         assert isinstance(dashboard.screen, TrainScreen)
 
 
+async def test_another_screen_may_be_shown_before_the_palette_is_mounted(
+    open_dashboard: OpenDashboard,
+) -> None:
+    """A run that was chosen just before may open while the palette opens."""
+    async with open_dashboard("runs") as (dashboard, pilot):
+        dashboard.action_command_palette()
+        dashboard.show("train")
+        await pilot.pause()
+        assert isinstance(dashboard.screen, TrainScreen)
+        await choose_in_palette(dashboard, pilot, "Go to Errors")
+        assert dashboard.current_mode == "errors"
+
+
 async def test_the_palette_offers_screens_actions_recipes_and_runs(
     open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
