@@ -27,6 +27,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.tui import theme as themes
 from fmnist_tui.tui.base import dialog_flow
+from fmnist_tui.tui.base.key_queue import KeyQueue
 from fmnist_tui.tui.base.nav_bar import NavBar
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.command_palette import ActionPalette, PaletteCommands
@@ -96,6 +97,7 @@ class Dashboard(App[int]):
         self.jobs = JobManager(self)
         self.plan_runner = PlanRunner(self)
         self.quit_flow = QuitFlow(self)
+        self._key_queue = KeyQueue(self, self._send_typed)
         self._refresh_rate = RefreshRate()
         self._reported_end: RunEnded | None = None
         self.run_updated: Signal[RunFeed] = Signal(self, "run updated")
@@ -121,8 +123,13 @@ class Dashboard(App[int]):
         return Screen(id="default")
 
     async def on_event(self, event: events.Event) -> None:
-        typed = isinstance(event, events.Key | events.Paste) and not event.is_forwarded
-        if typed and isinstance(self.screen, DashboardScreen):
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self._key_queue.put(event)
+        else:
+            await super().on_event(event)
+
+    async def _send_typed(self, event: events.Event) -> None:
+        if isinstance(self.screen, DashboardScreen):
             self.screen.focus_visible()
         await super().on_event(event)
 

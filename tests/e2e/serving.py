@@ -18,6 +18,7 @@ import aiohttp
 import psutil
 import pyte
 
+from tests.e2e.screen import Screen
 from tests.e2e.support import LIMIT, Home, events, wait_for
 from tests.e2e.terminal import dashboard_env
 
@@ -127,7 +128,7 @@ class TerminalView:
     """A terminal's screen, drawn from received bytes."""
 
     def __init__(self, size: tuple[int, int] = SIZE) -> None:
-        self._screen = pyte.Screen(*size)
+        self._screen = Screen(*size)
         self._stream = pyte.ByteStream(self._screen)
 
     def feed(self, data: bytes) -> None:
@@ -135,7 +136,7 @@ class TerminalView:
 
     @property
     def text(self) -> str:
-        return "\n".join(self._screen.display)
+        return self._screen.text()
 
 
 class SocketClient:

@@ -19,6 +19,7 @@ from typing import Any, Self
 import pyte
 
 from tests.e2e.fork_server import ForkedProcess
+from tests.e2e.screen import Screen
 from tests.e2e.support import FORK_SERVER, LIMIT
 
 KEYS = {
@@ -72,7 +73,7 @@ class Terminal:
         else:
             self.process = FORK_SERVER.start_in(child_end, words, env)
         self.raw = bytearray()
-        self._screen = pyte.Screen(*size)
+        self._screen = Screen(*size)
         self._stream = pyte.ByteStream(self._screen)
         self._lock = threading.Lock()
         self._is_closed = False
@@ -121,7 +122,7 @@ class Terminal:
 
     def text(self) -> str:
         with self._lock:
-            return "\n".join(self._screen.display)
+            return self._screen.text()
 
     def until(self, pattern: str, seconds: float = LIMIT) -> re.Match[str]:
         """Wait until the screen's text matches."""

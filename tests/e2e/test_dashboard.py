@@ -224,6 +224,21 @@ def test_random_keys_and_resizes_while_training_do_not_crash_it(
     assert all(len(events(run)) > 2 for run in runs(env))
 
 
+def test_keys_that_arrive_together_are_handled_one_after_the_other(
+    busy: Terminal, env: dict[str, str]
+) -> None:
+    """A slow connection sends several keys in one packet."""
+    busy.type("3\x10zqzq")
+    busy.until(" zqzq ")
+    busy.until("No predictions")
+    busy.press("escape")
+    busy.until_gone(" zqzq ")
+    busy.type("qs")
+    assert busy.wait_for_exit() == 0
+    last = events(runs(env)[0])[-1]
+    assert (last["is"], last["reason"]) == ("RunEnded", "stopped")
+
+
 def quit_dashboard(terminal: Terminal) -> None:
     """Close all dialogs and quit, stopping the run.
 

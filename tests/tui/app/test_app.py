@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from textual.command import CommandList, CommandPalette
 from textual.content import Content
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
@@ -174,6 +175,17 @@ async def test_text_that_arrives_after_the_palette_has_closed_is_ignored(
         await wait_until(pilot, lambda: dashboard.screen is not palette)
         await pilot.press("2")
         assert isinstance(dashboard.screen, TrainScreen)
+
+
+async def test_the_palette_opens_above_the_screen_of_a_key_typed_just_before(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with open_dashboard("runs") as (dashboard, pilot):
+        for key in ("2", "ctrl+p", "x", "y"):
+            dashboard.post_message(Key(key, key if len(key) == 1 else None))
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, CommandPalette))
+        await wait_until(pilot, lambda: dashboard.screen.query_one(Input).value == "xy")
+        assert dashboard.current_mode == "train"
 
 
 async def test_another_screen_may_be_shown_before_the_palette_is_mounted(

@@ -1,0 +1,104 @@
+"""Keys typed faster than the dashboard handles them are handled in order, none is lost."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from textual import events
+from textual.app import App
+from textual.dom import DOMNode
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input
+
+# They open nothing: while one is held down, its repeats need not wait for each other.
+_CURSOR_KEYS = {"up", "down", "left", "right", "pageup", "pagedown", "j", "k"}
+# A key that takes longer no longer holds up the next one.
+_LIMIT_S = 10.0
+
+
+class KeyQueue:
+    """Hands over typed keys and pastes one at a time.
+
+    Textual sends a key to the widget that has the focus when the key arrives. If the key before
+    it is still on its way to open a dialog or another screen, that is the wrong widget, and the
+    key is lost."""
+
+    def __init__(self, app: App[Any], send: Callable[[events.Event], Awaitable[None]]) -> None:
+        self._app, self._send = app, send
+        self._waiting: deque[events.Event] = deque()
+        # The key that is being handled, when it was sent, and the screen then.
+        self._sent: events.Event | None = None
+        self._sent_at = 0.0
+        self._screen: Screen[Any] | None = None
+
+    async def put(self, event: events.Event) -> None:
+        """Send the event now, or after the ones before it."""
+        self._waiting.append(event)
+        if self._sent is None or time.monotonic() - self._sent_at > _LIMIT_S:
+            await self._send_next()
+        else:
+            await self._send_repeats()
+
+    async def _send_next(self) -> None:
+        while self._waiting:
+            self._sent, self._sent_at = self._waiting.popleft(), time.monotonic()
+            self._screen = self._app.screen
+            await self._send(self._sent)
+            if not self._sent.is_forwarded:
+                # A binding with priority has handled it.
+                if self._app.screen is not self._screen:
+                    self._follow(self._app.screen)
+                    return
+            elif not _is_text(self._sent, self._app.focused):
+                self._follow(self._app.focused or self._screen)
+                await self._send_repeats()
+                return
+        self._sent = None
+
+    async def _send_repeats(self) -> None:
+        while self._waiting and _is_repeat(self._waiting[0], self._sent):
+            await self._send(self._waiting.popleft())
+
+    def _follow(self, target: Widget) -> None:
+        """Go on once `target` and all nodes above it have handled what they have received.
+
+        What a widget sends when it handles a key (`Input.Submitted`) is one step behind the key;
+        the app therefore comes twice."""
+        path = deque[DOMNode](node for node in target.ancestors_with_self if node is not self._app)
+        path += self._app, self._app
+
+        def step() -> None:
+            while path:
+                if path.popleft().call_later(step if path else self._go_on):
+                    return
+
+        step()
+
+    async def _go_on(self) -> None:
+        """Send the next event; a screen that has been opened first composes and gets a focus."""
+        if self._app.screen is not self._screen:
+            self._screen = self._app.screen
+            self._follow(self._screen)
+        else:
+            await self._send_next()
+
+
+def _is_text(event: events.Event, target: Widget | None) -> bool:
+    """Whether the event is text for an input, which opens nothing either."""
+    is_printable = isinstance(event, events.Paste) or (
+        isinstance(event, events.Key) and event.is_printable
+    )
+    return is_printable and isinstance(target, Input)
+
+
+def _is_repeat(event: events.Event, before: events.Event | None) -> bool:
+    return (
+        isinstance(event, events.Key)
+        and isinstance(before, events.Key)
+        and event.key == before.key
+        and event.key in _CURSOR_KEYS
+    )

@@ -1,0 +1,85 @@
+"""Keys that are typed faster than they are handled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from textual.events import Key
+from textual.pilot import Pilot
+from textual.widget import Widget
+
+from fmnist_tui.tui.app import Dashboard
+from tests.tui.conftest import OpenDashboard, wait_for_idle
+from tests.tui.support import wait_until
+
+
+class SlowWidget(Widget):
+    """Handles a key only once it may. The pilot would wait for it, so keys are posted."""
+
+    can_focus = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_go_on = asyncio.Event()
+        self.keys: list[str] = []
+
+    async def on_key(self, event: Key) -> None:
+        self.keys.append(event.key)
+        await self.may_go_on.wait()
+
+
+@asynccontextmanager
+async def slow_widget(
+    open_dashboard: OpenDashboard,
+) -> AsyncIterator[tuple[Dashboard, Pilot[int], SlowWidget]]:
+    async with open_dashboard("runs") as (dashboard, pilot):
+        slow = SlowWidget()
+        await dashboard.screen.mount(slow)
+        slow.focus()
+        await pilot.pause()
+        try:
+            yield dashboard, pilot, slow
+        finally:
+            slow.may_go_on.set()
+
+
+async def type_ahead(dashboard: Dashboard, *keys: str) -> None:
+    for key in keys:
+        dashboard.post_message(Key(key, key if len(key) == 1 else None))
+    await wait_for_idle()
+
+
+async def test_a_key_waits_until_the_one_before_it_is_handled(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with slow_widget(open_dashboard) as (dashboard, pilot, slow):
+        await type_ahead(dashboard, "2", "3", "up")
+        assert slow.keys == ["2"] and dashboard.current_mode == "runs"
+        slow.may_go_on.set()
+        await wait_until(pilot, lambda: dashboard.current_mode == "evaluate")
+        assert slow.keys == ["2"]
+
+
+async def test_a_key_that_is_never_handled_does_not_hold_up_the_keyboard(
+    open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with slow_widget(open_dashboard) as (dashboard, _, slow):
+        await type_ahead(dashboard, "up", "ctrl+q")
+        assert slow.keys == ["up"] and dashboard.return_value is None
+        monkeypatch.setattr("fmnist_tui.tui.base.key_queue._LIMIT_S", 0)
+        await type_ahead(dashboard, "down")
+        assert dashboard.return_value == 0
+
+
+async def test_a_key_whose_widget_is_removed_does_not_hold_up_the_next(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with slow_widget(open_dashboard) as (dashboard, pilot, slow):
+        await type_ahead(dashboard, "up", "2")
+        removed = slow.remove()
+        slow.may_go_on.set()
+        await removed
+        await wait_until(pilot, lambda: dashboard.current_mode == "train")
