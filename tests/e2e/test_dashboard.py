@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -239,27 +240,34 @@ def test_keys_that_arrive_together_are_handled_one_after_the_other(
     assert (last["is"], last["reason"]) == ("RunEnded", "stopped")
 
 
+QUESTION = "What should happen to"
+
+
 def quit_dashboard(terminal: Terminal) -> None:
-    """Close all dialogs and quit, stopping the run.
+    """Close all dialogs and quit, stopping the run and jobs, once the keys before are handled.
 
     A busy program reads escape and a key right after it as one key (alt), so there is a pause
     between them."""
-    question = "What should happen to it"
-    terminal.until("6 Runs")
+    terminal.until("6 Runs", 2 * LIMIT)
 
-    def is_answered() -> bool:
-        return not terminal.alive or question in terminal.text()
+    def is_asked() -> bool:
+        return QUESTION in terminal.text()
+
+    def has_changed(was_asked: bool) -> bool:
+        return not terminal.alive or is_asked() != was_asked
 
     end = time.monotonic() + LIMIT
-    while not is_answered():
+    while terminal.alive:
         assert time.monotonic() < end, f"cannot quit:\n{terminal.text()}"
+        was_asked = is_asked()
         with suppress(OSError):  # it has just ended
-            terminal.press("escape", pause=0.5)
-            terminal.press("q")
+            if was_asked:
+                terminal.press("s")
+            else:
+                terminal.press("escape", pause=0.5)
+                terminal.press("q")
         with suppress(AssertionError):  # it closed a dialog, or q was typed into an input
-            wait_for(is_answered, 5)
-    if terminal.alive:
-        terminal.press("s")
+            wait_for(partial(has_changed, was_asked), 5)
     assert terminal.wait_for_exit() == 0, terminal.text()
 
 
