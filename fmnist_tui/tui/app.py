@@ -97,7 +97,7 @@ class Dashboard(App[int]):
         self.jobs = JobManager(self)
         self.plan_runner = PlanRunner(self)
         self.quit_flow = QuitFlow(self)
-        self._key_queue = KeyQueue(self, self._send_typed)
+        self._key_queue = KeyQueue(self, super().on_event)
         self._refresh_rate = RefreshRate()
         self._reported_end: RunEnded | None = None
         self.run_updated: Signal[RunFeed] = Signal(self, "run updated")
@@ -127,11 +127,6 @@ class Dashboard(App[int]):
             await self._key_queue.put(event)
         else:
             await super().on_event(event)
-
-    async def _send_typed(self, event: events.Event) -> None:
-        if isinstance(self.screen, DashboardScreen):
-            self.screen.focus_visible()
-        await super().on_event(event)
 
     def on_load(self) -> None:
         for theme in themes.THEMES:

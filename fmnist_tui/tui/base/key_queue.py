@@ -14,6 +14,8 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
+from fmnist_tui.tui.base.screen import DashboardScreen
+
 # They open nothing: while one is held down, its repeats need not wait for each other.
 _CURSOR_KEYS = {"up", "down", "left", "right", "pageup", "pagedown", "j", "k"}
 # A key that takes longer no longer holds up the next one.
@@ -27,8 +29,8 @@ class KeyQueue:
     it is still on its way to open a dialog or another screen, that is the wrong widget, and the
     key is lost."""
 
-    def __init__(self, app: App[Any], send: Callable[[events.Event], Awaitable[None]]) -> None:
-        self._app, self._send = app, send
+    def __init__(self, app: App[Any], on_event: Callable[[events.Event], Awaitable[None]]) -> None:
+        self._app, self._on_event = app, on_event
         self._waiting: deque[events.Event] = deque()
         # The key that is being handled, when it was sent, and the screen then.
         self._sent: events.Event | None = None
@@ -62,6 +64,12 @@ class KeyQueue:
     async def _send_repeats(self) -> None:
         while self._waiting and _is_repeat(self._waiting[0], self._sent):
             await self._send(self._waiting.popleft())
+
+    async def _send(self, event: events.Event) -> None:
+        screen = self._app.screen
+        if isinstance(screen, DashboardScreen):
+            screen.focus_visible()
+        await self._on_event(event)
 
     def _follow(self, target: Widget) -> None:
         """Go on once `target` and all nodes above it have handled what they have received.
