@@ -15,6 +15,7 @@ from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.signal import Signal
+from textual.worker import Worker
 
 from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import Plan, first_run
@@ -123,7 +124,7 @@ class Dashboard(App[int]):
         return Screen(id="default")
 
     async def on_event(self, event: events.Event) -> None:
-        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+        if isinstance(event, events.Key | events.Paste):
             await self._key_queue.put(event)
         else:
             await super().on_event(event)
@@ -239,7 +240,7 @@ class Dashboard(App[int]):
             if not self.app_state.is_training:
                 self.show_run(opened)
 
-        self.run_worker(open_it(), group="follow", exclusive=True)
+        _: Worker[None] = self.run_worker(open_it, group="follow", exclusive=True)
 
     def send_command(self, command: Command) -> bool:
         """Send a command to the followed run. False if it is not running."""

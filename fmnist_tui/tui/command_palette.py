@@ -9,6 +9,7 @@ from functools import partial
 from typing import cast
 
 from textual import events, on
+from textual.await_complete import AwaitComplete
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.dom import DOMNode
@@ -34,6 +35,12 @@ class ActionPalette(CommandPalette, ClosedOnce[None]):
         has_space = self.query_one(CommandList).scrollable_content_region.height > 0
         if has_space or not action.startswith("page"):
             super()._action_command_list(action)
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        if self.app.screen is self:
+            # The search would go on while its list is being removed.
+            self.workers.cancel_node(self)
+        return super().dismiss(result)
 
     @on(events.Mount)
     def _ignore_late_mount(self, event: events.Mount) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from textual.app import App
 from textual.dom import DOMNode
 from textual.screen import Screen
+from textual.worker import Worker
 
 from fmnist_tui.util.errors import UserError, format_error
 
@@ -42,7 +43,7 @@ def start_flow(node: DOMNode, flow: Flow) -> None:
         waiting_for = flow.send(None)
     except StopIteration:
         return
-    node.run_worker(_Rest(flow, waiting_for).run(), group="dialog flow")
+    _: Worker[None] = node.run_worker(_Rest(flow, waiting_for).run, group="dialog flow")
 
 
 async def _show_errors(node: DOMNode, flow: Flow) -> None:

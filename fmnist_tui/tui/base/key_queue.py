@@ -38,7 +38,14 @@ class KeyQueue:
         self._screen: Screen[Any] | None = None
 
     async def put(self, event: events.Event) -> None:
-        """Send the event now, or after the ones before it."""
+        """Send the event now, or after the ones before it.
+
+        One that a widget has passed on goes to the bindings, unless the screen it was typed for
+        has just been replaced: the new one has no widgets yet."""
+        if event.is_forwarded:
+            if self._app.screen.is_mounted:
+                await self._on_event(event)
+            return
         self._waiting.append(event)
         if self._sent is None or time.monotonic() - self._sent_at > _LIMIT_S:
             await self._send_next()

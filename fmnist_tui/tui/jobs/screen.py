@@ -44,21 +44,24 @@ class JobsScreen(ModalScreen[None], ClosedOnce[None]):
     def __init__(self, app_state: AppState, manager: JobManager) -> None:
         super().__init__()
         self._app_state, self._manager = app_state, manager
+        # Not looked for: the screen may be closed before it is mounted, and while it is removed
+        # its timer runs.
+        self._table = LineTable()
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = "jobs"
-            yield LineTable()
+            yield self._table
             yield Static(Content("enter: output   x: cancel   c: clear ended   escape: close"))
 
     def on_mount(self) -> None:
-        self.query_one(LineTable).focus()
+        self._table.focus()
         self._show()
         self.set_interval(REFRESH_SECONDS, self._show)
 
     @on(LineTable.Resized)
     def _show(self) -> None:
-        table = self.query_one(LineTable)
+        table = self._table
         width = max(40, table.line_width)
         head = Text(f"{'':2}{'job':<24} {'':{BAR}}        time  now"[:width])
         rows = [(str(id(job)), format_job(job, width)) for job in self._app_state.jobs]
@@ -66,7 +69,7 @@ class JobsScreen(ModalScreen[None], ClosedOnce[None]):
 
     @property
     def _selected(self) -> BackgroundJob | None:
-        key = self.query_one(LineTable).current
+        key = self._table.current
         return next((job for job in self._app_state.jobs if str(id(job)) == key), None)
 
     @on(LineTable.RowSelected)

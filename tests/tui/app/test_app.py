@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from fmnist_tui.tui import theme
 from fmnist_tui.tui.app import SCREENS, Dashboard
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog, TextDialog
 from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
+from fmnist_tui.tui.screens.runs.screen import RunsScreen
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
@@ -188,17 +191,50 @@ async def test_the_palette_opens_above_the_screen_of_a_key_typed_just_before(
         assert dashboard.current_mode == "train"
 
 
-async def test_another_screen_may_be_shown_before_the_palette_is_mounted(
-    open_dashboard: OpenDashboard,
+@pytest.mark.parametrize(
+    "open_it", [Dashboard.action_command_palette, Dashboard.action_jobs, Dashboard.action_help]
+)
+async def test_another_screen_may_be_shown_before_a_dialog_is_mounted(
+    open_dashboard: OpenDashboard, open_it: Callable[[Dashboard], None]
 ) -> None:
-    """A run that was chosen just before may open while the palette opens."""
+    """A run that was chosen just before may open while the dialog opens."""
     async with open_dashboard("runs") as (dashboard, pilot):
-        dashboard.action_command_palette()
+        open_it(dashboard)
         dashboard.show("train")
         await pilot.pause()
         assert isinstance(dashboard.screen, TrainScreen)
         await choose_in_palette(dashboard, pilot, "Go to Errors")
         assert dashboard.current_mode == "errors"
+
+
+async def test_a_key_on_its_way_when_another_screen_is_shown_is_not_used_there(
+    open_dashboard: OpenDashboard,
+) -> None:
+    """The new screen has no widgets yet."""
+    async with open_dashboard("data") as (dashboard, pilot):
+        dashboard.show("runs")
+        late = Key("escape", None)
+        late._set_forwarded()
+        await dashboard.on_event(late)
+        await pilot.pause()
+        assert isinstance(dashboard.screen, RunsScreen)
+
+
+async def test_a_search_in_the_palette_ends_when_another_screen_is_shown(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with open_dashboard("runs") as (dashboard, pilot):
+        await pilot.press("ctrl+p")
+        palette = dashboard.screen
+        palette.query_one(Input).value = "e"
+        await wait_until(pilot, lambda: bool(palette.query_one(OptionList).option_count))
+        dashboard.post_message(Key("v", "v"))
+        while not any(not worker.is_finished for worker in dashboard.workers):
+            await asyncio.sleep(0)
+        dashboard.show("train")
+        assert all(worker.is_cancelled for worker in dashboard.workers if worker.node is palette)
+        await pilot.pause()
+        assert isinstance(dashboard.screen, TrainScreen)
 
 
 async def test_the_palette_offers_screens_actions_recipes_and_runs(
