@@ -41,7 +41,10 @@ class KeyQueue:
         """Send the event now, or after the ones before it.
 
         One that a widget has passed on goes to the bindings, unless the screen it was typed for
-        has just been replaced: the new one has no widgets yet."""
+        has just been replaced: the new one has no widgets yet. An app that closes has no screen
+        at all."""
+        if not self._app.is_running:
+            return
         if event.is_forwarded:
             if self._app.screen.is_mounted:
                 await self._on_event(event)
