@@ -139,11 +139,12 @@ class SlowWidget(Static):
 async def test_no_callback_runs_for_a_thread_that_ends_while_the_app_closes(
     open_dashboard: OpenDashboard, outcome: str, leave: str
 ) -> None:
-    closing, delivered = threading.Event(), asyncio.Event()
+    started, closing, delivered = threading.Event(), threading.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     calls: list[object] = []
 
     def work() -> str:
+        started.set()
         assert closing.wait(60)
         # Give the coroutine that awaits this thread time to run first.
         loop.call_soon_threadsafe(lambda: loop.call_later(0.05, delivered.set))
@@ -155,7 +156,8 @@ async def test_no_callback_runs_for_a_thread_that_ends_while_the_app_closes(
         screen = screen_of(dashboard)
         await screen.mount(SlowWidget(closing, delivered))
         screen.run_in_thread(work, calls.append, calls.append, group="late")
-        await pilot.pause()
+        # Work that is cancelled before its thread begins is never done.
+        await wait_until(pilot, started.is_set)
         if leave == "q":
             await pilot.press("q")
     assert delivered.is_set(), "the thread ended while the screen was closing"
