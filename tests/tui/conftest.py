@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,15 @@ from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.settings import Settings
 
 IDLE_SECONDS = 60.0
+# The attributes of a screen that say that something is to be drawn, or called after drawing.
+PENDING = (
+    "_layout_required",
+    "_scroll_required",
+    "_repaint_required",
+    "_recompose_required",
+    "_dirty_widgets",
+    "_callbacks",
+)
 
 
 async def wait_for_idle(*_: float) -> None:
@@ -33,7 +43,29 @@ async def wait_for_idle(*_: float) -> None:
             await asyncio.sleep(0.01)  # drawing is delayed
         elif not loop._ready and not _draw_pending(dashboard):  # type: ignore[attr-defined]
             return
-        assert loop.time() < end, "the dashboard is never idle"
+        if loop.time() >= end:
+            pytest.fail(f"the dashboard is never idle: {await _busy_with(dashboard)}")
+
+
+async def _busy_with(dashboard: App[object], turns: int = 300) -> str:
+    """What is ready in the event loop and what is to be drawn, and in how many of these turns."""
+    loop = asyncio.get_running_loop()
+    screen = dashboard.screen
+    ready: Counter[str] = Counter()
+    pending: Counter[str] = Counter()
+    for _ in range(turns):
+        handles = loop._ready  # type: ignore[attr-defined]
+        for handle in handles:
+            task = getattr(handle._callback, "__self__", None)
+            ready[task.get_name() if isinstance(task, asyncio.Task) else repr(handle)] += 1
+        for name in PENDING:
+            if value := getattr(screen, name):
+                pending[f"{name} {value}"] += 1
+        if not handles:
+            _draw_pending(dashboard)
+        await asyncio.sleep(0)
+    state = f"{screen}, running {dashboard._running}, batches {dashboard._batch_count}"
+    return f"{state}, ready {ready.most_common(12)}, pending {pending.most_common(12)}"
 
 
 def _draw_pending(dashboard: App[object]) -> bool:
@@ -44,17 +76,10 @@ def _draw_pending(dashboard: App[object]) -> bool:
         dashboard._check_resize()
         return True
     screen = dashboard.screen
-    pending = (
-        screen._layout_required
-        or screen._scroll_required
-        or screen._repaint_required
-        or screen._recompose_required
-        or screen._dirty_widgets
-        or screen._callbacks
-    )
+    pending = any(getattr(screen, name) for name in PENDING)
     if pending:
         screen._on_timer_update()
-    return bool(pending)
+    return pending
 
 
 @pytest.fixture(autouse=True)
