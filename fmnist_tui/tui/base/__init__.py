@@ -1,0 +1,3 @@
+from fmnist_tui.tui.base.timers import keep_one_shot_timers
+
+keep_one_shot_timers()
