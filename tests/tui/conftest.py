@@ -50,7 +50,7 @@ async def wait_for_idle(*_: float) -> None:
 async def _busy_with(dashboard: App[object], turns: int = 300) -> str:
     """What is ready in the event loop and what is to be drawn, and in how many of these turns."""
     loop = asyncio.get_running_loop()
-    screen = dashboard.screen
+    screen = dashboard.screen_stack[-1] if dashboard.screen_stack else None
     ready: Counter[str] = Counter()
     pending: Counter[str] = Counter()
     for _ in range(turns):
@@ -59,7 +59,7 @@ async def _busy_with(dashboard: App[object], turns: int = 300) -> str:
             task = getattr(handle._callback, "__self__", None)
             ready[task.get_name() if isinstance(task, asyncio.Task) else repr(handle)] += 1
         for name in PENDING:
-            if value := getattr(screen, name):
+            if value := getattr(screen, name, None):
                 pending[f"{name} {value}"] += 1
         if not handles:
             _draw_pending(dashboard)

@@ -1,8 +1,8 @@
 """One-shot timers that always fire.
 
 Textual drops a one-shot timer if more than its delay passes while it starts, because the process
-got no CPU time or collected garbage. It draws nothing from the moment another screen is shown
-until such a timer fires: without it, the dashboard stays as it is for good.
+got no CPU time or collected garbage. A change of screens holds back all drawing until such a
+timer fires: if it is dropped, nothing is drawn any more.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from fmnist_tui.tui.widgets.line_chart import LineChart
 from tests.tui.conftest import OpenDashboard
 
 HELD_UP_SECONDS = 5.0
+# Only a timer that never fires takes so long, however busy the machine is.
+LIMIT = 60.0
 
 
 def hold_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +34,7 @@ async def test_a_screen_is_drawn_if_the_process_is_held_up_while_it_opens(
     async with open_dashboard("data") as (dashboard, pilot):
         hold_up(monkeypatch)
         dashboard.switch_mode("train")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LIMIT):
             while dashboard._batch_count:
                 await asyncio.sleep(0.01)
         await pilot.pause()
@@ -49,5 +51,5 @@ async def test_a_timer_fires_if_the_process_is_held_up_while_it_starts(
         fired = asyncio.Event()
         hold_up(monkeypatch)
         owners[owner].set_timer(0.05, fired.set)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LIMIT):
             await fired.wait()
