@@ -13,6 +13,7 @@ from textual.await_complete import AwaitComplete
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.dom import DOMNode
+from textual.screen import Screen
 from textual.theme import ThemeProvider
 from textual.widgets import Input
 
@@ -41,6 +42,11 @@ class ActionPalette(CommandPalette, ClosedOnce[None]):
             # The search would go on while its list is being removed.
             self.workers.cancel_node(self)
         return super().dismiss(result)
+
+    def validate__calling_screen(self, _: Screen[object] | None) -> Screen[object]:
+        """Textual takes the one below the top: this screen, if a dialog has opened above it."""
+        stack = self.app.screen_stack
+        return stack[stack.index(self) - 1]
 
     @on(events.Mount)
     def _ignore_late_mount(self, event: events.Mount) -> None:

@@ -128,11 +128,24 @@ class Terminal:
         """Wait until the screen's text matches."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
+            has_ended = not self.alive
+            if has_ended:
+                self._reader.join(2)
             match = re.search(pattern, self.text())
             if match:
                 return match
+            if has_ended:
+                break
             time.sleep(0.02)
-        raise AssertionError(f"never saw {pattern!r}; the screen was:\n{self.text()}")
+        raise AssertionError(f"never saw {pattern!r}; {self._describe()}")
+
+    def _describe(self) -> str:
+        """The screen, or how the program ended: a smaller terminal may have cut that off."""
+        if self.alive:
+            return f"the screen was:\n{self.text()}"
+        status = self.wait_for_exit()
+        last = bytes(self.raw).rpartition(b"\x1b[?1049l")[2].decode(errors="replace")
+        return f"the program ended with status {status}:\n{last}"
 
     def until_gone(self, text: str, seconds: float = LIMIT) -> None:
         """Wait until the screen no longer has this text."""

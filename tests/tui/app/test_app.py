@@ -180,6 +180,23 @@ async def test_text_that_arrives_after_the_palette_has_closed_is_ignored(
         assert isinstance(dashboard.screen, TrainScreen)
 
 
+async def test_the_palette_offers_the_actions_of_the_screen_below_it_even_under_a_dialog(
+    open_dashboard: OpenDashboard,
+) -> None:
+    """A dialog that is asked for just before opens above the palette, which is not mounted yet."""
+    async with open_dashboard("runs") as (dashboard, pilot):
+        dashboard.action_command_palette()
+        palette = dashboard.screen
+        dashboard.action_help()
+        await pilot.press("escape")
+        await wait_until(pilot, lambda: dashboard.screen is palette)
+        listed = palette.query_one(OptionList)
+        await wait_until(pilot, lambda: listed.option_count > len(SCREENS))
+        await pilot.pause()
+        offered = "\n".join(str(option.prompt) for option in listed.options)
+        assert "Go to bottom" not in offered and "Archive" in offered
+
+
 async def test_the_palette_opens_above_the_screen_of_a_key_typed_just_before(
     open_dashboard: OpenDashboard,
 ) -> None:
