@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import termios
 
 from textual.drivers.linux_driver import LinuxDriver
 
 
 class TerminalDriver(LinuxDriver):
-    """Restarts after SIGCONT only what has been stopped.
+    """Restores the line modes after the last output, and restarts after SIGCONT only what has been
+    stopped.
 
-    Textual's would start a second reader of the keys if Ctrl-Z had not stopped the first: after
-    SIGSTOP, after SIGCONT alone, and after SIGHUP, which a closing terminal sends with SIGCONT.
+    Textual's restores the modes while output may still wait for a slow terminal, which then echoes
+    keys into it. And it would start a second reader of the keys if Ctrl-Z had not stopped the
+    first: after SIGSTOP, after SIGCONT alone, and after SIGHUP, which a closing terminal sends with
+    SIGCONT.
     """
+
+    def stop_application_mode(self) -> None:
+        modes, self.attrs_before = self.attrs_before, None
+        super().stop_application_mode()
+        self.attrs_before = modes
+
+    def close(self) -> None:
+        super().close()
+        if self.attrs_before is not None:
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(self.fileno, termios.TCSANOW, self.attrs_before)
 
     def _sigcont_application(self, *_: object) -> None:
         if self._must_signal_resume:

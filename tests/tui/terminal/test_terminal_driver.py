@@ -1,0 +1,48 @@
+"""How the dashboard leaves a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import termios
+from typing import Any, cast
+
+import pytest
+from textual.app import App
+
+from fmnist_tui.tui.terminal.terminal_driver import TerminalDriver
+
+
+class Writer:
+    """Stands for the thread that writes to a slow terminal, which `stop` waits for."""
+
+    def __init__(self, done: list[str]) -> None:
+        self._done = done
+
+    def write(self, _: str) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def stop(self) -> None:
+        self._done.append("last output")
+
+
+async def test_the_line_modes_are_restored_after_the_last_output(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A terminal that echoes keys earlier would mix them into it."""
+    done: list[str] = []
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr(termios, "tcsetattr", lambda *_: done.append("modes"))
+    our, child = pty.openpty()
+    try:
+        driver = TerminalDriver(App())
+        driver.fileno = child
+        driver.attrs_before = termios.tcgetattr(child)
+        driver._writer_thread = cast("Any", Writer(done))
+        driver.stop_application_mode()
+        driver.close()
+    finally:
+        os.close(our)
+        os.close(child)
+    assert done == ["last output", "modes"]
