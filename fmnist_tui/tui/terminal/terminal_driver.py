@@ -10,17 +10,20 @@ from textual.drivers.linux_driver import LinuxDriver
 
 
 class TerminalDriver(LinuxDriver):
-    """Restores the line modes after the last output, and restarts after SIGCONT only what has been
-    stopped.
+    """Lets keys be echoed only after the last output, and restarts after SIGCONT only what has
+    been stopped.
 
-    Textual's restores the modes while output may still wait for a slow terminal, which then echoes
-    keys into it. And it would start a second reader of the keys if Ctrl-Z had not stopped the
-    first: after SIGSTOP, after SIGCONT alone, and after SIGHUP, which a closing terminal sends with
-    SIGCONT.
+    Textual's restores all line modes while output may still wait for a slow terminal, which then
+    echoes keys into it. And it would start a second reader of the keys if Ctrl-Z had not stopped
+    the first: after SIGSTOP, after SIGCONT alone, and after SIGHUP, which a closing terminal sends
+    with SIGCONT.
     """
 
     def stop_application_mode(self) -> None:
-        modes, self.attrs_before = self.attrs_before, None
+        modes = self.attrs_before
+        if modes is not None:
+            # All but the echo: Ctrl-C must end a dashboard that hangs while it closes.
+            self.attrs_before = [*modes[:3], modes[3] & ~termios.ECHO, *modes[4:]]
         super().stop_application_mode()
         self.attrs_before = modes
 

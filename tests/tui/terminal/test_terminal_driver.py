@@ -27,13 +27,18 @@ class Writer:
         self._done.append("last output")
 
 
-async def test_the_line_modes_are_restored_after_the_last_output(
+async def test_keys_are_echoed_after_the_last_output_and_ctrl_c_is_a_signal_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A terminal that echoes keys earlier would mix them into it."""
     done: list[str] = []
+
+    def set_modes(_: int, _when: int, modes: list[Any]) -> None:
+        names = {"echo": termios.ECHO, "signals": termios.ISIG}
+        done.append(" ".join(name for name, mode in names.items() if modes[3] & mode))
+
     monkeypatch.setattr("signal.signal", lambda *_: None)
-    monkeypatch.setattr(termios, "tcsetattr", lambda *_: done.append("modes"))
+    monkeypatch.setattr(termios, "tcsetattr", set_modes)
     our, child = pty.openpty()
     try:
         driver = TerminalDriver(App())
@@ -45,4 +50,4 @@ async def test_the_line_modes_are_restored_after_the_last_output(
     finally:
         os.close(our)
         os.close(child)
-    assert done == ["last output", "modes"]
+    assert done == ["signals", "last output", "echo signals"]
