@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
+# With fewer complete trials, importances are chance.
+MIN_IMPORTANCE_TRIALS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class TrialView:
@@ -71,6 +74,10 @@ class Snapshot:
         return max(complete, key=lambda trial: (trial.value or 0.0, -trial.number), default=None)
 
     @property
+    def complete(self) -> int:
+        return sum(trial.state == COMPLETE for trial in self.trials)
+
+    @property
     def done(self) -> int:
         """How many trials have ended, requeued ones not counted."""
         return sum(trial.state not in (RUNNING, WAITING, *REQUEUED) for trial in self.trials)
@@ -97,6 +104,11 @@ class Snapshot:
                 if trial.value > best:
                     points.append((trial.number, trial.value))
         return tuple(points)
+
+
+def too_few_trials(study: Snapshot) -> str:
+    """Why the importances of a study are not shown."""
+    return f"too few trials ({study.complete} of {MIN_IMPORTANCE_TRIALS})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +154,10 @@ class SnapshotReader:
     def importances(self, location: StorageLocation, name: str) -> tuple[tuple[str, float], ...]:
         """The share of each setting in the differences between values, largest first.
 
-        Computed again only when more trials are complete; empty while there are too few."""
+        Computed again only when more trials are complete; empty below `MIN_IMPORTANCE_TRIALS`."""
         with self._lock:
-            snapshot = self._read(location, name)
+            complete = self._read(location, name).complete
             key = location.public_url, name
-            complete = sum(trial.state == COMPLETE for trial in snapshot.trials)
             cached = self._importances.get(key)
             if cached is None or cached[0] != complete:
                 with self._errors(location):
@@ -260,7 +271,7 @@ def _number(value: Any) -> float | None:
 
 
 def _importances(study: Study, complete: int) -> tuple[tuple[str, float], ...]:
-    if complete < 2:
+    if complete < MIN_IMPORTANCE_TRIALS:
         return ()
     from optuna.importance import get_param_importances
 

@@ -17,7 +17,13 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import resolve
 from fmnist_tui.runs.resolve_start import resolve_start
 from fmnist_tui.sweeps import storage, study_locations, trial_states
-from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, TrialView
+from fmnist_tui.sweeps.snapshot import (
+    MIN_IMPORTANCE_TRIALS,
+    Snapshot,
+    SnapshotReader,
+    TrialView,
+    too_few_trials,
+)
 from fmnist_tui.sweeps.space import format_value
 from fmnist_tui.sweeps.spec import NOT_PROMOTED
 from fmnist_tui.sweeps.storage import StorageLocation
@@ -100,7 +106,9 @@ def print_study(
     value = format_percent(best.value)
     print(f"best: trial {best.number}, {value} on validation: {_format_params(best)}")
     importances = reader.importances(location, name)
-    if importances:
+    if study.complete < MIN_IMPORTANCE_TRIALS:
+        print(f"importance of the settings: {too_few_trials(study)}")
+    elif importances:
         console.print_table(
             ("setting", ">importance", ""),
             (

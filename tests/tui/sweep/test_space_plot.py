@@ -35,6 +35,15 @@ def test_outliers_do_not_squeeze_the_value_axis() -> None:
     assert 0.88 < low < 0.9 and high == pytest.approx(0.908)
 
 
+@pytest.mark.parametrize("view", [space_plot.SLICES, space_plot.PARALLEL])
+def test_outliers_below_the_value_axis_are_counted(view: str) -> None:
+    good = [make_trial(number=number, value=0.9 + number / 1000) for number in range(9)]
+    study = make_study(0)
+    assert "below" not in space_plot.describe_values(study, good, view)
+    trials = [make_trial(number=9, value=0.1), *good]
+    assert space_plot.describe_values(study, trials, view).endswith("  1 below")
+
+
 def test_a_canvas_draws_points_lines_and_symbols_at_their_positions() -> None:
     canvas = BrailleCanvas(4, 2)
     canvas.line((0, 0), (1, 1), "a")

@@ -12,7 +12,7 @@ from fmnist_tui.protocol.events import EVENTS, FINISHED, SWEEP, RunEnded, RunSta
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps import storage
-from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader
+from fmnist_tui.sweeps.snapshot import MIN_IMPORTANCE_TRIALS, Snapshot, SnapshotReader
 from fmnist_tui.sweeps.storage import StorageLocation
 from fmnist_tui.sweeps.study import StudyLedger
 from fmnist_tui.tui.base.dialogs import ChoiceDialog, PromptDialog
@@ -67,6 +67,8 @@ async def test_the_importance_pane_shows_whether_trials_or_the_computation_are_m
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     join_study(location, make_spec(name="newer"))
+    for value in range(MIN_IMPORTANCE_TRIALS - 3):
+        run_trial(ledger, [value / 100])
     may_end, plain = threading.Event(), SnapshotReader.importances
 
     def compute(*args: Any) -> Any:
@@ -77,7 +79,7 @@ async def test_the_importance_pane_shows_whether_trials_or_the_computation_are_m
     async with open_dashboard("sweep", size=(200, 60)) as (dashboard, pilot):
         bars = dashboard.screen.query_one(ProbabilityBars)
         await wait_until(pilot, lambda: len(rows(dashboard, "studies")) == 2)
-        await wait_until(pilot, lambda: "once trials complete" in drawn_text(bars))
+        await wait_until(pilot, lambda: "too few trials (0 of 10)" in drawn_text(bars))
         table(dashboard, "studies").focus()
         await pilot.press("down")
         await wait_until(pilot, lambda: "computing" in drawn_text(bars))
@@ -286,10 +288,8 @@ async def test_plots_are_side_by_side_where_they_fit(
         assert {
             part.id for part in dashboard.screen.query_one(Plots).children if part.display
         } == shown
-        await wait_until(
-            pilot, lambda: "lr" in drawn_text(dashboard.screen.query_one(ProbabilityBars))
-        )
-        assert "%" in drawn_text(dashboard.screen.query_one(ProbabilityBars))
+        bars = dashboard.screen.query_one(ProbabilityBars)
+        await wait_until(pilot, lambda: "too few trials (3 of 10)" in drawn_text(bars))
         assert "best so far" in drawn_text(dashboard.screen.query_one(LineChart))
 
 

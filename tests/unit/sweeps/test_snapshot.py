@@ -10,7 +10,7 @@ from fmnist_tui.render.sparkline import draw_sparkline
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps import study_locations
-from fmnist_tui.sweeps.snapshot import SnapshotReader
+from fmnist_tui.sweeps.snapshot import MIN_IMPORTANCE_TRIALS, SnapshotReader, too_few_trials
 from fmnist_tui.sweeps.storage import parse_location
 from fmnist_tui.util.errors import UserError
 from tests.unit.sweeps.support import join_study, journal_in, make_spec, run_trial
@@ -87,10 +87,21 @@ def test_importances_show_which_setting_matters(tmp_path: Path) -> None:
     assert shares[0][1] > 0.8
 
 
+def test_too_few_trials_give_no_importances(tmp_path: Path) -> None:
+    location, reader = journal_in(tmp_path), SnapshotReader()
+    ledger = join_study(location)
+    for number in range(MIN_IMPORTANCE_TRIALS):
+        assert reader.importances(location, "search") == ()
+        study = reader.read(location, "search")
+        assert too_few_trials(study) == f"too few trials ({number} of {MIN_IMPORTANCE_TRIALS})"
+        run_trial(ledger, [number / 100])
+    assert reader.importances(location, "search")
+
+
 def test_equal_values_give_no_importances(tmp_path: Path) -> None:
     location = journal_in(tmp_path)
     ledger = join_study(location)
-    for _ in range(4):
+    for _ in range(MIN_IMPORTANCE_TRIALS):
         run_trial(ledger, [0.5])
     shares = SnapshotReader().importances(location, "search")
     assert shares == () or all(0 <= share <= 1 for _, share in shares)

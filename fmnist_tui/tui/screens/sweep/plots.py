@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from fmnist_tui.render.line_chart import Line
-from fmnist_tui.sweeps.snapshot import Snapshot
+from fmnist_tui.sweeps.snapshot import MIN_IMPORTANCE_TRIALS, Snapshot, too_few_trials
 from fmnist_tui.tui.screens.sweep.space_plot import PARALLEL, SLICES, SpacePlot
 from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_chart import LineChart
@@ -65,8 +65,12 @@ class Plots(Container):
         shares = [(key, share) for key, share in importances or () if key in keys]
         self.query_one(SpacePlot).show(study, [key for key, _ in shares], current)
         bars = self.query_one(ProbabilityBars)
-        is_computing = bool(points) and importances is None
-        bars.empty = "computing …" if is_computing else "shown once trials complete"
+        if study is None:
+            bars.empty = ""
+        elif study.complete < MIN_IMPORTANCE_TRIALS:
+            bars.empty = too_few_trials(study)
+        else:
+            bars.empty = "computing …" if importances is None else "the values do not differ"
         bars.show(shares)
 
     def fold(self, columns: int) -> None:

@@ -13,7 +13,6 @@ from textual.widget import Widget
 
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps.snapshot import TrialView
-from fmnist_tui.sweeps.trial_states import COMPLETE
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.table_screen import FilterInput, TableScreen, filter_items
 from fmnist_tui.tui.screens.sweep.actions import SweepActions
@@ -142,9 +141,8 @@ class SweepScreen(TableScreen[TrialView]):
         if snapshot is None or study is None:
             return
         key = study_key(study)
-        complete = sum(trial.state == COMPLETE for trial in snapshot.trials)
-        if (key, complete) != self._importances_of:
-            self._importances_of = key, complete
+        if (key, snapshot.complete) != self._importances_of:
+            self._importances_of = key, snapshot.complete
             work = partial(self._watcher.reader.importances, study.location, study.name)
             show = partial(self._show_importances, key)
             self.run_in_thread(

@@ -69,10 +69,7 @@ class SpacePlot(IncrementalWidget):
             return [Strip.blank(width, base)] * (height // 2) + [Strip([Segment(text, base)])]
         draw = draw_parallel if self.view == PARALLEL else draw_slices
         rows, count = draw(study, self._order, self._current, width - 2, height)
-        about = f"{BEST[0]} best" if study.best is not None else ""
-        if self.view == SLICES:
-            low, high = value_bounds(trials)
-            about = f"{format_percent(low, 1)} … {format_percent(high, 1)}"
+        about = describe_values(study, trials, self.view)
         hidden = len(study.spec.space) - count
         about += f"  {hidden} more in a larger window" if rows and hidden else ""
         self._update_titles(about)
@@ -106,13 +103,24 @@ def plottable_trials(study: Snapshot) -> list[TrialView]:
 
 
 def value_bounds(trials: Sequence[TrialView]) -> tuple[float, float]:
-    """The range of the value axis. It leaves out low outliers, which would squeeze the rest."""
+    """The range of the value axis. It leaves out low outliers, which would squeeze the rest: they
+    are drawn at its lower end, and the title counts them."""
     values = [trial.value or 0.0 for trial in trials]
     if not values:
         return 0.0, 1.0
     top, median = values[-1], values[len(values) // 2]
     low = max(values[0], top - 3 * (top - median)) if top > median else values[0]
     return (low, top) if top > low else (low - 0.01, top + 0.01)
+
+
+def describe_values(study: Snapshot, trials: Sequence[TrialView], view: str) -> str:
+    """What a view does not show of the values: their range, and how many are below it."""
+    low, high = value_bounds(trials)
+    about = f"{BEST[0]} best" if study.best is not None else ""
+    if view == SLICES:
+        about = f"{format_percent(low, 1)} … {format_percent(high, 1)}"
+    below = sum((trial.value or 0.0) < low for trial in trials)
+    return f"{about}  {below} below" if below else about
 
 
 def _height(trial: TrialView, bounds: tuple[float, float]) -> float:
