@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 Z95 = 1.959963984540054
 BINS = 15
+# The confidence from which on an answer counts as confident.
+CONFIDENT = 0.9
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.integer[Any]]
@@ -40,7 +42,10 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Metrics of a classifier on labelled images. Shares are fractions."""
+    """Metrics of a classifier on labelled images. Shares are fractions.
+
+    `confident` is the number of answers with a confidence of at least `CONFIDENT`; None, and no
+    `reliability` bins, where only the record of an evaluation is left."""
 
     count: int
     loss: float
@@ -53,6 +58,7 @@ class Evaluation:
     ece: float
     reliability: tuple[ReliabilityBin, ...]
     confusion: tuple[tuple[int, ...], ...]
+    confident: int | None = None
 
     @property
     def wrong(self) -> int:
@@ -110,6 +116,7 @@ def compute_metrics(probabilities: Floats, labels: Ints, names: tuple[str, ...])
         ece=ece,
         reliability=reliability,
         confusion=tuple(map(tuple, confusion)),
+        confident=int((probabilities.max(axis=1) >= CONFIDENT).sum()),
     )
 
 

@@ -8,14 +8,18 @@ former; each is compared with its own earlier values.
 
 The verdicts, in the order in which they are tried:
 
-- *too early to say*: fewer than two epochs with validation, losses that are not finite, or
-  a run that has not ended and does not overfit.
+- *diverged*: the training has ended because its loss stopped being a number, the losses of the
+  last epoch are not finite, or both are `DIVERGED_RISE` above an earlier minimum and validation
+  accuracy has fallen by `ACCURACY_GAP`.
+- *too early to say*: fewer than two epochs with validation, or a run that has not ended and does
+  not overfit.
 - *overfitting*: the validation loss of the last two epochs is `LOSS_RISE` above an earlier
   minimum while the training loss has fallen; or in the best epoch the training accuracy
   exceeds the validation accuracy by `ACCURACY_GAP` plus the uncertainty of the difference.
-- *underfitting*: no gap beyond its uncertainty and `SMALL_GAP`, and either the last epoch still
-  reduced the validation loss by `LOSS_DROP` with a significant gain in accuracy, or more than
-  `ERROR_SHARE` of both training and validation images are misclassified.
+- *underfitting*: training accuracy is `EASY_GAP` below validation accuracy; or there is no gap
+  beyond its uncertainty and `SMALL_GAP`, and the last epoch still reduced the validation loss by
+  `LOSS_DROP` with a significant gain in accuracy; or more than `ERROR_SHARE` of both training and
+  validation images are misclassified.
 - *good*: none of these.
 
 The uncertainty is that of the counts only (95 %, normal approximation); it ignores the
@@ -29,14 +33,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from fmnist_tui.analysis.metrics import Z95
-from fmnist_tui.protocol.events import ENSEMBLE, EpochEnded
+from fmnist_tui.protocol.events import ENSEMBLE, FAILED, LOSS_NOT_FINITE, EpochEnded
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.util.formatting import format_percent
 
-GOOD, OVERFITTING, UNDERFITTING, TOO_EARLY = (
+GOOD, OVERFITTING, UNDERFITTING, DIVERGED, TOO_EARLY = (
     "good",
     "overfitting",
     "underfitting",
+    "diverged",
     "too early to say",
 )
 # The verdict on an ensemble.
@@ -45,8 +50,10 @@ UNTRAINED = "not trained"
 LOSS_RISE = 0.05
 ACCURACY_GAP = 0.04
 SMALL_GAP = 0.01
+EASY_GAP = 0.15
 ERROR_SHARE = 0.10
 LOSS_DROP = 0.05
+DIVERGED_RISE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +83,16 @@ def judge_fit(state: RunState) -> FitJudgement:
         return FitJudgement(UNTRAINED, "The fit of each member is shown with its run.")
     epochs = [epoch for epoch in state.epochs if epoch.val_loss is not None]
     if not epochs:
+        if _has_diverged(state):
+            return FitJudgement(DIVERGED, "The loss stopped being a number in the first epoch.")
         explanation = (
             "This run has no validation split." if state.epochs else "No epoch has ended yet."
         )
         return FitJudgement(TOO_EARLY, explanation)
     best, last = state.best or epochs[-1], epochs[-1]
-    if not all(map(math.isfinite, (last.train_loss, _val(last), _val(best)))):
-        return FitJudgement(TOO_EARLY, "The losses are not finite any more.", best, last)
+    explanation = _explain_divergence(state, epochs)
+    if explanation:
+        return FitJudgement(DIVERGED, explanation, best, last)
     epochs = [epoch for epoch in epochs if math.isfinite(_val(epoch))]
     if len(epochs) < 2:
         explanation = "There is only one epoch; the verdict depends on how the metrics change."
@@ -99,6 +109,35 @@ def judge_fit(state: RunState) -> FitJudgement:
         return FitJudgement(UNDERFITTING, explanation, best, last)
     return FitJudgement(
         GOOD, f"Validation keeps up with training{_gap_note(gap)}; {_trend(epochs)}.", best, last
+    )
+
+
+def _has_diverged(state: RunState) -> bool:
+    """Whether the training ended because its loss stopped being a number."""
+    return state.end_reason == FAILED and state.message.startswith(LOSS_NOT_FINITE)
+
+
+def _explain_divergence(state: RunState, epochs: list[EpochEnded]) -> str:
+    """Why the run has diverged; empty if it has not."""
+    last = epochs[-1]
+    advice = "Try a lower learning rate or clip_norm = 1."
+    if _has_diverged(state):
+        return f"The loss stopped being a number after epoch {last.epoch}. {advice}"
+    if not (math.isfinite(last.train_loss) and math.isfinite(_val(last))):
+        return f"The losses are not finite any more. {advice}"
+    earlier = [epoch for epoch in epochs[:-1] if math.isfinite(_val(epoch))]
+    if not earlier:
+        return ""
+    lowest = min(earlier, key=_val)
+    has_risen = last.train_loss > (1 + DIVERGED_RISE) * min(epoch.train_loss for epoch in earlier)
+    has_risen &= _val(last) > (1 + DIVERGED_RISE) * _val(lowest)
+    before, after = lowest.val_accuracy, last.val_accuracy
+    if not has_risen or before is None or after is None or before - after < ACCURACY_GAP:
+        return ""
+    return (
+        f"Since epoch {lowest.epoch} training and validation loss have both risen (validation: "
+        f"{_val(lowest):.3f} to {_val(last):.3f}) and validation accuracy has fallen from "
+        f"{format_percent(before, 1)} to {format_percent(after, 1)}. {advice}"
     )
 
 
@@ -130,17 +169,23 @@ def _explain_overfitting(epochs: list[EpochEnded], best: EpochEnded, gap: _Gap |
 
 def _explain_underfitting(epochs: list[EpochEnded], best: EpochEnded, gap: _Gap | None) -> str:
     """Why the run underfits; empty if it does not."""
-    if gap is not None and gap.value - gap.margin > SMALL_GAP:
-        return ""
     before, last = epochs[-2:]
     drop = 1 - _val(last) / _val(before) if _val(before) else 0.0
-    if drop > LOSS_DROP and last.step == best.step and _has_gained(before, last):
+    has_gap = gap is not None and gap.value - gap.margin > SMALL_GAP
+    if drop > LOSS_DROP and not has_gap and last.step == best.step and _has_gained(before, last):
         return (
             f"The last epoch still reduced validation loss by {format_percent(drop, 0)} "
             f"({_val(before):.3f} to {_val(last):.3f}): the run ended too early. "
             f"Train longer.{_gap_sentence(gap)}"
         )
     train, val = best.train_accuracy, best.val_accuracy
+    if gap is not None and gap.value + gap.margin < -EASY_GAP:
+        return (
+            f"In the best epoch ({best.epoch}) accuracy is only {format_percent(train, 1)} on "
+            f"training images but {format_percent(val, 1)} on validation images: {gap}. "
+            "Augmentation, dropout or wrong labels make the training images that much harder. "
+            "Regularise less or train longer."
+        )
     if train is not None and val is not None and 1 - max(train, val) > ERROR_SHARE:
         return (
             f"{format_percent(1 - train, 1)} of the training images and "

@@ -15,6 +15,8 @@ from fmnist_tui.protocol.json_codec import JsonCodec
 FINISHED, STOPPED, DETACHED, FAILED = "finished", "stopped", "detached", "failed"
 # Beginnings of the Alert at the end of a run with frozen parts.
 FROZEN_KEPT, FROZEN_CHANGED = "frozen parts unchanged", "frozen parts changed"
+# Beginning of the message of a training that failed because it diverged.
+LOSS_NOT_FINITE = "the loss stopped being a number"
 TRAIN, LRFIND, ENSEMBLE, SWEEP = "train", "lrfind", "ensemble", "sweep"
 
 

@@ -40,6 +40,7 @@ from fmnist_tui.protocol.events import (
     DETACHED,
     FAILED,
     FINISHED,
+    LOSS_NOT_FINITE,
     STOPPED,
     Alert,
     Changed,
@@ -262,7 +263,7 @@ class Trainer:
         best = self.learner.best.step
         saved = f"best checkpoint: step {best:,}" if best else "no checkpoint saved"
         return (
-            f"the loss stopped being a number near step {self.learner.step:,} ({saved});"
+            f"{LOSS_NOT_FINITE} near step {self.learner.step:,} ({saved});"
             f" try a lower lr (it was {self.learner.lr:.3g}) or clip_norm = 1"
         )
 

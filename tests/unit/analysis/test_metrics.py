@@ -41,6 +41,12 @@ def test_metrics_of_a_small_case_match_those_computed_by_hand() -> None:
     assert evaluation.most_confused() == [(1, 0, 1), (2, 1, 1)]
 
 
+def test_confident_answers_are_counted_one_by_one() -> None:
+    # 0.88 and 0.92 share a bin, whose mean is 0.9.
+    shares = np.array([[0.88, 0.12], [0.92, 0.08], [0.9, 0.1]])
+    assert compute_metrics(shares, np.zeros(3, int), ("a", "b")).confident == 2
+
+
 def test_a_class_without_images_or_predictions_scores_zero_without_a_warning() -> None:
     evaluation = compute_metrics(np.array([[0.9, 0.1, 0.0]]), np.array([0]), NAMES)
     assert [score.f1 for score in evaluation.classes] == [1, 0, 0]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from fmnist_tui.analysis.overfitting import (
+    DIVERGED,
     GOOD,
     OVERFITTING,
     TOO_EARLY,
@@ -17,7 +18,14 @@ from fmnist_tui.analysis.overfitting import (
     FitJudgement,
     judge_fit,
 )
-from fmnist_tui.protocol.events import ENSEMBLE, FINISHED, EpochEnded, RunEnded
+from fmnist_tui.protocol.events import (
+    ENSEMBLE,
+    FAILED,
+    FINISHED,
+    LOSS_NOT_FINITE,
+    EpochEnded,
+    RunEnded,
+)
 from fmnist_tui.protocol.run_state import RunState
 from tests.unit.support import started
 
@@ -165,9 +173,38 @@ def test_with_mixed_labels_only_the_trend_is_judged() -> None:
     assert "accuracy gap" not in judgement.explanation
 
 
+def test_training_accuracy_far_below_validation_is_underfitting() -> None:
+    judgement = fit((2.3, 0.10, 0.20, 0.95), (2.3, 0.10, 0.15, 0.96), (2.3, 0.10, 0.15, 0.961))
+    assert judgement.verdict == UNDERFITTING
+    for figure in ("10.0 %", "96.1 %", "-86.1"):
+        assert figure in judgement.explanation
+    # Augmentation makes training images somewhat harder.
+    assert fit(*((loss, 0.85, val, share) for loss, _, val, share in SETTLED)).verdict == GOOD
+
+
+def test_many_misclassified_images_are_not_good_because_of_a_small_gap() -> None:
+    assert fit((2.2, 0.11, 2.3, 0.10), (2.2, 0.12, 2.3, 0.10)).verdict == UNDERFITTING
+
+
+def test_a_run_whose_losses_have_both_risen_has_diverged() -> None:
+    judgement = fit(*SETTLED, (2.30, 0.10, 2.31, 0.10), (2.30, 0.10, 2.30, 0.10))
+    assert judgement.verdict == DIVERGED
+    for figure in ("epoch 5", "0.268", "2.300", "91.0 %", "10.0 %"):
+        assert figure in judgement.explanation
+
+
+def test_a_run_that_failed_by_its_loss_has_diverged() -> None:
+    for epochs, when in ((SETTLED, "after epoch 5"), ([], "in the first epoch")):
+        run = state(epochs, ended=False, planned=9)
+        message = f"{LOSS_NOT_FINITE} near step 55"
+        run.apply(RunEnded(9.0, 55, len(epochs), FAILED, 9.0, message))
+        judgement = judge_fit(run)
+        assert judgement.verdict == DIVERGED and when in judgement.explanation
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_losses_that_are_not_finite_give_no_verdict(bad: float) -> None:
-    assert fit(*SETTLED, (bad, 0.1, bad, 0.1)).verdict == TOO_EARLY
+def test_a_run_whose_losses_are_not_finite_has_diverged(bad: float) -> None:
+    assert fit(*SETTLED, (bad, 0.1, bad, 0.1)).verdict == DIVERGED
     # One such epoch in between does not spoil the rest.
     assert fit(*SETTLED[:2], (0.3, 0.9, bad, 0.2), *SETTLED[2:]).verdict == GOOD
 

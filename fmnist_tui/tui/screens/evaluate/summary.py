@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from fmnist_tui.analysis.metrics import Evaluation
+from fmnist_tui.analysis.metrics import CONFIDENT, Evaluation
 from fmnist_tui.analysis.overfitting import (
+    DIVERGED,
     GOOD,
     OVERFITTING,
     TOO_EARLY,
@@ -19,10 +20,10 @@ _SIGNS = {
     GOOD: ("✓", "$success"),
     OVERFITTING: ("▲", "$error"),
     UNDERFITTING: ("▼", "$warning"),
+    DIVERGED: ("✗", "$error"),
     TOO_EARLY: ("…", "$foreground-muted"),
     UNTRAINED: ("–", "$foreground-muted"),
 }
-_CONFIDENT = 0.9
 # The columns that the epochs need as rows; below that they are columns.
 _WIDE = 62
 
@@ -49,9 +50,8 @@ def _margin(evaluation: Evaluation) -> str:
 
 def reliability_text(evaluation: Evaluation) -> str:
     """`confidence ≥ 90 %: 84 % of predictions`."""
-    count = sum(group.count for group in evaluation.reliability if group.confidence >= _CONFIDENT)
-    share = format_percent(count / evaluation.count, 0)
-    return f"confidence ≥ {format_percent(_CONFIDENT, 0)}: {share} of predictions"
+    share = evaluation.confident / evaluation.count if evaluation.confident is not None else None
+    return f"confidence ≥ {format_percent(CONFIDENT, 0)}: {format_percent(share, 0)} of predictions"
 
 
 def fit_text(judgement: FitJudgement, width: int) -> Content:
