@@ -16,6 +16,7 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import FINISHED
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.text_file import read_text
 
 # Placeholder for the start of a linked step, so that its settings can be checked.
 _PREVIOUS_RUN = "the previous run"
@@ -100,7 +101,7 @@ class Plan:
     def from_file(cls, file: Path) -> Plan:
         """A plan saved as JSON; a UserError if it cannot be read."""
         try:
-            document = json.loads(file.read_text(encoding="utf-8"))
+            document = json.loads(read_text(file))
             steps = tuple(
                 EnsembleStep(step["unite"], step["tta"])
                 if "unite" in step

@@ -18,7 +18,6 @@ import json
 import math
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import starmap
@@ -30,6 +29,7 @@ from fmnist_tui.config.problems import ConfigError, ConfigProblem
 from fmnist_tui.config.run_config import FIELDS, RunConfig, parse_setting
 from fmnist_tui.util.errors import UserError, did_you_mean, format_error
 from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.text_file import read_toml
 
 DEFAULT_RECIPE = "two-conv"
 ENV_PREFIX = "FMNIST_TUI_"
@@ -120,7 +120,8 @@ def shipped_folder(part: str) -> Path:
 
 def recipe_names() -> tuple[str, ...]:
     """The names of the shipped recipes and of those in the user's folder."""
-    return tuple(sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")}))
+    paths = (path for folder in _folders() for path in folder.glob("*.toml"))
+    return tuple(sorted({path.stem for path in paths if path.is_file()}))
 
 
 def load_recipe(name: str) -> Recipe:
@@ -148,10 +149,10 @@ def read_recipe(path: Path) -> Recipe:
     """A recipe or a run's config.toml; its structure is checked, its settings are not."""
     where = safe_text(path)
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+        document = read_toml(path)
     except FileNotFoundError:
         raise UserError(f"{where}: there is no such config file") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{where}: not a readable TOML file: {format_error(error)}") from None
     if "space" in document:
         raise UserError(f"{where}: is a sweep, not the settings of a run; use `fmnist-tui sweep`")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from fmnist_tui.runs.listing import BROKEN, RunSummary, summarise_run
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.progress import OnProgress, ignore_progress
 from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.text_file import parse_toml, read_text
 
 # Kinds of runs without a model to report on
 _UNTRAINED = {LRFIND: "a learning-rate search", SWEEP: "a sweep"}
@@ -144,9 +144,9 @@ def _default_split(folder: RunFolder, state: RunState) -> str:
 def _read_config_file(path: Path) -> tuple[str, dict[str, Any]]:
     """The config file's text and its `made_with` table; empty if it cannot be read or parsed."""
     text, made_with = "", None
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        text = path.read_text(encoding="utf-8", errors="replace")
-        made_with = tomllib.loads(text).get("made_with", {})
+    with contextlib.suppress(OSError, ValueError):
+        text = read_text(path).encode("utf-8", "replace").decode()
+        made_with = parse_toml(text).get("made_with", {})
     return text, made_with if isinstance(made_with, dict) else {}
 
 

@@ -20,7 +20,6 @@ table; `fmnist-tui sweep` accepts it too.
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +34,7 @@ from fmnist_tui.sweeps.space import GRID_LIMIT, Dimension, parse_dimension
 from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, format_error
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.text_file import parse_toml, read_text
 
 SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("median", "hyperband", "none")
@@ -137,10 +137,10 @@ def read_file(
     """A sweep from a file; a ConfigError lists every problem with it."""
     where = safe_text(path)
     try:
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        text = read_text(path)
     except FileNotFoundError:
         raise UserError(f"{where}: there is no such sweep file") from None
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{where}: cannot be read: {format_error(error)}") from None
     return parse(text, where, path.stem, changes, defaults)
 
@@ -157,8 +157,8 @@ def parse(
     `changes` override settings of the base and must not be among those varied. `defaults` (from
     the environment) apply below the file's; varied settings in them are ignored."""
     try:
-        document = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
+        document = parse_toml(text)
+    except ValueError as error:
         raise UserError(f"{where}: not a readable TOML file: {format_error(error)}") from None
     problems = list(_layout_problems(document))
     if problems:

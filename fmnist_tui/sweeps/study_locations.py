@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tomllib
 from pathlib import Path
 
 from fmnist_tui.runs.folder import RunFolder, list_run_folders
 from fmnist_tui.sweeps.storage import StorageLocation, parse_location
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.text_file import read_toml
 
 # The subfolder of a sweep's run folder that holds the runs of its trials.
 TRIALS = "trials"
@@ -20,13 +20,13 @@ def study_of_run(folder: RunFolder) -> tuple[StorageLocation, str]:
     """Where the study of a sweep's run is stored, and its name."""
     file = safe_text(folder.config)
     try:
-        document = tomllib.loads(folder.config.read_text(encoding="utf-8"))
+        document = read_toml(folder.config)
         storage, name = document["made_with"]["storage"], document["sweep"]["name"]
         if not isinstance(storage, str) or not isinstance(name, str):
             raise TypeError
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {format_error(error)}") from None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         raise UserError(f"{file}: is not the config of a sweep") from None
     return parse_location(storage, folder.path.parent), name
 

@@ -8,7 +8,6 @@ step 0. Whatever does not fit is refused before the new run has a folder.
 from __future__ import annotations
 
 import contextlib
-import tomllib
 from pathlib import Path
 
 from fmnist_tui.config.run_config import RunConfig
@@ -23,6 +22,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import summarise_run
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.text_file import read_toml
 
 # The settings that the optimiser state of a full checkpoint depends on.
 FIXED_SETTINGS = ("optimizer", "freeze", "body_lr")
@@ -109,9 +109,8 @@ def check_is_training(folder: RunFolder, what: str) -> None:
 
 def read_provenance(config: Path) -> dict[str, str | int]:
     """What a run's config.toml states about the origin of its weights; empty if it has none."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        text = config.read_text(encoding="utf-8", errors="surrogateescape")
-        table = tomllib.loads(text)["made_with"]
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        table = read_toml(config)["made_with"]
         return {
             key: value
             for key, value in table.items()

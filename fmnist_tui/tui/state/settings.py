@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import did_you_mean, format_error
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.text_file import parse_toml, read_text
 
 VARIABLE = "FMNIST_TUI_SETTINGS"
 VIEW, KEYS = "view.json", "keys.toml"
@@ -47,7 +47,7 @@ class Settings:
         settings = cls(folder)
         choices = settings._read(VIEW, json.loads)
         settings.values = {key: value for key, value in choices.items() if isinstance(value, str)}
-        document = settings._read(KEYS, tomllib.loads)
+        document = settings._read(KEYS, parse_toml)
         for key in document.keys() - {"keys"}:
             settings._warn(KEYS, f"{key} is not a section (bindings go under [keys])")
         keys = document.get("keys", {})
@@ -92,7 +92,7 @@ class Settings:
         if self.folder is None:
             return {}
         try:
-            document = parse((self.folder / name).read_text(encoding="utf-8"))
+            document = parse(read_text(self.folder / name))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:

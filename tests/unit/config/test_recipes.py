@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,10 @@ def test_a_users_folder_adds_recipes_and_takes_precedence(
     monkeypatch.setenv("FMNIST_TUI_CONFIGS", str(tmp_path / "none"))
     with pytest.raises(UserError, match=r"FMNIST_TUI_CONFIGS = .*there is no such folder"):
         recipes.recipe_names()
+
+
+def test_what_is_no_file_is_no_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FMNIST_TUI_CONFIGS", str(tmp_path))
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(UserError, match="unknown recipe 'pipe'"):
+        recipes.load_recipe("pipe")

@@ -1,0 +1,44 @@
+"""Reads small text files that a user names or edits: none that blocks or has no end."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+SIZE_LIMIT = 1 << 20
+"""Bytes; a file of settings has some thousand."""
+
+
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def read_text(path: Path) -> str:
+    """The text of a regular file; an OSError or a ValueError says why there is none.
+
+    A byte order mark is left out. Bytes that are not UTF-8 become surrogates."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise ValueError(f"it is {kind}, not a regular file")
+    # If a pipe or device replaces the file meanwhile, opening it must not block.
+    with os.fdopen(os.open(path, _FLAGS), "rb") as file:
+        data = file.read(SIZE_LIMIT + 1)
+    if len(data) > SIZE_LIMIT:
+        raise ValueError(f"it is larger than {SIZE_LIMIT >> 20} MB")
+    return data.decode("utf-8-sig", "surrogateescape")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; an OSError or a ValueError says why there are none."""
+    return parse_toml(read_text(path))
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The tables of a TOML text; a ValueError says where it is wrong."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("its tables are nested too deeply") from None
