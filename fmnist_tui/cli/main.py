@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
-import os
 import signal
 import sys
 import threading
@@ -15,7 +14,14 @@ from typing import Any, NoReturn
 
 import fmnist_tui
 from fmnist_tui.cli.support import console
-from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, format_unexpected_error
+from fmnist_tui.util.errors import (
+    UsageError,
+    UserError,
+    did_you_mean,
+    format_error,
+    format_unexpected_error,
+)
+from fmnist_tui.util.standard_streams import discard_output
 from fmnist_tui.util.text import safe_text
 
 # Each command is a module in `cli.commands`, imported only when it is used. It has
@@ -87,7 +93,9 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     try:
         with _exit_on(signal.SIGTERM):
-            return _dispatch([word for word in arguments if word != "--debug"], debug)
+            status = _dispatch([word for word in arguments if word != "--debug"], debug)
+        _flush_output()
+        return status
     except SystemExit as exit_:
         if isinstance(exit_.code, str):
             raise
@@ -101,13 +109,24 @@ def run(arguments: Sequence[str]) -> int:
         return 130
     except BrokenPipeError:
         # The reader of our output has closed it: prevent a second error when Python exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output(sys.stdout)
         return 1
     except Exception as error:
         if debug:
             raise
         console.error(f"{format_unexpected_error(error)} (--debug shows the traceback)")
         return 1
+
+
+def _flush_output() -> None:
+    """Write what standard output holds back, while an error can still be reported."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard_output(sys.stdout)
+        raise UserError(f"standard output cannot be written: {format_error(error)}") from error
 
 
 @contextlib.contextmanager
@@ -130,8 +149,7 @@ def _exit_on(number: signal.Signals) -> Iterator[None]:
 
 def _dispatch(arguments: list[str], debug: bool) -> int:
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in GLOBAL_OPTIONS):
-        has_terminal = sys.stdout.isatty() and sys.stdin.isatty()
-        arguments = ["dashboard" if has_terminal else "train", *arguments]
+        arguments = ["dashboard", *arguments]
     command = next((word for word in arguments if not word.startswith("-")), None)
     parser = build_parser(command)
     args, unknown = parser.parse_known_args(_add_default_action(arguments, command))

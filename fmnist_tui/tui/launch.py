@@ -60,7 +60,8 @@ def open_dashboard(
             app_state.quit_mode, app_state.exit_code = QuitMode.DETACH, 1
             _print(f"the dashboard failed: {failure}" + ("" if debug else " (--debug shows where)"))
             if debug:
-                _print("\n".join(printed))
+                for line in printed:
+                    _print(strip_style(line))
         _finish_run(app_state)
         return app_state.exit_code
     finally:
@@ -141,7 +142,7 @@ def _finish_run(app_state: AppState) -> None:
         return
     if feed.state.end is not None and training.folder is not None:
         end = feed.state.end
-        _print(f"{feed.name} {end.reason} at step {end.step:,}: {safe_text(training.folder.path)}")
+        _print(f"{feed.name} {end.reason} at step {end.step:,}: {training.folder.path}")
         if end.reason == FAILED:
             app_state.exit_code = app_state.exit_code or 1
     if app_state.plan is not None and app_state.plan.remaining > 1:
@@ -182,4 +183,4 @@ def _hand_over(app_state: AppState, training: Training, feed: RunFeed) -> None:
 def _print(message: str) -> None:
     """Print a line to the terminal, if it is still there."""
     with contextlib.suppress(OSError, ValueError):
-        print(message, file=sys.stderr, flush=True)
+        print(safe_text(message), file=sys.stderr, flush=True)

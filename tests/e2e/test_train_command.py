@@ -151,12 +151,24 @@ def test_ctrl_c_on_a_terminal_restores_the_cursor(home: Home) -> None:
         assert b"\x1b[?25l" in terminal.raw
 
 
-def test_without_terminal_and_command_the_default_recipe_is_trained(home: Home) -> None:
-    home.environment |= {"FMNIST_TUI_DATASET": "sketches", "FMNIST_TUI_EPOCHS": "1"}
-    home.environment |= {"FMNIST_TUI_MODEL": "linear", "FMNIST_TUI_LIMIT": "300"}
-    done = home.run()
+def test_without_terminal_and_command_the_error_names_the_command_that_trains(home: Home) -> None:
+    assert "`fmnist-tui train` trains without one" in home.error_line(status=2)
+    assert not home.runs.exists()
+
+
+def test_a_training_with_closed_streams_finishes(home: Home) -> None:
+    words = [sys.executable, "-m", "fmnist_tui", "train", *QUICK, "--epochs", "1"]
+    command = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *words]
+    assert subprocess.run(command, env=home.environment, timeout=LIMIT).returncode == 0
+    [run] = home.runs.iterdir()
+    assert events(run)[-1]["reason"] == "finished"
+
+
+def test_a_training_prints_its_results_in_ascii_if_nothing_else_can_be_shown(home: Home) -> None:
+    home.environment |= {"PYTHONIOENCODING": "ascii"}
+    done = home.run_cold("train", *QUICK, "--epochs", "1")
     assert done.returncode == 0, done.stderr
-    assert "linear" in done.stderr and "finished after 1 epoch," in done.stdout
+    assert "confusion on test" in done.stdout and done.stdout.isascii()
 
 
 def test_a_closed_output_pipe_prints_no_traceback(trained: Home) -> None:

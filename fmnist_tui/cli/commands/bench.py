@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> None:
             document["screen"] = screen.to_plain()
         console.print_json(document)
         return
-    print(", ".join(f"{key} {value}" for key, value in facts.items() if value is not None))
+    console.line(", ".join(f"{key} {value}" for key, value in facts.items() if value is not None))
     if throughput is not None:
         _print_throughput(throughput)
     if screen is not None:
@@ -94,7 +94,7 @@ def _print_throughput(throughput: Throughput) -> None:
             for row in throughput.rows
         ],
     )
-    print(f"peak memory of training: {throughput.memory_mb:,.0f} MB")
+    console.line(f"peak memory of training: {throughput.memory_mb:,.0f} MB")
 
 
 def _print_screen(cost: ScreenCost) -> None:

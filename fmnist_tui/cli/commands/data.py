@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from collections.abc import Sequence
 
 from fmnist_tui.cli.support import console, options
@@ -134,7 +133,7 @@ def _show(args: argparse.Namespace) -> None:
     full = "▇" if console.has_unicode() else "#"
     for number, (name, count) in enumerate(zip(names, per_class, strict=True)):
         bar = full * round(24 * count / most)
-        print(f"{number:>3} {safe_text(name, 20):20} {bar:24} {count:>7,} {args.split}")
+        console.line(f"{number:>3} {safe_text(name, 20):20} {bar:24} {count:>7,} {args.split}")
     _print_notes(dataset)
     lines = draw_contact_sheet(
         [split.images[row] for row in rows],
@@ -143,19 +142,17 @@ def _show(args: argparse.Namespace) -> None:
         kind=args.renderer,
         colours=console.colour_depth(),
     )
-    for line in lines:
-        print(line)
+    console.drawing(lines)
 
 
 def _print_sizes(dataset: Dataset) -> None:
-    print(
+    console.line(
         f"{dataset.info.title}: train {len(dataset.train):,} · val {len(dataset.val):,} · "
-        f"test {len(dataset.test):,}, from {safe_text(dataset.source)}"
+        f"test {len(dataset.test):,}, from {dataset.source}"
     )
 
 
 def _print_notes(dataset: Dataset) -> None:
-    sys.stdout.flush()
     for line in dataset.notes:
         console.note(line)
 

@@ -53,9 +53,9 @@ def run(args: argparse.Namespace) -> int:
         console.print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            print(f"{'ok' if finding.ok else '!!'}  {finding.name:14} {finding.found}")
+            console.line(f"{'ok' if finding.ok else '!!'}  {finding.name:14} {finding.found}")
             if finding.advice:
-                print(f"{'':20}{finding.advice}")
+                console.line(f"{'':20}{finding.advice}")
     return 0 if all(finding.ok for finding in findings) else 1
 
 

@@ -146,5 +146,5 @@ def _print(folder: RunFolder, state: RunState, members: Sequence[RunSummary]) ->
     rows.append((*(Text(cell, "bold") for cell in ensemble), interval))
     console.print_table(("run", "model", ">val", ">test", ">95 % interval"), rows)
     if test is not None:
-        print(f"test: {test.count:,} images, read once; members: scores from their records")
-    print(f"run {safe_text(folder.path)}")
+        console.line(f"test: {test.count:,} images, read once; members: scores from their records")
+    console.line(f"run {folder.path}")

@@ -55,7 +55,9 @@ def run(args: argparse.Namespace) -> None:
             }
         )
         return
-    print(f"{len(errors):,} of {len(predictions.labels):,} {args.split} images, by {args.order}")
+    console.line(
+        f"{len(errors):,} of {len(predictions.labels):,} {args.split} images, by {args.order}"
+    )
     console.print_table(
         (">image", "true", "predicted", ">confidence", ">true class"),
         [

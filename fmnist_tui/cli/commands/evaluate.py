@@ -32,12 +32,13 @@ def run(args: argparse.Namespace) -> None:
 
     names = tuple(score.name for score in evaluation.classes)
     low, high = evaluation.interval
-    print(f"{folder.path.name} · {result.checkpoint} (epoch {result.epoch}) · {args.split}")
-    print(
+    console.line(f"{folder.path.name} · {result.checkpoint} (epoch {result.epoch}) · {args.split}")
+    console.line(
         f"accuracy {format_percent(evaluation.accuracy)} (95 % interval: {format_percent(low)} to "
         f"{format_percent(high)}, {evaluation.count:,} images)  loss {evaluation.loss:.4f}  "
-        f"ECE {format_percent(evaluation.ece)}\n"
+        f"ECE {format_percent(evaluation.ece)}"
     )
+    console.line()
     out = console.console()
     out.print(create_class_table(evaluation.classes))
     out.print()
@@ -47,7 +48,8 @@ def run(args: argparse.Namespace) -> None:
         for true, predicted, count in evaluation.most_confused()
     )
     if confused:
-        print(f"\nmost confused: {confused}")
+        console.line()
+        console.line(f"most confused: {confused}")
 
 
 def _to_json(evaluation: Evaluation, split: str) -> dict[str, Any]:

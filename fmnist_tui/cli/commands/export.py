@@ -72,16 +72,16 @@ def _to_json(exported: Exported) -> dict[str, Any]:
 
 def _print(exported: Exported) -> None:
     opset = f", opset {exported.opset}" if exported.opset else ""
-    print(f"{safe_text(exported.file)}: {exported.size:,} bytes{opset}, SHA-256 {exported.sha256}")
+    console.line(f"{exported.file}: {exported.size:,} bytes{opset}, SHA-256 {exported.sha256}")
     parity = exported.parity
     if parity is None:
         console.note("not compared with the model and not timed (--no-check)")
         return
-    print(
+    console.line(
         f"same label for {parity.same_labels:,} of {parity.count:,} {parity.split} images"
         f" ({format_percent(parity.share)}), largest difference of a probability"
         f" {parity.largest_difference:.2g}"
     )
     for runtime, times in exported.latency.items():
         latencies = ", ".join(f"{time:.2f} ms for {batch}" for batch, time in times.items())
-        print(f"{runtime}: {latencies} (median, by batch size)")
+        console.line(f"{runtime}: {latencies} (median, by batch size)")

@@ -109,7 +109,5 @@ def _print(prediction: Prediction, args: argparse.Namespace) -> None:
     elif prediction.error and not args.json:
         console.error(prediction.error)
     elif not args.json:
-        ranked = ", ".join(
-            f"{safe_text(name)} {format_percent(share, 1)}" for name, share in prediction.top
-        )
-        print(f"{safe_text(prediction.file)}: {ranked}", flush=True)
+        ranked = ", ".join(f"{name} {format_percent(share, 1)}" for name, share in prediction.top)
+        console.line(f"{prediction.file}: {ranked}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import asdict
 
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.config import gpu_detect, recipes
 from fmnist_tui.config.plans import EnsembleStep, Plan
-from fmnist_tui.config.recipes import Claim
+from fmnist_tui.config.recipes import Claim, Recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.util.errors import UsageError
 
@@ -62,23 +63,29 @@ def _show(args: argparse.Namespace) -> None:
         del document["values"]
         console.print_json(document)
         return
-    print(f"# {recipe.about}")
-    print(recipes.to_toml(config), end="")
+    for line in "\n".join(_format_recipe(recipe, config, uses_gpu=uses_gpu)).split("\n"):
+        console.line(line)
+
+
+def _format_recipe(recipe: Recipe, config: RunConfig, *, uses_gpu: bool) -> Iterator[str]:
+    """A recipe as TOML, part by part."""
+    yield f"# {recipe.about}"
+    yield recipes.to_toml(config).removesuffix("\n")
     if recipe.gpu:
         usage = "used on this machine" if uses_gpu else "not used here"
-        print(f"\n[gpu]  # replaces settings when training on an NVIDIA GPU ({usage})")
-        print(recipes.format_toml_lines(recipe.gpu))
+        yield f"\n[gpu]  # replaces settings when training on an NVIDIA GPU ({usage})"
+        yield recipes.format_toml_lines(recipe.gpu)
     for stage in recipe.stages:
-        print(f'\n[[stage]]\nname = "{stage.name}"')
-        print(recipes.format_toml_lines(stage.run, "run."))
+        yield f'\n[[stage]]\nname = "{stage.name}"'
+        yield recipes.format_toml_lines(stage.run, "run.")
     if recipe.ensemble is not None:
-        print("\n[ensemble]")
-        print(recipes.format_toml_lines(asdict(recipe.ensemble)))
+        yield "\n[ensemble]"
+        yield recipes.format_toml_lines(asdict(recipe.ensemble))
     plan = Plan.from_recipe(recipe)
     if len(plan.steps) > 1:
-        print(f"\n# steps: {', '.join(step.name for step in plan.steps)}")
+        yield f"\n# steps: {', '.join(step.name for step in plan.steps)}"
     for claim in recipe.claims:
-        print(f"# claim: {_format_claim(claim)}")
+        yield f"# claim: {_format_claim(claim)}"
 
 
 def _format_claim(claim: Claim) -> str:

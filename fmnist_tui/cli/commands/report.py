@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
     for part in facts.missing:
         fix = f"; create it with `{part.command}`" if part.command else ""
         console.note(f"without {part.name}: {part.reason}{fix}")
-    print(f"{safe_text(out)}: {safe_text(folder.name)}, {len(html) / 1000:,.0f} kB")
+    console.line(f"{out}: {folder.name}, {len(html) / 1000:,.0f} kB")
 
 
 def _check_writable(out: Path, force: bool) -> None:

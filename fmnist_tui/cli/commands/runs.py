@@ -43,7 +43,7 @@ EPOCH_KEYS = (
 )
 LIST_COLUMNS: dict[str, Callable[[RunSummary], object]] = {
     "id": lambda summary: safe_text(summary.run.id, 24),
-    "state": lambda summary: Text(summary.state, STATE_STYLES.get(summary.state, "")),
+    "state": lambda summary: Text(safe_text(summary.state), STATE_STYLES.get(summary.state, "")),
     "recipe": lambda summary: safe_text(summary.title, 20),
     "dataset": lambda summary: safe_text(summary.dataset, 20),
     "model": lambda summary: safe_text(summary.model, 20),
@@ -137,16 +137,16 @@ def _show(args: argparse.Namespace) -> None:
     from fmnist_tui.cli.support.run_summary import print_run
 
     process = f", {summary.holder}" if summary.holder else ""
-    print(f"{folder.name}: {summary.state}{process}")
+    console.line(f"{folder.name}: {summary.state}{process}")
     if config is not None:
         changed = [
             f"{key} {format_setting(value)}"
             for key, (_, value) in run_config.RunConfig().differences(config).items()
         ]
-        print(", ".join(changed) or "all settings at their defaults")
+        console.line(", ".join(changed) or "all settings at their defaults")
     print_run(state, folder)
     for alert in state.alerts:
-        print(safe_text(f"{alert.level}: {alert.message}"))
+        console.line(f"{alert.level}: {alert.message}")
 
 
 def _send(args: argparse.Namespace, command: commands.Command, done: str) -> None:

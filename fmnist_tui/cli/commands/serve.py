@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             console.print_json({"url": address.url, "token": address.token, "port": address.port})
         else:
-            print(address.url)
+            console.line(address.url)
             console.note(NOTICE)
         sys.stdout.flush()
 

@@ -247,7 +247,7 @@ def _list(args: argparse.Namespace) -> None:
                     f"{study.done}/{study.total}",
                     study.running,
                     format_percent(study.best),
-                    Text(study.error, "yellow") if study.error else study.location.name,
+                    Text(safe_text(study.error), "yellow") if study.error else study.location.name,
                 )
                 for study in listed
             ],

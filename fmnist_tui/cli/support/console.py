@@ -1,7 +1,10 @@
-"""Standard output for results, standard error for everything else."""
+"""Standard output for results, standard error for everything else.
+
+Only this module prints: it makes text safe to show, and no text is ever markup."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterable
@@ -21,15 +24,27 @@ if TYPE_CHECKING:
 FILE_WIDTH = 200
 
 
+def line(text: str = "") -> None:
+    """Print a line of a result."""
+    print(safe_text(text), flush=True)
+
+
+def drawing(lines: Iterable[str]) -> None:
+    """Print lines with codes for colours, whose text is safe to show."""
+    for drawn in lines:
+        print(drawn)
+
+
 def error(message: str) -> None:
     """Print an error, each of its lines with the program's name in front."""
-    for line in message.splitlines():
-        print(f"{ERROR_PREFIX}{safe_text(line)}", file=sys.stderr)
+    for part in message.splitlines():
+        note(f"{ERROR_PREFIX}{part}")
 
 
 def note(message: str) -> None:
-    """Print something that is not a result."""
-    print(safe_text(message), file=sys.stderr, flush=True)
+    """Print something that is not a result. A command does not fail because nobody reads it."""
+    with contextlib.suppress(OSError):
+        print(safe_text(message), file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:
@@ -58,7 +73,7 @@ def console(stderr: bool = False) -> Console:
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else FILE_WIDTH
-    return Console(stderr=stderr, highlight=False, soft_wrap=False, width=width)
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
 
 
 def create_table(
@@ -76,13 +91,14 @@ def create_table(
     table = Table(box=None, pad_edge=False)
     for heading in headings:
         table.add_column(
-            Text(heading.removeprefix(">")),
+            Text(safe_text(heading.removeprefix(">"))),
             justify="right" if heading.startswith(">") else "left",
             overflow="fold" if fold else "ellipsis",
             no_wrap=no_wrap,
         )
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(safe_text(cell)) for cell in row))
+        cells = (cell if isinstance(cell, Text) else Text(safe_text(cell)) for cell in row)
+        table.add_row(*cells)
     return table
 
 

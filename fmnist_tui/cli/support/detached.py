@@ -51,13 +51,13 @@ def train_detached(
     if args.json:
         console.print_json({"run": folder.name, "path": str(folder.path), "pid": pid})
         return 0
-    name = safe_text(folder.name)
-    where = safe_text(f" --runs {shlex.quote(args.runs)}") if args.runs else ""
-    print(f"{name} is training in the background, process {pid}")
-    print(f"  fmnist-tui attach {name}{where}")
-    print(f"  fmnist-tui runs stop {name}{where}")
+    name = folder.name
+    where = f" --runs {shlex.quote(args.runs)}" if args.runs else ""
+    console.line(f"{name} is training in the background, process {pid}")
+    console.line(f"  fmnist-tui attach {name}{where}")
+    console.line(f"  fmnist-tui runs stop {name}{where}")
     if len(plan.steps) > 1:
-        print(f"{plan.heading}; the process continues with the other steps of {plan.recipe}")
+        console.line(f"{plan.heading}; the process continues with the other steps of {plan.recipe}")
     return 0
 
 

@@ -45,7 +45,7 @@ def print_result(
 
         print_search(search)
         if command:
-            print(shlex.join(command))
+            console.line(shlex.join(command))
     if end is not None and end.reason != STOPPED and lr is None:
         console.error(f"no learning rate to suggest: {end.message}")
     return 0 if lr is not None else 1

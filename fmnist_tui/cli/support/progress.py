@@ -81,8 +81,7 @@ def json_progress() -> OnProgress:
         if what == last_text and done < total and now - last_time < JSON_SECONDS:
             return
         last_time, last_text = now, what
-        line = json.dumps({"done": done, "total": total, "what": what})
-        print(line, file=sys.stderr, flush=True)
+        note(json.dumps({"done": done, "total": total, "what": what}))
 
     return report
 

@@ -42,7 +42,7 @@ def print_run(state: RunState, folder: RunFolder) -> None:
         _print_scores(state)
     elif state.search is not None:
         print_search(state.search)
-    print(f"run {safe_text(folder.path)}")
+    console.line(f"run {folder.path}")
 
 
 def _print_scores(state: RunState) -> None:
@@ -73,9 +73,9 @@ def _print_scores(state: RunState) -> None:
     )
     if state.epochs:
         fit = judge_fit(state)
-        print(f"fit: {fit.verdict}. {fit.explanation}")
-    reason = f": {safe_text(state.message)}" if state.message else ""
-    print(f"{state.end_reason or 'not ended'} {_format_work(state)}{reason}")
+        console.line(f"fit: {fit.verdict}. {fit.explanation}")
+    reason = f": {state.message}" if state.message else ""
+    console.line(f"{state.end_reason or 'not ended'} {_format_work(state)}{reason}")
 
 
 def print_search(search: LrSearch) -> None:
@@ -94,7 +94,7 @@ def print_search(search: LrSearch) -> None:
     ]
     _print_chart("loss by learning rate", lines, "learning rate", powers=True)
     if search.end is not None:
-        print(safe_text(format_search_result(search.end)))
+        console.line(format_search_result(search.end))
 
 
 def _print_losses(state: RunState) -> None:
@@ -126,8 +126,8 @@ def _format_work(state: RunState) -> str:
     """What a run has done: `after 5 epochs, 1,055 steps, 0:42 of training at 5,900 images/s`."""
     started = state.started
     if started is not None and started.kind == ENSEMBLE:
-        model = safe_text(started.model)
-        return f"after {format_duration(state.seconds)}: {model}, {started.parameters:,} parameters"
+        seconds = format_duration(state.seconds)
+        return f"after {seconds}: {started.model}, {started.parameters:,} parameters"
     speed = state.mean_images_per_second
     return (
         f"after {format_count(state.epochs_done, 'epoch')}, {format_count(state.step, 'step')}, "

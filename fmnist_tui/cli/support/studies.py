@@ -95,19 +95,19 @@ def print_study(
     study = reader.read(location, name)
     if with_trials:
         _print_trials(study)
-        print()
+        console.line()
     running = f", {study.running} running" if study.running else ""
     done = f"{study.done} of {study.total} trials done{running}"
-    print(f"{safe_text(name)}: {done}, in {location.name}")
+    console.line(f"{name}: {done}, in {location.name}")
     best = study.best
     if best is None:
-        print("no trial is complete yet")
+        console.line("no trial is complete yet")
         return
     value = format_percent(best.value)
-    print(f"best: trial {best.number}, {value} on validation: {_format_params(best)}")
+    console.line(f"best: trial {best.number}, {value} on validation: {_format_params(best)}")
     importances = reader.importances(location, name)
     if study.complete < MIN_IMPORTANCE_TRIALS:
-        print(f"importance of the settings: {too_few_trials(study)}")
+        console.line(f"importance of the settings: {too_few_trials(study)}")
     elif importances:
         console.print_table(
             ("setting", ">importance", ""),
@@ -131,7 +131,7 @@ def print_sweep_run(folder: RunFolder, run: dict[str, Any], *, as_json: bool) ->
         return
     reason = f": {run['reason']}" if run["reason"] else ""
     trials = f"{run['epochs']} of {run['epochs_total']} trials by this run"
-    print(f"{folder.name}: {run['state']}{reason}, {trials}")
+    console.line(f"{folder.name}: {run['state']}{reason}, {trials}")
     if study is not None:
         print_study(reader, location, name, with_trials=True)
     else:
@@ -145,7 +145,7 @@ def _print_trials(study: Snapshot) -> None:
         (
             (
                 trial.number,
-                Text(trial.state, STATE_STYLES.get(trial.state, "")),
+                Text(safe_text(trial.state), STATE_STYLES.get(trial.state, "")),
                 format_percent(trial.value),
                 trial.epochs or "–",
                 format_duration(trial.seconds),
@@ -267,4 +267,4 @@ def _print_promoted(document: dict[str, Any]) -> None:
         for split in ("test", "val")
     )
     seeds = f"(mean of {len(document['runs'])} seeds)"
-    print(f"test {test}, val {val} {seeds}; each run read the test split once")
+    console.line(f"test {test}, val {val} {seeds}; each run read the test split once")

@@ -205,7 +205,7 @@ class BarView(TrainingView):
     def on_load_step(self, step: LoadStep) -> None:
         update = self._bars.update
         if step.state == "progress":
-            note = step.message or step.source
+            note = safe_text(step.message or step.source)
             update(self._data, visible=True, total=step.total, completed=step.done, note=note)
             return
         update(self._data, visible=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -12,22 +11,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-_SAME_WIDTH = {
-    **dict.fromkeys("─━╌┄┈╴╶╸╺═▁▂⎺⎽–—−", "-"),
-    **dict.fromkeys("│┃╎┆┊║▏▎▍▌▐▕┤├", "|"),
-    **dict.fromkeys("┌┐└┘╭╮╰╯┬┴┼┏┓┗┛╋╔╗╚╝✓", "+"),
-    **dict.fromkeys("█▇▆▅▄▃▀▊▋▉▓◆", "#"),
-    **dict.fromkeys("▶▸→≥", ">"),
-    **dict.fromkeys("◀←↵⏎≤", "<"),
-    **dict.fromkeys("▲△↑", "^"),
-    **dict.fromkeys("▼▽↓", "v"),
-    **dict.fromkeys("░·", "."),
-    **dict.fromkeys("…±", "~"),
-    **dict.fromkeys("×✗", "x"),
-    **dict.fromkeys("“”", '"'),
-    **dict.fromkeys("‘’", "'"),
-    **dict(zip("▒●○◉÷\N{NO-BREAK SPACE}", "=*o@/ ", strict=True)),
-}
+from fmnist_tui.util.ascii_text import similar_ascii
 
 
 class AsciiFilter(LineFilter):
@@ -60,12 +44,5 @@ def needs_ascii(environment: Mapping[str, str] = os.environ) -> bool:
 def _replace(character: str) -> str:
     if character.isascii():
         return character
-    if character in _SAME_WIDTH:
-        return _SAME_WIDTH[character]
-    if "\u2800" <= character <= "\u28ff":  # braille, by how many dots are set
-        return " .:*#"[min(4, ((ord(character) - 0x2800).bit_count() + 1) // 2)]
-    width = cell_len(character)
-    letter = unicodedata.normalize("NFKD", character)[0]
-    if letter.isascii() and letter.isprintable():
-        return letter.ljust(width)[:width]
-    return "?" * width
+    width, similar = cell_len(character), similar_ascii(character)
+    return "?" * width if similar == "?" else similar.ljust(width)[:width]

@@ -1,0 +1,32 @@
+"""ASCII characters that stand in for others, where nothing else can be shown."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_SIMILAR = {
+    **dict.fromkeys("─━╌┄┈╴╶╸╺═▁▂⎺⎽–—−", "-"),
+    **dict.fromkeys("│┃╎┆┊║▏▎▍▌▐▕┤├", "|"),
+    **dict.fromkeys("┌┐└┘╭╮╰╯┬┴┼┏┓┗┛╋╔╗╚╝✓", "+"),
+    **dict.fromkeys("█▇▆▅▄▃▀▊▋▉▓◆", "#"),
+    **dict.fromkeys("▶▸→≥", ">"),
+    **dict.fromkeys("◀←↵⏎≤", "<"),
+    **dict.fromkeys("▲△↑", "^"),
+    **dict.fromkeys("▼▽↓", "v"),
+    **dict.fromkeys("░·", "."),
+    **dict.fromkeys("…±", "~"),
+    **dict.fromkeys("×✗", "x"),
+    **dict.fromkeys("“”", '"'),
+    **dict.fromkeys("‘’", "'"),
+    **dict(zip("▒●○◉÷\N{NO-BREAK SPACE}", "=*o@/ ", strict=True)),
+}
+
+
+def similar_ascii(character: str) -> str:
+    """The ASCII character that looks most like this one; `?` if none does."""
+    if character in _SIMILAR:
+        return _SIMILAR[character]
+    if "\u2800" <= character <= "\u28ff":  # braille, by how many dots are set
+        return " .:*#"[min(4, ((ord(character) - 0x2800).bit_count() + 1) // 2)]
+    letter = unicodedata.normalize("NFKD", character)[0]
+    return letter if letter.isascii() and letter.isprintable() else "?"

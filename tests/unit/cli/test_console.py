@@ -1,0 +1,71 @@
+"""What commands print: names are shown as they are, and control no terminal."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from fmnist_tui.cli import main
+from fmnist_tui.cli.support import console
+from fmnist_tui.cli.support.run_summary import create_confusion_table
+from fmnist_tui.protocol.events import Event
+from fmnist_tui.runs.folder import RunFolder
+from tests.unit.support import ended, epoch_ended, evaluated, note, saved, started, write_events
+
+# What a terminal, Rich's markup and Rich's emoji codes would act on
+HOSTILE = "[x] [/x] [red]a:smile:\x1b]0;t\x07\x9b31m\u202e"
+SHOWN = "[x] [/x] [red]a:smile:␛]0;t␇�31m�"
+
+
+def make_run(path: Path) -> RunFolder:
+    path.mkdir(parents=True)
+    events: list[Event] = [started(), epoch_ended(1), saved(100), evaluated(0.9), note(HOSTILE)]
+    write_events(path / "events.jsonl", [*events, ended(message=HOSTILE)])
+    return RunFolder(path)
+
+
+@pytest.mark.parametrize("words", [("runs", "show"), ("runs", "archive"), ("errors",)])
+def test_a_name_controls_no_terminal_and_is_no_markup(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    folder = make_run(tmp_path / HOSTILE.replace("/", "∕"))
+    main.run([*words, str(folder.path), "--runs", str(tmp_path)])
+    printed = "".join(capsys.readouterr())
+    assert SHOWN.replace("/", "∕") in printed
+    assert not set("\x1b\x07\x9b\u202e") & set(printed)
+
+
+def test_names_in_tables_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_table((HOSTILE,), [(HOSTILE,)])
+    console.console().print(create_confusion_table([[1, 0], [0, 1]], ("[/x]", ":+1:"), "[red]val"))
+    printed = capsys.readouterr().out
+    assert printed.count(SHOWN) == 2
+    assert "[/x]" in printed and ":+1:" in printed and "[red]val" in printed
+    assert "\x1b]" not in printed
+
+
+class GoneStream(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_command_goes_on_when_nobody_reads_its_notes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "stderr", GoneStream())
+    assert main.run(["runs", "list", f"--runs={tmp_path}"]) == 0
+
+
+def test_a_result_that_cannot_be_written_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main.run(["recipes", "list", "--json"]) == 1
+        monkeypatch.undo()
+    assert capsys.readouterr().err == (
+        "fmnist-tui: standard output cannot be written: No space left on device\n"
+    )

@@ -1,0 +1,76 @@
+"""Standard streams that are closed, full, or lack characters."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PREPARE = "from fmnist_tui.util.standard_streams import prepare_streams\nprepare_streams()\n"
+
+
+def run(script: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a script after `prepare_streams`, in a new process."""
+    return subprocess.run(
+        [sys.executable, "-c", PREPARE + script, *map(str, arguments)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        timeout=60,
+    )
+
+
+def run_closed(script: str, redirections: str, *arguments: object) -> int:
+    """Run a script after `prepare_streams`, with streams closed; the exit status."""
+    command = [sys.executable, "-c", PREPARE + script, *map(str, arguments)]
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {redirections}', "sh", *command], timeout=60
+    ).returncode
+
+
+@pytest.mark.parametrize("redirections", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path, redirections: str) -> None:
+    script = (
+        "import os, sys\n"
+        "file = open(sys.argv[1], 'w')\n"
+        "print('printed', flush=True)\n"
+        "print('printed', file=sys.stderr)\n"
+        "for number in (1, 2): os.write(number, b'by a library')\n"
+        "assert sys.stdin.read() == '' if '<' in sys.argv[2] else True\n"
+        "file.write('own text')"
+    )
+    file = tmp_path / "file"
+    assert run_closed(script, redirections, file, redirections) == 0
+    assert file.read_text() == "own text"
+
+
+def test_a_process_inherits_the_replacement_of_a_closed_stream() -> None:
+    child = "import sys; sys.exit(None in (sys.stdin, sys.stdout, sys.stderr))"
+    script = f"import subprocess, sys\nsys.exit(subprocess.call([sys.executable, '-c', {child!r}]))"
+    assert run_closed(script, "<&- >&- 2>&-") == 0
+
+
+TEXT = r"'98 % \u2013 \u201cShirt\u201d \u2192 Caf\u00e9 \u2588 \u2717 \u304a \udcff'"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"),
+    [
+        ("ascii", b'98 % - "Shirt" > Cafe # x ? ?'),
+        ("cp1252", b"98 % \x96 \x93Shirt\x94 > Caf\xe9 # x ? ?"),
+        ("utf-8", "98 % – “Shirt” → Café █ ✗ お ?".encode()),
+    ],
+)
+def test_characters_that_an_encoding_lacks_become_similar_ones(
+    encoding: str, expected: bytes
+) -> None:
+    script = f"import sys\nprint({TEXT})\nprint({TEXT}, file=sys.stderr)"
+    done = run(script, PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stdout.strip(), done.stderr.strip()) == (0, expected, expected)
+
+
+def test_characters_are_replaced_in_an_ascii_locale() -> None:
+    done = run(f"print({TEXT})", LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0")
+    assert done.stdout.strip() == b'98 % - "Shirt" > Cafe # x ? ?'
