@@ -13,6 +13,7 @@ import numpy as np
 from fmnist_tui.config import dataset_catalog
 from fmnist_tui.data import splits
 from fmnist_tui.data.dataset import Dataset, Split
+from fmnist_tui.data.fingerprint import Fingerprint
 from fmnist_tui.data.folders import folder_dataset
 from fmnist_tui.data.idx import idx_folder, published_datasets
 from fmnist_tui.data.load_progress import OnStep
@@ -97,24 +98,28 @@ def load_dataset(
     unsplit = loader(request)
     train, val = unsplit.train, unsplit.val
     if val is None:
-        remaining, split_off = splits.stratified_split(
-            train.labels, val_fraction, split_seed, splits.VALIDATION
-        )
-        train, val = train.select(remaining), train.select(split_off)
+        train, val = train.split_off(val_fraction, split_seed, splits.VALIDATION)
     test, info = unsplit.test, unsplit.info
     if classes is not None:
         _check_classes(classes, info)
         train, val, test = (_select_classes(part, classes) for part in (train, val, test))
         info = info.subset(classes)
+    parts = {"train": train, "val": val, "test": test}
+    cut = {"val": unsplit.val is None and train.names is not None, "test": unsplit.cut_by_name}
+    fingerprint = Fingerprint(
+        {name: part.fingerprint for name, part in parts.items()},
+        tuple(name for name, is_cut in cut.items() if is_cut),
+    )
     if limit is not None:
-        train = train.select(splits.stratified_sample(train.labels, limit, split_seed))
+        sample = splits.stratified_sample(train.labels, limit, split_seed, train.names)
+        train = train.select(sample)
     for split, part in (("training", train), ("test", test)):
         if not len(part):
             raise UserError(f"{safe_text(dataset)}: no images are left for the {split} split")
 
     def make_split(split: str, part: LabelledImages) -> Split:
         images = unsplit.select(part.images, part.positions)
-        return Split(split, images, part.labels, part.indices)
+        return Split(split, images, part.labels, part.indices, part.ids)
 
     return Dataset(
         info,
@@ -123,6 +128,7 @@ def load_dataset(
         make_split("test", test),
         unsplit.source,
         unsplit.notes,
+        fingerprint,
     )
 
 

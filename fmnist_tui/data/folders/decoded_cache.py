@@ -2,11 +2,14 @@
 
 A cache entry is a folder named by a hash of the image files' names, sizes and times, and of the
 options. It is built under a temporary name: what a killed process leaves behind is never used.
+A file that is mapped is locked: what another process uses, on this machine or on another that has
+the same folder, is not removed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import math
@@ -22,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from fmnist_tui.data.dataset import Images, Labels
+from fmnist_tui.data.fingerprint import Ids, join_ids
 from fmnist_tui.data.folders.folder_listing import ImageFile
 from fmnist_tui.data.images.decode import open_image
 from fmnist_tui.data.images.prepare import Preparation, prepare
@@ -34,7 +38,7 @@ from fmnist_tui.util.text import safe_text
 IN_MEMORY = 256 * 2**20
 """Splits up to this many bytes are copied into memory; larger ones are mapped."""
 
-_VERSION = 1  # increase it when decoding changes
+_VERSION = 2  # increase it when decoding or the format changes
 _MAX_ENTRIES = 6
 _MAX_SPLIT_AGE = 3600  # seconds since its last use
 _TEMPORARY_PREFIX, _PIXELS, _INFO = ".new-", "pixels", "facts.json"
@@ -44,10 +48,13 @@ _CHUNK = 1024
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedImages:
-    """The readable images, at `rows` of the listing; `errors` are of the first skipped ones."""
+    """The readable images, at `rows` of the listing; `errors` are of the first skipped ones.
+
+    `ids` identify the contents of the files."""
 
     images: Images
     rows: Labels
+    ids: Ids
     skipped: int
     errors: tuple[str, ...]
     folder: Path
@@ -61,9 +68,10 @@ class DecodedImages:
             if not file.exists():
                 remove_stale_temporaries(self.folder)
                 for old in self.folder.glob("split-*"):
-                    # A process that has it mapped keeps its pixels; another may remove it first.
+                    # Another process may remove it first.
                     with contextlib.suppress(FileNotFoundError):
-                        if time.time() - old.stat().st_mtime > _MAX_SPLIT_AGE:
+                        is_old = time.time() - old.stat().st_mtime > _MAX_SPLIT_AGE
+                        if is_old and not _is_mapped(old):
                             old.unlink()
                 with open_atomic(file) as out:
                     for start in range(0, len(positions), _CHUNK):
@@ -76,10 +84,11 @@ class DecodedImages:
             ) from error
 
 
-def read_image(path: Path, size: int, channels: int) -> Images:
-    """The whole image in a square, (size, size, channels)."""
+def read_image(path: Path, size: int, channels: int) -> tuple[Images, bytes]:
+    """The whole image in a square, (size, size, channels), and the identity of its file."""
     preparation = Preparation(size=size, channels=channels, crop=False, invert="never")
-    return prepare(open_image(path), preparation).image
+    image = open_image(path)
+    return prepare(image, preparation).image, image.id
 
 
 def decode(
@@ -119,7 +128,8 @@ def _remove_old_entries(cache: Path, current: Path) -> None:
         shutil.rmtree(stray, ignore_errors=True)
     others = (path for path in cache.iterdir() if path.is_dir() and path != current)
     for old in sorted(others, key=lambda path: path.stat().st_mtime)[: 1 - _MAX_ENTRIES]:
-        shutil.rmtree(old, ignore_errors=True)
+        if not any(map(_is_mapped, old.iterdir())):
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _build(
@@ -134,14 +144,17 @@ def _build(
     temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX, dir=folder.parent))
     try:
         rows: list[int] = []
+        ids: list[bytes] = []
         errors: list[str] = []
         skipped = 0
         with (temporary / _PIXELS).open("wb") as file:
             for row, entry in enumerate(entries):
                 check_cancel(cancel)
                 try:
-                    file.write(read_image(entry.path, size, channels).tobytes())
+                    image, content = read_image(entry.path, size, channels)
+                    file.write(image.tobytes())
                     rows.append(row)
+                    ids.append(content)
                 except UserError as error:
                     skipped += 1
                     if len(errors) < _MAX_ERRORS:
@@ -149,7 +162,12 @@ def _build(
                 reporter.progress("decoding", row + 1, len(entries), "images")
             file.flush()
             os.fsync(file.fileno())
-        info = {"rows": rows, "skipped": skipped, "complaints": errors}
+        info = {
+            "rows": rows,
+            "ids": b"".join(ids).hex(),
+            "skipped": skipped,
+            "complaints": errors,
+        }
         (temporary / _INFO).write_text(json.dumps(info))
         shutil.rmtree(folder, ignore_errors=True)
         move(temporary, folder)
@@ -162,16 +180,37 @@ def _open(folder: Path, size: int, channels: int) -> DecodedImages | None:
     try:
         info = json.loads((folder / _INFO).read_bytes())
         rows = np.array(info["rows"], np.int64)
+        ids = join_ids([bytes.fromhex(info["ids"])])
+        if len(ids) != len(rows):
+            return None
         images = _map(folder / _PIXELS, (len(rows), size, size, channels))
-        return DecodedImages(images, rows, info["skipped"], tuple(info["complaints"]), folder)
+        errors = tuple(info["complaints"])
+        return DecodedImages(images, rows, ids, info["skipped"], errors, folder)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _map(file: Path, shape: tuple[int, ...]) -> Images:
-    """The file's bytes as an array; writes to the array do not reach the file."""
+    """The file's bytes as an array, locked while it exists; writes do not reach the file."""
     if not shape[0]:
         return np.empty(shape, np.uint8)
     if file.stat().st_size != math.prod(shape):
         raise ValueError(f"{file} is not of the expected size")
-    return np.asarray(np.memmap(file, np.uint8, "c", shape=shape))
+    with file.open("rb") as opened:
+        # The map has a copy of the descriptor, which keeps the lock.
+        with contextlib.suppress(OSError):
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return np.asarray(np.memmap(opened, np.uint8, "c", shape=shape))
+
+
+def _is_mapped(file: Path) -> bool:
+    """Whether the file is in use, or cannot be locked to find out."""
+    try:
+        # Open for writing: network file systems require that for an exclusive lock.
+        with file.open("r+b") as opened:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False

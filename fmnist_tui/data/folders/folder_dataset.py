@@ -19,7 +19,8 @@ TEST_SHARE = 1 / 6
 
 
 def load(request: LoadRequest) -> UnsplitDataset:
-    """The folder's own splits; if it has no test split, that is split off by the split seed."""
+    """The folder's own splits; if it has no test split, that is split off by the split seed and
+    the names of the files."""
     source = f"folder {safe_text(request.path)}"
     reporter = LoadReporter(request.name, request.on_step)
     reporter.trying(source)
@@ -33,7 +34,12 @@ def load(request: LoadRequest) -> UnsplitDataset:
     cache = request.data_dir / "cache"
     decoded = decode(listing.entries, request.input_size, channels, cache, reporter, request.cancel)
     labels, classes = _label(listing, decoded, source)
-    parts = _split(listing, decoded, labels, request.split_seed)
+    parts = _split(listing, decoded, labels)
+    cut_by_name = "test" not in parts
+    if cut_by_name:
+        parts["train"], parts["test"] = parts["train"].split_off(
+            TEST_SHARE, request.split_seed, splits.TEST
+        )
     if not len(parts["test"]):
         raise UserError(f"{source}: too few images: no class has one to spare for the test split")
     train, test, title = parts["train"], parts["test"], safe_text(request.path.name, 40)
@@ -41,7 +47,16 @@ def load(request: LoadRequest) -> UnsplitDataset:
     info = DatasetInfo(request.name, title, classes, len(train), len(test), crop=False, about=about)
     reporter.ok(f"{len(labels):,} images of {len(classes)} classes")
     notes = _notes(listing, decoded, classes)
-    return UnsplitDataset(info, train, test, source, parts.get("val"), notes, decoded.select)
+    return UnsplitDataset(
+        info,
+        train,
+        test,
+        source,
+        parts.get("val"),
+        notes,
+        cut_by_name,
+        decoded.select,
+    )
 
 
 def _label(
@@ -61,27 +76,26 @@ def _label(
 
 
 def _split(
-    listing: FolderListing, decoded: DecodedImages, labels: Labels, seed: int
+    listing: FolderListing, decoded: DecodedImages, labels: Labels
 ) -> dict[str, LabelledImages]:
-    """The images by split; their indices are their positions in the listing."""
-    images = LabelledImages(decoded.images, labels, np.arange(len(labels)), decoded.rows)
-    split_of = np.array([listing.entries[row].split for row in decoded.rows])
-    parts = {
+    """The images of each split that the folder has; their indices are their positions in the
+    listing."""
+    entries = [listing.entries[row] for row in decoded.rows]
+    names = np.array([entry.name_in_class for entry in entries], object)
+    positions = np.arange(len(labels))
+    images = LabelledImages(decoded.images, labels, positions, decoded.rows, decoded.ids, names)
+    split_of = np.array([entry.split for entry in entries])
+    return {
         split: images.select(np.flatnonzero((split_of == split) & (labels >= 0)))
         for split in SPLITS
         if split in split_of
     } or {"train": images}
-    if "test" not in parts:
-        train = parts["train"]
-        remaining, split_off = splits.stratified_split(train.labels, TEST_SHARE, seed, splits.TEST)
-        parts["train"], parts["test"] = train.select(remaining), train.select(split_off)
-    return parts
 
 
 def _notes(
     listing: FolderListing, decoded: DecodedImages, classes: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """How many files were skipped, with the first errors, and class folders without images."""
+    """How many files were skipped, with the first errors, and folders that are not used."""
     errors = [*decoded.errors, *listing.unreadable[:5]]
     skipped = decoded.skipped + len(listing.unreadable)
     notes = []
@@ -94,4 +108,8 @@ def _notes(
     if empty:
         more = f" and {len(empty) - 5} more" if len(empty) > 5 else ""
         notes.append(f"class folders without images skipped: {', '.join(empty[:5])}{more}")
+    notes += [
+        f"{safe_text(name, 60)} has no class folders: its images are not used"
+        for name in listing.without_classes
+    ]
     return tuple(notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +12,24 @@ from fmnist_tui.config.dataset_catalog import SPLITS
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
+_SPLIT_NAMES = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validate", "validation", "dev", "development", "eval", "evaluation"),
+    "test": ("test", "testing"),
+}
+_SPLIT_OF = {name: split for split, names in _SPLIT_NAMES.items() for name in names}
+"""The split that a folder's name in lower case stands for."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """A file in a class folder; `split` is empty if the folder is not divided into splits."""
+    """A file in a class folder; `split` is empty if the folder is not divided into splits.
+
+    `name` is its path in the dataset's folder, `name_in_class` in the class folder."""
 
     path: Path
     name: str
+    name_in_class: str
     size: int
     mtime_ns: int
     label: int
@@ -27,15 +38,18 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True)
 class FolderListing:
-    """The classes, sorted by name, and all their files, sorted by name."""
+    """The classes, sorted by name, and all their files, sorted by name.
+
+    `without_classes` names the folders of splits that have no class folders."""
 
     classes: tuple[str, ...]
     entries: tuple[ImageFile, ...]
     unreadable: tuple[str, ...]
+    without_classes: tuple[str, ...] = ()
 
 
 def list_folder(root: Path) -> FolderListing:
-    """List the files in the class folders of `root`, or of its train, val and test folders.
+    """List the files in the class folders of `root`, or of its folders of splits.
 
     Skips hidden files and follows links, but enters no folder twice.
     """
@@ -43,11 +57,16 @@ def list_folder(root: Path) -> FolderListing:
         problem = "is not a folder" if root.exists() else "no such folder"
         raise UserError(f"{safe_text(root)}: {problem}; expected class folders of images")
     unreadable: list[str] = []
-    names = {folder.name for folder in _subfolders(root)}
-    parents = [root / split for split in SPLITS if split in names]
-    if "train" not in names or names - set(SPLITS) or not _subfolders(root / "train"):
-        parents = [root]
+    split_folders = _find_split_folders(root, _subfolders(root))
+    parents = list(split_folders.values()) or [root]
+    split_of = {folder: split for split, folder in split_folders.items()}
     class_folders = {parent: _subfolders(parent) for parent in parents}
+    if split_folders and not class_folders[parents[0]]:
+        raise UserError(
+            f"{safe_text(root)}: has folders of splits ({_list_names(parents)}), but no classes in"
+            f" {safe_text(parents[0].name, 60)}; expected SPLIT/CLASS/IMAGE; if they are classes,"
+            " rename them"
+        )
     classes = sorted({folder.name for folder in class_folders[parents[0]]})
     entries: list[ImageFile] = []
     for parent in parents:
@@ -60,13 +79,49 @@ def list_folder(root: Path) -> FolderListing:
         visited = {_identity(folder) for folder in (root, *parents, *class_folders[parent])}
         for folder in class_folders[parent]:
             label = classes.index(folder.name)
-            split = parent.name if parent != root else ""
+            split = split_of.get(parent, "")
             for path, status in _files(folder, visited - {_identity(folder)}, unreadable):
                 name = path.relative_to(root).as_posix()
-                entry = ImageFile(path, name, status.st_size, status.st_mtime_ns, label, split)
-                entries.append(entry)
+                name_in_class = path.relative_to(folder).as_posix()
+                facts = status.st_size, status.st_mtime_ns, label, split
+                entries.append(ImageFile(path, name, name_in_class, *facts))
     entries.sort(key=lambda entry: entry.name)
-    return FolderListing(tuple(classes), tuple(entries), tuple(unreadable))
+    without_classes = tuple(folder.name for folder in parents[1:] if not class_folders[folder])
+    return FolderListing(tuple(classes), tuple(entries), tuple(unreadable), without_classes)
+
+
+def _find_split_folders(root: Path, folders: Sequence[Path]) -> dict[str, Path]:
+    """The folders of train, val and test, train first; empty if these are class folders.
+
+    A UserError if that cannot be told, or if there is no train."""
+    splits: dict[str, Path] = {}
+    for folder in folders:
+        split = _SPLIT_OF.get(folder.name.casefold())
+        if split in splits:
+            raise UserError(
+                f"{safe_text(root)}: two folders of the {split} split"
+                f" ({_list_names([splits[split], folder])}); move the images of one into the other"
+            )
+        if split is not None:
+            splits[split] = folder
+    others = [folder for folder in folders if folder not in splits.values()]
+    if splits and others:
+        raise UserError(
+            f"{safe_text(root)}: mixes folders of splits ({_list_names(splits.values())}) and of"
+            f" classes ({_list_names(others)}); rename or move those of one kind"
+        )
+    if splits and "train" not in splits:
+        raise UserError(
+            f"{safe_text(root)}: has folders of splits ({_list_names(splits.values())}), but none"
+            " is train; expected train/CLASS/IMAGE; if they are classes, rename them"
+        )
+    return {split: splits[split] for split in SPLITS if split in splits}
+
+
+def _list_names(folders: Iterable[Path]) -> str:
+    """The names of the first folders."""
+    names = [safe_text(folder.name, 40) for folder in folders]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _subfolders(folder: Path) -> list[Path]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from fmnist_tui.config.dataset_catalog import IMAGE_SIDE, DatasetInfo
+from fmnist_tui.data.dataset import Labels
+from fmnist_tui.data.fingerprint import identify
 from fmnist_tui.data.idx.idx_format import read_idx
 from fmnist_tui.data.idx.idx_set import check_labels
 from fmnist_tui.data.unsplit import LabelledImages, LoadRequest, UnsplitDataset
@@ -18,10 +22,10 @@ _NAMES = (
 
 
 def load(request: LoadRequest) -> UnsplitDataset:
-    """The dataset in the folder; the largest training label decides the number of classes."""
+    """The dataset in the folder; the training labels, 0 and up without a gap, are the classes."""
     folder = request.path
     train, test = read_folder(folder)
-    classes = int(train.labels.max()) + 1
+    classes = _count_classes(train.labels, _file(folder, _NAMES[0][1]))
     if classes < 2:
         raise UserError(
             f"{safe_text(folder)}: only one class in its labels; two or more are needed"
@@ -31,6 +35,20 @@ def load(request: LoadRequest) -> UnsplitDataset:
     names = tuple(map(str, range(classes)))
     info = DatasetInfo(request.name, title, names, len(train), len(test), about=source)
     return UnsplitDataset(info, train, test, source)
+
+
+def _count_classes(labels: Labels, file: Path) -> int:
+    """The number of classes; a UserError if a label is missing below a larger one."""
+    present = np.unique(labels)
+    classes = len(present)
+    if present[-1] >= classes:
+        missing = int(np.flatnonzero(present != np.arange(classes))[0])
+        count = int((labels > missing).sum())
+        raise UserError(
+            f"{safe_text(file)}: no label is {missing}, but {count:,} of {len(labels):,} are"
+            f" larger, up to {present[-1]}: number the classes from 0 without a gap"
+        )
+    return classes
 
 
 def read_folder(folder: Path) -> tuple[LabelledImages, LabelledImages]:
@@ -52,7 +70,7 @@ def _read_pair(folder: Path, images_name: str, labels_name: str) -> LabelledImag
         )
     if not len(images):
         raise UserError(f"{safe_text(images_file)}: contains no images")
-    return LabelledImages.from_arrays(images, labels)
+    return LabelledImages.from_arrays(images, labels, identify(images))
 
 
 def _file(folder: Path, name: str) -> Path:

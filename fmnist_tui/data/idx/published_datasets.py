@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fmnist_tui.config.dataset_catalog import DATASETS
+from fmnist_tui.data.fingerprint import identify
 from fmnist_tui.data.idx.idx_folder import read_folder
 from fmnist_tui.data.idx.mnist_family import EMNIST, FASHION, KMNIST, MNIST, QMNIST
 from fmnist_tui.data.sources.source_chain import load_idx_set
@@ -58,7 +59,7 @@ def _read_digits(request: LoadRequest) -> UnsplitDataset:
 
 
 def _join(first: LabelledImages, second: LabelledImages, label_offset: int) -> LabelledImages:
-    return LabelledImages.from_arrays(
-        np.concatenate([first.images, second.images]),
-        np.concatenate([first.labels, second.labels + label_offset]),
-    )
+    images = np.concatenate([first.images, second.images])
+    labels = np.concatenate([first.labels, second.labels + label_offset])
+    ids = None if second.ids is None else identify(images)
+    return LabelledImages.from_arrays(images, labels, ids)

@@ -11,7 +11,7 @@ import stat
 import threading
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 
+from fmnist_tui.data.fingerprint import content_id
 from fmnist_tui.data.images import decode_limits
 from fmnist_tui.data.images.pixels import Plane, apply_orientation, extract_planes
 from fmnist_tui.util.errors import UserError, format_error
@@ -38,7 +39,7 @@ class DecodedImage:
     """An upright image; `size` is before any reduction, the EXIF `orientation` has been undone.
 
     `colour` is (height, width, 1 or 3), 0 to 255, premultiplied by alpha; `alpha` is (height,
-    width), 0 to 1, or None for an opaque image.
+    width), 0 to 1, or None for an opaque image. `id` identifies the file's contents.
     """
 
     colour: Plane
@@ -47,6 +48,7 @@ class DecodedImage:
     mode: str
     size: tuple[int, int]
     orientation: int = 1
+    id: bytes = b""
 
     def composite(self, background: float) -> Plane:
         """The colours over a uniform background."""
@@ -69,7 +71,7 @@ def open_image(path: str | Path) -> DecodedImage:
     try:
         decode_limits.check_tiff_tables(data)
         with _silence_decoders():
-            return _decode(data)
+            return replace(_decode(data), id=content_id(data))
     except decode_limits.DecodeLimitError as error:
         raise UserError(f"{name}: {error}") from None
     except Image.DecompressionBombError:

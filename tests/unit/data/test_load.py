@@ -121,6 +121,16 @@ def test_a_folder_of_idx_files_is_a_dataset(tmp_path: Path) -> None:
     assert not list(folder.glob("*.bad"))
 
 
+def test_an_idx_label_beyond_the_classes_is_an_error(tmp_path: Path) -> None:
+    folder = digits(tmp_path / "mine")
+    labels = np.arange(30, dtype=np.uint8) % 10
+    labels[7] = 200
+    write_idx(folder / "train-labels-idx1-ubyte", labels)
+    message = r"labels-idx1-ubyte: no label is 10, but 1 of 30 are larger, up to 200: number"
+    with pytest.raises(UserError, match=message):
+        load_dataset(f"idx:{folder}", data_dir=tmp_path)
+
+
 def test_idx_files_that_do_not_fit_together_are_an_error(tmp_path: Path) -> None:
     folder = digits(tmp_path / "mine")
     name = f"idx:{folder}"

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_tui.data.splits import TEST, VALIDATION, stratified_sample, stratified_split
+from fmnist_tui.data.splits import (
+    TEST,
+    VALIDATION,
+    split_by_name,
+    stratified_sample,
+    stratified_split,
+)
 from fmnist_tui.util.errors import UserError
 
 some_labels = st.lists(st.integers(0, 5), max_size=60).map(lambda rows: np.array(rows, np.int64))
@@ -36,6 +42,40 @@ def test_every_class_has_its_share(labels: np.ndarray, share: float, seed: int) 
             assert 0 < split_off < count
         else:
             assert split_off == 0
+
+
+@given(count=st.integers(2, 60), share=st.floats(0.01, 0.9), seed=seeds, data=st.data())
+def test_a_name_alone_decides_the_split(
+    count: int, share: float, seed: int, data: st.DataObject
+) -> None:
+    names = np.array([f"image {number}.png" for number in range(count)], object)
+    labels = np.zeros(count, np.int64)
+    stay, off = split_by_name(labels, names, share, seed, TEST)
+    assert len(stay) and len(off) and len(stay) + len(off) == count
+    kept = np.array(sorted(data.draw(st.sets(st.integers(0, count - 1), min_size=2))))
+    fewer_stay, fewer_off = split_by_name(labels[kept], names[kept], share, seed, TEST)
+    assert len(fewer_stay) and len(fewer_off)
+    # Only the one image that a side needs may move.
+    moved = set(names[kept][fewer_stay]) & set(names[off])
+    moved |= set(names[kept][fewer_off]) & set(names[stay])
+    assert len(moved) <= 1
+
+
+def test_split_by_name_is_stratified_and_the_same_everywhere() -> None:
+    labels = np.arange(6000) % 3
+    names = np.array([f"photo-{number}.jpg" for number in range(6000)], object)
+    _, off = split_by_name(labels, names, 1 / 6, 12, VALIDATION)
+    assert all(abs(count - 2000 / 6) < 60 for count in np.bincount(labels[off]))
+    digest = hashlib.sha256(off.astype("<i8").tobytes()).hexdigest()
+    assert digest == "d278a3c26d0f4955bdac6e70536b1e834a1202687dad25ddfdc15f386795b64a"
+
+
+def test_an_added_image_changes_at_most_one_image_of_a_sample() -> None:
+    names = np.array([f"photo-{number}.jpg" for number in range(200)], object)
+    labels = np.zeros(200, np.int64)
+    before = set(names[stratified_sample(labels[1:], 50, 0, names[1:]) + 1])
+    after = set(names[stratified_sample(labels, 50, 0, names)])
+    assert len(before & after) >= 49
 
 
 def test_the_default_split_of_unbalanced_classes_is_exact() -> None:

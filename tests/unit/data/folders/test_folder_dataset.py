@@ -67,7 +67,7 @@ def test_classes_are_sorted_and_every_image_occurs_once(folder: Folder) -> None:
     for split in splits(dataset):
         np.testing.assert_array_equal(split.labels, split.indices // 12)
         assert split.images.shape == (len(split), 28, 28, 1)
-    assert [len(split) for split in splits(dataset)] == [25, 5, 6]
+    assert [len(split) for split in splits(dataset)] == [27, 6, 3]
     assert dataset.notes == ()
     assert not dataset.info.crop
 
@@ -121,7 +121,7 @@ def test_a_missing_split_is_split_off_train(folder: Folder) -> None:
     assert [len(split) for split in splits(folder.load())] == [20, 4, 24]
     only_train = Folder(folder.root.parent / "data")
     only_train.classes("train/a", "train/b")
-    assert [len(split) for split in splits(only_train.load())] == [17, 3, 4]
+    assert [len(split) for split in splits(only_train.load())] == [18, 4, 2]
 
 
 def test_a_test_class_missing_from_train_is_an_error(folder: Folder) -> None:
@@ -130,9 +130,81 @@ def test_a_test_class_missing_from_train_is_an_error(folder: Folder) -> None:
         folder.load()
 
 
-def test_classes_may_be_named_like_splits(folder: Folder) -> None:
-    folder.classes("train", "bus")
-    assert folder.load().info.classes == ("bus", "train")
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train", "valid", "test"),
+        ("Train", "Val", "TEST"),
+        ("training", "validation", "testing"),
+        ("TRAIN", "dev", "test"),
+        ("train", "eval", "Testing"),
+    ],
+)
+def test_folders_of_splits_are_recognised_by_any_of_their_names(
+    folder: Folder, names: tuple[str, ...]
+) -> None:
+    for name, count in zip(names, (6, 2, 3), strict=True):
+        folder.classes(f"{name}/a", f"{name}/b", count=count)
+    dataset = folder.load()
+    assert dataset.info.classes == ("a", "b")
+    assert [len(split) for split in splits(dataset)] == [12, 4, 6]
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (("train", "bus"), r"mixes folders of splits \(train\) and of classes \(bus\)"),
+        (("test", "control"), r"mixes folders of splits \(test\) and of classes \(control\)"),
+        (("train/a", "train/b", "cat"), r"splits \(train\) and of classes \(cat\); rename or move"),
+        (("val/a", "test/a"), r"has folders of splits \(test, val\), but none is train"),
+        (("train/a", "Training/a"), r"two folders of the train split \(Training, train\)"),
+        (
+            ("train", "test"),
+            r"splits \(train, test\), but no classes in train; expected SPLIT/CLASS",
+        ),
+    ],
+)
+def test_a_mixture_of_splits_and_classes_is_refused_with_the_reason(
+    folder: Folder, folders: tuple[str, ...], message: str
+) -> None:
+    folder.classes(*folders)
+    with pytest.raises(UserError, match=message) as caught:
+        folder.load()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_test_folder_without_classes_is_not_used_and_said(folder: Folder) -> None:
+    folder.classes("train/a", "train/b", "test")
+    dataset = folder.load()
+    assert dataset.notes == ("test has no class folders: its images are not used",)
+    assert sum(len(split) for split in splits(dataset)) == 24
+
+
+def split_of_names(folder: Folder, dataset: Dataset) -> dict[str, str]:
+    """The split of each image file, by its path in the folder."""
+    names = sorted(path.relative_to(folder.root).as_posix() for path in folder.root.rglob("*.png"))
+    return {names[index]: split.name for split in splits(dataset) for index in split.indices}
+
+
+def test_adding_and_removing_images_moves_no_other_to_another_split(folder: Folder) -> None:
+    folder.classes("a", "b", count=80)
+    before = split_of_names(folder, folder.load())
+    assert set(before.values()) == {"train", "val", "test"}
+    for number in range(40):
+        folder.image(f"a/0{number}-new.png")
+        (folder.root / "b" / f"{number + 20}.png").unlink()
+    folder.classes("c", count=12)
+    after = split_of_names(folder, folder.load())
+    assert len(after) == 80 + 40 + 40 + 12
+    assert all(after[name] == before[name] for name in after.keys() & before.keys())
+
+
+def test_renaming_a_class_moves_no_image_to_another_split(folder: Folder) -> None:
+    folder.classes("a", "b", count=30)
+    before = split_of_names(folder, folder.load())
+    (folder.root / "b").rename(folder.root / "c")
+    after = split_of_names(folder, folder.load())
+    assert {name.replace("b/", "c/"): split for name, split in before.items()} == after
 
 
 def test_unreadable_files_are_named_skipped_and_counted(folder: Folder) -> None:
@@ -325,6 +397,28 @@ def test_an_old_split_that_another_process_removes_is_no_error(
     assert len(folder.load().train)
 
 
+def test_what_another_process_has_mapped_is_not_removed(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.classes("a", "b", count=4)
+    monkeypatch.setattr(decoded_cache, "IN_MEMORY", 0)
+    mapped = folder.load()
+    [entry] = folder.cache_entries()
+    for path in [entry, *entry.iterdir()]:
+        os.utime(path, (1, 1))
+    files = {path.name for path in entry.iterdir()}
+    folder.load(split_seed=3)  # writes other splits beside these
+    for size in range(8, 20):
+        folder.load(input_size=size)
+    assert files <= {path.name for path in entry.iterdir()}
+    del mapped
+    for path in [entry, *entry.iterdir()]:
+        os.utime(path, (1, 1))
+    folder.load(input_size=20)
+    assert not entry.exists()
+    assert len(folder.cache_entries()) == 6
+
+
 def test_decoding_reports_progress_and_can_be_cancelled(folder: Folder) -> None:
     folder.classes("a", "b")
     cancel = threading.Event()
@@ -381,4 +475,4 @@ def test_the_dataset_info_describes_the_folder(folder: Folder) -> None:
     assert isinstance(info, DatasetInfo)
     assert info.name == f"folder:{folder.root}"
     assert info.title == "photos"
-    assert (info.train, info.test) == (20, 4)
+    assert (info.train, info.test) == (22, 2)
