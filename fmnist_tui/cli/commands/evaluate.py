@@ -25,6 +25,8 @@ def run(args: argparse.Namespace) -> None:
     with options.open_session(args) as session:
         result = session.evaluate(folder, args.split, args.checkpoint, args.device).result()
     evaluation = result.evaluation
+    for note in result.notes:
+        console.note(note)
     if args.json:
         console.print_json({"run": folder.path.name, **_to_json(evaluation, args.split)})
         return

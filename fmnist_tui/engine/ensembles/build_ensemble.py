@@ -104,7 +104,7 @@ def build_ensemble(
     classifier = Classifier.from_weights(info, weights, fp32_device, "the ensemble")
     on_progress(0, 0, "reading the data")
     dataset = load_dataset(config)
-    _check_dataset(members, dataset)
+    changes = _check_dataset(members, dataset)
     folder = RunFolder.create(runs_dir, recipe, config.dataset)
     with record_run(folder) as emit:
         write_config(folder, config, fp32_device, _provenance(members))
@@ -121,6 +121,7 @@ def build_ensemble(
             for number, member in enumerate(members, 1)
             for note in (f"member {number}: {member}", *member.loaded.notes)
         ]
+        notes += changes
         if tta is None and len(member_ttas) > 1:
             notes.append("its members use different test-time augmentation: it uses none")
         for note in notes:
@@ -191,12 +192,17 @@ def _check_compatible(first: EnsembleMember, second: EnsembleMember) -> None:
     raise UserError(f"{first.name} and {second.name} cannot form an ensemble: {why}")
 
 
-def _check_dataset(members: Sequence[EnsembleMember], dataset: Dataset) -> None:
-    """Raise a UserError if the dataset has changed since the members were trained."""
+def _check_dataset(members: Sequence[EnsembleMember], dataset: Dataset) -> list[str]:
+    """Raise a UserError if a member was trained on images that the ensemble is evaluated on, or
+    for other classes than the dataset has now; returns notes about other changes."""
     name = safe_text(dataset.info.name, 60)
-    if dataset.info.classes != members[0].info.dataset.classes:
-        raise UserError(f"{name} no longer has the classes that {members[0].name} was trained on")
+    notes: list[str] = []
     for member in members:
+        notes += leakage.check_same_data(
+            member.name, member.info, dataset.info, dataset.fingerprint
+        )
+        if member.info.data is not None:
+            continue
         try:
             predictions = Predictions.load(member.folder.predictions / "val.npz")
         except UserError:
@@ -207,6 +213,7 @@ def _check_dataset(members: Sequence[EnsembleMember], dataset: Dataset) -> None:
             raise UserError(
                 f"{name} no longer has the validation images that {member.name} was evaluated on"
             )
+    return notes
 
 
 def _provenance(members: Sequence[EnsembleMember]) -> dict[str, str | int | float]:

@@ -53,7 +53,7 @@ def build_facts(
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
-        "about": info.to_dict(),
+        "about": info.to_dict(with_ids=False),
     }
     if test is not None and test.step == loaded.step:
         facts |= {"test_accuracy": test.accuracy, "test_count": test.count}

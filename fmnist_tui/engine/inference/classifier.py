@@ -23,6 +23,7 @@ from fmnist_tui.config.dataset_catalog import DatasetInfo
 from fmnist_tui.config.problems import ConfigError
 from fmnist_tui.config.run_config import FIELDS, RunConfig
 from fmnist_tui.data.dataset import Dataset, Split
+from fmnist_tui.data.fingerprint import Fingerprint
 from fmnist_tui.data.images.prepare import Preparation
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Payload, check_weights
 from fmnist_tui.engine.compute.loader import DeviceSplit, Normalisation
@@ -61,7 +62,10 @@ class EnsembleModule(nn.ModuleList):
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a checkpoint states about its weights (its `about` table)."""
+    """What a checkpoint states about its weights (its `about` table).
+
+    `data` identifies the images that a single network was trained with; older checkpoints and
+    exported files lack it, or the identities in it."""
 
     config: RunConfig
     dataset: DatasetInfo
@@ -70,12 +74,13 @@ class ModelInfo:
     normalisation: Normalisation
     # the members of an ensemble; empty for a single network
     members: tuple[ModelInfo, ...] = ()
+    data: Fingerprint | None = None
 
     @classmethod
     def from_dataset(cls, config: RunConfig, dataset: Dataset) -> ModelInfo:
         _, size, _, channels = dataset.train.images.shape
         normalisation = Normalisation.from_split(dataset.train)
-        return cls(config, dataset.info, channels, size, normalisation)
+        return cls(config, dataset.info, channels, size, normalisation, data=dataset.fingerprint)
 
     @classmethod
     def for_ensemble(cls, members: tuple[ModelInfo, ...], config: RunConfig) -> ModelInfo:
@@ -113,8 +118,10 @@ class ModelInfo:
         model: nn.Module = plugins.load_plugin("models", self.config.model).build(self.spec)
         return model
 
-    def to_dict(self) -> dict[str, Any]:
-        """The `about` table of a checkpoint, in values that JSON supports."""
+    def to_dict(self, with_ids: bool = True) -> dict[str, Any]:
+        """The `about` table of a checkpoint, in values that JSON supports.
+
+        `with_ids`: with the identities of all images."""
         table: dict[str, Any] = {
             "config": self.config.model_dump(exclude_none=True),
             "facts": asdict(self.dataset),
@@ -124,7 +131,9 @@ class ModelInfo:
             "std": self.normalisation.std,
         }
         if self.members:
-            table["members"] = [member.to_dict() for member in self.members]
+            table["members"] = [member.to_dict(with_ids) for member in self.members]
+        if self.data is not None:
+            table["data"] = self.data.to_dict(with_ids)
         # Turns tuples into lists.
         return cast("dict[str, Any]", json.loads(json.dumps(table)))
 
@@ -162,6 +171,7 @@ class ModelInfo:
                 size,
                 Normalisation(means, stds),
                 tuple(cls.from_dict(member, source) for member in members),
+                Fingerprint.from_dict(table["data"]) if "data" in table else None,
             )
             if any(member.signature != info.signature for member in info.members):
                 raise ValueError("members for other images or classes")

@@ -16,13 +16,16 @@ from fmnist_tui.util.progress import OnProgress
 
 @dataclass(frozen=True, slots=True)
 class SplitEvaluation:
-    """A checkpoint's figures on a split with the predictions they come from."""
+    """A checkpoint's figures on a split with the predictions they come from.
+
+    `notes` say what differs from when it was trained."""
 
     evaluation: Evaluation
     predictions: Predictions
     checkpoint: str
     step: int
     epoch: int
+    notes: tuple[str, ...] = ()
 
     def to_event(self) -> Evaluated:
         figures = self.evaluation

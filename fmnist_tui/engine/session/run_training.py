@@ -26,11 +26,10 @@ from fmnist_tui.engine.run.run_end import RunEnd, emit_run_ended
 from fmnist_tui.engine.run.run_record import Emit, evaluate_and_record, write_config
 from fmnist_tui.engine.run.run_started import build_run_started
 from fmnist_tui.engine.run.training_handle import Training
-from fmnist_tui.engine.training import fork, lr_finder, transfer
+from fmnist_tui.engine.training import fork, leakage, lr_finder, transfer
 from fmnist_tui.engine.training.freezing import FrozenParts
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.engine.training.live_preview import LivePreview
-from fmnist_tui.engine.training.thread_control import RecordedThreads
 from fmnist_tui.engine.training.trainer import EndTraining, Trainer, TrainingEnd
 from fmnist_tui.protocol.commands import CancelSearch, Detach, Stop, format_ignored
 from fmnist_tui.protocol.events import (
@@ -50,7 +49,6 @@ from fmnist_tui.protocol.events import (
 from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.protocol.lr_search import format_search_result
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.runs.listing import summarise_run
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader, EventLog
@@ -126,8 +124,6 @@ class _TrainingRun:
         self._training, self._dataset, self._device = training, dataset, device
         self._folder, self._emit, self._on_tick = folder, emit, on_tick
         self._store = CheckpointStore(folder.checkpoints)
-        # Before this session adds events of its own.
-        self._recorded_threads = RecordedThreads.from_events(EventReader(folder.events).read_all())
 
     def run(self, initialise: Initialise | None) -> None:
         try:
@@ -190,7 +186,6 @@ class _TrainingRun:
             self._training.inbox,
             self._on_tick,
             LivePreview(learner, val) if len(val) else None,
-            self._recorded_threads,
         )
         end = trainer.run()
         if end.reason == FINISHED and learner.frozen is not None:
@@ -265,12 +260,18 @@ def _resume(
 ) -> tuple[str, ...]:
     """Restore the run's own last checkpoint."""
     payload, manifest, notes = store.load("last")
+    saved_info, now = ModelInfo.from_payload(payload, manifest.file), learner.info
+    changes = leakage.check_same_data(manifest.file, saved_info, now.dataset, now.data)
     learner.restore(payload, manifest.file)
-    saved, config = ModelInfo.from_payload(payload, manifest.file).config, learner.config
+    if not learner.is_position_consistent:
+        learner.restart_epoch()
+        if learner.epoch < learner.config.epochs:
+            changes += (f"its batches differ: epoch {learner.epoch + 1} starts again",)
+    saved, config = saved_info.config, learner.config
     if was_finished or (saved.epochs, saved.patience) != (config.epochs, config.patience):
         # More training is requested.
         learner.continue_after_patience()
     if saved.lr != config.lr:
         # A newly requested learning rate replaces one that was changed during the run.
         learner.lr_factor = 1.0
-    return notes
+    return (*notes, *changes)

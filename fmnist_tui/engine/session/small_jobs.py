@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +34,7 @@ from fmnist_tui.engine.export.export_request import ExportRequest
 from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo, OnTick, no_op
 from fmnist_tui.engine.inference.evaluate import SplitEvaluation, evaluate_split
 from fmnist_tui.engine.inference.predict import Prediction, predict_drawing, predict_file
+from fmnist_tui.engine.training import leakage
 from fmnist_tui.protocol.events import Alert, Event
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
@@ -89,10 +91,17 @@ class SmallJobs:
         info = ModelInfo.from_payload(described.payload, described.source)
         key = (loaded.source, loaded.sha256 or str(time.monotonic_ns()), device)
         classifier = self._classifier(key, lambda: (loaded, info))
-        split = self._dataset(info.config).split(split_name)
+        dataset = self._dataset(info.config)
+        split = dataset.split(split_name)
         if not len(split):
             raise UserError(f"{folder.name} has no {split_name} split (val_fraction is 0)")
+        changes = leakage.check_same_data(
+            loaded.source, info, dataset.info, dataset.fingerprint, {split_name} - {"train"}
+        )
         evaluation = evaluate_split(classifier, split, loaded.name, loaded.step, loaded.epoch)
+        evaluation = replace(evaluation, notes=changes)
+        for note in changes:
+            _add_to_record(folder, Alert(time.time(), "warning", note))
         save = partial(_save_predictions, folder, evaluation)
         _add_to_record(folder, evaluation.to_event(), save)
         return evaluation

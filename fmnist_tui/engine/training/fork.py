@@ -39,6 +39,7 @@ class ForkStart:
         self._loaded = loaded = _load(parent)
         self._source = loaded.source
         self._info = ModelInfo.from_payload(loaded.payload, loaded.source)
+        self._notes: tuple[str, ...] = ()
         self._is_full = "optimizer" in loaded.payload
         if self._is_full:
             self._check_continuation(config, loaded.epoch)
@@ -75,7 +76,7 @@ class ForkStart:
                 f"{self._source} was trained on other classes ({_list_classes(before)}) than"
                 f" {safe_text(info.config.dataset, 60)} has ({_list_classes(now)})"
             )
-        leakage.check_no_leak(self._source, self._info.config, info.config)
+        self._notes = leakage.check_no_leak(self._source, self._info, info)
         weights = self._loaded.payload["model" if self._is_full else "weights"]
         model = info.build()
         check_weights(weights, model.state_dict(), self._source, info.config.model)
@@ -85,7 +86,8 @@ class ForkStart:
     def initialise(self, learner: Learner, _: CheckpointStore) -> tuple[str, ...]:
         """Restore the checkpoint into the learner; returns notes for the run's record."""
         step, file = self._loaded.step, Path(self._source).name
-        notes = [f"forked from {self._parent} at step {step:,} ({file})", *self._loaded.notes]
+        origin = f"forked from {self._parent} at step {step:,} ({file})"
+        notes = [origin, *self._loaded.notes, *self._notes]
         payload = dict(self._loaded.payload)
         # Frees the weights early: this object lives as long as the run.
         self._loaded.payload.clear()

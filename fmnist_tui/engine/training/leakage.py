@@ -1,11 +1,22 @@
-"""Checks that no run is evaluated on images that its weights were trained on."""
+"""Checks that no run is evaluated on images that its weights were trained on.
+
+A dataset in files on this machine can change between a run and its use. A checkpoint states which
+images it was trained with; what uses it with data compares, and refuses or says what differs.
+"""
 
 from __future__ import annotations
 
-from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError
-from fmnist_tui.util.paths import expand_home
+from collections.abc import Collection
 
+from fmnist_tui.config.dataset_catalog import DatasetInfo
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.data.fingerprint import Fingerprint
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError
+from fmnist_tui.engine.inference.classifier import ModelInfo
+from fmnist_tui.util.paths import expand_home
+from fmnist_tui.util.text import safe_text
+
+HELD_OUT = ("val", "test")
 # The settings that decide which images are used for validation (and, in image folders without a
 # test split, for the test).
 _SPLIT_SETTINGS = ("val_fraction", "split_seed")
@@ -28,16 +39,98 @@ def split_difference(first: RunConfig, second: RunConfig) -> str:
     return ""
 
 
-def check_no_leak(source: str, before: RunConfig, now: RunConfig) -> None:
-    """Refuse weights that were trained, with the config `before`, on images which a run with the
-    config `now` holds out."""
-    if before.classes and now.classes and not set(before.classes) & set(now.classes):
-        return
+def check_no_leak(source: str, before: ModelInfo, now: ModelInfo) -> tuple[str, ...]:
+    """Refuse weights that were trained on images which a run described by `now` holds out.
+
+    Returns notes about data that has changed since."""
+    old, new = before.config, now.config
+    if old.classes and new.classes and not set(old.classes) & set(new.classes):
+        return ()
+    difference = split_difference(old, new)
     # A run without validation images may train on what used to be validation images.
-    if now.val_fraction == 0 and before.split_seed == now.split_seed:
-        return
-    if difference := split_difference(before, now):
+    if difference and not (new.val_fraction == 0 and old.split_seed == new.split_seed):
         raise CheckpointError(
             f"{source}: {difference}: it was trained on images that are held out here; keep its"
             " value"
         )
+    if dataset_key(old) == dataset_key(new):
+        notes = check_images(source, before, now.dataset, now.data)
+        return notes if not difference and old.classes == new.classes else ()
+    return tuple(
+        f"{seen}: the two datasets share images" for seen in _find_seen(before, now.data, HELD_OUT)
+    )
+
+
+def check_same_data(
+    source: str,
+    before: ModelInfo,
+    now: DatasetInfo,
+    data: Fingerprint | None,
+    judged: Collection[str] = HELD_OUT,
+) -> tuple[str, ...]:
+    """Refuse a dataset that no longer has the classes that a checkpoint was trained with, or whose
+    `judged` splits have images that it was trained on; returns notes about other changes."""
+    old, new = before.dataset.classes, now.classes
+    if old != new:
+        changes = (("without", set(old) - set(new)), ("with", set(new) - set(old)))
+        parts = [f"{word} {_list_names(names)}" for word, names in changes if names]
+        raise CheckpointError(
+            f"{source}: {_name(now)} no longer has the classes that it was trained on"
+            f" ({', '.join(parts) or 'they are in another order'}); restore them or train again"
+        )
+    return check_images(source, before, now, data, judged)
+
+
+def check_images(
+    source: str,
+    before: ModelInfo,
+    now: DatasetInfo,
+    data: Fingerprint | None,
+    judged: Collection[str] = HELD_OUT,
+) -> tuple[str, ...]:
+    """Like `check_same_data`, for the images alone."""
+    if data is None:
+        return ()
+    recut = [split for split in judged if split in data.cut_by_name]
+    if recut and any(trained.data is None for trained in _networks(before)):
+        raise CheckpointError(
+            f"{source}: made by an older version, which chose the {' and '.join(recut)} images"
+            f" of {_name(now)} in another way: it was trained on some of them; train it again"
+        )
+    for seen in _find_seen(before, data, judged):
+        raise CheckpointError(
+            f"{source}: {seen}: {_name(now)} has changed; restore its files or train again"
+        )
+    differences = {
+        trained.data.difference(data) for trained in _networks(before) if trained.data is not None
+    }
+    return tuple(
+        f"{_name(now)} has changed since {source} was trained: {difference}"
+        for difference in sorted(differences - {""})
+    )
+
+
+def _find_seen(before: ModelInfo, data: Fingerprint | None, judged: Collection[str]) -> list[str]:
+    """For each judged split: how many of its images were used to train, in words."""
+    found = []
+    for trained in _networks(before):
+        for split in judged:
+            if trained.data is None or data is None:
+                continue
+            if count := trained.data.count_seen(data, split):
+                use = "trained on" if split == "val" else "trained on or chosen by"
+                total = data.splits[split].count
+                found.append(f"{count:,} of {total:,} {split} images are ones that it was {use}")
+    return found
+
+
+def _networks(info: ModelInfo) -> tuple[ModelInfo, ...]:
+    return info.members or (info,)
+
+
+def _name(info: DatasetInfo) -> str:
+    return safe_text(info.name, 60)
+
+
+def _list_names(names: Collection[str]) -> str:
+    return safe_text(", ".join(sorted(names)), 60)

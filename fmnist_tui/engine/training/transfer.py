@@ -60,7 +60,7 @@ class TransferStart:
         """Refuse a model that the weights do not fit, parts that cannot be frozen, and held-out
         images that the weights were trained on."""
         if self._info is not None:
-            leakage.check_no_leak(self._source, self._info.config, info.config)
+            self._notes += leakage.check_no_leak(self._source, self._info, info)
         model = info.build()
         expected = model.state_dict()
         new = select_tensors(model, info.config.renew, "renew")
