@@ -134,6 +134,10 @@ class RunState:
         self.t = event.t
         _APPLY[type(event)](self, event)
 
+    def expect_session(self) -> None:
+        """The run is being resumed: how its last session ended no longer tells how it is."""
+        self.end, self.paused = None, False
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RunState):
             return NotImplemented

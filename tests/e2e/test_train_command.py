@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from fmnist_tui.cli.support.run_plan import to_json
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import replay
+from fmnist_tui.util.progress import FORMAT_VARIABLE
 from tests.e2e.support import LIMIT, QUICK, Home, events
 from tests.e2e.terminal import Terminal
 
@@ -76,6 +80,31 @@ def test_a_stopped_run_is_resumed_to_its_end_by_name(home: Home) -> None:
     assert document["steps"] > stopped_at
     starts = [event for event in events(run) if event["is"] == "RunStarted"]
     assert [event["step"] for event in starts] == [0, stopped_at]
+
+
+def test_a_resumed_training_reports_the_whole_run(home: Home) -> None:
+    first = home.json("train", *QUICK, "--epochs", "2")
+    home.environment[FORMAT_VARIABLE] = "json"
+    done = home.run("train", "--resume", "last", "--epochs", "3", "--json")
+    assert done.returncode == 0, done.stderr
+    document, run = json.loads(done.stdout), Path(first["path"])
+    state = replay(run / "events.jsonl")
+    assert document == to_json(state, RunFolder(run))
+    assert document["seconds"] > first["seconds"]
+    assert "one epoch" not in document["fit"]["words"]
+    shown = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert shown and {line["what"] for line in shown} <= {"two-conv epoch 3"}
+    first_steps = state.started.step if state.started else 0
+    assert first_steps == 14 and state.series("train_loss")[0][0] < 14
+
+
+def test_a_run_that_cannot_be_resumed_says_why_and_nothing_of_its_past(home: Home) -> None:
+    run = Path(home.json("train", *QUICK, "--epochs", "1")["path"])
+    for checkpoint in (run / "checkpoints").iterdir():
+        checkpoint.unlink()
+    done = home.run("train", "--resume", "last", "--epochs", "2")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "checkpoint" in done.stderr.splitlines()[-1]
 
 
 def test_two_ctrl_c_quit_at_once_and_end_the_record(home: Home) -> None:

@@ -12,6 +12,7 @@ from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import resolve, summarise_run
 from fmnist_tui.util.errors import UsageError, UserError
 
@@ -71,7 +72,8 @@ def _resume(
     session: Session, folder: RunFolder, config: RunConfig, plan: Plan
 ) -> Iterator[run_plan.CompletedStep]:
     """Finish the run, and then the rest of the plan that it belongs to."""
-    step = run_plan.run_training(session.resume(folder, config))
+    state = replay(folder.events)
+    step = run_plan.run_training(session.resume(folder, config), state=state)
     yield step
     if plan.steps and step.folder is not None and not step.status:
         yield from run_plan.run_plan(session, plan.advance(step.state.end_reason, step.folder.path))

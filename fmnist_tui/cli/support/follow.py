@@ -20,9 +20,9 @@ SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "S
 ABANDONED = "Ctrl-C, twice"
 
 
-def follow_training(training: Training, view: TrainingView) -> tuple[RunState, int]:
-    """Show a training until it has ended. The exit status is 0, or that of a signal."""
-    state = RunState()
+def follow_training(training: Training, view: TrainingView, state: RunState) -> int:
+    """Show a training until it has ended, and apply its events to `state`. The exit status is 0,
+    or that of a signal."""
 
     def stop(name: str) -> None:
         training.stop(name)
@@ -46,7 +46,7 @@ def follow_training(training: Training, view: TrainingView) -> tuple[RunState, i
                 view.on_event(event, state)
             if has_ended and not training.events:
                 break
-    return state, exit_status(received)
+    return exit_status(received)
 
 
 def exit_immediately() -> NoReturn:

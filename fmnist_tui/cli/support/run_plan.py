@@ -58,10 +58,20 @@ def build_plan(recipe: Recipe, args: argparse.Namespace) -> Plan:
     return Plan.from_recipe(recipe, {**recipes.settings_from_environment(), **settings})
 
 
-def run_training(training: Training, name: str = "", part: ProgressPart = WHOLE) -> CompletedStep:
-    """Show a training until it has ended; raises the reason if it could not start."""
-    state, status = follow_training(training, choose_view(part))
-    if state.started is None or training.folder is None:
+def run_training(
+    training: Training,
+    name: str = "",
+    part: ProgressPart = WHOLE,
+    state: RunState | None = None,
+) -> CompletedStep:
+    """Show a training until it has ended; raises the reason if it could not start.
+
+    `state` is that of a resumed run, after all its events so far; it is modified."""
+    state = state or RunState()
+    state.expect_session()
+    sessions = state.sessions
+    status = follow_training(training, choose_view(part), state)
+    if state.sessions == sessions or training.folder is None:
         if status:
             return CompletedStep(name, state, None, status)
         raise training.error or UserError(state.message or "the run did not start")

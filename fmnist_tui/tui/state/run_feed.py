@@ -57,7 +57,7 @@ class RunFeed:
 
         `state` is that of a resumed run, after all events before this training; it is modified."""
         feed = cls(state)
-        feed.state.end, feed.state.paused = None, False
+        feed.state.expect_session()
         feed._earlier_sessions = feed.state.sessions
         feed.training, feed.config, feed._folder = training, training.config, training.folder
         return feed
