@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from fmnist_tui.util.errors import UserError
@@ -19,7 +19,8 @@ _PROGRESS_INTERVAL = 0.1
 
 @dataclass(frozen=True, slots=True)
 class LoadStep:
-    """The state of one source: `done` of `total` (None if unknown) `unit`s are there."""
+    """The state of one source at time `t`: `done` of `total` (None if unknown) `unit`s are
+    there."""
 
     dataset: str
     source: str
@@ -28,6 +29,7 @@ class LoadStep:
     done: int = 0
     total: int | None = None
     unit: Unit = "bytes"
+    t: float = field(default_factory=time.time, compare=False)
 
     @property
     def display_scale(self) -> tuple[int, str]:

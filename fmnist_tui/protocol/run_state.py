@@ -83,6 +83,7 @@ class _StepTimer:
 class Marker:
     """A mark on the curves: `what` is lr, best, step or resumed."""
 
+    t: float
     step: int
     what: str
     text: str
@@ -239,7 +240,7 @@ class RunState:
         self.step, self.epoch = step, last.epoch if last else 0
         self.lr = last.lr if last else None
         if step > 0:
-            self.markers.append(Marker(step, "resumed", ""))
+            self.markers.append(Marker(event.t, step, "resumed", ""))
 
     def _progress(self, event: Progress) -> None:
         step = event.step
@@ -267,7 +268,7 @@ class RunState:
     def _checkpoint_saved(self, event: CheckpointSaved) -> None:
         _insert(self.checkpoints, event.file, event, MAX_CHECKPOINTS)
         if event.kind != "last":
-            self.markers.append(Marker(event.step, event.kind, event.file))
+            self.markers.append(Marker(event.t, event.step, event.kind, event.file))
         # `last` and `best` are kept for two generations, `step` checkpoints always.
         same_kind = [file for file, saved in self.checkpoints.items() if saved.kind == event.kind]
         for file in same_kind[:-GENERATIONS] if event.kind != "step" else ():
@@ -291,7 +292,7 @@ class RunState:
                 self.lr = float(event.value)
             except ValueError:
                 return
-            self.markers.append(Marker(event.step, "lr", event.value))
+            self.markers.append(Marker(event.t, event.step, "lr", event.value))
 
     def _alert(self, event: Alert) -> None:
         self.alerts.append(event)

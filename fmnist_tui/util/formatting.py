@@ -56,11 +56,19 @@ def format_duration(seconds: float | None, units: bool = False) -> str:
 
 def format_time(timestamp: float, utc: bool = False) -> str:
     """A time in seconds since 1970 as 2026-02-28 17:30, local or in UTC."""
+    return _format_moment(timestamp, "%Y-%m-%d %H:%M" + " UTC" * utc, utc)
+
+
+def format_clock(timestamp: float) -> str:
+    """A time in seconds since 1970 as the local time of day, 17:30:05."""
+    return _format_moment(timestamp, "%H:%M:%S")
+
+
+def _format_moment(timestamp: float, pattern: str, utc: bool = False) -> str:
     try:
-        moment = datetime.fromtimestamp(timestamp, UTC if utc else None)
+        return f"{datetime.fromtimestamp(timestamp, UTC if utc else None):{pattern}}"
     except (ValueError, OverflowError, OSError):
         return NO_VALUE
-    return f"{moment:%Y-%m-%d %H:%M}" + (" UTC" if utc else "")
 
 
 def format_short_time(timestamp: float, now: float) -> str:

@@ -35,7 +35,7 @@ from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
-from tests.tui.support import CONFIG, make_run, notice, wait_until
+from tests.tui.support import CONFIG, events, make_run, notice, wait_until
 from tests.tui.train.support import FakeTraining, panes_by_view
 
 
@@ -327,6 +327,34 @@ async def test_sample_predictions_are_shown(
         dashboard.show_run(RunFeed.of(FakeTraining()))
         await wait_until(pilot, lambda: not samples.border_subtitle)
         assert not heatmap.border_subtitle
+
+
+async def test_the_images_of_another_run_do_not_stay(
+    open_dashboard: OpenDashboard, run: FakeTraining
+) -> None:
+    def glance(*indices: int) -> Glance:
+        return Glance(0.0, 41, 3, indices, (1,), (1,), (0.5,), 100)
+
+    async with open_dashboard("train") as (dashboard, pilot):
+        await wait_for_events(dashboard, pilot, run)
+        run.events.append(glance(7))
+        await wait_for_events(dashboard, pilot, run)
+        samples = dashboard.screen.query_one(SamplePane)
+
+        def has_image() -> bool:
+            lines = range(samples.size.height)
+            return any("▀" in samples.render_line(y).text for y in lines)
+
+        samples.set_images({7: np.arange(784, dtype=np.uint16).reshape(28, 28).astype(np.uint8)})
+        await wait_until(pilot, has_image)
+        # Its images are in no folder of this machine.
+        other = FakeTraining(CONFIG.changed(dataset="fashion"))
+        other.events.extend([next(iter(events())), glance(7)])
+        dashboard.show_run(RunFeed.of(other))
+        await wait_for_events(dashboard, pilot, other)
+        assert samples.border_subtitle == "epoch 3"
+        assert not has_image()
+        other.finish()
 
 
 async def test_an_unknown_renderer_in_the_settings_is_replaced(

@@ -122,7 +122,7 @@ def test_a_resume_removes_everything_after_its_step() -> None:
     assert state.series("val_accuracy") == [(100, 0.8)]
     assert [epoch.epoch for epoch in state.epochs] == [1]
     assert state.best == epoch_ended(1, 0.8)
-    assert list(state.markers) == [Marker(150, "resumed", "")]
+    assert list(state.markers) == [Marker(2000.0, 150, "resumed", "")]
     assert (state.end_reason, state.message) == (None, "")
     assert (state.step, state.sessions, state.progress) == (150, 2, None)
     assert state.started == started(t=2000.0, step=150)
@@ -147,7 +147,7 @@ def test_the_newest_preview_is_kept_until_a_resume_before_it() -> None:
 def test_a_pause_and_a_new_learning_rate_are_recorded() -> None:
     state = state_after(started(), changed("paused", "true"), changed("lr", "0.002", step=70))
     assert state.paused and state.lr == 0.002
-    assert list(state.markers) == [Marker(70, "lr", "0.002")]
+    assert list(state.markers) == [Marker(1050.0, 70, "lr", "0.002")]
     again = state_after(started(), changed("paused", "true"), changed("paused", "false"))
     assert not again.paused
     state.apply(changed("lr", "much", step=80))

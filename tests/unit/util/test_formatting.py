@@ -9,6 +9,7 @@ import pytest
 
 from fmnist_tui.util.formatting import (
     NO_VALUE,
+    format_clock,
     format_count,
     format_duration,
     format_number,
@@ -74,7 +75,9 @@ def test_times() -> None:
     assert format_time(0, utc=True) == "1970-01-01 00:00 UTC"
     assert format_short_time(then, now) == "02-28 17:30"
     assert format_short_time(datetime(2025, 12, 31, 8).timestamp(), now) == "2025-12-31"
+    assert format_clock(then + 5) == "17:30:05"
     assert format_time(1e20) == format_short_time(1e20, now) == NO_VALUE
+    assert format_time(1e20, utc=True) == format_clock(1e20) == NO_VALUE
 
 
 def test_sizes() -> None:

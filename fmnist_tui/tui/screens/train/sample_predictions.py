@@ -141,6 +141,8 @@ class SamplePredictions:
         self._screen = screen
         self._last_glance: object = None
         self._loaded: object = None
+        # The data and the positions of the images that the pane has.
+        self._images_of: object = None
 
     def redraw(self, feed: RunFeed | None) -> None:
         """Draw again, as the renderer may have changed."""
@@ -164,17 +166,23 @@ class SamplePredictions:
         heatmap.show(glance.confusion, names)
         set_border_titles(pane, subtitle=f"epoch {glance.epoch}")
         set_border_titles(heatmap, subtitle=f"{glance.count:,} of val")
+        spec = DatasetSpec.of(feed.config) if feed.config is not None else None
+        if self._images_of != (spec, glance.indices):
+            # Those of another run must not be shown, whether or not these can be loaded.
+            self._images_of = (spec, glance.indices)
+            pane.set_images({})
         # A resumed run has predictions before it has its dataset.
         dataset = feed.training.dataset if feed.training is not None else None
         source = (feed, glance.indices, dataset is not None)
         if self._loaded != source:
             self._loaded = source
-            self._load_images(feed, glance.indices)
+            self._load_images(feed, spec, glance.indices)
 
-    def _load_images(self, feed: RunFeed, indices: tuple[int, ...]) -> None:
+    def _load_images(
+        self, feed: RunFeed, spec: DatasetSpec | None, indices: tuple[int, ...]
+    ) -> None:
         """Take the images from the training in this process, or load them in a thread."""
         own = feed.training.dataset if feed.training is not None else None
-        spec = DatasetSpec.of(feed.config) if feed.config is not None else None
         datasets = self._screen.app_state.datasets
 
         def load() -> dict[int, Any]:

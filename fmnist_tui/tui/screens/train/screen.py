@@ -155,12 +155,15 @@ class TrainScreen(ImageScreen):
         self._last_feed = feed
 
     def _update_feed(self, feed: RunFeed) -> None:
-        if self.is_current:
+        # Signals arrive late: another run may be followed by now.
+        if self.is_current and feed is self.app_state.feed:
             self._lr_search.update(feed)
             self._update(feed, live=feed.is_live)
 
     def _update(self, feed: RunFeed | None, live: bool) -> None:
-        for entry in self._run_log.new_entries(feed, self.app_state.printed):
+        if self._run_log.follow(feed):
+            self._log_pane.start_over()
+        for entry in self._run_log.new_entries(self.app_state.printed):
             self._log_pane.add(entry)
         self._progress.show(feed)
         title = _run_title(feed) if feed is not None else ""
