@@ -65,6 +65,11 @@ class Chart:
         return self.low + (self.high - self.low) * (column - self.left) / width
 
 
+def has_space(width: int, height: int) -> bool:
+    """Whether a chart of this size can be drawn."""
+    return width >= _MIN_SIZE[0] and height >= _MIN_SIZE[1]
+
+
 def draw_chart(
     lines: Sequence[Line],
     width: int,
@@ -85,7 +90,7 @@ def draw_chart(
     `powers` the xs are exponents of ten. `span` is the least range of the x axis.
     """
     lines = _drop_unplottable(lines, log)
-    if not lines or width < _MIN_SIZE[0] or height < _MIN_SIZE[1]:
+    if not lines or not has_space(width, height):
         return None
     import plotext
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # With fewer complete trials, importances are chance.
 MIN_IMPORTANCE_TRIALS = 10
+NONE_COMPLETE = "no trial is complete yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,13 @@ class Snapshot:
     def total(self) -> int:
         """How many trials are planned."""
         return max(self.spec.trials, sum(trial.state not in REQUEUED for trial in self.trials))
+
+    @property
+    def why_no_best(self) -> str:
+        """Why no trial is the best, in words."""
+        if not self.done:
+            return NONE_COMPLETE
+        return f"{self.done} of {self.total} trials have ended, none of them complete"
 
     @property
     def running(self) -> int:

@@ -101,7 +101,7 @@ def print_study(
     console.line(f"{name}: {done}, in {location.name}")
     best = study.best
     if best is None:
-        console.line("no trial is complete yet")
+        console.line(study.why_no_best)
         return
     value = format_percent(best.value)
     console.line(f"best: trial {best.number}, {value} on validation: {_format_params(best)}")

@@ -81,7 +81,7 @@ class LineChart(IncrementalWidget, can_focus=True):
         empty: str | None = None,
         live: bool = False,
     ) -> None:
-        """Draw these lines, with at least `span` on the x axis; `empty` is shown without lines.
+        """Draw these lines, with at least `span` on the x axis; `empty` is shown without points.
 
         A live chart is redrawn as often as its share of the time allows."""
         self._lines, self._marks = tuple(lines), tuple(marks)
@@ -190,7 +190,7 @@ class LineChart(IncrementalWidget, can_focus=True):
             return Strip(self._head(base))
         chart = self._chart
         if chart is None:
-            text = self._empty if y == height // 2 else ""
+            text = self._explain_empty() if y == height // 2 else ""
             pad = max(0, (width - len(text)) // 2)
             return Strip([Segment(" " * pad + text, base)]).adjust_cell_length(width, base)
         row = y - 1
@@ -206,6 +206,14 @@ class LineChart(IncrementalWidget, can_focus=True):
         if chart.top <= row <= chart.bottom:
             strip = self._add_overlay(strip, chart, row, base)
         return strip
+
+    def _explain_empty(self) -> str:
+        """Why no chart is drawn."""
+        if not any(line.xs for line in self._lines):
+            return self._empty
+        if not line_chart.has_space(self.size.width, self.size.height - 1):
+            return "not enough space"
+        return "no value can be drawn" + (" on a log scale" if self.log_scale else "")
 
     def _add_overlay(self, strip: Strip, chart: Chart, row: int, base: Style) -> Strip:
         columns: dict[int, tuple[str, Style]] = {}

@@ -103,6 +103,18 @@ async def test_m_shows_class_means_and_enter_the_images_of_the_class(
         assert "val · all classes" in gallery_titles(dashboard) and gallery(dashboard).cursor == 3
 
 
+async def test_m_leads_to_the_class_means_and_back_to_the_images(
+    open_dashboard: OpenDashboard, with_fashion: FakeDatasets
+) -> None:
+    async with open_dashboard() as (dashboard, pilot):
+        await wait_for_images(dashboard, pilot)
+        await pilot.press("m")
+        await wait_until(pilot, lambda: "class means" in gallery_titles(dashboard))
+        await pilot.press("m")
+        await pilot.pause()
+        assert "train · all classes" in gallery_titles(dashboard)
+
+
 async def test_enter_shows_one_image_with_its_statistics_and_values(
     open_dashboard: OpenDashboard, with_fashion: FakeDatasets
 ) -> None:

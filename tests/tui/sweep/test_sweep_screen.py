@@ -87,6 +87,31 @@ async def test_the_importance_pane_shows_whether_trials_or_the_computation_are_m
         await wait_until(pilot, lambda: "lr" in drawn_text(bars))
 
 
+async def test_the_plots_say_why_ended_trials_show_no_value(
+    open_dashboard: OpenDashboard, location: StorageLocation, remote_workers: None
+) -> None:
+    ledger = join_study(location)
+    for _ in range(6):
+        ledger.end(ledger.claim(), "failed", why="the loss stopped being a number")
+    async with open_dashboard("sweep", size=(200, 60)) as (dashboard, pilot):
+        await wait_for_rows(dashboard, pilot, 6)
+        assert "6/6" in rows(dashboard, "studies")[0]
+        ended = "6 of 6 trials have ended, none of them complete"
+        assert ended in drawn_text(dashboard.screen.query_one(LineChart))
+
+
+async def test_a_chart_without_space_says_so_and_not_that_it_has_no_values(
+    open_dashboard: OpenDashboard, ledger: StudyLedger
+) -> None:
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
+        await wait_for_rows(dashboard, pilot, 4)
+        chart = dashboard.screen.query_one(LineChart)
+        assert "─" in drawn_text(chart)
+        chart.styles.max_height = 6
+        await wait_until(pilot, lambda: "not enough space" in drawn_text(chart))
+        assert "complete" not in drawn_text(chart)
+
+
 async def test_an_empty_list_shows_which_key_starts_a_sweep(open_dashboard: OpenDashboard) -> None:
     async with open_dashboard("sweep") as (dashboard, pilot):
         await wait_until(pilot, lambda: "press n" in table(dashboard).empty)

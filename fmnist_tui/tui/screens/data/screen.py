@@ -253,8 +253,15 @@ class DataScreen(ImageScreen):
         if text is not None and view is self.view:
             self.browser.go_to(view.filter.find(text))
 
+    def action_means(self) -> None:
+        """Show the mean image of each class, or the images again."""
+        if self.view is not None and self.view.mode == "means":
+            self.browser.set_mode("original")
+        else:
+            self._show_means()
+
     @work(group="means", exclusive=True)
-    async def action_means(self) -> None:
+    async def _show_means(self) -> None:
         view = self.view
         if view is None:
             return
@@ -289,7 +296,7 @@ class DataScreen(ImageScreen):
     @on(DatasetBrowser.ImagesChanged)
     def _update_images(self) -> None:
         if self.view is not None and self.view.has_old_means:
-            self.action_means()
+            self._show_means()
         elif self.view is not None and self.view.is_pending(self.browser.gallery.page_numbers):
             self._augment(self.view)
 

@@ -8,7 +8,12 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from fmnist_tui.render.line_chart import Line
-from fmnist_tui.sweeps.snapshot import MIN_IMPORTANCE_TRIALS, Snapshot, too_few_trials
+from fmnist_tui.sweeps.snapshot import (
+    MIN_IMPORTANCE_TRIALS,
+    NONE_COMPLETE,
+    Snapshot,
+    too_few_trials,
+)
 from fmnist_tui.tui.screens.sweep.space_plot import PARALLEL, SLICES, SpacePlot
 from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_chart import LineChart
@@ -38,8 +43,7 @@ class Plots(Container):
         self._columns = 0
 
     def compose(self) -> ComposeResult:
-        empty = "no trial is complete yet"
-        yield LineChart("best so far", percent=True, empty=empty, id=PROGRESS, classes="pane")
+        yield LineChart("best so far", percent=True, id=PROGRESS, classes="pane")
         yield SpacePlot(id="space", classes="pane")
         yield ProbabilityBars(id=IMPORTANCE, classes="pane")
 
@@ -60,7 +64,9 @@ class Plots(Container):
         points = study.best_so_far() if study is not None else ()
         xs = [float(number) for number, _ in points]
         line = Line("best", xs, [value for _, value in points], "green")
-        self.query_one(LineChart).show([line] if points else [], xlabel="trial", live=live)
+        empty = study.why_no_best if study is not None else NONE_COMPLETE
+        chart = self.query_one(LineChart)
+        chart.show([line] if points else [], xlabel="trial", empty=empty, live=live)
         keys = {part.key for part in study.spec.space} if study is not None else set()
         shares = [(key, share) for key, share in importances or () if key in keys]
         self.query_one(SpacePlot).show(study, [key for key, _ in shares], current)
