@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any, cast
+
 import numpy as np
+import pytest
 from textual.widgets import Input, Static
 
-from fmnist_tui.analysis.predictions import Predictions
+from fmnist_tui.analysis.predictions import Misclassified, Predictions
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
+from fmnist_tui.tui.screens.errors import loader
+from fmnist_tui.tui.screens.errors.loader import SplitImages
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.state.app_state import AppState, ClassPair
 from tests.tui.conftest import OpenDashboard
 from tests.tui.errors.support import facts, gallery_of, predictions_of, wait_for_images
-from tests.tui.support import headline, screen_input, wait_until
+from tests.tui.support import headline, notice, screen_input, wait_until
 
 
 async def test_a_cell_of_the_matrix_opens_its_images_and_split(
@@ -43,6 +49,96 @@ async def test_c_picks_a_pair_of_classes(
             dashboard, pilot, len(predictions_of(sketches, "test").find_misses(2, 3))
         )
         assert "Pullover → Dress" in headline(dashboard)
+
+
+async def test_the_text_is_about_the_images_shown_until_others_are_loaded(
+    run: RunFolder,
+    sketches: Dataset,
+    open_dashboard: OpenDashboard,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_find, find = threading.Event(), Predictions.find_misses
+
+    def find_slowly(predictions: Predictions, *choice: Any) -> list[Misclassified]:
+        assert may_find.wait(60)
+        return find(predictions, *choice)
+
+    async with open_dashboard("errors") as (dashboard, pilot):
+        await wait_for_images(dashboard, pilot)
+        monkeypatch.setattr(Predictions, "find_misses", find_slowly)
+        try:
+            await pilot.press("o", "c")
+            await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+            (await screen_input(dashboard, pilot)).value = "pullover dress"
+            await pilot.press("enter")
+            await pilot.pause()
+            assert "Pullover → Dress" not in headline(dashboard)
+            assert "most confident first" in headline(dashboard)
+        finally:
+            may_find.set()
+        await wait_until(pilot, lambda: "Pullover → Dress" in headline(dashboard))
+        assert "highest loss first" in headline(dashboard)
+
+
+@pytest.mark.parametrize("split", ["test", "train", "val"])
+async def test_images_are_never_shown_below_the_name_of_another_split(
+    run: RunFolder,
+    sketches: Dataset,
+    open_dashboard: OpenDashboard,
+    monkeypatch: pytest.MonkeyPatch,
+    split: str,
+) -> None:
+    """The images of one split load slowly while p goes through all of them."""
+    may_load, load = threading.Event(), loader.load_images
+    predictions_of(sketches, "train").save(run.predictions / "train.npz")
+
+    def load_slowly(datasets: Any, folder: RunFolder, name: str, *rest: Any) -> SplitImages:
+        assert name != split or may_load.wait(60)
+        return load(datasets, folder, name, *rest)
+
+    monkeypatch.setattr(loader, "load_images", load_slowly)
+    async with open_dashboard("errors") as (dashboard, pilot):
+        screen = cast(ErrorsScreen, dashboard.screen)
+
+        def is_consistent() -> bool:
+            shown = screen._loader.loaded
+            chosen = screen.selected.loaded
+            return shown is None or (chosen is not None and shown.evaluation is chosen)
+
+        try:
+            for _ in range(7):
+                await wait_until(pilot, lambda: screen.selected.loaded is not None)
+                assert is_consistent()
+                await pilot.press("p")
+                assert is_consistent()
+        finally:
+            may_load.set()
+        await wait_for_images(dashboard, pilot)
+        assert f" of {screen.selected.split} " in facts(dashboard)
+
+
+async def test_images_of_an_older_evaluation_are_not_shown_below_a_new_one(
+    run: RunFolder,
+    sketches: Dataset,
+    open_dashboard: OpenDashboard,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_find, find = threading.Event(), Predictions.find_misses
+
+    def find_slowly(predictions: Predictions, *choice: Any) -> list[Misclassified]:
+        assert may_find.wait(60)
+        return find(predictions, *choice)
+
+    async with open_dashboard("errors") as (dashboard, pilot):
+        await wait_for_images(dashboard, pilot)
+        monkeypatch.setattr(Predictions, "find_misses", find_slowly)
+        try:
+            predictions_of(sketches, "test", seed=1).save(run.predictions / "test.npz")
+            dashboard.selection_changed.publish(run)
+            await wait_until(pilot, lambda: "Loading images" in notice(dashboard))
+        finally:
+            may_find.set()
+        await wait_for_images(dashboard, pilot)
 
 
 async def test_slash_opens_a_filter_that_escape_leaves_and_clears(

@@ -13,7 +13,7 @@ from textual.content import Content
 from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.analysis.predictions import Misclassified, Predictions
 from fmnist_tui.render.contact_sheet import FULL, SMALL
-from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, Pair, pair_name
+from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, ORDERS, pair_name
 from fmnist_tui.tui.screens.errors.loader import LoadedErrors
 from fmnist_tui.tui.widgets.gallery import Tile
 from fmnist_tui.util.formatting import format_count, format_percent
@@ -69,14 +69,14 @@ def class_probabilities(predictions: Predictions, miss: Misclassified) -> list[t
     return [(predictions.classes[number], float(shares[number])) for number in order]
 
 
-def summary_facts(loaded: LoadedErrors, pair: Pair, order: str) -> list[Content]:
+def summary_facts(loaded: LoadedErrors) -> list[Content]:
     """`1,144 of 10,000 wrong  Shirt → Coat: 71  most confident first`."""
     evaluation = loaded.evaluation.evaluation
     facts = [Content.styled(f"{evaluation.wrong:,} of {evaluation.count:,} wrong", "bold $accent")]
-    if pair != ALL_ERRORS:
-        name = pair_name(pair, loaded.evaluation.predictions.classes)
+    if loaded.pair != ALL_ERRORS:
+        name = pair_name(loaded.pair, loaded.evaluation.predictions.classes)
         facts.append(Content.styled(f"{name}: {len(loaded.misses):,} (escape: all)", "bold"))
-    return [*facts, Content(order)]
+    return [*facts, Content(ORDERS[loaded.order])]
 
 
 def changed_images(count: int) -> Content:

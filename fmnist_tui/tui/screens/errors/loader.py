@@ -74,17 +74,21 @@ def load_images(
 
 @dataclass(frozen=True, slots=True)
 class LoadedErrors:
-    """The images of a pair in the requested order. `changed` counts the images that are missing
-    or have another label since they were predicted."""
+    """The images of `pair` in `order`. `changed` counts the images that are missing or have
+    another label since they were predicted."""
 
     evaluation: LoadedEvaluation
+    pair: Pair
+    order: MissOrder
     misses: list[Misclassified]
     images: SplitImages
     changed: int
 
 
 class ErrorLoader:
-    """Loads the images of `pair` into `loaded`; `error` says why that failed."""
+    """Loads the images of `pair`, the one asked for, into `loaded`; `error` says why that failed.
+
+    Until they are loaded, `loaded` are others of the same evaluation, or none."""
 
     def __init__(self, screen: DashboardScreen, on_change: Callable[[], None]) -> None:
         self._screen, self._on_change = screen, on_change
@@ -110,7 +114,7 @@ class ErrorLoader:
         self._request, self.error = request, ""
         pair, source = self.pair, (evaluation.folder.path, evaluation.split)
         known = self._images[1] if self._images is not None and self._images[0] == source else None
-        if known is None:
+        if self.loaded is not None and self.loaded.evaluation is not evaluation:
             self.loaded = None
         dataset = feed.training.dataset if feed is not None and feed.training is not None else None
         datasets = self._screen.app_state.datasets
@@ -119,7 +123,8 @@ class ErrorLoader:
             predictions = evaluation.predictions
             images = known or load_images(datasets, evaluation.folder, evaluation.split, dataset)
             misses = predictions.find_misses(*pair, order)
-            return LoadedErrors(evaluation, misses, images, images.count_changed(predictions))
+            changed = images.count_changed(predictions)
+            return LoadedErrors(evaluation, pair, order, misses, images, changed)
 
         def on_done(loaded: LoadedErrors) -> None:
             if self._request is not request:

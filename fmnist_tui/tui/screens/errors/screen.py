@@ -121,19 +121,20 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
         self._filter = filters.parse_filter(self._filter_input.value, classes)
         self._misses = [miss for miss in loaded.misses if self._filter.matches(miss)]
         self._update_text()
-        self._gallery.show(len(self._misses), partial(self._tile, loaded), self._empty_text())
+        empty = self._empty_text(loaded.pair)
+        self._gallery.show(len(self._misses), partial(self._tile, loaded), empty)
         if not self._misses:
             self._gallery.border_subtitle = ""
             self._detail.show(None, [], [], None)
         if self.is_current and self.focused is None:
             (self._detail if self._alone else self._gallery).focus()
 
-    def _empty_text(self) -> str:
+    def _empty_text(self, pair: Pair) -> str:
         if self._filter.problem:
             return f"{self._filter.problem}\nescape clears the filter"
         if self._filter_input.value.strip():
             return "no image matches this filter\nescape clears it"
-        if self._loader.pair != ALL_ERRORS:
+        if pair != ALL_ERRORS:
             return "no images of this pair\nescape shows all errors"
         return "no errors on this split"
 
@@ -153,7 +154,7 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
             notice = captions.loading_notice(self._loader.error) if has_predictions else None
             self.show_summary(None, notice)
             return
-        facts = captions.summary_facts(loaded, self._loader.pair, ORDERS[self._order])
+        facts = captions.summary_facts(loaded)
         text = safe_text(self._filter_input.value.strip(), 30)
         if text:
             facts.append(Content(f"filter “{text}” matches {len(self._misses):,}"))
