@@ -31,9 +31,10 @@ from fmnist_tui.tui.base import dialog_flow
 from fmnist_tui.tui.base.key_queue import KeyQueue
 from fmnist_tui.tui.base.nav_bar import NavBar
 from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.bindings import binding_ids
 from fmnist_tui.tui.command_palette import ActionPalette, PaletteCommands
 from fmnist_tui.tui.context import Tab
-from fmnist_tui.tui.help import binding_ids, help_dialog
+from fmnist_tui.tui.help import help_dialog
 from fmnist_tui.tui.jobs.job_manager import JobManager
 from fmnist_tui.tui.jobs.plan_runner import PlanRunner
 from fmnist_tui.tui.jobs.screen import JobsScreen
@@ -134,12 +135,11 @@ class Dashboard(App[int]):
             self.register_theme(theme)
         saved = self.app_state.settings.get("theme", themes.DARK)
         self.theme = saved if saved in self.available_themes else themes.DARK
-        self.app_state.settings.check_keys(binding_ids([self, *SCREENS]))
+        self.app_state.settings.check_keys(binding_ids())
         self.set_keymap(self.app_state.settings.keymap)
 
     def on_mount(self) -> None:
-        if self.app_state.ascii:
-            self.add_class("-ascii")
+        self.set_class(self.app_state.ascii, "-ascii")
         self.switch_mode(self._first)
         settings = self.app_state.settings
         self.theme_changed_signal.subscribe(self, lambda theme: settings.save("theme", theme.name))

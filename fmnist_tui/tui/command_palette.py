@@ -1,32 +1,47 @@
-"""The command palette: screens, actions of the current screen, recipes and runs."""
+"""The command palette: screens, the actions of all screens, recipes and runs."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import cast
+from typing import NamedTuple, cast
 
 from textual import events, on
 from textual.await_complete import AwaitComplete
+from textual.binding import Binding
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.theme import ThemeProvider
+from textual.widget import Widget
 from textual.widgets import Input
 
 from fmnist_tui.config import recipes
 from fmnist_tui.runs.listing import list_runs
 from fmnist_tui.tui.base.dialogs import ClosedOnce
+from fmnist_tui.tui.base.screen import is_visible
+from fmnist_tui.tui.bindings import NodeClass, screen_bindings
 from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.tui.jobs.recipe_check import check_recipe
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
-Entry = tuple[str, str, Callable[[], object]]
+# Entries about other screens are listed below all that match as well.
+_ELSEWHERE = 0.5
+
+
+class Entry(NamedTuple):
+    """A line of the palette: its name, what is known about it, and what choosing it does."""
+
+    name: str
+    about: str
+    run: Callable[[], object]
+    weight: float = 1.0
 
 
 class ActionPalette(CommandPalette, ClosedOnce[None]):
@@ -77,40 +92,75 @@ class PaletteCommands(Provider):
     async def startup(self) -> None:
         context = self._context
         entries: list[Entry] = [
-            (f"Go to {tab.title}", f"key {tab.key}", partial(context.show, tab.name))
+            Entry(f"Go to {tab.title}", f"key {tab.key}", partial(context.show, tab.name))
             for tab in context.tabs
         ]
         entries += self._actions()
-        entries.append(("Theme…", "choose the colours", self._choose_theme))
+        entries.append(Entry("Theme…", "choose the colours", self._choose_theme))
         # An unreadable folder must not empty the palette.
         with contextlib.suppress(UserError):
             for name in recipes.recipe_names():
                 edit = partial(context.edit_recipe, name)
-                entries.append((f"Recipe: {name}", _about(name), edit))
+                entries.append(Entry(f"Recipe: {name}", _about(name), edit))
                 words = "train it with several seeds and check its claims"
-                entries.append((f"Check recipe: {name}", words, partial(self._check, name)))
+                check = partial(self._check, name)
+                entries.append(Entry(f"Check recipe: {name}", words, check))
         with contextlib.suppress(UserError):
             for summary in await asyncio.to_thread(list_runs, context.app_state.runs_dir):
                 figure = summary.best_val_accuracy
                 about = summary.state + (f", {format_percent(figure)} val" if figure else "")
                 name = safe_text(summary.run.name, 80)
-                entries.append((f"Run: {name}", about, partial(context.open_listed_run, summary)))
-        self._entries = entries
+                open_run = partial(context.open_listed_run, summary)
+                entries.append(Entry(f"Run: {name}", about, open_run))
+        self._entries = [*entries, *self._actions_elsewhere()]
 
     def _actions(self) -> list[Entry]:
-        """The bindings of the current screen and of the focused pane."""
+        """The bindings of the focused pane and of the current screen, those that work first."""
         entries: dict[str, Entry] = {}
         for active in self.screen.active_bindings.values():
-            binding = active.binding
-            if not binding.description or not active.enabled or binding.action.startswith("show("):
-                continue
-            key = binding.key_display or self.app.get_key_display(binding)
-            run = partial(self._act, active.node, binding.action)
-            entries.setdefault(binding.description, (binding.description, f"key {key}", run))
+            what, action = active.binding.description, active.binding.action
+            if what and active.enabled and not action.startswith("show("):
+                run = partial(self._act, what, action, active.node)
+                entries.setdefault(what, Entry(what, self._key(active.binding), run))
+        for owner, binding in screen_bindings(getattr(self.screen, "NAME", "")):
+            what = binding.description
+            run = partial(self._act_in_pane, binding, owner)
+            entries.setdefault(what, Entry(what, self._key(binding), run))
         return list(entries.values())
 
-    async def _act(self, node: object, action: str) -> None:
-        await self.app.run_action(action, default_namespace=cast("DOMNode", node))
+    def _actions_elsewhere(self) -> list[Entry]:
+        """The bindings of the other screens. Choosing one shows its screen, and tells the key:
+        what it would act on is not visible from here."""
+        entries: dict[str, Entry] = {}
+        for tab in self._context.tabs:
+            if tab.name == getattr(self.screen, "NAME", ""):
+                continue
+            for _, binding in screen_bindings(tab.name):
+                name, key = f"{tab.title}: {binding.description}", self._key(binding)
+                run = partial(self._show_key, tab.name, f"{binding.description}: {key}")
+                entries.setdefault(name, Entry(name, key, run, _ELSEWHERE))
+        return list(entries.values())
+
+    def _key(self, binding: Binding) -> str:
+        """`key s`, as the user has set it."""
+        keys = self._context.app_state.settings.keymap.get(binding.id or "", binding.key)
+        first, *_ = Binding.make_bindings([replace(binding, key=keys)])
+        return f"key {self.app.get_key_display(first)}"
+
+    async def _act(self, what: str, action: str, node: DOMNode | None) -> None:
+        if node is None or not await self.app.run_action(action, default_namespace=node):
+            self._context.notify(f"not possible now: {what}", "warning")
+
+    async def _act_in_pane(self, binding: Binding, owner: NodeClass) -> None:
+        """Act in the pane of a class, whether it has the focus or not."""
+        panes = self.screen.query("*").results(owner) if issubclass(owner, Widget) else ()
+        nodes = [self.screen] if isinstance(self.screen, owner) else panes
+        node = next((each for each in nodes if is_visible(each)), None)
+        await self._act(binding.description, binding.action, node)
+
+    def _show_key(self, screen: str, hint: str) -> None:
+        self._context.show(screen)
+        self._context.notify(hint)
 
     def _choose_theme(self) -> None:
         self.app.push_screen(
@@ -121,13 +171,13 @@ class PaletteCommands(Provider):
         self._context.start_flow(check_recipe(self._context, name))
 
     async def discover(self) -> Hits:
-        for name, about, run in self._entries:
+        for name, about, run, _ in self._entries:
             yield DiscoveryHit(Content(name), run, name, help=escape_markup(about))
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
-        for name, about, run in self._entries:
-            score = matcher.match(name)
+        for name, about, run, weight in self._entries:
+            score = matcher.match(name) * weight
             if score > 0:
                 # Textual would interpret brackets in a highlighted name as markup.
                 label = Content(name) if "[" in name else matcher.highlight(name)

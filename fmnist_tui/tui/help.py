@@ -1,10 +1,7 @@
-"""The help dialog: every key of the current screen, and the names that keys.toml uses."""
+"""The help dialog: every key of the current screen, with the names that keys.toml uses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from textual.binding import Binding
 from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import Screen
@@ -43,22 +40,6 @@ def help_dialog(screen: Screen[object]) -> TextDialog:
     )
     lines.append(Content('"train.stop" = "S"'))
     return TextDialog(f"{title}: keys", Content("\n").join(lines))
-
-
-def binding_ids(nodes: Iterable[object]) -> set[str]:
-    """The ids of all bindings, which keys.toml may change."""
-    return {
-        binding.id
-        for node in [*nodes, *_subclasses(DOMNode)]
-        for binding in getattr(node, "BINDINGS", ())
-        if isinstance(binding, Binding) and binding.id
-    }
-
-
-def _subclasses(base: type[DOMNode]) -> Iterable[type[DOMNode]]:
-    for child in base.__subclasses__():
-        yield child
-        yield from _subclasses(child)
 
 
 def _owner(node: DOMNode, screen: Screen[object]) -> str:
