@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +15,10 @@ if find_spec("hypothesis"):
     # Property tests use the same examples every time: a failure means that the code changed.
     settings.register_profile("deterministic", derandomize=True, deadline=None)
     settings.load_profile("deterministic")
+
+# Otherwise the number of threads, and with it the last bits of the weights, would depend on what
+# else runs on the machine. Two, so that there are threads that wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 GPU_TESTS = Path(__file__).parent / "gpu"
 

@@ -135,7 +135,7 @@ def describe_machine() -> dict[str, Any]:
     """The machine and versions of a measurement."""
     import torch
 
-    from fmnist_tui.engine.device import count_cpus, cpu_name
+    from fmnist_tui.engine.cpu.machine import count_cpus, cpu_name
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {

@@ -101,7 +101,9 @@ class RunConfig(BaseModel):
     )
     compile: bool = _field(False, "compile the model first (pays on long runs)")
     cuda_graph: bool = _field(True, "on NVIDIA, run each step as one CUDA graph")
-    threads: int | None = _field(None, "CPU threads; none for all", ge=1, le=1024)
+    threads: int | None = _field(
+        None, "CPU threads; none for all that other programs leave free", ge=1, le=1024
+    )
     checkpoint_seconds: float = _field(
         30.0, "longest time between saves of the last checkpoint", ge=0
     )

@@ -7,24 +7,26 @@ the rest of the engine asks the `TrainingDevice` and never looks at the device's
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import platform
-import re
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.engine.cpu.machine import cpu_name, multiplies_bf16, reuse_freed_memory
+from fmnist_tui.engine.cpu.openmp_wait import WAIT
+from fmnist_tui.engine.cpu.sharing import SHARING
 from fmnist_tui.util.errors import UserError
 
-# glibc's mallopt parameters (malloc.h)
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_LARGEST_REUSED_BLOCK = 1 << 30
+
+@dataclass(slots=True)
+class CpuThreads:
+    """How many CPU threads a run uses. Unless `is_fixed`, the number may change while it trains."""
+
+    count: int
+    is_fixed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,11 @@ class TrainingDevice:
     name: str
     precision: str
     cuda_graph: bool
-    threads: int
+    cpu_threads: CpuThreads
+
+    @property
+    def threads(self) -> int:
+        return self.cpu_threads.count
 
     @property
     def is_cuda(self) -> bool:
@@ -47,6 +53,12 @@ class TrainingDevice:
             return nullcontext()
         dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
         return torch.autocast(self.torch_device.type, dtype=dtype)
+
+    def continue_with_threads(self, count: int) -> None:
+        """Use as many threads as a checkpoint was trained with, unless the number is fixed."""
+        if not self.cpu_threads.is_fixed and 0 < count <= SHARING.limit:
+            self.cpu_threads.count = count
+            self.apply_to_thread()
 
     def apply_to_thread(self) -> None:
         """Restore this device's thread count and current GPU on the calling thread, in case
@@ -80,7 +92,8 @@ def choose_device(config: RunConfig) -> TrainingDevice:
 
     Call it on the thread that will train: it sets that thread's current GPU and thread count."""
     device = _resolve_device(config.device)
-    threads = config.threads or count_cpus()
+    cpu_threads = _choose_threads(config, device)
+    threads = cpu_threads.count
     torch.set_num_threads(threads)
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -90,12 +103,30 @@ def choose_device(config: RunConfig) -> TrainingDevice:
         torch.backends.cudnn.benchmark = False
         name = torch.cuda.get_device_name(device)
     else:
-        name = f"{cpu_name()}, {threads} thread{'s' if threads > 1 else ''}"
+        name = cpu_name()
         reuse_freed_memory()
+        WAIT.set_brief(SHARING.are_contended(threads), threads)
     precision = _resolve_precision(config.precision, device)
     # Compiled code and the gradient scaler's step read values on the host: not capturable.
     graph = config.cuda_graph and device.type == "cuda" and not config.compile
-    return TrainingDevice(device, name, precision, graph and precision != "fp16", threads)
+    return TrainingDevice(device, name, precision, graph and precision != "fp16", cpu_threads)
+
+
+def _choose_threads(config: RunConfig, device: torch.device) -> CpuThreads:
+    """As many threads as the user says, or as there are CPUs that other programs leave free."""
+    requested = config.threads or _parse_count(os.environ.get("OMP_NUM_THREADS", ""))
+    if requested:
+        return CpuThreads(requested, is_fixed=True)
+    SHARING.update()
+    if device.type != "cpu":
+        return CpuThreads(SHARING.limit, is_fixed=True)
+    return CpuThreads(SHARING.threads, is_fixed=False)
+
+
+def _parse_count(text: str) -> int:
+    """OpenMP's number of threads, which may be a list; 0 if it is none."""
+    first = text.partition(",")[0].strip()
+    return int(first) if first.isascii() and first.isdigit() else 0
 
 
 def _resolve_device(requested: str) -> torch.device:
@@ -119,43 +150,7 @@ def _resolve_precision(requested: str, device: torch.device) -> str:
     if requested == "auto":
         if device.type == "cuda":
             return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
-        # Without these instructions a CPU emulates bf16, which is slower than fp32; with them
-        # convolutions run 1.5 times as fast.
-        instructions = {"avx512_bf16", "amx_bf16"} & set(_read_cpuinfo("flags").split())
-        return "bf16" if device.type == "cpu" and instructions else "fp32"
+        return "bf16" if device.type == "cpu" and multiplies_bf16() else "fp32"
     if requested == "fp16" and device.type == "cpu":
         raise UserError("precision fp16 is not supported on a CPU; use fp32 or bf16")
     return requested
-
-
-def reuse_freed_memory() -> None:
-    """Have glibc reuse large freed blocks instead of returning them to the system.
-
-    A batch's activations take tens of megabytes. By default every one is mapped and unmapped
-    in each step, and the page faults take a third of the training time on a CPU."""
-    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_REUSED_BLOCK)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST_REUSED_BLOCK - 1)
-
-
-def count_cpus() -> int:
-    """The number of CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def cpu_name() -> str:
-    """The CPU's model name, or its architecture if the system does not tell the name."""
-    return _read_cpuinfo("model name") or platform.processor() or platform.machine()
-
-
-def _read_cpuinfo(field: str) -> str:
-    """A field of the first CPU in /proc/cpuinfo; empty if there is none."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return ""
-    match = re.search(rf"^{field}\s*:\s*(.*)$", text, re.MULTILINE)
-    return match.group(1).strip() if match else ""

@@ -17,6 +17,8 @@ FINISHED, STOPPED, DETACHED, FAILED = "finished", "stopped", "detached", "failed
 FROZEN_KEPT, FROZEN_CHANGED = "frozen parts unchanged", "frozen parts changed"
 # Beginning of the message of a training that failed because it diverged.
 LOSS_NOT_FINITE = "the loss stopped being a number"
+# What a Changed tells of the number of CPU threads.
+THREADS = "threads"
 TRAIN, LRFIND, ENSEMBLE, SWEEP = "train", "lrfind", "ensemble", "sweep"
 
 
@@ -25,12 +27,19 @@ def run_title(kind: str, recipe: str) -> str:
     return recipe if kind in (TRAIN, recipe) else f"{kind} {recipe}"
 
 
+def format_threads(threads: int, cpus: int) -> str:
+    """`2 threads`, or `1 of 2 threads`."""
+    of = f"{threads} of {cpus}" if threads < cpus else f"{threads}"
+    return f"{of} thread{'s' if max(threads, cpus) > 1 else ''}"
+
+
 @dataclass(frozen=True, slots=True)
 class RunStarted:
     """A process starts a run, or resumes it at `step`; `kind` is train, lrfind, ensemble or
     sweep.
 
-    The probes of a learning-rate search are the steps of its only epoch.
+    The probes of a learning-rate search are the steps of its only epoch. On a CPU, `threads` is
+    the number of threads that it starts with, of `cpus`.
     """
 
     t: float
@@ -56,10 +65,19 @@ class RunStarted:
     pid: int = 0
     version: str = ""
     kind: str = "train"
+    threads: int = 0
+    cpus: int = 0
 
     @property
     def total_steps(self) -> int:
         return self.epochs * self.steps_per_epoch
+
+    @property
+    def device_details(self) -> str:
+        """The device's name; of a CPU, with the number of threads at the start."""
+        if not self.threads:
+            return self.device_name
+        return f"{self.device_name}, {format_threads(self.threads, self.cpus)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +134,7 @@ class CheckpointSaved:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A property of the run changes at `step`: phase, lr or paused."""
+    """A property of the run changes at `step`: phase, lr, paused or threads."""
 
     t: float
     step: int
@@ -135,7 +153,11 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """Load of the machine; None for what cannot be measured."""
+    """Load of the machine; None for what cannot be measured.
+
+    `other_cpus` is how many CPUs other processes use; with `waits_briefly`, threads of this one
+    sleep instead of spinning while they wait for each other.
+    """
 
     t: float
     cpu_percent: float | None
@@ -145,6 +167,8 @@ class Telemetry:
     gpu_memory_total_mb: float | None = None
     gpu_watts: float | None = None
     gpu_celsius: float | None = None
+    other_cpus: float | None = None
+    waits_briefly: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from fmnist_tui.protocol.events import (
     FROZEN_CHANGED,
     FROZEN_KEPT,
     LRFIND,
+    THREADS,
     Alert,
     Changed,
     CheckpointSaved,
@@ -103,7 +104,8 @@ class RunState:
     checkpoint). `search` is the latest learning-rate search; in a run of kind lrfind the
     steps are its probes. `trial` is the latest trial of a sweep; there the steps are the
     trials and the validation accuracy is the best so far. `train_seconds` is the time spent
-    in training steps, and `train_steps` counts these: fewer than `step` in a fork.
+    in training steps, and `train_steps` counts these: fewer than `step` in a fork. `threads` is the
+    number of CPU threads, 0 if it does not matter, and `thread_changes` counts its changes.
     """
 
     t: float = 0.0
@@ -117,6 +119,8 @@ class RunState:
     progress: Progress | None = None
     telemetry: Telemetry | None = None
     glance: Glance | None = None
+    threads: int = 0
+    thread_changes: int = 0
     search: LrSearch | None = None
     trial: TrialEnded | None = None
     best: EpochEnded | None = None
@@ -239,6 +243,7 @@ class RunState:
         last = self.progress or (self.epochs[-1] if self.epochs else None)
         self.step, self.epoch = step, last.epoch if last else 0
         self.lr = last.lr if last else None
+        self.threads = event.threads
         if step > 0:
             self.markers.append(Marker(event.t, step, "resumed", ""))
 
@@ -287,6 +292,9 @@ class RunState:
                 self._step_timer.pause(event.t)
             else:
                 self._step_timer.resume(event.t)
+        elif event.what == THREADS and event.value.isdigit():
+            self.threads = int(event.value)
+            self.thread_changes += 1
         elif event.what == "lr":
             try:
                 self.lr = float(event.value)

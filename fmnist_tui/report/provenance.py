@@ -150,6 +150,11 @@ def machine_section(facts: ReportFacts) -> MachineSection:
     rows.append(("started", format_time(facts.summary.started, utc=True)))
     if state.sessions > 1:
         rows.append(("resumed", format_count(state.sessions - 1, "time")))
+    if state.thread_changes:
+        times = format_count(state.thread_changes, "time")
+        rows.append(
+            ("threads changed", f"{times} beside other programs; at the end {state.threads}")
+        )
     if facts.summary.kind != ENSEMBLE:
         duration = format_duration(state.train_seconds, units=True)
         rows.append(("training time", f"{duration} ({state.step:,} steps)"))

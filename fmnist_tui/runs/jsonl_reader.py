@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -103,11 +104,15 @@ class EventReader(JsonlReader[Event]):
     def __init__(self, path: Path, offset: int = 0) -> None:
         super().__init__(path, EVENTS, offset)
 
-    def replay_into(self, state: RunState, batch: int = 10_000) -> None:
-        """Apply the events up to the end of the file, read in bounded memory."""
+    def read_all(self, batch: int = 10_000) -> Iterator[Event]:
+        """The events up to the end of the file, read in bounded memory."""
         while events := self.read(batch):
-            for event in events:
-                state.apply(event)
+            yield from events
+
+    def replay_into(self, state: RunState, batch: int = 10_000) -> None:
+        """Apply the events up to the end of the file."""
+        for event in self.read_all(batch):
+            state.apply(event)
 
 
 def replay(path: Path) -> RunState:

@@ -37,12 +37,10 @@ def test_half_precision_on_a_cpu_is_refused() -> None:
         choose_device(config(precision="fp16"))
 
 
-@pytest.mark.parametrize(
-    ("flags", "precision"), [("fpu avx512_bf16 sse", "bf16"), ("fpu avx2", "fp32"), ("", "fp32")]
-)
+@pytest.mark.parametrize(("has_instructions", "precision"), [(True, "bf16"), (False, "fp32")])
 def test_auto_precision_on_a_cpu_is_bf16_only_with_bf16_instructions(
-    monkeypatch: pytest.MonkeyPatch, flags: str, precision: str
+    monkeypatch: pytest.MonkeyPatch, has_instructions: bool, precision: str
 ) -> None:
-    monkeypatch.setattr("fmnist_tui.engine.device._read_cpuinfo", lambda field: flags)
+    monkeypatch.setattr("fmnist_tui.engine.device.multiplies_bf16", lambda: has_instructions)
     device = choose_device(config(precision="auto", threads=1))
     assert (device.precision, device.cuda_graph, device.threads) == (precision, False, 1)

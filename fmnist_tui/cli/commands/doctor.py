@@ -93,7 +93,7 @@ def _check_device() -> Iterator[Finding]:
         advice = "reinstall both: pip install --force-reinstall torch torchvision"
         yield Finding("torch", f"cannot be imported: {format_error(error)[:160]}", False, advice)
         return
-    from fmnist_tui.engine.device import count_cpus, cpu_name
+    from fmnist_tui.engine.cpu.machine import count_cpus, cpu_name
 
     yield Finding("CPU", f"{cpu_name()}, {count_cpus()} cores")
     if torch.cuda.is_available():

@@ -154,7 +154,7 @@ def to_json(state: RunState, folder: RunFolder) -> dict[str, Any]:
         "steps": state.step,
         "seconds": state.train_seconds,
         "images_per_second": state.mean_images_per_second,
-        "device": f"{started.device} ({started.device_name})" if started else "",
+        "device": f"{started.device} ({started.device_details})" if started else "",
         "val": split_to_json("val"),
         "test": split_to_json("test"),
         "frozen_unchanged": state.frozen_unchanged,

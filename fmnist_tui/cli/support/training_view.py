@@ -55,7 +55,7 @@ def format_start(event: events.RunStarted) -> str:
         f"{event.run}: {event.model} ({event.parameters:,} parameters) on {event.dataset}"
         f"{synthetic}, train {event.train_count:,} · val {event.val_count:,} · "
         f"test {event.test_count:,}, {event.device} {event.precision} "
-        f"({event.device_name}), seed {event.seed}{resumed}"
+        f"({event.device_details}), seed {event.seed}{resumed}"
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import fmnist_tui
 from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.engine.cpu.sharing import SHARING
 from fmnist_tui.protocol.events import RunStarted
 from fmnist_tui.runs.folder import RunFolder
 
@@ -27,6 +28,7 @@ def build_run_started(
     """The event with what a config, a dataset and a device determine; callers `replace` the rest.
 
     A sweep has neither dataset nor device: its trials have."""
+    cpu = device if device is not None and device.torch_device.type == "cpu" else None
     return RunStarted(
         t=time.time(),
         run=folder.name,
@@ -50,4 +52,6 @@ def build_run_started(
         pid=os.getpid(),
         version=fmnist_tui.__version__,
         kind=kind,
+        threads=cpu.threads if cpu else 0,
+        cpus=SHARING.limit if cpu else 0,
     )

@@ -30,6 +30,7 @@ from fmnist_tui.engine.training import fork, leakage, lr_finder, transfer
 from fmnist_tui.engine.training.freezing import FrozenParts
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.engine.training.live_preview import LivePreview
+from fmnist_tui.engine.training.thread_control import RecordedThreads
 from fmnist_tui.engine.training.trainer import EndTraining, Trainer, TrainingEnd
 from fmnist_tui.protocol.commands import CancelSearch, Detach, Stop, format_ignored
 from fmnist_tui.protocol.events import (
@@ -49,6 +50,7 @@ from fmnist_tui.protocol.events import (
 from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.protocol.lr_search import format_search_result
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.runs.listing import summarise_run
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader, EventLog
@@ -124,6 +126,8 @@ class _TrainingRun:
         self._training, self._dataset, self._device = training, dataset, device
         self._folder, self._emit, self._on_tick = folder, emit, on_tick
         self._store = CheckpointStore(folder.checkpoints)
+        # Before this session adds events of its own.
+        self._recorded_threads = RecordedThreads.from_events(EventReader(folder.events).read_all())
 
     def run(self, initialise: Initialise | None) -> None:
         try:
@@ -186,6 +190,7 @@ class _TrainingRun:
             self._training.inbox,
             self._on_tick,
             LivePreview(learner, val) if len(val) else None,
+            self._recorded_threads,
         )
         end = trainer.run()
         if end.reason == FINISHED and learner.frozen is not None:

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.engine.cpu.openmp_wait import WAIT
+from fmnist_tui.engine.cpu.sharing import SHARING
 from fmnist_tui.engine.run.training_handle import Cancelled, ParentRun, Training
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.lr_curve import RateRange
@@ -191,10 +193,13 @@ class Session:
     # -- on the session's thread -----------------------------------------------------------
 
     def _run(self) -> None:
+        # The load is measured from here on, also while torch is imported.
+        SHARING.update()
         while True:
             with self._changed:
                 while not (self._jobs or self._next or self._should_end()):
                     self._changed.wait(POLL_SECONDS)
+                    SHARING.update()
                 if self._should_end():
                     break
                 self._running, self._next = self._next, None
@@ -205,6 +210,7 @@ class Session:
                     self._running = None
                 # Only now: code that waits for the end may start another run at once.
                 training.finish(error)
+        WAIT.set_brief(False, 1)
         self._refuse_waiting()
 
     def _run_training(self, training: Training) -> BaseException | None:

@@ -248,6 +248,7 @@ class Learner:
             **{key: getattr(self, key) for key in COUNTERS},
             "tally": {"hits": totals.pop("correct"), **totals},
             "frozen": self.frozen.sha256 if self.frozen is not None else "",
+            "threads": self.device.threads,
         }
 
     def load_weights(self, weights: Mapping[str, Tensor], source: str) -> None:
@@ -290,4 +291,5 @@ class Learner:
         self.totals = EpochTotals(correct=totals.pop("hits"), **totals)
         if self.frozen is not None:
             self.frozen.sha256 = payload["frozen"]
+        self.device.continue_with_threads(payload.get("threads", 0))
         rng.set_state(payload["rng"], self.device.torch_device)

@@ -7,6 +7,8 @@ from typing import Any
 
 import psutil
 
+from fmnist_tui.engine.cpu.openmp_wait import WAIT
+from fmnist_tui.engine.cpu.sharing import SHARING
 from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.protocol.events import Telemetry
 from fmnist_tui.util.formatting import MEGABYTE
@@ -26,6 +28,8 @@ class TelemetryReader:
             t=time.time(),
             cpu_percent=self._process.cpu_percent(),
             memory_mb=self._process.memory_info().rss / MEGABYTE,
+            other_cpus=SHARING.others,
+            waits_briefly=WAIT.is_brief,
             **self._read_gpu(),
         )
 

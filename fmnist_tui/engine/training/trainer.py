@@ -23,6 +23,7 @@ from fmnist_tui.engine.training import lr_finder
 from fmnist_tui.engine.training.learner import BestEpoch, EpochTotals, Learner
 from fmnist_tui.engine.training.live_preview import LivePreview
 from fmnist_tui.engine.training.telemetry import TelemetryReader
+from fmnist_tui.engine.training.thread_control import RecordedThreads, ThreadControl
 from fmnist_tui.protocol.commands import (
     CancelSearch,
     Command,
@@ -84,12 +85,14 @@ class Trainer:
         inbox: Inbox,
         on_tick: OnTick = no_op,
         preview: LivePreview | None = None,
+        recorded_threads: RecordedThreads | None = None,
     ) -> None:
         self.learner, self.config = learner, learner.config
         self.on_tick, self.preview = on_tick, preview
         self._validation, self._store, self._emit, self._inbox = validation, store, emit, inbox
         self._commands = lr_finder.PendingCommands(inbox, lambda: self.on_tick())
         self._telemetry = TelemetryReader(learner.device)
+        self._threads = ThreadControl(learner.device, emit, recorded_threads)
         self._images_since_progress = 0
         self._mixes_labels = bool(self.config.mixup or self.config.cutmix)
         self._is_paused = False
@@ -134,6 +137,7 @@ class Trainer:
             self._execute_commands()
             if self._is_paused:
                 self._wait_while_paused()
+            self._threads.before_step(learner.step)
             learner.apply_lr()
             step(batches[learner.epoch_step])
             learner.step += 1

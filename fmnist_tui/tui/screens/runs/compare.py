@@ -79,7 +79,10 @@ def _single_run(run: RunComparison) -> Content:
             ("data", f"{safe_text(started.dataset)}{synthetic}"),
             ("", f"{started.train_count:,} train, {started.val_count:,} val"),
             ("model", f"{safe_text(started.model)}, {started.parameters:,} parameters"),
-            ("device", safe_text(f"{started.device_name or started.device}, {started.precision}")),
+            (
+                "device",
+                f"{safe_text(started.device_details) or started.device}, {started.precision}",
+            ),
         ]
     rows += _result_rows(history)
     if config is not None:

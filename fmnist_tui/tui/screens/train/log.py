@@ -135,7 +135,7 @@ def _start_entry(started: RunStarted) -> LogEntry:
     return LogEntry(
         f"{started.model}, {started.parameters:,} parameters, {started.dataset}{synthetic}: "
         f"{started.train_count:,} training and {started.val_count:,} validation images, "
-        f"on {started.device} ({started.device_name})"
+        f"on {started.device} ({started.device_details})"
         + (f", from step {started.step:,}" if started.step else ""),
         t=started.t,
     )

@@ -12,13 +12,14 @@ from rich.style import Style
 from rich.text import Text
 from textual.strip import Strip
 
-from fmnist_tui.protocol.events import LRFIND, RunStarted, Telemetry
+from fmnist_tui.protocol.events import LRFIND, RunStarted, Telemetry, format_threads
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.formatting import format_duration, format_percent
 from fmnist_tui.util.text import safe_text
 
+SHOWN_OTHER_CPUS = 0.25
 NO_RUN = "no run yet: space starts one with these settings"
 PREPARING = "preparing: the dataset is being loaded; the log shows each step"
 
@@ -139,6 +140,8 @@ def machine_figures(state: RunState) -> list[str]:
     parts = []
     if state.started is not None:
         parts.append(f"{state.started.device} {state.started.precision}")
+        if state.threads:
+            parts.append(format_threads(state.threads, state.started.cpus))
     if state.telemetry is not None:
         parts += telemetry_figures(state.telemetry)
     if state.progress is not None:
@@ -161,6 +164,10 @@ def telemetry_figures(reading: Telemetry) -> list[str]:
         parts.append(f"{reading.gpu_celsius:.0f} °C")
     if reading.cpu_percent is not None:
         parts.append(f"CPU {reading.cpu_percent:.0f} %")
+    if reading.other_cpus is not None and reading.other_cpus >= SHOWN_OTHER_CPUS:
+        parts.append(f"others {reading.other_cpus * 100:.0f} %")
+    if reading.waits_briefly:
+        parts.append("threads sleep to wait")
     if reading.memory_mb is not None:
         parts.append(f"{reading.memory_mb:,.0f} MB")
     return parts
