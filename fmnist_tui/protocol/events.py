@@ -39,7 +39,9 @@ class RunStarted:
     sweep.
 
     The probes of a learning-rate search are the steps of its only epoch. On a CPU, `threads` is
-    the number of threads that it starts with, of `cpus`.
+    the number of threads that it starts with, of `cpus`. `run_seconds` and
+    `train_seconds` are the wall time of the run and the time in its training steps so far, of all
+    sessions; here and below they are None in events of earlier versions.
     """
 
     t: float
@@ -67,6 +69,8 @@ class RunStarted:
     kind: str = "train"
     threads: int = 0
     cpus: int = 0
+    run_seconds: float | None = None
+    train_seconds: float | None = None
 
     @property
     def total_steps(self) -> int:
@@ -85,7 +89,8 @@ class Progress:
     """Progress of the training; at most ten per second whatever the step rate.
 
     `loss` and `accuracy` are means over the training images since the last Progress of
-    the epoch (`accuracy` is None while labels are mixed).
+    the epoch (`accuracy` is None while labels are mixed). `run_seconds` and `train_seconds` are
+    those of the run so far.
     """
 
     t: float
@@ -99,11 +104,14 @@ class Progress:
     images_per_second: float
     step_ms: float
     wait_ms: float = 0.0
+    run_seconds: float | None = None
+    train_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EpochEnded:
-    """Metrics of an epoch: training and, if there is a validation split, validation."""
+    """Metrics of an epoch: training and, if there is a validation split, validation, in the
+    precision of the training. `seconds` is the time in training steps."""
 
     t: float
     step: int
@@ -265,7 +273,9 @@ class TrialEnded:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """The process stops training; `reason` is finished, stopped, detached or failed."""
+    """The process stops training; `reason` is finished, stopped, detached or failed.
+
+    `seconds` is the wall time of this session, `run_seconds` that of all."""
 
     t: float
     step: int
@@ -273,6 +283,7 @@ class RunEnded:
     reason: str
     seconds: float
     message: str = ""
+    run_seconds: float | None = None
 
     @property
     def outcome(self) -> str:

@@ -34,6 +34,7 @@ from fmnist_tui.protocol.events import (
     TrialEnded,
 )
 from fmnist_tui.protocol.lr_search import LrSearch
+from fmnist_tui.protocol.run_time import RunTime
 from fmnist_tui.protocol.series import CurvePoint, Series
 
 MAX_EPOCHS = 2000
@@ -103,9 +104,9 @@ class RunState:
     even if it is no longer among them. `checkpoints` are by file, `evaluations` by (split,
     checkpoint). `search` is the latest learning-rate search; in a run of kind lrfind the
     steps are its probes. `trial` is the latest trial of a sweep; there the steps are the
-    trials and the validation accuracy is the best so far. `train_seconds` is the time spent
-    in training steps, and `train_steps` counts these: fewer than `step` in a fork. `threads` is the
-    number of CPU threads, 0 if it does not matter, and `thread_changes` counts its changes.
+    trials and the validation accuracy is the best so far. `time` tells how long the run has taken.
+    `threads` is the number of CPU threads, 0 if it does not matter, and `thread_changes` counts its
+    changes.
     """
 
     t: float = 0.0
@@ -125,8 +126,7 @@ class RunState:
     trial: TrialEnded | None = None
     best: EpochEnded | None = None
     end: RunEnded | None = None
-    train_seconds: float = 0.0
-    train_steps: int = 0
+    time: RunTime = field(default_factory=RunTime)
     curves: dict[str, Series] = field(default_factory=_new_curves)
     epochs: deque[EpochEnded] = field(default_factory=lambda: deque(maxlen=MAX_EPOCHS))
     alerts: deque[Alert] = field(default_factory=lambda: deque(maxlen=MAX_ALERTS))
@@ -138,6 +138,8 @@ class RunState:
     def apply(self, event: Event) -> None:
         self.t = event.t
         _APPLY[type(event)](self, event)
+        if type(event) not in _LATER_EVENTS:
+            self.time.tick(event.t)
 
     def expect_session(self) -> None:
         """The run is being resumed: how its last session ended no longer tells how it is."""
@@ -178,7 +180,7 @@ class RunState:
         """The average speed of the training."""
         if self.started is None or self.train_seconds <= 0:
             return None
-        return self.train_steps * self.started.batch_size / self.train_seconds
+        return self.time.train_steps * self.started.batch_size / self.train_seconds
 
     @property
     def eta_seconds(self) -> float | None:
@@ -192,10 +194,13 @@ class RunState:
 
     @property
     def seconds(self) -> float:
-        """Duration of the current session, or of the last one once it has ended."""
-        if self.end is not None:
-            return self.end.seconds
-        return max(0.0, self.t - self.started.t) if self.started else 0.0
+        """The wall time of the run, of all its sessions."""
+        return self.time.seconds
+
+    @property
+    def train_seconds(self) -> float:
+        """The time in training steps, of all sessions."""
+        return self.time.train_seconds
 
     @property
     def frozen_unchanged(self) -> bool | None:
@@ -231,11 +236,7 @@ class RunState:
         if self.best is not None and self.best.step > step:
             self.best = next((e for e in reversed(self.epochs) if e.best), None)
         self.markers = deque((m for m in self.markers if m.step <= step), MAX_MARKERS)
-        if step < self.step and self.train_steps > 0:
-            # Steps that are repeated count once.
-            remaining = max(0, self.train_steps - (self.step - step))
-            self.train_seconds *= remaining / self.train_steps
-            self.train_steps = remaining
+        self.time.start(event, self.step)
         if self.progress is not None and self.progress.step > step:
             self.progress = None
         if self.glance is not None and self.glance.step > step:
@@ -249,9 +250,7 @@ class RunState:
 
     def _progress(self, event: Progress) -> None:
         step = event.step
-        if step > self.step:
-            self.train_seconds += (step - self.step) * event.step_ms / 1000
-            self.train_steps += step - self.step
+        self.time.advance(event, max(0, step - self.step))
         self.progress, self.step, self.epoch, self.lr = event, step, event.epoch, event.lr
         curves = self.curves
         curves[TRAIN_LOSS].add(step, event.loss)
@@ -340,8 +339,11 @@ class RunState:
             self.search.close(event.t, event.step, event.message)
         self.end = event
         self.paused = False
+        self.time.end(event)
 
 
+# Also recorded when no session is running: by `evaluate` and `export`.
+_LATER_EVENTS = (Evaluated, Alert)
 _APPLY: dict[type[Event], Callable[[RunState, Any], None]] = {
     RunStarted: RunState._run_started,
     Progress: RunState._progress,

@@ -160,7 +160,8 @@ def machine_section(facts: ReportFacts) -> MachineSection:
         rows.append(("training time", f"{duration} ({state.step:,} steps)"))
         speed = state.mean_images_per_second
         rows.append(("speed", f"{speed:,.0f} images/s" if speed else NO_VALUE))
-    rows.append(("last session", format_duration(state.seconds, units=True)))
+    sessions = f" ({state.sessions:,} sessions)" if state.sessions > 1 else ""
+    rows.append(("wall time", format_duration(state.seconds, units=True) + sessions))
     checkpoints = []
     for saved in state.checkpoints.values():
         size, start = format_size(saved.size, digits=1), saved.sha256[:16]

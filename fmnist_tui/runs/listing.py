@@ -15,6 +15,7 @@ from fmnist_tui.protocol.events import (
     TRAIN,
     EpochEnded,
     Event,
+    Progress,
     RunStarted,
     run_title,
 )
@@ -44,8 +45,9 @@ class RunSummary:
 
     `state` is running, paused, finished, stopped, detached, failed, crashed or broken;
     `reason` says why it failed or is broken. `best_val_accuracy` and `test_accuracy` are
-    fractions. `started` is when the run first started, in seconds since 1970; `seconds` the
-    duration of its latest session. The epochs of a sweep are its trials.
+    fractions. `started` is when the run first started, in seconds since 1970; `seconds` its wall
+    time and `train_seconds` the time in training steps, of all its sessions. Runs of earlier
+    versions tell only the wall time of the last one. The epochs of a sweep are its trials.
     """
 
     run: RunFolder
@@ -62,6 +64,7 @@ class RunSummary:
     best_val_accuracy: float | None = None
     test_accuracy: float | None = None
     seconds: float = 0.0
+    train_seconds: float | None = None
     started: float = 0.0
 
     def refusal(self, action: str) -> str:
@@ -129,6 +132,7 @@ def summarise_run(run: RunFolder) -> RunSummary:
         best_val_accuracy=best,
         test_accuracy=test.accuracy if test else None,
         seconds=state.seconds,
+        train_seconds=(state.progress or state.started).train_seconds,
         started=first.t if first else state.started.t,
     )
 
@@ -198,7 +202,7 @@ def _read_ends(path: Path, *, is_live: bool) -> tuple[RunStarted | None, RunStat
         first = _find_start(os.pread(file.fileno(), _HEAD, 0))
         size = os.fstat(file.fileno()).st_size
         events = _decode_end(os.pread(file.fileno(), _TAIL, max(0, size - _TAIL)))
-        if size > _TAIL and (is_live or not any(_is_best(event) for event in events)):
+        if size > _TAIL and (is_live or not _has_best(events) or not _has_times(events)):
             events = _decode_end(os.pread(file.fileno(), _LONG_TAIL, max(0, size - _LONG_TAIL)))
     if first is not None and events[:1] != [first]:
         state.apply(first)
@@ -207,8 +211,12 @@ def _read_ends(path: Path, *, is_live: bool) -> tuple[RunStarted | None, RunStat
     return first, state
 
 
-def _is_best(event: Event) -> bool:
-    return isinstance(event, EpochEnded) and event.best
+def _has_best(events: list[Event]) -> bool:
+    return any(isinstance(event, EpochEnded) and event.best for event in events)
+
+
+def _has_times(events: list[Event]) -> bool:
+    return any(isinstance(event, (Progress, RunStarted)) for event in events)
 
 
 def _find_start(block: bytes) -> RunStarted | None:

@@ -190,7 +190,7 @@ def test_check_measures_every_claim_over_the_seeds(home: Home) -> None:
     assert done.returncode == 1, done.stderr
     claims: list[dict[str, Any]] = json.loads(done.stdout)
     assert [claim["passed"] for claim in claims] == [True, False, True, True, None]
-    assert all(len(claim["values"]) == len(claim["seconds"]) == 2 for claim in claims[:4])
+    assert all(len(claim["values"]) == len(claim["train_seconds"]) == 2 for claim in claims[:4])
     first, second, frozen, seconds, never = claims
     assert first["mean"] == pytest.approx(sum(first["values"]) / 2) and first["sd"] is not None
     assert (first["count"], first["bound"], first["claim"]) == (500, "at least", 0.3)
@@ -198,8 +198,8 @@ def test_check_measures_every_claim_over_the_seeds(home: Home) -> None:
     assert frozen["values"] == [1.0, 1.0]
     assert seconds["bound"] == "at most"
     # The recipe takes as long as its stages together.
-    both = [sum(pair) for pair in zip(first["seconds"], second["seconds"], strict=True)]
-    assert seconds["values"] == seconds["seconds"] == pytest.approx(both)
+    both = [sum(pair) for pair in zip(first["train_seconds"], second["train_seconds"], strict=True)]
+    assert seconds["values"] == seconds["train_seconds"] == pytest.approx(both)
     assert never["values"] == [] and "/nowhere/at/all" in never["why"]
     assert "checking staged (1 of 2): seed 2 of 2" in done.stderr
     assert len(find_runs(home, "staged")) == 4

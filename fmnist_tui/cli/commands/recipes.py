@@ -112,7 +112,7 @@ def _check(args: argparse.Namespace) -> int:
         )
     else:
         console.console().print(claims.create_claim_table(results))
-        console.note("each run read the test split once; seconds are of training")
+        console.note("each run read the test split once; seconds are those in training steps")
     for result in results:
         claim = claims.format_claim(result)
         if result.passed is None:

@@ -39,7 +39,7 @@ STATE_STYLES = {
 # What `runs show --json` tells of each epoch.
 EPOCH_KEYS = (
     *("epoch", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy"),
-    *("lr", "seconds", "images_per_second", "best"),
+    *("lr", "images_per_second", "best"),
 )
 LIST_COLUMNS: dict[str, Callable[[RunSummary], object]] = {
     "id": lambda summary: safe_text(summary.run.id, 24),
@@ -92,7 +92,7 @@ def to_json(summary: RunSummary) -> dict[str, Any]:
         "epochs": summary.epochs_done,
         "epochs_total": summary.epochs_total,
         "val_accuracy": summary.best_val_accuracy,
-        **console.pick(summary, "test_accuracy", "seconds", "started"),
+        **console.pick(summary, "test_accuracy", "seconds", "train_seconds", "started"),
         "pid": summary.holder.pid if summary.holder else None,
     }
 
@@ -128,7 +128,10 @@ def _show(args: argparse.Namespace) -> None:
             {
                 **to_json(summary),
                 "config": config.model_dump() if config else None,
-                "epochs_table": [console.pick(epoch, *EPOCH_KEYS) for epoch in state.epochs],
+                "epochs_table": [
+                    {**console.pick(epoch, *EPOCH_KEYS), "train_seconds": epoch.seconds}
+                    for epoch in state.epochs
+                ],
                 "checkpoints": [checkpoint.file for checkpoint in state.checkpoints.values()],
                 "alerts": [f"{alert.level}: {alert.message}" for alert in state.alerts],
             }

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class ClaimResult:
     """A claim and what was measured. `passed` is None if the claim could not be checked; `why`
-    says what prevented that, or what failed. Printed as JSON under these names."""
+    says what prevented that, or what failed. `seconds` are the wall times of the seeds,
+    `train_seconds` their times in training steps. Printed as JSON under these names."""
 
     recipe: str
     about: str
@@ -39,6 +40,7 @@ class ClaimResult:
     claim: float
     values: tuple[float, ...]
     seconds: tuple[float, ...]
+    train_seconds: tuple[float, ...]
     count: int
     passed: bool | None
     why: str = ""
@@ -128,7 +130,8 @@ def _check_claim(recipe: Recipe, claim: Claim, results: SeedResults) -> ClaimRes
         bound=claim.bound_kind,
         claim=claim.bound,
         values=values,
-        seconds=tuple(_train_seconds(steps) for steps in claimed),
+        seconds=tuple(sum(step.state.seconds for step in steps) for steps in claimed),
+        train_seconds=tuple(_train_seconds(steps) for steps in claimed),
         count=evaluated.count if evaluated else 0,
         passed=passed,
         why=why,
@@ -200,7 +203,7 @@ def create_claim_table(results: Sequence[ClaimResult]) -> Table:
                 format_bound(result.metric, result.bound, result.claim),
                 format_measured(result),
                 len(result.values),
-                f"{statistics.fmean(result.seconds):.0f}" if result.seconds else "–",
+                f"{statistics.fmean(result.train_seconds):.0f}" if result.train_seconds else "–",
                 verdicts[result.passed],
             )
         )

@@ -152,7 +152,7 @@ def to_json(state: RunState, folder: RunFolder) -> dict[str, Any]:
         "message": state.message,
         "epochs": state.epochs_done,
         "steps": state.step,
-        "seconds": state.train_seconds,
+        **console.pick(state, "seconds", "train_seconds"),
         "images_per_second": state.mean_images_per_second,
         "device": f"{started.device} ({started.device_details})" if started else "",
         "val": split_to_json("val"),

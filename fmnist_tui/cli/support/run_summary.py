@@ -123,7 +123,7 @@ def _print_chart(title: str, lines: list[Line], xlabel: str, *, powers: bool = F
 
 
 def _format_work(state: RunState) -> str:
-    """What a run has done: `after 5 epochs, 1,055 steps, 0:42 of training at 5,900 images/s`."""
+    """`after 5 epochs, 1,055 steps, 0:42 of training at 5,900 images/s, 0:51 in all`."""
     started = state.started
     if started is not None and started.kind == ENSEMBLE:
         seconds = format_duration(state.seconds)
@@ -133,6 +133,7 @@ def _format_work(state: RunState) -> str:
         f"after {format_count(state.epochs_done, 'epoch')}, {format_count(state.step, 'step')}, "
         f"{format_duration(state.train_seconds)} of training"
         + (f" at {speed:,.0f} images/s" if speed else "")
+        + f", {format_duration(state.seconds)} in all"
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from fmnist_tui.engine.run.run_clock import RunClock
 from fmnist_tui.engine.run.training_handle import Cancelled
-from fmnist_tui.protocol.events import FAILED, STOPPED, Event, RunEnded
+from fmnist_tui.protocol.events import FAILED, STOPPED, Event
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UserError, format_unexpected_error
@@ -26,12 +26,14 @@ class RunEnd:
 
 
 @contextlib.contextmanager
-def emit_run_ended(folder: RunFolder, emit: Callable[[Event], None]) -> Iterator[RunEnd]:
+def emit_run_ended(
+    folder: RunFolder, emit: Callable[[Event], None], clock: RunClock | None = None
+) -> Iterator[RunEnd]:
     """Emit exactly one `RunEnded` when the block ends, with what the block set.
 
     After an exception the run is failed (after `Cancelled` or Ctrl-C: stopped) and the exception
     is raised again; unless it is a UserError, its traceback is written into the run's folder."""
-    started = time.perf_counter()
+    clock = clock or RunClock()
     end = RunEnd()
     try:
         yield end
@@ -49,8 +51,7 @@ def emit_run_ended(folder: RunFolder, emit: Callable[[Event], None]) -> Iterator
         end.reason, end.message = FAILED, format_unexpected_error(error)
         raise
     finally:
-        seconds = time.perf_counter() - started
-        emit(RunEnded(time.time(), end.step, end.epoch, end.reason, seconds, end.message))
+        emit(clock.run_ended(end.reason, end.message, end.step, end.epoch))
 
 
 def _write_traceback(folder: RunFolder, error: BaseException) -> None:

@@ -54,4 +54,6 @@ def build_run_started(
         kind=kind,
         threads=cpu.threads if cpu else 0,
         cpus=SHARING.limit if cpu else 0,
+        run_seconds=0.0,
+        train_seconds=0.0,
     )

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.load_progress import LoadStep
+from fmnist_tui.engine.run.run_clock import RunClock
 from fmnist_tui.protocol.commands import Command, Stop
-from fmnist_tui.protocol.events import STOPPED, Event, RunEnded
+from fmnist_tui.protocol.events import STOPPED, Event
 from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.util.errors import UserError
@@ -93,18 +94,20 @@ class Training:
     error: BaseException | None = field(default=None, init=False)
     _done: threading.Event = field(default_factory=threading.Event, init=False)
     _emit: Callable[[Event], None] | None = field(default=None, init=False)
-    _started: float = field(default_factory=time.time, init=False)
+    clock: RunClock = field(default_factory=RunClock, init=False)
 
-    def set_record(self, folder: RunFolder, emit: Callable[[Event], None]) -> None:
-        """Called by the session's thread once events can be written."""
-        self.folder = folder
+    def set_record(
+        self, folder: RunFolder, emit: Callable[[Event], None], seconds: float = 0.0
+    ) -> None:
+        """Called by the session's thread once events can be written; `seconds` is the wall time
+        of the run's earlier sessions."""
+        self.folder, self.clock = folder, RunClock(seconds)
         self._emit = emit
 
     def record_end(self, why: str, step: int, epoch: int) -> None:
         """Write the end of the run now, for a process that is about to exit at once."""
         if self._emit is not None and not self.is_done:
-            seconds = time.time() - self._started
-            self._emit(RunEnded(time.time(), step, epoch, STOPPED, seconds, why))
+            self._emit(self.clock.run_ended(STOPPED, why, step, epoch))
 
     def send(self, command: Command) -> None:
         """Send a command; the run reads it between two steps."""

@@ -49,9 +49,9 @@ from fmnist_tui.protocol.events import (
 )
 from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.protocol.lr_search import format_search_result
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.jsonl_reader import EventReader
-from fmnist_tui.runs.listing import summarise_run
+from fmnist_tui.runs.jsonl_reader import EventReader, replay
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader, EventLog
 from fmnist_tui.util.errors import UserError
@@ -63,8 +63,10 @@ Initialise = Callable[[Learner, CheckpointStore], tuple[str, ...]]
 def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: OnTick) -> None:
     """Run a training to its end; raises only what prevents a run from starting."""
     config = training.config
+    before = RunState()
     if training.folder is not None:
         fork.check_is_training(training.folder, "resumed")
+        before = replay(training.folder.events)
     origin: fork.ForkStart | transfer.TransferStart | None = None
     if training.parent is not None:
         origin = fork.ForkStart(training.parent, config)
@@ -87,7 +89,7 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
     provenance = origin.provenance if origin else fork.read_provenance(folder.config)
     initialise: Initialise | None = origin.initialise if origin else None
     if training.folder is not None:
-        initialise = partial(_resume, was_finished=summarise_run(folder).state == FINISHED)
+        initialise = partial(_resume, was_finished=before.end_reason == FINISHED)
     with RunLock.acquire(folder.path):
         log = EventLog(
             folder.events,
@@ -105,7 +107,7 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
         try:
             training.inbox.set_source(CommandReader(folder.commands).poll)
             write_config(folder, config, device, provenance)
-            training.set_record(folder, emit)
+            training.set_record(folder, emit, before.seconds)
             _TrainingRun(training, dataset, device, folder, emit, tick).run(initialise)
         finally:
             log.close()
@@ -131,7 +133,7 @@ class _TrainingRun:
 
     def run(self, initialise: Initialise | None) -> None:
         try:
-            with emit_run_ended(self._folder, self._emit) as end:
+            with emit_run_ended(self._folder, self._emit, self._training.clock) as end:
                 self._run(initialise, end)
         except UserError:
             pass  # it is in the record
@@ -177,6 +179,8 @@ class _TrainingRun:
             steps_per_epoch=rate_range.steps if rate_range else learner.order.steps_per_epoch,
             batch_size=learner.order.batch_size,
             step=learner.step,
+            run_seconds=self._training.clock.run_seconds,
+            train_seconds=learner.seconds,
         )
 
     def _train(self, learner: Learner) -> TrainingEnd:
@@ -191,6 +195,7 @@ class _TrainingRun:
             self._on_tick,
             LivePreview(learner, val) if len(val) else None,
             self._recorded_threads,
+            self._training.clock,
         )
         end = trainer.run()
         if end.reason == FINISHED and learner.frozen is not None:

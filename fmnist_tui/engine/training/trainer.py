@@ -17,6 +17,7 @@ from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.inference.classifier import OnTick, no_op
+from fmnist_tui.engine.run.run_clock import RunClock
 from fmnist_tui.engine.run.run_record import checkpoint_saved
 from fmnist_tui.engine.run.training_handle import Inbox
 from fmnist_tui.engine.training import lr_finder
@@ -86,8 +87,10 @@ class Trainer:
         on_tick: OnTick = no_op,
         preview: LivePreview | None = None,
         recorded_threads: RecordedThreads | None = None,
+        clock: RunClock | None = None,
     ) -> None:
         self.learner, self.config = learner, learner.config
+        self._clock = clock or RunClock()
         self.on_tick, self.preview = on_tick, preview
         self._validation, self._store, self._emit, self._inbox = validation, store, emit, inbox
         self._commands = lr_finder.PendingCommands(inbox, lambda: self.on_tick())
@@ -253,6 +256,8 @@ class Trainer:
                 images_per_second=images / max(elapsed, 1e-9),
                 step_ms=elapsed / steps * 1000,
                 wait_ms=waited / steps * 1000,
+                run_seconds=self._clock.run_seconds,
+                train_seconds=learner.seconds,
             )
         )
 

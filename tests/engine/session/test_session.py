@@ -15,6 +15,7 @@ from PIL import Image
 
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config.recipes import read_recipe
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.run.run_record import evaluate_and_record
 from fmnist_tui.engine.session import run_training
 from fmnist_tui.engine.session.session import Session
@@ -31,6 +32,7 @@ from fmnist_tui.protocol.events import (
 )
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
+from fmnist_tui.runs.listing import summarise_run
 from fmnist_tui.runs.lock import RunLock, find_holder
 from fmnist_tui.runs.log import send_command
 from fmnist_tui.util.errors import UserError
@@ -276,12 +278,20 @@ def test_a_stopped_run_is_resumed_in_its_folder_and_finished(session: Session) -
         time.sleep(0.01)
     again = session.resume(first.folder, read_recipe(first.folder.config).config())
     listener = Listener(again)
-    assert listener.wait_for_end().reason == FINISHED
+    finished = listener.wait_for_end()
+    assert finished.reason == FINISHED
     started = next(event for event in listener.events if isinstance(event, RunStarted))
     assert started.step == ended.step
     assert again.folder == first.folder
     state = replay(first.folder.events)
     assert (state.end_reason, state.epochs_done) == (FINISHED, 40)
+    # Both sessions count, in the record, in the list of runs and in the checkpoint.
+    session_seconds = ended.seconds + finished.seconds
+    assert started.run_seconds == pytest.approx(ended.seconds, abs=0.5)
+    summary = summarise_run(first.folder)
+    assert state.seconds == summary.seconds == pytest.approx(session_seconds, abs=1e-6)
+    payload, _, _ = CheckpointStore(first.folder.checkpoints).load("last")
+    assert state.train_seconds == summary.train_seconds == payload["seconds"]
 
 
 @pytest.mark.parametrize("settings", [{}, {"epochs": 50, "lr": 1e-30, "patience": 1}])

@@ -103,7 +103,7 @@ def test_a_fork_continues_from_the_step_in_its_own_folder(
     made_with = tomllib.loads(folder.config.read_text())["made_with"]
     assert (made_with["forked_from"], made_with["forked_step"]) == (parent.name, STOPPED_AT)
     state = replay(folder.events)
-    assert (state.end_reason, state.step, state.train_steps) == (FINISHED, 24, 15)
+    assert (state.end_reason, state.step, state.time.train_steps) == (FINISHED, 24, 15)
 
 
 def test_a_fork_with_the_same_settings_trains_identically_bit_for_bit(

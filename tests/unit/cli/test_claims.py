@@ -57,7 +57,7 @@ class FakeRuns:
             note = FROZEN_CHANGED if self.frozen_changed else FROZEN_KEPT
             state.apply(Alert(0.0, "note", f"{note}: 4 tensors"))
             state.apply(RunEnded(0.0, 1, 1, FAILED if why else FINISHED, 1.0, why))
-            state.train_seconds = 10.0
+            state.time.train_seconds = 10.0
             yield CompletedStep(step.name, state, RunFolder(Path("/none")))
             plan = plan.advance(state.end_reason, Path("/none"))
 
@@ -87,7 +87,7 @@ def test_a_claim_is_compared_with_the_mean_over_the_seeds(runs: FakeRuns) -> Non
     assert [result.passed for result in results] == [True, False]
     assert results[0].values == (0.9, 0.91, 0.92)
     assert results[0].mean == pytest.approx(0.91) and results[0].sd == pytest.approx(0.01)
-    assert results[0].count == 500 and results[0].seconds == (10.0,) * 3
+    assert results[0].count == 500 and results[0].train_seconds == (10.0,) * 3
 
 
 def test_a_validation_claim_measures_validation_accuracy(runs: FakeRuns) -> None:
@@ -146,7 +146,7 @@ def test_a_claim_about_a_stage_measures_the_run_of_that_stage(runs: FakeRuns) ->
         (1.0,),
     ]
     assert [result.passed for result in results] == [True, False, True, True, False, True]
-    assert [result.seconds for result in results] == [
+    assert [result.train_seconds for result in results] == [
         (10.0,),
         (10.0,),
         (20.0,),

@@ -199,14 +199,14 @@ def test_repeated_steps_count_once_in_training_time_and_speed() -> None:
 def test_the_speed_of_a_fork_counts_only_its_own_steps() -> None:
     fork: list[Event] = [started(step=300), progress(400)]
     state = state_after(*fork)
-    assert (state.step, state.train_steps) == (400, 100)
+    assert (state.step, state.time.train_steps) == (400, 100)
     assert state.train_seconds == pytest.approx(10.0)
     assert state.mean_images_per_second == pytest.approx(640.0)
     state.apply(started(t=2000.0, step=350))
-    assert state.train_steps == 50 and state.train_seconds == pytest.approx(5.0)
+    assert state.time.train_steps == 50 and state.train_seconds == pytest.approx(5.0)
     assert state.mean_images_per_second == pytest.approx(640.0)
     # further back than it ever trained
-    assert state_after(*fork, started(t=2000.0, step=100)).train_steps == 0
+    assert state_after(*fork, started(t=2000.0, step=100)).time.train_steps == 0
 
 
 def test_two_generations_of_last_and_best_are_listed_and_every_step() -> None:

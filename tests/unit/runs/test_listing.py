@@ -9,6 +9,7 @@ import secrets
 import signal
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from fmnist_tui.protocol.events import EVENTS, Event, RunStarted
 from fmnist_tui.runs.archive import archive
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise_run
 from fmnist_tui.runs.lock import LockHolder, RunLock
 from fmnist_tui.runs.lock import find_holder as real_holder
@@ -118,6 +120,25 @@ def test_a_crash_after_a_resume_hides_the_earlier_end(tmp_path: Path) -> None:
     assert (summary.state, summary.started, summary.epochs_done) == ("crashed", 1000.0, 2)
     with RunLock.acquire(run.path):
         assert only(tmp_path).state == "running"
+
+
+def test_the_times_of_a_run_with_a_long_record_are_those_of_all_its_sessions(
+    tmp_path: Path,
+) -> None:
+    sessions: list[Event] = [
+        replace(started(), run_seconds=0.0, train_seconds=0.0),
+        replace(ended("stopped"), run_seconds=60.0),
+        replace(started(t=5000.0, step=50), run_seconds=60.5, train_seconds=4.0),
+        *[replace(telemetry(), t=5030.0)] * 90_000,
+        replace(progress(60, t=5040.0), run_seconds=100.5, train_seconds=9.0),
+    ]
+    run = run_of(tmp_path, [*sessions, changed("phase", "validating", t=5042.0)])
+    assert run.events.stat().st_size > 1 << 22
+    assert (only(tmp_path).seconds, only(tmp_path).train_seconds) == pytest.approx((102.5, 9.0))
+    with run.events.open("a") as file:
+        file.write(EVENTS.encode(replace(ended(), run_seconds=104.0)) + "\n")
+    assert (only(tmp_path).seconds, only(tmp_path).train_seconds) == (104.0, 9.0)
+    assert only(tmp_path).seconds == replay(run.events).seconds
 
 
 def test_a_paused_run_is_shown_as_such(tmp_path: Path) -> None:

@@ -18,7 +18,12 @@ from fmnist_tui.tui.screens.runs.history import RunHistory
 from fmnist_tui.tui.screens.runs.table import MARK_COLOURS
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.tui.widgets.columns import fit_text
-from fmnist_tui.util.formatting import NO_VALUE, format_percent, format_percent_margin
+from fmnist_tui.util.formatting import (
+    NO_VALUE,
+    format_duration,
+    format_percent,
+    format_percent_margin,
+)
 from fmnist_tui.util.paths import format_path
 from fmnist_tui.util.text import safe_text
 
@@ -84,7 +89,7 @@ def _single_run(run: RunComparison) -> Content:
                 f"{safe_text(started.device_details) or started.device}, {started.precision}",
             ),
         ]
-    rows += _result_rows(history)
+    rows += [*_result_rows(history), *_time_rows(summary)]
     if config is not None:
         changed = [name for name in RunConfig().differences(config) if name not in _NOT_LISTED]
         names = _ENSEMBLE_SETTINGS if summary.kind == ENSEMBLE else (*_MAIN_SETTINGS, *changed)
@@ -117,6 +122,14 @@ def _result_rows(history: RunHistory) -> list[tuple[str, str]]:
     if test_count:
         rows.append(("test", f"{test} of {test_count}"))
     return rows
+
+
+def _time_rows(summary: RunSummary) -> list[tuple[str, str]]:
+    """The wall time of the run and the time in its training steps."""
+    training = ""
+    if summary.train_seconds:
+        training = f", {format_duration(summary.train_seconds)} of training"
+    return [("time", f"{format_duration(summary.seconds)}{training}")] if summary.seconds else []
 
 
 def _side_by_side(runs: Sequence[RunComparison]) -> Content:
