@@ -90,6 +90,11 @@ class BatchOrder:
         self.steps_per_epoch = max(1, count // self.batch_size)
         self._count, self._seed, self._device = count, seed, device
 
+    @property
+    def left_out(self) -> int:
+        """The images that an epoch does not use, others in each epoch."""
+        return self._count - self.steps_per_epoch * self.batch_size
+
     def epoch_indices(self, epoch: int) -> Tensor:
         """The indices of an epoch, one row per batch; what would be a short last batch is left
         out. They depend only on the seed and the epoch, so that a resumed run has the same."""

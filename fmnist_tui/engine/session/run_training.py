@@ -185,7 +185,11 @@ class _TrainingRun:
 
     def _train(self, learner: Learner) -> TrainingEnd:
         """Train to the end and evaluate the result."""
-        val, store = self._dataset.val, self._store
+        val, store, order = self._dataset.val, self._store, learner.order
+        if order.left_out:
+            count, size = learner.train.count, order.batch_size
+            used = f"{count - order.left_out:,} of {count:,} images"
+            self._alert("note", f"each epoch trains on {used}, drawn anew: batches of {size:,}")
         trainer = Trainer(
             learner,
             DeviceSplit(val, self._device.torch_device) if len(val) else None,
@@ -273,7 +277,8 @@ def _resume(
     saved_info, now = ModelInfo.from_payload(payload, manifest.file), learner.info
     changes = leakage.check_same_data(manifest.file, saved_info, now.dataset, now.data)
     learner.restore(payload, manifest.file)
-    if not learner.is_position_consistent:
+    has_same_batches = leakage.has_same_batches(saved_info, now)
+    if not learner.is_position_consistent or not has_same_batches:
         learner.restart_epoch()
         if learner.epoch < learner.config.epochs:
             changes += (f"its batches differ: epoch {learner.epoch + 1} starts again",)

@@ -95,9 +95,8 @@ class SmallJobs:
         split = dataset.split(split_name)
         if not len(split):
             raise UserError(f"{folder.name} has no {split_name} split (val_fraction is 0)")
-        changes = leakage.check_same_data(
-            loaded.source, info, dataset.info, dataset.fingerprint, {split_name} - {"train"}
-        )
+        file, judged = Path(loaded.source).name, {split_name} - {"train"}
+        changes = leakage.check_same_data(file, info, dataset.info, dataset.fingerprint, judged)
         evaluation = evaluate_split(classifier, split, loaded.name, loaded.step, loaded.epoch)
         evaluation = replace(evaluation, notes=changes)
         for note in changes:

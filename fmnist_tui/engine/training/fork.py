@@ -96,7 +96,7 @@ class ForkStart:
             return tuple(notes)
         learner.restore(payload, self._source)
         learner.reset_history()
-        has_same_batches = learner.config.batch_size == self._info.config.batch_size
+        has_same_batches = leakage.has_same_batches(self._info, learner.info)
         if not learner.is_position_consistent or not has_same_batches:
             learner.restart_epoch()
             notes.append(f"its batches differ: epoch {learner.epoch + 1} starts again")

@@ -110,6 +110,15 @@ def check_images(
     )
 
 
+def has_same_batches(before: ModelInfo, now: ModelInfo) -> bool:
+    """Whether an epoch's batches consist of the same images, as far as is known."""
+    if before.config.batch_size != now.config.batch_size:
+        return False
+    if before.data is None or now.data is None:
+        return True
+    return before.data.splits["train"].digest == now.data.splits["train"].digest
+
+
 def _find_seen(before: ModelInfo, data: Fingerprint | None, judged: Collection[str]) -> list[str]:
     """For each judged split: how many of its images were used to train, in words."""
     found = []

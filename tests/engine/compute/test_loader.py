@@ -26,6 +26,7 @@ def test_an_epoch_uses_every_image_once_in_an_order_of_its_own() -> None:
 
 def test_a_batch_size_above_the_image_count_is_reduced_to_it() -> None:
     order = BatchOrder(10, 256, seed=0, device=torch.device("cpu"))
+    assert order.left_out == 0
     assert (order.batch_size, order.steps_per_epoch, tuple(order.epoch_indices(0).shape)) == (
         10,
         1,

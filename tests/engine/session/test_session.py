@@ -36,7 +36,7 @@ from fmnist_tui.runs.listing import summarise_run
 from fmnist_tui.runs.lock import RunLock, find_holder
 from fmnist_tui.runs.log import send_command
 from fmnist_tui.util.errors import UserError
-from tests.engine.support import FOREVER, PATIENCE, Listener, config
+from tests.engine.support import FOREVER, PATIENCE, Listener, config, wait_for_end
 
 
 def test_a_session_is_created_without_importing_torch() -> None:
@@ -65,6 +65,15 @@ def test_a_finished_run_leaves_a_complete_folder(session: Session) -> None:
     assert predictions.evaluation().confusion == verdicts["test"].confusion
     assert read_recipe(folder.config).config() == training.config
     assert find_holder(folder.path) is None
+
+
+def test_images_that_an_epoch_leaves_out_are_said_at_the_start(session: Session) -> None:
+    for size, notes in (
+        (48, ["each epoch trains on 48 of 64 images, drawn anew: batches of 48"]),
+        (32, []),
+    ):
+        _, listener = wait_for_end(session, session.train(config(batch_size=size)))
+        assert listener.notes == notes
 
 
 def test_the_events_on_disk_are_those_emitted(session: Session) -> None:
