@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         trains = name in ("run", "check")
         options.add_common(part, runs=trains, data=trains)
         if name == "run":
-            options.add_settings(part)
+            options.add_settings(part, of_default_recipe=False)
 
 
 def run(args: argparse.Namespace) -> int | None:

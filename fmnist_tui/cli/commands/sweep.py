@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         trains = name in ("start", "promote")
         options.add_common(part, data=trains)
         if trains:
-            options.add_settings(part)
+            options.add_settings(part, of_default_recipe=False)
 
 
 def _add_start_arguments(part: argparse.ArgumentParser) -> None:
@@ -214,7 +214,7 @@ def _list(args: argparse.Namespace) -> None:
         if locations[0].is_missing:
             raise UserError(f"there is no storage {locations[0].name}")
     else:
-        locations = study_locations.list_locations(runs_dir)
+        locations = study_locations.list_locations(options.require_runs_dir(args))
     listed = []
     for location in locations:
         try:

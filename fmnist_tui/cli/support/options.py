@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmnist_tui.config import recipes, run_config
+from fmnist_tui.config import plugins, recipes, run_config
 from fmnist_tui.config.problems import format_setting
 from fmnist_tui.config.recipes import Recipe
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import resolve
 from fmnist_tui.util import paths
-from fmnist_tui.util.errors import UsageError, did_you_mean
+from fmnist_tui.util.errors import UsageError, UserError, did_you_mean
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
@@ -21,6 +24,11 @@ if TYPE_CHECKING:
     from fmnist_tui.engine.session.session import Session
 
 MODEL_SUFFIXES = (".pt", ".pth", ".safetensors")
+# What cannot be listed, after the choices of a setting that can.
+MORE_CHOICES = {
+    "dataset": ("folder:PATH", "idx:PATH"),
+    "model": (f"{plugins.TORCHVISION_PREFIX}NAME",),
+}
 ONNX_SCRIPT = "assets/predict_onnx.py"
 
 
@@ -80,13 +88,51 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="recipe file, or a run's config.toml")
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """A flag for every field of RunConfig, in the fields' groups."""
+class _SettingsHelp(argparse.HelpFormatter):
+    """Tells of each setting what it can be."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        about = action.help or ""
+        if action.dest in run_config.FIELDS:
+            choices = run_config.setting_choices(action.dest) + MORE_CHOICES.get(action.dest, ())
+            about += f": {', '.join(choices)}" if choices else ""
+        return about
+
+
+class _RecipeSettingsHelp(_SettingsHelp):
+    """Tells also what a setting is if neither it nor a recipe is given."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        about = super()._get_help_string(action)
+        if action.dest in run_config.FIELDS:
+            default = getattr(_default_config(), action.dest)
+            text = default or "none" if isinstance(default, str) else format_setting(default)
+            about += f" [{text}]".replace("%", "%%")
+        return about
+
+
+@cache
+def _default_config() -> RunConfig:
+    """The settings of a training for which nothing is given."""
+    recipe = recipes.load_recipe(recipes.DEFAULT_RECIPE)
+    return recipe.config(**recipes.settings_from_environment())
+
+
+def add_settings(parser: argparse.ArgumentParser, *, of_default_recipe: bool = True) -> None:
+    """A flag for every field of RunConfig, in the fields' groups. Help shows the settings of
+    the default recipe if that is what they replace."""
+    parser.formatter_class = _SettingsHelp
+    if of_default_recipe:
+        parser.formatter_class = _RecipeSettingsHelp
+        parser.epilog = (
+            f"Settings are shown as the recipe {recipes.DEFAULT_RECIPE} has them here; other"
+            " recipes, files and runs have their own."
+        )
     groups: dict[str, Any] = {}
     for name, field in run_config.FIELDS.items():
         heading = run_config.setting_group(name)
         group = groups.setdefault(heading, parser.add_argument_group(heading))
-        about = f"{field.description} [{format_setting(field.default)}]".replace("%", "%%")
+        about = (field.description or "").replace("%", "%%")
         if run_config.setting_type(name) is bool:
             group.add_argument(
                 flag(name), dest=name, nargs="?", const="true", metavar="true|false", help=about
@@ -136,12 +182,20 @@ def runs_dir(args: argparse.Namespace) -> Path:
     return paths.runs_dir(args.runs)
 
 
+def require_runs_dir(args: argparse.Namespace) -> Path:
+    """The folder of runs, to read some: one that --runs names must exist."""
+    folder = runs_dir(args)
+    if args.runs and not os.path.exists(folder):  # noqa: PTH110 - Path's fails on an overlong name
+        raise UserError(f"--runs {safe_text(args.runs)}: there is no such folder")
+    return folder
+
+
 def data_dir(args: argparse.Namespace) -> Path:
     return paths.data_dir(args.data)
 
 
 def find_run(args: argparse.Namespace) -> RunFolder:
-    return resolve(runs_dir(args), args.run)
+    return resolve(require_runs_dir(args), args.run)
 
 
 def open_session(args: argparse.Namespace) -> Session:
@@ -159,7 +213,7 @@ def find_model(args: argparse.Namespace) -> Path:
             f"{safe_text(text)}: ONNX files are for other programs (see {ONNX_SCRIPT});"
             f" give a run, or a file ending in {', '.join(MODEL_SUFFIXES)}"
         )
-    return path if path.suffix in MODEL_SUFFIXES else resolve(runs_dir(args), text).path
+    return path if path.suffix in MODEL_SUFFIXES else resolve(require_runs_dir(args), text).path
 
 
 def parse_class(names: tuple[str, ...], text: str) -> int:
