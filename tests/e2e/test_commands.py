@@ -45,22 +45,28 @@ def test_errors_lists_the_most_confident_errors_first(trained: Home) -> None:
     assert {(miss["true"], miss["predicted"]) for miss in pair["errors"]} <= {("Shirt", "Coat")}
 
 
-def test_predict_accepts_files_and_folders_and_reports_unreadable_files(
+def test_predict_accepts_files_and_folders_and_counts_unreadable_files(
     trained: Home, tmp_path: Path
 ) -> None:
     good = _save_image(tmp_path / "one.png")
     _save_image(tmp_path / "two.jpg")
     bad = tmp_path / "three.png"
     bad.write_bytes(b"not an image")
-    results = trained.json("predict", "last", str(tmp_path))
+    done = trained.run("predict", "last", str(tmp_path), "--json")
+    assert done.returncode == 1
+    assert done.stderr == "fmnist-tui: 1 of 3 images could not be classified\n"
+    results = json.loads(done.stdout)
     assert [Path(item["file"]).name for item in results] == ["one.png", "three.png", "two.jpg"]
     assert results[0]["label"] == results[0]["top"][0][0]
     assert len(results[0]["top"]) == 5
     assert "three.png" in results[1]["error"] and results[1]["label"] is None
-    lines = trained.run("predict", "last", str(good), str(bad), "--csv").stdout
-    rows = list(csv.reader(io.StringIO(lines)))
+    done = trained.run("predict", "last", str(bad), str(good), "--csv")
+    assert done.returncode == 1 and "1 of 2 images" in done.stderr
+    rows = list(csv.reader(io.StringIO(done.stdout)))
     assert rows[0] == ["file", "label", "probability", "error"]
-    assert rows[1][1] == results[0]["label"] and "three.png" in rows[2][3]
+    assert rows[2][1] == results[0]["label"] and "three.png" in rows[1][3]
+    assert "three.png" in trained.error_line("predict", "last", str(bad), status=1)
+    assert trained.run("predict", "last", str(good)).returncode == 0
 
 
 def test_a_checkpoint_file_predicts_like_its_run(trained: Home, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.run is not None:
         return dashboard.open_dashboard(args, options.find_run(args))
-    live = [summary.run for summary in list_runs(options.runs_dir(args)) if summary.is_live]
+    live = [summary.run for summary in list_runs(options.require_runs_dir(args)) if summary.is_live]
     if not live:
         raise UserError("no run is live; `fmnist-tui runs list` shows all runs")
     return dashboard.open_dashboard(args, live[0])

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     plan = None if args.seeds is None else _build_plan(args)
     with options.open_session(args) as session:
         if plan is None:
-            members = [resolve(options.runs_dir(args), name) for name in args.names]
+            members = [resolve(options.require_runs_dir(args), name) for name in args.names]
             folder = _combine(session, members, args)
         else:
             *members, folder = _train_members(session, plan)

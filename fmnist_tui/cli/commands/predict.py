@@ -58,7 +58,10 @@ def run(args: argparse.Namespace) -> int:
         console.print_json([_to_json(prediction) for prediction in predictions])
     if not predictions:
         raise UserError("there are no images to classify (PNG JPEG WEBP BMP GIF TIFF)")
-    return 1 if all(prediction.error for prediction in predictions) else 0
+    failed = sum(bool(prediction.error) for prediction in predictions)
+    if failed and len(predictions) > 1:
+        console.error(f"{failed:,} of {len(predictions):,} images could not be classified")
+    return 1 if failed else 0
 
 
 def _to_json(prediction: Prediction) -> dict[str, Any]:

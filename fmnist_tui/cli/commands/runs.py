@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from fmnist_tui.cli.support import console, lr_search, options
@@ -42,11 +43,11 @@ EPOCH_KEYS = (
     *("lr", "images_per_second", "best"),
 )
 LIST_COLUMNS: dict[str, Callable[[RunSummary], object]] = {
-    "id": lambda summary: safe_text(summary.run.id, 24),
+    "id": lambda summary: safe_text(summary.run.id),
     "state": lambda summary: Text(safe_text(summary.state), STATE_STYLES.get(summary.state, "")),
-    "recipe": lambda summary: safe_text(summary.title, 20),
-    "dataset": lambda summary: safe_text(summary.dataset, 20),
-    "model": lambda summary: safe_text(summary.model, 20),
+    "recipe": lambda summary: safe_text(summary.title),
+    "dataset": lambda summary: safe_text(summary.dataset),
+    "model": lambda summary: safe_text(summary.model),
     ">epochs": lambda summary: (
         f"{summary.epochs_done}/{summary.epochs_total}" if summary.epochs_total else "–"
     ),
@@ -55,8 +56,11 @@ LIST_COLUMNS: dict[str, Callable[[RunSummary], object]] = {
     ">time": lambda summary: format_duration(summary.seconds),
     "started": lambda summary: format_time(summary.started),
 }
-# Columns that are left out on narrower terminals; the recipe's name mostly tells the model.
-MIN_WIDTHS = {"model": 110, "started": 96}
+# Names are shortened to fit, to no less and no more than this.
+NAMES, NAME_LENGTHS = ("recipe", "dataset", "model"), range(12, 21)
+# Columns that are left out where there is no room, the first one first.
+LEFT_OUT = ("model", "started", ">time", "dataset", ">epochs", ">test", ">val", "recipe")
+COLUMN_GAP = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -98,20 +102,44 @@ def to_json(summary: RunSummary) -> dict[str, Any]:
 
 
 def _list(args: argparse.Namespace) -> None:
-    summaries = list_runs(options.runs_dir(args))
+    runs_dir = options.require_runs_dir(args)
+    summaries = list_runs(runs_dir)
     if args.json:
         console.print_json([to_json(summary) for summary in summaries])
     elif not summaries:
-        console.note("there are no runs yet; `fmnist-tui train` starts one")
+        console.note(f"there are no runs in {runs_dir} yet; `fmnist-tui train` starts one")
     else:
-        width = console.console().width
         columns = {
-            heading: cell
+            heading: [cell(summary) for summary in summaries]
             for heading, cell in LIST_COLUMNS.items()
-            if width >= MIN_WIDTHS.get(heading, 0)
         }
-        rows = ([cell(summary) for cell in columns.values()] for summary in summaries)
-        console.print_table(columns, rows, no_wrap=True)
+        columns = _fit_columns(columns, console.console().width)
+        rows = zip(*columns.values(), strict=True)
+        console.print_table(columns, rows, no_wrap=True, whole_ids=True)
+
+
+def _fit_columns(columns: dict[str, list[object]], width: int) -> dict[str, list[object]]:
+    """The columns that fit into a width, with shortened names, but whole ids."""
+    widths = {
+        heading: max(cell_len(str(cell)) for cell in (heading.removeprefix(">"), *cells))
+        for heading, cells in columns.items()
+    }
+
+    def fits(length: int) -> bool:
+        used = (min(length, own) if name in NAMES else own for name, own in widths.items())
+        return sum(used) + COLUMN_GAP * (len(widths) - 1) <= width
+
+    for heading in LEFT_OUT:
+        if fits(NAME_LENGTHS[0]):
+            break
+        del widths[heading]
+    length = next(filter(fits, reversed(NAME_LENGTHS)), NAME_LENGTHS[0])
+    return {
+        heading: [safe_text(cell, length) for cell in columns[heading]]
+        if heading in NAMES
+        else columns[heading]
+        for heading in widths
+    }
 
 
 def _show(args: argparse.Namespace) -> None:
@@ -227,7 +255,7 @@ def _wait_for_search(folder: RunFolder, tail: EventReader) -> LrSearch:
 def _compare(args: argparse.Namespace) -> None:
     if len(args.names) < 2:
         raise UsageError("compare needs two or more runs")
-    runs_dir = options.runs_dir(args)
+    runs_dir = options.require_runs_dir(args)
     folders = [resolve(runs_dir, name) for name in args.names]
     summaries = [summarise_run(folder) for folder in folders]
     configs = [recipes.read_recipe(folder.config).config().model_dump() for folder in folders]
@@ -248,7 +276,7 @@ def _compare(args: argparse.Namespace) -> None:
         **{key: [format_setting(value) for value in values] for key, values in differing.items()},
     }
     console.print_table(
-        ("", *(f">{safe_text(folder.id, 24)}" for folder in folders)),
+        ("", *(f">{safe_text(folder.id)}" for folder in folders)),
         ((heading, *cells) for heading, cells in rows.items()),
     )
 

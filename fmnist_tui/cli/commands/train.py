@@ -42,9 +42,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--checkpoint needs --fork RUN")
     if args.plan is not None and (args.resume is None or args.detach):
         raise UsageError("--plan needs --resume RUN, and does not go with --detach")
-    runs_dir = options.runs_dir(args)
-    resumed = resolve(runs_dir, args.resume) if args.resume else None
-    parent = resolve(runs_dir, args.fork) if args.fork else None
+    resumed = resolve(options.require_runs_dir(args), args.resume) if args.resume else None
+    parent = resolve(options.require_runs_dir(args), args.fork) if args.fork else None
     plan = Plan("", ())
     if resumed is not None:
         config = _resume_config(resumed, args)

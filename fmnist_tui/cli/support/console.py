@@ -82,9 +82,11 @@ def create_table(
     *,
     fold: bool = False,
     no_wrap: bool = False,
+    whole_ids: bool = False,
 ) -> Table:
     """A table without a frame; columns whose heading starts with `>` are right-aligned. Words
-    wider than their column are folded, or cut."""
+    wider than their column are folded, or cut; not in the first one with `whole_ids`."""
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
@@ -99,11 +101,14 @@ def create_table(
     for row in rows:
         cells = (cell if isinstance(cell, Text) else Text(safe_text(cell)) for cell in row)
         table.add_row(*cells)
+    if whole_ids:
+        ids = table.columns[0]
+        ids.min_width = max(cell_len(str(cell)) for cell in (ids.header, *ids.cells))
     return table
 
 
 def print_table(headings: Iterable[str], rows: Iterable[Iterable[object]], **options: bool) -> None:
-    console().print(create_table(headings, rows, **options))
+    console().print(create_table(headings, rows, **options), crop=False)
 
 
 def has_unicode() -> bool:

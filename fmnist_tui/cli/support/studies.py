@@ -44,6 +44,8 @@ def find_study(reader: SnapshotReader, args: argparse.Namespace) -> tuple[Storag
     """The storage and name of STUDY: a study's name, or a run of its sweep."""
     runs_dir, text = options.runs_dir(args), args.study
     default = storage.parse_location(args.storage, runs_dir)
+    if default.is_missing:
+        options.require_runs_dir(args)
     not_found = None
     if "/" not in text:
         locations = [default]

@@ -1,0 +1,55 @@
+"""`runs list` on terminals of any width."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from fmnist_tui.cli import main
+from fmnist_tui.cli.support import console
+from tests.unit.support import ended, epoch_ended, evaluated, started, write_events
+
+NAMES = (
+    "2026-11-21_081403_two-conv-with-a-long-name_folder-photos-of-boots_7f3a",
+    "2026-11-21_081404_mlp_fashion_0123abcd",
+    "renamed by hand, with a name that is a long one",
+)
+
+
+@pytest.fixture
+def runs_dir(tmp_path: Path) -> Path:
+    for name in NAMES:
+        (tmp_path / name).mkdir()
+        start = dataclasses.replace(
+            started(), run=name, recipe="two-conv-with-a-long-name", dataset="folder:/data/boots"
+        )
+        end = [epoch_ended(1), evaluated(0.9), ended()]
+        write_events(tmp_path / name / "events.jsonl", [start, *end])
+    return tmp_path
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 120, 200])
+def test_ids_are_whole_on_a_terminal_of_any_width(
+    width: int, runs_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console.console(), "width", width)
+    assert main.run(["runs", "list", f"--runs={runs_dir}"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(NAMES)
+    for run_id in ("7f3a", "0123abcd", NAMES[2]):
+        assert any(line.startswith(f"{run_id} ") for line in lines)
+    if width >= 60:
+        assert max(map(len, lines)) <= width
+
+
+def test_names_are_shortened_before_columns_are_left_out(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (runs_dir / NAMES[2] / "events.jsonl").unlink()
+    monkeypatch.setattr(console.console(), "width", 80)
+    assert main.run(["runs", "list", f"--runs={runs_dir}"]) == 0
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["id", "state", "recipe", "dataset", "epochs", "val", "test", "time"]
+    assert all("90.00 %  90.00 %  " in line and len(line) <= 80 for line in lines)
