@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -41,22 +42,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     runs_dir, data_dir = options.runs_dir(args), options.data_dir(args)
-    findings = [
-        *_check_terminal(),
-        *_check_versions(),
-        *_check_device(),
-        *_check_datasets(data_dir),
-        _check_folder("runs folder", runs_dir, "--runs DIR or FMNIST_TUI_RUNS"),
-        _check_folder("data folder", data_dir, "--data DIR or FMNIST_TUI_DATA"),
-    ]
-    if args.json:
-        console.print_json([asdict(finding) for finding in findings])
-    else:
-        for finding in findings:
+    findings = []
+    for finding in _check_all(runs_dir, data_dir):
+        findings.append(finding)
+        if not args.json:
             console.line(f"{'ok' if finding.ok else '!!'}  {finding.name:14} {finding.found}")
             if finding.advice:
                 console.line(f"{'':20}{finding.advice}")
+    if args.json:
+        console.print_json([asdict(finding) for finding in findings])
     return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _check_all(runs_dir: Path, data_dir: Path) -> Iterator[Finding]:
+    yield from _check_terminal()
+    yield from _check_versions()
+    yield from _check_datasets(data_dir)
+    yield _check_folder("runs folder", runs_dir, "--runs DIR or FMNIST_TUI_RUNS")
+    yield _check_folder("data folder", data_dir, "--data DIR or FMNIST_TUI_DATA")
+    # Last, because torch takes seconds to import.
+    yield from _check_device()
 
 
 def _check_terminal() -> Iterator[Finding]:
@@ -88,7 +93,8 @@ def _check_versions() -> Iterator[Finding]:
 def _check_device() -> Iterator[Finding]:
     try:
         import torch
-        import torchvision  # noqa: F401 - the versions must match
+
+        torch.ops.load_library(_find_operators())
     except Exception as error:  # noqa: BLE001 - a broken install fails in many ways
         advice = "reinstall both: pip install --force-reinstall torch torchvision"
         yield Finding("torch", f"cannot be imported: {format_error(error)[:160]}", False, advice)
@@ -108,6 +114,16 @@ def _check_device() -> Iterator[Finding]:
         yield Finding("GPU", "there is an NVIDIA driver, but torch cannot use it", False, advice)
     else:
         yield Finding("GPU", "none; training uses the CPU")
+
+
+def _find_operators() -> Path:
+    """The compiled part of torchvision, which loads only if its version suits torch. Importing
+    torchvision would show the same, but takes as long as torch."""
+    spec = importlib.util.find_spec("torchvision")
+    files = sorted(Path(spec.origin).parent.glob("_C*")) if spec and spec.origin else []
+    if not files:
+        raise ImportError("torchvision is missing or incomplete")
+    return files[0]
 
 
 def _check_datasets(data_dir: Path) -> Iterator[Finding]:
