@@ -94,7 +94,7 @@ def _check_device() -> Iterator[Finding]:
     try:
         import torch
 
-        torch.ops.load_library(_find_operators())
+        torch.ops.load_library(_find_operators())  # type: ignore[no-untyped-call]
     except Exception as error:  # noqa: BLE001 - a broken install fails in many ways
         advice = "reinstall both: pip install --force-reinstall torch torchvision"
         yield Finding("torch", f"cannot be imported: {format_error(error)[:160]}", False, advice)

@@ -9,6 +9,7 @@ import pytest
 
 from fmnist_tui.cli import main
 from fmnist_tui.cli.support import console
+from fmnist_tui.protocol.events import Event
 from tests.unit.support import ended, epoch_ended, evaluated, started, write_events
 
 NAMES = (
@@ -25,8 +26,8 @@ def runs_dir(tmp_path: Path) -> Path:
         start = dataclasses.replace(
             started(), run=name, recipe="two-conv-with-a-long-name", dataset="folder:/data/boots"
         )
-        end = [epoch_ended(1), evaluated(0.9), ended()]
-        write_events(tmp_path / name / "events.jsonl", [start, *end])
+        events: list[Event] = [start, epoch_ended(1), evaluated(0.9), ended()]
+        write_events(tmp_path / name / "events.jsonl", events)
     return tmp_path
 
 
