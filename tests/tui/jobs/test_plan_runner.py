@@ -285,7 +285,7 @@ async def test_the_settings_of_a_stage_start_a_single_run(
         await wait_until(pilot, lambda: dashboard.app_state.plan is None)
         await pilot.press("n")
         assert "stage 1 of 2" not in form_title(dashboard)
-        await pilot.press("space")
+        await pilot.press("space", "n")
         await wait_until(pilot, lambda: len(trainings) == 2)
         trainings[1].end()
         await pilot.pause(0.3)

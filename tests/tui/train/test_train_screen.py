@@ -36,7 +36,7 @@ from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
 from tests.tui.support import CONFIG, events, make_run, notice, wait_until
-from tests.tui.train.support import FakeTraining, panes_by_view
+from tests.tui.train.support import FakeTraining, panes_by_view, record_starts
 
 
 def screen_of(dashboard: Dashboard) -> TrainScreen:
@@ -90,6 +90,45 @@ async def test_space_pauses_and_resumes(open_dashboard: OpenDashboard, run: Fake
         assert "paused" in text_of(dashboard, RunProgress)
         await pilot.press("space")
         assert [type(command) for command in run.commands] == [Pause, Resume]
+
+
+@pytest.mark.parametrize(
+    ("key", "resumed", "started"), [("u", 1, 0), ("enter", 1, 0), ("n", 0, 1), ("x", 0, 0)]
+)
+async def test_space_after_a_stop_asks_before_it_starts_anything(
+    open_dashboard: OpenDashboard,
+    app_state: AppState,
+    monkeypatch: pytest.MonkeyPatch,
+    key: str,
+    resumed: int,
+    started: int,
+) -> None:
+    app_state.feed = RunFeed.open(make_run(app_state.runs_dir, epochs=2, ended=False))
+    resumes: list[FakeTraining] = []
+
+    def resume(*_: object) -> FakeTraining:
+        resumes.append(FakeTraining())
+        return resumes[-1]
+
+    monkeypatch.setattr(app_state.session, "resume", resume)
+    async with open_dashboard("train") as (dashboard, pilot):
+        starts = record_starts(dashboard, monkeypatch)
+        await pilot.press("space", "space", key)
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, TrainScreen))
+        await wait_until(pilot, lambda: (len(resumes), len(starts)) == (resumed, started))
+        assert all(config == CONFIG for config in starts)
+        for training in resumes:
+            training.finish()
+
+
+async def test_space_after_the_end_of_a_run_starts_the_next(
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app_state.feed = RunFeed.open(make_run(app_state.runs_dir))
+    async with open_dashboard("train") as (dashboard, pilot):
+        starts = record_starts(dashboard, monkeypatch)
+        await pilot.press("space")
+        await wait_until(pilot, lambda: starts == [CONFIG])
 
 
 @pytest.mark.parametrize(
@@ -240,6 +279,48 @@ async def test_n_copies_the_settings_of_the_run(
     async with open_dashboard("train") as (dashboard, pilot):
         await pilot.press("n")
         assert screen_of(dashboard).draft.config() == CONFIG
+
+
+def form_titles(dashboard: Dashboard) -> tuple[str, str]:
+    form = dashboard.screen.query_one(Form)
+    return str(form.border_title), str(form.border_subtitle or "")
+
+
+async def test_the_form_shows_the_settings_of_the_run_shown(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
+    folder = make_run(app_state.runs_dir, CONFIG.changed(lr=0.02))
+    app_state.feed = RunFeed.open(folder)
+    other = make_run(app_state.runs_dir, CONFIG.changed(lr=0.03))
+    async with open_dashboard("train") as (dashboard, pilot):
+        draft = screen_of(dashboard).draft
+        assert draft.config() == CONFIG.changed(lr=0.02)
+        assert form_titles(dashboard) == (f"settings of tiny {folder.id}", "")
+        dashboard.show_run(RunFeed.open(other))
+        await wait_until(pilot, lambda: draft.config() == CONFIG.changed(lr=0.03))
+
+
+async def test_settings_that_the_user_has_chosen_stay_and_are_said_to_be_for_a_new_run(
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
+        draft = screen_of(dashboard).draft
+        await pilot.press("down", "enter", "end", "7", "enter")
+        await wait_until(pilot, lambda: draft.values["seed"] == 7)
+        assert form_titles(dashboard) == ("settings", "")
+        edited = draft.config()
+        first = RunFeed.open(make_run(app_state.runs_dir))
+        dashboard.show_run(first)
+        await wait_until(pilot, lambda: form_titles(dashboard)[1] == "for a new run")
+        assert draft.config() == edited and first.config == CONFIG
+        training = FakeTraining(draft.config() or CONFIG)
+        monkeypatch.setattr(app_state.session, "train", lambda _: training)
+        await pilot.press("space")
+        await wait_until(pilot, lambda: not form_titles(dashboard)[1])
+        training.finish()
+        # They have been used, and are in the record of that run.
+        dashboard.show_run(first)
+        await wait_until(pilot, lambda: draft.config() == CONFIG)
 
 
 async def test_the_chart_has_a_cursor_and_a_log_scale(

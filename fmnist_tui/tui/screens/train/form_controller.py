@@ -19,6 +19,8 @@ from fmnist_tui.tui.screens.train.form import Form
 from fmnist_tui.tui.shared.counts import parse_count
 from fmnist_tui.tui.shared.model_picker import pick_model
 from fmnist_tui.tui.state.config_draft import ConfigDraft
+from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
@@ -31,6 +33,8 @@ class FormController:
         self._screen, self._show_form = screen, show_form
         # The recipe whose first run the form holds, where it has several.
         self._recipe: Recipe | None = None
+        # The values that nobody has chosen for a next run: the first ones, or those of a run.
+        self._replaceable = dict(self.draft.values)
 
     @property
     def _form(self) -> Form:
@@ -55,6 +59,22 @@ class FormController:
         if focus:
             self._show_form()
             form.fields.focus()
+
+    def follow(self, feed: RunFeed) -> None:
+        """Show the settings of a run that is shown from now on, unless the user has chosen
+        others for the next run, or the form holds the whole plan that the run belongs to."""
+        if feed.config is None or feed.heading or self.draft.values != self._replaceable:
+            return
+        values = feed.config.model_dump()
+        if values != self.draft.values:
+            self.fill(values, f"settings of {feed.name}", focus=False)
+            self._replaceable = dict(self.draft.values)
+
+    def mark_difference(self, feed: RunFeed | None) -> None:
+        """Say in the form's border whether its settings are not those of the run shown."""
+        config = feed.config if feed is not None else None
+        differs = config is not None and self.draft.config() != config
+        set_border_titles(self._form, subtitle="for a new run" if differs else "")
 
     async def choose_recipe(self) -> None:
         """Let the user pick a recipe, and fill the form with its first run."""
@@ -83,14 +103,18 @@ class FormController:
     def start(self, config: RunConfig) -> bool:
         """Start the run in the form, and the others of its recipe after it; False where that is
         not possible."""
-        context = self._screen.context
-        if self._recipe is None:
-            return context.start_run(config)
+        context, values = self._screen.context, dict(self.draft.values)
         try:
-            return context.start_plan(Plan.starting_with(config, self._recipe))
+            if self._recipe is None:
+                has_started = context.start_run(config)
+            else:
+                has_started = context.start_plan(Plan.starting_with(config, self._recipe))
         except UserError as error:
             self._screen.notify_error(str(error).split("\n")[0])
             return False
+        if has_started:
+            self._replaceable = values
+        return has_started
 
     async def start_ensemble(self, config: RunConfig) -> bool:
         """Ask for a number of seeds, and start an ensemble of the form's run with them."""

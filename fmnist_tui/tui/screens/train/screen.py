@@ -18,6 +18,7 @@ from fmnist_tui.protocol.commands import Pause, Resume, SaveCheckpoint, ScaleLea
 from fmnist_tui.protocol.events import FINISHED, TRAIN
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
+from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog
 from fmnist_tui.tui.base.image_screen import ImageScreen
 from fmnist_tui.tui.base.screen import FOLD_BELOW
 from fmnist_tui.tui.screens.train import curves
@@ -44,7 +45,8 @@ class TrainScreen(ImageScreen):
 
     NAME, KEY, TITLE = "train", "2", "Train"
     HELP = (
-        "space starts a run with the settings on the left, and pauses it. l tries learning rates "
+        "space starts a run with the settings on the left, and pauses it; after a stop it asks"
+        " whether to resume the run or to start a new one. l tries learning rates "
         "for a few steps and suggests one. In a narrow terminal the panes are views: v shows the "
         "next one."
     )
@@ -148,11 +150,18 @@ class TrainScreen(ImageScreen):
         if not self.is_current:
             return
         self._lr_search.set_feed(feed)
+        if feed is not None and feed is not self._last_feed:
+            self._form.follow(feed)
+        self._mark_form()
         self._update(feed, live=False)
         if feed is not self._last_feed and feed is not None and feed.is_live:
             # Where only one view fits, show the run rather than its settings.
             self._show_view("run", focus=self.app.size.width < FOLD_BELOW)
         self._last_feed = feed
+
+    @on(FieldList.FieldChanged)
+    def _mark_form(self) -> None:
+        self._form.mark_difference(self.app_state.feed)
 
     def _update_feed(self, feed: RunFeed) -> None:
         # Signals arrive late: another run may be followed by now.
@@ -209,17 +218,28 @@ class TrainScreen(ImageScreen):
         }
         return enabled.get(action, True) or None
 
-    def action_go(self) -> None:
+    @dialog_flow
+    async def action_go(self) -> None:
         feed = self.app_state.feed
         if feed is not None and feed.is_live and feed.kind != TRAIN:
             refusal = command_refusal(feed.kind, feed.name)
             self.notify_error(refusal or f"{feed.name} cannot be paused; s stops it")
-            return
-        if feed is not None and feed.is_live:
+        elif feed is not None and feed.is_live:
             pause = not feed.state.paused
             if self.context.send_command(Pause(time.time()) if pause else Resume(time.time())):
                 self.notify("pausing" if pause else "resuming")
-            return
+        elif feed is not None and _is_unfinished(feed):
+            # The key may have been meant as a pause, or to go on after a stop.
+            answer = await self.ask(_unfinished_dialog(feed))
+            if answer == "u":
+                await self._resume(feed)
+            elif answer == "n":
+                self._start_new()
+        else:
+            self._start_new()
+
+    def _start_new(self) -> None:
+        """Start a run with the settings of the form."""
         config = self._valid_config()
         if config is not None and self._form.start(config):
             self._show_view("run")
@@ -289,6 +309,10 @@ class TrainScreen(ImageScreen):
         elif feed.state.end_reason == FINISHED:
             self.notify("this run has finished: Runs (6) resumes it for more epochs or forks it")
         else:
+            await self._resume(feed)
+
+    async def _resume(self, feed: RunFeed) -> None:
+        if feed.folder is not None and feed.config is not None:
             state = await self.in_thread(partial(replay, feed.folder.events))
             self.context.resume_run(feed.folder, feed.config, state)
 
@@ -329,6 +353,26 @@ class TrainScreen(ImageScreen):
             widget.focus()
         elif self.focused is not None and not self.focused.region.area:
             self.set_focus(None)
+
+
+def _is_unfinished(feed: RunFeed) -> bool:
+    """Whether the run shown is a training that has ended before its last step."""
+    is_training = feed.kind == TRAIN and feed.state.started is not None
+    return is_training and feed.config is not None and feed.state.end_reason != FINISHED
+
+
+def _unfinished_dialog(feed: RunFeed) -> ChoiceDialog:
+    state = feed.state
+    total = state.started.total_steps if state.started is not None else 0
+    return ChoiceDialog(
+        f"{feed.name} is not finished",
+        f"It ended at step {state.step:,} of {total:,}.",
+        [
+            Choice("u", "resume", "it continues from its last checkpoint"),
+            Choice("n", "new run", "with the settings of the form"),
+            Choice("x", "cancel"),
+        ],
+    )
 
 
 def _run_title(feed: RunFeed) -> str:
