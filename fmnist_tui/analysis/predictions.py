@@ -6,7 +6,7 @@ Screens, comparisons and reports read these files without torch.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -38,7 +38,10 @@ class Misclassified:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """Logits for every image of a split; `indices` are positions in the dataset."""
+    """Logits for every image of a split; `indices` are positions in the dataset.
+
+    `checkpoint` is best or last for what was the run's newest of that kind, otherwise the name of
+    its file. Files of earlier versions do not tell its hash, step and epoch."""
 
     split: str
     logits: npt.NDArray[np.float32]
@@ -46,6 +49,9 @@ class Predictions:
     indices: npt.NDArray[np.int64]
     classes: tuple[str, ...]
     checkpoint: str = ""
+    sha256: str = ""
+    step: int | None = None
+    epoch: int | None = None
 
     def evaluation(self) -> Evaluation:
         return compute_metrics(softmax(self.logits), self.labels, self.classes)
@@ -92,15 +98,9 @@ class Predictions:
     def save(self, path: Path) -> None:
         """Write the file atomically."""
         buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            logits=self.logits,
-            labels=self.labels,
-            indices=self.indices,
-            classes=np.array(self.classes),
-            split=np.array(self.split),
-            checkpoint=np.array(self.checkpoint),
-        )
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays = {name: np.array(value) for name, value in values.items() if value is not None}
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, buffer.getvalue())
 
@@ -119,6 +119,8 @@ class Predictions:
                 logits, labels, indices = file["logits"], file["labels"], file["indices"]
                 classes = tuple(map(str, file["classes"]))
                 split, checkpoint = str(file["split"]), str(file["checkpoint"])
+                sha256 = str(file["sha256"]) if "sha256" in file else ""
+                step, epoch = (int(file[key]) if key in file else None for key in ("step", "epoch"))
         except MemoryError:  # a damaged header can ask for any amount
             raise UserError(f"{name}: not enough memory to read it, or damaged") from None
         except Exception as error:  # noqa: BLE001 - damaged files make zip, zlib and numpy raise anything
@@ -135,4 +137,7 @@ class Predictions:
             indices.astype(np.int64),
             classes,
             checkpoint,
+            sha256,
+            step,
+            epoch,
         )

@@ -38,7 +38,9 @@ class RunStarted:
     """A process starts a run, or resumes it at `step`; `kind` is train, lrfind, ensemble or
     sweep.
 
-    The probes of a learning-rate search are the steps of its only epoch. On a CPU, `threads` is
+    The probes of a learning-rate search are the steps of its only epoch. `best_step` is the step
+    of the best checkpoint that a resumed run goes on with, 0 if it has none: bests of later steps
+    belong to steps that are trained again. On a CPU, `threads` is
     the number of threads that it starts with, of `cpus`. `run_seconds` and
     `train_seconds` are the wall time of the run and the time in its training steps so far, of all
     sessions; here and below they are None in events of earlier versions.
@@ -71,6 +73,7 @@ class RunStarted:
     cpus: int = 0
     run_seconds: float | None = None
     train_seconds: float | None = None
+    best_step: int | None = None
 
     @property
     def total_steps(self) -> int:
@@ -181,7 +184,11 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """Metrics of a checkpoint on a split. Accuracies are fractions."""
+    """Metrics of a checkpoint on a split. Accuracies are fractions.
+
+    `checkpoint` is best or last for what was the run's newest of that kind, otherwise the name of
+    its file; `sha256` is its hash, empty for files from elsewhere and in old runs.
+    """
 
     t: float
     step: int
@@ -196,6 +203,7 @@ class Evaluated:
     macro_f1: float
     ece: float
     confusion: tuple[tuple[int, ...], ...]
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from fmnist_tui.protocol.checkpoint_record import BEST, LAST, CheckpointRecord
 from fmnist_tui.protocol.events import (
     FROZEN_CHANGED,
     FROZEN_KEPT,
@@ -40,9 +41,6 @@ from fmnist_tui.protocol.series import CurvePoint, Series
 MAX_EPOCHS = 2000
 MAX_ALERTS = 200
 MAX_MARKERS = 500
-MAX_CHECKPOINTS = 200
-MAX_EVALUATIONS = 64
-GENERATIONS = 2
 
 TRAIN_LOSS, TRAIN_ACCURACY = "train_loss", "train_accuracy"
 VAL_LOSS, VAL_ACCURACY, LR = "val_loss", "val_accuracy", "lr"
@@ -101,8 +99,8 @@ class RunState:
 
     `t` is the time of the last event, `started` the latest RunStarted and `sessions` their
     number. `epochs`, `alerts` and `markers` hold the most recent; `best` is the best epoch
-    even if it is no longer among them. `checkpoints` are by file, `evaluations` by (split,
-    checkpoint). `search` is the latest learning-rate search; in a run of kind lrfind the
+    even if it is no longer among them. `record` has the checkpoints and their
+    figures. `search` is the latest learning-rate search; in a run of kind lrfind the
     steps are its probes. `trial` is the latest trial of a sweep; there the steps are the
     trials and the validation accuracy is the best so far. `time` tells how long the run has taken.
     `threads` is the number of CPU threads, 0 if it does not matter, and `thread_changes` counts its
@@ -131,8 +129,7 @@ class RunState:
     epochs: deque[EpochEnded] = field(default_factory=lambda: deque(maxlen=MAX_EPOCHS))
     alerts: deque[Alert] = field(default_factory=lambda: deque(maxlen=MAX_ALERTS))
     markers: deque[Marker] = field(default_factory=lambda: deque(maxlen=MAX_MARKERS))
-    checkpoints: dict[str, CheckpointSaved] = field(default_factory=dict)
-    evaluations: dict[tuple[str, str], Evaluated] = field(default_factory=dict)
+    record: CheckpointRecord = field(default_factory=CheckpointRecord)
     _step_timer: _StepTimer = field(default_factory=_StepTimer)
 
     def apply(self, event: Event) -> None:
@@ -149,6 +146,11 @@ class RunState:
         if not isinstance(other, RunState):
             return NotImplemented
         return bool(_comparable(self) == _comparable(other))
+
+    @property
+    def checkpoints(self) -> dict[str, CheckpointSaved]:
+        """The checkpoints by file."""
+        return self.record.checkpoints
 
     @property
     def end_reason(self) -> str | None:
@@ -217,11 +219,12 @@ class RunState:
         return self.curves[name].points()
 
     def evaluation(self, split: str) -> Evaluated | None:
-        """The newest evaluation on `split`, preferably of a best checkpoint."""
-        newest = [e for (name, _), e in reversed(self.evaluations.items()) if name == split]
-        return next(
-            (e for e in newest if e.checkpoint.startswith("best")), next(iter(newest), None)
-        )
+        """The evaluation on `split` of the run's own checkpoint: its best, or in a run without
+        one its last."""
+        evaluations = self.record.evaluations
+        has_best = self.best is not None or self.record.newest(BEST) is not None
+        own = evaluations.get((split, BEST))
+        return own if own or has_best else evaluations.get((split, LAST))
 
     def _run_started(self, event: RunStarted) -> None:
         step = event.step
@@ -233,9 +236,13 @@ class RunState:
         for curve in self.curves.values():
             curve.drop_after(step)
         self.epochs = deque((e for e in self.epochs if e.step <= step), MAX_EPOCHS)
-        if self.best is not None and self.best.step > step:
-            self.best = next((e for e in reversed(self.epochs) if e.best), None)
-        self.markers = deque((m for m in self.markers if m.step <= step), MAX_MARKERS)
+        best_step = step if event.best_step is None else event.best_step
+        if self.best is not None and self.best.step > best_step:
+            best = (e for e in reversed(self.epochs) if e.best and e.step <= best_step)
+            self.best = next(best, None)
+        self.record.resume(event)
+        kept = (m for m in self.markers if m.step <= (best_step if m.what == BEST else step))
+        self.markers = deque(kept, MAX_MARKERS)
         self.time.start(event, self.step)
         if self.progress is not None and self.progress.step > step:
             self.progress = None
@@ -270,17 +277,9 @@ class RunState:
             self.curves[VAL_ACCURACY].add(event.step, event.val_accuracy)
 
     def _checkpoint_saved(self, event: CheckpointSaved) -> None:
-        _insert(self.checkpoints, event.file, event, MAX_CHECKPOINTS)
+        self.record.save(event)
         if event.kind != "last":
             self.markers.append(Marker(event.t, event.step, event.kind, event.file))
-        # `last` and `best` are kept for two generations, `step` checkpoints always.
-        same_kind = [file for file, saved in self.checkpoints.items() if saved.kind == event.kind]
-        for file in same_kind[:-GENERATIONS] if event.kind != "step" else ():
-            del self.checkpoints[file]
-        # Evaluations of an earlier file of that name do not apply to this one.
-        for key, evaluated in list(self.evaluations.items()):
-            if evaluated.checkpoint == event.file and evaluated.step != event.step:
-                del self.evaluations[key]
 
     def _changed(self, event: Changed) -> None:
         if event.what == "phase":
@@ -308,7 +307,7 @@ class RunState:
         self.telemetry = event
 
     def _evaluated(self, event: Evaluated) -> None:
-        _insert(self.evaluations, (event.split, event.checkpoint), event, MAX_EVALUATIONS)
+        self.record.evaluate(event)
 
     def _glance(self, event: Glance) -> None:
         self.glance = event
@@ -359,14 +358,6 @@ _APPLY: dict[type[Event], Callable[[RunState, Any], None]] = {
     TrialEnded: RunState._trial_ended,
     RunEnded: RunState._run_ended,
 }
-
-
-def _insert(table: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
-    """Insert `value` as the newest entry; drop the oldest beyond `limit`."""
-    table.pop(key, None)
-    table[key] = value
-    if len(table) > limit:
-        del table[next(iter(table))]
 
 
 def _comparable(value: Any) -> Any:

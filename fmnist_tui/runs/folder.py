@@ -61,6 +61,12 @@ class RunFolder:
     def predictions(self) -> Path:
         return self.path / PREDICTIONS_FOLDER
 
+    def predictions_of(self, split: str, checkpoint: str = "") -> Path:
+        """The file with the predictions of the run's own checkpoint, its best or else its last,
+        on a split; or with those of another `checkpoint`."""
+        stem = f"{split}-{Path(checkpoint).stem}" if checkpoint else split
+        return self.predictions / f"{stem}.npz"
+
     @property
     def exports(self) -> Path:
         return self.path / EXPORTS_FOLDER

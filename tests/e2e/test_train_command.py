@@ -211,7 +211,9 @@ def test_a_closed_output_pipe_prints_no_traceback(trained: Home) -> None:
     assert "Exception ignored" not in output
 
 
-def test_training_survives_a_full_disk(home: Home, tmp_path: Path) -> None:
+def test_training_on_a_full_disk_goes_on_but_is_not_called_finished(
+    home: Home, tmp_path: Path
+) -> None:
     # A limit on the size of files has the effect of a full disk.
     script = tmp_path / "small.sh"
     script.write_text('trap "" XFSZ; ulimit -f 24; exec "$@"\n')
@@ -234,6 +236,8 @@ def test_training_survives_a_full_disk(home: Home, tmp_path: Path) -> None:
         timeout=LIMIT,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["epochs"] == 4
+    assert done.returncode == 1, done.stderr
+    document = json.loads(done.stdout)
+    assert (document["epochs"], document["state"]) == (4, "failed")
     assert "checkpoint not saved" in done.stderr
+    assert "the run failed: no checkpoint could be saved" in done.stderr

@@ -91,7 +91,7 @@ def events(
             t,
             done * STEPS,
             done,
-            f"best-000{done - 1}.pt",
+            "best",
             "test",
             evaluation.count,
             evaluation.loss,

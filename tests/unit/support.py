@@ -124,13 +124,13 @@ def saved(step: int, kind: str = "best", file: str = "best-0001.pt") -> Checkpoi
 
 
 def evaluated(
-    accuracy: float, step: int = 500, split: str = "test", file: str = "best-0001.pt"
+    accuracy: float, step: int = 500, split: str = "test", checkpoint: str = "best"
 ) -> Evaluated:
     return Evaluated(
         t=1200.0,
         step=step,
         epoch=step // 100,
-        checkpoint=file,
+        checkpoint=checkpoint,
         split=split,
         count=10_000,
         loss=0.3,

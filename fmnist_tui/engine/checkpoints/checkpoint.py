@@ -3,7 +3,8 @@
 A checkpoint is a `.pt` file with a manifest beside it that holds its SHA-256. Both are written
 to a temporary name, synced and renamed; the manifest comes last and is the commit. `last` and
 `best` keep two generations (`last-0007.pt`, `last-0008.pt`), so that the previous one exists
-until the next is safe; `step-N` checkpoints are never removed.
+until the next is safe; a `best` that a kept `last` refers to stays as well, so that a run resumed
+from there finds it. `step-N` checkpoints are never removed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 
 import torch
 
-from fmnist_tui.protocol.run_state import GENERATIONS
+from fmnist_tui.protocol.checkpoint_record import GENERATIONS
 from fmnist_tui.util.atomic_write import atomic_write, remove_stale_temporaries
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
@@ -37,7 +38,9 @@ class CheckpointError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class CheckpointManifest:
-    """The facts that a checkpoint file is verified against."""
+    """The facts that a checkpoint file is verified against.
+
+    `best_step` is the step of the run's best checkpoint at that moment, 0 if there was none."""
 
     file: str
     kind: str
@@ -46,6 +49,12 @@ class CheckpointManifest:
     epoch: int
     sha256: str
     size: int
+    best_step: int = 0
+
+    @property
+    def stem(self) -> str:
+        """The file's name without its suffix: `best-0002`."""
+        return self.file.removesuffix(".pt")
 
     def to_json(self) -> bytes:
         body = asdict(self)
@@ -62,6 +71,17 @@ class CheckpointManifest:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             pass
         raise CheckpointError(f"{safe_text(path)}: the checkpoint's manifest is damaged")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointIdentity:
+    """What is recorded about a checkpoint that is evaluated. `name` is best or last for the run's
+    newest of that kind, otherwise the name of the file: best-0001, step-12."""
+
+    name: str
+    sha256: str
+    step: int
+    epoch: int
 
 
 def _checksum(body: Mapping[str, Any]) -> str:
@@ -84,13 +104,14 @@ class CheckpointStore:
         generation = step if kind == "step" else self._newest_generation(kind) + 1
         stem = f"step-{step}" if kind == "step" else f"{kind}-{generation:04d}"
         digest = hashlib.sha256(data).hexdigest()
+        best_step = payload.get("best", {}).get("step", 0)
         manifest = CheckpointManifest(
-            f"{stem}.pt", kind, generation, step, epoch, digest, len(data)
+            f"{stem}.pt", kind, generation, step, epoch, digest, len(data), best_step
         )
         atomic_write(self.folder / manifest.file, [data])
         atomic_write(self.folder / f"{stem}.json", manifest.to_json())
         if kind != "step":
-            self.delete(kind, generation - GENERATIONS)
+            self._delete_old(kind)
         return manifest
 
     def manifests(self, kind: str) -> list[CheckpointManifest]:
@@ -101,21 +122,38 @@ class CheckpointStore:
                 manifests.append(CheckpointManifest.read(path))
         return sorted(manifests, key=lambda manifest: manifest.generation, reverse=True)
 
-    def load(self, kind: str) -> tuple[Payload, CheckpointManifest, tuple[str, ...]]:
+    def load(
+        self, kind: str, up_to: float = math.inf
+    ) -> tuple[Payload, CheckpointManifest, tuple[str, ...]]:
         """Load the newest intact checkpoint of a kind, with a note for each damaged one that
-        was skipped."""
+        was skipped; the note says which file serves instead. Those after step `up_to` do not
+        count."""
         notes: list[str] = []
         for path in sorted(self.folder.glob(f"{kind}-*.json"), key=_generation, reverse=True):
             try:
                 manifest = CheckpointManifest.read(path)
+                if manifest.step > up_to:
+                    continue
                 payload = read_checkpoint(self.folder / manifest.file, manifest)
             except CheckpointError as error:
                 notes.append(str(error))
             else:
-                return payload, manifest, tuple(notes)
+                instead = f"{manifest.file} (step {manifest.step:,}) serves instead"
+                return payload, manifest, tuple(f"{note}; {instead}" for note in notes)
         if notes:
             raise CheckpointError(f"no usable {kind} checkpoint: {'; '.join(notes)}")
         raise CheckpointError(f"{safe_text(self.folder)}: there is no {kind} checkpoint yet")
+
+    @property
+    def own(self) -> str:
+        """The kind of checkpoint that stands for the run: its best on validation, or the last in
+        a run that has none. A damaged best still counts: it is reported, not passed over."""
+        return "best" if any(self.folder.glob("best-*.json")) else "last"
+
+    def is_newest(self, manifest: CheckpointManifest) -> bool:
+        """Whether there is no newer checkpoint of that kind, not even a damaged one."""
+        newest = max(map(_generation, self.folder.glob(f"{manifest.kind}-*.json")), default=0)
+        return manifest.generation >= newest
 
     def remove_leftovers(self) -> None:
         """Remove what interrupted saves left: temporary files, data without a manifest, and
@@ -128,19 +166,45 @@ class CheckpointStore:
             if is_checkpoint and not path.with_suffix(".json").exists():
                 path.unlink(missing_ok=True)
         for kind in ("last", "best"):
-            self.delete(kind, self._newest_generation(kind) - GENERATIONS)
+            self._delete_old(kind)
 
     def _newest_generation(self, kind: str) -> int:
         return max(map(_generation, self.folder.glob(f"{kind}-*.*")), default=0)
 
-    def delete(self, kind: str, newest: float = math.inf) -> None:
-        """Delete the generations of a kind up to `newest`."""
+    def delete(self, kind: str) -> None:
+        """Delete all checkpoints of a kind."""
         for path in self.folder.glob(f"{kind}-*.json"):
-            if _generation(path) <= newest:
-                # Data first: load() notices a manifest without data, and data without a
-                # manifest is removed as a leftover.
-                path.with_suffix(".pt").unlink(missing_ok=True)
-                path.unlink(missing_ok=True)
+            self._remove(path)
+
+    def delete_newer(self, kind: str, generation: int) -> list[str]:
+        """Delete what is newer than a generation; returns the names of the files."""
+        paths = [
+            path for path in self.folder.glob(f"{kind}-*.json") if _generation(path) > generation
+        ]
+        for path in paths:
+            self._remove(path)
+        return sorted(f"{path.stem}.pt" for path in paths)
+
+    def _delete_old(self, kind: str) -> None:
+        oldest = self._newest_generation(kind) - GENERATIONS + 1
+        old = [path for path in self.folder.glob(f"{kind}-*.json") if _generation(path) < oldest]
+        needed = {manifest.best_step for manifest in self.manifests("last")} if old else set()
+        for path in old:
+            if kind == "best" and _read_step(path) in needed:
+                continue
+            self._remove(path)
+
+    def _remove(self, path: Path) -> None:
+        # Data first: load() notices a manifest without data, and data without a manifest is
+        # removed as a leftover.
+        path.with_suffix(".pt").unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
+
+def _read_step(path: Path) -> int | None:
+    with contextlib.suppress(CheckpointError):
+        return CheckpointManifest.read(path).step
+    return None
 
 
 def _generation(path: Path) -> int:

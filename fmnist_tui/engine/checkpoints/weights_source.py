@@ -17,6 +17,7 @@ from typing import Any
 
 from fmnist_tui.engine.checkpoints.checkpoint import (
     CheckpointError,
+    CheckpointIdentity,
     CheckpointManifest,
     CheckpointStore,
     Payload,
@@ -39,12 +40,17 @@ class LoadedWeights:
 
     payload: Payload
     source: str
-    # best, last, step-N, or a file's name
+    # as in a CheckpointIdentity
     name: str
     sha256: str
     step: int
     epoch: int
     notes: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> CheckpointIdentity:
+        """What an evaluation of these weights records about them."""
+        return CheckpointIdentity(self.name, self.sha256, self.step, self.epoch)
 
     @property
     def weights(self) -> Mapping[str, Any]:
@@ -69,8 +75,8 @@ def load_from_run(folder: RunFolder, checkpoint: str = "best") -> LoadedWeights:
     if not any(folder.checkpoints.glob("*.json")):
         raise CheckpointError(_explain_no_checkpoint(folder))
     store = CheckpointStore(folder.checkpoints)
-    payload, manifest, notes = store.load(checkpoint if store.manifests(checkpoint) else "last")
-    return _verified(payload, manifest, folder.checkpoints, notes)
+    payload, manifest, notes = store.load(store.own if checkpoint == "best" else checkpoint)
+    return _verified(payload, manifest, folder.checkpoints, is_newest=not notes, notes=notes)
 
 
 def _explain_no_checkpoint(folder: RunFolder) -> str:
@@ -103,7 +109,7 @@ def fingerprint(source: Path) -> str:
     It reads no weights: it is computed before every prediction."""
     if source.is_dir():
         store = CheckpointStore(RunFolder(source).checkpoints)
-        manifests = store.manifests("best") or store.manifests("last")
+        manifests = store.manifests(store.own)
         return manifests[0].sha256 if manifests else ""
     try:
         status = source.stat()
@@ -117,7 +123,8 @@ def load_from_file(path: Path) -> LoadedWeights:
     manifest_path = path.with_suffix(".json")
     if path.suffix == ".pt" and path.parent.name == "checkpoints" and manifest_path.exists():
         manifest = CheckpointManifest.read(manifest_path)
-        return _verified(read_checkpoint(path, manifest), manifest, path.parent)
+        is_newest = CheckpointStore(path.parent).is_newest(manifest)
+        return _verified(read_checkpoint(path, manifest), manifest, path.parent, is_newest)
     return _load_untrusted(path)
 
 
@@ -135,10 +142,14 @@ def _load_untrusted(path: Path) -> LoadedWeights:
 
 
 def _verified(
-    payload: Payload, manifest: CheckpointManifest, folder: Path, notes: tuple[str, ...] = ()
+    payload: Payload,
+    manifest: CheckpointManifest,
+    folder: Path,
+    is_newest: bool,
+    notes: tuple[str, ...] = (),
 ) -> LoadedWeights:
     source = safe_text(folder / manifest.file)
-    name = f"step-{manifest.step}" if manifest.kind == "step" else manifest.kind
+    name = manifest.kind if is_newest and manifest.kind != "step" else manifest.stem
     return LoadedWeights(
         payload, source, name, manifest.sha256, manifest.step, manifest.epoch, notes
     )

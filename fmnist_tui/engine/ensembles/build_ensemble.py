@@ -19,7 +19,7 @@ import numpy as np
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
-from fmnist_tui.engine.checkpoints.checkpoint import FORMAT, CheckpointStore
+from fmnist_tui.engine.checkpoints.checkpoint import FORMAT, CheckpointIdentity, CheckpointStore
 from fmnist_tui.engine.checkpoints.weights_source import LoadedWeights, load_from_run
 from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.inference.classifier import (
@@ -129,13 +129,13 @@ def build_ensemble(
         if config.tta != "none" and not all(member.info.config.flip for member in members):
             why = "not every member was trained with flip: mirrored images may mislead it"
             emit(Alert(time.time(), "warning", why))
-        _save(folder, classifier, emit)
+        checkpoint = _save(folder, classifier, emit)
         splits = [split for split in (dataset.val, dataset.test) if len(split)]
         done, total = 0, sum(map(len, splits))
         for split in splits:
             what = f"evaluating on {split.name}"
             tick = tick_with_progress(on_tick, on_progress, what, len(split), done, total)
-            evaluate_and_record(classifier, split, "best", 0, 0, folder, emit, tick)
+            evaluate_and_record(classifier, split, checkpoint, folder, emit, tick)
             done += len(split)
         on_progress(total, total, "done")
     return folder
@@ -224,7 +224,7 @@ def _provenance(members: Sequence[EnsembleMember]) -> dict[str, str | int | floa
     }
 
 
-def _save(folder: RunFolder, classifier: Classifier, emit: Emit) -> None:
+def _save(folder: RunFolder, classifier: Classifier, emit: Emit) -> CheckpointIdentity:
     """Save the ensemble as a best checkpoint."""
     payload = {
         "format": FORMAT,
@@ -238,3 +238,4 @@ def _save(folder: RunFolder, classifier: Classifier, emit: Emit) -> None:
     except OSError as error:
         raise UserError(f"the ensemble cannot be saved: {format_error(error)}") from error
     emit(checkpoint_saved(manifest))
+    return CheckpointIdentity("best", manifest.sha256, 0, 0)

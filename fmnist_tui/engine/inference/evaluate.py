@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.data.dataset import Split
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointIdentity
 from fmnist_tui.engine.inference.classifier import EVAL_BATCH_SIZE, Classifier, OnTick, no_op
 from fmnist_tui.protocol.events import Evaluated
 from fmnist_tui.util.progress import OnProgress
@@ -18,7 +19,8 @@ from fmnist_tui.util.progress import OnProgress
 class SplitEvaluation:
     """A checkpoint's figures on a split with the predictions they come from.
 
-    `notes` say what differs from when it was trained."""
+    `notes` say what differs from when it was trained, and which damaged checkpoints were passed
+    over for this one."""
 
     evaluation: Evaluation
     predictions: Predictions
@@ -43,6 +45,7 @@ class SplitEvaluation:
             macro_f1=figures.macro_f1,
             ece=figures.ece,
             confusion=figures.confusion,
+            sha256=self.predictions.sha256,
         )
 
 
@@ -63,9 +66,7 @@ def tick_with_progress(
 def evaluate_split(
     classifier: Classifier,
     split: Split,
-    checkpoint: str,
-    step: int,
-    epoch: int,
+    checkpoint: CheckpointIdentity,
     on_tick: OnTick = no_op,
 ) -> SplitEvaluation:
     """Classify every image of a split and compute the figures."""
@@ -75,6 +76,11 @@ def evaluate_split(
         labels=split.labels,
         indices=split.indices,
         classes=classifier.info.dataset.classes,
-        checkpoint=checkpoint,
+        checkpoint=checkpoint.name,
+        sha256=checkpoint.sha256,
+        step=checkpoint.step,
+        epoch=checkpoint.epoch,
     )
-    return SplitEvaluation(predictions.evaluation(), predictions, checkpoint, step, epoch)
+    evaluation = predictions.evaluation()
+    name, step, epoch = checkpoint.name, checkpoint.step, checkpoint.epoch
+    return SplitEvaluation(evaluation, predictions, name, step, epoch)

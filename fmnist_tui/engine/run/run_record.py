@@ -15,10 +15,14 @@ import fmnist_tui
 from fmnist_tui.config import recipes
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Split
-from fmnist_tui.engine.checkpoints.checkpoint import CheckpointManifest
+from fmnist_tui.engine.checkpoints.checkpoint import (
+    CheckpointIdentity,
+    CheckpointManifest,
+    CheckpointStore,
+)
 from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.inference.classifier import Classifier, OnTick, no_op
-from fmnist_tui.engine.inference.evaluate import evaluate_split
+from fmnist_tui.engine.inference.evaluate import SplitEvaluation, evaluate_split
 from fmnist_tui.engine.run.run_end import emit_run_ended
 from fmnist_tui.protocol.events import FINISHED, Alert, Changed, CheckpointSaved, Event
 from fmnist_tui.runs.folder import RunFolder
@@ -74,25 +78,30 @@ def write_config(
 def checkpoint_saved(manifest: CheckpointManifest) -> CheckpointSaved:
     """The event for a checkpoint that has been written."""
     facts = asdict(manifest)
-    del facts["generation"]
+    del facts["generation"], facts["best_step"]
     return CheckpointSaved(time.time(), **facts)
 
 
 def evaluate_and_record(
     classifier: Classifier,
     split: Split,
-    checkpoint: str,
-    step: int,
-    epoch: int,
+    checkpoint: CheckpointIdentity,
     folder: RunFolder,
     emit: Emit,
     on_tick: OnTick = no_op,
 ) -> None:
     """Evaluate a run's checkpoint on a split, emit the result and save the predictions."""
-    emit(Changed(time.time(), step, "phase", f"evaluating on {split.name}"))
-    evaluation = evaluate_split(classifier, split, checkpoint, step, epoch, on_tick)
+    emit(Changed(time.time(), checkpoint.step, "phase", f"evaluating on {split.name}"))
+    evaluation = evaluate_split(classifier, split, checkpoint, on_tick)
     emit(evaluation.to_event())
     try:
-        evaluation.predictions.save(folder.predictions / f"{split.name}.npz")
+        save_predictions(folder, evaluation)
     except OSError as error:
         emit(Alert(time.time(), "warning", f"predictions not saved ({format_error(error)})"))
+
+
+def save_predictions(folder: RunFolder, evaluation: SplitEvaluation) -> None:
+    """Save the predictions of a run's own checkpoint, or those of another under its own name."""
+    is_own = evaluation.checkpoint == CheckpointStore(folder.checkpoints).own
+    name = "" if is_own else evaluation.checkpoint
+    evaluation.predictions.save(folder.predictions_of(evaluation.predictions.split, name))

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,6 +18,7 @@ import torch
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import load_dataset_for
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
+from fmnist_tui.engine.checkpoints.weights_source import load_from_run
 from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.device import TrainingDevice, choose_device
 from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo, OnTick
@@ -26,7 +26,7 @@ from fmnist_tui.engine.run.run_end import RunEnd, emit_run_ended
 from fmnist_tui.engine.run.run_record import Emit, evaluate_and_record, write_config
 from fmnist_tui.engine.run.run_started import build_run_started
 from fmnist_tui.engine.run.training_handle import Training
-from fmnist_tui.engine.training import fork, leakage, lr_finder, transfer
+from fmnist_tui.engine.training import fork, lr_finder, resume, transfer
 from fmnist_tui.engine.training.freezing import FrozenParts
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.engine.training.live_preview import LivePreview
@@ -67,6 +67,7 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
     if training.folder is not None:
         fork.check_is_training(training.folder, "resumed")
         before = replay(training.folder.events)
+        resume.check_epochs(training.folder, config, before)
     origin: fork.ForkStart | transfer.TransferStart | None = None
     if training.parent is not None:
         origin = fork.ForkStart(training.parent, config)
@@ -88,9 +89,11 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
     )
     provenance = origin.provenance if origin else fork.read_provenance(folder.config)
     initialise: Initialise | None = origin.initialise if origin else None
-    if training.folder is not None:
-        initialise = partial(_resume, was_finished=before.end_reason == FINISHED)
     with RunLock.acquire(folder.path):
+        if training.folder is not None:
+            store, was_finished = CheckpointStore(folder.checkpoints), before.end_reason == FINISHED
+            info = ModelInfo.from_dataset(config, dataset)
+            initialise = resume.ResumeStart(store, info, was_finished).initialise
         log = EventLog(
             folder.events,
             lambda message: training.events.append(Alert(time.time(), "warning", message)),
@@ -108,13 +111,14 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
             training.inbox.set_source(CommandReader(folder.commands).poll)
             write_config(folder, config, device, provenance)
             training.set_record(folder, emit, before.seconds)
-            _TrainingRun(training, dataset, device, folder, emit, tick).run(initialise)
+            readings = before.record.readings
+            _TrainingRun(training, dataset, device, folder, readings, emit, tick).run(initialise)
         finally:
             log.close()
 
 
 class _TrainingRun:
-    """A training whose record is open."""
+    """A training whose record is open. `readings` are its earlier evaluations, by split."""
 
     def __init__(
         self,
@@ -122,11 +126,13 @@ class _TrainingRun:
         dataset: Dataset,
         device: TrainingDevice,
         folder: RunFolder,
+        readings: Mapping[str, int],
         emit: Emit,
         on_tick: OnTick,
     ) -> None:
         self._training, self._dataset, self._device = training, dataset, device
         self._folder, self._emit, self._on_tick = folder, emit, on_tick
+        self._readings = readings
         self._store = CheckpointStore(folder.checkpoints)
         # Before this session adds events of its own.
         self._recorded_threads = RecordedThreads.from_events(EventReader(folder.events).read_all())
@@ -181,6 +187,7 @@ class _TrainingRun:
             step=learner.step,
             run_seconds=self._training.clock.run_seconds,
             train_seconds=learner.seconds,
+            best_step=learner.best.step,
         )
 
     def _train(self, learner: Learner) -> TrainingEnd:
@@ -205,7 +212,7 @@ class _TrainingRun:
         if end.reason == FINISHED and learner.frozen is not None:
             end = self._verify_frozen(learner, learner.frozen) or end
         if end.reason == FINISHED:
-            self._evaluate()
+            end = self._evaluate() or end
         if self._training.trials_dir is not None and store.manifests("best"):
             store.delete("last")
         return end
@@ -223,14 +230,15 @@ class _TrainingRun:
         about to be evaluated; the run fails if they are not."""
         states = [learner.model.state_dict(), learner.weights_payload()["weights"]]
         with contextlib.suppress(CheckpointError):
-            states.append(self._store.load(self._chosen_checkpoint())[0]["weights"])
+            states.append(self._store.load(self._store.own)[0]["weights"])
         is_unchanged, details = frozen.verify(*states)
         message = f"{FROZEN_KEPT if is_unchanged else FROZEN_CHANGED}: {details}"
         self._alert("note" if is_unchanged else "error", message)
         return None if is_unchanged else TrainingEnd(FAILED, message)
 
-    def _evaluate(self) -> None:
-        """Evaluate the chosen checkpoint, on validation and then, once, on test."""
+    def _evaluate(self) -> TrainingEnd | None:
+        """Evaluate the run's own checkpoint, on validation and then, once, on test; the run
+        fails if there is none."""
 
         def tick() -> None:
             self._on_tick()
@@ -246,47 +254,23 @@ class _TrainingRun:
                     case _:
                         self._alert("warning", format_ignored(command, "the training is over"))
 
-        checkpoint = self._chosen_checkpoint()
+        if not self._store.manifests(self._store.own):
+            return TrainingEnd(FAILED, "no checkpoint could be saved: nothing is left to evaluate")
         try:
-            payload, manifest, _ = self._store.load(checkpoint)
+            loaded = load_from_run(self._folder)
         except CheckpointError as error:
-            self._alert("warning", f"not evaluated: {error}")
-            return
-        classifier = Classifier.load(payload, self._device, manifest.file)
+            return TrainingEnd(FAILED, f"not evaluated: {error}")
+        for note in loaded.notes:
+            self._alert("warning", note)
+        classifier = Classifier.load(loaded.payload, self._device, loaded.source)
         is_trial = self._training.trials_dir is not None
         for split in (self._dataset.val,) if is_trial else (self._dataset.val, self._dataset.test):
-            if len(split):
-                step, epoch = manifest.step, manifest.epoch
-                evaluate_and_record(
-                    classifier, split, checkpoint, step, epoch, self._folder, self._emit, tick
-                )
-
-    def _chosen_checkpoint(self) -> str:
-        """The checkpoint to evaluate: the best on validation, or the last."""
-        return "best" if self._store.manifests("best") else "last"
+            if not len(split):
+                continue
+            if split is self._dataset.test and (earlier := self._readings.get(split.name)):
+                self._alert("note", f"the test split is read again: reading {earlier + 1}")
+            evaluate_and_record(classifier, split, loaded.identity, self._folder, self._emit, tick)
+        return None
 
     def _alert(self, level: str, message: str) -> None:
         self._emit(Alert(time.time(), level, message))
-
-
-def _resume(
-    learner: Learner, store: CheckpointStore, was_finished: bool = False
-) -> tuple[str, ...]:
-    """Restore the run's own last checkpoint."""
-    payload, manifest, notes = store.load("last")
-    saved_info, now = ModelInfo.from_payload(payload, manifest.file), learner.info
-    changes = leakage.check_same_data(manifest.file, saved_info, now.dataset, now.data)
-    learner.restore(payload, manifest.file)
-    has_same_batches = leakage.has_same_batches(saved_info, now)
-    if not learner.is_position_consistent or not has_same_batches:
-        learner.restart_epoch()
-        if learner.epoch < learner.config.epochs:
-            changes += (f"its batches differ: epoch {learner.epoch + 1} starts again",)
-    saved, config = saved_info.config, learner.config
-    if was_finished or (saved.epochs, saved.patience) != (config.epochs, config.patience):
-        # More training is requested.
-        learner.continue_after_patience()
-    if saved.lr != config.lr:
-        # A newly requested learning rate replaces one that was changed during the run.
-        learner.lr_factor = 1.0
-    return (*notes, *changes)

@@ -34,6 +34,7 @@ from fmnist_tui.engine.export.export_request import ExportRequest
 from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo, OnTick, no_op
 from fmnist_tui.engine.inference.evaluate import SplitEvaluation, evaluate_split
 from fmnist_tui.engine.inference.predict import Prediction, predict_drawing, predict_file
+from fmnist_tui.engine.run.run_record import save_predictions
 from fmnist_tui.engine.training import leakage
 from fmnist_tui.protocol.events import Alert, Event
 from fmnist_tui.runs.folder import RunFolder
@@ -97,11 +98,11 @@ class SmallJobs:
             raise UserError(f"{folder.name} has no {split_name} split (val_fraction is 0)")
         file, judged = Path(loaded.source).name, {split_name} - {"train"}
         changes = leakage.check_same_data(file, info, dataset.info, dataset.fingerprint, judged)
-        evaluation = evaluate_split(classifier, split, loaded.name, loaded.step, loaded.epoch)
-        evaluation = replace(evaluation, notes=changes)
-        for note in changes:
+        evaluation = evaluate_split(classifier, split, loaded.identity)
+        evaluation = replace(evaluation, notes=(*loaded.notes, *changes))
+        for note in evaluation.notes:
             _add_to_record(folder, Alert(time.time(), "warning", note))
-        save = partial(_save_predictions, folder, evaluation)
+        save = partial(save_predictions, folder, evaluation)
         _add_to_record(folder, evaluation.to_event(), save)
         return evaluation
 
@@ -165,14 +166,6 @@ def _add_to_record(folder: RunFolder, event: Event, save: Callable[[], None] = n
         log.append(event)
         log.close()
         save()
-
-
-def _save_predictions(folder: RunFolder, evaluation: SplitEvaluation) -> None:
-    """Save predictions in a file named after the split and, unless best, the checkpoint."""
-    stem = evaluation.predictions.split
-    if evaluation.checkpoint != "best":
-        stem = f"{stem}-{Path(evaluation.checkpoint).stem}"
-    evaluation.predictions.save(folder.predictions / f"{stem}.npz")
 
 
 def _cached(cache: OrderedDict[Key, Value], key: Key, build: Callable[[], Value]) -> Value:

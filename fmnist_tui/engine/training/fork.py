@@ -125,7 +125,7 @@ def _load(parent: ParentRun) -> weights_source.LoadedWeights:
     folder, checkpoint = parent.folder, parent.checkpoint
     store = CheckpointStore(folder.checkpoints)
     name = safe_text(folder.name)
-    if checkpoint == "best" and not store.manifests("best"):
+    if checkpoint == "best" and store.own != "best":
         raise CheckpointError(f"{name}: there is no best checkpoint yet; fork from last")
     if checkpoint in ("best", "last"):
         return weights_source.load_from_run(folder, checkpoint)

@@ -166,11 +166,15 @@ class Trainer:
         learner.totals = EpochTotals()
         is_best = False
         if validated is not None:
-            is_best = learner.best.is_beaten_by(*validated)
-            learner.stale_epochs = 0 if is_best else learner.stale_epochs + 1
-            if is_best:
+            is_better = learner.best.is_beaten_by(*validated)
+            learner.stale_epochs = 0 if is_better else learner.stale_epochs + 1
+            if is_better:
+                previous = learner.best
                 learner.best = BestEpoch(*validated, learner.step, learner.epoch)
-                self._save("best")
+                is_best = self._save("best")
+                if not is_best:
+                    # The best is what can be evaluated at the end: the best that is on disk.
+                    learner.best = previous
         images = max(1, totals.images)
         self._emit(
             EpochEnded(
@@ -339,9 +343,9 @@ class Trainer:
 
     # -- checkpoints -------------------------------------------------------------
 
-    def _save(self, kind: str) -> None:
-        """Save `last` (and `step-N`, if requested) or `best`. A full disk is reported once;
-        training continues and earlier checkpoints remain."""
+    def _save(self, kind: str) -> bool:
+        """Save `last` (and `step-N`, if requested) or `best`; returns whether it is on disk. A
+        full disk is reported once; training continues and earlier checkpoints remain."""
         self._report_progress()
         learner = self.learner
         try:
@@ -364,3 +368,4 @@ class Trainer:
             self._save_requested = False
             self._save_time = time.perf_counter()
         self._reset_timer()
+        return not self._is_disk_full

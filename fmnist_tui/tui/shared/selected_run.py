@@ -113,9 +113,9 @@ class SelectedRun:
         if self.state is None:
             return ""
         for kind in ("best", "last"):
-            saved = [c for c in self.state.checkpoints.values() if c.kind == kind]
-            if saved:
-                return f"{kind} @ step {saved[-1].step:,} (epoch {saved[-1].epoch})"
+            saved = self.state.record.newest(kind)
+            if saved is not None:
+                return f"{kind} @ step {saved.step:,} (epoch {saved.epoch})"
         return ""
 
     @property

@@ -36,14 +36,11 @@ Stamp = tuple[str, int, int, int] | None
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedEvaluation:
-    """A run's predictions on a split and their scores. `step` and `epoch` are those of the
-    checkpoint, None where only the run's events tell them."""
+    """A run's predictions on a split and their scores."""
 
     folder: RunFolder
     predictions: Predictions
     evaluation: Evaluation
-    step: int | None = None
-    epoch: int | None = None
 
     @property
     def split(self) -> str:
@@ -51,11 +48,13 @@ class LoadedEvaluation:
 
     def trained_until(self, state: RunState | None) -> tuple[int, int] | None:
         """The step and the epoch of the checkpoint, if known."""
-        if self.step is not None and self.epoch is not None:
-            return self.step, self.epoch
+        made_by = self.predictions
+        if made_by.step is not None and made_by.epoch is not None:
+            return made_by.step, made_by.epoch
         if state is None:
             return None
-        event = state.evaluations.get((self.split, self.predictions.checkpoint))
+        # Predictions of earlier versions do not tell it.
+        event = state.record.evaluations.get((self.split, made_by.checkpoint))
         event = event or state.evaluation(self.split)
         return (event.step, event.epoch) if event is not None else None
 
@@ -149,9 +148,7 @@ class EvaluationCache:
             settle: Callable[[], None]
             try:
                 new = evaluated.result()
-                loaded = LoadedEvaluation(
-                    folder, new.predictions, new.evaluation, new.step, new.epoch
-                )
+                loaded = LoadedEvaluation(folder, new.predictions, new.evaluation)
                 self._put(loaded, split, _stamp(_file(folder, split)))
                 settle = partial(result.set_result, loaded)
             except BaseException as raised:  # noqa: BLE001 - passed on to the caller

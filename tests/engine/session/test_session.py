@@ -349,7 +349,7 @@ def test_a_run_that_another_process_trains_cannot_be_resumed(session: Session) -
     while session.training is not None:
         time.sleep(0.01)
     with RunLock.acquire(first.folder.path):
-        again = session.resume(first.folder, first.config)
+        again = session.resume(first.folder, first.config.changed(epochs=2))
         assert again.wait(PATIENCE)
         assert isinstance(again.error, UserError)
         assert "in use" in str(again.error)
@@ -367,7 +367,8 @@ def test_a_damaged_last_checkpoint_is_reported_and_the_previous_used(session: Se
     newest.write_bytes(b"PK" + newest.read_bytes()[2:-1])
     while session.training is not None:
         time.sleep(0.01)
-    again = session.resume(first.folder, first.config.changed(epochs=1))
+    epochs = 1 + listener.wait_for_end().epoch
+    again = session.resume(first.folder, first.config.changed(epochs=epochs))
     listener = Listener(again)
     listener.wait_for_end()
     alerts = [event.message for event in listener.events if isinstance(event, Alert)]

@@ -11,7 +11,7 @@ import torch
 
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
 from fmnist_tui.engine.optim.muon import Muon
-from fmnist_tui.engine.session import run_training
+from fmnist_tui.engine.training.resume import ResumeStart
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.events import FINISHED, STOPPED, Changed
 from tests.engine.support import Harness, blobs, config, digest, make_learner
@@ -105,7 +105,7 @@ def test_a_learning_rate_set_for_a_resume_applies(tmp_path: Path) -> None:
     harness.trainer.run()
     for lr, expected in ((0.01, 0.001), (0.002, 0.002)):
         again = Harness(tmp_path, dataset, epochs=2, schedule="constant", lr=lr)
-        run_training._resume(again.learner, again.store)
+        ResumeStart(again.store, again.learner.info).initialise(again.learner, again.store)
         assert again.learner.lr == pytest.approx(expected)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from concurrent.futures import Future
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -197,10 +198,8 @@ async def test_p_w_and_e_choose_split_and_run_and_evaluate(
         await wait_until(pilot, lambda: "No predictions" in notice(dashboard))
         await pilot.press("e")
         await wait_until(pilot, lambda: "Evaluating" in notice(dashboard))
-        predicted = predictions("val")
-        result = SimpleNamespace(
-            predictions=predicted, evaluation=predicted.evaluation(), step=60, epoch=3
-        )
+        predicted = replace(predictions("val"), step=60, epoch=3)
+        result = SimpleNamespace(predictions=predicted, evaluation=predicted.evaluation(), notes=())
         future.set_result(result)
         await wait_until(pilot, lambda: "best @ step 60" in headline(dashboard))
         # These predictions are of other images than the dataset has.

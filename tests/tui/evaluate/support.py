@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,8 +35,6 @@ class FakeSession:
         return self.futures[-1]
 
     def answer(self, seed: int = 5, step: int = 40) -> None:
-        predicted = predictions(self.requests[-1][1], seed=seed)
-        result = SimpleNamespace(
-            predictions=predicted, evaluation=predicted.evaluation(), step=step, epoch=2
-        )
+        predicted = replace(predictions(self.requests[-1][1], seed=seed), step=step, epoch=2)
+        result = SimpleNamespace(predictions=predicted, evaluation=predicted.evaluation(), notes=())
         self.futures[-1].set_result(result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from tests.tui.support import make_run, predictions
 
 
 def make_evaluation(split: str = "val", seed: int = 3) -> SplitEvaluation:
-    loaded = predictions(split, seed=seed)
+    loaded = replace(predictions(split, seed=seed), step=60, epoch=3)
     return SplitEvaluation(loaded.evaluation(), loaded, "best", 60, 3)
 
 

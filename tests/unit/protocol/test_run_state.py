@@ -8,10 +8,10 @@ import math
 import pytest
 from hypothesis import given
 
+from fmnist_tui.protocol.checkpoint_record import MAX_CHECKPOINTS
 from fmnist_tui.protocol.events import EVENTS, Event
 from fmnist_tui.protocol.run_state import (
     MAX_ALERTS,
-    MAX_CHECKPOINTS,
     MAX_EPOCHS,
     MAX_MARKERS,
     Marker,
@@ -78,7 +78,7 @@ def test_a_complete_run() -> None:
         epoch_ended(1, 0.8),
         saved(100),
         note("look"),
-        evaluated(0.9),
+        evaluated(0.9, step=100),
         ended("finished", message="stopped early"),
     )
     assert state.started == started()
@@ -92,7 +92,7 @@ def test_a_complete_run() -> None:
     assert state.checkpoints == {"best-0001.pt": saved(100)}
     assert list(state.alerts) == [note("look")]
     assert state.telemetry == telemetry()
-    assert state.evaluation("test") == evaluated(0.9) and state.evaluation("val") is None
+    assert state.evaluation("test") == evaluated(0.9, step=100) and state.evaluation("val") is None
     assert (state.end_reason, state.message, state.seconds) == ("finished", "stopped early", 60.0)
     assert state.fraction == 0.2
 
@@ -209,33 +209,6 @@ def test_the_speed_of_a_fork_counts_only_its_own_steps() -> None:
     assert state_after(*fork, started(t=2000.0, step=100)).time.train_steps == 0
 
 
-def test_two_generations_of_last_and_best_are_listed_and_every_step() -> None:
-    state = RunState()
-    for number in range(1, 6):
-        state.apply(saved(number, "last", f"last-{number:04d}.pt"))
-        state.apply(saved(number, "step", f"step-{number}.pt"))
-    last = ["last-0004.pt", "last-0005.pt"]
-    assert sorted(state.checkpoints) == last + [f"step-{number}.pt" for number in range(1, 6)]
-    assert [marker.what for marker in state.markers] == ["step"] * 5
-
-
-def test_an_evaluation_of_an_overwritten_file_is_dropped() -> None:
-    state = state_after(started(), evaluated(0.9, step=500), saved(500))
-    assert state.evaluation("test") == evaluated(0.9, step=500)
-    state.apply(saved(600))
-    assert state.evaluation("test") is None
-
-
-def test_the_evaluation_of_a_best_checkpoint_is_preferred() -> None:
-    last = evaluated(0.7, file="last-0004.pt")
-    state = state_after(started(), evaluated(0.8), last)
-    assert state.evaluation("test") == evaluated(0.8)
-    newer = evaluated(0.9, file="best-0002.pt")
-    state.apply(newer)
-    assert state.evaluation("test") == newer
-    assert state_after(last).evaluation("test") == last
-
-
 def test_memory_is_bounded() -> None:
     state = state_after(started())
     for number in range(5000):
@@ -243,9 +216,9 @@ def test_memory_is_bounded() -> None:
         state.apply(note(str(number)))
         state.apply(changed("lr", "0.1", step=number))
         state.apply(saved(number, "step", f"step-{number}.pt"))
-        state.apply(evaluated(0.5, file=f"step-{number}.pt"))
+        state.apply(evaluated(0.5, checkpoint=f"step-{number}"))
     assert len(state.epochs) == MAX_EPOCHS and len(state.alerts) == MAX_ALERTS
     assert len(state.markers) == MAX_MARKERS and len(state.checkpoints) == MAX_CHECKPOINTS
-    assert len(state.evaluations) == 64
+    assert len(state.record.evaluations) == 64
     assert state.alerts[-1] == note("4999") and "step-4999.pt" in state.checkpoints
     assert state.epochs_done == 4999

@@ -1,0 +1,89 @@
+"""Resuming a run: its own last checkpoint, and the best checkpoint that belongs to it.
+
+A process can be killed after it saved a `best` and before the next `last`. The resumed run trains
+the steps between the two again, perhaps with another rate: that `best` is of steps which no
+longer happen. It is deleted, so that the newest best on disk is the one the learner knows.
+"""
+
+from __future__ import annotations
+
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
+from fmnist_tui.engine.inference.classifier import ModelInfo
+from fmnist_tui.engine.training import leakage
+from fmnist_tui.engine.training.learner import BestEpoch, Learner
+from fmnist_tui.protocol.events import FINISHED
+from fmnist_tui.protocol.run_state import RunState
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.formatting import format_count
+from fmnist_tui.util.text import safe_text
+
+
+def check_epochs(folder: RunFolder, config: RunConfig, before: RunState) -> None:
+    """Refuse a length that leaves nothing to do, before anything of the run is changed."""
+    manifests = CheckpointStore(folder.checkpoints).manifests("last")
+    done = manifests[0].epoch if manifests else 0
+    name, trained = safe_text(folder.name), format_count(done, "epoch")
+    if config.epochs < done:
+        raise UserError(
+            f"{name} has already trained {trained}: epochs = {config.epochs} cannot undo that"
+        )
+    if before.end_reason == FINISHED and config.epochs == done:
+        raise UserError(
+            f"{name} is finished ({trained}): to train on, give more epochs; to evaluate it again,"
+            f" use `fmnist-tui evaluate {safe_text(folder.id)}`"
+        )
+
+
+class ResumeStart:
+    """A run's own last checkpoint, loaded and ready for its learner."""
+
+    def __init__(self, store: CheckpointStore, info: ModelInfo, was_finished: bool = False) -> None:
+        """Load it; raise a UserError if there is none that can be used with this data."""
+        self._payload, self._manifest, notes = store.load("last")
+        self._was_finished, file = was_finished, self._manifest.file
+        saved = ModelInfo.from_payload(self._payload, file)
+        self._config = saved.config
+        changes = leakage.check_same_data(file, saved, info.dataset, info.data)
+        self._notes = [*notes, *changes]
+
+    def initialise(self, learner: Learner, store: CheckpointStore) -> tuple[str, ...]:
+        """Restore the checkpoint into the learner; returns notes for the run's record."""
+        payload, file = dict(self._payload), self._manifest.file
+        # Frees the weights early: this object lives as long as the run.
+        self._payload.clear()
+        learner.restore(payload, file)
+        if not learner.is_position_consistent:
+            learner.restart_epoch()
+            if learner.epoch < learner.config.epochs:
+                again = f"its batches differ: epoch {learner.epoch + 1} starts again"
+                self._notes.append(again)
+        saved, config = self._config, learner.config
+        is_longer = (saved.epochs, saved.patience) != (config.epochs, config.patience)
+        if self._was_finished or is_longer:
+            # More training is requested.
+            learner.continue_after_patience()
+        if saved.lr != config.lr:
+            # A newly requested learning rate replaces one that was changed during the run.
+            learner.lr_factor = 1.0
+        return (*self._notes, *_settle_best(learner, store))
+
+
+def _settle_best(learner: Learner, store: CheckpointStore) -> tuple[str, ...]:
+    """Make the learner and the disk agree about the best checkpoint so far."""
+    step, generation = learner.best.step, 0
+    notes: tuple[str, ...] = ()
+    try:
+        payload, manifest, notes = store.load("best", step)
+    except CheckpointError as error:
+        learner.best = BestEpoch()
+        if step:
+            notes = (f"{error}: the next epoch counts as the best",)
+    else:
+        learner.best, generation = BestEpoch(**payload["best"]), manifest.generation
+    later = [
+        f"{file} is deleted: the run goes on from step {learner.step:,}, before that checkpoint"
+        for file in store.delete_newer("best", generation)
+    ]
+    return (*notes, *later)

@@ -1,0 +1,223 @@
+"""Which checkpoint stands for a run: its own best, through kills, damage and full disks."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fmnist_tui.analysis.predictions import Predictions
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointManifest, CheckpointStore
+from fmnist_tui.engine.session.session import Session
+from fmnist_tui.engine.training.trainer import Trainer, TrainingEnd
+from fmnist_tui.protocol.events import FAILED, FINISHED
+from fmnist_tui.protocol.run_state import RunState
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import replay
+from fmnist_tui.runs.listing import summarise_run
+from tests.engine.support import PATIENCE, config, refusal, train, wait_for_end
+
+Save = Callable[..., CheckpointManifest]
+
+
+def damage(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def newest_best(folder: RunFolder) -> Path:
+    return max(folder.checkpoints.glob("best-*.pt"))
+
+
+def fail_saves(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, fails: Callable[[str, int], bool]
+) -> None:
+    """Make saves raise `error` where `fails(kind, step)`."""
+    save: Save = CheckpointStore.save
+
+    def failing(store: CheckpointStore, kind: str, payload: Any, step: int, epoch: int) -> object:
+        if fails(kind, step):
+            raise error
+        return save(store, kind, payload, step, epoch)
+
+    monkeypatch.setattr(CheckpointStore, "save", failing)
+
+
+def no_space() -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def train_until_killed(session: Session, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """A run whose newest `last` is of step 4, with a best of that step and of steps 8 and 12."""
+    folder = train(session, config(epochs=1))
+    with monkeypatch.context() as patch:
+        fail_saves(patch, KeyError("killed"), lambda kind, step: kind == "last" and step > 4)
+        resumed = session.resume(folder, config(epochs=3))
+        wait_for_end(session, resumed, FAILED)
+    assert [m.step for m in CheckpointStore(folder.checkpoints).manifests("best")] == [12, 8, 4]
+    return folder
+
+
+def check_agreement(folder: RunFolder, step: int) -> RunState:
+    """The events, the marks on the curves, the disk and the judged checkpoint name one best."""
+    state = replay(folder.events)
+    assert state.best is not None and state.best.step == step
+    assert max(m.step for m in state.markers if m.what == "best") == step
+    assert CheckpointStore(folder.checkpoints).manifests("best")[0].step == step
+    payload = CheckpointStore(folder.checkpoints).load("last")[0]
+    assert payload["best"]["step"] == step
+    for split in ("val", "test"):
+        evaluated = state.evaluation(split)
+        assert evaluated is not None and evaluated.step == step
+    return state
+
+
+def test_the_best_of_an_abandoned_future_is_not_judged(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = train_until_killed(session, monkeypatch)
+    # With such a rate nothing gets better than it was at step 4.
+    _, listener = wait_for_end(session, session.resume(folder, config(epochs=3, lr=1e-30)))
+    check_agreement(folder, 4)
+    assert any(
+        note.startswith("best-0003.pt is deleted: the run goes on from step 4")
+        for note in listener.notes
+    )
+
+
+def test_a_run_killed_before_its_last_is_resumed_to_the_same_best(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = train_until_killed(session, monkeypatch)
+    wait_for_end(session, session.resume(folder, config(epochs=3)))
+    check_agreement(folder, 12)
+
+
+def test_a_best_that_is_damaged_when_the_run_is_resumed_counts_no_longer(
+    session: Session,
+) -> None:
+    folder = train(session, config(epochs=2))
+    damage(newest_best(folder))
+    resumed = session.resume(folder, config(epochs=3, lr=1e-30))
+    _, listener = wait_for_end(session, resumed)
+    assert any("best-0001.pt (step 4) serves instead" in note for note in listener.notes)
+    # Epoch 3 repeats step 8, which is better than step 4.
+    check_agreement(folder, 12)
+
+
+def test_a_best_that_could_not_be_saved_is_not_the_best(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_saves(monkeypatch, no_space(), lambda kind, step: kind == "best" and step > 4)
+    check_agreement(train(session, config(epochs=3)), 4)
+
+
+def test_a_run_without_any_checkpoint_has_failed(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_saves(monkeypatch, no_space(), lambda *_: True)
+    folder, _ = wait_for_end(session, session.train(config()), FAILED)
+    state = replay(folder.events)
+    assert state.message == "no checkpoint could be saved: nothing is left to evaluate"
+    assert state.epochs_done == 2 and state.best is None
+
+
+def test_a_damaged_best_is_named_and_replaces_no_figure(session: Session) -> None:
+    folder = train(session, config(epochs=2))
+    before, summary = replay(folder.events).evaluation("test"), summarise_run(folder)
+    assert before is not None and before.checkpoint == "best"
+    predictions = (folder.predictions / "test.npz").read_bytes()
+    damage(newest_best(folder))
+    result = session.evaluate(folder, "test").result(PATIENCE)
+    assert result.checkpoint == "best-0001"
+    assert "best-0002.pt: damaged" in result.notes[0]
+    assert result.notes[0].endswith("best-0001.pt (step 4) serves instead")
+    state = replay(folder.events)
+    assert state.evaluation("test") == before and summarise_run(folder) == summary
+    assert state.record.evaluations["test", "best-0001"].step == 4
+    assert (folder.predictions / "test.npz").read_bytes() == predictions
+    saved = Predictions.load(folder.predictions / "test-best-0001.npz")
+    assert (saved.checkpoint, saved.step, saved.epoch) == ("best-0001", 4, 1)
+
+
+def test_an_older_checkpoint_has_figures_of_its_own(session: Session) -> None:
+    folder = train(session, config(epochs=2))
+    before = replay(folder.events).evaluation("test")
+    for name, recorded in (("best-0001", "best-0001"), ("last", "last"), ("best-0002", "best")):
+        assert session.evaluate(folder, "test", name).result(PATIENCE).checkpoint == recorded
+    state = replay(folder.events)
+    headline = state.evaluation("test")
+    assert headline is not None and before is not None
+    assert (headline.sha256, headline.accuracy) == (before.sha256, before.accuracy)
+    assert state.record.readings["test"] == 4
+    assert sorted(path.name for path in folder.predictions.iterdir()) == [
+        "test-best-0001.npz",
+        "test-last.npz",
+        "test.npz",
+        "val.npz",
+    ]
+
+
+def test_a_best_that_rots_before_the_end_is_said_and_gives_no_headline(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Trainer.run
+
+    def rot(trainer: Trainer) -> TrainingEnd:
+        end = run(trainer)
+        damage(max(trainer._store.folder.glob("best-*.pt")))
+        return end
+
+    monkeypatch.setattr(Trainer, "run", rot)
+    folder, listener = wait_for_end(session, session.train(config(epochs=2)))
+    assert any("best-0001.pt (step 4) serves instead" in note for note in listener.notes)
+    state = replay(folder.events)
+    assert state.evaluation("test") is None
+    assert state.record.evaluations["test", "best-0001"].step == 4
+
+
+def test_a_best_with_a_damaged_manifest_is_not_passed_over_for_the_last(session: Session) -> None:
+    folder = train(session, config(epochs=1))
+    damage(folder.checkpoints / "best-0001.json")
+    with pytest.raises(Exception, match=r"no usable best checkpoint.*manifest is damaged"):
+        session.evaluate(folder, "test").result(PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "why"),
+    [(1, "has already trained 2 epochs: epochs = 1 cannot undo that"), (2, "is finished")],
+)
+def test_a_finished_run_is_not_resumed_to_its_own_length_or_less(
+    session: Session, epochs: int, why: str
+) -> None:
+    folder = train(session, config(epochs=2))
+    before = {path: path.read_bytes() for path in (folder.config, folder.events)}
+    assert why in refusal(session, lambda: session.resume(folder, config(epochs=epochs)))
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_resumed_run_records_that_it_reads_the_test_split_again(session: Session) -> None:
+    folder = train(session, config(epochs=1))
+    _, listener = wait_for_end(session, session.resume(folder, config(epochs=2)))
+    assert "the test split is read again: reading 2" in listener.notes
+    state = check_agreement(folder, 8)
+    assert state.record.readings["test"] == 2
+    assert state.record.evaluations["test", "best-0001"].step == 4
+    assert state.end_reason == FINISHED
+
+
+def test_a_run_without_a_last_checkpoint_is_not_marked_failed_by_a_resume(
+    session: Session,
+) -> None:
+    folder = train(session, config(epochs=1))
+    CheckpointStore(folder.checkpoints).delete("last")
+    before = folder.events.read_bytes()
+    assert "no last checkpoint" in refusal(
+        session, lambda: session.resume(folder, config(epochs=2))
+    )
+    assert folder.events.read_bytes() == before
