@@ -46,6 +46,7 @@ class ResumeStart:
         saved = ModelInfo.from_payload(self._payload, file)
         self._config = saved.config
         changes = leakage.check_same_data(file, saved, info.dataset, info.data)
+        self._has_changed = bool(changes)
         self._notes = [*notes, *changes]
 
     def initialise(self, learner: Learner, store: CheckpointStore) -> tuple[str, ...]:
@@ -54,7 +55,8 @@ class ResumeStart:
         # Frees the weights early: this object lives as long as the run.
         self._payload.clear()
         learner.restore(payload, file)
-        if not learner.is_position_consistent:
+        has_begun = self._has_changed and learner.epoch_step > 0
+        if has_begun or not learner.is_position_consistent:
             learner.restart_epoch()
             if learner.epoch < learner.config.epochs:
                 again = f"its batches differ: epoch {learner.epoch + 1} starts again"
