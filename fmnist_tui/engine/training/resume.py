@@ -43,10 +43,8 @@ class ResumeStart:
         """Load it; raise a UserError if there is none that can be used with this data."""
         self._payload, self._manifest, notes = store.load("last")
         self._was_finished, file = was_finished, self._manifest.file
-        saved = ModelInfo.from_payload(self._payload, file)
-        self._config = saved.config
-        changes = leakage.check_same_data(file, saved, info.dataset, info.data)
-        self._has_changed = bool(changes)
+        self._saved = ModelInfo.from_payload(self._payload, file)
+        changes = leakage.check_same_data(file, self._saved, info.dataset, info.data)
         self._notes = [*notes, *changes]
 
     def initialise(self, learner: Learner, store: CheckpointStore) -> tuple[str, ...]:
@@ -55,13 +53,13 @@ class ResumeStart:
         # Frees the weights early: this object lives as long as the run.
         self._payload.clear()
         learner.restore(payload, file)
-        has_begun = self._has_changed and learner.epoch_step > 0
-        if has_begun or not learner.is_position_consistent:
+        has_same_batches = leakage.has_same_batches(self._saved, learner.info)
+        if not learner.is_position_consistent or not has_same_batches:
             learner.restart_epoch()
             if learner.epoch < learner.config.epochs:
                 again = f"its batches differ: epoch {learner.epoch + 1} starts again"
                 self._notes.append(again)
-        saved, config = self._config, learner.config
+        saved, config = self._saved.config, learner.config
         is_longer = (saved.epochs, saved.patience) != (config.epochs, config.patience)
         if self._was_finished or is_longer:
             # More training is requested.
