@@ -73,15 +73,21 @@ class OpenMPWait:
 
 
 def _load_libgomp() -> Any:
-    """The libgomp that this process has loaded; None if it uses another OpenMP library."""
+    """The libgomp that torch uses; None if it uses another OpenMP library.
+
+    Other packages may have loaded copies of their own."""
     if sys.platform != "linux":
         return None
+    torch_folder = str(Path(sys.modules["torch"].__file__ or "").parent)
     try:
         lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
         paths = {line.split(maxsplit=5)[5] for line in lines if "libgomp" in line}
-        if len(paths) != 1:
+        path = next((path for path in paths if path.startswith(torch_folder)), None)
+        if path is None and len(paths) == 1:
+            path = paths.pop()
+        if path is None:
             return None
-        library = ctypes.CDLL(paths.pop())
+        library = ctypes.CDLL(path)
         library.GOMP_parallel.argtypes = [
             ctypes.c_void_p,
             ctypes.c_void_p,
