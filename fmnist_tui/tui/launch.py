@@ -10,6 +10,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from textual.driver import Driver
@@ -25,7 +26,7 @@ from fmnist_tui.tui.state.app_state import AppState, QuitMode
 from fmnist_tui.tui.state.job import end_all
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.state.settings import Settings, settings_dir
-from fmnist_tui.tui.terminal import browser_driver, stdio
+from fmnist_tui.tui.terminal import browser_driver, end_signals, stdio
 from fmnist_tui.tui.terminal.gc_tuning import short_collections
 from fmnist_tui.tui.terminal.terminal_driver import TerminalDriver
 from fmnist_tui.util.errors import UserError
@@ -77,9 +78,9 @@ def _run_app(app_state: AppState, first: str, size: browser_driver.Size | None) 
         app.quit_now(QuitMode.DETACH, HUNG_UP)
 
     def install_signal_handlers() -> None:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, app.quit_now, QuitMode.STOP, 143)
-        loop.add_signal_handler(signal.SIGHUP, hang_up)
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+            end_signals.handle(number, partial(app.quit_now, QuitMode.STOP, 128 + number))
+        end_signals.handle(signal.SIGHUP, hang_up)
 
     async def run() -> int | None:
         install_signal_handlers()

@@ -108,14 +108,44 @@ def test_x_cancels_quitting(busy: Terminal) -> None:
     assert busy.alive
 
 
-def test_sigterm_saves_ends_with_143_and_restores_the_terminal(
-    env: dict[str, str], busy: Terminal
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_saves_and_restores_the_terminal_and_sets_the_exit_status(
+    env: dict[str, str], busy: Terminal, sent: signal.Signals
 ) -> None:
-    os.kill(busy.pid, signal.SIGTERM)
-    assert busy.wait_for_exit() == 143
+    os.kill(busy.pid, sent)
+    assert busy.wait_for_exit() == 128 + sent
     assert busy.is_restored()
     last = events(only_run(env))[-1]
     assert (last["is"], last["reason"]) == ("RunEnded", "stopped")
+
+
+SAVING_LONG = """
+import os, pathlib, time
+from fmnist_tui.engine.run.training_handle import Training
+
+def wait_late(self, seconds=None):
+    while not pathlib.Path(os.environ["MAY_SAVE"]).exists():
+        time.sleep(0.01)
+    return wait(self, seconds)
+
+wait, Training.wait = Training.wait, wait_late
+from fmnist_tui.__main__ import main
+raise SystemExit(main())
+"""
+
+
+def test_a_signal_while_the_run_is_saved_does_not_end_the_saving(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    may_save = tmp_path / "may save"
+    with training({**env, "MAY_SAVE": str(may_save)}, code=SAVING_LONG) as busy:
+        os.kill(busy.pid, signal.SIGTERM)
+        busy.until("saving …")
+        for sent in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+            os.kill(busy.pid, sent)
+        may_save.touch()
+        assert busy.wait_for_exit() == 143
+        assert "stopped at step" in busy.text()
 
 
 def stop_process(env: dict[str, str]) -> None:

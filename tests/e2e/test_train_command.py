@@ -52,7 +52,10 @@ def test_without_a_terminal_the_summary_is_plain_text(trained: Home) -> None:
     assert "\x1b" not in done.stdout
 
 
-@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 138), (signal.SIGUSR2, 140)],
+)
 def test_a_signal_saves_and_stops_the_run_and_sets_the_exit_status(
     home: Home, sent: signal.Signals, status: int
 ) -> None:

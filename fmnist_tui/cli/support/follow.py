@@ -16,7 +16,14 @@ from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.run_state import RunState
 
 POLL_SECONDS = 0.1
-SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
+# With the names that a run records; schedulers send SIGUSR1 and SIGUSR2 before a time limit.
+SIGNALS = {
+    signal.SIGINT: "Ctrl-C",
+    signal.SIGTERM: "SIGTERM",
+    signal.SIGHUP: "SIGHUP",
+    signal.SIGUSR1: "SIGUSR1",
+    signal.SIGUSR2: "SIGUSR2",
+}
 ABANDONED = "Ctrl-C, twice"
 
 
