@@ -71,15 +71,15 @@ class QuitFlow:
                 "Jobs are running",
                 safe_text(f"What should happen to them: {names}?", 200),
                 [
-                    Choice("s", "stop", "end them"),
+                    Choice("e", "end", "stop them now"),
                     Choice("g", "go on", "they finish without the dashboard"),
                     Choice("x", "stay", "do not quit"),
                 ],
             )
             answer = await self._context.ask(dialog)
-            if answer not in ("s", "g"):
+            if answer not in ("e", "g"):
                 return
-            self._app_state.jobs_to_end = running if answer == "s" else []
+            self._app_state.jobs_to_end = running if answer == "e" else []
         self._context.quit_now(mode, code)
 
     @property

@@ -148,6 +148,16 @@ def test_a_signal_while_the_run_is_saved_does_not_end_the_saving(
         assert "stopped at step" in busy.text()
 
 
+def test_keys_typed_while_the_program_starts_are_handled_in_order(env: dict[str, str]) -> None:
+    with Terminal(env=env, cold=True) as terminal:
+        terminal.type("23456q")
+        assert terminal.wait_for_exit() == 0
+    with Terminal(env=env) as terminal:
+        terminal.until("1 Data.*6 Runs")
+        terminal.type("56")
+        terminal.until("no runs yet")
+
+
 def stop_process(env: dict[str, str]) -> None:
     """Stop the process that has taken the run over, and wait for the end of its record."""
     folder = only_run(env)
@@ -304,7 +314,7 @@ def quit_dashboard(terminal: Terminal) -> None:
         was_asked = is_asked()
         with suppress(OSError):  # it has just ended
             if was_asked:
-                terminal.press("s")
+                terminal.press("e" if f"{QUESTION} them" in terminal.text() else "s")
             else:
                 terminal.press("escape", pause=0.5)
                 terminal.press("q")

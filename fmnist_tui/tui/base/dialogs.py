@@ -93,8 +93,15 @@ class ChoiceDialog(Dialog[str]):
             key, name = (f"{choice.key}  ", "bold $accent"), (choice.name, "bold")
             yield Option(Content.assemble(key, name, about), id=choice.key)
 
+    def is_answer(self, event: events.Key) -> bool:
+        """Whether the key chooses something at once."""
+        return event.key == "enter" or self._is_choice(event)
+
+    def _is_choice(self, event: events.Key) -> bool:
+        return any(choice.key == event.character for choice in self._choices)
+
     def on_key(self, event: events.Key) -> None:
-        if any(choice.key == event.character for choice in self._choices):
+        if self._is_choice(event):
             # The screen below must not see the key.
             event.stop()
             self.dismiss(event.character)

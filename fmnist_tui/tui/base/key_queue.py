@@ -14,6 +14,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
+from fmnist_tui.tui.base.dialogs import ChoiceDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
 
 # They open nothing: while one is held down, its repeats need not wait for each other.
@@ -36,6 +37,8 @@ class KeyQueue:
         self._sent: events.Event | None = None
         self._sent_at = 0.0
         self._screen: Screen[Any] | None = None
+        # The key that was typed last, and for which screen.
+        self._last_key: tuple[str, Screen[Any]] | None = None
 
     async def put(self, event: events.Event) -> None:
         """Send the event now, or after the ones before it.
@@ -57,7 +60,10 @@ class KeyQueue:
 
     async def _send_next(self) -> None:
         while self._waiting:
-            self._sent, self._sent_at = self._waiting.popleft(), time.monotonic()
+            event = self._waiting.popleft()
+            if self._is_held_down(event):
+                continue
+            self._sent, self._sent_at = event, time.monotonic()
             self._screen = self._app.screen
             await self._send(self._sent)
             if not self._sent.is_forwarded:
@@ -70,6 +76,19 @@ class KeyQueue:
                 await self._send_repeats()
                 return
         self._sent = None
+
+    def _is_held_down(self, event: events.Event) -> bool:
+        """Whether the key has opened the question that it would answer.
+
+        It may be held down, and repeat; so another key has to give the answer."""
+        if isinstance(event, events.Key):
+            screen, last = self._app.screen, self._last_key
+            if isinstance(screen, ChoiceDialog) and screen.is_answer(event) and last is not None:
+                key, asked_from = last
+                if key == event.key and asked_from is not screen:
+                    return True
+            self._last_key = event.key, screen
+        return False
 
     async def _send_repeats(self) -> None:
         while self._waiting and _is_repeat(self._waiting[0], self._sent):

@@ -12,6 +12,9 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 
 from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.base.dialog_flow import dialog_flow
+from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog
+from fmnist_tui.tui.base.screen import DashboardScreen
 from tests.tui.conftest import OpenDashboard, wait_for_idle
 from tests.tui.support import wait_until
 
@@ -83,3 +86,43 @@ async def test_a_key_whose_widget_is_removed_does_not_hold_up_the_next(
         slow.may_go_on.set()
         await removed
         await wait_until(pilot, lambda: dashboard.current_mode == "train")
+
+
+class Asking(Widget):
+    """Asks one question after another, which `a` and enter could answer."""
+
+    can_focus = True
+    BINDINGS = [("a,enter", "ask", "Ask")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[str | None] = []
+
+    @dialog_flow
+    async def action_ask(self) -> None:
+        screen = self.screen
+        assert isinstance(screen, DashboardScreen)
+        for question in ("Now?", "Really?"):
+            answers = [Choice("a", "yes"), Choice("b", "yes"), Choice("n", "no")]
+            answer = await screen.ask(ChoiceDialog(question, "", answers))
+            self.answers.append(answer)
+
+
+@pytest.mark.parametrize("key", ["a", "enter"])
+async def test_a_key_that_is_held_down_does_not_answer_the_question_that_it_opened(
+    open_dashboard: OpenDashboard, key: str
+) -> None:
+    async with open_dashboard("runs") as (dashboard, pilot):
+        asking = Asking()
+        await dashboard.screen.mount(asking)
+        asking.focus()
+        await pilot.pause()
+        await type_ahead(dashboard, *[key] * 5)
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
+        await pilot.press(*[key] * 5)
+        assert asking.answers == []
+        # The key that answers the first question does not answer the second one.
+        await type_ahead(dashboard, *["b"] * 5)
+        assert asking.answers == ["b"]
+        await pilot.press("n")
+        await wait_until(pilot, lambda: asking.answers == ["b", "n"])

@@ -223,7 +223,7 @@ async def test_the_cursor_stays_on_its_job_when_others_are_cleared(
         end_all(dashboard.app_state.running_jobs)
 
 
-@pytest.mark.parametrize(("key", "to_end"), [("s", 1), ("g", 0)])
+@pytest.mark.parametrize(("key", "to_end"), [("e", 1), ("g", 0)])
 async def test_quitting_asks_whether_to_stop_running_jobs(
     open_dashboard: OpenDashboard, key: str, to_end: int
 ) -> None:

@@ -158,9 +158,9 @@ async def test_a_archives_a_run_after_asking(
     app_state.selected_run = run
     async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
-        for answer in ("escape", "a"):
+        for answer in ("escape", "y"):
             assert run.path.is_dir()
-            await pilot.press("a")
+            await pilot.press(*"aaa")  # held down
             await wait_until(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
             await pilot.press(answer)
             await wait_until(pilot, lambda: not isinstance(dashboard.screen, ChoiceDialog))

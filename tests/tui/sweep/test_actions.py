@@ -57,10 +57,10 @@ async def test_x_kills_a_running_trial_after_asking(
         toasts = record_toasts(monkeypatch)
         await pilot.press("x")
         assert isinstance(dashboard.screen, ChoiceDialog)
-        await pilot.press("x")
+        await pilot.press("n")
         await pilot.pause()
         assert ledger.read_requests(trial) == (False, False)
-        await pilot.press("x", "k")
+        await pilot.press("x", "y")
         await wait_until(pilot, lambda: ledger.read_requests(trial)[0])
         await wait_until(pilot, lambda: "kill requested" in " ".join(toasts))
         await pilot.press("down", "x")
@@ -74,7 +74,10 @@ async def test_s_stops_all_workers_after_asking(
     async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 5)
         toasts = record_toasts(monkeypatch)
-        await pilot.press("s", "s")
+        await pilot.press(*"sss")  # held down
+        assert isinstance(dashboard.screen, ChoiceDialog)
+        assert ledger.read_requests(trial) == (False, False)
+        await pilot.press("y")
         await wait_until(pilot, lambda: ledger.read_requests(trial)[1])
         await wait_until(pilot, lambda: "stopping 1 trial" in " ".join(toasts))
 

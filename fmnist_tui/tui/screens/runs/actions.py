@@ -172,9 +172,9 @@ class RunActions:
         dialog = ChoiceDialog(
             f"Archive {run_name(run)}?",
             "The run moves to the subfolder archive and is no longer listed here.",
-            [Choice("a", "archive"), Choice("x", "cancel")],
+            [Choice("y", "archive"), Choice("n", "cancel")],
         )
-        if await self._screen.ask(dialog) == "a":
+        if await self._screen.ask(dialog) == "y":
             moved = await self._screen.in_thread(partial(archive.archive, run.run))
             self._forget(run.run, moved)
             self._screen.notify(f"{run_name(run)} is in {safe_text(moved.path.parent)}")

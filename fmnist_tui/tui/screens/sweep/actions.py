@@ -52,9 +52,9 @@ class SweepActions:
         dialog = ChoiceDialog(
             f"Kill trial {trial.number}?",
             "Its training ends after the next step; the sweep continues with another trial.",
-            [Choice("k", "kill"), Choice("x", "cancel")],
+            [Choice("y", "kill"), Choice("n", "cancel")],
         )
-        if await self._screen.ask(dialog) != "k":
+        if await self._screen.ask(dialog) != "y":
             return
 
         def kill() -> str:
@@ -144,9 +144,9 @@ class SweepActions:
             f"Stop {name}?",
             "All its workers end, on every machine. Their running trials are tried again when the"
             " sweep continues (w).",
-            [Choice("s", "stop"), Choice("x", "cancel")],
+            [Choice("y", "stop"), Choice("n", "cancel")],
         )
-        if await self._screen.ask(dialog) != "s":
+        if await self._screen.ask(dialog) != "y":
             return
 
         def stop() -> int:
