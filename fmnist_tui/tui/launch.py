@@ -66,6 +66,9 @@ def open_dashboard(
         _finish_run(app_state)
         return app_state.exit_code
     finally:
+        settings.flush()
+        for warning in settings.warnings:
+            _print(warning)
         session.close()
 
 

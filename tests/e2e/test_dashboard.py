@@ -148,6 +148,30 @@ def test_a_signal_while_the_run_is_saved_does_not_end_the_saving(
         assert "stopped at step" in busy.text()
 
 
+DEAD_STORAGE = """
+import threading
+from fmnist_tui.tui.screens.sweep.study_list import StudyWatcher
+
+def load(self, *args, **options):
+    print("asked the database")
+    threading.Event().wait()
+
+StudyWatcher.load = load
+from fmnist_tui.__main__ import main
+raise SystemExit(main())
+"""
+
+
+def test_quitting_does_not_wait_for_a_dead_database(env: dict[str, str]) -> None:
+    with Terminal(env=env, code=DEAD_STORAGE) as terminal:
+        terminal.until("7 Sweep")
+        terminal.press("7")
+        terminal.until("loading sweeps")
+        terminal.press("q")
+        assert terminal.wait_for_exit(30) == 0
+        assert terminal.is_restored()
+
+
 def test_keys_typed_while_the_program_starts_are_handled_in_order(env: dict[str, str]) -> None:
     with Terminal(env=env, cold=True) as terminal:
         terminal.type("23456q")

@@ -22,6 +22,7 @@ from fmnist_tui.tui.base.resizing import ResizableScreen
 from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.util.errors import UserError, format_error, format_unexpected_error
+from fmnist_tui.util.latest_work import LatestWork
 from fmnist_tui.util.text import safe_text
 
 Result = TypeVar("Result")
@@ -67,6 +68,11 @@ class DashboardScreen(ResizableScreen[None]):
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (MIN_ROWS, "-low"), (30, "-tall")]
 
     _last_focused: Widget | None = None
+
+    def __init__(self, classes: str | None = None) -> None:
+        super().__init__(classes=classes)
+        # The threads of `run_in_thread`, by group.
+        self._threads: dict[str, LatestWork] = {}
 
     @property
     def context(self) -> DashboardContext:
@@ -127,8 +133,13 @@ class DashboardScreen(ResizableScreen[None]):
             return None
         return await ask(self.app, dialog)
 
-    async def in_thread(self, work: Callable[[], Result]) -> Result:
-        """Do `work` in a thread, in a `dialog_flow`, which ends here if the screen has closed."""
+    async def in_thread(self, work: Callable[[], Result], *, ends_with_app: bool = False) -> Result:
+        """Do `work` in a thread, in a `dialog_flow`, which ends here if the screen has closed.
+
+        The app waits for the work when it closes, unless `ends_with_app`: for what another
+        machine has to answer."""
+        if ends_with_app:
+            return await self._while_open(asyncio.wrap_future(LatestWork().submit(work)))
         return await self._while_open(asyncio.to_thread(work))
 
     async def in_session(self, future: Future[Result]) -> Result:
@@ -164,12 +175,14 @@ class DashboardScreen(ResizableScreen[None]):
     ) -> None:
         """Do `work` in a thread and pass its result to `on_done`, on the screen's thread.
 
-        Newer work of the same group replaces older work, whose result is dropped, as are
-        results that come when the screen closes. A UserError or OSError goes to
+        A group has one thread: newer work replaces work that waits for it, and the result of
+        work that is being done is dropped, as are results that come when the screen closes.
+        The app does not wait for the thread when it closes. A UserError or OSError goes to
         `on_failed` as one line (by default a toast)."""
+        future = self._threads.setdefault(group, LatestWork()).submit(work)
 
         async def do() -> None:
-            await self._deliver(asyncio.to_thread(work), on_done, on_failed)
+            await self._deliver(asyncio.wrap_future(future), on_done, on_failed)
 
         _: Worker[None] = self.run_worker(do, group=group, exclusive=True)
 

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import did_you_mean, format_error
+from fmnist_tui.util.latest_work import LatestWork
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 from fmnist_tui.util.text_file import parse_toml, read_text
 
 VARIABLE = "FMNIST_TUI_SETTINGS"
 VIEW, KEYS = "view.json", "keys.toml"
+# The dashboard waits this long for its last choice to be on the disk.
+FLUSH_SECONDS = 5.0
 
 
 def settings_dir() -> Path:
@@ -34,13 +39,15 @@ def settings_dir() -> Path:
 
 @dataclass
 class Settings:
-    """Choices by name, saved at once. `warnings` are messages to show to the user."""
+    """Choices by name, saved at once, in a thread. `warnings` are messages to show to the user."""
 
     folder: Path | None = None
     values: dict[str, str] = field(default_factory=dict)
     keymap: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     unsaved: bool = False
+    _writer: LatestWork = field(default_factory=LatestWork, init=False, repr=False)
+    _last_write: Future[None] | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def load(cls, folder: Path) -> Settings:
@@ -71,12 +78,25 @@ class Settings:
         self.values[name] = value
         if self.folder is None or self.unsaved:
             return
+        write = partial(self._write, self.folder, json.dumps(self.values, indent=1).encode())
+        self._last_write = self._writer.submit(write)
+
+    def _write(self, folder: Path, data: bytes) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            atomic_write(self.folder / VIEW, json.dumps(self.values, indent=1).encode())
+            folder.mkdir(parents=True, exist_ok=True)
+            atomic_write(folder / VIEW, data)
         except OSError as error:
+            self._warn_unsaved(format_error(error))
+
+    def flush(self) -> None:
+        """Wait until the last choice is on the disk."""
+        if self._last_write is not None and wait([self._last_write], FLUSH_SECONDS).not_done:
+            self._warn_unsaved("the disk does not answer")
+
+    def _warn_unsaved(self, why: str) -> None:
+        if not self.unsaved:
             self.unsaved = True
-            self._warn(VIEW, f"not saved: {format_error(error)}")
+            self._warn(VIEW, f"not saved: {why}")
 
     def check_keys(self, known: set[str]) -> None:
         """Drop bindings of unknown actions, with a warning."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from fmnist_tui.tui.state import settings as settings_module
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.settings import KEYS, VIEW, Settings
 from tests.tui.conftest import OpenDashboard
@@ -13,7 +17,9 @@ from tests.tui.support import record_toasts
 
 
 def test_a_saved_setting_is_loaded_again(tmp_path: Path) -> None:
-    Settings.load(tmp_path).save("theme", "bench-light")
+    settings = Settings.load(tmp_path)
+    settings.save("theme", "bench-light")
+    settings.flush()
     assert Settings.load(tmp_path).get("theme") == "bench-light"
 
 
@@ -30,7 +36,10 @@ def test_an_unwritable_folder_is_reported_once_and_the_setting_applies(tmp_path:
     (tmp_path / "file").write_text("")
     settings = Settings(tmp_path / "file" / "below")
     settings.save("theme", "bench-light")
-    assert settings.get("theme") == "bench-light"
+    settings.flush()
+    settings.save("theme", "bench-dark")
+    settings.flush()
+    assert settings.get("theme") == "bench-dark"
     assert len(settings.warnings) == 1
 
 
@@ -55,3 +64,47 @@ async def test_the_theme_is_saved(app_state: AppState, open_dashboard: OpenDashb
         await pilot.pause()
         assert dashboard.current_theme.dark is not dark
         assert app_state.settings.get("theme") == dashboard.theme
+
+
+class SlowDisk:
+    """A disk that answers once it may, instead of `atomic_write`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.may_answer, self.written = threading.Event(), list[dict[str, str]]()
+        monkeypatch.setattr(settings_module, "atomic_write", self.write)
+
+    def write(self, path: Path, data: bytes) -> None:
+        assert self.may_answer.wait(60)
+        self.written.append(json.loads(data))
+
+
+@pytest.fixture
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowDisk]:
+    disk = SlowDisk(monkeypatch)
+    yield disk
+    disk.may_answer.set()
+
+
+def test_saving_does_not_wait_for_the_disk_and_the_last_choice_is_saved(
+    tmp_path: Path, slow_disk: SlowDisk
+) -> None:
+    settings = Settings(tmp_path)
+    for number in range(20):
+        settings.save("zoom", str(number))
+    settings.save("renderer", "braille")
+    slow_disk.may_answer.set()
+    settings.flush()
+    assert len(slow_disk.written) <= 2
+    assert slow_disk.written[-1] == {"zoom": "19", "renderer": "braille"}
+    assert settings.warnings == []
+
+
+def test_a_disk_that_does_not_answer_does_not_hold_up_the_end_and_is_reported(
+    tmp_path: Path, slow_disk: SlowDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings_module, "FLUSH_SECONDS", 0.01)
+    settings = Settings(tmp_path)
+    settings.save("zoom", "2")
+    settings.flush()
+    (warning,) = settings.warnings
+    assert warning.endswith("view.json: not saved: the disk does not answer")

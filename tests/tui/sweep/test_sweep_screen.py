@@ -229,6 +229,39 @@ async def test_another_study_is_shown_when_the_cursor_moves_to_it(
         assert dashboard.screen.focused is table(dashboard)
 
 
+async def test_a_cursor_that_is_held_down_has_one_thread_and_leads_to_the_study_at_the_cursor(
+    open_dashboard: OpenDashboard, location: StorageLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(8):
+        join_study(location, make_spec(name=f"study-{number}"))
+    storage_answers, calls, at_once = threading.Event(), 0, [0]
+    storage_answers.set()
+    load = study_list.StudyWatcher.load
+
+    def load_slowly(*args: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        at_once.append(at_once[-1] + 1)
+        storage_answers.wait(60)
+        at_once.append(at_once[-1] - 1)
+        return load(*args, **options)
+
+    monkeypatch.setattr(study_list.StudyWatcher, "load", load_slowly)
+    async with open_dashboard("sweep") as (dashboard, pilot):
+        await wait_until(pilot, lambda: len(rows(dashboard, "studies")) == 8)
+        screen = cast(sweep_screen.SweepScreen, dashboard.screen)
+        table(dashboard, "studies").focus()
+        storage_answers.clear()
+        calls = 0
+        await pilot.press(*["down"] * 7)
+        storage_answers.set()
+        await wait_until(
+            pilot, lambda: screen._selected is not None and screen._selected[1] == "study-0"
+        )
+        await wait_until(pilot, lambda: "study-0" in str(table(dashboard).border_title))
+    assert max(at_once) == 1 and calls <= 4
+
+
 async def test_a_refresh_leaves_the_list_of_sweeps_where_the_user_has_scrolled_it(
     open_dashboard: OpenDashboard,
     ledger: StudyLedger,

@@ -62,7 +62,7 @@ class SweepActions:
 
             return remote_control.kill(self._reader, study.location, study.name, trial.number)
 
-        self._screen.notify(await self._screen.in_thread(kill))
+        self._screen.notify(await self._screen.in_thread(kill, ends_with_app=True))
         self._on_changed()
 
     async def promote(self, study: StudySummary, trial: TrialView, snapshot: Snapshot) -> None:
@@ -154,7 +154,7 @@ class SweepActions:
 
             return remote_control.stop(self._reader, study.location, study.name)
 
-        running = await self._screen.in_thread(stop)
+        running = await self._screen.in_thread(stop, ends_with_app=True)
         self._screen.notify(f"{name}: stopping {format_count(running, 'trial')}")
         self._on_changed()
 

@@ -77,6 +77,8 @@ class SweepScreen(TableScreen[TrialView]):
         # The row of the selected study, when the list was last drawn.
         self._drawn_row: str | None = None
         self._requested: StudyRequest = None
+        # Whether the list is to be read with the next study: newer work replaces older.
+        self._reload_list = False
         self._ticks = 0
         self._rows: RowCache[TrialView] = RowCache()
         # None until they are computed.
@@ -113,19 +115,22 @@ class SweepScreen(TableScreen[TrialView]):
         self._requested = name
 
     def _load(self, *, reload_list: bool, force: bool = False) -> None:
+        self._reload_list = self._reload_list or reload_list
         # Do not pile up requests to a slow storage.
         if self._is_loading and not force:
             return
         self._requested = self.app_state.sweep or self._requested
         self.app_state.sweep = None
-        selected, requested = self._selected, self._requested
-        self.load_in_thread(
-            lambda: self._watcher.load(selected, reload_list=reload_list, requested=requested),
-            self._on_loaded,
+        work = partial(
+            self._watcher.load,
+            self._selected,
+            reload_list=self._reload_list,
+            requested=self._requested,
         )
+        self.load_in_thread(work, self._on_loaded)
 
     def _on_loaded(self, listing: StudyListing | None) -> None:
-        self._listing = listing or StudyListing()
+        self._listing, self._reload_list = listing or StudyListing(), False
         if listing is None:
             self._requested = None
         elif listing.selected is not None:
