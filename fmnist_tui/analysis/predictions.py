@@ -18,6 +18,8 @@ from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
+Rows = slice | list[int]
+ALL = slice(None)
 MissOrder = Literal["confidence", "loss", "index"]
 
 
@@ -41,7 +43,8 @@ class Predictions:
     """Logits for every image of a split; `indices` are positions in the dataset.
 
     `checkpoint` is best or last for what was the run's newest of that kind, otherwise the name of
-    its file. Files of earlier versions do not tell its hash, step and epoch."""
+    its file. Files of earlier versions do not tell its hash, step and epoch. `ids` identify the
+    images where the dataset's name does not."""
 
     split: str
     logits: npt.NDArray[np.float32]
@@ -52,6 +55,7 @@ class Predictions:
     sha256: str = ""
     step: int | None = None
     epoch: int | None = None
+    ids: npt.NDArray[np.uint64] | None = None
 
     def evaluation(self) -> Evaluation:
         return compute_metrics(softmax(self.logits), self.labels, self.classes)
@@ -95,6 +99,15 @@ class Predictions:
             for row in rows
         ]
 
+    def are_of(
+        self, labels: npt.NDArray[np.int64], ids: npt.NDArray[np.uint64] | None, rows: Rows = ALL
+    ) -> npt.NDArray[np.bool_]:
+        """For each of `rows`, whether it is of an image with this label and identity."""
+        same: npt.NDArray[np.bool_] = self.labels[rows] == labels
+        if self.ids is not None and ids is not None:
+            same &= self.ids[rows] == ids
+        return same
+
     def save(self, path: Path) -> None:
         """Write the file atomically."""
         buffer = io.BytesIO()
@@ -121,12 +134,18 @@ class Predictions:
                 split, checkpoint = str(file["split"]), str(file["checkpoint"])
                 sha256 = str(file["sha256"]) if "sha256" in file else ""
                 step, epoch = (int(file[key]) if key in file else None for key in ("step", "epoch"))
+                ids = file["ids"].astype(np.uint64) if "ids" in file else None
         except MemoryError:  # a damaged header can ask for any amount
             raise UserError(f"{name}: not enough memory to read it, or damaged") from None
         except Exception as error:  # noqa: BLE001 - damaged files make zip, zlib and numpy raise anything
             raise UserError(f"{name}: damaged predictions ({format_error(error)})") from None
         shape = (len(labels), len(classes))
-        if logits.shape != shape or indices.shape != labels.shape or labels.ndim != 1:
+        per_image = [indices] if ids is None else [indices, ids]
+        if (
+            logits.shape != shape
+            or labels.ndim != 1
+            or any(each.shape != labels.shape for each in per_image)
+        ):
             raise UserError(f"{name}: damaged predictions (sizes differ)")
         if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(classes):
             raise UserError(f"{name}: damaged predictions (labels out of range)")
@@ -140,4 +159,5 @@ class Predictions:
             sha256,
             step,
             epoch,
+            ids,
         )

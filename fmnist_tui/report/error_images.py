@@ -71,17 +71,20 @@ def load_error_images(
     from fmnist_tui.data.load import load_dataset_for
 
     split = load_dataset_for(config, data_dir, fetch=False).split(predictions.split)
-    labels = {miss.index: miss.true for group in groups for miss in group.misses}
+    misses = {miss.index: miss.row for group in groups for miss in group.misses}
     row_of = {int(index): row for row, index in enumerate(split.indices)}
-    rows = [row_of[index] for index in labels if index in row_of]
-    if split.labels[rows].tolist() != list(labels.values()):
+    rows = [row_of[index] for index in misses if index in row_of]
+    ids = None if split.ids is None else split.ids[rows]
+    if len(rows) < len(misses) or not all(
+        predictions.are_of(split.labels[rows], ids, list(misses.values()))
+    ):
         raise UserError(
             f"{safe_text(config.dataset)} no longer contains the images that were predicted"
         )
     images = split.images[rows]
     side = min(_MAX_SIDE, max(images.shape[1:3]))
     sheet = contact_sheet(images, side, _COLUMNS)
-    cells = {index: number for number, index in enumerate(labels)}
+    cells = {index: number for number, index in enumerate(misses)}
     return ErrorImages(groups, predictions.classes, sheet, side, _COLUMNS, cells)
 
 

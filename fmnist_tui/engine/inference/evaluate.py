@@ -80,6 +80,7 @@ def evaluate_split(
         sha256=checkpoint.sha256,
         step=checkpoint.step,
         epoch=checkpoint.epoch,
+        ids=split.ids,
     )
     evaluation = predictions.evaluation()
     name, step, epoch = checkpoint.name, checkpoint.step, checkpoint.epoch

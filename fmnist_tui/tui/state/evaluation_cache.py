@@ -36,11 +36,14 @@ Stamp = tuple[str, int, int, int] | None
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedEvaluation:
-    """A run's predictions on a split and their scores."""
+    """A run's predictions on a split and their scores.
+
+    `notes` of a new evaluation say what differs from when the checkpoint was trained."""
 
     folder: RunFolder
     predictions: Predictions
     evaluation: Evaluation
+    notes: tuple[str, ...] = ()
 
     @property
     def split(self) -> str:
@@ -148,7 +151,7 @@ class EvaluationCache:
             settle: Callable[[], None]
             try:
                 new = evaluated.result()
-                loaded = LoadedEvaluation(folder, new.predictions, new.evaluation)
+                loaded = LoadedEvaluation(folder, new.predictions, new.evaluation, new.notes)
                 self._put(loaded, split, _stamp(_file(folder, split)))
                 settle = partial(result.set_result, loaded)
             except BaseException as raised:  # noqa: BLE001 - passed on to the caller

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.inference.evaluate import SplitEvaluation
@@ -233,6 +234,8 @@ def test_a_fingerprint_is_kept_with_every_checkpoint_and_without_ids_in_exports(
     for path in run.checkpoints.glob("*.pt"):
         payload = torch.load(path, weights_only=True)
         assert "ids" in payload["about"]["data"]["train"]
+    ids = Predictions.load(run.predictions / "test.npz").ids
+    assert ids is not None and len(ids) == payload["about"]["data"]["test"]["count"]
     with photos.session() as session:
         request = ExportRequest("pth", tmp_path / "model.pth", check=False)
         session.export(run.path, request).result(PATIENCE)

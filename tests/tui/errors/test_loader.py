@@ -40,6 +40,19 @@ def test_missing_and_relabelled_images_are_counted() -> None:
     assert empty.count_changed(predictions([1], [10])) == 1
 
 
+def test_images_that_moved_to_another_index_are_counted() -> None:
+    zeros, indices = np.zeros(3, np.int64), np.arange(3)
+    ids = np.array([7, 8, 9], np.uint64)
+    logits = np.zeros((3, 2), np.float32)
+    predictions = Predictions("val", logits, zeros, indices, ("a", "b"), ids=ids)
+    images = np.zeros((4, 1, 1, 1), np.uint8)
+    now = np.array([7, 5, 8, 9], np.uint64)
+    one_added = Split("val", images, np.zeros(4, np.int64), np.arange(4), now)
+    assert SplitImages(one_added).count_changed(predictions) == 2
+    same = Split("val", images[:3], zeros, indices, ids)
+    assert SplitImages(same).count_changed(predictions) == 0
+
+
 def test_all_training_images_are_loaded_for_a_run_with_a_limit(
     tmp_path: Path,
 ) -> None:

@@ -34,7 +34,8 @@ class FakeSession:
         self.futures.append(Future())
         return self.futures[-1]
 
-    def answer(self, seed: int = 5, step: int = 40) -> None:
+    def answer(self, seed: int = 5, step: int = 40, notes: tuple[str, ...] = ()) -> None:
         predicted = replace(predictions(self.requests[-1][1], seed=seed), step=step, epoch=2)
-        result = SimpleNamespace(predictions=predicted, evaluation=predicted.evaluation(), notes=())
+        figures = predicted.evaluation()
+        result = SimpleNamespace(predictions=predicted, evaluation=figures, notes=notes)
         self.futures[-1].set_result(result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,20 @@ def test_images_whose_class_has_changed_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match="no longer contains the images"):
         load_error_images(CONFIG, shifted, tmp_path)
+
+
+def test_images_that_were_replaced_by_others_of_their_class_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = make_predictions("test")
+    ids = np.arange(len(stored.labels)).astype(np.uint64)
+    dataset = load_dataset("sketches", data_dir=tmp_path)
+    test = replace(dataset.test, ids=np.arange(len(dataset.test)).astype(np.uint64))
+    with_ids = replace(dataset, test=test)
+    monkeypatch.setattr("fmnist_tui.data.load.load_dataset_for", lambda *_, **__: with_ids)
+    assert load_error_images(CONFIG, replace(stored, ids=ids), tmp_path) is not None
+    with pytest.raises(UserError, match="no longer contains the images"):
+        load_error_images(CONFIG, replace(stored, ids=ids + np.uint64(1)), tmp_path)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -39,13 +39,14 @@ class SplitImages:
         return image
 
     def count_changed(self, predictions: Predictions) -> int:
-        """How many of the predicted images are missing now or have another label."""
+        """How many of the predicted images are missing now, are others or have another label."""
         if not len(self._sorted):
             return len(predictions.labels)
         positions = np.searchsorted(self._sorted, predictions.indices)
         positions = positions.clip(0, len(self._sorted) - 1)
         same = self._sorted[positions] == predictions.indices
-        same &= self._split.labels[self._order[positions]] == predictions.labels
+        rows, ids = self._order[positions], self._split.ids
+        same &= predictions.are_of(self._split.labels[rows], None if ids is None else ids[rows])
         return int((~same).sum())
 
 
