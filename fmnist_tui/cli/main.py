@@ -148,13 +148,18 @@ def _exit_on(number: signal.Signals) -> Iterator[None]:
 
 
 def _dispatch(arguments: list[str], debug: bool) -> int:
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in GLOBAL_OPTIONS):
+    names_command = bool(arguments) and (
+        not arguments[0].startswith("-") or arguments[0] in GLOBAL_OPTIONS
+    )
+    if not names_command:
         arguments = ["dashboard", *arguments]
     command = next((word for word in arguments if not word.startswith("-")), None)
     parser = build_parser(command)
     args, unknown = parser.parse_known_args(_add_default_action(arguments, command))
     if unknown:
         hint = _suggest_flag(parser, args, unknown[0])
+        if not names_command:
+            hint = "; name a command before it, such as `fmnist-tui train` (see --help)"
         raise UsageError(f"unknown argument {safe_text(unknown[0])!r}{hint}")
     args.debug = debug
     return _import_command(args.command).run(args) or 0

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from fmnist_tui.cli import main
-from fmnist_tui.cli.support import console
+from fmnist_tui.cli.support import console, progress
 from fmnist_tui.cli.support.run_summary import create_confusion_table
+from fmnist_tui.cli.support.training_view import BarView
+from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.protocol.events import Event
 from fmnist_tui.runs.folder import RunFolder
 from tests.unit.support import ended, epoch_ended, evaluated, note, saved, started, write_events
@@ -45,6 +47,27 @@ def test_names_in_tables_are_no_markup(capsys: pytest.CaptureFixture[str]) -> No
     assert printed.count(SHOWN) == 2
     assert "[/x]" in printed and ":+1:" in printed and "[red]val" in printed
     assert "\x1b]" not in printed
+
+
+class LiveStream(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bars_of_a_training_show_names_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    live = LiveStream()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(sys, "stderr", live)
+    monkeypatch.setattr(progress, "console", console.console.__wrapped__)
+    with BarView() as view:
+        view.on_load_step(LoadStep(HOSTILE, HOSTILE, "progress", HOSTILE, 1, 2))
+        view._bars.refresh()
+        bars = live.getvalue()
+        view.on_load_step(LoadStep("photos", HOSTILE, "failed"))
+    printed = live.getvalue()[len(bars) :]
+    assert SHOWN in bars and SHOWN in printed
+    assert not any(code in bars + printed for code in ("\x1b]", "\x07", "\x9b", "\u202e"))
 
 
 class GoneStream(io.StringIO):

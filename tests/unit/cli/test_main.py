@@ -42,3 +42,13 @@ def test_the_status_of_sys_exit_is_the_exit_status(monkeypatch: pytest.MonkeyPat
     assert main.run(["doctor"]) == 143
     replace_doctor(monkeypatch, lambda _: sys.exit())
     assert main.run(["doctor"]) == 0
+
+
+def test_a_setting_without_a_command_is_refused_with_the_command_that_takes_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main.run(["--epochs", "3"]) == 2
+    assert capsys.readouterr().err == (
+        "fmnist-tui: unknown argument '--epochs'; name a command before it, such as"
+        " `fmnist-tui train` (see --help)\n"
+    )
