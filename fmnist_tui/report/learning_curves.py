@@ -15,6 +15,7 @@ from fmnist_tui.protocol.run_state import (
     VAL_LOSS,
     RunState,
 )
+from fmnist_tui.protocol.validation import training_note
 from fmnist_tui.report.svg_chart import ChartCurve, ChartMark, CurveChart, curve_chart
 from fmnist_tui.report.tables import ReportTable
 from fmnist_tui.util.formatting import format_duration, format_number, format_percent
@@ -25,11 +26,12 @@ MAX_ROWS = 100
 
 @dataclass(frozen=True, slots=True)
 class LearningCurves:
-    """`table_title` says how many of the epochs the table has."""
+    """`table_title` says how many of the epochs the table has, `note` how it was measured."""
 
     charts: list[CurveChart]
     table: ReportTable | None
     table_title: str
+    note: str = ""
 
 
 def learning_curves(state: RunState) -> LearningCurves | None:
@@ -85,7 +87,8 @@ def learning_curves(state: RunState) -> LearningCurves | None:
     rows = _thin_out(epochs, state.best)
     part = f" ({len(rows)} of {len(epochs):,})" if len(rows) < len(epochs) else ""
     title = f"Epochs as a table{part}"
-    return LearningCurves(charts, _epoch_table(rows, state.best) if rows else None, title)
+    table = _epoch_table(rows, state.best) if rows else None
+    return LearningCurves(charts, table, title, f"Measured {training_note(state.started)}.")
 
 
 def _marks(state: RunState, steps: int) -> list[ChartMark]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import fmnist_tui
 from fmnist_tui.analysis.metrics import wilson_interval
 from fmnist_tui.protocol.events import ENSEMBLE, FINISHED
+from fmnist_tui.protocol.validation import find_validation, training_note
 from fmnist_tui.report import provenance
 from fmnist_tui.report.calibration import reliability_diagram
 from fmnist_tui.report.collect import ReportFacts
@@ -136,17 +137,18 @@ def _status(facts: ReportFacts) -> str:
 
 
 def _tiles(facts: ReportFacts) -> Iterator[ScoreTile]:
-    scores, best = facts.scores, facts.state.best
+    scores, val = facts.scores, find_validation(facts.state)
     if scores is not None:
         result, split = scores.evaluation, scores.split
         yield _accuracy_tile(split, result.accuracy, result.interval, result.count)
         loss = f"loss {format_number(result.loss)}"
         yield ScoreTile("macro F1", format_percent(result.macro_f1), loss)
         yield ScoreTile("calibration error", format_percent(result.ece), f"ECE on {split}")
-    if best is not None and best.val_accuracy is not None:
-        accuracy, count = best.val_accuracy, best.val_count
-        interval = wilson_interval(round(accuracy * count), count)
-        yield _accuracy_tile(f"val, epoch {best.epoch}", accuracy, interval, count)
+    if val is not None and (val.note or scores is None or scores.split != "val"):
+        interval = wilson_interval(round(val.accuracy * val.count), val.count)
+        when = f", epoch {val.epoch}" if val.epoch else ""
+        name = f"val{when}" + (f", {val.note}" if val.note else "")
+        yield _accuracy_tile(name, val.accuracy, interval, val.count)
     if scores is not None:
         epoch = f", epoch {scores.epoch}" if scores.epoch is not None else ""
         details = f"checkpoint {scores.checkpoint}{epoch}"
@@ -180,7 +182,7 @@ def _sections(facts: ReportFacts) -> Iterator[ReportSection]:
     yield ReportSection("errors", "Errors", "errors", facts.images)
     members = members_table(facts) if is_ensemble else None
     yield ReportSection("members", "Members", "members", members)
-    yield ReportSection("fit", "Fit", "fit", facts.fit)
+    yield ReportSection("fit", f"Fit, {training_note(facts.state.started)}", "fit", facts.fit)
     yield ReportSection("settings", "Settings", "settings", provenance.settings_section(facts))
     command = provenance.reproduce_section(facts)
     yield ReportSection("reproduce", "How to reproduce it", "reproduce", command)

@@ -73,8 +73,8 @@ def members_table(facts: ReportFacts) -> ReportTable:
     for member in facts.members:
         figures = (NO_VALUE, NO_VALUE, NO_VALUE)
         if (summary := member.summary) is not None:
-            val, test = summary.best_val_accuracy, summary.test_accuracy
-            figures = (summary.model, format_percent(val), format_percent(test))
+            test = format_percent(summary.test_accuracy)
+            figures = (summary.model, summary.val_text, test)
         rows.append((member.name, *figures, member.checkpoint or NO_VALUE))
     return ReportTable(
         "Members of the ensemble; each accuracy is the member's own, if its run still exists",

@@ -21,6 +21,7 @@ from fmnist_tui.protocol.events import (
 )
 from fmnist_tui.protocol.json_codec import DecodeError
 from fmnist_tui.protocol.run_state import RunState
+from fmnist_tui.protocol.validation import find_validation, format_validation
 from fmnist_tui.runs.folder import RunFolder, list_run_folders
 from fmnist_tui.runs.lock import LockHolder, find_holder
 from fmnist_tui.util.errors import UserError, did_you_mean, format_error
@@ -45,9 +46,10 @@ class RunSummary:
 
     `state` is running, paused, finished, stopped, detached, failed, crashed or broken;
     `reason` says why it failed or is broken. `best_val_accuracy` and `test_accuracy` are
-    fractions. `started` is when the run first started, in seconds since 1970; `seconds` its wall
-    time and `train_seconds` the time in training steps, of all its sessions. Runs of earlier
-    versions tell only the wall time of the last one. The epochs of a sweep are its trials.
+    fractions; `val_note` is that of `validation.Validation`. `started` is when the run first
+    started, in seconds since 1970; `seconds` its wall time and `train_seconds` the time in
+    training steps, of all its sessions. Runs of earlier versions tell only the wall time of the
+    last one. The epochs of a sweep are its trials.
     """
 
     run: RunFolder
@@ -62,6 +64,7 @@ class RunSummary:
     epochs_done: int = 0
     epochs_total: int = 0
     best_val_accuracy: float | None = None
+    val_note: str = ""
     test_accuracy: float | None = None
     seconds: float = 0.0
     train_seconds: float | None = None
@@ -78,6 +81,11 @@ class RunSummary:
         return f"{safe_text(self.run.name)} is {kind} and cannot be {action}" + hints.get(
             self.kind, ""
         )
+
+    @property
+    def val_text(self) -> str:
+        """The validation accuracy, marked if the training measured it."""
+        return format_validation(self.best_val_accuracy, self.val_note)
 
     @property
     def title(self) -> str:
@@ -110,9 +118,8 @@ def summarise_run(run: RunFolder) -> RunSummary:
         if live is not None:
             return RunSummary(run, RUNNING, holder=live, started=live.started)
         return RunSummary(run, BROKEN, "it has no readable events", started=_modified_at(run))
-    val, test = state.evaluation("val"), state.evaluation("test")
-    # An ensemble has no epochs but an evaluation.
-    best = state.best.val_accuracy if state.best else val.accuracy if val else None
+    val, test = find_validation(state), state.evaluation("test")
+    best = val.accuracy if val is not None else None
     done = state.epochs_done or max(0, state.epoch - 1)
     if state.trial is not None:
         best, done = state.trial.best, state.trial.done
@@ -130,6 +137,7 @@ def summarise_run(run: RunFolder) -> RunSummary:
         epochs_done=done,
         epochs_total=state.started.epochs if state.started.kind != LRFIND else 0,
         best_val_accuracy=best,
+        val_note=val.note if val is not None else "",
         test_accuracy=test.accuracy if test else None,
         seconds=state.seconds,
         train_seconds=(state.progress or state.started).train_seconds,

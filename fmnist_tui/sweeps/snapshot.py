@@ -34,7 +34,8 @@ NONE_COMPLETE = "no trial is complete yet"
 
 @dataclass(frozen=True, slots=True)
 class TrialView:
-    """A trial. `curve` is its validation accuracy by epoch and `value` the best of it;
+    """A trial. `curve` is its validation accuracy by epoch, as its training measured it; `value`
+    that of its evaluation if it is complete, otherwise the best of the curve;
     `retry_of` is the number of the trial whose settings it repeats, `silent_seconds` the time
     since the last heartbeat of a running one."""
 

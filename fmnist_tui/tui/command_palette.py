@@ -28,7 +28,6 @@ from fmnist_tui.tui.bindings import NodeClass, screen_bindings
 from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.tui.jobs.recipe_check import check_recipe
 from fmnist_tui.util.errors import UserError
-from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
 # Entries about other screens are listed below all that match as well.
@@ -107,8 +106,8 @@ class PaletteCommands(Provider):
                 entries.append(Entry(f"Check recipe: {name}", words, check))
         with contextlib.suppress(UserError):
             for summary in await asyncio.to_thread(list_runs, context.app_state.runs_dir):
-                figure = summary.best_val_accuracy
-                about = summary.state + (f", {format_percent(figure)} val" if figure else "")
+                has_val = summary.best_val_accuracy is not None
+                about = summary.state + (f", {summary.val_text} val" if has_val else "")
                 name = safe_text(summary.run.name, 80)
                 open_run = partial(context.open_listed_run, summary)
                 entries.append(Entry(f"Run: {name}", about, open_run))

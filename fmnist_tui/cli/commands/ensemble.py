@@ -131,7 +131,7 @@ def _print(folder: RunFolder, state: RunState, members: Sequence[RunSummary]) ->
         (
             safe_text(f"{member.recipe} {member.run.id}", 40),
             safe_text(member.model, 30),
-            format_percent(member.best_val_accuracy),
+            member.val_text,
             format_percent(member.test_accuracy),
         )
         for member in members

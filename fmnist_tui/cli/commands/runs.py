@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.cells import cell_len
@@ -19,6 +19,7 @@ from fmnist_tui.protocol import commands
 from fmnist_tui.protocol.events import SWEEP
 from fmnist_tui.protocol.lr_search import LrSearch
 from fmnist_tui.protocol.run_state import RunState
+from fmnist_tui.protocol.validation import MARK_MEANING
 from fmnist_tui.runs.archive import archive, delete
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventReader, replay
@@ -51,7 +52,7 @@ LIST_COLUMNS: dict[str, Callable[[RunSummary], object]] = {
     ">epochs": lambda summary: (
         f"{summary.epochs_done}/{summary.epochs_total}" if summary.epochs_total else "–"
     ),
-    ">val": lambda summary: format_percent(summary.best_val_accuracy),
+    ">val": lambda summary: summary.val_text,
     ">test": lambda summary: format_percent(summary.test_accuracy),
     ">time": lambda summary: format_duration(summary.seconds),
     "started": lambda summary: format_time(summary.started),
@@ -96,6 +97,7 @@ def to_json(summary: RunSummary) -> dict[str, Any]:
         "epochs": summary.epochs_done,
         "epochs_total": summary.epochs_total,
         "val_accuracy": summary.best_val_accuracy,
+        "val_during_training": bool(summary.val_note),
         **console.pick(summary, "test_accuracy", "seconds", "train_seconds", "started"),
         "pid": summary.holder.pid if summary.holder else None,
     }
@@ -116,6 +118,7 @@ def _list(args: argparse.Namespace) -> None:
         columns = _fit_columns(columns, console.console().width)
         rows = zip(*columns.values(), strict=True)
         console.print_table(columns, rows, no_wrap=True, whole_ids=True)
+        _explain_mark(summaries)
 
 
 def _fit_columns(columns: dict[str, list[object]], width: int) -> dict[str, list[object]]:
@@ -270,7 +273,7 @@ def _compare(args: argparse.Namespace) -> None:
         return
     rows = {
         "state": [summary.state for summary in summaries],
-        "val": [format_percent(summary.best_val_accuracy) for summary in summaries],
+        "val": [summary.val_text for summary in summaries],
         "test": [format_percent(summary.test_accuracy) for summary in summaries],
         "time": [format_duration(summary.seconds) for summary in summaries],
         **{key: [format_setting(value) for value in values] for key, values in differing.items()},
@@ -279,6 +282,12 @@ def _compare(args: argparse.Namespace) -> None:
         ("", *(f">{safe_text(folder.id)}" for folder in folders)),
         ((heading, *cells) for heading, cells in rows.items()),
     )
+    _explain_mark(summaries)
+
+
+def _explain_mark(summaries: Sequence[RunSummary]) -> None:
+    if any(summary.val_note for summary in summaries):
+        console.note(MARK_MEANING)
 
 
 def _archive(args: argparse.Namespace) -> None:

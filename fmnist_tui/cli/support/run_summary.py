@@ -17,6 +17,7 @@ from fmnist_tui.protocol.events import ENSEMBLE, LRFIND
 from fmnist_tui.protocol.lr_curve import RatePoint, chart_points
 from fmnist_tui.protocol.lr_search import LrSearch, format_search_result
 from fmnist_tui.protocol.run_state import RunState
+from fmnist_tui.protocol.validation import find_validation, training_note
 from fmnist_tui.render.line_chart import Line, format_chart
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.util.formatting import (
@@ -71,9 +72,13 @@ def _print_scores(state: RunState) -> None:
             for result in results
         ),
     )
+    val = find_validation(state)
+    if val is not None and val.note:
+        accuracy = format_percent(val.accuracy)
+        console.line(f"val {accuracy} of {val.count:,} images (epoch {val.epoch}, {val.note})")
     if state.epochs:
         fit = judge_fit(state)
-        console.line(f"fit: {fit.verdict}. {fit.explanation}")
+        console.line(f"fit ({training_note(state.started)}): {fit.verdict}. {fit.explanation}")
     reason = f": {state.message}" if state.message else ""
     console.line(f"{state.end_reason or 'not ended'} {_format_work(state)}{reason}")
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.events import FAILED, FINISHED, STOPPED, EpochEnded
 from fmnist_tui.protocol.run_state import RunState
+from fmnist_tui.protocol.validation import find_validation
 from fmnist_tui.sweeps import trial_states
 from fmnist_tui.sweeps.retry import StorageRetry
 from fmnist_tui.sweeps.study import HEARTBEAT_SECONDS, ClaimedTrial, StudyLedger
@@ -100,7 +101,8 @@ class TrialRunner:
     def conclude(self, sweep_stop_reason: str | None) -> TrialResult:
         """End the trial in the study; a UserError says that the storage could not be written."""
         ledger, trial, state = self._ledger, self._trial, self.state
-        value = state.best.val_accuracy if state.best else None
+        val = find_validation(state)
+        value = val.accuracy if val is not None else None
         result, why = self._result(sweep_stop_reason, value)
         end = partial(ledger.end, trial, result, value, why)
         if result == trial_states.STOPPED:

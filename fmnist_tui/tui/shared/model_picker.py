@@ -11,7 +11,6 @@ from fmnist_tui.runs.listing import BROKEN, list_runs
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.shared.run_names import run_name
-from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.paths import expand_home
 
 _FILE = ("", "a model file …")
@@ -27,8 +26,7 @@ async def pick_model(
     items = [_NONE] if allow_none else []
     for summary in summaries:
         if summary.state != BROKEN:
-            best = format_percent(summary.best_val_accuracy)
-            text = f"{run_name(summary):<24} {summary.state:<9} best val {best}"
+            text = f"{run_name(summary):<24} {summary.state:<9} val {summary.val_text}"
             items.append((summary.run.name, text))
             runs[summary.run.name] = summary.run
     choice = await screen.ask(PickerDialog("Which model", [*items, _FILE]))

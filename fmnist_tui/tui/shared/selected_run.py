@@ -21,7 +21,7 @@ from fmnist_tui.tui.state.evaluation_cache import SPLIT_ORDER, LoadedEvaluation
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.run_status import status_mark
 from fmnist_tui.util.errors import UserError
-from fmnist_tui.util.formatting import format_percent
+from fmnist_tui.util.formatting import NO_VALUE, format_percent
 from fmnist_tui.util.sequences import next_item
 from fmnist_tui.util.text import safe_text
 
@@ -253,9 +253,9 @@ def _format_run(run: RunSummary) -> Content:
     """`● two-conv 7f3a  fashion  finished  val 91.24 %  test 91.87 %`."""
     sign, colour = status_mark(run.state)
     figures = [
-        f"{split} {format_percent(share):>7}"
-        for split, share in (("val", run.best_val_accuracy), ("test", run.test_accuracy))
-        if share is not None
+        f"{split} {text:>8}"
+        for split, text in (("val", run.val_text), ("test", format_percent(run.test_accuracy)))
+        if text != NO_VALUE
     ]
     words = [(run.recipe, 11), (run.run.id, 5), (run.dataset, 9), (run.state, 8)]
     text = " ".join(f"{safe_text(word or '?', width):<{width}}" for word, width in words)

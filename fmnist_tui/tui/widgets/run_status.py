@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 
 from fmnist_tui.protocol.events import LRFIND
+from fmnist_tui.protocol.validation import find_validation
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
@@ -38,6 +39,6 @@ def run_status(feed: RunFeed) -> Content:
         parts.append(f"ep {min(state.epochs_done + 1, epochs)}/{epochs}")
     if feed.status not in ("training", "validating"):
         parts.append(feed.status)
-    if state.best is not None and state.best.val_accuracy is not None:
-        parts.append(f"{format_percent(state.best.val_accuracy, 1)} val")
+    if (val := find_validation(state)) is not None:
+        parts.append(f"{val.format(1)} val")
     return Content.assemble((sign, colour), " ", safe_text("  ".join(parts)), " ")

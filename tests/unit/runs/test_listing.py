@@ -76,7 +76,7 @@ def test_summary_of_a_finished_run(tmp_path: Path) -> None:
         model="two-conv",
         epochs_done=3,
         epochs_total=5,
-        best_val_accuracy=0.91,
+        best_val_accuracy=0.92,
         test_accuracy=0.89,
         seconds=60.0,
         started=1000.0,
@@ -204,7 +204,7 @@ def test_only_the_ends_of_a_very_long_file_are_read(tmp_path: Path) -> None:
     before = time.perf_counter()
     summary = only(tmp_path)
     assert time.perf_counter() - before < 0.5
-    assert (summary.state, summary.best_val_accuracy, summary.started) == ("finished", 0.91, 1000.0)
+    assert (summary.state, summary.best_val_accuracy, summary.started) == ("finished", 0.92, 1000.0)
 
 
 def test_an_incomplete_last_line_is_ignored(tmp_path: Path) -> None:

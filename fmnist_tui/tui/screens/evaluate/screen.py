@@ -12,6 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from fmnist_tui.analysis.overfitting import judge_fit
+from fmnist_tui.protocol.validation import training_note
 from fmnist_tui.render.line_chart import Line
 from fmnist_tui.tui.screens.evaluate import confusion_layout, summary
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
@@ -102,7 +103,8 @@ class EvaluateScreen(SelectedRunScreen):
     def _update_fit(self) -> None:
         state = self.selected.state
         if state is not None:
-            text = summary.fit_text(judge_fit(state), self.query_one("#fit").size.width)
+            width, note = self.query_one("#fit").size.width, training_note(state.started)
+            text = summary.fit_text(judge_fit(state), note, width)
             self.query_one("#fit-text", Static).update(text)
 
     # -- layout -----------------------------------------------------------------------

@@ -54,8 +54,9 @@ def reliability_text(evaluation: Evaluation) -> str:
     return f"confidence ≥ {format_percent(CONFIDENT, 0)}: {format_percent(share, 0)} of predictions"
 
 
-def fit_text(judgement: FitJudgement, width: int) -> Content:
-    """The judgement, its reasons, and the figures of the best and the last epoch."""
+def fit_text(judgement: FitJudgement, note: str, width: int) -> Content:
+    """The judgement, its reasons, and the figures of the best and the last epoch; `note` says how
+    the training measured them."""
     sign, colour = _SIGNS[judgement.verdict]
     verdict = Content.styled(f"{sign} {judgement.verdict}", f"bold {colour}")
     lines = [verdict, Content(judgement.explanation)]
@@ -72,7 +73,7 @@ def fit_text(judgement: FitJudgement, width: int) -> Content:
             )
             for name, epoch in (("best", judgement.best), ("last", judgement.last))
         ]
-        lines.append(Content(""))
+        lines += [Content(""), Content.styled(f"measured {note}", "$foreground-muted")]
         if width < _WIDE:
             lines += [
                 Content(f"{name:<11}" + "".join(f"{cell:>11}" for cell in cells))

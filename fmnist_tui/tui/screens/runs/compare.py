@@ -12,6 +12,7 @@ from fmnist_tui.analysis.metrics import wilson_interval
 from fmnist_tui.config.problems import format_setting
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import ENSEMBLE, SWEEP
+from fmnist_tui.protocol.validation import MARK, MARK_MEANING
 from fmnist_tui.render.line_chart import Line
 from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.tui.screens.runs.history import RunHistory
@@ -115,10 +116,11 @@ def _state(summary: RunSummary) -> str:
 def _result_rows(history: RunHistory) -> list[tuple[str, str]]:
     val, val_count, test, test_count = _results(history)
     rows = []
-    if history.best is not None and val_count:
-        rows.append(("best val", f"{val} of {val_count}, epoch {history.best.epoch}"))
-    elif val_count:
-        rows.append(("val", f"{val} of {val_count}"))
+    if history.val is not None:
+        epoch = f", epoch {history.val.epoch}" if history.val.epoch else ""
+        rows.append(("best val" if epoch else "val", f"{val} of {val_count}{epoch}"))
+        if history.val.note:
+            rows.append(("", f"{MARK} {history.val.note}"))
     if test_count:
         rows.append(("test", f"{test} of {test_count}"))
     return rows
@@ -154,6 +156,8 @@ def _side_by_side(runs: Sequence[RunComparison]) -> Content:
             f"  {fit_text(cell, width)}" for cell, width in zip(row, widths, strict=True)
         )
         lines.append(Content.assemble((f"{name:<{name_width}}", _NAME), values.rstrip()))
+    if any(run.history.val is not None and run.history.val.note for run in runs):
+        lines.append(Content.styled(MARK_MEANING, _MUTED))
     if not differences and all(config is not None for config in configs):
         lines.append(Content.styled("all settings are the same", _MUTED))
     errors = [run.history.error for run in runs if run.history.error]
@@ -161,21 +165,18 @@ def _side_by_side(runs: Sequence[RunComparison]) -> Content:
     return Content("\n").join(lines)
 
 
-def _results(history: RunHistory) -> tuple[str, str, str, str]:
+def _results(history: RunHistory) -> list[str]:
     """Validation and test accuracy, each with half its interval and its number of images."""
-    best, val, test = history.best, history.val, history.test
-    val_accuracy, val_count = NO_VALUE, ""
-    if best is not None and best.val_accuracy is not None:
-        bounds = wilson_interval(round(best.val_accuracy * best.val_count), best.val_count)
-        val_accuracy = format_percent_margin(best.val_accuracy, *bounds)
-        val_count = f"{best.val_count:,}"
-    elif best is None and val is not None:
-        val_accuracy = format_percent_margin(val.accuracy, val.accuracy_low, val.accuracy_high)
-        val_count = f"{val.count:,}"
-    if test is None:
-        return val_accuracy, val_count, NO_VALUE, ""
-    test_accuracy = format_percent_margin(test.accuracy, test.accuracy_low, test.accuracy_high)
-    return val_accuracy, val_count, test_accuracy, f"{test.count:,}"
+    val, test = history.val, history.test
+    cells = [NO_VALUE, "", NO_VALUE, ""]
+    if val is not None:
+        bounds = wilson_interval(round(val.accuracy * val.count), val.count)
+        mark = MARK if val.note else ""
+        cells[:2] = mark + format_percent_margin(val.accuracy, *bounds), f"{val.count:,}"
+    if test is not None:
+        margin = format_percent_margin(test.accuracy, test.accuracy_low, test.accuracy_high)
+        cells[2:] = margin, f"{test.count:,}"
+    return cells
 
 
 def _differences(configs: Sequence[RunConfig | None]) -> list[str]:

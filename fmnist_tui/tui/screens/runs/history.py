@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 from fmnist_tui.config import recipes
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.protocol.events import ENSEMBLE, SWEEP, Alert, EpochEnded, Evaluated, RunStarted
+from fmnist_tui.protocol.events import ENSEMBLE, SWEEP, Alert, Evaluated, RunStarted
 from fmnist_tui.protocol.run_state import TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS, RunState
+from fmnist_tui.protocol.validation import Validation, find_validation
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.sweeps import spec as specs
@@ -39,8 +40,7 @@ class RunHistory:
     config: RunConfig | None = None
     error: str = ""
     started: RunStarted | None = None
-    best: EpochEnded | None = None
-    val: Evaluated | None = None
+    val: Validation | None = None
     test: Evaluated | None = None
     curves: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     alerts: tuple[Alert, ...] = ()
@@ -118,8 +118,7 @@ def _build_history(folder: RunFolder, state: RunState, error: str) -> RunHistory
         config,
         error,
         state.started,
-        state.best,
-        state.evaluation("val"),
+        find_validation(state),
         state.evaluation("test"),
         curves,
         tuple(state.alerts)[-(ENSEMBLE_ALERTS if kind == ENSEMBLE else ALERTS) :],

@@ -14,6 +14,7 @@ from textual.strip import Strip
 
 from fmnist_tui.protocol.events import LRFIND, RunStarted, Telemetry, format_threads
 from fmnist_tui.protocol.run_state import RunState
+from fmnist_tui.protocol.validation import find_validation, format_validation, training_note
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.formatting import format_duration, format_percent
@@ -127,9 +128,11 @@ def training_figures(state: RunState, status: str) -> list[str]:
     if state.progress is not None:
         parts.append(f"loss {state.progress.loss:.3f}")
     if state.epochs and state.epochs[-1].val_accuracy is not None:
-        parts.append(f"val {format_percent(state.epochs[-1].val_accuracy)}")
-    if state.best is not None and state.best.val_accuracy is not None:
-        parts.append(f"best {format_percent(state.best.val_accuracy)}")
+        note = training_note(state.started)
+        parts.append(f"val {format_validation(state.epochs[-1].val_accuracy, note)}")
+    best = find_validation(state)
+    if best is not None and state.best is not None:
+        parts.append(f"best {best.format()}")
     if state.lr is not None:
         parts.append(f"lr {state.lr:.3g}")
     return parts
