@@ -172,6 +172,9 @@ def test_an_ensemble_of_seeds_is_a_run(home: Home, tmp_path: Path) -> None:
     image = str(shipped_folder("assets") / "samples" / "trouser.webp")
     assert home.json("predict", result["run"], image)[0]["label"]
     shown = home.run("runs", "show", result["run"]).stdout
+    other = result["members"][1]["run"]
+    assert "seed" not in home.json("runs", "compare", result["run"], other)["differences"]
+    assert "seed" not in home.json("runs", "show", result["run"])["config"]
     assert "2 × linear" in shown and f"member 1: {result['members'][0]['run']}" in shown
     line = home.error_line("train", "--resume", result["run"], status=1)
     assert "is an ensemble and cannot be resumed" in line

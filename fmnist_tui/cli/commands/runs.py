@@ -13,7 +13,7 @@ from rich.text import Text
 
 from fmnist_tui.cli.support import console, lr_search, options
 from fmnist_tui.cli.support.progress import show_progress
-from fmnist_tui.config import recipes, run_config
+from fmnist_tui.config import run_config
 from fmnist_tui.config.problems import format_setting
 from fmnist_tui.protocol import commands
 from fmnist_tui.protocol.events import SWEEP
@@ -26,8 +26,9 @@ from fmnist_tui.runs.jsonl_reader import EventReader, replay
 from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise_run
 from fmnist_tui.runs.lock import find_holder
 from fmnist_tui.runs.log import send_command
+from fmnist_tui.sweeps.run_settings import differing_settings, read_run_settings
 from fmnist_tui.util.errors import UsageError, UserError
-from fmnist_tui.util.formatting import format_duration, format_percent, format_time
+from fmnist_tui.util.formatting import NO_VALUE, format_duration, format_percent, format_time
 from fmnist_tui.util.text import safe_text
 
 POLL_SECONDS = 0.1
@@ -153,12 +154,12 @@ def _show(args: argparse.Namespace) -> None:
 
         print_sweep_run(folder, to_json(summary), as_json=args.json)
         return
-    config = recipes.read_recipe(folder.config).config() if folder.config.exists() else None
+    own = read_run_settings(folder, summary.kind).own if folder.config.exists() else None
     if args.json:
         console.print_json(
             {
                 **to_json(summary),
-                "config": config.model_dump() if config else None,
+                "config": own,
                 "epochs_table": [
                     {**console.pick(epoch, *EPOCH_KEYS), "train_seconds": epoch.seconds}
                     for epoch in state.epochs
@@ -172,10 +173,10 @@ def _show(args: argparse.Namespace) -> None:
 
     process = f", {summary.holder}" if summary.holder else ""
     console.line(f"{folder.name}: {summary.state}{process}")
-    if config is not None:
+    if own is not None:
+        defaults = run_config.RunConfig().model_dump()
         changed = [
-            f"{key} {format_setting(value)}"
-            for key, (_, value) in run_config.RunConfig().differences(config).items()
+            f"{key} {format_setting(value)}" for key, value in own.items() if value != defaults[key]
         ]
         console.line(", ".join(changed) or "all settings at their defaults")
     print_run(state, folder)
@@ -261,22 +262,19 @@ def _compare(args: argparse.Namespace) -> None:
     runs_dir = options.require_runs_dir(args)
     folders = [resolve(runs_dir, name) for name in args.names]
     summaries = [summarise_run(folder) for folder in folders]
-    configs = [recipes.read_recipe(folder.config).config().model_dump() for folder in folders]
-    differing = {
-        key: [config[key] for config in configs]
-        for key, value in configs[0].items()
-        if any(config[key] != value for config in configs[1:])
-    }
+    settings = [read_run_settings(summary.run, summary.kind).own for summary in summaries]
+    differing = differing_settings(settings)
     if args.json:
         documents = [to_json(summary) for summary in summaries]
-        console.print_json({"runs": documents, "differences": differing})
+        differences = {key: [values.get(key) for values in settings] for key in differing}
+        console.print_json({"runs": documents, "differences": differences})
         return
     rows = {
         "state": [summary.state for summary in summaries],
         "val": [summary.val_text for summary in summaries],
         "test": [format_percent(summary.test_accuracy) for summary in summaries],
         "time": [format_duration(summary.seconds) for summary in summaries],
-        **{key: [format_setting(value) for value in values] for key, values in differing.items()},
+        **{key: [_format_own(values, key) for values in settings] for key in differing},
     }
     console.print_table(
         ("", *(f">{safe_text(folder.id)}" for folder in folders)),
@@ -288,6 +286,13 @@ def _compare(args: argparse.Namespace) -> None:
 def _explain_mark(summaries: Sequence[RunSummary]) -> None:
     if any(summary.val_note for summary in summaries):
         console.note(MARK_MEANING)
+
+
+def _format_own(settings: dict[str, Any], key: str) -> str:
+    if key not in settings:
+        return NO_VALUE
+    value = settings[key]
+    return safe_text(value, 40) if isinstance(value, str) else format_setting(value)
 
 
 def _archive(args: argparse.Namespace) -> None:

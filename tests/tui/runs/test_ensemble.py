@@ -13,6 +13,7 @@ from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.tui.base.dialogs import ChoiceDialog, PromptDialog
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
 from fmnist_tui.tui.screens.train import progress
+from fmnist_tui.tui.screens.train.form import Form
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.shared.run_names import ensemble_summary
 from fmnist_tui.tui.state.app_state import AppState
@@ -93,6 +94,23 @@ async def test_the_page_of_an_ensemble_lists_its_members_and_no_epochs(
         assert f" {NO_VALUE} " in rows(dashboard)[0]
 
 
+async def test_an_ensemble_is_not_compared_by_the_settings_of_its_first_member(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
+    make_run(app_state.runs_dir, CONFIG.changed(lr=0.01))
+    make_run(app_state.runs_dir, CONFIG.changed(lr=0.02))
+    ensemble = CONFIG.changed(lr=0.03, tta="flip", seed=5)
+    make_run(app_state.runs_dir, ensemble, change=convert_to_ensemble)
+    async with open_dashboard("runs", size=(200, 60)) as (dashboard, pilot):
+        await wait_for_rows(dashboard, pilot, 3)
+        await pilot.press("space", "down", "space", "down", "space")
+        await wait_until(pilot, lambda: "flip" in page(dashboard))
+        shown = {line.split()[0]: line.split()[1:] for line in page(dashboard).splitlines()}
+        assert sorted(shown["lr"]) == ["0.01", "0.02", NO_VALUE]
+        assert sorted(shown["tta"]) == ["flip", "none", "none"]
+        assert "seed" not in shown
+
+
 async def test_evaluate_and_errors_show_an_ensemble_like_any_run(
     open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
@@ -122,6 +140,12 @@ async def test_train_shows_an_ensemble_without_bars(
         bars = dashboard.screen.query_one(progress.RunProgress)
         strips = bars.paint(100, 4, Style())
         assert strips and not any("epoch" in strip.text for strip in strips)
+        # Its config is that of a member, and is said to be.
+        form = dashboard.screen.query_one(Form)
+        assert form.draft.config() != CONFIG
+        await pilot.press("n")
+        await wait_until(pilot, lambda: form.draft.config() == CONFIG)
+        assert "a member of ensemble" in str(form.border_title)
 
 
 async def test_an_ensemble_is_neither_resumed_nor_forked(

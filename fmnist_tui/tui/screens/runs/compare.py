@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.cells import cell_len
 from textual.content import Content
@@ -11,10 +12,11 @@ from textual.content import Content
 from fmnist_tui.analysis.metrics import wilson_interval
 from fmnist_tui.config.problems import format_setting
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.protocol.events import ENSEMBLE, SWEEP
+from fmnist_tui.protocol.events import ENSEMBLE, SWEEP, TRAIN
 from fmnist_tui.protocol.validation import MARK, MARK_MEANING
 from fmnist_tui.render.line_chart import Line
 from fmnist_tui.runs.listing import RunSummary
+from fmnist_tui.sweeps.run_settings import differing_settings
 from fmnist_tui.tui.screens.runs.history import RunHistory
 from fmnist_tui.tui.screens.runs.table import MARK_COLOURS
 from fmnist_tui.tui.shared.run_names import run_name
@@ -31,8 +33,6 @@ from fmnist_tui.util.text import safe_text
 _VALUE_WIDTH = 24
 # Settings shown for every run, even at their defaults.
 _MAIN_SETTINGS = ("epochs", "batch_size", "optimizer", "lr", "schedule", "seed")
-# The other settings of an ensemble are those of its first member.
-_ENSEMBLE_SETTINGS = ("tta",)
 _NOT_LISTED = ("recipe", "dataset", "model", *_MAIN_SETTINGS)
 _NAME, _MUTED, _WARNING = "$primary", "$foreground 70%", "$warning"
 _ALERT_STYLES = {"note": _MUTED, "error": "$error"}
@@ -68,7 +68,7 @@ def build_lines(runs: Sequence[RunComparison], curve: str) -> list[Line]:
 
 def _single_run(run: RunComparison) -> Content:
     summary, history = run.summary, run.history
-    started, config = history.started, history.config
+    started, settings = history.started, history.settings
     rows = [("state", _state(summary))]
     if summary.kind == SWEEP:
         trials = f"{summary.epochs_done} of {summary.epochs_total} here (7 Sweep shows all)"
@@ -77,7 +77,7 @@ def _single_run(run: RunComparison) -> Content:
             ("model", safe_text(summary.model)),
             ("trials", trials),
             ("best val", format_percent(summary.best_val_accuracy)),
-            *history.varied.items(),
+            *(settings.varied.items() if settings is not None else ()),
         ]
     elif started is not None:
         synthetic = " (SYNTHETIC)" if started.synthetic else ""
@@ -91,10 +91,12 @@ def _single_run(run: RunComparison) -> Content:
             ),
         ]
     rows += [*_result_rows(history), *_time_rows(summary)]
-    if config is not None:
-        changed = [name for name in RunConfig().differences(config) if name not in _NOT_LISTED]
-        names = _ENSEMBLE_SETTINGS if summary.kind == ENSEMBLE else (*_MAIN_SETTINGS, *changed)
-        rows += [(name, _setting(config, name)) for name in names if name not in history.varied]
+    if settings is not None:
+        own, changed = settings.own, RunConfig().differences(settings.config)
+        names = (*_MAIN_SETTINGS, *(name for name in changed if name not in _NOT_LISTED))
+        if summary.kind == ENSEMBLE:
+            names = ("tta", *(name for name in names if name in own and name != "tta"))
+        rows += [(name, _setting(own, name)) for name in names if name not in settings.varied]
     width = max(len(name) for name, _ in rows)
     lines = [Content.assemble((f"{name:<{width}}  ", _NAME), value) for name, value in rows]
     if history.error:
@@ -138,11 +140,12 @@ def _side_by_side(runs: Sequence[RunComparison]) -> Content:
     """A column for each run, a row for each setting in which they differ."""
     names = ["val", "images", "test", "images"]
     cells = [list(row) for row in zip(*(_results(run.history) for run in runs), strict=True)]
-    configs = [run.history.config for run in runs]
-    differences = _differences(configs)
+    known = [run.history.settings for run in runs]
+    settings = [each.own if each is not None else {} for each in known]
+    differences = differing_settings(settings)
     for name in differences:
         names.append(name)
-        cells.append([_setting(config, name) for config in configs])
+        cells.append([_setting(values, name) for values in settings])
     heads = [f"{run.mark or ''} {safe_text(run.summary.run.id, _VALUE_WIDTH - 2)}" for run in runs]
     widths = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
     name_width = max(map(len, names))
@@ -158,7 +161,7 @@ def _side_by_side(runs: Sequence[RunComparison]) -> Content:
         lines.append(Content.assemble((f"{name:<{name_width}}", _NAME), values.rstrip()))
     if any(run.history.val is not None and run.history.val.note for run in runs):
         lines.append(Content.styled(MARK_MEANING, _MUTED))
-    if not differences and all(config is not None for config in configs):
+    if not differences and all(each is not None and each.kind == TRAIN for each in known):
         lines.append(Content.styled("all settings are the same", _MUTED))
     errors = [run.history.error for run in runs if run.history.error]
     lines += [Content.styled(safe_text(error), _WARNING) for error in errors]
@@ -179,15 +182,8 @@ def _results(history: RunHistory) -> list[str]:
     return cells
 
 
-def _differences(configs: Sequence[RunConfig | None]) -> list[str]:
-    """The settings that are not the same in all configs, in their usual order."""
-    known = [config for config in configs if config is not None]
-    names = {name for other in known[1:] for name in known[0].differences(other)}
-    return [name for name in RunConfig.model_fields if name in names]
-
-
-def _setting(config: RunConfig | None, name: str) -> str:
-    if config is None:
+def _setting(values: Mapping[str, Any], name: str) -> str:
+    if name not in values:
         return NO_VALUE
-    value = getattr(config, name)
+    value = values[name]
     return safe_text(value if isinstance(value, str) else format_setting(value), _VALUE_WIDTH)

@@ -12,14 +12,12 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fmnist_tui.config import recipes
-from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import ENSEMBLE, SWEEP, Alert, Evaluated, RunStarted
 from fmnist_tui.protocol.run_state import TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS, RunState
 from fmnist_tui.protocol.validation import Validation, find_validation
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventReader
-from fmnist_tui.sweeps import spec as specs
+from fmnist_tui.sweeps.run_settings import RunSettings, read_run_settings
 from fmnist_tui.util.errors import UserError
 
 CACHE_SIZE = 16
@@ -30,21 +28,20 @@ ALERTS, ENSEMBLE_ALERTS = 3, 12
 
 @dataclass(frozen=True, slots=True)
 class RunHistory:
-    """A run's config, results and curves at one moment.
+    """A run's settings, results and curves at one moment.
 
-    Curves are (epoch, value) points; `alerts` are the latest; `error` says why the config or
-    the events could not be read; `varied` maps the settings that a sweep varies to their ranges.
+    Curves are (epoch, value) points; `alerts` are the latest; `error` says why the settings or
+    the events could not be read.
     """
 
     folder: RunFolder
-    config: RunConfig | None = None
+    settings: RunSettings | None = None
     error: str = ""
     started: RunStarted | None = None
     val: Validation | None = None
     test: Evaluated | None = None
     curves: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     alerts: tuple[Alert, ...] = ()
-    varied: dict[str, str] = field(default_factory=dict)
 
 
 class _CacheEntry:
@@ -97,16 +94,12 @@ def _version(folder: RunFolder) -> tuple[int, int, int]:
 
 
 def _build_history(folder: RunFolder, state: RunState, error: str) -> RunHistory:
-    config, varied = None, {}
+    settings = None
     kind = state.started.kind if state.started is not None else ""
     try:
-        if kind == SWEEP:
-            spec = specs.read_file(folder.config)
-            config, varied = spec.base, {part.key: part.describe() for part in spec.space}
-        else:
-            config = recipes.read_recipe(folder.config).config()
-    except UserError as config_error:
-        error = error or str(config_error)
+        settings = read_run_settings(folder, kind)
+    except UserError as settings_error:
+        error = error or str(settings_error)
     steps = state.started.steps_per_epoch if state.started else 0
     curves = {
         name: tuple((step / max(1, steps), value) for step, value in state.series(name))
@@ -115,12 +108,11 @@ def _build_history(folder: RunFolder, state: RunState, error: str) -> RunHistory
     }
     return RunHistory(
         folder,
-        config,
+        settings,
         error,
         state.started,
         find_validation(state),
         state.evaluation("test"),
         curves,
         tuple(state.alerts)[-(ENSEMBLE_ALERTS if kind == ENSEMBLE else ALERTS) :],
-        varied,
     )

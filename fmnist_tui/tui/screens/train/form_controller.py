@@ -12,6 +12,7 @@ from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import Plan, first_run
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.protocol.events import ENSEMBLE
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
@@ -63,7 +64,9 @@ class FormController:
     def follow(self, feed: RunFeed) -> None:
         """Show the settings of a run that is shown from now on, unless the user has chosen
         others for the next run, or the form holds the whole plan that the run belongs to."""
-        if feed.config is None or feed.heading or self.draft.values != self._replaceable:
+        is_free = self.draft.values == self._replaceable
+        # The config of an ensemble is that of a member.
+        if feed.config is None or feed.kind == ENSEMBLE or feed.heading or not is_free:
             return
         values = feed.config.model_dump()
         if values != self.draft.values:

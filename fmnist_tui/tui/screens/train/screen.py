@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.commands import Pause, Resume, SaveCheckpoint, ScaleLearningRate, Stop
-from fmnist_tui.protocol.events import FINISHED, TRAIN
+from fmnist_tui.protocol.events import ENSEMBLE, FINISHED, TRAIN
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog
@@ -299,7 +299,8 @@ class TrainScreen(ImageScreen):
     def action_copy_settings(self) -> None:
         feed = self.app_state.feed
         if feed is not None and feed.config is not None:
-            self._form.fill(feed.config.model_dump(), f"settings of {feed.name}")
+            whose = feed.name if feed.kind != ENSEMBLE else f"a member of {feed.name}"
+            self._form.fill(feed.config.model_dump(), f"settings of {whose}")
 
     @dialog_flow
     async def action_resume(self) -> None:
