@@ -23,7 +23,7 @@ from fmnist_tui.protocol.validation import MARK_MEANING
 from fmnist_tui.runs.archive import archive, delete
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventReader, replay
-from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise_run
+from fmnist_tui.runs.listing import PAUSED, RUNNING, RunSummary, list_runs, resolve, summarise_run
 from fmnist_tui.runs.lock import find_holder
 from fmnist_tui.runs.log import send_command
 from fmnist_tui.sweeps.run_settings import differing_settings, read_run_settings
@@ -32,7 +32,13 @@ from fmnist_tui.util.formatting import NO_VALUE, format_duration, format_percent
 from fmnist_tui.util.text import safe_text
 
 POLL_SECONDS = 0.1
-STOP_SECONDS = 60.0
+OBEY_SECONDS = 60.0
+# The state that follows a command, empty for the end of the run, and a word for what happened.
+OUTCOMES = {
+    commands.Stop: ("", "stopped"),
+    commands.Pause: (PAUSED, "paused"),
+    commands.Resume: (RUNNING, "resumed"),
+}
 STATE_STYLES = {
     "running": "green",
     "detached": "cyan",
@@ -77,8 +83,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             lr_search.add_range(part)
         if name == "delete":
             part.add_argument("--yes", action="store_true", help="do not ask for confirmation")
-        if name == "stop":
-            about = "return without waiting for the run to end"
+        if name in ("stop", "pause", "resume"):
+            about = "return without waiting until the run has obeyed"
             part.add_argument("--no-wait", action="store_true", help=about)
         options.add_common(part, data=False)
 
@@ -185,23 +191,29 @@ def _show(args: argparse.Namespace) -> None:
 
 
 def _send(args: argparse.Namespace, command: commands.Command, done: str) -> None:
-    """Send a live run a command; after `stop` wait for the run to end."""
+    """Send a live run a command; wait until a stop, a pause or its end has happened."""
     folder = options.find_run(args)
+    state, what = OUTCOMES.get(type(command), ("", ""))
+    if state and (refusal := summarise_run(folder).refusal(what)):
+        raise UserError(refusal)
     send_command(folder, command)
-    if isinstance(command, commands.Stop) and not args.no_wait:
-        _wait_for_end(folder)
-        done = "stopped"
-    console.print_done(args.json, to_json(summarise_run(folder)), f"{folder.name}: {done}")
+    if not what or args.no_wait:
+        summary = summarise_run(folder)
+    else:
+        summary = _wait_for(folder, state, what)
+        done = what if not state or summary.state == state else summary.state
+    console.print_done(args.json, to_json(summary), f"{folder.name}: {done}")
 
 
-def _wait_for_end(folder: RunFolder) -> None:
-    deadline = time.monotonic() + STOP_SECONDS
-    while summarise_run(folder).is_live:
+def _wait_for(folder: RunFolder, state: str, what: str) -> RunSummary:
+    """Wait until a run has this state or has ended."""
+    deadline = time.monotonic() + OBEY_SECONDS
+    while (summary := summarise_run(folder)).is_live and summary.state != state:
         if time.monotonic() > deadline:
-            raise UserError(
-                f"{folder.name} was asked to stop but has not ended after {STOP_SECONDS:.0f} s"
-            )
+            seconds = f"{OBEY_SECONDS:.0f} s"
+            raise UserError(f"{folder.name} was asked, but is not {what} after {seconds}")
         time.sleep(POLL_SECONDS)
+    return summary
 
 
 def _set(args: argparse.Namespace) -> None:
