@@ -145,6 +145,11 @@ def is_dataset_name(dataset: str) -> bool:
     return dataset in DATASETS or bool(colon and path and kind in FROM_PATH)
 
 
+def is_from_path(dataset: str) -> bool:
+    """Whether a dataset is of the form KIND:PATH: its files may change at any time."""
+    return ":" in dataset
+
+
 def known_datasets() -> tuple[str, ...]:
     """The names of datasets, and the forms of names with a path."""
     return (*DATASETS, *(f"{kind}:PATH" for kind in FROM_PATH))

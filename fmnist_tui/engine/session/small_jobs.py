@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from fmnist_tui.config import dataset_catalog
 from fmnist_tui.config.dataset_catalog import SPLITS
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
@@ -154,6 +155,8 @@ class SmallJobs:
     def _dataset(self, config: RunConfig) -> Dataset:
         key = repr([getattr(config, key) for key in DATASET_KEYS])
         load = partial(load_dataset_for, config.changed(limit=None), self._data_dir)
+        if dataset_catalog.is_from_path(config.dataset):
+            return load()  # its files may have changed
         return _cached(self._datasets, key, load)
 
 

@@ -60,12 +60,14 @@ class DatasetCache:
         on_step: OnStep | None = None,
         cancel: threading.Event | None = None,
         fetch: bool = True,
+        again: bool = False,
     ) -> Dataset:
         """The dataset, loaded (and downloaded) if necessary. Slow: call it in a thread.
 
+        `again`: files that may have changed are read again.
         Raises UserError if it is not available."""
         loaded = self.get(spec)
-        if loaded is not None:
+        if loaded is not None and not (again and dataset_catalog.is_from_path(spec.dataset)):
             return loaded
         from fmnist_tui.data.load import load_dataset
 

@@ -116,6 +116,14 @@ def test_added_images_are_said_and_none_that_was_trained_on_is_judged(photos: Ph
     assert state.alerts[-1].message == after.notes[0]
 
 
+def test_a_folder_that_changes_while_the_program_runs_is_read_again(photos: Photos) -> None:
+    run = photos.train()
+    with photos.session() as session:
+        assert session.evaluate(run, "test").result(PATIENCE).notes == ()
+        photos.add("bag", 40, "new")
+        assert "40 images added" in session.evaluate(run, "test").result(PATIENCE).notes[0]
+
+
 def test_a_test_image_that_was_trained_on_is_refused_wherever_the_run_is_used(
     split_photos: Photos,
 ) -> None:

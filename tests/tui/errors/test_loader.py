@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config import recipes
@@ -61,6 +62,26 @@ def test_all_training_images_are_loaded_for_a_run_with_a_limit(
     folder.config.write_text(recipes.to_toml(config))
     split_images = load_images(DatasetCache(tmp_path), folder, "train")
     assert sum(split_images.image(index) is not None for index in range(5000)) > 4000
+
+
+def test_images_of_a_folder_are_read_again(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for name in ("a", "b"):
+        (photos / name).mkdir(parents=True)
+        for number in range(30):
+            Image.new("L", (9, 9), number).save(photos / name / f"{number}.png")
+    folder = RunFolder.create(tmp_path, "r", "folder")
+    folder.config.write_text(recipes.to_toml(RunConfig(dataset=f"folder:{photos}")))
+    datasets = DatasetCache(tmp_path / "data")
+
+    def count() -> int:
+        images = load_images(datasets, folder, "train")
+        return sum(images.image(index) is not None for index in range(100))
+
+    before = count()
+    for path in (photos / "b").glob("2*.png"):
+        path.unlink()
+    assert 0 < count() < before
 
 
 def test_missing_images_are_reported_with_what_to_do(tmp_path: Path) -> None:

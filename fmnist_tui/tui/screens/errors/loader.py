@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from fmnist_tui.analysis.predictions import Misclassified, MissOrder, Predictions
 from fmnist_tui.config import recipes
+from fmnist_tui.config.dataset_catalog import is_from_path
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.base.screen import DashboardScreen
@@ -65,12 +65,12 @@ def load_images(
     all_images = split == "train" and config.limit is not None
     if dataset is not None and not all_images:
         return SplitImages(dataset.split(split))
-    if ":" not in config.dataset and not datasets.is_present(config.dataset):
+    if not is_from_path(config.dataset) and not datasets.is_present(config.dataset):
         name = safe_text(config.dataset, 60)
         raise UserError(f"{name} is not on this machine: 1 (Data) downloads it")
     spec = DatasetSpec.of(config)
     spec = replace(spec, limit=None) if all_images else spec
-    return SplitImages(datasets.load(spec, fetch=False).split(split))
+    return SplitImages(datasets.load(spec, fetch=False, again=True).split(split))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,6 @@ class ErrorLoader:
         self.loaded: LoadedErrors | None = None
         self.error = ""
         self._request: object = None
-        self._images: tuple[tuple[Path, str], SplitImages] | None = None
 
     def reset(self) -> None:
         """Show no images; what a load in progress brings is dropped."""
@@ -113,10 +112,9 @@ class ErrorLoader:
         if self._request == request:
             return
         self._request, self.error = request, ""
-        pair, source = self.pair, (evaluation.folder.path, evaluation.split)
-        known = self._images[1] if self._images is not None and self._images[0] == source else None
         if self.loaded is not None and self.loaded.evaluation is not evaluation:
             self.loaded = None
+        pair, known = self.pair, self.loaded.images if self.loaded is not None else None
         dataset = feed.training.dataset if feed is not None and feed.training is not None else None
         datasets = self._screen.app_state.datasets
 
@@ -130,7 +128,6 @@ class ErrorLoader:
         def on_done(loaded: LoadedErrors) -> None:
             if self._request is not request:
                 return
-            self._images = (source, loaded.images)
             self.loaded = loaded
             self._on_change()
 
