@@ -16,6 +16,7 @@ from fmnist_tui.protocol.events import ENSEMBLE, FINISHED, LRFIND, SWEEP, TRAIN
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.report.error_images import ErrorImages, load_error_images
 from fmnist_tui.report.scores import SplitScores, scores_from_predictions, scores_from_record
+from fmnist_tui.runs import checkpoints
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import BROKEN, RunSummary, summarise_run
@@ -174,7 +175,9 @@ def _load_predictions(
     command = f"fmnist-tui evaluate {folder.id} --split {split}"
     if path.exists():
         try:
-            return Predictions.load(path)
+            predictions = Predictions.load(path)
+            _check_checkpoint(folder, predictions, command, missing)
+            return predictions
         except UserError as error:
             missing.append(MissingPart(name, str(error), command))
     elif summary.is_live:
@@ -183,6 +186,18 @@ def _load_predictions(
         state = "" if summary.state == FINISHED else f" (the run is {summary.state})"
         missing.append(MissingPart(name, f"no predictions are stored{state}", command))
     return None
+
+
+def _check_checkpoint(
+    folder: RunFolder, predictions: Predictions, command: str, missing: list[MissingPart]
+) -> None:
+    """Say if the run has a newer checkpoint of that name, or a damaged one."""
+    newer = checkpoints.find_newer(folder, predictions.checkpoint, predictions.sha256)
+    if newer is not None:
+        reason = f"the page shows step {predictions.step}, but {newer.name} is of step {newer.step}"
+        missing.append(MissingPart("results of the newest best checkpoint", reason, command))
+    if damage := checkpoints.find_damage(folder):
+        missing.append(MissingPart("the best checkpoint itself", damage))
 
 
 def _scores(

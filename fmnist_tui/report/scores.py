@@ -25,10 +25,13 @@ class SplitScores:
 def scores_from_predictions(
     predictions: Predictions, recorded: Evaluated | None
 ) -> SplitScores | None:
-    """Computed from every prediction; the epoch comes from the record."""
+    """Computed from every prediction."""
     if not len(predictions.labels):
         return None
-    epoch = recorded.epoch if recorded is not None else None
+    epoch = predictions.epoch
+    if epoch is None and recorded is not None:
+        # Predictions of earlier versions do not tell it.
+        epoch = recorded.epoch
     return SplitScores(predictions.split, predictions.checkpoint, epoch, predictions.evaluation())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ class CheckpointEntry:
     step: int
     epoch: int
     size: int
+    sha256: str
 
     @property
     def is_resumable(self) -> bool:
@@ -52,9 +55,34 @@ def list_checkpoints(folder: RunFolder) -> list[CheckpointEntry]:
     return sorted(entries, key=lambda entry: (_ORDER[entry.kind], -entry.step))
 
 
-def _read_manifest(data: bytes) -> tuple[int, int, int] | None:
+def find_newer(folder: RunFolder, checkpoint: str, sha256: str) -> CheckpointEntry | None:
+    """The checkpoint that is now the run's best or last, if the one of this hash was it before."""
+    newest = next((each for each in list_checkpoints(folder) if each.kind == checkpoint), None)
+    return newest if newest is not None and sha256 and newest.sha256 != sha256 else None
+
+
+def find_damage(folder: RunFolder) -> str:
+    """What is wrong with the newest best checkpoint; empty if nothing is, or there is none.
+
+    Its data is read, but not interpreted."""
+    manifests = {
+        int(name[2]): path
+        for path in folder.checkpoints.glob("best-*.json")
+        if (name := _CHECKPOINT_NAME.fullmatch(path.stem))
+    }
+    if not manifests:
+        return ""
+    path = manifests[max(manifests)]
+    with contextlib.suppress(OSError):
+        manifest, data = _read_manifest(path.read_bytes()), path.with_suffix(".pt").read_bytes()
+        if manifest is not None and manifest[3] == hashlib.sha256(data).hexdigest():
+            return ""
+    return f"{path.stem}.pt is damaged or gone; what is shown here was recorded before"
+
+
+def _read_manifest(data: bytes) -> tuple[int, int, int, str] | None:
     try:
         body: Any = json.loads(data)
-        return int(body["step"]), int(body["epoch"]), int(body["size"])
+        return int(body["step"]), int(body["epoch"]), int(body["size"]), str(body["sha256"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

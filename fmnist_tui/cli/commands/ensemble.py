@@ -52,6 +52,9 @@ def run(args: argparse.Namespace) -> None:
             *members, folder = _train_members(session, plan)
     summaries = [summarise_run(member) for member in members]
     state = replay(folder.events)
+    for alert in state.alerts:
+        if alert.level == "warning":
+            console.note(alert.message)
     if args.json:
         console.print_json(_to_json(folder, state, summaries))
     else:

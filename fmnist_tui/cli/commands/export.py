@@ -37,6 +37,8 @@ def run(args: argparse.Namespace) -> None:
     request = ExportRequest(args.to, out, args.opset, not args.no_check, args.force)
     with options.open_session(args) as session, show_progress("exporting") as on_progress:
         exported = session.export(source, request, on_progress=on_progress).result()
+    for note in exported.notes:
+        console.note(note)
     if args.json:
         console.print_json(_to_json(exported))
     else:

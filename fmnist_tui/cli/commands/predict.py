@@ -46,14 +46,18 @@ def run(args: argparse.Namespace) -> int:
     if args.csv:
         csv.writer(sys.stdout).writerow(["file", "label", "probability", "error"])
     predictions: list[Prediction] = []
+    said: set[str] = set()
     files = [file for path in paths for file in (_list_images(path) if path.is_dir() else [path])]
     with options.open_session(args) as session:
         for file in files:
             predictions += session.predict(source, [file], args.device).result()
+            _print_notes(predictions[-1], said)
             _print(predictions[-1], args)
         if args.watch:
             for file in _watch(folders, {prediction.file for prediction in predictions}):
-                _print(session.predict(source, [file], args.device).result()[0], args)
+                prediction = session.predict(source, [file], args.device).result()[0]
+                _print_notes(prediction, said)
+                _print(prediction, args)
     if args.json:
         console.print_json([_to_json(prediction) for prediction in predictions])
     if not predictions:
@@ -100,6 +104,14 @@ def _watch(folders: list[Path], reported: set[Path]) -> Iterator[Path]:
                     yield path
                 sizes[path] = size
         time.sleep(WATCH_SECONDS)
+
+
+def _print_notes(prediction: Prediction, said: set[str]) -> None:
+    """Say once what the model's weights are, if not those of its newest checkpoint."""
+    for note in prediction.notes:
+        if note not in said:
+            said.add(note)
+            console.note(note)
 
 
 def _print(prediction: Prediction, args: argparse.Namespace) -> None:

@@ -76,6 +76,9 @@ def _print_scores(state: RunState) -> None:
     if val is not None and val.note:
         accuracy = format_percent(val.accuracy)
         console.line(f"val {accuracy} of {val.count:,} images (epoch {val.epoch}, {val.note})")
+    readings = state.record.readings.get("test", 0)
+    if readings > 1:
+        console.line(f"the test split was evaluated {readings} times in this run")
     if state.epochs:
         fit = judge_fit(state)
         console.line(f"fit ({training_note(state.started)}): {fit.verdict}. {fit.explanation}")

@@ -116,16 +116,14 @@ def build_ensemble(
                 batch_size=EVAL_BATCH_SIZE,
             )
         )
-        notes = [
-            note
-            for number, member in enumerate(members, 1)
-            for note in (f"member {number}: {member}", *member.loaded.notes)
-        ]
+        notes = [f"member {number}: {member}" for number, member in enumerate(members, 1)]
         notes += changes
         if tta is None and len(member_ttas) > 1:
             notes.append("its members use different test-time augmentation: it uses none")
         for note in notes:
             emit(Alert(time.time(), "note", note))
+        for note in (note for member in members for note in member.loaded.notes):
+            emit(Alert(time.time(), "warning", note))
         if config.tta != "none" and not all(member.info.config.flip for member in members):
             why = "not every member was trained with flip: mirrored images may mislead it"
             emit(Alert(time.time(), "warning", why))
@@ -167,7 +165,11 @@ def _load_member(folder: RunFolder) -> EnsembleMember:
         )
     loaded = load_from_run(folder)
     info = ModelInfo.from_payload(loaded.payload, loaded.source)
-    return EnsembleMember(folder, info, loaded, summary.best_val_accuracy)
+    accuracy = summary.best_val_accuracy
+    if loaded.notes:
+        # An older best serves: it has its own accuracy.
+        accuracy = loaded.payload.get("best", {}).get("accuracy")
+    return EnsembleMember(folder, info, loaded, accuracy)
 
 
 def _check_compatible(first: EnsembleMember, second: EnsembleMember) -> None:

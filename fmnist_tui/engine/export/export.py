@@ -81,7 +81,8 @@ class Parity:
 class Exported:
     """A file in its place, with the results of verifying it.
 
-    `latency` has the median milliseconds of a prediction, by runtime and batch size."""
+    `latency` has the median milliseconds of a prediction, by runtime and batch size; `notes` say
+    which damaged checkpoints were passed over."""
 
     file: Path
     format: str
@@ -90,6 +91,7 @@ class Exported:
     opset: int | None = None
     parity: Parity | None = None
     latency: dict[str, dict[int, float]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         text = f"exported as {self.format} to {safe_text(self.file)}"

@@ -185,10 +185,12 @@ class ModelInfo:
 
 
 class Classifier:
-    """A network in evaluation mode on a device."""
+    """A network in evaluation mode on a device. `notes` say which damaged checkpoints were passed
+    over for its weights."""
 
     def __init__(self, info: ModelInfo, model: nn.Module, device: TrainingDevice) -> None:
         self.info, self.model, self.device = info, model, device
+        self.notes: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, payload: Payload, device: TrainingDevice, source: str) -> Classifier:

@@ -22,12 +22,13 @@ class Prediction:
     """A classifier's result for a file: every class with its probability, most likely first.
 
     `prepared` holds the image after every preparation step. If the file cannot be read, `error`
-    says why and the rest is empty."""
+    says why and these are empty. `notes` are those of the classifier."""
 
     file: Path
     ranked: tuple[tuple[str, float], ...] = ()
     prepared: PreparedImage | None = None
     error: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -47,7 +48,7 @@ def predict_file(classifier: Classifier, file: Path) -> Prediction:
     try:
         return _predict(classifier, file, open_image(file))
     except UserError as error:
-        return Prediction(file, error=str(error))
+        return Prediction(file, error=str(error), notes=classifier.notes)
 
 
 def predict_drawing(classifier: Classifier, pixels: npt.NDArray[np.uint8]) -> Prediction:
@@ -67,4 +68,4 @@ def _predict(classifier: Classifier, file: Path, image: DecodedImage) -> Predict
     names = classifier.info.dataset.classes
     order = probabilities.argsort()[::-1]
     ranked = tuple((names[index], float(probabilities[index])) for index in order)
-    return Prediction(file, ranked, prepared)
+    return Prediction(file, ranked, prepared, notes=classifier.notes)

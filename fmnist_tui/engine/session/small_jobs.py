@@ -129,7 +129,10 @@ class SmallJobs:
         exported = export.export(
             classifier, facts, request, split, on_progress=on_progress, on_tick=on_tick
         )
+        exported = replace(exported, notes=loaded.notes)
         if run is not None:
+            for note in exported.notes:
+                _add_to_record(run, Alert(time.time(), "warning", note))
             _add_to_record(run, Alert(time.time(), "note", str(exported)))
         return exported
 
@@ -148,7 +151,9 @@ class SmallJobs:
         def build() -> Classifier:
             loaded, info = load()
             device = choose_device(info.config.changed(device=key[2], precision="auto"))
-            return Classifier.from_weights(info, loaded.weights, device, loaded.source)
+            classifier = Classifier.from_weights(info, loaded.weights, device, loaded.source)
+            classifier.notes = loaded.notes
+            return classifier
 
         return _cached(self._classifiers, key, build)
 

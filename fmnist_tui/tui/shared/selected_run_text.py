@@ -29,13 +29,15 @@ def describe(run: SelectedRun) -> list[Content]:
 
 
 def evaluation_status(run: SelectedRun) -> list[Content]:
-    """An evaluation in progress, its failure, or a newer checkpoint."""
+    """An evaluation in progress, its failure, what is to say about it, or a newer checkpoint."""
     since = run.evaluating_since
     if since is not None:
         seconds = int(time.monotonic() - since)
         return [Content.styled(f"evaluating {run.split} now … {seconds} s", "$accent")]
     if run.evaluation_error:
         return [Content.styled(f"✗ {run.evaluation_error}", "$error")]
+    if run.loaded is not None and run.loaded.notes:
+        return [Content.styled(safe_text(note), "$warning") for note in run.loaded.notes]
     state = run.state
     trained = run.loaded.trained_until(state) if run.loaded is not None else None
     if trained and state is not None and state.best is not None and state.best.step > trained[0]:

@@ -38,7 +38,8 @@ Stamp = tuple[str, int, int, int] | None
 class LoadedEvaluation:
     """A run's predictions on a split and their scores.
 
-    `notes` of a new evaluation say what differs from when the checkpoint was trained."""
+    `notes` of a new evaluation say what differs from when the checkpoint was trained,
+    and which damaged ones were passed over."""
 
     folder: RunFolder
     predictions: Predictions

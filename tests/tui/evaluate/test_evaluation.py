@@ -45,6 +45,19 @@ async def test_e_evaluates_and_shows_the_scores(
         assert app_state.evaluations.get(app_state.selected_run, "val") is not None
 
 
+async def test_a_damaged_best_is_named_beside_the_scores_of_the_one_that_serves(
+    app_state: AppState, open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app_state.selected_run = make_run(app_state.runs_dir)
+    session = FakeSession(monkeypatch, app_state)
+    async with open_dashboard("evaluate") as (dashboard, pilot):
+        await wait_for_scores(dashboard, pilot)
+        await pilot.press("e")
+        await wait_until(pilot, lambda: bool(session.futures))
+        session.answer(notes=("best-0003.pt: damaged; best-0002.pt (step 60) serves instead",))
+        await wait_until(pilot, lambda: "best-0002.pt (step 60) serves" in headline(dashboard))
+
+
 async def test_a_new_evaluation_is_reported_beside_the_old_scores(
     app_state: AppState, open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,14 +42,17 @@ def build_result(prediction: Prediction) -> Result:
     """A prediction with images scaled down, which takes a moment for large ones."""
     prepared = prediction.prepared
     if prepared is None:
-        return Result(prediction.file, prediction.ranked, error=prediction.error)
+        return Result(
+            prediction.file, prediction.ranked, notes=prediction.notes, error=prediction.error
+        )
     stages = (
         replace(step, image=resize(step.image, _MAX_SIDE))
         if max(step.image.shape[:2]) > _MAX_SIDE
         else step
         for step in prepared.steps
     )
-    return Result(prediction.file, prediction.ranked, tuple(stages), prepared.notes)
+    notes = (*prediction.notes, *prepared.notes)
+    return Result(prediction.file, prediction.ranked, tuple(stages), notes)
 
 
 def describe(ranked: Sequence[tuple[str, float]]) -> str:
