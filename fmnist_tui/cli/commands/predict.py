@@ -118,7 +118,9 @@ def _print(prediction: Prediction, args: argparse.Namespace) -> None:
     """Print a prediction as text or CSV; --json prints all of them at the end."""
     if args.csv:
         row = _to_json(prediction)
-        values = [row["file"], prediction.label, row["probability"], prediction.error]
+        # A file gets the names as they are, a terminal none that control it.
+        show = safe_text if sys.stdout.isatty() else str
+        values = [show(row["file"]), show(prediction.label), row["probability"], prediction.error]
         csv.writer(sys.stdout).writerow(values)
         sys.stdout.flush()
     elif prediction.error and not args.json:
