@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -15,16 +16,38 @@ _SIMILAR_ASCII = "similar-ascii"
 
 
 def prepare_streams() -> None:
-    """Replace closed streams, and the characters that an encoding does not have. Call this
-    before any file is opened."""
+    """Replace streams that are closed, characters that an encoding does not have, and streams
+    whose failure nobody would see. Call this before any file is opened."""
     # In the order of their descriptors: each file takes the lowest free one, which would
     # otherwise be that of the next file, for libraries to print into.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            _replace_closed(name, mode)
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            # Processes that are started have the same streams.
+            os.set_inheritable(descriptor, True)
+            stream = os.fdopen(descriptor, mode, encoding="utf-8", closefd=False)
+            _set_stream(name, stream)
     codecs.register_error(_SIMILAR_ASCII, _encode_similar)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors=_SIMILAR_ASCII)  # type: ignore[union-attr]
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        stream.reconfigure(errors=_SIMILAR_ASCII)
+        # A result that cannot be written is an error; not a note, or output of which nobody
+        # would be told, because the terminal is gone.
+        if name == "stderr" or stream.isatty():
+            file = io.BufferedWriter(_LenientFile(stream.fileno(), "w", closefd=False))
+            _set_stream(
+                name, io.TextIOWrapper(file, stream.encoding, _SIMILAR_ASCII, line_buffering=True)
+            )
+
+
+class _LenientFile(io.FileIO):
+    """What cannot be written is lost: a training goes on."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
 
 
 def discard_output(stream: TextIO) -> None:
@@ -33,10 +56,7 @@ def discard_output(stream: TextIO) -> None:
         os.dup2(devnull.fileno(), stream.fileno())
 
 
-def _replace_closed(name: str, mode: str) -> None:
-    stream: Any = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115
-    # Processes that are started have the same streams.
-    os.set_inheritable(stream.fileno(), True)
+def _set_stream(name: str, stream: Any) -> None:
     setattr(sys, name, stream)
     setattr(sys, f"__{name}__", stream)
 

@@ -15,7 +15,7 @@ from fmnist_tui.cli.support.run_plan import to_json
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.util.progress import FORMAT_VARIABLE
-from tests.e2e.support import LIMIT, QUICK, Home, events
+from tests.e2e.support import LIMIT, QUICK, Home, events, wait_for
 from tests.e2e.terminal import Terminal
 
 LONG = [*QUICK, "--epochs", "100000"]
@@ -193,6 +193,22 @@ def test_a_training_with_closed_streams_finishes(home: Home) -> None:
     assert subprocess.run(command, env=home.environment, timeout=LIMIT).returncode == 0
     [run] = home.runs.iterdir()
     assert events(run)[-1]["reason"] == "finished"
+
+
+def test_a_training_whose_terminal_is_gone_goes_on(home: Home) -> None:
+    # As of a shell's background job, or after `nohup`: without the signal that ends it.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN);"
+        "from fmnist_tui.__main__ import main; sys.exit(main())"
+    )
+    words = ("train", *QUICK, "--epochs", "100000")
+    with Terminal(*words, env=home.environment, size=(100, 40), code=code) as terminal:
+        terminal.until("images/s")
+        terminal.hang_up()
+        [run] = home.runs.iterdir()
+        seen = len(events(run))
+        wait_for(lambda: any(e["is"] == "EpochEnded" for e in events(run)[seen + 20 :]))
+        assert terminal.alive
 
 
 def test_a_training_prints_its_results_in_ascii_if_nothing_else_can_be_shown(home: Home) -> None:

@@ -4,7 +4,6 @@ Only this module prints: it makes text safe to show, and no text is ever markup.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from collections.abc import Iterable
@@ -42,9 +41,8 @@ def error(message: str) -> None:
 
 
 def note(message: str) -> None:
-    """Print something that is not a result. A command does not fail because nobody reads it."""
-    with contextlib.suppress(OSError):
-        print(safe_text(message), file=sys.stderr, flush=True)
+    """Print something that is not a result."""
+    print(safe_text(message), file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:

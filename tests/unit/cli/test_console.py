@@ -70,18 +70,6 @@ def test_the_bars_of_a_training_show_names_as_they_are(monkeypatch: pytest.Monke
     assert not any(code in bars + printed for code in ("\x1b]", "\x07", "\x9b", "\u202e"))
 
 
-class GoneStream(io.StringIO):
-    def write(self, text: str) -> int:
-        raise BrokenPipeError
-
-
-def test_a_command_goes_on_when_nobody_reads_its_notes(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(sys, "stderr", GoneStream())
-    assert main.run(["runs", "list", f"--runs={tmp_path}"]) == 0
-
-
 def test_a_result_that_cannot_be_written_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -52,6 +52,42 @@ def test_a_process_inherits_the_replacement_of_a_closed_stream() -> None:
     assert run_closed(script, "<&- >&- 2>&-") == 0
 
 
+def test_notes_that_cannot_be_written_are_lost_and_nothing_else_happens(tmp_path: Path) -> None:
+    script = "import sys\nfor _ in range(2): print('note', file=sys.stderr, flush=True)"
+    for target in ("2>/dev/full", "2>&1 | exec true"):
+        done = tmp_path / "done"
+        assert run_closed(f"{script}\nopen(sys.argv[1], 'w')", target, done) == 0
+        done.unlink()
+
+
+def test_a_result_that_cannot_be_written_is_an_error() -> None:
+    script = "import sys\ntry: print('result', flush=True)\nexcept OSError: sys.exit(7)"
+    assert run_closed(script, ">/dev/full") == 7
+
+
+def test_output_to_a_terminal_that_is_gone_is_lost() -> None:
+    script = (
+        "import sys\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.read()\n"
+        "assert not sys.stdout.isatty()\n"
+        "for stream in (sys.stdout, sys.stderr): print('text', file=stream, flush=True)\n"
+    )
+    screen, terminal = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", PREPARE + script],
+        stdin=subprocess.PIPE,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    assert os.read(screen, 64).startswith(b"ready")
+    os.close(screen)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
 TEXT = r"'98 % \u2013 \u201cShirt\u201d \u2192 Caf\u00e9 \u2588 \u2717 \u304a \udcff'"
 
 
