@@ -5,28 +5,24 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-import time
-from collections.abc import Iterator
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.cli.support import console, options
-from fmnist_tui.config.dataset_catalog import IMAGE_SUFFIXES
+from fmnist_tui.data.images.image_folder import FolderWatch, list_images
 from fmnist_tui.util.errors import UsageError, UserError
 from fmnist_tui.util.formatting import format_percent
-from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.engine.inference.predict import Prediction
-
-WATCH_SECONDS = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="RUN|MODELFILE", help="the model to use")
     about = "images, or folders of them"
     parser.add_argument("files", nargs="+", metavar="FILE|FOLDER", help=about)
-    about = "then watch the folders for new images, until Ctrl-C"
+    about = "then watch the folders for new and changed images, until Ctrl-C"
     parser.add_argument("--watch", action="store_true", help=about)
     options.add_device(parser)
     options.add_common(parser, json=False)
@@ -47,15 +43,16 @@ def run(args: argparse.Namespace) -> int:
         csv.writer(sys.stdout).writerow(["file", "label", "probability", "error"])
     predictions: list[Prediction] = []
     said: set[str] = set()
-    files = [file for path in paths for file in (_list_images(path) if path.is_dir() else [path])]
+    watch = FolderWatch(folders) if args.watch else None
+    images = watch.images if watch else {folder: list_images(folder) for folder in folders}
+    files = [file for path in paths for file in images.get(path, [path])]
     with options.open_session(args) as session:
         for file in files:
             predictions += session.predict(source, [file], args.device).result()
             _print_notes(predictions[-1], said)
             _print(predictions[-1], args)
-        if args.watch:
-            for file in _watch(folders, {prediction.file for prediction in predictions}):
-                prediction = session.predict(source, [file], args.device).result()[0]
+        for changed in watch.changes(threading.Event()) if watch else ():
+            for prediction in session.predict(source, changed, args.device).result():
                 _print_notes(prediction, said)
                 _print(prediction, args)
     if args.json:
@@ -76,34 +73,6 @@ def _to_json(prediction: Prediction) -> dict[str, Any]:
         "top": prediction.top,
         "error": prediction.error or None,
     }
-
-
-def _list_images(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    )
-
-
-def _watch(folders: list[Path], reported: set[Path]) -> Iterator[Path]:
-    """Images that appear in the folders, each once its size has stopped changing."""
-    sizes: dict[Path, int] = {}
-    while True:
-        for folder in folders:
-            try:
-                images = _list_images(folder)
-            except OSError:
-                raise UserError(f"{safe_text(folder)}: the watched folder is gone") from None
-            for path in images:
-                if path in reported or not path.exists():
-                    continue
-                size = path.stat().st_size
-                if sizes.get(path) == size:
-                    reported.add(path)
-                    yield path
-                sizes[path] = size
-        time.sleep(WATCH_SECONDS)
 
 
 def _print_notes(prediction: Prediction, said: set[str]) -> None:

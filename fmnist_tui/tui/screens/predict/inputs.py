@@ -14,8 +14,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from fmnist_tui.config.dataset_catalog import IMAGE_SUFFIXES
+from fmnist_tui.data.images.image_folder import list_images
 from fmnist_tui.tui.screens.predict.results import MAX_FILES
-from fmnist_tui.util.errors import UserError, format_error
+from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
@@ -55,19 +56,6 @@ def parse_input(text: str) -> ImageInput:
         raise UserError(f"no images in {where} ({IMAGE_KINDS})")
     note = f"the first {MAX_FILES:,} of {len(files):,} images" if len(files) > MAX_FILES else ""
     return ImageInput(tuple(files)[:MAX_FILES], folder, note)
-
-
-def list_images(folder: Path) -> list[Path]:
-    """The images directly in a folder, by name; UserError where it cannot be read."""
-    try:
-        return sorted(path for path in folder.iterdir() if is_image_name(path.name))
-    except OSError as error:
-        raise UserError(f"{safe_text(folder)}: cannot be read: {format_error(error)}") from error
-
-
-def is_image_name(name: str) -> bool:
-    """Whether this is the name of a visible file with an image suffix."""
-    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
 def complete_path(text: str) -> str | None:

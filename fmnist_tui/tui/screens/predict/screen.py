@@ -14,14 +14,15 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from fmnist_tui.config import recipes
+from fmnist_tui.data.images.image_folder import FolderWatch
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PromptDialog
 from fmnist_tui.tui.base.image_screen import ImageScreen
 from fmnist_tui.tui.screens.predict.draw_pad import DrawPad
 from fmnist_tui.tui.screens.predict.file_table import FileTable
-from fmnist_tui.tui.screens.predict.folder_watch import FolderChanged, FolderWatch
-from fmnist_tui.tui.screens.predict.inputs import ImageInput, list_images, parse_input
+from fmnist_tui.tui.screens.predict.folder_watch import FolderChanged, WatchThread
+from fmnist_tui.tui.screens.predict.inputs import ImageInput, parse_input
 from fmnist_tui.tui.screens.predict.path_input import PathInput
 from fmnist_tui.tui.screens.predict.predictor import Predictor
 from fmnist_tui.tui.screens.predict.result_pane import ResultPane
@@ -69,7 +70,7 @@ class PredictScreen(ImageScreen):
     def __init__(self) -> None:
         super().__init__()
         self._predictor = Predictor(self, self._on_results)
-        self._watch: FolderWatch | None = None
+        self._watch: WatchThread | None = None
         # The model has changed while another screen was shown.
         self._is_stale = False
         self._note = ""
@@ -222,13 +223,14 @@ class PredictScreen(ImageScreen):
         name = await self.ask(PromptDialog("Watch a folder", path, "a folder that images go to"))
         if name and name.strip():
             folder = expand_home(name.strip())
-            start = partial(self._start_watch, folder)
-            self.run_in_thread(partial(list_images, folder), start, group="load input")
+            watch = partial(FolderWatch, [folder])
+            self.run_in_thread(watch, self._start_watch, group="load input")
 
-    def _start_watch(self, folder: Path, files: list[Path]) -> None:
+    def _start_watch(self, watch: FolderWatch) -> None:
+        (folder,) = watch.folders
         self._close_pad()
-        self._set_input(ImageInput(tuple(files)[:MAX_FILES], folder))
-        self._watch = FolderWatch(folder, self.post_message)
+        self._set_input(ImageInput(tuple(watch.images[folder])[:MAX_FILES], folder))
+        self._watch = WatchThread(watch, self.post_message)
         self._note = f"watching {safe_text(folder)}  (W ends it)"
         self._show()
 
