@@ -1,4 +1,4 @@
-"""Archives and deletes runs."""
+"""Archives, unarchives and deletes runs."""
 
 from __future__ import annotations
 
@@ -26,13 +26,27 @@ def archive(run: RunFolder) -> RunFolder:
     target = run.path.parent / ARCHIVE_FOLDER / run.name
     if target.exists():
         raise UserError(f"the archive already holds a run {safe_text(run.name)}; rename one")
+    return _move(run, target, "archive")
+
+
+def unarchive(run: RunFolder) -> RunFolder:
+    """Move an archived run back into the folder of runs."""
+    if run.path.parent.name != ARCHIVE_FOLDER:
+        raise UserError(f"the run {safe_text(run.name)} is not archived")
+    target = run.path.parent.parent / run.name
+    if target.exists():
+        raise UserError(f"there is another run {safe_text(run.name)}; rename one")
+    return _move(run, target, "unarchive")
+
+
+def _move(run: RunFolder, target: Path, action: str) -> RunFolder:
     with _locked(run):
         try:
             target.parent.mkdir(exist_ok=True)
             run.path.rename(target)
         except OSError as error:
             raise UserError(
-                f"cannot archive the run {safe_text(run.name)}: {format_error(error)}"
+                f"cannot {action} the run {safe_text(run.name)}: {format_error(error)}"
             ) from error
     return RunFolder(target)
 

@@ -20,7 +20,10 @@ CONFIG_FILE, EVENTS_FILE, COMMANDS_FILE = "config.toml", "events.jsonl", "comman
 CHECKPOINTS_FOLDER, PREDICTIONS_FOLDER, EXPORTS_FOLDER = "checkpoints", "predictions", "exports"
 REPORT_FILE = "report.html"
 
-_RUN_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d{6}_[a-z0-9-]+_[a-z0-9-]+_(?P<id>[0-9a-f]{4,8})")
+_RUN_NAME = re.compile(
+    r"(?P<stamp>\d{4}-\d\d-\d\d_\d{6})_[a-z0-9-]+_[a-z0-9-]+_(?P<id>[0-9a-f]{4,8})"
+)
+_STAMP = "%Y-%m-%d_%H%M%S"
 _SLUG_LIMIT = 40
 _SHORT_ID_TRIES = 64
 
@@ -40,6 +43,14 @@ class RunFolder:
         """The end of a generated folder name; of any other name all of it."""
         match = _RUN_NAME.fullmatch(self.name)
         return match["id"] if match else self.name
+
+    @property
+    def named_at(self) -> datetime | None:
+        """The local time in a generated folder name; None in any other name."""
+        match = _RUN_NAME.fullmatch(self.name)
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(match["stamp"], _STAMP) if match else None
+        return None
 
     @property
     def config(self) -> Path:
@@ -76,7 +87,7 @@ class RunFolder:
         cls, runs_dir: Path, recipe: str, dataset: str, now: datetime | None = None
     ) -> RunFolder:
         """Create an empty run in `runs_dir`, with an id that no other run there has."""
-        stamp = f"{now or datetime.now():%Y-%m-%d_%H%M%S}"
+        stamp = format(now or datetime.now(), _STAMP)
         stem = f"{stamp}_{_slug(recipe, 'run')}_{_slug(_short_dataset(dataset), 'data')}"
         created = None
         try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from fmnist_tui.protocol.events import (
@@ -22,7 +24,7 @@ from fmnist_tui.protocol.events import (
 from fmnist_tui.protocol.json_codec import DecodeError
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.protocol.validation import find_validation, format_validation
-from fmnist_tui.runs.folder import RunFolder, list_run_folders
+from fmnist_tui.runs.folder import ARCHIVE_FOLDER, RunFolder, list_run_folders
 from fmnist_tui.runs.lock import LockHolder, find_holder
 from fmnist_tui.util.errors import UserError, did_you_mean, format_error
 from fmnist_tui.util.paths import expand_home
@@ -38,6 +40,8 @@ _LONG_TAIL = 1 << 22
 _EVENT, _STARTED, _PROGRESS = b'{"is":"', b'{"is":"RunStarted"', b'{"is":"Progress"'
 _FREQUENT = (_PROGRESS, b'{"is":"Telemetry"', b'{"is":"Glance"', b'{"is":"LrProbed"')
 _MAX_CANDIDATES = 5
+# Between local clocks: time zones go from UTC-12 to UTC+14.
+_LARGEST_CLOCK_DIFFERENCE = timedelta(hours=26)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +154,7 @@ def resolve(runs_dir: Path, text: str) -> RunFolder:
     runs = sorted(list_run_folders(runs_dir), key=lambda run: (run.id != run.name, run.name))
     runs.reverse()
     if text == "last":
-        recorded = next((run for run in runs if run.events.exists()), None)
-        if recorded is None:
-            raise _no_runs(runs_dir)
-        return recorded
+        return _newest(runs_dir, runs)
     if "/" in text or text.startswith(("~", ".")):
         return _by_path(runs_dir, text)
     word = text.lower()
@@ -166,6 +167,12 @@ def resolve(runs_dir: Path, text: str) -> RunFolder:
             return matches[0]
         if matches:
             raise _ambiguous(text, matches)
+    archived = _archived_run(runs_dir, text)
+    if archived is not None:
+        raise UserError(
+            f"the run {safe_text(archived.name)} is archived;"
+            f" `fmnist-tui runs unarchive {safe_text(archived.id)}` moves it back"
+        )
     if not runs:
         raise _no_runs(runs_dir)
     names = {part for run in runs for part in run.name.split("_")[2:]} | {run.id for run in runs}
@@ -173,6 +180,36 @@ def resolve(runs_dir: Path, text: str) -> RunFolder:
         f'no run matches "{safe_text(text, 80)}" in {safe_text(runs_dir)}'
         f"{did_you_mean(text, sorted(names)) or '; `fmnist-tui runs list` shows them'}"
     )
+
+
+def _newest(runs_dir: Path, runs: Sequence[RunFolder]) -> RunFolder:
+    """The run with events that started last, by the start that it recorded.
+
+    The time in a name is local. Only the runs that may be the newest are read: those named
+    within a day of the newest name, and those without a time in their name."""
+    named = {run: run.named_at for run in runs if run.events.exists()}
+    if not named:
+        raise _no_runs(runs_dir)
+    newest = max(filter(None, named.values()), default=datetime.max)
+    near = [
+        run for run, at in named.items() if at is None or newest - at <= _LARGEST_CLOCK_DIFFERENCE
+    ]
+    return max(near, key=lambda run: (_recorded_start(run), run.id != run.name, run.name))
+
+
+def _recorded_start(run: RunFolder) -> float:
+    """When the run started, by its events, or else when they were written last."""
+    with contextlib.suppress(OSError):
+        with run.events.open("rb", buffering=0) as file:
+            first = _find_start(os.pread(file.fileno(), _HEAD, 0))
+        return first.t if first is not None else run.events.stat().st_mtime
+    return 0.0
+
+
+def _archived_run(runs_dir: Path, text: str) -> RunFolder | None:
+    """The run of this id or name in the archive."""
+    runs = list_run_folders(runs_dir / ARCHIVE_FOLDER)
+    return next((run for run in runs if text.lower() in (run.id, run.name)), None)
 
 
 def _by_path(runs_dir: Path, text: str) -> RunFolder:

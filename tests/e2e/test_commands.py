@@ -182,6 +182,10 @@ def test_runs_are_archived_and_deleted(home: Home) -> None:
     moved = Path(home.json("runs", "archive", "last")["path"])
     assert moved.parent.name == "archive" and moved.is_dir()
     assert home.json("runs", "list") == []
+    back = Path(home.json("runs", "unarchive", name.rpartition("_")[2])["path"])
+    assert back.name == name and home.json("runs", "list")[0]["run"] == name
+    assert "no archived runs" in home.error_line("runs", "unarchive", name, status=1)
+    home.run("runs", "archive", name)
     home.run("train", *QUICK, "--epochs", "1")
     assert home.json("runs", "delete", "last", "--yes")["deleted"]
     assert home.json("runs", "list") == [] and name != ""

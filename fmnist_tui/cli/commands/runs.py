@@ -1,4 +1,4 @@
-"""`fmnist-tui runs`: list, show, control, compare, archive and delete runs."""
+"""`fmnist-tui runs`: list, show, control, compare, archive, unarchive and delete runs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from fmnist_tui.protocol.events import SWEEP
 from fmnist_tui.protocol.lr_search import LrSearch
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.protocol.validation import MARK_MEANING
-from fmnist_tui.runs.archive import archive, delete
-from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.archive import archive, delete, unarchive
+from fmnist_tui.runs.folder import ARCHIVE_FOLDER, RunFolder, list_run_folders
 from fmnist_tui.runs.jsonl_reader import EventReader, replay
 from fmnist_tui.runs.listing import PAUSED, RUNNING, RunSummary, list_runs, resolve, summarise_run
 from fmnist_tui.runs.lock import find_holder
@@ -311,7 +311,23 @@ def _archive(args: argparse.Namespace) -> None:
     folder = options.find_run(args)
     archived = archive(folder)
     document = {"run": folder.name, "path": str(archived.path)}
-    console.print_done(args.json, document, f"{folder.name} is now in {archived.path.parent}")
+    console.print_done(
+        args.json,
+        document,
+        f"{folder.name} is now in {archived.path.parent};"
+        f" `fmnist-tui runs unarchive {folder.id}` moves it back",
+    )
+
+
+def _unarchive(args: argparse.Namespace) -> None:
+    archive_dir = options.runs_dir(args) / ARCHIVE_FOLDER
+    if not list_run_folders(archive_dir):
+        raise UserError(f"there are no archived runs in {safe_text(archive_dir)}")
+    restored = unarchive(
+        options.find_run(args) if "/" in args.run else resolve(archive_dir, args.run)
+    )
+    document = {"run": restored.name, "path": str(restored.path)}
+    console.print_done(args.json, document, f"{restored.name} is back in {restored.path.parent}")
 
 
 def _delete(args: argparse.Namespace) -> None:
@@ -347,5 +363,6 @@ ACTIONS: options.Actions = {
     "lrfind": ("find a learning rate for a live run, which then continues unchanged", _find_lr),
     "compare": ("compare the results of runs and the settings in which they differ", _compare),
     "archive": ("move a run to the archive folder", _archive),
+    "unarchive": ("move a run back from the archive folder", _unarchive),
     "delete": ("delete a run permanently", _delete),
 }

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.runs.archive import archive, delete
+from fmnist_tui.runs.archive import archive, delete, unarchive
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.listing import list_runs
+from fmnist_tui.runs.listing import list_runs, resolve
 from fmnist_tui.runs.lock import LOCK_FILE, RunLock
 from fmnist_tui.util.errors import UserError
 from tests.unit.support import ended, started, write_events
@@ -32,6 +32,26 @@ def test_an_archived_run_leaves_the_list_unchanged(run: RunFolder) -> None:
     assert (archived.checkpoints / "last-0001.pt").stat().st_size == 1000
     assert list_runs(runs_dir) == []
     assert [summary.run for summary in list_runs(runs_dir / "archive")] == [archived]
+
+
+def test_an_archived_run_is_named_with_the_command_that_moves_it_back(run: RunFolder) -> None:
+    runs_dir = run.path.parent
+    archived = archive(run)
+    for text in (run.id, run.name):
+        with pytest.raises(UserError, match=f"is archived; .*runs unarchive {run.id}"):
+            resolve(runs_dir, text)
+    assert unarchive(archived) == run and resolve(runs_dir, run.id) == run
+    with pytest.raises(UserError, match="is not archived"):
+        unarchive(run)
+
+
+def test_unarchiving_never_overwrites_and_waits_for_no_training(run: RunFolder) -> None:
+    archived = archive(run)
+    with RunLock.acquire(archived.path), pytest.raises(UserError, match="in use by process"):
+        unarchive(archived)
+    shutil.copytree(archived.path, run.path)
+    with pytest.raises(UserError, match="there is another run"):
+        unarchive(archived)
 
 
 def test_a_deleted_run_leaves_nothing(run: RunFolder) -> None:

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmnist_tui.protocol.events import EVENTS, Event, RunStarted
+from fmnist_tui.runs import listing
 from fmnist_tui.runs.archive import archive
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
@@ -164,7 +165,6 @@ def test_a_locked_run_without_events_is_running(tmp_path: Path) -> None:
 def test_a_lock_acquired_while_the_events_are_read_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fmnist_tui.runs import listing
 
     run = run_of(tmp_path, [started()])
     with contextlib.ExitStack() as stack:
@@ -332,7 +332,7 @@ def test_an_archived_run_is_found_by_its_path_below_the_runs(
 ) -> None:
     archived = archive(three[0])
     assert resolve(tmp_path, f"archive/{archived.name}") == archived
-    with pytest.raises(UserError, match="no run matches"):
+    with pytest.raises(UserError, match="is archived"):
         resolve(tmp_path, "7f3a")
 
 

@@ -171,7 +171,8 @@ class RunActions:
         _refuse_live(run, "archived")
         dialog = ChoiceDialog(
             f"Archive {run_name(run)}?",
-            "The run moves to the subfolder archive and is no longer listed here.",
+            "The run moves to the subfolder archive and is no longer listed here."
+            f" `fmnist-tui runs unarchive {safe_text(run.run.id)}` moves it back.",
             [Choice("y", "archive"), Choice("n", "cancel")],
         )
         if await self._screen.ask(dialog) == "y":
