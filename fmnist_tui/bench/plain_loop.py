@@ -52,8 +52,7 @@ def build_model(name: str) -> nn.Module:
     textbook = {"one-conv": one_conv, "two-conv": two_conv}
     if name in textbook:
         return textbook[name]()
-    network: nn.Module = plugins.load_plugin("models", name).build(ModelSpec(1, 28, 10))
-    return network
+    return plugins.build_plugin("models", name, nn.Module, ModelSpec(1, 28, 10))
 
 
 def main(root: str, name: str, batch: int, images: int, epochs: int) -> list[float]:

@@ -9,12 +9,16 @@ packages add theirs through the entry point groups `fmnist_tui.models` and
 from __future__ import annotations
 
 import importlib
+import traceback
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from fmnist_tui.util.errors import UserError, did_you_mean, format_error
+from fmnist_tui.util.errors import UserError, did_you_mean, format_unexpected_error
+from fmnist_tui.util.text import safe_text
+
+Built = TypeVar("Built")
 
 TORCHVISION_PREFIX = "torchvision:"
 KINDS = {"models": "model", "optim": "optimiser"}
@@ -51,17 +55,62 @@ def check_plugin_name(kind: str, name: str) -> str:
     )
 
 
+def unused_settings(model: str) -> tuple[str, ...]:
+    """The settings of models that this one does not have."""
+    if model.startswith(TORCHVISION_PREFIX):
+        return "width", "dropout"
+    return ("width",) if model == "linear" else ()
+
+
 def load_plugin(kind: str, name: str) -> Any:
-    """The module of that name (a plugin may be any object with the same attributes)."""
+    """The module of that name (a plugin may be any object with the same attributes).
+
+    A UserError names the file if it cannot be imported or has no `build`."""
     if kind == "models" and name.startswith(TORCHVISION_PREFIX):
         adapter = importlib.import_module("fmnist_tui.engine.models._torchvision")
         return adapter.TorchvisionModel(name.removeprefix(TORCHVISION_PREFIX))
     check_plugin_name(kind, name)
-    if name in _built_in(kind):
-        return importlib.import_module(_built_in(kind)[name])
     try:
-        return _plugins(kind)[name].load()
+        built_in = _built_in(kind).get(name)
+        module = importlib.import_module(built_in) if built_in else _plugins(kind)[name].load()
     except Exception as error:
-        raise UserError(
-            f"cannot load {KINDS[kind]} {name!r} (a plugin): {format_error(error)}"
-        ) from error
+        raise _mistake(kind, name, f"cannot be loaded: {format_unexpected_error(error)}") from error
+    if not callable(getattr(module, "build", None)):
+        raise _mistake(kind, name, "has no function build")
+    return module
+
+
+def build_plugin(kind: str, name: str, expected: type[Built], *arguments: Any) -> Built:
+    """What the `build` of a model or optimiser returns, which is checked.
+
+    A UserError names its file, and the line that raised an error."""
+    module = load_plugin(kind, name)
+    try:
+        built = module.build(*arguments)
+    except UserError:
+        raise
+    except Exception as error:
+        what = f"cannot be built: {format_unexpected_error(error)}"
+        raise _mistake(kind, name, what, _line_in(module, error)) from error
+    if not isinstance(built, expected):
+        what = f"is unusable: build returned {type(built).__name__}, not {expected.__name__}"
+        raise _mistake(kind, name, what)
+    return built
+
+
+def _mistake(kind: str, name: str, what: str, line: str = "") -> UserError:
+    """An error in the file of a model or optimiser, in one line."""
+    file: object = name
+    if name in _built_in(kind):
+        file = _ENGINE / kind / f"{name.replace('-', '_')}.py"
+    elif name in _plugins(kind):
+        file = f"plugin {_plugins(kind)[name].value}"
+    return UserError(f"{KINDS[kind]} {safe_text(name)} {what} ({safe_text(file)}{line})")
+
+
+def _line_in(module: Any, error: Exception) -> str:
+    """`, line 12` of the module's file, where an error came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    file = getattr(module, "__file__", None)
+    line = next((frame.lineno for frame in reversed(frames) if frame.filename == file), None)
+    return f", line {line}" if line is not None else ""

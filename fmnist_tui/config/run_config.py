@@ -286,6 +286,18 @@ def _conflicts(config: RunConfig) -> Iterator[tuple[str, str]]:
         yield "body_lr", "all but the head is frozen: allowed is 1"
 
 
+def find_doubts(config: RunConfig) -> Iterator[str]:
+    """Settings that do nothing, or hardly what was meant, a line for each."""
+    for name in plugins.unused_settings(config.model):
+        if (value := getattr(config, name)) != FIELDS[name].default:
+            yield f"{name} = {value:g} does nothing: {config.model} has no such setting"
+    if config.body_lr != 1 and config.start is None:
+        yield (
+            f"body_lr = {config.body_lr:g} slows down all but the head: without a start, those"
+            " parts are new too"
+        )
+
+
 def _class_conflict(classes: tuple[int, ...], info: dataset_catalog.DatasetInfo | None) -> str:
     if len(set(classes)) != len(classes):
         return "names a class twice"

@@ -10,6 +10,7 @@ from typing import Any
 from fmnist_tui.config import recipes, run_config
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import ENSEMBLE
+from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.report.collect import MEMBER, ReportFacts
 from fmnist_tui.report.tables import ReportTable
 from fmnist_tui.runs.folder import RunFolder
@@ -23,6 +24,7 @@ from fmnist_tui.util.formatting import (
 
 _VERSIONS = ("fmnist_tui", "python", "torch", "numpy")
 _MACHINE = ("device", "device_name", "precision", "threads", "system")
+_MAX_CHANGES = 5
 _FORK = ("forked_from", "forked_step")
 
 # Names with their values, for a definition list
@@ -39,7 +41,8 @@ class SettingsSection:
 
 @dataclass(frozen=True, slots=True)
 class ReproduceSection:
-    """The command that makes such a run; the recipe and the parent of a fork, if any."""
+    """The command that makes such a run; the recipe, the parent of a fork, and what was changed
+    while it ran, which no command repeats, if any."""
 
     prompt: str
     command: str
@@ -47,6 +50,7 @@ class ReproduceSection:
     about: str = ""
     parent: str = ""
     parent_step: str = ""
+    changes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,15 @@ def reproduce_section(facts: ReportFacts) -> ReproduceSection | None:
         facts.recipe.about if facts.recipe is not None else "",
         str(facts.made_with.get("forked_from", "")),
         str(facts.made_with.get("forked_step", "")),
+        _changes_by_hand(facts.state),
     )
+
+
+def _changes_by_hand(state: RunState) -> str:
+    """`to 0.001 at step 120, to 0.0005 at step 400`: the learning rates set during the run."""
+    rates = [f"to {mark.text} at step {mark.step:,}" for mark in state.markers if mark.what == "lr"]
+    more = f" and {len(rates) - _MAX_CHANGES} times more" if len(rates) > _MAX_CHANGES else ""
+    return ", ".join(rates[:_MAX_CHANGES]) + more
 
 
 def train_command(config: RunConfig, recipe: recipes.Recipe | None) -> list[str]:

@@ -115,8 +115,7 @@ class ModelInfo:
         """Build the untrained network."""
         if self.members:
             return EnsembleModule((member.build(), member.normalisation) for member in self.members)
-        model: nn.Module = plugins.load_plugin("models", self.config.model).build(self.spec)
-        return model
+        return plugins.build_plugin("models", self.config.model, nn.Module, self.spec)
 
     def to_dict(self, with_ids: bool = True) -> dict[str, Any]:
         """The `about` table of a checkpoint, in values that JSON supports.

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import torch
 
+from fmnist_tui.config import plugins
+from fmnist_tui.config.run_config import find_doubts
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import load_dataset_for
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
@@ -68,6 +70,8 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
         fork.check_is_training(training.folder, "resumed")
         before = replay(training.folder.events)
         resume.check_epochs(training.folder, config, before)
+    plugins.load_plugin("models", config.model)
+    plugins.load_plugin("optim", config.optimizer)
     origin: fork.ForkStart | transfer.TransferStart | None = None
     if training.parent is not None:
         origin = fork.ForkStart(training.parent, config)
@@ -156,6 +160,9 @@ class _TrainingRun:
             if learner.frozen is not None:
                 notes = (*notes, learner.frozen.record_hash(learner.model.state_dict()))
             self._emit(self._run_started(learner))
+            if not learner.step:
+                for doubt in find_doubts(training.config):
+                    self._alert("warning", doubt)
             for note in (*self._dataset.notes, *notes):
                 self._alert("note", note)
             rates = training.rate_range

@@ -89,9 +89,11 @@ class Learner:
         # Tensors, so that a captured graph uses the rates of each step.
         self._lr = torch.tensor(self.config.lr, dtype=torch.float32, device=device.torch_device)
         self._body_lr = self._lr * self.config.body_lr
-        optim = plugins.load_plugin("optim", self.config.optimizer)
         settings = self.config.momentum, self.config.weight_decay, device.cuda_graph
-        self._optimizer = optim.build(self.model, OptimSpec(self._lr, *settings))
+        spec = OptimSpec(self._lr, *settings)
+        self._optimizer = plugins.build_plugin(
+            "optim", self.config.optimizer, torch.optim.Optimizer, self.model, spec
+        )
         if self.config.body_lr != 1:
             use_body_lr(self.model, self._optimizer, self._body_lr, self.config.renew)
         if device.cuda_graph:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_tui.config import recipes, run_config
+from fmnist_tui.config import plugins, recipes, run_config
 from fmnist_tui.config.problems import ConfigError, format_setting
-from fmnist_tui.config.run_config import FIELDS, RunConfig, find_problems, parse_setting
+from fmnist_tui.config.run_config import (
+    FIELDS,
+    RunConfig,
+    find_doubts,
+    find_problems,
+    parse_setting,
+)
 
 
 def _problem(**values: Any) -> str:
@@ -157,3 +164,30 @@ def test_parts_are_listed_once_each_and_none_means_no_parts() -> None:
     assert built.freeze == "0, convolutions, layer*.conv[12]"
     assert RunConfig.build({"freeze": "none"}).freeze == ""
     assert RunConfig.build({"freeze": ""}).freeze == parse_setting("freeze", "None") == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "doubt"),
+    [
+        ({"model": "torchvision:resnet18", "width": 2.0}, "width = 2 does nothing"),
+        ({"model": "torchvision:resnet18", "dropout": 0.1}, "dropout = 0.1 does nothing"),
+        ({"model": "linear", "width": 0.5}, "width = 0.5 does nothing: linear has no such setting"),
+        ({"body_lr": 0.5}, "body_lr = 0.5 slows down all but the head: without a start"),
+        ({"body_lr": 0.5, "start": "another"}, ""),
+        ({"model": "two-conv", "width": 2.0, "dropout": 0.1}, ""),
+    ],
+)
+def test_settings_that_do_nothing_or_hardly_what_was_meant_are_doubted(
+    values: dict[str, Any], doubt: str
+) -> None:
+    doubts = [*find_doubts(RunConfig(**values))]
+    assert len(doubts) == bool(doubt) and doubt in "".join(doubts)
+
+
+@pytest.mark.parametrize("name", ["width", "dropout"])
+def test_every_built_in_model_has_the_settings_that_are_not_doubted(name: str) -> None:
+    for model in plugins.plugin_names("models"):
+        source = Path(plugins._built_in("models")[model].replace(".", "/") + ".py")
+        reads = {"width": "spec.wide(", "dropout": "spec.dropout"}[name]
+        is_read = reads in (Path(plugins.__file__).parents[2] / source).read_text()
+        assert is_read != (name in plugins.unused_settings(model)), model

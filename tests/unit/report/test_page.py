@@ -16,6 +16,7 @@ from fmnist_tui.config import recipes
 from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.config.plans import TrainStep
 from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.protocol.events import EVENTS, Changed
 from fmnist_tui.report.confusion_matrix import HEAT_LEVELS, MAX_CLASSES, heat_level
 from fmnist_tui.report.page import render_page
 from fmnist_tui.report.provenance import train_command
@@ -172,6 +173,18 @@ def test_the_command_trains_with_the_same_settings() -> None:
         base = recipe or recipes.Recipe("custom", "", {})
         (step,) = build_plan(base, args).steps
         assert isinstance(step, TrainStep) and step.config == config
+
+
+def test_the_command_says_that_rates_changed_by_hand_are_not_repeated(tmp_path: Path) -> None:
+    folder = make_run_with_predictions(tmp_path / "runs")
+    _, parsed = build_report(folder, tmp_path)
+    assert "To train it again" in parsed.text and "was changed while it ran" not in parsed.text
+    lines = folder.events.read_text().splitlines()
+    for step, rate in ((20, "0.001"), (1500, "0.0005")):
+        lines.insert(-1, EVENTS.encode(Changed(1.0, step, "lr", rate)))
+    folder.events.write_text("\n".join(lines) + "\n")
+    _, parsed = build_report(folder, tmp_path)
+    assert "was changed while it ran, to 0.001 at step 20, to 0.0005 at step 1,500." in parsed.text
 
 
 def luminance(colour: tuple[float, ...]) -> float:
