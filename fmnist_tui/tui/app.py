@@ -182,7 +182,7 @@ class Dashboard(App[int]):
 
     def show_run(self, feed: RunFeed | None) -> None:
         """Follow another run: Train and the bar above every screen show it."""
-        self.app_state.feed = feed
+        self.app_state.follow(feed)
         self._reported_end = feed.state.end if feed is not None else None
         self.run_replaced.publish(feed)
         self.refresh_status()
@@ -215,9 +215,7 @@ class Dashboard(App[int]):
         except UserError as error:
             self.notify(str(error), "error")
             return False
-        feed = RunFeed.of(training, state)
-        feed.heading = heading
-        self.show_run(feed)
+        self.show_run(RunFeed.of(training, state, heading))
         return True
 
     def follow_run(self, folder: RunFolder) -> None:
@@ -258,15 +256,15 @@ class Dashboard(App[int]):
     # -- the selected run -------------------------------------------------------------
 
     def select_run(self, folder: RunFolder | None) -> None:
-        """Select the run that Evaluate, Errors and Predict are about."""
-        self.app_state.selected_run = folder
+        """Select the run that Evaluate, Errors and Predict are about; follow it if none is live."""
+        self.app_state.selected_run, feed = folder, self.app_state.feed
+        if folder is not None and (feed is None or not (feed.is_live or feed.folder == folder)):
+            self.follow_run(folder)
         self.selection_changed.publish(folder)
 
     @property
     def selected_run(self) -> RunFolder | None:
-        """The selected run, or else the followed one."""
-        feed = self.app_state.feed
-        return self.app_state.selected_run or (feed.folder if feed is not None else None)
+        return self.app_state.current_run
 
     def open_run(self, folder: RunFolder) -> None:
         """Select and follow a run, and show Evaluate if it has predictions, else Train."""

@@ -40,7 +40,8 @@ class ClassPair:
 @dataclass
 class AppState:
     """`feed` is the followed run, which Train shows; `selected_run` is the one that Evaluate,
-    Errors and Predict are about. The app's signals tell when either changes."""
+    Errors and Predict are about if it is not the followed one. They differ where the user
+    looks at another run while one is live. The app's signals tell when either changes."""
 
     runs_dir: Path
     data_dir: Path
@@ -71,6 +72,18 @@ class AppState:
 
     def __post_init__(self) -> None:
         self.datasets = DatasetCache(self.data_dir)
+
+    def follow(self, feed: RunFeed | None) -> None:
+        """Follow another run; Evaluate, Errors and Predict go along if they were about the one
+        followed before."""
+        if self.feed is not None and self.selected_run == self.feed.folder:
+            self.selected_run = None
+        self.feed = feed
+
+    @property
+    def current_run(self) -> RunFolder | None:
+        """The selected run, or else the followed one."""
+        return self.selected_run or (self.feed.folder if self.feed is not None else None)
 
     @property
     def is_training(self) -> bool:

@@ -40,7 +40,6 @@ class RunFeed:
         self.config: RunConfig | None = None
         self.load_steps: deque[LoadStep] = deque(maxlen=200)
         self.record_error = ""
-        # Its position in a plan of several runs: `stage 1 of 2: pretrain`.
         self.heading = ""
         self._folder: RunFolder | None = None
         self._tail: EventReader | None = None
@@ -52,11 +51,13 @@ class RunFeed:
         self._earlier_sessions = 0
 
     @classmethod
-    def of(cls, training: Training, state: RunState | None = None) -> RunFeed:
+    def of(cls, training: Training, state: RunState | None = None, heading: str = "") -> RunFeed:
         """A run that this process trains.
 
-        `state` is that of a resumed run, after all events before this training; it is modified."""
+        `state` is that of a resumed run, after all events before this training; it is modified.
+        `heading` is its position in a plan of several runs: `stage 1 of 2: pretrain`."""
         feed = cls(state)
+        feed.heading = heading
         feed.state.expect_session()
         feed._earlier_sessions = feed.state.sessions
         feed.training, feed.config, feed._folder = training, training.config, training.folder

@@ -198,10 +198,10 @@ class RunActions:
     def _forget(self, folder: RunFolder, moved: RunFolder | None) -> None:
         """Drop references to a folder that is gone, or point them to where it has moved."""
         context = self._screen.context
-        feed = context.app_state.feed
+        feed, was_selected = context.app_state.feed, context.selected_run == folder
         if feed is not None and feed.folder == folder and not feed.is_live:
             context.show_run(None)
-        if context.app_state.selected_run == folder:
+        if was_selected:
             context.select_run(moved)
         self._on_changed()
 
