@@ -13,6 +13,7 @@ from fmnist_tui.cli.support import console, options
 from fmnist_tui.data.images.image_folder import FolderWatch, list_images
 from fmnist_tui.util.errors import UsageError, UserError
 from fmnist_tui.util.formatting import format_percent
+from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.engine.inference.predict import Prediction
