@@ -64,3 +64,5 @@ def test_the_figures_that_a_run_shows_stay_those_of_its_own_best(
     assert "is damaged or gone" in page.read_text()
     shown = home.run("runs", "show", damaged.name).stdout
     assert "the test split was evaluated 2 times in this run" in shown
+    rows = [line.split()[:2] for line in shown.splitlines() if line.startswith(("val ", "test "))]
+    assert rows == [["val", "best"], ["test", "best"], ["test", older]]

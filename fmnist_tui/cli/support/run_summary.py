@@ -57,19 +57,26 @@ def _print_scores(state: RunState) -> None:
         out.print()
         out.print(create_class_table(compute_class_scores(last.confusion, classes)))
     out.print()
+    # The run's own figures first, then those of other checkpoints.
+    evaluations = [(result.checkpoint, result) for result in results]
+    for (_, name), other in state.record.evaluations.items():
+        if other not in results:
+            evaluations.append((name, other))
+    headings = ("split", "checkpoint", ">images", ">accuracy", ">95 % interval", ">loss")
     console.print_table(
-        ("split", ">images", ">accuracy", ">95 % interval", ">loss", ">macro F1", ">ECE"),
+        (*headings, ">macro F1", ">ECE"),
         (
             (
                 result.split,
+                name,
                 f"{result.count:,}",
-                Text(format_percent(result.accuracy), style="bold"),
+                Text(format_percent(result.accuracy), style="bold" if result in results else ""),
                 format_percent_range(result.accuracy_low, result.accuracy_high),
                 f"{result.loss:.4f}",
                 format_percent(result.macro_f1),
                 format_percent(result.ece),
             )
-            for result in results
+            for name, result in evaluations
         ),
     )
     val = find_validation(state)

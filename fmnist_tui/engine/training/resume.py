@@ -22,9 +22,15 @@ from fmnist_tui.util.text import safe_text
 
 def check_epochs(folder: RunFolder, config: RunConfig, before: RunState) -> None:
     """Refuse a length that leaves nothing to do, before anything of the run is changed."""
-    manifests = CheckpointStore(folder.checkpoints).manifests("last")
+    store, name = CheckpointStore(folder.checkpoints), safe_text(folder.name)
+    manifests = store.manifests("last")
+    if not manifests and store.own == "best":
+        raise UserError(
+            f"{name} has no last checkpoint to resume from; `fmnist-tui train --fork"
+            f" {safe_text(folder.id)} --checkpoint best` starts a new run with its best weights"
+        )
     done = manifests[0].epoch if manifests else 0
-    name, trained = safe_text(folder.name), format_count(done, "epoch")
+    trained = format_count(done, "epoch")
     if config.epochs < done:
         raise UserError(
             f"{name} has already trained {trained}: epochs = {config.epochs} cannot undo that"
