@@ -103,7 +103,7 @@ def test_each_stage_prints_precision_recall_and_fit(home: Home) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("confusion on test") == 2
     assert done.stdout.count("precision  recall") == 2
-    assert done.stdout.count("fit: ") == 2
+    assert done.stdout.count("\nfit (") == 2
     assert "Ankle boot" in done.stdout and "T-shirt/top" in done.stdout
     assert "staged, stage 2 of 2: adapt" in done.stderr
     assert "frozen parts unchanged: 2 tensors" in done.stderr
