@@ -125,8 +125,8 @@ def add_settings(parser: argparse.ArgumentParser, *, of_default_recipe: bool = T
     if of_default_recipe:
         parser.formatter_class = _RecipeSettingsHelp
         parser.epilog = (
-            f"Settings are shown as the recipe {recipes.DEFAULT_RECIPE} has them here; other"
-            " recipes, files and runs have their own."
+            f"In brackets: the settings of {recipes.DEFAULT_RECIPE}, the recipe that is used if"
+            " none is given. Other recipes, files and runs have their own."
         )
     groups: dict[str, Any] = {}
     for name, field in run_config.FIELDS.items():
