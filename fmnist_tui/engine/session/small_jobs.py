@@ -123,13 +123,19 @@ class SmallJobs:
         info = ModelInfo.from_payload(loaded.payload, loaded.source)
         key = (loaded.source, loaded.sha256 or weights_source.fingerprint(source), "cpu")
         classifier = self._classifier(key, lambda: (loaded, info))
-        split = self._dataset(info.config).test if request.check else None
+        split, notes = None, loaded.notes
+        if request.check:
+            dataset = self._dataset(info.config)
+            split, data = dataset.test, dataset.fingerprint
+            # Whether the labels are the same is no figure: images that were trained on will do.
+            file = Path(loaded.source).name
+            notes += leakage.check_images(file, info, dataset.info, data, judged=())
         test = replay(run.events).evaluation("test") if run else None
         facts = metadata.build_facts(classifier, loaded, run.name if run else source.name, test)
         exported = export.export(
             classifier, facts, request, split, on_progress=on_progress, on_tick=on_tick
         )
-        exported = replace(exported, notes=loaded.notes)
+        exported = replace(exported, notes=notes)
         if run is not None:
             for note in exported.notes:
                 _add_to_record(run, Alert(time.time(), "warning", note))

@@ -15,6 +15,7 @@ from PIL import Image
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
+from fmnist_tui.engine.export.export_request import ExportRequest
 from fmnist_tui.engine.inference.evaluate import SplitEvaluation
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.session.session import Session
@@ -205,6 +206,18 @@ def test_datasets_that_share_images_are_said_when_a_run_starts_from_another(
     assert f"{expected}: the two datasets share images" in listener.notes
 
 
+def test_an_export_is_verified_with_changed_images_and_says_so(
+    split_photos: Photos, tmp_path: Path
+) -> None:
+    run = split_photos.train()
+    move_into_test(split_photos, 3)
+    with split_photos.session() as session:
+        request = ExportRequest("safetensors", tmp_path / "model.safetensors")
+        exported = session.export(run.path, request).result(PATIENCE)
+    assert exported.parity is not None and exported.parity.count == 27
+    assert [note.rpartition(": ")[2] for note in exported.notes] == ["3 images in another split"]
+
+
 def forget_data(run: RunFolder) -> None:
     """Save the best checkpoint as a version did that kept no fingerprint."""
     store = CheckpointStore(run.checkpoints)
@@ -236,8 +249,6 @@ def test_an_old_checkpoint_is_refused_where_its_splits_were_chosen_in_another_wa
 def test_a_fingerprint_is_kept_with_every_checkpoint_and_without_ids_in_exports(
     photos: Photos, tmp_path: Path
 ) -> None:
-    from fmnist_tui.engine.export.export_request import ExportRequest
-
     run = photos.train()
     for path in run.checkpoints.glob("*.pt"):
         payload = torch.load(path, weights_only=True)
