@@ -187,7 +187,7 @@ class Evaluated:
     """Metrics of a checkpoint on a split. Accuracies are fractions.
 
     `checkpoint` is best or last for what was the run's newest of that kind, otherwise the name of
-    its file; `sha256` is its hash, empty for files from elsewhere and in old runs.
+    its `file`; `sha256` is its hash, empty for files from elsewhere. Old runs tell neither.
     """
 
     t: float
@@ -204,6 +204,7 @@ class Evaluated:
     ece: float
     confusion: tuple[tuple[int, ...], ...]
     sha256: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.cli.support.run_plan import to_json
+from fmnist_tui.cli.support.run_documents import training_to_json
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.util.progress import FORMAT_VARIABLE
@@ -38,7 +38,7 @@ def test_json_is_the_only_thing_on_standard_output(home: Home) -> None:
         "test",
     } <= set(document)
     assert (document["state"], document["epochs"]) == ("finished", 2)
-    assert set(document["test"]) == {"loss", "accuracy", "count"}
+    assert {"loss", "accuracy", "count", "macro_f1", "ece", "confusion"} <= set(document["test"])
     assert document["test"]["count"] == 1000
     assert 0.3 < document["test"]["accuracy"] <= 1
     assert "SYNTHETIC" in done.stderr and "epoch 2" in done.stderr
@@ -92,7 +92,7 @@ def test_a_resumed_training_reports_the_whole_run(home: Home) -> None:
     assert done.returncode == 0, done.stderr
     document, run = json.loads(done.stdout), Path(first["path"])
     state = replay(run / "events.jsonl")
-    assert document == to_json(state, RunFolder(run))
+    assert document == json.loads(json.dumps(training_to_json(state, RunFolder(run))))
     assert document["seconds"] > first["seconds"]
     assert "one epoch" not in document["fit"]["words"]
     shown = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.cli.support.progress import show_progress
+from fmnist_tui.cli.support.run_documents import evaluations_to_json
 from fmnist_tui.cli.support.run_plan import run_plan
 from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import Plan
@@ -102,13 +103,6 @@ def _combine(session: Session, members: Sequence[RunFolder], args: argparse.Name
 
 
 def _to_json(folder: RunFolder, state: RunState, members: Sequence[RunSummary]) -> dict[str, Any]:
-    def split_to_json(split: str) -> dict[str, Any] | None:
-        result = state.evaluation(split)
-        if result is None:
-            return None
-        interval = [result.accuracy_low, result.accuracy_high]
-        return {**console.pick(result, "accuracy", "loss", "count"), "accuracy_ci95": interval}
-
     return {
         "run": folder.name,
         "path": str(folder.path),
@@ -123,8 +117,8 @@ def _to_json(folder: RunFolder, state: RunState, members: Sequence[RunSummary]) 
             }
             for member in members
         ],
-        "val": split_to_json("val"),
-        "test": split_to_json("test"),
+        **console.pick(state, "seconds", "train_seconds"),
+        **evaluations_to_json(state),
     }
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.cli.support import console, options
+from fmnist_tui.cli.support.run_documents import evaluation_to_json
 from fmnist_tui.util.formatting import format_percent
+
+if TYPE_CHECKING:
+    from fmnist_tui.engine.inference.evaluate import SplitEvaluation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +31,7 @@ def run(args: argparse.Namespace) -> None:
     for note in result.notes:
         console.note(note)
     if args.json:
-        console.print_json({"run": folder.path.name, **_to_json(evaluation, args.split)})
+        console.print_json({"run": folder.path.name, **_to_json(result)})
         return
     from fmnist_tui.cli.support.run_summary import create_class_table, create_confusion_table
 
@@ -54,12 +57,10 @@ def run(args: argparse.Namespace) -> None:
         console.line(f"most confused: {confused}")
 
 
-def _to_json(evaluation: Evaluation, split: str) -> dict[str, Any]:
-    macro = ("macro_precision", "macro_recall", "macro_f1")
+def _to_json(result: SplitEvaluation) -> dict[str, Any]:
     return {
-        "split": split,
-        **console.pick(evaluation, "count", "loss", "accuracy", *macro, "confusion", "ece"),
-        "accuracy_ci95": evaluation.interval,
-        "per_class": [asdict(score) for score in evaluation.classes],
-        "reliability": [asdict(bin_) for bin_ in evaluation.reliability],
+        **evaluation_to_json(result.to_event(), result.predictions.classes),
+        "confident": result.evaluation.confident,
+        "reliability": [asdict(bin_) for bin_ in result.evaluation.reliability],
+        "notes": list(result.notes),
     }

@@ -11,12 +11,12 @@ from typing import Any
 from rich.cells import cell_len
 from rich.text import Text
 
-from fmnist_tui.cli.support import console, lr_search, options
+from fmnist_tui.cli.support import console, lr_search, options, run_documents
 from fmnist_tui.cli.support.progress import show_progress
 from fmnist_tui.config import run_config
 from fmnist_tui.config.problems import format_setting
 from fmnist_tui.protocol import commands
-from fmnist_tui.protocol.events import SWEEP
+from fmnist_tui.protocol.events import LRFIND, SWEEP
 from fmnist_tui.protocol.lr_search import LrSearch
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.protocol.validation import MARK_MEANING
@@ -45,11 +45,6 @@ STATE_STYLES = {
     **dict.fromkeys(("paused", "stopped"), "yellow"),
     **dict.fromkeys(("failed", "crashed", "broken"), "red"),
 }
-# What `runs show --json` tells of each epoch.
-EPOCH_KEYS = (
-    *("epoch", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy"),
-    *("lr", "images_per_second", "best"),
-)
 LIST_COLUMNS: dict[str, Callable[[RunSummary], object]] = {
     "id": lambda summary: safe_text(summary.run.id),
     "state": lambda summary: Text(safe_text(summary.state), STATE_STYLES.get(summary.state, "")),
@@ -162,14 +157,16 @@ def _show(args: argparse.Namespace) -> None:
         return
     own = read_run_settings(folder, summary.kind).own if folder.config.exists() else None
     if args.json:
+        is_search = summary.kind == LRFIND
         console.print_json(
             {
+                **run_documents.training_to_json(state, folder),
                 **to_json(summary),
+                "other_evaluations": run_documents.other_evaluations_to_json(state),
+                "readings": state.record.readings,
+                "search": lr_search.to_json(state.search, folder) if is_search else None,
                 "config": own,
-                "epochs_table": [
-                    {**console.pick(epoch, *EPOCH_KEYS), "train_seconds": epoch.seconds}
-                    for epoch in state.epochs
-                ],
+                "epochs_table": run_documents.epochs_to_json(state),
                 "checkpoints": [checkpoint.file for checkpoint in state.checkpoints.values()],
                 "alerts": [f"{alert.level}: {alert.message}" for alert in state.alerts],
             }

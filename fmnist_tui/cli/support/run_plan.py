@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fmnist_tui.analysis.overfitting import judge_fit
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.cli.support.follow import follow_training
 from fmnist_tui.cli.support.progress import WHOLE, ProgressPart, show_progress
+from fmnist_tui.cli.support.run_documents import training_to_json
 from fmnist_tui.cli.support.training_view import choose_view
 from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import EnsembleStep, Plan
@@ -122,7 +122,7 @@ def print_steps(steps: Iterator[CompletedStep], plan: Plan, args: argparse.Names
         if args.debug and step.error is not None:
             raise step.error
         if args.json:
-            documents.append({"stage": step.name, **to_json(step.state, step.folder)})
+            documents.append({"stage": step.name, **training_to_json(step.state, step.folder)})
         else:
             print_run(step.state, step.folder)
         if ended == FAILED:
@@ -135,28 +135,3 @@ def print_steps(steps: Iterator[CompletedStep], plan: Plan, args: argparse.Names
     elif args.json and documents:
         console.print_json({key: value for key, value in documents[0].items() if key != "stage"})
     return status
-
-
-def to_json(state: RunState, folder: RunFolder) -> dict[str, Any]:
-    """The JSON document of a training."""
-
-    def split_to_json(split: str) -> dict[str, Any] | None:
-        result = state.evaluation(split)
-        return console.pick(result, "loss", "accuracy", "count") if result else None
-
-    started, fit = state.started, judge_fit(state)
-    return {
-        "run": folder.path.name,
-        "path": str(folder.path),
-        "state": state.end_reason,
-        "message": state.message,
-        "epochs": state.epochs_done,
-        "steps": state.step,
-        **console.pick(state, "seconds", "train_seconds"),
-        "images_per_second": state.mean_images_per_second,
-        "device": f"{started.device} ({started.device_details})" if started else "",
-        "val": split_to_json("val"),
-        "test": split_to_json("test"),
-        "frozen_unchanged": state.frozen_unchanged,
-        "fit": {"verdict": fit.verdict, "words": fit.explanation},
-    }

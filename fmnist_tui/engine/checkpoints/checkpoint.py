@@ -76,12 +76,13 @@ class CheckpointManifest:
 @dataclass(frozen=True, slots=True)
 class CheckpointIdentity:
     """What is recorded about a checkpoint that is evaluated. `name` is best or last for the run's
-    newest of that kind, otherwise the name of the file: best-0001, step-12."""
+    newest of that kind, otherwise the name of the file without its suffix: best-0001, step-12."""
 
     name: str
     sha256: str
     step: int
     epoch: int
+    file: str = ""
 
 
 def _checksum(body: Mapping[str, Any]) -> str:

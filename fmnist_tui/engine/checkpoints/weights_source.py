@@ -50,7 +50,8 @@ class LoadedWeights:
     @property
     def identity(self) -> CheckpointIdentity:
         """What an evaluation of these weights records about them."""
-        return CheckpointIdentity(self.name, self.sha256, self.step, self.epoch)
+        file = Path(self.source).name
+        return CheckpointIdentity(self.name, self.sha256, self.step, self.epoch, file)
 
     @property
     def weights(self) -> Mapping[str, Any]:

@@ -240,4 +240,4 @@ def _save(folder: RunFolder, classifier: Classifier, emit: Emit) -> CheckpointId
     except OSError as error:
         raise UserError(f"the ensemble cannot be saved: {format_error(error)}") from error
     emit(checkpoint_saved(manifest))
-    return CheckpointIdentity("best", manifest.sha256, 0, 0)
+    return CheckpointIdentity("best", manifest.sha256, 0, 0, manifest.file)

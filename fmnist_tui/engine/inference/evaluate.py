@@ -28,6 +28,7 @@ class SplitEvaluation:
     step: int
     epoch: int
     notes: tuple[str, ...] = ()
+    file: str = ""
 
     def to_event(self) -> Evaluated:
         figures = self.evaluation
@@ -46,6 +47,7 @@ class SplitEvaluation:
             ece=figures.ece,
             confusion=figures.confusion,
             sha256=self.predictions.sha256,
+            file=self.file,
         )
 
 
@@ -84,4 +86,4 @@ def evaluate_split(
     )
     evaluation = predictions.evaluation()
     name, step, epoch = checkpoint.name, checkpoint.step, checkpoint.epoch
-    return SplitEvaluation(evaluation, predictions, name, step, epoch)
+    return SplitEvaluation(evaluation, predictions, name, step, epoch, file=checkpoint.file)
