@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
+import json
 import os
 import pickle
 import random
 import signal
 import time
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,35 @@ def test_a_damaged_checkpoint_is_skipped_for_the_previous_one(tmp_path: Path) ->
     assert len(notes) == 1 and newest.file in notes[0]
 
 
+def test_a_manifest_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path)
+    saved = store.save("best", _payload(3), step=3, epoch=1)
+    body = asdict(saved)
+    del body["best_step"]
+    body["check"] = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    (tmp_path / "best-0001.json").write_text(json.dumps(body))
+    assert store.load("best")[1] == saved
+
+
+def test_a_best_that_a_kept_last_refers_to_is_kept_until_there_is_a_newer_last(
+    tmp_path: Path,
+) -> None:
+    store = CheckpointStore(tmp_path)
+
+    def save(kind: str, step: int, best: int) -> None:
+        store.save(kind, {**_payload(step), "best": {"step": best}}, step, 0)
+
+    save("best", 1, 1)
+    save("last", 1, 1)
+    for step in range(2, 6):
+        save("best", step, step)
+    assert [manifest.step for manifest in store.manifests("best")] == [5, 4, 1]
+    for step in (6, 7):
+        save("last", step, 5)
+    save("best", 8, 8)
+    assert [manifest.step for manifest in store.manifests("best")] == [8, 5]
+
+
 def test_every_one_of_a_thousand_bit_flips_is_detected(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path)
     manifest = store.save("step", _payload(7, numbers=40), 7, 0)
@@ -84,8 +116,6 @@ def test_every_one_of_a_thousand_bit_flips_is_detected(tmp_path: Path) -> None:
 
 def _same_json(first: bytes, second: bytes) -> bool:
     # A flip that turns one kind of white space into another changes nothing that is read.
-    import json
-
     try:
         return bool(json.loads(first) == json.loads(second))
     except ValueError:

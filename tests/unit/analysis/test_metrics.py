@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,20 @@ def test_saved_predictions_are_loaded_unchanged(tmp_path: Path) -> None:
     loaded = Predictions.load(path)
     assert loaded.evaluation() == _predictions().evaluation()
     assert (loaded.split, loaded.checkpoint, loaded.classes) == ("test", "best", NAMES)
+    assert (loaded.sha256, loaded.step, loaded.epoch) == ("", None, None)
+    known = replace(_predictions(), sha256="ab", step=12, epoch=3)
+    known.save(path)
+    loaded = Predictions.load(path)
+    assert (loaded.sha256, loaded.step, loaded.epoch) == ("ab", 12, 3)
+
+
+def test_predictions_of_an_earlier_version_are_read(tmp_path: Path) -> None:
+    path, saved = tmp_path / "test.npz", _predictions()
+    old = ("split", "logits", "labels", "indices", "classes", "checkpoint")
+    np.savez(path, allow_pickle=False, **{name: getattr(saved, name) for name in old})
+    loaded = Predictions.load(path)
+    assert loaded.evaluation() == saved.evaluation()
+    assert (loaded.checkpoint, loaded.sha256, loaded.step) == ("best", "", None)
 
 
 def test_misclassified_images_are_ordered_and_filtered() -> None:
