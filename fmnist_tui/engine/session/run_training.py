@@ -218,6 +218,9 @@ class _TrainingRun:
         end = trainer.run()
         if end.reason == FINISHED and learner.frozen is not None:
             end = self._verify_frozen(learner, learner.frozen) or end
+        if end.reason != FAILED and not any(store.folder.glob("*.json")):
+            why = "no checkpoint could be saved: nothing is left of this training"
+            end = TrainingEnd(FAILED, why)
         if end.reason == FINISHED:
             end = self._evaluate() or end
         if self._training.trials_dir is not None and store.manifests("best"):
@@ -245,7 +248,7 @@ class _TrainingRun:
 
     def _evaluate(self) -> TrainingEnd | None:
         """Evaluate the run's own checkpoint, on validation and then, once, on test; the run
-        fails if there is none."""
+        fails if it cannot be read."""
 
         def tick() -> None:
             self._on_tick()
@@ -261,8 +264,6 @@ class _TrainingRun:
                     case _:
                         self._alert("warning", format_ignored(command, "the training is over"))
 
-        if not self._store.manifests(self._store.own):
-            return TrainingEnd(FAILED, "no checkpoint could be saved: nothing is left to evaluate")
         try:
             loaded = load_from_run(self._folder)
         except CheckpointError as error:

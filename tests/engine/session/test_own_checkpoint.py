@@ -19,7 +19,7 @@ from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import summarise_run
-from tests.engine.support import PATIENCE, config, refusal, train, wait_for_end
+from tests.engine.support import FOREVER, PATIENCE, config, refusal, train, wait_for_end
 
 Save = Callable[..., CheckpointManifest]
 
@@ -123,8 +123,18 @@ def test_a_run_without_any_checkpoint_has_failed(
     fail_saves(monkeypatch, no_space(), lambda *_: True)
     folder, _ = wait_for_end(session, session.train(config()), FAILED)
     state = replay(folder.events)
-    assert state.message == "no checkpoint could be saved: nothing is left to evaluate"
+    assert state.message == "no checkpoint could be saved: nothing is left of this training"
     assert state.epochs_done == 2 and state.best is None
+
+
+def test_a_run_that_is_stopped_without_any_checkpoint_has_failed(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_saves(monkeypatch, no_space(), lambda *_: True)
+    training = session.train(config(epochs=FOREVER))
+    training.stop()
+    folder, _ = wait_for_end(session, training, FAILED)
+    assert replay(folder.events).message.startswith("no checkpoint could be saved")
 
 
 def test_a_damaged_best_is_named_and_replaces_no_figure(session: Session) -> None:

@@ -86,5 +86,6 @@ def test_a_resume_forgets_the_best_of_steps_that_are_trained_again() -> None:
     state = state_after(*history, resumed)
     assert state.best == epoch_ended(1, 0.8)
     assert list(state.checkpoints) == ["best-0001.pt"]
+    assert [mark.step for mark in state.markers if mark.what == "best"] == [100]
     assert state.record.evaluations == {}
     assert state_after(*history, started(step=200)).best == epoch_ended(2, 0.9)
