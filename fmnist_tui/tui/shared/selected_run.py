@@ -238,8 +238,6 @@ class SelectedRun:
 
         def on_done(loaded: LoadedEvaluation) -> None:
             accuracy = format_percent(loaded.evaluation.accuracy)
-            for note in loaded.notes:
-                screen.context.notify(note, "warning")
             finish(screen.notify, f"{safe_text(folder.id, 40)}: {accuracy} on {split}")
 
         def on_failed(why: str) -> None:
