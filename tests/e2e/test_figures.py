@@ -26,12 +26,14 @@ def close(value: object) -> Any:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: `train` is what its command printed, `crashed` the list of runs before."""
+    """A finished run: `train` is what its command printed, `crashed` the list of runs before, as
+    JSON and as text."""
 
     home: Home
     path: Path
     train: dict[str, Any]
     crashed: dict[str, Any]
+    crashed_text: str
     crashed_figures: dict[str, Any]
 
     @property
@@ -53,10 +55,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     process.kill()
     process.wait()
     (crashed,) = home.json("runs", "list")
+    listed = home.run("runs", "list")
     crashed_figures = figures.compute_figures(path)
     epochs = crashed["epochs"] + 3
     train = home.json("train", "--resume", "last", "--epochs", str(epochs))
-    yield Run(home, path, train, crashed, crashed_figures)
+    yield Run(home, path, train, crashed, listed.stdout + listed.stderr, crashed_figures)
 
 
 def is_late_checkpoint(event: dict[str, Any]) -> bool:
@@ -103,6 +106,7 @@ def test_until_it_is_evaluated_the_figure_of_the_training_is_marked(run: Run) ->
     assert run.crashed["state"] == "crashed" and run.crashed["val_during_training"] is True
     best = max(accuracies[: run.crashed["epochs"]])
     assert run.crashed["val_accuracy"] == close(best)
+    assert f"~{percent(best)}" in run.crashed_text and "~ measured" in run.crashed_text
     assert_seconds(run.crashed, run.crashed_figures)
 
 
@@ -120,6 +124,16 @@ def test_evaluate_names_its_checkpoint(run: Run) -> None:
         }
     # A reading of the same checkpoint changes no figure.
     assert_scores(run.home.json("runs", "show", "last")["test"], run.scores("test"))
+
+
+def test_the_figures_of_another_checkpoint_stand_beside_those_of_the_run(run: Run) -> None:
+    document = run.home.json("evaluate", "last", "--checkpoint", "last", "--split", "test")
+    assert_scores(document, run.scores("test-last"))
+    shown = run.home.json("runs", "show", "last")
+    assert_scores(shown["test"], run.scores("test"))
+    (other,) = shown["other_evaluations"]
+    assert_scores(other, run.scores("test-last"))
+    assert other["checkpoint"]["name"] == "last"
 
 
 def test_the_text_of_runs_show_and_list(run: Run) -> None:

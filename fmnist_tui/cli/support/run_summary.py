@@ -13,7 +13,7 @@ from rich.text import Text
 from fmnist_tui.analysis.metrics import ClassScore, compute_class_scores
 from fmnist_tui.analysis.overfitting import judge_fit
 from fmnist_tui.cli.support import console
-from fmnist_tui.protocol.events import ENSEMBLE, LRFIND
+from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, Evaluated
 from fmnist_tui.protocol.lr_curve import RatePoint, chart_points
 from fmnist_tui.protocol.lr_search import LrSearch, format_search_result
 from fmnist_tui.protocol.run_state import RunState
@@ -57,11 +57,30 @@ def _print_scores(state: RunState) -> None:
         out.print()
         out.print(create_class_table(compute_class_scores(last.confusion, classes)))
     out.print()
+    _print_evaluations(state, results)
+    val = find_validation(state)
+    if val is not None and val.note:
+        accuracy = format_percent(val.accuracy)
+        console.line(f"val {accuracy} of {val.count:,} images (epoch {val.epoch}, {val.note})")
+    readings = state.record.readings.get("test", 0)
+    if readings > 1:
+        console.line(f"the test split was evaluated {readings} times in this run")
+    if state.epochs:
+        fit = judge_fit(state)
+        console.line(f"fit ({training_note(state.started)}): {fit.verdict}. {fit.explanation}")
+    reason = f": {state.message}" if state.message else ""
+    console.line(f"{state.end_reason or 'not ended'} {_format_work(state)}{reason}")
+
+
+def _print_evaluations(state: RunState, results: Sequence[Evaluated]) -> None:
+    """A line for each evaluation; `results` are those of the run's own checkpoint."""
     # The run's own figures first, then those of other checkpoints.
     evaluations = [(result.checkpoint, result) for result in results]
     for (_, name), other in state.record.evaluations.items():
         if other not in results:
             evaluations.append((name, other))
+    if not evaluations:
+        return
     headings = ("split", "checkpoint", ">images", ">accuracy", ">95 % interval", ">loss")
     console.print_table(
         (*headings, ">macro F1", ">ECE"),
@@ -79,18 +98,6 @@ def _print_scores(state: RunState) -> None:
             for name, result in evaluations
         ),
     )
-    val = find_validation(state)
-    if val is not None and val.note:
-        accuracy = format_percent(val.accuracy)
-        console.line(f"val {accuracy} of {val.count:,} images (epoch {val.epoch}, {val.note})")
-    readings = state.record.readings.get("test", 0)
-    if readings > 1:
-        console.line(f"the test split was evaluated {readings} times in this run")
-    if state.epochs:
-        fit = judge_fit(state)
-        console.line(f"fit ({training_note(state.started)}): {fit.verdict}. {fit.explanation}")
-    reason = f": {state.message}" if state.message else ""
-    console.line(f"{state.end_reason or 'not ended'} {_format_work(state)}{reason}")
 
 
 def print_search(search: LrSearch) -> None:

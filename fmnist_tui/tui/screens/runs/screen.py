@@ -16,6 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, SWEEP
+from fmnist_tui.protocol.validation import MARK_MEANING
 from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.table_screen import FilterInput, TableScreen, filter_items
@@ -57,7 +58,7 @@ class RunsScreen(TableScreen[RunSummary]):
     TABLE, REFRESH_SECONDS, ORDERS = "#table", 2.0, ORDERS
     HELP = (
         "Marked runs, or else the one under the cursor, are compared below the table. All other"
-        " keys act on the run under the cursor."
+        f" keys act on the run under the cursor. {MARK_MEANING}."
     )
     CSS = """
     RunsScreen {

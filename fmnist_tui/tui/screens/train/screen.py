@@ -16,6 +16,7 @@ from textual.widget import Widget
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.commands import Pause, Resume, SaveCheckpoint, ScaleLearningRate, Stop
 from fmnist_tui.protocol.events import ENSEMBLE, FINISHED, TRAIN
+from fmnist_tui.protocol.validation import MARK_MEANING
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog
@@ -48,7 +49,7 @@ class TrainScreen(ImageScreen):
         "space starts a run with the settings on the left, and pauses it; after a stop it asks"
         " whether to resume the run or to start a new one. l tries learning rates "
         "for a few steps and suggests one. In a narrow terminal the panes are views: v shows the "
-        "next one."
+        f"next one. {MARK_MEANING}."
     )
     CSS_PATH = "screen.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
