@@ -121,7 +121,9 @@ def summarise_run(run: RunFolder) -> RunSummary:
     if state.started is None:
         if live is not None:
             return RunSummary(run, RUNNING, holder=live, started=live.started)
-        return RunSummary(run, BROKEN, "it has no readable events", started=_modified_at(run))
+        # One that could not start has recorded why.
+        reason = state.message or "it has no readable events"
+        return RunSummary(run, BROKEN, reason, started=_modified_at(run))
     val, test = find_validation(state), state.evaluation("test")
     best = val.accuracy if val is not None else None
     done = state.epochs_done or max(0, state.epoch - 1)

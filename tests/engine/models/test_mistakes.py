@@ -13,9 +13,11 @@ from torch import nn
 from fmnist_tui.config import plugins
 from fmnist_tui.engine.models import ModelSpec
 from fmnist_tui.engine.session.session import Session
+from fmnist_tui.protocol.events import FAILED
 from fmnist_tui.runs.jsonl_reader import replay
+from fmnist_tui.runs.listing import list_runs
 from fmnist_tui.util.errors import UserError
-from tests.engine.support import config, train, wait_for_end
+from tests.engine.support import Listener, config, train, wait_for_end
 
 WriteFile = Callable[[str, str], Path]
 
@@ -31,10 +33,9 @@ def write_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteFile:
         file.parent.mkdir()
         file.write_text(text)
         monkeypatch.syspath_prepend(file.parent)
-        names, plain = {name.replace("_", "-"): name}, plugins._built_in
-        monkeypatch.setattr(
-            plugins, "_built_in", lambda each: names if each == kind else plain(each)
-        )
+        files = {each: plugins._built_in(each) for each in plugins.KINDS}
+        files[kind] = {name.replace("_", "-"): name}
+        monkeypatch.setattr(plugins, "_built_in", files.__getitem__)
         monkeypatch.setattr(plugins, "_ENGINE", tmp_path)
         return file
 
@@ -89,6 +90,16 @@ def test_a_model_that_cannot_be_loaded_leaves_no_run(
     assert training.wait(60)
     assert isinstance(training.error, UserError) and str(file) in str(training.error)
     assert not session.runs_dir.exists()
+
+
+def test_a_run_whose_model_cannot_be_built_is_listed_with_the_reason(
+    write_file: WriteFile, session: Session
+) -> None:
+    file = write_file("models", "def build(spec):\n    return spec.depth")
+    training = session.train(config(model=file.stem.replace("_", "-")))
+    assert Listener(training).wait_for_end().reason == FAILED
+    (run,) = list_runs(session.runs_dir)
+    assert "cannot be built" in run.reason and f"{file}, line 2" in run.reason
 
 
 def test_a_run_records_settings_that_do_nothing_once(session: Session) -> None:
