@@ -68,8 +68,10 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
     before = RunState()
     if training.folder is not None:
         fork.check_is_training(training.folder, "resumed")
-        before = replay(training.folder.events)
-        resume.check_epochs(training.folder, config, before)
+        # A live run is in use, whatever it has saved by now.
+        with RunLock.acquire(training.folder.path):
+            before = replay(training.folder.events)
+            resume.check_epochs(training.folder, config, before)
     plugins.load_plugin("models", config.model)
     plugins.load_plugin("optim", config.optimizer)
     origin: fork.ForkStart | transfer.TransferStart | None = None
