@@ -27,6 +27,7 @@ class FakePrediction:
     ranked: tuple[tuple[str, float], ...] = ()
     prepared: PreparedImage | None = None
     error: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
