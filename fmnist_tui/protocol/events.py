@@ -93,7 +93,7 @@ class Progress:
 
     `loss` and `accuracy` are means over the training images since the last Progress of
     the epoch (`accuracy` is None while labels are mixed). `run_seconds` and `train_seconds` are
-    those of the run so far.
+    those of the run so far, `epochs` the number that it is to have.
     """
 
     t: float
@@ -109,6 +109,7 @@ class Progress:
     wait_ms: float = 0.0
     run_seconds: float | None = None
     train_seconds: float | None = None
+    epochs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ def summarise_run(run: RunFolder) -> RunSummary:
         model=state.started.model,
         synthetic=state.started.synthetic,
         epochs_done=done,
-        epochs_total=state.started.epochs if state.started.kind != LRFIND else 0,
+        epochs_total=_total_epochs(state, state.started),
         best_val_accuracy=best,
         val_note=val.note if val is not None else "",
         test_accuracy=test.accuracy if test else None,
@@ -149,6 +149,18 @@ def summarise_run(run: RunFolder) -> RunSummary:
         train_seconds=(state.progress or state.started).train_seconds,
         started=first.t if first else state.started.t,
     )
+
+
+def _total_epochs(state: RunState, started: RunStarted) -> int:
+    """The number of epochs that the latest session is to reach; 0 for a search.
+
+    Its start may be in the part of a long file that is not read."""
+    if started.kind == LRFIND:
+        return 0
+    progress = state.progress
+    if progress is not None and progress.t > started.t and progress.epochs:
+        return progress.epochs
+    return started.epochs
 
 
 def resolve(runs_dir: Path, text: str) -> RunFolder:

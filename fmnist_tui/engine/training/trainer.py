@@ -262,6 +262,7 @@ class Trainer:
                 wait_ms=waited / steps * 1000,
                 run_seconds=self._clock.run_seconds,
                 train_seconds=learner.seconds,
+                epochs=self.config.epochs,
             )
         )
 
