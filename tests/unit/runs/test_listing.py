@@ -145,17 +145,22 @@ def test_the_times_of_a_run_with_a_long_record_are_those_of_all_its_sessions(
 def test_a_run_resumed_for_more_epochs_with_a_long_record_shows_their_number(
     tmp_path: Path,
 ) -> None:
-    first, resumed = started(epochs=5), started(t=5000.0, step=50, epochs=30)
-    later = [replace(progress(60, t=5040.0), epochs=30)]
-    run_of(tmp_path, [first, ended("stopped"), resumed, *[telemetry(5030.0)] * 90_000, *later])
+    events: list[Event] = [
+        started(epochs=5),
+        ended("stopped"),
+        started(t=5000.0, step=50, epochs=30),
+        *[telemetry(5030.0)] * 90_000,
+        replace(progress(60, t=5040.0), epochs=30),
+    ]
+    run_of(tmp_path, events)
     assert only(tmp_path).epochs_total == 30
 
 
 def test_a_run_resumed_for_more_epochs_shows_their_number_from_its_start_on(
     tmp_path: Path,
 ) -> None:
-    before = [started(epochs=5), replace(progress(60), epochs=5), ended("finished")]
-    run_of(tmp_path, [*before, started(t=5000.0, step=60, epochs=30)])
+    ran: list[Event] = [started(epochs=5), replace(progress(60), epochs=5), ended("finished")]
+    run_of(tmp_path, [*ran, started(t=5000.0, step=60, epochs=30)])
     assert only(tmp_path).epochs_total == 30
 
 
