@@ -104,8 +104,9 @@ def _find_split_folders(root: Path, folders: Sequence[Path]) -> dict[str, Path]:
             )
         if split is not None:
             splits[split] = folder
-    others = [folder for folder in folders if folder not in splits.values()]
-    if splits and others:
+    others = [folder for folder in folders if folder not in splits.values()] if splits else []
+    others = [folder for folder in others if next(_files(folder, set(), []), None)]
+    if others:
         raise UserError(
             f"{safe_text(root)}: mixes folders of splits ({_list_names(splits.values())}) and of"
             f" classes ({_list_names(others)}); rename or move those of one kind"

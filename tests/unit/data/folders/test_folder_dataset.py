@@ -173,6 +173,14 @@ def test_a_mixture_of_splits_and_classes_is_refused_with_the_reason(
     assert "\n" not in str(caught.value)
 
 
+def test_folders_without_files_beside_those_of_splits_are_no_classes(folder: Folder) -> None:
+    folder.classes("train/a", "train/b", "test/a", "test/b")
+    (folder.root / "empty" / "deep").mkdir(parents=True)
+    (folder.root / "__MACOSX").mkdir()
+    (folder.root / "__MACOSX" / "._train").write_bytes(b"resource fork")
+    assert folder.load().info.classes == ("a", "b")
+
+
 def test_a_test_folder_without_classes_is_not_used_and_said(folder: Folder) -> None:
     folder.classes("train/a", "train/b", "test")
     dataset = folder.load()
