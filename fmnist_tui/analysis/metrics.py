@@ -90,6 +90,11 @@ def compute_class_scores(
     return tuple(scores)
 
 
+def mean_loss(probabilities: Floats) -> float:
+    """The mean cross-entropy, given the probability of each true class; never -0."""
+    return float(0.0 - np.log(np.minimum(probabilities, 1.0)).mean())
+
+
 def compute_metrics(probabilities: Floats, labels: Ints, names: tuple[str, ...]) -> Evaluation:
     """The metrics of class probabilities against labels."""
     if not len(labels):
@@ -106,7 +111,7 @@ def compute_metrics(probabilities: Floats, labels: Ints, names: tuple[str, ...])
     ece, reliability = compute_calibration(probabilities, labels)
     return Evaluation(
         count=len(labels),
-        loss=float(-np.log(probabilities[np.arange(len(labels)), labels]).mean()),
+        loss=mean_loss(probabilities[np.arange(len(labels)), labels]),
         accuracy=right / len(labels),
         interval=wilson_interval(right, len(labels)),
         classes=classes,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmnist_tui.analysis.metrics import softmax
+from fmnist_tui.analysis.metrics import mean_loss, softmax
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.inference.classifier import OnTick, no_op
@@ -210,7 +210,7 @@ class Trainer:
             self._emit(self.preview.from_validation(logits))
         labels = self._validation.labels.cpu().numpy()
         probabilities = softmax(logits)[np.arange(len(labels)), labels]
-        loss = float(-np.log(np.clip(probabilities, 1e-12, None)).mean())
+        loss = mean_loss(np.clip(probabilities, 1e-12, None))
         return float((logits.argmax(1) == labels).mean()), loss
 
     # -- reporting ---------------------------------------------------------------

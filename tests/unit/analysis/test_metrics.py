@@ -15,6 +15,7 @@ from fmnist_tui.analysis.metrics import (
     compute_class_scores,
     compute_metrics,
     grouped_accuracy,
+    mean_loss,
     softmax,
     wilson_interval,
 )
@@ -40,6 +41,11 @@ def test_metrics_of_a_small_case_match_those_computed_by_hand() -> None:
     assert evaluation.loss == pytest.approx(-np.log([0.8, 0.7, 0.3, 0.7, 0.4]).mean())
     assert evaluation.wrong == 2
     assert evaluation.most_confused() == [(1, 0, 1), (2, 1, 1)]
+
+
+def test_the_loss_of_certain_answers_is_0_without_a_sign() -> None:
+    for certain in ([1.0, 1.0], [1.0000001, 1.0]):
+        assert str(mean_loss(np.array(certain))) == "0.0"
 
 
 def test_confident_answers_are_counted_one_by_one() -> None:
