@@ -40,7 +40,8 @@ class RunStarted:
 
     The probes of a learning-rate search are the steps of its only epoch. `best_step` is the step
     of the best checkpoint that a resumed run goes on with, 0 if it has none: bests of later steps
-    belong to steps that are trained again. On a CPU, `threads` is
+    belong to steps that are trained again; `changed_settings` says in words which settings it
+    goes on with instead of others. On a CPU, `threads` is
     the number of threads that it starts with, of `cpus`. `run_seconds` and
     `train_seconds` are the wall time of the run and the time in its training steps so far, of all
     sessions; here and below they are None in events of earlier versions.
@@ -74,6 +75,7 @@ class RunStarted:
     run_seconds: float | None = None
     train_seconds: float | None = None
     best_step: int | None = None
+    changed_settings: str = ""
 
     @property
     def total_steps(self) -> int:

@@ -253,7 +253,7 @@ class RunState:
         self.lr = last.lr if last else None
         self.threads = event.threads
         if step > 0:
-            self.markers.append(Marker(event.t, step, "resumed", ""))
+            self.markers.append(Marker(event.t, step, "resumed", event.changed_settings))
 
     def _progress(self, event: Progress) -> None:
         step = event.step

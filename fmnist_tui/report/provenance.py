@@ -51,6 +51,7 @@ class ReproduceSection:
     parent: str = ""
     parent_step: str = ""
     changes: str = ""
+    resumed_with: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ def reproduce_section(facts: ReportFacts) -> ReproduceSection | None:
         str(facts.made_with.get("forked_from", "")),
         str(facts.made_with.get("forked_step", "")),
         _changes_by_hand(facts.state),
+        _changes_when_resumed(facts.state),
     )
 
 
@@ -103,6 +105,16 @@ def _changes_by_hand(state: RunState) -> str:
     rates = [f"to {mark.text} at step {mark.step:,}" for mark in state.markers if mark.what == "lr"]
     more = f" and {len(rates) - _MAX_CHANGES} times more" if len(rates) > _MAX_CHANGES else ""
     return ", ".join(rates[:_MAX_CHANGES]) + more
+
+
+def _changes_when_resumed(state: RunState) -> str:
+    """`epochs 4 instead of 3 at step 93`: the settings that a resumed run went on with."""
+    changes = [
+        f"{mark.text} at step {mark.step:,}"
+        for mark in state.markers
+        if mark.what == "resumed" and mark.text
+    ]
+    return ", then ".join(changes[-_MAX_CHANGES:])
 
 
 def train_command(config: RunConfig, recipe: recipes.Recipe | None) -> list[str]:

@@ -177,14 +177,16 @@ class CheckpointStore:
         for path in self.folder.glob(f"{kind}-*.json"):
             self._remove(path)
 
-    def delete_newer(self, kind: str, generation: int) -> list[str]:
-        """Delete what is newer than a generation; returns the names of the files."""
+    def delete_newer(self, kind: str, generation: int) -> list[tuple[str, int]]:
+        """Delete what is newer than a generation; returns the names of the files, each with its
+        step, 0 if that cannot be read."""
         paths = [
             path for path in self.folder.glob(f"{kind}-*.json") if _generation(path) > generation
         ]
+        deleted = sorted((f"{path.stem}.pt", _read_step(path) or 0) for path in paths)
         for path in paths:
             self._remove(path)
-        return sorted(f"{path.stem}.pt" for path in paths)
+        return deleted
 
     def _delete_old(self, kind: str) -> None:
         oldest = self._newest_generation(kind) - GENERATIONS + 1

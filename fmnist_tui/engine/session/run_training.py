@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +58,9 @@ from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader, EventLog
 from fmnist_tui.util.errors import UserError
 
+# An epoch may leave out this share of its images without a note.
+FEW_IMAGES = 0.01
+
 # Gives a new learner its first state; returns notes for the record.
 Initialise = Callable[[Learner, CheckpointStore], tuple[str, ...]]
 
@@ -65,13 +68,14 @@ Initialise = Callable[[Learner, CheckpointStore], tuple[str, ...]]
 def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: OnTick) -> None:
     """Run a training to its end; raises only what prevents a run from starting."""
     config = training.config
-    before = RunState()
+    before, changed = RunState(), ""
     if training.folder is not None:
         fork.check_is_training(training.folder, "resumed")
         # A live run is in use, whatever it has saved by now.
         with RunLock.acquire(training.folder.path):
             before = replay(training.folder.events)
             resume.check_epochs(training.folder, config, before)
+            changed = resume.describe_changes(training.folder, config)
     plugins.load_plugin("models", config.model)
     plugins.load_plugin("optim", config.optimizer)
     origin: fork.ForkStart | transfer.TransferStart | None = None
@@ -117,14 +121,17 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
             training.inbox.set_source(CommandReader(folder.commands).poll)
             write_config(folder, config, device, provenance)
             training.set_record(folder, emit, before.seconds)
-            readings = before.record.readings
-            _TrainingRun(training, dataset, device, folder, readings, emit, tick).run(initialise)
+            run = _TrainingRun(training, dataset, device, folder, before, changed, emit, tick)
+            run.run(initialise)
         finally:
             log.close()
 
 
 class _TrainingRun:
-    """A training whose record is open. `readings` are its earlier evaluations, by split."""
+    """A training whose record is open.
+
+    `before` is the run as its earlier sessions left it, `changed` what its settings have become
+    since, in words."""
 
     def __init__(
         self,
@@ -132,13 +139,15 @@ class _TrainingRun:
         dataset: Dataset,
         device: TrainingDevice,
         folder: RunFolder,
-        readings: Mapping[str, int],
+        before: RunState,
+        changed: str,
         emit: Emit,
         on_tick: OnTick,
     ) -> None:
         self._training, self._dataset, self._device = training, dataset, device
         self._folder, self._emit, self._on_tick = folder, emit, on_tick
-        self._readings = readings
+        self._before, self._changed = before, changed
+        self._readings = before.record.readings
         self._store = CheckpointStore(folder.checkpoints)
         # Before this session adds events of its own.
         self._recorded_threads = RecordedThreads.from_events(EventReader(folder.events).read_all())
@@ -159,6 +168,8 @@ class _TrainingRun:
             info = ModelInfo.from_dataset(training.config, self._dataset)
             learner = Learner(info, self._dataset, self._device)
             notes = initialise(learner, self._store) if initialise else ()
+            if self._changed:
+                notes = (f"resumed with {self._changed}", *notes)
             if learner.frozen is not None:
                 notes = (*notes, learner.frozen.record_hash(learner.model.state_dict()))
             self._emit(self._run_started(learner))
@@ -197,15 +208,19 @@ class _TrainingRun:
             run_seconds=self._training.clock.run_seconds,
             train_seconds=learner.seconds,
             best_step=learner.best.step,
+            changed_settings=self._changed,
         )
 
     def _train(self, learner: Learner) -> TrainingEnd:
         """Train to the end and evaluate the result."""
         val, store, order = self._dataset.val, self._store, learner.order
-        if order.left_out:
-            count, size = learner.train.count, order.batch_size
+        count = learner.train.count
+        if order.left_out > FEW_IMAGES * count:
             used = f"{count - order.left_out:,} of {count:,} images"
-            self._alert("note", f"each epoch trains on {used}, drawn anew: batches of {size:,}")
+            size = f"batches of {order.batch_size:,}"
+            note = f"each epoch trains on {used}, drawn anew: {size}"
+            if not any(alert.message == note for alert in self._before.alerts):
+                self._alert("note", note)
         trainer = Trainer(
             learner,
             DeviceSplit(val, self._device.torch_device) if len(val) else None,

@@ -7,6 +7,7 @@ longer happen. It is deleted, so that the newest best on disk is the one the lea
 
 from __future__ import annotations
 
+from fmnist_tui.config.recipes import read_recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
 from fmnist_tui.engine.inference.classifier import ModelInfo
@@ -40,6 +41,15 @@ def check_epochs(folder: RunFolder, config: RunConfig, before: RunState) -> None
             f"{name} is finished ({trained}): to train on, give more epochs; to evaluate it again,"
             f" use `fmnist-tui evaluate {safe_text(folder.id)}`"
         )
+
+
+def describe_changes(folder: RunFolder, config: RunConfig) -> str:
+    """`epochs 4 instead of 3`: the settings in which a resumed run differs from its own so far."""
+    before = read_recipe(folder.config).config()
+    return ", ".join(
+        f"{name} {safe_text(str(new))} instead of {safe_text(str(old))}"
+        for name, (new, old) in config.differences(before).items()
+    )
 
 
 class ResumeStart:
@@ -88,8 +98,13 @@ def _settle_best(learner: Learner, store: CheckpointStore) -> tuple[str, ...]:
             notes = (f"{error}: the next epoch counts as the best",)
     else:
         learner.best, generation = BestEpoch(**payload["best"]), manifest.generation
-    later = [
-        f"{file} is deleted: the run goes on from step {learner.step:,}, before that checkpoint"
-        for file in store.delete_newer("best", generation)
+    deleted = [
+        f"{file} is deleted: "
+        + (
+            f"the run goes on from step {learner.step:,}, before that checkpoint"
+            if step_of_file > learner.step
+            else "it cannot be used"
+        )
+        for file, step_of_file in store.delete_newer("best", generation)
     ]
-    return (*notes, *later)
+    return (*notes, *deleted)

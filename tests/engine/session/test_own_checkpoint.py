@@ -106,6 +106,7 @@ def test_a_best_that_is_damaged_when_the_run_is_resumed_counts_no_longer(
     resumed = session.resume(folder, config(epochs=3, lr=1e-30))
     _, listener = wait_for_end(session, resumed)
     assert any("best-0001.pt (step 4) serves instead" in note for note in listener.notes)
+    assert "best-0002.pt is deleted: it cannot be used" in listener.notes
     # Epoch 3 repeats step 8, which is better than step 4.
     check_agreement(folder, 12)
 
@@ -219,6 +220,19 @@ def test_a_resumed_run_records_that_it_reads_the_test_split_again(session: Sessi
     assert state.record.readings["test"] == 2
     assert state.record.evaluations["test", "best-0001"].step == 4
     assert state.end_reason == FINISHED
+
+
+def test_a_resumed_run_records_its_changed_settings_and_repeats_no_note(session: Session) -> None:
+    folder = train(session, config(epochs=1, batch_size=48))
+    _, listener = wait_for_end(
+        session, session.resume(folder, config(epochs=2, batch_size=48, lr=0.5))
+    )
+    changes = "epochs 2 instead of 1, lr 0.5 instead of "
+    assert any(note.startswith(f"resumed with {changes}") for note in listener.notes)
+    state = replay(folder.events)
+    assert any(mark.what == "resumed" and mark.text.startswith(changes) for mark in state.markers)
+    messages = [alert.message for alert in state.alerts]
+    assert len([each for each in messages if each.startswith("each epoch trains on")]) == 1
 
 
 def test_a_run_without_a_last_checkpoint_is_not_marked_failed_by_a_resume(

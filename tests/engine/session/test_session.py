@@ -76,6 +76,14 @@ def test_images_that_an_epoch_leaves_out_are_said_at_the_start(session: Session)
         assert listener.notes == notes
 
 
+def test_a_few_images_that_an_epoch_leaves_out_are_not_worth_a_note(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_training, "FEW_IMAGES", 0.25)
+    _, listener = wait_for_end(session, session.train(config(epochs=1, batch_size=48)))
+    assert listener.notes == []
+
+
 def test_the_events_on_disk_are_those_emitted(session: Session) -> None:
     from fmnist_tui.runs.jsonl_reader import EventReader
 

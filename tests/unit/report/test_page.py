@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from fmnist_tui.report.confusion_matrix import HEAT_LEVELS, MAX_CLASSES, heat_le
 from fmnist_tui.report.page import render_page
 from fmnist_tui.report.provenance import train_command
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import replay
 from tests.tui.support import CONFIG
 from tests.unit.report.support import (
     Parsed,
@@ -185,6 +187,21 @@ def test_the_command_says_that_rates_changed_by_hand_are_not_repeated(tmp_path: 
     folder.events.write_text("\n".join(lines) + "\n")
     _, parsed = build_report(folder, tmp_path)
     assert "was changed while it ran, to 0.001 at step 20, to 0.0005 at step 1,500." in parsed.text
+
+
+def test_the_command_says_that_settings_changed_by_a_resume_are_not_repeated(
+    tmp_path: Path,
+) -> None:
+    folder = make_run_with_predictions(tmp_path / "runs")
+    _, parsed = build_report(folder, tmp_path)
+    assert "this one was resumed with" not in parsed.text
+    lines = folder.events.read_text().splitlines()
+    started = replay(folder.events).started
+    assert started is not None
+    resumed = replace(started, step=93, changed_settings="epochs 4 instead of 3")
+    folder.events.write_text("\n".join([*lines, EVENTS.encode(resumed)]) + "\n")
+    _, parsed = build_report(folder, tmp_path)
+    assert "this one was resumed with epochs 4 instead of 3 at step 93." in parsed.text
 
 
 def luminance(colour: tuple[float, ...]) -> float:
