@@ -127,8 +127,8 @@ class CheckpointStore:
         self, kind: str, up_to: float = math.inf
     ) -> tuple[Payload, CheckpointManifest, tuple[str, ...]]:
         """Load the newest intact checkpoint of a kind, with a note for each damaged one that
-        was skipped; the note says which file serves instead. Those after step `up_to` do not
-        count."""
+        was skipped; the note says which file serves instead, and names the folder last, so that
+        a line that is cut still says what happened. Those after step `up_to` do not count."""
         notes: list[str] = []
         for path in sorted(self.folder.glob(f"{kind}-*.json"), key=_generation, reverse=True):
             try:
@@ -139,8 +139,10 @@ class CheckpointStore:
             except CheckpointError as error:
                 notes.append(str(error))
             else:
-                instead = f"{manifest.file} (step {manifest.step:,}) serves instead"
-                return payload, manifest, tuple(f"{note}; {instead}" for note in notes)
+                folder = safe_text(self.folder)
+                faults = [note.removeprefix(f"{folder}/") for note in notes]
+                instead = f"{manifest.file} (step {manifest.step:,}) serves instead, in {folder}"
+                return payload, manifest, tuple(f"{fault}; {instead}" for fault in faults)
         if notes:
             raise CheckpointError(f"no usable {kind} checkpoint: {'; '.join(notes)}")
         raise CheckpointError(f"{safe_text(self.folder)}: there is no {kind} checkpoint yet")

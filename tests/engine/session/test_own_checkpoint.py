@@ -146,8 +146,9 @@ def test_a_damaged_best_is_named_and_replaces_no_figure(session: Session) -> Non
     damage(newest_best(folder))
     result = session.evaluate(folder, "test").result(PATIENCE)
     assert result.checkpoint == "best-0001"
-    assert "best-0002.pt: damaged" in result.notes[0]
-    assert result.notes[0].endswith("best-0001.pt (step 4) serves instead")
+    # A line of a screen shows the beginning: what happened comes before where.
+    assert result.notes[0].startswith("best-0002.pt: damaged")
+    assert f"best-0001.pt (step 4) serves instead, in {folder.path}" in result.notes[0]
     state = replay(folder.events)
     assert state.evaluation("test") == before and summarise_run(folder) == summary
     assert state.record.evaluations["test", "best-0001"].step == 4
