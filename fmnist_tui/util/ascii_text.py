@@ -14,7 +14,8 @@ _SIMILAR = {
     **dict.fromkeys("▲△↑", "^"),
     **dict.fromkeys("▼▽↓", "v"),
     **dict.fromkeys("░·", "."),
-    **dict.fromkeys("…±", "~"),
+    "…": "~",
+    "±": "+-",  # A ~ before a figure says that it was measured during the training.
     **dict.fromkeys("×✗", "x"),
     **dict.fromkeys("“”", '"'),
     **dict.fromkeys("‘’", "'"),
@@ -23,7 +24,7 @@ _SIMILAR = {
 
 
 def similar_ascii(character: str) -> str:
-    """The ASCII character that looks most like this one; `?` if none does."""
+    """The ASCII character (for `±` two) that looks most like this one; `?` if none does."""
     if character in _SIMILAR:
         return _SIMILAR[character]
     if "\u2800" <= character <= "\u28ff":  # braille, by how many dots are set

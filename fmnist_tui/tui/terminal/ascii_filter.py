@@ -29,7 +29,8 @@ class AsciiFilter(LineFilter):
 @lru_cache(maxsize=4096)
 def to_ascii(text: str) -> str:
     """The text in ASCII, in the same number of cells."""
-    return "".join(_replace(character) for character in text)
+    # The space before a ± has the cell that +- needs.
+    return "".join(_replace(character) for character in text.replace(" ±", "+-"))
 
 
 def needs_ascii(environment: Mapping[str, str] = os.environ) -> bool:

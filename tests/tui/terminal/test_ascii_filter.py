@@ -34,6 +34,10 @@ def test_the_enter_key_does_not_look_like_the_help_key() -> None:
     assert to_ascii("⏎ Open  ? keys") == "< Open  ? keys"
 
 
+def test_half_an_interval_does_not_look_like_a_figure_of_the_training() -> None:
+    assert to_ascii("~82.00 ±0.75 %") == "~82.00+-0.75 %"
+
+
 def test_the_filter_replaces_the_text_of_segments() -> None:
     segments = AsciiFilter().apply([Segment("─é"), Segment("plain")], Color(0, 0, 0))
     assert [segment.text for segment in segments] == ["-e", "plain"]
