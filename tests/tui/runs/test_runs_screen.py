@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.protocol.events import Changed
+from fmnist_tui.protocol.events import EVENTS, Changed, RunStarted
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.tui.base.dialogs import ChoiceDialog
 from fmnist_tui.tui.screens.runs import screen as runs_screen
 from fmnist_tui.tui.screens.runs.compare_pane import ComparePane
@@ -98,6 +100,25 @@ async def test_two_marked_runs_are_compared_by_their_differing_settings(
         assert sorted(settings["lr"]) == ["0.01", "0.02"]
         assert "epochs" not in settings
         assert "±" in page(dashboard)
+
+
+async def test_the_page_of_a_run_has_no_line_that_is_wrapped_to_below_the_names(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
+    def name_device(folder: RunFolder) -> None:
+        started, *others = EventReader(folder.events).read()
+        assert isinstance(started, RunStarted)
+        started = replace(started, device_name="AMD EPYC", threads=1, cpus=2)
+        lines = [EVENTS.encode(event) for event in (started, *others)]
+        folder.events.write_text("\n".join(lines) + "\n")
+
+    make_run(app_state.runs_dir, CONFIG.changed(label_smoothing=0.1), change=name_device)
+    async with open_dashboard("runs", size=(120, 36)) as (dashboard, pilot):
+        await wait_for_rows(dashboard, pilot, 1)
+        await wait_until(pilot, lambda: "1 of 2 threads" in page(dashboard))
+        *lines, _path = page(dashboard).splitlines()
+        width = dashboard.screen.query_one("#figures").content_size.width
+        assert [line for line in lines if len(line) > width] == []
 
 
 async def test_v_cycles_through_the_curves_and_saves_the_choice(

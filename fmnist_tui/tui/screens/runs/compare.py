@@ -71,11 +71,12 @@ def _single_run(run: RunComparison) -> Content:
     started, settings = history.started, history.settings
     rows = [("state", _state(summary))]
     if summary.kind == SWEEP:
-        trials = f"{summary.epochs_done} of {summary.epochs_total} here (7 Sweep shows all)"
+        trials = f"{summary.epochs_done} of {summary.epochs_total} here"
         rows += [
             ("data", safe_text(summary.dataset)),
             ("model", safe_text(summary.model)),
             ("trials", trials),
+            ("", "7 Sweep shows all"),
             ("best val", format_percent(summary.best_val_accuracy)),
             *(settings.varied.items() if settings is not None else ()),
         ]
@@ -84,11 +85,9 @@ def _single_run(run: RunComparison) -> Content:
         rows += [
             ("data", f"{safe_text(started.dataset)}{synthetic}"),
             ("", f"{started.train_count:,} train, {started.val_count:,} val"),
-            ("model", f"{safe_text(started.model)}, {started.parameters:,} parameters"),
-            (
-                "device",
-                f"{safe_text(started.device_details) or started.device}, {started.precision}",
-            ),
+            ("model", safe_text(started.model)),
+            ("", f"{started.parameters:,} parameters, {started.precision}"),
+            ("device", safe_text(started.device_details) or started.device),
         ]
     rows += [*_result_rows(history), *_time_rows(summary)]
     if settings is not None:
@@ -119,8 +118,10 @@ def _result_rows(history: RunHistory) -> list[tuple[str, str]]:
     val, val_count, test, test_count = _results(history)
     rows = []
     if history.val is not None:
-        epoch = f", epoch {history.val.epoch}" if history.val.epoch else ""
-        rows.append(("best val" if epoch else "val", f"{val} of {val_count}{epoch}"))
+        epoch = history.val.epoch
+        rows.append(("best val" if epoch else "val", f"{val} of {val_count}"))
+        if epoch:
+            rows.append(("", f"epoch {epoch}"))
         if history.val.note:
             rows.append(("", f"{MARK} {history.val.note}"))
     if test_count:
