@@ -17,8 +17,8 @@ if find_spec("hypothesis"):
     settings.load_profile("deterministic")
 
 # Otherwise the number of threads, and with it the last bits of the weights, would depend on what
-# else runs on the machine. Two, so that there are threads that wait for each other.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# else runs on the machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 GPU_TESTS = Path(__file__).parent / "gpu"
 
