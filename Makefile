@@ -10,8 +10,9 @@ ARGS ?=
 run: install
 	$(BIN)/fmnist-tui $(ARGS)
 
+# Three workers on two cores: many tests wait for processes.
 test: check
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal
 
 gpu: export PYTHONPATH := $(CURDIR):$(PYTHONPATH)
 gpu: RUN := $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))

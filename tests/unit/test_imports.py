@@ -28,7 +28,6 @@ def _loaded(module: str, *watched: str) -> str:
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [
-        ("fmnist_tui.engine.training.trainer", ["textual", "rich", "plotext"]),
         ("fmnist_tui.engine.session.run_training", ["textual", "rich", "plotext", "sklearn"]),
         ("fmnist_tui.engine.session.session", ["torch", "textual", "rich"]),
         ("fmnist_tui.tui.app", ["torch", "torchvision", "sklearn", "plotext", "PIL", "optuna"]),
