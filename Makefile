@@ -11,6 +11,7 @@ run: install
 	$(BIN)/fmnist-tui $(ARGS)
 
 # Three workers on two cores: many tests wait for processes.
+# Three workers on two cores, because many tests wait for processes.
 test: check
 	$(BIN)/pytest -n 3 --dist worksteal
 
