@@ -53,7 +53,7 @@ from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.protocol.lr_search import format_search_result
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.jsonl_reader import EventReader, replay
+from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import CommandReader, EventLog
 from fmnist_tui.util.errors import UserError
@@ -68,12 +68,14 @@ Initialise = Callable[[Learner, CheckpointStore], tuple[str, ...]]
 def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: OnTick) -> None:
     """Run a training to its end; raises only what prevents a run from starting."""
     config = training.config
-    before, changed = RunState(), ""
+    before, changed, recorded_threads = RunState(), "", RecordedThreads()
     if training.folder is not None:
         fork.check_is_training(training.folder, "resumed")
         # A live run is in use, whatever it has saved by now.
         with RunLock.acquire(training.folder.path):
-            before = replay(training.folder.events)
+            for event in EventReader(training.folder.events).read_all():
+                before.apply(event)
+                recorded_threads.add(event)
             resume.check_epochs(training.folder, config, before)
             changed = resume.describe_changes(training.folder, config)
     plugins.load_plugin("models", config.model)
@@ -121,7 +123,9 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
             training.inbox.set_source(CommandReader(folder.commands).poll)
             write_config(folder, config, device, provenance)
             training.set_record(folder, emit, before.seconds)
-            run = _TrainingRun(training, dataset, device, folder, before, changed, emit, tick)
+            run = _TrainingRun(
+                training, dataset, device, folder, before, changed, recorded_threads, emit, tick
+            )
             run.run(initialise)
         finally:
             log.close()
@@ -141,6 +145,7 @@ class _TrainingRun:
         folder: RunFolder,
         before: RunState,
         changed: str,
+        recorded_threads: RecordedThreads,
         emit: Emit,
         on_tick: OnTick,
     ) -> None:
@@ -149,8 +154,7 @@ class _TrainingRun:
         self._before, self._changed = before, changed
         self._readings = before.record.readings
         self._store = CheckpointStore(folder.checkpoints)
-        # Before this session adds events of its own.
-        self._recorded_threads = RecordedThreads.from_events(EventReader(folder.events).read_all())
+        self._recorded_threads = recorded_threads
 
     def run(self, initialise: Initialise | None) -> None:
         try:

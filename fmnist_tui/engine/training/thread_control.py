@@ -8,7 +8,7 @@ up to there at the same steps: it becomes the same training again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -22,22 +22,18 @@ from fmnist_tui.util.formatting import format_count
 CHECK_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RecordedThreads:
     """The changes that a run's events tell of, by step, and the step of its last progress."""
 
     counts: dict[int, int] = field(default_factory=dict)
     last_step: int = 0
 
-    @classmethod
-    def from_events(cls, events: Iterable[Event]) -> RecordedThreads:
-        counts, last_step = {}, 0
-        for event in events:
-            if isinstance(event, Progress):
-                last_step = max(last_step, event.step)
-            elif isinstance(event, Changed) and event.what == THREADS and event.value.isdigit():
-                counts[event.step] = int(event.value)
-        return cls(counts, last_step)
+    def add(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            self.last_step = max(self.last_step, event.step)
+        elif isinstance(event, Changed) and event.what == THREADS and event.value.isdigit():
+            self.counts[event.step] = int(event.value)
 
 
 class ThreadControl:

@@ -115,7 +115,9 @@ def test_a_run_killed_after_changes_becomes_the_same_run_again(
     assert changes(whole.events) == [(2, "1"), (4, "2"), (5, "1"), (7, "2")]
 
     # Killed after step 8, with a checkpoint of step 4; then the machine is idle.
-    recorded = RecordedThreads.from_events([*whole.events, progress(8)])
+    recorded = RecordedThreads()
+    for event in (*whole.events, progress(8)):
+        recorded.add(event)
     resumed = harness(tmp_path / "resumed", [2] * 20, monkeypatch, recorded)
     resumed.learner.restore(saved[0], "step-4")
     resumed.trainer.run()
