@@ -1,0 +1,44 @@
+"""A few trials of every concern; `make soak` makes them in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.support import FORK_SERVER
+from tests.soak.concern import Concern, Tally, load_concerns, spread
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fork_server() -> Iterator[None]:
+    """Stop the fork server after the tests."""
+    yield
+    FORK_SERVER.close()
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("concern", load_concerns(), ids=lambda concern: concern.name)
+def test_a_few_trials_of_a_concern_lose_nothing(concern: Concern, tmp_path: Path) -> None:
+    tally = Tally(tmp_path)
+    concern.run(tally, concern.short)
+    assert tally.tried >= concern.short > 0
+    assert tally.lost == []
+
+
+def test_a_trial_that_raises_is_counted_as_lost(tmp_path: Path) -> None:
+    tally = Tally(tmp_path)
+    with tally.trial("good"):
+        pass
+    with tally.trial("bad"):
+        assert not tally.folder.exists(), "gone"
+    assert (tally.tried, tally.survived) == (2, 1)
+    assert tally.lost[0].startswith("bad: gone")
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(1, "a"), (2, "ac"), (4, "abcd"), (6, "abcdab")], ids=str
+)
+def test_trials_are_spread_over_all_cases(count: int, expected: str) -> None:
+    assert "".join(spread("abcd", count)) == expected
