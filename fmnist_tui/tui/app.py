@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -15,14 +14,13 @@ from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.signal import Signal
-from textual.worker import Worker
 
 from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import Plan, first_run
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.commands import Command
-from fmnist_tui.protocol.events import FAILED, LRFIND, SWEEP, RunEnded
+from fmnist_tui.protocol.events import LRFIND, SWEEP
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
@@ -34,6 +32,7 @@ from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.bindings import binding_ids
 from fmnist_tui.tui.command_palette import ActionPalette, PaletteCommands
 from fmnist_tui.tui.context import Tab
+from fmnist_tui.tui.followed_run import FollowedRun
 from fmnist_tui.tui.help import help_dialog
 from fmnist_tui.tui.jobs.job_manager import JobManager
 from fmnist_tui.tui.jobs.plan_runner import PlanRunner
@@ -101,10 +100,10 @@ class Dashboard(App[int]):
         self.quit_flow = QuitFlow(self)
         self._key_queue = KeyQueue(self, super().on_event)
         self._refresh_rate = RefreshRate()
-        self._reported_end: RunEnded | None = None
         self.run_updated: Signal[RunFeed] = Signal(self, "run updated")
         self.run_replaced: Signal[RunFeed | None] = Signal(self, "run replaced")
         self.selection_changed: Signal[RunFolder | None] = Signal(self, "selection changed")
+        self._followed = FollowedRun(self)
         for screen in SCREENS:
             self.add_mode(screen.NAME, screen)
             self.bind(screen.KEY, f"show('{screen.NAME}')", description=screen.TITLE, show=False)
@@ -156,44 +155,24 @@ class Dashboard(App[int]):
         """Read new events of the followed run and of jobs; the next time depends on the cost."""
         if not self.is_running:
             return  # the app closes: it has no screens any more
-        feed = self.app_state.feed
-        if feed is not None:
-            was_error = feed.error
-            if feed.drain():
-                self.run_updated.publish(feed)
-                self.refresh_status()
-                self._report_end(feed, was_error)
+        self._followed.poll()
         if self.jobs.poll():
             self.refresh_status()
         self.plan_runner.poll()
         self._show_warnings()
         self.set_timer(self._refresh_rate.next(), self._tick)
 
-    def _report_end(self, feed: RunFeed, was_error: str) -> None:
-        end = feed.state.end
-        if feed.error and feed.error != was_error:
-            self.notify(feed.error, "error")
-        elif end is not None and end is not self._reported_end:
-            self._reported_end = end
-            severity: SeverityLevel = "error" if end.reason == FAILED else "information"
-            self.notify(f"{feed.name} {end.outcome}", severity)
-            if feed.folder is not None:
-                self.selection_changed.publish(self.app_state.selected_run)
-
     def show_run(self, feed: RunFeed | None) -> None:
         """Follow another run: Train and the bar above every screen show it."""
-        self.app_state.follow(feed)
-        self._reported_end = feed.state.end if feed is not None else None
-        self.run_replaced.publish(feed)
-        self.refresh_status()
+        self._followed.show(feed)
 
     def start_run(self, config: RunConfig, heading: str = "") -> bool:
         """Start a run in this process; `heading` is its place in a plan. False if that failed."""
-        return self._start(lambda: self.app_state.session.train(config), heading)
+        return self._followed.start(lambda: self.app_state.session.train(config), heading)
 
     def start_lr_search(self, config: RunConfig) -> bool:
         """Start a learning-rate search in this process, as a run of its own."""
-        return self._start(lambda: self.app_state.session.find_lr(config))
+        return self._followed.start(lambda: self.app_state.session.find_lr(config))
 
     def start_plan(self, plan: Plan) -> bool:
         """Start the runs of a plan, one after another. False if the first could not be started."""
@@ -201,57 +180,21 @@ class Dashboard(App[int]):
 
     def resume_run(self, folder: RunFolder, config: RunConfig, state: RunState) -> bool:
         """Resume a run in this process; `state` is its state so far."""
-        return self._start(lambda: self.app_state.session.resume(folder, config), state=state)
+        return self._followed.start(
+            lambda: self.app_state.session.resume(folder, config), state=state
+        )
 
     def fork_run(self, folder: RunFolder, checkpoint: str, config: RunConfig) -> bool:
         """Start a new run in this process from a checkpoint of another."""
-        return self._start(lambda: self.app_state.session.fork(folder, checkpoint, config))
-
-    def _start(
-        self, start: Callable[[], Any], heading: str = "", state: RunState | None = None
-    ) -> bool:
-        try:
-            training = start()
-        except UserError as error:
-            self.notify(str(error), "error")
-            return False
-        self.show_run(RunFeed.of(training, state, heading))
-        return True
+        return self._followed.start(lambda: self.app_state.session.fork(folder, checkpoint, config))
 
     def follow_run(self, folder: RunFolder) -> None:
         """Follow a run on disk, which another process may be training."""
-        self.workers.cancel_group(self, "follow")
-        feed = self.app_state.feed
-        if feed is not None and feed.folder == folder and (feed.is_live or not feed.is_own):
-            return
-        if self.app_state.is_training:
-            self.notify("a run is in progress here; it is shown until it ends", "warning")
-            return
-
-        async def open_it() -> None:
-            try:
-                opened = await asyncio.to_thread(RunFeed.open, folder)
-            except UserError as error:
-                self.notify(str(error), "error")
-                return
-            # A training that was started in the meantime stays.
-            if not self.app_state.is_training:
-                self.show_run(opened)
-
-        _: Worker[None] = self.run_worker(open_it, group="follow", exclusive=True)
+        self._followed.open(folder)
 
     def send_command(self, command: Command) -> bool:
         """Send a command to the followed run. False if it is not running."""
-        feed = self.app_state.feed
-        if feed is None or not feed.is_live:
-            self.notify("no run is in progress", "warning")
-            return False
-        try:
-            feed.send(command)
-        except UserError as error:
-            self.notify(str(error), "error")
-            return False
-        return True
+        return self._followed.send(command)
 
     # -- the selected run -------------------------------------------------------------
 

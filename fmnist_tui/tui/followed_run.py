@@ -1,0 +1,106 @@
+"""The followed run: started here or opened from disk, updated, sent commands, its end reported."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from textual.notifications import SeverityLevel
+from textual.worker import Worker
+
+from fmnist_tui.engine.run.training_handle import Training
+from fmnist_tui.protocol.commands import Command
+from fmnist_tui.protocol.events import FAILED, RunEnded
+from fmnist_tui.protocol.run_state import RunState
+from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui.context import DashboardContext
+from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.util.errors import UserError
+
+
+class FollowedRun:
+    """What the app does with the run that Train shows; its feed is in the app state."""
+
+    def __init__(self, context: DashboardContext) -> None:
+        self._context, self._app_state = context, context.app_state
+        self._reported_end: RunEnded | None = None
+        self._opening: Worker[None] | None = None
+
+    def show(self, feed: RunFeed | None) -> None:
+        """Follow another run: Train and the bar above every screen show it."""
+        self._app_state.follow(feed)
+        self._reported_end = feed.state.end if feed is not None else None
+        self._context.run_replaced.publish(feed)
+        self._context.refresh_status()
+
+    def start(
+        self,
+        start: Callable[[], Training],
+        heading: str = "",
+        state: RunState | None = None,
+    ) -> bool:
+        """Start a run in this process and follow it. False if that failed, which a toast says."""
+        try:
+            training = start()
+        except UserError as error:
+            self._context.notify(str(error), "error")
+            return False
+        self.show(RunFeed.of(training, state, heading))
+        return True
+
+    def open(self, folder: RunFolder) -> None:
+        """Follow a run on disk, which another process may be training."""
+        if self._opening is not None:
+            self._opening.cancel()
+        feed = self._app_state.feed
+        if feed is not None and feed.folder == folder and (feed.is_live or not feed.is_own):
+            return
+        if self._app_state.is_training:
+            self._context.notify("a run is in progress here; it is shown until it ends", "warning")
+            return
+        self._opening = self._context.run_worker(self._open(folder), group="follow")
+
+    async def _open(self, folder: RunFolder) -> None:
+        try:
+            opened = await asyncio.to_thread(RunFeed.open, folder)
+        except UserError as error:
+            self._context.notify(str(error), "error")
+            return
+        # A training that was started in the meantime stays.
+        if not self._app_state.is_training:
+            self.show(opened)
+
+    def send(self, command: Command) -> bool:
+        """Send a command to the run. False if it is not running, which a toast says."""
+        feed = self._app_state.feed
+        if feed is None or not feed.is_live:
+            self._context.notify("no run is in progress", "warning")
+            return False
+        try:
+            feed.send(command)
+        except UserError as error:
+            self._context.notify(str(error), "error")
+            return False
+        return True
+
+    def poll(self) -> None:
+        """Read new events, and report how the run has ended."""
+        feed = self._app_state.feed
+        if feed is None:
+            return
+        was_error = feed.error
+        if feed.drain():
+            self._context.run_updated.publish(feed)
+            self._context.refresh_status()
+            self._report_end(feed, was_error)
+
+    def _report_end(self, feed: RunFeed, was_error: str) -> None:
+        end = feed.state.end
+        if feed.error and feed.error != was_error:
+            self._context.notify(feed.error, "error")
+        elif end is not None and end is not self._reported_end:
+            self._reported_end = end
+            severity: SeverityLevel = "error" if end.reason == FAILED else "information"
+            self._context.notify(f"{feed.name} {end.outcome}", severity)
+            if feed.folder is not None:
+                self._context.selection_changed.publish(self._app_state.selected_run)
