@@ -163,7 +163,13 @@ class Terminal:
         self.type(f"\x1b[200~{text}\x1b[201~")
 
     def type(self, text: str) -> None:
-        os.write(self._our_end, text.encode())
+        self.send(text.encode())
+
+    def send(self, data: bytes) -> None:
+        """Send these bytes; more than the program has read yet make this wait."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._our_end, rest) :]
 
     def resize(self, columns: int, rows: int) -> None:
         with self._lock:

@@ -108,6 +108,28 @@ def test_x_cancels_quitting(busy: Terminal) -> None:
     assert busy.alive
 
 
+def test_bytes_of_no_encoding_answers_and_a_huge_paste_leave_the_keys_working(
+    env: dict[str, str],
+) -> None:
+    with Terminal(env=env) as terminal:
+        terminal.until("1 Data.*6 Runs")
+        for hostile in (
+            b"\xff\xfe",
+            b"\x1b[M \xff\xff",
+            b"caf\xe9",
+            b"\0",
+            b"\x1b]11;rgb:q/q/q\x1b\\",
+        ):
+            terminal.send(hostile)
+        terminal.paste("x" * (10 << 20))
+        terminal.until("the paste was not taken")
+        terminal.press("6")
+        terminal.until("no runs yet|No runs yet")
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0
+        assert terminal.is_restored()
+
+
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_saves_and_restores_the_terminal_and_sets_the_exit_status(
     env: dict[str, str], busy: Terminal, sent: signal.Signals

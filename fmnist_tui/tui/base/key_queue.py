@@ -21,6 +21,8 @@ from fmnist_tui.tui.base.screen import DashboardScreen
 _CURSOR_KEYS = {"up", "down", "left", "right", "pageup", "pagedown", "j", "k"}
 # A key that takes longer no longer holds up the next one.
 _LIMIT_S = 10.0
+# Longer than a thousand paths; a field with more would delay every key.
+LONGEST_PASTE = 100_000
 
 
 class KeyQueue:
@@ -51,6 +53,10 @@ class KeyQueue:
         if event.is_forwarded:
             if self._app.screen.is_mounted:
                 await self._on_event(event)
+            return
+        if isinstance(event, events.Paste) and len(event.text) > LONGEST_PASTE:
+            why = f"the paste was not taken: it is longer than {LONGEST_PASTE:,} characters"
+            self._app.notify(why, severity="warning")
             return
         self._waiting.append(event)
         if self._sent is None or time.monotonic() - self._sent_at > _LIMIT_S:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import termios
 
+from textual import constants
 from textual.drivers.linux_driver import LinuxDriver
+
+from fmnist_tui.tui.terminal.input_decoder import InputDecoder
+
+# How often the thread that reads the keys looks whether it should end.
+_POLL_S = 0.1
+_READ_BYTES = 4096
 
 
 class TerminalDriver(LinuxDriver):
@@ -32,6 +40,21 @@ class TerminalDriver(LinuxDriver):
         if self.attrs_before is not None:
             with contextlib.suppress(termios.error):
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self.attrs_before)
+
+    def run_input_thread(self) -> None:
+        """Read keys, pastes and the terminal's answers until the dashboard is left."""
+        decoder = InputDecoder()
+        while not self.exit_event.is_set():
+            seconds = constants.ESCAPE_DELAY if decoder.may_be_escape else _POLL_S
+            if select.select([self.fileno], [], [], seconds)[0]:
+                data = os.read(self.fileno, _READ_BYTES)
+                if not data:
+                    raise OSError("the terminal has been closed")
+                messages = decoder.feed(data)
+            else:
+                messages = decoder.wait(seconds)
+            for message in messages:
+                self.process_message(message)
 
     def _sigcont_application(self, *_: object) -> None:
         if self._must_signal_resume:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 import textual._wait
+from textual._xterm_parser import XTermParser
 from textual.command import CommandPalette
 
 
@@ -17,3 +18,10 @@ def test_the_palette_has_a_private_action_that_moves_its_cursor() -> None:
 def test_the_wait_step_of_pilot_can_be_changed() -> None:
     """`tests/tui/conftest.py` sets the length of a step."""
     assert isinstance(textual._wait.SLEEP_GRANULARITY, float)
+
+
+def test_the_parser_of_keys_has_a_time_at_which_it_stops_waiting() -> None:
+    """`input_decoder.InputDecoder` knows where a sequence ends and sets it."""
+    parser = XTermParser()
+    assert list(parser.feed("\x1b")) == []
+    assert parser._timeout_time is not None
