@@ -33,7 +33,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from fmnist_tui.analysis.metrics import Z95
-from fmnist_tui.protocol.events import ENSEMBLE, FAILED, LOSS_NOT_FINITE, EpochEnded
+from fmnist_tui.protocol.events import (
+    ENSEMBLE,
+    FAILED,
+    LOSS_NOT_FINITE,
+    WEIGHTS_NOT_FINITE,
+    EpochEnded,
+)
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.util.formatting import format_percent
 
@@ -113,8 +119,9 @@ def judge_fit(state: RunState) -> FitJudgement:
 
 
 def _has_diverged(state: RunState) -> bool:
-    """Whether the training ended because its loss stopped being a number."""
-    return state.end_reason == FAILED and state.message.startswith(LOSS_NOT_FINITE)
+    """Whether the training ended because its loss or its weights stopped being numbers."""
+    signs = (LOSS_NOT_FINITE, WEIGHTS_NOT_FINITE)
+    return state.end_reason == FAILED and state.message.startswith(signs)
 
 
 def _explain_divergence(state: RunState, epochs: list[EpochEnded]) -> str:

@@ -147,6 +147,11 @@ class Predictions:
             or any(each.shape != labels.shape for each in per_image)
         ):
             raise UserError(f"{name}: damaged predictions (sizes differ)")
+        if not np.isfinite(logits.max(axis=1, initial=-np.inf)).all():
+            raise UserError(
+                f"{name}: cannot be scored: these answers are NaN or infinite; evaluate again, with"
+                " another checkpoint if its weights are not numbers"
+            )
         if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(classes):
             raise UserError(f"{name}: damaged predictions (labels out of range)")
         return cls(

@@ -18,6 +18,7 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.cpu.machine import cpu_name, multiplies_bf16, reuse_freed_memory
 from fmnist_tui.engine.cpu.openmp_wait import WAIT
 from fmnist_tui.engine.cpu.sharing import SHARING
+from fmnist_tui.engine.run.failures import GpuFailed
 from fmnist_tui.util.errors import UserError
 
 
@@ -79,12 +80,20 @@ class TrainingDevice:
         finally:
             matmul.allow_tf32, cudnn.allow_tf32 = before
 
+    def give_up(self, failure: GpuFailed) -> None:
+        """From now on refuse work on this kind of device: its context is lost to this process."""
+        _FAILED[self.torch_device.type] = failure
+
     def synchronize(self) -> None:
         """Wait for queued work, so that the elapsed time includes it."""
         if self.is_cuda:
             torch.cuda.synchronize(self.torch_device)
         elif self.torch_device.type == "mps":
             torch.mps.synchronize()
+
+
+# The kinds of device that have failed in this process.
+_FAILED: dict[str, GpuFailed] = {}
 
 
 def choose_device(config: RunConfig) -> TrainingDevice:
@@ -130,6 +139,10 @@ def _parse_count(text: str) -> int:
 
 
 def _resolve_device(requested: str) -> torch.device:
+    for kind, failure in _FAILED.items():
+        # Not even "auto" goes on with another device: the user chooses.
+        if requested == "auto" or requested.startswith(kind):
+            raise GpuFailed(failure.why)
     if requested == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda", torch.cuda.current_device())

@@ -17,6 +17,7 @@ FINISHED, STOPPED, DETACHED, FAILED = "finished", "stopped", "detached", "failed
 FROZEN_KEPT, FROZEN_CHANGED = "frozen parts unchanged", "frozen parts changed"
 # Beginning of the message of a training that failed because it diverged.
 LOSS_NOT_FINITE = "the loss stopped being a number"
+WEIGHTS_NOT_FINITE = "the weights stopped being numbers"
 # What a Changed tells of the number of CPU threads.
 THREADS = "threads"
 TRAIN, LRFIND, ENSEMBLE, SWEEP = "train", "lrfind", "ensemble", "sweep"

@@ -15,20 +15,24 @@ SERVES = "serves instead"
 
 @pytest.fixture
 def damaged(home: Home) -> Path:
-    """A run with two bests, of which the newer one has rotted."""
+    """A run of whose bests the newest has rotted."""
     run = Path(home.json("train", *QUICK, "--epochs", "3")["path"])
-    best = sorted((run / "checkpoints").glob("best-*.pt"))
-    assert len(best) == 2
-    data = bytearray(best[1].read_bytes())
+    newest = bests(run)[0]
+    data = bytearray(newest.read_bytes())
     data[len(data) // 2] ^= 1
-    best[1].write_bytes(data)
+    newest.write_bytes(data)
     return run
+
+
+def bests(run: Path) -> list[Path]:
+    """The run's best checkpoints, newest first."""
+    return sorted((run / "checkpoints").glob("best-*.pt"), reverse=True)
 
 
 def test_every_command_that_uses_the_weights_names_the_file_that_serves_instead(
     home: Home, damaged: Path, tmp_path: Path
 ) -> None:
-    older = min((damaged / "checkpoints").glob("best-*.pt")).name
+    older = bests(damaged)[1].name
     picture = tmp_path / "coat.png"
     Image.fromarray(np.full((28, 28), 200, np.uint8)).save(picture)
     other = home.json("train", *QUICK, "--seed", "1", "--epochs", "1")["run"]
@@ -57,7 +61,7 @@ def test_the_figures_that_a_run_shows_stay_those_of_its_own_best(
     assert home.json("runs", "list")[0]["test_accuracy"] == before
     done = home.run("errors", damaged.name)
     assert done.stdout.startswith(f"{errors['count']:,} of") and "is damaged" in done.stderr
-    older = min((damaged / "checkpoints").glob("best-*.pt")).stem
+    older = bests(damaged)[1].stem
     assert home.json("errors", damaged.name, "--checkpoint", older)["checkpoint"] == older
     page = tmp_path / "page.html"
     assert home.run("report", damaged.name, "--out", str(page)).returncode == 0

@@ -136,6 +136,8 @@ class CheckpointStore:
                 if manifest.step > up_to:
                     continue
                 payload = read_checkpoint(self.folder / manifest.file, manifest)
+                for weights in (payload.get("model"), payload.get("weights")):
+                    check_finite(weights, safe_text(self.folder / manifest.file))
             except CheckpointError as error:
                 notes.append(str(error))
             else:
@@ -287,6 +289,18 @@ def check_weights(
             raise mismatch(f"{name} is {_format_shape(value)}, expected {_format_shape(tensor)}")
         if value.dtype != tensor.dtype:
             raise mismatch(f"{name} is {value.dtype}, expected {tensor.dtype}")
+    check_finite(weights, source)
+
+
+def check_finite(weights: object, source: str) -> None:
+    """Refuse weights of which one is NaN or infinite: all that they give are NaN."""
+    for name, value in weights.items() if isinstance(weights, Mapping) else ():
+        is_number = isinstance(value, torch.Tensor) and value.is_floating_point()
+        if is_number and not torch.isfinite(value).all():
+            raise CheckpointError(
+                f"{source}: {safe_text(name, 60)} is NaN or infinite, so nothing can be done with"
+                " these weights; use an earlier checkpoint, or train again with a lower lr"
+            )
 
 
 def _format_shape(tensor: torch.Tensor) -> str:

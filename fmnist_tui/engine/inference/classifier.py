@@ -184,11 +184,14 @@ class ModelInfo:
 
 
 class Classifier:
-    """A network in evaluation mode on a device. `notes` say which damaged checkpoints were passed
-    over for its weights."""
+    """A network in evaluation mode on a device. `source` names its weights, `notes` say which
+    damaged checkpoints were passed over for them."""
 
-    def __init__(self, info: ModelInfo, model: nn.Module, device: TrainingDevice) -> None:
+    def __init__(
+        self, info: ModelInfo, model: nn.Module, device: TrainingDevice, source: str = ""
+    ) -> None:
         self.info, self.model, self.device = info, model, device
+        self.source = source or info.model
         self.notes: tuple[str, ...] = ()
 
     @classmethod
@@ -215,13 +218,21 @@ class Classifier:
             model = info.build()
         model.load_state_dict(weights)
         model = model.to(device.torch_device).to(memory_format=torch.channels_last)
-        return cls(info, model.eval(), replace(device, precision="fp32"))
+        return cls(info, model.eval(), replace(device, precision="fp32"), source)
 
     def predict_logits(self, split: Split, on_tick: OnTick = no_op) -> npt.NDArray[np.float32]:
-        """Logits of every image; with test-time augmentation, log of the mean probabilities."""
+        """Logits of every image; with test-time augmentation, log of the mean probabilities.
+
+        Raises a CheckpointError if they are no numbers: finite weights may be too large."""
         data = DeviceSplit(split, self.device.torch_device)
         with self.device.disable_tf32():
-            return predict_logits(self.model, data, self.info, self.device, on_tick)
+            logits = predict_logits(self.model, data, self.info, self.device, on_tick)
+        if not np.isfinite(logits.max(axis=1)).all():
+            raise CheckpointError(
+                f"{self.source}: the network's answers are NaN or infinite, its weights are no"
+                " good; use an earlier checkpoint, or train again with a lower lr"
+            )
+        return logits
 
     def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Class probabilities of a few images, (count, height, width, channels)."""

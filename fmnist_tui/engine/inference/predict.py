@@ -46,9 +46,10 @@ class Prediction:
 def predict_file(classifier: Classifier, file: Path) -> Prediction:
     """Classify a file; if it cannot be read, the prediction's `error` says why."""
     try:
-        return _predict(classifier, file, open_image(file))
+        prepared = prepare(open_image(file), classifier.info.preparation)
     except UserError as error:
         return Prediction(file, error=str(error), notes=classifier.notes)
+    return _classify(classifier, file, prepared)
 
 
 def predict_drawing(classifier: Classifier, pixels: npt.NDArray[np.uint8]) -> Prediction:
@@ -59,11 +60,11 @@ def predict_drawing(classifier: Classifier, pixels: npt.NDArray[np.uint8]) -> Pr
             f"a drawing of {pixels.dtype} {pixels.shape} cannot be classified: it must be uint8,"
             " (height, width) or (height, width, 3)"
         )
-    return _predict(classifier, DRAWING, DecodedImage.from_array(pixels))
+    prepared = prepare(DecodedImage.from_array(pixels), classifier.info.preparation)
+    return _classify(classifier, DRAWING, prepared)
 
 
-def _predict(classifier: Classifier, file: Path, image: DecodedImage) -> Prediction:
-    prepared = prepare(image, classifier.info.preparation)
+def _classify(classifier: Classifier, file: Path, prepared: PreparedImage) -> Prediction:
     probabilities = classifier.probabilities(prepared.image[None])[0]
     names = classifier.info.dataset.classes
     order = probabilities.argsort()[::-1]

@@ -24,6 +24,7 @@ from fmnist_tui.engine.checkpoints.weights_source import load_from_run
 from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.device import TrainingDevice, choose_device
 from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo, OnTick
+from fmnist_tui.engine.run import failures
 from fmnist_tui.engine.run.run_end import RunEnd, emit_run_ended
 from fmnist_tui.engine.run.run_record import Emit, evaluate_and_record, write_config
 from fmnist_tui.engine.run.run_started import build_run_started
@@ -69,6 +70,7 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
     """Run a training to its end; raises only what prevents a run from starting."""
     config = training.config
     before, changed, recorded_threads = RunState(), "", RecordedThreads()
+    begins = training.folder is None
     if training.folder is not None:
         fork.check_is_training(training.folder, "resumed")
         # A live run is in use, whatever it has saved by now.
@@ -78,12 +80,13 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
                 recorded_threads.add(event)
             resume.check_epochs(training.folder, config, before)
             changed = resume.describe_changes(training.folder, config)
+            begins = resume.begins_again(training.folder, before)
     plugins.load_plugin("models", config.model)
     plugins.load_plugin("optim", config.optimizer)
     origin: fork.ForkStart | transfer.TransferStart | None = None
     if training.parent is not None:
         origin = fork.ForkStart(training.parent, config)
-    elif training.folder is None and config.start is not None:
+    elif begins and config.start is not None:
         origin = transfer.TransferStart(config, runs_dir)
         config = training.config = origin.config
     dataset = training.dataset = load_dataset_for(
@@ -102,10 +105,10 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
     provenance = origin.provenance if origin else fork.read_provenance(folder.config)
     initialise: Initialise | None = origin.initialise if origin else None
     with RunLock.acquire(folder.path):
-        if training.folder is not None:
-            store, was_finished = CheckpointStore(folder.checkpoints), before.end_reason == FINISHED
+        if not begins:
             info = ModelInfo.from_dataset(config, dataset)
-            initialise = resume.ResumeStart(store, info, was_finished).initialise
+            store = CheckpointStore(folder.checkpoints)
+            initialise = resume.ResumeStart(store, info, before).initialise
         log = EventLog(
             folder.events,
             lambda message: training.events.append(Alert(time.time(), "warning", message)),
@@ -166,12 +169,14 @@ class _TrainingRun:
             self._training.error = error
 
     def _run(self, initialise: Initialise | None, run_end: RunEnd) -> None:
-        training, learner, out_of_memory = self._training, None, False
+        training, learner, failure = self._training, None, None
         try:
             self._store.remove_leftovers()
             info = ModelInfo.from_dataset(training.config, self._dataset)
             learner = Learner(info, self._dataset, self._device)
             notes = initialise(learner, self._store) if initialise else ()
+            if self._before.sessions and not learner.step:
+                notes = (resume.BEGINS_AGAIN, *notes)
             if self._changed:
                 notes = (f"resumed with {self._changed}", *notes)
             if learner.frozen is not None:
@@ -186,18 +191,36 @@ class _TrainingRun:
             end = self._search_lr(learner, rates) if rates else self._train(learner)
         except EndTraining as error:
             end = error.end
-        except torch.OutOfMemoryError:
-            # The memory is released only after the exception is, with the tensors it holds.
-            out_of_memory = True
-            size = training.config.batch_size
-            why = f"the GPU has too little memory for batch_size = {size}"
-            end = TrainingEnd(FAILED, f"{why}; try batch_size = {max(1, size // 2)}")
+        except (MemoryError, RuntimeError) as error:
+            failure = failures.explain(error)
+            if failure is None:
+                raise
+            end = self._end_of_failure(failure, learner)
         finally:
             if learner is not None:
                 run_end.step, run_end.epoch = learner.step, learner.epoch
-        if out_of_memory and self._device.is_cuda:
+        # The memory is released only after the exception is, with the tensors it holds.
+        if isinstance(failure, failures.OutOfMemory) and self._device.is_cuda:
             torch.cuda.empty_cache()
         run_end.reason, run_end.message = end.reason, end.message
+        saved = self._store.manifests("last") if end.again and not training.trials_dir else []
+        if saved:
+            command = f"fmnist-tui train {end.again.format(self._folder.id)}"
+            run_end.message += f"; `{command}` goes on from step {saved[0].step:,}"
+
+    def _end_of_failure(
+        self, failure: failures.OutOfMemory | failures.GpuFailed, learner: Learner | None
+    ) -> TrainingEnd:
+        """How the run ends for want of memory or of a GPU, and with what it can go on."""
+        if isinstance(failure, failures.GpuFailed):
+            self._device.give_up(failure)
+            return TrainingEnd(FAILED, str(failure), "--resume {}")
+        config = self._training.config
+        size, smaller = config.batch_size, max(1, config.batch_size // 2)
+        why = f"{failure.where} has too little memory for batch_size = {size}"
+        is_trained = learner is not None and learner.epoch >= config.epochs
+        again = "--resume {}" if is_trained else f"--fork {{}} --batch-size {smaller}"
+        return TrainingEnd(FAILED, f"{why}; try batch_size = {smaller}", again)
 
     def _run_started(self, learner: Learner) -> RunStarted:
         rate_range, config = self._training.rate_range, learner.config

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.cpu.openmp_wait import WAIT
 from fmnist_tui.engine.cpu.sharing import SHARING
+from fmnist_tui.engine.run import failures
 from fmnist_tui.engine.run.training_handle import Cancelled, ParentRun, Training
 from fmnist_tui.protocol.commands import Stop
 from fmnist_tui.protocol.lr_curve import RateRange
@@ -220,7 +221,7 @@ class Session:
             module: Any = importlib.import_module("fmnist_tui.engine.session.run_training")
             module.run_training(training, self.runs_dir, self.data_dir, self._tick)
         except BaseException as error:  # noqa: BLE001 - kept in Training.error
-            return error
+            return failures.explain(error) or error
         return training.error
 
     def _tick(self) -> None:
@@ -244,7 +245,7 @@ class Session:
                 try:
                     future.set_result(job(self._small_jobs))
                 except BaseException as error:  # noqa: BLE001 - raised by future.result
-                    future.set_exception(error)
+                    future.set_exception(failures.explain(error) or error)
 
     @cached_property
     def _small_jobs(self) -> SmallJobs:

@@ -221,6 +221,14 @@ class Learner:
             rng.set_state(generators, self.device.torch_device)
             self.train.fetch_seconds = fetch_seconds
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether all weights and their averages are numbers, neither NaN nor infinite."""
+        tables = [self.model.state_dict(), self._average.state() if self._average else {}]
+        tensors = [tensor for table in tables for tensor in table.values() if tensor.numel()]
+        floats = [tensor for tensor in tensors if tensor.is_floating_point()]
+        return bool(torch.nn.utils.get_total_norm(floats, math.inf).isfinite())
+
     def predict_logits(self, data: DeviceSplit, on_tick: OnTick = no_op) -> npt.NDArray[np.float32]:
         """Logits of a split, by the averaged weights if there are any."""
         with self._average.applied() if self._average is not None else nullcontext():

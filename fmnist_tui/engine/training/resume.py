@@ -1,5 +1,8 @@
 """Resuming a run: its own last checkpoint, and the best checkpoint that belongs to it.
 
+If no last can be used the run goes on from its best, which holds weights only; if it was killed
+before it saved anything, it begins again.
+
 A process can be killed after it saved a `best` and before the next `last`. The resumed run trains
 the steps between the two again, perhaps with another rate: that `best` is of steps which no
 longer happen. It is deleted, so that the newest best on disk is the one the learner knows.
@@ -9,9 +12,15 @@ from __future__ import annotations
 
 from fmnist_tui.config.recipes import read_recipe
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
+from fmnist_tui.engine.checkpoints.checkpoint import (
+    CheckpointError,
+    CheckpointManifest,
+    CheckpointStore,
+    Payload,
+)
 from fmnist_tui.engine.inference.classifier import ModelInfo
 from fmnist_tui.engine.training import leakage
+from fmnist_tui.engine.training.fork import read_provenance
 from fmnist_tui.engine.training.learner import BestEpoch, Learner
 from fmnist_tui.protocol.events import FINISHED
 from fmnist_tui.protocol.run_state import RunState
@@ -20,16 +29,13 @@ from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import format_count
 from fmnist_tui.util.text import safe_text
 
+BEGINS_AGAIN = "nothing was trained and saved before the run ended: it begins again at step 0"
+
 
 def check_epochs(folder: RunFolder, config: RunConfig, before: RunState) -> None:
     """Refuse a length that leaves nothing to do, before anything of the run is changed."""
     store, name = CheckpointStore(folder.checkpoints), safe_text(folder.name)
-    manifests = store.manifests("last")
-    if not manifests and store.own == "best":
-        raise UserError(
-            f"{name} has no last checkpoint to resume from; `fmnist-tui train --fork"
-            f" {safe_text(folder.id)} --checkpoint best` starts a new run with its best weights"
-        )
+    manifests = store.manifests("last") or store.manifests("best")
     done = manifests[0].epoch if manifests else 0
     trained = format_count(done, "epoch")
     if config.epochs < done:
@@ -52,13 +58,28 @@ def describe_changes(folder: RunFolder, config: RunConfig) -> str:
     )
 
 
-class ResumeStart:
-    """A run's own last checkpoint, loaded and ready for its learner."""
+def begins_again(folder: RunFolder, before: RunState) -> bool:
+    """Whether a run was killed before it saved anything, so that it is trained from its start."""
+    if before.checkpoints or any(folder.checkpoints.glob("*.json")):
+        return False
+    if "forked_from" in read_provenance(folder.config):
+        raise UserError(
+            f"{safe_text(folder.name)} has saved nothing yet: fork its parent once more instead"
+        )
+    return True
 
-    def __init__(self, store: CheckpointStore, info: ModelInfo, was_finished: bool = False) -> None:
+
+class ResumeStart:
+    """A run's own last checkpoint, or its best, loaded and ready for its learner.
+
+    `before` is the run as its earlier sessions left it."""
+
+    def __init__(
+        self, store: CheckpointStore, info: ModelInfo, before: RunState | None = None
+    ) -> None:
         """Load it; raise a UserError if there is none that can be used with this data."""
-        self._payload, self._manifest, notes = store.load("last")
-        self._was_finished, file = was_finished, self._manifest.file
+        self._payload, self._manifest, notes = _load(store)
+        self._before, file = before or RunState(), self._manifest.file
         self._saved = ModelInfo.from_payload(self._payload, file)
         changes = leakage.check_same_data(file, self._saved, info.dataset, info.data)
         self._notes = [*notes, *changes]
@@ -68,7 +89,14 @@ class ResumeStart:
         payload, file = dict(self._payload), self._manifest.file
         # Frees the weights early: this object lives as long as the run.
         self._payload.clear()
-        learner.restore(payload, file)
+        if self._manifest.kind == "last":
+            learner.restore(payload, file)
+        else:
+            learner.load_weights(payload["weights"], file)
+            learner.step, learner.epoch = self._manifest.step, self._manifest.epoch
+            learner.best = BestEpoch(**payload["best"])
+            epochs = self._before.epochs
+            learner.seconds = sum(each.seconds for each in epochs if each.epoch <= learner.epoch)
         has_same_batches = leakage.has_same_batches(self._saved, learner.info)
         if not learner.is_position_consistent or not has_same_batches:
             learner.restart_epoch()
@@ -77,13 +105,27 @@ class ResumeStart:
                 self._notes.append(again)
         saved, config = self._saved.config, learner.config
         is_longer = (saved.epochs, saved.patience) != (config.epochs, config.patience)
-        if self._was_finished or is_longer:
+        if self._before.end_reason == FINISHED or is_longer:
             # More training is requested.
             learner.continue_after_patience()
         if saved.lr != config.lr:
             # A newly requested learning rate replaces one that was changed during the run.
             learner.lr_factor = 1.0
         return (*self._notes, *_settle_best(learner, store))
+
+
+def _load(store: CheckpointStore) -> tuple[Payload, CheckpointManifest, tuple[str, ...]]:
+    """The newest last that can be used; if there is none, the newest best."""
+    try:
+        return store.load("last")
+    except CheckpointError as error:
+        if store.own != "best":
+            raise
+        why = str(error) if any(store.folder.glob("last-*.json")) else "there is no last checkpoint"
+        payload, manifest, notes = store.load("best")
+    goes_on = f"the run goes on from {manifest.file} (step {manifest.step:,})"
+    note = f"{goes_on}, with a new optimiser and so to other weights: {why}"
+    return payload, manifest, (note, *notes)
 
 
 def _settle_best(learner: Learner, store: CheckpointStore) -> tuple[str, ...]:

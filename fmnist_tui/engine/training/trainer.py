@@ -44,6 +44,7 @@ from fmnist_tui.protocol.events import (
     FINISHED,
     LOSS_NOT_FINITE,
     STOPPED,
+    WEIGHTS_NOT_FINITE,
     Alert,
     Changed,
     EpochEnded,
@@ -61,17 +62,20 @@ PAUSE_POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class TrainingEnd:
-    """How training ended: a reason of `RunEnded`, with a message if there is more to say."""
+    """How training ended: a reason of `RunEnded`, with a message if there is more to say.
+
+    `again` are the options of `train` with which a failed run goes on; `{}` stands for its id."""
 
     reason: str
     message: str = ""
+    again: str = ""
 
 
 class EndTraining(Exception):  # noqa: N818 - not an error: it leaves the loop
     """Raised to end the training now."""
 
-    def __init__(self, reason: str, message: str = "") -> None:
-        self.end = TrainingEnd(reason, message)
+    def __init__(self, reason: str, message: str = "", again: str = "") -> None:
+        self.end = TrainingEnd(reason, message, again)
 
 
 class Trainer:
@@ -101,6 +105,7 @@ class Trainer:
         self._is_paused = False
         self._save_requested = False
         self._is_disk_full = False
+        self._has_last = bool(store.manifests("last"))
         self._start_clocks()
 
     def run(self) -> TrainingEnd:
@@ -159,6 +164,7 @@ class Trainer:
 
     def _end_epoch(self) -> None:
         self._report_progress()
+        self._check_weights()
         learner, totals, lr = self.learner, self.learner.totals, self.learner.lr
         validated = self._validate()
         learner.epoch += 1
@@ -192,6 +198,9 @@ class Trainer:
                 best=is_best,
             )
         )
+        if not self._has_last and learner.epoch < self.config.epochs:
+            # A run that is killed before its first regular save goes on from here.
+            self._save("last")
         self._reset_timer()
         self._check_patience()
 
@@ -239,7 +248,7 @@ class Trainer:
         self._progress_time = self._timer
         self._images_since_progress = 0
         if not math.isfinite(loss):
-            raise EndTraining(FAILED, self._explain_non_finite_loss())
+            raise self._divergence(LOSS_NOT_FINITE)
         learner.seconds += elapsed
         totals = learner.totals
         totals.images += images
@@ -273,12 +282,19 @@ class Trainer:
             self._emit(self.preview.predict_sample())
             self._reset_timer()
 
-    def _explain_non_finite_loss(self) -> str:
-        best = self.learner.best.step
-        saved = f"best checkpoint: step {best:,}" if best else "no checkpoint saved"
-        return (
-            f"{LOSS_NOT_FINITE} near step {self.learner.step:,} ({saved});"
-            f" try a lower lr (it was {self.learner.lr:.3g}) or clip_norm = 1"
+    def _check_weights(self) -> None:
+        """End the training if its weights are no numbers: they must not replace a checkpoint."""
+        if not self.learner.is_finite:
+            raise self._divergence(WEIGHTS_NOT_FINITE)
+
+    def _divergence(self, what: str) -> EndTraining:
+        learner = self.learner
+        saved = f"best checkpoint: step {learner.best.step:,}" if learner.best.step else "no best"
+        return EndTraining(
+            FAILED,
+            f"{what} near step {learner.step:,} ({saved}); try a lower lr (it was"
+            f" {learner.lr:.3g}) or clip_norm = 1",
+            f"--resume {{}} --lr {self.config.lr / 10:.3g}",
         )
 
     # -- commands ----------------------------------------------------------------
@@ -348,6 +364,7 @@ class Trainer:
         """Save `last` (and `step-N`, if requested) or `best`; returns whether it is on disk. A
         full disk is reported once; training continues and earlier checkpoints remain."""
         self._report_progress()
+        self._check_weights()
         learner = self.learner
         try:
             payload = learner.weights_payload() if kind == "best" else learner.full_payload()
@@ -365,6 +382,7 @@ class Trainer:
             if self._is_disk_full:
                 self._emit(Alert(time.time(), "note", "checkpoints are saved again"))
             self._is_disk_full = False
+            self._has_last = self._has_last or kind == "last"
         if kind == "last":
             self._save_requested = False
             self._save_time = time.perf_counter()

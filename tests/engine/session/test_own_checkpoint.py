@@ -13,13 +13,14 @@ import pytest
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointManifest, CheckpointStore
 from fmnist_tui.engine.session.session import Session
+from fmnist_tui.engine.training import resume
 from fmnist_tui.engine.training.trainer import Trainer, TrainingEnd
 from fmnist_tui.protocol.events import FAILED, FINISHED
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import summarise_run
-from tests.engine.support import FOREVER, PATIENCE, config, refusal, train, wait_for_end
+from tests.engine.support import FOREVER, PATIENCE, config, digest, refusal, train, wait_for_end
 
 Save = Callable[..., CheckpointManifest]
 
@@ -236,13 +237,62 @@ def test_a_resumed_run_records_its_changed_settings_and_repeats_no_note(session:
     assert len([each for each in messages if each.startswith("each epoch trains on")]) == 1
 
 
-def test_a_run_without_a_last_checkpoint_is_not_marked_failed_by_a_resume(
+def test_a_run_without_any_checkpoint_left_is_not_marked_failed_by_a_resume(
     session: Session,
 ) -> None:
     folder = train(session, config(epochs=1))
-    CheckpointStore(folder.checkpoints).delete("last")
+    for kind in ("last", "best"):
+        CheckpointStore(folder.checkpoints).delete(kind)
     before = folder.events.read_bytes()
     assert "no last checkpoint" in refusal(
         session, lambda: session.resume(folder, config(epochs=2))
     )
     assert folder.events.read_bytes() == before
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_run_without_a_usable_last_is_resumed_from_its_best_and_says_so(
+    session: Session, is_damaged: bool
+) -> None:
+    folder = train(session, config(epochs=2, ema=0.9))
+    if is_damaged:
+        for path in folder.checkpoints.glob("last-*.pt"):
+            damage(path)
+    else:
+        CheckpointStore(folder.checkpoints).delete("last")
+    why = "no usable last checkpoint: " if is_damaged else "there is no last checkpoint"
+    step = CheckpointStore(folder.checkpoints).manifests("best")[0].step
+    _, listener = wait_for_end(session, session.resume(folder, config(epochs=4, ema=0.9)))
+    (note,) = [each for each in listener.notes if "goes on from best-" in each]
+    assert f"(step {step}), with a new optimiser and so to other weights: {why}" in note
+    state = replay(folder.events)
+    assert (state.epochs_done, state.step, state.end_reason) == (4, 16, FINISHED)
+    check_agreement(folder, state.best.step if state.best else 0)
+    assert [epoch.epoch for epoch in state.epochs] == [1, 2, 3, 4]
+
+
+def test_a_run_that_was_killed_before_it_saved_anything_begins_again(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(session, config(epochs=2))
+    with monkeypatch.context() as patch:
+        fail_saves(patch, KeyError("killed"), lambda *_: True)
+        folder, _ = wait_for_end(session, session.train(config(epochs=2)), FAILED)
+    assert not list(folder.checkpoints.iterdir())
+    _, listener = wait_for_end(session, session.resume(folder, config(epochs=2)))
+    assert resume.BEGINS_AGAIN in listener.notes
+    ours, theirs = (CheckpointStore(each.checkpoints).load("last")[0] for each in (folder, whole))
+    assert digest(ours["model"]) == digest(theirs["model"])
+
+
+def test_the_first_epoch_leaves_a_last_from_which_the_run_can_go_on(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(session, config(epochs=3))
+    with monkeypatch.context() as patch:
+        fail_saves(patch, KeyError("killed"), lambda kind, step: kind == "best" and step > 4)
+        folder, _ = wait_for_end(session, session.train(config(epochs=3)), FAILED)
+    assert [m.step for m in CheckpointStore(folder.checkpoints).manifests("last")] == [4]
+    wait_for_end(session, session.resume(folder, config(epochs=3)))
+    ours, theirs = (CheckpointStore(each.checkpoints).load("last")[0] for each in (folder, whole))
+    assert digest(ours["model"]) == digest(theirs["model"])

@@ -1,0 +1,99 @@
+"""Too little memory and a failed GPU: named in the record, with what helps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from fmnist_tui.engine import device
+from fmnist_tui.engine.run.failures import GpuFailed, OutOfMemory, explain
+from fmnist_tui.engine.session.session import Session
+from fmnist_tui.engine.training.trainer import Trainer
+from fmnist_tui.protocol.events import FAILED
+from fmnist_tui.runs.jsonl_reader import replay
+from fmnist_tui.util.errors import UserError
+from tests.engine.support import PATIENCE, config, wait_for_end
+
+CUDA_FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+CPU_FULL = RuntimeError(
+    "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory:"
+    " you tried to allocate 4096 bytes. Error code 12 (Cannot allocate memory)"
+)
+FAULT = RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel errors might be async")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (CUDA_FULL, OutOfMemory, "the GPU has too little memory"),
+        (CPU_FULL, OutOfMemory, "this machine has too little memory"),
+        (MemoryError("Unable to allocate 3 GiB"), OutOfMemory, "this machine has too little"),
+        (RuntimeError("CUDA error: out of memory"), OutOfMemory, "the GPU has too little memory"),
+        (FAULT, GpuFailed, "(CUDA error: device-side assert triggered): start fmnist-tui again"),
+    ],
+)
+def test_a_failure_is_recognised_by_its_words(
+    error: Exception, kind: type[UserError], text: str
+) -> None:
+    failure = explain(error)
+    assert isinstance(failure, kind) and text in str(failure) and "\n" not in str(failure)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a surprise"), ValueError("out of memory"), OSError()]
+)
+def test_any_other_exception_is_none(error: Exception) -> None:
+    assert explain(error) is None
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, error: Exception, step: int) -> None:
+    apply = Trainer._execute_commands
+
+    def failing(trainer: Trainer) -> None:
+        if trainer.learner.step == step:
+            raise error
+        apply(trainer)
+
+    monkeypatch.setattr(Trainer, "_execute_commands", failing)
+
+
+@pytest.mark.parametrize(("error", "whose"), [(CUDA_FULL, "the GPU"), (CPU_FULL, "this machine")])
+def test_running_out_of_memory_says_with_which_batch_size_the_run_goes_on(
+    session: Session, monkeypatch: pytest.MonkeyPatch, error: Exception, whose: str
+) -> None:
+    with monkeypatch.context() as patch:
+        fail_at(patch, error, 6)
+        run, _ = wait_for_end(session, session.train(config(batch_size=16, epochs=3)), FAILED)
+    assert replay(run.events).message == (
+        f"{whose} has too little memory for batch_size = 16; try batch_size = 8;"
+        f" `fmnist-tui train --fork {run.id} --batch-size 8` goes on from step 4"
+    )
+    wait_for_end(session, session.fork(run, "last", config(batch_size=8, epochs=3)))
+
+
+def test_after_a_device_fault_the_process_refuses_the_gpu_and_names_the_command(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "_FAILED", {})
+    with monkeypatch.context() as patch:
+        fail_at(patch, FAULT, 6)
+        run, _ = wait_for_end(session, session.train(config(epochs=3)), FAILED)
+    message = replay(run.events).message
+    assert message.startswith("the GPU failed in this process (CUDA error: device-side assert")
+    assert message.endswith(f"`fmnist-tui train --resume {run.id}` goes on from step 4")
+    # The test's device is a CPU.
+    refused = session.resume(run, config(epochs=3))
+    assert refused.wait(PATIENCE)
+    assert isinstance(refused.error, GpuFailed) and "start fmnist-tui again" in str(refused.error)
+    monkeypatch.setattr(device, "_FAILED", {})
+    wait_for_end(session, session.resume(run, config(epochs=3)))
+
+
+def test_a_small_job_that_finds_no_memory_says_so(session: Session) -> None:
+    def full(_: Any) -> None:
+        raise CPU_FULL
+
+    with pytest.raises(UserError, match="too little memory for this: close other programs"):
+        session.submit(full).result(PATIENCE)
