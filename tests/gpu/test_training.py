@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,18 @@ def test_running_out_of_memory_names_a_batch_size_and_leaves_the_gpu_usable(
     while session.training is not None:
         time.sleep(0.01)
     assert Listener(session.train(config(device="cuda"))).wait_for_end().reason == FINISHED
+
+
+def test_memory_on_the_gpu_does_not_grow_from_training_to_training(session: Session) -> None:
+    allocated = []
+    gc.disable()
+    try:
+        for seed in range(4):
+            end = Listener(session.train(config(device="cuda", model="two-conv", seed=seed)))
+            assert end.wait_for_end().reason == FINISHED
+            while session.training is not None:
+                time.sleep(0.01)
+            allocated.append(torch.cuda.memory_allocated())
+    finally:
+        gc.enable()
+    assert allocated[1] == allocated[2] == allocated[3]

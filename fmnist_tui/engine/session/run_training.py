@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -166,6 +167,8 @@ class _TrainingRun:
         except UserError:
             pass  # it is in the record
         except Exception as error:  # noqa: BLE001 - for --debug
+            # its frames would keep the model and its data alive
+            traceback.clear_frames(error.__traceback__)
             self._training.error = error
 
     def _run(self, initialise: Initialise | None, run_end: RunEnd) -> None:

@@ -36,11 +36,11 @@ class PendingCommands:
 
     def __init__(self, inbox: Inbox, on_tick: OnTick) -> None:
         self.pending: deque[Command] = deque()
-        self._inbox, self._on_tick = inbox, on_tick
+        self._inbox, self.on_tick = inbox, on_tick
 
     def poll(self) -> None:
         """Serve small jobs and collect new commands."""
-        self._on_tick()
+        self.on_tick()
         self.pending += self._inbox.receive()
 
     def is_search_ended(self) -> bool:

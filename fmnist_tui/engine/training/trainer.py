@@ -95,9 +95,9 @@ class Trainer:
     ) -> None:
         self.learner, self.config = learner, learner.config
         self._clock = clock or RunClock()
-        self.on_tick, self.preview = on_tick, preview
+        self.preview = preview
         self._validation, self._store, self._emit, self._inbox = validation, store, emit, inbox
-        self._commands = lr_finder.PendingCommands(inbox, lambda: self.on_tick())
+        self.commands = lr_finder.PendingCommands(inbox, on_tick)
         self._telemetry = TelemetryReader(learner.device)
         self._threads = ThreadControl(learner.device, emit, recorded_threads)
         self._images_since_progress = 0
@@ -214,7 +214,7 @@ class Trainer:
         if self._validation is None:
             return None
         self._report_change("phase", "validating")
-        logits = self.learner.predict_logits(self._validation, self.on_tick)
+        logits = self.learner.predict_logits(self._validation, self.commands.on_tick)
         if self.preview is not None:
             self._emit(self.preview.from_validation(logits))
         labels = self._validation.labels.cpu().numpy()
@@ -301,9 +301,9 @@ class Trainer:
 
     def _execute_commands(self) -> None:
         """Serve small jobs and execute the commands that have arrived."""
-        self._commands.poll()
-        while self._commands.pending:
-            self._execute(self._commands.pending.popleft())
+        self.commands.poll()
+        while self.commands.pending:
+            self._execute(self.commands.pending.popleft())
 
     def _wait_while_paused(self) -> None:
         self._report_progress()
@@ -354,7 +354,7 @@ class Trainer:
             return
         self._report_progress()
         self._report_change("phase", lr_finder.PHASE)
-        lr_finder.search(self.learner, rates, self._emit, self._commands, self._step)
+        lr_finder.search(self.learner, rates, self._emit, self.commands, self._step)
         self._report_change("phase", "training")
         self._reset_timer()
 

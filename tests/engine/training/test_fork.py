@@ -60,7 +60,7 @@ def parent(session: Session) -> RunFolder:
         if harness.learner.step == STOPPED_AT:
             harness.inbox.send(Stop(0.0))
 
-    harness.trainer.on_tick = on_tick
+    harness.trainer.commands.on_tick = on_tick
     harness.trainer.run()
     return folder
 
@@ -118,7 +118,7 @@ def test_a_fork_with_the_same_settings_trains_identically_bit_for_bit(
             if harness.learner.step == stop_at:
                 harness.inbox.send(Stop(0.0))
 
-        harness.trainer.on_tick = on_tick
+        harness.trainer.commands.on_tick = on_tick
         harness.trainer.run()
         payloads.append(harness.store.load("last")[0])
     uninterrupted = payloads[0]

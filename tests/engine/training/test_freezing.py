@@ -137,7 +137,7 @@ def _run(folder: Path, stops: list[int], **values: object) -> tuple[str, Learner
             if harness.learner.step == stop_at:
                 harness.inbox.send(Stop(time.time()))
 
-        harness.trainer.on_tick = on_tick
+        harness.trainer.commands.on_tick = on_tick
         assert harness.trainer.run().reason == (FINISHED if stop_at is None else STOPPED)
     payload, _, _ = harness.store.load("last")
     return digest(payload["model"]) + digest(payload["weights"]), learner

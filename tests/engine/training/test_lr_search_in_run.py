@@ -59,7 +59,7 @@ def train_with_commands(
         while remaining and harness.learner.step == at:
             harness.inbox.send(remaining.pop(0))
 
-    harness.trainer.on_tick = on_tick
+    harness.trainer.commands.on_tick = on_tick
     assert harness.trainer.run().reason == FINISHED
     payload, _, _ = harness.store.load("last")
     best, _, _ = harness.store.load("best")
@@ -88,7 +88,7 @@ def test_a_paused_run_searches_and_stays_paused(tmp_path: Path) -> None:
         if harness.learner.step == 4 and remaining:
             harness.inbox.send(remaining.pop(0))
 
-    harness.trainer.on_tick = on_tick
+    harness.trainer.commands.on_tick = on_tick
     assert harness.trainer.run().reason == FINISHED
     events = [event for event in harness.events if isinstance(event, (Changed, LrSearched))]
     words = [event.value if isinstance(event, Changed) else "searched" for event in events]
@@ -126,7 +126,7 @@ def test_a_stop_during_a_search_saves_the_state_before_it(tmp_path: Path) -> Non
         elif len(harness.of(LrProbed)) == 3:
             harness.inbox.send(Stop(0.0, "enough"))
 
-    harness.trainer.on_tick = on_tick
+    harness.trainer.commands.on_tick = on_tick
     ending = harness.trainer.run()
     assert (ending.reason, ending.message) == (STOPPED, "enough")
     payload, manifest, _ = harness.store.load("last")

@@ -52,7 +52,7 @@ def train_with_stops(folder: Path, interruptions: list[int], **values: object) -
             if harness.learner.step == stop_at:
                 harness.inbox.send(Stop(time.time()))
 
-        harness.trainer.on_tick = on_tick
+        harness.trainer.commands.on_tick = on_tick
         ending = harness.trainer.run()
         assert ending.reason == (FINISHED if stop_at is None else STOPPED)
     assert harness.learner.step == STEPS

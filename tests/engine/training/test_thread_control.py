@@ -110,7 +110,7 @@ def test_a_run_killed_after_changes_becomes_the_same_run_again(
         if whole.learner.step == 4 and not saved:
             saved.append(copy.deepcopy(whole.learner.full_payload()))
 
-    whole.trainer.on_tick = on_tick
+    whole.trainer.commands.on_tick = on_tick
     whole.trainer.run()
     assert changes(whole.events) == [(2, "1"), (4, "2"), (5, "1"), (7, "2")]
 

@@ -48,7 +48,7 @@ def _at(harness: Harness, step: int, act: Callable[[], None]) -> None:
             done = True
             act()
 
-    harness.trainer.on_tick = on_tick
+    harness.trainer.commands.on_tick = on_tick
 
 
 def _send_at(harness: Harness, step: int, *commands: Command) -> None:
@@ -165,7 +165,7 @@ def test_a_paused_run_waits_saves_and_continues(tmp_path: Path) -> None:
             if len(steps) == 6:
                 harness.inbox.send(Resume(0.0))
 
-    harness.trainer.on_tick = on_tick
+    harness.trainer.commands.on_tick = on_tick
     assert harness.trainer.run().reason == FINISHED
     assert set(steps) == {2}
     assert [event.value for event in harness.of(Changed) if event.what == "paused"] == [
