@@ -338,4 +338,5 @@ class Dashboard(App[int]):
     def quit_now(self, mode: QuitMode, code: int) -> None:
         """Close the app; `launch` stops or detaches the run once the terminal is restored."""
         self.app_state.quit_mode, self.app_state.exit_code = mode, code
+        self.app_state.leaving.begin()
         self.exit(code)

@@ -10,7 +10,6 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 
 from textual.driver import Driver
@@ -26,16 +25,14 @@ from fmnist_tui.tui.state.app_state import AppState, QuitMode
 from fmnist_tui.tui.state.job import end_all
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.state.settings import Settings, settings_dir
-from fmnist_tui.tui.terminal import browser_driver, end_signals, stdio
+from fmnist_tui.tui.terminal import browser_driver, signals, stdio, terminal_driver
 from fmnist_tui.tui.terminal.gc_tuning import short_collections
-from fmnist_tui.tui.terminal.terminal_driver import TerminalDriver
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import format_count
 from fmnist_tui.util.text import safe_text, strip_style
 
 _EXCEPTION = re.compile(r"[A-Za-z_.]*(Error|Exception|Exists|Missing|NotFound)\w*\b")
 LOG_LINES = 2000
-HUNG_UP = 128 + signal.SIGHUP
 
 
 def open_dashboard(
@@ -74,41 +71,54 @@ def open_dashboard(
 
 def _run_app(app_state: AppState, first: str, size: browser_driver.Size | None) -> str:
     """Run the app to its end; returns why it failed, or an empty string."""
+    leaving = app_state.leaving
 
-    def hang_up() -> None:
-        # The terminal is gone: nothing can be drawn, and no question asked.
-        screen.discard()
-        app.quit_now(QuitMode.DETACH, HUNG_UP)
+    def handle_signals() -> None:
+        signals.handle(end, screen.give_up)
 
-    def install_signal_handlers() -> None:
-        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
-            end_signals.handle(number, partial(app.quit_now, QuitMode.STOP, 128 + number))
-        end_signals.handle(signal.SIGHUP, hang_up)
+    def end(number: signal.Signals, loop: asyncio.AbstractEventLoop) -> None:
+        if number == signal.SIGINT and leaving.has_begun:
+            leaving.hurry()
+            return
+        mode = QuitMode.DETACH if number == signal.SIGHUP else QuitMode.STOP
+        # Here, too: the event loop may never come to it.
+        app_state.quit_mode, app_state.exit_code = mode, 128 + number
+        leaving.begin()
+        loop.call_soon_threadsafe(app.quit_now, mode, 128 + number)
 
     async def run() -> int | None:
-        install_signal_handlers()
+        handle_signals()
         return await app.run_async(size=size)
 
-    driver: type[Driver] = TerminalDriver
-    if size is not None:
-        driver = browser_driver.driver_class(install_signal_handlers)
-    app = Dashboard(app_state, first, driver)
-    with stdio.redirected_output(app_state.printed) as screen, short_collections():
+    def force_end() -> None:
+        screen.give_up()
+        screen.restore()
+        _print("the screen did not close in time")
+        _finish_run(app_state)
+        app_state.settings.flush()
+        os._exit(app_state.exit_code)
+
+    with (
+        stdio.redirected_output(app_state.printed) as screen,
+        short_collections(),
+        leaving.limited(force_end),
+    ):
+        if size is None:
+            driver: type[Driver] = terminal_driver.driver_class(screen.give_up)
+        else:
+            driver = browser_driver.driver_class(handle_signals)
+        app = Dashboard(app_state, first, driver)
         try:
             result = asyncio.run(run())
         except (OSError, KeyboardInterrupt) as error:
             result, failure = None, f"{type(error).__name__}: {error}"
         else:
             failure = ""
-        # A terminal that is lost from here on must not end the process, and Textual's handlers
-        # need its event loop.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        for number in (signal.SIGCONT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
-            signal.signal(number, signal.SIG_DFL)
+        signals.release()
         if result is not None:
             return ""
         if size is None:
-            screen.reset()
+            screen.give_up()
     return safe_text(failure or _find_exception(app_state.printed), 300)
 
 

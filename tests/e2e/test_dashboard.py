@@ -130,7 +130,7 @@ def test_bytes_of_no_encoding_answers_and_a_huge_paste_leave_the_keys_working(
         assert terminal.is_restored()
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_saves_and_restores_the_terminal_and_sets_the_exit_status(
     env: dict[str, str], busy: Terminal, sent: signal.Signals
 ) -> None:

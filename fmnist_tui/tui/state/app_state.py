@@ -17,6 +17,7 @@ from fmnist_tui.tui.state.config_draft import ConfigDraft
 from fmnist_tui.tui.state.dataset_cache import DatasetCache
 from fmnist_tui.tui.state.evaluation_cache import EvaluationCache
 from fmnist_tui.tui.state.job import RUNNING, BackgroundJob
+from fmnist_tui.tui.state.leaving import Leaving
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.state.settings import Settings
 
@@ -67,6 +68,7 @@ class AppState:
     # The jobs that the dashboard ends when it quits.
     jobs_to_end: list[BackgroundJob] = field(default_factory=list)
     exit_code: int = 0
+    leaving: Leaving = field(default_factory=Leaving)
     datasets: DatasetCache = field(init=False)
     evaluations: EvaluationCache = field(default_factory=EvaluationCache)
 

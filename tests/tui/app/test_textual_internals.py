@@ -7,6 +7,7 @@ import inspect
 import textual._wait
 from textual._xterm_parser import XTermParser
 from textual.command import CommandPalette
+from textual.drivers.linux_driver import LinuxDriver
 
 
 def test_the_palette_has_a_private_action_that_moves_its_cursor() -> None:
@@ -25,3 +26,10 @@ def test_the_parser_of_keys_has_a_time_at_which_it_stops_waiting() -> None:
     parser = XTermParser()
     assert list(parser.feed("\x1b")) == []
     assert parser._timeout_time is not None
+
+
+def test_the_driver_starts_the_threads_that_our_own_take_the_place_of() -> None:
+    """`terminal_driver.py` replaces the class of one and the function of the other."""
+    source = inspect.getsource(LinuxDriver.start_application_mode)
+    assert "self._writer_thread = WriterThread(self._file)" in source
+    assert "Thread(target=self._run_input_thread" in source

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from textual.app import App
 
-from fmnist_tui.tui.terminal.terminal_driver import TerminalDriver
+from fmnist_tui.tui.terminal.terminal_driver import State, TerminalDriver
 
 
 class Writer:
@@ -23,8 +23,9 @@ class Writer:
 
     def flush(self) -> None: ...
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         self._done.append("last output")
+        return True
 
 
 async def test_keys_are_echoed_after_the_last_output_and_ctrl_c_is_a_signal_before(
@@ -45,6 +46,7 @@ async def test_keys_are_echoed_after_the_last_output_and_ctrl_c_is_a_signal_befo
         driver.fileno = child
         driver.attrs_before = termios.tcgetattr(child)
         driver._writer_thread = cast("Any", Writer(done))
+        driver._state = State.ON
         driver.stop_application_mode()
         driver.close()
     finally:
