@@ -114,7 +114,7 @@ class Predictions:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         arrays = {name: np.array(value) for name, value in values.items() if value is not None}
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         atomic_write(path, buffer.getvalue())
 
     @classmethod

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -89,23 +90,29 @@ class RunFolder:
         """Create an empty run in `runs_dir`, with an id that no other run there has."""
         stamp = format(now or datetime.now(), _STAMP)
         stem = f"{stamp}_{_slug(recipe, 'run')}_{_slug(_short_dataset(dataset), 'data')}"
-        created = None
         try:
             runs_dir.mkdir(parents=True, exist_ok=True)
             with locked(runs_dir):
-                path = runs_dir / f"{stem}_{_new_id(runs_dir)}"
-                path.mkdir()
-            created = path
-            (path / CHECKPOINTS_FOLDER).mkdir()
-            (path / PREDICTIONS_FOLDER).mkdir()
+                run = cls(runs_dir / f"{stem}_{_new_id(runs_dir)}")
+                run.path.mkdir()
+            with run.deleted_on_error():
+                run.checkpoints.mkdir()
+                run.predictions.mkdir()
         except OSError as error:
-            if created is not None:
-                shutil.rmtree(created, ignore_errors=True)
             raise UserError(
                 f"cannot create a run in {safe_text(runs_dir)}: {format_error(error)};"
                 " choose another folder with --runs DIR"
             ) from error
-        return cls(path)
+        return run
+
+    @contextlib.contextmanager
+    def deleted_on_error(self) -> Iterator[None]:
+        """Delete this new folder if the block fails: a run that is refused leaves nothing."""
+        try:
+            yield
+        except BaseException:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:

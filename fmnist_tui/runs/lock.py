@@ -15,10 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fmnist_tui.util.errors import UserError, format_error
-from fmnist_tui.util.file_lock import FileLock, read_if_locked, try_lock
+from fmnist_tui.util.file_lock import FileLock, is_same_file, read_if_locked, try_lock
 from fmnist_tui.util.text import safe_text
 
 LOCK_FILE = "lock"
+LOOK_SECONDS = 1.0
 
 _NOTE_LIMIT = 4096
 
@@ -41,6 +42,26 @@ class LockHolder:
 class RunLock(FileLock):
     """The right to write a run's record."""
 
+    def __init__(self, descriptor: int, folder: Path) -> None:
+        super().__init__(descriptor)
+        self._folder = folder
+        self._next_look = 0.0
+
+    def require_folder(self, *, now: bool = True) -> None:
+        """Raise a UserError if the run's folder is no longer there: deleted, moved or replaced.
+
+        With `now` False it looks once a second, however often this is called."""
+        if not now and time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        if self._descriptor is not None and not is_same_file(
+            self._folder / LOCK_FILE, self._descriptor
+        ):
+            raise UserError(
+                f"the run's folder {safe_text(self._folder)} was deleted or moved while the run"
+                " was written: nothing more of it can be saved"
+            )
+
     @classmethod
     def acquire(cls, folder: Path) -> RunLock:
         """Take the lock of the run in `folder`, or raise UserError naming its holder."""
@@ -60,7 +81,7 @@ class RunLock(FileLock):
             note = json.dumps(asdict(LockHolder(socket.gethostname(), os.getpid(), _start_time())))
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, note.encode("ascii"), 0)
-        return cls(descriptor)
+        return cls(descriptor, folder)
 
     def release(self) -> None:
         """Free the lock and empty its file; a second call does nothing."""

@@ -15,11 +15,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fmnist_tui.protocol.commands import COMMANDS, Command
-from fmnist_tui.protocol.events import EVENTS, Event, Glance, Progress, RunStarted, Telemetry
+from fmnist_tui.protocol.events import (
+    EVENTS,
+    Alert,
+    Event,
+    Glance,
+    Progress,
+    RunStarted,
+    Telemetry,
+)
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import JsonlReader, find_end_of_lines
 from fmnist_tui.runs.lock import find_holder
 from fmnist_tui.util.errors import UserError, format_error
+from fmnist_tui.util.file_lock import is_same_file
+from fmnist_tui.util.formatting import format_count
 from fmnist_tui.util.text import safe_text
 
 BACKLOG_LIMIT = 32 << 20
@@ -33,15 +43,17 @@ class EventLog:
 
     Each event is one write of one line. If the disk is full or gone, the training goes on:
     an incomplete line is cut off again, events wait (up to `BACKLOG_LIMIT` bytes) until they
-    can be written, frequent ones are dropped, and `on_error` is called once per outage, from
-    the thread that appended; it may append too. An incomplete last line of a killed process
-    is cut off before the first event.
+    can be written, and frequent ones are dropped. `on_alert` is called twice per outage, at its
+    beginning and at its end, from the thread that appended; it may append too. The record holds
+    the second alert, with the number of events that it lacks. An incomplete last line of a
+    killed process is cut off before the first event.
     """
 
-    def __init__(self, path: Path, on_error: Callable[[str], None] | None = None) -> None:
+    def __init__(self, path: Path, on_alert: Callable[[Alert], None] | None = None) -> None:
         self.path = path
         self.dropped = 0
-        self._on_error = on_error
+        self._on_alert = on_alert
+        self._dropped_before = 0
         self._lock = threading.Lock()
         self._descriptor: int | None = None
         self._end = 0
@@ -51,8 +63,8 @@ class EventLog:
         self._error = ""
         self._is_closed = False
         with self._lock:
-            message = self._flush()
-        self._report(message)
+            alert = self._flush()
+        self._report(alert)
 
     @property
     def error(self) -> str:
@@ -61,53 +73,75 @@ class EventLog:
 
     def append(self, event: Event) -> None:
         """Write `event`, or keep it until that is possible; ignored after `close`."""
-        line = EVENTS.encode(event).encode("ascii") + b"\n"
         with self._lock:
             if self._is_closed:
                 return
-            self._waiting.append((type(event), line))
-            self._waiting_bytes += len(line)
-            message = self._flush()
-        self._report(message)
+            self._add(event)
+            alert = self._flush()
+        self._report(alert)
 
-    def close(self) -> None:
-        """Write the waiting events, if possible, and sync the file."""
+    def close(self) -> str:
+        """Write the waiting events, if possible, and sync the file; returns what is missing from
+        the record for good, in a sentence, or an empty string."""
+        loss = ""
         with self._lock:
             if self._is_closed:
-                return
-            message = self._flush()
+                return loss
+            alert = self._flush()
             self._is_closed = True
-            self.dropped += len(self._waiting)
-            self._waiting.clear()
+            if self._waiting:
+                self.dropped += len(self._waiting)
+                self._waiting.clear()
+                events = format_count(self.dropped - self._dropped_before, "event")
+                loss = f"the end of the run's record is lost ({events}): {self._error}"
             if self._descriptor is not None:
+                # The lock notices that the folder is gone.
+                if self.path.parent.is_dir() and not is_same_file(self.path, self._descriptor):
+                    loss = f"the run's record is lost: {safe_text(self.path)} was deleted"
                 with contextlib.suppress(OSError):
                     os.fsync(self._descriptor)
                 with contextlib.suppress(OSError):
                     os.close(self._descriptor)
                 self._descriptor = None
-        self._report(message)
+        self._report(alert)
+        return loss
 
-    def _report(self, message: str) -> None:
+    def _add(self, event: Event) -> None:
+        line = EVENTS.encode(event).encode("ascii") + b"\n"
+        self._waiting.append((type(event), line))
+        self._waiting_bytes += len(line)
+
+    def _report(self, alert: Alert | None) -> None:
         # Outside the lock, because the callback may append an event.
-        if message and self._on_error is not None:
-            self._on_error(message)
+        if alert is not None and self._on_alert is not None:
+            self._on_alert(alert)
 
-    def _flush(self) -> str:
-        """Write the waiting lines in order; the message of an outage that begins now."""
+    def _flush(self) -> Alert | None:
+        """Write the waiting lines in order; the alert of an outage that begins or ends now."""
+        alert = None
         try:
-            descriptor = self._open()
-            while self._waiting:
-                self._write_line(descriptor, self._waiting[0][1])
-                _, line = self._waiting.popleft()
-                self._waiting_bytes -= len(line)
+            self._write_waiting()
+            if self._error:
+                missing = self.dropped - self._dropped_before
+                lacks = f"; {format_count(missing, 'event')} missing from it" if missing else ""
+                alert = Alert(time.time(), "note", f"the run's record is written again{lacks}")
+                self._dropped_before, self._error = self.dropped, ""
+                self._add(alert)
+                self._write_waiting()
         except OSError as error:
             self._drop_excess()
             is_new = not self._error
-            problem = f"cannot write {safe_text(self.path)}: {format_error(error)}"
-            self._error = f"{problem}; the training continues"
-            return self._error if is_new else ""
-        self._error = ""
-        return ""
+            self._error = f"cannot write {safe_text(self.path)}: {format_error(error)}"
+            if is_new:
+                return Alert(time.time(), "warning", f"{self._error}; the run continues")
+        return alert
+
+    def _write_waiting(self) -> None:
+        descriptor = self._open()
+        while self._waiting:
+            self._write_line(descriptor, self._waiting[0][1])
+            _, line = self._waiting.popleft()
+            self._waiting_bytes -= len(line)
 
     def _open(self) -> int:
         """The open file, with an incomplete last line cut off."""

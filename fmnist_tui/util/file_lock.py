@@ -71,7 +71,7 @@ def try_lock(path: Path) -> int | None:
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, descriptor)
             # The file may have been moved or deleted since it was opened.
-            if _flock(descriptor, fcntl.LOCK_EX) and _is_same_file(path, descriptor):
+            if _flock(descriptor, fcntl.LOCK_EX) and is_same_file(path, descriptor):
                 stack.pop_all()
                 return descriptor
             if not _flock(descriptor, fcntl.LOCK_SH):
@@ -114,11 +114,14 @@ def _flock(descriptor: int, operation: int) -> bool:
     return True
 
 
-def _is_same_file(path: Path, descriptor: int) -> bool:
+def is_same_file(path: Path, descriptor: int) -> bool:
+    """Whether the open file is at `path`; True where that cannot be examined at the moment."""
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:
+        return True
 
 
 _held_locks: set[FileLock] = set()

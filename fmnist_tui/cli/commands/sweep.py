@@ -109,7 +109,8 @@ def _start(args: argparse.Namespace) -> int:
         _print_outcome(args, location, spec, SweepOutcome(FINISHED, why, 0), None)
         return 0
     folder = RunFolder.create(runs_dir, spec.name, spec.base.dataset)
-    _write_config(folder, spec, location)
+    with folder.deleted_on_error():
+        _write_config(folder, spec, location)
     with options.open_session(args) as session, show_progress(f"sweep {spec.name}") as on_progress:
         sweep = SweepRunner(
             session,

@@ -128,6 +128,9 @@ def print_steps(steps: Iterator[CompletedStep], plan: Plan, args: argparse.Names
         if ended == FAILED:
             console.error(f"the run failed: {step.state.message}")
             status = 1
+        elif step.error is not None:
+            console.error(str(step.error))
+            status = status or 1
         if ended != FINISHED and number < count:
             console.note(f"{plan.recipe} ends here: {count - number} of {count} steps not run")
     if args.json and count > 1:

@@ -97,8 +97,8 @@ class CheckpointStore:
 
     def save(self, kind: str, payload: Payload, step: int, epoch: int) -> CheckpointManifest:
         """Write a checkpoint; on return it is on disk. An OSError leaves the earlier checkpoints
-        as they were."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        as they were. The run's folder is not created: one that is gone stays gone."""
+        self.folder.mkdir(exist_ok=True)
         buffer = io.BytesIO()
         torch.save(payload, buffer)
         data = buffer.getbuffer()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -106,8 +107,8 @@ def build_ensemble(
     dataset = load_dataset(config)
     changes = _check_dataset(members, dataset)
     folder = RunFolder.create(runs_dir, recipe, config.dataset)
-    with record_run(folder) as emit:
-        write_config(folder, config, fp32_device, _provenance(members))
+    write = partial(write_config, folder, config, fp32_device, _provenance(members))
+    with record_run(folder, write) as emit:
         emit(
             replace(
                 build_run_started(folder, config, ENSEMBLE, dataset, fp32_device),

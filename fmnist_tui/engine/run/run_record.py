@@ -35,17 +35,31 @@ Emit = Callable[[Event], None]
 
 
 @contextlib.contextmanager
-def record_run(folder: RunFolder) -> Iterator[Emit]:
-    """Lock a run and give a function that writes its events; used by runs without a Training.
+def record_run(folder: RunFolder, write_config: Callable[[], None]) -> Iterator[Emit]:
+    """Lock a new run, have its config written, and give a function that writes its events; used
+    by runs without a Training. A run that cannot get so far leaves no folder.
 
-    The last one is a `RunEnded`. Every exception is raised again."""
-    with (
-        RunLock.acquire(folder.path),
-        contextlib.closing(EventLog(folder.events)) as log,
-        emit_run_ended(folder, log.append) as end,
-    ):
-        yield log.append
-        end.reason, end.message = FINISHED, ""
+    The last event is a `RunEnded`. Every exception is raised again; a record that is incomplete
+    at the end, or whose folder is gone, is a UserError."""
+    with contextlib.ExitStack() as stack:
+        with folder.deleted_on_error():
+            lock = stack.enter_context(RunLock.acquire(folder.path))
+            write_config()
+        log = EventLog(folder.events)
+
+        def emit(event: Event) -> None:
+            lock.require_folder()
+            log.append(event)
+
+        try:
+            with emit_run_ended(folder, log.append) as end:
+                yield emit
+                end.reason, end.message = FINISHED, ""
+        finally:
+            loss = log.close()
+        lock.require_folder()
+        if loss:
+            raise UserError(loss)
 
 
 def write_config(

@@ -105,15 +105,15 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
     )
     provenance = origin.provenance if origin else fork.read_provenance(folder.config)
     initialise: Initialise | None = origin.initialise if origin else None
-    with RunLock.acquire(folder.path):
+    with contextlib.ExitStack() as stack:
+        if training.folder is None:
+            stack.enter_context(folder.deleted_on_error())
+        lock = stack.enter_context(RunLock.acquire(folder.path))
         if not begins:
             info = ModelInfo.from_dataset(config, dataset)
             store = CheckpointStore(folder.checkpoints)
             initialise = resume.ResumeStart(store, info, before).initialise
-        log = EventLog(
-            folder.events,
-            lambda message: training.events.append(Alert(time.time(), "warning", message)),
-        )
+        log = EventLog(folder.events, training.events.append)
 
         def emit(event: Event) -> None:
             log.append(event)
@@ -121,6 +121,7 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
 
         def tick() -> None:
             on_tick()
+            lock.require_folder(now=False)
             device.apply_to_thread()
 
         try:
@@ -128,11 +129,21 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
             write_config(folder, config, device, provenance)
             training.set_record(folder, emit, before.seconds)
             run = _TrainingRun(
-                training, dataset, device, folder, before, changed, recorded_threads, emit, tick
+                training,
+                dataset,
+                device,
+                folder,
+                before,
+                changed,
+                recorded_threads,
+                emit,
+                tick,
+                lock.require_folder,
             )
             run.run(initialise)
         finally:
-            log.close()
+            if loss := log.close():
+                training.error = training.error or UserError(loss)
 
 
 class _TrainingRun:
@@ -152,8 +163,10 @@ class _TrainingRun:
         recorded_threads: RecordedThreads,
         emit: Emit,
         on_tick: OnTick,
+        require_folder: Callable[[], None],
     ) -> None:
         self._training, self._dataset, self._device = training, dataset, device
+        self._require_folder = require_folder
         self._folder, self._emit, self._on_tick = folder, emit, on_tick
         self._before, self._changed = before, changed
         self._readings = before.record.readings
@@ -263,11 +276,9 @@ class _TrainingRun:
             self._training.clock,
         )
         end = trainer.run()
+        self._require_folder()
         if end.reason == FINISHED and learner.frozen is not None:
             end = self._verify_frozen(learner, learner.frozen) or end
-        if end.reason != FAILED and not any(store.folder.glob("*.json")):
-            why = "no checkpoint could be saved: nothing is left of this training"
-            end = TrainingEnd(FAILED, why)
         if end.reason == FINISHED:
             end = self._evaluate() or end
         if self._training.trials_dir is not None and store.manifests("best"):

@@ -5,10 +5,9 @@ Datasets and classifiers are cached between jobs.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -42,7 +41,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import EventLog
-from fmnist_tui.util.errors import UserError, did_you_mean
+from fmnist_tui.util.errors import UserError, did_you_mean, format_error
 from fmnist_tui.util.progress import OnProgress
 
 CACHE_SIZE = 4
@@ -100,12 +99,10 @@ class SmallJobs:
         file, judged = Path(loaded.source).name, {split_name} - {"train"}
         changes = leakage.check_same_data(file, info, dataset.info, dataset.fingerprint, judged)
         evaluation = evaluate_split(classifier, split, loaded.identity)
-        evaluation = replace(evaluation, notes=(*loaded.notes, *changes))
-        for note in evaluation.notes:
-            _add_to_record(folder, Alert(time.time(), "warning", note))
-        save = partial(save_predictions, folder, evaluation)
-        _add_to_record(folder, evaluation.to_event(), save)
-        return evaluation
+        notes = (*loaded.notes, *changes)
+        record: list[Event] = [*_alerts("warning", notes), evaluation.to_event()]
+        unrecorded = _add_to_record(folder, record, partial(save_predictions, folder, evaluation))
+        return replace(evaluation, notes=(*notes, *unrecorded))
 
     def build_ensemble(
         self, runs_dir: Path, members: Sequence[RunFolder], **options: Any
@@ -137,9 +134,8 @@ class SmallJobs:
         )
         exported = replace(exported, notes=notes)
         if run is not None:
-            for note in exported.notes:
-                _add_to_record(run, Alert(time.time(), "warning", note))
-            _add_to_record(run, Alert(time.time(), "note", str(exported)))
+            record = [*_alerts("warning", notes), *_alerts("note", [str(exported)])]
+            exported = replace(exported, notes=(*notes, *_add_to_record(run, record)))
         return exported
 
     def _current_classifier(self, source: Path, device: str) -> Classifier:
@@ -171,15 +167,27 @@ class SmallJobs:
         return _cached(self._datasets, key, load)
 
 
-def _add_to_record(folder: RunFolder, event: Event, save: Callable[[], None] = no_op) -> None:
-    """Append an event to the record of a run that has ended, then call `save`.
+def _alerts(level: str, messages: Iterable[str]) -> list[Alert]:
+    return [Alert(time.time(), level, message) for message in messages]
 
-    Does nothing if another process trains the run or the record cannot be written."""
-    with contextlib.suppress(UserError, OSError), RunLock.acquire(folder.path):
-        log = EventLog(folder.events)
-        log.append(event)
-        log.close()
-        save()
+
+def _add_to_record(
+    folder: RunFolder, events: Sequence[Event], save: Callable[[], None] = no_op
+) -> tuple[str, ...]:
+    """Append events to the record of a run that has ended, then call `save`.
+
+    Returns a note if another process trains the run or the record cannot be written."""
+    try:
+        with RunLock.acquire(folder.path):
+            log = EventLog(folder.events)
+            for event in events:
+                log.append(event)
+            why = log.close()
+            if not why:
+                save()
+    except (UserError, OSError) as error:
+        why = format_error(error)
+    return (f"not recorded in the run: {why}",) if why else ()
 
 
 def _cached(cache: OrderedDict[Key, Value], key: Key, build: Callable[[], Value]) -> Value:

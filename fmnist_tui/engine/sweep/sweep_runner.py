@@ -83,6 +83,7 @@ class SweepRunner:
         self._failures: list[tuple[bool, str]] = []
         self._commands: CommandReader | None = None
         self._log: EventLog | None = None
+        self._lock: RunLock | None = None
         self.training: Training | None = None
 
     def stop(self, why: str) -> None:
@@ -91,19 +92,25 @@ class SweepRunner:
 
     def run(self) -> SweepOutcome:
         """Run trials until there are none left; the record gets one `RunEnded` in any case."""
-        with RunLock.acquire(self._folder.path):
-            self._log = EventLog(self._folder.events, self._on_message)
+        with contextlib.ExitStack() as stack:
+            with self._folder.deleted_on_error():
+                self._lock = stack.enter_context(RunLock.acquire(self._folder.path))
+            self._log = EventLog(self._folder.events, lambda alert: self._on_message(alert.message))
             self._commands = CommandReader(self._folder.commands)
-            with (
-                contextlib.closing(self._log),
-                contextlib.suppress(UserError),
-                emit_run_ended(self._folder, self._emit) as end,
-            ):
-                try:
-                    self._emit(self._run_started(self._storage.retry(self._ledger.counts)))
-                    end.reason, end.message = self._run_trials()
-                finally:
-                    end.step = self._done
+            try:
+                with (
+                    contextlib.suppress(UserError),
+                    emit_run_ended(self._folder, self._emit) as end,
+                ):
+                    try:
+                        self._emit(self._run_started(self._storage.retry(self._ledger.counts)))
+                        end.reason, end.message = self._run_trials()
+                    finally:
+                        end.step = self._done
+            finally:
+                loss = self._log.close()
+        if loss and end.reason != FAILED:
+            return SweepOutcome(FAILED, loss, self._done)
         return SweepOutcome(end.reason, end.message, self._done)
 
     def _run_started(self, counts: StudyCounts) -> RunStarted:
@@ -120,6 +127,9 @@ class SweepRunner:
         """Run trials to the sweep's end; returns its reason and message."""
         ledger, storage = self._ledger, self._storage
         while True:
+            if self._lock is not None:
+                # A trial would make a deleted folder anew, without the sweep's own files.
+                self._lock.require_folder()
             self._receive_commands()
             for number in storage.attempt(ledger.recover) or ():
                 self._alert(LOST_WORKER.format(number))

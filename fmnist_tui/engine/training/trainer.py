@@ -18,11 +18,11 @@ from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.inference.classifier import OnTick, no_op
 from fmnist_tui.engine.run.run_clock import RunClock
-from fmnist_tui.engine.run.run_record import checkpoint_saved
 from fmnist_tui.engine.run.training_handle import Inbox
 from fmnist_tui.engine.training import lr_finder
 from fmnist_tui.engine.training.learner import BestEpoch, EpochTotals, Learner
 from fmnist_tui.engine.training.live_preview import LivePreview
+from fmnist_tui.engine.training.saving import CheckpointSaver
 from fmnist_tui.engine.training.telemetry import TelemetryReader
 from fmnist_tui.engine.training.thread_control import RecordedThreads, ThreadControl
 from fmnist_tui.protocol.commands import (
@@ -53,7 +53,7 @@ from fmnist_tui.protocol.events import (
     Progress,
 )
 from fmnist_tui.protocol.lr_curve import RateRange
-from fmnist_tui.util.errors import UserError, format_error
+from fmnist_tui.util.errors import UserError
 
 PROGRESS_SECONDS = 0.1
 TELEMETRY_SECONDS = 1.0
@@ -96,7 +96,7 @@ class Trainer:
         self.learner, self.config = learner, learner.config
         self._clock = clock or RunClock()
         self.preview = preview
-        self._validation, self._store, self._emit, self._inbox = validation, store, emit, inbox
+        self._validation, self._emit, self._inbox = validation, emit, inbox
         self.commands = lr_finder.PendingCommands(inbox, on_tick)
         self._telemetry = TelemetryReader(learner.device)
         self._threads = ThreadControl(learner.device, emit, recorded_threads)
@@ -104,12 +104,12 @@ class Trainer:
         self._mixes_labels = bool(self.config.mixup or self.config.cutmix)
         self._is_paused = False
         self._save_requested = False
-        self._is_disk_full = False
-        self._has_last = bool(store.manifests("last"))
+        self._saver = CheckpointSaver(learner, store, emit)
         self._start_clocks()
 
     def run(self) -> TrainingEnd:
-        """Train to the end or until a command ends it, and save the last state."""
+        """Train to the end or until a command ends it, and save the last state; a training
+        whose last state is not on disk has failed."""
         try:
             self._report_change("phase", "warming up")
             network = None
@@ -128,7 +128,8 @@ class Trainer:
             end = signal.end
         if end.reason != FAILED:
             try:
-                self._save("last")
+                if not self._save_last():
+                    end = TrainingEnd(FAILED, self._saver.explain_unsaved(), "--resume {}")
             except EndTraining as signal:
                 end = signal.end
         return end
@@ -159,7 +160,7 @@ class Trainer:
                 self._telemetry_time = now
                 self._emit(self._telemetry.read())
             if self._save_requested or now - self._save_time >= self.config.checkpoint_seconds:
-                self._save("last")
+                self._save_last()
         self._end_epoch()
 
     def _end_epoch(self) -> None:
@@ -198,9 +199,9 @@ class Trainer:
                 best=is_best,
             )
         )
-        if not self._has_last and learner.epoch < self.config.epochs:
+        if not self._saver.has_last and learner.epoch < self.config.epochs:
             # A run that is killed before its first regular save goes on from here.
-            self._save("last")
+            self._save_last()
         self._reset_timer()
         self._check_patience()
 
@@ -310,7 +311,7 @@ class Trainer:
         self._report_change("paused", "true")
         while self._is_paused:
             if self._save_requested:
-                self._save("last")
+                self._save_last()
             self._inbox.wait(PAUSE_POLL_SECONDS)
             self._execute_commands()
         self._report_change("paused", "false")
@@ -360,31 +361,18 @@ class Trainer:
 
     # -- checkpoints -------------------------------------------------------------
 
+    def _save_last(self) -> bool:
+        """Save `last`, and `step-N` if requested; returns whether `last` is on disk."""
+        is_saved = self._save("last")
+        if self._save_requested:
+            self._save_requested = False
+            self._save("step")
+        self._save_time = time.perf_counter()
+        return is_saved
+
     def _save(self, kind: str) -> bool:
-        """Save `last` (and `step-N`, if requested) or `best`; returns whether it is on disk. A
-        full disk is reported once; training continues and earlier checkpoints remain."""
         self._report_progress()
         self._check_weights()
-        learner = self.learner
-        try:
-            payload = learner.weights_payload() if kind == "best" else learner.full_payload()
-            for each in [kind, "step"] if self._save_requested and kind == "last" else [kind]:
-                manifest = self._store.save(each, payload, learner.step, learner.epoch)
-                self._emit(checkpoint_saved(manifest))
-        except OSError as error:
-            if not self._is_disk_full:
-                self._warn(
-                    f"checkpoint not saved ({format_error(error)}); training continues, earlier"
-                    " checkpoints remain"
-                )
-            self._is_disk_full = True
-        else:
-            if self._is_disk_full:
-                self._emit(Alert(time.time(), "note", "checkpoints are saved again"))
-            self._is_disk_full = False
-            self._has_last = self._has_last or kind == "last"
-        if kind == "last":
-            self._save_requested = False
-            self._save_time = time.perf_counter()
+        is_saved = self._saver.save(kind)
         self._reset_timer()
-        return not self._is_disk_full
+        return is_saved

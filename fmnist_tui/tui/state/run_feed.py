@@ -16,7 +16,7 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import Command
-from fmnist_tui.protocol.events import LRFIND, TRAIN, run_title
+from fmnist_tui.protocol.events import FAILED, LRFIND, TRAIN, run_title
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventReader
@@ -113,10 +113,11 @@ class RunFeed:
 
     @property
     def error(self) -> str:
-        """Why the run did not start, or why its files cannot be read."""
-        if self.training is not None and self.training.is_done and not self.has_started:
+        """Why the run did not start, or why its files cannot be read or are incomplete."""
+        if self.training is not None and self.training.is_done:
             error = self.training.error
-            if error is not None:
+            # Why a run has failed is in its record.
+            if error is not None and not (self.has_started and self.state.end_reason == FAILED):
                 return str(error) if isinstance(error, UserError) else format_error(error)
         return self.record_error
 

@@ -125,7 +125,9 @@ def test_a_run_without_any_checkpoint_has_failed(
     fail_saves(monkeypatch, no_space(), lambda *_: True)
     folder, _ = wait_for_end(session, session.train(config()), FAILED)
     state = replay(folder.events)
-    assert state.message == "no checkpoint could be saved: nothing is left of this training"
+    assert state.message == (
+        "no checkpoint could be saved (No space left on device): nothing is left of this training"
+    )
     assert state.epochs_done == 2 and state.best is None
 
 

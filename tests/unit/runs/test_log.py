@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_tui.protocol.events import EVENTS, Event, Glance, Progress, Telemetry
+from fmnist_tui.protocol.events import EVENTS, Alert, Event, Glance, Progress, Telemetry
 from fmnist_tui.runs import log as logs
 from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.runs.log import EventLog
@@ -89,65 +89,76 @@ def test_events_after_close_are_dropped(tmp_path: Path) -> None:
     assert read(path) == [ended()]
 
 
-def test_a_write_error_is_reported_once_and_pending_events_are_written_later(
-    tmp_path: Path,
-) -> None:
+def test_an_outage_is_reported_at_its_beginning_and_at_its_end(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    errors: list[str] = []
-    log = EventLog(path, errors.append)
+    alerts: list[Alert] = []
+    log = EventLog(path, alerts.append)
     log.append(started())
     with mock.patch.object(os, "write", failing(errno.ENOSPC)):
         for event in (progress(1), epoch_ended(1), telemetry(), note("one"), progress(2)):
             log.append(event)
-        assert log.error == errors[0]
-    assert len(errors) == 1
-    assert "No space left on device" in errors[0] and str(path) in errors[0]
+        assert alerts[0].message == f"{log.error}; the run continues"
+    assert [alert.level for alert in alerts] == ["warning"]
+    assert "No space left on device" in log.error and str(path) in log.error
     log.append(progress(3))
     assert log.error == ""
-    assert read(path) == [started(), epoch_ended(1), note("one"), progress(3)]
+    assert alerts[1].message == "the run's record is written again; 3 events missing from it"
+    assert read(path) == [started(), epoch_ended(1), note("one"), progress(3), alerts[1]]
     assert log.dropped == 3
     with mock.patch.object(os, "write", failing(errno.EIO)):
         log.append(note("two"))
         log.append(note("three"))
-    assert len(errors) == 2 and "Input/output error" in errors[1]
-    log.close()
-    assert read(path)[-2:] == [note("two"), note("three")]
+    assert len(alerts) == 3 and "Input/output error" in alerts[2].message
+    assert log.close() == ""
+    assert alerts[3].message == "the run's record is written again"
+    assert read(path)[-3:] == [note("two"), note("three"), alerts[3]]
 
 
-def test_the_error_callback_may_append_an_event(tmp_path: Path) -> None:
+def test_the_callback_for_alerts_may_append_an_event(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     log: EventLog
 
-    def append_note(message: str) -> None:
-        log.append(note(message))
+    def append(alert: Alert) -> None:
+        log.append(alert)
 
-    log = EventLog(path, append_note)
+    log = EventLog(path, append)
     with mock.patch.object(os, "write", failing(errno.ENOSPC)):
         log.append(started())
     log.close()
-    first, second = read(path)
+    first, second, _ = read(path)
     assert first == started() and "cannot write" in second.message  # type: ignore[union-attr]
 
 
 def test_a_file_that_cannot_be_opened_is_tried_again(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "events.jsonl"
-    errors: list[str] = []
-    log = EventLog(path, errors.append)
+    alerts: list[Alert] = []
+    log = EventLog(path, alerts.append)
     log.append(started())
     log.append(progress(1))
-    assert len(errors) == 1 and "No such file or directory" in errors[0]
+    assert len(alerts) == 1 and "No such file or directory" in alerts[0].message
     path.parent.mkdir()
     log.append(progress(2))
     log.close()
-    assert read(path) == [started(), progress(2)]
+    assert read(path) == [started(), progress(2), alerts[1]]
 
 
-def test_events_that_could_not_be_written_are_counted(tmp_path: Path) -> None:
+def test_closing_says_what_is_missing_from_the_record(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "missing" / "events.jsonl")
     log.append(started())
     log.append(ended())
-    log.close()
+    loss = log.close()
+    assert loss.startswith("the end of the run's record is lost (2 events): cannot write")
     assert log.dropped == 2
+    assert log.close() == ""
+
+
+def test_closing_says_that_the_record_was_deleted(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path)
+    log.append(started())
+    path.unlink()
+    log.append(ended())
+    assert log.close() == f"the run's record is lost: {path} was deleted"
 
 
 def test_a_link_is_never_followed(tmp_path: Path) -> None:
@@ -155,7 +166,7 @@ def test_a_link_is_never_followed(tmp_path: Path) -> None:
     other.write_bytes(b"another file, without a newline")
     path = tmp_path / "events.jsonl"
     path.symlink_to(other)
-    errors: list[str] = []
+    errors: list[Alert] = []
     log = EventLog(path, errors.append)
     log.append(started())
     log.close()
@@ -176,9 +187,11 @@ def test_the_backlog_is_bounded_and_keeps_the_start_event(
     log.close()
     stored = read(path)
     assert stored[0] == started()
-    assert stored[1:] == [note(f"{number:04d}") for number in range(1001 - len(stored), 1000)]
-    assert 9000 < path.stat().st_size <= 10_000
-    assert log.dropped == 1001 - len(stored)
+    *notes, recovered = stored[1:]
+    assert notes == [note(f"{number:04d}") for number in range(1000 - len(notes), 1000)]
+    assert 9000 < path.stat().st_size <= 10_200
+    assert log.dropped == 1000 - len(notes)
+    assert f"{log.dropped:,} events missing" in recovered.message  # type: ignore[union-attr]
 
 
 EVENT = st.sampled_from(
@@ -218,9 +231,9 @@ def test_a_disk_failure_anywhere_leaves_complete_lines_and_loses_no_important_ev
             raise OSError(errno.EIO, "Input/output error")
         truncate(descriptor, length)
 
-    def count(_: str) -> None:
+    def count(alert: Alert) -> None:
         nonlocal outages
-        outages += 1
+        outages += alert.level == "warning"
 
     tail, seen = EventReader(path), list[Event]()
     log = EventLog(path, count)
@@ -243,14 +256,19 @@ def test_a_disk_failure_anywhere_leaves_complete_lines_and_loses_no_important_ev
     assert outages == expected_outages
     assert path.read_bytes().endswith(b"\n")
 
-    stored = read(path)
+    everything = read(path)
+    stored = [event for event in everything if not is_recovery(event)]
     lasting = [event for event in events if not isinstance(event, Progress | Telemetry | Glance)]
     assert [e for e in stored if not isinstance(e, Progress | Telemetry | Glance)] == [
         *lasting,
         ended("stopped"),
     ]
     assert len(stored) + log.dropped == len(events) + 1
-    assert seen + tail.read() == stored and tail.invalid_lines == 0
+    assert seen + tail.read() == everything and tail.invalid_lines == 0
+
+
+def is_recovery(event: Event) -> bool:
+    return isinstance(event, Alert) and "written again" in event.message
 
 
 def test_many_threads_write_complete_lines(tmp_path: Path) -> None:
@@ -306,7 +324,8 @@ def test_a_file_at_its_size_limit_holds_complete_lines(tmp_path: Path) -> None:
         assert (count, is_complete) == ("1", "True")
         send_line(process, "continue")
         assert read_line(process) == "0"
-    assert [event.t for event in read(path)] == [float(number) for number in range(101)]
+    events = [event for event in read(path) if not is_recovery(event)]
+    assert [event.t for event in events] == [float(number) for number in range(101)]
 
 
 def test_a_programming_error_is_not_mistaken_for_a_full_disk(tmp_path: Path) -> None:
