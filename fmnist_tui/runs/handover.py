@@ -1,20 +1,26 @@
-"""Starts processes that are detached from this one and from any terminal.
+"""Starts processes that are detached from this one and from any terminal, to train a run.
 
 Such a process has a session of its own, ignores SIGHUP, reads nothing and writes to a file.
-A shell that ends at once starts it, so that no parent has to reap it.
+A shell that ends at once starts it, so that no parent has to reap it. It has taken a run over
+once it has recorded the start: until then it may find that it cannot.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.protocol.events import RunStarted
+from fmnist_tui.runs.folder import RunFolder, list_run_folders
+from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.util.atomic_write import atomic_write, create_temporary, remove_stale_temporaries
-from fmnist_tui.util.errors import UserError, format_error
+from fmnist_tui.util.errors import ERROR_PREFIX, UserError, format_error
 from fmnist_tui.util.paths import program_command
 from fmnist_tui.util.text import safe_text
 
@@ -24,12 +30,22 @@ PLAN_FILE = "plan.json"
 # The process writes to the shell's standard error; the shell prints its process id.
 _SHELL = 'trap "" HUP; (exec "$@" </dev/null >&2) & echo "$!"'
 _SHELL_SECONDS = 30
+# A busy machine takes long to import torch and to load the data.
+START_SECONDS = 60.0
+POLL_SECONDS = 0.1
 # Never through a link, which might lead to a file of someone else.
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
 
 
-def resume_detached(folder: RunFolder, data_dir: Path, plan: str = "") -> int:
-    """Resume the run from its last checkpoint in a detached process; returns its id.
+# The run that the process with this ID has started, or None if it has not yet.
+FindRun = Callable[[int], RunFolder | None]
+
+
+def resume_detached(
+    folder: RunFolder, data_dir: Path, plan: str = "", *, seconds: float = START_SECONDS
+) -> int:
+    """Resume the run from its last checkpoint in a detached process; returns its id once it
+    trains. A UserError says that it does not, or not within `seconds`; 0 does not wait.
 
     The run's lock must be free. `plan` is the plan that the run is a step of, as JSON: the
     process continues with the rest of it too. Its output is appended to the run's
@@ -46,8 +62,78 @@ def resume_detached(folder: RunFolder, data_dir: Path, plan: str = "") -> int:
                 f"cannot write {safe_text(plan_file)}: {format_error(error)}"
             ) from error
         options.append(f"--plan={plan_file}")
+    find_run = run_finder(path.parent, folder)
     with HandoverOutput.for_run(folder) as output:
-        return start_detached(["train", f"--resume={path}", *options], output)
+        process = start_detached(["train", f"--resume={path}", *options], output)
+        deadline = time.monotonic() + seconds
+        if seconds and not wait_for_run(
+            process, find_run, output, lambda: time.monotonic() > deadline
+        ):
+            raise UserError(
+                f"process {process} was started to continue the run, but does not train after"
+                f" {seconds:.0f} s; its output is in {safe_text(output.path)}"
+            )
+        return process
+
+
+def run_finder(runs_dir: Path, resumed: RunFolder | None) -> FindRun:
+    """Make a FindRun, for a process that resumes a run or starts one in `runs_dir`.
+
+    Call this before the process starts: runs and events that exist by then are not its own."""
+    offset = 0
+    existing = set() if resumed else {folder.name for folder in list_run_folders(runs_dir)}
+    if resumed is not None and resumed.events.exists():
+        offset = resumed.events.stat().st_size
+
+    def find_run(pid: int) -> RunFolder | None:
+        process = (socket.gethostname(), pid)
+        for folder in [resumed] if resumed else list_run_folders(runs_dir):
+            if folder.name not in existing and any(
+                isinstance(event, RunStarted) and (event.host, event.pid) == process
+                for event in EventReader(folder.events, offset).read()
+            ):
+                return folder
+        return None
+
+    return find_run
+
+
+def wait_for_run(
+    process: int,
+    find_run: FindRun,
+    output: HandoverOutput,
+    is_enough: Callable[[], bool],
+    on_line: Callable[[str], None] = lambda _: None,
+) -> RunFolder | None:
+    """The run of a detached process once it has started, or None after `is_enough`; `on_line`
+    gets what the process prints. The error lines of a process that ends instead are the error."""
+    errors: list[str] = []
+    last = "without any output"
+    while not is_enough():
+        # Checked first, so that all the process did before it ended is seen.
+        is_alive = has_process(process)
+        folder = find_run(process)
+        if folder is not None:
+            return folder
+        for last in output.read_lines():
+            if last.startswith(ERROR_PREFIX):
+                errors.append(last.removeprefix(ERROR_PREFIX))
+            else:
+                on_line(last)
+        if not is_alive:
+            raise UserError("\n".join(errors) or f"the run's process ended: {safe_text(last)}")
+        time.sleep(POLL_SECONDS)
+    return None
+
+
+def has_process(process: int) -> bool:
+    """Whether the process lives. In a container there may be no init process to reap it."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def start_detached(arguments: list[str], output: HandoverOutput) -> int:

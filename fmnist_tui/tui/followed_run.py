@@ -24,12 +24,14 @@ class FollowedRun:
     def __init__(self, context: DashboardContext) -> None:
         self._context, self._app_state = context, context.app_state
         self._reported_end: RunEnded | None = None
+        self._reported_error = ""
         self._opening: Worker[None] | None = None
 
     def show(self, feed: RunFeed | None) -> None:
         """Follow another run: Train and the bar above every screen show it."""
         self._app_state.follow(feed)
         self._reported_end = feed.state.end if feed is not None else None
+        self._reported_error = feed.error if feed is not None else ""
         self._context.run_replaced.publish(feed)
         self._context.refresh_status()
 
@@ -88,15 +90,15 @@ class FollowedRun:
         feed = self._app_state.feed
         if feed is None:
             return
-        was_error = feed.error
         if feed.drain():
             self._context.run_updated.publish(feed)
             self._context.refresh_status()
-            self._report_end(feed, was_error)
+            self._report_end(feed)
 
-    def _report_end(self, feed: RunFeed, was_error: str) -> None:
+    def _report_end(self, feed: RunFeed) -> None:
         end = feed.state.end
-        if feed.error and feed.error != was_error:
+        if feed.error and feed.error != self._reported_error:
+            self._reported_error = feed.error
             self._context.notify(feed.error, "error")
         elif end is not None and end is not self._reported_end:
             self._reported_end = end

@@ -157,7 +157,9 @@ def _finish_run(app_state: AppState) -> None:
     if feed.state.end is not None and training.folder is not None:
         end = feed.state.end
         _print(f"{feed.name} {end.reason} at step {end.step:,}: {training.folder.path}")
-        if end.reason == FAILED:
+        why = end.message if end.reason == FAILED else feed.error
+        if why:
+            _print(f"{feed.name}: {why}")
             app_state.exit_code = app_state.exit_code or 1
     if app_state.plan is not None and app_state.plan.remaining > 1:
         plan = app_state.plan
@@ -179,12 +181,18 @@ def _hand_over(app_state: AppState, training: Training, feed: RunFeed) -> None:
     folder = training.folder
     if folder is None:
         return
+    remaining = _remaining_plan(app_state)
+    # Where the terminal is gone, nobody is there to be told.
+    seconds = 0.0 if app_state.exit_code == 128 + signal.SIGHUP else handover.START_SECONDS
     try:
-        remaining = _remaining_plan(app_state)
-        process = handover.resume_detached(folder, app_state.data_dir, remaining)
+        process = handover.resume_detached(folder, app_state.data_dir, remaining, seconds=seconds)
     except UserError as error:
-        _print(f"{error}; `fmnist-tui train --resume {folder.id}` continues from the checkpoint")
+        _print(f"{feed.name} does not continue: {error}")
+        _print(f"`fmnist-tui train --resume {folder.id}` continues from its last checkpoint")
         app_state.exit_code = 1
+    except KeyboardInterrupt:
+        _print(f"{feed.name}: its process is starting; `fmnist-tui attach {folder.id}` shows it")
+        app_state.exit_code = 130
     else:
         _print(
             f"{feed.name} continues in process {process}; `fmnist-tui attach {folder.id}` shows it"

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
+from fmnist_tui.protocol.events import EVENTS
 from fmnist_tui.runs import handover
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.handover import OUTPUT_FILE, HandoverOutput, resume_detached, start_detached
 from fmnist_tui.util.errors import UserError
+from tests.unit.support import started
 
 PATIENCE = 30.0
 # Replaces the program: prints its arguments and its environment, then waits.
@@ -63,7 +67,7 @@ def test_a_run_continues_in_a_detached_process(tmp_path: Path, program: list[int
     open_here = os.open(tmp_path, os.O_RDONLY)
     os.set_inheritable(open_here, True)
     with HandoverOutput.for_run(folder) as output:
-        number = resume_detached(folder, tmp_path / "data")
+        number = resume_detached(folder, tmp_path / "data", seconds=0)
         program.append(number)
         line, error = read_lines(output, 2)
     os.close(open_here)
@@ -87,6 +91,47 @@ def test_a_run_continues_in_a_detached_process(tmp_path: Path, program: list[int
     os.kill(number, signal.SIGHUP)
     time.sleep(0.1)
     assert process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def replace_program(folder: RunFolder, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    """Replace the program by some lines of Python; `events` is the run's file."""
+    path = folder.path.parent / "program"
+    lines = f"import os, sys, time\nevents = {str(folder.events)!r}\n{body}\n"
+    path.write_text(f"#!{sys.executable}\n{lines}")
+    path.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(path))
+
+
+def test_a_hand_over_is_confirmed_by_the_start_that_the_process_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder.create(tmp_path, "two-conv", "fashion")
+    line = EVENTS.encode(replace(started(), host=socket.gethostname(), pid=999_999))
+    # An earlier start does not count.
+    folder.events.write_text(f"{line}\n")
+    record = f"line = {line!r}.replace('999999', str(os.getpid()))"
+    replace_program(folder, monkeypatch, f"{record}\nprint(line, file=open(events, 'a'))")
+    process = resume_detached(folder, tmp_path)
+    assert json.loads(folder.events.read_text().splitlines()[-1])["pid"] == process
+
+
+def test_a_process_that_ends_before_it_trains_is_an_error_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder.create(tmp_path, "two-conv", "fashion")
+    replace_program(folder, monkeypatch, "print('a note')\nsys.exit('fmnist-tui: no space')")
+    with pytest.raises(UserError, match=r"^no space$"):
+        resume_detached(folder, tmp_path)
+
+
+def test_a_process_that_does_not_train_in_time_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder.create(tmp_path, "two-conv", "fashion")
+    replace_program(folder, monkeypatch, "time.sleep(60)")
+    with pytest.raises(UserError, match=r"process (\d+) .* does not train after 0 s") as caught:
+        resume_detached(folder, tmp_path, seconds=0.01)
+    os.kill(int(str(caught.value).split()[1]), signal.SIGKILL)
 
 
 def test_an_unwritable_log_is_reported_in_one_line(tmp_path: Path) -> None:
