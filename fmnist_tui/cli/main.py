@@ -18,10 +18,8 @@ from fmnist_tui.util.errors import (
     UsageError,
     UserError,
     did_you_mean,
-    format_error,
     format_unexpected_error,
 )
-from fmnist_tui.util.standard_streams import discard_output
 from fmnist_tui.util.text import safe_text
 
 # Each command is a module in `cli.commands`, imported only when it is used. It has
@@ -94,7 +92,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with _exit_on(signal.SIGTERM):
             status = _dispatch([word for word in arguments if word != "--debug"], debug)
-        _flush_output()
+        # What is held back is written while an error can still be reported.
+        sys.stdout.flush()
         return status
     except SystemExit as exit_:
         if isinstance(exit_.code, str):
@@ -108,25 +107,13 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader of our output has closed it: prevent a second error when Python exits.
-        discard_output(sys.stdout)
+        # The reader of our output has closed it.
         return 1
     except Exception as error:
         if debug:
             raise
         console.error(f"{format_unexpected_error(error)} (--debug shows the traceback)")
         return 1
-
-
-def _flush_output() -> None:
-    """Write what standard output holds back, while an error can still be reported."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        discard_output(sys.stdout)
-        raise UserError(f"standard output cannot be written: {format_error(error)}") from error
 
 
 @contextlib.contextmanager

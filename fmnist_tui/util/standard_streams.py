@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import codecs
-import contextlib
 import io
 import os
 import sys
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from fmnist_tui.util.ascii_text import similar_ascii
+from fmnist_tui.util.errors import UserError, format_error
 
 _SIMILAR_ASCII = "similar-ascii"
 
@@ -30,14 +29,15 @@ def prepare_streams() -> None:
     codecs.register_error(_SIMILAR_ASCII, _encode_similar)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        stream.reconfigure(errors=_SIMILAR_ASCII)
         # A result that cannot be written is an error; not a note, or output of which nobody
         # would be told, because the terminal is gone.
-        if name == "stderr" or stream.isatty():
-            file = io.BufferedWriter(_LenientFile(stream.fileno(), "w", closefd=False))
-            _set_stream(
-                name, io.TextIOWrapper(file, stream.encoding, _SIMILAR_ASCII, line_buffering=True)
-            )
+        is_lenient = name == "stderr" or stream.isatty()
+        kind = _LenientFile if is_lenient else _ResultFile
+        file = io.BufferedWriter(kind(stream.fileno(), "w", closefd=False))
+        _set_stream(
+            name,
+            io.TextIOWrapper(file, stream.encoding, _SIMILAR_ASCII, line_buffering=is_lenient),
+        )
 
 
 class _LenientFile(io.FileIO):
@@ -50,10 +50,24 @@ class _LenientFile(io.FileIO):
             return memoryview(data).nbytes
 
 
-def discard_output(stream: TextIO) -> None:
-    """Have all further output of a stream discarded: its reader is gone, or its disk is full."""
-    with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("wb") as devnull:
-        os.dup2(devnull.fileno(), stream.fileno())
+class _ResultFile(io.FileIO):
+    """What cannot be written is an error, once: all further output is lost."""
+
+    _has_failed = False
+
+    def write(self, data: Any, /) -> int:
+        if self._has_failed:
+            return memoryview(data).nbytes
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            # Whoever reads has seen enough.
+            self._has_failed = True
+            raise
+        except OSError as error:
+            self._has_failed = True
+            why = f"standard output cannot be written: {format_error(error)}"
+            raise UserError(why) from error
 
 
 def _set_stream(name: str, stream: Any) -> None:

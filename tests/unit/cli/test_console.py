@@ -68,15 +68,3 @@ def test_the_bars_of_a_training_show_names_as_they_are(monkeypatch: pytest.Monke
     printed = live.getvalue()[len(bars) :]
     assert SHOWN in bars and SHOWN in printed
     assert not any(code in bars + printed for code in ("\x1b]", "\x07", "\x9b", "\u202e"))
-
-
-def test_a_result_that_cannot_be_written_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    with Path("/dev/full").open("w") as full:
-        monkeypatch.setattr(sys, "stdout", full)
-        assert main.run(["recipes", "list", "--json"]) == 1
-        monkeypatch.undo()
-    assert capsys.readouterr().err == (
-        "fmnist-tui: standard output cannot be written: No space left on device\n"
-    )

@@ -60,9 +60,32 @@ def test_notes_that_cannot_be_written_are_lost_and_nothing_else_happens(tmp_path
         done.unlink()
 
 
-def test_a_result_that_cannot_be_written_is_an_error() -> None:
-    script = "import sys\ntry: print('result', flush=True)\nexcept OSError: sys.exit(7)"
-    assert run_closed(script, ">/dev/full") == 7
+MAIN = "import sys\nfrom fmnist_tui.cli import main\nsys.exit(main.run(sys.argv[1:]))"
+
+
+@pytest.mark.parametrize("words", [["recipes", "list", "--json"], ["recipes", "show", "one-conv"]])
+def test_a_result_that_cannot_be_written_names_standard_output(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", PREPARE + MAIN, *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.stderr == (
+        "fmnist-tui: standard output cannot be written: No space left on device\n"
+    )
+    assert done.returncode == 1
+
+
+def test_output_that_nobody_reads_any_more_ends_quietly() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-c", PREPARE + MAIN, "recipes", "list", "--json"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_output_to_a_terminal_that_is_gone_is_lost() -> None:
