@@ -14,7 +14,7 @@ from fmnist_tui.engine.checkpoints.checkpoint import CheckpointManifest, Checkpo
 from fmnist_tui.engine.run import run_record
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.commands import Detach
-from fmnist_tui.protocol.events import FAILED, FINISHED, Event, Progress, RunEnded
+from fmnist_tui.protocol.events import EVENTS, FAILED, FINISHED, Event, Progress, RunEnded
 from fmnist_tui.runs import lock, log
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
@@ -76,7 +76,7 @@ def test_a_deleted_run_folder_ends_the_run_and_stays_deleted(
     assert "was deleted or moved while the run was written" in end.message
     assert not training.folder.path.exists()
     # What was saved before is whole, and its record tells how it ended.
-    assert log.EVENTS.decode((moved / "events.jsonl").read_bytes().splitlines()[-1]) == end
+    assert EVENTS.decode((moved / "events.jsonl").read_bytes().splitlines()[-1]) == end
 
 
 def test_a_folder_that_is_deleted_after_the_last_step_is_noticed(
