@@ -185,7 +185,7 @@ def test_a_best_that_rots_before_the_end_is_said_and_gives_no_headline(
 
     def rot(trainer: Trainer) -> TrainingEnd:
         end = run(trainer)
-        damage(max(trainer._store.folder.glob("best-*.pt")))
+        damage(max(session.runs_dir.glob("*/checkpoints/best-*.pt")))
         return end
 
     monkeypatch.setattr(Trainer, "run", rot)
