@@ -15,14 +15,14 @@ import io
 import json
 import math
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
+from fmnist_tui.engine.checkpoints.torch_archive import ArchiveError, check_archive
 from fmnist_tui.protocol.checkpoint_record import GENERATIONS
 from fmnist_tui.util.atomic_write import atomic_write, remove_stale_temporaries
 from fmnist_tui.util.errors import UserError, format_error
@@ -223,48 +223,44 @@ def read_checkpoint(path: Path, manifest: CheckpointManifest | None = None) -> P
     """Read a checkpoint's payload; the file is verified before any of it is interpreted."""
     source = safe_text(path)
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            if manifest is not None:
+                _verify(file, manifest, source)
+            return load_payload(file, source)
     except FileNotFoundError:
         raise CheckpointError(f"{source}: the checkpoint file is gone") from None
     except OSError as error:
         raise CheckpointError(f"{source}: cannot be read: {error.strerror or error}") from None
-    if manifest is not None and len(data) != manifest.size:
-        raise CheckpointError(f"{source}: has {len(data)} bytes, but {manifest.size} were written")
-    if manifest is not None and hashlib.sha256(data).hexdigest() != manifest.sha256:
+
+
+def _verify(file: io.BufferedReader, manifest: CheckpointManifest, source: str) -> None:
+    size = file.seek(0, io.SEEK_END)
+    if size != manifest.size:
+        raise CheckpointError(f"{source}: has {size} bytes, but {manifest.size} were written")
+    file.seek(0)
+    if hashlib.file_digest(file, "sha256").hexdigest() != manifest.sha256:
         raise CheckpointError(f"{source}: damaged since it was written (SHA-256 differs)")
-    return parse_checkpoint(data, source)
 
 
-def parse_checkpoint(data: bytes, source: str) -> Payload:
-    """The payload in a file's bytes. Never runs code from the file."""
-    check_archive(data, source)
+def load_payload(file: IO[bytes], source: str, mapped: Path | None = None) -> Payload:
+    """The payload in a file, or in the same file by its path, whose tensors are then mapped and
+    not read. Never runs code from the file."""
     try:
-        payload = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001 - torch and zip raise many kinds on broken files
+        check_archive(file)
+        file.seek(0)
+        payload = torch.load(
+            mapped or file, map_location="cpu", weights_only=True, mmap=mapped is not None
+        )
+    except MemoryError:
+        raise
+    except ArchiveError as error:
+        raise CheckpointError(f"{source}: {error}") from None
+    except Exception as error:  # noqa: BLE001 - torch raises many kinds on broken files
         first = safe_text(format_error(error).split(". ")[0], 120)
         raise CheckpointError(f"{source}: refused, not plain weights ({first})") from None
     if not isinstance(payload, dict):
         raise CheckpointError(f"{source}: holds a {type(payload).__name__}, not a dictionary")
     return payload
-
-
-def check_archive(data: bytes, source: str) -> None:
-    """Refuse what torch.load must not open: bare pickles, TorchScript programs, zip bombs."""
-    if data[:2] != b"PK":
-        raise CheckpointError(f"{source}: refused, not a checkpoint in torch's zip format")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        raise CheckpointError(f"{source}: the checkpoint is truncated or damaged") from None
-    names = {entry.filename.split("/", 1)[-1] for entry in entries}
-    if "data.pkl" not in names:
-        raise CheckpointError(f"{source}: refused, a zip file but not written by torch")
-    if "constants.pkl" in names or any(name.startswith("code/") for name in names):
-        raise CheckpointError(f"{source}: refused, a TorchScript program instead of plain weights")
-    is_compressed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
-    if is_compressed or sum(entry.file_size for entry in entries) > len(data):
-        raise CheckpointError(f"{source}: refused, a compressed archive (torch does not compress)")
 
 
 def check_weights(

@@ -8,6 +8,7 @@ and facts.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -32,6 +33,8 @@ from fmnist_tui.util.paths import program_command
 from fmnist_tui.util.text import safe_text
 
 READ_SECONDS = 90
+# No file has been trained for longer, whatever it says.
+MAX_STEP = 1 << 53
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +138,13 @@ def _load_untrusted(path: Path) -> LoadedWeights:
         raise CheckpointError(f"{source}: there is no such model file")
     if not path.is_file():
         raise CheckpointError(f"{source}: not a file")
-    facts, weights = _read_in_child(path, source)
+    facts, is_checked, weights = _read_in_child(path, source)
     step, epoch = (
-        value if isinstance(value := facts.get(key), int) else 0 for key in ("step", "epoch")
+        value if isinstance(value := facts.get(key), int) and 0 <= value < MAX_STEP else 0
+        for key in ("step", "epoch")
     )
-    return LoadedWeights({**facts, "weights": weights}, source, path.name, "", step, epoch)
+    notes = () if is_checked else (f"{source}: not checked for damage: it carries no hash",)
+    return LoadedWeights({**facts, "weights": weights}, source, path.name, "", step, epoch, notes)
 
 
 def _verified(
@@ -156,8 +161,9 @@ def _verified(
     )
 
 
-def _read_in_child(path: Path, source: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The facts and the tensors in a file that is not trusted."""
+def _read_in_child(path: Path, source: str) -> tuple[dict[str, Any], bool, dict[str, Any]]:
+    """The facts in a file that is not trusted, whether it has been checked for damage, and its
+    tensors."""
     from safetensors.torch import load_file
 
     command = program_command("fmnist_tui.engine.checkpoints.untrusted_weights")
@@ -171,12 +177,16 @@ def _read_in_child(path: Path, source: str) -> tuple[dict[str, Any], dict[str, A
                 check=False,
             )
             if child.returncode == 0:
-                facts = (Path(folder) / "facts.json").read_text(encoding="utf-8")
-                return json.loads(facts), load_file(Path(folder) / "weights.safetensors")
+                document = json.loads((Path(folder) / "facts.json").read_bytes())
+                weights = load_file(Path(folder) / "weights.safetensors")
+                return document["facts"], document["is_checked"], weights
+            is_too_slow = child.returncode == -signal.SIGXCPU
         except subprocess.TimeoutExpired:
-            raise CheckpointError(f"{source}: refused, reading it takes too long") from None
-        except (OSError, ValueError) as error:
+            is_too_slow = True
+        except (OSError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{source}: cannot be read: {format_error(error)}") from None
+    if is_too_slow:
+        raise CheckpointError(f"{source}: refused, reading it takes too long")
     lines = child.stdout.decode("utf-8", "replace").strip().splitlines()
     if lines and child.returncode == 1:
         raise CheckpointError(safe_text(lines[-1], 300))

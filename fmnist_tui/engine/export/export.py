@@ -166,7 +166,7 @@ def _to_bytes(classifier: Classifier, facts: dict[str, Any], request: ExportRequ
 
 def _sidecar(facts: dict[str, Any], exported: Exported) -> bytes:
     file = {"file": exported.file.name, "sha256": exported.sha256, "bytes": exported.size}
-    return json.dumps({**file, **weights_metadata(facts)}, indent=1).encode()
+    return json.dumps(weights_metadata({**file, **facts}), indent=1).encode()
 
 
 def _verify(

@@ -1,7 +1,8 @@
 """The metadata of exported files: enough to use them without this program.
 
 A `.pth` has it in a JSON file beside it, a `.safetensors` as JSON in its metadata, an `.onnx`
-one entry per fact, as a string (JSON if the value is not a string).
+one entry per fact, as a string (JSON if the value is not a string). All have a hash of the weights
+(`weights_hash.py`); those that are read again also have one of the facts.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 
 import fmnist_tui
+from fmnist_tui.engine.checkpoints.weights_hash import WEIGHTS, hash_weights, with_hash
 from fmnist_tui.engine.checkpoints.weights_source import LoadedWeights
 from fmnist_tui.engine.inference.classifier import Classifier
 from fmnist_tui.protocol.events import Evaluated
@@ -30,7 +32,7 @@ def build_facts(
     classifier: Classifier, loaded: LoadedWeights, run: str, test: Evaluated | None
 ) -> dict[str, Any]:
     """The facts of a classifier; `test` is the evaluation on test recorded by its run."""
-    info = classifier.info
+    info, weights = classifier.info, classifier.model.state_dict()
     facts: dict[str, Any] = {
         "made_by": f"fmnist-tui {fmnist_tui.__version__}",
         "run": run,
@@ -53,6 +55,7 @@ def build_facts(
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
+        WEIGHTS: hash_weights(weights, sorted(weights)),
         "about": info.to_dict(with_ids=False),
     }
     if test is not None and test.step == loaded.step:
@@ -61,18 +64,22 @@ def build_facts(
 
 
 def weights_metadata(facts: dict[str, Any]) -> dict[str, Any]:
-    """The metadata of bare weights, whose user has to normalise images."""
+    """The metadata of bare weights, whose user has to normalise images, with its hash."""
     size, channels = facts["size"], facts["channels"]
+    is_ensemble = "members" in facts["about"]
     normalised = (
         "as they are: each member normalises with its own mean and std (about.members)"
-        if "members" in facts["about"]
+        if is_ensemble
         else "as (pixel - mean) / std, a mean and a std for every channel"
     )
-    return {
-        **facts,
-        "input": f"float32 (batch, {channels}, {size}, {size}), pixels from 0 to 255, {normalised}",
-        "output": "the logarithms of mean probabilities" if "members" in facts["about"] else LOGITS,
-    }
+    return with_hash(
+        {
+            **facts,
+            "input": f"float32 (batch, {channels}, {size}, {size}), pixels from 0 to 255,"
+            f" {normalised}",
+            "output": "the logarithms of mean probabilities" if is_ensemble else LOGITS,
+        }
+    )
 
 
 def onnx_metadata(facts: dict[str, Any], opset: int) -> dict[str, str]:

@@ -7,7 +7,6 @@ has changed.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import partial
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from fmnist_tui.config.validators import BODY, CONVOLUTIONS, DENSE
+from fmnist_tui.engine.checkpoints.weights_hash import hash_weights
 from fmnist_tui.util.errors import UserError, did_you_mean
 from fmnist_tui.util.text import safe_text
 
@@ -92,13 +92,8 @@ class FrozenParts:
         return not changed, f"{self._count}, sha256 {self.sha256[:16]}{now}"
 
     def hash_state(self, state: Mapping[str, Tensor]) -> str:
-        """Hash the names, types, shapes and bytes of the frozen tensors in a state."""
-        digest = hashlib.sha256()
-        for name in self.names:
-            tensor = state[name].detach().cpu().contiguous()
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-            digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        """Hash the frozen tensors in a state."""
+        return hash_weights(state, self.names)
 
     @property
     def _count(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -23,9 +24,10 @@ from fmnist_tui.config import plugins
 from fmnist_tui.config.dataset_catalog import DatasetInfo
 from fmnist_tui.engine.checkpoints import untrusted_weights, weights_source
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
+from fmnist_tui.engine.checkpoints.weights_hash import WEIGHTS, hash_weights
 from fmnist_tui.engine.compute.loader import Normalisation
 from fmnist_tui.engine.device import choose_device
-from fmnist_tui.engine.export import export, onnx_graph
+from fmnist_tui.engine.export import export, metadata, onnx_graph
 from fmnist_tui.engine.export.export import Exported
 from fmnist_tui.engine.export.export_request import ONNX, OPSETS, PTH, SAFETENSORS, ExportRequest
 from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo
@@ -66,9 +68,9 @@ def fast_export(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
         return
 
     def load_untrusted(path: Path) -> weights_source.LoadedWeights:
-        weights, info = untrusted_weights._read_weights(path, path.stat().st_size)
+        contents = untrusted_weights.read(path)
         return weights_source.LoadedWeights(
-            {**info, "weights": weights}, str(path), path.name, "", 0, 0
+            {**contents.facts, "weights": contents.weights}, str(path), path.name, "", 0, 0
         )
 
     monkeypatch.setattr(weights_source, "_load_untrusted", load_untrusted)
@@ -350,10 +352,11 @@ def test_a_file_with_other_predictions_is_discarded(
     before.write_bytes(b"the one before")
     written = export._to_bytes
 
-    def other(classifier: Classifier, *rest: Any) -> bytes:
+    def other(classifier: Classifier, facts: dict[str, Any], request: ExportRequest) -> bytes:
         weights = {name: -value for name, value in classifier.model.state_dict().items()}
         changed = Classifier.from_weights(classifier.info, weights, classifier.device, "other")
-        return written(changed, *rest)
+        sha256 = hash_weights(weights, sorted(weights))
+        return written(changed, {**facts, WEIGHTS: sha256}, request)
 
     monkeypatch.setattr(export, "_to_bytes", other)
     line = refusal(session, run.path, before, force=True)
@@ -473,31 +476,121 @@ def test_a_sidecar_of_another_file_is_refused(session: Session, tmp_path: Path) 
         session.classify(tmp_path / "one.pth", drawing()).result(PATIENCE)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "[]", "{", "[" * 100_000, '{"about": ' + "[" * 100_000, '{"sha256": 1}', '{"about": 3}'],
-)
-def test_an_invalid_sidecar_is_refused_or_ignored(
+@pytest.mark.parametrize("text", ["[]", "{}", '{"sha256": 1}'])
+def test_a_sidecar_of_another_program_is_ignored(
     session: Session, tmp_path: Path, text: str
 ) -> None:
     run = train(session)
     export_to(session, run.path, tmp_path / "model.pth", check=False)
     (tmp_path / "model.pth.json").write_text(text)
-    expected = "another file" if text.endswith("3}") else "does not say which model"
-    with pytest.raises(CheckpointError, match=expected):
+    with pytest.raises(CheckpointError, match="does not say which model"):
         session.classify(tmp_path / "model.pth", drawing()).result(PATIENCE)
     # The weights are enough if the run describes them.
-    if not text.endswith("3}"):
-        path = str(tmp_path / "model.pth")
-        assert session.evaluate(run, "val", path).result(PATIENCE).evaluation.count == 16
+    path = str(tmp_path / "model.pth")
+    assert session.evaluate(run, "val", path).result(PATIENCE).evaluation.count == 16
 
 
-def test_invalid_metadata_is_ignored(session: Session, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, '{"about": 3}', "another mean"])
+def test_a_damaged_sidecar_is_refused(session: Session, tmp_path: Path, text: str) -> None:
+    run = train(session)
+    export_to(session, run.path, tmp_path / "model.pth", check=False)
+    sidecar = tmp_path / "model.pth.json"
+    facts = json.loads(sidecar.read_text())
+    facts["about"]["mean"][0] += 1
+    sidecar.write_text(json.dumps(facts) if text == "another mean" else text)
+    with pytest.raises(CheckpointError, match=r"model.pth.json,? (which|describes another file)"):
+        session.classify(tmp_path / "model.pth", drawing()).result(PATIENCE)
+
+
+def mutations(data: bytes, count: int) -> Iterator[bytes]:
+    """The data with one byte changed, in places spread over all of it."""
+    for place in range(0, len(data), max(1, len(data) // count)):
+        yield data[:place] + bytes([data[place] ^ 0x41]) + data[place + 1 :]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.pth", "moved.pt"])
+def test_a_file_that_has_changed_in_any_place_is_refused_or_holds_the_same(
+    session: Session, tmp_path: Path, name: str
+) -> None:
+    run = train(session)
+    path = tmp_path / name
+    if name == "moved.pt":
+        path.write_bytes(next(run.checkpoints.glob("best-*.pt")).read_bytes())
+    else:
+        export_to(session, run.path, path, check=False)
+    whole = untrusted_weights.read(path)
+    assert whole.is_checked
+    kept, changed = 0, tmp_path / "changed" / name
+    changed.parent.mkdir()
+    for beside in tmp_path.glob("model.*.json"):
+        (changed.parent / beside.name).write_bytes(beside.read_bytes())
+    for data in mutations(path.read_bytes(), 300):
+        # The tensors of a file are mapped: it must not be written again.
+        changed.unlink(missing_ok=True)
+        changed.write_bytes(data)
+        with contextlib.suppress(UserError):
+            now = untrusted_weights.read(changed)
+            kept += 1
+            assert now.facts == whole.facts
+            assert all(
+                torch.equal(tensor, whole.weights[key]) for key, tensor in now.weights.items()
+            )
+    assert kept < 100
+
+
+def test_weights_without_a_hash_are_used_and_said_to_be_unchecked(
+    session: Session, tmp_path: Path
+) -> None:
     from safetensors.torch import save_file
 
     run = train(session)
     weights = CheckpointStore(run.checkpoints).load("best")[0]["weights"]
-    for text in ("", "[]", "a net", "[" * 100_000, '{"epoch": 1}'):
-        path = tmp_path / "theirs.safetensors"
+    file = tmp_path / "theirs.safetensors"
+    save_file(weights, file)
+    contents = untrusted_weights.read(file)
+    assert contents.weights.keys() == weights.keys() and not contents.is_checked
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(weights, tmp_path / "theirs.pth")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert not untrusted_weights.read(tmp_path / "theirs.pth").is_checked
+
+
+@pytest.mark.usefixtures("untrusted")
+@pytest.mark.parametrize("is_checked", [True, False])
+def test_every_way_in_says_that_weights_are_not_checked(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_checked: bool
+) -> None:
+    run = train(session)
+    file = tmp_path / "model.safetensors"
+    if not is_checked:
+        # As earlier versions exported.
+        monkeypatch.setattr(metadata, "with_hash", lambda facts: facts)
+        monkeypatch.setattr(metadata, "WEIGHTS", "former")
+    export_to(session, run.path, file, check=False)
+    notes = [
+        session.classify(file, drawing()).result(PATIENCE).notes,
+        session.evaluate(run, "val", str(file)).result(PATIENCE).notes,
+        export_to(session, file, tmp_path / "again.pth", check=False).notes,
+    ]
+    started = train(session, start=str(file))
+    alerts = [e.message for e in EventReader(started.events).read() if isinstance(e, Alert)]
+    notes.append(tuple(alert for alert in alerts if "not checked" in alert))
+    said = f"{file}: not checked for damage: it carries no hash"
+    assert notes == [() if is_checked else (said,)] * 4
+
+
+def test_invalid_metadata_is_refused_or_ignored(session: Session, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    run = train(session)
+    weights = CheckpointStore(run.checkpoints).load("best")[0]["weights"]
+    path = tmp_path / "theirs.safetensors"
+    for text in ("", "a net", "[" * 100_000):
+        save_file(weights, path, {"epoch": "final", untrusted_weights.METADATA: text})
+        with pytest.raises(CheckpointError, match="its facts are no JSON"):
+            session.evaluate(run, "val", str(path)).result(PATIENCE)
+    for text in ("[]", '{"epoch": 1}'):
         save_file(weights, path, {"epoch": "final", untrusted_weights.METADATA: text})
         assert session.evaluate(run, "val", str(path)).result(PATIENCE).evaluation.count == 16
