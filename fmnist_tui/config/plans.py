@@ -108,7 +108,12 @@ class Plan:
                 else TrainStep(step["train"], RunConfig.build(step["config"]), step["linked"])
                 for step in document["steps"]
             )
-            return cls(str(document["recipe"]), steps, tuple(map(Path, document["runs"])))
+            runs = tuple(map(Path, document["runs"]))
+            if any(step.linked for step in steps[:1] if isinstance(step, TrainStep)):
+                raise ValueError("its first step is linked to none")
+            if len(runs) > len(steps):
+                raise ValueError("it has more runs than steps")
+            return cls(str(document["recipe"]), steps, runs)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(
                 f"{safe_text(file)}: not a readable plan ({format_error(error)})"

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from fmnist_tui.util.errors import UsageError
 from fmnist_tui.util.text import safe_text
 
+# Problems in a message, and characters of one; some list all models or settings.
+SHOWN, MESSAGE_LIMIT = 20, 800
+
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
@@ -17,16 +20,20 @@ class ConfigProblem:
     message: str
 
     def __str__(self) -> str:
-        return f"{safe_text(self.key)} = {format_setting(self.value)}: {self.message}"
+        key, message = safe_text(self.key, 80), safe_text(self.message, MESSAGE_LIMIT)
+        return f"{key} = {format_setting(self.value)}: {message}"
 
 
 class ConfigError(UsageError):
-    """A config that cannot be used, with all its problems, one per line."""
+    """A config that cannot be used, with its problems, one per line: the first ones of many."""
 
     def __init__(self, problems: list[ConfigProblem], where: str = "") -> None:
         self.problems = problems
         prefix = f"{where}: " if where else ""
-        super().__init__("\n".join(f"{prefix}{problem}" for problem in problems))
+        lines = [f"{prefix}{problem}" for problem in problems[:SHOWN]]
+        if len(problems) > SHOWN:
+            lines.append(f"{prefix}and more problems like these")
+        super().__init__("\n".join(lines))
 
 
 def format_setting(value: object) -> str:

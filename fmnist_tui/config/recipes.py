@@ -20,12 +20,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from itertools import starmap
+from itertools import islice, starmap
 from pathlib import Path
 from typing import Any
 
 from fmnist_tui.config import gpu_detect, run_config
-from fmnist_tui.config.problems import ConfigError, ConfigProblem
+from fmnist_tui.config.problems import SHOWN, ConfigError, ConfigProblem
 from fmnist_tui.config.run_config import FIELDS, RunConfig, parse_setting
 from fmnist_tui.util.errors import UserError, did_you_mean, format_error
 from fmnist_tui.util.text import safe_text
@@ -109,7 +109,7 @@ class Recipe:
         device = changes.get("device", values.get("device", "auto"))
         if self.gpu and gpu_detect.will_use_gpu(str(device)):
             values.update(self.gpu)
-        return RunConfig.build({**values, **changes}, f"recipe {self.name}")
+        return RunConfig.build({**values, **changes}, f"recipe {safe_text(self.name, 60)}")
 
 
 def shipped_folder(part: str) -> Path:
@@ -156,7 +156,7 @@ def read_recipe(path: Path) -> Recipe:
         raise UserError(f"{where}: not a readable TOML file: {format_error(error)}") from None
     if "space" in document:
         raise UserError(f"{where}: is a sweep, not the settings of a run; use `fmnist-tui sweep`")
-    problems = [*_find_structure_problems(document)] or [*_find_problems(document)]
+    problems = _first(_find_structure_problems(document)) or _first(_find_problems(document))
     if problems:
         raise ConfigError(list(starmap(ConfigProblem, problems)), where)
     values = document.get("run", {})
@@ -175,6 +175,11 @@ def read_recipe(path: Path) -> Recipe:
 
 # A key, its value and what is allowed.
 Problem = tuple[str, object, str]
+
+
+def _first(problems: Iterator[Problem]) -> list[Problem]:
+    """No more than are shown: a file may have any number."""
+    return [*islice(problems, SHOWN + 1)]
 
 
 def _find_structure_problems(document: Mapping[str, Any]) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ Value = bool | int | float | str
 
 # The largest number of grid points accepted.
 GRID_LIMIT = 10_000
+CHOICE_LIMIT = 1000
 _BOUNDS = ("low", "high", "log", "step")
 _NOT_VARIED = {
     "run": "names and seeds are fixed: `sweep promote` varies the seed",
@@ -143,6 +145,9 @@ def _choice_problems(
     if not isinstance(choices, list) or not choices:
         yield ConfigProblem(where, choices, f"must be a list, each item {allowed}")
         return
+    if len(choices) > CHOICE_LIMIT:
+        yield ConfigProblem(where, choices[:3], f"has more than {CHOICE_LIMIT:,} choices")
+        return
     typed = [_typed(key, choice) for choice in choices]
     for index, choice in enumerate(typed):
         if any(type(other) is type(choice) and other == choice for other in typed[:index]):
@@ -201,13 +206,18 @@ def _value_problems(
 
 def _typed(key: str, value: Any) -> Any:
     """The value, an int converted where the setting is a float."""
-    is_int = isinstance(value, int) and not isinstance(value, bool)
+    is_int = isinstance(value, int) and not isinstance(value, bool) and _fits_float(value)
     return float(value) if is_int and run_config.setting_type(key) is float else value
 
 
 def _is_valid_number(key: str, value: object) -> bool:
     is_whole = isinstance(value, int) or run_config.setting_type(key) is not int
-    return _is_number(value) and is_whole and math.isfinite(value)  # type: ignore[arg-type]
+    return _is_number(value) and is_whole and _fits_float(value)  # type: ignore[arg-type]
+
+
+def _fits_float(value: float) -> bool:
+    """Whether it is finite, and not a whole number that is too large for a float."""
+    return abs(value) <= sys.float_info.max
 
 
 def _is_number(value: object) -> bool:

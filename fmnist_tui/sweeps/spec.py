@@ -22,12 +22,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from fmnist_tui.config import recipes
 from fmnist_tui.config import run_config as config
-from fmnist_tui.config.problems import ConfigError, ConfigProblem, format_setting
+from fmnist_tui.config.problems import SHOWN, ConfigError, ConfigProblem, format_setting
 from fmnist_tui.config.recipes import format_toml_value
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.sweeps.space import GRID_LIMIT, Dimension, parse_dimension
@@ -160,7 +161,7 @@ def parse(
         document = parse_toml(text)
     except ValueError as error:
         raise UserError(f"{where}: not a readable TOML file: {format_error(error)}") from None
-    problems = list(_layout_problems(document))
+    problems = list(islice(_layout_problems(document), SHOWN + 1))
     if problems:
         raise ConfigError(problems, where)
     base = _parse_base(document, where, {**defaults, **changes})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tomllib
 from pathlib import Path
@@ -12,6 +13,10 @@ SIZE_LIMIT = 1 << 20
 """Bytes; a file of settings has some thousand."""
 
 
+# A key of many parts, which takes tomllib time and memory that grow with their square.
+_DEEP_KEY = re.compile(
+    r"""(?<![\w-])(?:(?>[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*+\.[ \t]*+){50}""", re.ASCII
+)
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -38,6 +43,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def parse_toml(text: str) -> dict[str, Any]:
     """The tables of a TOML text; a ValueError says where it is wrong."""
+    if _DEEP_KEY.search(text):
+        raise ValueError("its tables are nested too deeply")
     try:
         return tomllib.loads(text)
     except RecursionError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from fmnist_tui.config.problems import ConfigError
 from fmnist_tui.config.recipes import EnsembleMembers, Recipe, Stage
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import FAILED, FINISHED, STOPPED
+from fmnist_tui.util.errors import UserError
 
 FIRST, SECOND, THIRD = Path("/runs/first"), Path("/runs/second"), Path("/runs/third")
 STAGES = (
@@ -236,3 +238,19 @@ def test_starts_are_resolved_once_for_all_runs() -> None:
     # The weights of the previous run do not exist yet.
     staged = Plan.from_recipe(TWO).resolve_starts(lambda start: f"/runs/{start}")
     assert now(staged.advance(FINISHED, FIRST)).start == str(FIRST)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [({"runs": "abcd"}, "more runs than steps"), ({"linked": True}, "its first step is linked")],
+    ids=str,
+)
+def test_a_plan_that_cannot_be_carried_out_is_refused(
+    tmp_path: Path, change: dict[str, Any], why: str
+) -> None:
+    document = json.loads(Plan.for_seeds(RunConfig(), 2).to_json())
+    document["steps"][0] |= change
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps(document | change))
+    with pytest.raises(UserError, match=why):
+        Plan.from_file(file)

@@ -10,8 +10,9 @@ import pytest
 from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.problems import ConfigError
-from fmnist_tui.config.recipes import Claim
+from fmnist_tui.config.recipes import Claim, read_recipe
 from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 
 @pytest.mark.parametrize("name", recipes.recipe_names())
@@ -160,3 +161,21 @@ def test_what_is_no_file_is_no_recipe(tmp_path: Path, monkeypatch: pytest.Monkey
     os.mkfifo(tmp_path / "pipe.toml")
     with pytest.raises(UserError, match="unknown recipe 'pipe'"):
         recipes.load_recipe("pipe")
+
+
+def test_a_file_of_very_many_mistakes_gets_a_short_answer(tmp_path: Path) -> None:
+    path = tmp_path / "mistakes.toml"
+    path.write_text("".join(f"k{number} = 1\n" for number in range(50_000)))
+    with pytest.raises(ConfigError) as caught:
+        read_recipe(path)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 21 and lines[-1] == f"{path}: and more problems like these"
+
+
+def test_what_a_recipe_calls_itself_is_made_safe(tmp_path: Path) -> None:
+    path = tmp_path / "name.toml"
+    path.write_text(f'[run]\nrecipe = "\\u001b[31m{"x" * 5000}"\nclasses = "{"y" * 5000}"\n')
+    with pytest.raises(ConfigError) as caught:
+        read_recipe(path).config()
+    for line in str(caught.value).splitlines():
+        assert line == safe_text(line) and len(line) < 1000

@@ -11,7 +11,7 @@ from fmnist_tui.cli import main
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.tui.state.settings import Settings
 from fmnist_tui.util.errors import UserError
-from fmnist_tui.util.text_file import SIZE_LIMIT, read_text, read_toml
+from fmnist_tui.util.text_file import SIZE_LIMIT, parse_toml, read_text, read_toml
 
 
 @pytest.fixture(params=["pipe", "device", "folder", "large file"])
@@ -74,3 +74,22 @@ def test_tables_nested_too_deeply_are_an_error(tmp_path: Path) -> None:
     path.write_text("a = " + "[" * 100_000)
     with pytest.raises(ValueError, match="nested too deeply"):
         read_toml(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" + "a." * 100_000 + "a]",
+        "a." * 200_000 + "a = 1",
+        '{"a b" . "#"' + ".c" * 99,
+    ],
+    ids=["header", "key", "quoted"],
+)
+def test_a_key_of_very_many_parts_is_refused_at_once(text: str) -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_toml(text)
+
+
+def test_a_key_of_some_parts_is_read() -> None:
+    assert parse_toml("a.b.'c d'.e = 1.5")["a"]["b"]["c d"] == {"e": 1.5}
+    assert parse_toml(f"# {'word. ' * 40}\na = '{'.' * 300}'")["a"] == "." * 300
