@@ -54,7 +54,7 @@ def run(tally: Tally, tries: int) -> None:
     kinds = _recipes() | _sweeps() | _others()
     total = sum(map(len, kinds.values()))
     for read, files in kinds.items():
-        read_all(tally, spread(files, max(1, round(tries * len(files) / total))), read)
+        read_all(tally, spread(files, -(-tries * len(files) // total)), read)
 
 
 def _read_recipe(path: Path) -> None:
