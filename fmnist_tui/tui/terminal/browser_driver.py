@@ -7,11 +7,17 @@ includes a server that was killed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable
+from functools import partial
+from typing import Any, TextIO, cast
 
 from textual.drivers.web_driver import WebDriver
+
+from fmnist_tui.tui.terminal.writer import TerminalWriter
 
 Size = tuple[int, int]
 _FORWARDED = ("resize", "focus", "blur")
@@ -34,15 +40,24 @@ class BrowserDriver(WebDriver):
 
     _hangup_sent = False
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._writer = TerminalWriter(cast("TextIO", sys.__stdout__))
+        self._writer.on_resumed = self._redraw
+        self._writer.start()
+
     def write(self, data: str) -> None:
-        """Write a packet with terminal output, also if a signal interrupts the write."""
+        """Write a packet with terminal output."""
         encoded = data.encode("utf-8", "replace")
-        rest = memoryview(b"D" + len(encoded).to_bytes(4, "big") + encoded)
-        try:
-            while rest:
-                rest = rest[os.write(self.fileno, rest) :]
-        except OSError:
-            self._send_hangup()
+        self._writer.write_bytes(b"D" + len(encoded).to_bytes(4, "big") + encoded)
+
+    def close(self) -> None:
+        self._writer.stop()
+
+    def _redraw(self) -> None:
+        # The loop may be closed: then the app has been left.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(partial(self._app.refresh, layout=True))
 
     def write_meta(self, data: dict[str, object]) -> None:
         """Send nothing: the browser must not be told to open addresses or fetch files, and the

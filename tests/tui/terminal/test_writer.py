@@ -18,10 +18,11 @@ class Terminal:
     def __init__(self) -> None:
         self.is_read = threading.Event()
         self.shown: list[str] = []
+        self.buffer = self
 
-    def write(self, text: str) -> None:
+    def write(self, data: bytes) -> None:
         self.is_read.wait()
-        self.shown.append(text)
+        self.shown.append(data.decode())
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_what_a_stalled_terminal_does_not_take_is_dropped_and_drawn_again_later(
     started = time.monotonic()
     for number in range(1000):
         thread.write(str(number))
-    assert time.monotonic() - started < 20 * 0.05, "each write has waited"
+    assert time.monotonic() - started < 5, "each write has waited"
     terminal.is_read.set()
     assert resumed.wait(10)
     assert terminal.shown == [str(number) for number in range(QUEUED_WRITES)]
