@@ -51,20 +51,27 @@ def resume_detached(
     process continues with the rest of it too. Its output is appended to the run's
     `output.log`.
     """
-    path = folder.path.absolute()
-    options = [f"--runs={path.parent}", f"--data={data_dir.absolute()}"]
+    options = [f"--resume={folder.path.absolute()}", *_folder_options(folder, data_dir)]
     if plan:
-        plan_file = path / PLAN_FILE
-        try:
-            atomic_write(plan_file, plan.encode())
-        except OSError as error:
-            raise UserError(
-                f"cannot write {safe_text(plan_file)}: {format_error(error)}"
-            ) from error
-        options.append(f"--plan={plan_file}")
-    find_run = run_finder(path.parent, folder)
+        options.append(_save_plan(folder, plan))
+    find_run = run_finder(folder.path.absolute().parent, folder)
+    return _start_confirmed(options, folder, find_run, seconds)
+
+
+def continue_detached(
+    folder: RunFolder, data_dir: Path, plan: str, *, seconds: float = START_SECONDS
+) -> int:
+    """Run the rest of a plan, whose last completed step is this run, as `resume_detached` does."""
+    options = [*_folder_options(folder, data_dir), _save_plan(folder, plan)]
+    find_run = run_finder(folder.path.absolute().parent, None)
+    return _start_confirmed(options, folder, find_run, seconds)
+
+
+def _start_confirmed(
+    options: list[str], folder: RunFolder, find_run: FindRun, seconds: float
+) -> int:
     with HandoverOutput.for_run(folder) as output:
-        process = start_detached(["train", f"--resume={path}", *options], output)
+        process = start_detached(["train", *options], output)
         deadline = time.monotonic() + seconds
         if seconds and not wait_for_run(
             process, find_run, output, lambda: time.monotonic() > deadline
@@ -74,6 +81,20 @@ def resume_detached(
                 f" {seconds:.0f} s; its output is in {safe_text(output.path)}"
             )
         return process
+
+
+def _folder_options(folder: RunFolder, data_dir: Path) -> list[str]:
+    return [f"--runs={folder.path.absolute().parent}", f"--data={data_dir.absolute()}"]
+
+
+def _save_plan(folder: RunFolder, plan: str) -> str:
+    """Write the plan into the run's folder; returns the option that names the file."""
+    file = folder.path.absolute() / PLAN_FILE
+    try:
+        atomic_write(file, plan.encode())
+    except OSError as error:
+        raise UserError(f"cannot write {safe_text(file)}: {format_error(error)}") from error
+    return f"--plan={file}"
 
 
 def run_finder(runs_dir: Path, resumed: RunFolder | None) -> FindRun:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from textual.driver import Driver
 
-from fmnist_tui.config.plans import EnsembleStep
+from fmnist_tui.config.plans import EnsembleStep, Plan
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.commands import Detach
-from fmnist_tui.protocol.events import DETACHED, FAILED
+from fmnist_tui.protocol.events import DETACHED, FAILED, FINISHED
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.state.app_state import AppState, QuitMode
@@ -161,10 +161,47 @@ def _finish_run(app_state: AppState) -> None:
         if why:
             _print(f"{feed.name}: {why}")
             app_state.exit_code = app_state.exit_code or 1
-    if app_state.plan is not None and app_state.plan.remaining > 1:
-        plan = app_state.plan
+    plan = app_state.plan
+    if plan is None or plan.remaining < 2:
+        return
+    if (
+        app_state.quit_mode is QuitMode.DETACH
+        and feed.state.end_reason == FINISHED
+        and training.folder is not None
+        and training.folder.path not in plan.runs
+    ):
+        # It ended before it could be handed over.
+        _hand_over_rest(app_state, plan, training.folder)
+    else:
         steps = format_count(len(plan.steps), "step")
         _print(f"{plan.recipe}: {plan.remaining - 1} of {steps} skipped")
+
+
+def _hand_over_rest(app_state: AppState, plan: Plan, folder: RunFolder) -> None:
+    """Run the steps of a plan that come after this run in a process of its own."""
+    from fmnist_tui.runs import handover
+
+    rest = plan.advance(FINISHED, folder.path.absolute())
+    steps = format_count(rest.remaining, "more step")
+    try:
+        process = handover.continue_detached(
+            folder, app_state.data_dir, rest.to_json(), seconds=_start_seconds(app_state)
+        )
+    except UserError as error:
+        _print(f"{plan.recipe} does not continue, {steps} skipped: {error}")
+        app_state.exit_code = 1
+    except KeyboardInterrupt:
+        app_state.exit_code = 130
+    else:
+        _print(f"{plan.recipe} continues in process {process}: {steps}")
+
+
+def _start_seconds(app_state: AppState) -> float:
+    """How long to wait for the process that continues: where the terminal is gone, nobody is
+    there to be told."""
+    from fmnist_tui.runs import handover
+
+    return 0.0 if app_state.exit_code == 128 + signal.SIGHUP else handover.START_SECONDS
 
 
 def _remaining_plan(app_state: AppState) -> str:
@@ -182,8 +219,7 @@ def _hand_over(app_state: AppState, training: Training, feed: RunFeed) -> None:
     if folder is None:
         return
     remaining = _remaining_plan(app_state)
-    # Where the terminal is gone, nobody is there to be told.
-    seconds = 0.0 if app_state.exit_code == 128 + signal.SIGHUP else handover.START_SECONDS
+    seconds = _start_seconds(app_state)
     try:
         process = handover.resume_detached(folder, app_state.data_dir, remaining, seconds=seconds)
     except UserError as error:

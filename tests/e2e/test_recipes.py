@@ -146,15 +146,22 @@ def test_a_run_is_resumed_with_the_rest_of_its_plan(home: Home, tmp_path: Path) 
     file.write_text('{"recipe": 7}')
     error = home.error_line("train", "--resume", run, f"--plan={file}", status=1)
     assert "plan.json: not a readable plan" in error
-    error = home.error_line("train", f"--plan={file}", status=2)
-    assert "--plan needs --resume" in error
-    file.write_text(Plan.from_recipe(recipes.read_recipe(united), {"epochs": 1}).to_json())
+    error = home.error_line("train", "staged", f"--plan={file}", status=2)
+    assert "--plan goes with nothing but --resume" in error
+    plan = Plan.from_recipe(recipes.read_recipe(united), {"epochs": 1})
+    file.write_text(plan.to_json())
     result = home.json("train", "--resume", run, "--epochs", "2", f"--plan={file}")
     names = [step["stage"] for step in result["stages"]]
     assert names == ["", "member 2 of 2", "ensemble of 2"]
     assert result["stages"][0]["run"] == run
     members = tomllib.loads((Path(result["stages"][2]["path"]) / "config.toml").read_text())
     assert run in str(members["made_with"])
+
+    for step in result["stages"][:2]:
+        plan = plan.advance("finished", Path(step["path"]))
+    file.write_text(plan.to_json())
+    rest = home.json("train", f"--plan={file}")["stages"]
+    assert [step["stage"] for step in rest] == ["ensemble of 2"]
 
 
 def test_an_ensemble_recipe_trains_its_members_and_combines_them(home: Home) -> None:

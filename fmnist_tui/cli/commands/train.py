@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fork", metavar="RUN", help="start a new run from a checkpoint of RUN")
     about = "the checkpoint to fork from [last]"
     parser.add_argument("--checkpoint", metavar="last|best|FILE", help=about)
-    about = "the plan to continue after --resume (written when the dashboard hands a run over)"
+    about = "the plan to continue, after --resume (written when the dashboard hands a run over)"
     parser.add_argument("--plan", metavar="FILE", help=about)
     about = "train in a background process without a terminal"
     parser.add_argument("--detach", action="store_true", help=about)
@@ -40,16 +40,19 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("give only one of RECIPE, --config FILE, --resume RUN and --fork RUN")
     if args.checkpoint is not None and args.fork is None:
         raise UsageError("--checkpoint needs --fork RUN")
-    if args.plan is not None and (args.resume is None or args.detach):
-        raise UsageError("--plan needs --resume RUN, and does not go with --detach")
+    if args.plan is not None and any((args.recipe_name, args.config, args.fork, args.detach)):
+        raise UsageError("--plan goes with nothing but --resume RUN")
     resumed = resolve(options.require_runs_dir(args), args.resume) if args.resume else None
     parent = resolve(options.require_runs_dir(args), args.fork) if args.fork else None
-    plan = Plan("", ())
+    plan = Plan("", ()) if args.plan is None else Plan.from_file(Path(args.plan))
     if resumed is not None:
         config = _resume_config(resumed, args)
-        plan = Plan.from_file(Path(args.plan)) if args.plan is not None else plan
     elif parent is not None:
         config = _change_config(parent, "forked", args)
+    elif args.plan is not None:
+        options.refuse_settings(
+            options.parse_settings(args), "is for all steps in the plan already"
+        )
     else:
         plan = run_plan.build_plan(options.load_recipe(args), args)
     if args.detach:

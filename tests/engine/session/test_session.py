@@ -338,6 +338,23 @@ def test_a_run_detached_during_its_evaluation_is_evaluated_when_it_is_resumed(
     assert verdicts == {"val", "test"}
 
 
+def test_a_detach_after_the_last_evaluated_image_is_not_ignored_silently(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def evaluate(*args: Any) -> None:
+        evaluate_and_record(*args)
+        assert session.training is not None
+        if args[1] is session.training.dataset.test:  # type: ignore[union-attr]
+            session.training.send(Detach(0.0))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_training, "evaluate_and_record", evaluate)
+        listener = Listener(session.train(config()))
+        assert listener.wait_for_end().reason == FINISHED
+    notes = [event.message for event in listener.events if isinstance(event, Alert)]
+    assert "ignored the command Detach: the run has finished" in notes
+
+
 @pytest.mark.parametrize("epochs", [50, 60])
 def test_a_run_that_patience_ended_trains_on_when_it_is_resumed(
     session: Session, epochs: int

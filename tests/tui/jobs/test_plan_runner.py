@@ -26,7 +26,7 @@ from fmnist_tui.tui.screens.train.form import Form
 from fmnist_tui.tui.screens.train.log import LogPane
 from fmnist_tui.tui.screens.train.progress import RunProgress
 from fmnist_tui.tui.screens.train.screen import TrainScreen
-from fmnist_tui.tui.state.app_state import AppState
+from fmnist_tui.tui.state.app_state import AppState, QuitMode
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
 from tests.tui.support import CONFIG, events, make_run, record_toasts, wait_until
@@ -331,6 +331,7 @@ async def test_a_detached_run_continues_its_plan(
 
     monkeypatch.setattr("fmnist_tui.tui.launch._print", printed.append)
     monkeypatch.setattr(handover, "start_detached", start)
+    monkeypatch.setattr(handover, "START_SECONDS", 0.0)
     async with open_dashboard("train") as (dashboard, pilot):
         await start_recipe(dashboard, pilot, "staged", trainings)
         trainings[0].end(DETACHED)
@@ -343,6 +344,35 @@ async def test_a_detached_run_continues_its_plan(
     saved = Plan.from_file(Path(words[-1].removeprefix("--plan=")))
     assert saved == plan and saved.remaining == 2
     assert printed[-1] == "1 more step of staged run in that process"
+
+
+async def test_the_rest_of_a_plan_goes_on_if_its_run_ends_before_it_could_be_handed_over(
+    open_dashboard: OpenDashboard,
+    trainings: list[FakeTraining],
+    app_state: AppState,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    printed: list[str] = []
+    started: list[list[str]] = []
+
+    def start(words: list[str], output: HandoverOutput) -> int:
+        started.append(words)
+        return 4711
+
+    monkeypatch.setattr("fmnist_tui.tui.launch._print", printed.append)
+    monkeypatch.setattr(handover, "start_detached", start)
+    monkeypatch.setattr(handover, "START_SECONDS", 0.0)
+    async with open_dashboard("train") as (dashboard, pilot):
+        await start_recipe(dashboard, pilot, "staged", trainings)
+        trainings[0].end()
+        app_state.quit_mode = QuitMode.DETACH
+        _finish_run(app_state)
+    (words,) = started
+    assert trainings[0].folder is not None
+    rest = Plan.from_file(Path(words[-1].removeprefix("--plan=")))
+    assert rest.runs == (trainings[0].folder.path.absolute(),) and rest.remaining == 1
+    assert not any(word.startswith("--resume") for word in words)
+    assert printed[-1] == "staged continues in process 4711: 1 more step"
 
 
 async def test_m_trains_several_seeds_of_the_form_for_an_ensemble(
