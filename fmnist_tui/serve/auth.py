@@ -60,17 +60,17 @@ class RequestGuard:
     ) -> web.StreamResponse:
         """Checks every request, whatever its path."""
         if refusal := self.refusal(request):
-            return refusal_page(refusal)
+            return _refuse(refusal)
         tokens = request.query.getall(TOKEN_PARAMETER, [])
         if tokens and request.path == "/":
             if len(tokens) > 1 or not self.is_token(tokens[0]):
-                return refusal_page(f"This is not the token of this server. {_HINT}")
+                return _refuse(f"This is not the token of this server. {_HINT}")
             # Set the cookie, and redirect to the address without the token.
             response = web.Response(status=303, headers={hdrs.LOCATION: "/"})
             response.set_cookie(self.cookie, self.token, httponly=True, samesite="Strict", path="/")
             return response
         if not self.is_token(request.cookies.get(self.cookie)):
-            return refusal_page(f"This page needs a token. {_HINT}")
+            return _refuse(f"This page needs a token. {_HINT}")
         return await handler(request)
 
     def refusal(self, request: web.Request) -> str:
@@ -99,6 +99,13 @@ class RequestGuard:
 
 async def add_security_headers(_: web.BaseRequest, response: web.StreamResponse) -> None:
     response.headers.update(SECURITY_HEADERS)
+
+
+def _refuse(reason: str) -> web.Response:
+    """A stranger's connection is not kept open."""
+    response = refusal_page(reason)
+    response.force_close()
+    return response
 
 
 def _is_loopback(remote: str | None) -> bool:

@@ -15,6 +15,7 @@ from asyncio.subprocess import PIPE, Process
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 
+from fmnist_tui.util.errors import format_error
 from fmnist_tui.util.paths import program_command
 from fmnist_tui.util.text import safe_text
 
@@ -56,22 +57,24 @@ class DashboardProcess:
         terminal does not reach it."""
         size = f"--in-browser={_clamp(columns)}x{_clamp(rows)}"
         inherited = {name: os.environ[name] for name in os.environ.keys() - {"COLUMNS", "LINES"}}
-        self._process = await asyncio.create_subprocess_exec(
-            *(*program_command(), *words, size),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            start_new_session=True,
-            env=inherited | _TERMINAL,
-        )
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *(*program_command(), *words, size),
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
+                start_new_session=True,
+                env=inherited | _TERMINAL,
+            )
+        except OSError as error:
+            self._report(f"the dashboard could not be started: {format_error(error)}")
+            return
         self._reader = asyncio.create_task(self._read_messages(self._process))
 
     async def output(self) -> AsyncGenerator[bytes, None]:
         """What the dashboard draws until it ends, or its messages if it could not start."""
-        if self._process is None or self._process.stdout is None:
-            return
-        stdout = self._process.stdout
-        if await stdout.readline() != _READY:
+        stdout = self._process.stdout if self._process is not None else None
+        if stdout is None or await stdout.readline() != _READY:
             if self._reader is not None:
                 await self._reader
             yield "\r\n".join(self._messages or ["the dashboard did not start"]).encode()
@@ -121,7 +124,10 @@ class DashboardProcess:
     async def _send(self, kind: bytes, text: str) -> None:
         if self._process is None or self._process.stdin is None:
             return
-        data = text.encode("utf-8", "replace")
+        # A character that is none is dropped: a `?` in its place would be a key.
+        data = text.encode("utf-8", "ignore")
+        if not data:
+            return  # to the driver's parser, empty input is the end of all input
         with contextlib.suppress(ConnectionError):
             self._process.stdin.write(kind + len(data).to_bytes(4, "big") + data)
             await self._process.stdin.drain()
@@ -134,8 +140,11 @@ class DashboardProcess:
             rest = rest[-_BLOCK:]
             for line in lines:
                 if text := safe_text(line.decode("utf-8", "replace").strip()):
-                    self._messages.append(text)
-                    self._on_message(text)
+                    self._report(text)
+
+    def _report(self, text: str) -> None:
+        self._messages.append(text)
+        self._on_message(text)
 
 
 def _clamp(cells: int) -> int:

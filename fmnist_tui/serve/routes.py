@@ -17,6 +17,7 @@ from fmnist_tui.serve import pages
 from fmnist_tui.serve.auth import SOCKET_PATH, RequestGuard, add_security_headers
 from fmnist_tui.serve.connections import ConnectionPool
 from fmnist_tui.serve.dashboard_process import DashboardProcess
+from fmnist_tui.serve.request_deadline import RequestDeadline
 
 # The longest message of a page is a paste.
 _MAX_MESSAGE = 1 << 20
@@ -30,9 +31,9 @@ GetCommand = Callable[[], Awaitable[list[str]]]
 
 
 def build_app(
-    guard: RequestGuard, pool: ConnectionPool, get_command: GetCommand
+    guard: RequestGuard, pool: ConnectionPool, deadline: RequestDeadline, get_command: GetCommand
 ) -> web.Application:
-    app = web.Application(middlewares=[guard.check])
+    app = web.Application(middlewares=[deadline.note_request, guard.check])
     sockets: set[web.WebSocketResponse] = set()
 
     async def index(request: web.Request) -> web.StreamResponse:
@@ -58,6 +59,9 @@ def build_app(
         finally:
             sockets.discard(socket)
             pool.release(dashboard)
+            if request.transport is not None:
+                # Everything has been said. A page that stopped reading would keep it open.
+                request.transport.abort()
         return socket
 
     async def close_sockets(_: web.Application) -> None:
@@ -66,8 +70,11 @@ def build_app(
     app.router.add_get("/", index)
     for path in pages.ASSETS:
         app.router.add_get(f"/{path.name}", partial(_send_file, path))
+    # No path of a request ever becomes the path of a file.
+    for path in (path for path in _STATIC.rglob("*") if path.is_file()):
+        name = path.relative_to(_STATIC).as_posix()
+        app.router.add_get(f"/static/{name}", partial(_send_file, path))
     app.router.add_get(SOCKET_PATH, connect)
-    app.router.add_static("/static", _STATIC, show_index=False, follow_symlinks=False)
     app.on_response_prepare.append(add_security_headers)
     app.on_shutdown.append(close_sockets)
     return app

@@ -22,6 +22,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import list_runs
 from fmnist_tui.serve.auth import TOKEN_PARAMETER, RequestGuard
 from fmnist_tui.serve.connections import ConnectionPool
+from fmnist_tui.serve.request_deadline import RequestDeadline
 from fmnist_tui.serve.routes import build_app
 from fmnist_tui.util.errors import UsageError, UserError, format_error, format_unexpected_error
 from fmnist_tui.util.text import safe_text
@@ -30,6 +31,7 @@ from fmnist_tui.util.text import safe_text
 STOP_SECONDS = 30.0
 # How long the process that takes a run over may take to start
 HANDOVER_SECONDS = 60.0
+REPEAT_SECONDS = 60.0
 _TOKEN_BYTES = 32
 
 
@@ -69,10 +71,12 @@ def serve(
 
         pool = ConnectionPool(max_connections, on_message)
         guard = RequestGuard.for_address(address.token, host, port)
-        app = build_app(guard, pool, get_command)
-        return asyncio.run(
-            _run_until_signal(app, pool, listener, lambda: on_listening(address), on_message)
+        deadline = RequestDeadline()
+        app = build_app(guard, pool, deadline, get_command)
+        running = _run_until_signal(
+            app, pool, deadline, listener, lambda: on_listening(address), on_message
         )
+        return asyncio.run(running)
 
 
 def parse_loopback(host: str) -> str:
@@ -121,21 +125,28 @@ def _is_fresh(run: RunFolder) -> bool:
 
 
 class _MessageHandler(logging.Handler):
-    """Passes errors of requests on, each as one line."""
+    """Passes errors of requests and of the event loop on, each as one line; the same one not more
+    often than once a minute, because a loop without free files tries again every second."""
 
     def __init__(self, on_message: Callable[[str], None]) -> None:
         super().__init__()
         self._on_message = on_message
 
+        self._said: dict[str, float] = {}
+
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         cause = f": {format_unexpected_error(error)}" if error is not None else ""
-        self._on_message(safe_text(record.getMessage() + cause, 300))
+        message = safe_text(record.getMessage() + cause, 300)
+        if record.created - self._said.get(message, 0.0) >= REPEAT_SECONDS:
+            self._said = {message: record.created}
+            self._on_message(message)
 
 
 async def _run_until_signal(
     app: web.Application,
     pool: ConnectionPool,
+    deadline: RequestDeadline,
     listener: socket.socket,
     on_listening: Callable[[], None],
     on_message: Callable[[str], None],
@@ -148,12 +159,17 @@ async def _run_until_signal(
             loop.add_signal_handler(number, signals.put_nowait, number)
     logger = logging.Logger("serve", logging.WARNING)
     logger.addHandler(_MessageHandler(on_message))
+    loop.set_exception_handler(
+        lambda _, context: logger.error("%s", context["message"], exc_info=context.get("exception"))
+    )
     runner = web.AppRunner(app, access_log=None, logger=logger, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.SockSite(runner, listener).start()
+        watching = asyncio.create_task(deadline.watch(runner))
         on_listening()
         first_signal = await signals.get()
+        watching.cancel()
     finally:
         # No new connections from here on. A second signal kills the dashboards.
         await runner.cleanup()

@@ -33,6 +33,12 @@ LONG = {
     "FMNIST_TUI_PATIENCE": "0",
     "OMP_NUM_THREADS": "1",
 }
+UPGRADE = (
+    ("Upgrade", "websocket"),
+    ("Connection", "Upgrade"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+)
 SIZE = (120, 36)
 
 

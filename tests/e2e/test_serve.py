@@ -16,15 +16,9 @@ import pytest
 from PIL import Image
 
 from tests.browser import Page, browser, needs_chromium
-from tests.e2e.serving import LONG, Server, SocketClient, TerminalView, connect_clients
+from tests.e2e.serving import LONG, UPGRADE, Server, SocketClient, TerminalView, connect_clients
 from tests.e2e.support import LIMIT, Home, wait_for
 
-UPGRADE = (
-    ("Upgrade", "websocket"),
-    ("Connection", "Upgrade"),
-    ("Sec-WebSocket-Version", "13"),
-    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-)
 HEADERS = (
     "Content-Security-Policy: default-src 'none'",
     "X-Content-Type-Options: nosniff",
@@ -127,9 +121,9 @@ def test_correct_requests_are_accepted(server: Server) -> None:
         ("/page.css", 200),
         ("/page.js", 200),
         ("/static/css/xterm.css", 200),
-        ("/static/", 403),
-        ("/static", 403),
-        ("/static/js", 403),
+        ("/static/", 404),
+        ("/static/js", 404),
+        (f"/static/{'a' * 300}", 404),
         ("/static/../server.py", 404),
         ("/static/%2e%2e/server.py", 404),
         ("/static/..%2f..%2fserver.py", 404),
@@ -239,34 +233,15 @@ def test_with_sighup_ignored_it_outlives_its_terminal(tmp_path: Path) -> None:
         assert server.stop(signal.SIGTERM) == 143
 
 
-async def test_nothing_is_left_of_twenty_connections(tmp_path: Path) -> None:
-    """Half of them close the tab, half break the connection."""
-    with Server(tmp_path, "--visitors", "20") as server:
-        async with connect_clients(server, 20) as clients:
+async def test_nothing_is_left_of_closed_and_broken_connections(tmp_path: Path) -> None:
+    with Server(tmp_path, "--visitors", "4") as server:
+        async with connect_clients(server, 4) as clients:
             await asyncio.gather(*(client.until_received(b"Data") for client in clients))
-            await asyncio.to_thread(wait_for, lambda: len(server.dashboards()) == 20)
+            await asyncio.to_thread(wait_for, lambda: len(server.dashboards()) == 4)
             for client in clients[::2]:
                 client.disconnect()
         await asyncio.to_thread(wait_for, lambda: not server.dashboards())
         assert server.request("/", ("Host", server.host), ("Cookie", server.cookie))[0] == 200
-
-
-async def test_invalid_messages_are_ignored(tmp_path: Path) -> None:
-    with Server(tmp_path) as server:
-        async with connect_clients(server, 1) as [client]:
-            for message in (
-                "no json",
-                "[]",
-                "{}",
-                "7",
-                '["resize", {"width": "x"}]',
-                '["stdin", 7]',
-            ):
-                await client.socket.send_str(message)
-            await client.socket.send_bytes(b"\x00")
-            await client.socket.send_json(["resize", {"width": 10**9, "height": -5}])
-            await client.socket.send_json(["resize", {"width": 120, "height": 36}])
-            await client.until("1 Data")
 
 
 async def start_training(server: Server, client: SocketClient) -> None:

@@ -171,3 +171,14 @@ async def test_closing_kills_dashboards_that_take_too_long_and_reports_it(progra
         for dashboard in dashboards
         if dashboard is not None and psutil.pid_exists(dashboard.pid or 0)
     ]
+
+
+async def test_input_without_a_character_is_not_passed_on(program: Program) -> None:
+    """Neither as a `?`, which would be a key, nor as an empty packet, which would be the end."""
+    program(STARTS + "out.flush(); print(sys.stdin.buffer.read(), file=sys.stderr)")
+    messages: list[str] = []
+    dashboard = await start_dashboard(messages)
+    for text in ("", "\ud800", "2"):
+        await dashboard.send_input(text)
+    assert await dashboard.stop(20.0)
+    assert messages == ["b'D\\x00\\x00\\x00\\x012'"]
