@@ -4,8 +4,9 @@ Each forked program has its own process, environment, standard streams and, if r
 terminal; only the seconds of importing are saved. Tests about starting use a new interpreter.
 
 Run as a program, this listens on a socket at the given path. A request is one message: arguments,
-environment and whether the streams are a terminal, as JSON, with the three streams attached. The
-answers are the process ID and, when the process has ended, its exit status.
+environment, whether the streams are a terminal, and Python code to run instead of the program (or
+none), as JSON, with the three streams attached. The answers are the process ID and, when the
+process has ended, its exit status.
 """
 
 from __future__ import annotations
@@ -105,6 +106,16 @@ class ForkedProcess:
         return output.get(0, ""), output.get(1, "")
 
 
+def request(
+    arguments: tuple[str, ...],
+    environment: dict[str, str],
+    code: str | None = None,
+    *,
+    controls_terminal: bool = False,
+) -> bytes:
+    return json.dumps([list(arguments), environment, controls_terminal, code]).encode()
+
+
 class ForkServer:
     """Starts the server on first use; shared by all tests of a pytest worker."""
 
@@ -117,15 +128,34 @@ class ForkServer:
         """Start the program with its output in pipes and no input."""
         (out, child_out), (err, child_err) = os.pipe(), os.pipe()
         no_input = os.open(os.devnull, os.O_RDONLY)
-        line = self._request(arguments, environment, (no_input, child_out, child_err))
+        line = self._send(request(arguments, environment), (no_input, child_out, child_err))
         return ForkedProcess(line, os.fdopen(out, "r"), os.fdopen(err, "r"))
 
     def start_in(
-        self, terminal: int, arguments: tuple[str, ...], environment: dict[str, str]
+        self,
+        terminal: int,
+        arguments: tuple[str, ...],
+        environment: dict[str, str],
+        code: str | None = None,
     ) -> ForkedProcess:
         """Start the program in this terminal, as its session leader. Closes the descriptor."""
         streams = (terminal, os.dup(terminal), os.dup(terminal))
-        return ForkedProcess(self._request(arguments, environment, streams, controls_terminal=True))
+        return ForkedProcess(
+            self._send(request(arguments, environment, code, controls_terminal=True), streams)
+        )
+
+    def command_for(
+        self, folder: Path, arguments: tuple[str, ...], environment: dict[str, str], code: str
+    ) -> list[str]:
+        """A command that starts the program in the terminal that the command is given. The file
+        `pid` in the folder then holds its process ID, and `status` at the end its exit status."""
+        with self._lock:
+            path = self._start_server(environment)
+        (folder / "request").write_bytes(
+            request(arguments, environment, code, controls_terminal=True)
+        )
+        script = Path(__file__).with_name("lend_terminal.py")
+        return [sys.executable, "-SE", str(script), path, str(folder)]
 
     def run(
         self, arguments: tuple[str, ...], environment: dict[str, str]
@@ -134,21 +164,13 @@ class ForkServer:
         out, err = process.communicate()
         return subprocess.CompletedProcess(arguments, process.wait(), out, err)
 
-    def _request(
-        self,
-        arguments: tuple[str, ...],
-        environment: dict[str, str],
-        streams: tuple[int, int, int],
-        *,
-        controls_terminal: bool = False,
-    ) -> socket.socket:
+    def _send(self, message: bytes, streams: tuple[int, int, int]) -> socket.socket:
         with self._lock:
-            path = self._start_server(environment)
+            path = self._start_server(json.loads(message)[1])
         line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, REQUEST_BYTES)
         line.connect(path)
-        request = json.dumps([list(arguments), environment, controls_terminal]).encode()
-        socket.send_fds(line, [request], list(streams))
+        socket.send_fds(line, [message], list(streams))
         for stream in streams:
             os.close(stream)
         return line
@@ -231,10 +253,12 @@ def _receive(line: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def _run_program(
-    request: tuple[list[str], dict[str, str], bool], streams: list[int], inherited: list[int]
+    request: tuple[list[str], dict[str, str], bool, str | None],
+    streams: list[int],
+    inherited: list[int],
 ) -> None:
-    """Run the program in the forked child, and exit."""
-    arguments, environment, controls_terminal = request
+    """Run the program, or the code that was given, in the forked child, and exit."""
+    arguments, environment, controls_terminal, code = request
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for descriptor in inherited:
@@ -254,6 +278,8 @@ def _run_program(
     status = 1
     with contextlib.suppress(SystemExit):
         try:
+            if code is not None:
+                exec(code, {"__name__": "__main__"})
             status = main()
         except SystemExit as left:
             status = left.code if isinstance(left.code, int) else 1

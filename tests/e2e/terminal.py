@@ -13,6 +13,7 @@ import sys
 import termios
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,11 +40,13 @@ KEYS = {
 # The private modes that a program may switch and must restore; those that are on by default.
 MODE = re.compile(rb"\x1b\[\?(\d+(?:;\d+)*)([hl])")
 DEFAULT_MODES = {7, 25}
+# A keyboard mode, which must be taken back with `ESC [ < u`.
+PUSHED = re.compile(rb"\x1b\[>\d*u")
 
 
 class Terminal:
-    """The program in a pty: forked from the fork server, or in a new interpreter (`cold`), there
-    also started by Python `code` that patches it first."""
+    """The program in a pty: forked from the fork server, where Python `code` may patch it first,
+    or in a new interpreter (`cold`). Or another `command`."""
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class Terminal:
         size: tuple[int, int] = (120, 36),
         code: str | None = None,
         cold: bool = False,
+        command: Sequence[str] = (),
     ) -> None:
         self._our_end, child_end = pty.openpty()
         self._attributes: list[Any] = termios.tcgetattr(self._our_end)
@@ -59,9 +63,9 @@ class Terminal:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("FMNIST_TUI_")}
         env = {**inherited, "TERM": "xterm-256color", "COLORTERM": "truecolor", **env}
         self.process: subprocess.Popen[bytes] | ForkedProcess
-        if code or cold:
+        if command or cold:
             self.process = subprocess.Popen(
-                [sys.executable, *(("-c", code) if code else ("-m", "fmnist_tui")), *words],
+                command or [sys.executable, "-m", "fmnist_tui", *words],
                 stdin=child_end,
                 stdout=child_end,
                 stderr=child_end,
@@ -71,12 +75,13 @@ class Terminal:
             )
             os.close(child_end)
         else:
-            self.process = FORK_SERVER.start_in(child_end, words, env)
+            self.process = FORK_SERVER.start_in(child_end, words, env, code)
         self.raw = bytearray()
         self._screen = Screen(*size)
         self._stream = pyte.ByteStream(self._screen)
         self._lock = threading.Lock()
         self._is_closed = False
+        self._is_reading = True
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -96,8 +101,18 @@ class Terminal:
         self._reader.join()
         os.close(self._our_end)
 
+    def stop_reading(self) -> None:
+        """Read nothing more, as a terminal that hangs: what the program writes fills up."""
+        self._is_reading = False
+
+    def read_on(self) -> None:
+        self._is_reading = True
+
     def _read(self) -> None:
         while not self._is_closed:
+            if not self._is_reading:
+                time.sleep(0.02)
+                continue
             if not select.select([self._our_end], [], [], 0.2)[0]:
                 continue
             try:
@@ -191,7 +206,7 @@ class Terminal:
         for numbers, switch in MODE.findall(bytes(self.raw)):
             for number in map(int, numbers.split(b";")):
                 (modes.add if switch == b"h" else modes.discard)(number)
-        pushed_keyboard_modes = self.raw.count(b"\x1b[>") - self.raw.count(b"\x1b[<u")
+        pushed_keyboard_modes = len(PUSHED.findall(self.raw)) - self.raw.count(b"\x1b[<u")
         try:
             same = termios.tcgetattr(self._our_end)[:4] == self._attributes[:4]
         except (termios.error, OSError):

@@ -25,7 +25,6 @@ from tests.e2e.terminal import Terminal
 from tests.engine.support import digest
 
 LONG = [*QUICK, "--epochs", "100000"]
-SHELL = "import os; os.execv('/bin/sh', ['sh', '-i'])"
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ def has_ended(process: int) -> bool:
 
 def test_a_detached_run_outlives_its_terminal_and_finishes(home: Home) -> None:
     words = " ".join([sys.executable, "-m", "fmnist_tui", "train", *QUICK, "--epochs", "300"])
-    with Terminal(env=home.environment, size=(200, 24), code=SHELL) as shell:
+    with Terminal(env=home.environment, size=(200, 24), command=["sh", "-i"]) as shell:
         shell.type(f"{words} --detach; sleep 100\r")
         process = int(shell.until(r"in the background, process (\d+)")[1])
         run = home.runs / shell.until(r"fmnist-tui attach (\S+)\s")[1]
