@@ -43,6 +43,15 @@ COMMANDS = {
     "bench": "benchmark training and the dashboard on this machine",
     "doctor": "check terminal, GPU, versions, datasets and folders, and suggest fixes",
 }
+# What the system, a terminal that closes, or a scheduler sends to end a program. By default they
+# would end it at once: no record completed, the cursor hidden by a progress bar.
+END_SIGNALS = (
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
 GLOBAL_OPTIONS = ("-h", "--help", "--version")
 EPILOG = (
     "`fmnist-tui COMMAND --help` describes a command; `--debug` with any command shows tracebacks."
@@ -90,7 +99,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the program with these arguments; returns the exit status."""
     debug = "--debug" in arguments
     try:
-        with _exit_on(signal.SIGTERM):
+        with _exit_on(END_SIGNALS):
             status = _dispatch([word for word in arguments if word != "--debug"], debug)
         # What is held back is written while an error can still be reported.
         sys.stdout.flush()
@@ -117,20 +126,23 @@ def run(arguments: Sequence[str]) -> int:
 
 
 @contextlib.contextmanager
-def _exit_on(number: signal.Signals) -> Iterator[None]:
-    """End the command in an orderly way on this signal, unless it is handled or ignored already."""
+def _exit_on(numbers: Sequence[signal.Signals]) -> Iterator[None]:
+    """End the command in an orderly way on these signals, unless they are handled or ignored
+    already; on a second SIGQUIT at once."""
 
     def end(number: int, _: object) -> NoReturn:
+        if number == signal.SIGQUIT:
+            signal.signal(number, signal.SIG_DFL)
         raise SystemExit(128 + number)
 
     is_main = threading.current_thread() is threading.main_thread()
-    installs = is_main and signal.getsignal(number) is signal.SIG_DFL
-    if installs:
+    installed = [n for n in numbers if is_main and signal.getsignal(n) is signal.SIG_DFL]
+    for number in installed:
         signal.signal(number, end)
     try:
         yield
     finally:
-        if installs:
+        for number in installed:
             signal.signal(number, signal.SIG_DFL)
 
 

@@ -22,7 +22,7 @@ from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import RunSummary, resolve, summarise_run
-from fmnist_tui.util.errors import UsageError
+from fmnist_tui.util.errors import UsageError, UserError
 from fmnist_tui.util.formatting import format_percent, format_percent_range
 from fmnist_tui.util.text import safe_text
 
@@ -80,14 +80,19 @@ def _build_plan(args: argparse.Namespace) -> Plan:
 
 
 def _train_members(session: Session, plan: Plan) -> list[RunFolder]:
-    """The runs of the plan, the ensemble last. If a member does not finish, those before it
-    are kept and no ensemble is created."""
+    """The runs of the plan, the ensemble last. If it is not created, because a member does not
+    finish or of a signal, those that have finished are kept and named."""
     folders: list[RunFolder] = []
-    for step in run_plan(session, plan):
-        if folders and (step.folder is None or step.state.end_reason != FINISHED):
+    try:
+        for step in run_plan(session, plan):
+            if step.folder is not None and step.state.end_reason == FINISHED:
+                folders.append(step.folder)
+            step.require_finished()
+    except (KeyboardInterrupt, SystemExit, UserError):
+        if folders:
             names = " ".join(safe_text(folder.id) for folder in folders)
             console.note(f"no ensemble was created; finished members: {names}")
-        folders.append(step.require_finished())
+        raise
     return folders
 
 

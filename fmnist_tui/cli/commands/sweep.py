@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, NoReturn
 from rich.text import Text
 
 from fmnist_tui.cli.support import console, options, studies
-from fmnist_tui.cli.support.follow import ABANDONED, exit_immediately, exit_status, handle_signals
+from fmnist_tui.cli.support.follow import (
+    exit_immediately,
+    exit_status,
+    handle_signals,
+    why_abandoned,
+)
 from fmnist_tui.cli.support.progress import show_progress
 from fmnist_tui.config import recipes, run_config
 from fmnist_tui.protocol.events import FAILED, FINISHED
@@ -125,16 +130,17 @@ def _start(args: argparse.Namespace) -> int:
             sweep.stop(name)
             console.note("returning the trial to the study; press Ctrl-C again to quit at once")
 
-        def interrupt() -> NoReturn:
-            raise KeyboardInterrupt
+        def interrupt(number: int) -> NoReturn:
+            raise KeyboardInterrupt(number)
 
         with handle_signals(stop, interrupt) as received:
             try:
                 outcome = sweep.run()
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as interrupted:
+                [number] = interrupted.args
                 if sweep.training is not None:
-                    sweep.training.record_end(ABANDONED, 0, 0)
-                exit_immediately()
+                    sweep.training.record_end(why_abandoned(number), 0, 0)
+                exit_immediately(number)
     if outcome.reason == FAILED:
         raise UserError(f"the sweep ended: {outcome.message}")
     _print_outcome(args, location, spec, outcome, folder)

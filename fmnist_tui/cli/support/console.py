@@ -4,9 +4,10 @@ Only this module prints: it makes text safe to show, and no text is ever markup.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,17 @@ def print_json(value: Any) -> None:
     print(json.dumps(plain, indent=2))
 
 
+@contextlib.contextmanager
+def results_of_a_run() -> Iterator[None]:
+    """In this block, a reader that has left (`| head -1`) ends nothing: a run is worth more than
+    what is printed about it."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        note("the reader of the results has left; `fmnist-tui runs show last` shows them")
+
+
 def pick(value: object, *names: str) -> dict[str, Any]:
     """Attributes of a value under their own names, for a JSON document."""
     return {name: getattr(value, name) for name in names}
@@ -69,9 +81,13 @@ def console(stderr: bool = False) -> Console:
     """Rich's console on standard output or standard error; plain text where it is no terminal."""
     from rich.console import Console
 
+    class PipeConsole(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would end the program
+
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else FILE_WIDTH
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
+    return PipeConsole(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
 
 
 def create_table(

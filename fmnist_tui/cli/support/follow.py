@@ -23,8 +23,8 @@ SIGNALS = {
     signal.SIGHUP: "SIGHUP",
     signal.SIGUSR1: "SIGUSR1",
     signal.SIGUSR2: "SIGUSR2",
+    signal.SIGQUIT: "SIGQUIT",
 }
-ABANDONED = "Ctrl-C, twice"
 
 
 def follow_training(training: Training, view: TrainingView, state: RunState) -> int:
@@ -35,12 +35,12 @@ def follow_training(training: Training, view: TrainingView, state: RunState) -> 
         training.stop(name)
         view.show_notice("saving; press Ctrl-C again to quit without saving")
 
-    def quit_now() -> NoReturn:
+    def quit_now(number: int) -> NoReturn:
         # The signal may have interrupted a write to the same stream: RuntimeError.
         with suppress(RuntimeError):
             view.close()
-        training.record_end(ABANDONED, state.step, state.epochs_done)
-        exit_immediately()
+        training.record_end(why_abandoned(number), state.step, state.epochs_done)
+        exit_immediately(number)
 
     with handle_signals(stop, quit_now) as received, view:
         while True:
@@ -56,11 +56,16 @@ def follow_training(training: Training, view: TrainingView, state: RunState) -> 
     return exit_status(received)
 
 
-def exit_immediately() -> NoReturn:
-    """End the process as Ctrl-C does, without waiting for any thread."""
+def exit_immediately(number: int) -> NoReturn:
+    """End the process as this signal does, without waiting for any thread."""
     with suppress(RuntimeError):
         sys.stderr.flush()
-    os._exit(130)
+    os._exit(128 + number)
+
+
+def why_abandoned(number: int) -> str:
+    """Why a run was ended without saving, for its record."""
+    return "Ctrl-C, twice" if number == signal.SIGINT else SIGNALS[signal.Signals(number)]
 
 
 def exit_status(received: Sequence[int]) -> int:
@@ -70,20 +75,21 @@ def exit_status(received: Sequence[int]) -> int:
 
 @contextmanager
 def handle_signals(
-    on_first: Callable[[str], None], on_second_interrupt: Callable[[], None]
+    on_end: Callable[[str], None], on_end_now: Callable[[int], None]
 ) -> Iterator[list[int]]:
-    """Collect the signals that ask for an end. `on_first` is called with the signal's name, in
-    a thread; a second Ctrl-C calls `on_second_interrupt` at once. After a signal, Ctrl-C stays
-    ignored on leaving: closing the interpreter must not change the exit status."""
+    """Collect the signals that ask for an end. `on_end` is called with the signal's name, in a
+    thread; a second Ctrl-C, or SIGQUIT, calls `on_end_now` at once with its number. After a
+    signal, Ctrl-C stays ignored on leaving: closing the interpreter must not change the exit
+    status."""
     received: list[int] = []
     threads: list[threading.Thread] = []
 
     def handle(number: int, _: FrameType | None) -> None:
-        if received and number == signal.SIGINT:
-            on_second_interrupt()
+        if number == signal.SIGQUIT or (received and number == signal.SIGINT):
+            on_end_now(number)
         received.append(number)
         # A handler must not print: it may interrupt a line that is being written.
-        threads.append(threading.Thread(target=on_first, args=(SIGNALS[signal.Signals(number)],)))
+        threads.append(threading.Thread(target=on_end, args=(SIGNALS[signal.Signals(number)],)))
         threads[-1].start()
 
     handled = set(SIGNALS)

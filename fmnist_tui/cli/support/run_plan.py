@@ -113,28 +113,35 @@ def print_steps(steps: Iterator[CompletedStep], plan: Plan, args: argparse.Names
     from fmnist_tui.cli.support.run_summary import print_run
 
     documents: list[dict[str, Any]] = []
-    status, ended, count = 0, None, len(plan.steps)
-    for number, step in enumerate(steps, 1 + len(plan.runs)):
-        status, ended = step.status, step.state.end_reason
-        if step.folder is None:
-            console.note("stopped before the run started")
-            break
-        if args.debug and step.error is not None:
-            raise step.error
-        if args.json:
-            documents.append({"stage": step.name, **training_to_json(step.state, step.folder)})
-        else:
-            print_run(step.state, step.folder)
-        if ended == FAILED:
-            console.error(f"the run failed: {step.state.message}")
-            status = 1
-        elif step.error is not None:
-            console.error(str(step.error))
-            status = status or 1
-        if ended != FINISHED and number < count:
-            console.note(f"{plan.recipe} ends here: {count - number} of {count} steps not run")
-    if args.json and count > 1:
-        console.print_json({"recipe": plan.recipe, "state": ended, "stages": documents})
-    elif args.json and documents:
-        console.print_json({key: value for key, value in documents[0].items() if key != "stage"})
+    status, ended, done, count = 0, None, len(plan.runs), len(plan.steps)
+    try:
+        for step in steps:
+            done += 1
+            status, ended = step.status, step.state.end_reason
+            if step.folder is None:
+                console.note("stopped before the run started")
+                break
+            if args.debug and step.error is not None:
+                raise step.error
+            if args.json:
+                documents.append({"stage": step.name, **training_to_json(step.state, step.folder)})
+            else:
+                with console.results_of_a_run():
+                    print_run(step.state, step.folder)
+            if ended == FAILED:
+                console.error(f"the run failed: {step.state.message}")
+                status = 1
+            elif step.error is not None:
+                console.error(str(step.error))
+                status = status or 1
+    finally:
+        # Also after a signal or an error while the ensemble is made.
+        if count > 1 and done < count:
+            console.note(f"{plan.recipe} ends here: {count - done} of {count} steps not run")
+    with console.results_of_a_run():
+        if args.json and count > 1:
+            console.print_json({"recipe": plan.recipe, "state": ended, "stages": documents})
+        elif args.json and documents:
+            only = documents[0].items()
+            console.print_json({key: value for key, value in only if key != "stage"})
     return status

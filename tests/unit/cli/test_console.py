@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fmnist_tui.cli.support.training_view import BarView
 from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.protocol.events import Event
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.util.standard_streams import _ResultFile
 from tests.unit.support import ended, epoch_ended, evaluated, note, saved, started, write_events
 
 # What a terminal, Rich's markup and Rich's emoji codes would act on
@@ -68,3 +70,19 @@ def test_the_bars_of_a_training_show_names_as_they_are(monkeypatch: pytest.Monke
     printed = live.getvalue()[len(bars) :]
     assert SHOWN in bars and SHOWN in printed
     assert not any(code in bars + printed for code in ("\x1b]", "\x07", "\x9b", "\u202e"))
+
+
+def test_results_that_nobody_reads_end_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with io.TextIOWrapper(io.BufferedWriter(_ResultFile(writing, "w"))) as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        with console.results_of_a_run():
+            console.line("a result")
+        with console.results_of_a_run():
+            console.print_table(["a"], [["b"]])
+    console.console.cache_clear()  # it still holds the table
+    err = capsys.readouterr().err
+    assert err == "the reader of the results has left; `fmnist-tui runs show last` shows them\n"

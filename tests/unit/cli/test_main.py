@@ -20,21 +20,33 @@ def replace_doctor(monkeypatch: pytest.MonkeyPatch, run: Any) -> None:
     monkeypatch.setattr(main, "_import_command", lambda name: module)
 
 
-def test_sigterm_runs_the_cleanup_of_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", main.END_SIGNALS)
+def test_a_signal_that_ends_a_command_runs_its_cleanup(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
     cleaned_up: list[bool] = []
 
     def run(_: Any) -> int:
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
             time.sleep(10)
         finally:
             cleaned_up.append(True)
         return 0
 
     replace_doctor(monkeypatch, run)
-    assert main.run(["doctor"]) == 143
+    assert main.run(["doctor"]) == 128 + number
     assert cleaned_up == [True]
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_sighup_stays_ignored_after_nohup(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_doctor(monkeypatch, lambda _: os.kill(os.getpid(), signal.SIGHUP))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert main.run(["doctor"]) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_the_status_of_sys_exit_is_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
