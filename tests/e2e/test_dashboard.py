@@ -130,12 +130,11 @@ def test_bytes_of_no_encoding_answers_and_a_huge_paste_leave_the_keys_working(
         assert terminal.is_restored()
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_saves_and_restores_the_terminal_and_sets_the_exit_status(
-    env: dict[str, str], busy: Terminal, sent: signal.Signals
+    env: dict[str, str], busy: Terminal
 ) -> None:
-    os.kill(busy.pid, sent)
-    assert busy.wait_for_exit() == 128 + sent
+    os.kill(busy.pid, signal.SIGINT)
+    assert busy.wait_for_exit() == 130
     assert busy.is_restored()
     last = events(only_run(env))[-1]
     assert (last["is"], last["reason"]) == ("RunEnded", "stopped")
@@ -236,15 +235,6 @@ def test_a_detached_run_continues_without_a_terminal_and_attach_shows_it(
         other.press("q")
         assert other.wait_for_exit() == 0
     wait_for(lambda: events(only_run(env))[-1]["is"] == "RunEnded")
-
-
-def test_closing_the_terminal_hands_the_run_over(env: dict[str, str], busy: Terminal) -> None:
-    busy.hang_up()
-    wait_for(lambda: len(starts(env)) == 2)
-    detached = [event for event in events(only_run(env)) if event["is"] == "RunEnded"]
-    assert [event["reason"] for event in detached] == ["detached"]
-    assert detached[0]["step"] == starts(env)[1]
-    stop_process(env)
 
 
 BREAKS = """

@@ -43,6 +43,8 @@ def run(concern: Concern) -> int:
         f"{time.monotonic() - start:>8.0f}",
         flush=True,
     )
+    for why in tally.skipped:
+        print(f"    not tried: {why}", flush=True)
     for what in tally.lost:
         print(f"    {what}", flush=True)
     return len(tally.lost)

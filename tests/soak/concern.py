@@ -20,6 +20,7 @@ class Tally:
     folder: Path
     tried: int = 0
     lost: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
 
     @contextmanager
     def trial(self, what: str) -> Iterator[None]:
@@ -33,6 +34,10 @@ class Tally:
     def lose(self, what: str, why: str) -> None:
         """Record a loss that is found after its trial, as when many are checked at once."""
         self.lost.append(f"{what}: {why}")
+
+    def skip(self, why: str) -> None:
+        """Say that trials cannot be made here, and what they need."""
+        self.skipped.append(why)
 
     @property
     def survived(self) -> int:

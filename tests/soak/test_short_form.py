@@ -23,6 +23,8 @@ def fork_server() -> Iterator[None]:
 def test_a_few_trials_of_a_concern_lose_nothing(concern: Concern, tmp_path: Path) -> None:
     tally = Tally(tmp_path)
     concern.run(tally, concern.short)
+    if tally.skipped and not tally.lost:
+        pytest.skip("; ".join(tally.skipped))
     assert tally.tried >= concern.short > 0
     assert tally.lost == []
 

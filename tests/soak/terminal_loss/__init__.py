@@ -1,0 +1,1 @@
+"""Lost terminals: how the program is shown, what it does then, and what is left of it."""
