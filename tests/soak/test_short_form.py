@@ -11,7 +11,7 @@ from tests.e2e.support import FORK_SERVER
 from tests.soak.concern import Concern, Tally, load_concerns, spread
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def fork_server() -> Iterator[None]:
     """Stop the fork server after the tests."""
     yield

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +17,7 @@ from typing import Any
 
 from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import did_you_mean, format_error
+from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.latest_work import LatestWork
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
@@ -46,14 +48,16 @@ class Settings:
     keymap: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     unsaved: bool = False
+    # Choices that the file does not hold yet
+    _chosen: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
     _writer: LatestWork = field(default_factory=LatestWork, init=False, repr=False)
     _last_write: Future[None] | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def load(cls, folder: Path) -> Settings:
         settings = cls(folder)
-        choices = settings._read(VIEW, json.loads)
-        settings.values = {key: value for key, value in choices.items() if isinstance(value, str)}
+        settings.values = settings._read_choices()
         document = settings._read(KEYS, parse_toml)
         for key in document.keys() - {"keys"}:
             settings._warn(KEYS, f"{key} is not a section (bindings go under [keys])")
@@ -78,13 +82,20 @@ class Settings:
         self.values[name] = value
         if self.folder is None or self.unsaved:
             return
-        write = partial(self._write, self.folder, json.dumps(self.values, indent=1).encode())
-        self._last_write = self._writer.submit(write)
+        with self._lock:
+            self._chosen[name] = value
+        self._last_write = self._writer.submit(partial(self._write, self.folder))
 
-    def _write(self, folder: Path, data: bytes) -> None:
+    def _write(self, folder: Path) -> None:
+        """Write what was chosen here since the last time; the rest stays as another dashboard has
+        left it."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            atomic_write(folder / VIEW, data)
+            with locked(folder):
+                with self._lock:
+                    chosen, self._chosen = self._chosen, {}
+                values = {**self.values, **self._read_choices(), **chosen}
+                atomic_write(folder / VIEW, json.dumps(values, indent=1).encode())
         except OSError as error:
             self._warn_unsaved(format_error(error))
 
@@ -107,6 +118,10 @@ class Settings:
     def _warn(self, file: str, what: str) -> None:
         where = f"{self.folder / file}: " if self.folder else ""
         self.warnings.append(safe_text(f"{where}{what}"))
+
+    def _read_choices(self) -> dict[str, str]:
+        choices = self._read(VIEW, json.loads)
+        return {key: value for key, value in choices.items() if isinstance(value, str)}
 
     def _read(self, name: str, parse: Any) -> dict[str, Any]:
         if self.folder is None:

@@ -23,6 +23,20 @@ def test_a_saved_setting_is_loaded_again(tmp_path: Path) -> None:
     assert Settings.load(tmp_path).get("theme") == "bench-light"
 
 
+def test_two_dashboards_keep_each_others_choices(tmp_path: Path) -> None:
+    first, second = Settings.load(tmp_path), Settings.load(tmp_path)
+    for settings, name, value in (
+        (first, "theme", "bench-light"),
+        (second, "renderer", "braille"),
+        (second, "theme", "bench-dark"),
+        (first, "zoom", "2"),
+    ):
+        settings.save(name, value)
+        settings.flush()
+    expected = {"theme": "bench-dark", "renderer": "braille", "zoom": "2"}
+    assert Settings.load(tmp_path).values == expected
+
+
 def test_invalid_files_and_keys_are_reported_and_ignored(tmp_path: Path) -> None:
     (tmp_path / VIEW).write_text("{nonsense")
     (tmp_path / KEYS).write_text('[keys]\n"train.stop" = 7\n"train.go" = "x"\n[other]\n')
