@@ -158,6 +158,8 @@ class TerminalDriver(LinuxDriver):
         self._call_soon(self._restart)
 
     def _suspend(self) -> None:
+        if self._app._exit:
+            return
         if self._state is State.ON:
             self.suspend_application_mode()
         if self._state is State.SUSPENDED:
