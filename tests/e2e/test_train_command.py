@@ -62,9 +62,11 @@ def test_a_signal_saves_and_stops_the_run_and_sets_the_exit_status(
     process = home.start("train", *LONG, "--json")
     run = home.wait_for_steps(process)
     process.send_signal(sent)
-    out, _ = process.communicate(timeout=LIMIT)
+    out, err = process.communicate(timeout=LIMIT)
     assert process.returncode == status
     assert json.loads(out)["state"] == "stopped"
+    # Who sends another signal has not pressed a key.
+    assert ("press Ctrl-C again" in err) == (sent is signal.SIGINT), err
     ends = [event for event in events(run) if event["is"] == "RunEnded"]
     assert [event["reason"] for event in ends] == ["stopped"]
     saved = [event for event in events(run) if event["is"] == "CheckpointSaved"]

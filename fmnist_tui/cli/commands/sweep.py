@@ -13,6 +13,7 @@ from fmnist_tui.cli.support import console, options, studies
 from fmnist_tui.cli.support.follow import (
     exit_immediately,
     exit_status,
+    format_stopping,
     handle_signals,
     why_abandoned,
 )
@@ -128,7 +129,7 @@ def _start(args: argparse.Namespace) -> int:
 
         def stop(name: str) -> None:
             sweep.stop(name)
-            console.note("returning the trial to the study; press Ctrl-C again to quit at once")
+            console.note(format_stopping(name, "returning the trial to the study", "quit at once"))
 
         def interrupt(number: int) -> NoReturn:
             raise KeyboardInterrupt(number)

@@ -33,7 +33,7 @@ def follow_training(training: Training, view: TrainingView, state: RunState) -> 
 
     def stop(name: str) -> None:
         training.stop(name)
-        view.show_notice("saving; press Ctrl-C again to quit without saving")
+        view.show_notice(format_stopping(name, "saving", "quit without saving"))
 
     def quit_now(number: int) -> NoReturn:
         # The signal may have interrupted a write to the same stream: RuntimeError.
@@ -54,6 +54,12 @@ def follow_training(training: Training, view: TrainingView, state: RunState) -> 
             if has_ended and not training.events:
                 break
     return exit_status(received)
+
+
+def format_stopping(name: str, doing: str, otherwise: str) -> str:
+    """What is being done after this signal, and what a second one would do to whoever typed it."""
+    is_typed = name == SIGNALS[signal.SIGINT]
+    return f"{doing}; press Ctrl-C again to {otherwise}" if is_typed else f"{name}: {doing}"
 
 
 def exit_immediately(number: int) -> NoReturn:
