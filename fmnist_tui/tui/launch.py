@@ -80,6 +80,8 @@ def _run_app(app_state: AppState, first: str, size: browser_driver.Size | None) 
         if number == signal.SIGINT and leaving.has_begun:
             leaving.hurry()
             return
+        if number == signal.SIGHUP and leaving.has_begun:
+            return  # what happens to the run is decided: a user who stops it may close the window
         mode = QuitMode.DETACH if number == signal.SIGHUP else QuitMode.STOP
         # Here, too: the event loop may never come to it.
         app_state.quit_mode, app_state.exit_code = mode, 128 + number

@@ -100,6 +100,36 @@ def test_quitting_with_a_stop_saves_and_restores_the_terminal(
     assert (last["is"], last["reason"]) == ("RunEnded", "stopped")
 
 
+CLOSED_WHILE_LEAVING = """
+import os, signal
+from fmnist_tui.tui.app import Dashboard
+
+def quit_and_hang_up(self, *decided):
+    quit_now(self, *decided)
+    if not hung_up:
+        hung_up.append(True)
+        os.kill(os.getpid(), signal.SIGHUP)
+
+hung_up, quit_now, Dashboard.quit_now = [], Dashboard.quit_now, quit_and_hang_up
+"""
+
+
+@pytest.mark.parametrize(("sent", "status"), [(None, 0), (signal.SIGTERM, 143)])
+def test_a_terminal_that_is_closed_after_a_stop_does_not_continue_the_run(
+    env: dict[str, str], sent: signal.Signals | None, status: int
+) -> None:
+    with training(env, code=CLOSED_WHILE_LEAVING) as busy:
+        if sent is None:
+            busy.press("q")
+            busy.until("What should happen to it")
+            busy.press("s")
+        else:
+            os.kill(busy.pid, sent)
+        assert busy.wait_for_exit() == status
+    ends = [event["reason"] for event in events(only_run(env)) if event["is"] == "RunEnded"]
+    assert ends == ["stopped"]
+
+
 def test_x_cancels_quitting(busy: Terminal) -> None:
     busy.press("q")
     busy.until("What should happen to it")
