@@ -16,6 +16,7 @@ import atexit
 import contextlib
 import fcntl
 import gc
+import importlib
 import json
 import os
 import select
@@ -48,6 +49,8 @@ PRELOADED = (
     "fmnist_tui.tui.app",
 )
 REQUEST_BYTES = 1 << 18
+# Names a function, as MODULE:NAME, that a forked program calls before it begins.
+PREPARE = "FMNIST_TEST_PREPARE"
 
 
 class ForkedProcess:
@@ -201,8 +204,6 @@ class ForkServer:
 
 
 def _serve(path: str) -> None:
-    import importlib
-
     from fmnist_tui.data.load import load_dataset
 
     for name in PRELOADED:
@@ -275,6 +276,9 @@ def _run_program(
     sys.argv = ["fmnist-tui", *arguments]
     from fmnist_tui.__main__ import main
 
+    if prepare := os.environ.pop(PREPARE, ""):
+        module, _, name = prepare.partition(":")
+        getattr(importlib.import_module(module), name)()
     status = 1
     with contextlib.suppress(SystemExit):
         try:
