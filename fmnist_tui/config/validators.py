@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from fmnist_tui.config import dataset_catalog, plugins
 from fmnist_tui.util.errors import did_you_mean
+from fmnist_tui.util.paths import expand_home
 
 # Parts that every network has.
 CONVOLUTIONS, DENSE, BODY = "convolutions", "dense", "body"
@@ -40,7 +42,9 @@ def validate_optimiser(value: str) -> str:
 
 def validate_dataset(value: str) -> str:
     if dataset_catalog.is_dataset_name(value):
-        return value
+        kind, colon, path = value.partition(":")
+        # Absolute, because a run is resumed from anywhere.
+        return f"{kind}:{os.path.abspath(expand_home(path))}" if colon else value  # noqa: PTH100
     return _check_choice(value, dataset_catalog.known_datasets())
 
 

@@ -104,7 +104,7 @@ class RunState:
     steps are its probes. `trial` is the latest trial of a sweep; there the steps are the
     trials and the validation accuracy is the best so far. `time` tells how long the run has taken.
     `threads` is the number of CPU threads, 0 if it does not matter, and `thread_changes` counts its
-    changes.
+    changes. `unreadable_lines` of its record hold no event: whoever reads them counts them.
     """
 
     t: float = 0.0
@@ -130,6 +130,7 @@ class RunState:
     alerts: deque[Alert] = field(default_factory=lambda: deque(maxlen=MAX_ALERTS))
     markers: deque[Marker] = field(default_factory=lambda: deque(maxlen=MAX_MARKERS))
     record: CheckpointRecord = field(default_factory=CheckpointRecord)
+    unreadable_lines: int = 0
     _step_timer: _StepTimer = field(default_factory=_StepTimer)
 
     def apply(self, event: Event) -> None:

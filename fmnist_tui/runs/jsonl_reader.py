@@ -113,6 +113,7 @@ class EventReader(JsonlReader[Event]):
         """Apply the events up to the end of the file."""
         for event in self.read_all(batch):
             state.apply(event)
+        state.unreadable_lines = self.invalid_lines
 
 
 def replay(path: Path) -> RunState:

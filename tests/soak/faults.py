@@ -23,10 +23,10 @@ def no_locks() -> None:
 def failing_disk() -> None:
     """A disk on which nothing can be made to last."""
 
-    def fsync(_: int) -> None:
+    def fsync(_: Any) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    os.fsync = fsync
+    os.fsync = fsync  # type: ignore[assignment]
 
 
 def backward_clock() -> None:

@@ -28,7 +28,13 @@ from fmnist_tui.runs.lock import find_holder
 from fmnist_tui.runs.log import send_command
 from fmnist_tui.sweeps.run_settings import differing_settings, read_run_settings
 from fmnist_tui.util.errors import UsageError, UserError
-from fmnist_tui.util.formatting import NO_VALUE, format_duration, format_percent, format_time
+from fmnist_tui.util.formatting import (
+    NO_VALUE,
+    format_count,
+    format_duration,
+    format_percent,
+    format_time,
+)
 from fmnist_tui.util.text import safe_text
 
 POLL_SECONDS = 0.1
@@ -168,6 +174,7 @@ def _show(args: argparse.Namespace) -> None:
                 "config": own,
                 "epochs_table": run_documents.epochs_to_json(state),
                 "checkpoints": [checkpoint.file for checkpoint in state.checkpoints.values()],
+                "unreadable_lines": state.unreadable_lines,
                 "alerts": [f"{alert.level}: {alert.message}" for alert in state.alerts],
             }
         )
@@ -185,6 +192,9 @@ def _show(args: argparse.Namespace) -> None:
     print_run(state, folder)
     for alert in state.alerts:
         console.line(f"{alert.level}: {alert.message}")
+    if state.unreadable_lines:
+        lines = format_count(state.unreadable_lines, "line")
+        console.line(f"warning: {lines} of {folder.events.name} cannot be read and are left out")
 
 
 def _send(args: argparse.Namespace, command: commands.Command, done: str) -> None:

@@ -168,6 +168,7 @@ class RunFeed:
             return changed
         for event in events:
             self.state.apply(event)
+        self.state.unreadable_lines = self._tail.invalid_lines
         return changed or bool(events)
 
     def _check_folder(self, force: bool = False) -> bool:

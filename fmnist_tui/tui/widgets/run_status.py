@@ -7,7 +7,7 @@ from textual.content import Content
 from fmnist_tui.protocol.events import LRFIND
 from fmnist_tui.protocol.validation import find_validation
 from fmnist_tui.tui.state.run_feed import RunFeed
-from fmnist_tui.util.formatting import format_percent
+from fmnist_tui.util.formatting import format_count, format_percent
 from fmnist_tui.util.text import safe_text
 
 _ENDS = {
@@ -41,4 +41,6 @@ def run_status(feed: RunFeed) -> Content:
         parts.append(feed.status)
     if (val := find_validation(state)) is not None:
         parts.append(f"{val.format(1)} val")
+    if state.unreadable_lines:
+        parts.append(format_count(state.unreadable_lines, "unreadable line"))
     return Content.assemble((sign, colour), " ", safe_text("  ".join(parts)), " ")

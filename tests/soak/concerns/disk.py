@@ -254,7 +254,9 @@ def start_training(bench: Bench, *words: str) -> tuple[ForkedProcess, Path]:
                 return run
         return None
 
-    return process, wait_for(find_run)
+    run = wait_for(find_run)
+    assert run is not None
+    return process, run
 
 
 def read(path: Path) -> bytes:
@@ -300,7 +302,7 @@ def training_dashboard(bench: Bench) -> Iterator[tuple[Terminal, Path]]:
         terminal.press("2")
         terminal.until("settings")
         terminal.press("space")
-        run = wait_for(lambda: next((run for run in bench.runs if run not in earlier), None))
+        (run,) = wait_for(lambda: [run for run in bench.runs if run not in earlier])
         wait_for(lambda: list(run.glob("checkpoints/last-*.json")))
         yield terminal, run
 
@@ -616,4 +618,4 @@ def tempfile_in(folder: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-CONCERN = Concern("disk and home", run, short=4, full=len(cases()))
+CONCERN = Concern("disk and home", run, short=3, full=len(cases()))

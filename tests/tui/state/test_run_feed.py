@@ -14,6 +14,7 @@ from fmnist_tui.protocol.events import EVENTS, RunStarted
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.tui.widgets.run_status import run_status
 from fmnist_tui.util.errors import UserError
 from tests.tui.support import CONFIG, events, make_run
 
@@ -40,12 +41,18 @@ def test_events_appended_by_another_process_are_read(tmp_path: Path) -> None:
     assert feed.status == "finished"
 
 
-def test_invalid_lines_are_skipped(tmp_path: Path) -> None:
+def test_invalid_lines_are_skipped_and_said(tmp_path: Path) -> None:
     folder = make_run(tmp_path)
     lines = folder.events.read_bytes().splitlines(keepends=True)
     folder.events.write_bytes(b"\xff\x00 nonsense\n" + b"{}\n".join(lines))
     feed = RunFeed.open(folder)
     assert (feed.status, feed.state.step) == ("finished", 80)
+    assert f"{len(lines)} unreadable lines" in run_status(feed).plain
+    with folder.events.open("ab") as file:
+        file.write(b"more nonsense\n")
+    feed.drain()
+    assert f"{len(lines) + 1} unreadable lines" in run_status(feed).plain
+    assert RunFeed.open(make_run(tmp_path)).state.unreadable_lines == 0
 
 
 def test_a_run_locked_by_another_process_is_live_and_accepts_commands(tmp_path: Path) -> None:

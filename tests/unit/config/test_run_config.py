@@ -104,6 +104,16 @@ def test_classes_may_be_names_or_numbers_and_become_numbers() -> None:
     assert RunConfig.build({"dataset": "folder:x", "classes": "0,7"}).classes == (0, 7)
 
 
+def test_the_path_of_a_dataset_is_kept_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for written in ("folder:boots", "folder:./x/../boots/", f"folder:{tmp_path}/boots"):
+        assert RunConfig.build({"dataset": written}).dataset == f"folder:{tmp_path}/boots"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert RunConfig.build({"dataset": "idx:~/set"}).dataset == f"idx:{tmp_path}/set"
+
+
 def test_a_changed_config_is_validated_again() -> None:
     plain = RunConfig(flip=True)
     with pytest.raises(ConfigError, match="mirrored"):
