@@ -54,3 +54,13 @@ def test_names_are_shortened_before_columns_are_left_out(
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.split() == ["id", "state", "recipe", "dataset", "epochs", "val", "test", "time"]
     assert all("90.00 %  90.00 %  " in line and len(line) <= 80 for line in lines)
+
+
+def test_runs_show_says_how_many_lines_of_a_record_cannot_be_read(
+    runs_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (runs_dir / NAMES[0] / "events.jsonl").open("ab") as file:
+        file.write(b"\x00\xff\n{}\n")
+    assert main.run(["runs", "show", NAMES[0], f"--runs={runs_dir}"]) == 0
+    said = "warning: 2 lines of events.jsonl cannot be read and are left out"
+    assert capsys.readouterr().out.splitlines()[-1] == said
