@@ -18,9 +18,10 @@ from fmnist_tui.util.errors import (
     UsageError,
     UserError,
     did_you_mean,
+    format_error,
     format_unexpected_error,
 )
-from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.text import safe_lines, safe_text
 
 # Each command is a module in `cli.commands`, imported only when it is used. It has
 # `add_arguments(parser)` and `run(args)`, which returns the exit status, or None for 0.
@@ -66,6 +67,10 @@ class Parser(argparse.ArgumentParser):
         about = options["description"].removesuffix(".")
         description = f"{about[:1].upper()}{about[1:]}."
         super().__init__(*args, **{**options, "description": description, "allow_abbrev": False})
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # Help lists models and optimisers of other packages.
+        super()._print_message(safe_lines(message), file)
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see {self.prog} --help)")
@@ -117,6 +122,12 @@ def run(arguments: Sequence[str]) -> int:
         return 130
     except BrokenPipeError:
         # The reader of our output has closed it.
+        return 1
+    except OSError as error:
+        # What the system says of a file is an answer: that it cannot have such a name, for example.
+        if debug:
+            raise
+        console.error(format_error(error))
         return 1
     except Exception as error:
         if debug:

@@ -216,6 +216,8 @@ def parse_setting(name: str, text: str) -> Any:
         return None
     if FIELDS[name].default == "" and word.lower() == "none":
         return ""
+    if word.startswith(("folder:", "idx:", "both:")):
+        return text.lstrip()  # the blanks at the end of a path are part of it
     kind = setting_type(name)
     if kind is bool:
         return _SWITCH.get(word.lower(), text)

@@ -48,9 +48,8 @@ from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.tui.state.app_state import AppState, ClassPair, QuitMode
 from fmnist_tui.tui.state.run_feed import RunFeed
-from fmnist_tui.tui.terminal.ascii_filter import AsciiFilter
+from fmnist_tui.tui.terminal.line_filters import create_line_filters
 from fmnist_tui.tui.terminal.refresh_rate import RefreshRate
-from fmnist_tui.tui.terminal.short_colours import ShortColours
 from fmnist_tui.tui.widgets.run_status import run_status
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
@@ -92,9 +91,7 @@ class Dashboard(App[int]):
         super().__init__(driver_class=driver)
         self.app_state = app_state
         self._first = first
-        self._own_filters: list[LineFilter] = [ShortColours()]
-        if app_state.ascii:
-            self._own_filters.append(AsciiFilter())
+        self._own_filters = create_line_filters(ascii_only=app_state.ascii)
         self.jobs = JobManager(self)
         self.plan_runner = PlanRunner(self)
         self.quit_flow = QuitFlow(self)

@@ -15,6 +15,7 @@ from textual.binding import Binding
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.dom import DOMNode
+from textual.fuzzy import Matcher
 from textual.screen import Screen
 from textual.theme import ThemeProvider
 from textual.widget import Widget
@@ -99,11 +100,11 @@ class PaletteCommands(Provider):
         # An unreadable folder must not empty the palette.
         with contextlib.suppress(UserError):
             for name in recipes.recipe_names():
-                edit = partial(context.edit_recipe, name)
-                entries.append(Entry(f"Recipe: {name}", _about(name), edit))
+                edit, shown = partial(context.edit_recipe, name), safe_text(name, 80)
+                entries.append(Entry(f"Recipe: {shown}", _about(name), edit))
                 words = "train it with several seeds and check its claims"
                 check = partial(self._check, name)
-                entries.append(Entry(f"Check recipe: {name}", words, check))
+                entries.append(Entry(f"Check recipe: {shown}", words, check))
         with contextlib.suppress(UserError):
             for summary in await asyncio.to_thread(list_runs, context.app_state.runs_dir):
                 has_val = summary.best_val_accuracy is not None
@@ -178,9 +179,15 @@ class PaletteCommands(Provider):
         for name, about, run, weight in self._entries:
             score = matcher.match(name) * weight
             if score > 0:
-                # Textual would interpret brackets in a highlighted name as markup.
-                label = Content(name) if "[" in name else matcher.highlight(name)
-                yield Hit(score, label, run, name, help=escape_markup(about))
+                yield Hit(score, _highlight(matcher, name), run, name, help=escape_markup(about))
+
+
+def _highlight(matcher: Matcher, name: str) -> Content:
+    """The name with the letters that match; Textual's own function takes it for markup."""
+    label = Content(name)
+    for offset in matcher.fuzzy_search.match(matcher.query, name)[1]:
+        label = label.stylize(matcher.match_style, offset, offset + 1)
+    return label
 
 
 def escape_markup(text: str) -> str:

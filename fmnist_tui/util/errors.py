@@ -10,6 +10,8 @@ from fmnist_tui.util.text import safe_text
 
 ERROR_PREFIX = "fmnist-tui: "
 """Starts each error line that a command prints."""
+# A longer path, as in "File name too long", is shortened.
+_MAX_PATH = 300
 
 
 class UserError(Exception):
@@ -48,5 +50,6 @@ def format_error(error: BaseException) -> str:
         name = error.filename
         if isinstance(name, bytes):
             name = os.fsdecode(name)
-        return safe_text(f"{error.strerror}: {name}" if name else error.strerror)
+        where = f": {safe_text(name, _MAX_PATH)}" if name else ""
+        return safe_text(error.strerror) + where
     return safe_text(" ".join(str(error).split())) or type(error).__name__

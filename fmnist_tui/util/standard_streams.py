@@ -11,12 +11,15 @@ from typing import Any
 from fmnist_tui.util.ascii_text import similar_ascii
 from fmnist_tui.util.errors import UserError, format_error
 
-_SIMILAR_ASCII = "similar-ascii"
+SIMILAR_ASCII = "similar-ascii"
+TRUE_BYTES = "true-bytes"
 
 
 def prepare_streams() -> None:
     """Replace streams that are closed, characters that an encoding does not have, and streams
-    whose failure nobody would see. Call this before any file is opened."""
+    whose failure nobody would see. Call this before any file is opened.
+
+    A result in a file or pipe has the true bytes of names that are not in any encoding."""
     # In the order of their descriptors: each file takes the lowest free one, which would
     # otherwise be that of the next file, for libraries to print into.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
@@ -26,18 +29,24 @@ def prepare_streams() -> None:
             os.set_inheritable(descriptor, True)
             stream = os.fdopen(descriptor, mode, encoding="utf-8", closefd=False)
             _set_stream(name, stream)
-    codecs.register_error(_SIMILAR_ASCII, _encode_similar)
+    register_error_handlers()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         # A result that cannot be written is an error; not a note, or output of which nobody
         # would be told, because the terminal is gone.
         is_lenient = name == "stderr" or stream.isatty()
+        errors = SIMILAR_ASCII if is_lenient else TRUE_BYTES
         kind = _LenientFile if is_lenient else _ResultFile
         file = io.BufferedWriter(kind(stream.fileno(), "w", closefd=False))
         _set_stream(
-            name,
-            io.TextIOWrapper(file, stream.encoding, _SIMILAR_ASCII, line_buffering=is_lenient),
+            name, io.TextIOWrapper(file, stream.encoding, errors, line_buffering=is_lenient)
         )
+
+
+def register_error_handlers() -> None:
+    """Make the two ways known in which the streams write what their encoding does not have."""
+    codecs.register_error(SIMILAR_ASCII, _encode_similar)
+    codecs.register_error(TRUE_BYTES, _encode_true_bytes)
 
 
 class _LenientFile(io.FileIO):
@@ -80,3 +89,10 @@ def _encode_similar(error: UnicodeError) -> tuple[str, int]:
         raise error
     missing = error.object[error.start : error.end]
     return "".join(map(similar_ascii, missing)), error.end
+
+
+def _encode_true_bytes(error: UnicodeError) -> tuple[str | bytes, int]:
+    """The byte of a file's name that `os.fsdecode` could not read; else a similar character."""
+    if isinstance(error, UnicodeEncodeError) and 0xDC80 <= ord(error.object[error.start]) <= 0xDCFF:
+        return os.fsencode(error.object[error.start]), error.start + 1
+    return _encode_similar(error)

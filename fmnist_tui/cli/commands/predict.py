@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,6 @@ from fmnist_tui.cli.support import console, options
 from fmnist_tui.data.images.image_folder import FolderWatch, list_images
 from fmnist_tui.util.errors import UsageError, UserError
 from fmnist_tui.util.formatting import format_percent
-from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.engine.inference.predict import Prediction
@@ -41,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if args.watch and not folders:
         raise UsageError("--watch needs a folder")
     if args.csv:
-        csv.writer(sys.stdout).writerow(["file", "label", "probability", "error"])
+        console.print_csv(("file", "label", "probability", "error"))
     predictions: list[Prediction] = []
     said: set[str] = set()
     watch = FolderWatch(folders) if args.watch else None
@@ -68,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _to_json(prediction: Prediction) -> dict[str, Any]:
     return {
-        "file": str(prediction.file).encode("utf-8", "replace").decode(),
+        "file": str(prediction.file),
         "label": prediction.label or None,
         "probability": prediction.probability if prediction.ranked else None,
         "top": prediction.top,
@@ -87,12 +84,9 @@ def _print_notes(prediction: Prediction, said: set[str]) -> None:
 def _print(prediction: Prediction, args: argparse.Namespace) -> None:
     """Print a prediction as text or CSV; --json prints all of them at the end."""
     if args.csv:
-        row = _to_json(prediction)
-        # A file gets the names as they are, a terminal none that control it.
-        show = safe_text if sys.stdout.isatty() else str
-        values = [show(row["file"]), show(prediction.label), row["probability"], prediction.error]
-        csv.writer(sys.stdout).writerow(values)
-        sys.stdout.flush()
+        probability = prediction.probability if prediction.ranked else None
+        row = (str(prediction.file), prediction.label, probability, prediction.error)
+        console.print_csv(row)
     elif prediction.error and not args.json:
         console.error(prediction.error)
     elif not args.json:

@@ -5,6 +5,7 @@ Only this module prints: it makes text safe to show, and no text is ever markup.
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -50,6 +51,16 @@ def print_json(value: Any) -> None:
     """Print the single JSON document of a command run with --json; NaN and infinity as null."""
     plain = json.loads(json.dumps(value), parse_constant=lambda _: None)
     print(json.dumps(plain, indent=2))
+
+
+def print_csv(values: Iterable[object]) -> None:
+    """Print a row of CSV: a file gets names as they are, a terminal none that control it."""
+    is_terminal = sys.stdout.isatty()
+    row = (
+        safe_text(value) if is_terminal and isinstance(value, str) else value for value in values
+    )
+    csv.writer(sys.stdout).writerow(row)
+    sys.stdout.flush()
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from fmnist_tui.data.load_progress import LoadReporter
 from fmnist_tui.data.unsplit import LabelledImages, LoadRequest, UnsplitDataset
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import format_count
-from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.text import safe_text, without_controls
 
 TEST_SHARE = 1 / 6
 
@@ -72,7 +72,7 @@ def _label(
         raise UserError(f"{source}: images of one class only ({only}); two or more are needed")
     new_labels = {label: number for number, label in enumerate(used)}
     labels = np.array([new_labels.get(entry.label, -1) for entry in entries], np.int64)
-    return labels, tuple(safe_text(listing.classes[label]) for label in used)
+    return labels, tuple(without_controls(listing.classes[label]) for label in used)
 
 
 def _split(
@@ -104,7 +104,9 @@ def _notes(
         notes += errors
         if skipped > len(errors):
             notes.append(f"and {skipped - len(errors):,} more")
-    empty = [safe_text(name, 60) for name in listing.classes if safe_text(name) not in classes]
+    empty = [
+        safe_text(name, 60) for name in listing.classes if without_controls(name) not in classes
+    ]
     if empty:
         more = f" and {len(empty) - 5} more" if len(empty) > 5 else ""
         notes.append(f"class folders without images skipped: {', '.join(empty[:5])}{more}")

@@ -33,7 +33,7 @@ class BackgroundJob:
     """A running command. `poll`, called regularly by the screen's thread, never waits."""
 
     def __init__(self, title: str, words: Sequence[str]) -> None:
-        self.title, self.words = title, tuple(words)
+        self.title, self.words = safe_text(title), tuple(words)
         self.status = RUNNING
         self.done, self.total, self.what = 0.0, 0.0, "starting"
         self.seconds = 0.0

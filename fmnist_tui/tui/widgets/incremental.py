@@ -12,6 +12,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from fmnist_tui.util.text import safe_text
+
 
 class IncrementalWidget(Widget):
     """Subclasses return all lines in `paint`, and call `repaint` when they may have changed.
@@ -71,8 +73,10 @@ class IncrementalWidget(Widget):
 def set_border_titles(pane: Widget, title: str | None = None, subtitle: str | None = None) -> None:
     """Set a pane's border titles if they differ: setting them redraws the whole pane."""
     for name, text in (("border_title", title), ("border_subtitle", subtitle)):
-        if text is not None and getattr(pane, name) != Content(text).markup:
-            setattr(pane, name, Content(text))
+        if text is not None:
+            content = Content(safe_text(text))
+            if getattr(pane, name) != content.markup:
+                setattr(pane, name, content)
 
 
 def changed_regions(before: Sequence[Strip], after: Sequence[Strip]) -> Iterator[Region]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from textual.command import CommandList, CommandPalette
+from textual.content import Content
 from textual.dom import DOMNode
 from textual.events import Key
 from textual.pilot import Pilot
@@ -268,3 +269,20 @@ async def test_a_recipe_chosen_in_the_palette_above_a_dialog_fills_the_form(
         await choose_in_palette(dashboard, pilot, "Recipe: split-50k-10k")
         assert isinstance(dashboard.screen, TrainScreen)
         assert app_state.form is not None and app_state.form.values["epochs"] == 10
+
+
+async def test_names_of_recipes_in_the_palette_are_safe_and_no_markup(
+    open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "[red]a\x1b[2J.toml").write_text("about = '[bold]x[/]'\n[run]\nepochs = 1\n")
+    monkeypatch.setenv("FMNIST_TUI_CONFIGS", str(tmp_path))
+    async with open_dashboard("runs") as (dashboard, pilot):
+        await pilot.press("ctrl+p", *"red")
+        listed = dashboard.screen.query_one(OptionList)
+        await wait_until(pilot, lambda: "[red]" in "".join(str(o.prompt) for o in listed.options))
+        prompts = [option.prompt for option in listed.options]
+    (prompt,) = [each for each in prompts if str(each).startswith("Recipe: [red]a")]
+    assert isinstance(prompt, Content)
+    assert str(prompt) == "Recipe: [red]a␛[2J\n[bold]x[/]"
+    # The letters that match are marked, and the bracket is one of them that is not.
+    assert any(prompt.plain[span.start : span.end] == "r" for span in prompt.spans)

@@ -8,7 +8,7 @@ import pytest
 
 from fmnist_tui.cli import main
 from fmnist_tui.cli.support import options
-from fmnist_tui.config import recipes, run_config
+from fmnist_tui.config import plugins, recipes, run_config
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +55,14 @@ def test_help_shows_no_settings_where_those_of_the_default_recipe_are_not_used(
 def test_help_lists_the_values_of_a_setting(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     told = read_help(capsys, "train")[options.flag(name)]
     assert ", ".join(run_config.setting_choices(name)) in told
+
+
+def test_names_of_models_of_other_packages_in_help_control_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "%s \x1b]0;t\x07\n[red]"
+    monkeypatch.setattr(plugins, "_plugins", lambda kind: {name: None})
+    assert main.run(["train", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "%s ␛]0;t␇" in shown.replace("\n", " ").replace("  ", " ")
+    assert "\x1b" not in shown and "\x07" not in shown

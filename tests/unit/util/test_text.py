@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, format_error
-from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.text import safe_lines, safe_text, without_controls
 from tests.unit.support import PROPERTY, TEXTS
 
 
@@ -33,13 +33,12 @@ def test_a_limit_is_respected_and_safe_text_is_unchanged(text: str, limit: int) 
     assert safe_text(safe) == safe
 
 
-def test_every_format_character_except_joiners_is_made_visible() -> None:
+def test_every_format_character_except_a_non_joiner_is_made_visible() -> None:
     let_through = {
         chr(code)
         for code in range(0x110000)
         if unicodedata.category(chr(code)) == "Cf" and safe_text(chr(code)) == chr(code)
     }
-    joiners = {"\u200c", "\u200d"}
     # These are visible: signs around Arabic, Kaithi and Egyptian numbers and words,
     # and the strokes of shorthand.
     drawn = {
@@ -50,7 +49,7 @@ def test_every_format_character_except_joiners_is_made_visible() -> None:
             for word in ("ARABIC", "SYRIAC", "KAITHI", "EGYPTIAN", "SHORTHAND")
         )
     }
-    assert let_through == joiners | drawn
+    assert let_through == {"\u200c"} | drawn
 
 
 def test_a_shortened_text_has_both_ends() -> None:
@@ -97,3 +96,23 @@ def test_reasons_of_exceptions() -> None:
 def test_a_usage_error_is_a_user_error_with_its_own_exit_code() -> None:
     assert issubclass(UsageError, UserError)
     assert (UserError.exit_code, UsageError.exit_code) == (1, 2)
+
+
+def test_text_is_as_wide_as_the_sum_of_its_characters() -> None:
+    # Terminals that join emoji and those that do not draw it alike.
+    assert safe_text("👩\u200d🔬 ❤\ufe0f 👍\U0001f3fd \U0001f1e9\U0001f1ea") == "👩\u200c🔬 ❤ 👍 DE"
+    assert safe_text("a\u200db") == "a\u200cb"
+
+
+def test_a_character_has_at_most_a_few_marks() -> None:
+    assert safe_text("Vie\u0323\u0302t") == "Vie\u0323\u0302t"
+    assert safe_text("a" + "\u0301" * 500 + "b\u0301") == "a" + "\u0301" * 6 + "b\u0301"
+    assert safe_text("─" * 40 + "…" * 9) == "─" * 40 + "…" * 9
+
+
+def test_without_controls_keeps_what_only_its_width_is_unsure_of() -> None:
+    assert without_controls("\x1b👍\U0001f3fd\u200d\ufe0f\udcff") == "␛👍\U0001f3fd\u200d\ufe0f�"
+
+
+def test_lines_stay_lines() -> None:
+    assert safe_lines("a\x1b\nb\n") == "a␛\nb\n"

@@ -18,7 +18,7 @@ from fmnist_tui.data.images.image_folder import list_images
 from fmnist_tui.tui.screens.predict.results import MAX_FILES
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.paths import expand_home
-from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.text import safe_text, without_controls
 
 IMAGE_KINDS = "PNG, JPEG, WebP, BMP, GIF, TIFF"
 # Completion reads at most this many names of a folder.
@@ -72,7 +72,7 @@ def complete_path(text: str) -> str | None:
                 if entry.name.startswith(prefix)
                 and (prefix or not entry.name.startswith("."))
                 and (entry.is_dir() or entry.name.lower().endswith(IMAGE_SUFFIXES))
-                and safe_text(entry.name) == entry.name
+                and without_controls(entry.name) == entry.name
             ]
     except (OSError, ValueError):
         return None

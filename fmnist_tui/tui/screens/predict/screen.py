@@ -199,7 +199,7 @@ class PredictScreen(ImageScreen):
         self._is_table_shown = not is_single
         self._predictor.predict(images.files)
         path = images.files[0] if is_single else images.folder
-        # A name with control characters cannot be shown, and edited, as it is.
+        # A name that is not shown as it is cannot be edited.
         self._path.value = format_path(path) if path and str(path) == safe_text(path) else ""
         self._focus_input()
         self._show_all()
