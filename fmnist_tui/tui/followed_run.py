@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from textual.notifications import SeverityLevel
 from textual.worker import Worker
@@ -60,7 +61,7 @@ class FollowedRun:
         if self._app_state.is_training:
             self._context.notify("a run is in progress here; it is shown until it ends", "warning")
             return
-        self._opening = self._context.run_worker(self._open(folder), group="follow")
+        self._opening = self._context.run_worker(partial(self._open, folder), group="follow")
 
     async def _open(self, folder: RunFolder) -> None:
         try:

@@ -201,9 +201,8 @@ def _check_dataset(members: Sequence[EnsembleMember], dataset: Dataset) -> list[
     name = safe_text(dataset.info.name, 60)
     notes: list[str] = []
     for member in members:
-        notes += leakage.check_same_data(
-            member.name, member.info, dataset.info, dataset.fingerprint
-        )
+        leakage.check_classes(member.name, member.info, dataset.info)
+        notes += leakage.check_images(member.name, member.info, dataset.info, dataset.fingerprint)
         if member.info.data is not None:
             continue
         try:

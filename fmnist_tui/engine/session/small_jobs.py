@@ -97,7 +97,8 @@ class SmallJobs:
         if not len(split):
             raise UserError(f"{folder.name} has no {split_name} split (val_fraction is 0)")
         file, judged = Path(loaded.source).name, {split_name} - {"train"}
-        changes = leakage.check_same_data(file, info, dataset.info, dataset.fingerprint, judged)
+        leakage.check_classes(file, info, dataset.info)
+        changes = leakage.check_images(file, info, dataset.info, dataset.fingerprint, judged)
         evaluation = evaluate_split(classifier, split, loaded.identity)
         notes = (*loaded.notes, *changes)
         record: list[Event] = [*_alerts("warning", notes), evaluation.to_event()]

@@ -61,15 +61,8 @@ def check_no_leak(source: str, before: ModelInfo, now: ModelInfo) -> tuple[str, 
     )
 
 
-def check_same_data(
-    source: str,
-    before: ModelInfo,
-    now: DatasetInfo,
-    data: Fingerprint | None,
-    judged: Collection[str] = HELD_OUT,
-) -> tuple[str, ...]:
-    """Refuse a dataset that no longer has the classes that a checkpoint was trained with, or whose
-    `judged` splits have images that it was trained on; returns notes about other changes."""
+def check_classes(source: str, before: ModelInfo, now: DatasetInfo) -> None:
+    """Refuse a dataset that no longer has the classes that a checkpoint was trained with."""
     old, new = before.dataset.classes, now.classes
     if old != new:
         changes = (("without", set(old) - set(new)), ("with", set(new) - set(old)))
@@ -78,7 +71,6 @@ def check_same_data(
             f"{source}: {_name(now)} no longer has the classes that it was trained on"
             f" ({', '.join(parts) or 'they are in another order'}); restore them or train again"
         )
-    return check_images(source, before, now, data, judged)
 
 
 def check_images(
@@ -88,7 +80,8 @@ def check_images(
     data: Fingerprint | None,
     judged: Collection[str] = HELD_OUT,
 ) -> tuple[str, ...]:
-    """Like `check_same_data`, for the images alone."""
+    """Refuse a dataset whose `judged` splits have images that a checkpoint was trained on; returns
+    notes about other changes."""
     if data is None:
         return ()
     recut = [split for split in judged if split in data.cut_by_name]

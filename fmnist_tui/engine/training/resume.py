@@ -81,7 +81,8 @@ class ResumeStart:
         self._payload, self._manifest, notes = _load(store)
         self._before, file = before or RunState(), self._manifest.file
         self._saved = ModelInfo.from_payload(self._payload, file)
-        changes = leakage.check_same_data(file, self._saved, info.dataset, info.data)
+        leakage.check_classes(file, self._saved, info.dataset)
+        changes = leakage.check_images(file, self._saved, info.dataset, info.data)
         self._notes = [*notes, *changes]
 
     def initialise(self, learner: Learner, store: CheckpointStore) -> tuple[str, ...]:

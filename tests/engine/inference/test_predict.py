@@ -27,7 +27,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
         dataset,
         model="custom-cnn",
         width=0.5,
-        epochs=6,
+        epochs=4,
         batch_size=128,
         schedule="onecycle",
         shift=3,

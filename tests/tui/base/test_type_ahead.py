@@ -12,9 +12,9 @@ from fmnist_tui.tui.app import SCREENS, Dashboard
 from tests.tui.conftest import OpenDashboard
 
 NAMES = {screen.KEY: screen.NAME for screen in SCREENS}
-RUSHES = 200
+RUSHES = 80
 # After this many, screens are opened anew: the first time takes longest.
-RENEWED_EVERY = 50
+RENEWED_EVERY = 40
 
 
 @pytest.fixture
