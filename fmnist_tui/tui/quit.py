@@ -42,9 +42,10 @@ class QuitFlow:
             await self._quit_after_jobs(mode, code)
 
     async def interrupt(self) -> None:
-        """Quit on Ctrl-C; pressed again while a dialog asks, stop the run unless it was detached
-        in the dialog before."""
-        if isinstance(self._context.screen, QuitDialog) and self._app_state.is_training:
+        """Quit on Ctrl-C; pressed again while a dialog asks, end the jobs, and stop the run unless
+        it was detached in the dialog before."""
+        if isinstance(self._context.screen, QuitDialog):
+            self._app_state.jobs_to_end = self._app_state.running_jobs
             self._context.quit_now(self._mode, _INTERRUPTED)
         else:
             await self.quit(_INTERRUPTED)

@@ -240,6 +240,26 @@ async def test_quitting_asks_whether_to_stop_running_jobs(
     assert job.status == CANCELLED
 
 
+@pytest.mark.parametrize("has_ended", [False, True])
+async def test_ctrl_c_in_the_question_about_jobs_quits_and_ends_those_that_run(
+    open_dashboard: OpenDashboard, has_ended: bool
+) -> None:
+    async with open_dashboard("data") as (dashboard, pilot):
+        dashboard.start_job("report", ["long"])
+        await wait_until(pilot, lambda: dashboard.app_state.jobs[0].what == "first")
+        job = dashboard.app_state.jobs[0]
+        await pilot.press("ctrl+c")
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
+        if has_ended:
+            job.cancel()
+            await wait_until(pilot, lambda: not dashboard.app_state.running_jobs)
+        await pilot.press("ctrl+c")
+        await asyncio.sleep(0)
+    assert dashboard.return_value == 130
+    assert dashboard.app_state.jobs_to_end == ([] if has_ended else [job])
+    end_all([job])
+
+
 def test_ending_several_jobs_waits_for_each() -> None:
     jobs = [BackgroundJob("a", ["long"]), BackgroundJob("b", ["long"])]
     for job in jobs:
