@@ -76,6 +76,12 @@ class ActionPalette(CommandPalette, ClosedOnce[None]):
             event.prevent_default()
             event.stop()
 
+    @on(events.Click)
+    def _ignore_late_click(self, event: events.Click) -> None:
+        """Textual looks for what is there, where the terminal may have ended since."""
+        if not self.region.contains(event.screen_x, event.screen_y):
+            event.prevent_default()
+
 
 class PaletteCommands(Provider):
     """Everything that can be done from here, by name."""

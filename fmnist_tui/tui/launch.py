@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterable
 from pathlib import Path
 
 from textual.driver import Driver
+from textual.worker import WorkerFailed
 
 from fmnist_tui.config.plans import EnsembleStep, Plan
 from fmnist_tui.engine.run.training_handle import Training
@@ -27,11 +26,10 @@ from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.state.settings import Settings, settings_dir
 from fmnist_tui.tui.terminal import browser_driver, signals, stdio, terminal_driver
 from fmnist_tui.tui.terminal.gc_tuning import short_collections
-from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.formatting import format_count
 from fmnist_tui.util.text import safe_text, strip_style
 
-_EXCEPTION = re.compile(r"[A-Za-z_.]*(Error|Exception|Exists|Missing|NotFound)\w*\b")
 LOG_LINES = 2000
 
 
@@ -121,14 +119,14 @@ def _run_app(app_state: AppState, first: str, size: browser_driver.Size | None) 
             return ""
         if size is None:
             screen.give_up()
-    return safe_text(failure or _find_exception(app_state.printed), 300)
+    return safe_text(failure or _describe(app._exception), 300)
 
 
-def _find_exception(printed: Iterable[str]) -> str:
-    """The exception in Textual's printed traceback, which ends in `SomeError: why`."""
-    lines = [strip_style(line).strip() for line in printed]
-    errors = [line for line in lines if _EXCEPTION.match(line)]
-    return errors[-1] if errors else "it ended unexpectedly"
+def _describe(error: BaseException | None) -> str:
+    """The exception that has ended the app, in one line."""
+    if isinstance(error, WorkerFailed):
+        error = error.error
+    return f"{type(error).__name__}: {format_error(error)}" if error else "it ended unexpectedly"
 
 
 def _finish_run(app_state: AppState) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from textual import events
 from textual.app import App
 from textual.dom import DOMNode
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -21,8 +21,22 @@ from fmnist_tui.tui.base.screen import DashboardScreen
 _CURSOR_KEYS = {"up", "down", "left", "right", "pageup", "pagedown", "j", "k"}
 # A key that takes longer no longer holds up the next one.
 _LIMIT_S = 10.0
+# Nobody types so many: a terminal without marked pastes got a file. It would fill the memory.
+_MOST_WAITING = 10_000
+# A key that is held down repeats after less than this.
+_REPEAT_S = 0.7
+# Like a terminal's own, it drops the keys before it that nothing has read yet.
+_INTERRUPT = "ctrl+c"
 # Longer than a thousand paths; a field with more would delay every key.
 LONGEST_PASTE = 100_000
+
+
+class LastKey(NamedTuple):
+    """The key that was typed last, for which screen, and when it came or was repeated."""
+
+    key: str
+    screen: Screen[Any]
+    time: float
 
 
 class KeyQueue:
@@ -39,8 +53,8 @@ class KeyQueue:
         self._sent: events.Event | None = None
         self._sent_at = 0.0
         self._screen: Screen[Any] | None = None
-        # The key that was typed last, and for which screen.
-        self._last_key: tuple[str, Screen[Any]] | None = None
+        self._last_key: LastKey | None = None
+        self._has_timer = False
 
     async def put(self, event: events.Event) -> None:
         """Send the event now, or after the ones before it.
@@ -54,15 +68,45 @@ class KeyQueue:
             if self._app.screen.is_mounted:
                 await self._on_event(event)
             return
-        if isinstance(event, events.Paste) and len(event.text) > LONGEST_PASTE:
-            why = f"the paste was not taken: it is longer than {LONGEST_PASTE:,} characters"
-            self._app.notify(why, severity="warning")
+        if refusal := self._refusal(event):
+            self._app.notify(refusal, severity="warning")
+            return
+        if isinstance(event, events.Key) and event.key == _INTERRUPT:
+            self._waiting.clear()
+            await self._send(event)
             return
         self._waiting.append(event)
-        if self._sent is None or time.monotonic() - self._sent_at > _LIMIT_S:
+        if self._is_free:
             await self._send_next()
         else:
             await self._send_repeats()
+            self._start_timer()
+
+    def _refusal(self, event: events.Event) -> str:
+        """Why the event is not taken; an empty string if it is."""
+        if isinstance(event, events.Paste) and len(event.text) > LONGEST_PASTE:
+            return f"the paste was not taken: it is longer than {LONGEST_PASTE:,} characters"
+        if len(self._waiting) >= _MOST_WAITING:
+            return f"keys are dropped: {_MOST_WAITING:,} wait already; ctrl+c drops those too"
+        return ""
+
+    @property
+    def _is_free(self) -> bool:
+        """Whether the next event may be sent: the one before is handled, or takes too long."""
+        return self._sent is None or time.monotonic() - self._sent_at > _LIMIT_S
+
+    def _start_timer(self) -> None:
+        """Send the next event also if the one that is being handled never ends."""
+        if not self._has_timer:
+            self._has_timer = True
+            self._app.set_timer(_LIMIT_S, self._on_timer)
+
+    async def _on_timer(self) -> None:
+        self._has_timer = False
+        if self._waiting:
+            if self._is_free:
+                await self._send_next()
+            self._start_timer()
 
     async def _send_next(self) -> None:
         while self._waiting:
@@ -84,16 +128,21 @@ class KeyQueue:
         self._sent = None
 
     def _is_held_down(self, event: events.Event) -> bool:
-        """Whether the key has opened the question that it would answer.
+        """Whether the key has opened the question that it would answer, or closed a dialog.
 
-        It may be held down, and repeat; so another key has to give the answer."""
-        if isinstance(event, events.Key):
-            screen, last = self._app.screen, self._last_key
-            if isinstance(screen, ChoiceDialog) and screen.is_answer(event) and last is not None:
-                key, asked_from = last
-                if key == event.key and asked_from is not screen:
-                    return True
-            self._last_key = event.key, screen
+        It may be held down, and repeat; so another key has to give the answer, and the screen
+        below a dialog gets the key once it was let go."""
+        if not isinstance(event, events.Key):
+            return False
+        screen, last = self._app.screen, self._last_key
+        if last is not None and last.key == event.key and last.screen is not screen:
+            if isinstance(screen, ChoiceDialog) and screen.is_answer(event):
+                return True
+            has_closed = isinstance(last.screen, ModalScreen) and not last.screen.is_attached
+            if has_closed and event.is_printable and event.time - last.time < _REPEAT_S:
+                self._last_key = last._replace(time=event.time)
+                return True
+        self._last_key = LastKey(event.key, screen, event.time)
         return False
 
     async def _send_repeats(self) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from rich.traceback import Traceback
 from textual import constants
 from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
@@ -28,6 +27,8 @@ _READER_S = 0.5
 # How often that thread looks whether it should end.
 _POLL_S = 0.1
 _READ_BYTES = 4096
+# With so many unhandled, nothing more is read: a flood would fill the memory.
+_MOST_MESSAGES = 2_000
 
 
 class State(Enum):
@@ -131,8 +132,8 @@ class TerminalDriver(LinuxDriver):
         except OSError:
             # The terminal is gone; without job control nothing else says so.
             os.kill(os.getpid(), signal.SIGHUP)
-        except Exception:  # noqa: BLE001 - shown by the app
-            self._app.call_later(self._app.panic, Traceback())
+        except Exception as error:  # noqa: BLE001 - shown by the app
+            self._app.call_later(self._app._handle_exception, error)
 
     def run_input_thread(self) -> None:
         """Read keys, pastes and the terminal's answers until the dashboard is left."""
@@ -148,6 +149,9 @@ class TerminalDriver(LinuxDriver):
                 messages = decoder.wait(seconds)
             for message in messages:
                 self.process_message(message)
+            while self._app.message_queue_size > _MOST_MESSAGES:
+                if self.exit_event.wait(0.01):
+                    return
 
     # -- Ctrl-Z, fg, bg --------------------------------------------------------------------
 

@@ -47,7 +47,7 @@ async def test_the_question_mark_opens_the_help_and_four_keys_close_it(
     open_dashboard: OpenDashboard,
 ) -> None:
     async with open_dashboard("runs") as (dashboard, pilot):
-        for key in ("escape", "q", "question_mark", "enter"):
+        for key in ("escape", "q", "enter", "question_mark"):
             await pilot.press("question_mark")
             await pilot.pause()
             assert isinstance(dashboard.screen, TextDialog)

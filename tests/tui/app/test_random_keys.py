@@ -111,7 +111,9 @@ async def test_random_keys_while_screens_and_runs_change_do_not_end_the_dashboar
     folders = [make_run(app_state.runs_dir), make_run(app_state.runs_dir, ended=False)]
 
     def resize(dashboard: Dashboard) -> None:
-        size = Size(rng.randint(10, 200), rng.randint(3, 60))
+        size = Size(
+            rng.choice([1, 2, 20, rng.randint(40, 200)]), rng.choice([1, 3, rng.randint(10, 60)])
+        )
         dashboard._driver._size = size  # type: ignore[union-attr]
         dashboard.post_message(Resize(size, size))
 

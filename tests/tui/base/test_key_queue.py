@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from textual.events import Key
+from textual.events import Key, Paste
 from textual.pilot import Pilot
 from textual.widget import Widget
 
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
-from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog
+from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, TextDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
 from tests.tui.conftest import OpenDashboard, wait_for_idle
-from tests.tui.support import wait_until
+from tests.tui.support import record_toasts, wait_until
 
 
 class SlowWidget(Widget):
@@ -74,6 +74,63 @@ async def test_a_key_that_is_never_handled_does_not_hold_up_the_keyboard(
         assert slow.keys == ["up"] and dashboard.return_value is None
         monkeypatch.setattr("fmnist_tui.tui.base.key_queue._LIMIT_S", 0)
         await type_ahead(dashboard, "down")
+        assert dashboard.return_value == 0
+
+
+async def test_a_key_that_is_never_handled_holds_up_the_next_for_a_limited_time(
+    open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fmnist_tui.tui.base.key_queue._LIMIT_S", 0.05)
+    async with slow_widget(open_dashboard) as (dashboard, _, slow), asyncio.timeout(60):
+        await type_ahead(dashboard, "up", "ctrl+q")
+        while dashboard.return_value is None:
+            await asyncio.sleep(0.01)
+        assert slow.keys == ["up"] and dashboard.return_value == 0
+
+
+async def test_ctrl_c_waits_for_no_other_key_and_drops_those_that_wait(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with slow_widget(open_dashboard) as (dashboard, _, slow):
+        await type_ahead(dashboard, "up", "2", "x", "ctrl+c")
+        assert dashboard.return_value == 130
+        assert slow.keys == ["up"] and dashboard.current_mode == "runs"
+
+
+async def test_of_a_flood_of_keys_and_of_a_huge_paste_is_said_that_they_are_not_taken(
+    open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fmnist_tui.tui.base.key_queue._MOST_WAITING", 5)
+    async with slow_widget(open_dashboard) as (dashboard, _, slow):
+        toasts = record_toasts(monkeypatch)
+        await type_ahead(dashboard, *["up", *"x" * 20])
+        assert toasts[0].startswith("keys are dropped: 5 wait already")
+        slow.may_go_on.set()
+        await wait_for_idle()
+        assert len(slow.keys) == 6
+        dashboard.post_message(Paste("x" * 100_001))
+        await wait_for_idle()
+        assert toasts[-1] == "the paste was not taken: it is longer than 100,000 characters"
+
+
+async def test_the_key_that_closes_a_dialog_does_nothing_below_while_it_is_held_down(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with open_dashboard("runs") as (dashboard, pilot):
+        await pilot.press("question_mark")
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, TextDialog))
+        now = 1_000.0
+        for pause in (1.0, 0.5, 0.03, 0.03, 0.69):
+            now += pause
+            key = Key("q", "q")
+            key.time = now
+            dashboard.post_message(key)
+            await wait_for_idle()
+        assert isinstance(dashboard.screen, DashboardScreen) and dashboard.return_value is None
+        key = Key("q", "q")
+        key.time = now + 0.71
+        dashboard.post_message(key)
+        await wait_for_idle()
         assert dashboard.return_value == 0
 
 

@@ -57,6 +57,20 @@ async def test_two_queued_resizes_do_not_repeat_forever(
         assert dashboard.screen.has_class("-wide") and not dashboard.screen.has_class("-small")
 
 
+@pytest.mark.parametrize("key", ["s", "ctrl+p", "question_mark", "E"])
+async def test_a_dialog_is_drawn_in_a_terminal_of_one_cell_too(
+    open_dashboard: OpenDashboard, key: str
+) -> None:
+    async with open_dashboard("data") as (dashboard, pilot):
+        await pilot.press(key)
+        await wait_until(pilot, lambda: len(dashboard.screen_stack) == 2)
+        for size in ((1, 1), (3, 1), (7, 30)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            assert dashboard.screen.size == size
+        assert dashboard.is_running
+
+
 def test_every_screen_and_dialog_is_resizable() -> None:
     screens: set[type[object]] = {
         *SCREENS,
