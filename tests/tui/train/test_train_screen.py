@@ -35,7 +35,7 @@ from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
-from tests.tui.support import CONFIG, events, make_run, notice, wait_until
+from tests.tui.support import CONFIG, events, make_run, notice, record_toasts, wait_until
 from tests.tui.train.support import FakeTraining, panes_by_view, record_starts
 
 
@@ -127,6 +127,22 @@ async def test_space_after_the_end_of_a_run_starts_the_next(
     app_state.feed = RunFeed.open(make_run(app_state.runs_dir))
     async with open_dashboard("train") as (dashboard, pilot):
         starts = record_starts(dashboard, monkeypatch)
+        await pilot.press("space")
+        await wait_until(pilot, lambda: starts == [CONFIG])
+
+
+async def test_space_in_the_instant_in_which_a_run_ends_starts_nothing(
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app_state.feed = RunFeed.open(make_run(app_state.runs_dir))
+    end = app_state.feed.state.end
+    assert end is not None
+    async with open_dashboard("train") as (dashboard, pilot):
+        starts, toasts = record_starts(dashboard, monkeypatch), record_toasts(monkeypatch)
+        monkeypatch.setattr(time, "time", lambda: end.t + 1.4)
+        await pilot.press("space")
+        assert starts == [] and "has just finished" in toasts[0]
+        monkeypatch.setattr(time, "time", lambda: end.t + 1.6)
         await pilot.press("space")
         await wait_until(pilot, lambda: starts == [CONFIG])
 

@@ -39,6 +39,8 @@ from fmnist_tui.util.sequences import next_item
 from fmnist_tui.util.text import safe_text
 
 VIEWS = ("settings", "run", "model", "log")
+# A key pressed so soon after the end of a run may have been meant for the run.
+_JUST_ENDED_S = 1.5
 
 
 class TrainScreen(ImageScreen):
@@ -236,6 +238,9 @@ class TrainScreen(ImageScreen):
                 await self._resume(feed)
             elif answer == "n":
                 self._start_new()
+        elif feed is not None and _has_just_ended(feed):
+            # The key may have been meant as a pause.
+            self.notify(f"{feed.name} has just finished; the same key starts the next run")
         else:
             self._start_new()
 
@@ -361,6 +366,12 @@ def _is_unfinished(feed: RunFeed) -> bool:
     """Whether the run shown is a training that has ended before its last step."""
     is_training = feed.kind == TRAIN and feed.state.started is not None
     return is_training and feed.config is not None and feed.state.end_reason != FINISHED
+
+
+def _has_just_ended(feed: RunFeed) -> bool:
+    """Whether the run has ended so lately that a key pressed now may not know."""
+    end = feed.state.end
+    return end is not None and 0 <= time.time() - end.t < _JUST_ENDED_S
 
 
 def _unfinished_dialog(feed: RunFeed) -> ChoiceDialog:
