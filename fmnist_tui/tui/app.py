@@ -288,9 +288,9 @@ class Dashboard(App[int]):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """Show a toast. The message is always plain text: it may quote file names."""
-        if self.is_running:
-            text = safe_text(message, 400)
+        """Show a toast, unless it is still there. The message is plain text: it may quote names."""
+        text = safe_text(message, 400)
+        if self.is_running and all(shown.message != text for shown in self._notifications):
             super().notify(text, title=title, severity=severity, timeout=timeout, markup=False)
 
     def status_line(self) -> Content:

@@ -151,6 +151,18 @@ async def test_s_stops_a_live_run_of_any_process(
         assert [type(command) for command in heard.poll()] == [Stop]
 
 
+async def test_a_key_that_is_held_down_in_vain_says_so_once(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
+    make_run(app_state.runs_dir)
+    async with open_dashboard("runs") as (dashboard, pilot):
+        await wait_for_rows(dashboard, pilot, 1)
+        await pilot.press(*"ssss")  # held down
+        await wait_until(pilot, lambda: bool(dashboard._notifications))
+        (toast,) = dashboard._notifications
+        assert "is not running" in toast.message
+
+
 async def test_a_archives_a_run_after_asking(
     open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
