@@ -93,6 +93,7 @@ def _run_app(app_state: AppState, first: str, size: browser_driver.Size | None) 
     def force_end() -> None:
         screen.give_up()
         screen.restore()
+        sys.stderr = sys.__stderr__  # Textual has replaced it
         _print("the screen did not close in time")
         _finish_run(app_state)
         app_state.settings.flush()

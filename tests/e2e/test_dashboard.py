@@ -199,6 +199,31 @@ def test_a_signal_while_the_run_is_saved_does_not_end_the_saving(
         assert "stopped at step" in busy.text()
 
 
+HANGS = """
+import threading
+from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.state import leaving
+
+leaving.LIMIT_SECONDS = 0.5
+Dashboard.quit_now = lambda *_: threading.Event().wait()
+from fmnist_tui.__main__ import main
+raise SystemExit(main())
+"""
+
+
+def test_a_screen_that_hangs_does_not_keep_the_run_from_being_handed_over(
+    env: dict[str, str],
+) -> None:
+    with training(env, code=HANGS) as busy:
+        os.kill(busy.pid, signal.SIGHUP)
+        assert busy.wait_for_exit() == 129
+        assert busy.is_restored()
+        assert "the screen did not close in time" in busy.text()
+        assert "continues in process" in busy.text()
+    wait_for(lambda: len(starts(env)) == 2)
+    stop_process(env)
+
+
 DEAD_STORAGE = """
 import threading
 from fmnist_tui.tui.screens.sweep.study_list import StudyWatcher
