@@ -22,12 +22,16 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def started_with(folder: Path) -> set[int]:
-    """The living processes that were started with this folder in their environment."""
+def started_with(folder: Path, word: str = "") -> set[int]:
+    """The living processes that were started with this folder in their environment, and with
+    this word in their command."""
     wanted, found = os.fsencode(folder), set()
     for path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
-            if wanted in path.read_bytes() and is_alive(int(path.parent.name)):
+            command = path.with_name("cmdline").read_bytes()
+            if wanted not in path.read_bytes() or word.encode() not in command:
+                continue
+            if is_alive(int(path.parent.name)):
                 found.add(int(path.parent.name))
     return found
 

@@ -102,7 +102,7 @@ class Work:
         elif self.state == SWEEPING:
             wait_for(lambda: self._has_progress("*/trials/*"))
         elif self.state == ENSEMBLE:
-            wait_for(lambda: processes.started_with(self.folder) - {line.pid})
+            wait_for(lambda: processes.started_with(self.folder, "ensemble"))
 
     def go_on(self) -> None:
         """End the hold."""
