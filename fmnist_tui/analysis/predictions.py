@@ -6,6 +6,7 @@ Screens, comparisons and reports read these files without torch.
 from __future__ import annotations
 
 import io
+import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,9 @@ from fmnist_tui.analysis.metrics import Evaluation, compute_metrics, softmax
 from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
+
+SIZE_LIMIT = 256 << 20
+"""Bytes of all numbers: those of 60,000 images of a thousand classes."""
 
 Rows = slice | list[int]
 ALL = slice(None)
@@ -122,12 +126,14 @@ class Predictions:
         """The predictions in a file; a UserError if it is missing, unreadable or damaged."""
         name = safe_text(path)
         try:
-            data = path.read_bytes()
+            with path.open("rb") as opened:
+                data = opened.read(SIZE_LIMIT + 1)
         except FileNotFoundError:
             raise UserError(f"{name}: there are no predictions yet; run `evaluate` first") from None
         except OSError as error:
             raise UserError(f"{name}: cannot be read: {error.strerror or error}") from None
         try:
+            _check_size(data)
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 logits, labels, indices = file["logits"], file["labels"], file["indices"]
                 classes = tuple(map(str, file["classes"]))
@@ -138,7 +144,8 @@ class Predictions:
         except MemoryError:  # a damaged header can ask for any amount
             raise UserError(f"{name}: not enough memory to read it, or damaged") from None
         except Exception as error:  # noqa: BLE001 - damaged files make zip, zlib and numpy raise anything
-            raise UserError(f"{name}: damaged predictions ({format_error(error)})") from None
+            reason = safe_text(format_error(error), 150)
+            raise UserError(f"{name}: damaged predictions ({reason})") from None
         shape = (len(labels), len(classes))
         per_image = [indices] if ids is None else [indices, ids]
         if (
@@ -166,3 +173,13 @@ class Predictions:
             epoch,
             ids,
         )
+
+
+def _check_size(data: bytes) -> None:
+    """Raise a ValueError if a file, or what it holds compressed, is too large to be one of ours."""
+    size = len(data)
+    if size <= SIZE_LIMIT:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    if size > SIZE_LIMIT:
+        raise ValueError(f"more than {SIZE_LIMIT >> 20} MB")

@@ -291,7 +291,7 @@ class RunState:
                 self._step_timer.pause(event.t)
             else:
                 self._step_timer.resume(event.t)
-        elif event.what == THREADS and event.value.isdigit():
+        elif event.what == THREADS and event.value.isdecimal() and len(event.value) < 10:
             self.threads = int(event.value)
             self.thread_changes += 1
         elif event.what == "lr":
@@ -308,10 +308,25 @@ class RunState:
         self.telemetry = event
 
     def _evaluated(self, event: Evaluated) -> None:
-        self.record.evaluate(event)
+        if self._is_table(event.confusion):
+            self.record.evaluate(event)
+        else:
+            self.alerts.append(Alert(event.t, "warning", f"damaged figures on {event.split}"))
 
     def _glance(self, event: Glance) -> None:
-        self.glance = event
+        classes = range(len(self.started.classes) if self.started is not None else 0)
+        samples = (event.indices, event.labels, event.said, event.shares)
+        if (
+            len(set(map(len, samples))) == 1
+            and all(label in classes for label in (*event.labels, *event.said))
+            and (not event.confusion or self._is_table(event.confusion))
+        ):
+            self.glance = event
+
+    def _is_table(self, confusion: tuple[tuple[int, ...], ...]) -> bool:
+        """Whether it counts the run's classes by class; a damaged line may count anything."""
+        count = len(self.started.classes) if self.started is not None else len(confusion)
+        return len(confusion) == count and all(len(row) == count for row in confusion)
 
     def _lr_probed(self, event: LrProbed) -> None:
         if self.search is None or self.search.end is not None or event.probe <= 1:

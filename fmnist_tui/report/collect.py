@@ -21,6 +21,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import BROKEN, RunSummary, summarise_run
 from fmnist_tui.util.errors import UserError, format_error
+from fmnist_tui.util.formatting import format_count
 from fmnist_tui.util.progress import OnProgress, ignore_progress
 from fmnist_tui.util.text import safe_text
 from fmnist_tui.util.text_file import parse_toml, read_text
@@ -100,6 +101,11 @@ def collect_facts(
         )
     missing: list[MissingPart] = []
     state = replay(folder.events)
+    if state.unreadable_lines:
+        lines = format_count(state.unreadable_lines, "line")
+        missing.append(
+            MissingPart("a part of the record", f"{lines} of events.jsonl cannot be read")
+        )
     config_text, made_with = _read_config_file(folder.config)
     config = _parse_config(folder, missing)
     split = split or _default_split(folder, state)

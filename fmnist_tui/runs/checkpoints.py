@@ -84,5 +84,5 @@ def _read_manifest(data: bytes) -> tuple[int, int, int, str] | None:
     try:
         body: Any = json.loads(data)
         return int(body["step"]), int(body["epoch"]), int(body["size"]), str(body["sha256"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None

@@ -1,7 +1,8 @@
 """Cache of decoded image files: one file of pixels per dataset, mapped into memory.
 
 A cache entry is a folder named by a hash of the image files' names, sizes and times, and of the
-options. It is built under a temporary name: what a killed process leaves behind is never used.
+options. It is built under a temporary name: what a killed process leaves behind is never used, and
+what has changed since is built again.
 A file that is mapped is locked: what another process uses, on this machine or on another that has
 the same folder, is not removed.
 """
@@ -18,9 +19,11 @@ import shutil
 import tempfile
 import threading
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,12 +41,14 @@ from fmnist_tui.util.text import safe_text
 IN_MEMORY = 256 * 2**20
 """Splits up to this many bytes are copied into memory; larger ones are mapped."""
 
-_VERSION = 2  # increase it when decoding or the format changes
+_VERSION = 3  # increase it when decoding or the format changes
 _MAX_ENTRIES = 6
 _MAX_SPLIT_AGE = 3600  # seconds since its last use
 _TEMPORARY_PREFIX, _PIXELS, _INFO = ".new-", "pixels", "facts.json"
 _MAX_ERRORS = 5
 _CHUNK = 1024
+# Pixels up to this many bytes, a second's reading, are compared with their checksum.
+_CHECKED = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,13 +151,15 @@ def _build(
         rows: list[int] = []
         ids: list[bytes] = []
         errors: list[str] = []
-        skipped = 0
+        skipped = checksum = 0
         with (temporary / _PIXELS).open("wb") as file:
             for row, entry in enumerate(entries):
                 check_cancel(cancel)
                 try:
                     image, content = read_image(entry.path, size, channels)
-                    file.write(image.tobytes())
+                    pixels = image.tobytes()
+                    file.write(pixels)
+                    checksum = zlib.crc32(pixels, checksum)
                     rows.append(row)
                     ids.append(content)
                 except UserError as error:
@@ -167,8 +174,9 @@ def _build(
             "ids": b"".join(ids).hex(),
             "skipped": skipped,
             "complaints": errors,
+            "checksum": checksum,
         }
-        (temporary / _INFO).write_text(json.dumps(info))
+        (temporary / _INFO).write_text(json.dumps([info, _checksum(info)]))
         shutil.rmtree(folder, ignore_errors=True)
         move(temporary, folder)
     finally:
@@ -178,16 +186,24 @@ def _build(
 def _open(folder: Path, size: int, channels: int) -> DecodedImages | None:
     """The images of a cache entry; None if it does not exist or is damaged."""
     try:
-        info = json.loads((folder / _INFO).read_bytes())
+        info, checksum = json.loads((folder / _INFO).read_bytes())
+        if checksum != _checksum(info):
+            return None
         rows = np.array(info["rows"], np.int64)
         ids = join_ids([bytes.fromhex(info["ids"])])
         if len(ids) != len(rows):
             return None
         images = _map(folder / _PIXELS, (len(rows), size, size, channels))
+        if images.nbytes <= _CHECKED and zlib.crc32(images.data) != info["checksum"]:
+            return None
         errors = tuple(info["complaints"])
         return DecodedImages(images, rows, ids, info["skipped"], errors, folder)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _checksum(info: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(info).encode())
 
 
 def _map(file: Path, shape: tuple[int, ...]) -> Images:

@@ -114,4 +114,8 @@ def _notes(
         f"{safe_text(name, 60)} has no class folders: its images are not used"
         for name in listing.without_classes
     ]
+    if listing.beside:
+        images = format_count(listing.beside, "image")
+        verb = "is" if listing.beside == 1 else "are"
+        notes.append(f"{images} beside the class folders {verb} not used")
     return tuple(notes)

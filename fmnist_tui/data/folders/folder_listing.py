@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmnist_tui.config.dataset_catalog import SPLITS
+from fmnist_tui.data.images.image_folder import list_images
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
@@ -40,12 +41,14 @@ class ImageFile:
 class FolderListing:
     """The classes, sorted by name, and all their files, sorted by name.
 
-    `without_classes` names the folders of splits that have no class folders."""
+    `without_classes` names the folders of splits that have no class folders, `beside` counts the
+    images beside class folders or folders of splits."""
 
     classes: tuple[str, ...]
     entries: tuple[ImageFile, ...]
     unreadable: tuple[str, ...]
     without_classes: tuple[str, ...] = ()
+    beside: int = 0
 
 
 def list_folder(root: Path) -> FolderListing:
@@ -87,7 +90,9 @@ def list_folder(root: Path) -> FolderListing:
                 entries.append(ImageFile(path, name, name_in_class, *facts))
     entries.sort(key=lambda entry: entry.name)
     without_classes = tuple(folder.name for folder in parents[1:] if not class_folders[folder])
-    return FolderListing(tuple(classes), tuple(entries), tuple(unreadable), without_classes)
+    holders = {root, *(parent for parent in parents if class_folders[parent])}
+    beside = sum(len(_images(holder)) for holder in holders)
+    return FolderListing(tuple(classes), tuple(entries), tuple(unreadable), without_classes, beside)
 
 
 def _find_split_folders(root: Path, folders: Sequence[Path]) -> dict[str, Path]:
@@ -137,6 +142,11 @@ def _subfolders(folder: Path) -> list[Path]:
         for path in paths
         if not path.name.startswith(".") and path.is_dir() and _identity(path) not in parents
     ]
+
+
+def _images(folder: Path) -> list[Path]:
+    """The files directly in `folder` that are images by their names."""
+    return [path for path in list_images(folder) if path.is_file()]
 
 
 def _identity(folder: Path) -> tuple[int, int]:

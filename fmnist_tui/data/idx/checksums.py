@@ -53,7 +53,7 @@ class ChecksumFile:
     def _load_record(self) -> dict[str, dict[str, object]]:
         try:
             record = json.loads(self._path.read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         valid = isinstance(record, dict) and all(isinstance(item, dict) for item in record.values())
         return record if valid else {}

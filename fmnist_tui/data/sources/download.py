@@ -128,9 +128,11 @@ class _Download:
         try:
             note = _Note(**json.loads(self.note.read_bytes()))
             size = self.partial.stat().st_size
-        except (OSError, ValueError, TypeError):
+            fits = (
+                note.url == self.url and note.validator and 0 < size <= (note.total or self.limit)
+            )
+        except (OSError, ValueError, TypeError, RecursionError):
             return 0, None
-        fits = note.url == self.url and note.validator and 0 < size <= (note.total or self.limit)
         return (size, note) if fits else (0, None)
 
     def _reset(self) -> None:

@@ -32,7 +32,7 @@ def check_archive(file: IO[bytes]) -> None:
     with _open(file) as archive:
         entries = archive.infolist()
     sizes = {entry.filename.split("/", 1)[-1]: entry.file_size for entry in entries}
-    if "data.pkl" not in sizes:
+    if "data.pkl" not in sizes or len(sizes) < len(entries):
         raise ArchiveError("refused, a zip file but not written by torch")
     if "constants.pkl" in sizes or any(name.startswith("code/") for name in sizes):
         raise ArchiveError("refused, a TorchScript program instead of plain weights")

@@ -24,7 +24,8 @@ from safetensors.torch import load_file, save_file
 from fmnist_tui.engine.checkpoints import weights_hash
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, load_payload
 from fmnist_tui.engine.checkpoints.torch_archive import ArchiveError, compare_checksums
-from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.errors import UserError, format_error
+from fmnist_tui.util.text import safe_text
 
 CPU_SECONDS = 20
 EXTRA_MEMORY = 1 << 28
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> int:
     _limit_memory(size + EXTRA_MEMORY)
     try:
         contents = read(source)
-        weights = _check_tensors(contents, source.name)
+        weights = check_tensors(contents, source.name)
         _limit_memory(size + EXTRA_MEMORY + 3 * _count_bytes(weights))
         copies = {key: tensor.contiguous().clone() for key, tensor in weights.items()}
         save_file(copies, folder / "weights.safetensors")
@@ -111,7 +112,8 @@ def _read_safetensors(source: Path) -> Contents:
             metadata = opened.metadata() or {}
         weights = load_file(source)
     except (SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{name}: damaged safetensors file ({error})") from None
+        reason = safe_text(format_error(error), 200)
+        raise CheckpointError(f"{name}: damaged safetensors file ({reason})") from None
     if METADATA not in metadata:
         return Contents(weights, {}, is_checked=False)
     facts = _parse_facts(metadata[METADATA])
@@ -158,7 +160,7 @@ def _select(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {key: facts[key] for key in FACTS if key in facts}
 
 
-def _check_tensors(contents: Contents, name: str) -> dict[str, torch.Tensor]:
+def check_tensors(contents: Contents, name: str) -> dict[str, torch.Tensor]:
     """The weights, if they are tensors that the file holds and that fit the model it describes."""
     weights = contents.weights
     if not isinstance(weights, Mapping) or not weights:

@@ -177,7 +177,7 @@ class ModelInfo:
             return info
         except ConfigError as error:
             raise CheckpointError(f"{source}: its config is not usable: {error}") from None
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise CheckpointError(
                 f"{source}: does not say which model and data its weights are for"
             ) from None

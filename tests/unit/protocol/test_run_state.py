@@ -222,3 +222,27 @@ def test_memory_is_bounded() -> None:
     assert len(state.record.evaluations) == 64
     assert state.alerts[-1] == note("4999") and "step-4999.pt" in state.checkpoints
     assert state.epochs_done == 4999
+
+
+def test_figures_of_other_classes_than_the_runs_are_no_figures() -> None:
+    classes = len(started().classes)
+    good = tuple((1,) * classes for _ in range(classes))
+    for confusion in ((), good[1:], (good[0][1:], *good[1:]), (*good, good[0])):
+        state = state_after(started(), dataclasses.replace(evaluated(0.9), confusion=confusion))
+        assert state.evaluation("test") is None
+        assert state.alerts[-1].message == "damaged figures on test"
+    samples = glance(2)
+    for wrong in (
+        {"labels": (0, classes)},
+        {"said": (-1, 0)},
+        {"shares": ()},
+        {"confusion": ((1,),)},
+    ):
+        assert state_after(started(), dataclasses.replace(samples, **wrong)).glance is None
+    state = state_after(started(), evaluated(0.9), samples)
+    assert state.evaluation("test") is not None and state.glance == samples
+
+
+def test_a_number_of_threads_that_is_none_is_ignored() -> None:
+    for value in ("²", "9" * 5000, "-1", ""):
+        assert state_after(started(), changed("threads", value)).thread_changes == 0

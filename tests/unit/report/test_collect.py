@@ -107,14 +107,15 @@ def test_an_unreadable_config_is_listed_as_missing(tmp_path: Path, text: str | N
     assert "Learning curves" in page.text
 
 
-def test_an_evaluation_that_does_not_match_the_classes_is_listed_as_missing(tmp_path: Path) -> None:
+def test_lines_that_cannot_be_read_are_listed_as_missing(tmp_path: Path) -> None:
     folder = make_run(tmp_path, splits=())
+    with_all, _ = build_report(folder, tmp_path)
     bad = Evaluated(9.0, 80, 4, "best", "test", 3, 0.1, 0.5, 0.4, 0.6, 0.5, 0.1, ((1, 2),))
     with folder.events.open("a") as file:
-        file.write(EVENTS.encode(bad) + "\n")
+        file.write(f"{EVENTS.encode(bad)}\nno event\n")
     facts, _ = build_report(folder, tmp_path)
-    assert facts.scores is None
-    assert "does not match the 10 classes" in facts.missing[-1].reason
+    assert facts.scores == with_all.scores
+    assert facts.missing[0].reason == "1 line of events.jsonl cannot be read"
 
 
 def test_an_unfinished_run_is_labelled(tmp_path: Path) -> None:

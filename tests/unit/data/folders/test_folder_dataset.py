@@ -369,6 +369,28 @@ def test_a_damaged_cache_entry_is_replaced(folder: Folder) -> None:
         np.testing.assert_array_equal(folder.load().train.images, first.train.images)
 
 
+@pytest.mark.parametrize("name", ["pixels", "facts.json"])
+def test_a_cache_entry_with_a_changed_byte_is_replaced(folder: Folder, name: str) -> None:
+    folder.classes("a", "b")
+    before = folder.load()
+    [file] = (folder.data / "cache").glob(f"*/{name}")
+    data = file.read_bytes()
+    place = len(data) // 2
+    file.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    after = folder.load()
+    assert np.array_equal(before.train.images, after.train.images)
+    assert np.array_equal(before.train.labels, after.train.labels)
+    assert file.read_bytes() == data
+
+
+def test_images_beside_the_class_folders_are_not_used_and_said(folder: Folder) -> None:
+    folder.classes("a", "b")
+    assert folder.load().notes == ()
+    for name in ("a.png", "b.jpg", ".hidden.png", "notes.txt"):
+        (folder.root / name).write_bytes(b"")
+    assert folder.load().notes == ("2 images beside the class folders are not used",)
+
+
 def test_only_the_most_recently_used_cache_entries_are_kept(folder: Folder) -> None:
     folder.classes("a", "b", count=3)
     for size in range(8, 20):
