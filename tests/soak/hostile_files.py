@@ -53,6 +53,11 @@ def file_of(what: str, name: str, data: bytes) -> HostileFile:
     return HostileFile(what, name, partial(_write_bytes, data))
 
 
+def file_made_by(what: str, name: str, make: Callable[[], bytes]) -> HostileFile:
+    """A file of bytes that take long to make, and are made only where it is read."""
+    return HostileFile(what, name, lambda path: path.write_bytes(make()))
+
+
 def _write_bytes(data: bytes, path: Path) -> None:
     path.write_bytes(data)
 

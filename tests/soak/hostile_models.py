@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from tests.soak.hostile_files import PROOF, HostileFile, file_of
+from tests.soak.hostile_files import PROOF, HostileFile, file_made_by, file_of
 
 GIGABYTE = 1 << 30
 
@@ -78,41 +78,48 @@ def pickled(operations: bytes) -> bytes:
 def archives() -> Iterator[HostileFile]:
     """Zip files that claim, hide or repeat what they hold, and pickles of many operations."""
     warnings.simplefilter("ignore")
-    zeros = bytes(100 << 20)
     end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 9, 9, 3 * GIGABYTE - 22, 0, 0)
     twice = io.BytesIO()
     with zipfile.ZipFile(twice, "w") as file:
         for data in (b"}.", b"].", b"}."):
             file.writestr(zipfile.ZipInfo("archive/data.pkl"), data)
     small = saved({"a": torch.ones(3)})
-    cases: dict[str, bytes] = {
-        "compressed zeros": archive({"data.pkl": b"}.", "data/0": zeros}, zipfile.ZIP_DEFLATED),
-        "a compressed pickle": archive({"data.pkl": zeros}, zipfile.ZIP_BZIP2),
-        "TorchScript": archive({"data.pkl": b"}.", "constants.pkl": b"}.", "code/a.py": b""}),
-        "60,000 parts": archive({"data.pkl": b"}."} | {f"data/{n}": b"" for n in range(60_000)}),
-        "three pickles": twice.getvalue(),
-        "marked as encrypted": small.replace(
+    cases: dict[str, Callable[[], bytes]] = {
+        "compressed zeros": lambda: archive(
+            {"data.pkl": b"}.", "data/0": bytes(100 << 20)}, zipfile.ZIP_DEFLATED
+        ),
+        "a compressed pickle": lambda: archive({"data.pkl": bytes(100 << 20)}, zipfile.ZIP_BZIP2),
+        "TorchScript": lambda: archive(
+            {"data.pkl": b"}.", "constants.pkl": b"}.", "code/a.py": b""}
+        ),
+        "60,000 parts": lambda: archive(
+            {"data.pkl": b"}."} | {f"data/{n}": b"" for n in range(60_000)}
+        ),
+        "three pickles": lambda: twice.getvalue(),
+        "marked as encrypted": lambda: small.replace(
             b"PK\x01\x02\0\0\0\0\x08\x08", b"PK\x01\x02" + b"\1" * 6
         ),
-        "a zip in a zip": archive({"data.pkl": small}),
-        "nothing": b"",
-        "PK": b"PK",
-        "an empty archive": archive({}),
-        "40 MB of pickle": archive({"data.pkl": bytes(40 << 20)}),
-        "a million lists": pickled(b"]" * 1_000_000),
-        "lists in lists": pickled(b"]" * 100_000 + b"a" * 99_999),
-        "tuples in tuples": pickled(b")" + b"\x85" * 200_000),
-        "doubled tuples": pickled(b")" + b"q\0h\0\x86" * 200),
-        "a huge number": pickled(b"\x8b" + struct.pack("<i", 4_000_000) + b"\x7f" * 4_000_000),
-        "a text of 4 GB": pickled(b"X\xff\xff\xff\xff"),
-        "a text of 2^63 bytes": pickled(b"\x8d" + b"\xff" * 7 + b"\x7f"),
-        "an unknown operation": pickled(b"\xff"),
-        "an endless memo": pickled(b"}" + b"r\xff\xff\xff\x7f"),
-        "a storage of 2^60": _storage(1 << 60),
-        "a negative storage": _storage(-1),
+        "a zip in a zip": lambda: archive({"data.pkl": small}),
+        "nothing": lambda: b"",
+        "PK": lambda: b"PK",
+        "an empty archive": lambda: archive({}),
+        "40 MB of pickle": lambda: archive({"data.pkl": bytes(40 << 20)}),
+        "a million lists": lambda: pickled(b"]" * 1_000_000),
+        "lists in lists": lambda: pickled(b"]" * 100_000 + b"a" * 99_999),
+        "tuples in tuples": lambda: pickled(b")" + b"\x85" * 200_000),
+        "doubled tuples": lambda: pickled(b")" + b"q\0h\0\x86" * 200),
+        "a huge number": lambda: pickled(
+            b"\x8b" + struct.pack("<i", 4_000_000) + b"\x7f" * 4_000_000
+        ),
+        "a text of 4 GB": lambda: pickled(b"X\xff\xff\xff\xff"),
+        "a text of 2^63 bytes": lambda: pickled(b"\x8d" + b"\xff" * 7 + b"\x7f"),
+        "an unknown operation": lambda: pickled(b"\xff"),
+        "an endless memo": lambda: pickled(b"}" + b"r\xff\xff\xff\x7f"),
+        "a storage of 2^60": lambda: _storage(1 << 60),
+        "a negative storage": lambda: _storage(-1),
     }
-    for what, data in cases.items():
-        yield file_of(what, "model.pt", data)
+    for what, make in cases.items():
+        yield file_made_by(what, "model.pt", make)
     for size, tail in ((3 * GIGABYTE, b"\0"), (3 * GIGABYTE, end), (5 * GIGABYTE, b"\0")):
         for name in ("model.pt", "model.pth", "model.safetensors"):
             what = f"{size >> 30} GB that end in {tail[:2]!r}, {name}"
@@ -164,7 +171,7 @@ def tensors() -> Iterator[HostileFile]:
     }
     for what, value in values.items():
         for name, payload in (("model.pth", {"a": value}), ("model.pt", {"weights": {"a": value}})):
-            yield file_of(f"a tensor that is {what}, {name}", name, saved(payload))
+            yield file_made_by(f"a tensor that is {what}, {name}", name, partial(saved, payload))
     names: dict[str, object] = {
         "one storage 5,000 times": {f"t{number}": one for number in range(5_000)},
         "8,000 tensors": {f"t{number}": torch.ones(1) for number in range(8_000)},
@@ -173,7 +180,7 @@ def tensors() -> Iterator[HostileFile]:
         "no names": [torch.ones(1)],
     }
     for what, named in names.items():
-        yield file_of(what, "model.pth", saved(named))
+        yield file_made_by(what, "model.pth", partial(saved, named))
 
 
 # -- safetensors ---------------------------------------------------------------------------

@@ -162,4 +162,4 @@ def _predict_with(tally: Tally, files: list[HostileFile]) -> None:
         (place / file.name).unlink()
 
 
-CONCERN = Concern("models", run, short=150, full=5000)
+CONCERN = Concern("models", run, short=40, full=5000)

@@ -149,4 +149,4 @@ def _read_commands(path: Path) -> None:
     assert not find_unsafe_lines(f"{reader.invalid_lines} invalid lines")
 
 
-CONCERN = Concern("run files", run, short=30, full=2500)
+CONCERN = Concern("run files", run, short=15, full=2500)

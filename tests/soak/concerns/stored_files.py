@@ -7,6 +7,7 @@ import io
 import shutil
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,14 @@ from fmnist_tui.sweeps.snapshot import SnapshotReader
 from fmnist_tui.sweeps.storage import connect, parse_location
 from fmnist_tui.sweeps.study import StudyLedger
 from tests.soak.concern import Concern, Tally, spread
-from tests.soak.hostile_files import HostileFile, file_of, mutations, read_all, truncations
+from tests.soak.hostile_files import (
+    HostileFile,
+    file_made_by,
+    file_of,
+    mutations,
+    read_all,
+    truncations,
+)
 from tests.soak.json_values import json_variants
 
 Kinds = dict[Callable[[Path], object], list[HostileFile]]
@@ -60,7 +68,6 @@ def _predictions(place: Path) -> Kinds:
     whole.save(place / name)
     data = (place / name).read_bytes()
     bombs = {
-        "a gigabyte of zeros": _npz({"logits": (1 << 28, "<f4", 1 << 30)}),
         "a shape of 2^60": _npz({"logits": (1 << 60, "<f4", 16)}),
         "a shape of -1": _npz({"logits": (-1, "<f4", 16)}),
         "objects": _npz({"logits": (2, "|O", 16)}),
@@ -77,6 +84,8 @@ def _predictions(place: Path) -> Kinds:
         read.evaluation()
 
     odd = [file_of(f"predictions: {what}", name, bomb) for what, bomb in bombs.items()]
+    zeros = partial(_npz, {"logits": (1 << 28, "<f4", 1 << 30)})
+    odd.append(file_made_by("predictions: a gigabyte of zeros", name, zeros))
     return {read: [*_damaged(name, data, 400), *odd]}
 
 
@@ -107,11 +116,13 @@ def _idx_files(place: Path) -> Kinds:
         "2^96 pixels": header + b"\xff" * 12,
         "a gigabyte of images": header + b"\0\x14\0\0" + plain[8:],
         "200 dimensions": b"\0\0\x08\xc8" + b"\0\0\0\1" * 200,
-        "a gigabyte of zeros": gzip.compress(header + bytes(12) + bytes(1 << 30), 1),
         "gzip in gzip": gzip.compress(zipped),
         "1,000 gzip parts": zipped[:10] * 1000,
         "nothing": b"",
     }
+
+    def zeros() -> bytes:
+        return gzip.compress(header + bytes(12) + bytes(1 << 28), 1)
 
     def read(path: Path) -> None:
         read_idx(path, (None, 28, 28), "u1")
@@ -127,6 +138,7 @@ def _idx_files(place: Path) -> Kinds:
         read: [
             *_damaged(name, plain, 200),
             *(file_of(f"idx: {what}", name, data) for what, data in odd.items()),
+            file_made_by("idx: 256 MB of zeros", name, zeros),
         ],
         read_zipped: _damaged(f"{name}.gz", zipped, 300),
         read_record: [
@@ -204,4 +216,4 @@ def _read_study(path: Path) -> None:
     snapshot.best_so_far()
 
 
-CONCERN = Concern("stored files", run, short=40, full=3000)
+CONCERN = Concern("stored files", run, short=25, full=3000)
