@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from fmnist_tui.util.atomic_write import remove_stale_temporaries
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.text import safe_text
@@ -130,6 +131,11 @@ class RunFolder:
     def is_run(self) -> bool:
         """Whether this folder is a run: by its name, or because it has events."""
         return bool(_RUN_NAME.fullmatch(self.name)) or self.events.is_file()
+
+    def remove_temporaries(self) -> None:
+        """Remove what killed processes were writing; the lock of the run must be held."""
+        for folder in (self.path, self.predictions):
+            remove_stale_temporaries(folder)
 
     def size(self) -> int:
         """Bytes in the files of this folder that can be read."""

@@ -1,7 +1,7 @@
 """Atomic file writes: to a temporary file beside the target, synced, then renamed over it.
 
-A temporary file is locked while it is written. One that is not locked was left behind by a
-killed process: `remove_stale_temporaries` deletes it.
+A temporary file or folder is locked while it is written. One that is not locked was left behind by
+a killed process: `remove_stale_temporaries` deletes it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import errno
 import fcntl
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -50,6 +52,19 @@ def open_atomic(path: Path) -> Iterator[IO[bytes]]:
     sync_folder(path.parent)
 
 
+@contextlib.contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """A folder in `parent` to prepare files in. It is removed at the end; if the process is
+    killed, by the next one that prepares files in `parent`."""
+    remove_stale_temporaries(parent)
+    path, descriptor = _create_folder(parent)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(descriptor)
+
+
 def move(source: Path, target: Path) -> None:
     """Rename a file or folder, and make the new name outlast a power cut."""
     source.replace(target)
@@ -69,15 +84,34 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_stale_temporaries(folder: Path) -> list[Path]:
-    """Remove the temporary files that killed processes left in `folder`; returns their paths."""
+    """Remove what killed processes left in `folder`; returns the paths."""
     removed = []
     for path in sorted(folder.glob(f"{_PREFIX}*{_SUFFIX}")):
-        # A file that cannot be opened, locked or removed is in use or no longer exists.
-        with contextlib.suppress(OSError), path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
+        # One that cannot be opened, locked or removed is in use or no longer exists.
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
             removed.append(path)
     return removed
+
+
+def _create_folder(parent: Path) -> tuple[Path, int]:
+    """A new temporary folder and its descriptor, which is locked until it is closed."""
+    while True:
+        path = Path(tempfile.mkdtemp(_SUFFIX, _PREFIX, parent))
+        # Another process may remove it as stale before it is locked.
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if path.exists():
+                return path, descriptor
+            os.close(descriptor)
 
 
 def create_temporary(folder: Path, flags: int = os.O_WRONLY) -> tuple[Path, int]:

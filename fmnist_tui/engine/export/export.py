@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -45,7 +44,7 @@ from fmnist_tui.engine.inference.classifier import (
     no_op,
 )
 from fmnist_tui.engine.inference.evaluate import tick_with_progress
-from fmnist_tui.util.atomic_write import atomic_write, sync_folder
+from fmnist_tui.util.atomic_write import atomic_write, sync_folder, temporary_folder
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.progress import OnProgress, ignore_progress
 from fmnist_tui.util.text import safe_text
@@ -118,8 +117,8 @@ def export(
     classifier.device.apply_to_thread()
     path = request.path
     try:
-        with tempfile.TemporaryDirectory(prefix=".exporting-", dir=path.parent) as folder:
-            temporary = Path(folder) / path.name
+        with temporary_folder(path.parent) as folder:
+            temporary = folder / path.name
             on_progress(0, 0, f"writing {path.name}")
             data = _to_bytes(classifier, facts, request)
             exported = Exported(

@@ -118,4 +118,5 @@ def save_predictions(folder: RunFolder, evaluation: SplitEvaluation) -> None:
     """Save the predictions of a run's own checkpoint, or those of another under its own name."""
     is_own = evaluation.checkpoint == CheckpointStore(folder.checkpoints).own
     name = "" if is_own else evaluation.checkpoint
+    folder.remove_temporaries()
     evaluation.predictions.save(folder.predictions_of(evaluation.predictions.split, name))

@@ -188,6 +188,7 @@ class _TrainingRun:
         training, learner, failure = self._training, None, None
         try:
             self._store.remove_leftovers()
+            self._folder.remove_temporaries()
             info = ModelInfo.from_dataset(training.config, self._dataset)
             learner = Learner(info, self._dataset, self._device)
             notes = initialise(learner, self._store) if initialise else ()

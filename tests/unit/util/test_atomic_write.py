@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.util.atomic_write import atomic_write, open_atomic, remove_stale_temporaries
+from fmnist_tui.util.atomic_write import (
+    atomic_write,
+    open_atomic,
+    remove_stale_temporaries,
+    temporary_folder,
+)
 from tests.unit.support import read_line, send_line, start_python
 
 
@@ -175,3 +180,28 @@ def test_a_temporary_file_removed_before_it_was_locked_is_created_again(
     atomic_write(tmp_path / "a", b"x")
     assert len(swept) == 1
     assert names(tmp_path) == ["a"]
+
+
+def test_a_temporary_folder_that_a_killed_process_left_is_removed_by_the_next_one(
+    tmp_path: Path,
+) -> None:
+    code = """
+from pathlib import Path
+import sys
+from fmnist_tui.util.atomic_write import temporary_folder
+with temporary_folder(Path(sys.argv[1])) as folder:
+    (folder / "half").write_bytes(b"of it")
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
+    with start_python(code, tmp_path) as killed:
+        assert read_line(killed) == "ready"
+        with temporary_folder(tmp_path) as folder:
+            assert len(names(tmp_path)) == 2, "the other one is still written"
+            assert folder.is_dir()
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+    assert len(names(tmp_path)) == 1
+    with temporary_folder(tmp_path) as folder:
+        assert names(tmp_path) == [folder.name]
+    assert names(tmp_path) == []
