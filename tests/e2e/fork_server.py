@@ -127,11 +127,13 @@ class ForkServer:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._lock = threading.Lock()
 
-    def start(self, arguments: tuple[str, ...], environment: dict[str, str]) -> ForkedProcess:
+    def start(
+        self, arguments: tuple[str, ...], environment: dict[str, str], code: str | None = None
+    ) -> ForkedProcess:
         """Start the program with its output in pipes and no input."""
         (out, child_out), (err, child_err) = os.pipe(), os.pipe()
         no_input = os.open(os.devnull, os.O_RDONLY)
-        line = self._send(request(arguments, environment), (no_input, child_out, child_err))
+        line = self._send(request(arguments, environment, code), (no_input, child_out, child_err))
         return ForkedProcess(line, os.fdopen(out, "r"), os.fdopen(err, "r"))
 
     def start_in(

@@ -45,9 +45,10 @@ class Home:
             "COLUMNS": "100",
         }
 
-    def start(self, *arguments: str) -> ForkedProcess:
-        """Start the program in a forked process, which has torch imported already."""
-        return FORK_SERVER.start(arguments, self.environment)
+    def start(self, *arguments: str, code: str | None = None) -> ForkedProcess:
+        """Start the program in a forked process, which has torch imported already; run `code`
+        there before."""
+        return FORK_SERVER.start(arguments, self.environment, code)
 
     def start_cold(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the program in a new interpreter."""

@@ -79,7 +79,8 @@ class TrainingWork(Work):
                 shutil.rmtree(run)  # it was killed before it was a run
                 continue
             done = home.run("train", "--resume", run.name)
-            assert done.returncode == 0 or "is finished" in done.stderr, done.stderr
+            last = done.stderr.splitlines()[-1]
+            assert done.returncode == 0 or "is finished" in last, last
             return
         super().finish(home)
 
@@ -93,6 +94,11 @@ class SweepWork(Work):
 
     def prepare(self, home: Home) -> None:
         (home.runs.parent / "search.toml").write_text(SWEEP)
+
+    def check_killed(self, home: Home, expected: str) -> None:
+        for run in runs(home):
+            if not (run / "config.toml").exists():
+                shutil.rmtree(run)  # it was killed before it was a run
 
     def command(self, home: Home) -> list[str]:
         return ["sweep", str(home.runs.parent / "search.toml"), "--checkpoint-seconds", "0"]
@@ -230,23 +236,21 @@ def attempt(reference: Reference, folder: Path, call: str) -> str:
     return ""
 
 
-def moments(references: list[Reference], tries: int) -> Iterator[tuple[str, Reference, str]]:
+def moments(reference: Reference, tries: int) -> Iterator[tuple[str, Reference, str]]:
     """Half of the trials inside saves, spread over all points; half at random moments."""
-    draw = random.Random(tries)
-    shares = [each for each in references for _ in range(each.work.share)]
-    inside = Counter(each.work.name for each in spread(shares, tries // 2))
-    for reference in references:
-        for point in spread(range(1, reference.points + 1), inside[reference.work.name]):
-            yield f"{reference.work.name} at call {point}", reference, f"at_call({point})"
-    for reference in spread(shares, tries - tries // 2):
+    draw, name = random.Random(tries), reference.work.name
+    for point in spread(range(1, reference.points + 1), tries // 2):
+        yield f"{name} at call {point}", reference, f"at_call({point})"
+    for _ in range(tries - tries // 2):
         seconds = draw.uniform(0.01, 0.98) * reference.seconds
-        yield f"{reference.work.name} after {seconds:.3f} s", reference, f"after({seconds})"
+        yield f"{name} after {seconds:.3f} s", reference, f"after({seconds})"
 
 
 def run(tally: Tally, tries: int) -> None:
+    counts = Counter(spread([work for work in WORKS for _ in range(work.share)], tries))
     with ThreadPoolExecutor(WORKERS) as pool:
-        references = list(pool.map(lambda work: make_reference(work, tally.folder), WORKS))
-        cases = list(moments(references, tries))
+        references = pool.map(lambda work: make_reference(work, tally.folder), counts)
+        cases = [case for each in references for case in moments(each, counts[each.work])]
         lost = pool.map(
             lambda case: attempt(case[1][1], tally.folder / f"trial-{case[0]}", case[1][2]),
             enumerate(cases),
@@ -256,4 +260,4 @@ def run(tally: Tally, tries: int) -> None:
                 assert not why, why
 
 
-CONCERN = Concern("kill -9", run, short=8, full=400)
+CONCERN = Concern("kill -9", run, short=4, full=400)
