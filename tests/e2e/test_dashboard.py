@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import time
 from collections.abc import Iterator
@@ -335,37 +334,6 @@ def test_it_quits_after_sigcont(env: dict[str, str]) -> None:
         terminal.press("q")
         assert terminal.wait_for_exit() == 0
         assert terminal.is_restored()
-
-
-STAYING = """
-from fmnist_tui.__main__ import main
-from fmnist_tui.tui.command_palette import PaletteCommands
-actions = PaletteCommands._actions
-PaletteCommands._actions = lambda self: [e for e in actions(self) if "quit" not in e[0].lower()]
-raise SystemExit(main())
-"""
-
-
-def test_random_keys_and_resizes_while_training_do_not_crash_it(
-    env: dict[str, str],
-) -> None:
-    """500 keys and 200 resizes in random order with a fixed seed, without what quits: neither its
-    keys nor its entries in the palette."""
-    rng = random.Random(7)
-    keys = [*"123456asecnfuvymrzgopw/x[]?lkj ", "up", "down", "left", "right", "tab", "enter"]
-    keys += ["escape", "escape", "pageup", "pagedown", "ctrl+p"]
-    turns = ["key"] * 500 + ["size"] * 200
-    rng.shuffle(turns)
-    with training(env, "--debug", code=STAYING) as busy:
-        for turn in turns:
-            if turn == "key":
-                busy.press(rng.choice(keys), pause=0.005)
-            else:
-                busy.resize(rng.randint(10, 220), rng.randint(3, 70))
-        busy.resize(120, 36)
-        quit_dashboard(busy)
-        assert busy.is_restored()
-    assert all(len(events(run)) > 2 for run in runs(env))
 
 
 def test_keys_that_arrive_together_are_handled_one_after_the_other(

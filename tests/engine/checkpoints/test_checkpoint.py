@@ -124,7 +124,7 @@ def _same_json(first: bytes, second: bytes) -> bool:
 
 def test_a_kill_during_a_save_loses_no_acknowledged_checkpoint(tmp_path: Path) -> None:
     rng = random.Random(2)
-    for attempt in range(100):
+    for attempt in range(25):
         folder = tmp_path / str(attempt)
         reader, writer = os.pipe()
         child = os.fork()

@@ -62,13 +62,13 @@ def train_with_stops(folder: Path, interruptions: list[int], **values: object) -
     return hashes + digest(best["weights"])
 
 
-def test_twenty_random_interruptions_do_not_change_the_weights(tmp_path: Path) -> None:
+def test_random_interruptions_do_not_change_the_weights(tmp_path: Path) -> None:
     uninterrupted = train_with_stops(tmp_path / "uninterrupted", [])
     again = train_with_stops(tmp_path / "again", [])
     assert again == uninterrupted, "training itself is not deterministic"
     draw = random.Random(0)
-    points = [draw.randrange(1, STEPS) for _ in range(20)]
-    assert len(set(points)) > 10
+    points = [draw.randrange(1, STEPS) for _ in range(8)]
+    assert len(set(points)) > 4
     for number, point in enumerate(points):
         assert train_with_stops(tmp_path / str(number), [point]) == uninterrupted, (
             f"stopped at step {point}"

@@ -184,7 +184,6 @@ SHORT = (
     Case(CLIENT_KILLED, IDLE),
     Case(hang_then(signal.SIGTERM, 1.0), TRAINING),
     Case(SESSION_KILLED, SAVING, is_command=True),
-    Case(TSTP, IDLE),
     Case(send(signal.SIGUSR1), EVALUATING),
 )
 
