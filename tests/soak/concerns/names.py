@@ -13,7 +13,7 @@ from tests.soak.names import commands, dashboard, raw_terminal, world
 from tests.soak.names.hostile import hostile_names
 
 # Names that stand in one set of files.
-BATCH = 25
+BATCH = 50
 
 
 def run(tally: Tally, tries: int) -> None:
@@ -28,7 +28,7 @@ def run(tally: Tally, tries: int) -> None:
             commands.run_all(hostile, tally.lose)
             size = dashboard.SIZES[start // BATCH % len(dashboard.SIZES)]
             asyncio.run(dashboard.visit(hostile, tally.lose, size))
-            if start == BATCH:  # not in the short form: the program has to be started
+            if start == BATCH:  # not in the short form, which need not start the program
                 raw_terminal.visit(hostile, tally.lose)
         except Exception as error:  # noqa: BLE001 - what comes after it is not tried
             tally.lose(f"names {start} to {start + len(batch) - 1}", repr(error))

@@ -126,9 +126,9 @@ def _commands(world: World) -> Iterator[Sequence[str]]:
         yield "runs", "compare", path, other
         yield "runs", "archive", path
         yield "runs", "unarchive", run.name
-        yield "evaluate", path, "--split", "val"
         yield "errors", path
         if index % 8 == 0:
+            yield "evaluate", path, "--split", "val"
             yield ("report", path, "--out", file_name(run.name, ".html"), "--force")
             yield "ensemble", path, other
             yield "train", "--resume", path, "--epochs", "2"
@@ -145,10 +145,10 @@ def _commands(world: World) -> Iterator[Sequence[str]]:
             yield "train", option, name
         yield "train", "--dataset", f"folder:{name}"
         yield "sweep", "start", name
-        yield ("predict", f"{name}.safetensors", name)
         yield (name,)
-    for model in world.models[:1]:
+    for model in world.models[:1]:  # a process reads each
         yield ("predict", str(model), str(world.images))
+        yield ("predict", f"{model}.pt", str(world.images))
     for recipe in world.recipes.iterdir():
         yield "recipes", "show", recipe.stem
         yield "train", "--config", str(recipe), "--lr", "-1"

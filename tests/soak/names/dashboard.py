@@ -17,6 +17,7 @@ from fmnist_tui.tui.screens.data.browser import DatasetBrowser
 from fmnist_tui.tui.screens.predict.file_table import FileTable
 from fmnist_tui.tui.screens.predict.path_input import PathInput
 from fmnist_tui.tui.screens.predict.predictor import Predictor
+from fmnist_tui.tui.screens.predict.stages import StagesPane
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.job import FAILED, BackgroundJob
 from fmnist_tui.tui.state.settings import Settings
@@ -64,7 +65,7 @@ class Visitor:
     async def visit(self) -> None:
         await self.data()
         await self.runs()
-        for index, run in enumerate(self.world.runs[::5]):
+        for index, run in enumerate(self.world.runs[::10]):
             await self.open_run(run, *("342" if index == 0 else "34"[index % 2]))
         await self.predict()
         await self.sweep()
@@ -125,7 +126,9 @@ class Visitor:
             await self.paste(name)
             self.look(f"predict, pasted into the path {ascii(name)[:60]}")
         await self.press("enter", where="predict, typed")
-        self.app.set_focus(None)
+        await wait_until(self.pilot, lambda: not self._predictor.is_busy)
+        self.app.screen.query_one(StagesPane).focus()
+        await self.pilot.pause()
         await self.ask("w", "models")
 
     @property
