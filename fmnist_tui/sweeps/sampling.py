@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fmnist_tui.sweeps.space import Dimension, Value
 from fmnist_tui.sweeps.spec import SweepSpec
-from fmnist_tui.sweeps.trial_states import RETRY_OF
+from fmnist_tui.sweeps.trial_states import RETRY_OF, WORKER
 
 
 def build_distributions(spec: SweepSpec) -> dict[str, BaseDistribution]:
@@ -82,7 +82,7 @@ class NumberedSampler(BaseSampler):
         if not self._grid:
             return self._inner.sample_relative(study, trial, search_space)
         index = sum(
-            other.number < trial.number and RETRY_OF not in other.user_attrs
+            other.number < trial.number and _takes_point(other)
             for other in study.get_trials(deepcopy=False)
         )
         return dict(self._grid[index % len(self._grid)])
@@ -104,6 +104,13 @@ class NumberedSampler(BaseSampler):
         values: Sequence[float] | None,
     ) -> None:
         self._inner.after_trial(study, trial, state, values)
+
+
+def _takes_point(trial: FrozenTrial) -> bool:
+    """Whether a trial has a grid point of its own: it repeats no other, and did not lose its
+    worker before it was known."""
+    is_abandoned = trial.state.is_finished() and WORKER not in trial.user_attrs
+    return RETRY_OF not in trial.user_attrs and not is_abandoned
 
 
 def _grid_points(spec: SweepSpec) -> list[dict[str, Value]]:

@@ -50,6 +50,10 @@ class StorageLocation:
     url: URL | None = field(default=None, repr=False)
 
     @property
+    def is_sqlite(self) -> bool:
+        return self.path is not None and not self.is_journal
+
+    @property
     def is_missing(self) -> bool:
         """Whether it is a file that does not exist yet."""
         return self.path is not None and not self.path.exists()
@@ -152,9 +156,10 @@ def exclusive(location: StorageLocation) -> Iterator[None]:
     """Hold a file lock against the other workers of this machine, for SQLite only.
 
     SQLite has no row locks: two workers could take the same waiting trial."""
-    if location.path is None or location.is_journal:
+    if not location.is_sqlite:
         yield
         return
+    assert location.path is not None
     # Without file locks there is only the small chance that a trial runs twice.
     with locked(location.path.with_name(f"{location.path.name}.lock")):
         yield

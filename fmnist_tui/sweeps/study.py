@@ -13,7 +13,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -128,11 +128,9 @@ class StudyLedger:
         with _storage_errors(self.location):
             with exclusive(self.location):
                 trial = self.study.ask(self._distributions)
-            now = time.time()
-            trial.set_user_attr(
-                states.WORKER,
-                {**_this_process(), "began": now, states.SWEEP: sweep_folder},
-            )
+                now = time.time()
+                worker = {**_this_process(), "began": now, states.SWEEP: sweep_folder}
+                trial.set_user_attr(states.WORKER, worker)
             trial.set_user_attr(states.HEARTBEAT, now)
         return ClaimedTrial(
             trial.number, sampling.typed_params(trial.params, self.spec), trial, now
@@ -176,11 +174,11 @@ class StudyLedger:
 
     def requeue(self, claimed: ClaimedTrial, why: str) -> None:
         """End it as stopped and queue its settings again, for any worker."""
-        # Retried after a storage failure in between: only the missing part is done then.
-        if claimed.number not in self._requeued:
-            self.end(claimed, states.STOPPED, why=why)
-            self._requeued.add(claimed.number)
-        with _storage_errors(self.location):
+        with _storage_errors(self.location), exclusive(self.location):
+            # Retried after a storage failure in between: only the missing part is done then.
+            if claimed.number not in self._requeued:
+                self.end(claimed, states.STOPPED, why=why)
+                self._requeued.add(claimed.number)
             attempt = claimed.trial.user_attrs.get(states.ATTEMPT, 1)
             _enqueue(self.study, claimed.number, claimed.params, attempt)
 
@@ -188,15 +186,33 @@ class StudyLedger:
         """End the trials whose worker died and queue their settings again; their numbers."""
         recovered = []
         with _storage_errors(self.location):
-            for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                if self._is_lost(trial):
+            with exclusive(self.location):
+                trials = self.study.get_trials(deepcopy=False)
+                if self.location.is_sqlite:
+                    self._queue_forgotten(trials)
+            for trial in trials:
+                if trial.state == TrialState.RUNNING and self._is_lost(trial):
                     with contextlib.suppress(AlreadyEndedError):
                         end_lost_trial(self.study, self._storage, self.location, trial)
                         recovered.append(trial.number)
         return recovered
 
+    def _queue_forgotten(self, trials: Sequence[FrozenTrial]) -> None:
+        """Queue the settings of trials whose worker died after it had ended them and before it
+        could do so itself. The lock must be held: a living worker does both under it."""
+        retried = {trial.user_attrs.get(states.RETRY_OF) for trial in trials}
+        for trial in trials:
+            end = trial_end(trial).get("as") if trial.state.is_finished() else None
+            if end in states.REQUEUED and trial.number not in retried:
+                attempt = int(trial.user_attrs.get(states.ATTEMPT, 1))
+                attempt += end == states.LOST
+                _enqueue(self.study, trial.number, _chosen_params(trial), attempt)
+
     def _is_lost(self, trial: FrozenTrial) -> bool:
         if is_worker_dead(trial):
+            return True
+        if self.location.is_sqlite and not trial_worker(trial):
+            # A trial gets its worker under the lock under which this one was read.
             return True
         # Measured by this machine's clock alone: the clocks of others may differ.
         heartbeat, now = trial.user_attrs.get(states.HEARTBEAT), time.monotonic()
@@ -243,8 +259,8 @@ def end_lost_trial(
             trial_id, states.END, {"as": state, "why": why, "seconds": seconds}
         )
         study.tell(trial.number, state=TrialState.FAIL)
-    if state == states.LOST:
-        _enqueue(study, trial.number, trial.params, attempt + 1)
+        if state == states.LOST:
+            _enqueue(study, trial.number, _chosen_params(trial), attempt + 1)
 
 
 def is_worker_dead(trial: FrozenTrial) -> bool:
@@ -271,6 +287,12 @@ def _this_process() -> dict[str, Any]:
     with contextlib.suppress(OSError):
         space = str(Path("/proc/self/ns/pid").readlink())
     return {"host": socket.gethostname(), "pid": os.getpid(), "space": space}
+
+
+def _chosen_params(trial: FrozenTrial) -> Mapping[str, Any]:
+    """The settings of a trial; none if its worker died while it chose them."""
+    queued: Mapping[str, Any] = trial.system_attrs.get("fixed_params", {})
+    return queued or (trial.params if trial_worker(trial) else {})
 
 
 def _enqueue(study: optuna.Study, number: int, params: Mapping[str, Any], attempt: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fmnist_tui.sweeps import remote_control, trial_states
+from fmnist_tui.sweeps import remote_control, sampling, trial_states
 from fmnist_tui.sweeps import study as studies
 from fmnist_tui.sweeps.snapshot import SnapshotReader
 from fmnist_tui.sweeps.storage import StorageLocation, connect, parse_location
@@ -152,6 +152,39 @@ def test_a_trial_of_a_dead_process_is_recovered_once(
         "lost",
         "running",
     ]
+
+
+@pytest.mark.parametrize("chosen", ["nothing", "a part", "all"])
+def test_a_worker_that_dies_while_it_claims_a_trial_costs_no_point_of_a_grid(
+    tmp_path: Path, chosen: str
+) -> None:
+    location, spec = parse_location(f"sqlite:///{tmp_path}/s.db", tmp_path), make_spec(GRID)
+    points = [sampling.NumberedSampler(spec)._grid[number] for number in range(3)]
+    first = join_study(location, spec)
+    assert first.claim().params == points[0]
+    known = {"nothing": 0, "a part": 1, "all": None}[chosen]
+    # As `claim` does, up to where it was killed.
+    first.study.ask(dict(list(first._distributions.items())[:known]))
+    again = join_study(location, spec)
+    assert again.recover() == [1]
+    assert [again.claim().params for _ in range(2)] == points[1:]
+
+
+def test_a_lost_trial_whose_recovery_was_killed_too_is_queued_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = parse_location(f"sqlite:///{tmp_path}/s.db", tmp_path)
+    ledger = join_study(location)
+    claimed = ledger.claim()
+    with monkeypatch.context() as context:
+        context.setattr(studies, "_enqueue", lambda *_: None)  # killed just before
+        ledger.requeue(claimed, "Ctrl-C")
+    assert ledger.counts().waiting == 0
+    again = join_study(location)
+    for _ in range(2):
+        again.recover()
+        assert again.counts().waiting == 1
+    assert again.claim().params == claimed.params
 
 
 def test_two_workers_that_find_a_lost_trial_at_once_requeue_it_once(
