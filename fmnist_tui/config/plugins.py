@@ -23,6 +23,8 @@ Built = TypeVar("Built")
 TORCHVISION_PREFIX = "torchvision:"
 KINDS = {"models": "model", "optim": "optimiser"}
 _ENGINE = Path(__file__).parents[1] / "engine"
+# Letters of what a plugin says of its error
+_LONGEST_ERROR = 300
 
 
 @cache
@@ -73,8 +75,8 @@ def load_plugin(kind: str, name: str) -> Any:
     try:
         built_in = _built_in(kind).get(name)
         module = importlib.import_module(built_in) if built_in else _plugins(kind)[name].load()
-    except Exception as error:
-        raise _mistake(kind, name, f"cannot be loaded: {format_unexpected_error(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise _mistake(kind, name, f"cannot be loaded: {_describe(error)}") from error
     if not callable(getattr(module, "build", None)):
         raise _mistake(kind, name, "has no function build")
     return module
@@ -89,8 +91,8 @@ def build_plugin(kind: str, name: str, expected: type[Built], *arguments: Any) -
         built = module.build(*arguments)
     except UserError:
         raise
-    except Exception as error:
-        what = f"cannot be built: {format_unexpected_error(error)}"
+    except (Exception, SystemExit) as error:
+        what = f"cannot be built: {_describe(error)}"
         raise _mistake(kind, name, what, _line_in(module, error)) from error
     if not isinstance(built, expected):
         what = f"is unusable: build returned {type(built).__name__}, not {expected.__name__}"
@@ -108,7 +110,15 @@ def _mistake(kind: str, name: str, what: str, line: str = "") -> UserError:
     return UserError(f"{KINDS[kind]} {safe_text(name)} {what} ({safe_text(file)}{line})")
 
 
-def _line_in(module: Any, error: Exception) -> str:
+def _describe(error: BaseException) -> str:
+    """An error of the plugin in a few words; its message may be of any length, or raise."""
+    try:
+        return safe_text(format_unexpected_error(error), _LONGEST_ERROR)
+    except Exception:  # noqa: BLE001
+        return type(error).__name__
+
+
+def _line_in(module: Any, error: BaseException) -> str:
     """`, line 12` of the module's file, where an error came from."""
     frames = traceback.extract_tb(error.__traceback__)
     file = getattr(module, "__file__", None)

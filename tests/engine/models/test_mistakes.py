@@ -75,6 +75,14 @@ def test_a_mistake_in_an_optimiser_is_one_line_that_names_its_file(write_file: W
     assert str(file) in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["raise SystemExit", "def build(spec):\n    raise SystemExit"])
+def test_a_model_that_exits_does_not_end_the_program(write_file: WriteFile, text: str) -> None:
+    file = write_file("models", text)
+    with pytest.raises(UserError, match="SystemExit") as caught:
+        plugins.build_plugin("models", file.stem.replace("_", "-"), nn.Module, None)
+    assert str(file) in str(caught.value)
+
+
 def test_a_mistake_in_a_plugin_names_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint("theirs", "json:dumps", "fmnist_tui.models")
     monkeypatch.setattr(plugins, "_plugins", lambda kind: {"theirs": entry})
