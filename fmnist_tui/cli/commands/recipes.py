@@ -12,6 +12,7 @@ from fmnist_tui.config.plans import EnsembleStep, Plan
 from fmnist_tui.config.recipes import Claim, Recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.util.errors import UsageError
+from fmnist_tui.util.text import safe_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +70,7 @@ def _show(args: argparse.Namespace) -> None:
 
 def _format_recipe(recipe: Recipe, config: RunConfig, *, uses_gpu: bool) -> Iterator[str]:
     """A recipe as TOML, part by part."""
-    yield f"# {recipe.about}"
+    yield f"# {safe_text(recipe.about)}"
     yield recipes.to_toml(config).removesuffix("\n")
     if recipe.gpu:
         usage = "used on this machine" if uses_gpu else "not used here"
@@ -83,9 +84,9 @@ def _format_recipe(recipe: Recipe, config: RunConfig, *, uses_gpu: bool) -> Iter
         yield recipes.format_toml_lines(asdict(recipe.ensemble))
     plan = Plan.from_recipe(recipe)
     if len(plan.steps) > 1:
-        yield f"\n# steps: {', '.join(step.name for step in plan.steps)}"
+        yield "\n# steps: " + safe_text(", ".join(step.name for step in plan.steps))
     for claim in recipe.claims:
-        yield f"# claim: {_format_claim(claim)}"
+        yield f"# claim: {safe_text(_format_claim(claim))}"
 
 
 def _format_claim(claim: Claim) -> str:

@@ -35,4 +35,4 @@ def run(tally: Tally, tries: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-CONCERN = Concern("names and labels", run, short=2, full=500)
+CONCERN = Concern("names and labels", run, short=4, full=500)
