@@ -181,13 +181,6 @@ def test_a_flag_that_every_stage_sets_itself_is_refused(home: Home) -> None:
     assert "--classes is set by every stage of staged" in error
 
 
-def test_a_comment_of_recipes_show_is_one_line(home: Home, tmp_path: Path) -> None:
-    (tmp_path / "two.toml").write_text('about = "first\\nlr = 1"\n[run]\nmodel = "linear"\n')
-    home.environment["FMNIST_TUI_CONFIGS"] = str(tmp_path)
-    shown = home.run("recipes", "show", "two").stdout
-    assert shown.startswith("# first␊lr = 1\n[run]\n")
-
-
 def test_recipes_show_prints_stages_and_claims(home: Home) -> None:
     shown = home.run("recipes", "show", "staged").stdout
     assert tomllib.loads(shown)["stage"][1]["run"]["freeze"] == "convolutions"

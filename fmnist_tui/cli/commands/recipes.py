@@ -12,7 +12,6 @@ from fmnist_tui.config.plans import EnsembleStep, Plan
 from fmnist_tui.config.recipes import Claim, Recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.util.errors import UsageError
-from fmnist_tui.util.text import safe_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +69,7 @@ def _show(args: argparse.Namespace) -> None:
 
 def _format_recipe(recipe: Recipe, config: RunConfig, *, uses_gpu: bool) -> Iterator[str]:
     """A recipe as TOML, part by part."""
-    yield f"# {safe_text(recipe.about)}"
+    yield _format_comment(recipe.about)
     yield recipes.to_toml(config).removesuffix("\n")
     if recipe.gpu:
         usage = "used on this machine" if uses_gpu else "not used here"
@@ -84,9 +83,14 @@ def _format_recipe(recipe: Recipe, config: RunConfig, *, uses_gpu: bool) -> Iter
         yield recipes.format_toml_lines(asdict(recipe.ensemble))
     plan = Plan.from_recipe(recipe)
     if len(plan.steps) > 1:
-        yield "\n# steps: " + safe_text(", ".join(step.name for step in plan.steps))
+        yield "\n" + _format_comment(f"steps: {', '.join(step.name for step in plan.steps)}")
     for claim in recipe.claims:
-        yield f"# claim: {safe_text(_format_claim(claim))}"
+        yield _format_comment(f"claim: {_format_claim(claim)}")
+
+
+def _format_comment(text: str) -> str:
+    """A comment in TOML; of a text of several lines too, no line is a setting."""
+    return "\n".join(f"# {line}" for line in text.splitlines() or [""])
 
 
 def _format_claim(claim: Claim) -> str:

@@ -95,7 +95,8 @@ class _SettingsHelp(argparse.HelpFormatter):
         about = action.help or ""
         if action.dest in run_config.FIELDS:
             choices = run_config.setting_choices(action.dest) + MORE_CHOICES.get(action.dest, ())
-            about += f": {', '.join(choices)}".replace("%", "%%") if choices else ""
+            names = ", ".join(map(safe_text, choices)).replace("%", "%%")
+            about += f": {names}" if names else ""
         return about
 
 

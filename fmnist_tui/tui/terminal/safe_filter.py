@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from rich.cells import cell_len, split_graphemes
+from rich.cells import cell_len, set_cell_size, split_graphemes
 from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
@@ -34,7 +34,9 @@ def to_safe_cells(text: str) -> str:
     if safe_text(text) == text:
         return text
     spans, _ = split_graphemes(text)
-    return "".join(_to_cells(text[start:end], cells) for start, end, cells in spans)
+    shown = "".join(_to_cells(text[start:end], cells) for start, end, cells in spans)
+    # A joiner that joins nothing makes Rich count differently than it splits.
+    return set_cell_size(shown, cell_len(text))
 
 
 def _to_cells(part: str, cells: int) -> str:

@@ -29,6 +29,7 @@ def test_any_text_becomes_safe_in_the_same_number_of_cells(text: str) -> None:
         ("\x9b2J│", "2J│"),
         ("👩\u200d🔬x", "👩x"),
         ("❤\ufe0fx", "❤ x"),
+        ("\u200dabc", "\u200cab"),
         ("\U0001f1e9\U0001f1ea", "DE"),
         ("e" + "\u0301" * 90, "e" + "\u0301" * 6),
     ],

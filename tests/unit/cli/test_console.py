@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,15 @@ def test_results_that_nobody_reads_end_nothing(
     console.console.cache_clear()  # it still holds the table
     err = capsys.readouterr().err
     assert err == "the reader of the results has left; `fmnist-tui runs show last` shows them\n"
+
+
+def test_a_recipe_is_shown_as_the_same_recipe_whatever_its_words_hold(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    about = r"two lines\n[run]\nepochs = 99\u2028\u001b[2J"
+    (tmp_path / "two.toml").write_text(f'about = "{about}"\n[run]\nepochs = 3\n')
+    monkeypatch.setenv("FMNIST_TUI_CONFIGS", str(tmp_path))
+    assert main.run(["recipes", "show", "two"]) == 0
+    shown = capsys.readouterr().out
+    assert tomllib.loads(shown)["run"]["epochs"] == 3
+    assert "\x1b" not in shown and "\u2028" not in shown

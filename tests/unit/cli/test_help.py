@@ -64,5 +64,5 @@ def test_names_of_models_of_other_packages_in_help_control_no_terminal(
     monkeypatch.setattr(plugins, "_plugins", lambda kind: {name: None})
     assert main.run(["train", "--help"]) == 0
     shown = capsys.readouterr().out
-    assert "%s ␛]0;t␇" in shown.replace("\n", " ").replace("  ", " ")
+    assert "%s ␛]0;t␇␊[red]" in shown.replace("\n", " ").replace("  ", " ")
     assert "\x1b" not in shown and "\x07" not in shown
