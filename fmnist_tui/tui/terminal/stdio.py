@@ -136,7 +136,8 @@ class TerminalScreen:
         self._restore_line_modes(
             termios.TCSANOW if self._terminal.is_given_up else termios.TCSADRAIN
         )
-        with contextlib.suppress(OSError, ValueError):
+        # A thread may still be writing the rest of the screen.
+        with self._terminal.given_up(), contextlib.suppress(OSError, ValueError):
             self.file.close()
 
     def _has_room(self) -> bool:

@@ -76,3 +76,24 @@ def test_a_terminal_that_is_read_no_more_is_given_up_and_restored_when_it_is_rea
     assert shown.endswith(RESTORE.encode()) and len(shown) < len(MUCH)
     screen.file.write("nothing more")
     assert not read_all(ends[0])
+
+
+def test_a_screen_that_is_restored_while_a_thread_writes_to_it_raises_nothing(
+    ends: Ends, screen: TerminalScreen
+) -> None:
+    errors: list[BaseException] = []
+    terminal = screen.file.buffer
+
+    def write() -> None:
+        try:
+            terminal.write(MUCH.encode())
+            terminal.write(b"after it was closed")
+        except Exception as error:  # noqa: BLE001
+            errors.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    os.read(ends[0], 1)
+    screen.restore()
+    writer.join()
+    assert errors == []
