@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +38,22 @@ async def test_an_empty_list_shows_which_key_starts_a_run(open_dashboard: OpenDa
         for key in "uoacxsfv":
             await pilot.press(key)
         assert dashboard.screen.query_one("#page").display
+
+
+async def test_a_key_for_a_run_says_that_the_runs_are_still_being_listed(
+    open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end = threading.Event()
+    monkeypatch.setattr(runs_screen.RunIndex, "load", lambda _: may_end.wait(60) and [])
+    toasts = record_toasts(monkeypatch)
+    async with open_dashboard("runs") as (dashboard, pilot):
+        for key in ("space", "x"):
+            await pilot.press(key)
+            assert "still being listed" in toasts.pop()
+        may_end.set()
+        await wait_until(pilot, lambda: "press 2" in table(dashboard).empty)
+        await pilot.press("space")
+        assert toasts == ["no run selected"]
 
 
 async def test_runs_are_listed_with_their_states_and_results(

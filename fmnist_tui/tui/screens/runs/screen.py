@@ -206,6 +206,7 @@ class RunsScreen(TableScreen[RunSummary]):
     def action_mark(self) -> None:
         run = self._current
         if run is None:
+            self.notify_error(self._why_no_run())
             return
         if run.run.path in self._marks:
             del self._marks[run.run.path]
@@ -222,6 +223,9 @@ class RunsScreen(TableScreen[RunSummary]):
         self._marks.clear()
         self.draw()
         self._compare()
+
+    def _why_no_run(self) -> str:
+        return "no run selected" if self._is_loaded else "the runs are still being listed"
 
     @on(LineTable.RowSelected)
     def _open(self) -> None:
@@ -241,7 +245,7 @@ class RunsScreen(TableScreen[RunSummary]):
         """Do something with the run under the cursor."""
         run = self._current
         if run is None:
-            raise UserError("no run selected")
+            raise UserError(self._why_no_run())
         if name == "export":
             await export_run(self, run)
         else:
