@@ -6,6 +6,7 @@ Most trials wait for processes, so that several concerns are tried at once, each
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -45,6 +46,9 @@ def start(name: str) -> subprocess.CompletedProcess[str]:
 
 def try_alone(name: str) -> int:
     (concern,) = (concern for concern in load_concerns() if concern.name == name)
+    # Under nohup SIGHUP is ignored, and would be in the programs that are tried. A handler, unlike
+    # that, ends where a program is started.
+    signal.signal(signal.SIGHUP, lambda *_: None)
     try:
         return 1 if run(concern) else 0
     finally:

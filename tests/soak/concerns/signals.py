@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.e2e.serving import LONG
 from tests.e2e.support import events, wait_for
 from tests.e2e.terminal import Terminal, dashboard_env
 from tests.soak.concern import Concern, Tally, spread
@@ -33,17 +34,6 @@ STOPPING = (signal.SIGTSTP, signal.SIGCONT)
 PAUSES = (0.0, 0.02, 0.1, 0.2, 0.3)
 AT_ONCE = 4
 EXIT_SECONDS = 45.0
-# A run that does not end by itself.
-SETTINGS = {
-    "FMNIST_TUI_DATASET": "sketches",
-    "FMNIST_TUI_MODEL": "linear",
-    "FMNIST_TUI_LIMIT": "1000",
-    "FMNIST_TUI_BATCH_SIZE": "64",
-    "FMNIST_TUI_THREADS": "1",
-    "FMNIST_TUI_EPOCHS": "100000",
-    "FMNIST_TUI_PATIENCE": "0",
-    "OMP_NUM_THREADS": "1",
-}
 
 
 @dataclass(frozen=True)
@@ -90,7 +80,7 @@ def run(tally: Tally, tries: int) -> None:
 
 
 def _try(folder: Path, case: Case) -> None:
-    terminal = Terminal(env={**dashboard_env(folder), **SETTINGS})
+    terminal = Terminal(env={**dashboard_env(folder), **LONG})
     try:
         with terminal:
             terminal.until("6 Runs")

@@ -36,7 +36,8 @@ def visit(world: World, lose: Callable[[str, str], None]) -> None:
     with Terminal(env=environment) as terminal:
         terminal.until("1 Data")
         terminal.press("6")
-        terminal.until(r"Runs  [1-9]")
+        # The title of the table: in the bar above stands "6 Runs  7 Sweep".
+        terminal.until(r"─ Runs  [1-9]")
         terminal.press("space", "down", "space", "down", "x")
         terminal.until("Delete|delete")
         terminal.press("escape", pause=0.3)
