@@ -131,15 +131,16 @@ class _MessageHandler(logging.Handler):
     def __init__(self, on_message: Callable[[str], None]) -> None:
         super().__init__()
         self._on_message = on_message
-
         self._said: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         cause = f": {format_unexpected_error(error)}" if error is not None else ""
         message = safe_text(record.getMessage() + cause, 300)
-        if record.created - self._said.get(message, 0.0) >= REPEAT_SECONDS:
-            self._said = {message: record.created}
+        since = record.created - REPEAT_SECONDS
+        self._said = {said: when for said, when in self._said.items() if when > since}
+        if message not in self._said:
+            self._said[message] = record.created
             self._on_message(message)
 
 

@@ -131,7 +131,8 @@ def test_an_error_that_repeats_is_said_once_a_minute() -> None:
     messages: list[str] = []
     handler = server._MessageHandler(messages.append)
     for second in (0, 1, 59, 61, 62):
-        record = logging.LogRecord("serve", logging.ERROR, "", 0, "no files", (), None)
-        record.created += second
-        handler.emit(record)
-    assert messages == ["no files"] * 2
+        for message in ("no files", "no memory"):
+            record = logging.LogRecord("serve", logging.ERROR, "", 0, message, (), None)
+            record.created += second
+            handler.emit(record)
+    assert messages == ["no files", "no memory"] * 2
