@@ -44,7 +44,8 @@ class CheckpointSaver:
         self.has_last = self.has_last or kind == "last"
         if self._errors:
             # Where there is space for a `last`, there is space for every other checkpoint.
-            self._errors = {} if kind == "last" else {**self._errors}
+            if kind == "last":
+                self._errors.clear()
             self._errors.pop(kind, None)
             if not self._errors:
                 self._alert("note", "checkpoints are saved again")
