@@ -103,6 +103,28 @@ def log_text(dashboard: Dashboard) -> str:
 
 
 @pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the dashboard prints after its screen has closed."""
+    lines: list[str] = []
+    monkeypatch.setattr("fmnist_tui.tui.launch._print", lines.append)
+    return lines
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that would have been started in processes of their own."""
+    commands: list[list[str]] = []
+
+    def start(words: list[str], output: HandoverOutput) -> int:
+        commands.append(words)
+        return 4711
+
+    monkeypatch.setattr(handover, "start_detached", start)
+    monkeypatch.setattr(handover, "START_SECONDS", 0.0)
+    return commands
+
+
+@pytest.fixture
 def toasts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return record_toasts(monkeypatch)
 
@@ -303,10 +325,8 @@ async def test_another_screen_can_put_the_first_stage_into_the_form(
 
 
 async def test_quitting_during_a_plan_prints_how_many_steps_were_skipped(
-    open_dashboard: OpenDashboard, trainings: list[FakeTraining], monkeypatch: pytest.MonkeyPatch
+    open_dashboard: OpenDashboard, trainings: list[FakeTraining], printed: list[str]
 ) -> None:
-    printed: list[str] = []
-    monkeypatch.setattr("fmnist_tui.tui.launch._print", printed.append)
     async with open_dashboard("train") as (dashboard, pilot):
         await start_recipe(dashboard, pilot, "staged", trainings)
         trainings[0].end(STOPPED)
@@ -320,18 +340,9 @@ async def test_a_detached_run_continues_its_plan(
     open_dashboard: OpenDashboard,
     trainings: list[FakeTraining],
     app_state: AppState,
-    monkeypatch: pytest.MonkeyPatch,
+    printed: list[str],
+    started: list[list[str]],
 ) -> None:
-    printed: list[str] = []
-    started: list[list[str]] = []
-
-    def start(words: list[str], output: HandoverOutput) -> int:
-        started.append(words)
-        return 4711
-
-    monkeypatch.setattr("fmnist_tui.tui.launch._print", printed.append)
-    monkeypatch.setattr(handover, "start_detached", start)
-    monkeypatch.setattr(handover, "START_SECONDS", 0.0)
     async with open_dashboard("train") as (dashboard, pilot):
         await start_recipe(dashboard, pilot, "staged", trainings)
         trainings[0].end(DETACHED)
@@ -350,18 +361,9 @@ async def test_the_rest_of_a_plan_goes_on_if_its_run_ends_before_it_could_be_han
     open_dashboard: OpenDashboard,
     trainings: list[FakeTraining],
     app_state: AppState,
-    monkeypatch: pytest.MonkeyPatch,
+    printed: list[str],
+    started: list[list[str]],
 ) -> None:
-    printed: list[str] = []
-    started: list[list[str]] = []
-
-    def start(words: list[str], output: HandoverOutput) -> int:
-        started.append(words)
-        return 4711
-
-    monkeypatch.setattr("fmnist_tui.tui.launch._print", printed.append)
-    monkeypatch.setattr(handover, "start_detached", start)
-    monkeypatch.setattr(handover, "START_SECONDS", 0.0)
     async with open_dashboard("train") as (dashboard, pilot):
         await start_recipe(dashboard, pilot, "staged", trainings)
         trainings[0].end()
