@@ -22,7 +22,7 @@ from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog
 from fmnist_tui.tui.base.image_screen import ImageScreen
 from fmnist_tui.tui.base.screen import FOLD_BELOW
-from fmnist_tui.tui.screens.train import curves
+from fmnist_tui.tui.screens.train.charts import RunCharts
 from fmnist_tui.tui.screens.train.form import FieldList, Form
 from fmnist_tui.tui.screens.train.form_controller import FormController
 from fmnist_tui.tui.screens.train.log import LogPane, RunLog
@@ -34,7 +34,6 @@ from fmnist_tui.tui.shared.run_names import command_refusal, stopping_message
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.incremental import set_border_titles
-from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.util.sequences import next_item
 from fmnist_tui.util.text import safe_text
 
@@ -78,8 +77,7 @@ class TrainScreen(ImageScreen):
     # What the keys depend on.
     _run_state: Reactive[object] = Reactive(None, repaint=False, bindings=True)
     _fields = getters.query_one(FieldList)
-    _loss_chart = getters.query_one("#loss", LineChart)
-    _accuracy_chart = getters.query_one("#accuracy", LineChart)
+    _charts = getters.query_one(RunCharts)
     _progress = getters.query_one(RunProgress)
     _log_pane = getters.query_one(LogPane)
 
@@ -92,10 +90,8 @@ class TrainScreen(ImageScreen):
         )
         self._run_log = RunLog()
         self._samples = SamplePredictions(self)
-        self._smoothing = 0
         self._view = VIEWS[0]
         self._last_feed: RunFeed | None = None
-        self._late_charts_are_scheduled = False
 
     def panes(self) -> Iterable[Widget]:
         with Horizontal(id="columns"):
@@ -104,9 +100,7 @@ class TrainScreen(ImageScreen):
             yield form
             with Vertical(id="run", classes="view"):
                 yield LrPanel(classes="pane")
-                with Vertical(id="charts"):
-                    yield LineChart("loss", empty="the curves of a run appear here", id="loss")
-                    yield LineChart("accuracy", percent=True, id="accuracy")
+                yield RunCharts(id="charts")
                 yield RunProgress(classes="pane")
                 log = LogPane(id="log", classes="pane")
                 log.border_title = "log"
@@ -180,31 +174,9 @@ class TrainScreen(ImageScreen):
         self._progress.show(feed)
         title = _run_title(feed) if feed is not None else ""
         set_border_titles(self._progress, safe_text(title, 200))
-        self._update_charts(feed, live)
+        self._charts.show(None if self._lr_search.is_open else feed, live=live)
         self._samples.show(feed)
         self._run_state = feed and (feed.is_live, feed.is_own, feed.kind, feed.folder is not None)
-
-    def _update_charts(self, feed: RunFeed | None, live: bool) -> None:
-        loss, accuracy = self._loss_chart, self._accuracy_chart
-        if feed is None or self._lr_search.is_open:
-            loss.show([])
-            accuracy.show([])
-        # Both or neither, so that they end at the same step.
-        elif not live or (loss.is_due and accuracy.is_due):
-            state, smoothing = feed.state, curves.SMOOTHINGS[self._smoothing]
-            marks = curves.chart_marks(state)
-            loss.show(curves.loss_lines(state, smoothing), marks, "step", live=live)
-            accuracy.show(curves.accuracy_lines(state, smoothing), marks, "step", live=live)
-        elif not self._late_charts_are_scheduled:
-            # Nothing more may come, for example because the run was paused.
-            self._late_charts_are_scheduled = True
-            self.set_timer(max(loss.due_in, accuracy.due_in, 0.01), self._update_late_charts)
-
-    def _update_late_charts(self) -> None:
-        self._late_charts_are_scheduled = False
-        feed = self.app_state.feed
-        if self.is_current and feed is not None:
-            self._update_charts(feed, feed.is_live)
 
     # -- keys -----------------------------------------------------------------------------------
 
@@ -333,14 +305,10 @@ class TrainScreen(ImageScreen):
         await self._form.choose_value(event.field, event.choices)
 
     def action_log_scale(self) -> None:
-        self._loss_chart.toggle_log()
-        self.notify(f"loss on a {'log' if self._loss_chart.log_scale else 'linear'} scale")
+        self._charts.toggle_log_scale()
 
     def action_smooth(self) -> None:
-        self._smoothing = (self._smoothing + 1) % len(curves.SMOOTHINGS)
-        weight = curves.SMOOTHINGS[self._smoothing]
-        self.notify(f"training curves smoothed by {weight:g}" if weight else "curves not smoothed")
-        self._update_charts(self.app_state.feed, live=False)
+        self._charts.change_smoothing()
 
     def action_view(self) -> None:
         self._show_view(next_item(VIEWS, self._view))
