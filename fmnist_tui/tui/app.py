@@ -29,7 +29,7 @@ from fmnist_tui.tui.base import dialog_flow
 from fmnist_tui.tui.base.key_queue import KeyQueue
 from fmnist_tui.tui.base.nav_bar import NavBar
 from fmnist_tui.tui.base.screen import DashboardScreen
-from fmnist_tui.tui.bindings import binding_ids
+from fmnist_tui.tui.bindings import binding_ids, describe_clashes
 from fmnist_tui.tui.command_palette import ActionPalette, PaletteCommands
 from fmnist_tui.tui.context import Tab
 from fmnist_tui.tui.followed_run import FollowedRun
@@ -37,6 +37,7 @@ from fmnist_tui.tui.help import help_dialog
 from fmnist_tui.tui.jobs.job_manager import JobManager
 from fmnist_tui.tui.jobs.plan_runner import PlanRunner
 from fmnist_tui.tui.jobs.screen import JobsScreen
+from fmnist_tui.tui.key_names import key_name, key_symbol, key_word, set_keymap
 from fmnist_tui.tui.quit import QuitFlow
 from fmnist_tui.tui.screens.data.screen import DataScreen
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
@@ -65,6 +66,7 @@ SCREENS: tuple[type[DashboardScreen], ...] = (
     RunsScreen,
     SweepScreen,
 )
+TABS = tuple(Tab(screen.NAME, screen.KEY, screen.TITLE) for screen in SCREENS)
 
 
 class Dashboard(App[int]):
@@ -83,6 +85,10 @@ class Dashboard(App[int]):
         Binding("d", "detach", "Detach the run and quit", show=False, id="app.detach"),
         Binding("E", "jobs", "Background jobs", show=False, id="app.jobs"),
         Binding("t", "theme", "Dark or light theme", show=False, id="app.theme"),
+        *[
+            Binding(key, f"show('{name}')", title, show=False, id=f"show.{name}")
+            for name, key, title in TABS
+        ],
     ]
 
     def __init__(
@@ -103,16 +109,19 @@ class Dashboard(App[int]):
         self._followed = FollowedRun(self)
         for screen in SCREENS:
             self.add_mode(screen.NAME, screen)
-            self.bind(screen.KEY, f"show('{screen.NAME}')", description=screen.TITLE, show=False)
 
     @property
     def tabs(self) -> Sequence[Tab]:
-        return [Tab(screen.NAME, screen.KEY, screen.TITLE) for screen in SCREENS]
+        return [tab._replace(key=key_name(f"show.{tab.name}")) for tab in TABS]
 
     # -- Textual's hooks --------------------------------------------------------
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._own_filters]
+
+    def get_key_display(self, binding: Binding) -> str:
+        name = key_word if self.app_state.ascii else key_symbol
+        return binding.key_display or name(binding.key)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return themes.DEFAULTS
@@ -131,8 +140,10 @@ class Dashboard(App[int]):
             self.register_theme(theme)
         saved = self.app_state.settings.get("theme", themes.DARK)
         self.theme = saved if saved in self.available_themes else themes.DARK
-        self.app_state.settings.check_keys(binding_ids())
-        self.set_keymap(self.app_state.settings.keymap)
+        settings = self.app_state.settings
+        settings.check_keys(binding_ids(), describe_clashes)
+        self.set_keymap(settings.keymap)
+        set_keymap(settings.keymap)
 
     def on_mount(self) -> None:
         self.set_class(self.app_state.ascii, "-ascii")

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
+from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
 from fmnist_tui.tui import screens
+from fmnist_tui.tui.key_names import all_bindings, key_word, subclasses
 
 NodeClass = type[DOMNode]
 
 
 def binding_ids() -> set[str]:
     """The ids of all bindings, which keys.toml may change."""
-    return {
-        binding.id
-        for owner in _subclasses(DOMNode)
-        for binding in owner.__dict__.get("BINDINGS", ())
-        if isinstance(binding, Binding) and binding.id
-    }
+    return {binding.id for _, binding in all_bindings() if binding.id}
 
 
 def screen_bindings(name: str) -> Iterator[tuple[NodeClass, Binding]]:
     """The bindings of a screen, then those of its own panes, with the class that has them."""
     package = f"{screens.__name__}.{name}."
-    owners = [each for each in _subclasses(DOMNode) if each.__module__.startswith(package)]
+    owners = [each for each in subclasses(DOMNode) if each.__module__.startswith(package)]
     owners.sort(key=lambda owner: not issubclass(owner, Screen))
     for owner in dict.fromkeys(owners):
         for binding in owner.__dict__.get("BINDINGS", ()):
@@ -34,7 +33,37 @@ def screen_bindings(name: str) -> Iterator[tuple[NodeClass, Binding]]:
                 yield owner, binding
 
 
-def _subclasses(base: NodeClass) -> Iterator[NodeClass]:
-    for child in base.__subclasses__():
-        yield child
-        yield from _subclasses(child)
+def describe_clashes(keymap: Mapping[str, str]) -> str:
+    """`c is both train.stop and train.checkpoint` for the keys of keys.toml; empty if none is
+    used twice where both would work."""
+    owners: dict[str, dict[str, set[NodeClass]]] = {}
+    for owner, binding in all_bindings():
+        if binding.id:
+            for each in Binding.make_bindings([_with_keys(binding, keymap)]):
+                owners.setdefault(each.key, {}).setdefault(binding.id, set()).add(owner)
+    found = [
+        f"{key_word(key)} is both {one} and {other}"
+        for key, by_id in owners.items()
+        for one, other in itertools.combinations(by_id, 2)
+        if (one in keymap or other in keymap) and _work_together(by_id[one], by_id[other])
+    ]
+    return "; ".join(found)
+
+
+def _with_keys(binding: Binding, keymap: Mapping[str, str]) -> Binding:
+    return replace(binding, key=keymap.get(binding.id or "", binding.key))
+
+
+def _work_together(some: set[NodeClass], others: set[NodeClass]) -> bool:
+    """Whether one key could mean both: in one pane, in a pane and its screen, or everywhere."""
+
+    def holds(outer: NodeClass, inner: NodeClass) -> bool:
+        if issubclass(outer, App):
+            return not issubclass(inner, ModalScreen)
+        package = outer.__module__.rpartition(".")[0]
+        return issubclass(outer, Screen) and inner.__module__.startswith(f"{package}.")
+
+    return any(
+        one is other or holds(one, other) or holds(other, one)
+        for one, other in itertools.product(some, others)
+    )

@@ -17,6 +17,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from fmnist_tui.tui.base.resizing import ResizableScreen
+from fmnist_tui.util.sequences import find_matches
 
 Result = TypeVar("Result")
 
@@ -192,10 +193,8 @@ class PickerDialog(Dialog[str]):
         options.highlighted = 0 if options.option_count else None
 
     def _options(self, text: str) -> Iterator[Option]:
-        words = text.lower().split()
-        for name, item in self._items:
-            if all(word in str(item).lower() or word in name.lower() for word in words):
-                yield Option(Content(item) if isinstance(item, str) else item, id=name)
+        for name, item in find_matches(self._items, text, lambda each: f"{each[0]} {each[1]}"):
+            yield Option(Content(item) if isinstance(item, str) else item, id=name)
 
     def action_move(self, by: int) -> None:
         options = self.query_one(OptionList)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
@@ -109,11 +110,15 @@ class Settings:
             self.unsaved = True
             self._warn(VIEW, f"not saved: {why}")
 
-    def check_keys(self, known: set[str]) -> None:
-        """Drop bindings of unknown actions, with a warning."""
+    def check_keys(
+        self, known: set[str], describe_clashes: Callable[[Mapping[str, str]], str]
+    ) -> None:
+        """Drop bindings of unknown actions, with a warning, and warn of keys that clash."""
         for name in sorted(self.keymap.keys() - known):
             del self.keymap[name]
             self._warn(KEYS, f"there is no action {name}{did_you_mean(name, known)}")
+        if clashes := describe_clashes(self.keymap):
+            self._warn(KEYS, clashes)
 
     def _warn(self, file: str, what: str) -> None:
         where = f"{self.folder / file}: " if self.folder else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fmnist_tui.tui.key_names import key_name
 from fmnist_tui.tui.state import settings as settings_module
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.settings import KEYS, VIEW, Settings
@@ -61,9 +62,22 @@ async def test_a_custom_key_replaces_the_default(
     app_state: AppState, open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toasts = record_toasts(monkeypatch)
-    app_state.settings.keymap = {"app.help": "f1", "train.nosuch": "x"}
+    app_state.settings.keymap = {
+        "app.help": "f1",
+        "train.nosuch": "x",
+        "train.stop": "c",
+        "form.edit": "n",
+        "show.runs": "R",
+        "runs.report": "r",
+        "errors.pair": "f2",
+        "gallery.open": "f2",
+    }
     async with open_dashboard("train") as (dashboard, pilot):
         assert any("train.nosuch" in toast for toast in toasts)
+        clashes = "n is both form.edit and train.new; c is both train.stop and train.checkpoint"
+        assert [toast for toast in toasts if "both" in toast] == [clashes]
+        assert key_name("app.help") == "f1" and key_name("gallery.left") == "left"
+        assert [tab.key for tab in dashboard.tabs] == [*"12345R7"]
         before = dashboard.screen
         await pilot.press("question_mark")
         assert dashboard.screen is before
